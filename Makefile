@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# From a clone to a running demo. `make help` lists the targets; every one takes no input and is safe to repeat.
+# What has been done leaves a stamp in .venv/stamps, and is done again when a file it depends on changes.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+ifneq ($(words $(CURDIR)),1)
+$(error GNU Radio's CMake files cannot take spaces in a path: move this folder out of "$(CURDIR)")
+endif
+
+VENV := .venv
+# Not build/, which belongs to the classic road with its own prefix and interpreter.
+BUILD := .build
+PYTHON := $(VENV)/bin/python
+STAMPS := $(VENV)/stamps
+
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+GRC_FILES ?= examples/loopback.grc
+
+export DEBIAN_FRONTEND := noninteractive
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+say = @printf '== %s\n'
+headless = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1
+
+# Everything CMake installs. An environment that was moved, or whose Python the distribution replaced, is made anew.
+SOURCES := $(shell find src python grc models examples apps cmake CMakeLists.txt -type f \
+  ! -path '*/__pycache__/*' ! -name '*.py[co]' 2>/dev/null | sort)
+CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
+IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
+STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
+
+.PHONY: help setup demo test lint grc display train-setup clean distclean FORCE
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMPS)/module ## install what is missing and the module, into .venv (no PyTorch)
+	$(say) "ready: $(VENV)"
+
+demo: $(STAMPS)/module ## classify simulated and recorded signals; DEMO_ARGS="--help" for its options
+	$(say) "running the demo"
+	@$(headless) $(PYTHON) examples/headless.py $(DEMO_ARGS)
+
+test: lint $(STAMPS)/module ## lint, type check, the blocks' QA, all tests; PYTEST_ARGS="-k classifier" for some
+	$(say) "QA of the blocks: ctest"
+	@ctest --test-dir $(BUILD) --output-on-failure
+	$(say) "tests: pytest"
+	@$(headless) $(PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMPS)/train $(STAMPS)/test ## ruff and mypy
+	$(say) "style: ruff"
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	$(say) "types: mypy"
+	@$(PYTHON) -m mypy
+
+grc: display $(STAMPS)/module ## open GNU Radio Companion with the module; GRC_FILES="..." for other flowgraphs
+	@scripts/system_packages --companion
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
+	  GRC_BLOCKS_PATH="$(CURDIR)/$(VENV)/share/gnuradio/grc/blocks$${GRC_BLOCKS_PATH:+:$$GRC_BLOCKS_PATH}" \
+	  $(PYTHON) "$$(command -v gnuradio-companion)" $(GRC_FILES)
+
+display:
+	@[ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || { echo "make grc: there is no display to open a window on." >&2; exit 1; }
+
+train-setup: $(STAMPS)/train ## PyTorch and ONNX as well, for amrq train
+
+clean: ## remove what building, testing and the demo wrote; .venv stays
+	@rm -rf $(BUILD) dist demo-results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## remove .venv and build/ as well
+	@rm -rf $(VENV) build
+
+# --- the steps -------------------------------------------------------------------------------------------------------
+
+$(STAMPS)/venv: $(STALE)
+	$(say) "system packages"
+	@scripts/system_packages
+	@python=$$(scripts/find_gnuradio_python) && rm -rf $(VENV) $(BUILD) && \
+	  printf '== %s\n' "virtual environment $(VENV), on $$python" && \
+	  "$$python" -m venv --system-site-packages $(VENV)
+	@mkdir -p $(@D)
+	@$(PYTHON) scripts/numpy_limit.py > $(STAMPS)/numpy
+	@echo "$(IDENTITY)" > $@
+
+# pip, held to the NumPy that GNU Radio is linked against, whatever else is asked of it.
+numpy = requirements/numpy-$$(cat $(STAMPS)/numpy).txt
+pip_install = @$(PYTHON) -m pip install -q -r $(numpy)
+
+$(STAMPS)/live: $(STAMPS)/venv requirements/live.txt requirements/numpy-1.txt requirements/numpy-2.txt
+	$(say) "Python packages for classifying (GNU Radio is linked against NumPy $$(cat $(STAMPS)/numpy))"
+	$(pip_install) -r requirements/live.txt
+	@$(PYTHON) -c "from gnuradio import gr, digital, filter" || \
+	  { echo "make: GNU Radio does not import in $(VENV) (see above)." >&2; exit 1; }
+	@touch $@
+
+$(STAMPS)/train: $(STAMPS)/live requirements/train.txt
+	$(say) "Python packages for training (PyTorch: a large download)"
+	$(pip_install) -r requirements/live.txt -r requirements/train.txt
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/live requirements/test.txt
+	$(say) "Python packages for testing"
+	$(pip_install) -r requirements/live.txt -r requirements/test.txt
+	@touch $@
+
+# The list of files, rewritten only when it changes: a file taken away counts as a change too.
+$(BUILD)/files: FORCE $(STAMPS)/venv
+	@mkdir -p $(@D)
+	@printf '%s\n' $(SOURCES) | cmp -s - $@ || printf '%s\n' $(SOURCES) > $@
+
+$(BUILD)/configured: $(STAMPS)/venv $(CMAKE_FILES)
+	$(say) "configuring with CMake"
+	@mkdir -p $(@D)
+	@cmake -S . -B $(BUILD) -DCMAKE_INSTALL_PREFIX="$(CURDIR)/$(VENV)" -DPYTHON_EXECUTABLE="$(CURDIR)/$(PYTHON)" \
+	  > $(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log >&2; exit 1; }
+	@touch $@
+
+define try_import
+import sys
+import amrq as library
+from gnuradio import amrq as blocks
+for module in (library, blocks):
+    if not module.__file__.startswith(sys.prefix):
+        sys.exit(f"{module.__file__} is found before the one in {sys.prefix}: mind PYTHONPATH.")
+endef
+export try_import
+
+# Installed into an emptied place, so that no file stays that the source no longer has; then tried from elsewhere.
+$(STAMPS)/module: $(STAMPS)/live $(BUILD)/configured $(BUILD)/files $(SOURCES)
+	$(say) "building and installing the module into $(VENV)"
+	@cmake --build $(BUILD) > $(BUILD)/build.log 2>&1 || { cat $(BUILD)/build.log >&2; exit 1; }
+	@rm -rf $(VENV)/lib/python3*/site-packages/amrq $(VENV)/lib/python3*/site-packages/gnuradio $(VENV)/share/gnuradio
+	@cmake --install $(BUILD) > $(BUILD)/install.log 2>&1 || { cat $(BUILD)/install.log >&2; exit 1; }
+	@cd / && "$(CURDIR)/$(PYTHON)" -c "$$try_import" || \
+	  { echo "make: the module was installed but does not import (see above)." >&2; exit 1; }
+	@touch $@
