@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one place that holds the version."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cutting a stream into chunks, normalising them, and the data set of Algorithm I."""
+
+from amrq.chunks.dataset import DataSet, make_dataset
+from amrq.chunks.normalise import SILENCE_POWER, NormalisedChunks, normalise
+
+__all__ = ["SILENCE_POWER", "DataSet", "NormalisedChunks", "make_dataset", "normalise"]

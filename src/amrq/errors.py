@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The error that a user can act on."""
+
+__all__ = ["AmrqError"]
+
+
+class AmrqError(ValueError):
+    """Something the user gave cannot be used; the message is one sentence that says what to change.
+
+    The command line prints the message and exits with status 2. It is a `ValueError`, so that code
+    which knows nothing of this package handles it as what it is: a bad value.
+    """

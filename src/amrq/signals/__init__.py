@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes."""
+
+from amrq.signals.impairments import add_noise, add_phase_noise, rotate
+from amrq.signals.modulated_signal import ModulatedSignal
+from amrq.signals.noise_level import es_n0_db_from_noise_power, noise_power_from_es_n0_db
+from amrq.signals.pulse_shaper import PulseShaper
+from amrq.signals.schedule import Schedule
+
+__all__ = [
+    "ModulatedSignal",
+    "PulseShaper",
+    "Schedule",
+    "add_noise",
+    "add_phase_noise",
+    "es_n0_db_from_noise_power",
+    "noise_power_from_es_n0_db",
+    "rotate",
+]

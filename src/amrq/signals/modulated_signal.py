@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An endless received signal with known truth."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.modulations import Modulation
+from amrq.signals.impairments import add_noise, add_phase_noise, rotate
+from amrq.signals.noise_level import noise_power_from_es_n0_db
+from amrq.signals.pulse_shaper import PulseShaper
+from amrq.signals.schedule import Schedule
+
+__all__ = ["ModulatedSignal"]
+
+
+class ModulatedSignal:
+    """Unit-power symbols of a schedule of classes, shaped, turned and in noise.
+
+    All settings may be changed between calls of `generate`, and count from the next sample on (a new
+    schedule from the next symbol on).
+
+    Args:
+        schedule: the classes to send.
+        es_n0_db: Es/N0 in dB of the unit-power symbols; complex noise power per symbol 10^(-x/10),
+            as seen behind a matched filter when there is more than one sample a symbol.
+        phase_noise: standard deviation of an independent Gaussian phase, radians, every sample.
+        rotation: fixed phase, radians.
+        samples_per_symbol: 1 sends bare symbols; more shapes them with root raised cosine.
+        rolloff: excess bandwidth of the pulse, 0 to 1.
+        seed: of all randomness; the same seed and calls give the same signal, however it is cut.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        es_n0_db: float = 23.0,
+        phase_noise: float = 0.0,
+        rotation: float = 0.0,
+        samples_per_symbol: int = 1,
+        rolloff: float = 0.35,
+        seed: int = 0,
+    ) -> None:
+        # Symbols and noise draw from streams of their own, so that another noise level keeps the symbols,
+        # and so that the signal does not depend on how many samples are asked for at a time.
+        seeds = np.random.SeedSequence(seed).spawn(4)
+        self._choice, self._symbol, self._noise, self._phase = (np.random.default_rng(s) for s in seeds)
+        self._shaper = PulseShaper(samples_per_symbol, rolloff)
+        self._pending = np.empty(0, dtype=np.complex64)
+        self._made = 0  # samples shaped so far, those pending included
+        self._changes: list[tuple[int, str]] = []  # (sample, class) not yet reached
+        self._left = 0
+        self._current: Modulation | None = None
+        self.set_schedule(schedule)
+        self.set_es_n0_db(es_n0_db)
+        self.set_phase_noise(phase_noise)
+        self.set_rotation(rotation)
+
+    @property
+    def samples_per_symbol(self) -> int:
+        """Samples per symbol of the output."""
+        return self._shaper.samples_per_symbol
+
+    def set_schedule(self, schedule: Schedule) -> None:
+        """Send these classes, from the next symbol on."""
+        self._schedule = schedule
+        self._left = 0
+
+    def set_es_n0_db(self, es_n0_db: float) -> None:
+        """Set Es/N0 in dB, or `inf` for no noise."""
+        self._noise_power = noise_power_from_es_n0_db(es_n0_db)
+
+    def set_phase_noise(self, phase_noise: float) -> None:
+        """Set the standard deviation of the phase noise in radians."""
+        if not (np.isfinite(phase_noise) and phase_noise >= 0):
+            raise AmrqError(f"phase noise must be finite and not negative (radians), not {phase_noise}.")
+        self._phase_noise = float(phase_noise)
+
+    def set_rotation(self, rotation: float) -> None:
+        """Set the fixed phase in radians."""
+        if not np.isfinite(rotation):
+            raise AmrqError(f"the rotation must be a finite angle in radians, not {rotation}.")
+        self._rotation = float(rotation)
+
+    def set_pulse(self, samples_per_symbol: int, rolloff: float) -> None:
+        """Use another pulse; the filter starts from silence."""
+        self._shaper = PulseShaper(samples_per_symbol, rolloff)
+        self._made -= len(self._pending)
+        self._pending = np.empty(0, dtype=np.complex64)
+
+    def _symbols(self, count: int) -> tuple[NDArray[np.complex64], list[tuple[int, str]]]:
+        parts: list[NDArray[np.complex64]] = []
+        changes: list[tuple[int, str]] = []
+        done = 0
+        while done < count:
+            if self._left == 0:
+                following = self._schedule.next(self._choice)
+                self._left = self._schedule.dwell
+                if following is not self._current:
+                    self._current = following
+                    changes.append((done, following.name))
+            assert self._current is not None  # set above, when the first dwell began
+            n = min(count - done, self._left)
+            parts.append(self._current.points[self._symbol.integers(self._current.order, size=n)])
+            self._left -= n
+            done += n
+        return np.concatenate(parts), changes
+
+    def generate(self, count: int) -> tuple[NDArray[np.complex64], list[tuple[int, str]]]:
+        """Return the next `count` samples and where in them a class begins.
+
+        Returns:
+            complex64 [count]; and (offset, class name) for each change of class. With a pulse, a class begins
+            at the peak of its first symbol's pulse.
+        """
+        sps = self.samples_per_symbol
+        start = self._made - len(self._pending)
+        missing = count - len(self._pending)
+        if missing > 0:
+            symbols, changes = self._symbols(-(-missing // sps))
+            self._changes += [(self._made + self._shaper.delay + n * sps, name) for n, name in changes]
+            self._pending = np.concatenate([self._pending, self._shaper.shape(symbols)])
+            self._made += len(symbols) * sps
+        samples, self._pending = self._pending[:count], self._pending[count:]
+        due = [(offset - start, name) for offset, name in self._changes if offset < start + count]
+        self._changes = self._changes[len(due) :]
+        if self._rotation:
+            samples = rotate(samples, self._rotation)
+        if self._phase_noise:
+            samples = add_phase_noise(samples, self._phase_noise, self._phase)
+        if self._noise_power:
+            samples = add_noise(samples, self._noise_power * sps, self._noise)
+        return samples, due
