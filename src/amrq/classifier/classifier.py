@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every classifier can do, wherever it computes."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.classifier.evidence import Evidence
+from amrq.model import Contract
+
+__all__ = ["Classifier"]
+
+
+class Classifier(Protocol):
+    """A classifier on this machine's CPU, or on a board behind a link."""
+
+    @property
+    def contract(self) -> Contract:
+        """What the model promises and needs."""
+        ...
+
+    def classify(self, chunks: NDArray[np.complex64]) -> Evidence:
+        """Classify complex64 [N, L] chunks; N may be 0."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was opened; no call may follow."""
+        ...

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was decided, about which samples, on how much evidence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["NO_SIGNAL", "Decision"]
+
+NO_SIGNAL = "no signal"
+"""The label where there was nothing to classify."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision.
+
+    Attributes:
+        label: a modulation, `unknown` or `no signal`.
+        confidence: probability of the best class given the chunks, 0 to 1; for `no signal` 1.
+        best: the most probable class, also where the label is `unknown`; empty for `no signal`.
+        log_probabilities: class name to fused natural log-probability; empty for `no signal`.
+        chunks: how many chunks it rests on (for `no signal`, how many were silent).
+        sample_index: index of the first sample of the first of these chunks in the stream of symbols.
+        sample_count: from there to the end of the last one.
+        power_db: mean power of these chunks in dB relative to 1; None for `no signal`.
+    """
+
+    label: str
+    confidence: float
+    best: str
+    log_probabilities: dict[str, float]
+    chunks: int
+    sample_index: int
+    sample_count: int
+    power_db: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain Python values, ready for JSON."""
+        return {
+            "label": self.label,
+            "confidence": round(self.confidence, 6),
+            "best": self.best,
+            "log_probabilities": {k: round(v, 4) for k, v in self.log_probabilities.items()},
+            "chunks": self.chunks,
+            "sample_index": self.sample_index,
+            "sample_count": self.sample_count,
+            "power_db": None if self.power_db is None else round(self.power_db, 2),
+        }

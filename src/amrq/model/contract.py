@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a model promises to whoever feeds it."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from amrq.errors import AmrqError
+
+__all__ = ["CONTRACT_VERSION", "UNKNOWN", "AccuracyRow", "Contract"]
+
+CONTRACT_VERSION = 1
+UNKNOWN = "unknown"
+"""The label of an output that stands for everything that is none of the named modulations."""
+
+_NORMALISATIONS = ("unit-rms", "none")
+_PHASES = ("coherent", "any")
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """Accuracy on fresh chunks of the named modulations at one noise level.
+
+    Attributes:
+        es_n0_db: Es/N0 in dB.
+        accuracy: share of right decisions on a chunk alone, 0 to 1.
+        low: lower end of the 95 % Clopper-Pearson interval.
+        high: upper end of it.
+        chunks: number of chunks.
+    """
+
+    es_n0_db: float
+    accuracy: float
+    low: float
+    high: float
+    chunks: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be an accuracy."""
+        if not (0 <= self.low <= self.accuracy <= self.high <= 1 and self.chunks > 0):
+            raise AmrqError(f"the accuracy row at {self.es_n0_db} dB is not one: {self}.")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The metadata of a model file.
+
+    Attributes:
+        name: the model's name.
+        classes: labels of the outputs, in order; `unknown` stands for none of the others.
+        chunk_length: samples a chunk (L).
+        samples_per_symbol: samples a symbol that the model takes.
+        normalisation: `unit-rms` (each chunk is divided by its RMS) or `none`.
+        phase: `coherent` (constellations as registered) or `any` (any rotation).
+        es_n0_db: lowest and highest Es/N0 in dB that it was trained on.
+        weight_bits: bits of a weight (32 means floating point).
+        activation_bits: bits of an activation (32 means floating point).
+        weights: number of weights, biases included.
+        pruned: share of weights removed, 0 to 1.
+        temperature: divide the logits by it before the softmax (Guo et al. 2017); fitted on held-out chunks.
+        phase_noise: standard deviation in radians of the phase noise under the accuracy table.
+        accuracy: the accuracy table.
+        recipe: how the model was made: name of the recipe, its settings, versions, date.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    chunk_length: int
+    samples_per_symbol: int = 1
+    normalisation: str = "unit-rms"
+    phase: str = "any"
+    es_n0_db: tuple[float, float] = (0.0, 20.0)
+    weight_bits: int = 32
+    activation_bits: int = 32
+    weights: int = 0
+    pruned: float = 0.0
+    temperature: float = 1.0
+    phase_noise: float = 0.0
+    accuracy: tuple[AccuracyRow, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a contract that no block could keep."""
+
+        def require(holds: bool, what: str) -> None:
+            if not holds:
+                raise AmrqError(f"the contract of model {self.name!r} is not valid: {what}.")
+
+        require(
+            len(self.classes) >= 2 and len(set(self.classes)) == len(self.classes) and all(self.classes),
+            f"it needs at least two different class names, not {list(self.classes)}",
+        )
+        require(self.chunk_length >= 1, f"chunk_length must be at least 1, not {self.chunk_length}")
+        require(
+            self.samples_per_symbol >= 1,
+            f"samples_per_symbol must be at least 1, not {self.samples_per_symbol}",
+        )
+        require(
+            self.normalisation in _NORMALISATIONS,
+            f"normalisation must be one of {_NORMALISATIONS}, not {self.normalisation!r}",
+        )
+        require(self.phase in _PHASES, f"phase must be one of {_PHASES}, not {self.phase!r}")
+        require(
+            len(self.es_n0_db) == 2 and self.es_n0_db[0] <= self.es_n0_db[1],
+            f"es_n0_db must be [lowest, highest], not {list(self.es_n0_db)}",
+        )
+        require(
+            math.isfinite(self.temperature) and self.temperature > 0,
+            f"temperature must be above 0, not {self.temperature}",
+        )
+        require(0 <= self.pruned < 1, f"pruned must be from 0 to below 1, not {self.pruned}")
+
+    def to_json(self) -> str:
+        """Return the contract as the JSON text that stands in the model file."""
+        return json.dumps({"contract_version": CONTRACT_VERSION, **asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Contract":
+        """Read a contract.
+
+        Raises:
+            AmrqError: it is no JSON object, of another version, lacks or has unknown fields, or says what
+                cannot be.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise AmrqError(f"the contract is not valid JSON: {error}.") from None
+        if not isinstance(values, dict):
+            raise AmrqError("the contract is not a JSON object.")
+        version = values.pop("contract_version", None)
+        if version != CONTRACT_VERSION:
+            raise AmrqError(
+                f"the contract is of version {version!r} and this program reads version {CONTRACT_VERSION}: "
+                "use the program's matching release, or annotate the model anew."
+            )
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise AmrqError(f"the contract has unknown fields: {', '.join(sorted(unknown))}.")
+        try:
+            values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
+            values["classes"] = tuple(str(name) for name in values["classes"])
+            for whole in ("chunk_length", "samples_per_symbol", "weight_bits", "activation_bits", "weights"):
+                if whole in values and not isinstance(values[whole], int):
+                    raise AmrqError(f"{whole} must be a whole number, not {values[whole]!r}.")
+            if "es_n0_db" in values:
+                values["es_n0_db"] = tuple(float(value) for value in values["es_n0_db"])
+            return cls(**values)
+        except AmrqError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise AmrqError(f"the contract lacks or mistypes a field: {error}.") from None

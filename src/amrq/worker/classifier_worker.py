@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread that classifies, so that the stream does not wait for it."""
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from amrq.classifier import Classifier
+from amrq.decision import Decision, DecisionMaker
+from amrq.errors import AmrqError
+from amrq.worker.batch import Batch
+from amrq.worker.statistics import Statistics
+
+__all__ = ["ClassifierWorker"]
+
+_SLICE = 2048
+"""Chunks classified between two looks at the queue: bounds how long `stop` waits for a slow model."""
+
+
+class ClassifierWorker:
+    """Classify batches in a thread of its own and call back with decisions.
+
+    A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted. Any other
+    stream waits until its batch is done, which also means that by the time the last `submit` of a finite
+    stream returns, every full decision has been published.
+
+    Args:
+        classifier: what classifies; it is used by this thread alone while it runs.
+        decision_maker: what fuses and decides.
+        on_decision: called in the worker's thread with each decision and the true class (None where it is not
+            known or changed underway).
+        live: drop rather than wait.
+        queue_chunks: how many chunks may wait (live).
+
+    Raises:
+        AmrqError: the queue's length is below 1.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        decision_maker: DecisionMaker,
+        on_decision: Callable[[Decision, str | None], None],
+        live: bool = False,
+        queue_chunks: int = 8192,
+    ) -> None:
+        if queue_chunks < 1:
+            raise AmrqError(f"the queue must hold at least 1 chunk, not {queue_chunks}.")
+        self._classifier = classifier
+        self._decision_maker = decision_maker
+        self._on_decision = on_decision
+        self._live = live
+        self._capacity = queue_chunks
+        self._queue: deque[Batch] = deque()
+        self._waiting = 0  # chunks in the queue
+        self._busy = 0  # chunks being worked on
+        self._changed = threading.Condition()
+        self._closing = False
+        self._error: Exception | None = None
+        self._statistics = Statistics()
+        self._truths: deque[tuple[int, str | None]] = deque()
+        self._thread = threading.Thread(target=self._run, name="amrq classifier", daemon=True)
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the thread before its time, if anything did."""
+        return self._error
+
+    def statistics(self) -> Statistics:
+        """Return a copy of the counters as they stand now."""
+        with self._changed:
+            return replace(self._statistics, queued=self._waiting + self._busy)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> None:
+        """Hand over a batch; its arrays must stay as they are until it is done (live: for good).
+
+        Raises:
+            Exception: whatever ended the worker's thread.
+        """
+        count = len(batch.chunks)
+        with self._changed:
+            self._raise_error()
+            self._statistics.received += count
+            self._queue.append(batch)
+            self._waiting += count
+            if self._live:
+                self._drop_oldest(self._waiting - self._capacity)
+                self._changed.notify_all()
+            else:
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._error is not None or not (self._waiting or self._busy))
+                self._raise_error()
+
+    def stop(self) -> None:
+        """End the thread: a live queue is dropped, and counted; what remains undecided is decided and published.
+
+        Raises:
+            Exception: whatever ended the worker's thread before.
+        """
+        with self._changed:
+            if self._live:
+                self._drop_oldest(self._waiting)
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _drop_oldest(self, count: int) -> None:
+        """Drop `count` waiting chunks, the oldest first; the lock is held."""
+        while count > 0 and self._queue:
+            batch = self._queue.popleft()
+            gone = min(count, len(batch.chunks))
+            # What was tagged on dropped chunks still holds for those behind them.
+            self._truths.extend(batch.truths)
+            if gone < len(batch.chunks):
+                retunes = tuple(max(0, chunk - gone) for chunk in batch.retunes)
+                self._queue.appendleft(Batch(batch.chunks[gone:], batch.sample_indices[gone:], (), retunes))
+            elif batch.retunes and self._queue:
+                following = self._queue.popleft()
+                self._queue.appendleft(replace(following, retunes=(0, *following.retunes)))
+            count -= gone
+            self._waiting -= gone
+            self._statistics.dropped += gone
+
+    def _next(self) -> Batch | None:
+        with self._changed:
+            self._busy = 0
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            if not self._queue:
+                return None
+            batch = self._queue.popleft()
+            self._truths.extend(batch.truths)
+            if len(batch.chunks) > _SLICE:
+                rest = Batch(
+                    batch.chunks[_SLICE:],
+                    batch.sample_indices[_SLICE:],
+                    (),
+                    tuple(chunk - _SLICE for chunk in batch.retunes if chunk >= _SLICE),
+                )
+                self._queue.appendleft(rest)
+                retunes = tuple(chunk for chunk in batch.retunes if chunk < _SLICE)
+                batch = Batch(batch.chunks[:_SLICE], batch.sample_indices[:_SLICE], (), retunes)
+            self._waiting -= len(batch.chunks)
+            self._busy = len(batch.chunks)
+            return batch
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._next()) is not None:
+                self._classify(batch)
+            self._publish(self._decision_maker.flush())
+        except Exception as error:  # whatever it was, the stream must learn of it instead of waiting for ever
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _classify(self, batch: Batch) -> None:
+        evidence = self._classifier.classify(batch.chunks)
+        not_finite = int(np.isnan(evidence.power).sum())
+        usable = int(evidence.usable.sum())
+        with self._changed:
+            self._statistics.classified += usable
+            self._statistics.not_finite += not_finite
+            self._statistics.silent += len(batch.chunks) - usable - not_finite
+        edges = sorted({0, *batch.retunes, len(batch.chunks)})
+        for start, end in itertools.pairwise(edges):
+            if start in batch.retunes:
+                self._publish(self._decision_maker.flush())
+            self._publish(
+                self._decision_maker.update(evidence.part(start, end), batch.sample_indices[start:end])
+            )
+
+    def _publish(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            with self._changed:
+                self._statistics.decisions += 1
+            self._on_decision(decision, self._truth_of(decision))
+
+    def _truth_of(self, decision: Decision) -> str | None:
+        first, end = decision.sample_index, decision.sample_index + decision.sample_count
+        # The truth in force at the first sample is the last one that began at or before it; older ones are done with.
+        while len(self._truths) > 1 and self._truths[1][0] <= first:
+            self._truths.popleft()
+        if not self._truths or self._truths[0][0] > first:
+            return None
+        constant = all(name == self._truths[0][1] for index, name in self._truths if index < end)
+        return self._truths[0][1] if constant else None
