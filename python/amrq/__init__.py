@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GNU Radio blocks that recognise the modulation of a radio signal."""
+
+from typing import Any
+
+from gnuradio.amrq.carrier_recovery import carrier_recovery
+from gnuradio.amrq.chunker import chunker
+from gnuradio.amrq.classifier_sink import classifier_sink
+from gnuradio.amrq.modulation_source import modulation_source
+from gnuradio.amrq.recording_source import recording_source
+from gnuradio.amrq.symbol_front_end import symbol_front_end
+
+__all__ = [
+    "carrier_recovery",
+    "chunker",
+    "classification_display",
+    "classifier_sink",
+    "modulation_source",
+    "recording_source",
+    "symbol_front_end",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Qt is loaded only when a display is made, so that everything else runs on machines without it.
+    if name == "classification_display":
+        from gnuradio.amrq.classification_display import classification_display
+
+        return classification_display
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

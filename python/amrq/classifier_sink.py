@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The classifier at the end of a flowgraph."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pmt
+from gnuradio import gr
+from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
+
+from amrq.classifier import Classifier, OnnxClassifier
+from amrq.decision import Decision, DecisionMaker
+from amrq.errors import AmrqError
+from amrq.worker import Batch, ClassifierWorker, Statistics
+
+__all__ = ["classifier_sink"]
+
+_DECISIONS = pmt.intern("decisions")
+_STATISTICS = pmt.intern("statistics")
+_STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
+
+Backend = Callable[[str, int], Classifier]
+"""What can compute: a function of (model, threads) that returns a `Classifier`."""
+
+_BACKENDS: dict[str, Backend] = {"onnx": OnnxClassifier}
+
+
+class classifier_sink(gr.sync_block):
+    """Classify chunks, fuse them and publish decisions.
+
+    Message ports:
+        decisions: a PDU a decision: a dictionary (label, confidence, best, log_probabilities by class, chunks,
+            sample_index, sample_count, power_db, and `truth` where the stream's `modulation` tags tell it)
+            and an f32 vector of the log-probabilities in the model's order (empty for `no signal`).
+        statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
+            not_finite, dropped or queued.
+
+    What is left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio
+    no longer delivers messages then: `on_decision` gets it, and `statistics()` has the final counters.
+
+    Inference runs in a thread of its own. Fed from a file (`live` off) the stream waits for it and nothing is
+    lost; live, the stream never waits: the oldest chunks are dropped when more than `queue_chunks` wait.
+    If inference fails, the reason is logged and the flowgraph ends.
+
+    Args:
+        model: path of an ONNX model with contract, name of a shipped one, or `default`.
+        chunk_length: samples a chunk, which the model's contract must agree with; 0 takes what it says.
+        chunks_per_decision: chunks fused into a decision.
+        min_confidence: below this probability of the best class a decision says `unknown`, 0 to 1.
+        live: the stream comes from a radio and must not be held up.
+        queue_chunks: chunks that may wait when live.
+        threads: threads of one inference call.
+        backend: `onnx`, onnxruntime on this CPU; or a function of (model, threads) that returns a `Classifier`.
+        on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
+
+    Raises:
+        AmrqError: the model is missing or unfit, or a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: str = "default",
+        chunk_length: int = 0,
+        chunks_per_decision: int = 32,
+        min_confidence: float = 0.8,
+        live: bool = False,
+        queue_chunks: int = 8192,
+        threads: int = 1,
+        backend: str | Backend = "onnx",
+        on_decision: Callable[[Decision, str | None], None] | None = None,
+    ) -> None:
+        if isinstance(backend, str):
+            if backend not in _BACKENDS:
+                raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
+            backend = _BACKENDS[backend]
+        self._classifier = backend(model, threads)
+        self.contract = self._classifier.contract
+        if chunk_length not in (0, self.contract.chunk_length):
+            raise AmrqError(
+                f"the model {self.contract.name} takes chunks of {self.contract.chunk_length} samples, not "
+                f"{chunk_length}: set the chunk length of chunker and classifier to {self.contract.chunk_length}."
+            )
+        self._length = self.contract.chunk_length
+        gr.sync_block.__init__(
+            self, name="amrq_classifier_sink", in_sig=[(np.complex64, self._length)], out_sig=None
+        )
+        self.error: Exception | None = None
+        self._live, self._queue_chunks = live, queue_chunks
+        self._chunks_per_decision = chunks_per_decision
+        self._min_confidence = min_confidence
+        self._on_decision = on_decision
+        self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
+        self.message_port_register_out(_DECISIONS)
+        self.message_port_register_out(_STATISTICS)
+
+    def _new_worker(self) -> ClassifierWorker:
+        self._decision_maker = DecisionMaker(
+            self.contract.classes, self._length, self._chunks_per_decision, self._min_confidence
+        )
+        self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
+        self._next_statistics = 0.0
+        return ClassifierWorker(
+            self._classifier, self._decision_maker, self._publish_decision, self._live, self._queue_chunks
+        )
+
+    def statistics(self) -> Statistics:
+        """Return the counters as they stand now."""
+        return self._worker.statistics()
+
+    def set_chunks_per_decision(self, chunks: int) -> None:
+        """Fuse this many chunks from the next decision on."""
+        self._decision_maker.set_chunks(chunks)
+        self._chunks_per_decision = chunks
+
+    def set_min_confidence(self, min_confidence: float) -> None:
+        """Name a class only from this confidence on."""
+        self._decision_maker.set_min_confidence(min_confidence)
+        self._min_confidence = min_confidence
+
+    def start(self) -> bool:
+        """Begin a run."""
+        self.error = None
+        self._worker = self._new_worker()
+        self._worker.start()
+        return True
+
+    def stop(self) -> bool:
+        """End the run: decide on what is left."""
+        try:
+            self._worker.stop()
+        except Exception as error:  # the run's reason, once: work may have ended before it could say so
+            if self.error is None:
+                self.error = error
+                self.logger.error(f"{type(error).__name__}: {error}")
+        self._publish_statistics()
+        dropped = self._worker.statistics().dropped
+        if dropped:
+            self.logger.warn(
+                f"{dropped} chunks were dropped because the classifier was too slow for the stream"
+            )
+        return True
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Hand what has arrived to the worker."""
+        chunks = input_items[0]
+        read = self.nitems_read(0)
+        indices, truths, retunes = self._read_tags(read, len(chunks))
+        # The input is a view of the ring buffer, which moves on while a live queue still holds the batch.
+        batch = Batch(chunks.copy() if self._live else chunks, indices, truths, retunes)
+        self._worker.submit(batch)
+        now = time.monotonic()
+        if now >= self._next_statistics:
+            self._next_statistics = now + _STATISTICS_PERIOD
+            self._publish_statistics()
+        return len(chunks)
+
+    def _read_tags(
+        self, read: int, count: int
+    ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[tuple[int, str | None], ...], tuple[int, ...]]:
+        tags = sorted(self.get_tags_in_range(0, read, read + count), key=lambda tag: tag.offset)
+        numbers = np.arange(read, read + count, dtype=np.int64)
+        indices = self._indices(numbers)
+        truths: list[tuple[int, str | None]] = []
+        retunes: list[int] = []
+        for tag in tags:
+            key = pmt.symbol_to_string(tag.key)
+            if key == SAMPLE_INDEX_KEY:
+                index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, n)) for n in range(2))
+                self._origin = (tag.offset, index, hop)
+                later = numbers >= tag.offset
+                indices[later] = self._indices(numbers[later])
+            elif key == "rx_freq":
+                retunes.append(tag.offset - read)
+            elif key == "modulation":
+                known = pmt.is_symbol(tag.value)
+                truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
+        return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(retunes)
+
+    def _indices(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        number, index, hop = self._origin
+        return np.asarray(index + (numbers - number) * hop, dtype=np.int64)
+
+    def _publish_decision(self, decision: Decision, truth: str | None) -> None:
+        if self._on_decision is not None:
+            self._on_decision(decision, truth)
+        values = decision.as_dict() | ({"truth": truth} if truth is not None else {})
+        vector = pmt.init_f32vector(
+            len(decision.log_probabilities), list(decision.log_probabilities.values())
+        )
+        self.message_port_pub(_DECISIONS, pmt.cons(pmt.to_pmt(values), vector))
+
+    def _publish_statistics(self) -> None:
+        self.message_port_pub(_STATISTICS, pmt.to_pmt(self._worker.statistics().as_dict()))

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QA of chunker."""
+
+import numpy as np
+import pmt
+from gnuradio import amrq, blocks, gr, gr_unittest
+
+
+def tag(offset, key, value):
+    made = gr.tag_t()
+    made.offset, made.key, made.value = offset, pmt.intern(key), value
+    return made
+
+
+class qa_chunker(gr_unittest.TestCase):
+    def run_chunker(self, samples, tags=(), **settings):
+        tb = gr.top_block()
+        source = blocks.vector_source_c(samples, False, 1, list(tags))
+        chunker = amrq.chunker(**settings)
+        length = settings.get("chunk_length", 32)
+        sink = blocks.vector_sink_c(length)
+        tb.connect(source, chunker, sink)
+        tb.run()
+        found = [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in sink.tags()]
+        indices = [(n, value) for n, key, value in found if key == "sample_index"]
+        others = [entry for entry in found if entry[1] != "sample_index"]
+        return np.array(sink.data()).reshape(-1, length), indices, others, chunker
+
+    def test_cuts_in_order_and_drops_only_the_tail(self):
+        ramp = np.arange(32 * 5000 + 31, dtype=np.complex64)
+        chunks, indices, _, _ = self.run_chunker(ramp)
+        np.testing.assert_array_equal(chunks.ravel(), ramp[: 32 * 5000])
+        self.assertEqual(indices, [(0, (0, 32))])
+
+    def test_hop_shorter_than_chunk(self):
+        ramp = np.arange(1000, dtype=np.complex64)
+        chunks, indices, _, _ = self.run_chunker(ramp, hop=8)
+        self.assertEqual(len(chunks), (1000 - 32) // 8 + 1)
+        np.testing.assert_array_equal(chunks[:, 0].real, 8 * np.arange(len(chunks)))
+        np.testing.assert_array_equal(chunks[:, -1].real, 8 * np.arange(len(chunks)) + 31)
+        self.assertEqual(indices, [(0, (0, 8))])
+
+    def test_hop_longer_than_chunk(self):
+        ramp = np.arange(10_000, dtype=np.complex64)
+        chunks, _, _, _ = self.run_chunker(ramp, chunk_length=16, hop=100)
+        self.assertEqual(len(chunks), 100)
+        np.testing.assert_array_equal(chunks[:, 0].real, 100 * np.arange(100))
+
+    def test_tags_are_floored_to_the_chunk_that_holds_them(self):
+        tags = [tag(n, "mark", pmt.from_long(n)) for n in (0, 15, 16, 31, 32, 63, 95)]
+        _, _, others, _ = self.run_chunker(np.zeros(128, np.complex64), tags)
+        self.assertEqual(others, [(n // 32, "mark", n) for n in (0, 15, 16, 31, 32, 63, 95)])
+
+    def test_tag_between_chunks_goes_to_the_later_one(self):
+        tags = [tag(50, "mark", pmt.from_long(50))]
+        _, _, others, _ = self.run_chunker(np.zeros(500, np.complex64), tags, chunk_length=16, hop=100)
+        self.assertEqual(others, [(1, "mark", 50)])
+
+    def test_every_tag_arrives_once_with_overlapping_chunks(self):
+        offsets = list(range(0, 4000, 7))
+        tags = [tag(n, "mark", pmt.from_long(n)) for n in offsets]
+        _, _, others, _ = self.run_chunker(np.zeros(5000, np.complex64), tags, hop=8)
+        self.assertEqual(others, [(n // 8, "mark", n) for n in offsets])
+
+    def test_no_chunk_straddles_a_retune(self):
+        ramp = np.arange(32 * 4, dtype=np.complex64)
+        tags = [tag(40, "rx_freq", pmt.from_double(1e9)), tag(50, "mark", pmt.from_long(50))]
+        chunks, indices, others, chunker = self.run_chunker(ramp, tags)
+        # 0..31 is whole; 32..39 belong to no whole chunk; from 40 on a new grid.
+        np.testing.assert_array_equal(chunks[:, 0].real, [0, 40, 72])
+        self.assertEqual(indices, [(0, (0, 32)), (1, (40, 32))])
+        self.assertEqual(others, [(1, "rx_freq", 1e9), (1, "mark", 50)])
+        self.assertEqual(chunker.discarded, 8)
+
+    def test_retune_on_the_grid_discards_nothing(self):
+        tags = [tag(64, "rx_time", pmt.make_tuple(pmt.from_uint64(1), pmt.from_double(0.5)))]
+        chunks, indices, others, chunker = self.run_chunker(np.zeros(128, np.complex64), tags)
+        self.assertEqual((len(chunks), chunker.discarded), (4, 0))
+        self.assertEqual(indices, [(0, (0, 32))])
+        self.assertEqual(others, [(2, "rx_time", (1, 0.5))])
+
+    def test_gate_silences_but_keeps_the_count_and_nan(self):
+        samples = np.full(32 * 4, 0.1 + 0j, np.complex64)  # -20 dB
+        samples[32:64] = 1.0
+        samples[70] = np.nan
+        chunks, _, _, _ = self.run_chunker(samples, gate_db=-10.0)
+        self.assertEqual(len(chunks), 4)
+        np.testing.assert_array_equal(chunks[0], 0)
+        np.testing.assert_array_equal(chunks[1], 1)
+        self.assertTrue(np.isnan(chunks[2]).any())
+        np.testing.assert_array_equal(chunks[3], 0)
+
+    def test_refuses_nonsense(self):
+        for settings in ({"chunk_length": 0}, {"hop": -1}, {"gate_db": float("nan")}):
+            with self.assertRaises(ValueError):
+                amrq.chunker(**settings)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_chunker)

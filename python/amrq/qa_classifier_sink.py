@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QA of classifier_sink."""
+
+import threading
+
+import numpy as np
+import pmt
+from gnuradio import amrq, blocks, gr, gr_unittest
+
+from amrq.classifier import Evidence
+from amrq.errors import AmrqError
+from amrq.model import Contract
+
+CLASSES = ("BPSK", "QPSK")
+LENGTH = 32
+
+
+class SignClassifier:
+    """Says BPSK where the first sample's real part is positive, silence where it is 0; counts what it sees."""
+
+    contract = Contract("sign", CLASSES, LENGTH)
+
+    def __init__(self, before=None):
+        self.before = before
+        self.seen = []
+
+    def classify(self, chunks):
+        if self.before is not None:
+            self.before(chunks)
+        self.seen.append(chunks.copy())
+        first = chunks[:, 0].real
+        usable = np.isfinite(first) & (first != 0)
+        rows = np.where(first[:, None] > 0, [[-0.1, -2.35]], [[-2.35, -0.1]]).astype(np.float32)
+        power = np.where(np.isfinite(first), first**2, np.nan).astype(np.float32)
+        return Evidence(rows * usable[:, None], power, usable)
+
+    def close(self):
+        pass
+
+
+class Collector(gr.basic_block):
+    """Keep the messages that arrive."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, "collector", None, None)
+        self.messages = []
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self.keep)
+
+    def keep(self, message):
+        self.messages.append(message)
+
+
+def ramp(chunks):
+    """Chunk n holds n + 1 throughout."""
+    return np.repeat(np.arange(1, chunks + 1), LENGTH).astype(np.complex64)
+
+
+class qa_classifier_sink(gr_unittest.TestCase):
+    def connect(self, source, classifier, **settings):
+        self.decisions = []
+        tb = gr.top_block()
+        cut = blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH)
+        sink = amrq.classifier_sink(
+            backend=lambda model, threads: classifier,
+            on_decision=lambda decision, truth: self.decisions.append((decision, truth)),
+            **settings,
+        )
+        tb.connect(source, cut, sink)
+        self.kept = (source, cut)
+        return tb, sink
+
+    def test_every_chunk_once_and_in_order(self):
+        classifier = SignClassifier()
+        tb, sink = self.connect(blocks.vector_source_c(ramp(5000)), classifier, chunks_per_decision=7)
+        tb.run()
+        np.testing.assert_array_equal(np.concatenate(classifier.seen)[:, 0].real, np.arange(1, 5001))
+        statistics = sink.statistics()
+        self.assertEqual((statistics.received, statistics.classified), (5000, 5000))
+        self.assertEqual(statistics.decisions, len(self.decisions))
+        self.assertEqual(sum(decision.chunks for decision, _ in self.decisions), 5000)
+        starts = [decision.sample_index for decision, _ in self.decisions]
+        self.assertEqual(starts, list(range(0, 5000 * LENGTH, 7 * LENGTH)))
+
+    def test_publishes_decisions_and_statistics(self):
+        tb, sink = self.connect(blocks.vector_source_c(ramp(640)), SignClassifier())
+        decisions, statistics = Collector(), Collector()
+        tb.msg_connect(sink, "decisions", decisions, "in")
+        tb.msg_connect(sink, "statistics", statistics, "in")
+        tb.run()
+        self.assertEqual(len(decisions.messages), 20)
+        values, vector = pmt.to_python(decisions.messages[1])
+        self.assertEqual(values["label"], "BPSK")
+        self.assertEqual(values["sample_index"], 1024)
+        self.assertEqual(values["chunks"], 32)
+        self.assertEqual(set(values["log_probabilities"]), set(CLASSES))
+        np.testing.assert_allclose(vector, [values["log_probabilities"][c] for c in CLASSES], atol=1e-3)
+        self.assertGreaterEqual(len(statistics.messages), 1)
+        self.assertIn("dropped", pmt.to_python(statistics.messages[0]))
+
+    def test_silence_ends_a_decision_and_is_said(self):
+        samples = ramp(20)
+        samples[10 * LENGTH :] = 0
+        tb, _ = self.connect(blocks.vector_source_c(samples), SignClassifier(), chunks_per_decision=16)
+        tb.run()
+        said = [(decision.label, decision.chunks) for decision, _ in self.decisions]
+        self.assertEqual(said, [("BPSK", 10), ("no signal", 10)])
+
+    def test_not_finite_samples_are_counted_not_classified(self):
+        samples = ramp(64)
+        samples[5 * LENGTH] = np.nan
+        tb, sink = self.connect(blocks.vector_source_c(samples), SignClassifier())
+        tb.run()
+        self.assertEqual((sink.statistics().not_finite, sink.statistics().classified), (1, 63))
+
+    def test_truth_and_sample_index_come_from_tags(self):
+        tags = []
+        for offset, name in ((0, "BPSK"), (640, "QPSK")):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = offset, pmt.intern("modulation"), pmt.intern(name)
+            tags.append(tag)
+        self.decisions = []
+        tb = gr.top_block()
+        source = blocks.vector_source_c(ramp(40), False, 1, tags)
+        chunker = amrq.chunker(hop=64)
+        sink = amrq.classifier_sink(
+            backend=lambda model, threads: SignClassifier(),
+            chunks_per_decision=4,
+            on_decision=lambda decision, truth: self.decisions.append((decision.sample_index, truth)),
+        )
+        tb.connect(source, chunker, sink)
+        tb.run()
+        expected = [(0, "BPSK"), (256, "BPSK"), (512, None), (768, "QPSK"), (1024, "QPSK")]
+        self.assertEqual(self.decisions, expected)
+
+    def test_live_never_waits_and_counts_what_it_drops(self):
+        # The classifier holds its first batch until the whole stream has passed: a sink that waited for it
+        # would never end this flowgraph.
+        passed = threading.Event()
+        classifier = SignClassifier(before=lambda chunks: passed.wait(60))
+        tb, sink = self.connect(
+            blocks.vector_source_c(ramp(20_000)), classifier, live=True, queue_chunks=100, chunks_per_decision=1
+        )
+        tb.start()
+        while sink.nitems_read(0) < 20_000:
+            threading.Event().wait(0.001)
+        statistics = sink.statistics()
+        self.assertGreater(statistics.dropped, 10_000)
+        passed.set()
+        tb.stop()
+        tb.wait()
+        statistics = sink.statistics()
+        self.assertEqual(statistics.received, 20_000)
+        self.assertEqual(statistics.classified + statistics.dropped, 20_000)
+        self.assertEqual(statistics.queued, 0)
+        # What was decided carries the index of the chunk it was decided on: chunk n holds n + 1.
+        for (decision, _), chunk in zip(self.decisions, np.concatenate(classifier.seen), strict=True):
+            self.assertEqual(decision.sample_index, (chunk[0].real - 1) * LENGTH)
+
+    def test_failing_inference_ends_an_endless_flowgraph(self):
+        for live in (False, True):
+
+            def fail(chunks):
+                raise RuntimeError("the model is on fire")
+
+            source = blocks.vector_source_c(ramp(64), True)
+            tb, sink = self.connect(source, SignClassifier(before=fail), live=live)
+            tb.run()  # returns, or the test's own time limit ends it
+            self.assertIn("on fire", str(sink.error))
+
+    def test_runs_again_after_a_stop(self):
+        source = blocks.vector_source_c(ramp(64))
+        tb, sink = self.connect(source, SignClassifier())
+        tb.run()
+        source.rewind()
+        tb.run()
+        self.assertEqual(len(self.decisions), 4)
+
+    def test_default_model_tells_bpsk_from_16qam(self):
+        for name in ("BPSK", "16QAM"):
+            said = []
+            tb = gr.top_block()
+            source = amrq.modulation_source(name, es_n0_db=20.0, rotation=0.4)
+            head = blocks.head(gr.sizeof_gr_complex, 4 * 1024)
+            chunker = amrq.chunker()
+            sink = amrq.classifier_sink(on_decision=lambda decision, truth, said=said: said.append((decision.label, truth)))
+            tb.connect(source, head, chunker, sink)
+            tb.run()
+            self.assertEqual(said, [(name, name)] * 4)
+
+    def test_refuses_nonsense(self):
+        def backend(model, threads):
+            return SignClassifier()
+
+        for settings in (
+            {"model": "no-such-model"},
+            {"model": "/no/such/file.onnx"},
+            {"model": __file__},
+            {"backend": "abacus"},
+            {"threads": 0},
+            {"backend": backend, "chunk_length": 64},
+            {"backend": backend, "chunks_per_decision": 0},
+            {"backend": backend, "min_confidence": 1.5},
+            {"backend": backend, "queue_chunks": 0},
+        ):
+            with self.assertRaises(AmrqError, msg=str(settings)):
+                amrq.classifier_sink(**settings)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_classifier_sink)
