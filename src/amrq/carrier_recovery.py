@@ -14,15 +14,16 @@ Every 32 symbols (a *step*):
 
 1. The newest 64 symbols pass six such functions (M = 2; M = 4 for QPSK, 16QAM and 32QAM; M = 8; M = 16),
    each of which gives a power spectrum of 128 bins. Spectra of the last 8 steps (288 symbols) and of the
-   last 32 steps (1,056 symbols) are added without their phases, so that a drifting line still adds up (M.
-   S. Bartlett's averaged periodogram).
+   last 32 steps (1,056 symbols) are added without their phases, so that a drifting line still adds up
+   (Bartlett's method).
 2. Of the lines that stand out of the floor, the one with the least M wins: a line at 2 also shows at 4, 8
    and 16, never the other way round. A line at M leaves the frequency unknown by k/M cycles/symbol, which
    an M-fold symmetric constellation does not notice, and a less symmetric one would have shown a line at a
    lesser M.
 3. The last 256 symbols are matched against a grid of frequencies and drifts around that line, the peak is
-   interpolated, and the frequency is carried forward to the step that is put out. A line too weak for that
-   (high order, low Es/N0) is read from the long average.
+   interpolated, and the frequency is carried forward to the step that is put out. Where only the long
+   average shows a line (high order, low Es/N0), 1,024 symbols are matched; where that fails too, the
+   frequency is read from the average.
 4. Nothing stands out: the last frequency is held, so that noise, OFDM and the like are turned evenly.
 
 Everything is causal: a step is turned by what it and the steps before it show.
@@ -53,9 +54,9 @@ _SLOW_FIT = 1024  # symbols in the fine fit of a line that only the long average
 _BLOCKS = 16  # sums that a fit is made of; the grid's edge loses 2.2 dB by summing first, its middle nothing
 _BATCH = 256  # steps handled at a time: bounds memory, has no effect on the result
 
-# Grid of the fine fit, for the M-th power and a window of 256 symbols: half a main lobe (cycles/symbol),
-# and what turns the window's ends by an eighth of a cycle (cycles/symbol^2), apart. For 1,024 symbols
-# divide by 4 and by 16.
+# Grid of the fine fit, for the M-th power and a window of 256 symbols: frequencies half a main lobe apart
+# (cycles/symbol), drifts so far apart that half a step turns the window's ends by an eighth of a cycle
+# (cycles/symbol^2). For 1,024 symbols divide by 4 and by 16.
 _RATE_STEP, _RATES = 0.002, 12
 _DRIFT_STEP, _DRIFTS, _SLOW_DRIFTS = 3e-5, 6, 12
 
@@ -235,10 +236,8 @@ class CarrierRecovery:
         long_line = np.take_along_axis(long, long_bin[..., None], 2)[..., 0]
 
         # Averages that are not full yet are noisier.
-        self._seen, seen = (
-            min(self._seen + steps, _LONG),
-            np.minimum(self._seen + 1 + np.arange(steps), _LONG),
-        )
+        seen = np.minimum(self._seen + 1 + np.arange(steps), _LONG)
+        self._seen = int(seen[-1])
         short_seen = short_line > 1 + (_SHORT_LINE - 1) * np.sqrt(_SHORT / np.minimum(seen, _SHORT))
         long_seen = long_line > 1 + (_LONG_LINE - 1) * _LONG / seen
         fits = self._fits(shaped, _FIT, short_bin, short_seen)
@@ -369,12 +368,12 @@ class CarrierRecovery:
                     fit = fits if fit_ok[row, step] else slow
                     found_drift = float(fit.drifts[row, step]) / order
                     found = float(fit.rates[row, step]) / order + found_drift * fit.ahead
-                    sure = fit.quality[row, step] > _SURE_LINE
+                    sure, fitted = fit.quality[row, step] > _SURE_LINE, True
                 elif readable[row, step]:
                     if self._age < _COAST:
                         continue  # half a thousand symbols old on average: the fits of late know better
                     found, found_drift = self._read(long[row, step], int(long_bin[row, step])) / order, 0.0
-                    sure = True
+                    sure, fitted = True, False
                 else:
                     continue
                 found = self._nearest(found, order)
@@ -383,7 +382,7 @@ class CarrierRecovery:
                     doubt = found
                     continue
                 self._rate, self._drift, self._order = found, found_drift, order
-                if not readable[row, step] or fit_ok[row, step] or slow_ok[row, step]:
+                if fitted:
                     self._age = 0
                 break
             self._doubt = doubt

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QA of the block carrier_recovery; what it computes is tested in tests/test_carrier_recovery.py."""
+
+import numpy as np
+import pmt
+from gnuradio import blocks, gr, gr_unittest
+from gnuradio.amrq.carrier_recovery import carrier_recovery
+
+from amrq.carrier_recovery import CarrierRecovery
+from amrq.errors import AmrqError
+from amrq.modulations import MODULATIONS
+
+
+def symbols(count, offset, seed=1):
+    """QPSK at Es/N0 = 20 dB with an offset in cycles/symbol, complex64 [count]."""
+    rng = np.random.default_rng(seed)
+    turn = np.exp(2j * np.pi * offset * np.arange(count))
+    noise = rng.standard_normal(count) + 1j * rng.standard_normal(count)
+    clean = rng.choice(MODULATIONS["QPSK"].points, count) * turn
+    return (clean + np.sqrt(0.005) * noise).astype(np.complex64)
+
+
+def run(block, samples, tags=(), largest_call=0):
+    """Put samples through the block; return what comes out and its tags."""
+    source = blocks.vector_source_c(samples, False, 1, list(tags))
+    sink = blocks.vector_sink_c()
+    graph = gr.top_block()
+    graph.connect(source, block, sink)
+    if largest_call:
+        graph.run(largest_call)
+    else:
+        graph.run()
+    return np.array(sink.data(), np.complex64), sink.tags()
+
+
+class qa_carrier_recovery(gr_unittest.TestCase):
+    def test_same_as_the_library(self):
+        received = symbols(20_000, 0.04)
+        after, _ = run(carrier_recovery(), received)
+        expected = CarrierRecovery().process(received)
+        self.assertEqual(len(after), len(expected))
+        np.testing.assert_allclose(after, expected, atol=1e-4)
+
+    def test_scheduling_does_not_matter(self):
+        received = symbols(5_000, -0.06)
+        after, _ = run(carrier_recovery(), received, largest_call=64)
+        np.testing.assert_allclose(after, CarrierRecovery().process(received), atol=1e-4)
+
+    def test_offset_can_be_read(self):
+        block = carrier_recovery()
+        run(block, symbols(5_000, 0.04))
+        self.assertEqual(block.order(), 4)
+        self.assertAlmostEqual(block.offset(), 0.04, delta=1e-3)
+
+    def test_less_than_a_step_is_lost(self):
+        for count in (0, 1, 31, 32, 33, 1_000):
+            after, _ = run(carrier_recovery(), symbols(count, 0.0) if count else [])
+            self.assertEqual(len(after), count // 32 * 32)
+
+    def test_tags_keep_their_offsets(self):
+        tags = []
+        for offset in (0, 1, 31, 32, 1_000, 4_095):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = offset, pmt.intern("here"), pmt.from_long(offset)
+            tags.append(tag)
+        _, after = run(carrier_recovery(), symbols(4_096, 0.02), tags, largest_call=96)
+        self.assertEqual([tag.offset for tag in after], [tag.offset for tag in tags])
+        self.assertEqual([pmt.to_long(tag.value) for tag in after], [tag.offset for tag in tags])
+
+    def test_bad_samples_pass(self):
+        received = symbols(4_096, 0.02)
+        received[100] = np.nan
+        after, _ = run(carrier_recovery(), received)
+        self.assertTrue(np.all(np.isfinite(after)))
+
+    def test_an_error_ends_the_graph(self):
+        block = carrier_recovery()
+        block._recovery = None
+        after, _ = run(block, symbols(4_096, 0.02))
+        self.assertEqual(len(after), 0)
+        self.assertIsInstance(block.error, AttributeError)
+
+    def test_bad_limit_is_refused(self):
+        with self.assertRaisesRegex(AmrqError, r"max_offset 0\.4 .* cycles/symbol"):
+            carrier_recovery(0.4)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_carrier_recovery)

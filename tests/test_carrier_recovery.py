@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carrier recovery on symbols made here: what it removes, what it leaves alone, that calls do not matter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from amrq.carrier_recovery import STEP, CarrierRecovery
+from amrq.errors import AmrqError
+from amrq.modulations import MODULATIONS
+
+Symbols = NDArray[np.complex64]
+
+
+# An Es/N0 in dB at which each class can be followed.
+ESN0 = {
+    "4ASK": 8.0,
+    "8ASK": 8.0,
+    "BPSK": 8.0,
+    "8QAM": 10.0,
+    "QPSK": 10.0,
+    "16QAM": 12.0,
+    "32QAM": 18.0,
+    "8PSK": 14.0,
+    "16PSK": 20.0,
+}
+
+
+def _noise(count: int, rng: np.random.Generator) -> Symbols:
+    noise = (rng.standard_normal(count) + 1j * rng.standard_normal(count)) / np.sqrt(2)
+    return np.asarray(noise, dtype=np.complex64)
+
+
+def _received(
+    name: str, count: int, esn0: float, offset: float, drift: float = 0.0, seed: int = 1
+) -> Symbols:
+    """Symbols with noise, an offset (cycles/symbol) and a drift (cycles/symbol^2)."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(count)
+    turn = np.exp(2j * np.pi * (offset * time + drift * time**2 / 2 + rng.random()))
+    clean = rng.choice(MODULATIONS[name].points, count) * turn
+    return np.asarray(clean + 10 ** (-esn0 / 20) * _noise(count, rng), dtype=np.complex64)
+
+
+def _removed(before: Symbols, after: Symbols) -> NDArray[np.float64]:
+    """Frequency taken out of each chunk, cycles/symbol."""
+    count = len(after)
+    turn = (after * before[:count].conj()).astype(np.complex128).reshape(-1, STEP)
+    turn /= np.maximum(np.abs(turn), 1e-30)
+    return -np.angle((turn[:, 1:] * turn[:, :-1].conj()).sum(axis=1)) / (2 * np.pi)
+
+
+def _left(
+    before: Symbols, after: Symbols, name: str, offset: float, drift: float = 0.0
+) -> NDArray[np.float64]:
+    """Offset left in each chunk, cycles/symbol, but for what the class's symmetry hides."""
+    order = MODULATIONS[name].symmetry
+    removed = _removed(before, after)
+    middle = np.arange(len(removed)) * STEP + (STEP - 1) / 2
+    left: NDArray[np.float64]
+    left = (offset + drift * middle - removed + 0.5 / order) % (1 / order) - 0.5 / order
+    return left
+
+
+@pytest.mark.parametrize("name", MODULATIONS)
+@pytest.mark.parametrize("offset", [-0.07, 0.0, 0.013, 0.05])
+def test_offset_is_removed(name: str, offset: float) -> None:
+    """Of 335 chunks after lock, 99 % have less than 1e-3 cycles/symbol left."""
+    received = _received(name, 12_000, ESN0[name], offset)
+    left = np.abs(_left(received, CarrierRecovery().process(received), name, offset))[40:]
+    assert np.quantile(left, 0.99) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["BPSK", "8QAM", "QPSK", "16QAM", "8PSK"])
+def test_satellite_drift_is_followed(name: str) -> None:
+    """2e-5 cycles/symbol^2: 30 Hz/s at 1,200 Bd."""
+    received = _received(name, 8_000, 20.0, -0.08, 2e-5)
+    left = np.abs(_left(received, CarrierRecovery().process(received), name, -0.08, 2e-5))[40:]
+    assert np.quantile(left, 0.95) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["8QAM", "BPSK", "4ASK"])
+def test_no_wrong_alias(name: str) -> None:
+    """A residual of 1/4 cycle/symbol would make four arms of two: the true line is at M = 2."""
+    recovery = CarrierRecovery()
+    recovery.process(_received(name, 4_000, 20.0, 0.06))
+    assert recovery.order == 2
+    assert recovery.offset == pytest.approx(0.06, abs=1e-3)
+
+
+def test_a_quarter_turn_a_symbol_stays() -> None:
+    """pi/2-BPSK shows four points and must go on doing so."""
+    rng = np.random.default_rng(4)
+    time = np.arange(4_000)
+    received = rng.choice([-1, 1], 4_000) * np.exp(2j * np.pi * (0.25 - 0.066) * time)
+    received += 0.05 * _noise(4_000, rng)
+    recovery = CarrierRecovery()
+    recovery.process(received)
+    assert recovery.order == 4
+    assert recovery.offset == pytest.approx(-0.066, abs=1e-3)
+
+
+def test_noise_is_left_alone() -> None:
+    """In 6,250 chunks of noise fewer than 6 show a line, and no more than that change the frequency."""
+    noise = _noise(200_000, np.random.default_rng(7))
+    removed = _removed(noise, CarrierRecovery().process(noise))
+    assert np.count_nonzero(np.abs(np.diff(removed)) > 1e-4) < 6
+
+
+def test_offset_is_held_when_the_signal_goes() -> None:
+    signal = _received("QPSK", 3_200, 20.0, 0.03)
+    noise = _noise(3_200, np.random.default_rng(3))
+    recovery = CarrierRecovery()
+    recovery.process(np.concatenate((signal, noise)))
+    assert recovery.order == 0
+    assert recovery.offset == pytest.approx(0.03, abs=3e-3)
+
+
+def test_a_new_signal_is_found() -> None:
+    """From one burst to the next, of another class at another frequency, within 10 chunks."""
+    first, second = _received("BPSK", 3_200, 20.0, 0.03), _received("QPSK", 3_200, 20.0, -0.04, seed=2)
+    recovery = CarrierRecovery()
+    recovery.process(first)
+    left = _left(second, recovery.process(second), "QPSK", -0.04)
+    assert np.all(np.abs(left[10:]) < 1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(0, 4_000), max_size=40))
+def test_calls_do_not_matter(cuts: list[int]) -> None:
+    received = np.concatenate(
+        (
+            _noise(500, np.random.default_rng(0)),
+            _received("8PSK", 2_000, 16.0, 0.02),
+            _received("BPSK", 1_500, 9.0, -0.03),
+        )
+    )
+    whole = CarrierRecovery().process(received)
+    recovery = CarrierRecovery()
+    parts = [recovery.process(part) for part in np.split(received, sorted(cuts))]
+    assert recovery.pending == len(received) % STEP
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+
+
+def test_one_symbol_a_call() -> None:
+    received = _received("QPSK", 1_000, 15.0, 0.04)
+    recovery = CarrierRecovery()
+    parts = [recovery.process(received[k : k + 1]) for k in range(len(received))]
+    assert len(parts[31]) == STEP and len(parts[30]) == 0
+    np.testing.assert_allclose(np.concatenate(parts), CarrierRecovery().process(received), atol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, complex(0, -np.inf), 3e38])
+def test_a_bad_symbol_does_no_lasting_harm(bad: complex) -> None:
+    received = _received("QPSK", 6_400, 20.0, 0.04)
+    received[1_000] = received[1_001] = bad
+    after = CarrierRecovery().process(received)
+    assert np.all(np.isfinite(after))
+    assert after[1_000] == 0
+    assert np.all(np.abs(_left(received[3_200:], after[3_200:], "QPSK", 0.04)) < 1e-3)
+
+
+@pytest.mark.parametrize("level", [1e-9, 1.0, 1e9])
+def test_level_does_not_matter(level: float) -> None:
+    received = _received("16QAM", 6_400, 20.0, 0.04)
+    after = CarrierRecovery().process(received * np.float32(level))
+    np.testing.assert_allclose(after / level, CarrierRecovery().process(received), atol=1e-3)
+
+
+def test_only_turns() -> None:
+    received = _received("32QAM", 3_200, 20.0, 0.04)
+    np.testing.assert_allclose(np.abs(CarrierRecovery().process(received)), np.abs(received), rtol=1e-5)
+
+
+@pytest.mark.parametrize("silence", [0, 31, 3_200])
+def test_silence(silence: int) -> None:
+    after = CarrierRecovery().process(np.zeros(silence, np.complex64))
+    assert len(after) == silence // STEP * STEP
+    assert not after.any()
+
+
+def test_reset_forgets() -> None:
+    received = _received("QPSK", 2_000, 15.0, 0.04)
+    recovery = CarrierRecovery()
+    first = recovery.process(received)
+    recovery.reset()
+    np.testing.assert_array_equal(recovery.process(received), first)
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.1, 0.3, float("nan")])
+def test_bad_limits_are_refused(bad: float) -> None:
+    with pytest.raises(AmrqError, match=r"max_offset .* cycles/symbol"):
+        CarrierRecovery(bad)
