@@ -20,6 +20,7 @@ __all__ = ["classifier_sink"]
 
 _DECISIONS = pmt.intern("decisions")
 _STATISTICS = pmt.intern("statistics")
+_PATIENCE = 0.5e-3  # seconds between two looks whether more has arrived, while the worker still has work
 _STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
 
 Backend = Callable[[str, int], Classifier]
@@ -41,8 +42,8 @@ class classifier_sink(gr.sync_block):
     What is left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio
     no longer delivers messages then: `on_decision` gets it, and `statistics()` has the final counters.
 
-    Inference runs in a thread of its own. Fed from a file (`live` off) the stream waits for it and nothing is
-    lost; live, the stream never waits: the oldest chunks are dropped when more than `queue_chunks` wait.
+    Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
+    waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
     If inference fails, the reason is logged and the flowgraph ends.
 
     Args:
@@ -51,7 +52,7 @@ class classifier_sink(gr.sync_block):
         chunks_per_decision: chunks fused into a decision.
         min_confidence: below this probability of the best class a decision says `unknown`, 0 to 1.
         live: the stream comes from a radio and must not be held up.
-        queue_chunks: chunks that may wait when live.
+        queue_chunks: chunks that may wait for the classifier.
         threads: threads of one inference call.
         backend: `onnx`, onnxruntime on this CPU; or a function of (model, threads) that returns a `Classifier`.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
@@ -102,6 +103,7 @@ class classifier_sink(gr.sync_block):
         )
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self._next_statistics = 0.0
+        self._held = 0  # chunks at the input's beginning that the worker has already
         return ClassifierWorker(
             self._classifier, self._decision_maker, self._publish_decision, self._live, self._queue_chunks
         )
@@ -148,15 +150,22 @@ class classifier_sink(gr.sync_block):
         """Hand what has arrived to the worker."""
         chunks = input_items[0]
         read = self.nitems_read(0)
-        indices, truths, retunes = self._read_tags(read, len(chunks))
-        # The input is a view of the ring buffer, which moves on while a live queue still holds the batch.
-        batch = Batch(chunks.copy() if self._live else chunks, indices, truths, retunes)
-        self._worker.submit(batch)
+        new = chunks[self._held :]
+        if len(new):
+            indices, truths, retunes = self._read_tags(read + self._held, len(new))
+            # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
+            self._worker.submit(Batch(new.copy(), indices, truths, retunes))
+            # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
+            # calls again, and everything is decided on and published before the stream is over. What a
+            # block publishes later, in stop(), no longer reaches its subscribers.
+            self._held = 0 if self._live else 1
+        elif self._worker.wait_until_idle(_PATIENCE):
+            self._held = 0
         now = time.monotonic()
         if now >= self._next_statistics:
             self._next_statistics = now + _STATISTICS_PERIOD
             self._publish_statistics()
-        return len(chunks)
+        return len(chunks) - self._held
 
     def _read_tags(
         self, read: int, count: int
@@ -187,6 +196,8 @@ class classifier_sink(gr.sync_block):
     def _publish_decision(self, decision: Decision, truth: str | None) -> None:
         if self._on_decision is not None:
             self._on_decision(decision, truth)
+        if pmt.is_null(self.message_subscribers(_DECISIONS)):
+            return  # building the PDU costs as much as classifying four chunks
         values = decision.as_dict() | ({"truth": truth} if truth is not None else {})
         vector = pmt.init_f32vector(
             len(decision.log_probabilities), list(decision.log_probabilities.values())

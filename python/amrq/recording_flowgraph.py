@@ -27,6 +27,7 @@ class recording_flowgraph(gr.top_block):
         start: first sample.
         count: samples; 0 takes all that follow.
         rolloff: roll-off of the matched filter.
+        gate_db: power below which there is no signal, dB relative to full scale.
         model: model file or name.
         chunks_per_decision: chunks fused into a decision.
         min_confidence: below this a decision says `unknown`.
@@ -48,6 +49,7 @@ class recording_flowgraph(gr.top_block):
         start: int = 0,
         count: int = 0,
         rolloff: float = 0.35,
+        gate_db: float = -200.0,
         model: str = "default",
         chunks_per_decision: int = 32,
         min_confidence: float = 0.8,
@@ -57,7 +59,7 @@ class recording_flowgraph(gr.top_block):
         gr.top_block.__init__(self, "amrq recording")
         self.source = recording_source(path, format, sample_rate, start, count)
         self.front_end = symbol_front_end(
-            self.source.sample_rate(), symbol_rate, rolloff=rolloff, offset=offset
+            self.source.sample_rate(), symbol_rate, rolloff=rolloff, offset=offset, gate_db=gate_db
         )
         self.sink = classifier_sink(
             model,
@@ -75,7 +77,7 @@ class recording_flowgraph(gr.top_block):
         Raises:
             AmrqError: the first block's reason, from the source on.
         """
-        for block in (self.source, self.chunker, self.sink):
+        for block in (self.source, self.front_end, self.chunker, self.sink):
             if block.error is not None:
                 if isinstance(block.error, AmrqError):
                     raise block.error

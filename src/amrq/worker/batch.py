@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is handed to the worker at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,3 +25,39 @@ class Batch:
     sample_indices: NDArray[np.int64]
     truths: tuple[tuple[int, str | None], ...] = field(default=())
     retunes: tuple[int, ...] = field(default=())
+
+    def split(self, count: int) -> "tuple[Batch, Batch]":
+        """Return the first `count` chunks and the rest; the tags go with their chunks."""
+        if count >= len(self.chunks):
+            return self, Batch(self.chunks[:0], self.sample_indices[:0])
+        border = self.sample_indices[count]
+        first = Batch(
+            self.chunks[:count],
+            self.sample_indices[:count],
+            tuple(truth for truth in self.truths if truth[0] < border),
+            tuple(chunk for chunk in self.retunes if chunk < count),
+        )
+        rest = Batch(
+            self.chunks[count:],
+            self.sample_indices[count:],
+            tuple(truth for truth in self.truths if truth[0] >= border),
+            tuple(chunk - count for chunk in self.retunes if chunk >= count),
+        )
+        return first, rest
+
+    @staticmethod
+    def join(batches: "Sequence[Batch]") -> "Batch":
+        """Return one batch of all, in order."""
+        if len(batches) == 1:
+            return batches[0]
+        retunes: list[int] = []
+        start = 0
+        for batch in batches:
+            retunes += [start + chunk for chunk in batch.retunes]
+            start += len(batch.chunks)
+        return Batch(
+            np.concatenate([batch.chunks for batch in batches]),
+            np.concatenate([batch.sample_indices for batch in batches]),
+            tuple(truth for batch in batches for truth in batch.truths),
+            tuple(retunes),
+        )

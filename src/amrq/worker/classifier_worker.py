@@ -17,16 +17,16 @@ from amrq.worker.statistics import Statistics
 
 __all__ = ["ClassifierWorker"]
 
-_SLICE = 2048
-"""Chunks classified between two looks at the queue: bounds how long `stop` waits for a slow model."""
+_MOST_AT_ONCE = 1024
+"""Chunks classified between two looks at the queue: enough to make a call's fixed cost small, few enough that
+`stop` need not wait long for a slow model."""
 
 
 class ClassifierWorker:
     """Classify batches in a thread of its own and call back with decisions.
 
     A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted. Any other
-    stream waits until its batch is done, which also means that by the time the last `submit` of a finite
-    stream returns, every full decision has been published.
+    stream waits for room in the queue, and `wait_until_idle` tells when all that was handed over is decided on.
 
     Args:
         classifier: what classifies; it is used by this thread alone while it runs.
@@ -34,7 +34,7 @@ class ClassifierWorker:
         on_decision: called in the worker's thread with each decision and the true class (None where it is not
             known or changed underway).
         live: drop rather than wait.
-        queue_chunks: how many chunks may wait (live).
+        queue_chunks: how many chunks may wait.
 
     Raises:
         AmrqError: the queue's length is below 1.
@@ -80,24 +80,41 @@ class ClassifierWorker:
         self._thread.start()
 
     def submit(self, batch: Batch) -> None:
-        """Hand over a batch; its arrays must stay as they are until it is done (live: for good).
+        """Hand over a batch, whose arrays must not change any more.
 
         Raises:
             Exception: whatever ended the worker's thread.
         """
-        count = len(batch.chunks)
         with self._changed:
             self._raise_error()
-            self._statistics.received += count
+            self._statistics.received += len(batch.chunks)
             self._queue.append(batch)
-            self._waiting += count
+            self._waiting += len(batch.chunks)
+            self._changed.notify_all()
             if self._live:
                 self._drop_oldest(self._waiting - self._capacity)
-                self._changed.notify_all()
             else:
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._error is not None or not (self._waiting or self._busy))
+                self._changed.wait_for(lambda: self._error is not None or self._waiting <= self._capacity)
                 self._raise_error()
+
+    def wait_until_idle(self, timeout: float | None = None) -> bool:
+        """Wait until every full decision on what was handed over has been called back.
+
+        Args:
+            timeout: seconds to wait at most; None waits for as long as it takes.
+
+        Returns:
+            Whether that is so.
+
+        Raises:
+            Exception: whatever ended the worker's thread.
+        """
+        with self._changed:
+            idle = self._changed.wait_for(
+                lambda: self._error is not None or not (self._waiting or self._busy), timeout
+            )
+            self._raise_error()
+            return idle
 
     def stop(self) -> None:
         """End the thread: a live queue is dropped, and counted; what remains undecided is decided and published.
@@ -123,45 +140,41 @@ class ClassifierWorker:
         while count > 0 and self._queue:
             batch = self._queue.popleft()
             gone = min(count, len(batch.chunks))
+            dropped, rest = batch.split(gone)
             # What was tagged on dropped chunks still holds for those behind them.
-            self._truths.extend(batch.truths)
-            if gone < len(batch.chunks):
-                retunes = tuple(max(0, chunk - gone) for chunk in batch.retunes)
-                self._queue.appendleft(Batch(batch.chunks[gone:], batch.sample_indices[gone:], (), retunes))
-            elif batch.retunes and self._queue:
+            self._truths.extend(dropped.truths)
+            if len(rest.chunks):
+                self._queue.appendleft(rest)
+            if dropped.retunes and self._queue:
                 following = self._queue.popleft()
                 self._queue.appendleft(replace(following, retunes=(0, *following.retunes)))
             count -= gone
             self._waiting -= gone
             self._statistics.dropped += gone
 
-    def _next(self) -> Batch | None:
+    def _next(self) -> list[Batch]:
+        """Wait for batches and take as many as make up one call; none are left when the stream has ended."""
         with self._changed:
             self._busy = 0
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._queue or self._closing)
-            if not self._queue:
-                return None
-            batch = self._queue.popleft()
-            self._truths.extend(batch.truths)
-            if len(batch.chunks) > _SLICE:
-                rest = Batch(
-                    batch.chunks[_SLICE:],
-                    batch.sample_indices[_SLICE:],
-                    (),
-                    tuple(chunk - _SLICE for chunk in batch.retunes if chunk >= _SLICE),
-                )
-                self._queue.appendleft(rest)
-                retunes = tuple(chunk for chunk in batch.retunes if chunk < _SLICE)
-                batch = Batch(batch.chunks[:_SLICE], batch.sample_indices[:_SLICE], (), retunes)
-            self._waiting -= len(batch.chunks)
-            self._busy = len(batch.chunks)
-            return batch
+            taken: list[Batch] = []
+            while self._queue and self._busy < _MOST_AT_ONCE:
+                batch = self._queue.popleft()
+                room = _MOST_AT_ONCE - self._busy
+                if len(batch.chunks) > room:
+                    batch, rest = batch.split(room)
+                    self._queue.appendleft(rest)
+                taken.append(batch)
+                self._truths.extend(batch.truths)
+                self._busy += len(batch.chunks)
+            self._waiting -= self._busy
+            return taken
 
     def _run(self) -> None:
         try:
-            while (batch := self._next()) is not None:
-                self._classify(batch)
+            while batches := self._next():
+                self._classify(Batch.join(batches))
             self._publish(self._decision_maker.flush())
         except Exception as error:  # whatever it was, the stream must learn of it instead of waiting for ever
             with self._changed:
