@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`amrq classify`."""
+
+import contextlib
+import json
+import os
+import queue
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from amrq.decision import NO_SIGNAL, Decision
+from amrq.errors import AmrqError
+from amrq.recordings import FORMATS
+
+__all__ = ["classify"]
+
+_ROWS_SHOWN = 20  # in the growing table
+
+
+@contextlib.contextmanager
+def _own_stdout() -> Iterator[TextIO]:
+    """Keep standard output for results: what GNU Radio's C++ side writes there goes to standard error."""
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(own), "w") as stream:
+            yield stream
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
+
+
+def _load_flowgraph() -> Any:
+    try:
+        from gnuradio.amrq.recording_flowgraph import recording_flowgraph
+    except ImportError as error:
+        raise AmrqError(
+            f"classifying a recording needs GNU Radio 3.10 with this module installed ({error}): see the README."
+        ) from None
+    return recording_flowgraph
+
+
+def _decisions(flowgraph: Any, results: "queue.SimpleQueue[Any]") -> Iterator[tuple[Decision, str | None]]:
+    """Run the flowgraph and yield what it decides, as it decides it."""
+    finished = object()
+
+    def run() -> None:
+        try:
+            flowgraph.run()
+        finally:
+            results.put(finished)
+
+    thread = threading.Thread(target=run, name="amrq flowgraph", daemon=True)
+    thread.start()
+    try:
+        while (result := results.get()) is not finished:
+            yield result
+    finally:
+        flowgraph.stop()
+        thread.join()
+    flowgraph.raise_error()
+
+
+def _bar(confidence: float) -> str:
+    filled = round(confidence * 8)
+    return "█" * filled + "░" * (8 - filled) + f" {confidence:.3f}"
+
+
+def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
+    table = Table(title=title)
+    for column in ("from", "to", "decision", "confidence", "best", "chunks", "truth"):
+        justify: Literal["left", "right"] = "right" if column in ("from", "to", "chunks") else "left"
+        table.add_column(column, justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _row(decision: Decision, truth: str | None, symbol_rate: float, start: float) -> tuple[str, ...]:
+    begin = start + decision.sample_index / symbol_rate
+    end = begin + decision.sample_count / symbol_rate
+    colour = "yellow" if decision.label == "unknown" else "dim" if decision.label == NO_SIGNAL else "green"
+    return (
+        f"{begin:.3f} s",
+        f"{end:.3f} s",
+        f"[{colour}]{decision.label}",
+        _bar(decision.confidence),
+        decision.best,
+        str(decision.chunks),
+        truth or "",
+    )
+
+
+def classify(
+    files: Annotated[list[Path], typer.Argument(help="Recordings: SigMF, IQ wav, or raw samples.")],
+    symbol_rate: Annotated[float, typer.Option(help="Symbols a second.")],
+    rate: Annotated[
+        float | None, typer.Option(help="Samples a second; needed for raw files, else the file's own.")
+    ] = None,
+    offset: Annotated[float, typer.Option(help="Where in the recording's band the signal lies, Hz.")] = 0.0,
+    format: Annotated[
+        str, typer.Option(help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.")
+    ] = "auto",
+    start: Annotated[float, typer.Option(help="Begin this many seconds into the recording.")] = 0.0,
+    duration: Annotated[
+        float | None, typer.Option(help="Stop after this many seconds; without it, at the end.")
+    ] = None,
+    rolloff: Annotated[float, typer.Option(help="Roll-off of the matched filter, 0 to 1.")] = 0.35,
+    gate: Annotated[
+        float, typer.Option(help="Power in dB of full scale below which it says 'no signal'.")
+    ] = -200.0,
+    model: Annotated[
+        str, typer.Option(help="An ONNX file, a shipped model's name, or 'default'.")
+    ] = "default",
+    chunks: Annotated[int, typer.Option(help="Chunks fused into a decision.")] = 32,
+    min_confidence: Annotated[
+        float, typer.Option(help="Below this probability the decision says 'unknown'.")
+    ] = 0.8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a decision.")] = False,
+) -> None:
+    """Tell the modulation of recorded signals.
+
+    Shows a decision every 32 chunks of 32 symbols, and at the end what most of them said. Where the recording has SigMF
+    annotations, they stand beside as truth. A decision's confidence holds for signals of the kind the
+    model was trained on; **unknown** means that no class explains the signal well enough.
+
+    Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
+    """
+    recording_flowgraph = _load_flowgraph()
+    from amrq.recordings import open_recording
+
+    failures: list[AmrqError] = []
+    with _own_stdout() as out:
+        console = Console(file=out)
+        for path in files:
+            try:
+                # The start is given in seconds, so the rate must be known before the flowgraph is built.
+                sample_rate = open_recording(path, format, rate).sample_rate
+                results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+                flowgraph = recording_flowgraph(
+                    str(path),
+                    symbol_rate,
+                    offset=offset,
+                    format=format,
+                    sample_rate=sample_rate,
+                    start=round(start * sample_rate),
+                    count=0 if duration is None else max(1, round(duration * sample_rate)),
+                    rolloff=rolloff,
+                    gate_db=gate,
+                    model=model,
+                    chunks_per_decision=chunks,
+                    min_confidence=min_confidence,
+                    on_decision=lambda decision, truth, results=results: results.put((decision, truth)),
+                )
+                decisions = _decisions(flowgraph, results)
+                if as_json:
+                    _print_json(out, path, decisions, symbol_rate, start)
+                else:
+                    _print_table(console, path, decisions, symbol_rate, start)
+            except AmrqError as error:
+                # One bad file does not cost the others their turn.
+                failures.append(error)
+                if len(files) > 1:
+                    typer.echo(f"amrq: {error}", err=True)
+    if failures:
+        raise failures[0] if len(files) == 1 else AmrqError(f"{len(failures)} of {len(files)} files failed.")
+
+
+def _print_json(
+    out: TextIO,
+    path: Path,
+    decisions: Iterator[tuple[Decision, str | None]],
+    symbol_rate: float,
+    start: float,
+) -> None:
+    for decision, truth in decisions:
+        line = {"file": str(path), "time": round(start + decision.sample_index / symbol_rate, 6)}
+        line |= decision.as_dict() | {"truth": truth}
+        print(json.dumps(line), file=out, flush=True)
+
+
+def _print_table(
+    console: Console,
+    path: Path,
+    decisions: Iterator[tuple[Decision, str | None]],
+    symbol_rate: float,
+    start: float,
+) -> None:
+    rows: list[tuple[str, ...]] = []
+    votes: Counter[str] = Counter()
+    # On a terminal the table grows as decisions fall; once over, the whole of it is printed for the scrollback.
+    live = Live(_table(path.name, rows), console=console, refresh_per_second=8, transient=True)
+    with live if console.is_terminal else contextlib.nullcontext():
+        for decision, truth in decisions:
+            rows.append(_row(decision, truth, symbol_rate, start))
+            votes[decision.label] += 1
+            live.update(_table(path.name, rows[-_ROWS_SHOWN:]))
+    console.print(_table(path.name, rows))
+    if not votes:
+        raise AmrqError(
+            f"{path} is too short for a decision: one needs at least a chunk of symbols at {symbol_rate:g} a second."
+        )
+    said = ", ".join(f"{label} {count}" for label, count in votes.most_common())
+    console.print(f"{path.name}: of {votes.total()} decisions: {said}\n")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command's entry: errors become one sentence and an exit status."""
+
+import sys
+
+import typer
+
+import amrq
+from amrq.cli.classify import classify
+from amrq.cli.evaluate import evaluate
+from amrq.cli.model import model_app
+from amrq.cli.models import models
+from amrq.cli.train import train
+from amrq.errors import AmrqError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="amrq",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Recognise the modulation of a radio signal.",
+    epilog="Example: **amrq classify recording.sigmf-meta --symbol-rate 9600**",
+)
+app.command()(classify)
+app.command()(models)
+app.add_typer(model_app, name="model")
+app.command()(train)
+app.command()(evaluate)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"amrq {amrq.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command; exit 2 for what the user can mend, 130 when interrupted."""
+    try:
+        app()
+    except AmrqError as error:
+        sys.stdout.flush()
+        typer.echo(f"amrq: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

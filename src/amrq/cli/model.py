@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`amrq model show` and `amrq model annotate`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from amrq.errors import AmrqError
+from amrq.model import Contract, find_model, read_contract, write_contract
+
+__all__ = ["model_app"]
+
+model_app = typer.Typer(no_args_is_help=True, help="Look at a model's contract, or give a model one.")
+
+
+@model_app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="An ONNX file, a shipped model's name, or 'default'.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the contract as JSON.")] = False,
+) -> None:
+    """Show what a model promises: classes, input, training range, accuracy, recipe.
+
+    Example: **amrq model show default**
+    """
+    path = find_model(model)
+    contract = read_contract(path)
+    if as_json:
+        typer.echo(json.dumps(json.loads(contract.to_json()), indent=2))
+        return
+    console = Console()
+    table = Table(title=f"{contract.name} ({path.name}, {path.stat().st_size:,} bytes)", show_header=False)
+    low, high = contract.es_n0_db
+    table.add_row("classes", ", ".join(contract.classes))
+    table.add_row("chunk", f"{contract.chunk_length} samples, {contract.samples_per_symbol} a symbol")
+    table.add_row("normalisation", contract.normalisation)
+    table.add_row("phase", contract.phase)
+    table.add_row("trained on", f"{low:g} to {high:g} dB Es/N0")
+    table.add_row(
+        "precision", f"{contract.weight_bits}-bit weights, {contract.activation_bits}-bit activations"
+    )
+    table.add_row("weights", f"{contract.weights:,}, of which {contract.pruned:.0%} pruned")
+    table.add_row("temperature", f"{contract.temperature:g}")
+    for key, value in contract.recipe.items():
+        table.add_row(f"recipe: {key}", json.dumps(value) if isinstance(value, dict | list) else str(value))
+    console.print(table)
+    if contract.accuracy:
+        accuracy = Table(
+            title=f"Accuracy on one chunk, phase {contract.phase}, phase noise {contract.phase_noise:g} rad"
+        )
+        for column in ("Es/N0 dB", "accuracy", "95 % interval", "chunks"):
+            accuracy.add_column(column, justify="right")
+        for row in contract.accuracy:
+            interval = f"{row.low:.4f} to {row.high:.4f}"
+            accuracy.add_row(f"{row.es_n0_db:g}", f"{row.accuracy:.4f}", interval, f"{row.chunks:,}")
+        console.print(accuracy)
+
+
+@model_app.command()
+def annotate(
+    model: Annotated[Path, typer.Argument(help="The ONNX file; it is changed in place.")],
+    contract: Annotated[
+        Path, typer.Option(help="A JSON file with the contract, as 'amrq model show --json' prints one.")
+    ],
+) -> None:
+    """Write a contract into an ONNX file, so that the blocks can use it. The graph is left as it is.
+
+    Example: **amrq model annotate mine.onnx --contract mine.json**
+    """
+    try:
+        text = contract.read_text()
+    except OSError as error:
+        raise AmrqError(f"{contract} cannot be read: {error.strerror}.") from None
+    write_contract(model, Contract.from_json(text))
+    typer.echo(f"{model}: contract written.")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small ONNX files for tests: a model whose every answer is known."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from amrq.model import Contract, write_contract
+
+CLASSES = ("BPSK", "QPSK", "unknown")
+
+
+def linear_onnx(
+    path: Path,
+    weights: np.ndarray | None = None,
+    batch: Any = "N",
+    rows: Any = 2,
+    length: Any = 32,
+    input_type: int = TensorProto.FLOAT,
+    outputs: Sequence[str] = ("logits",),
+) -> Path:
+    """Write a graph that flattens [N, 2, L] and multiplies it by `weights` [2 L, classes]; no contract."""
+    if weights is None:
+        weights = np.zeros((2 * 32, len(CLASSES)), np.float32)
+        # The class goes by the sign of I and of Q of the chunk's first sample.
+        weights[0, 0], weights[0, 1], weights[32, 2] = 5, -5, 5
+    nodes = [helper.make_node("Flatten", ["flat_in"], ["flat"])]
+    nodes.insert(0, helper.make_node("Cast", ["iq"], ["flat_in"], to=TensorProto.FLOAT))
+    nodes += [helper.make_node("MatMul", ["flat", "weights"], [name]) for name in outputs]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("iq", input_type, [batch, rows, length])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, weights.shape[1]])
+            for name in outputs
+        ],
+        [numpy_helper.from_array(weights.astype(np.float32), "weights")],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    proto.ir_version = 8
+    onnx.save(proto, str(path))
+    return path
+
+
+def linear_model(path: Path, **contract: Any) -> Path:
+    """Write `linear_onnx` with a contract."""
+    linear_onnx(path)
+    values = {"name": "linear", "classes": CLASSES, "chunk_length": 32} | contract
+    write_contract(path, Contract(**values))
+    return path

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command as a user types it, in processes of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_models import linear_model, linear_onnx
+
+from amrq.model import read_contract
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDINGS = ROOT / "examples" / "recordings"
+QPSK = RECORDINGS / "dvbs2_qpsk.sigmf-meta"
+
+
+def amrq(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "amrq", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
+        | environment,
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
+    """One clear sentence on standard error, nothing that looks like a crash, exit status 2."""
+    assert result.returncode == 2, result.stdout + result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("amrq: ")]
+    assert words in line
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["classify"], ["models"], ["model", "show"], ["model", "annotate"], ["train"], ["evaluate"]],
+)
+def test_help_ends_with_an_example(command: list[str]) -> None:
+    result = amrq(*command, "--help")
+    assert result.returncode == 0
+    assert "Example: amrq" in result.stdout
+
+
+def test_classify_json_is_nothing_but_json() -> None:
+    result = amrq("classify", QPSK, "--symbol-rate", "25e3", "--json")
+    assert result.returncode == 0, result.stderr
+    decisions = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(decisions) == 3
+    for decision in decisions[:2]:
+        assert decision["chunks"] == 32
+        assert decision["truth"] == "QPSK"
+        assert sum(np.exp(list(decision["log_probabilities"].values()))) == pytest.approx(1, abs=1e-3)
+    # The first decision begins while the front end still settles; the second is held to the truth.
+    assert decisions[1]["label"] == "QPSK"
+    assert decisions[1]["time"] == pytest.approx(1024 / 25e3, abs=0.002)
+
+
+def test_classify_table_and_several_files(tmp_path: Path) -> None:
+    result = amrq(
+        "classify", QPSK, RECORDINGS / "noise.sigmf-data", tmp_path / "missing.cf32", "--symbol-rate", 25e3
+    )
+    # What could be read is shown in full although another file could not.
+    assert "dvbs2_qpsk.sigmf-meta: of 3 decisions" in result.stdout
+    assert "noise.sigmf-data: of 3 decisions: unknown 3" in result.stdout
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    said = [line for line in result.stderr.splitlines() if line.startswith("amrq: ")]
+    assert len(said) == 2 and "missing.cf32" in said[0] and "1 of 3 files failed" in said[1]
+
+
+def test_classify_raw_wav_and_a_part(tmp_path: Path) -> None:
+    import soundfile
+
+    values = np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2")
+    values.tofile(tmp_path / "r.ci16")
+    soundfile.write(str(tmp_path / "r.wav"), values.reshape(-1, 2), 100_000, subtype="PCM_16")
+    options = ("--symbol-rate", "25e3", "--json", "--start", "0.02", "--duration", "0.06")
+    raw = amrq("classify", tmp_path / "r.ci16", "--rate", "100e3", *options)
+    wav = amrq("classify", tmp_path / "r.wav", *options)
+    assert raw.returncode == wav.returncode == 0, raw.stderr + wav.stderr
+    first, second = ([json.loads(line) for line in r.stdout.splitlines()] for r in (raw, wav))
+    assert [d["label"] for d in first] == [d["label"] for d in second]
+    assert sum(d["chunks"] for d in first) in range(40, 48)  # 0.06 s hold 1,500 symbols, 46 chunks
+    assert 0.02 <= first[0]["time"] < 0.022
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing.cf32"], "there is no file nothing.cf32"),
+        ([QPSK, "--model", "nothing"], "there is no model 'nothing'"),
+        ([QPSK, "--model", "{foreign}"], "no gr-amrq contract"),
+        ([QPSK, "--model", "{garbage}"], "cannot be loaded as an ONNX model"),
+        ([QPSK, "--model", "{length}"], "but its contract says"),
+        (["{empty}", "--rate", "1e6"], "holds no samples"),
+        (["{odd}", "--rate", "1e6"], "no whole number of cf32 samples"),
+        (["{nan}", "--rate", "1e5"], "sample 20000 of"),
+        (["{nan}", "--rate", "1e5", "--format", "wav"], "cannot be read as a wav file"),
+        (["{nan}"], "give --rate"),
+        (["{nan}", "--rate", "49e3"], "twice the symbol"),
+        (["{short}", "--rate", "1e5"], "too short for a decision"),
+        (["{cut}"], "SigMF"),
+        ([QPSK, "--start", "10"], "nothing can be sent from sample"),
+        ([QPSK, "--chunks", "0"], "at least 1 chunk"),
+        ([QPSK, "--offset", "nan"], "offset"),
+    ],
+)
+def test_bad_input_gets_one_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+    files = {
+        name: tmp_path / f"{name}.{suffix}"
+        for name, suffix in (
+            ("foreign", "onnx"),
+            ("garbage", "onnx"),
+            ("length", "onnx"),
+            ("empty", "cf32"),
+            ("odd", "cf32"),
+            ("nan", "cf32"),
+            ("short", "cf32"),
+            ("cut", "sigmf-meta"),
+        )
+    }
+    linear_onnx(files["foreign"])
+    files["garbage"].write_bytes(b"garbage")
+    linear_model(files["length"])
+    _lengthen(files["length"])
+    files["empty"].touch()
+    files["odd"].write_bytes(b"12345")
+    samples = np.ones(30_000, np.complex64)
+    samples[20_000] = np.nan
+    samples.tofile(files["nan"])
+    samples[:90].tofile(files["short"])
+    shutil.copy(QPSK, files["cut"])
+    files["cut"].with_suffix(".sigmf-data").write_bytes(
+        QPSK.with_suffix(".sigmf-data").read_bytes()[:1001]
+    )
+    names = {name: str(path) for name, path in files.items()}
+    filled = [str(argument).format(**names) for argument in arguments]
+    refused(amrq("classify", *filled, "--symbol-rate", "25e3"), words)
+
+
+def _lengthen(path: Path) -> None:
+    """Make a model's contract promise chunks of 64 samples, which its graph does not take."""
+    import onnx
+
+    proto = onnx.load(str(path))
+    (entry,) = [p for p in proto.metadata_props if p.key == "amrq.contract"]
+    entry.value = entry.value.replace('"chunk_length": 32', '"chunk_length": 64')
+    onnx.save(proto, str(path))
+
+
+def test_what_was_decided_before_a_broken_sample_is_not_lost(tmp_path: Path) -> None:
+    values = np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2").astype(np.float32) / 32768
+    values[-2] = np.nan
+    values.tofile(tmp_path / "r.cf32")
+    result = amrq("classify", tmp_path / "r.cf32", "--rate", "100e3", "--symbol-rate", "25e3", "--json")
+    assert [json.loads(line)["chunks"] for line in result.stdout.splitlines()][:1] == [32]
+    refused(result, "not a finite number")
+
+
+def test_models_show_and_annotate(tmp_path: Path) -> None:
+    foreign = linear_onnx(tmp_path / "foreign.onnx")
+    linear_model(tmp_path / "mine.onnx")
+    shown = amrq("model", "show", tmp_path / "mine.onnx", "--json")
+    assert shown.returncode == 0
+    (tmp_path / "contract.json").write_text(shown.stdout)
+    refused(amrq("model", "show", foreign), "amrq model annotate")
+    assert amrq("model", "annotate", foreign, "--contract", tmp_path / "contract.json").returncode == 0
+    assert read_contract(foreign).classes == ("BPSK", "QPSK", "unknown")
+    listed = amrq("models", AMRQ_MODELS=str(tmp_path))
+    assert listed.returncode == 0
+    assert all(name in listed.stdout for name in ("foreign", "mine", "blind-int8"))
+    shown = amrq("model", "show", "default")
+    assert "4ASK, 8ASK, BPSK" in shown.stdout and "unit-rms" in shown.stdout
+    refused(amrq("model", "annotate", foreign, "--contract", tmp_path / "nothing.json"), "cannot be read")
+
+
+def test_version() -> None:
+    result = amrq("--version")
+    assert result.returncode == 0 and result.stdout.startswith("amrq ")

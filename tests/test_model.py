@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract, and the files it stands in."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto
+from small_models import CLASSES, linear_model, linear_onnx
+
+from amrq.errors import AmrqError
+from amrq.model import AccuracyRow, Contract, find_model, list_models, read_contract, write_contract
+
+FULL = Contract(
+    name="full",
+    classes=("BPSK", "QPSK", "unknown"),
+    chunk_length=32,
+    samples_per_symbol=1,
+    normalisation="unit-rms",
+    phase="any",
+    es_n0_db=(0.0, 25.0),
+    weight_bits=8,
+    activation_bits=8,
+    weights=1234,
+    pruned=0.25,
+    temperature=1.3,
+    phase_noise=0.01,
+    accuracy=(AccuracyRow(10.0, 0.8, 0.79, 0.81, 18000),),
+    recipe={"name": "r", "versions": {"torch": "2"}},
+)
+
+
+def test_a_contract_survives_its_file(tmp_path: Path) -> None:
+    path = linear_onnx(tmp_path / "m.onnx")
+    write_contract(path, FULL)
+    assert read_contract(path) == FULL
+    other = dataclasses.replace(FULL, name="other")
+    write_contract(path, other)
+    assert read_contract(path) == other
+    assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_writing_leaves_other_metadata_and_the_graph_alone(tmp_path: Path) -> None:
+    path = linear_onnx(tmp_path / "m.onnx")
+    proto = onnx.load(str(path))
+    onnx.helper.set_model_props(proto, {"author": "somebody"})
+    onnx.save(proto, str(path))
+    write_contract(path, FULL)
+    after = onnx.load(str(path))
+    assert after.graph == proto.graph
+    assert {p.key for p in after.metadata_props} == {"author", "amrq.contract"}
+
+
+@given(st.text(max_size=60) | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
+def test_any_text_is_a_contract_or_a_clear_error(value: object) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    with pytest.raises(AmrqError):
+        Contract.from_json(text)
+
+
+@given(
+    st.sampled_from([field.name for field in dataclasses.fields(Contract)]),
+    st.none() | st.integers(-3, 3) | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=3),
+)
+def test_a_damaged_field_never_crashes_the_reader(field: str, value: object) -> None:
+    values = json.loads(FULL.to_json()) | {field: value}
+    try:
+        Contract.from_json(json.dumps(values))
+    except AmrqError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": ["a"]}, "two different class names"),
+        ({"classes": ["a", "a"]}, "two different class names"),
+        ({"chunk_length": 0}, "chunk_length"),
+        ({"chunk_length": 1.5}, "whole number"),
+        ({"normalisation": "peak"}, "normalisation"),
+        ({"phase": "sometimes"}, "phase"),
+        ({"temperature": 0}, "temperature"),
+        ({"es_n0_db": [3, 1]}, "es_n0_db"),
+        ({"pruned": 1.0}, "pruned"),
+        ({"accuracy": [{"es_n0_db": 0}]}, "field"),
+        ({"accuracy": [{"es_n0_db": 0, "accuracy": 2, "low": 0, "high": 1, "chunks": 1}]}, "accuracy row"),
+        ({"contract_version": 99}, "version 99"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, object], words: str) -> None:
+    with pytest.raises(AmrqError, match=words):
+        Contract.from_json(json.dumps(json.loads(FULL.to_json()) | change))
+
+
+def test_a_foreign_model_is_refused_until_annotated(tmp_path: Path) -> None:
+    path = linear_onnx(tmp_path / "foreign.onnx")
+    with pytest.raises(AmrqError, match=r"no gr-amrq contract.*amrq model annotate"):
+        read_contract(path)
+    write_contract(path, Contract("mine", CLASSES, 32))
+    assert read_contract(path).classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        ({"batch": 1}, "exactly 1 chunks"),
+        ({"length": 64, "weights": np.zeros((128, 3))}, r"\[N, 2, 32\]"),
+        ({"rows": 4, "length": 16, "weights": np.zeros((64, 3))}, r"\[N, 2, 32\]"),
+        ({"weights": np.zeros((64, 7))}, "3 classes"),
+        ({"outputs": ("logits", "more")}, "3 classes"),
+        ({"input_type": TensorProto.DOUBLE}, "float32"),
+    ],
+)
+def test_a_graph_that_breaks_the_contract_is_refused(tmp_path: Path, graph: dict, words: str) -> None:
+    path = linear_onnx(tmp_path / "m.onnx", **graph)
+    before = path.read_bytes()
+    with pytest.raises(AmrqError, match=words):
+        write_contract(path, Contract("mine", CLASSES, 32))
+    assert path.read_bytes() == before
+    # The same on reading, where somebody else wrote the metadata.
+    proto = onnx.load(str(path))
+    onnx.helper.set_model_props(proto, {"amrq.contract": Contract("mine", CLASSES, 32).to_json()})
+    onnx.save(proto, str(path))
+    with pytest.raises(AmrqError, match=words):
+        read_contract(path)
+
+
+def test_no_model_at_all(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.onnx"
+    garbage.write_bytes(b"not a model")
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
+    for path, words in (
+        (garbage, "cannot be"),
+        (empty, "cannot be|one float32 input"),
+        (tmp_path / "missing.onnx", "no model file"),
+    ):
+        with pytest.raises(AmrqError, match=words):
+            read_contract(path)
+        with pytest.raises(AmrqError, match=words):
+            write_contract(path, FULL)
+
+
+def test_models_are_found_by_name_and_in_the_users_folder(tmp_path: Path, monkeypatch) -> None:
+    linear_model(tmp_path / "mine.onnx")
+    monkeypatch.setenv("AMRQ_MODELS", str(tmp_path))
+    assert find_model("mine") == tmp_path / "mine.onnx"
+    assert {"mine", "blind-int8"} <= {path.stem for path in list_models()}
+    assert find_model() == find_model("default") == find_model("blind-int8")
+    with pytest.raises(AmrqError, match="blind-int8"):
+        find_model("nothing")
+    with pytest.raises(AmrqError, match="no model file"):
+        find_model("nothing.onnx")

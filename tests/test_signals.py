@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Symbols to received I/Q."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seeds import rng
+
+from amrq.errors import AmrqError
+from amrq.modulations import MODULATIONS
+from amrq.signals import (
+    ModulatedSignal,
+    PulseShaper,
+    Schedule,
+    add_noise,
+    add_phase_noise,
+    es_n0_db_from_noise_power,
+    noise_power_from_es_n0_db,
+    rotate,
+)
+
+NAMES = list(MODULATIONS)
+
+
+@given(st.floats(-50, 150))
+def test_es_n0_and_noise_power_are_inverse(es_n0_db: float) -> None:
+    assert es_n0_db_from_noise_power(noise_power_from_es_n0_db(es_n0_db)) == pytest.approx(es_n0_db, abs=1e-9)
+
+
+def test_the_thesis_operating_point() -> None:
+    assert es_n0_db_from_noise_power(0.005) == pytest.approx(23.0103, abs=1e-4)
+    assert noise_power_from_es_n0_db(math.inf) == 0
+    assert es_n0_db_from_noise_power(0) == math.inf
+    for broken in (math.nan, -math.inf):
+        with pytest.raises(AmrqError):
+            noise_power_from_es_n0_db(broken)
+    for broken in (-1.0, math.nan, math.inf):
+        with pytest.raises(AmrqError):
+            es_n0_db_from_noise_power(broken)
+
+
+def test_noise_has_the_power_asked_for_in_each_row() -> None:
+    powers = np.array([0.01, 1.0, 4.0])
+    noise = add_noise(np.zeros((3, 100_000), np.complex64), powers, rng("noise"))
+    # Standard deviation of the power of 100,000 samples: 0.32 %; of I, Q and I*Q alike.
+    np.testing.assert_allclose(np.mean(np.abs(noise) ** 2, axis=1), powers, rtol=0.015)
+    np.testing.assert_allclose(noise.real.var(axis=1), powers / 2, rtol=0.02)
+    assert np.abs(np.mean(noise.real * noise.imag, axis=1) / powers).max() < 0.01
+
+
+def test_phase_noise_and_rotation() -> None:
+    ones = np.ones((2, 100_000), np.complex64)
+    phase = np.angle(add_phase_noise(ones, np.array([0.02, 0.1]), rng("phase")))
+    np.testing.assert_allclose(phase.std(axis=1), [0.02, 0.1], rtol=0.015)
+    np.testing.assert_allclose(np.angle(rotate(ones, np.array([0.5, -2.0]))[:, 0]), [0.5, -2.0], rtol=1e-6)
+
+
+def test_shaped_power_and_matched_filter() -> None:
+    for sps, rolloff in ((2, 0.35), (4, 0.2), (5, 1.0)):
+        shaper = PulseShaper(sps, rolloff, span=48)
+        symbols = MODULATIONS["QPSK"].points[rng("shape").integers(4, size=4000)]
+        shaped = shaper.shape(symbols)
+        assert len(shaped) == sps * len(symbols)
+        assert np.mean(np.abs(shaped[100 * sps :]) ** 2) == pytest.approx(1.0, abs=0.02)
+        impulse = PulseShaper(sps, rolloff, span=48).shape(np.r_[1, np.zeros(60)].astype(np.complex64))
+        # A root-raised-cosine pulse behind its matched filter meets Nyquist: zero at all other symbols.
+        pulse = impulse[: 48 * sps].real
+        autocorrelation = np.convolve(pulse, pulse[::-1])[len(pulse) - 1 :: sps] / sps
+        assert autocorrelation[0] == pytest.approx(1.0, abs=1e-4)
+        assert np.abs(autocorrelation[1:24]).max() < 3e-3
+
+
+def test_pulse_without_rolloff_and_at_its_singularities() -> None:
+    for rolloff in (0.0, 0.25, 0.5, 1.0):
+        taps = PulseShaper(4, rolloff).shape(np.r_[1, np.zeros(23)].astype(np.complex64))
+        assert np.isfinite(taps).all()
+        assert np.sum(np.abs(taps) ** 2) == pytest.approx(4, rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, 400), min_size=1, max_size=12),
+    sps=st.integers(1, 4),
+    order=st.sampled_from(["cycle", "random"]),
+    seed=st.integers(0, 2**32),
+)
+def test_a_signal_does_not_depend_on_how_it_is_cut(cuts: list[int], sps: int, order, seed: int) -> None:
+    def signal() -> ModulatedSignal:
+        schedule = Schedule(["BPSK", "8ASK", "32QAM"], dwell=37, order=order)
+        return ModulatedSignal(schedule, 12.0, 0.05, 0.3, sps, 0.3, seed)
+
+    whole, changes = signal().generate(sum(cuts))
+    pieces, found, start, cut = [], [], 0, signal()
+    for count in cuts:
+        piece, here = cut.generate(count)
+        pieces.append(piece)
+        found += [(start + offset, name) for offset, name in here]
+        start += count
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=2e-6)
+    assert found == changes
+
+
+def test_random_schedule_never_repeats_and_visits_all() -> None:
+    schedule, generator = Schedule(NAMES, dwell=1, order="random"), rng("schedule")
+    sent = [schedule.next(generator).name for _ in range(2000)]
+    assert all(a != b for a, b in itertools.pairwise(sent))
+    assert set(sent) == set(NAMES)
+
+
+def test_refused() -> None:
+    schedule = Schedule("BPSK")
+    for settings_ in (
+        {"es_n0_db": math.nan},
+        {"phase_noise": -0.1},
+        {"rotation": math.inf},
+        {"samples_per_symbol": 0},
+        {"samples_per_symbol": 2, "rolloff": -0.1},
+    ):
+        with pytest.raises(AmrqError):
+            ModulatedSignal(schedule, **settings_)
+    for arguments in (([],), (["nothing"],), (["BPSK"], 0), (["BPSK"], 5, "sideways")):
+        with pytest.raises(AmrqError):
+            Schedule(*arguments)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread beside the stream."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from amrq.classifier import Evidence
+from amrq.decision import Decision, DecisionMaker
+from amrq.errors import AmrqError
+from amrq.model import Contract
+from amrq.worker import Batch, ClassifierWorker
+
+CLASSES = ("a", "b")
+
+
+class Stub:
+    """Class a for all; waits for `gate`, and fails on request."""
+
+    contract = Contract("stub", CLASSES, 4)
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.failure: Exception | None = None
+        self.seen: list[int] = []
+
+    def classify(self, chunks: np.ndarray) -> Evidence:
+        self.entered.set()
+        assert self.gate.wait(60)
+        if self.failure is not None:
+            raise self.failure
+        self.seen += chunks[:, 0].real.astype(int).tolist()
+        count = len(chunks)
+        return Evidence(
+            np.tile(np.float32([-0.01, -4.6]), (count, 1)), np.ones(count, np.float32), np.ones(count, bool)
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def batch(first: int, count: int, truths=(), retunes=()) -> Batch:
+    numbers = np.arange(first, first + count)
+    chunks = np.repeat(numbers[:, None], 4, axis=1).astype(np.complex64)
+    return Batch(chunks, 4 * numbers.astype(np.int64), tuple(truths), tuple(retunes))
+
+
+def make(
+    stub: Stub, chunks: int = 1, **settings
+) -> tuple[ClassifierWorker, list[tuple[Decision, str | None]]]:
+    decisions: list[tuple[Decision, str | None]] = []
+    maker = DecisionMaker(CLASSES, 4, chunks)
+    return ClassifierWorker(stub, maker, lambda d, t: decisions.append((d, t)), **settings), decisions
+
+
+def test_a_file_is_waited_for() -> None:
+    stub = Stub()
+    worker, decisions = make(stub)
+    worker.start()
+    for first in range(0, 10_000, 2500):
+        worker.submit(batch(first, 2500))
+        worker.wait_until_idle()
+        assert len(decisions) == first + 2500
+    worker.stop()
+    assert stub.seen == list(range(10_000))
+    assert worker.statistics().as_dict() == {
+        "received": 10_000,
+        "classified": 10_000,
+        "silent": 0,
+        "not_finite": 0,
+        "dropped": 0,
+        "queued": 0,
+        "decisions": 10_000,
+    }
+
+
+def test_a_file_waits_when_the_queue_is_full() -> None:
+    stub = Stub()
+    stub.gate.clear()
+    worker, decisions = make(stub, queue_chunks=10)
+    worker.start()
+    worker.submit(batch(0, 3))
+    assert stub.entered.wait(60)
+    worker.submit(batch(3, 10))
+    blocked = threading.Thread(target=worker.submit, args=(batch(13, 1),))
+    blocked.start()
+    while worker.statistics().received < 14:
+        threading.Event().wait(0.001)
+    assert blocked.is_alive() and not decisions
+    stub.gate.set()
+    blocked.join(60)
+    assert not blocked.is_alive()
+    worker.wait_until_idle()
+    assert stub.seen == list(range(14))
+    worker.stop()
+
+
+def test_batches_split_and_join_with_their_tags() -> None:
+    whole = batch(0, 50, truths=[(0, "a"), (80, "b"), (196, None)], retunes=[0, 20, 49])
+    for cut in (0, 1, 20, 21, 49, 50, 60):
+        joined = Batch.join(whole.split(cut))
+        np.testing.assert_array_equal(joined.chunks, whole.chunks)
+        np.testing.assert_array_equal(joined.sample_indices, whole.sample_indices)
+        assert (joined.truths, joined.retunes) == (whole.truths, whole.retunes)
+
+
+def test_live_drops_the_oldest_and_accounts_for_all() -> None:
+    stub = Stub()
+    stub.gate.clear()
+    worker, decisions = make(stub, live=True, queue_chunks=10)
+    worker.start()
+    worker.submit(batch(0, 3))
+    assert stub.entered.wait(60)
+    for first in range(3, 103, 4):
+        worker.submit(batch(first, 4))
+    statistics = worker.statistics()
+    assert statistics.received == 103
+    assert statistics.queued == 3 + 10
+    assert statistics.dropped == 103 - 13
+    stub.gate.set()
+    while worker.statistics().queued:
+        threading.Event().wait(0.001)
+    worker.stop()
+    # The three in work, and the ten newest.
+    assert stub.seen == [0, 1, 2, *range(93, 103)]
+    assert [decision.sample_index for decision, _ in decisions] == [4 * n for n in stub.seen]
+
+
+def test_truth_and_retune_survive_the_drop_of_their_chunk() -> None:
+    stub = Stub()
+    stub.gate.clear()
+    worker, decisions = make(stub, chunks=100, live=True, queue_chunks=6)
+    worker.start()
+    worker.submit(batch(0, 1, truths=[(0, "a")]))
+    assert stub.entered.wait(60)
+    worker.submit(batch(1, 4, truths=[(8, "b")], retunes=[1]))
+    worker.submit(batch(5, 5))
+    stub.gate.set()
+    while worker.statistics().queued:
+        threading.Event().wait(0.001)
+    worker.stop()
+    # Chunks 1 to 3 were dropped; the retune on chunk 2 still parts chunk 0 from what follows, whose truth is b.
+    assert [(d.sample_index // 4, d.chunks, truth) for d, truth in decisions] == [(0, 1, "a"), (4, 6, "b")]
+
+
+def test_nothing_is_fused_across_a_retune() -> None:
+    stub = Stub()
+    worker, decisions = make(stub, chunks=8)
+    worker.start()
+    worker.submit(batch(0, 3000, retunes=[5, 2500]))
+    worker.stop()
+    edges = {decision.sample_index // 4 for decision, _ in decisions}
+    assert {0, 5, 2500} <= edges
+    assert sum(decision.chunks for decision, _ in decisions) == 3000
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_failure_reaches_the_stream(live: bool) -> None:
+    stub = Stub()
+    stub.failure = RuntimeError("no")
+    worker, _ = make(stub, live=live)
+    worker.start()
+    with pytest.raises(RuntimeError, match="no"):
+        for first in range(1_000_000):
+            worker.submit(batch(first, 1))
+    with pytest.raises(RuntimeError, match="no"):
+        worker.stop()
+
+
+def test_stop_without_start_and_bad_queue() -> None:
+    worker, decisions = make(Stub())
+    worker.stop()
+    assert decisions == []
+    with pytest.raises(AmrqError):
+        make(Stub(), queue_chunks=0)
