@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from gnuradio import amrq, blocks, gr
 from gnuradio.amrq.recording_flowgraph import recording_flowgraph
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -189,36 +190,25 @@ def accuracy_picture(accuracy: dict[str, list[float]], chunks: int, path: Path) 
 
 def show_recordings(results: list[Recorded], console: Console) -> None:
     """Print truth beside decision."""
-    table = Table(title=f"Recordings: the decision after {CHUNKS_PER_DECISION} chunks of 32 symbols")
-    for column in (
-        "recording",
-        "truth",
-        "Es/N0 dB",
-        "decision",
-        "confidence",
-        "symbols",
-        "",
-        "decisions after that",
-    ):
-        table.add_column(column)
+    full = CHUNKS_PER_DECISION * 32
+    table = Table(
+        title=f"Recordings: the decision after {full:,} symbols, or as many as there are", box=SIMPLE
+    )
+    for column in ("recording", "truth", "Es/N0", "", "decision", "confidence", "then"):
+        table.add_column(column, no_wrap=column != "then")
     for result in results:
-        if result.right:
-            mark = "[green]right"
-        elif result.label == "unknown":
-            mark = "[yellow]not recognised"
-        else:
-            mark = "[red]WRONG"
+        mark = "[green]✓" if result.right else "[yellow]?" if result.label == "unknown" else "[red]✗"
+        fewer = "" if result.symbols in (0, full) else f" ({result.symbols})"
         table.add_row(
-            result.name,
-            result.truth,
+            result.name.removesuffix("_iq_data_0"),
+            result.truth.partition(" (")[0],
             "-" if result.es_n0_db is None else f"{result.es_n0_db:.1f}",
-            result.label,
-            f"{result.confidence:.3f}",
-            str(result.symbols),
             mark,
+            result.label + fewer,
             ", ".join(f"{label} {count}" for label, count in result.later.items()),
         )
     console.print(table)
+    console.print("✓ among the accepted answers   ? not recognised   ✗ wrong; Es/N0 in dB\n", highlight=False)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> None:
@@ -263,8 +253,10 @@ def run(arguments: argparse.Namespace, console: Console) -> None:
         f"0.7 rad unknown to the model): {right} of {total} chunks right, {right / total:.4f} "
         f"(95 % interval {low:.4f} to {high:.4f})."
     )
-    table = Table(title=f"Accuracy on one chunk, {arguments.chunks:,} chunks a class and point")
-    table.add_column("Es/N0 dB")
+    table = Table(
+        title=f"Accuracy on one chunk, {arguments.chunks:,} chunks a class and point, Es/N0 in dB", box=SIMPLE
+    )
+    table.add_column("")
     for level in GRID_DB:
         table.add_column(f"{level:g}", justify="right")
     for name, values in {**accuracy, "all": np.mean(list(accuracy.values()), axis=0).tolist()}.items():
