@@ -191,10 +191,9 @@ def accuracy_picture(accuracy: dict[str, list[float]], chunks: int, path: Path) 
 def show_recordings(results: list[Recorded], console: Console) -> None:
     """Print truth beside decision."""
     full = CHUNKS_PER_DECISION * 32
-    table = Table(
-        title=f"Recordings: the decision after {full:,} symbols, or as many as there are", box=SIMPLE
-    )
-    for column in ("recording", "truth", "Es/N0", "", "decision", "confidence", "then"):
+    title = f"Recordings: the decision after {full:,} symbols, or as many as there are"
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
+    for column in ("recording", "truth", "Es/N0", "", "decision", "then"):
         table.add_column(column, no_wrap=column != "then")
     for result in results:
         mark = "[green]✓" if result.right else "[yellow]?" if result.label == "unknown" else "[red]✗"

@@ -26,5 +26,7 @@ def __getattr__(name: str) -> Any:
     if name == "classification_display":
         from gnuradio.amrq.classification_display import classification_display
 
+        # Loading it has put the module of the same name in this place.
+        globals()[name] = classification_display
         return classification_display
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,8 +27,8 @@ class chunker(gr.basic_block):
     Every sample's index survives: the tag `sample_index`, a tuple (index of the chunk's first sample, hop),
     stands on the first chunk and wherever the count does not simply go on.
 
-    Tags travel to the chunk that *holds* their sample (GNU Radio's own rounding would move those in a chunk's second half to
-    the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
+    Tags travel to the chunk that *holds* their sample (GNU Radio's own rounding would move those in a chunk's
+    second half to the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
     `modulation` tag therefore carries the new class although it begins with the old one.
     At a `rx_freq`, `rx_time` or `rx_rate` tag the samples before and after do not belong together: the
     chunk in progress is discarded and the next one begins on the tagged sample.

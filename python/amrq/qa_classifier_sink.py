@@ -140,7 +140,11 @@ class qa_classifier_sink(gr_unittest.TestCase):
         passed = threading.Event()
         classifier = SignClassifier(before=lambda chunks: passed.wait(60))
         tb, sink = self.connect(
-            blocks.vector_source_c(ramp(20_000)), classifier, live=True, queue_chunks=100, chunks_per_decision=1
+            blocks.vector_source_c(ramp(20_000)),
+            classifier,
+            live=True,
+            queue_chunks=100,
+            chunks_per_decision=1,
         )
         tb.start()
         while sink.nitems_read(0) < 20_000:
@@ -171,7 +175,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
 
     def test_runs_again_after_a_stop(self):
         source = blocks.vector_source_c(ramp(64))
-        tb, sink = self.connect(source, SignClassifier())
+        tb, _ = self.connect(source, SignClassifier())
         tb.run()
         source.rewind()
         tb.run()
@@ -184,7 +188,9 @@ class qa_classifier_sink(gr_unittest.TestCase):
             source = amrq.modulation_source(name, es_n0_db=20.0, rotation=0.4)
             head = blocks.head(gr.sizeof_gr_complex, 4 * 1024)
             chunker = amrq.chunker()
-            sink = amrq.classifier_sink(on_decision=lambda decision, truth, said=said: said.append((decision.label, truth)))
+            sink = amrq.classifier_sink(
+                on_decision=lambda decision, truth, said=said: said.append((decision.label, truth))
+            )
             tb.connect(source, head, chunker, sink)
             tb.run()
             self.assertEqual(said, [(name, name)] * 4)

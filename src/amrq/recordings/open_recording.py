@@ -58,7 +58,7 @@ def open_recording(
     if format == "auto":
         if path.suffix.lower() not in _SUFFIXES:
             raise AmrqError(
-                f"the suffix of {path.name} does not tell what is in it: give --format, one of "
+                f"the suffix of {path.name} does not tell what is in it: give its format (--format), one of "
                 f"{', '.join(FORMATS[1:])}."
             )
         format = _SUFFIXES[path.suffix.lower()]
@@ -72,5 +72,5 @@ def open_recording(
 
         return WavRecording(path, sample_rate)
     if sample_rate is None:
-        raise AmrqError(f"{path} is raw and does not tell its sample rate: give --rate.")
+        raise AmrqError(f"{path} is raw and does not tell its sample rate: give it (--rate).")
     return RawRecording(path, format, sample_rate)

@@ -70,7 +70,7 @@ class RawRecording(Recording):
         if len(first) and not lowest < float(np.median(first)) < highest:
             raise AmrqError(
                 f"the values of {self.path} have a median magnitude of {float(np.median(first)):.1e}, which no "
-                "receiver writes as cf32: give the right --format."
+                "receiver writes as cf32: give the right format (--format)."
             )
 
     def _read(self, start: int, count: int) -> NDArray[np.complex64]:

@@ -42,7 +42,9 @@ class Recording(abc.ABC):
         annotations: tuple[Annotation, ...] = (),
     ) -> None:
         if not (np.isfinite(sample_rate) and sample_rate > 0):
-            raise AmrqError(f"the sample rate of {path} must be above 0 Hz, not {sample_rate}: give --rate.")
+            raise AmrqError(
+                f"the sample rate of {path} must be above 0 Hz, not {sample_rate}: give the right one (--rate)."
+            )
         if length < 1:
             raise AmrqError(f"{path} holds no samples.")
         self.path = path

@@ -51,7 +51,7 @@ class SigMFRecording(Recording):
         if sample_rate is None:
             sample_rate = info.get("core:sample_rate")
         if sample_rate is None:
-            raise AmrqError(f"{path} does not tell its sample rate: give --rate.")
+            raise AmrqError(f"{path} does not tell its sample rate: give it (--rate).")
         if self._file.data_file is None and self._file.data_buffer is None:
             raise AmrqError(f"{path} has no data: its .sigmf-data file is missing.")
         if self._file.data_file is not None:

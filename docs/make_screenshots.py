@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the pictures of the example flowgraphs in docs/images.
+
+Generates each flowgraph, runs it without a screen until its display is full, and saves its window. It uses what
+tests/grc runs the examples with, so that a picture shows what the tests have seen.
+
+Example: python3 docs/make_screenshots.py --output docs/images
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LARGEST = 300_000  # bytes; a README should load at once
+
+sys.path.insert(0, str(ROOT / "tests" / "grc"))
+from flowgraphs import generate, run  # noqa: E402
+
+# Decisions that fill the display, and a pace at which they come soon but the constellation is of one class.
+PICTURES = {
+    "loopback": (108, ["--set", "symbol_rate=30e3"]),
+    "file_replay": (100, ["--parameter", "speed=0.5"]),
+}
+
+
+def main() -> None:
+    """Make them all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "docs" / "images", help="folder for the pictures"
+    )
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name, (decisions, options) in PICTURES.items():
+        picture = arguments.output.resolve() / f"{name}.png"
+        with tempfile.TemporaryDirectory() as folder:
+            script = generate(ROOT / "examples" / f"{name}.grc", Path(folder))
+            result = run(script, decisions, *options, "--picture", str(picture))
+        if result.status != 0:
+            sys.exit(f"make_screenshots: {name} did not run:\n{result.output}")
+        size = picture.stat().st_size
+        if size > LARGEST:
+            sys.exit(f"make_screenshots: {picture} has {size} bytes, more than {LARGEST}.")
+        sys.stdout.write(f"{picture}: {size} bytes\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,503 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A window's part that shows decisions as they come."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pmt
+from gnuradio import gr
+from PyQt5 import QtCore, QtGui, QtWidgets
+
+from amrq.decision import NO_SIGNAL
+from amrq.errors import AmrqError
+from amrq.model import UNKNOWN
+from amrq.modulations import MODULATIONS
+
+__all__ = ["classification_display"]
+
+_REDRAW_PERIOD = 1 / 15  # seconds; faster is no more readable, and costs the flowgraph its processor
+_MAX_HISTORY = 1000  # one pixel each on a wide screen
+
+# Okabe and Ito's colours, which remain apart in the common kinds of colour blindness; the lighter ones on dark ground.
+_LIGHT = {"decided": "#0072B2", "wrong": "#D55E00", "right": "#007A59"}
+_DARK = {"decided": "#56B4E9", "wrong": "#E69F00", "right": "#29C79A"}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the display keeps of a decision."""
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float] = field(default_factory=dict)
+    truth: str | None = None
+    chunks: int = 0
+    power_db: float | None = None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the label is the truth, or `unknown` where the model has no such class; None without truth."""
+        if self.truth is None:
+            return None
+        foreign = bool(self.probabilities) and self.truth not in self.probabilities
+        return self.label == (UNKNOWN if foreign else self.truth)
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    decision: _Shown | None = None
+    history: tuple[_Shown, ...] = ()
+    statistics: dict[str, int] = field(default_factory=dict)
+
+
+class classification_display(gr.basic_block):
+    """Show decisions: the label large, confidence, a bar a class, the truth where known, the last ones as a strip.
+
+    `widget` is the QWidget to put into a window. It follows the window's size and palette, and is redrawn at most 15
+    times a second, however many decisions come.
+
+    In the strip, time runs to the right and each class has the line of its bar: what was decided is a bright mark,
+    what was true a pale one behind it. Where both lie on one line they agree. A true class that the model does not
+    know agrees with `unknown`.
+
+    Message ports:
+        decisions: from `classifier_sink`, a PDU (or its dictionary alone).
+        statistics: from `classifier_sink`, the dictionary of counters.
+
+    Args:
+        title: a line above everything; empty for none.
+        history: how many decisions the strip shows, 1 to 1000.
+
+    Raises:
+        AmrqError: a value is out of its range, or there is no Qt application to show anything in.
+    """
+
+    def __init__(self, title: str = "", history: int = 100) -> None:
+        if QtWidgets.QApplication.instance() is None:  # Qt would end the whole process
+            raise AmrqError(
+                "the classification display needs a Qt application: create a QApplication first, or choose QT GUI as "
+                "the flowgraph's output in GNU Radio Companion."
+            )
+        gr.basic_block.__init__(self, name="amrq_classification_display", in_sig=None, out_sig=None)
+        self.received = 0
+        """Decisions received since the start."""
+        self._lock = threading.Lock()
+        self._now = _Snapshot()
+        self._history: deque[_Shown] = deque(maxlen=_checked_history(history))
+        self._last_complaint = ""
+        self.widget = _Panel(self._snapshot, self.logger)
+        self.set_title(title)
+        for port, handler in (("decisions", self._on_decision), ("statistics", self._on_statistics)):
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), handler)
+
+    def set_title(self, title: str) -> None:
+        """Set the line above everything."""
+        self.widget.set_title(title)
+
+    def set_history(self, history: int) -> None:
+        """Show this many decisions in the strip."""
+        history = _checked_history(history)
+        with self._lock:
+            self._history = deque(self._history, maxlen=history)
+        self.widget.refresh()
+
+    def history(self) -> list[tuple[str, str | None]]:
+        """Return (label, truth or None) of the decisions in the strip, the oldest first."""
+        with self._lock:
+            return [(shown.label, shown.truth) for shown in self._history]
+
+    def statistics(self) -> dict[str, int]:
+        """Return the counters received last."""
+        with self._lock:
+            return dict(self._now.statistics)
+
+    def start(self) -> bool:
+        """Begin a run with an empty display."""
+        with self._lock:
+            self.received = 0
+            self._now = _Snapshot()
+            self._history.clear()
+        self.widget.refresh()
+        return True
+
+    def _snapshot(self) -> tuple[_Snapshot, int]:
+        with self._lock:
+            return replace(self._now, history=tuple(self._history)), self._history.maxlen or 1
+
+    def _on_decision(self, message: Any) -> None:
+        try:
+            shown = _read_decision(message)
+            with self._lock:
+                self.received += 1
+                self._now = replace(self._now, decision=shown)
+                self._history.append(shown)
+            self.widget.refresh()
+        except Exception as error:  # out of a handler it would end the thread, and with it the flowgraph
+            self._complain("decision", error)
+
+    def _on_statistics(self, message: Any) -> None:
+        try:
+            counters = {str(name): int(value) for name, value in _dictionary(message).items()}
+            with self._lock:
+                self._now = replace(self._now, statistics=counters)
+            self.widget.refresh()
+        except Exception as error:
+            self._complain("statistics", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        complaint = f"a message at the port for {what} could not be shown: {type(error).__name__}: {error}"
+        if complaint != self._last_complaint:  # not once a message: there may be thousands a second
+            self._last_complaint = complaint
+            self.logger.error(complaint)
+
+
+def _checked_history(history: int) -> int:
+    if not 1 <= history <= _MAX_HISTORY:
+        raise AmrqError(f"the display can show the last 1 to {_MAX_HISTORY} decisions, not {history}.")
+    return int(history)
+
+
+def _dictionary(message: Any) -> dict[Any, Any]:
+    values = pmt.to_python(message)
+    if not isinstance(values, dict):
+        raise TypeError("it is no dictionary")
+    return values
+
+
+def _read_decision(message: Any) -> _Shown:
+    values = _dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
+    # A PMT dictionary gives its entries back from the last to the first.
+    logarithms = dict(reversed(list((values.get("log_probabilities") or {}).items())))
+    power, truth = values.get("power_db"), values.get("truth")
+    return _Shown(
+        label=str(values["label"]),
+        confidence=min(1.0, max(0.0, float(values["confidence"]))),
+        probabilities={str(name): min(1.0, math.exp(min(0.0, value))) for name, value in logarithms.items()},
+        truth=None if truth is None else str(truth),
+        chunks=int(values.get("chunks", 0)),
+        power_db=None if power is None else float(power),
+    )
+
+
+class _Panel(QtWidgets.QWidget):
+    """Draws the display; `refresh` may be called from any thread."""
+
+    _changed = QtCore.pyqtSignal()
+
+    def __init__(self, snapshot: Any, logger: Any) -> None:
+        super().__init__()
+        self._snapshot, self._logger = snapshot, logger
+        self._title = ""
+        self._classes: tuple[str, ...] = tuple(MODULATIONS)
+        self._pending = threading.Event()  # one signal is on its way: more would only fill Qt's queue
+        self._drawn = 0.0
+        self._failed = False
+        self._timer = QtCore.QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.update)
+        self._changed.connect(self._schedule)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Expanding)
+        self.setMinimumSize(480, 360)
+        self.setAccessibleName("Recognised modulation")
+
+    def sizeHint(self) -> QtCore.QSize:  # noqa: N802
+        return QtCore.QSize(760, 560)
+
+    def set_title(self, title: str) -> None:
+        self._title = str(title)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw soon."""
+        if not self._pending.is_set():
+            self._pending.set()
+            self._changed.emit()
+
+    def _schedule(self) -> None:
+        if not self._timer.isActive():
+            wait = self._drawn + _REDRAW_PERIOD - time.monotonic()
+            self._timer.start(max(0, math.ceil(1000 * wait)))
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+        self._drawn = time.monotonic()
+        self._pending.clear()
+        painter = QtGui.QPainter(self)
+        try:
+            self._draw(painter)
+        except Exception as error:  # out of here it would end the process
+            if not self._failed:
+                self._failed = True
+                self._logger.error(f"the display could not be drawn: {type(error).__name__}: {error}")
+        finally:
+            painter.end()
+
+    def _draw(self, painter: QtGui.QPainter) -> None:
+        snapshot, columns = self._snapshot()
+        if snapshot.decision is not None and snapshot.decision.probabilities:
+            self._classes = _ordered(snapshot.decision.probabilities)
+        rows = self._rows(snapshot)
+        pen = _Pen(painter, self.palette(), self.rect(), self.font())
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        painter.fillRect(self.rect(), pen.ground)
+
+        unit = pen.unit
+        area = QtCore.QRectF(self.rect()).adjusted(1.4 * unit, 1.1 * unit, -1.4 * unit, -1.0 * unit)
+        if self._title:
+            pen.write(
+                QtCore.QRectF(area.left(), area.top(), area.width(), 1.6 * unit), self._title, 1.1, bold=True
+            )
+            area.setTop(area.top() + 2.1 * unit)
+        header = QtCore.QRectF(area.left(), area.top(), area.width(), min(8.8 * unit, 0.3 * area.height()))
+        footer = QtCore.QRectF(area.left(), area.bottom() - 2.9 * unit, area.width(), 2.9 * unit)
+        body = QtCore.QRectF(
+            area.left(), header.bottom() + unit, area.width(), footer.top() - header.bottom() - 2.2 * unit
+        )
+        _draw_header(pen, header, snapshot.decision, rows)
+        _draw_body(pen, body, snapshot, rows, columns)
+        pen.line(footer.left(), footer.top() - 0.6 * unit, footer.right())
+        _draw_footer(pen, footer, snapshot)
+
+    def _rows(self, snapshot: _Snapshot) -> tuple[str, ...]:
+        """Every label that a decision can have, and truths that the model does not know while they are in the strip."""
+        rows = [name for name in self._classes if name != UNKNOWN]
+        for shown in snapshot.history:
+            if shown.truth is not None and shown.truth not in (*rows, UNKNOWN, NO_SIGNAL):
+                rows.append(shown.truth)
+        return (*rows[:24], UNKNOWN, NO_SIGNAL)
+
+
+def _ordered(probabilities: dict[str, float]) -> tuple[str, ...]:
+    """The registry's order, as in every table of this module, then what the registry does not know."""
+    known = [name for name in MODULATIONS if name in probabilities]
+    return (*known, *(name for name in probabilities if name not in MODULATIONS))
+
+
+class _Pen:
+    """A painter with this display's sizes, colours and fonts."""
+
+    def __init__(
+        self, painter: QtGui.QPainter, palette: QtGui.QPalette, rect: QtCore.QRect, font: QtGui.QFont
+    ) -> None:
+        self.painter = painter
+        self.font = font
+        self.unit = max(9.0, min(20.0, rect.width() / 53, rect.height() / 40))
+        """Size of ordinary text in pixels."""
+        self.ground, self.text = palette.color(QtGui.QPalette.Base), palette.color(QtGui.QPalette.Text)
+        colours = _DARK if self.ground.lightness() < 128 else _LIGHT
+        self.decided, self.wrong, self.right = (
+            QtGui.QColor(colours[n]) for n in ("decided", "wrong", "right")
+        )
+        self.muted, self.faint = self._towards_ground(0.38), self._towards_ground(0.93)
+        self.other, self.truth = self._towards_ground(0.68), self._towards_ground(0.70)
+
+    def _towards_ground(self, share: float) -> QtGui.QColor:
+        pairs = zip(self.text.getRgb()[:3], self.ground.getRgb()[:3], strict=True)
+        return QtGui.QColor(*(round(t + (g - t) * share) for t, g in pairs))
+
+    def sized(self, pixels: float, bold: bool = False) -> QtGui.QFont:
+        font = QtGui.QFont(self.font)
+        font.setPixelSize(max(7, int(pixels)))
+        font.setBold(bold)
+        return font
+
+    def fitting(self, texts: tuple[str, ...], width: float, pixels: float, bold: bool) -> float:
+        """The largest size up to `pixels` at which all `texts` are at most `width` wide."""
+        metrics = QtGui.QFontMetricsF(self.sized(100, bold))
+        widest = max(metrics.horizontalAdvance(text) for text in texts)
+        return min(pixels, 100 * width / max(1.0, widest))
+
+    def write(
+        self,
+        rect: QtCore.QRectF,
+        text: str,
+        size: float = 1.0,
+        colour: QtGui.QColor | None = None,
+        bold: bool = False,
+        align: QtCore.Qt.AlignmentFlag = QtCore.Qt.AlignmentFlag.AlignLeft,
+    ) -> None:
+        """Write one line, vertically centred; `size` in units; too long a text ends in an ellipsis."""
+        font = self.sized(size * self.unit, bold)
+        self.painter.setFont(font)
+        self.painter.setPen(colour or self.text)
+        text = QtGui.QFontMetricsF(font).elidedText(
+            text, QtCore.Qt.TextElideMode.ElideRight, rect.width() + 1
+        )
+        self.painter.drawText(rect, int(align | QtCore.Qt.AlignmentFlag.AlignVCenter), text)
+
+    def fill(self, left: float, top: float, width: float, height: float, colour: QtGui.QColor) -> None:
+        self.painter.fillRect(QtCore.QRectF(left, top, width, height), colour)
+
+    def line(self, left: float, y: float, right: float) -> None:
+        self.fill(left, round(y), right - left, 1, self.faint)
+
+    def mark(self, centre: QtCore.QPointF, size: float, good: bool) -> None:
+        """A tick or a cross, drawn, since not every font has them."""
+        pen = QtGui.QPen(self.right if good else self.wrong, 0.16 * size)
+        pen.setCapStyle(QtCore.Qt.PenCapStyle.RoundCap)
+        pen.setJoinStyle(QtCore.Qt.PenJoinStyle.RoundJoin)
+        self.painter.setPen(pen)
+        x, y, r = centre.x(), centre.y(), size / 2
+        if good:
+            corners = [(x - 0.8 * r, y), (x - 0.2 * r, y + 0.6 * r), (x + 0.9 * r, y - 0.7 * r)]
+            self.painter.drawPolyline(QtGui.QPolygonF([QtCore.QPointF(*corner) for corner in corners]))
+        else:
+            for sign in (-1, 1):
+                self.painter.drawLine(
+                    QtCore.QPointF(x - 0.65 * r, y - sign * 0.65 * r),
+                    QtCore.QPointF(x + 0.65 * r, y + sign * 0.65 * r),
+                )
+
+
+def _draw_header(pen: _Pen, area: QtCore.QRectF, decision: _Shown | None, rows: tuple[str, ...]) -> None:
+    unit, caption = pen.unit, 1.5 * pen.unit
+    strip = 0.5 * area.width() + 1.2 * unit  # where the body's right half begins
+    columns = [
+        (0.0, strip - unit),
+        (strip, 0.25 * area.width()),
+        (strip + 0.27 * area.width(), 0.21 * area.width()),
+    ]
+    boxes = [QtCore.QRectF(area.left() + x, area.top(), width, area.height()) for x, width in columns]
+    captions = [QtCore.QRectF(b.left(), b.top(), b.width(), caption) for b in boxes]
+    values = [QtCore.QRectF(b.left(), b.top() + caption, b.width(), b.height() - caption) for b in boxes]
+    for rect, text in zip(captions, ("modulation", "truth", "confidence"), strict=True):
+        pen.write(rect, text, 1.0, pen.muted)
+    if decision is None:
+        pen.write(values[0], "waiting …", 2.2, pen.muted)
+        return
+
+    # One size for all classes, so that nothing jumps when the decision changes; the two longer words have theirs.
+    words = (UNKNOWN, NO_SIGNAL)
+    labels = words if decision.label in words else tuple(name for name in rows if name not in words)
+    big = pen.fitting(labels, 0.94 * values[0].width(), 0.98 * values[0].height(), bold=True)
+    pen.write(values[0], decision.label, big / unit, bold=True)
+
+    upper = QtCore.QRectF(values[1].left(), values[1].top(), values[1].width(), 0.56 * values[1].height())
+    lower = QtCore.QRectF(upper.left(), upper.bottom(), upper.width(), values[1].height() - upper.height())
+    middle = pen.fitting((*rows, "100.0 %"), values[2].width(), 0.8 * upper.height(), bold=False) / unit
+    if decision.agrees is None:
+        pen.write(upper, "not known", 1.2, pen.muted)
+    else:
+        pen.write(upper, decision.truth or "", middle)
+        size = 1.3 * unit
+        pen.mark(QtCore.QPointF(lower.left() + size / 2, lower.center().y()), size, decision.agrees)
+        word, colour = ("agrees", pen.right) if decision.agrees else ("differs", pen.wrong)
+        pen.write(lower.adjusted(1.5 * size, 0, 0, 0), word, 1.2, colour, bold=True)
+
+    upper.moveLeft(values[2].left())
+    upper.setWidth(values[2].width())
+    lower.moveLeft(values[2].left())
+    lower.setWidth(values[2].width())
+    if decision.label == NO_SIGNAL:
+        pen.write(upper, "–", middle, pen.muted)
+    else:
+        pen.write(upper, f"{100 * decision.confidence:.1f} %", middle)
+    pen.write(lower, f"of {_counted(decision.chunks, 'chunk')}", 1.0, pen.muted)
+
+
+def _draw_body(
+    pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot, rows: tuple[str, ...], columns: int
+) -> None:
+    unit, decision = pen.unit, snapshot.decision
+    head = 1.7 * unit
+    height = (area.height() - head) / len(rows)
+    text = min(1.05, 0.78 * height / unit)
+    metrics = QtGui.QFontMetricsF(pen.sized(text * unit, bold=True))
+    names = max(metrics.horizontalAdvance(name) for name in rows) + 0.8 * unit
+    numbers = metrics.horizontalAdvance("100.0 %") + 0.9 * unit
+    bars = 0.5 * area.width() - names - numbers
+    left = area.left() + names
+    strip = left + bars + numbers + 1.2 * unit
+    width = area.right() - strip
+
+    pen.write(
+        QtCore.QRectF(left, area.top(), bars + numbers, unit), "probability of each class", 0.9, pen.muted
+    )
+    _draw_legend(pen, QtCore.QRectF(strip, area.top(), width, unit), len(snapshot.history))
+
+    top = area.top() + head
+    for index, name in enumerate(rows):
+        y = top + index * height
+        chosen = decision is not None and decision.label == name
+        line = QtCore.QRectF(area.left(), y, names - 0.8 * unit, height)
+        pen.write(line, name, text, None if chosen else pen.muted, chosen, QtCore.Qt.AlignmentFlag.AlignRight)
+        pen.fill(strip, y + 0.12 * height, width, 0.76 * height, pen.faint)
+        if decision is None or name not in decision.probabilities:
+            continue
+        probability = decision.probabilities[name]
+        pen.fill(left, y + 0.2 * height, bars, 0.6 * height, pen.faint)
+        pen.fill(
+            left, y + 0.2 * height, bars * probability, 0.6 * height, pen.decided if chosen else pen.other
+        )
+        line = QtCore.QRectF(left + bars, y, numbers, height)
+        colour = None if chosen else pen.muted
+        pen.write(
+            line, f"{100 * probability:.1f} %", text, colour, chosen, QtCore.Qt.AlignmentFlag.AlignRight
+        )
+
+    pen.painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+    lines = {name: index for index, name in enumerate(rows)}
+    edges = [strip + width * n / columns for n in range(columns + 1)]
+    for place, shown in enumerate(snapshot.history, start=columns - len(snapshot.history)):
+        x, step = edges[place], edges[place + 1] - edges[place]
+        if shown.truth in lines:
+            pen.fill(x, top + (lines[shown.truth] + 0.12) * height, step, 0.76 * height, pen.truth)
+        if shown.label in lines:
+            colour = pen.wrong if shown.agrees is False else pen.decided
+            pen.fill(x, top + (lines[shown.label] + 0.3) * height, step, 0.4 * height, colour)
+    pen.painter.setRenderHint(QtGui.QPainter.Antialiasing)
+
+
+def _draw_legend(pen: _Pen, area: QtCore.QRectF, count: int) -> None:
+    unit = pen.unit
+    pen.write(area, f"last {_counted(count, 'decision')}", 0.9, pen.muted)
+    metrics = QtGui.QFontMetricsF(pen.sized(0.9 * unit))
+    x = area.right()
+    for text, colour, thickness in (("truth", pen.truth, 0.9), ("decided", pen.decided, 0.45)):
+        x -= metrics.horizontalAdvance(text)
+        pen.write(QtCore.QRectF(x, area.top(), area.right() - x, area.height()), text, 0.9, pen.muted)
+        x -= 1.5 * unit
+        pen.fill(x, area.center().y() - thickness * unit / 2, 1.1 * unit, thickness * unit, colour)
+        x -= unit
+
+
+def _draw_footer(pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
+    statistics = snapshot.statistics
+    names = ("received", "classified", "silent", "not_finite", "queued", "dropped", "decisions")
+    entries = [(name.replace("_", " "), _short(statistics.get(name)), name == "dropped") for name in names]
+    judged = [shown.agrees for shown in snapshot.history if shown.agrees is not None]
+    power = snapshot.decision.power_db if snapshot.decision is not None else None
+    entries.append(("agree", f"{sum(judged)}/{len(judged)}" if judged else "–", False))
+    entries.append(
+        ("power", "–" if power is None else f"{round(power, 1) + 0.0:.1f} dB".replace("-", "−"), False)
+    )
+    width = area.width() / len(entries)
+    for index, (name, value, is_fault) in enumerate(entries):
+        box = QtCore.QRectF(
+            area.left() + index * width, area.top(), width - 0.3 * pen.unit, area.height() / 2
+        )
+        alarm = is_fault and value not in ("0", "–")
+        pen.write(box, name, 0.9, pen.muted)
+        box.translate(0, box.height())
+        pen.write(box, f"{value} !" if alarm else value, 1.1, pen.wrong if alarm else None, alarm)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _short(count: int | None) -> str:
+    """A counter in at most seven characters."""
+    if count is None:
+        return "–"
+    if count < 100_000:
+        return str(count)
+    scales = ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"))
+    scale, unit = next((scale, unit) for scale, unit in scales if count < 999.95 * scale)
+    return f"{count / scale:.{1 if count >= 100 * scale else 2}f} {unit}"

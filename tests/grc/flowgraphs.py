@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loading, generating and running flowgraphs as GNU Radio Companion does, with the repository's own block files."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gnuradio import gr
+from gnuradio.grc.core.platform import Platform
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
+RUN_LIMIT = 120.0  # seconds in which a flowgraph on a busy machine has made its decisions
+
+
+@cache
+def platform() -> Any:
+    """Return GRC's library of blocks, this repository's own over whatever is installed."""
+    # The docstrings, which it looks for in another process, are of no interest here.
+    logging.getLogger("gnuradio.grc").setLevel(logging.ERROR)
+    grc = Platform(
+        version=gr.version(),
+        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+        prefs=gr.prefs(),
+    )
+    grc.build_library([*grc.config.block_paths, str(ROOT / "grc")])
+    return grc
+
+
+def load(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return a flowgraph and what its file holds."""
+    grc = platform()
+    data = grc.parse_flow_graph(str(path))
+    graph = grc.make_flow_graph()
+    graph.grc_file_path = str(path)
+    graph.import_data(data)
+    graph.rewrite()
+    graph.validate()
+    return graph, data
+
+
+def generate(path: Path, folder: Path) -> Path:
+    """Write a flowgraph's Python script into `folder`."""
+    graph, _ = load(path)
+    generator = platform().Generator(graph, str(folder))
+    generator.write()
+    return Path(generator.file_path)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of running a flowgraph.
+
+    Attributes:
+        status: of the process; 0 is good.
+        output: what it printed and logged.
+        history: (label, truth) of the decisions on the display.
+        received: decisions that the display received.
+        statistics: the counters that it received last.
+    """
+
+    status: int
+    output: str
+    history: list[tuple[str, str | None]]
+    received: int
+    statistics: dict[str, int]
+
+
+def run(script: Path, decisions: int, *options: str) -> Run:
+    """Run a generated script in a process of its own until its display has shown so many decisions."""
+    result = script.with_suffix(".json")
+    environment = os.environ | {
+        "QT_QPA_PLATFORM": "offscreen",
+        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        # Where Qt keeps window sizes: neither the user's are taken nor are they changed.
+        "XDG_CONFIG_HOME": str(script.parent),
+        "XDG_RUNTIME_DIR": str(script.parent),
+    }
+    driver = Path(__file__).with_name("run_flowgraph.py")
+    command = [sys.executable, str(driver), str(script), str(result), str(decisions), *options]
+    process = subprocess.run(
+        [*command, "--limit", str(RUN_LIMIT)],
+        env=environment,
+        cwd=script.parent,  # not the repository: examples must not depend on where they are started
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=2 * RUN_LIMIT,
+        check=False,
+    )
+    seen = json.loads(result.read_text()) if result.exists() else {}
+    return Run(
+        process.returncode,
+        process.stdout,
+        [(label, truth) for label, truth in seen.get("history", [])],
+        seen.get("received", 0),
+        seen.get("statistics", {}),
+    )

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every block file against GRC's schema and against the class it makes."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from flowgraphs import BLOCK_FILES, ROOT, platform
+from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
+
+from amrq.modulations import MODULATIONS
+from amrq.recordings import FORMATS
+from amrq.signals.schedule import Order
+
+NOT_OFFERED = {"amrq_classifier_sink": {"on_decision"}}
+"""Constructor arguments that make no sense in GRC: a function to be called, for scripts."""
+
+every_block = pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.name.split(".")[0])
+
+
+def description(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def block_class(path: Path) -> type:
+    name = description(path)["id"].removeprefix("amrq_")
+    return getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
+
+
+def new_block(block_id: str, **values: str) -> Any:
+    """A block in an otherwise empty flowgraph with the variable that GRC puts into every new one."""
+    flow_graph = platform().make_flow_graph()
+    rate = flow_graph.new_block("variable")
+    rate.params["id"].set_value("samp_rate")
+    rate.params["value"].set_value("48000")
+    block = flow_graph.new_block(block_id)
+    for name, value in {"id": "block", **values}.items():
+        block.params[name].set_value(value)
+    flow_graph.rewrite()
+    block.validate()
+    return block
+
+
+def made_with(path: Path) -> dict[str, str]:
+    """The keyword arguments, as code, of the constructor call in the block's `make` with all defaults."""
+    code = "block = " + new_block(description(path)["id"]).templates.render("make").strip()
+    name = block_class(path).__name__
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    call = next(call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == name)
+    assert not call.args, "positional arguments change their meaning when the class does"
+    return {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg}
+
+
+def test_every_block_of_the_module_has_a_file():
+    from gnuradio import amrq
+
+    assert {f"amrq_{name}" for name in amrq.__all__} == {description(path)["id"] for path in BLOCK_FILES}
+
+
+@every_block
+def test_schema(path):
+    checker = Validator(BLOCK_SCHEME)
+    assert checker.run(description(path)), checker.messages
+    assert not checker.messages
+
+
+@every_block
+def test_name_category_and_licence(path):
+    assert path.name == description(path)["id"] + ".block.yml"
+    assert description(path)["category"] == "[Modulation Recognition]"
+    assert path.read_text().startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n")
+
+
+@every_block
+def test_documentation(path):
+    text = description(path)["documentation"]
+    assert len(text) > 200
+    ports = description(path).get("inputs", []) + description(path).get("outputs", [])
+    for port in ports:
+        if port["domain"] == "message":
+            assert port["id"] in text
+
+
+@every_block
+def test_make_fits_the_constructor(path):
+    parameters = inspect.signature(block_class(path)).parameters
+    arguments = made_with(path)
+    inspect.signature(block_class(path)).bind(**arguments)
+    assert parameters.keys() - arguments.keys() == NOT_OFFERED.get(description(path)["id"], set())
+
+
+@every_block
+def test_every_parameter_is_used(path):
+    data = description(path)
+    code = data["templates"]["make"]
+    for parameter in data["parameters"]:
+        assert re.search(rf"\$\{{{parameter['id']}\b", code), parameter["id"]
+
+
+@every_block
+def test_setters(path):
+    kind = block_class(path)
+    templates = description(path)["templates"]
+    called = [re.fullmatch(r"set_(\w+)\('?\$\{(\w+)\}'?\)", call) for call in templates.get("callbacks", [])]
+    assert all(called), "a callback is not of the form set_x(${x})"
+    assert all(match[1] == match[2] for match in called)
+    assert {f"set_{match[1]}" for match in called} == {name for name in vars(kind) if name.startswith("set_")}
+
+
+@every_block
+def test_defaults_are_accepted_by_the_asserts(path):
+    data = description(path)
+    if data["id"] == "amrq_recording_source":
+        pytest.skip("it has no default file")
+    messages = new_block(data["id"]).get_error_messages()
+    assert [message for message in messages if "not connected" not in message] == []
+
+
+@every_block
+def test_message_ports_have_no_label(path):
+    # It would take the place of the id in the generated code.
+    ports = description(path).get("inputs", []) + description(path).get("outputs", [])
+    assert not [port for port in ports if port["domain"] == "message" and "label" in port]
+
+
+def options(block: str, parameter: str) -> list[str]:
+    data = description(ROOT / "grc" / f"{block}.block.yml")
+    return next(entry["options"] for entry in data["parameters"] if entry["id"] == parameter)
+
+
+def test_choices_are_those_of_the_library():
+    from gnuradio.amrq.classifier_sink import _BACKENDS
+
+    assert options("amrq_recording_source", "format") == list(FORMATS)
+    assert options("amrq_modulation_source", "order") == list(get_args(Order))
+    assert options("amrq_classifier_sink", "backend") == list(_BACKENDS)
+
+
+def test_modulations_are_those_of_the_registry():
+    assert ast.literal_eval(made_with(ROOT / "grc" / "amrq_modulation_source.block.yml")["modulations"]) == [
+        *MODULATIONS
+    ]
+    check = description(ROOT / "grc" / "amrq_modulation_source.block.yml")["asserts"][1].strip("${} ")
+    assert eval(check, {"modulations": [*MODULATIONS]})
+    assert eval(check, {"modulations": "QPSK"})
+    assert not eval(check, {"modulations": ["QPSK", "64QAM"]})
+
+
+BAD_VALUES = [
+    ("amrq_modulation_source", "modulations", "['64QAM']"),
+    ("amrq_modulation_source", "modulations", "[]"),
+    ("amrq_modulation_source", "dwell", "0"),
+    ("amrq_modulation_source", "rolloff", "1.5"),
+    ("amrq_modulation_source", "phase_noise", "-0.1"),
+    ("amrq_recording_source", "path", ""),
+    ("amrq_chunker", "chunk_length", "0"),
+    ("amrq_classifier_sink", "min_confidence", "80"),
+    ("amrq_classifier_sink", "chunks_per_decision", "0"),
+    ("amrq_symbol_front_end", "symbol_rate", "30000"),
+    ("amrq_symbol_front_end", "rolloff", "0"),
+    ("amrq_symbol_front_end", "offset", "40000"),
+    ("amrq_carrier_recovery", "max_offset", "0.3"),
+    ("amrq_classification_display", "history", "0"),
+]
+
+
+@pytest.mark.parametrize("block_id, parameter, value", BAD_VALUES)
+def test_bad_values_are_refused_in_grc(block_id, parameter, value):
+    block = new_block(block_id, **{parameter: value})
+    assert any("Assertion" in message for message in block.get_error_messages())
