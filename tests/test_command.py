@@ -104,7 +104,7 @@ def test_classify_raw_wav_and_a_part(tmp_path: Path) -> None:
         (["{odd}", "--rate", "1e6"], "no whole number of cf32 samples"),
         (["{nan}", "--rate", "1e5"], "sample 20000 of"),
         (["{nan}", "--rate", "1e5", "--format", "wav"], "cannot be read as a wav file"),
-        (["{nan}"], "give --rate"),
+        (["{nan}"], "--rate"),
         (["{nan}", "--rate", "49e3"], "twice the symbol"),
         (["{short}", "--rate", "1e5"], "too short for a decision"),
         (["{cut}"], "SigMF"),
@@ -138,9 +138,7 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, arguments: list[str], words
     samples.tofile(files["nan"])
     samples[:90].tofile(files["short"])
     shutil.copy(QPSK, files["cut"])
-    files["cut"].with_suffix(".sigmf-data").write_bytes(
-        QPSK.with_suffix(".sigmf-data").read_bytes()[:1001]
-    )
+    files["cut"].with_suffix(".sigmf-data").write_bytes(QPSK.with_suffix(".sigmf-data").read_bytes()[:1001])
     names = {name: str(path) for name, path in files.items()}
     filled = [str(argument).format(**names) for argument in arguments]
     refused(amrq("classify", *filled, "--symbol-rate", "25e3"), words)

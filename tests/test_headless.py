@@ -74,7 +74,10 @@ def test_recordings_are_remade_as_shipped(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(script), "--output", str(tmp_path)], check=True, timeout=120)
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in OURS.iterdir()}
     for made in tmp_path.glob("*.sigmf-meta"):
-        assert json.loads(made.read_text())["annotations"] == json.loads((OURS / made.name).read_text())["annotations"]
+        assert (
+            json.loads(made.read_text())["annotations"]
+            == json.loads((OURS / made.name).read_text())["annotations"]
+        )
     for made in tmp_path.glob("*.sigmf-data"):
         # Another processor's vector units may round the last bit differently.
         new, old = (np.fromfile(folder / made.name, "<i2").astype(int) for folder in (tmp_path, OURS))
@@ -84,7 +87,14 @@ def test_recordings_are_remade_as_shipped(tmp_path: Path) -> None:
 
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
     result = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "headless.py"), "--output", str(tmp_path), "--model", "nothing"],
+        [
+            sys.executable,
+            str(ROOT / "examples" / "headless.py"),
+            "--output",
+            str(tmp_path),
+            "--model",
+            "nothing",
+        ],
         capture_output=True,
         text=True,
         timeout=120,

@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     refused("holds no samples", tmp_path / "empty.cf32", sample_rate=1.0)
     refused("no whole number of ci16 samples", tmp_path / "odd.ci16", sample_rate=1.0)
     refused("does not tell its sample rate", tmp_path / "odd.ci16")
-    refused("suffix.*--format", tmp_path / "thing.xyz")
+    refused(r"suffix.*--format", tmp_path / "thing.xyz")
     refused("no format 'mp3'", tmp_path / "thing.xyz", "mp3")
     refused("cannot be read as a wav", tmp_path / "fake.wav")
     refused("two .left I, right Q.", tmp_path / "mono.wav")
