@@ -12,14 +12,23 @@ from seeds import rng
 from amrq.classifier import Evidence
 from amrq.decision import NO_SIGNAL, Decision, DecisionMaker
 from amrq.errors import AmrqError
+from amrq.model import Hypothesis
 
 CLASSES = ("BPSK", "QPSK", "unknown")
+HYPOTHESES = tuple(Hypothesis(name, None, 1 / 3) for name in CLASSES)
 
 
 def evidence(probabilities: np.ndarray, usable: np.ndarray | None = None, power: float = 1.0) -> Evidence:
     rows = np.log(probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
     usable = np.ones(len(rows), bool) if usable is None else usable
-    return Evidence(rows * usable[:, None], np.where(usable, power, 0).astype(np.float32), usable)
+    rows *= usable[:, None]
+    return Evidence(rows, rows, np.where(usable, power, 0).astype(np.float32), usable)
+
+
+def maker_of(chunks: int = 32, min_confidence: float = 0.8, **settings_: float) -> DecisionMaker:
+    """A maker whose decisions fall every `chunks` chunks and never before, unless asked."""
+    values = {"early_confidence": 1.0, "change_evidence": math.inf} | settings_
+    return DecisionMaker(HYPOTHESES, 32, chunks, min_confidence, **values)
 
 
 def indices(count: int, first: int = 0) -> np.ndarray:
@@ -32,7 +41,7 @@ def random_evidence(count: int, name: str) -> Evidence:
 
 def test_fusion_is_bayes_rule() -> None:
     given_ = random_evidence(20, "bayes")
-    (decision,) = DecisionMaker(CLASSES, 32, chunks=20).update(given_, indices(20))
+    (decision,) = maker_of(20).update(given_, indices(20))
     product = np.prod(np.exp(given_.log_probabilities.astype(float)), axis=0)
     expected = product / product.sum()
     fused = np.exp(list(decision.log_probabilities.values()))
@@ -46,17 +55,27 @@ def test_fusion_is_bayes_rule() -> None:
     cuts=st.lists(st.integers(0, 60), min_size=1, max_size=10),
     chunks=st.integers(1, 40),
     seed=st.integers(0, 1000),
+    extras=st.sampled_from(
+        [
+            {},
+            {"early_confidence": 0.9},
+            {"change_evidence": 3.0},
+            {"early_confidence": 0.9, "change_evidence": 3.0},
+        ]
+    ),
 )
-def test_decisions_do_not_depend_on_how_evidence_arrives(cuts: list[int], chunks: int, seed: int) -> None:
+def test_decisions_do_not_depend_on_how_evidence_arrives(
+    cuts: list[int], chunks: int, seed: int, extras: dict[str, float]
+) -> None:
     count = sum(cuts)
     generator = np.random.default_rng(seed)
     usable = generator.uniform(size=count) > 0.05
     given_ = evidence(generator.uniform(0.05, 1, (count, 3)), usable)
-    whole = DecisionMaker(CLASSES, 32, chunks)
+    whole = maker_of(chunks, **extras)
     expected = whole.update(given_, indices(count)) + whole.flush()
-    pieces, found, start = DecisionMaker(CLASSES, 32, chunks), [], 0
+    pieces, found, start = maker_of(chunks, **extras), [], 0
     for size in cuts:
-        part = Evidence(*(column[start : start + size] for column in given_))
+        part = given_.part(start, start + size)
         found += pieces.update(part, indices(count)[start : start + size])
         start += size
     found += pieces.flush()
@@ -67,7 +86,7 @@ def test_decisions_do_not_depend_on_how_evidence_arrives(cuts: list[int], chunks
 
 
 def test_little_confidence_is_unknown() -> None:
-    maker = DecisionMaker(CLASSES, 32, chunks=1, min_confidence=0.8)
+    maker = maker_of(1)
     sure, unsure, foreign = (
         maker.update(evidence(np.array([row])), indices(1))[0]
         for row in ([0.9, 0.05, 0.05], [0.7, 0.25, 0.05], [0.05, 0.05, 0.9])
@@ -79,7 +98,7 @@ def test_little_confidence_is_unknown() -> None:
 
 def test_silence_splits_and_names_itself() -> None:
     usable = np.array([True] * 5 + [False] * 40 + [True] * 3)
-    maker = DecisionMaker(CLASSES, 32, chunks=16)
+    maker = maker_of(16)
     given_ = evidence(np.tile([0.9, 0.05, 0.05], (48, 1)), usable)
     decisions = maker.update(given_, indices(48)) + maker.flush()
     assert [(d.label, d.chunks) for d in decisions] == [
@@ -93,7 +112,7 @@ def test_silence_splits_and_names_itself() -> None:
 
 
 def test_where_and_how_strong() -> None:
-    maker = DecisionMaker(CLASSES, 32, chunks=4)
+    maker = maker_of(4)
     (decision,) = maker.update(evidence(np.ones((4, 3)), power=0.01), indices(4, first=640))
     assert (decision.sample_index, decision.sample_count) == (640, 128)
     assert decision.power_db == pytest.approx(-20.0, abs=1e-3)
@@ -102,19 +121,89 @@ def test_where_and_how_strong() -> None:
 
 def test_extreme_evidence_stays_finite() -> None:
     rows = np.tile(np.array([[0.0, -1e4, -2e4]], np.float32), (1000, 1))
-    given_ = Evidence(rows, np.ones(1000, np.float32), np.ones(1000, bool))
-    (decision,) = DecisionMaker(CLASSES, 32, chunks=1000).update(given_, indices(1000))
+    given_ = Evidence(rows, rows, np.ones(1000, np.float32), np.ones(1000, bool))
+    (decision,) = maker_of(1000).update(given_, indices(1000))
     assert decision.confidence == 1.0
     assert all(math.isfinite(value) for value in decision.log_probabilities.values())
     assert isinstance(decision, Decision)
 
 
 def test_settings_change_underway_and_are_checked() -> None:
-    maker = DecisionMaker(CLASSES, 32, chunks=100)
+    maker = maker_of(100)
     assert maker.update(random_evidence(50, "underway"), indices(50)) == []
     maker.set_chunks(10)
     first, second = maker.update(random_evidence(11, "underway"), indices(11, first=1600))
     assert (first.chunks, second.chunks) == (51, 10)
     for chunks, confidence in ((0, 0.5), (1, -0.1), (1, 1.1), (1, math.nan)):
         with pytest.raises(AmrqError):
-            DecisionMaker(CLASSES, 32, chunks, confidence)
+            maker_of(chunks, confidence)
+
+
+def steady(name: str, count: int, probability: float = 0.9) -> Evidence:
+    row = [(1 - probability) / 2] * 3
+    row[CLASSES.index(name)] = probability
+    return evidence(np.tile(row, (count, 1)))
+
+
+def joined(*parts: Evidence) -> Evidence:
+    return Evidence(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def test_news_falls_early_and_only_news() -> None:
+    maker = maker_of(100, early_confidence=0.999)
+    decisions = maker.update(steady("QPSK", 450), indices(450))
+    # ln(0.9 / 0.05) = 2.9 a chunk: .999 after three chunks, but never before four.
+    assert [(d.label, d.chunks) for d in decisions] == [("QPSK", 4), *[("QPSK", 100)] * 4]
+    assert decisions[0].confidence >= 0.999
+    weak = maker_of(100, early_confidence=0.999).update(steady("QPSK", 100, 0.4), indices(100))
+    # ln(0.4 / 0.3) = 0.288 a chunk: 2 exp(-0.288 n) < 0.001 from n = 27 on.
+    assert [(d.label, d.chunks) for d in weak] == [("QPSK", 27)]
+
+
+def test_a_change_of_class_parts_decisions_where_it_happens() -> None:
+    maker = maker_of(32, change_evidence=15.0)
+    given_ = joined(steady("BPSK", 45), steady("QPSK", 45))
+    decisions = maker.update(given_, indices(90)) + maker.flush()
+    assert [(d.label, d.sample_index // 32, d.chunks) for d in decisions] == [
+        ("BPSK", 0, 32),
+        ("BPSK", 32, 13),
+        ("QPSK", 45, 32),
+        ("QPSK", 77, 13),
+    ]
+
+
+def test_es_n0_is_shared_by_the_chunks_that_are_fused() -> None:
+    # Two classes at two noise levels. Every chunk comes from (BPSK, 5 dB) and says so by likelihoods of .40 there
+    # and .39 for (QPSK, 5 dB), but QPSK also has something for itself at 15 dB.
+    labels = [("BPSK", 5.0), ("BPSK", 15.0), ("QPSK", 5.0), ("QPSK", 15.0)]
+    hypotheses = [Hypothesis(name, level, 0.25) for name, level in labels]
+    rows = np.tile(np.log(np.float32([0.40, 0.01, 0.39, 0.20])), (1000, 1))
+    given_ = Evidence(rows[:, :2], rows, np.ones(1000, np.float32), np.ones(1000, bool))
+    maker = DecisionMaker(hypotheses, 32, 1000, 0.8, 1.0)
+    (decision,) = maker.update(given_, indices(1000))
+    # Chunk by chunk QPSK is ahead, .59 to .41; the joint posterior is exp(1000 ln(.40 / .39)) for BPSK.
+    assert decision.label == "BPSK"
+    assert decision.es_n0_db == pytest.approx(5.0, abs=1e-6)
+    assert decision.log_probabilities["QPSK"] == pytest.approx(-1000 * math.log(0.40 / 0.39), rel=1e-3)
+
+
+def test_fading_is_no_change_of_class() -> None:
+    hypotheses = [Hypothesis(n, x, 0.25) for n in ("BPSK", "QPSK") for x in (5.0, 15.0)]
+    rows = np.log(np.float32([[0.9, 0.03, 0.04, 0.03]] * 20 + [[0.03, 0.9, 0.04, 0.03]] * 20))
+    given_ = Evidence(rows[:, :2], rows, np.ones(40, np.float32), np.ones(40, bool))
+    (decision,) = DecisionMaker(hypotheses, 32, 40, 0.8, 1.0, 5.0).update(given_, indices(40))
+    assert (decision.label, decision.chunks) == ("BPSK", 40)
+
+
+def test_priors_of_training_do_not_decide() -> None:
+    hypotheses = [Hypothesis("BPSK", None, 0.01), Hypothesis("QPSK", None, 0.99)]
+    rows = np.log(np.float32([[0.55, 0.45]] * 10))
+    given_ = Evidence(rows, rows, np.ones(10, np.float32), np.ones(10, bool))
+    (decision,) = DecisionMaker(hypotheses, 32, 10, 0.8, 1.0).update(given_, indices(10))
+    assert decision.confidence == pytest.approx(1 / (1 + (0.45 / 0.55) ** 10), rel=1e-4)
+
+
+def test_refused() -> None:
+    for settings_ in ({"early_confidence": 0.0}, {"early_confidence": math.nan}, {"change_evidence": 0.0}):
+        with pytest.raises(AmrqError):
+            maker_of(**settings_)

@@ -34,9 +34,8 @@ class Stub:
             raise self.failure
         self.seen += chunks[:, 0].real.astype(int).tolist()
         count = len(chunks)
-        return Evidence(
-            np.tile(np.float32([-0.01, -4.6]), (count, 1)), np.ones(count, np.float32), np.ones(count, bool)
-        )
+        rows = np.tile(np.float32([-0.01, -4.6]), (count, 1))
+        return Evidence(rows, rows, np.ones(count, np.float32), np.ones(count, bool))
 
     def close(self) -> None:
         pass
@@ -52,7 +51,7 @@ def make(
     stub: Stub, chunks: int = 1, **settings
 ) -> tuple[ClassifierWorker, list[tuple[Decision, str | None]]]:
     decisions: list[tuple[Decision, str | None]] = []
-    maker = DecisionMaker(CLASSES, 4, chunks)
+    maker = DecisionMaker(Stub.contract.weighed(), 4, chunks, early_confidence=1.0)
     return ClassifierWorker(stub, maker, lambda d, t: decisions.append((d, t)), **settings), decisions
 
 

@@ -34,7 +34,7 @@ class classifier_sink(gr.sync_block):
 
     Message ports:
         decisions: a PDU a decision: a dictionary (label, confidence, best, log_probabilities by class, chunks,
-            sample_index, sample_count, power_db, and `truth` where the stream's `modulation` tags tell it)
+            sample_index, sample_count, es_n0_db, power_db, and `truth` where the stream's `modulation` tags tell it)
             and an f32 vector of the log-probabilities in the model's order (empty for `no signal`).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued.
@@ -51,6 +51,9 @@ class classifier_sink(gr.sync_block):
         chunk_length: samples a chunk, which the model's contract must agree with; 0 takes what it says.
         chunks_per_decision: chunks fused into a decision.
         min_confidence: below this probability of the best class a decision says `unknown`, 0 to 1.
+        early_confidence: a decision falls early when it says something new and is this sure of it; 1: never.
+        change_evidence: where the class changes inside a decision, it is parted; log-likelihood ratio, natural logarithm,
+            that this needs.
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier.
         threads: threads of one inference call.
@@ -67,6 +70,8 @@ class classifier_sink(gr.sync_block):
         chunk_length: int = 0,
         chunks_per_decision: int = 32,
         min_confidence: float = 0.8,
+        early_confidence: float = 1.0,
+        change_evidence: float = 15.0,
         live: bool = False,
         queue_chunks: int = 8192,
         threads: int = 1,
@@ -92,6 +97,7 @@ class classifier_sink(gr.sync_block):
         self._live, self._queue_chunks = live, queue_chunks
         self._chunks_per_decision = chunks_per_decision
         self._min_confidence = min_confidence
+        self._early_confidence, self._change_evidence = early_confidence, change_evidence
         self._on_decision = on_decision
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self.message_port_register_out(_DECISIONS)
@@ -99,7 +105,12 @@ class classifier_sink(gr.sync_block):
 
     def _new_worker(self) -> ClassifierWorker:
         self._decision_maker = DecisionMaker(
-            self.contract.classes, self._length, self._chunks_per_decision, self._min_confidence
+            self.contract.weighed(),
+            self._length,
+            self._chunks_per_decision,
+            self._min_confidence,
+            self._early_confidence,
+            self._change_evidence,
         )
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self._next_statistics = 0.0

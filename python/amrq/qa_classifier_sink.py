@@ -33,7 +33,8 @@ class SignClassifier:
         usable = np.isfinite(first) & (first != 0)
         rows = np.where(first[:, None] > 0, [[-0.1, -2.35]], [[-2.35, -0.1]]).astype(np.float32)
         power = np.where(np.isfinite(first), first**2, np.nan).astype(np.float32)
-        return Evidence(rows * usable[:, None], power, usable)
+        rows *= usable[:, None]
+        return Evidence(rows, rows, power, usable)
 
     def close(self):
         pass

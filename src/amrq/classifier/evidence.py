@@ -10,20 +10,23 @@ __all__ = ["Evidence"]
 
 
 class Evidence(NamedTuple):
-    """Log-probabilities of a batch of N chunks over C classes.
+    """What a batch of N chunks says about C classes and H hypotheses.
 
     Attributes:
-        log_probabilities: float32 [N, C], natural logarithms, each row sums to 1 after `exp`; a row of zeros
-            where the chunk is not usable, which adds nothing when chunks are fused.
+        log_probabilities: float32 [N, C], of each class given this chunk alone; natural logarithms, each row sums
+            to 1 after `exp`.
+        log_likelihoods: float32 [N, H], of this chunk given each hypothesis, up to a constant a row: what is summed
+            when chunks are fused.
         power: float32 [N], mean |z|^2 of each chunk; NaN where its samples are not finite.
-        usable: bool [N]; False for silence and for chunks with samples that are not finite.
+        usable: bool [N]; False for silence and for chunks with samples that are not finite, whose rows are zero
+            and say nothing.
     """
 
     log_probabilities: NDArray[np.float32]
+    log_likelihoods: NDArray[np.float32]
     power: NDArray[np.float32]
     usable: NDArray[np.bool_]
 
     def part(self, start: int, stop: int) -> "Evidence":
         """Return the evidence of chunks `start` up to `stop`."""
-        chunks = slice(start, stop)
-        return Evidence(self.log_probabilities[chunks], self.power[chunks], self.usable[chunks])
+        return Evidence(*(column[start:stop] for column in self))  # type: ignore[arg-type]

@@ -20,9 +20,8 @@ _LARGEST_CALL = 512
 activations of the shipped models stay in a core's cache."""
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float32)
+_SMALLEST = np.float32(1e-30)
+"""Probability that stands for none, so that its logarithm stays a number."""
 
 
 class OnnxClassifier:
@@ -43,6 +42,12 @@ class OnnxClassifier:
         self._session: Any = open_session(self.path, threads)
         self._contract = contract_of_session(self._session, self.path)
         self._input = self._session.get_inputs()[0].name
+        # The hypotheses' output where there is one: the classes' probabilities follow from it.
+        self._output = [self._session.get_outputs()[-1].name]
+        hypotheses = self._contract.weighed()
+        self._prior = np.array([hypothesis.prior for hypothesis in hypotheses], dtype=np.float32)
+        labels = [hypothesis.label for hypothesis in hypotheses]
+        self._class_start = [labels.index(name) for name in self._contract.classes]
 
     @property
     def contract(self) -> Contract:
@@ -62,15 +67,28 @@ class OnnxClassifier:
             )
         normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
         parts = [
-            self._session.run(None, {self._input: normalised.iq[start : start + _LARGEST_CALL]})[0]
+            self._session.run(self._output, {self._input: normalised.iq[start : start + _LARGEST_CALL]})[0]
             for start in range(0, len(chunks), _LARGEST_CALL)
         ]
-        logits = np.concatenate(parts) if parts else np.empty((0, len(self._contract.classes)), np.float32)
-        log_probabilities = _log_softmax(logits / np.float32(self._contract.temperature)) if parts else logits
-        log_probabilities[~normalised.usable] = 0.0
-        if not np.isfinite(log_probabilities).all():
+        logits = np.concatenate(parts) if parts else np.empty((0, len(self._prior)), np.float32)
+        # Softmax, in place where it can be: this runs beside the radio.
+        logits *= np.float32(1 / self._contract.temperature)
+        logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
+        probabilities = np.exp(logits)
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
+        # p(x|h) is p(h|x) / p(h) up to p(x); a spoilt chunk, with probability `outlier_share`, says nothing.
+        share = self._contract.outlier_share
+        probabilities *= (1 - share) / self._prior
+        probabilities += share
+        log_probabilities = np.log(np.maximum(by_class, _SMALLEST))
+        log_likelihoods = np.log(np.maximum(probabilities, _SMALLEST))
+        if not normalised.usable.all():
+            log_probabilities[~normalised.usable] = 0.0
+            log_likelihoods[~normalised.usable] = 0.0
+        if not np.isfinite(log_likelihoods).all():
             raise AmrqError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
-        return Evidence(log_probabilities, normalised.power, normalised.usable)
+        return Evidence(log_probabilities, log_likelihoods, normalised.power, normalised.usable)
 
     def close(self) -> None:
         """Release the session."""

@@ -22,6 +22,7 @@ class Decision:
         chunks: how many chunks it rests on (for `no signal`, how many were silent).
         sample_index: index of the first sample of the first of these chunks in the stream of symbols.
         sample_count: from there to the end of the last one.
+        es_n0_db: estimate of Es/N0 in dB if the label is right; None where the model does not weigh noise levels.
         power_db: mean power of these chunks in dB relative to 1; None for `no signal`.
     """
 
@@ -32,6 +33,7 @@ class Decision:
     chunks: int
     sample_index: int
     sample_count: int
+    es_n0_db: float | None
     power_db: float | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,5 +46,6 @@ class Decision:
             "chunks": self.chunks,
             "sample_index": self.sample_index,
             "sample_count": self.sample_count,
+            "es_n0_db": None if self.es_n0_db is None else round(self.es_n0_db, 1),
             "power_db": None if self.power_db is None else round(self.power_db, 2),
         }

@@ -8,26 +8,43 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.chunks import SILENCE_POWER
 from amrq.classifier import Evidence
 from amrq.decision.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
-from amrq.model import UNKNOWN
+from amrq.model import UNKNOWN, Hypothesis
 
 __all__ = ["DecisionMaker"]
 
+_EARLY_CHUNKS = 4
+"""Chunks that an early decision needs at least, however sure it is: one odd chunk is no news."""
+
 
 class DecisionMaker:
-    """Sum the log-probabilities of consecutive chunks and decide.
+    """Sum the log-likelihoods of consecutive chunks and decide.
 
-    Chunks are independent given the class, so that with equal priors their log-probabilities add up to the optimal
-    fused decision. A decision falls after `chunks` chunks, and earlier where silence begins or ends, so
-    that no decision mixes a transmission with the pause before it.
+    Given class and Es/N0, chunks are independent, so that their log-likelihoods add up. Es/N0 is not known but much
+    the same for chunks that follow each other: it is averaged over after the sum, not before. (Summing what single
+    chunks say of the class alone can end in the wrong class with certainty: at 5 dB, a ring that is 8PSK looks
+    each time a little more like 16PSK, which is a ring at more noise levels.) A decision falls
+
+    * after `chunks` chunks;
+    * earlier, if `early_confidence` allows it: in the manner of a sequential probability ratio test (Wald 1945; Baum and Veeravalli 1994 for several
+      hypotheses), when it says something else than the
+      one before and is that sure of it;
+    * where silence begins or ends, so that no decision mixes a transmission with the pause before it;
+    * where the class changes: if two classes in turn explain the chunks better than one class does, by
+      `change_evidence` (the generalised likelihood ratio, Lorden 1971), they become two decisions.
 
     Args:
-        classes: labels of the evidence's columns; a column called `unknown` stands for none of the others.
+        hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
+            `unknown` stands for none of the others.
         chunk_length: samples a chunk.
         chunks: chunks a decision, 1 or more.
         min_confidence: below this probability of the best class the label is `unknown`, 0 to 1.
+        early_confidence: probability that an early decision needs; 1 or more: none falls early.
+        change_evidence: log-likelihood ratio, natural logarithm, that a change of class needs, above 0; infinity: none
+            is looked for.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -35,15 +52,33 @@ class DecisionMaker:
 
     def __init__(
         self,
-        classes: Sequence[str],
+        hypotheses: Sequence[Hypothesis],
         chunk_length: int,
         chunks: int = 32,
         min_confidence: float = 0.8,
+        early_confidence: float = 1.0,
+        change_evidence: float = 15.0,
     ) -> None:
-        self.classes = tuple(classes)
+        labels = [hypothesis.label for hypothesis in hypotheses]
+        self.classes = tuple(dict.fromkeys(labels))
+        self._start = np.array([labels.index(name) for name in self.classes])
+        self._log_prior: NDArray[np.float64] = np.log([hypothesis.prior for hypothesis in hypotheses])
+        # Every class as probable as any other, whatever their shares were in training.
+        totals = np.logaddexp.reduceat(self._log_prior, self._start)
+        self._log_prior -= np.repeat(totals, np.diff([*self._start, len(labels)]))
+        levels = [hypothesis.es_n0_db for hypothesis in hypotheses]
+        self._es_n0_db = np.array([math.nan if level is None else level for level in levels])
         self.chunk_length = chunk_length
         self.set_chunks(chunks)
         self.set_min_confidence(min_confidence)
+        if not early_confidence > 0:
+            raise AmrqError(f"the confidence of an early decision must be above 0, not {early_confidence}.")
+        if not change_evidence > 0:
+            raise AmrqError(f"the evidence of a change must be above 0, not {change_evidence}.")
+        self.early_confidence = float(early_confidence)
+        self.change_evidence = float(change_evidence)
+        self._said = ""  # the label of the last decision
+        self._silent = False  # what is being taken in is silence
         self._clear()
 
     def set_chunks(self, chunks: int) -> None:
@@ -59,12 +94,12 @@ class DecisionMaker:
         self.min_confidence = float(min_confidence)
 
     def _clear(self) -> None:
-        self._sum = np.zeros(len(self.classes))
         self._count = 0
-        self._silent = False
-        self._power = 0.0
-        self._first = 0
-        self._end = 0
+        self._sum: NDArray[np.float64] = self._log_prior
+        # What has been taken in since the last decision, piece by piece: log-likelihoods, power, sample indices.
+        self._rows: list[NDArray[np.float32]] = []
+        self._power: list[NDArray[np.float32]] = []
+        self._indices: list[NDArray[np.int64]] = []
 
     def update(self, evidence: Evidence, sample_indices: NDArray[np.int64]) -> list[Decision]:
         """Take in N chunks and return the decisions that became due.
@@ -77,48 +112,113 @@ class DecisionMaker:
         usable = evidence.usable
         # Runs of chunks that are all usable or all silent.
         edges = [0, *(np.flatnonzero(usable[1:] != usable[:-1]) + 1).tolist(), len(usable)]
-        for start, end in itertools.pairwise(edges):
-            if start == end:
+        for start, stop in itertools.pairwise(edges):
+            if start == stop:
                 continue
             silent = not usable[start]
             if self._count and silent != self._silent:
                 decisions += self.flush()
-            while start < end:
-                stop = min(end, start + max(1, self.chunks - self._count))
-                if self._count == 0:
-                    self._first = int(sample_indices[start])
-                    self._silent = silent
-                self._count += stop - start
-                self._end = int(sample_indices[stop - 1]) + self.chunk_length
-                if not silent:
-                    self._sum += evidence.log_probabilities[start:stop].sum(axis=0, dtype=np.float64)
-                    self._power += float(evidence.power[start:stop].sum(dtype=np.float64))
-                if self._count >= self.chunks:
-                    decisions += self.flush()
-                start = stop
+            self._silent = silent
+            decisions += self._take(evidence.part(start, stop), sample_indices[start:stop])
         return decisions
 
     def flush(self) -> list[Decision]:
-        """Decide on what has been taken in since the last decision: one decision, or none."""
-        if not self._count:
-            return []
-        count, first, span = self._count, self._first, self._end - self._first
+        """Decide on what has been taken in since the last decision: one decision, none, or two where it changed."""
+        decisions: list[Decision] = []
+        while self._count:
+            decisions += self._decide()
+        return decisions
+
+    def _take(self, evidence: Evidence, indices: NDArray[np.int64]) -> list[Decision]:
+        """Take in chunks that are all usable or all silent."""
+        decisions: list[Decision] = []
+        start = 0
+        while start < len(indices):
+            stop = min(len(indices), start + max(1, self.chunks - self._count))
+            early = None
+            if not self._silent:
+                rows = evidence.log_likelihoods[start:stop]
+                sums: NDArray[np.float64] = self._sum + np.cumsum(rows, axis=0, dtype=np.float64)
+                early = self._early(sums)
+                stop = stop if early is None else start + early + 1
+                self._rows.append(rows[: stop - start])
+                self._power.append(evidence.power[start:stop])
+                self._sum = sums[stop - start - 1]
+            self._indices.append(indices[start:stop])
+            self._count += stop - start
+            start = stop
+            if early is not None or self._count >= self.chunks:
+                decisions += self._decide()
+        return decisions
+
+    def _early(self, sums: NDArray[np.float64]) -> int | None:
+        """Return the first row of the running sums that is sure enough of something new."""
+        if self.early_confidence >= 1:
+            return None
+        by_class = np.logaddexp.reduceat(sums, self._start, axis=1)
+        sure = by_class.max(axis=1) - np.logaddexp.reduce(by_class, axis=1) >= math.log(self.early_confidence)
+        sure[: max(0, _EARLY_CHUNKS - 1 - self._count)] = False
+        if not sure.any():
+            return None
+        new = np.array([name != self._said for name in self.classes])
+        rows = np.flatnonzero(sure & new[by_class.argmax(axis=1)])
+        return int(rows[0]) if len(rows) else None
+
+    def _decide(self) -> list[Decision]:
+        """Decide on what there is; where the class changed, on the part before it, and keep the rest."""
+        indices = np.concatenate(self._indices)
         if self._silent:
-            decision = Decision(NO_SIGNAL, 1.0, "", {}, count, first, span, None)
-        else:
-            fused = self._sum - self._sum.max()
-            fused -= math.log(float(np.exp(fused).sum()))
-            winner = int(fused.argmax())
-            best, confidence = self.classes[winner], math.exp(float(fused[winner]))
-            decision = Decision(
-                label=best if confidence >= self.min_confidence else UNKNOWN,
-                confidence=confidence,
-                best=best,
-                log_probabilities=dict(zip(self.classes, fused.tolist(), strict=True)),
-                chunks=count,
-                sample_index=first,
-                sample_count=span,
-                power_db=10 * math.log10(self._power / count),
-            )
+            self._clear()
+            self._said = NO_SIGNAL
+            span = int(indices[-1] - indices[0]) + self.chunk_length
+            return [Decision(NO_SIGNAL, 1.0, "", {}, len(indices), int(indices[0]), span, None, None)]
+        rows, power = np.concatenate(self._rows), np.concatenate(self._power)
+        change = self._change(rows)
+        count = len(rows) if change is None else change
+        decision = self._fuse(rows[:count], power[:count], indices[:count])
         self._clear()
-        return [decision]
+        self._said = decision.label
+        if change is None:
+            return [decision]
+        rest = Evidence(
+            rows[count:, :0], rows[count:], power[count:], np.ones(len(rows) - count, dtype=np.bool_)
+        )
+        return [decision, *self._take(rest, indices[count:])]
+
+    def _change(self, rows: NDArray[np.float32]) -> int | None:
+        """Return the chunk at which another class begins, if one does."""
+        if len(rows) < 2 or math.isinf(self.change_evidence):
+            return None
+        before = np.cumsum(rows, axis=0, dtype=np.float64)
+        whole = before[-1]
+        before = before[:-1]
+        split = before.max(axis=1) + (whole - before).max(axis=1)
+        best = int(split.argmax())
+        if split[best] - whole.max() <= self.change_evidence:
+            return None
+        # Another Es/N0 of the same class (fading) is no change of class.
+        winners = [int(part.argmax()) for part in (before[best], whole - before[best])]
+        first, second = np.searchsorted(self._start, winners, side="right")
+        return None if first == second else best + 1
+
+    def _fuse(
+        self, rows: NDArray[np.float32], power: NDArray[np.float32], indices: NDArray[np.int64]
+    ) -> Decision:
+        joint = self._log_prior + rows.sum(axis=0, dtype=np.float64)
+        joint -= np.logaddexp.reduce(joint)
+        fused = np.logaddexp.reduceat(joint, self._start)
+        winner = int(fused.argmax())
+        best, confidence = self.classes[winner], min(1.0, math.exp(float(fused[winner])))
+        of_best = slice(self._start[winner], [*self._start, len(joint)][winner + 1])
+        es_n0_db = float(np.exp(joint[of_best] - fused[winner]) @ self._es_n0_db[of_best])
+        return Decision(
+            label=best if confidence >= self.min_confidence else UNKNOWN,
+            confidence=confidence,
+            best=best,
+            log_probabilities=dict(zip(self.classes, fused.tolist(), strict=True)),
+            chunks=len(rows),
+            sample_index=int(indices[0]),
+            sample_count=int(indices[-1] - indices[0]) + self.chunk_length,
+            es_n0_db=None if math.isnan(es_n0_db) else es_n0_db,
+            power_db=10 * math.log10(max(float(power.mean(dtype=np.float64)), SILENCE_POWER)),
+        )

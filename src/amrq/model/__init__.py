@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A model: an ONNX file, and in its metadata the contract that says all a block must know."""
 
-from amrq.model.contract import UNKNOWN, AccuracyRow, Contract
+from amrq.model.contract import UNKNOWN, AccuracyRow, Contract, Hypothesis
 from amrq.model.contract_file import read_contract, write_contract
 from amrq.model.find_model import find_model, list_models
 
@@ -9,6 +9,7 @@ __all__ = [
     "UNKNOWN",
     "AccuracyRow",
     "Contract",
+    "Hypothesis",
     "find_model",
     "list_models",
     "read_contract",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a model promises to whoever feeds it."""
 
+import itertools
 import json
 import math
 from dataclasses import asdict, dataclass, field, fields
@@ -8,7 +9,7 @@ from typing import Any
 
 from amrq.errors import AmrqError
 
-__all__ = ["CONTRACT_VERSION", "UNKNOWN", "AccuracyRow", "Contract"]
+__all__ = ["CONTRACT_VERSION", "UNKNOWN", "AccuracyRow", "Contract", "Hypothesis"]
 
 CONTRACT_VERSION = 1
 UNKNOWN = "unknown"
@@ -43,6 +44,26 @@ class AccuracyRow:
 
 
 @dataclass(frozen=True)
+class Hypothesis:
+    """One of the explanations of a chunk that a model weighs: a class, at a noise level.
+
+    Attributes:
+        label: the class.
+        es_n0_db: middle of the range of Es/N0 in dB; None where it does not apply.
+        prior: probability of the hypothesis in training, above 0.
+    """
+
+    label: str
+    es_n0_db: float | None
+    prior: float
+
+    def __post_init__(self) -> None:
+        """Refuse a prior that nothing can be divided by."""
+        if not 0 < self.prior <= 1:
+            raise AmrqError(f"the prior of a hypothesis must be above 0 and at most 1, not {self.prior}.")
+
+
+@dataclass(frozen=True)
 class Contract:
     """The metadata of a model file.
 
@@ -59,6 +80,11 @@ class Contract:
         weights: number of weights, biases included.
         pruned: share of weights removed, 0 to 1.
         temperature: divide the logits by it before the softmax (Guo et al. 2017); fitted on held-out chunks.
+        hypotheses: columns of the graph's second output `hypothesis_logits` [N, hypotheses], grouped by class in the
+            order of `classes`; empty where there is no such output. Chunks of one transmission share its Es/N0,
+            so that evidence has to be summed for each noise level apart before the levels are averaged.
+        outlier_share: share of chunks taken to be spoilt, 0 to below 1: it bounds what one chunk can say
+            against a hypothesis.
         phase_noise: standard deviation in radians of the phase noise under the accuracy table.
         accuracy: the accuracy table.
         recipe: how the model was made: name of the recipe, its settings, versions, date.
@@ -76,6 +102,8 @@ class Contract:
     weights: int = 0
     pruned: float = 0.0
     temperature: float = 1.0
+    hypotheses: tuple[Hypothesis, ...] = ()
+    outlier_share: float = 0.0
     phase_noise: float = 0.0
     accuracy: tuple[AccuracyRow, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -109,7 +137,21 @@ class Contract:
             math.isfinite(self.temperature) and self.temperature > 0,
             f"temperature must be above 0, not {self.temperature}",
         )
+        require(
+            0 <= self.outlier_share < 1, f"outlier_share must be from 0 to below 1, not {self.outlier_share}"
+        )
+        labels = [label for label, _ in itertools.groupby(h.label for h in self.hypotheses)]
+        require(
+            not labels or labels == list(self.classes),
+            "the hypotheses must be grouped by class, in the order of the classes",
+        )
         require(0 <= self.pruned < 1, f"pruned must be from 0 to below 1, not {self.pruned}")
+
+    def weighed(self) -> tuple[Hypothesis, ...]:
+        """Return the hypotheses, or where there are none, each class as one, equally probable."""
+        return self.hypotheses or tuple(
+            Hypothesis(label, None, 1 / len(self.classes)) for label in self.classes
+        )
 
     def to_json(self) -> str:
         """Return the contract as the JSON text that stands in the model file."""
@@ -140,6 +182,7 @@ class Contract:
             raise AmrqError(f"the contract has unknown fields: {', '.join(sorted(unknown))}.")
         try:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
+            values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))
             values["classes"] = tuple(str(name) for name in values["classes"])
             for whole in ("chunk_length", "samples_per_symbol", "weight_bits", "activation_bits", "weights"):
                 if whole in values and not isinstance(values[whole], int):

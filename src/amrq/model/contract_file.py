@@ -84,11 +84,13 @@ def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
         raise AmrqError(
             f"{path} takes exactly {shape[0]} chunks a call: export it with a dynamic first dimension."
         )
-    if len(outputs) != 1 or list(outputs[0].shape)[1:] != [len(contract.classes)]:
+    needed = [len(contract.classes)] + ([len(contract.hypotheses)] if contract.hypotheses else [])
+    if [list(output.shape)[1:] for output in outputs] != [[width] for width in needed]:
         found = ", ".join(f"{o.name}: {o.shape}" for o in outputs)
         raise AmrqError(
-            f"{path} gives {found}, but its contract names {len(contract.classes)} classes, "
-            f"so one output of shape [N, {len(contract.classes)}] is needed."
+            f"{path} gives {found}, but its contract names {len(contract.classes)} classes and "
+            f"{len(contract.hypotheses)} hypotheses, so outputs of shape "
+            f"{' and '.join(f'[N, {width}]' for width in needed)} are needed."
         )
     return contract
 
