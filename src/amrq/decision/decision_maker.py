@@ -29,9 +29,9 @@ class DecisionMaker:
     each time a little more like 16PSK, which is a ring at more noise levels.) A decision falls
 
     * after `chunks` chunks;
-    * earlier, if `early_confidence` allows it: in the manner of a sequential probability ratio test (Wald 1945; Baum and Veeravalli 1994 for several
-      hypotheses), when it says something else than the
-      one before and is that sure of it;
+    * earlier, if `early_confidence` allows it: in the manner of a sequential probability ratio test (Wald 1945; Baum
+      and Veeravalli 1994 for several hypotheses), when it says something else than the one before and is that
+      sure of it;
     * where silence begins or ends, so that no decision mixes a transmission with the pause before it;
     * where the class changes: if two classes in turn explain the chunks better than one class does, by
       `change_evidence` (the generalised likelihood ratio, Lorden 1971), they become two decisions.
