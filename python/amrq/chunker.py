@@ -14,8 +14,11 @@ from amrq.errors import AmrqError
 __all__ = ["SAMPLE_INDEX_KEY", "chunker"]
 
 SAMPLE_INDEX_KEY = "sample_index"
-"""Tag on the first chunk and after every realignment: a PMT tuple (uint64 index of the chunk's first sample,
-uint64 hop)."""
+"""Tag on the first chunk and on the first one behind every break of the stream: a PMT tuple (uint64 index of the
+chunk's first sample, uint64 hop)."""
+
+_LONGEST = 4096
+"""Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
 
 _BREAKS = ("rx_freq", "rx_time", "rx_rate")
 """A radio puts these on the first sample behind a retune, an overflow or a change of rate."""
@@ -25,13 +28,14 @@ class chunker(gr.basic_block):
     """Turn a complex stream into vectors of `chunk_length` samples.
 
     Every sample's index survives: the tag `sample_index`, a tuple (index of the chunk's first sample, hop),
-    stands on the first chunk and wherever the count does not simply go on.
+    stands on the first chunk and on the first one behind every break of the stream.
 
     Tags travel to the chunk that *holds* their sample (GNU Radio's own rounding would move those in a chunk's
     second half to the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
     `modulation` tag therefore carries the new class although it begins with the old one.
-    At a `rx_freq`, `rx_time` or `rx_rate` tag the samples before and after do not belong together: the
-    chunk in progress is discarded and the next one begins on the tagged sample.
+    At a `rx_freq`, `rx_time` or `rx_rate` tag with a new value the stream breaks: the samples before and after do
+    not belong together. The chunk in progress is discarded, counted in `discarded`, and the next one begins on the
+    tagged sample.
 
     Args:
         chunk_length: samples a chunk.
@@ -46,6 +50,11 @@ class chunker(gr.basic_block):
     def __init__(self, chunk_length: int = 32, hop: int = 0, gate_db: float = -200.0) -> None:
         if chunk_length < 1:
             raise AmrqError(f"a chunk needs at least 1 sample, not {chunk_length}.")
+        if chunk_length > _LONGEST or hop > 2**31:
+            raise AmrqError(
+                f"chunks of {chunk_length} samples with a hop of {hop} are longer than GNU Radio's buffers: at most "
+                f"{_LONGEST} samples."
+            )
         if hop < 0:
             raise AmrqError(f"the hop must be at least 1 sample (or 0 for the chunk length), not {hop}.")
         gr.basic_block.__init__(
@@ -56,58 +65,80 @@ class chunker(gr.basic_block):
         """Samples left out because the stream broke before their chunk was full."""
         self._length = int(chunk_length)
         self._hop = int(hop) or self._length
-        self._skip = 0  # samples still to pass over when the hop is longer than the chunk
-        self._announce = True  # the next chunk needs a sample_index tag
-        self._held: list[Any] = []  # tags that wait for the next chunk
+        self._begin()
         self.set_gate_db(gate_db)
         self.set_tag_propagation_policy(gr.TPP_DONT)
         self.set_relative_rate(1, self._hop)
+
+    def _begin(self) -> None:
+        self._next = 0  # index of the next chunk's first sample
+        self._announce = True  # the next chunk needs a sample_index tag
+        self._broken = -1  # index of the last break
+        self._values: dict[str, Any] = {}  # what the tags that can mean a break said last
+        self._held: list[Any] = []  # tags that wait for the next chunk
+
+    def start(self) -> bool:
+        """Begin a run: GNU Radio counts samples from 0 again."""
+        self._begin()
+        self.error = None
+        return True
 
     def set_gate_db(self, gate_db: float) -> None:
         """Set the power gate in dB relative to 1."""
         if np.isnan(gate_db):
             raise AmrqError("the power gate must be a number in dB, not NaN.")
-        self._gate = 10.0 ** (gate_db / 10.0)
+        self._gate = 10.0 ** (min(gate_db, 300.0) / 10.0)
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
         """Tell how many samples `noutput_items` chunks need."""
-        return [max(1, self._skip) if self._skip else (noutput_items - 1) * self._hop + self._length]
+        if self._next > self.nitems_read(0):
+            return [1]  # a gap that is passed over may be longer than any buffer
+        return [(noutput_items - 1) * self._hop + self._length]
+
+    def _next_break(self, tags: list[Any]) -> int | None:
+        """Return the index of the first break behind the last one."""
+        values = dict(self._values)
+        for tag in tags:
+            key = pmt.symbol_to_string(tag.key)
+            if key not in _BREAKS:
+                continue
+            # Receivers repeat themselves, and so do timing loops: an unchanged value is no break.
+            known = key in values and pmt.equal(values[key], tag.value)
+            values[key] = tag.value
+            if not known and tag.offset > self._broken:
+                return int(tag.offset)
+        return None
 
     @guarded
     def general_work(self, input_items: Any, output_items: Any) -> int:
         """Cut what is there."""
         stream, out = input_items[0], output_items[0]
         start = self.nitems_read(0)
-        if self._skip:
-            passed = min(self._skip, len(stream))
-            self._skip -= passed
-            self._held += self.get_tags_in_range(0, start, start + passed)
-            self.consume(0, passed)
-            return 0
-        if len(stream) < self._length:
-            return 0
-        count = min(len(out), (len(stream) - self._length) // self._hop + 1)
-        reach = start + (count - 1) * self._hop + self._length
-        tags = self.get_tags_in_range(0, start, reach)
-        breaks = [t.offset for t in tags if t.offset > start and pmt.symbol_to_string(t.key) in _BREAKS]
-        consumed = count * self._hop
-        if breaks:
-            first_break = min(breaks) - start
-            whole = (first_break - self._length) // self._hop + 1 if first_break >= self._length else 0
-            if whole < count:
-                count, consumed = whole, first_break
-                self.discarded += max(
-                    0, first_break - (whole - 1) * self._hop - self._length if whole else first_break
-                )
+        end = start + len(stream)
+        tags = sorted(self.get_tags_in_range(0, start, end), key=lambda tag: tag.offset)
+        limit = self._next_break(tags)
+        while limit is not None and limit <= self._next:  # at the next chunk, or in the gap before it
+            self._next, self._broken, self._announce = limit, limit, True
+            limit = self._next_break(tags)
+
+        begin = max(self._next, start)
+        room = (end if limit is None else limit) - begin
+        whole = (room - self._length) // self._hop + 1 if room >= self._length else 0
+        count = min(len(out), whole)
         if count:
-            windows = np.lib.stride_tricks.sliding_window_view(stream, self._length)
+            windows = np.lib.stride_tricks.sliding_window_view(stream[begin - start :], self._length)
             out[:count] = windows[: (count - 1) * self._hop + 1 : self._hop]
             self._close_gate(out[:count])
-        self._tag(start, count, consumed, tags)
-        taken = min(consumed, len(stream))
-        self._skip = consumed - taken
-        self._announce |= consumed != count * self._hop
-        self.consume(0, taken)
+        self._next = begin + count * self._hop
+        announce, self._announce = self._announce, self._announce and not count
+        if limit is not None and count == whole:
+            used = begin + (count - 1) * self._hop + self._length if count else begin
+            self.discarded += max(0, limit - max(used, self._next))
+            self._next, self._broken, self._announce = limit, limit, True
+
+        consumed = min(self._next, end)
+        self._tag(begin, count, announce, [tag for tag in tags if tag.offset < consumed])
+        self.consume(0, consumed - start)
         return count
 
     def _close_gate(self, chunks: Any) -> None:
@@ -118,23 +149,23 @@ class chunker(gr.basic_block):
         # Not "power < gate -> 0" alone: a NaN must reach the classifier, which counts it.
         chunks[power < self._gate] = 0
 
-    def _tag(self, start: int, count: int, consumed: int, tags: list[Any]) -> None:
+    def _tag(self, begin: int, count: int, announce: bool, tags: list[Any]) -> None:
+        """Put the tags of the samples that are consumed onto chunks; the first chunk begins at sample `begin`."""
         written = self.nitems_written(0)
-        if count:
-            if self._announce:
-                index = pmt.make_tuple(pmt.from_uint64(start), pmt.from_uint64(self._hop))
-                self.add_item_tag(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
-                self._announce = False
-            for tag in self._held:
-                self.add_item_tag(0, written, tag.key, tag.value, tag.srcid)
-            self._held = []
+        if count and announce:
+            index = pmt.make_tuple(pmt.from_uint64(begin), pmt.from_uint64(self._hop))
+            self.add_item_tag(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
+        late: list[Any] = []
+        placed = [(0, tag) for tag in self._held]
         for tag in tags:
-            if tag.offset >= start + consumed:
-                continue  # in the overlap with the next call's first chunk: its turn comes then
-            chunk, within = divmod(tag.offset - start, self._hop)
-            if within >= self._length:
-                chunk += 1
+            key = pmt.symbol_to_string(tag.key)
+            if key in _BREAKS:
+                self._values[key] = tag.value
+            chunk, within = divmod(max(0, tag.offset - begin), self._hop)
+            placed.append((chunk + (within >= self._length), tag))
+        for chunk, tag in placed:
             if chunk < count:
                 self.add_item_tag(0, written + chunk, tag.key, tag.value, tag.srcid)
             else:
-                self._held.append(tag)
+                late.append(tag)
+        self._held = late

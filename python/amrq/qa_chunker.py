@@ -77,8 +77,56 @@ class qa_chunker(gr_unittest.TestCase):
         tags = [tag(64, "rx_time", pmt.make_tuple(pmt.from_uint64(1), pmt.from_double(0.5)))]
         chunks, indices, others, chunker = self.run_chunker(np.zeros(128, np.complex64), tags)
         self.assertEqual((len(chunks), chunker.discarded), (4, 0))
-        self.assertEqual(indices, [(0, (0, 32))])
+        self.assertEqual(indices, [(0, (0, 32)), (2, (64, 32))])
         self.assertEqual(others, [(2, "rx_time", (1, 0.5))])
+
+    def test_an_unchanged_value_is_no_break(self):
+        tags = [tag(n, "rx_freq", pmt.from_double(1e9)) for n in range(0, 3000, 7)]
+        tags.append(tag(1500, "rx_freq", pmt.from_double(2e9)))
+        tags = [t for t in tags if t.offset <= 1500]
+        _, indices, others, chunker = self.run_chunker(np.zeros(3200, np.complex64), tags)
+        self.assertEqual(indices, [(0, (0, 32)), (46, (1500, 32))])
+        self.assertEqual(chunker.discarded, 1500 - 46 * 32)
+        self.assertEqual(len(others), len(tags))
+
+    def test_every_tag_arrives_once_whatever_the_hop(self):
+        count = 200_000
+        for hop in (1, 8, 32, 40, 100, 1000, 20_000):
+            offsets = list(range(0, count - 40_000, 37))
+            tags = [tag(n, "mark", pmt.from_long(n)) for n in offsets]
+            _, _, others, _ = self.run_chunker(np.zeros(count, np.complex64), tags, hop=hop)
+            self.assertEqual(sorted(n for _, _, n in others), offsets)
+            for chunk, _, n in others:
+                self.assertGreater(chunk * hop + 32, n)
+                self.assertTrue(chunk * hop <= n or (chunk - 1) * hop + 32 <= n)
+
+    def test_breaks_restart_the_grid_whatever_the_hop(self):
+        count = 100_000
+        for hop in (5, 32, 64, 1000):
+            breaks = list(range(777, count, 7777))
+            tags = [tag(n, "rx_freq", pmt.from_double(n)) for n in breaks]
+            ramp = np.arange(count, dtype=np.complex64)
+            chunks, indices, others, _ = self.run_chunker(ramp, tags, hop=hop)
+            self.assertEqual([index for _, (index, _) in indices], [0, *breaks])
+            self.assertEqual(len(others), len(breaks))
+            for chunk, (index, _) in indices:
+                self.assertEqual(chunks[chunk, 0].real, index)
+            spans = np.stack([chunks[:, 0].real, chunks[:, -1].real])
+            for n in breaks:  # no chunk holds samples from both sides
+                self.assertFalse(np.any((spans[0] < n) & (spans[1] >= n)))
+
+    def test_runs_again(self):
+        source = blocks.vector_source_c(np.zeros(300, np.complex64))
+        chunker, sink = amrq.chunker(hop=64), blocks.vector_sink_c(32)
+        tb = gr.top_block()
+        tb.connect(source, chunker, sink)
+        for _ in range(2):
+            tb.run()
+            self.assertEqual(len(sink.data()), 5 * 32)
+            (found,) = [t for t in sink.tags() if pmt.symbol_to_string(t.key) == "sample_index"]
+            self.assertEqual(pmt.to_python(found.value), (0, 64))
+            source.rewind()
+            sink.reset()
 
     def test_gate_silences_but_keeps_the_count_and_nan(self):
         samples = np.full(32 * 4, 0.1 + 0j, np.complex64)  # -20 dB
@@ -92,7 +140,12 @@ class qa_chunker(gr_unittest.TestCase):
         np.testing.assert_array_equal(chunks[3], 0)
 
     def test_refuses_nonsense(self):
-        for settings in ({"chunk_length": 0}, {"hop": -1}, {"gate_db": float("nan")}):
+        for settings in (
+            {"chunk_length": 0},
+            {"chunk_length": 5000},
+            {"hop": -1},
+            {"gate_db": float("nan")},
+        ):
             with self.assertRaises(ValueError):
                 amrq.chunker(**settings)
 
