@@ -88,8 +88,8 @@ def test_decisions_do_not_depend_on_how_evidence_arrives(
 def test_little_confidence_is_unknown() -> None:
     maker = maker_of(1)
     sure, unsure, foreign = (
-        maker.update(evidence(np.array([row])), indices(1))[0]
-        for row in ([0.9, 0.05, 0.05], [0.7, 0.25, 0.05], [0.05, 0.05, 0.9])
+        maker.update(evidence(np.array([row])), indices(1, first=32 * n))[0]
+        for n, row in enumerate(([0.9, 0.05, 0.05], [0.7, 0.25, 0.05], [0.05, 0.05, 0.9]))
     )
     assert (sure.label, sure.best) == ("BPSK", "BPSK")
     assert (unsure.label, unsure.best) == ("unknown", "BPSK")
@@ -207,3 +207,32 @@ def test_refused() -> None:
     for settings_ in ({"early_confidence": 0.0}, {"early_confidence": math.nan}, {"change_evidence": 0.0}):
         with pytest.raises(AmrqError):
             maker_of(**settings_)
+
+
+def test_broken_chunks_are_neither_signal_nor_silence() -> None:
+    given_ = steady("QPSK", 40)
+    power = given_.power.copy()
+    power[[5, 6, 20]] = np.nan
+    usable = ~np.isnan(power)
+    rows = given_.log_likelihoods * usable[:, None]
+    maker = maker_of(32)
+    decisions = maker.update(Evidence(rows, rows, power, usable), indices(40)) + maker.flush()
+    assert [(d.label, d.chunks) for d in decisions] == [("QPSK", 32), ("QPSK", 5)]
+    nothing = Evidence(rows[:2] * 0, rows[:2] * 0, power[5:7], usable[5:7])
+    assert maker.update(nothing, indices(2)) == []
+
+
+@pytest.mark.parametrize("hop", [1, 8, 31])
+def test_no_symbol_counts_twice(hop: int) -> None:
+    count = 320
+    overlapping = hop * np.arange(count, dtype=np.int64)
+    given_ = steady("BPSK", count, 0.4)
+    (decision,) = maker_of(count).update(given_, overlapping)
+    # As much evidence as that many samples hold, whole or not: one chunk, and hop / 32 of each further one.
+    expected = math.log(0.4 / 0.3) * (1 + (count - 1) * hop / 32)
+    found = decision.log_probabilities["BPSK"] - decision.log_probabilities["QPSK"]
+    assert found == pytest.approx(expected, rel=1e-4)
+    pieces, maker = [], maker_of(count)
+    for start in range(0, count, 7):
+        pieces += maker.update(given_.part(start, min(count, start + 7)), overlapping[start : start + 7])
+    assert pieces[0].log_probabilities["BPSK"] == pytest.approx(decision.log_probabilities["BPSK"], abs=1e-6)

@@ -37,14 +37,17 @@ class Stub:
         rows = np.tile(np.float32([-0.01, -4.6]), (count, 1))
         return Evidence(rows, rows, np.ones(count, np.float32), np.ones(count, bool))
 
+    def open(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
 
-def batch(first: int, count: int, truths=(), retunes=()) -> Batch:
+def batch(first: int, count: int, truths=(), breaks=()) -> Batch:
     numbers = np.arange(first, first + count)
     chunks = np.repeat(numbers[:, None], 4, axis=1).astype(np.complex64)
-    return Batch(chunks, 4 * numbers.astype(np.int64), tuple(truths), tuple(retunes))
+    return Batch(chunks, 4 * numbers.astype(np.int64), tuple(truths), tuple(breaks))
 
 
 def make(
@@ -98,12 +101,12 @@ def test_a_file_waits_when_the_queue_is_full() -> None:
 
 
 def test_batches_split_and_join_with_their_tags() -> None:
-    whole = batch(0, 50, truths=[(0, "a"), (80, "b"), (196, None)], retunes=[0, 20, 49])
+    whole = batch(0, 50, truths=[(0, "a"), (80, "b"), (196, None)], breaks=[0, 20, 49])
     for cut in (0, 1, 20, 21, 49, 50, 60):
         joined = Batch.join(whole.split(cut))
         np.testing.assert_array_equal(joined.chunks, whole.chunks)
         np.testing.assert_array_equal(joined.sample_indices, whole.sample_indices)
-        assert (joined.truths, joined.retunes) == (whole.truths, whole.retunes)
+        assert (joined.truths, joined.breaks) == (whole.truths, whole.breaks)
 
 
 def test_live_drops_the_oldest_and_accounts_for_all() -> None:
@@ -128,28 +131,29 @@ def test_live_drops_the_oldest_and_accounts_for_all() -> None:
     assert [decision.sample_index for decision, _ in decisions] == [4 * n for n in stub.seen]
 
 
-def test_truth_and_retune_survive_the_drop_of_their_chunk() -> None:
+def test_truth_and_break_survive_the_drop_of_their_chunk() -> None:
     stub = Stub()
     stub.gate.clear()
     worker, decisions = make(stub, chunks=100, live=True, queue_chunks=6)
     worker.start()
     worker.submit(batch(0, 1, truths=[(0, "a")]))
     assert stub.entered.wait(60)
-    worker.submit(batch(1, 4, truths=[(8, "b")], retunes=[1]))
+    worker.submit(batch(1, 4, truths=[(8, "b")], breaks=[1]))
     worker.submit(batch(5, 5))
     stub.gate.set()
     while worker.statistics().queued:
         threading.Event().wait(0.001)
     worker.stop()
-    # Chunks 1 to 3 were dropped; the retune on chunk 2 still parts chunk 0 from what follows, whose truth is b.
+    # Chunks 1 to 3 were dropped; the break on chunk 2 still parts chunk 0 from what follows, whose truth is b.
     assert [(d.sample_index // 4, d.chunks, truth) for d, truth in decisions] == [(0, 1, "a"), (4, 6, "b")]
 
 
-def test_nothing_is_fused_across_a_retune() -> None:
+def test_nothing_is_fused_across_a_break() -> None:
     stub = Stub()
     worker, decisions = make(stub, chunks=8)
     worker.start()
-    worker.submit(batch(0, 3000, retunes=[5, 2500]))
+    worker.submit(batch(0, 3000, breaks=[5, 2500]))
+    worker.wait_until_idle()
     worker.stop()
     edges = {decision.sample_index // 4 for decision, _ in decisions}
     assert {0, 5, 2500} <= edges
@@ -175,3 +179,64 @@ def test_stop_without_start_and_bad_queue() -> None:
     assert decisions == []
     with pytest.raises(AmrqError):
         make(Stub(), queue_chunks=0)
+
+
+def test_statistics_add_up_at_every_moment() -> None:
+    stub = Stub()
+    readings = []
+    worker = ClassifierWorker(
+        stub,
+        DecisionMaker(Stub.contract.weighed(), 4, 1),
+        lambda decision, truth: readings.append(worker.statistics()),
+    )
+    worker.start()
+    for first in range(0, 5000, 1250):
+        worker.submit(batch(first, 1250))
+    worker.wait_until_idle()
+    worker.stop()
+    assert len(readings) == 5000
+    for s in readings:
+        assert s.received == s.classified + s.silent + s.not_finite + s.dropped + s.queued
+
+
+def test_truths_survive_an_overload() -> None:
+    stub = Stub()
+    worker, decisions = make(stub, live=True, queue_chunks=50)
+    worker.start()
+    for first in range(0, 40_000, 8):
+        worker.submit(batch(first, 8, truths=[(4 * n, str(n)) for n in range(first, first + 8)]))
+    worker.stop()
+    assert decisions
+    assert all(truth == str(decision.sample_index // 4) for decision, truth in decisions)
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()])
+def test_a_callback_that_exits_ends_the_stream(error: BaseException) -> None:
+    def leave(decision: Decision, truth: str | None) -> None:
+        raise error
+
+    worker = ClassifierWorker(Stub(), DecisionMaker(Stub.contract.weighed(), 4, 1), leave)
+    worker.start()
+    with pytest.raises(RuntimeError, match="thread ended"):
+        for first in range(1_000_000):
+            worker.submit(batch(first, 1))
+    with pytest.raises(RuntimeError, match="thread ended"):
+        worker.stop()
+
+
+def test_stop_does_not_wait_for_a_long_queue() -> None:
+    stub = Stub()
+    stub.gate.clear()
+    worker, _ = make(stub, queue_chunks=8192)
+    worker.start()
+    worker.submit(batch(0, 8000))
+    assert stub.entered.wait(60)
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    while worker.statistics().dropped == 0:
+        threading.Event().wait(0.001)
+    stub.gate.set()
+    stopping.join(60)
+    statistics = worker.statistics()
+    assert len(stub.seen) == statistics.classified == 1024
+    assert statistics.dropped == 8000 - 1024

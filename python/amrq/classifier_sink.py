@@ -39,8 +39,9 @@ class classifier_sink(gr.sync_block):
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued.
 
-    What is left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio
-    no longer delivers messages then: `on_decision` gets it, and `statistics()` has the final counters.
+    Nothing is fused across a break of the stream (see `chunker`). What is left over when the stream ends, too few
+    chunks for a full decision, is decided on as well, but GNU Radio no longer delivers messages then (a next run's
+    subscribers may find it): `on_decision` gets it in time, and `statistics()` has the final counters.
 
     Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
     waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
@@ -49,11 +50,12 @@ class classifier_sink(gr.sync_block):
     Args:
         model: path of an ONNX model with contract, name of a shipped one, or `default`.
         chunk_length: samples a chunk, which the model's contract must agree with; 0 takes what it says.
+        samples_per_symbol: of the stream; the model's contract must agree.
         chunks_per_decision: chunks fused into a decision.
         min_confidence: below this probability of the best class a decision says `unknown`, 0 to 1.
         early_confidence: a decision falls early when it says something new and is this sure of it; 1: never.
-        change_evidence: where the class changes inside a decision, it is parted; log-likelihood ratio, natural logarithm,
-            that this needs.
+        change_evidence: where the class changes inside a decision, it is parted; log-likelihood ratio, natural
+            logarithm, that this needs.
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier.
         threads: threads of one inference call.
@@ -68,6 +70,7 @@ class classifier_sink(gr.sync_block):
         self,
         model: str = "default",
         chunk_length: int = 0,
+        samples_per_symbol: int = 1,
         chunks_per_decision: int = 32,
         min_confidence: float = 0.8,
         early_confidence: float = 1.0,
@@ -88,6 +91,11 @@ class classifier_sink(gr.sync_block):
             raise AmrqError(
                 f"the model {self.contract.name} takes chunks of {self.contract.chunk_length} samples, not "
                 f"{chunk_length}: set the chunk length of chunker and classifier to {self.contract.chunk_length}."
+            )
+        if samples_per_symbol != self.contract.samples_per_symbol:
+            raise AmrqError(
+                f"the model {self.contract.name} takes {self.contract.samples_per_symbol} samples a symbol, not "
+                f"{samples_per_symbol}: choose another model, or resample."
             )
         self._length = self.contract.chunk_length
         gr.sync_block.__init__(
@@ -136,6 +144,7 @@ class classifier_sink(gr.sync_block):
     def start(self) -> bool:
         """Begin a run."""
         self.error = None
+        self._classifier.open()
         self._worker = self._new_worker()
         self._worker.start()
         return True
@@ -148,6 +157,7 @@ class classifier_sink(gr.sync_block):
             if self.error is None:
                 self.error = error
                 self.logger.error(f"{type(error).__name__}: {error}")
+        self._classifier.close()
         self._publish_statistics()
         dropped = self._worker.statistics().dropped
         if dropped:
@@ -163,9 +173,9 @@ class classifier_sink(gr.sync_block):
         read = self.nitems_read(0)
         new = chunks[self._held :]
         if len(new):
-            indices, truths, retunes = self._read_tags(read + self._held, len(new))
+            indices, truths, breaks = self._read_tags(read + self._held, len(new))
             # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
-            self._worker.submit(Batch(new.copy(), indices, truths, retunes))
+            self._worker.submit(Batch(new.copy(), indices, truths, breaks))
             # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
             # calls again, and everything is decided on and published before the stream is over. What a
             # block publishes later, in stop(), no longer reaches its subscribers.
@@ -185,20 +195,20 @@ class classifier_sink(gr.sync_block):
         numbers = np.arange(read, read + count, dtype=np.int64)
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
-        retunes: list[int] = []
+        breaks: list[int] = []
         for tag in tags:
             key = pmt.symbol_to_string(tag.key)
             if key == SAMPLE_INDEX_KEY:
                 index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, n)) for n in range(2))
                 self._origin = (tag.offset, index, hop)
                 later = numbers >= tag.offset
+                if tag.offset:  # behind the first chunk it says that the stream broke
+                    breaks.append(tag.offset - read)
                 indices[later] = self._indices(numbers[later])
-            elif key == "rx_freq":
-                retunes.append(tag.offset - read)
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
-        return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(retunes)
+        return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(breaks)
 
     def _indices(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
         number, index, hop = self._origin

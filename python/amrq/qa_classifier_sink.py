@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QA of classifier_sink."""
 
+import importlib.util
 import threading
+import unittest
 
 import numpy as np
 import pmt
@@ -36,6 +38,9 @@ class SignClassifier:
         rows *= usable[:, None]
         return Evidence(rows, rows, power, usable)
 
+    def open(self):
+        pass
+
     def close(self):
         pass
 
@@ -58,6 +63,10 @@ def ramp(chunks):
     return np.repeat(np.arange(1, chunks + 1), LENGTH).astype(np.complex64)
 
 
+MISSING = [name for name in ("onnxruntime",) if importlib.util.find_spec(name) is None]
+
+
+@unittest.skipIf(MISSING, f"the Python packages {MISSING} are not installed")
 class qa_classifier_sink(gr_unittest.TestCase):
     def connect(self, source, classifier, **settings):
         self.decisions = []
@@ -174,6 +183,38 @@ class qa_classifier_sink(gr_unittest.TestCase):
             tb.run()  # returns, or the test's own time limit ends it
             self.assertIn("on fire", str(sink.error))
 
+    def test_a_callback_that_exits_ends_an_endless_flowgraph(self):
+        def leave(decision, truth):
+            raise SystemExit(3)
+
+        tb = gr.top_block()
+        source = blocks.vector_source_c(ramp(64), True)
+        cut = blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH)
+        sink = amrq.classifier_sink(backend=lambda model, threads: SignClassifier(), on_decision=leave)
+        tb.connect(source, cut, sink)
+        tb.run()
+        self.assertIn("SystemExit", str(sink.error))
+
+    def test_nothing_is_fused_across_a_retune(self):
+        tags = []
+        for offset, frequency in ((0, 1e9), (650, 2e9), (700, 2e9)):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = offset, pmt.intern("rx_freq"), pmt.from_double(frequency)
+            tags.append(tag)
+        self.decisions = []
+        tb = gr.top_block()
+        source = blocks.vector_source_c(ramp(60), False, 1, tags)
+        chunker = amrq.chunker()
+        sink = amrq.classifier_sink(
+            backend=lambda model, threads: SignClassifier(),
+            on_decision=lambda decision, truth: self.decisions.append(
+                (decision.sample_index, decision.chunks)
+            ),
+        )
+        tb.connect(source, chunker, sink)
+        tb.run()
+        self.assertEqual(self.decisions, [(0, 20), (650, 32), (650 + 1024, 7)])
+
     def test_runs_again_after_a_stop(self):
         source = blocks.vector_source_c(ramp(64))
         tb, _ = self.connect(source, SignClassifier())
@@ -207,6 +248,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
             {"backend": "abacus"},
             {"threads": 0},
             {"backend": backend, "chunk_length": 64},
+            {"backend": backend, "samples_per_symbol": 2},
             {"backend": backend, "chunks_per_decision": 0},
             {"backend": backend, "min_confidence": 1.5},
             {"backend": backend, "queue_chunks": 0},

@@ -20,10 +20,14 @@ class Classifier(Protocol):
         """What the model promises and needs."""
         ...
 
+    def open(self) -> None:
+        """Get ready for a run: connect, if there is something to connect to."""
+        ...
+
     def classify(self, chunks: NDArray[np.complex64]) -> Evidence:
         """Classify complex64 [N, L] chunks; N may be 0."""
         ...
 
     def close(self) -> None:
-        """Give back what was opened; no call may follow."""
+        """Give back what `open` took; a next run opens it again."""
         ...

@@ -90,6 +90,8 @@ class OnnxClassifier:
             raise AmrqError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
         return Evidence(log_probabilities, log_likelihoods, normalised.power, normalised.usable)
 
+    def open(self) -> None:
+        """Do nothing: the session is there as long as the classifier."""
+
     def close(self) -> None:
-        """Release the session."""
-        self._session = None
+        """Do nothing."""

@@ -16,6 +16,9 @@ from amrq.model import UNKNOWN, Hypothesis
 
 __all__ = ["DecisionMaker"]
 
+_MOST_CHUNKS = 65_536
+"""Chunks a decision at most: their evidence is kept until it falls."""
+
 _EARLY_CHUNKS = 4
 """Chunks that an early decision needs at least, however sure it is: one odd chunk is no news."""
 
@@ -79,12 +82,13 @@ class DecisionMaker:
         self.change_evidence = float(change_evidence)
         self._said = ""  # the label of the last decision
         self._silent = False  # what is being taken in is silence
+        self._last: int | None = None  # first sample of the last chunk
         self._clear()
 
     def set_chunks(self, chunks: int) -> None:
         """Fuse this many chunks; a decision in progress that has as many or more falls with the next chunk."""
-        if chunks < 1:
-            raise AmrqError(f"a decision needs at least 1 chunk, not {chunks}.")
+        if not 1 <= chunks <= _MOST_CHUNKS:
+            raise AmrqError(f"a decision needs at least 1 chunk and at most {_MOST_CHUNKS}, not {chunks}.")
         self.chunks = int(chunks)
 
     def set_min_confidence(self, min_confidence: float) -> None:
@@ -109,6 +113,14 @@ class DecisionMaker:
             sample_indices: int64 [N], the stream's index of each chunk's first sample.
         """
         decisions: list[Decision] = []
+        finite = ~np.isnan(evidence.power)
+        if not finite.all():
+            # A chunk with broken samples is neither a signal nor silence: it says nothing.
+            evidence = Evidence(*(column[finite] for column in evidence))  # type: ignore[arg-type]
+            sample_indices = sample_indices[finite]
+        if not len(sample_indices):
+            return []
+        evidence = self._new_samples_only(evidence, sample_indices)
         usable = evidence.usable
         # Runs of chunks that are all usable or all silent.
         edges = [0, *(np.flatnonzero(usable[1:] != usable[:-1]) + 1).tolist(), len(usable)]
@@ -122,8 +134,18 @@ class DecisionMaker:
             decisions += self._take(evidence.part(start, stop), sample_indices[start:stop])
         return decisions
 
+    def _new_samples_only(self, evidence: Evidence, sample_indices: NDArray[np.int64]) -> Evidence:
+        """Weigh overlapping chunks by the share of them that is new: no symbol may count twice."""
+        before = sample_indices[0] - self.chunk_length if self._last is None else self._last
+        self._last = int(sample_indices[-1])
+        share = np.diff(sample_indices, prepend=before) / self.chunk_length
+        if (share >= 1).all():
+            return evidence
+        weighed = evidence.log_likelihoods * np.clip(share, 0, 1).astype(np.float32)[:, None]
+        return evidence._replace(log_likelihoods=weighed)
+
     def flush(self) -> list[Decision]:
-        """Decide on what has been taken in since the last decision: one decision, none, or two where it changed."""
+        """Decide on what has been taken in since the last decision: no decision if nothing was."""
         decisions: list[Decision] = []
         while self._count:
             decisions += self._decide()
@@ -138,12 +160,13 @@ class DecisionMaker:
             early = None
             if not self._silent:
                 rows = evidence.log_likelihoods[start:stop]
-                sums: NDArray[np.float64] = self._sum + np.cumsum(rows, axis=0, dtype=np.float64)
-                early = self._early(sums)
-                stop = stop if early is None else start + early + 1
+                if self.early_confidence < 1:
+                    sums: NDArray[np.float64] = self._sum + np.cumsum(rows, axis=0, dtype=np.float64)
+                    early = self._early(sums)
+                    stop = stop if early is None else start + early + 1
+                    self._sum = sums[stop - start - 1]
                 self._rows.append(rows[: stop - start])
                 self._power.append(evidence.power[start:stop])
-                self._sum = sums[stop - start - 1]
             self._indices.append(indices[start:stop])
             self._count += stop - start
             start = stop
@@ -153,8 +176,6 @@ class DecisionMaker:
 
     def _early(self, sums: NDArray[np.float64]) -> int | None:
         """Return the first row of the running sums that is sure enough of something new."""
-        if self.early_confidence >= 1:
-            return None
         by_class = np.logaddexp.reduceat(sums, self._start, axis=1)
         sure = by_class.max(axis=1) - np.logaddexp.reduce(by_class, axis=1) >= math.log(self.early_confidence)
         sure[: max(0, _EARLY_CHUNKS - 1 - self._count)] = False

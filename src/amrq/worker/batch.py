@@ -18,13 +18,14 @@ class Batch:
         chunks: complex64 [N, L].
         sample_indices: int64 [N], index of each chunk's first sample in the stream.
         truths: (sample index, class name) where a known class begins, (sample index, None) where it ends, in order.
-        retunes: chunk numbers (0 to N-1) at which the receiver was retuned: nothing is fused across them.
+        breaks: chunk numbers (0 to N-1) before which the stream broke (a retune, an overflow): nothing is fused
+            across them.
     """
 
     chunks: NDArray[np.complex64]
     sample_indices: NDArray[np.int64]
     truths: tuple[tuple[int, str | None], ...] = field(default=())
-    retunes: tuple[int, ...] = field(default=())
+    breaks: tuple[int, ...] = field(default=())
 
     def split(self, count: int) -> "tuple[Batch, Batch]":
         """Return the first `count` chunks and the rest; the tags go with their chunks."""
@@ -35,13 +36,13 @@ class Batch:
             self.chunks[:count],
             self.sample_indices[:count],
             tuple(truth for truth in self.truths if truth[0] < border),
-            tuple(chunk for chunk in self.retunes if chunk < count),
+            tuple(chunk for chunk in self.breaks if chunk < count),
         )
         rest = Batch(
             self.chunks[count:],
             self.sample_indices[count:],
             tuple(truth for truth in self.truths if truth[0] >= border),
-            tuple(chunk - count for chunk in self.retunes if chunk >= count),
+            tuple(chunk - count for chunk in self.breaks if chunk >= count),
         )
         return first, rest
 
@@ -50,14 +51,14 @@ class Batch:
         """Return one batch of all, in order."""
         if len(batches) == 1:
             return batches[0]
-        retunes: list[int] = []
+        breaks: list[int] = []
         start = 0
         for batch in batches:
-            retunes += [start + chunk for chunk in batch.retunes]
+            breaks += [start + chunk for chunk in batch.breaks]
             start += len(batch.chunks)
         return Batch(
             np.concatenate([batch.chunks for batch in batches]),
             np.concatenate([batch.sample_indices for batch in batches]),
             tuple(truth for batch in batches for truth in batch.truths),
-            tuple(retunes),
+            tuple(breaks),
         )

@@ -57,16 +57,17 @@ class ClassifierWorker:
         self._capacity = queue_chunks
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
-        self._busy = 0  # chunks being worked on
+        self._busy = 0  # chunks being classified
+        self._active = False  # the thread is at work on what it took, decisions included
         self._changed = threading.Condition()
         self._closing = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._statistics = Statistics()
         self._truths: deque[tuple[int, str | None]] = deque()
         self._thread = threading.Thread(target=self._run, name="amrq classifier", daemon=True)
 
     @property
-    def error(self) -> Exception | None:
+    def error(self) -> BaseException | None:
         """What ended the thread before its time, if anything did."""
         return self._error
 
@@ -111,20 +112,21 @@ class ClassifierWorker:
         """
         with self._changed:
             idle = self._changed.wait_for(
-                lambda: self._error is not None or not (self._waiting or self._busy), timeout
+                lambda: self._error is not None or not (self._waiting or self._active), timeout
             )
             self._raise_error()
             return idle
 
     def stop(self) -> None:
-        """End the thread: a live queue is dropped, and counted; what remains undecided is decided and published.
+        """End the thread: what waits is dropped, and counted; what remains undecided is decided and published.
+
+        A stream that ends by itself has waited until nothing waits any more, so that nothing is dropped then.
 
         Raises:
             Exception: whatever ended the worker's thread before.
         """
         with self._changed:
-            if self._live:
-                self._drop_oldest(self._waiting)
+            self._drop_oldest(self._waiting)
             self._closing = True
             self._changed.notify_all()
         if self._thread.is_alive():
@@ -132,8 +134,12 @@ class ClassifierWorker:
         self._raise_error()
 
     def _raise_error(self) -> None:
-        if self._error is not None:
+        if self._error is None:
+            return
+        if isinstance(self._error, Exception):
             raise self._error
+        # SystemExit and its like from a callback: an error of this stream, not an order to the stream's thread.
+        raise RuntimeError(f"the classifier's thread ended with {self._error!r}") from self._error
 
     def _drop_oldest(self, count: int) -> None:
         """Drop `count` waiting chunks, the oldest first; the lock is held."""
@@ -145,9 +151,9 @@ class ClassifierWorker:
             self._truths.extend(dropped.truths)
             if len(rest.chunks):
                 self._queue.appendleft(rest)
-            if dropped.retunes and self._queue:
+            if dropped.breaks and self._queue:
                 following = self._queue.popleft()
-                self._queue.appendleft(replace(following, retunes=(0, *following.retunes)))
+                self._queue.appendleft(replace(following, breaks=(0, *following.breaks)))
             count -= gone
             self._waiting -= gone
             self._statistics.dropped += gone
@@ -155,9 +161,10 @@ class ClassifierWorker:
     def _next(self) -> list[Batch]:
         """Wait for batches and take as many as make up one call; none are left when the stream has ended."""
         with self._changed:
-            self._busy = 0
+            self._active = False
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._queue or self._closing)
+            self._active = True
             taken: list[Batch] = []
             while self._queue and self._busy < _MOST_AT_ONCE:
                 batch = self._queue.popleft()
@@ -176,9 +183,12 @@ class ClassifierWorker:
             while batches := self._next():
                 self._classify(Batch.join(batches))
             self._publish(self._decision_maker.flush())
-        except Exception as error:  # whatever it was, the stream must learn of it instead of waiting for ever
+        except (
+            BaseException
+        ) as error:  # whatever it was, the stream must learn of it instead of waiting for ever
             with self._changed:
                 self._error = error
+                self._active = False
                 self._changed.notify_all()
 
     def _classify(self, batch: Batch) -> None:
@@ -189,9 +199,10 @@ class ClassifierWorker:
             self._statistics.classified += usable
             self._statistics.not_finite += not_finite
             self._statistics.silent += len(batch.chunks) - usable - not_finite
-        edges = sorted({0, *batch.retunes, len(batch.chunks)})
+            self._busy = 0
+        edges = sorted({0, *batch.breaks, len(batch.chunks)})
         for start, end in itertools.pairwise(edges):
-            if start in batch.retunes:
+            if start in batch.breaks:
                 self._publish(self._decision_maker.flush())
             self._publish(
                 self._decision_maker.update(evidence.part(start, end), batch.sample_indices[start:end])
@@ -205,10 +216,11 @@ class ClassifierWorker:
 
     def _truth_of(self, decision: Decision) -> str | None:
         first, end = decision.sample_index, decision.sample_index + decision.sample_count
-        # The truth in force at the first sample is the last one that began at or before it; older ones are done with.
-        while len(self._truths) > 1 and self._truths[1][0] <= first:
-            self._truths.popleft()
-        if not self._truths or self._truths[0][0] > first:
-            return None
-        constant = all(name == self._truths[0][1] for index, name in self._truths if index < end)
-        return self._truths[0][1] if constant else None
+        with self._changed:  # a full live queue hands on the truths of what it drops
+            # The truth in force at the first sample is the last one that began at or before it.
+            while len(self._truths) > 1 and self._truths[1][0] <= first:
+                self._truths.popleft()
+            if not self._truths or self._truths[0][0] > first:
+                return None
+            constant = all(name == self._truths[0][1] for index, name in self._truths if index < end)
+            return self._truths[0][1] if constant else None
