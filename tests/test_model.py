@@ -91,6 +91,10 @@ def test_a_damaged_field_never_crashes_the_reader(field: str, value: object) -> 
         ({"accuracy": [{"es_n0_db": 0, "accuracy": 2, "low": 0, "high": 1, "chunks": 1}]}, "accuracy row"),
         ({"contract_version": 99}, "version 99"),
         ({"colour": "red"}, "colour"),
+        ({"classes": "ABC"}, "classes .* list"),
+        ({"recipe": ["a"]}, "recipe .* object"),
+        ({"hypotheses": [{"label": "QPSK", "es_n0_db": None, "prior": 1.0}]}, "grouped by class"),
+        ({"hypotheses": [{"label": "QPSK", "es_n0_db": None, "prior": 0.0}]}, "prior"),
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, object], words: str) -> None:

@@ -41,7 +41,7 @@ def write_sigmf(
 def test_sigmf(tmp_path: Path, datatype: str, step: float, suffix: str) -> None:
     path = write_sigmf(tmp_path, datatype).with_suffix(f".sigmf-{suffix}")
     recording = open_recording(path)
-    assert (recording.length, recording.sample_rate, recording.frequency) == (3000, 48e3, 437.5e6)
+    assert (recording.length, recording.sample_rate, recording.tunings) == (3000, 48e3, ((0, 437.5e6),))
     (annotation,) = recording.annotations
     assert (annotation.start, annotation.count, annotation.label) == (100, 200, "BPSK")
     np.testing.assert_allclose(recording.read(1000, 500), SAMPLES[1000:1500], atol=step)
@@ -134,3 +134,23 @@ def test_truncated_sigmf_without_a_checksum_is_noticed(tmp_path: Path) -> None:
     data = path.with_suffix(".sigmf-data")
     data.write_bytes(data.read_bytes()[:-3])
     refused("truncated|cannot be read", path)
+
+
+def test_truth_of_overlapping_annotations(tmp_path: Path) -> None:
+    path = write_sigmf(tmp_path)
+    meta = sigmf.fromfile(str(path))
+    for start, count, label in ((0, 900, "QPSK"), (500, 50, "8PSK"), (900, 10, "QPSK"), (2000, 5, "")):
+        meta.add_annotation(start, count, {"core:label": label})
+    meta.add_capture(1000, {"core:frequency": 438e6})
+    meta.tofile(str(path), overwrite=True)
+    recording = open_recording(path)
+    assert recording.tunings == ((0, 437.5e6), (1000, 438e6))
+    # write_sigmf itself has BPSK on samples 100 to 299.
+    assert recording.truths() == [
+        (0, "QPSK"),
+        (100, "BPSK"),
+        (300, "QPSK"),
+        (500, "8PSK"),
+        (550, "QPSK"),
+        (910, None),
+    ]

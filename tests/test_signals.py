@@ -35,7 +35,7 @@ def test_the_thesis_operating_point() -> None:
     assert es_n0_db_from_noise_power(0.005) == pytest.approx(23.0103, abs=1e-4)
     assert noise_power_from_es_n0_db(math.inf) == 0
     assert es_n0_db_from_noise_power(0) == math.inf
-    for broken in (math.nan, -math.inf):
+    for broken in (math.nan, -math.inf, -4000.0):
         with pytest.raises(AmrqError):
             noise_power_from_es_n0_db(broken)
     for broken in (-1.0, math.nan, math.inf):
@@ -109,6 +109,21 @@ def test_random_schedule_never_repeats_and_visits_all() -> None:
     sent = [schedule.next(generator).name for _ in range(2000)]
     assert all(a != b for a, b in itertools.pairwise(sent))
     assert set(sent) == set(NAMES)
+
+
+def test_truth_stays_right_when_the_pulse_changes() -> None:
+    signal = ModulatedSignal(Schedule(["BPSK", "16QAM"], dwell=20), math.inf, samples_per_symbol=8, seed=1)
+    position, changes = 0, []
+    for step in range(400):
+        if step in (40, 120, 200):
+            signal.set_pulse({40: 1, 120: 5, 200: 2}[step], 0.35)
+        samples, here = signal.generate(50)
+        assert all(0 <= offset < len(samples) for offset, _ in here)
+        changes += [(position + offset, name) for offset, name in here]
+        position += len(samples)
+    assert changes == sorted(changes)
+    names = [name for _, name in changes]
+    assert all(a != b for a, b in itertools.pairwise(names))
 
 
 def test_refused() -> None:

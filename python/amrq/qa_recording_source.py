@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QA of recording_source."""
 
+import importlib.util
 import os
 import tempfile
+import unittest
 
 import numpy as np
 import pmt
@@ -11,7 +13,10 @@ from gnuradio import amrq, blocks, gr, gr_unittest
 
 from amrq.errors import AmrqError
 
+MISSING = [name for name in ("sigmf", "soundfile") if importlib.util.find_spec(name) is None]
 
+
+@unittest.skipIf(MISSING, f"the Python packages {MISSING} are not installed")
 class qa_recording_source(gr_unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -77,6 +82,16 @@ class qa_recording_source(gr_unittest.TestCase):
         path = self.write_sigmf(np.arange(100), [])
         data, _, _ = self.run_source(path, repeat=True, head=250)
         np.testing.assert_array_equal(data.real, np.arange(250) % 100)
+
+    def test_runs_again(self):
+        path = self.write_sigmf(np.arange(100), [])
+        tb = gr.top_block()
+        source, sink = amrq.recording_source(path), blocks.vector_sink_c()
+        tb.connect(source, sink)
+        tb.run()
+        sink.reset()
+        tb.run()
+        np.testing.assert_array_equal(np.array(sink.data()).real, np.arange(100))
 
     def test_raw_formats(self):
         path = self.path("r.cu8")

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from gnuradio import blocks, gr
+from gnuradio import gr
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.recording_source import recording_source
@@ -11,6 +11,7 @@ from gnuradio.amrq.symbol_front_end import symbol_front_end
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
+from amrq.recordings import Recording
 
 __all__ = ["recording_flowgraph"]
 
@@ -31,8 +32,6 @@ class recording_flowgraph(gr.top_block):
         model: model file or name.
         chunks_per_decision: chunks fused into a decision.
         min_confidence: below this a decision says `unknown`.
-        settling: symbols at the beginning that are passed over while the front end finds level, timing and
-            carrier; sample indices count from behind them.
         on_decision: called in another thread with each decision and the truth, where annotated.
 
     Raises:
@@ -41,7 +40,7 @@ class recording_flowgraph(gr.top_block):
 
     def __init__(
         self,
-        path: str,
+        path: str | Recording,
         symbol_rate: float,
         offset: float = 0.0,
         format: str = "auto",
@@ -53,7 +52,6 @@ class recording_flowgraph(gr.top_block):
         model: str = "default",
         chunks_per_decision: int = 32,
         min_confidence: float = 0.8,
-        settling: int = 0,
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
         gr.top_block.__init__(self, "amrq recording")
@@ -67,9 +65,13 @@ class recording_flowgraph(gr.top_block):
             min_confidence=min_confidence,
             on_decision=on_decision,
         )
+        if self.sink.contract.phase != "any":
+            raise AmrqError(
+                f"the model {self.sink.contract.name} needs the carrier's phase, which the front end does not recover: "
+                "choose a model for any phase."
+            )
         self.chunker = chunker(self.sink.contract.chunk_length)
-        self.settling = blocks.skiphead(gr.sizeof_gr_complex, settling)
-        self.connect(self.source, self.front_end, self.settling, self.chunker, self.sink)
+        self.connect(self.source, self.front_end, self.chunker, self.sink)
 
     def raise_error(self) -> None:
         """Raise what ended the run before its time, if anything did.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A recording as a stream."""
 
+import bisect
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
 
 from amrq.errors import AmrqError
-from amrq.recordings import open_recording
+from amrq.recordings import Recording, open_recording
 
 __all__ = ["recording_source"]
 
@@ -17,11 +18,12 @@ __all__ = ["recording_source"]
 class recording_source(gr.sync_block):
     """Stream a SigMF, IQ wav or raw recording as complex samples, full scale 1.
 
-    On the first sample stand the tags `rx_rate` and, where the file tells it, `rx_freq`. Where a SigMF
-    annotation with a label begins, a tag `modulation` gives the label; where it ends, one gives PMT nil.
+    On the first sample stands the tag `rx_rate`; where the file tells it, `rx_freq` gives the frequency, on the first
+    sample and wherever it changes. Where a SigMF annotation with a label begins, a tag `modulation` gives the
+    label; where it ends, one gives PMT nil.
 
     Args:
-        path: the file.
+        path: the file, or a recording that is open already.
         format: auto, sigmf, wav, cf32, ci16, ci8 or cu8; auto goes by the suffix.
         sample_rate: samples a second; 0 takes the file's own, which raw files do not have.
         start: first sample to send.
@@ -34,41 +36,54 @@ class recording_source(gr.sync_block):
 
     def __init__(
         self,
-        path: str,
+        path: str | Recording,
         format: str = "auto",
         sample_rate: float = 0.0,
         start: int = 0,
         count: int = 0,
         repeat: bool = False,
     ) -> None:
-        self.recording = open_recording(path, format, sample_rate or None)
+        self.recording = (
+            path if isinstance(path, Recording) else open_recording(path, format, sample_rate or None)
+        )
         gr.sync_block.__init__(self, name="amrq_recording_source", in_sig=None, out_sig=[np.complex64])
         self.error: Exception | None = None
         if not 0 <= start < self.recording.length or count < 0:
             raise AmrqError(
-                f"{path} has {self.recording.length} samples: nothing can be sent from sample {start} on"
+                f"{self.recording.path} has {self.recording.length} samples: nothing can be sent from sample {start} on"
                 + (f" for {count} samples." if count < 0 else ".")
             )
         self._start = int(start)
         self._stop = min(self.recording.length, self._start + count) if count else self.recording.length
         self._repeat = repeat
         self._position = self._start
-        self._truths = self._truth_tags()
+        self._tags = self._all_tags()
+
+    def start(self) -> bool:
+        """Begin at the beginning."""
+        self._position = self._start
+        self.error = None
+        return True
 
     def sample_rate(self) -> float:
         """Return the samples a second."""
         return self.recording.sample_rate
 
-    def _truth_tags(self) -> list[tuple[int, Any]]:
-        """(sample, PMT label or nil) for every change of label inside what is sent."""
-        changes: dict[int, Any] = {}
-        for annotation in sorted(self.recording.annotations, key=lambda a: a.start):
-            end = annotation.start + annotation.count
-            if not annotation.label or end <= self._start:
-                continue
-            changes[max(annotation.start, self._start)] = pmt.intern(annotation.label)
-            changes.setdefault(end, pmt.PMT_NIL)
-        return sorted(changes.items(), key=lambda change: change[0])
+    def _all_tags(self) -> list[tuple[int, str, Any]]:
+        """(sample, key, value) of every tag on what is sent; what is in force at its first sample stands there."""
+        tags: list[tuple[int, str, Any]] = [
+            (self._start, "rx_rate", pmt.from_double(self.recording.sample_rate))
+        ]
+        changes = [("rx_freq", n, pmt.from_double(frequency)) for n, frequency in self.recording.tunings]
+        for n, label in self.recording.truths():
+            changes.append(("modulation", n, pmt.PMT_NIL if label is None else pmt.intern(label)))
+        for wanted in ("rx_freq", "modulation"):
+            mine = [(n, value) for key, n, value in changes if key == wanted and n < self._stop]
+            for place, (n, value) in enumerate(mine):
+                following = mine[place + 1][0] if place + 1 < len(mine) else self._stop
+                if following > self._start and (n >= self._start or not pmt.is_null(value)):
+                    tags.append((max(n, self._start), wanted, value))
+        return sorted(tags, key=lambda tag: tag[0])
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
@@ -86,13 +101,8 @@ class recording_source(gr.sync_block):
 
     def _tag(self, position: int, count: int) -> None:
         offset = self.nitems_written(0) - position
-        if position == self._start:
-            self._add(offset + position, "rx_rate", pmt.from_double(self.recording.sample_rate))
-            if self.recording.frequency is not None:
-                self._add(offset + position, "rx_freq", pmt.from_double(self.recording.frequency))
-        for sample, label in self._truths:
-            if position <= sample < position + count:
-                self._add(offset + sample, "modulation", label)
-
-    def _add(self, offset: int, key: str, value: Any) -> None:
-        self.add_item_tag(0, offset, pmt.intern(key), value)
+        first, last = (
+            bisect.bisect_left(self._tags, n, key=lambda tag: tag[0]) for n in (position, position + count)
+        )
+        for sample, key, value in self._tags[first:last]:
+            self.add_item_tag(0, offset + sample, pmt.intern(key), value)

@@ -16,6 +16,7 @@ from amrq.errors import AmrqError
 __all__ = ["symbol_front_end"]
 
 _SPS = 4  # samples a symbol inside: the eight-tap interpolator of the timing loop is exact enough from 3 on
+_MOST_SAMPLES_PER_SYMBOL = 4096  # beyond, the channel filter outgrows GNU Radio's buffers
 _ARMS = 32  # of the polyphase resampler, between which it interpolates linearly
 _STOP_DB = 60.0  # of both filters: below the noise of any signal worth classifying
 _PULSE_SYMBOLS = 12  # length of the matched filter; shorter costs at 25 dB, longer delays
@@ -217,6 +218,11 @@ def _check_rates(sample_rate: float, symbol_rate: float) -> None:
     for name, rate, unit in (("sample_rate", sample_rate, "Hz"), ("symbol_rate", symbol_rate, "Bd")):
         if not (math.isfinite(rate) and rate > 0):
             raise AmrqError(f"{name} {rate} {unit} is not a rate: give a number above 0.")
+    if sample_rate > _MOST_SAMPLES_PER_SYMBOL * symbol_rate:
+        raise AmrqError(
+            f"sample_rate {sample_rate} Hz is more than {_MOST_SAMPLES_PER_SYMBOL} times the symbol_rate "
+            f"{symbol_rate} Bd: decimate before the front end."
+        )
     if sample_rate < 2 * symbol_rate:
         raise AmrqError(
             f"sample_rate {sample_rate} Hz is below twice the symbol_rate {symbol_rate} Bd: timing needs "

@@ -180,6 +180,11 @@ class Contract:
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
             raise AmrqError(f"the contract has unknown fields: {', '.join(sorted(unknown))}.")
+        for name, kind in (("classes", list), ("hypotheses", list), ("accuracy", list), ("recipe", dict)):
+            if not isinstance(values.get(name, kind()), kind):
+                raise AmrqError(
+                    f"{name} in the contract must be a JSON {'object' if kind is dict else 'list'}."
+                )
         try:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
             values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))

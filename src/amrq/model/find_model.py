@@ -31,13 +31,13 @@ def list_models() -> list[Path]:
 
 
 def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
-    """Return the file of a model given by path, by name without `.onnx`, or as `default`.
+    """Return the file of a model given by path (with a slash or the suffix), by name, or as `default`.
 
     Raises:
         AmrqError: there is none; the message lists the names there are.
     """
     path = Path(name)
-    if path.suffix == ".onnx" or path.is_file():
+    if path.suffix == ".onnx" or len(path.parts) > 1:
         if path.is_file():
             return path
         raise AmrqError(f"there is no model file {path}.")

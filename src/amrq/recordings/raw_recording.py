@@ -40,13 +40,12 @@ class RawRecording(Recording):
         path: the file.
         format: a name in `RAW_FORMATS`.
         sample_rate: samples a second.
-        frequency: what 0 Hz stands for, in Hz.
 
     Raises:
         AmrqError: the file is missing, empty, or its size or values do not fit the format.
     """
 
-    def __init__(self, path: Path, format: str, sample_rate: float, frequency: float | None = None) -> None:
+    def __init__(self, path: Path, format: str, sample_rate: float) -> None:
         self._format = RAW_FORMATS[format]
         try:
             size = os.path.getsize(path)
@@ -58,7 +57,7 @@ class RawRecording(Recording):
                 f"{path} has {size} bytes, which is no whole number of {format} samples ({sample_size} bytes each): "
                 "the file is truncated or its format is another one."
             )
-        super().__init__(path, sample_rate, size // sample_size, frequency)
+        super().__init__(path, sample_rate, size // sample_size)
         self._values = np.memmap(path, dtype=self._format.dtype, mode="r")
         if format == "cf32":
             self._check_plausible()

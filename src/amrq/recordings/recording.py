@@ -28,7 +28,7 @@ class Recording(abc.ABC):
     Attributes:
         path: the file.
         sample_rate: samples a second.
-        frequency: what 0 Hz stands for, in Hz; None where the file does not say.
+        tunings: (first sample, what 0 Hz stands for from there on, in Hz), in order; empty where the file does not say.
         annotations: truth or opinion about stretches of it, in order.
         length: number of samples.
     """
@@ -38,7 +38,7 @@ class Recording(abc.ABC):
         path: Path,
         sample_rate: float,
         length: int,
-        frequency: float | None = None,
+        tunings: tuple[tuple[int, float], ...] = (),
         annotations: tuple[Annotation, ...] = (),
     ) -> None:
         if not (np.isfinite(sample_rate) and sample_rate > 0):
@@ -49,9 +49,23 @@ class Recording(abc.ABC):
             raise AmrqError(f"{path} holds no samples.")
         self.path = path
         self.sample_rate = float(sample_rate)
-        self.frequency = frequency
+        self.tunings = tunings
         self.annotations = annotations
         self.length = int(length)
+
+    def truths(self) -> list[tuple[int, str | None]]:
+        """Return where what is annotated changes: (sample, label), or (sample, None) where nothing is annotated.
+
+        Where annotations overlap, the one that began last counts.
+        """
+        spans = [(a.start, a.start + a.count, a.label) for a in self.annotations if a.label and a.count > 0]
+        changes: list[tuple[int, str | None]] = []
+        for edge in sorted({edge for start, end, _ in spans for edge in (start, end)}):
+            inside = [span for span in spans if span[0] <= edge < span[1]]
+            label = max(inside)[2] if inside else None
+            if not changes or changes[-1][1] != label:
+                changes.append((edge, label))
+        return changes
 
     @abc.abstractmethod
     def _read(self, start: int, count: int) -> NDArray[np.complex64]:

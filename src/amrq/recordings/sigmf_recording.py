@@ -62,7 +62,6 @@ class SigMFRecording(Recording):
                     f"{self._file.data_file} has {size} bytes, which is no whole number of {datatype} samples: "
                     "the file is truncated or its datatype is another one."
                 )
-        captures = self._file.get_captures()
         length = self._file.sample_count or 0
         annotations = tuple(
             Annotation(
@@ -72,9 +71,12 @@ class SigMFRecording(Recording):
             )
             for entry in self._file.get_annotations()
         )
-        super().__init__(
-            path, sample_rate, length, captures[0].get("core:frequency") if captures else None, annotations
+        tunings = tuple(
+            (int(capture["core:sample_start"]), float(capture["core:frequency"]))
+            for capture in self._file.get_captures()
+            if "core:frequency" in capture
         )
+        super().__init__(path, sample_rate, length, tunings, annotations)
 
     def _read(self, start: int, count: int) -> NDArray[np.complex64]:
         return np.asarray(self._file.read_samples(start, count), dtype=np.complex64)

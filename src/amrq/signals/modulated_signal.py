@@ -90,6 +90,9 @@ class ModulatedSignal:
         self._shaper = PulseShaper(samples_per_symbol, rolloff)
         self._made -= len(self._pending)
         self._pending = np.empty(0, dtype=np.complex64)
+        # Symbols inside the old filter are lost: what has begun there begins with the first one that is sent now.
+        if self._changes:
+            self._changes = [(self._made + self._shaper.delay, self._changes[-1][1])]
 
     def _symbols(self, count: int) -> tuple[NDArray[np.complex64], list[tuple[int, str]]]:
         parts: list[NDArray[np.complex64]] = []
@@ -126,7 +129,7 @@ class ModulatedSignal:
             self._made += len(symbols) * sps
         samples, self._pending = self._pending[:count], self._pending[count:]
         due = [(offset - start, name) for offset, name in self._changes if offset < start + count]
-        self._changes = self._changes[len(due) :]
+        self._changes = [change for change in self._changes if change[0] >= start + count]
         if self._rotation:
             samples = rotate(samples, self._rotation)
         if self._phase_noise:

@@ -17,8 +17,8 @@ def noise_power_from_es_n0_db(es_n0_db: float) -> float:
     Raises:
         AmrqError: it is not a number, or minus infinity.
     """
-    if math.isnan(es_n0_db) or es_n0_db == -math.inf:
-        raise AmrqError(f"Es/N0 must be a number in dB (or inf for no noise), not {es_n0_db}.")
+    if not es_n0_db >= -300:
+        raise AmrqError(f"Es/N0 must be a number in dB from -300 up (or inf for no noise), not {es_n0_db}.")
     return float(10.0 ** (-es_n0_db / 10.0))
 
 
