@@ -39,8 +39,6 @@ THESIS_PHASE_NOISE = 0.005
 GRID_DB = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0)
 SEED = 7
 CHUNKS_PER_DECISION = 32
-SETTLING = 256
-"""Symbols that the front end is given to find level, timing and carrier before decisions count."""
 
 
 class Simulation(gr.top_block):
@@ -98,12 +96,11 @@ def simulate(
 def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recorded:
     """Classify the longest stretch in which a recording's signal is on.
 
-    The answer is that of the first 1,024 symbols behind the front end's settling, or of all there are.
+    The answer is that of the first 1,024 symbols, the front end's settling among them, or of all there are.
     """
     start, stop = max(truth["segments"], key=lambda segment: segment[1] - segment[0])
     # Where no symbol rate exists (OFDM) any will do: the signal is none of the nine at all of them.
     symbol_rate = truth["symbol_rate"] or truth["sample_rate"] / 4
-    symbols = int((stop - start) * symbol_rate / truth["sample_rate"])
     decisions: list[Decision] = []
     recorded = Recorded(
         truth["name"],
@@ -118,8 +115,6 @@ def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recor
         count=stop - start,
         model=model,
         chunks_per_decision=CHUNKS_PER_DECISION,
-        # A recording too short for both is taken whole.
-        settling=SETTLING if symbols > 2 * SETTLING else 0,
         on_decision=lambda decision, _: decisions.append(decision),
     )
     flowgraph.run()

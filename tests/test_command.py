@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,10 @@ def test_classify_raw_wav_and_a_part(tmp_path: Path) -> None:
         (["{cut}"], "SigMF"),
         ([QPSK, "--start", "10"], "nothing can be sent from sample"),
         ([QPSK, "--chunks", "0"], "at least 1 chunk"),
+        ([QPSK, "--start", "nan"], "--start must be"),
+        ([QPSK, "--duration", "inf"], "--duration must be"),
+        (["{short}", "--rate", "1e5", "--json"], "too short for a decision"),
+        ([QPSK, "--model", "{coherent}"], "needs the carrier's phase"),
         ([QPSK, "--offset", "nan"], "offset"),
     ],
 )
@@ -125,12 +130,14 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, arguments: list[str], words
             ("nan", "cf32"),
             ("short", "cf32"),
             ("cut", "sigmf-meta"),
+            ("coherent", "onnx"),
         )
     }
     linear_onnx(files["foreign"])
     files["garbage"].write_bytes(b"garbage")
     linear_model(files["length"])
     _lengthen(files["length"])
+    linear_model(files["coherent"], phase="coherent")
     files["empty"].touch()
     files["odd"].write_bytes(b"12345")
     samples = np.ones(30_000, np.complex64)
@@ -152,6 +159,45 @@ def _lengthen(path: Path) -> None:
     (entry,) = [p for p in proto.metadata_props if p.key == "amrq.contract"]
     entry.value = entry.value.replace('"chunk_length": 32', '"chunk_length": 64')
     onnx.save(proto, str(path))
+
+
+def test_names_from_outside_are_shown_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a [red] b ü.sigmf-meta"
+    meta = json.loads(QPSK.read_text())
+    meta["annotations"][0]["core:label"] = "[/b] QPSK"
+    path.write_text(json.dumps(meta))
+    shutil.copy(QPSK.with_suffix(".sigmf-data"), path.with_suffix(".sigmf-data"))
+    result = amrq("classify", path, "--symbol-rate", "25e3")
+    assert result.returncode == 0, result.stderr
+    assert "a [red] b ü.sigmf-meta: of 3 decisions" in result.stdout and "[/b] QPSK" in result.stdout
+    linear_model(tmp_path / "odd.onnx", classes=("[/x]", "[red]QPSK", "unknown"))
+    shown = amrq("model", "show", tmp_path / "odd.onnx")
+    assert shown.returncode == 0 and "[/x], [red]QPSK, unknown" in shown.stdout
+
+
+def test_an_impossible_rate_is_one_sentence() -> None:
+    refused(amrq("classify", QPSK, "--symbol-rate", "0.01"), "decimate before the front end")
+
+
+def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+    values = np.tile(np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2"), 2000)  # ten minutes of signal
+    values.tofile(tmp_path / "long.ci16")
+    command = [sys.executable, "-m", "amrq", "classify", str(tmp_path / "long.ci16"), "--rate", "100e3"]
+    process = subprocess.Popen(
+        [*command, "--symbol-rate", "25e3", "--json", "--chunks", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    for line in out.splitlines():
+        json.loads(line)
 
 
 def test_what_was_decided_before_a_broken_sample_is_not_lost(tmp_path: Path) -> None:

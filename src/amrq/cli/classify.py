@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import math
 import os
 import queue
 import sys
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, TextIO
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from amrq.decision import NO_SIGNAL, Decision
@@ -24,6 +26,7 @@ from amrq.recordings import FORMATS
 __all__ = ["classify"]
 
 _ROWS_SHOWN = 20  # in the growing table
+_RESULTS_AHEAD = 1000  # decisions that may wait to be printed
 
 
 @contextlib.contextmanager
@@ -50,25 +53,51 @@ def _load_flowgraph() -> Any:
     return recording_flowgraph
 
 
-def _decisions(flowgraph: Any, results: "queue.SimpleQueue[Any]") -> Iterator[tuple[Decision, str | None]]:
-    """Run the flowgraph and yield what it decides, as it decides it."""
-    finished = object()
+class _Results:
+    """Decisions on their way from the flowgraph's threads to the one that prints; a slow reader slows the file."""
 
-    def run() -> None:
+    def __init__(self) -> None:
+        self._queue: queue.Queue[tuple[Decision, str | None] | None] = queue.Queue(_RESULTS_AHEAD)
+        self._abandoned = False
+
+    def put(self, result: tuple[Decision, str | None] | None) -> None:
+        while not self._abandoned:
+            with contextlib.suppress(queue.Full):
+                self._queue.put(result, timeout=0.1)
+                return
+
+    def run(self, flowgraph: Any) -> Iterator[tuple[Decision, str | None]]:
+        """Run the flowgraph and yield what it decides, as it decides it."""
+        failure: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                flowgraph.wait()
+            except BaseException as error:  # to be raised where somebody reads it
+                failure.append(error)
+            finally:
+                self.put(None)
+
+        flowgraph.start()
+        thread = threading.Thread(target=wait, name="amrq flowgraph", daemon=True)
+        thread.start()
+        decided = 0
         try:
-            flowgraph.run()
+            while (result := self._queue.get()) is not None:
+                decided += 1
+                yield result
         finally:
-            results.put(finished)
-
-    thread = threading.Thread(target=run, name="amrq flowgraph", daemon=True)
-    thread.start()
-    try:
-        while (result := results.get()) is not finished:
-            yield result
-    finally:
-        flowgraph.stop()
-        thread.join()
-    flowgraph.raise_error()
+            self._abandoned = True
+            flowgraph.stop()
+            thread.join()
+        flowgraph.raise_error()
+        if failure:
+            raise AmrqError(f"the flowgraph failed: {failure[0]}") from failure[0]
+        if not decided:
+            raise AmrqError(
+                f"{flowgraph.source.recording.path} is too short for a decision: one needs at least "
+                f"{flowgraph.sink.contract.chunk_length} symbols behind the front end."
+            )
 
 
 def _bar(confidence: float) -> str:
@@ -77,7 +106,7 @@ def _bar(confidence: float) -> str:
 
 
 def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=title)
+    table = Table(title=escape(title))
     for column in ("from", "to", "decision", "confidence", "best", "chunks", "truth"):
         justify: Literal["left", "right"] = "right" if column in ("from", "to", "chunks") else "left"
         table.add_column(column, justify=justify, no_wrap=True)
@@ -93,11 +122,11 @@ def _row(decision: Decision, truth: str | None, symbol_rate: float, start: float
     return (
         f"{begin:.3f} s",
         f"{end:.3f} s",
-        f"[{colour}]{decision.label}",
+        f"[{colour}]{escape(decision.label)}",
         _bar(decision.confidence),
-        decision.best,
+        escape(decision.best),
         str(decision.chunks),
-        truth or "",
+        escape(truth or ""),
     )
 
 
@@ -139,22 +168,22 @@ def classify(
     recording_flowgraph = _load_flowgraph()
     from amrq.recordings import open_recording
 
+    for name, seconds in (("--start", start), ("--duration", duration)):
+        if seconds is not None and not 0 <= seconds < math.inf:
+            raise AmrqError(f"{name} must be a number of seconds from 0 up, not {seconds}.")
     failures: list[AmrqError] = []
     with _own_stdout() as out:
         console = Console(file=out)
         for path in files:
             try:
-                # The start is given in seconds, so the rate must be known before the flowgraph is built.
-                sample_rate = open_recording(path, format, rate).sample_rate
-                results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+                recording = open_recording(path, format, rate)
+                results = _Results()
                 flowgraph = recording_flowgraph(
-                    str(path),
+                    recording,
                     symbol_rate,
                     offset=offset,
-                    format=format,
-                    sample_rate=sample_rate,
-                    start=round(start * sample_rate),
-                    count=0 if duration is None else max(1, round(duration * sample_rate)),
+                    start=round(start * recording.sample_rate),
+                    count=0 if duration is None else max(1, round(duration * recording.sample_rate)),
                     rolloff=rolloff,
                     gate_db=gate,
                     model=model,
@@ -162,7 +191,7 @@ def classify(
                     min_confidence=min_confidence,
                     on_decision=lambda decision, truth, results=results: results.put((decision, truth)),
                 )
-                decisions = _decisions(flowgraph, results)
+                decisions = results.run(flowgraph)
                 if as_json:
                     _print_json(out, path, decisions, symbol_rate, start)
                 else:
@@ -206,9 +235,5 @@ def _print_table(
             votes[decision.label] += 1
             live.update(_table(path.name, rows[-_ROWS_SHOWN:]))
     console.print(_table(path.name, rows))
-    if not votes:
-        raise AmrqError(
-            f"{path} is too short for a decision: one needs at least a chunk of symbols at {symbol_rate:g} a second."
-        )
     said = ", ".join(f"{label} {count}" for label, count in votes.most_common())
-    console.print(f"{path.name}: of {votes.total()} decisions: {said}\n")
+    console.print(escape(f"{path.name}: of {votes.total()} decisions: {said}\n"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from amrq.errors import AmrqError
@@ -32,9 +33,10 @@ def show(
         typer.echo(json.dumps(json.loads(contract.to_json()), indent=2))
         return
     console = Console()
-    table = Table(title=f"{contract.name} ({path.name}, {path.stat().st_size:,} bytes)", show_header=False)
+    title = escape(f"{contract.name} ({path.name}, {path.stat().st_size:,} bytes)")
+    table = Table(title=title, show_header=False)
     low, high = contract.es_n0_db
-    table.add_row("classes", ", ".join(contract.classes))
+    table.add_row("classes", escape(", ".join(contract.classes)))
     table.add_row("chunk", f"{contract.chunk_length} samples, {contract.samples_per_symbol} a symbol")
     table.add_row("normalisation", contract.normalisation)
     table.add_row("phase", contract.phase)
@@ -45,7 +47,8 @@ def show(
     table.add_row("weights", f"{contract.weights:,}, of which {contract.pruned:.0%} pruned")
     table.add_row("temperature", f"{contract.temperature:g}")
     for key, value in contract.recipe.items():
-        table.add_row(f"recipe: {key}", json.dumps(value) if isinstance(value, dict | list) else str(value))
+        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        table.add_row(escape(f"recipe: {key}"), escape(text))
     console.print(table)
     if contract.accuracy:
         accuracy = Table(
@@ -72,7 +75,7 @@ def annotate(
     """
     try:
         text = contract.read_text()
-    except OSError as error:
-        raise AmrqError(f"{contract} cannot be read: {error.strerror}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AmrqError(f"{contract} cannot be read as text: {error}.") from None
     write_contract(model, Contract.from_json(text))
     typer.echo(f"{model}: contract written.")

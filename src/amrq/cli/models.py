@@ -2,6 +2,7 @@
 """`amrq models`."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from amrq.errors import AmrqError
@@ -31,13 +32,13 @@ def models() -> None:
         try:
             contract = read_contract(path)
         except AmrqError as error:
-            table.add_row(path.stem, f"[red]{error}")
+            table.add_row(escape(path.stem), f"[red]{escape(str(error))}")
             continue
         rows = {row.es_n0_db: row.accuracy for row in contract.accuracy}
         accuracy = " / ".join(f"{rows[x]:.3f}" if x in rows else "-" for x in (10.0, 20.0))
         low, high = contract.es_n0_db
         table.add_row(
-            path.stem,
+            escape(path.stem),
             str(len(contract.classes)),
             str(contract.chunk_length),
             contract.phase,
