@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmarks run; what they say is for a quiet machine and is not asserted here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_flowgraph_throughput() -> None:
+    script = ROOT / "benchmarks" / "flowgraph_throughput.py"
+    result = subprocess.run(
+        [sys.executable, str(script), "--chunks", "3000", "--rounds", "1"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout[result.stdout.index("{") :])
+    assert figures["chunks"] == 3000
+    assert figures["flowgraph_over_onnxruntime"]["median"] > 0
+    assert set(figures["versions"]) == {"python", "gnuradio", "onnxruntime", "numpy"}
