@@ -13,6 +13,7 @@ Example: python3 examples/headless.py --chunks 2000 --recordings examples/record
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -38,7 +39,9 @@ THESIS_NOISE_POWER = 0.005
 THESIS_PHASE_NOISE = 0.005
 GRID_DB = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0)
 SEED = 7
-CHUNKS_PER_DECISION = 32
+SYMBOLS = 1024
+FRONT_END_DELAY = 17
+"""Symbols by which the front end is late."""
 
 
 class Simulation(gr.top_block):
@@ -74,7 +77,7 @@ class Recorded:
     label: str = "too short"
     confidence: float = 0.0
     symbols: int = 0
-    later: dict[str, int] = field(default_factory=dict)
+    whole: dict[str, int] = field(default_factory=dict)
 
     @property
     def right(self) -> bool:
@@ -93,37 +96,46 @@ def simulate(
     return Counter(flowgraph.decided)
 
 
+def decide(path: Path, symbol_rate: float, start: int, count: int, model: str) -> list[Decision]:
+    """Run a stretch of a recording through the flowgraph and return what it decides."""
+    decisions: list[Decision] = []
+    flowgraph = recording_flowgraph(
+        str(path),
+        symbol_rate,
+        start=start,
+        count=count,
+        model=model,
+        on_decision=lambda decision, _: decisions.append(decision),
+    )
+    flowgraph.run()
+    flowgraph.raise_error()
+    return decisions
+
+
 def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recorded:
     """Classify the longest stretch in which a recording's signal is on.
 
-    The answer is that of the first 1,024 symbols, the front end's settling among them, or of all there are.
+    The answer is what most of its first 1,024 symbols went into; the front end's settling is among them, and may
+    come out as a decision of its own.
     """
+    path = folder / f"{truth['name']}.sigmf-meta"
     start, stop = max(truth["segments"], key=lambda segment: segment[1] - segment[0])
     # Where no symbol rate exists (OFDM) any will do: the signal is none of the nine at all of them.
     symbol_rate = truth["symbol_rate"] or truth["sample_rate"] / 4
-    decisions: list[Decision] = []
+    beginning = math.ceil((SYMBOLS + FRONT_END_DELAY) * truth["sample_rate"] / symbol_rate)
     recorded = Recorded(
         truth["name"],
         truth["modulation"],
         truth["accepted"],
         truth.get("es_n0_db") or (truth.get("measured") or {}).get("snr_m2m4_db"),
     )
-    flowgraph = recording_flowgraph(
-        str(folder / f"{truth['name']}.sigmf-meta"),
-        symbol_rate,
-        start=start,
-        count=stop - start,
-        model=model,
-        chunks_per_decision=CHUNKS_PER_DECISION,
-        on_decision=lambda decision, _: decisions.append(decision),
-    )
-    flowgraph.run()
-    flowgraph.raise_error()
-    if decisions:
-        first = decisions[0]
-        recorded.label, recorded.confidence = first.label, first.confidence
-        recorded.symbols = first.sample_count
-        recorded.later = dict(Counter(decision.label for decision in decisions[1:]))
+    first = decide(path, symbol_rate, start, min(beginning, stop - start), model)
+    if first:
+        answer = max(first, key=lambda decision: decision.chunks)
+        recorded.label, recorded.confidence = answer.label, answer.confidence
+        recorded.symbols = sum(decision.sample_count for decision in first)
+    whole = decide(path, symbol_rate, start, stop - start, model)
+    recorded.whole = dict(Counter(decision.label for decision in whole))
     return recorded
 
 
@@ -185,21 +197,21 @@ def accuracy_picture(accuracy: dict[str, list[float]], chunks: int, path: Path) 
 
 def show_recordings(results: list[Recorded], console: Console) -> None:
     """Print truth beside decision."""
-    full = CHUNKS_PER_DECISION * 32
-    title = f"Recordings: the decision after {full:,} symbols, or as many as there are"
+    title = f"Recordings: the decision after {SYMBOLS:,} symbols, or as many as there are"
     table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("recording", "truth", "Es/N0", "", "decision", "then"):
-        table.add_column(column, no_wrap=column != "then")
+    for column in ("recording", "truth", "Es/N0", "", "decision", "all decisions"):
+        table.add_column(column, no_wrap=column != "all decisions")
     for result in results:
         mark = "[green]✓" if result.right else "[yellow]?" if result.label == "unknown" else "[red]✗"
-        fewer = "" if result.symbols in (0, full) else f" ({result.symbols})"
+        # The last part of a chunk or a step of 32 symbols is not decided on: a little less is still all of it.
+        fewer = "" if not 0 < result.symbols < SYMBOLS - 64 else f" ({result.symbols})"
         table.add_row(
             result.name.removesuffix("_iq_data_0"),
             result.truth.partition(" (")[0],
             "-" if result.es_n0_db is None else f"{result.es_n0_db:.1f}",
             mark,
             result.label + fewer,
-            ", ".join(f"{label} {count}" for label, count in result.later.items()),
+            ", ".join(f"{label} {count}" for label, count in result.whole.items()),
         )
     console.print(table)
     console.print("✓ among the accepted answers   ? not recognised   ✗ wrong; Es/N0 in dB\n", highlight=False)
