@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks by the name that a recipe gives them."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from torch import nn
+
+from amrq.errors import AmrqError
+from amrq.training.architectures.phase_aligned import PhaseAlignedNet
+from amrq.training.recipe import NetSettings
+
+__all__ = ["ARCHITECTURES", "make_net"]
+
+ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingProxyType(
+    {
+        "phase_aligned": lambda outputs, net: PhaseAlignedNet(
+            outputs, net.symbol_channels, net.head_widths, net.first_kernel
+        ),
+    }
+)
+"""Makers by name: number of outputs and settings -> a network that takes float32 [N, 2, L]."""
+
+
+def make_net(outputs: int, settings: NetSettings) -> nn.Module:
+    """Return a fresh network, its weights drawn from torch's generator.
+
+    Raises:
+        AmrqError: there is no architecture of that name.
+    """
+    if settings.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise AmrqError(f"there is no architecture {settings.architecture!r}: choose from {known}.")
+    return ARCHITECTURES[settings.architecture](outputs, settings)

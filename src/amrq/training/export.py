@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a trained network to an ONNX file of integer arithmetic."""
+
+import copy
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import nn
+
+from amrq.model import Hypothesis
+from amrq.training.class_logits import class_logits
+from amrq.training.quantise import QuantisedLayer
+
+__all__ = ["export"]
+
+_OPSET = 17
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            values[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return values
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return next((a.i for a in node.attribute if a.name == "axis"), 1)
+
+
+def _store_integers(model: onnx.ModelProto) -> None:
+    """Hold weights as int8 and biases as int32, where the exporter leaves float32 and rounds when it runs.
+
+    A float bias would be rounded by onnxruntime by rules of its own; as DequantizeLinear(int32) with the scale
+    s_x * s_w it is exactly what the integer kernel adds.
+    """
+    graph = model.graph
+    constants = _constants(graph)
+    makers = {output: node for node in graph.node for output in node.output}
+    before: list[tuple[str, onnx.NodeProto]] = []  # nodes to put before the node that makes a name
+
+    for node in list(graph.node):
+        if node.op_type not in ("Conv", "Gemm"):
+            continue
+        x_from, w_from = makers.get(node.input[0]), makers.get(node.input[1])
+        if w_from is None or w_from.op_type != "DequantizeLinear" or x_from is None:
+            continue
+        rounded = makers[w_from.input[0]]
+        scale, zero = constants[rounded.input[1]], constants[rounded.input[2]]
+        weight = constants[rounded.input[0]]
+        shape = [1] * weight.ndim
+        shape[_axis(rounded)] = -1
+        integers = np.rint(weight / scale.reshape(shape)).clip(-128, 127).astype(np.int8)
+        stem = rounded.input[0]
+        graph.initializer.append(numpy_helper.from_array(integers, stem + ".int"))
+        w_from.input[0] = stem + ".int"
+        graph.node.remove(rounded)
+        graph.initializer.append(numpy_helper.from_array(zero.astype(np.int8), stem + ".zero"))
+        w_from.input[2] = stem + ".zero"
+        unit = (scale * constants[x_from.input[1]]).astype(np.float32)
+        bias = np.rint(constants[node.input[2]] / unit).astype(np.int32)
+        stem = node.input[2]
+        graph.initializer.append(numpy_helper.from_array(bias, stem + ".int"))
+        graph.initializer.append(numpy_helper.from_array(unit, stem + ".scale"))
+        # Without explicit zero points onnxruntime (1.32) leaves fully connected layers in floating point.
+        graph.initializer.append(numpy_helper.from_array(np.zeros_like(bias), stem + ".zero"))
+        parts = [stem + ".int", stem + ".scale", stem + ".zero"]
+        dequantised = helper.make_node("DequantizeLinear", parts, [stem + ".real"], axis=0)
+        before.append((node.output[0], dequantised))
+        node.input[2] = stem + ".real"
+    for output, new in before:
+        position = next(i for i, node in enumerate(graph.node) if output in node.output)
+        graph.node.insert(position, new)
+
+    used = {name for node in graph.node for name in node.input}
+    for node in [n for n in graph.node if n.op_type == "Constant" and n.output[0] not in used]:
+        graph.node.remove(node)
+    for tensor in [t for t in graph.initializer if t.name not in used]:
+        graph.initializer.remove(tensor)
+
+
+class _TwoOutputs(nn.Module):
+    """A network's hypotheses, and before them the classes they make up."""
+
+    def __init__(self, net: nn.Module, hypotheses: Sequence[Hypothesis]) -> None:
+        super().__init__()
+        self.net = net
+        self.hypotheses = hypotheses
+
+    def forward(self, iq: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.net(iq)
+        return class_logits(logits, self.hypotheses), logits
+
+
+def export(
+    net: nn.Module, path: str | os.PathLike[str], chunk_length: int, hypotheses: Sequence[Hypothesis]
+) -> None:
+    """Write the network as ONNX.
+
+    Input `iq` float32 [N, 2, L], outputs `logits` float32 [N, classes] and `hypothesis_logits` [N, hypotheses], N free.
+    Rounded layers become QuantizeLinear/DequantizeLinear pairs around them (QDQ), signed 8-bit throughout, weights
+    per channel, biases int32, which ONNX Runtime runs as integer kernels. The file carries no contract yet.
+
+    Args:
+        net: the network.
+        path: the file to write.
+        chunk_length: samples a chunk (L).
+        hypotheses: what the network's outputs stand for, grouped by class.
+    """
+    net = copy.deepcopy(net).eval()
+    for module in net.modules():
+        if isinstance(module, QuantisedLayer):
+            module.freeze()
+    path = Path(path)
+    with warnings.catch_warnings():
+        # The exporter built on torch.export needs one more package and unrolls fake quantisation; torch is pinned.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _TwoOutputs(net, hypotheses).eval(),
+            (torch.randn(3, 2, chunk_length),),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["iq"],
+            output_names=["logits", "hypothesis_logits"],
+            dynamic_axes={name: {0: "N"} for name in ("iq", "logits", "hypothesis_logits")},
+        )
+    model = onnx.load(str(path))
+    _store_integers(model)
+    model.producer_name = "gr-amrq"
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

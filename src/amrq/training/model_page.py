@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page that lies beside a model file."""
+
+from amrq.evaluation import Evaluation, report
+from amrq.model import Contract
+
+__all__ = ["model_page"]
+
+
+def model_page(contract: Contract, evaluation: Evaluation) -> str:
+    """Return Markdown: what the model is, how to make it again, how good it is.
+
+    Args:
+        contract: of the finished model, with the recipe in it.
+        evaluation: the one its accuracy table is from.
+    """
+    recipe = contract.recipe
+    versions = ", ".join(f"{name} {number}" for name, number in recipe["versions"].items())
+    net = recipe["settings"]["net"]
+    bits = (
+        f"{contract.weight_bits}-bit weights and {contract.activation_bits}-bit activations"
+        if contract.weight_bits < 32
+        else "floating point"
+    )
+    low, high = contract.es_n0_db
+    head = [
+        f"# {contract.name}",
+        "",
+        f"Classes: {', '.join(contract.classes)}. Chunks of {contract.chunk_length} symbols, one sample a symbol, "
+        f"each of unit RMS, at {contract.phase} rotation. Trained on Es/N0 of {low:g} to {high:g} dB.",
+        "",
+        f"Network: {net['architecture']}, widths {', '.join(map(str, net['symbol_channels']))} at each symbol and "
+        f"{', '.join(map(str, net['head_widths']))} behind the mean; {contract.weights} weights, {bits}; "
+        f"temperature {contract.temperature:g}.",
+        "",
+        f"Made on {recipe['date']} in {recipe['steps']} steps with seed {recipe['seed']} and {versions}. "
+        "To make it again:",
+        "",
+        "```sh",
+        f"amrq train recipes/{recipe['name']}.toml -o models/{contract.name}.onnx --fresh",
+        "```",
+        "",
+    ]
+    body = report(evaluation).split("\n", 1)[1].lstrip("\n")
+    return "\n".join([*head, "## Accuracy", "", body])

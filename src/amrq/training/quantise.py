@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Layers that can train with the rounding of integer arithmetic in the loop."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from amrq.errors import AmrqError
+
+__all__ = ["ActivationQuantiser", "QuantisedConv1d", "QuantisedLayer", "QuantisedLinear", "quantise"]
+
+_LOWEST, _HIGHEST = -128, 127
+_CALIBRATION_SHARE = 0.9999
+"""Share of the activations that must not be clipped; one outlier would cost all others their resolution."""
+
+
+class ActivationQuantiser(nn.Module):
+    """Rounds activations to 8 bits with straight-through gradients, once calibrated; until then passes them on.
+
+    Values that may be negative use the symmetric range -128..127 with zero point 0; those behind a ReLU use all
+    256 steps from zero point -128 on, in which form ONNX Runtime folds the ReLU into the integer kernel before it.
+
+    Args:
+        signed: whether values below zero occur.
+    """
+
+    scale: torch.Tensor
+
+    def __init__(self, signed: bool) -> None:
+        super().__init__()
+        self.zero_point = 0 if signed else _LOWEST
+        self.register_buffer("scale", torch.zeros(()))
+        self._seen: list[torch.Tensor] | None = None
+        self._on = False  # a plain flag, since a trace for the export cannot branch on a tensor
+
+    @property
+    def active(self) -> bool:
+        """Whether it has been calibrated."""
+        return bool(self.scale > 0)
+
+    def observe(self, on: bool) -> None:
+        """Begin to collect values, or end it and set the scale from them.
+
+        Raises:
+            AmrqError: nothing but zeros was seen.
+        """
+        if on:
+            self._seen = []
+            return
+        values = torch.cat(self._seen or [torch.zeros(1)])
+        self._seen = None
+        limit = torch.quantile(values, _CALIBRATION_SHARE)
+        if not limit > 0:
+            raise AmrqError("a layer of the network has died in training: its input is zero throughout.")
+        self.scale.copy_(limit / (_HIGHEST - self.zero_point))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `x`, rounded if calibrated; any shape."""
+        if self._seen is not None:
+            # torch.quantile takes at most 16 M values: a fixed stride keeps a fair sample of each batch.
+            flat = x.detach().abs().flatten()
+            self._seen.append(flat[:: max(1, flat.numel() // 100_000)])
+        if not self._on:
+            return x
+        return torch.fake_quantize_per_tensor_affine(x, float(self.scale), self.zero_point, _LOWEST, _HIGHEST)
+
+    def switch(self) -> None:
+        """Follow the scale: round from now on if it is set."""
+        self._on = self.active
+
+
+class QuantisedLayer(nn.Module):
+    """A convolution or fully connected layer with its own input quantiser.
+
+    Weights are rounded per output channel, symmetric, biases to 32-bit integers in units of input scale times
+    weight scale, as ONNX Runtime's integer kernels hold them.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, shape: tuple[int, ...], signed_input: bool) -> None:
+        super().__init__()
+        fan_in = int(torch.tensor(shape[1:]).prod())
+        self.weight = nn.Parameter(torch.randn(shape) * (2 / fan_in) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(shape[0]))
+        self.input = ActivationQuantiser(signed_input)
+        self.weight_bits = 32
+        self._fixed_scale: torch.Tensor | None = None
+
+    def freeze(self) -> None:
+        """Take the present weight scales and rounded biases as constants, for a trace of the network."""
+        if self.weight_bits < 32:
+            with torch.no_grad():
+                self.bias.copy_(self.parameters_as_run()[1])
+            self._fixed_scale = self.weight_scale()
+
+    def weight_scale(self) -> torch.Tensor:
+        """Return the step of each output channel's weights, float32 [out]."""
+        most = self.weight.detach().abs().flatten(1).amax(dim=1)
+        return most.clamp_min(1e-8) / (2 ** (self.weight_bits - 1) - 1)
+
+    def parameters_as_run(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return weights and biases as the arithmetic sees them: rounded, if the layer is quantised."""
+        if self.weight_bits == 32:
+            return self.weight, self.bias
+        # The scale keeps the integers within 2^(bits-1) - 1 on either side, so that no weight is ever clipped.
+        scale = self.weight_scale() if self._fixed_scale is None else self._fixed_scale
+        zero = torch.zeros(len(scale), dtype=torch.int32)
+        weight = torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, _LOWEST, _HIGHEST)
+        if not self.input.active or self._fixed_scale is not None:
+            return weight, self.bias
+        unit = scale * self.input.scale
+        rounded = torch.round(self.bias.detach() / unit) * unit
+        return weight, self.bias + (rounded - self.bias).detach()
+
+
+class QuantisedConv1d(QuantisedLayer):
+    """A convolution over the symbols that keeps their number, zeros beyond the ends.
+
+    Args:
+        channels_in: channels in.
+        channels_out: channels out.
+        signed_input: whether its input takes values below zero.
+        kernel: symbols it sees at a time, odd.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, signed_input: bool = False, kernel: int = 1
+    ) -> None:
+        super().__init__((channels_out, channels_in, kernel), signed_input)
+        self.padding = kernel // 2
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, in, L] -> [N, out, L]."""
+        return nn.functional.conv1d(self.input(x), *self.parameters_as_run(), padding=self.padding)
+
+    def forward_rows(self, x: torch.Tensor) -> torch.Tensor:
+        """Do the same to [N, L, in] -> [N, L, out]: one matrix product, on a CPU twice as fast as a convolution."""
+        weight, bias = self.parameters_as_run()
+        length = x.shape[1]
+        x = self.input(x)
+        if self.padding:
+            x = nn.functional.pad(x, (0, 0, self.padding, self.padding))
+            x = torch.cat([x[:, k : k + length] for k in range(weight.shape[2])], dim=2)
+        return nn.functional.linear(x, weight.permute(0, 2, 1).flatten(1), bias)
+
+
+class QuantisedLinear(QuantisedLayer):
+    """A fully connected layer.
+
+    Args:
+        width_in: values in.
+        width_out: values out.
+        signed_input: whether its input takes values below zero.
+    """
+
+    def __init__(self, width_in: int, width_out: int, signed_input: bool = False) -> None:
+        super().__init__((width_out, width_in), signed_input)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, in] -> [N, out]."""
+        return nn.functional.linear(self.input(x), *self.parameters_as_run())
+
+
+def quantise(
+    net: nn.Module,
+    weight_bits: int,
+    batches: Iterable[torch.Tensor] | None,
+) -> None:
+    """Put the network's layers on integers, from the next call on.
+
+    Args:
+        net: a network of quantised layers.
+        weight_bits: 2 to 8.
+        batches: float32 [N, 2, L] chunks to set the activation scales by, or None where a checkpoint has set them.
+
+    Raises:
+        AmrqError: the bits are out of range, or a layer has died.
+    """
+    if not 2 <= weight_bits <= 8:
+        raise AmrqError(f"weights can be of 2 to 8 bits, not {weight_bits}.")
+    quantisers = [module for module in net.modules() if isinstance(module, ActivationQuantiser)]
+    if batches is not None:
+        for quantiser in quantisers:
+            quantiser.observe(True)
+        with torch.no_grad():
+            for batch in batches:
+                net(batch)
+        for quantiser in quantisers:
+            quantiser.observe(False)
+    for quantiser in quantisers:
+        quantiser.switch()
+    for module in net.modules():
+        if isinstance(module, QuantisedLayer):
+            module.weight_bits = weight_bits

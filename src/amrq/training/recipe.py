@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a model is made, written down."""
+
+import os
+import sys
+import typing
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from amrq.errors import AmrqError
+from amrq.evaluation.other_signals import OTHER_SIGNALS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["FitSettings", "NetSettings", "QuantisationSettings", "Recipe", "SignalSettings", "read_recipe"]
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise AmrqError(f"{what}.")
+
+
+@dataclass(frozen=True)
+class SignalSettings:
+    """What the training signals go through, drawn chunk by chunk.
+
+    Ranges of two numbers and the phase noise are drawn from uniformly; of the other impairments, the square of a
+    uniform number is a chunk's share of the most, since a front end in lock leaves little.
+
+    Attributes:
+        es_n0_db: lowest and highest Es/N0, dB.
+        es_n0_levels: equal parts of that range that the model tells apart, each a hypothesis of its own for each class.
+        phase_noise: most standard deviation of an independent phase a symbol, radians.
+        ideal_share: share of chunks that get rotation, phase noise and noise alone.
+        isi_db: least and most ratio of a symbol's power to that of its echoes, dB.
+        timing_error: most sampling-time error, symbols.
+        frequency_offset: most residual carrier frequency, cycles a symbol.
+        phase_walk: most standard deviation of the step of a random phase walk, radians a symbol.
+        gain_drift: most change of the gain over a chunk, relative.
+        imbalance: most amplitude of the conjugate image, relative.
+        dc_offset: most constant added, relative to the RMS.
+        unknown_share: share of chunks that are none of the modulations.
+        unknown_kinds: weight of a kind of these (see `amrq.evaluation.other_signals`); 1 if not named.
+    """
+
+    es_n0_db: tuple[float, float] = (0.0, 25.0)
+    es_n0_levels: int = 5
+    phase_noise: float = 0.02
+    ideal_share: float = 0.5
+    isi_db: tuple[float, float] = (18.0, 35.0)
+    timing_error: float = 0.05
+    frequency_offset: float = 0.001
+    phase_walk: float = 0.01
+    gain_drift: float = 0.05
+    imbalance: float = 0.02
+    dc_offset: float = 0.02
+    unknown_share: float = 0.15
+    unknown_kinds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no signal can be."""
+        for name in ("es_n0_db", "isi_db"):
+            low, high = getattr(self, name)
+            _require(
+                -50 <= low <= high <= 100, f"signal.{name} must rise, within -50 to 100 dB, not {[low, high]}"
+            )
+        _require(
+            1 <= self.es_n0_levels <= 100, f"signal.es_n0_levels must be 1 to 100, not {self.es_n0_levels}"
+        )
+        _require(
+            0 <= self.ideal_share <= 1, f"signal.ideal_share must be from 0 to 1, not {self.ideal_share}"
+        )
+        _require(
+            0 < self.unknown_share < 1,
+            f"signal.unknown_share must be above 0 and below 1, not {self.unknown_share}",
+        )
+        for name, most in (
+            ("phase_noise", 1.0),
+            ("timing_error", 0.5),
+            ("frequency_offset", 0.5),
+            ("phase_walk", 1.0),
+            ("gain_drift", 1.0),
+            ("imbalance", 1.0),
+            ("dc_offset", 1.0),
+        ):
+            value = getattr(self, name)
+            _require(0 <= value <= most, f"signal.{name} must be from 0 to {most:g}, not {value}")
+        for kind, weight in self.unknown_kinds.items():
+            known = ", ".join(OTHER_SIGNALS)
+            _require(kind in OTHER_SIGNALS, f"signal.unknown_kinds.{kind} is no kind: there are {known}")
+            _require(0 < weight < 1e6, f"signal.unknown_kinds.{kind} must be above 0, not {weight}")
+
+
+@dataclass(frozen=True)
+class NetSettings:
+    """The network.
+
+    Attributes:
+        architecture: its name in `amrq.training.architectures`.
+        symbol_channels: widths of the layers that see one symbol at a time.
+        head_widths: widths of the hidden layers behind the mean over the symbols.
+        first_kernel: symbols that the first layer sees at a time, odd.
+    """
+
+    architecture: str = "phase_aligned"
+    symbol_channels: tuple[int, ...] = (64, 64, 64)
+    head_widths: tuple[int, ...] = (64,)
+    first_kernel: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        _require(
+            1 <= self.first_kernel <= 31 and self.first_kernel % 2 == 1,
+            f"net.first_kernel must be odd, 1 to 31, not {self.first_kernel}",
+        )
+        _require(len(self.symbol_channels) >= 1, "net.symbol_channels must name at least one width")
+        for name in ("symbol_channels", "head_widths"):
+            widths = getattr(self, name)
+            _require(
+                all(1 <= w <= 4096 for w in widths), f"net.{name} must be from 1 to 4096, not {list(widths)}"
+            )
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """The optimisation.
+
+    Attributes:
+        steps: batches in all.
+        batch_size: chunks a batch.
+        learning_rate: Adam's, at its highest; it rises over the first 2 % of the steps and falls along a cosine.
+        label_smoothing: share of the probability spread over all classes (Szegedy et al. 2016).
+    """
+
+    steps: int = 10_000
+    batch_size: int = 576
+    learning_rate: float = 2e-3
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        _require(self.steps >= 1, f"fit.steps must be at least 1, not {self.steps}")
+        _require(self.batch_size >= 1, f"fit.batch_size must be at least 1, not {self.batch_size}")
+        _require(
+            0 < self.learning_rate <= 1,
+            f"fit.learning_rate must be above 0, at most 1, not {self.learning_rate}",
+        )
+        _require(
+            0 <= self.label_smoothing < 1,
+            f"fit.label_smoothing must be from 0 to below 1, not {self.label_smoothing}",
+        )
+
+
+@dataclass(frozen=True)
+class QuantisationSettings:
+    """Weights and activations on integers.
+
+    Attributes:
+        weight_bits: 2 to 8, or 32 for a model in floating point.
+        activation_bits: 8, or 32 for a model in floating point.
+        steps: batches of fine-tuning with the rounding in the loop.
+        learning_rate: of the fine-tuning, at its highest.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    steps: int = 2_000
+    learning_rate: float = 3e-4
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be exported."""
+        _require(
+            2 <= self.weight_bits <= 8 or self.weight_bits == 32,
+            f"quantisation.weight_bits must be 2 to 8, or 32 for none, not {self.weight_bits}",
+        )
+        # Fewer bits need clipping nodes in the ONNX file, which keep onnxruntime from its integer kernels.
+        expected = 32 if self.weight_bits == 32 else 8
+        _require(
+            self.activation_bits == expected,
+            f"quantisation.activation_bits must be {expected} beside {self.weight_bits}-bit weights, "
+            f"not {self.activation_bits}",
+        )
+        _require(self.steps >= 0, f"quantisation.steps must not be negative, but is {self.steps}")
+        _require(
+            0 < self.learning_rate <= 1,
+            f"quantisation.learning_rate must be above 0, at most 1, not {self.learning_rate}",
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a training makes.
+
+    Attributes:
+        name: the model's name.
+        seed: of weights and signals.
+        chunk_length: symbols a chunk.
+        accuracy_chunks: chunks a class under each row of the accuracy table.
+        outlier_share: probability that a chunk belies the transmission it is from (a burst's edge, a click, a loop not
+            yet locked). It bounds what one chunk can say against a class, and so what it can do to a sum of many.
+        caution: how far a chunk's evidence leans towards `unknown` when many are fused, natural logarithm. The contract
+            understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
+            differ by less than a model's own error, and calling noise by a name is the worse mistake.
+        signal, net, fit, quantisation: see there.
+    """
+
+    name: str
+    seed: int = 1
+    chunk_length: int = 32
+    accuracy_chunks: int = 2_000
+    outlier_share: float = 0.0
+    caution: float = 0.0
+    signal: SignalSettings = field(default_factory=SignalSettings)
+    net: NetSettings = field(default_factory=NetSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+    quantisation: QuantisationSettings = field(default_factory=QuantisationSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be made."""
+        _require(bool(self.name), "name must not be empty")
+        _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
+        _require(
+            2 <= self.chunk_length <= 65_536, f"chunk_length must be 2 to 65536, not {self.chunk_length}"
+        )
+        _require(
+            0 <= self.outlier_share < 1, f"outlier_share must be from 0 to below 1, not {self.outlier_share}"
+        )
+        _require(0 <= self.caution <= 10, f"caution must be from 0 to 10, not {self.caution}")
+        _require(self.accuracy_chunks >= 1, f"accuracy_chunks must be at least 1, not {self.accuracy_chunks}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise AmrqError(f"{where} must be a table.")
+        return _build(kind, value, where + ".")
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        open_ended = len(arguments) == 2 and arguments[1] is Ellipsis
+        if not isinstance(value, list) or not (open_ended or len(value) == len(arguments)):
+            length = "" if open_ended else f" of {len(arguments)}"
+            raise AmrqError(f"{where} must be a list{length}, not {value!r}.")
+        return tuple(_convert(v, arguments[0], where) for v in value)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise AmrqError(f"{where} must be a table.")
+        return {str(k): _convert(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+        names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        raise AmrqError(f"{where} must be {names[kind]}, not {value!r}.")
+    return value
+
+
+def _build(kind: Any, values: dict[str, Any], where: str = "") -> Any:
+    types_of = typing.get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in known:
+            raise AmrqError(f"{where}{key} is no setting of a recipe: there are {', '.join(known)}.")
+    return kind(**{key: _convert(value, types_of[key], where + key) for key, value in values.items()})
+
+
+def read_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe from a TOML file.
+
+    Raises:
+        AmrqError: the file is missing or no TOML, a setting is unknown, mistyped or out of range.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise AmrqError(f"there is no recipe file {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AmrqError(f"the recipe {path} is not valid TOML: {error}.") from None
+    values.setdefault("name", path.stem)
+    try:
+        return typing.cast(Recipe, _build(Recipe, values))
+    except AmrqError as error:
+        raise AmrqError(f"the recipe {path}: {error}") from None

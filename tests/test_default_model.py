@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shipped default model keeps what its contract and the README say."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from seeds import SEED, rng
+
+from amrq.classifier import OnnxClassifier
+from amrq.decision import DecisionMaker
+from amrq.evaluation import evaluate, fresh_chunks, other_signal
+from amrq.model import UNKNOWN, find_model, read_contract
+from amrq.modulations import MODULATIONS
+from amrq.signals import add_noise, rotate
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return OnnxClassifier("default")
+
+
+def decide(classifier, chunks):
+    """Return the one decision on all the chunks."""
+    maker = DecisionMaker(classifier.contract.weighed(), 32, len(chunks), change_evidence=math.inf)
+    (decision,) = maker.update(classifier.classify(chunks), 32 * np.arange(len(chunks)))
+    return decision
+
+
+def test_is_small():
+    assert find_model("default").stat().st_size <= 1_000_000
+
+
+def test_contract_is_complete(classifier):
+    contract = read_contract(find_model("default"))
+    assert contract.classes == (*MODULATIONS, UNKNOWN)
+    assert (contract.chunk_length, contract.samples_per_symbol) == (32, 1)
+    assert (contract.normalisation, contract.phase) == ("unit-rms", "any")
+    assert (contract.weight_bits, contract.activation_bits) == (8, 8)
+    assert contract.weights > 1000
+    assert [row.es_n0_db for row in contract.accuracy] == [2.5 * step for step in range(11)]
+    assert all(row.chunks >= 2_000 * len(MODULATIONS) for row in contract.accuracy)
+    assert 0.3 < contract.temperature < 3
+    assert {"name", "settings", "versions", "date", "seed", "steps"} <= set(contract.recipe)
+
+
+def test_all_layers_run_as_integer_kernels(tmp_path):
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(str(find_model("default")), options, providers=["CPUExecutionProvider"])
+    kernels = Counter(node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node)
+    layers = [
+        n for n in onnx.load(str(find_model("default"))).graph.node if n.op_type in ("Conv", "Gemm", "MatMul")
+    ]
+    assert kernels["QLinearConv"] + kernels["QGemm"] + kernels["QLinearMatMul"] == len(layers) > 0
+    floating = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"}
+    assert not floating & set(kernels)
+
+
+# 1,000 chunks a class: the 95 % interval of a share of .98 among 9,000 is some +-.003 wide.
+@pytest.mark.parametrize("es_n0_db", [20.0, 25.0])
+def test_accuracy_where_it_must_be_good(classifier, es_n0_db):
+    found = evaluate(classifier, 1_000, [es_n0_db], seed=SEED).levels[0]
+    assert found.row().low >= 0.95
+    assert min(row.accuracy for row in found.class_rows()) >= 0.90
+
+
+def test_accuracy_table_is_reproduced(classifier):
+    promised = {row.es_n0_db: row for row in classifier.contract.accuracy}
+    for level in evaluate(classifier, 500, [5.0, 10.0, 15.0], seed=SEED).levels:
+        found = level.row()
+        # Two 95 % intervals that do not even touch would be far beyond chance.
+        assert found.low <= promised[level.es_n0_db].high and found.high >= promised[level.es_n0_db].low
+
+
+def test_rotation_does_not_matter(classifier):
+    generator = rng("rotation")
+    for name in MODULATIONS:
+        chunks = fresh_chunks(name, 400, 32, 15.0, generator, any_phase=False)
+        truth = classifier.contract.classes.index(name)
+        plain = classifier.classify(chunks).log_probabilities.argmax(axis=1)
+        shares = [(plain == truth).mean()]
+        changed = []
+        for _ in range(4):
+            turned = rotate(chunks, generator.uniform(0, 2 * np.pi, len(chunks)))
+            decided = classifier.classify(turned).log_probabilities.argmax(axis=1)
+            shares.append((decided == truth).mean())
+            changed.append((decided != plain).mean())
+        assert max(shares) - min(shares) < 0.05, (name, shares)
+        assert max(changed) < 0.15, (name, changed)
+
+
+def test_level_does_not_matter(classifier):
+    chunks = fresh_chunks("16QAM", 200, 32, 15.0, rng("level"))
+    plain = classifier.classify(chunks).log_probabilities
+    np.testing.assert_allclose(classifier.classify(1e-3 * chunks).log_probabilities, plain, atol=0.5)
+
+
+def test_batch_size_does_not_matter(classifier):
+    chunks = fresh_chunks("8PSK", 33, 32, 12.0, rng("batch"))
+    together = classifier.classify(chunks).log_probabilities
+    alone = np.concatenate(
+        [classifier.classify(chunks[i : i + 1]).log_probabilities for i in range(len(chunks))]
+    )
+    np.testing.assert_allclose(alone, together, atol=1e-4)
+
+
+# Sampled at or below its symbol rate, FSK of many an index has a constellation, so that more is not to be had there.
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [("noise", 0.95), ("OFDM", 0.95), ("OOK", 0.95), ("tone", 0.95), ("FM", 0.85), ("FSK", 0.7)],
+)
+def test_no_false_certainty(classifier, kind, share):
+    """On 32 chunks fused, what is none of the nine is called unknown nearly always."""
+    generator = rng("certainty", kind)
+    trials = 60
+    right = 0
+    for _ in range(trials):
+        chunks = add_noise(other_signal(kind, 1, 32 * 32, generator).reshape(32, 32), 0.02, generator)
+        right += decide(classifier, chunks).best == UNKNOWN
+    assert right >= share * trials
+
+
+@pytest.mark.parametrize("name", MODULATIONS)
+def test_known_signal_is_not_called_unknown(classifier, name):
+    """On 32 chunks fused, at an Es/N0 where one chunk is often not enough."""
+    generator = rng("known", name)
+    for _ in range(20):
+        chunks = fresh_chunks(name, 32, 32, 14.0, generator)
+        assert decide(classifier, chunks).best == name

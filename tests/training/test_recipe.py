@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recipes: what is read, what is refused. Needs no PyTorch."""
+
+from pathlib import Path
+
+import pytest
+
+from amrq.errors import AmrqError
+from amrq.training.recipe import read_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipes_are_valid(path):
+    assert read_recipe(path).name == path.stem
+
+
+def test_values_and_defaults(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "[fit]\nsteps = 7\nlearning_rate = 1\n[signal]\nes_n0_db = [1, 2.5]\nunknown_kinds = {FSK = 2}\n"
+    )
+    recipe = read_recipe(path)
+    assert (recipe.name, recipe.fit.steps, recipe.fit.learning_rate) == ("mine", 7, 1.0)
+    assert recipe.signal.es_n0_db == (1.0, 2.5)
+    assert recipe.signal.unknown_kinds == {"FSK": 2.0}
+    assert recipe.chunk_length == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stepz = 3", "stepz is no setting"),
+        ("[fit]\nstepz = 3", "fit.stepz is no setting"),
+        ("fit = 3", "fit must be a table"),
+        ("[fit]\nsteps = 'many'", "fit.steps must be a whole number"),
+        ("[fit]\nsteps = true", "fit.steps must be a whole number"),
+        ("[fit]\nsteps = 0", "fit.steps must be"),
+        ("[fit]\nbatch_size = 0", "fit.batch_size must be"),
+        ("[fit]\nlearning_rate = nan", "fit.learning_rate must be"),
+        ("[signal]\nes_n0_db = [1]", "signal.es_n0_db must be a list of 2"),
+        ("[signal]\nes_n0_db = [9, 1]", "signal.es_n0_db must rise"),
+        ("[signal]\nunknown_share = 1.5", "signal.unknown_share must be"),
+        ("[signal]\nunknown_kinds = {jazz = 1}", "jazz"),
+        ("[net]\nsymbol_channels = []", "net.symbol_channels must"),
+        ("[net]\nfirst_kernel = 2", "net.first_kernel must be odd"),
+        ("[quantisation]\nweight_bits = 9", "quantisation.weight_bits must be"),
+        ("[quantisation]\nactivation_bits = 5", "quantisation.activation_bits must be"),
+        ("chunk_length = 0", "chunk_length must be"),
+        ("outlier_share = 1", "outlier_share must be"),
+        ("caution = -1", "caution must be"),
+        ("[signal]\nes_n0_levels = 0", "signal.es_n0_levels must be"),
+        ("= 3", "not valid TOML"),
+    ],
+)
+def test_refusals_are_one_clear_sentence(tmp_path, text, words):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(AmrqError) as caught:
+        read_recipe(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(AmrqError, match="there is no recipe file"):
+        read_recipe(tmp_path / "none.toml")

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a recipe to a model: signals, rounding, resuming, export, the commands."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seeds import SEED, rng
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: training is not tested")
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+
+from typer.testing import CliRunner  # noqa: E402
+
+from amrq.chunks import normalise  # noqa: E402
+from amrq.classifier import OnnxClassifier  # noqa: E402
+from amrq.cli.main import app  # noqa: E402
+from amrq.errors import AmrqError  # noqa: E402
+from amrq.model import UNKNOWN, Hypothesis, read_contract  # noqa: E402
+from amrq.modulations import MODULATIONS  # noqa: E402
+from amrq.signals import add_noise, rotate  # noqa: E402
+from amrq.training.architectures import make_net  # noqa: E402
+from amrq.training.architectures.phase_aligner import PhaseAligner  # noqa: E402
+from amrq.training.calibrate import calibrate  # noqa: E402
+from amrq.training.class_logits import class_logits  # noqa: E402
+from amrq.training.export import export  # noqa: E402
+from amrq.training.fit import fit  # noqa: E402
+from amrq.training.make_model import make_model  # noqa: E402
+from amrq.training.recipe import FitSettings, NetSettings, SignalSettings, read_recipe  # noqa: E402
+from amrq.training.signal_batches import SignalBatches  # noqa: E402
+
+SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return read_recipe(SMOKE)
+
+
+@pytest.fixture(scope="module")
+def net(recipe):
+    """The smoke recipe's network, trained and rounded."""
+    return fit(recipe)
+
+
+def test_batches_are_fresh_labelled_and_repeatable(recipe):
+    batches = SignalBatches(recipe.signal, 32, SEED)
+    first = batches.batch(0, 400)
+    assert first.iq.dtype == np.float32
+    assert first.iq.shape == (400, 2, 32)
+    np.testing.assert_allclose((first.iq**2).sum(axis=1).mean(axis=1), 1, rtol=1e-4)
+    assert set(first.labels) == set(range(len(MODULATIONS) + 1))
+    assert (first.labels == len(MODULATIONS)).sum() == round(400 * recipe.signal.unknown_share)
+    np.testing.assert_array_equal(first.iq, SignalBatches(recipe.signal, 32, SEED).batch(0, 400).iq)
+    assert not np.array_equal(first.iq, batches.batch(1, 400).iq)
+
+
+def test_hypotheses_are_classes_at_noise_levels(recipe):
+    batches = SignalBatches(recipe.signal, 32, SEED)
+    labels = [hypothesis.label for hypothesis in batches.hypotheses]
+    assert list(dict.fromkeys(labels)) == [*MODULATIONS, UNKNOWN]
+    assert sum(hypothesis.prior for hypothesis in batches.hypotheses) == pytest.approx(1)
+    batch = batches.batch(0, 20_000)
+    classes = [*MODULATIONS, UNKNOWN]
+    np.testing.assert_array_equal([classes.index(labels[h]) for h in batch.hypotheses], batch.labels)
+    shares = np.bincount(batch.hypotheses, minlength=len(labels)) / len(batch.labels)
+    np.testing.assert_allclose(shares, [h.prior for h in batches.hypotheses], atol=0.01)
+    # BPSK's power around its mean square tells the noise: it must rise as the level falls.
+    bpsk = [i for i, h in enumerate(batches.hypotheses) if h.label == "BPSK"]
+    squares = (batch.iq[:, 0] + 1j * batch.iq[:, 1]) ** 2
+    order = [np.abs(squares[batch.hypotheses == i].mean(axis=1)).mean() for i in bpsk]
+    assert order == sorted(order)
+    levels = [batches.hypotheses[i].es_n0_db for i in bpsk]
+    assert levels == sorted(levels)
+
+
+def test_batches_depend_on_the_seed(recipe):
+    first = SignalBatches(recipe.signal, 32, SEED).batch(0, 400)
+    assert not np.array_equal(first.iq, SignalBatches(recipe.signal, 32, SEED + 1).batch(0, 400).iq)
+
+
+def test_batches_without_impairments_are_the_constellations():
+    clean = SignalSettings(es_n0_db=(90, 100), phase_noise=0, ideal_share=1, unknown_share=0.1)
+    batch = SignalBatches(clean, 32, SEED).batch(0, 100)
+    for iq, label in zip(batch.iq[:90], batch.labels, strict=False):
+        points = list(MODULATIONS.values())[label].points
+        magnitudes = np.unique(np.abs(points).round(4))
+        seen = np.hypot(iq[0], iq[1])
+        # Unit RMS of 32 symbols scales the rings by one common factor.
+        ratios = seen[:, None] / magnitudes
+        spread = min(np.abs(seen[:, None] / scale - magnitudes).min(axis=1).max() for scale in ratios.ravel())
+        assert spread < 1e-3
+
+
+def test_alignment_undoes_any_rotation():
+    align = PhaseAligner()
+    generator = rng("alignment")
+    for name, power in (("BPSK", 2), ("QPSK", 4), ("16QAM", 4), ("8PSK", 8)):
+        m = MODULATIONS[name]
+        symbols = m.points[generator.integers(m.order, size=(50, 64))]
+        turned = symbols * np.exp(1j * generator.uniform(0, 2 * np.pi, (50, 1)))
+        both = [np.stack([z.real, z.imag], axis=1).astype(np.float32) for z in (symbols, turned)]
+        (plain, strong), (other, also) = (align(torch.from_numpy(iq)) for iq in both)
+        np.testing.assert_allclose(strong[:, :6], also[:, :6], atol=1e-3)
+        copy = [2, 4, 4, 4, 8, 16].index(power)
+        a = plain[:, copy] + 1j * plain[:, copy + 6]
+        b = other[:, copy] + 1j * other[:, copy + 6]
+        # The copies agree up to the constellation's own symmetry.
+        np.testing.assert_allclose((a**power).numpy(), (b**power).numpy(), atol=0.1)
+        assert np.isfinite(plain).all()
+
+
+def test_copies_turn_together_or_not_at_all():
+    align = PhaseAligner()
+    generator = rng("together")
+    for name in MODULATIONS:
+        m = MODULATIONS[name]
+        symbols = m.points[generator.integers(m.order, size=(200, 32))]
+        received = add_noise(symbols, 0.02, generator)
+        plain, _ = align(torch.from_numpy(normalise(received).iq))
+        for angle in (0.3, 1.6, 3.0, -2.0):
+            turned, _ = align(torch.from_numpy(normalise(rotate(received, angle)).iq))
+            same = (plain - turned).abs().amax(dim=(1, 2)) < 0.02
+            half_turn = torch.cat([-plain[:, :12], plain[:, 12:]], dim=1)
+            opposite = (half_turn - turned).abs().amax(dim=(1, 2)) < 0.02
+            # Float rounding decides the rare chunk whose sums lie at the jump, or a symbol between two grid points.
+            assert (same | opposite).float().mean() > 0.97
+
+
+def test_grid_copies_find_the_phase():
+    """At 20 dB nearly every 16QAM and most 32QAM come out within 5 degrees of the registered constellation."""
+    generator = rng("grids")
+    for name, copy, share in (("16QAM", 2, 0.99), ("32QAM", 3, 0.85)):
+        m = MODULATIONS[name]
+        symbols = m.points[generator.integers(m.order, size=(1_000, 32))]
+        received = add_noise(rotate(symbols, generator.uniform(0, 2 * np.pi, 1_000)), 0.01, generator)
+        features, _ = PhaseAligner()(torch.from_numpy(normalise(received).iq))
+        copies = (features[:, copy] + 1j * features[:, copy + 6]).numpy()
+        # Quarter turns do not count.
+        error = np.angle((copies * symbols.conj()).mean(axis=1) ** 4) / 4
+        assert (np.abs(error) < np.radians(5)).mean() > share
+
+
+def test_alignment_is_finite_on_extremes():
+    align = PhaseAligner()
+    zero = torch.zeros(1, 2, 32)
+    spike = torch.zeros(1, 2, 32)
+    spike[0, 0, 3] = 32**0.5
+    still = torch.zeros(1, 2, 32)
+    still[:, 0] = -1
+    for iq in (zero, spike, still, -spike, still.flip(1)):
+        features, strength = align(iq)
+        assert torch.isfinite(features).all() and torch.isfinite(strength).all()
+
+
+def test_training_learns(recipe, net):
+    batches = SignalBatches(recipe.signal, 32, SEED)
+    batch = batches.batch(0, 2_000)
+    with torch.no_grad():
+        logits = class_logits(net(torch.from_numpy(batch.iq)), batches.hypotheses)
+    right = logits.argmax(dim=1).numpy() == batch.labels
+    assert right.mean() > 0.35  # guessing gives a tenth
+
+
+def test_resumed_training_ends_in_the_same_weights(recipe, tmp_path):
+    short = replace(
+        recipe, fit=replace(recipe.fit, steps=30), quantisation=replace(recipe.quantisation, steps=10)
+    )
+    whole = fit(short)
+    checkpoint = tmp_path / "state"
+    for stop in (17, 30, 36, None):  # in float, at the change, in the fine-tuning
+        parted = fit(short, checkpoint, stop_at=stop)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parted.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    seen = []
+    fit(short, checkpoint, progress=seen.append)
+    assert not seen  # nothing left to do
+    fit(short, checkpoint, fresh=True, progress=seen.append)
+    assert seen[-1].step == seen[-1].steps == 40
+
+
+def test_checkpoints_of_others_are_refused(recipe, tmp_path):
+    checkpoint = tmp_path / "state"
+    short = replace(recipe, fit=replace(recipe.fit, steps=3))
+    fit(short, checkpoint, stop_at=2)
+    with pytest.raises(AmrqError, match="another recipe"):
+        fit(replace(short, seed=8), checkpoint)
+    checkpoint.write_bytes(b"no checkpoint")
+    with pytest.raises(AmrqError, match="no readable checkpoint"):
+        fit(short, checkpoint)
+
+
+def test_unknown_architecture_is_refused():
+    with pytest.raises(AmrqError, match="phase_aligned"):
+        make_net(10, NetSettings(architecture="guess"))
+
+
+def test_training_and_evaluation_mode_agree(recipe):
+    """In training the convolutions run as matrix products over rows."""
+    fresh = make_net(10, replace(recipe.net, first_kernel=3))
+    iq = torch.from_numpy(SignalBatches(recipe.signal, 32, SEED).batch(0, 50).iq)
+    torch.testing.assert_close(fresh.train()(iq), fresh.eval()(iq), rtol=1e-4, atol=1e-5)
+
+
+def test_onnxruntime_decides_as_torch(recipe, net, tmp_path):
+    path = tmp_path / "net.onnx"
+    batches = SignalBatches(recipe.signal, 32, SEED)
+    export(net, path, 32, batches.hypotheses)
+    iq = batches.batch(1, 10_000).iq
+    with torch.no_grad():
+        logits = net(torch.from_numpy(iq))
+    expected = (class_logits(logits, batches.hypotheses).numpy(), logits.numpy())
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for torch_gave, found in zip(expected, session.run(None, {"iq": iq}), strict=True):
+        assert found.shape == torch_gave.shape
+        assert (found.argmax(axis=1) == torch_gave.argmax(axis=1)).mean() >= 0.999
+
+
+@pytest.mark.parametrize("weight_bits", [4, 8])
+def test_export_runs_on_integer_kernels(recipe, tmp_path, weight_bits):
+    few = replace(
+        recipe,
+        fit=FitSettings(steps=2, batch_size=64),
+        quantisation=replace(recipe.quantisation, steps=0, weight_bits=weight_bits),
+    )
+    path = tmp_path / "net.onnx"
+    export(fit(few), path, 32, SignalBatches(few.signal, 32, 0).hypotheses)
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    kernels = Counter(node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node)
+    assert (kernels["QLinearConv"], kernels["QGemm"]) == (2, 2)
+    assert not {"Conv", "Gemm", "MatMul", "FusedConv", "FusedGemm"} & set(kernels)
+    weights = [
+        onnx.numpy_helper.to_array(t)
+        for t in onnx.load(str(path)).graph.initializer
+        if t.name.endswith("weight.int")
+    ]
+    assert len(weights) == 4
+    assert max(int(np.abs(w.astype(int)).max()) for w in weights) == 2 ** (weight_bits - 1) - 1
+
+
+def test_calibration_finds_the_temperature():
+    generator = rng("temperature")
+    hypotheses = [Hypothesis(name, None, 0.2) for name in "aabcc"]
+    logits = generator.normal(0, 2, (20_000, 5))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    drawn = (generator.random((20_000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+    labels = np.array([0, 0, 1, 2, 2])[drawn]
+    found = calibrate(torch.from_numpy(1.7 * logits), torch.from_numpy(labels), hypotheses)
+    assert found == pytest.approx(1.7, rel=0.05)
+
+
+def test_train_and_evaluate_commands(tmp_path):
+    runner = CliRunner()
+    model = tmp_path / "smoke.onnx"
+    result = runner.invoke(app, ["train", str(SMOKE), "-o", str(model), "--steps", "60"])
+    assert result.exit_code == 0, result.output
+    contract = read_contract(model)
+    assert contract.name == "smoke"
+    assert contract.recipe["settings"]["fit"]["steps"] == 60
+    assert len(contract.accuracy) == 11
+    assert contract.outlier_share == 0.005
+    assert sum(h.prior for h in contract.hypotheses if h.label != UNKNOWN) == pytest.approx(0.85)
+    assert sum(h.prior for h in contract.hypotheses if h.label == UNKNOWN) == pytest.approx(
+        0.15 * np.exp(-0.5)
+    )
+    assert len(contract.hypotheses) > len(contract.classes)
+    page = model.with_suffix(".md").read_text()
+    assert "amrq train recipes/smoke.toml" in page
+    assert f"| {contract.accuracy[-1].accuracy:.4f} |" in page
+    folder = tmp_path / "report"
+    command = ["evaluate", str(model), "--chunks", "40", "--es-n0", "5,20", "--json", "-o", str(folder)]
+    result = runner.invoke(app, command)
+    assert result.exit_code == 0, result.output
+    found = json.loads((folder / "evaluation.json").read_text())
+    assert [level["es_n0_db"] for level in found["levels"]] == [5, 20]
+    assert found["levels"][0]["chunks"] == 40 * len(MODULATIONS)
+    for name in ("evaluation.md", "accuracy.png", "confusion.png"):
+        assert (folder / name).stat().st_size > 500
+    result = runner.invoke(app, ["evaluate", str(model), "--chunks", "10", "--es-n0", "20"])
+    assert result.exit_code == 0
+    assert "16QAM" in result.output
+    result = runner.invoke(app, ["evaluate", str(model), "--es-n0", "loud"])
+    assert isinstance(result.exception, AmrqError)
+
+
+def test_output_without_a_folder_is_refused(recipe, tmp_path):
+    with pytest.raises(AmrqError, match="there is no folder"):
+        make_model(recipe, tmp_path / "none" / "model.onnx")
+
+
+def test_model_file_is_whole_or_not_there(recipe, tmp_path, monkeypatch):
+    few = replace(
+        recipe, fit=FitSettings(steps=2, batch_size=64), quantisation=replace(recipe.quantisation, steps=0)
+    )
+
+    def fails(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("amrq.training.make_model.evaluate", fails)
+    with pytest.raises(KeyboardInterrupt):
+        make_model(few, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_made_model_classifies(recipe, tmp_path):
+    few = replace(
+        recipe,
+        accuracy_chunks=20,
+        fit=FitSettings(steps=2, batch_size=64),
+        quantisation=replace(recipe.quantisation, steps=0),
+    )
+    make_model(few, tmp_path / "model.onnx")
+    classifier = OnnxClassifier(tmp_path / "model.onnx")
+    chunks = rng("made").normal(size=(5, 64)).astype(np.float32).view(np.complex64)
+    assert classifier.classify(chunks).log_probabilities.shape == (5, 10)
