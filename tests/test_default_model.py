@@ -10,10 +10,10 @@ from seeds import SEED, rng
 
 from amrq.classifier import OnnxClassifier
 from amrq.decision import DecisionMaker
-from amrq.evaluation import evaluate, fresh_chunks, other_signal
+from amrq.evaluation import evaluate, fresh_chunks
 from amrq.model import UNKNOWN, find_model, read_contract
 from amrq.modulations import MODULATIONS
-from amrq.signals import add_noise, rotate
+from amrq.signals import add_noise, other_signal, rotate
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")

@@ -7,9 +7,10 @@ from seeds import rng
 
 from amrq.classifier import Evidence
 from amrq.errors import AmrqError
-from amrq.evaluation import HELD_OUT_SIGNALS, OTHER_SIGNALS, clopper_pearson, evaluate, other_signal, report
+from amrq.evaluation import clopper_pearson, evaluate, report
 from amrq.model import UNKNOWN, Contract
 from amrq.modulations import MODULATIONS
+from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
 
 
 @pytest.mark.parametrize(

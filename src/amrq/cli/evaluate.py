@@ -28,17 +28,18 @@ def _levels(text: str) -> list[float]:
 
 
 def _table(evaluation: Evaluation) -> Table:
-    table = Table(title=f"{evaluation.model}: share of right decisions on one chunk")
-    for heading in ("Es/N0 dB", "accuracy", "95 % interval", "chunks", "calibration error"):
+    table = Table(title=f"{evaluation.model}: share of right decisions")
+    for heading in ("Es/N0 dB", "one chunk", "95 % interval", "chunks", "calibration", "32 fused"):
         table.add_column(heading, justify="right")
     for level in evaluation.levels:
-        row = level.row()
+        row, fused = level.row(), level.fused_row()
         table.add_row(
             f"{row.es_n0_db:g}",
             f"{row.accuracy:.4f}",
             f"{row.low:.4f}-{row.high:.4f}",
             str(row.chunks),
             f"{level.calibration_error:.3f}",
+            f"{fused.accuracy:.4f}" if fused else "-",
         )
     return table
 

@@ -56,7 +56,7 @@ def train(
     except ImportError as error:
         raise AmrqError(
             f"training needs PyTorch, which cannot be imported ({error}): install it, for example with "
-            "'pip install torch --index-url https://download.pytorch.org/whl/cpu'."
+            "'pip install torch', or in a clone with 'make train-setup'."
         ) from None
     from amrq.training.make_model import make_model
     from amrq.training.recipe import read_recipe

@@ -138,7 +138,8 @@ class DecisionMaker:
         """Weigh overlapping chunks by the share of them that is new: no symbol may count twice."""
         before = sample_indices[0] - self.chunk_length if self._last is None else self._last
         self._last = int(sample_indices[-1])
-        share = np.diff(sample_indices, prepend=before) / self.chunk_length
+        step = np.diff(sample_indices, prepend=before)
+        share = np.where(step < 0, 1.0, step / self.chunk_length)  # back means another stream
         if (share >= 1).all():
             return evidence
         weighed = evidence.log_likelihoods * np.clip(share, 0, 1).astype(np.float32)[:, None]

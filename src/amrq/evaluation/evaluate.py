@@ -7,21 +7,30 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classifier import Classifier
+from amrq.classifier import Classifier, Evidence
 from amrq.decision import DecisionMaker
 from amrq.errors import AmrqError
 from amrq.evaluation.evaluation import Evaluation, NoiseLevel, OtherSignal
-from amrq.evaluation.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
-from amrq.model import UNKNOWN
+from amrq.model import UNKNOWN, Contract
 from amrq.modulations import MODULATIONS
-from amrq.signals import add_noise, add_phase_noise, noise_power_from_es_n0_db, rotate
+from amrq.signals import (
+    HELD_OUT_SIGNALS,
+    OTHER_SIGNALS,
+    add_noise,
+    add_phase_noise,
+    noise_power_from_es_n0_db,
+    other_signal,
+    rotate,
+)
 
-__all__ = ["DEFAULT_ES_N0_DB", "evaluate", "fresh_chunks"]
+__all__ = ["DEFAULT_ES_N0_DB", "FUSED_CHUNKS", "evaluate", "fresh_chunks"]
 
 DEFAULT_ES_N0_DB = tuple(2.5 * step for step in range(11))
 """0 to 25 dB in steps of 2.5 dB."""
 
-_FUSED = 32
+FUSED_CHUNKS = 32
+"""Chunks under a fused decision."""
+
 _BINS = 15
 _MOMENTARY = ("burst edge",)
 """Kinds that last for one chunk only, so that there is nothing to fuse."""
@@ -64,6 +73,13 @@ def _calibration_error(probability: NDArray[np.float64], right: NDArray[np.bool_
     count = np.bincount(bins, minlength=_BINS)
     gap = np.abs(np.bincount(bins, probability, _BINS) - np.bincount(bins, right, _BINS))
     return float(gap.sum() / count.sum())
+
+
+def _fuse(contract: Contract, evidence: Evidence) -> str:
+    """Return the class that all the chunks of some evidence decide on together."""
+    count = len(evidence.power)
+    maker = DecisionMaker(contract.weighed(), contract.chunk_length, count, change_evidence=math.inf)
+    return maker.update(evidence, contract.chunk_length * np.arange(count, dtype=np.int64))[0].best
 
 
 def evaluate(
@@ -113,14 +129,19 @@ def evaluate(
     levels = []
     for number, level in enumerate(sorted(es_n0_db)):
         confusion = np.zeros((len(truths), len(outputs)), dtype=np.int64)
+        fused = np.zeros_like(confusion)
         confidences, rights = [], []
         for row, name in enumerate(truths):
             rng = np.random.default_rng([seed, 0, number, row])
             chunks = fresh_chunks(
                 name, chunks_per_class, length, level, rng, phase_noise, contract.phase == "any"
             )
-            log_probabilities = classifier.classify(chunks).log_probabilities
+            evidence = classifier.classify(chunks)
+            log_probabilities = evidence.log_probabilities
             decided = log_probabilities.argmax(axis=1)
+            for start in range(0, chunks_per_class - FUSED_CHUNKS + 1, FUSED_CHUNKS):
+                best = _fuse(contract, evidence.part(start, start + FUSED_CHUNKS))
+                fused[row, outputs.index(best)] += 1
             confusion[row] = np.bincount(decided, minlength=len(outputs))
             confidences.append(np.exp(log_probabilities.max(axis=1).astype(np.float64)))
             rights.append(decided == outputs.index(name))
@@ -128,28 +149,26 @@ def evaluate(
         # Columns in the order of the truths first, so that the diagonal holds what is right.
         order = [outputs.index(name) for name in truths]
         order += [i for i in range(len(outputs)) if i not in order]
-        levels.append(NoiseLevel(float(level), confusion[:, order], error))
+        levels.append(NoiseLevel(float(level), confusion[:, order], fused[:, order], error))
         done += 1
         progress(done, steps)
     ordered = tuple(outputs[i] for i in order)
 
     others = []
-    fuse = DecisionMaker(contract.weighed(), length, _FUSED, change_evidence=math.inf)
     decisions = max(1, chunks_per_class // 4)
     for number, kind in enumerate(kinds):
         rng = np.random.default_rng([seed, 1, number])
         votes = np.empty((decisions, len(outputs)), dtype=np.int64)
-        single = np.empty((decisions, _FUSED), dtype=np.int64)
+        single = np.empty((decisions, FUSED_CHUNKS), dtype=np.int64)
         for trial in range(decisions):
             # One transmission in one go, its settings the same throughout, as a receiver meets it.
             noise = noise_power_from_es_n0_db(float(rng.uniform(10, 25)))
-            samples = other_signal(kind, 1, _FUSED * length, rng).reshape(_FUSED, length)
+            samples = other_signal(kind, 1, FUSED_CHUNKS * length, rng).reshape(FUSED_CHUNKS, length)
             samples = add_noise(samples, noise, rng)
             evidence = classifier.classify(samples)
             single[trial] = evidence.log_probabilities.argmax(axis=1)
             votes[trial] = 0
-            decided = fuse.update(evidence, length * np.arange(_FUSED))[0].best
-            votes[trial, outputs.index(decided)] = 1
+            votes[trial, outputs.index(_fuse(contract, evidence))] = 1
         unknown = outputs.index(UNKNOWN)
         total = votes.sum(axis=0)
         wrong = total.copy()
@@ -160,7 +179,7 @@ def evaluate(
                 chunks=single.size,
                 unknown=float((single == unknown).mean()),
                 decisions=decisions,
-                fused=_FUSED,
+                fused=FUSED_CHUNKS,
                 unknown_fused=float(total[unknown] / decisions),
                 mistaken_for=outputs[int(wrong.argmax())] if wrong.any() else "",
             )

@@ -20,11 +20,14 @@ class NoiseLevel:
     Attributes:
         es_n0_db: Es/N0 in dB.
         confusion: int64 [true modulations, model outputs], number of chunks.
+        fused: int64 [true modulations, model outputs], number of decisions on 32 chunks of one Es/N0 each; all zero
+            where there were fewer chunks.
         calibration_error: expected calibration error (Guo et al. 2017, eq. 3), 15 bins.
     """
 
     es_n0_db: float
     confusion: NDArray[np.int64]
+    fused: NDArray[np.int64]
     calibration_error: float
 
     def class_rows(self) -> list[AccuracyRow]:
@@ -34,6 +37,11 @@ class NoiseLevel:
     def row(self) -> AccuracyRow:
         """Return the accuracy over all of them."""
         return self._row(int(np.trace(self.confusion)), int(self.confusion.sum()))
+
+    def fused_row(self) -> AccuracyRow | None:
+        """Return the accuracy of fused decisions over all modulations; None if there were none."""
+        decisions = int(self.fused.sum())
+        return self._row(int(np.trace(self.fused)), decisions) if decisions else None
 
     def _row(self, right: int, chunks: int) -> AccuracyRow:
         low, high = clopper_pearson(right, chunks)
@@ -45,7 +53,7 @@ class OtherSignal:
     """What a model says of a signal that is none of the nine.
 
     Attributes:
-        kind: see `amrq.evaluation.other_signals`.
+        kind: see `amrq.signals.other_signals`.
         chunks: number of chunks.
         unknown: share of single chunks called `unknown`.
         decisions: number of decisions on `fused` chunks each.
@@ -111,6 +119,7 @@ class Evaluation:
                         for name, row in zip(self.truths, level.class_rows(), strict=True)
                     },
                     "confusion": level.confusion.tolist(),
+                    "fused": level.fused.tolist(),
                 }
                 for level in self.levels
             ],

@@ -53,8 +53,11 @@ def _accuracy(evaluation: Evaluation, folder: Path, figure_class: Any) -> Path:
         capsize=3,
         label="all classes",
     )
+    fused = [(row.es_n0_db, row.accuracy) for level in evaluation.levels if (row := level.fused_row())]
+    if fused:
+        axes.plot(*zip(*fused, strict=True), color="black", linestyle="--", label="all, 32 chunks fused")
     axes.set(xlabel="Es/N0 in dB", ylabel="share of right decisions", ylim=(0, 1.02))
-    axes.set_title(f"{evaluation.model}: accuracy on one chunk, 95 % intervals")
+    axes.set_title(f"{evaluation.model}: accuracy on one chunk and fused, 95 % intervals")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize="small", ncols=2)
     path = folder / "accuracy.png"

@@ -20,14 +20,18 @@ def report(evaluation: Evaluation, pictures: tuple[str, ...] = ()) -> str:
         f"{evaluation.phase_noise:g} rad; seed {evaluation.seed}. The decision is the most probable of all outputs; "
         "intervals are Clopper-Pearson at 95 %.",
         "",
-        "| Es/N0 dB | accuracy | 95 % interval | chunks | calibration error |",
-        "|---:|---:|:---:|---:|---:|",
+        "| Es/N0 dB | one chunk | 95 % interval | chunks | calibration error "
+        "| 32 chunks fused | 95 % interval | decisions |",
+        "|---:|---:|:---:|---:|---:|---:|:---:|---:|",
     ]
     for level in evaluation.levels:
-        row = level.row()
+        row, fused = level.row(), level.fused_row()
+        together = "- | - | -"
+        if fused:
+            together = f"{fused.accuracy:.4f} | {fused.low:.4f} to {fused.high:.4f} | {fused.chunks}"
         lines.append(
             f"| {row.es_n0_db:g} | {row.accuracy:.4f} | {row.low:.4f} to {row.high:.4f} | {row.chunks} "
-            f"| {level.calibration_error:.4f} |"
+            f"| {level.calibration_error:.4f} | {together} |"
         )
     lines += [
         "",

@@ -50,7 +50,8 @@ class Hypothesis:
     Attributes:
         label: the class.
         es_n0_db: middle of the range of Es/N0 in dB; None where it does not apply.
-        prior: probability of the hypothesis in training, above 0.
+        prior: probability of the hypothesis in training, above 0: a posterior divided by it is a likelihood. A recipe's
+            caution understates it for `unknown`, so that fused decisions lean that way.
     """
 
     label: str

@@ -4,10 +4,13 @@
 from amrq.signals.impairments import add_noise, add_phase_noise, rotate
 from amrq.signals.modulated_signal import ModulatedSignal
 from amrq.signals.noise_level import es_n0_db_from_noise_power, noise_power_from_es_n0_db
+from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
 from amrq.signals.pulse_shaper import PulseShaper
 from amrq.signals.schedule import Schedule
 
 __all__ = [
+    "HELD_OUT_SIGNALS",
+    "OTHER_SIGNALS",
     "ModulatedSignal",
     "PulseShaper",
     "Schedule",
@@ -15,5 +18,6 @@ __all__ = [
     "add_phase_noise",
     "es_n0_db_from_noise_power",
     "noise_power_from_es_n0_db",
+    "other_signal",
     "rotate",
 ]

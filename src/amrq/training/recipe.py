@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.evaluation.other_signals import OTHER_SIGNALS
+from amrq.signals import OTHER_SIGNALS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,7 +44,7 @@ class SignalSettings:
         imbalance: most amplitude of the conjugate image, relative.
         dc_offset: most constant added, relative to the RMS.
         unknown_share: share of chunks that are none of the modulations.
-        unknown_kinds: weight of a kind of these (see `amrq.evaluation.other_signals`); 1 if not named.
+        unknown_kinds: weight of a kind of these (see `amrq.signals.other_signals`); 1 if not named.
     """
 
     es_n0_db: tuple[float, float] = (0.0, 25.0)

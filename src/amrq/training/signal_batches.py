@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import normalise
-from amrq.evaluation.other_signals import OTHER_SIGNALS, other_signal
 from amrq.model import UNKNOWN, Hypothesis
 from amrq.modulations import MODULATIONS
+from amrq.signals import OTHER_SIGNALS, other_signal
 from amrq.training.recipe import SignalSettings
 
 __all__ = ["Batch", "SignalBatches"]
