@@ -6,6 +6,7 @@ import sys
 import typer
 
 import amrq
+from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.evaluate import evaluate
 from amrq.cli.model import model_app
@@ -28,6 +29,7 @@ app.command()(models)
 app.add_typer(model_app, name="model")
 app.command()(train)
 app.command()(evaluate)
+app.command()(bound)
 
 
 def _version(show: bool) -> None:
