@@ -39,12 +39,11 @@ def alone(session: onnxruntime.InferenceSession, iq: np.ndarray, batch: int) -> 
 def flowgraph(samples: np.ndarray, chunks: int, model: str, live: bool) -> float:
     """Return the chunks a second of the whole flowgraph, and check that none was lost."""
     tb = gr.top_block()
-    source = blocks.vector_source_c(samples, True)
+    source = blocks.vector_source_c(samples, False)
     sink = amrq.classifier_sink(model, live=live, queue_chunks=chunks + 1)
     length = sink.contract.chunk_length
-    head = blocks.head(gr.sizeof_gr_complex, chunks * length)
     chunker = amrq.chunker(length)
-    tb.connect(source, head, chunker, sink)
+    tb.connect(source, chunker, sink)
     begin = time.perf_counter()
     tb.start()
     tb.wait()
@@ -70,7 +69,9 @@ def main() -> None:
     length = contract.contract.chunk_length
     samples, _ = ModulatedSignal(Schedule(["QPSK", "16QAM"], 1024), 15.0).generate(2048 * length)
     iq = normalise(samples.reshape(-1, length)).iq
-    iq = np.tile(iq, (-(-arguments.chunks // len(iq)), 1, 1))[: arguments.chunks]
+    repeats = -(-arguments.chunks // len(iq))
+    iq = np.tile(iq, (repeats, 1, 1))[: arguments.chunks]
+    samples = np.tile(samples, repeats)[: arguments.chunks * length]
     session = open_session(contract.path)
 
     rates: dict[str, list[float]] = {"onnxruntime": [], "flowgraph": [], "live": []}

@@ -20,7 +20,9 @@ __all__ = ["classifier_sink"]
 
 _DECISIONS = pmt.intern("decisions")
 _STATISTICS = pmt.intern("statistics")
-_PATIENCE = 0.5e-3  # seconds between two looks whether more has arrived, while the worker still has work
+_PATIENCE = (0.3e-3, 2e-3)
+"""Seconds between two looks whether more has arrived, while the worker has little and while it has much to do."""
+_MUCH = 2048  # chunks
 _STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
 
 Backend = Callable[[str, int], Classifier]
@@ -180,7 +182,7 @@ class classifier_sink(gr.sync_block):
             # calls again, and everything is decided on and published before the stream is over. What a
             # block publishes later, in stop(), no longer reaches its subscribers.
             self._held = 0 if self._live else 1
-        elif self._worker.wait_until_idle(_PATIENCE):
+        elif self._worker.wait_until_idle(_PATIENCE[self._worker.waiting > _MUCH]):
             self._held = 0
         now = time.monotonic()
         if now >= self._next_statistics:

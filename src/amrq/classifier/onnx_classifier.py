@@ -45,7 +45,8 @@ class OnnxClassifier:
         # The hypotheses' output where there is one: the classes' probabilities follow from it.
         self._output = [self._session.get_outputs()[-1].name]
         hypotheses = self._contract.weighed()
-        self._prior = np.array([hypothesis.prior for hypothesis in hypotheses], dtype=np.float32)
+        self._log_prior = np.log([hypothesis.prior for hypothesis in hypotheses]).astype(np.float32)
+        self._least = np.log(np.maximum(np.float32(self._contract.outlier_share), _SMALLEST))
         labels = [hypothesis.label for hypothesis in hypotheses]
         self._class_start = [labels.index(name) for name in self._contract.classes]
 
@@ -66,29 +67,38 @@ class OnnxClassifier:
                 f"{self.path.name} takes chunks of {length} samples, not an array of shape {chunks.shape}."
             )
         normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
-        parts = [
-            self._session.run(self._output, {self._input: normalised.iq[start : start + _LARGEST_CALL]})[0]
-            for start in range(0, len(chunks), _LARGEST_CALL)
-        ]
-        logits = np.concatenate(parts) if parts else np.empty((0, len(self._prior)), np.float32)
-        # Softmax, in place where it can be: this runs beside the radio.
-        logits *= np.float32(1 / self._contract.temperature)
-        logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
-        probabilities = np.exp(logits)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
-        # p(x|h) is p(h|x) / p(h) up to p(x); a spoilt chunk, with probability `outlier_share`, says nothing.
-        share = self._contract.outlier_share
-        probabilities *= (1 - share) / self._prior
-        probabilities += share
-        log_probabilities = np.log(np.maximum(by_class, _SMALLEST))
-        log_likelihoods = np.log(np.maximum(probabilities, _SMALLEST))
+        log_probabilities = np.empty((len(chunks), len(self._class_start)), dtype=np.float32)
+        log_likelihoods = np.empty((len(chunks), len(self._log_prior)), dtype=np.float32)
+        for start in range(0, len(chunks), _LARGEST_CALL):
+            part = slice(start, start + _LARGEST_CALL)
+            (logits,) = self._session.run(self._output, {self._input: normalised.iq[part]})
+            self._weigh(logits, log_probabilities[part], log_likelihoods[part])
+            if not np.isfinite(log_probabilities[part]).all():  # one broken logit spoils its whole row here
+                raise AmrqError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
         if not normalised.usable.all():
             log_probabilities[~normalised.usable] = 0.0
             log_likelihoods[~normalised.usable] = 0.0
-        if not np.isfinite(log_likelihoods).all():
-            raise AmrqError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
         return Evidence(log_probabilities, log_likelihoods, normalised.power, normalised.usable)
+
+    def _weigh(
+        self,
+        logits: NDArray[np.float32],
+        log_probabilities: NDArray[np.float32],
+        log_likelihoods: NDArray[np.float32],
+    ) -> None:
+        """Turn logits [n, H] into both kinds of evidence; all in place, since this runs beside the radio."""
+        if self._contract.temperature != 1:
+            logits *= np.float32(1 / self._contract.temperature)
+        logits -= logits.max(axis=1, keepdims=True)
+        probabilities = np.exp(logits)
+        by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
+        total = by_class.sum(axis=1, keepdims=True)
+        np.log(np.maximum(by_class / total, _SMALLEST), out=log_probabilities)
+        # p(x|h) is p(h|x) / p(h) up to p(x). A spoilt chunk says nothing, and bounds what any chunk can say:
+        # log((1 - share) p(x|h) + share), of which the larger of the two terms is within log 2.
+        np.subtract(logits, np.log(total), out=log_likelihoods)
+        log_likelihoods -= self._log_prior
+        np.maximum(log_likelihoods, self._least, out=log_likelihoods)
 
     def open(self) -> None:
         """Do nothing: the session is there as long as the classifier."""

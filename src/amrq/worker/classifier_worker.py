@@ -71,6 +71,11 @@ class ClassifierWorker:
         """What ended the thread before its time, if anything did."""
         return self._error
 
+    @property
+    def waiting(self) -> int:
+        """Chunks in the queue."""
+        return self._waiting
+
     def statistics(self) -> Statistics:
         """Return a copy of the counters as they stand now."""
         with self._changed:
@@ -210,17 +215,19 @@ class ClassifierWorker:
 
     def _publish(self, decisions: list[Decision]) -> None:
         for decision in decisions:
-            with self._changed:
-                self._statistics.decisions += 1
-            self._on_decision(decision, self._truth_of(decision))
+            truth = self._truth_of(decision)
+            self._on_decision(decision, truth)
 
     def _truth_of(self, decision: Decision) -> str | None:
         first, end = decision.sample_index, decision.sample_index + decision.sample_count
         with self._changed:  # a full live queue hands on the truths of what it drops
+            self._statistics.decisions += 1
+            if not self._truths:
+                return None
             # The truth in force at the first sample is the last one that began at or before it.
             while len(self._truths) > 1 and self._truths[1][0] <= first:
                 self._truths.popleft()
-            if not self._truths or self._truths[0][0] > first:
+            if self._truths[0][0] > first:
                 return None
             constant = all(name == self._truths[0][1] for index, name in self._truths if index < end)
             return self._truths[0][1] if constant else None
