@@ -239,7 +239,7 @@ class DecisionMaker:
         )
         return [decision, *self._take(rest, indices[count:])]
 
-    def _changes(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+    def _changes(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Look for changes in sets of rows [D, n, H].
 
         Returns:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from amrq.classifier import Classifier
+from amrq.classifier import Classifier, Evidence
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
 from amrq.worker.batch import Batch
@@ -22,16 +22,19 @@ _MOST_AT_ONCE = 1024
 `stop` need not wait long for a slow model."""
 
 
+_BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
+
+
 class ClassifierWorker:
-    """Classify batches in a thread of its own and call back with decisions.
+    """Classify batches beside the stream, in threads of its own, and call back with decisions.
 
     A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted. Any other
     stream waits for room in the queue, and `wait_until_idle` tells when all that was handed over is decided on.
 
     Args:
-        classifier: what classifies; it is used by this thread alone while it runs.
+        classifier: what classifies; it is used by one thread alone while the worker runs.
         decision_maker: what fuses and decides.
-        on_decision: called in the worker's thread with each decision and the true class (None where it is not
+        on_decision: called in one of the worker's threads with each decision and the true class (None where it is not
             known or changed underway).
         live: drop rather than wait.
         queue_chunks: how many chunks may wait.
@@ -58,13 +61,23 @@ class ClassifierWorker:
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
         self._busy = 0  # chunks being classified
-        self._active = False  # the thread is at work on what it took, decisions included
+        self._active = False  # a batch is being classified
         self._changed = threading.Condition()
         self._closing = False
         self._error: BaseException | None = None
         self._statistics = Statistics()
         self._truths: deque[tuple[int, str | None]] = deque()
-        self._thread = threading.Thread(target=self._run, name="amrq classifier", daemon=True)
+        # Inference releases Python's lock, so that deciding on one batch goes on beside classifying the next.
+        self._classified: deque[tuple[Batch, Evidence]] = deque()  # not decided on yet
+        self._deciding = False
+        self._all_classified = False
+        self._threads = [
+            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            for work, name in (
+                (self._classify_all, "amrq classifier"),
+                (self._decide_all, "amrq decisions"),
+            )
+        ]
 
     @property
     def error(self) -> BaseException | None:
@@ -82,8 +95,9 @@ class ClassifierWorker:
             return replace(self._statistics, queued=self._waiting + self._busy)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, batch: Batch) -> None:
         """Hand over a batch, whose arrays must not change any more.
@@ -117,7 +131,11 @@ class ClassifierWorker:
         """
         with self._changed:
             idle = self._changed.wait_for(
-                lambda: self._error is not None or not (self._waiting or self._active), timeout
+                lambda: (
+                    self._error is not None
+                    or not (self._waiting or self._active or self._classified or self._deciding)
+                ),
+                timeout,
             )
             self._raise_error()
             return idle
@@ -134,8 +152,9 @@ class ClassifierWorker:
             self._drop_oldest(self._waiting)
             self._closing = True
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         self._raise_error()
 
     def _raise_error(self) -> None:
@@ -183,35 +202,55 @@ class ClassifierWorker:
             self._waiting -= self._busy
             return taken
 
-    def _run(self) -> None:
+    def _guard(self, work: Callable[[], None]) -> None:
         try:
-            while batches := self._next():
-                self._classify(Batch.join(batches))
-            self._publish(self._decision_maker.flush())
-        except (
-            BaseException
-        ) as error:  # whatever it was, the stream must learn of it instead of waiting for ever
+            work()
+        except BaseException as error:
+            # Whatever it was, the stream must learn of it instead of waiting for ever.
             with self._changed:
-                self._error = error
-                self._active = False
+                self._error = self._error or error
+                self._active = self._deciding = False
                 self._changed.notify_all()
 
-    def _classify(self, batch: Batch) -> None:
-        evidence = self._classifier.classify(batch.chunks)
-        not_finite = int(np.isnan(evidence.power).sum())
-        usable = int(evidence.usable.sum())
+    def _classify_all(self) -> None:
+        while batches := self._next():
+            batch = Batch.join(batches)
+            evidence = self._classifier.classify(batch.chunks)
+            not_finite = int(np.isnan(evidence.power).sum())
+            usable = int(evidence.usable.sum())
+            with self._changed:
+                self._statistics.classified += usable
+                self._statistics.not_finite += not_finite
+                self._statistics.silent += len(batch.chunks) - usable - not_finite
+                self._busy = 0
+                self._classified.append((batch, evidence))
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: len(self._classified) < _BATCHES_AHEAD or self._error)
+                if self._error is not None:
+                    return
         with self._changed:
-            self._statistics.classified += usable
-            self._statistics.not_finite += not_finite
-            self._statistics.silent += len(batch.chunks) - usable - not_finite
-            self._busy = 0
-        edges = sorted({0, *batch.breaks, len(batch.chunks)})
-        for start, end in itertools.pairwise(edges):
-            if start in batch.breaks:
-                self._publish(self._decision_maker.flush())
-            self._publish(
-                self._decision_maker.update(evidence.part(start, end), batch.sample_indices[start:end])
-            )
+            self._all_classified = True
+            self._changed.notify_all()
+
+    def _decide_all(self) -> None:
+        while True:
+            with self._changed:
+                self._deciding = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._classified or self._all_classified or self._error)
+                if not self._classified:
+                    break
+                batch, evidence = self._classified.popleft()
+                self._deciding = True
+                self._changed.notify_all()
+            edges = sorted({0, *batch.breaks, len(batch.chunks)})
+            for start, end in itertools.pairwise(edges):
+                if start in batch.breaks:
+                    self._publish(self._decision_maker.flush())
+                part = evidence.part(start, end)
+                self._publish(self._decision_maker.update(part, batch.sample_indices[start:end]))
+        if self._error is None:
+            self._publish(self._decision_maker.flush())
 
     def _publish(self, decisions: list[Decision]) -> None:
         for decision in decisions:
