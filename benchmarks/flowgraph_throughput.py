@@ -13,9 +13,11 @@ Example: python3 benchmarks/flowgraph_throughput.py --chunks 200000 --rounds 7
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -25,6 +27,16 @@ from amrq.chunks import normalise
 from amrq.classifier import OnnxClassifier
 from amrq.model.contract_file import open_session
 from amrq.signals import ModulatedSignal, Schedule
+
+
+def processor() -> str:
+    """Return the processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def alone(session: onnxruntime.InferenceSession, iq: np.ndarray, batch: int) -> float:
@@ -96,7 +108,7 @@ def main() -> None:
             "onnxruntime": onnxruntime.__version__,
             "numpy": np.__version__,
         },
-        "machine": platform.processor() or platform.machine(),
+        "machine": {"processor": processor(), "cores": os.cpu_count()},
     }
     print(json.dumps(result, indent=1))
 
