@@ -43,7 +43,16 @@ def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["classify"], ["models"], ["model", "show"], ["model", "annotate"], ["train"], ["evaluate"], ["bound"]],
+    [
+        [],
+        ["classify"],
+        ["models"],
+        ["model", "show"],
+        ["model", "annotate"],
+        ["train"],
+        ["evaluate"],
+        ["bound"],
+    ],
 )
 def test_help_ends_with_an_example(command: list[str]) -> None:
     result = amrq(*command, "--help")
