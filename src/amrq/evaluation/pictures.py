@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An evaluation as pictures."""
 
-import importlib
 import os
 from pathlib import Path
 from typing import Any
 
-from amrq.errors import AmrqError
 from amrq.evaluation.evaluation import Evaluation
+from amrq.optional_package import optional_package
 
 __all__ = ["draw_pictures"]
 
@@ -25,13 +24,8 @@ def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> lis
     Raises:
         AmrqError: matplotlib is missing.
     """
-    try:
-        # The class, not pyplot: no window system is needed or touched.
-        figure_class: Any = importlib.import_module("matplotlib.figure").Figure
-    except ImportError as error:
-        raise AmrqError(
-            f"drawing pictures needs the Python package matplotlib, which cannot be imported ({error})."
-        ) from None
+    # The class, not pyplot: no window system is needed or touched.
+    figure_class = optional_package("matplotlib.figure", "drawing pictures").Figure
     folder = Path(folder)
     return [_accuracy(evaluation, folder, figure_class), _confusion(evaluation, folder, figure_class)]
 

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The bound as a picture."""
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from amrq.errors import AmrqError
 from amrq.likelihood.bound import BoundCurve
+from amrq.optional_package import optional_package
 
 __all__ = ["draw_bound"]
 
@@ -20,13 +18,8 @@ def draw_bound(curves: Sequence[BoundCurve], path: Path) -> None:
     Raises:
         AmrqError: matplotlib is missing.
     """
-    try:
-        # The class, not pyplot: no window system is needed or touched.
-        figure_class: Any = importlib.import_module("matplotlib.figure").Figure
-    except ImportError as error:
-        raise AmrqError(
-            f"drawing pictures needs the Python package matplotlib, which cannot be imported ({error})."
-        ) from None
+    # The class, not pyplot: no window system is needed or touched.
+    figure_class = optional_package("matplotlib.figure", "drawing pictures").Figure
     curves = [curve for curve in curves if len(curve.points) > 1] or list(curves)
     first, shortest = curves[0].name, min(curve.symbols for curve in curves)
     at_shortest = [curve for curve in curves if curve.symbols == shortest]

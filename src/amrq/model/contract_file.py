@@ -1,27 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading a contract from, and writing it into, an ONNX file."""
 
-import importlib
 import os
 from pathlib import Path
 from typing import Any
 
 from amrq.errors import AmrqError
 from amrq.model.contract import Contract
+from amrq.optional_package import optional_package
 
 __all__ = ["METADATA_KEY", "contract_of_session", "open_session", "read_contract", "write_contract"]
 
 METADATA_KEY = "amrq.contract"
-
-
-def _require(package: str, purpose: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise AmrqError(
-            f"{purpose} needs the Python package {package}, which cannot be imported ({error}): "
-            f"install it, for example with 'pip install {package}'."
-        ) from None
 
 
 def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool = True) -> Any:
@@ -35,7 +25,7 @@ def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool 
     Raises:
         AmrqError: there is no such file, onnxruntime is missing, or it cannot load the file.
     """
-    ort = _require("onnxruntime", "running a model")
+    ort = optional_package("onnxruntime", "running a model")
     path = Path(path)
     if not path.is_file():
         raise AmrqError(f"there is no model file {path}.")
@@ -111,7 +101,7 @@ def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
         AmrqError: the package onnx is missing, the file is missing or no ONNX model, or its graph does not
             keep the contract (the file is then left untouched).
     """
-    onnx = _require("onnx", "writing a contract")
+    onnx = optional_package("onnx", "writing a contract")
     path = Path(path)
     if not path.is_file():
         raise AmrqError(f"there is no model file {path}.")
