@@ -39,6 +39,7 @@ class _Shown:
     truth: str | None = None
     chunks: int = 0
     power_db: float | None = None
+    es_n0_db: float | None = None
 
     @property
     def agrees(self) -> bool | None:
@@ -175,7 +176,7 @@ def _read_decision(message: Any) -> _Shown:
     values = _dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
     # A PMT dictionary gives its entries back from the last to the first.
     logarithms = dict(reversed(list((values.get("log_probabilities") or {}).items())))
-    power, truth = values.get("power_db"), values.get("truth")
+    power, es_n0, truth = (values.get(name) for name in ("power_db", "es_n0_db", "truth"))
     return _Shown(
         label=str(values["label"]),
         confidence=min(1.0, max(0.0, float(values["confidence"]))),
@@ -183,6 +184,7 @@ def _read_decision(message: Any) -> _Shown:
         truth=None if truth is None else str(truth),
         chunks=int(values.get("chunks", 0)),
         power_db=None if power is None else float(power),
+        es_n0_db=None if es_n0 is None else float(es_n0),
     )
 
 
@@ -472,11 +474,9 @@ def _draw_footer(pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
     names = ("received", "classified", "silent", "not_finite", "queued", "dropped", "decisions")
     entries = [(name.replace("_", " "), _short(statistics.get(name)), name == "dropped") for name in names]
     judged = [shown.agrees for shown in snapshot.history if shown.agrees is not None]
-    power = snapshot.decision.power_db if snapshot.decision is not None else None
+    shown = snapshot.decision or _Shown("", 0.0)
     entries.append(("agree", f"{sum(judged)}/{len(judged)}" if judged else "–", False))
-    entries.append(
-        ("power", "–" if power is None else f"{round(power, 1) + 0.0:.1f} dB".replace("-", "−"), False)
-    )
+    entries += [("power", _decibels(shown.power_db), False), ("Es/N0", _decibels(shown.es_n0_db), False)]
     width = area.width() / len(entries)
     for index, (name, value, is_fault) in enumerate(entries):
         box = QtCore.QRectF(
@@ -486,6 +486,10 @@ def _draw_footer(pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
         pen.write(box, name, 0.9, pen.muted)
         box.translate(0, box.height())
         pen.write(box, f"{value} !" if alarm else value, 1.1, pen.wrong if alarm else None, alarm)
+
+
+def _decibels(value: float | None) -> str:
+    return "–" if value is None else f"{round(value, 1) + 0.0:.1f} dB".replace("-", "−")
 
 
 def _counted(count: int, noun: str) -> str:
