@@ -37,9 +37,9 @@ def write_sigmf(
 
 
 @pytest.mark.parametrize(("datatype", "step"), [("cf32_le", 1e-9), ("ci16_le", 2**-15), ("ci8", 2**-7)])
-@pytest.mark.parametrize("suffix", ["meta", "data"])
+@pytest.mark.parametrize("suffix", ["meta", "data", ""])
 def test_sigmf(tmp_path: Path, datatype: str, step: float, suffix: str) -> None:
-    path = write_sigmf(tmp_path, datatype).with_suffix(f".sigmf-{suffix}")
+    path = write_sigmf(tmp_path, datatype).with_suffix(f".sigmf-{suffix}" if suffix else "")
     recording = open_recording(path)
     assert (recording.length, recording.sample_rate, recording.tunings) == (3000, 48e3, ((0, 437.5e6),))
     (annotation,) = recording.annotations
@@ -95,6 +95,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     broken.tofile(tmp_path / "nan.cf32")
     rng("integers").integers(-300, 300, 4000).astype("<i2").tofile(tmp_path / "integers.cf32")
     refused("no file", tmp_path / "missing.cf32", sample_rate=1.0)
+    refused("is a folder", tmp_path)
     refused("holds no samples", tmp_path / "empty.cf32", sample_rate=1.0)
     refused("no whole number of ci16 samples", tmp_path / "odd.ci16", sample_rate=1.0)
     refused("does not tell its sample rate", tmp_path / "odd.ci16")

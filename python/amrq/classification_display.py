@@ -471,7 +471,8 @@ def _draw_legend(pen: _Pen, area: QtCore.QRectF, count: int) -> None:
 
 def _draw_footer(pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
     statistics = snapshot.statistics
-    names = ("received", "classified", "silent", "not_finite", "queued", "dropped", "decisions")
+    # Not the count of decisions: statistics come twice a second, and it would lag behind the strip.
+    names = ("received", "classified", "silent", "not_finite", "queued", "dropped")
     entries = [(name.replace("_", " "), _short(statistics.get(name)), name == "dropped") for name in names]
     judged = [shown.agrees for shown in snapshot.history if shown.agrees is not None]
     shown = snapshot.decision or _Shown("", 0.0)

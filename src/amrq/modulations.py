@@ -92,4 +92,6 @@ def modulation(name: str) -> Modulation:
         return MODULATIONS[name]
     except KeyError:
         known = ", ".join(MODULATIONS)
-        raise AmrqError(f"there is no modulation called {name!r}: choose from {known}.") from None
+        raise AmrqError(
+            f"there is no modulation called {name!r}: choose from {known} (in capitals)."
+        ) from None

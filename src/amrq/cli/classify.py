@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
+from amrq.model import UNKNOWN
 from amrq.recordings import FORMATS
 
 __all__ = ["classify"]
@@ -101,30 +102,43 @@ class _Results:
 
 
 def _bar(confidence: float) -> str:
-    filled = round(confidence * 8)
-    return "█" * filled + "░" * (8 - filled) + f" {confidence:.3f}"
+    filled = round(confidence * 5)
+    return "█" * filled + "░" * (5 - filled) + f" {confidence:.3f}"
 
 
 def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
     table = Table(title=escape(title))
-    for column in ("from", "to", "decision", "confidence", "best", "chunks", "truth"):
-        justify: Literal["left", "right"] = "right" if column in ("from", "to", "chunks") else "left"
-        table.add_column(column, justify=justify, no_wrap=True)
+    for column in ("from", "to", "decision", "confidence", "rather", "Es/N0", "chunks", "truth"):
+        right: bool = column in ("from", "to", "Es/N0", "chunks")
+        # Truth comes from outside and may be long: it is the one that gives way.
+        widest = 12 if column == "truth" else None
+        table.add_column(
+            column,
+            justify="right" if right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            max_width=widest,
+        )
     for row in rows:
         table.add_row(*row)
     return table
 
 
+def _time(seconds: float, symbol_rate: float) -> str:
+    return f"{seconds:.3f} s" if symbol_rate < 100e3 else f"{1e3 * seconds:.3f} ms"
+
+
 def _row(decision: Decision, truth: str | None, symbol_rate: float, start: float) -> tuple[str, ...]:
     begin = start + decision.sample_index / symbol_rate
     end = begin + decision.sample_count / symbol_rate
-    colour = "yellow" if decision.label == "unknown" else "dim" if decision.label == NO_SIGNAL else "green"
+    colour = "yellow" if decision.label == UNKNOWN else "dim" if decision.label == NO_SIGNAL else "green"
     return (
-        f"{begin:.3f} s",
-        f"{end:.3f} s",
+        _time(begin, symbol_rate),
+        _time(end, symbol_rate),
         f"[{colour}]{escape(decision.label)}",
         _bar(decision.confidence),
-        escape(decision.best),
+        "" if decision.best == decision.label else escape(decision.best),
+        "" if decision.es_n0_db is None else f"{decision.es_n0_db:.0f} dB",
         str(decision.chunks),
         escape(truth or ""),
     )
@@ -144,7 +158,9 @@ def classify(
     duration: Annotated[
         float | None, typer.Option(help="Stop after this many seconds; without it, at the end.")
     ] = None,
-    rolloff: Annotated[float, typer.Option(help="Roll-off of the matched filter, 0 to 1.")] = 0.35,
+    rolloff: Annotated[
+        float, typer.Option(help="Roll-off of the matched filter, above 0, at most 1.")
+    ] = 0.35,
     gate: Annotated[
         float, typer.Option(help="Power in dB of full scale below which it says 'no signal'.")
     ] = -200.0,
@@ -159,8 +175,9 @@ def classify(
 ) -> None:
     """Tell the modulation of recorded signals.
 
-    Shows a decision every 32 chunks of 32 symbols, and at the end what most of them said. Where the recording has SigMF
-    annotations, they stand beside as truth. A decision's confidence holds for signals of the kind the
+    Shows a decision every 32 chunks of 32 symbols, and at the end how often each was made. Under "rather" stands the
+    most probable class where it is not the label. Where the recording has SigMF annotations, they stand beside as
+    truth. A decision's confidence holds for signals of the kind the
     model was trained on; **unknown** means that no class explains the signal well enough.
 
     Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
@@ -168,9 +185,10 @@ def classify(
     recording_flowgraph = _load_flowgraph()
     from amrq.recordings import open_recording
 
-    for name, seconds in (("--start", start), ("--duration", duration)):
-        if seconds is not None and not 0 <= seconds < math.inf:
-            raise AmrqError(f"{name} must be a number of seconds from 0 up, not {seconds}.")
+    if not 0 <= start < math.inf:
+        raise AmrqError(f"--start must be a number of seconds from 0 up, not {start}.")
+    if duration is not None and not 0 < duration < math.inf:
+        raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
     failures: list[AmrqError] = []
     with _own_stdout() as out:
         console = Console(file=out)
@@ -195,7 +213,7 @@ def classify(
                 if as_json:
                     _print_json(out, path, decisions, symbol_rate, start)
                 else:
-                    _print_table(console, path, decisions, symbol_rate, start)
+                    _print_table(console, path, decisions, symbol_rate, start, gate > -200)
             except AmrqError as error:
                 # One bad file does not cost the others their turn.
                 failures.append(error)
@@ -224,6 +242,7 @@ def _print_table(
     decisions: Iterator[tuple[Decision, str | None]],
     symbol_rate: float,
     start: float,
+    gated: bool,
 ) -> None:
     rows: list[tuple[str, ...]] = []
     votes: Counter[str] = Counter()
@@ -236,4 +255,7 @@ def _print_table(
             live.update(_table(path.name, rows[-_ROWS_SHOWN:]))
     console.print(_table(path.name, rows))
     said = ", ".join(f"{label} {count}" for label, count in votes.most_common())
-    console.print(escape(f"{path.name}: of {votes.total()} decisions: {said}\n"))
+    console.print(escape(f"{path.name}: of {votes.total()} decisions: {said}"))
+    if not gated and 0 < votes[UNKNOWN] < votes.total():
+        console.print("If the unknown ones are noise between transmissions: --gate makes them 'no signal'.")
+    console.print()

@@ -115,7 +115,7 @@ def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
     temporary = path.with_name(path.name + ".part")
     try:
         onnx.save(proto, str(temporary))
-        read_contract(temporary)
+        contract_of_session(open_session(temporary, optimise=False), path)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -53,6 +53,11 @@ def open_recording(
     path = Path(path)
     if format not in FORMATS:
         raise AmrqError(f"there is no format {format!r}: choose from {', '.join(FORMATS)}.")
+    base = path.with_name(path.name + ".sigmf-meta")
+    if not path.is_file() and base.is_file() and format in ("auto", "sigmf"):
+        path = base  # SigMF's own way to name a recording: without either suffix
+    if path.is_dir():
+        raise AmrqError(f"{path} is a folder: give a recording in it.")
     if not path.is_file():
         raise AmrqError(f"there is no file {path}.")
     if format == "auto":

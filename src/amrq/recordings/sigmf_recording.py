@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SigMF recordings."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class SigMFRecording(Recording):
                 # It warns of a broken number of bytes, which is refused below.
                 warnings.simplefilter("ignore")
                 self._file = sigmf.fromfile(str(path), skip_checksum=large)
+        except json.JSONDecodeError as error:
+            raise AmrqError(f"{path} cannot be read as a SigMF recording: it is no JSON ({error}).") from None
         except Exception as error:  # on broken metadata the package raises whatever it stumbles over
             raise AmrqError(
                 f"{path} cannot be read as a SigMF recording: {' '.join(str(error).split())}"

@@ -67,6 +67,7 @@ def fit(
     progress: Callable[[Progress], None] = lambda _: None,
     save_every: int = 500,
     stop_at: int | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> nn.Module:
     """Train the recipe's network: first in floating point, then with the rounding in the loop.
 
@@ -80,6 +81,7 @@ def fit(
         progress: called every 20 steps.
         save_every: steps between two checkpoints.
         stop_at: stop after this many steps in all, leaving a checkpoint.
+        stopped: asked between steps; stop, leaving a checkpoint, when it says so.
 
     Returns:
         the network, its outputs those of `SignalBatches.hypotheses`, in evaluation mode; quantised if the recipe
@@ -131,7 +133,7 @@ def fit(
 
     mean_loss = mean_accuracy = 0.0
     weight = 0.0
-    while done < steps and (stop_at is None or done < stop_at):
+    while done < steps and (stop_at is None or done < stop_at) and not stopped():
         if done == float_steps:
             begin_rounding()
             optimiser = torch.optim.Adam(net.parameters())

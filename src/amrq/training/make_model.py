@@ -45,6 +45,7 @@ def make_model(
     fresh: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
     evaluated: Callable[[int, int], None] = lambda done, of: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Contract:
     """Train, quantise, export, calibrate and evaluate; write the ONNX file with its contract, and its page.
 
@@ -55,6 +56,7 @@ def make_model(
         fresh: do not go on from a checkpoint there.
         progress: called as the training goes on.
         evaluated: called with (steps done, steps in all) of the evaluation.
+        stopped: asked between training steps; when it says so, the state is saved and KeyboardInterrupt raised.
 
     Returns:
         the contract in the file.
@@ -66,7 +68,9 @@ def make_model(
     if not output.parent.is_dir():
         raise AmrqError(f"there is no folder {output.parent} to write {output.name} to.")
     batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed + _HELD_OUT_SEED)
-    net = fit(recipe, None if checkpoint is None else Path(checkpoint), fresh, progress)
+    net = fit(recipe, None if checkpoint is None else Path(checkpoint), fresh, progress, stopped=stopped)
+    if stopped():
+        raise KeyboardInterrupt
     layers = [m for m in net.modules() if isinstance(m, QuantisedLayer)]
     integer = all(layer.input.active for layer in layers)
     contract = Contract(

@@ -41,5 +41,9 @@ def model_page(contract: Contract, evaluation: Evaluation) -> str:
         "```",
         "",
     ]
+    repeat = (
+        f"amrq evaluate {contract.name} --seed {evaluation.seed} "
+        f"--chunks {evaluation.levels[0].row().chunks // len(evaluation.truths)}"
+    )
     body = report(evaluation).split("\n", 1)[1].lstrip("\n")
-    return "\n".join([*head, "## Accuracy", "", body])
+    return "\n".join([*head, "## Accuracy", "", f"`{repeat}` repeats it.", "", body])
