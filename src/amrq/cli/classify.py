@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
@@ -57,7 +59,8 @@ def _load_flowgraph() -> Any:
 class _Results:
     """Decisions on their way from the flowgraph's threads to the one that prints; a slow reader slows the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, interrupted: threading.Event) -> None:
+        self._interrupted = interrupted
         self._queue: queue.Queue[tuple[Decision, str | None] | None] = queue.Queue(_RESULTS_AHEAD)
         self._abandoned = False
 
@@ -66,6 +69,12 @@ class _Results:
             with contextlib.suppress(queue.Full):
                 self._queue.put(result, timeout=0.1)
                 return
+
+    def _next(self) -> tuple[Decision, str | None] | None:
+        while not self._interrupted.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=0.1)
+        raise KeyboardInterrupt  # between two results, so that none is printed in part
 
     def run(self, flowgraph: Any) -> Iterator[tuple[Decision, str | None]]:
         """Run the flowgraph and yield what it decides, as it decides it."""
@@ -84,7 +93,7 @@ class _Results:
         thread.start()
         decided = 0
         try:
-            while (result := self._queue.get()) is not None:
+            while (result := self._next()) is not None:
                 decided += 1
                 yield result
         finally:
@@ -107,7 +116,7 @@ def _bar(confidence: float) -> str:
 
 
 def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=escape(title))
+    table = Table(title=escape(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("from", "to", "decision", "confidence", "rather", "Es/N0", "chunks", "truth"):
         right: bool = column in ("from", "to", "Es/N0", "chunks")
         # Truth comes from outside and may be long: it is the one that gives way.
@@ -190,12 +199,12 @@ def classify(
     if duration is not None and not 0 < duration < math.inf:
         raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
     failures: list[AmrqError] = []
-    with _own_stdout() as out:
+    with _own_stdout() as out, deferred_interrupt() as interrupted:
         console = Console(file=out)
         for path in files:
             try:
                 recording = open_recording(path, format, rate)
-                results = _Results()
+                results = _Results(interrupted)
                 flowgraph = recording_flowgraph(
                     recording,
                     symbol_rate,

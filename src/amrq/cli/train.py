@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq train`: from a recipe to a model file."""
 
-import signal
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.errors import AmrqError
 
 if TYPE_CHECKING:
@@ -89,18 +88,15 @@ def train(
             bar.update(evaluating, completed=done, total=of, visible=True)
 
         checkpoint = target.with_name(target.name + ".checkpoint")
-        interrupted = threading.Event()
         # A step that has begun is finished first: half of one would not be what the recipe makes.
-        before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-        try:
-            contract = make_model(
-                settings, target, checkpoint, not resume, trained, evaluated, interrupted.is_set
-            )
-        except KeyboardInterrupt:
-            typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
-            raise
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with deferred_interrupt() as interrupted:
+            try:
+                contract = make_model(
+                    settings, target, checkpoint, not resume, trained, evaluated, interrupted.is_set
+                )
+            except KeyboardInterrupt:
+                typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
+                raise
     table = Table(title=f"{contract.name}: share of right decisions on one chunk")
     for heading in ("Es/N0 dB", "accuracy", "95 % interval", "chunks"):
         table.add_column(heading, justify="right")
