@@ -110,13 +110,14 @@ def test_batch_size_does_not_matter(classifier):
     np.testing.assert_allclose(alone, together, atol=1e-4)
 
 
-# Sampled at or below its symbol rate, FSK of many an index has a constellation, so that more is not to be had there.
+# FM and FSK are weak spots: their shares are floors under what was measured on 1,000 decisions (0.96 and 0.78), which
+# notice a loss, and no aim. Some FSK has a constellation when sampled once a symbol; the rest could be told apart and is not.
 @pytest.mark.parametrize(
     ("kind", "share"),
     [("noise", 0.95), ("OFDM", 0.95), ("OOK", 0.95), ("tone", 0.95), ("FM", 0.85), ("FSK", 0.7)],
 )
 def test_no_false_certainty(classifier, kind, share):
-    """On 32 chunks fused, what is none of the nine is called unknown nearly always."""
+    """On 32 chunks fused, what is none of the nine is called unknown in at least this share of 60 decisions."""
     generator = rng("certainty", kind)
     trials = 60
     right = 0

@@ -123,8 +123,7 @@ def test_live_drops_the_oldest_and_accounts_for_all() -> None:
     assert statistics.queued == 3 + 10
     assert statistics.dropped == 103 - 13
     stub.gate.set()
-    while worker.statistics().queued:
-        threading.Event().wait(0.001)
+    assert worker.wait_until_idle(60)
     worker.stop()
     # The three in work, and the ten newest.
     assert stub.seen == [0, 1, 2, *range(93, 103)]
@@ -141,8 +140,7 @@ def test_truth_and_break_survive_the_drop_of_their_chunk() -> None:
     worker.submit(batch(1, 4, truths=[(8, "b")], breaks=[1]))
     worker.submit(batch(5, 5))
     stub.gate.set()
-    while worker.statistics().queued:
-        threading.Event().wait(0.001)
+    assert worker.wait_until_idle(60)
     worker.stop()
     # Chunks 1 to 3 were dropped; the break on chunk 2 still parts chunk 0 from what follows, whose truth is b.
     assert [(d.sample_index // 4, d.chunks, truth) for d, truth in decisions] == [(0, 1, "a"), (4, 6, "b")]

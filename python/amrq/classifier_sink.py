@@ -161,10 +161,16 @@ class classifier_sink(gr.sync_block):
                 self.logger.error(f"{type(error).__name__}: {error}")
         self._classifier.close()
         self._publish_statistics()
-        dropped = self._worker.statistics().dropped
-        if dropped:
+        counted = self._worker.statistics()
+        if counted.dropped:
+            # Live, a queue that was full; from a file, only what waited when somebody stopped the flowgraph.
+            reason = (
+                "the classifier was too slow for the stream" if self._live else "the flowgraph was stopped"
+            )
+            self.logger.warn(f"{counted.dropped} chunks were not classified because {reason}")
+        if counted.not_finite:
             self.logger.warn(
-                f"{dropped} chunks were dropped because the classifier was too slow for the stream"
+                f"{counted.not_finite} chunks held samples that are not finite, and were left out"
             )
         return True
 
