@@ -111,7 +111,8 @@ def test_batch_size_does_not_matter(classifier):
 
 
 # FM and FSK are weak spots: their shares are floors under what was measured on 1,000 decisions (0.96 and 0.78), which
-# notice a loss, and no aim. Some FSK has a constellation when sampled once a symbol; the rest could be told apart and is not.
+# notice a loss; they are no aim. Some FSK has a constellation when sampled once a symbol; the rest could be told
+# apart and is not.
 @pytest.mark.parametrize(
     ("kind", "share"),
     [("noise", 0.95), ("OFDM", 0.95), ("OOK", 0.95), ("tone", 0.95), ("FM", 0.85), ("FSK", 0.7)],
