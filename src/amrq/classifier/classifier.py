@@ -24,8 +24,16 @@ class Classifier(Protocol):
         """Get ready for a run: connect, if there is something to connect to."""
         ...
 
-    def classify(self, chunks: NDArray[np.complex64]) -> Evidence:
-        """Classify complex64 [N, L] chunks; N may be 0."""
+    def classify(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
+    ) -> Evidence:
+        """Classify complex64 [N, L] chunks; N may be 0.
+
+        Args:
+            chunks: complex64 [N, L].
+            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk, NaN where it is not known; None if it
+                is known nowhere.
+        """
         ...
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.chunks import normalise
+from amrq.chunks import level_features, normalise
 from amrq.classifier.evidence import Evidence
 from amrq.errors import AmrqError
 from amrq.model import Contract, find_model
@@ -55,8 +55,15 @@ class OnnxClassifier:
         """The contract in the model file."""
         return self._contract
 
-    def classify(self, chunks: NDArray[np.complex64]) -> Evidence:
+    def classify(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
+    ) -> Evidence:
         """Classify complex64 [N, L] chunks of any level.
+
+        Args:
+            chunks: complex64 [N, L].
+            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk; NaN or None where it is not known. A
+                model without a level input has no use for it.
 
         Raises:
             AmrqError: the chunks are not of the model's length, or the model gave something not finite.
@@ -69,9 +76,13 @@ class OnnxClassifier:
         normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
         log_probabilities = np.empty((len(chunks), len(self._class_start)), dtype=np.float32)
         log_likelihoods = np.empty((len(chunks), len(self._log_prior)), dtype=np.float32)
+        inputs = {self._input: normalised.iq}
+        if self._contract.level_input:
+            inputs["level"] = level_features(normalised.power, tracked_power)
         for start in range(0, len(chunks), _LARGEST_CALL):
             part = slice(start, start + _LARGEST_CALL)
-            (logits,) = self._session.run(self._output, {self._input: normalised.iq[part]})
+            fed = {name: values[part] for name, values in inputs.items()}
+            (logits,) = self._session.run(self._output, fed)
             self._weigh(logits, log_probabilities[part], log_likelihoods[part])
             if not np.isfinite(log_probabilities[part]).all():  # one broken logit spoils its whole row here
                 raise AmrqError(f"{self.path.name} gave outputs that are not finite: the model is broken.")

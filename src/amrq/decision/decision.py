@@ -4,10 +4,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NO_SIGNAL", "Decision"]
-
-NO_SIGNAL = "no signal"
-"""The label where there was nothing to classify."""
+__all__ = ["Decision"]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from amrq.chunks import SILENCE_POWER
 from amrq.classifier import Evidence
-from amrq.decision.decision import NO_SIGNAL, Decision
+from amrq.decision.decision import Decision
 from amrq.errors import AmrqError
-from amrq.model import UNKNOWN, Hypothesis
+from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 
 __all__ = ["DecisionMaker"]
 

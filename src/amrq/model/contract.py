@@ -9,11 +9,13 @@ from typing import Any
 
 from amrq.errors import AmrqError
 
-__all__ = ["CONTRACT_VERSION", "UNKNOWN", "AccuracyRow", "Contract", "Hypothesis"]
+__all__ = ["CONTRACT_VERSION", "NO_SIGNAL", "UNKNOWN", "AccuracyRow", "Contract", "Hypothesis"]
 
 CONTRACT_VERSION = 1
 UNKNOWN = "unknown"
 """The label of an output that stands for everything that is none of the named modulations."""
+NO_SIGNAL = "no signal"
+"""The label of an output that stands for noise alone."""
 
 _NORMALISATIONS = ("unit-rms", "none")
 _PHASES = ("coherent", "any")
@@ -75,6 +77,8 @@ class Contract:
         samples_per_symbol: samples a symbol that the model takes.
         normalisation: `unit-rms` (each chunk is divided by its RMS) or `none`.
         phase: `coherent` (constellations as registered) or `any` (any rotation).
+        level_input: whether the graph has a second input `level` float32 [N, 3], what `amrq.chunks.level_features` gives:
+            how a chunk's power compares with its stream's. All zero where that is not known.
         es_n0_db: lowest and highest Es/N0 in dB that it was trained on.
         weight_bits: bits of a weight (32 means floating point).
         activation_bits: bits of an activation (32 means floating point).
@@ -97,6 +101,7 @@ class Contract:
     samples_per_symbol: int = 1
     normalisation: str = "unit-rms"
     phase: str = "any"
+    level_input: bool = False
     es_n0_db: tuple[float, float] = (0.0, 20.0)
     weight_bits: int = 32
     activation_bits: int = 32
@@ -190,6 +195,8 @@ class Contract:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
             values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))
             values["classes"] = tuple(str(name) for name in values["classes"])
+            if not isinstance(values.get("level_input", False), bool):
+                raise AmrqError(f"level_input must be true or false, not {values['level_input']!r}.")
             for whole in ("chunk_length", "samples_per_symbol", "weight_bits", "activation_bits", "weights"):
                 if whole in values and not isinstance(values[whole], int):
                     raise AmrqError(f"{whole} must be a whole number, not {values[whole]!r}.")

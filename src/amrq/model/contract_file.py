@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from amrq.chunks import LEVEL_FEATURES
 from amrq.errors import AmrqError
 from amrq.model.contract import Contract
 from amrq.optional_package import optional_package
@@ -62,9 +63,19 @@ def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
         raise AmrqError(f"{path}: {error}") from None
 
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+    wanted = 2 if contract.level_input else 1
+    if len(inputs) != wanted or any(i.type != "tensor(float)" for i in inputs):
         found = ", ".join(f"{i.name}: {i.type}" for i in inputs)
-        raise AmrqError(f"{path} must have one float32 input, but has {found}.")
+        raise AmrqError(
+            f"{path} must have {wanted} float32 input{'s' if wanted > 1 else ''}, but has {found}."
+        )
+    if contract.level_input and (
+        inputs[1].name != "level" or list(inputs[1].shape)[1:] != [LEVEL_FEATURES]
+    ):
+        raise AmrqError(
+            f"{path} takes a second input {inputs[1].name} of shape {inputs[1].shape}, but its contract says "
+            f"level [N, {LEVEL_FEATURES}]."
+        )
     shape = list(inputs[0].shape)
     if len(shape) != 3 or shape[1] != 2 or shape[2] != contract.chunk_length:
         raise AmrqError(
