@@ -19,8 +19,8 @@ def level_features(
 ) -> NDArray[np.float32]:
     """Return how much stronger or weaker than their stream chunks are, as a model with a level input takes it.
 
-    With r = sqrt(power / tracked_power), at most 2: 4 max(r - 1, 0), 4 max(1 - r, 0), and 1; all zero where the stream's
-    level is not known. None is negative, so that integer models lose no bit to a sign.
+    With r = sqrt(power / tracked_power), at most 2: 4 max(r - 1, 0), 4 max(1 - r, 0), and 1; all zero where the
+    stream's level is not known. None is negative, so that integer models lose no bit to a sign.
 
     Args:
         power: float32 [N], mean |z|^2 of each chunk.

@@ -31,8 +31,8 @@ class Classifier(Protocol):
 
         Args:
             chunks: complex64 [N, L].
-            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk, NaN where it is not known; None if it
-                is known nowhere.
+            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk, NaN where it is not known; None if
+                it is known nowhere.
         """
         ...
 

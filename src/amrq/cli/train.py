@@ -19,6 +19,7 @@ from rich.table import Table
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.errors import AmrqError
+from amrq.model import read_contract
 
 if TYPE_CHECKING:
     from amrq.training.fit import Progress as FitProgress
@@ -47,7 +48,9 @@ def train(
 ) -> None:
     """Train a model by a recipe, quantise, calibrate and evaluate it, and write it with its contract.
 
-    Beside the model it writes a page of the same name with the accuracy tables. An interrupted training goes on where
+    A recipe may ask for several precisions: then each has a file of its own, its name that of the output with -float32,
+    -int8 or -int4 added. Beside a model lies a page of the same name with its accuracy tables. An interrupted training
+    goes on where
     it stopped: its state is kept beside the output, in a file whose name ends in .checkpoint.
 
     Example: **amrq train recipes/blind-int8.toml -o models/blind-int8.onnx**
@@ -78,11 +81,15 @@ def train(
     )
     with Progress(*columns, console=console) as bar:
         training = bar.add_task("training", total=None, figures="")
+        teaching = bar.add_task("likelihoods", total=None, figures="", visible=False)
         evaluating = bar.add_task("evaluating", total=None, figures="", visible=False)
 
         def trained(at: "FitProgress") -> None:
             figures = f"{at.phase}  loss {at.loss:.3f}  accuracy {at.accuracy:.3f}"
             bar.update(training, completed=at.step, total=at.steps, figures=figures)
+
+        def taught(done: int, of: int) -> None:
+            bar.update(teaching, completed=done, total=of, visible=True)
 
         def evaluated(done: int, of: int) -> None:
             bar.update(evaluating, completed=done, total=of, visible=True)
@@ -91,19 +98,19 @@ def train(
         # A step that has begun is finished first: half of one would not be what the recipe makes.
         with deferred_interrupt() as interrupted:
             try:
-                contract = make_model(
-                    settings, target, checkpoint, not resume, trained, evaluated, interrupted.is_set
+                files = make_model(
+                    settings, target, checkpoint, not resume, trained, taught, evaluated, interrupted.is_set
                 )
             except KeyboardInterrupt:
                 typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
                 raise
-    table = Table(title=f"{contract.name}: share of right decisions on one chunk")
-    for heading in ("Es/N0 dB", "accuracy", "95 % interval", "chunks"):
+    contracts = [read_contract(file) for file in files]
+    table = Table(title=f"{settings.name}: share of right decisions on one chunk")
+    for heading in ("Es/N0 dB", *(contract.name for contract in contracts), "chunks each"):
         table.add_column(heading, justify="right")
-    for row in contract.accuracy:
-        table.add_row(
-            f"{row.es_n0_db:g}", f"{row.accuracy:.4f}", f"{row.low:.4f}-{row.high:.4f}", str(row.chunks)
-        )
+    for rows in zip(*(contract.accuracy for contract in contracts), strict=True):
+        table.add_row(f"{rows[0].es_n0_db:g}", *(f"{row.accuracy:.4f}" for row in rows), str(rows[0].chunks))
     console = Console()
     console.print(table)
-    console.print(f"Written: {target} ({target.stat().st_size / 1000:.0f} kB, {contract.weights} weights)")
+    for file, contract in zip(files, contracts, strict=True):
+        console.print(f"Written: {file} ({file.stat().st_size / 1000:.0f} kB, {contract.weights} weights)")

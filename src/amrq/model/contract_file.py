@@ -69,9 +69,7 @@ def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
         raise AmrqError(
             f"{path} must have {wanted} float32 input{'s' if wanted > 1 else ''}, but has {found}."
         )
-    if contract.level_input and (
-        inputs[1].name != "level" or list(inputs[1].shape)[1:] != [LEVEL_FEATURES]
-    ):
+    if contract.level_input and (inputs[1].name != "level" or list(inputs[1].shape)[1:] != [LEVEL_FEATURES]):
         raise AmrqError(
             f"{path} takes a second input {inputs[1].name} of shape {inputs[1].shape}, but its contract says "
             f"level [N, {LEVEL_FEATURES}]."

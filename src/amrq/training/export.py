@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import nn
 
+from amrq.chunks import LEVEL_FEATURES
 from amrq.model import Hypothesis
 from amrq.training.class_logits import class_logits
 from amrq.training.quantise import QuantisedLayer
@@ -95,43 +96,52 @@ class _TwoOutputs(nn.Module):
         self.net = net
         self.hypotheses = hypotheses
 
-    def forward(self, iq: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = self.net(iq)
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.net(*inputs)
         return class_logits(logits, self.hypotheses), logits
 
 
 def export(
-    net: nn.Module, path: str | os.PathLike[str], chunk_length: int, hypotheses: Sequence[Hypothesis]
+    net: nn.Module,
+    path: str | os.PathLike[str],
+    chunk_length: int,
+    hypotheses: Sequence[Hypothesis],
+    level_input: bool = False,
 ) -> None:
     """Write the network as ONNX.
 
-    Input `iq` float32 [N, 2, L], outputs `logits` float32 [N, classes] and `hypothesis_logits` [N, hypotheses], N free.
-    Rounded layers become QuantizeLinear/DequantizeLinear pairs around them (QDQ), signed 8-bit throughout, weights
-    per channel, biases int32, which ONNX Runtime runs as integer kernels. The file carries no contract yet.
+    Input `iq` float32 [N, 2, L], and `level` float32 [N, 3] where the network takes it; outputs `logits` float32 [N,
+    classes] and `hypothesis_logits` [N, hypotheses], N free. Rounded layers become QuantizeLinear/DequantizeLinear
+    pairs around them (QDQ), signed 8-bit throughout, weights per channel, biases int32, every scale a power of two,
+    which ONNX Runtime runs as integer kernels. The file carries no contract yet.
 
     Args:
         net: the network.
         path: the file to write.
         chunk_length: samples a chunk (L).
         hypotheses: what the network's outputs stand for, grouped by class.
+        level_input: whether the network takes the level.
     """
     net = copy.deepcopy(net).eval()
     for module in net.modules():
         if isinstance(module, QuantisedLayer):
             module.freeze()
     path = Path(path)
+    inputs = {"iq": torch.randn(3, 2, chunk_length)}
+    if level_input:
+        inputs["level"] = torch.rand(3, LEVEL_FEATURES)
     with warnings.catch_warnings():
         # The exporter built on torch.export needs one more package and unrolls fake quantisation; torch is pinned.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _TwoOutputs(net, hypotheses).eval(),
-            (torch.randn(3, 2, chunk_length),),
+            tuple(inputs.values()),
             str(path),
             dynamo=False,
             opset_version=_OPSET,
-            input_names=["iq"],
+            input_names=list(inputs),
             output_names=["logits", "hypothesis_logits"],
-            dynamic_axes={name: {0: "N"} for name in ("iq", "logits", "hypothesis_logits")},
+            dynamic_axes={name: {0: "N"} for name in (*inputs, "logits", "hypothesis_logits")},
         )
     model = onnx.load(str(path))
     _store_integers(model)

@@ -17,15 +17,16 @@ from amrq._version import __version__
 from amrq.classifier import OnnxClassifier
 from amrq.errors import AmrqError
 from amrq.evaluation import evaluate
-from amrq.model import UNKNOWN, Contract, write_contract
+from amrq.model import Contract, write_contract
 from amrq.modulations import MODULATIONS
 from amrq.training.calibrate import calibrate
 from amrq.training.export import export
-from amrq.training.fit import Progress, fit
+from amrq.training.fit import Progress, fit, net_inputs
 from amrq.training.model_page import model_page
-from amrq.training.quantise import QuantisedLayer
+from amrq.training.prune import nonzero_weights, pruned_share
 from amrq.training.recipe import Recipe
 from amrq.training.signal_batches import SignalBatches
+from amrq.training.teacher import Teacher
 
 __all__ = ["make_model"]
 
@@ -34,32 +35,33 @@ _HELD_OUT_SEED = 1
 _HELD_OUT_CHUNKS = 20_000
 
 
-def _weights(net: nn.Module) -> int:
-    return sum(p.numel() for p in net.parameters())
-
-
 def make_model(
     recipe: Recipe,
     output: str | os.PathLike[str],
     checkpoint: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
+    taught: Callable[[int, int], None] = lambda done, of: None,
     evaluated: Callable[[int, int], None] = lambda done, of: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> Contract:
-    """Train, quantise, export, calibrate and evaluate; write the ONNX file with its contract, and its page.
+) -> list[Path]:
+    """Train, quantise, export, calibrate and evaluate; write ONNX files with their contracts, and their pages.
 
     Args:
         recipe: what to make.
-        output: the file to write; it appears when all is done, and beside it a page of the same name in Markdown.
+        output: the file to write, `models/full.onnx` say. Where the recipe asks for several precisions each has a file
+            of
+            its own: `models/full-float32.onnx`, `models/full-int8.onnx`. A file appears when all is done, and beside
+            it a page of the same name in Markdown.
         checkpoint: where the training keeps its state, to go on from if interrupted.
         fresh: do not go on from a checkpoint there.
         progress: called as the training goes on.
+        taught: called with (chunks judged, chunks in all) as the teacher gets ready.
         evaluated: called with (steps done, steps in all) of the evaluation.
         stopped: asked between training steps; when it says so, the state is saved and KeyboardInterrupt raised.
 
     Returns:
-        the contract in the file.
+        the files written.
 
     Raises:
         AmrqError: the recipe cannot be used, or the output's folder is not there.
@@ -67,24 +69,49 @@ def make_model(
     output = Path(output)
     if not output.parent.is_dir():
         raise AmrqError(f"there is no folder {output.parent} to write {output.name} to.")
-    batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed + _HELD_OUT_SEED)
-    net = fit(recipe, None if checkpoint is None else Path(checkpoint), fresh, progress, stopped=stopped)
-    if stopped():
+    teacher = None
+    if recipe.teacher.chunks:
+        teacher = Teacher(recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, taught)
+    batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, teacher)
+    path = None if checkpoint is None else Path(checkpoint)
+    nets = fit(recipe, batches, path, fresh, progress, stopped=stopped)
+    wanted = recipe.quantisation.weight_bits
+    if any(bits not in nets for bits in wanted):
         raise KeyboardInterrupt
-    layers = [m for m in net.modules() if isinstance(m, QuantisedLayer)]
-    integer = all(layer.input.active for layer in layers)
+    files = []
+    for number, bits in enumerate(wanted):
+        suffix = f"-{'float' if bits == 32 else 'int'}{bits}" if len(wanted) > 1 else ""
+        file = output.with_name(f"{output.stem}{suffix}.onnx")
+        steps_before = number * 1_000
+
+        def step(done: int, of: int, before: int = steps_before) -> None:
+            evaluated(before + done * 1_000 // of, len(wanted) * 1_000)
+
+        _write(recipe, nets[bits], bits, file, step)
+        files.append(file)
+    return files
+
+
+def _write(
+    recipe: Recipe, net: nn.Module, bits: int, output: Path, evaluated: Callable[[int, int], None]
+) -> None:
+    """Export, calibrate and evaluate one network."""
+    held_out_signals = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed + _HELD_OUT_SEED)
+    integer = bits < 32
     contract = Contract(
-        name=recipe.name,
-        classes=(*MODULATIONS, UNKNOWN),
+        name=output.stem,
+        classes=held_out_signals.classes,
         chunk_length=recipe.chunk_length,
-        phase="any",
+        phase=recipe.signal.phase,
+        level_input=recipe.net.level_input,
         es_n0_db=recipe.signal.es_n0_db,
-        weight_bits=layers[0].weight_bits,
-        activation_bits=8 if integer else 32,
-        weights=_weights(net),
+        weight_bits=bits,
+        activation_bits=recipe.quantisation.activation_bits if integer else 32,
+        weights=nonzero_weights(net),
+        pruned=round(pruned_share(net), 6),
         hypotheses=tuple(
-            replace(h, prior=h.prior * math.exp(-recipe.caution)) if h.label == UNKNOWN else h
-            for h in batches.hypotheses
+            h if h.label in MODULATIONS else replace(h, prior=h.prior * math.exp(-recipe.caution))
+            for h in held_out_signals.hypotheses
         ),
         outlier_share=recipe.outlier_share,
         recipe={
@@ -103,11 +130,11 @@ def make_model(
     # The name must end in .onnx for the model to load.
     temporary = output.with_name(output.stem + ".part.onnx")
     try:
-        export(net, temporary, recipe.chunk_length, batches.hypotheses)
-        held_out = batches.batch(0, _HELD_OUT_CHUNKS)
+        export(net, temporary, recipe.chunk_length, held_out_signals.hypotheses, recipe.net.level_input)
+        held_out = held_out_signals.batch(0, _HELD_OUT_CHUNKS)
         with torch.no_grad():
-            logits = net(torch.from_numpy(held_out.iq))
-        temperature = calibrate(logits, torch.from_numpy(held_out.labels), batches.hypotheses)
+            logits = net(*net_inputs(held_out, recipe))
+        temperature = calibrate(logits, torch.from_numpy(held_out.labels), held_out_signals.hypotheses)
         contract = replace(contract, temperature=round(temperature, 4))
         write_contract(temporary, contract)
         found = evaluate(
@@ -122,4 +149,3 @@ def make_model(
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
-    return contract

@@ -8,11 +8,42 @@ from torch import nn
 
 from amrq.errors import AmrqError
 
-__all__ = ["ActivationQuantiser", "QuantisedConv1d", "QuantisedLayer", "QuantisedLinear", "quantise"]
+__all__ = [
+    "ActivationQuantiser",
+    "QuantisedConv1d",
+    "QuantisedLayer",
+    "QuantisedLinear",
+    "power_of_two_scale",
+    "quantise",
+]
 
 _LOWEST, _HIGHEST = -128, 127
-_CALIBRATION_SHARE = 0.9999
-"""Share of the activations that must not be clipped; one outlier would cost all others their resolution."""
+_LIMIT_SHARE = 0.9999
+"""The activations' limit is met by all but one in 10,000: one outlier would cost all others their resolution."""
+
+
+def power_of_two_scale(values: torch.Tensor, limit: torch.Tensor, levels: int) -> torch.Tensor:
+    """Return the power of two by whose multiples each row is represented with the least squared error.
+
+    Steps that are powers of two turn every rescaling in hardware into a shift, and make all arithmetic exact in
+    floating point, so that PyTorch, ONNX Runtime and hardware agree to the bit.
+
+    Args:
+        values: float32 [rows, n].
+        limit: float32 [rows], the largest magnitudes that matter, above 0.
+        levels: largest integer that a value becomes; what lies beyond is clipped.
+
+    Returns:
+        float32 [rows].
+    """
+    # Either nothing is clipped, or the range is halved: that costs the largest values and gives all others a bit.
+    wide = torch.exp2(torch.ceil(torch.log2(limit / levels)))
+    best, least = wide, torch.full_like(wide, torch.inf)
+    for scale in (wide, wide / 2):
+        rounded = (values / scale[:, None]).round().clamp(-levels, levels) * scale[:, None]
+        error = (rounded - values).square().sum(dim=1)
+        best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
+    return best
 
 
 class ActivationQuantiser(nn.Module):
@@ -50,15 +81,16 @@ class ActivationQuantiser(nn.Module):
             return
         values = torch.cat(self._seen or [torch.zeros(1)])
         self._seen = None
-        limit = torch.quantile(values, _CALIBRATION_SHARE)
+        # torch.quantile takes at most 16 M values.
+        limit = torch.quantile(values[:: 1 + len(values) // 16_000_000], _LIMIT_SHARE)
         if not limit > 0:
             raise AmrqError("a layer of the network has died in training: its input is zero throughout.")
-        self.scale.copy_(limit / (_HIGHEST - self.zero_point))
+        self.scale.copy_(power_of_two_scale(values[None], limit[None], _HIGHEST - self.zero_point)[0])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return `x`, rounded if calibrated; any shape."""
         if self._seen is not None:
-            # torch.quantile takes at most 16 M values: a fixed stride keeps a fair sample of each batch.
+            # A fixed stride keeps a fair sample of each batch.
             flat = x.detach().abs().flatten()
             self._seen.append(flat[:: max(1, flat.numel() // 100_000)])
         if not self._on:
@@ -74,42 +106,61 @@ class QuantisedLayer(nn.Module):
     """A convolution or fully connected layer with its own input quantiser.
 
     Weights are rounded per output channel, symmetric, biases to 32-bit integers in units of input scale times
-    weight scale, as ONNX Runtime's integer kernels hold them.
+    weight scale, as ONNX Runtime's integer kernels hold them. Every scale is a power of two. Weights that `prune` has
+    removed stay zero.
     """
 
     weight: nn.Parameter
     bias: nn.Parameter
+    kept: torch.Tensor
 
     def __init__(self, shape: tuple[int, ...], signed_input: bool) -> None:
         super().__init__()
         fan_in = int(torch.tensor(shape[1:]).prod())
         self.weight = nn.Parameter(torch.randn(shape) * (2 / fan_in) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(shape[0]))
+        self.register_buffer("kept", torch.ones(shape))
         self.input = ActivationQuantiser(signed_input)
         self.weight_bits = 32
         self._fixed_scale: torch.Tensor | None = None
 
     def freeze(self) -> None:
         """Take the present weight scales and rounded biases as constants, for a trace of the network."""
-        if self.weight_bits < 32:
-            with torch.no_grad():
-                self.bias.copy_(self.parameters_as_run()[1])
-            self._fixed_scale = self.weight_scale()
+        with torch.no_grad():
+            if self.weight_bits < 32:
+                scale = self.weight_scale()
+                weight, bias = self.parameters_as_run()
+                self._fixed_scale = scale
+                self.bias.copy_(bias)
+                self.weight.copy_(weight)
+            else:
+                self.weight.mul_(self.kept)
+            self.kept.fill_(1)
+
+    @property
+    def levels(self) -> int:
+        """Largest integer that a weight becomes."""
+        return int(2 ** (self.weight_bits - 1) - 1)
 
     def weight_scale(self) -> torch.Tensor:
         """Return the step of each output channel's weights, float32 [out]."""
-        most = self.weight.detach().abs().flatten(1).amax(dim=1)
-        return most.clamp_min(1e-8) / (2 ** (self.weight_bits - 1) - 1)
+        rows = (self.weight.detach() * self.kept).flatten(1)
+        return power_of_two_scale(rows, rows.abs().amax(dim=1).clamp_min(1e-8), self.levels)
 
     def parameters_as_run(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weights and biases as the arithmetic sees them: rounded, if the layer is quantised."""
+        """Return weights and biases as the arithmetic sees them: pruned, and rounded if the layer is quantised."""
         if self.weight_bits == 32:
-            return self.weight, self.bias
-        # The scale keeps the integers within 2^(bits-1) - 1 on either side, so that no weight is ever clipped.
+            return self.weight * self.kept, self.bias
         scale = self.weight_scale() if self._fixed_scale is None else self._fixed_scale
         zero = torch.zeros(len(scale), dtype=torch.int32)
-        weight = torch.fake_quantize_per_channel_affine(self.weight, scale, zero, 0, _LOWEST, _HIGHEST)
-        if not self.input.active or self._fixed_scale is not None:
+        weight = self.weight * self.kept
+        if self._fixed_scale is not None:
+            # For the trace. The weights have been clipped: the exporter knows the range of a whole byte only.
+            return torch.fake_quantize_per_channel_affine(
+                self.weight, scale, zero, 0, _LOWEST, _HIGHEST
+            ), self.bias
+        weight = torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -self.levels, self.levels)
+        if not self.input.active:
             return weight, self.bias
         unit = scale * self.input.scale
         rounded = torch.round(self.bias.detach() / unit) * unit
@@ -167,14 +218,14 @@ class QuantisedLinear(QuantisedLayer):
 def quantise(
     net: nn.Module,
     weight_bits: int,
-    batches: Iterable[torch.Tensor] | None,
+    batches: Iterable[tuple[torch.Tensor, ...]] | None,
 ) -> None:
     """Put the network's layers on integers, from the next call on.
 
     Args:
         net: a network of quantised layers.
         weight_bits: 2 to 8.
-        batches: float32 [N, 2, L] chunks to set the activation scales by, or None where a checkpoint has set them.
+        batches: the network's inputs, to set the activation scales by, or None where a checkpoint has set them.
 
     Raises:
         AmrqError: the bits are out of range, or a layer has died.
@@ -187,7 +238,7 @@ def quantise(
             quantiser.observe(True)
         with torch.no_grad():
             for batch in batches:
-                net(batch)
+                net(*batch)
         for quantiser in quantisers:
             quantiser.observe(False)
     for quantiser in quantisers:

@@ -16,7 +16,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["FitSettings", "NetSettings", "QuantisationSettings", "Recipe", "SignalSettings", "read_recipe"]
+__all__ = [
+    "FitSettings",
+    "NetSettings",
+    "PruningSettings",
+    "QuantisationSettings",
+    "Recipe",
+    "SignalSettings",
+    "TeacherSettings",
+    "read_recipe",
+]
 
 
 def _require(holds: bool, what: str) -> None:
@@ -32,10 +41,12 @@ class SignalSettings:
     uniform number is a chunk's share of the most, since a front end in lock leaves little.
 
     Attributes:
+        phase: `any` turns each chunk by an angle of its own; `coherent` leaves the constellations as registered.
         es_n0_db: lowest and highest Es/N0, dB.
+        ideal_es_n0_db: the same for the share of ideal chunks, within that range; empty for all of it.
         es_n0_levels: equal parts of that range that the model tells apart, each a hypothesis of its own for each class.
         phase_noise: most standard deviation of an independent phase a symbol, radians.
-        ideal_share: share of chunks that get rotation, phase noise and noise alone.
+        ideal_share: share of the modulations' chunks that get rotation and noise alone.
         isi_db: least and most ratio of a symbol's power to that of its echoes, dB.
         timing_error: most sampling-time error, symbols.
         frequency_offset: most residual carrier frequency, cycles a symbol.
@@ -43,11 +54,14 @@ class SignalSettings:
         gain_drift: most change of the gain over a chunk, relative.
         imbalance: most amplitude of the conjugate image, relative.
         dc_offset: most constant added, relative to the RMS.
-        unknown_share: share of chunks that are none of the modulations.
+        level_known_share: share of chunks that come with the level of their stream, for networks that take it.
+        unknown_share: share of chunks that are none of the modulations; 0 for a model of these alone.
         unknown_kinds: weight of a kind of these (see `amrq.signals.other_signals`); 1 if not named.
     """
 
+    phase: str = "any"
     es_n0_db: tuple[float, float] = (0.0, 25.0)
+    ideal_es_n0_db: tuple[float, ...] = ()
     es_n0_levels: int = 5
     phase_noise: float = 0.02
     ideal_share: float = 0.5
@@ -58,25 +72,38 @@ class SignalSettings:
     gain_drift: float = 0.05
     imbalance: float = 0.02
     dc_offset: float = 0.02
+    level_known_share: float = 0.0
     unknown_share: float = 0.15
     unknown_kinds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what no signal can be."""
-        for name in ("es_n0_db", "isi_db"):
+        _require(
+            self.phase in ("any", "coherent"), f"signal.phase must be any or coherent, not {self.phase!r}"
+        )
+        _require(
+            len(self.ideal_es_n0_db) in (0, 2),
+            f"signal.ideal_es_n0_db must be empty or a list of 2, not {list(self.ideal_es_n0_db)}",
+        )
+        for name in ("es_n0_db", "ideal_range", "isi_db"):
             low, high = getattr(self, name)
             _require(
                 -50 <= low <= high <= 100, f"signal.{name} must rise, within -50 to 100 dB, not {[low, high]}"
             )
+        low, high = self.es_n0_db
+        _require(
+            low <= self.ideal_range[0] and self.ideal_range[1] <= high,
+            f"signal.ideal_es_n0_db must lie within es_n0_db, but {list(self.ideal_es_n0_db)} does not",
+        )
         _require(
             1 <= self.es_n0_levels <= 100, f"signal.es_n0_levels must be 1 to 100, not {self.es_n0_levels}"
         )
+        for name in ("ideal_share", "level_known_share"):
+            share = getattr(self, name)
+            _require(0 <= share <= 1, f"signal.{name} must be from 0 to 1, not {share}")
         _require(
-            0 <= self.ideal_share <= 1, f"signal.ideal_share must be from 0 to 1, not {self.ideal_share}"
-        )
-        _require(
-            0 < self.unknown_share < 1,
-            f"signal.unknown_share must be above 0 and below 1, not {self.unknown_share}",
+            0 <= self.unknown_share < 1,
+            f"signal.unknown_share must be from 0 to below 1, not {self.unknown_share}",
         )
         for name, most in (
             ("phase_noise", 1.0),
@@ -94,6 +121,37 @@ class SignalSettings:
             _require(kind in OTHER_SIGNALS, f"signal.unknown_kinds.{kind} is no kind: there are {known}")
             _require(0 < weight < 1e6, f"signal.unknown_kinds.{kind} must be above 0, not {weight}")
 
+    @property
+    def ideal_range(self) -> tuple[float, float]:
+        """Lowest and highest Es/N0 of the ideal chunks, dB."""
+        low, high = self.ideal_es_n0_db or self.es_n0_db
+        return low, high
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """The likelihood classifier as a teacher of the ideal chunks (distillation, Hinton et al. 2015).
+
+    Its posteriors are the very function that the network is to learn, where a label is one draw from them: they take
+    the noise out of the training. They are computed once, for chunks that come back turned, mirrored and in other
+    orders of their symbols, none of which changes them.
+
+    Attributes:
+        chunks: chunks it judges; 0 for no teacher.
+        es_n0_db: range of Es/N0 that it takes for granted, dB. Chunks with less noise have plain labels.
+    """
+
+    chunks: int = 0
+    es_n0_db: tuple[float, float] = (0.0, 20.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what it cannot do."""
+        _require(self.chunks >= 0, f"teacher.chunks must not be negative, but is {self.chunks}")
+        low, high = self.es_n0_db
+        _require(
+            -50 <= low < high <= 60, f"teacher.es_n0_db must rise, within -50 to 60 dB, not {[low, high]}"
+        )
+
 
 @dataclass(frozen=True)
 class NetSettings:
@@ -104,12 +162,18 @@ class NetSettings:
         symbol_channels: widths of the layers that see one symbol at a time.
         head_widths: widths of the hidden layers behind the mean over the symbols.
         first_kernel: symbols that the first layer sees at a time, odd.
+        folded: let the network see magnitudes of I and Q where the phase is known or estimated.
+        level_input: take the level of a chunk's stream as a second input.
+        phases: candidate phases, for the architecture of that name.
     """
 
     architecture: str = "phase_aligned"
     symbol_channels: tuple[int, ...] = (64, 64, 64)
     head_widths: tuple[int, ...] = (64,)
     first_kernel: int = 1
+    folded: bool = True
+    level_input: bool = False
+    phases: int = 8
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -117,6 +181,7 @@ class NetSettings:
             1 <= self.first_kernel <= 31 and self.first_kernel % 2 == 1,
             f"net.first_kernel must be odd, 1 to 31, not {self.first_kernel}",
         )
+        _require(1 <= self.phases <= 64, f"net.phases must be 1 to 64, not {self.phases}")
         _require(len(self.symbol_channels) >= 1, "net.symbol_channels must name at least one width")
         for name in ("symbol_channels", "head_widths"):
             widths = getattr(self, name)
@@ -156,33 +221,54 @@ class FitSettings:
 
 
 @dataclass(frozen=True)
+class PruningSettings:
+    """Removal of single weights, gradual, in the middle of the training in floating point.
+
+    Attributes:
+        share: of the weights of each layer that is removed in the end.
+        begin: share of the float steps after which removal begins.
+        end: share of the float steps after which it is complete.
+    """
+
+    share: float = 0.0
+    begin: float = 0.2
+    end: float = 0.7
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        _require(0 <= self.share < 1, f"pruning.share must be from 0 to below 1, not {self.share}")
+        _require(
+            0 <= self.begin < self.end <= 1,
+            f"pruning.begin and pruning.end must rise, within 0 to 1, not {self.begin} and {self.end}",
+        )
+
+
+@dataclass(frozen=True)
 class QuantisationSettings:
     """Weights and activations on integers.
 
     Attributes:
-        weight_bits: 2 to 8, or 32 for a model in floating point.
-        activation_bits: 8, or 32 for a model in floating point.
+        weight_bits: a model each: 2 to 8, or 32 for one in floating point.
+        activation_bits: of the models on integers.
         steps: batches of fine-tuning with the rounding in the loop.
         learning_rate: of the fine-tuning, at its highest.
     """
 
-    weight_bits: int = 8
+    weight_bits: tuple[int, ...] = (8,)
     activation_bits: int = 8
     steps: int = 2_000
     learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
         """Refuse what cannot be exported."""
+        bits = self.weight_bits
         _require(
-            2 <= self.weight_bits <= 8 or self.weight_bits == 32,
-            f"quantisation.weight_bits must be 2 to 8, or 32 for none, not {self.weight_bits}",
+            bool(bits) and len(set(bits)) == len(bits) and all(2 <= b <= 8 or b == 32 for b in bits),
+            f"quantisation.weight_bits must be different numbers of 2 to 8, or 32 for none, not {list(bits)}",
         )
         # Fewer bits need clipping nodes in the ONNX file, which keep onnxruntime from its integer kernels.
-        expected = 32 if self.weight_bits == 32 else 8
         _require(
-            self.activation_bits == expected,
-            f"quantisation.activation_bits must be {expected} beside {self.weight_bits}-bit weights, "
-            f"not {self.activation_bits}",
+            self.activation_bits == 8, f"quantisation.activation_bits must be 8, not {self.activation_bits}"
         )
         _require(self.steps >= 0, f"quantisation.steps must not be negative, but is {self.steps}")
         _require(
@@ -205,7 +291,7 @@ class Recipe:
         caution: how far a chunk's evidence leans towards `unknown` when many are fused, natural logarithm. The contract
             understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
             differ by less than a model's own error, and calling noise by a name is the worse mistake.
-        signal, net, fit, quantisation: see there.
+        signal, teacher, net, fit, pruning, quantisation: see there.
     """
 
     name: str
@@ -215,8 +301,10 @@ class Recipe:
     outlier_share: float = 0.0
     caution: float = 0.0
     signal: SignalSettings = field(default_factory=SignalSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
     net: NetSettings = field(default_factory=NetSettings)
     fit: FitSettings = field(default_factory=FitSettings)
+    pruning: PruningSettings = field(default_factory=PruningSettings)
     quantisation: QuantisationSettings = field(default_factory=QuantisationSettings)
 
     def __post_init__(self) -> None:

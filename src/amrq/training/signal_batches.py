@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fresh labelled chunks for every step of a training."""
 
-from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.chunks import normalise
-from amrq.model import UNKNOWN, Hypothesis
+from amrq.chunks import level_features, normalise
+from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.modulations import MODULATIONS
-from amrq.signals import OTHER_SIGNALS, other_signal
+from amrq.signals import OTHER_SIGNALS, other_signal, rotate
 from amrq.training.recipe import SignalSettings
+from amrq.training.teacher import Teacher
 
 __all__ = ["Batch", "SignalBatches"]
 
 _REACH = 2
 """Symbols to either side that leak into a symbol."""
+_NOISE = "noise"
+_LEVEL_ERROR = 0.02
+"""Standard deviation of a tracked power, relative."""
+_LEAST_PRIOR = 1e-6
+"""Of a hypothesis that no chunk stands for, so that it can be divided by."""
 
 
 class Batch(NamedTuple):
@@ -24,12 +29,26 @@ class Batch(NamedTuple):
 
     Attributes:
         iq: float32 [N, 2, L], each chunk of unit RMS.
-        labels: int64 [N]; the index in the registry, or the number of modulations for `unknown`.
+        level: float32 [N, 3], what `level_features` says of the chunk.
+        labels: int64 [N]; the index in `SignalBatches.classes`.
+        targets: float32 [N, classes], the probabilities to learn: the teacher's, or all on the label.
         hypotheses: int64 [N]; the index in `SignalBatches.hypotheses`.
     """
 
     iq: NDArray[np.float32]
+    level: NDArray[np.float32]
     labels: NDArray[np.int64]
+    targets: NDArray[np.float32]
+    hypotheses: NDArray[np.int64]
+
+
+class _Part(NamedTuple):
+    """Chunks of one origin."""
+
+    samples: NDArray[np.complex64]
+    labels: NDArray[np.int64]
+    es_n0_db: NDArray[np.floating[Any]]
+    targets: NDArray[np.float32]
     hypotheses: NDArray[np.int64]
 
 
@@ -38,70 +57,126 @@ class SignalBatches:
 
     Symbols of a random class pass, in this order: a short channel (sampling-time error, echoes), residual carrier
     frequency and phase jitter, a random rotation, drift of the gain, the receiver's imbalance and offset, and
-    noise. A share of the chunks gets rotation, phase noise and noise alone, so that a model loses nothing on ideal
-    symbols.
+    noise. A share of the chunks gets rotation and noise alone, so that a model loses nothing on ideal symbols; a
+    teacher can say of these how probable each class is.
 
     Args:
         settings: ranges of all of it.
         chunk_length: samples a chunk (L).
         seed: of all randomness. Batch `i` depends on the seed and `i` alone, so that a training resumes exactly.
+        teacher: judges the ideal chunks; None leaves them with their labels.
     """
 
-    def __init__(self, settings: SignalSettings, chunk_length: int, seed: int) -> None:
+    def __init__(
+        self, settings: SignalSettings, chunk_length: int, seed: int, teacher: Teacher | None = None
+    ) -> None:
         self.settings = settings
         self.chunk_length = chunk_length
         self.seed = seed
+        self._teacher = teacher
         self._orders = np.array([m.order for m in MODULATIONS.values()])
         self._points = np.zeros((len(MODULATIONS), int(self._orders.max())), dtype=np.complex64)
         for row, m in zip(self._points, MODULATIONS.values(), strict=True):
             row[: m.order] = m.points
-        weights = np.array([settings.unknown_kinds.get(kind, 1.0) for kind in OTHER_SIGNALS])
+        # Noise alone comes last: it has a class of its own.
+        self._kinds = tuple(sorted(OTHER_SIGNALS, key=lambda kind: kind == _NOISE))
+        weights = np.array([settings.unknown_kinds.get(kind, 1.0) for kind in self._kinds])
         self._kind_shares = weights / weights.sum()
+        self._edges = np.linspace(*settings.es_n0_db, settings.es_n0_levels + 1)
         self.hypotheses = self._make_hypotheses()
         """What a chunk can be: each modulation at each level of Es/N0, and each kind of other signal."""
+        self.classes = tuple(dict.fromkeys(hypothesis.label for hypothesis in self.hypotheses))
+        """What the hypotheses make up: the modulations, and where wanted `unknown` and `no signal`."""
+        self._class_of_kind = np.array(
+            [len(MODULATIONS) + (kind == _NOISE) for kind in self._kinds], dtype=np.int64
+        )
 
     def _make_hypotheses(self) -> tuple[Hypothesis, ...]:
         s = self.settings
-        edges = np.linspace(*s.es_n0_db, s.es_n0_levels + 1)
-        prior = (1 - s.unknown_share) / len(MODULATIONS) / s.es_n0_levels
+        width = np.diff(self._edges)
+        share = (1 - s.ideal_share) * width / width.sum() if width.sum() else np.array([1 - s.ideal_share])
+        low, high = s.ideal_range
+        if high > low:
+            inside = np.clip(np.minimum(self._edges[1:], high) - np.maximum(self._edges[:-1], low), 0, None)
+            share = share + s.ideal_share * inside / (high - low)
+        else:
+            share = share + s.ideal_share * (self._level(np.array([low]))[0] == np.arange(len(share)))
+        middles = (self._edges[:-1] + self._edges[1:]) / 2
+        each = (1 - s.unknown_share) / len(MODULATIONS)
         known = [
-            Hypothesis(name, float((low + high) / 2), prior)
+            Hypothesis(name, float(middle), max(float(each * part), _LEAST_PRIOR))
             for name in MODULATIONS
-            for low, high in pairwise(edges)
+            for middle, part in zip(middles, share, strict=True)
         ]
-        others = [Hypothesis(UNKNOWN, None, float(s.unknown_share * share)) for share in self._kind_shares]
+        if not s.unknown_share:
+            return tuple(known)
+        others = [
+            Hypothesis(NO_SIGNAL if kind == _NOISE else UNKNOWN, None, float(s.unknown_share * part))
+            for kind, part in zip(self._kinds, self._kind_shares, strict=True)
+        ]
         return (*known, *others)
+
+    def _level(self, es_n0_db: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """Return which part of the range of Es/N0 each value lies in."""
+        parts = np.searchsorted(self._edges[1:-1], es_n0_db, side="right")
+        return np.asarray(parts, dtype=np.int64)
 
     def batch(self, index: int, size: int) -> Batch:
         """Return batch number `index`, of `size` chunks, in random order of the classes."""
         rng = np.random.default_rng([self.seed, index])
         s = self.settings
         others = round(size * s.unknown_share)
-        known = size - others
-        labels = rng.permutation(np.arange(known) % len(self._orders))
-        other_samples, kinds = self._others(others, rng)
-        samples = np.concatenate([self._impaired(labels, rng), other_samples])
-        samples, es_n0_db = self._noisy(samples, rng)
-        low, high = s.es_n0_db
-        share = (es_n0_db[:known] - low) / max(high - low, 1e-9)
-        level = np.minimum((share * s.es_n0_levels).astype(np.int64), s.es_n0_levels - 1)
-        hypotheses = np.concatenate(
-            [labels * s.es_n0_levels + level, len(self._orders) * s.es_n0_levels + kinds]
-        )
-        labels = np.concatenate([labels, np.full(others, len(self._orders))])
-        return Batch(normalise(samples).iq, labels.astype(np.int64), hypotheses.astype(np.int64))
+        ideal = round((size - others) * s.ideal_share)
+        parts = [
+            self._ideal(ideal, rng),
+            self._impaired(size - others - ideal, rng),
+            self._others(others, rng),
+        ]
+        joined = _Part(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        samples, labels, es_n0_db, targets, hypotheses = joined
+        normalised = normalise(samples)
+        stream = (1 + 10 ** (-es_n0_db / 10)) * (1 + _LEVEL_ERROR * rng.standard_normal(size))
+        stream[rng.random(size) >= s.level_known_share] = np.nan
+        level = level_features(normalised.power, stream.astype(np.float32))
+        return Batch(normalised.iq, level, labels, targets, hypotheses)
 
-    def _impaired(self, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.complex64]:
+    def _modulated(
+        self,
+        samples: NDArray[np.complex64],
+        labels: NDArray[np.int64],
+        es_n0_db: NDArray[np.floating[Any]],
+    ) -> _Part:
+        targets = np.eye(len(self.classes), dtype=np.float32)[labels]
+        hypotheses = labels * self.settings.es_n0_levels + self._level(es_n0_db)
+        return _Part(samples, labels, es_n0_db, targets, hypotheses)
+
+    def _labels(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(np.arange(count) % len(self._orders)).astype(np.int64)
+
+    def _ideal(self, count: int, rng: np.random.Generator) -> _Part:
+        if self._teacher is not None:
+            taught = self._teacher.draw(count, rng)
+            part = self._modulated(taught.chunks, taught.labels, taught.es_n0_db)
+            part.targets[:, : len(MODULATIONS)] = taught.posteriors
+            return part
+        labels = self._labels(count, rng)
+        draw = rng.random((count, self.chunk_length), dtype=np.float32)
+        samples = self._points[labels[:, None], (draw * self._orders[labels, None]).astype(np.int64)]
+        if self.settings.phase == "any":
+            samples = rotate(samples, rng.uniform(0, 2 * np.pi, count))
+        noisy, es_n0_db = self._noisy(samples, self.settings.ideal_range, rng)
+        return self._modulated(noisy, labels, es_n0_db)
+
+    def _impaired(self, count: int, rng: np.random.Generator) -> _Part:
         s, length = self.settings, self.chunk_length
-        count = len(labels)
+        labels = self._labels(count, rng)
         draw = rng.random((count, length + 2 * _REACH), dtype=np.float32)
         symbols = self._points[labels[:, None], (draw * self._orders[labels, None]).astype(np.int64)]
 
         def amount(most: float) -> NDArray[np.float32]:
             """A strength from 0 to `most`, small ones commoner (median a quarter), nothing in the ideal share."""
-            return np.asarray(impaired * most * rng.random((count, 1)) ** 2, dtype=np.float32)
+            return np.asarray(most * rng.random((count, 1)) ** 2, dtype=np.float32)
 
-        impaired = rng.random((count, 1)) >= s.ideal_share
         # Timing error: the samples of a raised-cosine pulse beside its peak (Proakis and Salehi 2008, eq. 9.2-27).
         offset = amount(s.timing_error) * rng.choice([-1, 1], (count, 1))
         rolloff = rng.uniform(0.2, 0.6, (count, 1))
@@ -110,7 +185,7 @@ class SignalBatches:
         denominator = np.where(np.abs(denominator) < 1e-3, 1e-3, denominator)
         taps = (np.sinc(t) * np.cos(np.pi * rolloff * t) / denominator).astype(np.complex64)
         # Echoes: taps of random phase whose power lies isi_db under the symbol's.
-        level = 10 ** (-rng.uniform(s.isi_db[0], s.isi_db[1], (count, 1)) / 20) * impaired
+        level = 10 ** (-rng.uniform(s.isi_db[0], s.isi_db[1], (count, 1)) / 20)
         echo = rng.standard_normal((count, 2 * _REACH + 1)) + 1j * rng.standard_normal(
             (count, 2 * _REACH + 1)
         )
@@ -126,34 +201,38 @@ class SignalBatches:
         walk = rng.standard_normal((count, length), dtype=np.float32).cumsum(axis=1) * amount(s.phase_walk)
         jitter = rng.standard_normal((count, length), dtype=np.float32)
         jitter *= rng.uniform(0, s.phase_noise, (count, 1)).astype(np.float32)
-        angle = 2 * np.pi * (frequency * n + rng.random((count, 1))) + walk + jitter
+        turn = rng.random((count, 1)) if s.phase == "any" else 0.0
+        angle = 2 * np.pi * (frequency * n + turn) + walk + jitter
         samples *= np.exp(1j * angle.astype(np.float32))
         samples *= 1 + amount(s.gain_drift) * rng.choice([-1, 1], (count, 1)).astype(np.float32) * n / length
         # z + a conj(z): the image that unequal gain and phase of the two branches leave.
         image = amount(s.imbalance) * np.exp(2j * np.pi * rng.random((count, 1)))
         samples = samples + image.astype(np.complex64) * samples.conj()
         dc = amount(s.dc_offset) * np.exp(2j * np.pi * rng.random((count, 1)))
-        return np.asarray(samples + dc, dtype=np.complex64)
+        noisy, es_n0_db = self._noisy(np.asarray(samples + dc, dtype=np.complex64), s.es_n0_db, rng)
+        return self._modulated(noisy, labels, es_n0_db)
 
-    def _others(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.complex64], NDArray[np.int64]]:
+    def _others(self, count: int, rng: np.random.Generator) -> _Part:
         shares = rng.multinomial(count, self._kind_shares)
         samples = np.concatenate(
             [np.empty((0, self.chunk_length), np.complex64)]
             + [
                 other_signal(kind, int(n), self.chunk_length, rng)
-                for kind, n in zip(OTHER_SIGNALS, shares, strict=True)
+                for kind, n in zip(self._kinds, shares, strict=True)
                 if n
             ]
         )
-        return samples, np.repeat(np.arange(len(shares)), shares)
+        noisy, es_n0_db = self._noisy(samples, self.settings.es_n0_db, rng)
+        kinds = np.repeat(np.arange(len(shares)), shares)
+        labels = self._class_of_kind[kinds]
+        targets = np.eye(len(MODULATIONS) + 2, len(self.classes), dtype=np.float32)[labels]
+        return _Part(noisy, labels, es_n0_db, targets, len(self._orders) * self.settings.es_n0_levels + kinds)
 
+    @staticmethod
     def _noisy(
-        self, samples: NDArray[np.complex64], rng: np.random.Generator
+        samples: NDArray[np.complex64], es_n0_db: tuple[float, float], rng: np.random.Generator
     ) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
-        low, high = self.settings.es_n0_db
-        es_n0_db = rng.uniform(low, high, len(samples))
-        deviation = np.sqrt(0.5 * 10 ** (-es_n0_db[:, None] / 10)).astype(np.float32)
+        drawn = rng.uniform(*es_n0_db, len(samples))
+        deviation = np.sqrt(0.5 * 10 ** (-drawn[:, None] / 10)).astype(np.float32)
         noise = rng.standard_normal((*samples.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
-        return np.asarray(samples + deviation * noise, dtype=np.complex64), es_n0_db
+        return np.asarray(samples + deviation * noise, dtype=np.complex64), drawn

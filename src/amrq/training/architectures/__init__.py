@@ -8,6 +8,7 @@ from torch import nn
 
 from amrq.errors import AmrqError
 from amrq.training.architectures.phase_aligned import PhaseAlignedNet
+from amrq.training.architectures.symbolwise import SymbolwiseNet
 from amrq.training.recipe import NetSettings
 
 __all__ = ["ARCHITECTURES", "make_net"]
@@ -15,7 +16,10 @@ __all__ = ["ARCHITECTURES", "make_net"]
 ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingProxyType(
     {
         "phase_aligned": lambda outputs, net: PhaseAlignedNet(
-            outputs, net.symbol_channels, net.head_widths, net.first_kernel
+            outputs, net.symbol_channels, net.head_widths, net.first_kernel, net.folded
+        ),
+        "symbolwise": lambda outputs, net: SymbolwiseNet(
+            outputs, net.symbol_channels, net.head_widths, net.first_kernel, net.level_input, net.folded
         ),
     }
 )
@@ -26,9 +30,11 @@ def make_net(outputs: int, settings: NetSettings) -> nn.Module:
     """Return a fresh network, its weights drawn from torch's generator.
 
     Raises:
-        AmrqError: there is no architecture of that name.
+        AmrqError: there is no architecture of that name, or it cannot take the level.
     """
     if settings.architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise AmrqError(f"there is no architecture {settings.architecture!r}: choose from {known}.")
+    if settings.level_input and settings.architecture != "symbolwise":
+        raise AmrqError(f"the architecture {settings.architecture} takes no level: remove net.level_input.")
     return ARCHITECTURES[settings.architecture](outputs, settings)

@@ -85,6 +85,9 @@ class PhaseAligner(nn.Module):
     back_c: torch.Tensor
     back_s: torch.Tensor
 
+    copies = len(_COPIES)
+    """Copies, each turned by its own estimate."""
+
     channels = 2 * len(_COPIES) + 3
     """Channels out: real and imaginary parts of the copies, the product of each symbol with the conjugate of the one
     before (real, imaginary), the magnitude."""
