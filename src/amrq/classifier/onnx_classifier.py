@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
 from amrq.classifier.evidence import Evidence
+from amrq.classifier.weigh import Weigh
 from amrq.errors import AmrqError
 from amrq.model import Contract, find_model
 from amrq.model.contract_file import contract_of_session, open_session
@@ -18,10 +19,6 @@ __all__ = ["OnnxClassifier"]
 _LARGEST_CALL = 512
 """Chunks handed to onnxruntime at a time: enough to spread a call's fixed cost of some 30 us, few enough that the
 activations of the shipped models stay in a core's cache."""
-
-
-_SMALLEST = np.float32(1e-30)
-"""Probability that stands for none, so that its logarithm stays a number."""
 
 
 class OnnxClassifier:
@@ -44,11 +41,7 @@ class OnnxClassifier:
         self._input = self._session.get_inputs()[0].name
         # The hypotheses' output where there is one: the classes' probabilities follow from it.
         self._output = [self._session.get_outputs()[-1].name]
-        hypotheses = self._contract.weighed()
-        self._log_prior = np.log([hypothesis.prior for hypothesis in hypotheses]).astype(np.float32)
-        self._least = np.log(np.maximum(np.float32(self._contract.outlier_share), _SMALLEST))
-        labels = [hypothesis.label for hypothesis in hypotheses]
-        self._class_start = [labels.index(name) for name in self._contract.classes]
+        self._weigh = Weigh(self._contract)
 
     @property
     def contract(self) -> Contract:
@@ -74,8 +67,8 @@ class OnnxClassifier:
                 f"{self.path.name} takes chunks of {length} samples, not an array of shape {chunks.shape}."
             )
         normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
-        log_probabilities = np.empty((len(chunks), len(self._class_start)), dtype=np.float32)
-        log_likelihoods = np.empty((len(chunks), len(self._log_prior)), dtype=np.float32)
+        log_probabilities = np.empty((len(chunks), self._weigh.classes), dtype=np.float32)
+        log_likelihoods = np.empty((len(chunks), self._weigh.hypotheses), dtype=np.float32)
         inputs = {self._input: normalised.iq}
         if self._contract.level_input:
             inputs["level"] = level_features(normalised.power, tracked_power)
@@ -90,26 +83,6 @@ class OnnxClassifier:
             log_probabilities[~normalised.usable] = 0.0
             log_likelihoods[~normalised.usable] = 0.0
         return Evidence(log_probabilities, log_likelihoods, normalised.power, normalised.usable)
-
-    def _weigh(
-        self,
-        logits: NDArray[np.float32],
-        log_probabilities: NDArray[np.float32],
-        log_likelihoods: NDArray[np.float32],
-    ) -> None:
-        """Turn logits [n, H] into both kinds of evidence; all in place, since this runs beside the radio."""
-        if self._contract.temperature != 1:
-            logits *= np.float32(1 / self._contract.temperature)
-        logits -= logits.max(axis=1, keepdims=True)
-        probabilities = np.exp(logits)
-        by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
-        total = by_class.sum(axis=1, keepdims=True)
-        np.log(np.maximum(by_class / total, _SMALLEST), out=log_probabilities)
-        # p(x|h) is p(h|x) / p(h) up to p(x). A spoilt chunk says nothing, and bounds what any chunk can say:
-        # log((1 - share) p(x|h) + share), of which the larger of the two terms is within log 2.
-        np.subtract(logits, np.log(total), out=log_likelihoods)
-        log_likelihoods -= self._log_prior
-        np.maximum(log_likelihoods, self._least, out=log_likelihoods)
 
     def open(self) -> None:
         """Do nothing: the session is there as long as the classifier."""

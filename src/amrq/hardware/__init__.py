@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Models on hardware: the integer reference."""
+
+from amrq.hardware.fixed_point import FixedPoint
+from amrq.hardware.integer_classifier import IntegerClassifier
+from amrq.hardware.integer_inputs import IntegerInputs
+from amrq.hardware.integer_layer import IntegerLayer
+from amrq.hardware.integer_mean import IntegerMean
+from amrq.hardware.integer_network import IntegerNetwork
+from amrq.hardware.requantise import requantise
+from amrq.hardware.scores import Scores
+
+__all__ = [
+    "FixedPoint",
+    "IntegerClassifier",
+    "IntegerInputs",
+    "IntegerLayer",
+    "IntegerMean",
+    "IntegerNetwork",
+    "Scores",
+    "requantise",
+]

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A convolution or fully connected layer in integers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.hardware.fixed_point import FixedPoint
+from amrq.hardware.requantise import requantise
+
+__all__ = ["IntegerLayer"]
+
+_EXACT_LIMIT = 2**24
+"""Below it float32 holds every integer, so that PyTorch's and ONNX Runtime's sums are exact in any order."""
+
+
+def _bits(lowest: int, highest: int) -> int:
+    """Return the width in two's complement of all integers from `lowest` to `highest`."""
+    return (
+        max(
+            (~lowest if lowest < 0 else lowest).bit_length(),
+            (~highest if highest < 0 else highest).bit_length(),
+        )
+        + 1
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLayer:
+    """Weights, biases and shifts of one layer: all that hardware needs of it.
+
+    The accumulator of output o at a symbol n is biases[o] plus the sum over i and k of
+    weights[o, i, k] x[n + k - kernel // 2, i], with zeros beyond the ends of the chunk. Accumulator a stands for
+    a times 2^(input.exponent + weight_exponents[o]). The layer gives it shifted right by shifts[o], rounded half to
+    even and saturated, or as it is where `output` is None.
+
+    Attributes:
+        name: for people and for the names in generated hardware.
+        weights: int8 [out, in, kernel]; kernel 1 for a fully connected layer.
+        biases: int32 [out], in the accumulator's unit.
+        weight_exponents: int64 [out]; weight w stands for w times 2^exponent.
+        input: what its inputs are.
+        output: what its outputs are; None for the last layer, which gives its accumulators.
+        relu: whether outputs below zero become zero; has no meaning for the last layer.
+        per_symbol: whether it runs at every symbol; otherwise once a chunk.
+
+    Raises:
+        AmrqError: the shapes do not belong together, or an accumulator could reach 2^24.
+    """
+
+    name: str
+    weights: NDArray[np.int8]
+    biases: NDArray[np.int32]
+    weight_exponents: NDArray[np.int64]
+    input: FixedPoint
+    output: FixedPoint | None
+    relu: bool
+    per_symbol: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what is no layer."""
+        outputs = (len(self.weights),)
+        if self.weights.ndim != 3 or self.biases.shape != outputs or self.weight_exponents.shape != outputs:
+            raise AmrqError(
+                f"layer {self.name}: weights of shape {self.weights.shape} need as many biases and exponents as "
+                f"outputs, not {self.biases.shape} and {self.weight_exponents.shape}."
+            )
+        if self.kernel % 2 == 0 or (self.kernel > 1 and not self.per_symbol):
+            raise AmrqError(
+                f"layer {self.name}: a kernel must be odd, and 1 in a fully connected layer, not {self.kernel}."
+            )
+        lowest, highest = self.accumulator_range
+        if max(-lowest, highest) >= _EXACT_LIMIT:
+            raise AmrqError(
+                f"layer {self.name}: its sums can reach {max(-lowest, highest)}, beyond 2^24, where PyTorch and ONNX "
+                "Runtime are no longer exact and hardware would differ from them: take fewer inputs, fewer weight "
+                "bits or smaller biases."
+            )
+
+    @property
+    def inputs(self) -> int:
+        """Channels in."""
+        return self.weights.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """Channels out."""
+        return self.weights.shape[0]
+
+    @property
+    def kernel(self) -> int:
+        """Symbols that an output sees."""
+        return self.weights.shape[2]
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits, sign included, that hold every weight."""
+        return _bits(int(self.weights.min()), int(self.weights.max()))
+
+    @property
+    def bias_bits(self) -> int:
+        """Bits, sign included, that hold every bias."""
+        return _bits(int(self.biases.min()), int(self.biases.max()))
+
+    @cached_property
+    def accumulator_range(self) -> tuple[int, int]:
+        """Least and most of any sum of products and bias, in whatever order they are added: the bound is met."""
+        ends = np.stack(
+            [self.weights.astype(np.int64) * end for end in (self.input.lowest, self.input.highest)]
+        )
+        bias = self.biases.astype(np.int64)
+        lowest = ends.min(axis=0).clip(None, 0).sum(axis=(1, 2)) + bias.clip(None, 0)
+        highest = ends.max(axis=0).clip(0, None).sum(axis=(1, 2)) + bias.clip(0, None)
+        return int(lowest.min()), int(highest.max())
+
+    @property
+    def accumulator_bits(self) -> int:
+        """Bits, sign included, that no sum overflows, in whatever order its terms are added."""
+        return _bits(*self.accumulator_range)
+
+    @property
+    def accumulator_exponents(self) -> NDArray[np.int64]:
+        """int64 [out]; accumulator a stands for a times 2^exponent."""
+        return self.weight_exponents + self.input.exponent
+
+    @property
+    def shifts(self) -> NDArray[np.int64]:
+        """int64 [out]: places that the accumulators are shifted to the right; below zero to the left.
+
+        Raises:
+            AmrqError: the layer gives its accumulators as they are.
+        """
+        if self.output is None:
+            raise AmrqError(f"layer {self.name} is the last one and shifts nothing.")
+        return self.output.exponent - self.accumulator_exponents
+
+    @cached_property
+    def _matrix(self) -> NDArray[np.float32]:
+        """float32 [kernel * in, out]."""
+        taps = self.weights.transpose(2, 1, 0).reshape(-1, self.outputs)
+        return np.ascontiguousarray(taps, dtype=np.float32)
+
+    def accumulate(self, x: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the accumulators.
+
+        Args:
+            x: int64 [N, L, in], or [N, in] for a layer that runs once a chunk; within the range of `input`.
+
+        Returns:
+            int64 [N, L, out] or [N, out].
+        """
+        # The products are added in float32, in which matrices are multiplied many times faster than in integers. No sum
+        # reaches 2^24, as the constructor saw to, so every one of them is exact.
+        rows = x.astype(np.float32)
+        if self.kernel > 1:
+            reach, length = self.kernel // 2, x.shape[1]
+            padded = np.pad(rows, ((0, 0), (reach, reach), (0, 0)))
+            rows = np.concatenate([padded[:, k : k + length] for k in range(self.kernel)], axis=2)
+        sums = rows.reshape(-1, rows.shape[-1]) @ self._matrix
+        return (sums.astype(np.int64) + self.biases).reshape(*x.shape[:-1], self.outputs)
+
+    def run(self, x: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what the layer gives for `x`: see `accumulate`, and the class for what becomes of the sums."""
+        accumulators = self.accumulate(x)
+        if self.output is None:
+            return accumulators
+        lowest = max(self.output.lowest, 0) if self.relu else self.output.lowest
+        return requantise(accumulators, self.shifts, lowest, self.output.highest)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A quantised model in integers and shifts: what hardware computes, to the bit."""
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.chunks import level_features, normalise
+from amrq.errors import AmrqError
+from amrq.hardware.float_prefix import FloatPrefix
+from amrq.hardware.integer_inputs import IntegerInputs
+from amrq.hardware.integer_layer import IntegerLayer
+from amrq.hardware.integer_mean import IntegerMean
+from amrq.hardware.onnx_graph import OnnxGraph
+from amrq.hardware.read_layers import read_layers
+from amrq.hardware.scores import Scores
+from amrq.model import Contract, find_model
+
+__all__ = ["IntegerNetwork"]
+
+_BATCH = 64
+"""Chunks at a time, so that a layer's accumulators stay in the processor's cache."""
+_MOST_SCORE_SHIFT = 32
+"""Accumulators have 25 bits with their sign, so that 32 more stay within int64."""
+
+
+class IntegerNetwork:
+    """A quantised model as layers of integers, and their arithmetic in NumPy.
+
+    Convolutions at every symbol, the mean over the symbols, behind it what else is known of the chunk, fully connected
+    layers. It is the reference that generated hardware is held against. Its logits equal those of PyTorch and of ONNX
+    Runtime to the bit: powers of two as scales make all their arithmetic exact.
+
+    Args:
+        contract: of the model.
+        prefix: what comes before the first rounding.
+        symbol_layers: run at every symbol, in order.
+        mean: over the symbols.
+        head_layers: run once a chunk, in order; the first takes the mean and behind it the side inputs.
+
+    Raises:
+        AmrqError: the parts do not belong together.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        prefix: FloatPrefix,
+        symbol_layers: tuple[IntegerLayer, ...],
+        mean: IntegerMean,
+        head_layers: tuple[IntegerLayer, ...],
+    ) -> None:
+        self.contract = contract
+        self.prefix = prefix
+        self.symbol_layers = symbol_layers
+        self.mean = mean
+        self.head_layers = head_layers
+        # One chunk of nothing tells the widths, and whether the floating-point part runs at all.
+        count, length = len(contract.weighed()), contract.chunk_length
+        symbols, side = prefix(*self._given(np.zeros((1, length), np.complex64), None))
+        if symbols.shape != (1, symbol_layers[0].inputs, mean.symbols) or head_layers[-1].outputs != count:
+            raise AmrqError(
+                f"model {contract.name!r} gives its first layer {symbols.shape[1:]} numbers and has "
+                f"{head_layers[-1].outputs} outputs, but ({symbol_layers[0].inputs}, {mean.symbols}) and {count} are "
+                "needed: its graph and its contract do not belong together."
+            )
+        chain = [layer for group in (symbol_layers, head_layers) for layer in group]
+        given = [chain[0].inputs, *(layer.outputs for layer in chain[:-1])]
+        given[len(symbol_layers)] += side.shape[1]
+        for layer, width in zip(chain, given, strict=True):
+            if layer.inputs != width:
+                raise AmrqError(
+                    f"model {contract.name!r}: layer {layer.name} takes {layer.inputs} inputs but is given {width}."
+                )
+        exponents = head_layers[-1].accumulator_exponents
+        self.score_exponent = int(exponents.min())
+        self._score_shifts = exponents - self.score_exponent
+        if self._score_shifts.max() > _MOST_SCORE_SHIFT:
+            raise AmrqError(
+                f"model {contract.name!r}: the weight scales of the last layer's outputs differ by more than "
+                f"2^{_MOST_SCORE_SHIFT}, too far to compare them as integers."
+            )
+
+    @classmethod
+    def from_onnx(cls, model: str | os.PathLike[str] = "default") -> "IntegerNetwork":
+        """Read a model file with its contract.
+
+        Args:
+            model: path of an ONNX file, name of a shipped model, or `default`.
+
+        Raises:
+            AmrqError: the package onnx is missing; the file is missing, no ONNX model, without contract, in floating
+                point or with scales that are no powers of two; it has operators that hardware is not made of; or a sum
+                could reach 2^24.
+        """
+        graph = OnnxGraph(find_model(model))
+        contract = graph.contract()
+        read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
+        prefix = FloatPrefix(graph.model, read.symbols, read.side)
+        try:
+            return cls(contract, prefix, read.symbol_layers, read.mean, read.head_layers)
+        except AmrqError as error:
+            raise AmrqError(f"{graph.path}: {error}") from None
+
+    @property
+    def layers(self) -> tuple[IntegerLayer, ...]:
+        """All layers in the order of their running; the mean lies between the two kinds."""
+        return self.symbol_layers + self.head_layers
+
+    @property
+    def side_inputs(self) -> int:
+        """Numbers that join the mean (S)."""
+        return self.head_layers[0].inputs - self.mean.channels
+
+    @property
+    def score_shifts(self) -> NDArray[np.int64]:
+        """int64 [H], 0 or more: places that the last layer's accumulators are shifted to the left to have one unit."""
+        return self._score_shifts
+
+    def _given(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        normalised = normalise(chunks, self.contract.normalisation == "unit-rms")
+        level = level_features(normalised.power, tracked_power) if self.contract.level_input else None
+        return normalised.iq, level
+
+    def integers(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
+    ) -> IntegerInputs:
+        """Return what hardware is given for chunks.
+
+        Args:
+            chunks: complex64 [N, L]; those that are silent or not finite count as zeros.
+            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk; NaN or None where it is not known.
+
+        Raises:
+            AmrqError: the chunks are not of the model's length.
+        """
+        length = self.contract.chunk_length
+        if chunks.ndim != 2 or chunks.shape[1] != length:
+            raise AmrqError(
+                f"model {self.contract.name!r} takes chunks of {length} samples, not an array of shape {chunks.shape}."
+            )
+        return self.round_inputs(*self._given(chunks, tracked_power))
+
+    def round_inputs(
+        self, iq: NDArray[np.float32], level: NDArray[np.float32] | None = None
+    ) -> IntegerInputs:
+        """Return what hardware is given for inputs of the ONNX model.
+
+        Args:
+            iq: float32 [N, 2, L], normalised.
+            level: float32 [N, 3], what `amrq.chunks.level_features` gives, for a model with a level input.
+        """
+        first, head = self.symbol_layers[0], self.head_layers[0]
+        if not len(iq):
+            return IntegerInputs(
+                np.zeros((0, self.mean.symbols, first.inputs), np.int64),
+                np.zeros((0, self.side_inputs), np.int64),
+            )
+        symbols, side = self.prefix(iq, level)
+        return IntegerInputs(first.input.integers(symbols.transpose(0, 2, 1)), head.input.integers(side))
+
+    def trace(self, inputs: IntegerInputs) -> dict[str, NDArray[np.int64]]:
+        """Return what each part gives, to find out where hardware goes another way.
+
+        Args:
+            inputs: as `integers` gives them.
+
+        Returns:
+            by the part's name, in order: int64 [N, L, out] of the symbol layers, [N, channels] of the mean, [N, out] of
+            the head layers, the last one's accumulators as they are.
+        """
+        found: dict[str, NDArray[np.int64]] = {}
+        x = inputs.symbols
+        for layer in self.symbol_layers:
+            found[layer.name] = x = layer.run(x)
+        found[self.mean.name] = x = self.mean.run(x)
+        x = np.concatenate([x, inputs.side], axis=1)
+        for layer in self.head_layers:
+            found[layer.name] = x = layer.run(x)
+        return found
+
+    def run(self, inputs: IntegerInputs) -> Scores:
+        """Return the scores of what `integers` gives."""
+        last = self.head_layers[-1].name
+        scores = np.empty((len(inputs.symbols), self.head_layers[-1].outputs), np.int64)
+        for start in range(0, len(scores), _BATCH):
+            accumulators = self.trace(inputs.part(start, start + _BATCH))[last]
+            scores[start : start + _BATCH] = accumulators << self._score_shifts
+        return Scores(scores, self.score_exponent)
+
+    def scores(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
+    ) -> Scores:
+        """Return the scores of chunks: see `integers`."""
+        return self.run(self.integers(chunks, tracked_power))

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an ONNX graph of QuantizeLinear/DequantizeLinear pairs to layers of integers."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.hardware.fixed_point import FixedPoint
+from amrq.hardware.integer_layer import IntegerLayer
+from amrq.hardware.integer_mean import IntegerMean
+from amrq.hardware.onnx_graph import OnnxGraph
+
+__all__ = ["ReadLayers", "read_layers"]
+
+
+class ReadLayers(NamedTuple):
+    """What a graph is made of.
+
+    Attributes:
+        symbol_layers: convolutions, in order.
+        mean: over the symbols.
+        head_layers: fully connected layers, in order.
+        symbols: name of the float tensor [N, C, L] that the first convolution rounds.
+        side: names of the float tensors that join the mean, in order.
+    """
+
+    symbol_layers: tuple[IntegerLayer, ...]
+    mean: IntegerMean
+    head_layers: tuple[IntegerLayer, ...]
+    symbols: str
+    side: tuple[str, ...]
+
+
+class _Weights(NamedTuple):
+    """A layer as it stands in the graph; `source` is the tensor that its quantiser rounds."""
+
+    weights: NDArray[np.int8]
+    biases: NDArray[np.int32]
+    weight_exponents: NDArray[np.int64]
+    input: FixedPoint
+    source: str
+
+
+def _exponents(graph: OnnxGraph, name: str) -> NDArray[np.int64]:
+    scale = np.atleast_1d(graph.constant(name))
+    mantissa, exponent = np.frexp(scale)
+    if not (np.isfinite(scale).all() and (mantissa == 0.5).all()):
+        worst = scale[~((mantissa == 0.5) & np.isfinite(scale))][0]
+        raise graph.refusal(
+            f"its scale {worst:.6g} ({name}) is not a power of two, so that rescaling is no shift: train the model "
+            "anew with 'amrq train', which makes every scale a power of two"
+        )
+    return exponent.astype(np.int64) - 1
+
+
+def _zero_point(graph: OnnxGraph, node: Any) -> NDArray[Any]:
+    return graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1, np.uint8)
+
+
+def _rounding(graph: OnnxGraph, name: str) -> tuple[FixedPoint, str]:
+    """Return what a dequantised tensor holds, and which tensor was rounded to it."""
+    back = graph.made_by(name, "DequantizeLinear")
+    there = graph.made_by(back.input[0], "QuantizeLinear")
+    exponents, zero = _exponents(graph, there.input[1]), _zero_point(graph, there)
+    if exponents.size != 1 or zero.size != 1:
+        raise graph.refusal(f"the activation {name} has a scale for each channel and must have one in all")
+    if not (
+        np.array_equal(_exponents(graph, back.input[1]), exponents)
+        and np.array_equal(_zero_point(graph, back).ravel(), zero.ravel())
+    ):
+        raise graph.refusal(f"the activation {name} is rounded with one scale and read with another")
+    lowest = (
+        int(np.iinfo(zero.dtype).min) - int(zero.ravel()[0]) if zero.dtype in (np.int8, np.uint8) else None
+    )
+    if lowest not in (0, -128):
+        raise graph.refusal(
+            f"the activation {name} ({zero.dtype} with zero point {zero.ravel()[0]}) must be of 8 bits, signed with "
+            "zero in the middle or unsigned from zero up"
+        )
+    return FixedPoint(int(exponents[0]), signed=lowest == -128), there.input[0]
+
+
+def _weights(graph: OnnxGraph, node: Any) -> _Weights:
+    """Read a Conv or Gemm and the quantisers before it."""
+    if len(node.input) < 3 or not node.input[2]:
+        raise graph.refusal(f"{node.op_type} ({node.output[0]}) has no bias")
+    fixed_point, source = _rounding(graph, node.input[0])
+    read = [graph.made_by(name, "DequantizeLinear") for name in node.input[1:3]]
+    (weights, w_exp), (biases, b_exp) = (
+        (graph.constant(n.input[0]), _exponents(graph, n.input[1])) for n in read
+    )
+    if any(len(n.input) > 2 and graph.constant(n.input[2]).any() for n in read):
+        raise graph.refusal(f"weights and biases of {node.output[0]} must have zero point 0")
+    if weights.dtype != np.int8 or biases.dtype != np.int32:
+        raise graph.refusal(
+            f"weights and biases of {node.output[0]} must be int8 and int32, not {weights.dtype} and {biases.dtype}"
+        )
+    if node.op_type == "Gemm":
+        graph.require(node, alpha=1.0, beta=1.0, transA=0)
+        # Weights of one scale for all outputs may lie either way; those of one for each lie along their axis.
+        turned = graph.attribute(node, "transB", 0) == 0
+        weights = (weights.T if turned else weights)[:, :, None]
+        axis = 1 if turned else 0
+    else:
+        kernel, axis = weights.shape[2] if weights.ndim == 3 else 0, 0
+        if kernel % 2 == 0:
+            raise graph.refusal(f"Conv ({node.output[0]}) must be of one dimension and an odd kernel")
+        # Left out, they are none.
+        pads = graph.attribute(node, "pads", [0, 0])
+        if list(pads) != [kernel // 2] * 2:
+            raise graph.refusal(
+                f"Conv ({node.output[0]}) must keep the number of symbols, but its pads are {list(pads)}"
+            )
+        graph.require(node, group=1, strides=[1], dilations=[1], auto_pad=b"NOTSET")
+    outputs = len(weights)
+    if w_exp.size not in (1, outputs) or (w_exp.size > 1 and graph.attribute(read[0], "axis", 1) != axis):
+        raise graph.refusal(
+            f"weights of {node.output[0]} must have one scale, or one for each output channel"
+        )
+    exponents = np.broadcast_to(w_exp, outputs).copy()
+    if b_exp.size not in (1, outputs) or not (exponents + fixed_point.exponent == b_exp).all():
+        raise graph.refusal(
+            f"biases of {node.output[0]} must have the scale of the inputs times that of the weights"
+        )
+    return _Weights(np.ascontiguousarray(weights), biases, exponents, fixed_point, source)
+
+
+def _chain(graph: OnnxGraph, name: str, operator: str, floats: set[str]) -> tuple[list[_Weights], list[bool]]:
+    """Read layers of one operator backwards from what the last one makes.
+
+    Args:
+        graph: the graph.
+        name: what the last one makes.
+        operator: Conv or Gemm.
+        floats: tensors at which to stop, since nothing before them is rounded.
+
+    Returns:
+        the layers, first one first, and for each whether a ReLU follows it; that of the last is not looked for.
+    """
+    layers, relus = [_weights(graph, graph.made_by(name, operator))], [False]
+    while (source := graph.origin(layers[0].source)) not in floats:
+        node = graph.maker(source)
+        relu = node.op_type == "Relu"
+        node = graph.made_by(node.input[0], "Conv", "Gemm") if relu else node
+        if node.op_type != operator:
+            break
+        layers.insert(0, _weights(graph, node))
+        relus.insert(0, relu)
+    return layers, relus
+
+
+def _layers(
+    stem: str, read: Sequence[_Weights], relus: Sequence[bool], last: FixedPoint | None
+) -> tuple[IntegerLayer, ...]:
+    outputs = [*(after.input for after in read[1:]), last]
+    return tuple(
+        IntegerLayer(
+            f"{stem}_{number}",
+            one.weights,
+            one.biases,
+            one.weight_exponents,
+            one.input,
+            output,
+            relu,
+            stem == "symbol",
+        )
+        for number, (one, output, relu) in enumerate(zip(read, outputs, relus, strict=True))
+    )
+
+
+def _axes(graph: OnnxGraph, node: Any) -> list[int]:
+    # An attribute up to opset 17, an input from 18 on.
+    if len(node.input) > 1 and node.input[1]:
+        return [int(axis) for axis in graph.constant(node.input[1])]
+    return list(graph.attribute(node, "axes", []))
+
+
+def _parts(graph: OnnxGraph, name: str, floats: set[str]) -> list[str]:
+    """Return the tensors that are concatenated to `name`, themselves concatenated or not."""
+    node = graph.maker(name)
+    if graph.origin(name) in floats or node is None or node.op_type != "Concat":
+        return [graph.origin(name)]
+    graph.require(node, axis=1)
+    return [part for part_name in node.input for part in _parts(graph, part_name, floats)]
+
+
+def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
+    """Read the integer part of a network: convolutions, the mean over the symbols, fully connected layers.
+
+    Args:
+        graph: the file.
+        scores: name of the tensor that the last layer makes.
+        symbols: of a chunk (L).
+
+    Raises:
+        AmrqError: the network is in floating point, is made of something else, or has a scale that is no power of two.
+    """
+    rounded = graph.behind("QuantizeLinear")
+    if not rounded:
+        raise graph.refusal(
+            "it computes in floating point: train one with weight_bits of 2 to 8 in its recipe's part [quantisation]"
+        )
+    floats = graph.names - rounded
+
+    head, head_relus = _chain(graph, scores, "Gemm", floats)
+    mean_name, *side = _parts(graph, head[0].source, floats)
+    if mean_name in floats:
+        raise graph.refusal("the mean over the symbols must come first, before what joins it")
+    mean_node = graph.made_by(mean_name, "ReduceMean")
+    others = [name for name in side if name not in floats]
+    if others:
+        raise graph.refusal(f"{others[0]} joins the mean over the symbols, but has been rounded before")
+    graph.require(mean_node, keepdims=0)
+    if _axes(graph, mean_node) not in ([2], [-1]):
+        raise graph.refusal(f"the mean ({mean_name}) must be one over the symbols, axis 2")
+    mean_input, source = _rounding(graph, mean_node.input[0])
+
+    node = graph.made_by(source, "Relu", "Conv")
+    relu = node.op_type == "Relu"
+    layers, relus = _chain(graph, node.input[0] if relu else source, "Conv", floats)
+    first = graph.origin(layers[0].source)
+    if first not in floats:
+        raise graph.refusal(f"it has an operator {graph.maker(first).op_type} ({first}) between its layers")
+    try:
+        symbol_layers = _layers("symbol", layers, [*relus[:-1], relu], mean_input)
+        mean = IntegerMean(symbol_layers[-1].outputs, symbols, mean_input, head[0].input)
+        head_layers = _layers("head", head, head_relus, None)
+    except AmrqError as error:
+        raise graph.refusal(str(error).rstrip(".")) from None
+    return ReadLayers(symbol_layers, mean, head_layers, first, tuple(side))
