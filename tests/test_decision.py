@@ -13,6 +13,7 @@ from amrq.classifier import Evidence
 from amrq.decision import NO_SIGNAL, Decision, DecisionMaker
 from amrq.errors import AmrqError
 from amrq.model import Hypothesis
+from amrq.tracking import NoiseTracker
 
 CLASSES = ("BPSK", "QPSK", "unknown")
 HYPOTHESES = tuple(Hypothesis(name, None, 1 / 3) for name in CLASSES)
@@ -61,6 +62,8 @@ def test_fusion_is_bayes_rule() -> None:
             {"early_confidence": 0.9},
             {"change_evidence": 3.0},
             {"early_confidence": 0.9, "change_evidence": 3.0},
+            {"memory": 20.0},
+            {"memory": 20.0, "early_confidence": 0.9, "change_evidence": 3.0},
         ]
     ),
 )
@@ -204,7 +207,14 @@ def test_priors_of_training_do_not_decide() -> None:
 
 
 def test_refused() -> None:
-    for settings_ in ({"early_confidence": 0.0}, {"early_confidence": math.nan}, {"change_evidence": 0.0}):
+    for settings_ in (
+        {"early_confidence": 0.0},
+        {"early_confidence": math.nan},
+        {"change_evidence": 0.0},
+        {"memory": -1.0},
+        {"memory": math.nan},
+        {"memory": math.inf},
+    ):
         with pytest.raises(AmrqError):
             maker_of(**settings_)
 
@@ -236,3 +246,190 @@ def test_no_symbol_counts_twice(hop: int) -> None:
     for start in range(0, count, 7):
         pieces += maker.update(given_.part(start, min(count, start + 7)), overlapping[start : start + 7])
     assert pieces[0].log_probabilities["BPSK"] == pytest.approx(decision.log_probabilities["BPSK"], abs=1e-6)
+
+
+def odds(decision: Decision, name: str = "BPSK", other: str = "QPSK") -> float:
+    """Natural logarithm of how much more probable one class is than another."""
+    return decision.log_probabilities[name] - decision.log_probabilities[other]
+
+
+def test_memory_adds_what_earlier_decisions_said_and_forgets_it() -> None:
+    # ln(0.34 / 0.33) = 0.030 a chunk for BPSK: 0.239 in 8 chunks.
+    fresh = 8 * math.log(0.34 / 0.33)
+    share = math.exp(-8 / 16)
+    decisions = maker_of(8, memory=16.0).update(steady("BPSK", 80, 0.34), indices(80))
+    expected = fresh * np.cumsum(share ** np.arange(10))
+    assert [odds(d) for d in decisions] == pytest.approx(expected.tolist(), rel=1e-4)
+    assert {d.chunks for d in decisions} == {8}
+    plain = maker_of(8).update(steady("BPSK", 80, 0.34), indices(80))
+    assert [odds(d) for d in plain] == pytest.approx([fresh] * 10, rel=1e-4)
+
+
+def test_memory_makes_weak_evidence_sure() -> None:
+    # Chunks that say the right class with odds of 1.15 on average, and the wrong one often.
+    generator = rng("weak")
+    count = 4000
+    said = np.where(generator.random(count) < 0.55, 0, 1)
+    given_ = evidence(np.array([[0.5, 0.3, 0.2], [0.3, 0.5, 0.2]])[said])
+    short = maker_of(8).update(given_, indices(count))
+    long = maker_of(8, memory=64.0).update(given_, indices(count))
+    right = [np.mean([d.best == "BPSK" for d in decisions]) for decisions in (short, long)]
+    assert right[1] > right[0] + 0.1
+
+
+@pytest.mark.parametrize("early", [1.0, 0.999])
+@pytest.mark.parametrize("at", [320, 330])
+def test_memory_masks_no_new_class(at: int, early: float) -> None:
+    # BPSK for long, then QPSK: strong evidence, at a decision's border and inside one.
+    maker = maker_of(32, change_evidence=15.0, early_confidence=early, memory=1000.0)
+    given_ = joined(steady("BPSK", at), steady("QPSK", 640 - at))
+    decisions = maker.update(given_, indices(640)) + maker.flush()
+    for decision in decisions:
+        first, last = decision.sample_index // 32, decision.sample_index // 32 + decision.chunks - 1
+        if last < at:
+            assert decision.label == "BPSK"
+        elif first >= at:
+            assert decision.label == "QPSK" and decision.confidence > 0.999
+    assert sum(decision.chunks for decision in decisions) == 640
+    first_after = next(d for d in decisions if d.sample_index // 32 >= at)
+    fresh = first_after.chunks * math.log(0.9 / 0.05)
+    if fresh > 15:  # the past ends where the class does: nothing speaks for BPSK any more
+        assert odds(first_after, "QPSK", "BPSK") == pytest.approx(fresh, rel=1e-3)
+    else:
+        assert odds(first_after, "QPSK", "BPSK") >= fresh - math.log(1000)
+
+
+def test_memory_masks_a_faint_new_class_for_a_few_decisions_at_most() -> None:
+    # ln(0.37 / 0.315) = 0.16 a chunk, 2.6 a decision: never enough for a change to be plain. Odds of 1000 to 1 are 6.9.
+    maker = maker_of(16, change_evidence=15.0, memory=1000.0)
+    maker.update(steady("BPSK", 1600, 0.37), indices(1600))
+    decisions = maker.update(steady("QPSK", 160, 0.37), indices(160, first=32 * 1600))
+    assert [d.best for d in decisions[3:]] == ["QPSK"] * 7
+    assert decisions[-1].label == "QPSK"
+
+
+def test_memory_ends_at_silence_and_at_a_flush() -> None:
+    alone = maker_of(8).update(steady("QPSK", 8, 0.4), indices(8))[0]
+    for silence in (False, True):
+        maker = maker_of(8, memory=1000.0)
+        maker.update(steady("BPSK", 80, 0.4), indices(80))
+        if silence:
+            quiet = evidence(np.ones((1, 3)), np.zeros(1, bool))
+            assert maker.update(quiet, indices(1, first=80 * 32)) == []
+        else:
+            assert maker.flush() == []
+        decisions = maker.update(steady("QPSK", 8, 0.4), indices(8, first=81 * 32))
+        assert decisions[-1].log_probabilities == pytest.approx(alone.log_probabilities)
+
+
+def test_an_early_decision_weighs_what_is_remembered() -> None:
+    maker = maker_of(32, early_confidence=0.99, memory=1000.0)
+    (first, *_) = maker.update(steady("BPSK", 100), indices(100))
+    assert (first.label, first.chunks) == ("BPSK", 4)
+    # BPSK leads by ln 1000 at most: QPSK, 2.9 a chunk, needs 4 chunks to get even and to be 99 % sure.
+    (news, *_) = maker.update(steady("QPSK", 10), indices(10, first=100 * 32))
+    assert news.label == "QPSK" and 4 <= news.chunks <= 6
+
+
+def test_memory_may_be_switched_underway() -> None:
+    maker = maker_of(8, memory=100.0)
+    maker.update(steady("BPSK", 80, 0.4), indices(80))
+    maker.set_memory(0)
+    (decision,) = maker.update(steady("BPSK", 8, 0.4), indices(8, first=80 * 32))
+    assert odds(decision) == pytest.approx(8 * math.log(0.4 / 0.3), rel=1e-4)
+
+
+NOISY = (*HYPOTHESES, Hypothesis(NO_SIGNAL, None, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("row", "label", "best"),
+    [
+        ([0.05, 0.02, 0.03, 0.9], NO_SIGNAL, NO_SIGNAL),
+        ([0.05, 0.02, 0.33, 0.6], "unknown", NO_SIGNAL),  # something may be there
+        ([0.45, 0.02, 0.13, 0.4], "unknown", "BPSK"),
+        ([0.75, 0.05, 0.1, 0.1], "unknown", "BPSK"),
+        ([0.85, 0.05, 0.05, 0.05], "BPSK", "BPSK"),
+    ],
+)
+def test_a_model_may_say_that_there_is_no_signal(row: list[float], label: str, best: str) -> None:
+    (decision,) = DecisionMaker(NOISY, 32, 1).update(evidence(np.array([row])), indices(1))
+    assert (decision.label, decision.best) == (label, best)
+    assert decision.confidence == pytest.approx(max(row), rel=1e-4)
+    assert list(decision.log_probabilities) == [*CLASSES, NO_SIGNAL]
+    assert decision.power_db == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_transmission_in_noise_is_parted_from_it() -> None:
+    noise, signal = [0.03, 0.03, 0.04, 0.9], [0.03, 0.9, 0.04, 0.03]
+    given_ = evidence(np.array([noise] * 40 + [signal] * 40))
+    decisions = DecisionMaker(NOISY, 32, 32).update(given_, indices(80))
+    assert [(d.label, d.chunks) for d in decisions] == [(NO_SIGNAL, 32), (NO_SIGNAL, 8), ("QPSK", 32)]
+
+
+LEVELLED = tuple(Hypothesis(name, x, 0.25) for name in ("BPSK", "QPSK") for x in (5.0, 15.0))
+
+
+def levelled(likelihoods: np.ndarray) -> Evidence:
+    rows = np.log(likelihoods).astype(np.float32)
+    count = len(rows)
+    return Evidence(rows[:, ::2], rows, np.ones(count, np.float32), np.ones(count, bool))
+
+
+def test_a_decision_expects_the_es_n0_tracked_before_it() -> None:
+    likelihoods = rng("tracked").uniform(0.2, 1, (6, 4))
+    weights = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]).repeat(2, axis=0)
+    decisions = DecisionMaker(LEVELLED, 32, 2).update(
+        levelled(likelihoods), indices(6), np.log(weights).astype(np.float32)
+    )
+    product = likelihoods[::2] * likelihoods[1::2]
+    joint = (product.reshape(3, 2, 2) * weights[::2, None]).sum(axis=2)
+    found = [np.exp(list(d.log_probabilities.values())) for d in decisions]
+    np.testing.assert_allclose(found, joint / joint.sum(axis=1, keepdims=True), rtol=1e-4)
+
+
+def test_a_decision_on_one_chunk_is_the_refined_one() -> None:
+    given_ = levelled(rng("refined").uniform(0.05, 1, (100, 4)))
+    tracker = NoiseTracker(LEVELLED, 32)
+    weights = tracker.update(given_, indices(100))
+    refined = np.exp(tracker.refine(given_, weights).log_probabilities)
+    for early in (1.0, 0.9):  # in one go, and chunk by chunk
+        maker = DecisionMaker(LEVELLED, 32, 1, early_confidence=early)
+        decisions = maker.update(given_, indices(100), weights)
+        found = [np.exp(list(d.log_probabilities.values())) for d in decisions]
+        np.testing.assert_allclose(found, refined, rtol=1e-3)
+
+
+@settings(deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 60), min_size=1, max_size=10),
+    chunks=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    memory=st.sampled_from([0.0, 30.0]),
+    early=st.sampled_from([1.0, 0.9]),
+)
+def test_tracked_decisions_do_not_depend_on_how_evidence_arrives(
+    cuts: list[int], chunks: int, seed: int, memory: float, early: float
+) -> None:
+    count = sum(cuts)
+    generator = np.random.default_rng(seed)
+    given_ = levelled(generator.uniform(0.05, 1, (count, 4)))
+    share = generator.uniform(0.1, 0.9, count)
+    weights = np.log(np.stack([share, 1 - share], axis=1)).astype(np.float32)
+
+    def maker() -> DecisionMaker:
+        return DecisionMaker(LEVELLED, 32, chunks, 0.8, early, 4.0, memory)
+
+    whole = maker()
+    expected = whole.update(given_, indices(count), weights) + whole.flush()
+    pieces, found, start = maker(), [], 0
+    for size in cuts:
+        stop = start + size
+        found += pieces.update(given_.part(start, stop), indices(count)[start:stop], weights[start:stop])
+        start = stop
+    found += pieces.flush()
+    assert [(d.label, d.chunks, d.sample_index) for d in found] == [
+        (d.label, d.chunks, d.sample_index) for d in expected
+    ]
+    for mine, other in zip(found, expected, strict=True):
+        assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-3)

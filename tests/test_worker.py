@@ -9,7 +9,7 @@ import pytest
 from amrq.classifier import Evidence
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
-from amrq.model import Contract
+from amrq.model import Contract, Hypothesis
 from amrq.worker import Batch, ClassifierWorker
 
 CLASSES = ("a", "b")
@@ -238,3 +238,57 @@ def test_stop_does_not_wait_for_a_long_queue() -> None:
     statistics = worker.statistics()
     assert len(stub.seen) == statistics.classified == 1024
     assert statistics.dropped == 8000 - 1024
+
+
+class LevelStub(Stub):
+    """Takes a level; knows two classes at two levels of Es/N0, and says each chunk's level is the first."""
+
+    contract = Contract(
+        "level stub",
+        CLASSES,
+        4,
+        level_input=True,
+        hypotheses=tuple(Hypothesis(name, x, 0.25) for name in CLASSES for x in (5.0, 15.0)),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels: list[np.ndarray | None] = []
+
+    def classify(self, chunks: np.ndarray, tracked_power: np.ndarray | None = None) -> Evidence:
+        self.levels.append(tracked_power)
+        rows = np.tile(np.log(np.float32([0.5, 0.1, 0.2, 0.4])), (len(chunks), 1))
+        return super().classify(chunks)._replace(log_likelihoods=rows)
+
+
+def run_levels(track: bool) -> tuple[LevelStub, list[Decision]]:
+    stub = LevelStub()
+    decisions: list[Decision] = []
+    maker = DecisionMaker(stub.contract.weighed(), 4, 1)
+    worker = ClassifierWorker(stub, maker, lambda decision, truth: decisions.append(decision), track=track)
+    worker.start()
+    for first in range(0, 3000, 750):
+        chunks = np.full((750, 4), 3, np.complex64)
+        indices = 4 * np.arange(first, first + 750)
+        worker.submit(Batch(chunks, indices, (), (250,) if first == 1500 else ()))
+    worker.wait_until_idle()
+    worker.stop()
+    return stub, decisions
+
+
+def test_a_model_that_takes_a_level_gets_it_and_a_break_ends_it() -> None:
+    stub, decisions = run_levels(track=True)
+    level = np.concatenate([part for part in stub.levels if part is not None])
+    unknown = np.flatnonzero(np.isnan(level))
+    assert unknown.tolist() == [*range(16), *range(1750, 1766)]
+    np.testing.assert_allclose(level[~np.isnan(level)], 9, rtol=1e-6)
+    # Without knowledge of Es/N0 both classes are as likely, .3; where the first level is tracked, .5 against .2.
+    confidence = np.array([decision.confidence for decision in decisions])
+    assert confidence[[0, 1750]] == pytest.approx(0.5, abs=1e-3)
+    assert confidence[[1749, 2999]] == pytest.approx(0.5 / 0.7, abs=0.02)
+
+
+def test_tracking_can_be_left_out() -> None:
+    stub, decisions = run_levels(track=False)
+    assert all(part is None for part in stub.levels)
+    assert {round(decision.confidence, 3) for decision in decisions} == {0.5}

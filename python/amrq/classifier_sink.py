@@ -37,13 +37,14 @@ class classifier_sink(gr.sync_block):
     Message ports:
         decisions: a PDU a decision: a dictionary (label, confidence, best, log_probabilities by class, chunks,
             sample_index, sample_count, es_n0_db, power_db, and `truth` where the stream's `modulation` tags tell it)
-            and an f32 vector of the log-probabilities in the model's order (empty for `no signal`).
+            and an f32 vector of the log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued.
 
-    Nothing is fused across a break of the stream (see `chunker`). What is left over when the stream ends, too few
-    chunks for a full decision, is decided on as well, but GNU Radio no longer delivers messages then (a next run's
-    subscribers may find it): `on_decision` gets it in time, and `statistics()` has the final counters.
+    Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`). What is
+    left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio no longer
+    delivers messages then (a next run's subscribers may find it): `on_decision` gets it in time, and `statistics()` has
+    the final counters.
 
     Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
     waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
@@ -58,6 +59,9 @@ class classifier_sink(gr.sync_block):
         early_confidence: a decision falls early when it says something new and is this sure of it; 1: never.
         change_evidence: where the class changes inside a decision, it is parted; log-likelihood ratio, natural
             logarithm, that this needs.
+        memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: every decision rests
+            on its own chunks alone.
+        track: where the model takes a level, track level and Es/N0 over many chunks and let it have both.
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier.
         threads: threads of one inference call.
@@ -77,6 +81,8 @@ class classifier_sink(gr.sync_block):
         min_confidence: float = 0.8,
         early_confidence: float = 1.0,
         change_evidence: float = 15.0,
+        memory: float = 0.0,
+        track: bool = True,
         live: bool = False,
         queue_chunks: int = 8192,
         threads: int = 1,
@@ -108,6 +114,7 @@ class classifier_sink(gr.sync_block):
         self._chunks_per_decision = chunks_per_decision
         self._min_confidence = min_confidence
         self._early_confidence, self._change_evidence = early_confidence, change_evidence
+        self._memory, self._track = memory, track
         self._on_decision = on_decision
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self.message_port_register_out(_DECISIONS)
@@ -121,12 +128,18 @@ class classifier_sink(gr.sync_block):
             self._min_confidence,
             self._early_confidence,
             self._change_evidence,
+            self._memory,
         )
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self._next_statistics = 0.0
         self._held = 0  # chunks at the input's beginning that the worker has already
         return ClassifierWorker(
-            self._classifier, self._decision_maker, self._publish_decision, self._live, self._queue_chunks
+            self._classifier,
+            self._decision_maker,
+            self._publish_decision,
+            self._live,
+            self._queue_chunks,
+            self._track,
         )
 
     def statistics(self) -> Statistics:
@@ -142,6 +155,11 @@ class classifier_sink(gr.sync_block):
         """Name a class only from this confidence on."""
         self._decision_maker.set_min_confidence(min_confidence)
         self._min_confidence = min_confidence
+
+    def set_memory(self, memory: float) -> None:
+        """Remember earlier decisions for this many chunks; 0: not at all."""
+        self._decision_maker.set_memory(memory)
+        self._memory = memory
 
     def start(self) -> bool:
         """Begin a run."""

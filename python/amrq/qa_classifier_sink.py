@@ -215,6 +215,63 @@ class qa_classifier_sink(gr_unittest.TestCase):
         tb.run()
         self.assertEqual(self.decisions, [(0, 20), (650, 32), (650 + 1024, 7)])
 
+    def test_level_is_tracked_for_a_model_that_takes_it_and_begins_anew_at_a_retune(self):
+        class LevelClassifier(SignClassifier):
+            contract = Contract("level", CLASSES, LENGTH, level_input=True)
+
+            def __init__(self):
+                super().__init__()
+                self.levels = []
+
+            def classify(self, chunks, tracked_power=None):
+                self.levels.append(tracked_power)
+                return super().classify(chunks)
+
+        tag = gr.tag_t()
+        tag.offset, tag.key, tag.value = 40 * LENGTH, pmt.intern("rx_freq"), pmt.from_double(1e9)
+        samples = np.full(80 * LENGTH, 2, np.complex64)
+        for track in (True, False):
+            classifier = LevelClassifier()
+            tb = gr.top_block()
+            source = blocks.vector_source_c(samples, False, 1, [tag])
+            chunker = amrq.chunker()
+            sink = amrq.classifier_sink(backend=lambda model, threads, c=classifier: c, track=track)
+            tb.connect(source, chunker, sink)
+            tb.run()
+            if not track:
+                self.assertEqual(set(classifier.levels), {None})
+                continue
+            levels = np.concatenate(classifier.levels)
+            known = np.arange(80) % 40 >= 16
+            np.testing.assert_allclose(levels[known], 4, rtol=1e-6)
+            self.assertTrue(np.isnan(levels[~known]).all())
+
+    def test_memory_ends_at_a_retune_and_may_be_set(self):
+        tag = gr.tag_t()
+        tag.offset, tag.key, tag.value = 640, pmt.intern("rx_freq"), pmt.from_double(1e9)
+
+        def confidences(memory, underway):
+            decisions = []
+            tb = gr.top_block()
+            source = blocks.vector_source_c(ramp(40), False, 1, [tag])
+            chunker = amrq.chunker()
+            sink = amrq.classifier_sink(
+                backend=lambda model, threads: SignClassifier(),
+                chunks_per_decision=1,
+                memory=memory,
+                on_decision=lambda decision, truth: decisions.append(decision.confidence),
+            )
+            sink.set_memory(underway)
+            tb.connect(source, chunker, sink)
+            tb.run()
+            return decisions
+
+        remembered, plain = confidences(0.0, 10.0), confidences(10.0, 0.0)
+        self.assertEqual(len(remembered), 40)
+        np.testing.assert_allclose(plain, plain[0], rtol=1e-6)
+        for n in range(40):
+            (self.assertAlmostEqual if n in (0, 20) else self.assertGreater)(remembered[n], plain[n])
+
     def test_runs_again_after_a_stop(self):
         source = blocks.vector_source_c(ramp(64))
         tb, _ = self.connect(source, SignClassifier())
@@ -251,6 +308,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
             {"backend": backend, "samples_per_symbol": 2},
             {"backend": backend, "chunks_per_decision": 0},
             {"backend": backend, "min_confidence": 1.5},
+            {"backend": backend, "memory": -1.0},
             {"backend": backend, "queue_chunks": 0},
         ):
             with self.assertRaises(AmrqError, msg=str(settings)):

@@ -13,14 +13,17 @@ class Decision:
 
     Attributes:
         label: a modulation, `unknown` or `no signal`.
-        confidence: probability of the best class given the chunks, 0 to 1; for `no signal` 1.
-        best: the most probable class, also where the label is `unknown`; empty for `no signal`.
-        log_probabilities: class name to fused natural log-probability; empty for `no signal`.
-        chunks: how many chunks it rests on (for `no signal`, how many were silent).
+        confidence: probability of the best class given the chunks, 0 to 1; for silent chunks 1.
+        best: the most probable class, also where the label is `unknown`; empty for silent chunks.
+        log_probabilities: class name to fused natural log-probability; empty for silent chunks.
+        chunks: how many chunks were taken in for it (what is remembered of earlier ones not counted).
         sample_index: index of the first sample of the first of these chunks in the stream of symbols.
         sample_count: from there to the end of the last one.
         es_n0_db: estimate of Es/N0 in dB if the label is right; None where the model does not weigh noise levels.
-        power_db: mean power of these chunks in dB relative to 1; None for `no signal`.
+        power_db: mean power of these chunks in dB relative to 1; None for silent chunks.
+
+    The label `no signal` comes from silence (chunks without power, or below a gate), or from a model with such a class,
+    which took the chunks for noise alone: `best` tells the two apart.
     """
 
     label: str

@@ -4,7 +4,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from amrq.classifier import Evidence
 from amrq.decision.decision import Decision
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
+from amrq.tracking import EsN0Prior, new_share
 
 __all__ = ["DecisionMaker"]
 
@@ -25,6 +26,30 @@ _AT_ONCE = 2048
 
 _EARLY_CHUNKS = 4
 """Chunks that an early decision needs at least, however sure it is: one odd chunk is no news."""
+
+_MOST_CARRIED = math.log(1000.0)
+"""What earlier decisions can say against a hypothesis at most: were the class the same for ever, no bound would be
+needed; this is the caution of one who expects another class at one decision in a thousand."""
+
+
+class _Chunks(NamedTuple):
+    """Chunks that are all usable or all silent.
+
+    Attributes:
+        rows: log-likelihoods [n, H].
+        power: [n].
+        indices: index of each one's first sample [n].
+        weights: log-weights of Es/N0 levels before each [n, levels], where they are tracked.
+    """
+
+    rows: NDArray[np.float32]
+    power: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    weights: NDArray[np.float32] | None
+
+    def part(self, start: int, stop: int) -> "_Chunks":
+        weights = None if self.weights is None else self.weights[start:stop]
+        return _Chunks(self.rows[start:stop], self.power[start:stop], self.indices[start:stop], weights)
 
 
 class DecisionMaker:
@@ -43,15 +68,27 @@ class DecisionMaker:
     * where the class changes: if two classes in turn explain the chunks better than one class does, by
       `change_evidence` (the generalised likelihood ratio, Lorden 1971), they become two decisions.
 
+    With a `memory`, a decision also weighs what the decisions before it said, forgotten by exp(-n / memory) in n
+    chunks. It ends where silence begins or ends, at `flush`, at a change of class inside a decision, and where a
+    decision's own chunks refute the class so far by `change_evidence`. A change that is less plain is not masked for
+    long: what is carried over speaks against no hypothesis by more than odds of a thousand to one.
+
+    Where Es/N0 is tracked, a decision expects what was known of it before its first chunk, instead of any as much as
+    another; unless it has a memory to go by, which holds the same knowledge.
+
+    The label is the best class where it has `min_confidence` against all others together, `unknown` and `no signal`
+    included; otherwise it is `unknown`, also where the best is `no signal`: something may be there.
+
     Args:
         hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
-            `unknown` stands for none of the others.
+            `unknown` stands for none of the others, `no signal` for noise alone.
         chunk_length: samples a chunk.
         chunks: chunks a decision, 1 or more.
         min_confidence: below this probability of the best class the label is `unknown`, 0 to 1.
         early_confidence: probability that an early decision needs; 1 or more: none falls early.
         change_evidence: log-likelihood ratio, natural logarithm, that a change of class needs, above 0; infinity: none
             is looked for.
+        memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: nothing of it.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -65,6 +102,7 @@ class DecisionMaker:
         min_confidence: float = 0.8,
         early_confidence: float = 1.0,
         change_evidence: float = 15.0,
+        memory: float = 0.0,
     ) -> None:
         labels = [hypothesis.label for hypothesis in hypotheses]
         self.classes = tuple(dict.fromkeys(labels))
@@ -73,11 +111,13 @@ class DecisionMaker:
         # Every class as probable as any other, whatever their shares were in training.
         totals = np.logaddexp.reduceat(self._log_prior, self._start)
         self._log_prior -= np.repeat(totals, np.diff([*self._start, len(labels)]))
+        self._prior_of = EsN0Prior(hypotheses, self._log_prior)
         levels = [hypothesis.es_n0_db for hypothesis in hypotheses]
         self._es_n0_db = np.array([math.nan if level is None else level for level in levels])
         self.chunk_length = chunk_length
         self.set_chunks(chunks)
         self.set_min_confidence(min_confidence)
+        self.set_memory(memory)
         if not early_confidence > 0:
             raise AmrqError(f"the confidence of an early decision must be above 0, not {early_confidence}.")
         if not change_evidence > 0:
@@ -87,6 +127,7 @@ class DecisionMaker:
         self._said = ""  # the label of the last decision
         self._silent = False  # what is being taken in is silence
         self._last: int | None = None  # first sample of the last chunk
+        self._carried: NDArray[np.float64] | None = None  # what earlier decisions said of each hypothesis
         self._clear()
 
     def set_chunks(self, chunks: int) -> None:
@@ -101,30 +142,45 @@ class DecisionMaker:
             raise AmrqError(f"the lowest confidence must lie between 0 and 1, not {min_confidence}.")
         self.min_confidence = float(min_confidence)
 
+    def set_memory(self, memory: float) -> None:
+        """Weigh what earlier decisions said by exp(-n / memory) after n chunks, 0 or more; 0: not at all."""
+        if not (math.isfinite(memory) and memory >= 0):
+            raise AmrqError(f"the memory must be a number of chunks, 0 or more, not {memory}.")
+        self.memory = float(memory)
+
     def _clear(self) -> None:
         self._count = 0
-        self._sum: NDArray[np.float64] = self._log_prior
-        # What has been taken in since the last decision, piece by piece: log-likelihoods, power, sample indices.
-        self._rows: list[NDArray[np.float32]] = []
-        self._power: list[NDArray[np.float32]] = []
-        self._indices: list[NDArray[np.int64]] = []
+        self._sum: NDArray[np.float64] = np.zeros(
+            len(self._log_prior)
+        )  # kept only where decisions may fall early
+        self._pieces: list[_Chunks] = []  # what has been taken in since the last decision
 
-    def update(self, evidence: Evidence, sample_indices: NDArray[np.int64]) -> list[Decision]:
+    def update(
+        self,
+        evidence: Evidence,
+        sample_indices: NDArray[np.int64],
+        es_n0_log_weights: NDArray[np.float32] | None = None,
+    ) -> list[Decision]:
         """Take in N chunks and return the decisions that became due.
 
         Args:
             evidence: of the N chunks, in order.
             sample_indices: int64 [N], the stream's index of each chunk's first sample.
+            es_n0_log_weights: float32 [N, levels], how probable each level of Es/N0 is given the chunks before
+                each (see `NoiseTracker`); None where it is not tracked, all along.
         """
         decisions: list[Decision] = []
+        weights = es_n0_log_weights if self._prior_of.levels else None
         finite = ~np.isnan(evidence.power)
         if not finite.all():
             # A chunk with broken samples is neither a signal nor silence: it says nothing.
             evidence = Evidence(*(column[finite] for column in evidence))  # type: ignore[arg-type]
             sample_indices = sample_indices[finite]
+            weights = None if weights is None else weights[finite]
         if not len(sample_indices):
             return []
-        evidence = self._new_samples_only(evidence, sample_indices)
+        rows = self._new_samples_only(evidence.log_likelihoods, sample_indices)
+        chunks = _Chunks(rows, evidence.power, sample_indices, weights)
         usable = evidence.usable
         # Runs of chunks that are all usable or all silent.
         edges = [0, *(np.flatnonzero(usable[1:] != usable[:-1]) + 1).tolist(), len(usable)]
@@ -135,78 +191,91 @@ class DecisionMaker:
             if self._count and silent != self._silent:
                 decisions += self.flush()
             self._silent = silent
-            decisions += self._take(evidence.part(start, stop), sample_indices[start:stop])
+            decisions += self._take(chunks.part(start, stop))
         return decisions
 
-    def _new_samples_only(self, evidence: Evidence, sample_indices: NDArray[np.int64]) -> Evidence:
+    def _new_samples_only(
+        self, rows: NDArray[np.float32], sample_indices: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Weigh overlapping chunks by the share of them that is new: no symbol may count twice."""
-        before = sample_indices[0] - self.chunk_length if self._last is None else self._last
+        share = new_share(sample_indices, self._last, self.chunk_length)
         self._last = int(sample_indices[-1])
-        step = np.diff(sample_indices, prepend=before)
-        share = np.where(step < 0, 1.0, step / self.chunk_length)  # back means another stream
-        if (share >= 1).all():
-            return evidence
-        weighed = evidence.log_likelihoods * np.clip(share, 0, 1).astype(np.float32)[:, None]
-        return evidence._replace(log_likelihoods=weighed)
+        return rows if (share >= 1).all() else rows * share.astype(np.float32)[:, None]
 
     def flush(self) -> list[Decision]:
-        """Decide on what has been taken in since the last decision: no decision if nothing was."""
+        """Decide on what has been taken in since the last decision, and forget: no decision if nothing was."""
         decisions: list[Decision] = []
         while self._count:
             decisions += self._decide()
+        self._carried = None
         return decisions
 
-    def _take(self, evidence: Evidence, indices: NDArray[np.int64]) -> list[Decision]:
+    def _take(self, chunks: _Chunks) -> list[Decision]:
         """Take in chunks that are all usable or all silent."""
         decisions: list[Decision] = []
-        start = 0
-        while start < len(indices):
-            if not self._count and not self._silent and self.early_confidence >= 1:
+        start, count = 0, len(chunks.indices)
+        while start < count:
+            if not (self._count or self._silent or self.early_confidence < 1 or self.memory):
                 # The common case, many whole decisions at once.
-                whole = self._decide_whole(evidence.part(start, len(indices)), indices[start:])
+                whole = self._decide_whole(chunks.part(start, count))
                 if whole:
                     decisions += whole
                     start += sum(decision.chunks for decision in whole)
                     continue
-            stop = min(len(indices), start + max(1, self.chunks - self._count))
+            piece = chunks.part(start, min(count, start + max(1, self.chunks - self._count)))
             early = None
-            if not self._silent:
-                rows = evidence.log_likelihoods[start:stop]
-                if self.early_confidence < 1:
-                    sums: NDArray[np.float64] = self._sum + np.cumsum(rows, axis=0, dtype=np.float64)
-                    early = self._early(sums)
-                    stop = stop if early is None else start + early + 1
-                    self._sum = sums[stop - start - 1]
-                self._rows.append(rows[: stop - start])
-                self._power.append(evidence.power[start:stop])
-            self._indices.append(indices[start:stop])
-            self._count += stop - start
-            start = stop
+            if not self._silent and self.early_confidence < 1:
+                sums: NDArray[np.float64] = self._sum + np.cumsum(piece.rows, axis=0, dtype=np.float64)
+                first = self._pieces[0] if self._pieces else piece
+                early = self._early(sums, first)
+                if early is not None:
+                    piece = piece.part(0, early + 1)
+                self._sum = sums[len(piece.indices) - 1]
+            self._pieces.append(piece)
+            self._count += len(piece.indices)
+            start += len(piece.indices)
             if early is not None or self._count >= self.chunks:
                 decisions += self._decide()
         return decisions
 
-    def _decide_whole(self, evidence: Evidence, indices: NDArray[np.int64]) -> list[Decision]:
+    def _decide_whole(self, chunks: _Chunks) -> list[Decision]:
         """Decide on as many full sets of chunks as lie before the first change of class in them."""
-        count = min(len(indices) // self.chunks, max(1, _AT_ONCE // self.chunks))
+        count = min(len(chunks.indices) // self.chunks, max(1, _AT_ONCE // self.chunks))
         if count == 0:
             return []
         shape = (count, self.chunks)
-        rows = evidence.log_likelihoods[: count * self.chunks].reshape(*shape, -1)
-        changes, sums = self._changes(rows)
+        chunks = chunks.part(0, count * self.chunks)
+        changes, sums = self._changes(chunks.rows.reshape(*shape, -1))
         steady = count if not changes.any() else int(np.argmax(changes > 0))
+        weights = None if chunks.weights is None else chunks.weights[:: self.chunks][:steady]
         decisions = self._fuse(
             sums[:steady],
-            evidence.power[: count * self.chunks].reshape(shape)[:steady],
-            indices[: count * self.chunks].reshape(shape)[:steady],
+            chunks.power.reshape(shape)[:steady],
+            chunks.indices.reshape(shape)[:steady],
+            self._prior(weights),
         )
         if decisions:
             self._said = decisions[-1].label
         return decisions
 
-    def _early(self, sums: NDArray[np.float64]) -> int | None:
+    def _prior(self, weights: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """Return the log-prior that decisions start from [H] or [D, H], by the weights of Es/N0 [D, levels]."""
+        return self._log_prior if weights is None else self._prior_of.log_prior(weights)
+
+    def _before(self, first: _Chunks) -> NDArray[np.float64]:
+        """Return the log-prior [H] of a decision that begins with these chunks, without what is carried over."""
+        if self._carried is not None or first.weights is None:
+            return self._log_prior
+        return self._prior_of.log_prior(first.weights[:1])[0]
+
+    def _early(self, sums: NDArray[np.float64], first: _Chunks) -> int | None:
         """Return the first row of the running sums that is sure enough of something new."""
-        by_class = np.logaddexp.reduceat(sums, self._start, axis=1)
+        joint = sums + self._before(first)
+        memory = self.memory  # another thread may set it
+        if self._carried is not None and memory:
+            counts = self._count + 1 + np.arange(len(sums))
+            joint += np.exp(-counts / memory)[:, None] * self._carried
+        by_class = np.logaddexp.reduceat(joint, self._start, axis=1)
         sure = by_class.max(axis=1) - np.logaddexp.reduce(by_class, axis=1) >= math.log(self.early_confidence)
         sure[: max(0, _EARLY_CHUNKS - 1 - self._count)] = False
         if not sure.any():
@@ -217,27 +286,56 @@ class DecisionMaker:
 
     def _decide(self) -> list[Decision]:
         """Decide on what there is; where the class changed, on the part before it, and keep the rest."""
-        indices = np.concatenate(self._indices)
+        pieces = self._pieces
+        chunks = pieces[0]
+        if len(pieces) > 1:
+            weights = [piece.weights for piece in pieces if piece.weights is not None]
+            chunks = _Chunks(
+                np.concatenate([piece.rows for piece in pieces]),
+                np.concatenate([piece.power for piece in pieces]),
+                np.concatenate([piece.indices for piece in pieces]),
+                np.concatenate(weights) if len(weights) == len(pieces) else None,
+            )
+        indices = chunks.indices
         if self._silent:
             self._clear()
+            self._carried = None
             self._said = NO_SIGNAL
             span = int(indices[-1] - indices[0]) + self.chunk_length
             return [Decision(NO_SIGNAL, 1.0, "", {}, len(indices), int(indices[0]), span, None, None)]
-        rows, power = np.concatenate(self._rows), np.concatenate(self._power)
-        changes, sums = self._changes(rows[None])
+        changes, sums = self._changes(chunks.rows[None])
         change = int(changes[0])
-        count = change or len(rows)
+        count = change or len(indices)
         if change:
-            sums = rows[None, :count].sum(axis=1, dtype=np.float64)
-        (decision,) = self._fuse(sums, power[None, :count], indices[None, :count])
+            sums = chunks.rows[None, :count].sum(axis=1, dtype=np.float64)
+        sums = sums.astype(np.float64)
+        if self._carried is not None:
+            self._forget(count, sums[0])
+        prior = self._before(chunks)
+        if self._carried is not None:
+            sums += self._carried
+        (decision,) = self._fuse(sums, chunks.power[None, :count], indices[None, :count], prior)
         self._clear()
         self._said = decision.label
-        if not change:
-            return [decision]
-        rest = Evidence(
-            rows[count:, :0], rows[count:], power[count:], np.ones(len(rows) - count, dtype=np.bool_)
+        # A new class, behind a change, begins without the old one's past.
+        self._carried = (
+            np.maximum(sums[0] - sums.max(), -_MOST_CARRIED) if self.memory and not change else None
         )
-        return [decision, *self._take(rest, indices[count:])]
+        return [decision, *self._take(chunks.part(count, len(indices)))] if change else [decision]
+
+    def _forget(self, count: int, fresh: NDArray[np.float64]) -> None:
+        """Let what is carried over fade for `count` chunks, and drop it where these [H] alone refute its class."""
+        assert self._carried is not None
+        memory = self.memory
+        if not memory:  # switched off underway
+            self._carried = None
+            return
+        best = np.maximum.reduceat(fresh, self._start)
+        so_far = int(np.maximum.reduceat(self._carried, self._start).argmax())
+        if best.max() - best[so_far] > self.change_evidence:
+            self._carried = None
+        else:
+            self._carried = math.exp(-count / memory) * self._carried
 
     def _changes(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Look for changes in sets of rows [D, n, H].
@@ -268,10 +366,21 @@ class DecisionMaker:
         return changes, whole[:, 0]
 
     def _fuse(
-        self, sums: NDArray[np.floating[Any]], power: NDArray[np.float32], indices: NDArray[np.int64]
+        self,
+        sums: NDArray[np.floating[Any]],
+        power: NDArray[np.float32],
+        indices: NDArray[np.int64],
+        log_prior: NDArray[np.float64],
     ) -> list[Decision]:
-        """Decide on sums of log-likelihoods [D, H] of chunks whose power and sample indices are [D, n]."""
-        joint = self._log_prior + sums
+        """Decide on sums of log-likelihoods [D, H].
+
+        Args:
+            sums: what is known of each decision's chunks.
+            power: [D, n], of its chunks.
+            indices: [D, n], of each chunk's first sample.
+            log_prior: [H] or [D, H], of the hypotheses before that.
+        """
+        joint = log_prior + sums
         joint -= joint.max(axis=1, keepdims=True)
         weights = np.exp(joint)
         by_class = np.add.reduceat(weights, self._start, axis=1)

@@ -12,6 +12,7 @@ import numpy as np
 from amrq.classifier import Classifier, Evidence
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
+from amrq.tracking import TrackedLevel, Tracker
 from amrq.worker.batch import Batch
 from amrq.worker.statistics import Statistics
 
@@ -38,6 +39,8 @@ class ClassifierWorker:
             known or changed underway).
         live: drop rather than wait.
         queue_chunks: how many chunks may wait.
+        track: where the model takes a level, track level and Es/N0 over the chunks and let it have both; a model
+            without level input has no use for it.
 
     Raises:
         AmrqError: the queue's length is below 1.
@@ -50,6 +53,7 @@ class ClassifierWorker:
         on_decision: Callable[[Decision, str | None], None],
         live: bool = False,
         queue_chunks: int = 8192,
+        track: bool = True,
     ) -> None:
         if queue_chunks < 1:
             raise AmrqError(f"the queue must hold at least 1 chunk, not {queue_chunks}.")
@@ -58,6 +62,10 @@ class ClassifierWorker:
         self._on_decision = on_decision
         self._live = live
         self._capacity = queue_chunks
+        contract = classifier.contract
+        self._tracker = (
+            Tracker(contract.weighed(), contract.chunk_length) if track and contract.level_input else None
+        )
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
         self._busy = 0  # chunks being classified
@@ -68,7 +76,7 @@ class ClassifierWorker:
         self._statistics = Statistics()
         self._truths: deque[tuple[int, str | None]] = deque()
         # Inference releases Python's lock, so that deciding on one batch goes on beside classifying the next.
-        self._classified: deque[tuple[Batch, Evidence]] = deque()  # not decided on yet
+        self._classified: deque[tuple[Batch, Evidence, TrackedLevel | None]] = deque()  # not decided on yet
         self._deciding = False
         self._all_classified = False
         self._threads = [
@@ -215,7 +223,12 @@ class ClassifierWorker:
     def _classify_all(self) -> None:
         while batches := self._next():
             batch = Batch.join(batches)
-            evidence = self._classifier.classify(batch.chunks)
+            level = None
+            if self._tracker is None:
+                evidence = self._classifier.classify(batch.chunks)
+            else:
+                level = self._tracker.level(batch.chunks, batch.sample_indices, batch.breaks)
+                evidence = self._classifier.classify(batch.chunks, level.power)
             not_finite = int(np.isnan(evidence.power).sum())
             usable = int(evidence.usable.sum())
             with self._changed:
@@ -223,7 +236,7 @@ class ClassifierWorker:
                 self._statistics.not_finite += not_finite
                 self._statistics.silent += len(batch.chunks) - usable - not_finite
                 self._busy = 0
-                self._classified.append((batch, evidence))
+                self._classified.append((batch, evidence, level))
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: len(self._classified) < _BATCHES_AHEAD or self._error)
                 if self._error is not None:
@@ -240,15 +253,23 @@ class ClassifierWorker:
                 self._changed.wait_for(lambda: self._classified or self._all_classified or self._error)
                 if not self._classified:
                     break
-                batch, evidence = self._classified.popleft()
+                batch, evidence, level = self._classified.popleft()
                 self._deciding = True
                 self._changed.notify_all()
+            weights = None
+            if self._tracker is not None and level is not None:
+                weights = self._tracker.noise(evidence, batch.sample_indices, level)
             edges = sorted({0, *batch.breaks, len(batch.chunks)})
             for start, end in itertools.pairwise(edges):
                 if start in batch.breaks:
                     self._publish(self._decision_maker.flush())
-                part = evidence.part(start, end)
-                self._publish(self._decision_maker.update(part, batch.sample_indices[start:end]))
+                self._publish(
+                    self._decision_maker.update(
+                        evidence.part(start, end),
+                        batch.sample_indices[start:end],
+                        None if weights is None else weights[start:end],
+                    )
+                )
         if self._error is None:
             self._publish(self._decision_maker.flush())
 
