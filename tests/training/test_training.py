@@ -32,7 +32,7 @@ from amrq.training.export import export  # noqa: E402
 from amrq.training.fit import fit  # noqa: E402
 from amrq.training.make_model import make_model  # noqa: E402
 from amrq.training.prune import nonzero_weights, pruned_share  # noqa: E402
-from amrq.training.quantise import QuantisedLayer, power_of_two_scale  # noqa: E402
+from amrq.training.quantise import QuantisedLayer, power_of_two_scale, quantise  # noqa: E402
 from amrq.training.recipe import (  # noqa: E402
     FitSettings,
     NetSettings,
@@ -351,6 +351,25 @@ def test_onnxruntime_gives_what_torch_gives_to_the_bit(coherent, coherent_nets, 
         session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         found = session.run(["hypothesis_logits"], {"iq": batch.iq, "level": batch.level})[0]
         np.testing.assert_array_equal(found, logits.numpy())
+
+
+def test_dead_channels_and_equal_biases_are_exported(coherent, tmp_path):
+    """A channel whose weights have all been pruned still has a bias; fresh layers of one width have equal ones."""
+    batches = signals(coherent)
+    net = make_net(
+        len(batches.hypotheses), replace(coherent.net, symbol_channels=(24, 24), head_widths=(24,))
+    )
+    with torch.no_grad():
+        net.symbol.layers[1].weight[3] = 0
+        net.symbol.layers[1].bias[3] = 0.7
+    batch = batches.batch(0, 500)
+    inputs = (torch.from_numpy(batch.iq), torch.from_numpy(batch.level))
+    quantise(net, 4, [inputs])
+    export(net, tmp_path / "net.onnx", 32, batches.hypotheses, level_input=True)
+    session = ort.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    found = session.run(["hypothesis_logits"], {"iq": batch.iq, "level": batch.level})[0]
+    with torch.no_grad():
+        np.testing.assert_array_equal(found, net.eval()(*inputs).numpy())
 
 
 @pytest.mark.parametrize("weight_bits", [4, 8])

@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from amrq.chunks import LEVEL_FEATURES
+from amrq.errors import AmrqError
 from amrq.model import Hypothesis
 from amrq.training.class_logits import class_logits
 from amrq.training.quantise import QuantisedLayer
@@ -23,6 +24,8 @@ from amrq.training.quantise import QuantisedLayer
 __all__ = ["export"]
 
 _OPSET = 17
+_BIAS_LIMIT = 2**24
+"""Single precision, in which the rest of the world may compute a model, holds integers exactly up to here."""
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
@@ -30,6 +33,10 @@ def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             values[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    for node in graph.node:
+        # The exporter keeps one of several equal tensors and refers to it.
+        if node.op_type == "Identity" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
     return values
 
 
@@ -67,7 +74,12 @@ def _store_integers(model: onnx.ModelProto) -> None:
         graph.initializer.append(numpy_helper.from_array(zero.astype(np.int8), stem + ".zero"))
         w_from.input[2] = stem + ".zero"
         unit = (scale * constants[x_from.input[1]]).astype(np.float32)
-        bias = np.rint(constants[node.input[2]] / unit).astype(np.int32)
+        exact = np.rint(constants[node.input[2]].astype(np.float64) / unit)
+        if np.abs(exact).max() >= _BIAS_LIMIT:
+            raise AmrqError(
+                f"a bias of the network ({node.input[2]}) is too large for its weights: train it longer or anew."
+            )
+        bias = exact.astype(np.int32)
         stem = node.input[2]
         graph.initializer.append(numpy_helper.from_array(bias, stem + ".int"))
         graph.initializer.append(numpy_helper.from_array(unit, stem + ".scale"))
@@ -82,7 +94,8 @@ def _store_integers(model: onnx.ModelProto) -> None:
         graph.node.insert(position, new)
 
     used = {name for node in graph.node for name in node.input}
-    for node in [n for n in graph.node if n.op_type == "Constant" and n.output[0] not in used]:
+    unused = [n for n in graph.node if n.op_type in ("Constant", "Identity") and n.output[0] not in used]
+    for node in unused:
         graph.node.remove(node)
     for tensor in [t for t in graph.initializer if t.name not in used]:
         graph.initializer.remove(tensor)
@@ -121,6 +134,9 @@ def export(
         chunk_length: samples a chunk (L).
         hypotheses: what the network's outputs stand for, grouped by class.
         level_input: whether the network takes the level.
+
+    Raises:
+        AmrqError: a bias does not fit its accumulator.
     """
     net = copy.deepcopy(net).eval()
     for module in net.modules():

@@ -18,6 +18,7 @@ from amrq.classifier import OnnxClassifier
 from amrq.errors import AmrqError
 from amrq.evaluation import evaluate
 from amrq.model import Contract, write_contract
+from amrq.model.contract_file import open_session
 from amrq.modulations import MODULATIONS
 from amrq.training.calibrate import calibrate
 from amrq.training.export import export
@@ -25,7 +26,7 @@ from amrq.training.fit import Progress, fit, net_inputs
 from amrq.training.model_page import model_page
 from amrq.training.prune import nonzero_weights, pruned_share
 from amrq.training.recipe import Recipe
-from amrq.training.signal_batches import SignalBatches
+from amrq.training.signal_batches import Batch, SignalBatches
 from amrq.training.teacher import Teacher
 
 __all__ = ["make_model"]
@@ -33,6 +34,21 @@ __all__ = ["make_model"]
 _HELD_OUT_SEED = 1
 """Added to the recipe's seed for the chunks of the temperature and of the accuracy table."""
 _HELD_OUT_CHUNKS = 20_000
+
+
+def _agreement(path: Path, held_out: Batch, recipe: Recipe, logits: torch.Tensor) -> dict[str, int]:
+    """Return on how many chunks PyTorch and ONNX Runtime, running the file, decide differently."""
+    session = open_session(path)
+    fed = dict(
+        zip(
+            [i.name for i in session.get_inputs()],
+            (values.numpy() for values in net_inputs(held_out, recipe)),
+            strict=True,
+        )
+    )
+    found = session.run(["hypothesis_logits"], fed)[0]
+    differing = int((found.argmax(axis=1) != logits.numpy().argmax(axis=1)).sum())
+    return {"chunks": len(found), "differing_decisions_of_torch_and_onnxruntime": differing}
 
 
 def make_model(
@@ -135,7 +151,8 @@ def _write(
         with torch.no_grad():
             logits = net(*net_inputs(held_out, recipe))
         temperature = calibrate(logits, torch.from_numpy(held_out.labels), held_out_signals.hypotheses)
-        contract = replace(contract, temperature=round(temperature, 4))
+        recorded = {**contract.recipe, "agreement": _agreement(temporary, held_out, recipe, logits)}
+        contract = replace(contract, temperature=round(temperature, 4), recipe=recorded)
         write_contract(temporary, contract)
         found = evaluate(
             OnnxClassifier(temporary),

@@ -18,6 +18,8 @@ __all__ = [
 ]
 
 _LOWEST, _HIGHEST = -128, 127
+_LARGEST_BIAS = 2**21
+"""In units of the accumulator: its sums then stay below 2^24, which single precision holds exactly."""
 _LIMIT_SHARE = 0.9999
 """The activations' limit is met by all but one in 10,000: one outlier would cost all others their resolution."""
 
@@ -145,7 +147,12 @@ class QuantisedLayer(nn.Module):
     def weight_scale(self) -> torch.Tensor:
         """Return the step of each output channel's weights, float32 [out]."""
         rows = (self.weight.detach() * self.kept).flatten(1)
-        return power_of_two_scale(rows, rows.abs().amax(dim=1).clamp_min(1e-8), self.levels)
+        scale = power_of_two_scale(rows, rows.abs().amax(dim=1).clamp_min(1e-8), self.levels)
+        if not self.input.active:
+            return scale
+        # A channel of tiny weights, or none, must not make its bias a number that no accumulator holds.
+        least = self.bias.detach().abs().clamp_min(1e-8) / (self.input.scale * _LARGEST_BIAS)
+        return torch.maximum(scale, torch.exp2(torch.ceil(torch.log2(least))))
 
     def parameters_as_run(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weights and biases as the arithmetic sees them: pruned, and rounded if the layer is quantised."""

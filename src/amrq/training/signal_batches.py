@@ -33,6 +33,7 @@ class Batch(NamedTuple):
         labels: int64 [N]; the index in `SignalBatches.classes`.
         targets: float32 [N, classes], the probabilities to learn: the teacher's, or all on the label.
         hypotheses: int64 [N]; the index in `SignalBatches.hypotheses`.
+        es_n0_db: float [N].
     """
 
     iq: NDArray[np.float32]
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
     labels: NDArray[np.int64]
     targets: NDArray[np.float32]
     hypotheses: NDArray[np.int64]
+    es_n0_db: NDArray[np.floating[Any]]
 
 
 class _Part(NamedTuple):
@@ -138,7 +140,7 @@ class SignalBatches:
         stream = (1 + 10 ** (-es_n0_db / 10)) * (1 + _LEVEL_ERROR * rng.standard_normal(size))
         stream[rng.random(size) >= s.level_known_share] = np.nan
         level = level_features(normalised.power, stream.astype(np.float32))
-        return Batch(normalised.iq, level, labels, targets, hypotheses)
+        return Batch(normalised.iq, level, labels, targets, hypotheses, es_n0_db)
 
     def _modulated(
         self,

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from torch import nn
 
 from amrq.errors import AmrqError
+from amrq.training.architectures.candidate_phases import CandidatePhasesNet
+from amrq.training.architectures.invariants import InvariantNet
 from amrq.training.architectures.phase_aligned import PhaseAlignedNet
 from amrq.training.architectures.symbolwise import SymbolwiseNet
 from amrq.training.recipe import NetSettings
@@ -15,6 +17,10 @@ __all__ = ["ARCHITECTURES", "make_net"]
 
 ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingProxyType(
     {
+        "candidate_phases": lambda outputs, net: CandidatePhasesNet(
+            outputs, net.symbol_channels, net.head_widths, net.phases
+        ),
+        "invariants": lambda outputs, net: InvariantNet(outputs, net.symbol_channels, net.head_widths),
         "phase_aligned": lambda outputs, net: PhaseAlignedNet(
             outputs, net.symbol_channels, net.head_widths, net.first_kernel, net.folded
         ),
