@@ -7,8 +7,22 @@ from seeds import rng
 
 from amrq.classifier import Evidence
 from amrq.errors import AmrqError
-from amrq.evaluation import clopper_pearson, evaluate, report
-from amrq.model import UNKNOWN, Contract
+from amrq.evaluation import (
+    Bound,
+    OpenSet,
+    PairedDifference,
+    Reliability,
+    clopper_pearson,
+    draw_pictures,
+    evaluate,
+    report,
+    verdict,
+    wald,
+)
+from amrq.evaluation.impaired_chunks import ImpairedChunks
+from amrq.evaluation.impairment import IMPAIRMENTS, Impairment
+from amrq.likelihood import LikelihoodClassifier, Receiver
+from amrq.model import NO_SIGNAL, UNKNOWN, Contract, Hypothesis
 from amrq.modulations import MODULATIONS
 from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
 
@@ -34,6 +48,59 @@ def test_clopper_pearson_refuses(successes, trials):
         clopper_pearson(successes, trials)
 
 
+# p -+ 1.959964 sqrt(p (1 - p) / n), worked out by hand.
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (2304, 2304, 1.0, 1.0),
+        (7, 10, 0.415974, 0.984026),
+        (1, 10, 0.0, 0.285938),
+        (950, 1000, 0.936492, 0.963508),
+    ],
+)
+def test_wald(successes, trials, low, high):
+    assert wald(successes, trials) == pytest.approx((low, high), abs=2e-6)
+    with pytest.raises(AmrqError):
+        wald(trials + 1, trials)
+
+
+def test_paired_difference():
+    # Agresti 2013, section 11.1: approval by 1,600 people asked twice, 150 and 86 changed their mind.
+    found = PairedDifference(150, 86, 1600)
+    assert found.difference == pytest.approx(0.04)
+    assert found.interval == pytest.approx((0.0214, 0.0586), abs=5e-4)
+    assert PairedDifference(86, 150, 1600).interval == pytest.approx(
+        tuple(-end for end in found.interval[::-1])
+    )
+    low, high = PairedDifference(0, 0, 1000).interval
+    assert -0.004 < low < 0 < high < 0.004
+    for counts in ((-1, 0, 5), (3, 3, 5), (0, 0, 0)):
+        with pytest.raises(AmrqError):
+            PairedDifference(*counts)
+
+
+def test_reliability():
+    table = Reliability.measure(
+        np.array([0.9, 0.9, 0.9, 0.9, 0.3, 1.0]), np.array([1, 1, 0, 0, 1, 1], dtype=bool)
+    )
+    assert table.error == pytest.approx((4 * 0.4 + 0.7 + 0) / 6)
+    assert Reliability.total([table, table]).error == pytest.approx(table.error)
+    assert Reliability.total([table, table]).decisions == 12
+    assert Reliability.total([]).error == 0
+
+
+def test_calibration_error_by_chance():
+    # 200 sets of 1,000 calibrated decisions: the mean error, of standard deviation 0.006 a set, is known to 0.0005.
+    generator = rng("chance")
+    errors, expected = [], []
+    for _ in range(200):
+        confidence = generator.uniform(0.2, 1, 1000)
+        table = Reliability.measure(confidence, generator.random(1000) < confidence)
+        errors.append(table.error)
+        expected.append(table.error_by_chance)
+    assert np.mean(errors) == pytest.approx(np.mean(expected), rel=0.05)
+
+
 @pytest.mark.parametrize("kind", [*OTHER_SIGNALS, *HELD_OUT_SIGNALS])
 @pytest.mark.parametrize(("count", "length"), [(1, 32), (7, 33), (3, 1024)])
 def test_other_signals(kind, count, length):
@@ -52,19 +119,71 @@ def test_unknown_kind_is_refused():
 class Fixed:
     """A classifier that always says the same."""
 
-    def __init__(self, classes, says):
-        self.contract = Contract(name="fixed", classes=classes, chunk_length=32)
+    def __init__(self, classes, says, **contract):
+        self.contract = Contract(name="fixed", classes=classes, chunk_length=32, **contract)
         self._row = np.log(np.where(np.array(classes) == says, 0.9, 0.1 / (len(classes) - 1))).astype(
             np.float32
         )
 
-    def classify(self, chunks):
+    def classify(self, chunks, tracked_power=None):
         count = len(chunks)
         rows = np.tile(self._row, (count, 1))
         return Evidence(rows, rows, np.ones(count, np.float32), np.ones(count, bool))
 
     def close(self):
         """Nothing is open."""
+
+
+class Weighing:
+    """A coherent model that is as good as can be: it takes the level, and weighs each class at three Es/N0."""
+
+    levels = (6.0, 8.0, 10.0)
+
+    def __init__(self, classes=("BPSK", "QPSK", "16QAM")):
+        prior = 1 / len(classes) / len(self.levels)
+        self.contract = Contract(
+            name="weighing",
+            classes=classes,
+            chunk_length=32,
+            phase="coherent",
+            level_input=True,
+            hypotheses=tuple(Hypothesis(name, level, prior) for name in classes for level in self.levels),
+        )
+        self._known = {
+            level: LikelihoodClassifier(Receiver("known", level, "known"), classes) for level in self.levels
+        }
+
+    def classify(self, chunks, tracked_power=None):
+        if tracked_power is None:
+            tracked_power = (np.abs(chunks) ** 2).mean(axis=1)
+            chunks = chunks / np.sqrt(tracked_power)[:, None]
+        values = [self._known[level].log_likelihoods(chunks) for level in self.levels]
+        values = np.stack(values, axis=2).reshape(len(chunks), -1)
+        joint = np.logaddexp.reduce(values.reshape(len(chunks), -1, len(self.levels)), axis=2)
+        joint -= np.logaddexp.reduce(joint, axis=1, keepdims=True)
+        return Evidence(
+            joint.astype(np.float32), values.astype(np.float32), tracked_power, np.ones(len(chunks), bool)
+        )
+
+
+class Receivers:
+    """Make the bound's receivers, and count what they are asked."""
+
+    def __init__(self):
+        self.made, self.asked = [], 0
+
+    def __call__(self, *, any_phase, phase_noise, level_known, es_n0_db):
+        self.made.append((any_phase, level_known, es_n0_db))
+        receiver = Receiver(
+            "uniform" if any_phase else "known", es_n0_db, "known" if level_known else "hidden", phase_noise
+        )
+        classifier = LikelihoodClassifier(receiver)
+
+        def posteriors(chunks):
+            self.asked += len(chunks)
+            return classifier.log_posteriors(chunks)
+
+        return posteriors
 
 
 def test_figures_of_a_known_classifier():
@@ -75,18 +194,191 @@ def test_figures_of_a_known_classifier():
     assert [level.es_n0_db for level in found.levels] == [0, 10]
     level = found.levels[0]
     np.testing.assert_array_equal(level.confusion, [[0, 40, 0], [0, 40, 0]])
-    assert level.row().accuracy == 0.5
-    assert level.row().chunks == 80
-    assert level.calibration_error == pytest.approx(0.4)
-    assert all(other.unknown == other.unknown_fused == 0 for other in found.others)
-    assert {other.mistaken_for for other in found.others} == {"BPSK"}
+    np.testing.assert_array_equal(level.named.confusion, [[0, 40], [0, 40]])
+    assert level.row() == level.all_row()
+    assert (level.row().accuracy, level.row().chunks) == (0.5, 80)
+    assert level.calibration_error == pytest.approx(0.9 / 0.95 - 0.5)
+    assert level.reliability.error == pytest.approx(0.4)
+    assert level.named.gap is None and level.level_known is None
+    for other in found.others:
+        assert other.claimed.value == other.chunks_claimed.value == 1
+        assert other.mistaken_for == "BPSK"
     page = report(found)
     assert "| 10 | 0.5000 |" in page
-    assert "OFDM" in page
+    assert "OFDM" in page and "missed by 95.0 points" in page
+    assert "bound |" not in page
+
+
+def test_named_accuracy_leaves_other_outputs_out():
+    found = evaluate(Fixed(("BPSK", "QPSK", UNKNOWN, NO_SIGNAL), NO_SIGNAL), 40, [10])
+    (level,) = found.levels
+    assert level.all_row().accuracy == 0
+    # Both modulations are equally probable: the first is named.
+    assert level.row().accuracy == 0.5
+    np.testing.assert_array_equal(level.confusion, [[0, 0, 0, 40], [0, 0, 0, 40]])
+    assert all(other.claimed.count == 0 for other in found.others)
+    noise = next(finding for finding in verdict(found) if finding.about == "noise alone")
+    assert noise.met
+    assert "do not rule out" in noise.goal  # 20 decisions cannot prove 1 %
+
+
+def test_other_signals_are_measured_without_an_output_for_them():
+    found = evaluate(Fixed(("BPSK", "QPSK"), "QPSK"), 8, [10])
+    assert all(other.mistaken_for == "QPSK" for other in found.others)
+    assert found.levels[0].row() == found.levels[0].all_row()
+    assert found.open_set is None  # too few chunks for a fused decision on the nine
+
+
+def test_a_model_as_good_as_the_bound_has_no_gap_to_it():
+    receivers = Receivers()
+    found = evaluate(Weighing(), 60, Weighing.levels, seed=5, bound=Bound(receivers))
+    for level in found.levels:
+        # The hypothesis at the true Es/N0 is the receiver that knows it.
+        assert (level.all_known.gap.first_only, level.all_known.gap.second_only) == (0, 0)
+        assert level.all_known.share == level.all_known.bound.share
+        assert level.all_known.reliability.error == pytest.approx(
+            level.all_known.bound.reliability.error, abs=1e-3
+        )
+        assert level.named.gap.difference == pytest.approx(
+            level.named.bound.share.value - level.named.share.value
+        )
+    assert (False, True, 8.0) in receivers.made and (False, False, (0.0, 20.0)) in receivers.made
+    page = report(found)
+    assert (
+        "What the stream's level and Es/N0 add" in page
+        and "- *level and Es/N0 known*: at most 0.0 points" in page
+    )
+
+
+def test_es_n0_between_two_hypotheses_is_interpolated():
+    found = evaluate(Weighing(), 150, [7.0, 5.0], seed=6, bound=Bound(Receivers()))
+    outside, between = found.levels
+    # 450 chunks, paired: a standard deviation below 0.01.
+    assert abs(between.all_known.gap.difference) < 0.03
+    assert abs(outside.all_known.gap.difference) < 0.06
+
+
+def test_models_share_the_bound():
+    receivers = Receivers()
+    bound = Bound(receivers)
+    first = evaluate(Fixed(("BPSK", "QPSK"), "BPSK", phase="coherent"), 20, [5, 10], bound=bound)
+    asked, made = receivers.asked, len(receivers.made)
+    assert (asked, made) == (80, 1)
+    steps = []
+    second = evaluate(
+        Fixed(("QPSK", "BPSK"), "BPSK", phase="coherent"),
+        20,
+        [5, 10],
+        bound=bound,
+        progress=lambda done, of: steps.append((done, of)),
+    )
+    assert (receivers.asked, len(receivers.made)) == (asked, made)
+    for one, other in zip(first.levels, second.levels, strict=True):
+        np.testing.assert_array_equal(one.named.bound.confusion, other.named.bound.confusion[::-1, ::-1])
+    assert steps[-1][0] == steps[-1][1]
+    assert all(done <= of for done, of in steps)
+    # Another level, or another regime of phase, is something else.
+    evaluate(Fixed(("BPSK", "QPSK"), "BPSK", phase="any"), 3, [5], bound=bound)
+    assert receivers.asked == asked + 6
+
+
+def test_chunks_do_not_depend_on_other_levels_or_classes():
+    bound = Bound(Receivers())
+    wide = evaluate(Fixed(("BPSK", "QPSK", "8PSK"), "BPSK", phase="coherent"), 30, [0, 3], bound=bound)
+    receivers = Receivers()
+    narrow = evaluate(Fixed(("8PSK", "BPSK"), "BPSK", phase="coherent"), 30, [3], bound=Bound(receivers))
+    both = evaluate(Fixed(("8PSK", "BPSK"), "BPSK", phase="coherent"), 30, [3], bound=bound)
+    assert wide.levels[1].named.bound is not None
+    np.testing.assert_array_equal(
+        narrow.levels[0].named.bound.confusion, both.levels[0].named.bound.confusion
+    )
+
+
+def test_the_default_threshold_lies_on_the_open_set_curve():
+    found = evaluate(Weighing(), 64, [12.0], seed=7)
+    at = OpenSet.log_odds(found.open_set.min_confidence)
+    assert found.open_set.min_confidence == 0.8
+    for other in found.others:
+        assert OpenSet.passed(found.open_set.others[other.kind], [at])[0] == other.claimed.count
+    assert len(found.open_set.known) == 6
+    values = found.open_set.as_dict()
+    for shares in (values["known"]["named"], values["others"]["noise"]["named"]):
+        assert shares == sorted(shares, reverse=True)
+
+
+def clean(count=4, names=("BPSK", "16QAM"), any_phase=False):
+    """Chunks next to no noise."""
+    return ImpairedChunks(names, count, 32, 200.0, 3, any_phase, 0.0)
+
+
+def kind(name):
+    return next(impairment for impairment in IMPAIRMENTS if impairment.name == name)
+
+
+def test_nothing_wrong_is_the_same_for_all_impairments():
+    plain = clean().chunks(kind("level"), 0.0)
+    for impairment in IMPAIRMENTS:
+        np.testing.assert_allclose(clean().chunks(impairment, 0.0), plain, atol=1e-6)
+        assert 0.0 in impairment.values
+
+
+def test_impairments_do_what_they_say():
+    material = clean()
+    plain = material.chunks(kind("level"), 0.0)
+    np.testing.assert_allclose(material.chunks(kind("level"), -40.0), 0.01 * plain, atol=1e-7)
+    np.testing.assert_allclose(material.chunks(kind("rotation"), 90.0), 1j * plain, atol=1e-6)
+    turned = material.chunks(kind("frequency offset"), 0.01) / plain
+    np.testing.assert_allclose(turned[:, 15] * turned[:, 16], 1, atol=1e-5)  # the middle keeps its phase
+    np.testing.assert_allclose(turned[:, 1:] / turned[:, :-1], np.exp(2j * np.pi * 0.01), atol=1e-5)
+    # A raised cosine is zero at all other symbols: a whole symbol beside the peak is the neighbour.
+    shifted = material.chunks(kind("timing error"), 1.0)
+    assert (
+        min(np.abs(shifted[:, 1:] - plain[:, :-1]).max(), np.abs(shifted[:, :-1] - plain[:, 1:]).max()) < 1e-5
+    )
+    # The pole of the pulse, at 1 / (2 roll-off) symbols, is no hole.
+    near, at = (material.chunks(kind("timing error"), 1 / 0.7 - 1 + step) for step in (1e-3, 0.0))
+    assert np.abs(near - at).max() < 0.02
+    phases = np.angle(clean(400).chunks(kind("phase noise"), 0.1) / clean(400).chunks(kind("level"), 0.0))
+    assert phases.std() == pytest.approx(0.1, rel=0.02)  # 25,600 phases: 0.5 % of it
+    with pytest.raises(AmrqError):
+        clean().chunks(Impairment("jam", "jars", (0.0,)), 1.0)
+
+
+def test_a_rotation_is_the_only_one_in_its_sweep():
+    for angle in (0.0, 90.0):
+        turned = clean(any_phase=True).chunks(kind("rotation"), angle)
+        np.testing.assert_allclose(turned, clean().chunks(kind("rotation"), angle), atol=1e-6)
+    assert np.abs(clean(any_phase=True).chunks(kind("level"), 0.0)[:4].imag).max() > 0.1
+
+
+def test_sweeps_show_how_a_coherent_model_breaks():
+    found = evaluate(Weighing(("BPSK", "QPSK")), 40, [12.0], sweep_es_n0_db=[12.0])
+    sweeps = {sweep.name: [share.value for share in sweep.shares()] for sweep in found.sweeps}
+    assert set(sweeps) == {impairment.name for impairment in IMPAIRMENTS}
+    assert sweeps["rotation"][0] > 0.95  # of 20 chunks
+    assert min(sweeps["rotation"]) <= 0.8  # at 45 degrees BPSK is what QPSK may send
+    assert len(set(sweeps["level"])) == 1
+    assert "This model is coherent" in report(found)
+
+
+def test_pictures(tmp_path):
+    pytest.importorskip("matplotlib", reason="the package matplotlib is not installed")
+    bound = Bound(lambda **_: lambda chunks: np.zeros((len(chunks), 9)))
+    found = evaluate(Weighing(), 32, [4.0, 12.0], bound=bound, sweep_es_n0_db=[12.0])
+    paths = draw_pictures(found, tmp_path)
+    stems = ["accuracy", "classes", "confusion", "reliability", "open_set", "robustness"]
+    assert [path.stem for path in paths] == stems
+    for path in paths:
+        assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
+    page = report(found, [path.name for path in paths])
+    assert all(page.count(f"({stem}.png)") == 1 for stem in stems)
 
 
 def test_foreign_classes_are_refused():
     with pytest.raises(AmrqError, match="knows none"):
         evaluate(Fixed(("cats", "dogs"), "cats"), 1, [0])
+    for levels in ([float("nan")], []):
+        with pytest.raises(AmrqError):
+            evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 1, levels)
     with pytest.raises(AmrqError):
-        evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 1, [float("nan")])
+        evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 0, [0])

@@ -2,45 +2,98 @@
 """`amrq evaluate`: how good a model is."""
 
 import json
+import platform
+import shlex
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+import amrq
 from amrq.classifier import OnnxClassifier
 from amrq.errors import AmrqError
-from amrq.evaluation import DEFAULT_ES_N0_DB, Evaluation, draw_pictures, report
+from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
+from amrq.likelihood import LikelihoodClassifier, Receiver
 
 __all__ = ["evaluate"]
 
 _DEFAULT_LEVELS = ",".join(f"{level:g}" for level in DEFAULT_ES_N0_DB)
+_SWEEP_LEVELS = "10,15"
+_BOUND_BATCH = 250
+"""Chunks that the bound takes at a time, so that the progress bar moves and Ctrl-C is heard."""
 
 
-def _levels(text: str) -> list[float]:
+def _levels(option: str, text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise AmrqError(f"--es-n0 takes numbers in dB with commas between them, not {text!r}.") from None
+        raise AmrqError(f"{option} takes numbers in dB with commas between them, not {text!r}.") from None
+
+
+class _Receiver:
+    """The likelihood classifier, a few chunks at a time."""
+
+    def __init__(
+        self, *, any_phase: bool, phase_noise: float, level_known: bool, es_n0_db: float | tuple[float, float]
+    ) -> None:
+        self._classifier = LikelihoodClassifier(
+            Receiver(
+                phase="uniform" if any_phase else "known",
+                es_n0_db=es_n0_db,
+                level="known" if level_known else "hidden",
+                phase_noise=phase_noise,
+            )
+        )
+
+    def __call__(self, chunks: NDArray[np.complex64]) -> NDArray[np.float64]:
+        starts = range(0, len(chunks), _BOUND_BATCH)
+        return np.concatenate(
+            [self._classifier.log_posteriors(chunks[start : start + _BOUND_BATCH]) for start in starts]
+        )
 
 
 def _table(evaluation: Evaluation) -> Table:
-    table = Table(title=f"{evaluation.model}: share of right decisions")
-    for heading in ("Es/N0 dB", "one chunk", "95 % interval", "chunks", "calibration", "32 fused"):
-        table.add_column(heading, justify="right")
+    held = evaluation.bound_es_n0_db is not None
+    extra = len(evaluation.outputs) > len(evaluation.truths)
+    known = evaluation.levels[0].level_known is not None
+    chunks = evaluation.levels[0].named.share.of
+    table = Table(
+        title=f"{escape(evaluation.model)}: share of right decisions, {chunks} chunks a level", padding=(0, 0)
+    )
+    for heading, shown in (
+        ("dB", True),
+        ("one chunk", True),
+        ("95 % interval", True),
+        ("bound", held),
+        ("gap", held),
+        ("level known", known),
+        ("all outputs", extra),
+        ("calib. error", True),
+        ("1,024 symbols", True),
+    ):
+        if shown:
+            table.add_column(heading, justify="right", no_wrap="%" in heading)
     for level in evaluation.levels:
-        row, fused = level.row(), level.fused_row()
-        table.add_row(
-            f"{row.es_n0_db:g}",
-            f"{row.accuracy:.4f}",
-            f"{row.low:.4f}-{row.high:.4f}",
-            str(row.chunks),
-            f"{level.calibration_error:.3f}",
-            f"{fused.accuracy:.4f}" if fused else "-",
-        )
+        share, gap = level.named.share, level.named.gap
+        cells = [f"{level.es_n0_db:g}", f"{share.value:.4f}", "{:.3f}-{:.3f}".format(*share.exact)]
+        if held:
+            cells.append(f"{level.named.bound.share.value:.4f}" if level.named.bound else "-")
+            cells.append(f"{100 * gap.difference:.2f}" if gap else "-")
+        if known:
+            cells.append(f"{level.level_known.share.value:.4f}" if level.level_known else "-")
+        if extra:
+            cells.append(f"{level.all_share.value:.4f}")
+        cells.append(f"{level.calibration_error:.3f}")
+        cells.append(f"{level.fused_share.value:.4f}" if level.fused_share else "-")
+        table.add_row(*cells)
     return table
 
 
@@ -50,24 +103,98 @@ def _class_table(evaluation: Evaluation) -> Table:
     for name in evaluation.truths:
         table.add_column(name, justify="right", no_wrap=True)
     for level in evaluation.levels:
-        table.add_row(f"{level.es_n0_db:g}", *(f"{row.accuracy:.3f}" for row in level.class_rows()))
+        shares = level.named.class_shares()
+        table.add_row(f"{level.es_n0_db:g}", *(f"{share.value:.3f}" for share in shares))
     return table
 
 
 def _other_table(evaluation: Evaluation) -> Table:
     fused = evaluation.others[0].fused
-    table = Table(title="signals that are none of these: share called unknown")
+    table = Table(title="signals that are none of the nine: share of decisions that claim one of them")
     table.add_column("signal")
-    table.add_column("of chunks", justify="right")
-    table.add_column(f"of {fused} chunks fused", justify="right")
-    table.add_column("otherwise mostly")
+    table.add_column("on one chunk", justify="right")
+    table.add_column(f"on {fused} fused", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("goal", justify="right")
+    table.add_column("mostly")
     for other in evaluation.others:
-        table.add_row(other.kind, f"{other.unknown:.3f}", f"{other.unknown_fused:.3f}", other.mistaken_for)
+        table.add_row(
+            other.kind,
+            f"{other.chunks_claimed.value:.3f}",
+            f"{other.claimed.value:.3f}",
+            "{:.3f}-{:.3f}".format(*other.claimed.exact),
+            "" if other.goal is None else f"{other.goal:g}",
+            other.mistaken_for,
+        )
     return table
 
 
+def _sweep_table(evaluation: Evaluation) -> Table:
+    table = Table(title="robustness: one chunk, lowest share over each sweep")
+    for heading in ("impairment", "Es/N0 dB", "without", "lowest", "at"):
+        table.add_column(heading, justify="left" if heading == "impairment" else "right")
+    for sweep in evaluation.sweeps:
+        shares = [share.value for share in sweep.shares()]
+        least = int(np.argmin(shares))
+        table.add_row(
+            sweep.name,
+            f"{sweep.es_n0_db:g}",
+            f"{shares[sweep.values.index(0.0)]:.3f}",
+            f"{shares[least]:.3f}",
+            f"{sweep.values[least]:g} {sweep.unit}",
+        )
+    return table
+
+
+def _show(console: Console, evaluation: Evaluation) -> None:
+    console.print(_table(evaluation))
+    console.print(_class_table(evaluation))
+    console.print(_other_table(evaluation))
+    if evaluation.sweeps:
+        console.print(_sweep_table(evaluation))
+    colours = {True: "green", False: "red", None: "default"}
+    for found in verdict(evaluation):
+        goal = f" [{colours[found.met]}]{found.goal}[/]" if found.goal else ""
+        console.print(f"- {found.about}: {escape(found.text)}{goal}", highlight=False)
+
+
+def _write(folder: Path, evaluation: Evaluation, command: str) -> list[str]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AmrqError(f"the folder {folder} cannot be made: {error.strerror}.") from None
+    pictures = [picture.name for picture in draw_pictures(evaluation, folder)]
+    (folder / "evaluation.json").write_text(json.dumps(evaluation.as_dict()) + "\n", encoding="utf-8")
+    made = (
+        f"Made with `{command}` on {date.today().isoformat()}: amrq {amrq.__version__}, NumPy {np.__version__}, "
+        f"Python {platform.python_version()}. All counts are in [evaluation.json](evaluation.json)."
+    )
+    (folder / "evaluation.md").write_text(report(evaluation, pictures, made), encoding="utf-8")
+    return ["evaluation.md", "evaluation.json", *pictures]
+
+
+def _folders(models: list[str], classifiers: list[OnnxClassifier], output: Path) -> list[Path]:
+    if len(models) == 1:
+        return [output]
+    names = [classifier.path.stem for classifier in classifiers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise AmrqError(
+            f"two models would write to the same folder {output / twice[0]}: evaluate them one by one."
+        )
+    return [output / name for name in names]
+
+
 def evaluate(
-    model: Annotated[str, typer.Argument(help="An ONNX file, or the name of a shipped model.")] = "default",
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="ONNX files, or names of shipped models; several share their chunks and the bound.  "
+            "\\[default: default]",
+            show_default=False,
+        ),
+    ] = None,
     chunks: Annotated[
         int, typer.Option("--chunks", min=1, help="Chunks of each class at each Es/N0.")
     ] = 1_000,
@@ -78,46 +205,78 @@ def evaluate(
         float, typer.Option("--phase-noise", min=0, help="Standard deviation of the phase noise, radians.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the chunks.")] = 0,
+    bound: Annotated[
+        bool | None,
+        typer.Option(
+            "--bound/--no-bound",
+            help="Ask the likelihood bound about the same chunks: minutes. Done with -o, unless told otherwise.",
+            show_default=False,
+        ),
+    ] = None,
+    sweeps: Annotated[
+        str,
+        typer.Option(
+            "--sweeps",
+            help="Es/N0 in dB, with commas between, at which rotation, frequency, timing, level and phase noise are "
+            "swept; none to leave that out.",
+        ),
+    ] = _SWEEP_LEVELS,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for evaluation.md, evaluation.json and pictures."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for evaluation.md, evaluation.json and pictures; with several models, a folder in it for "
+            "each.",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON in place of tables, a line for each model.")
+    ] = False,
 ) -> None:
-    """Measure a model's accuracy on fresh chunks, and what it says of signals that are none of its classes.
+    """Measure a model on fresh chunks: accuracy, calibration, robustness, what it says of signals it should not name.
+
+    With -o also beside the likelihood bound, as one page with pictures.
 
     Example: **amrq evaluate blind-int8 --chunks 2000 --es-n0 0,5,10,15,20 -o evaluation**
     """
-    levels = _levels(es_n0)
-    classifier = OnnxClassifier(model)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("evaluating")
-        found = evaluate_model(
-            classifier,
-            chunks,
-            levels,
-            phase_noise,
-            seed,
-            lambda done, of: bar.update(task, completed=done, total=of),
-        )
+    names = models or ["default"]
+    levels = _levels("--es-n0", es_n0)
+    swept = [] if sweeps.strip().lower() == "none" else _levels("--sweeps", sweeps)
+    # All of them first: a name misspelt is told before minutes of work, not after.
+    classifiers = [OnnxClassifier(name) for name in names]
+    folders: list[Path | None] = [None] * len(names)
     if output is not None:
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AmrqError(f"the folder {output} cannot be made: {error.strerror}.") from None
-        pictures = draw_pictures(found, output)
-        (output / "evaluation.json").write_text(
-            json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8"
-        )
-        page = report(found, tuple(picture.name for picture in pictures))
-        (output / "evaluation.md").write_text(page, encoding="utf-8")
-    if as_json:
-        typer.echo(json.dumps(found.as_dict()))
-        return
+        folders = [*_folders(names, classifiers, output)]
+    with_bound = output is not None if bound is None else bound
+    shared = Bound(_Receiver) if with_bound else None
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     console = Console()
-    console.print(_table(found))
-    console.print(_class_table(found))
-    if found.others:
-        console.print(_other_table(found))
-    if output is not None:
-        console.print(f"Written to {output}: evaluation.md, evaluation.json, accuracy.png, confusion.png")
+    for name, classifier, folder in zip(names, classifiers, folders, strict=True):
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(f"evaluating {escape(classifier.contract.name)}")
+            found = evaluate_model(
+                classifier,
+                chunks,
+                levels,
+                phase_noise,
+                seed,
+                lambda done, of, bar=bar, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
+                shared,
+                swept,
+            )
+        written = []
+        if folder is not None:
+            words = [
+                *("amrq", "evaluate", Path(name).name, "--chunks", str(chunks), "--es-n0", es_n0),
+                *("--phase-noise", f"{phase_noise:g}", "--seed", str(seed), "--sweeps", sweeps),
+                *(() if with_bound else ("--no-bound",)),
+                *("-o", "evaluation"),
+            ]
+            written = _write(folder, found, shlex.join(words))
+        if as_json:
+            typer.echo(json.dumps(found.as_dict()))
+            continue
+        _show(console, found)
+        if folder is not None:
+            console.print(f"Written to {folder}: {', '.join(written)}", markup=False)

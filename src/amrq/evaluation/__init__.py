@@ -1,21 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How good a model is, with the uncertainty of the figure. Needs no PyTorch."""
 
+from amrq.evaluation.bound import Bound
 from amrq.evaluation.clopper_pearson import clopper_pearson
-from amrq.evaluation.evaluate import DEFAULT_ES_N0_DB, FUSED_CHUNKS, evaluate, fresh_chunks
-from amrq.evaluation.evaluation import Evaluation, NoiseLevel, OtherSignal
+from amrq.evaluation.evaluate import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate
+from amrq.evaluation.evaluation import Evaluation
+from amrq.evaluation.fresh_chunks import fresh_chunks
+from amrq.evaluation.noise_level import NoiseLevel
+from amrq.evaluation.open_set import OpenSet
+from amrq.evaluation.other_signal import OtherSignal
+from amrq.evaluation.paired_difference import PairedDifference
 from amrq.evaluation.pictures import draw_pictures
+from amrq.evaluation.reliability import Reliability
 from amrq.evaluation.report import report
+from amrq.evaluation.share import Share
+from amrq.evaluation.sweep import Sweep
+from amrq.evaluation.verdict import Finding, verdict
+from amrq.evaluation.wald import wald
 
 __all__ = [
     "DEFAULT_ES_N0_DB",
-    "FUSED_CHUNKS",
+    "FUSED_SYMBOLS",
+    "Bound",
     "Evaluation",
+    "Finding",
     "NoiseLevel",
+    "OpenSet",
     "OtherSignal",
+    "PairedDifference",
+    "Reliability",
+    "Share",
+    "Sweep",
     "clopper_pearson",
     "draw_pictures",
     "evaluate",
     "fresh_chunks",
     "report",
+    "verdict",
+    "wald",
 ]

@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,6 +44,11 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
     """
     if not (0 <= successes <= trials and trials >= 1 and 0 < confidence < 1):
         raise AmrqError(f"{successes} of {trials} at confidence {confidence} is not a share.")
+    return _interval(successes, trials, confidence)
+
+
+@lru_cache(maxsize=4096)  # pages and JSON files ask for the same intervals again and again
+def _interval(successes: int, trials: int, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1.0, trials + 1)))])
 

@@ -5,81 +5,33 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from amrq.classifier import Classifier, Evidence
+from amrq.classifier import Classifier
 from amrq.decision import DecisionMaker
 from amrq.errors import AmrqError
-from amrq.evaluation.evaluation import Evaluation, NoiseLevel, OtherSignal
-from amrq.model import UNKNOWN, Contract
+from amrq.evaluation.bound import Bound
+from amrq.evaluation.chunk_set import ChunkSet
+from amrq.evaluation.evaluation import Evaluation
+from amrq.evaluation.impairment import IMPAIRMENTS
+from amrq.evaluation.knowledge import Knowledge
+from amrq.evaluation.measure_level import MeasuredLevel, measure_level
+from amrq.evaluation.measure_other import OTHER_KINDS, measure_other
+from amrq.evaluation.measure_sweeps import measure_sweeps
+from amrq.evaluation.open_set import OpenSet
+from amrq.evaluation.other_signal import OtherSignal
+from amrq.model import Contract
 from amrq.modulations import MODULATIONS
-from amrq.signals import (
-    HELD_OUT_SIGNALS,
-    OTHER_SIGNALS,
-    add_noise,
-    add_phase_noise,
-    noise_power_from_es_n0_db,
-    other_signal,
-    rotate,
-)
 
-__all__ = ["DEFAULT_ES_N0_DB", "FUSED_CHUNKS", "evaluate", "fresh_chunks"]
+__all__ = ["DEFAULT_ES_N0_DB", "FUSED_SYMBOLS", "evaluate"]
 
 DEFAULT_ES_N0_DB = tuple(2.5 * step for step in range(11))
 """0 to 25 dB in steps of 2.5 dB."""
 
-FUSED_CHUNKS = 32
-"""Chunks under a fused decision."""
+FUSED_SYMBOLS = 1024
+"""Symbols under a fused decision."""
 
-_BINS = 15
-_MOMENTARY = ("burst edge",)
-"""Kinds that last for one chunk only, so that there is nothing to fuse."""
-
-
-def fresh_chunks(
-    name: str,
-    count: int,
-    length: int,
-    es_n0_db: float,
-    rng: np.random.Generator,
-    phase_noise: float = 0.0,
-    any_phase: bool = True,
-) -> NDArray[np.complex64]:
-    """Return ideal chunks of one modulation: random symbols, one random rotation a chunk, noise.
-
-    Args:
-        name: the modulation.
-        count: number of chunks (N).
-        length: symbols a chunk (L).
-        es_n0_db: Es/N0, dB.
-        rng: source of randomness.
-        phase_noise: standard deviation of an independent phase a symbol, radians.
-        any_phase: turn each chunk by an angle of its own.
-
-    Returns:
-        complex64 [N, L].
-    """
-    m = MODULATIONS[name]
-    chunks = m.points[rng.integers(m.order, size=(count, length))]
-    if any_phase:
-        chunks = rotate(chunks, rng.uniform(0, 2 * np.pi, count))
-    if phase_noise:
-        chunks = add_phase_noise(chunks, phase_noise, rng)
-    return add_noise(chunks, noise_power_from_es_n0_db(es_n0_db), rng)
-
-
-def _calibration_error(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
-    count = np.bincount(bins, minlength=_BINS)
-    gap = np.abs(np.bincount(bins, probability, _BINS) - np.bincount(bins, right, _BINS))
-    return float(gap.sum() / count.sum())
-
-
-def _fuse(contract: Contract, evidence: Evidence) -> str:
-    """Return the class that all the chunks of some evidence decide on together."""
-    count = len(evidence.power)
-    maker = DecisionMaker(contract.weighed(), contract.chunk_length, count, change_evidence=math.inf)
-    return maker.update(evidence, contract.chunk_length * np.arange(count, dtype=np.int64))[0].best
+_OPEN_SET_DB = 10.0
+"""From this Es/N0 on, fused decisions are expected to name a modulation."""
 
 
 def evaluate(
@@ -89,26 +41,92 @@ def evaluate(
     phase_noise: float = 0.0,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    bound: Bound | None = None,
+    sweep_es_n0_db: Sequence[float] = (),
 ) -> Evaluation:
-    """Classify fresh ideal chunks of every modulation the model knows, and some that it should not.
+    """Classify fresh ideal chunks of every modulation the model knows, and signals that it should not name.
 
-    The decision is the most probable of all the model's outputs, `unknown` included. A model for any phase gets each
-    chunk at a random rotation. Other signals come with noise 10 to 25 dB below them.
+    Decisions are counted twice: among the named modulations, as the bound decides, and among all outputs. A model for
+    any phase gets each chunk at a random rotation. Other signals come with noise 10 to 25 dB below them.
 
     Args:
         classifier: the model.
-        chunks_per_class: chunks of each modulation at each Es/N0; a quarter as many decisions, on 32 chunks each, of
-            each other signal.
+        chunks_per_class: chunks of each modulation at each Es/N0; half as many fused decisions on each other signal,
+            and a quarter as many chunks at each value of a sweep.
         es_n0_db: levels, dB.
         phase_noise: standard deviation, radians.
         seed: of all randomness.
         progress: called with (steps done, steps in all).
+        bound: the best possible receiver, to be asked about the same chunks; it remembers, so that one serves many
+            models.
+        sweep_es_n0_db: levels at which to sweep rotation, frequency, timing, level and phase noise, dB.
 
     Raises:
         AmrqError: the model knows none of the nine modulations, or takes more than one sample a symbol, or a number
             is out of range.
     """
     contract = classifier.contract
+    truths = _truths(contract)
+    if chunks_per_class < 1 or not es_n0_db:
+        raise AmrqError("an evaluation needs at least 1 chunk a class and at least one Es/N0.")
+    if not all(math.isfinite(level) for level in (*es_n0_db, *sweep_es_n0_db)):
+        given = ", ".join(f"{level:g}" for level in (*es_n0_db, *sweep_es_n0_db))
+        raise AmrqError(f"Es/N0 must be finite numbers in dB, not {given}.")
+    outputs = (*truths, *(name for name in contract.classes if name not in truths))
+    chunk_set = ChunkSet(
+        contract.chunk_length, chunks_per_class, seed, float(phase_noise), contract.phase == "any"
+    )
+    levels = sorted({float(level) for level in es_n0_db})
+    fused = max(1, FUSED_SYMBOLS // contract.chunk_length)
+    steps = len(levels) + len(OTHER_KINDS) + len(sweep_es_n0_db) * len(IMPAIRMENTS)
+    if bound is not None:
+        steps += sum(
+            not bound.remembers(chunk_set, name, level, knowledge)
+            for name in truths
+            for level in levels
+            for knowledge in Knowledge.of(contract)
+        )
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(min(done, steps), steps)
+
+    measured = [
+        measure_level(classifier, chunk_set, truths, outputs, level, fused, bound, step) for level in levels
+    ]
+    others = []
+    for kind in OTHER_KINDS:
+        others.append(measure_other(classifier, kind, max(1, chunks_per_class // 2), fused, seed))
+        step()
+    sweeps = [
+        sweep
+        for level in sweep_es_n0_db
+        for sweep in measure_sweeps(
+            classifier, truths, level, max(1, chunks_per_class // 4), seed, phase_noise, step
+        )
+    ]
+    progress(steps, steps)
+    return Evaluation(
+        model=contract.name,
+        phase=contract.phase,
+        chunk_length=contract.chunk_length,
+        level_input=contract.level_input,
+        trained_es_n0_db=contract.es_n0_db,
+        truths=truths,
+        outputs=outputs,
+        phase_noise=float(phase_noise),
+        seed=seed,
+        bound_es_n0_db=None if bound is None else bound.es_n0_db,
+        levels=tuple(found.level for found in measured),
+        others=tuple(others),
+        open_set=_open_set(contract, measured, others),
+        sweeps=tuple(sweeps),
+    )
+
+
+def _truths(contract: Contract) -> tuple[str, ...]:
     truths = tuple(name for name in contract.classes if name in MODULATIONS)
     if not truths:
         raise AmrqError(f"model {contract.name!r} knows none of {', '.join(MODULATIONS)}.")
@@ -116,74 +134,17 @@ def evaluate(
         raise AmrqError(
             f"model {contract.name!r} takes {contract.samples_per_symbol} samples a symbol, not 1."
         )
-    if chunks_per_class < 1 or not es_n0_db:
-        raise AmrqError("an evaluation needs at least 1 chunk a class and at least one Es/N0.")
-    if not all(math.isfinite(level) for level in es_n0_db):
-        raise AmrqError(
-            f"Es/N0 must be finite numbers in dB, not {', '.join(f'{level:g}' for level in es_n0_db)}."
-        )
-    outputs = contract.classes
-    length = contract.chunk_length
-    kinds = [k for k in (*OTHER_SIGNALS, *HELD_OUT_SIGNALS) if UNKNOWN in outputs and k not in _MOMENTARY]
-    steps, done = len(es_n0_db) + len(kinds), 0
-    levels = []
-    for number, level in enumerate(sorted(es_n0_db)):
-        confusion = np.zeros((len(truths), len(outputs)), dtype=np.int64)
-        fused = np.zeros_like(confusion)
-        confidences, rights = [], []
-        for row, name in enumerate(truths):
-            rng = np.random.default_rng([seed, 0, number, row])
-            chunks = fresh_chunks(
-                name, chunks_per_class, length, level, rng, phase_noise, contract.phase == "any"
-            )
-            evidence = classifier.classify(chunks)
-            log_probabilities = evidence.log_probabilities
-            decided = log_probabilities.argmax(axis=1)
-            for start in range(0, chunks_per_class - FUSED_CHUNKS + 1, FUSED_CHUNKS):
-                best = _fuse(contract, evidence.part(start, start + FUSED_CHUNKS))
-                fused[row, outputs.index(best)] += 1
-            confusion[row] = np.bincount(decided, minlength=len(outputs))
-            confidences.append(np.exp(log_probabilities.max(axis=1).astype(np.float64)))
-            rights.append(decided == outputs.index(name))
-        error = _calibration_error(np.concatenate(confidences), np.concatenate(rights))
-        # Columns in the order of the truths first, so that the diagonal holds what is right.
-        order = [outputs.index(name) for name in truths]
-        order += [i for i in range(len(outputs)) if i not in order]
-        levels.append(NoiseLevel(float(level), confusion[:, order], fused[:, order], error))
-        done += 1
-        progress(done, steps)
-    ordered = tuple(outputs[i] for i in order)
+    return truths
 
-    others = []
-    decisions = max(1, chunks_per_class // 4)
-    for number, kind in enumerate(kinds):
-        rng = np.random.default_rng([seed, 1, number])
-        votes = np.empty((decisions, len(outputs)), dtype=np.int64)
-        single = np.empty((decisions, FUSED_CHUNKS), dtype=np.int64)
-        for trial in range(decisions):
-            # One transmission in one go, its settings the same throughout, as a receiver meets it.
-            noise = noise_power_from_es_n0_db(float(rng.uniform(10, 25)))
-            samples = other_signal(kind, 1, FUSED_CHUNKS * length, rng).reshape(FUSED_CHUNKS, length)
-            samples = add_noise(samples, noise, rng)
-            evidence = classifier.classify(samples)
-            single[trial] = evidence.log_probabilities.argmax(axis=1)
-            votes[trial] = 0
-            votes[trial, outputs.index(_fuse(contract, evidence))] = 1
-        unknown = outputs.index(UNKNOWN)
-        total = votes.sum(axis=0)
-        wrong = total.copy()
-        wrong[unknown] = 0
-        others.append(
-            OtherSignal(
-                kind=kind,
-                chunks=single.size,
-                unknown=float((single == unknown).mean()),
-                decisions=decisions,
-                fused=FUSED_CHUNKS,
-                unknown_fused=float(total[unknown] / decisions),
-                mistaken_for=outputs[int(wrong.argmax())] if wrong.any() else "",
-            )
-        )
-        done += 1
-        progress(done, steps)
-    return Evaluation(contract.name, truths, ordered, phase_noise, seed, tuple(levels), tuple(others))
+
+def _open_set(contract: Contract, measured: list[MeasuredLevel], others: list[OtherSignal]) -> OpenSet | None:
+    good = [found for found in measured if found.level.es_n0_db >= _OPEN_SET_DB and len(found.scores)]
+    if not good:
+        return None
+    return OpenSet(
+        min_confidence=DecisionMaker(contract.weighed(), contract.chunk_length).min_confidence,
+        es_n0_db=good[0].level.es_n0_db,
+        known=np.concatenate([found.scores for found in good]),
+        right=np.concatenate([found.right for found in good]),
+        others={other.kind: other.scores for other in others},
+    )

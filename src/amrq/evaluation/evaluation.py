@@ -4,124 +4,95 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from amrq.evaluation.noise_level import NoiseLevel
+from amrq.evaluation.open_set import OpenSet
+from amrq.evaluation.other_signal import OtherSignal
+from amrq.evaluation.reliability import Reliability
+from amrq.evaluation.sweep import Sweep
 
-from amrq.evaluation.clopper_pearson import clopper_pearson
-from amrq.model import AccuracyRow
-
-__all__ = ["Evaluation", "NoiseLevel", "OtherSignal"]
-
-
-@dataclass(frozen=True, eq=False)
-class NoiseLevel:
-    """Results at one Es/N0.
-
-    Attributes:
-        es_n0_db: Es/N0 in dB.
-        confusion: int64 [true modulations, model outputs], number of chunks.
-        fused: int64 [true modulations, model outputs], number of decisions on 32 chunks of one Es/N0 each; all zero
-            where there were fewer chunks.
-        calibration_error: expected calibration error (Guo et al. 2017, eq. 3), 15 bins.
-    """
-
-    es_n0_db: float
-    confusion: NDArray[np.int64]
-    fused: NDArray[np.int64]
-    calibration_error: float
-
-    def class_rows(self) -> list[AccuracyRow]:
-        """Return the accuracy of each true modulation, with its 95 % interval."""
-        return [self._row(int(row[number]), int(row.sum())) for number, row in enumerate(self.confusion)]
-
-    def row(self) -> AccuracyRow:
-        """Return the accuracy over all of them."""
-        return self._row(int(np.trace(self.confusion)), int(self.confusion.sum()))
-
-    def fused_row(self) -> AccuracyRow | None:
-        """Return the accuracy of fused decisions over all modulations; None if there were none."""
-        decisions = int(self.fused.sum())
-        return self._row(int(np.trace(self.fused)), decisions) if decisions else None
-
-    def _row(self, right: int, chunks: int) -> AccuracyRow:
-        low, high = clopper_pearson(right, chunks)
-        return AccuracyRow(self.es_n0_db, right / chunks, low, high, chunks)
-
-
-@dataclass(frozen=True)
-class OtherSignal:
-    """What a model says of a signal that is none of the nine.
-
-    Attributes:
-        kind: see `amrq.signals.other_signals`.
-        chunks: number of chunks.
-        unknown: share of single chunks called `unknown`.
-        decisions: number of decisions on `fused` chunks each.
-        fused: chunks whose evidence a decision fuses.
-        unknown_fused: share of these decisions called `unknown`.
-        mistaken_for: the modulation most of the other decisions name, empty if there are none.
-    """
-
-    kind: str
-    chunks: int
-    unknown: float
-    decisions: int
-    fused: int
-    unknown_fused: float
-    mistaken_for: str
+__all__ = ["Evaluation"]
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Accuracy of a model on fresh chunks.
+    """How good a model is on fresh chunks.
 
     Attributes:
         model: its name.
+        phase: its phase regime, `coherent` or `any`.
+        chunk_length: symbols a chunk.
+        level_input: whether the model takes the stream's level; fused decisions and other signals then have it given.
+        trained_es_n0_db: lowest and highest Es/N0 that it was trained on, dB.
         truths: the modulations sent.
-        outputs: the model's labels.
+        outputs: the model's labels, the modulations first.
         phase_noise: standard deviation of the phase noise, radians.
         seed: of the chunks.
+        bound_es_n0_db: the range of Es/N0 that the bound expects, dB; None if there is no bound.
         levels: results by Es/N0, rising.
-        others: what it says of other signals; empty if it has no output `unknown`.
+        others: what it says of other signals.
+        open_set: what a threshold lets through; None without a level of 10 dB or more or with too few chunks for a
+            fused decision.
+        sweeps: accuracy against impairments; empty if they were not asked for.
     """
 
     model: str
+    phase: str
+    chunk_length: int
+    level_input: bool
+    trained_es_n0_db: tuple[float, float]
     truths: tuple[str, ...]
     outputs: tuple[str, ...]
     phase_noise: float
     seed: int
+    bound_es_n0_db: tuple[float, float] | None
     levels: tuple[NoiseLevel, ...]
     others: tuple[OtherSignal, ...]
+    open_set: OpenSet | None
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def reliability(self) -> Reliability:
+        """Probabilities among the named modulations, all levels together."""
+        return Reliability.total([level.named.reliability for level in self.levels])
+
+    @property
+    def all_reliability(self) -> Reliability:
+        """Probabilities of all outputs, all levels together."""
+        return Reliability.total([level.reliability for level in self.levels])
+
+    @property
+    def fused_reliability(self) -> Reliability:
+        """Confidences of fused decisions, all levels together."""
+        return Reliability.total([level.fused_reliability for level in self.levels])
+
+    @property
+    def bound_reliability(self) -> Reliability | None:
+        """Probabilities of the bound, all levels together; None if it was not asked."""
+        bounds = [level.named.bound.reliability for level in self.levels if level.named.bound is not None]
+        return Reliability.total(bounds) if bounds else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
+        """Return plain values, ready for JSON, with all counts."""
+        bound = self.bound_reliability
         return {
             "model": self.model,
+            "phase": self.phase,
+            "chunk_length": self.chunk_length,
+            "level_input": self.level_input,
+            "trained_es_n0_db": list(self.trained_es_n0_db),
             "classes": list(self.truths),
             "outputs": list(self.outputs),
             "phase_noise": self.phase_noise,
             "seed": self.seed,
-            "levels": [
-                {
-                    "es_n0_db": level.es_n0_db,
-                    "accuracy": level.row().accuracy,
-                    "low": level.row().low,
-                    "high": level.row().high,
-                    "chunks": level.row().chunks,
-                    "calibration_error": level.calibration_error,
-                    "per_class": {
-                        name: {
-                            "accuracy": row.accuracy,
-                            "low": row.low,
-                            "high": row.high,
-                            "chunks": row.chunks,
-                        }
-                        for name, row in zip(self.truths, level.class_rows(), strict=True)
-                    },
-                    "confusion": level.confusion.tolist(),
-                    "fused": level.fused.tolist(),
-                }
-                for level in self.levels
-            ],
-            "other_signals": [vars(other) for other in self.others],
+            "bound_es_n0_db": None if self.bound_es_n0_db is None else list(self.bound_es_n0_db),
+            "levels": [level.as_dict(self.truths) for level in self.levels],
+            "all_levels": {
+                "calibration": self.reliability.as_dict(),
+                "calibration_all_outputs": self.all_reliability.as_dict(),
+                "calibration_fused": self.fused_reliability.as_dict(),
+                "calibration_bound": None if bound is None else bound.as_dict(),
+            },
+            "other_signals": [other.as_dict() for other in self.others],
+            "open_set": None if self.open_set is None else self.open_set.as_dict(),
+            "sweeps": [sweep.as_dict() for sweep in self.sweeps],
         }
