@@ -433,3 +433,25 @@ def test_tracked_decisions_do_not_depend_on_how_evidence_arrives(
     ]
     for mine, other in zip(found, expected, strict=True):
         assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-3)
+
+
+def test_shared_errors_let_evidence_add_up_more_slowly():
+    """With fusion_chunks n0, n chunks count as n / (1 + (n - 1) / n0) of them: one chunk's own odds stay as they are."""
+    hypotheses = (Hypothesis("BPSK", None, 0.5), Hypothesis("QPSK", None, 0.5))
+    row = np.array([[0.3, 0.0]], np.float32)
+    for count in (1, 2, 9, 40):
+        rows = np.repeat(row, count, axis=0)
+        ones = np.ones(count, np.float32)
+        evidence = Evidence(rows, rows, ones, ones.astype(bool))
+        for n0, weight in ((0, 1.0), (8, 1 / (1 + (count - 1) / 8))):
+            for early in (1.0, 0.999999):  # both ways of deciding
+                maker = DecisionMaker(hypotheses, 4, count, early_confidence=early, fusion_chunks=n0)
+                (decision,) = maker.update(evidence, 4 * np.arange(count))
+                odds = decision.log_probabilities["BPSK"] - decision.log_probabilities["QPSK"]
+                assert odds == pytest.approx(0.3 * count * weight, rel=1e-5)
+
+
+def test_fusion_chunks_out_of_range_are_refused():
+    hypotheses = (Hypothesis("BPSK", None, 0.5), Hypothesis("QPSK", None, 0.5))
+    with pytest.raises(AmrqError, match="fusion_chunks"):
+        DecisionMaker(hypotheses, 4, fusion_chunks=-1)

@@ -129,6 +129,7 @@ class classifier_sink(gr.sync_block):
             self._early_confidence,
             self._change_evidence,
             self._memory,
+            self.contract.fusion_chunks,
         )
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self._next_statistics = 0.0

@@ -76,6 +76,11 @@ class DecisionMaker:
     Where Es/N0 is tracked, a decision expects what was known of it before its first chunk, instead of any as much as
     another; unless it has a memory to go by, which holds the same knowledge.
 
+    What a model gets wrong of a signal it gets wrong in chunk after chunk, so that its evidence adds up more slowly
+    than that
+    of independent errors would: with `fusion_chunks` n0, the sum over n chunks counts as 1 / (1 + (n - 1) / n0) of
+        itself.
+
     The label is the best class where it has `min_confidence` against all others together, `unknown` and `no signal`
     included; otherwise it is `unknown`, also where the best is `no signal`: something may be there.
 
@@ -89,6 +94,7 @@ class DecisionMaker:
         change_evidence: log-likelihood ratio, natural logarithm, that a change of class needs, above 0; infinity: none
             is looked for.
         memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: nothing of it.
+        fusion_chunks: as above, a contract has it; 0: sums count in full.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -103,6 +109,7 @@ class DecisionMaker:
         early_confidence: float = 1.0,
         change_evidence: float = 15.0,
         memory: float = 0.0,
+        fusion_chunks: float = 0.0,
     ) -> None:
         labels = [hypothesis.label for hypothesis in hypotheses]
         self.classes = tuple(dict.fromkeys(labels))
@@ -122,12 +129,16 @@ class DecisionMaker:
             raise AmrqError(f"the confidence of an early decision must be above 0, not {early_confidence}.")
         if not change_evidence > 0:
             raise AmrqError(f"the evidence of a change must be above 0, not {change_evidence}.")
+        if not 0 <= fusion_chunks < math.inf:
+            raise AmrqError(f"fusion_chunks must be 0 or a number of chunks, not {fusion_chunks}.")
+        self._excess = 1 / fusion_chunks if fusion_chunks else 0.0
         self.early_confidence = float(early_confidence)
         self.change_evidence = float(change_evidence)
         self._said = ""  # the label of the last decision
         self._silent = False  # what is being taken in is silence
         self._last: int | None = None  # first sample of the last chunk
         self._carried: NDArray[np.float64] | None = None  # what earlier decisions said of each hypothesis
+        self._carried_chunks = 0.0  # on so many chunks' evidence
         self._clear()
 
     def set_chunks(self, chunks: int) -> None:
@@ -253,6 +264,7 @@ class DecisionMaker:
             chunks.power.reshape(shape)[:steady],
             chunks.indices.reshape(shape)[:steady],
             self._prior(weights),
+            self.chunks,
         )
         if decisions:
             self._said = decisions[-1].label
@@ -268,13 +280,21 @@ class DecisionMaker:
             return self._log_prior
         return self._prior_of.log_prior(first.weights[:1])[0]
 
+    def _weight_of(self, chunks: Any) -> Any:
+        """Return how much of a sum of log-likelihoods counts; of a number of chunks, or of many."""
+        return 1 / (1 + np.maximum(chunks - 1, 0) * self._excess)
+
     def _early(self, sums: NDArray[np.float64], first: _Chunks) -> int | None:
         """Return the first row of the running sums that is sure enough of something new."""
-        joint = sums + self._before(first)
+        joint = sums.copy()
         memory = self.memory  # another thread may set it
+        counts = chunks = self._count + 1 + np.arange(len(sums))
         if self._carried is not None and memory:
-            counts = self._count + 1 + np.arange(len(sums))
-            joint += np.exp(-counts / memory)[:, None] * self._carried
+            fade = np.exp(-counts / memory)
+            joint += fade[:, None] * self._carried
+            chunks = counts + fade * self._carried_chunks
+        joint *= self._weight_of(chunks)[:, None]
+        joint += self._before(first)
         by_class = np.logaddexp.reduceat(joint, self._start, axis=1)
         sure = by_class.max(axis=1) - np.logaddexp.reduce(by_class, axis=1) >= math.log(self.early_confidence)
         sure[: max(0, _EARLY_CHUNKS - 1 - self._count)] = False
@@ -312,15 +332,18 @@ class DecisionMaker:
         if self._carried is not None:
             self._forget(count, sums[0])
         prior = self._before(chunks)
+        fused = float(count)
         if self._carried is not None:
             sums += self._carried
-        (decision,) = self._fuse(sums, chunks.power[None, :count], indices[None, :count], prior)
+            fused += self._carried_chunks
+        (decision,) = self._fuse(sums, chunks.power[None, :count], indices[None, :count], prior, fused)
         self._clear()
         self._said = decision.label
         # A new class, behind a change, begins without the old one's past.
         self._carried = (
             np.maximum(sums[0] - sums.max(), -_MOST_CARRIED) if self.memory and not change else None
         )
+        self._carried_chunks = fused
         return [decision, *self._take(chunks.part(count, len(indices)))] if change else [decision]
 
     def _forget(self, count: int, fresh: NDArray[np.float64]) -> None:
@@ -336,6 +359,7 @@ class DecisionMaker:
             self._carried = None
         else:
             self._carried = math.exp(-count / memory) * self._carried
+            self._carried_chunks *= math.exp(-count / memory)
 
     def _changes(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Look for changes in sets of rows [D, n, H].
@@ -371,6 +395,7 @@ class DecisionMaker:
         power: NDArray[np.float32],
         indices: NDArray[np.int64],
         log_prior: NDArray[np.float64],
+        fused: float,
     ) -> list[Decision]:
         """Decide on sums of log-likelihoods [D, H].
 
@@ -379,19 +404,20 @@ class DecisionMaker:
             power: [D, n], of its chunks.
             indices: [D, n], of each chunk's first sample.
             log_prior: [H] or [D, H], of the hypotheses before that.
+            fused: chunks under each sum.
         """
-        joint = log_prior + sums
+        joint = log_prior + self._weight_of(fused) * sums
         joint -= joint.max(axis=1, keepdims=True)
         weights = np.exp(joint)
         by_class = np.add.reduceat(weights, self._start, axis=1)
         total = by_class.sum(axis=1, keepdims=True)
         # Where a class has no weight left, its best hypothesis stands for it.
-        fused = np.where(
+        log_probabilities = np.where(
             by_class > 0,
             np.log(np.maximum(by_class, 1e-300)),
             np.maximum.reduceat(joint, self._start, axis=1),
         ) - np.log(total)
-        winners = fused.argmax(axis=1)
+        winners = log_probabilities.argmax(axis=1)
         confidence = by_class[np.arange(len(sums)), winners] / total[:, 0]
         levels = np.add.reduceat(weights * self._es_n0_db, self._start, axis=1)
         mean_power = np.maximum(power.mean(axis=1, dtype=np.float64), SILENCE_POWER)
@@ -406,7 +432,9 @@ class DecisionMaker:
                     label=best if sure >= self.min_confidence else UNKNOWN,
                     confidence=sure,
                     best=best,
-                    log_probabilities=dict(zip(self.classes, fused[number].tolist(), strict=True)),
+                    log_probabilities=dict(
+                        zip(self.classes, log_probabilities[number].tolist(), strict=True)
+                    ),
                     chunks=indices.shape[1],
                     sample_index=first[number],
                     sample_count=last[number] - first[number] + self.chunk_length,

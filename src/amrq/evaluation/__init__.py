@@ -6,6 +6,7 @@ from amrq.evaluation.clopper_pearson import clopper_pearson
 from amrq.evaluation.evaluate import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate
 from amrq.evaluation.evaluation import Evaluation
 from amrq.evaluation.fresh_chunks import fresh_chunks
+from amrq.evaluation.fuse import fuse
 from amrq.evaluation.noise_level import NoiseLevel
 from amrq.evaluation.open_set import OpenSet
 from amrq.evaluation.other_signal import OtherSignal
@@ -35,6 +36,7 @@ __all__ = [
     "draw_pictures",
     "evaluate",
     "fresh_chunks",
+    "fuse",
     "report",
     "verdict",
     "wald",

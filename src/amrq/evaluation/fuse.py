@@ -20,5 +20,11 @@ def fuse(contract: Contract, evidence: Evidence, chunks: int) -> list[Decision]:
     whole = len(evidence.power) // chunks * chunks
     if not whole:
         return []
-    maker = DecisionMaker(contract.weighed(), contract.chunk_length, chunks, change_evidence=math.inf)
+    maker = DecisionMaker(
+        contract.weighed(),
+        contract.chunk_length,
+        chunks,
+        change_evidence=math.inf,
+        fusion_chunks=contract.fusion_chunks,
+    )
     return maker.update(evidence.part(0, whole), contract.chunk_length * np.arange(whole, dtype=np.int64))

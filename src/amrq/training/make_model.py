@@ -21,6 +21,7 @@ from amrq.model import Contract, write_contract
 from amrq.model.contract_file import open_session
 from amrq.modulations import MODULATIONS
 from amrq.training.calibrate import calibrate
+from amrq.training.calibrate_fusion import calibrate_fusion
 from amrq.training.export import export
 from amrq.training.fit import Progress, fit, net_inputs
 from amrq.training.model_page import model_page
@@ -154,12 +155,12 @@ def _write(
         recorded = {**contract.recipe, "agreement": _agreement(temporary, held_out, recipe, logits)}
         contract = replace(contract, temperature=round(temperature, 4), recipe=recorded)
         write_contract(temporary, contract)
-        found = evaluate(
-            OnnxClassifier(temporary),
-            recipe.accuracy_chunks,
-            seed=recipe.seed + _HELD_OUT_SEED,
-            progress=evaluated,
-        )
+        held_out_seed = recipe.seed + _HELD_OUT_SEED
+        n0 = calibrate_fusion(OnnxClassifier(temporary), held_out_seed)
+        contract = replace(contract, fusion_chunks=n0)
+        write_contract(temporary, contract)
+        classifier = OnnxClassifier(temporary)
+        found = evaluate(classifier, recipe.accuracy_chunks, seed=held_out_seed, progress=evaluated)
         contract = replace(contract, accuracy=tuple(level.row() for level in found.levels))
         write_contract(temporary, contract)
         output.with_suffix(".md").write_text(model_page(contract, found), encoding="utf-8")

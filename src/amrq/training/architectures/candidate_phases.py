@@ -16,8 +16,8 @@ __all__ = ["CandidatePhasesNet"]
 class CandidatePhasesNet(nn.Module):
     """Try phases in equal steps and add up what the network for a known phase makes of each.
 
-    This is the average over the phase that the likelihood takes, on a grid. The magnitudes of I and Q repeat every quarter
-    turn, so that the candidates need not go further. What it costs grows with their number.
+    This is the average over the phase that the likelihood takes, on a grid. The magnitudes of I and Q repeat every
+    quarter turn, so that the candidates need not go further. What it costs grows with their number.
 
     Args:
         outputs: number of hypotheses.

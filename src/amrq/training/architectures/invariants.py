@@ -18,9 +18,9 @@ _EPSILON = 1e-8
 class InvariantNet(nn.Module):
     """Magnitudes, products of neighbours, and the magnitudes of the mean M-th powers.
 
-    |mean z^M| for M = 2, 4, 8, 16 are the moments that feature-based classifiers use (Swami and Sadler 2000); each symbol's
-    magnitude goes through a network of its own, which amounts to a learned histogram. Products of each symbol with the
-    conjugate of the one before bring back some of the phase.
+    |mean z^M| for M = 2, 4, 8, 16 are the moments that feature-based classifiers use (Swami and Sadler 2000); each
+    symbol's magnitude goes through a network of its own, which amounts to a learned histogram. Products of each symbol
+    with the conjugate of the one before bring back some of the phase.
 
     Args:
         outputs: number of hypotheses.
