@@ -436,7 +436,7 @@ def test_tracked_decisions_do_not_depend_on_how_evidence_arrives(
 
 
 def test_shared_errors_let_evidence_add_up_more_slowly():
-    """With fusion_chunks n0, n chunks count as n / (1 + (n - 1) / n0) of them: one chunk's own odds stay as they are."""
+    """With n0, n chunks count as n / (1 + (n - 1) / n0) of them: the odds of one chunk stay as they are."""
     hypotheses = (Hypothesis("BPSK", None, 0.5), Hypothesis("QPSK", None, 0.5))
     row = np.array([[0.3, 0.0]], np.float32)
     for count in (1, 2, 9, 40):

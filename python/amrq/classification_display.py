@@ -268,7 +268,7 @@ class _Panel(QtWidgets.QWidget):
 
     def _rows(self, snapshot: _Snapshot) -> tuple[str, ...]:
         """Every label that a decision can have, and truths that the model does not know while they are in the strip."""
-        rows = [name for name in self._classes if name != UNKNOWN]
+        rows = [name for name in self._classes if name not in (UNKNOWN, NO_SIGNAL)]
         for shown in snapshot.history:
             if shown.truth is not None and shown.truth not in (*rows, UNKNOWN, NO_SIGNAL):
                 rows.append(shown.truth)
@@ -396,7 +396,7 @@ def _draw_header(pen: _Pen, area: QtCore.QRectF, decision: _Shown | None, rows: 
     upper.setWidth(values[2].width())
     lower.moveLeft(values[2].left())
     lower.setWidth(values[2].width())
-    if decision.label == NO_SIGNAL:
+    if decision.label == NO_SIGNAL and not decision.probabilities:  # silence, which no model has judged
         pen.write(upper, "–", middle, pen.muted)
     else:
         pen.write(upper, f"{100 * decision.confidence:.1f} %", middle)

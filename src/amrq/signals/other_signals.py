@@ -201,6 +201,37 @@ def _ofdm(count: int, length: int, rng: np.random.Generator) -> _Array:
     return np.asarray(wide[:, : step * length : step], dtype=np.complex64)
 
 
+def _speech(count: int, length: int, rng: np.random.Generator) -> _Array:
+    """A voice on single sideband, AM or narrow FM: harmonics of a pitch under three formants, or hiss between.
+
+    A delivered sample lasts as long as a symbol of a receiver set to 3 to 50 kBd. Pitch, formants and the length of a
+    syllable are those of adults' speech (Peterson and Barney 1952).
+    """
+    fine = _fine_length(length)
+    seconds = np.arange(fine) / (_OVERSAMPLING * _log_uniform(rng, 3e3, 50e3, count))
+    pitch = _uniform(rng, 90, 250, count)
+    voice = np.zeros((count, fine), dtype=np.complex64)
+    formants = [_uniform(rng, low, high, count) for low, high in ((270, 730), (840, 2290), (1690, 3010))]
+    # The pitch glides by some percent in a syllable.
+    turns = pitch * (seconds + _uniform(rng, -0.3, 0.3, count) * seconds**2)
+    for harmonic in range(1, 38):
+        frequency = harmonic * pitch
+        level = sum(1 / (1 + ((frequency - formant) / 80) ** 2) for formant in formants) / harmonic**0.5
+        level = level * ((frequency > 300) & (frequency < 3400))
+        phase = 2 * np.pi * (harmonic * turns + rng.random((count, 1)))
+        voice += (level * np.exp(1j * phase)).astype(np.complex64)
+    hiss = _moving_average(_gaussian(rng, (count, fine + _OVERSAMPLING - 1)), _OVERSAMPLING)
+    voice = np.where(rng.random((count, 1)) < 0.7, _unit_power(voice), _unit_power(hiss.astype(np.complex64)))
+    syllable = 0.6 + 0.4 * np.cos(2 * np.pi * (_uniform(rng, 3, 7, count) * seconds + rng.random((count, 1))))
+    voice = voice * syllable
+    spoken = voice.real * np.sqrt(2)
+    step = np.diff(seconds, axis=1, prepend=0)
+    fm = np.exp(2j * np.pi * np.cumsum(_uniform(rng, 1e3, 2.5e3, count) * spoken * step, axis=1))
+    way = rng.integers(3, size=(count, 1))
+    sent = np.where(way == 0, voice, np.where(way == 1, 1 + 0.4 * spoken, fm))
+    return _received((sent * _carrier(count, fine, rng, 0.02)).astype(np.complex64), length, rng)
+
+
 _Maker = Callable[[int, int, np.random.Generator], _Array]
 
 OTHER_SIGNALS: Mapping[str, _Maker] = MappingProxyType(
@@ -220,7 +251,7 @@ OTHER_SIGNALS: Mapping[str, _Maker] = MappingProxyType(
 )
 """Kinds of signal that models are trained to call `unknown`."""
 
-HELD_OUT_SIGNALS: Mapping[str, _Maker] = MappingProxyType({"OFDM": _ofdm})
+HELD_OUT_SIGNALS: Mapping[str, _Maker] = MappingProxyType({"OFDM": _ofdm, "speech": _speech})
 """Kinds that no model is trained on, so that there is a figure for what it has never met."""
 
 
