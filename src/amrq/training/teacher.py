@@ -35,7 +35,7 @@ class Taught(NamedTuple):
 
 
 class Teacher:
-    """A pool of ideal chunks whose probabilities are known.
+    """A pool of ideal chunks whose probabilities are known, computed when it is first drawn from.
 
     Args:
         settings: how many, and for what range of Es/N0.
@@ -53,14 +53,23 @@ class Teacher:
         seed: int,
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
-        rng = np.random.default_rng([seed, 0x7EAC])
+        self._settings = settings
+        self._signal = signal
+        self._chunk_length = chunk_length
+        self._seed = seed
+        self._progress = progress
+        self._pool: Taught | None = None
+
+    def _judged(self) -> Taught:
+        settings, signal = self._settings, self._signal
+        rng = np.random.default_rng([self._seed, 0x7EAC])
         count, classes = settings.chunks, tuple(MODULATIONS.values())
         labels = rng.permutation(np.arange(count) % len(classes))
         es_n0_db = rng.uniform(*signal.ideal_range, count)
-        chunks = np.empty((count, chunk_length), dtype=np.complex64)
+        chunks = np.empty((count, self._chunk_length), dtype=np.complex64)
         for number, m in enumerate(classes):
             rows = labels == number
-            chunks[rows] = m.points[rng.integers(m.order, size=(int(rows.sum()), chunk_length))]
+            chunks[rows] = m.points[rng.integers(m.order, size=(int(rows.sum()), self._chunk_length))]
         receiver = Receiver(
             phase="known" if signal.phase == "coherent" else "uniform",
             es_n0_db=settings.es_n0_db,
@@ -72,12 +81,11 @@ class Teacher:
             part = slice(start, start + _BLOCK)
             chunks[part] = add_noise(chunks[part], 10 ** (-es_n0_db[part] / 10), rng)
             posteriors[part] = np.exp(judge.log_posteriors(chunks[part]))
-            progress(min(start + _BLOCK, count), count)
+            self._progress(min(start + _BLOCK, count), count)
         # With less noise than the teacher can imagine, every class is plain to see.
         clear = es_n0_db > settings.es_n0_db[1]
         posteriors[clear] = np.eye(len(classes), dtype=np.float32)[labels[clear]]
-        self._pool = Taught(chunks, labels.astype(np.int64), es_n0_db.astype(np.float32), posteriors)
-        self._any_phase = signal.phase == "any"
+        return Taught(chunks, labels.astype(np.int64), es_n0_db.astype(np.float32), posteriors)
 
     def draw(self, count: int, rng: np.random.Generator) -> Taught:
         """Return chunks of the pool, changed at random in ways that leave the probabilities as they are.
@@ -85,10 +93,14 @@ class Teacher:
         The symbols' order carries nothing; every constellation of the registry is its own mirror image in both axes;
         and where the phase is any, so is any rotation.
         """
-        rows = rng.integers(len(self._pool.labels), size=count)
-        chunks = self._pool.chunks[rows][:, rng.permutation(self._pool.chunks.shape[1])]
+        if self._pool is None:
+            self._pool = self._judged()
+        pool = self._pool
+        rows = rng.integers(len(pool.labels), size=count)
+        chunks = pool.chunks[rows][:, rng.permutation(pool.chunks.shape[1])]
         mirrored = rng.random(count) < 0.5
         chunks[mirrored] = chunks[mirrored].conj()
-        turn = np.exp(2j * np.pi * rng.random(count)) if self._any_phase else rng.choice([-1.0, 1.0], count)
+        any_phase = self._signal.phase == "any"
+        turn = np.exp(2j * np.pi * rng.random(count)) if any_phase else rng.choice([-1.0, 1.0], count)
         chunks *= turn.astype(np.complex64)[:, None]
-        return Taught(chunks, self._pool.labels[rows], self._pool.es_n0_db[rows], self._pool.posteriors[rows])
+        return Taught(chunks, pool.labels[rows], pool.es_n0_db[rows], pool.posteriors[rows])
