@@ -83,7 +83,7 @@ def coherent(recipe):
         net={"architecture": "symbolwise", "level_input": True},
         fit={"steps": 120},
         pruning={"share": 0.4},
-        quantisation={"steps": 40, "weight_bits": (32, 8, 4)},
+        quantisation={"steps": 40, "narrow_steps": 40, "weight_bits": (32, 8, 4)},
     )
 
 
@@ -221,7 +221,7 @@ def same_weights(one, other):
 
 
 def test_resumed_training_ends_in_the_same_weights(coherent, tmp_path):
-    short = changed(coherent, fit={"steps": 120}, quantisation={"steps": 10})
+    short = changed(coherent, fit={"steps": 120}, quantisation={"steps": 10, "narrow_steps": 10})
     batches = signals(short)
     whole = fit(short, batches)
     checkpoint = tmp_path / "state"
@@ -377,7 +377,7 @@ def test_export_runs_on_integer_kernels(recipe, tmp_path, weight_bits):
     few = changed(
         recipe,
         fit={"steps": 2, "batch_size": 64},
-        quantisation={"steps": 0, "weight_bits": (weight_bits,)},
+        quantisation={"steps": 0, "narrow_steps": 0, "weight_bits": (weight_bits,)},
     )
     path = tmp_path / "net.onnx"
     export(fit(few, signals(few))[weight_bits], path, 32, signals(few).hypotheses)
@@ -457,7 +457,9 @@ def test_output_without_a_folder_is_refused(recipe, tmp_path):
 
 def test_each_precision_has_a_file(coherent, tmp_path):
     few = replace(
-        changed(coherent, fit={"steps": 4}, quantisation={"steps": 2}, teacher={"chunks": 500}),
+        changed(
+            coherent, fit={"steps": 4}, quantisation={"steps": 2, "narrow_steps": 2}, teacher={"chunks": 500}
+        ),
         accuracy_chunks=20,
     )
     files = make_model(few, tmp_path / "model.onnx")

@@ -143,7 +143,7 @@ def fit(
     """
     torch.manual_seed(recipe.seed)
     stages = [32, *(bits for bits in recipe.quantisation.weight_bits if bits < 32)]
-    lengths = [recipe.fit.steps, *[recipe.quantisation.steps] * (len(stages) - 1)]
+    lengths = [recipe.fit.steps, *(recipe.quantisation.tuning(bits)[0] for bits in stages[1:])]
     total = sum(lengths)
     net = make_net(len(batches.hypotheses), recipe.net)
     blank = copy.deepcopy(net)
@@ -181,7 +181,7 @@ def fit(
             assert resumed is not None
             optimiser.load_state_dict(resumed["optimiser"])
             done = resumed["step"]
-        highest = recipe.fit.learning_rate if bits == 32 else recipe.quantisation.learning_rate
+        highest = recipe.fit.learning_rate if bits == 32 else recipe.quantisation.tuning(bits)[1]
 
         def save(stage: int, step: int, net: nn.Module, optimiser: torch.optim.Optimizer) -> None:
             if checkpoint is not None:

@@ -135,7 +135,7 @@ def _write(
             "name": recipe.name,
             "settings": recipe.as_dict(),
             "seed": recipe.seed,
-            "steps": recipe.fit.steps + (recipe.quantisation.steps if integer else 0),
+            "steps": recipe.fit.steps + (recipe.quantisation.tuning(bits)[0] if integer else 0),
             "date": datetime.date.today().isoformat(),
             "versions": {
                 "gr-amrq": __version__,

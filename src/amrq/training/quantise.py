@@ -38,10 +38,11 @@ def power_of_two_scale(values: torch.Tensor, limit: torch.Tensor, levels: int) -
     Returns:
         float32 [rows].
     """
-    # Either nothing is clipped, or the range is halved: that costs the largest values and gives all others a bit.
+    # Either nothing is clipped, or the range is halved once or twice: that costs the largest values and gives all
+    # others a bit or two.
     wide = torch.exp2(torch.ceil(torch.log2(limit / levels)))
     best, least = wide, torch.full_like(wide, torch.inf)
-    for scale in (wide, wide / 2):
+    for scale in (wide, wide / 2, wide / 4):
         rounded = (values / scale[:, None]).round().clamp(-levels, levels) * scale[:, None]
         error = (rounded - values).square().sum(dim=1)
         best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
@@ -115,6 +116,7 @@ class QuantisedLayer(nn.Module):
     weight: nn.Parameter
     bias: nn.Parameter
     kept: torch.Tensor
+    weight_scale: torch.Tensor
 
     def __init__(self, shape: tuple[int, ...], signed_input: bool) -> None:
         super().__init__()
@@ -122,56 +124,53 @@ class QuantisedLayer(nn.Module):
         self.weight = nn.Parameter(torch.randn(shape) * (2 / fan_in) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(shape[0]))
         self.register_buffer("kept", torch.ones(shape))
+        self.register_buffer("weight_scale", torch.zeros(shape[0]))
         self.input = ActivationQuantiser(signed_input)
         self.weight_bits = 32
-        self._fixed_scale: torch.Tensor | None = None
-
-    def freeze(self) -> None:
-        """Take the present weight scales and rounded biases as constants, for a trace of the network."""
-        with torch.no_grad():
-            if self.weight_bits < 32:
-                scale = self.weight_scale()
-                weight, bias = self.parameters_as_run()
-                self._fixed_scale = scale
-                self.bias.copy_(bias)
-                self.weight.copy_(weight)
-            else:
-                self.weight.mul_(self.kept)
-            self.kept.fill_(1)
+        self._frozen = False
 
     @property
     def levels(self) -> int:
         """Largest integer that a weight becomes."""
         return int(2 ** (self.weight_bits - 1) - 1)
 
-    def weight_scale(self) -> torch.Tensor:
-        """Return the step of each output channel's weights, float32 [out]."""
+    def fix_scale(self) -> None:
+        """Set the step of each output channel's weights by their present values.
+
+        It stays through the fine-tuning: a step that followed the weights would jump by a factor of two, and with it
+        all of the channel's weights.
+        """
         rows = (self.weight.detach() * self.kept).flatten(1)
         scale = power_of_two_scale(rows, rows.abs().amax(dim=1).clamp_min(1e-8), self.levels)
-        if not self.input.active:
-            return scale
         # A channel of tiny weights, or none, must not make its bias a number that no accumulator holds.
         least = self.bias.detach().abs().clamp_min(1e-8) / (self.input.scale * _LARGEST_BIAS)
-        return torch.maximum(scale, torch.exp2(torch.ceil(torch.log2(least))))
+        self.weight_scale.copy_(torch.maximum(scale, torch.exp2(torch.ceil(torch.log2(least)))))
 
     def parameters_as_run(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return weights and biases as the arithmetic sees them: pruned, and rounded if the layer is quantised."""
         if self.weight_bits == 32:
             return self.weight * self.kept, self.bias
-        scale = self.weight_scale() if self._fixed_scale is None else self._fixed_scale
-        zero = torch.zeros(len(scale), dtype=torch.int32)
-        weight = self.weight * self.kept
-        if self._fixed_scale is not None:
+        zero = torch.zeros(len(self.weight_scale), dtype=torch.int32)
+        if self._frozen:
             # For the trace. The weights have been clipped: the exporter knows the range of a whole byte only.
             return torch.fake_quantize_per_channel_affine(
-                self.weight, scale, zero, 0, _LOWEST, _HIGHEST
+                self.weight, self.weight_scale, zero, 0, _LOWEST, _HIGHEST
             ), self.bias
-        weight = torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -self.levels, self.levels)
-        if not self.input.active:
-            return weight, self.bias
-        unit = scale * self.input.scale
+        weight = torch.fake_quantize_per_channel_affine(
+            self.weight * self.kept, self.weight_scale, zero, 0, -self.levels, self.levels
+        )
+        unit = self.weight_scale * self.input.scale
         rounded = torch.round(self.bias.detach() / unit) * unit
         return weight, self.bias + (rounded - self.bias).detach()
+
+    def freeze(self) -> None:
+        """Take the weights and biases as the arithmetic sees them for constants, for a trace of the network."""
+        with torch.no_grad():
+            weight, bias = self.parameters_as_run()
+            self.weight.copy_(weight)
+            self.bias.copy_(bias)
+            self.kept.fill_(1)
+        self._frozen = self.weight_bits < 32
 
 
 class QuantisedConv1d(QuantisedLayer):
@@ -232,7 +231,7 @@ def quantise(
     Args:
         net: a network of quantised layers.
         weight_bits: 2 to 8.
-        batches: the network's inputs, to set the activation scales by, or None where a checkpoint has set them.
+        batches: the network's inputs, to set all scales by, or None where a checkpoint has set them.
 
     Raises:
         AmrqError: the bits are out of range, or a layer has died.
@@ -253,3 +252,5 @@ def quantise(
     for module in net.modules():
         if isinstance(module, QuantisedLayer):
             module.weight_bits = weight_bits
+            if batches is not None:
+                module.fix_scale()

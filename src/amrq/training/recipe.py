@@ -250,14 +250,17 @@ class QuantisationSettings:
     Attributes:
         weight_bits: a model each: 2 to 8, or 32 for one in floating point.
         activation_bits: of the models on integers.
-        steps: batches of fine-tuning with the rounding in the loop.
-        learning_rate: of the fine-tuning, at its highest.
+        steps: batches of fine-tuning with the rounding in the loop, for weights of 8 bits.
+        learning_rate: of the fine-tuning, at its highest, for weights of 8 bits.
+        narrow_steps, narrow_learning_rate: the same for weights of fewer bits, which have more to learn anew.
     """
 
     weight_bits: tuple[int, ...] = (8,)
     activation_bits: int = 8
     steps: int = 2_000
     learning_rate: float = 3e-4
+    narrow_steps: int = 4_000
+    narrow_learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
         """Refuse what cannot be exported."""
@@ -270,10 +273,17 @@ class QuantisationSettings:
         _require(
             self.activation_bits == 8, f"quantisation.activation_bits must be 8, not {self.activation_bits}"
         )
-        _require(self.steps >= 0, f"quantisation.steps must not be negative, but is {self.steps}")
-        _require(
-            0 < self.learning_rate <= 1,
-            f"quantisation.learning_rate must be above 0, at most 1, not {self.learning_rate}",
+        for name in ("steps", "narrow_steps"):
+            steps = getattr(self, name)
+            _require(steps >= 0, f"quantisation.{name} must not be negative, but is {steps}")
+        for name in ("learning_rate", "narrow_learning_rate"):
+            rate = getattr(self, name)
+            _require(0 < rate <= 1, f"quantisation.{name} must be above 0, at most 1, not {rate}")
+
+    def tuning(self, bits: int) -> tuple[int, float]:
+        """Return steps and highest learning rate of the fine-tuning for weights of `bits` bits."""
+        return (
+            (self.steps, self.learning_rate) if bits == 8 else (self.narrow_steps, self.narrow_learning_rate)
         )
 
 
