@@ -63,7 +63,7 @@ class _Receiver:
 def _table(evaluation: Evaluation) -> Table:
     held = evaluation.bound_es_n0_db is not None
     extra = len(evaluation.outputs) > len(evaluation.truths)
-    known = evaluation.levels[0].level_known is not None
+    known = list(evaluation.levels[0].by_knowledge)[1:]
     chunks = evaluation.levels[0].named.share.of
     table = Table(
         title=f"{escape(evaluation.model)}: share of right decisions, {chunks} chunks a level", padding=(0, 0)
@@ -74,21 +74,20 @@ def _table(evaluation: Evaluation) -> Table:
         ("95 % interval", True),
         ("bound", held),
         ("gap", held),
-        ("level known", known),
+        *((name, True) for name in known),
         ("all outputs", extra),
         ("calib. error", True),
         ("1,024 symbols", True),
     ):
         if shown:
-            table.add_column(heading, justify="right", no_wrap="%" in heading)
+            table.add_column(heading, justify="right", no_wrap="%" in heading, min_width=6)
     for level in evaluation.levels:
         share, gap = level.named.share, level.named.gap
         cells = [f"{level.es_n0_db:g}", f"{share.value:.4f}", "{:.3f}-{:.3f}".format(*share.exact)]
         if held:
             cells.append(f"{level.named.bound.share.value:.4f}" if level.named.bound else "-")
             cells.append(f"{100 * gap.difference:.2f}" if gap else "-")
-        if known:
-            cells.append(f"{level.level_known.share.value:.4f}" if level.level_known else "-")
+        cells += [f"{level.by_knowledge[name].share.value:.4f}" for name in known]
         if extra:
             cells.append(f"{level.all_share.value:.4f}")
         cells.append(f"{level.calibration_error:.3f}")

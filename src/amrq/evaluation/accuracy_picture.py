@@ -9,6 +9,14 @@ from amrq.evaluation.share import Share
 
 __all__ = ["draw_accuracy"]
 
+_LOOKS = {
+    "chunk alone": (BLUE, "o", "-"),
+    "level known": (SKY, "^", "--"),
+    "Es/N0 known": (PURPLE, "v", ":"),
+    "level and Es/N0 known": (PURPLE, "v", ":"),
+}
+"""Of what is known beside the chunk: colour and marker of the model, line of its bound."""
+
 
 def draw_accuracy(evaluation: Evaluation, figure_class: Any) -> Any:
     """Return a figure: accuracy with intervals, and below it the gap to the bound where there is one."""
@@ -34,10 +42,10 @@ def draw_accuracy(evaluation: Evaluation, figure_class: Any) -> Any:
         )
 
     names = list(levels[0].by_knowledge)
-    for name, style in zip(names, ("-", "--", ":"), strict=False):
+    for name in names:
         bounds = [(x.es_n0_db, bound.share) for x in levels if (bound := x.by_knowledge[name].bound)]
         words = "bound, one chunk" if name == names[0] else f"bound, {name}"
-        line(bounds, color=BLACK, linewidth=1.4, linestyle=style, label=words)
+        line(bounds, color=BLACK, linewidth=1.4, linestyle=_LOOKS[name][2], label=words)
     line(
         [(x.es_n0_db, x.named.share) for x in levels], color=BLUE, marker="o", ms=4, label="named, one chunk"
     )
@@ -50,20 +58,14 @@ def draw_accuracy(evaluation: Evaluation, figure_class: Any) -> Any:
             linestyle="--",
             label="all outputs, one chunk",
         )
-    line(
-        [(x.es_n0_db, x.level_known.share) for x in levels if x.level_known],
-        color=SKY,
-        marker="^",
-        ms=4,
-        label="named, level known",
-    )
-    line(
-        [(x.es_n0_db, x.all_known.share) for x in levels if x.all_known],
-        color=PURPLE,
-        marker="v",
-        ms=4,
-        label="named, level and Es/N0 known",
-    )
+    for name in names[1:]:
+        line(
+            [(x.es_n0_db, x.by_knowledge[name].share) for x in levels],
+            color=_LOOKS[name][0],
+            marker=_LOOKS[name][1],
+            ms=4,
+            label=f"named, {name}",
+        )
     line(
         [(x.es_n0_db, x.fused_share) for x in levels if x.fused_share],
         color=GREEN,
@@ -85,8 +87,8 @@ def draw_accuracy(evaluation: Evaluation, figure_class: Any) -> Any:
 def _gaps(evaluation: Evaluation, axes: Any) -> None:
     # Side by side, since intervals would cover each other.
     names = list(evaluation.levels[0].by_knowledge)
-    styles = ((BLUE, "o"), (SKY, "^"), (PURPLE, "v"))
-    for number, (name, (color, marker)) in enumerate(zip(names, styles, strict=False)):
+    for number, name in enumerate(names):
+        color, marker, _ = _LOOKS[name]
         shift = 0.2 * (number - (len(names) - 1) / 2)
         gaps = [
             (level.es_n0_db + shift, gap)

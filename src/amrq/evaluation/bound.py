@@ -37,6 +37,7 @@ class Bound:
         self.es_n0_db = es_n0_db
         self._make = make
         self._receivers: dict[tuple[bool, float, bool], _LogPosteriors] = {}
+        self._latest: tuple[tuple[bool, float, bool, float], _LogPosteriors] | None = None
         self._found: dict[tuple[ChunkSet, str, float, Knowledge], NDArray[np.float32]] = {}
 
     def remembers(self, chunk_set: ChunkSet, name: str, es_n0_db: float, knowledge: Knowledge) -> bool:
@@ -64,15 +65,23 @@ class Bound:
         return self._found[key]
 
     def _receiver(self, chunk_set: ChunkSet, es_n0_db: float, knowledge: Knowledge) -> _LogPosteriors:
-        key = (chunk_set.any_phase, chunk_set.phase_noise, knowledge.level)
-        if not knowledge.es_n0 and key in self._receivers:
-            return self._receivers[key]
-        receiver = self._make(
+        about = (chunk_set.any_phase, chunk_set.phase_noise, knowledge.level)
+        if knowledge.es_n0:
+            # Of use for the other classes at that Es/N0, and then no more: only the latest is kept.
+            key = (*about, float(es_n0_db))
+            if self._latest is None or self._latest[0] != key:
+                self._latest = (key, self._make_one(chunk_set, knowledge.level, float(es_n0_db)))
+            return self._latest[1]
+        if about not in self._receivers:
+            self._receivers[about] = self._make_one(chunk_set, knowledge.level, self.es_n0_db)
+        return self._receivers[about]
+
+    def _make_one(
+        self, chunk_set: ChunkSet, level_known: bool, es_n0_db: float | tuple[float, float]
+    ) -> _LogPosteriors:
+        return self._make(
             any_phase=chunk_set.any_phase,
             phase_noise=chunk_set.phase_noise,
-            level_known=knowledge.level,
-            es_n0_db=float(es_n0_db) if knowledge.es_n0 else self.es_n0_db,
+            level_known=level_known,
+            es_n0_db=es_n0_db,
         )
-        if not knowledge.es_n0:  # one that knows Es/N0 is of use at that level alone
-            self._receivers[key] = receiver
-        return receiver

@@ -9,6 +9,7 @@ from amrq.evaluation.open_set import OpenSet
 from amrq.evaluation.other_signal import OtherSignal
 from amrq.evaluation.reliability import Reliability
 from amrq.evaluation.sweep import Sweep
+from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["Evaluation"]
 
@@ -51,6 +52,11 @@ class Evaluation:
     sweeps: tuple[Sweep, ...]
 
     @property
+    def knows_others(self) -> bool:
+        """Whether the model has an output for what is none of its modulations: `unknown`, or `no signal`."""
+        return UNKNOWN in self.outputs or NO_SIGNAL in self.outputs
+
+    @property
     def reliability(self) -> Reliability:
         """Probabilities among the named modulations, all levels together."""
         return Reliability.total([level.named.reliability for level in self.levels])
@@ -66,6 +72,12 @@ class Evaluation:
         return Reliability.total([level.fused_reliability for level in self.levels])
 
     @property
+    def tracked_reliability(self) -> Reliability | None:
+        """Probabilities with all known that can be tracked, all levels together; None if Es/N0 is not weighed."""
+        tracked = [level.tracked.reliability for level in self.levels if level.tracked is not None]
+        return Reliability.total(tracked) if tracked else None
+
+    @property
     def bound_reliability(self) -> Reliability | None:
         """Probabilities of the bound, all levels together; None if it was not asked."""
         bounds = [level.named.bound.reliability for level in self.levels if level.named.bound is not None]
@@ -73,7 +85,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON, with all counts."""
-        bound = self.bound_reliability
+        bound, tracked = self.bound_reliability, self.tracked_reliability
         return {
             "model": self.model,
             "phase": self.phase,
@@ -90,6 +102,7 @@ class Evaluation:
                 "calibration": self.reliability.as_dict(),
                 "calibration_all_outputs": self.all_reliability.as_dict(),
                 "calibration_fused": self.fused_reliability.as_dict(),
+                "calibration_tracked": None if tracked is None else tracked.as_dict(),
                 "calibration_bound": None if bound is None else bound.as_dict(),
             },
             "other_signals": [other.as_dict() for other in self.others],

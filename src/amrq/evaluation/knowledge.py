@@ -3,7 +3,9 @@
 
 from typing import NamedTuple
 
+from amrq.evaluation.es_n0_axis import EsN0Axis
 from amrq.model import Contract
+from amrq.modulations import MODULATIONS
 
 __all__ = ["Knowledge"]
 
@@ -21,7 +23,14 @@ class Knowledge(NamedTuple):
 
     @staticmethod
     def of(contract: Contract) -> "tuple[Knowledge, ...]":
-        """Return the states of knowledge that a model is evaluated in."""
-        if not contract.level_input:
-            return (Knowledge(),)
-        return (Knowledge(), Knowledge(level=True), Knowledge(level=True, es_n0=True))
+        """Return the states of knowledge that a model is evaluated in: none, and what it can make use of.
+
+        That is the level if it takes one, and beside that Es/N0 if it weighs its modulations by Es/N0.
+        """
+        names = tuple(name for name in contract.classes if name in MODULATIONS)
+        states = [Knowledge()]
+        if contract.level_input:
+            states.append(Knowledge(level=True))
+        if EsN0Axis.of(contract, names) is not None:
+            states.append(Knowledge(level=contract.level_input, es_n0=True))
+        return tuple(states)

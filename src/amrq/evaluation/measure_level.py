@@ -7,16 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classifier import Classifier, Evidence
+from amrq.classifier import Classifier
 from amrq.evaluation.bound import Bound
 from amrq.evaluation.chunk_set import ChunkSet
+from amrq.evaluation.es_n0_axis import EsN0Axis
 from amrq.evaluation.fuse import fuse
 from amrq.evaluation.knowledge import Knowledge
 from amrq.evaluation.named_decisions import NamedDecisions
 from amrq.evaluation.named_score import named_score
 from amrq.evaluation.noise_level import NoiseLevel
 from amrq.evaluation.reliability import Reliability
-from amrq.model import Contract
 from amrq.modulations import MODULATIONS
 from amrq.signals import noise_power_from_es_n0_db
 
@@ -102,13 +102,19 @@ def measure_level(
         return np.concatenate(parts)
 
     named = NamedDecisions.measure(log_probabilities[:, :size], truth, posteriors(Knowledge()))
-    level_known = all_known = None
+    level_known = es_n0_known = all_known = None
     if tracked is not None:
         values = tracked.log_probabilities[:, order[:size]]
         level_known = NamedDecisions.measure(values, truth, posteriors(Knowledge(level=True)))
-        at_level = _at_es_n0(contract, tracked, truths, es_n0_db)
-        if at_level is not None:
-            all_known = NamedDecisions.measure(at_level, truth, posteriors(Knowledge(level=True, es_n0=True)))
+    axis = EsN0Axis.of(contract, truths)
+    if axis is not None:
+        at_level = axis.at((evidence if tracked is None else tracked).log_likelihoods, es_n0_db)
+        all_that_helps = Knowledge(level=tracked is not None, es_n0=True)
+        decisions = NamedDecisions.measure(at_level, truth, posteriors(all_that_helps))
+        if tracked is None:
+            es_n0_known = decisions
+        else:
+            all_known = decisions
     level = NoiseLevel(
         es_n0_db=float(es_n0_db),
         named=named,
@@ -118,32 +124,7 @@ def measure_level(
         fused_named=named_votes,
         fused_reliability=Reliability.measure(np.array(confidences), np.array(rights, dtype=np.bool_)),
         level_known=level_known,
+        es_n0_known=es_n0_known,
         all_known=all_known,
     )
     return MeasuredLevel(level, np.array(scores), np.array(named_rights, dtype=np.bool_))
-
-
-def _at_es_n0(
-    contract: Contract, evidence: Evidence, truths: tuple[str, ...], es_n0_db: float
-) -> NDArray[np.float64] | None:
-    """Return each modulation's log-likelihood at one Es/N0, between the two hypotheses nearest to it: float64 [N, T].
-
-    Linear in dB; beyond the outermost hypotheses theirs counts. None where a modulation is not weighed by Es/N0.
-    """
-    columns = []
-    for name in truths:
-        weighed = sorted(
-            (hypothesis.es_n0_db, column)
-            for column, hypothesis in enumerate(contract.weighed())
-            if hypothesis.label == name and hypothesis.es_n0_db is not None
-        )
-        if len(weighed) < 2:
-            return None
-        levels = [level for level, _ in weighed]
-        position = float(np.interp(es_n0_db, levels, np.arange(len(levels))))
-        below = min(int(position), len(levels) - 2)
-        low, high = (
-            evidence.log_likelihoods[:, weighed[i][1]].astype(np.float64) for i in (below, below + 1)
-        )
-        columns.append(low + (position - below) * (high - low))
-    return np.stack(columns, axis=1)

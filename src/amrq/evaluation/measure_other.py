@@ -55,7 +55,7 @@ def measure_other(classifier: Classifier, kind: str, decisions: int, fused: int,
         alone = np.flatnonzero(np.arange(len(samples)) % fused < _SINGLE)
         few = Evidence(*(column[alone] for column in evidence))  # type: ignore[arg-type]
         chunk_labels.update(decision.label for decision in fuse(contract, few, 1))
-    return OtherSignal(kind, fused, chunk_labels, labels, np.array(scores), claim_goal(kind))
+    return OtherSignal(kind, fused, chunk_labels, labels, np.array(scores), claim_goal(kind, contract))
 
 
 def _classify(classifier: Classifier, samples: NDArray[np.complex64], fused: int) -> Evidence:

@@ -28,7 +28,9 @@ class NoiseLevel:
         fused_named: int64 [T, T], the same among the modulations alone.
         fused_reliability: of the confidences of the decisions in `fused`.
         level_known: `named` with the stream's level given beside each chunk; None where the model takes no level.
-        all_known: with the level given and decided at the true Es/N0; None where the model cannot.
+        es_n0_known: `named` with the true Es/N0 given, decided by the hypotheses there; None where the model takes the
+            level or does not weigh its modulations by Es/N0.
+        all_known: with level and true Es/N0 given; None where the model does not take or weigh both.
     """
 
     es_n0_db: float
@@ -39,6 +41,7 @@ class NoiseLevel:
     fused_named: NDArray[np.int64]
     fused_reliability: Reliability
     level_known: NamedDecisions | None = None
+    es_n0_known: NamedDecisions | None = None
     all_known: NamedDecisions | None = None
 
     @property
@@ -47,9 +50,15 @@ class NoiseLevel:
         known = {
             "chunk alone": self.named,
             "level known": self.level_known,
+            "Es/N0 known": self.es_n0_known,
             "level and Es/N0 known": self.all_known,
         }
         return {name: decisions for name, decisions in known.items() if decisions is not None}
+
+    @property
+    def tracked(self) -> NamedDecisions | None:
+        """`named` with Es/N0 given, and the level where the model takes it; None if it does not weigh Es/N0."""
+        return self.all_known or self.es_n0_known
 
     @property
     def calibration_error(self) -> float:
@@ -108,7 +117,8 @@ class NoiseLevel:
                 "calibration": self.fused_reliability.as_dict(),
             },
         }
-        for name, decisions in (("level_known", self.level_known), ("all_known", self.all_known)):
+        for name in ("level_known", "es_n0_known", "all_known"):
+            decisions: NamedDecisions | None = getattr(self, name)
             if decisions is not None:
                 values[name] = decisions.as_dict(truths)
         return values

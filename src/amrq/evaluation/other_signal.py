@@ -24,7 +24,8 @@ class OtherSignal:
         chunk_labels: decisions on one chunk each, by label.
         labels: fused decisions, by label: a modulation, `unknown` or `no signal`.
         scores: float64 [fused decisions], log-odds of the most probable named modulation; see `OpenSet`.
-        goal: the largest share of fused decisions that should claim one of the nine; None where none is set.
+        goal: the largest share of fused decisions that should claim one of the nine; None where none is set
+            or the model has no output for anything else.
     """
 
     kind: str

@@ -152,17 +152,42 @@ def _known(evaluation: Evaluation) -> list[str]:
     if not columns:
         return []
     held = evaluation.bound_es_n0_db is not None
+    weighed = evaluation.tracked_reliability is not None
     beside = " its bound | bound - model, points | 95 % interval |" if held else ""
+    if evaluation.level_input:
+        title = "What the stream's level and Es/N0 add" if weighed else "What the stream's level adds"
+        words = (
+            "This model takes the level that a receiver tracks over many chunks beside each chunk: here the true one, "
+            "symbol power plus noise power. (The bound that knows the level alone knows that of the symbols, which tells "
+            "it more, the noise in a chunk above all; only with Es/N0 are both told the same.)"
+        )
+        if weighed:
+            words += " A receiver that tracks Es/N0 too reads the hypotheses at that Es/N0."
+    else:
+        title = "What the stream's Es/N0 adds"
+        words = (
+            "A receiver that tracks Es/N0 over many chunks reads this model's hypotheses at that Es/N0: here the true "
+            "one, on each chunk of unit RMS."
+        )
+    if held:
+        words += " Each is held against the bound that knows as much."
+    if weighed:
+        words += (
+            f" The calibration error is that with {columns[-1]}: only who knows Es/N0 can be calibrated at each. "
+            "*By chance* is what a perfectly calibrated one would show on so few chunks."
+        )
     lines = [
         "",
-        "## What the stream's level and Es/N0 add",
+        f"## {title}",
         "",
-        "This model takes the level that a receiver tracks over many chunks beside each chunk: here the true one, "
-        "symbol power plus noise power. A receiver that tracks Es/N0 too reads the hypotheses at that Es/N0. Each "
-        "is held against the bound that knows as much.",
+        words,
         "",
-        "| Es/N0 dB | unit-RMS chunk alone |" + "".join(f" {name} |{beside}" for name in columns),
-        "|---:|---:|" + ("---:|" + ("---:|---:|:---:|" if held else "")) * len(columns),
+        "| Es/N0 dB | unit-RMS chunk alone |"
+        + "".join(f" {name} |{beside}" for name in columns)
+        + (" calibration error | by chance |" if weighed else ""),
+        "|---:|---:|"
+        + ("---:|" + ("---:|---:|:---:|" if held else "")) * len(columns)
+        + ("---:|---:|" if weighed else ""),
     ]
     for level in evaluation.levels:
         line = f"| {level.es_n0_db:g} | {level.named.share.value:.4f} |"
@@ -172,6 +197,9 @@ def _known(evaluation: Evaluation) -> list[str]:
             if held:
                 line += f" {known.bound.share.value:.4f} |" if known.bound else " - |"
                 line += f" {_gap(known)} |"
+        if level.tracked is not None:
+            reliability = level.tracked.reliability
+            line += f" {reliability.error:.4f} | {reliability.error_by_chance:.4f} |"
         lines.append(line)
     return lines
 
@@ -230,7 +258,12 @@ def _others(evaluation: Evaluation) -> list[str]:
     lines = [
         "How often a decision claims one of the nine, with the threshold that `DecisionMaker` has by default: on "
         f"one chunk, and on {fused} chunks fused ({fused * evaluation.chunk_length} symbols). Noise lies 10 to 25 dB "
-        "below each signal.",
+        "below each signal."
+        + (
+            ""
+            if evaluation.knows_others
+            else " This model has no output for anything but its classes, so that goals for its claims do not apply."
+        ),
         "",
         "| signal | one chunk | fused | Clopper-Pearson | Wald | decisions | goal | | most often | claims are mostly |",
         "|---|---:|---:|:---:|:---:|---:|---:|---|---|---|",

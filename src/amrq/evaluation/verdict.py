@@ -17,8 +17,8 @@ class Finding:
     Attributes:
         about: what it is about, a word or two.
         text: a sentence or two.
-        goal: its goal, and whether or by how much it is missed; empty where there is none.
-        met: whether the goal is met; None where there is none.
+        goal: its goal, and whether or by how much it is missed, or that it does not apply; empty where there is none.
+        met: whether the goal is met; None where there is none or it does not apply.
     """
 
     about: str
@@ -110,13 +110,7 @@ def _calibration(evaluation: Evaluation) -> list[Finding]:
         f"at {worst.es_n0_db:g} dB (chance alone would show {_percent(chance)} there); "
         f"{_percent(evaluation.reliability.error)} over all levels together"
     )
-    bounds = [level for level in evaluation.levels if level.named.bound is not None]
-    if bounds:
-        errors = {
-            level.es_n0_db: level.named.bound.reliability.error for level in bounds if level.named.bound
-        }
-        where = max(errors, key=lambda level: errors[level])
-        text += f"; the bound's own is at most {_percent(errors[where])}, at {where:g} dB"
+    text += _calibration_of_bound(evaluation, worst)
     findings = [_goal("calibration", text, worst.named.reliability.error, CALIBRATION_GOAL)]
     if len(evaluation.outputs) > len(evaluation.truths):
         worst = max(evaluation.levels, key=lambda level: level.reliability.error)
@@ -125,10 +119,70 @@ def _calibration(evaluation: Evaluation) -> list[Finding]:
             f"{worst.es_n0_db:g} dB; {_percent(evaluation.all_reliability.error)} over all levels together"
         )
         findings.append(_goal("calibration, all outputs", text, worst.reliability.error, CALIBRATION_GOAL))
-    return findings
+    return [*findings, *_calibration_tracked(evaluation)]
+
+
+def _calibration_of_bound(evaluation: Evaluation, worst: NoiseLevel) -> str:
+    """Return what the bound's calibration says of the model's, whose worst level is given."""
+    bounds = {
+        level.es_n0_db: level.named.bound.reliability for level in evaluation.levels if level.named.bound
+    }
+    if not bounds:
+        return ""
+    where = max(bounds, key=lambda es_n0_db: bounds[es_n0_db].error)
+    most = f"at most {_percent(bounds[where].error)}, at {where:g} dB"
+
+    def misses(es_n0_db: float) -> bool:
+        # By more than chance could make of a calibrated one: few chunks must not excuse a model.
+        found = bounds[es_n0_db]
+        return found.error - found.error_by_chance > CALIBRATION_GOAL
+
+    if not (
+        worst.es_n0_db in bounds and worst.calibration_error > CALIBRATION_GOAL and misses(worst.es_n0_db)
+    ):
+        return f"; the bound's own is {most}"
+    text = (
+        f"; the bound, the best receiver that does not know Es/N0, has {_percent(bounds[worst.es_n0_db].error)} there "
+        "itself"
+        + (f" ({most})" if where != worst.es_n0_db else "")
+        + ": that much lies in the task and not in the model"
+    )
+    kept = [level for level in evaluation.levels if level.es_n0_db in bounds and not misses(level.es_n0_db)]
+    if kept:
+        level = max(kept, key=lambda level: level.calibration_error)
+        text += (
+            f"; where the bound does not miss the goal, the model's error is at most "
+            f"{_percent(level.calibration_error)}, at {level.es_n0_db:g} dB"
+        )
+    return text
+
+
+def _calibration_tracked(evaluation: Evaluation) -> list[Finding]:
+    tracked = {level.es_n0_db: level.tracked.reliability for level in evaluation.levels if level.tracked}
+    together = evaluation.tracked_reliability
+    if together is None:
+        return []
+    where = max(tracked, key=lambda es_n0_db: tracked[es_n0_db].error)
+    worst = tracked[where]
+    known = "level and Es/N0" if evaluation.level_input else "Es/N0"
+    text = (
+        f"with {known} known, expected calibration error at most {_percent(worst.error)} among the named modulations, "
+        f"at {where:g} dB (chance alone would show {_percent(worst.error_by_chance)} there); "
+        f"{_percent(together.error)} over all levels together"
+    )
+    return [_goal("calibration, tracked", text, worst.error, CALIBRATION_GOAL)]
 
 
 def _others(evaluation: Evaluation) -> list[Finding]:
+    if not evaluation.knows_others:
+        return [
+            Finding(
+                "noise and other signals",
+                f"this model knows nothing but its {len(evaluation.outputs)} classes, so that every decision claims "
+                "one of them or falls below `min_confidence`; the table of other signals has the shares.",
+                "Goals for false claims: not applicable to such a model.",
+            )
+        ]
     findings = []
     for other in evaluation.others:
         if other.kind == "noise" and other.goal is not None:
