@@ -158,8 +158,8 @@ def _known(evaluation: Evaluation) -> list[str]:
         title = "What the stream's level and Es/N0 add" if weighed else "What the stream's level adds"
         words = (
             "This model takes the level that a receiver tracks over many chunks beside each chunk: here the true one, "
-            "symbol power plus noise power. (The bound that knows the level alone knows that of the symbols, which tells "
-            "it more, the noise in a chunk above all; only with Es/N0 are both told the same.)"
+            "symbol power plus noise power. (The bound that knows the level alone knows that of the symbols, which "
+            "tells it more, the noise in a chunk above all; only with Es/N0 are both told the same.)"
         )
         if weighed:
             words += " A receiver that tracks Es/N0 too reads the hypotheses at that Es/N0."
