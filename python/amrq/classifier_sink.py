@@ -62,6 +62,8 @@ class classifier_sink(gr.sync_block):
         memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: every decision rests
             on its own chunks alone.
         track: where the model takes a level, track level and Es/N0 over many chunks and let it have both.
+        name_noise: say `no signal` where the model is sure that there is noise alone; otherwise `unknown`, since many
+            carriers together (OFDM) look like noise.
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier.
         threads: threads of one inference call.
@@ -83,6 +85,7 @@ class classifier_sink(gr.sync_block):
         change_evidence: float = 15.0,
         memory: float = 0.0,
         track: bool = True,
+        name_noise: bool = False,
         live: bool = False,
         queue_chunks: int = 8192,
         threads: int = 1,
@@ -114,7 +117,7 @@ class classifier_sink(gr.sync_block):
         self._chunks_per_decision = chunks_per_decision
         self._min_confidence = min_confidence
         self._early_confidence, self._change_evidence = early_confidence, change_evidence
-        self._memory, self._track = memory, track
+        self._memory, self._track, self._name_noise = memory, track, name_noise
         self._on_decision = on_decision
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self.message_port_register_out(_DECISIONS)
@@ -130,6 +133,7 @@ class classifier_sink(gr.sync_block):
             self._change_evidence,
             self._memory,
             self.contract.fusion_chunks,
+            self._name_noise,
         )
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self._next_statistics = 0.0

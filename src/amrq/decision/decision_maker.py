@@ -82,7 +82,9 @@ class DecisionMaker:
         itself.
 
     The label is the best class where it has `min_confidence` against all others together, `unknown` and `no signal`
-    included; otherwise it is `unknown`, also where the best is `no signal`: something may be there.
+    included; otherwise it is `unknown`. Where the best is `no signal`, that is the label only if `name_noise` allows it:
+    a transmission of many carriers (OFDM), looked at once a symbol, is noise to all appearances, and only its user
+    knows that there is none.
 
     Args:
         hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
@@ -94,6 +96,7 @@ class DecisionMaker:
         change_evidence: log-likelihood ratio, natural logarithm, that a change of class needs, above 0; infinity: none
             is looked for.
         memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: nothing of it.
+        name_noise: let the label be `no signal` where the model is sure of it; otherwise it is `unknown`.
         fusion_chunks: as above, a contract has it; 0: sums count in full.
 
     Raises:
@@ -110,6 +113,7 @@ class DecisionMaker:
         change_evidence: float = 15.0,
         memory: float = 0.0,
         fusion_chunks: float = 0.0,
+        name_noise: bool = False,
     ) -> None:
         labels = [hypothesis.label for hypothesis in hypotheses]
         self.classes = tuple(dict.fromkeys(labels))
@@ -131,6 +135,7 @@ class DecisionMaker:
             raise AmrqError(f"the evidence of a change must be above 0, not {change_evidence}.")
         if not 0 <= fusion_chunks < math.inf:
             raise AmrqError(f"fusion_chunks must be 0 or a number of chunks, not {fusion_chunks}.")
+        self.name_noise = name_noise
         self._excess = 1 / fusion_chunks if fusion_chunks else 0.0
         self.early_confidence = float(early_confidence)
         self.change_evidence = float(change_evidence)
@@ -423,13 +428,14 @@ class DecisionMaker:
         mean_power = np.maximum(power.mean(axis=1, dtype=np.float64), SILENCE_POWER)
         power_db = (10 * np.log10(mean_power)).tolist()
         first, last = indices[:, 0].tolist(), indices[:, -1].tolist()
+        nameable = [self.name_noise or name != NO_SIGNAL for name in self.classes]
         decisions = []
         for number, winner in enumerate(winners.tolist()):
             best, sure = self.classes[winner], min(1.0, float(confidence[number]))
             es_n0_db = float(levels[number, winner] / by_class[number, winner])
             decisions.append(
                 Decision(
-                    label=best if sure >= self.min_confidence else UNKNOWN,
+                    label=best if sure >= self.min_confidence and nameable[winner] else UNKNOWN,
                     confidence=sure,
                     best=best,
                     log_probabilities=dict(
