@@ -82,9 +82,9 @@ class DecisionMaker:
         itself.
 
     The label is the best class where it has `min_confidence` against all others together, `unknown` and `no signal`
-    included; otherwise it is `unknown`. Where the best is `no signal`, that is the label only if `name_noise` allows it:
-    a transmission of many carriers (OFDM), looked at once a symbol, is noise to all appearances, and only its user
-    knows that there is none.
+    included; otherwise it is `unknown`. Where the best is `no signal`, that is the label only if `name_noise` allows
+    it: a transmission of many carriers (OFDM), looked at once a symbol, is noise to all appearances, and only its
+    user knows that there is none.
 
     Args:
         hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
