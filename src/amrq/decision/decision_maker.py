@@ -77,9 +77,8 @@ class DecisionMaker:
     another; unless it has a memory to go by, which holds the same knowledge.
 
     What a model gets wrong of a signal it gets wrong in chunk after chunk, so that its evidence adds up more slowly
-    than that
-    of independent errors would: with `fusion_chunks` n0, the sum over n chunks counts as 1 / (1 + (n - 1) / n0) of
-        itself.
+    than that of independent errors would: with `fusion_chunks` n0, the sum over n chunks counts as
+    1 / (1 + (n - 1) / n0) of itself.
 
     The label is the best class where it has `min_confidence` against all others together, `unknown` and `no signal`
     included; otherwise it is `unknown`. Where the best is `no signal`, that is the label only if `name_noise` allows
