@@ -42,7 +42,7 @@ from amrq.training.teacher import Teacher
 FOLDER = Path(__file__).parent / "results"
 SEED = 3
 CHUNKS = {"coherent": 500_000, "any": 200_000}
-"""Under the training; a quarter quarter turn, mirror images and orders make many of each."""
+"""Judged by the likelihoods for the training; turns, mirror images and orders make many of each."""
 HELD_OUT = 40_000
 STEPS, BATCH, RATE = 4_000, 512, 5e-3
 EDGES = np.arange(0, 20.1, 2.5)

@@ -229,7 +229,7 @@ def test_models_show_and_annotate(tmp_path: Path) -> None:
     assert read_contract(foreign).classes == ("BPSK", "QPSK", "unknown")
     listed = amrq("models", AMRQ_MODELS=str(tmp_path))
     assert listed.returncode == 0
-    assert all(name in listed.stdout for name in ("foreign", "mine", "blind-int8"))
+    assert all(name in listed.stdout for name in ("foreign", "mine", "blind-full-int8"))
     shown = amrq("model", "show", "default")
     assert "4ASK, 8ASK, BPSK" in shown.stdout and "unit-rms" in shown.stdout
     refused(amrq("model", "annotate", foreign, "--contract", tmp_path / "nothing.json"), "cannot be read")

@@ -155,9 +155,9 @@ def test_models_are_found_by_name_and_in_the_users_folder(tmp_path: Path, monkey
     linear_model(tmp_path / "mine.onnx")
     monkeypatch.setenv("AMRQ_MODELS", str(tmp_path))
     assert find_model("mine") == tmp_path / "mine.onnx"
-    assert {"mine", "blind-int8"} <= {path.stem for path in list_models()}
-    assert find_model() == find_model("default") == find_model("blind-int8")
-    with pytest.raises(AmrqError, match="blind-int8"):
+    assert {"mine", "blind-full-int8"} <= {path.stem for path in list_models()}
+    assert find_model() == find_model("default") == find_model("blind-full-int8")
+    with pytest.raises(AmrqError, match="blind-full-int8"):
         find_model("nothing")
     with pytest.raises(AmrqError, match="no model file"):
         find_model("nothing.onnx")

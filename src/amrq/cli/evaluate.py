@@ -237,7 +237,7 @@ def evaluate(
 
     With -o also beside the likelihood bound, as one page with pictures.
 
-    Example: **amrq evaluate blind-int8 --chunks 2000 --es-n0 0,5,10,15,20 -o evaluation**
+    Example: **amrq evaluate blind-full-int8 --chunks 2000 --es-n0 0,5,10,15,20 -o evaluation**
     """
     names = models or ["default"]
     levels = _levels("--es-n0", es_n0)

@@ -53,7 +53,7 @@ def train(
     goes on where
     it stopped: its state is kept beside the output, in a file whose name ends in .checkpoint.
 
-    Example: **amrq train recipes/blind-int8.toml -o models/blind-int8.onnx**
+    Example: **amrq train recipes/coherent-small.toml -o models/coherent-small.onnx**
     """
     try:
         import torch

@@ -9,7 +9,7 @@ from amrq.errors import AmrqError
 __all__ = ["DEFAULT_MODEL", "find_model", "list_models"]
 
 DEFAULT_MODEL = "default"
-_DEFAULT_STEM = "blind-int8"
+_DEFAULT_STEM = "blind-full-int8"
 
 
 def _folders() -> list[Path]:

@@ -23,21 +23,31 @@ def model_page(contract: Contract, evaluation: Evaluation) -> str:
         else "floating point"
     )
     low, high = contract.es_n0_db
+    rotation = "at any rotation" if contract.phase == "any" else "the carrier phase known"
+    pruned = f" that are not zero ({contract.pruned:.0%} were removed)" if contract.pruned else ""
+    agreement = recipe["agreement"]
+    differing = agreement["differing_decisions_of_torch_and_onnxruntime"]
     head = [
         f"# {contract.name}",
         "",
         f"Classes: {', '.join(contract.classes)}. Chunks of {contract.chunk_length} symbols, one sample a symbol, "
-        f"each of unit RMS, at {contract.phase} rotation. Trained on Es/N0 of {low:g} to {high:g} dB.",
+        f"each of unit RMS, {rotation}. Trained on Es/N0 of {low:g} to {high:g} dB."
+        + (
+            " Takes the level of the stream beside a chunk, where that is known."
+            if contract.level_input
+            else ""
+        ),
         "",
         f"Network: {net['architecture']}, widths {', '.join(map(str, net['symbol_channels']))} at each symbol and "
-        f"{', '.join(map(str, net['head_widths']))} behind the mean; {contract.weights} weights, {bits}; "
-        f"temperature {contract.temperature:g}.",
+        f"{', '.join(map(str, net['head_widths']))} behind the mean; {contract.weights} weights{pruned}, {bits}; "
+        f"temperature {contract.temperature:g}, fusion_chunks {contract.fusion_chunks:g}. On {agreement['chunks']} "
+        f"fresh chunks PyTorch and ONNX Runtime decided differently {differing} times.",
         "",
         f"Made on {recipe['date']} in {recipe['steps']} steps with seed {recipe['seed']} and {versions}. "
         "To make it again:",
         "",
         "```sh",
-        f"amrq train recipes/{recipe['name']}.toml -o models/{contract.name}.onnx --fresh",
+        f"amrq train recipes/{recipe['name']}.toml -o models/{recipe['name']}.onnx --fresh",
         "```",
         "",
     ]
