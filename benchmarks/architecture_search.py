@@ -97,13 +97,13 @@ CANDIDATES = {
             "aligned copies, I and Q", _net("phase_aligned", "56-64", "64", first_kernel=3, folded=False)
         ),
         Candidate("aligned copies, |I| and |Q|", _net("phase_aligned", "64-80", "64")),
-        Candidate("candidate phases", _net("candidate_phases", "56-88", "72", phases=8)),
         Candidate("rotation invariants", _net("invariants", "56-88", "72")),
         Candidate("per symbol, I and Q", _net("symbolwise", "56-88", "72", folded=False)),
         Candidate("aligned copies, |I| and |Q|", _net("phase_aligned", "24-24", "24")),
         Candidate("aligned copies, |I| and |Q|", _net("phase_aligned", "36-44", "32"), 0.635),
         Candidate("aligned copies, |I| and |Q|", _net("phase_aligned", "16-20", "16")),
         Candidate("aligned copies, |I| and |Q|", _net("phase_aligned", "40-48", "40")),
+        Candidate("candidate phases", _net("candidate_phases", "24-32", "24", phases=8)),
     ],
 }
 FIELDS = [

@@ -163,7 +163,7 @@ def _write(
         found = evaluate(classifier, recipe.accuracy_chunks, seed=held_out_seed, progress=evaluated)
         contract = replace(contract, accuracy=tuple(level.row() for level in found.levels))
         write_contract(temporary, contract)
-        output.with_suffix(".md").write_text(model_page(contract, found), encoding="utf-8")
+        output.with_suffix(".md").write_text(model_page(contract), encoding="utf-8")
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
