@@ -266,7 +266,14 @@ def draw(path: Path, picture: Path) -> None:
             axes.plot(
                 *zip(*front, strict=True), color="grey", linestyle="--", linewidth=1, label="Pareto front"
             )
-        axes.set(xscale="log", yscale="log", xlabel="weights that are not zero")
+        axes.set(xscale="log", yscale="log", xlabel="weights that are not zero", xlim=(900, 20_000))
+        axes.set_xticks(
+            [1_000, 2_000, 5_000, 10_000, 20_000], ["1,000", "2,000", "5,000", "10,000", "20,000"]
+        )
+        axes.set_xticks([], minor=True)
+        axes.set(ylim=(0.4, 15))
+        axes.set_yticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+        axes.set_yticks([], minor=True)
         axes.set_ylabel("points below the bound, mean over 0 to 20 dB")
         axes.set_title("phase known" if regime == "coherent" else "any phase")
         axes.grid(alpha=0.3, which="both")

@@ -24,3 +24,18 @@ def test_flowgraph_throughput() -> None:
     assert figures["chunks"] == 3000
     assert figures["flowgraph_over_onnxruntime"]["median"] > 0
     assert set(figures["versions"]) == {"python", "gnuradio", "onnxruntime", "numpy"}
+
+
+def test_the_search_draws_its_results(tmp_path: Path) -> None:
+    results = tmp_path / "found.csv"
+    results.write_bytes((ROOT / "benchmarks" / "results" / "architecture_search.csv").read_bytes())
+    script = ROOT / "benchmarks" / "architecture_search.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--draw", "--results", str(results)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert results.with_suffix(".png").stat().st_size > 10_000
