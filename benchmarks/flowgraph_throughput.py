@@ -17,7 +17,6 @@ import os
 import platform
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -26,17 +25,8 @@ from gnuradio import amrq, blocks, gr
 from amrq.chunks import normalise
 from amrq.classifier import OnnxClassifier
 from amrq.model.contract_file import open_session
+from amrq.processor_name import processor_name
 from amrq.signals import ModulatedSignal, Schedule
-
-
-def processor() -> str:
-    """Return the processor's name, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def alone(session: onnxruntime.InferenceSession, iq: np.ndarray, batch: int) -> float:
@@ -108,7 +98,7 @@ def main() -> None:
             "onnxruntime": onnxruntime.__version__,
             "numpy": np.__version__,
         },
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
+        "machine": {"processor": processor_name(), "cores": os.cpu_count()},
     }
     print(json.dumps(result, indent=1))
 

@@ -2,7 +2,7 @@
 """The classes this project recognises: one registry that everything else reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -19,7 +19,7 @@ class Modulation:
 
     Attributes:
         name: the class name, as models, tags and decisions spell it.
-        points: complex64 [order], equiprobable, mean power 1, mean 0.
+        points: complex64 [order], equiprobable, mean 0; those of the registry have mean power 1.
         symmetry: the constellation is unchanged by a turn of 2*pi/symmetry and no smaller one.
     """
 
@@ -36,6 +36,15 @@ class Modulation:
     def bits_per_symbol(self) -> int:
         """Base-2 logarithm of the order."""
         return int(self.order).bit_length() - 1
+
+    def scaled_to_peak(self) -> "Modulation":
+        """Return the same constellation with 1 as its largest level in I or Q, as Rothe (2024) scales them.
+
+        Classes then differ in mean power, from 0.43 (8ASK) to 2 (QPSK), so that a known level gives some of them away.
+        """
+        points = (self.points / np.abs(self.points.view(np.float32)).max()).astype(np.complex64)
+        points.setflags(write=False)
+        return replace(self, points=points)
 
 
 def _unit_power(points: NDArray[np.complex128]) -> NDArray[np.complex64]:

@@ -35,6 +35,7 @@ def make_dataset(
     pairs_per_class: int,
     rng: np.random.Generator,
     classes: Sequence[str] = tuple(MODULATIONS),
+    peak_scaled: bool = False,
 ) -> DataSet:
     """Make a data set as Algorithm I does (Rothe 2024).
 
@@ -42,12 +43,14 @@ def make_dataset(
     are joined and the chunks shuffled, the pairs inside a chunk left as they are.
 
     Args:
-        noise_power: N_a, complex noise power per unit-power symbol.
+        noise_power: N_a, complex noise power a symbol, where a power of 1 is that of a unit-power symbol.
         phase_noise: N_p, standard deviation of the phase, radians.
         chunk_length: c_s, pairs a chunk.
         pairs_per_class: V_d.
         rng: source of randomness.
         classes: names of the classes.
+        peak_scaled: bring each constellation's largest level in I or Q to 1, as the thesis does, in place of its mean
+            power.
 
     Raises:
         AmrqError: V_d is not a positive multiple of c_s.
@@ -60,7 +63,8 @@ def make_dataset(
     parts = []
     for name in classes:
         # Each point equally often as far as V_d allows, which is why Algorithm I then shuffles the pairs.
-        symbols = np.resize(modulation(name).points, pairs_per_class)
+        sent = modulation(name).scaled_to_peak() if peak_scaled else modulation(name)
+        symbols = np.resize(sent.points, pairs_per_class)
         pairs = add_noise(add_phase_noise(symbols, phase_noise, rng), noise_power, rng)
         parts.append(rng.permutation(pairs).reshape(-1, chunk_length))
     chunks = np.concatenate(parts)

@@ -8,9 +8,11 @@ import typer
 import amrq
 from amrq.cli.bound import bound
 from amrq.cli.classify import classify
+from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
 from amrq.cli.model import model_app
 from amrq.cli.models import models
+from amrq.cli.sweep import sweep
 from amrq.cli.train import train
 from amrq.errors import AmrqError
 
@@ -29,6 +31,8 @@ app.command()(models)
 app.add_typer(model_app, name="model")
 app.command()(train)
 app.command()(evaluate)
+app.command()(estimate)
+app.command()(sweep)
 app.command()(bound)
 
 

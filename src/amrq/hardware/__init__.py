@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models on hardware: the integer reference."""
+"""Models on hardware: the integer reference, and Algorithm II's estimate."""
 
+from amrq.hardware.estimate import ResourceEstimate, estimate
 from amrq.hardware.fixed_point import FixedPoint
 from amrq.hardware.integer_classifier import IntegerClassifier
 from amrq.hardware.integer_inputs import IntegerInputs
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
 from amrq.hardware.integer_network import IntegerNetwork
+from amrq.hardware.layer_size import LayerSize
+from amrq.hardware.read_layer_sizes import read_layer_sizes
 from amrq.hardware.requantise import requantise
 from amrq.hardware.scores import Scores
 
@@ -17,6 +20,10 @@ __all__ = [
     "IntegerLayer",
     "IntegerMean",
     "IntegerNetwork",
+    "LayerSize",
+    "ResourceEstimate",
     "Scores",
+    "estimate",
+    "read_layer_sizes",
     "requantise",
 ]

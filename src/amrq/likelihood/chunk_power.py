@@ -20,6 +20,7 @@ def chunk_power(modulation: Modulation, noise_power: float, length: int) -> tupl
         noise_power: sigma^2.
         length: symbols a chunk.
     """
-    fourth_moment = float(np.mean(np.abs(modulation.points.astype(np.complex128)) ** 4))
-    variance = fourth_moment - 1 + 2 * noise_power + noise_power**2
-    return 1 + noise_power, math.sqrt(variance / length)
+    powers = np.abs(modulation.points.astype(np.complex128)) ** 2
+    mean, fourth_moment = float(powers.mean()), float((powers**2).mean())
+    variance = fourth_moment - mean**2 + 2 * mean * noise_power + noise_power**2
+    return mean + noise_power, math.sqrt(variance / length)

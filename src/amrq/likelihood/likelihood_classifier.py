@@ -69,7 +69,7 @@ class LikelihoodClassifier:
 
     Args:
         receiver: what is known.
-        classes: names in the registry, in the order of the output's columns.
+        classes: names in the registry, or constellations of any level, in the order of the output's columns.
         resolution: steps of grids and tables.
 
     Raises:
@@ -79,23 +79,23 @@ class LikelihoodClassifier:
     def __init__(
         self,
         receiver: Receiver,
-        classes: Sequence[str] = tuple(MODULATIONS),
+        classes: Sequence[str | Modulation] = tuple(MODULATIONS),
         resolution: Resolution | None = None,
     ) -> None:
         if not classes:
             raise AmrqError("a likelihood classifier needs at least one class.")
         self.receiver = receiver
-        self.classes = tuple(classes)
         self.resolution = resolution if resolution is not None else Resolution()
-        self._modulations: tuple[Modulation, ...] = tuple(modulation(name) for name in classes)
+        self._modulations = tuple(c if isinstance(c, Modulation) else modulation(c) for c in classes)
+        self.classes = tuple(m.name for m in self._modulations)
         self._panels: dict[int, list[_Panel]] = {}
 
     def log_likelihoods(self, chunks: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return the log-likelihood of each chunk under each class.
 
         Args:
-            chunks: complex [N, L], at one sample a symbol. With the level known, symbols have unit mean power; with the
-                level hidden, a chunk's level does not matter.
+            chunks: complex [N, L], at one sample a symbol. With the level known, symbols have the level of the
+                classes' points; with the level hidden, a chunk's level does not matter.
 
         Returns:
             float64 [N, classes], natural logarithm, up to a constant of the chunk that is common to all classes. A

@@ -124,15 +124,15 @@ def export(
     """Write the network as ONNX.
 
     Input `iq` float32 [N, 2, L], and `level` float32 [N, 3] where the network takes it; outputs `logits` float32 [N,
-    classes] and `hypothesis_logits` [N, hypotheses], N free. Rounded layers become QuantizeLinear/DequantizeLinear
-    pairs around them (QDQ), signed 8-bit throughout, weights per channel, biases int32, every scale a power of two,
-    which ONNX Runtime runs as integer kernels. The file carries no contract yet.
+    classes] and, of a network that weighs hypotheses, `hypothesis_logits` [N, hypotheses]; N free. Rounded layers
+    become QuantizeLinear/DequantizeLinear pairs around them (QDQ), signed 8-bit throughout, weights per channel, biases
+    int32, every scale a power of two, which ONNX Runtime runs as integer kernels. The file carries no contract yet.
 
     Args:
         net: the network.
         path: the file to write.
         chunk_length: samples a chunk (L).
-        hypotheses: what the network's outputs stand for, grouped by class.
+        hypotheses: what the network's outputs stand for, grouped by class; none where they are the classes.
         level_input: whether the network takes the level.
 
     Raises:
@@ -146,18 +146,19 @@ def export(
     inputs = {"iq": torch.randn(3, 2, chunk_length)}
     if level_input:
         inputs["level"] = torch.rand(3, LEVEL_FEATURES)
+    outputs = ["logits", "hypothesis_logits"] if hypotheses else ["logits"]
     with warnings.catch_warnings():
         # The exporter built on torch.export needs one more package and unrolls fake quantisation; torch is pinned.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _TwoOutputs(net, hypotheses).eval(),
+            _TwoOutputs(net, hypotheses).eval() if hypotheses else net,
             tuple(inputs.values()),
             str(path),
             dynamo=False,
             opset_version=_OPSET,
             input_names=list(inputs),
-            output_names=["logits", "hypothesis_logits"],
-            dynamic_axes={name: {0: "N"} for name in (*inputs, "logits", "hypothesis_logits")},
+            output_names=outputs,
+            dynamic_axes={name: {0: "N"} for name in (*inputs, *outputs)},
         )
     model = onnx.load(str(path))
     _store_integers(model)

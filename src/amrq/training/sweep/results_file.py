@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A table on disk that is whole at any moment."""
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from amrq.errors import AmrqError
+
+__all__ = ["ResultsFile"]
+
+
+class ResultsFile:
+    """Rows of text in a CSV file.
+
+    A row is added by writing the whole table beside the file and putting it in the file's place, so that whatever
+    interrupts it, the file holds all rows before or all rows after.
+
+    Args:
+        path: the file; it need not be there.
+        key: columns that tell rows apart; a row added again takes the place of the former one.
+    """
+
+    def __init__(self, path: Path, key: tuple[str, ...] = ("name",)) -> None:
+        self.path = path
+        self.key = key
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return all rows, none where there is no file.
+
+        Raises:
+            AmrqError: the file is no such table.
+        """
+        if not self.path.is_file():
+            return []
+        try:
+            with self.path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file, strict=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise AmrqError(f"{self.path} cannot be read as a table of results: {error}.") from None
+        if any(None in row or None in row.values() or not all(k in row for k in self.key) for row in rows):
+            raise AmrqError(f"{self.path} is no table of results of a sweep: move it away.")
+        return rows
+
+    def add(self, *new: Mapping[str, str]) -> None:
+        """Add rows of the same columns.
+
+        Raises:
+            AmrqError: the file cannot be written.
+        """
+        replaced = {tuple(row[k] for k in self.key) for row in new}
+        rows = [row for row in self.rows() if tuple(row[k] for k in self.key) not in replaced]
+        temporary = self.path.with_name(self.path.name + ".part")
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, list(new[0]), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows([*rows, *new])
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise AmrqError(f"{self.path} cannot be written: {error.strerror}.") from None
+        except ValueError as error:
+            raise AmrqError(
+                f"{self.path} has other columns than the new results ({error}): move it away."
+            ) from None

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a sweep keeps what it has made."""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amrq._version import __version__
+from amrq.errors import AmrqError
+from amrq.training.sweep.cell import Cell
+from amrq.training.sweep.cell_figures import CellFigures
+from amrq.training.sweep.results_file import ResultsFile
+from amrq.training.sweep.sweep_bound import SweepBound
+from amrq.training.sweep.sweep_recipe import SweepRecipe
+
+__all__ = ["SweepFolder"]
+
+
+class SweepFolder:
+    """The folder of one sweep: `sweep.json`, `cells.csv`, `speed.csv`, `bound.npz`, `models/` and `weights/`.
+
+    A cell counts as finished once its row stands in `cells.csv`; its model and weights are written before.
+
+    Args:
+        path: the folder; made if need be.
+        recipe: of the sweep.
+
+    Raises:
+        AmrqError: the folder cannot be made, or holds a sweep of another recipe.
+    """
+
+    def __init__(self, path: Path, recipe: SweepRecipe) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.results = ResultsFile(path / "cells.csv")
+        self.speed = ResultsFile(path / "speed.csv", ("name", "batch"))
+        try:
+            for part in (path, path / "models", path / "weights"):
+                part.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AmrqError(f"the folder {path} cannot be used: {error.strerror}.") from None
+        self._about = path / "sweep.json"
+        if self._about.is_file():
+            found = read_about(path)["identity"]
+            if found != recipe.identity:
+                raise AmrqError(
+                    f"{path} holds a sweep of another recipe ({found}, not {recipe.identity}): choose another folder, "
+                    "or begin anew with --fresh."
+                )
+        else:
+            _replace(self._about, (json.dumps(_about(recipe), indent=1) + "\n").encode())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other sweeps out of the folder.
+
+        Raises:
+            AmrqError: another one is at work in it.
+        """
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise AmrqError(
+                    f"another sweep is at work in {self.path}: wait for it, or use another folder."
+                ) from None
+            yield
+
+    def clear(self) -> None:
+        """Forget all that has been made."""
+        for pattern in ("cells.csv", "speed.csv", "bound.npz", "models/*.onnx", "weights/*.pt"):
+            for file in self.path.glob(pattern):
+                file.unlink()
+
+    def finished(self) -> dict[str, CellFigures]:
+        """Return the figures of all finished cells by name."""
+        figures = (CellFigures.from_row(row) for row in self.results.rows())
+        return {found.name: found for found in figures}
+
+    def model(self, cell: Cell) -> Path:
+        """Return the path of a cell's ONNX file."""
+        return self.path / "models" / f"{cell.name}.onnx"
+
+    def weights(self, cell: Cell) -> Path:
+        """Return the path of what a cell's children start from."""
+        return self.path / "weights" / f"{cell.name}.pt"
+
+    def usable(self, cell: Cell, finished: dict[str, CellFigures]) -> bool:
+        """Return whether a cell need not be made: its row is there, and its weights and its model are."""
+        files = [self.model(cell), *([self.weights(cell)] if cell.bits == 32 else [])]
+        return cell.name in finished and all(file.is_file() for file in files)
+
+    def keep(self, figures: CellFigures, cell: Cell, weights: bytes, model: bytes) -> None:
+        """Write a finished cell."""
+        _replace(self.model(cell), model)
+        if weights:
+            _replace(self.weights(cell), weights)
+        self.results.add(figures.as_row())
+
+    def bound(self) -> SweepBound | None:
+        """Return the bound, None where it has not been measured."""
+        try:
+            with np.load(self.path / "bound.npz", allow_pickle=False) as file:
+                return SweepBound(file["trained"], file["levels"])
+        except (OSError, KeyError, ValueError):
+            return None
+
+    def keep_bound(self, bound: SweepBound) -> None:
+        """Write the bound."""
+        temporary = self.path / "bound.part.npz"
+        np.savez_compressed(temporary, trained=bound.trained, levels=bound.levels)
+        os.replace(temporary, self.path / "bound.npz")
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what a sweep's folder says of it.
+
+    Raises:
+        AmrqError: it is no such folder.
+    """
+    try:
+        about = json.loads((path / "sweep.json").read_text(encoding="utf-8"))
+        if not isinstance(about, dict) or "identity" not in about or "settings" not in about:
+            raise ValueError
+    except (OSError, ValueError):
+        raise AmrqError(f"{path} is no folder of a sweep: it has no readable sweep.json.") from None
+    return about
+
+
+def _about(recipe: SweepRecipe) -> dict[str, Any]:
+    packages = ("torch", "onnx", "onnxruntime", "numpy", "distributed")
+    return {
+        "name": recipe.name,
+        "title": recipe.title,
+        "identity": recipe.identity,
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "gr-amrq": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+        "settings": asdict(recipe),
+    }
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise AmrqError(f"{path} cannot be written: {error.strerror}.") from None
