@@ -3,6 +3,7 @@
 
 import fnmatch
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +33,8 @@ __all__ = ["sweep"]
 
 _BATCHES = (1, 1_024)
 """Chunks a call that models are timed at."""
+_LINE_SECONDS = 60
+"""Between two lines about cells at work, where no bars can be drawn."""
 
 
 def _chosen(cells: "Sequence[Cell]", only: Sequence[str]) -> "list[Cell]":
@@ -183,12 +186,19 @@ def _make(
             self.bar = bar
             self.all = bar.add_task("cells", total=len(cells), completed=len(cells) - len(left), figures="")
             self.tasks: dict[str, TaskID] = {}
+            self.told = time.monotonic()
 
         def training(self, progress: CellProgress) -> None:
             if progress.name not in self.tasks:
                 self.tasks[progress.name] = self.bar.add_task(progress.name, total=None, figures="")
             figures = f"loss {progress.loss:.4f}"
             self.bar.update(self.tasks[progress.name], completed=progress.epoch, figures=figures)
+            # Where no bars can be drawn, in a log for instance, a line tells the same from time to time.
+            if not console.is_terminal and time.monotonic() - self.told > _LINE_SECONDS:
+                self.told = time.monotonic()
+                console.print(
+                    f"{progress.name}: epoch {progress.epoch}, {figures}", highlight=False, soft_wrap=True
+                )
 
         def _end(self, cell: "Cell") -> None:
             self.bar.advance(self.all)
@@ -203,6 +213,7 @@ def _make(
                 f"{cell.name}: gate {gate} at try {figures.gate_tries} after {figures.epochs} epochs; "
                 f"{figures.right} of {figures.chunks} right, {figures.seconds:.0f} s",
                 highlight=False,
+                soft_wrap=True,
             )
 
         def failed(self, cell: "Cell", reason: str) -> None:

@@ -37,9 +37,9 @@ class _Graph:
                 self.constants[node.output[0]] = to_array(node.attribute[0].t)
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """Return a constant tensor as it is stored, None where it is computed from the input.
+        """Return an array of a stored constant's shape and type that is zero where it stands for zero.
 
-        Zero points are taken off, so that a stored zero point counts as the zero that it stands for.
+        None where the tensor is computed from the input.
         """
         if name in self.constants:
             return self.constants[name]
@@ -59,7 +59,7 @@ class _Graph:
                 shape = [1] * stored.ndim
                 if zero.size > 1:
                     shape[axis] = -1
-                return np.asarray(stored.astype(np.int64) - zero.astype(np.int64).reshape(shape))
+                return np.asarray((stored != zero.reshape(shape)).astype(stored.dtype))
         return stored
 
 

@@ -58,14 +58,16 @@ class MadeCell(NamedTuple):
 def _pack(net: VggLikeNet) -> bytes:
     buffer = io.BytesIO()
     shape = {"channels": list(net.channels), "pools": len(net.pools), "hidden": list(net.hidden)}
-    torch.save({"shape": shape, "weights": net.state_dict()}, buffer)
+    # A network in floating point whose channels are really removed has no mask and no scales worth sending.
+    weights = {name: value for name, value in net.state_dict().items() if not name.endswith(".kept")}
+    torch.save({"shape": shape, "weights": weights}, buffer)
     return buffer.getvalue()
 
 
 def _unpack(packed: bytes, recipe: SweepRecipe) -> VggLikeNet:
     state: dict[str, Any] = torch.load(io.BytesIO(packed), weights_only=True)
     net = VggLikeNet(len(MODULATIONS), **state["shape"], chunk_length=recipe.chunk_length)
-    net.load_state_dict(state["weights"])
+    net.load_state_dict(state["weights"], strict=False)
     return net
 
 

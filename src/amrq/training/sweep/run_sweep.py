@@ -3,6 +3,7 @@
 
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def connect(scheduler: str | None, workers: int) -> distributed.Client:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs="ERROR",
         )
         return distributed.Client(cluster, set_as_default=False)
@@ -155,6 +156,22 @@ def run_sweep(
         bound = _wait_for(client.submit(measure_sweep_bound, recipe, pure=False), client, stopped)
         folder.keep_bound(bound)
 
+    def submit(cell: Cell, weights: bytes | None) -> "distributed.Future[Any]":
+        with warnings.catch_warnings():
+            # Some networks are large, and each is sent once.
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return client.submit(
+                _work,
+                recipe,
+                cell,
+                weights,
+                bound,
+                key=f"{cell.name}-{recipe.identity}-{time.monotonic_ns()}",
+                pure=False,
+                # The deepest networks take longest: they go first, so that no worker idles at the end.
+                priority=_cost(recipe, cell),
+            )
+
     def submit_ready() -> None:
         for cell in list(waiting):
             parent = cell.parent
@@ -165,18 +182,7 @@ def run_sweep(
             elif parent is None or folder.usable(parent, done):
                 waiting.remove(cell)
                 weights = None if parent is None else folder.weights(parent).read_bytes()
-                future = client.submit(
-                    _work,
-                    recipe,
-                    cell,
-                    weights,
-                    bound,
-                    key=f"{cell.name}-{recipe.identity}-{time.monotonic_ns()}",
-                    pure=False,
-                    # The deepest networks take longest: they go first, so that no worker idles at the end.
-                    priority=_cost(recipe, cell),
-                )
-                running[future] = cell
+                running[submit(cell, weights)] = cell
 
     client.subscribe_topic(_TOPIC, hear)
     try:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sweep that ends at a chosen moment, as a process of its own: python3 sweeps.py FOLDER HOW COUNT.
+
+After COUNT finished cells it kills itself (HOW is `driver`) without a chance to tidy up; or it kills both workers (HOW
+is `worker`), each at the next word of a cell in training, and goes on to the end; or it stops as at Ctrl-C (`stop`).
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from amrq.training.sweep.cell import Cell, cells_of
+from amrq.training.sweep.cell_figures import CellFigures
+from amrq.training.sweep.run_sweep import CellProgress, SweepWatcher, connect, run_sweep
+from amrq.training.sweep.sweep_folder import SweepFolder
+from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+
+STOPPED = 3
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "sweep-smoke.toml"
+
+
+class Killer(SweepWatcher):
+    """Does it."""
+
+    def __init__(self, how: str, count: int) -> None:
+        self.how = how
+        self.left = count
+        self.kills = 2
+        self.workers: list[int] = []
+
+    def stopped(self) -> bool:
+        return self.how == "stop" and self.left <= 0
+
+    def finished(self, cell: Cell, figures: CellFigures) -> None:
+        self.left -= 1
+        if self.how == "driver" and self.left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def training(self, progress: CellProgress) -> None:
+        if self.how == "worker" and self.left <= 0 and self.kills and self.workers:
+            self.kills -= 1
+            os.kill(self.workers.pop(), signal.SIGKILL)
+
+
+def main() -> int:
+    folder, how, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    recipe = read_sweep_recipe(RECIPE)
+    killer = Killer(how, count)
+    with connect(None, 2) as client:
+        killer.workers = list(client.run(os.getpid).values())
+        sweep = SweepFolder(folder, recipe)
+        with sweep.locked():
+            try:
+                lost = run_sweep(sweep, cells_of(recipe), client, killer, killer.stopped)
+            except KeyboardInterrupt:
+                return STOPPED
+    assert not lost, lost
+    assert how != "worker" or killer.kills < 2, "no worker was killed"
+    return 0
+
+
+if __name__ == "__main__":  # the workers' processes import this file
+    sys.exit(main())
