@@ -403,3 +403,34 @@ def test_command_refuses(arguments: list[str], words: str) -> None:
     result = CliRunner().invoke(app, ["--chunks", "1", *arguments])
     assert isinstance(result.exception, AmrqError)
     assert words in str(result.exception)
+
+
+def test_constellations_of_another_level_by_brute_force() -> None:
+    classes = [MODULATIONS[name].scaled_to_peak() for name in ("4ASK", "QPSK", "8PSK", "32QAM")]
+    assert [float(np.abs(m.points.view(np.float32)).max()) for m in classes] == pytest.approx([1, 1, 1, 1])
+    generator = rng("likelihood", "peak")
+    for es_n0_db, phase_noise in ((0.0, 0.0), (5.0, 0.15)):
+        noise_power = 10 ** (-es_n0_db / 10)
+        chunks = np.concatenate([m.points[generator.integers(m.order, size=(20, 8))] for m in classes])
+        noise = generator.standard_normal((2, *chunks.shape)) * math.sqrt(noise_power / 2)
+        received = chunks + noise[0] + 1j * noise[1]
+        found = LikelihoodClassifier(
+            Receiver("known", es_n0_db, "known", phase_noise), classes
+        ).log_likelihoods(received)
+        angles = phase_noise * np.linspace(-5, 5, 401)
+        weights = np.exp(-(np.linspace(-5, 5, 401) ** 2) / 2)
+        expected = []
+        for m in classes:
+            turned = m.points[:, None].astype(np.complex128) * np.exp(1j * angles)
+            exponent = -(np.abs(received[..., None, None] - turned) ** 2) / noise_power
+            density = (np.exp(exponent) * weights).sum(axis=-1) / weights.sum()
+            expected.append(np.log(density.mean(axis=-1)).sum(axis=1))
+        # Posteriors: classes that are out of the question have likelihoods beyond the tables' ends.
+        posteriors = [
+            np.exp(x - np.logaddexp.reduce(x, axis=1, keepdims=True)) for x in (found, np.array(expected).T)
+        ]
+        np.testing.assert_allclose(posteriors[0], posteriors[1], atol=0.01)
+        assert posteriors[0].max(axis=1).min() < 0.9  # some of the chunks are hard to tell
+        assert LikelihoodClassifier(Receiver("known", es_n0_db), classes).classes == tuple(
+            m.name for m in classes
+        )

@@ -13,6 +13,7 @@ from amrq.cli.evaluate import evaluate
 from amrq.cli.model import model_app
 from amrq.cli.models import models
 from amrq.cli.sweep import sweep
+from amrq.cli.sweep_report import sweep_report
 from amrq.cli.train import train
 from amrq.errors import AmrqError
 
@@ -33,6 +34,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(estimate)
 app.command()(sweep)
+app.command()(sweep_report)
 app.command()(bound)
 
 

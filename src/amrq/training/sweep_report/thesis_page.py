@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sweeps of the thesis's grid as a page."""
+
+from collections.abc import Mapping, Sequence
+
+from amrq.evaluation import Share
+from amrq.training.sweep.cell_figures import CellFigures
+from amrq.training.sweep.measure_speed import SpeedFigures
+from amrq.training.sweep_report.published_row import PublishedRow
+from amrq.training.sweep_report.sweep_results import SweepResults
+from amrq.training.sweep_report.thesis_words import (
+    CHUNKS,
+    COST,
+    DIFFERENCES,
+    GATE,
+    LEVELS,
+    SPEED,
+    UTILISATION,
+)
+
+__all__ = ["thesis_page"]
+
+_GOAL = 0.999
+_LARGE = 1_024
+_DIGITS = 4
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    rule = ["---" if number < left else "---:" for number in range(len(headings))]
+    return ["", *(f"| {' | '.join(row)} |" for row in (headings, rule, *rows)), ""]
+
+
+def _precision(bits: int) -> str:
+    return "float32" if bits == 32 else f"{bits}-bit"
+
+
+def _percent(right: int, of: int) -> str:
+    share = Share(right, of)
+    low, high = share.exact
+    return f"{100 * share.value:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _speeds(sweep: SweepResults, batch: int, integers: bool) -> list[SpeedFigures]:
+    """Return the speeds of all cells on integers, or of all pruned cells."""
+    return [
+        speed
+        for (_, bits, pruned), cell in sweep.cells.items()
+        if (bits < 32 if integers else pruned > 0) and (speed := sweep.speeds.get((cell.name, batch)))
+    ]
+
+
+def _span(ratios: Sequence[float]) -> str:
+    ordered = sorted(ratios)
+    return f"{ordered[0]:.2f} to {ordered[-1]:.2f}" if ordered else "not timed"
+
+
+def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
+    rows: list[list[str]] = []
+
+    def row(about: str, value: Sequence[str]) -> None:
+        rows.append([about, *value])
+
+    def each(sweep: SweepResults) -> list[CellFigures]:
+        return list(sweep.cells.values())
+
+    def passed(cells: Sequence[CellFigures]) -> str:
+        return f"{sum(not cell.gate_wrong for cell in cells)} of {len(cells)}"
+
+    row(
+        "cells made",
+        [f"{len(each(s))} of {len(s.architectures) * len(s.bits) * len(s.pruned)}" for s in sweeps],
+    )
+    row("gate passed: no mistake on 2,304 fresh chunks", [passed(each(s)) for s in sweeps])
+    row(
+        "of these at the first try",
+        [str(sum(not c.gate_wrong and c.gate_tries == 1 for c in each(s))) for s in sweeps],
+    )
+    row("most tries", [str(max(c.gate_tries for c in each(s))) for s in sweeps])
+    row(
+        "99.9 % or more of 16,384 other chunks right",
+        [f"{sum(c.right >= _GOAL * c.chunks for c in each(s))} of {len(each(s))}" for s in sweeps],
+    )
+    worst = [min(each(s), key=lambda c: c.right / c.chunks) for s in sweeps]
+    row("worst cell", [f"{c.name}: {_percent(c.right, c.chunks)} %" for c in worst])
+    row("likelihood bound on the same chunks", [f"{100 * c.bound_right / c.chunks:.2f} %" for c in worst])
+    row(
+        "least agreement of PyTorch and ONNX Runtime",
+        [f"{100 * min(c.agree / c.chunks for c in each(s)):.3f} %" for s in sweeps],
+    )
+    row(
+        "quantised cells all of whose layers run in integers",
+        [
+            f"{sum(c.bits < 32 and not c.float_layers for c in each(s))} of {sum(c.bits < 32 for c in each(s))}"
+            for s in sweeps
+        ],
+    )
+    for batch in (_LARGE, 1):
+        row(
+            f"speed of quantised over float32, {batch:,} chunk{'s' if batch > 1 else ''} a call",
+            [_span([speed.over_float for speed in _speeds(s, batch, True)]) for s in sweeps],
+        )
+        row(
+            f"speed of pruned over whole, {batch:,} chunk{'s' if batch > 1 else ''} a call",
+            [_span([speed.over_whole for speed in _speeds(s, batch, False)]) for s in sweeps],
+        )
+    hours = [sum(c.seconds for c in each(s)) / 3600 for s in sweeps]
+    row("processor time for training and measuring, hours", [f"{h:.1f}" for h in hours])
+    return _table(["", *(s.title for s in sweeps)], rows)
+
+
+def _accuracy_tables(sweeps: Sequence[SweepResults], pruned: float) -> list[str]:
+    first = sweeps[0]
+    rows = []
+    for architecture in first.architectures:
+        for bits in first.bits:
+            cells = [s.cells.get((architecture, bits, pruned)) for s in sweeps]
+            if not any(cells):
+                continue
+            entries = []
+            for cell in cells:
+                if cell is None:
+                    entries += ["-", "-", "-"]
+                    continue
+                gate = "passed" if not cell.gate_wrong else f"{cell.gate_wrong} wrong"
+                entries += [
+                    f"{gate}, try {cell.gate_tries}",
+                    _percent(cell.right, cell.chunks),
+                    str(cell.epochs),
+                ]
+            rows.append([architecture, _precision(bits), *entries])
+    headings = ["architecture", "weights"]
+    for sweep in sweeps:
+        headings += [f"{sweep.title}: gate", "right of 16,384, %", "epochs"]
+    return _table(headings, rows, 2)
+
+
+def _cost_table(sweep: SweepResults, pruned: float, published: Mapping[str, PublishedRow]) -> list[str]:
+    headings = [
+        "architecture",
+        "weights",
+        "weights left",
+        "thesis",
+        "kB",
+        "chunks/s",
+        "thesis",
+        "ms at batch 1",
+    ]
+    headings += ["ms a batch, thesis", "DSP", "thesis", "FF", "thesis", "LUT", "thesis", "BRAM", "thesis"]
+    rows = []
+    for architecture in sweep.architectures:
+        for bits in sweep.bits:
+            cell = sweep.cells.get((architecture, bits, pruned))
+            if cell is None:
+                continue
+            row = published.get(cell.name)
+            large, single = (sweep.speeds.get((cell.name, batch)) for batch in (_LARGE, 1))
+            theirs = (
+                [
+                    *(f"{row.weights:,}", f"{row.chunks_per_s:,.0f}", f"{row.ms:.2f}"),
+                    *(f"{value:,}" for value in (row.dsp, row.ff, row.lut, row.bram)),
+                ]
+                if row
+                else ["-"] * 7
+            )
+            rows.append(
+                [
+                    *(
+                        architecture,
+                        _precision(bits),
+                        f"{cell.weights:,}",
+                        theirs[0],
+                        f"{cell.bytes / 1000:,.0f}",
+                    ),
+                    *(f"{large.chunks_per_s:,.0f}" if large else "-", theirs[1]),
+                    *(f"{single.ms:.3f}" if single else "-", theirs[2]),
+                    *(f"{cell.dsp:,}", theirs[3], f"{cell.ff:,}", theirs[4]),
+                    *(f"{cell.lut:,}", theirs[5], f"{cell.bram:,}", theirs[6]),
+                ]
+            )
+    return _table(headings, rows, 2)
+
+
+def _speed_table(sweep: SweepResults) -> list[str]:
+    rows = []
+    for architecture in sweep.architectures:
+        for bits in sweep.bits:
+            if bits == 32:
+                continue
+            entries = []
+            for batch in (_LARGE, 1):
+                cell = sweep.cells.get((architecture, bits, 0.0))
+                speed = sweep.speeds.get((cell.name, batch)) if cell else None
+                entries.append(
+                    f"{speed.over_float:.2f} ({speed.over_float_low:.2f} to {speed.over_float_high:.2f})"
+                    if speed
+                    else "-"
+                )
+            for pruned in sweep.pruned:
+                cell = sweep.cells.get((architecture, bits, pruned))
+                speed = sweep.speeds.get((cell.name, _LARGE)) if cell and pruned else None
+                if pruned:
+                    entries.append(
+                        f"{speed.over_whole:.2f} ({speed.over_whole_low:.2f} to {speed.over_whole_high:.2f})"
+                        if speed
+                        else "-"
+                    )
+            rows.append([architecture, _precision(bits), *entries])
+    headings = ["architecture", "weights", "over float32, 1,024 a call", "over float32, 1 a call"]
+    headings += [f"{p:.0%} pruned over whole, 1,024 a call" for p in sweep.pruned if p]
+    return _table(headings, rows, 2)
+
+
+def _level_table(sweep: SweepResults) -> list[str]:
+    some = next(iter(sweep.cells.values()))
+    rows = []
+    bound_row: list[str] = []
+    for (architecture, bits, pruned), cell in sorted(
+        sweep.cells.items(),
+        key=lambda item: (sweep.architectures.index(item[0][0]), item[0][2], -item[0][1]),
+    ):
+        if not bound_row:
+            shares = [f"{level.bound_right / cell.level_chunks:.3f}" for level in cell.levels]
+            bound_row = ["likelihood bound", "", "", *shares, f"{cell.bound_right / cell.chunks:.{_DIGITS}f}"]
+        shares = [f"{level.right / cell.level_chunks:.3f}" for level in cell.levels]
+        rows.append(
+            [
+                architecture,
+                _precision(bits),
+                f"{pruned:.0%}",
+                *shares,
+                f"{cell.right / cell.chunks:.{_DIGITS}f}",
+            ]
+        )
+    headings = ["architecture", "weights", "pruned", *(f"{level.es_n0_db:g} dB" for level in some.levels)]
+    return _table([*headings, f"{sweep.es_n0_db:.1f} dB"], [bound_row, *rows], 3)
+
+
+def _made(sweep: SweepResults) -> str:
+    about = sweep.about
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"- **{sweep.title}**: `amrq sweep recipes/{about['name']}.toml -o FOLDER`, {about['date']}, seed "
+        f"{about['settings']['seed']}, recipe {about['identity']}; {versions}."
+    )
+
+
+def thesis_page(
+    sweeps: Sequence[SweepResults],
+    published: Mapping[str, PublishedRow],
+    pictures: Sequence[str],
+    command: str,
+) -> str:
+    """Return Markdown: what the thesis reports, what came out here, and why it differs.
+
+    Args:
+        sweeps: at least one; speed and resources are those of the first.
+        published: the thesis's rows by name of the model; may be empty.
+        pictures: paths of the pictures, as the page refers to them.
+        command: that made the page.
+    """
+    first = sweeps[0]
+
+    def picture(name: str, words: str) -> list[str]:
+        return [f"![{words}]({path})\n" for path in pictures if path.endswith(f"{name}.png")]
+
+    timed = next(iter(first.speeds.values()), None)
+    on = (
+        f"Timed on {timed.processor}, one thread, ONNX Runtime {timed.onnxruntime}, {timed.date}; the median of "
+        f"{timed.rounds} rounds in which all models of an architecture ran in turn."
+        if timed
+        else "Not timed."
+    )
+    lines = [
+        "# The thesis's models, reproduced and put right",
+        "",
+        "J. Rothe's thesis (Johns Hopkins, 2024) trains seven VGG-like networks at four precisions and three pruning "
+        "levels, 84 models, and tabulates 81 of them. Here is the whole grid, in two settings:",
+        "",
+        *_settings(sweeps),
+        "",
+        f"{CHUNKS} Noise stands {first.es_n0_db:.1f} dB below a power of 1.",
+        "",
+        *(_made(sweep) for sweep in sweeps),
+        "",
+        f"This page: `{command}`.",
+        "",
+        "## In short",
+        *_summary(sweeps),
+        GATE,
+        "",
+        *picture("mistakes", "Mistakes of every cell"),
+    ]
+    for pruned in first.pruned:
+        name = "Nothing pruned" if not pruned else f"{pruned:.0%} of filters and neurons removed"
+        lines += [
+            f"## {name}",
+            *_accuracy_tables(sweeps, pruned),
+            f"What it costs ({first.title}; the other setting's networks have the same shape). {COST}",
+            *_cost_table(first, pruned, published),
+        ]
+    lines += [
+        "## Speed",
+        "",
+        f"{SPEED} {on} ({first.title}.)",
+        *_speed_table(first),
+        *picture("inference_time", "Inference time"),
+        *picture("latency", "Latency"),
+        "## Utilisation by Algorithm II",
+        "",
+        UTILISATION,
+        "",
+        *picture("utilisation", "Utilisation"),
+        "## Against Es/N0, beside the bound",
+        "",
+        f"{LEVELS} {next(iter(first.cells.values())).level_chunks:,} chunks a level, the same for all.",
+        "",
+        *picture("es_n0", "Accuracy against Es/N0"),
+    ]
+    for sweep in sweeps:
+        lines += [f"### {sweep.title}", *_level_table(sweep)]
+    lines += ["## What came out differently, and why", "", *DIFFERENCES]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _settings(sweeps: Sequence[SweepResults]) -> list[str]:
+    words = {
+        "peak": "constellations scaled by their largest level in I or Q, so that classes differ in mean power",
+        "power": "constellations of unit mean power",
+        "none": "chunks as received, so that their level is known",
+        "unit-rms": "each chunk divided by its root mean square, so that level gives nothing away",
+    }
+    lines = []
+    for sweep in sweeps:
+        signal = sweep.about["settings"]["signal"]
+        lines.append(
+            f"- **{sweep.title}**: {words[signal['scaling']]}; {words[signal['normalisation']]}; N_a = "
+            f"{signal['noise_power']:g}, N_p = {signal['phase_noise']:g}."
+        )
+    return lines

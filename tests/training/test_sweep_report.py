@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page made of finished sweeps."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from thesis import RECIPE, ROOT, published
+from typer.testing import CliRunner
+
+from amrq.cli.main import app
+from amrq.errors import AmrqError
+from amrq.training.sweep.cell import cells_of
+from amrq.training.sweep.cell_figures import CellFigures, LevelFigures
+from amrq.training.sweep.measure_speed import SpeedFigures
+from amrq.training.sweep.results_file import ResultsFile
+from amrq.training.sweep.sweep_folder import SweepFolder
+from amrq.training.sweep.sweep_recipe import SweepRecipe, read_sweep_recipe
+from amrq.training.sweep_report.published_row import read_published
+from amrq.training.sweep_report.sweep_results import read_sweep_results
+
+PUBLISHED = ROOT / "docs" / "thesis" / "published.csv"
+
+
+def made_up(path: Path, recipe: SweepRecipe, timed: bool = True) -> Path:
+    """Write a sweep's folder with figures that can be found again on the page."""
+    folder = SweepFolder(path, recipe)
+    cells = cells_of(recipe)
+    figures = []
+    for number, cell in enumerate(cells):
+        levels = tuple(
+            LevelFigures(x, 1000 + number, 1500, 550, 50 + number) for x in recipe.evaluation.es_n0_db
+        )
+        figures.append(
+            CellFigures(
+                *(cell.name, cell.architecture, cell.bits, cell.pruned, 7, 1 + number % 3, int(number == 5)),
+                *(2304, 0.01, 16384 - number, 16384, 16384, 16380, 1000 + number, 9, 10**6, 5000),
+                *(
+                    0 if cell.bits == 32 else 3,
+                    3 if cell.bits == 32 else 0,
+                    10,
+                    20,
+                    30,
+                    1,
+                    60.0,
+                    2304,
+                    levels,
+                ),
+            )
+        )
+    folder.results.add(*(f.as_row() for f in figures))
+    if timed:
+        speeds = [
+            SpeedFigures(
+                c.name, b, 2.0, b * 500, 1.5, 1.4, 1.6, 1.25, 1.2, 1.3, 9, "a chip", "1.0", "2026-01-01"
+            )
+            for c, b in product(cells, (1, 1024))
+        ]
+        folder.speed.add(*(s.as_row() for s in speeds))
+    return path
+
+
+def report(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["sweep-report", *(str(word) for word in words)])
+    if isinstance(result.exception, AmrqError):
+        return 2, str(result.exception)
+    assert result.exception is None, result.exception
+    return result.exit_code, result.output
+
+
+def test_the_page_holds_every_cell_beside_the_thesis(tmp_path: Path) -> None:
+    corrected = read_sweep_recipe(ROOT / "recipes" / "thesis-corrected.toml")
+    folders = [made_up(tmp_path / "a", RECIPE), made_up(tmp_path / "b", corrected, timed=False)]
+    status, said = report(*folders, "--published", PUBLISHED, "-o", tmp_path / "docs")
+    assert status == 0 and "thesis.md" in said
+    page = (tmp_path / "docs" / "thesis.md").read_text(encoding="utf-8")
+    assert "| gate passed: no mistake on 2,304 fresh chunks | 83 of 84 | 83 of 84 |" in page
+    assert "| 99.9 % or more of 16,384 other chunks right | 17 of 84 | 17 of 84 |" in page
+    assert "1.50 (1.40 to 1.60)" in page and "a chip" in page
+    for row in published():
+        # DSP, FF, LUT and throughput of each row of the thesis, as the slides have them.
+        for key in ("dsp", "ff", "lut"):
+            assert f"| {int(row[key]):,} |" in page
+        assert f"| {float(row['throughput_samples_per_s']):,.0f} |" in page
+    assert page.count("| vgglike_2f_1c_1re_1mp |") == 12 + 12 + 3 + 2 * 12
+    for picture in ("mistakes", "es_n0", "utilisation", "latency", "inference_time"):
+        assert (tmp_path / "docs" / "thesis" / f"{picture}.png").read_bytes()[:4] == b"\x89PNG"
+        assert f"(thesis/{picture}.png)" in page
+    assert str(tmp_path) not in page.replace(str(tmp_path / "a"), "").replace(
+        str(tmp_path / "b"), ""
+    ).replace(str(tmp_path / "docs"), "")
+
+
+def test_a_page_of_an_unfinished_sweep_says_what_is_missing(tmp_path: Path) -> None:
+    folder = made_up(tmp_path / "a", RECIPE, timed=False)
+    file = ResultsFile(folder / "cells.csv")
+    rows = file.rows()[:10]
+    file.path.unlink()
+    file.add(*rows)
+    assert report(folder, "-o", tmp_path)[0] == 0
+    page = (tmp_path / "thesis.md").read_text(encoding="utf-8")
+    assert "| cells made | 10 of 84 |" in page and "not timed" in page
+    assert not (tmp_path / "thesis" / "latency.png").exists()
+
+
+def test_what_is_no_sweep_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    a = made_up(tmp_path / "a", RECIPE)
+    other = made_up(tmp_path / "b", replace(RECIPE, architectures=RECIPE.architectures[1:]))
+    empty = SweepFolder(tmp_path / "c", RECIPE).path
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "sweep.json").write_text(json.dumps([1]))
+    for words, expected in (
+        ((a, other), "different grids"),
+        ((empty,), "holds no finished cell"),
+        ((tmp_path / "d",), "no readable sweep.json"),
+        ((tmp_path / "nothing",), "no readable sweep.json"),
+        ((a, "--published", tmp_path / "none.csv"), "there is no file"),
+        ((a, "--published", a / "cells.csv"), "does not hold the thesis's tables"),
+    ):
+        status, said = report(*words, "-o", tmp_path / "out")
+        assert status == 2 and expected in said, said
+
+
+def test_the_report_needs_no_torch() -> None:
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; import amrq.cli.sweep_report; "
+        "print([name for name in ('torch', 'distributed', 'onnx') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.stdout.strip() == "[]", found.stdout + found.stderr
+
+
+def test_published_weights_follow_from_the_resources() -> None:
+    rows = read_published(PUBLISHED)
+    assert rows["vgglike_2f_1c_1re_1mp"].weights == 266_944
+    assert rows["vgglike_5f_5c_4re_4mp_8bit"].weights == 2_260_288
+    assert len(rows) == 81
+
+
+@pytest.mark.parametrize("name", ["as-in-thesis", "corrected"])
+def test_committed_results_are_those_of_the_recipes(name: str) -> None:
+    """Every row of the committed results: whole, of the shipped recipe, and what the project promises of it."""
+    folder = ROOT / "docs" / "thesis" / name
+    sweep = read_sweep_results(folder)
+    recipe = read_sweep_recipe(ROOT / "recipes" / f"{sweep.about['name']}.toml")
+    assert sweep.about["identity"] == recipe.identity
+    assert len(sweep.cells) == 84 and len(sweep.speeds) == 168
+    assert (folder / "cells.csv").stat().st_size < 1_000_000
+    for cell in sweep.cells.values():
+        assert cell.agree >= 0.999 * cell.chunks
+        assert cell.bits == 32 or cell.float_layers == 0
+        whole = sweep.cells[cell.architecture, cell.bits, 0.0]
+        left = (1 - cell.pruned) ** 2
+        # Between two pruned layers the share that is left counts twice; the first and the last are pruned once.
+        assert cell.pruned == 0 or cell.weights < (left + 0.06) * whole.weights
+        assert cell.pruned == 0 or cell.bytes < (left + 0.08) * whole.bytes
