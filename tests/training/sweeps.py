@@ -2,7 +2,8 @@
 """A sweep that ends at a chosen moment, as a process of its own: python3 sweeps.py FOLDER HOW COUNT.
 
 After COUNT finished cells it kills itself (HOW is `driver`) without a chance to tidy up; or it kills both workers (HOW
-is `worker`), each at the next word of a cell in training, and goes on to the end; or it stops as at Ctrl-C (`stop`).
+is `worker`), each at the next word of a cell in training, and goes on to the end; or it gets an interrupt, and all of
+its process group, as at Ctrl-C (`interrupt`).
 """
 
 import os
@@ -10,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.training.sweep.cell import Cell, cells_of
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.run_sweep import CellProgress, SweepWatcher, connect, run_sweep
@@ -29,13 +31,12 @@ class Killer(SweepWatcher):
         self.kills = 2
         self.workers: list[int] = []
 
-    def stopped(self) -> bool:
-        return self.how == "stop" and self.left <= 0
-
     def finished(self, cell: Cell, figures: CellFigures) -> None:
         self.left -= 1
         if self.how == "driver" and self.left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "interrupt" and self.left == 0:
+            os.killpg(0, signal.SIGINT)
 
     def training(self, progress: CellProgress) -> None:
         if self.how == "worker" and self.left <= 0 and self.kills and self.workers:
@@ -50,9 +51,9 @@ def main() -> int:
     with connect(None, 2) as client:
         killer.workers = list(client.run(os.getpid).values())
         sweep = SweepFolder(folder, recipe)
-        with sweep.locked():
+        with sweep.locked(), deferred_interrupt() as interrupted:
             try:
-                lost = run_sweep(sweep, cells_of(recipe), client, killer, killer.stopped)
+                lost = run_sweep(sweep, cells_of(recipe), client, killer, interrupted.is_set)
             except KeyboardInterrupt:
                 return STOPPED
     assert not lost, lost

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import distributed
 import numpy as np
 import psutil
 import pytest
@@ -43,7 +44,9 @@ def run(folder: Path, how: str, count: int) -> int:
     """Run a sweep of the smoke recipe that ends as `sweeps` says; return its exit status."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(SWEEP), str(folder), how, str(count)]
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    said = folder.with_name(f"{folder.name}.log")
+    with said.open("w") as log:
+        process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=log)
     try:
         process.wait(timeout=120)
     finally:
@@ -53,6 +56,8 @@ def run(folder: Path, how: str, count: int) -> int:
         for left in alive:
             left.kill()
     assert not alive, alive
+    if how == "interrupt":
+        assert said.read_text() == ""  # Ctrl-C is an ordinary end, for the workers too
     return process.returncode
 
 
@@ -98,7 +103,7 @@ def test_a_model_of_a_sweep_classifies_as_its_contract_says(whole: Path) -> None
     assert int((decided == data.labels).sum()) == row.right
 
 
-@pytest.mark.parametrize("how", ["driver", "worker", "stop"])
+@pytest.mark.parametrize("how", ["driver", "worker", "interrupt"])
 def test_whatever_interrupts_it_the_results_are_the_same(whole: Path, how: str, tmp_path: Path) -> None:
     count = int(rng("interrupt", how).integers(1, 6))
     status = run(tmp_path / "sweep", how, count)
@@ -117,6 +122,17 @@ def test_whatever_interrupts_it_the_results_are_the_same(whole: Path, how: str, 
         # What was finished has not been made again.
         assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     assert rows(tmp_path / "sweep") == rows(whole)
+
+
+def test_a_cluster_that_runs_already_makes_the_same(whole: Path, tmp_path: Path) -> None:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+    ) as cluster:
+        words = ("sweep", sweeps.RECIPE, "-o", tmp_path, "--scheduler", cluster.scheduler_address)
+        status, said = command(*words, "--no-speed", "--only", "tiny_2f_1c*")
+    assert status == 0, said
+    made = rows(tmp_path)
+    assert len(made) == 4 and all(rows(whole)[name] == row for name, row in made.items())
 
 
 def test_a_cell_that_cannot_be_made_takes_only_its_children_with_it(whole: Path, tmp_path: Path) -> None:

@@ -65,10 +65,7 @@ def connect(scheduler: str | None, workers: int) -> distributed.Client:
         AmrqError: there is no scheduler at the address.
     """
     # Only problems are told: the sweep has words of its own for what goes well.
-    settings = {
-        "distributed.scheduler.allowed-failures": _ATTEMPTS,
-        "distributed.logging.distributed": "error",
-    }
+    settings = {"distributed.scheduler.allowed-failures": _ATTEMPTS, "logging.distributed": "critical"}
     dask.config.set(settings)
     if scheduler is None:
         cluster = distributed.LocalCluster(
@@ -76,7 +73,8 @@ def connect(scheduler: str | None, workers: int) -> distributed.Client:
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",
-            silence_logs="ERROR",
+            silence_logs="CRITICAL",
+            preload=["amrq.training.sweep.ignore_interrupt"],
         )
         return distributed.Client(cluster, set_as_default=False)
     try:
