@@ -33,6 +33,7 @@ def prune(net: nn.Module, share: float) -> None:
             if remove:
                 threshold = size.kthvalue(remove).values
                 layer.kept.copy_((size > threshold).reshape(layer.kept.shape))
+                layer.masked = True
 
 
 def nonzero_weights(net: nn.Module) -> int:

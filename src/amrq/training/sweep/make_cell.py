@@ -113,7 +113,7 @@ def make_cell(
     chunks = SweepChunks(recipe)
     net = _start(recipe, cell, parent, chunks)
     fit = recipe.fit
-    rounds = fit.whole if parent is None else fit.pruned if cell.bits == 32 else fit.quantised
+    rounds = fit.rounds(cell.bits, parent is None)
     architecture = recipe.architecture(cell.architecture)
     fitted = fit_to_gate(
         net,

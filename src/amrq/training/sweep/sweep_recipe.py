@@ -21,6 +21,8 @@ __all__ = [
 
 _SCALINGS = ("peak", "power")
 _NORMALISATIONS = ("none", "unit-rms")
+_MOST_EPOCHS = 1_000
+_NARROW_BITS = 4
 
 
 def _require(holds: bool, what: str) -> None:
@@ -115,8 +117,13 @@ class RoundSettings:
         _require(0 < self.rate <= 1, f"rate of a round must be above 0, at most 1, not {self.rate}")
 
     def stretched(self, patience: float) -> "RoundSettings":
-        """Return the same with `hold` and `anneal` that many times as long."""
-        return replace(self, hold=round(patience * self.hold), anneal=max(1, round(patience * self.anneal)))
+        """Return the same that many times as long, the retries apart, within the thesis's limit of 1,000 epochs."""
+        return replace(
+            self,
+            epochs=min(max(self.epochs, _MOST_EPOCHS), round(patience * self.epochs)),
+            hold=round(patience * self.hold),
+            anneal=max(1, round(patience * self.anneal)),
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,7 @@ class SweepFitSettings:
         whole: cells that start from nothing.
         pruned: pruned cells in floating point, which start from the whole one.
         quantised: cells on integers, which start from the one in floating point.
+        narrow: those of them with weights of 4 bits or fewer, which have more to learn anew.
     """
 
     epoch_chunks: int = 2_304
@@ -144,8 +152,9 @@ class SweepFitSettings:
     gate_chunks: int = 2_304
     retry_rate: float = 0.3
     whole: RoundSettings = RoundSettings(1_000, 100, 80, 8)
-    pruned: RoundSettings = RoundSettings(1_000, 30, 40, 8, 0.5)
-    quantised: RoundSettings = RoundSettings(1_000, 10, 15, 6, 0.25)
+    pruned: RoundSettings = RoundSettings(150, 25, 35, 8, 0.5)
+    quantised: RoundSettings = RoundSettings(100, 5, 12, 5, 0.25)
+    narrow: RoundSettings = RoundSettings(100, 30, 40, 15, 0.5)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
@@ -154,6 +163,12 @@ class SweepFitSettings:
         for name in ("loss_threshold", "retry_rate"):
             value = getattr(self, name)
             _require(0 < value <= 1, f"fit.{name} must be above 0, at most 1, not {value}")
+
+    def rounds(self, bits: int, from_nothing: bool) -> RoundSettings:
+        """Return how long a cell trains: with weights of so many bits, from its parent or from nothing."""
+        if bits == 32:
+            return self.whole if from_nothing else self.pruned
+        return self.narrow if bits <= _NARROW_BITS else self.quantised
 
 
 @dataclass(frozen=True)
@@ -193,7 +208,7 @@ class ArchitectureSettings:
         pools: how many of them, from the first on, are followed by a max pool.
         hidden: widths of the hidden dense layers.
         learning_rate: Adam's, at its highest.
-        patience: factor on `hold` and `anneal` of the rounds: small networks have less to compute and more to learn.
+        patience: factor on the epochs of the rounds: small networks have less to compute and more to learn.
     """
 
     name: str
