@@ -152,9 +152,9 @@ class SweepFitSettings:
     gate_chunks: int = 2_304
     retry_rate: float = 0.3
     whole: RoundSettings = RoundSettings(1_000, 100, 80, 8)
-    pruned: RoundSettings = RoundSettings(150, 25, 35, 8, 0.5)
-    quantised: RoundSettings = RoundSettings(100, 5, 12, 5, 0.25)
-    narrow: RoundSettings = RoundSettings(100, 30, 40, 15, 0.5)
+    pruned: RoundSettings = RoundSettings(100, 20, 32, 8, 0.5)
+    quantised: RoundSettings = RoundSettings(40, 3, 10, 5, 0.25)
+    narrow: RoundSettings = RoundSettings(70, 25, 30, 15, 0.5)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""

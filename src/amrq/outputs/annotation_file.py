@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decisions as SigMF annotations."""
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sigmf
+
+from amrq._version import __version__
+from amrq.decision import NO_SIGNAL
+from amrq.errors import AmrqError
+
+__all__ = ["AnnotationFile"]
+
+
+class AnnotationFile:
+    """The metadata of a SigMF recording with what was decided of it, for viewers such as IQEngine and inspectrum.
+
+    Annotations that are there already stay, those of an earlier run of this program apart. Consecutive decisions of one
+    label become one annotation; `no signal` becomes none. The file is written when it is closed, whole or not at all.
+
+    Args:
+        recording: the recording's `.sigmf-meta`, `.sigmf-data` or name without suffix.
+        path: the `.sigmf-meta` to write; that of the recording itself is allowed.
+        bandwidth: of the signal, Hz; with the carrier's frequency it gives the annotation's edges.
+
+    Raises:
+        AmrqError: the recording's metadata cannot be read.
+    """
+
+    generator = f"gr-amrq {__version__}"
+
+    def __init__(
+        self, recording: str | os.PathLike[str], path: str | os.PathLike[str], bandwidth: float | None = None
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix != ".sigmf-meta":
+            raise AmrqError(f"SigMF annotations go into a file that ends in .sigmf-meta, not {self.path.name}.")
+        source = Path(recording)
+        if source.suffix == ".sigmf-data":
+            source = source.with_suffix(".sigmf-meta")
+        elif source.suffix != ".sigmf-meta":
+            source = source.with_name(source.name + ".sigmf-meta")
+        try:
+            self._meta: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+            self._rate = float(self._meta["global"]["core:sample_rate"])
+            former = list(self._meta.get("annotations", []))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AmrqError(
+                f"{source} cannot be annotated: it is no SigMF metadata with a sample rate "
+                f"({type(error).__name__})."
+            ) from None
+        self._former = [a for a in former if not str(a.get("core:generator", "")).startswith("gr-amrq ")]
+        self._bandwidth = bandwidth
+        self._spans: list[dict[str, Any]] = []
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Take in a record of `decision_record`."""
+        begin = round(record["time"] * self._rate)
+        end = round((record["time"] + record["duration"]) * self._rate)
+        last = self._spans[-1] if self._spans else None
+        # Times are rounded to microseconds, and decisions that follow each other must not be torn apart by that.
+        slack = 2e-6 * self._rate + 1
+        if (
+            last
+            and last["label"] == record["label"]
+            and last["frequency"] == record["frequency_hz"]
+            and abs(begin - last["end"]) <= slack
+        ):
+            last["end"] = end
+            last["confidences"].append(record["confidence"])
+            last["chunks"] += record["chunks"]
+            return
+        self._spans.append(
+            {
+                "label": record["label"],
+                "begin": begin,
+                "end": end,
+                "frequency": record["frequency_hz"],
+                "confidences": [record["confidence"]],
+                "chunks": record["chunks"],
+                "model": record["model"],
+            }
+        )
+
+    def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
+        low, high = min(span["confidences"]), max(span["confidences"])
+        sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+        annotation = {
+            "core:sample_start": span["begin"],
+            "core:sample_count": max(1, span["end"] - span["begin"]),
+            "core:label": span["label"],
+            "core:comment": f"confidence {sure}, {span['chunks']} chunks, model {span['model']}",
+            "core:generator": self.generator,
+        }
+        if self._bandwidth and span["frequency"] is not None:
+            annotation["core:freq_lower_edge"] = span["frequency"] - self._bandwidth / 2
+            annotation["core:freq_upper_edge"] = span["frequency"] + self._bandwidth / 2
+        return annotation
+
+    def close(self) -> None:
+        """Write the file.
+
+        Raises:
+            AmrqError: it cannot be written, or would not be valid SigMF.
+        """
+        mine = [self._annotation(span) for span in self._spans if span["label"] != NO_SIGNAL]
+        annotations = sorted([*self._former, *mine], key=lambda a: int(a["core:sample_start"]))
+        document = {**self._meta, "annotations": annotations}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                sigmf.SigMFFile(metadata=document).validate()
+        except Exception as error:  # the package raises whatever its validator does
+            raise AmrqError(
+                f"{self.path} is not written, since it would not be valid SigMF: {' '.join(str(error).split())[:200]}."
+            ) from None
+        temporary = self.path.with_name(self.path.name + ".part")
+        try:
+            temporary.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
+            os.replace(temporary, self.path)
+        except OSError as error:
+            raise AmrqError(f"{self.path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where decisions come from."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+__all__ = ["Origin"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a decision does not know of itself: its stream, and the model that made it.
+
+    Attributes:
+        source: a file, device or address.
+        symbol_rate: symbols a second, above 0.
+        model: name of the model.
+        model_sha256: of its file, in hexadecimal digits.
+        start: seconds from the beginning of the source to the first symbol of the stream.
+        begun: when the source began, with its time zone; None where that is not known.
+        tunings: (seconds from the beginning of the source, carrier frequency of the signal from there on in Hz), in
+            order; empty where it is not known.
+    """
+
+    source: str
+    symbol_rate: float
+    model: str
+    model_sha256: str
+    start: float = 0.0
+    begun: datetime | None = None
+    tunings: tuple[tuple[float, float], ...] = ()
+
+    def seconds(self, symbol: int) -> float:
+        """Return when a symbol of the stream was received, in seconds from the beginning of the source."""
+        return self.start + symbol / self.symbol_rate
+
+    def frequency(self, seconds: float) -> float | None:
+        """Return the signal's carrier frequency in Hz at a time in seconds from the beginning of the source."""
+        in_force = [frequency for since, frequency in self.tunings if since <= seconds]
+        return in_force[-1] if in_force else None
+
+    @staticmethod
+    def hash_of(path: Path) -> str:
+        """Return the SHA-256 of a model's file in hexadecimal digits."""
+        return hashlib.sha256(path.read_bytes()).hexdigest()
