@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command as a user types it, in processes of its own."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from small_models import linear_model, linear_onnx
 
 from amrq.model import read_contract
+from amrq.outputs import decision_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT / "examples" / "recordings"
@@ -51,6 +54,9 @@ def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
         ["model", "annotate"],
         ["train"],
         ["evaluate"],
+        ["sweep"],
+        ["sweep-report"],
+        ["estimate"],
         ["bound"],
     ],
 )
@@ -72,6 +78,30 @@ def test_classify_json_is_nothing_but_json() -> None:
     # The first decision begins while the front end still settles; the second is held to the truth.
     assert decisions[1]["label"] == "QPSK"
     assert decisions[1]["time"] == pytest.approx(1024 / 25e3, abs=0.002)
+
+
+def test_classify_hands_the_same_records_to_every_output(tmp_path: Path) -> None:
+    out = tmp_path / "annotated.sigmf-meta"
+    options = ("--json", "--log", tmp_path / "log.jsonl", "--annotate", out, "--publish", "tcp://127.0.0.1:0")
+    result = amrq("classify", QPSK, "--symbol-rate", "25e3", *options)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert (tmp_path / "log.jsonl").read_text().splitlines() == lines
+    for line in lines:
+        jsonschema.validate(json.loads(line), decision_schema(), jsonschema.Draft202012Validator)
+    record = json.loads(lines[0])
+    model = ROOT / "models" / f"{record['model']}.onnx"
+    assert record["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    said = [a for a in json.loads(out.read_text())["annotations"] if "core:generator" in a]
+    assert "QPSK" in {a["core:label"] for a in said} and all(a["core:sample_start"] >= 0 for a in said)
+
+
+def test_classify_refuses_outputs_that_cannot_be(tmp_path: Path) -> None:
+    base = ("classify", QPSK, "--symbol-rate", "25e3")
+    refused(amrq(*base, "--log", tmp_path / "none" / "log"), "cannot be opened")
+    refused(amrq(*base, "--publish", "nowhere"), "cannot be published")
+    refused(amrq(*base, "--annotate", tmp_path / "a.json"), ".sigmf-meta")
+    refused(amrq(*base, QPSK, "--annotate", tmp_path / "a.sigmf-meta"), "one recording at a time")
 
 
 def test_classify_table_and_several_files(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import queue
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -23,8 +23,9 @@ from rich.table import Table
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
-from amrq.model import UNKNOWN
-from amrq.recordings import FORMATS
+from amrq.model import UNKNOWN, find_model
+from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
+from amrq.recordings import FORMATS, Recording
 
 __all__ = ["classify"]
 
@@ -181,6 +182,26 @@ def classify(
         float, typer.Option(help="Below this probability the decision says 'unknown'.")
     ] = 0.8,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a decision.")] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="Append the same JSON lines to this file; at 50 MB it begins a new one."),
+    ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            "--publish",
+            metavar="ENDPOINT",
+            help="Publish them on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
+        ),
+    ] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(
+            "--annotate",
+            metavar="FILE.sigmf-meta",
+            help="Write the metadata of the SigMF recording with the decisions as annotations.",
+        ),
+    ] = None,
 ) -> None:
     """Tell the modulation of recorded signals.
 
@@ -198,9 +219,21 @@ def classify(
         raise AmrqError(f"--start must be a number of seconds from 0 up, not {start}.")
     if duration is not None and not 0 < duration < math.inf:
         raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
+    if annotate is not None and len(files) > 1:
+        raise AmrqError("--annotate takes one recording at a time.")
     failures: list[AmrqError] = []
-    with _own_stdout() as out, deferred_interrupt() as interrupted:
+    with _own_stdout() as out, deferred_interrupt() as interrupted, contextlib.ExitStack() as opened:
         console = Console(file=out)
+        writers: list[_Writer] = []
+        if log is not None:
+            writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
+        if publish is not None:
+            writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
+        if annotate is not None:
+            width = (1 + rolloff) * symbol_rate
+            writers.append(
+                opened.enter_context(contextlib.closing(AnnotationFile(files[0], annotate, width)))
+            )
         for path in files:
             try:
                 recording = open_recording(path, format, rate)
@@ -218,9 +251,10 @@ def classify(
                     min_confidence=min_confidence,
                     on_decision=lambda decision, truth, results=results: results.put((decision, truth)),
                 )
-                decisions = results.run(flowgraph)
+                origin = _origin(path, recording, model, symbol_rate, start, offset)
+                decisions = _written(results.run(flowgraph), origin, writers)
                 if as_json:
-                    _print_json(out, path, decisions, symbol_rate, start)
+                    _print_json(out, decisions, origin)
                 else:
                     _print_table(console, path, decisions, symbol_rate, start, gate > -200)
             except AmrqError as error:
@@ -232,17 +266,42 @@ def classify(
         raise failures[0] if len(files) == 1 else AmrqError(f"{len(failures)} of {len(files)} files failed.")
 
 
-def _print_json(
-    out: TextIO,
-    path: Path,
-    decisions: Iterator[tuple[Decision, str | None]],
-    symbol_rate: float,
-    start: float,
-) -> None:
+class _Writer(Protocol):
+    """Whatever takes records."""
+
+    def write(self, record: Mapping[str, Any]) -> None: ...
+
+
+def _origin(
+    path: Path, recording: Recording, model: str, symbol_rate: float, start: float, offset: float
+) -> Origin:
+    file = find_model(model)
+    return Origin(
+        source=str(path),
+        symbol_rate=symbol_rate,
+        model=file.stem,
+        model_sha256=Origin.hash_of(file),
+        start=start,
+        begun=recording.begun,
+        tunings=tuple((sample / recording.sample_rate, hz + offset) for sample, hz in recording.tunings),
+    )
+
+
+def _written(
+    decisions: Iterator[tuple[Decision, str | None]], origin: Origin, writers: Sequence[_Writer]
+) -> Iterator[tuple[Decision, str | None]]:
+    """Hand decisions on, and write them on the way."""
     for decision, truth in decisions:
-        line = {"file": str(path), "time": round(start + decision.sample_index / symbol_rate, 6)}
-        line |= decision.as_dict() | {"truth": truth}
-        print(json.dumps(line), file=out, flush=True)
+        if writers:
+            record = decision_record(decision, truth, origin)
+            for writer in writers:
+                writer.write(record)
+        yield decision, truth
+
+
+def _print_json(out: TextIO, decisions: Iterator[tuple[Decision, str | None]], origin: Origin) -> None:
+    for decision, truth in decisions:
+        print(json.dumps(decision_record(decision, truth, origin)), file=out, flush=True)
 
 
 def _print_table(

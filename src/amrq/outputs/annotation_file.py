@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import sigmf
-
 from amrq._version import __version__
 from amrq.decision import NO_SIGNAL
 from amrq.errors import AmrqError
@@ -39,7 +37,9 @@ class AnnotationFile:
     ) -> None:
         self.path = Path(path)
         if self.path.suffix != ".sigmf-meta":
-            raise AmrqError(f"SigMF annotations go into a file that ends in .sigmf-meta, not {self.path.name}.")
+            raise AmrqError(
+                f"SigMF annotations go into a file that ends in .sigmf-meta, not {self.path.name}."
+            )
         source = Path(recording)
         if source.suffix == ".sigmf-data":
             source = source.with_suffix(".sigmf-meta")
@@ -111,6 +111,8 @@ class AnnotationFile:
         mine = [self._annotation(span) for span in self._spans if span["label"] != NO_SIGNAL]
         annotations = sorted([*self._former, *mine], key=lambda a: int(a["core:sample_start"]))
         document = {**self._meta, "annotations": annotations}
+        import sigmf  # takes a while, and only who annotates needs it
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

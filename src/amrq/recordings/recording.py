@@ -3,6 +3,7 @@
 
 import abc
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ class Recording(abc.ABC):
         tunings: (first sample, what 0 Hz stands for from there on, in Hz), in order; empty where the file does not say.
         annotations: truth or opinion about stretches of it, in order.
         length: number of samples.
+        begun: when the first sample was received, with its time zone; None where the file does not say.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Recording(abc.ABC):
         length: int,
         tunings: tuple[tuple[int, float], ...] = (),
         annotations: tuple[Annotation, ...] = (),
+        begun: datetime | None = None,
     ) -> None:
         if not (np.isfinite(sample_rate) and sample_rate > 0):
             raise AmrqError(
@@ -52,6 +55,7 @@ class Recording(abc.ABC):
         self.tunings = tunings
         self.annotations = annotations
         self.length = int(length)
+        self.begun = begun
 
     def truths(self) -> list[tuple[int, str | None]]:
         """Return where what is annotated changes: (sample, label), or (sample, None) where nothing is annotated.

@@ -2,7 +2,9 @@
 """SigMF recordings."""
 
 import json
+import re
 import warnings
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +81,21 @@ class SigMFRecording(Recording):
             for capture in self._file.get_captures()
             if "core:frequency" in capture
         )
-        super().__init__(path, sample_rate, length, tunings, annotations)
+        super().__init__(path, sample_rate, length, tunings, annotations, self._begun(sample_rate))
+
+    def _begun(self, sample_rate: float) -> datetime | None:
+        """Return when sample 0 was received, as the first capture that tells its time has it."""
+        for capture in self._file.get_captures():
+            text = str(capture.get("core:datetime", ""))
+            # Python 3.10 knows neither the Z nor more digits of a second than six.
+            text = re.sub(r"(\.\d{6})\d+", r"\1", text.removesuffix("Z") + "+00:00" * text.endswith("Z"))
+            try:
+                at = datetime.fromisoformat(text)
+            except ValueError:
+                continue
+            at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+            return at - timedelta(seconds=int(capture["core:sample_start"]) / float(sample_rate))
+        return None
 
     def _read(self, start: int, count: int) -> NDArray[np.complex64]:
         return np.asarray(self._file.read_samples(start, count), dtype=np.complex64)
