@@ -26,6 +26,15 @@ _ATTEMPTS = 10
 """Workers that may die under a cell before it is given up."""
 
 
+_WORKERS_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1),
+    # Dask has workers give back freed memory at once, and a training that asks for it again at each step is twice as
+    # slow for it.
+    "MALLOC_TRIM_THRESHOLD_": 2**30,
+    "MALLOC_MMAP_THRESHOLD_": 2**25,
+}
+
+
 class CellProgress(NamedTuple):
     """How a cell in training stands.
 
@@ -65,7 +74,11 @@ def connect(scheduler: str | None, workers: int) -> distributed.Client:
         AmrqError: there is no scheduler at the address.
     """
     # Only problems are told: the sweep has words of its own for what goes well.
-    settings = {"distributed.scheduler.allowed-failures": _ATTEMPTS, "logging.distributed": "critical"}
+    settings = {
+        "distributed.scheduler.allowed-failures": _ATTEMPTS,
+        "distributed.nanny.pre-spawn-environ": _WORKERS_ENVIRONMENT,
+        "logging.distributed": "critical",
+    }
     dask.config.set(settings)
     if scheduler is None:
         cluster = distributed.LocalCluster(
