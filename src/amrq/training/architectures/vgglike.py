@@ -24,8 +24,8 @@ class VggLikeNet(nn.Module):
     The shape is the thesis's; where training starts is not. The symbols of a chunk are independent, so that a filter
     over three of them can tell no more than one over each, and a ReLU through the origin tells no amplitude from
     another. The outer taps therefore start small, and the first layer's biases spread over the range of the symbols.
-    With He's initialisation instead (zero biases, three equal taps) the smallest of the networks was wrong on 11 % of
-    fresh chunks where it is now wrong on 0.3 %, after the same 20 s of training.
+    After the same 20 s of training the smallest of the networks was wrong on 0.4 % of fresh chunks, with He's
+    initialisation (zero biases, three equal taps) on 8.9 %.
 
     Args:
         outputs: number of classes.

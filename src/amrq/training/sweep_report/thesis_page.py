@@ -274,7 +274,14 @@ def thesis_page(
         "# The thesis's models, reproduced and put right",
         "",
         "J. Rothe's thesis (Johns Hopkins, 2024) trains seven VGG-like networks at four precisions and three pruning "
-        "levels, 84 models, and tabulates 81 of them. Here is the whole grid, in two settings:",
+        "levels, 84 models, and tabulates 81 of them. Here is the whole grid, in "
+        + (
+            "two settings:"
+            if len(sweeps) == 2
+            else "one setting:"
+            if len(sweeps) == 1
+            else "several settings:"
+        ),
         "",
         *_settings(sweeps),
         "",
