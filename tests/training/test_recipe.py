@@ -7,13 +7,24 @@ import pytest
 
 from amrq.errors import AmrqError
 from amrq.training.recipe import read_recipe
+from amrq.training.sweep.sweep_recipe import read_sweep_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
 
+SWEEPS = [path for path in RECIPES if "[[architectures]]" in path.read_text(encoding="utf-8")]
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path):
-    assert read_recipe(path).name == path.stem
+    read = read_sweep_recipe if path in SWEEPS else read_recipe
+    assert read(path).name == path.stem
+
+
+def test_a_sweep_is_no_training_and_says_so():
+    assert len(SWEEPS) == 3
+    with pytest.raises(AmrqError, match="recipe of a sweep: use 'amrq sweep'"):
+        read_recipe(SWEEPS[0])
 
 
 def test_values_and_defaults(tmp_path):

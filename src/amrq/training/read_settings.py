@@ -80,6 +80,8 @@ def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Setti
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AmrqError(f"the recipe {path} is not valid TOML: {error}.") from None
     values.setdefault("name", path.stem)
+    if "architectures" in values and "architectures" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+        raise AmrqError(f"{path} is the recipe of a sweep: use 'amrq sweep'.")
     try:
         return typing.cast(_Settings, _build(kind, values))
     except AmrqError as error:
