@@ -15,6 +15,7 @@ from small_models import CLASSES, linear_model, linear_onnx
 
 from amrq.errors import AmrqError
 from amrq.model import AccuracyRow, Contract, find_model, list_models, read_contract, write_contract
+from amrq.model import exact_products as exact_products_module
 
 FULL = Contract(
     name="full",
@@ -161,3 +162,25 @@ def test_models_are_found_by_name_and_in_the_users_folder(tmp_path: Path, monkey
         find_model("nothing")
     with pytest.raises(AmrqError, match="no model file"):
         find_model("nothing.onnx")
+
+
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni\nflags\t\t: fpu avx512_vnni\n", True),
+        ("flags\t\t: fpu avx2 avx_vnni\n", True),
+        ("flags\t\t: fpu avx2\n", False),
+        ("flags\t\t: avx_vnni\nflags\t\t: avx2\n", False),  # a thread may run on either core
+        ("Features\t: fp asimd\n", False),
+        (None, False),
+    ],
+)
+def test_which_processors_add_exactly(text, exact, tmp_path, monkeypatch):
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(exact_products_module, "_CPUINFO", tmp_path / "cpuinfo")
+    exact_products_module.exact_products.cache_clear()
+    try:
+        assert exact_products_module.exact_products() is exact
+    finally:
+        exact_products_module.exact_products.cache_clear()
