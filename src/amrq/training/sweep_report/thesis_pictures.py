@@ -70,6 +70,7 @@ def _accuracy(sweeps: Sequence[SweepResults], figure_class: Any) -> Any:
     figure = figure_class(figsize=(9, 3.6 * len(sweeps)), layout="constrained")
     for axes, sweep in zip(figure.subplots(len(sweeps), 1, squeeze=False)[:, 0], sweeps, strict=True):
         width = len(sweep.pruned) * len(sweep.bits) + 2
+        labelled: set[int] = set()
         for place, architecture in enumerate(sweep.architectures):
             for row, pruned in enumerate(sweep.pruned):
                 for column, bits in enumerate(sweep.bits):
@@ -77,6 +78,7 @@ def _accuracy(sweeps: Sequence[SweepResults], figure_class: Any) -> Any:
                     if cell is None:
                         continue
                     colour, marker = _BY_BITS.get(bits, (BLACK, "o"))
+                    # Where a sweep is not finished, the first group may lack a precision.
                     wrong = Share(cell.chunks - cell.right, cell.chunks)
                     low, high = wrong.exact
                     axes.errorbar(
@@ -89,8 +91,9 @@ def _accuracy(sweeps: Sequence[SweepResults], figure_class: Any) -> Any:
                         capsize=1.5,
                         linewidth=1,
                         alpha=(1.0, 0.75, 0.5)[min(row, 2)],
-                        label=_bits(bits) if not place and not row else None,
+                        label=None if bits in labelled else _bits(bits),
                     )
+                    labelled.add(bits)
         axes.axhline(0.1, color=BLACK, linewidth=1, linestyle="--")
         middle = (width - 3) / 2
         names = [_short(a) for a in sweep.architectures]
