@@ -196,7 +196,14 @@ def test_what_the_command_cannot_do_is_one_sentence(whole: Path, tmp_path: Path)
     folder = SweepFolder(tmp_path / "busy", SMOKE)
     with folder.locked():
         status, said = command("sweep", sweeps.RECIPE, "-o", tmp_path / "busy")
-    assert status == 2 and "another sweep is at work" in said
+        assert status == 2 and "another sweep is at work" in said
+        # Nor may what another one is making be forgotten under its hands.
+        status, said = command("sweep", sweeps.RECIPE, "-o", tmp_path / "busy", "--fresh")
+        assert status == 2 and "another sweep is at work" in said
+        assert (tmp_path / "busy" / "sweep.json").is_file()
+    kept = rows(whole)
+    status, said = command("sweep", sweeps.RECIPE, "-o", whole, "--fresh", "--only", "nothing*")
+    assert status == 2 and rows(whole) == kept
 
 
 THESIS_RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "thesis.toml"

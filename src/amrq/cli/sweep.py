@@ -130,13 +130,8 @@ def sweep(
 
     settings = read_sweep_recipe(recipe)
     target = output if output is not None else Path("sweeps") / settings.name
-    if not resume and (target / "sweep.json").is_file() and not dry_run:
-        (target / "sweep.json").unlink()
-        fresh = SweepFolder(target, settings)
-        with fresh.locked():
-            fresh.clear()
     cells = _chosen(cells_of(settings), only or [])
-    folder = SweepFolder(target, settings)
+    folder = SweepFolder(target, settings, fresh=not resume and not dry_run)
     console = Console()
     if dry_run:
         _show_plan(cells, folder, console)

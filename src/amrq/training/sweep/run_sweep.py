@@ -146,7 +146,7 @@ def run_sweep(
         stopped: asked every half second; when it says so, the cells at work are given up and KeyboardInterrupt raised.
 
     Returns:
-        names of the cells that could not be made, their children included.
+        names of the cells that could not be made, their children and those without a parent included.
 
     Raises:
         AmrqError: the cluster is gone, or the folder cannot be written to.
@@ -218,7 +218,7 @@ def run_sweep(
         client.unsubscribe_topic(_TOPIC)
         if running:
             client.cancel(list(running), force=True)
-    return lost
+    return [*lost, *(cell.name for cell in waiting)]
 
 
 def _cost(recipe: SweepRecipe, cell: Cell) -> int:

@@ -34,12 +34,14 @@ class SweepFolder:
     Args:
         path: the folder; made if need be.
         recipe: of the sweep.
+        fresh: forget what the folder holds, of whichever recipe.
 
     Raises:
-        AmrqError: the folder cannot be made, or holds a sweep of another recipe.
+        AmrqError: the folder cannot be made, holds a sweep of another recipe, or is to be forgotten while a sweep is at
+            work in it.
     """
 
-    def __init__(self, path: Path, recipe: SweepRecipe) -> None:
+    def __init__(self, path: Path, recipe: SweepRecipe, fresh: bool = False) -> None:
         self.path = path
         self.recipe = recipe
         self.results = ResultsFile(path / "cells.csv")
@@ -50,6 +52,9 @@ class SweepFolder:
         except OSError as error:
             raise AmrqError(f"the folder {path} cannot be used: {error.strerror}.") from None
         self._about = path / "sweep.json"
+        if fresh:
+            with self.locked():
+                self._clear()
         if self._about.is_file():
             found = read_about(path)["identity"]
             if found != recipe.identity:
@@ -76,9 +81,8 @@ class SweepFolder:
                 ) from None
             yield
 
-    def clear(self) -> None:
-        """Forget all that has been made."""
-        for pattern in ("cells.csv", "speed.csv", "bound.npz", "models/*.onnx", "weights/*.pt"):
+    def _clear(self) -> None:
+        for pattern in ("sweep.json", "cells.csv", "speed.csv", "bound.npz", "models/*.onnx", "weights/*.pt"):
             for file in self.path.glob(pattern):
                 file.unlink()
 

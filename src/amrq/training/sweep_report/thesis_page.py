@@ -70,14 +70,15 @@ def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
         "cells made",
         [f"{len(each(s))} of {len(s.architectures) * len(s.bits) * len(s.pruned)}" for s in sweeps],
     )
-    row("gate passed: no mistake on 2,304 fresh chunks", [passed(each(s)) for s in sweeps])
+    some = each(sweeps[0])[0]
+    row(f"gate passed: no mistake on {some.gate_chunks:,} fresh chunks", [passed(each(s)) for s in sweeps])
     row(
         "of these at the first try",
         [str(sum(not c.gate_wrong and c.gate_tries == 1 for c in each(s))) for s in sweeps],
     )
     row("most tries", [str(max(c.gate_tries for c in each(s))) for s in sweeps])
     row(
-        "99.9 % or more of 16,384 other chunks right",
+        f"99.9 % or more of {some.chunks:,} other chunks right",
         [f"{sum(c.right >= _GOAL * c.chunks for c in each(s))} of {len(each(s))}" for s in sweeps],
     )
     worst = [min(each(s), key=lambda c: c.right / c.chunks) for s in sweeps]
@@ -130,7 +131,8 @@ def _accuracy_tables(sweeps: Sequence[SweepResults], pruned: float) -> list[str]
             rows.append([architecture, _precision(bits), *entries])
     headings = ["architecture", "weights"]
     for sweep in sweeps:
-        headings += [f"{sweep.title}: gate", "right of 16,384, %", "epochs"]
+        chunks = next(iter(sweep.cells.values())).chunks
+        headings += [f"{sweep.title}: gate", f"right of {chunks:,}, %", "epochs"]
     return _table(headings, rows, 2)
 
 

@@ -16,7 +16,7 @@ CHUNKS = _prose(
 )
 GATE = _prose(
     """The gate stops a training, so that passing it after many tries is partly luck: a network that is wrong
-    on one chunk in 1,000 passes one try in ten. What it is worth is told by the 16,384 chunks, on which
+    on one chunk in 1,000 passes one try in ten. What it is worth is told by the other chunks, on which
     nothing was decided."""
 )
 COST = _prose(
