@@ -107,7 +107,8 @@ $(STAMPS)/train: $(STAMPS)/live requirements/train.txt
 	$(pip_install) -r requirements/live.txt -r requirements/train.txt
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/live requirements/test.txt
+$(STAMPS)/test: $(STAMPS)/live requirements/test.txt scripts/system_packages
+	@scripts/system_packages --tests
 	$(say) "Python packages for testing"
 	$(pip_install) -r requirements/live.txt -r requirements/test.txt
 	@touch $@

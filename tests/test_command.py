@@ -49,6 +49,7 @@ def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
     [
         [],
         ["classify"],
+        ["live"],
         ["models"],
         ["model", "show"],
         ["model", "annotate"],

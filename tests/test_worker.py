@@ -236,8 +236,8 @@ def test_stop_does_not_wait_for_a_long_queue() -> None:
     stub.gate.set()
     stopping.join(60)
     statistics = worker.statistics()
-    assert len(stub.seen) == statistics.classified == 1024
-    assert statistics.dropped == 8000 - 1024
+    assert len(stub.seen) == statistics.classified == 2048
+    assert statistics.dropped == 8000 - 2048
 
 
 class LevelStub(Stub):

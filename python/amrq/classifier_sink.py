@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The classifier at the end of a flowgraph."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from amrq.classifier import Classifier, OnnxClassifier
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
+from amrq.outputs import Origin, Timeline, decision_record
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
 __all__ = ["classifier_sink"]
@@ -36,8 +38,9 @@ class classifier_sink(gr.sync_block):
 
     Message ports:
         decisions: a PDU a decision: a dictionary (label, confidence, best, log_probabilities by class, chunks,
-            sample_index, sample_count, es_n0_db, power_db, and `truth` where the stream's `modulation` tags tell it)
-            and an f32 vector of the log-probabilities in the model's order (empty for silent chunks).
+            sample_index, sample_count, es_n0_db, power_db, `truth` where the stream's `modulation` tags tell it, and
+            where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz` (of the carrier)) and an f32
+            vector of the log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued.
 
@@ -67,6 +70,9 @@ class classifier_sink(gr.sync_block):
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier.
         threads: threads of one inference call.
+        symbol_rate: symbols a second of the stream, from which a decision's time follows: from the tags `rx_time` of a
+            radio, or, live, from the computer's clock; 0 where it is not known.
+        offset: of the signal from the frequency that the tags `rx_freq` give, Hz.
         backend: `onnx`, onnxruntime on this CPU; or a function of (model, threads) that returns a `Classifier`.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
 
@@ -89,9 +95,13 @@ class classifier_sink(gr.sync_block):
         live: bool = False,
         queue_chunks: int = 8192,
         threads: int = 1,
+        symbol_rate: float = 0.0,
+        offset: float = 0.0,
         backend: str | Backend = "onnx",
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
+        if not 0 <= symbol_rate < math.inf:
+            raise AmrqError(f"symbol_rate must be above 0, or 0 where it is not known, not {symbol_rate}.")
         if isinstance(backend, str):
             if backend not in _BACKENDS:
                 raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
@@ -119,6 +129,7 @@ class classifier_sink(gr.sync_block):
         self._early_confidence, self._change_evidence = early_confidence, change_evidence
         self._memory, self._track, self._name_noise = memory, track, name_noise
         self._on_decision = on_decision
+        self._symbol_rate, self._offset = symbol_rate, offset
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self.message_port_register_out(_DECISIONS)
         self.message_port_register_out(_STATISTICS)
@@ -136,6 +147,7 @@ class classifier_sink(gr.sync_block):
             self._name_noise,
         )
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
+        self.timeline = Timeline(self._symbol_rate or 1.0, self._offset)
         self._next_statistics = 0.0
         self._held = 0  # chunks at the input's beginning that the worker has already
         return ClassifierWorker(
@@ -205,6 +217,8 @@ class classifier_sink(gr.sync_block):
         new = chunks[self._held :]
         if len(new):
             indices, truths, breaks = self._read_tags(read + self._held, len(new))
+            if self._live:
+                self.timeline.tell_arrival(int(indices[-1]) + self._length, time.time())
             # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
             self._worker.submit(Batch(new.copy(), indices, truths, breaks))
             # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
@@ -239,6 +253,12 @@ class classifier_sink(gr.sync_block):
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
+            elif key == "rx_freq" and pmt.is_real(tag.value):
+                self.timeline.tell_frequency(int(indices[tag.offset - read]), pmt.to_double(tag.value))
+            elif key == "rx_time" and pmt.is_tuple(tag.value) and pmt.length(tag.value) == 2:
+                whole, part = (pmt.tuple_ref(tag.value, n) for n in range(2))
+                seconds = pmt.to_uint64(whole) + pmt.to_double(part)
+                self.timeline.tell_time(int(indices[tag.offset - read]), seconds, time.time())
         return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(breaks)
 
     def _indices(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -250,11 +270,20 @@ class classifier_sink(gr.sync_block):
             self._on_decision(decision, truth)
         if pmt.is_null(self.message_subscribers(_DECISIONS)):
             return  # building the PDU costs as much as classifying four chunks
-        values = decision.as_dict() | ({"truth": truth} if truth is not None else {})
+        values = decision.as_dict() | ({"truth": truth} if truth is not None else {}) | self._placed(decision)
         vector = pmt.init_f32vector(
             len(decision.log_probabilities), list(decision.log_probabilities.values())
         )
         self.message_port_pub(_DECISIONS, pmt.cons(pmt.to_pmt(values), vector))
+
+    def _placed(self, decision: Decision) -> dict[str, Any]:
+        """Return when and at which frequency, as far as that is known."""
+        if not self._symbol_rate:
+            return {}
+        origin = Origin("", self._symbol_rate, self.contract.name, "")
+        origin = self.timeline.place(origin, decision.sample_index)
+        record = decision_record(decision, None, origin)
+        return {key: record[key] for key in ("utc", "frequency_hz") if record[key] is not None}
 
     def _publish_statistics(self) -> None:
         self.message_port_pub(_STATISTICS, pmt.to_pmt(self._worker.statistics().as_dict()))

@@ -3,20 +3,16 @@
 
 from collections.abc import Callable
 
-from gnuradio import gr
-from gnuradio.amrq.chunker import chunker
-from gnuradio.amrq.classifier_sink import classifier_sink
+from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 from gnuradio.amrq.recording_source import recording_source
-from gnuradio.amrq.symbol_front_end import symbol_front_end
 
 from amrq.decision import Decision
-from amrq.errors import AmrqError
 from amrq.recordings import Recording
 
 __all__ = ["recording_flowgraph"]
 
 
-class recording_flowgraph(gr.top_block):
+class recording_flowgraph(decision_flowgraph):
     """Recording -> symbol front end -> chunker -> classifier.
 
     Args:
@@ -54,33 +50,16 @@ class recording_flowgraph(gr.top_block):
         min_confidence: float = 0.8,
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
-        gr.top_block.__init__(self, "amrq recording")
-        self.source = recording_source(path, format, sample_rate, start, count)
-        self.front_end = symbol_front_end(
-            self.source.sample_rate(), symbol_rate, rolloff=rolloff, offset=offset, gate_db=gate_db
-        )
-        self.sink = classifier_sink(
+        source = recording_source(path, format, sample_rate, start, count)
+        super().__init__(
+            source,
+            source.sample_rate(),
+            symbol_rate,
+            offset,
+            rolloff,
+            gate_db,
             model,
-            chunks_per_decision=chunks_per_decision,
-            min_confidence=min_confidence,
+            chunks_per_decision,
+            min_confidence,
             on_decision=on_decision,
         )
-        if self.sink.contract.phase != "any":
-            raise AmrqError(
-                f"the model {self.sink.contract.name} needs the carrier's phase, which the front end does not recover: "
-                "choose a model for any phase."
-            )
-        self.chunker = chunker(self.sink.contract.chunk_length)
-        self.connect(self.source, self.front_end, self.chunker, self.sink)
-
-    def raise_error(self) -> None:
-        """Raise what ended the run before its time, if anything did.
-
-        Raises:
-            AmrqError: the first block's reason, from the source on.
-        """
-        for block in (self.source, self.front_end, self.chunker, self.sink):
-            if block.error is not None:
-                if isinstance(block.error, AmrqError):
-                    raise block.error
-                raise AmrqError(f"{block.name()} failed: {block.error}") from block.error

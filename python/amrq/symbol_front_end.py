@@ -128,6 +128,7 @@ class symbol_front_end(gr.hier_block2):
         self._squelch = analog.pwr_squelch_cc(gate_db, 1.0 / (_GATE_SYMBOLS * _SPS), 0, False)
         self._rms = blocks.rms_cf(1.0 / (_LEVEL_SYMBOLS * _SPS))
         self._rms.set_tag_propagation_policy(gr.TPP_DONT)  # they come with the samples
+        self._probe = blocks.probe_signal_f()
         self._floor = blocks.add_const_ff(1e-15)
         self._gain = blocks.float_to_complex()
         self._ahead = blocks.delay(gr.sizeof_gr_complex, _LEVEL_AHEAD * _SPS)
@@ -153,6 +154,7 @@ class symbol_front_end(gr.hier_block2):
 
         self.connect(self, self._shift, self._resample, self._guard, self._squelch)
         self.connect(self._squelch, self._rms, self._floor, self._gain, (self._level, 1))
+        self.connect(self._rms, self._probe)
         self.connect(self._squelch, self._ahead, (self._level, 0))
         chain: list[Any] = [self._level, self._match, self._timing]
         self._carrier = carrier_recovery_block(max_carrier_offset) if carrier_recovery else None
@@ -188,6 +190,10 @@ class symbol_front_end(gr.hier_block2):
     def timing_bandwidth(self) -> float:
         """Return the noise bandwidth of the timing loop over symbol_rate."""
         return float(self._timing.loop_bandwidth()) / (2 * math.pi)
+
+    def level_db(self) -> float:
+        """Return the power in the channel at present, dB relative to 1, at least -200."""
+        return 20 * math.log10(max(float(self._probe.level()), 1e-10))
 
     def carrier_offset(self) -> float:
         """Return the offset that carrier recovery removes at present, cycles/symbol; 0 without it."""

@@ -4,14 +4,10 @@
 import contextlib
 import json
 import math
-import os
-import queue
-import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -20,31 +16,20 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.own_stdout import own_stdout
+from amrq.cli.recording_origin import recording_origin
+from amrq.cli.writer import Writer
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
-from amrq.model import UNKNOWN, find_model
+from amrq.model import UNKNOWN
 from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
-from amrq.recordings import FORMATS, Recording
+from amrq.recordings import FORMATS
 
 __all__ = ["classify"]
 
 _ROWS_SHOWN = 20  # in the growing table
-_RESULTS_AHEAD = 1000  # decisions that may wait to be printed
-
-
-@contextlib.contextmanager
-def _own_stdout() -> Iterator[TextIO]:
-    """Keep standard output for results: what GNU Radio's C++ side writes there goes to standard error."""
-    sys.stdout.flush()
-    own = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with os.fdopen(os.dup(own), "w") as stream:
-            yield stream
-    finally:
-        os.dup2(own, 1)
-        os.close(own)
 
 
 def _load_flowgraph() -> Any:
@@ -57,58 +42,16 @@ def _load_flowgraph() -> Any:
     return recording_flowgraph
 
 
-class _Results:
-    """Decisions on their way from the flowgraph's threads to the one that prints; a slow reader slows the file."""
-
-    def __init__(self, interrupted: threading.Event) -> None:
-        self._interrupted = interrupted
-        self._queue: queue.Queue[tuple[Decision, str | None] | None] = queue.Queue(_RESULTS_AHEAD)
-        self._abandoned = False
-
-    def put(self, result: tuple[Decision, str | None] | None) -> None:
-        while not self._abandoned:
-            with contextlib.suppress(queue.Full):
-                self._queue.put(result, timeout=0.1)
-                return
-
-    def _next(self) -> tuple[Decision, str | None] | None:
-        while not self._interrupted.is_set():
-            with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=0.1)
-        raise KeyboardInterrupt  # between two results, so that none is printed in part
-
-    def run(self, flowgraph: Any) -> Iterator[tuple[Decision, str | None]]:
-        """Run the flowgraph and yield what it decides, as it decides it."""
-        failure: list[BaseException] = []
-
-        def wait() -> None:
-            try:
-                flowgraph.wait()
-            except BaseException as error:  # to be raised where somebody reads it
-                failure.append(error)
-            finally:
-                self.put(None)
-
-        flowgraph.start()
-        thread = threading.Thread(target=wait, name="amrq flowgraph", daemon=True)
-        thread.start()
-        decided = 0
-        try:
-            while (result := self._next()) is not None:
-                decided += 1
-                yield result
-        finally:
-            self._abandoned = True
-            flowgraph.stop()
-            thread.join()
-        flowgraph.raise_error()
-        if failure:
-            raise AmrqError(f"the flowgraph failed: {failure[0]}") from failure[0]
-        if not decided:
-            raise AmrqError(
-                f"{flowgraph.source.recording.path} is too short for a decision: one needs at least "
-                f"{flowgraph.sink.contract.chunk_length} symbols behind the front end."
-            )
+def _at_least_one(stream: DecisionStream, flowgraph: Any) -> Iterator[tuple[Decision, str | None]]:
+    decided = False
+    for result in stream.run(flowgraph):
+        decided = True
+        yield result
+    if not decided:
+        raise AmrqError(
+            f"{flowgraph.source.recording.path} is too short for a decision: one needs at least "
+            f"{flowgraph.sink.contract.chunk_length} symbols behind the front end."
+        )
 
 
 def _bar(confidence: float) -> str:
@@ -222,9 +165,9 @@ def classify(
     if annotate is not None and len(files) > 1:
         raise AmrqError("--annotate takes one recording at a time.")
     failures: list[AmrqError] = []
-    with _own_stdout() as out, deferred_interrupt() as interrupted, contextlib.ExitStack() as opened:
+    with own_stdout() as out, deferred_interrupt() as interrupted, contextlib.ExitStack() as opened:
         console = Console(file=out)
-        writers: list[_Writer] = []
+        writers: list[Writer] = []
         if log is not None:
             writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
         if publish is not None:
@@ -237,7 +180,7 @@ def classify(
         for path in files:
             try:
                 recording = open_recording(path, format, rate)
-                results = _Results(interrupted)
+                stream = DecisionStream(interrupted)
                 flowgraph = recording_flowgraph(
                     recording,
                     symbol_rate,
@@ -249,10 +192,10 @@ def classify(
                     model=model,
                     chunks_per_decision=chunks,
                     min_confidence=min_confidence,
-                    on_decision=lambda decision, truth, results=results: results.put((decision, truth)),
+                    on_decision=stream.put,
                 )
-                origin = _origin(path, recording, model, symbol_rate, start, offset)
-                decisions = _written(results.run(flowgraph), origin, writers)
+                origin = recording_origin(recording, model, symbol_rate, start, offset)
+                decisions = _written(_at_least_one(stream, flowgraph), origin, writers)
                 if as_json:
                     _print_json(out, decisions, origin)
                 else:
@@ -266,29 +209,8 @@ def classify(
         raise failures[0] if len(files) == 1 else AmrqError(f"{len(failures)} of {len(files)} files failed.")
 
 
-class _Writer(Protocol):
-    """Whatever takes records."""
-
-    def write(self, record: Mapping[str, Any]) -> None: ...
-
-
-def _origin(
-    path: Path, recording: Recording, model: str, symbol_rate: float, start: float, offset: float
-) -> Origin:
-    file = find_model(model)
-    return Origin(
-        source=str(path),
-        symbol_rate=symbol_rate,
-        model=file.stem,
-        model_sha256=Origin.hash_of(file),
-        start=start,
-        begun=recording.begun,
-        tunings=tuple((sample / recording.sample_rate, hz + offset) for sample, hz in recording.tunings),
-    )
-
-
 def _written(
-    decisions: Iterator[tuple[Decision, str | None]], origin: Origin, writers: Sequence[_Writer]
+    decisions: Iterator[tuple[Decision, str | None]], origin: Origin, writers: Sequence[Writer]
 ) -> Iterator[tuple[Decision, str | None]]:
     """Hand decisions on, and write them on the way."""
     for decision, truth in decisions:

@@ -11,10 +11,13 @@ __all__ = ["deferred_interrupt"]
 
 
 @contextlib.contextmanager
-def deferred_interrupt() -> Iterator[threading.Event]:
+def deferred_interrupt(*others: int) -> Iterator[threading.Event]:
     """Let the first Ctrl-C set an event, to be looked at where nothing is half done; the second one interrupts.
 
     Must be entered in the main thread.
+
+    Args:
+        others: further signals that are to do the same as Ctrl-C's.
     """
     interrupted = threading.Event()
 
@@ -23,8 +26,9 @@ def deferred_interrupt() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         interrupted.set()
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *others)}
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, former in before.items():
+            signal.signal(number, former)

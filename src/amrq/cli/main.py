@@ -10,6 +10,7 @@ from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
+from amrq.cli.live import live
 from amrq.cli.model import model_app
 from amrq.cli.models import models
 from amrq.cli.sweep import sweep
@@ -28,6 +29,7 @@ app = typer.Typer(
     epilog="Example: **amrq classify recording.sigmf-meta --symbol-rate 9600**",
 )
 app.command()(classify)
+app.command()(live)
 app.command()(models)
 app.add_typer(model_app, name="model")
 app.command()(train)

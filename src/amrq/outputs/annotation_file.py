@@ -5,6 +5,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class AnnotationFile:
             and abs(begin - last["end"]) <= slack
         ):
             last["end"] = end
-            last["confidences"].append(record["confidence"])
+            last["lowest"] = min(last["lowest"], record["confidence"])
+            last["highest"] = max(last["highest"], record["confidence"])
             last["chunks"] += record["chunks"]
             return
         self._spans.append(
@@ -81,14 +83,21 @@ class AnnotationFile:
                 "begin": begin,
                 "end": end,
                 "frequency": record["frequency_hz"],
-                "confidences": [record["confidence"]],
+                "lowest": record["confidence"],
+                "highest": record["confidence"],
                 "chunks": record["chunks"],
                 "model": record["model"],
             }
         )
 
+    def set_begun(self, begun: datetime) -> None:
+        """Say when the first sample was received, with its time zone: known only once a live stream runs."""
+        captures = self._meta.get("captures") or [{"core:sample_start": 0}]
+        utc = begun.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        self._meta["captures"] = [{**captures[0], "core:datetime": utc}, *captures[1:]]
+
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
-        low, high = min(span["confidences"]), max(span["confidences"])
+        low, high = span["lowest"], span["highest"]
         sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
         annotation = {
             "core:sample_start": span["begin"],

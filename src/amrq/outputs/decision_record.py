@@ -10,13 +10,16 @@ from amrq.outputs.origin import Origin
 __all__ = ["decision_record"]
 
 
-def decision_record(decision: Decision, truth: str | None, origin: Origin) -> dict[str, Any]:
+def decision_record(
+    decision: Decision, truth: str | None, origin: Origin, dropped: int = 0
+) -> dict[str, Any]:
     """Return plain values, ready for JSON, as `decision_schema` describes them.
 
     Args:
         decision: what was decided.
         truth: what is known of the same samples, None where nothing is.
         origin: of the decision.
+        dropped: chunks that were thrown away so far, since the classifier was too slow for a live stream.
     """
     seconds = origin.seconds(decision.sample_index)
     utc = None
@@ -32,6 +35,7 @@ def decision_record(decision: Decision, truth: str | None, origin: Origin) -> di
         "frequency_hz": None if frequency is None else round(frequency, 3),
         **decision.as_dict(),
         "truth": truth,
+        "dropped": dropped,
         "model": origin.model,
         "model_sha256": origin.model_sha256,
     }

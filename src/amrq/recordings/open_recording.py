@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from amrq.errors import AmrqError
-from amrq.recordings.raw_recording import RAW_FORMATS, RawRecording
+from amrq.recordings.raw_formats import RAW_FORMATS
+from amrq.recordings.raw_recording import RawRecording
 from amrq.recordings.recording import Recording
 
 __all__ = ["FORMATS", "open_recording"]

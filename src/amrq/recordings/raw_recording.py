@@ -3,31 +3,15 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.recordings.raw_formats import RAW_FORMATS
 from amrq.recordings.recording import Recording
 
-__all__ = ["RAW_FORMATS", "RawRecording"]
-
-
-class _Format(NamedTuple):
-    dtype: np.dtype[np.generic]
-    middle: float
-    scale: float
-
-
-RAW_FORMATS = {
-    "cf32": _Format(np.dtype("<f4"), 0.0, 1.0),
-    "ci16": _Format(np.dtype("<i2"), 0.0, 1 / 32768),
-    "ci8": _Format(np.dtype("i1"), 0.0, 1 / 128),
-    # An RTL-SDR's zero lies between 127 and 128.
-    "cu8": _Format(np.dtype("u1"), 127.5, 1 / 127.5),
-}
-"""Little-endian sample formats by name."""
+__all__ = ["RawRecording"]
 
 # A float recording outside these magnitudes is far more likely integers read as floats.
 _PLAUSIBLE_FLOAT = (1e-15, 1e9)
@@ -51,7 +35,7 @@ class RawRecording(Recording):
             size = os.path.getsize(path)
         except OSError as error:
             raise AmrqError(f"{path} cannot be read: {error.strerror}.") from None
-        sample_size = 2 * self._format.dtype.itemsize
+        sample_size = self._format.sample_size
         if size % sample_size:
             raise AmrqError(
                 f"{path} has {size} bytes, which is no whole number of {format} samples ({sample_size} bytes each): "
@@ -73,9 +57,4 @@ class RawRecording(Recording):
             )
 
     def _read(self, start: int, count: int) -> NDArray[np.complex64]:
-        values = self._values[2 * start : 2 * (start + count)].astype(np.float32)
-        if self._format.middle:
-            values -= np.float32(self._format.middle)
-        if self._format.scale != 1:
-            values *= np.float32(self._format.scale)
-        return values.view(np.complex64)
+        return self._format.decode(self._values[2 * start : 2 * (start + count)])

@@ -149,15 +149,15 @@ class ClassifierWorker:
             return idle
 
     def stop(self) -> None:
-        """End the thread: what waits is dropped, and counted; what remains undecided is decided and published.
+        """End the thread: what waits beyond one call of the classifier is dropped, and counted; the rest is decided on.
 
-        A stream that ends by itself has waited until nothing waits any more, so that nothing is dropped then.
+        A stream that is not live and ends by itself has waited until nothing waits any more: nothing is dropped then.
 
         Raises:
             Exception: whatever ended the worker's thread before.
         """
         with self._changed:
-            self._drop_oldest(self._waiting)
+            self._drop_oldest(self._waiting - _MOST_AT_ONCE)
             self._closing = True
             self._changed.notify_all()
         for thread in self._threads:

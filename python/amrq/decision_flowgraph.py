@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a source of samples to decisions, as a flowgraph."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gnuradio import blocks, gr
+from gnuradio.amrq.chunker import chunker
+from gnuradio.amrq.classifier_sink import Backend, classifier_sink
+from gnuradio.amrq.symbol_front_end import symbol_front_end
+
+from amrq.decision import Decision
+from amrq.errors import AmrqError
+
+__all__ = ["decision_flowgraph"]
+
+
+class decision_flowgraph(gr.top_block):
+    """Source -> symbol front end -> chunker -> classifier; and source -> file, where it is recorded.
+
+    Args:
+        source: a block with one complex output, and an attribute `error` where it can fail.
+        sample_rate: samples a second of it.
+        symbol_rate: symbols a second.
+        offset: where in the source's band the signal lies, Hz.
+        rolloff: roll-off of the matched filter.
+        gate_db: power below which there is no signal, dB relative to full scale.
+        model: model file or name.
+        chunks_per_decision: chunks fused into a decision.
+        min_confidence: below this a decision says `unknown`.
+        live: the source must not be held up: chunks are dropped instead.
+        queue_chunks: chunks that may wait for the classifier.
+        backend: see `classifier_sink`.
+        record: a file for the source's samples, cf32, which must not be there yet; None for none.
+        on_decision: called in another thread with each decision and the truth, where it is known.
+
+    Raises:
+        AmrqError: something given cannot be used.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        sample_rate: float,
+        symbol_rate: float,
+        offset: float = 0.0,
+        rolloff: float = 0.35,
+        gate_db: float = -200.0,
+        model: str = "default",
+        chunks_per_decision: int = 32,
+        min_confidence: float = 0.8,
+        live: bool = False,
+        queue_chunks: int = 8192,
+        backend: str | Backend = "onnx",
+        record: Path | None = None,
+        on_decision: Callable[[Decision, str | None], None] | None = None,
+    ) -> None:
+        gr.top_block.__init__(self, "amrq")
+        self.source = source
+        self.front_end = symbol_front_end(
+            sample_rate, symbol_rate, rolloff=rolloff, offset=offset, gate_db=gate_db
+        )
+        self.sink = classifier_sink(
+            model,
+            chunks_per_decision=chunks_per_decision,
+            min_confidence=min_confidence,
+            live=live,
+            queue_chunks=queue_chunks,
+            symbol_rate=symbol_rate,
+            offset=offset,
+            backend=backend,
+            on_decision=on_decision,
+        )
+        if self.sink.contract.phase != "any":
+            raise AmrqError(
+                f"the model {self.sink.contract.name} needs the carrier's phase, which the front end does not recover: "
+                "choose a model for any phase."
+            )
+        self.chunker = chunker(self.sink.contract.chunk_length)
+        self.connect(self.source, self.front_end, self.chunker, self.sink)
+        self.recorder = None
+        if record is not None:
+            self.recorder = _file_sink(record)
+            self.connect(self.source, self.recorder)
+
+    def raise_error(self) -> None:
+        """Raise what ended the run before its time, if anything did.
+
+        Raises:
+            AmrqError: the first block's reason, from the source on.
+        """
+        for block in (self.source, self.front_end, self.chunker, self.sink):
+            error = getattr(block, "error", None)
+            if error is not None:
+                if isinstance(error, AmrqError):
+                    raise error
+                raise AmrqError(f"{block.name()} failed: {error}") from error
+
+
+def _file_sink(path: Path) -> Any:
+    try:
+        path.open("xb").close()
+    except FileExistsError:
+        raise AmrqError(
+            f"{path} is there already: give another name, so that no recording is lost."
+        ) from None
+    except OSError as error:
+        raise AmrqError(f"{path} cannot be written: {error.strerror}.") from None
+    return blocks.file_sink(gr.sizeof_gr_complex, str(path), False)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A source that is only as fast as a radio would be."""
+
+from typing import Any
+
+from gnuradio import blocks, gr
+
+__all__ = ["paced_source"]
+
+
+class paced_source(gr.hier_block2):
+    """Another source, held to its sample rate by the computer's clock.
+
+    Args:
+        source: a block with one complex output.
+        sample_rate: samples a second.
+    """
+
+    def __init__(self, source: Any, sample_rate: float) -> None:
+        gr.hier_block2.__init__(
+            self, "amrq_paced_source", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
+        )
+        self._source = source
+        self._throttle = blocks.throttle(gr.sizeof_gr_complex, sample_rate)
+        self.connect(self._source, self._throttle, self)
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the stream before its time; None if nothing did."""
+        error: Exception | None = self._source.error
+        return error

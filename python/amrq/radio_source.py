@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples from a radio that SoapySDR knows."""
+
+import math
+import re
+from typing import Any
+
+from gnuradio import gr
+
+from amrq.errors import AmrqError
+
+__all__ = ["radio_source"]
+
+_TUNED = 0.02
+"""A radio that ends up further from the rate asked for than this part of it cannot do that rate."""
+
+
+class radio_source(gr.hier_block2):
+    """One receive channel of a radio, through GNU Radio's own Soapy source.
+
+    Args:
+        device: SoapySDR's device arguments, `driver=rtlsdr` for instance.
+        sample_rate: samples a second.
+        frequency: centre, Hz.
+        gain: dB; None leaves it to the radio (automatic gain where it has one).
+        antenna: its name; empty leaves the radio's choice.
+        bandwidth: of the analogue filter, Hz; 0 leaves the radio's choice.
+        ppm: correction of the radio's oscillator, parts per million.
+
+    Raises:
+        AmrqError: GNU Radio has no Soapy blocks, no such radio answers, or it cannot do what is asked of it.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        sample_rate: float,
+        frequency: float,
+        gain: float | None = None,
+        antenna: str = "",
+        bandwidth: float = 0.0,
+        ppm: float = 0.0,
+    ) -> None:
+        gr.hier_block2.__init__(
+            self, "amrq_radio_source", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)
+        )
+        for name, value in (("sample rate", sample_rate), ("frequency", frequency)):
+            if not 0 < value < math.inf:
+                raise AmrqError(f"the radio's {name} must be above 0 Hz, not {value}.")
+        self._radio = _open(device)
+        _ask(device, f"{sample_rate:g} samples/s", lambda: self._radio.set_sample_rate(0, sample_rate))
+        real = self._radio.get_sample_rate(0)
+        if abs(real - sample_rate) > _TUNED * sample_rate:
+            raise AmrqError(
+                f"the radio {device!r} runs at {real:g} samples/s where {sample_rate:g} were asked for: "
+                "give a rate that it has."
+            )
+        if ppm:
+            _ask(device, f"a correction of {ppm:g} ppm", lambda: self._radio.set_frequency_correction(0, ppm))
+        ranges = [(span.minimum(), span.maximum()) for span in self._radio.get_frequency_range(0)]
+        if ranges and not any(low <= frequency <= high for low, high in ranges):
+            said = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
+            raise AmrqError(f"the radio {device!r} cannot do {frequency:g} Hz: it tunes from {said} Hz.")
+        _ask(device, f"{frequency:g} Hz", lambda: self._radio.set_frequency(0, frequency))
+        if antenna:
+            _ask(device, f"antenna {antenna!r}", lambda: self._set_antenna(antenna))
+        if bandwidth:
+            _ask(device, f"a bandwidth of {bandwidth:g} Hz", lambda: self._radio.set_bandwidth(0, bandwidth))
+        if gain is None:
+            if self._radio.has_gain_mode(0):
+                self._radio.set_gain_mode(0, True)
+        else:
+            if self._radio.has_gain_mode(0):
+                self._radio.set_gain_mode(0, False)
+            span = self._radio.get_gain_range(0)  # beyond it the block would only grumble into a log
+            if not span.minimum() <= gain <= span.maximum():
+                raise AmrqError(
+                    f"the radio {device!r} cannot do a gain of {gain:g} dB: it has {span.minimum():g} to "
+                    f"{span.maximum():g} dB."
+                )
+            _ask(device, f"a gain of {gain:g} dB", lambda: self._radio.set_gain(0, gain))
+        self.connect(self._radio, self)
+
+    def _set_antenna(self, antenna: str) -> None:
+        names = list(self._radio.list_antennas(0))
+        if antenna not in names:
+            raise ValueError(f"it has {', '.join(names) or 'none to choose from'}")
+        self._radio.set_antenna(0, antenna)
+
+    def sample_rate(self) -> float:
+        """Return the samples a second that the radio really gives."""
+        return float(self._radio.get_sample_rate(0))
+
+    def set_frequency(self, frequency: float) -> None:
+        """Tune to another frequency, Hz."""
+        self._radio.set_frequency(0, frequency)
+
+    def set_gain(self, gain: float) -> None:
+        """Set the gain, dB."""
+        self._radio.set_gain(0, gain)
+
+
+def _open(device: str) -> Any:
+    try:
+        from gnuradio import soapy
+    except ImportError as error:
+        raise AmrqError(
+            f"this GNU Radio has no Soapy blocks ({error}): install them (gr-soapy is part of GNU Radio 3.10)."
+        ) from None
+    try:
+        return soapy.source(device, "fc32", 1, "", "", [""], [""])
+    except (RuntimeError, ValueError) as error:
+        driver = re.search(r"driver=(\w+)", device)
+        module = f"soapysdr-module-{driver[1] if driver else 'all'} on Debian"
+        raise AmrqError(
+            f"no radio answers to {device!r} ({str(error).rstrip('.')}): plug it in, and see that SoapySDR has its "
+            f"driver ({module}); 'SoapySDRUtil --find' lists what is there."
+        ) from None
+
+
+def _ask(device: str, what: str, setting: Any) -> None:
+    try:
+        setting()
+    except (RuntimeError, ValueError) as error:
+        raise AmrqError(f"the radio {device!r} cannot do {what}: {str(error).rstrip('.')}.") from None

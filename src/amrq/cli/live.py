@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`amrq live`."""
+
+import contextlib
+import json
+import math
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+
+from amrq.cli.decision_stream import DecisionStream
+from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.live_source import LiveSource, live_source
+from amrq.cli.live_view import LiveView
+from amrq.cli.own_stdout import own_stdout
+from amrq.cli.quantity import quantity
+from amrq.cli.recording_origin import recording_origin
+from amrq.cli.writer import Writer
+from amrq.decision import Decision
+from amrq.errors import AmrqError
+from amrq.model import find_model
+from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
+from amrq.recordings import FORMATS, write_sigmf
+
+__all__ = ["live"]
+
+_SIMULATED_RATE = 400e3
+_SIMULATED_SAMPLES_PER_SYMBOL = 4
+_REFRESH = 8  # pictures a second
+
+_SOURCE = "Source (one of them)"
+_SIGNAL = "Signal"
+_DECISION = "Decision"
+_OUTPUT = "Output"
+
+
+def live(
+    soapy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="A radio that SoapySDR knows, driver=rtlsdr for instance.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "--sigmf", help="A recording, played as fast as it was made.", rich_help_panel=_SOURCE
+        ),
+    ] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Raw samples on standard input.", rich_help_panel=_SOURCE)
+    ] = False,
+    zmq: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A ZMQ PUB sink of GNU Radio at tcp://host:port; a PUSH sink at pull+tcp://host:port.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
+    udp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Raw samples in UDP packets to this port of this machine.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
+    simulate: Annotated[
+        bool,
+        typer.Option("--simulate", help="The nine classes in turn, in noise.", rich_help_panel=_SOURCE),
+    ] = False,
+    freq: Annotated[
+        float | None,
+        typer.Option(
+            parser=quantity,
+            metavar="NUMBER",
+            help="Frequency that the radio is tuned to, Hz.",
+            rich_help_panel=_SIGNAL,
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=quantity,
+            metavar="NUMBER",
+            help="Samples a second; 2.4M, say. A recording's own where it has one.",
+            rich_help_panel=_SIGNAL,
+        ),
+    ] = None,
+    symbol_rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=quantity, metavar="NUMBER", help="Symbols a second; 100k, say.", rich_help_panel=_SIGNAL
+        ),
+    ] = None,
+    offset: Annotated[
+        float,
+        typer.Option(
+            parser=quantity,
+            metavar="NUMBER",
+            help="Where the signal lies from the middle of the band, Hz.",
+            rich_help_panel=_SIGNAL,
+        ),
+    ] = 0.0,
+    format: Annotated[
+        str,
+        typer.Option(
+            help=f"Of the samples, one of {', '.join(FORMATS)}; auto: a file's own, cu8 on standard input, cf32 from "
+            "the network.",
+            rich_help_panel=_SIGNAL,
+        ),
+    ] = "auto",
+    gain: Annotated[
+        float | None, typer.Option(help="Of the radio, dB; without it, automatic.", rich_help_panel=_SIGNAL)
+    ] = None,
+    antenna: Annotated[str, typer.Option(help="Of the radio, by name.", rich_help_panel=_SIGNAL)] = "",
+    bandwidth: Annotated[
+        float,
+        typer.Option(
+            parser=quantity,
+            metavar="NUMBER",
+            help="Of the radio's analogue filter, Hz.",
+            rich_help_panel=_SIGNAL,
+        ),
+    ] = 0.0,
+    ppm: Annotated[
+        float,
+        typer.Option(
+            help="Correction of the radio's oscillator, parts per million.", rich_help_panel=_SIGNAL
+        ),
+    ] = 0.0,
+    rolloff: Annotated[
+        float,
+        typer.Option(help="Roll-off of the matched filter, above 0, at most 1.", rich_help_panel=_SIGNAL),
+    ] = 0.35,
+    gate: Annotated[
+        float,
+        typer.Option(
+            help="Power in dB of full scale below which it says 'no signal'.", rich_help_panel=_SIGNAL
+        ),
+    ] = -200.0,
+    es_n0: Annotated[
+        float, typer.Option(help="Es/N0 of the simulation, dB.", rich_help_panel=_SIGNAL)
+    ] = 20.0,
+    model: Annotated[
+        str,
+        typer.Option(help="An ONNX file, a shipped model's name, or 'default'.", rich_help_panel=_DECISION),
+    ] = "default",
+    chunks: Annotated[
+        int, typer.Option(help="Chunks fused into a decision.", rich_help_panel=_DECISION)
+    ] = 32,
+    min_confidence: Annotated[
+        float,
+        typer.Option(help="Below this probability it says 'unknown'.", rich_help_panel=_DECISION),
+    ] = 0.8,
+    queue: Annotated[
+        int,
+        typer.Option(
+            help="Chunks that may wait for the classifier; beyond, the oldest are dropped.",
+            rich_help_panel=_DECISION,
+        ),
+    ] = 8192,
+    duration: Annotated[
+        float | None, typer.Option(help="End after this many seconds.", rich_help_panel=_OUTPUT)
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON line a decision instead.", rich_help_panel=_OUTPUT),
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="Append the same JSON lines to this file.", rich_help_panel=_OUTPUT),
+    ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            "--publish",
+            metavar="ENDPOINT",
+            help="Publish them on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record",
+            metavar="NAME",
+            help="Record the samples as NAME.sigmf-data and NAME.sigmf-meta, annotated with the decisions.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+) -> None:
+    """Tell the modulation of a signal while it is received.
+
+    Ctrl-C ends it, with a summary. The source is never held up: what the classifier has no time for is dropped,
+    counted and shown.
+
+    Examples:
+    **amrq live --simulate**
+
+    **amrq live --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --symbol-rate 100k --record evening**
+
+    Another program: **rtl_sdr -f 433.92M -s 2.4M - | amrq live --stdin --rate 2.4M --symbol-rate 100k --json**
+    """
+    if duration is not None and not 0 < duration < math.inf:
+        raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
+    if simulate:
+        rate = rate or _SIMULATED_RATE
+        symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
+    decision_flowgraph = _load_flowgraph()
+    data = None if record is None else record.with_name(record.name + ".sigmf-data")
+    with own_stdout() as out, contextlib.ExitStack() as opened:
+        ending = opened.enter_context(deferred_interrupt(signal.SIGTERM))
+        source = live_source(
+            soapy,
+            file,
+            stdin,
+            zmq,
+            udp,
+            simulate,
+            sample_rate=rate,
+            frequency=freq,
+            format=format,
+            gain=gain,
+            antenna=antenna,
+            bandwidth=bandwidth,
+            ppm=ppm,
+            symbol_rate=symbol_rate,
+            es_n0_db=es_n0,
+        )
+        if symbol_rate is None:
+            raise AmrqError("the symbol rate is needed (--symbol-rate).")
+        stream = DecisionStream(ending=ending)
+        writers: list[Writer] = []
+        if log is not None:
+            writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
+        if publish is not None:
+            writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
+        flowgraph = decision_flowgraph(
+            source.block,
+            source.sample_rate,
+            symbol_rate,
+            offset=offset,
+            rolloff=rolloff,
+            gate_db=gate,
+            model=model,
+            chunks_per_decision=chunks,
+            min_confidence=min_confidence,
+            live=True,
+            queue_chunks=queue,
+            record=data,
+            on_decision=stream.put,
+        )
+        origin = _origin(source, model, symbol_rate, offset)
+        if data is not None:
+            meta = data.with_suffix(".sigmf-meta")
+            write_sigmf(
+                meta, source.sample_rate, source.frequency, f"Received from {source.name} by amrq live."
+            )
+            annotations = AnnotationFile(meta, meta, (1 + rolloff) * symbol_rate)
+            writers.append(annotations)
+            opened.callback(_finish, annotations, flowgraph, source, origin)
+        if duration is not None:
+            timer = threading.Timer(duration, ending.set)
+            timer.daemon = True
+            timer.start()
+            opened.callback(timer.cancel)
+        decisions = _written(stream.run(flowgraph), flowgraph, source, origin, writers)
+        if as_json:
+            for _, _, record_ in decisions:
+                print(json.dumps(record_), file=out, flush=True)
+        else:
+            _show(Console(file=out), flowgraph, source, decisions)
+
+
+def _load_flowgraph() -> Any:
+    try:
+        from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+    except ImportError as error:
+        raise AmrqError(
+            f"live classification needs GNU Radio 3.10 with this module installed ({error}): see the README."
+        ) from None
+    return decision_flowgraph
+
+
+def _origin(source: LiveSource, model: str, symbol_rate: float, offset: float) -> Origin:
+    if source.recording is not None:
+        return recording_origin(source.recording, model, symbol_rate, offset=offset)
+    file = find_model(model)
+    tunings = () if source.frequency is None else ((0.0, source.frequency + offset),)
+    return Origin(source.name, symbol_rate, file.stem, Origin.hash_of(file), tunings=tunings)
+
+
+def _placed(flowgraph: Any, source: LiveSource, origin: Origin, symbol: int) -> Origin:
+    """Return the origin as it is at a symbol; of a recording the file knows more than the clock."""
+    return origin if source.recording is not None else flowgraph.sink.timeline.place(origin, symbol)
+
+
+def _written(
+    decisions: Iterator[tuple[Decision, str | None]],
+    flowgraph: Any,
+    source: LiveSource,
+    origin: Origin,
+    writers: list[Writer],
+) -> Iterator[tuple[Decision, str | None, dict[str, Any]]]:
+    """Hand decisions on with their records, and write these on the way."""
+    for decision, truth in decisions:
+        placed = _placed(flowgraph, source, origin, decision.sample_index)
+        found = decision_record(decision, truth, placed, flowgraph.sink.statistics().dropped)
+        for writer in writers:
+            writer.write(found)
+        yield decision, truth, found
+
+
+def _show(
+    console: Console,
+    flowgraph: Any,
+    source: LiveSource,
+    decisions: Iterator[tuple[Decision, str | None, dict[str, Any]]],
+) -> None:
+    """Show the stream on a terminal, a line a change elsewhere; then sum up."""
+    sink = flowgraph.sink
+    view = LiveView(source.name, sink.contract.classes, sink.statistics, flowgraph.front_end.level_db)
+    votes: Counter[str] = Counter()
+    # The picture is drawn anew even when no decision falls: what is waited for, queue and drops are news too.
+    picture = Live(get_renderable=lambda: view, console=console, refresh_per_second=_REFRESH, transient=True)
+    said = ""
+    with picture if console.is_terminal else contextlib.nullcontext():
+        for decision, truth, found in decisions:
+            votes[decision.label] += 1
+            view.show(decision, truth)
+            if not console.is_terminal and decision.label != said:
+                said = decision.label
+                console.print(
+                    f"{found['time']:12.3f} s  {said:9s}  {decision.confidence:.3f}", highlight=False
+                )
+    counted = sink.statistics()
+    console.print(
+        escape(f"{source.name}: of {votes.total()} decisions: ")
+        + escape(", ".join(f"{label} {count}" for label, count in votes.most_common()) or "none")
+    )
+    console.print(
+        f"{counted.received} chunks: {counted.classified} classified, {counted.silent} silent, {counted.dropped} "
+        f"dropped, {counted.not_finite} not finite",
+        highlight=False,
+    )
+
+
+def _finish(annotations: AnnotationFile, flowgraph: Any, source: LiveSource, origin: Origin) -> None:
+    """Write the metadata of what was recorded, with time and decisions."""
+    begun = _placed(flowgraph, source, origin, 0).begun
+    if begun is not None:
+        annotations.set_begun(begun)
+    annotations.close()

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recording says of its decisions."""
+
+from amrq.model import find_model
+from amrq.outputs import Origin
+from amrq.recordings import Recording
+
+__all__ = ["recording_origin"]
+
+
+def recording_origin(
+    recording: Recording, model: str, symbol_rate: float, start: float = 0.0, offset: float = 0.0
+) -> Origin:
+    """Return the origin of decisions on a recording.
+
+    Args:
+        recording: what is classified.
+        model: an ONNX file, a shipped model's name, or `default`.
+        symbol_rate: symbols a second.
+        start: seconds into the recording that classifying begins.
+        offset: of the signal from the middle of the band, Hz.
+    """
+    file = find_model(model)
+    return Origin(
+        source=str(recording.path),
+        symbol_rate=symbol_rate,
+        model=file.stem,
+        model_sha256=Origin.hash_of(file),
+        start=start,
+        begun=recording.begun,
+        tunings=tuple((sample / recording.sample_rate, hz + offset) for sample, hz in recording.tunings),
+    )

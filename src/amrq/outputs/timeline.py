@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When, and at which frequency, the symbols of a live stream were received."""
+
+import threading
+from collections import deque
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from amrq.outputs.origin import Origin
+
+__all__ = ["Timeline"]
+
+_REMEMBERED = 1_000
+"""Retunes and breaks kept: far more than may lie between a sample's arrival and its decision."""
+_EARLIEST = 1_000_000_000.0
+"""Seconds since 1970 (in 2001): a radio's clock that says less counts from when it was switched on, not in UTC."""
+_LATE = 1.0
+"""Seconds by which samples may be late before they must have been lost on the way."""
+
+
+class Timeline:
+    """What the tags of a radio, or the computer's clock, say of a stream; written and read from different threads.
+
+    Where the radio tells UTC, that counts. A radio whose clock counts from an unknown moment gets UTC from the computer
+    once and then keeps its own distances. Without a radio's clock, symbols were received at the latest when they
+    arrived: the earliest such moment counts, until symbols are so late that some must have been lost.
+
+    Args:
+        symbol_rate: symbols a second, above 0.
+        offset: of the signal from what the radio is tuned to, Hz.
+    """
+
+    def __init__(self, symbol_rate: float, offset: float = 0.0) -> None:
+        self._symbol_rate = symbol_rate
+        self._offset = offset
+        self._lock = threading.Lock()
+        # (symbol from which on it holds, moment of the stream's symbol 0 in seconds since 1970 as it follows from it)
+        self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
+        self._frequencies: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
+        self._told = False
+        self._clock_offset: float | None = None
+
+    def tell_time(self, symbol: int, seconds: float, now: float) -> None:
+        """Take in what the radio's clock said at a symbol.
+
+        Args:
+            symbol: index in the stream; never falls from call to call.
+            seconds: the radio's clock.
+            now: the computer's clock, seconds since 1970.
+        """
+        with self._lock:
+            if seconds < _EARLIEST:
+                if self._clock_offset is None:
+                    self._clock_offset = now - seconds
+                seconds += self._clock_offset
+            self._told = True
+            self._beginnings.append((symbol, seconds - symbol / self._symbol_rate))
+
+    def tell_frequency(self, symbol: int, frequency: float) -> None:
+        """Take in that the radio stands at this frequency, Hz, from a symbol on."""
+        with self._lock:
+            self._frequencies.append((symbol, frequency))
+
+    def tell_arrival(self, symbols: int, now: float) -> None:
+        """Take in that this many symbols of the stream have arrived by now, seconds since 1970."""
+        with self._lock:
+            if self._told:
+                return
+            beginning = now - symbols / self._symbol_rate
+            if not self._beginnings:
+                self._beginnings.append((0, beginning))
+                return
+            since, known = self._beginnings[-1]
+            if beginning < known:
+                self._beginnings[-1] = (since, beginning)
+            elif beginning > known + _LATE:
+                self._beginnings.append((symbols, beginning))
+
+    def place(self, origin: Origin, symbol: int) -> Origin:
+        """Return an origin with the time and frequency that hold at a symbol, as far as they are told."""
+        with self._lock:
+            beginnings = [value for since, value in self._beginnings if since <= symbol]
+            frequencies = [value for since, value in self._frequencies if since <= symbol]
+        if beginnings:
+            begun = datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=beginnings[-1])
+            origin = replace(origin, begun=begun)
+        if frequencies:
+            origin = replace(origin, tunings=((0.0, frequencies[-1] + self._offset),))
+        return origin

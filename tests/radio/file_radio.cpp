@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
+// that is set, by the computer's clock. Where its reader is too slow it overflows, as a radio would.
+
+#include <SoapySDR/Device.hpp>
+#include <SoapySDR/Formats.h>
+#include <SoapySDR/Registry.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <complex>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kPieceSeconds = 0.01; // radios hand out their samples in pieces, not one by one
+constexpr double kQueueSeconds = 0.5; // what the device holds for a reader that is late
+
+class FileRadio : public SoapySDR::Device
+{
+public:
+    explicit FileRadio(const SoapySDR::Kwargs& arguments)
+    {
+        const auto path = arguments.find("path");
+        std::ifstream file(path == arguments.end() ? "" : path->second, std::ios::binary);
+        const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
+        samples_.resize(bytes.size() / sizeof(samples_[0]));
+        if (samples_.empty())
+            throw std::runtime_error("no samples");
+        std::copy_n(bytes.data(), samples_.size() * sizeof(samples_[0]), reinterpret_cast<char*>(samples_.data()));
+    }
+
+    std::string getDriverKey() const override { return "amrqfile"; }
+    std::string getHardwareKey() const override { return "amrqfile"; }
+    size_t getNumChannels(int direction) const override { return direction == SOAPY_SDR_RX; }
+    std::vector<std::string> listAntennas(int, size_t) const override { return {"RX", "LNA"}; }
+    void setAntenna(int, size_t, const std::string& name) override { antenna_ = name; }
+    std::string getAntenna(int, size_t) const override { return antenna_; }
+    std::vector<std::string> listGains(int, size_t) const override { return {"LNA"}; }
+    bool hasGainMode(int, size_t) const override { return true; }
+    void setGainMode(int, size_t, bool automatic) override { automatic_ = automatic; }
+    bool getGainMode(int, size_t) const override { return automatic_; }
+    void setGain(int, size_t, const std::string&, double value) override { gain_ = value; }
+    double getGain(int, size_t, const std::string&) const override { return gain_; }
+    SoapySDR::Range getGainRange(int, size_t, const std::string&) const override { return {0, 50}; }
+    std::vector<std::string> listFrequencies(int, size_t) const override { return {"RF"}; }
+    void setFrequency(int, size_t, const std::string&, double value, const SoapySDR::Kwargs&) override
+    {
+        frequency_ = value;
+    }
+    double getFrequency(int, size_t, const std::string&) const override { return frequency_; }
+    SoapySDR::RangeList getFrequencyRange(int, size_t, const std::string&) const override { return {{1e6, 2e9}}; }
+    void setSampleRate(int, size_t, double value) override { rate_ = std::min(value, 3e6); }
+    double getSampleRate(int, size_t) const override { return rate_; }
+    SoapySDR::RangeList getSampleRateRange(int, size_t) const override { return {{1e4, 3e6}}; }
+    std::vector<std::string> getStreamFormats(int, size_t) const override { return {SOAPY_SDR_CF32}; }
+    std::string getNativeStreamFormat(int, size_t, double& scale) const override
+    {
+        scale = 1;
+        return SOAPY_SDR_CF32;
+    }
+    SoapySDR::Stream*
+    setupStream(int, const std::string&, const std::vector<size_t>&, const SoapySDR::Kwargs&) override
+    {
+        return reinterpret_cast<SoapySDR::Stream*>(this);
+    }
+    void closeStream(SoapySDR::Stream*) override {}
+    size_t getStreamMTU(SoapySDR::Stream*) const override { return 8192; }
+    int activateStream(SoapySDR::Stream*, int, long long, size_t) override
+    {
+        begun_ = Clock::now();
+        sent_ = 0;
+        return 0;
+    }
+    int deactivateStream(SoapySDR::Stream*, int, long long) override { return 0; }
+
+    int readStream(SoapySDR::Stream*, void* const* buffers, size_t count, int& flags, long long& time, long timeout) override
+    {
+        const auto until = Clock::now() + std::chrono::microseconds(timeout);
+        auto received = due();
+        const auto wanted = std::min<long long>(static_cast<long long>(count), static_cast<long long>(kPieceSeconds * rate_) + 1);
+        while (received - sent_ < wanted) {
+            if (Clock::now() >= until)
+                return SOAPY_SDR_TIMEOUT;
+            std::this_thread::sleep_for(std::chrono::microseconds(500));
+            received = due();
+        }
+        if (received - sent_ > static_cast<long long>(kQueueSeconds * rate_)) {
+            sent_ = received; // what was not fetched is gone
+            return SOAPY_SDR_OVERFLOW;
+        }
+        const auto given = std::min<long long>(static_cast<long long>(count), received - sent_);
+        auto* out = static_cast<std::complex<float>*>(buffers[0]);
+        for (long long n = 0; n < given; ++n)
+            out[n] = samples_[static_cast<size_t>(sent_ + n) % samples_.size()];
+        flags = SOAPY_SDR_HAS_TIME;
+        time = static_cast<long long>(1e9 * static_cast<double>(sent_) / rate_);
+        sent_ += given;
+        return static_cast<int>(given);
+    }
+
+private:
+    long long due() const
+    {
+        return static_cast<long long>(std::chrono::duration<double>(Clock::now() - begun_).count() * rate_);
+    }
+
+    std::vector<std::complex<float>> samples_;
+    std::string antenna_ = "RX";
+    bool automatic_ = false;
+    double gain_ = 0, frequency_ = 100e6, rate_ = 1e6;
+    Clock::time_point begun_;
+    long long sent_ = 0;
+};
+
+SoapySDR::KwargsList find(const SoapySDR::Kwargs& wanted)
+{
+    // Only who asks for it by name gets it, with what else was asked for.
+    const auto driver = wanted.find("driver");
+    if (driver == wanted.end() || driver->second != "amrqfile")
+        return {};
+    return {wanted};
+}
+
+SoapySDR::Device* make(const SoapySDR::Kwargs& arguments) { return new FileRadio(arguments); }
+
+const SoapySDR::Registry registry("amrqfile", &find, &make, SOAPY_SDR_ABI_VERSION);
+
+} // namespace

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`amrq live` as a user types it, on every source, without hardware."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import sigmf
+import zmq
+
+from amrq.cli.quantity import quantity
+from amrq.modulations import MODULATIONS
+from amrq.outputs import decision_schema
+from amrq.recordings import open_recording
+
+pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORDING = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
+RAW = RECORDING.with_suffix(".sigmf-data")
+RATES = ("--rate", "100k", "--symbol-rate", "25k")
+
+
+running: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays() -> Iterator[None]:
+    yield
+    while running:
+        process = running.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+        **more.pop("environment", {}),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "amrq", "live", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=more.pop("stdin", subprocess.DEVNULL),
+        text=True,
+        env=environment,
+        **more,
+    )
+    running.append(process)
+    return process
+
+
+def live(*arguments: object, **more: Any) -> tuple[int, str, str]:
+    process = start(*arguments, **more)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def records(out: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in out.splitlines()]
+    for record in found:
+        jsonschema.validate(record, decision_schema(), jsonschema.Draft202012Validator)
+    return found
+
+
+def refused(result: tuple[int, str, str], words: str) -> None:
+    code, out, err = result
+    assert code == 2, out + err
+    (line,) = [line for line in err.splitlines() if line.startswith("amrq: ")]
+    assert words in line
+    assert "Traceback" not in out + err
+
+
+def settled(found: list[dict[str, Any]]) -> set[str]:
+    """What is said once the front end has settled, and before the stream's torn end."""
+    return {record["label"] for record in found[1:-1]}
+
+
+def next_record(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    record: dict[str, Any] = json.loads(process.stdout.readline())
+    return record
+
+
+def finish(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert "Traceback" not in out + err
+    return out, err
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("433.92M", 433.92e6),
+        ("100k", 1e5),
+        ("1e6", 1e6),
+        ("-12.5k", -12.5e3),
+        ("2.4 MHz", 2.4e6),
+        ("9600", 9600),
+    ],
+)
+def test_quantities_as_radio_people_write_them(text: str, number: float) -> None:
+    assert quantity(text) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("text", ["", "M", "12 apples", "1.2.3", "k100"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        quantity(text)
+
+
+def test_a_simulation_says_what_is_sent() -> None:
+    process = start("--simulate", "--json", "--rate", "1M", "--symbol-rate", "250k", "--chunks", "512")
+    seen: dict[str, list[str]] = {}
+    while len(seen) < 2:
+        record = next_record(process)
+        if record["truth"]:
+            seen.setdefault(record["truth"], []).append(record["label"])
+    finish(process, signal.SIGINT)
+    assert list(seen) == list(MODULATIONS)[:2]
+    (name, first), *_ = seen.items()
+    assert set(first[1:]) == {name}  # the very first decision has the front end's settling in it
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_summary(number: int) -> None:
+    process = start("--simulate")
+    assert process.stdout is not None
+    assert "4ASK" in process.stdout.readline()
+    out, _ = finish(process, number)
+    assert "simulation: of" in out
+    assert "0 dropped" in out
+
+
+def test_a_recording_is_played_and_tells_its_own_time(tmp_path: Path) -> None:
+    meta = json.loads(RECORDING.read_text())
+    meta["captures"][0] |= {"core:frequency": 2.4e9, "core:datetime": "2020-02-29T12:00:00Z"}
+    meta["global"].pop("core:sha512", None)
+    (tmp_path / "r.sigmf-meta").write_text(json.dumps(meta))
+    shutil.copy(RAW, tmp_path / "r.sigmf-data")
+    log = tmp_path / "log.jsonl"
+    code, out, err = live(
+        "--sigmf",
+        tmp_path / "r.sigmf-meta",
+        "--symbol-rate",
+        "25k",
+        "--json",
+        "--log",
+        log,
+        "--offset",
+        "100",
+    )
+    assert code == 0, err
+    found = records(out)
+    assert settled(found) == {"16QAM"}
+    assert {record["truth"] for record in found[:-1]} == {"16QAM"}
+    assert all(record["utc"].startswith("2020-02-29T12:00:00.") for record in found)
+    assert {record["frequency_hz"] for record in found} == {2.4e9 + 100}
+    assert log.read_text() == out
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    with RAW.open("rb") as stream:
+        code, out, err = live(
+            "--stdin", "--format", "ci16", *RATES, "--freq", "433.92M", "--json", stdin=stream
+        )
+    assert code == 0, err
+    found = records(out)
+    assert settled(found) == {"16QAM"}
+    assert {record["frequency_hz"] for record in found} == {433.92e6}
+    assert all(record["utc"] is not None for record in found)
+    # What ends before a decision can fall is no error of a live stream.
+    (tmp_path / "short").write_bytes(RAW.read_bytes()[:401])
+    with (tmp_path / "short").open("rb") as stream:
+        code, out, err = live("--stdin", "--format", "ci16", *RATES, stdin=stream)
+    assert (code, "of 0 decisions" in out) == (0, True), out + err
+
+
+def test_udp_packets() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        process = start("--udp", port, "--format", "ci16", *RATES, "--json", "--chunks", "16")
+        data = RAW.read_bytes()
+        place = 0
+        assert process.stdout is not None
+        # An odd size: samples may be parted between packets. Sent until something is decided on.
+        while not select.select([process.stdout], [], [], 0.002)[0]:
+            sender.sendto(data[place : place + 1001], ("127.0.0.1", port))
+            place = (place + 1001) % (len(data) - 1001)
+        record = next_record(process)
+        finish(process, signal.SIGTERM)
+        assert record["source"] == f"udp://127.0.0.1:{port}"
+        refused(live("--udp", f"127.0.0.1:{sender.getsockname()[1]}", *RATES), "packets cannot be received")
+    refused(live("--udp", "many", *RATES), "no UDP port")
+
+
+@pytest.mark.parametrize("kind", ["PUB", "PUSH"])
+def test_a_zmq_sink(kind: str) -> None:
+    context = zmq.Context()
+    sink = context.socket(getattr(zmq, kind))
+    sink.setsockopt(zmq.LINGER, 0)
+    sink.setsockopt(zmq.SNDTIMEO, 100)
+    port = sink.bind_to_random_port("tcp://127.0.0.1")
+    address = ("pull+" if kind == "PUSH" else "") + f"tcp://127.0.0.1:{port}"
+    process = start("--zmq", address, "--format", "ci16", *RATES, "--json")
+    assert process.stdout is not None
+    data = RAW.read_bytes()
+    size = len(data) // 10 // 4 * 4
+    place = 0
+    while not select.select([process.stdout], [], [], 0.02)[0]:
+        try:
+            sink.send(data[place : place + size])
+        except zmq.Again:
+            continue
+        place = (place + size) % (10 * size)
+    record = next_record(process)
+    finish(process, signal.SIGINT)
+    sink.close()
+    context.term()
+    assert record["source"] == address
+    refused(live("--zmq", "http://somewhere", *RATES), "no address that samples can come from")
+
+
+def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
+    name = tmp_path / "evening"
+    process = start("--simulate", "--json", "--record", name, "--chunks", "128", "--freq", "1e9")
+    for _ in range(4):
+        next_record(process)
+    finish(process, signal.SIGINT)
+    document = json.loads((tmp_path / "evening.sigmf-meta").read_text())
+    sigmf.SigMFFile(metadata=document).validate()
+    assert document["captures"][0]["core:datetime"].endswith("Z")
+    labels = [annotation["core:label"] for annotation in document["annotations"]]
+    assert labels[0] == "4ASK"
+    recording = open_recording(tmp_path / "evening.sigmf-meta")
+    assert recording.sample_rate == 400e3
+    assert recording.length >= document["annotations"][-1]["core:sample_count"]
+    refused(live("--simulate", "--record", name), "is there already")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give one source, not none"),
+        (["--simulate", "--stdin"], "give one source, not --stdin and --simulate"),
+        (["--stdin", "--rate", "1M"], "symbol rate is needed"),
+        (["--stdin", "--symbol-rate", "1k"], "needs the sample rate"),
+        (["--soapy", "driver=null", *RATES], "needs the frequency"),
+        (["--soapy", "driver=null", *RATES, "--freq", "1M"], "no radio answers to 'driver=null'"),
+        (["--soapy", "driver=nobody", *RATES, "--freq", "1M"], "no radio answers to 'driver=nobody'"),
+        (["--stdin", *RATES, "--format", "mp3"], "one of cf32"),
+        (["--file", "nowhere.sigmf-meta", "--symbol-rate", "1k"], "there is no file"),
+        (["--simulate", "--rate", "1M", "--symbol-rate", "400k"], "whole number of samples a symbol"),
+        (["--simulate", "--duration", "-1"], "--duration"),
+        (["--simulate", "--model", "coherent-full-int8"], "needs the carrier's phase"),
+        (["--simulate", "--model", "nothing"], "nothing"),
+        (["--simulate", "--record", "/nowhere/r"], "cannot be written"),
+    ],
+)
+def test_bad_requests_get_one_sentence(arguments: list[str], words: str) -> None:
+    refused(live(*arguments), words)
+
+
+@pytest.fixture(scope="module")
+def radio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """A SoapySDR device of the tests' own, that receives a recording over and over."""
+    if not Path("/usr/include/SoapySDR/Device.hpp").exists():
+        pytest.skip("SoapySDR's headers are not installed: libsoapysdr-dev")
+    pytest.importorskip("gnuradio.soapy")
+    folder = tmp_path_factory.mktemp("radio")
+    source = ROOT / "tests" / "radio" / "file_radio.cpp"
+    module = folder / "libamrqfile.so"
+    command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", module, source, "-lSoapySDR"]
+    subprocess.run(command, check=True)
+    recording = open_recording(RECORDING)
+    samples = recording.read(0, recording.length)
+    samples.tofile(folder / "samples.cf32")
+    yield f"driver=amrqfile,path={folder / 'samples.cf32'}", {"SOAPY_SDR_PLUGIN_PATH": str(folder)}
+
+
+def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:
+    device, environment = radio
+    process = start(
+        *("--soapy", device, "--freq", "433.92M", "--gain", "20", "--antenna", "LNA", "--offset", "0"),
+        *(*RATES, "--json", "--chunks", "16"),
+        environment=environment,
+    )
+    found = [next_record(process) for _ in range(6)]
+    finish(process, signal.SIGINT)
+    for record in found:
+        jsonschema.validate(record, decision_schema(), jsonschema.Draft202012Validator)
+    assert "16QAM" in {record["label"] for record in found[1:]}
+    assert {record["frequency_hz"] for record in found} == {433.92e6}
+    assert all(record["utc"] is not None for record in found)
+
+
+def test_a_radio_that_cannot_do_what_is_asked(radio: tuple[str, dict[str, str]]) -> None:
+    device, environment = radio
+    base = ("--soapy", device, "--freq", "433.92M", "--symbol-rate", "25k")
+    refused(live(*base, "--rate", "5M", environment=environment), "cannot do 5e+06 samples/s")
+    refused(
+        live(*base, "--rate", "100k", "--antenna", "TX", environment=environment),
+        "antenna 'TX': it has RX, LNA",
+    )
+    refused(live(*base, "--rate", "100k", "--gain", "90", environment=environment), "it has 0 to 50 dB")
+    refused(live(*base, "--rate", "100k", "--freq", "5G", environment=environment), "cannot do 5e+09 Hz")
+
+
+def test_samples_that_are_no_numbers_do_not_end_it() -> None:
+    samples = open_recording(RECORDING).read(0, 9600).copy()
+    samples[3000:3010] = np.nan
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as pipe, os.fdopen(reader, "rb") as end:
+        process = start("--stdin", "--format", "cf32", *RATES, "--json", stdin=end)
+        pipe.write(samples.tobytes())
+        pipe.close()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "16QAM" in settled(records(out))

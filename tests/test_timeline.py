@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When and where the symbols of a live stream were received."""
+
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amrq.outputs import Origin, Timeline
+
+RATE = 1000.0
+NOW = 1_800_000_000.0
+ORIGIN = Origin("radio", RATE, "m", "0" * 64)
+
+
+def utc(timeline: Timeline, symbol: int) -> float:
+    begun = timeline.place(ORIGIN, symbol).begun
+    assert begun is not None
+    return begun.timestamp() + symbol / RATE
+
+
+def test_nothing_is_claimed_before_anything_is_told() -> None:
+    begun = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    known = Origin("radio", RATE, "m", "0" * 64, 0.0, begun, ((0.0, 5e6),))
+    assert Timeline(RATE).place(ORIGIN, 0) == ORIGIN
+    assert Timeline(RATE).place(known, 0) == known
+
+
+def test_a_radio_that_knows_the_time_is_believed_also_after_an_overflow() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_time(0, NOW, NOW + 5)
+    timeline.tell_time(1000, NOW + 3.5, NOW + 9)  # 2.5 s were lost
+    timeline.tell_arrival(10, NOW - 100)  # the computer's clock no longer counts
+    assert utc(timeline, 999) == pytest.approx(NOW + 0.999, abs=1e-5)
+    assert utc(timeline, 1500) == pytest.approx(NOW + 4.0, abs=1e-5)
+
+
+def test_a_radio_that_counts_from_zero_keeps_its_distances() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_time(0, 7.0, NOW)
+    timeline.tell_time(2000, 12.0, NOW + 60)
+    assert utc(timeline, 0) == pytest.approx(NOW, abs=1e-5)
+    assert utc(timeline, 2000) == pytest.approx(NOW + 5, abs=1e-5)
+
+
+@given(st.lists(st.floats(0, 0.4), min_size=1, max_size=40))
+def test_without_a_radios_clock_the_promptest_arrival_counts(delays: list[float]) -> None:
+    timeline = Timeline(RATE)
+    for number, delay in enumerate(delays, 1):
+        timeline.tell_arrival(32 * number, NOW + 32 * number / RATE + delay)
+    assert utc(timeline, 0) == pytest.approx(NOW + min(delays), abs=1e-5)
+
+
+def test_symbols_that_come_far_too_late_lost_others_on_the_way() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_arrival(100, NOW + 0.1)
+    timeline.tell_arrival(200, NOW + 0.2 + 3.0)
+    assert utc(timeline, 0) == pytest.approx(NOW, abs=1e-5)
+    assert utc(timeline, 200) == pytest.approx(NOW + 3.2, abs=1e-5)
+
+
+def test_frequencies_hold_from_their_symbol_on_and_take_the_offset_in() -> None:
+    timeline = Timeline(RATE, offset=-12.5e3)
+    timeline.tell_frequency(0, 100e6)
+    timeline.tell_frequency(640, 101e6)
+    found = [timeline.place(ORIGIN, symbol).frequency(symbol / RATE) for symbol in (0, 639, 640, 10**6)]
+    assert found == [99.9875e6, 99.9875e6, 100.9875e6, 100.9875e6]
