@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq live` as a user types it, on every source, without hardware."""
 
+import contextlib
 import json
 import os
 import select
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,14 @@ import pytest
 import sigmf
 import zmq
 
+from amrq.cli import live_session
+from amrq.cli.live_session import LiveSession
+from amrq.cli.live_source import LiveSource
 from amrq.cli.quantity import quantity
 from amrq.modulations import MODULATIONS
-from amrq.outputs import decision_schema
+from amrq.outputs import Origin, decision_schema
 from amrq.recordings import open_recording
+from amrq.signals import ModulatedSignal, Schedule
 
 pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
 
@@ -263,7 +269,8 @@ def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
     [
         ([], "give one source, not none"),
         (["--simulate", "--stdin"], "give one source, not --stdin and --simulate"),
-        (["--stdin", "--rate", "1M"], "symbol rate is needed"),
+        (["--stdin", "--rate", "1M"], "no symbol rate is to be seen"),
+        (["--file", RECORDING.with_name("noise.sigmf-meta")], "symbol rate is not clear"),
         (["--stdin", "--symbol-rate", "1k"], "needs the sample rate"),
         (["--soapy", "driver=null", *RATES], "needs the frequency"),
         (["--soapy", "driver=null", *RATES, "--freq", "1M"], "no radio answers to 'driver=null'"),
@@ -277,8 +284,67 @@ def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
         (["--simulate", "--record", "/nowhere/r"], "cannot be written"),
     ],
 )
-def test_bad_requests_get_one_sentence(arguments: list[str], words: str) -> None:
+def test_bad_requests_get_one_sentence(arguments: list[object], words: str) -> None:
     refused(live(*arguments), words)
+
+
+def test_a_symbol_rate_that_is_not_given_is_estimated() -> None:
+    """Nothing of the stream is lost for it, where it comes through a pipe."""
+    with RAW.open("rb") as stream:
+        code, out, err = live("--stdin", "--format", "ci16", "--rate", "100k", "--json", stdin=stream)
+    assert code == 0, err
+    found = records(out)
+    assert settled(found) == {"16QAM"}
+    assert found[0]["sample_count"] / found[0]["duration"] == pytest.approx(25e3, rel=1e-3)
+    assert sum(record["chunks"] for record in found) >= 9600 / 4 / 32 - 3
+    code, out, err = live("--file", RECORDING)
+    assert code == 0, err
+    assert "25000" in out and "16QAM 3" in out
+
+
+def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+    from gnuradio.amrq.pipe_source import pipe_source
+
+    monkeypatch.setattr(live_session, "_LOOK_AGAIN", 0.3)
+    first, second = (
+        ModulatedSignal(Schedule([name], 10**7), 20.0, 0.0, 0.3, sps, 0.35, number)
+        .generate(1 << 16)[0]
+        .tobytes()
+        for number, (name, sps) in enumerate((("QPSK", 4), ("8PSK", 8)))
+    )
+    reader, writer = os.pipe()
+    changed, ending = threading.Event(), threading.Event()
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as pipe:
+            while not ending.is_set():
+                pipe.write(second if changed.is_set() else first)
+
+    def make(symbol_rate: float, on_decision: Any) -> Any:
+        return decision_flowgraph(source.block, 100e3, symbol_rate, live=True, on_decision=on_decision)
+
+    source = LiveSource(pipe_source("cf32", reader), "pipe", 100e3)
+    session = LiveSession(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), ending, make)
+    feeding = threading.Thread(target=feed, daemon=True)
+    feeding.start()
+    rates: list[float] = []
+    last: list[str] = []
+    for decision, _, record in session.run():
+        assert session.symbol_rate is not None
+        if not rates or session.symbol_rate != rates[-1]:
+            rates.append(session.symbol_rate)
+            last = []
+        last.append(decision.label)
+        assert record["duration"] == pytest.approx(decision.sample_count / session.symbol_rate, abs=1e-6)
+        if len(last) > 20:
+            if changed.is_set() and len(rates) > 1:
+                ending.set()
+            changed.set()
+    os.close(reader)
+    feeding.join(60)
+    assert rates == [pytest.approx(25e3, rel=1e-3), pytest.approx(12.5e3, rel=1e-3)]
+    assert last[10] == "8PSK"
 
 
 @pytest.fixture(scope="module")

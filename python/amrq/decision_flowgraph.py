@@ -32,7 +32,7 @@ class decision_flowgraph(gr.top_block):
         live: the source must not be held up: chunks are dropped instead.
         queue_chunks: chunks that may wait for the classifier.
         backend: see `classifier_sink`.
-        record: a file for the source's samples, cf32, which must not be there yet; None for none.
+        record: a file that the source's samples are appended to, cf32; None for none.
         on_decision: called in another thread with each decision and the truth, where it is known.
 
     Raises:
@@ -81,7 +81,12 @@ class decision_flowgraph(gr.top_block):
         self.connect(self.source, self.front_end, self.chunker, self.sink)
         self.recorder = None
         if record is not None:
-            self.recorder = _file_sink(record)
+            try:
+                self.recorder = blocks.file_sink(gr.sizeof_gr_complex, str(record), True)
+            except RuntimeError:
+                raise AmrqError(
+                    f"{record} cannot be written: give another place for the recording."
+                ) from None
             self.connect(self.source, self.recorder)
 
     def raise_error(self) -> None:
@@ -96,15 +101,3 @@ class decision_flowgraph(gr.top_block):
                 if isinstance(error, AmrqError):
                     raise error
                 raise AmrqError(f"{block.name()} failed: {error}") from error
-
-
-def _file_sink(path: Path) -> Any:
-    try:
-        path.open("xb").close()
-    except FileExistsError:
-        raise AmrqError(
-            f"{path} is there already: give another name, so that no recording is lost."
-        ) from None
-    except OSError as error:
-        raise AmrqError(f"{path} cannot be written: {error.strerror}.") from None
-    return blocks.file_sink(gr.sizeof_gr_complex, str(path), False)

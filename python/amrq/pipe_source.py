@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
+from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.recordings import RAW_FORMATS
@@ -44,11 +45,20 @@ class pipe_source(gr.sync_block):
         self._format = RAW_FORMATS[format]
         self._descriptor = descriptor
         self._waiting = bytearray()
+        self._first = np.empty(0, dtype=np.complex64)
+
+    def put_back(self, samples: NDArray[np.complex64]) -> None:
+        """Send these samples before anything else: they were only looked at. Not while the flowgraph runs."""
+        self._first = np.concatenate([samples, self._first])
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
         """Send what is there."""
         out = output_items[0]
+        if len(self._first):
+            count = min(len(out), len(self._first))
+            out[:count], self._first = self._first[:count], self._first[count:]
+            return count
         size = self._format.sample_size
         patience = _PATIENCE  # only for the first: what is there goes on at once
         while len(self._waiting) < len(out) * size:

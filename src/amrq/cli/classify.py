@@ -19,7 +19,9 @@ from rich.table import Table
 from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.own_stdout import own_stdout
+from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
+from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.cli.writer import Writer
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
@@ -99,11 +101,26 @@ def _row(decision: Decision, truth: str | None, symbol_rate: float, start: float
 
 def classify(
     files: Annotated[list[Path], typer.Argument(help="Recordings: SigMF, IQ wav, or raw samples.")],
-    symbol_rate: Annotated[float, typer.Option(help="Symbols a second.")],
-    rate: Annotated[
-        float | None, typer.Option(help="Samples a second; needed for raw files, else the file's own.")
+    symbol_rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=quantity, metavar="NUMBER", help="Symbols a second; 9600, say. Without it, estimated."
+        ),
     ] = None,
-    offset: Annotated[float, typer.Option(help="Where in the recording's band the signal lies, Hz.")] = 0.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            parser=quantity,
+            metavar="NUMBER",
+            help="Samples a second; 250k, say. Needed for raw files, else the file's own.",
+        ),
+    ] = None,
+    offset: Annotated[
+        float,
+        typer.Option(
+            parser=quantity, metavar="NUMBER", help="Where in the recording's band the signal lies, Hz."
+        ),
+    ] = 0.0,
     format: Annotated[
         str, typer.Option(help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.")
     ] = "auto",
@@ -168,24 +185,33 @@ def classify(
     with own_stdout() as out, deferred_interrupt() as interrupted, contextlib.ExitStack() as opened:
         console = Console(file=out)
         writers: list[Writer] = []
+        annotations: AnnotationFile | None = None
         if log is not None:
             writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
         if publish is not None:
             writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
         if annotate is not None:
-            width = (1 + rolloff) * symbol_rate
-            writers.append(
-                opened.enter_context(contextlib.closing(AnnotationFile(files[0], annotate, width)))
-            )
+            annotations = AnnotationFile(files[0], annotate)
+            writers.append(opened.enter_context(contextlib.closing(annotations)))
         for path in files:
             try:
                 recording = open_recording(path, format, rate)
+                first = round(start * recording.sample_rate)
+                title = path.name
+                found_rate = symbol_rate
+                if found_rate is None:
+                    found_rate, sure = recording_symbol_rate(
+                        recording, offset, min(first, recording.length - 1)
+                    )
+                    title += f", symbol rate {found_rate:.6g} Bd (estimated, confidence {sure:.4f})"
+                if annotations is not None:
+                    annotations.bandwidth = (1 + rolloff) * found_rate
                 stream = DecisionStream(interrupted)
                 flowgraph = recording_flowgraph(
                     recording,
-                    symbol_rate,
+                    found_rate,
                     offset=offset,
-                    start=round(start * recording.sample_rate),
+                    start=first,
                     count=0 if duration is None else max(1, round(duration * recording.sample_rate)),
                     rolloff=rolloff,
                     gate_db=gate,
@@ -194,12 +220,12 @@ def classify(
                     min_confidence=min_confidence,
                     on_decision=stream.put,
                 )
-                origin = recording_origin(recording, model, symbol_rate, start, offset)
+                origin = recording_origin(recording, model, found_rate, start, offset)
                 decisions = _written(_at_least_one(stream, flowgraph), origin, writers)
                 if as_json:
                     _print_json(out, decisions, origin)
                 else:
-                    _print_table(console, path, decisions, symbol_rate, start, gate > -200)
+                    _print_table(console, path, title, decisions, found_rate, start, gate > -200)
             except AmrqError as error:
                 # One bad file does not cost the others their turn.
                 failures.append(error)
@@ -229,6 +255,7 @@ def _print_json(out: TextIO, decisions: Iterator[tuple[Decision, str | None]], o
 def _print_table(
     console: Console,
     path: Path,
+    title: str,
     decisions: Iterator[tuple[Decision, str | None]],
     symbol_rate: float,
     start: float,
@@ -237,13 +264,13 @@ def _print_table(
     rows: list[tuple[str, ...]] = []
     votes: Counter[str] = Counter()
     # On a terminal the table grows as decisions fall; once over, the whole of it is printed for the scrollback.
-    live = Live(_table(path.name, rows), console=console, refresh_per_second=8, transient=True)
+    live = Live(_table(title, rows), console=console, refresh_per_second=8, transient=True)
     with live if console.is_terminal else contextlib.nullcontext():
         for decision, truth in decisions:
             rows.append(_row(decision, truth, symbol_rate, start))
             votes[decision.label] += 1
-            live.update(_table(path.name, rows[-_ROWS_SHOWN:]))
-    console.print(_table(path.name, rows))
+            live.update(_table(title, rows[-_ROWS_SHOWN:]))
+    console.print(_table(title, rows))
     said = ", ".join(f"{label} {count}" for label, count in votes.most_common())
     console.print(escape(f"{path.name}: of {votes.total()} decisions: {said}"))
     if not gated and 0 < votes[UNKNOWN] < votes.total():

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.live_session import LiveSession
 from amrq.cli.live_source import LiveSource, live_source
 from amrq.cli.live_view import LiveView
 from amrq.cli.own_stdout import own_stdout
@@ -26,8 +26,8 @@ from amrq.cli.recording_origin import recording_origin
 from amrq.cli.writer import Writer
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.model import find_model
-from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
+from amrq.model import find_model, read_contract
+from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher
 from amrq.recordings import FORMATS, write_sigmf
 
 __all__ = ["live"]
@@ -101,7 +101,10 @@ def live(
     symbol_rate: Annotated[
         float | None,
         typer.Option(
-            parser=quantity, metavar="NUMBER", help="Symbols a second; 100k, say.", rich_help_panel=_SIGNAL
+            parser=quantity,
+            metavar="NUMBER",
+            help="Symbols a second; 100k, say. Without it, estimated and followed.",
+            rich_help_panel=_SIGNAL,
         ),
     ] = None,
     offset: Annotated[
@@ -206,10 +209,9 @@ def live(
     Ctrl-C ends it, with a summary. The source is never held up: what the classifier has no time for is dropped,
     counted and shown.
 
-    Examples:
-    **amrq live --simulate**
+    Example: **amrq live --simulate**
 
-    **amrq live --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --symbol-rate 100k --record evening**
+    A radio, recorded beside: **amrq live --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --record evening**
 
     Another program: **rtl_sdr -f 433.92M -s 2.4M - | amrq live --stdin --rate 2.4M --symbol-rate 100k --json**
     """
@@ -239,49 +241,47 @@ def live(
             symbol_rate=symbol_rate,
             es_n0_db=es_n0,
         )
-        if symbol_rate is None:
-            raise AmrqError("the symbol rate is needed (--symbol-rate).")
-        stream = DecisionStream(ending=ending)
         writers: list[Writer] = []
         if log is not None:
             writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
         if publish is not None:
             writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
-        flowgraph = decision_flowgraph(
-            source.block,
-            source.sample_rate,
-            symbol_rate,
-            offset=offset,
-            rolloff=rolloff,
-            gate_db=gate,
-            model=model,
-            chunks_per_decision=chunks,
-            min_confidence=min_confidence,
-            live=True,
-            queue_chunks=queue,
-            record=data,
-            on_decision=stream.put,
-        )
-        origin = _origin(source, model, symbol_rate, offset)
-        if data is not None:
-            meta = data.with_suffix(".sigmf-meta")
-            write_sigmf(
-                meta, source.sample_rate, source.frequency, f"Received from {source.name} by amrq live."
+
+        def make(found_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
+            return decision_flowgraph(
+                source.block,
+                source.sample_rate,
+                found_rate,
+                offset=offset,
+                rolloff=rolloff,
+                gate_db=gate,
+                model=model,
+                chunks_per_decision=chunks,
+                min_confidence=min_confidence,
+                live=True,
+                queue_chunks=queue,
+                record=data,
+                on_decision=on_decision,
             )
-            annotations = AnnotationFile(meta, meta, (1 + rolloff) * symbol_rate)
+
+        origin = _origin(source, model, offset)
+        session = LiveSession(source, symbol_rate, offset, origin, ending, make, data)
+        annotations = None
+        if data is not None:
+            annotations = _annotations(data, source)
             writers.append(annotations)
-            opened.callback(_finish, annotations, flowgraph, source, origin)
+            opened.callback(_finish, annotations, session)
         if duration is not None:
             timer = threading.Timer(duration, ending.set)
             timer.daemon = True
             timer.start()
             opened.callback(timer.cancel)
-        decisions = _written(stream.run(flowgraph), flowgraph, source, origin, writers)
+        decisions = _written(session, rolloff, annotations, writers)
         if as_json:
-            for _, _, record_ in decisions:
-                print(json.dumps(record_), file=out, flush=True)
+            for _, _, found in decisions:
+                print(json.dumps(found), file=out, flush=True)
         else:
-            _show(Console(file=out), flowgraph, source, decisions)
+            _show(Console(file=out), session, source, read_contract(find_model(model)).classes, decisions)
 
 
 def _load_flowgraph() -> Any:
@@ -294,30 +294,43 @@ def _load_flowgraph() -> Any:
     return decision_flowgraph
 
 
-def _origin(source: LiveSource, model: str, symbol_rate: float, offset: float) -> Origin:
+def _origin(source: LiveSource, model: str, offset: float) -> Origin:
     if source.recording is not None:
-        return recording_origin(source.recording, model, symbol_rate, offset=offset)
+        return recording_origin(source.recording, model, 1.0, offset=offset)
     file = find_model(model)
     tunings = () if source.frequency is None else ((0.0, source.frequency + offset),)
-    return Origin(source.name, symbol_rate, file.stem, Origin.hash_of(file), tunings=tunings)
+    return Origin(source.name, 1.0, file.stem, Origin.hash_of(file), tunings=tunings)
 
 
-def _placed(flowgraph: Any, source: LiveSource, origin: Origin, symbol: int) -> Origin:
-    """Return the origin as it is at a symbol; of a recording the file knows more than the clock."""
-    return origin if source.recording is not None else flowgraph.sink.timeline.place(origin, symbol)
+def _annotations(data: Path, source: LiveSource) -> AnnotationFile:
+    """Begin a recording, which must not be there yet, with its metadata."""
+    try:
+        data.open("xb").close()
+    except FileExistsError:
+        raise AmrqError(
+            f"{data} is there already: give another name, so that no recording is lost."
+        ) from None
+    except OSError as error:
+        raise AmrqError(f"{data} cannot be written: {error.strerror}.") from None
+    meta = data.with_suffix(".sigmf-meta")
+    write_sigmf(meta, source.sample_rate, source.frequency, f"Received from {source.name} by amrq live.")
+    return AnnotationFile(meta, meta)
+
+
+def _finish(annotations: AnnotationFile, session: LiveSession) -> None:
+    """Write the metadata of what was recorded, with time and decisions."""
+    if session.begun is not None:
+        annotations.set_begun(session.begun)
+    annotations.close()
 
 
 def _written(
-    decisions: Iterator[tuple[Decision, str | None]],
-    flowgraph: Any,
-    source: LiveSource,
-    origin: Origin,
-    writers: list[Writer],
+    session: LiveSession, rolloff: float, annotations: AnnotationFile | None, writers: list[Writer]
 ) -> Iterator[tuple[Decision, str | None, dict[str, Any]]]:
-    """Hand decisions on with their records, and write these on the way."""
-    for decision, truth in decisions:
-        placed = _placed(flowgraph, source, origin, decision.sample_index)
-        found = decision_record(decision, truth, placed, flowgraph.sink.statistics().dropped)
+    """Yield what the session decides, and write it on the way."""
+    for decision, truth, found in session.run():
+        if annotations is not None and session.symbol_rate is not None:
+            annotations.bandwidth = (1 + rolloff) * session.symbol_rate
         for writer in writers:
             writer.write(found)
         yield decision, truth, found
@@ -325,27 +338,30 @@ def _written(
 
 def _show(
     console: Console,
-    flowgraph: Any,
+    session: LiveSession,
     source: LiveSource,
+    classes: tuple[str, ...],
     decisions: Iterator[tuple[Decision, str | None, dict[str, Any]]],
 ) -> None:
     """Show the stream on a terminal, a line a change elsewhere; then sum up."""
-    sink = flowgraph.sink
-    view = LiveView(source.name, sink.contract.classes, sink.statistics, flowgraph.front_end.level_db)
+    view = LiveView(source.name, classes, session)
     votes: Counter[str] = Counter()
     # The picture is drawn anew even when no decision falls: what is waited for, queue and drops are news too.
     picture = Live(get_renderable=lambda: view, console=console, refresh_per_second=_REFRESH, transient=True)
-    said = ""
+    said: tuple[str, float | None] = ("", None)
     with picture if console.is_terminal else contextlib.nullcontext():
         for decision, truth, found in decisions:
             votes[decision.label] += 1
             view.show(decision, truth)
-            if not console.is_terminal and decision.label != said:
-                said = decision.label
+            now = (decision.label, session.symbol_rate)
+            if not console.is_terminal and now != said:
+                rate = f"  {session.symbol_rate:.6g} Bd" if now[1] != said[1] else ""
                 console.print(
-                    f"{found['time']:12.3f} s  {said:9s}  {decision.confidence:.3f}", highlight=False
+                    f"{found['time']:12.3f} s  {decision.label:9s}  {decision.confidence:.3f}{rate}",
+                    highlight=False,
                 )
-    counted = sink.statistics()
+                said = now
+    counted = session.statistics()
     console.print(
         escape(f"{source.name}: of {votes.total()} decisions: ")
         + escape(", ".join(f"{label} {count}" for label, count in votes.most_common()) or "none")
@@ -355,11 +371,3 @@ def _show(
         f"dropped, {counted.not_finite} not finite",
         highlight=False,
     )
-
-
-def _finish(annotations: AnnotationFile, flowgraph: Any, source: LiveSource, origin: Origin) -> None:
-    """Write the metadata of what was recorded, with time and decisions."""
-    begun = _placed(flowgraph, source, origin, 0).begun
-    if begun is not None:
-        annotations.set_begun(begun)
-    annotations.close()

@@ -5,7 +5,6 @@ import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -13,9 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from amrq.cli.live_session import LiveSession
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.model import UNKNOWN
-from amrq.worker import Statistics
 
 __all__ = ["LiveView"]
 
@@ -44,21 +43,13 @@ class LiveView:
     Args:
         source: what is received, for the title.
         classes: names in the model's order.
-        statistics: gives the counters as they stand.
-        level_db: gives the power in the channel, dB relative to full scale.
+        session: that is shown.
     """
 
-    def __init__(
-        self,
-        source: str,
-        classes: tuple[str, ...],
-        statistics: Callable[[], Statistics],
-        level_db: Callable[[], float],
-    ) -> None:
+    def __init__(self, source: str, classes: tuple[str, ...], session: LiveSession) -> None:
         self._source = source
         self._classes = tuple(name for name in classes if name != NO_SIGNAL)
-        self._statistics = statistics
-        self._level_db = level_db
+        self._session = session
         self._last: Decision | None = None
         self._truth: str | None = None
         self._history: deque[Counter[str]] = deque(maxlen=_CELLS)
@@ -91,7 +82,9 @@ class LiveView:
     def _decision(self) -> RenderableType:
         last = self._last
         if last is None:
-            received = self._statistics().received
+            received = self._session.statistics().received
+            if self._session.symbol_rate is None:
+                return Text("looking for a symbol rate", "dim")
             return Text("waiting for samples" if not received else f"listening: {received} chunks", "dim")
         line = Text(f" {last.label} ", f"bold black on {self._colour(last.label)}")
         line.append(f"  confidence {last.confidence:.3f}", "bold")
@@ -120,12 +113,19 @@ class LiveView:
         return strip
 
     def _figures(self) -> RenderableType:
-        counted = self._statistics()
+        counted = self._session.statistics()
         last = self._last
         es_n0 = "–" if last is None or last.es_n0_db is None else f"{last.es_n0_db:.1f} dB"
-        line = Text(f"    Es/N0 {es_n0:8s}  level {self._level_db():.1f} dB   queue {counted.queued}   ")
+        line = Text(
+            f"    Es/N0 {es_n0:8s}  level {self._session.level_db():.1f} dB   queue {counted.queued}   "
+        )
         line.append(f"dropped {counted.dropped}", "bold red" if counted.dropped else "")
         line.append(f"   {time.monotonic() - self._begun:.0f} s")
+        rate = self._session.symbol_rate
+        if rate is not None:
+            line.append(f"\n    symbol rate {rate:.6g} Bd")
+            if self._session.confidence < 1:
+                line.append(f", estimated, confidence {self._session.confidence:.4f}")
         if counted.not_finite:
             line.append(f"   not finite {counted.not_finite}", "bold red")
         return line

@@ -16,7 +16,8 @@ def quantity(text: str | float) -> float:
     """
     if isinstance(text, (int, float)):
         return float(text)
-    found = re.fullmatch(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([kKMG]?)(?:Hz|Bd|S/s)?", text.strip())
-    if found is None:
-        raise ValueError(f"{text!r} is no number such as 250e3, 100k or 433.92M")
-    return float(found[1]) * _FACTORS[found[2]]
+    found = re.fullmatch(r"(.+?)\s*([kKMG]?)(?:Hz|Bd|S/s)?", text.strip())
+    try:
+        return float(found[1]) * _FACTORS[found[2]] if found else float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number such as 250e3, 100k or 433.92M") from None

@@ -56,7 +56,8 @@ class AnnotationFile:
                 f"({type(error).__name__})."
             ) from None
         self._former = [a for a in former if not str(a.get("core:generator", "")).startswith("gr-amrq ")]
-        self._bandwidth = bandwidth
+        self.bandwidth = bandwidth
+        """Of the signal, Hz, for the records that follow."""
         self._spans: list[dict[str, Any]] = []
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -87,6 +88,7 @@ class AnnotationFile:
                 "highest": record["confidence"],
                 "chunks": record["chunks"],
                 "model": record["model"],
+                "bandwidth": self.bandwidth,
             }
         )
 
@@ -106,9 +108,9 @@ class AnnotationFile:
             "core:comment": f"confidence {sure}, {span['chunks']} chunks, model {span['model']}",
             "core:generator": self.generator,
         }
-        if self._bandwidth and span["frequency"] is not None:
-            annotation["core:freq_lower_edge"] = span["frequency"] - self._bandwidth / 2
-            annotation["core:freq_upper_edge"] = span["frequency"] + self._bandwidth / 2
+        if span["bandwidth"] and span["frequency"] is not None:
+            annotation["core:freq_lower_edge"] = span["frequency"] - span["bandwidth"] / 2
+            annotation["core:freq_upper_edge"] = span["frequency"] + span["bandwidth"] / 2
         return annotation
 
     def close(self) -> None:

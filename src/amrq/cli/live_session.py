@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A live stream from its beginning to its end, at whatever symbol rate it turns out to have."""
+
+import dataclasses
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amrq.cli.decision_stream import DecisionStream
+from amrq.cli.live_source import LiveSource
+from amrq.cli.recording_symbol_rate import (
+    LOOKED_AT,
+    SURE,
+    look_for_symbol_rate,
+    recording_symbol_rate,
+    unclear,
+)
+from amrq.decision import Decision
+from amrq.errors import AmrqError
+from amrq.outputs import Origin, decision_record
+from amrq.symbol_rate import SymbolRate
+from amrq.worker import Statistics
+
+__all__ = ["LiveSession"]
+
+_LOOK_AGAIN = 5.0  # seconds
+_CHANGED = 0.003
+"""A symbol rate that is off by this part of it is another one: the front end follows 0.005."""
+
+Decided = tuple[Decision, str | None, dict[str, Any]]
+
+
+class LiveSession:
+    """Runs flowgraphs on a source, one after another where the symbol rate changes, and yields what they decide.
+
+    Where no symbol rate is given it is estimated, looked at again every five seconds, and followed: when two looks in
+    succession are sure of another one, the flowgraph is begun anew with that.
+
+    Args:
+        source: of the samples.
+        symbol_rate: symbols a second; None to estimate it.
+        offset: of the signal from the middle of the band, Hz.
+        origin: of the decisions, as far as it is known beforehand.
+        ending: set to end the session.
+        make: makes a flowgraph: a function of (symbol rate, `on_decision`).
+        record: the file that a flowgraph appends the source's samples to; None for none.
+    """
+
+    def __init__(
+        self,
+        source: LiveSource,
+        symbol_rate: float | None,
+        offset: float,
+        origin: Origin,
+        ending: threading.Event,
+        make: Callable[[float, Callable[[Decision, str | None], None]], Any],
+        record: Path | None = None,
+    ) -> None:
+        self.symbol_rate = symbol_rate
+        self.confidence = 1.0
+        """Of the symbol rate: 1 where it was given."""
+        self.begun = origin.begun
+        """When the first sample was received; None while that is not known."""
+        self._estimated = symbol_rate is None
+        self._source, self._offset, self._origin = source, offset, origin
+        self._ending, self._make, self._record = ending, make, record
+        self._flowgraph: Any = None
+        self._former = Statistics()
+        self._started = time.monotonic()
+
+    def statistics(self) -> Statistics:
+        """Return the counters of all flowgraphs so far."""
+        former = dataclasses.asdict(self._former)
+        now = Statistics() if self._flowgraph is None else self._flowgraph.sink.statistics()
+        return Statistics(**{name: former[name] + count for name, count in now.as_dict().items()})
+
+    def level_db(self) -> float:
+        """Return the power in the channel, dB relative to full scale."""
+        return -200.0 if self._flowgraph is None else float(self._flowgraph.front_end.level_db())
+
+    def run(self) -> Iterator[Decided]:
+        """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
+
+        Raises:
+            AmrqError: a flowgraph failed.
+        """
+        if self.symbol_rate is None:
+            self._take(self._firstlook_for_symbol_rate())
+        while self.symbol_rate is not None:
+            followed = _Follower(self._source, self.symbol_rate, self._offset, self._ending)
+            yield from self._run_once(self.symbol_rate, followed)
+            if followed.found is None or self._ending.is_set():
+                return
+            self._take(followed.found)
+
+    def _take(self, found: SymbolRate | None) -> None:
+        self.symbol_rate, self.confidence = (None, 0.0) if found is None else found
+
+    def _run_once(self, symbol_rate: float, followed: "_Follower") -> Iterator[Decided]:
+        stream = DecisionStream(ending=followed.ending)
+        flowgraph = self._make(symbol_rate, stream.put)
+        origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
+        self._flowgraph = flowgraph
+        with followed.watching(flowgraph, self._estimated and self._source.recording is None):
+            for decision, truth in stream.run(flowgraph):
+                placed = origin
+                if self._source.recording is None:  # a recording knows more than any clock
+                    placed = flowgraph.sink.timeline.place(origin, decision.sample_index)
+                if self.begun is None:
+                    self.begun = placed.begun
+                dropped = self.statistics().dropped
+                yield decision, truth, decision_record(decision, truth, placed, dropped)
+        self._former = self.statistics()
+        self._flowgraph = None
+        flowgraph.disconnect_all()  # the next one takes the source over
+
+    def _position(self) -> float:
+        """Return the seconds of the stream that lie behind."""
+        if self._former.received == 0:
+            return 0.0
+        if self._record is not None:  # annotations count in recorded samples
+            return self._record.stat().st_size / np.dtype(np.complex64).itemsize / self._source.sample_rate
+        return time.monotonic() - self._started
+
+    def _firstlook_for_symbol_rate(self) -> SymbolRate | None:
+        """Look at the stream until its symbol rate is clear; None where it ends before that."""
+        recording = self._source.recording
+        if recording is not None:
+            return recording_symbol_rate(recording, self._offset)
+        from gnuradio import gr
+        from gnuradio.amrq.sample_probe import sample_probe
+
+        probe = sample_probe(LOOKED_AT)
+        flowgraph = gr.top_block("amrq symbol rate")
+        flowgraph.connect(self._source.block, probe)
+        flowgraph.start()
+        finished = threading.Event()
+
+        def wait() -> None:
+            flowgraph.wait()
+            finished.set()
+
+        waiting = threading.Thread(target=wait, name="amrq symbol rate", daemon=True)
+        waiting.start()
+        seen, found = 0, None
+        try:
+            while not self._ending.is_set():
+                over = finished.wait(0.1)
+                if probe.taken() - seen >= LOOKED_AT // 2 or over:
+                    seen = probe.taken()
+                    found = look_for_symbol_rate(probe.samples(), self._source.sample_rate, self._offset)
+                    if found is not None and found.confidence >= SURE:
+                        return found
+                if over:
+                    raise AmrqError(f"the stream ended, and {unclear(found)}: give it (--symbol-rate).")
+            return None
+        finally:
+            flowgraph.stop()
+            waiting.join()
+            flowgraph.disconnect_all()
+            if hasattr(self._source.block, "put_back"):
+                self._source.block.put_back(probe.samples())
+
+
+class _Follower:
+    """Looks again, from time to time, whether the symbol rate is still the same.
+
+    Attributes:
+        ending: set when the flowgraph is to end: the session ends, or the rate is another one.
+        found: that other one; None while there is none.
+    """
+
+    def __init__(
+        self, source: LiveSource, symbol_rate: float, offset: float, session_ending: threading.Event
+    ) -> None:
+        self.ending = threading.Event()
+        self.found: SymbolRate | None = None
+        self._source, self._symbol_rate, self._offset = source, symbol_rate, offset
+        self._session_ending = session_ending
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._probe: Any = None
+
+    def watching(self, flowgraph: Any, looks: bool) -> "_Follower":
+        """Return itself, to be entered while the flowgraph runs."""
+        if looks:
+            from gnuradio.amrq.sample_probe import sample_probe
+
+            self._probe = sample_probe(LOOKED_AT)
+            flowgraph.connect(flowgraph.source, self._probe)
+        return self
+
+    def __enter__(self) -> "_Follower":
+        self._thread = threading.Thread(target=self._watch, name="amrq symbol rate", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        suspect = math.nan
+        next_look = time.monotonic() + _LOOK_AGAIN
+        while not self._over.wait(0.05):
+            if self._session_ending.is_set():
+                self.ending.set()
+                return
+            if self._probe is None or time.monotonic() < next_look:
+                continue
+            next_look = time.monotonic() + _LOOK_AGAIN
+            found = look_for_symbol_rate(self._probe.samples(), self._source.sample_rate, self._offset)
+            if found is None or found.confidence < SURE or abs(found.rate / self._symbol_rate - 1) < _CHANGED:
+                suspect = math.nan
+            elif abs(found.rate / suspect - 1) < _CHANGED:
+                self.found = found
+                self.ending.set()
+                return
+            else:
+                suspect = found.rate

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The symbol rate of a signal that nobody has told it of."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.errors import AmrqError
+from amrq.modulations import MODULATIONS
+from amrq.recordings import open_recording
+from amrq.signals import ModulatedSignal, Schedule
+from amrq.symbol_rate import estimate_symbol_rate
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def noise(count: int, generator: np.random.Generator) -> NDArray[np.complex64]:
+    return (generator.normal(size=count) + 1j * generator.normal(size=count)).astype(np.complex64)
+
+
+def received(
+    name: str,
+    samples_per_symbol: float,
+    rolloff: float,
+    es_n0_db: float,
+    symbols: int,
+    generator: np.random.Generator,
+) -> NDArray[np.complex64]:
+    """A pulse-shaped signal at any number of samples a symbol, a few per cent off its carrier, in white noise."""
+    fine = 16
+    signal = ModulatedSignal(
+        Schedule([name], 2 * symbols), 1000.0, 0.0, 0.3, fine, rolloff, int(generator.integers(2**31))
+    )
+    wave = signal.generate(symbols * fine + 2 * fine)[0]
+    places = np.arange(int(symbols * samples_per_symbol)) * (fine / samples_per_symbol)
+    below = places.astype(int)
+    part = places - below
+    samples = wave[below] * (1 - part) + wave[below + 1] * part
+    power = float(np.mean(np.abs(samples) ** 2))
+    noise_power = power * samples_per_symbol * 10 ** (-es_n0_db / 10)
+    offset = generator.uniform(-0.05, 0.05) / samples_per_symbol
+    turned = samples * np.exp(2j * np.pi * offset * np.arange(len(samples)))
+    return (turned + math.sqrt(noise_power / 2) * noise(len(samples), generator)).astype(np.complex64)
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from(list(MODULATIONS)),
+    st.floats(2.5, 16),
+    st.floats(0.2, 0.5),
+    st.floats(12.5, 25),
+    st.integers(0, 10**6),
+)
+def test_any_class_at_any_rate(
+    name: str, samples_per_symbol: float, rolloff: float, es_n0_db: float, number: int
+) -> None:
+    generator = rng("symbol rate", number)
+    samples = received(name, samples_per_symbol, rolloff, es_n0_db, 2048, generator)
+    found = estimate_symbol_rate(samples, 1e6)
+    assert found.rate == pytest.approx(1e6 / samples_per_symbol, rel=0.002)
+    assert found.confidence > 0.99
+
+
+@pytest.mark.parametrize("bandwidth", [1.0, 0.4, 0.1])
+def test_noise_has_no_symbol_rate(bandwidth: float) -> None:
+    """A confidence of 0.99 is reached by noise at most as often as it says: 8 or more of 200 in one run of 1,000."""
+    generator = rng("symbol rate of noise", str(bandwidth))
+    taps = np.sinc(bandwidth * (np.arange(101) - 50)) * np.hanning(101)
+    sure = 0
+    for _ in range(200):
+        samples = np.convolve(noise(8192, generator), taps, "same") + 0.05 * noise(8192, generator)
+        sure += estimate_symbol_rate(samples.astype(np.complex64), 1e5).confidence > 0.99
+    assert sure < 8
+
+
+@pytest.mark.parametrize("folder", [ROOT / "examples" / "recordings", ROOT.parent / "shared" / "iq"])
+def test_recordings_have_the_rate_of_their_truth(folder: Path) -> None:
+    if not (folder / "truth.json").is_file():
+        pytest.skip(f"{folder} is not there")
+    for truth in json.loads((folder / "truth.json").read_text()):
+        if truth["modulation"].partition(" ")[0].split("-")[-1] not in {
+            "BPSK",
+            "QPSK",
+            "8PSK",
+            "16QAM",
+            "SDPSK",
+            "D8PSK",
+        }:
+            continue
+        recording = open_recording(folder / f"{truth['name']}.sigmf-meta")
+        start, stop = max(truth["segments"], key=lambda segment: segment[1] - segment[0])
+        found = estimate_symbol_rate(recording.read(start, min(stop - start, 1 << 17)), recording.sample_rate)
+        # What satellites really send is up to 0.32 % beside their nominal rate.
+        assert found.rate == pytest.approx(truth["symbol_rate"], rel=0.004), truth["name"]
+        assert found.confidence > 0.999
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(AmrqError, match="silence"):
+        estimate_symbol_rate(np.zeros(4096, np.complex64), 1e6)
+    with pytest.raises(AmrqError, match="not finite"):
+        estimate_symbol_rate(np.full(4096, np.nan, np.complex64), 1e6)
+    with pytest.raises(AmrqError, match="cannot be found"):
+        estimate_symbol_rate(np.ones(50, np.complex64), 1e6)
+    with pytest.raises(AmrqError, match="cannot be found"):
+        estimate_symbol_rate(np.ones(4096, np.complex64), 1e6, lowest=5e5, highest=4e5)
