@@ -9,6 +9,7 @@ Example: python3 docs/make_screenshots.py --output docs/images
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -16,14 +17,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 300_000  # bytes; a README should load at once
 
-sys.path.insert(0, str(ROOT / "tests" / "grc"))
+sys.path[:0] = [str(ROOT / "tests" / "grc"), str(ROOT / "tests")]
+from file_radio import file_radio  # noqa: E402
 from flowgraphs import generate, run  # noqa: E402
 
 # Decisions that fill the display, and a pace at which they come soon but the constellation is of one class.
 PICTURES = {
     "loopback": (108, ["--set", "symbol_rate=30e3"]),
     "file_replay": (100, ["--parameter", "speed=0.5"]),
+    "sdr": (100, ["--parameter", "samp_rate=100e3", "--parameter", "symbol_rate=25e3"]),
 }
+RADIO = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
+"""What the tests' own radio receives."""
 
 
 def main() -> None:
@@ -34,11 +39,17 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, default=ROOT / "docs" / "images", help="folder for the pictures"
     )
+    parser.add_argument("--only", choices=PICTURES, action="append", help="this flowgraph; may be repeated")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for name, (decisions, options) in PICTURES.items():
+    for name in arguments.only or PICTURES:
+        decisions, options = PICTURES[name]
         picture = arguments.output.resolve() / f"{name}.png"
         with tempfile.TemporaryDirectory() as folder:
+            if name == "sdr":
+                device, environment = file_radio(Path(folder), RADIO)
+                os.environ |= environment
+                options = [*options, "--parameter", f"device={device}"]
             script = generate(ROOT / "examples" / f"{name}.grc", Path(folder))
             result = run(script, decisions, *options, "--picture", str(picture))
         if result.status != 0:

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import sigmf
 import zmq
+from file_radio import file_radio
 
 from amrq.cli import live_session
 from amrq.cli.live_session import LiveSession
@@ -348,20 +349,8 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture(scope="module")
-def radio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """A SoapySDR device of the tests' own, that receives a recording over and over."""
-    if not Path("/usr/include/SoapySDR/Device.hpp").exists():
-        pytest.skip("SoapySDR's headers are not installed: libsoapysdr-dev")
-    pytest.importorskip("gnuradio.soapy")
-    folder = tmp_path_factory.mktemp("radio")
-    source = ROOT / "tests" / "radio" / "file_radio.cpp"
-    module = folder / "libamrqfile.so"
-    command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", module, source, "-lSoapySDR"]
-    subprocess.run(command, check=True)
-    recording = open_recording(RECORDING)
-    samples = recording.read(0, recording.length)
-    samples.tofile(folder / "samples.cf32")
-    yield f"driver=amrqfile,path={folder / 'samples.cf32'}", {"SOAPY_SDR_PLUGIN_PATH": str(folder)}
+def radio(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+    return file_radio(tmp_path_factory.mktemp("radio"), RECORDING)
 
 
 def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:

@@ -7,6 +7,7 @@ from gnuradio.amrq.carrier_recovery import carrier_recovery
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.modulation_source import modulation_source
+from gnuradio.amrq.radio_source import radio_source
 from gnuradio.amrq.recording_source import recording_source
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
@@ -16,6 +17,7 @@ __all__ = [
     "classification_display",
     "classifier_sink",
     "modulation_source",
+    "radio_source",
     "recording_source",
     "symbol_front_end",
 ]

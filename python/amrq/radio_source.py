@@ -66,19 +66,8 @@ class radio_source(gr.hier_block2):
             _ask(device, f"antenna {antenna!r}", lambda: self._set_antenna(antenna))
         if bandwidth:
             _ask(device, f"a bandwidth of {bandwidth:g} Hz", lambda: self._radio.set_bandwidth(0, bandwidth))
-        if gain is None:
-            if self._radio.has_gain_mode(0):
-                self._radio.set_gain_mode(0, True)
-        else:
-            if self._radio.has_gain_mode(0):
-                self._radio.set_gain_mode(0, False)
-            span = self._radio.get_gain_range(0)  # beyond it the block would only grumble into a log
-            if not span.minimum() <= gain <= span.maximum():
-                raise AmrqError(
-                    f"the radio {device!r} cannot do a gain of {gain:g} dB: it has {span.minimum():g} to "
-                    f"{span.maximum():g} dB."
-                )
-            _ask(device, f"a gain of {gain:g} dB", lambda: self._radio.set_gain(0, gain))
+        self._device = device
+        self.set_gain(gain)
         self.connect(self._radio, self)
 
     def _set_antenna(self, antenna: str) -> None:
@@ -95,9 +84,23 @@ class radio_source(gr.hier_block2):
         """Tune to another frequency, Hz."""
         self._radio.set_frequency(0, frequency)
 
-    def set_gain(self, gain: float) -> None:
-        """Set the gain, dB."""
-        self._radio.set_gain(0, gain)
+    def set_gain(self, gain: float | None) -> None:
+        """Set the gain, dB; None leaves it to the radio.
+
+        Raises:
+            AmrqError: the radio does not have it.
+        """
+        if self._radio.has_gain_mode(0):
+            self._radio.set_gain_mode(0, gain is None)
+        if gain is None:
+            return
+        span = self._radio.get_gain_range(0)  # beyond it the block would only grumble into a log
+        if not span.minimum() <= gain <= span.maximum():
+            raise AmrqError(
+                f"the radio {self._device!r} cannot do a gain of {gain:g} dB: it has {span.minimum():g} to "
+                f"{span.maximum():g} dB."
+            )
+        _ask(self._device, f"a gain of {gain:g} dB", lambda: self._radio.set_gain(0, gain))
 
 
 def _open(device: str) -> Any:

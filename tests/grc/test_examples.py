@@ -4,6 +4,7 @@
 from collections import Counter
 
 import pytest
+from file_radio import file_radio
 from flowgraphs import EXAMPLES, ROOT, generate, load, run
 
 from amrq.errors import AmrqError
@@ -26,7 +27,7 @@ def _default_model():
 
 
 def test_the_examples_are_there():
-    assert {"loopback", "file_replay"} <= {path.stem for path in EXAMPLES}
+    assert {"loopback", "file_replay", "sdr"} <= {path.stem for path in EXAMPLES}
 
 
 @every_example
@@ -116,3 +117,22 @@ def test_file_replay_says_what_is_wrong(tmp_path):
     result = run(script, 1, "--parameter", f"file={tmp_path / 'none.sigmf-meta'}")
     assert result.status != 0
     assert f"there is no file {tmp_path / 'none.sigmf-meta'}" in result.output
+
+
+def test_sdr_runs_on_a_radio(tmp_path, monkeypatch):
+    recording = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
+    device, environment = file_radio(tmp_path, recording)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    script = generate(example("sdr"), tmp_path)
+    parameters = [f"device={device}", "samp_rate=100e3", "symbol_rate=25e3"]
+    result = run(script, 30, *(word for value in parameters for word in ("--parameter", value)))
+    assert_clean(result)
+    ((most, _),) = Counter(decided for decided, _ in result.history).most_common(1)
+    assert most == "16QAM"
+
+
+def test_sdr_without_a_radio_says_so(tmp_path):
+    result = run(generate(example("sdr"), tmp_path), 1)
+    assert result.status != 0
+    assert "no radio answers to 'driver=rtlsdr'" in result.output
