@@ -263,6 +263,9 @@ def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
     assert recording.sample_rate == 400e3
     assert recording.length >= document["annotations"][-1]["core:sample_count"]
     refused(live("--simulate", "--record", name), "is there already")
+    nothing = tmp_path / "nothing"
+    refused(live("--stdin", *RATES[:2], "--record", nothing), "no symbol rate")
+    assert list(tmp_path.glob("nothing*")) == []
 
 
 @pytest.mark.parametrize(

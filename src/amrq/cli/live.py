@@ -270,7 +270,7 @@ def live(
         if data is not None:
             annotations = _annotations(data, source)
             writers.append(annotations)
-            opened.callback(_finish, annotations, session)
+            opened.callback(_finish, data, annotations, session)
         if duration is not None:
             timer = threading.Timer(duration, ending.set)
             timer.daemon = True
@@ -317,8 +317,12 @@ def _annotations(data: Path, source: LiveSource) -> AnnotationFile:
     return AnnotationFile(meta, meta)
 
 
-def _finish(annotations: AnnotationFile, session: LiveSession) -> None:
-    """Write the metadata of what was recorded, with time and decisions."""
+def _finish(data: Path, annotations: AnnotationFile, session: LiveSession) -> None:
+    """Write the metadata of what was recorded, with time and decisions; leave nothing where nothing was."""
+    if not data.stat().st_size:
+        data.unlink()
+        annotations.path.unlink()
+        return
     if session.begun is not None:
         annotations.set_begun(session.begun)
     annotations.close()
