@@ -359,7 +359,18 @@ def radio(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]
 def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:
     device, environment = radio
     process = start(
-        *("--soapy", device, "--freq", "433.92M", "--gain", "20", "--antenna", "LNA", "--offset", "0"),
+        *(
+            "--soapy",
+            f"{device},clock=utc",
+            "--freq",
+            "433.92M",
+            "--gain",
+            "20",
+            "--antenna",
+            "LNA",
+            "--offset",
+            "0",
+        ),
         *(*RATES, "--json", "--chunks", "16"),
         environment=environment,
     )

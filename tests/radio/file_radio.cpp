@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
-// that is set, by the computer's clock. Where its reader is too slow it overflows, as a radio would.
+// that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a radio would.
 
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.h>
@@ -28,6 +28,8 @@ public:
     explicit FileRadio(const SoapySDR::Kwargs& arguments)
     {
         const auto path = arguments.find("path");
+        const auto clock = arguments.find("clock");
+        tells_time_ = clock != arguments.end() && clock->second == "utc";
         std::ifstream file(path == arguments.end() ? "" : path->second, std::ios::binary);
         const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
         samples_.resize(bytes.size() / sizeof(samples_[0]));
@@ -59,6 +61,11 @@ public:
     void setSampleRate(int, size_t, double value) override { rate_ = std::min(value, 3e6); }
     double getSampleRate(int, size_t) const override { return rate_; }
     SoapySDR::RangeList getSampleRateRange(int, size_t) const override { return {{1e4, 3e6}}; }
+    bool hasHardwareTime(const std::string&) const override { return tells_time_; }
+    long long getHardwareTime(const std::string&) const override
+    {
+        return begun_utc_ + static_cast<long long>(1e9 * static_cast<double>(sent_) / rate_);
+    }
     std::vector<std::string> getStreamFormats(int, size_t) const override { return {SOAPY_SDR_CF32}; }
     std::string getNativeStreamFormat(int, size_t, double& scale) const override
     {
@@ -75,6 +82,9 @@ public:
     int activateStream(SoapySDR::Stream*, int, long long, size_t) override
     {
         begun_ = Clock::now();
+        begun_utc_ = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count();
         sent_ = 0;
         return 0;
     }
@@ -99,8 +109,8 @@ public:
         auto* out = static_cast<std::complex<float>*>(buffers[0]);
         for (long long n = 0; n < given; ++n)
             out[n] = samples_[static_cast<size_t>(sent_ + n) % samples_.size()];
-        flags = SOAPY_SDR_HAS_TIME;
-        time = static_cast<long long>(1e9 * static_cast<double>(sent_) / rate_);
+        flags = tells_time_ ? SOAPY_SDR_HAS_TIME : 0;
+        time = getHardwareTime("");
         sent_ += given;
         return static_cast<int>(given);
     }
@@ -113,10 +123,10 @@ private:
 
     std::vector<std::complex<float>> samples_;
     std::string antenna_ = "RX";
-    bool automatic_ = false;
+    bool automatic_ = false, tells_time_ = false;
     double gain_ = 0, frequency_ = 100e6, rate_ = 1e6;
     Clock::time_point begun_;
-    long long sent_ = 0;
+    long long begun_utc_ = 0, sent_ = 0;
 };
 
 SoapySDR::KwargsList find(const SoapySDR::Kwargs& wanted)

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a radio's rate asks of the whole live path, and how soon it answers.
+
+A SoapySDR device of the tests' own (tests/radio/file_radio.cpp; needs SoapySDR's headers) hands out samples by the
+clock, and overflows where its reader is half a second late: Radio Source -> symbol front end -> chunker -> classifier,
+default model, as `amrq live` connects them. Reported: overflows, chunks dropped, the processor's share, and the latency
+from the moment a decision's last sample is received to the moment the decision is handed out.
+
+Example: python3 benchmarks/live_path.py --seconds 300 --rate 2.4e6 --symbol-rate 100e3
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pmt
+from gnuradio import gr
+from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+from gnuradio.amrq.radio_source import radio_source
+
+from amrq.decision import Decision
+from amrq.outputs import Origin
+from amrq.processor_name import processor_name
+from amrq.signals import ModulatedSignal, Schedule
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from file_radio import build_file_radio
+
+_MODULATION = "16QAM"
+
+
+class restarts(gr.sync_block):  # noqa: N801
+    """Count a radio's tags: it sends them at the beginning, and again behind every overflow."""
+
+    def __init__(self) -> None:
+        gr.sync_block.__init__(self, name="restarts", in_sig=[np.complex64], out_sig=None)
+        self.count = 0
+        self.samples = 0
+
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Look at what comes."""
+        count = len(input_items[0])
+        self.count += len(self.get_tags_in_window(0, 0, count, pmt.intern("rx_rate")))
+        self.samples += count
+        return count
+
+
+def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
+    """Run the path for so long and return what was seen."""
+    decided: list[tuple[float, Decision]] = []
+    source = radio_source(device, arguments.rate, 100e6)
+    flowgraph = decision_flowgraph(
+        source,
+        arguments.rate,
+        arguments.symbol_rate,
+        model=arguments.model,
+        chunks_per_decision=arguments.chunks,
+        live=True,
+        on_decision=lambda decision, truth: decided.append((time.time(), decision)),
+    )
+    counter = restarts()
+    flowgraph.connect(source, counter)
+    before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+    flowgraph.start()
+    threading.Event().wait(arguments.seconds)
+    after, elapsed = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - begun
+    flowgraph.stop()
+    flowgraph.wait()
+    flowgraph.raise_error()
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    origin = Origin("", arguments.symbol_rate, "", "")
+    latency = []
+    for moment, decision in decided[1:]:
+        last = decision.sample_index + decision.sample_count
+        told = flowgraph.sink.timeline.place(origin, decision.sample_index).begun
+        latency.append(moment - (told.timestamp() + last / arguments.symbol_rate))
+    counted = flowgraph.sink.statistics()
+    right = sum(decision.label == _MODULATION for _, decision in decided)
+    return {
+        "seconds": round(elapsed, 1),
+        "samples": counter.samples,
+        "overflows": counter.count - 1,
+        "chunks": counted.received,
+        "chunks_dropped": counted.dropped,
+        "decisions": len(decided),
+        "decisions_right": right,
+        "processor_share_of_one_core": round(used / elapsed, 3),
+        "latency_ms": {
+            "median": round(1e3 * float(np.median(latency)), 1),
+            "99th percentile": round(1e3 * float(np.quantile(latency, 0.99)), 1),
+        },
+        "decision_lasts_ms": round(1e3 * 32 * arguments.chunks / arguments.symbol_rate, 2),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=300.0, help="how long (default 300)")
+    parser.add_argument(
+        "--rate", type=float, default=2.4e6, help="samples a second (default an RTL-SDR's 2.4e6)"
+    )
+    parser.add_argument("--symbol-rate", type=float, default=100e3, help="symbols a second (default 100e3)")
+    parser.add_argument("--chunks", type=int, default=32, help="chunks a decision (default 32)")
+    parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
+    arguments = parser.parse_args()
+    samples_per_symbol = round(arguments.rate / arguments.symbol_rate)
+    signal = ModulatedSignal(Schedule([_MODULATION], 10**9), 25.0, 0.0, 0.7, samples_per_symbol, 0.35, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder) / "samples.cf32"
+        signal.generate(int(arguments.rate))[0].tofile(samples)
+        os.environ |= build_file_radio(Path(folder))
+        result = measure(arguments, f"driver=amrqfile,clock=utc,path={samples}")
+    about = {
+        "processor": processor_name(),
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+        "gnuradio": gr.version(),
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+        "rate": arguments.rate,
+        "symbol_rate": arguments.symbol_rate,
+        "model": arguments.model,
+        "chunks_a_decision": arguments.chunks,
+    }
+    sys.stdout.write(json.dumps({**about, **result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
