@@ -240,6 +240,49 @@ def test_stop_does_not_wait_for_a_long_queue() -> None:
     assert statistics.dropped == 8000 - 2048
 
 
+class Other(Stub):
+    """Class d for all."""
+
+    contract = Contract("other", ("c", "d"), 4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    def classify(self, chunks: np.ndarray) -> Evidence:
+        evidence = super().classify(chunks)
+        return evidence._replace(
+            log_probabilities=evidence.log_probabilities[:, ::-1],
+            log_likelihoods=evidence.log_likelihoods[:, ::-1],
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_another_classifier_takes_over_without_losing_a_chunk() -> None:
+    first, second, third = Stub(), Other(), Other()
+    first.gate.clear()
+    worker, decisions = make(first, chunks=7)
+    worker.start()
+    worker.submit(batch(0, 100))
+    assert first.entered.wait(60)  # these are the first one's
+    worker.submit(batch(100, 50))
+    for successor in (third, second):  # the third never gets a turn
+        worker.swap(successor, DecisionMaker(Other.contract.weighed(), 4, 7, early_confidence=1.0))
+    assert third.closed
+    first.gate.set()
+    worker.wait_until_idle()
+    worker.stop()
+    assert (first.seen, second.seen, third.seen) == ([*range(100)], [*range(100, 150)], [])
+    assert sum(decision.chunks for decision, _ in decisions) == 150
+    # Nothing is fused across the change: 100 chunks are 14 decisions of 7 and one of 2.
+    assert [d.best for d, _ in decisions] == ["a"] * 15 + ["d"] * 8
+    assert [d.chunks for d, _ in decisions[13:16]] == [7, 2, 7]
+    assert worker.statistics().classified == 150
+    assert not second.closed  # whoever opened it closes it
+
+
 class LevelStub(Stub):
     """Takes a level; knows two classes at two levels of Es/N0, and says each chunk's level is the first."""
 

@@ -2,6 +2,7 @@
 """The classifier at the end of a flowgraph."""
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from amrq.worker import Batch, ClassifierWorker, Statistics
 __all__ = ["classifier_sink"]
 
 _DECISIONS = pmt.intern("decisions")
+_MODEL = pmt.intern("model")
 _STATISTICS = pmt.intern("statistics")
 _PATIENCE = (0.3e-3, 2e-3)
 """Seconds between two looks whether more has arrived, while the worker has little and while it has much to do."""
@@ -43,6 +45,8 @@ class classifier_sink(gr.sync_block):
             vector of the log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued.
+
+        model (in): a symbol or string, path or name of a model to go on with (see `set_model`).
 
     Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`). What is
     left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio no longer
@@ -106,6 +110,7 @@ class classifier_sink(gr.sync_block):
             if backend not in _BACKENDS:
                 raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
             backend = _BACKENDS[backend]
+        self._backend, self._threads = backend, threads
         self._classifier = backend(model, threads)
         self.contract = self._classifier.contract
         if chunk_length not in (0, self.contract.chunk_length):
@@ -130,22 +135,16 @@ class classifier_sink(gr.sync_block):
         self._memory, self._track, self._name_noise = memory, track, name_noise
         self._on_decision = on_decision
         self._symbol_rate, self._offset = symbol_rate, offset
+        self._swapping = threading.Lock()  # set_model is called from other threads than start and stop
+        self._running = False
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
+        self.message_port_register_in(_MODEL)
+        self.set_msg_handler(_MODEL, self._handle_model)
         self.message_port_register_out(_DECISIONS)
         self.message_port_register_out(_STATISTICS)
 
     def _new_worker(self) -> ClassifierWorker:
-        self._decision_maker = DecisionMaker(
-            self.contract.weighed(),
-            self._length,
-            self._chunks_per_decision,
-            self._min_confidence,
-            self._early_confidence,
-            self._change_evidence,
-            self._memory,
-            self.contract.fusion_chunks,
-            self._name_noise,
-        )
+        self._decision_maker = self._new_decision_maker()
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self.timeline = Timeline(self._symbol_rate or 1.0, self._offset)
         self._next_statistics = 0.0
@@ -157,6 +156,19 @@ class classifier_sink(gr.sync_block):
             self._live,
             self._queue_chunks,
             self._track,
+        )
+
+    def _new_decision_maker(self) -> DecisionMaker:
+        return DecisionMaker(
+            self.contract.weighed(),
+            self._length,
+            self._chunks_per_decision,
+            self._min_confidence,
+            self._early_confidence,
+            self._change_evidence,
+            self._memory,
+            self.contract.fusion_chunks,
+            self._name_noise,
         )
 
     def statistics(self) -> Statistics:
@@ -178,16 +190,58 @@ class classifier_sink(gr.sync_block):
         self._decision_maker.set_memory(memory)
         self._memory = memory
 
+    def set_model(self, model: str) -> None:
+        """Go on with another model; while the flowgraph runs, from the next call of the classifier on.
+
+        No chunk is lost: those that wait are the new model's, the ones before are decided on as they are.
+
+        Args:
+            model: path of an ONNX model with contract, name of a shipped one, or `default`.
+
+        Raises:
+            AmrqError: it is missing or unfit, or takes other chunks or another carrier phase than the one before; that
+                one goes on.
+        """
+        classifier = self._backend(model, self._threads)
+        former, new = self.contract, classifier.contract
+        for what in ("chunk_length", "samples_per_symbol", "phase"):
+            if getattr(new, what) != getattr(former, what):
+                raise AmrqError(
+                    f"the model {new.name} cannot take over from {former.name}: its {what} is {getattr(new, what)}, "
+                    f"not {getattr(former, what)}."
+                )
+        classifier.open()
+        with self._swapping:
+            self.contract = new
+            self._decision_maker = self._new_decision_maker()
+            self._classifier = classifier
+            if self._running:
+                self._worker.swap(classifier, self._decision_maker)
+
+    def _handle_model(self, message: Any) -> None:
+        # An exception here would end the handler's thread and leave the flowgraph hanging.
+        try:
+            name = pmt.to_python(message)
+            if not isinstance(name, str):
+                raise AmrqError("a message to the port model must be a string, the path or name of a model.")
+            self.set_model(name)
+        except Exception as error:
+            self.logger.error(f"{type(error).__name__}: {error} The model stays {self.contract.name}.")
+
     def start(self) -> bool:
         """Begin a run."""
         self.error = None
-        self._classifier.open()
-        self._worker = self._new_worker()
-        self._worker.start()
+        with self._swapping:
+            self._classifier.open()
+            self._worker = self._new_worker()
+            self._worker.start()
+            self._running = True
         return True
 
     def stop(self) -> bool:
         """End the run: decide on what is left."""
+        with self._swapping:
+            self._running = False
         try:
             self._worker.stop()
         except Exception as error:  # the run's reason, once: work may have ended before it could say so

@@ -93,6 +93,53 @@ class qa_classifier_sink(gr_unittest.TestCase):
         starts = [decision.sample_index for decision, _ in self.decisions]
         self.assertEqual(starts, list(range(0, 5000 * LENGTH, 7 * LENGTH)))
 
+    def test_another_model_takes_over_while_it_runs(self):
+        first, second = SignClassifier(), SignClassifier()
+        second.contract = Contract("second", ("8PSK", "QPSK"), LENGTH)
+        models = {"default": first, "second": second}
+        source, cut = (
+            blocks.vector_source_c(ramp(5000)),
+            blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH),
+        )
+        sink = amrq.classifier_sink(
+            backend=lambda model, threads: models[model],
+            chunks_per_decision=7,
+            on_decision=lambda decision, truth: self.decisions.append(decision),
+        )
+        self.decisions = []
+        # In the middle of the first call, as another thread would.
+        first.before = lambda chunks: sink.set_model("second") if sink.contract.name == "sign" else None
+        tb = gr.top_block()
+        tb.connect(source, cut, sink)
+        tb.run()
+        seen = [np.concatenate(classifier.seen)[:, 0].real for classifier in (first, second)]
+        np.testing.assert_array_equal(np.concatenate(seen), np.arange(1, 5001))
+        self.assertEqual(sink.statistics().classified, 5000)
+        self.assertEqual(sum(decision.chunks for decision in self.decisions), 5000)
+        labels = [decision.best for decision in self.decisions]
+        border = labels.index("8PSK")
+        self.assertEqual(set(labels[:border]), {"BPSK"})
+        self.assertEqual(set(labels[border:]), {"8PSK"})
+        self.assertEqual(self.decisions[border].sample_index, LENGTH * len(seen[0]))
+
+    def test_a_model_that_does_not_fit_does_not_take_over(self):
+        longer = SignClassifier()
+        longer.contract = Contract("longer", CLASSES, 2 * LENGTH)
+
+        def backend(model, threads):
+            if model == "missing":
+                raise AmrqError("there is no model missing.")
+            return longer if model == "longer" else SignClassifier()
+
+        sink = amrq.classifier_sink(backend=backend)
+        with self.assertRaisesRegex(AmrqError, "its chunk_length is 64, not 32"):
+            sink.set_model("longer")
+        with self.assertRaisesRegex(AmrqError, "no model missing"):
+            sink.set_model("missing")
+        for message in (pmt.intern("missing"), pmt.from_long(3), pmt.PMT_NIL):
+            sink._handle_model(message)  # says so in the log
+        self.assertEqual(sink.contract.name, "sign")
+
     def test_publishes_decisions_and_statistics(self):
         tb, sink = self.connect(blocks.vector_source_c(ramp(640)), SignClassifier())
         decisions, statistics = Collector(), Collector()

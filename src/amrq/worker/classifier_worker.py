@@ -62,10 +62,9 @@ class ClassifierWorker:
         self._on_decision = on_decision
         self._live = live
         self._capacity = queue_chunks
-        contract = classifier.contract
-        self._tracker = (
-            Tracker(contract.weighed(), contract.chunk_length) if track and contract.level_input else None
-        )
+        self._track = track
+        self._tracker = self._new_tracker()
+        self._successor: tuple[Classifier, DecisionMaker] | None = None
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
         self._busy = 0  # chunks being classified
@@ -86,6 +85,12 @@ class ClassifierWorker:
                 (self._decide_all, "amrq decisions"),
             )
         ]
+
+    def _new_tracker(self) -> Tracker | None:
+        contract = self._classifier.contract
+        if not (self._track and contract.level_input):
+            return None
+        return Tracker(contract.weighed(), contract.chunk_length)
 
     @property
     def error(self) -> BaseException | None:
@@ -125,6 +130,37 @@ class ClassifierWorker:
                 self._changed.wait_for(lambda: self._error is not None or self._waiting <= self._capacity)
                 self._raise_error()
 
+    def swap(self, classifier: Classifier, decision_maker: DecisionMaker) -> None:
+        """Go on with another classifier, which is open already, from the next call on; no chunk is lost.
+
+        What the former one has evidence on is decided on by the former decision maker, and the former one is closed.
+        Nothing is fused or tracked across the change.
+
+        Args:
+            classifier: of chunks as long as the former one's.
+            decision_maker: for its classes.
+        """
+        with self._changed:
+            given_up = self._successor
+            self._successor = (classifier, decision_maker)
+            self._changed.notify_all()
+        if given_up is not None:  # it came and went before a chunk did
+            given_up[0].close()
+
+    def _succeed(self) -> None:
+        """Let the successor take over, where there is one; between two calls, in the classifying thread."""
+        with self._changed:
+            if self._successor is None:
+                return
+            self._changed.wait_for(lambda: self._error or not (self._classified or self._deciding))
+            if self._error is not None:
+                return
+            successor, self._successor = self._successor, None
+        self._publish(self._decision_maker.flush())  # the deciding thread has nothing to do meanwhile
+        self._classifier.close()
+        self._classifier, self._decision_maker = successor
+        self._tracker = self._new_tracker()
+
     def wait_until_idle(self, timeout: float | None = None) -> bool:
         """Wait until every full decision on what was handed over has been called back.
 
@@ -163,6 +199,8 @@ class ClassifierWorker:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
+        if self._successor is not None:  # no chunk came for it any more
+            self._classifier.close()
         self._raise_error()
 
     def _raise_error(self) -> None:
@@ -222,6 +260,7 @@ class ClassifierWorker:
 
     def _classify_all(self) -> None:
         while batches := self._next():
+            self._succeed()
             batch = Batch.join(batches)
             level = None
             if self._tracker is None:
