@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._panel import Panel
+from gnuradio.amrq._pen import Pen
+from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dictionary
 from PyQt5 import QtCore, QtGui, QtWidgets
 
 from amrq.decision import NO_SIGNAL
@@ -21,39 +22,13 @@ from amrq.modulations import MODULATIONS
 
 __all__ = ["classification_display"]
 
-_REDRAW_PERIOD = 1 / 15  # seconds; faster is no more readable, and costs the flowgraph its processor
 _MAX_HISTORY = 1000  # one pixel each on a wide screen
-
-# Okabe and Ito's colours, which remain apart in the common kinds of colour blindness; the lighter ones on dark ground.
-_LIGHT = {"decided": "#0072B2", "wrong": "#D55E00", "right": "#007A59"}
-_DARK = {"decided": "#56B4E9", "wrong": "#E69F00", "right": "#29C79A"}
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What the display keeps of a decision."""
-
-    label: str
-    confidence: float
-    probabilities: dict[str, float] = field(default_factory=dict)
-    truth: str | None = None
-    chunks: int = 0
-    power_db: float | None = None
-    es_n0_db: float | None = None
-
-    @property
-    def agrees(self) -> bool | None:
-        """Whether the label is the truth, or `unknown` where the model has no such class; None without truth."""
-        if self.truth is None:
-            return None
-        foreign = bool(self.probabilities) and self.truth not in self.probabilities
-        return self.label == (UNKNOWN if foreign else self.truth)
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    decision: _Shown | None = None
-    history: tuple[_Shown, ...] = ()
+    decision: ShownDecision | None = None
+    history: tuple[ShownDecision, ...] = ()
     statistics: dict[str, int] = field(default_factory=dict)
 
 
@@ -90,7 +65,7 @@ class classification_display(gr.basic_block):
         """Decisions received since the start."""
         self._lock = threading.Lock()
         self._now = _Snapshot()
-        self._history: deque[_Shown] = deque(maxlen=_checked_history(history))
+        self._history: deque[ShownDecision] = deque(maxlen=_checked_history(history))
         self._last_complaint = ""
         self.widget = _Panel(self._snapshot, self.logger)
         self.set_title(title)
@@ -134,7 +109,7 @@ class classification_display(gr.basic_block):
 
     def _on_decision(self, message: Any) -> None:
         try:
-            shown = _read_decision(message)
+            shown = read_decision(message)
             with self._lock:
                 self.received += 1
                 self._now = replace(self._now, decision=shown)
@@ -145,7 +120,7 @@ class classification_display(gr.basic_block):
 
     def _on_statistics(self, message: Any) -> None:
         try:
-            counters = {str(name): int(value) for name, value in _dictionary(message).items()}
+            counters = {str(name): int(value) for name, value in read_dictionary(message).items()}
             with self._lock:
                 self._now = replace(self._now, statistics=counters)
             self.widget.refresh()
@@ -165,97 +140,21 @@ def _checked_history(history: int) -> int:
     return int(history)
 
 
-def _dictionary(message: Any) -> dict[Any, Any]:
-    values = pmt.to_python(message)
-    if not isinstance(values, dict):
-        raise TypeError("it is no dictionary")
-    return values
-
-
-def _read_decision(message: Any) -> _Shown:
-    values = _dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
-    # A PMT dictionary gives its entries back from the last to the first.
-    logarithms = dict(reversed(list((values.get("log_probabilities") or {}).items())))
-    power, es_n0, truth = (values.get(name) for name in ("power_db", "es_n0_db", "truth"))
-    return _Shown(
-        label=str(values["label"]),
-        confidence=min(1.0, max(0.0, float(values["confidence"]))),
-        probabilities={str(name): min(1.0, math.exp(min(0.0, value))) for name, value in logarithms.items()},
-        truth=None if truth is None else str(truth),
-        chunks=int(values.get("chunks", 0)),
-        power_db=None if power is None else float(power),
-        es_n0_db=None if es_n0 is None else float(es_n0),
-    )
-
-
-class _Panel(QtWidgets.QWidget):
-    """Draws the display; `refresh` may be called from any thread."""
-
-    _changed = QtCore.pyqtSignal()
+class _Panel(Panel):
+    """Draws the display."""
 
     def __init__(self, snapshot: Any, logger: Any) -> None:
-        super().__init__()
-        self._snapshot, self._logger = snapshot, logger
-        self._title = ""
+        super().__init__("Recognised modulation", logger)
+        self._snapshot = snapshot
         self._classes: tuple[str, ...] = tuple(MODULATIONS)
-        self._pending = threading.Event()  # one signal is on its way: more would only fill Qt's queue
-        self._drawn = 0.0
-        self._failed = False
-        self._timer = QtCore.QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.update)
-        self._changed.connect(self._schedule)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Expanding)
-        self.setMinimumSize(480, 360)
-        self.setAccessibleName("Recognised modulation")
-
-    def sizeHint(self) -> QtCore.QSize:  # noqa: N802
-        return QtCore.QSize(760, 560)
-
-    def set_title(self, title: str) -> None:
-        self._title = str(title)
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Draw soon."""
-        if not self._pending.is_set():
-            self._pending.set()
-            self._changed.emit()
-
-    def _schedule(self) -> None:
-        if not self._timer.isActive():
-            wait = self._drawn + _REDRAW_PERIOD - time.monotonic()
-            self._timer.start(max(0, math.ceil(1000 * wait)))
-
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
-        self._drawn = time.monotonic()
-        self._pending.clear()
-        painter = QtGui.QPainter(self)
-        try:
-            self._draw(painter)
-        except Exception as error:  # out of here it would end the process
-            if not self._failed:
-                self._failed = True
-                self._logger.error(f"the display could not be drawn: {type(error).__name__}: {error}")
-        finally:
-            painter.end()
 
     def _draw(self, painter: QtGui.QPainter) -> None:
         snapshot, columns = self._snapshot()
         if snapshot.decision is not None and snapshot.decision.probabilities:
             self._classes = _ordered(snapshot.decision.probabilities)
         rows = self._rows(snapshot)
-        pen = _Pen(painter, self.palette(), self.rect(), self.font())
-        painter.setRenderHint(QtGui.QPainter.Antialiasing)
-        painter.fillRect(self.rect(), pen.ground)
-
+        pen, area = self._begin(painter)
         unit = pen.unit
-        area = QtCore.QRectF(self.rect()).adjusted(1.4 * unit, 1.1 * unit, -1.4 * unit, -1.0 * unit)
-        if self._title:
-            pen.write(
-                QtCore.QRectF(area.left(), area.top(), area.width(), 1.6 * unit), self._title, 1.1, bold=True
-            )
-            area.setTop(area.top() + 2.1 * unit)
         header = QtCore.QRectF(area.left(), area.top(), area.width(), min(8.8 * unit, 0.3 * area.height()))
         footer = QtCore.QRectF(area.left(), area.bottom() - 2.9 * unit, area.width(), 2.9 * unit)
         body = QtCore.QRectF(
@@ -281,83 +180,9 @@ def _ordered(probabilities: dict[str, float]) -> tuple[str, ...]:
     return (*known, *(name for name in probabilities if name not in MODULATIONS))
 
 
-class _Pen:
-    """A painter with this display's sizes, colours and fonts."""
-
-    def __init__(
-        self, painter: QtGui.QPainter, palette: QtGui.QPalette, rect: QtCore.QRect, font: QtGui.QFont
-    ) -> None:
-        self.painter = painter
-        self.font = font
-        self.unit = max(9.0, min(20.0, rect.width() / 53, rect.height() / 40))
-        """Size of ordinary text in pixels."""
-        self.ground, self.text = palette.color(QtGui.QPalette.Base), palette.color(QtGui.QPalette.Text)
-        colours = _DARK if self.ground.lightness() < 128 else _LIGHT
-        self.decided, self.wrong, self.right = (
-            QtGui.QColor(colours[n]) for n in ("decided", "wrong", "right")
-        )
-        self.muted, self.faint = self._towards_ground(0.38), self._towards_ground(0.93)
-        self.other, self.truth = self._towards_ground(0.68), self._towards_ground(0.70)
-
-    def _towards_ground(self, share: float) -> QtGui.QColor:
-        pairs = zip(self.text.getRgb()[:3], self.ground.getRgb()[:3], strict=True)
-        return QtGui.QColor(*(round(t + (g - t) * share) for t, g in pairs))
-
-    def sized(self, pixels: float, bold: bool = False) -> QtGui.QFont:
-        font = QtGui.QFont(self.font)
-        font.setPixelSize(max(7, int(pixels)))
-        font.setBold(bold)
-        return font
-
-    def fitting(self, texts: tuple[str, ...], width: float, pixels: float, bold: bool) -> float:
-        """The largest size up to `pixels` at which all `texts` are at most `width` wide."""
-        metrics = QtGui.QFontMetricsF(self.sized(100, bold))
-        widest = max(metrics.horizontalAdvance(text) for text in texts)
-        return min(pixels, 100 * width / max(1.0, widest))
-
-    def write(
-        self,
-        rect: QtCore.QRectF,
-        text: str,
-        size: float = 1.0,
-        colour: QtGui.QColor | None = None,
-        bold: bool = False,
-        align: QtCore.Qt.AlignmentFlag = QtCore.Qt.AlignmentFlag.AlignLeft,
-    ) -> None:
-        """Write one line, vertically centred; `size` in units; too long a text ends in an ellipsis."""
-        font = self.sized(size * self.unit, bold)
-        self.painter.setFont(font)
-        self.painter.setPen(colour or self.text)
-        text = QtGui.QFontMetricsF(font).elidedText(
-            text, QtCore.Qt.TextElideMode.ElideRight, rect.width() + 1
-        )
-        self.painter.drawText(rect, int(align | QtCore.Qt.AlignmentFlag.AlignVCenter), text)
-
-    def fill(self, left: float, top: float, width: float, height: float, colour: QtGui.QColor) -> None:
-        self.painter.fillRect(QtCore.QRectF(left, top, width, height), colour)
-
-    def line(self, left: float, y: float, right: float) -> None:
-        self.fill(left, round(y), right - left, 1, self.faint)
-
-    def mark(self, centre: QtCore.QPointF, size: float, good: bool) -> None:
-        """A tick or a cross, drawn, since not every font has them."""
-        pen = QtGui.QPen(self.right if good else self.wrong, 0.16 * size)
-        pen.setCapStyle(QtCore.Qt.PenCapStyle.RoundCap)
-        pen.setJoinStyle(QtCore.Qt.PenJoinStyle.RoundJoin)
-        self.painter.setPen(pen)
-        x, y, r = centre.x(), centre.y(), size / 2
-        if good:
-            corners = [(x - 0.8 * r, y), (x - 0.2 * r, y + 0.6 * r), (x + 0.9 * r, y - 0.7 * r)]
-            self.painter.drawPolyline(QtGui.QPolygonF([QtCore.QPointF(*corner) for corner in corners]))
-        else:
-            for sign in (-1, 1):
-                self.painter.drawLine(
-                    QtCore.QPointF(x - 0.65 * r, y - sign * 0.65 * r),
-                    QtCore.QPointF(x + 0.65 * r, y + sign * 0.65 * r),
-                )
-
-
-def _draw_header(pen: _Pen, area: QtCore.QRectF, decision: _Shown | None, rows: tuple[str, ...]) -> None:
+def _draw_header(
+    pen: Pen, area: QtCore.QRectF, decision: ShownDecision | None, rows: tuple[str, ...]
+) -> None:
     unit, caption = pen.unit, 1.5 * pen.unit
     strip = 0.5 * area.width() + 1.2 * unit  # where the body's right half begins
     columns = [
@@ -404,7 +229,7 @@ def _draw_header(pen: _Pen, area: QtCore.QRectF, decision: _Shown | None, rows: 
 
 
 def _draw_body(
-    pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot, rows: tuple[str, ...], columns: int
+    pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot, rows: tuple[str, ...], columns: int
 ) -> None:
     unit, decision = pen.unit, snapshot.decision
     head = 1.7 * unit
@@ -456,7 +281,7 @@ def _draw_body(
     pen.painter.setRenderHint(QtGui.QPainter.Antialiasing)
 
 
-def _draw_legend(pen: _Pen, area: QtCore.QRectF, count: int) -> None:
+def _draw_legend(pen: Pen, area: QtCore.QRectF, count: int) -> None:
     unit = pen.unit
     pen.write(area, f"last {_counted(count, 'decision')}", 0.9, pen.muted)
     metrics = QtGui.QFontMetricsF(pen.sized(0.9 * unit))
@@ -469,13 +294,13 @@ def _draw_legend(pen: _Pen, area: QtCore.QRectF, count: int) -> None:
         x -= unit
 
 
-def _draw_footer(pen: _Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
+def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
     statistics = snapshot.statistics
     # Not the count of decisions: statistics come twice a second, and it would lag behind the strip.
     names = ("received", "classified", "silent", "not_finite", "queued", "dropped")
     entries = [(name.replace("_", " "), _short(statistics.get(name)), name == "dropped") for name in names]
     judged = [shown.agrees for shown in snapshot.history if shown.agrees is not None]
-    shown = snapshot.decision or _Shown("", 0.0)
+    shown = snapshot.decision or ShownDecision("", 0.0)
     entries.append(("agree", f"{sum(judged)}/{len(judged)}" if judged else "–", False))
     entries += [("power", _decibels(shown.power_db), False), ("Es/N0", _decibels(shown.es_n0_db), False)]
     width = area.width() / len(entries)

@@ -205,7 +205,7 @@ class qa_classification_display(gr_unittest.TestCase):
             self.assertGreater(corner[0].lightness(), corner[1].lightness())
 
     def test_truth_that_the_model_does_not_know(self):
-        from gnuradio.amrq.classification_display import _read_decision
+        from gnuradio.amrq._shown_decision import read_decision
 
         agrees = {
             ("QPSK", "QPSK"): True,
@@ -217,7 +217,7 @@ class qa_classification_display(gr_unittest.TestCase):
             ("no signal", "QPSK"): False,
         }
         for (label, truth), expected in agrees.items():
-            self.assertIs(_read_decision(decision(label, truth)).agrees, expected, (label, truth))
+            self.assertIs(read_decision(decision(label, truth)).agrees, expected, (label, truth))
 
     def test_classes_are_in_the_tables_order(self):
         from gnuradio.amrq.classification_display import _ordered
