@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GNU Radio blocks that recognise the modulation of a radio signal."""
 
+import importlib
 from typing import Any
 
 from gnuradio.amrq.carrier_recovery import carrier_recovery
@@ -16,6 +17,7 @@ __all__ = [
     "chunker",
     "classification_display",
     "classifier_sink",
+    "confusion_display",
     "modulation_source",
     "radio_source",
     "recording_source",
@@ -25,10 +27,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Qt is loaded only when a display is made, so that everything else runs on machines without it.
-    if name == "classification_display":
-        from gnuradio.amrq.classification_display import classification_display
-
+    if name in ("classification_display", "confusion_display"):
+        display = getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
         # Loading it has put the module of the same name in this place.
-        globals()[name] = classification_display
-        return classification_display
+        globals()[name] = display
+        return display
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

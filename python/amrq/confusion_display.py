@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A window's part that shows which class is taken for which."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from typing import Any
+
+import pmt
+from gnuradio import gr
+from gnuradio.amrq._panel import Panel
+from gnuradio.amrq._pen import Pen
+from gnuradio.amrq._shown_decision import read_decision
+from PyQt5 import QtCore, QtGui, QtWidgets
+
+from amrq.decision import NO_SIGNAL
+from amrq.errors import AmrqError
+from amrq.evaluation import clopper_pearson
+from amrq.model import UNKNOWN
+from amrq.modulations import MODULATIONS
+
+__all__ = ["confusion_display"]
+
+_MAX_MEMORY = 1_000_000
+_MOST_TRUTHS = 24
+
+
+class confusion_display(gr.basic_block):
+    """Show what was decided of what was sent, where a stream's tags tell the truth: a row a truth, a column a label.
+
+    Each cell holds the share of its row's decisions; what is right is blue, what is wrong orange, and both the deeper
+    the larger the share. Below stands how many of all were right, with the 95 % interval (Clopper-Pearson). A true
+    class that the model does not know is right where it is called `unknown`.
+
+    `widget` is the QWidget to put into a window. It follows the window's size and palette.
+
+    Message ports:
+        decisions: from `classifier_sink`, a PDU (or its dictionary alone); those without a truth are not counted.
+        clear: any message: begin to count anew.
+
+    Args:
+        title: a line above everything; empty for none.
+        memory: how many of the last decisions count, 1 to 1,000,000; 0 counts all.
+
+    Raises:
+        AmrqError: a value is out of its range, or there is no Qt application to show anything in.
+    """
+
+    def __init__(self, title: str = "", memory: int = 0) -> None:
+        if QtWidgets.QApplication.instance() is None:  # Qt would end the whole process
+            raise AmrqError(
+                "the confusion display needs a Qt application: create a QApplication first, or choose QT GUI as the "
+                "flowgraph's output in GNU Radio Companion."
+            )
+        gr.basic_block.__init__(self, name="amrq_confusion_display", in_sig=None, out_sig=None)
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._foreign: set[str] = set()  # truths that the model does not know: rightly called unknown
+        self._recent: deque[tuple[str, str]] = deque()
+        self._memory = _checked_memory(memory)
+        self._complained = False
+        self.widget = _Panel(self._snapshot, self.logger)
+        self.set_title(title)
+        for port, handler in (("decisions", self._on_decision), ("clear", self._on_clear)):
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), handler)
+
+    def set_title(self, title: str) -> None:
+        """Set the line above everything."""
+        self.widget.set_title(title)
+
+    def set_memory(self, memory: int) -> None:
+        """Count so many of the last decisions; 0 counts all from now on."""
+        memory = _checked_memory(memory)
+        with self._lock:
+            self._memory = memory
+            if not memory:
+                self._recent.clear()
+            elif not self._recent and self._counts:
+                # What was counted without order cannot be forgotten in order.
+                self._counts.clear()
+            self._forget()
+        self.widget.refresh()
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how often (truth, label) came."""
+        with self._lock:
+            return dict(self._counts)
+
+    def start(self) -> bool:
+        """Begin a run with an empty display."""
+        self._on_clear(None)
+        return True
+
+    def right(self) -> int:
+        """Return how many decisions were right."""
+        counts, foreign = self._snapshot()
+        return sum(count for (truth, label), count in counts.items() if label == _expected(truth, foreign))
+
+    def _snapshot(self) -> tuple[dict[tuple[str, str], int], frozenset[str]]:
+        with self._lock:
+            return dict(self._counts), frozenset(self._foreign)
+
+    def _forget(self) -> None:
+        """Leave out what is too old; the lock is held."""
+        while self._memory and len(self._recent) > self._memory:
+            oldest = self._recent.popleft()
+            self._counts[oldest] -= 1
+            if not self._counts[oldest]:
+                del self._counts[oldest]
+
+    def _on_decision(self, message: Any) -> None:
+        try:
+            shown = read_decision(message)
+            if shown.truth is None:
+                return
+            pair = (shown.truth, shown.label)
+            with self._lock:
+                self._counts[pair] += 1
+                if shown.probabilities:  # silence tells no classes
+                    known = shown.truth in shown.probabilities
+                    (self._foreign.discard if known else self._foreign.add)(shown.truth)
+                if self._memory:
+                    self._recent.append(pair)
+                self._forget()
+            self.widget.refresh()
+        except Exception as error:  # out of a handler it would end the thread, and with it the flowgraph
+            if not self._complained:  # not once a message: there may be thousands a second
+                self._complained = True
+                self.logger.error(
+                    f"a message at the port for decisions could not be counted: {type(error).__name__}: {error}"
+                )
+
+    def _on_clear(self, message: Any) -> None:
+        with self._lock:
+            self._counts.clear()
+            self._recent.clear()
+            self._foreign.clear()
+        self.widget.refresh()
+
+
+def _expected(truth: str, foreign: frozenset[str]) -> str:
+    """Return the label that is right."""
+    return UNKNOWN if truth in foreign else truth
+
+
+def _checked_memory(memory: int) -> int:
+    if not 0 <= memory <= _MAX_MEMORY:
+        raise AmrqError(
+            f"the display can count the last 1 to {_MAX_MEMORY} decisions, or all (0), not {memory}."
+        )
+    return int(memory)
+
+
+class _Panel(Panel):
+    """Draws the display."""
+
+    def __init__(self, snapshot: Any, logger: Any) -> None:
+        super().__init__("Confusion of modulations", logger)
+        self._snapshot = snapshot
+
+    def _draw(self, painter: QtGui.QPainter) -> None:
+        counts, foreign = self._snapshot()
+        pen, area = self._begin(painter)
+        unit = pen.unit
+        if not counts:
+            pen.write(area, "waiting for decisions with a truth …", 1.4, pen.muted)
+            return
+        truths = _ordered({truth for truth, _ in counts})[:_MOST_TRUTHS]
+        labels = _ordered({*MODULATIONS, UNKNOWN, *(label for _, label in counts)})
+        footer = QtCore.QRectF(area.left(), area.bottom() - 1.8 * unit, area.width(), 1.8 * unit)
+        body = QtCore.QRectF(area.left(), area.top(), area.width(), footer.top() - area.top() - unit)
+        _draw_matrix(pen, body, counts, foreign, truths, labels)
+        total = sum(counts.values())
+        right = sum(n for (truth, label), n in counts.items() if label == _expected(truth, foreign))
+        low, high = clopper_pearson(right, total)
+        interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
+        pen.write(footer, f"{right} of {total} right: {100 * right / total:.1f} % ({interval})", 1.1)
+
+
+def _draw_matrix(
+    pen: Pen,
+    area: QtCore.QRectF,
+    counts: dict[tuple[str, str], int],
+    foreign: frozenset[str],
+    truths: tuple[str, ...],
+    labels: tuple[str, ...],
+) -> None:
+    unit = pen.unit
+    metrics = QtGui.QFontMetricsF(pen.sized(unit))
+    names = max(metrics.horizontalAdvance(name) for name in (*truths, "sent")) + 0.8 * unit
+    numbers = metrics.horizontalAdvance("1,000,000") + 0.6 * unit
+    head = 1.8 * unit
+    width = (area.width() - names - numbers) / len(labels)
+    height = min((area.height() - head) / len(truths), 3.2 * unit)
+    size = pen.fitting(tuple(labels), 0.94 * width, unit, bold=False) / unit
+    centre, right = QtCore.Qt.AlignmentFlag.AlignHCenter, QtCore.Qt.AlignmentFlag.AlignRight
+    pen.write(QtCore.QRectF(area.left(), area.top(), names, head), "sent", 0.9, pen.muted)
+    pen.write(
+        QtCore.QRectF(area.right() - numbers, area.top(), numbers, head),
+        "decisions",
+        0.8,
+        pen.muted,
+        align=right,
+    )
+    for column, label in enumerate(labels):
+        box = QtCore.QRectF(area.left() + names + column * width, area.top(), width, head)
+        pen.write(box, label, size, pen.muted, align=centre)
+    for row, truth in enumerate(truths):
+        top = area.top() + head + row * height
+        line = QtCore.QRectF(area.left(), top, names - 0.8 * unit, height)
+        pen.write(line, truth, 1.0, align=right)
+        total = sum(count for (sent, _), count in counts.items() if sent == truth)
+        line = QtCore.QRectF(area.right() - numbers, top, numbers, height)
+        pen.write(line, f"{total:,}", 0.9, pen.muted, align=right)
+        expected = _expected(truth, foreign)
+        for column, label in enumerate(labels):
+            share = counts.get((truth, label), 0) / total
+            left = area.left() + names + column * width
+            pen.fill(left + 1, top + 1, width - 2, height - 2, pen.faint)
+            if not share:
+                continue
+            colour = QtGui.QColor(pen.decided if label == expected else pen.wrong)
+            colour.setAlphaF(0.15 + 0.85 * share)
+            pen.fill(left + 1, top + 1, width - 2, height - 2, colour)
+            # White on the deep colours, the ordinary text on the pale ones.
+            text = pen.ground if share > 0.55 else None
+            box = QtCore.QRectF(left, top, width, height)
+            pen.write(box, _percent(share), min(1.0, 0.3 * width / unit), text, align=centre)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.995 or share >= 0.1 else f"{100 * share:.1f}"
+
+
+def _ordered(names: set[str]) -> tuple[str, ...]:
+    """The registry's order, as in every table of this module, then what it does not know, then the two other labels."""
+    last = (UNKNOWN, NO_SIGNAL)
+    known = [name for name in MODULATIONS if name in names]
+    other = sorted(name for name in names if name not in MODULATIONS and name not in last)
+    return (*known, *other, *(name for name in last if name in names))
