@@ -166,8 +166,9 @@ def test_committed_results_are_those_of_the_recipes(folder: Path) -> None:
         assert cell.pruned == 0 or cell.bytes < (left + 0.08) * whole.bytes
 
 
-def test_the_thesis_setting_is_committed_whole_and_fast() -> None:
-    sweep = read_sweep_results(ROOT / "docs" / "thesis" / "as-in-thesis")
+@pytest.mark.parametrize("setting", ["as-in-thesis", "corrected"])
+def test_both_settings_are_committed_whole_and_fast(setting: str) -> None:
+    sweep = read_sweep_results(ROOT / "docs" / "thesis" / setting)
     assert len(sweep.cells) == 84 and len(sweep.speeds) == 168
     for speed in sweep.speeds.values():
         assert speed.over_float >= 1 and speed.over_whole >= 1

@@ -151,10 +151,10 @@ class SweepFitSettings:
     loss_threshold: float = 0.02
     gate_chunks: int = 2_304
     retry_rate: float = 0.3
-    whole: RoundSettings = RoundSettings(1_000, 100, 80, 8)
-    pruned: RoundSettings = RoundSettings(100, 20, 32, 8, 0.5)
-    quantised: RoundSettings = RoundSettings(40, 3, 10, 5, 0.25)
-    narrow: RoundSettings = RoundSettings(70, 25, 30, 15, 0.5)
+    whole: RoundSettings = RoundSettings(1_000, 100, 150, 10)
+    pruned: RoundSettings = RoundSettings(260, 20, 100, 10, 0.5)
+    quantised: RoundSettings = RoundSettings(200, 5, 40, 10, 0.25)
+    narrow: RoundSettings = RoundSettings(400, 30, 170, 15, 0.5)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
