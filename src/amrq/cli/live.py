@@ -217,6 +217,14 @@ def live(
     """
     if duration is not None and not 0 < duration < math.inf:
         raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
+    for name, value in (
+        ("--offset", offset),
+        ("--rate", rate),
+        ("--symbol-rate", symbol_rate),
+        ("--freq", freq),
+    ):
+        if value is not None and not math.isfinite(value):
+            raise AmrqError(f"{name} must be a number, not {value}.")
     if simulate:
         rate = rate or _SIMULATED_RATE
         symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
@@ -276,6 +284,8 @@ def live(
             timer.daemon = True
             timer.start()
             opened.callback(timer.cancel)
+        if symbol_rate is None and source.recording is None:
+            typer.echo("amrq: looking for the symbol rate; --symbol-rate would tell it.", err=True)
         decisions = _written(session, rolloff, annotations, writers)
         if as_json:
             for _, _, found in decisions:
