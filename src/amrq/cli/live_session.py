@@ -69,19 +69,23 @@ class LiveSession:
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
         self._ending, self._make, self._record = ending, make, record
-        self._flowgraph: Any = None
-        self._former = Statistics()
+        self._running: tuple[Statistics, Any] = (
+            Statistics(),
+            None,
+        )  # counters of what ran before, what runs now
         self._started = time.monotonic()
 
     def statistics(self) -> Statistics:
         """Return the counters of all flowgraphs so far."""
-        former = dataclasses.asdict(self._former)
-        now = Statistics() if self._flowgraph is None else self._flowgraph.sink.statistics()
-        return Statistics(**{name: former[name] + count for name, count in now.as_dict().items()})
+        former, flowgraph = self._running  # at once: the view asks from another thread
+        now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
+        before = former.as_dict()
+        return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
 
     def level_db(self) -> float:
         """Return the power in the channel, dB relative to full scale."""
-        return -200.0 if self._flowgraph is None else float(self._flowgraph.front_end.level_db())
+        _, flowgraph = self._running
+        return -200.0 if flowgraph is None else float(flowgraph.front_end.level_db())
 
     def run(self) -> Iterator[Decided]:
         """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
@@ -90,7 +94,7 @@ class LiveSession:
             AmrqError: a flowgraph failed.
         """
         if self.symbol_rate is None:
-            self._take(self._firstlook_for_symbol_rate())
+            self._take(self._first_estimate())
         while self.symbol_rate is not None:
             followed = _Follower(self._source, self.symbol_rate, self._offset, self._ending)
             yield from self._run_once(self.symbol_rate, followed)
@@ -105,7 +109,7 @@ class LiveSession:
         stream = DecisionStream(ending=followed.ending)
         flowgraph = self._make(symbol_rate, stream.put)
         origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
-        self._flowgraph = flowgraph
+        self._running = (self._running[0], flowgraph)
         with followed.watching(flowgraph, self._estimated and self._source.recording is None):
             for decision, truth in stream.run(flowgraph):
                 placed = origin
@@ -115,19 +119,18 @@ class LiveSession:
                     self.begun = placed.begun
                 dropped = self.statistics().dropped
                 yield decision, truth, decision_record(decision, truth, placed, dropped)
-        self._former = self.statistics()
-        self._flowgraph = None
+        self._running = (self.statistics(), None)
         flowgraph.disconnect_all()  # the next one takes the source over
 
     def _position(self) -> float:
         """Return the seconds of the stream that lie behind."""
-        if self._former.received == 0:
-            return 0.0
         if self._record is not None:  # annotations count in recorded samples
             return self._record.stat().st_size / np.dtype(np.complex64).itemsize / self._source.sample_rate
+        if self._running[0].received == 0:
+            return 0.0
         return time.monotonic() - self._started
 
-    def _firstlook_for_symbol_rate(self) -> SymbolRate | None:
+    def _first_estimate(self) -> SymbolRate | None:
         """Look at the stream until its symbol rate is clear; None where it ends before that."""
         recording = self._source.recording
         if recording is not None:
