@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Symbols to received I/Q."""
 
+import copy
 import itertools
 import math
 
@@ -20,6 +21,8 @@ from amrq.signals import (
     add_phase_noise,
     es_n0_db_from_noise_power,
     noise_power_from_es_n0_db,
+    received_signal,
+    root_raised_cosine,
     rotate,
 )
 
@@ -140,3 +143,36 @@ def test_refused() -> None:
     for arguments in (([],), (["nothing"],), (["BPSK"], 0), (["BPSK"], 5, "sideways")):
         with pytest.raises(AmrqError):
             Schedule(*arguments)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(2, 9), st.floats(0.2, 1), st.floats(-0.05, 0.05), st.integers(0, 10**6))
+def test_a_matched_filter_finds_the_symbols_of_a_received_signal(
+    samples_per_symbol: float, rolloff: float, offset: float, number: int
+) -> None:
+    generator = rng("received signal", number)
+    symbols = generator.choice(MODULATIONS["16QAM"].points, 120)
+    samples = received_signal(
+        symbols, samples_per_symbol, rolloff, np.inf, copy.deepcopy(generator), offset, lead=4
+    )
+    early, phase = generator.random(2)  # what it has drawn
+    time = np.arange(len(samples)) / samples_per_symbol - 4 + early
+    still = samples * np.exp(-2j * np.pi * (offset * time + phase))
+    pulses = root_raised_cosine(time - np.arange(40, 80)[:, None], rolloff)
+    np.testing.assert_allclose(pulses @ still / samples_per_symbol, symbols[40:80], atol=0.03)
+    assert not np.abs(samples[time < -12]).any()
+
+
+def test_noise_of_a_received_signal_is_what_es_n0_says() -> None:
+    generator = rng("noise of a received signal")
+    samples = received_signal(np.zeros(40_000), 5.0, 0.35, 10.0, generator)
+    pulse = root_raised_cosine(np.arange(-60, 61) / 5.0, 0.35)
+    behind = np.convolve(samples, pulse, "valid")[::5] / 5.0
+    # 40,000 draws of a mean of squares: 0.5 % a standard deviation.
+    assert np.mean(np.abs(behind) ** 2) == pytest.approx(0.1, rel=0.03)
+
+
+@pytest.mark.parametrize("values", [(0.5, 0.3), (np.inf, 0.3), (np.nan, 0.3), (4, 1.1), (4, -0.1)])
+def test_a_signal_that_cannot_be_received_is_refused(values: tuple[float, float]) -> None:
+    with pytest.raises(AmrqError):
+        received_signal(np.ones(8), *values, 10.0, rng("refused"))

@@ -2,7 +2,6 @@
 """The symbol rate of a signal that nobody has told it of."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from seeds import rng
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
 from amrq.recordings import open_recording
-from amrq.signals import ModulatedSignal, Schedule
+from amrq.signals import received_signal
 from amrq.symbol_rate import estimate_symbol_rate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,31 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def noise(count: int, generator: np.random.Generator) -> NDArray[np.complex64]:
     return (generator.normal(size=count) + 1j * generator.normal(size=count)).astype(np.complex64)
-
-
-def received(
-    name: str,
-    samples_per_symbol: float,
-    rolloff: float,
-    es_n0_db: float,
-    symbols: int,
-    generator: np.random.Generator,
-) -> NDArray[np.complex64]:
-    """A pulse-shaped signal at any number of samples a symbol, a few per cent off its carrier, in white noise."""
-    fine = 16
-    signal = ModulatedSignal(
-        Schedule([name], 2 * symbols), 1000.0, 0.0, 0.3, fine, rolloff, int(generator.integers(2**31))
-    )
-    wave = signal.generate(symbols * fine + 2 * fine)[0]
-    places = np.arange(int(symbols * samples_per_symbol)) * (fine / samples_per_symbol)
-    below = places.astype(int)
-    part = places - below
-    samples = wave[below] * (1 - part) + wave[below + 1] * part
-    power = float(np.mean(np.abs(samples) ** 2))
-    noise_power = power * samples_per_symbol * 10 ** (-es_n0_db / 10)
-    offset = generator.uniform(-0.05, 0.05) / samples_per_symbol
-    turned = samples * np.exp(2j * np.pi * offset * np.arange(len(samples)))
-    return (turned + math.sqrt(noise_power / 2) * noise(len(samples), generator)).astype(np.complex64)
 
 
 @settings(max_examples=40)
@@ -62,7 +36,9 @@ def test_any_class_at_any_rate(
     name: str, samples_per_symbol: float, rolloff: float, es_n0_db: float, number: int
 ) -> None:
     generator = rng("symbol rate", number)
-    samples = received(name, samples_per_symbol, rolloff, es_n0_db, 2048, generator)
+    symbols = generator.choice(MODULATIONS[name].points, 2048)
+    offset = generator.uniform(-0.05, 0.05)
+    samples = received_signal(symbols, samples_per_symbol, rolloff, es_n0_db, generator, offset)
     found = estimate_symbol_rate(samples, 1e6)
     assert found.rate == pytest.approx(1e6 / samples_per_symbol, rel=0.002)
     assert found.confidence > 0.99

@@ -6,6 +6,8 @@ from amrq.signals.modulated_signal import ModulatedSignal
 from amrq.signals.noise_level import es_n0_db_from_noise_power, noise_power_from_es_n0_db
 from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
 from amrq.signals.pulse_shaper import PulseShaper
+from amrq.signals.received_signal import received_signal
+from amrq.signals.root_raised_cosine import root_raised_cosine
 from amrq.signals.schedule import Schedule
 
 __all__ = [
@@ -19,5 +21,7 @@ __all__ = [
     "es_n0_db_from_noise_power",
     "noise_power_from_es_n0_db",
     "other_signal",
+    "received_signal",
+    "root_raised_cosine",
     "rotate",
 ]
