@@ -163,10 +163,10 @@ def command(*words: object) -> tuple[int, str]:
 
 
 def test_the_command_lists_what_it_would_make(whole: Path, tmp_path: Path) -> None:
-    status, said = command(
-        "sweep", sweeps.RECIPE, "-o", tmp_path, "--dry-run", "--only", "tiny_2f*4bit_pr_30"
-    )
+    new = tmp_path / "new"
+    status, said = command("sweep", sweeps.RECIPE, "-o", new, "--dry-run", "--only", "tiny_2f*4bit_pr_30")
     assert status == 0 and said.count("to do") == 3 and "tiny_3f_2c" not in said
+    assert not new.exists()
     status, said = command("sweep", sweeps.RECIPE, "-o", whole, "--dry-run")
     assert status == 0 and "to do" not in said and said.count("done") == 8
 
@@ -204,6 +204,8 @@ def test_what_the_command_cannot_do_is_one_sentence(whole: Path, tmp_path: Path)
     kept = rows(whole)
     status, said = command("sweep", sweeps.RECIPE, "-o", whole, "--fresh", "--only", "nothing*")
     assert status == 2 and rows(whole) == kept
+    status, said = command("sweep", sweeps.RECIPE, "-o", whole, "--fresh", "--scheduler", "tcp://127.0.0.1:9")
+    assert status == 2 and "there is no Dask scheduler" in said and rows(whole) == kept
 
 
 THESIS_RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "thesis.toml"

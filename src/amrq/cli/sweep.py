@@ -125,17 +125,20 @@ def sweep(
             "or in a clone with 'make train-setup'."
         ) from None
     from amrq.training.sweep.cell import cells_of
+    from amrq.training.sweep.run_sweep import connect
     from amrq.training.sweep.sweep_folder import SweepFolder
     from amrq.training.sweep.sweep_recipe import read_sweep_recipe
 
     settings = read_sweep_recipe(recipe)
     target = output if output is not None else Path("sweeps") / settings.name
     cells = _chosen(cells_of(settings), only or [])
-    folder = SweepFolder(target, settings, fresh=not resume and not dry_run)
     console = Console()
     if dry_run:
-        _show_plan(cells, folder, console)
+        _show_plan(cells, SweepFolder(target, settings, make=False), console)
         return
+    if scheduler is not None:  # before --fresh forgets anything
+        connect(scheduler, 0).close()
+    folder = SweepFolder(target, settings, fresh=not resume)
     with folder.locked(), deferred_interrupt() as interrupted:
         try:
             lost = _make(folder, cells, scheduler, workers or os.cpu_count() or 1, interrupted.is_set)

@@ -35,19 +35,20 @@ class SweepFolder:
         path: the folder; made if need be.
         recipe: of the sweep.
         fresh: forget what the folder holds, of whichever recipe.
+        make: make the folder and say in it whose it is; otherwise only look at what is there.
 
     Raises:
         AmrqError: the folder cannot be made, holds a sweep of another recipe, or is to be forgotten while a sweep is at
             work in it.
     """
 
-    def __init__(self, path: Path, recipe: SweepRecipe, fresh: bool = False) -> None:
+    def __init__(self, path: Path, recipe: SweepRecipe, fresh: bool = False, make: bool = True) -> None:
         self.path = path
         self.recipe = recipe
         self.results = ResultsFile(path / "cells.csv")
         self.speed = ResultsFile(path / "speed.csv", ("name", "batch"))
         try:
-            for part in (path, path / "models", path / "weights"):
+            for part in (path, path / "models", path / "weights") if make else ():
                 part.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AmrqError(f"the folder {path} cannot be used: {error.strerror}.") from None
@@ -62,7 +63,7 @@ class SweepFolder:
                     f"{path} holds a sweep of another recipe ({found}, not {recipe.identity}): choose another folder, "
                     "or begin anew with --fresh."
                 )
-        else:
+        elif make:
             _replace(self._about, (json.dumps(_about(recipe), indent=1) + "\n").encode())
 
     @contextlib.contextmanager
