@@ -39,3 +39,25 @@ def test_the_search_draws_its_results(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert results.with_suffix(".png").stat().st_size > 10_000
+
+
+def test_the_front_end_is_measured_and_drawn(tmp_path: Path) -> None:
+    script = ROOT / "benchmarks" / "front_end.py"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(script.parent), *sys.path])}
+    one = "import front_end; print(front_end.measure(front_end.Point('at random', 0.0, 20.0, 'BPSK'), 1, 'default'))"
+    found = subprocess.run(
+        [sys.executable, "-c", one], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert found.returncode == 0, found.stderr
+    assert "'right': 64," in found.stdout and "'right_decisions': 2," in found.stdout
+    results = ROOT / "benchmarks" / "results" / "front_end.csv"
+    drawn = subprocess.run(
+        [sys.executable, str(script), "-o", str(results), "--pictures", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.count("lost at 12.5 dB") == 4
+    assert (tmp_path / "front_end.png").stat().st_size > 10_000
