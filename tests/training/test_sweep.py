@@ -251,6 +251,7 @@ def test_what_results_depend_on_changes_the_identity() -> None:
     for changed in (
         replace(THESIS, seed=2),
         replace(THESIS, fit=replace(THESIS.fit, batch_size=65)),
+        replace(THESIS, fit=replace(THESIS.fit, late_batch_size=65)),
         replace(THESIS, architectures=THESIS.architectures[1:]),
     ):
         assert changed.identity != THESIS.identity
@@ -345,6 +346,12 @@ def test_about_a_sweep_stands_in_its_folder(whole: Path) -> None:
     about = json.loads((whole / "sweep.json").read_text())
     assert about["identity"] == SMOKE.identity and about["settings"]["grid"]["weight_bits"] == [32, 4]
     assert {"torch", "onnxruntime", "distributed", "numpy"} <= set(about["versions"])
+
+
+def test_a_sweep_from_before_batches_could_grow_keeps_its_identity() -> None:
+    """What docs/thesis/corrected was made with, before there was a `late_batch_size`."""
+    recipe = read_sweep_recipe(THESIS_RECIPE.with_name("thesis-corrected.toml"))
+    assert recipe.identity == "b73476af4756"
 
 
 def test_a_recipe_of_defaults_is_that_of_the_corrected_setting() -> None:

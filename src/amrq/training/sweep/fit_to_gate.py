@@ -72,11 +72,11 @@ def fit_to_gate(
     optimiser = torch.optim.Adam(net.parameters(), fused=True)
     epoch, loss = 0, math.inf
 
-    def train(rate: float) -> None:
+    def train(rate: float, size: int) -> None:
         nonlocal epoch, loss
         for group in optimiser.param_groups:
             group["lr"] = rate
-        loss = _epoch(net, optimiser, chunks.epoch(stream, epoch), settings.batch_size)
+        loss = _epoch(net, optimiser, chunks.epoch(stream, epoch), size)
         epoch += 1
         progress(epoch, loss)
 
@@ -85,12 +85,16 @@ def fit_to_gate(
     hold = min(rounds.hold, rounds.epochs - anneal)
     net.train()
     while epoch < hold and not loss < settings.loss_threshold:
-        train(highest * min(1.0, (epoch + 1) / _WARM_EPOCHS))
+        train(highest * min(1.0, (epoch + 1) / _WARM_EPOCHS), settings.batch_size)
     tries = 0
     while True:
         net.train()
         for left in range(anneal - 1, -1, -1):
-            train(highest * max(_LOWEST_RATE, left / anneal))
+            early = not tries and left >= anneal / 2
+            train(
+                highest * max(_LOWEST_RATE, left / anneal),
+                settings.batch_size if early else settings.late_batch_size,
+            )
         net.eval()
         gate = chunks.gate(stream, tries)
         wrong = int((decide(net, gate) != torch.from_numpy(gate.labels)).sum())

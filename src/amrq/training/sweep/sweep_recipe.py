@@ -134,9 +134,13 @@ class SweepFitSettings:
     lets the rate fall to nothing, then tries the gate: fresh chunks, all of which must be classified rightly. Where it
     fails, the rate rises again to `retry_rate` of its highest, falls, and the gate is tried with other chunks.
 
+    The batch may grow as the rate falls: the noise of a small batch's gradient keeps a network of coarse weights from
+    settling.
+
     Attributes:
         epoch_chunks: chunks an epoch, fresh ones each.
-        batch_size: chunks a step.
+        batch_size: chunks a step, until the rate has fallen to half its highest.
+        late_batch_size: chunks a step from then on, and in retries.
         loss_threshold: mean cross entropy of an epoch, nats.
         gate_chunks: chunks of the gate.
         retry_rate: highest rate of a retry, as a share of that of the cell.
@@ -148,6 +152,7 @@ class SweepFitSettings:
 
     epoch_chunks: int = 2_304
     batch_size: int = 64
+    late_batch_size: int = 64
     loss_threshold: float = 0.02
     gate_chunks: int = 2_304
     retry_rate: float = 0.3
@@ -158,7 +163,7 @@ class SweepFitSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        for name in ("epoch_chunks", "batch_size", "gate_chunks"):
+        for name in ("epoch_chunks", "batch_size", "late_batch_size", "gate_chunks"):
             _require(getattr(self, name) >= 1, f"fit.{name} must be at least 1, not {getattr(self, name)}")
         for name in ("loss_threshold", "retry_rate"):
             value = getattr(self, name)
@@ -281,7 +286,11 @@ class SweepRecipe:
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with anything that the results depend on."""
         parts = (self.seed, self.chunk_length, self.signal, self.grid, self.fit, self.evaluation)
-        return hashlib.sha256(repr((parts, self.architectures)).encode()).hexdigest()[:12]
+        text = repr((parts, self.architectures))
+        if self.fit.late_batch_size == self.fit.batch_size:
+            # Sweeps made before batches could grow keep their identity: they would come out the same.
+            text = text.replace(f"late_batch_size={self.fit.late_batch_size}, ", "")
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def architecture(self, name: str) -> ArchitectureSettings:
         """Return the architecture of that name, which must be one of the recipe's."""
