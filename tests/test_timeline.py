@@ -60,6 +60,25 @@ def test_symbols_that_come_far_too_late_lost_others_on_the_way() -> None:
     assert utc(timeline, 200) == pytest.approx(NOW + 3.2, abs=1e-5)
 
 
+def test_behind_a_break_arrivals_count_anew() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_arrival(100, NOW + 0.1)
+    timeline.tell_break(150)  # 0.5 s are lost there, too little to be noticed by the clock
+    timeline.tell_arrival(200, NOW + 0.2 + 0.5)
+    timeline.tell_arrival(300, NOW + 0.3 + 0.6)
+    assert utc(timeline, 149) == pytest.approx(NOW + 0.149, abs=1e-5)
+    assert utc(timeline, 150) == pytest.approx(NOW + 0.65, abs=1e-5)
+    assert utc(timeline, 300) == pytest.approx(NOW + 0.8, abs=1e-5)
+
+
+def test_a_break_is_nothing_new_where_the_radio_tells_the_time() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_time(0, NOW, NOW)
+    timeline.tell_break(150)
+    timeline.tell_arrival(200, NOW + 7)
+    assert utc(timeline, 200) == pytest.approx(NOW + 0.2, abs=1e-5)
+
+
 def test_frequencies_hold_from_their_symbol_on_and_take_the_offset_in() -> None:
     timeline = Timeline(RATE, offset=-12.5e3)
     timeline.tell_frequency(0, 100e6)

@@ -7,6 +7,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
 
 from amrq.chunks import SILENCE_POWER
 from amrq.errors import AmrqError
@@ -20,7 +21,7 @@ chunk's first sample, uint64 hop)."""
 _LONGEST = 4096
 """Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
 
-_BREAKS = ("rx_freq", "rx_time", "rx_rate")
+_BREAKS = ("rx_freq", "rx_time", "rx_rate", OVERFLOW_KEY)
 """A radio puts these on the first sample behind a retune, an overflow or a change of rate."""
 
 
@@ -33,9 +34,9 @@ class chunker(gr.basic_block):
     Tags travel to the chunk that *holds* their sample (GNU Radio's own rounding would move those in a chunk's
     second half to the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
     `modulation` tag therefore carries the new class although it begins with the old one.
-    At a `rx_freq`, `rx_time` or `rx_rate` tag with a new value the stream breaks: the samples before and after do
-    not belong together. The chunk in progress is discarded, counted in `discarded`, and the next one begins on the
-    tagged sample.
+    At a `rx_freq`, `rx_time`, `rx_rate` or `rx_overflow` tag with a new value the stream breaks: the samples before and
+    after do not belong together. The chunk in progress is discarded, counted in `discarded`, and the next one begins on
+    the tagged sample.
 
     Args:
         chunk_length: samples a chunk.

@@ -303,6 +303,7 @@ class classifier_sink(gr.sync_block):
                 later = numbers >= tag.offset
                 if tag.offset:  # behind the first chunk it says that the stream broke
                     breaks.append(tag.offset - read)
+                    self.timeline.tell_break(index)
                 indices[later] = self._indices(numbers[later])
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
-// that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a radio would.
+// that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a
+// radio would; with overflow=N and lost=M also each time N samples were handed out, and M are lost then.
 
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.h>
@@ -29,6 +30,8 @@ public:
     {
         const auto path = arguments.find("path");
         const auto clock = arguments.find("clock");
+        overflow_ = number(arguments, "overflow");
+        lost_ = number(arguments, "lost");
         tells_time_ = clock != arguments.end() && clock->second == "utc";
         std::ifstream file(path == arguments.end() ? "" : path->second, std::ios::binary);
         const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
@@ -85,13 +88,18 @@ public:
         begun_utc_ = std::chrono::duration_cast<std::chrono::nanoseconds>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count();
-        sent_ = 0;
+        sent_ = handed_out_ = 0;
         return 0;
     }
     int deactivateStream(SoapySDR::Stream*, int, long long) override { return 0; }
 
     int readStream(SoapySDR::Stream*, void* const* buffers, size_t count, int& flags, long long& time, long timeout) override
     {
+        if (overflow_ > 0 && handed_out_ == overflow_) {
+            handed_out_ = 0;
+            sent_ += lost_;
+            return SOAPY_SDR_OVERFLOW;
+        }
         const auto until = Clock::now() + std::chrono::microseconds(timeout);
         auto received = due();
         const auto wanted = std::min<long long>(static_cast<long long>(count), static_cast<long long>(kPieceSeconds * rate_) + 1);
@@ -105,17 +113,26 @@ public:
             sent_ = received; // what was not fetched is gone
             return SOAPY_SDR_OVERFLOW;
         }
-        const auto given = std::min<long long>(static_cast<long long>(count), received - sent_);
+        auto given = std::min<long long>(static_cast<long long>(count), received - sent_);
+        if (overflow_ > 0)
+            given = std::min(given, overflow_ - handed_out_);
         auto* out = static_cast<std::complex<float>*>(buffers[0]);
         for (long long n = 0; n < given; ++n)
             out[n] = samples_[static_cast<size_t>(sent_ + n) % samples_.size()];
         flags = tells_time_ ? SOAPY_SDR_HAS_TIME : 0;
         time = getHardwareTime("");
         sent_ += given;
+        handed_out_ += given;
         return static_cast<int>(given);
     }
 
 private:
+    static long long number(const SoapySDR::Kwargs& arguments, const std::string& name)
+    {
+        const auto found = arguments.find(name);
+        return found == arguments.end() ? 0 : std::stoll(found->second);
+    }
+
     long long due() const
     {
         return static_cast<long long>(std::chrono::duration<double>(Clock::now() - begun_).count() * rate_);
@@ -126,7 +143,7 @@ private:
     bool automatic_ = false, tells_time_ = false;
     double gain_ = 0, frequency_ = 100e6, rate_ = 1e6;
     Clock::time_point begun_;
-    long long begun_utc_ = 0, sent_ = 0;
+    long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0;
 };
 
 SoapySDR::KwargsList find(const SoapySDR::Kwargs& wanted)

@@ -23,7 +23,8 @@ class Timeline:
 
     Where the radio tells UTC, that counts. A radio whose clock counts from an unknown moment gets UTC from the computer
     once and then keeps its own distances. Without a radio's clock, symbols were received at the latest when they
-    arrived: the earliest such moment counts, until symbols are so late that some must have been lost.
+    arrived: the earliest such moment counts, until the stream breaks, or symbols are so late that some must have been
+    lost.
 
     Args:
         symbol_rate: symbols a second, above 0.
@@ -39,6 +40,7 @@ class Timeline:
         self._frequencies: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._told = False
         self._clock_offset: float | None = None
+        self._broken: int | None = None  # symbol of a break behind which nothing has arrived yet
 
     def tell_time(self, symbol: int, seconds: float, now: float) -> None:
         """Take in what the radio's clock said at a symbol.
@@ -61,14 +63,20 @@ class Timeline:
         with self._lock:
             self._frequencies.append((symbol, frequency))
 
+    def tell_break(self, symbol: int) -> None:
+        """Take in that an unknown time passed before a symbol: a radio without clock lost samples, or was retuned."""
+        with self._lock:
+            self._broken = symbol
+
     def tell_arrival(self, symbols: int, now: float) -> None:
         """Take in that this many symbols of the stream have arrived by now, seconds since 1970."""
         with self._lock:
             if self._told:
                 return
             beginning = now - symbols / self._symbol_rate
-            if not self._beginnings:
-                self._beginnings.append((0, beginning))
+            if not self._beginnings or self._broken is not None:
+                self._beginnings.append((self._broken or 0, beginning))
+                self._broken = None
                 return
             since, known = self._beginnings[-1]
             if beginning < known:
