@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,11 @@ def refused(result: tuple[int, str, str], words: str) -> None:
 def settled(found: list[dict[str, Any]]) -> set[str]:
     """What is said once the front end has settled, and before the stream's torn end."""
     return {record["label"] for record in found[1:-1]}
+
+
+def moment(record: dict[str, Any]) -> float:
+    """The record's UTC in seconds since 1970."""
+    return datetime.fromisoformat(record["utc"].replace("Z", "+00:00")).timestamp()
 
 
 def next_record(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -343,6 +350,8 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
             last = []
         last.append(decision.label)
         assert record["duration"] == pytest.approx(decision.sample_count / session.symbol_rate, abs=1e-6)
+        # Also of the second flowgraph, whose stream begins later than its source.
+        assert moment(record) <= time.time()
         if len(last) > 20:
             if changed.is_set() and len(rates) > 1:
                 ending.set()

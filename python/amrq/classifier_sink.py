@@ -12,6 +12,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 
 from amrq.classifier import Classifier, OnnxClassifier
 from amrq.decision import Decision, DecisionMaker
@@ -295,6 +296,10 @@ class classifier_sink(gr.sync_block):
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
         breaks: list[int] = []
+        for tag in tags:  # before anything is told of a symbol's time
+            if pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
+                symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
+                self.timeline.tell_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
         for tag in tags:
             key = pmt.symbol_to_string(tag.key)
             if key == SAMPLE_INDEX_KEY:

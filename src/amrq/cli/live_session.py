@@ -112,9 +112,10 @@ class LiveSession:
         self._running = (self._running[0], flowgraph)
         with followed.watching(flowgraph, self._estimated and self._source.recording is None):
             for decision, truth in stream.run(flowgraph):
-                placed = origin
-                if self._source.recording is None:  # a recording knows more than any clock
-                    placed = flowgraph.sink.timeline.place(origin, decision.sample_index)
+                timeline = flowgraph.sink.timeline
+                # A recording knows more than any clock.
+                tell = timeline.place if self._source.recording is None else timeline.locate
+                placed = tell(origin, decision.sample_index)
                 if self.begun is None:
                     self.begun = placed.begun
                 dropped = self.statistics().dropped
