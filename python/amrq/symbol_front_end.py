@@ -202,6 +202,10 @@ class symbol_front_end(gr.hier_block2):
         """Return the power in the channel at present, dB relative to 1, at least -200."""
         return 20 * math.log10(max(float(self._probe.level()), 1e-10))
 
+    def samples_read(self) -> int:
+        """Return how many samples came in since the run began."""
+        return int(self._shift.nitems_read(0))
+
     def carrier_offset(self) -> float:
         """Return the offset that carrier recovery removes at present, cycles/symbol; 0 without it."""
         return 0.0 if self._carrier is None else self._carrier.offset()

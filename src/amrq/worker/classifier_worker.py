@@ -29,8 +29,9 @@ _BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
 class ClassifierWorker:
     """Classify batches beside the stream, in threads of its own, and call back with decisions.
 
-    A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted. Any other
-    stream waits for room in the queue, and `wait_until_idle` tells when all that was handed over is decided on.
+    A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted, and no decision
+    spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` tells when all that was handed
+    over is decided on.
 
     Args:
         classifier: what classifies; it is used by one thread alone while the worker runs.
@@ -224,6 +225,9 @@ class ClassifierWorker:
             if dropped.breaks and self._queue:
                 following = self._queue.popleft()
                 self._queue.appendleft(replace(following, breaks=(0, *following.breaks)))
+            if self._queue:
+                following = self._queue.popleft()
+                self._queue.appendleft(replace(following, gaps=(0, *following.gaps)))
             count -= gone
             self._waiting -= gone
             self._statistics.dropped += gone
@@ -298,9 +302,9 @@ class ClassifierWorker:
             weights = None
             if self._tracker is not None and level is not None:
                 weights = self._tracker.noise(evidence, batch.sample_indices, level)
-            edges = sorted({0, *batch.breaks, len(batch.chunks)})
-            for start, end in itertools.pairwise(edges):
-                if start in batch.breaks:
+            parted = {*batch.breaks, *batch.gaps}
+            for start, end in itertools.pairwise(sorted({0, *parted, len(batch.chunks)})):
+                if start in parted:
                     self._publish(self._decision_maker.flush())
                 self._publish(
                     self._decision_maker.update(
