@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
 // that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a
-// radio would; with overflow=N and lost=M also each time N samples were handed out, and M are lost then.
+// radio would: 0.5 s, or queue=S seconds; with overflow=N and lost=M also each time N samples were handed out, and M are
+// lost then.
 
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.h>
@@ -21,7 +22,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double kPieceSeconds = 0.01; // radios hand out their samples in pieces, not one by one
-constexpr double kQueueSeconds = 0.5; // what the device holds for a reader that is late
 
 class FileRadio : public SoapySDR::Device
 {
@@ -32,6 +32,8 @@ public:
         const auto clock = arguments.find("clock");
         overflow_ = number(arguments, "overflow");
         lost_ = number(arguments, "lost");
+        if (arguments.count("queue"))
+            queue_seconds_ = static_cast<double>(number(arguments, "queue"));
         tells_time_ = clock != arguments.end() && clock->second == "utc";
         std::ifstream file(path == arguments.end() ? "" : path->second, std::ios::binary);
         const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
@@ -109,7 +111,7 @@ public:
             std::this_thread::sleep_for(std::chrono::microseconds(500));
             received = due();
         }
-        if (received - sent_ > static_cast<long long>(kQueueSeconds * rate_)) {
+        if (received - sent_ > static_cast<long long>(queue_seconds_ * rate_)) {
             sent_ = received; // what was not fetched is gone
             return SOAPY_SDR_OVERFLOW;
         }
@@ -142,6 +144,7 @@ private:
     std::string antenna_ = "RX";
     bool automatic_ = false, tells_time_ = false;
     double gain_ = 0, frequency_ = 100e6, rate_ = 1e6;
+    double queue_seconds_ = 0.5; // what the device holds for a reader that is late
     Clock::time_point begun_;
     long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0;
 };

@@ -18,7 +18,6 @@ from rich.table import Table
 
 from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.own_stdout import own_stdout
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
@@ -27,6 +26,7 @@ from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
 from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
+from amrq.outputs.own_stdout import own_stdout
 from amrq.recordings import FORMATS
 
 __all__ = ["classify"]
