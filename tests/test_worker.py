@@ -285,13 +285,16 @@ def test_another_classifier_takes_over_without_losing_a_chunk() -> None:
     worker.submit(batch(0, 100))
     assert first.entered.wait(60)  # these are the first one's
     worker.submit(batch(100, 50))
+    made: list[int] = []  # decisions made when a successor took over
     for successor in (third, second):  # the third never gets a turn
-        worker.swap(successor, DecisionMaker(Other.contract.weighed(), 4, 7, early_confidence=1.0))
+        maker = DecisionMaker(Other.contract.weighed(), 4, 7, early_confidence=1.0)
+        worker.swap(successor, maker, lambda: made.append(len(decisions)))
     assert third.closed
     first.gate.set()
     worker.wait_until_idle()
     worker.stop()
     assert (first.seen, second.seen, third.seen) == ([*range(100)], [*range(100, 150)], [])
+    assert made == [15]
     assert sum(decision.chunks for decision, _ in decisions) == 150
     # Nothing is fused across the change: 100 chunks are 14 decisions of 7 and one of 2.
     assert [d.best for d, _ in decisions] == ["a"] * 15 + ["d"] * 8

@@ -65,7 +65,7 @@ class ClassifierWorker:
         self._capacity = queue_chunks
         self._track = track
         self._tracker = self._new_tracker()
-        self._successor: tuple[Classifier, DecisionMaker] | None = None
+        self._successor: tuple[Classifier, DecisionMaker, Callable[[], None] | None] | None = None
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
         self._busy = 0  # chunks being classified
@@ -131,7 +131,12 @@ class ClassifierWorker:
                 self._changed.wait_for(lambda: self._error is not None or self._waiting <= self._capacity)
                 self._raise_error()
 
-    def swap(self, classifier: Classifier, decision_maker: DecisionMaker) -> None:
+    def swap(
+        self,
+        classifier: Classifier,
+        decision_maker: DecisionMaker,
+        on_taken_over: Callable[[], None] | None = None,
+    ) -> None:
         """Go on with another classifier, which is open already, from the next call on; no chunk is lost.
 
         What the former one has evidence on is decided on by the former decision maker, and the former one is closed.
@@ -140,10 +145,11 @@ class ClassifierWorker:
         Args:
             classifier: of chunks as long as the former one's.
             decision_maker: for its classes.
+            on_taken_over: called, in one of the worker's threads, when all decisions of the former one are made.
         """
         with self._changed:
             given_up = self._successor
-            self._successor = (classifier, decision_maker)
+            self._successor = (classifier, decision_maker, on_taken_over)
             self._changed.notify_all()
         if given_up is not None:  # it came and went before a chunk did
             given_up[0].close()
@@ -159,7 +165,9 @@ class ClassifierWorker:
             successor, self._successor = self._successor, None
         self._publish(self._decision_maker.flush())  # the deciding thread has nothing to do meanwhile
         self._classifier.close()
-        self._classifier, self._decision_maker = successor
+        self._classifier, self._decision_maker, on_taken_over = successor
+        if on_taken_over is not None:
+            on_taken_over()
         self._tracker = self._new_tracker()
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
