@@ -155,6 +155,7 @@ class classifier_sink(gr.sync_block):
         self._describe(model)
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self._outputs = self._open_outputs()
+        self._failure: AmrqError | None = None  # to open them again
         self.message_port_register_in(_MODEL)
         self.set_msg_handler(_MODEL, self._handle_model)
         self.message_port_register_out(_DECISIONS)
@@ -274,8 +275,7 @@ class classifier_sink(gr.sync_block):
         self.error = None
         with self._swapping:
             self._classifier.open()
-            if self._outputs is None:
-                self._outputs = self._open_outputs()
+            self._reopen_outputs()
             self._worker = self._new_worker()
             self._worker.start()
             self._running = True
@@ -307,6 +307,16 @@ class classifier_sink(gr.sync_block):
             )
         return True
 
+    def _reopen_outputs(self) -> None:
+        """Open the outputs again in a further run; out of `start` an exception would end the process."""
+        self._failure = None
+        if self._outputs is not None:
+            return
+        try:
+            self._outputs = self._open_outputs()
+        except AmrqError as error:
+            self._failure = error
+
     def _close_outputs(self) -> None:
         outputs, self._outputs = self._outputs, None
         if outputs is None:
@@ -320,6 +330,8 @@ class classifier_sink(gr.sync_block):
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
         """Hand what has arrived to the worker."""
+        if self._failure is not None:
+            raise self._failure
         chunks = input_items[0]
         read = self.nitems_read(0)
         new = chunks[self._held :]

@@ -357,6 +357,15 @@ class qa_classifier_sink(gr_unittest.TestCase):
             self.assertIn("amrq_chunks_classified_total 75\n", text)
             tb.run()  # opens them again; the source has nothing more
             self.assertIsNone(sink.error)
+        stream = blocks.vector_source_c(ramp(64), True)
+        with tempfile.TemporaryDirectory() as folder:
+            log = os.path.join(folder, "d.jsonl")
+            tb, sink = self.connect(stream, SignClassifier(), symbol_rate=1000.0, log=log)
+            tb.start()
+            tb.stop()
+            tb.wait()
+        tb.run()  # the folder has gone
+        self.assertIn("cannot be opened", str(sink.error))
 
     def test_an_output_that_fails_ends_the_flowgraph(self):
         if not os.path.exists("/dev/full"):

@@ -173,6 +173,8 @@ BAD_VALUES = [
     ("amrq_zmq_source", "address", "tcp://"),
     ("amrq_packet_source", "port", "0"),
     ("amrq_packet_source", "host", ""),
+    ("amrq_sigmf_recorder", "name", ""),
+    ("amrq_sigmf_recorder", "queue_seconds", "0"),
 ]
 
 

@@ -11,6 +11,7 @@ from amrq.outputs.json_lines_stdout import JsonLinesStdout
 from amrq.outputs.metric import Metric
 from amrq.outputs.metrics_file import MetricsFile
 from amrq.outputs.origin import Origin
+from amrq.outputs.sigmf_recorder import RecorderState, SigmfRecorder
 from amrq.outputs.stream_state import StreamState
 from amrq.outputs.timeline import Timeline
 from amrq.outputs.zmq_publisher import ZmqPublisher
@@ -24,6 +25,8 @@ __all__ = [
     "Metric",
     "MetricsFile",
     "Origin",
+    "RecorderState",
+    "SigmfRecorder",
     "StreamState",
     "Timeline",
     "ZmqPublisher",
