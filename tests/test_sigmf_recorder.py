@@ -29,6 +29,8 @@ def decision(begin: float, seconds: float, label: str = "QPSK") -> dict[str, Any
     return {
         "time": begin,
         "duration": seconds,
+        "sample_index": round(begin * RATE),
+        "sample_count": round(seconds * RATE),
         "label": label,
         "confidence": 0.9,
         "chunks": 32,

@@ -66,15 +66,16 @@ class AnnotationFile:
         begin = round(record["time"] * self._rate)
         end = round((record["time"] + record["duration"]) * self._rate)
         last = self._spans[-1] if self._spans else None
-        # Times are rounded to microseconds, and decisions that follow each other must not be torn apart by that.
-        slack = 2e-6 * self._rate + 1
+        following = record["sample_index"] + record["sample_count"]
+        # Whether they follow each other is seen by their symbols: times are measured, each for itself.
         if (
             last
             and last["label"] == record["label"]
             and last["frequency"] == record["frequency_hz"]
-            and abs(begin - last["end"]) <= slack
+            and last["following"] == record["sample_index"]
         ):
             last["end"] = end
+            last["following"] = following
             last["lowest"] = min(last["lowest"], record["confidence"])
             last["highest"] = max(last["highest"], record["confidence"])
             last["chunks"] += record["chunks"]
@@ -84,6 +85,7 @@ class AnnotationFile:
                 "label": record["label"],
                 "begin": begin,
                 "end": end,
+                "following": following,
                 "frequency": record["frequency_hz"],
                 "lowest": record["confidence"],
                 "highest": record["confidence"],
