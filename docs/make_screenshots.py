@@ -9,9 +9,11 @@ Example: python3 docs/make_screenshots.py --output docs/images
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,16 +21,38 @@ LARGEST = 300_000  # bytes; a README should load at once
 
 sys.path[:0] = [str(ROOT / "tests" / "grc"), str(ROOT / "tests")]
 from file_radio import file_radio  # noqa: E402
-from flowgraphs import generate, run  # noqa: E402
+from flowgraphs import beside, generate, run  # noqa: E402
 
 # Decisions that fill the display, and a pace at which they come soon but the constellation is of one class.
 PICTURES = {
     "loopback": (108, ["--set", "symbol_rate=30e3"]),
     "file_replay": (100, ["--parameter", "speed=0.5"]),
     "sdr": (100, ["--parameter", "samp_rate=100e3", "--parameter", "symbol_rate=25e3"]),
+    "sdr_record": (
+        100,
+        ["--parameter", "samp_rate=100e3", "--parameter", "symbol_rate=25e3", "--set", "recording=1"],
+    ),
+    "network": (120, []),
 }
 RADIO = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
 """What the tests' own radio receives."""
+ADDRESSES = {"address": "ipc://samples", "publish": "ipc://decisions"}
+"""In the folder that the flowgraphs run in: no port need be free."""
+
+
+@contextlib.contextmanager
+def surroundings(name: str, folder: Path) -> Iterator[list[str]]:
+    """Give a flowgraph what it needs beside itself; yield the options that tell it."""
+    if name in ("sdr", "sdr_record"):
+        device, environment = file_radio(folder, RADIO)
+        os.environ |= environment
+        yield ["--parameter", f"device={device}"]
+    elif name == "network":
+        sender = generate(ROOT / "examples" / "network_sender.grc", folder)
+        with beside(sender, "--address", ADDRESSES["address"], "--dwell", "0.06"):
+            yield [word for pair in ADDRESSES.items() for word in ("--parameter", "=".join(pair))]
+    else:
+        yield []
 
 
 def main() -> None:
@@ -46,12 +70,9 @@ def main() -> None:
         decisions, options = PICTURES[name]
         picture = arguments.output.resolve() / f"{name}.png"
         with tempfile.TemporaryDirectory() as folder:
-            if name == "sdr":
-                device, environment = file_radio(Path(folder), RADIO)
-                os.environ |= environment
-                options = [*options, "--parameter", f"device={device}"]
             script = generate(ROOT / "examples" / f"{name}.grc", Path(folder))
-            result = run(script, decisions, *options, "--picture", str(picture))
+            with surroundings(name, Path(folder)) as more:
+                result = run(script, decisions, *options, *more, "--picture", str(picture))
         if result.status != 0:
             sys.exit(f"make_screenshots: {name} did not run:\n{result.output}")
         size = picture.stat().st_size

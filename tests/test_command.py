@@ -2,6 +2,7 @@
 """The command as a user types it, in processes of its own."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -13,10 +14,12 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from seeds import SEED
 from small_models import linear_model, linear_onnx
 
 from amrq.model import read_contract
 from amrq.outputs import decision_schema
+from amrq.signals import ModulatedSignal, Schedule
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT / "examples" / "recordings"
@@ -217,6 +220,24 @@ def test_names_from_outside_are_shown_as_they_are(tmp_path: Path) -> None:
 
 def test_an_impossible_rate_is_one_sentence() -> None:
     refused(amrq("classify", QPSK, "--symbol-rate", "0.01"), "decimate before the front end")
+
+
+def test_time_is_the_recordings_whatever_the_senders_clock_does(tmp_path: Path) -> None:
+    """Symbols come at the sender's pace: 0.4 % off the rate that is given, which is 240 symbols at the end."""
+    names, count = ["BPSK", "8PSK", "4ASK"], 60_000
+    sent = ModulatedSignal(Schedule(names, 2_000), 25.0, 0.0, 0.3, 4, 0.35, SEED)
+    samples, changes = sent.generate(4 * count)
+    samples.astype(np.complex64).tofile(tmp_path / "r.cf32")
+    rates = ("--rate", "100e3", "--symbol-rate", 25e3 * 1.004)
+    result = amrq("classify", tmp_path / "r.cf32", *rates, "--json", "--chunks", "1")
+    assert result.returncode == 0, result.stderr
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    seen: dict[str, list[float]] = {name: [] for name in names}  # when each class came in place of another
+    for before, record in itertools.pairwise(records):
+        if record["label"] != before["label"] and record["label"] in names:
+            seen[record["label"]].append(record["time"])
+    late = [min(abs(time - sample / 100e3) for time in seen[name]) for sample, name in changes[1:]]
+    assert max(late) * 25e3 < 80  # two chunks and the front end's length
 
 
 def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ import pytest
 import sigmf
 import zmq
 from file_radio import file_radio
+from prometheus_text import read_metrics
+from small_models import slow_model
 
 from amrq.cli import live_session
 from amrq.cli.live_session import LiveSession
@@ -96,6 +100,11 @@ def refused(result: tuple[int, str, str], words: str) -> None:
 def settled(found: list[dict[str, Any]]) -> set[str]:
     """What is said once the front end has settled, and before the stream's torn end."""
     return {record["label"] for record in found[1:-1]}
+
+
+def moment(record: dict[str, Any]) -> float:
+    """The record's UTC in seconds since 1970."""
+    return datetime.fromisoformat(record["utc"].replace("Z", "+00:00")).timestamp()
 
 
 def next_record(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -343,6 +352,8 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
             last = []
         last.append(decision.label)
         assert record["duration"] == pytest.approx(decision.sample_count / session.symbol_rate, abs=1e-6)
+        # Also of the second flowgraph, whose stream begins later than its source.
+        assert moment(record) <= time.time()
         if len(last) > 20:
             if changed.is_set() and len(rates) > 1:
                 ending.set()
@@ -383,6 +394,57 @@ def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:
     assert "16QAM" in {record["label"] for record in found[1:]}
     assert {record["frequency_hz"] for record in found} == {433.92e6}
     assert all(record["utc"] is not None for record in found)
+
+
+def test_a_model_that_is_too_slow_is_told_everywhere(
+    radio: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    device, environment = radio
+    counters = tmp_path / "amrq.prom"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    context = zmq.Context()
+    subscriber = context.socket(zmq.SUB)
+    subscriber.setsockopt(zmq.RCVTIMEO, 60_000)
+    subscriber.subscribe(b"")
+    subscriber.connect(endpoint)
+    # A radio that can wait for long: were it held up, samples would be missing below.
+    process = start(
+        *("--soapy", f"{device},queue=60", "--freq", "433.92M", "--rate", "1M", "--symbol-rate", "250k"),
+        *("--model", slow_model(tmp_path / "slow.onnx"), "--queue", "64"),
+        *("--publish", endpoint, "--counters", counters),
+        environment=environment,
+    )
+    told = [0]
+    while len(set(told)) < 6:
+        record = json.loads(subscriber.recv())
+        jsonschema.validate(record, decision_schema(), jsonschema.Draft202012Validator)
+        assert record["dropped"] >= told[-1]
+        told.append(record["dropped"])
+    assert read_metrics(counters.read_text())["amrq_session_running"].value() == 1
+    out, _ = finish(process, signal.SIGINT)
+    subscriber.close()
+    context.term()
+    *_, last = out.splitlines()
+    received, classified, dropped = (
+        int(last.split(f" {word}")[0].split()[-1]) for word in ("chunks", "classified", "dropped")
+    )
+    assert dropped >= told[-1] > 0
+    assert dropped > 5 * classified
+    families = read_metrics(counters.read_text())
+    assert families["amrq_session_running"].value() == 0
+    assert families["amrq_source_overflows_total"].value() == 0
+    assert families["amrq_chunks_received_total"].value() == received == classified + dropped
+    assert families["amrq_chunks_dropped_total"].value() == dropped
+    # What came in went on to be cut into chunks, but for what the front end holds back.
+    samples = families["amrq_samples_received_total"].value()
+    assert samples / (4 * 32) == pytest.approx(received, abs=1000)
+    assert sum(families["amrq_decisions_total"].values.values()) > 5
+
+
+def test_counters_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
+    refused(live("--simulate", "--counters", tmp_path / "none" / "amrq.prom"), "cannot be written")
 
 
 def test_a_radio_that_cannot_do_what_is_asked(radio: tuple[str, dict[str, str]]) -> None:

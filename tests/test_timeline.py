@@ -60,6 +60,50 @@ def test_symbols_that_come_far_too_late_lost_others_on_the_way() -> None:
     assert utc(timeline, 200) == pytest.approx(NOW + 3.2, abs=1e-5)
 
 
+def test_behind_a_break_arrivals_count_anew() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_arrival(100, NOW + 0.1)
+    timeline.tell_break(150)  # 0.5 s are lost there, too little to be noticed by the clock
+    timeline.tell_arrival(200, NOW + 0.2 + 0.5)
+    timeline.tell_arrival(300, NOW + 0.3 + 0.6)
+    assert utc(timeline, 149) == pytest.approx(NOW + 0.149, abs=1e-5)
+    assert utc(timeline, 150) == pytest.approx(NOW + 0.65, abs=1e-5)
+    assert utc(timeline, 300) == pytest.approx(NOW + 0.8, abs=1e-5)
+
+
+def test_a_break_is_nothing_new_where_the_radio_tells_the_time() -> None:
+    timeline = Timeline(RATE)
+    timeline.tell_time(0, NOW, NOW)
+    timeline.tell_break(150)
+    timeline.tell_arrival(200, NOW + 7)
+    assert utc(timeline, 200) == pytest.approx(NOW + 0.2, abs=1e-5)
+
+
+def test_positions_count_more_than_counting_symbols() -> None:
+    timeline = Timeline(RATE)
+    for symbol in range(0, 100_001, 500):  # symbols are 0.4 % longer than their nominal rate says
+        timeline.tell_position(symbol + 16, symbol * 1.004 / RATE)
+    timeline.tell_time(16, NOW, NOW)
+    start = Origin("radio", RATE, "m", "0" * 64, start=2.0)
+    for symbol in (0, 16, 700, 50_016, 100_000):
+        expected = max(0.0, (symbol - 16) * 1.004 / RATE)
+        placed = timeline.place(start, symbol)
+        assert placed.seconds(symbol) == pytest.approx(2.0 + expected, abs=2.5 / RATE)
+        assert timeline.locate(start, symbol).seconds(symbol) == placed.seconds(symbol)
+        if symbol >= 16:  # nothing is told of the time before
+            assert placed.begun is not None
+            moment = placed.begun.timestamp() + placed.seconds(symbol)
+            assert moment == pytest.approx(NOW + expected, abs=2.5 / RATE)
+
+
+def test_old_positions_are_forgotten_one_day() -> None:
+    timeline = Timeline(RATE)
+    for number in range(100_000):
+        timeline.tell_position(number, 2.0 * number / RATE)
+    origin = timeline.locate(ORIGIN, 99_990)
+    assert origin.seconds(99_990) == pytest.approx(2 * 99_990 / RATE)
+
+
 def test_frequencies_hold_from_their_symbol_on_and_take_the_offset_in() -> None:
     timeline = Timeline(RATE, offset=-12.5e3)
     timeline.tell_frequency(0, 100e6)

@@ -44,10 +44,10 @@ class Stub:
         pass
 
 
-def batch(first: int, count: int, truths=(), breaks=()) -> Batch:
+def batch(first: int, count: int, truths=(), breaks=(), gaps=()) -> Batch:
     numbers = np.arange(first, first + count)
     chunks = np.repeat(numbers[:, None], 4, axis=1).astype(np.complex64)
-    return Batch(chunks, 4 * numbers.astype(np.int64), tuple(truths), tuple(breaks))
+    return Batch(chunks, 4 * numbers.astype(np.int64), tuple(truths), tuple(breaks), tuple(gaps))
 
 
 def make(
@@ -101,12 +101,12 @@ def test_a_file_waits_when_the_queue_is_full() -> None:
 
 
 def test_batches_split_and_join_with_their_tags() -> None:
-    whole = batch(0, 50, truths=[(0, "a"), (80, "b"), (196, None)], breaks=[0, 20, 49])
+    whole = batch(0, 50, truths=[(0, "a"), (80, "b"), (196, None)], breaks=[0, 20, 49], gaps=[1, 21])
     for cut in (0, 1, 20, 21, 49, 50, 60):
         joined = Batch.join(whole.split(cut))
         np.testing.assert_array_equal(joined.chunks, whole.chunks)
         np.testing.assert_array_equal(joined.sample_indices, whole.sample_indices)
-        assert (joined.truths, joined.breaks) == (whole.truths, whole.breaks)
+        assert (joined.truths, joined.breaks, joined.gaps) == (whole.truths, whole.breaks, whole.gaps)
 
 
 def test_live_drops_the_oldest_and_accounts_for_all() -> None:
@@ -222,6 +222,23 @@ def test_a_callback_that_exits_ends_the_stream(error: BaseException) -> None:
         worker.stop()
 
 
+def test_no_decision_spans_what_was_dropped() -> None:
+    stub = Stub()
+    stub.gate.clear()
+    worker, decisions = make(stub, chunks=8, live=True, queue_chunks=20)
+    worker.start()
+    worker.submit(batch(0, 5))
+    assert stub.entered.wait(60)
+    for first in range(5, 505, 4):
+        worker.submit(batch(first, 4))
+    stub.gate.set()
+    assert worker.wait_until_idle(60)
+    worker.stop()
+    # Chunks 0 to 4, a gap, and the 20 newest.
+    assert [(d.sample_index // 4, d.chunks) for d, _ in decisions] == [(0, 5), (485, 8), (493, 8), (501, 4)]
+    assert all(d.sample_count == 4 * d.chunks for d, _ in decisions)
+
+
 def test_stop_does_not_wait_for_a_long_queue() -> None:
     stub = Stub()
     stub.gate.clear()
@@ -268,13 +285,16 @@ def test_another_classifier_takes_over_without_losing_a_chunk() -> None:
     worker.submit(batch(0, 100))
     assert first.entered.wait(60)  # these are the first one's
     worker.submit(batch(100, 50))
+    made: list[int] = []  # decisions made when a successor took over
     for successor in (third, second):  # the third never gets a turn
-        worker.swap(successor, DecisionMaker(Other.contract.weighed(), 4, 7, early_confidence=1.0))
+        maker = DecisionMaker(Other.contract.weighed(), 4, 7, early_confidence=1.0)
+        worker.swap(successor, maker, lambda: made.append(len(decisions)))
     assert third.closed
     first.gate.set()
     worker.wait_until_idle()
     worker.stop()
     assert (first.seen, second.seen, third.seen) == ([*range(100)], [*range(100, 150)], [])
+    assert made == [15]
     assert sum(decision.chunks for decision, _ in decisions) == 150
     # Nothing is fused across the change: 100 chunks are 14 decisions of 7 and one of 2.
     assert [d.best for d, _ in decisions] == ["a"] * 15 + ["d"] * 8

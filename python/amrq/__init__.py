@@ -8,9 +8,12 @@ from gnuradio.amrq.carrier_recovery import carrier_recovery
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.modulation_source import modulation_source
+from gnuradio.amrq.packet_source import packet_source
 from gnuradio.amrq.radio_source import radio_source
 from gnuradio.amrq.recording_source import recording_source
+from gnuradio.amrq.sigmf_recorder import sigmf_recorder
 from gnuradio.amrq.symbol_front_end import symbol_front_end
+from gnuradio.amrq.zmq_source import zmq_source
 
 __all__ = [
     "carrier_recovery",
@@ -19,9 +22,12 @@ __all__ = [
     "classifier_sink",
     "confusion_display",
     "modulation_source",
+    "packet_source",
     "radio_source",
     "recording_source",
+    "sigmf_recorder",
     "symbol_front_end",
+    "zmq_source",
 ]
 
 

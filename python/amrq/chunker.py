@@ -7,6 +7,8 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 
 from amrq.chunks import SILENCE_POWER
 from amrq.errors import AmrqError
@@ -20,7 +22,7 @@ chunk's first sample, uint64 hop)."""
 _LONGEST = 4096
 """Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
 
-_BREAKS = ("rx_freq", "rx_time", "rx_rate")
+_BREAKS = ("rx_freq", "rx_time", "rx_rate", OVERFLOW_KEY)
 """A radio puts these on the first sample behind a retune, an overflow or a change of rate."""
 
 
@@ -33,9 +35,10 @@ class chunker(gr.basic_block):
     Tags travel to the chunk that *holds* their sample (GNU Radio's own rounding would move those in a chunk's
     second half to the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
     `modulation` tag therefore carries the new class although it begins with the old one.
-    At a `rx_freq`, `rx_time` or `rx_rate` tag with a new value the stream breaks: the samples before and after do
-    not belong together. The chunk in progress is discarded, counted in `discarded`, and the next one begins on the
-    tagged sample.
+    `input_seconds` (see `symbol_front_end`) becomes a tuple (index of the sample it stood on, seconds).
+    At a `rx_freq`, `rx_time`, `rx_rate` or `rx_overflow` tag with a new value the stream breaks: the samples before and
+    after do not belong together. The chunk in progress is discarded, counted in `discarded`, and the next one begins on
+    the tagged sample.
 
     Args:
         chunk_length: samples a chunk.
@@ -75,7 +78,7 @@ class chunker(gr.basic_block):
         self._announce = True  # the next chunk needs a sample_index tag
         self._broken = -1  # index of the last break
         self._values: dict[str, Any] = {}  # what the tags that can mean a break said last
-        self._held: list[Any] = []  # tags that wait for the next chunk
+        self._held: list[Any] = []  # key, value and source of tags that wait for the next chunk
 
     def start(self) -> bool:
         """Begin a run: GNU Radio counts samples from 0 again."""
@@ -155,17 +158,19 @@ class chunker(gr.basic_block):
         if count and announce:
             index = pmt.make_tuple(pmt.from_uint64(begin), pmt.from_uint64(self._hop))
             self.add_item_tag(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
-        late: list[Any] = []
-        placed = [(0, tag) for tag in self._held]
+        late: list[tuple[Any, Any, Any]] = []
+        placed = [(0, held) for held in self._held]
         for tag in tags:
-            key = pmt.symbol_to_string(tag.key)
+            key, value = pmt.symbol_to_string(tag.key), tag.value
             if key in _BREAKS:
-                self._values[key] = tag.value
+                self._values[key] = value
+            elif key == INPUT_SECONDS_KEY:
+                value = pmt.make_tuple(pmt.from_uint64(tag.offset), value)
             chunk, within = divmod(max(0, tag.offset - begin), self._hop)
-            placed.append((chunk + (within >= self._length), tag))
-        for chunk, tag in placed:
+            placed.append((chunk + (within >= self._length), (tag.key, value, tag.srcid)))
+        for chunk, moved in placed:
             if chunk < count:
-                self.add_item_tag(0, written + chunk, tag.key, tag.value, tag.srcid)
+                self.add_item_tag(0, written + chunk, *moved)
             else:
-                late.append(tag)
+                late.append(moved)
         self._held = late

@@ -12,11 +12,13 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 
 from amrq.classifier import Classifier, OnnxClassifier
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
-from amrq.outputs import Origin, Timeline, decision_record
+from amrq.model import find_model
+from amrq.outputs import DecisionOutputs, Origin, StreamState, Timeline, decision_record
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
 __all__ = ["classifier_sink"]
@@ -40,7 +42,8 @@ class classifier_sink(gr.sync_block):
 
     Message ports:
         decisions: a PDU a decision: a dictionary (label, confidence, best, log_probabilities by class, chunks,
-            sample_index, sample_count, es_n0_db, power_db, `truth` where the stream's `modulation` tags tell it, and
+            sample_index, sample_count, es_n0_db, power_db, model, `truth` where the stream's `modulation` tags tell it,
+            with a symbol rate `time` (seconds from the first sample received to the first symbol) and `duration`, and
             where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz` (of the carrier)) and an f32
             vector of the log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
@@ -50,12 +53,10 @@ class classifier_sink(gr.sync_block):
 
     Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`). What is
     left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio no longer
-    delivers messages then (a next run's subscribers may find it): `on_decision` gets it in time, and `statistics()` has
-    the final counters.
+    delivers messages then (a next run's subscribers may find it): `on_decision`, `log` and `publish` get it in time,
+    and `statistics()` has the final counters.
 
-    Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
-    waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
-    If inference fails, the reason is logged and the flowgraph ends.
+    If inference fails or an output cannot be written, the reason is logged and the flowgraph ends.
 
     Args:
         model: path of an ONNX model with contract, name of a shipped one, or `default`.
@@ -77,6 +78,12 @@ class classifier_sink(gr.sync_block):
         symbol_rate: symbols a second of the stream, from which a decision's time follows: from the tags `rx_time` of a
             radio, or, live, from the computer's clock; 0 where it is not known.
         offset: of the signal from the frequency that the tags `rx_freq` give, Hz.
+        source: what is received, for the records.
+        log: a file that each decision is appended to as a JSON line (as `amrq.outputs.decision_schema` has it), or `-`:
+            standard output, which is for records alone then; empty for none. Needs symbol_rate.
+        publish: endpoint of a ZMQ PUB socket that the same records go to, `tcp://127.0.0.1:5556` for instance; empty
+            for none. Needs symbol_rate.
+        counters: a file of counters in Prometheus's text format, written anew every few seconds; empty for none.
         backend: `onnx`, onnxruntime on this CPU; or a function of (model, threads) that returns a `Classifier`.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
 
@@ -101,11 +108,17 @@ class classifier_sink(gr.sync_block):
         threads: int = 1,
         symbol_rate: float = 0.0,
         offset: float = 0.0,
+        source: str = "stream",
+        log: str = "",
+        publish: str = "",
+        counters: str = "",
         backend: str | Backend = "onnx",
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
         if not 0 <= symbol_rate < math.inf:
             raise AmrqError(f"symbol_rate must be above 0, or 0 where it is not known, not {symbol_rate}.")
+        if (log or publish) and not symbol_rate:
+            raise AmrqError("records of decisions tell their time: give symbol_rate.")
         if isinstance(backend, str):
             if backend not in _BACKENDS:
                 raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
@@ -137,7 +150,12 @@ class classifier_sink(gr.sync_block):
         self._symbol_rate, self._offset = symbol_rate, offset
         self._swapping = threading.Lock()  # set_model is called from other threads than start and stop
         self._running = False
+        self._source = source
+        self._log, self._publish, self._counters = log, publish, counters
+        self._describe(model)
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
+        self._outputs = self._open_outputs()
+        self._failure: AmrqError | None = None  # to open them again
         self.message_port_register_in(_MODEL)
         self.set_msg_handler(_MODEL, self._handle_model)
         self.message_port_register_out(_DECISIONS)
@@ -156,6 +174,28 @@ class classifier_sink(gr.sync_block):
             self._live,
             self._queue_chunks,
             self._track,
+        )
+
+    def _describe(self, model: str) -> None:
+        """Say in what is written from now on that this model decides."""
+        name, digest = self.contract.name, ""
+        if self._log or self._publish or self._counters:
+            file = find_model(model)
+            name, digest = file.stem, Origin.hash_of(file)
+        self._described = Origin(self._source, self._symbol_rate or 1.0, name, digest)
+
+    def _open_outputs(self) -> DecisionOutputs | None:
+        if not (self._log or self._publish or self._counters):
+            return None
+        return DecisionOutputs(self._log, self._publish, self._counters, self.contract.classes, self._state)
+
+    def _state(self) -> StreamState:
+        return StreamState(
+            self._worker.statistics(),
+            self._source,
+            self._described.model,
+            self._described.model_sha256,
+            symbol_rate=self._symbol_rate or None,
         )
 
     def _new_decision_maker(self) -> DecisionMaker:
@@ -216,7 +256,9 @@ class classifier_sink(gr.sync_block):
             self._decision_maker = self._new_decision_maker()
             self._classifier = classifier
             if self._running:
-                self._worker.swap(classifier, self._decision_maker)
+                self._worker.swap(classifier, self._decision_maker, lambda: self._describe(model))
+            else:
+                self._describe(model)
 
     def _handle_model(self, message: Any) -> None:
         # An exception here would end the handler's thread and leave the flowgraph hanging.
@@ -233,6 +275,7 @@ class classifier_sink(gr.sync_block):
         self.error = None
         with self._swapping:
             self._classifier.open()
+            self._reopen_outputs()
             self._worker = self._new_worker()
             self._worker.start()
             self._running = True
@@ -249,6 +292,7 @@ class classifier_sink(gr.sync_block):
                 self.error = error
                 self.logger.error(f"{type(error).__name__}: {error}")
         self._classifier.close()
+        self._close_outputs()
         self._publish_statistics()
         counted = self._worker.statistics()
         if counted.dropped:
@@ -263,9 +307,31 @@ class classifier_sink(gr.sync_block):
             )
         return True
 
+    def _reopen_outputs(self) -> None:
+        """Open the outputs again in a further run; out of `start` an exception would end the process."""
+        self._failure = None
+        if self._outputs is not None:
+            return
+        try:
+            self._outputs = self._open_outputs()
+        except AmrqError as error:
+            self._failure = error
+
+    def _close_outputs(self) -> None:
+        outputs, self._outputs = self._outputs, None
+        if outputs is None:
+            return
+        try:
+            outputs.close()
+        except AmrqError as error:
+            self.error = self.error or error
+            self.logger.error(str(error))
+
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
         """Hand what has arrived to the worker."""
+        if self._failure is not None:
+            raise self._failure
         chunks = input_items[0]
         read = self.nitems_read(0)
         new = chunks[self._held :]
@@ -295,6 +361,10 @@ class classifier_sink(gr.sync_block):
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
         breaks: list[int] = []
+        for tag in tags:  # before anything is told of a symbol's time
+            if pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
+                symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
+                self.timeline.tell_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
         for tag in tags:
             key = pmt.symbol_to_string(tag.key)
             if key == SAMPLE_INDEX_KEY:
@@ -303,6 +373,7 @@ class classifier_sink(gr.sync_block):
                 later = numbers >= tag.offset
                 if tag.offset:  # behind the first chunk it says that the stream broke
                     breaks.append(tag.offset - read)
+                    self.timeline.tell_break(index)
                 indices[later] = self._indices(numbers[later])
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
@@ -322,9 +393,14 @@ class classifier_sink(gr.sync_block):
     def _publish_decision(self, decision: Decision, truth: str | None) -> None:
         if self._on_decision is not None:
             self._on_decision(decision, truth)
+        if self._outputs is not None:
+            origin = self.timeline.place(self._described, decision.sample_index)
+            self._outputs.write(decision_record(decision, truth, origin, self._worker.statistics().dropped))
         if pmt.is_null(self.message_subscribers(_DECISIONS)):
             return  # building the PDU costs as much as classifying four chunks
-        values = decision.as_dict() | ({"truth": truth} if truth is not None else {}) | self._placed(decision)
+        values = decision.as_dict() | {"model": self._described.model} | self._placed(decision)
+        if truth is not None:
+            values["truth"] = truth
         vector = pmt.init_f32vector(
             len(decision.log_probabilities), list(decision.log_probabilities.values())
         )
@@ -334,10 +410,9 @@ class classifier_sink(gr.sync_block):
         """Return when and at which frequency, as far as that is known."""
         if not self._symbol_rate:
             return {}
-        origin = Origin("", self._symbol_rate, self.contract.name, "")
-        origin = self.timeline.place(origin, decision.sample_index)
-        record = decision_record(decision, None, origin)
-        return {key: record[key] for key in ("utc", "frequency_hz") if record[key] is not None}
+        record = decision_record(decision, None, self.timeline.place(self._described, decision.sample_index))
+        fields = ("time", "duration", "utc", "frequency_hz")
+        return {key: record[key] for key in fields if record[key] is not None}
 
     def _publish_statistics(self) -> None:
         self.message_port_pub(_STATISTICS, pmt.to_pmt(self._worker.statistics().as_dict()))

@@ -89,6 +89,16 @@ class qa_chunker(gr_unittest.TestCase):
         self.assertEqual(chunker.discarded, 1500 - 46 * 32)
         self.assertEqual(len(others), len(tags))
 
+    def test_each_overflow_is_a_break_once(self):
+        # A timing loop may repeat a tag with its value.
+        places = [(40, 1), (44, 1), (200, 2)]
+        tags = [tag(n, "rx_overflow", pmt.from_uint64(number)) for n, number in places]
+        tags += [tag(n, "rx_freq", pmt.from_double(1e9)) for n in (0, 40, 200)]
+        _, indices, others, chunker = self.run_chunker(np.zeros(320, np.complex64), tags)
+        self.assertEqual([index for _, (index, _) in indices], [0, 40, 200])
+        self.assertEqual(len(others), len(tags))
+        self.assertEqual(chunker.discarded, 8)
+
     def test_every_tag_arrives_once_whatever_the_hop(self):
         count = 200_000
         for hop in (1, 8, 32, 40, 100, 1000, 20_000):

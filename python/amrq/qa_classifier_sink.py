@@ -3,6 +3,9 @@
 """QA of classifier_sink."""
 
 import importlib.util
+import json
+import os
+import tempfile
 import threading
 import unittest
 
@@ -68,7 +71,7 @@ MISSING = [name for name in ("onnxruntime",) if importlib.util.find_spec(name) i
 
 @unittest.skipIf(MISSING, f"the Python packages {MISSING} are not installed")
 class qa_classifier_sink(gr_unittest.TestCase):
-    def connect(self, source, classifier, **settings):
+    def connect(self, stream, classifier, **settings):
         self.decisions = []
         tb = gr.top_block()
         cut = blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH)
@@ -77,8 +80,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
             on_decision=lambda decision, truth: self.decisions.append((decision, truth)),
             **settings,
         )
-        tb.connect(source, cut, sink)
-        self.kept = (source, cut)
+        tb.connect(stream, cut, sink)
+        self.kept = (stream, cut)
         return tb, sink
 
     def test_every_chunk_once_and_in_order(self):
@@ -319,6 +322,59 @@ class qa_classifier_sink(gr_unittest.TestCase):
         for n in range(40):
             (self.assertAlmostEqual if n in (0, 20) else self.assertGreater)(remembered[n], plain[n])
 
+    def test_records_go_to_every_output_the_last_one_too(self):
+        zmq = importlib.import_module("zmq")
+        with tempfile.TemporaryDirectory() as folder:
+            log, counters = (os.path.join(folder, name) for name in ("d.jsonl", "amrq.prom"))
+            endpoint = f"ipc://{folder}/socket"
+            tb, sink = self.connect(
+                blocks.vector_source_c(ramp(75)),
+                SignClassifier(),
+                symbol_rate=1000.0,
+                source="ramp",
+                log=log,
+                publish=endpoint,
+                counters=counters,
+            )
+            subscriber = zmq.Context.instance().socket(zmq.SUB)
+            subscriber.setsockopt(zmq.RCVTIMEO, 60_000)
+            subscriber.subscribe(b"")
+            subscriber.connect(endpoint)
+            subscriber.poll(100)  # lets it subscribe: a PUB socket waits for nobody
+            tb.run()
+            with open(log) as file:
+                records = [json.loads(line) for line in file]
+            received = [json.loads(subscriber.recv()) for _ in records]
+            subscriber.close()
+            self.assertEqual(received, records)
+            self.assertEqual([record["chunks"] for record in records], [32, 32, 11])
+            self.assertEqual([record["time"] for record in records], [0.0, 1.024, 2.048])
+            self.assertEqual({record["source"] for record in records}, {"ramp"})
+            self.assertEqual({len(record["model_sha256"]) for record in records}, {64})
+            with open(counters) as file:
+                text = file.read()
+            self.assertIn('amrq_decisions_total{label="BPSK"} 3\n', text)
+            self.assertIn("amrq_chunks_classified_total 75\n", text)
+            tb.run()  # opens them again; the source has nothing more
+            self.assertIsNone(sink.error)
+        stream = blocks.vector_source_c(ramp(64), True)
+        with tempfile.TemporaryDirectory() as folder:
+            log = os.path.join(folder, "d.jsonl")
+            tb, sink = self.connect(stream, SignClassifier(), symbol_rate=1000.0, log=log)
+            tb.start()
+            tb.stop()
+            tb.wait()
+        tb.run()  # the folder has gone
+        self.assertIn("cannot be opened", str(sink.error))
+
+    def test_an_output_that_fails_ends_the_flowgraph(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("there is no /dev/full")
+        source = blocks.vector_source_c(ramp(64), True)
+        tb, sink = self.connect(source, SignClassifier(), symbol_rate=1000.0, log="/dev/full")
+        tb.run()
+        self.assertIn("/dev/full cannot be written", str(sink.error))
+
     def test_runs_again_after_a_stop(self):
         source = blocks.vector_source_c(ramp(64))
         tb, _ = self.connect(source, SignClassifier())
@@ -357,6 +413,10 @@ class qa_classifier_sink(gr_unittest.TestCase):
             {"backend": backend, "min_confidence": 1.5},
             {"backend": backend, "memory": -1.0},
             {"backend": backend, "queue_chunks": 0},
+            {"backend": backend, "log": "decisions.jsonl"},
+            {"backend": backend, "symbol_rate": 1.0, "log": "/no/such/folder/log"},
+            {"backend": backend, "symbol_rate": 1.0, "publish": "nowhere"},
+            {"backend": backend, "counters": "/no/such/folder/amrq.prom"},
         ):
             with self.assertRaises(AmrqError, msg=str(settings)):
                 amrq.classifier_sink(**settings)

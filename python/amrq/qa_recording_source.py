@@ -25,7 +25,8 @@ class qa_recording_source(gr_unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder.name, name)
 
-    def write_sigmf(self, samples, annotations):
+    def write_sigmf(self, samples, annotations, capture=()):
+        capture = dict(capture)
         import sigmf
 
         data = self.path("r.sigmf-data")
@@ -33,7 +34,7 @@ class qa_recording_source(gr_unittest.TestCase):
         meta = sigmf.SigMFFile(
             data_file=data, global_info={"core:datatype": "cf32_le", "core:sample_rate": 1000.0}
         )
-        meta.add_capture(0, {"core:frequency": 145e6})
+        meta.add_capture(0, {"core:frequency": 145e6, **capture})
         for start, count, label in annotations:
             meta.add_annotation(start, count, {"core:label": label})
         meta.tofile(self.path("r.sigmf-meta"))
@@ -77,6 +78,13 @@ class qa_recording_source(gr_unittest.TestCase):
         data, tags, _ = self.run_source(path, start=100, count=50)
         np.testing.assert_array_equal(data.real, np.arange(100, 150))
         self.assertIn((0, "modulation", "BPSK"), tags)
+
+    def test_time_is_that_of_the_first_sample_sent(self):
+        capture = {"core:datetime": "2026-02-28T23:59:59.750000Z"}
+        path = self.write_sigmf(np.arange(1000), [], capture)
+        _, tags, _ = self.run_source(path, start=500)
+        ((offset, value),) = [(offset, value) for offset, key, value in tags if key == "rx_time"]
+        self.assertEqual((offset, value), (0, (1772323200, 0.25)))
 
     def test_repeat(self):
         path = self.write_sigmf(np.arange(100), [])

@@ -5,7 +5,7 @@
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
-from gnuradio.amrq.symbol_front_end import symbol_front_end
+from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, symbol_front_end
 
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
@@ -173,6 +173,32 @@ class qa_symbol_front_end(gr_unittest.TestCase):
             self.assertEqual(sorted({pmt.to_long(tag.value) for tag in after}), list(range(100, 1_900, 100)))
             for tag in after:
                 self.assertLessEqual(abs(tag.offset - pmt.to_long(tag.value) - delay), 2)
+
+    def test_symbols_tell_their_time_whatever_the_senders_clock_does(self):
+        """To within 2 symbols of what tags on the samples say; counting symbols would be 24 off at the end."""
+        for sps in (2.0, 5.0, 24.0):
+            rng = np.random.default_rng(7)
+            symbols = rng.choice(MODULATIONS["QPSK"].points, 6_000)
+            samples = received(symbols, sps, 0.35, 30.0, 0.0, rng)
+            marks = []
+            for n in range(0, len(samples), 97):
+                mark = gr.tag_t()
+                mark.offset, mark.key, mark.value = n, pmt.intern("mark"), pmt.from_long(n)
+                marks.append(mark)
+            nominal = 1.0 * (1 + 0.004)  # the sender is slower than was said
+            rate = max(sps, 2 * nominal)
+            _, after = run(symbol_front_end(rate, nominal), samples, marks)
+            places, times = [], []
+            told = []
+            for tag in sorted(after, key=lambda tag: tag.offset):
+                if pmt.symbol_to_string(tag.key) == "mark":
+                    places.append(tag.offset)
+                    times.append(pmt.to_long(tag.value) / rate)
+                elif pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
+                    told.append((tag.offset, pmt.to_double(tag.value)))
+            self.assertGreater(len(told), 10)
+            for place_, seconds in told[1:]:  # the first lies before the first sample
+                self.assertLess(abs(seconds - np.interp(place_, places, times)), 2.0)
 
     def test_settings_while_running(self):
         front_end = symbol_front_end(8_000.0, 1_000.0)

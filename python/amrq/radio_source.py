@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from gnuradio import gr
+from gnuradio.amrq._overflow_marker import overflow_marker
 
 from amrq.errors import AmrqError
 
@@ -14,9 +15,16 @@ __all__ = ["radio_source"]
 _TUNED = 0.02
 """A radio that ends up further from the rate asked for than this part of it cannot do that rate."""
 
+_TELLS_RETUNES = [3, 10, 6]
+"""The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
+
 
 class radio_source(gr.hier_block2):
     """One receive channel of a radio, through GNU Radio's own Soapy source.
+
+    Tags made: `rx_rate` and `rx_freq`, and `rx_time` where the radio has a clock, on the first sample and behind an
+    overflow; `rx_overflow` behind an overflow, with their number so far; `rx_freq` on the first sample handed on after
+    a retune (what the radio's buffers still held then is of the frequency before).
 
     Args:
         device: SoapySDR's device arguments, `driver=rtlsdr` for instance.
@@ -68,7 +76,9 @@ class radio_source(gr.hier_block2):
             _ask(device, f"a bandwidth of {bandwidth:g} Hz", lambda: self._radio.set_bandwidth(0, bandwidth))
         self._device = device
         self.set_gain(gain)
-        self.connect(self._radio, self)
+        release = [int(number) for number in re.findall(r"\d+", gr.version())]
+        self._marker = overflow_marker(tells_retunes=release >= _TELLS_RETUNES)
+        self.connect(self._radio, self._marker, self)
 
     def _set_antenna(self, antenna: str) -> None:
         names = list(self._radio.list_antennas(0))
@@ -80,9 +90,19 @@ class radio_source(gr.hier_block2):
         """Return the samples a second that the radio really gives."""
         return float(self._radio.get_sample_rate(0))
 
+    def overflows(self) -> int:
+        """Return how often samples were lost, since they were not fetched from the radio in time."""
+        return self._marker.overflows
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the stream before its time; None if nothing did."""
+        return self._marker.error
+
     def set_frequency(self, frequency: float) -> None:
         """Tune to another frequency, Hz."""
         self._radio.set_frequency(0, frequency)
+        self._marker.retuned(float(self._radio.get_frequency(0)))
 
     def set_gain(self, gain: float | None) -> None:
         """Set the gain, dB; None leaves it to the radio.

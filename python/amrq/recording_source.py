@@ -2,6 +2,7 @@
 """A recording as a stream."""
 
 import bisect
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ __all__ = ["recording_source"]
 class recording_source(gr.sync_block):
     """Stream a SigMF, IQ wav or raw recording as complex samples, full scale 1.
 
-    On the first sample stands the tag `rx_rate`; where the file tells it, `rx_freq` gives the frequency, on the first
-    sample and wherever it changes. Where a SigMF annotation with a label begins, a tag `modulation` gives the
-    label; where it ends, one gives PMT nil.
+    On the first sample stands the tag `rx_rate`; where the file tells them, `rx_time` gives the time of that sample and
+    `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a label begins, a tag
+    `modulation` gives the label; where it ends, one gives PMT nil.
 
     Args:
         path: the file, or a recording that is open already.
@@ -74,6 +75,10 @@ class recording_source(gr.sync_block):
         tags: list[tuple[int, str, Any]] = [
             (self._start, "rx_rate", pmt.from_double(self.recording.sample_rate))
         ]
+        if (
+            self.recording.begun is not None and self.recording.begun.year >= 1970
+        ):  # the tag knows no time before
+            tags.append((self._start, "rx_time", self._time_of(self._start)))
         changes = [("rx_freq", n, pmt.from_double(frequency)) for n, frequency in self.recording.tunings]
         for n, label in self.recording.truths():
             changes.append(("modulation", n, pmt.PMT_NIL if label is None else pmt.intern(label)))
@@ -84,6 +89,15 @@ class recording_source(gr.sync_block):
                 if following > self._start and (n >= self._start or not pmt.is_null(value)):
                     tags.append((max(n, self._start), wanted, value))
         return sorted(tags, key=lambda tag: tag[0])
+
+    def _time_of(self, sample: int) -> Any:
+        """Return when a sample was received as a radio tells it: a tuple of whole seconds since 1970 and the rest."""
+        assert self.recording.begun is not None
+        since = self.recording.begun - datetime.fromtimestamp(0, timezone.utc)
+        since += timedelta(seconds=sample / self.recording.sample_rate)
+        whole = since // timedelta(seconds=1)
+        rest = (since - timedelta(seconds=whole)).total_seconds()
+        return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(rest))
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:

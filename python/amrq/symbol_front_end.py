@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pmt
 from gnuradio import analog, blocks, digital, gr
 from gnuradio import filter as gr_filter
 from gnuradio.amrq._guarded import guarded
@@ -13,7 +14,11 @@ from gnuradio.filter import firdes
 
 from amrq.errors import AmrqError
 
-__all__ = ["symbol_front_end"]
+__all__ = ["INPUT_SECONDS_KEY", "symbol_front_end"]
+
+INPUT_SECONDS_KEY = "input_seconds"
+"""Tag on a symbol now and then: a PMT double, seconds from the first sample that came in to this symbol. The timing
+follows the sender's clock, so that counting symbols would not be measuring time."""
 
 _SPS = 4  # samples a symbol inside: the eight-tap interpolator of the timing loop is exact enough from 3 on
 _MOST_SAMPLES_PER_SYMBOL = 4096  # beyond, the channel filter outgrows GNU Radio's buffers
@@ -23,6 +28,7 @@ _PULSE_SYMBOLS = 12  # length of the matched filter; shorter costs at 25 dB, lon
 _GATE_SYMBOLS = 16  # memory of the power gate
 _LEVEL_SYMBOLS = 64  # memory of the level: shorter turns 8ASK's own amplitude into noise
 _LEVEL_AHEAD = 8  # symbols by which the level knows what comes, so that a burst's start is not blown up
+_TOLD_SYMBOLS = 512  # symbols between two tags of time: of the largest clock error 2.5 are left
 _CLOCK_ERROR = 0.005  # largest error of the symbol rate that the timing follows, 5,000 ppm
 
 
@@ -103,6 +109,7 @@ class symbol_front_end(gr.hier_block2):
             gr.io_signature(1, 1, gr.sizeof_gr_complex),
         )
 
+        seconds_late = 0.0  # what the filters hold back, up to the guard
         decimation = max(1, int(sample_rate / max(_SPS * symbol_rate, 2 * bandwidth)))
         inner_rate = sample_rate / decimation
         taps = [1.0]
@@ -110,7 +117,7 @@ class symbol_front_end(gr.hier_block2):
             # What folds onto the signal is stopped; what folds beside it is the resampler's business.
             taps = firdes.low_pass_2(1.0, sample_rate, inner_rate / 2, inner_rate - bandwidth, _STOP_DB)
         self._shift = gr_filter.freq_xlating_fir_filter_ccf(decimation, taps, offset, sample_rate)
-        _undelay(self._shift, len(taps))
+        seconds_late += _undelay(self._shift, len(taps)) / sample_rate
 
         # The resampler's prototype is the channel filter too. It passes half the bandwidth either side, and
         # stops where the first image of that begins, or half a symbol rate further where there is room.
@@ -118,12 +125,12 @@ class symbol_front_end(gr.hier_block2):
         stop = min(inner_rate - edge, edge + 0.5 * symbol_rate)
         taps = firdes.low_pass_2(_ARMS, _ARMS * inner_rate, (edge + stop) / 2, stop - edge, _STOP_DB)
         self._resample = gr_filter.pfb_arb_resampler_ccf(_SPS * symbol_rate / inner_rate, taps, _ARMS)
-        _undelay(self._resample, len(taps) // _ARMS)
+        seconds_late += _undelay(self._resample, len(taps) // _ARMS) / inner_rate
 
         # Level by the RMS of the last symbols, not by a loop: the time a loop takes depends on the level it
         # starts from. Behind the guard, since one sample that is not a number would stay in the RMS and in
         # the timing loop forever.
-        self._guard = _finite()
+        self._guard = _finite(_SPS * symbol_rate, seconds_late)
         # Zeros instead of nothing, so that symbols and chunks go on being counted.
         self._squelch = analog.pwr_squelch_cc(gate_db, 1.0 / (_GATE_SYMBOLS * _SPS), 0, False)
         self._rms = blocks.rms_cf(1.0 / (_LEVEL_SYMBOLS * _SPS))
@@ -195,29 +202,46 @@ class symbol_front_end(gr.hier_block2):
         """Return the power in the channel at present, dB relative to 1, at least -200."""
         return 20 * math.log10(max(float(self._probe.level()), 1e-10))
 
+    def samples_read(self) -> int:
+        """Return how many samples came in since the run began."""
+        return int(self._shift.nitems_read(0))
+
     def carrier_offset(self) -> float:
         """Return the offset that carrier recovery removes at present, cycles/symbol; 0 without it."""
         return 0.0 if self._carrier is None else self._carrier.offset()
 
 
 class _finite(gr.sync_block):
-    """Samples that are not finite, or whose square would not be, become zero."""
+    """Samples that are not finite, or whose square would not be, become zero; now and then one is told its time.
 
-    def __init__(self) -> None:
+    Args:
+        rate: samples a second here, a fixed multiple of the input's.
+        late: seconds by which the input's samples are late here.
+    """
+
+    def __init__(self, rate: float, late: float) -> None:
         gr.sync_block.__init__(self, name="amrq_finite", in_sig=[np.complex64], out_sig=[np.complex64])
         self.error: Exception | None = None
+        self._rate, self._late = rate, late
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
         samples = input_items[0]
         with np.errstate(over="ignore", invalid="ignore"):
             output_items[0][:] = np.where(np.abs(samples) < 1e15, samples, np.complex64(0))
+        first = self.nitems_written(0)
+        step = _TOLD_SYMBOLS * _SPS
+        for place in range(-(-first // step) * step, first + len(samples), step):
+            seconds = pmt.from_double(place / self._rate - self._late)
+            self.add_item_tag(0, place, pmt.intern(INPUT_SECONDS_KEY), seconds)
         return len(samples)
 
 
-def _undelay(fir: Any, taps: int) -> None:
-    """Let a filter's tags arrive with the samples they belong to: half its length later."""
-    fir.declare_sample_delay((taps - 1) // 2)
+def _undelay(fir: Any, taps: int) -> int:
+    """Let a filter's tags arrive with the samples they belong to: half its length later; return that in samples."""
+    delay = (taps - 1) // 2
+    fir.declare_sample_delay(delay)
+    return delay
 
 
 def _check_rates(sample_rate: float, symbol_rate: float) -> None:

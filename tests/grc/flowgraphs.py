@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,21 +78,48 @@ class Run:
     statistics: dict[str, int]
 
 
-def run(script: Path, decisions: int, *options: str) -> Run:
-    """Run a generated script in a process of its own until its display has shown so many decisions."""
-    result = script.with_suffix(".json")
-    environment = os.environ | {
+def environment(script: Path) -> dict[str, str]:
+    """Return the environment in which a generated script finds the blocks, and no screen."""
+    return os.environ | {
         "QT_QPA_PLATFORM": "offscreen",
         "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         # Where Qt keeps window sizes: neither the user's are taken nor are they changed.
         "XDG_CONFIG_HOME": str(script.parent),
         "XDG_RUNTIME_DIR": str(script.parent),
     }
+
+
+@contextmanager
+def beside(script: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a generated script without a window, in its folder, while something else goes on; then end it with Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, str(script), *options],
+        env=environment(script),
+        cwd=script.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=RUN_LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def run(script: Path, decisions: int, *options: str) -> Run:
+    """Run a generated script in a process of its own until its display has shown so many decisions."""
+    result = script.with_suffix(".json")
     driver = Path(__file__).with_name("run_flowgraph.py")
     command = [sys.executable, str(driver), str(script), str(result), str(decisions), *options]
     process = subprocess.run(
         [*command, "--limit", str(RUN_LIMIT)],
-        env=environment,
+        env=environment(script),
         cwd=script.parent,  # not the repository: examples must not depend on where they are started
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
 from amrq.modulations import MODULATIONS
-from amrq.recordings import FORMATS
+from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals.schedule import Order
 
 NOT_OFFERED = {"amrq_classifier_sink": {"on_decision"}}
@@ -137,6 +137,8 @@ def test_choices_are_those_of_the_library():
     from gnuradio.amrq.classifier_sink import _BACKENDS
 
     assert options("amrq_recording_source", "format") == list(FORMATS)
+    for block in ("amrq_zmq_source", "amrq_packet_source"):
+        assert options(block, "format") == list(RAW_FORMATS)
     assert options("amrq_modulation_source", "order") == list(get_args(Order))
     assert options("amrq_classifier_sink", "backend") == list(_BACKENDS)
 
@@ -166,6 +168,13 @@ BAD_VALUES = [
     ("amrq_symbol_front_end", "offset", "40000"),
     ("amrq_carrier_recovery", "max_offset", "0.3"),
     ("amrq_classification_display", "history", "0"),
+    ("amrq_classifier_sink", "log", "decisions.jsonl"),  # without a symbol rate
+    ("amrq_zmq_source", "address", "http://somewhere"),
+    ("amrq_zmq_source", "address", "tcp://"),
+    ("amrq_packet_source", "port", "0"),
+    ("amrq_packet_source", "host", ""),
+    ("amrq_sigmf_recorder", "name", ""),
+    ("amrq_sigmf_recorder", "queue_seconds", "0"),
 ]
 
 

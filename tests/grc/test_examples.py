@@ -1,15 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every example flowgraph: whole, valid, generated, and run without a screen."""
 
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
 from collections import Counter
+from datetime import datetime, timezone
 
+import jsonschema
+import numpy as np
 import pytest
+import yaml
+import zmq
 from file_radio import file_radio
-from flowgraphs import EXAMPLES, ROOT, generate, load, run
+from flowgraphs import EXAMPLES, ROOT, RUN_LIMIT, beside, environment, generate, load, run
+from prometheus_text import read_metrics
 
 from amrq.errors import AmrqError
 from amrq.model import find_model
 from amrq.modulations import MODULATIONS
+from amrq.outputs import decision_schema
+from amrq.recordings import open_recording
+
+RECORDING = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
 
 every_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
@@ -27,7 +43,14 @@ def _default_model():
 
 
 def test_the_examples_are_there():
-    assert {"loopback", "file_replay", "sdr"} <= {path.stem for path in EXAMPLES}
+    assert {path.stem for path in EXAMPLES} == {
+        *("loopback", "file_replay", "sdr", "sdr_record", "network", "network_sender", "headless_json"),
+    }
+
+
+def test_no_program_takes_the_place_of_a_script():
+    # The Companion writes it beside the flowgraph, under the flowgraph's name.
+    assert not {path.stem for path in EXAMPLES} & {"headless", "make_recordings"}
 
 
 @every_example
@@ -63,6 +86,27 @@ def assert_clean(result):
     assert ":error:" not in result.output
     assert result.statistics["received"] > 0
     assert result.statistics["dropped"] == 0
+
+
+def program(script, *options):
+    """Run a generated script that has no window; return status, standard output and standard error."""
+    result = subprocess.run(
+        [sys.executable, str(script), *map(str, options)],
+        env=environment(script),
+        cwd=script.parent,
+        capture_output=True,
+        text=True,
+        timeout=RUN_LIMIT,
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def records(text):
+    found = [json.loads(line) for line in text.splitlines()]
+    for record in found:
+        jsonschema.validate(record, decision_schema(), jsonschema.Draft202012Validator)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +163,24 @@ def test_file_replay_says_what_is_wrong(tmp_path):
     assert f"there is no file {tmp_path / 'none.sigmf-meta'}" in result.output
 
 
-def test_sdr_runs_on_a_radio(tmp_path, monkeypatch):
+@pytest.fixture
+def device(tmp_path, monkeypatch):
+    """The tests' own radio, which receives 16QAM."""
     recording = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
-    device, environment = file_radio(tmp_path, recording)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    name, variables = file_radio(tmp_path, recording)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    return name
+
+
+def on_radio(device, *more):
+    parameters = [f"device={device}", "samp_rate=100e3", "symbol_rate=25e3", *more]
+    return [word for value in parameters for word in ("--parameter", value)]
+
+
+def test_sdr_runs_on_a_radio(tmp_path, device):
     script = generate(example("sdr"), tmp_path)
-    parameters = [f"device={device}", "samp_rate=100e3", "symbol_rate=25e3"]
-    result = run(script, 30, *(word for value in parameters for word in ("--parameter", value)))
+    result = run(script, 30, *on_radio(device))
     assert_clean(result)
     ((most, _),) = Counter(decided for decided, _ in result.history).most_common(1)
     assert most == "16QAM"
@@ -136,3 +190,187 @@ def test_sdr_without_a_radio_says_so(tmp_path):
     result = run(generate(example("sdr"), tmp_path), 1)
     assert result.status != 0
     assert "no radio answers to 'driver=rtlsdr'" in result.output
+
+
+def test_sdr_record_records_what_is_received_and_decided(tmp_path, device):
+    script = generate(example("sdr_record"), tmp_path)
+    options = on_radio(f"{device},clock=utc", "frequency=433.92e6")
+    assert_clean(run(script, 5, *options))
+    assert not list(tmp_path.glob("take-*"))  # recording begins when it is switched on
+    before = datetime.now(timezone.utc)
+    for number in (1, 2):  # the second time nothing is overwritten
+        assert_clean(run(script, 60, *options, "--set", "recording=1"))
+        recording = open_recording(tmp_path / f"take-{number:03}.sigmf-meta")
+        sent = np.fromfile(tmp_path / "samples.cf32", np.complex64)
+        got = recording.read(0, recording.length)
+        capture = json.loads(recording.path.read_text())["captures"][0]
+        first = capture["core:global_index"]
+        np.testing.assert_array_equal(got, sent[(first + np.arange(len(got))) % len(sent)])
+        assert recording.tunings[0] == (0, 433.92e6)
+        assert before < recording.begun < datetime.now(timezone.utc)
+        named = [a for a in recording.annotations if a.label == "16QAM"]
+        assert sum(annotation.count for annotation in named) > 0.5 * len(got)
+        assert max(annotation.start + annotation.count for annotation in named) <= len(got)
+
+
+def test_sdr_record_says_what_is_wrong(tmp_path, device):
+    script = generate(example("sdr_record"), tmp_path)
+    result = run(script, 1, *on_radio(device, "take=nowhere/take"))
+    assert result.status != 0
+    assert "nothing can be recorded as nowhere/take" in result.output
+
+
+def test_network_receives_recognises_and_tells(tmp_path):
+    sender = generate(example("network_sender"), tmp_path)
+    script = generate(example("network"), tmp_path)
+    addresses = {"address": "ipc://samples", "publish": f"ipc://{tmp_path}/decisions"}
+    context = zmq.Context()
+    subscriber = context.socket(zmq.SUB)
+    subscriber.subscribe(b"")
+    subscriber.connect(addresses["publish"])
+    options = [word for pair in addresses.items() for word in ("--parameter", "=".join(pair))]
+    with beside(
+        sender, "--address", addresses["address"], "--dwell", "0.1", "--symbol-rate", "50e3"
+    ) as process:
+        result = run(
+            script, 150, *options, "--parameter", "symbol_rate=50e3", "--parameter", "samp_rate=200e3"
+        )
+    assert process.returncode == 0  # Ctrl-C ends the sender
+    assert result.status == 0, result.output
+    assert "Traceback" not in result.output
+    with_truth = [(label, truth) for label, truth in result.history if truth is not None]
+    assert len({truth for _, truth in with_truth}) >= 3
+    assert sum(label == truth for label, truth in with_truth) >= 0.9 * len(with_truth)
+    logged = records((tmp_path / "decisions.jsonl").read_text())
+    assert len(logged) >= 150
+    assert {record["source"] for record in logged} == {addresses["address"]}
+    published = []
+    while subscriber.poll(0):
+        published.append(json.loads(subscriber.recv()))
+    subscriber.close()
+    context.term()
+    # Who subscribes while it starts may miss the first ones.
+    assert len(published) >= 100 and published == logged[-len(published) :]
+
+
+def test_network_over_udp(tmp_path):
+    # The packet source of the flowgraph, which is off there: on, and the other off.
+    data = yaml.safe_load(example("network").read_text())
+    for block in data["blocks"]:
+        if block["name"] in ("samples", "packets"):
+            block["states"]["state"] = "enabled" if block["name"] == "packets" else "disabled"
+        if block["name"] == "packets":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            block["parameters"]["port"] = str(port)
+    flowgraph = tmp_path / "network.grc"
+    flowgraph.write_text(yaml.safe_dump(data))
+    script = generate(flowgraph, tmp_path)
+    sent = np.fromfile(RECORDING.with_suffix(".sigmf-data"), "<i2").astype(np.float32) / 2**15
+    over = threading.Event()
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            place = 0
+            while not over.wait(0.005):
+                sender.sendto(sent[place : place + 1000].tobytes(), ("127.0.0.1", port))
+                place = (place + 1000) % (len(sent) - 1000)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        parameters = ["samp_rate=100e3", "symbol_rate=25e3", "publish=ipc://decisions"]
+        result = run(script, 20, *(word for value in parameters for word in ("--parameter", value)))
+    finally:
+        over.set()
+        thread.join()
+    assert_clean(result)
+    ((most, _),) = Counter(decided for decided, _ in result.history).most_common(1)
+    assert most == "16QAM"
+
+
+@pytest.fixture(scope="module")
+def headless(tmp_path_factory):
+    return generate(example("headless_json"), tmp_path_factory.mktemp("headless"))
+
+
+def test_headless_help_tells_every_option(headless):
+    status, out, _ = program(headless, "--help")
+    assert status == 0
+    for option in (
+        "file",
+        "rate",
+        "symbol-rate",
+        "offset",
+        "rolloff",
+        "gate-db",
+        "model",
+        "chunks",
+        "min-confidence",
+    ):
+        assert f"--{option}" in out
+    for option in ("log", "publish", "counters"):
+        assert f"--{option}" in out
+
+
+def test_headless_prints_json_lines_and_nothing_else(headless, tmp_path):
+    log, counters = tmp_path / "log.jsonl", tmp_path / "amrq.prom"
+    status, out, err = program(headless, "--file", RECORDING, "--symbol-rate", "25k", "--counters", counters)
+    assert status == 0, err
+    found = records(out)
+    assert [record["chunks"] for record in found[:2]] == [32, 32]
+    assert {record["label"] for record in found[1:]} == {"16QAM"}
+    assert {record["truth"] for record in found[:-1]} == {"16QAM"}
+    families = read_metrics(counters.read_text())
+    assert families["amrq_decisions_total"].value(label="16QAM") >= len(found) - 1
+    assert program(headless, "--file", RECORDING, "--symbol-rate", "25k", "--log", log)[1] == ""
+    assert log.read_text() == out
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--file", "none.sigmf-meta"], "there is no file none.sigmf-meta"),
+        (["--symbol-rate", "60k"], "below twice the symbol_rate"),
+        (["--model", "none"], "there is no model 'none'"),
+        (["--chunks", "0"], "at least 1 chunk"),
+        (["--log", "none/log"], "cannot be opened"),
+        (["--publish", "nowhere"], "cannot be published"),
+    ],
+)
+def test_headless_says_what_is_wrong_in_one_sentence(headless, options, words):
+    status, out, err = program(headless, *options)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert words in line
+
+
+def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
+    samples = np.zeros(200_000, np.complex64)
+    samples[150_000] = np.nan
+    samples.tofile(tmp_path / "r.cf32")
+    status, out, err = program(headless, "--file", tmp_path / "r.cf32", "--rate", "100k")
+    assert status == 2
+    assert records(out)
+    assert "sample 150000" in err.splitlines()[-1] and "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
+    samples = open_recording(RECORDING).read(0, 9_000)
+    np.tile(samples, 600).tofile(tmp_path / "long.cf32")
+    process = subprocess.Popen(
+        [sys.executable, str(headless), "--file", str(tmp_path / "long.cf32"), "--rate", "100k"],
+        env=environment(headless),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = process.stdout.readline()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=RUN_LIMIT)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    found = records(first + out)
+    assert sum(record["chunks"] for record in found) < 600 * 9_000 / 4 / 32

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
-// that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a radio would.
+// that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a
+// radio would: 0.5 s, or queue=S seconds; with overflow=N and lost=M also each time N samples were handed out, and M are
+// lost then.
 
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.h>
@@ -20,7 +22,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double kPieceSeconds = 0.01; // radios hand out their samples in pieces, not one by one
-constexpr double kQueueSeconds = 0.5; // what the device holds for a reader that is late
 
 class FileRadio : public SoapySDR::Device
 {
@@ -29,6 +30,10 @@ public:
     {
         const auto path = arguments.find("path");
         const auto clock = arguments.find("clock");
+        overflow_ = number(arguments, "overflow");
+        lost_ = number(arguments, "lost");
+        if (arguments.count("queue"))
+            queue_seconds_ = static_cast<double>(number(arguments, "queue"));
         tells_time_ = clock != arguments.end() && clock->second == "utc";
         std::ifstream file(path == arguments.end() ? "" : path->second, std::ios::binary);
         const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
@@ -85,13 +90,18 @@ public:
         begun_utc_ = std::chrono::duration_cast<std::chrono::nanoseconds>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count();
-        sent_ = 0;
+        sent_ = handed_out_ = 0;
         return 0;
     }
     int deactivateStream(SoapySDR::Stream*, int, long long) override { return 0; }
 
     int readStream(SoapySDR::Stream*, void* const* buffers, size_t count, int& flags, long long& time, long timeout) override
     {
+        if (overflow_ > 0 && handed_out_ == overflow_) {
+            handed_out_ = 0;
+            sent_ += lost_;
+            return SOAPY_SDR_OVERFLOW;
+        }
         const auto until = Clock::now() + std::chrono::microseconds(timeout);
         auto received = due();
         const auto wanted = std::min<long long>(static_cast<long long>(count), static_cast<long long>(kPieceSeconds * rate_) + 1);
@@ -101,21 +111,30 @@ public:
             std::this_thread::sleep_for(std::chrono::microseconds(500));
             received = due();
         }
-        if (received - sent_ > static_cast<long long>(kQueueSeconds * rate_)) {
+        if (received - sent_ > static_cast<long long>(queue_seconds_ * rate_)) {
             sent_ = received; // what was not fetched is gone
             return SOAPY_SDR_OVERFLOW;
         }
-        const auto given = std::min<long long>(static_cast<long long>(count), received - sent_);
+        auto given = std::min<long long>(static_cast<long long>(count), received - sent_);
+        if (overflow_ > 0)
+            given = std::min(given, overflow_ - handed_out_);
         auto* out = static_cast<std::complex<float>*>(buffers[0]);
         for (long long n = 0; n < given; ++n)
             out[n] = samples_[static_cast<size_t>(sent_ + n) % samples_.size()];
         flags = tells_time_ ? SOAPY_SDR_HAS_TIME : 0;
         time = getHardwareTime("");
         sent_ += given;
+        handed_out_ += given;
         return static_cast<int>(given);
     }
 
 private:
+    static long long number(const SoapySDR::Kwargs& arguments, const std::string& name)
+    {
+        const auto found = arguments.find(name);
+        return found == arguments.end() ? 0 : std::stoll(found->second);
+    }
+
     long long due() const
     {
         return static_cast<long long>(std::chrono::duration<double>(Clock::now() - begun_).count() * rate_);
@@ -125,8 +144,9 @@ private:
     std::string antenna_ = "RX";
     bool automatic_ = false, tells_time_ = false;
     double gain_ = 0, frequency_ = 100e6, rate_ = 1e6;
+    double queue_seconds_ = 0.5; // what the device holds for a reader that is late
     Clock::time_point begun_;
-    long long begun_utc_ = 0, sent_ = 0;
+    long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0;
 };
 
 SoapySDR::KwargsList find(const SoapySDR::Kwargs& wanted)

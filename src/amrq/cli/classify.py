@@ -18,7 +18,6 @@ from rich.table import Table
 
 from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.own_stdout import own_stdout
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
@@ -27,11 +26,15 @@ from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
 from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
+from amrq.outputs.own_stdout import own_stdout
 from amrq.recordings import FORMATS
 
 __all__ = ["classify"]
 
 _ROWS_SHOWN = 20  # in the growing table
+
+_Located = tuple[Decision, str | None, Origin]
+"""A decision, the truth where it is known, and where it comes from."""
 
 
 def _load_flowgraph() -> Any:
@@ -83,8 +86,9 @@ def _time(seconds: float, symbol_rate: float) -> str:
     return f"{seconds:.3f} s" if symbol_rate < 100e3 else f"{1e3 * seconds:.3f} ms"
 
 
-def _row(decision: Decision, truth: str | None, symbol_rate: float, start: float) -> tuple[str, ...]:
-    begin = start + decision.sample_index / symbol_rate
+def _row(decision: Decision, truth: str | None, origin: Origin) -> tuple[str, ...]:
+    symbol_rate = origin.symbol_rate
+    begin = origin.seconds(decision.sample_index)
     end = begin + decision.sample_count / symbol_rate
     colour = "yellow" if decision.label == UNKNOWN else "dim" if decision.label == NO_SIGNAL else "green"
     return (
@@ -221,11 +225,11 @@ def classify(
                     on_decision=stream.put,
                 )
                 origin = recording_origin(recording, model, found_rate, start, offset)
-                decisions = _written(_at_least_one(stream, flowgraph), origin, writers)
+                decisions = _written(_located(_at_least_one(stream, flowgraph), flowgraph, origin), writers)
                 if as_json:
-                    _print_json(out, decisions, origin)
+                    _print_json(out, decisions)
                 else:
-                    _print_table(console, path, title, decisions, found_rate, start, gate > -200)
+                    _print_table(console, path, title, decisions, gate > -200)
             except AmrqError as error:
                 # One bad file does not cost the others their turn.
                 failures.append(error)
@@ -235,20 +239,26 @@ def classify(
         raise failures[0] if len(files) == 1 else AmrqError(f"{len(failures)} of {len(files)} files failed.")
 
 
-def _written(
-    decisions: Iterator[tuple[Decision, str | None]], origin: Origin, writers: Sequence[Writer]
-) -> Iterator[tuple[Decision, str | None]]:
-    """Hand decisions on, and write them on the way."""
+def _located(
+    decisions: Iterator[tuple[Decision, str | None]], flowgraph: Any, origin: Origin
+) -> Iterator[_Located]:
+    """Add where each decision comes from, in seconds that do not trust the symbol rate for long."""
     for decision, truth in decisions:
+        yield decision, truth, flowgraph.sink.timeline.locate(origin, decision.sample_index)
+
+
+def _written(decisions: Iterator[_Located], writers: Sequence[Writer]) -> Iterator[_Located]:
+    """Hand decisions on, and write them on the way."""
+    for decision, truth, origin in decisions:
         if writers:
             record = decision_record(decision, truth, origin)
             for writer in writers:
                 writer.write(record)
-        yield decision, truth
+        yield decision, truth, origin
 
 
-def _print_json(out: TextIO, decisions: Iterator[tuple[Decision, str | None]], origin: Origin) -> None:
-    for decision, truth in decisions:
+def _print_json(out: TextIO, decisions: Iterator[_Located]) -> None:
+    for decision, truth, origin in decisions:
         print(json.dumps(decision_record(decision, truth, origin)), file=out, flush=True)
 
 
@@ -256,9 +266,7 @@ def _print_table(
     console: Console,
     path: Path,
     title: str,
-    decisions: Iterator[tuple[Decision, str | None]],
-    symbol_rate: float,
-    start: float,
+    decisions: Iterator[_Located],
     gated: bool,
 ) -> None:
     rows: list[tuple[str, ...]] = []
@@ -266,8 +274,8 @@ def _print_table(
     # On a terminal the table grows as decisions fall; once over, the whole of it is printed for the scrollback.
     live = Live(_table(title, rows), console=console, refresh_per_second=8, transient=True)
     with live if console.is_terminal else contextlib.nullcontext():
-        for decision, truth in decisions:
-            rows.append(_row(decision, truth, symbol_rate, start))
+        for decision, truth, origin in decisions:
+            rows.append(_row(decision, truth, origin))
             votes[decision.label] += 1
             live.update(_table(title, rows[-_ROWS_SHOWN:]))
     console.print(_table(title, rows))

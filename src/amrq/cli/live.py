@@ -20,14 +20,14 @@ from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.live_session import LiveSession
 from amrq.cli.live_source import LiveSource, live_source
 from amrq.cli.live_view import LiveView
-from amrq.cli.own_stdout import own_stdout
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.writer import Writer
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.model import find_model, read_contract
-from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher
+from amrq.outputs import AnnotationFile, CountersFile, JsonLinesFile, Origin, ZmqPublisher
+from amrq.outputs.own_stdout import own_stdout
 from amrq.recordings import FORMATS, write_sigmf
 
 __all__ = ["live"]
@@ -194,6 +194,15 @@ def live(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    counters: Annotated[
+        Path | None,
+        typer.Option(
+            "--counters",
+            metavar="FILE.prom",
+            help="Keep the session's counters in this file, for Prometheus's node_exporter.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -274,6 +283,10 @@ def live(
 
         origin = _origin(source, model, offset)
         session = LiveSession(source, symbol_rate, offset, origin, ending, make, data)
+        classes = read_contract(find_model(model)).classes
+        if counters is not None:
+            counting = CountersFile(counters, classes, session.state)
+            writers.append(opened.enter_context(contextlib.closing(counting)))
         annotations = None
         if data is not None:
             annotations = _annotations(data, source)
@@ -291,7 +304,7 @@ def live(
             for _, _, found in decisions:
                 print(json.dumps(found), file=out, flush=True)
         else:
-            _show(Console(file=out), session, source, read_contract(find_model(model)).classes, decisions)
+            _show(Console(file=out), session, source, classes, decisions)
 
 
 def _load_flowgraph() -> Any:

@@ -22,13 +22,14 @@ from amrq.cli.recording_symbol_rate import (
 )
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.outputs import Origin, decision_record
+from amrq.outputs import Origin, StreamState, decision_record
 from amrq.symbol_rate import SymbolRate
 from amrq.worker import Statistics
 
 __all__ = ["LiveSession"]
 
 _LOOK_AGAIN = 5.0  # seconds
+_NOTHING_DB = -200.0  # a level where nothing is received
 _CHANGED = 0.003
 """A symbol rate that is off by this part of it is another one: the front end follows 0.005."""
 
@@ -69,23 +70,39 @@ class LiveSession:
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
         self._ending, self._make, self._record = ending, make, record
-        self._running: tuple[Statistics, Any] = (
-            Statistics(),
-            None,
-        )  # counters of what ran before, what runs now
+        # Counters and samples of what ran before, and what runs now.
+        self._running: tuple[Statistics, int, Any] = (Statistics(), 0, None)
         self._started = time.monotonic()
 
     def statistics(self) -> Statistics:
         """Return the counters of all flowgraphs so far."""
-        former, flowgraph = self._running  # at once: the view asks from another thread
+        former, _, flowgraph = self._running  # at once: the view asks from another thread
         now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
         before = former.as_dict()
         return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
 
     def level_db(self) -> float:
         """Return the power in the channel, dB relative to full scale."""
-        _, flowgraph = self._running
-        return -200.0 if flowgraph is None else float(flowgraph.front_end.level_db())
+        *_, flowgraph = self._running
+        return _NOTHING_DB if flowgraph is None else float(flowgraph.front_end.level_db())
+
+    def state(self) -> StreamState:
+        """Return how the session stands, for monitoring."""
+        block, level_db = self._source.block, self.level_db()
+        return StreamState(
+            self.statistics(),
+            self._origin.source,
+            self._origin.model,
+            self._origin.model_sha256,
+            samples=self._samples(),
+            overflows=int(block.overflows()) if hasattr(block, "overflows") else None,
+            symbol_rate=self.symbol_rate,
+            level_db=level_db if level_db > _NOTHING_DB else None,
+        )
+
+    def _samples(self) -> int:
+        _, former, flowgraph = self._running
+        return former if flowgraph is None else former + int(flowgraph.front_end.samples_read())
 
     def run(self) -> Iterator[Decided]:
         """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
@@ -109,17 +126,18 @@ class LiveSession:
         stream = DecisionStream(ending=followed.ending)
         flowgraph = self._make(symbol_rate, stream.put)
         origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
-        self._running = (self._running[0], flowgraph)
+        self._running = (*self._running[:2], flowgraph)
         with followed.watching(flowgraph, self._estimated and self._source.recording is None):
             for decision, truth in stream.run(flowgraph):
-                placed = origin
-                if self._source.recording is None:  # a recording knows more than any clock
-                    placed = flowgraph.sink.timeline.place(origin, decision.sample_index)
+                timeline = flowgraph.sink.timeline
+                # A recording knows more than any clock.
+                tell = timeline.place if self._source.recording is None else timeline.locate
+                placed = tell(origin, decision.sample_index)
                 if self.begun is None:
                     self.begun = placed.begun
                 dropped = self.statistics().dropped
                 yield decision, truth, decision_record(decision, truth, placed, dropped)
-        self._running = (self.statistics(), None)
+        self._running = (self.statistics(), self._samples(), None)
         flowgraph.disconnect_all()  # the next one takes the source over
 
     def _position(self) -> float:

@@ -4,7 +4,7 @@
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -59,21 +59,23 @@ class AnnotationFile:
         self.bandwidth = bandwidth
         """Of the signal, Hz, for the records that follow."""
         self._spans: list[dict[str, Any]] = []
+        self._length: int | None = None
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Take in a record of `decision_record`."""
         begin = round(record["time"] * self._rate)
         end = round((record["time"] + record["duration"]) * self._rate)
         last = self._spans[-1] if self._spans else None
-        # Times are rounded to microseconds, and decisions that follow each other must not be torn apart by that.
-        slack = 2e-6 * self._rate + 1
+        following = record["sample_index"] + record["sample_count"]
+        # Whether they follow each other is seen by their symbols: times are measured, each for itself.
         if (
             last
             and last["label"] == record["label"]
             and last["frequency"] == record["frequency_hz"]
-            and abs(begin - last["end"]) <= slack
+            and last["following"] == record["sample_index"]
         ):
             last["end"] = end
+            last["following"] = following
             last["lowest"] = min(last["lowest"], record["confidence"])
             last["highest"] = max(last["highest"], record["confidence"])
             last["chunks"] += record["chunks"]
@@ -83,6 +85,7 @@ class AnnotationFile:
                 "label": record["label"],
                 "begin": begin,
                 "end": end,
+                "following": following,
                 "frequency": record["frequency_hz"],
                 "lowest": record["confidence"],
                 "highest": record["confidence"],
@@ -97,6 +100,14 @@ class AnnotationFile:
         captures = self._meta.get("captures") or [{"core:sample_start": 0}]
         utc = begun.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
         self._meta["captures"] = [{**captures[0], "core:datetime": utc}, *captures[1:]]
+
+    def set_captures(self, captures: Sequence[Mapping[str, Any]]) -> None:
+        """Say where in the data what begins (time, frequency): SigMF's captures, in order."""
+        self._meta["captures"] = [dict(capture) for capture in captures]
+
+    def set_length(self, samples: int) -> None:
+        """Say how many samples the recording came to: what lies behind them is left out."""
+        self._length = samples
 
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
         low, high = span["lowest"], span["highest"]
@@ -114,12 +125,16 @@ class AnnotationFile:
         return annotation
 
     def close(self) -> None:
-        """Write the file.
+        """Write the file; where more is known later, once more.
 
         Raises:
             AmrqError: it cannot be written, or would not be valid SigMF.
         """
-        mine = [self._annotation(span) for span in self._spans if span["label"] != NO_SIGNAL]
+        named = [span for span in self._spans if span["label"] != NO_SIGNAL]
+        if self._length is not None:
+            inside = [span for span in named if span["begin"] < self._length]
+            named = [{**span, "end": min(span["end"], self._length)} for span in inside]
+        mine = [self._annotation(span) for span in named]
         annotations = sorted([*self._former, *mine], key=lambda a: int(a["core:sample_start"]))
         document = {**self._meta, "annotations": annotations}
         import sigmf  # takes a while, and only who annotates needs it

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records in a file that does not grow for ever."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -68,4 +69,6 @@ class JsonLinesFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        # Each line was handed on when it was written, and what went wrong told.
+        with contextlib.suppress(OSError):
+            self._file.close()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When, and at which frequency, the symbols of a live stream were received."""
 
+import bisect
 import threading
 from collections import deque
 from dataclasses import replace
@@ -12,6 +13,8 @@ __all__ = ["Timeline"]
 
 _REMEMBERED = 1_000
 """Retunes and breaks kept: far more than may lie between a sample's arrival and its decision."""
+_POSITIONS = 32_768
+"""Positions kept, at least: one every 512 symbols."""
 _EARLIEST = 1_000_000_000.0
 """Seconds since 1970 (in 2001): a radio's clock that says less counts from when it was switched on, not in UTC."""
 _LATE = 1.0
@@ -21,9 +24,13 @@ _LATE = 1.0
 class Timeline:
     """What the tags of a radio, or the computer's clock, say of a stream; written and read from different threads.
 
+    The stream's own seconds follow from the positions that it tells, or else from counting symbols, which is as good as
+    the symbol rate is known.
+
     Where the radio tells UTC, that counts. A radio whose clock counts from an unknown moment gets UTC from the computer
     once and then keeps its own distances. Without a radio's clock, symbols were received at the latest when they
-    arrived: the earliest such moment counts, until symbols are so late that some must have been lost.
+    arrived: the earliest such moment counts, until the stream breaks, or symbols are so late that some must have been
+    lost.
 
     Args:
         symbol_rate: symbols a second, above 0.
@@ -34,11 +41,31 @@ class Timeline:
         self._symbol_rate = symbol_rate
         self._offset = offset
         self._lock = threading.Lock()
-        # (symbol from which on it holds, moment of the stream's symbol 0 in seconds since 1970 as it follows from it)
+        self._positions: tuple[list[int], list[float]] = ([], [])  # symbols, and their seconds
+        # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
         self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._frequencies: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._told = False
         self._clock_offset: float | None = None
+        self._broken: int | None = None  # symbol of a break behind which nothing has arrived yet
+
+    def tell_position(self, symbol: int, seconds: float) -> None:
+        """Take in that a symbol lies this many seconds behind the stream's beginning; `symbol` never falls."""
+        with self._lock:
+            symbols, positions = self._positions
+            symbols.append(symbol)
+            positions.append(seconds)
+            if len(symbols) > 2 * _POSITIONS:
+                del symbols[:_POSITIONS], positions[:_POSITIONS]
+
+    def _seconds(self, symbol: int) -> float:
+        """Return the seconds from the stream's beginning to a symbol; the lock is held."""
+        symbols, positions = self._positions
+        if not symbols:
+            return symbol / self._symbol_rate
+        nearest = max(0, bisect.bisect_right(symbols, symbol) - 1)
+        # The symbols that filters send ahead of the first sample's lie before the beginning.
+        return max(0.0, positions[nearest] + (symbol - symbols[nearest]) / self._symbol_rate)
 
     def tell_time(self, symbol: int, seconds: float, now: float) -> None:
         """Take in what the radio's clock said at a symbol.
@@ -54,21 +81,27 @@ class Timeline:
                     self._clock_offset = now - seconds
                 seconds += self._clock_offset
             self._told = True
-            self._beginnings.append((symbol, seconds - symbol / self._symbol_rate))
+            self._beginnings.append((symbol, seconds - self._seconds(symbol)))
 
     def tell_frequency(self, symbol: int, frequency: float) -> None:
         """Take in that the radio stands at this frequency, Hz, from a symbol on."""
         with self._lock:
             self._frequencies.append((symbol, frequency))
 
+    def tell_break(self, symbol: int) -> None:
+        """Take in that an unknown time passed before a symbol: a radio without clock lost samples, or was retuned."""
+        with self._lock:
+            self._broken = symbol
+
     def tell_arrival(self, symbols: int, now: float) -> None:
         """Take in that this many symbols of the stream have arrived by now, seconds since 1970."""
         with self._lock:
             if self._told:
                 return
-            beginning = now - symbols / self._symbol_rate
-            if not self._beginnings:
-                self._beginnings.append((0, beginning))
+            beginning = now - self._seconds(symbols)
+            if not self._beginnings or self._broken is not None:
+                self._beginnings.append((self._broken or 0, beginning))
+                self._broken = None
                 return
             since, known = self._beginnings[-1]
             if beginning < known:
@@ -76,14 +109,22 @@ class Timeline:
             elif beginning > known + _LATE:
                 self._beginnings.append((symbols, beginning))
 
+    def locate(self, origin: Origin, symbol: int) -> Origin:
+        """Return an origin that tells a symbol's seconds as the stream told them."""
+        with self._lock:
+            correction = self._seconds(symbol) - symbol / origin.symbol_rate
+        return replace(origin, start=origin.start + correction)
+
     def place(self, origin: Origin, symbol: int) -> Origin:
-        """Return an origin with the time and frequency that hold at a symbol, as far as they are told."""
+        """Return an origin with the seconds, time and frequency that hold at a symbol, as far as they are told."""
         with self._lock:
             beginnings = [value for since, value in self._beginnings if since <= symbol]
             frequencies = [value for since, value in self._frequencies if since <= symbol]
+        located = self.locate(origin, symbol)
         if beginnings:
-            begun = datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=beginnings[-1])
-            origin = replace(origin, begun=begun)
+            # The stream may have begun later than its source: then it is so much less from the source's beginning.
+            begun = datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=beginnings[-1] - origin.start)
+            located = replace(located, begun=begun)
         if frequencies:
-            origin = replace(origin, tunings=((0.0, frequencies[-1] + self._offset),))
-        return origin
+            located = replace(located, tunings=((0.0, frequencies[-1] + self._offset),))
+        return located

@@ -19,13 +19,15 @@ class Batch:
         sample_indices: int64 [N], index of each chunk's first sample in the stream.
         truths: (sample index, class name) where a known class begins, (sample index, None) where it ends, in order.
         breaks: chunk numbers (0 to N-1) before which the stream broke (a retune, an overflow): nothing is fused
-            across them.
+            or tracked across them.
+        gaps: chunk numbers before which chunks were dropped: nothing is fused across them, but the stream is the same.
     """
 
     chunks: NDArray[np.complex64]
     sample_indices: NDArray[np.int64]
     truths: tuple[tuple[int, str | None], ...] = field(default=())
     breaks: tuple[int, ...] = field(default=())
+    gaps: tuple[int, ...] = field(default=())
 
     def split(self, count: int) -> "tuple[Batch, Batch]":
         """Return the first `count` chunks and the rest; the tags go with their chunks."""
@@ -37,12 +39,14 @@ class Batch:
             self.sample_indices[:count],
             tuple(truth for truth in self.truths if truth[0] < border),
             tuple(chunk for chunk in self.breaks if chunk < count),
+            tuple(chunk for chunk in self.gaps if chunk < count),
         )
         rest = Batch(
             self.chunks[count:],
             self.sample_indices[count:],
             tuple(truth for truth in self.truths if truth[0] >= border),
             tuple(chunk - count for chunk in self.breaks if chunk >= count),
+            tuple(chunk - count for chunk in self.gaps if chunk >= count),
         )
         return first, rest
 
@@ -52,13 +56,16 @@ class Batch:
         if len(batches) == 1:
             return batches[0]
         breaks: list[int] = []
+        gaps: list[int] = []
         start = 0
         for batch in batches:
             breaks += [start + chunk for chunk in batch.breaks]
+            gaps += [start + chunk for chunk in batch.gaps]
             start += len(batch.chunks)
         return Batch(
             np.concatenate([batch.chunks for batch in batches]),
             np.concatenate([batch.sample_indices for batch in batches]),
             tuple(truth for batch in batches for truth in batch.truths),
             tuple(breaks),
+            tuple(gaps),
         )

@@ -29,8 +29,9 @@ _BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
 class ClassifierWorker:
     """Classify batches beside the stream, in threads of its own, and call back with decisions.
 
-    A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted. Any other
-    stream waits for room in the queue, and `wait_until_idle` tells when all that was handed over is decided on.
+    A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted, and no decision
+    spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` tells when all that was handed
+    over is decided on.
 
     Args:
         classifier: what classifies; it is used by one thread alone while the worker runs.
@@ -64,7 +65,7 @@ class ClassifierWorker:
         self._capacity = queue_chunks
         self._track = track
         self._tracker = self._new_tracker()
-        self._successor: tuple[Classifier, DecisionMaker] | None = None
+        self._successor: tuple[Classifier, DecisionMaker, Callable[[], None] | None] | None = None
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
         self._busy = 0  # chunks being classified
@@ -130,7 +131,12 @@ class ClassifierWorker:
                 self._changed.wait_for(lambda: self._error is not None or self._waiting <= self._capacity)
                 self._raise_error()
 
-    def swap(self, classifier: Classifier, decision_maker: DecisionMaker) -> None:
+    def swap(
+        self,
+        classifier: Classifier,
+        decision_maker: DecisionMaker,
+        on_taken_over: Callable[[], None] | None = None,
+    ) -> None:
         """Go on with another classifier, which is open already, from the next call on; no chunk is lost.
 
         What the former one has evidence on is decided on by the former decision maker, and the former one is closed.
@@ -139,10 +145,11 @@ class ClassifierWorker:
         Args:
             classifier: of chunks as long as the former one's.
             decision_maker: for its classes.
+            on_taken_over: called, in one of the worker's threads, when all decisions of the former one are made.
         """
         with self._changed:
             given_up = self._successor
-            self._successor = (classifier, decision_maker)
+            self._successor = (classifier, decision_maker, on_taken_over)
             self._changed.notify_all()
         if given_up is not None:  # it came and went before a chunk did
             given_up[0].close()
@@ -158,7 +165,9 @@ class ClassifierWorker:
             successor, self._successor = self._successor, None
         self._publish(self._decision_maker.flush())  # the deciding thread has nothing to do meanwhile
         self._classifier.close()
-        self._classifier, self._decision_maker = successor
+        self._classifier, self._decision_maker, on_taken_over = successor
+        if on_taken_over is not None:
+            on_taken_over()
         self._tracker = self._new_tracker()
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
@@ -224,6 +233,9 @@ class ClassifierWorker:
             if dropped.breaks and self._queue:
                 following = self._queue.popleft()
                 self._queue.appendleft(replace(following, breaks=(0, *following.breaks)))
+            if self._queue:
+                following = self._queue.popleft()
+                self._queue.appendleft(replace(following, gaps=(0, *following.gaps)))
             count -= gone
             self._waiting -= gone
             self._statistics.dropped += gone
@@ -298,9 +310,9 @@ class ClassifierWorker:
             weights = None
             if self._tracker is not None and level is not None:
                 weights = self._tracker.noise(evidence, batch.sample_indices, level)
-            edges = sorted({0, *batch.breaks, len(batch.chunks)})
-            for start, end in itertools.pairwise(edges):
-                if start in batch.breaks:
+            parted = {*batch.breaks, *batch.gaps}
+            for start, end in itertools.pairwise(sorted({0, *parted, len(batch.chunks)})):
+                if start in parted:
                     self._publish(self._decision_maker.flush())
                 self._publish(
                     self._decision_maker.update(

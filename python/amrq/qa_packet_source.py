@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QA of packet_source."""
+
+import socket
+import threading
+
+import numpy as np
+from gnuradio import amrq, blocks, gr, gr_unittest
+
+from amrq.errors import AmrqError
+
+
+class Collector(gr.sync_block):
+    """Keep samples and tags; `enough` is set once so many came. Head would not end a source that waits."""
+
+    def __init__(self, count):
+        gr.sync_block.__init__(self, "collector", [np.complex64], None)
+        self.samples, self.tags = np.zeros(0, np.complex64), []
+        self.enough = threading.Event()
+        self.count = count
+
+    def work(self, input_items, output_items):
+        self.samples = np.concatenate([self.samples, input_items[0]])
+        self.tags += self.get_tags_in_window(0, 0, len(input_items[0]))
+        if len(self.samples) >= self.count:
+            self.enough.set()
+        return len(input_items[0])
+
+
+class qa_packet_source(gr_unittest.TestCase):
+    def receive(self, source, count, packets):
+        """Run the source until so many samples have come; the packets are sent once it waits for them."""
+        sink = Collector(count)
+        tb = gr.top_block()
+        tb.connect(source, sink)
+        tb.start()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for packet in packets:
+                sender.sendto(packet, ("127.0.0.1", source.port))
+        self.assertTrue(sink.enough.wait(60))
+        tb.stop()
+        tb.wait()
+        self.assertIsNone(source.error)
+        return sink.samples
+
+    def test_samples_may_span_packets(self):
+        samples = np.arange(5_000, dtype=np.complex64)
+        data = samples.tobytes()
+        for size in (1, 7, 8, 1_001, 40_000):
+            part = data[: min(len(data), 200 * size)]
+            packets = [part[n : n + size] for n in range(0, len(part), size)]
+            count = len(part) // 8
+            got = self.receive(amrq.packet_source(0), count, packets)
+            np.testing.assert_array_equal(got, samples[:count])
+
+    def test_every_format(self):
+        ramp = np.arange(0, 200)
+        for name, values in (
+            ("ci16", ((ramp - 100) * 256).astype("<i2")),
+            ("ci8", (ramp - 100).astype("i1")),
+            ("cu8", ramp.astype("u1")),
+        ):
+            got = self.receive(amrq.packet_source(0, format=name), 100, [values.tobytes()])
+            numbers = (ramp - 127.5) / 127.5 if name == "cu8" else (ramp - 100) / 128
+            np.testing.assert_allclose(got, numbers[::2] + 1j * numbers[1::2], atol=1e-6, err_msg=name)
+
+    def test_an_empty_packet_ends_nothing(self):
+        data = np.arange(4, dtype=np.complex64).tobytes()
+        got = self.receive(amrq.packet_source(0), 4, [data[:16], b"", data[16:]])
+        np.testing.assert_array_equal(got, np.arange(4))
+
+    def test_ends_although_nobody_sends(self):
+        source, sink = amrq.packet_source(0), blocks.vector_sink_c()
+        tb = gr.top_block()
+        tb.connect(source, sink)
+        tb.start()
+        threading.Event().wait(0.01)
+        tb.stop()
+        tb.wait()
+        self.assertEqual(len(sink.data()), 0)
+
+    def test_refuses_what_cannot_be(self):
+        taken = amrq.packet_source(0)
+        for arguments, words in (
+            ((taken.port,), "packets cannot be received"),
+            ((70_000,), "packets cannot be received"),
+            ((0, "192.0.2.1"), "packets cannot be received"),
+            ((0, "127.0.0.1", "mp3"), "there is no sample format 'mp3'"),
+        ):
+            with self.assertRaisesRegex(AmrqError, words):
+                amrq.packet_source(*arguments)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_packet_source)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recording what is received, with what is decided of it."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pmt
+from gnuradio import gr
+from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
+from gnuradio.amrq._shown_decision import read_dictionary
+
+from amrq.errors import AmrqError
+from amrq.optional_package import optional_package
+from amrq.outputs import RecorderState, SigmfRecorder
+
+__all__ = ["sigmf_recorder"]
+
+_DECISIONS = pmt.intern("decisions")
+_PATIENCE = (
+    1.0  # seconds without a decision behind a stream's last sample, after which none is expected any more
+)
+_LOOK = 2e-3  # seconds between two looks whether something has come meanwhile
+
+
+class sigmf_recorder(gr.sync_block):
+    """Record a stream as SigMF while it is told to, annotated with the decisions on it.
+
+    It belongs beside the symbol front end, on the same source: decisions tell their time from the first sample of the
+    stream on. Each time recording is switched on a take begins, `NAME-001.sigmf-data` and `.sigmf-meta`, `NAME-002` and
+    so on: the next that is not there yet. The stream is never held up: where the disk is too slow, samples are left out
+    and counted, and a new SigMF capture begins behind the gap, as behind an overflow or a retune. When the flowgraph is
+    stopped, the take is finished; the very last decisions come too late for it then. Where the stream ends by itself,
+    they are waited for.
+
+    Tags read: `rx_time`, `rx_freq`, `rx_overflow`. A stream without `rx_time` takes its time from the computer's clock.
+
+    Message ports:
+        decisions: from `classifier_sink`, which needs its symbol rate for it.
+
+    Args:
+        name: path of the takes without number and suffix.
+        sample_rate: samples a second.
+        recording: begin with the first sample; otherwise at `set_recording`.
+        frequency: what 0 Hz stands for until a tag tells it, Hz; 0 where it is not known.
+        bandwidth: of the signal that is decided on, Hz, for the annotations' edges; 0 leaves them out.
+        queue_seconds: seconds of samples that may wait for the disk.
+
+    Raises:
+        AmrqError: nothing can be written there, a value is out of its range, or the package sigmf is missing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sample_rate: float,
+        recording: bool = False,
+        frequency: float = 0.0,
+        bandwidth: float = 0.0,
+        queue_seconds: float = 2.0,
+    ) -> None:
+        optional_package("sigmf", "recording SigMF")
+        gr.sync_block.__init__(self, name="amrq_sigmf_recorder", in_sig=[np.complex64], out_sig=None)
+        self.error: Exception | None = None
+        self._sample_rate = float(sample_rate)
+        self._make = lambda: SigmfRecorder(
+            name, self._sample_rate, frequency or None, bandwidth or None, queue_seconds
+        )
+        self._recorder = self._make()  # checks the arguments now
+        self._wanted = bool(recording)
+        self._under_way = False
+        self._held = 0  # samples at the input's beginning that are recorded already
+        self._patient_until = 0.0
+        self._refused = ""  # why a take did not begin
+        self._complained = False
+        self.message_port_register_in(_DECISIONS)
+        self.set_msg_handler(_DECISIONS, self._handle_decision)
+
+    def set_recording(self, recording: bool) -> None:
+        """Begin a take, or end the one in progress, with the samples that come next."""
+        self._wanted = bool(recording)
+
+    def recording_state(self) -> RecorderState:
+        """Return how the recording stands."""
+        return self._recorder.state()
+
+    def state_text(self) -> str:
+        """Return how the recording stands, in a few words for a display."""
+        state = self._recorder.state()
+        if self._refused or state.failure:
+            return f"failed: {self._refused or state.failure}"
+        if not state.take:
+            return "not recording"
+        text = f"{'recording' if state.recording else 'recorded'} {state.take}"
+        text += f": {state.samples / self._sample_rate:.1f} s"
+        return text + (f", {state.dropped} samples left out" if state.dropped else "")
+
+    def start(self) -> bool:
+        """Begin a run."""
+        self.error = None
+        self._recorder.close()
+        self._under_way, self._refused, self._complained = False, "", False
+        self._held = 0
+        try:
+            self._recorder = self._make()
+        except AmrqError as error:  # the folder has gone; the first take will say so
+            self.logger.error(str(error))
+        return True
+
+    def stop(self) -> bool:
+        """End the run: finish the take in progress."""
+        self._recorder.close()
+        state = self._recorder.state()
+        if state.failure:
+            self.logger.error(state.failure)
+        if state.dropped:
+            self.logger.warn(f"{state.dropped} samples of {state.take} were left out: the disk was too slow")
+        return True
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Record what has arrived, where that is wanted."""
+        new = input_items[0][self._held :]
+        if len(new):
+            first, now = self.nitems_read(0) + self._held, time.time()
+            tags = self.get_tags_in_range(0, first, first + len(new))
+            for tag in sorted(tags, key=lambda tag: tag.offset):
+                self._read(tag, now)
+            self._recorder.tell_arrival(first + len(new), now)
+            self._switch()
+            self._recorder.write(first, new)
+            # The last sample is recorded but not consumed yet. Decisions lag behind the samples, and a block whose
+            # stream is over gets no messages any more.
+            self._held = int(bool(self._recorder.state().take))
+            self._patient_until = time.monotonic() + _PATIENCE
+        elif time.monotonic() < self._patient_until:
+            time.sleep(_LOOK)
+        else:
+            self._held = 0
+        return len(input_items[0]) - self._held
+
+    def _read(self, tag: Any, now: float) -> None:
+        key, value = pmt.symbol_to_string(tag.key), tag.value
+        if key == "rx_freq" and pmt.is_real(value):
+            self._recorder.tell_frequency(tag.offset, pmt.to_double(value))
+        elif key == "rx_time" and pmt.is_tuple(value) and pmt.length(value) == 2:
+            whole, part = (pmt.tuple_ref(value, n) for n in range(2))
+            self._recorder.tell_time(tag.offset, pmt.to_uint64(whole) + pmt.to_double(part), now)
+        elif key == OVERFLOW_KEY:
+            self._recorder.tell_break(tag.offset)
+
+    def _switch(self) -> None:
+        """Begin or end a take, where somebody wants it since the last call."""
+        if self._wanted == self._under_way:
+            return
+        self._under_way, self._refused = self._wanted, ""
+        if not self._under_way:
+            self._recorder.end()
+            return
+        try:
+            self._recorder.begin()
+        except AmrqError as error:  # no reason to end what is shown beside
+            self._refused = str(error)
+            self.logger.error(self._refused)
+
+    def _handle_decision(self, message: Any) -> None:
+        # An exception here would end the handler's thread and leave the flowgraph hanging.
+        try:
+            decision = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
+            if "time" not in decision:
+                raise AmrqError("decisions do not tell their time: give the classifier the symbol rate.")
+            self._recorder.annotate({"frequency_hz": None, **decision})
+            self._patient_until = time.monotonic() + _PATIENCE
+        except Exception as error:
+            if not self._complained:  # not once a decision
+                self._complained = True
+                self.logger.error(f"decisions are not recorded: {error}")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The outputs of a stream, opened and closed together."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from amrq.outputs.counters_file import CountersFile
+from amrq.outputs.json_lines_file import JsonLinesFile
+from amrq.outputs.json_lines_stdout import JsonLinesStdout
+from amrq.outputs.stream_state import StreamState
+from amrq.outputs.zmq_publisher import ZmqPublisher
+
+__all__ = ["DecisionOutputs"]
+
+
+class DecisionOutputs:
+    """Records to every output that has a name; an empty name is no output.
+
+    Args:
+        log: a file that JSON lines are appended to, or `-`: standard output.
+        publish: endpoint of a ZMQ PUB socket.
+        counters: a file of counters in Prometheus's text format.
+        classes: that the model knows, for the counters.
+        observe: tells how the stream stands, for the counters.
+
+    Raises:
+        AmrqError: one of them cannot be opened; none is then.
+    """
+
+    def __init__(
+        self,
+        log: str,
+        publish: str,
+        counters: str,
+        classes: Sequence[str],
+        observe: Callable[[], StreamState],
+    ) -> None:
+        self._writers: list[JsonLinesFile | JsonLinesStdout | ZmqPublisher | CountersFile] = []
+        with contextlib.ExitStack() as opened:
+            if log:
+                self._writers.append(JsonLinesStdout() if log == "-" else JsonLinesFile(log))
+                opened.callback(self._writers[-1].close)
+            if publish:
+                self._writers.append(ZmqPublisher(publish))
+                opened.callback(self._writers[-1].close)
+            if counters:
+                self._writers.append(CountersFile(counters, classes, observe))
+                opened.callback(self._writers[-1].close)
+            self._opened = opened.pop_all()
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Hand on a record of `decision_record`.
+
+        Raises:
+            AmrqError: an output cannot take it.
+        """
+        for writer in self._writers:
+            writer.write(record)
+
+    def close(self) -> None:
+        """Close them all.
+
+        Raises:
+            AmrqError: one of them cannot write its last.
+        """
+        self._opened.close()

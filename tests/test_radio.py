@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A radio's stream where it breaks, on the tests' own radio."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from file_radio import file_radio
+
+from amrq.decision import Decision
+from amrq.outputs import Origin
+from amrq.signals import ModulatedSignal, Schedule
+
+pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
+
+import pmt
+from gnuradio import gr
+from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+from gnuradio.amrq.radio_source import radio_source
+
+RATE, SYMBOL_RATE = 100e3, 25e3
+BETWEEN, LOST = 10_000, 3_000
+"""Samples between two overflows, and lost in each: no whole number of chunks or decisions."""
+
+
+class tags_seen(gr.sync_block):  # noqa: N801
+    """Keep the tags of a stream; set `enough` once so many overflows came by."""
+
+    def __init__(self, overflows: int) -> None:
+        gr.sync_block.__init__(self, name="tags_seen", in_sig=[np.complex64], out_sig=None)
+        self.tags: list[tuple[int, str, Any]] = []
+        self.begun, self.enough = threading.Event(), threading.Event()
+        self._overflows = overflows
+
+    def work(self, input_items: Any, output_items: Any) -> int:
+        for tag in self.get_tags_in_window(0, 0, len(input_items[0])):
+            self.tags.append((tag.offset, pmt.symbol_to_string(tag.key), pmt.to_python(tag.value)))
+        self.begun.set()
+        if len(self.places("rx_overflow")) >= self._overflows:
+            self.enough.set()
+        return len(input_items[0])
+
+    def places(self, key: str) -> list[int]:
+        return [offset for offset, name, _ in self.tags if name == key]
+
+    def values(self, key: str) -> list[Any]:
+        return [value for _, name, value in self.tags if name == key]
+
+
+@pytest.fixture(scope="module")
+def radio(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
+    recording = Path(__file__).resolve().parents[1] / "examples/recordings/generic_16qam.sigmf-meta"
+    device, environment = file_radio(tmp_path_factory.mktemp("radio"), recording)
+    signal = ModulatedSignal(Schedule(["QPSK"], 10**6), 20.0, 0.0, 0.3, 4, 0.35, 1)
+    signal.generate(40_000)[0].tofile(device.partition("path=")[2])
+    return device, environment
+
+
+@pytest.fixture
+def device(radio: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> str:
+    name, environment = radio
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    return name
+
+
+@pytest.mark.parametrize("clock", ["none", "utc"])
+def test_nothing_is_fused_across_an_overflow(device: str, clock: str) -> None:
+    source = radio_source(
+        f"{device},clock={clock},overflow={BETWEEN},lost={LOST}", sample_rate=RATE, frequency=100e6
+    )
+    decisions: list[Decision] = []
+    flowgraph = decision_flowgraph(
+        source,
+        RATE,
+        SYMBOL_RATE,
+        live=True,
+        chunks_per_decision=8,
+        on_decision=lambda decision, truth: decisions.append(decision),
+    )
+    at_the_source, behind_the_front_end = tags_seen(4), tags_seen(4)
+    flowgraph.connect(source, at_the_source)
+    flowgraph.connect(flowgraph.front_end, behind_the_front_end)
+    flowgraph.start()
+    assert behind_the_front_end.enough.wait(60)
+    flowgraph.stop()
+    flowgraph.wait()
+    flowgraph.raise_error()
+
+    overflows = at_the_source.places("rx_overflow")
+    assert overflows == [BETWEEN * n for n in range(1, len(overflows) + 1)]
+    assert at_the_source.values("rx_overflow") == list(range(1, source.overflows() + 1))
+    breaks = sorted(set(behind_the_front_end.places("rx_overflow")))
+    assert len(decisions) > 20
+    for decision in decisions:
+        end = decision.sample_index + decision.sample_count
+        assert not [place for place in breaks if decision.sample_index < place < end]
+    # Each stretch between two overflows begins with a decision on its first symbol.
+    reached = decisions[-1].sample_index
+    begins = {decision.sample_index for decision in decisions}
+    assert {place for place in breaks if place <= reached} <= begins
+    if clock == "utc":
+        origin = Origin("radio", SYMBOL_RATE, "m", "0" * 64)
+        places = (decisions[0].sample_index, *breaks[:3])
+        begun = [flowgraph.sink.timeline.place(origin, place).begun for place in places]
+        assert begun[0] is not None
+        for number, moment in enumerate(begun):
+            assert moment is not None
+            # Front end and timing loop put a tag within 2 symbols of its sample.
+            expected = number * LOST / RATE
+            assert (moment - begun[0]).total_seconds() == pytest.approx(expected, abs=2.5 / SYMBOL_RATE)
+
+
+def test_a_retune_is_told_and_is_no_overflow(device: str) -> None:
+    source = radio_source(f"{device},overflow={BETWEEN},lost={LOST}", sample_rate=RATE, frequency=100e6)
+    seen = tags_seen(3)
+    flowgraph = gr.top_block()
+    flowgraph.connect(source, seen)
+    flowgraph.start()
+    assert seen.begun.wait(60)
+    source.set_frequency(101e6)
+    assert seen.enough.wait(60)
+    flowgraph.stop()
+    flowgraph.wait()
+    frequencies = seen.values("rx_freq")  # at the start, behind the retune, behind each overflow
+    assert frequencies[-1] == 101e6 and frequencies == sorted(frequencies)
+    assert seen.places("rx_overflow") == [BETWEEN * n for n in range(1, source.overflows() + 1)]
