@@ -13,9 +13,10 @@ from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 
-from amrq.classifier import Classifier, OnnxClassifier
+from amrq.classifier import Classifier, LossyClassifier, OnnxClassifier
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
+from amrq.link import BoardClassifier, LinkSettings
 from amrq.outputs import Origin, Timeline, decision_record
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
@@ -32,7 +33,9 @@ _STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
 Backend = Callable[[str, int], Classifier]
 """What can compute: a function of (model, threads) that returns a `Classifier`."""
 
-_BACKENDS: dict[str, Backend] = {"onnx": OnnxClassifier}
+_BACKENDS = ("onnx", "zmq")
+_ROOM_PERIOD = 0.1
+"""Seconds between two looks whether the queue has room; between them GNU Radio may end the flowgraph."""
 
 
 class classifier_sink(gr.sync_block):
@@ -44,7 +47,8 @@ class classifier_sink(gr.sync_block):
             where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz` (of the carrier)) and an f32
             vector of the log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
-            not_finite, dropped or queued.
+            not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
+            `BoardClassifier.counters`).
 
         model (in): a symbol or string, path or name of a model to go on with (see `set_model`).
 
@@ -55,7 +59,8 @@ class classifier_sink(gr.sync_block):
 
     Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
     waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
-    If inference fails, the reason is logged and the flowgraph ends.
+    If inference fails, the reason is logged and the flowgraph ends. A board that goes does not end it: see
+    `board_policy`.
 
     Args:
         model: path of an ONNX model with contract, name of a shipped one, or `default`.
@@ -77,7 +82,16 @@ class classifier_sink(gr.sync_block):
         symbol_rate: symbols a second of the stream, from which a decision's time follows: from the tags `rx_time` of a
             radio, or, live, from the computer's clock; 0 where it is not known.
         offset: of the signal from the frequency that the tags `rx_freq` give, Hz.
-        backend: `onnx`, onnxruntime on this CPU; or a function of (model, threads) that returns a `Classifier`.
+        backend: `onnx`, onnxruntime on this CPU; `zmq`, a board (`amrq board`) that runs the same model; or a function
+            of (model, threads) that returns a `Classifier`.
+        endpoint: of the board.
+        board_policy: what becomes of chunks while the board is gone: `wait`, only where `live` is off; `drop`; `local`,
+            the ONNX model on this machine; `auto`: `drop` if live, otherwise `wait`.
+        board_batch: chunks in a message to the board.
+        board_window: messages on their way to the board at a time.
+        board_timeout: seconds without an answer after which the board is asked again.
+        secret_key: file with this client's secret key, where the board has keys (`amrq board keygen`); empty for none.
+        board_key: file with the board's public key; empty for none.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
 
     Raises:
@@ -102,6 +116,13 @@ class classifier_sink(gr.sync_block):
         symbol_rate: float = 0.0,
         offset: float = 0.0,
         backend: str | Backend = "onnx",
+        endpoint: str = "tcp://127.0.0.1:5555",
+        board_policy: str = "auto",
+        board_batch: int = 256,
+        board_window: int = 8,
+        board_timeout: float = 2.0,
+        secret_key: str = "",
+        board_key: str = "",
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
         if not 0 <= symbol_rate < math.inf:
@@ -109,7 +130,19 @@ class classifier_sink(gr.sync_block):
         if isinstance(backend, str):
             if backend not in _BACKENDS:
                 raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
-            backend = _BACKENDS[backend]
+            if board_policy == "auto":
+                board_policy = "drop" if live else "wait"
+            if backend == "zmq" and live and board_policy == "wait":
+                raise AmrqError(
+                    "a radio's stream cannot wait for a board (board_policy wait): choose drop or local."
+                )
+
+            def board(model: str, threads: int) -> Classifier:
+                settings = LinkSettings(board_batch, board_window, board_timeout)
+                keys = (secret_key or None, board_key or None)
+                return BoardClassifier(model, endpoint, board_policy, settings, *keys, say=self._warn)
+
+            backend = board if backend == "zmq" else OnnxClassifier
         self._backend, self._threads = backend, threads
         self._classifier = backend(model, threads)
         self.contract = self._classifier.contract
@@ -171,9 +204,17 @@ class classifier_sink(gr.sync_block):
             self._name_noise,
         )
 
+    def _warn(self, text: str) -> None:
+        self.logger.warn(text)
+
     def statistics(self) -> Statistics:
         """Return the counters as they stand now."""
         return self._worker.statistics()
+
+    def board_statistics(self) -> dict[str, int]:
+        """Return what a board's client counts (see `BoardClassifier.counters`); empty where there is no board."""
+        classifier = self._classifier
+        return classifier.counters() if isinstance(classifier, LossyClassifier) else {}
 
     def set_chunks_per_decision(self, chunks: int) -> None:
         """Fuse this many chunks from the next decision on."""
@@ -232,7 +273,12 @@ class classifier_sink(gr.sync_block):
         """Begin a run."""
         self.error = None
         with self._swapping:
-            self._classifier.open()
+            try:
+                self._classifier.open()
+            except AmrqError as error:
+                self.error = error
+                self.logger.error(str(error))
+                raise
             self._worker = self._new_worker()
             self._worker.start()
             self._running = True
@@ -251,12 +297,15 @@ class classifier_sink(gr.sync_block):
         self._classifier.close()
         self._publish_statistics()
         counted = self._worker.statistics()
-        if counted.dropped:
+        lost = self.board_statistics().get("lost", 0)
+        if lost:
+            self.logger.warn(f"{lost} chunks were not classified because the board did not answer")
+        if counted.dropped > lost:
             # Live, a queue that was full; from a file, only what waited when somebody stopped the flowgraph.
             reason = (
                 "the classifier was too slow for the stream" if self._live else "the flowgraph was stopped"
             )
-            self.logger.warn(f"{counted.dropped} chunks were not classified because {reason}")
+            self.logger.warn(f"{counted.dropped - lost} chunks were not classified because {reason}")
         if counted.not_finite:
             self.logger.warn(
                 f"{counted.not_finite} chunks held samples that are not finite, and were left out"
@@ -267,6 +316,8 @@ class classifier_sink(gr.sync_block):
     def work(self, input_items: Any, output_items: Any) -> int:
         """Hand what has arrived to the worker."""
         chunks = input_items[0]
+        if not self._live and not self._worker.wait_for_room(_ROOM_PERIOD):
+            return 0  # asked again at once, unless the flowgraph is to end
         read = self.nitems_read(0)
         new = chunks[self._held :]
         if len(new):
@@ -274,7 +325,7 @@ class classifier_sink(gr.sync_block):
             if self._live:
                 self.timeline.tell_arrival(int(indices[-1]) + self._length, time.time())
             # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
-            self._worker.submit(Batch(new.copy(), indices, truths, breaks))
+            self._worker.submit(Batch(new.copy(), indices, truths, breaks), wait=False)
             # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
             # calls again, and everything is decided on and published before the stream is over. What a
             # block publishes later, in stop(), no longer reaches its subscribers.
@@ -340,4 +391,5 @@ class classifier_sink(gr.sync_block):
         return {key: record[key] for key in ("utc", "frequency_hz") if record[key] is not None}
 
     def _publish_statistics(self) -> None:
-        self.message_port_pub(_STATISTICS, pmt.to_pmt(self._worker.statistics().as_dict()))
+        counters = self._worker.statistics().as_dict() | self.board_statistics()
+        self.message_port_pub(_STATISTICS, pmt.to_pmt(counters))
