@@ -5,6 +5,7 @@ import dataclasses
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,22 +70,26 @@ class LiveSession:
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
         self._ending, self._make, self._record = ending, make, record
-        self._running: tuple[Statistics, Any] = (
-            Statistics(),
-            None,
-        )  # counters of what ran before, what runs now
+        # Counters of what ran before, those of its board, and what runs now.
+        self._running: tuple[Statistics, Counter[str], Any] = (Statistics(), Counter(), None)
         self._started = time.monotonic()
 
     def statistics(self) -> Statistics:
         """Return the counters of all flowgraphs so far."""
-        former, flowgraph = self._running  # at once: the view asks from another thread
+        former, _, flowgraph = self._running  # at once: the view asks from another thread
         now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
         before = former.as_dict()
         return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
 
+    def board_statistics(self) -> dict[str, int]:
+        """Return what the clients of a board counted so far; empty where there is no board."""
+        _, former, flowgraph = self._running
+        now = {} if flowgraph is None else flowgraph.sink.board_statistics()
+        return {name: former[name] + now.get(name, 0) for name in {**former, **now}}
+
     def level_db(self) -> float:
         """Return the power in the channel, dB relative to full scale."""
-        _, flowgraph = self._running
+        flowgraph = self._running[-1]
         return -200.0 if flowgraph is None else float(flowgraph.front_end.level_db())
 
     def run(self) -> Iterator[Decided]:
@@ -109,7 +114,7 @@ class LiveSession:
         stream = DecisionStream(ending=followed.ending)
         flowgraph = self._make(symbol_rate, stream.put)
         origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
-        self._running = (self._running[0], flowgraph)
+        self._running = (*self._running[:2], flowgraph)
         with followed.watching(flowgraph, self._estimated and self._source.recording is None):
             for decision, truth in stream.run(flowgraph):
                 placed = origin
@@ -119,7 +124,7 @@ class LiveSession:
                     self.begun = placed.begun
                 dropped = self.statistics().dropped
                 yield decision, truth, decision_record(decision, truth, placed, dropped)
-        self._running = (self.statistics(), None)
+        self._running = (self.statistics(), Counter(self.board_statistics()), None)
         flowgraph.disconnect_all()  # the next one takes the source over
 
     def _position(self) -> float:
