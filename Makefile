@@ -108,7 +108,7 @@ $(STAMPS)/train: $(STAMPS)/live requirements/train.txt
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/live requirements/test.txt scripts/system_packages
-	@scripts/system_packages --tests || echo "make: going on; the tests of a radio will be skipped." >&2
+	@scripts/system_packages --tests || echo "make: going on; tests of a radio and of the C client may be skipped." >&2
 	$(say) "Python packages for testing"
 	$(pip_install) -r requirements/live.txt -r requirements/test.txt
 	@touch $@

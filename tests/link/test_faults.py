@@ -43,7 +43,9 @@ def reference() -> IntegerClassifier:
     return IntegerClassifier(MODEL)
 
 
-def assert_right(classifier: BoardClassifier, reference: IntegerClassifier, count: int, *path: str | int) -> None:
+def assert_right(
+    classifier: BoardClassifier, reference: IntegerClassifier, count: int, *path: str | int
+) -> None:
     """All of some chunks are the board's, and its answers right to the bit."""
     given = chunks(count, *path)
     found, expected = classifier.classify(given), reference.classify(given)
@@ -181,7 +183,9 @@ def test_stopped_and_resumed(reference) -> None:
 
 
 def test_a_slow_board_is_waited_for_while_it_says_it_is_there(reference) -> None:
-    settings = LinkSettings(batch=16, window=4, timeout=0.2, resends=5, heartbeat=1.0, connect_timeout=PATIENCE)
+    settings = LinkSettings(
+        batch=16, window=4, timeout=0.2, resends=5, heartbeat=1.0, connect_timeout=PATIENCE
+    )
     with board(MODEL, "--delay", "0.3", program=(ODD_BOARD,)) as slow:
         with client(slow.endpoint, settings=settings) as classifier:
             assert_right(classifier, reference, 16 * 6, "slow")
@@ -301,7 +305,10 @@ def test_keys(tmp_path, reference) -> None:
     key = {name: str(tmp_path / f"{name}.secret") for name in ("board", "friend", "stranger")}
     public = {name: str(tmp_path / f"{name}.public") for name in key}
     brief = LinkSettings(connect_timeout=0.0)
-    with board(MODEL, "--key", key["board"], "--client", public["friend"]) as guarded, contextlib.ExitStack() as opened:
+    with (
+        board(MODEL, "--key", key["board"], "--client", public["friend"]) as guarded,
+        contextlib.ExitStack() as opened,
+    ):
         strangers = [
             opened.enter_context(client(guarded.endpoint, settings=brief, **keys))
             for keys in (
