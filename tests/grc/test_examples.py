@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every example flowgraph: whole, valid, generated, and run without a screen."""
 
+import os
+import re
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -27,7 +31,7 @@ def _default_model():
 
 
 def test_the_examples_are_there():
-    assert {"loopback", "file_replay", "sdr"} <= {path.stem for path in EXAMPLES}
+    assert {"loopback", "file_replay", "sdr", "board"} <= {path.stem for path in EXAMPLES}
 
 
 @every_example
@@ -136,3 +140,19 @@ def test_sdr_without_a_radio_says_so(tmp_path):
     result = run(generate(example("sdr"), tmp_path), 1)
     assert result.status != 0
     assert "no radio answers to 'driver=rtlsdr'" in result.output
+
+
+def test_board_runs_beside_a_board(tmp_path):
+    script = generate(example("board"), tmp_path)
+    command = [sys.executable, "-m", "amrq", "board", "--engine", "onnx", "--listen", "tcp://127.0.0.1:*"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as board:
+        try:
+            endpoint = re.search(r"at (tcp://\S+)", board.stdout.readline())[1]
+            result = run(script, 100, "--parameter", f"endpoint={endpoint}", "--set", "symbol_rate=100e3")
+        finally:
+            board.terminate()
+    assert_clean(result)
+    assert result.statistics["by_board"] == result.statistics["classified"] > 0
+    wrong = [(label, truth) for label, truth in result.history if label != truth]
+    assert len(wrong) <= 0.05 * len(result.history), wrong

@@ -71,6 +71,16 @@ class Board:
             raise AssertionError(first + self.process.communicate()[1])
         self.endpoint = found.group(1)
 
+    @contextlib.contextmanager
+    def cleaned(self) -> Iterator["Board"]:
+        """Let it not outlive a block of code."""
+        try:
+            yield self
+        finally:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGCONT)
+                self.kill()
+
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
@@ -85,13 +95,8 @@ class Board:
 
 @contextlib.contextmanager
 def board(*arguments: str, **more: object) -> Iterator[Board]:
-    started = Board(*(arguments or (MODEL,)), **more)  # type: ignore[arg-type]
-    try:
+    with Board(*(arguments or (MODEL,)), **more).cleaned() as started:  # type: ignore[arg-type]
         yield started
-    finally:
-        if started.process.poll() is None:
-            started.process.send_signal(signal.SIGCONT)
-            started.kill()
 
 
 class Told:

@@ -67,6 +67,5 @@ if __name__ == "__main__":
     for value, scale in QUANTISED:
         iq = np.float32([[[value], [0]]])
         integers = [int(f.quantise(iq, scale)[0, 0, 0]) for f in (SampleFormat.CI8, SampleFormat.CI16)]
-        print(
-            f"| {np.float32(value)!s} | {np.float32(value).tobytes()[::-1].hex()} | {scale} | {integers[0]} | {integers[1]} |"
-        )
+        bits = np.float32(value).tobytes()[::-1].hex()
+        print(f"| {np.float32(value)!s} | `{bits}` | {scale} | {integers[0]} | {integers[1]} |")

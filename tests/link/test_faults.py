@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong between a client and a board, with boards that are processes: nothing hangs, every chunk is counted."""
+"""What goes wrong between a client and a board: with real processes, nothing hangs, every chunk is counted."""
 
 import contextlib
 import signal
@@ -225,9 +225,9 @@ def test_an_engine_that_fails(reference) -> None:
     with board(MODEL, "--fail", program=(ODD_BOARD,)) as broken:
         with client(broken.endpoint) as classifier:
             assert classifier.classify(chunks(50, "fail")).lost.all()
-        with client(broken.endpoint, "wait") as classifier:
-            with pytest.raises(AmrqError, match="the engine integer failed: the DMA did not finish"):
-                classifier.classify(chunks(50, "fail"))
+        reason = pytest.raises(AmrqError, match="the engine integer failed: the DMA did not finish")
+        with client(broken.endpoint, "wait") as classifier, reason:
+            classifier.classify(chunks(50, "fail"))
         with client(broken.endpoint, "local") as classifier:
             found = classifier.classify(chunks(50, "fail"))
             assert found.usable.all() and classifier.counters()["locally"] == 50

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A board at the end of a flowgraph, and of the command."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from boards import MODEL, PATIENCE, board, chunks, image, in_thread
+
+from amrq.errors import AmrqError
+from amrq.hardware import IntegerClassifier
+from amrq.outputs import decision_schema
+
+gnuradio = pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
+pytest.importorskip("gnuradio.amrq", reason="the module's blocks are not installed")
+
+from gnuradio import amrq, blocks, gr  # noqa: E402
+
+NOBODY = "tcp://127.0.0.1:9"
+
+
+def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
+    top = gr.top_block()
+    source = blocks.vector_source_c(given.ravel(), repeat)
+    chunker = amrq.chunker(32)
+    decisions: list[object] = []
+    sink = amrq.classifier_sink(
+        MODEL, backend="zmq", on_decision=lambda decision, truth: decisions.append(decision), **settings
+    )
+    top.connect(source, chunker, sink)
+    return top, (source, chunker, sink), decisions
+
+
+def test_a_board_decides_as_the_integer_reference_does() -> None:
+    given = chunks(5000, "sink")
+    with board() as started:
+        top, (*kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, chunks_per_decision=4)
+        top.run()
+    other = gr.top_block()
+    source, chunker = blocks.vector_source_c(given.ravel(), False), amrq.chunker(32)
+    expected: list[object] = []
+    local = amrq.classifier_sink(
+        MODEL,
+        chunks_per_decision=4,
+        backend=lambda model, threads: IntegerClassifier(model),
+        on_decision=lambda decision, truth: expected.append(decision),
+    )
+    other.connect(source, chunker, local)
+    other.run()
+    assert decisions == expected and len(decisions) >= 1250
+    counted = sink.board_statistics()
+    assert counted["by_board"] == sink.statistics().classified == 5000
+
+
+@pytest.mark.parametrize(("policy", "where"), [("auto", "lost"), ("local", "locally")])
+def test_a_live_stream_goes_on_without_a_board(policy: str, where: str) -> None:
+    given = chunks(3000, "absent")
+    top, (*kept, sink), _ = flowgraph(
+        given, live=True, endpoint=NOBODY, board_policy=policy, queue_chunks=10_000, board_timeout=0.5
+    )
+    top.run()
+    counted, board_counted = sink.statistics(), sink.board_statistics()
+    assert counted.received == 3000 == counted.classified + counted.dropped
+    assert board_counted["by_board"] == 0
+    assert counted.classified == board_counted["locally"]
+    assert board_counted[where] > 0
+
+
+def test_a_waiting_flowgraph_can_be_stopped() -> None:
+    top, (*kept, sink), _ = flowgraph(chunks(1000, "wait"), repeat=True, endpoint=NOBODY, queue_chunks=500)
+    top.start()
+    while sink._worker.wait_for_room(0.0):  # until it is full, and the flowgraph waits for the board
+        sink._worker.wait_until_idle(0.01)
+
+    def end() -> None:
+        top.stop()
+        top.wait()
+
+    in_thread(end)()
+    counted = sink.statistics()
+    assert counted.received == counted.dropped and counted.classified == 0
+
+
+def test_another_model_ends_it_with_one_sentence() -> None:
+    with board("coherent-small-int8") as other:
+        top, (*kept, sink), _ = flowgraph(chunks(10, "other"), endpoint=other.endpoint)
+        with pytest.raises(Exception):  # noqa: B017  whatever GNU Radio makes of it
+            top.start()
+        assert isinstance(sink.error, AmrqError) and "runs the model coherent-small-int8" in str(sink.error)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"live": True, "board_policy": "wait"}, "cannot wait for a board"),
+        ({"board_policy": "hope"}, "no policy 'hope'"),
+        ({"endpoint": "nowhere"}, "can be no board at 'nowhere'"),
+        ({"board_batch": 0}, "batch"),
+        ({"secret_key": "mine.secret"}, "needs both"),
+        ({"secret_key": "mine.secret", "board_key": "none"}, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(AmrqError, match=words):
+        flowgraph(chunks(1), **settings)
+
+
+def amrq_command(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "amrq", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"},
+        **more,
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("amrq: ")]
+    assert words in line
+
+
+def test_amrq_live_on_a_board() -> None:
+    run = ("live", "--simulate", "--duration", 3, "--board")
+    with board("blind-small-int8") as started:
+        result = amrq_command(*run, started.endpoint, "--model", "blind-small-int8", "--json")
+        assert result.returncode == 0, result.stderr
+        for line in result.stdout.splitlines():
+            jsonschema.validate(json.loads(line), decision_schema(), jsonschema.Draft202012Validator)
+        assert result.stdout
+        result = amrq_command(*run, started.endpoint, "--model", "blind-small-int8")
+        assert " by the board, 0 on this machine" in result.stdout, result.stdout + result.stderr
+        refused(amrq_command(*run, started.endpoint), "runs the model blind-small-int8")
+    refused(amrq_command(*run, NOBODY), "no board answers at tcp://127.0.0.1:9")
+    refused(amrq_command(*run, NOBODY, "--board-policy", "wait"), "--board-policy must be drop or local")
+
+
+def test_amrq_board_as_a_user_types_it(tmp_path: Path) -> None:
+    name = tmp_path / "board"
+    made = amrq_command("board", "keygen", "-o", name)
+    assert made.returncode == 0, made.stderr
+    for file in (tmp_path / "board.public", tmp_path / "board.secret"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    refused(amrq_command("board", "keygen", "-o", name), "is there already")
+    exported = amrq_command("board", "export", "blind-small-int4", "-o", tmp_path / "image.npz")
+    assert "blind-small-int4" in exported.stdout, exported.stderr
+    refused(
+        amrq_command("board", "export", "blind-small-float32", "-o", tmp_path / "x.npz"), "floating point"
+    )
+    with board(MODEL, program=("-m", "amrq", "board", "--model")) as started:
+        refused(amrq_command("board", "--model", image(MODEL), "--listen", started.endpoint), "cannot listen")
+        started.process.send_signal(signal.SIGINT)
+        out, err = started.process.communicate(timeout=PATIENCE)
+        assert started.process.returncode == 0 and "0 chunks in 0 requests" in out, err
+    for arguments, words in (
+        (("--engine", "rtl"), "comes with the generated hardware"),
+        (("--engine", "abacus"), "no engine 'abacus'"),
+        (("--model", tmp_path / "none.npz"), "there is no image"),
+        (("--model", tmp_path / "board.secret"), "there is no model"),
+        (("--key", tmp_path / "board.secret"), "give both or neither"),
+        (("--clients", "0"), "clients of a board must be at least 1"),
+    ):
+        refused(amrq_command("board", "--model", image(MODEL), *arguments), words)
+    (tmp_path / "board.secret").chmod(0o644)
+    keys = ("--key", tmp_path / "board.secret", "--client", tmp_path / "board.public")
+    refused(amrq_command("board", "--model", image(MODEL), *keys), "chmod 600")
