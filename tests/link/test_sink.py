@@ -41,7 +41,7 @@ def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
 def test_a_board_decides_as_the_integer_reference_does() -> None:
     given = chunks(5000, "sink")
     with board() as started:
-        top, (*kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, chunks_per_decision=4)
+        top, (*_kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, chunks_per_decision=4)
         top.run()
     other = gr.top_block()
     source, chunker = blocks.vector_source_c(given.ravel(), False), amrq.chunker(32)
@@ -62,7 +62,7 @@ def test_a_board_decides_as_the_integer_reference_does() -> None:
 @pytest.mark.parametrize(("policy", "where"), [("auto", "lost"), ("local", "locally")])
 def test_a_live_stream_goes_on_without_a_board(policy: str, where: str) -> None:
     given = chunks(3000, "absent")
-    top, (*kept, sink), _ = flowgraph(
+    top, (*_kept, sink), _ = flowgraph(
         given, live=True, endpoint=NOBODY, board_policy=policy, queue_chunks=10_000, board_timeout=0.5
     )
     top.run()
@@ -74,7 +74,7 @@ def test_a_live_stream_goes_on_without_a_board(policy: str, where: str) -> None:
 
 
 def test_a_waiting_flowgraph_can_be_stopped() -> None:
-    top, (*kept, sink), _ = flowgraph(chunks(1000, "wait"), repeat=True, endpoint=NOBODY, queue_chunks=500)
+    top, (*_kept, sink), _ = flowgraph(chunks(1000, "wait"), repeat=True, endpoint=NOBODY, queue_chunks=500)
     top.start()
     while sink._worker.wait_for_room(0.0):  # until it is full, and the flowgraph waits for the board
         sink._worker.wait_until_idle(0.01)
@@ -90,7 +90,7 @@ def test_a_waiting_flowgraph_can_be_stopped() -> None:
 
 def test_another_model_ends_it_with_one_sentence() -> None:
     with board("coherent-small-int8") as other:
-        top, (*kept, sink), _ = flowgraph(chunks(10, "other"), endpoint=other.endpoint)
+        top, (*_kept, sink), _ = flowgraph(chunks(10, "other"), endpoint=other.endpoint)
         with pytest.raises(Exception):  # noqa: B017  whatever GNU Radio makes of it
             top.start()
         assert isinstance(sink.error, AmrqError) and "runs the model coherent-small-int8" in str(sink.error)
