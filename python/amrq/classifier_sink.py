@@ -34,6 +34,7 @@ Backend = Callable[[str, int], Classifier]
 """What can compute: a function of (model, threads) that returns a `Classifier`."""
 
 _BACKENDS = ("onnx", "zmq")
+_END_OF_STREAM = -1
 _ROOM_PERIOD = 0.1
 """Seconds between two looks whether the queue has room; between them GNU Radio may end the flowgraph."""
 
@@ -273,13 +274,14 @@ class classifier_sink(gr.sync_block):
         """Begin a run."""
         self.error = None
         with self._swapping:
+            self._worker = self._new_worker()
             try:
                 self._classifier.open()
             except AmrqError as error:
+                # An exception here would leave the other blocks waiting for this one: work() ends the flowgraph.
                 self.error = error
-                self.logger.error(str(error))
-                raise
-            self._worker = self._new_worker()
+                self.logger.error(f"{error} The flowgraph ends here.")
+                return True
             self._worker.start()
             self._running = True
         return True
@@ -315,6 +317,8 @@ class classifier_sink(gr.sync_block):
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
         """Hand what has arrived to the worker."""
+        if not self._running:
+            return _END_OF_STREAM  # it could not begin
         chunks = input_items[0]
         if not self._live and not self._worker.wait_for_room(_ROOM_PERIOD):
             return 0  # asked again at once, unless the flowgraph is to end
