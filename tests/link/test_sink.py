@@ -112,13 +112,33 @@ def test_what_cannot_be_is_refused(settings: dict[str, object], words: str) -> N
         flowgraph(chunks(1), **settings)
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def until_the_first_line(*arguments: object) -> str:
+    """Run the command until it has printed something, end it with Ctrl-C, and return all that it printed."""
+    command = [sys.executable, "-m", "amrq", *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode == 0 and first, first + err
+    return first + out
+
+
 def amrq_command(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "amrq", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=2 * PATIENCE,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"},
+        env=ENVIRONMENT,
         **more,
     )
 
@@ -138,16 +158,12 @@ def refused(capsys: pytest.CaptureFixture[str], words: str, *arguments: object) 
 
 
 def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
-    run = ("live", "--simulate", "--duration", 2, "--board")
+    run = ("live", "--simulate", "--board")
     with board("blind-small-int8") as started:
         mine = (*run, started.endpoint, "--model", "blind-small-int8")
-        result = amrq_command(*mine, "--json")
-        assert result.returncode == 0, result.stderr
-        assert result.stdout
-        for line in result.stdout.splitlines():
+        for line in until_the_first_line(*mine, "--json").splitlines():
             jsonschema.validate(json.loads(line), decision_schema(), jsonschema.Draft202012Validator)
-        result = amrq_command(*mine)
-        assert " by the board, 0 on this machine" in result.stdout, result.stdout + result.stderr
+        assert " by the board, 0 on this machine" in until_the_first_line(*mine)
         refused(capfd, "runs the model blind-small-int8", *run, started.endpoint)
     refused(capfd, "no board answers at tcp://127.0.0.1:9", *run, NOBODY)
     refused(capfd, "--board-policy must be drop or local", *run, NOBODY, "--board-policy", "wait")
