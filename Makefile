@@ -21,6 +21,8 @@ STAMPS := $(VENV)/stamps
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 GRC_FILES ?= examples/loopback.grc
+BOARD_CHECK_ARGS ?=
+FUZZ_ARGS ?= -max_total_time=600
 
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -36,7 +38,7 @@ CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test lint grc display train-setup clean distclean FORCE
+.PHONY: help setup demo test lint board-check fuzz grc display train-setup clean distclean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +62,15 @@ lint: $(STAMPS)/train $(STAMPS)/test ## ruff and mypy
 	@$(PYTHON) -m ruff format --check .
 	$(say) "types: mypy"
 	@$(PYTHON) -m mypy
+
+board-check: $(STAMPS)/module ## a board against this machine on 100,000 chunks, and 10,000 connects; BOARD_CHECK_ARGS="--help"
+	$(say) "a board against this machine (half an hour)"
+	@$(headless) $(PYTHON) benchmarks/board_check.py $(BOARD_CHECK_ARGS)
+
+fuzz: $(STAMPS)/fuzz ## atheris on the board's messages, parser and server; FUZZ_ARGS="-max_total_time=3600"
+	$(say) "fuzzing the board's messages"
+	@mkdir -p $(BUILD)/fuzz && cd $(BUILD)/fuzz && PYTHONPATH="$(CURDIR)/src:$(CURDIR)/tests" \
+	  "$(CURDIR)/$(PYTHON)" "$(CURDIR)/tests/link/fuzz_board.py" $(FUZZ_ARGS)
 
 grc: display $(STAMPS)/module ## open GNU Radio Companion with the module; GRC_FILES="..." for other flowgraphs
 	@scripts/system_packages --companion
@@ -108,9 +119,14 @@ $(STAMPS)/train: $(STAMPS)/live requirements/train.txt
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/live requirements/test.txt scripts/system_packages
-	@scripts/system_packages --tests || echo "make: going on; the tests of a radio will be skipped." >&2
+	@scripts/system_packages --tests || echo "make: going on; tests of a radio and of the C client may be skipped." >&2
 	$(say) "Python packages for testing"
 	$(pip_install) -r requirements/live.txt -r requirements/test.txt
+	@touch $@
+
+$(STAMPS)/fuzz: $(STAMPS)/test requirements/fuzz.txt
+	$(say) "Python packages for fuzzing"
+	$(pip_install) -r requirements/live.txt -r requirements/fuzz.txt
 	@touch $@
 
 # The list of files, rewritten only when it changes: a file taken away counts as a change too.

@@ -61,3 +61,33 @@ def test_the_front_end_is_measured_and_drawn(tmp_path: Path) -> None:
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout.count("lost at 12.5 dB") == 4
     assert (tmp_path / "front_end.png").stat().st_size > 10_000
+
+
+def test_board_link() -> None:
+    script = ROOT / "benchmarks" / "board_link.py"
+    result = subprocess.run(
+        [sys.executable, str(script), "--chunks", "600", "--rounds", "1", "--model", "coherent-small-int4"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["chunks"] == 600
+    assert figures["board_over_direct"]["median"] > 0
+    assert figures["latency_of_one_chunk_ms"]["median"] > 0
+
+
+def test_board_check(tmp_path: Path) -> None:
+    script = ROOT / "benchmarks" / "board_check.py"
+    output = tmp_path / "found.json"
+    result = subprocess.run(
+        [sys.executable, str(script), "--chunks", "1000", "--connects", "20", "-o", str(output)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [case["chunks"] for case in json.loads(output.read_text())["cases"]] == [1000] * 4

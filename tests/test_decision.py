@@ -149,7 +149,7 @@ def steady(name: str, count: int, probability: float = 0.9) -> Evidence:
 
 
 def joined(*parts: Evidence) -> Evidence:
-    return Evidence(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Evidence(*(np.concatenate(columns) for columns in zip(*(p[:4] for p in parts), strict=True)))
 
 
 def test_news_falls_early_and_only_news() -> None:

@@ -355,3 +355,70 @@ def test_tracking_can_be_left_out() -> None:
     stub, decisions = run_levels(track=False)
     assert all(part is None for part in stub.levels)
     assert {round(decision.confidence, 3) for decision in decisions} == {0.5}
+
+
+class Losing(Stub):
+    """Loses the chunks whose numbers it is told to lose."""
+
+    def __init__(self, lost: set[int]) -> None:
+        super().__init__()
+        self.lost = lost
+        self.hurried: list[float] = []
+
+    def classify(self, chunks: np.ndarray) -> Evidence:
+        lost = np.isin(chunks[:, 0].real.astype(int), list(self.lost))
+        evidence = super().classify(chunks)
+        return evidence._replace(usable=evidence.usable & ~lost, lost=lost)
+
+    def hurry(self, seconds: float) -> None:
+        self.hurried.append(seconds)
+
+    def counters(self) -> dict[str, int]:
+        return {"lost": len(self.lost)}
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 100])
+def test_what_a_classifier_loses_is_dropped_and_nothing_is_fused_across_it(size: int) -> None:
+    lost = {0, 1, 20, 39, 40, 41, 70}
+    stub = Losing(lost)
+    worker, decisions = make(stub, chunks=1000)
+    worker.start()
+    for first in range(0, 100, size):
+        worker.submit(batch(first, min(size, 100 - first), breaks=[2] if size == 7 and first == 49 else []))
+    worker.wait_until_idle()
+    worker.stop()
+    counted = worker.statistics()
+    assert (counted.received, counted.classified, counted.dropped, counted.silent) == (100, 93, 7, 0)
+    found = [(d.sample_index // 4, d.chunks) for d, _ in decisions]
+    broken = [(42, 9), (51, 19)] if size == 7 else [(42, 28)]
+    assert found == [(2, 18), (21, 18), *broken, (71, 29)]
+    assert stub.hurried  # stop does not wait for what may never come
+
+
+def test_all_can_be_lost() -> None:
+    stub = Losing(set(range(50)))
+    worker, decisions = make(stub)
+    worker.start()
+    worker.submit(batch(0, 50))
+    assert worker.wait_until_idle(60)
+    worker.submit(batch(50, 3))
+    worker.wait_until_idle()
+    worker.stop()
+    assert worker.statistics().dropped == 50
+    assert [d.sample_index // 4 for d, _ in decisions] == [50, 51, 52]
+
+
+def test_room_in_the_queue_can_be_waited_for() -> None:
+    stub = Stub()
+    stub.gate.clear()
+    worker, _ = make(stub, queue_chunks=10)
+    worker.start()
+    worker.submit(batch(0, 3))
+    assert stub.entered.wait(60)
+    worker.submit(batch(3, 11), wait=False)
+    assert not worker.wait_for_room(0.001)
+    stub.gate.set()
+    assert worker.wait_for_room(60)
+    worker.wait_until_idle()
+    worker.stop()
+    assert stub.seen == list(range(14))

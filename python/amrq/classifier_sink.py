@@ -14,9 +14,10 @@ from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 
-from amrq.classifier import Classifier, OnnxClassifier
+from amrq.classifier import Classifier, LossyClassifier, OnnxClassifier
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
+from amrq.link import BoardClassifier, LinkSettings
 from amrq.model import find_model
 from amrq.outputs import DecisionOutputs, Origin, StreamState, Timeline, decision_record
 from amrq.worker import Batch, ClassifierWorker, Statistics
@@ -34,7 +35,10 @@ _STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
 Backend = Callable[[str, int], Classifier]
 """What can compute: a function of (model, threads) that returns a `Classifier`."""
 
-_BACKENDS: dict[str, Backend] = {"onnx": OnnxClassifier}
+_BACKENDS = ("onnx", "zmq")
+_END_OF_STREAM = -1
+_ROOM_PERIOD = 0.1
+"""Seconds between two looks whether the queue has room; between them GNU Radio may end the flowgraph."""
 
 
 class classifier_sink(gr.sync_block):
@@ -47,7 +51,8 @@ class classifier_sink(gr.sync_block):
             where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz` (of the carrier)) and an f32
             vector of the log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
-            not_finite, dropped or queued.
+            not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
+            `BoardClassifier.counters`).
 
         model (in): a symbol or string, path or name of a model to go on with (see `set_model`).
 
@@ -56,7 +61,10 @@ class classifier_sink(gr.sync_block):
     delivers messages then (a next run's subscribers may find it): `on_decision`, `log` and `publish` get it in time,
     and `statistics()` has the final counters.
 
-    If inference fails or an output cannot be written, the reason is logged and the flowgraph ends.
+    Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
+    waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
+    If inference fails or an output cannot be written, the reason is logged and the flowgraph ends. A board that goes
+    does not end it: see `board_policy`.
 
     Args:
         model: path of an ONNX model with contract, name of a shipped one, or `default`.
@@ -84,7 +92,16 @@ class classifier_sink(gr.sync_block):
         publish: endpoint of a ZMQ PUB socket that the same records go to, `tcp://127.0.0.1:5556` for instance; empty
             for none. Needs symbol_rate.
         counters: a file of counters in Prometheus's text format, written anew every few seconds; empty for none.
-        backend: `onnx`, onnxruntime on this CPU; or a function of (model, threads) that returns a `Classifier`.
+        backend: `onnx`, onnxruntime on this CPU; `zmq`, a board (`amrq board`) that runs the same model; or a function
+            of (model, threads) that returns a `Classifier`.
+        endpoint: of the board.
+        board_policy: what becomes of chunks while the board is gone: `wait`, only where `live` is off; `drop`; `local`,
+            the ONNX model on this machine; `auto`: `drop` if live, otherwise `wait`.
+        board_batch: chunks in a message to the board.
+        board_window: messages on their way to the board at a time.
+        board_timeout: seconds without an answer after which the board is asked again.
+        secret_key: file with this client's secret key, where the board has keys (`amrq board keygen`); empty for none.
+        board_key: file with the board's public key; empty for none.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
 
     Raises:
@@ -113,6 +130,13 @@ class classifier_sink(gr.sync_block):
         publish: str = "",
         counters: str = "",
         backend: str | Backend = "onnx",
+        endpoint: str = "tcp://127.0.0.1:5555",
+        board_policy: str = "auto",
+        board_batch: int = 256,
+        board_window: int = 8,
+        board_timeout: float = 2.0,
+        secret_key: str = "",
+        board_key: str = "",
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
         if not 0 <= symbol_rate < math.inf:
@@ -122,7 +146,19 @@ class classifier_sink(gr.sync_block):
         if isinstance(backend, str):
             if backend not in _BACKENDS:
                 raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
-            backend = _BACKENDS[backend]
+            if board_policy == "auto":
+                board_policy = "drop" if live else "wait"
+            if backend == "zmq" and live and board_policy == "wait":
+                raise AmrqError(
+                    "a radio's stream cannot wait for a board (board_policy wait): choose drop or local."
+                )
+
+            def board(model: str, threads: int) -> Classifier:
+                settings = LinkSettings(board_batch, board_window, board_timeout)
+                keys = (secret_key or None, board_key or None)
+                return BoardClassifier(model, endpoint, board_policy, settings, *keys, say=self._warn)
+
+            backend = board if backend == "zmq" else OnnxClassifier
         self._backend, self._threads = backend, threads
         self._classifier = backend(model, threads)
         self.contract = self._classifier.contract
@@ -211,9 +247,17 @@ class classifier_sink(gr.sync_block):
             self._name_noise,
         )
 
+    def _warn(self, text: str) -> None:
+        self.logger.warn(text)
+
     def statistics(self) -> Statistics:
         """Return the counters as they stand now."""
         return self._worker.statistics()
+
+    def board_statistics(self) -> dict[str, int]:
+        """Return what a board's client counts (see `BoardClassifier.counters`); empty where there is no board."""
+        classifier = self._classifier
+        return classifier.counters() if isinstance(classifier, LossyClassifier) else {}
 
     def set_chunks_per_decision(self, chunks: int) -> None:
         """Fuse this many chunks from the next decision on."""
@@ -274,9 +318,15 @@ class classifier_sink(gr.sync_block):
         """Begin a run."""
         self.error = None
         with self._swapping:
-            self._classifier.open()
             self._reopen_outputs()
             self._worker = self._new_worker()
+            try:
+                self._classifier.open()
+            except AmrqError as error:
+                # An exception here would leave the other blocks waiting for this one: work() ends the flowgraph.
+                self.error = error
+                self.logger.error(f"{error} The flowgraph ends here.")
+                return True
             self._worker.start()
             self._running = True
         return True
@@ -295,12 +345,15 @@ class classifier_sink(gr.sync_block):
         self._close_outputs()
         self._publish_statistics()
         counted = self._worker.statistics()
-        if counted.dropped:
+        lost = self.board_statistics().get("lost", 0)
+        if lost:
+            self.logger.warn(f"{lost} chunks were not classified because the board did not answer")
+        if counted.dropped > lost:
             # Live, a queue that was full; from a file, only what waited when somebody stopped the flowgraph.
             reason = (
                 "the classifier was too slow for the stream" if self._live else "the flowgraph was stopped"
             )
-            self.logger.warn(f"{counted.dropped} chunks were not classified because {reason}")
+            self.logger.warn(f"{counted.dropped - lost} chunks were not classified because {reason}")
         if counted.not_finite:
             self.logger.warn(
                 f"{counted.not_finite} chunks held samples that are not finite, and were left out"
@@ -332,7 +385,11 @@ class classifier_sink(gr.sync_block):
         """Hand what has arrived to the worker."""
         if self._failure is not None:
             raise self._failure
+        if not self._running:
+            return _END_OF_STREAM  # it could not begin
         chunks = input_items[0]
+        if not self._live and not self._worker.wait_for_room(_ROOM_PERIOD):
+            return 0  # asked again at once, unless the flowgraph is to end
         read = self.nitems_read(0)
         new = chunks[self._held :]
         if len(new):
@@ -340,7 +397,7 @@ class classifier_sink(gr.sync_block):
             if self._live:
                 self.timeline.tell_arrival(int(indices[-1]) + self._length, time.time())
             # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
-            self._worker.submit(Batch(new.copy(), indices, truths, breaks))
+            self._worker.submit(Batch(new.copy(), indices, truths, breaks), wait=False)
             # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
             # calls again, and everything is decided on and published before the stream is over. What a
             # block publishes later, in stop(), no longer reaches its subscribers.
@@ -415,4 +472,5 @@ class classifier_sink(gr.sync_block):
         return {key: record[key] for key in fields if record[key] is not None}
 
     def _publish_statistics(self) -> None:
-        self.message_port_pub(_STATISTICS, pmt.to_pmt(self._worker.statistics().as_dict()))
+        counters = self._worker.statistics().as_dict() | self.board_statistics()
+        self.message_port_pub(_STATISTICS, pmt.to_pmt(counters))

@@ -13,6 +13,7 @@ import yaml
 from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
+from amrq.link import POLICIES
 from amrq.modulations import MODULATIONS
 from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals.schedule import Order
@@ -163,6 +164,7 @@ BAD_VALUES = [
     ("amrq_chunker", "chunk_length", "0"),
     ("amrq_classifier_sink", "min_confidence", "80"),
     ("amrq_classifier_sink", "chunks_per_decision", "0"),
+    ("amrq_classifier_sink", "board_batch", "0"),
     ("amrq_symbol_front_end", "symbol_rate", "30000"),
     ("amrq_symbol_front_end", "rolloff", "0"),
     ("amrq_symbol_front_end", "offset", "40000"),
@@ -176,6 +178,15 @@ BAD_VALUES = [
     ("amrq_sigmf_recorder", "name", ""),
     ("amrq_sigmf_recorder", "queue_seconds", "0"),
 ]
+
+
+def test_a_radio_cannot_wait_for_a_board():
+    block = new_block("amrq_classifier_sink", backend="zmq", live="True", board_policy="wait")
+    assert any("Assertion" in message for message in block.get_error_messages())
+
+
+def test_policies_are_those_of_the_library():
+    assert options("amrq_classifier_sink", "board_policy") == ["auto", *POLICIES]
 
 
 @pytest.mark.parametrize("block_id, parameter, value", BAD_VALUES)

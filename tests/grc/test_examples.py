@@ -2,6 +2,8 @@
 """Every example flowgraph: whole, valid, generated, and run without a screen."""
 
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -44,7 +46,16 @@ def _default_model():
 
 def test_the_examples_are_there():
     assert {path.stem for path in EXAMPLES} == {
-        *("loopback", "file_replay", "sdr", "sdr_record", "network", "network_sender", "headless_json"),
+        *(
+            "loopback",
+            "file_replay",
+            "sdr",
+            "sdr_record",
+            "network",
+            "network_sender",
+            "headless_json",
+            "board",
+        ),
     }
 
 
@@ -374,3 +385,19 @@ def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
     assert "Traceback" not in err
     found = records(first + out)
     assert sum(record["chunks"] for record in found) < 600 * 9_000 / 4 / 32
+
+
+def test_board_runs_beside_a_board(tmp_path):
+    script = generate(example("board"), tmp_path)
+    command = [sys.executable, "-m", "amrq", "board", "--engine", "onnx", "--listen", "tcp://127.0.0.1:*"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as board:
+        try:
+            endpoint = re.search(r"at (tcp://\S+)", board.stdout.readline())[1]
+            result = run(script, 100, "--parameter", f"endpoint={endpoint}", "--set", "symbol_rate=100e3")
+        finally:
+            board.terminate()
+    assert_clean(result)
+    assert result.statistics["by_board"] == result.statistics["classified"] > 0
+    wrong = [(label, truth) for label, truth in result.history if label != truth]
+    assert len(wrong) <= 0.05 * len(result.history), wrong

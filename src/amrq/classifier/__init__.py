@@ -3,6 +3,7 @@
 
 from amrq.classifier.classifier import Classifier
 from amrq.classifier.evidence import Evidence
+from amrq.classifier.lossy_classifier import LossyClassifier
 from amrq.classifier.onnx_classifier import OnnxClassifier
 
-__all__ = ["Classifier", "Evidence", "OnnxClassifier"]
+__all__ = ["Classifier", "Evidence", "LossyClassifier", "OnnxClassifier"]

@@ -20,13 +20,20 @@ class Evidence(NamedTuple):
         power: float32 [N], mean |z|^2 of each chunk; NaN where its samples are not finite.
         usable: bool [N]; False for silence and for chunks with samples that are not finite, whose rows are zero
             and say nothing.
+        lost: bool [N]; True for chunks that nobody classified (a board that is gone), which are not usable either but
+            are no silence: nothing is known of them. None: there are none.
     """
 
     log_probabilities: NDArray[np.float32]
     log_likelihoods: NDArray[np.float32]
     power: NDArray[np.float32]
     usable: NDArray[np.bool_]
+    lost: NDArray[np.bool_] | None = None
 
     def part(self, start: int, stop: int) -> "Evidence":
         """Return the evidence of chunks `start` up to `stop`."""
-        return Evidence(*(column[start:stop] for column in self))  # type: ignore[arg-type]
+        return self.select(slice(start, stop))
+
+    def select(self, chunks: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "Evidence":
+        """Return the evidence of some chunks."""
+        return Evidence(*(None if column is None else column[chunks] for column in self))  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from amrq.cli.recording_origin import recording_origin
 from amrq.cli.writer import Writer
 from amrq.decision import Decision
 from amrq.errors import AmrqError
+from amrq.link import BoardClassifier
 from amrq.model import find_model, read_contract
 from amrq.outputs import AnnotationFile, CountersFile, JsonLinesFile, Origin, ZmqPublisher
 from amrq.outputs.own_stdout import own_stdout
@@ -39,6 +40,7 @@ _REFRESH = 8  # pictures a second
 _SOURCE = "Source (one of them)"
 _SIGNAL = "Signal"
 _DECISION = "Decision"
+_BOARD = "Board"
 _OUTPUT = "Output"
 
 
@@ -174,6 +176,31 @@ def live(
             rich_help_panel=_DECISION,
         ),
     ] = 8192,
+    board: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT",
+            help="Classify on a board ('amrq board') at tcp://127.0.0.1:5555, say, that runs the same model.",
+            rich_help_panel=_BOARD,
+        ),
+    ] = None,
+    board_policy: Annotated[
+        str,
+        typer.Option(
+            help="While the board is gone: drop chunks, or local, the model on this machine.",
+            rich_help_panel=_BOARD,
+        ),
+    ] = "drop",
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NAME.secret", help="Your key, where the board has keys.", rich_help_panel=_BOARD
+        ),
+    ] = None,
+    board_key: Annotated[
+        Path | None,
+        typer.Option(metavar="NAME.public", help="The board's key.", rich_help_panel=_BOARD),
+    ] = None,
     duration: Annotated[
         float | None, typer.Option(help="End after this many seconds.", rich_help_panel=_OUTPUT)
     ] = None,
@@ -222,6 +249,8 @@ def live(
 
     A radio, recorded beside: **amrq live --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --record evening**
 
+    A board that classifies: **amrq live --simulate --board tcp://127.0.0.1:5555**
+
     Another program: **rtl_sdr -f 433.92M -s 2.4M - | amrq live --stdin --rate 2.4M --symbol-rate 100k --json**
     """
     if duration is not None and not 0 < duration < math.inf:
@@ -234,6 +263,8 @@ def live(
     ):
         if value is not None and not math.isfinite(value):
             raise AmrqError(f"{name} must be a number, not {value}.")
+    if board_policy not in ("drop", "local"):
+        raise AmrqError(f"--board-policy must be drop or local, not {board_policy!r}: a radio does not wait.")
     if simulate:
         rate = rate or _SIMULATED_RATE
         symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
@@ -264,6 +295,10 @@ def live(
         if publish is not None:
             writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
 
+        classify = _board(board, board_policy, key, board_key)
+        if classify is not None:
+            _require(classify(model, 1), board_policy)
+
         def make(found_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
             return decision_flowgraph(
                 source.block,
@@ -277,6 +312,7 @@ def live(
                 min_confidence=min_confidence,
                 live=True,
                 queue_chunks=queue,
+                backend=classify or "onnx",
                 record=data,
                 on_decision=on_decision,
             )
@@ -305,6 +341,33 @@ def live(
                 print(json.dumps(found), file=out, flush=True)
         else:
             _show(Console(file=out), session, source, classes, decisions)
+
+
+def _board(
+    endpoint: str | None, policy: str, key: Path | None, board_key: Path | None
+) -> Callable[[str, int], BoardClassifier] | None:
+    """Return what makes a client of the board; None where there is none."""
+    files = [None if file is None else str(file) for file in (key, board_key)]
+    if endpoint is None:
+        if files != [None, None]:
+            raise AmrqError("--key and --board-key belong to a board: give its address as well (--board).")
+        return None
+
+    def say(text: str) -> None:
+        typer.echo(f"amrq: {text}", err=True)
+
+    return lambda model, threads: BoardClassifier(model, endpoint, policy, None, files[0], files[1], say)
+
+
+def _require(board: BoardClassifier, policy: str) -> None:
+    """Refuse to begin with a board that is not there, unless there is something in its place."""
+    board.say = lambda text: None  # the stream's own client tells
+    board.open()
+    try:
+        if policy != "local":
+            board.require()
+    finally:
+        board.close()
 
 
 def _load_flowgraph() -> Any:
@@ -398,3 +461,10 @@ def _show(
         f"dropped, {counted.not_finite} not finite",
         highlight=False,
     )
+    board = session.board_statistics()
+    if board:
+        console.print(
+            f"{board['by_board']} by the board, {board['locally']} on this machine, {board['lost']} lost; "
+            f"{board['board_resent']} messages sent again",
+            highlight=False,
+        )

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,16 +71,22 @@ class LiveSession:
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
         self._ending, self._make, self._record = ending, make, record
-        # Counters and samples of what ran before, and what runs now.
-        self._running: tuple[Statistics, int, Any] = (Statistics(), 0, None)
+        # Counters and samples of what ran before, those of its board, and what runs now.
+        self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
         self._started = time.monotonic()
 
     def statistics(self) -> Statistics:
         """Return the counters of all flowgraphs so far."""
-        former, _, flowgraph = self._running  # at once: the view asks from another thread
+        former, _, _, flowgraph = self._running  # at once: the view asks from another thread
         now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
         before = former.as_dict()
         return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
+
+    def board_statistics(self) -> dict[str, int]:
+        """Return what the clients of a board counted so far; empty where there is no board."""
+        _, _, former, flowgraph = self._running
+        now = {} if flowgraph is None else flowgraph.sink.board_statistics()
+        return {name: former[name] + now.get(name, 0) for name in {**former, **now}}
 
     def level_db(self) -> float:
         """Return the power in the channel, dB relative to full scale."""
@@ -101,7 +108,7 @@ class LiveSession:
         )
 
     def _samples(self) -> int:
-        _, former, flowgraph = self._running
+        _, former, _, flowgraph = self._running
         return former if flowgraph is None else former + int(flowgraph.front_end.samples_read())
 
     def run(self) -> Iterator[Decided]:
@@ -126,7 +133,7 @@ class LiveSession:
         stream = DecisionStream(ending=followed.ending)
         flowgraph = self._make(symbol_rate, stream.put)
         origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
-        self._running = (*self._running[:2], flowgraph)
+        self._running = (*self._running[:3], flowgraph)
         with followed.watching(flowgraph, self._estimated and self._source.recording is None):
             for decision, truth in stream.run(flowgraph):
                 timeline = flowgraph.sink.timeline
@@ -137,7 +144,7 @@ class LiveSession:
                     self.begun = placed.begun
                 dropped = self.statistics().dropped
                 yield decision, truth, decision_record(decision, truth, placed, dropped)
-        self._running = (self.statistics(), self._samples(), None)
+        self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)
         flowgraph.disconnect_all()  # the next one takes the source over
 
     def _position(self) -> float:

@@ -121,6 +121,11 @@ class LiveView:
         )
         line.append(f"dropped {counted.dropped}", "bold red" if counted.dropped else "")
         line.append(f"   {time.monotonic() - self._begun:.0f} s")
+        board = self._session.board_statistics()
+        if board:
+            line.append(f"\n    by the board {board['by_board']}   ")
+            line.append(f"on this machine {board['locally']}", "bold red" if board["locally"] else "")
+            line.append(f"   lost {board['lost']}", "bold red" if board["lost"] else "")
         rate = self._session.symbol_rate
         if rate is not None:
             line.append(f"\n    symbol rate {rate:.6g} Bd")

@@ -6,6 +6,7 @@ import sys
 import typer
 
 import amrq
+from amrq.cli.board import board_app
 from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.estimate import estimate
@@ -32,6 +33,7 @@ app.command()(classify)
 app.command()(live)
 app.command()(models)
 app.add_typer(model_app, name="model")
+app.add_typer(board_app, name="board")
 app.command()(train)
 app.command()(evaluate)
 app.command()(estimate)

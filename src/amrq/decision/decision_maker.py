@@ -189,7 +189,7 @@ class DecisionMaker:
         finite = ~np.isnan(evidence.power)
         if not finite.all():
             # A chunk with broken samples is neither a signal nor silence: it says nothing.
-            evidence = Evidence(*(column[finite] for column in evidence))  # type: ignore[arg-type]
+            evidence = evidence.select(finite)
             sample_indices = sample_indices[finite]
             weights = None if weights is None else weights[finite]
         if not len(sample_indices):

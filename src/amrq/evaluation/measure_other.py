@@ -53,7 +53,7 @@ def measure_other(classifier: Classifier, kind: str, decisions: int, fused: int,
             labels[decision.label] += 1
             scores.append(named_score(decision)[1])
         alone = np.flatnonzero(np.arange(len(samples)) % fused < _SINGLE)
-        few = Evidence(*(column[alone] for column in evidence))  # type: ignore[arg-type]
+        few = evidence.select(alone)
         chunk_labels.update(decision.label for decision in fuse(contract, few, 1))
     return OtherSignal(kind, fused, chunk_labels, labels, np.array(scores), claim_goal(kind, contract))
 

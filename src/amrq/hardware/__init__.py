@@ -9,6 +9,7 @@ from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layer_size import LayerSize
+from amrq.hardware.numpy_prefix import NumpyPrefix
 from amrq.hardware.read_layer_sizes import read_layer_sizes
 from amrq.hardware.requantise import requantise
 from amrq.hardware.scores import Scores
@@ -21,6 +22,7 @@ __all__ = [
     "IntegerMean",
     "IntegerNetwork",
     "LayerSize",
+    "NumpyPrefix",
     "ResourceEstimate",
     "Scores",
     "estimate",

@@ -12,6 +12,7 @@ from amrq.hardware.float_prefix import FloatPrefix
 from amrq.hardware.integer_inputs import IntegerInputs
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
+from amrq.hardware.numpy_prefix import NumpyPrefix
 from amrq.hardware.onnx_graph import OnnxGraph
 from amrq.hardware.read_layers import read_layers
 from amrq.hardware.scores import Scores
@@ -46,7 +47,7 @@ class IntegerNetwork:
     def __init__(
         self,
         contract: Contract,
-        prefix: FloatPrefix,
+        prefix: FloatPrefix | NumpyPrefix,
         symbol_layers: tuple[IntegerLayer, ...],
         mean: IntegerMean,
         head_layers: tuple[IntegerLayer, ...],

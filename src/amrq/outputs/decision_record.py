@@ -19,7 +19,8 @@ def decision_record(
         decision: what was decided.
         truth: what is known of the same samples, None where nothing is.
         origin: of the decision.
-        dropped: chunks that were thrown away so far, since the classifier was too slow for a live stream.
+        dropped: chunks that were thrown away so far, since the classifier was too slow for a live
+            stream or a board was gone.
     """
     seconds = origin.seconds(decision.sample_index)
     utc = None

@@ -50,6 +50,23 @@ class Batch:
         )
         return first, rest
 
+    def without(self, lost: NDArray[np.bool_]) -> "Batch":
+        """Return the batch without some chunks; behind them the stream broke. The truths all stay.
+
+        Args:
+            lost: bool [N], the chunks to leave out.
+        """
+        kept = ~lost
+        numbers: NDArray[np.int64] = np.cumsum(kept) - kept  # of each chunk among those that stay
+        breaks = {*self.breaks, *(np.flatnonzero(lost) + 1).tolist()}
+        places = {int(numbers[chunk]) if chunk < len(lost) else int(kept.sum()) for chunk in breaks}
+        return Batch(
+            self.chunks[kept],
+            self.sample_indices[kept],
+            self.truths,
+            tuple(sorted(place for place in places if place < kept.sum())),
+        )
+
     @staticmethod
     def join(batches: "Sequence[Batch]") -> "Batch":
         """Return one batch of all, in order."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from amrq.classifier import Classifier, Evidence
+from amrq.classifier import Classifier, Evidence, LossyClassifier
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
 from amrq.tracking import TrackedLevel, Tracker
@@ -24,6 +24,8 @@ _MOST_AT_ONCE = 1024
 
 
 _BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
+_HURRY = 2.0
+"""Seconds that a classifier which may have to wait for something gets when the stream stops."""
 
 
 class ClassifierWorker:
@@ -32,6 +34,7 @@ class ClassifierWorker:
     A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted, and no decision
     spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` tells when all that was handed
     over is decided on.
+    Chunks that the classifier itself loses are dropped ones too, and break the stream likewise.
 
     Args:
         classifier: what classifies; it is used by one thread alone while the worker runs.
@@ -75,6 +78,7 @@ class ClassifierWorker:
         self._error: BaseException | None = None
         self._statistics = Statistics()
         self._truths: deque[tuple[int, str | None]] = deque()
+        self._broken = False  # the last chunk was lost
         # Inference releases Python's lock, so that deciding on one batch goes on beside classifying the next.
         self._classified: deque[tuple[Batch, Evidence, TrackedLevel | None]] = deque()  # not decided on yet
         self._deciding = False
@@ -113,8 +117,26 @@ class ClassifierWorker:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, batch: Batch) -> None:
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait until the queue is not over-full, for so many seconds at most; return whether that is so.
+
+        Raises:
+            Exception: whatever ended the worker's thread.
+        """
+        with self._changed:
+            room = self._changed.wait_for(
+                lambda: self._error is not None or self._waiting <= self._capacity, timeout
+            )
+            self._raise_error()
+            return room
+
+    def submit(self, batch: Batch, wait: bool = True) -> None:
         """Hand over a batch, whose arrays must not change any more.
+
+        Args:
+            batch: the chunks.
+            wait: where the stream is not live, return only when the queue is not over-full; whoever must not be held up
+                here calls `wait_for_room` before.
 
         Raises:
             Exception: whatever ended the worker's thread.
@@ -127,7 +149,7 @@ class ClassifierWorker:
             self._changed.notify_all()
             if self._live:
                 self._drop_oldest(self._waiting - self._capacity)
-            else:
+            elif wait:
                 self._changed.wait_for(lambda: self._error is not None or self._waiting <= self._capacity)
                 self._raise_error()
 
@@ -205,6 +227,8 @@ class ClassifierWorker:
             self._drop_oldest(self._waiting - _MOST_AT_ONCE)
             self._closing = True
             self._changed.notify_all()
+        if isinstance(self._classifier, LossyClassifier):
+            self._classifier.hurry(_HURRY)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -280,13 +304,20 @@ class ClassifierWorker:
             else:
                 level = self._tracker.level(batch.chunks, batch.sample_indices, batch.breaks)
                 evidence = self._classifier.classify(batch.chunks, level.power)
+            lost = 0
+            if evidence.lost is not None:
+                lost = int(evidence.lost.sum())
+                batch, evidence, level = self._without_lost(batch, evidence, level)
             not_finite = int(np.isnan(evidence.power).sum())
             usable = int(evidence.usable.sum())
             with self._changed:
                 self._statistics.classified += usable
                 self._statistics.not_finite += not_finite
                 self._statistics.silent += len(batch.chunks) - usable - not_finite
+                self._statistics.dropped += lost
                 self._busy = 0
+                if not len(batch.chunks):
+                    continue
                 self._classified.append((batch, evidence, level))
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: len(self._classified) < _BATCHES_AHEAD or self._error)
@@ -295,6 +326,25 @@ class ClassifierWorker:
         with self._changed:
             self._all_classified = True
             self._changed.notify_all()
+
+    def _without_lost(
+        self, batch: Batch, evidence: Evidence, level: TrackedLevel | None
+    ) -> tuple[Batch, Evidence, TrackedLevel | None]:
+        """Leave out the chunks that the classifier lost; what is behind them begins anew."""
+        lost = evidence.lost
+        if lost is None or not len(lost):
+            return batch, evidence, level
+        broken, self._broken = self._broken, bool(lost[-1])
+        if not lost.any() and not broken:
+            return batch, evidence._replace(lost=None), level
+        kept = ~lost
+        batch = batch.without(lost)
+        if broken and not lost[0]:
+            batch = replace(batch, breaks=tuple(sorted({0, *batch.breaks})))
+        if level is not None:
+            level = TrackedLevel(level.power[kept], level.began[kept])
+            level.began[list(batch.breaks)] = True
+        return batch, evidence.select(kept)._replace(lost=None), level
 
     def _decide_all(self) -> None:
         while True:

@@ -15,7 +15,7 @@ class Statistics:
         classified: chunks that a model gave evidence on.
         silent: chunks without power, which nothing can be said of.
         not_finite: chunks with a NaN or an infinity in them.
-        dropped: chunks thrown away because the classifier was too slow for a live stream.
+        dropped: chunks thrown away because the classifier was too slow for a live stream, or a board was gone.
         queued: chunks waiting or being worked on.
         decisions: decisions made.
     """

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`amrq board`, `amrq board keygen` and `amrq board export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amrq.link import Limits, make_engine, make_keys, serve, write_image
+from amrq.link.board_server import LOOPBACK
+from amrq.link.make_engine import ENGINES
+from amrq.model import find_model
+
+__all__ = ["board_app"]
+
+board_app = typer.Typer(help="Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out.")
+
+
+@board_app.callback(invoke_without_command=True)
+def board(
+    context: typer.Context,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="An ONNX file, a shipped model's name, 'default', or an image that 'amrq board export' wrote."
+        ),
+    ] = "default",
+    listen: Annotated[
+        str,
+        typer.Option(metavar="ENDPOINT", help="Where to listen; other machines reach tcp://0.0.0.0:5555."),
+    ] = LOOPBACK,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help=f"What computes, one of {', '.join(ENGINES)}; integer is the hardware's arithmetic."
+        ),
+    ] = "integer",
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="NAME.secret", help="This board's key; clients must know NAME.public."),
+    ] = None,
+    client: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="NAME.public", help="Key of a client that is let in; once for each."),
+    ] = None,
+    largest_batch: Annotated[int, typer.Option(help="Chunks a message at most.")] = Limits.largest_batch,
+    clients: Annotated[int, typer.Option(help="Clients at a time.")] = Limits.clients,
+    rate: Annotated[
+        int, typer.Option(help="Requests a second of one client; 0: any number.")
+    ] = Limits.requests_per_second,
+) -> None:
+    """Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out. Ctrl-C or SIGTERM ends it.
+
+    Example: **amrq board --model default --engine integer**, and in another terminal **amrq live --simulate --board
+    tcp://127.0.0.1:5555**
+    """
+    if context.invoked_subcommand is not None:
+        return
+    serve(
+        make_engine(engine, model),
+        listen,
+        Limits(largest_batch=largest_batch, clients=clients, requests_per_second=rate),
+        None if key is None else str(key),
+        [str(file) for file in client or ()],
+        typer.echo,
+    )
+
+
+@board_app.command()
+def keygen(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="NAME", help="NAME.public and NAME.secret are written.")
+    ],
+) -> None:
+    """Make a pair of CURVE keys: one for the board, one for each client.
+
+    Example: **amrq board keygen -o board**
+    """
+    public, secret = make_keys(output)
+    typer.echo(f"{public}: for the other side. {secret}: stays here; nobody else can read it.")
+
+
+@board_app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="An ONNX file, a shipped model's name, or 'default'.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.npz", help="The image to write.")],
+) -> None:
+    """Write a quantised model as an image that a board without ONNX can serve.
+
+    Example: **amrq board export default -o image.npz**, and on the board **python3 -m amrq.link image.npz --listen
+    tcp://0.0.0.0:5555**
+    """
+    write_image(model, output)
+    typer.echo(f"{output}: {find_model(model).stem}, {output.stat().st_size:,} bytes.")

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The board's server where there is nothing but Python, NumPy and PyZMQ: `python -m amrq.link image.npz`."""
+
+import argparse
+import sys
+
+from amrq.errors import AmrqError
+from amrq.link.board_server import LOOPBACK
+from amrq.link.make_engine import ENGINES, make_engine
+from amrq.link.serve import serve
+
+
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C; exit 2 for what the user can mend."""
+    parser = argparse.ArgumentParser(
+        prog="python -m amrq.link", description="Serve a model to gr-amrq; 'amrq board' has more options."
+    )
+    parser.add_argument("model", help="an image that 'amrq board export' wrote, or an ONNX file")
+    parser.add_argument("--listen", default=LOOPBACK, metavar="ENDPOINT", help="default: %(default)s")
+    parser.add_argument("--engine", default="integer", choices=list(ENGINES), help="default: %(default)s")
+    parser.add_argument("--key", metavar="NAME.secret", help="this board's key")
+    parser.add_argument(
+        "--client", action="append", default=[], metavar="NAME.public", help="key of a client that is let in"
+    )
+    given = parser.parse_args()
+    try:
+        serve(
+            make_engine(given.engine, given.model),
+            given.listen,
+            secret_key=given.key,
+            client_keys=given.client,
+            say=lambda line: print(line, flush=True),
+        )
+    except AmrqError as error:
+        print(f"amrq: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

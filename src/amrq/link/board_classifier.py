@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A classifier that asks a board."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.chunks import level_features, normalise
+from amrq.classifier import Evidence, OnnxClassifier
+from amrq.classifier.weigh import Weigh
+from amrq.errors import AmrqError
+from amrq.link.board_link import BoardLink
+from amrq.link.capabilities import Capabilities
+from amrq.link.chunk_payload import ChunkPayload
+from amrq.link.frame import LEVEL_FLAG, Frame
+from amrq.link.link_settings import LinkSettings
+from amrq.link.message_type import MessageType
+from amrq.link.sample_format import SampleFormat
+from amrq.model import Contract, find_model, read_contract
+
+__all__ = ["POLICIES", "BoardClassifier"]
+
+POLICIES = {
+    "wait": "the stream waits for it",
+    "drop": "chunks are dropped until it is back",
+    "local": "chunks are classified on this machine until it is back",
+}
+"""What may become of chunks while the board is gone."""
+
+
+class BoardClassifier:
+    """Classify chunks on a board behind ZMQ; a `LossyClassifier`.
+
+    Chunks are normalised here, silent ones and those that are not finite never leave; the board gives logits, and what
+    they say is worked out here as it is for any classifier. The board must run the very model that is named here.
+
+    Args:
+        model: path of an ONNX file, name of a shipped model, or `default`; or `board` for whatever the board at
+            the endpoint runs, which must then be there.
+        endpoint: of the board.
+        policy: what becomes of chunks while the board is gone: `wait`, only where the stream is not live; `drop`; or
+            `local`, the ONNX model on this machine.
+        settings: batch, window, times.
+        secret_key: file with this client's secret key; None: no encryption.
+        board_key: file with the board's public key.
+        say: called with a sentence when the board goes and when it comes back; None writes it to the log `amrq.link`.
+
+    Raises:
+        AmrqError: the model, the endpoint, a key or a value cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "default",
+        endpoint: str = "tcp://127.0.0.1:5555",
+        policy: str = "drop",
+        settings: LinkSettings | None = None,
+        secret_key: str | None = None,
+        board_key: str | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        if policy not in POLICIES:
+            raise AmrqError(f"there is no policy {policy!r} for a board: choose from {', '.join(POLICIES)}.")
+        self.policy = policy
+        self._settings = settings or LinkSettings()
+        self.say = say or logging.getLogger("amrq.link").warning
+        self._sha256: bytes | None = None
+        self._link = BoardLink(endpoint, self._settings, self._misfit, self._tell, secret_key, board_key)
+        self._local: OnnxClassifier | None = None
+        if model == "board":
+            if policy == "local":
+                raise AmrqError(
+                    "the policy local needs the model on this machine: name it in place of 'board'."
+                )
+            self._contract = self._ask_for_model()
+        else:
+            path = find_model(model)
+            self._sha256 = hashlib.sha256(path.read_bytes()).digest()
+            if policy == "local":
+                self._local = OnnxClassifier(path)
+            self._contract = read_contract(path) if self._local is None else self._local.contract
+        self._weigh = Weigh(self._contract)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._by_board = self._locally = self._lost = 0
+        self._samples = 0
+
+    @property
+    def contract(self) -> Contract:
+        """Of the model."""
+        return self._contract
+
+    @property
+    def connected(self) -> bool:
+        """Whether the board is there."""
+        return self._link.capabilities is not None
+
+    def _ask_for_model(self) -> Contract:
+        self._link.open()
+        try:
+            self._link.wait_for_board(self._settings.connect_timeout)
+            found = self._link.capabilities
+            if found is None:
+                raise AmrqError(self._absence())
+        finally:
+            self._link.close()
+        self._sha256 = found.model_sha256
+        return found.contract
+
+    def _absence(self) -> str:
+        if self._link.refusal is not None:
+            return f"the board at {self._link.endpoint} {self._link.refusal}."
+        return f"no board answers at {self._link.endpoint}: start one ('amrq board'), and mind its keys if it has some."
+
+    def _misfit(self, found: Capabilities) -> str | None:
+        if self._sha256 is None:
+            return None
+        if found.model_sha256 != self._sha256:
+            return (
+                f"runs the model {found.contract.name} ({found.model_sha256.hex()[:12]}), not {self._contract.name} "
+                f"({self._sha256.hex()[:12]}): start it with that model, or name its own here"
+            )
+        if self._format(found) is None:
+            return f"does not take the sample format {self._settings.sample_format}"
+        return None
+
+    def _format(self, found: Capabilities) -> SampleFormat | None:
+        """Return the format of samples for a board."""
+        if self._settings.sample_format != "auto":
+            format = SampleFormat[self._settings.sample_format.upper()]
+            return format if found.sample_formats & format.bit else None
+        taken = [format for format in SampleFormat if found.sample_formats & format.bit]
+        exact = [format for format in taken if found.exact_formats & format.bit]
+        return exact[0] if exact else taken[-1] if taken else None
+
+    def _tell(self, reason: str | None) -> None:
+        endpoint = self._link.endpoint
+        if reason is None:
+            self.say(f"the board at {endpoint} is there again.")
+        else:
+            self.say(f"the board at {endpoint} {reason}: {POLICIES[self.policy]}.")
+
+    def open(self) -> None:
+        """Look for the board, and wait for it a little; it may also come later.
+
+        Raises:
+            AmrqError: it is there but cannot be used: it runs another model, or speaks another version.
+        """
+        self._reset()
+        self._link.open()
+        if not self._link.wait_for_board(self._settings.connect_timeout) and self._link.refusal is not None:
+            self._link.close()
+            raise AmrqError(self._absence())
+
+    def require(self) -> None:
+        """Refuse to go on without the board, right after `open`.
+
+        Raises:
+            AmrqError: it is not there.
+        """
+        if not self.connected:
+            raise AmrqError(self._absence())
+
+    def hurry(self, seconds: float) -> None:
+        """Let every call of `classify` return within so many seconds, until the next `open`."""
+        self._link.hurry(seconds)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._link.close()
+
+    def counters(self) -> dict[str, int]:
+        """Return where chunks went since `open`, and what happened to messages.
+
+        `by_board`, `locally` and `lost` are chunks, of which silent ones and those that are not finite are none; the
+        others are messages (`board_resent`, `board_late`, `board_repeated`, `board_foreign`, `board_damaged`,
+        `board_refused`), and how often the board was found (`board_connections`).
+        """
+        names = ("resent", "late", "repeated", "foreign", "damaged", "refused", "connections")
+        return {
+            "by_board": self._by_board,
+            "locally": self._locally,
+            "lost": self._lost,
+            **{f"board_{name}": self._link.counted[name] for name in names},
+        }
+
+    def classify(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
+    ) -> Evidence:
+        """Classify complex64 [N, L] chunks of any level; between `open` and `close`.
+
+        Args:
+            chunks: complex64 [N, L].
+            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk; NaN or None where it is not known. A
+                model without a level input has no use for it.
+
+        Returns:
+            Evidence in which `lost` marks the chunks that nobody classified.
+
+        Raises:
+            AmrqError: the chunks are not of the model's length, or the board cannot answer and the policy is `wait`.
+        """
+        length = self._contract.chunk_length
+        if chunks.ndim != 2 or chunks.shape[1] != length:
+            raise AmrqError(
+                f"{self._contract.name} takes chunks of {length} samples, not an array of shape {chunks.shape}."
+            )
+        normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
+        level = level_features(normalised.power, tracked_power) if self._contract.level_input else None
+        count = len(chunks)
+        log_probabilities = np.zeros((count, self._weigh.classes), np.float32)
+        log_likelihoods = np.zeros((count, self._weigh.hypotheses), np.float32)
+        first_sample = self._samples
+        self._samples += chunks.size
+        wanted = np.flatnonzero(normalised.usable)
+        open_questions = normalised.usable.copy()
+        parts: list[NDArray[np.int64]] = []
+
+        def questions() -> Iterator[Frame]:
+            start = 0
+            while start < len(wanted):
+                # Looked up for each: the board may have been replaced while this one waited.
+                board = self._link.capabilities
+                if board is None:
+                    if self.policy != "wait":
+                        return
+                    self._link.wait_for_board(0.1)
+                    if self._link.over:
+                        return
+                    continue
+                part = wanted[start : start + min(self._settings.batch, board.largest_batch)]
+                start += len(part)
+                parts.append(part)
+                yield self._question(normalised.iq, level, part, board, first_sample + int(part[0]) * length)
+
+        def take(number: int, logits: NDArray[np.float32]) -> None:
+            part = parts[number]
+            rows = np.empty((len(part), self._weigh.classes), np.float32)
+            likelihoods = np.empty((len(part), self._weigh.hypotheses), np.float32)
+            self._weigh(logits, rows, likelihoods)
+            log_probabilities[part], log_likelihoods[part] = rows, likelihoods
+            open_questions[part] = False
+
+        if len(wanted):
+            self._link.exchange(questions(), take, patient=self.policy == "wait")
+        missing = np.flatnonzero(open_questions)
+        self._by_board += len(wanted) - len(missing)
+        if len(missing) and self._local is not None:
+            power = None if tracked_power is None else tracked_power[missing]
+            found = self._local.classify(chunks[missing], power)
+            log_probabilities[missing], log_likelihoods[missing] = (
+                found.log_probabilities,
+                found.log_likelihoods,
+            )
+            self._locally += len(missing)
+            missing = missing[:0]
+        self._lost += len(missing)
+        lost = np.zeros(count, np.bool_)
+        lost[missing] = True
+        usable = normalised.usable & ~lost
+        return Evidence(log_probabilities, log_likelihoods, normalised.power, usable, lost)
+
+    def _question(
+        self,
+        iq: NDArray[np.float32],
+        level: NDArray[np.float32] | None,
+        part: NDArray[np.int64],
+        board: Capabilities,
+        sample_index: int,
+    ) -> Frame:
+        format = self._format(board)
+        assert format is not None  # such a board was refused
+        scale = 1.0 if format is SampleFormat.CF32 else board.input_scale
+        whole = int(part[-1]) - int(part[0]) + 1 == len(part)  # no chunk is left out: a view will do
+        chosen = slice(int(part[0]), int(part[-1]) + 1) if whole else part
+        payload = ChunkPayload(iq[chosen], None if level is None else level[chosen])
+        return Frame(
+            MessageType.CLASSIFY,
+            0,
+            0,
+            payload.to_bytes(format, scale),
+            format,
+            0 if level is None else LEVEL_FLAG,
+            sample_index,
+            len(part),
+            self._contract.chunk_length,
+            0,
+            scale,
+        )

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One message between a client and a board."""
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+
+from amrq.link.frame_error import FrameError
+from amrq.link.message_type import MessageType
+from amrq.link.status import Status
+
+__all__ = ["HEADER_BYTES", "LEVEL_FLAG", "MAGIC", "VERSION", "Frame", "read_frame"]
+
+MAGIC = b"AMRQ"
+VERSION = 1
+LEVEL_FLAG = 1
+"""Flag of classify: level features follow the samples; of capabilities: the model takes them."""
+
+_HEADER = struct.Struct("<4sBBBBQQQIHHfHHII")
+_CRC_AT = 52
+HEADER_BYTES = _HEADER.size
+"""56: a multiple of 8, so that the payload lies where its numbers are aligned."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A message; fields that its type has no use for are 0.
+
+    Attributes:
+        type: what it is.
+        session: chosen by the client at random, 64 bits, for each hello; replies carry it back.
+        sequence: number of the request in its session, 64 bits; replies carry it back.
+        payload: what follows the header.
+        format: sample format of classify, score format of scores.
+        flags: `LEVEL_FLAG` or 0.
+        sample_index: index of the first chunk's first sample in the client's stream, 64 bits; scores carry it back.
+        chunks: number of chunks (N).
+        chunk_length: samples a chunk (L).
+        scores: scores a chunk (H).
+        scale: what one integer step of samples or scores stands for, a power of two; 1 for floating point.
+        status: why an error; OK in all others.
+    """
+
+    type: MessageType
+    session: int
+    sequence: int
+    payload: bytes | memoryview = b""
+    format: int = 0
+    flags: int = 0
+    sample_index: int = 0
+    chunks: int = 0
+    chunk_length: int = 0
+    scores: int = 0
+    scale: float = 0.0
+    status: Status = Status.OK
+
+    def to_bytes(self) -> bytes:
+        """Return the message as it is sent."""
+        header = bytearray(
+            _HEADER.pack(
+                MAGIC,
+                VERSION,
+                self.type,
+                self.format,
+                self.flags,
+                self.session,
+                self.sequence,
+                self.sample_index,
+                self.chunks,
+                self.chunk_length,
+                self.scores,
+                self.scale,
+                self.status,
+                0,
+                len(self.payload),
+                0,
+            )
+        )
+        header[_CRC_AT:] = zlib.crc32(self.payload, zlib.crc32(header)).to_bytes(4, "little")
+        return bytes(header) + self.payload
+
+
+def read_frame(data: bytes | memoryview) -> Frame:
+    """Read a message; nothing is allocated for what it claims to hold, its payload is a view of `data`.
+
+    Args:
+        data: one ZMQ frame.
+
+    Raises:
+        FrameError: it is no whole, undamaged message of this version.
+    """
+    view = memoryview(data)
+    if len(view) < HEADER_BYTES:
+        raise FrameError(
+            Status.MALFORMED,
+            f"a message has a header of {HEADER_BYTES} bytes, but this one has {len(view)} in all.",
+        )
+    (
+        magic,
+        version,
+        kind,
+        format_,
+        flags,
+        session,
+        sequence,
+        sample_index,
+        chunks,
+        chunk_length,
+        scores,
+        scale,
+        status,
+        reserved,
+        payload_bytes,
+        crc,
+    ) = _HEADER.unpack_from(view)
+    if magic != MAGIC:
+        raise FrameError(Status.MALFORMED, f"a message begins with {MAGIC.decode()}, not {magic!r}.")
+
+    def refuse(status: Status, text: str) -> FrameError:
+        return FrameError(status, text, session, sequence)
+
+    if version != VERSION:
+        raise FrameError(  # where session and sequence stand in another version is not known
+            Status.VERSION, f"this side speaks version {VERSION} of the protocol, not {version}."
+        )
+    payload = view[HEADER_BYTES:]
+    if payload_bytes != len(payload):
+        raise refuse(
+            Status.MALFORMED,
+            f"the header tells of {payload_bytes} bytes of payload, but {len(payload)} came.",
+        )
+    header = bytes(view[:_CRC_AT]) + bytes(4)
+    if zlib.crc32(payload, zlib.crc32(header)) != crc:
+        raise refuse(Status.CHECKSUM, "the message's CRC-32 is wrong: it was damaged on its way.")
+    try:
+        known_kind, known_status = MessageType(kind), Status(status)
+    except ValueError:
+        raise refuse(Status.TYPE, f"there is no message of type {kind} with status {status}.") from None
+    if flags & ~LEVEL_FLAG or reserved:
+        raise refuse(Status.MALFORMED, "a flag or field is set that has no meaning.")
+    if not math.isfinite(scale):
+        raise refuse(Status.MALFORMED, f"the scale is {scale}, which is no number.")
+    return Frame(
+        known_kind,
+        session,
+        sequence,
+        payload,
+        format_,
+        flags,
+        sample_index,
+        chunks,
+        chunk_length,
+        scores,
+        scale,
+        known_status,
+    )

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CURVE keys in files."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from amrq.errors import AmrqError
+from amrq.optional_package import optional_package
+
+__all__ = ["make_keys", "read_public_key", "read_secret_key"]
+
+_LENGTH = 40  # of a key in ZeroMQ's base 85 (Z85)
+_OTHERS = 0o077
+
+
+def make_keys(name: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Make a key pair and write it to NAME.public, for the other side, and NAME.secret, which only its owner may read.
+
+    Args:
+        name: path of the files without their endings.
+
+    Returns:
+        Both files.
+
+    Raises:
+        AmrqError: one is there already or cannot be written, or PyZMQ has no CURVE.
+    """
+    zmq = _curve()
+    public, secret = zmq.curve_keypair()
+    files = Path(f"{os.fspath(name)}.public"), Path(f"{os.fspath(name)}.secret")
+    for file in files:
+        if file.exists():
+            raise AmrqError(f"{file} is there already: give another name, so that no key is lost.")
+    for file, key in zip(files, (public, secret), strict=True):
+        try:
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(key + b"\n")
+        except OSError as error:
+            raise AmrqError(f"{file} cannot be written: {error.strerror}.") from None
+    return files
+
+
+def read_public_key(file: str | os.PathLike[str]) -> bytes:
+    """Return the key in a file NAME.public, 40 characters of Z85.
+
+    Raises:
+        AmrqError: it is missing or holds no key.
+    """
+    return _read(Path(file))
+
+
+def read_secret_key(file: str | os.PathLike[str]) -> tuple[bytes, bytes]:
+    """Return the public and the secret key that belong to a file NAME.secret.
+
+    Raises:
+        AmrqError: it is missing, holds no key, or others than its owner may read it.
+    """
+    file = Path(file)
+    secret = _read(file)
+    if file.stat().st_mode & _OTHERS:
+        raise AmrqError(f"others than its owner may read {file}: run 'chmod 600 {file}'.")
+    return bytes(_curve().curve_public(secret)), secret
+
+
+def _read(file: Path) -> bytes:
+    try:
+        key = file.read_bytes().strip()
+    except OSError as error:
+        raise AmrqError(f"the key {file} cannot be read: {error.strerror}.") from None
+    try:
+        if len(key) != _LENGTH:
+            raise ValueError
+        optional_package("zmq.utils.z85", "a board with keys").decode(key)
+    except (ValueError, KeyError):
+        raise AmrqError(f"{file} holds no key: 'amrq board keygen' makes one.") from None
+    return key
+
+
+def _curve() -> Any:
+    zmq = optional_package("zmq", "a board with keys")
+    if not zmq.has("curve"):
+        raise AmrqError("this ZeroMQ was built without CURVE: keys cannot be used.")
+    return zmq

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scores into a message."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.hardware import Scores
+from amrq.link.frame import Frame
+from amrq.link.is_scale import is_scale
+from amrq.link.message_type import MessageType
+from amrq.link.score_format import ScoreFormat
+
+__all__ = ["scores_reply"]
+
+_INT32 = np.iinfo(np.int32)
+
+
+def scores_reply(request: Frame, scores: Scores | NDArray[np.float32]) -> Frame:
+    """Answer a classify message.
+
+    Args:
+        request: that message.
+        scores: of its chunks; integers of which one does not fit int32 are sent as floating point.
+    """
+    format, scale = ScoreFormat.FLOAT32, 1.0
+    if isinstance(scores, Scores):
+        values: NDArray[np.generic] = scores.integers
+        fits = scores.integers.size == 0 or (
+            scores.integers.min() >= _INT32.min and scores.integers.max() <= _INT32.max
+        )
+        if fits and is_scale(2.0**scores.exponent):
+            format, scale = ScoreFormat.INT32, 2.0**scores.exponent
+        else:
+            values = scores.logits
+    else:
+        values = scores
+    return Frame(
+        MessageType.SCORES,
+        request.session,
+        request.sequence,
+        values.astype(format.dtype, copy=False).tobytes(),
+        format,
+        0,
+        request.sample_index,
+        request.chunks,
+        request.chunk_length,
+        values.shape[1],
+        scale,
+    )

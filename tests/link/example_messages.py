@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages that docs/board-protocol.md shows; run it to print them as they stand there."""
+
+import numpy as np
+
+from amrq.hardware import Scores
+from amrq.link import Capabilities, Frame, MessageType, SampleFormat, Status
+from amrq.link.chunk_payload import ChunkPayload
+from amrq.link.scores_reply import scores_reply
+from amrq.model import Contract
+
+__all__ = ["CONTRACT", "QUANTISED", "example_messages", "hexdump"]
+
+SESSION = 0x1122334455667788
+CONTRACT = Contract("two", ("a", "b"), 4)
+SCALE = 2.0**-5
+_SAMPLES = np.float32([[1.0, 0.5], [-1.0, 0.015625], [0.046875, -0.046875], [9.0, -9.0]])
+
+QUANTISED = [
+    (0.015625, SCALE),
+    (0.046875, SCALE),
+    (-0.046875, SCALE),
+    (0.078125, SCALE),
+    (0.0781250074505806, SCALE),
+    (3.984375, SCALE),
+    (3.96875, SCALE),
+    (-4.015625, SCALE),
+    (-9.0, SCALE),
+    (1e30, SCALE),
+    (-0.3, 2.0**-7),
+    (1.25, 0.5),
+]
+
+
+def example_messages() -> dict[str, bytes]:
+    """Return a message of each type, by its name in the document."""
+    capabilities = Capabilities(bytes(range(32)), 0b1110, 0b1110, 0b110, 4096, 4, 2, SCALE, CONTRACT)
+    payload = ChunkPayload(_SAMPLES.T[None], None).to_bytes(SampleFormat.CI8, SCALE)
+    classify = Frame(MessageType.CLASSIFY, SESSION, 2, payload, SampleFormat.CI8, 0, 4096, 1, 4, 0, SCALE)
+    text = b"the model takes chunks of 4 samples, not 5."
+    frames = {
+        "hello": Frame(MessageType.HELLO, SESSION, 1),
+        "capabilities": Frame(MessageType.CAPABILITIES, SESSION, 1, capabilities.to_bytes()),
+        "classify": classify,
+        "scores": scores_reply(classify, Scores(np.int64([[1000, -3]]), -10)),
+        "ping": Frame(MessageType.PING, SESSION, 3),
+        "pong": Frame(MessageType.PONG, SESSION, 3),
+        "error": Frame(MessageType.ERROR, SESSION, 4, text, status=Status.LENGTH),
+    }
+    return {name: frame.to_bytes() for name, frame in frames.items()}
+
+
+def hexdump(message: bytes) -> str:
+    """Return bytes as `xxd -g 1` shows them."""
+    lines = []
+    for start in range(0, len(message), 16):
+        row = message[start : start + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        lines.append(f"{start:08x}: {row.hex(' '):47s}  {text}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    for name, message in example_messages().items():
+        print(f"{name}\n{hexdump(message[:144])}\n")
+    print(CONTRACT.to_json(), len(CONTRACT.to_json()))
+    for value, scale in QUANTISED:
+        iq = np.float32([[[value], [0]]])
+        integers = [int(f.quantise(iq, scale)[0, 0, 0]) for f in (SampleFormat.CI8, SampleFormat.CI16)]
+        bits = np.float32(value).tobytes()[::-1].hex()
+        print(f"| {np.float32(value)!s} | `{bits}` | {scale} | {integers[0]} | {integers[1]} |")

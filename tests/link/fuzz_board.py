@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Coverage-guided fuzzing of what a board and a client read: `make fuzz`.
+
+Each input is read as it is, and once more with length and checksum made right, so that what stands behind them is
+reached; then by a board that answers in this process. Anything but an answer or a `FrameError` is a find.
+"""
+
+import contextlib
+import sys
+import zlib
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["amrq"]):
+    from amrq.link import BoardServer, Capabilities, Frame, FrameError, MessageType, Status, read_frame
+    from amrq.link.chunk_payload import ChunkPayload
+    from amrq.link.read_logits import read_logits
+    from amrq.model import Contract
+
+import threading
+
+import numpy as np
+import zmq
+
+CONTRACT = Contract("fuzzed", ("a", "b", "c"), 4, level_input=True)
+BOARD = Capabilities(bytes(32), 0b1110, 8, 6, 64, 4, 3, 2.0**-7, CONTRACT)
+
+
+class Engine:
+    """Says nothing of anything."""
+
+    name = "none"
+    model_sha256 = bytes(32)
+    contract = CONTRACT
+    input_scale = 2.0**-7
+    exact_formats = 8
+    score_formats = 4
+
+    def run(self, iq, level):
+        return np.zeros((len(iq), 3), np.float32)
+
+
+def sealed(data: bytes) -> bytes:
+    message = bytearray(b"AMRQ\x01" + data)
+    message.extend(bytes(max(0, 56 - len(message))))
+    message[46:48] = bytes(2)
+    message[48:52] = (len(message) - 56).to_bytes(4, "little")
+    message[52:56] = bytes(4)
+    message[52:56] = zlib.crc32(message).to_bytes(4, "little")
+    return bytes(message)
+
+
+server = BoardServer(Engine(), "tcp://127.0.0.1:*")
+threading.Thread(target=server.run, daemon=True).start()
+socket = zmq.Context().socket(zmq.DEALER)
+socket.setsockopt(zmq.RCVTIMEO, 30_000)
+socket.connect(server.endpoint)
+
+
+def ask(message: bytes) -> Frame:
+    while True:
+        socket.send(message)
+        answer = read_frame(socket.recv())  # zmq.Again, after 30 s, is a find: no answer
+        if answer.status is not Status.TOO_FAST:
+            return answer
+
+
+def read_chunks(frame: Frame) -> None:
+    ChunkPayload.from_frame(frame, BOARD)
+
+
+def read_scores(frame: Frame) -> None:
+    read_logits(frame, BOARD, 2)
+
+
+def read_capabilities(frame: Frame) -> None:
+    Capabilities.from_bytes(frame.payload)
+
+
+def one(data: bytes) -> None:
+    for message in (data, sealed(data)):
+        try:
+            frame = read_frame(message)
+        except FrameError:
+            frame = None
+        if frame is not None:
+            for read in (read_chunks, read_scores, read_capabilities):
+                with contextlib.suppress(FrameError):
+                    read(frame)
+        answer = ask(message)
+        assert answer.type in (
+            MessageType.ERROR,
+            MessageType.SCORES,
+            MessageType.PONG,
+            MessageType.CAPABILITIES,
+        ), answer
+
+
+# To begin with what is right, in the folder that it runs in.
+corpus = Path("corpus")
+corpus.mkdir(exist_ok=True)
+payload = np.zeros((2, 4, 2), np.float32).tobytes() + np.zeros((2, 3), np.float32).tobytes()
+for number, frame in enumerate(
+    (
+        Frame(MessageType.HELLO, 1, 1),
+        Frame(MessageType.PING, 1, 2),
+        Frame(MessageType.CLASSIFY, 1, 3, payload, 3, 1, 0, 2, 4, 0, 1.0),
+        Frame(MessageType.SCORES, 1, 3, bytes(24), 1, 0, 0, 2, 4, 3, 0.5),
+        Frame(MessageType.CAPABILITIES, 1, 3, BOARD.to_bytes()),
+    )
+):
+    (corpus / str(number)).write_bytes(frame.to_bytes()[5:])
+atheris.Setup([*sys.argv, str(corpus), "-max_len=1024"], one)
+atheris.Fuzz()

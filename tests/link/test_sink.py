@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A board at the end of a flowgraph, and of the command."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from boards import MODEL, PATIENCE, board, chunks, image, in_thread
+
+from amrq.cli import main
+from amrq.errors import AmrqError
+from amrq.hardware import IntegerClassifier
+from amrq.outputs import decision_schema
+
+gnuradio = pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
+pytest.importorskip("gnuradio.amrq", reason="the module's blocks are not installed")
+
+from gnuradio import amrq, blocks, gr  # noqa: E402
+
+NOBODY = "tcp://127.0.0.1:9"
+
+
+def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
+    top = gr.top_block()
+    source = blocks.vector_source_c(given.ravel(), repeat)
+    chunker = amrq.chunker(32)
+    decisions: list[object] = []
+    sink = amrq.classifier_sink(
+        MODEL, backend="zmq", on_decision=lambda decision, truth: decisions.append(decision), **settings
+    )
+    top.connect(source, chunker, sink)
+    return top, (source, chunker, sink), decisions
+
+
+def test_a_board_decides_as_the_integer_reference_does() -> None:
+    given = chunks(5000, "sink")
+    with board() as started:
+        top, (*_kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, chunks_per_decision=4)
+        top.run()
+    other = gr.top_block()
+    source, chunker = blocks.vector_source_c(given.ravel(), False), amrq.chunker(32)
+    expected: list[object] = []
+    local = amrq.classifier_sink(
+        MODEL,
+        chunks_per_decision=4,
+        backend=lambda model, threads: IntegerClassifier(model),
+        on_decision=lambda decision, truth: expected.append(decision),
+    )
+    other.connect(source, chunker, local)
+    other.run()
+    assert decisions == expected and len(decisions) >= 1250
+    counted = sink.board_statistics()
+    assert counted["by_board"] == sink.statistics().classified == 5000
+
+
+@pytest.mark.parametrize(("policy", "where"), [("auto", "lost"), ("local", "locally")])
+def test_a_live_stream_goes_on_without_a_board(policy: str, where: str) -> None:
+    given = chunks(3000, "absent")
+    top, (*_kept, sink), _ = flowgraph(
+        given, live=True, endpoint=NOBODY, board_policy=policy, queue_chunks=10_000, board_timeout=0.5
+    )
+    top.run()
+    counted, board_counted = sink.statistics(), sink.board_statistics()
+    assert counted.received == 3000 == counted.classified + counted.dropped
+    assert board_counted["by_board"] == 0
+    assert counted.classified == board_counted["locally"]
+    assert board_counted[where] > 0
+
+
+def test_a_waiting_flowgraph_can_be_stopped() -> None:
+    top, (*_kept, sink), _ = flowgraph(chunks(1000, "wait"), repeat=True, endpoint=NOBODY, queue_chunks=500)
+    top.start()
+    while sink._worker.wait_for_room(0.0):  # until it is full, and the flowgraph waits for the board
+        sink._worker.wait_until_idle(0.01)
+
+    def end() -> None:
+        top.stop()
+        top.wait()
+
+    in_thread(end)()
+    counted = sink.statistics()
+    assert counted.received == counted.dropped and counted.classified == 0
+
+
+def test_another_model_ends_it_with_one_sentence() -> None:
+    with board("coherent-small-int8") as other:
+        top, (*_kept, sink), _ = flowgraph(chunks(10, "other"), endpoint=other.endpoint)
+        in_thread(top.run)()
+        assert isinstance(sink.error, AmrqError) and "runs the model coherent-small-int8" in str(sink.error)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"live": True, "board_policy": "wait"}, "cannot wait for a board"),
+        ({"board_policy": "hope"}, "no policy 'hope'"),
+        ({"endpoint": "nowhere"}, "can be no board at 'nowhere'"),
+        ({"board_batch": 0}, "batch"),
+        ({"secret_key": "mine.secret"}, "needs both"),
+        ({"secret_key": "mine.secret", "board_key": "none"}, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(AmrqError, match=words):
+        flowgraph(chunks(1), **settings)
+
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def until_the_first_line(*arguments: object) -> str:
+    """Run the command until it has printed something, end it with Ctrl-C, and return all that it printed."""
+    command = [sys.executable, "-m", "amrq", *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode == 0 and first, first + err
+    return first + out
+
+
+def amrq_command(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "amrq", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        env=ENVIRONMENT,
+        **more,
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], words: str, *arguments: object) -> None:
+    """Run the command in this process, since most of one's time goes into its start."""
+    before = sys.argv
+    sys.argv = ["amrq", *map(str, arguments)]
+    try:
+        with pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        sys.argv = before
+    assert end.value.code == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("amrq: ")]
+    assert words in line
+
+
+def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
+    run = ("live", "--simulate", "--board")
+    with board("blind-small-int8") as started:
+        mine = (*run, started.endpoint, "--model", "blind-small-int8")
+        for line in until_the_first_line(*mine, "--json").splitlines():
+            jsonschema.validate(json.loads(line), decision_schema(), jsonschema.Draft202012Validator)
+        assert " by the board, 0 on this machine" in until_the_first_line(*mine)
+        refused(capfd, "runs the model blind-small-int8", *run, started.endpoint)
+    refused(capfd, "no board answers at tcp://127.0.0.1:9", *run, NOBODY)
+    refused(capfd, "--board-policy must be drop or local", *run, NOBODY, "--board-policy", "wait")
+    refused(capfd, "belong to a board", "live", "--simulate", "--key", "mine.secret")
+
+
+def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = tmp_path / "board"
+    made = amrq_command("board", "keygen", "-o", name)
+    assert made.returncode == 0, made.stderr
+    for file in (tmp_path / "board.public", tmp_path / "board.secret"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    refused(capfd, "is there already", "board", "keygen", "-o", name)
+    exported = amrq_command("board", "export", "blind-small-int4", "-o", tmp_path / "image.npz")
+    assert "blind-small-int4" in exported.stdout, exported.stderr
+    refused(capfd, "floating point", "board", "export", "blind-small-float32", "-o", tmp_path / "x.npz")
+    serve = ("board", "--model", image(MODEL))
+    with board(MODEL, program=("-m", "amrq", "board", "--model")) as started:
+        refused(capfd, "cannot listen", *serve, "--listen", started.endpoint)
+        started.process.send_signal(signal.SIGINT)
+        out, err = started.process.communicate(timeout=PATIENCE)
+        assert started.process.returncode == 0 and "0 chunks in 0 requests" in out, err
+    for arguments, words in (
+        (("--engine", "rtl"), "comes with the generated hardware"),
+        (("--engine", "abacus"), "no engine 'abacus'"),
+        (("--model", tmp_path / "none.npz"), "there is no image"),
+        (("--model", tmp_path / "board.secret"), "cannot be read as an ONNX model"),
+        (("--key", tmp_path / "board.secret"), "give both or neither"),
+        (("--clients", "0"), "clients of a board must be at least 1"),
+    ):
+        refused(capfd, words, *serve, *arguments)
+    (tmp_path / "board.secret").chmod(0o644)
+    keys = ("--key", tmp_path / "board.secret", "--client", tmp_path / "board.public")
+    refused(capfd, "chmod 600", *serve, *keys)
