@@ -8,7 +8,9 @@ module amrq_gather #(
     parameter GROUPS = 4,
     parameter GROUP_BITS = 2
 ) (
+    /* verilator lint_off UNUSEDSIGNAL */  // with one group there is nothing to keep
     input  wire aclk,
+    /* verilator lint_on UNUSEDSIGNAL */
     input  wire valid,
     input  wire [GROUP_BITS-1:0] group,
     input  wire [8*LANES-1:0] x,
