@@ -135,7 +135,7 @@ class SymbolLayer:
             "    /* verilator lint_on UNUSEDSIGNAL */",
             "",
             "    // --- sums; those that several outputs share are made once ---",
-            "    /* verilator lint_off UNUSEDSIGNAL */  // a first bit that the next sum, being smaller, has no room for",
+            "    /* verilator lint_off UNUSEDSIGNAL */  // a first bit for which the next sum is too small",
             *wires,
             "    /* verilator lint_on UNUSEDSIGNAL */",
             "    always @(posedge aclk) begin",

@@ -23,11 +23,15 @@ class TestInputs(NamedTuple):
         symbols: int64 [N, L, 2], I and Q as the port takes them.
         side: int64 [N, S], what joins the mean.
         labels: int64 [N], index of each chunk's class in the contract's `classes`; -1 for extreme inputs.
+        chunks: complex64 [N, L], what `symbols` was made of; zeros for extreme inputs.
+        tracked_power: float32 [N], what `side` was made of; NaN where it is not known.
     """
 
     symbols: NDArray[np.int64]
     side: NDArray[np.int64]
     labels: NDArray[np.int64]
+    chunks: NDArray[np.complex64]
+    tracked_power: NDArray[np.float32]
 
 
 def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
@@ -48,6 +52,8 @@ def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
     symbols = np.zeros((count, length, 2), np.int64)
     side = np.zeros((count, network.side_inputs), np.int64)
     labels = np.full(count, -1, np.int64)
+    chunks = np.zeros((count, length), np.complex64)
+    tracked_power = np.full(count, np.nan, np.float32)
     cases = [(name, level) for level in _ES_N0_DB for name in known]
     side_input = network.head_layers[0].input
     ordinary = np.array([n for n in range(count) if n % 16 != 7], np.int64)
@@ -55,12 +61,14 @@ def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
         places = ordinary[number :: len(cases)]
         if not len(places):
             continue
-        made = normalise(fresh_chunks(name, len(places), length, es_n0_db, rng, any_phase=False))
+        chunks[places] = fresh_chunks(name, len(places), length, es_n0_db, rng, any_phase=False)
+        made = normalise(chunks[places], network.contract.normalisation == "unit-rms")
         symbols[places] = port.integers(made.iq)
         labels[places] = network.contract.classes.index(name)
         if network.side_inputs:
             tracked = (made.power * 10 ** rng.uniform(-0.4, 0.4, len(places))).astype(np.float32)
             tracked[::4] = np.nan
+            tracked_power[places] = tracked
             side[places] = side_input.integers(level_features(made.power, tracked))
     ends = np.array([port.lowest, port.highest])
     for kind, n in enumerate(range(7, count, 16)):
@@ -69,4 +77,4 @@ def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
         elif kind % 4 == 2:
             symbols[n] = rng.choice(ends, (length, 2))
         side[n] = rng.integers(side_input.lowest, side_input.highest + 1, network.side_inputs)
-    return TestInputs(symbols, side, labels)
+    return TestInputs(symbols, side, labels, chunks, tracked_power)
