@@ -38,7 +38,7 @@ CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test lint board-check fuzz grc display train-setup clean distclean FORCE
+.PHONY: help setup demo test lint board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,17 @@ display:
 	@[ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || { echo "make grc: there is no display to open a window on." >&2; exit 1; }
 
 train-setup: $(STAMPS)/train ## PyTorch and ONNX as well, for amrq train
+
+RTL_MODELS ?= coherent-small-int4 coherent-small-int8 coherent-full-int4
+RTL_ARGS ?=
+
+rtl-check: $(STAMPS)/train ## simulate generated hardware on 10,000 chunks a model (Verilator); RTL_MODELS="..."
+	$(say) "hardware against the integer reference: docs/hardware/cosimulation.csv"
+	@PYTHONPATH=src OMP_NUM_THREADS=1 $(PYTHON) benchmarks/rtl_check.py $(RTL_ARGS) $(RTL_MODELS)
+
+synth: $(STAMPS)/train ## synthesise generated hardware (Yosys); RTL_ARGS="--target ecp5" for place and route
+	$(say) "synthesis: docs/hardware/synthesis.csv"
+	@PYTHONPATH=src OMP_NUM_THREADS=1 $(PYTHON) benchmarks/rtl_synthesis.py $(RTL_ARGS) $(RTL_MODELS)
 
 clean: ## remove what building, testing and the demo wrote; .venv stays
 	@rm -rf $(BUILD) dist demo-results .pytest_cache .mypy_cache .ruff_cache .hypothesis

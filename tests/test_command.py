@@ -61,6 +61,7 @@ def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
         ["sweep"],
         ["sweep-report"],
         ["estimate"],
+        ["rtl"],
         ["bound"],
     ],
 )

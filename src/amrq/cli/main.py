@@ -14,6 +14,7 @@ from amrq.cli.evaluate import evaluate
 from amrq.cli.live import live
 from amrq.cli.model import model_app
 from amrq.cli.models import models
+from amrq.cli.rtl import rtl
 from amrq.cli.sweep import sweep
 from amrq.cli.sweep_report import sweep_report
 from amrq.cli.train import train
@@ -37,6 +38,7 @@ app.add_typer(board_app, name="board")
 app.command()(train)
 app.command()(evaluate)
 app.command()(estimate)
+app.command()(rtl)
 app.command()(sweep)
 app.command()(sweep_report)
 app.command()(bound)

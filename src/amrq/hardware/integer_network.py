@@ -119,6 +119,26 @@ class IntegerNetwork:
         """int64 [H], 0 or more: places that the last layer's accumulators are shifted to the left to have one unit."""
         return self._score_shifts
 
+    @property
+    def class_of_hypothesis(self) -> NDArray[np.int64]:
+        """int64 [H]: for each score the index of its class in the contract's `classes`."""
+        index = {label: number for number, label in enumerate(self.contract.classes)}
+        return np.array([index[hypothesis.label] for hypothesis in self.contract.weighed()], np.int64)
+
+    def decide(self, scores: Scores) -> NDArray[np.int64]:
+        """Return the class that hardware itself names: that of the best hypothesis, of equal ones that of the first.
+
+        It stands in for the sum of the hypotheses' probabilities, which takes exponentials: whoever wants that weighs
+        the scores (`amrq.classifier.weigh`).
+
+        Args:
+            scores: of N chunks.
+
+        Returns:
+            int64 [N], indices into the contract's `classes`.
+        """
+        return self.class_of_hypothesis[scores.integers.argmax(axis=1)]
+
     def _given(
         self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

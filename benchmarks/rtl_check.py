@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold generated hardware against the integer reference on many chunks, and its decisions against ONNX Runtime's.
+
+Each model's Verilog is simulated on chunks of all classes at 0 to 25 dB Es/N0 with extreme ones between them: once
+back to back, once with random stalls on both sides, after a reset in the middle of a chunk. Every score must be equal
+to the bit. Then is counted how many chunks are decided right by the hardware's own class, by its scores weighed by a
+host, and by the ONNX model on the same chunks. A model's row in the results is replaced.
+
+Example: python3 benchmarks/rtl_check.py coherent-small-int4 --chunks 10000
+"""
+
+import argparse
+import csv
+import datetime
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from amrq.classifier import OnnxClassifier
+from amrq.classifier.weigh import Weigh
+from amrq.hardware import IntegerInputs, IntegerNetwork
+from amrq.hardware.rtl import RtlDesign, cosimulate, test_inputs, write_rtl
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "cosimulation.csv"
+COLUMNS = (
+    *("model", "input_bits", "chunks", "seed", "result", "latency_clocks", "labelled", "right_by_class"),
+    *("right_by_scores", "right_by_onnx", "equal_logits", "simulator", "seconds", "date"),
+)
+
+
+def check(
+    model: str, input_bits: int, chunks: int, seed: int, simulator: str, folder: Path
+) -> dict[str, object]:
+    """Return a row of the results."""
+    network = IntegerNetwork.from_onnx(model)
+    design = RtlDesign(network, input_bits)
+    inputs = test_inputs(design, chunks, seed)
+    began = time.monotonic()
+    write_rtl(design, folder, inputs, seed + 1)
+    result = cosimulate(folder, simulator)
+    seconds = time.monotonic() - began
+    scores = network.run(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side))
+    weigh = Weigh(network.contract)
+    probabilities = np.empty((chunks, weigh.classes), np.float32)
+    weigh(scores.logits, probabilities, np.empty((chunks, weigh.hypotheses), np.float32))
+    classifier = OnnxClassifier(model)
+    classifier.open()
+    onnx = classifier.classify(inputs.chunks, inputs.tracked_power).log_probabilities
+    classifier.close()
+    real = inputs.labels >= 0
+    exact = network.scores(inputs.chunks, inputs.tracked_power).integers
+
+    def right(found: np.ndarray) -> int:
+        return int((found == inputs.labels)[real].sum())
+
+    version = subprocess.run(
+        [simulator, "-V"], capture_output=True, text=True, check=False
+    ).stdout.splitlines()[0]
+    values = (
+        *(model, input_bits, chunks, seed, result, design.latency, int(real.sum())),
+        *(right(network.decide(scores)), right(probabilities.argmax(axis=1)), right(onnx.argmax(axis=1))),
+        int((exact == scores.integers).all(axis=1)[real].sum()),
+        *(version, round(seconds), datetime.date.today().isoformat()),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def main() -> None:
+    """Check models and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", nargs="+", metavar="MODEL")
+    parser.add_argument("--input-bits", type=int, default=8)
+    parser.add_argument("--chunks", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=20261124)
+    parser.add_argument("--simulator", choices=("verilator", "iverilog"), default="verilator")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    for model in arguments.models:
+        with tempfile.TemporaryDirectory() as folder:
+            row = check(
+                *(model, arguments.input_bits, arguments.chunks, arguments.seed, arguments.simulator),
+                Path(folder),
+            )
+        rows = {(model, str(arguments.input_bits)): row}
+        if arguments.results.is_file():
+            with arguments.results.open(newline="") as file:
+                for old in csv.DictReader(file):
+                    rows.setdefault((old["model"], old["input_bits"]), dict(old))
+        arguments.results.parent.mkdir(parents=True, exist_ok=True)
+        with arguments.results.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows[key] for key in sorted(rows))
+        print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

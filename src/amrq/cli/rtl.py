@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`amrq rtl`: a model as Verilog."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amrq.hardware import IntegerNetwork
+from amrq.hardware.rtl import RtlDesign, cosimulate, test_inputs, write_rtl
+
+__all__ = ["rtl"]
+
+
+def rtl(
+    model: Annotated[str, typer.Argument(help="An ONNX file with contract, or a shipped model's name.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
+    ],
+    input_bits: Annotated[
+        int,
+        typer.Option(
+            "--input-bits",
+            min=8,
+            max=16,
+            help="Width of I and of Q. With 8 a model of magnitudes gives up its input's last bit; from 9 on "
+            "scores equal the ONNX model's.",
+        ),
+    ] = 8,
+    chunks: Annotated[int, typer.Option("--chunks", min=16, help="Chunks of the testbench.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these chunks.")] = 1,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="SIMULATOR",
+            help="Run the testbench as well: iverilog, or verilator, which is much faster on many chunks.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make synthesizable Verilog of a quantised model of a known phase.
+
+    One I/Q symbol a clock in, each chunk's scores and class out, AXI4-Stream on both sides; with a self-checking
+    testbench, a Makefile (sim, lint, synth, ecp5) and a README that names ports, scales and latency. Chunks must come
+    in normalised.
+
+    Examples: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
+
+    Example: **amrq rtl coherent-full-int4 -o full --input-bits 9 --chunks 10000 --check verilator**
+    """
+    if check is not None and check not in ("iverilog", "verilator"):
+        raise typer.BadParameter("give iverilog or verilator.", param_hint="'--check'")
+    design = RtlDesign(IntegerNetwork.from_onnx(model), input_bits)
+    write_rtl(design, output, test_inputs(design, chunks, seed), seed + 1)
+    typer.echo(
+        f"{output}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "
+        "clocks from its last "
+        f"symbol to its class; see {output / 'README.md'}"
+    )
+    if check is not None:
+        typer.echo(cosimulate(output, check))

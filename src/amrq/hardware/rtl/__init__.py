@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks as synthesizable Verilog, held against the integer reference."""
+
+from amrq.hardware.rtl.adder_graph import AdderGraph
+from amrq.hardware.rtl.cosimulate import cosimulate
+from amrq.hardware.rtl.input_port import InputPort
+from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.test_inputs import TestInputs, test_inputs
+from amrq.hardware.rtl.write_rtl import write_rtl
+
+__all__ = ["AdderGraph", "InputPort", "RtlDesign", "TestInputs", "cosimulate", "test_inputs", "write_rtl"]

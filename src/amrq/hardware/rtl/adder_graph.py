@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Products with a constant matrix as shifts and additions, those that several outputs need made once."""
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.hardware.rtl.bits_for import bits_for
+from amrq.hardware.rtl.signed_digits import signed_digits
+
+__all__ = ["AdderGraph"]
+
+
+class _Term(NamedTuple):
+    """`sign` times a node's value times 2^shift."""
+
+    node: int
+    shift: int
+    sign: int
+
+
+class _Pair(NamedTuple):
+    """What two terms of a sum have in common wherever they occur.
+
+    It is first + sign * second * 2^shift, times some power of two; the shift may be below zero.
+    """
+
+    first: int
+    second: int
+    shift: int
+    sign: int
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An input, or the sum of two terms.
+
+    Attributes:
+        lowest: least value.
+        highest: largest value.
+        level: additions between the inputs and it.
+        terms: what it adds; none for an input. A constant stands as a node of its own, with `level` -1.
+    """
+
+    lowest: int
+    highest: int
+    level: int
+    terms: tuple[_Term, ...] = ()
+
+    @property
+    def bits(self) -> int:
+        """Width; with a sign bit only where it can be below zero."""
+        return bits_for(self.lowest, self.highest)
+
+    @property
+    def constant(self) -> bool:
+        return self.level < 0
+
+
+class AdderGraph:
+    """A matrix of whole numbers times a vector, plus a bias for each output, out of additions of two numbers.
+
+    Weights are written as canonical signed digits. The pair of terms that occurs most often in the outputs' sums is
+    then made a node of its own and takes the pair's place in all of them, again and again until none occurs twice
+    (two-term common-subexpression elimination, Hartley 1996). What is left of each sum is added up in a tree, the terms
+    that are ready first.
+
+    Args:
+        weights: int [out, in].
+        biases: int [out].
+        lowest: least value of an input.
+        highest: largest value of an input.
+
+    Attributes:
+        nodes: inputs first, then what is added, each after what it is made of.
+        outputs: for each output the index of its node.
+        inputs: number of inputs.
+    """
+
+    def __init__(
+        self, weights: NDArray[np.int64], biases: NDArray[np.int64], lowest: int, highest: int
+    ) -> None:
+        self.inputs = weights.shape[1]
+        self.nodes = [_Node(lowest, highest, 0) for _ in range(self.inputs)]
+        self._made: dict[tuple[_Term, _Term], int] = {}
+        sums = [
+            {(i, place): sign for i, w in enumerate(row) for place, sign in signed_digits(int(w))}
+            for row in weights
+        ]
+        self._share(sums)
+        self.outputs = [self._add_up(terms, int(bias)) for terms, bias in zip(sums, biases, strict=True)]
+
+    @property
+    def additions(self) -> int:
+        """Adders."""
+        return sum(len(node.terms) == 2 for node in self.nodes)
+
+    @property
+    def adder_bits(self) -> int:
+        """Bits of all adders together: about as many look-up tables as they take."""
+        return sum(node.bits for node in self.nodes if len(node.terms) == 2)
+
+    @property
+    def levels(self) -> int:
+        """Additions one after another on the longest way."""
+        return max(self.nodes[node].level for node in self.outputs)
+
+    # --- sharing ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _pair(a: tuple[int, int], b: tuple[int, int], signs: int) -> tuple[_Pair, tuple[int, int]]:
+        """Return what two terms are an occurrence of, and the one that comes first."""
+        if a > b:
+            a, b = b, a
+        return _Pair(a[0], b[0], b[1] - a[1], signs), a
+
+    def _share(self, sums: list[dict[tuple[int, int], int]]) -> None:
+        counts: Counter[_Pair] = Counter()
+        where: dict[_Pair, set[int]] = {}
+
+        def count(number: int, new: tuple[int, int], by: int) -> None:
+            """Count in or out all pairs of one term with the others of its sum."""
+            terms = sums[number]
+            for other, sign in terms.items():
+                if other == new:
+                    continue
+                pair, _ = self._pair(new, other, sign * terms[new])
+                counts[pair] += by
+                if by > 0:
+                    where.setdefault(pair, set()).add(number)
+                    if counts[pair] > 1:
+                        heapq.heappush(heap, self._rank(pair, counts[pair]))
+
+        heap: list[tuple[int, int, int, _Pair]] = []
+        for number, terms in enumerate(sums):
+            ordered = sorted(terms)
+            for k, a in enumerate(ordered):
+                for b in ordered[k + 1 :]:
+                    pair, _ = self._pair(a, b, terms[a] * terms[b])
+                    counts[pair] += 1
+                    where.setdefault(pair, set()).add(number)
+        heap.extend(self._rank(pair, times) for pair, times in counts.items() if times > 1)
+        heapq.heapify(heap)
+        while heap:
+            rank = heapq.heappop(heap)
+            pair, times = rank[-1], -rank[0]
+            if counts[pair] != times:  # an entry that has gone stale; the right one was pushed or comes now
+                if 1 < counts[pair] < times:
+                    heapq.heappush(heap, self._rank(pair, counts[pair]))
+                continue
+            found = [(n, hit) for n in sorted(where[pair]) for hit in self._occurrences(sums[n], pair)]
+            if len(found) < 2:  # the rest overlapped
+                counts[pair] = 0
+                continue
+            low = min(pair.shift, 0)  # nodes begin at place 0
+            node = self._node(_Term(pair.first, -low, 1), _Term(pair.second, pair.shift - low, pair.sign))
+            for number, (a, b) in found:
+                sign = sums[number][a]
+                for term in (a, b):
+                    count(number, term, -1)
+                    del sums[number][term]
+                new = (node, a[1] + low)
+                sums[number][new] = sign
+                count(number, new, 1)
+
+    def _rank(self, pair: _Pair, times: int) -> tuple[int, int, int, _Pair]:
+        """What occurs most often comes first; then what is ready early and is narrow."""
+        a, b = self.nodes[pair.first], self.nodes[pair.second]
+        width = max(a.bits - min(pair.shift, 0), b.bits + max(pair.shift, 0)) + min(pair.shift, 0)
+        return -times, max(a.level, b.level), width, pair
+
+    @staticmethod
+    def _occurrences(
+        terms: dict[tuple[int, int], int], pair: _Pair
+    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Return occurrences of a pair in a sum that share no term."""
+        used: set[tuple[int, int]] = set()
+        found = []
+        for a in sorted(term for term in terms if term[0] == pair.first):
+            b = (pair.second, a[1] + pair.shift)
+            if a in used or b in used or b not in terms or a == b or terms[a] * terms[b] != pair.sign:
+                continue
+            if (a, b) != tuple(sorted((a, b))):
+                continue
+            used |= {a, b}
+            found.append((a, b))
+        return found
+
+    # --- adding up ----------------------------------------------------------------------------------------------------
+
+    def _node(self, a: _Term, b: _Term) -> int:
+        """Return the node that adds two terms, at least one of which counts positive."""
+        key = (a, b) if a <= b else (b, a)
+        if key not in self._made:
+            ends = [
+                sorted(
+                    (
+                        t.sign * self.nodes[t.node].lowest << t.shift,
+                        t.sign * self.nodes[t.node].highest << t.shift,
+                    )
+                )
+                for t in key
+            ]
+            level = max(self.nodes[t.node].level for t in key) + 1
+            self.nodes.append(_Node(ends[0][0] + ends[1][0], ends[0][1] + ends[1][1], max(level, 1), key))
+            self._made[key] = len(self.nodes) - 1
+        return self._made[key]
+
+    def _constant(self, value: int) -> int:
+        self.nodes.append(_Node(value, value, -1))
+        return len(self.nodes) - 1
+
+    def _add_up(self, terms: dict[tuple[int, int], int], bias: int) -> int:
+        left = [
+            (self.nodes[n].level, self.nodes[n].bits + shift, _Term(n, shift, sign))
+            for (n, shift), sign in terms.items()
+        ]
+        if bias or not left or all(t.sign < 0 for _, _, t in left) or left[0][2].shift or len(left) == 1:
+            # The constant comes first, where sums are still narrow.
+            left.append((-1, 0, _Term(self._constant(bias), 0, 1)))
+        if len(left) == 1:
+            return left[0][2].node
+        heapq.heapify(left)
+        while len(left) > 1:
+            (_, _, a), (_, _, b) = heapq.heappop(left), heapq.heappop(left)
+            low = min(a.shift, b.shift)
+            # What counts negative twice is added up positive and taken away later.
+            sign = 1 if 1 in (a.sign, b.sign) else -1
+            node = self._node(
+                _Term(a.node, a.shift - low, a.sign * sign), _Term(b.node, b.shift - low, b.sign * sign)
+            )
+            made = self.nodes[node]
+            heapq.heappush(left, (made.level, made.bits + low, _Term(node, low, sign)))
+        (_, _, last) = left[0]
+        if last.shift or last.sign < 0:
+            zero = _Term(self._constant(0), 0, 1)
+            return self._node(zero, last)
+        return last.node

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What whoever builds a design in must know."""
+
+from importlib.resources import files
+from string import Template
+
+from amrq.hardware.rtl.rtl_design import RtlDesign
+
+__all__ = ["rtl_readme"]
+
+
+def rtl_readme(design: RtlDesign, chunks: int) -> str:
+    """Return the README of a folder.
+
+    Args:
+        design: what lies in the folder.
+        chunks: of the testbench.
+    """
+    network, port = design.network, design.port
+    component = design.symbol_bits // 2
+    side, count = network.head_layers[0].input, network.side_inputs
+    own_steps = "These are the first layer's own steps: scores equal those of the ONNX model to the bit."
+    if port.left:
+        own_steps = (
+            "A step is two of the first layer's, so that 8 bits cover what it reads:\n  its last "
+            "bit is given up, which "
+            "`--input-bits 9` keeps; scores then equal those of the ONNX model to the bit."
+        )
+    side_port = side_scale = ""
+    if count:
+        kind = "signed" if side.signed else "unsigned"
+        side_port = (
+            f"| `s_axis_tuser` | in | {design.side_bits} bits: {count} level features of 8 bits, "
+            f"{kind}, the first in bits "
+            "7:0; read beside a chunk's last symbol |\n"
+        )
+        side_scale = (
+            f"- Level features: n stands for n x 2^{side.exponent}, what "
+            "`amrq.chunks.level_features` gives; all zero where "
+            "the level is not known.\n"
+        )
+    values = {
+        "name": network.contract.name,
+        "module": design.module,
+        "length": network.mean.symbols,
+        "scores": network.head_layers[-1].outputs,
+        "chunks": chunks,
+        "symbol_bits": design.symbol_bits,
+        "i_bits": f"{port.bits - 1}:0",
+        "q_bits": f"{component + port.bits - 1}:{component}",
+        "side_port": side_port,
+        "side_scale": side_scale,
+        "data_bits": 32 * design.per_beat,
+        "per_beat": "one score" if design.per_beat == 1 else f"{design.per_beat} scores",
+        "beats": design.beats,
+        "exponent": port.exponent,
+        "lowest": port.lowest,
+        "highest": port.highest,
+        "own_steps": own_steps,
+        "normalisation": network.contract.normalisation,
+        "fold": "- The design takes magnitudes of I and Q; that of the least number is one more than the largest.\n"
+        if port.fold
+        else "",
+        "score_exponent": network.score_exponent,
+        "classes": ", ".join(f"{number} {name}" for number, name in enumerate(network.contract.classes)),
+        "last": f"{network.mean.symbols - 1:<3}",
+        "last_beat": design.beats - 1,
+        "latency": design.latency,
+        "rate": "One symbol a clock" if design.full_rate else "The input waits at a chunk's last symbol",
+        "clocks": design.clocks_a_chunk,
+        "places": design.places,
+    }
+    source = (files("amrq.hardware.rtl") / "verilog" / "README.md.in").read_text()
+    return Template(source).substitute({key: str(value) for key, value in values.items()})
