@@ -32,11 +32,14 @@ headless = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" QT_QPA_PLATFORM=offscreen OMP_NUM
 # Everything CMake installs. An environment that was moved, or whose Python the distribution replaced, is made anew.
 SOURCES := $(shell find src python grc models examples apps cmake CMakeLists.txt -type f \
   ! -path '*/__pycache__/*' ! -name '*.py[co]' 2>/dev/null | sort)
+# Pages, and what else they lead to.
+PAGES := $(shell find docs benchmarks recipes requirements *.md LICENSE -type f \
+  ! -path '*/__pycache__/*' ! -name '*.py[co]' 2>/dev/null | sort)
 CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test lint grc display train-setup clean distclean FORCE
+.PHONY: help setup demo test lint docs grc display train-setup clean distclean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,7 +51,7 @@ demo: $(STAMPS)/module ## classify simulated and recorded signals; DEMO_ARGS="--
 	$(say) "running the demo"
 	@$(headless) $(PYTHON) examples/headless.py $(DEMO_ARGS)
 
-test: lint $(STAMPS)/module ## lint, type check, the blocks' QA, all tests; PYTEST_ARGS="-k classifier" for some
+test: lint $(STAMPS)/module docs ## lint, type check, documentation, the blocks' QA, all tests; PYTEST_ARGS="-k classifier" for some
 	$(say) "QA of the blocks: ctest"
 	@ctest --test-dir $(BUILD) --output-on-failure
 	$(say) "tests: pytest"
@@ -60,6 +63,8 @@ lint: $(STAMPS)/train $(STAMPS)/test ## ruff and mypy
 	@$(PYTHON) -m ruff format --check .
 	$(say) "types: mypy"
 	@$(PYTHON) -m mypy
+
+docs: $(BUILD)/docs.built ## build the documentation, .build/docs/index.html; a warning is an error
 
 grc: display $(STAMPS)/module ## open GNU Radio Companion with the module; GRC_FILES="..." for other flowgraphs
 	@scripts/system_packages --companion
@@ -113,10 +118,26 @@ $(STAMPS)/test: $(STAMPS)/live requirements/test.txt scripts/system_packages
 	$(pip_install) -r requirements/live.txt -r requirements/test.txt
 	@touch $@
 
-# The list of files, rewritten only when it changes: a file taken away counts as a change too.
+$(STAMPS)/docs: $(STAMPS)/live requirements/docs.txt
+	$(say) "Python packages for the documentation"
+	$(pip_install) -r requirements/live.txt -r requirements/docs.txt
+	@touch $@
+
+# Lists of files, rewritten only when they change: a file taken away counts as a change too.
 $(BUILD)/files: FORCE $(STAMPS)/venv
 	@mkdir -p $(@D)
 	@printf '%s\n' $(SOURCES) | cmp -s - $@ || printf '%s\n' $(SOURCES) > $@
+
+$(BUILD)/pages: FORCE $(STAMPS)/venv
+	@mkdir -p $(@D)
+	@printf '%s\n' $(PAGES) | cmp -s - $@ || printf '%s\n' $(PAGES) > $@
+
+# Sphinx does again only what has changed, and warns of a page only when it reads it: after a failure all are read anew.
+$(BUILD)/docs.built: $(STAMPS)/docs $(BUILD)/files $(BUILD)/pages $(SOURCES) $(PAGES)
+	$(say) "documentation: sphinx"
+	@$(headless) $(PYTHON) -m sphinx -q -W --keep-going -c docs -d $(BUILD)/doctrees . $(BUILD)/docs || \
+	  { rm -rf $(BUILD)/doctrees; exit 1; }
+	@touch $@
 
 $(BUILD)/configured: $(STAMPS)/venv $(CMAKE_FILES)
 	$(say) "configuring with CMake"
