@@ -59,7 +59,7 @@ napoleon_use_ivar = True  # else every attribute of a dataclass is described twi
 napoleon_attr_annotations = False  # types stand in the signature
 autodoc_mock_imports = [
     name
-    for name in ("torch", "distributed", "onnx", "matplotlib", "PyQt5", "pyqtgraph", "zmq", "tomli")
+    for name in ("torch", "dask", "distributed", "onnx", "matplotlib", "PyQt5", "pyqtgraph", "zmq", "tomli")
     if importlib.util.find_spec(name) is None
 ]
 if "PyQt5" in autodoc_mock_imports:
