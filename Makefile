@@ -34,11 +34,14 @@ headless = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" QT_QPA_PLATFORM=offscreen OMP_NUM
 # Everything CMake installs. An environment that was moved, or whose Python the distribution replaced, is made anew.
 SOURCES := $(shell find src python grc models examples apps cmake CMakeLists.txt -type f \
   ! -path '*/__pycache__/*' ! -name '*.py[co]' 2>/dev/null | sort)
+# Pages, and what else they lead to.
+PAGES := $(shell find docs benchmarks recipes requirements *.md LICENSE -type f \
+  ! -path '*/__pycache__/*' ! -name '*.py[co]' 2>/dev/null | sort)
 CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test lint board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
+.PHONY: help setup demo test lint docs board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +53,7 @@ demo: $(STAMPS)/module ## classify simulated and recorded signals; DEMO_ARGS="--
 	$(say) "running the demo"
 	@$(headless) $(PYTHON) examples/headless.py $(DEMO_ARGS)
 
-test: lint $(STAMPS)/module ## lint, type check, the blocks' QA, all tests; PYTEST_ARGS="-k classifier" for some
+test: lint $(STAMPS)/module docs ## lint, type check, documentation, the blocks' QA, all tests; PYTEST_ARGS="-k classifier" for some
 	$(say) "QA of the blocks: ctest"
 	@ctest --test-dir $(BUILD) --output-on-failure
 	$(say) "tests: pytest"
@@ -71,6 +74,8 @@ fuzz: $(STAMPS)/fuzz ## atheris on the board's messages, parser and server; FUZZ
 	$(say) "fuzzing the board's messages"
 	@mkdir -p $(BUILD)/fuzz && cd $(BUILD)/fuzz && PYTHONPATH="$(CURDIR)/src:$(CURDIR)/tests" \
 	  "$(CURDIR)/$(PYTHON)" "$(CURDIR)/tests/link/fuzz_board.py" $(FUZZ_ARGS)
+
+docs: $(BUILD)/docs.built ## build the documentation, .build/docs/index.html; a warning is an error
 
 grc: display $(STAMPS)/module ## open GNU Radio Companion with the module; GRC_FILES="..." for other flowgraphs
 	@scripts/system_packages --companion
@@ -140,10 +145,26 @@ $(STAMPS)/fuzz: $(STAMPS)/test requirements/fuzz.txt
 	$(pip_install) -r requirements/live.txt -r requirements/fuzz.txt
 	@touch $@
 
-# The list of files, rewritten only when it changes: a file taken away counts as a change too.
+$(STAMPS)/docs: $(STAMPS)/live requirements/docs.txt
+	$(say) "Python packages for the documentation"
+	$(pip_install) -r requirements/live.txt -r requirements/docs.txt
+	@touch $@
+
+# Lists of files, rewritten only when they change: a file taken away counts as a change too.
 $(BUILD)/files: FORCE $(STAMPS)/venv
 	@mkdir -p $(@D)
 	@printf '%s\n' $(SOURCES) | cmp -s - $@ || printf '%s\n' $(SOURCES) > $@
+
+$(BUILD)/pages: FORCE $(STAMPS)/venv
+	@mkdir -p $(@D)
+	@printf '%s\n' $(PAGES) | cmp -s - $@ || printf '%s\n' $(PAGES) > $@
+
+# Sphinx does again only what has changed, and warns of a page only when it reads it: after a failure all are read anew.
+$(BUILD)/docs.built: $(STAMPS)/docs $(BUILD)/files $(BUILD)/pages $(SOURCES) $(PAGES)
+	$(say) "documentation: sphinx"
+	@$(headless) $(PYTHON) -m sphinx -q -W --keep-going -c docs -d $(BUILD)/doctrees . $(BUILD)/docs || \
+	  { rm -rf $(BUILD)/doctrees; exit 1; }
+	@touch $@
 
 $(BUILD)/configured: $(STAMPS)/venv $(CMAKE_FILES)
 	$(say) "configuring with CMake"

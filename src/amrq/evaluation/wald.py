@@ -14,9 +14,8 @@ def wald(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, 
 
     p = k / n, and z is the standard normal quantile of (1 + confidence) / 2, 1.96 at 95 % (Agresti 2013, "Categorical
     Data Analysis", section 1.3.3). The thesis gives its upper end beside the lower end of Clopper and Pearson. It is an
-    approximation: too narrow near 0 and 1, and of no width at 0 and 1 themselves, where `clopper_pearson` says what n
-        trials
-    really tell.
+    approximation: too narrow near 0 and 1, and of no width at 0 and 1 themselves, where `clopper_pearson` says what
+    n trials really tell.
 
     Args:
         successes: k, 0 to `trials`.
