@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer
+import yaml
 
 from amrq.cli.main import app
 
@@ -27,8 +28,18 @@ PAGES = sorted(
         ROOT / "benchmarks" / "README.md",
     ]
 )
-OTHERS_OPTIONS = {"--break-system-packages", "--user", "--nthreads", "--nworkers"}
-"""Options that pages name in running text and that are pip's, Dask's and the like."""
+OTHERS_OPTIONS = {
+    *("--break-system-packages", "--user", "--nthreads", "--nworkers"),
+    *("--probe", "--collector.textfile.directory"),
+}
+"""Options that pages name in running text and that are pip's, Dask's, SoapySDR's and the like."""
+EXAMPLES_OPTIONS = {
+    "--" + block["name"].replace("_", "-")
+    for path in (ROOT / "examples").glob("*.grc")
+    for block in yaml.safe_load(path.read_text())["blocks"]
+    if block["id"] == "parameter"
+}
+"""Options of the programs that the Companion makes of the examples."""
 
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -127,7 +138,8 @@ def test_commands_are_what_the_program_takes(page: Path) -> None:
         elif words[0] == "make" and len(words) > 1 and re.fullmatch(r"[a-z-]+", words[1]):
             assert words[1] in MAKE_TARGETS, f"make has no target {words[1]}"
         elif words[0].startswith("--"):
-            assert words[0] in all_options(AMRQ) | OTHERS_OPTIONS, f"no command has an option {words[0]}"
+            known = all_options(AMRQ) | OTHERS_OPTIONS | EXAMPLES_OPTIONS
+            assert words[0] in known, f"no command has an option {words[0]}"
 
 
 @every_page
