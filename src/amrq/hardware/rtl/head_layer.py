@@ -280,7 +280,8 @@ class HeadLayer:
             f"    wire [{width - 1}:0] l{n}_sum = {{l{n}_high, l{n}_low}};",
             "    /* verilator lint_on UNUSEDSIGNAL */",
             "    always @(posedge aclk) begin",
-            f"        l{n}_high <= (first ? l{n}_bias : {{l{n}_high[{w - 1}], l{n}_high[{w - 1}:1]}}) + {term};",
+            # The plain operand first: the choice then goes into the same look-up table as the addition.
+            f"        l{n}_high <= {term} + (first ? l{n}_bias : {{l{n}_high[{w - 1}], l{n}_high[{w - 1}:1]}});",
             f"        l{n}_low <= {{l{n}_high[0], l{n}_low[{_PLANES - 2}:1]}};",
         ]
         if layer.output is None:

@@ -31,7 +31,8 @@ module amrq_mean #(
             wire sign = IN_SIGNED != 0 ? value[7] : 1'b0;
             reg [SUM_BITS-1:0] sum;
             always @(posedge aclk)
-                if (valid) sum <= (first ? HALF : sum) + {{(SUM_BITS-8){sign}}, value};
+                // The plain operand first: the choice then goes into the same look-up table as the addition.
+                if (valid) sum <= {{(SUM_BITS-8){sign}}, value} + (first ? HALF : sum);
             amrq_requantise #(
                 .WIDTH(SUM_BITS), .SIGNED(IN_SIGNED), .LEFT(LEFT), .RIGHT(RIGHT), .OUT_SIGNED(OUT_SIGNED), .RELU(0)
             ) divide (.x(sum), .y(y[8*c +: 8]));
