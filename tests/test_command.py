@@ -253,10 +253,12 @@ def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
+    assert process.stderr is not None
     json.loads(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Not communicate(): it would miss what readline() has taken in already.
+    out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait(60) == 130
     assert "Traceback" not in err
     for line in out.splitlines():
         json.loads(line)

@@ -443,6 +443,25 @@ def test_a_model_that_is_too_slow_is_told_everywhere(
     assert sum(families["amrq_decisions_total"].values.values()) > 5
 
 
+def test_overflows_are_told(radio: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    device, environment = radio
+    counters = tmp_path / "amrq.prom"
+    process = start(
+        *("--soapy", f"{device},overflow=20000,lost=5000", "--freq", "433.92M", *RATES, "--chunks", "8"),
+        *("--counters", counters, "--log", tmp_path / "log.jsonl"),
+        environment=environment,
+    )
+    while (
+        not (tmp_path / "log.jsonl").exists() or len((tmp_path / "log.jsonl").read_text().splitlines()) < 60
+    ):
+        assert process.poll() is None
+    out, _ = finish(process, signal.SIGINT)
+    *_, last = out.splitlines()
+    overflows = int(read_metrics(counters.read_text())["amrq_source_overflows_total"].value())
+    assert overflows >= 2
+    assert last == f"The radio lost samples {overflows} times: they were not fetched in time."
+
+
 def test_counters_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
     refused(live("--simulate", "--counters", tmp_path / "none" / "amrq.prom"), "cannot be written")
 

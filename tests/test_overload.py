@@ -146,7 +146,8 @@ def test_the_stream_is_untouched_and_every_decision_keeps_its_place() -> None:
     assert counted.received == flowgraph.chunker.nitems_written(0)
     assert counted.received == pytest.approx(CHUNKS, abs=3)
     assert counted.received == counted.classified + counted.dropped
-    assert counted.classified <= CHUNKS / SLOWER + 2 * QUEUE
+    # And what lay in GNU Radio's buffers when the stream ended, which the classifier then waits for no more.
+    assert counted.classified <= CHUNKS / SLOWER + 600
     assert counted.decisions == len(decided)
 
     # The drops are told as they happen.

@@ -461,6 +461,11 @@ def _show(
         f"dropped, {counted.not_finite} not finite",
         highlight=False,
     )
+    overflows = session.overflows()
+    if overflows:
+        console.print(
+            f"The radio lost samples {overflows} times: they were not fetched in time.", highlight=False
+        )
     board = session.board_statistics()
     if board:
         console.print(

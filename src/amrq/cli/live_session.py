@@ -93,16 +93,21 @@ class LiveSession:
         *_, flowgraph = self._running
         return _NOTHING_DB if flowgraph is None else float(flowgraph.front_end.level_db())
 
+    def overflows(self) -> int | None:
+        """Return how often the radio lost samples; None where the source is none."""
+        block = self._source.block
+        return int(block.overflows()) if hasattr(block, "overflows") else None
+
     def state(self) -> StreamState:
         """Return how the session stands, for monitoring."""
-        block, level_db = self._source.block, self.level_db()
+        level_db = self.level_db()
         return StreamState(
             self.statistics(),
             self._origin.source,
             self._origin.model,
             self._origin.model_sha256,
             samples=self._samples(),
-            overflows=int(block.overflows()) if hasattr(block, "overflows") else None,
+            overflows=self.overflows(),
             symbol_rate=self.symbol_rate,
             level_db=level_db if level_db > _NOTHING_DB else None,
         )

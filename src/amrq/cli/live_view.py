@@ -133,6 +133,9 @@ class LiveView:
                 line.append(f", estimated, confidence {self._session.confidence:.4f}")
         if counted.not_finite:
             line.append(f"   not finite {counted.not_finite}", "bold red")
+        overflows = self._session.overflows()
+        if overflows:
+            line.append(f"   overflows {overflows}", "bold red")
         return line
 
     def __rich__(self) -> RenderableType:
