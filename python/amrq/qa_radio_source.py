@@ -81,6 +81,7 @@ class qa_radio_source(gr_unittest.TestCase):
     def test_refuses_what_is_no_radio(self):
         for arguments, words in (
             (("driver=nobody", 1e6, 1e8), "no radio answers to 'driver=nobody'"),
+            (("driver=lime", 1e6, 1e8), "soapysdr-module-lms7 on Debian"),
             (("driver=nobody", 0.0, 1e8), "sample rate must be above 0 Hz"),
             (("driver=nobody", 1e6, float("nan")), "frequency must be above 0 Hz"),
         ):

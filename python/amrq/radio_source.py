@@ -15,6 +15,8 @@ __all__ = ["radio_source"]
 _TUNED = 0.02
 """A radio that ends up further from the rate asked for than this part of it cannot do that rate."""
 
+_PACKAGES = {"lime": "lms7"}
+"""Drivers whose package has another name."""
 _TELLS_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
 
@@ -134,7 +136,8 @@ def _open(device: str) -> Any:
         return soapy.source(device, "fc32", 1, "", "", [""], [""])
     except (RuntimeError, ValueError) as error:
         driver = re.search(r"driver=(\w+)", device)
-        module = f"soapysdr-module-{driver[1] if driver else 'all'} on Debian"
+        name = driver[1] if driver else "all"
+        module = f"soapysdr-module-{_PACKAGES.get(name, name)} on Debian"
         raise AmrqError(
             f"no radio answers to {device!r} ({str(error).rstrip('.')}): plug it in, and see that SoapySDR has its "
             f"driver ({module}); 'SoapySDRUtil --find' lists what is there."
