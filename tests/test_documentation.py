@@ -31,7 +31,7 @@ OTHERS_OPTIONS = {"--break-system-packages", "--user", "--nthreads", "--nworkers
 """Options that pages name in running text and that are pip's, Dask's and the like."""
 
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`([^`\n]+)`")
+INLINE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
 
