@@ -159,10 +159,11 @@ $(BUILD)/pages: FORCE $(STAMPS)/venv
 	@mkdir -p $(@D)
 	@printf '%s\n' $(PAGES) | cmp -s - $@ || printf '%s\n' $(PAGES) > $@
 
-# Sphinx does again only what has changed, and warns of a page only when it reads it: after a failure all are read anew.
+# Sphinx reads only what has changed, and warns of a page only when it reads it: after a failure all are read anew. All are
+# written, since each has the table of contents beside it.
 $(BUILD)/docs.built: $(STAMPS)/docs $(BUILD)/files $(BUILD)/pages $(SOURCES) $(PAGES)
 	$(say) "documentation: sphinx"
-	@$(headless) $(PYTHON) -m sphinx -q -W --keep-going -c docs -d $(BUILD)/doctrees . $(BUILD)/docs || \
+	@$(headless) $(PYTHON) -m sphinx -q -a -W --keep-going -c docs -d $(BUILD)/doctrees . $(BUILD)/docs || \
 	  { rm -rf $(BUILD)/doctrees; exit 1; }
 	@touch $@
 

@@ -47,6 +47,7 @@ nitpicky = True
 # Types in signatures: many are private, or other projects', whose documentation is not at hand without a network.
 nitpick_ignore_regex = [("py:.*", ".*")]
 myst_heading_anchors = 4
+smartquotes = False  # it makes one dash of the two before an option
 
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"

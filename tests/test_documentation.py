@@ -42,7 +42,7 @@ EXAMPLES_OPTIONS = {
 """Options of the programs that the Companion makes of the examples."""
 
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`([^`\n]+)`")
+INLINE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
 
