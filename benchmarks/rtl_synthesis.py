@@ -79,7 +79,7 @@ def xc7(folder: Path, yosys: str, top: str, sources: str) -> dict[str, object]:
 def ecp5(folder: Path, yosys: str, nextpnr: str, top: str, sources: str) -> dict[str, object]:
     """Return the figures of an ECP5-85."""
     count = cells(folder, yosys, sources, f"synth_ecp5 -top {top} -json ecp5.json")
-    device = ["--85k", "--package", "CABGA756", "--speed", "6"]
+    device = ["--85k", "--package", "CABGA756", "--speed", "6", "--lpf-allow-unconstrained"]
     said = run(
         [
             nextpnr,

@@ -215,6 +215,13 @@ def test_another_prefix_is_refused(tmp_path: Path) -> None:
         RtlDesign(network)
 
 
+def test_a_model_with_the_name_of_a_part(tmp_path: Path) -> None:
+    spec = replace(random_spec(rng("name")), contract={"name": "Mean"})
+    design = RtlDesign(IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", spec)))
+    assert design.module == "amrq_mean_top"
+    assert {"amrq_mean.v", "amrq_mean_top.v"} <= set(design.files)
+
+
 def test_a_missing_simulator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "verilator" else f"/bin/{name}")
     with pytest.raises(AmrqError, match="needs verilator, which is not installed"):

@@ -2,7 +2,6 @@
 """Products with a constant matrix as shifts and additions, those that several outputs need made once."""
 
 import heapq
-from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -111,39 +110,37 @@ class AdderGraph:
 
     # --- sharing ------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _pair(a: tuple[int, int], b: tuple[int, int], signs: int) -> tuple[_Pair, tuple[int, int]]:
-        """Return what two terms are an occurrence of, and the one that comes first."""
-        if a > b:
-            a, b = b, a
-        return _Pair(a[0], b[0], b[1] - a[1], signs), a
-
     def _share(self, sums: list[dict[tuple[int, int], int]]) -> None:
-        counts: Counter[_Pair] = Counter()
-        where: dict[_Pair, set[int]] = {}
+        # Millions of pairs are counted in a large layer, so they are plain tuples here: see _Pair for their meaning.
+        counts: dict[tuple[int, int, int, int], int] = {}
+        where: dict[tuple[int, int, int, int], set[int]] = {}
 
         def count(number: int, new: tuple[int, int], by: int) -> None:
             """Count in or out all pairs of one term with the others of its sum."""
             terms = sums[number]
+            own = terms[new]
             for other, sign in terms.items():
-                if other == new:
+                if other < new:
+                    pair = (other[0], new[0], new[1] - other[1], sign * own)
+                elif other > new:
+                    pair = (new[0], other[0], other[1] - new[1], sign * own)
+                else:
                     continue
-                pair, _ = self._pair(new, other, sign * terms[new])
-                counts[pair] += by
+                times = counts[pair] = counts.get(pair, 0) + by
                 if by > 0:
                     where.setdefault(pair, set()).add(number)
-                    if counts[pair] > 1:
-                        heapq.heappush(heap, self._rank(pair, counts[pair]))
+                    if times > 1:
+                        heapq.heappush(heap, self._rank(_Pair(*pair), times))
 
         heap: list[tuple[int, int, int, _Pair]] = []
         for number, terms in enumerate(sums):
             ordered = sorted(terms)
             for k, a in enumerate(ordered):
                 for b in ordered[k + 1 :]:
-                    pair, _ = self._pair(a, b, terms[a] * terms[b])
-                    counts[pair] += 1
-                    where.setdefault(pair, set()).add(number)
-        heap.extend(self._rank(pair, times) for pair, times in counts.items() if times > 1)
+                    key = (a[0], b[0], b[1] - a[1], terms[a] * terms[b])
+                    counts[key] = counts.get(key, 0) + 1
+                    where.setdefault(key, set()).add(number)
+        heap.extend(self._rank(_Pair(*key), times) for key, times in counts.items() if times > 1)
         heapq.heapify(heap)
         while heap:
             rank = heapq.heappop(heap)

@@ -70,6 +70,8 @@ class RtlDesign:
         self.network = network
         self.port = InputPort(input_bits, _fold(network), network.symbol_layers[0].input)
         self.module = "amrq_" + re.sub(r"\W+", "_", network.contract.name).strip("_").lower()
+        if self.module in (*_LIBRARY, "amrq_score_map"):
+            self.module += "_top"
         length = network.mean.symbols
         self._symbol = [SymbolLayer(layer) for layer in network.symbol_layers]
         groups = 1

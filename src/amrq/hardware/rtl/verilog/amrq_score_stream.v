@@ -111,27 +111,38 @@ module amrq_score_stream #(
     endgenerate
 
     // --- the best of a beat, then of the packet so far ---
+    // Compared without sign, its bit turned over: one carry chain, whose end says that a is less than b.
+    localparam [WIDTH-1:0] TURN = 1 << (WIDTH - 1);
+    function less(input [WIDTH-1:0] a, input [WIDTH-1:0] b);
+        reg [WIDTH:0] difference;
+        begin
+            difference = {1'b0, a} - {1'b0, b};
+            less = difference[WIDTH];
+        end
+    endfunction
     reg [WIDTH-1:0] beat_best, beat_best_4, best;
     reg [15:0] beat_who, beat_who_4, who;
+    reg first_4;
     reg [PER_BEAT*WIDTH-1:0] scores_4, scores_5;
     integer p;
     always @* begin
-        beat_best = scores_3[WIDTH-1:0];
+        beat_best = scores_3[WIDTH-1:0] ^ TURN;
         beat_who = {hypothesis_3[7:0], class_3[7:0]};
         for (p = 1; p < PER_BEAT; p = p + 1)
-            if (there_3[p] & $signed(scores_3[p*WIDTH +: WIDTH]) > $signed(beat_best)) begin
-                beat_best = scores_3[p*WIDTH +: WIDTH];
+            if (there_3[p] & less(beat_best, scores_3[p*WIDTH +: WIDTH] ^ TURN)) begin
+                beat_best = scores_3[p*WIDTH +: WIDTH] ^ TURN;
                 beat_who = {hypothesis_3[8*p +: 8], class_3[8*p +: 8]};
             end
     end
     always @(posedge aclk)
         if (move) begin
+            first_4 <= beat_3 == 0;
             beat_best_4 <= beat_best;
             beat_who_4 <= beat_who;
             scores_4 <= scores_3;
             scores_5 <= scores_4;
             // Only beats that are there: the best must outlast a gap in the packet.
-            if (valid_4 & (beat_4 == 0 | $signed(beat_best_4) > $signed(best))) begin
+            if (valid_4 & (first_4 | less(best, beat_best_4))) begin
                 best <= beat_best_4;
                 who <= beat_who_4;
             end
