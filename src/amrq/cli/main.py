@@ -10,6 +10,7 @@ from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
+from amrq.cli.label import label
 from amrq.cli.live import live
 from amrq.cli.model import model_app
 from amrq.cli.models import models
@@ -32,6 +33,7 @@ app.command()(classify)
 app.command()(live)
 app.command()(models)
 app.add_typer(model_app, name="model")
+app.command()(label)
 app.command()(train)
 app.command()(evaluate)
 app.command()(estimate)
