@@ -129,6 +129,11 @@ def test_what_somebody_says_overrules_the_program(tmp_path: Path) -> None:
         Span(3000, 3100, "unknown"),
     )
     assert (found.own, found.undecided) == (1, 1)
+    # Where a decision begins and ends is not known exactly.
+    own = [annotation(0, 500, "BPSK", generator=OWN), annotation(500, 500, "BPSK", generator=OWN)]
+    own += [annotation(1000, 150, "QPSK", generator=OWN), annotation(2000, 900, "QPSK")]
+    found = spans_of(tmp_path, own, own_margin=100)
+    assert found.spans == (Span(100, 900, "BPSK"), Span(2000, 2900, "QPSK"))
 
 
 def test_one_label_for_all_of_it(tmp_path: Path) -> None:
@@ -372,6 +377,22 @@ def test_annotated_signals_become_chunks_of_their_class(tmp_path: Path) -> None:
     assert (np.array(OnnxClassifier().contract.classes)[said] == np.array(LABELS)[found.labels]).mean() > 0.95
     assert sum(found.counts.values()) == sum(row(result, "QPSK") + row(result, "BPSK") + row(result, "16QAM"))
     assert row(result, "front end settling")[0] == found.dropped[Reason.SETTLING] >= 18
+
+
+def test_places_are_right_behind_a_retune(tmp_path: Path) -> None:
+    """Where the radio was tuned elsewhere a chunk breaks off, and the next one begins there."""
+    path = write_recording(tmp_path / "two.sigmf-meta", ["QPSK", "BPSK"], 1500)
+    meta = json.loads(path.read_text())
+    captures = [{"core:sample_start": n, "core:frequency": hz} for n, hz in ((0, 100e6), (3050, 101e6))]
+    path.write_text(json.dumps(meta | {"captures": captures}))
+    result = label(path, "--symbol-rate", "25k", "-o", tmp_path / "out", "--settling", 100)
+    assert result.returncode == 0, result.stderr
+    (found,) = LabelsFolder(tmp_path / "out").read()
+    steps = np.diff(found.sample_index)
+    assert set(found.counts) == {"QPSK", "BPSK"} and found.sample_index[-1] > 10_000
+    near = np.abs(found.sample_index - 3050).min()
+    assert near <= 8  # two symbols
+    assert (np.abs(steps[found.sample_index[1:] > 3060][:20] - 128) <= 8).all()
 
 
 def test_repeating_changes_nothing_and_another_recording_is_kept_apart(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ __all__ = ["label"]
 
 _MARGIN = 2
 """Symbols by which the place of a chunk may be wrong."""
+_OWN_MARGIN = 2
+"""Chunks at either end of this program's own decisions that are left out."""
+_SLACK = 2
+"""Samples between annotations of one label that touch: their edges have been rounded."""
 _LEAD = 1_000
 """Symbols before the first annotation that the front end is given: it is running when the signal begins."""
 _TRAIL = 64
@@ -149,16 +153,19 @@ def label(
             try:
                 recording = open_recording(path, format, rate)
                 name = _name(recording, offset)
-                identity = _sha256(recording)
+                identity = _sha256(recording, interrupted)
                 folder.make()
                 folder.check_free(name, identity)
-                spans = labelled_spans(recording, offset, whole, aliases, slack=2)
+                spans = labelled_spans(recording, offset, whole, aliases, _SLACK)
                 _require_some(recording, spans, offset)
                 found_rate, title = symbol_rate, path.name
                 if found_rate is None:
                     first = next(span.start for span in spans.spans if span.known)
                     found_rate, sure = recording_symbol_rate(recording, offset, first)
                     title += f", {found_rate:.6g} Bd (estimated, confidence {sure:.4f})"
+                own_margin = _OWN_MARGIN * chunk_length * recording.sample_rate / found_rate
+                spans = labelled_spans(recording, offset, whole, aliases, _SLACK, own_margin)
+                _require_some(recording, spans, offset)
 
                 def make(
                     spool: BinaryIO,
@@ -231,9 +238,11 @@ def _name(recording: Recording, offset: float) -> str:
     return f"{stem}@{offset:.15g}" if offset else stem
 
 
-def _sha256(recording: Recording) -> str:
+def _sha256(recording: Recording, interrupted: threading.Event) -> str:
     hashed = hashlib.sha256()
     for start in range(0, recording.length, _HASHED):
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         hashed.update(recording.read(start, _HASHED).tobytes())
     return hashed.hexdigest()
 

@@ -56,6 +56,7 @@ def labelled_spans(
     whole: str | None = None,
     aliases: Mapping[str, str] | None = None,
     slack: float = 0.0,
+    own_margin: float = 0.0,
 ) -> LabelledSpans:
     """Read annotations as labels.
 
@@ -67,6 +68,8 @@ def labelled_spans(
         aliases: for a label as it is written (case does not matter) what to take it for; the empty text leaves the
             annotation out.
         slack: samples between two stretches of one label up to which they are one.
+        own_margin: samples left out at either end of what this program decided: it finds a change of class to within
+            some chunks.
 
     Raises:
         AmrqError: a label that is given is none, or `whole` is given for a recording that somebody has annotated.
@@ -102,7 +105,12 @@ def labelled_spans(
             own += 1
             mine.append(span)
     # What somebody says overrules what this program has decided.
-    left = [piece for span in mine for piece in _outside(span, theirs_there)]
+    trimmed = [
+        Span(round(span.start + own_margin), round(span.stop - own_margin), span.label, span.known)
+        for span in _merged(mine, slack)
+        if span.stop - span.start > 2 * own_margin
+    ]
+    left = [piece for span in trimmed for piece in _outside(span, theirs_there)]
     return LabelledSpans(_merged([*theirs_there, *left], slack), own, undecided, elsewhere)
 
 
