@@ -56,6 +56,7 @@ def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
         ["models"],
         ["model", "show"],
         ["model", "annotate"],
+        ["label"],
         ["train"],
         ["evaluate"],
         ["sweep"],

@@ -40,6 +40,12 @@ EXAMPLES_OPTIONS = {
     if block["id"] == "parameter"
 }
 """Options of the programs that the Companion makes of the examples."""
+SCRIPTS_OPTIONS = {
+    option
+    for path in (ROOT / "benchmarks").glob("*.py")
+    for option in re.findall(r'add_argument\(\s*(?:"-\w", )?"(--[a-z-]+)"', path.read_text())
+}
+"""Options of the benchmarks."""
 
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
@@ -128,7 +134,7 @@ def test_commands_are_what_the_program_takes(page: Path) -> None:
         for words in simple_commands(text):
             if Path(words[0]).name == "amrq":
                 check_amrq(words[1:])
-            elif words[0] == "make":
+            elif words[0] == "make" and "-C" not in words:  # elsewhere there is another Makefile
                 wanted = {word for word in words[1:] if "=" not in word}
                 assert wanted <= MAKE_TARGETS, f"make has no target {wanted - MAKE_TARGETS}"
     for span in INLINE.findall(running_text(page)):
@@ -138,7 +144,7 @@ def test_commands_are_what_the_program_takes(page: Path) -> None:
         elif words[0] == "make" and len(words) > 1 and re.fullmatch(r"[a-z-]+", words[1]):
             assert words[1] in MAKE_TARGETS, f"make has no target {words[1]}"
         elif words[0].startswith("--"):
-            known = all_options(AMRQ) | OTHERS_OPTIONS | EXAMPLES_OPTIONS
+            known = all_options(AMRQ) | OTHERS_OPTIONS | EXAMPLES_OPTIONS | SCRIPTS_OPTIONS
             assert words[0] in known, f"no command has an option {words[0]}"
 
 

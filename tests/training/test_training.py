@@ -488,7 +488,7 @@ def test_model_file_is_whole_or_not_there(recipe, tmp_path, monkeypatch):
     def fails(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("amrq.training.make_model.evaluate", fails)
+    monkeypatch.setattr("amrq.training.write_model.evaluate", fails)
     with pytest.raises(KeyboardInterrupt):
         make_model(few, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
+from amrq.cli.label import label
 from amrq.cli.live import live
 from amrq.cli.model import model_app
 from amrq.cli.models import models
@@ -35,6 +36,7 @@ app.command()(live)
 app.command()(models)
 app.add_typer(model_app, name="model")
 app.add_typer(board_app, name="board")
+app.command()(label)
 app.command()(train)
 app.command()(evaluate)
 app.command()(estimate)

@@ -1,38 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`amrq train`: from a recipe to a model file."""
+"""`amrq train`: from a recipe to a model file, or from a model to a better one."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.training_bars import TrainingBars
+from amrq.cli.tune import tune
 from amrq.errors import AmrqError
 from amrq.model import read_contract
 
-if TYPE_CHECKING:
-    from amrq.training.fit import Progress as FitProgress
-
 __all__ = ["train"]
+
+_TUNING = "Labelled recordings"
+_TUNING_STEPS = 1_000
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML.")],
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A recipe in TOML; none with --add and --from.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="The model file to write; by default the recipe's name and .onnx, here."
+            "-o",
+            "--output",
+            help="The model file to write; by default the recipe's or the model's name and .onnx, here.",
         ),
     ] = None,
     resume: Annotated[
@@ -40,21 +39,83 @@ def train(
         typer.Option("--resume/--fresh", help="Go on from the checkpoint beside the output, or begin anew."),
     ] = True,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Float training steps in place of the recipe's.")
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help=f"Float training steps in place of the recipe's; with --add steps in all, {_TUNING_STEPS:,} without.",
+        ),
     ] = None,
     threads: Annotated[
         int, typer.Option("--threads", min=1, help="Threads; on small shared machines 1 is fastest.")
     ] = 1,
+    add: Annotated[
+        Path | None,
+        typer.Option(
+            "--add",
+            metavar="DIR",
+            help="Train the model of --from on, with the labelled chunks that **amrq label** wrote to DIR.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="The model to begin with, one that **amrq train** made: file, name or 'default'.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
+    share: Annotated[
+        float,
+        typer.Option(
+            "--share",
+            help="Of the weight of a class at a level of Es/N0 that has labelled chunks, what these get at most.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = 0.5,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="NAME",
+            help="Test on this recording of DIR in place of the last fifth of each. May be repeated.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate",
+            help="At its highest; by default a quarter of the recipe's.",
+            rich_help_panel=_TUNING,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance",
+            metavar="POINTS",
+            help="Percentage points that synthetic chunks may lose before the result is called worse (exit status 1).",
+            rich_help_panel=_TUNING,
+        ),
+    ] = 1.0,
 ) -> None:
     """Train a model by a recipe, quantise, calibrate and evaluate it, and write it with its contract.
 
     A recipe may ask for several precisions: then each has a file of its own, its name that of the output with -float32,
     -int8 or -int4 added. Beside a model lies a page of the same name with its accuracy tables. An interrupted training
-    goes on where
-    it stopped: its state is kept beside the output, in a file whose name ends in .checkpoint.
+    goes on where it stopped: its state is kept beside the output, in a file whose name ends in .checkpoint.
+
+    With --add and --from a finished model is trained on, on its recipe's own signals and on labelled chunks, and held
+    against itself on both.
 
     Example: **amrq train recipes/coherent-small.toml -o models/coherent-small.onnx**
+
+    Example: **amrq train --add labelled --from default -o mine.onnx**
     """
+    _check_way(recipe, add, model)
     try:
         import torch
     except ImportError as error:
@@ -62,6 +123,40 @@ def train(
             f"training needs PyTorch, which cannot be imported ({error}): install it, for example with "
             "'pip install torch', or in a clone with 'make train-setup'."
         ) from None
+    torch.set_num_threads(threads)
+    if recipe is None:
+        from amrq.training.tune_settings import TuneSettings
+
+        assert add is not None and model is not None
+        if not math.isfinite(tolerance):
+            raise AmrqError(f"--tolerance must be a number of percentage points, not {tolerance}.")
+        settings = TuneSettings(
+            steps or _TUNING_STEPS, share, learning_rate, tuple(hold_out or ()), tolerance / 100
+        )
+        tune(add, model, output, settings, not resume)
+        return
+    _by_recipe(recipe, output, resume, steps)
+
+
+def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None:
+    """Refuse what is neither a training by a recipe nor one of a model with labelled chunks."""
+    if recipe is None and add is None and model is None:
+        raise AmrqError(
+            "give a recipe, or labelled chunks and a model to train on with them (--add, --from)."
+        )
+    if recipe is not None and (add is not None or model is not None):
+        raise AmrqError(
+            f"a recipe ({recipe}) makes a model anew: leave it out to train a finished one on (--add and --from)."
+        )
+    if recipe is None and add is None:
+        raise AmrqError("--from needs a folder of labelled chunks (--add); 'amrq label' writes one.")
+    if recipe is None and model is None:
+        raise AmrqError(
+            "--add needs a model to begin with (--from): a file, a shipped model's name, or 'default'."
+        )
+
+
+def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | None) -> None:
     from amrq.training.make_model import make_model
     from amrq.training.recipe import read_recipe
 
@@ -69,41 +164,23 @@ def train(
     if steps is not None:
         settings = replace(settings, fit=replace(settings.fit, steps=steps))
     target = output if output is not None else Path(f"{settings.name}.onnx")
-    torch.set_num_threads(threads)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        training = bar.add_task("training", total=None, figures="")
-        teaching = bar.add_task("likelihoods", total=None, figures="", visible=False)
-        evaluating = bar.add_task("evaluating", total=None, figures="", visible=False)
-
-        def trained(at: "FitProgress") -> None:
-            figures = f"{at.phase}  loss {at.loss:.3f}  accuracy {at.accuracy:.3f}"
-            bar.update(training, completed=at.step, total=at.steps, figures=figures)
-
-        def taught(done: int, of: int) -> None:
-            bar.update(teaching, completed=done, total=of, visible=True)
-
-        def evaluated(done: int, of: int) -> None:
-            bar.update(evaluating, completed=done, total=of, visible=True)
-
-        checkpoint = target.with_name(target.name + ".checkpoint")
-        # A step that has begun is finished first: half of one would not be what the recipe makes.
-        with deferred_interrupt() as interrupted:
-            try:
-                files = make_model(
-                    settings, target, checkpoint, not resume, trained, taught, evaluated, interrupted.is_set
-                )
-            except KeyboardInterrupt:
-                typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
-                raise
+    checkpoint = target.with_name(target.name + ".checkpoint")
+    # A step that has begun is finished first: half of one would not be what the recipe makes.
+    with TrainingBars() as bars, deferred_interrupt() as interrupted:
+        try:
+            files = make_model(
+                settings,
+                target,
+                checkpoint,
+                not resume,
+                bars.trained,
+                bars.taught,
+                bars.evaluated,
+                interrupted.is_set,
+            )
+        except KeyboardInterrupt:
+            typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
+            raise
     contracts = [read_contract(file) for file in files]
     table = Table(title=f"{settings.name}: share of right decisions on one chunk")
     for heading in ("Es/N0 dB", *(contract.name for contract in contracts), "chunks each"):

@@ -16,11 +16,21 @@ __all__ = ["Annotation", "Recording"]
 
 @dataclass(frozen=True)
 class Annotation:
-    """What somebody says of a stretch of a recording: `count` samples from sample `start` on are `label`."""
+    """What somebody says of a stretch of a recording: `count` samples from sample `start` on are `label`.
+
+    Attributes:
+        start: first sample.
+        count: samples.
+        label: what they are; empty where only something else is said of them.
+        band: lower and upper edge, Hz from the middle of the recording's band; None where it says none.
+        generator: which program says so; empty where it does not tell.
+    """
 
     start: int
     count: int
     label: str
+    band: tuple[float, float] | None = None
+    generator: str = ""
 
 
 class Recording(abc.ABC):

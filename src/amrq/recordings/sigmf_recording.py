@@ -4,8 +4,10 @@
 import json
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sigmf
@@ -68,20 +70,33 @@ class SigMFRecording(Recording):
                     "the file is truncated or its datatype is another one."
                 )
         length = self._file.sample_count or 0
-        annotations = tuple(
-            Annotation(
-                int(entry["core:sample_start"]),
-                int(entry.get("core:sample_count", length - int(entry["core:sample_start"]))),
-                str(entry.get("core:label", "")),
-            )
-            for entry in self._file.get_annotations()
-        )
+        try:
+            tunings, annotations = self._said(length)
+        except (KeyError, TypeError, ValueError) as error:
+            raise AmrqError(
+                f"{path} cannot be read as a SigMF recording: a capture or annotation in it lacks or mistypes a field "
+                f"({error})."
+            ) from None
+        super().__init__(path, sample_rate, length, tunings, annotations, self._begun(sample_rate))
+
+    def _said(self, length: int) -> tuple[tuple[tuple[int, float], ...], tuple[Annotation, ...]]:
+        """Return tunings and annotations."""
         tunings = tuple(
             (int(capture["core:sample_start"]), float(capture["core:frequency"]))
             for capture in self._file.get_captures()
             if "core:frequency" in capture
         )
-        super().__init__(path, sample_rate, length, tunings, annotations, self._begun(sample_rate))
+        annotations = tuple(
+            Annotation(
+                int(entry["core:sample_start"]),
+                int(entry.get("core:sample_count", length - int(entry["core:sample_start"]))),
+                str(entry.get("core:label", "")),
+                _band(entry, tunings),
+                str(entry.get("core:generator", "")),
+            )
+            for entry in self._file.get_annotations()
+        )
+        return tunings, annotations
 
     def _begun(self, sample_rate: float) -> datetime | None:
         """Return when sample 0 was received, as the first capture that tells its time has it."""
@@ -99,3 +114,16 @@ class SigMFRecording(Recording):
 
     def _read(self, start: int, count: int) -> NDArray[np.complex64]:
         return np.asarray(self._file.read_samples(start, count), dtype=np.complex64)
+
+
+def _band(entry: Mapping[str, Any], tunings: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
+    """Return an annotation's edges, Hz from the middle of the band where it begins."""
+    edges = [entry.get(f"core:freq_{edge}_edge") for edge in ("lower", "upper")]
+    if any(edge is None for edge in edges):
+        return None
+    start = int(entry["core:sample_start"])
+    # Without a frequency the recording is at baseband, and so are its edges.
+    first = tunings[0][1] if tunings else 0.0
+    middle = next((hz for sample, hz in reversed(tunings) if sample <= start), first)
+    lower, upper = (float(edge) - middle for edge in edges if edge is not None)
+    return lower, upper

@@ -2,8 +2,6 @@
 """Train a network by a recipe, and go on where an earlier run stopped."""
 
 import copy
-import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +11,13 @@ from torch import nn
 
 from amrq.errors import AmrqError
 from amrq.training.architectures import make_net
+from amrq.training.checkpoint import load_checkpoint, save_checkpoint
 from amrq.training.class_logits import class_logits
+from amrq.training.learning_rate import learning_rate_share
 from amrq.training.prune import prune
 from amrq.training.quantise import quantise
 from amrq.training.recipe import Recipe
+from amrq.training.running_means import RunningMeans
 from amrq.training.signal_batches import Batch, SignalBatches
 
 __all__ = ["Progress", "fit", "net_inputs"]
@@ -52,46 +53,10 @@ def net_inputs(batch: Batch, recipe: Recipe) -> tuple[torch.Tensor, ...]:
     return (iq, torch.from_numpy(batch.level)) if recipe.net.level_input else (iq,)
 
 
-def _rate(step: int, steps: int) -> float:
-    """Return the share of the highest learning rate: a short rise, then a cosine (Loshchilov and Hutter 2017)."""
-    warm = max(1, steps // 50)
-    return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
 def _identity(recipe: Recipe) -> str:
     """Return what a checkpoint must share with a recipe: all that the weights depend on."""
     r = recipe
     return repr((r.seed, r.chunk_length, r.signal, r.teacher, r.net, r.fit, r.pruning, r.quantisation))
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
-
-
-def _load(path: Path, recipe: Recipe) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        same = state["recipe"] == _identity(recipe)
-    except Exception as error:  # torch raises many types for a broken file
-        reason = type(error).__name__  # torch's messages run over many lines
-        raise AmrqError(f"{path} is no readable checkpoint ({reason}): remove it or use --fresh.") from None
-    if not same:
-        raise AmrqError(f"{path} belongs to another recipe: remove it or use --fresh.")
-    return state
-
-
-class _Means:
-    """Running means over some 1,000 steps, unbiased from the first on."""
-
-    def __init__(self) -> None:
-        self.loss = self.accuracy = self._weight = 0.0
-
-    def add(self, loss: float, accuracy: float) -> None:
-        self._weight = 0.98 * self._weight + 0.02
-        self.loss += (loss - self.loss) * 0.02 / self._weight
-        self.accuracy += (accuracy - self.accuracy) * 0.02 / self._weight
 
 
 def _losses(
@@ -150,7 +115,7 @@ def fit(
     finished: dict[int, nn.Module] = {}
     resumed: dict[str, Any] | None = None
     if checkpoint is not None and not fresh and checkpoint.is_file():
-        resumed = _load(checkpoint, recipe)
+        resumed = load_checkpoint(checkpoint, _identity(recipe))
         for bits, weights in resumed["finished"].items():
             finished[bits] = _with_weights(blank, bits, weights)
 
@@ -158,7 +123,7 @@ def fit(
         for i in range(_CALIBRATION_BATCHES):
             yield net_inputs(batches.batch(_CALIBRATION_STREAM + i, recipe.fit.batch_size), recipe)
 
-    means = _Means()
+    means = RunningMeans()
     before = 0
     for number, (bits, steps) in enumerate(zip(stages, lengths, strict=True)):
         if bits in finished:
@@ -186,8 +151,9 @@ def fit(
         def save(stage: int, step: int, net: nn.Module, optimiser: torch.optim.Optimizer) -> None:
             if checkpoint is not None:
                 weights = {bits: other.state_dict() for bits, other in finished.items()}
-                state = {"recipe": _identity(recipe), "stage": stage, "step": step, "finished": weights}
-                _save(checkpoint, {**state, "net": net.state_dict(), "optimiser": optimiser.state_dict()})
+                state = {"stage": stage, "step": step, "finished": weights}
+                state |= {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
+                save_checkpoint(checkpoint, _identity(recipe), state)
 
         while done < steps:
             if (stop_at is not None and before + done >= stop_at) or stopped():
@@ -196,7 +162,7 @@ def fit(
             if bits == 32 and recipe.pruning.share and done % _PRUNE_EVERY == 0:
                 prune(net, _pruned_by(recipe, done / steps))
             for group in optimiser.param_groups:
-                group["lr"] = highest * _rate(done, steps)
+                group["lr"] = highest * learning_rate_share(done, steps)
             # The stages follow each other in the stream of batches too: none sees a batch again.
             batch = batches.batch(before + done, recipe.fit.batch_size)
             logits = net(*net_inputs(batch, recipe))

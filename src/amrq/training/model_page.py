@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page that lies beside a model file."""
 
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from amrq.evaluation import clopper_pearson
 from amrq.model import Contract
 
 __all__ = ["model_page"]
@@ -24,6 +29,7 @@ def model_page(contract: Contract) -> str:
     rotation = "at any rotation" if contract.phase == "any" else "the carrier phase known"
     pruned = f" that are not zero ({contract.pruned:.0%} were removed)" if contract.pruned else ""
     agreement = recipe["agreement"]
+    added = recipe.get("added", [])
     differing = agreement["differing_decisions_of_torch_and_onnxruntime"]
     head = [
         f"# {contract.name}",
@@ -46,9 +52,12 @@ def model_page(contract: Contract) -> str:
         "",
         "```sh",
         f"amrq train recipes/{recipe['name']}.toml -o models/{recipe['name']}.onnx --fresh",
+        *(_command(addition) for addition in added),
         "```",
         "",
     ]
+    for addition in added:
+        head += _addition(addition)
     table = [
         "## Accuracy",
         "",
@@ -65,3 +74,69 @@ def model_page(contract: Contract) -> str:
         "",
     ]
     return "\n".join([*head, *table])
+
+
+def _command(addition: Mapping[str, Any]) -> str:
+    """Return how a model was trained on."""
+    held = addition["held_out"]
+    named = "".join(f" --hold-out {shlex.quote(name)}" for name in held) if isinstance(held, list) else ""
+    return (
+        f"amrq train --add DIR --from {addition['from']['name']}.onnx --steps {addition['steps']} "
+        f"--share {addition['share']:g} --learning-rate {addition['learning_rate']:g}{named}"
+    )
+
+
+def _addition(addition: Mapping[str, Any]) -> list[str]:
+    """Return what labelled chunks were added, and what that did."""
+    held = addition["held_out"] if isinstance(addition["held_out"], str) else ", ".join(addition["held_out"])
+    lines = [
+        f"## Trained on from {addition['from']['name']}",
+        "",
+        f"The model it began with has SHA-256 {addition['from']['sha256']}. Labelled chunks (DIR above) were added; "
+        f"held out: {held}.",
+        "",
+        "| recording | learnt | held out | SHA-256 of its chunks |",
+        "|---|---|---|---|",
+    ]
+    for recording in addition["recordings"]:
+        counts = (
+            ", ".join(f"{name} {count}" for name, count in recording[part].items()) or "-"
+            for part in ("learnt", "tested")
+        )
+        lines.append(f"| {recording['name']} | {' | '.join(counts)} | {recording['sha256']} |")
+    if addition["labelled"]:
+        lines += [
+            "",
+            "Held-out labelled chunks, each alone, share right among all outputs; Clopper-Pearson intervals at 95 %, "
+            "as if chunks of one recording were independent:",
+            "",
+            "| label | before | after | chunks |",
+            "|---|---:|---:|---:|",
+        ]
+    for row in addition["labelled"]:
+        shares = []
+        for when in ("before", "after"):
+            low, high = clopper_pearson(row[when], row["chunks"])
+            shares.append(f"{row[when] / row['chunks']:.4f} ({low:.4f} to {high:.4f})")
+        lines.append(f"| {row['label']} | {' | '.join(shares)} | {row['chunks']} |")
+    lines += [
+        "",
+        "Synthetic chunks, each alone, share right among the modulations:",
+        "",
+        "| Es/N0 dB | before | after | chunks |",
+        "|---:|---:|---:|---:|",
+        *(
+            f"| {row['es_n0_db']:g} | {row['before']:.4f} | {row['after']:.4f} | {row['chunks']} |"
+            for row in addition["synthetic"]
+        ),
+        "",
+        "Other signals, share of fused decisions that claim one of the modulations: "
+        + ", ".join(
+            f"{row['kind']} {row['before'] / row['decisions']:.3f} -> {row['after'] / row['decisions']:.3f}"
+            for row in addition["others"]
+        )
+        + ".",
+        "",
+        *(f"**Worse than before**: {sentence}.\n" for sentence in addition["worse"]),
+    ]
+    return lines

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a recording to chunks and where they were received, as a flowgraph."""
+
+from typing import Any, BinaryIO
+
+import numpy as np
+import pmt
+from gnuradio import gr
+from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY, chunker
+from gnuradio.amrq.recording_source import recording_source
+from gnuradio.amrq.symbol_front_end import symbol_front_end
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.labels import symbol_places
+from amrq.recordings import Recording
+
+__all__ = ["chunk_flowgraph"]
+
+_PLACE_KEY = "recording_sample"
+_SYMBOLS_A_MARK = 256
+"""Between two marks the receiver's clock is taken to be even."""
+
+
+class chunk_flowgraph(gr.top_block):
+    """Recording -> symbol front end -> chunker -> file: what `amrq classify` would decide on, kept.
+
+    Args:
+        recording: an open recording.
+        symbol_rate: symbols a second.
+        spool: an empty binary file that takes the chunks, so that a long recording need not fit into memory.
+        offset: where in the recording's band the signal lies, Hz.
+        start: first sample.
+        count: samples; 0 takes all that follow.
+        rolloff: roll-off of the matched filter.
+        gate_db: power below which there is no signal, dB relative to full scale.
+        chunk_length: symbols a chunk (L).
+
+    Raises:
+        AmrqError: something given cannot be used.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        symbol_rate: float,
+        spool: BinaryIO,
+        offset: float = 0.0,
+        start: int = 0,
+        count: int = 0,
+        rolloff: float = 0.35,
+        gate_db: float = -200.0,
+        chunk_length: int = 32,
+    ) -> None:
+        gr.top_block.__init__(self, "amrq")
+        self._samples_per_symbol = recording.sample_rate / symbol_rate
+        self.source = recording_source(recording, start=start, count=count)
+        self.front_end = symbol_front_end(
+            recording.sample_rate, symbol_rate, rolloff=rolloff, offset=offset, gate_db=gate_db
+        )
+        self.chunker = chunker(chunk_length)
+        self._marker = _marker(start, max(1, round(_SYMBOLS_A_MARK * self._samples_per_symbol)))
+        self._reader = _mark_reader()
+        self._spooler = _chunk_spooler(chunk_length, spool)
+        self.connect(self.source, self._marker, self.front_end, self.chunker, self._spooler)
+        self.connect(self.front_end, self._reader)
+
+    def done(self) -> int:
+        """Return how many of the recording's samples have been read."""
+        return int(self._marker.nitems_read(0))
+
+    def places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where each chunk begins and ends, float64 [N] each, samples of the recording; right to 2 symbols."""
+        first = self._spooler.first_symbols()
+        marks = np.array(sorted(self._reader.marks.items()), dtype=np.int64).reshape(-1, 2)
+        sample, symbol = marks[:, 0], marks[:, 1]
+        # The front end's timing may slip back by a symbol while it settles.
+        symbol = np.maximum.accumulate(symbol)
+        starts, stops = (
+            symbol_places(symbols, symbol, sample, self._samples_per_symbol)
+            for symbols in (first, first + self._spooler.chunk_length)
+        )
+        return starts, stops
+
+    def raise_error(self) -> None:
+        """Raise what ended the run before its time, if anything did.
+
+        Raises:
+            AmrqError: the first block's reason, from the source on.
+        """
+        blocks = (self.source, self._marker, self.front_end, self.chunker, self._reader, self._spooler)
+        for block in blocks:
+            error = getattr(block, "error", None)
+            if error is not None:
+                if isinstance(error, AmrqError):
+                    raise error
+                raise AmrqError(f"{block.name()} failed: {error}") from error
+
+
+class _marker(gr.sync_block):
+    """Samples as they are, every so many of them tagged with its place in the recording."""
+
+    def __init__(self, start: int, every: int) -> None:
+        gr.sync_block.__init__(self, name="amrq_marker", in_sig=[np.complex64], out_sig=[np.complex64])
+        self.error: Exception | None = None
+        self._start, self._every = start, every
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        output_items[0][:] = input_items[0]
+        begin = self.nitems_written(0)
+        first = -(-begin // self._every) * self._every
+        for offset in range(first, begin + len(output_items[0]), self._every):
+            self.add_item_tag(0, offset, pmt.intern(_PLACE_KEY), pmt.from_uint64(self._start + offset))
+        return len(output_items[0])
+
+
+class _mark_reader(gr.sync_block):
+    """Symbols go, their marks stay: `marks` by sample of the recording."""
+
+    def __init__(self) -> None:
+        gr.sync_block.__init__(self, name="amrq_mark_reader", in_sig=[np.complex64], out_sig=None)
+        self.error: Exception | None = None
+        self.marks: dict[int, int] = {}
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        begin = self.nitems_read(0)
+        count = len(input_items[0])
+        for tag in self.get_tags_in_range(0, begin, begin + count, pmt.intern(_PLACE_KEY)):
+            # The timing loop repeats a tag now and then: the first one is right.
+            self.marks.setdefault(pmt.to_uint64(tag.value), int(tag.offset))
+        return count
+
+
+class _chunk_spooler(gr.sync_block):
+    """Chunks into a file, and which symbol each begins with."""
+
+    def __init__(self, chunk_length: int, spool: BinaryIO) -> None:
+        gr.sync_block.__init__(
+            self, name="amrq_chunk_spooler", in_sig=[(np.complex64, chunk_length)], out_sig=None
+        )
+        self.error: Exception | None = None
+        self.chunk_length = chunk_length
+        self._spool = spool
+        self._runs: list[tuple[int, int, int]] = []  # (chunk, its first symbol, symbols to the next one's)
+        self._count = 0
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        begin = self.nitems_read(0)
+        count = len(input_items[0])
+        for tag in self.get_tags_in_range(0, begin, begin + count, pmt.intern(SAMPLE_INDEX_KEY)):
+            index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, part)) for part in (0, 1))
+            self._runs.append((int(tag.offset), index, hop))
+        self._spool.write(np.ascontiguousarray(input_items[0]).tobytes())
+        self._count += count
+        return count
+
+    def first_symbols(self) -> NDArray[np.int64]:
+        """Return int64 [N]."""
+        ends = [*(chunk for chunk, _, _ in self._runs[1:]), self._count]
+        runs = [
+            index + hop * np.arange(end - chunk, dtype=np.int64)
+            for (chunk, index, hop), end in zip(self._runs, ends, strict=True)
+        ]
+        return np.concatenate([np.empty(0, np.int64), *runs])

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recording's annotations say of the signal at one place in its band."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from amrq.errors import AmrqError
+from amrq.labels.label_name import LABELS, label_name
+from amrq.model import UNKNOWN
+from amrq.recordings import Annotation, Recording
+
+__all__ = ["LabelledSpans", "Span", "labelled_spans"]
+
+_OWN = "gr-amrq "
+"""How the generator of an annotation begins that this program wrote (see `amrq.outputs.AnnotationFile`)."""
+_UNDECIDED = "unknown (undecided)"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Samples `start` up to `stop` are `label`; `known` says whether that is one of `LABELS`."""
+
+    start: int
+    stop: int
+    label: str
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class LabelledSpans:
+    """The stretches of a recording that something is said of.
+
+    Attributes:
+        spans: in order of their starts; stretches of one label that touch or overlap are one. Where somebody and this
+            program say something, only what somebody says counts.
+        own: annotations by this program that name a label: decisions of a model, which nobody need have looked at.
+        undecided: annotations by this program that say `unknown`, by which it means that it could not tell. They are in
+            `spans`, not known.
+        elsewhere: annotations of other places in the band, left out.
+    """
+
+    spans: tuple[Span, ...]
+    own: int = 0
+    undecided: int = 0
+    elsewhere: int = 0
+
+    @property
+    def unknown_names(self) -> tuple[str, ...]:
+        """Labels that are none of `LABELS`, in the order of their appearance."""
+        return tuple(dict.fromkeys(span.label for span in self.spans if not span.known))
+
+
+def labelled_spans(
+    recording: Recording,
+    offset: float = 0.0,
+    whole: str | None = None,
+    aliases: Mapping[str, str] | None = None,
+    slack: float = 0.0,
+    own_margin: float = 0.0,
+) -> LabelledSpans:
+    """Read annotations as labels.
+
+    Args:
+        recording: what is annotated.
+        offset: where in the band the signal lies, Hz: annotations that say another place are left out.
+        whole: label of the whole recording, for one that nobody has annotated. What this program itself has
+            annotated does not count against it.
+        aliases: for a label as it is written (case does not matter) what to take it for; the empty text leaves the
+            annotation out.
+        slack: samples between two stretches of one label up to which they are one.
+        own_margin: samples left out at either end of what this program decided: it finds a change of class to within
+            some chunks.
+
+    Raises:
+        AmrqError: a label that is given is none, or `whole` is given for a recording that somebody has annotated.
+    """
+    meant = {text.casefold(): text_of for text, text_of in (aliases or {}).items()}
+    for text in (*meant.values(), *([whole] if whole is not None else [])):
+        if text and label_name(text) is None:
+            raise AmrqError(f"{text!r} is no label: choose from {', '.join(LABELS)}.")
+    if whole is not None:
+        theirs = [a.label for a in recording.annotations if a.label and not a.generator.startswith(_OWN)]
+        if theirs:
+            raise AmrqError(
+                f"{recording.path} has annotations already ({theirs[0]!r}, {len(theirs)} in all), which one label for "
+                "all of it does not overrule: leave --label out."
+            )
+        return LabelledSpans((Span(0, recording.length, label_name(whole) or whole),))
+    theirs_there: list[Span] = []
+    mine: list[Span] = []
+    own = undecided = elsewhere = 0
+    for annotation in recording.annotations:
+        span = _span(annotation, recording.length, meant)
+        if span is None:
+            continue
+        if annotation.band is not None and not annotation.band[0] <= offset <= annotation.band[1]:
+            elsewhere += 1
+            continue
+        if not annotation.generator.startswith(_OWN):
+            theirs_there.append(span)
+        elif span.label == UNKNOWN:
+            undecided += 1
+            mine.append(Span(span.start, span.stop, _UNDECIDED, known=False))
+        else:
+            own += 1
+            mine.append(span)
+    # What somebody says overrules what this program has decided.
+    trimmed = [
+        Span(round(span.start + own_margin), round(span.stop - own_margin), span.label, span.known)
+        for span in _merged(mine, slack)
+        if span.stop - span.start > 2 * own_margin
+    ]
+    left = [piece for span in trimmed for piece in _outside(span, theirs_there)]
+    return LabelledSpans(_merged([*theirs_there, *left], slack), own, undecided, elsewhere)
+
+
+def _span(annotation: Annotation, length: int, aliases: Mapping[str, str]) -> Span | None:
+    """Return what an annotation says; None where it says nothing."""
+    start, stop = max(0, annotation.start), min(length, annotation.start + annotation.count)
+    text = aliases.get(annotation.label.casefold(), annotation.label)
+    if not text.strip() or stop <= start:
+        return None
+    name = label_name(text)
+    return Span(start, stop, text if name is None else name, known=name is not None)
+
+
+def _outside(span: Span, others: list[Span]) -> list[Span]:
+    """Return what is left of a stretch outside the others."""
+    pieces = [span]
+    for other in others:
+        pieces = [
+            Span(start, stop, span.label, span.known)
+            for piece in pieces
+            for start, stop in (
+                (piece.start, min(piece.stop, other.start)),
+                (max(piece.start, other.stop), piece.stop),
+            )
+            if start < stop
+        ]
+    return pieces
+
+
+def _merged(spans: list[Span], slack: float) -> tuple[Span, ...]:
+    last: dict[str, Span] = {}
+    done: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, s.stop)):
+        before = last.get(span.label)
+        if before is not None and span.start <= before.stop + slack:
+            span = Span(before.start, max(before.stop, span.stop), span.label, span.known)
+        elif before is not None:
+            done.append(before)
+        last[span.label] = span
+    return tuple(sorted([*done, *last.values()], key=lambda s: (s.start, s.stop)))

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labelled chunks of recordings for every step of a training."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.chunks import level_features, normalise
+from amrq.labels import LABELS, HeldOut, LabelledChunks
+from amrq.model import Hypothesis
+from amrq.signals import rotate
+from amrq.training.recipe import SignalSettings
+
+__all__ = ["LabelledBatch", "LabelledBatches"]
+
+_AROUND = 16
+"""Chunks to either side over which the level of a stream is averaged."""
+_FEW = 4.0
+"""Chunks of a hypothesis at which they get half of their share: fewer hardly show what is typical."""
+_LEAST = 16
+"""Rows a batch."""
+
+
+class LabelledBatch(NamedTuple):
+    """Labelled chunks.
+
+    Attributes:
+        iq: float32 [N, 2, L], each chunk of unit RMS.
+        level: float32 [N, 3], what `level_features` says of the chunk.
+        labels: int64 [N], index of the class.
+        weight: how many synthetic chunks each counts for.
+    """
+
+    iq: NDArray[np.float32]
+    level: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    weight: float
+
+
+class LabelledBatches:
+    """Chunks to learn from beside synthetic ones, such that what is learnt are probabilities at the same priors.
+
+    A modulation has a hypothesis for each level of Es/N0. Which of them a labelled chunk belongs to, the model that is
+    to be trained on estimates. Where a hypothesis has labelled chunks, they get up to `share` of its weight, in place
+    of as much of the synthetic ones, whose targets are to be multiplied by `synthetic_weights`. So however many chunks
+    of which modulation somebody has recorded, none becomes more probable than another; and recordings of strong signals
+    change nothing deep in noise. Chunks of other signals are one more kind of these, beside those of the recipe: they
+    get `share` of the weight of their class and take none away.
+
+    Each chunk comes turned by a random angle, and half of the time mirrored, which no constellation minds.
+
+    Args:
+        recordings: where the chunks are from.
+        parts: which of them to learn from.
+        judge: the hypotheses' logits of chunks, float32 [N, 2, L] -> [N, hypotheses].
+        hypotheses: the network's outputs, grouped by class, their priors those of the synthetic chunks.
+        signal: of the recipe.
+        share: above 0, below 1.
+        batch_size: synthetic chunks a batch.
+        seed: of all randomness. Batch `i` depends on the seed and `i` alone.
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[LabelledChunks],
+        parts: Sequence[HeldOut],
+        judge: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        hypotheses: Sequence[Hypothesis],
+        signal: SignalSettings,
+        share: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        classes = list(dict.fromkeys(h.label for h in hypotheses))
+        self._seed = seed
+        self._level_known_share = signal.level_known_share
+        self._chunks = np.concatenate([r.chunks[p.learnt] for r, p in zip(recordings, parts, strict=True)])
+        labels = np.concatenate([r.labels[p.learnt] for r, p in zip(recordings, parts, strict=True)])
+        self._labels = np.array([classes.index(LABELS[label]) for label in labels], dtype=np.int64)
+        self._stream_power = np.concatenate(
+            [_around(r.chunks)[p.learnt] for r, p in zip(recordings, parts, strict=True)]
+        )
+        prior = np.array([h.prior for h in hypotheses])
+        of_class = np.array([classes.index(h.label) for h in hypotheses])
+        levels = np.array([h.es_n0_db is not None for h in hypotheses])
+        logits = judge(normalise(self._chunks).iq).astype(np.float64)
+        logits[self._labels[:, None] != of_class[None, :]] = -np.inf
+        belongs = np.exp(logits - logits.max(axis=1, keepdims=True)) * levels
+        belongs /= np.maximum(belongs.sum(axis=1, keepdims=True), 1e-30)
+        found = belongs.sum(axis=0)
+        taken = share * found / (found + _FEW)
+        weights = belongs @ np.divide(taken * prior, found, out=np.zeros_like(found), where=found > 0)
+        for number in np.unique(of_class[~levels]):
+            mine = self._labels == number
+            count = int(mine.sum())
+            if count:
+                weights[mine] = share * prior[of_class == number].sum() / (count + _FEW)
+        self._cumulated = np.cumsum(weights)
+        wanted = share * prior[np.isin(of_class, self._labels)].sum() * batch_size
+        self._size = max(_LEAST, round(wanted))
+        self._weight = float(self._cumulated[-1] * batch_size / self._size)
+        self.synthetic_weights = (1 - taken).astype(np.float32)
+        """float32 [hypotheses], what the targets of synthetic chunks are to be multiplied by."""
+
+    def batch(self, index: int) -> LabelledBatch:
+        """Return batch number `index`."""
+        rng = np.random.default_rng([self._seed, index])
+        drawn = rng.random(self._size) * self._cumulated[-1]
+        rows = np.minimum(np.searchsorted(self._cumulated, drawn, side="right"), len(self._labels) - 1)
+        chunks = rotate(self._chunks[rows], rng.uniform(0, 2 * np.pi, len(rows)))
+        mirrored = rng.random(len(rows)) < 0.5
+        chunks[mirrored] = chunks[mirrored].conj()
+        normalised = normalise(chunks)
+        stream = self._stream_power[rows].copy()
+        stream[rng.random(len(rows)) >= self._level_known_share] = np.nan
+        level = level_features(normalised.power, stream)
+        return LabelledBatch(normalised.iq, level, self._labels[rows], self._weight)
+
+
+def _around(chunks: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Return the mean power of a recording's chunks around each of them, float32 [N]."""
+    power = (np.abs(chunks) ** 2).mean(axis=1)
+    reach = min(_AROUND, len(power) - 1)
+    window = np.ones(2 * reach + 1)
+    counted = np.convolve(np.ones(len(power)), window)[reach : reach + len(power)]
+    return np.asarray(np.convolve(power, window)[reach : reach + len(power)] / counted, dtype=np.float32)
