@@ -15,6 +15,7 @@ import pytest
 from boards import MODEL, PATIENCE, board, chunks, image, in_thread
 
 from amrq.cli import main
+from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerClassifier
 from amrq.outputs import decision_schema
@@ -31,7 +32,7 @@ def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
     top = gr.top_block()
     source = blocks.vector_source_c(given.ravel(), repeat)
     chunker = amrq.chunker(32)
-    decisions: list[object] = []
+    decisions: list[Decision] = []
     sink = amrq.classifier_sink(
         MODEL, backend="zmq", on_decision=lambda decision, truth: decisions.append(decision), **settings
     )

@@ -21,7 +21,6 @@ from rich.table import Table
 
 from amrq.chunks import SILENCE_POWER
 from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.own_stdout import own_stdout
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.errors import AmrqError
@@ -35,6 +34,7 @@ from amrq.labels import (
     labelled_spans,
     select_chunks,
 )
+from amrq.outputs.own_stdout import own_stdout
 from amrq.recordings import FORMATS, Recording, open_recording
 
 __all__ = ["label"]
