@@ -19,6 +19,8 @@ _PACKAGES = {"lime": "lms7"}
 """Drivers whose package has another name."""
 _TELLS_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
+_BUFFER = 2**16
+"""Samples between radio, marker and what follows: 27 ms at 2.4 MS/s."""
 
 
 class radio_source(gr.hier_block2):
@@ -80,6 +82,12 @@ class radio_source(gr.hier_block2):
         self.set_gain(gain)
         release = [int(number) for number in re.findall(r"\d+", gr.version())]
         self._marker = overflow_marker(tells_retunes=release >= _TELLS_RETUNES)
+        for block in (self._radio, self._marker):
+            # At a radio's rate the usual 8,192 samples last 3 ms, less than a block in Python may wait for its turn.
+            level = block.log_level()
+            block.set_log_level("warning")  # or it tells of the buffer on standard output
+            block.set_min_output_buffer(_BUFFER)
+            block.set_log_level(level)
         self.connect(self._radio, self._marker, self)
 
     def _set_antenna(self, antenna: str) -> None:
