@@ -10,7 +10,7 @@ rate, symbol rate right; and all of them drawn at random together (2.5 to 16 sam
 carrier within 5 %, symbol rate within 0.2 %). Of the latter the first 2,048 symbols are looked at too: how soon is it
 locked?
 
-Rows are appended to the output as they are done; a run that is begun again goes on. Some ten minutes on one core.
+Rows are appended to the output as they are done; a run that is begun again goes on. Half an hour on one core.
 
 Examples:
   python3 benchmarks/front_end.py -o benchmarks/results/front_end.csv
@@ -365,7 +365,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="CSV file to append to")
-    parser.add_argument("--draws", type=int, default=12, help="signals a class and Es/N0 (default 12)")
+    parser.add_argument("--draws", type=int, default=48, help="signals a class and Es/N0 (default 48)")
     parser.add_argument("--processes", type=int, default=2, help="processes side by side (default 2)")
     parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
     parser.add_argument(
