@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 import sweeps
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from seeds import rng
@@ -25,8 +26,10 @@ from amrq.cli.main import app
 from amrq.errors import AmrqError
 from amrq.model import read_contract
 from amrq.modulations import MODULATIONS
+from amrq.training.architectures.vgglike import VggLikeNet
 from amrq.training.sweep.cell import Cell, cells_of
 from amrq.training.sweep.cell_figures import CellFigures, LevelFigures
+from amrq.training.sweep.fit_to_gate import Fitted, decide, fit_to_gate
 from amrq.training.sweep.make_cell import make_cell
 from amrq.training.sweep.measure_speed import SpeedFigures, measure_speed
 from amrq.training.sweep.results_file import ResultsFile
@@ -34,7 +37,7 @@ from amrq.training.sweep.run_sweep import connect, run_sweep
 from amrq.training.sweep.sweep_bound import measure_sweep_bound
 from amrq.training.sweep.sweep_chunks import SweepChunks
 from amrq.training.sweep.sweep_folder import SweepFolder
-from amrq.training.sweep.sweep_recipe import SweepRecipe, read_sweep_recipe
+from amrq.training.sweep.sweep_recipe import RoundSettings, SweepRecipe, read_sweep_recipe
 
 SMOKE = read_sweep_recipe(sweeps.RECIPE)
 SWEEP = Path(sweeps.__file__)
@@ -252,9 +255,32 @@ def test_what_results_depend_on_changes_the_identity() -> None:
         replace(THESIS, seed=2),
         replace(THESIS, fit=replace(THESIS.fit, batch_size=65)),
         replace(THESIS, fit=replace(THESIS.fit, late_batch_size=65)),
+        replace(THESIS, fit=replace(THESIS.fit, validation_chunks=65)),
         replace(THESIS, architectures=THESIS.architectures[1:]),
     ):
         assert changed.identity != THESIS.identity
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_retry_for_the_worse_is_undone(kept: bool) -> None:
+    """Retries at a rate that tears a network apart: with chunks to judge it by it comes out as it went in."""
+    stream = 7
+    recipe = replace(SMOKE, fit=replace(SMOKE.fit, validation_chunks=1152, retry_rate=1.0))
+    chunks = SweepChunks(recipe)
+    judged = chunks.validation(stream)
+
+    def mistakes(epochs: int) -> tuple[int, Fitted]:
+        fit = recipe.fit if kept else replace(recipe.fit, validation_chunks=0)
+        torch.manual_seed(int(rng(0).integers(2**31)))
+        net = VggLikeNet(len(MODULATIONS), [16], 1, [32])
+        fitted = fit_to_gate(net, chunks, stream, fit, RoundSettings(epochs, 6, 8, 1), 0.02)
+        return int((decide(net, judged).numpy() != judged.labels).sum()), fitted
+
+    before, first = mistakes(14)
+    after, last = mistakes(20)
+    assert (first.tries, last.epochs) == (1, 20)
+    assert (after <= before) == kept
+    assert (last.tries < 7) == kept, "a state that is worse is not tried"
 
 
 def test_names_and_parents_of_the_thesis_grid() -> None:
@@ -348,8 +374,8 @@ def test_about_a_sweep_stands_in_its_folder(whole: Path) -> None:
     assert {"torch", "onnxruntime", "distributed", "numpy"} <= set(about["versions"])
 
 
-def test_a_sweep_from_before_batches_could_grow_keeps_its_identity() -> None:
-    """What docs/thesis/corrected was made with, before there was a `late_batch_size`."""
+def test_a_sweep_from_before_there_was_a_setting_keeps_its_identity() -> None:
+    """What docs/thesis/corrected was made with, before `late_batch_size` and `validation_chunks`."""
     recipe = read_sweep_recipe(THESIS_RECIPE.with_name("thesis-corrected.toml"))
     assert recipe.identity == "b73476af4756"
 

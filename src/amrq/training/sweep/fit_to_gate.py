@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train a network until it makes no mistake on fresh chunks."""
 
+import copy
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ class Fitted(NamedTuple):
     Attributes:
         epochs: epochs trained.
         tries: how often the gate was tried.
-        wrong: mistakes at the last try; 0 where the gate was passed.
+        wrong: mistakes of the network that came out, at its try; 0 where the gate was passed.
         loss: mean cross entropy of the last epoch, nats.
     """
 
@@ -86,6 +87,9 @@ def fit_to_gate(
     net.train()
     while epoch < hold and not loss < settings.loss_threshold:
         train(highest * min(1.0, (epoch + 1) / _WARM_EPOCHS), settings.batch_size)
+    validation = chunks.validation(stream) if settings.validation_chunks else None
+    best: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    fewest, wrong = math.inf, 0
     tries = 0
     while True:
         net.train()
@@ -96,13 +100,27 @@ def fit_to_gate(
                 settings.batch_size if early else settings.late_batch_size,
             )
         net.eval()
-        gate = chunks.gate(stream, tries)
-        wrong = int((decide(net, gate) != torch.from_numpy(gate.labels)).sum())
-        tries += 1
+        better = True
+        if validation is not None:
+            mistakes = _mistakes(net, validation)
+            better = mistakes <= fewest
+            if better:
+                fewest, best = mistakes, copy.deepcopy((net.state_dict(), optimiser.state_dict()))
+            else:
+                net.load_state_dict(best[0])
+                # It takes tensors for its own, and changes them.
+                optimiser.load_state_dict(copy.deepcopy(best[1]))
+        if better:
+            wrong = _mistakes(net, chunks.gate(stream, tries))
+            tries += 1
         if not wrong or epoch + rounds.retry > rounds.epochs:
             return Fitted(epoch, tries, wrong, loss)
         anneal = rounds.retry
         highest = learning_rate * rounds.rate * settings.retry_rate
+
+
+def _mistakes(net: nn.Module, chunks: LabelledChunks) -> int:
+    return int((decide(net, chunks) != torch.from_numpy(chunks.labels)).sum())
 
 
 def _epoch(net: nn.Module, optimiser: torch.optim.Optimizer, data: LabelledChunks, size: int) -> float:

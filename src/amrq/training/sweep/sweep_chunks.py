@@ -12,7 +12,7 @@ from amrq.training.sweep.sweep_recipe import SweepRecipe
 
 __all__ = ["LabelledChunks", "SweepChunks"]
 
-_EPOCHS, _GATE, _EVALUATION, _CALIBRATION = range(4)
+_EPOCHS, _GATE, _EVALUATION, _CALIBRATION, _VALIDATION = range(5)
 
 
 class LabelledChunks(NamedTuple):
@@ -46,6 +46,10 @@ class SweepChunks:
     def gate(self, stream: int, trial: int) -> LabelledChunks:
         """Return what a cell must classify without a mistake."""
         return self._make(self._recipe.fit.gate_chunks, (stream, _GATE, trial))
+
+    def validation(self, stream: int) -> LabelledChunks:
+        """Return what states of a cell's network are compared on."""
+        return self._make(self._recipe.fit.validation_chunks, (stream, _VALIDATION))
 
     def calibration(self, stream: int) -> LabelledChunks:
         """Return what the scales of a cell's activations are set by."""

@@ -134,6 +134,9 @@ class SweepFitSettings:
     lets the rate fall to nothing, then tries the gate: fresh chunks, all of which must be classified rightly. Where it
     fails, the rate rises again to `retry_rate` of its highest, falls, and the gate is tried with other chunks.
 
+    With `validation_chunks` a retry that leaves the network worse, by its mistakes on these chunks (which are neither
+    trained on nor those of a gate), is undone before the next, and the gate is not tried with it.
+
     The batch may grow as the rate falls: the noise of a small batch's gradient keeps a network of coarse weights from
     settling.
 
@@ -144,6 +147,7 @@ class SweepFitSettings:
         loss_threshold: mean cross entropy of an epoch, nats.
         gate_chunks: chunks of the gate.
         retry_rate: highest rate of a retry, as a share of that of the cell.
+        validation_chunks: chunks that tell whether a retry was for the better; 0 goes on from it in any case.
         whole: cells that start from nothing.
         pruned: pruned cells in floating point, which start from the whole one.
         quantised: cells on integers, which start from the one in floating point.
@@ -156,6 +160,7 @@ class SweepFitSettings:
     loss_threshold: float = 0.02
     gate_chunks: int = 2_304
     retry_rate: float = 0.3
+    validation_chunks: int = 0
     whole: RoundSettings = RoundSettings(1_000, 100, 150, 10)
     pruned: RoundSettings = RoundSettings(260, 20, 100, 10, 0.5)
     quantised: RoundSettings = RoundSettings(200, 5, 40, 10, 0.25)
@@ -165,6 +170,10 @@ class SweepFitSettings:
         """Refuse what cannot be run."""
         for name in ("epoch_chunks", "batch_size", "late_batch_size", "gate_chunks"):
             _require(getattr(self, name) >= 1, f"fit.{name} must be at least 1, not {getattr(self, name)}")
+        _require(
+            self.validation_chunks >= 0,
+            f"fit.validation_chunks must not be negative, but is {self.validation_chunks}",
+        )
         for name in ("loss_threshold", "retry_rate"):
             value = getattr(self, name)
             _require(0 < value <= 1, f"fit.{name} must be above 0, at most 1, not {value}")
@@ -290,6 +299,9 @@ class SweepRecipe:
         if self.fit.late_batch_size == self.fit.batch_size:
             # Sweeps made before batches could grow keep their identity: they would come out the same.
             text = text.replace(f"late_batch_size={self.fit.late_batch_size}, ", "")
+        if not self.fit.validation_chunks:
+            # And so do those made before retries could be undone.
+            text = text.replace("validation_chunks=0, ", "")
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def architecture(self, name: str) -> ArchitectureSettings:
