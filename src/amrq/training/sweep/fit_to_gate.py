@@ -100,19 +100,17 @@ def fit_to_gate(
                 settings.batch_size if early else settings.late_batch_size,
             )
         net.eval()
-        better = True
-        if validation is not None:
-            mistakes = _mistakes(net, validation)
-            better = mistakes <= fewest
-            if better:
+        found = _mistakes(net, chunks.gate(stream, tries))
+        tries += 1
+        mistakes = _mistakes(net, validation) if found and validation is not None else 0
+        if mistakes <= fewest:
+            wrong = found
+            if validation is not None:
                 fewest, best = mistakes, copy.deepcopy((net.state_dict(), optimiser.state_dict()))
-            else:
-                net.load_state_dict(best[0])
-                # It takes tensors for its own, and changes them.
-                optimiser.load_state_dict(copy.deepcopy(best[1]))
-        if better:
-            wrong = _mistakes(net, chunks.gate(stream, tries))
-            tries += 1
+        else:
+            net.load_state_dict(best[0])
+            # It takes tensors for its own, and changes them.
+            optimiser.load_state_dict(copy.deepcopy(best[1]))
         if not wrong or epoch + rounds.retry > rounds.epochs:
             return Fitted(epoch, tries, wrong, loss)
         anneal = rounds.retry

@@ -134,8 +134,8 @@ class SweepFitSettings:
     lets the rate fall to nothing, then tries the gate: fresh chunks, all of which must be classified rightly. Where it
     fails, the rate rises again to `retry_rate` of its highest, falls, and the gate is tried with other chunks.
 
-    With `validation_chunks` a retry that leaves the network worse, by its mistakes on these chunks (which are neither
-    trained on nor those of a gate), is undone before the next, and the gate is not tried with it.
+    With `validation_chunks` a retry that fails and leaves the network worse, by its mistakes on these chunks (which are
+    neither trained on nor those of a gate), is undone before the next.
 
     The batch may grow as the rate falls: the noise of a small batch's gradient keeps a network of coarse weights from
     settling.
