@@ -52,7 +52,8 @@ class Started:
         )
         assert self.process.stdout is not None
         found = re.search(r"at (tcp://\S+)", self.process.stdout.readline())
-        assert found is not None, "the board does not start"
+        if found is None:
+            raise SystemExit(f"the board does not start: its status is {self.process.wait(30)}, see above.")
         self.endpoint = found[1]
 
     def memory(self) -> int:
