@@ -66,7 +66,7 @@ lint: $(STAMPS)/train $(STAMPS)/test ## ruff and mypy
 	$(say) "types: mypy"
 	@$(PYTHON) -m mypy
 
-board-check: $(STAMPS)/module ## a board against this machine on 100,000 chunks, and 10,000 connects; BOARD_CHECK_ARGS="--help"
+board-check: $(STAMPS)/module $(STAMPS)/train ## a board against this machine on 100,000 chunks, and 10,000 connects; BOARD_CHECK_ARGS="--help"
 	$(say) "a board against this machine (half an hour)"
 	@$(headless) $(PYTHON) benchmarks/board_check.py $(BOARD_CHECK_ARGS)
 

@@ -34,10 +34,10 @@ CASES = (
     ("coherent-small-int4", "integer", True),
     ("coherent-full-int8", "integer", True),
     ("blind-full-int8", "onnx", True),
-    ("blind-full-int8", "integer", False),
+    ("blind-full-int8", "integer", platform.machine().lower() in ("x86_64", "amd64")),
 )
 """Model, engine, and whether onnxruntime must agree: models of any phase turn a chunk in floating point before their
-first rounding, where the integer reference and onnxruntime add in another order."""
+first rounding, where the integer reference adds in the order that onnxruntime has on x86-64, and perhaps only there."""
 _AT_ONCE = 1000
 _GROWTH = 16e6
 
@@ -52,7 +52,8 @@ class Started:
         )
         assert self.process.stdout is not None
         found = re.search(r"at (tcp://\S+)", self.process.stdout.readline())
-        assert found is not None, "the board does not start"
+        if found is None:
+            raise SystemExit(f"the board does not start: its status is {self.process.wait(30)}, see above.")
         self.endpoint = found[1]
 
     def memory(self) -> int:

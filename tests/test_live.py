@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -265,7 +266,9 @@ def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
     finish(process, signal.SIGINT)
     document = json.loads((tmp_path / "evening.sigmf-meta").read_text())
     sigmf.SigMFFile(metadata=document).validate()
-    assert document["captures"][0]["core:datetime"].endswith("Z")
+    (capture,) = document["captures"]
+    assert capture["core:datetime"].endswith("Z")
+    assert document["global"]["core:description"].startswith("Received from ")
     labels = [annotation["core:label"] for annotation in document["annotations"]]
     assert labels[0] == "4ASK"
     recording = open_recording(tmp_path / "evening.sigmf-meta")
@@ -275,6 +278,77 @@ def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     refused(live("--stdin", *RATES[:2], "--record", nothing), "no symbol rate")
     assert list(tmp_path.glob("nothing*")) == []
+
+
+def test_a_recording_that_is_recorded_again_keeps_its_time(tmp_path: Path) -> None:
+    first = json.loads(RECORDING.read_text())["captures"][0]
+    assert "core:datetime" not in first
+    for begun in (None, "2020-02-29T12:00:00Z"):
+        document = json.loads(RECORDING.read_text())
+        document["captures"][0] = first if begun is None else {**first, "core:datetime": begun}
+        document["global"].pop("core:sha512", None)
+        (tmp_path / "played.sigmf-meta").write_text(json.dumps(document))
+        shutil.copy(RAW, tmp_path / "played.sigmf-data")
+        again = tmp_path / f"again-{begun is None}"
+        command = ("--sigmf", tmp_path / "played.sigmf-meta", "--symbol-rate", "25k", "--record", again)
+        assert live(*command)[0] == 0
+        (capture,) = json.loads(again.with_suffix(".sigmf-meta").read_text())["captures"]
+        assert capture.get("core:datetime", "None")[:19] == str(begun)[:19]
+        played, recorded = (open_recording(file) for file in (RECORDING, again.with_suffix(".sigmf-meta")))
+        np.testing.assert_array_equal(played.read(0, played.length), recorded.read(0, recorded.length))
+
+
+_SLOW_DISK = """
+import threading
+from amrq.cli import main
+from amrq.outputs import SigmfRecorder
+
+write, close, ended = SigmfRecorder._write, SigmfRecorder.close, threading.Event()
+SigmfRecorder._write = lambda self, *job: ended.wait() and write(self, *job)
+SigmfRecorder.close = lambda self: ended.set() or close(self)
+main()
+"""
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
+    # Nothing is written until the stream has ended: what the recorder's queue of 2 s cannot hold is left out.
+    recording = open_recording(RECORDING)
+    samples = np.resize(recording.read(0, recording.length), 250_000)
+    name = tmp_path / "r"
+    command = [
+        sys.executable,
+        "-c",
+        _SLOW_DISK,
+        "live",
+        "--stdin",
+        "--format",
+        "cf32",
+        *RATES,
+        "--freq",
+        "1G",
+    ]
+    command += ["--record", str(name)]
+    result = subprocess.run(
+        [*command, *(["--json"] if as_json else [])],
+        input=samples.tobytes(),
+        capture_output=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
+    )
+    said = (result.stderr if as_json else result.stdout).decode()
+    assert result.returncode == 0, result.stderr
+    found = re.search(r"(\d+) of 250000 samples were not recorded: the disk was too slow\.", said)
+    assert found is not None, said
+    got = np.fromfile(name.with_suffix(".sigmf-data"), np.complex64)
+    assert len(got) == 250_000 - int(found[1]) <= 200_000
+    np.testing.assert_array_equal(got, samples[: len(got)])
+    document = json.loads(name.with_suffix(".sigmf-meta").read_text())
+    (capture,) = document["captures"]
+    assert capture["core:frequency"] == 1e9
+    for annotation in document["annotations"]:
+        assert annotation["core:freq_upper_edge"] - 1e9 == 1.35 * 25e3 / 2
+        assert annotation["core:sample_start"] + annotation["core:sample_count"] <= len(got)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 """A live stream with a model ten times slower than it needs."""
 
 import itertools
+import json
 import threading
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from seeds import SEED
 from amrq.classifier import Evidence, OnnxClassifier
 from amrq.cli.live_session import LiveSession
 from amrq.cli.live_source import LiveSource
-from amrq.outputs import Origin
+from amrq.outputs import Origin, SigmfRecorder
 from amrq.signals import ModulatedSignal, Schedule
 
 pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
@@ -173,3 +175,55 @@ def test_the_stream_is_untouched_and_every_decision_keeps_its_place() -> None:
     # What was dropped lies between decisions.
     for (before, _, _), (after, _, _) in itertools.pairwise(decided):
         assert after.sample_index >= before.sample_index + before.sample_count
+
+
+def test_a_slow_disk_does_not_hold_up_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = ModulatedSignal(Schedule(NAMES, DWELL), 25.0, 0.0, 0.3, SPS, 0.35, SEED).generate(
+        CHUNKS * LENGTH * SPS
+    )[0]
+    source = radio(samples.astype(np.complex64), [])
+    progress = Progress()
+    write = SigmfRecorder._write
+
+    def slow(*job: Any) -> None:
+        progress.wait(CHUNKS // 8)
+        write(*job)
+
+    monkeypatch.setattr(SigmfRecorder, "_write", slow)
+    recorder = SigmfRecorder(tmp_path / "r", RATE, queue_seconds=0.5, numbered=False)
+    recorder.begin()
+    counter = symbol_counter(progress)
+
+    def make(symbol_rate: float, on_decision: Any) -> Any:
+        made = decision_flowgraph(
+            source, RATE, symbol_rate, live=True, recorder=recorder, on_decision=on_decision
+        )
+        made.connect(made.front_end, counter)
+        return made
+
+    session = LiveSession(
+        LiveSource(source, "radio", RATE),
+        RATE / SPS,
+        0.0,
+        Origin("radio", RATE / SPS, "m", "0" * 64),
+        threading.Event(),
+        make,
+        recorder,
+    )
+    for _, _, record in session.run():
+        recorder.annotate(record)
+    recorder.close()
+
+    assert source.sent == len(samples)
+    state = session.recording()
+    assert state is not None and not state.failure
+    assert state.dropped > 0 and state.samples + state.dropped == len(samples)
+    meta = json.loads((tmp_path / "r.sigmf-meta").read_text())
+    got = np.fromfile(tmp_path / "r.sigmf-data", np.complex64)
+    starts = [capture["core:sample_start"] for capture in meta["captures"]]
+    for capture, (start, end) in zip(meta["captures"], itertools.pairwise([*starts, len(got)]), strict=True):
+        place = capture["core:global_index"]
+        np.testing.assert_array_equal(got[start:end], samples[place : place + end - start])
+        moment = datetime.fromisoformat(capture["core:datetime"].replace("Z", "+00:00")).timestamp()
+        assert moment == pytest.approx(BEGUN + 0.25 + place / RATE, abs=1e-4)
+    assert meta["annotations"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every shipped model keeps what its contract, the README and docs/models.md say."""
 
+import platform
 from collections import Counter
 
 import numpy as np
@@ -102,10 +103,11 @@ def test_integer_reference_agrees_on_10000_chunks(models, name):
     ours = IntegerClassifier(models[name]).classify(chunks).log_likelihoods
     theirs = OnnxClassifier(models[name]).classify(chunks).log_likelihoods
     same = (ours.argmax(axis=1) == theirs.argmax(axis=1)).sum()
-    if "coherent" in name:
+    # The alignment before a blind network's integers is in floating point, where sums in another order, such as ONNX
+    # Runtime may have elsewhere than on x86-64, may round a value at a tie the other way: of 10,000 decisions, at most
+    # one.
+    if "coherent" in name or platform.machine().lower() in ("x86_64", "amd64"):
         np.testing.assert_array_equal(ours, theirs)
-    # The alignment before a blind network's integers is in floating point, where sums in another order may round
-    # a value at a tie the other way: of 10,000 decisions, at most one.
     assert same >= len(chunks) - 1
 
 

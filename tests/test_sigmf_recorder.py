@@ -102,6 +102,33 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     np.testing.assert_array_equal(samples(tmp_path, "r-004"), ramp(100, 100))
 
 
+def test_a_take_without_a_number_is_the_only_one(tmp_path: Path) -> None:
+    recorder = SigmfRecorder(tmp_path / "r", RATE, numbered=False, description="of a test")
+    assert recorder.begin() == "r"
+    recorder.write(0, ramp(0, 100))
+    recorder.close()
+    np.testing.assert_array_equal(samples(tmp_path, "r"), ramp(0, 100))
+    assert metadata(tmp_path, "r")["global"]["core:description"] == "of a test"
+    with pytest.raises(AmrqError, match=r"r\.sigmf-data is there already"):
+        recorder.begin()
+
+
+def test_decisions_that_come_before_their_samples_wait_for_them(tmp_path: Path) -> None:
+    recorder = SigmfRecorder(tmp_path / "r", RATE, bandwidth=100.0)
+    recorder.begin()
+    recorder.annotate(decision(0.0, 0.2))
+    recorder.write(0, ramp(0, 100))
+    recorder.write(100, ramp(100, 100))
+    recorder.tell_bandwidth(200.0)
+    recorder.annotate(decision(0.2, 0.2, "BPSK"))
+    recorder.write(200, ramp(200, 150))
+    recorder.close()
+    document = metadata(tmp_path)
+    assert spans(document) == [(0, 200, "QPSK"), (200, 150, "BPSK")]
+    edges = [a["core:freq_upper_edge"] - a["core:freq_lower_edge"] for a in document["annotations"]]
+    assert edges == [100.0, 200.0]
+
+
 def test_a_take_of_nothing_leaves_nothing(tmp_path: Path) -> None:
     recorder = SigmfRecorder(tmp_path / "r", RATE)
     recorder.begin()

@@ -2,22 +2,23 @@
 """From a source of samples to decisions, as a flowgraph."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from gnuradio import blocks, gr
+from gnuradio import gr
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import Backend, classifier_sink
+from gnuradio.amrq.stream_recorder import stream_recorder
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
+from amrq.outputs import SigmfRecorder
 
 __all__ = ["decision_flowgraph"]
 
 
 class decision_flowgraph(gr.top_block):
-    """Source -> symbol front end -> chunker -> classifier; and source -> file, where it is recorded.
+    """Source -> symbol front end -> chunker -> classifier; and source -> recorder, where it is recorded.
 
     Args:
         source: a block with one complex output, and an attribute `error` where it can fail.
@@ -32,7 +33,8 @@ class decision_flowgraph(gr.top_block):
         live: the source must not be held up: chunks are dropped instead.
         queue_chunks: chunks that may wait for the classifier.
         backend: see `classifier_sink`.
-        record: a file that the source's samples are appended to, cf32; None for none.
+        recorder: what the source's samples are handed to; None for nothing.
+        clock: where the source tells no time, what is recorded has the computer's.
         on_decision: called in another thread with each decision and the truth, where it is known.
 
     Raises:
@@ -53,7 +55,8 @@ class decision_flowgraph(gr.top_block):
         live: bool = False,
         queue_chunks: int = 8192,
         backend: str | Backend = "onnx",
-        record: Path | None = None,
+        recorder: SigmfRecorder | None = None,
+        clock: bool = True,
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
         gr.top_block.__init__(self, "amrq")
@@ -79,14 +82,8 @@ class decision_flowgraph(gr.top_block):
             )
         self.chunker = chunker(self.sink.contract.chunk_length)
         self.connect(self.source, self.front_end, self.chunker, self.sink)
-        self.recorder = None
-        if record is not None:
-            try:
-                self.recorder = blocks.file_sink(gr.sizeof_gr_complex, str(record), True)
-            except RuntimeError:
-                raise AmrqError(
-                    f"{record} cannot be written: give another place for the recording."
-                ) from None
+        self.recorder = None if recorder is None else stream_recorder(recorder, clock)
+        if self.recorder is not None:
             self.connect(self.source, self.recorder)
 
     def raise_error(self) -> None:
@@ -95,7 +92,10 @@ class decision_flowgraph(gr.top_block):
         Raises:
             AmrqError: the first block's reason, from the source on.
         """
-        for block in (self.source, self.front_end, self.chunker, self.sink):
+        blocks: list[Any] = [self.source, self.front_end, self.chunker, self.sink]
+        if self.recorder is not None:
+            blocks.append(self.recorder)
+        for block in blocks:
             error = getattr(block, "error", None)
             if error is not None:
                 if isinstance(error, AmrqError):

@@ -8,8 +8,8 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
-from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
 from gnuradio.amrq._shown_decision import read_dictionary
+from gnuradio.amrq._tell_recorder import tell_recorder
 
 from amrq.errors import AmrqError
 from amrq.optional_package import optional_package
@@ -126,7 +126,7 @@ class sigmf_recorder(gr.sync_block):
             first, now = self.nitems_read(0) + self._held, time.time()
             tags = self.get_tags_in_range(0, first, first + len(new))
             for tag in sorted(tags, key=lambda tag: tag.offset):
-                self._read(tag, now)
+                tell_recorder(self._recorder, tag, tag.offset, now)
             self._recorder.tell_arrival(first + len(new), now)
             self._switch()
             self._recorder.write(first, new)
@@ -139,16 +139,6 @@ class sigmf_recorder(gr.sync_block):
         else:
             self._held = 0
         return len(input_items[0]) - self._held
-
-    def _read(self, tag: Any, now: float) -> None:
-        key, value = pmt.symbol_to_string(tag.key), tag.value
-        if key == "rx_freq" and pmt.is_real(value):
-            self._recorder.tell_frequency(tag.offset, pmt.to_double(value))
-        elif key == "rx_time" and pmt.is_tuple(value) and pmt.length(value) == 2:
-            whole, part = (pmt.tuple_ref(value, n) for n in range(2))
-            self._recorder.tell_time(tag.offset, pmt.to_uint64(whole) + pmt.to_double(part), now)
-        elif key == OVERFLOW_KEY:
-            self._recorder.tell_break(tag.offset)
 
     def _switch(self) -> None:
         """Begin or end a take, where somebody wants it since the last call."""

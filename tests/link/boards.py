@@ -50,6 +50,7 @@ class Board:
     Attributes:
         process: that process.
         endpoint: where it listens.
+        said: lines up to the one that tells it.
     """
 
     def __init__(
@@ -64,11 +65,14 @@ class Board:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert self.process.stdout is not None
-        first = self.process.stdout.readline()
-        found = re.search(r"at (tcp://[^\s,]+)", first)
-        if found is None:
-            self.process.kill()
-            raise AssertionError(first + self.process.communicate()[1])
+        self.said: list[str] = []
+        found = None
+        while found is None:
+            self.said.append(self.process.stdout.readline())
+            if not self.said[-1]:
+                self.process.kill()
+                raise AssertionError("".join(self.said) + self.process.communicate()[1])
+            found = re.search(r"at (tcp://[^\s,]+)", self.said[-1])
         self.endpoint = found.group(1)
 
     @contextlib.contextmanager

@@ -192,7 +192,8 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
         out, err = started.process.communicate(timeout=PATIENCE)
         assert started.process.returncode == 0 and "0 chunks in 0 requests" in out, err
     for arguments, words in (
-        (("--engine", "rtl"), "comes with the generated hardware"),
+        (("--engine", "rtl", "--simulator", "abacus"), "no simulator 'abacus'"),
+        (("--engine", "rtl", "--model", image("blind-small-int8")), "before its first layer"),
         (("--engine", "abacus"), "no engine 'abacus'"),
         (("--model", tmp_path / "none.npz"), "there is no image"),
         (("--model", tmp_path / "board.secret"), "cannot be read as an ONNX model"),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq board`, `amrq board keygen` and `amrq board export`."""
 
+import contextlib
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -32,9 +34,27 @@ def board(
     engine: Annotated[
         str,
         typer.Option(
-            help=f"What computes, one of {', '.join(ENGINES)}; integer is the hardware's arithmetic."
+            help=f"What computes, one of {', '.join(ENGINES)}; integer is the hardware's arithmetic, rtl the "
+            "hardware in a simulator of Verilog."
         ),
     ] = "integer",
+    input_bits: Annotated[
+        int | None,
+        typer.Option(
+            "--input-bits",
+            min=8,
+            max=16,
+            help="Width of I and of Q, with --engine rtl; from 9 on scores equal the ONNX model's. Default: 9.",
+            show_default=False,
+        ),
+    ] = None,
+    simulator: Annotated[
+        str | None,
+        typer.Option(
+            help="verilator or iverilog, with --engine rtl. Default: the first of them that is installed.",
+            show_default=False,
+        ),
+    ] = None,
     key: Annotated[
         Path | None,
         typer.Option(metavar="NAME.secret", help="This board's key; clients must know NAME.public."),
@@ -56,14 +76,26 @@ def board(
     """
     if context.invoked_subcommand is not None:
         return
-    serve(
-        make_engine(engine, model),
-        listen,
-        Limits(largest_batch=largest_batch, clients=clients, requests_per_second=rate),
-        None if key is None else str(key),
-        [str(file) for file in client or ()],
-        typer.echo,
-    )
+    options: dict[str, object] = {}
+    if engine == "rtl":
+        options = {"input_bits": input_bits or 9, "simulator": simulator, "say": typer.echo}
+    elif input_bits is not None or simulator is not None:
+        raise typer.BadParameter("only the engine rtl has these.", param_hint="'--input-bits', '--simulator'")
+    # Building takes a while, and what it started is to end with it.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        made = make_engine(engine, model, **options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with contextlib.closing(made):
+        serve(
+            made,
+            listen,
+            Limits(largest_batch=largest_batch, clients=clients, requests_per_second=rate),
+            None if key is None else str(key),
+            [str(file) for file in client or ()],
+            typer.echo,
+        )
 
 
 @board_app.command()

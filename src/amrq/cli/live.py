@@ -27,9 +27,10 @@ from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.link import BoardClassifier
 from amrq.model import find_model, read_contract
-from amrq.outputs import AnnotationFile, CountersFile, JsonLinesFile, Origin, ZmqPublisher
+from amrq.optional_package import optional_package
+from amrq.outputs import CountersFile, JsonLinesFile, Origin, SigmfRecorder, ZmqPublisher
 from amrq.outputs.own_stdout import own_stdout
-from amrq.recordings import FORMATS, write_sigmf
+from amrq.recordings import FORMATS
 
 __all__ = ["live"]
 
@@ -269,7 +270,6 @@ def live(
         rate = rate or _SIMULATED_RATE
         symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
     decision_flowgraph = _load_flowgraph()
-    data = None if record is None else record.with_name(record.name + ".sigmf-data")
     with own_stdout() as out, contextlib.ExitStack() as opened:
         ending = opened.enter_context(deferred_interrupt(signal.SIGTERM))
         source = live_source(
@@ -299,6 +299,8 @@ def live(
         if classify is not None:
             _require(classify(model, 1), board_policy)
 
+        recorder = None if record is None else _recorder(record, source)
+
         def make(found_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
             return decision_flowgraph(
                 source.block,
@@ -313,21 +315,20 @@ def live(
                 live=True,
                 queue_chunks=queue,
                 backend=classify or "onnx",
-                record=data,
+                recorder=recorder,
+                clock=source.recording is None,
                 on_decision=on_decision,
             )
 
         origin = _origin(source, model, offset)
-        session = LiveSession(source, symbol_rate, offset, origin, ending, make, data)
+        session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder)
         classes = read_contract(find_model(model)).classes
         if counters is not None:
             counting = CountersFile(counters, classes, session.state)
             writers.append(opened.enter_context(contextlib.closing(counting)))
-        annotations = None
-        if data is not None:
-            annotations = _annotations(data, source)
-            writers.append(annotations)
-            opened.callback(_finish, data, annotations, session)
+        if recorder is not None:
+            recorder.begin()
+            opened.callback(_finish, recorder)
         if duration is not None:
             timer = threading.Timer(duration, ending.set)
             timer.daemon = True
@@ -335,10 +336,12 @@ def live(
             opened.callback(timer.cancel)
         if symbol_rate is None and source.recording is None:
             typer.echo("amrq: looking for the symbol rate; --symbol-rate would tell it.", err=True)
-        decisions = _written(session, rolloff, annotations, writers)
+        decisions = _written(session, rolloff, recorder, writers)
         if as_json:
             for _, _, found in decisions:
                 print(json.dumps(found), file=out, flush=True)
+            if left_out := _left_out(session):
+                typer.echo(f"amrq: {left_out}", err=True)
         else:
             _show(Console(file=out), session, source, classes, decisions)
 
@@ -388,39 +391,44 @@ def _origin(source: LiveSource, model: str, offset: float) -> Origin:
     return Origin(source.name, 1.0, file.stem, Origin.hash_of(file), tunings=tunings)
 
 
-def _annotations(data: Path, source: LiveSource) -> AnnotationFile:
-    """Begin a recording, which must not be there yet, with its metadata."""
-    try:
-        data.open("xb").close()
-    except FileExistsError:
-        raise AmrqError(
-            f"{data} is there already: give another name, so that no recording is lost."
-        ) from None
-    except OSError as error:
-        raise AmrqError(f"{data} cannot be written: {error.strerror}.") from None
-    meta = data.with_suffix(".sigmf-meta")
-    write_sigmf(meta, source.sample_rate, source.frequency, f"Received from {source.name} by amrq live.")
-    return AnnotationFile(meta, meta)
+def _recorder(record: Path, source: LiveSource) -> SigmfRecorder:
+    """Return what records, under a name that must not be there yet; nothing is written before its `begin`."""
+    optional_package("sigmf", "recording SigMF")
+    about = f"Received from {source.name} by amrq live."
+    return SigmfRecorder(record, source.sample_rate, source.frequency, numbered=False, description=about)
 
 
-def _finish(data: Path, annotations: AnnotationFile, session: LiveSession) -> None:
-    """Write the metadata of what was recorded, with time and decisions; leave nothing where nothing was."""
-    if not data.stat().st_size:
-        data.unlink()
-        annotations.path.unlink()
-        return
-    if session.begun is not None:
-        annotations.set_begun(session.begun)
-    annotations.close()
+def _finish(recorder: SigmfRecorder) -> None:
+    """Write what waits, and the metadata; nothing stays where nothing was recorded."""
+    recorder.close()
+    failure = recorder.state().failure
+    if failure:
+        raise AmrqError(failure)
+
+
+def _left_out(session: LiveSession) -> str:
+    """Return a sentence on samples that were not recorded; empty where there are none."""
+    state = session.recording()
+    if state is None or not state.dropped:
+        return ""
+    total = state.samples + state.dropped
+    return f"{state.dropped} of {total} samples were not recorded: the disk was too slow."
 
 
 def _written(
-    session: LiveSession, rolloff: float, annotations: AnnotationFile | None, writers: list[Writer]
+    session: LiveSession, rolloff: float, recorder: SigmfRecorder | None, writers: list[Writer]
 ) -> Iterator[tuple[Decision, str | None, dict[str, Any]]]:
     """Yield what the session decides, and write it on the way."""
+    symbol_rate, told = None, False
     for decision, truth, found in session.run():
-        if annotations is not None and session.symbol_rate is not None:
-            annotations.bandwidth = (1 + rolloff) * session.symbol_rate
+        if recorder is not None:
+            if session.symbol_rate is not None and session.symbol_rate != symbol_rate:
+                symbol_rate = session.symbol_rate
+                recorder.tell_bandwidth((1 + rolloff) * symbol_rate)
+            recorder.annotate(found)
+            if not told and (failure := recorder.state().failure):
+                typer.echo(f"amrq: the recording has ended, and the rest goes on: {failure}", err=True)
+                told = True
         for writer in writers:
             writer.write(found)
         yield decision, truth, found
@@ -461,6 +469,8 @@ def _show(
         f"dropped, {counted.not_finite} not finite",
         highlight=False,
     )
+    if left_out := _left_out(session):
+        console.print(left_out, highlight=False)
     overflows = session.overflows()
     if overflows:
         console.print(

@@ -7,10 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.live_source import LiveSource
@@ -23,7 +20,7 @@ from amrq.cli.recording_symbol_rate import (
 )
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.outputs import Origin, StreamState, decision_record
+from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
 from amrq.symbol_rate import SymbolRate
 from amrq.worker import Statistics
 
@@ -50,7 +47,7 @@ class LiveSession:
         origin: of the decisions, as far as it is known beforehand.
         ending: set to end the session.
         make: makes a flowgraph: a function of (symbol rate, `on_decision`).
-        record: the file that a flowgraph appends the source's samples to; None for none.
+        recorder: what the flowgraphs hand the source's samples to; None for nothing.
     """
 
     def __init__(
@@ -61,16 +58,14 @@ class LiveSession:
         origin: Origin,
         ending: threading.Event,
         make: Callable[[float, Callable[[Decision, str | None], None]], Any],
-        record: Path | None = None,
+        recorder: SigmfRecorder | None = None,
     ) -> None:
         self.symbol_rate = symbol_rate
         self.confidence = 1.0
         """Of the symbol rate: 1 where it was given."""
-        self.begun = origin.begun
-        """When the first sample was received; None while that is not known."""
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
-        self._ending, self._make, self._record = ending, make, record
+        self._ending, self._make, self._recorder = ending, make, recorder
         # Counters and samples of what ran before, those of its board, and what runs now.
         self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
         self._started = time.monotonic()
@@ -97,6 +92,10 @@ class LiveSession:
         """Return how often the radio lost samples; None where the source is none."""
         block = self._source.block
         return int(block.overflows()) if hasattr(block, "overflows") else None
+
+    def recording(self) -> RecorderState | None:
+        """Return how the recording stands; None where there is none."""
+        return None if self._recorder is None else self._recorder.state()
 
     def state(self) -> StreamState:
         """Return how the session stands, for monitoring."""
@@ -145,8 +144,6 @@ class LiveSession:
                 # A recording knows more than any clock.
                 tell = timeline.place if self._source.recording is None else timeline.locate
                 placed = tell(origin, decision.sample_index)
-                if self.begun is None:
-                    self.begun = placed.begun
                 dropped = self.statistics().dropped
                 yield decision, truth, decision_record(decision, truth, placed, dropped)
         self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)
@@ -154,8 +151,8 @@ class LiveSession:
 
     def _position(self) -> float:
         """Return the seconds of the stream that lie behind."""
-        if self._record is not None:  # annotations count in recorded samples
-            return self._record.stat().st_size / np.dtype(np.complex64).itemsize / self._source.sample_rate
+        if self._recorder is not None:  # annotations count in its samples
+            return self._recorder.position / self._source.sample_rate
         if self._running[0].received == 0:
             return 0.0
         return time.monotonic() - self._started

@@ -133,6 +133,10 @@ class LiveView:
                 line.append(f", estimated, confidence {self._session.confidence:.4f}")
         if counted.not_finite:
             line.append(f"   not finite {counted.not_finite}", "bold red")
+        recording = self._session.recording()
+        if recording is not None and (recording.failure or recording.dropped):
+            text = "recording failed" if recording.failure else f"not recorded {recording.dropped} samples"
+            line.append(f"   {text}", "bold red")
         overflows = self._session.overflows()
         if overflows:
             line.append(f"   overflows {overflows}", "bold red")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.hardware.float_mean import float_mean
 from amrq.optional_package import optional_package
 
 __all__ = ["FloatPrefix"]
@@ -16,12 +17,27 @@ _BATCH = 512
 """Chunks at a time, so that what the operators pass on stays in the processor's cache."""
 
 
+def _operators() -> list[Any]:
+    """Return operators in place of the reference evaluator's own, which are classes with names that it knows."""
+    op_run = optional_package("onnx.reference.op_run", "reading a model's integers").OpRun
+
+    def run(
+        self: Any, data: Any, axes: Any = None, keepdims: int = 1, noop_with_empty_axes: int = 0
+    ) -> tuple[Any]:
+        if axes is None or not len(axes):
+            axes = () if noop_with_empty_axes else range(data.ndim)
+        return (float_mean(data, [int(axis) for axis in axes], bool(keepdims)),)
+
+    return [type("ReduceMean", (op_run,), {"op_domain": "", "_run": run})]
+
+
 class FloatPrefix:
     """The part of an ONNX graph before its quantisers, run operator by operator in float32 by NumPy.
 
     For a model of a known phase that is one `Abs` or nothing; one of any phase first turns the chunk. Sums are then
-    added in an order of their own here, in PyTorch and in ONNX Runtime, so that a value can differ in its last bit and,
-    where it lies right between two steps, come out as the other one.
+    added in the order of ONNX Runtime on x86-64 (`float_mean`), so that its bits come out. PyTorch, and perhaps ONNX
+    Runtime on other processors, add in another one: there a value can differ in its last bit and, where it lies right
+    between two steps, come out as the other one.
 
     Args:
         model: the ONNX model (onnx.ModelProto).
@@ -56,7 +72,7 @@ class FloatPrefix:
         )
         self._needed = [i.name for i in graph.input]
         part = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-        self._run = reference.ReferenceEvaluator(part) if self._made else None
+        self._run = reference.ReferenceEvaluator(part, new_ops=_operators()) if self._made else None
 
     def __call__(
         self, iq: NDArray[np.float32], level: NDArray[np.float32] | None = None

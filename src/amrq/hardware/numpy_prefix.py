@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.hardware.float_mean import float_mean
 from amrq.optional_package import optional_package
 
 __all__ = ["NumpyPrefix"]
@@ -31,11 +32,7 @@ def _slice(given: list[Any], attributes: dict[str, Any]) -> Array:
 
 def _mean(given: list[Any], attributes: dict[str, Any]) -> Array:
     axes = given[1] if len(given) > 1 else attributes["axes"]
-    return np.asarray(
-        np.mean(
-            given[0], axis=tuple(int(axis) for axis in axes), keepdims=bool(attributes.get("keepdims", 1))
-        )
-    )
+    return float_mean(given[0], [int(axis) for axis in axes], bool(attributes.get("keepdims", 1)))
 
 
 def _clip(given: list[Any], attributes: dict[str, Any]) -> Array:
@@ -75,7 +72,8 @@ _OPERATORS: dict[str, _Operator] = {
     "Sub": lambda given, _: np.subtract(*given),
     "Where": lambda given, _: np.where(given[0], given[1], given[2]),
 }
-"""Those of the trained models; all but the mean round a single result: there is no other way to compute them."""
+"""Those of the trained models; all but the mean round a single result: there is no other way to compute them. For the
+mean's sum see `float_mean`."""
 
 
 class NumpyPrefix:

@@ -2,6 +2,7 @@
 """The board's server where there is nothing but Python, NumPy and PyZMQ: `python -m amrq.link image.npz`."""
 
 import argparse
+import contextlib
 import sys
 
 from amrq.errors import AmrqError
@@ -24,13 +25,14 @@ def main() -> int:
     )
     given = parser.parse_args()
     try:
-        serve(
-            make_engine(given.engine, given.model),
-            given.listen,
-            secret_key=given.key,
-            client_keys=given.client,
-            say=lambda line: print(line, flush=True),
-        )
+        with contextlib.closing(make_engine(given.engine, given.model)) as engine:
+            serve(
+                engine,
+                given.listen,
+                secret_key=given.key,
+                client_keys=given.client,
+                say=lambda line: print(line, flush=True),
+            )
     except AmrqError as error:
         print(f"amrq: {error}", file=sys.stderr)
         return 2

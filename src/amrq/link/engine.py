@@ -57,3 +57,7 @@ class Engine(Protocol):
             integers, or logits float32 [N, H].
         """
         ...
+
+    def close(self) -> None:
+        """Free what it holds, once it is no longer needed; a `run` that still goes on in its thread fails soon."""
+        ...

@@ -56,3 +56,6 @@ class IntegerEngine:
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> Scores:
         """Return scores; see `Engine`."""
         return self.network.run(self.network.round_inputs(iq, level))
+
+    def close(self) -> None:
+        """Free nothing: it holds memory alone."""

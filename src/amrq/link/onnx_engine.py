@@ -47,3 +47,6 @@ class OnnxEngine:
         given = [values for values in (iq, level) if values is not None]
         (logits,) = self._session.run(self._output, dict(zip(self._inputs, given, strict=True)))
         return np.asarray(logits)
+
+    def close(self) -> None:
+        """Free nothing: it holds memory alone."""

@@ -49,6 +49,7 @@ def read_logits(frame: Frame, board: Capabilities, chunks: int) -> NDArray[np.fl
         "the scale must be a power of two, and 1 for floating point.",
     )
     values = np.frombuffer(frame.payload, format.dtype).reshape(chunks, board.scores)
-    logits = values.astype(np.float32) * np.float32(frame.scale)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        logits = values.astype(np.float32) * np.float32(frame.scale)
     require(bool(np.isfinite(logits).all()), "a score is not finite.")
     return logits

@@ -61,7 +61,7 @@ class SampleFormat(IntEnum):
         return steps.astype(self.dtype)
 
     def restore(self, samples: NDArray[np.generic], scale: float = 1.0) -> NDArray[np.float32]:
-        """Return what samples stand for, exactly.
+        """Return what samples stand for, exactly; what is beyond float32 comes out infinite.
 
         Args:
             samples: [N, L, 2], of `dtype`.
@@ -71,4 +71,5 @@ class SampleFormat(IntEnum):
             float32 [N, 2, L].
         """
         iq = np.ascontiguousarray(samples.transpose(0, 2, 1), dtype=np.float32)
-        return iq if self is SampleFormat.CF32 else iq * np.float32(scale)
+        with np.errstate(over="ignore"):  # beyond float32 it becomes infinite
+            return iq if self is SampleFormat.CF32 else iq * np.float32(scale)

@@ -5,7 +5,6 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +93,6 @@ class AnnotationFile:
                 "bandwidth": self.bandwidth,
             }
         )
-
-    def set_begun(self, begun: datetime) -> None:
-        """Say when the first sample was received, with its time zone: known only once a live stream runs."""
-        captures = self._meta.get("captures") or [{"core:sample_start": 0}]
-        utc = begun.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        self._meta["captures"] = [{**captures[0], "core:datetime": utc}, *captures[1:]]
 
     def set_captures(self, captures: Sequence[Mapping[str, Any]]) -> None:
         """Say where in the data what begins (time, frequency): SigMF's captures, in order."""

@@ -76,12 +76,14 @@ class _Take:
 class SigmfRecorder:
     """Records pieces of a stream, each as a SigMF pair, in a thread of its own: the stream never waits for the disk.
 
-    A take is `NAME-001`, `NAME-002`, ...: the next that is not there yet; nothing is ever overwritten. Where the disk
-    is too slow for longer than the queue lasts, samples are left out and counted. Behind such a gap, an overflow or a
-    retune a new SigMF capture begins, with its own time, frequency and index in the stream, so that time stays right.
-    Decisions become annotations; those that come when their take is over are still added.
+    A take is `NAME-001`, `NAME-002`, ...: the next that is not there yet; or `NAME` itself, of which there is but one.
+    Nothing is ever overwritten. Where the disk is too slow for longer than the queue lasts, samples are left out and
+    counted. Behind such a gap, an overflow or a retune a new SigMF capture begins, with its own time, frequency and
+    index in the stream, so that time stays right. Decisions become annotations; those that come before their samples
+    wait for them, and those that come when their take is over are still added.
 
-    All but `close`, `state`, `begin` and `end` are for one thread, the stream's.
+    All but `annotate`, `tell_bandwidth`, `close`, `state`, `position`, `begin` and `end` are for one thread, the
+    stream's.
 
     Args:
         name: path of the takes without number and suffix.
@@ -89,6 +91,8 @@ class SigmfRecorder:
         frequency: what 0 Hz stands for until the stream tells it, Hz; None where it is not known.
         bandwidth: of the signal that is decided on, Hz; None where it is not known.
         queue_seconds: seconds of samples that may wait for the disk.
+        numbered: takes have numbers; otherwise there is one, called `name` as it is.
+        description: what is recorded, for people.
 
     Raises:
         AmrqError: nothing can be written there, or a number is out of its range.
@@ -101,6 +105,8 @@ class SigmfRecorder:
         frequency: float | None = None,
         bandwidth: float | None = None,
         queue_seconds: float = 2.0,
+        numbered: bool = True,
+        description: str = "Recorded by gr-amrq while it was classified.",
     ) -> None:
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
@@ -110,16 +116,19 @@ class SigmfRecorder:
         folder = self._name.parent
         if not self._name.name or not folder.is_dir() or not os.access(folder, os.W_OK):
             raise AmrqError(
-                f"nothing can be recorded as {name}: give a name in a folder that can be written."
+                f"nothing can be recorded as {name}: its folder is not there or cannot be written."
             )
         self._sample_rate, self._frequency, self._bandwidth = float(sample_rate), frequency, bandwidth
         self._capacity = max(1, round(queue_seconds * sample_rate))
+        self._numbered, self._description = numbered, description
         self._timeline = Timeline(self._sample_rate)
         self._changed = threading.Condition()
         self._jobs: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._waiting = 0  # samples in the queue
         self._full = False
         self._breaks: set[int] = set()  # positions before which the stream broke
+        self._position = 0  # of the sample that comes next
+        self._ahead: list[dict[str, Any]] = []  # decisions on samples that have not come here yet
         self._take: _Take | None = None
         self._last: _Take | None = None
         self._over: list[_Take] = []  # takes that decisions may still come for
@@ -135,6 +144,12 @@ class SigmfRecorder:
             recording = last is self._take
             return RecorderState(last.data.stem, recording, last.samples, last.dropped, last.failure)
 
+    @property
+    def position(self) -> int:
+        """Place in the stream behind the last sample that came, recorded or not."""
+        with self._changed:
+            return self._position
+
     def begin(self) -> str:
         """Begin a take with the next samples; return its name.
 
@@ -145,9 +160,7 @@ class SigmfRecorder:
         data, file = self._open_next()
         meta = data.with_suffix(".sigmf-meta")
         try:
-            write_sigmf(
-                meta, self._sample_rate, self._frequency, "Recorded by gr-amrq while it was classified."
-            )
+            write_sigmf(meta, self._sample_rate, self._frequency, self._description)
             annotations = AnnotationFile(meta, meta, self._bandwidth)
         except AmrqError:
             file.close()
@@ -163,8 +176,9 @@ class SigmfRecorder:
         return data.stem
 
     def _open_next(self) -> tuple[Path, BinaryIO]:
-        for number in range(1, _MOST_TAKES):
-            data = self._name.with_name(f"{self._name.name}-{number:03}.sigmf-data")
+        numbers = [f"-{number:03}" for number in range(1, _MOST_TAKES)] if self._numbered else [""]
+        for number in numbers:
+            data = self._name.with_name(f"{self._name.name}{number}.sigmf-data")
             if data.with_suffix(".sigmf-meta").exists():
                 continue
             try:
@@ -173,6 +187,8 @@ class SigmfRecorder:
                 continue
             except OSError as error:
                 raise AmrqError(f"{data} cannot be written: {error.strerror}.") from None
+        if not self._numbered:
+            raise AmrqError(f"{data} is there already: give another name, so that no recording is lost.")
         raise AmrqError(f"{self._name} has {_MOST_TAKES - 1} takes already: give another name.")
 
     def tell_break(self, position: int) -> None:
@@ -189,6 +205,14 @@ class SigmfRecorder:
         """Take in that 0 Hz stands for this frequency from a sample of the stream on."""
         self._timeline.tell_frequency(position, frequency)
         self._breaks.add(position)
+
+    def tell_bandwidth(self, bandwidth: float) -> None:
+        """Take in how wide the signal is, Hz, that the decisions from now on are on."""
+        with self._changed:
+            self._bandwidth = bandwidth
+            for take in [*self._over, *([self._take] if self._take else [])]:
+                self._jobs.append((setattr, (take.annotations, "bandwidth", bandwidth)))
+            self._changed.notify_all()
 
     def tell_arrival(self, samples: int, now: float) -> None:
         """Take in that so many samples of the stream have come by now, seconds since 1970."""
@@ -207,6 +231,9 @@ class SigmfRecorder:
         for first, last in itertools.pairwise(edges):
             self._write_piece(first, samples[first - position : last - position], first in self._breaks)
         self._breaks = {place for place in self._breaks if place >= end}
+        with self._changed:
+            self._position = end
+            self._annotate_what_has_come()
 
     def _write_piece(self, position: int, samples: NDArray[np.complex64], broken: bool) -> None:
         with self._changed:
@@ -235,9 +262,19 @@ class SigmfRecorder:
         Args:
             record: as `decision_record` makes it; its `time` counts from the stream's first sample.
         """
-        begin = round(record["time"] * self._sample_rate)
-        end = round((record["time"] + record["duration"]) * self._sample_rate)
         with self._changed:
+            self._ahead.append(dict(record))
+            self._annotate_what_has_come()
+
+    def _annotate_what_has_come(self) -> None:
+        """Annotate with the decisions whose samples are here; a take that is over gets no more. The lock is held."""
+        waiting: list[dict[str, Any]] = []
+        for record in self._ahead:
+            begin = round(record["time"] * self._sample_rate)
+            end = round((record["time"] + record["duration"]) * self._sample_rate)
+            if end > self._position and self._take is not None:
+                waiting.append(record)
+                continue
             for take in [*self._over, *([self._take] if self._take else [])]:
                 first, last = take.place(begin), take.place(end)
                 if last > first:
@@ -246,7 +283,8 @@ class SigmfRecorder:
                 if take.end is not None and begin >= take.end:
                     self._over.remove(take)
                     self._jobs.append((self._finish, (take,)))
-            self._changed.notify_all()
+        self._ahead = waiting
+        self._changed.notify_all()
 
     def end(self) -> None:
         """End the take in progress, if there is one."""
@@ -257,6 +295,7 @@ class SigmfRecorder:
             last = take.segments[-1] if take.segments else None
             take.end = last.position + last.count if last else 0
             self._over.append(take)
+            self._annotate_what_has_come()
             self._jobs.append((self._finish, (take,)))
             self._changed.notify_all()
 

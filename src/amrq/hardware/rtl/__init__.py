@@ -5,7 +5,18 @@ from amrq.hardware.rtl.adder_graph import AdderGraph
 from amrq.hardware.rtl.cosimulate import cosimulate
 from amrq.hardware.rtl.input_port import InputPort
 from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.simulation import SIMULATORS, Simulation
 from amrq.hardware.rtl.test_inputs import TestInputs, test_inputs
 from amrq.hardware.rtl.write_rtl import write_rtl
 
-__all__ = ["AdderGraph", "InputPort", "RtlDesign", "TestInputs", "cosimulate", "test_inputs", "write_rtl"]
+__all__ = [
+    "SIMULATORS",
+    "AdderGraph",
+    "InputPort",
+    "RtlDesign",
+    "Simulation",
+    "TestInputs",
+    "cosimulate",
+    "test_inputs",
+    "write_rtl",
+]

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stream into a recorder that outlives the flowgraph."""
+
+import time
+from typing import Any
+
+import numpy as np
+from gnuradio import gr
+from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._tell_recorder import tell_recorder
+
+from amrq.outputs import SigmfRecorder
+
+__all__ = ["stream_recorder"]
+
+
+class stream_recorder(gr.sync_block):
+    """Hand a stream to a recorder, which never holds it up; one flowgraph after another may go on with the same one.
+
+    `sigmf_recorder` is for a flowgraph of one's own: it has a recorder and can be switched.
+
+    Tags read: `rx_time`, `rx_freq`, `rx_overflow`. Where the flowgraph is not the recorder's first, samples were lost
+    before it.
+
+    Args:
+        recorder: what records.
+        clock: a stream without `rx_time` takes its time from the computer's clock; otherwise it has none.
+    """
+
+    def __init__(self, recorder: SigmfRecorder, clock: bool = True) -> None:
+        gr.sync_block.__init__(self, name="amrq_stream_recorder", in_sig=[np.complex64], out_sig=None)
+        self.error: Exception | None = None
+        self._recorder = recorder
+        self._clock = clock
+        self._begun = recorder.position  # where in the recorder's stream this one begins
+        if self._begun:
+            recorder.tell_break(self._begun)
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Hand over what has arrived."""
+        new, now = input_items[0], time.time()
+        first = self.nitems_read(0)
+        tags = self.get_tags_in_range(0, first, first + len(new))
+        for tag in sorted(tags, key=lambda tag: tag.offset):
+            tell_recorder(self._recorder, tag, self._begun + tag.offset, now)
+        if self._clock:
+            self._recorder.tell_arrival(self._begun + first + len(new), now)
+        self._recorder.write(self._begun + first, new)
+        return len(new)

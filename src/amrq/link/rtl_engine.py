@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A board's engine that is the simulated hardware."""
+
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.hardware import IntegerInputs, Scores
+from amrq.hardware.rtl import RtlDesign, Simulation, test_inputs
+from amrq.link.integer_engine import IntegerEngine
+from amrq.link.sample_format import SampleFormat
+
+__all__ = ["RtlEngine"]
+
+_TRIALS = (8, 512)
+"""Chunks it is tried with before it serves: the first for those that take long, the second where it is fast."""
+_LONG = 0.5  # seconds
+
+
+class RtlEngine(IntegerEngine):
+    """The Verilog that `amrq rtl` makes of a model, in a simulator that runs as long as the board.
+
+    From 9 bits on its scores are those of the engine `integer`, and so of the ONNX model, to the bit; with 8 a model of
+    magnitudes gives up its input's last bit. It is held against the integer reference on a few chunks first.
+
+    Args:
+        model: as `IntegerEngine`; of a known phase.
+        input_bits: width of I and of Q in hardware, 8 to 16.
+        simulator: `verilator` or `iverilog`; None: the first of them that is installed.
+        say: called with a line before and after building.
+
+    Raises:
+        AmrqError: as `IntegerEngine`, `RtlDesign` and `Simulation`; or the hardware differs from the reference.
+    """
+
+    name = "rtl"
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "default",
+        input_bits: int = 9,
+        simulator: str | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        super().__init__(model)
+        self.design = RtlDesign(self.network, input_bits)
+        port = self.design.port
+        self.input_scale = 2.0**port.exponent
+        self.exact_formats = SampleFormat.CF32.bit
+        steps = np.arange(port.lowest, port.highest + 1)
+        for format, bits in ((SampleFormat.CI8, 8), (SampleFormat.CI16, 16)):
+            lowest, highest = -(1 << bits - 1), (1 << bits - 1) - 1
+            # What the format cuts off must be what the port or the first layer cuts off as well.
+            if np.array_equal(port.symbols(steps.clip(lowest, highest)), port.symbols(steps)):
+                self.exact_formats |= format.bit
+        name = self.network.contract.name
+        start = time.monotonic()
+        say(
+            f"amrq board: building a simulation of {name} in Verilog; with Verilator that takes minutes at most"
+        )
+        self.simulation = Simulation(self.design, simulator)
+        try:
+            built = time.monotonic() - start
+            rate = self._try()
+        except BaseException:
+            self.close()
+            raise
+        say(
+            f"amrq board: built by {self.simulation.simulator} in {built:.0f} s, scores equal to the integer "
+            f"reference's, about {rate:.{0 if rate >= 10 else 1}f} chunks/s"
+        )
+
+    def _try(self) -> float:
+        """Hold it against the reference, and return how many chunks a second it takes."""
+        rate = 0.0
+        for count in _TRIALS:
+            inputs = test_inputs(self.design, count, seed=1)
+            start = time.monotonic()
+            found = self.simulation.run(inputs.symbols, inputs.side)
+            seconds = time.monotonic() - start
+            rate = count / seconds
+            given = IntegerInputs(self.design.port.symbols(inputs.symbols), inputs.side)
+            if not np.array_equal(found, self.network.run(given).integers):
+                raise AmrqError(
+                    f"the simulated hardware of {self.network.contract.name} does not say what the integer reference "
+                    "says: its Verilog or the simulator is at fault."
+                )
+            if seconds > _LONG:
+                break
+        return rate
+
+    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> Scores:
+        """Return scores; see `Engine`."""
+        with np.errstate(over="ignore"):  # infinity saturates as any large value does
+            symbols = self.design.port.integers(iq)
+        side = np.zeros((len(iq), 0), np.int64)
+        if self.network.side_inputs and level is not None:
+            side = self.network.head_layers[0].input.integers(level)
+        return Scores(self.simulation.run(symbols, side), self.network.score_exponent)
+
+    def close(self) -> None:
+        """End the simulator."""
+        self.simulation.close()
