@@ -28,6 +28,7 @@ from amrq.hardware.rtl import (  # noqa: E402
     write_rtl,
 )
 from amrq.hardware.rtl.bits_for import bits_for  # noqa: E402
+from amrq.hardware.rtl.rtl_design import SymbolLayer  # noqa: E402
 from amrq.hardware.rtl.signed_digits import signed_digits  # noqa: E402
 
 test_inputs.__test__ = False  # type: ignore[attr-defined]
@@ -158,6 +159,24 @@ def test_simulated_hardware_equals_the_reference(
     assert len(np.unique(scores.argmax(axis=1))) > 2
     write_rtl(design, tmp_path / "rtl", inputs)
     assert cosimulate(tmp_path / "rtl").startswith(f"PASS: {len(inputs.symbols)} chunks")
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+@pytest.mark.parametrize(
+    ("kind", "fold"), [("plain", 2), ("plain", 8), ("level", 4), ("signed", 8), ("signed", 4), ("short", 2)]
+)
+def test_folded_hardware_equals_the_reference(
+    tmp_path: Path, kind: str, fold: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _network(tmp_path, kind, monkeypatch)
+    # All layers, also those that are smaller unfolded.
+    monkeypatch.setattr(SymbolLayer, "adder_bits", 1 << 20, raising=False)
+    design = RtlDesign(network, fold=fold)
+    assert design.clocks_a_chunk == max(fold * network.mean.symbols, design.clocks_a_chunk)
+    inputs = test_inputs(design, 40, SEED)
+    write_rtl(design, tmp_path / "rtl", inputs)
+    assert "start" in (tmp_path / "rtl" / "symbol_0.v").read_text()
+    assert cosimulate(tmp_path / "rtl").startswith("PASS: 40 chunks")
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
