@@ -32,7 +32,7 @@ def rtl(
         typer.Option(
             "--fold",
             metavar="CLOCKS",
-            help="Clocks a symbol: 1, 2, 4 or 8. Large layers then take their inputs 8, 4, 2 or 1 bits a clock and "
+            help="Clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8, 4, 2 or 1 bits a clock and "
             "are smaller.",
         ),
     ] = 1,
@@ -58,7 +58,7 @@ def rtl(
 
     Example: **amrq rtl coherent-full-int4 -o full --input-bits 9 --chunks 10000 --check verilator**
 
-    Example: **amrq rtl coherent-full-int8 -o full --fold 8**, which fits an XC7Z020
+    Example: **amrq rtl coherent-full-int8 -o full --fold 8**, a symbol every 8 clocks
     """
     if check is not None and check not in ("iverilog", "verilator"):
         raise typer.BadParameter("give iverilog or verilator.", param_hint="'--check'")

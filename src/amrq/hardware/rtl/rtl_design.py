@@ -54,7 +54,7 @@ class RtlDesign:
     Args:
         network: its parts; chunks reach it normalised.
         input_bits: width of I and of Q.
-        fold: clocks a symbol: 1, 2, 4 or 8. Layers that are smaller for it take their inputs 8 / fold bits a clock.
+        fold: clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8 / fold bits a clock.
 
     Attributes:
         network: as given.
@@ -295,12 +295,12 @@ class RtlDesign:
 
 
 def _symbol_layer(layer: IntegerLayer, fold: int) -> SymbolLayer | FoldedSymbolLayer:
-    """Return the layer folded where it is smaller then: accumulators may take more than narrow adders save."""
-    plain = SymbolLayer(layer)
-    if fold == 1:
-        return plain
-    folded = FoldedSymbolLayer(layer, fold)
-    return folded if folded.adder_bits < plain.adder_bits else plain
+    """Return the layer as hardware; refuse one that looks at neighbours."""
+    if layer.kernel != 1:
+        raise AmrqError(
+            f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
+        )
+    return SymbolLayer(layer) if fold == 1 else FoldedSymbolLayer(layer, fold)
 
 
 def _fold(network: IntegerNetwork) -> bool:

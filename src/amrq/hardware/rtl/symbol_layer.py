@@ -3,7 +3,6 @@
 
 import numpy as np
 
-from amrq.errors import AmrqError
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.rtl.adder_graph import AdderGraph
 from amrq.hardware.rtl.adder_pipeline import adder_pipeline
@@ -22,18 +21,10 @@ class SymbolLayer:
         module: name of the Verilog module.
         latency: clocks from a symbol's inputs to its outputs.
         adders: additions of two numbers.
-        adder_bits: of these adders together.
-
-    Raises:
-        AmrqError: the layer looks at neighbours.
     """
 
     def __init__(self, layer: IntegerLayer) -> None:
-        if layer.kernel != 1:
-            raise AmrqError(
-                f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
-            )
-        assert layer.output is not None
+        assert layer.kernel == 1 and layer.output is not None
         self._layer = layer
         self.module = layer.name
         shifts = [int(s) for s in layer.shifts]
@@ -48,7 +39,6 @@ class SymbolLayer:
         self._shifts = shifts
         self.latency = self._graph.levels + 1
         self.adders = self._graph.additions
-        self.adder_bits = self._graph.adder_bits
 
     def verilog(self) -> str:
         """Return the module: aclk, x of 8 bits an input, y of 8 bits an output, input 0 in the lowest bits."""
