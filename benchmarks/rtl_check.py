@@ -27,17 +27,29 @@ from amrq.hardware.rtl import RtlDesign, cosimulate, test_inputs, write_rtl
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "cosimulation.csv"
 COLUMNS = (
-    *("model", "input_bits", "chunks", "seed", "result", "latency_clocks", "labelled", "right_by_class"),
+    *(
+        "model",
+        "input_bits",
+        "fold",
+        "chunks",
+        "seed",
+        "result",
+        "latency_clocks",
+        "labelled",
+        "right_by_class",
+    ),
     *("right_by_scores", "right_by_onnx", "equal_logits", "simulator", "seconds", "date"),
 )
 
+KEY = ("model", "input_bits", "fold")
+
 
 def check(
-    model: str, input_bits: int, chunks: int, seed: int, simulator: str, folder: Path
+    model: str, input_bits: int, fold: int, chunks: int, seed: int, simulator: str, folder: Path
 ) -> dict[str, object]:
     """Return a row of the results."""
     network = IntegerNetwork.from_onnx(model)
-    design = RtlDesign(network, input_bits)
+    design = RtlDesign(network, input_bits, fold)
     inputs = test_inputs(design, chunks, seed)
     began = time.monotonic()
     write_rtl(design, folder, inputs, seed + 1)
@@ -61,7 +73,7 @@ def check(
         [simulator, "-V"], capture_output=True, text=True, check=False
     ).stdout.splitlines()[0]
     values = (
-        *(model, input_bits, chunks, seed, result, design.latency, int(real.sum())),
+        *(network.contract.name, input_bits, fold, chunks, seed, result, design.latency, int(real.sum())),
         *(right(network.decide(scores)), right(probabilities.argmax(axis=1)), right(onnx.argmax(axis=1))),
         int((exact == scores.integers).all(axis=1)[real].sum()),
         *(version, round(seconds), datetime.date.today().isoformat()),
@@ -74,8 +86,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("models", nargs="+", metavar="MODEL")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names of shipped models, or files")
     parser.add_argument("--input-bits", type=int, default=8)
+    parser.add_argument("--fold", type=int, default=1)
     parser.add_argument("--chunks", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--simulator", choices=("verilator", "iverilog"), default="verilator")
@@ -84,14 +97,15 @@ def main() -> None:
     for model in arguments.models:
         with tempfile.TemporaryDirectory() as folder:
             row = check(
-                *(model, arguments.input_bits, arguments.chunks, arguments.seed, arguments.simulator),
+                *(model, arguments.input_bits, arguments.fold, arguments.chunks, arguments.seed),
+                arguments.simulator,
                 Path(folder),
             )
-        rows = {(model, str(arguments.input_bits)): row}
+        rows = {tuple(str(row[name]) for name in KEY): row}
         if arguments.results.is_file():
             with arguments.results.open(newline="") as file:
                 for old in csv.DictReader(file):
-                    rows.setdefault((old["model"], old["input_bits"]), dict(old))
+                    rows.setdefault(tuple(old[name] for name in KEY), dict(old))
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
         with arguments.results.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -25,10 +25,23 @@ from amrq.model import find_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "synthesis.csv"
 COLUMNS = (
-    *("model", "input_bits", "target", "weights", "lut", "lut_memory", "ff", "carry", "dsp", "bram36"),
+    *(
+        "model",
+        "input_bits",
+        "fold",
+        "target",
+        "weights",
+        "lut",
+        "lut_memory",
+        "ff",
+        "carry",
+        "dsp",
+        "bram36",
+    ),
     *("lut_share_xc7z020", "max_clock_mhz", "clocks_a_chunk", "latency_clocks", "classifications_per_s"),
     *("estimate_lut", "estimate_ff", "estimate_dsp", "tools", "seconds", "date"),
 )
+KEY = ("model", "input_bits", "fold", "target")
 XC7Z020_LUT = 53_200
 MEMORY_LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM64X1S": 1, "RAM32X1S": 1}
 
@@ -114,15 +127,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("models", nargs="+", metavar="MODEL")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names of shipped models, or files")
     parser.add_argument("--target", choices=("xc7", "ecp5"), default="xc7")
     parser.add_argument("--input-bits", type=int, default=8)
+    parser.add_argument("--fold", type=int, default=1)
     parser.add_argument("--yosys", default="yosys")
     parser.add_argument("--nextpnr", default="nextpnr-ecp5")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     for model in arguments.models:
-        design = RtlDesign(IntegerNetwork.from_onnx(model), arguments.input_bits)
+        design = RtlDesign(IntegerNetwork.from_onnx(model), arguments.input_bits, arguments.fold)
         layers = read_layer_sizes(find_model(model))
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as name:
@@ -136,8 +150,9 @@ def main() -> None:
                 row = ecp5(folder, arguments.yosys, arguments.nextpnr, design.module, sources)
         estimated = estimate(layers)
         row |= {
-            "model": model,
+            "model": design.network.contract.name,
             "input_bits": arguments.input_bits,
+            "fold": arguments.fold,
             "target": arguments.target,
             "weights": sum(layer.weights for layer in layers),
             "clocks_a_chunk": design.clocks_a_chunk,
@@ -152,11 +167,11 @@ def main() -> None:
             row["classifications_per_s"] = round(
                 float(str(row["max_clock_mhz"])) * 1e6 / design.clocks_a_chunk
             )
-        rows = {(model, str(arguments.input_bits), arguments.target): row}
+        rows = {tuple(str(row[name]) for name in KEY): row}
         if arguments.results.is_file():
             with arguments.results.open(newline="") as file_:
                 for old in csv.DictReader(file_):
-                    rows.setdefault((old["model"], old["input_bits"], old["target"]), dict(old))
+                    rows.setdefault(tuple(old[name] for name in KEY), dict(old))
         arguments.results.parent.mkdir(parents=True, exist_ok=True)
         with arguments.results.open("w", newline="") as file_:
             writer = csv.DictWriter(file_, COLUMNS, lineterminator="\n")

@@ -161,6 +161,21 @@ def test_simulated_hardware_equals_the_reference(
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+@pytest.mark.parametrize(
+    ("kind", "fold"), [("plain", 2), ("plain", 8), ("level", 4), ("signed", 8), ("signed", 4), ("short", 2)]
+)
+def test_folded_hardware_equals_the_reference(
+    tmp_path: Path, kind: str, fold: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _network(tmp_path, kind, monkeypatch)
+    design = RtlDesign(network, fold=fold)
+    assert design.clocks_a_chunk >= fold * network.mean.symbols
+    inputs = test_inputs(design, 40, SEED)
+    write_rtl(design, tmp_path / "rtl", inputs)
+    assert cosimulate(tmp_path / "rtl").startswith("PASS: 40 chunks")
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 def test_a_wrong_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     design = RtlDesign(_network(tmp_path, "plain", monkeypatch))
     write_rtl(design, tmp_path / "rtl", test_inputs(design, 32, SEED))
@@ -173,9 +188,18 @@ def test_a_wrong_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(shutil.which("verilator") is None, reason="verilator is not installed")
-@pytest.mark.parametrize("kind", ["plain", "level", "signed", "many", "short", "one"])
-def test_lint_has_nothing_to_say(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    design = RtlDesign(_network(tmp_path, kind, monkeypatch))
+@pytest.mark.parametrize(
+    ("kind", "fold"),
+    [
+        *((kind, 1) for kind in ("plain", "level", "signed", "many", "short", "one")),
+        *(("plain", 2), ("signed", 4), ("level", 8)),
+    ],
+)
+def test_lint_has_nothing_to_say(
+    tmp_path: Path, kind: str, fold: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _network(tmp_path, kind, monkeypatch)
+    design = RtlDesign(network, fold=fold)
     write_rtl(design, tmp_path / "rtl", test_inputs(design, 16, SEED))
     result = subprocess.run(
         ["make", "-s", "-C", str(tmp_path / "rtl"), "lint"], capture_output=True, text=True, check=False
@@ -206,6 +230,14 @@ def test_a_layer_that_looks_at_neighbours_is_refused(tmp_path: Path) -> None:
     network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("k"), kernel=3)))
     with pytest.raises(AmrqError, match="looks at 3 symbols at a time"):
         RtlDesign(network)
+    with pytest.raises(AmrqError, match="looks at 3 symbols at a time"):
+        RtlDesign(network, fold=4)
+
+
+def test_a_fold_that_does_not_divide_8_bits_is_refused(tmp_path: Path) -> None:
+    network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("fold"))))
+    with pytest.raises(AmrqError, match=r"1, 2, 4 or 8 clocks \(fold\), not 3"):
+        RtlDesign(network, fold=3)
 
 
 def test_another_prefix_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ def rtl(
             "scores equal the ONNX model's.",
         ),
     ] = 8,
+    fold: Annotated[
+        int,
+        typer.Option(
+            "--fold",
+            metavar="CLOCKS",
+            help="Clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8, 4, 2 or 1 bits a clock and "
+            "are smaller.",
+        ),
+    ] = 1,
     chunks: Annotated[int, typer.Option("--chunks", min=16, help="Chunks of the testbench.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of these chunks.")] = 1,
     check: Annotated[
@@ -41,17 +50,19 @@ def rtl(
 ) -> None:
     """Make synthesizable Verilog of a quantised model of a known phase.
 
-    One I/Q symbol a clock in, each chunk's scores and class out, AXI4-Stream on both sides; with a self-checking
-    testbench, a Makefile (sim, lint, synth, ecp5) and a README that names ports, scales and latency. Chunks must come
-    in normalised.
+    One I/Q symbol a clock or every few in, each chunk's scores and class out, AXI4-Stream on both sides; with a
+    self-checking testbench, a Makefile (sim, lint, synth, ecp5) and a README that names ports, scales and latency.
+    Chunks must come in normalised.
 
     Examples: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
 
     Example: **amrq rtl coherent-full-int4 -o full --input-bits 9 --chunks 10000 --check verilator**
+
+    Example: **amrq rtl coherent-full-int8 -o full --fold 8**, a symbol every 8 clocks
     """
     if check is not None and check not in ("iverilog", "verilator"):
         raise typer.BadParameter("give iverilog or verilator.", param_hint="'--check'")
-    design = RtlDesign(IntegerNetwork.from_onnx(model), input_bits)
+    design = RtlDesign(IntegerNetwork.from_onnx(model), input_bits, fold)
     write_rtl(design, output, test_inputs(design, chunks, seed), seed + 1)
     typer.echo(
         f"{output}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "

@@ -8,8 +8,10 @@ from importlib.resources import files
 import numpy as np
 
 from amrq.errors import AmrqError
+from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.rtl.bits_for import bits_for
+from amrq.hardware.rtl.folded_symbol_layer import FoldedSymbolLayer
 from amrq.hardware.rtl.head_layer import HeadLayer
 from amrq.hardware.rtl.input_port import InputPort
 from amrq.hardware.rtl.score_map import score_map
@@ -29,6 +31,7 @@ _LIBRARY = (
 )
 _MOST_GROUPS = 4
 """More would leave a table of six inputs too few of the layer's own."""
+_FOLDS = (1, 2, 4, 8)
 _MOST_HYPOTHESES = 256
 _BEYOND_SCORES = 7
 """Clocks of a chunk's way that no layer and no beat accounts for: input, mean, the store and its reading."""
@@ -46,14 +49,16 @@ class _Widths:
 
 
 class RtlDesign:
-    """Verilog of a network of a known phase: a symbol a clock in, scores and class of each chunk out.
+    """Verilog of a network of a known phase: a symbol a clock or every few in, scores and class of each chunk out.
 
     Args:
         network: its parts; chunks reach it normalised.
         input_bits: width of I and of Q.
+        fold: clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8 / fold bits a clock.
 
     Attributes:
         network: as given.
+        fold: as given.
         port: what I and Q are, and what becomes of them before the first layer.
         module: name of the top level.
         latency: clocks from a chunk's last symbol to its packet's last beat, where nothing waits.
@@ -63,17 +68,20 @@ class RtlDesign:
 
     Raises:
         AmrqError: the network is not one of magnitudes or of plain I and Q, has a layer that looks at neighbours, or is
-            too large for the output.
+            too large for the output; the fold is another one.
     """
 
-    def __init__(self, network: IntegerNetwork, input_bits: int = 8) -> None:
+    def __init__(self, network: IntegerNetwork, input_bits: int = 8, fold: int = 1) -> None:
+        if fold not in _FOLDS:
+            raise AmrqError(f"a symbol can take 1, 2, 4 or 8 clocks (fold), not {fold}.")
         self.network = network
+        self.fold = fold
         self.port = InputPort(input_bits, _fold(network), network.symbol_layers[0].input)
         self.module = "amrq_" + re.sub(r"\W+", "_", network.contract.name).strip("_").lower()
         if self.module in (*_LIBRARY, "amrq_score_map"):
             self.module += "_top"
-        length = network.mean.symbols
-        self._symbol = [SymbolLayer(layer) for layer in network.symbol_layers]
+        length = network.mean.symbols * fold  # in clocks
+        self._symbol = [_symbol_layer(layer, fold) for layer in network.symbol_layers]
         groups = 1
         while groups < _MOST_GROUPS and 16 * groups <= length:
             groups *= 2
@@ -119,7 +127,12 @@ class RtlDesign:
     @property
     def clocks_a_chunk(self) -> int:
         """Clocks from one chunk to the next, where nothing waits."""
-        return max(self.network.mean.symbols, self._widths.spacing)
+        return max(self.network.mean.symbols * self.fold, self._widths.spacing)
+
+    @property
+    def symbol_clocks(self) -> str:
+        """How often a symbol may come, in words."""
+        return "a clock" if self.fold == 1 else f"every {self.fold} clocks"
 
     def _files(self) -> dict[str, str]:
         network = self.network
@@ -148,7 +161,7 @@ class RtlDesign:
         lines = [
             "// SPDX-License-Identifier: GPL-3.0-or-later",
             "//",
-            f"// {net.contract.name}: one symbol a clock in, {net.head_layers[-1].outputs} scores "
+            f"// {net.contract.name}: one symbol {self.symbol_clocks} in, {net.head_layers[-1].outputs} scores "
             "and the class of each chunk of "
             f"{length} symbols out.",
             "// README.md beside this file says what the ports mean.",
@@ -169,7 +182,8 @@ class RtlDesign:
             "    // --- symbols become chunks ---",
             "    wire sent, first, last;",
             f"    amrq_chunk_gate #(.LENGTH({length}), .COUNT_BITS({length.bit_length()}), .PLACES({1 << w.banks}), "
-            f".PLACE_BITS({w.banks + 1}), .SPACING({w.spacing}), .SPACING_BITS({w.spacing.bit_length()})) gate (",
+            f".PLACE_BITS({w.banks + 1}), .SPACING({w.spacing}), .SPACING_BITS({w.spacing.bit_length()}), "
+            f".FOLD({self.fold})) gate (",
             "        .aclk(aclk), .aresetn(aresetn), .valid(s_axis_tvalid), .ready(s_axis_tready),",
             "        .sent(sent), .first(first), .last(last)",
             "    );",
@@ -186,24 +200,28 @@ class RtlDesign:
                 f".y(symbol[{8 * number} +: 8])",
                 "    );",
             ]
-        lines += ["", "    // --- the layers that run at every symbol ---"]
+        layers = ["", "    // --- the layers that run at every symbol ---"]
         value, latency = "symbol", 1
         for layer, made in zip(net.symbol_layers, self._symbol, strict=True):
-            lines += [
+            start = f".start(valid_at[{latency - 1}]), " if isinstance(made, FoldedSymbolLayer) else ""
+            layers += [
                 f"    wire [{8 * layer.outputs - 1}:0] {made.module}_y;",
-                f"    {made.module} {made.module}_i (.aclk(aclk), .x({value}), .y({made.module}_y));",
+                f"    {made.module} {made.module}_i (.aclk(aclk), {start}.x({value}), .y({made.module}_y));",
             ]
             value, latency = f"{made.module}_y", latency + made.latency
         sum_bits = self._sum_bits()
         lines += [
             "",
-            f"    // --- the mean; a symbol's marks arrive there with it, {latency} clocks after it was taken ---",
+            f"    // --- a symbol's marks go along with it and are at the mean {latency} clocks after it was taken ---",
             f"    reg [{latency - 1}:0] valid_at, first_at, last_at;",
             "    always @(posedge aclk) begin",
             f"        valid_at <= aresetn ? {{valid_at[{latency - 2}:0], take}} : {latency}'d0;",
             f"        first_at <= {{first_at[{latency - 2}:0], first}};",
             f"        last_at <= {{last_at[{latency - 2}:0], last}};",
             "    end",
+            *layers,
+            "",
+            "    // --- the mean ---",
             "    wire mean_done;",
             f"    wire [{8 * mean.channels - 1}:0] mean_y;",
             f"    amrq_mean #(.CHANNELS({mean.channels}), .SUM_BITS({sum_bits}), .IN_SIGNED({int(mean.input.signed)}), "
@@ -274,6 +292,15 @@ class RtlDesign:
         half = 1 << (mean.shift - 1) if mean.shift > 0 else 0
         ends = (mean.symbols * mean.input.lowest, mean.symbols * mean.input.highest + half)
         return max(bits_for(*ends), 9)
+
+
+def _symbol_layer(layer: IntegerLayer, fold: int) -> SymbolLayer | FoldedSymbolLayer:
+    """Return the layer as hardware; refuse one that looks at neighbours."""
+    if layer.kernel != 1:
+        raise AmrqError(
+            f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
+        )
+    return SymbolLayer(layer) if fold == 1 else FoldedSymbolLayer(layer, fold)
 
 
 def _fold(network: IntegerNetwork) -> bool:

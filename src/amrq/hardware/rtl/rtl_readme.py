@@ -39,6 +39,14 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
             "`amrq.chunks.level_features` gives; all zero where "
             "the level is not known.\n"
         )
+    rate, fold_note = f"One symbol {design.symbol_clocks}", ""
+    if not design.full_rate:
+        rate = "The input waits at a chunk's last symbol"
+    if design.fold > 1:
+        fold_note = (
+            f"\n- A symbol takes {design.fold} clocks: `s_axis_tready` is high in one and low in {design.fold - 1}; "
+            "the drawing shows them as one."
+        )
     values = {
         "name": network.contract.name,
         "module": design.module,
@@ -66,7 +74,8 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
         "last": f"{network.mean.symbols - 1:<3}",
         "last_beat": design.beats - 1,
         "latency": design.latency,
-        "rate": "One symbol a clock" if design.full_rate else "The input waits at a chunk's last symbol",
+        "rate": rate,
+        "fold_note": fold_note,
         "clocks": design.clocks_a_chunk,
         "places": design.places,
     }

@@ -3,9 +3,9 @@
 
 import numpy as np
 
-from amrq.errors import AmrqError
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.rtl.adder_graph import AdderGraph
+from amrq.hardware.rtl.adder_pipeline import adder_pipeline
 from amrq.hardware.rtl.verilog_text import VerilogText
 
 __all__ = ["SymbolLayer"]
@@ -21,17 +21,10 @@ class SymbolLayer:
         module: name of the Verilog module.
         latency: clocks from a symbol's inputs to its outputs.
         adders: additions of two numbers.
-
-    Raises:
-        AmrqError: the layer looks at neighbours.
     """
 
     def __init__(self, layer: IntegerLayer) -> None:
-        if layer.kernel != 1:
-            raise AmrqError(
-                f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
-            )
-        assert layer.output is not None
+        assert layer.kernel == 1 and layer.output is not None
         self._layer = layer
         self.module = layer.name
         shifts = [int(s) for s in layer.shifts]
@@ -52,45 +45,11 @@ class SymbolLayer:
         layer, graph, text = self._layer, self._graph, VerilogText
         assert layer.output is not None
         nonzero = int(np.count_nonzero(layer.weights))
-        delays: dict[int, int] = {}
-        wires: list[str] = []
-        steps: list[str] = []
-
-        def name(node: int) -> str:
-            return f"x{node}" if node < graph.inputs else f"a{node}"
-
-        def at(node: int, level: int) -> str:
-            """Name a node's value `level` clocks after the inputs, and see that it is kept until then."""
-            late = level - graph.nodes[node].level
-            delays[node] = max(delays.get(node, 0), late)
-            return name(node) if late == 0 else f"{name(node)}_{late}"
-
-        for index, node in enumerate(graph.nodes):
-            if len(node.terms) != 2:
-                continue
-            operands, words = [], []
-            # What counts negative comes second.
-            for term in sorted(node.terms, key=lambda t: -t.sign):
-                operand = graph.nodes[term.node]
-                if operand.constant:
-                    number = operand.lowest << term.shift
-                    operands.append(text.constant(number, node.bits))
-                    words.append(str(number))
-                else:
-                    source = at(term.node, node.level - 1)
-                    operands.append(
-                        text.widened(source, operand.bits, operand.lowest < 0, term.shift, node.bits)
-                    )
-                    words.append(f"{1 << term.shift} {name(term.node)}" if term.shift else name(term.node))
-            sign = "+" if all(t.sign > 0 for t in node.terms) else "-"
-            wires.append(f"    reg [{node.bits - 1}:0] a{index};  // {words[0]} {sign} {words[1]}")
-            steps.append(f"        a{index} <= {operands[0]} {sign} {operands[1]};")
-
         outputs: list[str] = []
         for number, (node_number, shift) in enumerate(zip(graph.outputs, self._shifts, strict=True)):
             node = graph.nodes[node_number]
             late = graph.levels - max(node.level, 0)
-            value = text.constant(node.lowest, node.bits) if node.constant else name(node_number)
+            value = text.constant(node.lowest, node.bits) if node.constant else f"a{node_number}"
             outputs += [
                 f"    // output {number}: shifted by {shift}",
                 f"    wire [7:0] q{number};",
@@ -104,17 +63,6 @@ class SymbolLayer:
                 "    end",
                 f"    assign y[{8 * number} +: 8] = y{number}_{late};",
             ]
-        kept_wires, kept_steps = [], []
-        for node_number, late in sorted(delays.items()):
-            if late:
-                stem = name(node_number)
-                bits = graph.nodes[node_number].bits
-                kept_wires.append(
-                    f"    reg [{bits - 1}:0] {', '.join(f'{stem}_{d + 1}' for d in range(late))};"
-                )
-                kept_steps += [
-                    f"        {stem}_{d + 1} <= {stem if d == 0 else f'{stem}_{d}'};" for d in range(late)
-                ]
         lines = [
             "// SPDX-License-Identifier: GPL-3.0-or-later",
             "//",
@@ -134,18 +82,7 @@ class SymbolLayer:
             *(f"    wire [7:0] x{i} = x[{8 * i} +: 8];" for i in range(layer.inputs)),
             "    /* verilator lint_on UNUSEDSIGNAL */",
             "",
-            "    // --- sums; those that several outputs share are made once ---",
-            "    /* verilator lint_off UNUSEDSIGNAL */  // a first bit for which the next sum is too small",
-            *wires,
-            "    /* verilator lint_on UNUSEDSIGNAL */",
-            "    always @(posedge aclk) begin",
-            *steps,
-            "    end",
-            "",
-            "    // --- values kept until a later level needs them ---",
-            *kept_wires,
-            *(["    always @(posedge aclk) begin", *kept_steps, "    end"] if kept_steps else []),
-            "",
+            *adder_pipeline(graph),
             "    // --- rounding and saturation; early outputs wait for the last ---",
             *outputs,
             "endmodule",

@@ -44,6 +44,7 @@ def testbench(
         "length": length,
         "beats": design.beats,
         "latency": design.latency,
+        "fold": design.fold,
         "full_rate": int(design.full_rate),
         "long_stall": long_stall,
         "symbol_top": design.symbol_bits - 1,

@@ -3,7 +3,8 @@
 // Lets symbols in, and counts them into chunks.
 //
 // Nothing behind it can be stopped: from here to the store of scores a chunk moves on every clock. So a chunk's last symbol
-// is let in only when there is a place for its scores, and when the head is through with the chunk before.
+// is let in only when there is a place for its scores, and when the head is through with the chunk before. Where layers take
+// FOLD clocks a symbol, so does the gate.
 `default_nettype none
 module amrq_chunk_gate #(
     parameter LENGTH = 32,      // symbols a chunk
@@ -11,7 +12,8 @@ module amrq_chunk_gate #(
     parameter PLACES = 8,       // chunks between here and the end of the output
     parameter PLACE_BITS = 4,   // hold PLACES
     parameter SPACING = 32,     // clocks from one chunk's last symbol to the next one's, at least
-    parameter SPACING_BITS = 6  // hold SPACING
+    parameter SPACING_BITS = 6, // hold SPACING
+    parameter FOLD = 1          // clocks from one symbol to the next, at least: 1, 2, 4 or 8
 ) (
     input  wire aclk,
     input  wire aresetn,
@@ -30,9 +32,24 @@ module amrq_chunk_gate #(
     reg [PLACE_BITS-1:0] taken;
     reg [SPACING_BITS-1:0] pause;
 
+    wire rested;
+    generate
+        if (FOLD > 1) begin : folded
+            localparam integer REST = FOLD - 1;
+            reg [2:0] rest;
+            assign rested = rest == 3'd0;
+            always @(posedge aclk)
+                if (!aresetn) rest <= 3'd0;
+                else if (valid & ready) rest <= REST[2:0];
+                else if (~rested) rest <= rest - 3'd1;
+        end else begin : plain
+            assign rested = 1'b1;
+        end
+    endgenerate
+
     assign first = count == 0;
     assign last = count == LAST;
-    assign ready = up & ~(last & (taken == FULL | pause != 0));
+    assign ready = up & rested & ~(last & (taken == FULL | pause != 0));
     wire closes = valid & ready & last;
 
     always @(posedge aclk)
