@@ -4,8 +4,10 @@
 
 xc7: Yosys for the 7-series, held against an XC7Z020. ecp5: Yosys and nextpnr for a Lattice ECP5-85 of speed grade 6,
 placed, routed and timed. A model's row in the results is replaced; each says tools and date. Minutes to an hour a row.
+A model file's row has the file's name, and the number of lanes behind it where it is given.
 
 Example: python3 benchmarks/rtl_synthesis.py coherent-small-int4 --target xc7
+Example: python3 benchmarks/rtl_synthesis.py docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx --lanes 64
 """
 
 import argparse
@@ -20,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from amrq.hardware import IntegerNetwork, estimate, read_layer_sizes
-from amrq.hardware.rtl import RtlDesign
+from amrq.hardware.rtl import make_design
 from amrq.model import find_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "synthesis.csv"
@@ -117,26 +119,29 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument("--target", choices=("xc7", "ecp5"), default="xc7")
     parser.add_argument("--input-bits", type=int, default=8)
+    parser.add_argument("--lanes", type=int, help="multipliers of an array")
     parser.add_argument("--yosys", default="yosys")
     parser.add_argument("--nextpnr", default="nextpnr-ecp5")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     for model in arguments.models:
-        design = RtlDesign(IntegerNetwork.from_onnx(model), arguments.input_bits)
+        design = make_design(IntegerNetwork.from_onnx(model), arguments.input_bits, arguments.lanes)
+        name = Path(model).stem if model.endswith(".onnx") else model
+        name += f" ({arguments.lanes} lanes)" if arguments.lanes else ""
         layers = read_layer_sizes(find_model(model))
         began = time.monotonic()
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
             for file, text in design.files.items():
                 (folder / file).write_text(text)
-            sources = " ".join(sorted(design.files))
+            sources = " ".join(sorted(file for file in design.files if file.endswith(".v")))
             if arguments.target == "xc7":
                 row = xc7(folder, arguments.yosys, design.module, sources)
             else:
                 row = ecp5(folder, arguments.yosys, arguments.nextpnr, design.module, sources)
         estimated = estimate(layers)
         row |= {
-            "model": model,
+            "model": name,
             "input_bits": arguments.input_bits,
             "target": arguments.target,
             "weights": sum(layer.weights for layer in layers),
@@ -152,7 +157,7 @@ def main() -> None:
             row["classifications_per_s"] = round(
                 float(str(row["max_clock_mhz"])) * 1e6 / design.clocks_a_chunk
             )
-        rows = {(model, str(arguments.input_bits), arguments.target): row}
+        rows = {(name, str(arguments.input_bits), arguments.target): row}
         if arguments.results.is_file():
             with arguments.results.open(newline="") as file_:
                 for old in csv.DictReader(file_):

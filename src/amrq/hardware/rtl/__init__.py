@@ -2,10 +2,24 @@
 """Networks as synthesizable Verilog, held against the integer reference."""
 
 from amrq.hardware.rtl.adder_graph import AdderGraph
+from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.cosimulate import cosimulate
+from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.input_port import InputPort
+from amrq.hardware.rtl.make_design import make_design
 from amrq.hardware.rtl.rtl_design import RtlDesign
 from amrq.hardware.rtl.test_inputs import TestInputs, test_inputs
 from amrq.hardware.rtl.write_rtl import write_rtl
 
-__all__ = ["AdderGraph", "InputPort", "RtlDesign", "TestInputs", "cosimulate", "test_inputs", "write_rtl"]
+__all__ = [
+    "AdderGraph",
+    "ArrayDesign",
+    "Design",
+    "InputPort",
+    "RtlDesign",
+    "TestInputs",
+    "cosimulate",
+    "make_design",
+    "test_inputs",
+    "write_rtl",
+]

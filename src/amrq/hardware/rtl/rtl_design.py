@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A network as a whole piece of hardware."""
 
-import re
 from dataclasses import dataclass
 from importlib.resources import files
-
-import numpy as np
 
 from amrq.errors import AmrqError
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.rtl.bits_for import bits_for
 from amrq.hardware.rtl.head_layer import HeadLayer
 from amrq.hardware.rtl.input_port import InputPort
+from amrq.hardware.rtl.module_name import module_name
+from amrq.hardware.rtl.port_fold import port_fold
 from amrq.hardware.rtl.score_map import score_map
 from amrq.hardware.rtl.symbol_layer import SymbolLayer
 from amrq.hardware.rtl.verilog_text import VerilogText
@@ -53,6 +52,7 @@ class RtlDesign:
         input_bits: width of I and of Q.
 
     Attributes:
+        architecture: `pipeline`.
         network: as given.
         port: what I and Q are, and what becomes of them before the first layer.
         module: name of the top level.
@@ -66,12 +66,12 @@ class RtlDesign:
             too large for the output.
     """
 
+    architecture = "pipeline"
+
     def __init__(self, network: IntegerNetwork, input_bits: int = 8) -> None:
         self.network = network
-        self.port = InputPort(input_bits, _fold(network), network.symbol_layers[0].input)
-        self.module = "amrq_" + re.sub(r"\W+", "_", network.contract.name).strip("_").lower()
-        if self.module in (*_LIBRARY, "amrq_score_map"):
-            self.module += "_top"
+        self.port = InputPort(input_bits, port_fold(network), network.symbol_layers[0].input)
+        self.module = module_name(network.contract.name, (*_LIBRARY, "amrq_score_map"))
         length = network.mean.symbols
         self._symbol = [SymbolLayer(layer) for layer in network.symbol_layers]
         groups = 1
@@ -274,27 +274,3 @@ class RtlDesign:
         half = 1 << (mean.shift - 1) if mean.shift > 0 else 0
         ends = (mean.symbols * mean.input.lowest, mean.symbols * mean.input.highest + half)
         return max(bits_for(*ends), 9)
-
-
-def _fold(network: IntegerNetwork) -> bool:
-    """Return whether the first layer is given magnitudes; refuse what is more than that."""
-    operations = network.prefix.operations
-    if operations not in ((), ("Abs",)):
-        named = ", ".join(operations) if len(operations) < 6 else f"{len(operations)} operations"
-        raise AmrqError(
-            f"model {network.contract.name!r} computes in floating point before its first layer ({named}), as models "
-            "of any phase do: amrq rtl makes models of a known phase, such as coherent-small-int4."
-        )
-    # Whether it is the magnitudes of I and Q and nothing else is seen from what comes out.
-    rng = np.random.default_rng(0)
-    iq = rng.uniform(-2, 2, (16, 2, network.mean.symbols)).astype(np.float32)
-    level = rng.uniform(-2, 2, (16, network.side_inputs)).astype(np.float32)
-    symbols, side = network.prefix(iq, level if network.contract.level_input else None)
-    for fold in (False, True):
-        expected = np.abs(iq) if fold else iq
-        if np.array_equal(symbols, expected) and np.array_equal(side, level if network.side_inputs else side):
-            return fold
-    raise AmrqError(
-        f"model {network.contract.name!r} gives its layers something else than I and Q, their magnitudes and its level "
-        "input: amrq rtl cannot make that."
-    )

@@ -4,12 +4,33 @@
 from importlib.resources import files
 from string import Template
 
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.array_design import ArrayDesign
+from amrq.hardware.rtl.design import Design
 
 __all__ = ["rtl_readme"]
 
 
-def rtl_readme(design: RtlDesign, chunks: int) -> str:
+def _how(design: Design) -> str:
+    if not isinstance(design, ArrayDesign):
+        return "A pipeline: each layer has adders of its own."
+    clocks = ", ".join(f"{layer.layer.name} {layer.clocks}" for layer in design.layers)
+    return (
+        f"An array: {design.lanes} multipliers make {len(design.layers)} layers in\nturn, {design.multiplications} "
+        f"products a chunk; clocks of each: {clocks}. Weights, biases and shifts are the contents of two memories\n"
+        "(`$readmemh` of the .hex files, to lie where the tool runs); any number of layers of any widths takes "
+        "the same modules."
+    )
+
+
+def _rate(design: Design) -> str:
+    if isinstance(design, ArrayDesign):
+        return "Symbols are taken one a clock until three chunks have come in and not left; the array takes"
+    if design.full_rate:
+        return "One symbol a clock as long as the output is taken"
+    return "The input waits at a chunk's last symbol"
+
+
+def rtl_readme(design: Design, chunks: int) -> str:
     """Return the README of a folder.
 
     Args:
@@ -42,7 +63,7 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
     values = {
         "name": network.contract.name,
         "module": design.module,
-        "length": network.mean.symbols,
+        "length": network.contract.chunk_length,
         "scores": network.head_layers[-1].outputs,
         "chunks": chunks,
         "symbol_bits": design.symbol_bits,
@@ -63,10 +84,11 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
         else "",
         "score_exponent": network.score_exponent,
         "classes": ", ".join(f"{number} {name}" for number, name in enumerate(network.contract.classes)),
-        "last": f"{network.mean.symbols - 1:<3}",
+        "last": f"{network.contract.chunk_length - 1:<3}",
         "last_beat": design.beats - 1,
         "latency": design.latency,
-        "rate": "One symbol a clock" if design.full_rate else "The input waits at a chunk's last symbol",
+        "how": _how(design),
+        "rate": _rate(design),
         "clocks": design.clocks_a_chunk,
         "places": design.places,
     }
