@@ -26,6 +26,8 @@ from amrq.chunks import level_features, normalise  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerNetwork  # noqa: E402
 
+MODELS = Path(__file__).parents[2] / "docs" / "thesis" / "models"
+
 
 def noise(generator: np.random.Generator, count: int) -> np.ndarray:
     parts = generator.standard_normal((count, 32, 2), np.float32)
@@ -136,6 +138,20 @@ def test_networks_as_the_thesis_s_equal_onnxruntime_and_torch(
     ]
     with pytest.raises(AmrqError, match="takes no mean"):
         _ = network.mean
+
+
+@pytest.mark.parametrize("bits", [4, 6, 8])
+def test_a_trained_network_of_the_thesis_equals_onnxruntime(bits: int) -> None:
+    path = MODELS / f"vgglike_2f_2c_2re_2mp_{bits}bit_pr_20.onnx"
+    network = IntegerNetwork.from_onnx(path)
+    assert all(layer.exact_in_float32 and layer.weight_bits == bits for layer in network.layers)
+    generator = rng("thesis", bits)
+    iq = generator.standard_normal((1_000, 2, 32)).astype(np.float32) * generator.uniform(
+        0.2, 2, (1_000, 1, 1)
+    )
+    iq = iq.astype(np.float32)
+    found = network.run(network.round_inputs(iq)).logits
+    np.testing.assert_array_equal(found, run_by_onnxruntime(path, {"iq": iq}, "logits"))
 
 
 @pytest.mark.parametrize(
