@@ -122,7 +122,7 @@ def test_clocks_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     by_hand = {4: 2 * 16 * 6 + 3 * 48 + 2 * 11, 16: 16 * 16 + 48 + 16}
     for lanes, clocks in by_hand.items():
         design = ArrayDesign(network, lanes=lanes)
-        assert design.clocks_a_chunk == 1 + clocks + 3 * (1 + lanes + 13)
+        assert design.clocks_a_chunk == 1 + clocks + 3 * (1 + lanes + 14)
         assert design.multiplications == 16 * 36 + 11 * 48 + 5 * 11
 
 

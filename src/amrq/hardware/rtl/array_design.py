@@ -35,7 +35,7 @@ _PLACES = 3
 _BANK_BITS = 12
 """The memory of weights is one of 2^12 words or several, each with registers behind it: one large one would be put
 together from blocks all over the chip, and choosing between them takes longer than a clock should."""
-_WAY = 13
+_WAY = 14
 """Clocks from a sum's last product to its output in the memory, without those of the lanes before it."""
 _BESIDE_LAYERS = 5
 """Clocks of a chunk's way that no layer, no lane and no beat accounts for: input, and reading the store of scores."""

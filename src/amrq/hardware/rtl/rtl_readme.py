@@ -13,21 +13,33 @@ __all__ = ["rtl_readme"]
 def _how(design: Design) -> str:
     if not isinstance(design, ArrayDesign):
         return "A pipeline: each layer has adders of its own."
-    clocks = ", ".join(f"{layer.layer.name} {layer.clocks}" for layer in design.layers)
+    clocks = "\n".join(
+        f"| {one.layer.name} | {one.positions} x {one.layer.outputs} | {one.terms} | {one.clocks} |"
+        for one in design.layers
+    )
     return (
-        f"An array: {design.lanes} multipliers make {len(design.layers)} layers in\nturn, {design.multiplications} "
-        f"products a chunk; clocks of each: {clocks}. Weights, biases and shifts are the contents of two memories\n"
-        "(`$readmemh` of the .hex files, to lie where the tool runs); any number of layers of any widths takes "
-        "the same modules."
+        f"An array: {design.lanes} multipliers make {len(design.layers)} layers in turn, {design.multiplications} "
+        "products a chunk. Weights, biases and shifts\nare the contents of memories, the .hex files, which must lie where "
+        "a tool runs (`$readmemh`).\n\n| layer | outputs | products each | clocks |\n|---|---:|---:|---:|\n"
+        + clocks
+    )
+
+
+def _level(design: Design) -> str:
+    if design.network.contract.normalisation == "none":
+        return "**Chunks come in as the model was trained on them**: nothing sets their level, and it counts."
+    return (
+        f"**Chunks come in normalised** ({design.network.contract.normalisation}): what is before this design sets "
+        "their level."
     )
 
 
 def _rate(design: Design) -> str:
-    if isinstance(design, ArrayDesign):
-        return "Symbols are taken one a clock until three chunks have come in and not left; the array takes"
+    if design.architecture == "array":
+        return "One symbol a clock until three chunks have come in that have not left; as long as the output is taken"
     if design.full_rate:
         return "One symbol a clock as long as the output is taken"
-    return "The input waits at a chunk's last symbol"
+    return "The input waits at a chunk's last symbol as long as the output is taken"
 
 
 def rtl_readme(design: Design, chunks: int) -> str:
@@ -78,7 +90,7 @@ def rtl_readme(design: Design, chunks: int) -> str:
         "lowest": port.lowest,
         "highest": port.highest,
         "own_steps": own_steps,
-        "normalisation": network.contract.normalisation,
+        "level": _level(design),
         "fold": "- The design takes magnitudes of I and Q; that of the least number is one more than the largest.\n"
         if port.fold
         else "",

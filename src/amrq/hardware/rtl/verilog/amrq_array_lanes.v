@@ -24,14 +24,14 @@ module amrq_array_lanes #(
 );
     localparam PRODUCT_BITS = 9 + WEIGHT_BITS;
 
-    reg [3:0] active_at, first_at;
-    reg [4:0] last_at;
+    reg [4:0] active_at, first_at;
+    reg [5:0] last_at;
     always @(posedge aclk) begin
-        active_at <= aresetn ? {active_at[2:0], active} : 4'd0;
-        last_at <= aresetn ? {last_at[3:0], last} : 5'd0;
-        first_at <= {first_at[2:0], first};
+        active_at <= aresetn ? {active_at[3:0], active} : 5'd0;
+        last_at <= aresetn ? {last_at[4:0], last} : 6'd0;
+        first_at <= {first_at[3:0], first};
     end
-    assign complete = last_at[4];
+    assign complete = last_at[5];
 
     always @(posedge aclk)
         if (!aresetn) leaving <= 1'b0;
@@ -45,15 +45,18 @@ module amrq_array_lanes #(
     genvar l;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : multiplier
-            wire signed [8:0] factor = x;
-            wire signed [WEIGHT_BITS-1:0] weight = weights[l*WEIGHT_BITS +: WEIGHT_BITS];
+            // Of each multiplier's own, to lie beside it: weights come from all over the chip.
+            reg signed [8:0] factor;
+            reg signed [WEIGHT_BITS-1:0] weight;
             reg signed [PRODUCT_BITS-1:0] product;
             reg signed [SUM_BITS-1:0] total;
             reg [SUM_BITS-1:0] kept;
             wire signed [SUM_BITS-1:0] wide = {{(SUM_BITS-PRODUCT_BITS){product[PRODUCT_BITS-1]}}, product};
             always @(posedge aclk) begin
+                factor <= x;
+                weight <= weights[l*WEIGHT_BITS +: WEIGHT_BITS];
                 product <= factor * weight;
-                if (active_at[3]) total <= wide + (first_at[3] ? {SUM_BITS{1'b0}} : total);
+                if (active_at[4]) total <= wide + (first_at[4] ? {SUM_BITS{1'b0}} : total);
                 kept <= complete ? total : aside[l+1];
             end
             assign aside[l] = kept;
