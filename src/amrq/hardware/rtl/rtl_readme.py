@@ -19,8 +19,8 @@ def _how(design: Design) -> str:
     )
     return (
         f"An array: {design.lanes} multipliers make {len(design.layers)} layers in turn, {design.multiplications} "
-        "products a chunk. Weights, biases and shifts\nare the contents of memories, the .hex files, which must lie where "
-        "a tool runs (`$readmemh`).\n\n| layer | outputs | products each | clocks |\n|---|---:|---:|---:|\n"
+        "products a chunk. Weights, biases and shifts\nare the contents of memories, the .hex files, which must lie "
+        "where a tool runs (`$readmemh`).\n\n| layer | outputs | products each | clocks |\n|---|---:|---:|---:|\n"
         + clocks
     )
 

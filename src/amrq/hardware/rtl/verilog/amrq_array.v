@@ -104,18 +104,19 @@ module amrq_array #(
             half <= ~half;
             if (from_input) read_bank <= read_bank + 1'b1;
         end
-    reg [7:0] number_1;
-    reg [15:0] symbol_1;
-    reg outside_1, quadrature_1;
-    reg [8:0] x_2, x_3;
-    wire [7:0] chosen = from_input ? (quadrature_1 ? symbol_1[15:8] : symbol_1[7:0]) : number_1;
+    reg [7:0] number_1, number_2;
+    reg [15:0] symbol_1, symbol_2;
+    reg outside_1, outside_2, quadrature_1, quadrature_2;
+    reg [8:0] x_3;
+    wire [7:0] chosen = from_input ? (quadrature_2 ? symbol_2[15:8] : symbol_2[7:0]) : number_2;
     always @(posedge aclk) begin
         number_1 <= numbers[{half, address[NUMBERS_BITS-1:0]}];
         symbol_1 <= symbols[{read_bank, address[LENGTH_BITS:1]}];
         outside_1 <= outside;
         quadrature_1 <= address[0];
-        x_3 <= x_2;
-        x_2 <= outside_1 ? 9'd0 : {in_signed & chosen[7], chosen};
+        // A memory takes half a clock and more to answer, so that nothing is asked of its number in the same clock.
+        {number_2, symbol_2, outside_2, quadrature_2} <= {number_1, symbol_1, outside_1, quadrature_1};
+        x_3 <= outside_2 ? 9'd0 : {in_signed & chosen[7], chosen};
     end
     wire [LANES*WEIGHT_BITS-1:0] weights_3;
     amrq_array_weights weight_memory (.aclk(aclk), .address(weight), .word(weights_3));
