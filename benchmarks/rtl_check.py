@@ -5,9 +5,11 @@
 Each model's Verilog is simulated on chunks of all classes at 0 to 25 dB Es/N0 with extreme ones between them: once
 back to back, once with random stalls on both sides, after a reset in the middle of a chunk. Every score must be equal
 to the bit. Then is counted how many chunks are decided right by the hardware's own class, by its scores weighed by a
-host, and by the ONNX model on the same chunks. A model's row in the results is replaced.
+host, and by the ONNX model on the same chunks. A model's row in the results is replaced; a model
+file's has the file's name, and the number of lanes behind it where it is given.
 
 Example: python3 benchmarks/rtl_check.py coherent-small-int4 --chunks 10000
+Example: python3 benchmarks/rtl_check.py docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx
 """
 
 import argparse
@@ -23,7 +25,7 @@ import numpy as np
 from amrq.classifier import OnnxClassifier
 from amrq.classifier.weigh import Weigh
 from amrq.hardware import IntegerInputs, IntegerNetwork
-from amrq.hardware.rtl import RtlDesign, cosimulate, test_inputs, write_rtl
+from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "cosimulation.csv"
 COLUMNS = (
@@ -45,11 +47,19 @@ KEY = ("model", "input_bits", "fold")
 
 
 def check(
-    model: str, input_bits: int, fold: int, chunks: int, seed: int, simulator: str, folder: Path
+    model: str,
+    input_bits: int,
+    fold: int,
+    lanes: int | None,
+    chunks: int,
+    seed: int,
+    simulator: str,
+    folder: Path,
 ) -> dict[str, object]:
     """Return a row of the results."""
     network = IntegerNetwork.from_onnx(model)
-    design = RtlDesign(network, input_bits, fold)
+    design = make_design(network, input_bits, lanes, fold=fold)
+    name = network.contract.name + (f" ({lanes} lanes)" if lanes else "")
     inputs = test_inputs(design, chunks, seed)
     began = time.monotonic()
     write_rtl(design, folder, inputs, seed + 1)
@@ -73,7 +83,7 @@ def check(
         [simulator, "-V"], capture_output=True, text=True, check=False
     ).stdout.splitlines()[0]
     values = (
-        *(network.contract.name, input_bits, fold, chunks, seed, result, design.latency, int(real.sum())),
+        *(name, input_bits, fold, chunks, seed, result, design.latency, int(real.sum())),
         *(right(network.decide(scores)), right(probabilities.argmax(axis=1)), right(onnx.argmax(axis=1))),
         int((exact == scores.integers).all(axis=1)[real].sum()),
         *(version, round(seconds), datetime.date.today().isoformat()),
@@ -87,6 +97,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names of shipped models, or files")
+    parser.add_argument("--lanes", type=int, help="multipliers of an array")
     parser.add_argument("--input-bits", type=int, default=8)
     parser.add_argument("--fold", type=int, default=1)
     parser.add_argument("--chunks", type=int, default=10_000)
@@ -97,7 +108,14 @@ def main() -> None:
     for model in arguments.models:
         with tempfile.TemporaryDirectory() as folder:
             row = check(
-                *(model, arguments.input_bits, arguments.fold, arguments.chunks, arguments.seed),
+                *(
+                    model,
+                    arguments.input_bits,
+                    arguments.fold,
+                    arguments.lanes,
+                    arguments.chunks,
+                    arguments.seed,
+                ),
                 arguments.simulator,
                 Path(folder),
             )

@@ -4,8 +4,10 @@
 
 xc7: Yosys for the 7-series, held against an XC7Z020. ecp5: Yosys and nextpnr for a Lattice ECP5-85 of speed grade 6,
 placed, routed and timed. A model's row in the results is replaced; each says tools and date. Minutes to an hour a row.
+A model file's row has the file's name, and the number of lanes behind it where it is given.
 
 Example: python3 benchmarks/rtl_synthesis.py coherent-small-int4 --target xc7
+Example: python3 benchmarks/rtl_synthesis.py docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx --lanes 64
 """
 
 import argparse
@@ -20,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from amrq.hardware import IntegerNetwork, estimate, read_layer_sizes
-from amrq.hardware.rtl import RtlDesign
+from amrq.hardware.rtl import make_design
 from amrq.model import find_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "synthesis.csv"
@@ -131,26 +133,29 @@ def main() -> None:
     parser.add_argument("--target", choices=("xc7", "ecp5"), default="xc7")
     parser.add_argument("--input-bits", type=int, default=8)
     parser.add_argument("--fold", type=int, default=1)
+    parser.add_argument("--lanes", type=int, help="multipliers of an array")
     parser.add_argument("--yosys", default="yosys")
     parser.add_argument("--nextpnr", default="nextpnr-ecp5")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     for model in arguments.models:
-        design = RtlDesign(IntegerNetwork.from_onnx(model), arguments.input_bits, arguments.fold)
+        network = IntegerNetwork.from_onnx(model)
+        design = make_design(network, arguments.input_bits, arguments.lanes, fold=arguments.fold)
+        name = network.contract.name + (f" ({arguments.lanes} lanes)" if arguments.lanes else "")
         layers = read_layer_sizes(find_model(model))
         began = time.monotonic()
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
             for file, text in design.files.items():
                 (folder / file).write_text(text)
-            sources = " ".join(sorted(design.files))
+            sources = " ".join(sorted(file for file in design.files if file.endswith(".v")))
             if arguments.target == "xc7":
                 row = xc7(folder, arguments.yosys, design.module, sources)
             else:
                 row = ecp5(folder, arguments.yosys, arguments.nextpnr, design.module, sources)
         estimated = estimate(layers)
         row |= {
-            "model": design.network.contract.name,
+            "model": name,
             "input_bits": arguments.input_bits,
             "fold": arguments.fold,
             "target": arguments.target,

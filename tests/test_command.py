@@ -291,6 +291,21 @@ def test_models_show_and_annotate(tmp_path: Path) -> None:
     refused(amrq("model", "annotate", foreign, "--contract", tmp_path / "nothing.json"), "cannot be read")
 
 
+def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    models = ROOT / "docs" / "thesis" / "models"
+    eight = models / "vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx"
+    made = amrq("rtl", eight, "-o", tmp_path / "out", "--lanes", 64, "--chunks", 16)
+    assert made.returncode == 0, made.stderr
+    assert "a chunk every 6830 clocks, 6789 clocks" in made.stdout
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "64 multipliers make 4 layers in turn" in readme and "| symbol_1 | 16 x 51 | 75 |" in readme
+    refused(amrq("rtl", eight, "-o", tmp_path, "--architecture", "pipeline"), "fits the architecture 'array'")
+    refused(amrq("rtl", "coherent-small-int4", "-o", tmp_path, "--lanes", 4), "has no lanes")
+    refused(amrq("rtl", models / "vgglike_2f_2c_2re_2mp_pr_20.onnx", "-o", tmp_path), "in floating point")
+    assert amrq("rtl", eight, "-o", tmp_path, "--architecture", "systolic").returncode == 2
+
+
 def test_version() -> None:
     result = amrq("--version")
     assert result.returncode == 0 and result.stdout.startswith("amrq ")

@@ -28,7 +28,11 @@ class Layer:
 
 @dataclass
 class Spec:
-    """A network: `prefix` names elementwise operators on `iq`; `level` joins the mean if wanted."""
+    """A network: `prefix` names elementwise operators on `iq`; `level` joins the mean if wanted.
+
+    With `flat` there is no mean: the symbols become one vector, and behind the convolutions named in `pools` comes a
+    max pool. Without `relu` what is rounded behind a layer is signed.
+    """
 
     symbol: list[Layer]
     mean_exponent: int
@@ -36,6 +40,9 @@ class Spec:
     prefix: tuple[str, ...] = ("Abs",)
     level: bool = False
     length: int = LENGTH
+    flat: bool = False
+    pools: tuple[int, ...] = ()
+    relu: bool = True
     scale_factor: float = 1.0
     """Multiplies every scale: to break the powers of two."""
     contract: dict[str, Any] = field(default_factory=dict)
@@ -80,6 +87,43 @@ def random_spec(
         [random_layer(rng, 16 + side, 12, -7, bits), random_layer(rng, 12, 7, -7, bits)],
         ("Abs",) if folded else (),
         level,
+    )
+
+
+def random_flat_spec(
+    rng: np.random.Generator,
+    bits: int = 8,
+    channels: tuple[int, ...] = (6,),
+    pools: tuple[int, ...] = (0,),
+    hidden: tuple[int, ...] = (11,),
+    outputs: int = 5,
+    length: int = 16,
+    kernel: int = 3,
+    relu: bool = True,
+    folded: bool = False,
+) -> Spec:
+    """A network as the thesis's, its activations about as large as what they are rounded to."""
+    exponent, signed, layers, inputs = -6 if folded else -5, not folded, [], 2
+    left = length >> len(pools)
+    widths = [*channels, *hidden, outputs]
+    for number, width in enumerate(widths):
+        convolution = number < len(channels)
+        if number == len(channels):
+            inputs *= left
+        layers.append(random_layer(rng, inputs, width, exponent, bits, kernel if convolution else 1, signed))
+        terms = inputs * (kernel if convolution else 1)
+        largest = np.sqrt(terms) * (2 ** (bits - 1) - 1) / 2
+        exponent += round(np.log2(largest)) - bits
+        inputs, signed = width, not relu
+    return Spec(
+        layers[: len(channels)],
+        0,
+        layers[len(channels) :],
+        ("Abs",) if folded else (),
+        length=length,
+        flat=True,
+        pools=pools,
+        relu=relu,
     )
 
 
@@ -134,14 +178,29 @@ def quantised_onnx(path: Path, spec: Spec) -> Path:
     x = "iq"
     for operator in spec.prefix:
         x = b.node(operator, [x])
-    for layer in spec.symbol:
-        x = b.node("Relu", [b.layer("Conv", x, layer)])
-    x = b.node("ReduceMean", [b.rounded(x, spec.mean_exponent, signed=False)], axes=[2], keepdims=0)
+    for number, layer in enumerate(spec.symbol):
+        x = b.layer("Conv", x, layer)
+        x = b.node("Relu", [x]) if spec.relu else x
+        if spec.flat:
+            after = [*spec.symbol, spec.head[0]][number + 1]
+            x = b.rounded(x, after.exponent, after.signed)
+            if number in spec.pools:
+                x = b.node("MaxPool", [x], kernel_shape=[2], strides=[2])
+                x = b.rounded(x, after.exponent, after.signed)
+    if spec.flat:
+        x = b.node("Flatten", [x], axis=1)
+    else:
+        x = b.node("ReduceMean", [b.rounded(x, spec.mean_exponent, signed=False)], axes=[2], keepdims=0)
     if spec.level:
         x = b.node("Concat", [x, "level"], axis=1)
     for number, layer in enumerate(spec.head):
         last = number == len(spec.head) - 1
-        x = b.layer("Gemm", b.node("Relu", [x]) if number else x, layer, "hypothesis_logits" if last else "")
+        x = b.layer(
+            "Gemm",
+            b.node("Relu", [x]) if number and spec.relu else x,
+            layer,
+            "hypothesis_logits" if last else "",
+        )
     labels = [h.label for h in spec.hypotheses]
     sizes = [labels.count(name) for name in CLASSES]
     parts = [f"part{i}" for i in range(len(sizes))]
@@ -189,15 +248,17 @@ def run_by_torch(spec: Spec, iq: np.ndarray, level: np.ndarray | None = None) ->
 
     x = torch.from_numpy(iq)
     x = x.abs() if spec.prefix else x
-    for layer in spec.symbol:
+    relu = torch.relu if spec.relu else torch.nn.Identity()
+    for number, layer in enumerate(spec.symbol):
         w, b = parameters(layer)
-        x = torch.relu(torch.conv1d(rounded(x, layer.exponent, layer.signed), w, b, padding=w.shape[2] // 2))
-    x = rounded(x, spec.mean_exponent, False).mean(dim=2)
+        x = relu(torch.conv1d(rounded(x, layer.exponent, layer.signed), w, b, padding=w.shape[2] // 2))
+        x = torch.max_pool1d(x, 2) if number in spec.pools else x
+    x = x.flatten(1) if spec.flat else rounded(x, spec.mean_exponent, False).mean(dim=2)
     if level is not None:
         x = torch.cat([x, torch.from_numpy(level)], dim=1)
     for number, layer in enumerate(spec.head):
         w, b = parameters(layer)
-        x = torch.relu(x) if number else x
+        x = relu(x) if number else x
         x = torch.nn.functional.linear(rounded(x, layer.exponent, layer.signed), w[:, :, 0], b)
     return x.numpy()
 

@@ -106,13 +106,15 @@ def test_width_of_weights(weights, bits):
     assert layer_of([[[w]] for w in weights]).weight_bits == bits
 
 
-def test_sums_that_float32_cannot_hold_are_refused():
+def test_sums_that_float32_cannot_hold_are_exact_and_those_of_more_than_32_bits_refused():
     inputs = 2**24 // (127 * 255)
-    layer_of(np.full((1, inputs, 1), 127))
-    with pytest.raises(AmrqError, match="2\\^24"):
-        layer_of(np.full((1, inputs + 1, 1), 127))
-    with pytest.raises(AmrqError, match="2\\^24"):
-        layer_of([[[1]]], [2**24])
+    assert layer_of(np.full((1, inputs, 1), 127)).exact_in_float32
+    wide = layer_of(np.full((1, inputs + 1, 1), 127), [1])
+    assert not wide.exact_in_float32
+    assert wide.accumulate(np.full((1, 1, inputs + 1), 255)).tolist() == [[[(inputs + 1) * 127 * 255 + 1]]]
+    assert not layer_of([[[1]]], [2**24]).exact_in_float32
+    with pytest.raises(AmrqError, match="2\\^31"):
+        layer_of([[[1]]], [2**31 - 1])
     # The bound's edge itself is added exactly.
     x = np.full((1, 1, inputs), 255)
     edge = 2**24 - 1 - inputs * 127 * 255

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,21 @@ from small_models import linear_model, linear_onnx
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-from quantised_onnx import Layer, Spec, quantised_onnx, random_spec, run_by_onnxruntime, run_by_torch  # noqa: E402
+from quantised_onnx import (  # noqa: E402
+    Layer,
+    Spec,
+    quantised_onnx,
+    random_flat_spec,
+    random_spec,
+    run_by_onnxruntime,
+    run_by_torch,
+)
 
 from amrq.chunks import level_features, normalise  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerNetwork  # noqa: E402
+
+MODELS = Path(__file__).parents[2] / "docs" / "thesis" / "models"
 
 
 def noise(generator: np.random.Generator, count: int) -> np.ndarray:
@@ -85,6 +96,94 @@ def test_logits_equal_those_of_onnxruntime_and_torch(
     np.testing.assert_array_equal(found, run_by_torch(spec, inputs["iq"], inputs.get("level")))
     trace = network.trace(network.integers(chunks, tracked))
     assert any((trace[f"symbol_{i}"] == 255).any() for i in range(2))  # saturation has been seen
+
+
+@pytest.mark.parametrize(
+    ("bits", "channels", "pools", "hidden", "relu"),
+    [
+        (8, (6,), (0,), (11,), True),
+        (4, (6, 9), (0, 1), (12, 8), True),
+        (8, (5, 7), (1,), (), False),
+        (6, (7,), (), (9,), True),
+        (4, (4, 5, 6), (0, 1, 2), (8,), False),
+    ],
+)
+def test_networks_as_the_thesis_s_equal_onnxruntime_and_torch(
+    tmp_path: Path,
+    bits: int,
+    channels: tuple[int, ...],
+    pools: tuple[int, ...],
+    hidden: tuple[int, ...],
+    relu: bool,
+) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    generator = rng("flat", bits, *channels)
+    spec = random_flat_spec(generator, bits, channels, pools, hidden, relu=relu)
+    path = quantised_onnx(tmp_path / "m.onnx", spec)
+    network = IntegerNetwork.from_onnx(path)
+    assert [layer.pool for layer in network.symbol_layers] == [
+        2 if number in pools else 1 for number in range(len(channels))
+    ]
+    assert network.between.outputs == channels[-1] * 16 >> len(pools)
+    iq = generator.standard_normal((2_000, 2, 16)).astype(np.float32)
+    iq[::40] = generator.choice([-9, 0, 9], (50, 2, 16))
+    inputs = network.round_inputs(iq)
+    found = network.run(inputs).logits
+    assert len(np.unique(found)) > 100
+    np.testing.assert_array_equal(found, run_by_onnxruntime(path, {"iq": iq}))
+    np.testing.assert_array_equal(found, run_by_torch(spec, iq))
+    trace = network.trace(inputs)
+    assert list(trace) == [layer.name for layer in network.symbol_layers] + ["flatten"] + [
+        layer.name for layer in network.head_layers
+    ]
+    with pytest.raises(AmrqError, match="takes no mean"):
+        _ = network.mean
+
+
+@pytest.mark.parametrize("bits", [4, 6, 8])
+def test_a_trained_network_of_the_thesis_equals_onnxruntime(bits: int) -> None:
+    path = MODELS / f"vgglike_2f_2c_2re_2mp_{bits}bit_pr_20.onnx"
+    network = IntegerNetwork.from_onnx(path)
+    assert all(layer.exact_in_float32 and layer.weight_bits == bits for layer in network.layers)
+    generator = rng("thesis", bits)
+    iq = generator.standard_normal((1_000, 2, 32)).astype(np.float32) * generator.uniform(
+        0.2, 2, (1_000, 1, 1)
+    )
+    iq = iq.astype(np.float32)
+    found = network.run(network.round_inputs(iq)).logits
+    np.testing.assert_array_equal(found, run_by_onnxruntime(path, {"iq": iq}, "logits"))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda pool: pool.attribute[0].ints.__setitem__(0, 3), "2 symbols"),
+        (lambda pool: pool.attribute.pop(), "2 symbols"),
+        (lambda pool: pool.attribute.append(onnx.helper.make_attribute("pads", [1, 1])), "pads of MaxPool"),
+    ],
+)
+def test_other_pools_are_refused(tmp_path: Path, change: Any, match: str) -> None:
+    path = quantised_onnx(tmp_path / "m.onnx", random_flat_spec(rng("pools")))
+    model = onnx.load(str(path))
+    (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
+    change(pool)
+    onnx.save(model, str(path))
+    with pytest.raises(AmrqError, match=match):
+        IntegerNetwork.from_onnx(path)
+
+
+def test_two_roundings_that_differ_are_refused(tmp_path: Path) -> None:
+    path = quantised_onnx(tmp_path / "m.onnx", random_flat_spec(rng("rounded")))
+    model = onnx.load(str(path))
+    (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
+    (before,) = (node for node in model.graph.node if pool.input[0] in node.output)
+    for node in model.graph.node:
+        if node.output[0] == before.input[0] or node is before:
+            node.input[1] = "other"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(2.0, np.float32), "other"))
+    onnx.save(model, str(path))
+    with pytest.raises(AmrqError, match="rounded twice"):
+        IntegerNetwork.from_onnx(path)
 
 
 @pytest.mark.parametrize("folded", [True, False])
@@ -172,8 +271,9 @@ def test_refused_networks(tmp_path: Path) -> None:
     spec = random_spec(rng("refused"))
     refused(tmp_path, replace(spec, scale_factor=1.1), "not a power of two.*amrq train")
     refused(tmp_path, replace(spec, length=24), "power of two")
-    big = replace(spec.symbol[1], biases=np.full(16, 2**24))
-    refused(tmp_path, replace(spec, symbol=[spec.symbol[0], big]), "symbol_1.*2\\^24")
+    big = replace(spec.symbol[1], biases=np.full(16, 2**31 - 1))
+    refused(tmp_path, replace(spec, symbol=[spec.symbol[0], big]), "symbol_1.*2\\^31")
+    refused(tmp_path, random_flat_spec(rng("refused"), length=9), "max pool of 9 symbols leaves one over")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from amrq.hardware import IntegerClassifier, IntegerNetwork
 from amrq.link import LinkSettings, read_image, write_image
 from amrq.model import find_model
 
+MODELS = Path(__file__).parents[2] / "docs" / "thesis" / "models"
 WITHOUT = """
 import runpy, sys
 for name in ("onnx", "onnxruntime", "typer", "rich", "sigmf", "soundfile", "matplotlib", "torch", "gnuradio", "scipy"):
@@ -33,6 +34,17 @@ def test_an_image_computes_what_the_model_does(model: str) -> None:
     assert ours.exponent == theirs.exponent
     assert network.contract == original.contract
     assert sha256 == hashlib.sha256(find_model(model).read_bytes()).digest()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_an_image_of_one_of_the_thesis_s_networks(bits: int, tmp_path: Path) -> None:
+    model = MODELS / f"vgglike_2f_2c_2re_2mp_{bits}bit_pr_20.onnx"
+    write_image(model, tmp_path / "image.npz")
+    network, _ = read_image(tmp_path / "image.npz")
+    given = chunks(300, "thesis")
+    np.testing.assert_array_equal(
+        network.scores(given).integers, IntegerNetwork.from_onnx(model).scores(given).integers
+    )
 
 
 def test_it_is_served_with_numpy_and_pyzmq_alone(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from amrq.hardware import IntegerNetwork
-from amrq.hardware.rtl import RtlDesign, cosimulate, test_inputs, write_rtl
+from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
 
 __all__ = ["rtl"]
 
@@ -36,6 +36,26 @@ def rtl(
             "are smaller.",
         ),
     ] = 1,
+    lanes: Annotated[
+        int | None,
+        typer.Option(
+            "--lanes",
+            min=1,
+            max=256,
+            metavar="N",
+            help="Multipliers of an array: as many outputs are made at a time. By default 16.",
+            show_default=False,
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            "--architecture",
+            metavar="NAME",
+            help="pipeline or array; end where the model fits the other one.",
+            show_default=False,
+        ),
+    ] = None,
     chunks: Annotated[int, typer.Option("--chunks", min=16, help="Chunks of the testbench.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of these chunks.")] = 1,
     check: Annotated[
@@ -50,19 +70,25 @@ def rtl(
 ) -> None:
     """Make synthesizable Verilog of a quantised model of a known phase.
 
-    One I/Q symbol a clock or every few in, each chunk's scores and class out, AXI4-Stream on both sides; with a
-    self-checking testbench, a Makefile (sim, lint, synth, ecp5) and a README that names ports, scales and latency.
-    Chunks must come in normalised.
+    I/Q symbols in, each chunk's scores and class out, AXI4-Stream on both sides; with a self-checking testbench, a
+    Makefile (sim, lint, synth, ecp5) and a README that names ports, scales and latency. Chunks must come in normalised.
+    A model that takes a mean over its symbols becomes a pipeline, one symbol a clock or every few; one with max pools
+    and fully connected layers, as the thesis's, an array of multipliers that makes its layers in turn, weights in block
+    RAM.
 
     Examples: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
 
     Example: **amrq rtl coherent-full-int4 -o full --input-bits 9 --chunks 10000 --check verilator**
 
     Example: **amrq rtl coherent-full-int8 -o full --fold 8**, a symbol every 8 clocks
+
+    Example: **amrq rtl docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx -o vgglike --lanes 64**
     """
+    if architecture not in (None, "pipeline", "array"):
+        raise typer.BadParameter("give pipeline or array.", param_hint="'--architecture'")
     if check is not None and check not in ("iverilog", "verilator"):
         raise typer.BadParameter("give iverilog or verilator.", param_hint="'--check'")
-    design = RtlDesign(IntegerNetwork.from_onnx(model), input_bits, fold)
+    design = make_design(IntegerNetwork.from_onnx(model), input_bits, lanes, architecture, fold)
     write_rtl(design, output, test_inputs(design, chunks, seed), seed + 1)
     typer.echo(
         f"{output}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "

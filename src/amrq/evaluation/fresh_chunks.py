@@ -18,6 +18,7 @@ def fresh_chunks(
     rng: np.random.Generator,
     phase_noise: float = 0.0,
     any_phase: bool = True,
+    peak_scaled: bool = False,
 ) -> NDArray[np.complex64]:
     """Return ideal chunks of one modulation: random symbols, one random rotation a chunk, noise.
 
@@ -29,11 +30,13 @@ def fresh_chunks(
         rng: source of randomness.
         phase_noise: standard deviation of an independent phase a symbol, radians.
         any_phase: turn each chunk by an angle of its own.
+        peak_scaled: bring the constellation's largest level in I or Q to 1, as the thesis does, in place of its mean
+            power; Es then is 1 all the same.
 
     Returns:
         complex64 [N, L].
     """
-    m = MODULATIONS[name]
+    m = MODULATIONS[name].scaled_to_peak() if peak_scaled else MODULATIONS[name]
     chunks = m.points[rng.integers(m.order, size=(count, length))]
     if any_phase:
         chunks = rotate(chunks, rng.uniform(0, 2 * np.pi, count))

@@ -4,6 +4,7 @@
 from amrq.hardware.estimate import ResourceEstimate, estimate
 from amrq.hardware.fixed_point import FixedPoint
 from amrq.hardware.integer_classifier import IntegerClassifier
+from amrq.hardware.integer_flatten import IntegerFlatten
 from amrq.hardware.integer_inputs import IntegerInputs
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
@@ -17,6 +18,7 @@ from amrq.hardware.scores import Scores
 __all__ = [
     "FixedPoint",
     "IntegerClassifier",
+    "IntegerFlatten",
     "IntegerInputs",
     "IntegerLayer",
     "IntegerMean",

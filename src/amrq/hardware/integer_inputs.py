@@ -14,7 +14,8 @@ class IntegerInputs(NamedTuple):
 
     Attributes:
         symbols: int64 [N, L, C], symbol by symbol, within the range of the first layer's `input`.
-        side: int64 [N, S], what joins the mean, within the range of the first head layer's `input`; S may be 0.
+        side: int64 [N, S], what joins the mean or the flattened symbols, within the range of the first head layer's
+            `input`; S may be 0.
     """
 
     symbols: NDArray[np.int64]

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ __all__ = ["IntegerLayer"]
 
 _EXACT_LIMIT = 2**24
 """Below it float32 holds every integer, so that PyTorch's and ONNX Runtime's sums are exact in any order."""
+_ACCUMULATOR_LIMIT = 2**31
+"""Beyond it ONNX Runtime's integer kernels overflow."""
 
 
 def _bits(lowest: int, highest: int) -> int:
@@ -35,7 +38,7 @@ class IntegerLayer:
     The accumulator of output o at a symbol n is biases[o] plus the sum over i and k of
     weights[o, i, k] x[n + k - kernel // 2, i], with zeros beyond the ends of the chunk. Accumulator a stands for
     a times 2^(input.exponent + weight_exponents[o]). The layer gives it shifted right by shifts[o], rounded half to
-    even and saturated, or as it is where `output` is None.
+    even and saturated, or as it is where `output` is None; behind that comes a max pool where `pool` is 2.
 
     Attributes:
         name: for people and for the names in generated hardware.
@@ -46,9 +49,10 @@ class IntegerLayer:
         output: what its outputs are; None for the last layer, which gives its accumulators.
         relu: whether outputs below zero become zero; has no meaning for the last layer.
         per_symbol: whether it runs at every symbol; otherwise once a chunk.
+        pool: 2 where of each pair of symbols the larger output goes on, 1 where all do.
 
     Raises:
-        AmrqError: the shapes do not belong together, or an accumulator could reach 2^24.
+        AmrqError: the shapes do not belong together, or an accumulator could reach 2^31.
     """
 
     name: str
@@ -59,6 +63,7 @@ class IntegerLayer:
     output: FixedPoint | None
     relu: bool
     per_symbol: bool
+    pool: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what is no layer."""
@@ -72,12 +77,12 @@ class IntegerLayer:
             raise AmrqError(
                 f"layer {self.name}: a kernel must be odd, and 1 in a fully connected layer, not {self.kernel}."
             )
-        lowest, highest = self.accumulator_range
-        if max(-lowest, highest) >= _EXACT_LIMIT:
+        if self.pool not in (1, 2) or (self.pool > 1 and (self.output is None or not self.per_symbol)):
+            raise AmrqError(f"layer {self.name}: a max pool must be of 2 symbols behind a convolution.")
+        if self._largest >= _ACCUMULATOR_LIMIT:
             raise AmrqError(
-                f"layer {self.name}: its sums can reach {max(-lowest, highest)}, beyond 2^24, where PyTorch and ONNX "
-                "Runtime are no longer exact and hardware would differ from them: take fewer inputs, fewer weight "
-                "bits or smaller biases."
+                f"layer {self.name}: its sums can reach {self._largest}, beyond 2^31, where ONNX Runtime's overflow: "
+                "take fewer inputs, fewer weight bits or smaller biases."
             )
 
     @property
@@ -117,6 +122,19 @@ class IntegerLayer:
         return int(lowest.min()), int(highest.max())
 
     @property
+    def _largest(self) -> int:
+        lowest, highest = self.accumulator_range
+        return max(-lowest, highest)
+
+    @property
+    def exact_in_float32(self) -> bool:
+        """Whether no sum can reach 2^24, so that PyTorch and ONNX Runtime give the same to the bit whatever comes in.
+
+        Where not, they do so as long as the sums stay below it.
+        """
+        return self._largest < _EXACT_LIMIT
+
+    @property
     def accumulator_bits(self) -> int:
         """Bits, sign included, that no sum overflows, in whatever order its terms are added."""
         return _bits(*self.accumulator_range)
@@ -138,10 +156,10 @@ class IntegerLayer:
         return self.output.exponent - self.accumulator_exponents
 
     @cached_property
-    def _matrix(self) -> NDArray[np.float32]:
-        """float32 [kernel * in, out]."""
+    def _matrix(self) -> NDArray[Any]:
+        """[kernel * in, out] in the narrowest floating point that holds every sum."""
         taps = self.weights.transpose(2, 1, 0).reshape(-1, self.outputs)
-        return np.ascontiguousarray(taps, dtype=np.float32)
+        return np.ascontiguousarray(taps, dtype=np.float32 if self.exact_in_float32 else np.float64)
 
     def accumulate(self, x: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the accumulators.
@@ -152,9 +170,9 @@ class IntegerLayer:
         Returns:
             int64 [N, L, out] or [N, out].
         """
-        # The products are added in float32, in which matrices are multiplied many times faster than in integers. No sum
-        # reaches 2^24, as the constructor saw to, so every one of them is exact.
-        rows = x.astype(np.float32)
+        # The products are added in floating point, in which matrices are multiplied many times faster than in integers.
+        # No sum reaches 2^24 in float32, or 2^31 in float64, so every one of them is exact.
+        rows = x.astype(self._matrix.dtype)
         if self.kernel > 1:
             reach, length = self.kernel // 2, x.shape[1]
             padded = np.pad(rows, ((0, 0), (reach, reach), (0, 0)))
@@ -168,4 +186,5 @@ class IntegerLayer:
         if self.output is None:
             return accumulators
         lowest = max(self.output.lowest, 0) if self.relu else self.output.lowest
-        return requantise(accumulators, self.shifts, lowest, self.output.highest)
+        y = requantise(accumulators, self.shifts, lowest, self.output.highest)
+        return y if self.pool == 1 else np.maximum(y[:, 0::2], y[:, 1::2])

@@ -43,6 +43,11 @@ class IntegerMean:
             )
 
     @property
+    def outputs(self) -> int:
+        """Numbers out."""
+        return self.channels
+
+    @property
     def shift(self) -> int:
         """Places that a sum is shifted to the right; below zero to the left."""
         return self.output.exponent - self.input.exponent + self.symbols.bit_length() - 1

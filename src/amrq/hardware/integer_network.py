@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from amrq.chunks import level_features, normalise
 from amrq.errors import AmrqError
 from amrq.hardware.float_prefix import FloatPrefix
+from amrq.hardware.integer_flatten import IntegerFlatten
 from amrq.hardware.integer_inputs import IntegerInputs
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
@@ -22,23 +23,24 @@ __all__ = ["IntegerNetwork"]
 
 _BATCH = 64
 """Chunks at a time, so that a layer's accumulators stay in the processor's cache."""
-_MOST_SCORE_SHIFT = 32
-"""Accumulators have 25 bits with their sign, so that 32 more stay within int64."""
+_MOST_SCORE_SHIFT = 31
+"""Accumulators have 32 bits with their sign, so that 31 more stay within int64."""
 
 
 class IntegerNetwork:
     """A quantised model as layers of integers, and their arithmetic in NumPy.
 
-    Convolutions at every symbol, the mean over the symbols, behind it what else is known of the chunk, fully connected
-    layers. It is the reference that generated hardware is held against. Its logits equal those of PyTorch and of ONNX
-    Runtime to the bit: powers of two as scales make all their arithmetic exact.
+    Convolutions at every symbol, with max pools or without; the mean over the symbols, or all symbols as one vector;
+    behind it what else is known of the chunk; fully connected layers. It is the reference that generated hardware is
+    held against. Its logits equal those of PyTorch and of ONNX Runtime to the bit: powers of two as scales make all
+    their arithmetic exact, as long as their sums stay below 2^24 (`IntegerLayer.exact_in_float32`).
 
     Args:
         contract: of the model.
         prefix: what comes before the first rounding.
         symbol_layers: run at every symbol, in order.
-        mean: over the symbols.
-        head_layers: run once a chunk, in order; the first takes the mean and behind it the side inputs.
+        between: the mean over the symbols, or all of them as one vector.
+        head_layers: run once a chunk, in order; the first takes what `between` gives and behind it the side inputs.
 
     Raises:
         AmrqError: the parts do not belong together.
@@ -49,31 +51,37 @@ class IntegerNetwork:
         contract: Contract,
         prefix: FloatPrefix | NumpyPrefix,
         symbol_layers: tuple[IntegerLayer, ...],
-        mean: IntegerMean,
+        between: IntegerMean | IntegerFlatten,
         head_layers: tuple[IntegerLayer, ...],
     ) -> None:
         self.contract = contract
         self.prefix = prefix
         self.symbol_layers = symbol_layers
-        self.mean = mean
+        self.between = between
         self.head_layers = head_layers
         # One chunk of nothing tells the widths, and whether the floating-point part runs at all.
         count, length = len(contract.weighed()), contract.chunk_length
         symbols, side = prefix(*self._given(np.zeros((1, length), np.complex64), None))
-        if symbols.shape != (1, symbol_layers[0].inputs, mean.symbols) or head_layers[-1].outputs != count:
+        if symbols.shape != (1, symbol_layers[0].inputs, length) or head_layers[-1].outputs != count:
             raise AmrqError(
                 f"model {contract.name!r} gives its first layer {symbols.shape[1:]} numbers and has "
-                f"{head_layers[-1].outputs} outputs, but ({symbol_layers[0].inputs}, {mean.symbols}) and {count} are "
+                f"{head_layers[-1].outputs} outputs, but ({symbol_layers[0].inputs}, {length}) and {count} are "
                 "needed: its graph and its contract do not belong together."
             )
         chain = [layer for group in (symbol_layers, head_layers) for layer in group]
         given = [chain[0].inputs, *(layer.outputs for layer in chain[:-1])]
-        given[len(symbol_layers)] += side.shape[1]
+        given[len(symbol_layers)] = between.outputs + side.shape[1]
         for layer, width in zip(chain, given, strict=True):
             if layer.inputs != width:
                 raise AmrqError(
                     f"model {contract.name!r}: layer {layer.name} takes {layer.inputs} inputs but is given {width}."
                 )
+        pooled = int(np.prod([layer.pool for layer in symbol_layers]))
+        if (between.channels, between.symbols * pooled) != (symbol_layers[-1].outputs, length):
+            raise AmrqError(
+                f"model {contract.name!r}: {length} symbols of {symbol_layers[-1].outputs} channels with pools of "
+                f"{pooled} in all are not the {between.symbols} of {between.channels} that {between.name} takes."
+            )
         exponents = head_layers[-1].accumulator_exponents
         self.score_exponent = int(exponents.min())
         self._score_shifts = exponents - self.score_exponent
@@ -93,26 +101,37 @@ class IntegerNetwork:
         Raises:
             AmrqError: the package onnx is missing; the file is missing, no ONNX model, without contract, in floating
                 point or with scales that are no powers of two; it has operators that hardware is not made of; or a sum
-                could reach 2^24.
+                could reach 2^31.
         """
         graph = OnnxGraph(find_model(model))
         contract = graph.contract()
         read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
         prefix = FloatPrefix(graph.model, read.symbols, read.side)
         try:
-            return cls(contract, prefix, read.symbol_layers, read.mean, read.head_layers)
+            return cls(contract, prefix, read.symbol_layers, read.between, read.head_layers)
         except AmrqError as error:
             raise AmrqError(f"{graph.path}: {error}") from None
 
     @property
     def layers(self) -> tuple[IntegerLayer, ...]:
-        """All layers in the order of their running; the mean lies between the two kinds."""
+        """All layers in the order of their running; `between` lies between the two kinds."""
         return self.symbol_layers + self.head_layers
 
     @property
+    def mean(self) -> IntegerMean:
+        """The mean over the symbols.
+
+        Raises:
+            AmrqError: the network has none.
+        """
+        if not isinstance(self.between, IntegerMean):
+            raise AmrqError(f"model {self.contract.name!r} takes no mean over its symbols.")
+        return self.between
+
+    @property
     def side_inputs(self) -> int:
-        """Numbers that join the mean (S)."""
-        return self.head_layers[0].inputs - self.mean.channels
+        """Numbers that join what is made of the symbols (S)."""
+        return self.head_layers[0].inputs - self.between.outputs
 
     @property
     def score_shifts(self) -> NDArray[np.int64]:
@@ -177,7 +196,7 @@ class IntegerNetwork:
         first, head = self.symbol_layers[0], self.head_layers[0]
         if not len(iq):
             return IntegerInputs(
-                np.zeros((0, self.mean.symbols, first.inputs), np.int64),
+                np.zeros((0, self.contract.chunk_length, first.inputs), np.int64),
                 np.zeros((0, self.side_inputs), np.int64),
             )
         symbols, side = self.prefix(iq, level)
@@ -190,14 +209,14 @@ class IntegerNetwork:
             inputs: as `integers` gives them.
 
         Returns:
-            by the part's name, in order: int64 [N, L, out] of the symbol layers, [N, channels] of the mean, [N, out] of
-            the head layers, the last one's accumulators as they are.
+            by the part's name, in order: int64 [N, L, out] of the symbol layers, L halved by each max pool, [N, any] of
+            what lies between, [N, out] of the head layers, the last one's accumulators as they are.
         """
         found: dict[str, NDArray[np.int64]] = {}
         x = inputs.symbols
         for layer in self.symbol_layers:
             found[layer.name] = x = layer.run(x)
-        found[self.mean.name] = x = self.mean.run(x)
+        found[self.between.name] = x = self.between.run(x)
         x = np.concatenate([x, inputs.side], axis=1)
         for layer in self.head_layers:
             found[layer.name] = x = layer.run(x)

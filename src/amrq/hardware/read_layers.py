@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.hardware.fixed_point import FixedPoint
+from amrq.hardware.integer_flatten import IntegerFlatten
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
 from amrq.hardware.onnx_graph import OnnxGraph
@@ -21,27 +22,32 @@ class ReadLayers(NamedTuple):
 
     Attributes:
         symbol_layers: convolutions, in order.
-        mean: over the symbols.
+        between: the mean over the symbols, or all of them as one vector.
         head_layers: fully connected layers, in order.
         symbols: name of the float tensor [N, C, L] that the first convolution rounds.
-        side: names of the float tensors that join the mean, in order.
+        side: names of the float tensors that join what `between` gives, in order.
     """
 
     symbol_layers: tuple[IntegerLayer, ...]
-    mean: IntegerMean
+    between: IntegerMean | IntegerFlatten
     head_layers: tuple[IntegerLayer, ...]
     symbols: str
     side: tuple[str, ...]
 
 
 class _Weights(NamedTuple):
-    """A layer as it stands in the graph; `source` is the tensor that its quantiser rounds."""
+    """A layer as it stands in the graph.
+
+    `source` is the tensor that its quantiser rounds, seen through max pools and earlier roundings to the same steps,
+    which change nothing; `pool` is what they leave: 1 symbol in so many.
+    """
 
     weights: NDArray[np.int8]
     biases: NDArray[np.int32]
     weight_exponents: NDArray[np.int64]
     input: FixedPoint
     source: str
+    pool: int
 
 
 def _exponents(graph: OnnxGraph, name: str) -> NDArray[np.int64]:
@@ -83,11 +89,39 @@ def _rounding(graph: OnnxGraph, name: str) -> tuple[FixedPoint, str]:
     return FixedPoint(int(exponents[0]), signed=lowest == -128), there.input[0]
 
 
+def _source(graph: OnnxGraph, name: str, fixed_point: FixedPoint) -> tuple[str, int]:
+    """Go back from a tensor that is rounded to `fixed_point` to the one that is first rounded so.
+
+    What lies between are further roundings of the same kind, and max pools: rounding keeps the order of numbers, so
+    that it does not matter which comes first.
+
+    Returns:
+        the tensor, and 1 symbol in how many is left of it.
+    """
+    pool = 1
+    while (node := graph.maker(name)) is not None:
+        if node.op_type == "DequantizeLinear":
+            found, source = _rounding(graph, name)
+            if found != fixed_point:
+                raise graph.refusal(f"{name} is rounded twice, with two different scales or zero points")
+        elif node.op_type == "MaxPool":
+            window = [graph.attribute(node, key, [1]) for key in ("kernel_shape", "strides")]
+            if [list(v) for v in window] != [[2], [2]] or len(node.output) != 1:
+                raise graph.refusal(f"MaxPool ({node.output[0]}) must take 2 symbols and go on by 2")
+            graph.require(node, pads=[0, 0], dilations=[1], ceil_mode=0, auto_pad=b"NOTSET")
+            source, pool = node.input[0], 2 * pool
+        else:
+            break
+        name = source
+    return graph.origin(name), pool
+
+
 def _weights(graph: OnnxGraph, node: Any) -> _Weights:
     """Read a Conv or Gemm and the quantisers before it."""
     if len(node.input) < 3 or not node.input[2]:
         raise graph.refusal(f"{node.op_type} ({node.output[0]}) has no bias")
     fixed_point, source = _rounding(graph, node.input[0])
+    source, pool = _source(graph, source, fixed_point)
     read = [graph.made_by(name, "DequantizeLinear") for name in node.input[1:3]]
     (weights, w_exp), (biases, b_exp) = (
         (graph.constant(n.input[0]), _exponents(graph, n.input[1])) for n in read
@@ -125,7 +159,7 @@ def _weights(graph: OnnxGraph, node: Any) -> _Weights:
         raise graph.refusal(
             f"biases of {node.output[0]} must have the scale of the inputs times that of the weights"
         )
-    return _Weights(np.ascontiguousarray(weights), biases, exponents, fixed_point, source)
+    return _Weights(np.ascontiguousarray(weights), biases, exponents, fixed_point, source, pool)
 
 
 def _chain(graph: OnnxGraph, name: str, operator: str, floats: set[str]) -> tuple[list[_Weights], list[bool]]:
@@ -141,7 +175,7 @@ def _chain(graph: OnnxGraph, name: str, operator: str, floats: set[str]) -> tupl
         the layers, first one first, and for each whether a ReLU follows it; that of the last is not looked for.
     """
     layers, relus = [_weights(graph, graph.made_by(name, operator))], [False]
-    while (source := graph.origin(layers[0].source)) not in floats:
+    while (source := layers[0].source) not in floats:
         node = graph.maker(source)
         relu = node.op_type == "Relu"
         node = graph.made_by(node.input[0], "Conv", "Gemm") if relu else node
@@ -153,9 +187,10 @@ def _chain(graph: OnnxGraph, name: str, operator: str, floats: set[str]) -> tupl
 
 
 def _layers(
-    stem: str, read: Sequence[_Weights], relus: Sequence[bool], last: FixedPoint | None
+    stem: str, read: Sequence[_Weights], relus: Sequence[bool], last: FixedPoint | None, last_pool: int = 1
 ) -> tuple[IntegerLayer, ...]:
     outputs = [*(after.input for after in read[1:]), last]
+    pools = [*(after.pool for after in read[1:]), last_pool]
     return tuple(
         IntegerLayer(
             f"{stem}_{number}",
@@ -166,8 +201,9 @@ def _layers(
             output,
             relu,
             stem == "symbol",
+            pool,
         )
-        for number, (one, output, relu) in enumerate(zip(read, outputs, relus, strict=True))
+        for number, (one, output, relu, pool) in enumerate(zip(read, outputs, relus, pools, strict=True))
     )
 
 
@@ -188,7 +224,9 @@ def _parts(graph: OnnxGraph, name: str, floats: set[str]) -> list[str]:
 
 
 def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
-    """Read the integer part of a network: convolutions, the mean over the symbols, fully connected layers.
+    """Read the integer part of a network.
+
+    Convolutions and max pools, the mean over the symbols or all of them as one vector, fully connected layers.
 
     Args:
         graph: the file.
@@ -206,28 +244,49 @@ def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
     floats = graph.names - rounded
 
     head, head_relus = _chain(graph, scores, "Gemm", floats)
-    mean_name, *side = _parts(graph, head[0].source, floats)
-    if mean_name in floats:
-        raise graph.refusal("the mean over the symbols must come first, before what joins it")
-    mean_node = graph.made_by(mean_name, "ReduceMean")
+    first_name, *side = _parts(graph, head[0].source, floats)
+    if first_name in floats:
+        raise graph.refusal("what is made of the symbols must come first, before what joins it")
+    node = graph.made_by(first_name, "ReduceMean", "Flatten")
     others = [name for name in side if name not in floats]
     if others:
-        raise graph.refusal(f"{others[0]} joins the mean over the symbols, but has been rounded before")
-    graph.require(mean_node, keepdims=0)
-    if _axes(graph, mean_node) not in ([2], [-1]):
-        raise graph.refusal(f"the mean ({mean_name}) must be one over the symbols, axis 2")
-    mean_input, source = _rounding(graph, mean_node.input[0])
+        raise graph.refusal(f"{others[0]} joins what is made of the symbols, but has been rounded before")
+    if node.op_type == "ReduceMean":
+        graph.require(node, keepdims=0)
+        if _axes(graph, node) not in ([2], [-1]):
+            raise graph.refusal(f"the mean ({first_name}) must be one over the symbols, axis 2")
+    else:
+        graph.require(node, axis=1)
+    rounded_to, source = _rounding(graph, node.input[0])
+    if node.op_type == "Flatten" and rounded_to != head[0].input:
+        raise graph.refusal(
+            f"{first_name} is rounded before and behind, with two different scales or zero points"
+        )
+    source, last_pool = _source(graph, source, rounded_to)
 
-    node = graph.made_by(source, "Relu", "Conv")
-    relu = node.op_type == "Relu"
-    layers, relus = _chain(graph, node.input[0] if relu else source, "Conv", floats)
-    first = graph.origin(layers[0].source)
+    last = graph.made_by(source, "Relu", "Conv")
+    relu = last.op_type == "Relu"
+    layers, relus = _chain(graph, last.input[0] if relu else source, "Conv", floats)
+    first = layers[0].source
     if first not in floats:
         raise graph.refusal(f"it has an operator {graph.maker(first).op_type} ({first}) between its layers")
+    pools = [*(layer.pool for layer in layers), last_pool]
+    if pools[0] > 1 or max(pools) > 2 or head[0].pool > 1 or any(layer.pool > 1 for layer in head):
+        raise graph.refusal("a max pool must stand behind a convolution, and one alone")
+    left = symbols
+    for pool in pools:
+        if left % pool:
+            raise graph.refusal(f"a max pool of {left} symbols leaves one over")
+        left //= pool
     try:
-        symbol_layers = _layers("symbol", layers, [*relus[:-1], relu], mean_input)
-        mean = IntegerMean(symbol_layers[-1].outputs, symbols, mean_input, head[0].input)
+        symbol_layers = _layers("symbol", layers, [*relus[:-1], relu], rounded_to, last_pool)
+        channels = symbol_layers[-1].outputs
+        between = (
+            IntegerMean(channels, left, rounded_to, head[0].input)
+            if node.op_type == "ReduceMean"
+            else IntegerFlatten(channels, left, rounded_to)
+        )
         head_layers = _layers("head", head, head_relus, None)
     except AmrqError as error:
         raise graph.refusal(str(error).rstrip(".")) from None
-    return ReadLayers(symbol_layers, mean, head_layers, first, tuple(side))
+    return ReadLayers(symbol_layers, between, head_layers, first, tuple(side))

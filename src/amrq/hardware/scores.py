@@ -22,5 +22,5 @@ class Scores(NamedTuple):
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """float32 [N, H]; exact, since an accumulator has at most 24 bits."""
+        """float32 [N, H]; exact below 2^24, and rounded as ONNX Runtime rounds beyond."""
         return np.ldexp(self.integers.astype(np.float32), self.exponent)

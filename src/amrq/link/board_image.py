@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from amrq.errors import AmrqError
-from amrq.hardware import FixedPoint, IntegerLayer, IntegerMean, IntegerNetwork, NumpyPrefix
+from amrq.hardware import (
+    FixedPoint,
+    IntegerFlatten,
+    IntegerLayer,
+    IntegerMean,
+    IntegerNetwork,
+    NumpyPrefix,
+)
 from amrq.hardware.onnx_graph import OnnxGraph
 from amrq.hardware.read_layers import read_layers
 from amrq.model import Contract, find_model
@@ -53,18 +60,24 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
                 "output": _point(layer.output),
                 "relu": layer.relu,
                 "per_symbol": layer.per_symbol,
+                "pool": layer.pool,
             }
         )
         arrays[f"{layer.name}/weights"] = layer.weights
         arrays[f"{layer.name}/biases"] = layer.biases
         arrays[f"{layer.name}/weight_exponents"] = layer.weight_exponents
-    mean = network.mean
+    between = network.between
+    size = [between.channels, between.symbols]
     description = {
         "version": _VERSION,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "contract": network.contract.to_json(),
         "layers": layers,
-        "mean": [mean.channels, mean.symbols, _point(mean.input), _point(mean.output)],
+        **(
+            {"mean": [*size, _point(between.input), _point(between.output)]}
+            if isinstance(between, IntegerMean)
+            else {"flatten": [*size, _point(between.output)]}
+        ),
         "prefix": prefix.description(),
     }
     arrays["description"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
@@ -116,12 +129,22 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
                 point(found["output"]),
                 found["relu"],
                 found["per_symbol"],
+                found.get("pool", 1),  # images from before there were pools have none
             )
 
         layers = [layer(found) for found in description["layers"]]
-        channels, symbols, before, behind = description["mean"]
-        summed, given = point(before), point(behind)
-        assert summed is not None and given is not None
+        kind = "flatten" if "flatten" in description else "mean"
+        channels, symbols, *points = description[kind]
+        around = [point(one) for one in points]
+        between: IntegerMean | IntegerFlatten
+        if kind == "flatten":
+            (flat,) = around
+            assert flat is not None
+            between = IntegerFlatten(channels, symbols, flat)
+        else:
+            summed, given = around
+            assert summed is not None and given is not None
+            between = IntegerMean(channels, symbols, summed, given)
         constants = {
             name.removeprefix("prefix/"): value
             for name, value in arrays.items()
@@ -131,7 +154,7 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
             Contract.from_json(description["contract"]),
             NumpyPrefix(description["prefix"], constants),
             tuple(one for one in layers if one.per_symbol),
-            IntegerMean(channels, symbols, summed, given),
+            between,
             tuple(one for one in layers if not one.per_symbol),
         )
         return network, bytes.fromhex(description["model_sha256"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerInputs, Scores
-from amrq.hardware.rtl import RtlDesign, Simulation, test_inputs
+from amrq.hardware.rtl import Simulation, make_design, test_inputs
 from amrq.link.integer_engine import IntegerEngine
 from amrq.link.sample_format import SampleFormat
 
@@ -34,7 +34,7 @@ class RtlEngine(IntegerEngine):
         say: called with a line before and after building.
 
     Raises:
-        AmrqError: as `IntegerEngine`, `RtlDesign` and `Simulation`; or the hardware differs from the reference.
+        AmrqError: as `IntegerEngine`, `make_design` and `Simulation`; or the hardware differs from the reference.
     """
 
     name = "rtl"
@@ -47,7 +47,7 @@ class RtlEngine(IntegerEngine):
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         super().__init__(model)
-        self.design = RtlDesign(self.network, input_bits)
+        self.design = make_design(self.network, input_bits)
         port = self.design.port
         self.input_scale = 2.0**port.exponent
         self.exact_formats = SampleFormat.CF32.bit

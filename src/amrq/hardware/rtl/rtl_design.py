@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A network as a whole piece of hardware."""
 
-import re
 from dataclasses import dataclass
 from importlib.resources import files
-
-import numpy as np
 
 from amrq.errors import AmrqError
 from amrq.hardware.integer_layer import IntegerLayer
@@ -14,6 +11,8 @@ from amrq.hardware.rtl.bits_for import bits_for
 from amrq.hardware.rtl.folded_symbol_layer import FoldedSymbolLayer
 from amrq.hardware.rtl.head_layer import HeadLayer
 from amrq.hardware.rtl.input_port import InputPort
+from amrq.hardware.rtl.module_name import module_name
+from amrq.hardware.rtl.port_fold import port_fold
 from amrq.hardware.rtl.score_map import score_map
 from amrq.hardware.rtl.symbol_layer import SymbolLayer
 from amrq.hardware.rtl.verilog_text import VerilogText
@@ -57,6 +56,7 @@ class RtlDesign:
         fold: clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8 / fold bits a clock.
 
     Attributes:
+        architecture: `pipeline`.
         network: as given.
         fold: as given.
         port: what I and Q are, and what becomes of them before the first layer.
@@ -71,15 +71,15 @@ class RtlDesign:
             too large for the output; the fold is another one.
     """
 
+    architecture = "pipeline"
+
     def __init__(self, network: IntegerNetwork, input_bits: int = 8, fold: int = 1) -> None:
         if fold not in _FOLDS:
             raise AmrqError(f"a symbol can take 1, 2, 4 or 8 clocks (fold), not {fold}.")
         self.network = network
         self.fold = fold
-        self.port = InputPort(input_bits, _fold(network), network.symbol_layers[0].input)
-        self.module = "amrq_" + re.sub(r"\W+", "_", network.contract.name).strip("_").lower()
-        if self.module in (*_LIBRARY, "amrq_score_map"):
-            self.module += "_top"
+        self.port = InputPort(input_bits, port_fold(network), network.symbol_layers[0].input)
+        self.module = module_name(network.contract.name, (*_LIBRARY, "amrq_score_map"))
         length = network.mean.symbols * fold  # in clocks
         self._symbol = [_symbol_layer(layer, fold) for layer in network.symbol_layers]
         groups = 1
@@ -301,27 +301,3 @@ def _symbol_layer(layer: IntegerLayer, fold: int) -> SymbolLayer | FoldedSymbolL
             f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
         )
     return SymbolLayer(layer) if fold == 1 else FoldedSymbolLayer(layer, fold)
-
-
-def _fold(network: IntegerNetwork) -> bool:
-    """Return whether the first layer is given magnitudes; refuse what is more than that."""
-    operations = network.prefix.operations
-    if operations not in ((), ("Abs",)):
-        named = ", ".join(operations) if len(operations) < 6 else f"{len(operations)} operations"
-        raise AmrqError(
-            f"model {network.contract.name!r} computes in floating point before its first layer ({named}), as models "
-            "of any phase do: amrq rtl makes models of a known phase, such as coherent-small-int4."
-        )
-    # Whether it is the magnitudes of I and Q and nothing else is seen from what comes out.
-    rng = np.random.default_rng(0)
-    iq = rng.uniform(-2, 2, (16, 2, network.mean.symbols)).astype(np.float32)
-    level = rng.uniform(-2, 2, (16, network.side_inputs)).astype(np.float32)
-    symbols, side = network.prefix(iq, level if network.contract.level_input else None)
-    for fold in (False, True):
-        expected = np.abs(iq) if fold else iq
-        if np.array_equal(symbols, expected) and np.array_equal(side, level if network.side_inputs else side):
-            return fold
-    raise AmrqError(
-        f"model {network.contract.name!r} gives its layers something else than I and Q, their magnitudes and its level "
-        "input: amrq rtl cannot make that."
-    )

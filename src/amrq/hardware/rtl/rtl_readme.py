@@ -4,12 +4,46 @@
 from importlib.resources import files
 from string import Template
 
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.array_design import ArrayDesign
+from amrq.hardware.rtl.design import Design
 
 __all__ = ["rtl_readme"]
 
 
-def rtl_readme(design: RtlDesign, chunks: int) -> str:
+def _how(design: Design) -> str:
+    if not isinstance(design, ArrayDesign):
+        return "A pipeline: each layer has adders of its own."
+    clocks = "\n".join(
+        f"| {one.layer.name} | {one.positions} x {one.layer.outputs} | {one.terms} | {one.clocks} |"
+        for one in design.layers
+    )
+    return (
+        f"An array: {design.lanes} multipliers make {len(design.layers)} layers in turn, {design.multiplications} "
+        "products a chunk. Weights, biases and shifts\nare the contents of memories, the .hex files, which must lie "
+        "where a tool runs (`$readmemh`).\n\n| layer | outputs | products each | clocks |\n|---|---:|---:|---:|\n"
+        + clocks
+    )
+
+
+def _level(design: Design) -> str:
+    if design.network.contract.normalisation == "none":
+        return "**Chunks come in as the model was trained on them**: nothing sets their level, and it counts."
+    return (
+        f"**Chunks come in normalised** ({design.network.contract.normalisation}): what is before this design sets "
+        "their level."
+    )
+
+
+def _rate(design: Design) -> str:
+    if design.architecture == "array":
+        return "One symbol a clock until three chunks have come in that have not left; as long as the output is taken"
+    if design.full_rate:
+        often = "a clock" if design.fold == 1 else f"every {design.fold} clocks"
+        return f"One symbol {often} as long as the output is taken"
+    return "The input waits at a chunk's last symbol as long as the output is taken"
+
+
+def rtl_readme(design: Design, chunks: int) -> str:
     """Return the README of a folder.
 
     Args:
@@ -39,9 +73,7 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
             "`amrq.chunks.level_features` gives; all zero where "
             "the level is not known.\n"
         )
-    rate, fold_note = f"One symbol {design.symbol_clocks}", ""
-    if not design.full_rate:
-        rate = "The input waits at a chunk's last symbol"
+    fold_note = ""
     if design.fold > 1:
         fold_note = (
             f"\n- A symbol takes {design.fold} clocks: `s_axis_tready` is high in one and low in {design.fold - 1}; "
@@ -50,7 +82,7 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
     values = {
         "name": network.contract.name,
         "module": design.module,
-        "length": network.mean.symbols,
+        "length": network.contract.chunk_length,
         "scores": network.head_layers[-1].outputs,
         "chunks": chunks,
         "symbol_bits": design.symbol_bits,
@@ -65,16 +97,17 @@ def rtl_readme(design: RtlDesign, chunks: int) -> str:
         "lowest": port.lowest,
         "highest": port.highest,
         "own_steps": own_steps,
-        "normalisation": network.contract.normalisation,
+        "level": _level(design),
         "fold": "- The design takes magnitudes of I and Q; that of the least number is one more than the largest.\n"
         if port.fold
         else "",
         "score_exponent": network.score_exponent,
         "classes": ", ".join(f"{number} {name}" for number, name in enumerate(network.contract.classes)),
-        "last": f"{network.mean.symbols - 1:<3}",
+        "last": f"{network.contract.chunk_length - 1:<3}",
         "last_beat": design.beats - 1,
         "latency": design.latency,
-        "rate": rate,
+        "how": _how(design),
+        "rate": _rate(design),
         "fold_note": fold_note,
         "clocks": design.clocks_a_chunk,
         "places": design.places,

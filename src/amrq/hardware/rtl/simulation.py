@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.design import Design
 
 __all__ = ["SIMULATORS", "Simulation"]
 
@@ -50,7 +50,7 @@ class Simulation:
         AmrqError: the simulator is missing or cannot build the design.
     """
 
-    def __init__(self, design: RtlDesign, simulator: str | None = None, patience: float = _PATIENCE) -> None:
+    def __init__(self, design: Design, simulator: str | None = None, patience: float = _PATIENCE) -> None:
         self.simulator = _installed(simulator)
         self._design = design
         self._patience = patience
@@ -72,7 +72,7 @@ class Simulation:
         side_bytes = design.side_bits // 8
         values = {
             "module": design.module,
-            "length": design.network.mean.symbols,
+            "length": design.network.contract.chunk_length,
             "beats": design.beats,
             # Without a symbol in or a score out, and far more than any chunk takes: the hardware itself hangs.
             "stuck": 4 * (design.latency + design.clocks_a_chunk) + 1000,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
 from amrq.evaluation.fresh_chunks import fresh_chunks
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.design import Design
 from amrq.modulations import MODULATIONS
 
 __all__ = ["TestInputs", "test_inputs"]
@@ -34,11 +34,12 @@ class TestInputs(NamedTuple):
     tracked_power: NDArray[np.float32]
 
 
-def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
+def test_inputs(design: Design, count: int, seed: int) -> TestInputs:
     """Return chunks of all the model's modulations at 0 to 25 dB Es/N0 in turn, an extreme one in every 16th place.
 
     Extreme are: all the least or the largest number, zeros, both ends at random. Level inputs are those of streams up
-    to 4 dB above or below their chunk, of a stream whose level is not known, and for extreme chunks any at all.
+    to 4 dB above or below their chunk, of a stream whose level is not known, and for extreme chunks any at all. Models
+    that take chunks as they are get constellations scaled to a peak of 1, as in the thesis.
 
     Args:
         design: what is tried.
@@ -46,8 +47,9 @@ def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
         seed: of all randomness.
     """
     network, port = design.network, design.port
-    length = network.mean.symbols
+    length = network.contract.chunk_length
     rng = np.random.default_rng([seed, count])
+    unit_rms = network.contract.normalisation == "unit-rms"
     known = [name for name in network.contract.classes if name in MODULATIONS]
     symbols = np.zeros((count, length, 2), np.int64)
     side = np.zeros((count, network.side_inputs), np.int64)
@@ -61,8 +63,10 @@ def test_inputs(design: RtlDesign, count: int, seed: int) -> TestInputs:
         places = ordinary[number :: len(cases)]
         if not len(places):
             continue
-        chunks[places] = fresh_chunks(name, len(places), length, es_n0_db, rng, any_phase=False)
-        made = normalise(chunks[places], network.contract.normalisation == "unit-rms")
+        chunks[places] = fresh_chunks(
+            name, len(places), length, es_n0_db, rng, any_phase=False, peak_scaled=not unit_rms
+        )
+        made = normalise(chunks[places], unit_rms)
         symbols[places] = port.integers(made.iq)
         labels[places] = network.contract.classes.index(name)
         if network.side_inputs:

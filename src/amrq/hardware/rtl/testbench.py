@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.hardware.integer_inputs import IntegerInputs
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.design import Design
 
 __all__ = ["testbench"]
 
 
 def testbench(
-    design: RtlDesign, symbols: NDArray[np.int64], side: NDArray[np.int64], seed: int = 1
+    design: Design, symbols: NDArray[np.int64], side: NDArray[np.int64], seed: int = 1
 ) -> dict[str, str]:
     """Return the testbench and its vectors by file name.
 
@@ -35,7 +35,7 @@ def testbench(
     beats[:, : expected.shape[1]] = expected
     parts = (beats % (1 << 32)).reshape(-1, design.per_beat)
     sides = [sum(int(v) % 256 << 8 * k for k, v in enumerate(row)) for row in side]
-    length = network.mean.symbols
+    length = network.contract.chunk_length
     # Until all places are taken and the next chunk waits with its last symbol; stalls make that take longer.
     long_stall = 2 * (design.places + 2) * design.clocks_a_chunk + 2 * design.latency
     values = {
@@ -45,6 +45,8 @@ def testbench(
         "beats": design.beats,
         "latency": design.latency,
         "fold": design.fold,
+        "clocks": design.clocks_a_chunk,
+        "patience": 10_000 + 2 * long_stall,
         "full_rate": int(design.full_rate),
         "long_stall": long_stall,
         "symbol_top": design.symbol_bits - 1,

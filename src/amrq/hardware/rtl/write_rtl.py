@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from amrq.errors import AmrqError
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.rtl_readme import rtl_readme
 from amrq.hardware.rtl.test_inputs import TestInputs
 from amrq.hardware.rtl.testbench import testbench
@@ -14,7 +14,7 @@ from amrq.hardware.rtl.testbench import testbench
 __all__ = ["write_rtl"]
 
 
-def write_rtl(design: RtlDesign, folder: Path, inputs: TestInputs, seed: int = 1) -> None:
+def write_rtl(design: Design, folder: Path, inputs: TestInputs, seed: int = 1) -> None:
     """Write modules, a self-checking testbench with its vectors, a Makefile and a README.
 
     Args:
@@ -26,7 +26,7 @@ def write_rtl(design: RtlDesign, folder: Path, inputs: TestInputs, seed: int = 1
     Raises:
         AmrqError: it cannot be written.
     """
-    modules = sorted(design.files)
+    modules = sorted(name for name in design.files if name.endswith(".v"))
     source = (files("amrq.hardware.rtl") / "verilog" / "Makefile.in").read_text()
     values = {"top": design.module, "sources": " ".join(modules)}
     found = {
