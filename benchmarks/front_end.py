@@ -10,7 +10,8 @@ rate, symbol rate right; and all of them drawn at random together (2.5 to 16 sam
 carrier within 5 %, symbol rate within 0.2 %). Of the latter the first 2,048 symbols are looked at too: how soon is it
 locked?
 
-Rows are appended to the output as they are done; a run that is begun again goes on. Half an hour on one core.
+Rows are appended to the output as they are done; a run that is begun again goes on. A quarter of an hour on a quiet
+core.
 
 Examples:
   python3 benchmarks/front_end.py -o benchmarks/results/front_end.csv

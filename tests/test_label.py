@@ -248,6 +248,7 @@ def test_a_folder_gives_back_what_was_written(tmp_path: Path) -> None:
     folder.make()
     first = labelled_chunks("one", {"BPSK": 3, "no signal": 2, "unknown": 1}, rng("folder"))
     second = labelled_chunks("two.b@12500", {"16QAM": 2}, rng("folder", 2))
+    second = replace(second, es_n0_db=np.array([3.5, 20], np.float32))
     for chunks in (second, first):
         folder.write(chunks)
     found = folder.read()
@@ -255,6 +256,10 @@ def test_a_folder_gives_back_what_was_written(tmp_path: Path) -> None:
     for written, read in zip((first, second), found, strict=True):
         for name in ("chunks", "labels", "sample_index"):
             np.testing.assert_array_equal(getattr(written, name), getattr(read, name))
+        if written.es_n0_db is None:
+            assert read.es_n0_db is None
+        else:
+            np.testing.assert_array_equal(written.es_n0_db, read.es_n0_db)
         assert (read.source, read.symbol_rate, read.counts) == (
             written.source,
             written.symbol_rate,
@@ -316,6 +321,9 @@ def test_broken_arrays_are_refused(tmp_path: Path) -> None:
         ({"labels": np.array([0.0, 1, 2])}, "uint8 of 1 axes"),
         ({"sample_index": np.array([0, 5, 5])}, "does not rise"),
         ({"offset": float("nan")}, "no offset"),
+        ({"es_n0_db": np.zeros(2, np.float32)}, "3 chunks but 2 entries"),
+        ({"es_n0_db": np.zeros(3)}, "float32 of 1 axes"),
+        ({"es_n0_db": np.array([0, np.inf, 0], np.float32)}, "Es/N0 is not finite"),
     ):
         with pytest.raises(AmrqError, match=words):
             replace(good, **changes)

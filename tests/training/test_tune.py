@@ -286,6 +286,34 @@ def test_labelled_chunks_come_turned_mirrored_and_repeatable():
     assert 0.2 < known.mean() < 0.8 and not batch.level[~known].any()
 
 
+def test_chunks_of_known_es_n0_stand_for_their_level():
+    """Nobody is asked which hypothesis they belong to; of it alone they take weight, where levels are learnt too."""
+    recipe = small("phase_aligned")
+    told = labelled_chunks("told", {"QPSK": 400, "unknown": 20}, rng("told"), es_n0_db=14.0)
+    told = replace(told, es_n0_db=np.full(420, 14.0, np.float32))
+    untold = labelled_chunks("untold", {"BPSK": 400}, rng("told", 2))
+    labelled, batches = mixed([told, untold], recipe)
+    (own,) = (
+        row
+        for row, h in enumerate(batches.hypotheses)
+        if h.label == "QPSK"
+        and abs(h.es_n0_db - 14.0)
+        <= min(abs(g.es_n0_db - 14.0) for g in batches.hypotheses if g.label == "QPSK")
+    )
+    others = [row for row, h in enumerate(batches.hypotheses) if h.label == "QPSK" and row != own]
+    assert others and (labelled.synthetic_weights[others] == 1).all()
+    assert labelled.synthetic_weights[own] == pytest.approx(0.5, abs=0.01)
+    taken = np.flatnonzero(labelled.synthetic_level_weights < 1)
+    assert taken.tolist() == [own]
+    assert labelled.synthetic_level_weights[own] == pytest.approx(labelled.synthetic_weights[own])
+    batch = labelled.batch(3)
+    names = np.array(batches.classes)[batch.labels]
+    assert {"QPSK", "BPSK"} <= set(names)
+    assert (batch.hypotheses[names == "QPSK"] == own).all() and (
+        batch.hypotheses[names != "QPSK"] == -1
+    ).all()
+
+
 @pytest.fixture(scope="module")
 def clipped():
     """8QAM by a receiver that clips I, which no synthetic chunk is like, and some BPSK."""
@@ -358,6 +386,29 @@ def test_a_network_learns_labelled_chunks_and_forgets_nothing(bits, smoke, clipp
     assert after[1] > before[1] - (0.05 if bits == 4 else 0.02)
     for name, value in steps.items():
         torch.testing.assert_close(rebuilt.net.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_levels_are_learnt_from_chunks_of_known_es_n0(smoke, clipped, tmp_path):
+    """The clipped 8QAM lies between two levels for a network that has not met it: told, it finds the right one."""
+    recipe, nets = smoke
+    known = replace(clipped, es_n0_db=np.full(len(clipped.labels), 20.0, np.float32))
+    (part,) = hold_out([clipped])
+    tested = part.tested[clipped.labels[part.tested] == LABELS.index("8QAM")]
+    batches = signals(recipe, 99)
+    own = [row for row, h in enumerate(batches.hypotheses) if h.label == "8QAM"]
+    right_one = int(np.argmin([abs(batches.hypotheses[row].es_n0_db - 20.0) for row in own]))
+    chunks = clipped.chunks[tested]
+    rms = np.sqrt((np.abs(chunks) ** 2).mean(axis=1))[:, None, None]
+    iq = torch.from_numpy((np.stack([chunks.real, chunks.imag], axis=1) / rms).astype(np.float32))
+    shares = []
+    for recording in (clipped, known):
+        net = rebuild_net(written(nets[32], 32, recipe, tmp_path / "net.onnx")).net
+        labelled, _ = mixed([recording], recipe, 0.8, [part])
+        assert fine_tune(net, 32, recipe, batches, labelled, 150, 4e-3)
+        with torch.no_grad():
+            logits = net(iq)[:, own]
+        shares.append(float(torch.softmax(logits, dim=1)[:, right_one].mean()))
+    assert shares[1] > max(0.5, shares[0])
 
 
 def test_resumed_fine_tuning_ends_in_the_same_weights(smoke, clipped, tmp_path):

@@ -28,6 +28,7 @@ class LabelledChunks:
         chunks: complex64 [N, L], one sample a symbol, any level and rotation; finite, none silent.
         labels: uint8 [N], index in `LABELS`.
         sample_index: int64 [N], rising: sample of the recording at which each chunk begins.
+        es_n0_db: float32 [N], Es/N0 of each chunk where it is known, as in a simulation; None where it is not.
         dropped: how many other chunks were left out, by reason.
         sha256: of the file of arrays; empty until written.
 
@@ -46,6 +47,7 @@ class LabelledChunks:
     sample_index: NDArray[np.int64]
     dropped: dict[str, int] = field(default_factory=dict)
     sha256: str = ""
+    es_n0_db: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no reader could use."""
@@ -55,11 +57,14 @@ class LabelledChunks:
                 raise AmrqError(f"the labelled chunks {self.name} cannot be used: {what}.")
 
         chunks, labels, index = self.chunks, self.labels, self.sample_index
-        for array, dtype, axes, name in (
+        arrays: list[tuple[NDArray[Any], type[np.generic], int, str]] = [
             (chunks, np.complex64, 2, "chunks"),
             (labels, np.uint8, 1, "labels"),
             (index, np.int64, 1, "sample_index"),
-        ):
+        ]
+        if self.es_n0_db is not None:
+            arrays.append((self.es_n0_db, np.float32, 1, "es_n0_db"))
+        for array, dtype, axes, name in arrays:
             require(
                 array.dtype == dtype and array.ndim == axes,
                 f"{name} must be {np.dtype(dtype).name} of {axes} axes, not {array.dtype} of {array.ndim}",
@@ -75,6 +80,8 @@ class LabelledChunks:
         require((np.diff(index) > 0).all() and index[0] >= 0, "sample_index does not rise from 0 up")
         require(np.isfinite(chunks).all(), "a chunk holds a number that is not finite")
         require((np.abs(chunks) ** 2).mean(axis=1).min() > 0, "a chunk is silent")
+        if self.es_n0_db is not None:
+            require(np.isfinite(self.es_n0_db).all(), "an Es/N0 is not finite")
         for rate in (self.sample_rate, self.symbol_rate):
             require(np.isfinite(rate) and rate > 0, f"{rate} is no rate")
         require(np.isfinite(self.offset), f"{self.offset} is no offset")

@@ -27,8 +27,8 @@ _ARRAYS = ("chunks", "labels", "sample_index")
 class LabelsFolder:
     """Labelled chunks on disk: `NAME.npz` with the arrays `chunks`, `labels` and `sample_index`, and `NAME.json`.
 
-    Of both the content depends on nothing but what is labelled, so that writing the same again changes nothing. docs/
-    label.md describes the fields.
+    Where the Es/N0 of the chunks is known, `NAME.npz` holds `es_n0_db` as well. Of both files the content depends on
+    nothing but what is labelled, so that writing the same again changes nothing. docs/label.md describes the fields.
 
     Args:
         path: the folder.
@@ -81,7 +81,10 @@ class LabelsFolder:
         about, arrays = self._files(chunks.name)
         buffer = io.BytesIO()
         # Not compressed: noise does not get smaller, and without zlib's version the bytes are the same everywhere.
-        np.savez(buffer, chunks=chunks.chunks, labels=chunks.labels, sample_index=chunks.sample_index)
+        known = {} if chunks.es_n0_db is None else {"es_n0_db": chunks.es_n0_db}
+        np.savez(
+            buffer, chunks=chunks.chunks, labels=chunks.labels, sample_index=chunks.sample_index, **known
+        )
         content = buffer.getvalue()
         written = replace(chunks, sha256=hashlib.sha256(content).hexdigest())
         _replace(arrays, content)
@@ -129,6 +132,7 @@ class LabelsFolder:
                 )
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 chunks, labels, index = (file[name] for name in _ARRAYS)
+                es_n0_db = file.get("es_n0_db")
             names = said["labels"]
             if any(name not in LABELS for name in names):
                 strange = next(name for name in names if name not in LABELS)
@@ -149,6 +153,7 @@ class LabelsFolder:
                 sample_index=index,
                 dropped={str(why): int(count) for why, count in said["dropped"].items()},
                 sha256=str(said["sha256"]),
+                es_n0_db=es_n0_db,
             )
         except AmrqError:
             raise

@@ -45,8 +45,8 @@ def fine_tune(
     """Train a network on, its weights rounded in the loop where they are on integers.
 
     The classes are learnt from both kinds of chunks. The hypotheses, classes at noise levels, are learnt from the
-    synthetic ones alone: nobody knows the Es/N0 of a recorded chunk well enough to call another level wrong. Steps of
-    weights and activations, and removed weights, stay as they are.
+    synthetic ones, and from labelled ones whose Es/N0 is known: that of a recorded chunk nobody knows well enough to
+    call another level wrong. Steps of weights and activations, and removed weights, stay as they are.
 
     Args:
         net: the network; it is changed, and left in evaluation mode.
@@ -87,6 +87,7 @@ def fine_tune(
     means = RunningMeans()
     smoothing = recipe.fit.label_smoothing
     weights = _weights_by_level(batches, labelled.synthetic_weights)
+    level_weights = torch.from_numpy(labelled.synthetic_level_weights)
     net.train()
     begun_at = done
     while done < steps:
@@ -112,9 +113,11 @@ def fine_tune(
         targets = targets * (1 - smoothing) + targets.sum(dim=1, keepdim=True) * smoothing / by_class.shape[1]
         size = len(batch.labels)
         entropy = -(targets * torch.log_softmax(by_class, dim=1)).sum() / size
-        index = torch.from_numpy(batch.hypotheses)[:, None]
-        given = by_class[:size].gather(1, labels[:size, None]) - logits[:size].gather(1, index)
-        loss = entropy + _HYPOTHESIS_WEIGHT * given.mean()
+        told_level = torch.from_numpy(more.hypotheses)
+        index = torch.cat([torch.from_numpy(batch.hypotheses), told_level.clamp(min=0)])[:, None]
+        given = (by_class.gather(1, labels[:, None]) - logits.gather(1, index))[:, 0]
+        counted = torch.cat([level_weights[index[:size, 0]], (told_level >= 0) * more.weight])
+        loss = entropy + _HYPOTHESIS_WEIGHT * (given * counted).sum() / size
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -30,24 +30,26 @@ class LabelledBatch(NamedTuple):
         iq: float32 [N, 2, L], each chunk of unit RMS.
         level: float32 [N, 3], what `level_features` says of the chunk.
         labels: int64 [N], index of the class.
+        hypotheses: int64 [N], index of the hypothesis where the chunk's Es/N0 is known; -1 where it is not.
         weight: how many synthetic chunks each counts for.
     """
 
     iq: NDArray[np.float32]
     level: NDArray[np.float32]
     labels: NDArray[np.int64]
+    hypotheses: NDArray[np.int64]
     weight: float
 
 
 class LabelledBatches:
     """Chunks to learn from beside synthetic ones, such that what is learnt are probabilities at the same priors.
 
-    A modulation has a hypothesis for each level of Es/N0. Which of them a labelled chunk belongs to, the model that is
-    to be trained on estimates. Where a hypothesis has labelled chunks, they get up to `share` of its weight, in place
-    of as much of the synthetic ones, whose targets are to be multiplied by `synthetic_weights`. So however many chunks
-    of which modulation somebody has recorded, none becomes more probable than another; and recordings of strong signals
-    change nothing deep in noise. Chunks of other signals are one more kind of these, beside those of the recipe: they
-    get `share` of the weight of their class and take none away.
+    A modulation has a hypothesis for each level of Es/N0. Which of them a labelled chunk belongs to, its Es/N0 says
+    where that is known; else the model that is to be trained on estimates it. Where a hypothesis has labelled chunks,
+    they get up to `share` of its weight, in place of as much of the synthetic ones, whose targets are to be multiplied
+    by `synthetic_weights`. So however many chunks of which modulation somebody has recorded, none becomes more probable
+    than another; and recordings of strong signals change nothing deep in noise. Chunks of other signals are one more
+    kind of these, beside those of the recipe: they get `share` of the weight of their class and take none away.
 
     Each chunk comes turned by a random angle, and half of the time mirrored, which no constellation minds.
 
@@ -78,6 +80,7 @@ class LabelledBatches:
         self._level_known_share = signal.level_known_share
         self._chunks = np.concatenate([r.chunks[p.learnt] for r, p in zip(recordings, parts, strict=True)])
         labels = np.concatenate([r.labels[p.learnt] for r, p in zip(recordings, parts, strict=True)])
+        es_n0_db = np.concatenate([_es_n0_db(r)[p.learnt] for r, p in zip(recordings, parts, strict=True)])
         self._labels = np.array([classes.index(LABELS[label]) for label in labels], dtype=np.int64)
         self._stream_power = np.concatenate(
             [_around(r.chunks)[p.learnt] for r, p in zip(recordings, parts, strict=True)]
@@ -85,10 +88,19 @@ class LabelledBatches:
         prior = np.array([h.prior for h in hypotheses])
         of_class = np.array([classes.index(h.label) for h in hypotheses])
         levels = np.array([h.es_n0_db is not None for h in hypotheses])
-        logits = judge(normalise(self._chunks).iq).astype(np.float64)
-        logits[self._labels[:, None] != of_class[None, :]] = -np.inf
-        belongs = np.exp(logits - logits.max(axis=1, keepdims=True)) * levels
-        belongs /= np.maximum(belongs.sum(axis=1, keepdims=True), 1e-30)
+        own = self._labels[:, None] == of_class[None, :]
+        middles = np.array([np.inf if h.es_n0_db is None else h.es_n0_db for h in hypotheses])
+        known = np.isfinite(es_n0_db) & (own & levels).any(axis=1)
+        away = np.abs(es_n0_db[known, None] - middles)
+        self._hypotheses = np.full(len(self._labels), -1, dtype=np.int64)
+        self._hypotheses[known] = np.where(own[known], away, np.inf).argmin(axis=1)
+        belongs = np.zeros(own.shape)
+        belongs[known, self._hypotheses[known]] = 1.0
+        if not known.all():
+            logits = judge(normalise(self._chunks[~known]).iq).astype(np.float64)
+            logits[~own[~known]] = -np.inf
+            guessed = np.exp(logits - logits.max(axis=1, keepdims=True)) * levels
+            belongs[~known] = guessed / np.maximum(guessed.sum(axis=1, keepdims=True), 1e-30)
         found = belongs.sum(axis=0)
         taken = share * found / (found + _FEW)
         weights = belongs @ np.divide(taken * prior, found, out=np.zeros_like(found), where=found > 0)
@@ -103,6 +115,10 @@ class LabelledBatches:
         self._weight = float(self._cumulated[-1] * batch_size / self._size)
         self.synthetic_weights = (1 - taken).astype(np.float32)
         """float32 [hypotheses], what the targets of synthetic chunks are to be multiplied by."""
+        told = belongs[known].sum(axis=0)
+        stood_for = np.divide(taken * told, found, out=np.zeros_like(found), where=found > 0)
+        self.synthetic_level_weights = (1 - stood_for).astype(np.float32)
+        """float32 [hypotheses], the same where hypotheses are learnt: chunks of unknown Es/N0 stand for none there."""
 
     def batch(self, index: int) -> LabelledBatch:
         """Return batch number `index`."""
@@ -116,7 +132,14 @@ class LabelledBatches:
         stream = self._stream_power[rows].copy()
         stream[rng.random(len(rows)) >= self._level_known_share] = np.nan
         level = level_features(normalised.power, stream)
-        return LabelledBatch(normalised.iq, level, self._labels[rows], self._weight)
+        return LabelledBatch(normalised.iq, level, self._labels[rows], self._hypotheses[rows], self._weight)
+
+
+def _es_n0_db(recording: LabelledChunks) -> NDArray[np.float32]:
+    """Return the Es/N0 of a recording's chunks, float32 [N], not a number where it is not known."""
+    if recording.es_n0_db is None:
+        return np.full(len(recording.labels), np.nan, dtype=np.float32)
+    return recording.es_n0_db
 
 
 def _around(chunks: NDArray[np.complex64]) -> NDArray[np.float32]:

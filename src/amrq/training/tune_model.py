@@ -34,7 +34,9 @@ from amrq.training.write_model import HELD_OUT_SEED, write_model
 __all__ = ["tune_model"]
 
 _TAUGHT = 30_000
-"""Chunks that the teacher judges at most: they come back changed, and a fine-tuning draws some ten times as many."""
+"""Chunks that the teacher judges at least, if the recipe has as many."""
+_DRAWN_AGAIN = 20
+"""How often a chunk of the teacher is drawn in a long fine-tuning: it comes back changed each time."""
 _RATE_SHARE = 0.25
 _AT_ONCE = 4_096
 _CHECKED = 2_000
@@ -92,7 +94,9 @@ def tune_model(
     seed = recipe.seed + 1_000 * (1 + len(before))
     teacher = None
     if recipe.teacher.chunks:
-        fewer = replace(recipe.teacher, chunks=min(_TAUGHT, recipe.teacher.chunks))
+        drawn = settings.steps * recipe.fit.batch_size * recipe.signal.ideal_share
+        taught_chunks = min(max(_TAUGHT, round(drawn / _DRAWN_AGAIN)), recipe.teacher.chunks)
+        fewer = replace(recipe.teacher, chunks=taught_chunks)
         teacher = Teacher(fewer, recipe.signal, recipe.chunk_length, seed, taught)
     batches = SignalBatches(recipe.signal, recipe.chunk_length, seed, teacher)
     _require_same(source, rebuilt, SignalBatches(recipe.signal, recipe.chunk_length, seed))

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bank of front-end chunks is what training takes, and the same each time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from amrq.labels import LabelsFolder
+from amrq.modulations import MODULATIONS
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "front_end_bank.py"
+
+
+def made(folder: Path, *options: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "-o", str(folder), *options],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_bank_holds_all_classes_and_their_es_n0_and_comes_out_alike(tmp_path: Path) -> None:
+    made(tmp_path / "one", "--signals", "2")
+    made(tmp_path / "two", "--signals", "2", "--processes", "2")
+    first, second = (LabelsFolder(tmp_path / name).read() for name in ("one", "two"))
+    assert {recording.name for recording in first} == set(MODULATIONS)
+    for one, two in zip(first, second, strict=True):
+        assert one.counts == {one.name: 64}
+        assert one.sha256 == two.sha256
+        assert one.es_n0_db is not None
+        levels = np.unique(one.es_n0_db)
+        assert len(levels) == 2 and levels[0] >= 0 and levels[1] <= 30
+        # Locked, the level is about 1 whatever it was before the front end.
+        power = (np.abs(one.chunks) ** 2).mean()
+        assert 0.4 < power < 2.5
