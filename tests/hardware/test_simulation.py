@@ -16,11 +16,11 @@ from seeds import SEED, rng
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-from quantised_onnx import quantised_onnx, random_layer, random_spec  # noqa: E402
+from quantised_onnx import quantised_onnx, random_flat_spec, random_layer, random_spec  # noqa: E402
 
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerInputs, IntegerNetwork  # noqa: E402
-from amrq.hardware.rtl import RtlDesign, Simulation, TestInputs, test_inputs  # noqa: E402
+from amrq.hardware.rtl import Design, Simulation, TestInputs, make_design, test_inputs  # noqa: E402
 
 test_inputs.__test__ = False  # type: ignore[attr-defined]
 TestInputs.__test__ = False  # type: ignore[attr-defined]
@@ -28,34 +28,37 @@ TestInputs.__test__ = False  # type: ignore[attr-defined]
 needs_iverilog = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 
 
-def _design(folder: Path, kind: str = "plain", bits: int = 8) -> RtlDesign:
+def _design(folder: Path, kind: str = "plain", bits: int = 8) -> Design:
     """A network of a few neurons, so that Icarus is quick."""
     generator = rng("simulation", kind)
+    if kind == "array":
+        flat = random_flat_spec(generator, bits=4, channels=(3,), hidden=(4,), length=8)
+        return make_design(IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", flat)), bits, lanes=2)
     spec = random_spec(generator, 4, level=kind == "level", folded=kind != "signed")
     spec.symbol = [random_layer(generator, 2, 3, spec.symbol[0].exponent, 4, signed=kind == "signed")]
     outputs = {"many": 11}.get(kind, 3)
     spec.head = [random_layer(generator, 3 + 3 * (kind == "level"), outputs, -7, 4)]
     spec = replace(spec, length=8)
-    return RtlDesign(IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", spec)), bits)
+    return make_design(IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", spec)), bits)
 
 
-def _expected(design: RtlDesign, inputs: TestInputs) -> np.ndarray:
+def _expected(design: Design, inputs: TestInputs) -> np.ndarray:
     return design.network.run(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side)).integers
 
 
-def _check(simulation: Simulation, design: RtlDesign, count: int) -> None:
+def _check(simulation: Simulation, design: Design, count: int) -> None:
     inputs = test_inputs(design, count, SEED)
     np.testing.assert_array_equal(simulation.run(inputs.symbols, inputs.side), _expected(design, inputs))
 
 
-def _run_once(design: RtlDesign) -> None:
+def _run_once(design: Design) -> None:
     with closing(Simulation(design, "iverilog")) as simulation:
         _check(simulation, design, 1)
 
 
 @needs_iverilog
 @pytest.mark.parametrize(
-    ("kind", "bits"), [("plain", 8), ("plain", 9), ("level", 8), ("signed", 8), ("many", 12)]
+    ("kind", "bits"), [("plain", 8), ("plain", 9), ("level", 8), ("signed", 8), ("many", 12), ("array", 8)]
 )
 def test_scores_are_the_reference_s(tmp_path: Path, kind: str, bits: int) -> None:
     design = _design(tmp_path, kind, bits)
@@ -73,7 +76,7 @@ def test_neither_pipe_fills_up(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[RtlDesign, Simulation]]:
+def running(tmp_path: Path) -> Iterator[tuple[Design, Simulation]]:
     design = _design(tmp_path)
     with closing(Simulation(design, "iverilog", patience=1.0)) as simulation:
         yield design, simulation
@@ -89,7 +92,7 @@ def _pid(simulation: Simulation) -> int:
     ("fate", "words"), [(signal.SIGKILL, "ended by itself"), (signal.SIGSTOP, "no sign of life for 1 s")]
 )
 def test_one_that_dies_or_hangs_is_told_of_and_replaced(
-    running: tuple[RtlDesign, Simulation], fate: signal.Signals, words: str
+    running: tuple[Design, Simulation], fate: signal.Signals, words: str
 ) -> None:
     design, simulation = running
     _check(simulation, design, 2)
@@ -100,7 +103,7 @@ def test_one_that_dies_or_hangs_is_told_of_and_replaced(
 
 
 @needs_iverilog
-def test_closing_ends_what_runs(running: tuple[RtlDesign, Simulation]) -> None:
+def test_closing_ends_what_runs(running: tuple[Design, Simulation]) -> None:
     design, simulation = running
     inputs = test_inputs(design, 2, SEED)
     os.kill(_pid(simulation), signal.SIGSTOP)

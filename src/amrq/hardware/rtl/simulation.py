@@ -89,6 +89,7 @@ class Simulation:
             "stream.v": Template(source).substitute({k: str(v) for k, v in values.items()}),
             **design.files,
         }
+        verilog = [name for name in sources if name.endswith(".v")]  # the others are contents of memories
         try:
             for name, text in sources.items():
                 (folder / name).write_text(text)
@@ -107,9 +108,9 @@ class Simulation:
                 "-Wno-fatal",
                 "-Wno-WIDTH",
             ]
-            command += ["--top-module", "stream", "-Mdir", "build", "-o", "../simulation", *sources]
+            command += ["--top-module", "stream", "-Mdir", "build", "-o", "../simulation", *verilog]
         else:
-            command = ["iverilog", "-g2005", "-s", "stream", "-o", "simulation", *sources]
+            command = ["iverilog", "-g2005", "-s", "stream", "-o", "simulation", *verilog]
         # Verilator calls make, which is not to ask a make above for leave.
         environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
         with (folder / "build.log").open("wb") as log:
@@ -145,6 +146,7 @@ class Simulation:
                     try:
                         self._process = subprocess.Popen(
                             [str(folder / "simulation")],
+                            cwd=folder,  # where memories' contents lie
                             stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE,
                             stderr=said,
