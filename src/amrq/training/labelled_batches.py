@@ -118,7 +118,7 @@ class LabelledBatches:
         told = belongs[known].sum(axis=0)
         stood_for = np.divide(taken * told, found, out=np.zeros_like(found), where=found > 0)
         self.synthetic_level_weights = (1 - stood_for).astype(np.float32)
-        """float32 [hypotheses], the same where hypotheses are learnt: chunks of unknown Es/N0 stand for none there."""
+        """float32 [hypotheses], the same for the levels, of which chunks of unknown Es/N0 tell nothing."""
 
     def batch(self, index: int) -> LabelledBatch:
         """Return batch number `index`."""
