@@ -189,17 +189,17 @@ def test_a_wrong_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(shutil.which("verilator") is None, reason="verilator is not installed")
 @pytest.mark.parametrize(
-    ("kind", "fold"),
+    ("kind", "fold", "bits"),
     [
-        *((kind, 1) for kind in ("plain", "level", "signed", "many", "short", "one")),
-        *(("plain", 2), ("signed", 4), ("level", 8)),
+        *((kind, 1, 8) for kind in ("plain", "level", "signed", "many", "short", "one")),
+        *(("plain", 2, 8), ("signed", 4, 8), ("level", 8, 8), ("plain", 1, 9), ("level", 1, 16)),
     ],
 )
 def test_lint_has_nothing_to_say(
-    tmp_path: Path, kind: str, fold: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: str, fold: int, bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = _network(tmp_path, kind, monkeypatch)
-    design = RtlDesign(network, fold=fold)
+    design = RtlDesign(network, bits, fold)
     write_rtl(design, tmp_path / "rtl", test_inputs(design, 16, SEED))
     result = subprocess.run(
         ["make", "-s", "-C", str(tmp_path / "rtl"), "lint"], capture_output=True, text=True, check=False

@@ -306,7 +306,6 @@ class ArrayDesign:
         length, component = net.contract.chunk_length, self.symbol_bits // 2
         index, score = VerilogText.index(self.beats), self._score_bits
         given = [f".{name}({value})" for name, value in constants.items()]
-        padded = component != port.bits
         rows = [", ".join(given[k : k + 5]) for k in range(0, len(given), 5)]
         lines = [
             "// SPDX-License-Identifier: GPL-3.0-or-later",
@@ -318,13 +317,7 @@ class ArrayDesign:
             f"module {self.module} (",
             "    input  wire aclk,",
             "    input  wire aresetn,",
-            *(
-                ["    /* verilator lint_off UNUSEDSIGNAL */  // I and Q fill no whole bytes"]
-                if padded
-                else []
-            ),
-            f"    input  wire [{self.symbol_bits - 1}:0] s_axis_tdata,",
-            *(["    /* verilator lint_on UNUSEDSIGNAL */"] if padded else []),
+            *port.declaration,
             "    input  wire s_axis_tvalid,",
             "    output wire s_axis_tready,",
             "    output wire [31:0] m_axis_tdata,",

@@ -58,6 +58,23 @@ class InputPort:
         """The largest integer."""
         return (1 << (self.bits - 1)) - 1
 
+    @property
+    def component(self) -> int:
+        """Bits of the stream that I takes, and Q: whole bytes."""
+        return 8 * -(-self.bits // 8)
+
+    @property
+    def declaration(self) -> list[str]:
+        """The stream's port in Verilog, I in its lower half."""
+        port = f"    input  wire [{2 * self.component - 1}:0] s_axis_tdata,"
+        if self.component == self.bits:
+            return [port]
+        return [
+            "    /* verilator lint_off UNUSEDSIGNAL */  // I and Q fill no whole bytes",
+            port,
+            "    /* verilator lint_on UNUSEDSIGNAL */",
+        ]
+
     def integers(self, iq: NDArray[np.float32]) -> NDArray[np.int64]:
         """Round normalised I and Q, half to even, and saturate.
 

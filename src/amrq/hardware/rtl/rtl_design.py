@@ -169,7 +169,7 @@ class RtlDesign:
             f"module {self.module} (",
             "    input  wire aclk,",
             "    input  wire aresetn,",
-            f"    input  wire [{self.symbol_bits - 1}:0] s_axis_tdata,",
+            *port.declaration,
             *([f"    input  wire [{self.side_bits - 1}:0] s_axis_tuser,"] if side else []),
             "    input  wire s_axis_tvalid,",
             "    output wire s_axis_tready,",
