@@ -7,6 +7,11 @@ __all__ = ["AmrqError"]
 class AmrqError(ValueError):
     """Something the user gave cannot be used; the message is one sentence that says what to change.
 
-    The command line prints the message and exits with status 2. It is a `ValueError`, so that code
+    The command line prints the message and exits with `exit_status`. It is a `ValueError`, so that code
     which knows nothing of this package handles it as what it is: a bad value.
+
+    Attributes:
+        exit_status: with which the command exits; 2 unless a kind of error has a status of its own.
     """
+
+    exit_status: int = 2

@@ -20,6 +20,7 @@ from amrq.cli.sweep import sweep
 from amrq.cli.sweep_report import sweep_report
 from amrq.cli.train import train
 from amrq.errors import AmrqError
+from amrq.plain_text import printable
 
 __all__ = ["app", "main"]
 
@@ -62,12 +63,12 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; exit 2 for what the user can mend, 130 when interrupted."""
+    """Run the command; exit 2, or an error's own status, for what the user can mend, 130 when interrupted."""
     try:
         app()
     except AmrqError as error:
         sys.stdout.flush()
-        typer.echo(f"amrq: {error}", err=True)
-        sys.exit(2)
+        typer.echo(f"amrq: {printable(error, 2000)}", err=True)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)
