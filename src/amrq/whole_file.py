@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are whole at any moment: written beside their place, then put into it."""
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["whole_file", "write_whole"]
+
+_NAME_KEPT = 50
+"""Characters of the file's name that its temporary file keeps: a name has 255 bytes at most, a character up to 4."""
+
+
+@contextlib.contextmanager
+def whole_file(
+    path: str | os.PathLike[str], durable: bool = True, suffix: str = ".part"
+) -> Iterator[BinaryIO]:
+    """Open a file to write that takes its place only once the block has ended without an exception.
+
+    What is written goes into a new file in the same folder, with a name that nobody can know beforehand; a file or a
+    symbolic link that is there already is never opened. At the end it replaces what was at `path`, a symbolic link
+    itself and not what it points to. An exception, of whatever kind, removes it and leaves `path` as it was. A device
+    or a pipe at `path` is written to as it is, since it must not be replaced.
+
+    The file that is given has a `name`: whoever needs a path, not an open file, may write there.
+
+    Args:
+        path: the file. Its folder must be there.
+        durable: see to it that the content is on the disk before it takes its place, so that a loss of power leaves the
+            former or the new one. False for what is written again every few seconds.
+        suffix: how the temporary file's name ends.
+
+    Raises:
+        OSError: it cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with whole_file(folder / "answer.txt") as file:
+    ...     _ = file.write(b"QPSK")
+    >>> (folder / "answer.txt").read_bytes()
+    b'QPSK'
+    """
+    path = Path(path)
+    if _written_as_it_is(path):
+        with path.open("wb") as file:
+            yield file
+        return
+    # O_EXCL refuses whatever is there, a dangling link included; O_NOFOLLOW says it once more.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    temporary = path.with_name(f"{path.name[:_NAME_KEPT]}.{secrets.token_hex(6)}{suffix}")
+    descriptor = os.open(temporary, flags, 0o666)
+    try:
+        with open(temporary, "wb", opener=lambda *_: descriptor) as file:
+            yield file
+            file.flush()
+            if durable:
+                _to_disk(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if durable:
+        with contextlib.suppress(OSError):  # some file systems sync no folders; the content is there
+            _to_disk(path.parent)
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes, durable: bool = True) -> None:
+    r"""Write a file, whole or not at all; see `whole_file`.
+
+    Args:
+        path: the file. Its folder must be there.
+        content: text, which becomes UTF-8 with its line ends as they are, or bytes.
+        durable: see `whole_file`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with whole_file(path, durable) as file:
+        file.write(data)
+
+
+def _written_as_it_is(path: Path) -> bool:
+    """Return whether something is at a path that is no file: a folder, which then refuses, a device or a pipe."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
