@@ -57,7 +57,7 @@ class Panel(QtWidgets.QWidget):
             wait = self._drawn + _REDRAW_PERIOD - time.monotonic()
             self._timer.start(max(0, math.ceil(1000 * wait)))
 
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:  # noqa: N802
         self._drawn = time.monotonic()
         self._pending.clear()
         painter = QtGui.QPainter(self)

@@ -34,8 +34,15 @@ class Pen:
         self.other, self.truth = self._towards_ground(0.68), self._towards_ground(0.70)
 
     def _towards_ground(self, share: float) -> QtGui.QColor:
-        pairs = zip(self.text.getRgb()[:3], self.ground.getRgb()[:3], strict=True)
-        return QtGui.QColor(*(round(t + (g - t) * share) for t, g in pairs))
+        red, green, blue = (
+            round(text + (ground - text) * share)
+            for text, ground in (
+                (self.text.red(), self.ground.red()),
+                (self.text.green(), self.ground.green()),
+                (self.text.blue(), self.ground.blue()),
+            )
+        )
+        return QtGui.QColor(red, green, blue)
 
     def sized(self, pixels: float, bold: bool = False) -> QtGui.QFont:
         font = QtGui.QFont(self.font)

@@ -148,7 +148,7 @@ class CarrierRecovery:
         self._ring16 = _ring_weight(MODULATIONS["16QAM"].points, radii)
         self._ring32 = _ring_weight(MODULATIONS["32QAM"].points, radii)
         self._orders = np.array([2, 4, 4, 4, 8, 16])
-        self._bins: NDArray[np.float64] = np.fft.fftfreq(_BINS, 1.0)
+        self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
         self._barred = np.abs(self._bins)[None, :] > self._orders[:, None] * self.max_offset + 0.5 / _BINS
         self._grids = {
             _FIT: (_DRIFTS, _fit_grid(_DRIFTS)),
@@ -282,7 +282,7 @@ class CarrierRecovery:
         Sums by doubling: the order of additions is the same wherever the stream is cut.
         """
         total, floor = spectra, energies
-        wanted = []
+        wanted: list[NDArray[np.float32]] = []
         span = 1
         while span < _LONG:
             total = total[:, span:] + total[:, :-span]
@@ -290,7 +290,7 @@ class CarrierRecovery:
             span *= 2
             if span in (_SHORT, _LONG):
                 recent = floor[:, -steps:]
-                wanted.append(total[:, -steps:] / np.maximum(recent, 1e-20)[..., None])
+                wanted.append(total[:, -steps:] / np.maximum(recent, np.float32(1e-20))[..., None])
         return wanted[0], wanted[1]
 
     def _fits(
@@ -354,7 +354,7 @@ class CarrierRecovery:
         clear = (fits.quality > _SURE_LINE).any(axis=0)
         slow_ok &= ~clear
         readable &= ~clear
-        any_ok = (fit_ok | slow_ok | readable).any(axis=0).tolist()
+        any_ok = np.asarray((fit_ok | slow_ok | readable).any(axis=0)).tolist()
         orders = self._orders.tolist()
         for step in range(steps):
             self._age = min(self._age + 1, _COAST)

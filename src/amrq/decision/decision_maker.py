@@ -292,7 +292,8 @@ class DecisionMaker:
         """Return the first row of the running sums that is sure enough of something new."""
         joint = sums.copy()
         memory = self.memory  # another thread may set it
-        counts = chunks = self._count + 1 + np.arange(len(sums))
+        counts = self._count + 1 + np.arange(len(sums))
+        chunks: NDArray[np.float64] = counts.astype(np.float64)
         if self._carried is not None and memory:
             fade = np.exp(-counts / memory)
             joint += fade[:, None] * self._carried

@@ -70,7 +70,7 @@ _OPERATORS: dict[str, _Operator] = {
     "Slice": _slice,
     "Sqrt": lambda given, _: np.sqrt(given[0]),
     "Sub": lambda given, _: np.subtract(*given),
-    "Where": lambda given, _: np.where(given[0], given[1], given[2]),
+    "Where": lambda given, _: np.asarray(np.where(given[0], given[1], given[2])),
 }
 """Those of the trained models; all but the mean round a single result: there is no other way to compute them. For the
 mean's sum see `float_mean`."""

@@ -81,7 +81,8 @@ class LabelsFolder:
         about, arrays = self._files(chunks.name)
         buffer = io.BytesIO()
         # Not compressed: noise does not get smaller, and without zlib's version the bytes are the same everywhere.
-        known = {} if chunks.es_n0_db is None else {"es_n0_db": chunks.es_n0_db}
+        # Any: NumPy 2's stubs take what stands behind ** for savez's own option too, which is a bool.
+        known: dict[str, Any] = {} if chunks.es_n0_db is None else {"es_n0_db": chunks.es_n0_db}
         np.savez(
             buffer, chunks=chunks.chunks, labels=chunks.labels, sample_index=chunks.sample_index, **known
         )

@@ -57,10 +57,10 @@ class AxisKernel:
         first, weights = cubic(both / step, bins)
         # A bin more in front, for the node at -step: both functions are even, so that it is the one at +step.
         flat = first + 1 + (np.arange(2 * count) * (bins + 1)).reshape(count, 2, 1)
-        histogram = np.zeros(2 * count * (bins + 1))
+        sums = np.zeros(2 * count * (bins + 1))
         for tap in range(4):
-            histogram += np.bincount((flat + tap).ravel(), weights[tap].ravel(), len(histogram))
-        histogram = histogram.reshape(count, 2, bins + 1)
+            sums += np.bincount((flat + tap).ravel(), weights[tap].ravel(), len(sums))
+        histogram = sums.reshape(count, 2, bins + 1)
         histogram[:, :, 2] += histogram[:, :, 0]
         return histogram[:, :, 1:].reshape(count, 2 * bins).astype(np.float32)
 

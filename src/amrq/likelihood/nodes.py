@@ -94,4 +94,4 @@ def _log_gains(
     lowest = max(max(0.0, centre - spread) ** 3, near_zero)
     low, high = (0.5 * math.log(mean * share) for share in (lowest, (centre + spread) ** 3))
     count = max(1, math.ceil((high - low) / step)) + 1
-    return low + step * np.arange(count), step
+    return low + step * np.arange(count, dtype=np.float64), step

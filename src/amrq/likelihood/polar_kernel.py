@@ -154,13 +154,13 @@ class PolarKernel:
         np.matmul(cosines.transpose(1, 0, 2), self._table, out=summed[: self.terms])
         np.matmul(sines.transpose(1, 0, 2), self._table, out=summed[self.terms :])
         summed[0] += self._log_weight  # the term that no phase changes
-        summed = summed.reshape(2 * self.terms, count * nodes)
+        flat_sums = summed.reshape(2 * self.terms, count * nodes)
         result = np.empty(count)
         # A few chunks at a time, so that what is exponentiated stays in the processor's cache.
         size = max(1, _CACHED_BYTES // (4 * len(self._turns) * nodes))
         for start in range(0, count, size):
             stop = min(start + size, count)
-            turned = self._turns @ summed[:, start * nodes : stop * nodes]
+            turned = self._turns @ flat_sums[:, start * nodes : stop * nodes]
             # Four steps in phase from the peak at most two deviations of it are missed: a few units of the logarithm.
             result[start:stop] = log_sum_exp(turned.reshape(-1, stop - start, nodes), stride=4)
         return result

@@ -50,7 +50,8 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
     graph = OnnxGraph(path)
     read = read_layers(graph, graph.outputs[-1], network.contract.chunk_length)
     prefix = NumpyPrefix.from_onnx(graph.model, read.symbols, read.side)
-    arrays = {f"prefix/{name}": value for name, value in prefix.constants.items()}
+    # Any: NumPy 2's stubs take what stands behind ** for savez's own option too, which is a bool.
+    arrays: dict[str, Any] = {f"prefix/{name}": value for name, value in prefix.constants.items()}
     layers = []
     for layer in network.layers:
         layers.append(
