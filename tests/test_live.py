@@ -536,6 +536,21 @@ def test_overflows_are_told(radio: tuple[str, dict[str, str]], tmp_path: Path) -
     assert last == f"The radio lost samples {overflows} times: they were not fetched in time."
 
 
+def test_a_symbol_rate_is_found_between_overflows_and_nothing_is_said_of_buffers(
+    radio: tuple[str, dict[str, str]],
+) -> None:
+    device, environment = radio
+    process = start(
+        *("--soapy", f"{device},overflow=20000,lost=5000", "--freq", "433.92M", *RATES[:2], "--json"),
+        environment=environment,
+    )
+    for _ in range(3):
+        record = next_record(process)
+        assert record["sample_count"] / record["duration"] == pytest.approx(25e3, rel=2e-3)
+    _, err = finish(process, signal.SIGINT)
+    assert "buffer" not in err
+
+
 def test_counters_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:
     refused(live("--simulate", "--counters", tmp_path / "none" / "amrq.prom"), "cannot be written")
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._breaks import BREAKS
 from gnuradio.amrq._guarded import guarded
-from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 
 from amrq.chunks import SILENCE_POWER
@@ -21,9 +21,6 @@ chunk's first sample, uint64 hop)."""
 
 _LONGEST = 4096
 """Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
-
-_BREAKS = ("rx_freq", "rx_time", "rx_rate", OVERFLOW_KEY)
-"""A radio puts these on the first sample behind a retune, an overflow or a change of rate."""
 
 
 class chunker(gr.basic_block):
@@ -103,7 +100,7 @@ class chunker(gr.basic_block):
         values = dict(self._values)
         for tag in tags:
             key = pmt.symbol_to_string(tag.key)
-            if key not in _BREAKS:
+            if key not in BREAKS:
                 continue
             # Receivers repeat themselves, and so do timing loops: an unchanged value is no break.
             known = key in values and pmt.equal(values[key], tag.value)
@@ -162,7 +159,7 @@ class chunker(gr.basic_block):
         placed = [(0, held) for held in self._held]
         for tag in tags:
             key, value = pmt.symbol_to_string(tag.key), tag.value
-            if key in _BREAKS:
+            if key in BREAKS:
                 self._values[key] = value
             elif key == INPUT_SECONDS_KEY:
                 value = pmt.make_tuple(pmt.from_uint64(tag.offset), value)

@@ -61,6 +61,9 @@ class decision_flowgraph(gr.top_block):
     ) -> None:
         gr.top_block.__init__(self, "amrq")
         self.source = source
+        for block in getattr(source, "parts", (source,)):
+            # What a buffer's size was in a former flowgraph is a limit in this one, unless that is taken back.
+            block.set_max_output_buffer(-1)
         self.front_end = symbol_front_end(
             sample_rate, symbol_rate, rolloff=rolloff, offset=offset, gate_db=gate_db
         )

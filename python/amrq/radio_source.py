@@ -82,7 +82,9 @@ class radio_source(gr.hier_block2):
         self.set_gain(gain)
         release = [int(number) for number in re.findall(r"\d+", gr.version())]
         self._marker = overflow_marker(tells_retunes=release >= _TELLS_RETUNES)
-        for block in (self._radio, self._marker):
+        self.parts = (self._radio, self._marker)
+        """The blocks inside."""
+        for block in self.parts:
             # At a radio's rate the usual 8,192 samples last 3 ms, less than a block in Python may wait for its turn.
             level = block.log_level()
             block.set_log_level("warning")  # or it tells of the buffer on standard output

@@ -183,7 +183,7 @@ class LiveSession:
                 over = finished.wait(0.1)
                 if probe.taken() - seen >= LOOKED_AT // 2 or over:
                     seen = probe.taken()
-                    found = look_for_symbol_rate(probe.samples(), self._source.sample_rate, self._offset)
+                    found = look_for_symbol_rate(probe.stretch(), self._source.sample_rate, self._offset)
                     if found is not None and found.confidence >= SURE:
                         return found
                 if over:
@@ -245,7 +245,7 @@ class _Follower:
             if self._probe is None or time.monotonic() < next_look:
                 continue
             next_look = time.monotonic() + _LOOK_AGAIN
-            found = look_for_symbol_rate(self._probe.samples(), self._source.sample_rate, self._offset)
+            found = look_for_symbol_rate(self._probe.stretch(), self._source.sample_rate, self._offset)
             if found is None or found.confidence < SURE or abs(found.rate / self._symbol_rate - 1) < _CHANGED:
                 suspect = math.nan
             elif abs(found.rate / suspect - 1) < _CHANGED:
