@@ -27,6 +27,8 @@ FUZZ_ARGS ?= -max_total_time=600
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# ONNX Runtime reports to its maker unless told not to, whatever imports it.
+export ORT_DISABLE_TELEMETRY := 1
 
 say = @printf '== %s\n'
 headless = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1

@@ -28,11 +28,11 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
@@ -187,7 +187,7 @@ def run(path: Path, draws: int, processes: int, model: str) -> None:
         "processor": processor_name(),
         "python": platform.python_version(),
         "gnuradio": gr.version(),
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": version("onnxruntime"),
         "numpy": np.__version__,
         "symbols_before_counting": LOCK * LENGTH,
     }

@@ -19,11 +19,11 @@ import sys
 import tempfile
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pmt
 from gnuradio import gr
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
@@ -129,7 +129,7 @@ def main() -> None:
         "processors": os.cpu_count(),
         "python": platform.python_version(),
         "gnuradio": gr.version(),
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": version("onnxruntime"),
         "numpy": np.__version__,
         "date": time.strftime("%Y-%m-%d"),
         "rate": arguments.rate,

@@ -7,5 +7,9 @@ the `amrq classify` command, when it runs; only `training` imports PyTorch.
 """
 
 from amrq._version import __version__
+from amrq.onnx_runtime import switch_off_telemetry
 
 __all__ = ["__version__"]
+
+# Before anything can import onnxruntime, in this process or in one that it starts.
+switch_off_telemetry()

@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from amrq.model import Contract, Hypothesis, write_contract
+from amrq.onnx_runtime import onnx_runtime
 
 LENGTH = 32
 CLASSES = ("BPSK", "QPSK", "unknown")
@@ -267,8 +268,7 @@ def run_by_onnxruntime(
     path: Path, inputs: dict[str, np.ndarray], output: str = "hypothesis_logits"
 ) -> np.ndarray:
     """Return an output by ONNX Runtime, its integer kernels exact on every processor."""
-    import onnxruntime as ort
-
+    ort = onnx_runtime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1

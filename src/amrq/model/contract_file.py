@@ -9,6 +9,7 @@ from amrq.chunks import LEVEL_FEATURES
 from amrq.errors import AmrqError
 from amrq.model.contract import Contract
 from amrq.model.exact_products import exact_products
+from amrq.onnx_runtime import onnx_runtime
 from amrq.optional_package import optional_package
 
 __all__ = ["METADATA_KEY", "contract_of_session", "open_session", "read_contract", "write_contract"]
@@ -27,7 +28,7 @@ def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool 
     Raises:
         AmrqError: there is no such file, onnxruntime is missing, or it cannot load the file.
     """
-    ort = optional_package("onnxruntime", "running a model")
+    ort = onnx_runtime()
     path = Path(path)
     if not path.is_file():
         raise AmrqError(f"there is no model file {path}.")

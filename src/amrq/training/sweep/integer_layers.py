@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 import onnx
-import onnxruntime
+
+from amrq.onnx_runtime import onnx_runtime
 
 __all__ = ["integer_layers"]
 
@@ -19,12 +20,13 @@ def integer_layers(model: bytes) -> tuple[int, int]:
     Args:
         model: an ONNX file's content.
     """
+    ort = onnx_runtime()
     with tempfile.TemporaryDirectory() as folder:
         optimised = Path(folder) / "optimised.onnx"
-        options = onnxruntime.SessionOptions()
+        options = ort.SessionOptions()
         options.optimized_model_filepath = str(optimised)
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         operators = [node.op_type for node in onnx.load(str(optimised)).graph.node]
     return sum(o in _INTEGER for o in operators), sum(o in _FLOAT for o in operators)
