@@ -14,6 +14,8 @@ from seeds import rng
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
 from amrq.signals import (
+    OTHER_MODULATIONS,
+    Conditions,
     ModulatedSignal,
     PulseShaper,
     Schedule,
@@ -21,7 +23,9 @@ from amrq.signals import (
     add_phase_noise,
     es_n0_db_from_noise_power,
     noise_power_from_es_n0_db,
+    other_modulation,
     received_signal,
+    received_under,
     root_raised_cosine,
     rotate,
 )
@@ -176,3 +180,99 @@ def test_noise_of_a_received_signal_is_what_es_n0_says() -> None:
 def test_a_signal_that_cannot_be_received_is_refused(values: tuple[float, float]) -> None:
     with pytest.raises(AmrqError):
         received_signal(np.ones(8), *values, 10.0, rng("refused"))
+
+
+def test_other_modulations_are_no_class_and_of_unit_power() -> None:
+    orders = {"64QAM": 64, "128QAM": 128, "256QAM": 256, "32QAM (8x4)": 32, "32PSK": 32, "16ASK": 16}
+    orders |= {"8APSK (4+4)": 8, "16APSK (4+12)": 16, "32APSK (4+12+16)": 32, "4ASK (unipolar)": 4}
+    orders |= {"pi/2-DBPSK": 2, "pi/4-DQPSK": 4, "OQPSK": 4}
+    assert {name: len(other.points) for name, other in OTHER_MODULATIONS.items()} == orders
+    assert not set(OTHER_MODULATIONS) & set(MODULATIONS)
+    for other in OTHER_MODULATIONS.values():
+        assert np.mean(np.abs(other.points) ** 2) == pytest.approx(1)
+        distance = np.abs(other.points[:, None] - other.points)
+        assert distance[~np.eye(len(distance), dtype=bool)].min() > 0.05  # no point twice
+    with pytest.raises(AmrqError, match=r"called '65QAM': choose from 64QAM"):
+        other_modulation("65QAM")
+
+
+def test_turning_modulations_step_as_their_names_say() -> None:
+    for name, steps in (("pi/2-DBPSK", {-90, 90}), ("pi/4-DQPSK", {-135, -45, 45, 135})):
+        sent = other_modulation(name).symbols(500, rng(name))
+        turned = np.rad2deg(np.angle(sent[1:] / sent[:-1]))
+        assert set(np.round(turned).astype(int)) == steps
+
+
+def behind_a_matched_filter(
+    samples: np.ndarray, time: np.ndarray, count: int, late: float = 0.0
+) -> np.ndarray:
+    """Return symbols 40 to count - 40 of samples at times in symbols."""
+    pulses = root_raised_cosine(time - late - np.arange(40, count - 40)[:, None], 0.35)
+    return pulses @ samples / 5.0
+
+
+def received_and_clean(
+    conditions: Conditions, symbols: np.ndarray, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is received without noise and without the carrier's phase, and the times in symbols."""
+    generator = rng("received under", name)
+    samples = received_under(symbols, conditions, np.inf, copy.deepcopy(generator))
+    early, phase = generator.random(2)
+    return samples * np.exp(-2j * np.pi * phase), np.arange(len(samples)) / 5.0 + early
+
+
+def test_what_is_wrong_with_a_signal_is_what_was_asked_for() -> None:
+    symbols = rng("conditions").choice(MODULATIONS["QPSK"].points, 600)
+    usual = Conditions(samples_per_symbol=5.0)
+    clean, time = received_and_clean(usual, symbols, "clean")
+    np.testing.assert_allclose(behind_a_matched_filter(clean, time, 600), symbols[40:560], atol=0.03)
+
+    late, time = received_and_clean(Conditions(5.0, stagger=0.5), symbols, "stagger")
+    np.testing.assert_allclose(behind_a_matched_filter(late, time, 600).real, symbols[40:560].real, atol=0.03)
+    np.testing.assert_allclose(
+        behind_a_matched_filter(late, time, 600, late=0.5).imag, symbols[40:560].imag, atol=0.03
+    )
+
+    heard, time = received_and_clean(Conditions(5.0, echo_db=-6.0, echo_delay=2.0), symbols, "echo")
+    assert np.mean(np.abs(heard) ** 2) == pytest.approx(1, rel=0.03)
+    found = behind_a_matched_filter(heard, time, 600)
+    paths = np.linalg.lstsq(np.stack([symbols[40:560], symbols[38:558]], axis=1), found, rcond=None)[0]
+    assert abs(paths[1] / paths[0]) == pytest.approx(10 ** (-6 / 20), abs=0.02)
+
+    line, _ = received_and_clean(Conditions(5.0, offset=0.1, line_db=-6.0), symbols, "line")
+    assert abs(np.mean(line)) == pytest.approx(10 ** (-6 / 20), abs=0.03)
+
+    clipped, _ = received_and_clean(Conditions(5.0, offset=0.01, clip=1.0), symbols, "clip")
+    samples = received_under(symbols, Conditions(5.0, offset=0.01, clip=1.0), 20.0, rng("clip"))
+    assert np.isclose(np.abs(samples.real), np.abs(samples.real).max()).mean() > 0.1
+    assert np.abs(clipped).max() < 1.6
+
+    drifting, time = received_and_clean(Conditions(5.0, drift=1e-4), symbols, "drift")
+    turned = np.unwrap(np.angle(behind_a_matched_filter(drifting, time, 600) / symbols[40:560])) / (2 * np.pi)
+    assert np.mean(np.diff(turned, 2)) == pytest.approx(1e-4, rel=0.1)
+
+
+def test_rectangular_pulses_fill_their_symbols() -> None:
+    symbols = rng("rectangular").choice(MODULATIONS["16QAM"].points, 300)
+    samples, time = received_and_clean(Conditions(8.0, rolloff=None), symbols, "rectangular")
+    time = np.arange(len(samples)) / 8.0 + time[0]
+    number = np.floor(time + 0.5).astype(int)
+    inside = number < 300
+    np.testing.assert_allclose(samples[inside], symbols[number[inside]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"samples_per_symbol": 0.5},
+        {"rolloff": 1.1},
+        {"offset": math.nan},
+        {"echo_db": math.inf},
+        {"echo_delay": -1.0},
+        {"line_db": math.nan},
+        {"clip": 0.0},
+    ],
+)
+def test_conditions_that_cannot_be_are_refused(broken: dict[str, float]) -> None:
+    with pytest.raises(AmrqError, match="not"):
+        Conditions(**broken)

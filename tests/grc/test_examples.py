@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from datetime import datetime, timezone
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -28,6 +30,8 @@ from amrq.outputs import decision_schema
 from amrq.recordings import open_recording
 
 RECORDING = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
+
+WRITTEN_BY_HAND = {"headless", "make_recordings", "two_class_model"}
 
 every_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
@@ -61,7 +65,34 @@ def test_the_examples_are_there():
 
 def test_no_program_takes_the_place_of_a_script():
     # The Companion writes it beside the flowgraph, under the flowgraph's name.
-    assert not {path.stem for path in EXAMPLES} & {"headless", "make_recordings"}
+    assert not {path.stem for path in EXAMPLES} & WRITTEN_BY_HAND
+
+
+def test_what_the_companion_writes_is_nobody_elses_business(tmp_path):
+    """Neither git, ruff nor the installation takes a generated program for one of ours, in a clone or without git."""
+    clone = tmp_path / "clone"
+    (clone / "examples").mkdir(parents=True)
+    for name in (".gitignore", "pyproject.toml"):
+        shutil.copy(ROOT / name, clone)
+    generated = {path.stem for path in EXAMPLES}
+    for name in generated | WRITTEN_BY_HAND | {"my_own_flowgraph"}:
+        (clone / "examples" / f"{name}.py").write_text("import os\n")
+
+    def said(*words):
+        result = subprocess.run(words, cwd=clone, capture_output=True, text=True, timeout=60)
+        return {Path(line).stem for line in result.stdout.splitlines() if line.endswith(".py")}
+
+    ruff = (sys.executable, "-m", "ruff", "check", "--show-files", "examples")
+    assert said(*ruff) == WRITTEN_BY_HAND | {"my_own_flowgraph"}  # an unpacked archive
+    subprocess.run(["git", "init", "-q"], cwd=clone, check=True, timeout=60)
+    assert said("git", "ls-files", "--others", "--exclude-standard") == WRITTEN_BY_HAND
+    assert said(*ruff) == WRITTEN_BY_HAND
+
+
+def test_the_programs_written_by_hand_are_installed():
+    patterns = re.findall(r'PATTERN "(\w+)\.py"', (ROOT / "examples" / "CMakeLists.txt").read_text())
+    assert set(patterns) == WRITTEN_BY_HAND
+    assert all((ROOT / "examples" / f"{name}.py").is_file() for name in WRITTEN_BY_HAND)
 
 
 @every_example
