@@ -53,7 +53,10 @@ def written(home: Path) -> list[str]:
     return [path.name for path in home.rglob("*") if path.is_file() and path.name not in GNURADIO_S_OWN]
 
 
-@pytest.mark.parametrize("words", [CLASSIFY, LIVE, ["models"], ["model", "show", "default"]], ids=lambda words: words[0])
+ALL = [CLASSIFY, LIVE, ["models"], ["model", "show", "default"]]
+
+
+@pytest.mark.parametrize("words", ALL, ids=lambda words: words[0])
 def test_home_stays_empty(words: list[str], tmp_path: Path) -> None:
     if words in (CLASSIFY, LIVE):
         pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
