@@ -176,17 +176,16 @@ def test_a_change_of_class_parts_decisions_where_it_happens() -> None:
 
 
 def test_es_n0_is_shared_by_the_chunks_that_are_fused() -> None:
-    # Two classes at two noise levels. Every chunk comes from (BPSK, 5 dB) and says so by likelihoods of .40 there
+    # Two classes at three noise levels. Every chunk comes from (BPSK, 5 dB) and says so by likelihoods of .40 there
     # and .39 for (QPSK, 5 dB), but QPSK also has something for itself at 15 dB.
-    labels = [("BPSK", 5.0), ("BPSK", 15.0), ("QPSK", 5.0), ("QPSK", 15.0)]
-    hypotheses = [Hypothesis(name, level, 0.25) for name, level in labels]
-    rows = np.tile(np.log(np.float32([0.40, 0.01, 0.39, 0.20])), (1000, 1))
+    hypotheses = [Hypothesis(name, level, 1 / 6) for name in ("BPSK", "QPSK") for level in (-5.0, 5.0, 15.0)]
+    rows = np.tile(np.log(np.float32([1e-9, 0.40, 0.01, 1e-9, 0.39, 0.20])), (1000, 1))
     given_ = Evidence(rows[:, :2], rows, np.ones(1000, np.float32), np.ones(1000, bool))
     maker = DecisionMaker(hypotheses, 32, 1000, 0.8, 1.0)
     (decision,) = maker.update(given_, indices(1000))
     # Chunk by chunk QPSK is ahead, .59 to .41; the joint posterior is exp(1000 ln(.40 / .39)) for BPSK.
     assert decision.label == "BPSK"
-    assert decision.es_n0_db == pytest.approx(5.0, abs=1e-6)
+    assert decision.es_n0_db == pytest.approx(5.0, abs=1e-6) and decision.es_n0_bound is None
     assert decision.log_probabilities["QPSK"] == pytest.approx(-1000 * math.log(0.40 / 0.39), rel=1e-3)
 
 

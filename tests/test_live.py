@@ -384,7 +384,7 @@ def test_a_symbol_rate_that_is_not_given_is_estimated() -> None:
     assert code == 0, err
     found = records(out)
     assert settled(found) == {"16QAM"}
-    assert found[0]["sample_count"] / found[0]["duration"] == pytest.approx(25e3, rel=1e-3)
+    assert found[0]["symbol_count"] / found[0]["duration"] == pytest.approx(25e3, rel=1e-3)
     assert sum(record["chunks"] for record in found) >= 9600 / 4 / 32 - 3
     code, out, err = live("--file", RECORDING)
     assert code == 0, err

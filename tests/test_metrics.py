@@ -43,8 +43,8 @@ def test_a_stream_tells_where_every_chunk_went(tmp_path: Path) -> None:
     assert families["amrq_session_running"].value() == 1
     assert "amrq_es_n0_decibels" not in families
     assert set(families["amrq_decisions_total"].values.values()) == {0}
-    for label in ("QPSK", "QPSK", "no signal"):
-        file.write({"label": label, "es_n0_db": -3.5})
+    for label, reason in (("QPSK", "named"), ("QPSK", "named"), ("no signal", "silent")):
+        file.write({"label": label, "reason": reason, "es_n0_db": -3.5})
     file.close()
     families = read_metrics(path.read_text())
     for name, value in counted.as_dict().items():
@@ -53,6 +53,9 @@ def test_a_stream_tells_where_every_chunk_went(tmp_path: Path) -> None:
     assert families["amrq_chunks_queued"].value() == 5
     found = families["amrq_decisions_total"]
     assert [found.value(label=label) for label in ("QPSK", "BPSK", "no signal", "unknown")] == [2, 0, 1, 0]
+    kinds = families["amrq_decisions_by_reason_total"]
+    found_kinds = [kinds.value(reason=name) for name in ("named", "unsure", "foreign", "noise", "silent")]
+    assert found_kinds == [2, 0, 0, 0, 1]
     (info,) = families["amrq_session_info"].values
     assert dict(info)["source"] == 'a "radio"\\\n' and dict(info)["model_sha256"] == "0" * 64
     assert families["amrq_samples_received_total"].value() == 10**12

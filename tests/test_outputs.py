@@ -14,7 +14,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amrq.decision import Decision
+from amrq.decision import REASONS, Decision, Reason, answer_text, es_n0_text
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
 from amrq.outputs import (
@@ -35,11 +35,12 @@ ORIGIN = Origin("radio", 1000.0, "m", "0" * 64, 0.25, BEGUN, ((0.0, 100e6), (2.0
 def decision(label: str = "QPSK", index: int = 0, count: int = 1024, confidence: float = 0.9) -> Decision:
     silent = label == "no signal"
     odds = {} if silent else {"QPSK": -0.1, "BPSK": -2.4}
-    return Decision(label, confidence, "" if silent else "QPSK", odds, 32, index, count, 12.0, -3.0)
+    reason: Reason = "silent" if silent else "unsure" if label == "unknown" else "named"
+    return Decision(label, confidence, "" if silent else "QPSK", odds, 32, index, count, 12.0, -3.0, reason)
 
 
-def valid(record: object) -> None:
-    jsonschema.validate(record, decision_schema(), jsonschema.Draft202012Validator)
+def valid(record: object, version: int = 2) -> None:
+    jsonschema.validate(record, decision_schema(version), jsonschema.Draft202012Validator)
 
 
 decisions = st.builds(
@@ -53,23 +54,132 @@ decisions = st.builds(
     sample_count=st.integers(1, 10**6),
     es_n0_db=st.none() | st.floats(-20, 60),
     power_db=st.none() | st.floats(-300, 100),
+    reason=st.sampled_from(REASONS),
+    es_n0_bound=st.sampled_from([None, "above", "below"]),
+)
+places = st.builds(
+    Origin,
+    source=st.text(),
+    symbol_rate=st.floats(5e5, 1e6),
+    model=st.just("m"),
+    model_sha256=st.just("a" * 64),
+    start=st.floats(0, 1e9),
+    begun=st.none()
+    | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(timezone.utc)),
+    sample_rate=st.none() | st.floats(1e-3, 1e9),
+    first_sample=st.integers(0, 2**50),
+    offset=st.none() | st.floats(-1e9, 1e9),
+    snr_db=st.none() | st.floats(-50, 150),
 )
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(decision_schema())
-    assert set(decision_schema()["required"]) == set(decision_schema()["properties"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_schemas_are_some(version: int) -> None:
+    schema = decision_schema(version)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert set(schema["required"]) == set(schema["properties"])
+
+
+def test_there_is_no_other_schema() -> None:
+    for version in (0, 3):
+        with pytest.raises(AmrqError, match=f"schema 1 to 2, not {version}"):
+            decision_schema(version)
+
+
+# As `amrq classify --log` and `amrq live --log` wrote them before records had a schema number.
+OLD_RECORDS = [
+    '{"source": "evening.sigmf-data", "time": 0.020485, "duration": 0.04096, "utc": "2026-02-28T23:59:59.520485Z", '
+    '"frequency_hz": 433920000.0, "label": "QPSK", "confidence": 0.999998, "best": "QPSK", "log_probabilities": '
+    '{"4ASK": -29.6, "BPSK": -50.2, "QPSK": 0.0, "unknown": -13.1, "no signal": -62.0}, "chunks": 32, '
+    '"sample_index": 512, "sample_count": 1024, "es_n0_db": 17.3, "power_db": 0.04, "truth": "QPSK", "dropped": 0, '
+    f'"model": "blind-full-int8", "model_sha256": "{"5" * 64}"}}',
+    '{"source": "tcp://127.0.0.1:5557", "time": 3.0, "duration": 0.00032, "utc": null, "frequency_hz": null, '
+    '"label": "no signal", "confidence": 1.0, "best": "", "log_probabilities": {}, "chunks": 1, "sample_index": 0, '
+    '"sample_count": 32, "es_n0_db": null, "power_db": null, "truth": null, "dropped": 7, "model": "m", '
+    f'"model_sha256": "{"0" * 64}"}}',
+]
+
+
+@pytest.mark.parametrize("line", OLD_RECORDS)
+def test_old_records_keep_the_old_schema_and_only_that(line: str) -> None:
+    record = json.loads(line)
+    valid(record, 1)
+    with pytest.raises(jsonschema.ValidationError):
+        valid(record, 2)
+
+
+def test_new_records_say_what_the_old_ones_said() -> None:
+    record = decision_record(decision(), None, ORIGIN)
+    new = ("schema", "reason", "es_n0_bound", "source_sample_index", "source_sample_count")
+    new += ("symbol_rate_hz", "offset_hz", "snr_db")
+    old = {name: value for name, value in record.items() if name not in new}
+    old["sample_index"], old["sample_count"] = old.pop("symbol_index"), old.pop("symbol_count")
+    valid(old, 1)
+    with pytest.raises(jsonschema.ValidationError):
+        valid(record, 1)
+
+
+@given(decision=decisions, truth=st.none() | st.text(), origin=places)
+def test_every_record_keeps_the_schema(decision: Decision, truth: str | None, origin: Origin) -> None:
+    valid(json.loads(json.dumps(decision_record(decision, truth, origin))))
 
 
 @given(
-    decision=decisions,
-    truth=st.none() | st.text(),
-    begun=st.none() | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)),
+    start=st.floats(0, 1e6),
+    first=st.integers(0, 2**45),
+    rates=st.tuples(st.floats(2, 100), st.floats(1, 1e6)),
+    index=st.integers(0, 10**9),
+    count=st.integers(1, 10**6),
 )
-def test_every_record_keeps_the_schema(decision: Decision, truth: str | None, begun: datetime | None) -> None:
-    at = None if begun is None else begun.replace(tzinfo=timezone.utc)
-    record = decision_record(decision, truth, Origin("s", 1e6, "m", "a" * 64, 0.0, at))
-    valid(json.loads(json.dumps(record)))
+def test_samples_of_the_source_follow_each_other_as_symbols_do(
+    start: float, first: int, rates: tuple[float, float], index: int, count: int
+) -> None:
+    per_symbol, symbol_rate = rates
+    origin = Origin(
+        "s", symbol_rate, "m", "a" * 64, start, sample_rate=per_symbol * symbol_rate, first_sample=first
+    )
+    one = decision_record(decision(index=index, count=count), None, origin)
+    two = decision_record(decision(index=index + count), None, origin)
+    assert abs(one["source_sample_index"] - first - per_symbol * index) < 1 + 1e-6 * per_symbol * index
+    end = one["source_sample_index"] + one["source_sample_count"]
+    assert abs(end - two["source_sample_index"]) <= 1
+    assert (one["symbol_index"], one["symbol_count"], one["symbol_rate_hz"]) == (index, count, symbol_rate)
+
+
+def test_an_offset_is_told_of_a_signal_alone() -> None:
+    origin = Origin("s", 1e3, "m", "0" * 64, sample_rate=4e3, offset=12.3456, snr_db=3.14)
+    found = decision_record(decision(), None, origin)
+    assert (found["offset_hz"], found["snr_db"], found["schema"], found["reason"]) == (
+        12.346,
+        3.1,
+        2,
+        "named",
+    )
+    assert decision_record(decision("no signal"), None, origin)["offset_hz"] is None
+    bare = decision_record(decision(), None, ORIGIN)
+    assert [bare[f"source_sample_{what}"] for what in ("index", "count")] == [None, None]
+    assert (bare["offset_hz"], bare["snr_db"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "best", "text"),
+    [
+        ("named", "QPSK", "QPSK"),
+        ("unsure", "8PSK", "unsure, perhaps 8PSK"),
+        ("unsure", "no signal", "unsure, perhaps noise"),
+        ("unsure", "unknown", "unsure, perhaps none of the classes"),
+        ("foreign", "unknown", "unknown, none of the classes"),
+        ("noise", "no signal", "noise"),
+        ("silent", "", "no signal"),
+    ],
+)
+def test_an_answer_in_words(reason: str, best: str, text: str) -> None:
+    assert answer_text(reason, best) == text
+
+
+def test_es_n0_is_shown_to_the_accuracy_it_has() -> None:
+    found = [es_n0_text(None), es_n0_text(12.4), es_n0_text(20.0, "above"), es_n0_text(-2.0, "below")]
+    assert found == ["–", "12 dB", "above 20 dB", "below −2 dB"]
 
 
 def test_time_and_frequency_are_those_of_the_first_symbol() -> None:
@@ -195,7 +305,9 @@ def test_decisions_become_annotations(tmp_path: Path) -> None:
         (13288, 4096, "QPSK"),
         (17384, 4096, "unknown"),
     ]
-    assert mine[0]["core:comment"] == "confidence 0.900 to 0.950, 64 chunks, model m"
+    comments = [a["core:comment"] for a in mine]
+    assert comments[0] == "QPSK: confidence 0.900 to 0.950, 64 chunks, model m"
+    assert comments[2] == "unsure, perhaps QPSK: confidence 0.500, 32 chunks, model m"
     assert mine[0]["core:freq_upper_edge"] - mine[0]["core:freq_lower_edge"] == 1350
     labels = [a["core:label"] for a in found.get_annotations()]
     assert "beacon" in labels and "BPSK" not in labels

@@ -29,8 +29,10 @@ def decision(begin: float, seconds: float, label: str = "QPSK") -> dict[str, Any
     return {
         "time": begin,
         "duration": seconds,
-        "sample_index": round(begin * RATE),
-        "sample_count": round(seconds * RATE),
+        "symbol_index": round(begin * RATE),
+        "symbol_count": round(seconds * RATE),
+        "reason": "named",
+        "best": label,
         "label": label,
         "confidence": 0.9,
         "chunks": 32,

@@ -45,11 +45,12 @@ class classifier_sink(gr.sync_block):
     """Classify chunks, fuse them and publish decisions.
 
     Message ports:
-        decisions: a PDU a decision: a dictionary (label, confidence, best, log_probabilities by class, chunks,
-            sample_index, sample_count, es_n0_db, power_db, model, `truth` where the stream's `modulation` tags tell it,
-            with a symbol rate `time` (seconds from the first sample received to the first symbol) and `duration`, and
-            where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz` (of the carrier)) and an f32
-            vector of the log-probabilities in the model's order (empty for silent chunks).
+        decisions: a PDU a decision: a dictionary (reason, label, confidence, best, log_probabilities by class, chunks,
+            sample_index, sample_count, es_n0_db, es_n0_bound, power_db, model, `truth` where the stream's
+            `modulation` tags tell it, with a symbol rate `time` (seconds from the first sample received to the first
+            symbol) and `duration`, and where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz`
+            (of the carrier)) and an f32 vector of the log-probabilities in the model's order (empty for silent
+            chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
             `BoardClassifier.counters`).

@@ -651,7 +651,7 @@ def test_from_a_recording_to_a_model_that_classifies_it(model, tmp_path, quick_f
     result = amrq("classify", path, "--symbol-rate", "25k", "--model", target, "--json")
     assert result.returncode == 0, result.stderr
     decisions = [json.loads(line) for line in result.stdout.splitlines()]
-    settled = [d for d in decisions if d["chunks"] == 32 and d["sample_index"] % 8192 > 1024]
+    settled = [d for d in decisions if d["chunks"] == 32 and d["symbol_index"] % 8192 > 1024]
     assert len(settled) >= 10
     assert np.mean([d["best"] == d["truth"] for d in settled]) > 0.8
     assert {d["truth"] for d in settled} <= set(MODULATIONS)

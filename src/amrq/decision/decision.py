@@ -2,28 +2,50 @@
 """What was decided, about which samples, on how much evidence."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["Decision"]
+from amrq.model import NO_SIGNAL, UNKNOWN
+
+__all__ = ["REASONS", "Bound", "Decision", "Reason", "answer_text", "es_n0_text"]
+
+Reason = Literal["named", "unsure", "foreign", "noise", "silent"]
+"""What kind of answer a decision is; see `Decision`."""
+
+REASONS: tuple[Reason, ...] = ("named", "unsure", "foreign", "noise", "silent")
+
+Bound = Literal["above", "below"]
+"""On which side of an estimate the value lies, where the model cannot say more."""
+
+_OUTSIDE = {UNKNOWN: "none of the classes", NO_SIGNAL: "noise"}
 
 
 @dataclass(frozen=True)
 class Decision:
     """One decision.
 
+    `reason` says what kind of answer it is, and `label` repeats it in the three words that older readers know:
+
+    | reason | label | what it means |
+    |---|---|---|
+    | `named` | a modulation | it is at least as probable as `min_confidence` |
+    | `unsure` | `unknown` | the evidence is short: `best` is only the most probable answer |
+    | `foreign` | `unknown` | the model is sure that none of its modulations fits: `best` is `unknown` |
+    | `noise` | `unknown`; `no signal` with `name_noise` | the model is sure of noise: `best` is `no signal` |
+    | `silent` | `no signal` | chunks without power, or below a gate, which no model judged: `best` is empty |
+
     Attributes:
         label: a modulation, `unknown` or `no signal`.
-        confidence: probability of the best class given the chunks, 0 to 1; for silent chunks 1.
-        best: the most probable class, also where the label is `unknown`; empty for silent chunks.
+        confidence: probability of `best` given the chunks, 0 to 1; for silent chunks 1.
+        best: the most probable output of the model: a modulation, `unknown` or `no signal`; empty for silent chunks.
         log_probabilities: class name to fused natural log-probability; empty for silent chunks.
         chunks: how many chunks were taken in for it (what is remembered of earlier ones not counted).
         sample_index: index of the first sample of the first of these chunks in the stream of symbols.
         sample_count: from there to the end of the last one.
-        es_n0_db: estimate of Es/N0 in dB if the label is right; None where the model does not weigh noise levels.
+        es_n0_db: estimate of Es/N0 in dB if `best` is right; None where the model does not weigh noise levels.
         power_db: mean power of these chunks in dB relative to 1; None for silent chunks.
-
-    The label `no signal` comes from silence (chunks without power, or below a gate), or from a model with such a class,
-    which took the chunks for noise alone: `best` tells the two apart.
+        reason: see above.
+        es_n0_bound: `above` or `below` where the model's noise levels end there: Es/N0 is then above, or below,
+            `es_n0_db`; None where that is the estimate itself.
     """
 
     label: str
@@ -35,10 +57,13 @@ class Decision:
     sample_count: int
     es_n0_db: float | None
     power_db: float | None
+    reason: Reason
+    es_n0_bound: Bound | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON."""
         return {
+            "reason": self.reason,
             "label": self.label,
             "confidence": round(self.confidence, 6),
             "best": self.best,
@@ -47,5 +72,32 @@ class Decision:
             "sample_index": self.sample_index,
             "sample_count": self.sample_count,
             "es_n0_db": None if self.es_n0_db is None else round(self.es_n0_db, 1),
+            "es_n0_bound": self.es_n0_bound,
             "power_db": None if self.power_db is None else round(self.power_db, 2),
         }
+
+
+def answer_text(reason: str, *best: str) -> str:
+    """Return an answer in words for people; the probability that belongs beside them is `confidence`.
+
+    Args:
+        reason: of the decision.
+        best: of the decision, or of several that are unsure.
+
+    Example:
+        >>> answer_text("unsure", "8PSK")
+        'unsure, perhaps 8PSK'
+    """
+    if reason == "unsure":
+        return f"unsure, perhaps {' or '.join(_OUTSIDE.get(name, name) for name in best)}"
+    if reason == "foreign":
+        return f"{UNKNOWN}, none of the classes"
+    return best[0] if reason == "named" else _OUTSIDE[NO_SIGNAL] if reason == "noise" else NO_SIGNAL
+
+
+def es_n0_text(es_n0_db: float | None, bound: str | None = None) -> str:
+    """Return Es/N0 in words, to the accuracy that it has: `12 dB`, `above 20 dB`; a dash where it is not known."""
+    if es_n0_db is None:
+        return "–"
+    value = f"{round(es_n0_db):d} dB".replace("-", "−")
+    return f"{bound} {value}" if bound else value

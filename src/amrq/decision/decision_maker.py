@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import SILENCE_POWER
 from amrq.classifier import Evidence
-from amrq.decision.decision import Decision
+from amrq.decision.decision import Bound, Decision, Reason
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.tracking import EsN0Prior, new_share
@@ -80,10 +80,15 @@ class DecisionMaker:
     than that of independent errors would: with `fusion_chunks` n0, the sum over n chunks counts as
     1 / (1 + (n - 1) / n0) of itself.
 
-    The label is the best class where it has `min_confidence` against all others together, `unknown` and `no signal`
-    included; otherwise it is `unknown`. Where the best is `no signal`, that is the label only if `name_noise` allows
-    it: a transmission of many carriers (OFDM), looked at once a symbol, is noise to all appearances, and only its
-    user knows that there is none.
+    The best class, `unknown` and `no signal` included, is the answer where it has `min_confidence` against all others
+    together; otherwise the decision is `unsure`, and its label `unknown`. Where the best is `no signal`, that is the
+    label only if `name_noise` allows it, and `unknown` otherwise: a transmission of many carriers (OFDM), looked at
+    once a symbol, is noise to all appearances, and only its user knows that there is none. `Decision.reason` says
+    which of these it is.
+
+    Es/N0 is given where the model can tell it. Beyond the last of its levels it cannot, and neither among the highest
+    ones where it expects them less than others, which it was trained on less: there, and below the lowest but one, it
+    is said to be above, or below, the border between these levels and their neighbour (`es_n0_bound`).
 
     Args:
         hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
@@ -124,6 +129,9 @@ class DecisionMaker:
         self._prior_of = EsN0Prior(hypotheses, self._log_prior)
         levels = [hypothesis.es_n0_db for hypothesis in hypotheses]
         self._es_n0_db = np.array([math.nan if level is None else level for level in levels])
+        self._es_n0_limits = [
+            _es_n0_limits([h for h in hypotheses if h.label == name]) for name in self.classes
+        ]
         self.chunk_length = chunk_length
         self.set_chunks(chunks)
         self.set_min_confidence(min_confidence)
@@ -327,7 +335,9 @@ class DecisionMaker:
             self._carried = None
             self._said = NO_SIGNAL
             span = int(indices[-1] - indices[0]) + self.chunk_length
-            return [Decision(NO_SIGNAL, 1.0, "", {}, len(indices), int(indices[0]), span, None, None)]
+            return [
+                Decision(NO_SIGNAL, 1.0, "", {}, len(indices), int(indices[0]), span, None, None, "silent")
+            ]
         changes, sums = self._changes(chunks.rows[None])
         change = int(changes[0])
         count = change or len(indices)
@@ -428,14 +438,14 @@ class DecisionMaker:
         mean_power = np.maximum(power.mean(axis=1, dtype=np.float64), SILENCE_POWER)
         power_db = (10 * np.log10(mean_power)).tolist()
         first, last = indices[:, 0].tolist(), indices[:, -1].tolist()
-        nameable = [self.name_noise or name != NO_SIGNAL for name in self.classes]
         decisions = []
         for number, winner in enumerate(winners.tolist()):
             best, sure = self.classes[winner], min(1.0, float(confidence[number]))
-            es_n0_db = float(levels[number, winner] / by_class[number, winner])
+            label, reason = self._answer(best, sure)
+            es_n0_db, bound = self._es_n0(winner, float(levels[number, winner] / by_class[number, winner]))
             decisions.append(
                 Decision(
-                    label=best if sure >= self.min_confidence and nameable[winner] else UNKNOWN,
+                    label=label,
                     confidence=sure,
                     best=best,
                     log_probabilities=dict(
@@ -444,8 +454,43 @@ class DecisionMaker:
                     chunks=indices.shape[1],
                     sample_index=first[number],
                     sample_count=last[number] - first[number] + self.chunk_length,
-                    es_n0_db=None if math.isnan(es_n0_db) else es_n0_db,
+                    es_n0_db=es_n0_db,
                     power_db=power_db[number],
+                    reason=reason,
+                    es_n0_bound=bound,
                 )
             )
         return decisions
+
+    def _answer(self, best: str, sure: float) -> tuple[str, Reason]:
+        """Return label and reason of a decision for the best class of this probability."""
+        if sure < self.min_confidence:
+            return UNKNOWN, "unsure"
+        if best == NO_SIGNAL:
+            return NO_SIGNAL if self.name_noise else UNKNOWN, "noise"
+        return best, "foreign" if best == UNKNOWN else "named"
+
+    def _es_n0(self, winner: int, found: float) -> tuple[float | None, Bound | None]:
+        """Return the estimate that a class gives, cut off where its levels say no more, and on which side it was."""
+        if math.isnan(found):
+            return None, None
+        low, high = self._es_n0_limits[winner]
+        if found > high:
+            return high, "above"
+        return (low, "below") if found < low else (found, None)
+
+
+def _es_n0_limits(hypotheses: Sequence[Hypothesis]) -> tuple[float, float]:
+    """Return between which Es/N0 in dB the levels of one class can tell it."""
+    prior: dict[float, float] = {}
+    for hypothesis in hypotheses:
+        if hypothesis.es_n0_db is not None:
+            prior[hypothesis.es_n0_db] = prior.get(hypothesis.es_n0_db, 0.0) + hypothesis.prior
+    levels = sorted(prior)
+    if len(levels) < 2:
+        return -math.inf, math.inf
+    top = len(levels) - 1  # the lowest of the highest levels that run into each other
+    most = max(prior.values())
+    while top > 1 and prior[levels[top - 1]] < (1 - 1e-6) * most:
+        top -= 1
+    return (levels[0] + levels[1]) / 2, (levels[top - 1] + levels[top]) / 2

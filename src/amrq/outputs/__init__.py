@@ -5,7 +5,7 @@ from amrq.outputs.annotation_file import AnnotationFile
 from amrq.outputs.counters_file import CountersFile
 from amrq.outputs.decision_outputs import DecisionOutputs
 from amrq.outputs.decision_record import decision_record
-from amrq.outputs.decision_schema import decision_schema
+from amrq.outputs.decision_schema import RECORD_VERSION, decision_schema
 from amrq.outputs.json_lines_file import JsonLinesFile
 from amrq.outputs.json_lines_stdout import JsonLinesStdout
 from amrq.outputs.metric import Metric
@@ -17,6 +17,7 @@ from amrq.outputs.timeline import Timeline
 from amrq.outputs.zmq_publisher import ZmqPublisher
 
 __all__ = [
+    "RECORD_VERSION",
     "AnnotationFile",
     "CountersFile",
     "DecisionOutputs",

@@ -4,22 +4,27 @@
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from amrq._version import __version__
-from amrq.decision import NO_SIGNAL
+from amrq.decision import NO_SIGNAL, answer_text
 from amrq.errors import AmrqError
 
 __all__ = ["AnnotationFile"]
+
+_MOST_NAMES = 3
+"""Of what unsure decisions were perhaps."""
 
 
 class AnnotationFile:
     """The metadata of a SigMF recording with what was decided of it, for viewers such as IQEngine and inspectrum.
 
     Annotations that are there already stay, those of an earlier run of this program apart. Consecutive decisions of one
-    label become one annotation; `no signal` becomes none. The file is written when it is closed, whole or not at all.
+    label and reason become one annotation, whose comment begins with the answer in words; `no signal` becomes none. The
+    file is written when it is closed, whole or not at all.
 
     Args:
         recording: the recording's `.sigmf-meta`, `.sigmf-data` or name without suffix.
@@ -65,23 +70,26 @@ class AnnotationFile:
         begin = round(record["time"] * self._rate)
         end = round((record["time"] + record["duration"]) * self._rate)
         last = self._spans[-1] if self._spans else None
-        following = record["sample_index"] + record["sample_count"]
+        following = record["symbol_index"] + record["symbol_count"]
         # Whether they follow each other is seen by their symbols: times are measured, each for itself.
         if (
             last
-            and last["label"] == record["label"]
+            and (last["label"], last["reason"]) == (record["label"], record["reason"])
             and last["frequency"] == record["frequency_hz"]
-            and last["following"] == record["sample_index"]
+            and last["following"] == record["symbol_index"]
         ):
             last["end"] = end
             last["following"] = following
             last["lowest"] = min(last["lowest"], record["confidence"])
             last["highest"] = max(last["highest"], record["confidence"])
             last["chunks"] += record["chunks"]
+            last["best"][record["best"]] += record["chunks"]
             return
         self._spans.append(
             {
                 "label": record["label"],
+                "reason": record["reason"],
+                "best": Counter({record["best"]: record["chunks"]}),
                 "begin": begin,
                 "end": end,
                 "following": following,
@@ -105,11 +113,13 @@ class AnnotationFile:
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
         low, high = span["lowest"], span["highest"]
         sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
+        names = [name for name, _ in span["best"].most_common(_MOST_NAMES)]
         annotation = {
             "core:sample_start": span["begin"],
             "core:sample_count": max(1, span["end"] - span["begin"]),
             "core:label": span["label"],
-            "core:comment": f"confidence {sure}, {span['chunks']} chunks, model {span['model']}",
+            "core:comment": f"{answer_text(span['reason'], *names)}: confidence {sure}, {span['chunks']} chunks, "
+            f"model {span['model']}",
             "core:generator": self.generator,
         }
         if span["bandwidth"] and span["frequency"] is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from amrq._version import __version__
+from amrq.decision import REASONS
 from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.outputs.metric import Metric
 from amrq.outputs.metrics_file import MetricsFile
@@ -47,8 +48,9 @@ class CountersFile:
     ) -> None:
         self._observe = observe
         self._lock = threading.Lock()
-        # From the beginning every label is there, so that its first decision shows as a step.
+        # From the beginning every label and reason is there, so that its first decision shows as a step.
         self._decisions = Counter(dict.fromkeys([*classes, UNKNOWN, NO_SIGNAL], 0))
+        self._reasons: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self._es_n0_db: float | None = None
         self._started, self._started_utc = time.monotonic(), time.time()
         self._running = True
@@ -58,6 +60,7 @@ class CountersFile:
         """Count a record of `decision_record`."""
         with self._lock:
             self._decisions[record["label"]] += 1
+            self._reasons[record["reason"]] += 1
             self._es_n0_db = record["es_n0_db"]
 
     def close(self) -> None:
@@ -71,7 +74,7 @@ class CountersFile:
 
     def _collect(self) -> list[Metric]:
         with self._lock:
-            decisions, es_n0_db = dict(self._decisions), self._es_n0_db
+            decisions, reasons, es_n0_db = dict(self._decisions), dict(self._reasons), self._es_n0_db
         state = self._observe()
         counted = state.counted.as_dict()
         info = {
@@ -82,6 +85,7 @@ class CountersFile:
         }
         lasted = round(time.monotonic() - self._started, 3)
         labels = [({"label": label}, count) for label, count in sorted(decisions.items())]
+        kinds = [({"reason": reason}, count) for reason, count in reasons.items()]
         found = [
             Metric("amrq_session_info", "gauge", "What is received and what decides; always 1.", [(info, 1)]),
             _gauge("amrq_session_running", "1, and 0 once the session has ended.", int(self._running)),
@@ -92,6 +96,7 @@ class CountersFile:
             *(_counter(f"amrq_chunks_{name}_total", text, counted[name]) for name, text in _CHUNKS.items()),
             _gauge("amrq_chunks_queued", "Chunks waiting or being worked on.", counted["queued"]),
             Metric("amrq_decisions_total", "counter", "Decisions by label.", labels),
+            Metric("amrq_decisions_by_reason_total", "counter", "Decisions by kind of answer.", kinds),
             _gauge("amrq_symbol_rate_baud", "Symbols a second.", state.symbol_rate),
             _gauge("amrq_es_n0_decibels", "Es/N0 of the last decision, if its label is right.", es_n0_db),
             _gauge("amrq_level_decibels", "Power in the channel, of full scale.", state.level_db),
