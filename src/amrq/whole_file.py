@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from amrq.errors import AmrqError
+from amrq.plain_text import printable
+
 __all__ = ["whole_file", "write_whole"]
 
 _NAME_KEPT = 50
@@ -35,7 +38,7 @@ def whole_file(
         suffix: how the temporary file's name ends.
 
     Raises:
-        OSError: it cannot be written.
+        AmrqError: it cannot be written: an OSError, in the block too, becomes one.
 
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -45,10 +48,22 @@ def whole_file(
     b'QPSK'
     """
     path = Path(path)
-    if _written_as_it_is(path):
-        with path.open("wb") as file:
+    try:
+        with _written_as_it_is(path) if _is_no_file(path) else _replacing(path, durable, suffix) as file:
             yield file
-        return
+    except OSError as error:
+        reason = error.strerror or printable(error).rstrip(".") or type(error).__name__
+        raise AmrqError(f"{printable(path)} cannot be written: {reason}.") from error
+
+
+@contextlib.contextmanager
+def _written_as_it_is(path: Path) -> Iterator[BinaryIO]:
+    with path.open("wb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, durable: bool, suffix: str) -> Iterator[BinaryIO]:
     # O_EXCL refuses whatever is there, a dangling link included; O_NOFOLLOW says it once more.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     temporary = path.with_name(f"{path.name[:_NAME_KEPT]}.{secrets.token_hex(6)}{suffix}")
@@ -78,14 +93,14 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes, durable: boo
         durable: see `whole_file`.
 
     Raises:
-        OSError: it cannot be written.
+        AmrqError: it cannot be written.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     with whole_file(path, durable) as file:
         file.write(data)
 
 
-def _written_as_it_is(path: Path) -> bool:
+def _is_no_file(path: Path) -> bool:
     """Return whether something is at a path that is no file: a folder, which then refuses, a device or a pipe."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)

@@ -2,6 +2,7 @@
 """`amrq bound`: how accurate the best possible classifier is."""
 
 import csv
+import io
 import json
 import math
 import platform
@@ -26,6 +27,7 @@ from amrq.likelihood.bound_page import bound_page
 from amrq.likelihood.bound_picture import draw_bound
 from amrq.likelihood.receiver import Level, Phase
 from amrq.modulations import MODULATIONS
+from amrq.whole_file import write_whole
 
 __all__ = ["bound"]
 
@@ -140,18 +142,19 @@ def _write(folder: Path, curves: list[BoundCurve], seed: int, seconds: float, co
         raise AmrqError(f"the folder {beside} cannot be made: {error.strerror}.") from None
     draw_bound(curves, beside / "bound.png")
     rows = [row for curve in curves for row in curve.rows()]
-    with (beside / "bound.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    (beside / "bound.json").write_text(json.dumps(_document(curves, seed)) + "\n", encoding="utf-8")
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(beside / "bound.csv", table.getvalue())
+    write_whole(beside / "bound.json", json.dumps(_document(curves, seed)) + "\n")
     minutes = max(1, round(seconds / 60))
     made = (
         f"Made with `{command}` on {date.today().isoformat()} in {minutes} min: amrq {amrq.__version__}, "
         f"NumPy {np.__version__}, Python {platform.python_version()}; seed {seed}."
     )
     page = bound_page(curves, made, "bound/bound.png", "bound/bound.csv")
-    (folder / "bound.md").write_text(page, encoding="utf-8")
+    write_whole(folder / "bound.md", page)
 
 
 def bound(

@@ -22,6 +22,7 @@ from amrq.errors import AmrqError
 from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
 from amrq.likelihood import LikelihoodClassifier, Receiver
+from amrq.whole_file import write_whole
 
 __all__ = ["evaluate"]
 
@@ -163,12 +164,12 @@ def _write(folder: Path, evaluation: Evaluation, command: str) -> list[str]:
     except OSError as error:
         raise AmrqError(f"the folder {folder} cannot be made: {error.strerror}.") from None
     pictures = [picture.name for picture in draw_pictures(evaluation, folder)]
-    (folder / "evaluation.json").write_text(json.dumps(evaluation.as_dict()) + "\n", encoding="utf-8")
+    write_whole(folder / "evaluation.json", json.dumps(evaluation.as_dict()) + "\n")
     made = (
         f"Made with `{command}` on {date.today().isoformat()}: amrq {amrq.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}. All counts are in [evaluation.json](evaluation.json)."
     )
-    (folder / "evaluation.md").write_text(report(evaluation, pictures, made), encoding="utf-8")
+    write_whole(folder / "evaluation.md", report(evaluation, pictures, made))
     return ["evaluation.md", "evaluation.json", *pictures]
 
 

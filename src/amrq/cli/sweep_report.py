@@ -13,6 +13,7 @@ from amrq.training.sweep_report.published_row import read_published
 from amrq.training.sweep_report.sweep_results import read_sweep_results
 from amrq.training.sweep_report.thesis_page import thesis_page
 from amrq.training.sweep_report.thesis_pictures import draw_thesis_pictures
+from amrq.whole_file import write_whole
 
 __all__ = ["sweep_report"]
 
@@ -52,5 +53,5 @@ def sweep_report(
     words = ["amrq", "sweep-report", *(str(folder) for folder in sweeps)]
     words += [*(("--published", str(published)) if published else ()), "-o", str(output)]
     page = thesis_page(results, rows, pictures, shlex.join(words))
-    (output / "thesis.md").write_text(page, encoding="utf-8")
+    write_whole(output / "thesis.md", page)
     Console().print(f"Written to {output}: thesis.md, {', '.join(pictures)}", markup=False)

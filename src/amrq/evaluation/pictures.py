@@ -12,6 +12,7 @@ from amrq.evaluation.open_set_picture import draw_open_set
 from amrq.evaluation.reliability_picture import draw_reliability
 from amrq.evaluation.robustness_picture import draw_robustness
 from amrq.optional_package import optional_package
+from amrq.whole_file import whole_file
 
 __all__ = ["draw_pictures"]
 
@@ -47,6 +48,7 @@ def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> lis
     for name, figure in figures.items():
         path = Path(folder) / f"{name}.png"
         # No date and version inside, so that the same figures give the same file.
-        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
         paths.append(path)
     return paths

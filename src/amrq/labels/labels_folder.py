@@ -16,6 +16,7 @@ from amrq._version import __version__
 from amrq.errors import AmrqError
 from amrq.labels.label_name import LABELS
 from amrq.labels.labelled_chunks import LabelledChunks
+from amrq.whole_file import write_whole
 
 __all__ = ["LabelsFolder"]
 
@@ -88,8 +89,8 @@ class LabelsFolder:
         )
         content = buffer.getvalue()
         written = replace(chunks, sha256=hashlib.sha256(content).hexdigest())
-        _replace(arrays, content)
-        _replace(about, (json.dumps(_about(written), indent=1) + "\n").encode())
+        write_whole(arrays, content)
+        write_whole(about, (json.dumps(_about(written), indent=1) + "\n").encode())
         return written
 
     def read(self) -> list[LabelledChunks]:
@@ -184,12 +185,3 @@ def _about(chunks: LabelledChunks) -> dict[str, Any]:
         "dropped": chunks.dropped,
         "sha256": chunks.sha256,
     }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AmrqError(f"{path} cannot be written: {error.strerror}.") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from amrq.likelihood.bound import BoundCurve
 from amrq.optional_package import optional_package
+from amrq.whole_file import whole_file
 
 __all__ = ["draw_bound"]
 
@@ -48,4 +49,5 @@ def draw_bound(curves: Sequence[BoundCurve], path: Path) -> None:
         axes.set(xlabel="Es/N0 in dB", ylabel="share of right decisions", ylim=(0, 1.02), title=title)
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize="small")
-    figure.savefig(path, dpi=100)
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=100)

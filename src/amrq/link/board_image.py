@@ -22,6 +22,7 @@ from amrq.hardware import (
 from amrq.hardware.onnx_graph import OnnxGraph
 from amrq.hardware.read_layers import read_layers
 from amrq.model import Contract, find_model
+from amrq.whole_file import whole_file
 
 __all__ = ["IMAGE_SUFFIX", "read_image", "write_image"]
 
@@ -82,15 +83,8 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
         "prefix": prefix.description(),
     }
     arrays["description"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
-    temporary = image.with_name(image.name + ".part")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        temporary.replace(image)
-    except OSError as error:
-        raise AmrqError(f"{image} cannot be written: {error.strerror}.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(image) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:

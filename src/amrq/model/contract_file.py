@@ -11,6 +11,7 @@ from amrq.model.contract import Contract
 from amrq.model.exact_products import exact_products
 from amrq.onnx_runtime import onnx_runtime
 from amrq.optional_package import optional_package
+from amrq.whole_file import whole_file
 
 __all__ = ["METADATA_KEY", "contract_of_session", "open_session", "read_contract", "write_contract"]
 
@@ -126,10 +127,7 @@ def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     metadata[METADATA_KEY] = contract.to_json()
     onnx.helper.set_model_props(proto, metadata)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        onnx.save(proto, str(temporary))
-        contract_of_session(open_session(temporary, optimise=False), path)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        onnx.save(proto, file)
+        file.flush()
+        contract_of_session(open_session(file.name, optimise=False), path)

@@ -12,6 +12,7 @@ from typing import Any
 from amrq._version import __version__
 from amrq.decision import NO_SIGNAL, answer_text
 from amrq.errors import AmrqError
+from amrq.whole_file import write_whole
 
 __all__ = ["AnnotationFile"]
 
@@ -150,9 +151,4 @@ class AnnotationFile:
             raise AmrqError(
                 f"{self.path} is not written, since it would not be valid SigMF: {' '.join(str(error).split())[:200]}."
             ) from None
-        temporary = self.path.with_name(self.path.name + ".part")
-        try:
-            temporary.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
-            os.replace(temporary, self.path)
-        except OSError as error:
-            raise AmrqError(f"{self.path} cannot be written: {error.strerror}.") from None
+        write_whole(self.path, json.dumps(document, indent=4) + "\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from amrq.errors import AmrqError
 from amrq.outputs.metric import Metric
+from amrq.whole_file import write_whole
 
 __all__ = ["MetricsFile"]
 
@@ -40,12 +41,7 @@ class MetricsFile:
 
     def _write(self) -> None:
         text = "".join(metric.text() for metric in self._collect())
-        temporary = self.path.with_name(self.path.name + ".part")
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, self.path)
-        except OSError as error:
-            raise AmrqError(f"the counters {self.path} cannot be written: {error.strerror}.") from None
+        write_whole(self.path, text, durable=False)
 
     def _write_on(self) -> None:
         while not self._closing.wait(self._period):

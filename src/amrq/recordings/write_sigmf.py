@@ -2,12 +2,11 @@
 """The metadata of a recording just made."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from amrq._version import __version__
-from amrq.errors import AmrqError
+from amrq.whole_file import write_whole
 
 __all__ = ["write_sigmf"]
 
@@ -38,9 +37,4 @@ def write_sigmf(path: Path, sample_rate: float, frequency: float | None, descrip
         "captures": [capture],
         "annotations": [],
     }
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AmrqError(f"{path} cannot be written: {error.strerror}.") from None
+    write_whole(path, json.dumps(document, indent=4) + "\n")

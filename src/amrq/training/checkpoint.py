@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state of a training on disk, to go on from."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from amrq.errors import AmrqError
+from amrq.whole_file import whole_file
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -20,9 +20,8 @@ def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
         identity: what must be the same for another run to go on from it.
         state: tensors, numbers, texts, and dicts and lists of them.
     """
-    temporary = path.with_name(path.name + ".part")
-    torch.save({**state, "recipe": identity}, temporary)
-    os.replace(temporary, path)
+    with whole_file(path) as file:
+        torch.save({**state, "recipe": identity}, file)
 
 
 def load_checkpoint(path: Path, identity: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from amrq.training.model_page import model_page
 from amrq.training.prune import nonzero_weights, pruned_share
 from amrq.training.recipe import Recipe
 from amrq.training.signal_batches import Batch, SignalBatches
+from amrq.whole_file import whole_file, write_whole
 
 __all__ = ["HELD_OUT_SEED", "write_model"]
 
@@ -105,8 +106,8 @@ def write_model(
         },
     )
     # The name must end in .onnx for the model to load.
-    temporary = output.with_name(output.stem + ".part.onnx")
-    try:
+    with whole_file(output, suffix=".part.onnx") as file:
+        temporary = Path(file.name)
         export(net, temporary, recipe.chunk_length, held_out_signals.hypotheses, recipe.net.level_input)
         held_out = held_out_signals.batch(0, _HELD_OUT_CHUNKS)
         with torch.no_grad():
@@ -127,7 +128,4 @@ def write_model(
             recipe={**contract.recipe, **judged(classifier, found)},
         )
         write_contract(temporary, contract)
-        output.with_suffix(".md").write_text(model_page(contract), encoding="utf-8")
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_whole(output.with_suffix(".md"), model_page(contract))

@@ -10,6 +10,7 @@ from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.rtl_readme import rtl_readme
 from amrq.hardware.rtl.test_inputs import TestInputs
 from amrq.hardware.rtl.testbench import testbench
+from amrq.whole_file import write_whole
 
 __all__ = ["write_rtl"]
 
@@ -38,6 +39,6 @@ def write_rtl(design: Design, folder: Path, inputs: TestInputs, seed: int = 1) -
     try:
         (folder / "vectors").mkdir(parents=True, exist_ok=True)
         for name, text in found.items():
-            (folder / name).write_text(text)
+            write_whole(folder / name, text, durable=False)
     except OSError as error:
         raise AmrqError(f"{folder} cannot be written: {error.strerror or error}.") from None

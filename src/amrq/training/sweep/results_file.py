@@ -2,11 +2,12 @@
 """A table on disk that is whole at any moment."""
 
 import csv
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from amrq.errors import AmrqError
+from amrq.whole_file import write_whole
 
 __all__ = ["ResultsFile"]
 
@@ -51,18 +52,13 @@ class ResultsFile:
         """
         replaced = {tuple(row[k] for k in self.key) for row in new}
         rows = [row for row in self.rows() if tuple(row[k] for k in self.key) not in replaced]
-        temporary = self.path.with_name(self.path.name + ".part")
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, list(new[0]), lineterminator="\n")
+        writer.writeheader()
         try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, list(new[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows([*rows, *new])
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except OSError as error:
-            raise AmrqError(f"{self.path} cannot be written: {error.strerror}.") from None
+            writer.writerows([*rows, *new])
         except ValueError as error:
             raise AmrqError(
                 f"{self.path} has other columns than the new results ({error}): move it away."
             ) from None
+        write_whole(self.path, table.getvalue())

@@ -22,6 +22,7 @@ from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.results_file import ResultsFile
 from amrq.training.sweep.sweep_bound import SweepBound
 from amrq.training.sweep.sweep_recipe import SweepRecipe
+from amrq.whole_file import whole_file, write_whole
 
 __all__ = ["SweepFolder"]
 
@@ -64,7 +65,7 @@ class SweepFolder:
                     "or begin anew with --fresh."
                 )
         elif make:
-            _replace(self._about, (json.dumps(_about(recipe), indent=1) + "\n").encode())
+            write_whole(self._about, (json.dumps(_about(recipe), indent=1) + "\n").encode())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -73,7 +74,12 @@ class SweepFolder:
         Raises:
             AmrqError: another one is at work in it.
         """
-        with (self.path / ".lock").open("w") as file:
+        lock = self.path / ".lock"
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:  # a symbolic link too, which is not followed
+            raise AmrqError(f"{lock} cannot be opened: {error.strerror}.") from None
+        with os.fdopen(descriptor, "wb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -107,9 +113,9 @@ class SweepFolder:
 
     def keep(self, figures: CellFigures, cell: Cell, weights: bytes, model: bytes) -> None:
         """Write a finished cell."""
-        _replace(self.model(cell), model)
+        write_whole(self.model(cell), model)
         if weights:
-            _replace(self.weights(cell), weights)
+            write_whole(self.weights(cell), weights)
         self.results.add(figures.as_row())
 
     def bound(self) -> SweepBound | None:
@@ -122,9 +128,8 @@ class SweepFolder:
 
     def keep_bound(self, bound: SweepBound) -> None:
         """Write the bound."""
-        temporary = self.path / "bound.part.npz"
-        np.savez_compressed(temporary, trained=bound.trained, levels=bound.levels)
-        os.replace(temporary, self.path / "bound.npz")
+        with whole_file(self.path / "bound.npz") as file:
+            np.savez_compressed(file, trained=bound.trained, levels=bound.levels)
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -156,12 +161,3 @@ def _about(recipe: SweepRecipe) -> dict[str, Any]:
         },
         "settings": asdict(recipe),
     }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AmrqError(f"{path} cannot be written: {error.strerror}.") from None

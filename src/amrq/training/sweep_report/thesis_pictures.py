@@ -11,6 +11,7 @@ from amrq.evaluation.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VER
 from amrq.optional_package import optional_package
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep_report.sweep_results import SweepResults
+from amrq.whole_file import whole_file
 
 __all__ = ["draw_thesis_pictures"]
 
@@ -200,6 +201,7 @@ def draw_thesis_pictures(sweeps: Sequence[SweepResults], folder: str | os.PathLi
     for name, figure in figures.items():
         path = Path(folder) / f"{name}.png"
         # No date and version inside, so that the same figures give the same file.
-        figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
         paths.append(path)
     return paths
