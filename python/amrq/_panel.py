@@ -36,7 +36,7 @@ class Panel(QtWidgets.QWidget):
         self._timer.timeout.connect(self.update)
         self._changed.connect(self._schedule)
         self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Expanding)
-        self.setMinimumSize(480, 360)
+        self.setMinimumSize(400, 320)
         self.setAccessibleName(name)
 
     def sizeHint(self) -> QtCore.QSize:  # noqa: N802

@@ -69,6 +69,7 @@ class Run:
         history: (label, truth) of the decisions on the display.
         received: decisions that the display received.
         statistics: the counters that it received last.
+        hidden: sizes of the window, width and height in pixels, at which a part of the display is not to be seen.
     """
 
     status: int
@@ -76,6 +77,7 @@ class Run:
     history: list[tuple[str, str | None]]
     received: int
     statistics: dict[str, int]
+    hidden: list[tuple[int, int]]
 
 
 def environment(script: Path) -> dict[str, str]:
@@ -134,4 +136,5 @@ def run(script: Path, decisions: int, *options: str) -> Run:
         [(label, truth) for label, truth in seen.get("history", [])],
         seen.get("received", 0),
         seen.get("statistics", {}),
+        [(width, height) for width, height in seen.get("hidden", [])],
     )

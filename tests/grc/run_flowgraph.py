@@ -21,6 +21,7 @@ from typing import Any
 from PyQt5 import QtCore, QtWidgets
 
 POLL = 20  # milliseconds between two looks at the display
+WINDOWS = ((1280, 720), (800, 560))  # pixels: sizes in which the whole display is to be seen
 
 
 def load(script: Path) -> ModuleType:
@@ -42,6 +43,32 @@ def pairs(texts: list[str]) -> dict[str, Any]:
         except ValueError:
             values[name] = value
     return values
+
+
+def received(display: Any) -> int:
+    """Return how many decisions either display has received."""
+    if type(display).__name__ == "confusion_display":
+        return sum(display.counts().values())
+    return int(display.received)
+
+
+def shown(display: Any) -> dict[str, Any]:
+    """Return what either display shows."""
+    if type(display).__name__ == "confusion_display":
+        history = [(label, truth) for (truth, label), n in display.counts().items() for _ in range(n)]
+        return {"history": history, "statistics": {}}
+    return {"history": display.history(), "statistics": display.statistics()}
+
+
+def hidden(graph: QtWidgets.QWidget, widget: QtWidgets.QWidget) -> list[tuple[int, int]]:
+    """Return the sizes of the window at which a part of the widget is not to be seen."""
+    found = []
+    for size in WINDOWS:
+        graph.resize(*size)
+        QtWidgets.QApplication.processEvents()
+        if widget.visibleRegion().boundingRect().size() != widget.size():
+            found.append(size)
+    return found
 
 
 def main() -> int:
@@ -76,7 +103,9 @@ def main() -> int:
     if hasattr(module, "snippets_main_after_init"):
         module.snippets_main_after_init(graph)
     display = next(
-        block for block in vars(graph).values() if type(block).__name__ == "classification_display"
+        block
+        for block in vars(graph).values()
+        if type(block).__name__ in ("classification_display", "confusion_display")
     )
     graph.start()
     graph.show()
@@ -90,9 +119,9 @@ def main() -> int:
         faults.extend(f"{type(error).__name__}: {error}" for error in errors)
         if time.monotonic() > end:
             faults.append(
-                f"{display.received} of {arguments.decisions} decisions after {arguments.limit:g} s"
+                f"{received(display)} of {arguments.decisions} decisions after {arguments.limit:g} s"
             )
-        if faults or display.received >= arguments.decisions:
+        if faults or received(display) >= arguments.decisions:
             application.quit()
 
     timer = QtCore.QTimer()
@@ -103,9 +132,10 @@ def main() -> int:
 
     if arguments.picture is not None and not faults:
         graph.grab().save(str(arguments.picture))
+    too_small = hidden(graph, display.widget)
     graph.close()  # stops the flowgraph and waits for it
     application.processEvents()
-    result = {"received": display.received, "history": display.history(), "statistics": display.statistics()}
+    result = {"received": received(display), "hidden": too_small, **shown(display)}
     arguments.result.write_text(json.dumps(result))
     for fault in faults:
         sys.stderr.write(fault.rstrip() + "\n")

@@ -52,6 +52,7 @@ def test_the_examples_are_there():
     assert {path.stem for path in EXAMPLES} == {
         *(
             "loopback",
+            "confusion",
             "file_replay",
             "sdr",
             "sdr_record",
@@ -126,6 +127,7 @@ def assert_clean(result):
     assert result.status == 0, result.output
     assert "Traceback" not in result.output
     assert ":error:" not in result.output
+    assert result.hidden == [], "the display does not fit its window"
     assert result.statistics["received"] > 0
     assert result.statistics["dropped"] == 0
 
@@ -175,6 +177,16 @@ def test_loopback_obeys_its_controls(tmp_path):
     result = run(script, 200, "--set", "symbol_rate=50e3", *(word for c in controls for word in ("--set", c)))
     assert_clean(result)
     assert set(result.history[-20:]) == {("8PSK", "8PSK")}
+
+
+def test_confusion_counts_every_class_that_is_sent(tmp_path):
+    script = generate(example("confusion"), tmp_path)
+    result = run(script, 9 * 384 // 16, "--set", "chunks_per_decision=16", "--set", "es_n0_db=30")
+    assert result.status == 0, result.output
+    assert "Traceback" not in result.output and ":error:" not in result.output
+    assert result.hidden == []
+    assert {truth for _, truth in result.history} == set(MODULATIONS)
+    assert sum(label == truth for label, truth in result.history) > 0.9 * len(result.history)
 
 
 @pytest.mark.parametrize(
