@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What holds for all tests."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
 from hypothesis import settings
 
 import amrq  # noqa: F401  # first: it keeps onnxruntime, which some tests import themselves, from reporting
@@ -8,3 +12,14 @@ import amrq  # noqa: F401  # first: it keeps onnxruntime, which some tests impor
 # The same examples in every run, wherever it runs: a failure can be repeated, and a pass is not luck.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def new_socket() -> Iterator[Callable[[int], Any]]:
+    """Make ZMQ sockets of the kinds asked for; none outlives the test, since an open one holds up pytest's own end."""
+    zmq = pytest.importorskip("zmq")
+    context = zmq.Context()
+    try:
+        yield context.socket
+    finally:
+        context.destroy(linger=0)

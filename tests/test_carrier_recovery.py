@@ -195,3 +195,15 @@ def test_reset_forgets() -> None:
 def test_bad_limits_are_refused(bad: float) -> None:
     with pytest.raises(AmrqError, match=r"max_offset .* cycles/symbol"):
         CarrierRecovery(bad)
+
+
+def test_the_last_symbols_are_turned_on_evenly() -> None:
+    """The rest of a step, which `finish` gives, continues the steps before it: no jump of phase or frequency."""
+    before = _received("QPSK", 1_024 + 21, 20.0, 0.04, 1e-5)
+    recovery = CarrierRecovery()
+    after = np.concatenate((recovery.process(before[:700]), recovery.finish(before[700:])))
+    assert len(after) == len(before)
+    turn = np.angle(after[-85:] ** 4 / np.abs(after[-85:] ** 4)) / 4
+    clean = np.angle(np.exp(4j * (turn - np.angle(np.mean(np.exp(4j * turn[:64]))) / 4))) / 4
+    assert np.abs(clean[64:]).mean() < 2.5 * np.abs(clean[:64]).mean() < 0.5
+    assert recovery.pending == 0

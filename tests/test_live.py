@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -232,10 +232,8 @@ def test_udp_packets() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PUB", "PUSH"])
-def test_a_zmq_sink(kind: str) -> None:
-    context = zmq.Context()
-    sink = context.socket(getattr(zmq, kind))
-    sink.setsockopt(zmq.LINGER, 0)
+def test_a_zmq_sink(kind: str, new_socket: Callable[[int], Any]) -> None:
+    sink = new_socket(getattr(zmq, kind))
     sink.setsockopt(zmq.SNDTIMEO, 100)
     port = sink.bind_to_random_port("tcp://127.0.0.1")
     address = ("pull+" if kind == "PUSH" else "") + f"tcp://127.0.0.1:{port}"
@@ -252,8 +250,6 @@ def test_a_zmq_sink(kind: str) -> None:
         place = (place + size) % (10 * size)
     record = next_record(process)
     finish(process, signal.SIGINT)
-    sink.close()
-    context.term()
     assert record["source"] == address
     refused(live("--zmq", "http://somewhere", *RATES), "no address that samples can come from")
 
@@ -471,15 +467,14 @@ def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:
 
 
 def test_a_model_that_is_too_slow_is_told_everywhere(
-    radio: tuple[str, dict[str, str]], tmp_path: Path
+    radio: tuple[str, dict[str, str]], tmp_path: Path, new_socket: Callable[[int], Any]
 ) -> None:
     device, environment = radio
     counters = tmp_path / "amrq.prom"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    context = zmq.Context()
-    subscriber = context.socket(zmq.SUB)
+    subscriber = new_socket(zmq.SUB)
     subscriber.setsockopt(zmq.RCVTIMEO, 60_000)
     subscriber.subscribe(b"")
     subscriber.connect(endpoint)
@@ -498,8 +493,6 @@ def test_a_model_that_is_too_slow_is_told_everywhere(
         told.append(record["dropped"])
     assert read_metrics(counters.read_text())["amrq_session_running"].value() == 1
     out, _ = finish(process, signal.SIGINT)
-    subscriber.close()
-    context.term()
     *_, last = out.splitlines()
     received, classified, dropped = (
         int(last.split(f" {word}")[0].split()[-1]) for word in ("chunks", "classified", "dropped")

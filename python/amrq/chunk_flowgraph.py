@@ -8,11 +8,11 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY, chunker
+from gnuradio.amrq.plain_errors import raise_errors
 from gnuradio.amrq.recording_source import recording_source
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
 from amrq.labels import symbol_places
 from amrq.recordings import Recording
 
@@ -87,15 +87,10 @@ class chunk_flowgraph(gr.top_block):
         """Raise what ended the run before its time, if anything did.
 
         Raises:
-            AmrqError: the first block's reason, from the source on.
+            AmrqError: a block's reason; of several all, from the source on.
         """
         blocks = (self.source, self._marker, self.front_end, self.chunker, self._reader, self._spooler)
-        for block in blocks:
-            error = getattr(block, "error", None)
-            if error is not None:
-                if isinstance(error, AmrqError):
-                    raise error
-                raise AmrqError(f"{block.name()} failed: {error}") from error
+        raise_errors((block.name(), block) for block in blocks)
 
 
 class _marker(gr.sync_block):

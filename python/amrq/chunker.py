@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._breaks import BREAKS
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
@@ -21,6 +22,8 @@ chunk's first sample, uint64 hop)."""
 
 _LONGEST = 4096
 """Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
+_FARTHEST = 2**20
+"""Samples from chunk to chunk at most: GNU Radio makes the buffer before this block twice as long."""
 
 
 class chunker(gr.basic_block):
@@ -47,16 +50,19 @@ class chunker(gr.basic_block):
         AmrqError: a value is out of its range.
     """
 
+    @checked_arguments
     def __init__(self, chunk_length: int = 32, hop: int = 0, gate_db: float = -200.0) -> None:
         if chunk_length < 1:
             raise AmrqError(f"a chunk needs at least 1 sample, not {chunk_length}.")
-        if chunk_length > _LONGEST or hop > 2**31:
+        if chunk_length > _LONGEST:
             raise AmrqError(
-                f"chunks of {chunk_length} samples with a hop of {hop} are longer than GNU Radio's buffers: at most "
-                f"{_LONGEST} samples."
+                f"chunks of {chunk_length} samples are longer than GNU Radio's buffers: give at most {_LONGEST}."
             )
-        if hop < 0:
-            raise AmrqError(f"the hop must be at least 1 sample (or 0 for the chunk length), not {hop}.")
+        if not 0 <= hop <= _FARTHEST:
+            raise AmrqError(
+                f"the hop must be 1 to {_FARTHEST} samples (or 0 for the chunk length), not {hop}: for chunks that are "
+                "further apart decimate or gate the stream before."
+            )
         gr.basic_block.__init__(
             self, name="amrq_chunker", in_sig=[np.complex64], out_sig=[(np.complex64, chunk_length)]
         )
@@ -83,6 +89,7 @@ class chunker(gr.basic_block):
         self.error = None
         return True
 
+    @checked_arguments
     def set_gate_db(self, gate_db: float) -> None:
         """Set the power gate in dB relative to 1."""
         if np.isnan(gate_db):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._panel import Panel
 from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dictionary
@@ -54,6 +55,7 @@ class classification_display(gr.basic_block):
         AmrqError: a value is out of its range, or there is no Qt application to show anything in.
     """
 
+    @checked_arguments
     def __init__(self, title: str = "", history: int = 100) -> None:
         if QtWidgets.QApplication.instance() is None:  # Qt would end the whole process
             raise AmrqError(
@@ -73,10 +75,12 @@ class classification_display(gr.basic_block):
             self.message_port_register_in(pmt.intern(port))
             self.set_msg_handler(pmt.intern(port), handler)
 
+    @checked_arguments
     def set_title(self, title: str) -> None:
         """Set the line above everything."""
         self.widget.set_title(title)
 
+    @checked_arguments
     def set_history(self, history: int) -> None:
         """Show this many decisions in the strip."""
         history = _checked_history(history)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
@@ -109,6 +110,7 @@ class classifier_sink(gr.sync_block):
         AmrqError: the model is missing or unfit, or a value is out of its range.
     """
 
+    @checked_arguments
     def __init__(
         self,
         model: str = "default",
@@ -260,21 +262,25 @@ class classifier_sink(gr.sync_block):
         classifier = self._classifier
         return classifier.counters() if isinstance(classifier, LossyClassifier) else {}
 
+    @checked_arguments
     def set_chunks_per_decision(self, chunks: int) -> None:
         """Fuse this many chunks from the next decision on."""
         self._decision_maker.set_chunks(chunks)
         self._chunks_per_decision = chunks
 
+    @checked_arguments
     def set_min_confidence(self, min_confidence: float) -> None:
         """Name a class only from this confidence on."""
         self._decision_maker.set_min_confidence(min_confidence)
         self._min_confidence = min_confidence
 
+    @checked_arguments
     def set_memory(self, memory: float) -> None:
         """Remember earlier decisions for this many chunks; 0: not at all."""
         self._decision_maker.set_memory(memory)
         self._memory = memory
 
+    @checked_arguments
     def set_model(self, model: str) -> None:
         """Go on with another model; while the flowgraph runs, from the next call of the classifier on.
 

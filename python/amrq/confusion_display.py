@@ -9,6 +9,7 @@ from typing import Any
 
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._panel import Panel
 from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import read_decision
@@ -47,6 +48,7 @@ class confusion_display(gr.basic_block):
         AmrqError: a value is out of its range, or there is no Qt application to show anything in.
     """
 
+    @checked_arguments
     def __init__(self, title: str = "", memory: int = 0) -> None:
         if QtWidgets.QApplication.instance() is None:  # Qt would end the whole process
             raise AmrqError(
@@ -66,10 +68,12 @@ class confusion_display(gr.basic_block):
             self.message_port_register_in(pmt.intern(port))
             self.set_msg_handler(pmt.intern(port), handler)
 
+    @checked_arguments
     def set_title(self, title: str) -> None:
         """Set the line above everything."""
         self.widget.set_title(title)
 
+    @checked_arguments
     def set_memory(self, memory: int) -> None:
         """Count so many of the last decisions; 0 counts all from now on."""
         memory = _checked_memory(memory)

@@ -7,6 +7,7 @@ from typing import Any
 from gnuradio import gr
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import Backend, classifier_sink
+from gnuradio.amrq.plain_errors import raise_errors
 from gnuradio.amrq.stream_recorder import stream_recorder
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
@@ -93,14 +94,9 @@ class decision_flowgraph(gr.top_block):
         """Raise what ended the run before its time, if anything did.
 
         Raises:
-            AmrqError: the first block's reason, from the source on.
+            AmrqError: a block's reason; of several all, from the source on.
         """
         blocks: list[Any] = [self.source, self.front_end, self.chunker, self.sink]
         if self.recorder is not None:
             blocks.append(self.recorder)
-        for block in blocks:
-            error = getattr(block, "error", None)
-            if error is not None:
-                if isinstance(error, AmrqError):
-                    raise error
-                raise AmrqError(f"{block.name()} failed: {error}") from error
+        raise_errors((block.name(), block) for block in blocks)

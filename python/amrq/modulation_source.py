@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 
 from amrq.signals import ModulatedSignal, Schedule
@@ -37,6 +38,7 @@ class modulation_source(gr.sync_block):
         AmrqError: a value is out of its range; the message says which values are not.
     """
 
+    @checked_arguments
     def __init__(
         self,
         modulations: Sequence[str] | str = ("QPSK",),
@@ -64,37 +66,45 @@ class modulation_source(gr.sync_block):
             seed,
         )
 
+    @checked_arguments
     def set_modulations(self, modulations: Sequence[str] | str) -> None:
         """Send these classes from the next symbol on."""
         self._set_schedule(modulations, self._order, self._dwell)
 
+    @checked_arguments
     def set_order(self, order: Order) -> None:
         """Take the classes in `cycle` or `random` order."""
         self._set_schedule(self._modulations, order, self._dwell)
 
+    @checked_arguments
     def set_dwell(self, dwell: int) -> None:
         """Stay this many symbols with a class."""
         self._set_schedule(self._modulations, self._order, dwell)
 
+    @checked_arguments
     def set_es_n0_db(self, es_n0_db: float) -> None:
         """Set Es/N0 in dB."""
         with self._lock:
             self._signal.set_es_n0_db(es_n0_db)
 
+    @checked_arguments
     def set_phase_noise(self, phase_noise: float) -> None:
         """Set the standard deviation of the phase noise in radians."""
         with self._lock:
             self._signal.set_phase_noise(phase_noise)
 
+    @checked_arguments
     def set_rotation(self, rotation: float) -> None:
         """Set the fixed phase in radians."""
         with self._lock:
             self._signal.set_rotation(rotation)
 
+    @checked_arguments
     def set_samples_per_symbol(self, samples_per_symbol: int) -> None:
         """Set the samples a symbol; the pulse filter starts anew."""
         self._set_pulse(samples_per_symbol, self._rolloff)
 
+    @checked_arguments
     def set_rolloff(self, rolloff: float) -> None:
         """Set the excess bandwidth of the pulse; the filter starts anew."""
         self._set_pulse(self._samples_per_symbol, rolloff)

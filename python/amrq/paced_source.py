@@ -4,6 +4,7 @@
 from typing import Any
 
 from gnuradio import blocks, gr
+from gnuradio.amrq._arguments import checked_arguments
 
 __all__ = ["paced_source"]
 
@@ -16,6 +17,7 @@ class paced_source(gr.hier_block2):
         sample_rate: samples a second.
     """
 
+    @checked_arguments
     def __init__(self, source: Any, sample_rate: float) -> None:
         gr.hier_block2.__init__(
             self, "amrq_paced_source", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)

@@ -4,6 +4,7 @@
 import contextlib
 import socket
 
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq.pipe_source import pipe_source
 
 from amrq.errors import AmrqError
@@ -29,6 +30,7 @@ class packet_source(pipe_source):
 
     _ends = False
 
+    @checked_arguments
     def __init__(self, port: int, host: str = "127.0.0.1", format: str = "cf32") -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with contextlib.suppress(OSError):

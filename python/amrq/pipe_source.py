@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 from numpy.typing import NDArray
 
@@ -33,6 +34,7 @@ class pipe_source(gr.sync_block):
     _ends = True
     """Whether nothing to read means that nothing more will come."""
 
+    @checked_arguments
     def __init__(self, format: str = "cu8", descriptor: int = 0) -> None:
         if format not in RAW_FORMATS:
             raise AmrqError(f"there is no sample format {format!r}: choose from {', '.join(RAW_FORMATS)}.")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QA of the block carrier_recovery; what it computes is tested in tests/test_carrier_recovery.py."""
 
+import threading
+
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
@@ -38,14 +40,14 @@ class qa_carrier_recovery(gr_unittest.TestCase):
     def test_same_as_the_library(self):
         received = symbols(20_000, 0.04)
         after, _ = run(carrier_recovery(), received)
-        expected = CarrierRecovery().process(received)
+        expected = CarrierRecovery().finish(received)
         self.assertEqual(len(after), len(expected))
         np.testing.assert_allclose(after, expected, atol=1e-4)
 
     def test_scheduling_does_not_matter(self):
         received = symbols(5_000, -0.06)
         after, _ = run(carrier_recovery(), received, largest_call=64)
-        np.testing.assert_allclose(after, CarrierRecovery().process(received), atol=1e-4)
+        np.testing.assert_allclose(after, CarrierRecovery().finish(received), atol=1e-4)
 
     def test_offset_can_be_read(self):
         block = carrier_recovery()
@@ -53,10 +55,38 @@ class qa_carrier_recovery(gr_unittest.TestCase):
         self.assertEqual(block.order(), 4)
         self.assertAlmostEqual(block.offset(), 0.04, delta=1e-3)
 
-    def test_less_than_a_step_is_lost(self):
-        for count in (0, 1, 31, 32, 33, 1_000):
-            after, _ = run(carrier_recovery(), symbols(count, 0.0) if count else [])
-            self.assertEqual(len(after), count // 32 * 32)
+    def test_every_symbol_arrives(self):
+        for count in (0, 1, 31, 32, 33, 1_000, 8_191, 8_193, 20_001):
+            for largest_call in (0, 32, 96):
+                received = symbols(count, 0.03) if count else []
+                after, _ = run(carrier_recovery(), received, largest_call=largest_call)
+                expected = CarrierRecovery().finish(np.asarray(received, np.complex64))
+                self.assertEqual(len(after), count)
+                np.testing.assert_allclose(after, expected, atol=1e-4)
+
+    def test_a_tag_on_the_last_symbol_arrives(self):
+        tag = gr.tag_t()
+        tag.offset, tag.key, tag.value = 1_000, pmt.intern("here"), pmt.from_long(1)
+        _, after = run(carrier_recovery(), symbols(1_001, 0.02), [tag])
+        self.assertEqual([tag.offset for tag in after], [1_000])
+
+    def test_it_ends_when_what_follows_ends(self):
+        block, head, sink = (
+            carrier_recovery(),
+            blocks.head(gr.sizeof_gr_complex, 2_000),
+            blocks.vector_sink_c(),
+        )
+        source = blocks.vector_source_c(symbols(4_096, 0.02), True)
+        graph = gr.top_block()
+        graph.connect(source, block, head, sink)
+        graph.start()
+        waiting = threading.Thread(target=graph.wait, daemon=True)
+        waiting.start()
+        waiting.join(20)
+        ended = not waiting.is_alive()
+        graph.stop()
+        self.assertTrue(ended)
+        self.assertEqual(len(sink.data()), 2_000)
 
     def test_tags_keep_their_offsets(self):
         tags = []
@@ -76,7 +106,7 @@ class qa_carrier_recovery(gr_unittest.TestCase):
 
     def test_an_error_ends_the_graph(self):
         block = carrier_recovery()
-        block._recovery = None
+        block._steps._recovery = None
         after, _ = run(block, symbols(4_096, 0.02))
         self.assertEqual(len(after), 0)
         self.assertIsInstance(block.error, AttributeError)

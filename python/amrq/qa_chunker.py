@@ -149,11 +149,19 @@ class qa_chunker(gr_unittest.TestCase):
         self.assertTrue(np.isnan(chunks[2]).any())
         np.testing.assert_array_equal(chunks[3], 0)
 
+    def test_the_longest_hop(self):
+        chunks, _, _, _ = self.run_chunker(np.arange(2**20 + 32, dtype=np.complex64), hop=2**20)
+        self.assertEqual(len(chunks), 2)
+        np.testing.assert_array_equal(chunks[1], np.arange(2**20, 2**20 + 32))
+
     def test_refuses_nonsense(self):
         for settings in (
             {"chunk_length": 0},
             {"chunk_length": 5000},
             {"hop": -1},
+            {"hop": 2**20 + 1},
+            {"hop": 2**30},
+            {"hop": "32"},
             {"gate_db": float("nan")},
         ):
             with self.assertRaises(ValueError):

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._overflow_marker import overflow_marker
 
 from amrq.errors import AmrqError
@@ -43,6 +44,7 @@ class radio_source(gr.hier_block2):
         AmrqError: GNU Radio has no Soapy blocks, no such radio answers, or it cannot do what is asked of it.
     """
 
+    @checked_arguments
     def __init__(
         self,
         device: str,
@@ -111,11 +113,13 @@ class radio_source(gr.hier_block2):
         """What ended the stream before its time; None if nothing did."""
         return self._marker.error
 
+    @checked_arguments
     def set_frequency(self, frequency: float) -> None:
         """Tune to another frequency, Hz."""
         self._radio.set_frequency(0, frequency)
         self._marker.retuned(float(self._radio.get_frequency(0)))
 
+    @checked_arguments
     def set_gain(self, gain: float | None) -> None:
         """Set the gain, dB; None leaves it to the radio.
 

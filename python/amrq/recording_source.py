@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 
 from amrq.errors import AmrqError
@@ -35,6 +36,7 @@ class recording_source(gr.sync_block):
         AmrqError: the file cannot be used, or holds nothing from `start` on.
     """
 
+    @checked_arguments
     def __init__(
         self,
         path: str | Recording,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 
 from amrq.errors import AmrqError
@@ -23,6 +24,7 @@ class sample_decoder(gr.sync_block):
         AmrqError: there is no such format.
     """
 
+    @checked_arguments
     def __init__(self, format: str = "cf32") -> None:
         if format not in RAW_FORMATS:
             raise AmrqError(f"there is no sample format {format!r}: choose from {', '.join(RAW_FORMATS)}.")

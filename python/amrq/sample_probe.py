@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._breaks import Breaks
 from gnuradio.amrq._guarded import guarded
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class sample_probe(gr.sync_block):
         AmrqError: the count is below 1.
     """
 
+    @checked_arguments
     def __init__(self, count: int = 1 << 17) -> None:
         if count < 1:
             raise AmrqError(f"at least 1 sample must be kept, not {count}.")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq._shown_decision import read_dictionary
 from gnuradio.amrq._tell_recorder import tell_recorder
@@ -51,6 +52,7 @@ class sigmf_recorder(gr.sync_block):
         AmrqError: nothing can be written there, a value is out of its range, or the package sigmf is missing.
     """
 
+    @checked_arguments
     def __init__(
         self,
         name: str,
@@ -77,6 +79,7 @@ class sigmf_recorder(gr.sync_block):
         self.message_port_register_in(_DECISIONS)
         self.set_msg_handler(_DECISIONS, self._handle_decision)
 
+    @checked_arguments
     def set_recording(self, recording: bool) -> None:
         """Begin a take, or end the one in progress, with the samples that come next."""
         self._wanted = bool(recording)

@@ -8,6 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import analog, blocks, digital, gr
 from gnuradio import filter as gr_filter
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_block
 from gnuradio.filter import firdes
@@ -46,8 +47,8 @@ class symbol_front_end(gr.hier_block2):
     recovery on symbols removes them. What they cost is a matched filter off its middle: of an Es/N0 of
     25 dB, 0.1 dB at 2 %, 0.6 dB at 5 % and 1.3 dB at 7 % of the symbol rate. Give `offset` where it is known.
 
-    A signal settles within 100 to 300 symbols of its start. Symbols leave 15 to 17 late, tags with them; these,
-    and up to 31 that wait for the rest of a step of 32, never leave a finite stream. In multiples of 32
+    A signal settles within 100 to 300 symbols of its start. Symbols leave 15 to 17 late, tags with them: at the end
+    of a finite stream so many stay in the filters. In multiples of 32
     symbols counted from the first one put out, frequency corrections do not fall inside a chunk.
 
     Args:
@@ -73,6 +74,7 @@ class symbol_front_end(gr.hier_block2):
         AmrqError: a value is outside its range.
     """
 
+    @checked_arguments
     def __init__(
         self,
         sample_rate: float,
@@ -175,16 +177,19 @@ class symbol_front_end(gr.hier_block2):
         blocks_in_python = (self._guard, self._carrier)
         return next((block.error for block in blocks_in_python if block is not None and block.error), None)
 
+    @checked_arguments
     def set_offset(self, offset: float) -> None:
         """Look elsewhere in the band: Hz from its middle, -sample_rate/2 to sample_rate/2."""
         _check_offset(offset, self._sample_rate)
         self._shift.set_center_freq(offset)
 
+    @checked_arguments
     def set_timing_bandwidth(self, timing_bandwidth: float) -> None:
         """Set the noise bandwidth of the timing loop over symbol_rate, above 0, at most 0.05."""
         _check_timing_bandwidth(timing_bandwidth)
         self._timing.set_loop_bandwidth(2 * math.pi * timing_bandwidth)
 
+    @checked_arguments
     def set_gate_db(self, gate_db: float) -> None:
         """Set the power gate, dB relative to 1."""
         _check_gate(gate_db)

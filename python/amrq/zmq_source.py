@@ -4,6 +4,7 @@
 from typing import Any
 
 from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq.sample_decoder import sample_decoder
 
 from amrq.errors import AmrqError
@@ -27,6 +28,7 @@ class zmq_source(gr.hier_block2):
         AmrqError: the address is none of these, or GNU Radio's ZMQ blocks are missing.
     """
 
+    @checked_arguments
     def __init__(self, address: str, format: str = "cf32", tags: bool = False) -> None:
         gr.hier_block2.__init__(
             self, "amrq_zmq_source", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex)

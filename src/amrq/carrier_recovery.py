@@ -117,8 +117,8 @@ class CarrierRecovery:
     """Remove the carrier's offset and drift from a stream of symbols of unknown modulation.
 
     Symbols come in and go out in order, nothing is inserted: output k is input k, turned. Output comes in
-    whole steps of 32 symbols, so that up to 31 symbols wait for the rest of their step (`pending`) and a
-    stream's last `pending` symbols are never put out. The result does not depend on how the stream is cut
+    whole steps of 32 symbols, so that up to 31 symbols wait for the rest of their step (`pending`); where the
+    stream ends, `finish` gives these too. The result does not depend on how the stream is cut
     into calls (but for the rounding of floating-point sums).
 
     Drifts up to 1.8e-4/M cycles/symbol^2 are followed. A first estimate needs 100 to 300 symbols of signal
@@ -203,6 +203,19 @@ class CarrierRecovery:
             out[first * STEP : last * STEP] = self._batch(data[first * STEP : last * STEP])
         self._wait = data[steps * STEP :].copy()
         return out
+
+    def finish(self, symbols: Complex) -> NDArray[np.complex64]:
+        """Take a stream's last symbols, complex [n]; return those and the ones that waited, complex64, none held back.
+
+        What is left of a step is turned on at the frequency of the step before. Symbols that come after that begin a
+        step.
+        """
+        out = self.process(symbols)
+        t = np.arange(len(self._wait))
+        rest = self._wait * np.exp(-2j * np.pi * (self._turn + (self._rate + self._drift * STEP) * t))
+        self._turn = (self._turn + self._rate * len(t)) % 1.0
+        self._wait = np.zeros(0, np.complex64)
+        return np.concatenate((out, rest.astype(np.complex64)))
 
     def _batch(self, data: NDArray[np.complex64]) -> NDArray[np.complex64]:
         steps = len(data) // STEP

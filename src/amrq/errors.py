@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The error that a user can act on."""
 
-__all__ = ["AmrqError"]
+__all__ = ["AmrqError", "OutputClosedError"]
 
 
 class AmrqError(ValueError):
@@ -15,3 +15,13 @@ class AmrqError(ValueError):
     """
 
     exit_status: int = 2
+
+
+class OutputClosedError(AmrqError):
+    """Whoever read what is written has gone, as `head` does when it has enough.
+
+    There is nothing to mend, and nothing is printed. The exit status is what a shell gives for a program ended by
+    SIGPIPE, as others are.
+    """
+
+    exit_status = 128 + 13

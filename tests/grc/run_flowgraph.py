@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gnuradio.amrq.plain_errors import block_errors
 from PyQt5 import QtCore, QtWidgets
 
 POLL = 20  # milliseconds between two looks at the display
@@ -115,8 +116,8 @@ def main() -> int:
     end = time.monotonic() + arguments.limit
 
     def look() -> None:
-        errors = [block.error for block in vars(graph).values() if getattr(block, "error", None) is not None]
-        faults.extend(f"{type(error).__name__}: {error}" for error in errors)
+        errors = block_errors(vars(graph).items())
+        faults.extend(f"{name}: {type(error).__name__}: {error}" for name, error in errors)
         if time.monotonic() > end:
             faults.append(
                 f"{received(display)} of {arguments.decisions} decisions after {arguments.limit:g} s"

@@ -123,6 +123,21 @@ def test_generates_python(path, tmp_path):
     compile(script.read_text(encoding="utf-8"), script, "exec")
 
 
+@every_example
+def test_says_in_one_sentence_what_is_wrong(path, tmp_path):
+    data = load(path)[1]
+    code = [block["parameters"]["code"] for block in data["blocks"] if block["id"] == "snippet"]
+    assert any("plain_errors.plain_errors()" in text for text in code)
+
+
+@pytest.mark.parametrize("name, words", [("sdr", "no radio answers"), ("board", "no board answers")])
+def test_without_the_other_end(tmp_path, name, words):
+    status, out, err = program(generate(example(name), tmp_path))
+    assert status == 2, err
+    (line,) = [line for line in err.splitlines() if not line.startswith(("QStandardPaths", ">>>"))]
+    assert words in line and not out
+
+
 def assert_clean(result):
     assert result.status == 0, result.output
     assert "Traceback" not in result.output
@@ -274,12 +289,11 @@ def test_sdr_record_says_what_is_wrong(tmp_path, device):
     assert "nothing can be recorded as nowhere/take" in result.output
 
 
-def test_network_receives_recognises_and_tells(tmp_path):
+def test_network_receives_recognises_and_tells(tmp_path, new_socket):
     sender = generate(example("network_sender"), tmp_path)
     script = generate(example("network"), tmp_path)
     addresses = {"address": "ipc://samples", "publish": f"ipc://{tmp_path}/decisions"}
-    context = zmq.Context()
-    subscriber = context.socket(zmq.SUB)
+    subscriber = new_socket(zmq.SUB)
     subscriber.subscribe(b"")
     subscriber.connect(addresses["publish"])
     options = [word for pair in addresses.items() for word in ("--parameter", "=".join(pair))]
@@ -301,8 +315,6 @@ def test_network_receives_recognises_and_tells(tmp_path):
     published = []
     while subscriber.poll(0):
         published.append(json.loads(subscriber.recv()))
-    subscriber.close()
-    context.term()
     # Who subscribes while it starts may miss the first ones.
     assert len(published) >= 100 and published == logged[-len(published) :]
 
