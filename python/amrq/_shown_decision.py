@@ -3,13 +3,16 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pmt
 
-from amrq.model import UNKNOWN
+from amrq.model import NO_SIGNAL, UNKNOWN
 
-__all__ = ["ShownDecision", "read_decision", "read_dictionary"]
+__all__ = ["ShownDecision", "Verdict", "read_decision", "read_dictionary"]
+
+
+Verdict = Literal["right", "wrong", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -21,16 +24,30 @@ class ShownDecision:
     probabilities: dict[str, float] = field(default_factory=dict)
     truth: str | None = None
     chunks: int = 0
-    power_db: float | None = None
     es_n0_db: float | None = None
+    es_n0_bound: str | None = None
+    reason: str = "named"
+    best: str = ""
 
     @property
-    def agrees(self) -> bool | None:
-        """Whether the label is the truth, or `unknown` where the model has no such class; None without truth."""
+    def row(self) -> str:
+        """The output of the model that the answer is about; `no signal` for silence."""
+        return self.best or self.label
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the answer is right; None where no truth is known.
+
+        An unsure answer is neither right nor wrong. A true class that the model does not know is rightly `unknown`.
+        """
         if self.truth is None:
             return None
+        if self.reason == "unsure":
+            return "undecided"
+        if self.truth == NO_SIGNAL:
+            return "right" if self.reason in ("noise", "silent") else "wrong"
         foreign = bool(self.probabilities) and self.truth not in self.probabilities
-        return self.label == (UNKNOWN if foreign else self.truth)
+        return "right" if self.label == (UNKNOWN if foreign else self.truth) else "wrong"
 
 
 def read_dictionary(message: Any) -> dict[Any, Any]:
@@ -54,13 +71,24 @@ def read_decision(message: Any) -> ShownDecision:
     values = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
     # A PMT dictionary gives its entries back from the last to the first.
     logarithms = dict(reversed(list((values.get("log_probabilities") or {}).items())))
-    power, es_n0, truth = (values.get(name) for name in ("power_db", "es_n0_db", "truth"))
+    es_n0, bound, truth = (values.get(name) for name in ("es_n0_db", "es_n0_bound", "truth"))
+    label = str(values["label"])
+    best = str(values.get("best", "" if label == NO_SIGNAL and not logarithms else label))
     return ShownDecision(
-        label=str(values["label"]),
+        label=label,
         confidence=min(1.0, max(0.0, float(values["confidence"]))),
         probabilities={str(name): min(1.0, math.exp(min(0.0, value))) for name, value in logarithms.items()},
         truth=None if truth is None else str(truth),
         chunks=int(values.get("chunks", 0)),
-        power_db=None if power is None else float(power),
         es_n0_db=None if es_n0 is None else float(es_n0),
+        es_n0_bound=None if bound is None else str(bound),
+        reason=str(values.get("reason") or _reason(label, best)),
+        best=best,
     )
+
+
+def _reason(label: str, best: str) -> str:
+    """Return the reason of a decision that tells none, as far as it can be seen."""
+    if label == UNKNOWN:
+        return {UNKNOWN: "foreign", NO_SIGNAL: "noise"}.get(best, "unsure")
+    return "named" if label != NO_SIGNAL else "noise" if best else "silent"

@@ -16,7 +16,7 @@ from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dictionary
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.decision import NO_SIGNAL
+from amrq.decision import NO_SIGNAL, answer_words, es_n0_text
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
 from amrq.modulations import MODULATIONS
@@ -24,6 +24,7 @@ from amrq.modulations import MODULATIONS
 __all__ = ["classification_display"]
 
 _MAX_HISTORY = 1000  # one pixel each on a wide screen
+_OTHERS = {UNKNOWN: "unknown", NO_SIGNAL: "noise"}  # outputs that are no modulations, as they are shown
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,15 @@ class _Snapshot:
 
 
 class classification_display(gr.basic_block):
-    """Show decisions: the label large, confidence, a bar a class, the truth where known, the last ones as a strip.
+    """Show decisions: the answer large, its probability, a bar an output, the truth where known, the last as a strip.
 
     `widget` is the QWidget to put into a window. It follows the window's size and palette, and is redrawn at most 15
     times a second, however many decisions come.
 
     In the strip, time runs to the right and each class has the line of its bar: what was decided is a bright mark,
     what was true a pale one behind it. Where both lie on one line they agree. A true class that the model does not
-    know agrees with `unknown`.
+    know agrees with `unknown`. What is unsure is a grey mark on the line of the most probable output, and counts
+    neither as agreeing nor as differing.
 
     Message ports:
         decisions: from `classifier_sink`, a PDU (or its dictionary alone).
@@ -197,35 +199,45 @@ def _draw_header(
     boxes = [QtCore.QRectF(area.left() + x, area.top(), width, area.height()) for x, width in columns]
     captions = [QtCore.QRectF(b.left(), b.top(), b.width(), caption) for b in boxes]
     values = [QtCore.QRectF(b.left(), b.top() + caption, b.width(), b.height() - caption) for b in boxes]
-    for rect, text in zip(captions, ("modulation", "truth", "confidence"), strict=True):
+    for rect, text in zip(captions, ("modulation", "truth", "probability"), strict=True):
         pen.write(rect, text, 1.0, pen.muted)
     if decision is None:
         pen.write(values[0], "waiting …", 2.2, pen.muted)
         return
 
-    # One size for all classes, so that nothing jumps when the decision changes; the two longer words have theirs.
-    words = (UNKNOWN, NO_SIGNAL)
-    labels = words if decision.label in words else tuple(name for name in rows if name not in words)
+    word, more = answer_words(decision.reason, decision.row)
+    if more:
+        beside = QtCore.QRectF(values[0])
+        beside.setTop(values[0].bottom() - 0.3 * values[0].height())
+        values[0].setBottom(beside.top())
+        pen.write(beside, more, 0.26 * (values[0].height() + beside.height()) / unit, pen.muted)
+    # One size for all classes, so that nothing jumps when the decision changes; the other words have theirs.
+    labels = tuple(name for name in rows if name not in _OTHERS) if decision.reason == "named" else (word,)
     big = pen.fitting(labels, 0.94 * values[0].width(), 0.98 * values[0].height(), bold=True)
-    pen.write(values[0], decision.label, big / unit, bold=True)
+    pen.write(values[0], word, big / unit, bold=True)
 
     upper = QtCore.QRectF(values[1].left(), values[1].top(), values[1].width(), 0.56 * values[1].height())
     lower = QtCore.QRectF(upper.left(), upper.bottom(), upper.width(), values[1].height() - upper.height())
     middle = pen.fitting((*rows, "100.0 %"), values[2].width(), 0.8 * upper.height(), bold=False) / unit
-    if decision.agrees is None:
+    verdict = decision.verdict
+    if verdict is None:
         pen.write(upper, "not known", 1.2, pen.muted)
     else:
         pen.write(upper, decision.truth or "", middle)
-        size = 1.3 * unit
-        pen.mark(QtCore.QPointF(lower.left() + size / 2, lower.center().y()), size, decision.agrees)
-        word, colour = ("agrees", pen.right) if decision.agrees else ("differs", pen.wrong)
-        pen.write(lower.adjusted(1.5 * size, 0, 0, 0), word, 1.2, colour, bold=True)
+        if verdict == "undecided":
+            pen.write(lower, "undecided", 1.2, pen.muted, bold=True)
+        else:
+            size = 1.3 * unit
+            good = verdict == "right"
+            pen.mark(QtCore.QPointF(lower.left() + size / 2, lower.center().y()), size, good)
+            said, colour = ("agrees", pen.right) if good else ("differs", pen.wrong)
+            pen.write(lower.adjusted(1.5 * size, 0, 0, 0), said, 1.2, colour, bold=True)
 
     upper.moveLeft(values[2].left())
     upper.setWidth(values[2].width())
     lower.moveLeft(values[2].left())
     lower.setWidth(values[2].width())
-    if decision.label == NO_SIGNAL and not decision.probabilities:  # silence, which no model has judged
+    if decision.reason == "silent":  # which no model has judged
         pen.write(upper, "–", middle, pen.muted)
     else:
         pen.write(upper, f"{100 * decision.confidence:.1f} %", middle)
@@ -240,7 +252,7 @@ def _draw_body(
     height = (area.height() - head) / len(rows)
     text = min(1.05, 0.78 * height / unit)
     metrics = QtGui.QFontMetricsF(pen.sized(text * unit, bold=True))
-    names = max(metrics.horizontalAdvance(name) for name in rows) + 0.8 * unit
+    names = max(metrics.horizontalAdvance(_OTHERS.get(name, name)) for name in rows) + 0.8 * unit
     numbers = metrics.horizontalAdvance("100.0 %") + 0.9 * unit
     bars = 0.5 * area.width() - names - numbers
     left = area.left() + names
@@ -248,24 +260,26 @@ def _draw_body(
     width = area.right() - strip
 
     pen.write(
-        QtCore.QRectF(left, area.top(), bars + numbers, unit), "probability of each class", 0.9, pen.muted
+        QtCore.QRectF(left, area.top(), bars + numbers, unit), "probability of each output", 0.9, pen.muted
     )
     _draw_legend(pen, QtCore.QRectF(strip, area.top(), width, unit), len(snapshot.history))
 
     top = area.top() + head
     for index, name in enumerate(rows):
         y = top + index * height
-        chosen = decision is not None and decision.label == name
+        chosen = decision is not None and decision.row == name
         line = QtCore.QRectF(area.left(), y, names - 0.8 * unit, height)
-        pen.write(line, name, text, None if chosen else pen.muted, chosen, QtCore.Qt.AlignmentFlag.AlignRight)
+        shown_name = _OTHERS.get(name, name)
+        pen.write(
+            line, shown_name, text, None if chosen else pen.muted, chosen, QtCore.Qt.AlignmentFlag.AlignRight
+        )
         pen.fill(strip, y + 0.12 * height, width, 0.76 * height, pen.faint)
         if decision is None or name not in decision.probabilities:
             continue
         probability = decision.probabilities[name]
         pen.fill(left, y + 0.2 * height, bars, 0.6 * height, pen.faint)
-        pen.fill(
-            left, y + 0.2 * height, bars * probability, 0.6 * height, pen.decided if chosen else pen.other
-        )
+        said = chosen and decision.reason != "unsure"
+        pen.fill(left, y + 0.2 * height, bars * probability, 0.6 * height, pen.decided if said else pen.other)
         line = QtCore.QRectF(left + bars, y, numbers, height)
         colour = None if chosen else pen.muted
         pen.write(
@@ -279,9 +293,11 @@ def _draw_body(
         x, step = edges[place], edges[place + 1] - edges[place]
         if shown.truth in lines:
             pen.fill(x, top + (lines[shown.truth] + 0.12) * height, step, 0.76 * height, pen.truth)
-        if shown.label in lines:
-            colour = pen.wrong if shown.agrees is False else pen.decided
-            pen.fill(x, top + (lines[shown.label] + 0.3) * height, step, 0.4 * height, colour)
+        if shown.row in lines:
+            colour = pen.wrong if shown.verdict == "wrong" else pen.decided
+            if shown.reason == "unsure":
+                colour = pen.muted
+            pen.fill(x, top + (lines[shown.row] + 0.3) * height, step, 0.4 * height, colour)
     pen.painter.setRenderHint(QtGui.QPainter.Antialiasing)
 
 
@@ -290,7 +306,8 @@ def _draw_legend(pen: Pen, area: QtCore.QRectF, count: int) -> None:
     pen.write(area, f"last {_counted(count, 'decision')}", 0.9, pen.muted)
     metrics = QtGui.QFontMetricsF(pen.sized(0.9 * unit))
     x = area.right()
-    for text, colour, thickness in (("truth", pen.truth, 0.9), ("decided", pen.decided, 0.45)):
+    swatches = (("truth", pen.truth, 0.9), ("unsure", pen.muted, 0.45), ("decided", pen.decided, 0.45))
+    for text, colour, thickness in swatches:
         x -= metrics.horizontalAdvance(text)
         pen.write(QtCore.QRectF(x, area.top(), area.right() - x, area.height()), text, 0.9, pen.muted)
         x -= 1.5 * unit
@@ -303,10 +320,16 @@ def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
     # Not the count of decisions: statistics come twice a second, and it would lag behind the strip.
     names = ("received", "classified", "silent", "not_finite", "queued", "dropped")
     entries = [(name.replace("_", " "), _short(statistics.get(name)), name == "dropped") for name in names]
-    judged = [shown.agrees for shown in snapshot.history if shown.agrees is not None]
+    verdicts = [shown.verdict for shown in snapshot.history]
+    right, judged = (
+        verdicts.count("right"),
+        len(verdicts) - verdicts.count(None) - verdicts.count("undecided"),
+    )
     shown = snapshot.decision or ShownDecision("", 0.0)
-    entries.append(("agree", f"{sum(judged)}/{len(judged)}" if judged else "–", False))
-    entries += [("power", _decibels(shown.power_db), False), ("Es/N0", _decibels(shown.es_n0_db), False)]
+    entries.append(("agree", f"{right}/{judged}" if judged else "–", False))
+    entries.append(("unsure", str(sum(shown.reason == "unsure" for shown in snapshot.history)), False))
+    es_n0 = es_n0_text(shown.es_n0_db, {"above": ">", "below": "<"}.get(shown.es_n0_bound or ""))
+    entries.append(("Es/N0", es_n0, False))
     width = area.width() / len(entries)
     for index, (name, value, is_fault) in enumerate(entries):
         box = QtCore.QRectF(
@@ -316,10 +339,6 @@ def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
         pen.write(box, name, 0.9, pen.muted)
         box.translate(0, box.height())
         pen.write(box, f"{value} !" if alarm else value, 1.1, pen.wrong if alarm else None, alarm)
-
-
-def _decibels(value: float | None) -> str:
-    return "–" if value is None else f"{round(value, 1) + 0.0:.1f} dB".replace("-", "−")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._panel import Panel
 from gnuradio.amrq._pen import Pen
-from gnuradio.amrq._shown_decision import read_decision
+from gnuradio.amrq._shown_decision import Verdict, read_decision
 from PyQt5 import QtCore, QtGui, QtWidgets
 
 from amrq.decision import NO_SIGNAL
@@ -25,14 +25,17 @@ __all__ = ["confusion_display"]
 
 _MAX_MEMORY = 1_000_000
 _MOST_TRUTHS = 24
+_UNSURE = "unsure"
+"""Column of the decisions that this is the reason of."""
 
 
 class confusion_display(gr.basic_block):
-    """Show what was decided of what was sent, where a stream's tags tell the truth: a row a truth, a column a label.
+    """Show what was decided of what was sent, where a stream's tags tell the truth: a row a truth, a column an answer.
 
-    Each cell holds the share of its row's decisions; what is right is blue, what is wrong orange, and both the deeper
-    the larger the share. Below stands how many of all were right, with the 95 % interval (Clopper-Pearson). A true
-    class that the model does not know is right where it is called `unknown`.
+    Each cell holds the share of its row's decisions; what is right is blue, what is wrong orange, what was left
+    undecided (`unsure`) grey, and each the deeper the larger the share. Below stands how many were right, wrong and
+    undecided, and the share of right ones among those decided, with the 95 % interval (Clopper-Pearson). A true class
+    that the model does not know is right where it is called `unknown`.
 
     `widget` is the QWidget to put into a window. It follows the window's size and palette.
 
@@ -88,7 +91,7 @@ class confusion_display(gr.basic_block):
         self.widget.refresh()
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """Return how often (truth, label) came."""
+        """Return how often (truth, answer) came; the answer is a decision's label, or `unsure` by its reason."""
         with self._lock:
             return dict(self._counts)
 
@@ -99,8 +102,11 @@ class confusion_display(gr.basic_block):
 
     def right(self) -> int:
         """Return how many decisions were right."""
-        counts, foreign = self._snapshot()
-        return sum(count for (truth, label), count in counts.items() if label == _expected(truth, foreign))
+        return self.verdicts()["right"]
+
+    def verdicts(self) -> dict[str, int]:
+        """Return how many decisions were `right`, `wrong` and `undecided`."""
+        return _verdicts(*self._snapshot())
 
     def _snapshot(self) -> tuple[dict[tuple[str, str], int], frozenset[str]]:
         with self._lock:
@@ -119,7 +125,7 @@ class confusion_display(gr.basic_block):
             shown = read_decision(message)
             if shown.truth is None:
                 return
-            pair = (shown.truth, shown.label)
+            pair = (shown.truth, _UNSURE if shown.reason == "unsure" else shown.label)
             with self._lock:
                 self._counts[pair] += 1
                 if shown.probabilities:  # silence tells no classes
@@ -144,9 +150,18 @@ class confusion_display(gr.basic_block):
         self.widget.refresh()
 
 
-def _expected(truth: str, foreign: frozenset[str]) -> str:
-    """Return the label that is right."""
-    return UNKNOWN if truth in foreign else truth
+def _verdict(truth: str, answer: str, foreign: frozenset[str]) -> Verdict:
+    """Return what an answer is where this was sent."""
+    if answer == _UNSURE:
+        return "undecided"
+    return "right" if answer == (UNKNOWN if truth in foreign else truth) else "wrong"
+
+
+def _verdicts(counts: dict[tuple[str, str], int], foreign: frozenset[str]) -> dict[str, int]:
+    found = dict.fromkeys(("right", "wrong", "undecided"), 0)
+    for (truth, answer), count in counts.items():
+        found[_verdict(truth, answer, foreign)] += count
+    return found
 
 
 def _checked_memory(memory: int) -> int:
@@ -172,15 +187,20 @@ class _Panel(Panel):
             pen.write(area, "waiting for decisions with a truth …", 1.4, pen.muted)
             return
         truths = _ordered({truth for truth, _ in counts})[:_MOST_TRUTHS]
-        labels = _ordered({*MODULATIONS, UNKNOWN, *(label for _, label in counts)})
+        labels = _ordered({*MODULATIONS, UNKNOWN, _UNSURE, *(label for _, label in counts)})
         footer = QtCore.QRectF(area.left(), area.bottom() - 1.8 * unit, area.width(), 1.8 * unit)
         body = QtCore.QRectF(area.left(), area.top(), area.width(), footer.top() - area.top() - unit)
         _draw_matrix(pen, body, counts, foreign, truths, labels)
-        total = sum(counts.values())
-        right = sum(n for (truth, label), n in counts.items() if label == _expected(truth, foreign))
-        low, high = clopper_pearson(right, total)
-        interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f}"
-        pen.write(footer, f"{right} of {total} right: {100 * right / total:.1f} % ({interval})", 1.1)
+        _draw_footer(pen, footer, _verdicts(counts, foreign))
+
+
+def _draw_footer(pen: Pen, area: QtCore.QRectF, found: dict[str, int]) -> None:
+    right, decided = found["right"], found["right"] + found["wrong"]
+    text = f"{right} right, {found['wrong']} wrong, {found['undecided']} undecided"
+    if decided:
+        low, high = clopper_pearson(right, decided)
+        text += f"; of {decided} decided {100 * right / decided:.1f} % right ({100 * low:.1f} to {100 * high:.1f})"
+    pen.write(area, text, pen.fitting((text,), area.width(), 1.1 * pen.unit, bold=False) / pen.unit)
 
 
 def _draw_matrix(
@@ -218,14 +238,14 @@ def _draw_matrix(
         total = sum(count for (sent, _), count in counts.items() if sent == truth)
         line = QtCore.QRectF(area.right() - numbers, top, numbers, height)
         pen.write(line, f"{total:,}", 0.9, pen.muted, align=right)
-        expected = _expected(truth, foreign)
         for column, label in enumerate(labels):
             share = counts.get((truth, label), 0) / total
             left = area.left() + names + column * width
             pen.fill(left + 1, top + 1, width - 2, height - 2, pen.faint)
             if not share:
                 continue
-            colour = QtGui.QColor(pen.decided if label == expected else pen.wrong)
+            shades = {"right": pen.decided, "wrong": pen.wrong, "undecided": pen.muted}
+            colour = QtGui.QColor(shades[_verdict(truth, label, foreign)])
             colour.setAlphaF(0.15 + 0.85 * share)
             pen.fill(left + 1, top + 1, width - 2, height - 2, colour)
             # White on the deep colours, the ordinary text on the pale ones.
@@ -239,8 +259,8 @@ def _percent(share: float) -> str:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """The registry's order, as in every table of this module, then what it does not know, then the two other labels."""
-    last = (UNKNOWN, NO_SIGNAL)
+    """The registry's order, as in every table of this module, then what it does not know, then the other answers."""
+    last = (UNKNOWN, NO_SIGNAL, _UNSURE)
     known = [name for name in MODULATIONS if name in names]
     other = sorted(name for name in names if name not in MODULATIONS and name not in last)
     return (*known, *other, *(name for name in last if name in names))

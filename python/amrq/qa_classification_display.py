@@ -207,17 +207,32 @@ class qa_classification_display(gr_unittest.TestCase):
     def test_truth_that_the_model_does_not_know(self):
         from gnuradio.amrq._shown_decision import read_decision
 
-        agrees = {
-            ("QPSK", "QPSK"): True,
-            ("QPSK", "8PSK"): False,
-            ("unknown", "8PSK"): False,
-            ("unknown", "GMSK"): True,
-            ("QPSK", "GMSK"): False,
+        verdicts = {
+            ("QPSK", "QPSK"): "right",
+            ("QPSK", "8PSK"): "wrong",
+            ("unknown", "8PSK"): "wrong",
+            ("unknown", "GMSK"): "right",
+            ("QPSK", "GMSK"): "wrong",
             ("QPSK", None): None,
-            ("no signal", "QPSK"): False,
+            ("no signal", "QPSK"): "wrong",
+            ("no signal", "no signal"): "right",
         }
-        for (label, truth), expected in agrees.items():
-            self.assertIs(read_decision(decision(label, truth)).agrees, expected, (label, truth))
+        for (label, truth), expected in verdicts.items():
+            self.assertEqual(read_decision(decision(label, truth)).verdict, expected, (label, truth))
+
+    def test_what_is_unsure_is_neither_right_nor_wrong(self):
+        from gnuradio.amrq._shown_decision import read_decision
+
+        for truth in ("8PSK", "QPSK", "GMSK"):
+            unsure = decision("unknown", truth, 0.44, best="8PSK", reason="unsure")
+            self.assertEqual(read_decision(unsure).verdict, "undecided")
+            self.assertEqual(read_decision(unsure).row, "8PSK")
+        noise = read_decision(decision("unknown", "QPSK", best="no signal", reason="noise"))
+        self.assertEqual((noise.verdict, noise.row), ("wrong", "no signal"))
+        # A sender that tells no reason.
+        former = {("unknown", "unknown"): "foreign", ("unknown", "QPSK"): "unsure", ("QPSK", "QPSK"): "named"}
+        for (label, best), reason in former.items():
+            self.assertEqual(read_decision(decision(label, best=best)).reason, reason)
 
     def test_classes_are_in_the_tables_order(self):
         from gnuradio.amrq.classification_display import _ordered

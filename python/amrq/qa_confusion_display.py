@@ -25,13 +25,13 @@ from amrq.errors import AmrqError
 CLASSES = ("BPSK", "QPSK", "8PSK", "unknown")
 
 
-def decision(label, truth=None):
+def decision(label, truth=None, **more):
     values = {
         "label": label,
         "confidence": 0.9,
         "log_probabilities": dict.fromkeys(CLASSES, -1.4),
         "chunks": 32,
-    }
+    } | more
     if truth is not None:
         values["truth"] = truth
     return pmt.cons(pmt.to_pmt(values), pmt.init_f32vector(1, [0.0]))
@@ -85,6 +85,17 @@ class qa_confusion_display(gr_unittest.TestCase):
         self.run_with(display, sent, 5)
         self.assertEqual(display.counts(), {("BPSK", "BPSK"): 3, ("BPSK", "QPSK"): 1, ("GMSK", "unknown"): 1})
         self.assertEqual(display.right(), 4)  # a class that the model does not know is rightly unknown
+
+    def test_what_is_unsure_is_undecided_whatever_was_sent(self):
+        display = amrq.confusion_display()
+        unsure = {"reason": "unsure", "best": "8PSK"}
+        sent = [decision("unknown", truth, **unsure) for truth in ("8PSK", "QPSK", "GMSK")]
+        sent += [decision("unknown", "QPSK", reason="foreign", best="unknown"), decision("QPSK", "QPSK")]
+        self.run_with(display, sent, 5)
+        self.assertEqual(display.verdicts(), {"right": 1, "wrong": 1, "undecided": 3})
+        self.assertEqual(display.counts()["8PSK", "unsure"], 1)
+        self.picture(display)
+        self.assertFalse(display.widget._failed)
 
     def test_remembers_the_last_ones(self):
         display = amrq.confusion_display(memory=4)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Evidence of many chunks to one honest decision."""
 
-from amrq.decision.decision import REASONS, Bound, Decision, Reason, answer_text, es_n0_text
+from amrq.decision.decision import REASONS, Bound, Decision, Reason, answer_text, answer_words, es_n0_text
 from amrq.decision.decision_maker import DecisionMaker
 from amrq.model import NO_SIGNAL
 
@@ -13,5 +13,6 @@ __all__ = [
     "DecisionMaker",
     "Reason",
     "answer_text",
+    "answer_words",
     "es_n0_text",
 ]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from amrq.model import NO_SIGNAL, UNKNOWN
 
-__all__ = ["REASONS", "Bound", "Decision", "Reason", "answer_text", "es_n0_text"]
+__all__ = ["REASONS", "Bound", "Decision", "Reason", "answer_text", "answer_words", "es_n0_text"]
 
 Reason = Literal["named", "unsure", "foreign", "noise", "silent"]
 """What kind of answer a decision is; see `Decision`."""
@@ -77,22 +77,30 @@ class Decision:
         }
 
 
-def answer_text(reason: str, *best: str) -> str:
-    """Return an answer in words for people; the probability that belongs beside them is `confidence`.
+def answer_words(reason: str, *best: str) -> tuple[str, str]:
+    """Return an answer as a word for people and what is to be said beside it, which may be empty.
+
+    The probability that belongs to both is `confidence`.
 
     Args:
         reason: of the decision.
         best: of the decision, or of several that are unsure.
 
     Example:
-        >>> answer_text("unsure", "8PSK")
-        'unsure, perhaps 8PSK'
+        >>> answer_words("unsure", "8PSK")
+        ('unsure', 'perhaps 8PSK')
     """
     if reason == "unsure":
-        return f"unsure, perhaps {' or '.join(_OUTSIDE.get(name, name) for name in best)}"
+        return "unsure", f"perhaps {' or '.join(_OUTSIDE.get(name, name) for name in best)}"
     if reason == "foreign":
-        return f"{UNKNOWN}, none of the classes"
-    return best[0] if reason == "named" else _OUTSIDE[NO_SIGNAL] if reason == "noise" else NO_SIGNAL
+        return UNKNOWN, _OUTSIDE[UNKNOWN]
+    return (best[0] if reason == "named" else _OUTSIDE[NO_SIGNAL] if reason == "noise" else NO_SIGNAL), ""
+
+
+def answer_text(reason: str, *best: str) -> str:
+    """Return `answer_words` as one text: `unsure, perhaps 8PSK`."""
+    word, more = answer_words(reason, *best)
+    return f"{word}, {more}" if more else word
 
 
 def es_n0_text(es_n0_db: float | None, bound: str | None = None) -> str:
