@@ -88,7 +88,7 @@ grc: display $(STAMPS)/module ## open GNU Radio Companion with the module; GRC_F
 display:
 	@[ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || { echo "make grc: there is no display to open a window on." >&2; exit 1; }
 
-train-setup: $(STAMPS)/train ## PyTorch and ONNX as well, for amrq train
+train-setup: $(STAMPS)/train ## PyTorch as well, for amrq train
 
 RTL_MODELS ?= coherent-small-int4 coherent-small-int8 coherent-full-int4
 RTL_ARGS ?=

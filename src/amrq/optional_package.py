@@ -6,7 +6,16 @@ from typing import Any
 
 from amrq.errors import AmrqError
 
-__all__ = ["optional_package"]
+__all__ = ["distribution_of", "optional_package"]
+
+_DISTRIBUTIONS = {"zmq": "pyzmq", "yaml": "pyyaml"}
+"""Packages whose modules have another name than pip knows them by."""
+
+
+def distribution_of(module: str) -> str:
+    """Return the name that pip knows a module's package by: `pyzmq` for `zmq.utils.z85`."""
+    package = module.partition(".")[0]
+    return _DISTRIBUTIONS.get(package, package)
 
 
 def optional_package(module: str, purpose: str) -> Any:
@@ -19,7 +28,7 @@ def optional_package(module: str, purpose: str) -> Any:
     Raises:
         AmrqError: it cannot be imported; the message says how to get it.
     """
-    package = module.partition(".")[0]
+    package = distribution_of(module)
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -120,8 +120,8 @@ def train(
         import torch
     except ImportError as error:
         raise AmrqError(
-            f"training needs PyTorch, which cannot be imported ({error}): install it, for example with "
-            "'pip install torch', or in a clone with 'make train-setup'."
+            f"training needs PyTorch, which cannot be imported ({error}): install it, in a clone of gr-amrq with "
+            "'make train-setup', or with 'pip install .[train]' in an environment without GNU Radio."
         ) from None
     torch.set_num_threads(threads)
     if recipe is None:

@@ -121,7 +121,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, distributed.scheduler.KilledWorker):
         return f"{_ATTEMPTS} workers died while they worked on it."
     if isinstance(error, ModuleNotFoundError):
-        return f"the workers lack the module {error.name}: install amrq[sweep] on them."
+        return f"the workers lack the module {error.name}: install amrq with its extra [train] on them."
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
