@@ -210,6 +210,54 @@ def test_standard_input(tmp_path: Path) -> None:
     assert (code, "of 0 decisions" in out) == (0, True), out + err
 
 
+def given_up(result: tuple[int, str, str], words: str) -> None:
+    """Silence has an exit status of its own."""
+    code, out, err = result
+    assert code == 3, out + err
+    assert words in err.splitlines()[-1]
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("arguments", [RATES, RATES[:2], (*RATES, "--json")])
+def test_a_run_that_received_nothing_says_so(arguments: tuple[str, ...]) -> None:
+    given_up(live("--stdin", *arguments), "nothing was received from standard input")
+
+
+def test_what_is_too_short_for_a_symbol_rate() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as end:
+        os.write(writer, bytes(100))
+        os.close(writer)
+        refused(live("--stdin", "--rate", "1M", stdin=end), "no symbol rate is to be seen")
+
+
+@pytest.mark.parametrize("source", ["--udp", "--zmq"])
+@pytest.mark.parametrize("arguments", [RATES, RATES[:2]])
+def test_a_source_that_never_sends_is_given_up(source: str, arguments: tuple[str, ...]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = str(port) if source == "--udp" else f"tcp://127.0.0.1:{port}"
+    given_up(live(source, address, *arguments, "--stall", "0.2"), "nothing was received from")
+
+
+def test_a_source_that_falls_silent_is_given_up_and_nothing_is_lost(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    counters = tmp_path / "amrq.prom"
+    with os.fdopen(writer, "wb", buffering=0) as pipe, os.fdopen(reader, "rb") as end:
+        process = start(
+            *("--stdin", "--format", "ci16", *RATES, "--json", "--stall", "0.5", "--counters", counters),
+            stdin=end,
+        )
+        pipe.write(RAW.read_bytes())
+        out, err = process.communicate(timeout=60)  # the other end stays open
+    given_up((process.returncode, out, err), "no samples came from standard input for 0.5 s: the run ends.")
+    assert settled(records(out)) == {"16QAM"}
+    families = read_metrics(counters.read_text())
+    assert families["amrq_source_silent_seconds"].value() >= 0.5
+    assert families["amrq_source_silences_total"].value() == 0
+
+
 def test_udp_packets() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind(("127.0.0.1", 0))
@@ -352,7 +400,7 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
     [
         ([], "give one source, not none"),
         (["--simulate", "--stdin"], "give one source, not --stdin and --simulate"),
-        (["--stdin", "--rate", "1M"], "no symbol rate is to be seen"),
+        (["--simulate", "--stall", "0"], "--stall must be a number of seconds above 0"),
         (["--file", RECORDING.with_name("noise.sigmf-meta")], "symbol rate is not clear"),
         (["--stdin", "--symbol-rate", "1k"], "needs the sample rate"),
         (["--soapy", "driver=null", *RATES], "needs the frequency"),

@@ -36,7 +36,7 @@ def test_what_is_not_finite_is_spelled_as_prometheus_reads_it() -> None:
 
 def test_a_stream_tells_where_every_chunk_went(tmp_path: Path) -> None:
     counted = Statistics(received=15, classified=1, silent=2, not_finite=3, dropped=4, queued=5, decisions=6)
-    state = StreamState(counted, 'a "radio"\\\n', "m", "0" * 64, 10**12, 7, 25e3, -20.25)
+    state = StreamState(counted, 'a "radio"\\\n', "m", "0" * 64, 10**12, 7, 25e3, -20.25, 3, 4, 5, 6.5)
     path = tmp_path / "amrq.prom"
     file = CountersFile(path, ["QPSK", "BPSK"], lambda: state)
     families = read_metrics(path.read_text())
@@ -60,6 +60,9 @@ def test_a_stream_tells_where_every_chunk_went(tmp_path: Path) -> None:
     assert dict(info)["source"] == 'a "radio"\\\n' and dict(info)["model_sha256"] == "0" * 64
     assert families["amrq_samples_received_total"].value() == 10**12
     assert families["amrq_source_overflows_total"].value() == 7
+    for name, value in {"reconnections": 3, "refused": 4, "silences": 5}.items():
+        assert families[f"amrq_source_{name}_total"].value() == value
+    assert families["amrq_source_silent_seconds"].value() == 6.5
     assert families["amrq_es_n0_decibels"].value() == -3.5
     assert families["amrq_level_decibels"].value() == -20.25
     assert families["amrq_session_running"].value() == 0

@@ -10,6 +10,7 @@ from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._overflow_marker import overflow_marker
 
 from amrq.errors import AmrqError
+from amrq.sources import SourceCounts
 
 __all__ = ["radio_source"]
 
@@ -107,6 +108,10 @@ class radio_source(gr.hier_block2):
     def overflows(self) -> int:
         """Return how often samples were lost, since they were not fetched from the radio in time."""
         return self._marker.overflows
+
+    def counts(self) -> SourceCounts:
+        """Return what went wrong on the way, counted."""
+        return SourceCounts(overflows=self.overflows())
 
     @property
     def error(self) -> Exception | None:

@@ -36,7 +36,8 @@ class zmq_source(gr.hier_block2):
         self._decoder = sample_decoder(format)
         size = self._decoder.sample_size
         self._source = _zmq(address, size, tags)
-        self.connect(self._source, self._decoder, self)
+        self.parts = (self._source, self._decoder)
+        self.connect(*self.parts, self)
 
     @property
     def error(self) -> Exception | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The error that a user can act on."""
 
-__all__ = ["AmrqError", "OutputClosedError"]
+__all__ = ["AmrqError", "OutputClosedError", "StalledError"]
 
 
 class AmrqError(ValueError):
@@ -25,3 +25,9 @@ class OutputClosedError(AmrqError):
     """
 
     exit_status = 128 + 13
+
+
+class StalledError(AmrqError):
+    """A source sent nothing, or fell silent for longer than it may; the command exits with 3."""
+
+    exit_status = 3

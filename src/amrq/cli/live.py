@@ -31,6 +31,7 @@ from amrq.optional_package import optional_package
 from amrq.outputs import CountersFile, JsonLinesFile, Origin, SigmfRecorder, ZmqPublisher
 from amrq.outputs.own_stdout import own_stdout
 from amrq.recordings import FORMATS
+from amrq.sources import SilenceWatch
 
 __all__ = ["live"]
 
@@ -205,6 +206,14 @@ def live(
     duration: Annotated[
         float | None, typer.Option(help="End after this many seconds.", rich_help_panel=_OUTPUT)
     ] = None,
+    stall: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="End with exit status 3 when no sample has come for so long.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON line a decision instead.", rich_help_panel=_OUTPUT),
@@ -256,6 +265,8 @@ def live(
     """
     if duration is not None and not 0 < duration < math.inf:
         raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
+    if stall is not None and not 0 < stall < math.inf:
+        raise AmrqError(f"--stall must be a number of seconds above 0, not {stall}.")
     for name, value in (
         ("--offset", offset),
         ("--rate", rate),
@@ -321,7 +332,10 @@ def live(
             )
 
         origin = _origin(source, model, offset)
-        session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder)
+        silence = None
+        if source.watched:
+            silence = SilenceWatch(source.name, _say, stall)
+        session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder, silence)
         classes = read_contract(find_model(model)).classes
         if counters is not None:
             counting = CountersFile(counters, classes, session.state)
@@ -340,10 +354,11 @@ def live(
         if as_json:
             for _, _, found in decisions:
                 print(json.dumps(found), file=out, flush=True)
-            if left_out := _left_out(session):
-                typer.echo(f"amrq: {left_out}", err=True)
+            for sentence in _went_wrong(session):
+                _say(sentence)
         else:
             _show(Console(file=out), session, source, classes, decisions)
+        session.raise_silence()
 
 
 def _board(
@@ -356,10 +371,11 @@ def _board(
             raise AmrqError("--key and --board-key belong to a board: give its address as well (--board).")
         return None
 
-    def say(text: str) -> None:
-        typer.echo(f"amrq: {text}", err=True)
+    return lambda model, threads: BoardClassifier(model, endpoint, policy, None, files[0], files[1], _say)
 
-    return lambda model, threads: BoardClassifier(model, endpoint, policy, None, files[0], files[1], say)
+
+def _say(text: str) -> None:
+    typer.echo(f"amrq: {text}", err=True)
 
 
 def _require(board: BoardClassifier, policy: str) -> None:
@@ -406,13 +422,20 @@ def _finish(recorder: SigmfRecorder) -> None:
         raise AmrqError(failure)
 
 
-def _left_out(session: LiveSession) -> str:
-    """Return a sentence on samples that were not recorded; empty where there are none."""
-    state = session.recording()
-    if state is None or not state.dropped:
-        return ""
-    total = state.samples + state.dropped
-    return f"{state.dropped} of {total} samples were not recorded: the disk was too slow."
+def _went_wrong(session: LiveSession) -> list[str]:
+    """Return a sentence for each kind of thing that was lost on the way."""
+    said = []
+    state, counts = session.recording(), session.source_counts()
+    if state is not None and state.dropped:
+        total = state.samples + state.dropped
+        said.append(f"{state.dropped} of {total} samples were not recorded: the disk was too slow.")
+    if counts.overflows:
+        said.append(f"The radio lost samples {counts.overflows} times: they were not fetched in time.")
+    if counts.reconnections:
+        said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
+    if counts.refused:
+        said.append(f"{counts.refused} messages or packets were left out: they are no samples.")
+    return said
 
 
 def _written(
@@ -469,13 +492,8 @@ def _show(
         f"dropped, {counted.not_finite} not finite",
         highlight=False,
     )
-    if left_out := _left_out(session):
-        console.print(left_out, highlight=False)
-    overflows = session.overflows()
-    if overflows:
-        console.print(
-            f"The radio lost samples {overflows} times: they were not fetched in time.", highlight=False
-        )
+    for sentence in _went_wrong(session):
+        console.print(sentence, highlight=False)
     board = session.board_statistics()
     if board:
         console.print(

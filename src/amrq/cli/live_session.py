@@ -21,6 +21,7 @@ from amrq.cli.recording_symbol_rate import (
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
+from amrq.sources import SilenceWatch, SourceCounts
 from amrq.symbol_rate import SymbolRate
 from amrq.worker import Statistics
 
@@ -48,6 +49,7 @@ class LiveSession:
         ending: set to end the session.
         make: makes a flowgraph: a function of (symbol rate, `on_decision`).
         recorder: what the flowgraphs hand the source's samples to; None for nothing.
+        silence: what watches whether the source still sends; None for nothing.
     """
 
     def __init__(
@@ -59,13 +61,14 @@ class LiveSession:
         ending: threading.Event,
         make: Callable[[float, Callable[[Decision, str | None], None]], Any],
         recorder: SigmfRecorder | None = None,
+        silence: SilenceWatch | None = None,
     ) -> None:
         self.symbol_rate = symbol_rate
         self.confidence = 1.0
         """Of the symbol rate: 1 where it was given."""
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
-        self._ending, self._make, self._recorder = ending, make, recorder
+        self._ending, self._make, self._recorder, self._silence = ending, make, recorder, silence
         # Counters and samples of what ran before, those of its board, and what runs now.
         self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
         self._started = time.monotonic()
@@ -88,10 +91,29 @@ class LiveSession:
         *_, flowgraph = self._running
         return _NOTHING_DB if flowgraph is None else float(flowgraph.front_end.level_db())
 
+    def source_counts(self) -> SourceCounts:
+        """Return what the source counts of what went wrong on the way."""
+        block = self._source.block
+        counts: SourceCounts = block.counts() if hasattr(block, "counts") else SourceCounts()
+        return counts
+
     def overflows(self) -> int | None:
         """Return how often the radio lost samples; None where the source is none."""
-        block = self._source.block
-        return int(block.overflows()) if hasattr(block, "overflows") else None
+        return self.source_counts().overflows
+
+    def silent_seconds(self) -> float | None:
+        """Return the seconds since the source sent its last sample; None where nobody watches."""
+        return None if self._silence is None else self._silence.silent_seconds()
+
+    def raise_silence(self) -> None:
+        """Raise what the session ends with, where its source sent nothing or was given up.
+
+        Raises:
+            StalledError: that.
+        """
+        if self._silence is not None:
+            self._silence.look(self._arrived())
+            self._silence.raise_error()
 
     def recording(self) -> RecorderState | None:
         """Return how the recording stands; None where there is none."""
@@ -100,27 +122,57 @@ class LiveSession:
     def state(self) -> StreamState:
         """Return how the session stands, for monitoring."""
         level_db = self.level_db()
+        counts = self.source_counts()
         return StreamState(
             self.statistics(),
             self._origin.source,
             self._origin.model,
             self._origin.model_sha256,
             samples=self._samples(),
-            overflows=self.overflows(),
+            overflows=counts.overflows,
             symbol_rate=self.symbol_rate,
             level_db=level_db if level_db > _NOTHING_DB else None,
+            reconnections=counts.reconnections,
+            refused=counts.refused,
+            silences=None if self._silence is None else self._silence.silences,
+            silent_seconds=self.silent_seconds(),
         )
 
     def _samples(self) -> int:
         _, former, _, flowgraph = self._running
         return former if flowgraph is None else former + int(flowgraph.front_end.samples_read())
 
+    def _arrived(self) -> int:
+        """Return a number that changes with every sample that comes; 0 while none has."""
+        block = self._source.block
+        return int(getattr(block, "parts", (block,))[-1].nitems_written(0))  # since the flowgraph started
+
     def run(self) -> Iterator[Decided]:
         """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
+
+        It ends as well where the source is given up: see `raise_silence`.
 
         Raises:
             AmrqError: a flowgraph failed.
         """
+        if self._silence is None:
+            yield from self._run()
+            return
+        over = threading.Event()
+        watching = threading.Thread(
+            target=self._silence.follow,
+            args=(self._arrived, over, self._ending.set),
+            name="amrq silence",
+            daemon=True,
+        )
+        watching.start()
+        try:
+            yield from self._run()
+        finally:
+            over.set()
+            watching.join()
+
+    def _run(self) -> Iterator[Decided]:
         if self.symbol_rate is None:
             self._take(self._first_estimate())
         while self.symbol_rate is not None:
@@ -187,6 +239,7 @@ class LiveSession:
                     if found is not None and found.confidence >= SURE:
                         return found
                 if over:
+                    self.raise_silence()
                     raise AmrqError(f"the stream ended, and {unclear(found)}: give it (--symbol-rate).")
             return None
         finally:

@@ -25,6 +25,7 @@ class LiveSource:
         sample_rate: samples a second.
         frequency: what 0 Hz stands for, Hz; None where it is not known.
         recording: the recording that is played, else None.
+        watched: whether it may fall silent, which is news then.
     """
 
     block: Any
@@ -32,6 +33,7 @@ class LiveSource:
     sample_rate: float
     frequency: float | None = None
     recording: Recording | None = None
+    watched: bool = True
 
 
 def live_source(
@@ -113,7 +115,7 @@ def _recording(recording: Recording) -> LiveSource:
 
     block = paced_source(recording_source(recording), recording.sample_rate)
     frequency = recording.tunings[0][1] if recording.tunings else None
-    return LiveSource(block, str(recording.path), recording.sample_rate, frequency, recording)
+    return LiveSource(block, str(recording.path), recording.sample_rate, frequency, recording, False)
 
 
 def _simulation(sample_rate: float, symbol_rate: float, es_n0_db: float) -> LiveSource:
@@ -133,4 +135,4 @@ def _simulation(sample_rate: float, symbol_rate: float, es_n0_db: float) -> Live
         rotation=0.7,
         samples_per_symbol=samples_per_symbol,
     )
-    return LiveSource(paced_source(source, sample_rate), "simulation", sample_rate)
+    return LiveSource(paced_source(source, sample_rate), "simulation", sample_rate, watched=False)

@@ -15,6 +15,7 @@ from rich.text import Text
 from amrq.cli.live_session import LiveSession
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.model import UNKNOWN
+from amrq.sources import SILENCE_IS_NEWS
 
 __all__ = ["LiveView"]
 
@@ -140,6 +141,9 @@ class LiveView:
         overflows = self._session.overflows()
         if overflows:
             line.append(f"   overflows {overflows}", "bold red")
+        silent = self._session.silent_seconds()
+        if silent is not None and silent >= SILENCE_IS_NEWS:
+            line.append(f"\n    no samples for {silent:.0f} s", "bold red")
         return line
 
     def __rich__(self) -> RenderableType:

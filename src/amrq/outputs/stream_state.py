@@ -21,6 +21,10 @@ class StreamState:
         overflows: how often the radio lost samples.
         symbol_rate: symbols a second.
         level_db: power in the channel, dB of full scale.
+        reconnections: how often the connection to the source was lost and made again.
+        refused: messages or packets left out since they are no samples.
+        silences: how often no sample came for three seconds.
+        silent_seconds: since the last sample.
     """
 
     counted: Statistics
@@ -31,3 +35,7 @@ class StreamState:
     overflows: int | None = None
     symbol_rate: float | None = None
     level_db: float | None = None
+    reconnections: int | None = None
+    refused: int | None = None
+    silences: int | None = None
+    silent_seconds: float | None = None
