@@ -17,6 +17,7 @@ VENV := .venv
 BUILD := .build
 PYTHON := $(VENV)/bin/python
 STAMPS := $(VENV)/stamps
+TYPES := $(VENV)/types
 
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
@@ -61,12 +62,15 @@ test: lint $(STAMPS)/module docs ## lint, type check, documentation, the blocks'
 	$(say) "tests: pytest"
 	@$(headless) $(PYTHON) -m pytest $(PYTEST_ARGS)
 
-lint: $(STAMPS)/train $(STAMPS)/test ## ruff and mypy
+# Types must hold under the declarations of both NumPys, whichever is here: NumPy 2's come to a folder of their own.
+lint: $(STAMPS)/train $(STAMPS)/types ## ruff and mypy
 	$(say) "style: ruff"
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	$(say) "types: mypy"
 	@$(PYTHON) -m mypy
+	@[ "$$(cat $(STAMPS)/numpy)" = 2 ] || { echo "== types: mypy, as NumPy 2 and PyQt declare theirs" && \
+	  $(PYTHON) -m mypy --python-executable $(TYPES)/bin/python --cache-dir .mypy_cache/numpy-2; }
 
 board-check: $(STAMPS)/module $(STAMPS)/train ## a board against this machine on 100,000 chunks, and 10,000 connects; BOARD_CHECK_ARGS="--help"
 	$(say) "a board against this machine (half an hour)"
@@ -140,6 +144,15 @@ $(STAMPS)/test: $(STAMPS)/live requirements/test.txt scripts/system_packages
 	@scripts/system_packages --tests || echo "make: going on; tests of a radio and of the C client may be skipped." >&2
 	$(say) "Python packages for testing"
 	$(pip_install) -r requirements/live.txt -r requirements/test.txt
+	@touch $@
+
+# What this environment has, and before it another NumPy and PyQt's own declarations, for mypy alone: nothing of it runs.
+$(STAMPS)/types: $(STAMPS)/test requirements/types.txt requirements/numpy-2.txt
+	@rm -rf $(TYPES)
+	@[ "$$(cat $(STAMPS)/numpy)" = 2 ] || { $(PYTHON) -m venv --without-pip $(TYPES) && \
+	  site=$$($(TYPES)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") && \
+	  $(PYTHON) -m pip install -q --no-deps --target "$$site" -r requirements/numpy-2.txt -r requirements/types.txt && \
+	  $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('purelib'))" > "$$site/environment.pth"; }
 	@touch $@
 
 $(STAMPS)/fuzz: $(STAMPS)/test requirements/fuzz.txt

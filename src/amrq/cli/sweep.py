@@ -121,8 +121,8 @@ def sweep(
         import torch  # noqa: F401
     except ImportError as error:
         raise AmrqError(
-            f"a sweep needs PyTorch and Dask ({error}): install them, in a clone of gr-amrq with 'make train-setup', or "
-            "with 'pip install .[train]' in an environment without GNU Radio."
+            f"a sweep needs PyTorch and Dask ({error}): install them, in a clone of gr-amrq with 'make train-setup', "
+            "or with 'pip install .[train]' in an environment without GNU Radio."
         ) from None
     from amrq.training.sweep.cell import cells_of
     from amrq.training.sweep.run_sweep import connect

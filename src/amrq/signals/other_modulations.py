@@ -43,7 +43,7 @@ class OtherModulation:
 
 
 def _levels(count: int) -> NDArray[np.float64]:
-    return 2.0 * np.arange(count) - (count - 1)
+    return 2.0 * np.arange(count, dtype=np.float64) - (count - 1)
 
 
 def _grid(columns: int, rows: int) -> NDArray[np.complex128]:
