@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text from files, the network and other programs, made safe to show on one line."""
+"""Text from files, the network and other programs, made safe where it is shown, and names that are safe to use."""
 
-__all__ = ["is_printable", "printable"]
+import re
+
+__all__ = ["is_file_name", "is_printable", "markdown", "name_fault", "printable"]
+
+_MARKS = re.compile(r"[\\`*\[\]<>|&${}~]")
+"""What begins something in Markdown, or HTML in it, wherever it stands in a line."""
 
 
 def is_printable(text: str) -> bool:
@@ -35,3 +40,47 @@ def printable(text: object, longest: int = 400) -> str:
         return shown
     spaced = (" " if character in "\r\n\t" else character for character in shown)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in spaced)
+
+
+def markdown(text: object) -> str:
+    r"""Return the text as one line of Markdown that shows it and does nothing: no HTML, link, code, table or formula.
+
+    >>> markdown("pi/4-DQPSK"), markdown("<b>|x")
+    ('pi/4-DQPSK', '\\<b\\>\\|x')
+    """
+    return _MARKS.sub(r"\\\g<0>", printable(text, 2000))
+
+
+def name_fault(name: object, longest: int = 64) -> str:
+    r"""Return what is wrong with a name from outside, a part of a sentence; nothing where it can be used.
+
+    Names of classes, models and settings end up in tables, pages, file names, Verilog and on terminals. Each of these
+    places escapes what it must; that a name is a short printable text in the first place is asked for here.
+
+    Args:
+        name: the name.
+        longest: characters that it may have.
+
+    >>> name_fault("GMSK BT 0.5"), name_fault("QPSK\n")
+    ('', 'has a character that cannot be printed')
+    """
+    if not isinstance(name, str):
+        return "is not a text"
+    if not name.strip():
+        return "is empty"
+    if len(name) > longest:
+        return f"has {len(name)} characters, more than {longest}"
+    if not is_printable(name):
+        return "has a character that cannot be printed"
+    if name != name.strip():
+        return "begins or ends with a space"
+    return ""
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name can stand in a file's name: a short printable text that leads to no other folder.
+
+    >>> is_file_name("vgglike_2f_1c"), is_file_name("../../etc/passwd")
+    (True, False)
+    """
+    return not name_fault(name, 100) and "/" not in name and not name.startswith((".", "-"))

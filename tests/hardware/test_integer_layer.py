@@ -15,7 +15,7 @@ def layer_of(weights, biases=None, **changes) -> IntegerLayer:
     weights = np.array(weights, np.int8)
     biases = np.zeros(len(weights)) if biases is None else np.array(biases)
     given = {
-        "name": "layer",
+        "name": "layer_1",
         "weights": weights,
         "biases": biases.astype(np.int32),
         "weight_exponents": np.zeros(len(weights), np.int64),

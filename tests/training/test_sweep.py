@@ -383,3 +383,23 @@ def test_a_sweep_from_before_there_was_a_setting_keeps_its_identity() -> None:
 def test_a_recipe_of_defaults_is_that_of_the_corrected_setting() -> None:
     recipe = SweepRecipe("a", THESIS.architectures)
     assert (recipe.signal.scaling, recipe.signal.normalisation) == ("power", "unit-rms")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside", "/tmp/outside", "a/b", "..", ".hidden", "-o", "", "a\nb", "x" * 101, "[red]"]
+)
+def test_an_architecture_s_name_leads_to_no_other_folder(name: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    text = sweeps.RECIPE.read_text()
+    recipe.write_text(text.replace('"tiny_2f_1c"', json.dumps(name)))
+    with pytest.raises(AmrqError, match="name of an architecture") as refused:
+        read_sweep_recipe(recipe)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "a/b", "..", ""])
+def test_a_sweep_s_name_leads_to_no_other_folder(name: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"name = {json.dumps(name)}\n" + sweeps.RECIPE.read_text())
+    with pytest.raises(AmrqError, match="name must be that of a folder"):
+        read_sweep_recipe(recipe)

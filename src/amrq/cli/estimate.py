@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from amrq.hardware import estimate as resources
 from amrq.hardware import read_layer_sizes
 from amrq.model import find_model
+from amrq.plain_text import printable
 
 __all__ = ["estimate"]
 
@@ -47,7 +49,7 @@ def estimate(
         parts = [{**asdict(layer), **asdict(resources([layer]))} for layer in layers]
         typer.echo(json.dumps({"model": model, **asdict(total), "layers": parts}))
         return
-    table = Table(title=f"{model}: Algorithm II")
+    table = Table(title=escape(f"{printable(model)}: Algorithm II"))
     for heading in ("layer", "kind", "weights", "biases", "bits", *_COLUMNS):
         table.add_column(heading, justify="left" if heading in ("layer", "kind") else "right")
     for layer in layers:

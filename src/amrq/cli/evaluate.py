@@ -22,6 +22,7 @@ from amrq.errors import AmrqError
 from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
 from amrq.likelihood import LikelihoodClassifier, Receiver
+from amrq.plain_text import printable
 from amrq.whole_file import write_whole
 
 __all__ = ["evaluate"]
@@ -124,7 +125,7 @@ def _other_table(evaluation: Evaluation) -> Table:
             f"{other.claimed.value:.3f}",
             "{:.3f}-{:.3f}".format(*other.claimed.exact),
             "" if other.goal is None else f"{other.goal:g}",
-            other.mistaken_for,
+            escape(other.mistaken_for),
         )
     return table
 
@@ -279,4 +280,4 @@ def evaluate(
             continue
         _show(console, found)
         if folder is not None:
-            console.print(f"Written to {folder}: {', '.join(written)}", markup=False)
+            console.print(f"Written to {printable(folder)}: {', '.join(written)}", markup=False)

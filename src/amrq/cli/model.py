@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from amrq.errors import AmrqError
 from amrq.model import Contract, find_model, read_contract, write_contract
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["model_app"]
 
@@ -33,7 +34,7 @@ def show(
         typer.echo(json.dumps(json.loads(contract.to_json()), indent=2))
         return
     console = Console()
-    title = escape(f"{contract.name} ({path.name}, {path.stat().st_size:,} bytes)")
+    title = escape(f"{contract.name} ({printable(path.name)}, {path.stat().st_size:,} bytes)")
     table = Table(title=title, show_header=False)
     low, high = contract.es_n0_db
     table.add_row("classes", escape(", ".join(contract.classes)))
@@ -48,7 +49,7 @@ def show(
     table.add_row("temperature", f"{contract.temperature:g}")
     for key, value in contract.recipe.items():
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        table.add_row(escape(f"recipe: {key}"), escape(text))
+        table.add_row(escape(f"recipe: {printable(key)}"), escape(printable(text, 2000)))
     console.print(table)
     if contract.accuracy:
         accuracy = Table(
@@ -73,9 +74,7 @@ def annotate(
 
     Example: **amrq model annotate mine.onnx --contract mine.json**
     """
-    try:
-        text = contract.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AmrqError(f"{contract} cannot be read as text: {error}.") from None
+    with parsing(contract, "give a text file in UTF-8"):
+        text = contract.read_text(encoding="utf-8")
     write_contract(model, Contract.from_json(text))
-    typer.echo(f"{model}: contract written.")
+    typer.echo(f"{printable(model)}: contract written.")

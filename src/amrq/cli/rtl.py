@@ -8,6 +8,7 @@ import typer
 
 from amrq.hardware import IntegerNetwork
 from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
+from amrq.plain_text import printable
 
 __all__ = ["rtl"]
 
@@ -91,9 +92,9 @@ def rtl(
     design = make_design(IntegerNetwork.from_onnx(model), input_bits, lanes, architecture, fold)
     write_rtl(design, output, test_inputs(design, chunks, seed), seed + 1)
     typer.echo(
-        f"{output}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "
+        f"{printable(output)}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "
         "clocks from its last "
-        f"symbol to its class; see {output / 'README.md'}"
+        f"symbol to its class; see {printable(output / 'README.md')}"
     )
     if check is not None:
         typer.echo(cosimulate(output, check))

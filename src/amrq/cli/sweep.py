@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.errors import AmrqError
+from amrq.plain_text import printable
 
 if TYPE_CHECKING:
     from amrq.training.sweep.cell import Cell
@@ -55,7 +57,7 @@ def _chosen(cells: "Sequence[Cell]", only: Sequence[str]) -> "list[Cell]":
 
 def _show_plan(cells: "Sequence[Cell]", folder: "SweepFolder", console: Console) -> None:
     done = folder.finished()
-    table = Table(title=f"{folder.recipe.name}: {len(cells)} cells in {folder.path}")
+    table = Table(title=escape(f"{folder.recipe.name}: {len(cells)} cells in {printable(folder.path)}"))
     for heading in ("cell", "starts from", "state"):
         table.add_column(heading)
     for cell in cells:
@@ -145,7 +147,7 @@ def sweep(
             if speed:
                 _time(folder, cells, interrupted.is_set)
         except KeyboardInterrupt:
-            typer.echo(f"amrq: stopped; the same command goes on from {target}.", err=True)
+            typer.echo(f"amrq: stopped; the same command goes on from {printable(target)}.", err=True)
             raise
     _show_results(folder, cells, console)
     if lost:
@@ -216,7 +218,7 @@ def _make(
 
         def failed(self, cell: "Cell", reason: str) -> None:
             self._end(cell)
-            self.bar.console.print(f"{cell.name}: {reason}", style="red", markup=False)
+            self.bar.console.print(f"{cell.name}: {printable(reason)}", style="red", markup=False)
 
     with connect(scheduler, workers) as client, Progress(*_COLUMNS, console=console) as bar:
         return run_sweep(folder, cells, client, Watcher(bar), stopped)
@@ -249,7 +251,7 @@ def _time(folder: "SweepFolder", cells: "Sequence[Cell]", stopped: Callable[[], 
 def _show_results(folder: "SweepFolder", cells: "Sequence[Cell]", console: Console) -> None:
     done = folder.finished()
     rows = [done[cell.name] for cell in cells if cell.name in done]
-    table = Table(title=f"{folder.recipe.name}: {len(rows)} of {len(cells)} cells")
+    table = Table(title=escape(f"{folder.recipe.name}: {len(rows)} of {len(cells)} cells"))
     for heading in ("cell", "gate", "right", "of", "weights", "kB"):
         table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading == "cell")
     for figures in rows:
@@ -259,4 +261,4 @@ def _show_results(folder: "SweepFolder", cells: "Sequence[Cell]", console: Conso
             *(str(figures.weights), f"{figures.bytes / 1000:.0f}"),
         )
     console.print(table)
-    console.print(f"Written: {folder.results.path}")
+    console.print(f"Written: {printable(folder.results.path)}", markup=False)

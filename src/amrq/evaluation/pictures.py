@@ -2,6 +2,7 @@
 """An evaluation as pictures."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from amrq.evaluation.accuracy_picture import draw_accuracy
@@ -34,6 +35,12 @@ def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> lis
     """
     # The class, not pyplot: no window system is needed or touched.
     figure_class = optional_package("matplotlib.figure", "drawing pictures").Figure
+    # Two dollar signs in a name would make a formula of what is between them.
+    evaluation = replace(
+        evaluation,
+        model=evaluation.model.replace("$", r"\$"),
+        outputs=tuple(name.replace("$", r"\$") for name in evaluation.outputs),
+    )
     figures = {
         "accuracy": draw_accuracy(evaluation, figure_class),
         "classes": draw_classes(evaluation, figure_class),

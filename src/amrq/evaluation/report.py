@@ -10,6 +10,7 @@ from amrq.evaluation.named_decisions import NamedDecisions
 from amrq.evaluation.open_set import OpenSet
 from amrq.evaluation.share import Share
 from amrq.evaluation.verdict import verdict
+from amrq.plain_text import markdown
 
 __all__ = ["report"]
 
@@ -33,7 +34,7 @@ def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "")
             for line in ("", f"![{words}]({picture})")
         ]
 
-    lines = [f"# Evaluation of {evaluation.model}", "", *_verdict(evaluation)]
+    lines = [f"# Evaluation of {markdown(evaluation.model)}", "", *_verdict(evaluation)]
     lines += ["", "## On one chunk, and on 1,024 symbols", "", *_accuracy(evaluation)]
     lines += shown("accuracy", "Accuracy against Es/N0 beside the bound, and the gap")
     lines += [
@@ -278,7 +279,7 @@ def _others(evaluation: Evaluation) -> list[str]:
         lines.append(
             f"| {other.kind} | {other.chunks_claimed.value:.4f} | {share.value:.4f} | {_interval(share)} | "
             f"{_wald(share)} "
-            f"| {share.of} | {goal} | {kept} | {usual} | {other.mistaken_for} |"
+            f"| {share.of} | {goal} | {kept} | {markdown(usual)} | {markdown(other.mistaken_for)} |"
         )
     return lines
 

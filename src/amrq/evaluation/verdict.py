@@ -93,10 +93,11 @@ def _all_outputs(evaluation: Evaluation) -> list[Finding]:
         return level.named.share.value - level.all_share.value
 
     worst = max(evaluation.levels, key=cost)
+    names = " and ".join("`" + name.replace("`", "'") + "`" for name in extra)
     return [
         Finding(
             "all outputs",
-            f"where {' and '.join(f'`{name}`' for name in extra)} may be said too, and then counts as wrong, "
+            f"where {names} may be said too, and then counts as wrong, "
             f"accuracy is at most {_points(cost(worst))} points lower, at {worst.es_n0_db:g} dB.",
         )
     ]

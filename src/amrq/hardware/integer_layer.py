@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A convolution or fully connected layer in integers."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from amrq.errors import AmrqError
 from amrq.hardware.fixed_point import FixedPoint
 from amrq.hardware.requantise import requantise
+from amrq.plain_text import printable
 
 __all__ = ["IntegerLayer"]
 
+_NAME = re.compile(r"[a-z]{1,20}_[0-9]{1,6}")
+"""No name of a module of the library, no word of Verilog's, and nothing but a name."""
 _EXACT_LIMIT = 2**24
 """Below it float32 holds every integer, so that PyTorch's and ONNX Runtime's sums are exact in any order."""
 _ACCUMULATOR_LIMIT = 2**31
@@ -41,7 +45,7 @@ class IntegerLayer:
     even and saturated, or as it is where `output` is None; behind that comes a max pool where `pool` is 2.
 
     Attributes:
-        name: for people and for the names in generated hardware.
+        name: for people and for the names in generated hardware: letters, an underscore, a number, as symbol_1.
         weights: int8 [out, in, kernel]; kernel 1 for a fully connected layer.
         biases: int32 [out], in the accumulator's unit.
         weight_exponents: int64 [out]; weight w stands for w times 2^exponent.
@@ -67,6 +71,8 @@ class IntegerLayer:
 
     def __post_init__(self) -> None:
         """Refuse what is no layer."""
+        if not _NAME.fullmatch(self.name):
+            raise AmrqError(f"a layer's name must be like symbol_1, not {printable(self.name, 40)!r}.")
         outputs = (len(self.weights),)
         if self.weights.ndim != 3 or self.biases.shape != outputs or self.weight_exponents.shape != outputs:
             raise AmrqError(

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.parsing import parsing
+from amrq.plain_text import name_fault, printable
 
 __all__ = ["CONTRACT_VERSION", "NO_SIGNAL", "UNKNOWN", "AccuracyRow", "Contract", "Hypothesis"]
 
@@ -19,6 +21,18 @@ NO_SIGNAL = "no signal"
 
 _NORMALISATIONS = ("unit-rms", "none")
 _PHASES = ("coherent", "any")
+_LONGEST_NAME = 128
+_LONGEST_LABEL = 64
+_MOST_CLASSES = 1_000
+_MOST_HYPOTHESES = 10_000
+_LONGEST_CHUNK = 1 << 20
+_MOST_BITS = 64
+_LONGEST_TEXT = 1 << 22
+"""Characters of a contract: shipped ones have some 10,000, most of them the recipe."""
+
+
+def _whole(value: object, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 @dataclass(frozen=True)
@@ -26,7 +40,7 @@ class AccuracyRow:
     """Accuracy on fresh chunks of the named modulations at one noise level.
 
     Attributes:
-        es_n0_db: Es/N0 in dB.
+        es_n0_db: Es/N0 in dB, finite.
         accuracy: share of right decisions on a chunk alone, 0 to 1.
         low: lower end of the 95 % Clopper-Pearson interval.
         high: upper end of it.
@@ -41,7 +55,11 @@ class AccuracyRow:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be an accuracy."""
-        if not (0 <= self.low <= self.accuracy <= self.high <= 1 and self.chunks > 0):
+        if not (
+            0 <= self.low <= self.accuracy <= self.high <= 1
+            and _whole(self.chunks, 1)
+            and math.isfinite(self.es_n0_db)
+        ):
             raise AmrqError(f"the accuracy row at {self.es_n0_db} dB is not one: {self}.")
 
 
@@ -64,6 +82,8 @@ class Hypothesis:
         """Refuse a prior that nothing can be divided by."""
         if not 0 < self.prior <= 1:
             raise AmrqError(f"the prior of a hypothesis must be above 0 and at most 1, not {self.prior}.")
+        if self.es_n0_db is not None and not math.isfinite(self.es_n0_db):
+            raise AmrqError(f"the Es/N0 of a hypothesis must be finite, not {self.es_n0_db}.")
 
 
 @dataclass(frozen=True)
@@ -71,8 +91,9 @@ class Contract:
     """The metadata of a model file.
 
     Attributes:
-        name: the model's name.
-        classes: labels of the outputs, in order; `unknown` stands for none of the others.
+        name: the model's name, printable, of at most 128 characters.
+        classes: labels of the outputs, in order, printable, of at most 64 characters; `unknown` stands for none of the
+            others.
         chunk_length: samples a chunk (L).
         samples_per_symbol: samples a symbol that the model takes.
         normalisation: `unit-rms` (each chunk is divided by its RMS) or `none`.
@@ -125,22 +146,40 @@ class Contract:
             if not holds:
                 raise AmrqError(f"the contract of model {self.name!r} is not valid: {what}.")
 
+        fault = name_fault(self.name, _LONGEST_NAME)
+        if fault:
+            raise AmrqError(f"the contract is not valid: its model's name {fault}.")
+        require(
+            len(self.classes) <= _MOST_CLASSES and len(self.hypotheses) <= _MOST_HYPOTHESES,
+            f"it has {len(self.classes)} classes and {len(self.hypotheses)} hypotheses, more than {_MOST_CLASSES} and "
+            f"{_MOST_HYPOTHESES}",
+        )
+        for number, label in enumerate(self.classes, 1):
+            fault = name_fault(label, _LONGEST_LABEL)
+            require(not fault, f"the name of class {number} {fault}")
         require(
             len(self.classes) >= 2 and len(set(self.classes)) == len(self.classes) and all(self.classes),
             f"it needs at least two different class names, not {list(self.classes)}",
         )
-        require(self.chunk_length >= 1, f"chunk_length must be at least 1, not {self.chunk_length}")
-        require(
-            self.samples_per_symbol >= 1,
-            f"samples_per_symbol must be at least 1, not {self.samples_per_symbol}",
-        )
+        for whole, least, most in (
+            ("chunk_length", 1, _LONGEST_CHUNK),
+            ("samples_per_symbol", 1, _LONGEST_CHUNK),
+            ("weight_bits", 1, _MOST_BITS),
+            ("activation_bits", 1, _MOST_BITS),
+            ("weights", 0, 1 << 53),
+        ):
+            value = getattr(self, whole)
+            require(
+                _whole(value, least, most),
+                f"{whole} must be a whole number from {least} to {most}, not {value!r}",
+            )
         require(
             self.normalisation in _NORMALISATIONS,
             f"normalisation must be one of {_NORMALISATIONS}, not {self.normalisation!r}",
         )
         require(self.phase in _PHASES, f"phase must be one of {_PHASES}, not {self.phase!r}")
         require(
-            len(self.es_n0_db) == 2 and self.es_n0_db[0] <= self.es_n0_db[1],
+            len(self.es_n0_db) == 2 and -math.inf < self.es_n0_db[0] <= self.es_n0_db[1] < math.inf,
             f"es_n0_db must be [lowest, highest], not {list(self.es_n0_db)}",
         )
         require(
@@ -158,6 +197,9 @@ class Contract:
         require(
             not labels or labels == list(self.classes),
             "the hypotheses must be grouped by class, in the order of the classes",
+        )
+        require(
+            0 <= self.phase_noise < math.inf, f"phase_noise must not be negative, but is {self.phase_noise}"
         )
         require(0 <= self.pruned < 1, f"pruned must be from 0 to below 1, not {self.pruned}")
 
@@ -179,39 +221,42 @@ class Contract:
             AmrqError: it is no JSON object, of another version, lacks or has unknown fields, or says what
                 cannot be.
         """
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise AmrqError(f"the contract is not valid JSON: {error}.") from None
-        if not isinstance(values, dict):
-            raise AmrqError("the contract is not a JSON object.")
+        if len(text) > _LONGEST_TEXT:
+            raise AmrqError(f"the contract has {len(text):,} characters, more than {_LONGEST_TEXT:,}.")
+        with parsing("the contract"):
+            try:
+                values = json.loads(text)
+            except json.JSONDecodeError as error:
+                raise AmrqError(f"the contract is not valid JSON: {error}.") from None
+            if not isinstance(values, dict):
+                raise AmrqError("the contract is not a JSON object.")
+            return cls._from_values(values)
+
+    @classmethod
+    def _from_values(cls, values: dict[str, Any]) -> "Contract":
         version = values.pop("contract_version", None)
         if version != CONTRACT_VERSION:
             raise AmrqError(
-                f"the contract is of version {version!r} and this program reads version {CONTRACT_VERSION}: "
-                "use the program's matching release, or annotate the model anew."
+                f"the contract is of version {printable(version, 40)} and this program reads version "
+                f"{CONTRACT_VERSION}: use the program's matching release, or annotate the model anew."
             )
-        unknown = set(values) - {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - known)
         if unknown:
-            raise AmrqError(f"the contract has unknown fields: {', '.join(sorted(unknown))}.")
+            raise AmrqError(f"the contract has unknown fields: {printable(', '.join(unknown), 200)}.")
         for name, kind in (("classes", list), ("hypotheses", list), ("accuracy", list), ("recipe", dict)):
             if not isinstance(values.get(name, kind()), kind):
                 raise AmrqError(
                     f"{name} in the contract must be a JSON {'object' if kind is dict else 'list'}."
                 )
+        if not isinstance(values.get("level_input", False), bool):
+            raise AmrqError(f"level_input must be true or false, not {printable(values['level_input'], 40)}.")
         try:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
             values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))
-            values["classes"] = tuple(str(name) for name in values["classes"])
-            if not isinstance(values.get("level_input", False), bool):
-                raise AmrqError(f"level_input must be true or false, not {values['level_input']!r}.")
-            for whole in ("chunk_length", "samples_per_symbol", "weight_bits", "activation_bits", "weights"):
-                if whole in values and not isinstance(values[whole], int):
-                    raise AmrqError(f"{whole} must be a whole number, not {values[whole]!r}.")
+            values["classes"] = tuple(values["classes"])
             if "es_n0_db" in values:
                 values["es_n0_db"] = tuple(float(value) for value in values["es_n0_db"])
             return cls(**values)
-        except AmrqError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise AmrqError(f"the contract lacks or mistypes a field: {error}.") from None
+        except (KeyError, TypeError) as error:
+            raise AmrqError(f"the contract lacks or mistypes a field: {printable(error, 200)}.") from None

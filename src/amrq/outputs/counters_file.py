@@ -99,7 +99,10 @@ class CountersFile:
             _counter("amrq_session_seconds_total", "How long the session has lasted.", lasted),
             _counter("amrq_samples_received_total", "Samples taken from the source.", state.samples),
             _counter("amrq_source_overflows_total", "How often the radio lost samples.", state.overflows),
-            *(_counter(f"amrq_source_{name}_total", text, getattr(state, name)) for name, text in _SOURCE.items()),
+            *(
+                _counter(f"amrq_source_{name}_total", text, getattr(state, name))
+                for name, text in _SOURCE.items()
+            ),
             _gauge("amrq_source_silent_seconds", "Since the last sample came.", state.silent_seconds),
             *(_counter(f"amrq_chunks_{name}_total", text, counted[name]) for name, text in _CHUNKS.items()),
             _gauge("amrq_chunks_queued", "Chunks waiting or being worked on.", counted["queued"]),

@@ -109,6 +109,8 @@ class SilenceWatch:
         """
         if not self.received:
             lasted = f" for {self._stall:g} s" if self.stalled else ""
-            raise StalledError(f"nothing was received from {self._source}{lasted}: see that it sends, and to here.")
+            raise StalledError(
+                f"nothing was received from {self._source}{lasted}: see that it sends, and to here."
+            )
         if self.stalled:
             raise StalledError(f"no samples came from {self._source} for {self._stall:g} s: the run ends.")

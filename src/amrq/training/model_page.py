@@ -7,6 +7,7 @@ from typing import Any
 
 from amrq.evaluation import clopper_pearson
 from amrq.model import Contract
+from amrq.plain_text import markdown, printable
 
 __all__ = ["model_page"]
 
@@ -30,12 +31,13 @@ def model_page(contract: Contract) -> str:
     pruned = f" that are not zero ({contract.pruned:.0%} were removed)" if contract.pruned else ""
     agreement = recipe["agreement"]
     added = recipe.get("added", [])
+    name = recipe["name"]
     differing = agreement["differing_decisions_of_torch_and_onnxruntime"]
     head = [
-        f"# {contract.name}",
+        f"# {markdown(contract.name)}",
         "",
-        f"Classes: {', '.join(contract.classes)}. Chunks of {contract.chunk_length} symbols, one sample a symbol, "
-        f"each of unit RMS, {rotation}. Trained on Es/N0 of {low:g} to {high:g} dB."
+        f"Classes: {markdown(', '.join(contract.classes))}. Chunks of {contract.chunk_length} symbols, one sample a "
+        f"symbol, each of unit RMS, {rotation}. Trained on Es/N0 of {low:g} to {high:g} dB."
         + (
             " Takes the level of the stream beside a chunk, where that is known."
             if contract.level_input
@@ -51,7 +53,7 @@ def model_page(contract: Contract) -> str:
         "To make it again:",
         "",
         "```sh",
-        f"amrq train recipes/{recipe['name']}.toml -o models/{recipe['name']}.onnx --fresh",
+        f"amrq train {_word(f'recipes/{name}.toml')} -o {_word(f'models/{name}.onnx')} --fresh",
         *(_command(addition) for addition in added),
         "```",
         "",
@@ -63,7 +65,7 @@ def model_page(contract: Contract) -> str:
         "",
         "One chunk, the most probable of the nine; fresh ideal chunks, seed "
         f"{recipe['seed'] + 1}; Clopper-Pearson intervals at 95 %. What else there is to say of it, `amrq evaluate "
-        f"{contract.name} -o FOLDER` finds out.",
+        f"{_word(contract.name).replace('`', '')} -o FOLDER` finds out.",
         "",
         "| Es/N0 dB | accuracy | 95 % interval | chunks |",
         "|---:|---:|:---:|---:|",
@@ -76,34 +78,43 @@ def model_page(contract: Contract) -> str:
     return "\n".join([*head, *table])
 
 
+def _word(text: str) -> str:
+    """Return a text as one word of a shell's command line."""
+    return shlex.quote(printable(text))
+
+
 def _command(addition: Mapping[str, Any]) -> str:
     """Return how a model was trained on."""
     held = addition["held_out"]
-    named = "".join(f" --hold-out {shlex.quote(name)}" for name in held) if isinstance(held, list) else ""
+    named = "".join(f" --hold-out {_word(name)}" for name in held) if isinstance(held, list) else ""
     return (
-        f"amrq train --add DIR --from {addition['from']['name']}.onnx --steps {addition['steps']} "
+        f"amrq train --add DIR --from {_word(addition['from']['name'] + '.onnx')} --steps {addition['steps']} "
         f"--share {addition['share']:g} --learning-rate {addition['learning_rate']:g}{named}"
     )
 
 
 def _addition(addition: Mapping[str, Any]) -> list[str]:
     """Return what labelled chunks were added, and what that did."""
-    held = addition["held_out"] if isinstance(addition["held_out"], str) else ", ".join(addition["held_out"])
+    held = markdown(
+        addition["held_out"] if isinstance(addition["held_out"], str) else ", ".join(addition["held_out"])
+    )
     lines = [
-        f"## Trained on from {addition['from']['name']}",
+        f"## Trained on from {markdown(addition['from']['name'])}",
         "",
-        f"The model it began with has SHA-256 {addition['from']['sha256']}. Labelled chunks (DIR above) were added; "
-        f"held out: {held}.",
+        f"The model it began with has SHA-256 {markdown(addition['from']['sha256'])}. Labelled chunks (DIR above) were "
+        f"added; held out: {held}.",
         "",
         "| recording | learnt | held out | SHA-256 of its chunks |",
         "|---|---|---|---|",
     ]
     for recording in addition["recordings"]:
         counts = (
-            ", ".join(f"{name} {count}" for name, count in recording[part].items()) or "-"
+            ", ".join(f"{markdown(name)} {count}" for name, count in recording[part].items()) or "-"
             for part in ("learnt", "tested")
         )
-        lines.append(f"| {recording['name']} | {' | '.join(counts)} | {recording['sha256']} |")
+        lines.append(
+            f"| {markdown(recording['name'])} | {' | '.join(counts)} | {markdown(recording['sha256'])} |"
+        )
     if addition["labelled"]:
         lines += [
             "",
@@ -118,7 +129,7 @@ def _addition(addition: Mapping[str, Any]) -> list[str]:
         for when in ("before", "after"):
             low, high = clopper_pearson(row[when], row["chunks"])
             shares.append(f"{row[when] / row['chunks']:.4f} ({low:.4f} to {high:.4f})")
-        lines.append(f"| {row['label']} | {' | '.join(shares)} | {row['chunks']} |")
+        lines.append(f"| {markdown(row['label'])} | {' | '.join(shares)} | {row['chunks']} |")
     lines += [
         "",
         "Synthetic chunks, each alone, share right among the modulations:",
@@ -132,11 +143,11 @@ def _addition(addition: Mapping[str, Any]) -> list[str]:
         "",
         "Other signals, share of fused decisions that claim one of the modulations: "
         + ", ".join(
-            f"{row['kind']} {row['before'] / row['decisions']:.3f} -> {row['after'] / row['decisions']:.3f}"
+            f"{markdown(row['kind'])} {row['before'] / row['decisions']:.3f} -> {row['after'] / row['decisions']:.3f}"
             for row in addition["others"]
         )
         + ".",
         "",
-        *(f"**Worse than before**: {sentence}.\n" for sentence in addition["worse"]),
+        *(f"**Worse than before**: {markdown(sentence)}.\n" for sentence in addition["worse"]),
     ]
     return lines

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.plain_text import is_file_name, printable
 from amrq.signals import OTHER_SIGNALS
 from amrq.training.read_settings import read_settings
 
@@ -312,7 +313,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
-        _require(bool(self.name), "name must not be empty")
+        _require(
+            is_file_name(self.name),
+            "name must be that of a file, at most 100 printable characters without a slash that do not begin with a "
+            f"dot or a dash, not {printable(self.name, 100)!r}",
+        )
         _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
         _require(
             2 <= self.chunk_length <= 65_536, f"chunk_length must be 2 to 65536, not {self.chunk_length}"

@@ -310,7 +310,8 @@ class ArrayDesign:
         lines = [
             "// SPDX-License-Identifier: GPL-3.0-or-later",
             "//",
-            f"// {net.contract.name}: chunks of {length} symbols in, {self.beats} scores and the class of each out; "
+            f"// Model {VerilogText.quoted(net.contract.name)}: chunks of {length} symbols in, {self.beats} scores and "
+            "the class of each out; "
             f"{len(self.layers)} layers by {self.lanes} multipliers in turn.",
             "// README.md beside this file says what the ports mean.",
             "`default_nettype none",

@@ -161,8 +161,8 @@ class RtlDesign:
         lines = [
             "// SPDX-License-Identifier: GPL-3.0-or-later",
             "//",
-            f"// {net.contract.name}: one symbol {self.symbol_clocks} in, {net.head_layers[-1].outputs} scores "
-            "and the class of each chunk of "
+            f"// Model {VerilogText.quoted(net.contract.name)}: one symbol {self.symbol_clocks} in, "
+            f"{net.head_layers[-1].outputs} scores and the class of each chunk of "
             f"{length} symbols out.",
             "// README.md beside this file says what the ports mean.",
             "`default_nettype none",

@@ -6,6 +6,7 @@ from string import Template
 
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
+from amrq.plain_text import markdown
 
 __all__ = ["rtl_readme"]
 
@@ -80,7 +81,7 @@ def rtl_readme(design: Design, chunks: int) -> str:
             "the drawing shows them as one."
         )
     values = {
-        "name": network.contract.name,
+        "name": markdown(network.contract.name),
         "module": design.module,
         "length": network.contract.chunk_length,
         "scores": network.head_layers[-1].outputs,
@@ -102,7 +103,9 @@ def rtl_readme(design: Design, chunks: int) -> str:
         if port.fold
         else "",
         "score_exponent": network.score_exponent,
-        "classes": ", ".join(f"{number} {name}" for number, name in enumerate(network.contract.classes)),
+        "classes": ", ".join(
+            f"{number} {markdown(name)}" for number, name in enumerate(network.contract.classes)
+        ),
         "last": f"{network.contract.chunk_length - 1:<3}",
         "last_beat": design.beats - 1,
         "latency": design.latency,

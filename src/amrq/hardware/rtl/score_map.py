@@ -58,7 +58,7 @@ def score_map(
             group, lane = divmod(positions[h], lanes)
             lines.append(
                 f"                    {beat_bits}'d{h // per_beat}: found = {{1'b1, 8'd{h}, 8'd{labels[h]}, "
-                f"{group_bits}'d{group}, {lane_bits}'d{lane}}};  // {names[h]}"
+                f"{group_bits}'d{group}, {lane_bits}'d{lane}}};  // {VerilogText.quoted(names[h])}"
             )
         lines += [
             f"                    default: found = {width}'d0;",

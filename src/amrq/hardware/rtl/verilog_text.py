@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small pieces of Verilog."""
 
+import re
+
 __all__ = ["VerilogText"]
 
 
@@ -34,6 +36,17 @@ class VerilogText:
         if left:
             parts.append(f"{left}'d0")
         return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
+
+    @staticmethod
+    def quoted(text: str) -> str:
+        """Return a name from outside for people to read in a `//` comment: quoted, in ASCII, on one line.
+
+        A comment ends with its line, and tools obey some that begin with their name (`// verilator lint_off`,
+        `// synthesis translate_off`): a quote before the text and no character that means anything to a preprocessor
+        make it plain text to all of them.
+        """
+        ascii_text = text.encode("ascii", "backslashreplace").decode("ascii")
+        return '"' + re.sub(r"[^A-Za-z0-9 +\-/.,:;()=_#@%]", "_", ascii_text) + '"'
 
     @staticmethod
     def index(value: int) -> int:

@@ -3,9 +3,11 @@
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, field, replace
 
 from amrq.errors import AmrqError
+from amrq.plain_text import is_file_name, is_printable, printable
 from amrq.training.read_settings import read_settings
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
 _SCALINGS = ("peak", "power")
 _NORMALISATIONS = ("none", "unit-rms")
 _MOST_EPOCHS = 1_000
+_ARCHITECTURE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}")
+"""A name that models, weights and rows of tables can be called by, and that leads to no other folder."""
 _NARROW_BITS = 4
 
 
@@ -234,7 +238,11 @@ class ArchitectureSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        _require(bool(self.name), "an architecture needs a name")
+        _require(
+            _ARCHITECTURE.fullmatch(self.name) is not None,
+            "the name of an architecture must be 1 to 100 letters, digits and _ . + = -, beginning with a letter, a "
+            f"digit or _, not {printable(self.name, 100)!r}",
+        )
         widths = (*self.channels, *self.hidden)
         _require(
             bool(self.channels) and all(1 <= width <= 4096 for width in widths),
@@ -279,6 +287,12 @@ class SweepRecipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
+        _require(
+            is_file_name(self.name),
+            "name must be that of a folder, at most 100 printable characters without a slash that do not begin with a "
+            f"dot or a dash, not {printable(self.name, 100)!r}",
+        )
+        _require(is_printable(self.title), "title must be one printable line")
         _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
         names = [a.name for a in self.architectures]
         _require(
