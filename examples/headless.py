@@ -1,21 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classify simulated and recorded signals without a screen, and say how well it went.
+"""Classify simulated and recorded signals without a screen, and count what is right, wrong and undecided.
 
 1. The nine classes at the thesis's operating point (N_a = 0.005, so 23.0 dB Es/N0; N_p = 0.005 rad).
-2. The nine classes from 0 to 25 dB Es/N0.
-3. Recordings with known truth, through the symbol front end.
+2. The nine classes from 0 to 25 dB Es/N0, decided on one chunk (32 symbols) and on 32 chunks (1,024 symbols).
+3. Recordings with known truth, through the symbol front end, twice: as `amrq classify FILE` does it, without being told
+   anything; and told the symbol rate and when the signal is on.
 
-Everything runs through flowgraphs of this module's blocks. Pictures and a JSON file go to the output folder.
+A decision is *right* if its label is the modulation that was sent, *wrong* if it is another modulation, and *undecided*
+if it is no modulation (`unknown`, `no signal`) or if there is no answer, since no symbol rate was found. A signal of
+none of the nine classes has no right answer: undecided is the only one that is not wrong. Es/N0 is that of unit-power
+symbols in complex white noise of power 10^(-x/10) a symbol. In 1 and 2 the classifier gets one clean sample a symbol,
+and is told neither phase, level nor Es/N0.
 
-Example: python3 examples/headless.py --chunks 2000 --recordings examples/recordings
+Everything runs through flowgraphs of this module's blocks. Pictures and a JSON file go to the output folder. The exit
+status is 0 if everything ran, whatever was decided, and 2 if something could not be run.
+
+Example: python3 examples/headless.py --chunks 1024 --recordings examples/recordings
 """
 
 import argparse
 import json
-import math
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,115 +36,177 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.evaluation import clopper_pearson
+from amrq.evaluation import Outcome, Tally, clopper_pearson, outcome
 from amrq.modulations import MODULATIONS
+from amrq.outputs import Origin
+from amrq.parsing import parsing
+from amrq.plain_text import printable
+from amrq.recordings import open_recording
 from amrq.signals import es_n0_db_from_noise_power
 
 HERE = Path(__file__).resolve().parent
 THESIS_NOISE_POWER = 0.005
 THESIS_PHASE_NOISE = 0.005
 GRID_DB = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0)
+FUSED = 32
 SEED = 7
-SYMBOLS = 1024
-FRONT_END_DELAY = 17
-"""Symbols by which the front end is late."""
+NO_RATE = "no symbol rate found"
 
 
 class Simulation(gr.top_block):
-    """modulation source -> chunker -> classifier, one class, every chunk decided on alone."""
+    """modulation source -> chunker -> two classifiers: every chunk decided on alone, and 32 at a time."""
 
     def __init__(self, modulation: str, es_n0_db: float, phase_noise: float, chunks: int, model: str) -> None:
         """Connect it."""
         gr.top_block.__init__(self, "headless simulation")
-        self.decided: list[str] = []
+        self.alone: Counter[str] = Counter()
+        self.fused: Counter[str] = Counter()
         self.source = amrq.modulation_source(
             modulation, es_n0_db=es_n0_db, phase_noise=phase_noise, rotation=0.7, seed=SEED
         )
-        self.sink = amrq.classifier_sink(
-            model, chunks_per_decision=1, min_confidence=0.0, on_decision=self._keep
-        )
-        length = self.sink.contract.chunk_length
+        self.sinks = [
+            amrq.classifier_sink(model, chunks_per_decision=1, on_decision=self._keep_alone),
+            amrq.classifier_sink(model, chunks_per_decision=FUSED, on_decision=self._keep_fused),
+        ]
+        length = self.sinks[0].contract.chunk_length
         self.head = blocks.head(gr.sizeof_gr_complex, chunks * length)
         self.chunker = amrq.chunker(length)
-        self.connect(self.source, self.head, self.chunker, self.sink)
+        self.connect(self.source, self.head, self.chunker)
+        for sink in self.sinks:
+            self.connect(self.chunker, sink)
 
-    def _keep(self, decision: Decision, truth: str | None) -> None:
-        self.decided.append(decision.best)
+    def _keep_alone(self, decision: Decision, truth: str | None) -> None:
+        self.alone[decision.label] += 1
+
+    def _keep_fused(self, decision: Decision, truth: str | None) -> None:
+        if decision.chunks == FUSED:  # not what is left at the end
+            self.fused[decision.label] += 1
+
+
+@dataclass
+class Answer:
+    """What a recording was called.
+
+    Attributes:
+        symbol_rate: that was given or found, symbols a second; None where none was found.
+        symbols: label to symbols that were decided so while the signal was on.
+        decisions: label to decisions, all of them.
+        verdict: what most of the symbols were, while the signal was on.
+        failed: why it could not be run, if it could not.
+    """
+
+    symbol_rate: float | None = None
+    symbols: dict[str, int] = field(default_factory=dict)
+    decisions: dict[str, int] = field(default_factory=dict)
+    verdict: Outcome = "undecided"
+    failed: str = ""
 
 
 @dataclass
 class Recorded:
-    """What came out for one recording."""
+    """What came out for one recording.
+
+    Attributes:
+        sent: the class that was sent; empty for a signal outside the classes.
+        alone: told nothing, as `amrq classify FILE`.
+        told: told the symbol rate and when the signal is on.
+    """
 
     name: str
     truth: str
-    accepted: list[str]
+    sent: str
     es_n0_db: float | None
-    label: str = "too short"
-    confidence: float = 0.0
-    symbols: int = 0
-    whole: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def right(self) -> bool:
-        """Whether the label is among the accepted answers."""
-        return self.label in self.accepted
+    alone: Answer
+    told: Answer
 
 
 def simulate(
     modulation: str, es_n0_db: float, phase_noise: float, arguments: argparse.Namespace
-) -> Counter[str]:
-    """Return how often each class was decided on."""
+) -> tuple[Counter[str], Counter[str]]:
+    """Return how often each label was given: on one chunk, and on 32."""
     flowgraph = Simulation(modulation, es_n0_db, phase_noise, arguments.chunks, arguments.model)
     flowgraph.run()
-    if flowgraph.sink.error is not None:
-        raise AmrqError(f"the classifier failed: {flowgraph.sink.error}")
-    return Counter(flowgraph.decided)
+    for sink in flowgraph.sinks:
+        if sink.error is not None:
+            raise AmrqError(f"the classifier failed: {sink.error}")
+    return flowgraph.alone, flowgraph.fused
 
 
-def decide(path: Path, symbol_rate: float, start: int, count: int, model: str) -> list[Decision]:
-    """Run a stretch of a recording through the flowgraph and return what it decides."""
-    decisions: list[Decision] = []
-    flowgraph = recording_flowgraph(
-        str(path),
-        symbol_rate,
-        start=start,
-        count=count,
-        model=model,
-        on_decision=lambda decision, _: decisions.append(decision),
+def classify(
+    path: Path, sent: str, on: list[list[int]], symbol_rate: float | None, span: tuple[int, int], model: str
+) -> Answer:
+    """Run a stretch of a recording through the flowgraph.
+
+    Args:
+        path: of the recording.
+        sent: what it is, a class or nothing.
+        on: first sample and the one after the last of each stretch in which the signal is on.
+        symbol_rate: None to have it found as `amrq classify` does.
+        span: first sample and number of samples that are classified; 0 for all that follow.
+        model: a file or name.
+    """
+    try:
+        recording = open_recording(path)
+        if symbol_rate is None:
+            try:
+                symbol_rate = recording_symbol_rate(recording).rate
+            except AmrqError:  # it is not clear, says the command, and ends
+                return Answer()
+        decisions: list[Decision] = []
+        flowgraph = recording_flowgraph(
+            recording,
+            symbol_rate,
+            start=span[0],
+            count=span[1],
+            model=model,
+            on_decision=lambda decision, _: decisions.append(decision),
+        )
+        flowgraph.run()
+        flowgraph.raise_error()
+    except AmrqError as error:
+        return Answer(symbol_rate, failed=str(error))
+    begin = span[0] / recording.sample_rate
+    origin = Origin(
+        source=path.name,
+        symbol_rate=symbol_rate,
+        model="",
+        model_sha256="",
+        start=begin,
+        begun=None,
+        tunings=(),
     )
-    flowgraph.run()
-    flowgraph.raise_error()
-    return decisions
+    symbols: Counter[str] = Counter()
+    for decision in decisions:
+        seconds = flowgraph.sink.timeline.locate(origin, decision.sample_index).seconds(decision.sample_index)
+        first = seconds * recording.sample_rate
+        last = first + decision.sample_count * recording.sample_rate / symbol_rate
+        shared = sum(max(0.0, min(last, stop) - max(first, start)) for start, stop in on)
+        symbols[decision.label] += round(shared * symbol_rate / recording.sample_rate)
+    most = symbols.most_common(1)
+    verdict: Outcome = outcome(most[0][0], sent) if most and most[0][1] else "undecided"
+    labels = Counter(decision.label for decision in decisions)
+    return Answer(symbol_rate, dict(symbols), dict(labels), verdict)
 
 
 def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recorded:
-    """Classify the longest stretch in which a recording's signal is on.
-
-    The answer is what most of its first 1,024 symbols went into; the front end's settling is among them, and may
-    come out as a decision of its own.
-    """
+    """Classify a recording without being told anything, and told what truth.json says."""
     path = folder / f"{truth['name']}.sigmf-meta"
-    start, stop = max(truth["segments"], key=lambda segment: segment[1] - segment[0])
+    sent = "" if "unknown" in truth["accepted"] else truth["accepted"][0]
+    on = truth["segments"]
+    start, stop = max(on, key=lambda segment: segment[1] - segment[0])
     # Where no symbol rate exists (OFDM) any will do: the signal is none of the nine at all of them.
     symbol_rate = truth["symbol_rate"] or truth["sample_rate"] / 4
-    beginning = math.ceil((SYMBOLS + FRONT_END_DELAY) * truth["sample_rate"] / symbol_rate)
-    recorded = Recorded(
+    return Recorded(
         truth["name"],
         truth["modulation"],
-        truth["accepted"],
+        sent,
         truth.get("es_n0_db") or (truth.get("measured") or {}).get("snr_m2m4_db"),
+        classify(path, sent, on, None, (0, 0), model),
+        classify(path, sent, on, symbol_rate, (start, stop - start), model),
     )
-    first = decide(path, symbol_rate, start, min(beginning, stop - start), model)
-    if first:
-        answer = max(first, key=lambda decision: decision.chunks)
-        recorded.label, recorded.confidence = answer.label, answer.confidence
-        recorded.symbols = sum(decision.sample_count for decision in first)
-    whole = decide(path, symbol_rate, start, stop - start, model)
-    recorded.whole = dict(Counter(decision.label for decision in whole))
-    return recorded
 
 
 def confusion_picture(
@@ -162,7 +232,7 @@ def confusion_picture(
             )
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel("decided, from one chunk of 32 symbols")
+    axes.set_xlabel("label, from one chunk of 32 symbols")
     axes.set_ylabel("sent")
     es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
     axes.set_title(
@@ -173,121 +243,196 @@ def confusion_picture(
     figure.savefig(path, dpi=110)
 
 
-def accuracy_picture(accuracy: dict[str, list[float]], chunks: int, path: Path) -> None:
-    """Draw accuracy against Es/N0, all classes together and each alone."""
+def accuracy_picture(alone: dict[str, list[Tally]], fused: dict[str, list[Tally]], path: Path) -> None:
+    """Draw the share of right decisions against Es/N0: each class alone on one chunk, all of them on one and on 32."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
-    for name, values in accuracy.items():
-        axes.plot(GRID_DB, values, lw=0.9, alpha=0.75, label=name)
-    mean = np.mean(list(accuracy.values()), axis=0)
-    total = chunks * len(accuracy)
-    bounds = np.array([clopper_pearson(round(m * total), total) for m in mean]).T
-    axes.fill_between(GRID_DB, bounds[0], bounds[1], color="black", alpha=0.2, lw=0)
-    axes.plot(GRID_DB, mean, "k-o", ms=3.5, lw=2, label="all nine")
+    for name, tallies in alone.items():
+        axes.plot(GRID_DB, [t.right / t.total for t in tallies], lw=0.9, alpha=0.75, label=name)
+    for found, style, label in ((alone, "k-o", "all nine"), (fused, "k--s", "all nine, 32 chunks")):
+        together = summed(found)
+        bounds = np.array([clopper_pearson(t.right, t.total) for t in together]).T
+        axes.fill_between(GRID_DB, bounds[0], bounds[1], color="black", alpha=0.2, lw=0)
+        axes.plot(GRID_DB, [t.right / t.total for t in together], style, ms=3.5, lw=2, label=label)
     axes.set_xlabel("Es/N0 [dB]")
-    axes.set_ylabel("accuracy on one chunk of 32 symbols")
+    axes.set_ylabel("share of right decisions")
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
     axes.legend(ncols=2, fontsize=8, loc="lower right")
-    axes.set_title(f"{chunks:,} chunks a class and point, rotation unknown to the model", fontsize=10)
+    axes.set_title("One chunk of 32 symbols; 95 % intervals; rotation unknown to the model", fontsize=10)
     figure.savefig(path, dpi=110)
 
 
+def summed(found: dict[str, list[Tally]]) -> list[Tally]:
+    """Add up the classes."""
+    return [sum(column, Tally()) for column in zip(*found.values(), strict=True)]
+
+
+def show_simulation(alone: dict[str, list[Tally]], fused: dict[str, list[Tally]], console: Console) -> None:
+    """Print shares of right, wrong and undecided decisions."""
+    one, many = summed(alone), summed(fused)
+    table = Table(
+        title=f"Simulated: one chunk of 32 symbols ({one[0].total:,} decisions a level), and {FUSED} chunks "
+        f"({many[0].total:,}), in per cent",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("Es/N0, dB")
+    for level in GRID_DB:
+        table.add_column(f"{level:g}", justify="right")
+    for name, tallies in alone.items():
+        table.add_row(f"{name} right", *(f"{100 * t.right / t.total:.0f}" for t in tallies))
+    for what, column in (("1 chunk", one), (f"{FUSED} chunks", many)):
+        table.add_section()
+        for kind in ("right", "wrong", "undecided"):
+            table.add_row(f"{what}: {kind}", *(f"{100 * getattr(t, kind) / t.total:.0f}" for t in column))
+    console.print(table)
+
+
+MARKS = {"right": "[green]✓", "wrong": "[red]✗", "undecided": "[yellow]?"}
+
+
+def said(answer: Answer, sent: str) -> str:
+    """Say what a recording was called."""
+    if answer.failed:
+        return "[red]failed"
+    if answer.symbol_rate is None:
+        return f"{MARKS['undecided']}[/] {NO_RATE}"
+    mark = MARKS["right"] if not sent and answer.verdict == "undecided" else MARKS[answer.verdict]
+    labels = ", ".join(f"{label} {count}" for label, count in answer.decisions.items())
+    return f"{mark}[/] {labels or 'too short'}"
+
+
 def show_recordings(results: list[Recorded], console: Console) -> None:
-    """Print truth beside decision."""
-    title = f"Recordings: the decision after {SYMBOLS:,} symbols, or as many as there are"
-    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("recording", "truth", "Es/N0", "", "decision", "all decisions"):
-        table.add_column(column, no_wrap=column != "all decisions")
+    """Print what each recording was called, told nothing and told."""
+    table = Table(title="Recordings: decisions by label", box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("recording and truth", no_wrap=True)
+    table.add_column("told nothing: amrq classify FILE")
+    table.add_column("told symbol rate and on-time")
     for result in results:
-        mark = "[green]✓" if result.right else "[yellow]?" if result.label == "unknown" else "[red]✗"
-        # The last part of a chunk or a step of 32 symbols is not decided on: a little less is still all of it.
-        fewer = "" if not 0 < result.symbols < SYMBOLS - 64 else f" ({result.symbols})"
+        name = result.name.removesuffix("_iq_data_0")
+        outside = "" if result.sent else ", outside the classes"
         table.add_row(
-            result.name.removesuffix("_iq_data_0"),
-            result.truth.partition(" (")[0],
-            "-" if result.es_n0_db is None else f"{result.es_n0_db:.1f}",
-            mark,
-            result.label + fewer,
-            ", ".join(f"{label} {count}" for label, count in result.whole.items()),
+            f"{name}\n  {result.truth.partition(' (')[0]}{outside}",
+            *(said(answer, result.sent) for answer in (result.alone, result.told)),
         )
     console.print(table)
-    console.print("✓ among the accepted answers   ? not recognised   ✗ wrong; Es/N0 in dB\n", highlight=False)
+    console.print(
+        "✓ while the signal is on, most symbols are called by the right name, or unknown where it is outside the "
+        "classes; ✗ by a wrong name; ? undecided. Between transmissions there is noise, which is called unknown.\n",
+        highlight=False,
+    )
 
 
-def run(arguments: argparse.Namespace, console: Console) -> None:
-    """Run all three parts."""
-    arguments.output.mkdir(parents=True, exist_ok=True)
+def count(results: Iterable[Recorded], told: bool) -> str:
+    """Count recordings in one sentence."""
+    answers = [(result.sent, result.told if told else result.alone) for result in results]
+    known = Tally.of_outcomes(answer.verdict for sent, answer in answers if sent and not answer.failed)
+    outside = Tally.of_outcomes(answer.verdict for sent, answer in answers if not sent and not answer.failed)
+    return (
+        f"of {known.total} recordings of the nine classes {known.right} right, {known.wrong} wrong, "
+        f"{known.undecided} undecided; of {outside.total} of other signals {outside.wrong} named wrongly, "
+        f"{outside.undecided} not named."
+    )
+
+
+def read_truth(folder: Path) -> list[dict[str, Any]]:
+    """Return what a folder's truth.json says of each recording."""
+    with parsing(
+        folder / "truth.json", "it lists name, modulation, symbol_rate, sample_rate, segments, accepted"
+    ):
+        entries = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+        for entry in entries:
+            if not (entry["segments"] and entry["accepted"] and entry["sample_rate"] > 0):
+                raise ValueError(f"{entry['name']} lacks segments, accepted answers or a sample rate")
+            str(entry["name"]), str(entry["modulation"]), float(entry["symbol_rate"] or 0)
+    return list(entries)
+
+
+def run_simulations(arguments: argparse.Namespace, progress: Progress, console: Console) -> dict[str, Any]:
+    """Run the first two parts, draw them, and return figures for the summary."""
     names = list(MODULATIONS)
-    folders = [folder for folder in arguments.recordings if (folder / "truth.json").is_file()]
-    for folder in set(arguments.recordings) - set(folders):
-        console.print(f"[yellow]{folder} has no truth.json: its recordings are left out")
-    recordings = [
-        (folder, entry) for folder in folders for entry in json.loads((folder / "truth.json").read_text())
-    ]
+    task = progress.add_task("thesis's operating point", total=len(names))
+    es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
+    counts = {}
+    for name in names:
+        counts[name], _ = simulate(name, es_n0_db, THESIS_PHASE_NOISE, arguments)
+        progress.advance(task)
+    decided = names + sorted({label for count in counts.values() for label in count} - set(names))
+    confusion = np.array([[counts[name][label] for label in decided] for name in names])
+
+    task = progress.add_task("the nine classes against Es/N0", total=len(names) * len(GRID_DB))
+    alone: dict[str, list[Tally]] = {name: [] for name in names}
+    fused: dict[str, list[Tally]] = {name: [] for name in names}
+    for name in names:
+        for level in GRID_DB:
+            labels, of_many = simulate(name, level, 0.0, arguments)
+            alone[name].append(Tally.of_labels(labels, name))
+            fused[name].append(Tally.of_labels(of_many, name))
+            progress.advance(task)
+
+    thesis = sum((Tally.of_labels(counts[name], name) for name in names), Tally())
+    low, high = clopper_pearson(thesis.right, thesis.total)
+    console.print(
+        f"At the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase noise {THESIS_PHASE_NOISE} rad, rotation "
+        f"0.7 rad unknown to the model), each chunk of 32 symbols alone: of {thesis.total} decisions {thesis.right} "
+        f"right, {thesis.wrong} wrong, {thesis.undecided} undecided; right {thesis.right / thesis.total:.4f} "
+        f"(95 % interval {low:.4f} to {high:.4f})."
+    )
+    show_simulation(alone, fused, console)
+    confusion_picture(confusion, names, decided, arguments.output / "confusion.png")
+    accuracy_picture(alone, fused, arguments.output / "accuracy.png")
+    return {
+        "operating_point": {**asdict(thesis), "decisions": thesis.total, "interval": [low, high]},
+        "es_n0_db": GRID_DB,
+        "one_chunk": {name: [asdict(tally) for tally in tallies] for name, tallies in alone.items()},
+        "fused_chunks": FUSED,
+        "fused": {name: [asdict(tally) for tally in tallies] for name, tallies in fused.items()},
+    }
+
+
+def run(arguments: argparse.Namespace, console: Console) -> bool:
+    """Run all parts and return whether all could be run."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    recordings = [(folder, entry) for folder in arguments.recordings for entry in read_truth(folder)]
+    summary: dict[str, Any] = {"model": arguments.model}
     columns = [TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("thesis's operating point", total=len(names))
-        es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
-        counts = {}
-        for name in names:
-            counts[name] = simulate(name, es_n0_db, THESIS_PHASE_NOISE, arguments)
-            progress.advance(task)
-        decided = names + sorted({label for count in counts.values() for label in count} - set(names))
-        confusion = np.array([[counts[name][label] for label in decided] for name in names])
-
-        task = progress.add_task("accuracy against Es/N0", total=len(names) * len(GRID_DB))
-        accuracy: dict[str, list[float]] = {name: [] for name in names}
-        for name in names:
-            for level in GRID_DB:
-                count = simulate(name, level, 0.0, arguments)
-                accuracy[name].append(count[name] / count.total())
-                progress.advance(task)
-
+        if not arguments.recordings_only:
+            summary |= run_simulations(arguments, progress, console)
         task = progress.add_task("recordings", total=len(recordings))
         results = []
         for folder, entry in recordings:
             results.append(classify_recording(folder, entry, arguments.model))
             progress.advance(task)
-
-    total, right = int(confusion.sum()), int(np.trace(confusion))
-    low, high = clopper_pearson(right, total)
-    console.print(
-        f"At the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase noise {THESIS_PHASE_NOISE} rad, rotation "
-        f"0.7 rad unknown to the model): {right} of {total} chunks right, {right / total:.4f} "
-        f"(95 % interval {low:.4f} to {high:.4f})."
-    )
-    table = Table(
-        title=f"Accuracy on one chunk, {arguments.chunks:,} chunks a class and point, Es/N0 in dB", box=SIMPLE
-    )
-    table.add_column("")
-    for level in GRID_DB:
-        table.add_column(f"{level:g}", justify="right")
-    for name, values in {**accuracy, "all": np.mean(list(accuracy.values()), axis=0).tolist()}.items():
-        table.add_row(name, *(f"{value:.2f}" for value in values))
-    console.print(table)
     show_recordings(results, console)
-
-    confusion_picture(confusion, names, decided, arguments.output / "confusion.png")
-    accuracy_picture(accuracy, arguments.chunks, arguments.output / "accuracy.png")
-    summary = {
-        "model": arguments.model,
-        "operating_point": {"chunks": total, "right": right, "interval": [low, high]},
-        "es_n0_db": GRID_DB,
-        "chunks_a_class_and_point": arguments.chunks,
-        "accuracy": accuracy,
-        "recordings": [asdict(result) | {"right": result.right} for result in results],
-    }
+    summary["recordings"] = [asdict(result) for result in results]
     (arguments.output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    known = [result for result in results if set(result.accepted) & set(names)]
-    foreign = [result for result in results if result not in known]
+    failed = {
+        f"{result.name}: {answer.failed}": None
+        for result in results
+        for answer in (result.alone, result.told)
+        if answer.failed
+    }
+    for line in failed:
+        console.print(f"headless: {line}", style="red", highlight=False, markup=False)
+    console.print(f"Told nothing: {count(results, told=False)}", highlight=False)
     console.print(
-        f"{sum(r.right for r in known)} of {len(known)} recordings of known classes recognised; "
-        f"{sum(r.right for r in foreign)} of {len(foreign)} of foreign ones called unknown. "
-        f"Pictures: {arguments.output / 'confusion.png'}, {arguments.output / 'accuracy.png'}"
+        f"Told the symbol rate and when the signal is on: {count(results, told=True)}", highlight=False
     )
+    if not arguments.recordings_only:
+        console.print(f"Pictures: {arguments.output / 'confusion.png'}, {arguments.output / 'accuracy.png'}")
+    return not failed
+
+
+def at_least_32(text: str) -> int:
+    """Read a number of chunks."""
+    number = int(text)
+    if number < FUSED:
+        raise argparse.ArgumentTypeError(f"{number} is too few: a decision on {FUSED} chunks needs {FUSED}")
+    return number
 
 
 def main() -> int:
@@ -296,7 +441,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
-    parser.add_argument("--chunks", type=int, default=500, help="chunks a class and point (default 500)")
+    parser.add_argument(
+        "--chunks", type=at_least_32, default=512, help="chunks a class and level, 32 or more (default 512)"
+    )
     parser.add_argument("--output", type=Path, default=Path("demo-results"), help="folder for the results")
     parser.add_argument(
         "--recordings",
@@ -305,17 +452,24 @@ def main() -> int:
         help="a folder of SigMF recordings with a truth.json; may be given again (default: examples/recordings, and "
         "shared/iq beside the repository if it is there)",
     )
+    parser.add_argument("--recordings-only", action="store_true", help="leave the simulations out")
     arguments = parser.parse_args()
     if arguments.recordings is None:
         beside = HERE.parents[1] / "shared" / "iq"
-        arguments.recordings = [HERE / "recordings", *([beside] if beside.is_dir() else [])]
+        arguments.recordings = [HERE / "recordings"]
+        if (beside / "truth.json").is_file():
+            arguments.recordings.append(beside)
     console = Console()
     try:
-        run(arguments, console)
+        return 0 if run(arguments, console) else 2
     except AmrqError as error:
-        console.print(f"headless: {error}", style="red", highlight=False)
+        console.print(f"headless: {error}", style="red", highlight=False, markup=False)
         return 2
-    return 0
+    except OSError as error:
+        console.print(f"headless: {printable(error)}.", style="red", highlight=False, markup=False)
+        return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from amrq.evaluation.fuse import fuse
 from amrq.evaluation.noise_level import NoiseLevel
 from amrq.evaluation.open_set import OpenSet
 from amrq.evaluation.other_signal import OtherSignal
+from amrq.evaluation.outcome import Outcome, Tally, outcome
 from amrq.evaluation.paired_difference import PairedDifference
 from amrq.evaluation.pictures import draw_pictures
 from amrq.evaluation.reliability import Reliability
@@ -28,15 +29,18 @@ __all__ = [
     "NoiseLevel",
     "OpenSet",
     "OtherSignal",
+    "Outcome",
     "PairedDifference",
     "Reliability",
     "Share",
     "Sweep",
+    "Tally",
     "clopper_pearson",
     "draw_pictures",
     "evaluate",
     "fresh_chunks",
     "fuse",
+    "outcome",
     "report",
     "verdict",
     "wald",
