@@ -1,0 +1,526 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is named rightly, named wrongly and left undecided: signals of known truth, by the road that a user takes.
+
+Each signal is written as a cf32 file and goes through the flowgraph that `amrq classify` runs: recording source, symbol
+front end, chunks of 32 symbols, the default model, decisions on 32 chunks (1,024 symbols), all with default settings.
+Where the symbol rate is not given, `recording_symbol_rate` looks for it, as the command does.
+
+One decision counts for each signal: the one that holds symbol 1,536, which is the second whole one, so that decisions
+are independent and the front end has settled. In bursts each burst counts: it is named if a decision that overlaps its
+middle names it.
+
+* right: the label is the modulation that was sent;
+* wrong: the label is another modulation;
+* undecided: the label is `unknown`, or there is no answer since no symbol rate was found.
+
+For a signal of no class of the model there is no right answer: `unknown` is the only one that is not wrong.
+Unless a row says otherwise: Es/N0 20 dB (unit-power symbols, complex noise power 10^(-x/10) a symbol, behind the
+matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples a symbol, root raised cosine of roll-off
+0.35, which the receiver assumes as well, carrier off by up to 2 % of the symbol rate, and the receiver is given the
+symbol rate and the sample rate and nothing else.
+
+Rows are appended to the output as they are done; a run that is begun again goes on. A quarter of an hour of one core.
+The tables of README.md and docs/limits.md are written from the output by --pages; a test holds them to it.
+
+Examples:
+  python3 benchmarks/named.py -o benchmarks/results/named.csv && python3 benchmarks/named.py --pages
+  python3 benchmarks/named.py -o trial.csv --draws 0.1 --only echo
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import platform
+import re
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from gnuradio import gr
+from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+from gnuradio.amrq.recording_source import recording_source
+from numpy.typing import NDArray
+
+import amrq
+from amrq.classifier import OnnxClassifier
+from amrq.cli.recording_symbol_rate import recording_symbol_rate
+from amrq.decision import Decision
+from amrq.errors import AmrqError
+from amrq.evaluation import Tally, clopper_pearson, outcome
+from amrq.modulations import MODULATIONS
+from amrq.processor_name import processor_name
+from amrq.recordings import open_recording
+from amrq.signals import OTHER_MODULATIONS, Conditions, received_under
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "named.csv"
+SYMBOL_RATE = 10e3
+SEED = 20261129
+SYMBOLS = 2_200
+LOOKED_FOR = 8_192
+"""Symbols of a signal whose symbol rate is looked for."""
+COUNTED_AT = 1_536
+BURSTS, PAUSE = 10, 1_000
+USUAL = Conditions(samples_per_symbol=4.7, rolloff=0.35)
+MOST_OFF = 0.02
+
+
+class Case(NamedTuple):
+    """What is measured in one row of the output."""
+
+    kind: str
+    value: str
+    es_n0_db: float
+    sent: str
+    given: str  # what the receiver is told: "symbol rate" or "nothing"
+
+
+FIELDS = (*Case._fields, "decisions", "right", "wrong", "undecided", "labels", "es_n0_low", "es_n0_high")
+
+KNOWN_LEVELS = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0)
+OTHER_LEVELS = (10.0, 15.0, 20.0, 25.0)
+IMPAIRED = {
+    "echo 1 symbol late": tuple(f"{db:g} dB" for db in (-20, -12, -9, -6, -3)),
+    "echo 3 symbols late": tuple(f"{db:g} dB" for db in (-20, -12, -9, -6, -3)),
+    "line at 0 Hz, carrier up to 2 % beside it": tuple(f"{db:g} dB" for db in (-20, -14, -10, -6, -3)),
+    "line on the carrier": tuple(f"{db:g} dB" for db in (-20, -14, -10, -6, -3)),
+    "symbol rate given wrongly": tuple(
+        f"{times:g} times" for times in (0.5, 0.96, 0.98, 0.99, 0.995, 1.005, 1.01, 1.02, 1.04, 2)
+    ),
+    "clipping": tuple(f"rails end at {times:g} RMS" for times in (2, 1.4, 1, 0.7)),
+    "drift": tuple(f"{step:g} cycles/symbol²" for step in (2e-5, 4e-5, 6e-5, 1e-4, 2e-4)),
+    "off the middle": tuple(f"{share:g} % of the symbol rate" for share in (5, 10, 15, 20, 30)),
+    "repeated pattern": ("two opposite points in turn", "0x7E", "one point"),
+    "bursts": tuple(f"{length} symbols" for length in (100, 200, 300, 500, 1000)),
+    "rectangular pulses": ("8 samples a symbol",),
+}
+"""What is wrong with signals of the nine classes, where the symbol rate is given."""
+UNGIVEN = {
+    "nothing wrong": ("4.7 samples a symbol",),
+    "rectangular pulses": tuple(f"{samples} samples a symbol" for samples in (4, 8, 16)),
+}
+"""The same where it is not."""
+UNGIVEN_LEVELS = (7.5, 10.0, 15.0, 20.0)
+DRAWS = {"known": 40, "other": 60, "wrong": 12, "bursts": 2}
+"""Signals a case: of the nine classes without anything wrong, of another modulation, with something wrong."""
+
+
+def cases() -> Iterator[tuple[Case, int]]:
+    """All that is measured, and how many signals of each."""
+    for name in MODULATIONS:
+        for level in KNOWN_LEVELS:
+            yield Case("nothing wrong", "", level, name, "symbol rate"), DRAWS["known"]
+    for name in OTHER_MODULATIONS:
+        for level in OTHER_LEVELS:
+            yield Case("another modulation", "", level, name, "symbol rate"), DRAWS["other"]
+    for given, kinds in (("symbol rate", IMPAIRED), ("nothing", UNGIVEN)):
+        for kind, values in kinds.items():
+            for value in values:
+                levels = UNGIVEN_LEVELS if kind == "nothing wrong" else (20.0,)
+                for level, name in itertools.product(levels, MODULATIONS):
+                    draws = DRAWS["bursts"] if kind == "bursts" else DRAWS["wrong"]
+                    yield Case(kind, value, level, name, given), draws
+
+
+def number_in(value: str) -> float:
+    """Return the first number of a row's value."""
+    found = re.match(r"[^-\d]*(-?\d+(?:\.\d+)?(?:e-?\d+)?)", value)
+    assert found is not None, value
+    return float(found[1])
+
+
+def conditions_of(case: Case, rng: np.random.Generator) -> Conditions:
+    """Return how a signal of this case is sent and received."""
+    usual = replace(USUAL, offset=float(rng.uniform(-MOST_OFF, MOST_OFF)))
+    if case.sent in OTHER_MODULATIONS:
+        usual = replace(usual, stagger=OTHER_MODULATIONS[case.sent].stagger)
+    number = number_in(case.value) if re.search(r"\d", case.value) else 0.0
+    match case.kind:
+        case "echo 1 symbol late":
+            return replace(usual, echo_db=number, echo_delay=1.0)
+        case "echo 3 symbols late":
+            return replace(usual, echo_db=number, echo_delay=3.0)
+        case "line at 0 Hz, carrier up to 2 % beside it":
+            return replace(usual, line_db=number)
+        case "line on the carrier":
+            return replace(usual, line_db=number, offset=0.0)
+        case "clipping":
+            return replace(usual, clip=number)
+        case "drift":
+            return replace(usual, drift=number * rng.choice([-1.0, 1.0]))
+        case "off the middle":
+            return replace(usual, offset=number / 100 * rng.choice([-1.0, 1.0]))
+        case "rectangular pulses":
+            return replace(usual, rolloff=None, samples_per_symbol=number)
+        case _:
+            return usual
+
+
+def symbols_of(case: Case, rng: np.random.Generator) -> NDArray[np.complex64]:
+    """Draw what is sent."""
+    if case.sent in OTHER_MODULATIONS:
+        return OTHER_MODULATIONS[case.sent].symbols(SYMBOLS, rng)
+    points = MODULATIONS[case.sent].points
+    count = LOOKED_FOR if case.given == "nothing" else SYMBOLS
+    if case.kind == "repeated pattern":
+        return pattern(case.value, points, count)
+    if case.kind == "bursts":
+        length = int(number_in(case.value))
+        burst = rng.choice(points, (BURSTS, length))
+        return np.hstack([burst, np.zeros((BURSTS, PAUSE), np.complex64)]).ravel()
+    return rng.choice(points, count)
+
+
+def pattern(value: str, points: NDArray[np.complex64], count: int) -> NDArray[np.complex64]:
+    """Return an idle transmitter's symbols: bits as they are, the first the highest, numbering the points."""
+    order = len(points)
+    if value == "one point":
+        numbers = np.zeros(count, dtype=np.int64)
+    elif value == "0x7E":
+        width = order.bit_length() - 1
+        bits = np.resize([0, 1, 1, 1, 1, 1, 1, 0], count * width).reshape(count, width)
+        numbers = bits @ (1 << np.arange(width)[::-1])
+    else:
+        opposite = int(np.argmin(np.abs(points + points[0])))
+        numbers = np.resize([0, opposite], count)
+    return points[numbers]
+
+
+@cache
+def classifier(model: str, threads: int) -> OnnxClassifier:
+    """Return the model, loaded once for all signals."""
+    return OnnxClassifier(model, threads)
+
+
+def decisions_on(path: Path, case: Case, samples_per_symbol: float) -> list[Decision] | None:
+    """Return what `amrq classify` would decide; None where it finds no symbol rate."""
+    recording = open_recording(path, "cf32", samples_per_symbol * SYMBOL_RATE)
+    rate = SYMBOL_RATE
+    if case.kind == "symbol rate given wrongly":
+        rate *= number_in(case.value)
+    if case.given == "nothing":
+        try:
+            rate = recording_symbol_rate(recording).rate
+        except AmrqError:
+            return None
+    decisions: list[Decision] = []
+    source = recording_source(recording)
+    flowgraph = decision_flowgraph(
+        source,
+        source.sample_rate(),
+        rate,
+        backend=classifier,
+        on_decision=lambda decision, truth: decisions.append(decision),
+    )
+    flowgraph.run()
+    flowgraph.raise_error()
+    # At another symbol rate as many symbols fill another time.
+    scale = SYMBOL_RATE / rate
+    return [
+        replace(d, sample_index=round(scale * d.sample_index), sample_count=round(scale * d.sample_count))
+        for d in decisions
+    ]
+
+
+class Answer(NamedTuple):
+    """What one signal, or one burst, was called."""
+
+    label: str
+    es_n0_db: float | None
+
+
+def answers_to(case: Case, number: int, folder: Path) -> list[Answer]:
+    """Send one signal and return the answers that count: one, or one a burst."""
+    rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
+    symbols = symbols_of(case, rng)
+    conditions = conditions_of(case, rng)
+    path = folder / "signal.cf32"
+    received_under(symbols, conditions, case.es_n0_db, rng).tofile(path)
+    decisions = decisions_on(path, case, conditions.samples_per_symbol)
+    if decisions is None:
+        return [Answer("no symbol rate", None)]
+    if case.kind != "bursts":
+        return [answer_at(decisions, COUNTED_AT)]
+    length = int(number_in(case.value))
+    middles = (length + PAUSE) * np.arange(BURSTS) + length // 2
+    return [answer_at(decisions, int(middle)) for middle in middles]
+
+
+def answer_at(decisions: Iterable[Decision], symbol: int) -> Answer:
+    """Return what the decision that holds a symbol says."""
+    for decision in decisions:
+        if decision.sample_index <= symbol < decision.sample_index + decision.sample_count:
+            return Answer(decision.label, decision.es_n0_db)
+    return Answer("no answer", None)
+
+
+def measure(case: Case, draws: int) -> dict[str, Any]:
+    """Send so many signals and count."""
+    with tempfile.TemporaryDirectory() as folder:
+        answers = [answer for number in range(draws) for answer in answers_to(case, number, Path(folder))]
+    labels = Counter(answer.label for answer in answers)
+    levels = [a.es_n0_db for a in answers if a.label == case.sent and a.es_n0_db is not None]
+    return {
+        **case._asdict(),
+        "decisions": labels.total(),
+        **asdict(Tally.of_labels(labels, case.sent)),
+        "labels": " ".join(f"{label.replace(' ', '_')}:{n}" for label, n in sorted(labels.items())),
+        "es_n0_low": f"{min(levels):.1f}" if levels else "",
+        "es_n0_high": f"{max(levels):.1f}" if levels else "",
+    }
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Rows that are there already."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def run(path: Path, share: float, processes: int, only: str) -> None:
+    """Measure what is missing."""
+    done = {tuple(row[field] for field in Case._fields) for row in read(path)}
+    todo = [
+        (case, max(1, round(share * draws)))
+        for case, draws in cases()
+        if tuple(map(str, case)) not in done and only in case.kind
+    ]
+    new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file, ProcessPoolExecutor(processes) as pool:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        started = time.monotonic()
+        for number, row in enumerate(pool.map(measure, *zip(*todo, strict=True)) if todo else (), 1):
+            writer.writerow(row)
+            file.flush()
+            left = (time.monotonic() - started) / number * (len(todo) - number)
+            sys.stderr.write(f"\r{number} of {len(todo)} rows, {left / 60:.0f} min left ")
+    sys.stderr.write("\n")
+    contract = OnnxClassifier("default").contract
+    about = {
+        "date": time.strftime("%Y-%m-%d"),
+        "model": contract.name,
+        "amrq": amrq.__version__,
+        "processor": processor_name(),
+        "python": platform.python_version(),
+        "gnuradio": gr.version(),
+        "onnxruntime": version("onnxruntime"),
+        "numpy": np.__version__,
+        "seed": SEED,
+        "share_of_the_draws": share,
+    }
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+class Found(NamedTuple):
+    """Rows put together."""
+
+    tally: Tally
+    called: Counter[str]  # wrong names; with what was sent before it, where that was one of several
+    no_rate: int
+    es_n0_db: tuple[float, float] | None
+
+
+Rows = list[dict[str, str]]
+
+
+def together(rows: Rows) -> Found:
+    """Add up rows."""
+    several = len({row["sent"] for row in rows}) > 1
+    tally, called, no_rate = Tally(), Counter[str](), 0
+    for row in rows:
+        tally += Tally(int(row["right"]), int(row["wrong"]), int(row["undecided"]))
+        for label, count in labels_in(row).items():
+            no_rate += count if label == "no symbol rate" else 0
+            if outcome(label, row["sent"]) == "wrong":
+                called[f"{row['sent']} as {label}" if several else label] += count
+    levels = [float(row[end]) for row in rows for end in ("es_n0_low", "es_n0_high") if row[end]]
+    return Found(tally, called, no_rate, (min(levels), max(levels)) if levels else None)
+
+
+def labels_in(row: dict[str, str]) -> dict[str, int]:
+    """Return how often each label was given."""
+    pairs = (pair.rsplit(":", 1) for pair in row["labels"].split())
+    return {label.replace("_", " "): int(count) for label, count in pairs}
+
+
+def per_cent(count: int, of: int, interval: bool = True) -> str:
+    """Write a share in per cent, with its 95 % interval."""
+    low, high = clopper_pearson(count, of)
+    share = f"{100 * count / of:.0f}"
+    return f"{share} ({100 * low:.0f} to {100 * high:.0f})" if interval else share
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table in Markdown; the first column is text."""
+    lines = [list(heads), *(list(row) for row in rows)]
+    lines.insert(1, ["---", *("---:" for _ in lines[0][1:])])
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def of(rows: Rows, kind: str, given: str = "symbol rate", **wanted: object) -> Rows:
+    """Select rows of a kind."""
+    return [
+        row
+        for row in rows
+        if row["kind"] == kind and row["given"] == given and all(row[k] == str(v) for k, v in wanted.items())
+    ]
+
+
+def known_table(rows: Rows) -> str:
+    """Signals of the nine classes with nothing wrong, against Es/N0."""
+    found = [together(of(rows, "nothing wrong", es_n0_db=level)) for level in KNOWN_LEVELS]
+    return table(
+        ["Es/N0, dB", *(f"{level:g}" for level in KNOWN_LEVELS)],
+        [
+            [f"{kind}, %", *(per_cent(getattr(f.tally, kind), f.tally.total, False) for f in found)]
+            for kind in ("right", "wrong", "undecided")
+        ],
+    )
+
+
+def classes_table(rows: Rows) -> str:
+    """The share of right decisions of each class, and what Es/N0 they state."""
+    lines = []
+    for name in MODULATIONS:
+        found = [together(of(rows, "nothing wrong", es_n0_db=level, sent=name)) for level in KNOWN_LEVELS]
+        lines.append([name, *(per_cent(f.tally.right, f.tally.total, False) for f in found)])
+    found = [together(of(rows, "nothing wrong", es_n0_db=level)) for level in KNOWN_LEVELS]
+    stated = ["-" if f.es_n0_db is None else "{:.0f} to {:.0f}".format(*f.es_n0_db) for f in found]
+    lines.append(["all nine: wrong", *(per_cent(f.tally.wrong, f.tally.total) for f in found)])
+    lines.append(["Es/N0 that right decisions state, dB", *stated])
+    return table(["sent, right in %, at Es/N0 of", *(f"{level:g} dB" for level in KNOWN_LEVELS)], lines)
+
+
+def other_table(rows: Rows, interval: bool) -> str:
+    """Other modulations: the share that gets a name."""
+    lines = []
+    for name in OTHER_MODULATIONS:
+        found = [
+            together(of(rows, "another modulation", es_n0_db=level, sent=name)) for level in OTHER_LEVELS
+        ]
+        called = sum((f.called for f in found), Counter[str]())
+        names = ", ".join(label for label, _ in called.most_common()) or "-"
+        lines.append([name, names, *(per_cent(f.tally.wrong, f.tally.total, interval) for f in found)])
+    return table(["sent", "called", *(f"{level:g} dB" for level in OTHER_LEVELS)], lines)
+
+
+def impaired_lines(rows: Rows, kinds: Iterable[str], given: str, interval: bool) -> Iterator[list[str]]:
+    """Signals of the nine classes with something wrong."""
+    for kind in kinds:
+        for value in (IMPAIRED if given == "symbol rate" else UNGIVEN)[kind]:
+            found = together(of(rows, kind, given, value=value, es_n0_db=20.0))
+            shares = [
+                per_cent(getattr(found.tally, what), found.tally.total, interval)
+                for what in ("right", "wrong", "undecided")
+            ]
+            most = "; ".join(f"{called} {count}" for called, count in found.called.most_common(3)) or "-"
+            yield [f"{kind}: {value}", *shares, *([str(found.tally.total), most] if interval else [])]
+
+
+HEADS = ("what is wrong", "right, %", "wrong, %", "undecided, %")
+IN_SHORT = {
+    "echo 1 symbol late": ("-20 dB", "-12 dB", "-6 dB"),
+    "line at 0 Hz, carrier up to 2 % beside it": ("-20 dB", "-10 dB"),
+    "line on the carrier": ("-20 dB", "-10 dB"),
+    "symbol rate given wrongly": ("1.005 times", "1.01 times", "0.96 times"),
+    "clipping": ("rails end at 1.4 RMS", "rails end at 1 RMS"),
+    "drift": ("4e-05 cycles/symbol²", "0.0001 cycles/symbol²"),
+    "off the middle": ("15 % of the symbol rate", "20 % of the symbol rate"),
+    "repeated pattern": ("0x7E",),
+    "bursts": ("100 symbols", "300 symbols"),
+}
+"""What of it stands in the README."""
+
+
+def short_table(rows: Rows) -> str:
+    """Return what goes wrong most often, for the README."""
+    wanted = {f"{kind}: {value}" for kind, values in IN_SHORT.items() for value in values}
+    lines = [line for line in impaired_lines(rows, IN_SHORT, "symbol rate", False) if line[0] in wanted]
+    untold = impaired_lines(rows, ("rectangular pulses",), "nothing", False)
+    lines += [[f"symbol rate not given, {line[0]}", *line[1:]] for line in untold]
+    return table(HEADS, lines)
+
+
+def impaired_table(rows: Rows) -> str:
+    """All that was tried where the symbol rate is given."""
+    heads = [*HEADS, "decisions", "wrong names given most often"]
+    return table(heads, impaired_lines(rows, IMPAIRED, "symbol rate", True))
+
+
+def ungiven_table(rows: Rows) -> str:
+    """Where the symbol rate is not given."""
+    lines = []
+    for level in UNGIVEN_LEVELS:
+        found = together(of(rows, "nothing wrong", "nothing", es_n0_db=level))
+        lines.append([f"nothing, Es/N0 {level:g} dB", *untold_shares(found)])
+    for value in UNGIVEN["rectangular pulses"]:
+        found = together(of(rows, "rectangular pulses", "nothing", value=value))
+        lines.append([f"rectangular pulses, {value}, 20 dB", *untold_shares(found)])
+    return table([*HEADS, "of these no symbol rate found, %", "decisions"], lines)
+
+
+def untold_shares(found: Found) -> list[str]:
+    """Return the columns of a row of `ungiven_table`."""
+    tally = found.tally
+    shares = [per_cent(count, tally.total) for count in (tally.right, tally.wrong, tally.undecided)]
+    return [*shares, per_cent(found.no_rate, tally.total, False), str(tally.total)]
+
+
+TABLES: dict[str, Callable[[Rows], str]] = {
+    "known": known_table,
+    "classes": classes_table,
+    "other in short": lambda rows: other_table(rows, False),
+    "other": lambda rows: other_table(rows, True),
+    "impaired in short": short_table,
+    "impaired": impaired_table,
+    "untold": ungiven_table,
+}
+PAGES = (ROOT / "README.md", ROOT / "docs" / "limits.md", ROOT / "docs" / "answers.md")
+PLACE = re.compile(r"(?<=<!-- measured: )(?P<name>[a-z ]+) -->\n\n?.*?\n?<!-- end -->", re.DOTALL)
+
+
+def filled(page: str, rows: Rows) -> str:
+    """Return a page with its tables written anew, each between `<!-- measured: NAME -->` and `<!-- end -->`."""
+    return PLACE.sub(lambda m: f"{m['name']} -->\n\n{TABLES[m['name']](rows)}\n<!-- end -->", page)
+
+
+def main() -> None:
+    """Measure, or write the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="CSV file to append to")
+    parser.add_argument("--draws", type=float, default=1.0, help="share of the usual number of signals (1)")
+    parser.add_argument("--processes", type=int, default=1, help="processes side by side (default 1)")
+    parser.add_argument("--only", default="", help="only kinds whose name holds this")
+    parser.add_argument(
+        "--pages",
+        action="store_true",
+        help="write the tables in the pages from the output, and measure nothing",
+    )
+    arguments = parser.parse_args()
+    if arguments.pages:
+        rows = read(arguments.output)
+        for page in PAGES:
+            page.write_text(filled(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
+        return
+    run(arguments.output, arguments.draws, arguments.processes, arguments.only)
+
+
+if __name__ == "__main__":
+    main()
