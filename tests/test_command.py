@@ -147,13 +147,13 @@ def test_classify_raw_wav_and_a_part(tmp_path: Path) -> None:
         ([QPSK, "--model", "{garbage}"], "cannot be loaded as an ONNX model"),
         ([QPSK, "--model", "{length}"], "but its contract says"),
         (["{empty}", "--rate", "1e6"], "holds no samples"),
-        (["{odd}", "--rate", "1e6"], "no whole number of cf32 samples"),
-        (["{nan}", "--rate", "1e5"], "sample 20000 of"),
+        (["{odd}", "--rate", "1e6"], "less than one cf32 sample"),
+        ([""], "give a recording"),
         (["{nan}", "--rate", "1e5", "--format", "wav"], "cannot be read as a wav file"),
         (["{nan}"], "--rate"),
         (["{nan}", "--rate", "49e3"], "twice the symbol"),
         (["{short}", "--rate", "1e5"], "too short for a decision"),
-        (["{cut}"], "SigMF"),
+        (["{cut}"], "remove core:sha512 from the metadata"),
         ([QPSK, "--start", "10"], "nothing can be sent from sample"),
         ([QPSK, "--chunks", "0"], "at least 1 chunk"),
         ([QPSK, "--start", "nan"], "--start must be"),
@@ -265,13 +265,42 @@ def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:
         json.loads(line)
 
 
-def test_what_was_decided_before_a_broken_sample_is_not_lost(tmp_path: Path) -> None:
+def test_samples_that_are_not_finite_cost_their_chunk_alone(tmp_path: Path) -> None:
     values = np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2").astype(np.float32) / 32768
-    values[-2] = np.nan
+    options = ("--rate", "100e3", "--symbol-rate", "25e3", "--json")
+    values.tofile(tmp_path / "whole.cf32")
+    values[10_000:10_002] = np.nan
     values.tofile(tmp_path / "r.cf32")
-    result = amrq("classify", tmp_path / "r.cf32", "--rate", "100e3", "--symbol-rate", "25e3", "--json")
-    assert [json.loads(line)["chunks"] for line in result.stdout.splitlines()][:1] == [32]
-    refused(result, "not a finite number")
+    whole, broken = (amrq("classify", tmp_path / name, *options) for name in ("whole.cf32", "r.cf32"))
+    assert whole.returncode == broken.returncode == 0, broken.stderr
+    chunks = [sum(json.loads(line)["chunks"] for line in run.stdout.splitlines()) for run in (whole, broken)]
+    lost = chunks[0] - chunks[1]
+    assert lost in (1, 2)  # the sample lies in one chunk, or on the border of two
+    (said,) = [line for line in broken.stderr.splitlines() if line.startswith("amrq: ")]
+    assert f"r.cf32: {lost} chunk" in said and "counted as not finite and left out" in said
+    assert "not finite" not in whole.stderr
+    np.full(40_000, np.nan, np.complex64).tofile(tmp_path / "all.cf32")
+    refused(amrq("classify", tmp_path / "all.cf32", *options), "not finite")
+
+
+def test_what_was_decided_before_a_file_became_shorter_is_not_lost(tmp_path: Path) -> None:
+    values = np.tile(np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2"), 2000)  # ten minutes of signal
+    values.tofile(tmp_path / "r.ci16")
+    command = [sys.executable, "-m", "amrq", "classify", str(tmp_path / "r.ci16"), "--rate", "100e3"]
+    process = subprocess.Popen(
+        [*command, "--symbol-rate", "25e3", "--json", "--chunks", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    json.loads(process.stdout.readline())
+    os.truncate(tmp_path / "r.ci16", 1_000_000)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    (said,) = [line for line in errors.splitlines() if line.startswith("amrq: ")]
+    assert "became shorter while it was read" in said
 
 
 def test_models_show_and_annotate(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._breaks import BREAKS
 from gnuradio.amrq._guarded import guarded
-from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, NOT_FINITE_KEY
 
 from amrq.chunks import SILENCE_POWER
 from amrq.errors import AmrqError
@@ -36,6 +36,7 @@ class chunker(gr.basic_block):
     second half to the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
     `modulation` tag therefore carries the new class although it begins with the old one.
     `input_seconds` (see `symbol_front_end`) becomes a tuple (index of the sample it stood on, seconds).
+    A chunk with a `not_finite` tag on one of its samples becomes one that is not finite.
     At a `rx_freq`, `rx_time`, `rx_rate` or `rx_overflow` tag with a new value the stream breaks: the samples before and
     after do not belong together. The chunk in progress is discarded, counted in `discarded`, and the next one begins on
     the tagged sample.
@@ -144,7 +145,7 @@ class chunker(gr.basic_block):
             self._next, self._broken, self._announce = limit, limit, True
 
         consumed = min(self._next, end)
-        self._tag(begin, count, announce, [tag for tag in tags if tag.offset < consumed])
+        self._tag(begin, out[:count], announce, [tag for tag in tags if tag.offset < consumed])
         self.consume(0, consumed - start)
         return count
 
@@ -156,9 +157,9 @@ class chunker(gr.basic_block):
         # Not "power < gate -> 0" alone: a NaN must reach the classifier, which counts it.
         chunks[power < self._gate] = 0
 
-    def _tag(self, begin: int, count: int, announce: bool, tags: list[Any]) -> None:
+    def _tag(self, begin: int, chunks: Any, announce: bool, tags: list[Any]) -> None:
         """Put the tags of the samples that are consumed onto chunks; the first chunk begins at sample `begin`."""
-        written = self.nitems_written(0)
+        written, count = self.nitems_written(0), len(chunks)
         if count and announce:
             index = pmt.make_tuple(pmt.from_uint64(begin), pmt.from_uint64(self._hop))
             self.add_item_tag(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
@@ -173,7 +174,9 @@ class chunker(gr.basic_block):
             chunk, within = divmod(max(0, tag.offset - begin), self._hop)
             placed.append((chunk + (within >= self._length), (tag.key, value, tag.srcid)))
         for chunk, moved in placed:
-            if chunk < count:
+            if chunk < count and pmt.symbol_to_string(moved[0]) == NOT_FINITE_KEY:
+                chunks[chunk] = np.nan
+            elif chunk < count:
                 self.add_item_tag(0, written + chunk, *moved)
             else:
                 late.append(moved)

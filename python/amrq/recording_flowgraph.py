@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 from gnuradio.amrq.recording_source import recording_source
+from gnuradio.amrq.stream_source import stream_source
 
 from amrq.decision import Decision
-from amrq.recordings import Recording
+from amrq.recordings import Recording, SampleStream
 
 __all__ = ["recording_flowgraph"]
 
@@ -16,7 +17,8 @@ class recording_flowgraph(decision_flowgraph):
     """Recording -> symbol front end -> chunker -> classifier.
 
     Args:
-        path: the recording; see `recording_source` for this and the next four.
+        path: the recording; see `recording_source` for this, `format`, `sample_rate`, `start` and `count`. Or a
+            stream, which is read from where it stands: `format`, `sample_rate` and `start` are its own.
         symbol_rate: symbols a second.
         offset: where in the recording's band the signal lies, Hz.
         format: format of the file.
@@ -36,7 +38,7 @@ class recording_flowgraph(decision_flowgraph):
 
     def __init__(
         self,
-        path: str | Recording,
+        path: str | Recording | SampleStream,
         symbol_rate: float,
         offset: float = 0.0,
         format: str = "auto",
@@ -50,10 +52,15 @@ class recording_flowgraph(decision_flowgraph):
         min_confidence: float = 0.8,
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
-        source = recording_source(path, format, sample_rate, start, count)
+        source: recording_source | stream_source
+        if isinstance(path, SampleStream):
+            source, rate = stream_source(path, count), path.sample_rate
+        else:
+            source = recording_source(path, format, sample_rate, start, count)
+            rate = source.sample_rate()
         super().__init__(
             source,
-            source.sample_rate(),
+            rate,
             symbol_rate,
             offset,
             rolloff,

@@ -18,7 +18,11 @@ __all__ = ["recording_source"]
 
 
 class recording_source(gr.sync_block):
-    """Stream a SigMF, IQ wav or raw recording as complex samples, full scale 1.
+    """Stream a SigMF, wav or raw recording as complex samples, full scale 1.
+
+    Real samples (a wav file of one channel) become the complex signal of their positive frequencies at the same rate.
+    Samples that are not finite are sent as they are: the front end marks them, and their chunks are counted and left
+    out. What is wrong with the file, or was taken from its name, is logged.
 
     On the first sample stands the tag `rx_rate`; where the file tells them, `rx_time` gives the time of that sample and
     `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a label begins, a tag
@@ -31,6 +35,7 @@ class recording_source(gr.sync_block):
         start: first sample to send.
         count: samples to send; 0 sends all that follow.
         repeat: begin again at the end.
+        name: which recording of a SigMF archive or collection; empty for the first.
 
     Raises:
         AmrqError: the file cannot be used, or holds nothing from `start` on.
@@ -45,11 +50,17 @@ class recording_source(gr.sync_block):
         start: int = 0,
         count: int = 0,
         repeat: bool = False,
+        name: str = "",
     ) -> None:
+        opened = isinstance(path, Recording)
         self.recording = (
-            path if isinstance(path, Recording) else open_recording(path, format, sample_rate or None)
+            path
+            if isinstance(path, Recording)
+            else open_recording(path, format, sample_rate or None, name or None)
         )
         gr.sync_block.__init__(self, name="amrq_recording_source", in_sig=None, out_sig=[np.complex64])
+        for note in () if opened else self.recording.notes:  # who opens it says what there is to say
+            self.logger.warn(note)
         self.error: Exception | None = None
         if not 0 <= start < self.recording.length or count < 0:
             raise AmrqError(

@@ -12,14 +12,19 @@ from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_block
 from gnuradio.filter import firdes
+from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 
-__all__ = ["INPUT_SECONDS_KEY", "symbol_front_end"]
+__all__ = ["INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
 
 INPUT_SECONDS_KEY = "input_seconds"
 """Tag on a symbol now and then: a PMT double, seconds from the first sample that came in to this symbol. The timing
 follows the sender's clock, so that counting symbols would not be measuring time."""
+
+NOT_FINITE_KEY = "not_finite"
+"""Tag on symbols that were made from samples that are not finite: the first, the last, and some between them. The
+chunker makes their chunk one that is not finite, which the classifier counts and leaves out."""
 
 _SPS = 4  # samples a symbol inside: the eight-tap interpolator of the timing loop is exact enough from 3 on
 _MOST_SAMPLES_PER_SYMBOL = 4096  # beyond, the channel filter outgrows GNU Radio's buffers
@@ -30,6 +35,7 @@ _GATE_SYMBOLS = 16  # memory of the power gate
 _LEVEL_SYMBOLS = 64  # memory of the level: shorter turns 8ASK's own amplitude into noise
 _LEVEL_AHEAD = 8  # symbols by which the level knows what comes, so that a burst's start is not blown up
 _TOLD_SYMBOLS = 512  # symbols between two tags of time: of the largest clock error 2.5 are left
+_MARKED_SYMBOLS = 4  # symbols between two marks of what is not finite: no chunk is shorter
 _CLOCK_ERROR = 0.005  # largest error of the symbol rate that the timing follows, 5,000 ppm
 
 
@@ -217,7 +223,9 @@ class symbol_front_end(gr.hier_block2):
 
 
 class _finite(gr.sync_block):
-    """Samples that are not finite, or whose square would not be, become zero; now and then one is told its time.
+    """Samples that are not finite, or whose square would not be, become zero and are marked.
+
+    Now and then one is told its time.
 
     Args:
         rate: samples a second here, a fixed multiple of the input's.
@@ -233,13 +241,24 @@ class _finite(gr.sync_block):
     def work(self, input_items: Any, output_items: Any) -> int:
         samples = input_items[0]
         with np.errstate(over="ignore", invalid="ignore"):
-            output_items[0][:] = np.where(np.abs(samples) < 1e15, samples, np.complex64(0))
+            good = np.abs(samples) < 1e15
+            output_items[0][:] = np.where(good, samples, np.complex64(0))
         first = self.nitems_written(0)
+        if not good.all():
+            self._mark(first, np.flatnonzero(~good))
         step = _TOLD_SYMBOLS * _SPS
         for place in range(-(-first // step) * step, first + len(samples), step):
             seconds = pmt.from_double(place / self._rate - self._late)
             self.add_item_tag(0, place, pmt.intern(INPUT_SECONDS_KEY), seconds)
         return len(samples)
+
+    def _mark(self, first: int, bad: NDArray[np.intp]) -> None:
+        """Mark the first and the last of each run of bad samples here, and one every few symbols between them."""
+        begins = np.diff(bad, prepend=-2) > 1
+        ends = np.diff(bad, append=bad[-1] + 2) > 1
+        between = bad % (_MARKED_SYMBOLS * _SPS) == 0
+        for place in bad[begins | ends | between]:
+            self.add_item_tag(0, first + int(place), pmt.intern(NOT_FINITE_KEY), pmt.PMT_T)
 
 
 def _undelay(fir: Any, taps: int) -> int:

@@ -20,14 +20,15 @@ from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
-from amrq.cli.recording_symbol_rate import recording_symbol_rate
+from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
 from amrq.cli.writer import Writer
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
 from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
 from amrq.outputs.own_stdout import own_stdout
-from amrq.recordings import FORMATS
+from amrq.plain_text import printable
+from amrq.recordings import FORMATS, Recording, SampleStream, is_stream, open_recording
 
 __all__ = ["classify"]
 
@@ -47,14 +48,16 @@ def _load_flowgraph() -> Any:
     return recording_flowgraph
 
 
-def _at_least_one(stream: DecisionStream, flowgraph: Any) -> Iterator[tuple[Decision, str | None]]:
+def _at_least_one(stream: DecisionStream, flowgraph: Any, name: str) -> Iterator[tuple[Decision, str | None]]:
     decided = False
     for result in stream.run(flowgraph):
         decided = True
         yield result
+    if not decided and (counted := flowgraph.sink.statistics()).not_finite:
+        raise AmrqError(f"{name}: all of its {counted.received} chunks hold samples that are not finite.")
     if not decided:
         raise AmrqError(
-            f"{flowgraph.source.recording.path} is too short for a decision: one needs at least "
+            f"{name} is too short for a decision: one needs at least "
             f"{flowgraph.sink.contract.chunk_length} symbols behind the front end."
         )
 
@@ -104,7 +107,12 @@ def _row(decision: Decision, truth: str | None, origin: Origin) -> tuple[str, ..
 
 
 def classify(
-    files: Annotated[list[Path], typer.Argument(help="Recordings: SigMF, IQ wav, or raw samples.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Recordings: SigMF, wav, or raw samples; - or a pipe for raw samples of another program."
+        ),
+    ],
     symbol_rate: Annotated[
         float | None,
         typer.Option(
@@ -116,18 +124,29 @@ def classify(
         typer.Option(
             parser=quantity,
             metavar="NUMBER",
-            help="Samples a second; 250k, say. Needed for raw files, else the file's own.",
+            help="Samples a second; 250k, say. Needed for raw samples, else the file's own.",
         ),
     ] = None,
     offset: Annotated[
-        float,
+        float | None,
         typer.Option(
-            parser=quantity, metavar="NUMBER", help="Where in the recording's band the signal lies, Hz."
+            parser=quantity,
+            metavar="NUMBER",
+            help="Where in the recording's band the signal lies, Hz from the middle of I/Q, which is the default. In "
+            "real samples, Hz from 0; without it, the strongest signal is taken there.",
         ),
-    ] = 0.0,
+    ] = None,
     format: Annotated[
-        str, typer.Option(help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.")
+        str, typer.Option(help=f"One of {', '.join(FORMATS)}; auto goes by the file's name.")
     ] = "auto",
+    recording_name: Annotated[
+        str | None,
+        typer.Option(
+            "--recording",
+            metavar="NAME",
+            help="Which recording of a SigMF archive or collection; without it, the first.",
+        ),
+    ] = None,
     start: Annotated[float, typer.Option(help="Begin this many seconds into the recording.")] = 0.0,
     duration: Annotated[
         float | None, typer.Option(help="Stop after this many seconds; without it, at the end.")
@@ -177,14 +196,14 @@ def classify(
     Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
     """
     recording_flowgraph = _load_flowgraph()
-    from amrq.recordings import open_recording
-
     if not 0 <= start < math.inf:
         raise AmrqError(f"--start must be a number of seconds from 0 up, not {start}.")
     if duration is not None and not 0 < duration < math.inf:
         raise AmrqError(f"--duration must be a number of seconds above 0, not {duration}.")
     if annotate is not None and len(files) > 1:
         raise AmrqError("--annotate takes one recording at a time.")
+    if annotate is not None and is_stream(files[0]):
+        raise AmrqError("--annotate needs a SigMF recording, and a pipe is none: leave it out.")
     failures: list[AmrqError] = []
     with own_stdout() as out, deferred_interrupt() as interrupted, contextlib.ExitStack() as opened:
         console = Console(file=out)
@@ -199,22 +218,30 @@ def classify(
             writers.append(opened.enter_context(contextlib.closing(annotations)))
         for path in files:
             try:
-                recording = open_recording(path, format, rate)
+                recording = _opened(path, format, rate, recording_name)
                 first = round(start * recording.sample_rate)
-                title = path.name
+                if isinstance(recording, SampleStream):
+                    opened.callback(recording.close)
+                    recording.skip(first, interrupted.is_set)
+                    first = 0
+                place = recording_offset(recording, offset, first)
+                if offset is None and place:
+                    _say(
+                        f"{path.name}: no --offset is given, and the strongest signal, at {place:.6g} Hz, is taken."
+                    )
+                title = _name(recording)
                 found_rate = symbol_rate
                 if found_rate is None:
-                    found_rate, sure = recording_symbol_rate(
-                        recording, offset, min(first, recording.length - 1)
-                    )
+                    found_rate, sure = recording_symbol_rate(recording, place, first, interrupted.is_set)
                     title += f", symbol rate {found_rate:.6g} Bd (estimated, confidence {sure:.4f})"
-                if annotations is not None:
+                if annotations is not None and isinstance(recording, Recording):
                     annotations.bandwidth = (1 + rolloff) * found_rate
+                    annotations.tell_samples(recording.sample_rate, recording.first_index)
                 stream = DecisionStream(interrupted)
                 flowgraph = recording_flowgraph(
                     recording,
                     found_rate,
-                    offset=offset,
+                    offset=place,
                     start=first,
                     count=0 if duration is None else max(1, round(duration * recording.sample_rate)),
                     rolloff=rolloff,
@@ -224,12 +251,23 @@ def classify(
                     min_confidence=min_confidence,
                     on_decision=stream.put,
                 )
-                origin = recording_origin(recording, model, found_rate, start, offset)
-                decisions = _written(_located(_at_least_one(stream, flowgraph), flowgraph, origin), writers)
+                origin = recording_origin(recording, model, found_rate, start, place)
+                decided = _at_least_one(stream, flowgraph, origin.source)
+                decisions = _written(_located(decided, flowgraph, origin), writers)
                 if as_json:
                     _print_json(out, decisions)
                 else:
-                    _print_table(console, path, title, decisions, gate > -200)
+                    _print_table(console, _name(recording), title, decisions, gate > -200)
+                if isinstance(recording, SampleStream):
+                    for note in recording.notes:
+                        _say(note)
+                if left_out := flowgraph.sink.statistics().not_finite:
+                    chunks_were = (
+                        "chunk that holds samples that are not finite was"
+                        if left_out == 1
+                        else ("chunks that hold samples that are not finite were")
+                    )
+                    _say(f"{_name(recording)}: {left_out} {chunks_were} counted as not finite and left out.")
             except AmrqError as error:
                 # One bad file does not cost the others their turn.
                 failures.append(error)
@@ -237,6 +275,28 @@ def classify(
                     typer.echo(f"amrq: {error}", err=True)
     if failures:
         raise failures[0] if len(files) == 1 else AmrqError(f"{len(failures)} of {len(files)} files failed.")
+
+
+def _opened(path: Path, format: str, rate: float | None, name: str | None) -> Recording | SampleStream:
+    """Open a recording or a pipe, and say what is to be said of it."""
+    if is_stream(path):
+        if name is not None:
+            raise AmrqError(
+                "--recording belongs to a SigMF archive or collection, and a pipe is neither: leave it out."
+            )
+        return SampleStream(path, format, rate)
+    recording = open_recording(path, format, rate, name)
+    for note in recording.notes:
+        _say(note)
+    return recording
+
+
+def _name(recording: Recording | SampleStream) -> str:
+    return recording.name if isinstance(recording, SampleStream) else recording.path.name
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"amrq: {printable(sentence, 1000)}", err=True)
 
 
 def _located(
@@ -264,7 +324,7 @@ def _print_json(out: TextIO, decisions: Iterator[_Located]) -> None:
 
 def _print_table(
     console: Console,
-    path: Path,
+    name: str,
     title: str,
     decisions: Iterator[_Located],
     gated: bool,
@@ -280,7 +340,7 @@ def _print_table(
             live.update(_table(title, rows[-_ROWS_SHOWN:]))
     console.print(_table(title, rows))
     said = ", ".join(f"{label} {count}" for label, count in votes.most_common())
-    console.print(escape(f"{path.name}: of {votes.total()} decisions: {said}"))
+    console.print(escape(f"{name}: of {votes.total()} decisions: {said}"))
     if not gated and 0 < votes[UNKNOWN] < votes.total():
         console.print("If the unknown ones are noise between transmissions: --gate makes them 'no signal'.")
     console.print()

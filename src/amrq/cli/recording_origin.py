@@ -3,24 +3,30 @@
 
 from amrq.model import find_model
 from amrq.outputs import Origin
-from amrq.recordings import Recording
+from amrq.recordings import Recording, SampleStream
 
 __all__ = ["recording_origin"]
 
 
 def recording_origin(
-    recording: Recording, model: str, symbol_rate: float, start: float = 0.0, offset: float = 0.0
+    recording: Recording | SampleStream,
+    model: str,
+    symbol_rate: float,
+    start: float = 0.0,
+    offset: float = 0.0,
 ) -> Origin:
     """Return the origin of decisions on a recording.
 
     Args:
-        recording: what is classified.
+        recording: what is classified; a stream tells neither time nor frequency.
         model: an ONNX file, a shipped model's name, or `default`.
         symbol_rate: symbols a second.
         start: seconds into the recording that classifying begins.
         offset: of the signal from the middle of the band, Hz.
     """
     file = find_model(model)
+    if isinstance(recording, SampleStream):
+        return Origin(recording.name, symbol_rate, file.stem, Origin.hash_of(file), start=start)
     return Origin(
         source=str(recording.path),
         symbol_rate=symbol_rate,

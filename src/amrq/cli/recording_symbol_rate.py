@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The symbol rate of a recording that nobody has told it of."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.recordings import Recording
+from amrq.recordings import Recording, SampleStream, middle_of_signal
 from amrq.symbol_rate import SymbolRate, estimate_symbol_rate
 
-__all__ = ["LOOKED_AT", "SURE", "look_for_symbol_rate", "recording_symbol_rate", "unclear"]
+__all__ = [
+    "LOOKED_AT",
+    "SURE",
+    "look_for_symbol_rate",
+    "recording_offset",
+    "recording_symbol_rate",
+    "unclear",
+]
 
 LOOKED_AT = 1 << 17
 """Samples that a symbol rate is estimated from."""
@@ -19,7 +28,11 @@ SURE = 0.999
 def look_for_symbol_rate(
     samples: NDArray[np.complex64], sample_rate: float, offset: float
 ) -> SymbolRate | None:
-    """Return the estimate for a signal at an offset in Hz; None where samples give none: too few, or silence."""
+    """Return the estimate for a signal at an offset in Hz; None where samples give none: too few, or silence.
+
+    Samples that are not finite count as zeros.
+    """
+    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
     if offset:
         samples = samples * np.exp(-2j * np.pi * offset / sample_rate * np.arange(len(samples)))
     try:
@@ -35,14 +48,45 @@ def unclear(found: SymbolRate | None) -> str:
     return f"its symbol rate is not clear (perhaps {found.rate:.6g} Bd, but only to {found.confidence:.2f})"
 
 
-def recording_symbol_rate(recording: Recording, offset: float = 0.0, start: int = 0) -> SymbolRate:
-    """Return the symbol rate of a recording's signal, from its first 131,072 samples behind `start`.
+def recording_symbol_rate(
+    recording: Recording | SampleStream,
+    offset: float = 0.0,
+    start: int = 0,
+    given_up: Callable[[], bool] = lambda: False,
+) -> SymbolRate:
+    """Return the symbol rate of a recording's signal, from its first 131,072 samples after `start`.
+
+    Args:
+        recording: what is looked at; a stream is looked at from where it stands, and loses nothing.
+        offset: where in its band the signal lies, Hz.
+        start: first sample of a recording.
+        given_up: whether to wait no longer for a stream.
 
     Raises:
         AmrqError: it is not clear.
     """
-    samples = recording.read(start, min(recording.length - start, LOOKED_AT))
+    samples = _first_samples(recording, start, given_up)
     found = look_for_symbol_rate(samples, recording.sample_rate, offset)
     if found is None or found.confidence < SURE:
-        raise AmrqError(f"{recording.path}: {unclear(found)}: give it (--symbol-rate).")
+        name = recording.name if isinstance(recording, SampleStream) else recording.path
+        raise AmrqError(f"{name}: {unclear(found)}: give it (--symbol-rate).")
     return found
+
+
+def recording_offset(recording: Recording | SampleStream, offset: float | None, start: int = 0) -> float:
+    """Return where in its band the signal lies, Hz: what is given, else the middle.
+
+    The middle of a real recording is its 0 Hz, where no signal is: there the strongest signal is looked for.
+    """
+    if offset is not None or isinstance(recording, SampleStream) or not recording.real:
+        return offset or 0.0
+    return middle_of_signal(_first_samples(recording, start), recording.sample_rate)
+
+
+def _first_samples(
+    recording: Recording | SampleStream, start: int, given_up: Callable[[], bool] = lambda: False
+) -> NDArray[np.complex64]:
+    if isinstance(recording, SampleStream):
+        return recording.head(LOOKED_AT, given_up)
+    start = min(start, recording.length - 1)
+    return recording.read(start, min(recording.length - start, LOOKED_AT))

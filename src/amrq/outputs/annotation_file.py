@@ -12,6 +12,8 @@ from typing import Any
 from amrq._version import __version__
 from amrq.decision import NO_SIGNAL, answer_text
 from amrq.errors import AmrqError
+from amrq.plain_text import printable
+from amrq.recordings import read_sigmf_json
 from amrq.whole_file import write_whole
 
 __all__ = ["AnnotationFile"]
@@ -23,9 +25,10 @@ _MOST_NAMES = 3
 class AnnotationFile:
     """The metadata of a SigMF recording with what was decided of it, for viewers such as IQEngine and inspectrum.
 
-    Annotations that are there already stay, those of an earlier run of this program apart. Consecutive decisions of one
-    label and reason become one annotation, whose comment begins with the answer in words; `no signal` becomes none. The
-    file is written when it is closed, whole or not at all.
+    Indices count as those of the metadata do, from `core:offset` on. Annotations that are there already stay, those of
+    an earlier run of this program apart. Consecutive decisions of one label and reason become one annotation, whose
+    comment begins with the answer in words; `no signal` becomes none. The file is written when it is closed, whole or
+    not at all.
 
     Args:
         recording: the recording's `.sigmf-meta`, `.sigmf-data` or name without suffix.
@@ -47,20 +50,21 @@ class AnnotationFile:
                 f"SigMF annotations go into a file that ends in .sigmf-meta, not {self.path.name}."
             )
         source = Path(recording)
+        shown = printable(source)
+        if source.suffix in (".sigmf", ".sigmf-collection"):
+            raise AmrqError(
+                f"{shown} cannot be annotated: give the .sigmf-meta of one recording, of an archive unpacked."
+            )
         if source.suffix == ".sigmf-data":
             source = source.with_suffix(".sigmf-meta")
         elif source.suffix != ".sigmf-meta":
             source = source.with_name(source.name + ".sigmf-meta")
         try:
-            self._meta: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-            self._rate = float(self._meta["global"]["core:sample_rate"])
-            former = list(self._meta.get("annotations", []))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise AmrqError(
-                f"{source} cannot be annotated: it is no SigMF metadata with a sample rate "
-                f"({type(error).__name__})."
-            ) from None
-        self._former = [a for a in former if not str(a.get("core:generator", "")).startswith("gr-amrq ")]
+            self._meta = read_sigmf_json(source.read_bytes(), printable(source))
+        except OSError as error:
+            raise AmrqError(f"{printable(source)} cannot be annotated: {error.strerror}.") from None
+        self._rate, self._first = _rate_and_offset(self._meta, printable(source))
+        self._former = _former(self._meta, printable(source))
         self.bandwidth = bandwidth
         """Of the signal, Hz, for the records that follow."""
         self._spans: list[dict[str, Any]] = []
@@ -103,6 +107,10 @@ class AnnotationFile:
             }
         )
 
+    def tell_samples(self, sample_rate: float, first_index: int) -> None:
+        """Say what a reader made of the recording: samples a second, and what its metadata call the first sample."""
+        self._rate, self._first = sample_rate, first_index
+
     def set_captures(self, captures: Sequence[Mapping[str, Any]]) -> None:
         """Say where in the data what begins (time, frequency): SigMF's captures, in order."""
         self._meta["captures"] = [dict(capture) for capture in captures]
@@ -116,9 +124,9 @@ class AnnotationFile:
         sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
         names = [name for name, _ in span["best"].most_common(_MOST_NAMES)]
         annotation = {
-            "core:sample_start": span["begin"],
+            "core:sample_start": self._first + span["begin"],
             "core:sample_count": max(1, span["end"] - span["begin"]),
-            "core:label": span["label"],
+            "core:label": printable(span["label"]),
             "core:comment": f"{answer_text(span['reason'], *names)}: confidence {sure}, {span['chunks']} chunks, "
             f"model {span['model']}",
             "core:generator": self.generator,
@@ -139,7 +147,7 @@ class AnnotationFile:
             inside = [span for span in named if span["begin"] < self._length]
             named = [{**span, "end": min(span["end"], self._length)} for span in inside]
         mine = [self._annotation(span) for span in named]
-        annotations = sorted([*self._former, *mine], key=lambda a: int(a["core:sample_start"]))
+        annotations = sorted([*self._former, *mine], key=lambda a: a["core:sample_start"])
         document = {**self._meta, "annotations": annotations}
         import sigmf  # takes a while, and only who annotates needs it
 
@@ -152,3 +160,28 @@ class AnnotationFile:
                 f"{self.path} is not written, since it would not be valid SigMF: {' '.join(str(error).split())[:200]}."
             ) from None
         write_whole(self.path, json.dumps(document, indent=4) + "\n")
+
+
+def _rate_and_offset(meta: Mapping[str, Any], name: str) -> tuple[float, int]:
+    """Return the sample rate and the index of the first sample, as the metadata have them."""
+    about = meta.get("global")
+    rate = about.get("core:sample_rate") if isinstance(about, dict) else None
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1e300:
+        raise AmrqError(f"{name} cannot be annotated: it is no SigMF metadata with a sample rate.")
+    offset = about.get("core:offset") if isinstance(about, dict) else None
+    return float(rate), offset if isinstance(offset, int) and offset >= 0 else 0
+
+
+def _former(meta: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the annotations that stay: all but this program's own."""
+    former: Any = meta.get("annotations") or []
+    kept: list[dict[str, Any]] = []
+    for annotation in former if isinstance(former, list) else [None]:
+        start = annotation.get("core:sample_start") if isinstance(annotation, dict) else None
+        if isinstance(start, bool) or not isinstance(start, int | float) or not isinstance(annotation, dict):
+            raise AmrqError(
+                f"{name} cannot be annotated: an annotation in it lacks its core:sample_start, a number."
+            )
+        if not str(annotation.get("core:generator", "")).startswith("gr-amrq "):
+            kept.append(annotation)
+    return kept

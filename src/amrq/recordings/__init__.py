@@ -1,9 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""I/Q recordings as people have them: SigMF, IQ wav, raw samples."""
+"""I/Q recordings as people have them: SigMF, wav, raw samples."""
 
-from amrq.recordings.open_recording import FORMATS, open_recording
+from amrq.recordings.analytic_signal import middle_of_signal
+from amrq.recordings.open_recording import FORMATS, SUFFIXES, format_of, open_recording
 from amrq.recordings.raw_formats import RAW_FORMATS
-from amrq.recordings.recording import Annotation, Recording
+from amrq.recordings.recording import Annotation, Recording, RecordingInfo
+from amrq.recordings.sample_stream import SampleStream, is_stream
+from amrq.recordings.sigmf_metadata import read_sigmf_json
 from amrq.recordings.write_sigmf import write_sigmf
 
-__all__ = ["FORMATS", "RAW_FORMATS", "Annotation", "Recording", "open_recording", "write_sigmf"]
+__all__ = [
+    "FORMATS",
+    "RAW_FORMATS",
+    "SUFFIXES",
+    "Annotation",
+    "Recording",
+    "RecordingInfo",
+    "SampleStream",
+    "format_of",
+    "is_stream",
+    "middle_of_signal",
+    "open_recording",
+    "read_sigmf_json",
+    "write_sigmf",
+]

@@ -5,41 +5,62 @@ import os
 from pathlib import Path
 
 from amrq.errors import AmrqError
-from amrq.recordings.raw_formats import RAW_FORMATS
-from amrq.recordings.raw_recording import RawRecording
+from amrq.parsing import parsing
+from amrq.plain_text import printable
+from amrq.recordings import raw_recording, sigmf_recording, wav_recording
+from amrq.recordings.file_name import facts_of_name
+from amrq.recordings.reader import Reader, Request
 from amrq.recordings.recording import Recording
 
-__all__ = ["FORMATS", "open_recording"]
+__all__ = ["FORMATS", "SUFFIXES", "format_of", "open_recording"]
 
-FORMATS = ("auto", "sigmf", "wav", *RAW_FORMATS)
-"""Names of the formats; `auto` goes by the file's suffix."""
-
-_SUFFIXES = {
-    ".sigmf-meta": "sigmf",
-    ".sigmf-data": "sigmf",
-    ".sigmf": "sigmf",
-    ".wav": "wav",
-    ".rf64": "wav",
-    ".w64": "wav",
-    ".cf32": "cf32",
-    ".cfile": "cf32",
-    ".fc32": "cf32",
-    ".complex": "cf32",
-    ".ci16": "ci16",
-    ".cs16": "ci16",
-    ".sc16": "ci16",
-    ".complex16s": "ci8",
-    ".ci8": "ci8",
-    ".cs8": "ci8",
-    ".sc8": "ci8",
-    ".cu8": "cu8",
-    ".uc8": "cu8",
-    ".complex16u": "cu8",
+# A further kind of file is a module with READERS, and one word here.
+_READERS: dict[str, Reader] = {
+    reader.format: reader
+    for kind in (sigmf_recording, wav_recording, raw_recording)
+    for reader in kind.READERS
 }
+
+FORMATS = ("auto", *_READERS)
+"""Names of the formats; `auto` goes by the file's suffix, or by its name where a program's names tell the format."""
+
+SUFFIXES = {suffix: reader.format for reader in _READERS.values() for suffix in reader.suffixes}
+"""The format that each known suffix stands for."""
+
+# Suffixes that say that the samples are real, and what they are if they are I and Q after all.
+_REAL = {".s8": "ci8", ".u8": "cu8", ".s16": "ci16", ".f32": "cf32"}
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a file's name tells.
+
+    Raises:
+        AmrqError: it tells none; the sentence says what to give.
+    """
+    suffix = path.suffix.lower()
+    facts = facts_of_name(path.name)
+    if facts is not None and facts.format is not None and SUFFIXES.get(suffix) in (None, facts.format):
+        return facts.format
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    if suffix in _REAL:
+        raise AmrqError(
+            f"the suffix of {printable(path.name)} mostly stands for real samples, which are read from a "
+            "wav file of one "
+            f"channel: if it holds I and Q in turn, give its format (--format {_REAL[suffix]}) and sample "
+            "rate (--rate)."
+        )
+    raise AmrqError(
+        f"the suffix of {printable(path.name)} does not tell what is in it: give its format (--format), one of "
+        f"{', '.join(_READERS)}, and of a raw one the sample rate (--rate)."
+    )
 
 
 def open_recording(
-    path: str | os.PathLike[str], format: str = "auto", sample_rate: float | None = None
+    path: str | os.PathLike[str],
+    format: str = "auto",
+    sample_rate: float | None = None,
+    name: str | None = None,
 ) -> Recording:
     """Open a recording.
 
@@ -47,36 +68,35 @@ def open_recording(
         path: the file; of a SigMF pair, either.
         format: one of `FORMATS`.
         sample_rate: samples a second; needed for raw files, elsewhere it overrules what the file says.
+        name: which recording of a SigMF archive or collection; None takes the first and says so in `notes`.
 
     Raises:
         AmrqError: the file cannot be used; the message says why and what to change.
     """
+    if not os.fspath(path):
+        raise AmrqError("a recording's name is empty: give a file.")
     path = Path(path)
     if format not in FORMATS:
-        raise AmrqError(f"there is no format {format!r}: choose from {', '.join(FORMATS)}.")
-    base = path.with_name(path.name + ".sigmf-meta")
+        raise AmrqError(f"there is no format {printable(format)!r}: choose from {', '.join(FORMATS)}.")
+    with parsing(path):
+        return _open(path, format, sample_rate, name)
+
+
+def _open(path: Path, format: str, sample_rate: float | None, name: str | None) -> Recording:
+    base = path.with_name(path.name + ".sigmf-meta") if path.name else path
     if not path.is_file() and base.is_file() and format in ("auto", "sigmf"):
         path = base  # SigMF's own way to name a recording: without either suffix
+    shown = printable(path)
     if path.is_dir():
-        raise AmrqError(f"{path} is a folder: give a recording in it.")
+        raise AmrqError(f"{shown} is a folder: give a recording in it.")
+    if path.is_fifo() or path.is_char_device() or path.is_socket():
+        raise AmrqError(
+            f"{shown} is no file but a pipe or device, which cannot be read here: amrq classify reads "
+            "pipes, and amrq live "
+            "standard input (--stdin)."
+        )
     if not path.is_file():
-        raise AmrqError(f"there is no file {path}.")
+        raise AmrqError(f"there is no file {shown}.")
     if format == "auto":
-        if path.suffix.lower() not in _SUFFIXES:
-            raise AmrqError(
-                f"the suffix of {path.name} does not tell what is in it: give its format (--format), one of "
-                f"{', '.join(FORMATS[1:])}."
-            )
-        format = _SUFFIXES[path.suffix.lower()]
-    # Each reader's package is loaded when it is needed: raw files need none.
-    if format == "sigmf":
-        from amrq.recordings.sigmf_recording import SigMFRecording
-
-        return SigMFRecording(path, sample_rate)
-    if format == "wav":
-        from amrq.recordings.wav_recording import WavRecording
-
-        return WavRecording(path, sample_rate)
-    if sample_rate is None:
-        raise AmrqError(f"{path} is raw and does not tell its sample rate: give it (--rate).")
-    return RawRecording(path, format, sample_rate)
+        format = format_of(path)
+    return _READERS[format].open(Request(path, sample_rate, name, facts_of_name(path.name)))

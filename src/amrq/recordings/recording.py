@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A recording, whatever file it is in."""
 
-import abc
+import heapq
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.plain_text import printable
+from amrq.recordings.analytic_signal import AnalyticSignal
 
-__all__ = ["Annotation", "Recording"]
+__all__ = ["Annotation", "Recording", "RecordingInfo", "Samples"]
+
+
+class Samples(Protocol):
+    """What a recording reads its samples from: complex64, or float32 where `real`."""
+
+    length: int
+    real: bool
+
+    def read(self, start: int, count: int) -> NDArray[Any]:
+        """Return samples `start` to `start + count`, which are inside."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -21,7 +36,7 @@ class Annotation:
     Attributes:
         start: first sample.
         count: samples.
-        label: what they are; empty where only something else is said of them.
+        label: what they are, without characters that could steer a terminal; empty where only something else is said.
         band: lower and upper edge, Hz from the middle of the recording's band; None where it says none.
         generator: which program says so; empty where it does not tell.
     """
@@ -33,77 +48,106 @@ class Annotation:
     generator: str = ""
 
 
-class Recording(abc.ABC):
-    """Complex samples in a file, read piece by piece.
+@dataclass(frozen=True)
+class RecordingInfo:
+    """What a recording's file says of it.
 
     Attributes:
         path: the file.
         sample_rate: samples a second.
         tunings: (first sample, what 0 Hz stands for from there on, in Hz), in order; empty where the file does not say.
         annotations: truth or opinion about stretches of it, in order.
-        length: number of samples.
         begun: when the first sample was received, with its time zone; None where the file does not say.
+        notes: sentences for the user: what is wrong with the file and was put up with, and what was taken from where.
+        first_index: what its metadata calls its first sample (SigMF's `core:offset`).
     """
 
-    def __init__(
-        self,
-        path: Path,
-        sample_rate: float,
-        length: int,
-        tunings: tuple[tuple[int, float], ...] = (),
-        annotations: tuple[Annotation, ...] = (),
-        begun: datetime | None = None,
-    ) -> None:
-        if not (np.isfinite(sample_rate) and sample_rate > 0):
+    path: Path
+    sample_rate: float
+    tunings: tuple[tuple[int, float], ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    begun: datetime | None = None
+    notes: tuple[str, ...] = ()
+    first_index: int = 0
+
+
+class Recording:
+    """Complex samples in a file, read piece by piece.
+
+    Real samples (one channel, as SSB receivers record) become the complex signal of their positive frequencies at the
+    same sample rate; 0 Hz stays 0 Hz.
+
+    Args:
+        info: what the file says of itself.
+        samples: what is in it.
+
+    Attributes:
+        path, sample_rate, tunings, annotations, begun, notes, first_index: see `RecordingInfo`.
+        length: number of samples.
+        real: whether the samples in the file are real.
+
+    Raises:
+        AmrqError: the sample rate is not a rate, or there are no samples.
+    """
+
+    def __init__(self, info: RecordingInfo, samples: Samples) -> None:
+        name = printable(info.path)
+        if not (math.isfinite(info.sample_rate) and info.sample_rate > 0):
             raise AmrqError(
-                f"the sample rate of {path} must be above 0 Hz, not {sample_rate}: give the right one (--rate)."
+                f"the sample rate of {name} must be above 0 Hz, not {info.sample_rate:g}: give the right one (--rate)."
             )
-        if length < 1:
-            raise AmrqError(f"{path} holds no samples.")
-        self.path = path
-        self.sample_rate = float(sample_rate)
-        self.tunings = tunings
-        self.annotations = annotations
-        self.length = int(length)
-        self.begun = begun
+        if samples.length < 1:
+            raise AmrqError(f"{name} holds no samples.")
+        self.path = info.path
+        self.sample_rate = float(info.sample_rate)
+        self.tunings = info.tunings
+        self.annotations = info.annotations
+        self.begun = info.begun
+        self.first_index = info.first_index
+        self.length = int(samples.length)
+        self.real = samples.real
+        self.notes = info.notes
+        self._samples: Samples = samples
+        if samples.real:
+            self._samples = AnalyticSignal(samples)
+            self.notes += (
+                f"{name} has one channel, real samples: read as a signal of 0 to "
+                f"{self.sample_rate / 2e3:g} kHz, and the offset counts from its 0 Hz.",
+            )
 
     def truths(self) -> list[tuple[int, str | None]]:
         """Return where what is annotated changes: (sample, label), or (sample, None) where nothing is annotated.
 
         Where annotations overlap, the one that began last counts.
         """
-        spans = [(a.start, a.start + a.count, a.label) for a in self.annotations if a.label and a.count > 0]
+        spans = sorted(
+            (a.start, a.start + a.count, a.label) for a in self.annotations if a.label and a.count > 0
+        )
         changes: list[tuple[int, str | None]] = []
+        inside: list[
+            int
+        ] = []  # a heap of the spans begun, by place from the last on; those over leave at the top
+        begun = 0
         for edge in sorted({edge for start, end, _ in spans for edge in (start, end)}):
-            inside = [span for span in spans if span[0] <= edge < span[1]]
-            label = max(inside)[2] if inside else None
+            while begun < len(spans) and spans[begun][0] <= edge:
+                heapq.heappush(inside, -begun)
+                begun += 1
+            while inside and spans[-inside[0]][1] <= edge:
+                heapq.heappop(inside)
+            label = spans[-inside[0]][2] if inside else None
             if not changes or changes[-1][1] != label:
                 changes.append((edge, label))
         return changes
 
-    @abc.abstractmethod
-    def _read(self, start: int, count: int) -> NDArray[np.complex64]:
-        """Return complex64 samples; `start` and `count` lie inside the recording."""
-
     def read(self, start: int, count: int) -> NDArray[np.complex64]:
         """Return up to `count` samples from sample `start` on: complex64, full scale 1 for integer formats.
 
+        Samples that are not finite are returned as they are: the classifier counts their chunks and leaves them out.
+
         Raises:
-            AmrqError: the file ends before its own length, or holds samples that are not finite.
+            AmrqError: the file ends before its own length, or cannot be read.
         """
         count = max(0, min(count, self.length - start))
         if count == 0:
             return np.empty(0, dtype=np.complex64)
-        samples = self._read(start, count)
-        if len(samples) != count:
-            raise AmrqError(
-                f"{self.path} ends at sample {start + len(samples)} of {self.length}: the file is truncated."
-            )
-        finite = np.isfinite(samples)
-        if not finite.all():
-            first = start + int(np.argmin(finite))
-            raise AmrqError(
-                f"sample {first} of {self.path} is not a finite number: repair the recording, or check that "
-                "its format is the one given."
-            )
-        return samples
+        return np.asarray(self._samples.read(start, count), dtype=np.complex64)

@@ -1,129 +1,285 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings."""
+"""SigMF recordings: pairs of files, archives, collections.
 
-import json
-import re
-import warnings
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+Read by this module and not by the package `sigmf`, which takes bytes in front of later captures for samples, 128 for
+the zero of unsigned bytes, the first of several recordings in an archive without a word, and fails on metadata that
+other programs write.
+"""
+
+import hashlib
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-import sigmf
-from numpy.typing import NDArray
-
 from amrq.errors import AmrqError
-from amrq.recordings.recording import Annotation, Recording
+from amrq.parsing import parsing
+from amrq.plain_text import printable
+from amrq.recordings.raw_formats import RawFormat, number_format
+from amrq.recordings.reader import Reader, Request, add_named_facts
+from amrq.recordings.recording import Recording, RecordingInfo
+from amrq.recordings.sample_file import SampleFile, file_size
+from amrq.recordings.sigmf_metadata import Capture, SigmfMetadata, read_sigmf_json
 
-__all__ = ["SigMFRecording"]
+__all__ = ["READERS"]
 
 _LARGEST_CHECKSUM = 1 << 30
 """Bytes up to which the data are held against their SHA-512: about two seconds of work."""
+_LARGEST_METADATA = 1 << 29
+_HASHED = 1 << 20
+_MOST_NAMES_SHOWN = 20
 
 
-class SigMFRecording(Recording):
-    """A SigMF recording: `.sigmf-meta` with `.sigmf-data` beside it, or a `.sigmf` archive.
+@dataclass(frozen=True)
+class _Data:
+    """Where samples lie: `size` bytes of a file from byte `begin` on."""
 
-    Args:
-        path: any of these files.
-        sample_rate: samples a second where the metadata is not to be believed; None takes the metadata's.
+    path: Path
+    begin: int
+    size: int
+
+
+def _open(request: Request) -> Recording:
+    """Open a `.sigmf-meta` with `.sigmf-data` beside it, or one recording of a `.sigmf` archive or a collection.
 
     Raises:
-        AmrqError: a file is missing, broken, truncated, not of one channel, or real instead of I/Q.
+        AmrqError: a file is missing, broken, or not of one channel.
     """
-
-    def __init__(self, path: Path, sample_rate: float | None = None) -> None:
-        data = path.with_suffix(".sigmf-data")
-        large = data.is_file() and data.stat().st_size > _LARGEST_CHECKSUM
-        try:
-            with warnings.catch_warnings():
-                # It warns of a broken number of bytes, which is refused below.
-                warnings.simplefilter("ignore")
-                self._file = sigmf.fromfile(str(path), skip_checksum=large)
-        except json.JSONDecodeError as error:
-            raise AmrqError(f"{path} cannot be read as a SigMF recording: it is no JSON ({error}).") from None
-        except Exception as error:  # on broken metadata the package raises whatever it stumbles over
+    path = request.path
+    if path.suffix == ".sigmf-data":
+        path = path.with_suffix(".sigmf-meta")
+        if not path.is_file():
             raise AmrqError(
-                f"{path} cannot be read as a SigMF recording: {' '.join(str(error).split())}"
-            ) from None
-        if not isinstance(self._file, sigmf.SigMFFile):
-            raise AmrqError(f"{path} is a SigMF collection: give one of its recordings.")
-        info = self._file.get_global_info()
-        datatype = str(info.get("core:datatype", ""))
-        if not datatype.startswith("c"):
-            raise AmrqError(f"{path} holds samples of type {datatype!r}, which are not complex I/Q.")
-        if info.get("core:num_channels", 1) != 1:
-            raise AmrqError(f"{path} holds {info['core:num_channels']} channels: give a recording of one.")
-        if sample_rate is None:
-            sample_rate = info.get("core:sample_rate")
-        if sample_rate is None:
-            raise AmrqError(f"{path} does not tell its sample rate: give it (--rate).")
-        if self._file.data_file is None and self._file.data_buffer is None:
-            raise AmrqError(f"{path} has no data: its .sigmf-data file is missing.")
-        if self._file.data_file is not None:
-            # The package counts whole samples only; a remainder means that bytes are missing.
-            size = Path(self._file.data_file).stat().st_size
-            if size % self._file.get_sample_size():
-                raise AmrqError(
-                    f"{self._file.data_file} has {size} bytes, which is no whole number of {datatype} samples: "
-                    "the file is truncated or its datatype is another one."
-                )
-        length = self._file.sample_count or 0
-        try:
-            tunings, annotations = self._said(length)
-        except (KeyError, TypeError, ValueError) as error:
-            raise AmrqError(
-                f"{path} cannot be read as a SigMF recording: a capture or annotation in it lacks or mistypes a field "
-                f"({error})."
-            ) from None
-        super().__init__(path, sample_rate, length, tunings, annotations, self._begun(sample_rate))
-
-    def _said(self, length: int) -> tuple[tuple[tuple[int, float], ...], tuple[Annotation, ...]]:
-        """Return tunings and annotations."""
-        tunings = tuple(
-            (int(capture["core:sample_start"]), float(capture["core:frequency"]))
-            for capture in self._file.get_captures()
-            if "core:frequency" in capture
-        )
-        annotations = tuple(
-            Annotation(
-                int(entry["core:sample_start"]),
-                int(entry.get("core:sample_count", length - int(entry["core:sample_start"]))),
-                str(entry.get("core:label", "")),
-                _band(entry, tunings),
-                str(entry.get("core:generator", "")),
+                f"{request.shown} has no metadata: {printable(path)} is missing; --format would read it as raw."
             )
-            for entry in self._file.get_annotations()
+    with path.open("rb") as file:
+        beginning = file.read(512)
+    if path.suffix == ".sigmf" or beginning[257:262] == b"ustar":
+        return _open_archive(request)
+    document = _read_metadata(path)
+    if "collection" in document and "global" not in document:
+        return _open_collection(request, document)
+    request.single()
+    return _open_pair(request, path, document, ())
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    if file_size(path) > _LARGEST_METADATA:
+        raise AmrqError(f"{printable(path)} is too large for SigMF metadata: more than 512 MiB.")
+    return read_sigmf_json(path.read_bytes(), printable(path))
+
+
+def _open_pair(request: Request, path: Path, document: dict[str, Any], notes: tuple[str, ...]) -> Recording:
+    metadata = SigmfMetadata(document, printable(path))
+    if metadata.without_data:
+        raise AmrqError(
+            f"{metadata.name} has no data, as its core:metadata_only says: there is nothing to read."
         )
-        return tunings, annotations
-
-    def _begun(self, sample_rate: float) -> datetime | None:
-        """Return when sample 0 was received, as the first capture that tells its time has it."""
-        for capture in self._file.get_captures():
-            text = str(capture.get("core:datetime", ""))
-            # Python 3.10 knows neither the Z nor more digits of a second than six.
-            text = re.sub(r"(\.\d{6})\d+", r"\1", text.removesuffix("Z") + "+00:00" * text.endswith("Z"))
-            try:
-                at = datetime.fromisoformat(text)
-            except ValueError:
-                continue
-            at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-            return at - timedelta(seconds=int(capture["core:sample_start"]) / float(sample_rate))
-        return None
-
-    def _read(self, start: int, count: int) -> NDArray[np.complex64]:
-        return np.asarray(self._file.read_samples(start, count), dtype=np.complex64)
+    data = path.with_suffix(".sigmf-data")
+    if metadata.dataset:
+        data = _inside(path.parent, metadata.dataset, f"core:dataset of {metadata.name}")
+    if not data.exists():
+        what = (
+            f"its data file {printable(data.name)} is missing"
+            if metadata.dataset
+            else "its .sigmf-data file is missing"
+        )
+        raise AmrqError(f"{metadata.name} has no data: {what}.")
+    return _recording(request, metadata, _Data(data, 0, file_size(data)), notes)
 
 
-def _band(entry: Mapping[str, Any], tunings: Sequence[tuple[int, float]]) -> tuple[float, float] | None:
-    """Return an annotation's edges, Hz from the middle of the band where it begins."""
-    edges = [entry.get(f"core:freq_{edge}_edge") for edge in ("lower", "upper")]
-    if any(edge is None for edge in edges):
-        return None
-    start = int(entry["core:sample_start"])
-    # Without a frequency the recording is at baseband, and so are its edges.
-    first = tunings[0][1] if tunings else 0.0
-    middle = next((hz for sample, hz in reversed(tunings) if sample <= start), first)
-    lower, upper = (float(edge) - middle for edge in edges if edge is not None)
-    return lower, upper
+def _inside(folder: Path, name: str, what: str) -> Path:
+    """Return the file of a name from outside, which must lie in the folder.
+
+    Raises:
+        AmrqError: it does not, be it by a path or by a symbolic link.
+    """
+    parts = PurePosixPath(name)
+    ended = AmrqError(
+        f"{what} is {printable(name, 100)!r}, which lies outside the recording's folder: only files in it are read."
+    )
+    if parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name or not parts.name:
+        raise ended
+    found = folder / parts
+    if not found.resolve().is_relative_to(folder.resolve()):
+        raise ended
+    return found
+
+
+def _open_collection(request: Request, document: dict[str, Any]) -> Recording:
+    collection = document["collection"]
+    streams = collection.get("core:streams") if isinstance(collection, dict) else None
+    names = []
+    for stream in streams if isinstance(streams, list) else []:
+        # An object with a name; up to SigMF 1.0 a pair of name and hash.
+        name = (
+            stream.get("name")
+            if isinstance(stream, dict)
+            else stream[0]
+            if isinstance(stream, list) and stream
+            else None
+        )
+        if isinstance(name, str) and name:
+            names.append(name.removesuffix(".sigmf-meta"))
+    if not names:
+        raise AmrqError(f"{request.shown} is a SigMF collection without recordings: give one of them itself.")
+    chosen, notes = _chosen(request, names, "collection")
+    meta = _inside(
+        request.path.parent, chosen + ".sigmf-meta", f"a recording of the collection {request.shown}"
+    )
+    if not meta.is_file():
+        raise AmrqError(
+            f"{request.shown} is a SigMF collection, and its recording {printable(meta)} is missing."
+        )
+    return _open_pair(request, meta, _read_metadata(meta), notes)
+
+
+def _chosen(request: Request, names: list[str], kind: str) -> tuple[str, tuple[str, ...]]:
+    """Return which of the recordings is asked for, and what to say of it.
+
+    Raises:
+        AmrqError: there is no such one.
+    """
+    shown = ", ".join(printable(name, 100) for name in names[:_MOST_NAMES_SHOWN])
+    if len(names) > _MOST_NAMES_SHOWN:
+        shown += " ..."
+    if request.name is None:
+        if len(names) == 1:
+            return names[0], ()
+        note = (
+            f"{request.shown} is a SigMF {kind} of {len(names)} recordings ({shown}): "
+            f"{printable(names[0], 100)} is read; "
+            "--recording NAME chooses another."
+        )
+        return names[0], (note,)
+    matching = [name for name in names if request.name in (name, PurePosixPath(name).name)]
+    if not matching:
+        raise AmrqError(
+            f"{request.shown} has no recording {printable(request.name, 100)!r}: it holds {shown}."
+        )
+    return matching[0], ()
+
+
+def _open_archive(request: Request) -> Recording:
+    try:
+        with tarfile.open(request.path, "r:") as archive:
+            members = {member.name.removeprefix("./"): member for member in archive if member.isreg()}
+            names = [name.removesuffix(".sigmf-meta") for name in members if name.endswith(".sigmf-meta")]
+            if not names:
+                raise AmrqError(f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file).")
+            chosen, notes = _chosen(request, names, "archive")
+            shown = f"{request.shown} ({printable(chosen, 100)})"
+            member = members[chosen + ".sigmf-meta"]
+            if member.size > _LARGEST_METADATA:
+                raise AmrqError(f"the metadata of {shown} are too large: more than 512 MiB.")
+            file = archive.extractfile(member)
+            document = read_sigmf_json(b"" if file is None else file.read(), shown)
+    except tarfile.TarError as error:
+        raise AmrqError(
+            f"{request.shown} cannot be read as a SigMF archive, which is a tar file without compression: "
+            f"{printable(error).rstrip('.')}; unpack it and give its .sigmf-meta."
+        ) from None
+    metadata = SigmfMetadata(document, shown)
+    data = members.get(chosen + ".sigmf-data")
+    if data is None and metadata.dataset:
+        data = members.get(str(PurePosixPath(chosen).with_name(PurePosixPath(metadata.dataset).name)))
+    if data is None or data.issparse():
+        raise AmrqError(f"{shown} has no data: its .sigmf-data is not in the archive.")
+    there = max(0, min(data.size, file_size(request.path) - data.offset_data))
+    if there < data.size:
+        notes += (f"{request.shown} is cut: {data.size - there} bytes of its data are missing at the end.",)
+    return _recording(request, metadata, _Data(request.path, data.offset_data, there), notes)
+
+
+def _recording(request: Request, metadata: SigmfMetadata, data: _Data, notes: tuple[str, ...]) -> Recording:
+    format = number_format(metadata.datatype)
+    if format is None:
+        raise AmrqError(
+            f"core:datatype of {metadata.name} is {printable(metadata.datatype, 60)!r}, which SigMF does not know: "
+            "cf32_le, ci16_le or cu8 for instance."
+        )
+    if metadata.channels != 1:
+        raise AmrqError(f"{metadata.name} holds {metadata.channels} channels: give a recording of one.")
+    sample_rate = request.sample_rate if request.sample_rate is not None else metadata.sample_rate
+    if sample_rate is None and request.facts is not None:
+        sample_rate = request.facts.sample_rate
+    if sample_rate is None:
+        raise AmrqError(f"{metadata.name} does not tell its sample rate: give it (--rate).")
+    first_index = metadata.first_index(data.size // format.sample_size)
+    length, pieces, captures = _layout(metadata, data, format, first_index)
+    _check_hash(metadata, data)
+    tunings = tuple(
+        (max(0, capture.index - first_index), capture.frequency)
+        for capture in captures
+        if capture.frequency is not None
+    )
+    begun = metadata.begun(first_index, sample_rate) if sample_rate > 0 else None
+    annotations = metadata.annotations(first_index, length, tunings)
+    said = (*notes, *metadata.notes, *metadata.null_note())
+    info = RecordingInfo(request.path, sample_rate, tunings, annotations, begun, said, first_index)
+    return Recording(add_named_facts(info, request), SampleFile(data.path, format, length, pieces))
+
+
+def _layout(
+    metadata: SigmfMetadata, data: _Data, format: RawFormat, first_index: int
+) -> tuple[int, list[tuple[int, int]], list[Capture]]:
+    """Return the number of samples, where stretches of them lie in the file, and the captures that begin inside."""
+    size = format.sample_size
+    usable = data.size - metadata.trailing_bytes
+    headers = 0
+    pieces = [(0, data.begin)]
+    captures: list[Capture] = []
+    for capture in metadata.captures:
+        first = max(0, capture.index - first_index)
+        end = first * size + headers
+        if captures and end == usable and not capture.header_bytes:
+            break  # nothing came after a retune: not worth a word
+        if end + capture.header_bytes > usable:
+            left, every = len(metadata.captures) - len(captures), len(metadata.captures)
+            metadata.notes.append(
+                f"{left} of {every} captures in {metadata.name} lie behind the end of its data: left out."
+            )
+            usable = min(usable, end)
+            break
+        headers += capture.header_bytes
+        if capture.header_bytes:
+            pieces.append((first, data.begin + first * size + headers))
+        captures.append(capture)
+    length, rest = divmod(max(0, usable - headers), size)
+    if rest:
+        metadata.notes.append(
+            f"the data of {metadata.name} end with {rest} bytes of a {metadata.datatype} sample, left "
+            "out: they were cut, or "
+            "core:datatype is another one."
+        )
+    return length, pieces, captures
+
+
+def _check_hash(metadata: SigmfMetadata, data: _Data) -> None:
+    """Hold the data against their hash, where it is there and they are not too large."""
+    if not metadata.sha512 or data.size > _LARGEST_CHECKSUM:
+        return
+    hashed = hashlib.sha512()
+    with parsing(data.path), data.path.open("rb") as file:
+        file.seek(data.begin)
+        left = data.size
+        while left and (block := file.read(min(left, _HASHED))):
+            hashed.update(block)
+            left -= len(block)
+    if hashed.hexdigest() != metadata.sha512.strip().lower():
+        raise AmrqError(
+            f"the data of {metadata.name} are not those that its core:sha512 was computed from: they were "
+            "damaged, cut or "
+            "changed; to read them all the same, remove core:sha512 from the metadata."
+        )
+
+
+READERS = (
+    Reader(
+        "sigmf",
+        (".sigmf-meta", ".sigmf-data", ".sigmf-collection", ".sigmf"),
+        "SigMF: pair, archive or collection",
+        _open,
+    ),
+)
+"""One, for all of SigMF's files."""

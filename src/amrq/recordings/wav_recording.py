@@ -1,44 +1,136 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two-channel wav files, left I and right Q, as SDR programs write them."""
+"""Wav files as SDR programs and SSB receivers write them: left I and right Q, or one channel of real samples."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.recordings.recording import Recording
+from amrq.plain_text import printable
+from amrq.recordings.raw_formats import RawFormat, number_format
+from amrq.recordings.reader import Reader, Request, add_named_facts, shown_time
+from amrq.recordings.recording import Recording, RecordingInfo, Samples
+from amrq.recordings.sample_file import SampleFile
+from amrq.recordings.wav_header import Auxi, WavHeader, read_wav_header
 
-__all__ = ["WavRecording"]
+__all__ = ["READERS"]
+
+_INTEGERS, _FLOATS = 1, 3  # codecs
+_WRAP = 1 << 32
 
 
-class WavRecording(Recording):
-    """An IQ wav file (also RF64, W64 and FLAC: whatever libsndfile reads).
-
-    Args:
-        path: the file.
-        sample_rate: samples a second where the header is not to be believed; None takes the header's.
+def _open(request: Request) -> Recording:
+    """Open a wav file, RF64 and BW64 among them; W64, FLAC and compressed wav with libsndfile.
 
     Raises:
-        AmrqError: the file is missing, no such file, or has not two channels.
+        AmrqError: it is no such file, or has more than two channels.
     """
+    request.single()
+    header = read_wav_header(request.path)
+    format = None if header is None else _number_format(header)
+    auxi: Auxi | None = None
+    notes: tuple[str, ...] = ()
+    samples: Samples
+    if header is None or format is None:
+        sound = _SoundFile(request.path)
+        samples, channels, sample_rate = sound, sound.channels, float(sound.sample_rate)
+    else:
+        channels, sample_rate, auxi = header.channels, float(header.sample_rate), header.auxi
+        samples, notes = _samples(request, header, format)
+    if channels > 2:
+        raise AmrqError(
+            f"{request.shown} has {channels} channels: I/Q has two (left I, right Q), an SSB receiver's audio one."
+        )
+    if request.sample_rate is not None:
+        sample_rate = request.sample_rate
+    elif not sample_rate and request.facts is not None and request.facts.sample_rate is not None:
+        sample_rate = request.facts.sample_rate
+    info = RecordingInfo(request.path, sample_rate, notes=notes)
+    if auxi is not None:
+        info = _with_auxi(info, auxi, request)
+    return Recording(add_named_facts(info, request), samples)
 
-    def __init__(self, path: Path, sample_rate: float | None = None) -> None:
+
+def _number_format(header: WavHeader) -> RawFormat | None:
+    """Return the format of the numbers; None for what libsndfile has to decompress."""
+    kind = "r" if header.channels == 1 else "c"
+    if header.codec == _INTEGERS and header.width == 3:
+        return RawFormat(np.dtype("<i4"), 0.0, 2.0**-31, header.channels == 1, packed=3)
+    if header.codec == _INTEGERS and header.width in (1, 2, 4):
+        # Bytes are unsigned, and their zero lies between 127 and 128 as an RTL-SDR's does.
+        return number_format(f"{kind}u8" if header.width == 1 else f"{kind}i{8 * header.width}_le")
+    if header.codec == _FLOATS and header.width in (4, 8):
+        return number_format(f"{kind}f{8 * header.width}_le")
+    return None
+
+
+def _samples(request: Request, header: WavHeader, format: RawFormat) -> tuple[SampleFile, tuple[str, ...]]:
+    length, rest = divmod(header.size, format.sample_size)
+    notes: tuple[str, ...] = (header.note,) if header.note else ()
+    if rest:
+        notes += (f"{request.shown} ends with {rest} bytes of a sample, left out.",)
+    return SampleFile(request.path, format, length, [(0, header.begin)]), notes
+
+
+def _with_auxi(info: RecordingInfo, auxi: Auxi, request: Request) -> RecordingInfo:
+    taken = []
+    frequency = auxi.frequency
+    if frequency is not None:
+        named = request.facts.frequency if request.facts is not None else None
+        # The chunk has 32 bits for the frequency; the name has all of it, perhaps rounded to kHz.
+        wraps = 0 if named is None else round((named - frequency) / _WRAP)
+        if named is not None and wraps > 0 and abs(named - frequency - wraps * _WRAP) < 1e6:
+            frequency += wraps * _WRAP
+        info = replace(info, tunings=((0, frequency),))
+        taken.append(f"frequency {frequency / 1e6:.9g} MHz")
+    if auxi.begun is not None:
+        info = replace(info, begun=auxi.begun)
+        taken.append(shown_time(auxi.begun))
+    note = f"from the auxi chunk of {request.shown}: {', '.join(taken)}."
+    return replace(info, notes=(*info.notes, note)) if taken else info
+
+
+class _SoundFile:
+    """What libsndfile reads."""
+
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        self._errors = (soundfile.LibsndfileError, RuntimeError, OSError)
+        self._path = path
         try:
             self._file = soundfile.SoundFile(str(path))
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise AmrqError(f"{path} cannot be read as a wav file: {error}") from None
-        if self._file.channels != 2:
-            raise AmrqError(
-                f"{path} has {self._file.channels} channel(s) and I/Q needs two (left I, right Q): "
-                "record I/Q rather than audio."
-            )
-        super().__init__(
-            path, self._file.samplerate if sample_rate is None else sample_rate, self._file.frames
-        )
+        except self._errors as error:
+            raise self._refused(error) from None
+        self.channels, self.sample_rate = int(self._file.channels), int(self._file.samplerate)
+        self.length, self.real = int(self._file.frames), self.channels == 1
 
-    def _read(self, start: int, count: int) -> NDArray[np.complex64]:
-        self._file.seek(start)
-        values = self._file.read(count, dtype="float32", always_2d=True)
-        return np.ascontiguousarray(values, dtype=np.float32).view(np.complex64)[:, 0]
+    def _refused(self, error: Exception) -> AmrqError:
+        reason = printable(getattr(error, "error_string", error)).rstrip(". ")
+        return AmrqError(f"{printable(self._path)} cannot be read as a wav file: {reason}.")
+
+    def read(self, start: int, count: int) -> NDArray[Any]:
+        try:
+            self._file.seek(start)
+            values = np.ascontiguousarray(self._file.read(count, dtype="float32", always_2d=True), np.float32)
+        except self._errors as error:
+            raise self._refused(error) from None
+        if len(values) < count:
+            raise AmrqError(
+                f"{printable(self._path)} ends at sample {start + len(values)} of {self.length}: it was cut."
+            )
+        return values[:, 0] if self.real else values.view(np.complex64)[:, 0]
+
+
+READERS = (
+    Reader(
+        "wav",
+        (".wav", ".wave", ".rf64", ".bw64", ".bwf", ".w64", ".flac"),
+        "wav, RF64, W64, FLAC: I and Q, or real",
+        _open,
+    ),
+)
+"""One, for all that libsndfile reads as well."""

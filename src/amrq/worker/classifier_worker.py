@@ -390,5 +390,6 @@ class ClassifierWorker:
                 self._truths.popleft()
             if self._truths[0][0] > first:
                 return None
-            constant = all(name == self._truths[0][1] for index, name in self._truths if index < end)
+            inside = itertools.takewhile(lambda truth: truth[0] < end, self._truths)
+            constant = all(name == self._truths[0][1] for _, name in inside)
             return self._truths[0][1] if constant else None

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a reader of one kind of file is given, and how it is found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from amrq.errors import AmrqError
+from amrq.plain_text import printable
+from amrq.recordings.file_name import NamedFacts
+from amrq.recordings.recording import Recording, RecordingInfo
+
+__all__ = ["Reader", "Request", "add_named_facts"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        path: the file; it is there and is an ordinary file.
+        sample_rate: samples a second; overrules what the file says; None where only the file knows.
+        name: which recording of an archive or collection; None for the first.
+        facts: what the file's name tells; None where it tells nothing.
+    """
+
+    path: Path
+    sample_rate: float | None = None
+    name: str | None = None
+    facts: NamedFacts | None = None
+
+    @property
+    def shown(self) -> str:
+        """The path, safe to show."""
+        return printable(self.path)
+
+    def single(self) -> None:
+        """Refuse a name: the file holds one recording.
+
+        Raises:
+            AmrqError: a name is given.
+        """
+        if self.name is not None:
+            raise AmrqError(f"{self.shown} holds one recording, not several: leave --recording out.")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of file that recordings are in. A new one is a module with a `READERS`, named in `open_recording`.
+
+    Attributes:
+        format: its name.
+        suffixes: of such files, in lower case.
+        about: what it is, a few words for a list.
+        open: opens a file, or raises `AmrqError`.
+    """
+
+    format: str
+    suffixes: tuple[str, ...]
+    about: str
+    open: Callable[[Request], Recording]
+
+
+def add_named_facts(info: RecordingInfo, request: Request) -> RecordingInfo:
+    """Return what is said of a recording with time and frequency from its file's name where the file has none.
+
+    What is taken is said in a note; so is the sample rate, where it is the name's.
+    """
+    facts = request.facts
+    if facts is None:
+        return info
+    taken: list[str] = []
+    if not info.tunings and facts.frequency:  # SDR programs write 0 Hz where they do not know it
+        info = replace(info, tunings=((0, facts.frequency),))
+        taken.append(f"frequency {facts.frequency / 1e6:.9g} MHz")
+    if info.begun is None and facts.begun is not None:
+        info = replace(info, begun=facts.begun)
+        taken.append(shown_time(facts.begun) + (", as this machine's local time" if facts.local else ""))
+    if (
+        facts.sample_rate is not None
+        and request.sample_rate is None
+        and info.sample_rate == facts.sample_rate
+    ):
+        taken.append(f"sample rate {facts.sample_rate:.9g} Hz")
+    if facts.format is not None:
+        taken.append(f"format {facts.format}")
+    if not taken:
+        return info
+    note = f"from the name of {request.shown}, as {facts.program} gives it: {', '.join(taken)}."
+    return replace(info, notes=(*info.notes, note))
+
+
+def shown_time(moment: datetime) -> str:
+    """Return a time for people, in UTC.
+
+    >>> shown_time(datetime(2024, 5, 17, 12, 34, 56, tzinfo=timezone.utc))
+    'time 2024-05-17 12:34:56 UTC'
+    """
+    return f"time {moment.astimezone(timezone.utc).strftime('%Y-%m-%d %H:%M:%S')} UTC"
