@@ -216,9 +216,9 @@ class qa_symbol_front_end(gr_unittest.TestCase):
     def test_bad_values_are_refused(self):
         nan = float("nan")
         for arguments, words in (
-            ({"sample_rate": 8, "symbol_rate": 5}, "sample_rate 8 Hz is below twice the symbol_rate 5 Bd"),
-            ({"sample_rate": 0, "symbol_rate": 1}, "sample_rate 0 Hz"),
-            ({"sample_rate": nan, "symbol_rate": 1}, "sample_rate nan Hz"),
+            ({"sample_rate": 8, "symbol_rate": 5}, "sample_rate 8 S/s is below twice the symbol_rate 5 Bd"),
+            ({"sample_rate": 0, "symbol_rate": 1}, "sample_rate 0 S/s"),
+            ({"sample_rate": nan, "symbol_rate": 1}, "sample_rate nan S/s"),
             ({"sample_rate": 8, "symbol_rate": -1}, "symbol_rate -1 Bd"),
             ({"sample_rate": 8, "symbol_rate": 1, "rolloff": 0}, "rolloff 0"),
             ({"sample_rate": 8, "symbol_rate": 1, "offset": 5}, "offset 5 Hz"),

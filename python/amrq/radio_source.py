@@ -9,6 +9,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._overflow_marker import overflow_marker
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.sources import SourceCounts
 
@@ -63,24 +64,30 @@ class radio_source(gr.hier_block2):
             if not 0 < value < math.inf:
                 raise AmrqError(f"the radio's {name} must be above 0 Hz, not {value}.")
         self._radio = _open(device)
-        _ask(device, f"{sample_rate:g} samples/s", lambda: self._radio.set_sample_rate(0, sample_rate))
+        _ask(device, engineering(sample_rate, "S/s"), lambda: self._radio.set_sample_rate(0, sample_rate))
         real = self._radio.get_sample_rate(0)
         if abs(real - sample_rate) > _TUNED * sample_rate:
             raise AmrqError(
-                f"the radio {device!r} runs at {real:g} samples/s where {sample_rate:g} were asked for: "
-                "give a rate that it has."
+                f"the radio {device!r} runs at {engineering(real, 'S/s')} where {engineering(sample_rate, 'S/s')} "
+                "were asked for: give a rate that it has."
             )
         if ppm:
             _ask(device, f"a correction of {ppm:g} ppm", lambda: self._radio.set_frequency_correction(0, ppm))
         ranges = [(span.minimum(), span.maximum()) for span in self._radio.get_frequency_range(0)]
         if ranges and not any(low <= frequency <= high for low, high in ranges):
-            said = ", ".join(f"{low:g} to {high:g}" for low, high in ranges)
-            raise AmrqError(f"the radio {device!r} cannot do {frequency:g} Hz: it tunes from {said} Hz.")
-        _ask(device, f"{frequency:g} Hz", lambda: self._radio.set_frequency(0, frequency))
+            said = ", ".join(f"{engineering(low, 'Hz')} to {engineering(high, 'Hz')}" for low, high in ranges)
+            raise AmrqError(
+                f"the radio {device!r} cannot do {engineering(frequency, 'Hz')}: it tunes from {said}."
+            )
+        _ask(device, engineering(frequency, "Hz"), lambda: self._radio.set_frequency(0, frequency))
         if antenna:
             _ask(device, f"antenna {antenna!r}", lambda: self._set_antenna(antenna))
         if bandwidth:
-            _ask(device, f"a bandwidth of {bandwidth:g} Hz", lambda: self._radio.set_bandwidth(0, bandwidth))
+            _ask(
+                device,
+                f"a bandwidth of {engineering(bandwidth, 'Hz')}",
+                lambda: self._radio.set_bandwidth(0, bandwidth),
+            )
         self._device = device
         self.set_gain(gain)
         release = [int(number) for number in re.findall(r"\d+", gr.version())]

@@ -14,6 +14,7 @@ from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_
 from gnuradio.filter import firdes
 from numpy.typing import NDArray
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 
 __all__ = ["INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
@@ -103,7 +104,8 @@ class symbol_front_end(gr.hier_block2):
         widest = min(3 * symbol_rate, 0.95 * sample_rate)
         if not symbol_rate <= bandwidth <= widest:
             raise AmrqError(
-                f"bandwidth {bandwidth} Hz is outside {symbol_rate} to {widest} Hz (3 times the symbol_rate, "
+                f"bandwidth {engineering(bandwidth, 'Hz')} is outside {engineering(symbol_rate, 'Hz')} to "
+                f"{engineering(widest, 'Hz')} (3 times the symbol_rate, "
                 "0.95 times the sample_rate): give 0 for a suitable one."
             )
         self._sample_rate = float(sample_rate)
@@ -269,25 +271,26 @@ def _undelay(fir: Any, taps: int) -> int:
 
 
 def _check_rates(sample_rate: float, symbol_rate: float) -> None:
-    for name, rate, unit in (("sample_rate", sample_rate, "Hz"), ("symbol_rate", symbol_rate, "Bd")):
+    for name, rate, unit in (("sample_rate", sample_rate, "S/s"), ("symbol_rate", symbol_rate, "Bd")):
         if not (math.isfinite(rate) and rate > 0):
-            raise AmrqError(f"{name} {rate} {unit} is not a rate: give a number above 0.")
+            raise AmrqError(f"{name} {engineering(rate, unit)} is not a rate: give a number above 0.")
     if sample_rate > _MOST_SAMPLES_PER_SYMBOL * symbol_rate:
         raise AmrqError(
-            f"sample_rate {sample_rate} Hz is more than {_MOST_SAMPLES_PER_SYMBOL} times the symbol_rate "
-            f"{symbol_rate} Bd: decimate before the front end."
+            f"sample_rate {engineering(sample_rate, 'S/s')} is more than {_MOST_SAMPLES_PER_SYMBOL} times the "
+            f"symbol_rate {engineering(symbol_rate, 'Bd')}: decimate before the front end."
         )
     if sample_rate < 2 * symbol_rate:
         raise AmrqError(
-            f"sample_rate {sample_rate} Hz is below twice the symbol_rate {symbol_rate} Bd: timing needs "
-            "at least two samples a symbol, so sample faster."
+            f"sample_rate {engineering(sample_rate, 'S/s')} is below twice the symbol_rate "
+            f"{engineering(symbol_rate, 'Bd')}: timing needs at least two samples a symbol, so sample faster."
         )
 
 
 def _check_offset(offset: float, sample_rate: float) -> None:
     if not abs(offset) <= sample_rate / 2:
         raise AmrqError(
-            f"offset {offset} Hz is outside the band of {-sample_rate / 2} to {sample_rate / 2} Hz."
+            f"offset {engineering(offset, 'Hz')} is outside the band of {engineering(-sample_rate / 2, 'Hz')} to "
+            f"{engineering(sample_rate / 2, 'Hz')}."
         )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
@@ -63,8 +64,8 @@ def estimate_symbol_rate(
     highest = min(highest, sample_rate / _LEAST_SAMPLES_PER_SYMBOL)
     if not lowest < highest:
         raise AmrqError(
-            f"a symbol rate from {lowest:g} to {highest:g} Bd cannot be found in {count} samples at {sample_rate:g} "
-            "Hz: give more samples or another range."
+            f"a symbol rate from {engineering(lowest, 'Bd', 6)} to {engineering(highest, 'Bd', 6)} cannot be found in "
+            f"{count} samples at {engineering(sample_rate, 'S/s')}: give more samples or another range."
         )
     power = float(np.mean(np.abs(samples.astype(np.complex128)) ** 2))
     if not (math.isfinite(power) and power > 0):

@@ -23,6 +23,7 @@ from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
 from amrq.cli.writer import Writer
 from amrq.decision import NO_SIGNAL, Decision
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
 from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
@@ -227,13 +228,14 @@ def classify(
                 place = recording_offset(recording, offset, first)
                 if offset is None and place:
                     _say(
-                        f"{path.name}: no --offset is given, and the strongest signal, at {place:.6g} Hz, is taken."
+                        f"{path.name}: no --offset is given, and the strongest signal, at {engineering(place, 'Hz', 6)}, is taken."
                     )
                 title = _name(recording)
                 found_rate = symbol_rate
                 if found_rate is None:
                     found_rate, sure = recording_symbol_rate(recording, place, first, interrupted.is_set)
-                    title += f", symbol rate {found_rate:.6g} Bd (estimated, confidence {sure:.4f})"
+                    rate_text = engineering(found_rate, "Bd", 6)
+                    title += f", symbol rate {rate_text} (estimated, confidence {sure:.4f})"
                 if annotations is not None and isinstance(recording, Recording):
                     annotations.bandwidth = (1 + rolloff) * found_rate
                     annotations.tell_samples(recording.sample_rate, recording.first_index)

@@ -23,6 +23,7 @@ from amrq.chunks import SILENCE_POWER
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.labels import (
     LABELS,
@@ -162,7 +163,7 @@ def label(
                 if found_rate is None:
                     first = next(span.start for span in spans.spans if span.known)
                     found_rate, sure = recording_symbol_rate(recording, offset, first)
-                    title += f", {found_rate:.6g} Bd (estimated, confidence {sure:.4f})"
+                    title += f", {engineering(found_rate, 'Bd', 6)} (estimated, confidence {sure:.4f})"
                 own_margin = _OWN_MARGIN * chunk_length * recording.sample_rate / found_rate
                 spans = labelled_spans(recording, offset, whole, aliases, _SLACK, own_margin)
                 _require_some(recording, spans, offset)
@@ -259,8 +260,8 @@ def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> 
         )
     if spans.elsewhere:
         raise AmrqError(
-            f"{recording.path}: its {spans.elsewhere} annotations are of other places in the band than {offset:g} Hz: "
-            "give that of the signal (--offset)."
+            f"{recording.path}: its {spans.elsewhere} annotations are of other places in the band than "
+            f"{engineering(offset, 'Hz')}: give that of the signal (--offset)."
         )
     raise AmrqError(
         f"{recording.path} has no annotations with a label: annotate it, or say what it is (--label)."

@@ -24,6 +24,7 @@ from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.writer import Writer
 from amrq.decision import Decision
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.link import BoardClassifier
 from amrq.model import find_model, read_contract
@@ -476,7 +477,7 @@ def _show(
             view.show(decision, truth)
             now = (decision.label, session.symbol_rate)
             if not console.is_terminal and now != said:
-                rate = f"  {session.symbol_rate:.6g} Bd" if now[1] != said[1] else ""
+                rate = f"  {engineering(session.symbol_rate, 'Bd', 6)}" if now[1] != said[1] else ""
                 console.print(
                     f"{found['time']:12.3f} s  {decision.label:9s}  {decision.confidence:.3f}{rate}",
                     highlight=False,

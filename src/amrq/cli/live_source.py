@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
 from amrq.recordings import RAW_FORMATS, Recording, open_recording
@@ -125,8 +126,8 @@ def _simulation(sample_rate: float, symbol_rate: float, es_n0_db: float) -> Live
     samples_per_symbol = round(sample_rate / symbol_rate)
     if samples_per_symbol < 2 or abs(samples_per_symbol * symbol_rate - sample_rate) > 1e-6 * sample_rate:
         raise AmrqError(
-            f"a simulation has a whole number of samples a symbol, at least 2: {sample_rate:g} over {symbol_rate:g} "
-            "is none."
+            f"a simulation needs a whole number of samples a symbol, at least 2; {engineering(sample_rate, 'S/s')} at "
+            f"{engineering(symbol_rate, 'Bd')} has {sample_rate / symbol_rate:g}: change --rate or --symbol-rate."
         )
     source = modulation_source(
         list(MODULATIONS),

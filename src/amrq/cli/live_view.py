@@ -14,6 +14,7 @@ from rich.text import Text
 
 from amrq.cli.live_session import LiveSession
 from amrq.decision import NO_SIGNAL, Decision
+from amrq.engineering import engineering
 from amrq.model import UNKNOWN
 from amrq.sources import SILENCE_IS_NEWS
 
@@ -129,7 +130,7 @@ class LiveView:
             line.append(f"   lost {board['lost']}", "bold red" if board["lost"] else "")
         rate = self._session.symbol_rate
         if rate is not None:
-            line.append(f"\n    symbol rate {rate:.6g} Bd")
+            line.append(f"\n    symbol rate {engineering(rate, 'Bd', 6)}")
             if self._session.confidence < 1:
                 line.append(f", estimated, confidence {self._session.confidence:.4f}")
         if counted.not_finite:

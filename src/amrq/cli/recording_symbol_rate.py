@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The symbol rate of a recording that nobody has told it of."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.recordings import Recording, SampleStream, middle_of_signal
 from amrq.symbol_rate import SymbolRate, estimate_symbol_rate
@@ -45,7 +47,12 @@ def unclear(found: SymbolRate | None) -> str:
     """Say that an estimate is not to be believed, as the subject and verb of a sentence."""
     if found is None:
         return "no symbol rate is to be seen"
-    return f"its symbol rate is not clear (perhaps {found.rate:.6g} Bd, but only to {found.confidence:.2f})"
+    if found.confidence < 0.01:
+        return "its symbol rate is not clear (none stands out of the noise)"
+    # Rounded down: what is not enough must not look like 1.
+    confidence = math.floor(1000 * found.confidence) / 1000
+    perhaps = f"perhaps {engineering(found.rate, 'Bd', 6)}, with a confidence of {confidence:.3f}"
+    return f"its symbol rate is not clear ({perhaps} where {SURE:g} is needed)"
 
 
 def recording_symbol_rate(
