@@ -477,7 +477,8 @@ def _show(
             view.show(decision, truth)
             now = (decision.label, session.symbol_rate)
             if not console.is_terminal and now != said:
-                rate = f"  {engineering(session.symbol_rate, 'Bd', 6)}" if now[1] != said[1] else ""
+                fresh = now[1] if now[1] != said[1] else None
+                rate = "" if fresh is None else f"  {engineering(fresh, 'Bd', 6)}"
                 console.print(
                     f"{found['time']:12.3f} s  {decision.label:9s}  {decision.confidence:.3f}{rate}",
                     highlight=False,
