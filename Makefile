@@ -46,17 +46,17 @@ STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDEN
 
 .PHONY: help setup demo test lint docs board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
 
-help: ## list the targets
+help: ## list the targets; times are of two cores, downloads apart
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: $(STAMPS)/module ## install what is missing and the module, into .venv (no PyTorch)
+setup: $(STAMPS)/module ## install what is missing and the module, into .venv, without PyTorch (1 minute)
 	$(say) "ready: $(VENV)"
 
-demo: $(STAMPS)/module ## classify simulated and recorded signals; DEMO_ARGS="--help" for its options
+demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute); DEMO_ARGS="--help" for its options
 	$(say) "running the demo"
 	@$(headless) $(PYTHON) examples/headless.py $(DEMO_ARGS)
 
-test: lint $(STAMPS)/module docs ## lint, type check, documentation, the blocks' QA, all tests; PYTEST_ARGS="-k classifier" for some
+test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, all tests (20 minutes); PYTEST_ARGS="-k demo" for some
 	$(say) "QA of the blocks: ctest"
 	@ctest --test-dir $(BUILD) --output-on-failure
 	$(say) "tests: pytest"

@@ -71,6 +71,9 @@ def board(
 ) -> None:
     """Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out. Ctrl-C or SIGTERM ends it.
 
+    This is a program on a computer. No FPGA board has run any of it yet; **--engine rtl** simulates one, of models of a
+    known phase.
+
     Example: **amrq board --model default --engine integer**, and in another terminal **amrq live --simulate --board
     tcp://127.0.0.1:5555**
     """

@@ -71,6 +71,10 @@ def rtl(
 ) -> None:
     """Make synthesizable Verilog of a quantised model of a known phase.
 
+    Nothing of this has run on an FPGA: it was simulated and synthesised. Only models for signals whose carrier phase is
+    known (**coherent-...**, and the thesis's) become hardware; the default model, which classifies live signals, does
+    not.
+
     I/Q symbols in, each chunk's scores and class out, AXI4-Stream on both sides; with a self-checking testbench, a
     Makefile (sim, lint, synth, ecp5) and a README that names ports, scales and latency. Chunks must come in normalised.
     A model that takes a mean over its symbols becomes a pipeline, one symbol a clock or every few; one with max pools
