@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from amrq.cli.command_app import CommandApp
+from amrq.cli.completion import model_names, one_of
 from amrq.link import Limits, make_engine, make_keys, serve, write_image
 from amrq.link.board_server import LOOPBACK
 from amrq.link.make_engine import ENGINES
@@ -15,7 +17,7 @@ from amrq.model import find_model
 
 __all__ = ["board_app"]
 
-board_app = typer.Typer(help="Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out.")
+board_app = CommandApp(help="Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out.")
 
 
 @board_app.callback(invoke_without_command=True)
@@ -24,7 +26,8 @@ def board(
     model: Annotated[
         str,
         typer.Option(
-            help="An ONNX file, a shipped model's name, 'default', or an image that 'amrq board export' wrote."
+            help="An ONNX file, a shipped model's name, 'default', or an image that 'amrq board export' wrote.",
+            autocompletion=model_names,
         ),
     ] = "default",
     listen: Annotated[
@@ -35,7 +38,8 @@ def board(
         str,
         typer.Option(
             help=f"What computes, one of {', '.join(ENGINES)}; integer is the hardware's arithmetic, rtl the "
-            "hardware in a simulator of Verilog."
+            "hardware in a simulator of Verilog.",
+            autocompletion=one_of(ENGINES),
         ),
     ] = "integer",
     input_bits: Annotated[
@@ -52,6 +56,7 @@ def board(
         str | None,
         typer.Option(
             help="verilator or iverilog, with --engine rtl. Default: the first of them that is installed.",
+            autocompletion=one_of(("verilator", "iverilog")),
             show_default=False,
         ),
     ] = None,
@@ -117,7 +122,12 @@ def keygen(
 
 @board_app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="An ONNX file, a shipped model's name, or 'default'.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="An ONNX file, a shipped model's name, or 'default'.", autocompletion=model_names
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.npz", help="The image to write.")],
 ) -> None:
     """Write a quantised model as an image that a board without ONNX can serve.

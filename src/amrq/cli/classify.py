@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from amrq.cli.completion import model_names, one_of
 from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.quantity import quantity
@@ -138,7 +139,10 @@ def classify(
         ),
     ] = None,
     format: Annotated[
-        str, typer.Option(help=f"One of {', '.join(FORMATS)}; auto goes by the file's name.")
+        str,
+        typer.Option(
+            help=f"One of {', '.join(FORMATS)}; auto goes by the file's name.", autocompletion=one_of(FORMATS)
+        ),
     ] = "auto",
     recording_name: Annotated[
         str | None,
@@ -159,7 +163,8 @@ def classify(
         float, typer.Option(help="Power in dB of full scale below which it says 'no signal'.")
     ] = -200.0,
     model: Annotated[
-        str, typer.Option(help="An ONNX file, a shipped model's name, or 'default'.")
+        str,
+        typer.Option(help="An ONNX file, a shipped model's name, or 'default'.", autocompletion=model_names),
     ] = "default",
     chunks: Annotated[int, typer.Option(help="Chunks fused into a decision.")] = 32,
     min_confidence: Annotated[

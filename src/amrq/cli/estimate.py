@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from amrq.cli.completion import model_names
+from amrq.hardware import count_weights, read_layer_sizes
 from amrq.hardware import estimate as resources
-from amrq.hardware import read_layer_sizes
 from amrq.model import find_model
 from amrq.plain_text import printable
 
@@ -22,7 +23,11 @@ _COLUMNS = ("DSP", "FF", "LUT", "BRAM")
 
 def estimate(
     model: Annotated[
-        str, typer.Argument(help="An ONNX file, with or without a contract, or a shipped model's name.")
+        str,
+        typer.Argument(
+            help="An ONNX file, with or without a contract, or a shipped model's name.",
+            autocompletion=model_names,
+        ),
     ],
     bits: Annotated[
         int | None,
@@ -59,7 +64,7 @@ def estimate(
             *(str(value) for value in asdict(found).values()),
         )
     table.add_section()
-    counts = (sum(layer.weights for layer in layers), sum(layer.biases for layer in layers))
+    counts = count_weights(layers)
     table.add_row(
         "all", "", *(str(count) for count in counts), "", *(str(value) for value in asdict(total).values())
     )

@@ -18,6 +18,7 @@ from rich.table import Table
 
 import amrq
 from amrq.classifier import OnnxClassifier
+from amrq.cli.completion import model_names
 from amrq.errors import AmrqError
 from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
@@ -191,6 +192,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
+            autocompletion=model_names,
             help="ONNX files, or names of shipped models; several share their chunks and the bound.  "
             "\\[default: default]",
             show_default=False,

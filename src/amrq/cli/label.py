@@ -20,6 +20,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from amrq.chunks import SILENCE_POWER
+from amrq.cli.completion import one_of
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
@@ -89,7 +90,10 @@ def label(
         ),
     ] = 0.0,
     format: Annotated[
-        str, typer.Option(help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.")
+        str,
+        typer.Option(
+            help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.", autocompletion=one_of(FORMATS)
+        ),
     ] = "auto",
     whole: Annotated[
         str | None,

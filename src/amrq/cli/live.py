@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
+from amrq.cli.completion import model_names, one_of
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.live_session import LiveSession
 from amrq.cli.live_source import LiveSource, live_source
@@ -126,6 +127,7 @@ def live(
         typer.Option(
             help=f"Of the samples, one of {', '.join(FORMATS)}; auto: a file's own, cu8 on standard input, cf32 from "
             "the network.",
+            autocompletion=one_of(FORMATS),
             rich_help_panel=_SIGNAL,
         ),
     ] = "auto",
@@ -163,7 +165,11 @@ def live(
     ] = 20.0,
     model: Annotated[
         str,
-        typer.Option(help="An ONNX file, a shipped model's name, or 'default'.", rich_help_panel=_DECISION),
+        typer.Option(
+            help="An ONNX file, a shipped model's name, or 'default'.",
+            autocompletion=model_names,
+            rich_help_panel=_DECISION,
+        ),
     ] = "default",
     chunks: Annotated[
         int, typer.Option(help="Chunks fused into a decision.", rich_help_panel=_DECISION)
@@ -191,6 +197,7 @@ def live(
         str,
         typer.Option(
             help="While the board is gone: drop chunks, or local, the model on this machine.",
+            autocompletion=one_of(("drop", "local")),
             rich_help_panel=_BOARD,
         ),
     ] = "drop",

@@ -9,6 +9,7 @@ import amrq
 from amrq.cli.board import board_app
 from amrq.cli.bound import bound
 from amrq.cli.classify import classify
+from amrq.cli.command_app import CommandApp
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
 from amrq.cli.label import label
@@ -24,7 +25,7 @@ from amrq.plain_text import printable
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
+app = CommandApp(
     name="amrq",
     no_args_is_help=True,
     rich_markup_mode="markdown",

@@ -10,18 +10,26 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from amrq.cli.command_app import CommandApp
+from amrq.cli.completion import model_names
+from amrq.hardware import weights_of
 from amrq.model import Contract, find_model, read_contract, write_contract
 from amrq.parsing import parsing
 from amrq.plain_text import printable
 
 __all__ = ["model_app"]
 
-model_app = typer.Typer(no_args_is_help=True, help="Look at a model's contract, or give a model one.")
+model_app = CommandApp(no_args_is_help=True, help="Look at a model's contract, or give a model one.")
 
 
 @model_app.command()
 def show(
-    model: Annotated[str, typer.Argument(help="An ONNX file, a shipped model's name, or 'default'.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="An ONNX file, a shipped model's name, or 'default'.", autocompletion=model_names
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the contract as JSON.")] = False,
 ) -> None:
     """Show what a model promises: classes, input, training range, accuracy, recipe.
@@ -45,7 +53,12 @@ def show(
     table.add_row(
         "precision", f"{contract.weight_bits}-bit weights, {contract.activation_bits}-bit activations"
     )
-    table.add_row("weights", f"{contract.weights:,}, of which {contract.pruned:.0%} pruned")
+    weights = weights_of(path)
+    counted = (
+        "not counted" if weights is None else f"{weights[0]:,}, and {weights[1]:,} biases, that are not 0"
+    )
+    table.add_row("weights", counted)
+    table.add_row("pruned", f"{contract.pruned:.0%} of the weights")
     table.add_row("temperature", f"{contract.temperature:g}")
     for key, value in contract.recipe.items():
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)

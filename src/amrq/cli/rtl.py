@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from amrq.cli.completion import model_names, one_of
 from amrq.hardware import IntegerNetwork
 from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
 from amrq.plain_text import printable
@@ -14,7 +15,12 @@ __all__ = ["rtl"]
 
 
 def rtl(
-    model: Annotated[str, typer.Argument(help="An ONNX file with contract, or a shipped model's name.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="An ONNX file with contract, or a shipped model's name.", autocompletion=model_names
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
     ],
@@ -53,6 +59,7 @@ def rtl(
         typer.Option(
             "--architecture",
             metavar="NAME",
+            autocompletion=one_of(("pipeline", "array")),
             help="pipeline or array; end where the model fits the other one.",
             show_default=False,
         ),
@@ -64,6 +71,7 @@ def rtl(
         typer.Option(
             "--check",
             metavar="SIMULATOR",
+            autocompletion=one_of(("iverilog", "verilator")),
             help="Run the testbench as well: iverilog, or verilator, which is much faster on many chunks.",
             show_default=False,
         ),

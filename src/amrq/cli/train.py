@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from amrq.cli.completion import model_names
 from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.models import file_size
 from amrq.cli.training_bars import TrainingBars
 from amrq.cli.tune import tune
 from amrq.errors import AmrqError
@@ -63,6 +65,7 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
+            autocompletion=model_names,
             help="The model to begin with, one that **amrq train** made: file, name or 'default'.",
             rich_help_panel=_TUNING,
         ),
@@ -189,5 +192,5 @@ def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | Non
         table.add_row(f"{rows[0].es_n0_db:g}", *(f"{row.accuracy:.4f}" for row in rows), str(rows[0].chunks))
     console = Console()
     console.print(table)
-    for file, contract in zip(files, contracts, strict=True):
-        console.print(f"Written: {file} ({file.stat().st_size / 1000:.0f} kB, {contract.weights} weights)")
+    for file in files:
+        console.print(f"Written: {file} ({file_size(file)})")

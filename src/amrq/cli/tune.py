@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.models import file_size
 from amrq.cli.training_bars import TrainingBars
 from amrq.evaluation import clopper_pearson
-from amrq.model import find_model, read_contract
+from amrq.model import find_model
 
 if TYPE_CHECKING:
     from amrq.training.tune_settings import TuneSettings
@@ -77,10 +78,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
     console.print(_labelled(added))
     console.print(_synthetic(added))
     console.print(_others(added))
-    contract = read_contract(target)
-    console.print(
-        escape(f"Written: {target} ({target.stat().st_size / 1000:.0f} kB, {contract.weights} weights)")
-    )
+    console.print(escape(f"Written: {target} ({file_size(target)})"))
     for sentence in added["worse"]:
         console.print(escape(f"WORSE THAN BEFORE: {sentence}."), style="bold red")
     if added["worse"]:

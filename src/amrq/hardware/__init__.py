@@ -9,9 +9,9 @@ from amrq.hardware.integer_inputs import IntegerInputs
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
 from amrq.hardware.integer_network import IntegerNetwork
-from amrq.hardware.layer_size import LayerSize
+from amrq.hardware.layer_size import LayerSize, count_weights
 from amrq.hardware.numpy_prefix import NumpyPrefix
-from amrq.hardware.read_layer_sizes import read_layer_sizes
+from amrq.hardware.read_layer_sizes import read_layer_sizes, weights_of
 from amrq.hardware.requantise import requantise
 from amrq.hardware.scores import Scores
 
@@ -27,7 +27,9 @@ __all__ = [
     "NumpyPrefix",
     "ResourceEstimate",
     "Scores",
+    "count_weights",
     "estimate",
     "read_layer_sizes",
     "requantise",
+    "weights_of",
 ]

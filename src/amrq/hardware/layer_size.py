@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Algorithm II wants to know of a layer."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["LayerSize"]
+__all__ = ["LayerSize", "count_weights"]
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,9 @@ class LayerSize:
     biases: int
     bits: int
     multiplications: int = 0
+
+
+def count_weights(layers: Iterable[LayerSize]) -> tuple[int, int]:
+    """Return how many weights and how many biases of all layers are not zero."""
+    sizes = list(layers)
+    return sum(size.weights for size in sizes), sum(size.biases for size in sizes)

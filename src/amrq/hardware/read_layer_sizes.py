@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.hardware.layer_size import LayerSize
+from amrq.hardware.layer_size import LayerSize, count_weights
 from amrq.model import Contract
 from amrq.model.contract_file import METADATA_KEY
 from amrq.optional_package import optional_package
 
-__all__ = ["read_layer_sizes"]
+__all__ = ["read_layer_sizes", "weights_of"]
 
 _FLOAT_BITS = 32
 _ROUNDING = ("DequantizeLinear", "QuantizeLinear", "Identity", "Transpose")
@@ -143,6 +143,17 @@ def read_layer_sizes(path: str | os.PathLike[str], bits: int | None = None) -> t
     # A pool has no weights of its own: it counts with the widest of the others.
     widest = bits or max((layer.bits for layer in layers), default=_FLOAT_BITS)
     return tuple(replace(layer, bits=widest) if layer.kind == "max pool" else layer for layer in layers)
+
+
+def weights_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return how many weights and how many biases of an ONNX file are not zero, as `amrq estimate` counts them.
+
+    None where they cannot be counted: the file has other operators, or the package onnx is not installed.
+    """
+    try:
+        return count_weights(read_layer_sizes(path))
+    except AmrqError:
+        return None
 
 
 def _contract_bits(model: Any) -> int | None:

@@ -103,7 +103,8 @@ class Contract:
         es_n0_db: lowest and highest Es/N0 in dB that it was trained on.
         weight_bits: bits of a weight (32 means floating point).
         activation_bits: bits of an activation (32 means floating point).
-        weights: number of weights, biases included.
+        weights: number of weights and biases that training left, before they were rounded; the commands count those
+            in the file (`amrq.hardware.weights_of`).
         pruned: share of weights removed, 0 to 1.
         temperature: divide the logits by it before the softmax (Guo et al. 2017); fitted on held-out chunks.
         hypotheses: columns of the graph's second output `hypothesis_logits` [N, hypotheses], grouped by class in the
