@@ -10,11 +10,12 @@ One decision counts for each signal: the one that holds symbol 1,536, which is t
 are independent and the front end has settled. In bursts each burst counts: it is named if a decision that overlaps its
 middle names it.
 
-* right: the label is the modulation that was sent;
-* wrong: the label is another modulation;
-* undecided: the label is `unknown`, or there is no answer since no symbol rate was found.
+* right: the answer is the modulation that was sent; for a signal outside the classes, that it is none of them;
+* misnamed: the answer is another modulation;
+* missed: the answer is `unknown` or noise for a modulation of the classes;
+* undecided: the answer is `unsure`, or there is none, since no symbol rate was found.
 
-For a signal of no class of the model there is no right answer: `unknown` is the only one that is not wrong.
+`amrq.evaluation.outcome` is this definition.
 Unless a row says otherwise: Es/N0 20 dB (unit-power symbols, complex noise power 10^(-x/10) a symbol, behind the
 matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples a symbol, root raised cosine of roll-off
 0.35, which the receiver assumes as well, carrier off by up to 2 % of the symbol rate, and the receiver is given the
@@ -58,7 +59,7 @@ from amrq.classifier import OnnxClassifier
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.evaluation import Tally, clopper_pearson, outcome
+from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson, outcome
 from amrq.modulations import MODULATIONS
 from amrq.processor_name import processor_name
 from amrq.recordings import open_recording
@@ -87,7 +88,8 @@ class Case(NamedTuple):
     given: str  # what the receiver is told: "symbol rate" or "nothing"
 
 
-FIELDS = (*Case._fields, "decisions", "right", "wrong", "undecided", "labels", "es_n0_low", "es_n0_high")
+OUTCOMES = ("right", "misnamed", "missed", "undecided")
+FIELDS = (*Case._fields, "decisions", *OUTCOMES, "answers", "es_n0_low", "es_n0_high")
 
 KNOWN_LEVELS = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0)
 OTHER_LEVELS = (10.0, 15.0, 20.0, 25.0)
@@ -237,7 +239,7 @@ def decisions_on(path: Path, case: Case, samples_per_symbol: float) -> list[Deci
 class Answer(NamedTuple):
     """What one signal, or one burst, was called."""
 
-    label: str
+    text: str  # see `amrq.evaluation.answer_of`
     es_n0_db: float | None
 
 
@@ -250,7 +252,7 @@ def answers_to(case: Case, number: int, folder: Path) -> list[Answer]:
     received_under(symbols, conditions, case.es_n0_db, rng).tofile(path)
     decisions = decisions_on(path, case, conditions.samples_per_symbol)
     if decisions is None:
-        return [Answer("no symbol rate", None)]
+        return [Answer(NO_SYMBOL_RATE, None)]
     if case.kind != "bursts":
         return [answer_at(decisions, COUNTED_AT)]
     length = int(number_in(case.value))
@@ -262,21 +264,21 @@ def answer_at(decisions: Iterable[Decision], symbol: int) -> Answer:
     """Return what the decision that holds a symbol says."""
     for decision in decisions:
         if decision.sample_index <= symbol < decision.sample_index + decision.sample_count:
-            return Answer(decision.label, decision.es_n0_db)
-    return Answer("no answer", None)
+            return Answer(answer_of(decision), decision.es_n0_db)
+    return Answer(NO_ANSWER, None)
 
 
 def measure(case: Case, draws: int) -> dict[str, Any]:
     """Send so many signals and count."""
     with tempfile.TemporaryDirectory() as folder:
         answers = [answer for number in range(draws) for answer in answers_to(case, number, Path(folder))]
-    labels = Counter(answer.label for answer in answers)
-    levels = [a.es_n0_db for a in answers if a.label == case.sent and a.es_n0_db is not None]
+    texts = Counter(answer.text for answer in answers)
+    levels = [a.es_n0_db for a in answers if a.text == case.sent and a.es_n0_db is not None]
     return {
         **case._asdict(),
-        "decisions": labels.total(),
-        **asdict(Tally.of_labels(labels, case.sent)),
-        "labels": " ".join(f"{label.replace(' ', '_')}:{n}" for label, n in sorted(labels.items())),
+        "decisions": texts.total(),
+        **asdict(Tally.of_answers(texts, case.sent)),
+        "answers": " ".join(f"{text.replace(' ', '_')}:{n}" for text, n in sorted(texts.items())),
         "es_n0_low": f"{min(levels):.1f}" if levels else "",
         "es_n0_high": f"{max(levels):.1f}" if levels else "",
     }
@@ -336,6 +338,7 @@ class Found(NamedTuple):
 
 
 Rows = list[dict[str, str]]
+WORDS = {"right": "right", "misnamed": "wrong name", "missed": "missed", "undecided": "undecided"}
 
 
 def together(rows: Rows) -> Found:
@@ -343,18 +346,18 @@ def together(rows: Rows) -> Found:
     several = len({row["sent"] for row in rows}) > 1
     tally, called, no_rate = Tally(), Counter[str](), 0
     for row in rows:
-        tally += Tally(int(row["right"]), int(row["wrong"]), int(row["undecided"]))
-        for label, count in labels_in(row).items():
-            no_rate += count if label == "no symbol rate" else 0
-            if outcome(label, row["sent"]) == "wrong":
+        tally += Tally(*(int(row[what]) for what in OUTCOMES))
+        for label, count in answers_in(row).items():
+            no_rate += count if label == NO_SYMBOL_RATE else 0
+            if outcome(label, row["sent"]) == "misnamed":
                 called[f"{row['sent']} as {label}" if several else label] += count
     levels = [float(row[end]) for row in rows for end in ("es_n0_low", "es_n0_high") if row[end]]
     return Found(tally, called, no_rate, (min(levels), max(levels)) if levels else None)
 
 
-def labels_in(row: dict[str, str]) -> dict[str, int]:
-    """Return how often each label was given."""
-    pairs = (pair.rsplit(":", 1) for pair in row["labels"].split())
+def answers_in(row: dict[str, str]) -> dict[str, int]:
+    """Return how often each answer was given."""
+    pairs = (pair.rsplit(":", 1) for pair in row["answers"].split())
     return {label.replace("_", " "): int(count) for label, count in pairs}
 
 
@@ -387,8 +390,8 @@ def known_table(rows: Rows) -> str:
     return table(
         ["Es/N0, dB", *(f"{level:g}" for level in KNOWN_LEVELS)],
         [
-            [f"{kind}, %", *(per_cent(getattr(f.tally, kind), f.tally.total, False) for f in found)]
-            for kind in ("right", "wrong", "undecided")
+            [f"{WORDS[what]}, %", *(per_cent(getattr(f.tally, what), f.tally.total, False) for f in found)]
+            for what in OUTCOMES
         ],
     )
 
@@ -401,7 +404,9 @@ def classes_table(rows: Rows) -> str:
         lines.append([name, *(per_cent(f.tally.right, f.tally.total, False) for f in found)])
     found = [together(of(rows, "nothing wrong", es_n0_db=level)) for level in KNOWN_LEVELS]
     stated = ["-" if f.es_n0_db is None else "{:.0f} to {:.0f}".format(*f.es_n0_db) for f in found]
-    lines.append(["all nine: wrong", *(per_cent(f.tally.wrong, f.tally.total) for f in found)])
+    for what in OUTCOMES:
+        shares = (per_cent(getattr(f.tally, what), f.tally.total) for f in found)
+        lines.append([f"all nine: {WORDS[what]}", *shares])
     lines.append(["Es/N0 that right decisions state, dB", *stated])
     return table(["sent, right in %, at Es/N0 of", *(f"{level:g} dB" for level in KNOWN_LEVELS)], lines)
 
@@ -415,7 +420,7 @@ def other_table(rows: Rows, interval: bool) -> str:
         ]
         called = sum((f.called for f in found), Counter[str]())
         names = ", ".join(label for label, _ in called.most_common()) or "-"
-        lines.append([name, names, *(per_cent(f.tally.wrong, f.tally.total, interval) for f in found)])
+        lines.append([name, names, *(per_cent(f.tally.misnamed, f.tally.total, interval) for f in found)])
     return table(["sent", "called", *(f"{level:g} dB" for level in OTHER_LEVELS)], lines)
 
 
@@ -424,15 +429,12 @@ def impaired_lines(rows: Rows, kinds: Iterable[str], given: str, interval: bool)
     for kind in kinds:
         for value in (IMPAIRED if given == "symbol rate" else UNGIVEN)[kind]:
             found = together(of(rows, kind, given, value=value, es_n0_db=20.0))
-            shares = [
-                per_cent(getattr(found.tally, what), found.tally.total, interval)
-                for what in ("right", "wrong", "undecided")
-            ]
+            shares = [per_cent(getattr(found.tally, what), found.tally.total, interval) for what in OUTCOMES]
             most = "; ".join(f"{called} {count}" for called, count in found.called.most_common(3)) or "-"
             yield [f"{kind}: {value}", *shares, *([str(found.tally.total), most] if interval else [])]
 
 
-HEADS = ("what is wrong", "right, %", "wrong, %", "undecided, %")
+HEADS = ("what is wrong", *(f"{word}, %" for word in WORDS.values()))
 IN_SHORT = {
     "echo 1 symbol late": ("-20 dB", "-12 dB", "-6 dB"),
     "line at 0 Hz, carrier up to 2 % beside it": ("-20 dB", "-10 dB"),
@@ -477,7 +479,7 @@ def ungiven_table(rows: Rows) -> str:
 def untold_shares(found: Found) -> list[str]:
     """Return the columns of a row of `ungiven_table`."""
     tally = found.tally
-    shares = [per_cent(count, tally.total) for count in (tally.right, tally.wrong, tally.undecided)]
+    shares = [per_cent(count, tally.total) for count in (getattr(tally, what) for what in OUTCOMES)]
     return [*shares, per_cent(found.no_rate, tally.total, False), str(tally.total)]
 
 

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classify simulated and recorded signals without a screen, and count what is right, wrong and undecided.
+"""Classify simulated and recorded signals without a screen, and count what comes out of it.
 
 1. The nine classes at the thesis's operating point (N_a = 0.005, so 23.0 dB Es/N0; N_p = 0.005 rad).
 2. The nine classes from 0 to 25 dB Es/N0, decided on one chunk (32 symbols) and on 32 chunks (1,024 symbols).
 3. Recordings with known truth, through the symbol front end, twice: as `amrq classify FILE` does it, without being told
    anything; and told the symbol rate and when the signal is on.
 
-A decision is *right* if its label is the modulation that was sent, *wrong* if it is another modulation, and *undecided*
-if it is no modulation (`unknown`, `no signal`) or if there is no answer, since no symbol rate was found. A signal of
-none of the nine classes has no right answer: undecided is the only one that is not wrong. Es/N0 is that of unit-power
-symbols in complex white noise of power 10^(-x/10) a symbol. In 1 and 2 the classifier gets one clean sample a symbol,
-and is told neither phase, level nor Es/N0.
+A decision is *right* if it names the modulation that was sent, has a *wrong name* if it names another one, has *missed*
+if it says `unknown` (none of the classes) or noise although one of the nine was sent, and is *undecided* if it says
+that it is unsure, or if there is none, since no symbol rate was found. For a signal outside the nine classes it is
+right to say so. `amrq.evaluation.outcome` is this definition. Es/N0 is that of unit-power symbols in complex white
+noise of power 10^(-x/10) a symbol. In 1 and 2 the classifier gets one clean sample a symbol, and is told neither phase,
+level nor Es/N0.
 
 Everything runs through flowgraphs of this module's blocks. Pictures and a JSON file go to the output folder. The exit
 status is 0 if everything ran, whatever was decided, and 2 if something could not be run.
@@ -39,7 +40,7 @@ from rich.table import Table
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.evaluation import Outcome, Tally, clopper_pearson, outcome
+from amrq.evaluation import NO_SYMBOL_RATE, Outcome, Tally, answer_of, clopper_pearson, outcome
 from amrq.modulations import MODULATIONS
 from amrq.outputs import Origin
 from amrq.parsing import parsing
@@ -53,7 +54,7 @@ THESIS_PHASE_NOISE = 0.005
 GRID_DB = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.5, 20.0, 25.0)
 FUSED = 32
 SEED = 7
-NO_RATE = "no symbol rate found"
+WORDS = {"right": "right", "misnamed": "wrong name", "missed": "missed", "undecided": "undecided"}
 
 
 class Simulation(gr.top_block):
@@ -79,11 +80,11 @@ class Simulation(gr.top_block):
             self.connect(self.chunker, sink)
 
     def _keep_alone(self, decision: Decision, truth: str | None) -> None:
-        self.alone[decision.label] += 1
+        self.alone[answer_of(decision)] += 1
 
     def _keep_fused(self, decision: Decision, truth: str | None) -> None:
         if decision.chunks == FUSED:  # not what is left at the end
-            self.fused[decision.label] += 1
+            self.fused[answer_of(decision)] += 1
 
 
 @dataclass
@@ -92,8 +93,8 @@ class Answer:
 
     Attributes:
         symbol_rate: that was given or found, symbols a second; None where none was found.
-        symbols: label to symbols that were decided so while the signal was on.
-        decisions: label to decisions, all of them.
+        symbols: answer to symbols that were decided so while the signal was on.
+        decisions: answer to decisions, all of them.
         verdict: what most of the symbols were, while the signal was on.
         failed: why it could not be run, if it could not.
     """
@@ -126,7 +127,7 @@ class Recorded:
 def simulate(
     modulation: str, es_n0_db: float, phase_noise: float, arguments: argparse.Namespace
 ) -> tuple[Counter[str], Counter[str]]:
-    """Return how often each label was given: on one chunk, and on 32."""
+    """Return how often each answer was given: on one chunk, and on 32."""
     flowgraph = Simulation(modulation, es_n0_db, phase_noise, arguments.chunks, arguments.model)
     flowgraph.run()
     for sink in flowgraph.sinks:
@@ -184,11 +185,11 @@ def classify(
         first = seconds * recording.sample_rate
         last = first + decision.sample_count * recording.sample_rate / symbol_rate
         shared = sum(max(0.0, min(last, stop) - max(first, start)) for start, stop in on)
-        symbols[decision.label] += round(shared * symbol_rate / recording.sample_rate)
+        symbols[answer_of(decision)] += round(shared * symbol_rate / recording.sample_rate)
     most = symbols.most_common(1)
     verdict: Outcome = outcome(most[0][0], sent) if most and most[0][1] else "undecided"
-    labels = Counter(decision.label for decision in decisions)
-    return Answer(symbol_rate, dict(symbols), dict(labels), verdict)
+    answers = Counter(map(answer_of, decisions))
+    return Answer(symbol_rate, dict(symbols), dict(answers), verdict)
 
 
 def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recorded:
@@ -232,7 +233,7 @@ def confusion_picture(
             )
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel("label, from one chunk of 32 symbols")
+    axes.set_xlabel("answer, from one chunk of 32 symbols")
     axes.set_ylabel("sent")
     es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
     axes.set_title(
@@ -271,7 +272,7 @@ def summed(found: dict[str, list[Tally]]) -> list[Tally]:
 
 
 def show_simulation(alone: dict[str, list[Tally]], fused: dict[str, list[Tally]], console: Console) -> None:
-    """Print shares of right, wrong and undecided decisions."""
+    """Print the shares of each outcome."""
     one, many = summed(alone), summed(fused)
     table = Table(
         title=f"Simulated: one chunk of 32 symbols ({one[0].total:,} decisions a level), and {FUSED} chunks "
@@ -286,28 +287,27 @@ def show_simulation(alone: dict[str, list[Tally]], fused: dict[str, list[Tally]]
         table.add_row(f"{name} right", *(f"{100 * t.right / t.total:.0f}" for t in tallies))
     for what, column in (("1 chunk", one), (f"{FUSED} chunks", many)):
         table.add_section()
-        for kind in ("right", "wrong", "undecided"):
-            table.add_row(f"{what}: {kind}", *(f"{100 * getattr(t, kind) / t.total:.0f}" for t in column))
+        for kind, word in WORDS.items():
+            table.add_row(f"{what}: {word}", *(f"{100 * getattr(t, kind) / t.total:.0f}" for t in column))
     console.print(table)
 
 
-MARKS = {"right": "[green]✓", "wrong": "[red]✗", "undecided": "[yellow]?"}
+MARKS = {"right": "[green]✓", "misnamed": "[red]✗", "missed": "[red]–", "undecided": "[yellow]?"}
 
 
-def said(answer: Answer, sent: str) -> str:
+def said(answer: Answer) -> str:
     """Say what a recording was called."""
     if answer.failed:
         return "[red]failed"
     if answer.symbol_rate is None:
-        return f"{MARKS['undecided']}[/] {NO_RATE}"
-    mark = MARKS["right"] if not sent and answer.verdict == "undecided" else MARKS[answer.verdict]
-    labels = ", ".join(f"{label} {count}" for label, count in answer.decisions.items())
-    return f"{mark}[/] {labels or 'too short'}"
+        return f"{MARKS['undecided']}[/] {NO_SYMBOL_RATE}"
+    answers = ", ".join(f"{text} {count}" for text, count in answer.decisions.items())
+    return f"{MARKS[answer.verdict]}[/] {answers or 'too short'}"
 
 
 def show_recordings(results: list[Recorded], console: Console) -> None:
     """Print what each recording was called, told nothing and told."""
-    table = Table(title="Recordings: decisions by label", box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(title="Recordings: how often each answer was given", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("recording and truth", no_wrap=True)
     table.add_column("told nothing: amrq classify FILE")
     table.add_column("told symbol rate and on-time")
@@ -316,12 +316,12 @@ def show_recordings(results: list[Recorded], console: Console) -> None:
         outside = "" if result.sent else ", outside the classes"
         table.add_row(
             f"{name}\n  {result.truth.partition(' (')[0]}{outside}",
-            *(said(answer, result.sent) for answer in (result.alone, result.told)),
+            *(said(answer) for answer in (result.alone, result.told)),
         )
     console.print(table)
     console.print(
-        "✓ while the signal is on, most symbols are called by the right name, or unknown where it is outside the "
-        "classes; ✗ by a wrong name; ? undecided. Between transmissions there is noise, which is called unknown.\n",
+        "While the signal is on, most symbols are ✓ called by the right name, or unknown where it is outside the "
+        "classes; ✗ called by a wrong name; – missed; ? undecided. Between transmissions there is noise.\n",
         highlight=False,
     )
 
@@ -332,9 +332,9 @@ def count(results: Iterable[Recorded], told: bool) -> str:
     known = Tally.of_outcomes(answer.verdict for sent, answer in answers if sent and not answer.failed)
     outside = Tally.of_outcomes(answer.verdict for sent, answer in answers if not sent and not answer.failed)
     return (
-        f"of {known.total} recordings of the nine classes {known.right} right, {known.wrong} wrong, "
-        f"{known.undecided} undecided; of {outside.total} of other signals {outside.wrong} named wrongly, "
-        f"{outside.undecided} not named."
+        f"of {known.total} recordings of the nine classes {known.right} right, {known.misnamed} with a wrong name, "
+        f"{known.missed} missed, {known.undecided} undecided; of {outside.total} of other signals "
+        f"{outside.right} right, {outside.misnamed} with a wrong name, {outside.undecided} undecided."
     )
 
 
@@ -369,16 +369,17 @@ def run_simulations(arguments: argparse.Namespace, progress: Progress, console: 
     for name in names:
         for level in GRID_DB:
             labels, of_many = simulate(name, level, 0.0, arguments)
-            alone[name].append(Tally.of_labels(labels, name))
-            fused[name].append(Tally.of_labels(of_many, name))
+            alone[name].append(Tally.of_answers(labels, name))
+            fused[name].append(Tally.of_answers(of_many, name))
             progress.advance(task)
 
-    thesis = sum((Tally.of_labels(counts[name], name) for name in names), Tally())
+    thesis = sum((Tally.of_answers(counts[name], name) for name in names), Tally())
     low, high = clopper_pearson(thesis.right, thesis.total)
     console.print(
         f"At the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase noise {THESIS_PHASE_NOISE} rad, rotation "
         f"0.7 rad unknown to the model), each chunk of 32 symbols alone: of {thesis.total} decisions {thesis.right} "
-        f"right, {thesis.wrong} wrong, {thesis.undecided} undecided; right {thesis.right / thesis.total:.4f} "
+        f"right, {thesis.misnamed} with a wrong name, {thesis.missed} missed, {thesis.undecided} "
+        f"undecided; right {thesis.right / thesis.total:.4f} "
         f"(95 % interval {low:.4f} to {high:.4f})."
     )
     show_simulation(alone, fused, console)

@@ -6,15 +6,19 @@ import pytest
 from seeds import rng
 
 from amrq.classifier import Evidence
+from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.evaluation import (
     Bound,
     OpenSet,
     PairedDifference,
     Reliability,
+    Tally,
+    answer_of,
     clopper_pearson,
     draw_pictures,
     evaluate,
+    outcome,
     report,
     verdict,
     wald,
@@ -468,3 +472,42 @@ def test_foreign_classes_are_refused():
             evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 1, levels)
     with pytest.raises(AmrqError):
         evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 0, [0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent", "worth"),
+    [
+        ("QPSK", "QPSK", "right"),
+        ("16QAM", "QPSK", "misnamed"),
+        ("unknown", "QPSK", "missed"),
+        ("noise", "QPSK", "missed"),
+        ("no signal", "QPSK", "missed"),
+        ("unsure", "QPSK", "undecided"),
+        ("no symbol rate", "QPSK", "undecided"),
+        ("unknown", "64QAM", "right"),
+        ("noise", "OFDM", "right"),
+        ("16QAM", "64QAM", "misnamed"),
+        ("unsure", "64QAM", "undecided"),
+        ("no answer", "", "undecided"),
+    ],
+)
+def test_what_an_answer_is_worth(answer, sent, worth):
+    assert outcome(answer, sent) == worth
+
+
+def test_answers_are_counted():
+    tally = Tally.of_answers({"QPSK": 5, "16QAM": 2, "unknown": 3, "noise": 1, "unsure": 4}, "QPSK")
+    assert tally == Tally(right=5, misnamed=2, missed=4, undecided=4) and tally.total == 15
+    assert Tally.of_outcomes(["right", "missed", "right"]) + Tally(0, 1) == Tally(2, 1, 1, 0)
+
+
+def test_an_answer_is_what_the_decision_says_by_its_reason():
+    words = [("named", "QPSK", "QPSK"), ("unsure", "unknown", "unsure"), ("foreign", "unknown", "unknown")]
+    words += [
+        ("noise", "unknown", "noise"),
+        ("noise", "no signal", "noise"),
+        ("silent", "no signal", "no signal"),
+    ]
+    for reason, label, answer in words:
+        decision = Decision(label, 0.9, "QPSK", {}, 32, 0, 1024, None, None, reason)
+        assert answer_of(decision) == answer

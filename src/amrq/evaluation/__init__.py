@@ -10,7 +10,7 @@ from amrq.evaluation.fuse import fuse
 from amrq.evaluation.noise_level import NoiseLevel
 from amrq.evaluation.open_set import OpenSet
 from amrq.evaluation.other_signal import OtherSignal
-from amrq.evaluation.outcome import Outcome, Tally, outcome
+from amrq.evaluation.outcome import NO_ANSWER, NO_SYMBOL_RATE, UNSURE, Outcome, Tally, answer_of, outcome
 from amrq.evaluation.paired_difference import PairedDifference
 from amrq.evaluation.pictures import draw_pictures
 from amrq.evaluation.reliability import Reliability
@@ -23,6 +23,9 @@ from amrq.evaluation.wald import wald
 __all__ = [
     "DEFAULT_ES_N0_DB",
     "FUSED_SYMBOLS",
+    "NO_ANSWER",
+    "NO_SYMBOL_RATE",
+    "UNSURE",
     "Bound",
     "Evaluation",
     "Finding",
@@ -35,6 +38,7 @@ __all__ = [
     "Share",
     "Sweep",
     "Tally",
+    "answer_of",
     "clopper_pearson",
     "draw_pictures",
     "evaluate",

@@ -26,8 +26,7 @@ def read_logits(frame: Frame, board: Capabilities, chunks: int) -> NDArray[np.fl
         float32 [N, H], finite.
 
     Raises:
-        FrameError: it does not answer the question; with the status FAILED where it does, but with numbers that are
-            not finite.
+        FrameError: it does not answer the question.
     """
 
     def require(holds: bool, text: str) -> None:
@@ -52,6 +51,5 @@ def read_logits(frame: Frame, board: Capabilities, chunks: int) -> NDArray[np.fl
     values = np.frombuffer(frame.payload, format.dtype).reshape(chunks, board.scores)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         logits = values.astype(np.float32) * np.float32(frame.scale)
-    if not np.isfinite(logits).all():
-        raise FrameError(Status.FAILED, "its scores are not finite.", frame.session, frame.sequence)
+    require(bool(np.isfinite(logits).all()), "a score is not finite.")
     return logits
