@@ -432,7 +432,7 @@ def test_a_symbol_rate_that_is_not_given_is_estimated() -> None:
     assert sum(record["chunks"] for record in found) >= 9600 / 4 / 32 - 3
     code, out, err = live("--file", RECORDING)
     assert code == 0, err
-    assert "25000" in out and "16QAM 3" in out
+    assert "25.0004 kBd" in out and "16QAM 3" in out
 
 
 def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:

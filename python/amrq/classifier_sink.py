@@ -354,7 +354,7 @@ class classifier_sink(gr.sync_block):
         counted = self._worker.statistics()
         lost = self.board_statistics().get("lost", 0)
         if lost:
-            self.logger.warn(f"{lost} chunks were not classified because the board did not answer")
+            self.logger.warn(f"{lost} chunks were not classified because the board gave no scores for them")
         if counted.dropped > lost:
             # Live, a queue that was full; from a file, only what waited when somebody stopped the flowgraph.
             reason = (

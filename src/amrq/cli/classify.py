@@ -232,8 +232,9 @@ def classify(
                     first = 0
                 place = recording_offset(recording, offset, first)
                 if offset is None and place:
+                    where = engineering(place, "Hz", 6)
                     _say(
-                        f"{path.name}: no --offset is given, and the strongest signal, at {engineering(place, 'Hz', 6)}, is taken."
+                        f"{path.name}: no --offset is given, and the strongest signal, at {where}, is taken."
                     )
                 title = _name(recording)
                 found_rate = symbol_rate

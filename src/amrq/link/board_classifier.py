@@ -21,6 +21,7 @@ from amrq.link.link_settings import LinkSettings
 from amrq.link.message_type import MessageType
 from amrq.link.sample_format import SampleFormat
 from amrq.model import Contract, find_model, read_contract
+from amrq.plain_text import printable
 
 __all__ = ["POLICIES", "BoardClassifier"]
 
@@ -30,6 +31,12 @@ POLICIES = {
     "local": "chunks are classified on this machine until it is back",
 }
 """What may become of chunks while the board is gone."""
+_FAILED = {
+    "wait": "the stream ends",
+    "drop": "these chunks are dropped",
+    "local": "these chunks are classified on this machine",
+}
+"""What becomes of chunks that a board which is there cannot classify."""
 
 
 class BoardClassifier:
@@ -69,7 +76,9 @@ class BoardClassifier:
         self._settings = settings or LinkSettings()
         self.say = say or logging.getLogger("amrq.link").warning
         self._sha256: bytes | None = None
-        self._link = BoardLink(endpoint, self._settings, self._misfit, self._tell, secret_key, board_key)
+        self._link = BoardLink(
+            endpoint, self._settings, self._misfit, self._tell, self._complain, secret_key, board_key
+        )
         self._local: OnnxClassifier | None = None
         if model == "board":
             if policy == "local":
@@ -122,9 +131,16 @@ class BoardClassifier:
             return None
         if found.model_sha256 != self._sha256:
             return (
-                f"runs the model {found.contract.name} ({found.model_sha256.hex()[:12]}), not {self._contract.name} "
-                f"({self._sha256.hex()[:12]}): start it with that model, or name its own here"
+                f"runs the model {printable(found.contract.name, 80)} ({found.model_sha256.hex()[:12]}), not "
+                f"{self._contract.name} ({self._sha256.hex()[:12]}): start it with that model, or name its own here"
             )
+        known, said = self._contract, found.contract
+        if (known.chunk_length, known.level_input, len(known.weighed())) != (
+            said.chunk_length,
+            said.level_input,
+            found.scores,
+        ):
+            return "says of its model what is not true of it: chunks, inputs or scores are others"
         if self._format(found) is None:
             return f"does not take the sample format {self._settings.sample_format}"
         return None
@@ -144,6 +160,11 @@ class BoardClassifier:
             self.say(f"the board at {endpoint} is there again.")
         else:
             self.say(f"the board at {endpoint} {reason}: {POLICIES[self.policy]}.")
+
+    def _complain(self, reason: str) -> None:
+        self.say(
+            f"the board at {self._link.endpoint} cannot classify some chunks ({reason}): {_FAILED[self.policy]}."
+        )
 
     def open(self) -> None:
         """Look for the board, and wait for it a little; it may also come later.
@@ -179,9 +200,9 @@ class BoardClassifier:
 
         `by_board`, `locally` and `lost` are chunks, of which silent ones and those that are not finite are none; the
         others are messages (`board_resent`, `board_late`, `board_repeated`, `board_foreign`, `board_damaged`,
-        `board_refused`), and how often the board was found (`board_connections`).
+        `board_refused`, `board_not_finite`), and how often the board was found (`board_connections`).
         """
-        names = ("resent", "late", "repeated", "foreign", "damaged", "refused", "connections")
+        names = ("resent", "late", "repeated", "foreign", "damaged", "refused", "not_finite", "connections")
         return {
             "by_board": self._by_board,
             "locally": self._locally,
@@ -242,9 +263,15 @@ class BoardClassifier:
             part = parts[number]
             rows = np.empty((len(part), self._weigh.classes), np.float32)
             likelihoods = np.empty((len(part), self._weigh.hypotheses), np.float32)
-            self._weigh(logits, rows, likelihoods)
-            log_probabilities[part], log_likelihoods[part] = rows, likelihoods
-            open_questions[part] = False
+            with np.errstate(
+                all="ignore"
+            ):  # logits of the largest numbers overflow, which is looked for below
+                self._weigh(logits, rows, likelihoods)
+            sound = np.isfinite(rows).all(axis=1) & np.isfinite(likelihoods).all(axis=1)
+            log_probabilities[part[sound]], log_likelihoods[part[sound]] = rows[sound], likelihoods[sound]
+            open_questions[part[sound]] = False
+            if not sound.all():
+                self._link.doubt("its scores are too large to be weighed")
 
         if len(wanted):
             self._link.exchange(questions(), take, patient=self.policy == "wait")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.link.capabilities import Capabilities
+from amrq.guard_socket import guard_socket
+from amrq.link.capabilities import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities
 from amrq.link.frame import HEADER_BYTES, Frame, read_frame
 from amrq.link.frame_error import FrameError
 from amrq.link.keys import read_public_key, read_secret_key
@@ -24,16 +25,20 @@ from amrq.link.message_type import MessageType
 from amrq.link.read_logits import read_logits
 from amrq.link.status import Status
 from amrq.optional_package import optional_package
+from amrq.plain_text import printable
 
 __all__ = ["BoardLink"]
 
 _LOOK = 0.1  # longest time between two looks at clocks, seconds
 _GREETING = 2.0  # seconds that an attempt to connect is given
 _SILENCES = 4  # heartbeats without a word after which a board is gone
-_LARGEST_CAPABILITIES = 1 << 20
 _PAUSE = 0.02  # before a request is sent again that the board had no room for; doubled each time
 _LONGEST_PAUSE = 0.5
 _MOST_PAUSES = 16  # that do not count as a try
+_LONGEST_TEXT = 1000  # bytes of a board's error text that are looked at
+_MOST_USELESS = (
+    1000  # messages that answer no question, in a row; a resend or two of all that was asked makes fewer
+)
 _REMEMBERED = 1024  # numbers of requests that were given up, to tell late replies from repeated ones
 
 _COME_AGAIN = (Status.BUSY, Status.TOO_FAST)
@@ -68,7 +73,7 @@ class _Exchange:
     Attributes:
         patient: a board that is away is waited for.
         answers: (question's number, logits), not taken yet.
-        failure: what the board says it cannot do.
+        failure: what the board says it cannot do, or what is wrong with its answers.
     """
 
     patient: bool
@@ -85,11 +90,13 @@ class BoardLink:
         fits: returns why a board with such capabilities cannot be used; None where it can.
         tell: called in the link's thread with a sentence's end when the board is gone ("does not answer") and with None
             when it is there (again).
+        complain: called there with a reason, once for each kind, when a board that is there cannot answer a question.
         secret_key: file with this client's secret key; None: no encryption.
         board_key: file with the board's public key.
 
     Attributes:
-        counted: what happened: `resent`, `late`, `repeated`, `foreign`, `damaged`, `refused` messages, `connections`.
+        counted: what happened: `resent`, `late`, `repeated`, `foreign`, `damaged`, `refused` messages, `connections`,
+            and `not_finite`, answers with scores that are not finite.
 
     Raises:
         AmrqError: PyZMQ is missing, the endpoint is none, or a key cannot be read.
@@ -101,11 +108,13 @@ class BoardLink:
         settings: LinkSettings,
         fits: Callable[[Capabilities], str | None],
         tell: Callable[[str | None], None],
+        complain: Callable[[str], None],
         secret_key: str | None = None,
         board_key: str | None = None,
     ) -> None:
         self._zmq = optional_package("zmq", "a board")
-        self.endpoint, self._settings, self._fits, self._tell = endpoint, settings, fits, tell
+        self.endpoint, self._settings, self._fits = endpoint, settings, fits
+        self._tell, self._complain = tell, complain
         if (secret_key is None) != (board_key is None):
             raise AmrqError(
                 "a board with keys needs both: the client's own secret key and the board's public one."
@@ -137,14 +146,17 @@ class BoardLink:
         self._told: str | None = ""  # what was told last; "" nothing yet
         self._settled = False  # the hello of this session was answered
         self._error: Exception | None = None  # what ended the thread
+        self._complained: set[Status] = set()  # what the user was told of this run's board
+        self._unread = ""  # what was wrong with the last message that could not be read
 
     def _connect(self, context: Any) -> Any:
         zmq = self._zmq
         socket = context.socket(zmq.DEALER)
-        largest = _LARGEST_CAPABILITIES + HEADER_BYTES
+        # A score has 4 bytes.
+        largest = HEADER_BYTES + max(LARGEST_CAPABILITIES, self._settings.batch * 4 * MOST_SCORES)
+        guard_socket(socket, largest)
         for option, value in (
-            (zmq.LINGER, 0),
-            (zmq.MAXMSGSIZE, max(largest, self._settings.batch * (1 << 12))),
+            (zmq.RCVHWM, 2 * self._settings.window + 16),
             (zmq.SNDHWM, 2 * self._settings.window + 16),
             (zmq.RECONNECT_IVL, 100),
             (zmq.RECONNECT_IVL_MAX, 1000),
@@ -248,7 +260,20 @@ class BoardLink:
         if self._error is not None:
             raise self._error
         if exchange.failure is not None and patient:
-            raise AmrqError(f"the board at {self.endpoint} cannot answer: {exchange.failure}")
+            raise AmrqError(f"the board at {self.endpoint} cannot answer: {exchange.failure.rstrip('.')}.")
+
+    def doubt(self, reason: str) -> None:
+        """Take in, from within `take`, that scores that were handed over cannot be used.
+
+        Raises:
+            AmrqError: the exchange is patient, and so allows no other way out.
+        """
+        with self._changed:
+            self.counted["not_finite"] += 1
+            patient = self._exchange is not None and self._exchange.patient
+        if patient:
+            raise AmrqError(f"the board at {self.endpoint} cannot answer: {reason}.")
+        self._complain_once(Status.FAILED, reason)
 
     def _wait(self, exchange: _Exchange, take: Callable[[int, NDArray[np.float32]], None], most: int) -> bool:
         """Hand on answers until at most so many requests are on their way; return whether more may be asked."""
@@ -307,10 +332,15 @@ class BoardLink:
                 with contextlib.suppress(self._zmq.Again):
                     while True:
                         self._ear.recv(self._zmq.NOBLOCK)
-                if self._socket is not None:
-                    self._receive()
-                if self._socket is not None:
-                    self._keep_time(time.monotonic())
+                try:
+                    if self._socket is not None:
+                        self._receive()
+                    if self._socket is not None:
+                        self._keep_time(time.monotonic())
+                except Exception as error:  # whatever a board says, it ends a connection at most
+                    self.counted["damaged"] += 1
+                    reason = printable(error, 200).rstrip(".") or type(error).__name__
+                    self._leave(f"says what cannot be understood ({reason})", time.monotonic())
         except Exception as error:  # whoever asks must learn of it
             self._error = error
         finally:
@@ -338,6 +368,8 @@ class BoardLink:
             self._settled = False
         self._greeted = now
         self._pinged = self._heard = now
+        self._useless = 0  # messages in a row that answer nothing
+        self._unread = ""
         self._unheard: float | None = None  # since when a ping waits for any sign of life
         self._post(Frame(MessageType.HELLO, 0, self._hello), now)
 
@@ -350,11 +382,16 @@ class BoardLink:
             except self._zmq.Again:
                 return
             now = time.monotonic()
+            self._useless += 1
+            if self._useless > _MOST_USELESS:
+                self._leave("floods this client with messages that answer nothing", now)
+                return
             try:
                 if len(parts) != 1:
                     raise FrameError(Status.MALFORMED, "a message is one ZMQ frame.")
                 frame = read_frame(parts[0])
             except FrameError as error:
+                self._unread = str(error)
                 self.counted["damaged"] += 1
                 if error.status is Status.VERSION:
                     self._leave("speaks another version of the protocol", now, refusal=True)
@@ -367,7 +404,8 @@ class BoardLink:
             self._heard, self._unheard = now, None
             try:
                 self._handle(frame, now)
-            except FrameError:
+            except FrameError as error:
+                self._unread = str(error)
                 self.counted["damaged"] += 1
 
     def _handle(self, frame: Frame, now: float) -> None:
@@ -377,7 +415,13 @@ class BoardLink:
             if self._settled or frame.sequence != self._hello:
                 self.counted["repeated"] += 1
             else:
-                self._take_capabilities(Capabilities.from_bytes(frame.payload), now)
+                try:
+                    found = Capabilities.from_bytes(frame.payload)
+                except FrameError as error:  # asked again it would say the same
+                    self.counted["damaged"] += 1
+                    self._leave(f"says of itself what cannot be read ({str(error).rstrip('.')})", now)
+                    return
+                self._take_capabilities(found, now)
         elif frame.type is MessageType.ERROR:
             self._take_error(frame, now)
         elif frame.type is not MessageType.PONG:
@@ -407,7 +451,15 @@ class BoardLink:
                 return
             if frame.sample_index != request.frame.sample_index:
                 raise FrameError(Status.MALFORMED, "the scores are of other samples.")
-            logits = read_logits(frame, self.capabilities, request.frame.chunks)
+            try:
+                logits = read_logits(frame, self.capabilities, request.frame.chunks)
+            except FrameError as error:
+                if error.status is not Status.FAILED:
+                    raise
+                self.counted["not_finite"] += 1
+                self._try_again(request, now, Status.FAILED, str(error))
+                return
+            self._useless = 0
             del self._requests[frame.sequence]
             # A board answers in order: those asked later have not been neglected.
             for sequence, other in self._requests.items():
@@ -416,10 +468,11 @@ class BoardLink:
             if self._exchange is not None:
                 self._exchange.answers.append((request.number, logits))
             self._changed.notify_all()
+        self._unread = ""
 
     def _take_error(self, frame: Frame, now: float) -> None:
         self.counted["refused"] += 1
-        text = bytes(frame.payload).decode(errors="replace")
+        text = printable(bytes(frame.payload[:_LONGEST_TEXT]).decode(errors="replace"), 200).rstrip(".")
         with self._changed:
             request = self._requests.get(frame.sequence)
         if frame.status is Status.NO_SESSION:
@@ -431,7 +484,7 @@ class BoardLink:
             self._leave("speaks another version of the protocol", now, refusal=True)
         elif not self._settled and frame.sequence == self._hello:
             if frame.status not in _DAMAGED:
-                self._leave(f"refuses: {text.rstrip('.')}", now)
+                self._leave(f"refuses: {text or frame.status.name.lower()}", now)
         elif request is None or request.since is None:
             pass  # of a ping, late, or of a question that cannot be told: that one is missed in time
         elif frame.status in _COME_AGAIN:
@@ -442,10 +495,10 @@ class BoardLink:
                 if request.pauses <= _MOST_PAUSES:
                     request.tries -= 1
         else:
-            self._try_again(request, now, text)
+            self._try_again(request, now, frame.status, text or frame.status.name.lower())
 
-    def _try_again(self, request: _Request, now: float, reason: str) -> None:
-        """Send a request that the board could not read or answer again, or give it up."""
+    def _try_again(self, request: _Request, now: float, status: Status, reason: str) -> None:
+        """Send a request that the board could not read or answer again, or give it up and say why."""
         with self._changed:
             if request.tries <= self._settings.resends:
                 request.since = None
@@ -454,6 +507,12 @@ class BoardLink:
                 self._exchange.failure = reason
             self._give_up([request.frame.sequence])
             self._changed.notify_all()
+        self._complain_once(status, reason)
+
+    def _complain_once(self, status: Status, reason: str) -> None:
+        if status not in self._complained:
+            self._complained.add(status)
+            self._complain(reason.rstrip("."))
 
     def _keep_time(self, now: float) -> None:
         settings = self._settings
@@ -465,6 +524,7 @@ class BoardLink:
             self._leave("says nothing any more", now)
             return
         if now - max(self._heard, self._pinged) > settings.heartbeat:
+            self._useless = 0  # it lets this client have its quiet
             self._pinged = now
             self._unheard = self._unheard or now
             with self._changed:
@@ -473,7 +533,8 @@ class BoardLink:
             self._post(Frame(MessageType.PING, 0, ping), now)
         due = self._due(now)
         if due is None:
-            self._leave("leaves questions unanswered", now)
+            unread = f" (of what it says last: {self._unread.rstrip('.')})" if self._unread else ""
+            self._leave(f"leaves questions unanswered{unread}", now)
             return
         for frame in due:
             self._post(frame, now)
@@ -498,8 +559,9 @@ class BoardLink:
 
     def _leave(self, reason: str, now: float, refusal: bool = False) -> None:
         """Count the board as gone and try again later."""
-        self._socket.close()
-        self._socket = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         self._attempt_at = now + self._backoff * (0.5 + 0.5 * random.random())
         self._backoff = min(2 * self._backoff, self._settings.longest_backoff)
         with self._changed:

@@ -2,7 +2,6 @@
 """A board: chunks in over ZMQ, scores out."""
 
 import contextlib
-import queue
 import threading
 import time
 from collections import Counter, deque
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.guard_socket import guard_socket
 from amrq.link.capabilities import Capabilities
 from amrq.link.chunk_payload import ChunkPayload
 from amrq.link.client_table import Client, ClientTable
@@ -20,10 +20,12 @@ from amrq.link.keys import read_public_key, read_secret_key
 from amrq.link.limits import Limits
 from amrq.link.message_type import MessageType
 from amrq.link.read_logits import read_logits
+from amrq.link.request_queue import Request, RequestQueue
 from amrq.link.sample_format import SampleFormat
-from amrq.link.scores_reply import scores_reply
+from amrq.link.scores_reply import joined_scores, scores_reply
 from amrq.link.status import Status
 from amrq.optional_package import optional_package
+from amrq.plain_text import printable
 
 __all__ = ["LOOPBACK", "BoardServer"]
 
@@ -34,11 +36,10 @@ _POLL_MS = 100
 _LINGER_MS = 500
 _REPLIES_AHEAD = 64
 """Replies kept for a client that does not fetch them; it loses what comes on top of that."""
-_STOP_PATIENCE = 5.0  # seconds that a call of the engine may still take when the board stops
+_STOP_PATIENCE = 1.0  # seconds that a call of the engine may still take when the board stops
+_READ_AHEAD = 16
+"""Messages of one connection that are taken in before the board looks at them."""
 _LARGEST_SAMPLES = 8 + 12  # bytes a sample, level features included, however short a chunk is
-
-_Job = tuple[bytes, Client, Frame]
-_Result = tuple[_Job, Frame | FrameError]
 
 
 class BoardServer:
@@ -57,7 +58,9 @@ class BoardServer:
     Attributes:
         endpoint: where it listens.
         capabilities: what it tells clients.
-        counted: messages by what became of them: those of each type, each status, and chunks classified.
+        counted: messages by what became of them: those of each type, each status, `dropped` those whose client left
+            before they were answered; and chunks classified.
+        stuck: after `run`: the engine had not returned from its last call a second after the board was stopped.
 
     Raises:
         AmrqError: PyZMQ is missing, the endpoint cannot be listened at, or a key cannot be read.
@@ -97,9 +100,9 @@ class BoardServer:
         self._clients = ClientTable(self._limits)
         self.counted: Counter[str] = Counter()
         self._stopping = threading.Event()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._waiting_bytes = 0
-        self._results: deque[_Result] = deque()
+        self._queue = RequestQueue(self._limits)
+        self._results: deque[tuple[Request, Frame | FrameError]] = deque()
+        self.stuck = False
         # Its own, so that keys are asked for by nobody else's handler.
         self._context = self._zmq.Context()
         try:
@@ -132,12 +135,12 @@ class BoardServer:
         largest = HEADER_BYTES + self._limits.largest_batch * (
             self.capabilities.chunk_length * 8 + _LARGEST_SAMPLES
         )
+        guard_socket(socket, largest, _LINGER_MS)
         for option, value in (
-            (zmq.MAXMSGSIZE, largest),
             (zmq.SNDHWM, _REPLIES_AHEAD),
-            (zmq.RCVHWM, self._limits.waiting_per_client),
-            (zmq.LINGER, _LINGER_MS),
-            (zmq.HANDSHAKE_IVL, 5000),
+            (zmq.RCVHWM, min(_READ_AHEAD, self._limits.waiting_per_client)),
+            # A client that is gone is news: what it asked need not be computed.
+            (zmq.ROUTER_MANDATORY, 1),
             (zmq.IPV6, int("[" in endpoint)),
         ):
             socket.setsockopt(option, value)
@@ -180,14 +183,16 @@ class BoardServer:
                     self._receive()
         finally:
             self._stopping.set()
-            self._jobs.put(None)
-            end = time.monotonic() + _STOP_PATIENCE
-            while worker.is_alive() and time.monotonic() < end:
-                worker.join(_POLL_MS / 1000)
-                self._send_finished()
+            for request in self._queue.close():
+                self._refuse(
+                    request.identity,
+                    FrameError(Status.STOPPING, "the board is being shut down.", *request.key),
+                )
+            worker.join(_STOP_PATIENCE)
+            self.stuck = worker.is_alive()
             self._send_finished()
             self._router.close()
-            if not worker.is_alive():  # otherwise it is left to end with the process
+            if not self.stuck:  # otherwise it is left to end with the process
                 self._finished.close()
                 for socket in sockets[1:]:
                     socket.close()
@@ -226,6 +231,10 @@ class BoardServer:
                 self._answer(identity, client, frame, now)
             except FrameError as error:
                 self._refuse(identity, error)
+            except Exception as error:  # whatever it is that came, the board must go on
+                session, sequence = _names(parts[0])
+                reason = printable(error, 200) or type(error).__name__
+                self._refuse(identity, FrameError(Status.MALFORMED, reason, session, sequence))
 
     def _answer(self, identity: bytes, client: Client, frame: Frame, now: float) -> None:
         def refuse(status: Status, text: str) -> FrameError:
@@ -234,8 +243,13 @@ class BoardServer:
         if frame.type is MessageType.HELLO:
             if len(frame.payload):
                 raise refuse(Status.MALFORMED, "a hello has no payload.")
-            if not self._clients.greet(identity, frame.session, now):
+            former = client.session
+            if not self._clients.greet(identity, frame.session, now, self._queue.waiting):
                 raise refuse(Status.FULL, f"the board serves {self._limits.clients} clients already.")
+            if former not in (None, frame.session):
+                for request in self._queue.drop(identity):
+                    ended = "the client has begun another session."
+                    self._refuse(identity, FrameError(Status.NO_SESSION, ended, *request.key))
             level = LEVEL_FLAG if self._engine.contract.level_input else 0
             self._send(
                 identity,
@@ -253,28 +267,23 @@ class BoardServer:
             self._send(identity, Frame(MessageType.PONG, frame.session, frame.sequence))
         else:
             ChunkPayload.check(frame, self.capabilities)
-            key = (frame.session, frame.sequence)
-            if key in client.waiting:  # sent again while it waits: one answer serves both
+            if self._queue.holds(identity, frame):  # sent again while it waits: one answer serves both
                 self.counted["repeated"] += 1
-                return
-            size = len(frame.payload)
-            if (
-                len(client.waiting) >= self._limits.waiting_per_client
-                or self._waiting_bytes + size > self._limits.waiting_bytes
-            ):
-                raise refuse(Status.BUSY, "as many requests wait as the board holds.")
-            client.waiting.add(key)
-            self._waiting_bytes += size
-            self._jobs.put((identity, client, frame))
+            elif not self._queue.put(identity, frame):
+                raise refuse(Status.BUSY, "as many requests of this client wait as the board holds.")
 
     def _refuse(self, identity: bytes, error: FrameError) -> None:
         self.counted[f"refused: {error.status.name.lower()}"] += 1
         self._send(identity, _error_frame(error))
 
     def _send(self, identity: bytes, frame: Frame) -> None:
-        # A client that is gone or fetches nothing loses its replies; nothing is kept for it beyond the limit.
-        with contextlib.suppress(self._zmq.ZMQError):
+        try:
             self._router.send_multipart([identity, frame.to_bytes()], self._zmq.NOBLOCK)
+        except self._zmq.ZMQError as error:
+            # One that fetches nothing loses its replies: nothing is kept for it beyond the limit.
+            if error.errno == self._zmq.EHOSTUNREACH:
+                self._clients.forget(identity)
+                self.counted["dropped"] += len(self._queue.drop(identity))
 
     def _send_finished(self) -> None:
         """Send what the engine has answered."""
@@ -282,40 +291,42 @@ class BoardServer:
             while True:
                 self._done.recv(self._zmq.NOBLOCK)
         while self._results:
-            (identity, client, request), result = self._results.popleft()
-            client.waiting.discard((request.session, request.sequence))
-            self._waiting_bytes -= len(request.payload)
+            request, result = self._results.popleft()
             if isinstance(result, FrameError):
-                self._refuse(identity, result)
+                self._refuse(request.identity, result)
             else:
-                self.counted["chunks"] += request.chunks
-                self._send(identity, result)
+                self.counted["chunks"] += request.frame.chunks
+                self._send(request.identity, result)
 
     def _compute(self) -> None:
-        """Run the engine, job by job; in a thread of its own."""
-        while (job := self._jobs.get()) is not None:
-            self._results.append((job, self._result(job[2])))
-            with contextlib.suppress(self._zmq.ZMQError):  # full: the other side has enough to wake it
-                self._finished.send(b"", self._zmq.NOBLOCK)
+        """Run the engine, turn by turn; in a thread of its own."""
+        while (turn := self._queue.take()) is not None:
+            request, chunks = turn
+            result = self._compute_part(request, chunks)
+            if self._queue.advance(request, chunks, result is not None) and result is not None:
+                self._results.append((request, result))
+                with contextlib.suppress(self._zmq.ZMQError):  # full: the other side has enough to wake it
+                    self._finished.send(b"", self._zmq.NOBLOCK)
 
-    def _result(self, request: Frame) -> Frame | FrameError:
-        names = (request.session, request.sequence)
-        if self._stopping.is_set():
-            return FrameError(Status.STOPPING, "the board is being shut down.", *names)
+    def _compute_part(self, request: Request, chunks: int) -> Frame | FrameError | None:
+        """Compute chunks of a request; return the answer with the last of them, or once the engine has failed."""
+        frame = request.frame
         try:
-            given = ChunkPayload.from_frame(request, self.capabilities)
-            scores = self._engine.run(given.iq, given.level)
-            reply = scores_reply(request, scores)
-            read_logits(reply, self.capabilities, request.chunks)
+            given = ChunkPayload.from_frame(frame, self.capabilities, request.done, chunks)
+            request.parts.append(self._engine.run(given.iq, given.level))
+            if request.done + chunks < frame.chunks:
+                return None
+            reply = scores_reply(frame, joined_scores(request.parts))
+            read_logits(reply, self.capabilities, frame.chunks)
             return reply
         except FrameError as error:
-            return FrameError(error.status, str(error), *names)
+            return FrameError(error.status, str(error), *request.key)
         except Exception as error:  # an engine may raise anything, and the board must go on
-            reason = " ".join(str(error).split())[:200].rstrip(".")
+            reason = printable(error, 200).strip().rstrip(".") or type(error).__name__
             return FrameError(
                 Status.FAILED,
-                f"the engine {self._engine.name} failed: {reason or type(error).__name__}.",
-                *names,
+                f"the engine {self._engine.name} failed: {reason}.",
+                *request.key,
             )
 
 

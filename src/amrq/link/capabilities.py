@@ -11,8 +11,15 @@ from amrq.link.sample_format import SampleFormat
 from amrq.link.score_format import ScoreFormat
 from amrq.link.status import Status
 from amrq.model import Contract
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
-__all__ = ["Capabilities"]
+__all__ = ["LARGEST_CAPABILITIES", "MOST_SCORES", "Capabilities"]
+
+LARGEST_CAPABILITIES = 1 << 20
+"""Bytes of a payload that is read: a contract has some thousands."""
+MOST_SCORES = 1024
+"""Scores a chunk that a client takes: a model has some tens of hypotheses."""
 
 _FIXED = struct.Struct("<32sIIIIHHf")
 
@@ -69,10 +76,16 @@ class Capabilities:
                 Status.MALFORMED, f"capabilities have at least {_FIXED.size} bytes, not {len(payload)}."
             )
         fixed = _FIXED.unpack_from(payload)
+        if len(payload) > LARGEST_CAPABILITIES:
+            raise FrameError(
+                Status.MALFORMED,
+                f"capabilities have at most {LARGEST_CAPABILITIES} bytes, not {len(payload)}.",
+            )
         try:
-            contract = Contract.from_json(bytes(payload[_FIXED.size :]).decode())
-        except (AmrqError, UnicodeDecodeError, RecursionError) as error:
-            raise FrameError(Status.MALFORMED, f"the board's contract cannot be read: {error}") from None
+            with parsing("the contract of the board's model"):
+                contract = Contract.from_json(bytes(payload[_FIXED.size :]).decode())
+        except AmrqError as error:
+            raise FrameError(Status.MALFORMED, printable(error)) from None
         found = cls(
             fixed[0],
             fixed[1],
@@ -90,6 +103,7 @@ class Capabilities:
             )
         if not (
             found.largest_batch
+            and found.scores <= MOST_SCORES
             and is_scale(found.input_scale)
             and found.sample_formats & sum(f.bit for f in SampleFormat)
             and found.score_formats & sum(f.bit for f in ScoreFormat)

@@ -76,8 +76,16 @@ class ChunkPayload(NamedTuple):
         require(not frame.scores, Status.MALFORMED, "a question has no scores.")
 
     @classmethod
-    def from_frame(cls, frame: Frame, board: Capabilities) -> "ChunkPayload":
-        """Read a classify message.
+    def from_frame(
+        cls, frame: Frame, board: Capabilities, first: int = 0, count: int | None = None
+    ) -> "ChunkPayload":
+        """Read a classify message, or a part of it.
+
+        Args:
+            frame: the message.
+            board: what it must fit.
+            first: the first chunk to read.
+            count: how many; None: up to the last.
 
         Raises:
             FrameError: see `check`; or a number is not finite.
@@ -85,11 +93,12 @@ class ChunkPayload(NamedTuple):
         cls.check(frame, board)
         format = SampleFormat(frame.format)
         border = 2 * frame.chunks * frame.chunk_length * format.dtype.itemsize
+        part = slice(first, None if count is None else first + count)
         samples = np.frombuffer(frame.payload[:border], format.dtype)
-        iq = format.restore(samples.reshape(frame.chunks, frame.chunk_length, 2), frame.scale)
+        iq = format.restore(samples.reshape(frame.chunks, frame.chunk_length, 2)[part], frame.scale)
         level = None
         if frame.flags & LEVEL_FLAG:
-            level = np.frombuffer(frame.payload[border:], "<f4").reshape(frame.chunks, LEVEL_FEATURES)
+            level = np.frombuffer(frame.payload[border:], "<f4").reshape(frame.chunks, LEVEL_FEATURES)[part]
         if not (np.isfinite(iq).all() and (level is None or np.isfinite(level).all())):
             raise FrameError(
                 Status.MALFORMED,

@@ -2,7 +2,8 @@
 """Who talks to a board."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from amrq.link.limits import Limits
 
@@ -20,13 +21,11 @@ class Client:
         session: of its last hello; None before one.
         heard: when it last sent something, seconds.
         allowance: requests it may send at once.
-        waiting: requests that wait for the engine, by session and sequence.
     """
 
     heard: float
     allowance: float
     session: int | None = None
-    waiting: set[tuple[int, int]] = field(default_factory=set)
 
 
 class ClientTable:
@@ -64,15 +63,32 @@ class ClientTable:
         client.allowance -= 1
         return client, True
 
-    def greet(self, identity: bytes, session: int, now: float) -> bool:
-        """Give a connection a session; return whether there is room for it."""
+    def greet(self, identity: bytes, session: int, now: float, busy: Callable[[bytes], bool]) -> bool:
+        """Give a connection a session; return whether there is room for it.
+
+        Where there is none, the one that was silent longest of those that are not `busy` makes room, if it was silent
+        for long enough.
+        """
         if identity not in self._clients:
             if len(self._clients) >= self._limits.clients:
-                oldest, silent = next(iter(self._clients.items()))
-                if silent.waiting or now - silent.heard < self._limits.idle:
+                idle = self._longest_idle(now, busy)
+                if idle is None:
                     return False
-                del self._clients[oldest]
+                del self._clients[idle]
             stranger = self._strangers.pop(identity) if identity in self._strangers else Client(now, 0.0)
             self._clients[identity] = stranger
         self._clients[identity].session = session
         return True
+
+    def _longest_idle(self, now: float, busy: Callable[[bytes], bool]) -> bytes | None:
+        for identity, client in self._clients.items():
+            if now - client.heard < self._limits.idle:
+                return None  # those after it were heard later
+            if not busy(identity):
+                return identity
+        return None
+
+    def forget(self, identity: bytes) -> None:
+        """Forget a connection that is no longer there."""
+        self._clients.pop(identity, None)
+        self._strangers.pop(identity, None)

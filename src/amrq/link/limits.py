@@ -17,7 +17,9 @@ class Limits:
         clients: sessions at a time; one that was not heard of for `idle` seconds makes room when another wants it.
         requests_per_second: of one client, on average over a second; 0: any number.
         waiting_per_client: requests of one client that may wait for the engine.
-        waiting_bytes: of all requests that wait, 64 MiB unless told otherwise.
+        waiting_bytes: of all requests that wait, 64 MiB unless told otherwise. Half of it is divided equally among
+            `clients`; the other half is for those that ask for more.
+        waiting_bytes_per_client: of the requests of one client; a single larger one may wait alone.
         idle: seconds after which a silent client may be forgotten.
 
     Raises:
@@ -29,11 +31,18 @@ class Limits:
     requests_per_second: int = 5000
     waiting_per_client: int = 64
     waiting_bytes: int = 1 << 26
+    waiting_bytes_per_client: int = 1 << 23
     idle: float = 5.0
 
     def __post_init__(self) -> None:
         """Refuse what bounds nothing, or leaves nothing."""
-        for name in ("largest_batch", "clients", "waiting_per_client", "waiting_bytes"):
+        for name in (
+            "largest_batch",
+            "clients",
+            "waiting_per_client",
+            "waiting_bytes",
+            "waiting_bytes_per_client",
+        ):
             if getattr(self, name) < 1:
                 raise AmrqError(f"{name} of a board must be at least 1, not {getattr(self, name)}.")
         if self.largest_batch > 1 << 20:

@@ -26,7 +26,8 @@ def read_logits(frame: Frame, board: Capabilities, chunks: int) -> NDArray[np.fl
         float32 [N, H], finite.
 
     Raises:
-        FrameError: it does not answer the question.
+        FrameError: it does not answer the question; with the status FAILED where it does, but with numbers that are
+            not finite.
     """
 
     def require(holds: bool, text: str) -> None:
@@ -51,5 +52,6 @@ def read_logits(frame: Frame, board: Capabilities, chunks: int) -> NDArray[np.fl
     values = np.frombuffer(frame.payload, format.dtype).reshape(chunks, board.scores)
     with np.errstate(over="ignore"):  # what becomes infinite is refused
         logits = values.astype(np.float32) * np.float32(frame.scale)
-    require(bool(np.isfinite(logits).all()), "a score is not finite.")
+    if not np.isfinite(logits).all():
+        raise FrameError(Status.FAILED, "its scores are not finite.", frame.session, frame.sequence)
     return logits

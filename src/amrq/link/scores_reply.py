@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scores into a message."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,9 +12,19 @@ from amrq.link.is_scale import is_scale
 from amrq.link.message_type import MessageType
 from amrq.link.score_format import ScoreFormat
 
-__all__ = ["scores_reply"]
+__all__ = ["joined_scores", "scores_reply"]
 
 _INT32 = np.iinfo(np.int32)
+
+
+def joined_scores(parts: Sequence[Scores | NDArray[np.float32]]) -> Scores | NDArray[np.float32]:
+    """Return the scores of a message that the engine computed in parts, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = [part for part in parts if isinstance(part, Scores)]
+    if len(whole) == len(parts) and len({part.exponent for part in whole}) == 1:
+        return Scores(np.concatenate([part.integers for part in whole]), whole[0].exponent)
+    return np.concatenate([part.logits if isinstance(part, Scores) else part for part in parts])
 
 
 def scores_reply(request: Frame, scores: Scores | NDArray[np.float32]) -> Frame:

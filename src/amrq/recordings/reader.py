@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.recordings.file_name import NamedFacts
@@ -73,7 +74,7 @@ def add_named_facts(info: RecordingInfo, request: Request) -> RecordingInfo:
     taken: list[str] = []
     if not info.tunings and facts.frequency:  # SDR programs write 0 Hz where they do not know it
         info = replace(info, tunings=((0, facts.frequency),))
-        taken.append(f"frequency {facts.frequency / 1e6:.9g} MHz")
+        taken.append(f"frequency {engineering(facts.frequency, 'Hz')}")
     if info.begun is None and facts.begun is not None:
         info = replace(info, begun=facts.begun)
         taken.append(shown_time(facts.begun) + (", as this machine's local time" if facts.local else ""))
@@ -82,7 +83,7 @@ def add_named_facts(info: RecordingInfo, request: Request) -> RecordingInfo:
         and request.sample_rate is None
         and info.sample_rate == facts.sample_rate
     ):
-        taken.append(f"sample rate {facts.sample_rate:.9g} Hz")
+        taken.append(f"sample rate {engineering(facts.sample_rate, 'S/s')}")
     if facts.format is not None:
         taken.append(f"format {facts.format}")
     if not taken:
