@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -268,19 +269,30 @@ def test_udp_packets() -> None:
         data = RAW.read_bytes()
         place = 0
         assert process.stdout is not None
-        # An odd size: samples may be parted between packets. Sent until something is decided on.
+        # Sent until something is decided on, with strays in between that are no samples.
         while not select.select([process.stdout], [], [], 0.002)[0]:
-            sender.sendto(data[place : place + 1001], ("127.0.0.1", port))
-            place = (place + 1001) % (len(data) - 1001)
+            sender.sendto(data[place : place + 1000], ("127.0.0.1", port))
+            sender.sendto(b"x", ("127.0.0.1", port))
+            place = (place + 1000) % (len(data) - 1000)
         record = next_record(process)
-        finish(process, signal.SIGTERM)
+        _, err = finish(process, signal.SIGTERM)
+        assert f"udp://127.0.0.1:{port}: a packet of 1 byte from 127.0.0.1:" in err
+        assert "packets were left out: they are no samples." in err
         assert record["source"] == f"udp://127.0.0.1:{port}"
         refused(live("--udp", f"127.0.0.1:{sender.getsockname()[1]}", *RATES), "packets cannot be received")
-    refused(live("--udp", "many", *RATES), "no UDP port")
+    refused(live("--udp", "many", *RATES), "not a UDP port")
 
 
+def tagged(offset: int, samples: bytes) -> bytes:
+    """A message of a ZMQ sink that passes tags: here the truth."""
+    key, value = (b"\x02" + len(text).to_bytes(2, "big") + text for text in (b"modulation", b"8ASK"))
+    tag = struct.pack("<Q", offset) + key + value + b"\x01"
+    return struct.pack("<HBQQ", 0x5FF0, 1, offset, 1) + tag + samples
+
+
+@pytest.mark.parametrize("tags", [False, True])
 @pytest.mark.parametrize("kind", ["PUB", "PUSH"])
-def test_a_zmq_sink(kind: str, new_socket: Callable[[int], Any]) -> None:
+def test_a_zmq_sink(kind: str, tags: bool, new_socket: Callable[[int], Any]) -> None:
     sink = new_socket(getattr(zmq, kind))
     sink.setsockopt(zmq.SNDTIMEO, 100)
     port = sink.bind_to_random_port("tcp://127.0.0.1")
@@ -289,17 +301,20 @@ def test_a_zmq_sink(kind: str, new_socket: Callable[[int], Any]) -> None:
     assert process.stdout is not None
     data = RAW.read_bytes()
     size = len(data) // 10 // 4 * 4
-    place = 0
+    place = sent = 0
     while not select.select([process.stdout], [], [], 0.02)[0]:
         try:
-            sink.send(data[place : place + size])
+            samples = data[place : place + size]
+            sink.send(tagged(sent, samples) if tags else samples)
+            sink.send(b"[]")  # of somebody who takes it for another socket
         except zmq.Again:
             continue
+        sent += size // 4
         place = (place + size) % (10 * size)
     record = next_record(process)
     finish(process, signal.SIGINT)
     assert record["source"] == address
-    refused(live("--zmq", "http://somewhere", *RATES), "no address that samples can come from")
+    refused(live("--zmq", "http://somewhere", *RATES), "not an address that samples can come from")
 
 
 def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:

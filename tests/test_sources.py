@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sources of samples, as far as they need no GNU Radio."""
 
+import os
 import threading
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from seeds import rng
 
 from amrq.errors import AmrqError, StalledError
-from amrq.sources import SilenceWatch
+from amrq.sources import PacketFeed, PipeFeed, SampleCheck, SilenceWatch
+from amrq.sources.zmq_feed import pmt_length, read_tag_header
 
 
 class Clock:
@@ -88,3 +96,101 @@ def test_a_source_is_given_up_after_so_long() -> None:
 def test_a_stall_that_cannot_be_is_refused(stall: float) -> None:
     with pytest.raises(AmrqError, match="stall must be a number of seconds above 0"):
         SilenceWatch("a radio", print, stall)
+
+
+def as_integers(numbers: NDArray[np.float64], kind: str) -> NDArray[Any]:
+    limits = np.iinfo(np.dtype(kind))
+    return np.round(numbers).clip(limits.min, limits.max).astype(kind)
+
+
+@pytest.mark.parametrize("format", ["cf32", "ci16", "ci8", "cu8"])
+@pytest.mark.parametrize("level", [1e-3, 0.05, 0.3, 1.0])
+def test_a_format_that_is_not_what_is_sent_is_noticed(format: str, level: float) -> None:
+    """What floats are taken for, and floats taken for something else; nothing is said of what is right."""
+    numbers = level * rng("formats", format, str(level)).normal(size=20_000)
+    sent = {
+        "cf32": numbers.astype("<f4"),
+        "cf64": numbers.astype("<f8"),
+        "ci16": as_integers(32768 * numbers, "<i2"),
+        "ci8": as_integers(128 * numbers, "i1"),
+        "cu8": as_integers(127.5 + 127.5 * numbers, "u1"),
+    }
+    for name, values in sent.items():
+        sentence = SampleCheck(format).look(values.tobytes())
+        if np.count_nonzero(values) < 200:
+            assert sentence is None  # next to silence
+        elif format == "cf32" and name != "cf32":
+            assert sentence and "not likely to be cf32" in sentence and "--format ci16, ci8, cu8" in sentence
+        elif format != "cf32" and name == "cf32":
+            assert sentence and f"likely to be cf32, not {format}" in sentence
+        else:
+            assert sentence is None, (name, sentence)
+
+
+@pytest.mark.parametrize("format", ["cf32", "ci16", "ci8", "cu8"])
+def test_a_format_is_looked_at_once_and_silence_says_nothing(format: str) -> None:
+    check = SampleCheck(format)
+    assert check.look(bytes(1 << 16)) is None
+    wrong = np.full(8192, np.nan if format == "cf32" else 1.0, "<f4").tobytes()
+    assert check.look(wrong) is None
+    assert SampleCheck(format).look(wrong) is not None
+
+
+def test_a_pipe_ends_and_keeps_parts_of_samples() -> None:
+    reader, writer = os.pipe()
+    feed = PipeFeed("ci16", reader)
+    assert feed.read(0.0) is not None  # nothing there, and not over
+    got = []
+    for part in (b"\x01", b"\x00\x02\x00\x03", b"\x00\x04", b"\x00\x05"):
+        os.write(writer, part)
+        piece = feed.read(0.0)
+        assert piece is not None
+        got += list(piece.samples * 32768)
+    os.close(writer)
+    assert got == [1 + 2j, 3 + 4j]
+    assert feed.read(0.0) is None and feed.read(0.0) is None
+    os.close(reader)
+
+
+def test_packets_are_not_taken_from_a_closed_port() -> None:
+    feed = PacketFeed(0)
+    with pytest.raises(AmrqError, match="packets cannot be received"):
+        PacketFeed(feed.port)
+    port = feed.port
+    feed.close()
+    PacketFeed(port).close()
+
+
+def test_a_tag_header_is_read_and_anything_else_is_none() -> None:
+    # As gr-zeromq 3.10 writes it: one tag, key "a", value 1.5, no source.
+    tag = (7).to_bytes(8, "little") + bytes.fromhex("020001 61 043ff8000000000000 01")
+    header = bytes.fromhex("f05f 01") + (5).to_bytes(8, "little") + (1).to_bytes(8, "little") + tag
+    found = read_tag_header(header + b"samples")
+    assert found is not None
+    assert (found.offset, found.length) == (5, len(header))
+    assert found.tags == ((7, "a", bytes.fromhex("043ff8000000000000")),)
+    for cut in range(len(header)):
+        assert read_tag_header(header[:cut]) is None
+    for count in (2, 4097, 2**64 - 1):
+        assert read_tag_header(header[:11] + count.to_bytes(8, "little") + tag) is None
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_no_bytes_make_a_header_or_a_pmt_fail_otherwise(data: bytes, count: int) -> None:
+    read_tag_header(data)
+    read_tag_header(bytes.fromhex("f05f01") + bytes(8) + count.to_bytes(8, "little") + data)
+    try:
+        assert 0 < pmt_length(data) <= len(data)
+    except ValueError:
+        pass
+
+
+def test_deep_and_long_pmts() -> None:
+    assert pmt_length(b"\x07\x01" * 900 + b"\x06") == 1801  # a list
+    with pytest.raises(ValueError, match="a list too long"):
+        pmt_length(b"\x07\x01" * 100_000 + b"\x06")
+    with pytest.raises(ValueError, match="deep"):
+        pmt_length(b"\x07" * 100_000)
+    with pytest.raises(ValueError, match="cut off"):
+        pmt_length(b"\x08\xff\xff\xff\xff\x01")

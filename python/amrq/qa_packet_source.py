@@ -44,15 +44,31 @@ class qa_packet_source(gr_unittest.TestCase):
         self.assertIsNone(source.error)
         return sink.samples
 
-    def test_samples_may_span_packets(self):
+    def test_packets_of_any_number_of_samples(self):
         samples = np.arange(5_000, dtype=np.complex64)
         data = samples.tobytes()
-        for size in (1, 7, 8, 1_001, 40_000):
-            part = data[: min(len(data), 200 * size)]
-            packets = [part[n : n + size] for n in range(0, len(part), size)]
-            count = len(part) // 8
-            got = self.receive(amrq.packet_source(0), count, packets)
-            np.testing.assert_array_equal(got, samples[:count])
+        for size in (8, 1_000, 40_000):
+            packets = [data[n : n + size] for n in range(0, min(len(data), 200 * size), size)]
+            count = sum(map(len, packets)) // 8
+            source = amrq.packet_source(0)
+            np.testing.assert_array_equal(self.receive(source, count, packets), samples[:count])
+            self.assertEqual(source.counts().refused, 0)
+
+    def test_what_is_no_whole_samples_is_left_out_and_counted(self):
+        samples = np.arange(1_000, dtype=np.complex64)
+        data = samples.tobytes()
+        source = amrq.packet_source(0)
+        told = []
+        source.feed.report = told.append
+        packets = []
+        for n in range(0, len(data), 80):
+            packets += [data[n : n + 80], b"x", data[n : n + 79], b'{"hello": "from someone else"}']
+        np.testing.assert_array_equal(self.receive(source, len(samples), packets), samples)
+        self.assertEqual(source.counts().refused, 300)
+        self.assertEqual(len(told), 3)  # the first, the tenth, the hundredth
+        self.assertIn("a packet of 1 byte from 127.0.0.1:", told[0])
+        self.assertIn("is no whole number of cf32 samples of 8 bytes; it is left out.", told[0])
+        self.assertIn("(100 so far)", told[2])
 
     def test_every_format(self):
         ramp = np.arange(0, 200)

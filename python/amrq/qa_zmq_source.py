@@ -3,6 +3,7 @@
 """QA of zmq_source."""
 
 import importlib.util
+import struct
 import tempfile
 import threading
 import unittest
@@ -31,6 +32,12 @@ class Collector(gr.sync_block):
         return len(input_items[0])
 
 
+def tag(offset, key, value):
+    made = gr.tag_t()
+    made.offset, made.key, made.value = offset, pmt.intern(key), value
+    return made
+
+
 MISSING = [name for name in ("zmq", "gnuradio.zeromq") if importlib.util.find_spec(name) is None]
 
 
@@ -40,6 +47,7 @@ class qa_zmq_source(gr_unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.endpoint = f"ipc://{folder.name}/socket"
+        self.ramp = np.arange(5_000, dtype=np.complex64)
 
     def receive(self, source, count, sending):
         """Run the source until so many samples have come; `sending` is run beside it until then."""
@@ -49,11 +57,14 @@ class qa_zmq_source(gr_unittest.TestCase):
         thread = threading.Thread(target=sending, args=(over,))
         thread.start()
         tb.start()
-        self.assertTrue(sink.enough.wait(60))
-        over.set()
-        tb.stop()
-        tb.wait()
-        thread.join()
+        try:
+            self.assertTrue(sink.enough.wait(60))
+        finally:
+            over.set()
+            tb.stop()
+            tb.wait()
+            source.feed.close()  # or it gets its share of what is sent to the next one
+            thread.join()
         self.assertIsNone(source.error)
         return sink.samples[:count], sink.tags
 
@@ -105,18 +116,110 @@ class qa_zmq_source(gr_unittest.TestCase):
     def test_tags_come_along(self):
         from gnuradio import zeromq
 
-        tag = gr.tag_t()
-        tag.offset, tag.key, tag.value = 777, pmt.intern("modulation"), pmt.intern("QPSK")
-        tb = gr.top_block()
-        source = blocks.vector_source_c(np.zeros(5_000, np.complex64), False, 1, [tag])
-        push = zeromq.push_sink(8, 1, self.endpoint, 100, True, -1)
-        tb.connect(source, push)
+        tags = [tag(777, "modulation", pmt.intern("QPSK")), tag(4_999, "modulation", pmt.intern("BPSK"))]
 
         def send(over):
+            tb = gr.top_block()
+            source = blocks.vector_source_c(self.ramp, False, 1, tags)
+            push = zeromq.push_sink(8, 1, self.endpoint, 100, True, -1)
+            tb.connect(source, push)
             tb.run()
 
-        _, (found,) = self.receive(amrq.zmq_source(f"pull+{self.endpoint}", tags=True), 5_000, send)
-        self.assertEqual((found.offset, pmt.to_python(found.value)), (777, "QPSK"))
+        for wanted in (True, False):  # whether they are sent is seen in the messages
+            samples, found = self.receive(
+                amrq.zmq_source(f"pull+{self.endpoint}", tags=wanted), len(self.ramp), send
+            )
+            np.testing.assert_array_equal(samples, self.ramp)
+            got = [(tag.offset, pmt.to_python(tag.value)) for tag in found]
+            self.assertEqual(got, [(777, "QPSK"), (4_999, "BPSK")] if wanted else [])
+
+    def messages(self, *parts):
+        """Send these messages once the other end is there; each is bytes or a list of parts."""
+        import zmq
+
+        def send(over):
+            with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+                socket.setsockopt(zmq.LINGER, 0)
+                socket.bind(self.endpoint)
+                for message in parts:
+                    socket.send_multipart(message if isinstance(message, list) else [message])
+                over.wait(60)
+
+        return send
+
+    def test_what_is_no_samples_is_left_out_counted_and_reported(self):
+        data = self.ramp.tobytes()
+        pdu = pmt.serialize_str(pmt.cons(pmt.PMT_NIL, pmt.init_c32vector(4, [1j] * 4)))
+        text = b'{"label": "QPSK", "confidence": 1.0}'
+        reals = np.zeros(101, np.float32).tobytes()  # a sink of type Float: half of its messages show it
+        for wrong, words in (
+            (b"x", "a message of 1 byte is no whole number of cf32 samples of 8 bytes"),
+            (data[:-4], "the sink's type or vector length is another"),
+            (reals, "type complex sends cf32; --format"),
+            (pdu, "is a PMT, as a ZMQ Message Sink sends it"),
+            (text, "is text, not samples"),
+            (struct.pack("<HBQQ", 0x5FF0, 1, 0, 9) + data, "begins as one with tags does, and goes on otherwise"),
+            ([b"a", b"b", data], "a message of 3 parts is not what a ZMQ sink of GNU Radio sends"),
+        ):
+            source, told = amrq.zmq_source(f"pull+{self.endpoint}"), []
+            source.feed.report = told.append
+            got, found = self.receive(source, 15_000, self.messages(data, wrong, data, wrong, [b"key", data]))
+            np.testing.assert_array_equal(got, np.tile(self.ramp, 3))
+            self.assertEqual((source.counts().refused, found), (2, []))
+            self.assertEqual(len(told), 1)
+            self.assertIn(words, told[0])
+
+    def test_another_type_is_named(self):
+        shorts = (np.arange(20_000) % 701 - 350).astype("<i2")
+        source, told = amrq.zmq_source(f"pull+{self.endpoint}"), []
+        source.feed.report = told.append
+        self.receive(source, 5_000, self.messages(shorts.tobytes()))
+        self.assertEqual(len(told), 1)
+        self.assertIn("the samples are not likely to be cf32", told[0])
+
+    def test_what_is_lost_on_the_way_is_noticed_where_tags_are_passed(self):
+        def message(offset, tags=b"", count=0):
+            return struct.pack("<HBQQ", 0x5FF0, 1, offset, count) + tags + self.ramp[:1_000].tobytes()
+
+        overflow = (
+            struct.pack("<Q", 4_010)
+            + b"".join(map(pmt.serialize_str, (pmt.intern("rx_overflow"), pmt.from_uint64(1), pmt.PMT_F)))
+        )
+        source = amrq.zmq_source(f"pull+{self.endpoint}")
+        got, found = self.receive(
+            source,
+            5_000,
+            self.messages(message(0), message(1_000), message(4_000, overflow, 1), message(5_000), message(0)),
+        )
+        np.testing.assert_array_equal(got, np.tile(self.ramp[:1_000], 5))
+        tags = [(tag.offset, pmt.symbol_to_string(tag.key), pmt.to_python(tag.value)) for tag in found]
+        # What the sender lost before counts with what was lost on the way, so that no value comes twice.
+        self.assertEqual(tags, [(2_000, "rx_overflow", 1), (2_010, "rx_overflow", 2), (4_000, "rx_overflow", 3)])
+        self.assertEqual(source.counts().overflows, 2)
+
+    def test_tags_that_are_not_what_their_key_says_are_left_out(self):
+        t, f = pmt.PMT_T, pmt.PMT_F
+        time = pmt.make_tuple(pmt.from_uint64(1_600_000_000), pmt.from_double(0.5))
+        given = [
+            ("rx_freq", pmt.from_double(1e9)), ("rx_freq", pmt.from_double(float("nan"))), ("rx_freq", t),
+            ("rx_rate", pmt.intern("fast")), ("rx_time", time), ("rx_time", t),
+            ("rx_time", pmt.make_tuple(pmt.from_uint64(2**63), pmt.from_double(0.0))),
+            ("rx_time", pmt.make_tuple(pmt.from_uint64(1), pmt.from_double(float("inf")))),
+            ("modulation", pmt.intern("QPSK")), ("modulation", pmt.intern("QP\x1b[2J")),
+            ("sample_index", t), ("input_seconds", t), ("my_own", f),
+        ]  # fmt: skip
+        data = b"".join(
+            struct.pack("<Q", 0) + b"".join(map(pmt.serialize_str, (pmt.intern(key), value, f)))
+            for key, value in given
+        )
+        bad = (  # a symbol that is not UTF-8
+            struct.pack("<Q", 0) + pmt.serialize_str(pmt.intern("modulation")) + b"\x02\x00\x02\xff\xfe" + b"\x01"
+        )
+        message = struct.pack("<HBQQ", 0x5FF0, 1, 0, len(given) + 1) + data + bad + self.ramp.tobytes()
+        got, found = self.receive(amrq.zmq_source(f"pull+{self.endpoint}"), 5_000, self.messages(message))
+        np.testing.assert_array_equal(got, self.ramp)
+        kept = sorted(pmt.symbol_to_string(tag.key) for tag in found)
+        self.assertEqual(kept, ["modulation", "my_own", "rx_freq", "rx_time"])
 
     def test_ends_although_nobody_sends(self):
         source, sink = amrq.zmq_source(self.endpoint), blocks.vector_sink_c()
@@ -129,8 +232,9 @@ class qa_zmq_source(gr_unittest.TestCase):
 
     def test_refuses_nonsense(self):
         for arguments, words in (
-            (("http://somewhere",), "no address that samples can come from"),
-            (("tcp://",), "no address that samples can come from"),
+            (("http://somewhere",), "not an address that samples can come from"),
+            (("tcp://",), "not an address that samples can come from"),
+            (("inproc://somewhere",), "not an address that samples can come from"),
             (("tcp://somewhere",), "samples cannot come from"),
             ((self.endpoint, "mp3"), "there is no sample format 'mp3'"),
         ):

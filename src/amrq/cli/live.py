@@ -70,7 +70,7 @@ def live(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="A ZMQ PUB sink of GNU Radio at tcp://host:port; a PUSH sink at pull+tcp://host:port.",
+            help="A ZMQ PUB sink of GNU Radio at tcp://host:port; a PUSH sink at pull+tcp://host:port; with tags or without.",
             rich_help_panel=_SOURCE,
         ),
     ] = None,
@@ -78,7 +78,7 @@ def live(
         str | None,
         typer.Option(
             metavar="[HOST:]PORT",
-            help="Raw samples in UDP packets to this port of this machine.",
+            help="Raw samples in UDP packets to this port of this machine, whole samples in each.",
             rich_help_panel=_SOURCE,
         ),
     ] = None,
@@ -341,6 +341,8 @@ def live(
 
         origin = _origin(source, model, offset)
         silence = None
+        if hasattr(source.block, "feed"):
+            source.block.feed.report = _say
         if source.watched:
             silence = SilenceWatch(source.name, _say, stall)
         session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder, silence)

@@ -101,7 +101,7 @@ def live_source(
 
         host, _, port = udp.rpartition(":")
         if not port.isdecimal():
-            raise AmrqError(f"{udp!r} is no UDP port: give PORT or HOST:PORT with a number.")
+            raise AmrqError(f"{udp!r} is not a UDP port: give PORT or HOST:PORT with a number.")
         packets = packet_source(int(port), host or "127.0.0.1", format)
         return LiveSource(packets, f"udp://{host or '127.0.0.1'}:{port}", sample_rate, frequency)
     from gnuradio.amrq.zmq_source import zmq_source

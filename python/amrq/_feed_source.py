@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The block around any of the library's sources of samples."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pmt
+from gnuradio import gr
+from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
+from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
+from numpy.typing import NDArray
+
+from amrq.plain_text import is_printable
+from amrq.sources import Feed, Piece, SourceCounts, StreamTag
+
+__all__ = ["feed_source"]
+
+_PATIENCE = 0.1  # seconds without a sample after which the flowgraph may look whether it is to stop
+_END_OF_STREAM = -1
+_OURS = (SAMPLE_INDEX_KEY, INPUT_SECONDS_KEY)
+"""Tags that the blocks behind make themselves: from elsewhere they would speak of another stream."""
+_NUMBERS = ("rx_freq", "rx_rate")
+_LATEST = 2.0**40  # seconds since 1970
+_LONGEST_NAME = 100  # of a modulation
+
+
+class feed_source(gr.sync_block):
+    """Sends what a feed gives.
+
+    Tags made: those of the feed, and `rx_overflow` where samples were lost, with their number so far.
+
+    Args:
+        feed: where samples come from. What it reports goes to the block's log.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        gr.sync_block.__init__(self, name=f"amrq_{type(self).__name__}", in_sig=None, out_sig=[np.complex64])
+        self.error: Exception | None = None
+        self.feed = feed
+        feed.report = self._warn
+        self._pending = Piece()
+        self._breaks = 0
+        self._first: NDArray[np.complex64] = np.empty(0, dtype=np.complex64)
+
+    def _warn(self, text: str) -> None:
+        self.logger.warn(text)
+
+    def counts(self) -> SourceCounts:
+        """Return what went wrong on the way, counted."""
+        return self.feed.counts()
+
+    def put_back(self, samples: NDArray[np.complex64]) -> None:
+        """Send these samples before anything else: they were only looked at. Not while the flowgraph runs."""
+        self._first = np.concatenate([samples, self._first])
+
+    def _read(self, patience: float) -> Piece | None:
+        return self.feed.read(patience)
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Send what is there."""
+        out = output_items[0]
+        if len(self._first):
+            count = min(len(out), len(self._first))
+            out[:count], self._first = self._first[:count], self._first[count:]
+            return count
+        filled, patience = 0, _PATIENCE  # only for the first piece: what is there goes on at once
+        while filled < len(out):
+            piece = self._pending if len(self._pending.samples) else self._read(patience)
+            if piece is None:
+                return filled or _END_OF_STREAM
+            count = min(len(out) - filled, len(piece.samples))
+            if not count:
+                break
+            out[filled : filled + count] = piece.samples[:count]
+            self._tag(piece, self.nitems_written(0) + filled, count)
+            later = [StreamTag(tag.index - count, tag.key, tag.value) for tag in piece.tags if tag.index >= count]
+            self._pending = Piece(piece.samples[count:], False, tuple(later))
+            filled, patience = filled + count, 0.0
+        return filled
+
+    def _tag(self, piece: Piece, place: int, count: int) -> None:
+        """Put onto the stream what is known of the first `count` samples of a piece, which go to `place`."""
+        if piece.broken:
+            self._tag_break(place)
+        for tag in piece.tags:
+            if tag.index >= count:
+                break
+            if tag.key == OVERFLOW_KEY:
+                self._tag_break(place + tag.index)
+            elif (value := _value(tag)) is not None:
+                self.add_item_tag(0, place + tag.index, pmt.intern(tag.key), value)
+
+    def _tag_break(self, offset: int) -> None:
+        self._breaks += 1
+        self.add_item_tag(0, offset, pmt.intern(OVERFLOW_KEY), pmt.from_uint64(self._breaks))
+
+
+def _value(tag: StreamTag) -> Any:
+    """Return a tag's value as a PMT; None where what came over the network is not what its key says.
+
+    The blocks behind rely on it: a frequency is a number there, a time one since 1970 or the radio's start.
+    """
+    if not isinstance(tag.value, bytes):
+        return pmt.from_double(tag.value)
+    try:
+        value = pmt.deserialize_str(tag.value)
+        if tag.key in _OURS:
+            return None
+        if tag.key in _NUMBERS:
+            return value if pmt.is_real(value) and math.isfinite(pmt.to_double(value)) else None
+        if tag.key == "rx_time":
+            whole, part = (pmt.tuple_ref(value, n) for n in range(2))
+            seconds = pmt.to_uint64(whole) + pmt.to_double(part)
+            return value if pmt.length(value) == 2 and 0 <= seconds < _LATEST else None
+        if tag.key == "modulation":
+            if not pmt.is_symbol(value):
+                return value  # nobody knows from here on
+            name = pmt.symbol_to_string(value)
+            return value if is_printable(name) and len(name) <= _LONGEST_NAME else None
+        return value
+    except (RuntimeError, ValueError, TypeError, IndexError):  # ValueError: text that is not UTF-8, too
+        return None
