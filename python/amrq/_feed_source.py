@@ -77,7 +77,9 @@ class feed_source(gr.sync_block):
                 break
             out[filled : filled + count] = piece.samples[:count]
             self._tag(piece, self.nitems_written(0) + filled, count)
-            later = [StreamTag(tag.index - count, tag.key, tag.value) for tag in piece.tags if tag.index >= count]
+            later = [
+                StreamTag(tag.index - count, tag.key, tag.value) for tag in piece.tags if tag.index >= count
+            ]
             self._pending = Piece(piece.samples[count:], False, tuple(later))
             filled, patience = filled + count, 0.0
         return filled

@@ -158,7 +158,10 @@ class qa_zmq_source(gr_unittest.TestCase):
             (reals, "type complex sends cf32; --format"),
             (pdu, "is a PMT, as a ZMQ Message Sink sends it"),
             (text, "is text, not samples"),
-            (struct.pack("<HBQQ", 0x5FF0, 1, 0, 9) + data, "begins as one with tags does, and goes on otherwise"),
+            (
+                struct.pack("<HBQQ", 0x5FF0, 1, 0, 9) + data,
+                "begins as one with tags does, and goes on otherwise",
+            ),
             ([b"a", b"b", data], "a message of 3 parts is not what a ZMQ sink of GNU Radio sends"),
         ):
             source, told = amrq.zmq_source(f"pull+{self.endpoint}"), []
@@ -181,20 +184,23 @@ class qa_zmq_source(gr_unittest.TestCase):
         def message(offset, tags=b"", count=0):
             return struct.pack("<HBQQ", 0x5FF0, 1, offset, count) + tags + self.ramp[:1_000].tobytes()
 
-        overflow = (
-            struct.pack("<Q", 4_010)
-            + b"".join(map(pmt.serialize_str, (pmt.intern("rx_overflow"), pmt.from_uint64(1), pmt.PMT_F)))
+        overflow = struct.pack("<Q", 4_010) + b"".join(
+            map(pmt.serialize_str, (pmt.intern("rx_overflow"), pmt.from_uint64(1), pmt.PMT_F))
         )
         source = amrq.zmq_source(f"pull+{self.endpoint}")
         got, found = self.receive(
             source,
             5_000,
-            self.messages(message(0), message(1_000), message(4_000, overflow, 1), message(5_000), message(0)),
+            self.messages(
+                message(0), message(1_000), message(4_000, overflow, 1), message(5_000), message(0)
+            ),
         )
         np.testing.assert_array_equal(got, np.tile(self.ramp[:1_000], 5))
         tags = [(tag.offset, pmt.symbol_to_string(tag.key), pmt.to_python(tag.value)) for tag in found]
         # What the sender lost before counts with what was lost on the way, so that no value comes twice.
-        self.assertEqual(tags, [(2_000, "rx_overflow", 1), (2_010, "rx_overflow", 2), (4_000, "rx_overflow", 3)])
+        self.assertEqual(
+            tags, [(2_000, "rx_overflow", 1), (2_010, "rx_overflow", 2), (4_000, "rx_overflow", 3)]
+        )
         self.assertEqual(source.counts().overflows, 2)
 
     def test_tags_that_are_not_what_their_key_says_are_left_out(self):
@@ -213,7 +219,10 @@ class qa_zmq_source(gr_unittest.TestCase):
             for key, value in given
         )
         bad = (  # a symbol that is not UTF-8
-            struct.pack("<Q", 0) + pmt.serialize_str(pmt.intern("modulation")) + b"\x02\x00\x02\xff\xfe" + b"\x01"
+            struct.pack("<Q", 0)
+            + pmt.serialize_str(pmt.intern("modulation"))
+            + b"\x02\x00\x02\xff\xfe"
+            + b"\x01"
         )
         message = struct.pack("<HBQQ", 0x5FF0, 1, 0, len(given) + 1) + data + bad + self.ramp.tobytes()
         got, found = self.receive(amrq.zmq_source(f"pull+{self.endpoint}"), 5_000, self.messages(message))

@@ -70,7 +70,7 @@ def live(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="A ZMQ PUB sink of GNU Radio at tcp://host:port; a PUSH sink at pull+tcp://host:port; with tags or without.",
+            help="A ZMQ PUB sink of GNU Radio at tcp://host:port; a PUSH sink at pull+tcp://host:port.",
             rich_help_panel=_SOURCE,
         ),
     ] = None,

@@ -55,7 +55,7 @@ class PipeFeed(Feed):
 
 
 class PacketFeed(Feed):
-    """Raw samples as the contents of UDP packets, without headers. A packet of no whole samples is left out and counted.
+    """Raw samples in UDP packets without headers. A packet of no whole number of samples is left out and counted.
 
     Args:
         port: of this machine, 1 to 65535; 0 takes a free one.
@@ -99,7 +99,9 @@ class PacketFeed(Feed):
             except OSError:  # that were all; or a checksum was wrong
                 break
             if len(data) % size:
-                what = "text" if is_text(data) else f"no whole number of {self.format} samples of {size} bytes"
+                what = (
+                    "text" if is_text(data) else f"no whole number of {self.format} samples of {size} bytes"
+                )
                 self._refuse(f"a packet of {counted(len(data), 'byte')} from {host}:{port} is {what}")
             else:
                 packets.append(data)

@@ -98,7 +98,7 @@ class Feed(abc.ABC):
         """Return what went wrong on the way so far."""
         return SourceCounts(refused=self._refused)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  some have nothing to close
         """Give back what was opened."""
 
     def _decoded(self, data: bytes) -> NDArray[np.complex64]:

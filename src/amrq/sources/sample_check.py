@@ -52,12 +52,14 @@ class SampleCheck:
                 return None
             others = ", ".join(name for name in RAW_FORMATS if name != "cf32")
             return (
-                f"the samples are not likely to be cf32, as which they are taken: {100 * share:.0f} % of the numbers are "
-                f"not finite, above {_LARGEST:g} or below {_SMALLEST:g}; see what is sent, and give that (--format "
+                f"the samples are not likely to be cf32, as which they are taken: {100 * share:.0f} % of the numbers "
+                f"are not finite, above {_LARGEST:g} or below {_SMALLEST:g}; see what is sent, and give that (--format "
                 f"{others})."
             )
         if _outside(np.frombuffer(seen, "<f4"), _FLOAT_LARGEST, _FLOAT_SMALLEST) < 1 - _ALL_BUT_FEW:
-            return f"the samples are likely to be cf32, not {self._format} as they are taken for: see --format."
+            return (
+                f"the samples are likely to be cf32, not {self._format} as they are taken for: see --format."
+            )
         return None
 
 

@@ -55,7 +55,9 @@ def pmt_length(data: bytes, start: int = 0, depth: int = 0) -> int:
     """
     if depth > _DEEPEST:
         raise ValueError("nested too deep")
-    for _ in range(_LONGEST):  # a list is a pair of its head and the rest of it: not deeper here, but in GNU Radio
+    for _ in range(
+        _LONGEST
+    ):  # a list is a pair of its head and the rest of it: not deeper here, but in GNU Radio
         kind = _number(data, start, 1)
         start += 1
         if kind in _FIXED:
@@ -191,7 +193,7 @@ class ZmqFeed(Feed):
             if data.startswith(_BEGINNING):
                 return f"{said} begins as one with tags does, and goes on otherwise"
             if is_text(data):
-                return f"{said} is text, not samples: see that the address is that of a ZMQ PUB or PUSH Sink for a stream"
+                return f"{said} is text, not samples: see that the address is that of a ZMQ PUB or PUSH Sink"
             try:
                 if data and data[0] in _CONTAINERS and pmt_length(data) == len(data):
                     return f"{said} is a PMT, as a ZMQ Message Sink sends it: take a ZMQ PUB or PUSH Sink for a stream"
@@ -200,8 +202,8 @@ class ZmqFeed(Feed):
         size = self._raw.sample_size
         if len(data) % size:
             return (
-                f"{said} is no whole number of {self.format} samples of {size} bytes: the sink's type or vector length is "
-                f"another (type complex sends cf32; --format)"
+                f"{said} is no whole number of {self.format} samples of {size} bytes: the sink's type or vector length "
+                "is another (type complex sends cf32; --format)"
             )
         return ""
 
