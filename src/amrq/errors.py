@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The error that a user can act on."""
 
-__all__ = ["AmrqError", "OutputClosedError", "StalledError"]
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["AmrqError", "OutputClosedError", "OutputError", "StalledError", "all_closed", "raise_together"]
 
 
 class AmrqError(ValueError):
@@ -17,7 +20,11 @@ class AmrqError(ValueError):
     exit_status: int = 2
 
 
-class OutputClosedError(AmrqError):
+class OutputError(AmrqError):
+    """What was to be written cannot be, since the disk is full for instance, or nobody reads it."""
+
+
+class OutputClosedError(OutputError):
     """Whoever read what is written has gone, as `head` does when it has enough.
 
     There is nothing to mend, and nothing is printed. The exit status is what a shell gives for a program ended by
@@ -31,3 +38,45 @@ class StalledError(AmrqError):
     """A source sent nothing, or fell silent for longer than it may; the command exits with 3."""
 
     exit_status = 3
+
+
+def raise_together(errors: Iterable[AmrqError]) -> None:
+    """Raise the first of the errors, if there is one, with the sentences of all of them.
+
+    >>> raise_together([AmrqError("The log is full."), AmrqError("So is the recording.")])
+    Traceback (most recent call last):
+    amrq.errors.AmrqError: The log is full. So is the recording.
+    """
+    errors = list(errors)
+    said = {str(error): error for error in errors if not isinstance(error, OutputClosedError)}
+    different = list(said.values()) or errors[:1]
+    if len(different) > 1:
+        different[0].args = (" ".join(map(str, different)),)
+    if different:
+        raise different[0]
+
+
+@contextmanager
+def all_closed() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Call all that was left to be called at the end, the last one first, whatever goes wrong in the block or in one.
+
+    Raises:
+        AmrqError: one of them, or the block, raised it; with the sentences of all that did.
+
+    >>> with all_closed() as at_the_end:
+    ...     at_the_end(lambda: print("closed"))
+    closed
+    """
+    closings: list[Callable[[], None]] = []
+    errors: list[AmrqError] = []
+    try:
+        yield closings.append
+    except AmrqError as error:
+        errors.append(error)
+    finally:
+        for close in reversed(closings):
+            try:
+                close()
+            except AmrqError as error:
+                errors.append(error)
+    raise_together(errors)

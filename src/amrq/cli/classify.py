@@ -4,6 +4,7 @@
 import contextlib
 import json
 import math
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_ra
 from amrq.cli.writer import Writer
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.engineering import engineering
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputError, all_closed
 from amrq.model import UNKNOWN
 from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
 from amrq.outputs.own_stdout import own_stdout
@@ -211,23 +212,31 @@ def classify(
     if annotate is not None and is_stream(files[0]):
         raise AmrqError("--annotate needs a SigMF recording, and a pipe is none: leave it out.")
     failures: list[AmrqError] = []
-    with own_stdout() as out, deferred_interrupt() as interrupted, contextlib.ExitStack() as opened:
+    with (
+        deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as interrupted,
+        own_stdout(interrupted) as out,
+        all_closed() as at_the_end,
+    ):
         console = Console(file=out)
         writers: list[Writer] = []
         annotations: AnnotationFile | None = None
         if log is not None:
-            writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
+            writers.append(logged := JsonLinesFile(log))
+            at_the_end(logged.close)
         if publish is not None:
-            writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
+            writers.append(published := ZmqPublisher(publish))
+            at_the_end(published.close)
         if annotate is not None:
             annotations = AnnotationFile(files[0], annotate)
-            writers.append(opened.enter_context(contextlib.closing(annotations)))
+            writers.append(annotations)
+            at_the_end(annotations.close)
+        stream = DecisionStream(interrupted)
         for path in files:
             try:
                 recording = _opened(path, format, rate, recording_name)
                 first = round(start * recording.sample_rate)
                 if isinstance(recording, SampleStream):
-                    opened.callback(recording.close)
+                    at_the_end(recording.close)
                     recording.skip(first, interrupted.is_set)
                     first = 0
                 place = recording_offset(recording, offset, first)
@@ -276,11 +285,16 @@ def classify(
                         else ("chunks that hold samples that are not finite were")
                     )
                     _say(f"{_name(recording)}: {left_out} {chunks_were} counted as not finite and left out.")
+            except OutputError:
+                raise  # for the other files as well
             except AmrqError as error:
                 # One bad file does not cost the others their turn.
                 failures.append(error)
                 if len(files) > 1:
                     typer.echo(f"amrq: {error}", err=True)
+            finally:
+                stream.end()
+        out.check()
     if failures:
         raise failures[0] if len(files) == 1 else AmrqError(f"{len(failures)} of {len(files)} files failed.")
 

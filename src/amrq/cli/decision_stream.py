@@ -4,9 +4,11 @@
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from amrq.cli.deferred_interrupt import joined, too_late
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 
@@ -34,6 +36,8 @@ class DecisionStream:
         self._ending = ending or threading.Event()
         self._queue: queue.Queue[Decided | None] = queue.Queue(_AHEAD)
         self._abandoned = False
+        self._flowgraph: Any = None
+        self._thread: threading.Thread | None = None
 
     def put(self, decision: Decision, truth: str | None) -> None:
         """Take a decision in: the flowgraph's `on_decision`."""
@@ -49,7 +53,7 @@ class DecisionStream:
         """Run the flowgraph to its end and yield what it decides, as it decides it.
 
         Raises:
-            AmrqError: the flowgraph failed.
+            AmrqError: the flowgraph failed, or does not end.
             KeyboardInterrupt: `interrupted` was set.
         """
         failure: list[BaseException] = []
@@ -67,27 +71,44 @@ class DecisionStream:
         except RuntimeError as error:  # a port in use, for instance
             flowgraph.raise_error()
             raise AmrqError(f"the flowgraph does not start: {str(error).rstrip('.')}.") from error
-        thread = threading.Thread(target=wait, name="amrq flowgraph", daemon=True)
-        thread.start()
-        stopped = False
+        self._flowgraph = flowgraph
+        self._thread = threading.Thread(target=wait, name="amrq flowgraph", daemon=True)
+        self._thread.start()
+        stopped: float | None = None
         try:
             while True:
                 if self._interrupted.is_set():
                     raise KeyboardInterrupt  # between two results, so that none is shown in part
-                if self._ending.is_set() and not stopped:
-                    stopped = True
+                if self._ending.is_set() and stopped is None:
+                    stopped = time.monotonic()
                     flowgraph.stop()
                 try:
                     result = self._queue.get(timeout=0.1)
                 except queue.Empty:
+                    if stopped is not None and too_late(stopped):
+                        break
                     continue
                 if result is None:
                     break
                 yield result
         finally:
-            self._abandoned = True
-            flowgraph.stop()
-            thread.join()
+            self.end()
         flowgraph.raise_error()
         if failure:
             raise AmrqError(f"the flowgraph failed: {failure[0]}") from failure[0]
+
+    def end(self) -> None:
+        """End the flowgraph, where it still runs: a reader that fails must call this.
+
+        Raises:
+            AmrqError: it does not end, and is left behind.
+        """
+        self._abandoned = True
+        flowgraph, self._flowgraph = self._flowgraph, None
+        if flowgraph is None or self._thread is None:
+            return
+        flowgraph.stop()
+        if not joined(self._thread):
+            raise AmrqError(
+                "the flowgraph did not end when it was stopped, and is given up: what it was at last is not decided on."
+            )

@@ -3,6 +3,7 @@
 
 import hashlib
 import math
+import signal
 import tempfile
 import threading
 from collections import Counter
@@ -21,7 +22,7 @@ from rich.table import Table
 
 from amrq.chunks import SILENCE_POWER
 from amrq.cli.completion import one_of
-from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.deferred_interrupt import deferred_interrupt, joined
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.engineering import engineering
@@ -153,7 +154,7 @@ def label(
         table.add_column(column, justify="left" if column[0] in "rl" else "right", overflow="fold")
     notes: list[str] = []
     failures: list[AmrqError] = []
-    with own_stdout() as out, deferred_interrupt() as interrupted:
+    with deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as interrupted, own_stdout(interrupted) as out:
         for path in files:
             try:
                 recording = open_recording(path, format, rate)
@@ -352,7 +353,8 @@ def _run(flowgraph: Any, name: str, count: int, interrupted: threading.Event) ->
                     raise KeyboardInterrupt
     finally:
         flowgraph.stop()
-        thread.join()
+        if not joined(thread):
+            raise AmrqError("the flowgraph did not end when it was stopped, and is given up.")
     flowgraph.raise_error()
 
 

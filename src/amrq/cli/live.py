@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ from amrq.cli.recording_origin import recording_origin
 from amrq.cli.writer import Writer
 from amrq.decision import Decision
 from amrq.engineering import engineering
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, all_closed
 from amrq.link import BoardClassifier
 from amrq.model import find_model, read_contract
 from amrq.optional_package import optional_package
@@ -289,8 +290,11 @@ def live(
         rate = rate or _SIMULATED_RATE
         symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
     decision_flowgraph = _load_flowgraph()
-    with own_stdout() as out, contextlib.ExitStack() as opened:
-        ending = opened.enter_context(deferred_interrupt(signal.SIGTERM))
+    with (
+        deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as ending,
+        own_stdout(ending) as out,
+        all_closed() as at_the_end,
+    ):
         source = live_source(
             soapy,
             file,
@@ -310,9 +314,11 @@ def live(
         )
         writers: list[Writer] = []
         if log is not None:
-            writers.append(opened.enter_context(contextlib.closing(JsonLinesFile(log))))
+            writers.append(logged := JsonLinesFile(log))
+            at_the_end(logged.close)
         if publish is not None:
-            writers.append(opened.enter_context(contextlib.closing(ZmqPublisher(publish))))
+            writers.append(published := ZmqPublisher(publish))
+            at_the_end(published.close)
 
         classify = _board(board, board_policy, key, board_key)
         if classify is not None:
@@ -349,17 +355,19 @@ def live(
         classes = read_contract(find_model(model)).classes
         if counters is not None:
             counting = CountersFile(counters, classes, session.state)
-            writers.append(opened.enter_context(contextlib.closing(counting)))
+            writers.append(counting)
+            at_the_end(counting.close)
         if recorder is not None:
             recorder.begin()
-            opened.callback(_finish, recorder)
+            at_the_end(partial(_finish, recorder))
         if duration is not None:
             timer = threading.Timer(duration, ending.set)
             timer.daemon = True
             timer.start()
-            opened.callback(timer.cancel)
+            at_the_end(timer.cancel)
         if symbol_rate is None and source.recording is None:
             typer.echo("amrq: looking for the symbol rate; --symbol-rate would tell it.", err=True)
+        at_the_end(session.close)
         decisions = _written(session, rolloff, recorder, writers)
         if as_json:
             for _, _, found in decisions:
@@ -368,6 +376,7 @@ def live(
                 _say(sentence)
         else:
             _show(Console(file=out), session, source, classes, decisions)
+        out.check()
         session.raise_silence()
 
 

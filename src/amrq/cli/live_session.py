@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from amrq.cli.decision_stream import DecisionStream
+from amrq.cli.deferred_interrupt import joined
 from amrq.cli.live_source import LiveSource
 from amrq.cli.recording_symbol_rate import (
     LOOKED_AT,
@@ -72,6 +73,16 @@ class LiveSession:
         # Counters and samples of what ran before, those of its board, and what runs now.
         self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
         self._started = time.monotonic()
+        self._stream: DecisionStream | None = None
+
+    def close(self) -> None:
+        """End what runs, where `run` was not read to its end.
+
+        Raises:
+            AmrqError: it does not end.
+        """
+        if self._stream is not None:
+            self._stream.end()
 
     def statistics(self) -> Statistics:
         """Return the counters of all flowgraphs so far."""
@@ -170,7 +181,7 @@ class LiveSession:
             yield from self._run()
         finally:
             over.set()
-            watching.join()
+            joined(watching)
 
     def _run(self) -> Iterator[Decided]:
         if self.symbol_rate is None:
@@ -186,7 +197,7 @@ class LiveSession:
         self.symbol_rate, self.confidence = (None, 0.0) if found is None else found
 
     def _run_once(self, symbol_rate: float, followed: "_Follower") -> Iterator[Decided]:
-        stream = DecisionStream(ending=followed.ending)
+        stream = self._stream = DecisionStream(ending=followed.ending)
         flowgraph = self._make(symbol_rate, stream.put)
         origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
         self._running = (*self._running[:3], flowgraph)
@@ -244,7 +255,8 @@ class LiveSession:
             return None
         finally:
             flowgraph.stop()
-            waiting.join()
+            if not joined(waiting):
+                raise AmrqError("the source did not end when it was stopped, and is given up.")
             flowgraph.disconnect_all()
             if hasattr(self._source.block, "put_back"):
                 self._source.block.put_back(probe.samples())
@@ -286,7 +298,7 @@ class _Follower:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         if self._thread is not None:
-            self._thread.join()
+            joined(self._thread)
 
     def _watch(self) -> None:
         suspect = math.nan

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command's entry: errors become one sentence and an exit status."""
 
+import os
 import sys
 
 import typer
@@ -10,6 +11,7 @@ from amrq.cli.board import board_app
 from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.command_app import CommandApp
+from amrq.cli.deferred_interrupt import ended_in_time, something_left_behind
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
 from amrq.cli.label import label
@@ -20,7 +22,8 @@ from amrq.cli.rtl import rtl
 from amrq.cli.sweep import sweep
 from amrq.cli.sweep_report import sweep_report
 from amrq.cli.train import train
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputClosedError, OutputError
+from amrq.outputs.own_stdout import standard_streams
 from amrq.plain_text import printable
 
 __all__ = ["app", "main"]
@@ -65,11 +68,42 @@ def _options(
 
 def main() -> None:
     """Run the command; exit 2, or an error's own status, for what the user can mend, 130 when interrupted."""
+    status = 1  # of an error of the program's own, which Python shows
     try:
-        app()
-    except AmrqError as error:
-        sys.stdout.flush()
+        with ended_in_time():
+            status = _run()
+    finally:
+        if something_left_behind():
+            os._exit(status)
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command to its end; return the exit status."""
+    said: AmrqError | None = None
+    try:
+        with standard_streams():
+            try:
+                if sys.stdout is None:
+                    raise OutputError(
+                        "standard output is closed: give it a place to write to, /dev/null where nothing is wanted."
+                    )
+                app()
+            except SystemExit as end:  # how typer ends
+                status = end.code if isinstance(end.code, int) else int(bool(end.code))
+            except KeyboardInterrupt:
+                status = 130
+            except AmrqError as error:
+                said, status = error, _say(error)
+            else:
+                status = 0
+    except OutputError as error:  # what was printed last has no place
+        status = error.exit_status if said is error else _say(error)
+    return status
+
+
+def _say(error: AmrqError) -> int:
+    """Print an error; return the exit status."""
+    if not isinstance(error, OutputClosedError):
         typer.echo(f"amrq: {printable(error, 2000)}", err=True)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    return error.exit_status

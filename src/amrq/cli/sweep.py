@@ -141,7 +141,7 @@ def sweep(
     if scheduler is not None:  # before --fresh forgets anything
         connect(scheduler, 0).close()
     folder = SweepFolder(target, settings, fresh=not resume)
-    with folder.locked(), deferred_interrupt() as interrupted:
+    with folder.locked(), deferred_interrupt(patient=True) as interrupted:
         try:
             lost = _make(folder, cells, scheduler, workers or os.cpu_count() or 1, interrupted.is_set)
             if speed:

@@ -169,7 +169,7 @@ def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | Non
     target = output if output is not None else Path(f"{settings.name}.onnx")
     checkpoint = target.with_name(target.name + ".checkpoint")
     # A step that has begun is finished first: half of one would not be what the recipe makes.
-    with TrainingBars() as bars, deferred_interrupt() as interrupted:
+    with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
         try:
             files = make_model(
                 settings,

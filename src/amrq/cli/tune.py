@@ -45,7 +45,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
     target = output if output is not None else Path(f"{find_model(model).stem}-tuned.onnx")
     checkpoint = target.with_name(target.name + ".checkpoint")
     # A step that has begun is finished first: half of one would not be what is written down.
-    with TrainingBars() as bars, deferred_interrupt() as interrupted:
+    with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
 
         def taught(done: int, of: int) -> None:
             bars.taught(done, of)

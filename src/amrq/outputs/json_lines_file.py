@@ -6,9 +6,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputError
+from amrq.plain_text import printable
 
 __all__ = ["JsonLinesFile"]
 
@@ -37,27 +38,38 @@ class JsonLinesFile:
         self._largest, self._kept = largest, kept
         self._file = self._open()
 
-    def _open(self) -> Any:
+    def _open(self) -> BinaryIO:
         try:
-            return self.path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise AmrqError(f"the log {self.path} cannot be opened: {error.strerror}.") from None
+            # Without a buffer: what a full disk did not take must not come again when the file is closed.
+            return self.path.open("ab", buffering=0)
+        except (OSError, ValueError) as error:
+            raise OutputError(f"the log {printable(self.path)} cannot be opened: {_reason(error)}.") from None
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append a record.
+        """Append a record; a line that is not taken whole is taken back.
 
         Raises:
-            AmrqError: it cannot be written, since the disk is full for instance.
+            OutputError: it cannot be written, since the disk is full for instance.
         """
-        line = json.dumps(record) + "\n"
+        line = memoryview((json.dumps(record) + "\n").encode())
         try:
             size = self._file.tell()
-            if size and size + len(line) > self._largest:  # json.dumps gives ASCII: a character is a byte
+            if size and size + len(line) > self._largest:
                 self._rotate()
-            self._file.write(line)
-            self._file.flush()
+                size = 0
+            rest = line
+            try:
+                while rest:
+                    rest = rest[self._file.write(rest) or 0 :]
+            except OSError:
+                if len(rest) < len(line):
+                    with contextlib.suppress(OSError):
+                        self._file.truncate(size)
+                raise
         except OSError as error:
-            raise AmrqError(f"the log {self.path} cannot be written: {error.strerror}.") from None
+            raise OutputError(
+                f"the log {printable(self.path)} cannot be written: {_reason(error)}."
+            ) from None
 
     def _rotate(self) -> None:
         self._file.close()
@@ -72,3 +84,7 @@ class JsonLinesFile:
         # Each line was handed on when it was written, and what went wrong told.
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or printable(error)).rstrip(".")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from amrq.errors import AmrqError
 from amrq.outputs.own_stdout import own_stdout
 
 __all__ = ["JsonLinesStdout"]
@@ -17,6 +16,9 @@ class JsonLinesStdout:
 
     Until it is closed standard output is for records alone: what else the process writes there, GNU Radio's log for
     instance, goes to standard error.
+
+    Raises:
+        OutputError: standard output is closed.
     """
 
     def __init__(self) -> None:
@@ -27,15 +29,12 @@ class JsonLinesStdout:
         """Print a record.
 
         Raises:
-            AmrqError: nobody reads any more, or the disk is full.
+            OutputError: nobody reads any more, or the disk is full.
         """
-        try:
-            self._out.write(json.dumps(record) + "\n")
-            self._out.flush()
-        except OSError as error:
-            raise AmrqError(f"standard output cannot be written: {error.strerror}.") from None
+        self._out.write(json.dumps(record) + "\n")
+        self._out.flush()
+        self._out.check()
 
     def close(self) -> None:
         """Give standard output back."""
-        with contextlib.suppress(OSError):  # told when it was written
-            self._opened.close()
+        self._opened.close()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes of a live stream as SigMF recordings, with what was decided of them."""
 
+import contextlib
 import itertools
 import os
 import threading
@@ -23,6 +24,8 @@ from amrq.recordings import write_sigmf
 __all__ = ["RecorderState", "SigmfRecorder"]
 
 _MOST_TAKES = 10_000
+_NOTED_AFTER = 10.0
+"""Seconds into a take after which its metadata is written again while it goes on, and after twice as many each time."""
 _SAMPLE = np.dtype(np.complex64).itemsize
 
 
@@ -64,6 +67,7 @@ class _Take:
         self.dropped = 0
         self.failure = ""
         self.end: int | None = None  # in the stream, once it is over
+        self.noted_next = 0.0  # samples from which on its metadata is to be written again
 
     def place(self, position: int) -> int:
         """Return where in the file the first recorded sample at or behind a position of the stream is."""
@@ -80,7 +84,8 @@ class SigmfRecorder:
     Nothing is ever overwritten. Where the disk is too slow for longer than the queue lasts, samples are left out and
     counted. Behind such a gap, an overflow or a retune a new SigMF capture begins, with its own time, frequency and
     index in the stream, so that time stays right. Decisions become annotations; those that come before their samples
-    wait for them, and those that come when their take is over are still added.
+    wait for them, and those that come when their take is over are still added. The metadata is written when the first
+    samples are, with their time, and now and then on the way, so that a process that is killed leaves a recording.
 
     All but `annotate`, `tell_bandwidth`, `close`, `state`, `position`, `begin` and `end` are for one thread, the
     stream's.
@@ -254,6 +259,10 @@ class SigmfRecorder:
             take.samples += len(samples)
             self._waiting += len(samples)
             self._jobs.append((self._write, (take, samples.astype("<c8"))))
+            if take.samples > take.noted_next:
+                take.noted_next = max(_NOTED_AFTER * self._sample_rate, 2 * take.samples)
+                captures = [self._capture(segment) for segment in take.segments]
+                self._jobs.append((self._note, (take, captures)))
             self._changed.notify_all()
 
     def annotate(self, record: Mapping[str, Any]) -> None:
@@ -336,6 +345,13 @@ class SigmfRecorder:
         finally:
             with self._changed:
                 self._waiting -= len(samples)
+
+    def _note(self, take: _Take, captures: list[dict[str, Any]]) -> None:
+        """Write down what is known by now: whatever ends this process, the recording has its time, and can be used."""
+        if not take.file.closed and not take.failure:
+            take.annotations.set_captures(captures)
+            with contextlib.suppress(AmrqError):  # the end tells
+                take.annotations.close()
 
     def _fail(self, take: _Take, reason: str) -> None:
         with self._changed:
