@@ -12,13 +12,9 @@ from amrq.classifier.evidence import Evidence
 from amrq.classifier.weigh import Weigh
 from amrq.errors import AmrqError
 from amrq.model import Contract, find_model
-from amrq.model.contract_file import contract_of_session, open_session
+from amrq.model.contract_file import open_model
 
 __all__ = ["OnnxClassifier"]
-
-_LARGEST_CALL = 512
-"""Chunks handed to onnxruntime at a time: enough to spread a call's fixed cost of some 30 us, few enough that the
-activations of the shipped models stay in a core's cache."""
 
 
 class OnnxClassifier:
@@ -36,8 +32,10 @@ class OnnxClassifier:
         if threads < 1:
             raise AmrqError(f"a classifier needs at least 1 thread, not {threads}.")
         self.path = find_model(model)
-        self._session: Any = open_session(self.path, threads)
-        self._contract = contract_of_session(self._session, self.path)
+        loaded = open_model(self.path, threads)
+        self._session: Any = loaded.session
+        self._contract = loaded.contract
+        self._largest_call = loaded.largest_call
         self._input = self._session.get_inputs()[0].name
         # The hypotheses' output where there is one: the classes' probabilities follow from it.
         self._output = [self._session.get_outputs()[-1].name]
@@ -72,8 +70,8 @@ class OnnxClassifier:
         inputs = {self._input: normalised.iq}
         if self._contract.level_input:
             inputs["level"] = level_features(normalised.power, tracked_power)
-        for start in range(0, len(chunks), _LARGEST_CALL):
-            part = slice(start, start + _LARGEST_CALL)
+        for start in range(0, len(chunks), self._largest_call):
+            part = slice(start, start + self._largest_call)
             fed = {name: values[part] for name, values in inputs.items()}
             (logits,) = self._session.run(self._output, fed)
             self._weigh(logits, log_probabilities[part], log_likelihoods[part])

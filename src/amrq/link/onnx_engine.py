@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from amrq.link.sample_format import SampleFormat
 from amrq.link.score_format import ScoreFormat
 from amrq.model import Contract, find_model
-from amrq.model.contract_file import contract_of_session, open_session
+from amrq.model.contract_file import open_model
 
 __all__ = ["OnnxEngine"]
 
@@ -37,16 +37,21 @@ class OnnxEngine:
     def __init__(self, model: str | os.PathLike[str] = "default") -> None:
         path = find_model(model)
         self.model_sha256 = hashlib.sha256(path.read_bytes()).digest()
-        self._session: Any = open_session(path)
-        self.contract: Contract = contract_of_session(self._session, path)
+        loaded = open_model(path)
+        self._session: Any = loaded.session
+        self._largest_call = loaded.largest_call
+        self.contract: Contract = loaded.contract
         self._inputs = [i.name for i in self._session.get_inputs()]
         self._output = [self._session.get_outputs()[-1].name]
 
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """Return logits float32 [N, H]; see `Engine`."""
         given = [values for values in (iq, level) if values is not None]
-        (logits,) = self._session.run(self._output, dict(zip(self._inputs, given, strict=True)))
-        return np.asarray(logits)
+        parts = []
+        for start in range(0, max(len(iq), 1), self._largest_call):
+            fed = [values[start : start + self._largest_call] for values in given]
+            parts += self._session.run(self._output, dict(zip(self._inputs, fed, strict=True)))
+        return np.concatenate(parts)
 
     def close(self) -> None:
         """Free nothing: it holds memory alone."""

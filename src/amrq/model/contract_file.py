@@ -2,53 +2,168 @@
 """Reading a contract from, and writing it into, an ONNX file."""
 
 import os
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from amrq.chunks import LEVEL_FEATURES
 from amrq.errors import AmrqError
+from amrq.memory_limit import memory_limit
 from amrq.model.contract import Contract
 from amrq.model.exact_products import exact_products
+from amrq.model.onnx_scan import read_onnx
 from amrq.onnx_runtime import onnx_runtime
 from amrq.optional_package import optional_package
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 from amrq.whole_file import whole_file
 
-__all__ = ["METADATA_KEY", "contract_of_session", "open_session", "read_contract", "write_contract"]
+__all__ = [
+    "METADATA_KEY",
+    "LoadedModel",
+    "contract_of_session",
+    "open_model",
+    "open_session",
+    "read_contract",
+    "write_contract",
+]
 
 METADATA_KEY = "amrq.contract"
+_MEMORY = 1 << 30
+_TIMES_FILE = 8
+"""A model may take so much memory, and so many times its file: weights are copied, turned and packed."""
+_PATIENCE = 20.0
+"""Seconds that one chunk may take."""
+_LARGEST_CALL = 512
+"""Chunks handed to onnxruntime at a time: enough to spread a call's fixed cost of some 30 us, few enough that the
+activations of the shipped models stay in a core's cache."""
+_LARGEST_INPUT = 1 << 22
+"""Samples handed over at a time."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that has been tried.
+
+    Attributes:
+        session: of onnxruntime.
+        contract: what the file promises, held against its graph.
+        largest_call: chunks that may be handed over at a time: so many have been tried.
+    """
+
+    session: Any
+    contract: Contract
+    largest_call: int
 
 
 def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool = True) -> Any:
-    """Load an ONNX file into onnxruntime on the CPU.
+    """Load an ONNX file into onnxruntime on the CPU. For files of one's own; `open_model` is for those of others.
 
     Args:
         path: the file.
         threads: threads inside one operator. One is fastest on small shared machines.
-        optimise: let onnxruntime rewrite the graph.
+        optimise: let onnxruntime rewrite the graph, which computes beforehand what does not depend on the input.
 
     Raises:
         AmrqError: there is no such file, onnxruntime is missing, or it cannot load the file.
     """
+    data, _ = read_onnx(path)
+    return _session(data, path, threads, optimise)
+
+
+def _session(data: bytes, path: str | os.PathLike[str], threads: int, optimise: bool) -> Any:
     ort = onnx_runtime()
-    path = Path(path)
-    if not path.is_file():
-        raise AmrqError(f"there is no model file {path}.")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # A thread that spins while it waits takes the processor from the radio's own threads.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Nothing but what has been looked through: onnxruntime has a format of its own, which it knows by its first bytes.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     if not exact_products():
         # Takes the exact way, in twice the time for weights that use the whole byte.
         options.add_session_config_entry("session.x64quantprecision", "1")
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        with memory_limit(_MEMORY + _TIMES_FILE * len(data)):
+            return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises types of its own that share no public base
-        reason = " ".join(str(error).split())
-        raise AmrqError(f"{path} cannot be loaded as an ONNX model: {reason[:200]}") from None
+        raise AmrqError(f"{printable(path)} cannot be loaded as an ONNX model: {_reason(error)}.") from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, MemoryError) or any(
+        word in text for word in ("bad_alloc", "allocate memory", "BFCArena")
+    ):
+        return f"it takes more than {_MEMORY >> 30} GiB of memory"
+    return printable(text, 200).strip().rstrip(".") or type(error).__name__
+
+
+def open_model(path: str | os.PathLike[str], threads: int = 1) -> LoadedModel:
+    """Load a model of any origin into onnxruntime on the CPU, and try it.
+
+    What a file asks for is bounded before it is done: loops, numbers in other files and sizes that depend on the
+    samples are refused unread (`scan_model`); one chunk is run in the graph as it stands, within 1 GiB of memory and 20
+    seconds, before onnxruntime may compute anything beforehand; and calls are no larger than what has been tried.
+
+    Args:
+        path: the file.
+        threads: threads inside one operator.
+
+    Raises:
+        AmrqError: the file is missing, no ONNX model, has no contract or breaks it, or takes more than that.
+    """
+    data, _ = read_onnx(path)
+    plain = _session(data, path, threads, optimise=False)
+    contract = contract_of_session(plain, path)
+    _try(plain, path, contract, 1, len(data))
+    session = _session(data, path, threads, optimise=True)
+    largest = 1
+    while largest < _LARGEST_CALL and 8 * largest * contract.chunk_length <= _LARGEST_INPUT:
+        try:
+            _try(session, path, contract, 8 * largest, len(data))
+        except AmrqError:
+            break  # one is possible, so many are not
+        largest *= 8
+    return LoadedModel(session, contract, largest)
+
+
+def _try(session: Any, path: str | os.PathLike[str], contract: Contract, count: int, size: int) -> None:
+    """Run some chunks of noise."""
+    generator = np.random.default_rng(count)
+    fed = {i.name: generator.standard_normal((count, *i.shape[1:]), np.float32) for i in session.get_inputs()}
+    run = onnx_runtime().RunOptions()
+    run.log_severity_level = 4
+    over = threading.Event()
+
+    def stop() -> None:
+        if not over.wait(_PATIENCE):
+            run.terminate = True
+
+    watch = threading.Thread(target=stop, name="amrq model trial", daemon=True)
+    watch.start()
+    try:
+        with memory_limit(_MEMORY + _TIMES_FILE * size):
+            outputs = session.run(None, fed, run)
+    except Exception as error:  # as above
+        reason = f"it takes more than {_PATIENCE:g} s" if run.terminate else _reason(error)
+        raise AmrqError(f"{printable(path)} cannot be run on {count} chunks: {reason}.") from None
+    finally:
+        over.set()
+        watch.join()
+    widths = [len(contract.classes)] + ([len(contract.hypotheses)] if contract.hypotheses else [])
+    found = [getattr(output, "shape", None) for output in outputs]
+    if found != [(count, width) for width in widths]:
+        raise AmrqError(
+            f"{printable(path)} gives outputs of shape {found} for {count} chunks, but its contract says "
+            f"{' and '.join(f'[N, {width}]' for width in widths)}."
+        )
 
 
 def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
@@ -57,6 +172,11 @@ def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
     Raises:
         AmrqError: there is no contract, or the graph's input or output is not what it says.
     """
+    with parsing(path):
+        return _held_against(session, printable(path))
+
+
+def _held_against(session: Any, path: str) -> Contract:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise AmrqError(
@@ -119,11 +239,10 @@ def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
     onnx = optional_package("onnx", "writing a contract")
     path = Path(path)
     if not path.is_file():
-        raise AmrqError(f"there is no model file {path}.")
-    try:
+        raise AmrqError(f"there is no model file {printable(path)}.")
+    with parsing(path), memory_limit(_MEMORY + _TIMES_FILE * path.stat().st_size):
+        # From a path, not from bytes: numbers that lie in other files of its folder are taken in.
         proto = onnx.load(str(path))
-    except Exception as error:  # protobuf's DecodeError is not public API
-        raise AmrqError(f"{path} cannot be read as an ONNX model: {error}.") from None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     metadata[METADATA_KEY] = contract.to_json()
     onnx.helper.set_model_props(proto, metadata)

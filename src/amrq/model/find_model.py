@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where models lie."""
 
+import contextlib
 import os
 from pathlib import Path
 
 from amrq.errors import AmrqError
+from amrq.plain_text import printable
 
 __all__ = ["DEFAULT_MODEL", "find_model", "list_models"]
 
@@ -25,8 +27,9 @@ def list_models() -> list[Path]:
     """Return the model files in the folder $AMRQ_MODELS, if set, and among those shipped."""
     found: dict[str, Path] = {}
     for folder in _folders():
-        for path in sorted(folder.glob("*.onnx")):
-            found.setdefault(path.stem, path)
+        with contextlib.suppress(OSError):  # a folder that may not be read holds none
+            for path in sorted(folder.glob("*.onnx")):
+                found.setdefault(path.stem, path)
     return list(found.values())
 
 
@@ -40,10 +43,12 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     if path.suffix == ".onnx" or len(path.parts) > 1:
         if path.is_file():
             return path
-        raise AmrqError(f"there is no model file {path}.")
+        raise AmrqError(f"there is no model file {printable(path)}.")
     stem = _DEFAULT_STEM if str(name) == DEFAULT_MODEL else str(name)
     models = {model.stem: model for model in list_models()}
     if stem not in models:
-        known = ", ".join(models) or "none"
-        raise AmrqError(f"there is no model {stem!r}: give the path of an ONNX file, or one of: {known}.")
+        known = printable(", ".join(models), 1000) or "none"
+        raise AmrqError(
+            f"there is no model {printable(stem, 100)!r}: give the path of an ONNX file, or one of: {known}."
+        )
     return models[stem]

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an ONNX file asks for, found without running or unpacking any of it.
+
+ONNX Runtime does what a file says: repeats a loop 2^62 times, fills a tensor of 2^40 numbers, expands functions that
+call functions. What is needed to see that beforehand is little and is read here from the file's own encoding (protocol
+buffers), so that neither the package onnx nor a second copy of the weights is needed.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amrq.errors import AmrqError
+from amrq.parsing import parsing
+from amrq.plain_text import printable
+
+__all__ = ["ModelScan", "read_onnx", "scan_model"]
+
+_REPEATING = ("Loop", "Scan", "SequenceMap")
+_LARGEST_FILE = 1 << 28
+_MOST_NODES = 100_000
+_DEEPEST = 8
+_EXTERNAL = 1
+"""The value of TensorProto.data_location that stands for another file."""
+
+_SIZED_BY = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "Tile": (1,),
+    "Range": (0, 1, 2),
+    "Resize": (2, 3),
+    "Upsample": (1,),
+    "OneHot": (1,),
+    "Pad": (1,),
+    "CenterCropPad": (1,),
+    "MaxUnpool": (2,),
+    "Col2Im": (1,),
+    "AffineGrid": (1,),
+    "DFT": (1,),
+    "BlackmanWindow": (0,),
+    "HammingWindow": (0,),
+    "HannWindow": (0,),
+    "MelWeightMatrix": (0, 1),
+}
+"""Operators whose outputs are as large as the numbers in some of their inputs say."""
+_SHAPES_ALONE = ("Shape", "Size")
+"""Operators whose outputs depend on how large their inputs are, and not on what is in them."""
+
+_VARINT, _LONG, _BYTES, _SHORT = 0, 1, 2, 5
+
+
+@dataclass
+class _Node:
+    operator: str = ""
+    domain: str = ""
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    graphs: list["_Graph"] = field(default_factory=list)
+
+
+@dataclass
+class _Graph:
+    nodes: list[_Node] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    stored: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class ModelScan:
+    """What was found.
+
+    Attributes:
+        metadata: texts by key, among them the contract.
+        operators: names of all operators, those in functions and branches included.
+    """
+
+    metadata: Mapping[str, str]
+    operators: frozenset[str]
+
+
+def scan_model(data: bytes) -> ModelScan:
+    """Return what an ONNX file holds beside its numbers.
+
+    Args:
+        data: the file's content.
+
+    Raises:
+        AmrqError: it is no ONNX file, keeps numbers in other files, has a loop, is larger than any model of chunks once
+            its functions are written out, or makes tensors as large as the samples say. The sentence has no subject.
+    """
+    with parsing("its structure"):
+        graph, functions, metadata = _model(memoryview(data))
+        if graph is None:
+            raise AmrqError("it has no graph, so it is no ONNX model.")
+        operators: set[str] = set()
+        for one in [graph, *functions.values()]:
+            for node in _all_nodes(one):
+                operators.add(node.operator)
+                if node.operator in _REPEATING or (node.graphs and node.operator != "If"):
+                    raise AmrqError(
+                        f"it has an operator {printable(node.operator, 60)}, which repeats a part of the graph: a "
+                        "model of chunks has no loops; unroll it."
+                    )
+        _refuse_expansion(graph, functions)
+        for one in [graph, *functions.values()]:
+            _refuse_sizes_from_samples(one)
+        return ModelScan(metadata, frozenset(operators))
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
+    """Walk a message: number and kind of each field, its value where it is a number, its bytes where it has some."""
+    at, end = 0, len(data)
+    nothing = data[:0]
+    while at < end:
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            value, at = _varint(data, at)
+            yield number, kind, value, nothing
+            continue
+        if kind == _BYTES:
+            size, at = _varint(data, at)
+        elif kind in (_LONG, _SHORT):
+            size = 8 if kind == _LONG else 4
+        else:
+            raise ValueError(f"a field of the unknown kind {kind}")
+        if size > end - at:
+            raise ValueError("it ends in the middle of a field")
+        yield number, kind, 0, data[at : at + size]
+        at += size
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data):
+            raise ValueError("it ends in the middle of a number")
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number has more than 64 bits")
+
+
+def _text(data: memoryview) -> str:
+    return bytes(data).decode("utf-8")
+
+
+def _model(data: memoryview) -> tuple[_Graph | None, dict[tuple[str, str], _Graph], dict[str, str]]:
+    """Read ModelProto: graph 7, metadata_props 14, functions 25."""
+    graph: _Graph | None = None
+    functions: dict[tuple[str, str], _Graph] = {}
+    metadata: dict[str, str] = {}
+    for number, kind, _, part in _fields(data):
+        if kind != _BYTES:
+            continue
+        if number == 7:
+            # A message that stands in two places counts as both together.
+            graph = _graph(part, 0, graph)
+        elif number == 14:
+            entry = {n: _text(value) for n, k, _, value in _fields(part) if k == _BYTES}
+            metadata[entry.get(1, "")] = entry.get(2, "")
+        elif number == 25:
+            name = {n: _text(value) for n, k, _, value in _fields(part) if k == _BYTES and n in (1, 10)}
+            functions[name.get(10, ""), name.get(1, "")] = _function(part)
+    return graph, functions, metadata
+
+
+def _graph(data: memoryview, depth: int, graph: _Graph | None = None) -> _Graph:
+    """Read GraphProto: node 1, initializer 5, input 11, sparse_initializer 15."""
+    if depth > _DEEPEST:
+        raise AmrqError(f"it has graphs within graphs, more than {_DEEPEST} deep.")
+    graph = graph or _Graph()
+    for number, kind, _, part in _fields(data):
+        if kind != _BYTES:
+            continue
+        if number == 1:
+            graph.nodes.append(_node(part, depth))
+            if len(graph.nodes) > _MOST_NODES:
+                raise AmrqError(f"it has more than {_MOST_NODES:,} operators.")
+        elif number == 5:
+            graph.stored.add(_tensor(part))
+        elif number == 15:
+            for n, k, _, values in _fields(part):
+                if n in (1, 2) and k == _BYTES:
+                    graph.stored.add(_tensor(values))
+        elif number == 11:
+            graph.inputs += [_text(v) for n, k, _, v in _fields(part) if n == 1 and k == _BYTES]
+    return graph
+
+
+def _function(data: memoryview) -> _Graph:
+    """Read FunctionProto: input 4, node 7."""
+    found = _Graph()
+    for number, kind, _, part in _fields(data):
+        if number == 4 and kind == _BYTES:
+            found.inputs.append(_text(part))
+        elif number == 7 and kind == _BYTES:
+            found.nodes.append(_node(part, 0))
+    return found
+
+
+def _node(data: memoryview, depth: int) -> _Node:
+    """Read NodeProto: input 1, output 2, op_type 4, attribute 5, domain 7."""
+    node = _Node()
+    for number, kind, _, part in _fields(data):
+        if kind != _BYTES:
+            continue
+        if number == 1:
+            node.inputs.append(_text(part))
+        elif number == 2:
+            node.outputs.append(_text(part))
+        elif number == 4:
+            node.operator = _text(part)
+        elif number == 7:
+            node.domain = _text(part)
+        elif number == 5:
+            # AttributeProto: t 5, g 6, tensors 10, graphs 11.
+            for n, k, _, value in _fields(part):
+                if k == _BYTES and n in (6, 11):
+                    node.graphs.append(_graph(value, depth + 1))
+                elif k == _BYTES and n in (5, 10):
+                    _tensor(value)
+    return node
+
+
+def _tensor(data: memoryview) -> str:
+    """Read TensorProto: name 8, external_data 13, data_location 14."""
+    name = ""
+    for number, kind, value, part in _fields(data):
+        if number == 8 and kind == _BYTES:
+            name = _text(part)
+        if number == 13 or (number == 14 and value == _EXTERNAL):
+            raise AmrqError(
+                "it keeps numbers in another file, so that its own says little of what runs: save it as one file "
+                "(onnx.save of what onnx.load gives, or 'amrq model annotate')."
+            )
+    return name
+
+
+def _all_nodes(graph: _Graph) -> Iterator[_Node]:
+    for node in graph.nodes:
+        yield node
+        for inner in node.graphs:
+            yield from _all_nodes(inner)
+
+
+def _refuse_expansion(graph: _Graph, functions: Mapping[tuple[str, str], _Graph]) -> None:
+    """Refuse functions that call functions until there is no end of operators; ONNX Runtime writes them all out."""
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(name: tuple[str, str], above: tuple[tuple[str, str], ...]) -> int:
+        if name in above or len(above) > 50:
+            raise AmrqError("it has a function that calls itself.")
+        if name not in sizes:
+            sizes[name] = total(functions[name], (*above, name))
+        return sizes[name]
+
+    def total(one: _Graph, above: tuple[tuple[str, str], ...]) -> int:
+        called = ((node.domain, node.operator) for node in _all_nodes(one))
+        count = sum(size(name, above) if name in functions else 1 for name in called)
+        if count > _MOST_NODES:
+            raise AmrqError(f"it has more than {_MOST_NODES:,} operators once its functions are written out.")
+        return count
+
+    total(graph, ())
+
+
+def _refuse_sizes_from_samples(graph: _Graph) -> None:
+    """Refuse tensors that are as large as the samples say: memory may depend on how many chunks there are alone."""
+    samples = {name for name in graph.inputs if name not in graph.stored}
+    # Branches see what is outside them. ONNX has nodes in the order of running, so that one pass is enough.
+    for node in _all_nodes(graph):
+        for place in _SIZED_BY.get(node.operator, ()):
+            if place < len(node.inputs) and node.inputs[place] in samples:
+                raise AmrqError(
+                    f"it has an operator {node.operator} that makes as many numbers as the samples say: sizes may "
+                    "depend on the number of chunks alone."
+                )
+        if node.operator in _SHAPES_ALONE:
+            continue
+        inside = {name for branch in node.graphs for n in _all_nodes(branch) for name in n.inputs}
+        if samples & {*node.inputs, *inside}:
+            samples |= set(node.outputs)
+
+
+def read_onnx(path: str | os.PathLike[str]) -> tuple[bytes, ModelScan]:
+    """Return an ONNX file's content, and what `scan_model` finds in it.
+
+    Raises:
+        AmrqError: there is no such file, it cannot be read, is far larger than a model of chunks, or is refused by
+            `scan_model`.
+    """
+    path = Path(path)
+    shown = printable(path)
+    if not path.is_file():
+        raise AmrqError(f"there is no model file {shown}.")
+    with parsing(shown):
+        size = path.stat().st_size
+        if size > _LARGEST_FILE:
+            raise AmrqError(f"{shown} has {size:,} bytes; a model file can have {_LARGEST_FILE:,}.")
+        data = path.read_bytes()
+    try:
+        return data, scan_model(data)
+    except AmrqError as error:
+        raise AmrqError(f"{shown} cannot be loaded as an ONNX model: {error}") from None
