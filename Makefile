@@ -50,7 +50,7 @@ help: ## list the targets; times are of two cores, downloads apart
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMPS)/module ## install what is missing and the module, into .venv, without PyTorch (1 minute)
-	$(say) "ready: $(VENV)"
+	$(say) "ready: $(VENV)/bin has amrq, grcc and the python for flowgraphs; make grc opens the Companion"
 
 demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute); DEMO_ARGS="--help" for its options
 	$(say) "running the demo"
@@ -200,11 +200,12 @@ endef
 export try_import
 
 # Installed into an emptied place, so that no file stays that the source no longer has; then tried from elsewhere.
-$(STAMPS)/module: $(STAMPS)/live $(BUILD)/configured $(BUILD)/files $(SOURCES)
+$(STAMPS)/module: $(STAMPS)/live $(BUILD)/configured $(BUILD)/files $(SOURCES) scripts/grcc
 	$(say) "building and installing the module into $(VENV)"
 	@cmake --build $(BUILD) > $(BUILD)/build.log 2>&1 || { cat $(BUILD)/build.log >&2; exit 1; }
 	@rm -rf $(VENV)/lib/python3*/site-packages/amrq $(VENV)/lib/python3*/site-packages/gnuradio $(VENV)/share/gnuradio
 	@cmake --install $(BUILD) > $(BUILD)/install.log 2>&1 || { cat $(BUILD)/install.log >&2; exit 1; }
+	@install -m 755 scripts/grcc $(VENV)/bin/grcc
 	@cd / && "$(CURDIR)/$(PYTHON)" -c "$$try_import" || \
 	  { echo "make: the module was installed but does not import (see above)." >&2; exit 1; }
 	@touch $@
