@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.guard_socket import guard_socket
+from amrq.guard_socket import Connections, guard_socket
 from amrq.link.capabilities import Capabilities
 from amrq.link.chunk_payload import ChunkPayload
 from amrq.link.client_table import Client, ClientTable
@@ -37,6 +37,8 @@ _LINGER_MS = 500
 _REPLIES_AHEAD = 64
 """Replies kept for a client that does not fetch them; it loses what comes on top of that."""
 _STOP_PATIENCE = 1.0  # seconds that a call of the engine may still take when the board stops
+_STRANGERS = 64
+"""Connections on top of two for each client."""
 _READ_AHEAD = 16
 """Messages of one connection that are taken in before the board looks at them."""
 _LARGEST_SAMPLES = 8 + 12  # bytes a sample, level features included, however short a chunk is
@@ -150,6 +152,8 @@ class BoardServer:
             socket.setsockopt(zmq.CURVE_SERVER, 1)
             socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        # Enough for all clients to come anew while their former connections are still there, and some strangers.
+        self._connections = Connections(socket, 2 * self._limits.clients + _STRANGERS)
         try:
             socket.bind(endpoint)
         except zmq.ZMQError as error:
@@ -169,7 +173,8 @@ class BoardServer:
         worker = threading.Thread(target=self._compute, name="amrq board engine", daemon=True)
         worker.start()
         poller = zmq.Poller()
-        sockets = [self._router, self._done, *([] if self._doorman is None else [self._doorman])]
+        watched = self._connections.monitor
+        sockets = [self._router, watched, self._done, *([] if self._doorman is None else [self._doorman])]
         for socket in sockets:
             poller.register(socket, zmq.POLLIN)
         try:
@@ -177,6 +182,8 @@ class BoardServer:
                 ready = dict(poller.poll(_POLL_MS))
                 if self._doorman in ready:
                     self._let_in()
+                if watched in ready:
+                    self._connections.look()
                 if self._done in ready:
                     self._send_finished()
                 if self._router in ready:
@@ -191,10 +198,11 @@ class BoardServer:
             worker.join(_STOP_PATIENCE)
             self.stuck = worker.is_alive()
             self._send_finished()
+            self._connections.close()
             self._router.close()
             if not self.stuck:  # otherwise it is left to end with the process
                 self._finished.close()
-                for socket in sockets[1:]:
+                for socket in sockets[2:]:
                     socket.close()
                 self._context.term()
 
@@ -210,29 +218,33 @@ class BoardServer:
         """Take in what has come, but not so much that replies have to wait."""
         for _ in range(self._limits.waiting_per_client):
             try:
-                identity, *parts = self._router.recv_multipart(self._zmq.NOBLOCK, copy=True)
+                name, *parts = self._router.recv_multipart(self._zmq.NOBLOCK, copy=False)
             except self._zmq.Again:
                 return
             now = time.monotonic()
+            identity: bytes = name.bytes
+            message: bytes = parts[0].bytes if len(parts) == 1 else b""
             client, may = self._clients.heard(identity, now)
             try:
                 if len(parts) != 1:
                     raise FrameError(Status.MALFORMED, f"a message is one ZMQ frame, not {len(parts)}.")
                 if not may:
-                    session, sequence = _names(parts[0])
+                    session, sequence = _names(message)
                     raise FrameError(
                         Status.TOO_FAST,
                         f"the board takes {self._limits.requests_per_second} requests a second from a client.",
                         session,
                         sequence,
                     )
-                frame = read_frame(parts[0])
+                frame = read_frame(message)
                 self.counted[frame.type.name.lower()] += 1
                 self._answer(identity, client, frame, now)
+                if frame.type is MessageType.HELLO:  # it has a session: strangers go before it does
+                    self._connections.count(parts[0])
             except FrameError as error:
                 self._refuse(identity, error)
             except Exception as error:  # whatever it is that came, the board must go on
-                session, sequence = _names(parts[0])
+                session, sequence = _names(message)
                 reason = printable(error, 200) or type(error).__name__
                 self._refuse(identity, FrameError(Status.MALFORMED, reason, session, sequence))
 
