@@ -120,10 +120,10 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(tmp_path: Path) -> None:
     for words, expected in (
         ((a, other), "different grids"),
         ((empty,), "holds no finished cell"),
-        ((tmp_path / "d",), "no readable sweep.json"),
-        ((tmp_path / "nothing",), "no readable sweep.json"),
+        ((tmp_path / "d",), "is not what a sweep writes"),
+        ((tmp_path / "nothing",), "has no sweep.json"),
         ((a, "--published", tmp_path / "none.csv"), "there is no file"),
-        ((a, "--published", a / "cells.csv"), "does not hold the thesis's tables"),
+        ((a, "--published", a / "cells.csv"), "should hold the thesis's tables"),
     ):
         status, said = report(*words, "-o", tmp_path / "out")
         assert status == 2 and expected in said, said

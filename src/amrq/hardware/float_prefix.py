@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.hardware.float_mean import float_mean
+from amrq.memory_limit import memory_limit
 from amrq.optional_package import optional_package
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["FloatPrefix"]
 
+_MEMORY = 1 << 30
+"""Bytes that a batch may take."""
 _BATCH = 512
 """Chunks at a time, so that what the operators pass on stays in the processor's cache."""
 
@@ -50,6 +55,10 @@ class FloatPrefix:
     """
 
     def __init__(self, model: Any, symbols: str, side: Sequence[str]) -> None:
+        with parsing("the model's floating-point part"):
+            self._read(model, symbols, side)
+
+    def _read(self, model: Any, symbols: str, side: Sequence[str]) -> None:
         onnx = optional_package("onnx", "reading a model's integers")
         reference = optional_package("onnx.reference", "reading a model's integers")
         self.tensors = (symbols, *side)
@@ -101,10 +110,11 @@ class FloatPrefix:
         count = len(values[self._inputs[0]])
         if self._run is not None:
             try:
-                made = self._run.run(None, {name: values[name] for name in self._needed})
+                with memory_limit(_MEMORY):
+                    made = self._run.run(None, {name: values[name] for name in self._needed})
             except Exception as error:  # the evaluator raises whatever its operators raise
-                reason = " ".join(str(error).split())
-                raise AmrqError(f"the model's floating-point part cannot be run: {reason[:200]}.") from None
+                reason = printable(error, 200).strip().rstrip(".") or type(error).__name__
+                raise AmrqError(f"the model's floating-point part cannot be run: {reason}.") from None
             values |= dict(zip(self._made, made, strict=True))
         symbols, *side = (values[name] for name in self.tensors)
         return symbols, np.concatenate([np.empty((count, 0), np.float32), *side], axis=1)

@@ -18,6 +18,8 @@ from amrq.hardware.onnx_graph import OnnxGraph
 from amrq.hardware.read_layers import read_layers
 from amrq.hardware.scores import Scores
 from amrq.model import Contract, find_model
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["IntegerNetwork"]
 
@@ -104,13 +106,14 @@ class IntegerNetwork:
                 could reach 2^31.
         """
         graph = OnnxGraph(find_model(model))
-        contract = graph.contract()
-        read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
-        prefix = FloatPrefix(graph.model, read.symbols, read.side)
-        try:
-            return cls(contract, prefix, read.symbol_layers, read.between, read.head_layers)
-        except AmrqError as error:
-            raise AmrqError(f"{graph.path}: {error}") from None
+        with parsing(graph.path):
+            contract = graph.contract()
+            read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
+            prefix = FloatPrefix(graph.model, read.symbols, read.side)
+            try:
+                return cls(contract, prefix, read.symbol_layers, read.between, read.head_layers)
+            except AmrqError as error:
+                raise AmrqError(f"{printable(graph.path)}: {error}") from None
 
     @property
     def layers(self) -> tuple[IntegerLayer, ...]:

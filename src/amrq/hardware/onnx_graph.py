@@ -12,7 +12,10 @@ from amrq.chunks import LEVEL_FEATURES
 from amrq.errors import AmrqError
 from amrq.model import Contract
 from amrq.model.contract_file import METADATA_KEY
+from amrq.model.onnx_scan import constants_of, load_onnx
 from amrq.optional_package import optional_package
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["OnnxGraph"]
 
@@ -36,25 +39,17 @@ class OnnxGraph:
     def __init__(self, path: Path) -> None:
         onnx = optional_package("onnx", "reading a model's integers")
         self.path = path
-        if not path.is_file():
-            raise AmrqError(f"there is no model file {path}.")
-        try:
-            self.model = onnx.load(str(path))
-            onnx.checker.check_model(self.model)
-        except Exception as error:  # protobuf's DecodeError is not public API
-            raise AmrqError(
-                f"{path} cannot be read as an ONNX model: {' '.join(str(error).split())[:200]}."
-            ) from None
         self._helper = onnx.helper
-        graph = self.model.graph
-        self.inputs = [i.name for i in graph.input]
-        self.outputs = [o.name for o in graph.output]
-        self._makers = {output: node for node in graph.node for output in node.output}
-        to_array = onnx.numpy_helper.to_array
-        self._constants = {t.name: to_array(t) for t in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self._constants[node.output[0]] = to_array(node.attribute[0].t)
+        self.model = load_onnx(path)
+        with parsing(path):
+            onnx.checker.check_model(self.model)  # among others that no name is made of itself
+            graph = self.model.graph
+            self.inputs = [i.name for i in graph.input]
+            self.outputs = [o.name for o in graph.output]
+            self._makers = {output: node for node in graph.node for output in node.output}
+            self._constants = constants_of(self.model)
+            if not self.outputs:
+                raise AmrqError(f"{printable(path)} gives nothing.")
 
     @property
     def names(self) -> set[str]:
@@ -63,7 +58,7 @@ class OnnxGraph:
 
     def refusal(self, what: str) -> AmrqError:
         """Return the error that names this file and `what` hardware cannot do with it."""
-        return AmrqError(f"{self.path} cannot run on hardware: {what}.")
+        return AmrqError(f"{printable(self.path)} cannot run on hardware: {printable(what)}.")
 
     def contract(self) -> Contract:
         """Return the contract in the file's metadata, held against the graph's inputs.
@@ -80,7 +75,7 @@ class OnnxGraph:
         try:
             contract = Contract.from_json(texts[0])
         except AmrqError as error:
-            raise AmrqError(f"{self.path}: {error}") from None
+            raise AmrqError(f"{printable(self.path)}: {error}") from None
         found = [[d.dim_value for d in i.type.tensor_type.shape.dim][1:] for i in self.model.graph.input]
         wanted = [[2, contract.chunk_length], *([[LEVEL_FEATURES]] if contract.level_input else [])]
         if found != wanted:

@@ -13,7 +13,10 @@ from amrq.errors import AmrqError
 from amrq.hardware.layer_size import LayerSize, count_weights
 from amrq.model import Contract
 from amrq.model.contract_file import METADATA_KEY
+from amrq.model.onnx_scan import constants_of, load_onnx
 from amrq.optional_package import optional_package
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["read_layer_sizes", "weights_of"]
 
@@ -28,13 +31,10 @@ _WITH_WEIGHTS_ELSEWHERE = (
 class _Graph:
     """Constants of a graph, seen through the nodes that round them."""
 
-    def __init__(self, model: Any, to_array: Any) -> None:
+    def __init__(self, model: Any) -> None:
         self.nodes = list(model.graph.node)
         self.makers = {output: node for node in self.nodes for output in node.output}
-        self.constants = {t.name: to_array(t) for t in model.graph.initializer}
-        for node in self.nodes:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self.constants[node.output[0]] = to_array(node.attribute[0].t)
+        self.constants = constants_of(model)
 
     def constant(self, name: str) -> NDArray[Any] | None:
         """Return an array of a stored constant's shape and type that is zero where it stands for zero.
@@ -97,17 +97,17 @@ def read_layer_sizes(path: str | os.PathLike[str], bits: int | None = None) -> t
     """
     onnx = optional_package("onnx", "counting a model's weights")
     path = Path(path)
-    if not path.is_file():
-        raise AmrqError(f"there is no model file {path}.")
-    try:
-        model = onnx.load(str(path))
-    except Exception:  # protobuf's DecodeError is not public API
-        raise AmrqError(f"{path} cannot be read as an ONNX model.") from None
+    model = load_onnx(path)
+    with parsing(path):
+        return _sizes(model, onnx, printable(path), bits)
+
+
+def _sizes(model: Any, onnx: Any, path: str, bits: int | None) -> tuple[LayerSize, ...]:
     if bits is None:
         bits = _contract_bits(model)
     elif not 1 <= bits <= _FLOAT_BITS:
         raise AmrqError(f"a weight can have 1 to {_FLOAT_BITS} bits, not {bits}.")
-    graph = _Graph(model, onnx.numpy_helper.to_array)
+    graph = _Graph(model)
     shapes = _shapes(model, onnx)
     layers: list[LayerSize] = []
     for node in graph.nodes:

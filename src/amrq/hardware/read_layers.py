@@ -13,6 +13,7 @@ from amrq.hardware.integer_flatten import IntegerFlatten
 from amrq.hardware.integer_layer import IntegerLayer
 from amrq.hardware.integer_mean import IntegerMean
 from amrq.hardware.onnx_graph import OnnxGraph
+from amrq.parsing import parsing
 
 __all__ = ["ReadLayers", "read_layers"]
 
@@ -236,6 +237,11 @@ def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
     Raises:
         AmrqError: the network is in floating point, is made of something else, or has a scale that is no power of two.
     """
+    with parsing(graph.path):
+        return _read_layers(graph, scores, symbols)
+
+
+def _read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
     rounded = graph.behind("QuantizeLinear")
     if not rounded:
         raise graph.refusal(

@@ -6,16 +6,21 @@ call functions. What is needed to see that beforehand is little and is read here
 buffers), so that neither the package onnx nor a second copy of the weights is needed.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.optional_package import optional_package
 from amrq.parsing import parsing
 from amrq.plain_text import printable
 
-__all__ = ["ModelScan", "read_onnx", "scan_model"]
+__all__ = ["ModelScan", "constants_of", "load_onnx", "read_onnx", "scan_model"]
 
 _REPEATING = ("Loop", "Scan", "SequenceMap")
 _LARGEST_FILE = 1 << 28
@@ -308,3 +313,33 @@ def read_onnx(path: str | os.PathLike[str]) -> tuple[bytes, ModelScan]:
         return data, scan_model(data)
     except AmrqError as error:
         raise AmrqError(f"{shown} cannot be loaded as an ONNX model: {error}") from None
+
+
+def load_onnx(path: str | os.PathLike[str]) -> Any:
+    """Return an ONNX file as the package onnx has it (onnx.ModelProto), after `read_onnx` has looked through it.
+
+    Raises:
+        AmrqError: as `read_onnx`; or the package onnx is missing.
+    """
+    onnx = optional_package("onnx", "reading a model's graph")
+    data, _ = read_onnx(path)
+    with parsing(printable(path)):
+        return onnx.load_from_string(data)
+
+
+def constants_of(model: Any) -> dict[str, NDArray[Any]]:
+    """Return the stored tensors of an onnx.ModelProto by name, those of its operators Constant included.
+
+    Raises:
+        AmrqError: one claims to be larger than what is stored of it.
+    """
+    to_array = optional_package("onnx.numpy_helper", "reading a model's graph").to_array
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    for name, tensor in tensors.items():
+        # A byte holds two numbers of 4 bits at most.
+        if any(d < 0 for d in tensor.dims) or math.prod(tensor.dims) > 2 * tensor.ByteSize():
+            raise AmrqError(f"its tensor {printable(name, 60)} claims more numbers than there are.")
+    return {name: to_array(tensor) for name, tensor in tensors.items()}

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Settings from plain values, as TOML and JSON have them, into dataclasses that check themselves."""
 
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar
 
 from amrq.errors import AmrqError
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["build_settings"]
 
 _Settings = TypeVar("_Settings")
+_LARGEST = 2**53
+"""Of a whole number, so that it is one in floating point as well."""
 
 
 def _convert(value: Any, kind: Any, where: str) -> Any:
@@ -23,7 +28,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         open_ended = len(arguments) == 2 and arguments[1] is Ellipsis
         if not isinstance(value, list) or not (open_ended or len(value) == len(arguments)):
             length = "" if open_ended else f" of {len(arguments)}"
-            raise AmrqError(f"{where} must be a list{length}, not {value!r}.")
+            raise AmrqError(f"{where} must be a list{length}, not {printable(repr(value), 100)}.")
         return tuple(_convert(v, arguments[0], where) for v in value)
     if origin is dict:
         if not isinstance(value, dict):
@@ -33,7 +38,11 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         return float(value)
     if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
         names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-        raise AmrqError(f"{where} must be {names[kind]}, not {value!r}.")
+        raise AmrqError(f"{where} must be {names[kind]}, not {printable(repr(value), 100)}.")
+    if kind is int and abs(value) > _LARGEST:
+        raise AmrqError(f"{where} must be a whole number within {_LARGEST:,}.")
+    if kind is float and not math.isfinite(value):
+        raise AmrqError(f"{where} must be a finite number, not {value}.")
     return value
 
 
@@ -42,7 +51,9 @@ def _build(kind: Any, values: dict[str, Any], where: str = "") -> Any:
     known = [f.name for f in fields(kind)]
     for key in values:
         if key not in known:
-            raise AmrqError(f"{where}{key} is no setting of a recipe: there are {', '.join(known)}.")
+            raise AmrqError(
+                f"{where}{printable(key, 60)} is no setting of a recipe: there are {', '.join(known)}."
+            )
     missing = [
         f.name
         for f in fields(kind)
@@ -63,4 +74,5 @@ def build_settings(values: Mapping[str, Any], kind: type[_Settings]) -> _Setting
     Raises:
         AmrqError: a setting is unknown, missing, mistyped or out of range.
     """
-    return typing.cast(_Settings, _build(kind, dict(values)))
+    with parsing("its settings"):
+        return typing.cast(_Settings, _build(kind, dict(values)))

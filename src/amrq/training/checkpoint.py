@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from amrq.errors import AmrqError
+from amrq.memory_limit import memory_limit
 from amrq.whole_file import whole_file
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
@@ -31,7 +32,8 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any]:
         AmrqError: the file cannot be read, or is of another training.
     """
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        with memory_limit((1 << 30) + 8 * path.stat().st_size):
+            state: dict[str, Any] = torch.load(path, weights_only=True)
         same = state["recipe"] == identity
     except Exception as error:  # torch raises many types for a broken file
         reason = type(error).__name__  # torch's messages run over many lines

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from amrq.errors import AmrqError
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 from amrq.training.build_settings import build_settings
 
 if sys.version_info >= (3, 11):
@@ -16,6 +18,9 @@ else:
     import tomli as tomllib
 
 __all__ = ["read_settings"]
+
+_LARGEST = 1 << 20
+"""Bytes of a recipe: those here have some 2,000."""
 
 _Settings = TypeVar("_Settings")
 
@@ -33,16 +38,20 @@ def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Setti
         AmrqError: the file is missing or no TOML, a setting is unknown, missing, mistyped or out of range.
     """
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise AmrqError(f"there is no recipe file {path}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AmrqError(f"the recipe {path} is not valid TOML: {error}.") from None
+    shown = printable(path)
+    if not path.is_file():
+        raise AmrqError(f"there is no recipe file {shown}.")
+    with parsing(f"the recipe {shown}"):
+        if path.stat().st_size > _LARGEST:
+            raise AmrqError(f"the recipe {shown} has more than {_LARGEST:,} bytes.")
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise AmrqError(f"the recipe {shown} is not valid TOML: {printable(error, 200)}.") from None
     values.setdefault("name", path.stem)
     if "architectures" in values and "architectures" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
-        raise AmrqError(f"{path} is the recipe of a sweep: use 'amrq sweep'.")
+        raise AmrqError(f"{shown} is the recipe of a sweep: use 'amrq sweep'.")
     try:
         return build_settings(values, kind)
     except AmrqError as error:
-        raise AmrqError(f"the recipe {path}: {error}") from None
+        raise AmrqError(f"the recipe {shown}: {error}") from None

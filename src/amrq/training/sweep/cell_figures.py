@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was measured of one model of a sweep."""
 
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.plain_text import name_fault, printable
 
 __all__ = ["CellFigures", "LevelFigures"]
 
@@ -117,7 +119,16 @@ class CellFigures:
                 for text in named
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise AmrqError(f"a row of the results lacks or mistypes a column ({error}).") from None
+            raise AmrqError(
+                f"a row of the results lacks or mistypes a column ({printable(error, 100)})."
+            ) from None
+        numbers = [value for value in values.values() if isinstance(value, int | float)]
+        if not all(math.isfinite(value) and abs(value) < 2**63 for value in numbers) or values["chunks"] < 1:
+            raise AmrqError(
+                f"a row of the results ({printable(values['name'], 60)}) holds what is no figure."
+            )
+        if not (name_fault(values["name"], 200) == name_fault(values["architecture"], 200) == ""):
+            raise AmrqError("a row of the results has a name that is none.")
         return cls(**values, levels=levels)
 
 

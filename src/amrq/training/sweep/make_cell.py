@@ -19,9 +19,11 @@ from amrq._version import __version__
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.hardware import estimate, read_layer_sizes
+from amrq.memory_limit import memory_limit
 from amrq.model import AccuracyRow, Contract, write_contract
 from amrq.model.contract_file import open_session
 from amrq.modulations import MODULATIONS
+from amrq.parsing import parsing
 from amrq.training.architectures.vgglike import VggLikeNet
 from amrq.training.export import export
 from amrq.training.prune import nonzero_weights
@@ -65,10 +67,12 @@ def _pack(net: VggLikeNet) -> bytes:
 
 
 def _unpack(packed: bytes, recipe: SweepRecipe) -> VggLikeNet:
-    state: dict[str, Any] = torch.load(io.BytesIO(packed), weights_only=True)
-    net = VggLikeNet(len(MODULATIONS), **state["shape"], chunk_length=recipe.chunk_length)
-    net.load_state_dict(state["weights"], strict=False)
-    return net
+    with parsing("the weights of the cell that it starts from", "begin anew with --fresh"):
+        with memory_limit((1 << 30) + 8 * len(packed)):
+            state: dict[str, Any] = torch.load(io.BytesIO(packed), weights_only=True)
+        net = VggLikeNet(len(MODULATIONS), **state["shape"], chunk_length=recipe.chunk_length)
+        net.load_state_dict(state["weights"], strict=False)
+        return net
 
 
 def _start(recipe: SweepRecipe, cell: Cell, parent: bytes | None, chunks: SweepChunks) -> VggLikeNet:

@@ -14,6 +14,7 @@ import numpy as np
 
 from amrq.errors import AmrqError
 from amrq.model.contract_file import open_session
+from amrq.plain_text import printable
 from amrq.processor_name import processor_name
 from amrq.training.sweep.cell import Cell
 
@@ -75,7 +76,9 @@ class SpeedFigures:
         try:
             return cls(**{name: kind(row[name]) for name, kind in kinds.items()})
         except (KeyError, TypeError, ValueError) as error:
-            raise AmrqError(f"a row of the speeds lacks or mistypes a column ({error}).") from None
+            raise AmrqError(
+                f"a row of the speeds lacks or mistypes a column ({printable(error, 100)})."
+            ) from None
 
 
 def measure_speed(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from amrq.errors import AmrqError
+from amrq.parsing import parsing
 from amrq.whole_file import write_whole
 
 __all__ = ["ResultsFile"]
@@ -35,11 +36,8 @@ class ResultsFile:
         """
         if not self.path.is_file():
             return []
-        try:
-            with self.path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file, strict=True))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise AmrqError(f"{self.path} cannot be read as a table of results: {error}.") from None
+        with parsing(self.path, "move it away"), self.path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
         if any(None in row or None in row.values() or not all(k in row for k in self.key) for row in rows):
             raise AmrqError(f"{self.path} is no table of results of a sweep: move it away.")
         return rows

@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import fcntl
 import json
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ import numpy as np
 
 from amrq._version import __version__
 from amrq.errors import AmrqError
+from amrq.memory_limit import memory_limit
+from amrq.parsing import parsing
+from amrq.plain_text import name_fault, printable
+from amrq.training.build_settings import build_settings
 from amrq.training.sweep.cell import Cell
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.results_file import ResultsFile
@@ -25,6 +30,9 @@ from amrq.training.sweep.sweep_recipe import SweepRecipe
 from amrq.whole_file import whole_file, write_whole
 
 __all__ = ["SweepFolder"]
+
+_LARGEST = 1 << 22
+"""Bytes of sweep.json: that of the thesis's 84 models has 3,000."""
 
 
 class SweepFolder:
@@ -120,11 +128,22 @@ class SweepFolder:
 
     def bound(self) -> SweepBound | None:
         """Return the bound, None where it has not been measured."""
+        path = self.path / "bound.npz"
+        recipe = self.recipe.evaluation
+        shapes = ((recipe.chunks,), (len(recipe.es_n0_db), recipe.level_chunks))
         try:
-            with np.load(self.path / "bound.npz", allow_pickle=False) as file:
-                return SweepBound(file["trained"], file["levels"])
-        except (OSError, KeyError, ValueError):
+            # A few bytes may claim to become many.
+            with (
+                parsing(path),
+                memory_limit((1 << 28) + 8 * sum(map(math.prod, shapes))),
+                np.load(path, allow_pickle=False) as file,
+            ):
+                found = SweepBound(file["trained"], file["levels"])
+        except AmrqError:
             return None
+        if any(a.dtype != np.bool_ or a.shape != shape for a, shape in zip(found, shapes, strict=True)):
+            return None
+        return found
 
     def keep_bound(self, bound: SweepBound) -> None:
         """Write the bound."""
@@ -138,13 +157,22 @@ def read_about(path: Path) -> dict[str, Any]:
     Raises:
         AmrqError: it is no such folder.
     """
-    try:
-        about = json.loads((path / "sweep.json").read_text(encoding="utf-8"))
-        if not isinstance(about, dict) or "identity" not in about or "settings" not in about:
-            raise ValueError
-    except (OSError, ValueError):
-        raise AmrqError(f"{path} is no folder of a sweep: it has no readable sweep.json.") from None
-    return about
+    file = path / "sweep.json"
+    if not file.is_file():
+        raise AmrqError(f"{printable(path)} is no folder of a sweep: it has no sweep.json.")
+    with parsing(file, "a sweep writes it into its folder"):
+        if file.stat().st_size > _LARGEST:
+            raise AmrqError(f"{printable(file)} has more than {_LARGEST:,} bytes.")
+        about = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(about, dict) or "settings" not in about:
+            raise AmrqError(f"{printable(file)} is not what a sweep writes.")
+        texts = [about[name] for name in ("name", "title", "identity", "date")]
+        texts += [text for pair in about["versions"].items() for text in pair]
+        # The title alone may be empty.
+        if any(name_fault(text, 200) for text in texts if text != ""):
+            raise AmrqError(f"{printable(file)} does not say of which sweep it is.")
+        build_settings(about["settings"], SweepRecipe)
+        return dict(about)
 
 
 def _about(recipe: SweepRecipe) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amrq.errors import AmrqError
+from amrq.parsing import parsing
+from amrq.plain_text import printable
 
 __all__ = ["PublishedRow", "read_published"]
 
@@ -42,17 +44,16 @@ def read_published(path: str | os.PathLike[str]) -> dict[str, PublishedRow]:
     Raises:
         AmrqError: the file is missing or is another one.
     """
-    try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            return {
-                row["model"]: PublishedRow(
-                    float(row["throughput_samples_per_s"]),
-                    float(row["inference_time_ms_per_batch"]),
-                    *(int(row[key]) for key in ("dsp", "ff", "lut", "bram", "bits")),
-                )
-                for row in csv.DictReader(file)
-            }
-    except OSError:
-        raise AmrqError(f"there is no file {path} with the thesis's tables.") from None
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise AmrqError(f"{path} does not hold the thesis's tables ({error}).") from None
+    path = Path(path)
+    if not path.is_file():
+        raise AmrqError(f"there is no file {printable(path)} with the thesis's tables.")
+    tables = f"{printable(path)}, which should hold the thesis's tables,"
+    with parsing(tables), path.open(encoding="utf-8", newline="") as file:
+        return {
+            row["model"]: PublishedRow(
+                float(row["throughput_samples_per_s"]),
+                float(row["inference_time_ms_per_batch"]),
+                *(int(row[key]) for key in ("dsp", "ff", "lut", "bram", "bits")),
+            )
+            for row in csv.DictReader(file)
+        }

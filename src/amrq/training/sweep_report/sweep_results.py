@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.parsing import parsing
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.measure_speed import SpeedFigures
 from amrq.training.sweep.results_file import ResultsFile
@@ -64,12 +65,14 @@ def read_sweep_results(folder: str | os.PathLike[str]) -> SweepResults:
     """
     folder = Path(folder)
     about = read_about(folder)
-    figures = [CellFigures.from_row(row) for row in ResultsFile(folder / "cells.csv").rows()]
+    with parsing(folder / "cells.csv", "move it away"):
+        figures = [CellFigures.from_row(row) for row in ResultsFile(folder / "cells.csv").rows()]
     if not figures:
         raise AmrqError(f"{folder} holds no finished cell: run 'amrq sweep' first.")
-    speeds = [
-        SpeedFigures.from_row(row) for row in ResultsFile(folder / "speed.csv", ("name", "batch")).rows()
-    ]
+    with parsing(folder / "speed.csv", "move it away"):
+        speeds = [
+            SpeedFigures.from_row(row) for row in ResultsFile(folder / "speed.csv", ("name", "batch")).rows()
+        ]
     return SweepResults(
         about,
         {(f.architecture, f.bits, f.pruned): f for f in figures},

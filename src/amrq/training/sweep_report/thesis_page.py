@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sweeps of the thesis's grid as a page."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from amrq.evaluation import Share
+from amrq.plain_text import markdown
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.measure_speed import SpeedFigures
 from amrq.training.sweep_report.published_row import PublishedRow
@@ -106,7 +108,7 @@ def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
         )
     hours = [sum(c.seconds for c in each(s)) / 3600 for s in sweeps]
     row("processor time for training and measuring, hours", [f"{h:.1f}" for h in hours])
-    return _table(["", *(s.title for s in sweeps)], rows)
+    return _table(["", *(markdown(s.title) for s in sweeps)], rows)
 
 
 def _accuracy_tables(sweeps: Sequence[SweepResults], pruned: float) -> list[str]:
@@ -132,7 +134,7 @@ def _accuracy_tables(sweeps: Sequence[SweepResults], pruned: float) -> list[str]
     headings = ["architecture", "weights"]
     for sweep in sweeps:
         chunks = next(iter(sweep.cells.values())).chunks
-        headings += [f"{sweep.title}: gate", f"right of {chunks:,}, %", "epochs"]
+        headings += [f"{markdown(sweep.title)}: gate", f"right of {chunks:,}, %", "epochs"]
     return _table(headings, rows, 2)
 
 
@@ -239,10 +241,11 @@ def _level_table(sweep: SweepResults) -> list[str]:
 
 def _made(sweep: SweepResults) -> str:
     about = sweep.about
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    recipe = shlex.quote(f"recipes/{about['name']}.toml").replace("`", "")
+    versions = ", ".join(f"{markdown(name)} {markdown(number)}" for name, number in about["versions"].items())
     return (
-        f"- **{sweep.title}**: `amrq sweep recipes/{about['name']}.toml -o FOLDER`, {about['date']}, seed "
-        f"{about['settings']['seed']}, recipe {about['identity']}; {versions}."
+        f"- **{markdown(sweep.title)}**: `amrq sweep {recipe} -o FOLDER`, {markdown(about['date'])}, seed "
+        f"{about['settings']['seed']}, recipe {markdown(about['identity'])}; {versions}."
     )
 
 
@@ -304,13 +307,13 @@ def thesis_page(
         lines += [
             f"## {name}",
             *_accuracy_tables(sweeps, pruned),
-            f"What it costs ({first.title}; the other setting's networks have the same shape). {COST}",
+            f"What it costs ({markdown(first.title)}; the other setting's networks have the same shape). {COST}",
             *_cost_table(first, pruned, published),
         ]
     lines += [
         "## Speed",
         "",
-        f"{SPEED} {on} ({first.title}.)",
+        f"{SPEED} {on} ({markdown(first.title)}.)",
         *_speed_table(first),
         *picture("inference_time", "Inference time"),
         *picture("latency", "Latency"),
@@ -326,7 +329,7 @@ def thesis_page(
         *picture("es_n0", "Accuracy against Es/N0"),
     ]
     for sweep in sweeps:
-        lines += [f"### {sweep.title}", *_level_table(sweep)]
+        lines += [f"### {markdown(sweep.title)}", *_level_table(sweep)]
     lines += ["## What came out differently, and why", "", *DIFFERENCES]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -342,7 +345,7 @@ def _settings(sweeps: Sequence[SweepResults]) -> list[str]:
     for sweep in sweeps:
         signal = sweep.about["settings"]["signal"]
         lines.append(
-            f"- **{sweep.title}**: {words[signal['scaling']]}; {words[signal['normalisation']]}; N_a = "
+            f"- **{markdown(sweep.title)}**: {words[signal['scaling']]}; {words[signal['normalisation']]}; N_a = "
             f"{signal['noise_power']:g}, N_p = {signal['phase_noise']:g}."
         )
     return lines
