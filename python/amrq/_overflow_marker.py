@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._guarded import guarded, guarded_run
 
 __all__ = ["OVERFLOW_KEY", "overflow_marker"]
 
@@ -48,6 +48,7 @@ class overflow_marker(gr.sync_block):
             self._retuned = frequency
             self._expected = frequency if self._tells_retunes else None
 
+    @guarded_run
     def start(self) -> bool:
         """Begin a run: the source tells rate and frequency itself."""
         with self._lock:

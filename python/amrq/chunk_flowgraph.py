@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pmt
 from gnuradio import gr
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._guarded import guarded, keep_errors
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY, chunker
 from gnuradio.amrq.plain_errors import raise_errors
 from gnuradio.amrq.recording_source import recording_source
@@ -82,6 +82,10 @@ class chunk_flowgraph(gr.top_block):
             for symbols in (first, first + self._spooler.chunk_length)
         )
         return starts, stops
+
+    def keep_errors(self) -> None:
+        """Let blocks log no error that ends the run: `raise_error` is called after it."""
+        keep_errors()
 
     def raise_error(self) -> None:
         """Raise what ended the run before its time, if anything did.

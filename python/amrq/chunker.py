@@ -8,7 +8,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._breaks import BREAKS
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._guarded import guarded, guarded_run
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, NOT_FINITE_KEY
 
 from amrq.chunks import SILENCE_POWER
@@ -84,6 +84,7 @@ class chunker(gr.basic_block):
         self._values: dict[str, Any] = {}  # what the tags that can mean a break said last
         self._held: list[Any] = []  # key, value and source of tags that wait for the next chunk
 
+    @guarded_run
     def start(self) -> bool:
         """Begin a run: GNU Radio counts samples from 0 again."""
         self._begin()

@@ -11,6 +11,7 @@ from typing import Any
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
+from gnuradio.amrq._guarded import guarded_handler, guarded_run
 from gnuradio.amrq._panel import Panel
 from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dictionary
@@ -70,7 +71,6 @@ class classification_display(gr.basic_block):
         self._lock = threading.Lock()
         self._now = _Snapshot()
         self._history: deque[ShownDecision] = deque(maxlen=_checked_history(history))
-        self._last_complaint = ""
         self.widget = _Panel(self._snapshot, self.logger)
         self.set_title(title)
         for port, handler in (("decisions", self._on_decision), ("statistics", self._on_statistics)):
@@ -100,6 +100,7 @@ class classification_display(gr.basic_block):
         with self._lock:
             return dict(self._now.statistics)
 
+    @guarded_run
     def start(self) -> bool:
         """Begin a run with an empty display."""
         with self._lock:
@@ -113,31 +114,21 @@ class classification_display(gr.basic_block):
         with self._lock:
             return replace(self._now, history=tuple(self._history)), self._history.maxlen or 1
 
+    @guarded_handler("a message at the port for decisions could not be shown")
     def _on_decision(self, message: Any) -> None:
-        try:
-            shown = read_decision(message)
-            with self._lock:
-                self.received += 1
-                self._now = replace(self._now, decision=shown)
-                self._history.append(shown)
-            self.widget.refresh()
-        except Exception as error:  # out of a handler it would end the thread, and with it the flowgraph
-            self._complain("decision", error)
+        shown = read_decision(message)
+        with self._lock:
+            self.received += 1
+            self._now = replace(self._now, decision=shown)
+            self._history.append(shown)
+        self.widget.refresh()
 
+    @guarded_handler("a message at the port for statistics could not be shown")
     def _on_statistics(self, message: Any) -> None:
-        try:
-            counters = {str(name): int(value) for name, value in read_dictionary(message).items()}
-            with self._lock:
-                self._now = replace(self._now, statistics=counters)
-            self.widget.refresh()
-        except Exception as error:
-            self._complain("statistics", error)
-
-    def _complain(self, what: str, error: Exception) -> None:
-        complaint = f"a message at the port for {what} could not be shown: {type(error).__name__}: {error}"
-        if complaint != self._last_complaint:  # not once a message: there may be thousands a second
-            self._last_complaint = complaint
-            self.logger.error(complaint)
+        counters = {str(name): int(value) for name, value in read_dictionary(message).items()}
+        with self._lock:
+            self._now = replace(self._now, statistics=counters)
+        self.widget.refresh()
 
 
 def _checked_history(history: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run, note_error
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 
@@ -37,7 +37,6 @@ Backend = Callable[[str, int], Classifier]
 """What can compute: a function of (model, threads) that returns a `Classifier`."""
 
 _BACKENDS = ("onnx", "zmq")
-_END_OF_STREAM = -1
 _ROOM_PERIOD = 0.1
 """Seconds between two looks whether the queue has room; between them GNU Radio may end the flowgraph."""
 
@@ -194,7 +193,6 @@ class classifier_sink(gr.sync_block):
         self._describe(model)
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self._outputs = self._open_outputs()
-        self._failure: AmrqError | None = None  # to open them again
         self.message_port_register_in(_MODEL)
         self.set_msg_handler(_MODEL, self._handle_model)
         self.message_port_register_out(_DECISIONS)
@@ -311,45 +309,39 @@ class classifier_sink(gr.sync_block):
             else:
                 self._describe(model)
 
+    @guarded_handler("the model stays")
     def _handle_model(self, message: Any) -> None:
-        # An exception here would end the handler's thread and leave the flowgraph hanging.
-        try:
-            name = pmt.to_python(message)
-            if not isinstance(name, str):
-                raise AmrqError("a message to the port model must be a string, the path or name of a model.")
-            self.set_model(name)
-        except Exception as error:
-            self.logger.error(f"{type(error).__name__}: {error} The model stays {self.contract.name}.")
+        name = pmt.to_python(message)
+        if not isinstance(name, str):
+            raise AmrqError("a message to the port model must be a string, the path or name of a model.")
+        self.set_model(name)
 
+    @guarded_run
     def start(self) -> bool:
         """Begin a run."""
         self.error = None
         with self._swapping:
-            self._reopen_outputs()
             self._worker = self._new_worker()
-            try:
-                self._classifier.open()
-            except AmrqError as error:
-                # An exception here would leave the other blocks waiting for this one: work() ends the flowgraph.
-                self.error = error
-                self.logger.error(f"{error} The flowgraph ends here.")
-                return True
+            if self._outputs is None:
+                self._outputs = self._open_outputs()
+            self._classifier.open()
             self._worker.start()
             self._running = True
         return True
 
+    @guarded_run
     def stop(self) -> bool:
         """End the run: decide on what is left."""
         with self._swapping:
             self._running = False
-        try:
-            self._worker.stop()
-        except Exception as error:  # the run's reason, once: work may have ended before it could say so
-            if self.error is None:
-                self.error = error
-                self.logger.error(f"{type(error).__name__}: {error}")
-        self._classifier.close()
-        self._close_outputs()
+        # Whatever one of them raises, the others are to end too.
+        for close in (self._worker.stop, self._classifier.close, self._close_outputs):
+            try:
+                close()
+            except Exception as error:
+                # The run's reason, once: work may have ended before it could say so.
+                if str(error) != str(self.error):
+                    note_error(self, error)
         self._publish_statistics()
         counted = self._worker.statistics()
         lost = self.board_statistics().get("lost", 0)
@@ -367,33 +359,14 @@ class classifier_sink(gr.sync_block):
             )
         return True
 
-    def _reopen_outputs(self) -> None:
-        """Open the outputs again in a further run; out of `start` an exception would end the process."""
-        self._failure = None
-        if self._outputs is not None:
-            return
-        try:
-            self._outputs = self._open_outputs()
-        except AmrqError as error:
-            self._failure = error
-
     def _close_outputs(self) -> None:
         outputs, self._outputs = self._outputs, None
-        if outputs is None:
-            return
-        try:
+        if outputs is not None:
             outputs.close()
-        except AmrqError as error:
-            self.error = self.error or error
-            self.logger.error(str(error))
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
         """Hand what has arrived to the worker."""
-        if self._failure is not None:
-            raise self._failure
-        if not self._running:
-            return _END_OF_STREAM  # it could not begin
         chunks = input_items[0]
         if not self._live and not self._worker.wait_for_room(_ROOM_PERIOD):
             return 0  # asked again at once, unless the flowgraph is to end

@@ -10,6 +10,7 @@ from typing import Any
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
+from gnuradio.amrq._guarded import guarded_handler, guarded_run
 from gnuradio.amrq._panel import Panel
 from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import Verdict, read_decision
@@ -64,7 +65,6 @@ class confusion_display(gr.basic_block):
         self._foreign: set[str] = set()  # truths that the model does not know: rightly called unknown
         self._recent: deque[tuple[str, str]] = deque()
         self._memory = _checked_memory(memory)
-        self._complained = False
         self.widget = _Panel(self._snapshot, self.logger)
         self.set_title(title)
         for port, handler in (("decisions", self._on_decision), ("clear", self._on_clear)):
@@ -95,9 +95,10 @@ class confusion_display(gr.basic_block):
         with self._lock:
             return dict(self._counts)
 
+    @guarded_run
     def start(self) -> bool:
         """Begin a run with an empty display."""
-        self._on_clear(None)
+        self._clear()
         return True
 
     def right(self) -> int:
@@ -120,29 +121,27 @@ class confusion_display(gr.basic_block):
             if not self._counts[oldest]:
                 del self._counts[oldest]
 
+    @guarded_handler("a message at the port for decisions could not be counted")
     def _on_decision(self, message: Any) -> None:
-        try:
-            shown = read_decision(message)
-            if shown.truth is None:
-                return
-            pair = (shown.truth, _UNSURE if shown.reason == "unsure" else shown.label)
-            with self._lock:
-                self._counts[pair] += 1
-                if shown.probabilities:  # silence tells no classes
-                    known = shown.truth in shown.probabilities
-                    (self._foreign.discard if known else self._foreign.add)(shown.truth)
-                if self._memory:
-                    self._recent.append(pair)
-                self._forget()
-            self.widget.refresh()
-        except Exception as error:  # out of a handler it would end the thread, and with it the flowgraph
-            if not self._complained:  # not once a message: there may be thousands a second
-                self._complained = True
-                self.logger.error(
-                    f"a message at the port for decisions could not be counted: {type(error).__name__}: {error}"
-                )
+        shown = read_decision(message)
+        if shown.truth is None:
+            return
+        pair = (shown.truth, _UNSURE if shown.reason == "unsure" else shown.label)
+        with self._lock:
+            self._counts[pair] += 1
+            if shown.probabilities:  # silence tells no classes
+                known = shown.truth in shown.probabilities
+                (self._foreign.discard if known else self._foreign.add)(shown.truth)
+            if self._memory:
+                self._recent.append(pair)
+            self._forget()
+        self.widget.refresh()
 
+    @guarded_handler("the display could not be cleared")
     def _on_clear(self, message: Any) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         with self._lock:
             self._counts.clear()
             self._recent.clear()

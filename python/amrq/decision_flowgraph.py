@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gnuradio import gr
+from gnuradio.amrq._guarded import keep_errors
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import Backend, classifier_sink
 from gnuradio.amrq.plain_errors import raise_errors
@@ -89,6 +90,10 @@ class decision_flowgraph(gr.top_block):
         self.recorder = None if recorder is None else stream_recorder(recorder, clock)
         if self.recorder is not None:
             self.connect(self.source, self.recorder)
+
+    def keep_errors(self) -> None:
+        """Let blocks log no error that ends the run: `raise_error` is called after it."""
+        keep_errors()
 
     def raise_error(self) -> None:
         """Raise what ended the run before its time, if anything did.

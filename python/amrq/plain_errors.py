@@ -8,26 +8,33 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
+from gnuradio.amrq._guarded import keep_errors
+
 from amrq.errors import AmrqError, OutputClosedError
 
 __all__ = ["block_errors", "plain_errors", "raise_error", "raise_errors"]
 
 
-def plain_errors() -> None:
+def plain_errors(raised: bool = False) -> None:
     """Let what the user can mend end the program with one sentence and exit status 2, not with a traceback.
 
     An error with an exit status of its own ends it with that; where whoever read the output has gone, nothing is said.
     A window stays: what a control of it cannot set is said, and the program goes on.
 
     For programs that GNU Radio Companion writes: in a snippet of the section "Init - Before Blocks".
+
+    Args:
+        raised: the program calls `raise_error` after the flowgraph, so that blocks do not log what that says.
     """
+    if raised:
+        keep_errors()
     former = sys.excepthook
 
     def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not isinstance(error, AmrqError):
             former(kind, error, trace)
             return
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         if not isinstance(error, OutputClosedError):
             with contextlib.suppress(OSError, ValueError):

@@ -248,7 +248,9 @@ class qa_classification_display(gr_unittest.TestCase):
         self.assertEqual([_short(value) for value in values], expected)
 
     def test_bad_history(self):
-        for history in (0, -1, 1001, math.nan):
+        with self.assertRaisesRegex(AmrqError, "whole number"):
+            amrq.classification_display(history=math.nan)
+        for history in (0, -1, 1001):
             with self.assertRaisesRegex(AmrqError, "1 to 1000"):
                 amrq.classification_display(history=history)
         with self.assertRaises(AmrqError):

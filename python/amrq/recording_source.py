@@ -9,7 +9,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._guarded import guarded, guarded_run
 
 from amrq.errors import AmrqError
 from amrq.recordings import Recording, open_recording
@@ -73,6 +73,7 @@ class recording_source(gr.sync_block):
         self._position = self._start
         self._tags = self._all_tags()
 
+    @guarded_run
     def start(self) -> bool:
         """Begin at the beginning."""
         self._position = self._start

@@ -8,7 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run
 from gnuradio.amrq._shown_decision import read_dictionary
 from gnuradio.amrq._tell_recorder import tell_recorder
 
@@ -75,7 +75,6 @@ class sigmf_recorder(gr.sync_block):
         self._held = 0  # samples at the input's beginning that are recorded already
         self._patient_until = 0.0
         self._refused = ""  # why a take did not begin
-        self._complained = False
         self.message_port_register_in(_DECISIONS)
         self.set_msg_handler(_DECISIONS, self._handle_decision)
 
@@ -99,11 +98,12 @@ class sigmf_recorder(gr.sync_block):
         text += f": {state.samples / self._sample_rate:.1f} s"
         return text + (f", {state.dropped} samples left out" if state.dropped else "")
 
+    @guarded_run
     def start(self) -> bool:
         """Begin a run."""
         self.error = None
         self._recorder.close()
-        self._under_way, self._refused, self._complained = False, "", False
+        self._under_way, self._refused, self._last_complaint = False, "", ""
         self._held = 0
         try:
             self._recorder = self._make()
@@ -111,6 +111,7 @@ class sigmf_recorder(gr.sync_block):
             self.logger.error(str(error))
         return True
 
+    @guarded_run
     def stop(self) -> bool:
         """End the run: finish the take in progress."""
         self._recorder.close()
@@ -157,15 +158,12 @@ class sigmf_recorder(gr.sync_block):
             self._refused = str(error)
             self.logger.error(self._refused)
 
+    @guarded_handler("decisions are not recorded")
     def _handle_decision(self, message: Any) -> None:
-        # An exception here would end the handler's thread and leave the flowgraph hanging.
-        try:
-            decision = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
-            if "time" not in decision:
-                raise AmrqError("decisions do not tell their time: give the classifier the symbol rate.")
-            self._recorder.annotate({"frequency_hz": None, **decision})
-            self._patient_until = time.monotonic() + _PATIENCE
-        except Exception as error:
-            if not self._complained:  # not once a decision
-                self._complained = True
-                self.logger.error(f"decisions are not recorded: {error}")
+        decision = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
+        if "time" not in decision:
+            raise AmrqError("decisions do not tell their time: give the classifier the symbol rate.")
+        # A message counts symbols under the names that samples have in a record.
+        symbols = {"symbol_index": decision["sample_index"], "symbol_count": decision["sample_count"]}
+        self._recorder.annotate({"frequency_hz": None, **decision, **symbols})
+        self._patient_until = time.monotonic() + _PATIENCE

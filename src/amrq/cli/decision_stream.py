@@ -66,6 +66,7 @@ class DecisionStream:
             finally:
                 self._put(None)
 
+        flowgraph.keep_errors()
         try:
             flowgraph.start()
         except RuntimeError as error:  # a port in use, for instance

@@ -340,6 +340,7 @@ def _run(flowgraph: Any, name: str, count: int, interrupted: threading.Event) ->
         flowgraph.wait()
         finished.set()
 
+    flowgraph.keep_errors()
     flowgraph.start()
     thread = threading.Thread(target=wait, name="amrq flowgraph", daemon=True)
     thread.start()

@@ -3,8 +3,10 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from amrq.errors import AmrqError, all_closed
 from amrq.outputs.counters_file import CountersFile
 from amrq.outputs.json_lines_file import JsonLinesFile
 from amrq.outputs.json_lines_stdout import JsonLinesStdout
@@ -37,31 +39,35 @@ class DecisionOutputs:
         observe: Callable[[], StreamState],
     ) -> None:
         self._writers: list[JsonLinesFile | JsonLinesStdout | ZmqPublisher | CountersFile] = []
-        with contextlib.ExitStack() as opened:
+        try:
             if log:
                 self._writers.append(JsonLinesStdout() if log == "-" else JsonLinesFile(log))
-                opened.callback(self._writers[-1].close)
             if publish:
                 self._writers.append(ZmqPublisher(publish))
-                opened.callback(self._writers[-1].close)
             if counters:
                 self._writers.append(CountersFile(counters, classes, observe))
-                opened.callback(self._writers[-1].close)
-            self._opened = opened.pop_all()
+        except AmrqError:
+            with contextlib.suppress(AmrqError):
+                self.close()
+            raise
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Hand on a record of `decision_record`.
+        """Hand on a record of `decision_record`, to each output, whatever another one says.
 
         Raises:
-            AmrqError: an output cannot take it.
+            AmrqError: outputs cannot take it; what each of them says.
         """
-        for writer in self._writers:
-            writer.write(record)
+        with all_closed() as to_do:
+            for writer in reversed(self._writers):
+                to_do(partial(writer.write, record))
 
     def close(self) -> None:
         """Close them all.
 
         Raises:
-            AmrqError: one of them cannot write its last.
+            AmrqError: outputs cannot write their last; what each of them says.
         """
-        self._opened.close()
+        writers, self._writers = self._writers, []
+        with all_closed() as to_do:
+            for writer in writers:
+                to_do(writer.close)
