@@ -26,16 +26,17 @@ import sigmf
 import zmq
 from file_radio import file_radio
 from prometheus_text import read_metrics
+from rtl_tcp_server import RtlTcpServer
 from small_models import slow_model
 
 from amrq.cli import live_session
 from amrq.cli.live_session import LiveSession
-from amrq.cli.live_source import LiveSource
 from amrq.cli.quantity import quantity
 from amrq.modulations import MODULATIONS
 from amrq.outputs import Origin, decision_schema
 from amrq.recordings import open_recording
 from amrq.signals import ModulatedSignal, Schedule
+from amrq.sources import LiveSource
 
 pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
 
@@ -317,6 +318,42 @@ def test_a_zmq_sink(kind: str, tags: bool, new_socket: Callable[[int], Any]) -> 
     refused(live("--zmq", "http://somewhere", *RATES), "not an address that samples can come from")
 
 
+def test_an_rtl_tcp_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+    numbers = np.fromfile(RAW, "<i2") / 32768
+    data = np.round(127.5 + 127.5 * numbers).astype(np.uint8).tobytes()
+    counters = tmp_path / "amrq.prom"
+    with RtlTcpServer(lambda: iter([data, None] if server.clients == 3 else [data])) as server:
+        process = start(
+            *("--rtl-tcp", server.address, "--freq", "433.92M", *RATES, "--gain", "30", "--ppm=-3"),
+            *("--json", "--chunks", "16", "--counters", counters),
+        )
+        found = [next_record(process) for _ in range(3 * 4)]
+        _, err = finish(process, signal.SIGTERM)
+    assert server.commands[:6] == [(2, 100_000), (5, 2**32 - 3), (1, 433_920_000), (8, 0), (3, 1), (4, 300)]
+    assert server.clients == 3
+    for record in found:
+        jsonschema.validate(record, decision_schema(), jsonschema.Draft202012Validator)
+    assert {record["label"] for record in found if record["chunks"] == 16} == {"16QAM"}
+    assert {record["frequency_hz"] for record in found} == {433.92e6}
+    assert {record["source"] for record in found} == {f"rtl_tcp://{server.address}"}
+    assert "is lost (the server closed it); it is tried again." in err
+    assert "The connection to the source was lost and made again 2 times." in err
+    families = read_metrics(counters.read_text())
+    assert families["amrq_source_reconnections_total"].value() == 2
+    assert families["amrq_source_overflows_total"].value() == 0
+
+
+def test_what_is_no_rtl_tcp_server_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    arguments = ("--freq", "433.92M", *RATES)
+    refused(live("--rtl-tcp", address, *arguments), f"no server answers at rtl_tcp://{address}")
+    with RtlTcpServer(lambda: iter(()), b"SSH-2.0-OpenSSH\r\n") as server:
+        refused(
+            live("--rtl-tcp", server.address, *arguments), "is not rtl_tcp: it begins with 'SSH-2.0-Open'"
+        )
+
+
 def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
     name = tmp_path / "evening"
     process = start("--simulate", "--json", "--record", name, "--chunks", "128", "--freq", "1e9")
@@ -419,6 +456,21 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
         (["--file", RECORDING.with_name("noise.sigmf-meta")], "symbol rate is not clear"),
         (["--stdin", "--symbol-rate", "1k"], "needs the sample rate"),
         (["--soapy", "driver=null", *RATES], "needs the frequency"),
+        (["--rtl-tcp", "localhost", *RATES], "--rtl-tcp needs the frequency"),
+        (
+            ["--rtl-tcp", "localhost:x", *RATES, "--freq", "1M"],
+            "'localhost:x' is not the address of a server",
+        ),
+        (["--rtl-tcp", "a", *RATES, "--freq", "1M", "--gain", "LNA=3"], "one gain, that of its tuner"),
+        (
+            ["--rtl-tcp", "a", *RATES, "--freq", "1M", "--antenna", "RX"],
+            "--antenna belongs to a radio of SoapySDR",
+        ),
+        (["--stdin", *RATES, "--gain", "3"], "--gain belongs to a radio"),
+        (
+            ["--soapy", "driver=null", *RATES, "--freq", "1M", "--gain", "loud"],
+            "gain 'loud' is not understood",
+        ),
         (["--soapy", "driver=null", *RATES, "--freq", "1M"], "no radio answers to 'driver=null'"),
         (["--soapy", "driver=nobody", *RATES, "--freq", "1M"], "no radio answers to 'driver=nobody'"),
         (["--stdin", *RATES, "--format", "mp3"], "one of cf32"),
@@ -511,7 +563,7 @@ def test_a_radio(radio: tuple[str, dict[str, str]]) -> None:
             "--freq",
             "433.92M",
             "--gain",
-            "20",
+            "LNA=20,VGA=5",
             "--antenna",
             "LNA",
             "--offset",
@@ -620,6 +672,10 @@ def test_a_radio_that_cannot_do_what_is_asked(radio: tuple[str, dict[str, str]])
         "antenna 'TX': it has RX, LNA",
     )
     refused(live(*base, "--rate", "100k", "--gain", "90", environment=environment), "it has 0 to 50 dB")
+    refused(
+        live(*base, "--rate", "100k", "--gain", "LNA=10,IF=3", environment=environment),
+        "has no gain element 'IF': its elements are LNA (0 to 30 dB), VGA (0 to 20 dB)",
+    )
     refused(live(*base, "--rate", "100k", "--freq", "5G", environment=environment), "cannot do 5 GHz")
 
 

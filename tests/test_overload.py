@@ -14,9 +14,9 @@ from seeds import SEED
 
 from amrq.classifier import Evidence, OnnxClassifier
 from amrq.cli.live_session import LiveSession
-from amrq.cli.live_source import LiveSource
 from amrq.outputs import Origin, SigmfRecorder
 from amrq.signals import ModulatedSignal, Schedule
+from amrq.sources import LiveSource
 
 pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
 

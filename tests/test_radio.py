@@ -10,6 +10,7 @@ import pytest
 from file_radio import file_radio
 
 from amrq.decision import Decision
+from amrq.errors import AmrqError
 from amrq.outputs import Origin
 from amrq.signals import ModulatedSignal, Schedule
 
@@ -111,6 +112,34 @@ def test_nothing_is_fused_across_an_overflow(device: str, clock: str) -> None:
             # Front end and timing loop put a tag within 2 symbols of its sample.
             expected = number * LOST / RATE
             assert (moment - begun[0]).total_seconds() == pytest.approx(expected, abs=2.5 / SYMBOL_RATE)
+
+
+def gains(source: radio_source) -> dict[str, float]:
+    return {name: source._radio.get_gain(0, name) for name in ("LNA", "VGA")}
+
+
+def test_gain_over_all_and_by_element(device: str) -> None:
+    source = radio_source(device, RATE, 100e6, "LNA=20,VGA=15")
+    assert gains(source) == {"LNA": 20, "VGA": 15} and not source._radio.get_gain_mode(0)
+    source.set_gain({"vga": 3})  # the other one stays
+    assert gains(source) == {"LNA": 20, "VGA": 3}
+    source.set_gain("35")
+    assert sum(gains(source).values()) == 35
+    source.set_gain(None)
+    assert source._radio.get_gain_mode(0)
+    before = gains(source)
+    elements = r"its elements are LNA \(0 to 30 dB\), VGA \(0 to 20 dB\)"
+    for wrong, words in (
+        ({"LNA": 40}, f"cannot do a gain of 40 dB in LNA: {elements}"),
+        ("VGA=1,LNA=-1", f"cannot do a gain of -1 dB in LNA: {elements}"),
+        ("VGA=1,IF=2", f"has no gain element 'IF': {elements}"),
+        ({"LNA": 1, "lna": 2}, f"has one gain element LNA, not two: {elements}"),
+        (60, "cannot do a gain of 60 dB: it has 0 to 50 dB"),
+        ("loud", "the gain 'loud' is not understood"),
+    ):
+        with pytest.raises(AmrqError, match=words):
+            source.set_gain(wrong)  # type: ignore[arg-type]
+    assert gains(source) == before and source._radio.get_gain_mode(0)  # nothing was set in part
 
 
 def test_a_retune_is_told_and_is_no_overflow(device: str) -> None:

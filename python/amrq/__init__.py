@@ -11,6 +11,7 @@ from gnuradio.amrq.modulation_source import modulation_source
 from gnuradio.amrq.packet_source import packet_source
 from gnuradio.amrq.radio_source import radio_source
 from gnuradio.amrq.recording_source import recording_source
+from gnuradio.amrq.rtl_tcp_source import rtl_tcp_source
 from gnuradio.amrq.sigmf_recorder import sigmf_recorder
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from gnuradio.amrq.zmq_source import zmq_source
@@ -25,6 +26,7 @@ __all__ = [
     "packet_source",
     "radio_source",
     "recording_source",
+    "rtl_tcp_source",
     "sigmf_recorder",
     "symbol_front_end",
     "zmq_source",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Samples from a radio that SoapySDR knows."""
 
+import functools
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from gnuradio import gr
@@ -11,7 +13,8 @@ from gnuradio.amrq._overflow_marker import overflow_marker
 
 from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.sources import SourceCounts
+from amrq.plain_text import printable
+from amrq.sources import Gain, SourceCounts, read_gain
 
 __all__ = ["radio_source"]
 
@@ -37,7 +40,8 @@ class radio_source(gr.hier_block2):
         device: SoapySDR's device arguments, `driver=rtlsdr` for instance.
         sample_rate: samples a second.
         frequency: centre, Hz.
-        gain: dB; None leaves it to the radio (automatic gain where it has one).
+        gain: dB over all, or elements with theirs (`LNA=20,VGA=16`, or a mapping); None leaves it to the radio
+            (automatic gain where it has one).
         antenna: its name; empty leaves the radio's choice.
         bandwidth: of the analogue filter, Hz; 0 leaves the radio's choice.
         ppm: correction of the radio's oscillator, parts per million.
@@ -52,7 +56,7 @@ class radio_source(gr.hier_block2):
         device: str,
         sample_rate: float,
         frequency: float,
-        gain: float | None = None,
+        gain: Gain | str = None,
         antenna: str = "",
         bandwidth: float = 0.0,
         ppm: float = 0.0,
@@ -131,24 +135,60 @@ class radio_source(gr.hier_block2):
         self._radio.set_frequency(0, frequency)
         self._marker.retuned(float(self._radio.get_frequency(0)))
 
-    @checked_arguments
-    def set_gain(self, gain: float | None) -> None:
-        """Set the gain, dB; None leaves it to the radio.
+    def set_gain(self, gain: Gain | str) -> None:
+        """Set the gain; None leaves it to the radio.
+
+        Args:
+            gain: dB over all, which the radio's driver spreads over its elements; or elements with theirs, as a mapping
+                or as text: `LNA=20,VGA=16`. Elements that are not named stay as they are.
 
         Raises:
             AmrqError: the radio does not have it.
         """
+        wanted = read_gain(gain)
+        # All is checked before anything is set; beyond a range the block would only grumble into a log.
+        if isinstance(wanted, float):
+            span = self._radio.get_gain_range(0)
+            if not span.minimum() <= wanted <= span.maximum():
+                raise AmrqError(
+                    f"the radio {self._device!r} cannot do a gain of {wanted:g} dB: it has {_decibels(span)}."
+                )
+        elif wanted is not None:
+            wanted = self._elements(wanted)
         if self._radio.has_gain_mode(0):
-            self._radio.set_gain_mode(0, gain is None)
-        if gain is None:
+            self._radio.set_gain_mode(0, wanted is None)
+        if isinstance(wanted, float):
+            _ask(self._device, f"a gain of {wanted:g} dB", lambda: self._radio.set_gain(0, wanted))
             return
-        span = self._radio.get_gain_range(0)  # beyond it the block would only grumble into a log
-        if not span.minimum() <= gain <= span.maximum():
-            raise AmrqError(
-                f"the radio {self._device!r} cannot do a gain of {gain:g} dB: it has {span.minimum():g} to "
-                f"{span.maximum():g} dB."
-            )
-        _ask(self._device, f"a gain of {gain:g} dB", lambda: self._radio.set_gain(0, gain))
+        for name, value in (wanted or {}).items():
+            what = f"a gain of {value:g} dB in {name}"
+            _ask(self._device, what, functools.partial(self._radio.set_gain, 0, name, value))
+
+    def _elements(self, wanted: Mapping[str, float]) -> dict[str, float]:
+        """Return gains under the names that the radio has for its elements, whatever their case was."""
+        spans = {name: self._radio.get_gain_range(0, name) for name in self._radio.list_gains(0)}
+        there = ", ".join(f"{name} ({_decibels(span)})" for name, span in spans.items()) or "none"
+        known = {name.lower(): name for name in spans}
+        found: dict[str, float] = {}
+        for given, value in wanted.items():
+            name = given if given in spans else known.get(given.lower())
+            if name is None or name in found:
+                what = (
+                    f"no gain element '{printable(given)}'"
+                    if name is None
+                    else f"one gain element {name}, not two"
+                )
+                raise AmrqError(f"the radio {self._device!r} has {what}: its elements are {there}.")
+            if not spans[name].minimum() <= value <= spans[name].maximum():
+                raise AmrqError(
+                    f"the radio {self._device!r} cannot do a gain of {value:g} dB in {name}: its elements are {there}."
+                )
+            found[name] = value
+        return found
+
+
+def _decibels(span: Any) -> str:
+    return f"{span.minimum():g} to {span.maximum():g} dB"
 
 
 def _open(device: str) -> Any:
@@ -166,7 +206,7 @@ def _open(device: str) -> Any:
         module = f"soapysdr-module-{_PACKAGES.get(name, name)} on Debian"
         raise AmrqError(
             f"no radio answers to {device!r} ({str(error).rstrip('.')}): plug it in, and see that SoapySDR has its "
-            f"driver ({module}); 'SoapySDRUtil --find' lists what is there."
+            f"driver ({module}); 'amrq devices' lists what is there."
         ) from None
 
 

@@ -13,6 +13,7 @@
 #include <complex>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -49,13 +50,20 @@ public:
     std::vector<std::string> listAntennas(int, size_t) const override { return {"RX", "LNA"}; }
     void setAntenna(int, size_t, const std::string& name) override { antenna_ = name; }
     std::string getAntenna(int, size_t) const override { return antenna_; }
-    std::vector<std::string> listGains(int, size_t) const override { return {"LNA"}; }
+    std::vector<std::string> listGains(int, size_t) const override { return {"LNA", "VGA"}; }
     bool hasGainMode(int, size_t) const override { return true; }
     void setGainMode(int, size_t, bool automatic) override { automatic_ = automatic; }
     bool getGainMode(int, size_t) const override { return automatic_; }
-    void setGain(int, size_t, const std::string&, double value) override { gain_ = value; }
-    double getGain(int, size_t, const std::string&) const override { return gain_; }
-    SoapySDR::Range getGainRange(int, size_t, const std::string&) const override { return {0, 50}; }
+    void setGain(int, size_t, const std::string& name, double value) override { gains_[name] = value; }
+    double getGain(int, size_t, const std::string& name) const override
+    {
+        const auto gain = gains_.find(name);
+        return gain == gains_.end() ? 0 : gain->second;
+    }
+    SoapySDR::Range getGainRange(int, size_t, const std::string& name) const override
+    {
+        return {0, name == "LNA" ? 30.0 : 20.0};
+    }
     std::vector<std::string> listFrequencies(int, size_t) const override { return {"RF"}; }
     void setFrequency(int, size_t, const std::string&, double value, const SoapySDR::Kwargs&) override
     {
@@ -143,7 +151,8 @@ private:
     std::vector<std::complex<float>> samples_;
     std::string antenna_ = "RX";
     bool automatic_ = false, tells_time_ = false;
-    double gain_ = 0, frequency_ = 100e6, rate_ = 1e6;
+    std::map<std::string, double> gains_;
+    double frequency_ = 100e6, rate_ = 1e6;
     double queue_seconds_ = 0.5; // what the device holds for a reader that is late
     Clock::time_point begun_;
     long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0;

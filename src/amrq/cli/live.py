@@ -20,7 +20,6 @@ from rich.markup import escape
 from amrq.cli.completion import model_names, one_of
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.live_session import LiveSession
-from amrq.cli.live_source import LiveSource, live_source
 from amrq.cli.live_view import LiveView
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
@@ -34,7 +33,7 @@ from amrq.optional_package import optional_package
 from amrq.outputs import CountersFile, JsonLinesFile, Origin, SigmfRecorder, ZmqPublisher
 from amrq.outputs.own_stdout import own_stdout
 from amrq.recordings import FORMATS
-from amrq.sources import SilenceWatch
+from amrq.sources import LiveSource, SilenceWatch, SourceOptions
 
 __all__ = ["live"]
 
@@ -55,6 +54,15 @@ def live(
         typer.Option(
             metavar="DEVICE",
             help="A radio that SoapySDR knows, driver=rtlsdr for instance.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
+    rtl_tcp: Annotated[
+        str | None,
+        typer.Option(
+            "--rtl-tcp",
+            metavar="HOST[:PORT]",
+            help="An RTL-SDR that rtl_tcp shares over the network; port 1234 without PORT.",
             rich_help_panel=_SOURCE,
         ),
     ] = None,
@@ -133,7 +141,12 @@ def live(
         ),
     ] = "auto",
     gain: Annotated[
-        float | None, typer.Option(help="Of the radio, dB; without it, automatic.", rich_help_panel=_SIGNAL)
+        str | None,
+        typer.Option(
+            metavar="DB",
+            help="Of the radio, dB, or of its elements: LNA=20,VGA=16; without it, automatic.",
+            rich_help_panel=_SIGNAL,
+        ),
     ] = None,
     antenna: Annotated[str, typer.Option(help="Of the radio, by name.", rich_help_panel=_SIGNAL)] = "",
     bandwidth: Annotated[
@@ -289,19 +302,20 @@ def live(
     if simulate:
         rate = rate or _SIMULATED_RATE
         symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
-    decision_flowgraph = _load_flowgraph()
+    decision_flowgraph, open_source = _load_flowgraph()
     with (
         deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as ending,
         own_stdout(ending) as out,
         all_closed() as at_the_end,
     ):
-        source = live_source(
-            soapy,
-            file,
-            stdin,
-            zmq,
-            udp,
-            simulate,
+        options = SourceOptions(
+            soapy=soapy,
+            rtl_tcp=rtl_tcp,
+            file=file,
+            stdin=stdin,
+            zmq=zmq,
+            udp=udp,
+            simulate=simulate,
             sample_rate=rate,
             frequency=freq,
             format=format,
@@ -312,6 +326,7 @@ def live(
             symbol_rate=symbol_rate,
             es_n0_db=es_n0,
         )
+        source = open_source(options, _say)
         writers: list[Writer] = []
         if log is not None:
             writers.append(logged := JsonLinesFile(log))
@@ -347,8 +362,6 @@ def live(
 
         origin = _origin(source, model, offset)
         silence = None
-        if hasattr(source.block, "feed"):
-            source.block.feed.report = _say
         if source.watched:
             silence = SilenceWatch(source.name, _say, stall)
         session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder, silence)
@@ -408,14 +421,15 @@ def _require(board: BoardClassifier, policy: str) -> None:
         board.close()
 
 
-def _load_flowgraph() -> Any:
+def _load_flowgraph() -> tuple[Any, Any]:
     try:
         from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+        from gnuradio.amrq.open_source import open_source
     except ImportError as error:
         raise AmrqError(
             f"live classification needs GNU Radio 3.10 with this module installed ({error}): see the README."
         ) from None
-    return decision_flowgraph
+    return decision_flowgraph, open_source
 
 
 def _origin(source: LiveSource, model: str, offset: float) -> Origin:

@@ -11,7 +11,6 @@ from typing import Any
 
 from amrq.cli.decision_stream import DecisionStream
 from amrq.cli.deferred_interrupt import joined
-from amrq.cli.live_source import LiveSource
 from amrq.cli.recording_symbol_rate import (
     LOOKED_AT,
     SURE,
@@ -22,7 +21,7 @@ from amrq.cli.recording_symbol_rate import (
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
-from amrq.sources import SilenceWatch, SourceCounts
+from amrq.sources import LiveSource, SilenceWatch, SourceCounts
 from amrq.symbol_rate import SymbolRate
 from amrq.worker import Statistics
 

@@ -3,20 +3,30 @@
 
 from amrq.sources.byte_feeds import PacketFeed, PipeFeed
 from amrq.sources.feed import Feed, Piece, StreamTag
+from amrq.sources.gain import Gain, read_gain
+from amrq.sources.rtl_tcp_feed import RtlTcpFeed, RtlTcpSettings, read_address
 from amrq.sources.sample_check import SampleCheck
 from amrq.sources.silence_watch import SILENCE_IS_NEWS, SilenceWatch
 from amrq.sources.source_counts import SourceCounts
+from amrq.sources.source_options import LiveSource, SourceOptions
 from amrq.sources.zmq_feed import ZmqFeed
 
 __all__ = [
     "SILENCE_IS_NEWS",
     "Feed",
+    "Gain",
+    "LiveSource",
     "PacketFeed",
     "Piece",
     "PipeFeed",
+    "RtlTcpFeed",
+    "RtlTcpSettings",
     "SampleCheck",
     "SilenceWatch",
     "SourceCounts",
+    "SourceOptions",
     "StreamTag",
     "ZmqFeed",
+    "read_address",
+    "read_gain",
 ]
