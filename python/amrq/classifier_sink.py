@@ -334,15 +334,24 @@ class classifier_sink(gr.sync_block):
         """End the run: decide on what is left."""
         with self._swapping:
             self._running = False
-        # Whatever one of them raises, the others are to end too.
-        for close in (self._worker.stop, self._classifier.close, self._close_outputs):
-            try:
-                close()
-            except Exception as error:
-                # The run's reason, once: work may have ended before it could say so.
-                if str(error) != str(self.error):
-                    note_error(self, error)
+        self._end(self._worker.stop)
+        self._end(self._classifier.close)
         self._publish_statistics()
+        # GNU Radio logs to standard output, which is for records alone as long as the outputs are open.
+        self._warn_of_losses()
+        self._end(self._close_outputs)
+        return True
+
+    def _end(self, close: Callable[[], None]) -> None:
+        """Close a part; whatever it raises, the others are to end too."""
+        try:
+            close()
+        except Exception as error:
+            # The run's reason, once: work may have ended before it could say so.
+            if str(error) != str(self.error):
+                note_error(self, error)
+
+    def _warn_of_losses(self) -> None:
         counted = self._worker.statistics()
         lost = self.board_statistics().get("lost", 0)
         if lost:
@@ -357,7 +366,6 @@ class classifier_sink(gr.sync_block):
             self.logger.warn(
                 f"{counted.not_finite} chunks held samples that are not finite, and were left out"
             )
-        return True
 
     def _close_outputs(self) -> None:
         outputs, self._outputs = self._outputs, None

@@ -127,7 +127,7 @@ def test_generates_python(path, tmp_path):
 def test_says_in_one_sentence_what_is_wrong(path, tmp_path):
     data = load(path)[1]
     code = [block["parameters"]["code"] for block in data["blocks"] if block["id"] == "snippet"]
-    assert any("plain_errors.plain_errors()" in text for text in code)
+    assert any("plain_errors.plain_errors(" in text for text in code)
 
 
 @pytest.mark.parametrize("name, words", [("sdr", "no radio answers"), ("board", "no board answers")])
@@ -412,14 +412,34 @@ def test_headless_says_what_is_wrong_in_one_sentence(headless, options, words):
     assert words in line
 
 
-def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
+def test_headless_counts_what_is_no_number_and_goes_on(headless, tmp_path):
     samples = np.zeros(200_000, np.complex64)
     samples[150_000] = np.nan
     samples.tofile(tmp_path / "r.cf32")
-    status, out, err = program(headless, "--file", tmp_path / "r.cf32", "--rate", "100k")
-    assert status == 2
-    assert records(out)
-    assert "sample 150000" in err.splitlines()[-1] and "Traceback" not in err
+    counters = tmp_path / "amrq.prom"
+    options = ("--file", tmp_path / "r.cf32", "--rate", "100k", "--counters", counters)
+    status, out, err = program(headless, *options)
+    assert status == 0, err
+    assert sum(record["chunks"] for record in records(out)) > 160_000 / 4 / 32
+    assert read_metrics(counters.read_text())["amrq_chunks_not_finite_total"].value() >= 1
+
+
+def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
+    file = tmp_path / "long.cf32"
+    np.tile(open_recording(RECORDING).read(0, 9_000), 600).tofile(file)
+    process = subprocess.Popen(
+        [sys.executable, str(headless), "--file", str(file), "--rate", "100k"],
+        env=environment(headless),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    first = process.stdout.readline()
+    os.truncate(file, 8 * 20_000)
+    out, err = process.stdout.read(), process.stderr.read()
+    assert process.wait(RUN_LIMIT) == 2, err
+    assert records(first + out)
+    assert "became shorter while it was read" in err.splitlines()[-1] and "Traceback" not in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
