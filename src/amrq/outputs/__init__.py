@@ -11,6 +11,7 @@ from amrq.outputs.json_lines_stdout import JsonLinesStdout
 from amrq.outputs.metric import Metric
 from amrq.outputs.metrics_file import MetricsFile
 from amrq.outputs.origin import Origin
+from amrq.outputs.record_thinner import RecordThinner, Thinning
 from amrq.outputs.sigmf_recorder import RecorderState, SigmfRecorder
 from amrq.outputs.stream_state import StreamState
 from amrq.outputs.timeline import Timeline
@@ -26,9 +27,11 @@ __all__ = [
     "Metric",
     "MetricsFile",
     "Origin",
+    "RecordThinner",
     "RecorderState",
     "SigmfRecorder",
     "StreamState",
+    "Thinning",
     "Timeline",
     "ZmqPublisher",
     "decision_record",

@@ -10,6 +10,7 @@ from amrq.errors import AmrqError, all_closed
 from amrq.outputs.counters_file import CountersFile
 from amrq.outputs.json_lines_file import JsonLinesFile
 from amrq.outputs.json_lines_stdout import JsonLinesStdout
+from amrq.outputs.record_thinner import ALL, RecordThinner, Thinning
 from amrq.outputs.stream_state import StreamState
 from amrq.outputs.zmq_publisher import ZmqPublisher
 
@@ -25,6 +26,7 @@ class DecisionOutputs:
         counters: a file of counters in Prometheus's text format.
         classes: that the model knows, for the counters.
         observe: tells how the stream stands, for the counters.
+        thinning: which records the log and the endpoint get; the counters count all.
 
     Raises:
         AmrqError: one of them cannot be opened; none is then.
@@ -37,7 +39,9 @@ class DecisionOutputs:
         counters: str,
         classes: Sequence[str],
         observe: Callable[[], StreamState],
+        thinning: Thinning = ALL,
     ) -> None:
+        self._thinner = RecordThinner(thinning)
         self._writers: list[JsonLinesFile | JsonLinesStdout | ZmqPublisher | CountersFile] = []
         try:
             if log:
@@ -57,9 +61,11 @@ class DecisionOutputs:
         Raises:
             AmrqError: outputs cannot take it; what each of them says.
         """
+        wanted = self._thinner.takes(record)
         with all_closed() as to_do:
             for writer in reversed(self._writers):
-                to_do(partial(writer.write, record))
+                if wanted or isinstance(writer, CountersFile):
+                    to_do(partial(writer.write, record))
 
     def close(self) -> None:
         """Close them all.
