@@ -4,6 +4,7 @@
 import hashlib
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -116,7 +117,7 @@ def test_classify_table_and_several_files(tmp_path: Path) -> None:
     )
     # What could be read is shown in full although another file could not.
     assert "dvbs2_qpsk.sigmf-meta: of 3 decisions" in result.stdout
-    assert "noise.sigmf-data: of 3 decisions: unknown 3" in result.stdout
+    assert "noise.sigmf-data: of 3 decisions: noise 3" in result.stdout
     assert result.returncode == 2 and "Traceback" not in result.stderr
     said = [line for line in result.stderr.splitlines() if line.startswith("amrq: ")]
     assert len(said) == 2 and "missing.cf32" in said[0] and "1 of 3 files failed" in said[1]
@@ -263,6 +264,65 @@ def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in err
     for line in out.splitlines():
         json.loads(line)
+
+
+def long_recording(folder: Path, seconds: float) -> tuple[str, ...]:
+    """Return a recording of QPSK of this length, and what `amrq classify` must be told of it."""
+    values = np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2")
+    np.tile(values, math.ceil(seconds * 200e3 / len(values))).tofile(folder / "long.ci16")
+    return (str(folder / "long.ci16"), "--rate", "100e3", "--symbol-rate", "25e3")
+
+
+def test_a_row_of_the_table_comes_as_soon_as_it_is_decided(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "amrq", "classify", *long_recording(tmp_path, 600), "--chunks", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    rows = [process.stdout.readline() for _ in range(5)]
+    assert process.poll() is None  # ten minutes of signal are far from decided on
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait(60) == 130
+    assert rows[0].startswith("long.ci16") and rows[1].split()[:3] == ["from", "to", "decision"]
+    assert "QPSK" in rows[4] + rest and max(map(len, rows)) <= 80
+
+
+def test_the_table_and_the_records_say_the_same(tmp_path: Path) -> None:
+    arguments = ("classify", *long_recording(tmp_path, 3), "--chunks", "2")
+    table = amrq(*arguments)
+    records = [json.loads(line) for line in amrq(*arguments, "--json").stdout.splitlines()]
+    rows = [line.split() for line in table.stdout.splitlines() if " s " in line]
+    assert len(rows) == len(records)
+    for row, record in zip(rows, records, strict=True):
+        assert float(row[0]) == pytest.approx(record["time"], abs=6e-4)
+        assert row[4] == {"unsure": "unsure", "noise": "noise"}.get(record["reason"], record["label"])
+    last = records[-1]
+    # Four samples of the source a symbol, and symbols are some 15 late behind the front end.
+    assert last["source_sample_index"] == pytest.approx(4 * (last["symbol_index"] - 15), abs=24)
+    assert last["source_sample_index"] == pytest.approx(last["time"] * 100e3, abs=1)
+    assert last["source_sample_count"] == pytest.approx(4 * last["symbol_count"], abs=1)
+
+
+def test_fewer_records_where_that_is_wanted(tmp_path: Path) -> None:
+    arguments = ("classify", *long_recording(tmp_path, 150), "--json")
+    times = [json.loads(line)["time"] for line in amrq(*arguments, "--every", "60").stdout.splitlines()]
+    assert times == pytest.approx([0, 60, 120], abs=0.1)
+    log = tmp_path / "log.jsonl"
+    result = amrq(*arguments, "--changes", "--log", log)
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    for one, two in itertools.pairwise(records):
+        kind = (one["reason"], one["label"])
+        assert kind != (two["reason"], two["label"]) or two["time"] - one["time"] >= 60
+    assert 3 <= len(records) < 100
+    assert log.read_text() == result.stdout
+    table = amrq(*arguments[:-1], "--changes").stdout.splitlines()
+    assert len([line for line in table if " s " in line]) == len(records)
+    refused(amrq(*arguments, "--every", "-1"), "must be a number of seconds")
+    refused(amrq("live", "--simulate", "--every", "nan"), "must be a number of seconds")
 
 
 def test_samples_that_are_not_finite_cost_their_chunk_alone(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ places = st.builds(
     begun=st.none()
     | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(timezone.utc)),
     sample_rate=st.none() | st.floats(1e-3, 1e9),
-    first_sample=st.integers(0, 2**50),
+    missing=st.integers(-(2**50), 2**50),
     offset=st.none() | st.floats(-1e9, 1e9),
     snr_db=st.none() | st.floats(-50, 150),
 )
@@ -126,21 +126,21 @@ def test_every_record_keeps_the_schema(decision: Decision, truth: str | None, or
 
 @given(
     start=st.floats(0, 1e6),
-    first=st.integers(0, 2**45),
+    missing=st.integers(-(2**45), 0),
     rates=st.tuples(st.floats(2, 100), st.floats(1, 1e6)),
     index=st.integers(0, 10**9),
     count=st.integers(1, 10**6),
 )
 def test_samples_of_the_source_follow_each_other_as_symbols_do(
-    start: float, first: int, rates: tuple[float, float], index: int, count: int
+    start: float, missing: int, rates: tuple[float, float], index: int, count: int
 ) -> None:
     per_symbol, symbol_rate = rates
-    origin = Origin(
-        "s", symbol_rate, "m", "a" * 64, start, sample_rate=per_symbol * symbol_rate, first_sample=first
-    )
+    rate = per_symbol * symbol_rate
+    origin = Origin("s", symbol_rate, "m", "a" * 64, start, sample_rate=rate, missing=missing)
     one = decision_record(decision(index=index, count=count), None, origin)
     two = decision_record(decision(index=index + count), None, origin)
-    assert abs(one["source_sample_index"] - first - per_symbol * index) < 1 + 1e-6 * per_symbol * index
+    expected = start * rate + per_symbol * index - missing
+    assert one["source_sample_index"] == pytest.approx(expected, rel=1e-12, abs=1)
     end = one["source_sample_index"] + one["source_sample_count"]
     assert abs(end - two["source_sample_index"]) <= 1
     assert (one["symbol_index"], one["symbol_count"], one["symbol_rate_hz"]) == (index, count, symbol_rate)

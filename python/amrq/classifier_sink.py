@@ -20,7 +20,7 @@ from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
 from amrq.link import BoardClassifier, LinkSettings
 from amrq.model import find_model
-from amrq.outputs import DecisionOutputs, Origin, StreamState, Timeline, decision_record
+from amrq.outputs import DecisionOutputs, Origin, StreamState, Thinning, Timeline, decision_record
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
 __all__ = ["classifier_sink"]
@@ -93,6 +93,8 @@ class classifier_sink(gr.sync_block):
         publish: endpoint of a ZMQ PUB socket that the same records go to, `tcp://127.0.0.1:5556` for instance; empty
             for none. Needs symbol_rate.
         counters: a file of counters in Prometheus's text format, written anew every few seconds; empty for none.
+        changes: `log` and `publish` get a record when the answer changes, and one a minute meanwhile.
+        every: they get one record in so many seconds of the stream; with `changes`, in place of the minute; 0: all.
         backend: `onnx`, onnxruntime on this CPU; `zmq`, a board (`amrq board`) that runs the same model; or a function
             of (model, threads) that returns a `Classifier`.
         endpoint: of the board.
@@ -131,6 +133,8 @@ class classifier_sink(gr.sync_block):
         log: str = "",
         publish: str = "",
         counters: str = "",
+        changes: bool = False,
+        every: float = 0.0,
         backend: str | Backend = "onnx",
         endpoint: str = "tcp://127.0.0.1:5555",
         board_policy: str = "auto",
@@ -190,6 +194,7 @@ class classifier_sink(gr.sync_block):
         self._running = False
         self._source = source
         self._log, self._publish, self._counters = log, publish, counters
+        self._thinning = Thinning(changes, every)
         self._describe(model)
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self._outputs = self._open_outputs()
@@ -224,7 +229,8 @@ class classifier_sink(gr.sync_block):
     def _open_outputs(self) -> DecisionOutputs | None:
         if not (self._log or self._publish or self._counters):
             return None
-        return DecisionOutputs(self._log, self._publish, self._counters, self.contract.classes, self._state)
+        classes = self.contract.classes
+        return DecisionOutputs(self._log, self._publish, self._counters, classes, self._state, self._thinning)
 
     def _state(self) -> StreamState:
         return StreamState(

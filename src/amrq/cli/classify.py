@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq classify`."""
 
-import contextlib
 import json
 import math
 import signal
@@ -11,31 +10,34 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 
 from amrq.cli.completion import model_names, one_of
 from amrq.cli.decision_stream import DecisionStream
+from amrq.cli.decision_table import DecisionTable, count_answers
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
 from amrq.cli.writer import Writer
-from amrq.decision import NO_SIGNAL, Decision
+from amrq.decision import Decision
 from amrq.engineering import engineering
 from amrq.errors import AmrqError, OutputError, all_closed
-from amrq.model import UNKNOWN
-from amrq.outputs import AnnotationFile, JsonLinesFile, Origin, ZmqPublisher, decision_record
+from amrq.outputs import (
+    AnnotationFile,
+    JsonLinesFile,
+    Origin,
+    RecordThinner,
+    Thinning,
+    ZmqPublisher,
+    decision_record,
+)
 from amrq.outputs.own_stdout import own_stdout
 from amrq.plain_text import printable
 from amrq.recordings import FORMATS, Recording, SampleStream, is_stream, open_recording
 
 __all__ = ["classify"]
-
-_ROWS_SHOWN = 20  # in the growing table
 
 _Located = tuple[Decision, str | None, Origin]
 """A decision, the truth where it is known, and where it comes from."""
@@ -63,50 +65,6 @@ def _at_least_one(stream: DecisionStream, flowgraph: Any, name: str) -> Iterator
             f"{name} is too short for a decision: one needs at least "
             f"{flowgraph.sink.contract.chunk_length} symbols behind the front end."
         )
-
-
-def _bar(confidence: float) -> str:
-    filled = round(confidence * 5)
-    return "█" * filled + "░" * (5 - filled) + f" {confidence:.3f}"
-
-
-def _table(title: str, rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=escape(title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in ("from", "to", "decision", "confidence", "rather", "Es/N0", "chunks", "truth"):
-        right: bool = column in ("from", "to", "Es/N0", "chunks")
-        # Truth comes from outside and may be long: it is the one that gives way.
-        widest = 12 if column == "truth" else None
-        table.add_column(
-            column,
-            justify="right" if right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            max_width=widest,
-        )
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _time(seconds: float, symbol_rate: float) -> str:
-    return f"{seconds:.3f} s" if symbol_rate < 100e3 else f"{1e3 * seconds:.3f} ms"
-
-
-def _row(decision: Decision, truth: str | None, origin: Origin) -> tuple[str, ...]:
-    symbol_rate = origin.symbol_rate
-    begin = origin.seconds(decision.sample_index)
-    end = begin + decision.sample_count / symbol_rate
-    colour = "yellow" if decision.label == UNKNOWN else "dim" if decision.label == NO_SIGNAL else "green"
-    return (
-        _time(begin, symbol_rate),
-        _time(end, symbol_rate),
-        f"[{colour}]{escape(decision.label)}",
-        _bar(decision.confidence),
-        "" if decision.best == decision.label else escape(decision.best),
-        "" if decision.es_n0_db is None else f"{decision.es_n0_db:.0f} dB",
-        str(decision.chunks),
-        escape(truth or ""),
-    )
 
 
 def classify(
@@ -184,6 +142,17 @@ def classify(
             help="Publish them on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
         ),
     ] = None,
+    changes: Annotated[
+        bool,
+        typer.Option("--changes", help="Only when the answer changes, and once a minute meanwhile."),
+    ] = False,
+    every: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Only one decision in so many seconds of the recording; with --changes, in place of the minute.",
+        ),
+    ] = 0.0,
     annotate: Annotated[
         Path | None,
         typer.Option(
@@ -195,10 +164,11 @@ def classify(
 ) -> None:
     """Tell the modulation of recorded signals.
 
-    Shows a decision every 32 chunks of 32 symbols, and at the end how often each was made. Under "rather" stands the
-    most probable class where it is not the label. Where the recording has SigMF annotations, they stand beside as
-    truth. A decision's confidence holds for signals of the kind the
-    model was trained on; **unknown** means that no class explains the signal well enough.
+    Shows a decision every 32 chunks of 32 symbols as soon as it is made, and at the end how often each was made.
+    **unsure** means that the evidence is short, and under "perhaps" stands the most probable answer; **unknown** that
+    none of the classes explains the signal; **noise** that it looks like noise alone; **no signal** that there is no
+    power. The probability is that of the answer, for signals of the kind the model was trained on. Where the recording
+    has SigMF annotations, they stand beside as truth.
 
     Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
     """
@@ -211,6 +181,7 @@ def classify(
         raise AmrqError("--annotate takes one recording at a time.")
     if annotate is not None and is_stream(files[0]):
         raise AmrqError("--annotate needs a SigMF recording, and a pipe is none: leave it out.")
+    thinner = RecordThinner(Thinning(changes, every))
     failures: list[AmrqError] = []
     with (
         deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as interrupted,
@@ -228,7 +199,6 @@ def classify(
             at_the_end(published.close)
         if annotate is not None:
             annotations = AnnotationFile(files[0], annotate)
-            writers.append(annotations)
             at_the_end(annotations.close)
         stream = DecisionStream(interrupted)
         for path in files:
@@ -269,12 +239,17 @@ def classify(
                     on_decision=stream.put,
                 )
                 origin = recording_origin(recording, model, found_rate, start, place)
-                decided = _at_least_one(stream, flowgraph, origin.source)
-                decisions = _written(_located(decided, flowgraph, origin), writers)
+                decided = _located(_at_least_one(stream, flowgraph, origin.source), flowgraph, origin)
+                votes: Counter[tuple[str, str]] = Counter()
+                shown = _thinned(_recorded(decided, annotations, votes), thinner, writers)
                 if as_json:
-                    _print_json(out, decisions)
+                    _print_json(out, shown)
                 else:
-                    _print_table(console, _name(recording), title, decisions, gate > -200)
+                    names = flowgraph.sink.contract.classes
+                    table = DecisionTable(console, title, names, found_rate)
+                    for record in shown:
+                        table.add(record)
+                    _print_sum(console, _name(recording), votes, gate > -200)
                 if isinstance(recording, SampleStream):
                     for note in recording.notes:
                         _say(note)
@@ -329,40 +304,42 @@ def _located(
         yield decision, truth, flowgraph.sink.timeline.locate(origin, decision.sample_index)
 
 
-def _written(decisions: Iterator[_Located], writers: Sequence[Writer]) -> Iterator[_Located]:
-    """Hand decisions on, and write them on the way."""
+def _recorded(
+    decisions: Iterator[_Located], annotations: AnnotationFile | None, votes: Counter[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """Make records of decisions, count them, and annotate with all of them on the way."""
     for decision, truth, origin in decisions:
-        if writers:
-            record = decision_record(decision, truth, origin)
+        votes[decision.reason, decision.best] += 1
+        record = decision_record(decision, truth, origin)
+        if annotations is not None:
+            annotations.write(record)
+        yield record
+
+
+def _thinned(
+    records: Iterator[dict[str, Any]], thinner: RecordThinner, writers: Sequence[Writer]
+) -> Iterator[dict[str, Any]]:
+    """Hand on the records that are wanted, and write them on the way."""
+    for record in records:
+        if thinner.takes(record):
             for writer in writers:
                 writer.write(record)
-        yield decision, truth, origin
+            yield record
 
 
-def _print_json(out: TextIO, decisions: Iterator[_Located]) -> None:
-    for decision, truth, origin in decisions:
-        print(json.dumps(decision_record(decision, truth, origin)), file=out, flush=True)
+def _print_json(out: TextIO, records: Iterator[dict[str, Any]]) -> None:
+    for record in records:
+        print(json.dumps(record), file=out, flush=True)
 
 
-def _print_table(
-    console: Console,
-    name: str,
-    title: str,
-    decisions: Iterator[_Located],
-    gated: bool,
-) -> None:
-    rows: list[tuple[str, ...]] = []
-    votes: Counter[str] = Counter()
-    # On a terminal the table grows as decisions fall; once over, the whole of it is printed for the scrollback.
-    live = Live(_table(title, rows), console=console, refresh_per_second=8, transient=True)
-    with live if console.is_terminal else contextlib.nullcontext():
-        for decision, truth, origin in decisions:
-            rows.append(_row(decision, truth, origin))
-            votes[decision.label] += 1
-            live.update(_table(title, rows[-_ROWS_SHOWN:]))
-    console.print(_table(title, rows))
-    said = ", ".join(f"{label} {count}" for label, count in votes.most_common())
-    console.print(escape(f"{name}: of {votes.total()} decisions: {said}"))
-    if not gated and 0 < votes[UNKNOWN] < votes.total():
-        console.print("If the unknown ones are noise between transmissions: --gate makes them 'no signal'.")
+def _print_sum(console: Console, name: str, votes: Counter[tuple[str, str]], gated: bool) -> None:
+    """Sum up how often which answer was given."""
+    console.print(
+        escape(f"{name}: of {votes.total()} decisions: {count_answers(votes)}"),
+        highlight=False,
+        soft_wrap=True,
+    )
+    noise = sum(count for (reason, _), count in votes.items() if reason == "noise")
+    if not gated and 0 < noise < votes.total():
+        console.print("If there is nothing but noise in between: --gate makes it 'no signal'.")
     console.print()

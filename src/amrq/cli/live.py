@@ -18,20 +18,30 @@ from rich.live import Live
 from rich.markup import escape
 
 from amrq.cli.completion import model_names, one_of
+from amrq.cli.decision_table import count_answers
 from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.live_session import LiveSession
+from amrq.cli.live_session import Decided, LiveSession
 from amrq.cli.live_view import LiveView
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.writer import Writer
-from amrq.decision import Decision
+from amrq.decision import Decision, answer_text
 from amrq.engineering import engineering
 from amrq.errors import AmrqError, all_closed
 from amrq.link import BoardClassifier
 from amrq.model import find_model, read_contract
 from amrq.optional_package import optional_package
-from amrq.outputs import CountersFile, JsonLinesFile, Origin, SigmfRecorder, ZmqPublisher
+from amrq.outputs import (
+    CountersFile,
+    JsonLinesFile,
+    Origin,
+    RecordThinner,
+    SigmfRecorder,
+    Thinning,
+    ZmqPublisher,
+)
 from amrq.outputs.own_stdout import own_stdout
+from amrq.plain_text import printable
 from amrq.recordings import FORMATS
 from amrq.sources import LiveSource, SilenceWatch, SourceOptions
 
@@ -253,6 +263,22 @@ def live(
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    changes: Annotated[
+        bool,
+        typer.Option(
+            "--changes",
+            help="Records only when the answer changes, and once a minute meanwhile.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = False,
+    every: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Only one record in so many seconds of the stream; with --changes, in place of the minute.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = 0.0,
     counters: Annotated[
         Path | None,
         typer.Option(
@@ -327,6 +353,7 @@ def live(
             es_n0_db=es_n0,
         )
         source = open_source(options, _say)
+        thinner = RecordThinner(Thinning(changes, every))
         writers: list[Writer] = []
         if log is not None:
             writers.append(logged := JsonLinesFile(log))
@@ -366,9 +393,9 @@ def live(
             silence = SilenceWatch(source.name, _say, stall)
         session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder, silence)
         classes = read_contract(find_model(model)).classes
+        counting: CountersFile | None = None
         if counters is not None:
             counting = CountersFile(counters, classes, session.state)
-            writers.append(counting)
             at_the_end(counting.close)
         if recorder is not None:
             recorder.begin()
@@ -381,14 +408,16 @@ def live(
         if symbol_rate is None and source.recording is None:
             typer.echo("amrq: looking for the symbol rate; --symbol-rate would tell it.", err=True)
         at_the_end(session.close)
-        decisions = _written(session, rolloff, recorder, writers)
+        decisions = _written(_recorded(session, rolloff, recorder, counting), thinner, writers)
         if as_json:
-            for _, _, found in decisions:
+            for _, _, found, wanted in decisions:
+                if not wanted:
+                    continue
                 print(json.dumps(found), file=out, flush=True)
             for sentence in _went_wrong(session):
                 _say(sentence)
         else:
-            _show(Console(file=out), session, source, classes, decisions)
+            _show(Console(file=out), session, source, classes, decisions, changes or every > 0)
         out.check()
         session.raise_silence()
 
@@ -471,10 +500,10 @@ def _went_wrong(session: LiveSession) -> list[str]:
     return said
 
 
-def _written(
-    session: LiveSession, rolloff: float, recorder: SigmfRecorder | None, writers: list[Writer]
-) -> Iterator[tuple[Decision, str | None, dict[str, Any]]]:
-    """Yield what the session decides, and write it on the way."""
+def _recorded(
+    session: LiveSession, rolloff: float, recorder: SigmfRecorder | None, counting: CountersFile | None
+) -> Iterator[Decided]:
+    """Yield what the session decides, and count and annotate with all of it on the way."""
     symbol_rate, told = None, False
     for decision, truth, found in session.run():
         if recorder is not None:
@@ -485,9 +514,21 @@ def _written(
             if not told and (failure := recorder.state().failure):
                 typer.echo(f"amrq: the recording has ended, and the rest goes on: {failure}", err=True)
                 told = True
-        for writer in writers:
-            writer.write(found)
+        if counting is not None:
+            counting.write(found)
         yield decision, truth, found
+
+
+def _written(
+    decisions: Iterator[Decided], thinner: RecordThinner, writers: list[Writer]
+) -> Iterator[tuple[Decision, str | None, dict[str, Any], bool]]:
+    """Write the records that are wanted, and yield all, with whether each is."""
+    for decision, truth, found in decisions:
+        wanted = thinner.takes(found)
+        if wanted:
+            for writer in writers:
+                writer.write(found)
+        yield decision, truth, found, wanted
 
 
 def _show(
@@ -495,31 +536,35 @@ def _show(
     session: LiveSession,
     source: LiveSource,
     classes: tuple[str, ...],
-    decisions: Iterator[tuple[Decision, str | None, dict[str, Any]]],
+    decisions: Iterator[tuple[Decision, str | None, dict[str, Any], bool]],
+    thinned: bool,
 ) -> None:
-    """Show the stream on a terminal, a line a change elsewhere; then sum up."""
+    """Show the stream on a terminal; elsewhere a line a change, or what is left of it `thinned`; then sum up."""
     view = LiveView(source.name, classes, session)
-    votes: Counter[str] = Counter()
+    votes: Counter[tuple[str, str]] = Counter()
     # The picture is drawn anew even when no decision falls: what is waited for, queue and drops are news too.
     picture = Live(get_renderable=lambda: view, console=console, refresh_per_second=_REFRESH, transient=True)
-    said: tuple[str, float | None] = ("", None)
+    said: tuple[str, str, float | None] = ("", "", None)
     with picture if console.is_terminal else contextlib.nullcontext():
-        for decision, truth, found in decisions:
-            votes[decision.label] += 1
+        for decision, truth, found, wanted in decisions:
+            votes[decision.reason, decision.best] += 1
             view.show(decision, truth)
-            now = (decision.label, session.symbol_rate)
-            if not console.is_terminal and now != said:
-                fresh = now[1] if now[1] != said[1] else None
+            if console.is_terminal:
+                continue
+            now = (decision.reason, decision.label, session.symbol_rate)
+            if wanted if thinned else now != said:
+                fresh = now[2] if now[2] != said[2] else None
                 rate = "" if fresh is None else f"  {engineering(fresh, 'Bd', 6)}"
-                console.print(
-                    f"{found['time']:12.3f} s  {decision.label:9s}  {decision.confidence:.3f}{rate}",
-                    highlight=False,
+                answer = printable(answer_text(decision.reason, decision.best))
+                print(
+                    f"{found['time']:12.3f} s  {answer:28s}  {decision.confidence:.3f}{rate}",
+                    file=console.file,
+                    flush=True,
                 )
                 said = now
     counted = session.statistics()
     console.print(
-        escape(f"{source.name}: of {votes.total()} decisions: ")
-        + escape(", ".join(f"{label} {count}" for label, count in votes.most_common()) or "none")
+        escape(f"{source.name}: of {votes.total()} decisions: {count_answers(votes)}"), soft_wrap=True
     )
     console.print(
         f"{counted.received} chunks: {counted.classified} classified, {counted.silent} silent, {counted.dropped} "

@@ -25,7 +25,7 @@ from amrq.sources import LiveSource, SilenceWatch, SourceCounts
 from amrq.symbol_rate import SymbolRate
 from amrq.worker import Statistics
 
-__all__ = ["LiveSession"]
+__all__ = ["Decided", "LiveSession"]
 
 _LOOK_AGAIN = 5.0  # seconds
 _NOTHING_DB = -200.0  # a level where nothing is received
@@ -198,7 +198,15 @@ class LiveSession:
     def _run_once(self, symbol_rate: float, followed: "_Follower") -> Iterator[Decided]:
         stream = self._stream = DecisionStream(ending=followed.ending)
         flowgraph = self._make(symbol_rate, stream.put)
-        origin = dataclasses.replace(self._origin, symbol_rate=symbol_rate, start=self._position())
+        start, rate = self._position(), self._source.sample_rate
+        received = self._recorder.position if self._recorder is not None else self._samples()
+        origin = dataclasses.replace(
+            self._origin,
+            symbol_rate=symbol_rate,
+            start=start,
+            sample_rate=rate,
+            missing=round(start * rate) - received,
+        )
         self._running = (*self._running[:3], flowgraph)
         with followed.watching(flowgraph, self._estimated and self._source.recording is None):
             for decision, truth in stream.run(flowgraph):

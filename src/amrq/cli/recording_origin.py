@@ -26,7 +26,8 @@ def recording_origin(
     """
     file = find_model(model)
     if isinstance(recording, SampleStream):
-        return Origin(recording.name, symbol_rate, file.stem, Origin.hash_of(file), start=start)
+        digest, rate = Origin.hash_of(file), recording.sample_rate
+        return Origin(recording.name, symbol_rate, file.stem, digest, start=start, sample_rate=rate)
     return Origin(
         source=str(recording.path),
         symbol_rate=symbol_rate,
@@ -34,5 +35,6 @@ def recording_origin(
         model_sha256=Origin.hash_of(file),
         start=start,
         begun=recording.begun,
+        sample_rate=recording.sample_rate,
         tunings=tuple((sample / recording.sample_rate, hz + offset) for sample, hz in recording.tunings),
     )

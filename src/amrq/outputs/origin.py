@@ -23,7 +23,7 @@ class Origin:
         tunings: (seconds from the beginning of the source, carrier frequency of the signal from there on in Hz), in
             order; empty where it is not known.
         sample_rate: samples a second of the source; None where it is not known.
-        first_sample: index of the source's sample that the stream began with.
+        missing: samples that would have come in `start` seconds and did not, so that they are not counted.
         offset: where the carrier was found, Hz from the middle of the source's band; None where none stands out.
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
     """
@@ -36,7 +36,7 @@ class Origin:
     begun: datetime | None = None
     tunings: tuple[tuple[float, float], ...] = ()
     sample_rate: float | None = None
-    first_sample: int = 0
+    missing: int = 0
     offset: float | None = None
     snr_db: float | None = None
 
@@ -48,11 +48,11 @@ class Origin:
         """Return the index of the source's sample at a symbol, and how many there are in `count` symbols."""
         if self.sample_rate is None:
             return None
-        first = (self.seconds(symbol) - self.start) * self.sample_rate
+        first = self.seconds(symbol) * self.sample_rate
         # Each end is rounded for itself: what follows without a gap in symbols does so in samples.
         begin = round(first)
         end = round(first + count * self.sample_rate / self.symbol_rate)
-        return self.first_sample + begin, end - begin
+        return max(0, begin - self.missing), end - begin
 
     def frequency(self, seconds: float) -> float | None:
         """Return the signal's carrier frequency in Hz at a time in seconds from the beginning of the source."""
