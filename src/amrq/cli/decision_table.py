@@ -55,9 +55,9 @@ class DecisionTable:
         if console.is_terminal and not console.no_color and console.color_system is not None:
             self._colours = ColorSystem[_SYSTEMS.get(console.color_system, "STANDARD")]
         self._digits = 6 if symbol_rate >= _FAST else 3
-        time = 9 + self._digits
+        time = 13 if self._digits == 6 else 12
         longest = min(_MOST_NAME, max(len(printable(name, _MOST_NAME)) for name in (*names, "no signal")))
-        shape = ((time, ">"), (time, ">"), (longest, "<"), (longest, "<"), (8, ">"), (6, ">"))
+        shape = ((time, ">"), (time, ">"), (longest, "<"), (longest, "<"), (7, ">"), (6, ">"))
         titles = ("from", "to", "decision", "perhaps", "Es/N0", "chunks")
         width = console.width if console.is_terminal else _NARROW
         used = sum(size + 1 for size, _ in shape) + len("0.000 ")
