@@ -67,7 +67,7 @@ def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if operator.gt(value, 0) else -math.inf
 
 
 def _integer(name: str, value: Any) -> int:

@@ -2,6 +2,7 @@
 """A recording as a stream."""
 
 import bisect
+import os
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -52,6 +53,8 @@ class recording_source(gr.sync_block):
         repeat: bool = False,
         name: str = "",
     ) -> None:
+        if not isinstance(path, (str, os.PathLike, Recording)):
+            raise AmrqError(f"path must be that of a recording, not a value of type {type(path).__name__}.")
         opened = isinstance(path, Recording)
         self.recording = (
             path

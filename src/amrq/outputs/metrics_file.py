@@ -32,7 +32,7 @@ class MetricsFile:
     def __init__(
         self, path: str | os.PathLike[str], collect: Callable[[], Sequence[Metric]], period: float = 5.0
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # wherever the process goes meanwhile
         self._collect, self._period = collect, period
         self._closing = threading.Event()
         self._write()

@@ -29,6 +29,8 @@ class Schedule:
     def __init__(self, modulations: Sequence[str], dwell: int = 1024, order: Order = "cycle") -> None:
         if isinstance(modulations, str):
             modulations = [modulations]
+        if not isinstance(modulations, Sequence) or not all(isinstance(name, str) for name in modulations):
+            raise AmrqError("the modulations of a schedule must be a list of names.")
         if not modulations:
             raise AmrqError("a schedule needs at least one modulation.")
         if dwell < 1:
