@@ -294,7 +294,6 @@ def _draw_body(
 
 def _draw_legend(pen: Pen, area: QtCore.QRectF, count: int) -> None:
     unit = pen.unit
-    pen.write(area, f"last {_counted(count, 'decision')}", 0.9, pen.muted)
     metrics = QtGui.QFontMetricsF(pen.sized(0.9 * unit))
     x = area.right()
     swatches = (("truth", pen.truth, 0.9), ("unsure", pen.muted, 0.45), ("decided", pen.decided, 0.45))
@@ -304,6 +303,11 @@ def _draw_legend(pen: Pen, area: QtCore.QRectF, count: int) -> None:
         x -= 1.5 * unit
         pen.fill(x, area.center().y() - thickness * unit / 2, 1.1 * unit, thickness * unit, colour)
         x -= unit
+    # What is left of the line, in a small window too little for all of it.
+    for text in (f"last {_counted(count, 'decision')}", f"last {count}"):
+        if metrics.horizontalAdvance(text) <= x - area.left():
+            pen.write(area, text, 0.9, pen.muted)
+            break
 
 
 def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
