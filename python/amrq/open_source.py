@@ -67,7 +67,7 @@ def _rtl_tcp(options: SourceOptions) -> LiveSource:
 
 def _file(options: SourceOptions) -> LiveSource:
     assert options.file is not None
-    recording = open_recording(options.file, options.format, options.sample_rate)
+    recording = open_recording(options.file, options.format, options.sample_rate, options.recording_name)
     block = paced_source(recording_source(recording), recording.sample_rate)
     frequency = recording.tunings[0][1] if recording.tunings else None
     return LiveSource(block, str(recording.path), recording.sample_rate, frequency, recording, False)

@@ -4,6 +4,7 @@
 from typing import Any
 
 import numpy as np
+import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
 
@@ -14,7 +15,7 @@ __all__ = ["stream_source"]
 
 
 class stream_source(gr.sync_block):
-    """Send what a `SampleStream` reads, until it ends.
+    """Send what a `SampleStream` reads, until it ends; the tag `rx_rate` stands on the first sample.
 
     Args:
         stream: to read from; what was only looked at is sent too.
@@ -41,6 +42,8 @@ class stream_source(gr.sync_block):
         samples = self.stream.read(len(out) if self._left is None else min(len(out), self._left))
         if samples is None:
             return -1
+        if len(samples) and not self.nitems_written(0):  # as any other source of ours
+            self.add_item_tag(0, 0, pmt.intern("rx_rate"), pmt.from_double(self.stream.sample_rate))
         out[: len(samples)] = samples
         if self._left is not None:
             self._left -= len(samples)

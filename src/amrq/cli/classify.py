@@ -207,18 +207,16 @@ def classify(
                 first = round(start * recording.sample_rate)
                 if isinstance(recording, SampleStream):
                     at_the_end(recording.close)
-                    recording.skip(first, interrupted.is_set)
+                    recording.begin(first, interrupted.is_set)
                     first = 0
                 place = recording_offset(recording, offset, first)
                 if offset is None and place:
-                    where = engineering(place, "Hz", 6)
-                    _say(
-                        f"{path.name}: no --offset is given, and the strongest signal, at {where}, is taken."
-                    )
+                    at = engineering(place, "Hz", 6)
+                    _say(f"{path.name}: no --offset is given, and the strongest signal, at {at}, is taken.")
                 title = _name(recording)
                 found_rate = symbol_rate
                 if found_rate is None:
-                    found_rate, sure = recording_symbol_rate(recording, place, first, interrupted.is_set)
+                    found_rate, sure = recording_symbol_rate(recording, place, first, interrupted)
                     rate_text = engineering(found_rate, "Bd", 6)
                     title += f", symbol rate {rate_text} (estimated, confidence {sure:.4f})"
                 if annotations is not None and isinstance(recording, Recording):

@@ -24,7 +24,7 @@ from amrq.chunks import SILENCE_POWER
 from amrq.cli.completion import one_of
 from amrq.cli.deferred_interrupt import deferred_interrupt, joined
 from amrq.cli.quantity import quantity
-from amrq.cli.recording_symbol_rate import recording_symbol_rate
+from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
 from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.labels import (
@@ -38,6 +38,7 @@ from amrq.labels import (
     select_chunks,
 )
 from amrq.outputs.own_stdout import own_stdout
+from amrq.plain_text import printable
 from amrq.recordings import FORMATS, Recording, open_recording
 
 __all__ = ["label"]
@@ -85,11 +86,13 @@ def label(
         ),
     ] = None,
     offset: Annotated[
-        float,
+        float | None,
         typer.Option(
-            parser=quantity, metavar="NUMBER", help="Where in the recording's band the signal lies, Hz."
+            parser=quantity,
+            metavar="NUMBER",
+            help="Where in the recording's band the signal lies, Hz from its middle; in real samples, from 0 Hz.",
         ),
-    ] = 0.0,
+    ] = None,
     format: Annotated[
         str,
         typer.Option(
@@ -145,7 +148,7 @@ def label(
     chunk_flowgraph = _load_flowgraph()
     if symbol_rate is not None and not 0 < symbol_rate < math.inf:
         raise AmrqError(f"--symbol-rate must be a number above 0, not {symbol_rate}.")
-    if not math.isfinite(offset):
+    if offset is not None and not math.isfinite(offset):
         raise AmrqError(f"--offset must be a number, not {offset}.")
     aliases = _aliases(alias or [])
     folder = LabelsFolder(output)
@@ -158,20 +161,23 @@ def label(
         for path in files:
             try:
                 recording = open_recording(path, format, rate)
-                name = _name(recording, offset)
+                for note in recording.notes:
+                    typer.echo(f"amrq: {printable(note, 1000)}", err=True)
+                place = recording_offset(recording, offset)
+                name = _name(recording, place)
                 identity = _sha256(recording, interrupted)
                 folder.make()
                 folder.check_free(name, identity)
-                spans = labelled_spans(recording, offset, whole, aliases, _SLACK)
-                _require_some(recording, spans, offset)
+                spans = labelled_spans(recording, place, whole, aliases, _SLACK)
+                _require_some(recording, spans, place)
                 found_rate, title = symbol_rate, path.name
                 if found_rate is None:
                     first = next(span.start for span in spans.spans if span.known)
-                    found_rate, sure = recording_symbol_rate(recording, offset, first)
+                    found_rate, sure = recording_symbol_rate(recording, place, first)
                     title += f", {engineering(found_rate, 'Bd', 6)} (estimated, confidence {sure:.4f})"
                 own_margin = _OWN_MARGIN * chunk_length * recording.sample_rate / found_rate
-                spans = labelled_spans(recording, offset, whole, aliases, _SLACK, own_margin)
-                _require_some(recording, spans, offset)
+                spans = labelled_spans(recording, place, whole, aliases, _SLACK, own_margin)
+                _require_some(recording, spans, place)
 
                 def make(
                     spool: BinaryIO,
@@ -179,9 +185,10 @@ def label(
                     count: int,
                     recording: Recording = recording,
                     found_rate: float = found_rate,
+                    place: float = place,
                 ) -> Any:
                     return chunk_flowgraph(
-                        recording, found_rate, spool, offset, start, count, rolloff, gate, chunk_length
+                        recording, found_rate, spool, place, start, count, rolloff, gate, chunk_length
                     )
 
                 selected, chunks, places = _cut(
@@ -201,7 +208,7 @@ def label(
                         recording_sha256=identity,
                         sample_rate=recording.sample_rate,
                         symbol_rate=float(found_rate),
-                        offset=float(offset),
+                        offset=float(place),
                         chunks=chunks,
                         labels=np.array([LABELS.index(found) for found in selected.labels], np.uint8),
                         sample_index=places,

@@ -24,6 +24,7 @@ from amrq.cli.live_session import Decided, LiveSession
 from amrq.cli.live_view import LiveView
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
+from amrq.cli.recording_symbol_rate import recording_offset
 from amrq.cli.writer import Writer
 from amrq.decision import Decision, answer_text
 from amrq.engineering import engineering
@@ -82,6 +83,15 @@ def live(
             "--file", "--sigmf", help="A recording, played as fast as it was made.", rich_help_panel=_SOURCE
         ),
     ] = None,
+    recording_name: Annotated[
+        str | None,
+        typer.Option(
+            "--recording",
+            metavar="NAME",
+            help="Which recording of a SigMF archive or collection; without it, the first.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Raw samples on standard input.", rich_help_panel=_SOURCE)
     ] = False,
@@ -133,14 +143,14 @@ def live(
         ),
     ] = None,
     offset: Annotated[
-        float,
+        float | None,
         typer.Option(
             parser=quantity,
             metavar="NUMBER",
-            help="Where the signal lies from the middle of the band, Hz.",
+            help="Where the signal lies, Hz from the middle of the band; in real samples, from 0 Hz.",
             rich_help_panel=_SIGNAL,
         ),
-    ] = 0.0,
+    ] = None,
     format: Annotated[
         str,
         typer.Option(
@@ -351,8 +361,10 @@ def live(
             ppm=ppm,
             symbol_rate=symbol_rate,
             es_n0_db=es_n0,
+            recording_name=recording_name,
         )
         source = open_source(options, _say)
+        place = _place(source, offset)
         thinner = RecordThinner(Thinning(changes, every))
         writers: list[Writer] = []
         if log is not None:
@@ -373,7 +385,7 @@ def live(
                 source.block,
                 source.sample_rate,
                 found_rate,
-                offset=offset,
+                offset=place,
                 rolloff=rolloff,
                 gate_db=gate,
                 model=model,
@@ -387,11 +399,11 @@ def live(
                 on_decision=on_decision,
             )
 
-        origin = _origin(source, model, offset)
+        origin = _origin(source, model, place)
         silence = None
         if source.watched:
             silence = SilenceWatch(source.name, _say, stall)
-        session = LiveSession(source, symbol_rate, offset, origin, ending, make, recorder, silence)
+        session = LiveSession(source, symbol_rate, place, origin, ending, make, recorder, silence)
         classes = read_contract(find_model(model)).classes
         counting: CountersFile | None = None
         if counters is not None:
@@ -459,6 +471,20 @@ def _load_flowgraph() -> tuple[Any, Any]:
             f"live classification needs GNU Radio 3.10 with this module installed ({error}): see the README."
         ) from None
     return decision_flowgraph, open_source
+
+
+def _place(source: LiveSource, offset: float | None) -> float:
+    """Return where in the band the signal is taken to lie, Hz; say what is to be said of a recording."""
+    if source.recording is None:
+        return offset or 0.0
+    place = recording_offset(source.recording, offset)
+    for note in source.recording.notes:
+        _say(printable(note, 1000))
+    if offset is None and place:
+        at = engineering(place, "Hz", 6)
+        name = printable(source.recording.path.name)
+        _say(f"{name}: no --offset is given, and the strongest signal, at {at}, is taken.")
+    return place
 
 
 def _origin(source: LiveSource, model: str, offset: float) -> Origin:

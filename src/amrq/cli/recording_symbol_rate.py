@@ -2,7 +2,7 @@
 """The symbol rate of a recording that nobody has told it of."""
 
 import math
-from collections.abc import Callable
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def recording_symbol_rate(
     recording: Recording | SampleStream,
     offset: float = 0.0,
     start: int = 0,
-    given_up: Callable[[], bool] = lambda: False,
+    interrupted: threading.Event | None = None,
 ) -> SymbolRate:
     """Return the symbol rate of a recording's signal, from its first 131,072 samples after `start`.
 
@@ -67,12 +67,13 @@ def recording_symbol_rate(
         recording: what is looked at; a stream is looked at from where it stands, and loses nothing.
         offset: where in its band the signal lies, Hz.
         start: first sample of a recording.
-        given_up: whether to wait no longer for a stream.
+        interrupted: set to wait no longer for a stream.
 
     Raises:
         AmrqError: it is not clear.
+        KeyboardInterrupt: `interrupted` was set.
     """
-    samples = _first_samples(recording, start, given_up)
+    samples = _first_samples(recording, start, interrupted or threading.Event())
     found = look_for_symbol_rate(samples, recording.sample_rate, offset)
     if found is None or found.confidence < SURE:
         name = recording.name if isinstance(recording, SampleStream) else recording.path
@@ -87,13 +88,16 @@ def recording_offset(recording: Recording | SampleStream, offset: float | None, 
     """
     if offset is not None or isinstance(recording, SampleStream) or not recording.real:
         return offset or 0.0
-    return middle_of_signal(_first_samples(recording, start), recording.sample_rate)
+    return middle_of_signal(_first_samples(recording, start, threading.Event()), recording.sample_rate)
 
 
 def _first_samples(
-    recording: Recording | SampleStream, start: int, given_up: Callable[[], bool] = lambda: False
+    recording: Recording | SampleStream, start: int, interrupted: threading.Event
 ) -> NDArray[np.complex64]:
     if isinstance(recording, SampleStream):
-        return recording.head(LOOKED_AT, given_up)
+        samples = recording.head(LOOKED_AT, interrupted.is_set)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        return samples
     start = min(start, recording.length - 1)
     return recording.read(start, min(recording.length - start, LOOKED_AT))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a recording's annotations say of the signal at one place in its band."""
 
+import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -110,7 +111,7 @@ def labelled_spans(
         for span in _merged(mine, slack)
         if span.stop - span.start > 2 * own_margin
     ]
-    left = [piece for span in trimmed for piece in _outside(span, theirs_there)]
+    left = _outside(trimmed, theirs_there)
     return LabelledSpans(_merged([*theirs_there, *left], slack), own, undecided, elsewhere)
 
 
@@ -124,19 +125,26 @@ def _span(annotation: Annotation, length: int, aliases: Mapping[str, str]) -> Sp
     return Span(start, stop, text if name is None else name, known=name is not None)
 
 
-def _outside(span: Span, others: list[Span]) -> list[Span]:
-    """Return what is left of a stretch outside the others."""
-    pieces = [span]
-    for other in others:
-        pieces = [
-            Span(start, stop, span.label, span.known)
-            for piece in pieces
-            for start, stop in (
-                (piece.start, min(piece.stop, other.start)),
-                (max(piece.start, other.stop), piece.stop),
-            )
-            if start < stop
-        ]
+def _outside(spans: list[Span], others: list[Span]) -> list[Span]:
+    """Return what is left of stretches outside the others."""
+    starts: list[int] = []  # the others, those that overlap or touch as one
+    stops: list[int] = []
+    for other in sorted(others, key=lambda other: other.start):
+        if stops and other.start <= stops[-1]:
+            stops[-1] = max(stops[-1], other.stop)
+        else:
+            starts.append(other.start)
+            stops.append(other.stop)
+    pieces = []
+    for span in spans:
+        position = span.start
+        place = bisect.bisect_right(stops, position)
+        while place < len(starts) and starts[place] < span.stop:
+            if position < starts[place]:
+                pieces.append(Span(position, starts[place], span.label, span.known))
+            position, place = stops[place], place + 1
+        if position < span.stop:
+            pieces.append(Span(position, span.stop, span.label, span.known))
     return pieces
 
 

@@ -88,7 +88,9 @@ def _open(path: Path, format: str, sample_rate: float | None, name: str | None) 
         path = base  # SigMF's own way to name a recording: without either suffix
     shown = printable(path)
     if path.is_dir():
-        raise AmrqError(f"{shown} is a folder: give a recording in it.")
+        raise AmrqError(
+            f"{shown} is a folder{'' if path.name else ', or the name is empty'}: give a recording's file."
+        )
     if path.is_fifo() or path.is_char_device() or path.is_socket():
         raise AmrqError(
             f"{shown} is no file but a pipe or device, which cannot be read here: amrq classify reads "

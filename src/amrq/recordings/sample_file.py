@@ -53,12 +53,13 @@ class SampleFile:
         AmrqError: the file cannot be opened.
     """
 
+    _descriptor = -1
+
     def __init__(self, path: Path, format: RawFormat, length: int, pieces: Sequence[tuple[int, int]]) -> None:
         self.path, self.length, self.real = path, length, format.real
         self._format = format
         self._firsts = [first for first, _ in pieces]
         self._places = [place for _, place in pieces]
-        self._descriptor = -1
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:

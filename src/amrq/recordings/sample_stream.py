@@ -44,11 +44,13 @@ class SampleStream:
     Attributes:
         name: for people.
         sample_rate: samples a second.
-        skipped: samples that were skipped.
 
     Raises:
         AmrqError: the format or the rate is missing, or it cannot be opened.
     """
+
+    _descriptor = -1
+    _own = False
 
     def __init__(self, path: str | os.PathLike[str], format: str, sample_rate: float | None) -> None:
         path = Path(path)
@@ -74,14 +76,12 @@ class SampleStream:
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
         self.sample_rate = float(sample_rate)
-        self.skipped = 0
+        self._skipped = 0
         self._format = RAW_FORMATS[format]
         self._format_name = format
         self._waiting = bytearray()
         self._ended = False
-        self._count = 0
         self._own = str(path) != "-"
-        self._descriptor = -1
         try:
             # Opening a FIFO waits for its writer; reading it can be given up.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -111,14 +111,26 @@ class SampleStream:
             "cut, or its format is another one (--format).",
         )
 
-    def skip(self, count: int, given_up: Callable[[], bool]) -> None:
-        """Leave out samples; fewer where the stream ends or waiting is given up."""
-        while count and not given_up():
-            gone = self.read(min(count, _READ))
+    def begin(self, start: int, given_up: Callable[[], bool]) -> None:
+        """Leave out the first samples, and wait for the next one; less where waiting is given up.
+
+        Args:
+            start: samples to leave out.
+            given_up: whether to wait no longer.
+
+        Raises:
+            AmrqError: the stream holds no more than that.
+        """
+        while self._skipped < start and not given_up():
+            gone = self.read(min(start - self._skipped, _READ))
             if gone is None:
-                return
-            count -= len(gone)
-            self.skipped += len(gone)
+                break
+            self._skipped += len(gone)
+        if not len(self.head(1, given_up)) and self._ended:
+            held = (
+                f"{self._skipped} samples, and --start leaves out {start}" if self._skipped else "no samples"
+            )
+            raise AmrqError(f"{printable(self.name)} holds {held}.")
 
     def head(self, count: int, given_up: Callable[[], bool]) -> NDArray[np.complex64]:
         """Return the next samples without taking them; fewer where the stream ends or waiting is given up."""
@@ -131,19 +143,16 @@ class SampleStream:
         """Return up to `count` next samples; none after a moment in which nothing came, None at the end.
 
         Raises:
-            AmrqError: nothing was in it, or it cannot be read.
+            AmrqError: it cannot be read.
         """
         size = self._format.sample_size
         if len(self._waiting) < size and not self._ended:
             self._fill(count * size)
         whole = min(count, len(self._waiting) // size)
         if whole == 0 and self._ended:
-            if not self._count and not self.skipped:
-                raise AmrqError(f"{printable(self.name)} holds no samples.")
             return None
         samples = self._decode(whole)
         del self._waiting[: whole * size]
-        self._count += whole
         return samples
 
     def _decode(self, count: int) -> NDArray[np.complex64]:

@@ -6,6 +6,7 @@ the zero of unsigned bytes, the first of several recordings in an archive withou
 other programs write.
 """
 
+import contextlib
 import hashlib
 import tarfile
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ def _chosen(request: Request, names: list[str], kind: str) -> tuple[str, tuple[s
 def _open_archive(request: Request) -> Recording:
     try:
         with tarfile.open(request.path, "r:") as archive:
-            members = {member.name.removeprefix("./"): member for member in archive if member.isreg()}
+            members = _members(archive)
             names = [name.removesuffix(".sigmf-meta") for name in members if name.endswith(".sigmf-meta")]
             if not names:
                 raise AmrqError(f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file).")
@@ -189,6 +190,16 @@ def _open_archive(request: Request) -> Recording:
     if there < data.size:
         notes += (f"{request.shown} is cut: {data.size - there} bytes of its data are missing at the end.",)
     return _recording(request, metadata, _Data(request.path, data.offset_data, there), notes)
+
+
+def _members(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
+    """Return the ordinary files of an archive by name; of one that was cut, those that begin before its end."""
+    members: dict[str, tarfile.TarInfo] = {}
+    with contextlib.suppress(tarfile.ReadError):
+        for member in archive:
+            if member.isreg():
+                members.setdefault(member.name.removeprefix("./"), member)
+    return members
 
 
 def _recording(request: Request, metadata: SigmfMetadata, data: _Data, notes: tuple[str, ...]) -> Recording:

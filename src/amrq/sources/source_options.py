@@ -69,6 +69,7 @@ class SourceOptions:
         ppm: correction of a radio's oscillator, parts per million.
         symbol_rate: symbols a second of a simulation, which divides `sample_rate`.
         es_n0_db: of a simulation, dB.
+        recording_name: which recording of a SigMF archive or collection; None for the first.
 
     Raises:
         AmrqError: none of the first seven is given, or several, or a setting that the source does not have.
@@ -93,6 +94,7 @@ class SourceOptions:
     ppm: float = 0.0
     symbol_rate: float | None = None
     es_n0_db: float = 20.0
+    recording_name: str | None = None
 
     def __post_init__(self) -> None:
         given = [name for name in _SOURCES if getattr(self, name) not in (None, False)]
@@ -116,6 +118,8 @@ class SourceOptions:
                 )
         if chosen == "file":
             return
+        if self.recording_name is not None:
+            raise AmrqError("--recording belongs to a SigMF archive or collection: give that (--file).")
         if self.sample_rate is None:
             raise AmrqError(f"{option} needs the sample rate (--rate).")
         if not 0 < self.sample_rate < 1e12:
