@@ -12,6 +12,7 @@ from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.command_app import CommandApp
 from amrq.cli.deferred_interrupt import ended_in_time, something_left_behind
+from amrq.cli.devices import devices
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
 from amrq.cli.label import label
@@ -38,6 +39,7 @@ app = CommandApp(
 )
 app.command()(classify)
 app.command()(live)
+app.command()(devices)
 app.command()(models)
 app.add_typer(model_app, name="model")
 app.add_typer(board_app, name="board")

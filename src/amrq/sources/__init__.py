@@ -2,6 +2,7 @@
 """Where samples come from while they are received."""
 
 from amrq.sources.byte_feeds import PacketFeed, PipeFeed
+from amrq.sources.devices import GainElement, RadioDevice, find_devices
 from amrq.sources.feed import Feed, Piece, StreamTag
 from amrq.sources.gain import Gain, read_gain
 from amrq.sources.rtl_tcp_feed import RtlTcpFeed, RtlTcpSettings, read_address
@@ -15,10 +16,12 @@ __all__ = [
     "SILENCE_IS_NEWS",
     "Feed",
     "Gain",
+    "GainElement",
     "LiveSource",
     "PacketFeed",
     "Piece",
     "PipeFeed",
+    "RadioDevice",
     "RtlTcpFeed",
     "RtlTcpSettings",
     "SampleCheck",
@@ -27,6 +30,7 @@ __all__ = [
     "SourceOptions",
     "StreamTag",
     "ZmqFeed",
+    "find_devices",
     "read_address",
     "read_gain",
 ]
