@@ -24,7 +24,11 @@ from amrq.plain_text import printable
 __all__ = ["IntegerNetwork"]
 
 _BATCH = 64
-"""Chunks at a time, so that a layer's accumulators stay in the processor's cache."""
+"""Chunks at a time at most, so that a layer's accumulators stay in the processor's cache."""
+_BATCH_NUMBERS = 1 << 24
+"""Numbers that a layer multiplies or gives, for the chunks at a time: of large layers they are fewer."""
+_MOST_NUMBERS = 1 << 26
+"""Of one chunk."""
 _MOST_SCORE_SHIFT = 31
 """Accumulators have 32 bits with their sign, so that 31 more stay within int64."""
 
@@ -84,6 +88,16 @@ class IntegerNetwork:
                 f"model {contract.name!r}: {length} symbols of {symbol_layers[-1].outputs} channels with pools of "
                 f"{pooled} in all are not the {between.symbols} of {between.channels} that {between.name} takes."
             )
+        numbers = max(
+            (length if layer.per_symbol else 1) * max(layer.inputs * layer.kernel, layer.outputs)
+            for layer in chain
+        )
+        if numbers > _MOST_NUMBERS:
+            raise AmrqError(
+                f"model {contract.name!r} has a layer that takes {numbers:,} numbers a chunk, more than "
+                f"{_MOST_NUMBERS:,}."
+            )
+        self._batch = min(_BATCH, max(1, _BATCH_NUMBERS // numbers))
         exponents = head_layers[-1].accumulator_exponents
         self.score_exponent = int(exponents.min())
         self._score_shifts = exponents - self.score_exponent
@@ -229,9 +243,9 @@ class IntegerNetwork:
         """Return the scores of what `integers` gives."""
         last = self.head_layers[-1].name
         scores = np.empty((len(inputs.symbols), self.head_layers[-1].outputs), np.int64)
-        for start in range(0, len(scores), _BATCH):
-            accumulators = self.trace(inputs.part(start, start + _BATCH))[last]
-            scores[start : start + _BATCH] = accumulators << self._score_shifts
+        for start in range(0, len(scores), self._batch):
+            accumulators = self.trace(inputs.part(start, start + self._batch))[last]
+            scores[start : start + self._batch] = accumulators << self._score_shifts
         return Scores(scores, self.score_exponent)
 
     def scores(

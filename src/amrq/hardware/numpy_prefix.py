@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a model does before its first rounding, where there is no ONNX."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,16 @@ from numpy.typing import NDArray
 from amrq.errors import AmrqError
 from amrq.hardware.float_mean import float_mean
 from amrq.optional_package import optional_package
+from amrq.plain_text import printable
 
 __all__ = ["NumpyPrefix"]
 
 _BATCH = 512
 """As `FloatPrefix` has it: no sum crosses chunks, so that it changes no bit."""
+_MOST_STEPS = 1_000
+_MOST_BYTES = 1 << 26
+"""Of all that is computed for one chunk; shipped models take some 10,000."""
+_BATCH_BYTES = 1 << 28
 
 Array = NDArray[Any]
 _Operator = Callable[[list[Any], dict[str, Any]], Array]
@@ -49,6 +55,19 @@ def _fold(function: Any) -> _Operator:
         return np.asarray(result)
 
     return run
+
+
+def _bytes(kind: str, given: list[Any]) -> int:
+    """Return a bound of what an operator's result takes, before it is computed."""
+    arrays = [np.asarray(values) for values in given if values is not None]
+    if kind == "Concat":
+        return sum(values.nbytes for values in arrays)
+    if kind == "Gather":
+        return int(arrays[0].nbytes * arrays[1].size)
+    if kind in ("Identity", "ReduceMean", "Slice"):
+        return arrays[0].nbytes
+    shape = np.broadcast_shapes(*(values.shape for values in arrays))
+    return math.prod(shape) * max(values.itemsize for values in arrays)
 
 
 _OPERATORS: dict[str, _Operator] = {
@@ -100,12 +119,17 @@ class NumpyPrefix:
             (kind, list(given), made, dict(attributes))
             for kind, given, made, attributes in description["steps"]
         ]
+        if len(self._steps) > _MOST_STEPS:
+            raise AmrqError(
+                f"the model computes {len(self._steps)} steps before its first rounding, more than {_MOST_STEPS}."
+            )
         for kind, *_ in self._steps:
             if kind not in _OPERATORS:
                 raise AmrqError(
-                    f"the model computes {kind} in floating point before its first rounding, which no image can hold: "
-                    f"only {', '.join(sorted(_OPERATORS))} can."
+                    f"the model computes {printable(kind, 40)} in floating point before its first rounding, which no "
+                    f"image can hold: only {', '.join(sorted(_OPERATORS))} can."
                 )
+        self._chunk_bytes = 0  # that one chunk takes, once that is known
         self.operations = tuple(kind for kind, *_ in self._steps if kind != "Identity")
 
     @classmethod
@@ -152,17 +176,31 @@ class NumpyPrefix:
         self, iq: NDArray[np.float32], level: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what goes into the quantisers: see `FloatPrefix`."""
-        parts = [self._batch(iq, level, start) for start in range(0, len(iq), _BATCH)]
+        if not self._chunk_bytes:
+            self._batch(iq[:1], None if level is None else level[:1])
+        batch = min(_BATCH, max(1, _BATCH_BYTES // self._chunk_bytes))
+        parts = [
+            self._batch(iq[start : start + batch], None if level is None else level[start : start + batch])
+            for start in range(0, len(iq), batch)
+        ]
         symbols, side = (np.concatenate(column) for column in zip(*parts, strict=True))
         return symbols, side
 
     def _batch(
-        self, iq: NDArray[np.float32], level: NDArray[np.float32] | None, start: int
+        self, iq: NDArray[np.float32], level: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        given = [values[start : start + _BATCH] for values in (iq, level) if values is not None]
+        given = [values for values in (iq, level) if values is not None]
+        taken, limit = sum(values.nbytes for values in given), _MOST_BYTES * len(iq)
         values: dict[str, Any] = {**self.constants, **dict(zip(self._inputs, given, strict=True)), "": None}
         with np.errstate(all="ignore"):
             for kind, names, made, attributes in self._steps:
-                values[made] = _OPERATORS[kind]([values[name] for name in names], attributes)
+                operands = [values[name] for name in names]
+                if taken + _bytes(kind, operands) > limit:
+                    raise AmrqError(
+                        f"the model takes more than {_MOST_BYTES:,} bytes a chunk before its first rounding."
+                    )
+                values[made] = _OPERATORS[kind](operands, attributes)
+                taken += values[made].nbytes
+        self._chunk_bytes = max(self._chunk_bytes, taken // len(iq), 1)
         symbols, *side = (values[name] for name in self.tensors)
         return symbols, np.concatenate([np.empty((len(given[0]), 0), np.float32), *side], axis=1)

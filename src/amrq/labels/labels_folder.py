@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ from amrq._version import __version__
 from amrq.errors import AmrqError
 from amrq.labels.label_name import LABELS
 from amrq.labels.labelled_chunks import LabelledChunks
+from amrq.parsing import parsing
+from amrq.plain_text import name_fault, printable
+from amrq.read_arrays import read_arrays
 from amrq.whole_file import write_whole
 
 __all__ = ["LabelsFolder"]
@@ -23,6 +25,9 @@ __all__ = ["LabelsFolder"]
 _FORMAT = "gr-amrq labelled chunks"
 _VERSION = 1
 _ARRAYS = ("chunks", "labels", "sample_index")
+_LONGEST_NAME = 200
+_LARGEST_ABOUT = 1 << 20
+_LARGEST_ARRAYS = 1 << 34
 
 
 class LabelsFolder:
@@ -59,9 +64,10 @@ class LabelsFolder:
         if not about.exists() and not arrays.exists():
             return
         try:
-            found = json.loads(about.read_text(encoding="utf-8"))
-            same = found["format"] == _FORMAT and found["recording_sha256"] == recording_sha256
-        except (OSError, ValueError, KeyError, TypeError):
+            with parsing(about):
+                found = json.loads(self._content(about, _LARGEST_ABOUT))
+                same = found["format"] == _FORMAT and found["recording_sha256"] == recording_sha256
+        except AmrqError:
             same = False
         if not same:
             raise AmrqError(
@@ -114,59 +120,82 @@ class LabelsFolder:
         return found
 
     def _files(self, name: str) -> tuple[Path, Path]:
+        fault = name_fault(name, _LONGEST_NAME) or ("holds a /" if "/" in name or "\\" in name else "")
+        if fault or name.startswith("."):
+            raise AmrqError(
+                f"labelled chunks cannot be called {printable(name, 80)!r}, which {fault or 'begins with a dot'}: give "
+                "the recording another name."
+            )
         return self.path / f"{name}.json", self.path / f"{name}.npz"
 
-    def _read(self, about: Path) -> LabelledChunks:
-        arrays = about.with_name(about.name.removesuffix(".json") + ".npz")
-        try:
-            said: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
-            if not isinstance(said, dict) or said.get("format") != _FORMAT:
-                raise AmrqError(f"{about} does not describe labelled chunks: remove it from the folder.")
-            if said["version"] != _VERSION:
-                raise AmrqError(
-                    f"{about} is of version {said['version']} and this program reads version {_VERSION}: label the "
-                    "recording anew."
-                )
-            content = arrays.read_bytes()
-            if hashlib.sha256(content).hexdigest() != said["sha256"]:
-                raise AmrqError(
-                    f"{arrays} is not the file that {about.name} describes: label the recording anew."
-                )
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                chunks, labels, index = (file[name] for name in _ARRAYS)
-                es_n0_db = file.get("es_n0_db")
-            names = said["labels"]
-            if any(name not in LABELS for name in names):
-                strange = next(name for name in names if name not in LABELS)
-                raise AmrqError(f"{about} names a label {strange!r} that is none of {', '.join(LABELS)}.")
-            if len(labels) and labels.max() >= len(names):
-                raise AmrqError(
-                    f"{arrays} holds a label {labels.max()}, but {about.name} names {len(names)}."
-                )
-            found = LabelledChunks(
-                name=about.name.removesuffix(".json"),
-                source=str(said["source"]),
-                recording_sha256=str(said["recording_sha256"]),
-                sample_rate=float(said["sample_rate"]),
-                symbol_rate=float(said["symbol_rate"]),
-                offset=float(said["offset"]),
-                chunks=chunks,
-                labels=np.array([LABELS.index(name) for name in names], np.uint8)[labels],
-                sample_index=index,
-                dropped={str(why): int(count) for why, count in said["dropped"].items()},
-                sha256=str(said["sha256"]),
-                es_n0_db=es_n0_db,
-            )
-        except AmrqError:
-            raise
-        except OSError as error:
-            raise AmrqError(f"{error.filename} cannot be read: {error.strerror}.") from None
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, zipfile.BadZipFile) as error:
+    def _content(self, file: Path, most: int) -> bytes:
+        """Return what stands in a file of the folder, and nowhere else."""
+        if file.resolve().parent != self.path.resolve() or (file.exists() and not file.is_file()):
             raise AmrqError(
-                f"{about} and {arrays.name} are no labelled chunks ({type(error).__name__}: {error}): label the "
-                "recording anew."
+                f"{printable(file)} is no file in the folder itself: put the file there, or label the recording anew."
+            )
+        with file.open("rb") as stream:
+            content = stream.read(most + 1)
+        if len(content) > most:
+            raise AmrqError(f"{printable(file)} has more than {most:,} bytes: label the recording anew.")
+        return content
+
+    def _read(self, about: Path) -> LabelledChunks:
+        name = about.name.removesuffix(".json")
+        arrays = about.with_name(f"{name}.npz")
+        try:
+            return self._labelled(name, about, arrays)
+        except AmrqError as error:
+            raise AmrqError(printable(error, 600)) from None
+        except OSError as error:
+            raise AmrqError(f"{printable(error.filename)} cannot be read: {error.strerror}.") from None
+        except Exception as error:  # whatever a parser makes of a file that is broken or hostile
+            raise AmrqError(
+                f"{printable(about)} and {printable(arrays.name)} are no labelled chunks ({type(error).__name__}: "
+                f"{printable(error, 200)}): label the recording anew."
             ) from None
-        return found
+
+    def _labelled(self, name: str, about: Path, arrays: Path) -> LabelledChunks:
+        said: dict[str, Any] = json.loads(self._content(about, _LARGEST_ABOUT))
+        if not isinstance(said, dict) or said.get("format") != _FORMAT:
+            raise AmrqError(f"{about} does not describe labelled chunks: remove it from the folder.")
+        if said["version"] != _VERSION:
+            raise AmrqError(
+                f"{about} is of version {printable(said['version'], 40)} and this program reads version {_VERSION}: "
+                "label the recording anew."
+            )
+        content = self._content(arrays, _LARGEST_ARRAYS)
+        if hashlib.sha256(content).hexdigest() != said["sha256"]:
+            raise AmrqError(
+                f"{arrays} is not the file that {about.name} describes: label the recording anew."
+            )
+        # They are not compressed: what claims more than the file holds is refused.
+        file = read_arrays(content, len(content), name=arrays)
+        chunks, labels, index = (file[array] for array in _ARRAYS)
+        names = said["labels"]
+        strange = [label for label in names if label not in LABELS]
+        if strange:
+            raise AmrqError(
+                f"{about} names a label {printable(strange[0], 80)!r} that is none of {', '.join(LABELS)}."
+            )
+        if labels.ndim != 1 or labels.dtype.kind != "u":
+            raise AmrqError(f"{arrays} holds labels of {labels.ndim} axes and type {labels.dtype}.")
+        if len(labels) and labels.max() >= len(names):
+            raise AmrqError(f"{arrays} holds a label {labels.max()}, but {about.name} names {len(names)}.")
+        return LabelledChunks(
+            name=name,
+            source=str(said["source"]),
+            recording_sha256=str(said["recording_sha256"]),
+            sample_rate=float(said["sample_rate"]),
+            symbol_rate=float(said["symbol_rate"]),
+            offset=float(said["offset"]),
+            chunks=chunks,
+            labels=np.array([LABELS.index(label) for label in names], np.uint8)[labels],
+            sample_index=index,
+            dropped={str(why): int(count) for why, count in said["dropped"].items()},
+            sha256=str(said["sha256"]),
+            es_n0_db=file.get("es_n0_db"),
+        )
 
 
 def _about(chunks: LabelledChunks) -> dict[str, Any]:

@@ -4,11 +4,11 @@
 import hashlib
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.hardware import (
@@ -21,13 +21,25 @@ from amrq.hardware import (
 )
 from amrq.hardware.onnx_graph import OnnxGraph
 from amrq.hardware.read_layers import read_layers
+from amrq.memory_limit import memory_limit
 from amrq.model import Contract, find_model
+from amrq.parsing import parsing
+from amrq.plain_text import printable
+from amrq.read_arrays import read_arrays
 from amrq.whole_file import whole_file
 
 __all__ = ["IMAGE_SUFFIX", "read_image", "write_image"]
 
 IMAGE_SUFFIX = ".npz"
 _VERSION = 1
+_LARGEST = 1 << 26
+"""Bytes of all arrays of an image, 64 MiB, and of its file; the largest shipped model has some 20,000."""
+_MOST_ARRAYS = 1000
+_MOST_MEMORY = 1 << 30
+_LONGEST_KERNEL = 1 << 10
+_MOST_EXPONENT = 126
+"""So that every scale is a normal number of float32."""
+_PARTS = ("weights", "biases", "weight_exponents")
 
 
 def _point(fixed_point: FixedPoint | None) -> list[Any] | None:
@@ -95,65 +107,77 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
     """
     image = Path(image)
     if not image.is_file():
-        raise AmrqError(f"there is no image {image}.")
+        raise AmrqError(f"there is no image {printable(image)}.")
     try:
-        with np.load(image, allow_pickle=False) as file:
-            arrays = dict(file)
-        description = json.loads(arrays["description"].tobytes())
-        if description["version"] != _VERSION:
-            raise AmrqError(
-                f"it is of version {description['version']} and this program reads version {_VERSION}"
-            )
-
-        def point(found: Any) -> FixedPoint | None:
-            return None if found is None else FixedPoint(int(found[0]), bool(found[1]))
-
-        def layer(found: dict[str, Any]) -> IntegerLayer:
-            name = found["name"]
-            weights, biases, exponents = (
-                arrays[f"{name}/{part}"] for part in ("weights", "biases", "weight_exponents")
-            )
-            given = point(found["input"])
-            assert given is not None
-            return IntegerLayer(
-                name,
-                weights,
-                biases,
-                exponents,
-                given,
-                point(found["output"]),
-                found["relu"],
-                found["per_symbol"],
-                found.get("pool", 1),  # images from before there were pools have none
-            )
-
-        layers = [layer(found) for found in description["layers"]]
-        kind = "flatten" if "flatten" in description else "mean"
-        channels, symbols, *points = description[kind]
-        around = [point(one) for one in points]
-        between: IntegerMean | IntegerFlatten
-        if kind == "flatten":
-            (flat,) = around
-            assert flat is not None
-            between = IntegerFlatten(channels, symbols, flat)
-        else:
-            summed, given = around
-            assert summed is not None and given is not None
-            between = IntegerMean(channels, symbols, summed, given)
-        constants = {
-            name.removeprefix("prefix/"): value
-            for name, value in arrays.items()
-            if name.startswith("prefix/")
-        }
-        network = IntegerNetwork(
-            Contract.from_json(description["contract"]),
-            NumpyPrefix(description["prefix"], constants),
-            tuple(one for one in layers if one.per_symbol),
-            between,
-            tuple(one for one in layers if not one.per_symbol),
-        )
-        return network, bytes.fromhex(description["model_sha256"])
-    except (KeyError, TypeError, ValueError, AssertionError, OSError, EOFError, zipfile.BadZipFile) as error:
+        # The second bound is for what no claim in the file shows before it is worked out.
+        with parsing(image), memory_limit(_MOST_MEMORY):
+            return _network(read_arrays(image, _LARGEST, _MOST_ARRAYS))
+    except AmrqError as error:
         raise AmrqError(
-            f"{image} is no image that 'amrq board export' wrote ({' '.join(str(error).split())[:200].rstrip('.')})."
+            f"{printable(image)} is no image that 'amrq board export' wrote ({printable(error, 300).rstrip('.')})."
         ) from None
+
+
+def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
+    description = json.loads(arrays["description"].tobytes())
+    if description["version"] != _VERSION:
+        version = printable(description["version"], 40)
+        raise AmrqError(f"it is of version {version} and this program reads version {_VERSION}")
+    layers = [_layer(found, arrays) for found in description["layers"]]
+    kind = "flatten" if "flatten" in description else "mean"
+    channels, symbols, *points = description[kind]
+    if not all(isinstance(size, int) and 0 < size <= _LARGEST for size in (channels, symbols)):
+        raise AmrqError(f"its {kind} is not of so many channels and symbols")
+    around = [_given_point(one) for one in points]
+    between: IntegerMean | IntegerFlatten
+    if kind == "flatten":
+        (flat,) = around
+        between = IntegerFlatten(channels, symbols, flat)
+    else:
+        summed, given = around
+        between = IntegerMean(channels, symbols, summed, given)
+    constants = {
+        name.removeprefix("prefix/"): value for name, value in arrays.items() if name.startswith("prefix/")
+    }
+    sha256 = bytes.fromhex(description["model_sha256"])
+    if len(sha256) != hashlib.sha256().digest_size:
+        raise AmrqError("its model's SHA-256 is none")
+    network = IntegerNetwork(
+        Contract.from_json(description["contract"]),
+        NumpyPrefix(description["prefix"], constants),
+        tuple(one for one in layers if one.per_symbol),
+        between,
+        tuple(one for one in layers if not one.per_symbol),
+    )
+    return network, sha256
+
+
+def _layer(found: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> IntegerLayer:
+    name = str(found["name"])
+    weights, biases, exponents = (arrays[f"{name}/{part}"] for part in _PARTS)
+    if [array.dtype for array in (weights, biases, exponents)] != [np.int8, np.int32, np.int64]:
+        raise AmrqError(f"the layer {printable(name, 40)} has weights, biases or exponents of another type")
+    if not weights.size or not weights.shape[-1] <= _LONGEST_KERNEL:
+        raise AmrqError(f"the layer {printable(name, 40)} has weights of shape {weights.shape}")
+    if not (np.abs(exponents) <= _MOST_EXPONENT).all():
+        raise AmrqError(f"the layer {printable(name, 40)} has weight exponents beyond {_MOST_EXPONENT}")
+    return IntegerLayer(
+        name,
+        weights,
+        biases,
+        exponents,
+        _given_point(found["input"]),
+        None if found["output"] is None else _given_point(found["output"]),
+        bool(found["relu"]),
+        bool(found["per_symbol"]),
+        found.get("pool", 1),  # images from before there were pools have none
+    )
+
+
+def _given_point(found: Any) -> FixedPoint:
+    exponent, signed = found
+    if not isinstance(exponent, int) or abs(exponent) > _MOST_EXPONENT:
+        raise AmrqError(
+            f"an exponent is {printable(exponent, 40)}, not from {-_MOST_EXPONENT} to {_MOST_EXPONENT}"
+        )
+    return FixedPoint(exponent, bool(signed))

@@ -10,7 +10,7 @@ from typing import Any
 
 from amrq.errors import AmrqError
 from amrq.guard_socket import Connections, guard_socket
-from amrq.link.capabilities import Capabilities
+from amrq.link.capabilities import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities
 from amrq.link.chunk_payload import ChunkPayload
 from amrq.link.client_table import Client, ClientTable
 from amrq.link.engine import Engine
@@ -37,6 +37,7 @@ _LINGER_MS = 500
 _REPLIES_AHEAD = 64
 """Replies kept for a client that does not fetch them; it loses what comes on top of that."""
 _STOP_PATIENCE = 1.0  # seconds that a call of the engine may still take when the board stops
+_LONGEST_CHUNK = (1 << 16) - 1  # samples: the header has 16 bits for it
 _STRANGERS = 64
 """Connections on top of two for each client."""
 _READ_AHEAD = 16
@@ -91,7 +92,18 @@ class BoardServer:
             engine.input_scale,
             contract,
         )
+        if contract.chunk_length > _LONGEST_CHUNK or self.capabilities.scores > MOST_SCORES:
+            raise AmrqError(
+                f"the model {printable(contract.name)} has chunks of {contract.chunk_length} samples and "
+                f"{self.capabilities.scores} scores each: a board serves models of at most {_LONGEST_CHUNK} and "
+                f"{MOST_SCORES}."
+            )
         self._capabilities = self.capabilities.to_bytes()
+        if len(self._capabilities) > LARGEST_CAPABILITIES:
+            raise AmrqError(
+                f"the contract of the model {printable(contract.name)} has {len(self._capabilities)} bytes: a board "
+                f"sends at most {LARGEST_CAPABILITIES}."
+            )
         allowed = {self._raw(read_public_key(file)) for file in client_keys}
         if bool(allowed) != (secret_key is not None):
             raise AmrqError(
