@@ -67,6 +67,8 @@ from amrq.signals import OTHER_MODULATIONS, Conditions, received_under
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "named.csv"
+RECORDINGS = ROOT / "benchmarks" / "results" / "recordings.json"
+"""What `python3 examples/headless.py --recordings-only` writes as summary.json."""
 SYMBOL_RATE = 10e3
 SEED = 20261129
 SYMBOLS = 2_200
@@ -483,6 +485,40 @@ def untold_shares(found: Found) -> list[str]:
     return [*shares, per_cent(found.no_rate, tally.total, False), str(tally.total)]
 
 
+def recordings_table(_: Rows) -> str:
+    """Return what recordings are called: what the demo's summary.json says."""
+    lines = []
+    for result in json.loads(RECORDINGS.read_text(encoding="utf-8"))["recordings"]:
+        given = result["told"]["symbol_rate"]
+        lines.append(
+            [
+                result["name"].removesuffix("_iq_data_0"),
+                result["truth"],
+                "-" if result["es_n0_db"] is None else f"{result['es_n0_db']:.0f}",
+                f"{result['alone']['symbol_rate']:.0f}" if result["alone"]["symbol_rate"] else "none",
+                called_in(result["alone"]["symbols"]),
+                f"{given:.0f}" if result["symbol_rate"] else f"({given:.0f})",
+                called_in(result["told"]["symbols"]),
+            ]
+        )
+    heads = [
+        "recording",
+        "sent",
+        "Es/N0, dB",
+        "symbol rate found",
+        "called, told nothing",
+        "symbol rate given",
+    ]
+    return table([*heads, "called, told"], lines)
+
+
+def called_in(symbols: dict[str, int]) -> str:
+    """Write the shares of a signal's symbols that were called this and that."""
+    total = sum(symbols.values())
+    shares = Counter(symbols).most_common()
+    return ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in shares if count) or "-"
+
+
 TABLES: dict[str, Callable[[Rows], str]] = {
     "known": known_table,
     "classes": classes_table,
@@ -491,6 +527,7 @@ TABLES: dict[str, Callable[[Rows], str]] = {
     "impaired in short": short_table,
     "impaired": impaired_table,
     "untold": ungiven_table,
+    "recordings": recordings_table,
 }
 PAGES = (ROOT / "README.md", ROOT / "docs" / "limits.md", ROOT / "docs" / "answers.md")
 PLACE = re.compile(r"(?<=<!-- measured: )(?P<name>[a-z ]+) -->\n\n?.*?\n?<!-- end -->", re.DOTALL)

@@ -23,9 +23,11 @@ Example: python3 examples/headless.py --chunks 1024 --recordings examples/record
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,7 @@ class Recorded:
 
     Attributes:
         sent: the class that was sent; empty for a signal outside the classes.
+        symbol_rate: nominal, symbols a second; None where there is none (OFDM).
         alone: told nothing, as `amrq classify FILE`.
         told: told the symbol rate and when the signal is on.
     """
@@ -119,6 +122,7 @@ class Recorded:
     name: str
     truth: str
     sent: str
+    symbol_rate: float | None
     es_n0_db: float | None
     alone: Answer
     told: Answer
@@ -204,6 +208,7 @@ def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recor
         truth["name"],
         truth["modulation"],
         sent,
+        truth["symbol_rate"],
         truth.get("es_n0_db") or (truth.get("measured") or {}).get("snr_m2m4_db"),
         classify(path, sent, on, None, (0, 0), model),
         classify(path, sent, on, symbol_rate, (start, stop - start), model),
@@ -398,7 +403,12 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     """Run all parts and return whether all could be run."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     recordings = [(folder, entry) for folder in arguments.recordings for entry in read_truth(folder)]
-    summary: dict[str, Any] = {"model": arguments.model}
+    summary: dict[str, Any] = {
+        "model": arguments.model,
+        "date": time.strftime("%Y-%m-%d"),
+        "gnuradio": gr.version(),
+        **{package: version(package) for package in ("onnxruntime", "numpy")},
+    }
     columns = [TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=console) as progress:
         if not arguments.recordings_only:
