@@ -516,7 +516,13 @@ def called_in(symbols: dict[str, int]) -> str:
     """Write the shares of a signal's symbols that were called this and that."""
     total = sum(symbols.values())
     shares = Counter(symbols).most_common()
-    return ", ".join(f"{name} {100 * count / total:.0f} %" for name, count in shares if count) or "-"
+    words = (f"{name} {small(100 * count / total)} %" for name, count in shares if count)
+    return ", ".join(words) or "-"
+
+
+def small(per_cent: float) -> str:
+    """Write a share that is not 0 as one that is not."""
+    return f"{per_cent:.0f}" if per_cent >= 0.5 else "under 1"
 
 
 TABLES: dict[str, Callable[[Rows], str]] = {

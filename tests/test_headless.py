@@ -99,6 +99,20 @@ def test_real_recordings_are_counted_honestly(demo: Demo) -> None:
     assert "misnamed" not in verdicts(found, "alone").values()
 
 
+@pytest.mark.parametrize("folder", [OURS, REAL], ids=["ours", "real"])
+def test_the_recordings_in_the_pages_are_called_so(demo: Demo, folder: Path) -> None:
+    """benchmarks/results/recordings.json, from which the table in docs/limits.md is made."""
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not on this machine")
+    committed = json.loads((ROOT / "benchmarks" / "results" / "recordings.json").read_text())["recordings"]
+    written = {result["name"]: result for result in committed}
+    for name, result in recordings_of(demo, folder).items():
+        for how in ("alone", "told"):
+            assert result[how]["verdict"] == written[name][how]["verdict"]
+            rates = [found[name][how]["symbol_rate"] or 0.0 for found in (written, {name: result})]
+            assert rates[1] == pytest.approx(rates[0], rel=1e-3)
+
+
 def test_the_last_lines_count_what_there_is(demo: Demo) -> None:
     lines = demo.said.splitlines()
     for how, began in (("alone", "Told nothing"), ("told", "Told the symbol rate and when the signal is on")):

@@ -17,7 +17,7 @@ from amrq.model import find_model
 
 __all__ = ["board_app"]
 
-board_app = CommandApp(help="Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out.")
+board_app = CommandApp()
 
 
 @board_app.callback(invoke_without_command=True)

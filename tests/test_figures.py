@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures in the pages are those that the scripts of this repository wrote."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from amrq.classifier import OnnxClassifier
+from amrq.cli.main import app
+from amrq.model import find_model
+
+ROOT = Path(__file__).resolve().parents[1]
+FRONT = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def read_csv(path: str) -> list[dict[str, str]]:
+    with (ROOT / path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_json(path: str) -> Any:
+    return json.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+def table(page: str, heading: str, which: int = 0) -> list[list[str]]:
+    """Return the cells of a table below a heading, without its first two lines."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    part = text[re.search(rf"^#+ {re.escape(heading)}$", text, re.MULTILINE).end() :]  # type: ignore[union-attr]
+    found = re.findall(r"(?:^\|.*\|$\n?)+", part, re.MULTILINE)[which]
+    return [[cell.strip().strip("`*") for cell in line[1:-1].split("|")] for line in found.splitlines()[2:]]
+
+
+def number(text: str) -> float:
+    return float(re.sub(r"[,% ]|MHz", "", text))
+
+
+def evaluation(model: str) -> dict[str, Any]:
+    return dict(read_json(f"docs/evaluation/{model}/evaluation.json"))
+
+
+def test_the_front_page() -> None:
+    contract = OnnxClassifier("default").contract
+    assert f"{contract.weights:,} weights of {contract.weight_bits} bits" in FRONT
+    assert f"a file of {round(find_model('default').stat().st_size / 1000)} kB" in FRONT
+
+    found = evaluation(contract.name)
+    gap = max(level["named"]["bound_minus_model"]["difference"] for level in found["levels"])
+    assert f"within {100 * gap:.1f} points of" in FRONT
+    (keying,) = (other["claimed"]["share"] for other in found["other_signals"] if other["kind"] == "FSK")
+    assert f"(FSK) gets one of the nine names in {100 * keying:.0f} % of decisions" in FRONT
+
+    designs = read_csv("docs/hardware/synthesis.csv")
+    made = {
+        row["target"]: row for row in designs if row["model"] == "coherent-small-int4" and row["fold"] == "1"
+    }
+    assert f"takes {int(made['xc7']['lut']):,} LUT of an XC7Z020" in FRONT
+    assert f"({100 * float(made['xc7']['lut_share_xc7z020']):.1f} %, Yosys)" in FRONT
+    assert f"an ECP5 reaches {made['ecp5']['max_clock_mhz']} MHz" in FRONT
+    assert made["xc7"]["dsp"] == "0" and float(made["xc7"]["bram36"]) == 0
+
+    client = (ROOT / "examples" / "board-client-c" / "board_client.c").read_text(encoding="utf-8")
+    assert "a client in C speaks in under 200 lines" in FRONT and len(client.splitlines()) < 200
+    decisions = {row["decisions"] for row in read_csv("benchmarks/results/named.csv") if row["value"] == ""}
+    assert "360 decisions a level" in FRONT and "40" in decisions
+
+
+def test_the_accuracy_of_the_shipped_models() -> None:
+    rows = table("docs/models.md", "The shipped models", 1)
+    assert len(rows) == 14
+    for cells in rows:
+        name = re.sub(r"\[(.*)\]\(.*", r"\1", cells[0])
+        if name.startswith("bound"):
+            continue
+        levels = evaluation(name)["levels"]
+        assert [number(cell) for cell in cells[3:12]] == [round(level["accuracy"], 3) for level in levels]
+        most = max(levels, key=lambda level: level["named"]["bound_minus_model"]["difference"])
+        gap = 100 * most["named"]["bound_minus_model"]["difference"]
+        assert cells[12] == f"{gap:.1f} points, at {most['es_n0_db']:g} dB"
+
+
+def test_synthesis() -> None:
+    rows = read_csv("docs/hardware/synthesis.csv")
+    for cells in table("docs/hardware.md", "Synthesis"):
+        (row,) = (r for r in rows if (r["model"], r["target"], r["fold"]) == (cells[0], "xc7", "1"))
+        named = (
+            "weights",
+            "lut",
+            "ff",
+            "carry",
+            "dsp",
+            "bram36",
+            "estimate_lut",
+            "estimate_ff",
+            "estimate_dsp",
+        )
+        said = [number(cells[k]) for k in (1, 2, 4, 6, 7, 8, 9, 10, 11)]
+        assert said == [float(row[name]) for name in named]
+        assert cells[3] == f"{100 * float(row['lut_share_xc7z020']):.1f} %"
+
+
+def test_cosimulation() -> None:
+    rows = read_csv("docs/hardware/cosimulation.csv")
+    for heading in ("Proof", "Proof of the array"):
+        for cells in table("docs/hardware.md", heading):
+            name, *more = cells[0].replace("`", "").split(", ")
+            name += "".join(f" ({what})" for what in more if what.endswith(" lanes"))
+            fold = next((what.split()[1] for what in more if what.startswith("--fold")), "")
+            wanted = {
+                "model": name,
+                "chunks": cells[-6].replace(",", ""),
+                "right_by_onnx": cells[-2].replace(",", ""),
+            }
+            wanted |= {"right_by_class": cells[-4].replace(",", ""), "labelled": cells[-1].replace(",", "")}
+            found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+            assert found and all("scores equal" in row["result"] for row in found), cells
+            assert not fold or any(row["fold"] == fold for row in found)
+
+
+def test_what_the_front_end_costs() -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import front_end
+    finally:
+        sys.path.pop(0)
+    made = front_end.report(front_end.read(ROOT / "benchmarks" / "results" / "front_end.csv"))
+    said = table("benchmarks/README.md", "What the front end costs")
+    first = [line.strip("|").split("|") for line in made.splitlines()[2 : 2 + len(said)]]
+    for cells, row in zip(said, first, strict=True):
+        level, ideal, real, lost, fused_ideal, fused_real, locked = (cell.strip() for cell in row)
+        assert cells[0] == level and cells[6] == locked
+        for shown, exact in zip(cells[1:6], (ideal, real, lost, fused_ideal, fused_real), strict=True):
+            assert float(shown) == pytest.approx(float(exact), abs=0.0051 if exact != lost else 0.051)
+
+
+def test_the_live_path() -> None:
+    found = read_json("benchmarks/results/live_path.json")
+    for page in ("docs/live.md", "benchmarks/README.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert f"{found['processor_share_of_one_core']:.2f} cores" in text
+        assert f"{found['latency_ms']['median']:.0f} ms" in text
+        assert f"{found['latency_ms']['99th percentile']:.0f} ms" in text
+    assert f"{found['chunks']:,} chunks" in text and f"{found['decisions']:,} decisions right" in text
+    assert (
+        found["overflows"] == found["chunks_dropped"] == 0 and found["decisions"] == found["decisions_right"]
+    )
+
+
+def first_words(page: str, heading: str) -> str:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return " ".join(text[text.index(f"{heading}\n") :].replace("*", "").split())[:600]
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        ("README.md", "## Hardware (FPGA)"),
+        ("docs/hardware.md", "# Hardware"),
+        ("docs/board.md", "# The board: classify somewhere else"),
+    ],
+)
+def test_pages_about_hardware_begin_with_what_it_has_not_done(page: str, heading: str) -> None:
+    said = first_words(page, heading)
+    assert re.search(r"(None|Nothing|No FPGA board) .{0,40}has run (on|any)", said)
+    assert re.search(r"[Oo]nly (models )?for (models|signals) of known carrier phase", said)
+
+
+@pytest.mark.parametrize("command", ["rtl", "board"])
+def test_so_does_the_help(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100"})
+    said = " ".join(re.sub(r"[│|]", " ", result.output).split())
+    assert result.exit_code == 0
+    assert re.search(r"(Nothing|No FPGA board) .{0,30}has run", said)
+    assert re.search(r"known phase|phase is known", said)
+
+
+def test_make_help_says_how_long_things_take() -> None:
+    said = subprocess.run(
+        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    for target in ("setup", "demo", "test"):
+        (line,) = (line for line in said.stdout.splitlines() if line.split()[1] == target)
+        (minutes,) = re.findall(r"\((\d+ minutes?|half a minute)\)", line)
+        assert minutes in FRONT, f"README and make help differ in how long make {target} takes"
