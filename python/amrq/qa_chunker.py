@@ -138,6 +138,12 @@ class qa_chunker(gr_unittest.TestCase):
             source.rewind()
             sink.reset()
 
+    def test_a_chunk_with_a_mark_becomes_not_finite(self):
+        tags = [tag(n, "not_finite", pmt.PMT_T) for n in (31, 70, 71)] + [tag(130, "mark", pmt.PMT_T)]
+        chunks, _, others, _ = self.run_chunker(np.ones(320, np.complex64), tags)
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(chunks).any(axis=1)), [0, 2])
+        self.assertEqual([(offset, key) for offset, key, _ in others], [(4, "mark")])
+
     def test_gate_silences_but_keeps_the_count_and_nan(self):
         samples = np.full(32 * 4, 0.1 + 0j, np.complex64)  # -20 dB
         samples[32:64] = 1.0

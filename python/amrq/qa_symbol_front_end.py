@@ -147,6 +147,19 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         self.assertTrue(np.all(np.isfinite(output)))
         self.assertLess(error_db(output, symbols, 4, first=1_000), -21.0)
 
+    def test_symbols_of_bad_samples_are_marked(self):
+        rng = np.random.default_rng(3)
+        symbols = rng.choice(MODULATIONS["QPSK"].points, 3_000)
+        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, rng)
+        samples[2_500:3_000] = np.nan  # 100 symbols from symbol 500 on
+        samples[10_000] = np.inf
+        _, tags = run(symbol_front_end(5.0, 1.0), samples)
+        marked = np.array(sorted({t.offset for t in tags if pmt.symbol_to_string(t.key) == "not_finite"}))
+        long, short = marked[marked < 1_000], marked[marked > 1_000]
+        self.assertTrue(490 < long[0] < 525 and 590 < long[-1] < 640, long)
+        self.assertLess(np.diff(long).max(), 8)  # no chunk lies between two marks
+        self.assertTrue(len(short) and 1_980 < short[0] <= short[-1] < 2_040, short)
+
     def test_without_carrier_recovery_the_offset_stays(self):
         rng = np.random.default_rng(4)
         symbols = rng.choice(MODULATIONS["QPSK"].points, 3_000)

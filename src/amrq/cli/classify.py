@@ -287,7 +287,7 @@ def _opened(path: Path, format: str, rate: float | None, name: str | None) -> Re
 
 
 def _name(recording: Recording | SampleStream) -> str:
-    return recording.name if isinstance(recording, SampleStream) else recording.path.name
+    return printable(recording.name if isinstance(recording, SampleStream) else recording.path.name)
 
 
 def _say(sentence: str) -> None:

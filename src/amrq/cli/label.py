@@ -170,7 +170,7 @@ def label(
                 folder.check_free(name, identity)
                 spans = labelled_spans(recording, place, whole, aliases, _SLACK)
                 _require_some(recording, spans, place)
-                found_rate, title = symbol_rate, path.name
+                found_rate, title = symbol_rate, printable(path.name)
                 if found_rate is None:
                     first = next(span.start for span in spans.spans if span.known)
                     found_rate, sure = recording_symbol_rate(recording, place, first)

@@ -590,7 +590,8 @@ def _show(
                 said = now
     counted = session.statistics()
     console.print(
-        escape(f"{source.name}: of {votes.total()} decisions: {count_answers(votes)}"), soft_wrap=True
+        escape(f"{printable(source.name)}: of {votes.total()} decisions: {count_answers(votes)}"),
+        soft_wrap=True,
     )
     console.print(
         f"{counted.received} chunks: {counted.classified} classified, {counted.silent} silent, {counted.dropped} "

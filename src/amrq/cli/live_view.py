@@ -16,6 +16,7 @@ from amrq.cli.live_session import LiveSession
 from amrq.decision import NO_SIGNAL, Decision
 from amrq.engineering import engineering
 from amrq.model import UNKNOWN
+from amrq.plain_text import printable
 from amrq.sources import SILENCE_IS_NEWS
 
 __all__ = ["LiveView"]
@@ -151,7 +152,7 @@ class LiveView:
         """Return the picture as it stands now."""
         return Panel(
             Group(self._decision(), Text(), self._bars(), Text(), self._strip(), self._figures()),
-            title=escape(self._source),
+            title=escape(printable(self._source)),
             title_align="left",
             width=78,
         )
