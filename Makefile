@@ -24,6 +24,7 @@ PYTEST_ARGS ?=
 GRC_FILES ?= examples/loopback.grc
 BOARD_CHECK_ARGS ?=
 FUZZ_ARGS ?= -max_total_time=600
+FUZZ_FILES_ARGS ?= --seconds=600
 
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -76,10 +77,13 @@ board-check: $(STAMPS)/module $(STAMPS)/train ## a board against this machine on
 	$(say) "a board against this machine (half an hour)"
 	@$(headless) $(PYTHON) benchmarks/board_check.py $(BOARD_CHECK_ARGS)
 
-fuzz: $(STAMPS)/fuzz ## atheris on the board's messages, parser and server; FUZZ_ARGS="-max_total_time=3600"
+fuzz: $(STAMPS)/fuzz $(STAMPS)/train ## atheris on the board's messages, parser and server; FUZZ_ARGS="-max_total_time=3600"
 	$(say) "fuzzing the board's messages"
 	@mkdir -p $(BUILD)/fuzz && cd $(BUILD)/fuzz && PYTHONPATH="$(CURDIR)/src:$(CURDIR)/tests" \
 	  "$(CURDIR)/$(PYTHON)" "$(CURDIR)/tests/link/fuzz_board.py" $(FUZZ_ARGS)
+	$(say) "mutated files of every kind"
+	@cd $(BUILD)/fuzz && PYTHONPATH="$(CURDIR)/src:$(CURDIR)/tests" OMP_NUM_THREADS=1 \
+	  "$(CURDIR)/$(PYTHON)" "$(CURDIR)/tests/files/fuzz_files.py" $(FUZZ_FILES_ARGS)
 
 docs: $(BUILD)/docs.built ## build the documentation, .build/docs/index.html; a warning is an error
 

@@ -9,6 +9,9 @@ from amrq.plain_text import printable
 
 __all__ = ["parsing"]
 
+_LONGEST = 1000
+"""Characters of a sentence."""
+
 
 @contextmanager
 def parsing(what: object, advice: str = "") -> Iterator[None]:
@@ -16,7 +19,8 @@ def parsing(what: object, advice: str = "") -> Iterator[None]:
 
     Parsers, ours and those of libraries, raise what they please on a file that is broken or hostile: OverflowError,
     RecursionError, UnicodeDecodeError, zlib.error and more. Whoever reads a file of one kind does so inside this, and
-    callers know one kind of error. An `AmrqError`, which says already what is wrong, passes unchanged.
+    callers know one kind of error. An `AmrqError`, which says already what is wrong, passes, its text on one printable
+    line and cut where it is very long.
 
     Args:
         what: what is read, a path for instance; the subject of the sentence.
@@ -32,7 +36,9 @@ def parsing(what: object, advice: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except AmrqError:
+    except AmrqError as error:
+        # What it quotes of the file may be anything, and of any length.
+        error.args = (printable(error, _LONGEST),)
         raise
     except Exception as error:
         reason = printable(error, 200).strip().rstrip(".") or type(error).__name__

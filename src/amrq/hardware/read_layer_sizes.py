@@ -2,6 +2,7 @@
 """The sizes of an ONNX file's layers."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from amrq.hardware.layer_size import LayerSize, count_weights
 from amrq.model import Contract
 from amrq.model.contract_file import METADATA_KEY
 from amrq.model.onnx_scan import constants_of, load_onnx
-from amrq.optional_package import optional_package
 from amrq.parsing import parsing
 from amrq.plain_text import printable
 
@@ -26,6 +26,39 @@ _WITH_WEIGHTS_ELSEWHERE = (
     *("LSTM", "GRU", "RNN", "ConvTranspose", "QLinearConv", "QLinearMatMul", "MatMulInteger", "ConvInteger"),
     *("QGemm", "QAttention", "Attention", "MatMulNBits", "Einsum"),
 )
+
+
+_SAME_LENGTH = (
+    *(
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "DequantizeLinear",
+        "Div",
+        "Dropout",
+        "Gather",
+        "Identity",
+        "LeakyRelu",
+    ),
+    *(
+        "Less",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "QuantizeLinear",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Sigmoid",
+        "Slice",
+        "Split",
+    ),
+    *("Sqrt", "Sub", "Tanh", "Where", "BatchNormalization", "PRelu", "Elu"),
+)
+"""Operators whose outputs are as long as their longest inputs."""
 
 
 class _Graph:
@@ -63,21 +96,56 @@ class _Graph:
         return stored
 
 
-def _positions(shapes: dict[str, list[int]], output: str) -> int:
-    """Return at how many places a convolution's filters are applied, 0 where the file does not say."""
-    shape = shapes.get(output)
-    if shape is None or len(shape) < 3 or any(length <= 0 for length in shape[2:]):
+def _lengths(graph: _Graph, model: Any) -> dict[str, int]:
+    """Return the lengths of tensors' last axes, where they follow from that of the input.
+
+    Only through operators that are met between layers: onnx.shape_inference knows all of them, but some files make it
+    end the process.
+    """
+    found: dict[str, int] = {}
+    for given in model.graph.input:
+        dims = given.type.tensor_type.shape.dim
+        if len(dims) == 3 and dims[2].dim_value > 0:
+            found[given.name] = int(dims[2].dim_value)
+    for node in graph.nodes:
+        attributes = {a.name: a for a in node.attribute}
+        lengths = {found[name] for name in node.input if name in found}
+        if len(lengths) != 1:
+            continue
+        length = lengths.pop()
+        if node.op_type in ("Conv", "MaxPool") and node.input[0] in found:
+            length = _after_window(length, node, attributes, graph)
+        elif node.op_type not in _SAME_LENGTH or not _along_rows(node, attributes, graph):
+            continue
+        if length > 0:
+            found |= dict.fromkeys(node.output, length)
+    return found
+
+
+def _after_window(length: int, node: Any, attributes: Mapping[str, Any], graph: _Graph) -> int:
+    """Return the length behind a convolution or a max pool, 0 where it is not of one dimension."""
+    weights = graph.constant(node.input[1]) if node.op_type == "Conv" else None
+    kernel = list(attributes["kernel_shape"].ints) if "kernel_shape" in attributes else []
+    kernel = kernel or ([weights.shape[2]] if weights is not None and weights.ndim == 3 else [])
+    step = list(attributes["strides"].ints) if "strides" in attributes else [1]
+    apart = list(attributes["dilations"].ints) if "dilations" in attributes else [1]
+    pads = list(attributes["pads"].ints) if "pads" in attributes else [0, 0]
+    if [len(kernel), len(step), len(apart), len(pads)] != [1, 1, 1, 2] or step[0] < 1:
         return 0
-    return int(np.prod(shape[2:]))
+    if "auto_pad" in attributes and attributes["auto_pad"].s.startswith(b"SAME"):
+        return -(-length // step[0])
+    upwards = step[0] - 1 if "ceil_mode" in attributes and attributes["ceil_mode"].i else 0
+    return int((length + sum(pads) - apart[0] * (kernel[0] - 1) - 1 + upwards) // step[0]) + 1
 
 
-def _shapes(model: Any, onnx: Any) -> dict[str, list[int]]:
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model)
-    except Exception:  # a graph whose shapes cannot be inferred only lacks its multiplications
-        return {}
-    infos = [*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input]
-    return {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in infos}
+def _along_rows(node: Any, attributes: Mapping[str, Any], graph: _Graph) -> bool:
+    """Return whether an operator that takes rows out or puts them together leaves the last axis alone."""
+    if node.op_type == "Slice":
+        axes = graph.constant(node.input[3]) if len(node.input) > 3 else None
+        return axes is not None and list(axes.ravel()) == [1]
+    if node.op_type in ("Concat", "Gather", "Split"):
+        return "axis" in attributes and attributes["axis"].i in (1, -2)
+    return True
 
 
 def read_layer_sizes(path: str | os.PathLike[str], bits: int | None = None) -> tuple[LayerSize, ...]:
@@ -95,20 +163,19 @@ def read_layer_sizes(path: str | os.PathLike[str], bits: int | None = None) -> t
     Raises:
         AmrqError: the file is missing or no ONNX model, or it has weights in other operators.
     """
-    onnx = optional_package("onnx", "counting a model's weights")
     path = Path(path)
     model = load_onnx(path)
     with parsing(path):
-        return _sizes(model, onnx, printable(path), bits)
+        return _sizes(model, printable(path), bits)
 
 
-def _sizes(model: Any, onnx: Any, path: str, bits: int | None) -> tuple[LayerSize, ...]:
+def _sizes(model: Any, path: str, bits: int | None) -> tuple[LayerSize, ...]:
     if bits is None:
         bits = _contract_bits(model)
     elif not 1 <= bits <= _FLOAT_BITS:
         raise AmrqError(f"a weight can have 1 to {_FLOAT_BITS} bits, not {bits}.")
     graph = _Graph(model)
-    shapes = _shapes(model, onnx)
+    lengths = _lengths(graph, model)
     layers: list[LayerSize] = []
     for node in graph.nodes:
         if node.op_type in _WITH_WEIGHTS_ELSEWHERE:
@@ -128,7 +195,7 @@ def _sizes(model: Any, onnx: Any, path: str, bits: int | None) -> tuple[LayerSiz
             bias = _added(graph, node.output[0], weights.shape[-1])
         count = int(np.count_nonzero(weights))
         kind = "convolution" if node.op_type == "Conv" else "dense"
-        places = _positions(shapes, node.output[0]) if kind == "convolution" else 1
+        places = lengths.get(node.output[0], 0) if kind == "convolution" else 1
         own = weights.dtype.itemsize * 8 if weights.dtype.kind in "iu" else _FLOAT_BITS
         layers.append(
             LayerSize(

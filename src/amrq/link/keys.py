@@ -7,9 +7,11 @@ from typing import Any
 
 from amrq.errors import AmrqError
 from amrq.optional_package import optional_package
+from amrq.plain_text import printable
 
 __all__ = ["make_keys", "read_public_key", "read_secret_key"]
 
+_LONGEST = 4096  # bytes that are looked at
 _LENGTH = 40  # of a key in ZeroMQ's base 85 (Z85)
 _OTHERS = 0o077
 
@@ -65,15 +67,17 @@ def read_secret_key(file: str | os.PathLike[str]) -> tuple[bytes, bytes]:
 
 def _read(file: Path) -> bytes:
     try:
-        key = file.read_bytes().strip()
+        with file.open("rb") as opened:
+            key = opened.read(_LONGEST).strip()
     except OSError as error:
-        raise AmrqError(f"the key {file} cannot be read: {error.strerror}.") from None
+        raise AmrqError(f"the key {printable(file)} cannot be read: {error.strerror}.") from None
+    z85 = optional_package("zmq.utils.z85", "a board with keys")
     try:
         if len(key) != _LENGTH:
             raise ValueError
-        optional_package("zmq.utils.z85", "a board with keys").decode(key)
-    except (ValueError, KeyError):
-        raise AmrqError(f"{file} holds no key: 'amrq board keygen' makes one.") from None
+        z85.decode(key)
+    except Exception:  # it raises whatever its arithmetic raises
+        raise AmrqError(f"{printable(file)} holds no key: 'amrq board keygen' makes one.") from None
     return key
 
 

@@ -139,11 +139,12 @@ class SweepFolder:
                 np.load(path, allow_pickle=False) as file,
             ):
                 found = SweepBound(file["trained"], file["levels"])
+                same = all(
+                    a.dtype == np.bool_ and a.shape == shape for a, shape in zip(found, shapes, strict=True)
+                )
         except AmrqError:
             return None
-        if any(a.dtype != np.bool_ or a.shape != shape for a, shape in zip(found, shapes, strict=True)):
-            return None
-        return found
+        return found if same else None
 
     def keep_bound(self, bound: SweepBound) -> None:
         """Write the bound."""
@@ -171,8 +172,8 @@ def read_about(path: Path) -> dict[str, Any]:
         # The title alone may be empty.
         if any(name_fault(text, 200) for text in texts if text != ""):
             raise AmrqError(f"{printable(file)} does not say of which sweep it is.")
-        build_settings(about["settings"], SweepRecipe)
-        return dict(about)
+        # As a recipe reads them, so that all that is checked is there.
+        return {**about, "settings": asdict(build_settings(about["settings"], SweepRecipe))}
 
 
 def _about(recipe: SweepRecipe) -> dict[str, Any]:
