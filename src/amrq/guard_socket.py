@@ -4,12 +4,15 @@
 import contextlib
 import os
 import socket as sockets
+from collections.abc import Callable
 from typing import Any
 
 from amrq.optional_package import optional_package
+from amrq.plain_text import printable
 
-__all__ = ["Connections", "guard_socket"]
+__all__ = ["Connections", "endpoint_fault", "guard_socket"]
 
+_LARGEST_PORT = 65_535
 _HANDSHAKE_MS = 5_000
 """A connection that has not said who it is by then is closed."""
 _SILENT_S, _ASKED_AGAIN_S, _ASKED = 30, 10, 3
@@ -38,6 +41,28 @@ def guard_socket(socket: Any, largest: int, linger_ms: int = 0) -> None:
         (zmq.TCP_KEEPALIVE_CNT, _ASKED),
     ):
         socket.setsockopt(option, value)
+
+
+def endpoint_fault(act: Callable[[str], Any], endpoint: str) -> str:
+    """Bind or connect a ZMQ socket; return why that cannot be, a part of a sentence, or nothing where it was done.
+
+    Args:
+        act: the socket's `bind` or `connect`.
+        endpoint: its argument.
+    """
+    zmq = optional_package("zmq", "a ZMQ socket")
+    port = endpoint.rpartition(":")[2]
+    if endpoint.startswith("tcp://") and port != "*":
+        number = int(port) if port.isascii() and port.isdecimal() and len(port) < 10 else -1
+        if not 0 <= number <= _LARGEST_PORT:  # ZMQ takes the rest of a division by 65536
+            return f"a port is a number up to {_LARGEST_PORT}"
+    try:
+        act(endpoint)
+    except zmq.ZMQError as error:
+        return printable(error.strerror)
+    except (UnicodeError, ValueError, TypeError) as error:
+        return printable(error, 200)
+    return ""
 
 
 class Connections:

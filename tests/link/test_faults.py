@@ -2,9 +2,11 @@
 """What goes wrong between a client and a board: with real processes, nothing hangs, every chunk is counted."""
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from boards import (
     board,
     chunks,
     client,
+    image,
     in_thread,
 )
 from seeds import rng
@@ -28,7 +31,17 @@ from seeds import rng
 from amrq.decision import DecisionMaker
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerClassifier
-from amrq.link import BoardClassifier, Frame, LinkSettings, MessageType, Status, make_keys
+from amrq.link import (
+    BoardClassifier,
+    BoardServer,
+    Frame,
+    IntegerEngine,
+    LinkSettings,
+    MessageType,
+    Status,
+    make_keys,
+)
+from amrq.outputs import ZmqPublisher
 from amrq.worker import Batch, ClassifierWorker
 
 
@@ -326,6 +339,60 @@ def test_keys(tmp_path, reference) -> None:
         assert not any(one.connected for one in strangers)
         assert not nobody.socket.poll(0)
         assert strangers[1].classify(chunks(10, "keys")).lost.all()
+
+
+def test_keys_that_are_none(tmp_path: Path) -> None:
+    make_keys(tmp_path / "board")
+    secret, public = str(tmp_path / "board.secret"), str(tmp_path / "board.public")
+    (tmp_path / "long").write_bytes(b"x" * (1 << 20))
+    (tmp_path / "overflow").write_bytes(b"#" * 40)
+    (tmp_path / "short").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe")
+    for file in tmp_path.iterdir():
+        file.chmod(0o600)
+    for name, words in (
+        ("long", "holds no key"),
+        ("overflow", "holds no key"),
+        ("short", "holds no key"),
+        ("none", "No such file"),
+        ("pipe", "is no file"),
+        (".", "is no file"),
+    ):
+        with pytest.raises(AmrqError, match=words):
+            BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, str(tmp_path / name), [public])
+        with pytest.raises(AmrqError, match=words):
+            BoardClassifier(MODEL, "tcp://127.0.0.1:9", secret_key=secret, board_key=str(tmp_path / name))
+    with pytest.raises(AmrqError, match=r"by its name a public key: give this side's NAME\.secret"):
+        BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, public, [public])
+    with pytest.raises(AmrqError, match=r"by its name a secret key: give the other side's NAME\.public"):
+        BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, secret, [secret])
+    (tmp_path / "board.public").chmod(0o600)
+    with pytest.raises(AmrqError, match="is there already"):
+        make_keys(tmp_path / "board")
+    (tmp_path / "dangling.secret").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(AmrqError, match="is there already"):
+        make_keys(tmp_path / "dangling")
+    assert not (tmp_path / "dangling.public").exists() and not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["tcp://127.0.0.1:99999", "tcp://127.0.0.1", "tcp://127.0.0.1:-1", "x", "tcp://\udcff:5"]
+)
+def test_endpoints_that_are_none(endpoint: str) -> None:
+    """A port of more than 65535 would be another one without a word."""
+    engine = IntegerEngine(image(MODEL))
+    for use in (
+        lambda: BoardServer(engine, endpoint),
+        lambda: BoardClassifier(MODEL, endpoint),
+        lambda: ZmqPublisher(endpoint),
+    ):
+        with pytest.raises(AmrqError, match="for instance"):
+            use()
+
+
+def test_a_port_that_is_taken_is_said_so(healthy) -> None:
+    with pytest.raises(AmrqError, match=r"Address already in use.*a free port"):
+        BoardServer(IntegerEngine(image(MODEL)), healthy.endpoint)
 
 
 def test_many_connects(reference) -> None:

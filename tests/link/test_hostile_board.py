@@ -26,6 +26,7 @@ from amrq.link import (
     read_frame,
 )
 from amrq.link.scores_reply import scores_reply
+from amrq.model import Hypothesis
 
 HASTY = LinkSettings(
     batch=16, window=4, timeout=0.1, resends=1, heartbeat=5.0, connect_timeout=0.2, backoff=0.02
@@ -140,8 +141,8 @@ def hostile_capabilities(engine: IntegerEngine) -> dict[str, bytes]:
     )
     other = dataclasses.replace(engine.contract, chunk_length=64)
     level = dataclasses.replace(engine.contract, level_input=True)
-    classes = tuple(f"{number}" for number in range(2000))
-    many = dataclasses.replace(engine.contract, classes=classes, hypotheses=())
+    each = [Hypothesis(label, float(level), 1e-3) for label in ("a", "b") for level in range(1000)]
+    many = dataclasses.replace(engine.contract, classes=("a", "b"), hypotheses=tuple(each))
     fewer = dataclasses.replace(engine.contract, classes=("a", "b"), hypotheses=())
     return {
         "a number of 5,000 digits": spoilt(digits, engine),

@@ -9,6 +9,7 @@ from amrq.errors import AmrqError
 from amrq.link.board_server import LOOPBACK
 from amrq.link.make_engine import ENGINES, make_engine
 from amrq.link.serve import serve
+from amrq.plain_text import printable
 
 
 def main() -> int:
@@ -34,8 +35,10 @@ def main() -> int:
                 say=lambda line: print(line, flush=True),
             )
     except AmrqError as error:
-        print(f"amrq: {error}", file=sys.stderr)
-        return 2
+        print(f"amrq: {printable(error, 2000)}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.guard_socket import guard_socket
+from amrq.guard_socket import endpoint_fault, guard_socket
 from amrq.link.capabilities import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities
 from amrq.link.frame import HEADER_BYTES, Frame, read_frame
 from amrq.link.frame_error import FrameError
@@ -168,14 +168,12 @@ class BoardLink:
             socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
             socket.setsockopt(zmq.CURVE_SERVERKEY, server)
-        try:
-            socket.connect(self.endpoint)
-        except zmq.ZMQError as error:
+        if fault := endpoint_fault(socket.connect, self.endpoint):
             socket.close()
             raise AmrqError(
-                f"there can be no board at {self.endpoint!r} ({error.strerror}): give its address and port, "
+                f"there can be no board at {self.endpoint!r} ({fault}): give its address and port, "
                 "tcp://127.0.0.1:5555 for instance."
-            ) from None
+            )
         return socket
 
     def open(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.guard_socket import Connections, guard_socket
+from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.link.capabilities import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities
 from amrq.link.chunk_payload import ChunkPayload
 from amrq.link.client_table import Client, ClientTable
@@ -166,13 +166,11 @@ class BoardServer:
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         # Enough for all clients to come anew while their former connections are still there, and some strangers.
         self._connections = Connections(socket, 2 * self._limits.clients + _STRANGERS)
-        try:
-            socket.bind(endpoint)
-        except zmq.ZMQError as error:
+        if fault := endpoint_fault(socket.bind, endpoint):
             raise AmrqError(
-                f"the board cannot listen at {endpoint!r} ({error.strerror}): give an address of this machine and a "
-                f"free port, {LOOPBACK} for instance."
-            ) from None
+                f"the board cannot listen at {endpoint!r} ({fault}): give an address of this machine and a free port, "
+                f"{LOOPBACK} for instance."
+            )
         return socket
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.guard_socket import Connections, guard_socket
+from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.optional_package import optional_package
 from amrq.plain_text import printable
 
@@ -57,15 +57,13 @@ class ZmqPublisher:
         )  # each subscription is heard of, not only the first of its kind
         self._socket.setsockopt(zmq.IPV6, int("[" in endpoint))
         self._connections = Connections(self._socket, most_subscribers)
-        try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
+        if fault := endpoint_fault(self._socket.bind, endpoint):
             self._connections.close()
             self._socket.close(linger=0)
             raise AmrqError(
-                f"decisions cannot be published at {endpoint!r} ({error.strerror}): give an address of this machine "
-                "and a free port, tcp://127.0.0.1:5556 for instance."
-            ) from None
+                f"decisions cannot be published at {endpoint!r} ({fault}): give an address of this machine and a free "
+                "port, tcp://127.0.0.1:5556 for instance."
+            )
         self.endpoint = self._socket.getsockopt(zmq.LAST_ENDPOINT).decode()
         # Whoever publishes wakes the thread with these.
         self._bell, self._ear = context.socket(zmq.PAIR), context.socket(zmq.PAIR)

@@ -32,6 +32,7 @@ _FREQUENCY, _RATE, _GAIN_MODE, _GAIN, _CORRECTION, _AGC = 0x01, 0x02, 0x03, 0x04
 _READ = 1 << 16  # bytes at a time
 _QUEUE_SECONDS = 2.0  # of samples that wait to be fetched; beyond, the oldest are lost and counted
 _LEAST_QUEUE = 1 << 18  # bytes
+_PIECE = 256  # bytes that a piece takes besides its samples, however few these are
 _LONGEST_WAIT = 5.0  # seconds between two tries to connect
 _SETTLING, _MEASURED = 1.0, 3.0  # seconds before the rate is measured, and at least measured
 _NEAR = 0.1
@@ -326,10 +327,10 @@ class _Link:
         with self._changed:
             self._queue.append(_Received(data, self._broken, self._begins))
             self._broken, self._begins = False, None
-            self._queued += len(data)
+            self._queued += len(data) + _PIECE
             while self._queued > self._most and len(self._queue) > 1:
                 oldest = self._queue.popleft()
-                self._queued -= len(oldest.data)
+                self._queued -= len(oldest.data) + _PIECE
                 self._queue[0].broken = True
                 self._queue[0].begins = self._queue[0].begins or oldest.begins
                 self.overflows += not self._lost
@@ -342,7 +343,7 @@ class _Link:
             self._changed.wait_for(lambda: self._queue or self._closing.is_set(), patience)
             if self._queue:
                 taken = self._queue.popleft()
-                self._queued -= len(taken.data)
+                self._queued -= len(taken.data) + _PIECE
                 self._lost = False
                 return taken
             return None if self._closing.is_set() else _Received(b"", False, None)

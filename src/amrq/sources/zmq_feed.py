@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.guard_socket import endpoint_fault, guard_socket
 from amrq.optional_package import optional_package
 from amrq.sources.feed import Feed, Piece, StreamTag, counted
 from amrq.sources.sample_check import is_text
@@ -22,6 +23,9 @@ sample in the sender's stream, the number of tags."""
 _MAGIC, _VERSION = 0x5FF0, 1
 _BEGINNING = struct.pack("<HB", _MAGIC, _VERSION)
 _MOST_TAGS = 4096  # a message: beyond, it is no header
+_LARGEST_MESSAGE = 1 << 24  # bytes of a message's part: GNU Radio sends some 10,000 at a time
+_WAITING = 128  # messages that wait here; the sender has a queue of its own
+_LARGEST_PMT = 1 << 16  # bytes of a message that is looked through for a PMT
 _DEEPEST = 32  # PMTs within PMTs
 _LONGEST = 1000  # of a list
 _ELEMENTS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 8, 7: 8, 8: 4, 9: 8, 10: 8, 11: 16}
@@ -145,13 +149,13 @@ class ZmqFeed(Feed):
         context = zmq.Context()
         self._socket = context.socket(zmq.PULL if address.startswith(_PULL) else zmq.SUB)
         self._finalizer = weakref.finalize(self, _close, self._socket, context)
-        try:
-            if not address.startswith(_PULL):
-                self._socket.subscribe(b"")
-            self._socket.connect(endpoint)
-        except (zmq.ZMQError, UnicodeError) as error:
+        guard_socket(self._socket, _LARGEST_MESSAGE)
+        self._socket.setsockopt(zmq.RCVHWM, _WAITING)
+        if not address.startswith(_PULL):
+            self._socket.subscribe(b"")
+        if fault := endpoint_fault(self._socket.connect, endpoint):
             self.close()
-            raise AmrqError(f"samples cannot come from {address!r}: {str(error).rstrip('.')}.") from None
+            raise AmrqError(f"samples cannot come from {address!r}: {fault.rstrip('.')}.")
         self._next: int | None = None  # offset of the next sample in the sender's stream, where it is known
         self._lost = 0
 
@@ -195,7 +199,7 @@ class ZmqFeed(Feed):
             if is_text(data):
                 return f"{said} is text, not samples: see that the address is that of a ZMQ PUB or PUSH Sink"
             try:
-                if data and data[0] in _CONTAINERS and pmt_length(data) == len(data):
+                if 0 < len(data) <= _LARGEST_PMT and data[0] in _CONTAINERS and pmt_length(data) == len(data):
                     return f"{said} is a PMT, as a ZMQ Message Sink sends it: take a ZMQ PUB or PUSH Sink for a stream"
             except ValueError:
                 pass
