@@ -9,6 +9,8 @@ from typing import Any
 from gnuradio.amrq._pen import Pen
 from PyQt5 import QtCore, QtGui, QtWidgets
 
+from amrq.plain_text import printable
+
 __all__ = ["Panel"]
 
 _REDRAW_PERIOD = 1 / 15  # seconds; faster is no more readable, and costs the flowgraph its processor
@@ -66,7 +68,9 @@ class Panel(QtWidgets.QWidget):
         except Exception as error:  # out of here it would end the process
             if not self._failed:
                 self._failed = True
-                self._logger.error(f"the display could not be drawn: {type(error).__name__}: {error}")
+                self._logger.error(
+                    f"the display could not be drawn: {type(error).__name__}: {printable(error)}"
+                )
         finally:
             painter.end()
 

@@ -21,6 +21,7 @@ from amrq.errors import AmrqError
 from amrq.link import BoardClassifier, LinkSettings
 from amrq.model import find_model
 from amrq.outputs import DecisionOutputs, Origin, StreamState, Thinning, Timeline, decision_record
+from amrq.plain_text import printable
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
 __all__ = ["classifier_sink"]
@@ -255,7 +256,7 @@ class classifier_sink(gr.sync_block):
         )
 
     def _warn(self, text: str) -> None:
-        self.logger.warn(text)
+        self.logger.warn(printable(text, 2000))
 
     def statistics(self) -> Statistics:
         """Return the counters as they stand now."""

@@ -15,6 +15,7 @@ from gnuradio.amrq._tell_recorder import tell_recorder
 from amrq.errors import AmrqError
 from amrq.optional_package import optional_package
 from amrq.outputs import RecorderState, SigmfRecorder
+from amrq.plain_text import printable
 
 __all__ = ["sigmf_recorder"]
 
@@ -108,7 +109,7 @@ class sigmf_recorder(gr.sync_block):
         try:
             self._recorder = self._make()
         except AmrqError as error:  # the folder has gone; the first take will say so
-            self.logger.error(str(error))
+            self.logger.error(printable(error, 2000))
         return True
 
     @guarded_run
@@ -117,7 +118,7 @@ class sigmf_recorder(gr.sync_block):
         self._recorder.close()
         state = self._recorder.state()
         if state.failure:
-            self.logger.error(state.failure)
+            self.logger.error(printable(state.failure, 2000))
         if state.dropped:
             self.logger.warn(f"{state.dropped} samples of {state.take} were left out: the disk was too slow")
         return True

@@ -14,6 +14,7 @@ from amrq.link import Limits, make_engine, make_keys, serve, write_image
 from amrq.link.board_server import LOOPBACK
 from amrq.link.make_engine import ENGINES
 from amrq.model import find_model
+from amrq.plain_text import printable
 
 __all__ = ["board_app"]
 
@@ -117,7 +118,9 @@ def keygen(
     Example: **amrq board keygen -o board**
     """
     public, secret = make_keys(output)
-    typer.echo(f"{public}: for the other side. {secret}: stays here; nobody else can read it.")
+    typer.echo(
+        f"{printable(public)}: for the other side. {printable(secret)}: stays here; nobody else can read it."
+    )
 
 
 @board_app.command()
@@ -136,4 +139,4 @@ def export(
     tcp://0.0.0.0:5555**
     """
     write_image(model, output)
-    typer.echo(f"{output}: {find_model(model).stem}, {output.stat().st_size:,} bytes.")
+    typer.echo(f"{printable(output)}: {printable(find_model(model).stem)}, {output.stat().st_size:,} bytes.")

@@ -27,6 +27,7 @@ from amrq.likelihood.bound_page import bound_page
 from amrq.likelihood.bound_picture import draw_bound
 from amrq.likelihood.receiver import Level, Phase
 from amrq.modulations import MODULATIONS
+from amrq.plain_text import printable
 from amrq.whole_file import write_whole
 
 __all__ = ["bound"]
@@ -256,4 +257,7 @@ def bound(
         for table in _tables(curve):
             console.print(table)
     if output is not None:
-        console.print(f"Written to {output}: bound.md and, in bound/, bound.png, bound.csv, bound.json")
+        console.print(
+            f"Written to {printable(output)}: bound.md and, in bound/, bound.png, bound.csv, bound.json",
+            markup=False,
+        )

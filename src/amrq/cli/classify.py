@@ -264,7 +264,7 @@ def classify(
                 # One bad file does not cost the others their turn.
                 failures.append(error)
                 if len(files) > 1:
-                    typer.echo(f"amrq: {error}", err=True)
+                    typer.echo(f"amrq: {printable(error, 2000)}", err=True)
             finally:
                 stream.end()
         out.check()

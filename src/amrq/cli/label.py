@@ -219,14 +219,14 @@ def label(
                 # One bad recording does not cost the others their turn.
                 failures.append(error)
                 if len(files) > 1:
-                    typer.echo(f"amrq: {error}", err=True)
+                    typer.echo(f"amrq: {printable(error, 2000)}", err=True)
         console = Console(file=out)
         if table.row_count:
             console.print(table)
         for note in notes:
-            console.print(escape(note))
+            console.print(escape(printable(note, 2000)))
         if len(failures) < len(files):
-            console.print(escape(f"Written to {output}."))
+            console.print(escape(f"Written to {printable(output)}."))
     if failures:
         raise (
             failures[0]

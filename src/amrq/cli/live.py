@@ -448,7 +448,7 @@ def _board(
 
 
 def _say(text: str) -> None:
-    typer.echo(f"amrq: {text}", err=True)
+    typer.echo(f"amrq: {printable(text, 2000)}", err=True)
 
 
 def _require(board: BoardClassifier, policy: str) -> None:
@@ -538,7 +538,10 @@ def _recorded(
                 recorder.tell_bandwidth((1 + rolloff) * symbol_rate)
             recorder.annotate(found)
             if not told and (failure := recorder.state().failure):
-                typer.echo(f"amrq: the recording has ended, and the rest goes on: {failure}", err=True)
+                typer.echo(
+                    f"amrq: the recording has ended, and the rest goes on: {printable(failure, 2000)}",
+                    err=True,
+                )
                 told = True
         if counting is not None:
             counting.write(found)

@@ -109,4 +109,4 @@ def rtl(
         f"symbol to its class; see {printable(output / 'README.md')}"
     )
     if check is not None:
-        typer.echo(cosimulate(output, check))
+        typer.echo(printable(cosimulate(output, check)))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from amrq.cli.completion import model_names
@@ -17,6 +18,7 @@ from amrq.cli.training_bars import TrainingBars
 from amrq.cli.tune import tune
 from amrq.errors import AmrqError
 from amrq.model import read_contract
+from amrq.plain_text import printable
 
 __all__ = ["train"]
 
@@ -182,15 +184,15 @@ def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | Non
                 interrupted.is_set,
             )
         except KeyboardInterrupt:
-            typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
+            typer.echo(f"amrq: stopped; the same command goes on from {printable(checkpoint)}.", err=True)
             raise
     contracts = [read_contract(file) for file in files]
-    table = Table(title=f"{settings.name}: share of right decisions on one chunk")
-    for heading in ("Es/N0 dB", *(contract.name for contract in contracts), "chunks each"):
+    table = Table(title=escape(f"{settings.name}: share of right decisions on one chunk"))
+    for heading in ("Es/N0 dB", *(escape(contract.name) for contract in contracts), "chunks each"):
         table.add_column(heading, justify="right")
     for rows in zip(*(contract.accuracy for contract in contracts), strict=True):
         table.add_row(f"{rows[0].es_n0_db:g}", *(f"{row.accuracy:.4f}" for row in rows), str(rows[0].chunks))
     console = Console()
     console.print(table)
     for file in files:
-        console.print(f"Written: {file} ({file_size(file)})")
+        console.print(f"Written: {printable(file)} ({file_size(file)})", markup=False)

@@ -15,6 +15,7 @@ from amrq.cli.models import file_size
 from amrq.cli.training_bars import TrainingBars
 from amrq.evaluation import clopper_pearson
 from amrq.model import find_model
+from amrq.plain_text import printable
 
 if TYPE_CHECKING:
     from amrq.training.tune_settings import TuneSettings
@@ -72,7 +73,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
             )
         except KeyboardInterrupt:
             if checkpoint.is_file():
-                typer.echo(f"amrq: stopped; the same command goes on from {checkpoint}.", err=True)
+                typer.echo(f"amrq: stopped; the same command goes on from {printable(checkpoint)}.", err=True)
             raise
     console = Console()
     console.print(_labelled(added))
