@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,6 +104,63 @@ def test_a_quarter_turn_a_symbol_stays() -> None:
     recovery.process(received)
     assert recovery.order == 4
     assert recovery.offset == pytest.approx(-0.066, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["BPSK", "QPSK", "8PSK", "16QAM"])
+def test_what_comes_before_the_first_line_is_held_back_and_turned_by_it(name: str) -> None:
+    """From the very first chunk on; without holding back the first ones leave spinning."""
+    left = {}
+    for hold in (0, 16):
+        received = _received(name, 3_200, 15.0, 0.03)
+        recovery = CarrierRecovery(hold=hold)
+        after = recovery.finish(received)
+        assert len(after) == len(received) and recovery.pending == 0
+        np.testing.assert_allclose(np.abs(after), np.abs(received), rtol=1e-5, atol=1e-6)
+        left[hold] = np.abs(_left(received, after, name, 0.03))
+    assert np.quantile(left[16][:12], 0.9) < 2e-3
+    if name in ("8PSK", "16QAM"):  # the others show in the first step
+        assert left[0][0] > 0.02
+    np.testing.assert_allclose(left[16][40:], left[0][40:], atol=1e-4)
+
+
+def test_a_burst_out_of_noise_is_turned_from_its_beginning_on() -> None:
+    rng = np.random.default_rng(5)
+    burst = _received("QPSK", 960, 15.0, -0.04)
+    received = np.concatenate((0.05 * _noise(3_200, rng), burst, 0.05 * _noise(1_600, rng)))
+    after = CarrierRecovery(hold=16).finish(received.astype(np.complex64))
+    left = np.abs(_left(burst, after[3_200:4_160], "QPSK", -0.04))
+    assert left.max() < 2e-3
+
+
+@given(cuts=st.lists(st.integers(0, 6_000), max_size=8), hold=st.integers(0, 64))
+@settings(max_examples=20, deadline=None)
+def test_holding_back_does_not_depend_on_calls_and_loses_nothing(cuts: list[int], hold: int) -> None:
+    rng = np.random.default_rng(6)
+    received = np.concatenate((_noise(1_500, rng), _received("16QAM", 3_000, 15.0, 0.03), _noise(1_501, rng)))
+    whole = CarrierRecovery(hold=hold).finish(received)
+    recovery = CarrierRecovery(hold=hold)
+    edges = [0, *sorted(min(cut, len(received)) for cut in cuts)]
+    parts = [recovery.process(received[one:two]) for one, two in itertools.pairwise(edges)]
+    assert recovery.pending <= STEP * hold + STEP - 1
+    parts.append(recovery.finish(received[edges[-1] :]))
+    after = np.concatenate(parts)
+    assert len(after) == len(received)
+    np.testing.assert_allclose(after, whole, atol=1e-4)
+
+
+def test_behind_a_break_another_carrier_is_found_at_once() -> None:
+    one, two = _received("QPSK", 3_200, 15.0, 0.05), _received("QPSK", 3_200, 15.0, -0.06, seed=2)
+    recovery = CarrierRecovery(hold=16)
+    before = np.concatenate((recovery.process(one), recovery.restart()))
+    assert len(before) == len(one)
+    after = recovery.finish(two)
+    assert np.abs(_left(two, after, "QPSK", -0.06)).max() < 5e-3
+
+
+def test_how_much_may_be_held_back() -> None:
+    for hold in (-1, 65):
+        with pytest.raises(AmrqError, match="0 to 64 steps"):
+            CarrierRecovery(hold=hold)
 
 
 def test_noise_is_left_alone() -> None:

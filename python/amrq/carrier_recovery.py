@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._breaks import Breaks
+from gnuradio.amrq._guarded import guarded, guarded_run
 
 from amrq.carrier_recovery import STEP, CarrierRecovery
 
@@ -20,17 +21,22 @@ class carrier_recovery(gr.hier_block2):
         sample k, so tags keep their offsets. Symbols leave in whole steps of 32; where a finite stream ends, what
         is left of a step follows, turned on at the frequency of the step before.
 
+    At the start of a stream, behind a break of it (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
+    value) and once a signal has gone, symbols are held back until a line of the carrier shows, and are then turned by
+    its frequency; otherwise the first some 300 would leave spinning. Where none shows, they leave so much later.
+
     Args:
         max_offset: largest carrier offset looked for, in cycles/symbol (offset in Hz over symbol rate),
             above 0 and at most 0.25.
+        hold: steps of 32 symbols held back at most, 0 to 64; 0: none.
 
     Raises:
-        AmrqError: max_offset is out of its range.
+        AmrqError: a value is out of its range.
     """
 
     @checked_arguments
-    def __init__(self, max_offset: float = 0.15) -> None:
-        self._recovery = CarrierRecovery(max_offset)  # refuses bad values
+    def __init__(self, max_offset: float = 0.15, hold: int = 16) -> None:
+        self._recovery = CarrierRecovery(max_offset, hold)  # refuses bad values
         gr.hier_block2.__init__(
             self,
             "amrq_carrier_recovery",
@@ -65,29 +71,68 @@ class _steps(gr.basic_block):
         )
         self.error: Exception | None = None
         self._recovery, self._before = recovery, before
+        self._begin()
         # With room for less than a step, GNU Radio would ask again and again, and never see that whatever follows has
         # ended: it looks for that only where there is no room at all.
         self.gateway.set_output_multiple(STEP)
+
+    def _begin(self) -> None:
+        # What is held back stays at the input, so that as much is consumed as is put out, and tags keep their places.
+        self._fed = 0  # symbols at the input's beginning that the recovery has already
+        self._ready = np.zeros(0, np.complex64)  # what it gave back for the first of them
+        self._finished = False
+        self._breaks = Breaks()
+
+    @guarded_run
+    def start(self) -> bool:
+        """Begin a run."""
+        self.error = None
+        self._begin()
+        self._recovery.reset()
+        return True
 
     def _is_over(self) -> bool:
         """Return whether nothing comes any more but what lies at the input."""
         return bool(self._before.detail().done())
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
-        """Ask for one whole step of input, whatever the room for output; at the end for what is left."""
-        return [1 if self._is_over() else STEP * max(1, noutput_items // STEP)] * ninputs
+        """Ask for whole steps that are new; for nothing new where something is ready, and at the end."""
+        if len(self._ready) or self._is_over():
+            return [1] * ninputs
+        return [self._fed + STEP * max(1, noutput_items // STEP)] * ninputs
 
     @guarded
     def general_work(self, input_items: Any, output_items: Any) -> int:
-        """Turn as many whole steps as are there and fit; at the end, what is left."""
+        """Turn the whole steps that are new, and put out what fits; at the end, what is left."""
         symbols, out = input_items[0], output_items[0]
-        count = min(len(symbols), len(out)) // STEP * STEP
-        if count:
-            out[:count] = self._recovery.process(symbols[:count])
-        # GNU Radio counted the input before the stream was over: more than that may have come.
-        last = self._is_over() and self._before.nitems_written(0) == self.nitems_read(0) + len(symbols)
-        if last and len(symbols) - count < STEP and len(symbols) <= len(out):
-            out[count : len(symbols)] = self._recovery.finish(symbols[count:])
-            count = len(symbols)
+        if not len(self._ready):
+            self._feed(symbols)
+        count = min(len(self._ready), len(out))
+        out[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        self._fed -= count
         self.consume(0, count)
         return count
+
+    def _feed(self, symbols: Any) -> None:
+        """Hand the recovery what is new at the input."""
+        read, whole = self.nitems_read(0), len(symbols) // STEP * STEP
+        given = [self._ready]
+        if whole > self._fed:
+            for border in (*self._borders(read + self._fed, read + whole), None):
+                stop = whole if border is None else border - read
+                given.append(self._recovery.process(symbols[self._fed : stop]))
+                self._fed = stop
+                if border is not None:
+                    given.append(self._recovery.restart())
+        # GNU Radio counted the input before the stream was over: more than that may have come.
+        over = self._is_over() and self._before.nitems_written(0) == read + len(symbols)
+        if over and not self._finished:
+            given.append(self._recovery.finish(symbols[self._fed :]))
+            self._fed, self._finished = len(symbols), True
+        self._ready = np.concatenate(given)
+
+    def _borders(self, start: int, stop: int) -> list[int]:
+        """Return where the recovery is to begin anew: behind the steps that breaks of the stream lie in."""
+        breaks = self._breaks.find(self.get_tags_in_range(0, start, stop))
+        return sorted({-(-place // STEP) * STEP for place in breaks if place})

@@ -40,14 +40,14 @@ class qa_carrier_recovery(gr_unittest.TestCase):
     def test_same_as_the_library(self):
         received = symbols(20_000, 0.04)
         after, _ = run(carrier_recovery(), received)
-        expected = CarrierRecovery().finish(received)
+        expected = CarrierRecovery(hold=16).finish(received)
         self.assertEqual(len(after), len(expected))
         np.testing.assert_allclose(after, expected, atol=1e-4)
 
     def test_scheduling_does_not_matter(self):
         received = symbols(5_000, -0.06)
         after, _ = run(carrier_recovery(), received, largest_call=64)
-        np.testing.assert_allclose(after, CarrierRecovery().finish(received), atol=1e-4)
+        np.testing.assert_allclose(after, CarrierRecovery(hold=16).finish(received), atol=1e-4)
 
     def test_offset_can_be_read(self):
         block = carrier_recovery()
@@ -60,9 +60,42 @@ class qa_carrier_recovery(gr_unittest.TestCase):
             for largest_call in (0, 32, 96):
                 received = symbols(count, 0.03) if count else []
                 after, _ = run(carrier_recovery(), received, largest_call=largest_call)
-                expected = CarrierRecovery().finish(np.asarray(received, np.complex64))
+                expected = CarrierRecovery(hold=16).finish(np.asarray(received, np.complex64))
                 self.assertEqual(len(after), count)
                 np.testing.assert_allclose(after, expected, atol=1e-4)
+
+    def test_what_is_held_back_arrives_with_its_tags(self):
+        rng = np.random.default_rng(3)
+        noise = (rng.standard_normal(3_001) + 1j * rng.standard_normal(3_001)).astype(np.complex64)
+        received = np.concatenate((noise, symbols(2_000, 0.03), noise[:701]))
+        places = (0, 100, 3_001, 3_500, len(received) - 1)
+        tags = []
+        for offset in places:
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = offset, pmt.intern("here"), pmt.from_long(offset)
+            tags.append(tag)
+        for largest_call in (0, 96):
+            after, found = run(carrier_recovery(), received, tags, largest_call)
+            self.assertEqual(len(after), len(received))
+            np.testing.assert_allclose(after, CarrierRecovery(hold=16).finish(received), atol=1e-3)
+            self.assertEqual(tuple(tag.offset for tag in found), places)
+
+    def test_a_retune_begins_anew(self):
+        received = np.concatenate((symbols(4_000, 0.05), symbols(2_000, -0.06, 2)))
+        tags = []
+        for offset, frequency in ((0, 1e6), (1_000, 1e6), (4_000, 2e6)):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = offset, pmt.intern("rx_freq"), pmt.from_double(frequency)
+            tags.append(tag)
+        after, _ = run(carrier_recovery(), received, tags)
+        library = CarrierRecovery(hold=16)
+        expected = [library.process(received[:4_000]), library.restart(), library.finish(received[4_000:])]
+        np.testing.assert_allclose(after, np.concatenate(expected), atol=1e-3)
+
+    def test_a_second_run_begins_anew(self):
+        block = carrier_recovery()
+        first, second = (run(block, symbols(1_000, 0.04))[0] for _ in range(2))
+        np.testing.assert_allclose(first, second, atol=1e-4)
 
     def test_a_tag_on_the_last_symbol_arrives(self):
         tag = gr.tag_t()

@@ -54,7 +54,8 @@ class symbol_front_end(gr.hier_block2):
     recovery on symbols removes them. What they cost is a matched filter off its middle: of an Es/N0 of
     25 dB, 0.1 dB at 2 %, 0.6 dB at 5 % and 1.3 dB at 7 % of the symbol rate. Give `offset` where it is known.
 
-    A signal settles within 100 to 300 symbols of its start. Symbols leave 15 to 17 late, tags with them: at the end
+    A signal settles within 100 symbols of its start: until a carrier's line shows, for up to 512 symbols, they
+    are held back, and then turned by its frequency. Symbols leave 15 to 17 late, tags with them: at the end
     of a finite stream so many stay in the filters. In multiples of 32
     symbols counted from the first one put out, frequency corrections do not fall inside a chunk.
 

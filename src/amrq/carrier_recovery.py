@@ -26,7 +26,9 @@ Every 32 symbols (a *step*):
    frequency is read from the average.
 4. Nothing stands out: the last frequency is held, so that noise, OFDM and the like are turned evenly.
 
-Everything is causal: a step is turned by what it and the steps before it show.
+A step is turned by what it and the steps before it show. Where no line has been seen yet, at the start of a stream,
+behind a break, or when the signal has been gone for a while, that is nothing: its steps may be held back until a line
+shows, and are then turned by what it says of them.
 """
 
 from __future__ import annotations
@@ -74,6 +76,7 @@ _LARGEST = 1e15  # amplitude whose square a float32 still holds
 _LARGEST_RADIUS = 1.6  # amplitude over RMS: 8ASK's is 1.53; what is beyond counts no more than this
 _SAME = 0.004  # cycles/symbol between two steps of one signal
 _COAST = 8  # steps without a fit for which the last drift goes on
+_MOST_HELD = 64  # steps
 
 
 def _ring_weight(points: Complex, radii: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -126,24 +129,32 @@ class CarrierRecovery:
     symmetric constellation does not notice, is possible for M = 8 above 1/16 and for M = 16 above 1/32
     cycles/symbol.
 
+    With `hold`, the steps before the first line are held back until it shows, so many of them at most, and turned by
+    its frequency: without that they leave spinning, and a spinning 16QAM, for one, is taken for 32QAM. While no line
+    shows, symbols leave so much later.
+
     No line is seen, and the offset stays, for 8PSK below 10 dB, 32QAM below 15 dB and 16PSK below 15 dB
     Es/N0.
 
     Args:
         max_offset: largest offset looked for, in cycles/symbol, 0 < max_offset <= 0.25. A line at M reaches
             1/(2M) at most. Above about 0.18 a pi/2-BPSK signal may be turned into BPSK.
+        hold: steps held back at most while no line has been seen, 0 to 64.
 
     Raises:
-        AmrqError: max_offset is out of its range.
+        AmrqError: a value is out of its range.
     """
 
-    def __init__(self, max_offset: float = 0.15) -> None:
+    def __init__(self, max_offset: float = 0.15, hold: int = 0) -> None:
         if not 0.0 < max_offset <= 0.25:
             raise AmrqError(
                 f"max_offset {max_offset} is outside 0 to 0.25 cycles/symbol: give the largest carrier "
                 "offset divided by the symbol rate."
             )
+        if not 0 <= hold <= _MOST_HELD:
+            raise AmrqError(f"at most 0 to {_MOST_HELD} steps can be held back, not {hold}.")
         self.max_offset = float(max_offset)
+        self.hold = int(hold)
         radii = np.linspace(0.0, _LARGEST_RADIUS, 129)
         self._ring16 = _ring_weight(MODULATIONS["16QAM"].points, radii)
         self._ring32 = _ring_weight(MODULATIONS["32QAM"].points, radii)
@@ -158,24 +169,31 @@ class CarrierRecovery:
 
     def reset(self) -> None:
         """Forget the signal so far, the waiting symbols included."""
-        orders = len(self._orders)
         self._wait = np.zeros(0, np.complex64)
+        self._held = np.zeros(0, np.complex64)  # whole steps before a line has shown
+        self._held_rates: list[float] = []  # what they are turned by if none does
+        self._turn = 0.0  # cycles by which the next symbol put out is turned
+        self._rate = 0.0  # cycles/symbol at the middle of the last step
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what has been seen of a carrier, but not the frequency."""
+        orders = len(self._orders)
         self._power = np.zeros(_SHORT - 1)
         self._shaped = np.zeros((orders, _SLOW_FIT - STEP), np.complex64)
         self._spectra = np.zeros((orders, _LONG - 1, _BINS), np.float32)
         self._energy = np.zeros((orders, _LONG - 1), np.float32)
-        self._turn = 0.0  # cycles by which the next symbol is turned
-        self._rate = 0.0  # cycles/symbol at the middle of the last step
         self._drift = 0.0  # cycles/symbol^2
         self._order = 0
         self._age = _COAST  # steps since the last fit
+        self._blind = _COAST  # steps since the last line
         self._seen = 0  # steps since the start, up to the long average's
         self._doubt: float | None = None  # an offset that contradicts the steps before, seen once
 
     @property
     def pending(self) -> int:
-        """Symbols that wait for the rest of their step, 0 to 31."""
-        return len(self._wait)
+        """Symbols that wait: for the rest of their step, 0 to 31, and those of the steps held back."""
+        return len(self._held) + len(self._wait)
 
     @property
     def offset(self) -> float:
@@ -188,7 +206,9 @@ class CarrierRecovery:
         return self._order
 
     def process(self, symbols: Complex) -> NDArray[np.complex64]:
-        """Take symbols, complex [n] of any n and level; return those of all whole steps, complex64 [32 m].
+        """Take symbols, complex [n] of any n and level; return those of whole steps, complex64 [32 m].
+
+        These are all steps, but for what is held back.
 
         Symbols that are not finite, or of 1e15 and more, become zero.
         """
@@ -197,12 +217,28 @@ class CarrierRecovery:
             fresh = np.where(np.abs(fresh) < _LARGEST, fresh, np.complex64(0))
         data = np.concatenate((self._wait, fresh))
         steps = len(data) // STEP
-        out = np.empty(steps * STEP, np.complex64)
+        out = [np.zeros(0, np.complex64)]
         for first in range(0, steps, _BATCH):
             last = min(first + _BATCH, steps)
-            out[first * STEP : last * STEP] = self._batch(data[first * STEP : last * STEP])
+            out.append(self._batch(data[first * STEP : last * STEP]))
         self._wait = data[steps * STEP :].copy()
+        return np.concatenate(out)
+
+    def restart(self) -> NDArray[np.complex64]:
+        """Take in that the stream broke (a retune, an overflow): what comes may be of another carrier.
+
+        Returns:
+            complex64 [32 m], what was held back; symbols that wait for the rest of their step go on waiting.
+        """
+        out = self._release()
+        self._forget()
         return out
+
+    def _release(self) -> NDArray[np.complex64]:
+        """Put out what is held back, as it is."""
+        rates, self._held_rates = self._held_rates, []
+        out, self._held = self._held, np.zeros(0, np.complex64)
+        return self._turned(out, rates, [0.0] * len(rates))
 
     def finish(self, symbols: Complex) -> NDArray[np.complex64]:
         """Take a stream's last symbols, complex [n]; return those and the ones that waited, complex64, none held back.
@@ -210,7 +246,7 @@ class CarrierRecovery:
         What is left of a step is turned on at the frequency of the step before. Symbols that come after that begin a
         step.
         """
-        out = self.process(symbols)
+        out = np.concatenate((self.process(symbols), self._release()))
         t = np.arange(len(self._wait))
         rest = self._wait * np.exp(-2j * np.pi * (self._turn + (self._rate + self._drift * STEP) * t))
         self._turn = (self._turn + self._rate * len(t)) % 1.0
@@ -256,7 +292,7 @@ class CarrierRecovery:
         fits = self._fits(shaped, _FIT, short_bin, short_seen)
         slow = self._fits(shaped, _SLOW_FIT, long_bin, long_seen & ~short_seen)
         readable = long_seen & (long_line > _READ_LINE) & (seen == _LONG)
-        return self._turned(data, fits, slow, readable, long, long_bin)
+        return self._followed(data, fits, slow, readable, long, long_bin)
 
     def _shape(self, data: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """The six functions of each symbol, complex64 [6, n]."""
@@ -350,7 +386,7 @@ class CarrierRecovery:
         energy = np.einsum("ij,ij->i", windows, windows.conj()).real
         return rate, drift, level[n, i, j] / np.maximum(energy, 1e-20)
 
-    def _turned(
+    def _followed(
         self,
         data: NDArray[np.complex64],
         fits: _Fits,
@@ -361,7 +397,7 @@ class CarrierRecovery:
     ) -> NDArray[np.complex64]:
         """Choose, hold, and turn: the only part that goes step by step."""
         steps = len(data) // STEP
-        turn, rate, drift = np.empty(steps), np.empty(steps), np.empty(steps)
+        rates, drifts = [], []  # of the steps that leave
         fit_ok, slow_ok = fits.quality > _FIT_LINE, slow.quality > _FIT_LINE
         # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
         clear = (fits.quality > _SURE_LINE).any(axis=0)
@@ -399,8 +435,36 @@ class CarrierRecovery:
                     self._age = 0
                 break
             self._doubt = doubt
-            turn[step], rate[step], drift[step] = self._turn, self._rate, self._drift
-            self._turn = (self._turn + self._rate * STEP) % 1.0
+            self._blind = 0 if self._order else min(self._blind + 1, _COAST)
+            if self._blind < _COAST or not self.hold:
+                if self._held_rates:
+                    # Behind its window a fit's drift is no longer to be relied on.
+                    back = np.minimum(np.arange(len(self._held_rates), 0, -1), _SHORT) * STEP
+                    rates += (self._rate - self._drift * back).tolist()
+                    drifts += np.where(back < _SHORT * STEP, self._drift, 0.0).tolist()
+                    self._held_rates = []
+                rates.append(self._rate)
+                drifts.append(self._drift)
+            else:
+                self._held_rates.append(self._rate)
+                if len(self._held_rates) > self.hold:
+                    rates.append(self._held_rates.pop(0))
+                    drifts.append(0.0)
+        data = np.concatenate((self._held, data))
+        leaving = len(rates) * STEP
+        self._held = data[leaving:].copy()
+        return self._turned(data[:leaving], rates, drifts)
+
+    def _turned(
+        self, data: NDArray[np.complex64], rates: list[float], drifts: list[float]
+    ) -> NDArray[np.complex64]:
+        """Turn whole steps by these frequencies, in cycles/symbol in their middle, and drifts."""
+        if not rates:
+            return data
+        rate, drift = np.array(rates), np.array(drifts)
+        ends = (self._turn + np.cumsum(rate) * STEP) % 1.0
+        turn = np.concatenate(([self._turn], ends[:-1]))
+        self._turn = float(ends[-1])
         # Cycles since the step's start; in its middle the frequency is `rate`.
         t = np.arange(STEP)
         cycles = turn[:, None] + rate[:, None] * t + drift[:, None] * (t * (t - STEP) / 2)

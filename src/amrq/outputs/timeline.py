@@ -18,7 +18,9 @@ _POSITIONS = 32_768
 _EARLIEST = 1_000_000_000.0
 """Seconds since 1970 (in 2001): a radio's clock that says less counts from when it was switched on, not in UTC."""
 _LATE = 1.0
-"""Seconds by which samples may be late before they must have been lost on the way."""
+"""Seconds by which samples may be late before they must have been lost on the way; beside what is held back."""
+_HELD = 544
+"""Symbols that carrier recovery holds back at most, while it has seen no carrier."""
 
 
 class Timeline:
@@ -106,7 +108,7 @@ class Timeline:
             since, known = self._beginnings[-1]
             if beginning < known:
                 self._beginnings[-1] = (since, beginning)
-            elif beginning > known + _LATE:
+            elif beginning > known + _LATE + _HELD / self._symbol_rate:
                 self._beginnings.append((symbols, beginning))
 
     def locate(self, origin: Origin, symbol: int) -> Origin:
