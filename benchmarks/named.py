@@ -91,7 +91,7 @@ class Case(NamedTuple):
 
 
 OUTCOMES = ("right", "misnamed", "missed", "undecided")
-FIELDS = (*Case._fields, "decisions", *OUTCOMES, "answers", "es_n0_low", "es_n0_high")
+FIELDS = (*Case._fields, "decisions", *OUTCOMES, "answers", "es_n0_low", "es_n0_high", "confidence")
 
 KNOWN_LEVELS = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0)
 OTHER_LEVELS = (10.0, 15.0, 20.0, 25.0)
@@ -242,7 +242,8 @@ class Answer(NamedTuple):
     """What one signal, or one burst, was called."""
 
     text: str  # see `amrq.evaluation.answer_of`
-    es_n0_db: float | None
+    es_n0_db: float | None = None
+    confidence: float | None = None
 
 
 def answers_to(case: Case, number: int, folder: Path) -> list[Answer]:
@@ -254,7 +255,7 @@ def answers_to(case: Case, number: int, folder: Path) -> list[Answer]:
     received_under(symbols, conditions, case.es_n0_db, rng).tofile(path)
     decisions = decisions_on(path, case, conditions.samples_per_symbol)
     if decisions is None:
-        return [Answer(NO_SYMBOL_RATE, None)]
+        return [Answer(NO_SYMBOL_RATE)]
     if case.kind != "bursts":
         return [answer_at(decisions, COUNTED_AT)]
     length = int(number_in(case.value))
@@ -266,8 +267,8 @@ def answer_at(decisions: Iterable[Decision], symbol: int) -> Answer:
     """Return what the decision that holds a symbol says."""
     for decision in decisions:
         if decision.sample_index <= symbol < decision.sample_index + decision.sample_count:
-            return Answer(answer_of(decision), decision.es_n0_db)
-    return Answer(NO_ANSWER, None)
+            return Answer(answer_of(decision), decision.es_n0_db, decision.confidence)
+    return Answer(NO_ANSWER)
 
 
 def measure(case: Case, draws: int) -> dict[str, Any]:
@@ -276,6 +277,7 @@ def measure(case: Case, draws: int) -> dict[str, Any]:
         answers = [answer for number in range(draws) for answer in answers_to(case, number, Path(folder))]
     texts = Counter(answer.text for answer in answers)
     levels = [a.es_n0_db for a in answers if a.text == case.sent and a.es_n0_db is not None]
+    wrong = [a.confidence for a in answers if outcome(a.text, case.sent) == "misnamed"]
     return {
         **case._asdict(),
         "decisions": texts.total(),
@@ -283,6 +285,7 @@ def measure(case: Case, draws: int) -> dict[str, Any]:
         "answers": " ".join(f"{text.replace(' ', '_')}:{n}" for text, n in sorted(texts.items())),
         "es_n0_low": f"{min(levels):.1f}" if levels else "",
         "es_n0_high": f"{max(levels):.1f}" if levels else "",
+        "confidence": " ".join(f"{one:.3f}" for one in sorted(filter(None, wrong))),
     }
 
 
@@ -336,6 +339,7 @@ class Found(NamedTuple):
     tally: Tally
     called: Counter[str]  # wrong names; with what was sent before it, where that was one of several
     no_rate: int
+    confidence: list[float]  # of wrong names
     es_n0_db: tuple[float, float] | None
 
 
@@ -354,7 +358,8 @@ def together(rows: Rows) -> Found:
             if outcome(label, row["sent"]) == "misnamed":
                 called[f"{row['sent']} as {label}" if several else label] += count
     levels = [float(row[end]) for row in rows for end in ("es_n0_low", "es_n0_high") if row[end]]
-    return Found(tally, called, no_rate, (min(levels), max(levels)) if levels else None)
+    confidence = [float(one) for row in rows for one in row["confidence"].split()]
+    return Found(tally, called, no_rate, confidence, (min(levels), max(levels)) if levels else None)
 
 
 def answers_in(row: dict[str, str]) -> dict[str, int]:
@@ -422,8 +427,11 @@ def other_table(rows: Rows, interval: bool) -> str:
         ]
         called = sum((f.called for f in found), Counter[str]())
         names = ", ".join(label for label, _ in called.most_common()) or "-"
-        lines.append([name, names, *(per_cent(f.tally.misnamed, f.tally.total, interval) for f in found)])
-    return table(["sent", "called", *(f"{level:g} dB" for level in OTHER_LEVELS)], lines)
+        shares = [per_cent(f.tally.misnamed, f.tally.total, interval) for f in found]
+        sure = [one for f in found for one in f.confidence]
+        lines.append([name, names, *shares, f"{np.median(sure):.3f}" if sure else "-"])
+    heads = [*(f"{level:g} dB" for level in OTHER_LEVELS), "confidence of the wrong name, median"]
+    return table(["sent", "called", *heads], lines)
 
 
 def impaired_lines(rows: Rows, kinds: Iterable[str], given: str, interval: bool) -> Iterator[list[str]]:
@@ -433,7 +441,9 @@ def impaired_lines(rows: Rows, kinds: Iterable[str], given: str, interval: bool)
             found = together(of(rows, kind, given, value=value, es_n0_db=20.0))
             shares = [per_cent(getattr(found.tally, what), found.tally.total, interval) for what in OUTCOMES]
             most = "; ".join(f"{called} {count}" for called, count in found.called.most_common(3)) or "-"
-            yield [f"{kind}: {value}", *shares, *([str(found.tally.total), most] if interval else [])]
+            sure = f"{np.median(found.confidence):.3f}" if found.confidence else "-"
+            more = [str(found.tally.total), sure, most] if interval else []
+            yield [f"{kind}: {value}", *shares, *more]
 
 
 HEADS = ("what is wrong", *(f"{word}, %" for word in WORDS.values()))
@@ -462,7 +472,7 @@ def short_table(rows: Rows) -> str:
 
 def impaired_table(rows: Rows) -> str:
     """All that was tried where the symbol rate is given."""
-    heads = [*HEADS, "decisions", "wrong names given most often"]
+    heads = [*HEADS, "decisions", "confidence of wrong names, median", "wrong names given most often"]
     return table(heads, impaired_lines(rows, IMPAIRED, "symbol rate", True))
 
 
