@@ -41,10 +41,11 @@ from rich.table import Table
 
 from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.decision import Decision
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputClosedError
 from amrq.evaluation import NO_SYMBOL_RATE, Outcome, Tally, answer_of, clopper_pearson, outcome
 from amrq.modulations import MODULATIONS
 from amrq.outputs import Origin
+from amrq.outputs.own_stdout import own_stdout
 from amrq.parsing import parsing
 from amrq.plain_text import printable
 from amrq.recordings import open_recording
@@ -356,8 +357,44 @@ def read_truth(folder: Path) -> list[dict[str, Any]]:
     return list(entries)
 
 
-def run_simulations(arguments: argparse.Namespace, progress: Progress, console: Console) -> dict[str, Any]:
-    """Run the first two parts, draw them, and return figures for the summary."""
+@dataclass
+class Simulated:
+    """What came out of the simulations: one tally a class, and one a class and level."""
+
+    thesis: Tally
+    alone: dict[str, list[Tally]]
+    fused: dict[str, list[Tally]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "operating_point": {
+                **asdict(self.thesis),
+                "decisions": self.thesis.total,
+                "interval": clopper_pearson(self.thesis.right, self.thesis.total),
+            },
+            "es_n0_db": GRID_DB,
+            "one_chunk": {name: [asdict(tally) for tally in tallies] for name, tallies in self.alone.items()},
+            "fused_chunks": FUSED,
+            "fused": {name: [asdict(tally) for tally in tallies] for name, tallies in self.fused.items()},
+        }
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        thesis = self.thesis
+        low, high = clopper_pearson(thesis.right, thesis.total)
+        es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
+        console.print(
+            f"At the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase noise {THESIS_PHASE_NOISE} rad, rotation "
+            f"0.7 rad unknown to the model), each chunk of 32 symbols alone: of {thesis.total} decisions "
+            f"{thesis.right} right, {thesis.misnamed} with a wrong name, {thesis.missed} missed, {thesis.undecided} "
+            f"undecided; right {thesis.right / thesis.total:.4f} (95 % interval {low:.4f} to {high:.4f})."
+        )
+        show_simulation(self.alone, self.fused, console)
+
+
+def run_simulations(arguments: argparse.Namespace, progress: Progress) -> Simulated:
+    """Run the first two parts and draw them."""
     names = list(MODULATIONS)
     task = progress.add_task("thesis's operating point", total=len(names))
     es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
@@ -377,30 +414,13 @@ def run_simulations(arguments: argparse.Namespace, progress: Progress, console: 
             alone[name].append(Tally.of_answers(labels, name))
             fused[name].append(Tally.of_answers(of_many, name))
             progress.advance(task)
-
-    thesis = sum((Tally.of_answers(counts[name], name) for name in names), Tally())
-    low, high = clopper_pearson(thesis.right, thesis.total)
-    console.print(
-        f"At the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase noise {THESIS_PHASE_NOISE} rad, rotation "
-        f"0.7 rad unknown to the model), each chunk of 32 symbols alone: of {thesis.total} decisions {thesis.right} "
-        f"right, {thesis.misnamed} with a wrong name, {thesis.missed} missed, {thesis.undecided} "
-        f"undecided; right {thesis.right / thesis.total:.4f} "
-        f"(95 % interval {low:.4f} to {high:.4f})."
-    )
-    show_simulation(alone, fused, console)
     confusion_picture(confusion, names, decided, arguments.output / "confusion.png")
     accuracy_picture(alone, fused, arguments.output / "accuracy.png")
-    return {
-        "operating_point": {**asdict(thesis), "decisions": thesis.total, "interval": [low, high]},
-        "es_n0_db": GRID_DB,
-        "one_chunk": {name: [asdict(tally) for tally in tallies] for name, tallies in alone.items()},
-        "fused_chunks": FUSED,
-        "fused": {name: [asdict(tally) for tally in tallies] for name, tallies in fused.items()},
-    }
+    return Simulated(sum((Tally.of_answers(counts[name], name) for name in names), Tally()), alone, fused)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> bool:
-    """Run all parts and return whether all could be run."""
+    """Run all parts, write and print what comes out, and return whether all could be run."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     recordings = [(folder, entry) for folder in arguments.recordings for entry in read_truth(folder)]
     summary: dict[str, Any] = {
@@ -410,17 +430,26 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         **{package: version(package) for package in ("onnxruntime", "numpy")},
     }
     columns = [TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=console) as progress:
-        if not arguments.recordings_only:
-            summary |= run_simulations(arguments, progress, console)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        simulated = None if arguments.recordings_only else run_simulations(arguments, progress)
         task = progress.add_task("recordings", total=len(recordings))
         results = []
         for folder, entry in recordings:
             results.append(classify_recording(folder, entry, arguments.model))
             progress.advance(task)
-    show_recordings(results, console)
+    # Files first: they are there even if nobody takes what is printed.
+    summary |= {} if simulated is None else simulated.as_dict()
     summary["recordings"] = [asdict(result) for result in results]
     (arguments.output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    if simulated is not None:
+        simulated.show(console)
+    show_recordings(results, console)
+    console.print(f"Told nothing: {count(results, told=False)}", highlight=False)
+    console.print(
+        f"Told the symbol rate and when the signal is on: {count(results, told=True)}", highlight=False
+    )
+    if simulated is not None:
+        console.print(f"Pictures: {arguments.output / 'confusion.png'}, {arguments.output / 'accuracy.png'}")
     failed = {
         f"{result.name}: {answer.failed}": None
         for result in results
@@ -428,14 +457,13 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
         if answer.failed
     }
     for line in failed:
-        console.print(f"headless: {line}", style="red", highlight=False, markup=False)
-    console.print(f"Told nothing: {count(results, told=False)}", highlight=False)
-    console.print(
-        f"Told the symbol rate and when the signal is on: {count(results, told=True)}", highlight=False
-    )
-    if not arguments.recordings_only:
-        console.print(f"Pictures: {arguments.output / 'confusion.png'}, {arguments.output / 'accuracy.png'}")
+        say(line)
     return not failed
+
+
+def say(error: object) -> None:
+    """Print an error on standard error."""
+    print(f"headless: {printable(error, 2000)}", file=sys.stderr)
 
 
 def at_least_32(text: str) -> int:
@@ -470,14 +498,15 @@ def main() -> int:
         arguments.recordings = [HERE / "recordings"]
         if (beside / "truth.json").is_file():
             arguments.recordings.append(beside)
-    console = Console()
     try:
-        return 0 if run(arguments, console) else 2
+        with own_stdout() as out:
+            return 0 if run(arguments, Console(file=out)) else 2
     except AmrqError as error:
-        console.print(f"headless: {error}", style="red", highlight=False, markup=False)
-        return 2
+        if not isinstance(error, OutputClosedError):  # whoever read it has enough
+            say(error)
+        return error.exit_status
     except OSError as error:
-        console.print(f"headless: {printable(error)}.", style="red", highlight=False, markup=False)
+        say(f"{error}.")
         return 2
     except KeyboardInterrupt:
         return 130

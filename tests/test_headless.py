@@ -3,6 +3,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -164,7 +165,7 @@ def test_a_recording_that_cannot_be_run_is_a_failure_of_the_demo(tmp_path: Path)
     (tmp_path / "truth.json").write_text(json.dumps([qpsk, qpsk | {"name": "not_there"}]))
     missing = demo_process(*options)
     assert missing.returncode == 2 and "Traceback" not in missing.stdout + missing.stderr
-    assert "headless: not_there: " in missing.stdout
+    assert "headless: not_there: " in missing.stderr
     assert (
         "of 1 recordings of the nine classes 1 right, 0 with a wrong name, 0 missed, 0 undecided"
         in missing.stdout
@@ -177,7 +178,7 @@ def test_a_folder_without_a_truth_that_can_be_read_is_one_sentence(tmp_path: Pat
         (tmp_path / "truth.json").write_text(truth)
     result = demo_process("--output", tmp_path / "results", "--recordings", tmp_path)
     assert result.returncode == 2
-    assert "truth.json cannot be read: " in result.stdout and "Traceback" not in result.stdout + result.stderr
+    assert "truth.json cannot be read: " in result.stderr and "Traceback" not in result.stdout + result.stderr
 
 
 def test_recordings_are_remade_as_shipped(tmp_path: Path) -> None:
@@ -199,12 +200,41 @@ def test_recordings_are_remade_as_shipped(tmp_path: Path) -> None:
 def test_a_missing_model_is_one_sentence(tmp_path: Path) -> None:
     result = demo_process("--output", tmp_path, "--model", "nothing", "--chunks", 32)
     assert result.returncode == 2
-    assert "there is no model 'nothing'" in " ".join(result.stdout.split())
+    assert "headless: there is no model 'nothing'" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
 
 
 def test_results_that_cannot_be_written_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = demo_process("--output", tmp_path / "file" / "results")
-    assert result.returncode == 2 and "headless: " in result.stdout
+    assert result.returncode == 2 and "headless: " in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "sentence"),
+    [
+        ("> /dev/full", 2, "headless: standard output cannot be written: No space left on device."),
+        (">&-", 2, "headless: standard output is closed"),
+        ("| true", 141, ""),
+    ],
+)
+def test_output_that_nobody_takes_costs_no_results(
+    tmp_path: Path, way: str, status: int, sentence: str
+) -> None:
+    (tmp_path / "truth.json").write_text(json.dumps(json.loads((OURS / "truth.json").read_text())[:1]))
+    for suffix in ("sigmf-meta", "sigmf-data"):
+        (tmp_path / f"dvbs2_qpsk.{suffix}").write_bytes((OURS / f"dvbs2_qpsk.{suffix}").read_bytes())
+    command = [sys.executable, str(ROOT / "examples" / "headless.py"), "--recordings-only"]
+    command += ["--output", str(tmp_path / "results"), "--recordings", str(tmp_path)]
+    result = subprocess.run(
+        ["bash", "-c", f"{shlex.join(command)} {way}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C", "PYTHONUTF8": "0"},
+    )
+    assert result.returncode == status, result.stderr
+    assert sentence in result.stderr and "Traceback" not in result.stderr
+    if status != 2 or "full" in way:
+        assert json.loads((tmp_path / "results" / "summary.json").read_text())["recordings"]
