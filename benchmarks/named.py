@@ -358,7 +358,7 @@ def together(rows: Rows) -> Found:
             if outcome(label, row["sent"]) == "misnamed":
                 called[f"{row['sent']} as {label}" if several else label] += count
     levels = [float(row[end]) for row in rows for end in ("es_n0_low", "es_n0_high") if row[end]]
-    confidence = [float(one) for row in rows for one in row["confidence"].split()]
+    confidence = [float(one) for row in rows for one in row.get("confidence", "").split()]
     return Found(tally, called, no_rate, confidence, (min(levels), max(levels)) if levels else None)
 
 
