@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.errors import AmrqError, StalledError
-from amrq.sources import PacketFeed, PipeFeed, SampleCheck, SilenceWatch
+from amrq.sources import PacketFeed, PipeFeed, SampleCheck, SilenceWatch, SourceOptions
 from amrq.sources.zmq_feed import pmt_length, read_tag_header
 
 
@@ -140,9 +140,11 @@ def test_a_format_is_looked_at_once_and_silence_says_nothing(format: str) -> Non
 def test_a_pipe_ends_and_keeps_parts_of_samples() -> None:
     reader, writer = os.pipe()
     feed = PipeFeed("ci16", reader)
+    told: list[str] = []
+    feed.report = told.append
     assert feed.read(0.0) is not None  # nothing there, and not over
     got = []
-    for part in (b"\x01", b"\x00\x02\x00\x03", b"\x00\x04", b"\x00\x05"):
+    for part in (b"\x01", b"\x00\x02\x00\x03", b"\x00\x04", b"\x00\x05\x06\x07"):
         os.write(writer, part)
         piece = feed.read(0.0)
         assert piece is not None
@@ -150,6 +152,7 @@ def test_a_pipe_ends_and_keeps_parts_of_samples() -> None:
     os.close(writer)
     assert got == [1 + 2j, 3 + 4j]
     assert feed.read(0.0) is None and feed.read(0.0) is None
+    assert told == [f"descriptor {reader} ended within a ci16 sample: 3 bytes left out."]
     os.close(reader)
 
 
@@ -193,3 +196,45 @@ def test_deep_and_long_pmts() -> None:
         pmt_length(b"\x07" * 100_000)
     with pytest.raises(ValueError, match="cut off"):
         pmt_length(b"\x08\xff\xff\xff\xff\x01")
+
+
+RADIO: dict[str, Any] = {"rtl_tcp": "pi", "sample_rate": 1e6, "frequency": 1e8}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "give one source, not none: one of --soapy, --rtl-tcp, --file"),
+        ({"stdin": True, "udp": "1"}, "not --stdin and --udp"),
+        ({"stdin": True}, "--stdin needs the sample rate"),
+        ({"zmq": "tcp://a:1", "sample_rate": -1.0}, "sample rate must be above 0"),
+        ({"zmq": "tcp://a:1", "sample_rate": float("nan")}, "sample rate must be above 0"),
+        (RADIO | {"frequency": None}, "--rtl-tcp needs the frequency"),
+        (RADIO | {"antenna": "RX"}, "--antenna belongs to a radio of SoapySDR"),
+        (RADIO | {"bandwidth": 1e6}, "--bandwidth belongs to a radio of SoapySDR"),
+        (RADIO | {"gain": "loud"}, "the gain 'loud' is not understood"),
+        (RADIO | {"ppm": float("nan")}, "--ppm must be a number"),
+        (RADIO | {"format": "ci16"}, "samples of rtl_tcp are cu8"),
+        ({"stdin": True, "sample_rate": 1e6, "gain": 3.0}, "--gain belongs to a radio"),
+        ({"simulate": True, "sample_rate": 1e6, "ppm": 3.0}, "--ppm belongs to a radio"),
+        ({"udp": "1", "sample_rate": 1e6, "format": "wav"}, "samples come in one of cf32"),
+        ({"simulate": True, "sample_rate": 1e6, "format": "mp3"}, "no format 'mp3'"),
+    ],
+)
+def test_sources_that_cannot_be(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(AmrqError, match=words):
+        SourceOptions(**options)
+
+
+def test_options_of_a_source() -> None:
+    options = SourceOptions(soapy="driver=hackrf", sample_rate=2e6, frequency=1e8, gain="LNA=20,VGA=16")
+    assert (options.chosen, options.gain) == ("soapy", {"LNA": 20.0, "VGA": 16.0})
+    asked: list[tuple[dict[str, Any], str]] = [
+        ({"stdin": True}, "cu8"),
+        ({"udp": "1"}, "cf32"),
+        ({"zmq": "tcp://a:1"}, "cf32"),
+        ({"rtl_tcp": "pi"}, "cu8"),
+    ]
+    for source, format in asked:
+        assert SourceOptions(**source, sample_rate=1e6, frequency=1e8).raw_format == format
+    assert SourceOptions(udp="1", sample_rate=1e6, format="ci8").raw_format == "ci8"

@@ -209,6 +209,7 @@ class classifier_sink(gr.sync_block):
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self.timeline = Timeline(self._symbol_rate or 1.0, self._offset)
         self._next_statistics = 0.0
+        self._last_arrival = time.monotonic()
         self._held = 0  # chunks at the input's beginning that the worker has already
         return ClassifierWorker(
             self._classifier,
@@ -240,6 +241,7 @@ class classifier_sink(gr.sync_block):
             self._described.model,
             self._described.model_sha256,
             symbol_rate=self._symbol_rate or None,
+            silent_seconds=time.monotonic() - self._last_arrival if self._live else None,
         )
 
     def _new_decision_maker(self) -> DecisionMaker:
@@ -388,6 +390,7 @@ class classifier_sink(gr.sync_block):
         read = self.nitems_read(0)
         new = chunks[self._held :]
         if len(new):
+            self._last_arrival = time.monotonic()
             indices, truths, breaks = self._read_tags(read + self._held, len(new))
             if self._live:
                 self.timeline.tell_arrival(int(indices[-1]) + self._length, time.time())

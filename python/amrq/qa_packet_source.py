@@ -62,7 +62,7 @@ class qa_packet_source(gr_unittest.TestCase):
         source.feed.report = told.append
         packets = []
         for n in range(0, len(data), 80):
-            packets += [data[n : n + 80], b"x", data[n : n + 79], b'{"hello": "from someone else"}']
+            packets += [data[n : n + 80], b"x", data[n : n + 79], b'{"hello":"from someone"}']
         np.testing.assert_array_equal(self.receive(source, len(samples), packets), samples)
         self.assertEqual(source.counts().refused, 300)
         self.assertEqual(len(told), 3)  # the first, the tenth, the hundredth

@@ -157,7 +157,7 @@ class qa_zmq_source(gr_unittest.TestCase):
             (data[:-4], "the sink's type or vector length is another"),
             (reals, "type complex sends cf32; --format"),
             (pdu, "is a PMT, as a ZMQ Message Sink sends it"),
-            (text, "is text, not samples"),
+            (text, "is JSON, not samples"),
             (
                 struct.pack("<HBQQ", 0x5FF0, 1, 0, 9) + data,
                 "begins as one with tags does, and goes on otherwise",

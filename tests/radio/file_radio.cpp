@@ -2,7 +2,7 @@
 // A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
 // that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a
 // radio would: 0.5 s, or queue=S seconds; with overflow=N and lost=M also each time N samples were handed out, and M are
-// lost then.
+// lost then; with stops=N it falls silent once N samples were handed out, as one whose cable is pulled.
 
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.h>
@@ -33,6 +33,7 @@ public:
         const auto clock = arguments.find("clock");
         overflow_ = number(arguments, "overflow");
         lost_ = number(arguments, "lost");
+        stops_ = number(arguments, "stops");
         if (arguments.count("queue"))
             queue_seconds_ = static_cast<double>(number(arguments, "queue"));
         tells_time_ = clock != arguments.end() && clock->second == "utc";
@@ -110,6 +111,10 @@ public:
             sent_ += lost_;
             return SOAPY_SDR_OVERFLOW;
         }
+        if (stops_ > 0 && sent_ >= stops_) {
+            std::this_thread::sleep_for(std::chrono::microseconds(timeout));
+            return SOAPY_SDR_TIMEOUT;
+        }
         const auto until = Clock::now() + std::chrono::microseconds(timeout);
         auto received = due();
         const auto wanted = std::min<long long>(static_cast<long long>(count), static_cast<long long>(kPieceSeconds * rate_) + 1);
@@ -155,7 +160,7 @@ private:
     double frequency_ = 100e6, rate_ = 1e6;
     double queue_seconds_ = 0.5; // what the device holds for a reader that is late
     Clock::time_point begun_;
-    long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0;
+    long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0, stops_ = 0;
 };
 
 SoapySDR::KwargsList find(const SoapySDR::Kwargs& wanted)

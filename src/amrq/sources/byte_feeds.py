@@ -9,7 +9,7 @@ import weakref
 
 from amrq.errors import AmrqError
 from amrq.sources.feed import Feed, Piece, counted
-from amrq.sources.sample_check import is_text
+from amrq.sources.sample_check import is_json
 
 __all__ = ["PacketFeed", "PipeFeed"]
 
@@ -47,6 +47,10 @@ class PipeFeed(Feed):
         except OSError as error:
             raise AmrqError(f"samples cannot be read from the pipe: {error.strerror}.") from None
         if not read:
+            if self._part:
+                left = counted(len(self._part), "byte")
+                self.report(f"{self.name} ended within a {self.format} sample: {left} left out.")
+                self._part = b""
             return None
         data = self._part + read
         whole = len(data) - len(data) % self._raw.sample_size
@@ -98,11 +102,11 @@ class PacketFeed(Feed):
                 data, (host, port) = self._socket.recvfrom(_READ)
             except OSError:  # that were all; or a checksum was wrong
                 break
-            if len(data) % size:
-                what = (
-                    "text" if is_text(data) else f"no whole number of {self.format} samples of {size} bytes"
-                )
-                self._refuse(f"a packet of {counted(len(data), 'byte')} from {host}:{port} is {what}")
+            said = f"a packet of {counted(len(data), 'byte')} from {host}:{port} is"
+            if is_json(data):
+                self._refuse(f"{said} JSON, not samples")
+            elif len(data) % size:
+                self._refuse(f"{said} no whole number of {self.format} samples of {size} bytes")
             else:
                 packets.append(data)
             taken += len(data) + 1  # packets may be empty

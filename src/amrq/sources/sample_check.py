@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from amrq.recordings import RAW_FORMATS
 
-__all__ = ["SampleCheck", "is_text"]
+__all__ = ["SampleCheck", "is_json"]
 
 _ENOUGH = 1 << 14  # bytes that are looked at
 _LARGEST, _SMALLEST = 1e9, 1e-20
@@ -73,6 +73,10 @@ def _outside(values: NDArray[np.float32], largest: float, smallest: float) -> fl
         return float(1 - np.mean((some <= largest) & (some >= smallest)))
 
 
-def is_text(data: bytes) -> bool:
-    """Return whether bytes are plain text, JSON for instance: 16 or more, all of them printable ASCII or spaces."""
-    return len(data) >= 16 and data.isascii() and all(32 <= byte < 127 or byte in b"\r\n\t" for byte in data)
+def is_json(data: bytes) -> bool:
+    """Return whether bytes are likely to be a JSON object, as many programs send them.
+
+    >>> is_json(b'{"label": "QPSK"}'), is_json(b"@@@@@@@@@@@@@@@@")
+    (True, False)
+    """
+    return data.startswith(b'{"') and data.rstrip().endswith(b"}") and data.isascii()

@@ -10,7 +10,7 @@ from amrq.errors import AmrqError
 from amrq.guard_socket import endpoint_fault, guard_socket
 from amrq.optional_package import optional_package
 from amrq.sources.feed import Feed, Piece, StreamTag, counted
-from amrq.sources.sample_check import is_text
+from amrq.sources.sample_check import is_json
 from amrq.sources.source_counts import SourceCounts
 
 __all__ = ["TagHeader", "ZmqFeed", "pmt_length", "read_tag_header"]
@@ -125,7 +125,7 @@ class ZmqFeed(Feed):
 
     Whether the sender passes tags, and whether it puts a key before each message, is seen in the messages. Where tags
     are passed, samples that were lost on the way are noticed. A message that is no whole number of samples is left out
-    and counted.
+    and counted; one of more than 16 MiB is not received.
 
     Args:
         address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink, or the same after `pull+` of a ZMQ PUSH
@@ -196,8 +196,8 @@ class ZmqFeed(Feed):
         if not tagged:
             if data.startswith(_BEGINNING):
                 return f"{said} begins as one with tags does, and goes on otherwise"
-            if is_text(data):
-                return f"{said} is text, not samples: see that the address is that of a ZMQ PUB or PUSH Sink"
+            if is_json(data):
+                return f"{said} is JSON, not samples: see that the address is that of a ZMQ PUB or PUSH Sink"
             try:
                 if 0 < len(data) <= _LARGEST_PMT and data[0] in _CONTAINERS and pmt_length(data) == len(data):
                     return f"{said} is a PMT, as a ZMQ Message Sink sends it: take a ZMQ PUB or PUSH Sink for a stream"
