@@ -330,3 +330,34 @@ def test_nonsense_instead_of_answers_is_named_as_the_reason(engine: IntegerEngin
         assert found.lost is not None and found.lost.all()
         assert classifier.counters()["board_damaged"] >= 1
         told.wait_for("leaves questions unanswered (of what it says last: the message's CRC-32 is wrong")
+
+
+def test_trouble_of_the_client_s_own_does_not_end_it(
+    engine: IntegerEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket that cannot be made, and a log that cannot be written, leave it classifying on this machine."""
+    said: list[str] = []
+    heard = threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        heard.set()
+        raise BrokenPipeError("nobody reads")
+
+    with Liar(honest(engine)) as liar:
+        classifier = BoardClassifier(MODEL, liar.endpoint, "local", HASTY, say=say)
+
+        def fail(*_: object) -> None:
+            raise OSError("too many open files")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(classifier._link, "_connect", fail)
+            classifier.open()
+            assert heard.wait(PATIENCE)
+            assert classifier.classify(chunks(16, "own")).usable.all()
+            assert classifier.counters()["locally"] == 16
+            assert "cannot be called (too many open files)" in said[0]
+        assert classifier._link.wait_for_board(PATIENCE)
+        assert classifier.classify(chunks(16, "own")).usable.all()
+        assert classifier.counters()["by_board"] == 16
+        classifier.close()

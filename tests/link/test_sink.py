@@ -196,7 +196,7 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
         (("--engine", "rtl", "--model", image("blind-small-int8")), "before its first layer"),
         (("--engine", "abacus"), "no engine 'abacus'"),
         (("--model", tmp_path / "none.npz"), "there is no image"),
-        (("--model", tmp_path / "board.secret"), "cannot be read as an ONNX model"),
+        (("--model", tmp_path / "board.secret"), "as an ONNX model"),
         (("--key", tmp_path / "board.secret"), "give both or neither"),
         (("--clients", "0"), "clients of a board must be at least 1"),
     ):

@@ -255,7 +255,7 @@ class BoardLink:
             with self._changed:
                 self._give_up(list(self._requests))
                 self._exchange = None
-        if self._error is not None:
+        if self._error is not None and patient:
             raise self._error
         if exchange.failure is not None and patient:
             raise AmrqError(f"the board at {self.endpoint} cannot answer: {exchange.failure.rstrip('.')}.")
@@ -317,9 +317,12 @@ class BoardLink:
         try:
             while not self._closing:
                 now = time.monotonic()
-                if self._socket is None and now >= self._attempt_at:
-                    self._socket = self._connect(self._context)
-                    self._greet(now)
+                try:
+                    if self._socket is None and now >= self._attempt_at:
+                        self._socket = self._connect(self._context)
+                        self._greet(now)
+                except Exception as error:  # no more files may be opened, for instance; there may be again
+                    self._leave(f"cannot be called ({_reason(error)})", now)
                 if registered is not self._socket:
                     if registered is not None:
                         poller.unregister(registered)
@@ -337,9 +340,8 @@ class BoardLink:
                         self._keep_time(time.monotonic())
                 except Exception as error:  # whatever a board says, it ends a connection at most
                     self.counted["damaged"] += 1
-                    reason = printable(error, 200).rstrip(".") or type(error).__name__
-                    self._leave(f"says what cannot be understood ({reason})", time.monotonic())
-        except Exception as error:  # whoever asks must learn of it
+                    self._leave(f"says what cannot be understood ({_reason(error)})", time.monotonic())
+        except Exception as error:  # whoever waits for the board must learn of it; others go on without
             self._error = error
         finally:
             if self._socket is not None:
@@ -510,7 +512,8 @@ class BoardLink:
     def _complain_once(self, status: Status, reason: str) -> None:
         if status not in self._complained:
             self._complained.add(status)
-            self._complain(reason.rstrip("."))
+            with contextlib.suppress(Exception):  # what cannot be shown ends nothing
+                self._complain(reason.rstrip("."))
 
     def _keep_time(self, now: float) -> None:
         settings = self._settings
@@ -575,5 +578,10 @@ class BoardLink:
         """Tell once that the board is gone, what is wrong with one that came, and once that it is back."""
         news = self._told not in ("", None) if reason is None else refusal or self._told in ("", None)
         if news and reason != self._told:
-            self._tell(reason)
+            with contextlib.suppress(Exception):  # what cannot be shown ends nothing
+                self._tell(reason)
         self._told = reason
+
+
+def _reason(error: Exception) -> str:
+    return printable(error, 200).strip().rstrip(".") or type(error).__name__

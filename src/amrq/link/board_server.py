@@ -36,6 +36,8 @@ _POLL_MS = 100
 _LINGER_MS = 500
 _REPLIES_AHEAD = 64
 """Replies kept for a client that does not fetch them; it loses what comes on top of that."""
+_FEWEST_AHEAD, _REPLY_BYTES = 16, 1 << 24
+"""Fewer where replies are large, so that they are 16 MiB at most, but not fewer than this."""
 _STOP_PATIENCE = 1.0  # seconds that a call of the engine may still take when the board stops
 _LONGEST_CHUNK = (1 << 16) - 1  # samples: the header has 16 bits for it
 _STRANGERS = 64
@@ -150,8 +152,9 @@ class BoardServer:
             self.capabilities.chunk_length * 8 + _LARGEST_SAMPLES
         )
         guard_socket(socket, largest, _LINGER_MS)
+        reply = HEADER_BYTES + self._limits.largest_batch * 4 * self.capabilities.scores
         for option, value in (
-            (zmq.SNDHWM, _REPLIES_AHEAD),
+            (zmq.SNDHWM, min(_REPLIES_AHEAD, max(_FEWEST_AHEAD, _REPLY_BYTES // reply))),
             (zmq.RCVHWM, min(_READ_AHEAD, self._limits.waiting_per_client)),
             # A client that is gone is news: what it asked need not be computed.
             (zmq.ROUTER_MANDATORY, 1),
