@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
 from seeds import rng
 
+from amrq.cli.recording_origin import recording_origin
 from amrq.errors import AmrqError
 from amrq.labels import labelled_spans
 from amrq.outputs import AnnotationFile
@@ -121,6 +122,30 @@ def test_an_offset_that_is_missing_or_not_counted_is_seen(tmp_path: Path) -> Non
     recording = open_recording(path)
     assert (recording.first_index, recording.tunings) == (0, ((0, 1e6),))
     assert "before its core:offset of 500" in recording.notes[0]
+
+
+def test_time_goes_on_behind_a_gap(tmp_path: Path) -> None:
+    """Captures as the recorder writes them: the second begins 3 s late, the third where the second ends."""
+    SIGNAL.tofile(tmp_path / "r.sigmf-data")
+    times = ("2024-01-01T00:00:10.5Z", "2024-01-01T00:00:13.6Z", "2024-01-01T00:00:13.6500002+00:00")
+    captures = [
+        {"sample_start": 10_000 + place * 5_000, "datetime": time} for place, time in enumerate(times)
+    ]
+    captures[1]["sample_start"] = 20_000
+    captures[2]["sample_start"] = 25_000
+    path = write_meta(tmp_path / "r.sigmf-meta", captures=captures, offset=10_000)
+    recording = open_recording(path)
+    begun = datetime(2024, 1, 1, 0, 0, 10, 500_000, tzinfo=timezone.utc)
+    assert recording.begun == recording.received(0) == begun
+    assert recording.received(9_999) == begun + timedelta(seconds=0.09999)
+    assert recording.received(10_100) == begun + timedelta(seconds=3.101)
+    assert recording.gaps() == (10_000,)
+    origin = recording_origin(recording, "default", 25e3)
+    assert origin.moment(0.09) == begun + timedelta(seconds=0.09)
+    assert origin.moment(0.11) == begun + timedelta(seconds=3.11)
+    for odd in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        recording = open_recording(write_meta(path, captures=[{"sample_start": 0, "datetime": odd}]))
+        assert recording.begun is None and "no year that a radio knows" in recording.notes[0]
 
 
 def test_annotations_are_written_with_the_offset(tmp_path: Path) -> None:
@@ -495,7 +520,7 @@ def test_names_that_tell_rate_and_format(tmp_path: Path) -> None:
     assert (recording.sample_rate, recording.tunings, recording.begun) == (1e5, ((0, 145.9e6),), BEGUN)
     (note,) = recording.notes
     assert all(
-        words in note for words in ("145.9 MHz", "12:34:56 UTC", "sample rate 100000 Hz", "format cf32")
+        words in note for words in ("145.9 MHz", "12:34:56 UTC", "sample rate 100 kS/s", "format cf32")
     )
     recording = open_recording(path, sample_rate=48e3)  # what is given wins
     assert recording.sample_rate == 48e3 and "sample rate" not in recording.notes[0]

@@ -86,6 +86,20 @@ class qa_recording_source(gr_unittest.TestCase):
         ((offset, value),) = [(offset, value) for offset, key, value in tags if key == "rx_time"]
         self.assertEqual((offset, value), (0, (1772323200, 0.25)))
 
+    def test_time_is_told_anew_behind_a_gap(self):
+        path = self.write_sigmf(np.arange(1000), [], {"core:datetime": "2026-02-28T23:59:59.750000Z"})
+        with open(path) as file:
+            text = file.read()
+        second = ', {"core:sample_start": 400, "core:datetime": "2026-03-01T00:00:02.000000Z"}'
+        with open(path, "w") as file:
+            start = text.index("]", text.index('"captures"'))
+            file.write(text[:start] + second + text[start:])
+        _, tags, _ = self.run_source(path, start=100)
+        times = [(offset, value) for offset, key, value in tags if key == "rx_time"]
+        self.assertEqual([offset for offset, _ in times], [0, 300])
+        for (_, (whole, part)), expected in zip(times, (1772323199.85, 1772323202.0), strict=True):
+            self.assertAlmostEqual(whole + part, expected, places=5)
+
     def test_repeat(self):
         path = self.write_sigmf(np.arange(100), [])
         data, _, _ = self.run_source(path, repeat=True, head=250)

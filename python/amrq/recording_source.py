@@ -25,9 +25,9 @@ class recording_source(gr.sync_block):
     Samples that are not finite are sent as they are: the front end marks them, and their chunks are counted and left
     out. What is wrong with the file, or was taken from its name, is logged.
 
-    On the first sample stands the tag `rx_rate`; where the file tells them, `rx_time` gives the time of that sample and
-    `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a label begins, a tag
-    `modulation` gives the label; where it ends, one gives PMT nil.
+    On the first sample stands the tag `rx_rate`; where the file tells them, `rx_time` gives the time of that sample,
+    and anew behind a gap, and `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a
+    label begins, a tag `modulation` gives the label; where it ends, one gives PMT nil.
 
     Args:
         path: the file, or a recording that is open already.
@@ -92,10 +92,11 @@ class recording_source(gr.sync_block):
         tags: list[tuple[int, str, Any]] = [
             (self._start, "rx_rate", pmt.from_double(self.recording.sample_rate))
         ]
-        if (
-            self.recording.begun is not None and self.recording.begun.year >= 1970
-        ):  # the tag knows no time before
-            tags.append((self._start, "rx_time", self._time_of(self._start)))
+        inside = [n for n in self.recording.gaps() if self._start < n < self._stop]
+        for sample in (self._start, *inside):
+            moment = self.recording.received(sample)
+            if moment is not None and moment.year >= 1970:  # the tag knows no time before
+                tags.append((sample, "rx_time", _radio_time(moment)))
         changes = [("rx_freq", n, pmt.from_double(frequency)) for n, frequency in self.recording.tunings]
         for n, label in self.recording.truths():
             changes.append(("modulation", n, pmt.PMT_NIL if label is None else pmt.intern(label)))
@@ -106,15 +107,6 @@ class recording_source(gr.sync_block):
                 if following > self._start and (n >= self._start or not pmt.is_null(value)):
                     tags.append((max(n, self._start), wanted, value))
         return sorted(tags, key=lambda tag: tag[0])
-
-    def _time_of(self, sample: int) -> Any:
-        """Return when a sample was received as a radio tells it: a tuple of whole seconds since 1970 and the rest."""
-        assert self.recording.begun is not None
-        since = self.recording.begun - datetime.fromtimestamp(0, timezone.utc)
-        since += timedelta(seconds=sample / self.recording.sample_rate)
-        whole = since // timedelta(seconds=1)
-        rest = (since - timedelta(seconds=whole)).total_seconds()
-        return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(rest))
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
@@ -137,3 +129,11 @@ class recording_source(gr.sync_block):
         )
         for sample, key, value in self._tags[first:last]:
             self.add_item_tag(0, offset + sample, pmt.intern(key), value)
+
+
+def _radio_time(moment: datetime) -> Any:
+    """Return a time as a radio tells it: a tuple of whole seconds since 1970 and the rest."""
+    since = moment - datetime.fromtimestamp(0, timezone.utc)
+    whole = since // timedelta(seconds=1)
+    rest = (since - timedelta(seconds=whole)).total_seconds()
+    return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(rest))

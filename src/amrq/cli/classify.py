@@ -236,6 +236,9 @@ def classify(
                     min_confidence=min_confidence,
                     on_decision=stream.put,
                 )
+                flowgraph.sink.logger.set_level(
+                    "error"
+                )  # what it warns of is said below, in the command's words
                 origin = recording_origin(recording, model, found_rate, start, place)
                 decided = _located(_at_least_one(stream, flowgraph, origin.source), flowgraph, origin)
                 votes: Counter[tuple[str, str]] = Counter()
@@ -252,12 +255,8 @@ def classify(
                     for note in recording.notes:
                         _say(note)
                 if left_out := flowgraph.sink.statistics().not_finite:
-                    chunks_were = (
-                        "chunk that holds samples that are not finite was"
-                        if left_out == 1
-                        else ("chunks that hold samples that are not finite were")
-                    )
-                    _say(f"{_name(recording)}: {left_out} {chunks_were} counted as not finite and left out.")
+                    some = f"{left_out} chunk{'s' * (left_out > 1)} with samples that are not finite"
+                    _say(f"{_name(recording)}: {some}, counted as not finite and left out.")
             except OutputError:
                 raise  # for the other files as well
             except AmrqError as error:

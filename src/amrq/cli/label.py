@@ -99,6 +99,14 @@ def label(
             help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.", autocompletion=one_of(FORMATS)
         ),
     ] = "auto",
+    recording_name: Annotated[
+        str | None,
+        typer.Option(
+            "--recording",
+            metavar="NAME",
+            help="Which recording of a SigMF archive or collection; without it, the first.",
+        ),
+    ] = None,
     whole: Annotated[
         str | None,
         typer.Option(
@@ -160,11 +168,11 @@ def label(
     with deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as interrupted, own_stdout(interrupted) as out:
         for path in files:
             try:
-                recording = open_recording(path, format, rate)
+                recording = open_recording(path, format, rate, recording_name)
                 for note in recording.notes:
                     typer.echo(f"amrq: {printable(note, 1000)}", err=True)
                 place = recording_offset(recording, offset)
-                name = _name(recording, place)
+                name = _name(recording, place, recording_name)
                 identity = _sha256(recording, interrupted)
                 folder.make()
                 folder.check_free(name, identity)
@@ -245,9 +253,11 @@ def _aliases(given: list[str]) -> dict[str, str]:
     return aliases
 
 
-def _name(recording: Recording, offset: float) -> str:
+def _name(recording: Recording, offset: float, one_of: str | None) -> str:
     """Return what the files of a recording's chunks are called; those of two signals in one band are not the same."""
     stem = recording.path.name.removesuffix(recording.path.suffix)
+    if one_of is not None:
+        stem += f".{Path(one_of).name}"
     return f"{stem}@{offset:.15g}" if offset else stem
 
 

@@ -35,6 +35,7 @@ def recording_origin(
         model_sha256=Origin.hash_of(file),
         start=start,
         begun=recording.begun,
+        times=tuple((sample / recording.sample_rate, moment) for sample, moment in recording.times),
         sample_rate=recording.sample_rate,
         tunings=tuple((sample / recording.sample_rate, hz + offset) for sample, hz in recording.tunings),
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A decision with all that whoever receives it needs."""
 
-from datetime import timedelta, timezone
+from datetime import timezone
 from typing import Any
 
 from amrq.decision import Decision
@@ -29,8 +29,9 @@ def decision_record(
     """
     seconds = origin.seconds(decision.sample_index)
     utc = None
-    if origin.begun is not None:
-        at = (origin.begun + timedelta(seconds=seconds)).astimezone(timezone.utc)
+    moment = origin.moment(seconds)
+    if moment is not None:
+        at = moment.astimezone(timezone.utc)
         utc = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     frequency = origin.frequency(seconds)
     samples = origin.source_samples(decision.sample_index, decision.sample_count) or (None, None)

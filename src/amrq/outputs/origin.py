@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where decisions come from."""
 
+import bisect
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 __all__ = ["Origin"]
@@ -26,6 +27,8 @@ class Origin:
         missing: samples that would have come in `start` seconds and did not, so that they are not counted.
         offset: where the carrier was found, Hz from the middle of the source's band; None where none stands out.
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
+        times: (seconds from the beginning of the source, when that was received), in order, where it is known anew:
+            behind a gap in the source.
     """
 
     source: str
@@ -39,6 +42,7 @@ class Origin:
     missing: int = 0
     offset: float | None = None
     snr_db: float | None = None
+    times: tuple[tuple[float, datetime], ...] = ()
 
     def seconds(self, symbol: int) -> float:
         """Return when a symbol of the stream was received, in seconds from the beginning of the source."""
@@ -56,8 +60,14 @@ class Origin:
 
     def frequency(self, seconds: float) -> float | None:
         """Return the signal's carrier frequency in Hz at a time in seconds from the beginning of the source."""
-        in_force = [frequency for since, frequency in self.tunings if since <= seconds]
-        return in_force[-1] if in_force else None
+        place = bisect.bisect_right(self.tunings, seconds, key=lambda tuning: tuning[0]) - 1
+        return self.tunings[place][1] if place >= 0 else None
+
+    def moment(self, seconds: float) -> datetime | None:
+        """Return when what lies at a time in seconds from the beginning of the source was received."""
+        place = bisect.bisect_right(self.times, seconds, key=lambda time: time[0]) - 1
+        since, moment = self.times[place] if place >= 0 else (0.0, self.begun)
+        return None if moment is None else moment + timedelta(seconds=seconds - since)
 
     @staticmethod
     def hash_of(path: Path) -> str:

@@ -79,7 +79,10 @@ def open_recording(
     if format not in FORMATS:
         raise AmrqError(f"there is no format {printable(format)!r}: choose from {', '.join(FORMATS)}.")
     with parsing(path):
-        return _open(path, format, sample_rate, name)
+        try:
+            return _open(path, format, sample_rate, name)
+        except OSError as error:
+            raise AmrqError(f"{printable(path)} cannot be read: {error.strerror}.") from None
 
 
 def _open(path: Path, format: str, sample_rate: float | None, name: str | None) -> Recording:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A recording, whatever file it is in."""
 
+import bisect
 import heapq
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,9 @@ from amrq.plain_text import printable
 from amrq.recordings.analytic_signal import AnalyticSignal
 
 __all__ = ["Annotation", "Recording", "RecordingInfo", "Samples"]
+
+_GAP = 1e-3
+"""Seconds that times written with three digits are apart without any gap."""
 
 
 class Samples(Protocol):
@@ -60,6 +64,7 @@ class RecordingInfo:
         begun: when the first sample was received, with its time zone; None where the file does not say.
         notes: sentences for the user: what is wrong with the file and was put up with, and what was taken from where.
         first_index: what its metadata calls its first sample (SigMF's `core:offset`).
+        times: (sample, when it was received) where the file says so again: behind a gap time goes on from there.
     """
 
     path: Path
@@ -69,6 +74,7 @@ class RecordingInfo:
     begun: datetime | None = None
     notes: tuple[str, ...] = ()
     first_index: int = 0
+    times: tuple[tuple[int, datetime], ...] = ()
 
 
 class Recording:
@@ -82,7 +88,7 @@ class Recording:
         samples: what is in it.
 
     Attributes:
-        path, sample_rate, tunings, annotations, begun, notes, first_index: see `RecordingInfo`.
+        path, sample_rate, tunings, annotations, begun, notes, first_index, times: see `RecordingInfo`.
         length: number of samples.
         real: whether the samples in the file are real.
 
@@ -104,6 +110,7 @@ class Recording:
         self.annotations = info.annotations
         self.begun = info.begun
         self.first_index = info.first_index
+        self.times = info.times
         self.length = int(samples.length)
         self.real = samples.real
         self.notes = info.notes
@@ -114,6 +121,22 @@ class Recording:
                 f"{name} has one channel, real samples: read as a signal of 0 to "
                 f"{self.sample_rate / 2e3:g} kHz, and the offset counts from its 0 Hz.",
             )
+
+    def received(self, sample: int) -> datetime | None:
+        """Return when a sample was received; None where the file does not say."""
+        place = bisect.bisect_right(self.times, sample, key=lambda time: time[0]) - 1
+        since, moment = self.times[place] if place >= 0 else (0, self.begun)
+        return None if moment is None else moment + timedelta(seconds=(sample - since) / self.sample_rate)
+
+    def gaps(self) -> tuple[int, ...]:
+        """Return the samples before which others are missing, as the times tell it: by more than a millisecond."""
+        found = []
+        for sample, moment in self.times:
+            before = self.received(sample - 1) if sample else None
+            if before is not None:
+                missing = (moment - before).total_seconds() - 1 / self.sample_rate
+                found += [sample] if abs(missing) > max(_GAP, 1 / self.sample_rate) else []
+        return tuple(found)
 
     def truths(self) -> list[tuple[int, str | None]]:
         """Return where what is annotated changes: (sample, label), or (sample, None) where nothing is annotated.

@@ -17,6 +17,7 @@ from amrq.recordings.recording import Annotation
 __all__ = ["Capture", "SigmfMetadata", "read_sigmf_json"]
 
 _LARGEST_INDEX = 1 << 62
+_YEARS = range(1900, 9000)
 
 
 def read_sigmf_json(data: bytes, name: str) -> dict[str, Any]:
@@ -264,16 +265,26 @@ class SigmfMetadata:
                 found.append(Annotation(start, max(0, end - start), label, band, generator))
         return tuple(found)
 
-    def begun(self, first_index: int, sample_rate: float) -> datetime | None:
-        """Return when the first sample was received, as the first capture that tells its time has it."""
+    def times(self, first_index: int, length: int, sample_rate: float) -> tuple[tuple[int, datetime], ...]:
+        """Return (sample, when it was received) of each capture that tells its time, the first one's of sample 0."""
+        found: list[tuple[int, datetime]] = []
         for capture in self.captures:
-            if capture.begun is None:
+            sample = capture.index - first_index
+            if capture.begun is None or sample >= length:
                 continue
+            if not found or sample < 0:
+                sample, since = 0, sample / sample_rate
+            else:
+                since = 0.0
             try:
-                return capture.begun - timedelta(seconds=(capture.index - first_index) / sample_rate)
-            except (OverflowError, ZeroDivisionError):
-                self.notes.append(f"a time in {self.name} lies outside the years 1 to 9999: left out.")
-        return None
+                begun = capture.begun - timedelta(seconds=since)
+                if begun.year not in _YEARS:
+                    raise OverflowError
+            except OverflowError:
+                self.notes.append(f"a time in {self.name} lies in no year that a radio knows: left out.")
+                continue
+            found.append((sample, begun))
+        return tuple(found)
 
     def null_note(self) -> tuple[str, ...]:
         """Return a note on the fields that are null, for which there is no such value in SigMF."""

@@ -224,10 +224,11 @@ def _recording(request: Request, metadata: SigmfMetadata, data: _Data, notes: tu
         for capture in captures
         if capture.frequency is not None
     )
-    begun = metadata.begun(first_index, sample_rate) if sample_rate > 0 else None
+    times = metadata.times(first_index, length, sample_rate) if sample_rate > 0 else ()
+    begun = times[0][1] if times else None
     annotations = metadata.annotations(first_index, length, tunings)
     said = (*notes, *metadata.notes, *metadata.null_note())
-    info = RecordingInfo(request.path, sample_rate, tunings, annotations, begun, said, first_index)
+    info = RecordingInfo(request.path, sample_rate, tunings, annotations, begun, said, first_index, times)
     return Recording(add_named_facts(info, request), SampleFile(data.path, format, length, pieces))
 
 
