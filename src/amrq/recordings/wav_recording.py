@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.recordings.raw_formats import RawFormat, number_format
@@ -85,7 +86,7 @@ def _with_auxi(info: RecordingInfo, auxi: Auxi, request: Request) -> RecordingIn
         if named is not None and wraps > 0 and abs(named - frequency - wraps * _WRAP) < 1e6:
             frequency += wraps * _WRAP
         info = replace(info, tunings=((0, frequency),))
-        taken.append(f"frequency {frequency / 1e6:.9g} MHz")
+        taken.append(f"frequency {engineering(frequency, 'Hz')}")
     if auxi.begun is not None:
         info = replace(info, begun=auxi.begun)
         taken.append(shown_time(auxi.begun))

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.sources.feed import Feed, Piece, StreamTag
@@ -395,8 +396,8 @@ class _RateCheck:
         if abs(real / self._asked - 1) < _NEAR:
             return None
         return (
-            f"sends {real:.4g} samples/s where {self._asked:.4g} were asked for: the tuner does not have that rate, or "
-            "the network is too slow."
+            f"sends {engineering(real, 'S/s', 4)} where {engineering(self._asked, 'S/s')} were asked for: the tuner "
+            "does not have that rate, or the network is too slow."
         )
 
 
