@@ -575,9 +575,9 @@ def _show(
     picture = Live(get_renderable=lambda: view, console=console, refresh_per_second=_REFRESH, transient=True)
     said: tuple[str, str, float | None] = ("", "", None)
     with picture if console.is_terminal else contextlib.nullcontext():
-        for decision, truth, found, wanted in decisions:
+        for decision, _, found, wanted in decisions:
             votes[decision.reason, decision.best] += 1
-            view.show(decision, truth)
+            view.show(decision, found)
             if console.is_terminal:
                 continue
             now = (decision.reason, decision.label, session.symbol_rate)

@@ -5,15 +5,17 @@ import math
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from amrq.cli.live_session import LiveSession
-from amrq.decision import NO_SIGNAL, Decision
+from amrq.decision import NO_SIGNAL, Decision, answer_words, es_n0_text
 from amrq.engineering import engineering
 from amrq.model import UNKNOWN
 from amrq.plain_text import printable
@@ -21,11 +23,18 @@ from amrq.sources import SILENCE_IS_NEWS
 
 __all__ = ["LiveView"]
 
-_CELLS = 62
-"""Of the history strip."""
+_NARROWEST, _WIDEST = 60, 200
+"""Columns of the picture; a narrower terminal cuts it off."""
+_BESIDE = 120
+"""Columns from which the figures stand beside the bars."""
+_FIGURES = 44
+"""Columns of the figures there."""
+_MARGIN = 4
+"""Columns of the frame and of the space inside it."""
 _CELL_SECONDS = 0.25
-_BAR = 30
-_NAME = 9
+_TICK_SECONDS = 5
+_LONGEST_NAME = 16
+_NOTHING_DB = -200.0
 _CLASSES = (
     # Okabe and Ito's colours, which the colour-blind can tell apart; a letter tells them apart for everybody else.
     "#56b4e9",
@@ -38,121 +47,245 @@ _CLASSES = (
     "#999999",
     "#ffffff",
 )
+_LETTERS = "123456789abcdefghijklmnopqrstuvw"
+_OTHERS = {UNKNOWN: ("unknown", "x", "magenta"), NO_SIGNAL: ("noise", "~", "bright_black")}
+"""Outputs that are no modulations: as they are called, their mark in the strip and its colour."""
+_UNSURE, _SILENT = ("?", "yellow"), ("·", "bright_black")
+
+_Field = tuple[str, str, str]
+"""What a figure is called, the figure, and its style."""
 
 
 class LiveView:
-    """The last decision, the classes' probabilities, a strip of history, level, Es/N0, queue and drops.
+    """The last answer, the probability of every output of the model, a strip of history with its time, and figures.
+
+    It takes the width of the terminal, 60 to 200 columns.
 
     Args:
         source: what is received, for the title.
         classes: names in the model's order.
         session: that is shown.
+        clock: seconds, which the strip is drawn by.
     """
 
-    def __init__(self, source: str, classes: tuple[str, ...], session: LiveSession) -> None:
-        self._source = source
-        self._classes = tuple(name for name in classes if name != NO_SIGNAL)
-        self._session = session
+    def __init__(
+        self,
+        source: str,
+        classes: tuple[str, ...],
+        session: LiveSession,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._session, self._clock = source, session, clock
+        named = [name for name in classes if name not in _OTHERS]
+        self._styles = {
+            name: (printable(name, _LONGEST_NAME), _LETTERS[n % len(_LETTERS)], _CLASSES[n % len(_CLASSES)])
+            for n, name in enumerate(named)
+        }
+        # Every output has its row, so that the headline always is about one of them.
+        self._styles |= {name: style for name, style in _OTHERS.items() if name in classes}
         self._last: Decision | None = None
-        self._truth: str | None = None
-        self._history: deque[Counter[str]] = deque(maxlen=_CELLS)
-        self._cell_ends = 0.0
-        self._begun = time.monotonic()
+        self._found: Mapping[str, Any] = {}
+        self._since: Mapping[str, Any] = {}  # the record that the present answer began with
+        self._history: deque[Counter[tuple[str, str]]] = deque(maxlen=_WIDEST)
+        self._begun = clock()
+        self._cells = 0  # of the strip, since the beginning
         self._lock = threading.Lock()  # it is drawn by another thread than the one that shows
 
-    def show(self, decision: Decision, truth: str | None) -> None:
-        """Take a decision in."""
-        now = time.monotonic()
+    def show(self, decision: Decision, found: Mapping[str, Any]) -> None:
+        """Take in a decision and its record."""
         with self._lock:
-            self._last, self._truth = decision, truth
-            if now >= self._cell_ends:
-                self._history.append(Counter())
-                self._cell_ends = now + _CELL_SECONDS
-            self._history[-1][decision.label] += decision.chunks
+            self._go_on()
+            if self._last is None or (self._last.reason, self._last.label) != (
+                decision.reason,
+                decision.label,
+            ):
+                self._since = found
+            self._last, self._found = decision, found
+            # A decision is about a stretch of time, which may be longer than a cell.
+            self._history[-1][self._mark(decision)] += decision.chunks
+            covered = math.ceil(found["duration"] / _CELL_SECONDS)
+            for place in range(2, min(covered, len(self._history)) + 1):
+                if self._history[-place]:
+                    break
+                self._history[-place][self._mark(decision)] = decision.chunks
 
-    def _colour(self, label: str) -> str:
-        if label in self._classes:
-            return _CLASSES[self._classes.index(label) % len(_CLASSES)]
-        return "yellow" if label == UNKNOWN else "bright_black"
+    def _go_on(self) -> None:
+        """Let the strip go on to the present moment; the lock is held."""
+        cells = 1 + int((self._clock() - self._begun) / _CELL_SECONDS)
+        for _ in range(min(cells - self._cells, _WIDEST)):
+            self._history.append(Counter())
+        self._cells = max(cells, self._cells)
 
-    def _mark(self, label: str) -> str:
-        """Return the one character that stands for a label in the strip, so that it does not live by colour alone."""
-        if label == UNKNOWN:
-            return "?"
-        named = [name for name in self._classes if name != UNKNOWN]
-        return "123456789abcdefghijklmnopqrstuvwxyz"[named.index(label) % 35] if label in named else "·"
+    def _mark(self, decision: Decision) -> tuple[str, str]:
+        """Return what stands for an answer in the strip, one character, and its colour."""
+        if decision.reason == "unsure":
+            return _UNSURE
+        if decision.reason == "silent" or decision.best not in self._styles:
+            return _SILENT
+        return self._styles[decision.best][1:]
 
-    def _decision(self) -> RenderableType:
+    def _headline(self) -> RenderableType:
         last = self._last
         if last is None:
             received = self._session.statistics().received
             if self._session.symbol_rate is None:
                 return Text("looking for a symbol rate", "dim")
             return Text("waiting for samples" if not received else f"listening: {received} chunks", "dim")
-        line = Text(f" {last.label} ", f"bold black on {self._colour(last.label)}")
-        line.append(f"  confidence {last.confidence:.3f}", "bold")
-        if last.best and last.best != last.label:
-            line.append(f"  rather {last.best}")
-        if self._truth is not None:
-            line.append(f"  sent {self._truth}", "dim")
+        word, more = answer_words(last.reason, last.best)
+        line = Text(f" {printable(word, _LONGEST_NAME)} ", f"bold black on {self._mark(last)[1]}")
+        if more:
+            line.append(f"  {printable(more)}", "bold")
+        if last.reason != "silent":
+            line.append(f"  {100 * last.confidence:.1f} %", "bold")
+        if self._since:
+            lasted = self._found["time"] + self._found["duration"] - self._since["time"]
+            line.append(f"   since {_moment(self._since)} ({_lasting(lasted)})")
+        if self._found.get("truth") is not None:
+            line.append(f"   sent {printable(self._found['truth'], _LONGEST_NAME)}", "dim")
         return line
 
-    def _bars(self) -> RenderableType:
+    def _bars(self, width: int) -> RenderableType:
         table = Table.grid(padding=(0, 1))
         odds = self._last.log_probabilities if self._last else {}
-        for name in self._classes:
+        names = max(len(shown) for shown, _, _ in self._styles.values()) if self._styles else 0
+        room = max(5, width - names - 12)
+        for name, (shown, mark, colour) in self._styles.items():
             share = math.exp(odds[name]) if name in odds else 0.0
-            filled = round(share * _BAR)
-            bar = Text("█" * filled, self._colour(name)) + Text("·" * (_BAR - filled), "bright_black")
-            table.add_row(Text(name.rjust(_NAME)), Text(self._mark(name)), bar, Text(f"{share:5.3f}"))
+            filled = round(share * room)
+            bar = Text("█" * filled, colour) + Text("·" * (room - filled), "bright_black")
+            answered = self._last is not None and self._last.best == name
+            row = (shown.rjust(names), mark), (f"{100 * share:5.1f} %",)
+            style = "bold" if answered else ""
+            table.add_row(
+                *(Text(part, style) for part in row[0]), bar, *(Text(part, style) for part in row[1])
+            )
         return table
 
-    def _strip(self) -> RenderableType:
-        strip = Text("  history ")
+    def _strip(self, width: int) -> RenderableType:
+        """Draw the history, the newest at the right, over an axis of seconds."""
+        head = "history "
+        room = width - len(head)
         with self._lock:
-            labels = [cell.most_common(1)[0][0] for cell in self._history]
-        for label in labels:
-            strip.append(self._mark(label), self._colour(label))
-        return strip
+            self._go_on()
+            cells = [cell.most_common(1)[0][0] if cell else (" ", "") for cell in self._history][-room:]
+        if len(cells) > 1 and not cells[-1][1]:
+            cells[-1] = cells[-2]  # it has only begun
+        strip = Text(head + " " * (room - len(cells)))
+        for mark, colour in cells:
+            strip.append(mark, colour)
+        axis = [" "] * room
+        step = round(_TICK_SECONDS / _CELL_SECONDS)
+        for number in range(0, room, step):
+            label = "now" if not number else f"−{number * _CELL_SECONDS:.0f} s"
+            end = room - number
+            if number:
+                label += "│"
+            begin = end - len(label)
+            if begin < 0:
+                break
+            axis[begin:end] = label
+        return strip + Text("\n" + " " * len(head) + "".join(axis), "bright_black")
 
-    def _figures(self) -> RenderableType:
-        counted = self._session.statistics()
+    def _fields(self) -> list[_Field]:
+        session, found = self._session, self._found
+        counted, level = session.statistics(), session.level_db()
+        frequency, offset = found.get("frequency_hz"), found.get("offset_hz")
+        fields = [("frequency", "–" if frequency is None else engineering(frequency, "Hz"), "")]
+        if offset is not None:
+            fields.append(("offset found", engineering(offset, "Hz", 4).replace("-", "−"), ""))
+        if session.symbol_rate is not None:
+            rate = engineering(session.symbol_rate, "Bd", 6)
+            if session.confidence < 1:
+                rate += f", estimated ({session.confidence:.4f})"
+            fields.append(("symbol rate", rate, ""))
         last = self._last
-        es_n0 = "–" if last is None or last.es_n0_db is None else f"{last.es_n0_db:.1f} dB"
-        line = Text(
-            f"    Es/N0 {es_n0:8s}  level {self._session.level_db():.1f} dB   queue {counted.queued}   "
-        )
-        line.append(f"dropped {counted.dropped}", "bold red" if counted.dropped else "")
-        line.append(f"   {time.monotonic() - self._begun:.0f} s")
-        board = self._session.board_statistics()
+        es_n0 = "–" if last is None else es_n0_text(last.es_n0_db, last.es_n0_bound)
+        fields.append(("Es/N0", es_n0, ""))
+        shown = "–" if level <= _NOTHING_DB else f"{round(level, 1) + 0.0:.1f} dBFS".replace("-", "−")
+        fields += [
+            ("level", shown, ""),
+            ("queue", str(counted.queued), ""),
+            ("dropped", str(counted.dropped), "bold red" if counted.dropped else ""),
+            ("running", _lasting(self._clock() - self._begun), ""),
+        ]
+        board = session.board_statistics()
         if board:
-            line.append(f"\n    by the board {board['by_board']}   ")
-            line.append(f"on this machine {board['locally']}", "bold red" if board["locally"] else "")
-            line.append(f"   lost {board['lost']}", "bold red" if board["lost"] else "")
-        rate = self._session.symbol_rate
-        if rate is not None:
-            line.append(f"\n    symbol rate {engineering(rate, 'Bd', 6)}")
-            if self._session.confidence < 1:
-                line.append(f", estimated, confidence {self._session.confidence:.4f}")
-        if counted.not_finite:
-            line.append(f"   not finite {counted.not_finite}", "bold red")
-        recording = self._session.recording()
-        if recording is not None and (recording.failure or recording.dropped):
-            text = "recording failed" if recording.failure else f"not recorded {recording.dropped} samples"
-            line.append(f"   {text}", "bold red")
-        overflows = self._session.overflows()
-        if overflows:
-            line.append(f"   overflows {overflows}", "bold red")
-        silent = self._session.silent_seconds()
-        if silent is not None and silent >= SILENCE_IS_NEWS:
-            line.append(f"\n    no samples for {silent:.0f} s", "bold red")
-        return line
+            fields += [
+                ("by the board", str(board["by_board"]), ""),
+                ("on this machine", str(board["locally"]), "bold red" if board["locally"] else ""),
+                ("lost", str(board["lost"]), "bold red" if board["lost"] else ""),
+            ]
+        return fields + self._alarms(counted.not_finite)
 
-    def __rich__(self) -> RenderableType:
-        """Return the picture as it stands now."""
-        return Panel(
-            Group(self._decision(), Text(), self._bars(), Text(), self._strip(), self._figures()),
+    def _alarms(self, not_finite: int) -> list[_Field]:
+        """Return what should not be, as far as it is."""
+        recording, overflows = self._session.recording(), self._session.overflows()
+        silent = self._session.silent_seconds()
+        alarms = []
+        if not_finite:
+            alarms.append(("not finite", str(not_finite)))
+        if recording is not None and recording.failure:
+            alarms.append(("recording", "failed"))
+        elif recording is not None and recording.dropped:
+            alarms.append(("not recorded", f"{recording.dropped} samples"))
+        if overflows:
+            alarms.append(("overflows", str(overflows)))
+        if silent is not None and silent >= SILENCE_IS_NEWS:
+            alarms.append(("no samples for", f"{silent:.0f} s"))
+        return [(name, value, "bold red") for name, value in alarms]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the picture as it stands now."""
+        width = min(max(options.max_width, _NARROWEST), _WIDEST)
+        inside = width - _MARGIN
+        body: list[RenderableType]
+        if width >= _BESIDE:
+            beside = Table.grid(padding=(0, 3, 0, 0))
+            beside.add_column(width=inside - _FIGURES - 3)
+            beside.add_column(width=_FIGURES)
+            beside.add_row(self._bars(inside - _FIGURES - 3), _one_a_line(self._fields()))
+            body = [beside, Text(), self._strip(inside)]
+        else:
+            body = [self._bars(inside), Text(), self._strip(inside), _flowing(self._fields(), inside)]
+        yield Panel(
+            Group(self._headline(), Text(), *body),
             title=escape(printable(self._source)),
             title_align="left",
-            width=78,
+            width=width,
         )
+
+
+def _one_a_line(fields: list[_Field]) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    for name, value, style in fields:
+        table.add_row(Text(name, style or "dim"), Text(value, style))
+    return table
+
+
+def _flowing(fields: list[_Field], width: int) -> RenderableType:
+    """Set fields one after the other, in as many lines as they need."""
+    lines, used = Text(), 0
+    for name, value, style in fields:
+        size = len(name) + len(value) + 4
+        if used and used + size > width:
+            lines.append("\n")
+            used = 0
+        lines.append(f"{name} ", style or "dim")
+        lines.append(f"{value}   ", style)
+        used += size
+    return lines
+
+
+def _moment(found: Mapping[str, Any]) -> str:
+    """Return when a record's first symbol was received: the time of day, else the seconds of the stream."""
+    utc = found.get("utc")
+    return f"{found['time']:.1f} s" if utc is None else f"{utc[11:19]} UTC"
+
+
+def _lasting(seconds: float) -> str:
+    """Return a duration as people write it."""
+    whole = max(0, int(seconds))
+    minutes, hours = whole // 60, whole // 3600
+    if hours:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
