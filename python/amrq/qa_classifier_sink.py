@@ -222,6 +222,21 @@ class qa_classifier_sink(gr_unittest.TestCase):
         for (decision, _), chunk in zip(self.decisions, np.concatenate(classifier.seen), strict=True):
             self.assertEqual(decision.sample_index, (chunk[0].real - 1) * LENGTH)
 
+    def test_silence_is_seen_in_the_counters(self):
+        with tempfile.TemporaryDirectory() as folder:
+            counters = os.path.join(folder, "amrq.prom")
+            tb, sink = self.connect(
+                blocks.vector_source_c(ramp(64)), SignClassifier(), live=True, counters=counters
+            )
+            sink._last_arrival -= 1000
+            self.assertGreater(sink._state().silent_seconds, 999)
+            tb.run()
+            with open(counters) as file:
+                (value,) = [
+                    line.split()[1] for line in file if line.startswith("amrq_source_silent_seconds ")
+                ]
+            self.assertLess(float(value), 999)
+
     def test_failing_inference_ends_an_endless_flowgraph(self):
         for live in (False, True):
 
@@ -355,6 +370,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
                 text = file.read()
             self.assertIn('amrq_decisions_total{label="BPSK"} 3\n', text)
             self.assertIn("amrq_chunks_classified_total 75\n", text)
+            self.assertNotIn("silent_seconds", text)  # only what is live can fall silent
             tb.run()  # opens them again; the source has nothing more
             self.assertIsNone(sink.error)
         stream = blocks.vector_source_c(ramp(64), True)

@@ -201,7 +201,7 @@ class qa_zmq_source(gr_unittest.TestCase):
         self.assertEqual(
             tags, [(2_000, "rx_overflow", 1), (2_010, "rx_overflow", 2), (4_000, "rx_overflow", 3)]
         )
-        self.assertEqual(source.counts().overflows, 2)
+        self.assertEqual(source.counts().lost, 2)
 
     def test_tags_that_are_not_what_their_key_says_are_left_out(self):
         t, f = pmt.PMT_T, pmt.PMT_F

@@ -519,6 +519,8 @@ def _went_wrong(session: LiveSession) -> list[str]:
         said.append(f"{state.dropped} of {total} samples were not recorded: the disk was too slow.")
     if counts.overflows:
         said.append(f"The radio lost samples {counts.overflows} times: they were not fetched in time.")
+    if counts.lost:
+        said.append(f"Samples were lost on the way from the sender {counts.lost} times.")
     if counts.reconnections:
         said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
     if counts.refused:

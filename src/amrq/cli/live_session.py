@@ -139,7 +139,7 @@ class LiveSession:
             self._origin.model,
             self._origin.model_sha256,
             samples=self._samples(),
-            overflows=counts.overflows,
+            overflows=counts.lost if counts.overflows is None else counts.overflows,
             symbol_rate=self.symbol_rate,
             level_db=level_db if level_db > _NOTHING_DB else None,
             reconnections=counts.reconnections,

@@ -98,7 +98,11 @@ class CountersFile:
             _gauge("amrq_session_start_time_seconds", "When it began, since 1970.", self._started_utc),
             _counter("amrq_session_seconds_total", "How long the session has lasted.", lasted),
             _counter("amrq_samples_received_total", "Samples taken from the source.", state.samples),
-            _counter("amrq_source_overflows_total", "How often the radio lost samples.", state.overflows),
+            _counter(
+                "amrq_source_overflows_total",
+                "How often samples were lost on the way or not fetched in time.",
+                state.overflows,
+            ),
             *(
                 _counter(f"amrq_source_{name}_total", text, getattr(state, name))
                 for name, text in _SOURCE.items()

@@ -14,8 +14,10 @@ class SourceCounts:
         overflows: how often samples were lost since they were not fetched in time.
         reconnections: how often the connection was lost and made again.
         refused: messages or packets left out since they are no samples.
+        lost: how often samples were lost on the way, where the sender numbers them.
     """
 
     overflows: int | None = None
     reconnections: int | None = None
     refused: int | None = None
+    lost: int | None = None

@@ -213,7 +213,7 @@ class ZmqFeed(Feed):
 
     def counts(self) -> SourceCounts:
         """Return what went wrong on the way so far; what a sender that passes no tags lost is not known."""
-        return SourceCounts(overflows=None if self._next is None else self._lost, refused=self._refused)
+        return SourceCounts(refused=self._refused, lost=None if self._next is None else self._lost)
 
     def close(self) -> None:
         """Receive no more."""
