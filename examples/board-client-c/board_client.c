@@ -46,7 +46,10 @@ static uint8_t answer[1 << 22];
 
 static void fail(const char *why, const char *what)
 {
-    fprintf(stderr, "board_client: %s%s\n", why, what);
+    fprintf(stderr, "board_client: %s", why);
+    for (; *what; what++) /* a board's text must not steer the terminal */
+        putc(*what < ' ' || *what > '~' ? '?' : *what, stderr);
+    putc('\n', stderr);
     exit(2);
 }
 
@@ -152,8 +155,8 @@ int main(int argc, char **argv)
         fail("the board does not take the format ", argv[2]);
     if (reply.flags)
         fail("the model takes level features, which this client does not make", "");
-    if (can.chunk_length > 1024)
-        fail("the chunks are too long for this client", "");
+    if (can.chunk_length > 1024 || !(can.input_scale > 0))
+        fail("the chunks are too long for this client, or have no scale", "");
     float scale = format == CF32 ? 1 : can.input_scale;
     size_t most = can.largest_batch < BATCH ? can.largest_batch : BATCH, numbers = 2 * can.chunk_length, count;
     float *samples = malloc(most * numbers * sizeof *samples);

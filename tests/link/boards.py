@@ -224,4 +224,52 @@ class Stranger:
         self._context.destroy(linger=0)
 
 
+Says = Callable[[Frame], list[bytes]]
+
+
+class Liar:
+    """A board that answers what it likes.
+
+    Attributes:
+        says: what becomes of each message, to be replaced at any time.
+        heard: how many messages came of each type, `changed` whenever one more has been answered.
+    """
+
+    def __init__(self, says: Says) -> None:
+        self.says = says
+        self.heard = dict.fromkeys(MessageType, 0)
+        self.changed = threading.Condition()
+        self._context = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.LINGER, 0)
+        self._router.bind(ANYWHERE)
+        self.endpoint = self._router.getsockopt(zmq.LAST_ENDPOINT).decode()
+        self._ending = threading.Event()
+        self._finish = in_thread(self._run)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            if not self._router.poll(20):
+                continue
+            identity, message = self._router.recv_multipart()
+            frame = read_frame(message)
+            for answer in self.says(frame):
+                self._router.send_multipart([identity, answer])
+            with self.changed:
+                self.heard[frame.type] += 1
+                self.changed.notify_all()
+
+    def wait_for(self, kind: MessageType, count: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.heard[kind] >= count, PATIENCE), self.heard
+
+    def __enter__(self) -> "Liar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ending.set()
+        self._finish()
+        self._context.destroy(linger=0)
+
+
 ODD_BOARD = str(Path(__file__).with_name("odd_board.py"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import MODEL, board, chunks, image
+from boards import MODEL, Liar, board, chunks, image
 from example_messages import CONTRACT, example_messages, hexdump
 
-from amrq.link import Capabilities, IntegerEngine, MessageType, SampleFormat, Status, read_frame
+from amrq.link import Capabilities, Frame, IntegerEngine, MessageType, SampleFormat, Status, read_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "board-protocol.md").read_text(encoding="utf-8")
@@ -91,3 +91,15 @@ def test_the_c_client_says_what_is_wrong(program: Path) -> None:
         run = subprocess.run([str(program), started.endpoint, "cu8"], capture_output=True, timeout=60)
     assert run.returncode == 2
     assert run.stderr == b"board_client: the board does not take the format cu8\n"
+
+
+def test_the_c_client_shows_no_escape_sequences(program: Path) -> None:
+    def refuses(frame: Frame) -> list[bytes]:
+        text = b"\x1b]0;title\x07\xc2\x9bevil"
+        return [Frame(MessageType.ERROR, frame.session, frame.sequence, text, status=Status.FULL).to_bytes()]
+
+    with Liar(refuses) as liar:
+        run = subprocess.run(
+            [str(program), liar.endpoint, "auto"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        )
+    assert (run.returncode, run.stderr) == (2, b"board_client: the board refuses: ?]0;title???evil\n")

@@ -5,12 +5,11 @@ import contextlib
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import zmq
-from boards import ANYWHERE, MODEL, PATIENCE, Told, chunks, client, image, in_thread
+from boards import MODEL, PATIENCE, Liar, Says, Told, chunks, client, image
 from seeds import rng
 
 from amrq.errors import AmrqError
@@ -23,16 +22,14 @@ from amrq.link import (
     LinkSettings,
     MessageType,
     Status,
-    read_frame,
 )
 from amrq.link.scores_reply import scores_reply
 from amrq.model import Hypothesis
 
 HASTY = LinkSettings(
-    batch=16, window=4, timeout=0.1, resends=1, heartbeat=5.0, connect_timeout=0.2, backoff=0.02
+    batch=16, window=4, timeout=10.0, resends=1, heartbeat=5.0, connect_timeout=0.2, backoff=0.02
 )
 NOISE = "\x1b]0;title\x07\x1b[2J\r\n\u202eevil"
-Says = Callable[[Frame], list[bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -54,51 +51,6 @@ def truth(engine: IntegerEngine, **changes: object) -> Capabilities:
         contract,
     )
     return dataclasses.replace(right, **changes)  # type: ignore[arg-type]
-
-
-class Liar:
-    """A board that answers what it likes.
-
-    Attributes:
-        says: what becomes of each message, to be replaced at any time.
-        heard: how many messages came of each type, `changed` whenever one more has been answered.
-    """
-
-    def __init__(self, says: Says) -> None:
-        self.says = says
-        self.heard = dict.fromkeys(MessageType, 0)
-        self.changed = threading.Condition()
-        self._context = zmq.Context()
-        self._router = self._context.socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.LINGER, 0)
-        self._router.bind(ANYWHERE)
-        self.endpoint = self._router.getsockopt(zmq.LAST_ENDPOINT).decode()
-        self._ending = threading.Event()
-        self._finish = in_thread(self._run)
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            if not self._router.poll(20):
-                continue
-            identity, message = self._router.recv_multipart()
-            frame = read_frame(message)
-            for answer in self.says(frame):
-                self._router.send_multipart([identity, answer])
-            with self.changed:
-                self.heard[frame.type] += 1
-                self.changed.notify_all()
-
-    def wait_for(self, kind: MessageType, count: int) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.heard[kind] >= count, PATIENCE), self.heard
-
-    def __enter__(self) -> "Liar":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ending.set()
-        self._finish()
-        self._context.destroy(linger=0)
 
 
 def honest(engine: IntegerEngine) -> Says:
@@ -167,10 +119,12 @@ NAMES = list(hostile_capabilities(IntegerEngine(image(MODEL))))
 
 
 @contextlib.contextmanager
-def asking(says: Says, policy: str, told: Told) -> Iterator[tuple[Liar, BoardClassifier]]:
+def asking(
+    says: Says, policy: str, told: Told, settings: LinkSettings = HASTY
+) -> Iterator[tuple[Liar, BoardClassifier]]:
     with Liar(says) as liar:
         try:
-            with client(liar.endpoint, policy, settings=HASTY, say=told) as classifier:
+            with client(liar.endpoint, policy, settings=settings, say=told) as classifier:
                 yield liar, classifier
         finally:
             assert all(line.isprintable() and len(line) < 1000 for line in told.lines), told.lines
@@ -188,6 +142,7 @@ def test_capabilities_of_any_kind_leave_a_client_that_goes_on(engine: IntegerEng
             classifier.close()
     with asking(honest(engine), "local", told) as (liar, classifier):
         given = chunks(64, "hostile")
+        assert classifier._link.wait_for_board(PATIENCE)
         assert classifier.classify(given).usable.all()
         assert classifier.counters()["by_board"] == 64
         liar.says = lambda frame: (
@@ -242,6 +197,7 @@ def test_scores_that_are_not_finite_are_called_that(engine: IntegerEngine, value
     told = Told()
     given = chunks(16, "nan")
     with asking(with_scores(engine, value), policy, told) as (_, classifier):
+        assert classifier._link.wait_for_board(PATIENCE)
         if policy == "wait":
             if np.isfinite(value):  # the largest numbers can be weighed by some models
                 with contextlib.suppress(AmrqError):
@@ -284,6 +240,7 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
 
     told = Told()
     with asking(fails, "local", told) as (_, classifier):
+        assert classifier._link.wait_for_board(PATIENCE)
         assert classifier.classify(chunks(16, "escape")).usable.all()
         assert classifier.counters()["locally"] == 16
         told.wait_for("\\x1b[31m")
@@ -325,7 +282,8 @@ def test_nonsense_instead_of_answers_is_named_as_the_reason(engine: IntegerEngin
         answer[-1] ^= 1
         return [bytes(answer)]
 
-    with asking(mumbles, "drop", told) as (_, classifier):
+    with asking(mumbles, "drop", told, dataclasses.replace(HASTY, timeout=0.2)) as (_, classifier):
+        assert classifier._link.wait_for_board(PATIENCE)
         found = classifier.classify(chunks(16, "mumble"))
         assert found.lost is not None and found.lost.all()
         assert classifier.counters()["board_damaged"] >= 1
