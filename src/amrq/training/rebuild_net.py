@@ -13,7 +13,9 @@ from torch import nn
 
 from amrq.errors import AmrqError
 from amrq.hardware.onnx_graph import OnnxGraph
+from amrq.memory_limit import memory_limit
 from amrq.model import Contract
+from amrq.parsing import parsing
 from amrq.training.architectures import make_net
 from amrq.training.build_settings import build_settings
 from amrq.training.quantise import ActivationQuantiser, QuantisedLayer, quantise
@@ -81,7 +83,8 @@ def rebuild_net(path: str | os.PathLike[str]) -> RebuiltNet:
         raise AmrqError(
             f"{path} has other outputs or chunks than its recipe would make today: use the release that made it."
         )
-    net = make_net(len(batches.hypotheses), recipe.net)
+    with parsing(path), memory_limit(1 << 31):
+        net = make_net(len(batches.hypotheses), recipe.net)
     try:
         _fill(net, graph, contract)
     except (AmrqError, KeyError, IndexError, ValueError, RuntimeError) as error:

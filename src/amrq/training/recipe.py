@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a model is made, written down."""
 
+import itertools
 import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,6 +21,12 @@ __all__ = [
     "TeacherSettings",
     "read_recipe",
 ]
+
+
+_MOST_LAYERS = 64
+_MOST_WEIGHTS = 1 << 27
+_MOST_SYMBOLS = 1 << 28
+"""Of all chunks that are in memory at a time."""
 
 
 def _require(holds: bool, what: str) -> None:
@@ -177,6 +184,10 @@ class NetSettings:
         )
         _require(1 <= self.phases <= 64, f"net.phases must be 1 to 64, not {self.phases}")
         _require(len(self.symbol_channels) >= 1, "net.symbol_channels must name at least one width")
+        widths = (*self.symbol_channels, *self.head_widths)
+        _require(len(widths) <= _MOST_LAYERS, f"net can have {_MOST_LAYERS} layers, not {len(widths)}")
+        weights = sum(a * b for a, b in itertools.pairwise(widths))
+        _require(weights <= _MOST_WEIGHTS, f"net can have {_MOST_WEIGHTS:,} weights, not {weights:,}")
         for name in ("symbol_channels", "head_widths"):
             widths = getattr(self, name)
             _require(
@@ -322,6 +333,15 @@ class Recipe:
         _require(
             2 <= self.chunk_length <= 65_536, f"chunk_length must be 2 to 65536, not {self.chunk_length}"
         )
+        for name, chunks in (
+            ("fit.batch_size", self.fit.batch_size),
+            ("teacher.chunks", self.teacher.chunks),
+            ("accuracy_chunks", self.accuracy_chunks),
+        ):
+            most = _MOST_SYMBOLS // self.chunk_length
+            _require(
+                chunks <= most, f"{name} can be {most:,} for chunks of {self.chunk_length}, not {chunks:,}"
+            )
         _require(
             0 <= self.outlier_share < 1, f"outlier_share must be from 0 to below 1, not {self.outlier_share}"
         )

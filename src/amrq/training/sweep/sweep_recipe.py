@@ -2,6 +2,7 @@
 """How a grid of models is made, written down."""
 
 import hashlib
+import itertools
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,11 @@ __all__ = [
 _SCALINGS = ("peak", "power")
 _NORMALISATIONS = ("none", "unit-rms")
 _MOST_EPOCHS = 1_000
+_MOST_LAYERS = 64
+_MOST_WEIGHTS = 1 << 27
+_MOST_SYMBOLS = 1 << 28
+"""Of all chunks that are in memory at a time."""
+_MOST_CELLS = 10_000
 _ARCHITECTURE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,99}")
 """A name that models, weights and rows of tables can be called by, and that leads to no other folder."""
 _NARROW_BITS = 4
@@ -248,6 +254,12 @@ class ArchitectureSettings:
             bool(self.channels) and all(1 <= width <= 4096 for width in widths),
             f"widths of {self.name} must be from 1 to 4096, with at least one convolution, not {list(widths)}",
         )
+        weights = sum(a * b for a, b in itertools.pairwise(widths))
+        _require(
+            len(widths) <= _MOST_LAYERS and weights <= _MOST_WEIGHTS,
+            f"{self.name} can have {_MOST_LAYERS} layers and {_MOST_WEIGHTS:,} weights between them, not {len(widths)} "
+            f"and {weights:,}",
+        )
         _require(
             0 <= self.pools <= len(self.channels),
             f"{self.name} has {len(self.channels)} convolutions and cannot have {self.pools} max pools behind them",
@@ -294,6 +306,23 @@ class SweepRecipe:
         )
         _require(is_printable(self.title), "title must be one printable line")
         _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
+        _require(self.seed < 1 << 31, f"seed must be below 2^31, not {self.seed}")
+        _require(
+            1 <= self.chunk_length <= 65_536, f"chunk_length must be 1 to 65536, not {self.chunk_length}"
+        )
+        most = _MOST_SYMBOLS // self.chunk_length
+        for part, fields in (
+            ("fit", ("epoch_chunks", "batch_size", "late_batch_size", "gate_chunks", "validation_chunks")),
+            ("evaluation", ("chunks", "level_chunks")),
+        ):
+            for name in fields:
+                chunks: int = getattr(getattr(self, part), name)
+                _require(
+                    chunks <= most,
+                    f"{part}.{name} can be {most:,} for chunks of {self.chunk_length}, not {chunks:,}",
+                )
+        cells = len(self.architectures) * len(self.grid.weight_bits) * len(self.grid.pruned)
+        _require(cells <= _MOST_CELLS, f"a sweep can have {_MOST_CELLS:,} cells, not {cells:,}")
         names = [a.name for a in self.architectures]
         _require(
             bool(names) and len(set(names)) == len(names),
