@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run many commands, each in a process of its own that is forked from this one once everything is imported.
+
+Reads a JSON list of cases from standard input: `arguments`, `stdout` (read, closed, full, broken), `environment`,
+`folder` (where it runs) and `limit` (bytes that a file may have). Prints a JSON line each: `status`, `out`, `err`, and
+whether it was `late`. Every process ends as one that was started would: Python tidies up, atexit functions run.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+import time
+from typing import Any
+
+from amrq.cli import main
+
+LIMIT = 60.0  # seconds
+# Not GNU Radio: its log has a thread, which does not live on in the child and is waited for there.
+AHEAD = (
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "sigmf",
+    "soundfile",
+    "matplotlib.pyplot",
+    "amrq.training.make_model",
+)
+
+
+def become(case: dict[str, Any], out: int, err: int) -> None:
+    """Take a command's place, in the child; returns where the command exits by returning."""
+    kind = case.get("stdout", "read")
+    if kind == "full":
+        out = os.open("/dev/full", os.O_WRONLY)
+    elif kind == "broken":
+        read, out = os.pipe()
+        os.close(read)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    if kind == "closed":
+        os.close(1)
+        sys.stdout = sys.__stdout__ = None  # type: ignore[assignment, misc]
+    os.environ.update(case.get("environment", {}))
+    os.chdir(case.get("folder", "."))
+    if case.get("limit"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (case["limit"], case["limit"]))
+    sys.argv = ["amrq", *case["arguments"]]
+    main()
+
+
+def collect(child: int, reads: dict[int, str]) -> dict[str, Any]:
+    """Read what the child writes until it ends."""
+    texts = {"out": b"", "err": b""}
+    late, until = False, time.monotonic() + LIMIT
+    with selectors.DefaultSelector() as selector:
+        for descriptor in reads:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(max(0.0, until - time.monotonic())):
+                data = os.read(key.fd, 65_536)
+                texts[reads[key.fd]] += data
+                if not data:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+            if time.monotonic() > until and not late:
+                late, until = True, time.monotonic() + LIMIT
+                os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return {
+        "status": os.waitstatus_to_exitcode(status),
+        "late": late,
+        **{name: text.decode(errors="replace") for name, text in texts.items()},
+    }
+
+
+def run() -> None:
+    """Run all cases."""
+    cases = json.load(sys.stdin)
+    for name in AHEAD:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for case in cases:
+        sys.stdout.flush()
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(out)
+            os.close(err)
+            become(case, out_end, err_end)
+            return
+        os.close(out_end)
+        os.close(err_end)
+        print(json.dumps(case | collect(child, {out: "out", err: "err"})), flush=True)
+
+
+if __name__ == "__main__":
+    run()
