@@ -190,7 +190,7 @@ def test_waiting_for_a_pipe_is_interrupted(tmp_path: Path) -> None:
 
 def test_names_that_are_empty() -> None:
     for command in (("classify",), ("live", "--file")):
-        refused("name is empty", *command, "")
+        refused("is empty", *command, "")
 
 
 def test_live_plays_one_of_a_collection_and_says_so(tmp_path: Path) -> None:

@@ -636,7 +636,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.cf32")
     refused("is no file but a pipe or device", tmp_path / "pipe.cf32", sample_rate=1.0)
     refused("is no file but a pipe or device", "/dev/null", "cf32", 1.0)
-    refused("name is empty", "")
+    refused("is empty", "")
     refused("folder", ".")
     refused("there is no file|cannot be read", "a\0b.cf32", sample_rate=1.0)
     refused("cannot be read", "x" * 300 + ".cf32", sample_rate=1.0)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 
-__all__ = ["whole_file", "write_whole"]
+__all__ = ["check_writable", "made_folder", "whole_file", "write_whole"]
 
 _NAME_KEPT = 50
 """Characters of the file's name that its temporary file keeps: a name has 255 bytes at most, a character up to 4."""
@@ -98,6 +98,47 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes, durable: boo
     data = content.encode("utf-8") if isinstance(content, str) else content
     with whole_file(path, durable) as file:
         file.write(data)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse, before long work, a file that could not be written at its end.
+
+    Args:
+        path: the file.
+
+    Raises:
+        AmrqError: it is a folder or a device, or its folder is not there or cannot be written.
+    """
+    path = Path(path)
+    shown, folder = printable(path), path.parent
+    if path.is_dir():
+        raise AmrqError(f"{shown} is a folder: give a file's name.")
+    if _is_no_file(path):
+        raise AmrqError(f"{shown} is no file: give a file's name.")
+    if not folder.is_dir():
+        raise AmrqError(f"there is no folder {printable(folder)} to write {printable(path.name)} to.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise AmrqError(f"{shown} cannot be written: its folder is not yours to write to.")
+
+
+def made_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder, and those above it, where it is not there; return it.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        AmrqError: it cannot be made, or nothing can be written there.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or printable(error).rstrip(".")
+        raise AmrqError(f"the folder {printable(path)} cannot be made: {reason}.") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise AmrqError(f"the folder {printable(path)} cannot be written to: give another one.")
+    return path
 
 
 def _is_no_file(path: Path) -> bool:

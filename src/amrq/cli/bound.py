@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 import amrq
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, raise_together
 from amrq.likelihood import Receiver
 from amrq.likelihood.bound import BoundCurve, measure_bound
 from amrq.likelihood.bound_page import bound_page
@@ -28,7 +28,7 @@ from amrq.likelihood.bound_picture import draw_bound
 from amrq.likelihood.receiver import Level, Phase
 from amrq.modulations import MODULATIONS
 from amrq.plain_text import printable
-from amrq.whole_file import write_whole
+from amrq.whole_file import made_folder, write_whole
 
 __all__ = ["bound"]
 
@@ -137,10 +137,7 @@ def _document(curves: list[BoundCurve], seed: int) -> dict[str, object]:
 
 def _write(folder: Path, curves: list[BoundCurve], seed: int, seconds: float, command: str) -> None:
     beside = folder / "bound"
-    try:
-        beside.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AmrqError(f"the folder {beside} cannot be made: {error.strerror}.") from None
+    made_folder(beside)
     draw_bound(curves, beside / "bound.png")
     rows = [row for curve in curves for row in curve.rows()]
     table = io.StringIO(newline="")
@@ -217,6 +214,8 @@ def bound(
         # Receiver itself refuses other words.
         receiver = Receiver(cast(Phase, phase), span, cast(Level, level), phase_noise)
         runs = [_Run(receiver, expected is None, length, levels, chunks) for length in lengths]
+    if output is not None:
+        made_folder(output / "bound")  # refused now rather than when all is measured
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     curves: list[BoundCurve] = []
     begin = time.monotonic()
@@ -239,6 +238,7 @@ def bound(
                 lambda done, run=run: bar.advance(task, done * run.symbols),  # type: ignore[misc]
             )
             curves.append(curve)
+    failed: list[AmrqError] = []  # told once what was measured is shown
     if output is not None:
         settings = {"--symbols": symbols, "--es-n0": es_n0, "--chunks": chunks, "--seed": seed}
         if not all_receivers:
@@ -248,14 +248,19 @@ def bound(
         command = shlex.join(
             ["amrq", "bound", *(["--all"] if all_receivers else []), *words, "-o", str(output)]
         )
-        _write(output, curves, seed, time.monotonic() - begin, command)
+        try:
+            _write(output, curves, seed, time.monotonic() - begin, command)
+        except AmrqError as error:
+            failed.append(error)
     if as_json:
         typer.echo(json.dumps(_document(curves, seed)))
+        raise_together(failed)
         return
     console = Console()
     for curve in curves:
         for table in _tables(curve):
             console.print(table)
+    raise_together(failed)
     if output is not None:
         console.print(
             f"Written to {printable(output)}: bound.md and, in bound/, bound.png, bound.csv, bound.json",

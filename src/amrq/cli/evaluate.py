@@ -19,12 +19,12 @@ from rich.table import Table
 import amrq
 from amrq.classifier import OnnxClassifier
 from amrq.cli.completion import model_names
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.plain_text import printable
-from amrq.whole_file import write_whole
+from amrq.whole_file import made_folder, write_whole
 
 __all__ = ["evaluate"]
 
@@ -161,10 +161,7 @@ def _show(console: Console, evaluation: Evaluation) -> None:
 
 
 def _write(folder: Path, evaluation: Evaluation, command: str) -> list[str]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AmrqError(f"the folder {folder} cannot be made: {error.strerror}.") from None
+    made_folder(folder)
     pictures = [picture.name for picture in draw_pictures(evaluation, folder)]
     write_whole(folder / "evaluation.json", json.dumps(evaluation.as_dict()) + "\n")
     made = (
@@ -250,7 +247,7 @@ def evaluate(
     classifiers = [OnnxClassifier(name) for name in names]
     folders: list[Path | None] = [None] * len(names)
     if output is not None:
-        folders = [*_folders(names, classifiers, output)]
+        folders = [made_folder(folder) for folder in _folders(names, classifiers, output)]
     with_bound = output is not None if bound is None else bound
     shared = Bound(_Receiver) if with_bound else None
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -268,7 +265,8 @@ def evaluate(
                 shared,
                 swept,
             )
-        written = []
+        written: list[str] = []
+        failed: list[AmrqError] = []  # told once what was measured is shown
         if folder is not None:
             words = [
                 *("amrq", "evaluate", Path(name).name, "--chunks", str(chunks), "--es-n0", es_n0),
@@ -276,10 +274,15 @@ def evaluate(
                 *(() if with_bound else ("--no-bound",)),
                 *("-o", "evaluation"),
             ]
-            written = _write(folder, found, shlex.join(words))
+            try:
+                written = _write(folder, found, shlex.join(words))
+            except AmrqError as error:
+                failed.append(error)
         if as_json:
             typer.echo(json.dumps(found.as_dict()))
+            raise_together(failed)
             continue
         _show(console, found)
+        raise_together(failed)
         if folder is not None:
             console.print(f"Written to {printable(folder)}: {', '.join(written)}", markup=False)

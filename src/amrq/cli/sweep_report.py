@@ -13,7 +13,7 @@ from amrq.training.sweep_report.published_row import read_published
 from amrq.training.sweep_report.sweep_results import read_sweep_results
 from amrq.training.sweep_report.thesis_page import thesis_page
 from amrq.training.sweep_report.thesis_pictures import draw_thesis_pictures
-from amrq.whole_file import write_whole
+from amrq.whole_file import made_folder, write_whole
 
 __all__ = ["sweep_report"]
 
@@ -45,10 +45,7 @@ def sweep_report(
         raise AmrqError(f"{sweeps[0]} and the others are sweeps of different grids: make a page for each.")
     rows = read_published(published) if published else {}
     beside = output / "thesis"
-    try:
-        beside.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AmrqError(f"the folder {beside} cannot be made: {error.strerror}.") from None
+    made_folder(beside)
     pictures = [f"thesis/{path.name}" for path in draw_thesis_pictures(results, beside)]
     words = ["amrq", "sweep-report", *(str(folder) for folder in sweeps)]
     words += [*(("--published", str(published)) if published else ()), "-o", str(output)]

@@ -18,7 +18,7 @@ from amrq.labels.labelled_chunks import LabelledChunks
 from amrq.parsing import parsing
 from amrq.plain_text import name_fault, printable
 from amrq.read_arrays import read_arrays
-from amrq.whole_file import write_whole
+from amrq.whole_file import made_folder, write_whole
 
 __all__ = ["LabelsFolder"]
 
@@ -49,10 +49,7 @@ class LabelsFolder:
         Raises:
             AmrqError: it cannot be made.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AmrqError(f"the folder {self.path} cannot be made: {error.strerror}.") from None
+        made_folder(self.path)
 
     def check_free(self, name: str, recording_sha256: str) -> None:
         """Refuse a name whose files hold another recording's chunks, or are none of this program's.

@@ -5,12 +5,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from amrq.errors import AmrqError
 from amrq.training.fit import Progress, fit
 from amrq.training.recipe import Recipe
 from amrq.training.signal_batches import SignalBatches
 from amrq.training.teacher import Teacher
 from amrq.training.write_model import write_model
+from amrq.whole_file import check_writable
 
 __all__ = ["make_model"]
 
@@ -47,8 +47,7 @@ def make_model(
         AmrqError: the recipe cannot be used, or the output's folder is not there.
     """
     output = Path(output)
-    if not output.parent.is_dir():
-        raise AmrqError(f"there is no folder {output.parent} to write {output.name} to.")
+    check_writable(output)
     teacher = None
     if recipe.teacher.chunks:
         teacher = Teacher(recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, taught)

@@ -30,6 +30,7 @@ from amrq.training.signal_batches import SignalBatches
 from amrq.training.teacher import Teacher
 from amrq.training.tune_settings import TuneSettings
 from amrq.training.write_model import HELD_OUT_SEED, write_model
+from amrq.whole_file import check_writable
 
 __all__ = ["tune_model"]
 
@@ -78,8 +79,7 @@ def tune_model(
             carrier's phase; the folder holds nothing usable; the output cannot be written.
     """
     source, target = find_model(model), Path(output)
-    if not target.parent.is_dir():
-        raise AmrqError(f"there is no folder {target.parent} to write {target.name} to.")
+    check_writable(target)
     if target.suffix != ".onnx":
         raise AmrqError(f"a model's file must end in .onnx, unlike {target.name}.")
     if target.exists() and target.samefile(source):
