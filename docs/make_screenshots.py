@@ -26,6 +26,7 @@ from flowgraphs import beside, generate, run  # noqa: E402
 # Decisions that fill the display, and a pace at which they come soon but the constellation is of one class.
 PICTURES = {
     "loopback": (108, ["--set", "symbol_rate=30e3"]),
+    "confusion": (6000, []),
     "file_replay": (100, ["--parameter", "speed=0.5"]),
     "sdr": (100, ["--parameter", "samp_rate=100e3", "--parameter", "symbol_rate=25e3"]),
     "sdr_record": (
