@@ -297,6 +297,14 @@ def test_another_model(healthy) -> None:
         pass
 
 
+def test_another_model_leaves_the_policy_local_to_go_on(healthy) -> None:
+    told = Told()
+    with client(healthy.endpoint, "local", model="coherent-small-int8", say=told) as classifier:
+        told.wait_for("runs the model coherent-small-int4")
+        assert classifier.classify(chunks(50, "other")).usable.all()
+        assert classifier.counters()["locally"] == 50
+
+
 def test_another_model_after_a_restart(reference) -> None:
     told = Told()
     with board() as first, client(first.endpoint, say=told) as classifier:

@@ -27,8 +27,10 @@ from amrq.link.scores_reply import scores_reply
 from amrq.model import Hypothesis
 
 HASTY = LinkSettings(
-    batch=16, window=4, timeout=10.0, resends=1, heartbeat=5.0, connect_timeout=0.2, backoff=0.02
+    batch=16, window=4, timeout=10.0, resends=1, heartbeat=5.0, connect_timeout=20.0, backoff=0.02
 )
+AWAY = dataclasses.replace(HASTY, connect_timeout=0.05)
+"""For a board that will not be there at the beginning."""
 NOISE = "\x1b]0;title\x07\x1b[2J\r\n\u202eevil"
 
 
@@ -111,7 +113,6 @@ def hostile_capabilities(engine: IntegerEngine) -> dict[str, bytes]:
         "few scores": truth(engine, scores=2, contract=fewer).to_bytes(),
         "no formats": truth(engine, sample_formats=0).to_bytes(),
         "1 GiB a batch at no scale": truth(engine, largest_batch=2**32 - 1, input_scale=0.0).to_bytes(),
-        "too much": spoilt(" " * (1 << 20), engine),
     }
 
 
@@ -137,9 +138,14 @@ def test_capabilities_of_any_kind_leave_a_client_that_goes_on(engine: IntegerEng
     told = Told()
     with Liar(with_capabilities(said)) as liar:
         classifier = BoardClassifier(MODEL, liar.endpoint, "local", HASTY, say=told)
-        with contextlib.suppress(AmrqError):  # a board that cannot be used is refused at the beginning
+        classifier.open()
+        assert classifier.classify(chunks(16, "hostile")).usable.all()
+        assert classifier.counters()["locally"] == 16
+        classifier.close()
+        told.wait_for("says of")  # itself, or its model, and what is wrong with that
+        classifier = BoardClassifier(MODEL, liar.endpoint, "drop", HASTY, say=Told())
+        with pytest.raises(AmrqError, match="says of"):  # there, but of no use: no sense in going on
             classifier.open()
-            classifier.close()
     with asking(honest(engine), "local", told) as (liar, classifier):
         given = chunks(64, "hostile")
         assert classifier._link.wait_for_board(PATIENCE)
@@ -163,6 +169,11 @@ def test_capabilities_of_any_kind_leave_a_client_that_goes_on(engine: IntegerEng
         assert classifier.classify(given).usable.all()
         counted = classifier.counters()
         assert counted["locally"] == 128 and counted["by_board"] == 128 and counted["lost"] == 0, counted
+
+
+def test_capabilities_of_more_than_a_mebibyte_are_not_looked_at(engine: IntegerEngine) -> None:
+    with pytest.raises(FrameError, match="at most 1048576 bytes"):
+        Capabilities.from_bytes(spoilt(" " * (1 << 20), engine))
 
 
 def test_mutated_capabilities_never_raise_anything_else(engine: IntegerEngine) -> None:
@@ -227,7 +238,7 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
         text = NOISE.encode() * 5000
         return [Frame(MessageType.ERROR, frame.session, frame.sequence, text, status=Status.FULL).to_bytes()]
 
-    with asking(refuses, "local", told):
+    with asking(refuses, "local", told, AWAY):
         told.wait_for("refuses: \\x1b]0;title")
 
     def fails(frame: Frame) -> list[bytes]:
@@ -303,7 +314,7 @@ def test_trouble_of_the_client_s_own_does_not_end_it(
         raise BrokenPipeError("nobody reads")
 
     with Liar(honest(engine)) as liar:
-        classifier = BoardClassifier(MODEL, liar.endpoint, "local", HASTY, say=say)
+        classifier = BoardClassifier(MODEL, liar.endpoint, "local", AWAY, say=say)
 
         def fail(*_: object) -> None:
             raise OSError("too many open files")

@@ -170,11 +170,13 @@ class BoardClassifier:
         """Look for the board, and wait for it a little; it may also come later.
 
         Raises:
-            AmrqError: it is there but cannot be used: it runs another model, or speaks another version.
+            AmrqError: it is there but cannot be used: it runs another model, or speaks another version. With the policy
+            `local` that is only said.
         """
         self._reset()
         self._link.open()
-        if not self._link.wait_for_board(self._settings.connect_timeout) and self._link.refusal is not None:
+        there = self._link.wait_for_board(self._settings.connect_timeout)
+        if not there and self._link.refusal is not None and self.policy != "local":
             self._link.close()
             raise AmrqError(self._absence())
 

@@ -419,7 +419,8 @@ class BoardLink:
                     found = Capabilities.from_bytes(frame.payload)
                 except FrameError as error:  # asked again it would say the same
                     self.counted["damaged"] += 1
-                    self._leave(f"says of itself what cannot be read ({str(error).rstrip('.')})", now)
+                    reason = f"says of itself what cannot be read ({str(error).rstrip('.')})"
+                    self._leave(reason, now, refusal=True)
                     return
                 self._take_capabilities(found, now)
         elif frame.type is MessageType.ERROR:
@@ -457,6 +458,7 @@ class BoardLink:
                 if error.status is not Status.FAILED:
                     raise
                 self.counted["not_finite"] += 1
+                self._useless = 0
                 self._try_again(request, now, Status.FAILED, str(error))
                 return
             self._useless = 0
@@ -475,6 +477,8 @@ class BoardLink:
         text = printable(bytes(frame.payload[:_LONGEST_TEXT]).decode(errors="replace"), 200).rstrip(".")
         with self._changed:
             request = self._requests.get(frame.sequence)
+        if request is not None and request.since is not None:
+            self._useless = 0
         if frame.status is Status.NO_SESSION:
             if self._settled:  # it was started anew, or the connection was
                 self._greet(now)
