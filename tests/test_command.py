@@ -307,6 +307,21 @@ def test_the_table_and_the_records_say_the_same(tmp_path: Path) -> None:
     assert last["source_sample_count"] == pytest.approx(4 * last["symbol_count"], abs=1)
 
 
+def test_records_tell_where_the_carrier_was_found(tmp_path: Path) -> None:
+    sent = ModulatedSignal(Schedule(["QPSK"], 4096), 20.0, 0.0, 0.3, 4, 0.35, SEED)
+    samples, _ = sent.generate(40_000)
+    turned = samples * np.exp(2j * np.pi * (5_000 + 412) / 100e3 * np.arange(len(samples)))
+    turned.astype(np.complex64).tofile(tmp_path / "r.cf32")
+    options = ("--rate", "100e3", "--symbol-rate", "25e3", "--offset", "5k", "--json")
+    records = [
+        json.loads(line) for line in amrq("classify", tmp_path / "r.cf32", *options).stdout.splitlines()
+    ]
+    assert len(records) >= 9
+    for record in records:
+        assert (record["reason"], record["label"], record["symbol_rate_hz"]) == ("named", "QPSK", 25e3)
+        assert record["offset_hz"] == pytest.approx(5_412, abs=25)
+
+
 def test_fewer_records_where_that_is_wanted(tmp_path: Path) -> None:
     arguments = ("classify", *long_recording(tmp_path, 150), "--json")
     times = [json.loads(line)["time"] for line in amrq(*arguments, "--every", "60").stdout.splitlines()]

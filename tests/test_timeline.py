@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When and where the symbols of a live stream were received."""
 
+import math
 from datetime import datetime, timezone
 
 import pytest
@@ -102,6 +103,27 @@ def test_old_positions_are_forgotten_one_day() -> None:
         timeline.tell_position(number, 2.0 * number / RATE)
     origin = timeline.locate(ORIGIN, 99_990)
     assert origin.seconds(99_990) == pytest.approx(2 * 99_990 / RATE)
+
+
+def test_the_carrier_is_told_where_it_stands_out() -> None:
+    timeline = Timeline(RATE, offset=-12.5e3)
+    assert timeline.locate(ORIGIN, 10).offset is None
+    timeline.tell_carrier(0, math.nan)
+    timeline.tell_carrier(512, 0.02)
+    timeline.tell_carrier(1024, math.nan)
+    for symbol, expected in (
+        (100, None),
+        (512, -12.5e3 + 0.02 * RATE),
+        (1000, -12.5e3 + 0.02 * RATE),
+        (2000, None),
+    ):
+        for placed in (timeline.locate(ORIGIN, symbol), timeline.place(ORIGIN, symbol)):
+            assert placed.offset == (None if expected is None else pytest.approx(expected))
+    timeline.tell_sample_rate(4 * RATE)
+    assert timeline.locate(ORIGIN, 0).sample_rate == 4 * RATE
+    for number in range(100_000):
+        timeline.tell_carrier(2_000 + number, number * 1e-6)
+    assert timeline.locate(ORIGIN, 101_990).offset == pytest.approx(-12.5e3 + 99_990e-6 * RATE)
 
 
 def test_frequencies_hold_from_their_symbol_on_and_take_the_offset_in() -> None:

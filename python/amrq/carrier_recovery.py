@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Taking the frequency offset and drift out of a symbol stream."""
 
+import math
 from typing import Any
 
 import numpy as np
+import pmt
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._breaks import Breaks
@@ -11,7 +13,14 @@ from gnuradio.amrq._guarded import guarded, guarded_run
 
 from amrq.carrier_recovery import STEP, CarrierRecovery
 
-__all__ = ["carrier_recovery"]
+__all__ = ["CARRIER_KEY", "carrier_recovery"]
+
+CARRIER_KEY = "carrier_offset"
+"""Tag on a symbol now and then: a PMT double, the offset that is removed from there on in cycles a symbol; NaN where no
+line of a carrier has been seen of late."""
+
+_TOLD_STEPS = 16  # from one such tag to the next at most
+_TOLD_CHANGE = 1e-3  # cycles/symbol that are told at once
 
 
 class carrier_recovery(gr.hier_block2):
@@ -24,6 +33,8 @@ class carrier_recovery(gr.hier_block2):
     At the start of a stream, behind a break of it (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
     value) and once a signal has gone, symbols are held back until a line of the carrier shows, and are then turned by
     its frequency; otherwise the first some 300 would leave spinning. Where none shows, they leave so much later.
+
+    Tags written: `carrier_offset`, every 512 symbols and where it changes (see `CARRIER_KEY`).
 
     Args:
         max_offset: largest carrier offset looked for, in cycles/symbol (offset in Hz over symbol rate),
@@ -80,6 +91,8 @@ class _steps(gr.basic_block):
         # What is held back stays at the input, so that as much is consumed as is put out, and tags keep their places.
         self._fed = 0  # symbols at the input's beginning that the recovery has already
         self._ready = np.zeros(0, np.complex64)  # what it gave back for the first of them
+        self._rates: list[float] = []  # the offset of each of their steps
+        self._told = math.nan
         self._finished = False
         self._breaks = Breaks()
 
@@ -110,6 +123,7 @@ class _steps(gr.basic_block):
         count = min(len(self._ready), len(out))
         out[:count] = self._ready[:count]
         self._ready = self._ready[count:]
+        self._tell(count // STEP)
         self._fed -= count
         self.consume(0, count)
         return count
@@ -122,15 +136,29 @@ class _steps(gr.basic_block):
             for border in (*self._borders(read + self._fed, read + whole), None):
                 stop = whole if border is None else border - read
                 given.append(self._recovery.process(symbols[self._fed : stop]))
+                self._rates += self._recovery.rates
                 self._fed = stop
                 if border is not None:
                     given.append(self._recovery.restart())
+                    self._rates += self._recovery.rates
         # GNU Radio counted the input before the stream was over: more than that may have come.
         over = self._is_over() and self._before.nitems_written(0) == read + len(symbols)
         if over and not self._finished:
             given.append(self._recovery.finish(symbols[self._fed :]))
+            self._rates += self._recovery.rates
             self._fed, self._finished = len(symbols), True
         self._ready = np.concatenate(given)
+
+    def _tell(self, steps: int) -> None:
+        """Tag the steps that are put out with their offset, where that is to be told."""
+        first = self.nitems_written(0) // STEP
+        for number, rate in enumerate(self._rates[:steps], first):
+            # A difference to NaN is none, and no number is above it.
+            changed = abs(rate - self._told) > _TOLD_CHANGE or math.isnan(rate) != math.isnan(self._told)
+            if changed or number % _TOLD_STEPS == 0:
+                self.add_item_tag(0, number * STEP, pmt.intern(CARRIER_KEY), pmt.from_double(rate))
+                self._told = rate
+        del self._rates[:steps]
 
     def _borders(self, start: int, stop: int) -> list[int]:
         """Return where the recovery is to begin anew: behind the steps that breaks of the stream lie in."""

@@ -12,8 +12,9 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run, note_error
+from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
-from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
 
 from amrq.classifier import Classifier, LossyClassifier, OnnxClassifier
 from amrq.decision import Decision, DecisionMaker
@@ -49,9 +50,9 @@ class classifier_sink(gr.sync_block):
         decisions: a PDU a decision: a dictionary (reason, label, confidence, best, log_probabilities by class, chunks,
             sample_index, sample_count, es_n0_db, es_n0_bound, power_db, model, `truth` where the stream's
             `modulation` tags tell it, with a symbol rate `time` (seconds from the first sample received to the first
-            symbol) and `duration`, and where they are known `utc` (ISO 8601, of the first symbol) and `frequency_hz`
-            (of the carrier)) and an f32 vector of the log-probabilities in the model's order (empty for silent
-            chunks).
+            symbol) and `duration`, and where they are known `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
+            the carrier) and `offset_hz` (where it was found, from the middle of the band)) and an f32 vector of the
+            log-probabilities in the model's order (empty for silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
             `BoardClassifier.counters`).
@@ -433,6 +434,10 @@ class classifier_sink(gr.sync_block):
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
+            elif key == CARRIER_KEY:
+                self.timeline.tell_carrier(int(indices[tag.offset - read]), pmt.to_double(tag.value))
+            elif key == INPUT_RATE_KEY:
+                self.timeline.tell_sample_rate(pmt.to_double(tag.value))
             elif key == "rx_freq" and pmt.is_real(tag.value):
                 self.timeline.tell_frequency(int(indices[tag.offset - read]), pmt.to_double(tag.value))
             elif key == "rx_time" and pmt.is_tuple(tag.value) and pmt.length(tag.value) == 2:
@@ -466,7 +471,7 @@ class classifier_sink(gr.sync_block):
         if not self._symbol_rate:
             return {}
         record = decision_record(decision, None, self.timeline.place(self._described, decision.sample_index))
-        fields = ("time", "duration", "utc", "frequency_hz")
+        fields = ("time", "duration", "utc", "frequency_hz", "offset_hz")
         return {key: record[key] for key in fields if record[key] is not None}
 
     def _publish_statistics(self) -> None:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
-from gnuradio.amrq.carrier_recovery import carrier_recovery
+from gnuradio.amrq.carrier_recovery import CARRIER_KEY, carrier_recovery
 
 from amrq.carrier_recovery import CarrierRecovery
 from amrq.errors import AmrqError
@@ -33,7 +33,8 @@ def run(block, samples, tags=(), largest_call=0):
         graph.run(largest_call)
     else:
         graph.run()
-    return np.array(sink.data(), np.complex64), sink.tags()
+    own = [tag for tag in sink.tags() if pmt.symbol_to_string(tag.key) != CARRIER_KEY]
+    return np.array(sink.data(), np.complex64), own
 
 
 class qa_carrier_recovery(gr_unittest.TestCase):
@@ -91,6 +92,23 @@ class qa_carrier_recovery(gr_unittest.TestCase):
         library = CarrierRecovery(hold=16)
         expected = [library.process(received[:4_000]), library.restart(), library.finish(received[4_000:])]
         np.testing.assert_allclose(after, np.concatenate(expected), atol=1e-3)
+
+    def test_the_offset_is_told_where_a_line_is_seen(self):
+        rng = np.random.default_rng(3)
+        noise = (rng.standard_normal(3_200) + 1j * rng.standard_normal(3_200)).astype(np.complex64)
+        received = np.concatenate((0.1 * noise, symbols(6_400, 0.03), 0.1 * noise)).astype(np.complex64)
+        source = blocks.vector_source_c(received)
+        block, sink, graph = carrier_recovery(), blocks.vector_sink_c(), gr.top_block()
+        graph.connect(source, block, sink)
+        graph.run()
+        told = [(tag.offset, pmt.to_double(tag.value)) for tag in sink.tags()]
+        steps = np.full(400, np.nan)  # what holds at each step
+        for place, value in told:
+            self.assertEqual(place % 32, 0)
+            steps[place // 32 :] = value
+        self.assertTrue(np.isnan(steps[:80]).all())
+        self.assertTrue(np.isnan(steps[-50:]).all())
+        np.testing.assert_allclose(steps[102:298], 0.03, atol=1.5e-3)
 
     def test_a_second_run_begins_anew(self):
         block = carrier_recovery()

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from amrq.engineering import engineering
 from amrq.errors import AmrqError
 
-__all__ = ["INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
+__all__ = ["INPUT_RATE_KEY", "INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
 
 INPUT_SECONDS_KEY = "input_seconds"
 """Tag on a symbol now and then: a PMT double, seconds from the first sample that came in to this symbol. The timing
 follows the sender's clock, so that counting symbols would not be measuring time."""
 
+INPUT_RATE_KEY = "input_rate"
+"""Tag on the first symbol: a PMT double, samples a second of what came in."""
 NOT_FINITE_KEY = "not_finite"
 """Tag on symbols that were made from samples that are not finite: the first, the last, and some between them. The
 chunker makes their chunk one that is not finite, which the classifier counts and leaves out."""
@@ -141,7 +143,7 @@ class symbol_front_end(gr.hier_block2):
         # Level by the RMS of the last symbols, not by a loop: the time a loop takes depends on the level it
         # starts from. Behind the guard, since one sample that is not a number would stay in the RMS and in
         # the timing loop forever.
-        self._guard = _finite(_SPS * symbol_rate, seconds_late)
+        self._guard = _finite(_SPS * symbol_rate, seconds_late, self._sample_rate)
         # Zeros instead of nothing, so that symbols and chunks go on being counted.
         self._squelch = analog.pwr_squelch_cc(gate_db, 1.0 / (_GATE_SYMBOLS * _SPS), 0, False)
         self._rms = blocks.rms_cf(1.0 / (_LEVEL_SYMBOLS * _SPS))
@@ -233,12 +235,13 @@ class _finite(gr.sync_block):
     Args:
         rate: samples a second here, a fixed multiple of the input's.
         late: seconds by which the input's samples are late here.
+        input_rate: samples a second of the input.
     """
 
-    def __init__(self, rate: float, late: float) -> None:
+    def __init__(self, rate: float, late: float, input_rate: float) -> None:
         gr.sync_block.__init__(self, name="amrq_finite", in_sig=[np.complex64], out_sig=[np.complex64])
         self.error: Exception | None = None
-        self._rate, self._late = rate, late
+        self._rate, self._late, self._input_rate = rate, late, input_rate
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
@@ -249,6 +252,8 @@ class _finite(gr.sync_block):
         first = self.nitems_written(0)
         if not good.all():
             self._mark(first, np.flatnonzero(~good))
+        if not first:
+            self.add_item_tag(0, 0, pmt.intern(INPUT_RATE_KEY), pmt.from_double(self._input_rate))
         step = _TOLD_SYMBOLS * _SPS
         for place in range(-(-first // step) * step, first + len(samples), step):
             seconds = pmt.from_double(place / self._rate - self._late)

@@ -33,6 +33,7 @@ shows, and are then turned by what it says of them.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +78,7 @@ _LARGEST_RADIUS = 1.6  # amplitude over RMS: 8ASK's is 1.53; what is beyond coun
 _SAME = 0.004  # cycles/symbol between two steps of one signal
 _COAST = 8  # steps without a fit for which the last drift goes on
 _MOST_HELD = 64  # steps
+_CONFIRMED = 4  # steps after which a first line is believed: its first fit may be off by 0.003 cycles/symbol
 
 
 def _ring_weight(points: Complex, radii: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -172,6 +174,9 @@ class CarrierRecovery:
         self._wait = np.zeros(0, np.complex64)
         self._held = np.zeros(0, np.complex64)  # whole steps before a line has shown
         self._held_rates: list[float] = []  # what they are turned by if none does
+        self.rates: list[float] = []
+        """Of each step that the last call put out, the offset removed from it, cycles/symbol; NaN where no line had
+        been seen of late, so that it is the former signal's or none."""
         self._turn = 0.0  # cycles by which the next symbol put out is turned
         self._rate = 0.0  # cycles/symbol at the middle of the last step
         self._forget()
@@ -187,6 +192,8 @@ class CarrierRecovery:
         self._order = 0
         self._age = _COAST  # steps since the last fit
         self._blind = _COAST  # steps since the last line
+        self._holding = self.hold > 0  # steps are held back
+        self._lined = 0  # of these, since a line has been seen
         self._seen = 0  # steps since the start, up to the long average's
         self._doubt: float | None = None  # an offset that contradicts the steps before, seen once
 
@@ -218,6 +225,7 @@ class CarrierRecovery:
         data = np.concatenate((self._wait, fresh))
         steps = len(data) // STEP
         out = [np.zeros(0, np.complex64)]
+        self.rates = []
         for first in range(0, steps, _BATCH):
             last = min(first + _BATCH, steps)
             out.append(self._batch(data[first * STEP : last * STEP]))
@@ -230,15 +238,20 @@ class CarrierRecovery:
         Returns:
             complex64 [32 m], what was held back; symbols that wait for the rest of their step go on waiting.
         """
+        self.rates = []
         out = self._release()
         self._forget()
         return out
 
     def _release(self) -> NDArray[np.complex64]:
-        """Put out what is held back, as it is."""
-        rates, self._held_rates = self._held_rates, []
+        """Put out what is held back, by the line that it shows or as it is."""
+        rates, drifts = self._held_rates, [0.0] * len(self._held_rates)
+        if self._lined:
+            rates, drifts = self._backwards()
+        self.rates += rates if self._lined else [math.nan] * len(rates)
         out, self._held = self._held, np.zeros(0, np.complex64)
-        return self._turned(out, rates, [0.0] * len(rates))
+        self._held_rates, self._lined = [], 0
+        return self._turned(out, rates, drifts)
 
     def finish(self, symbols: Complex) -> NDArray[np.complex64]:
         """Take a stream's last symbols, complex [n]; return those and the ones that waited, complex64, none held back.
@@ -436,24 +449,36 @@ class CarrierRecovery:
                 break
             self._doubt = doubt
             self._blind = 0 if self._order else min(self._blind + 1, _COAST)
-            if self._blind < _COAST or not self.hold:
-                if self._held_rates:
-                    # Behind its window a fit's drift is no longer to be relied on.
-                    back = np.minimum(np.arange(len(self._held_rates), 0, -1), _SHORT) * STEP
-                    rates += (self._rate - self._drift * back).tolist()
-                    drifts += np.where(back < _SHORT * STEP, self._drift, 0.0).tolist()
-                    self._held_rates = []
+            if not self._holding:
                 rates.append(self._rate)
                 drifts.append(self._drift)
-            else:
-                self._held_rates.append(self._rate)
-                if len(self._held_rates) > self.hold:
-                    rates.append(self._held_rates.pop(0))
-                    drifts.append(0.0)
+                self.rates.append(self._rate if self._blind < _COAST else math.nan)
+                self._holding = self.hold > 0 and self._blind == _COAST
+                continue
+            self._held_rates.append(self._rate)
+            self._lined = self._lined + 1 if self._blind < _COAST else 0
+            full = len(self._held_rates) > self.hold
+            if self._lined == _CONFIRMED or (self._lined and full):
+                found_rates, found_drifts = self._backwards()
+                rates += found_rates
+                drifts += found_drifts
+                self.rates += found_rates
+                self._held_rates, self._lined, self._holding = [], 0, False
+            elif full:
+                rates.append(self._held_rates.pop(0))
+                drifts.append(0.0)
+                self.rates.append(math.nan)
         data = np.concatenate((self._held, data))
         leaving = len(rates) * STEP
         self._held = data[leaving:].copy()
         return self._turned(data[:leaving], rates, drifts)
+
+    def _backwards(self) -> tuple[list[float], list[float]]:
+        """Return frequencies and drifts of the steps held back, by what the last of them shows."""
+        # Behind its window a fit's drift is no longer to be relied on.
+        back = np.minimum(np.arange(len(self._held_rates))[::-1], _SHORT) * STEP
+        rates = (self._rate - self._drift * back).tolist()
+        return rates, np.where(back < _SHORT * STEP, self._drift, 0.0).tolist()
 
     def _turned(
         self, data: NDArray[np.complex64], rates: list[float], drifts: list[float]

@@ -2,6 +2,7 @@
 """When, and at which frequency, the symbols of a live stream were received."""
 
 import bisect
+import math
 import threading
 from collections import deque
 from dataclasses import replace
@@ -44,6 +45,8 @@ class Timeline:
         self._offset = offset
         self._lock = threading.Lock()
         self._positions: tuple[list[int], list[float]] = ([], [])  # symbols, and their seconds
+        self._carriers: tuple[list[int], list[float]] = ([], [])  # symbols, and offsets in cycles/symbol
+        self._sample_rate: float | None = None
         # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
         self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._frequencies: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
@@ -59,6 +62,33 @@ class Timeline:
             positions.append(seconds)
             if len(symbols) > 2 * _POSITIONS:
                 del symbols[:_POSITIONS], positions[:_POSITIONS]
+
+    def tell_carrier(self, symbol: int, offset: float) -> None:
+        """Take in the carrier's offset from a symbol on, cycles/symbol from where it is looked for.
+
+        Args:
+            symbol: index in the stream; never falls from call to call.
+            offset: NaN where no carrier stands out.
+        """
+        with self._lock:
+            symbols, offsets = self._carriers
+            symbols.append(symbol)
+            offsets.append(offset)
+            if len(symbols) > 2 * _POSITIONS:
+                del symbols[:_POSITIONS], offsets[:_POSITIONS]
+
+    def tell_sample_rate(self, rate: float) -> None:
+        """Take in how many samples a second the source's are."""
+        with self._lock:
+            self._sample_rate = rate
+
+    def _carrier(self, symbol: int) -> float | None:
+        """Return the carrier's offset at a symbol, Hz from the middle of the band; the lock is held."""
+        symbols, offsets = self._carriers
+        nearest = bisect.bisect_right(symbols, symbol) - 1
+        if nearest < 0 or math.isnan(offsets[nearest]):
+            return None
+        return self._offset + offsets[nearest] * self._symbol_rate
 
     def _seconds(self, symbol: int) -> float:
         """Return the seconds from the stream's beginning to a symbol; the lock is held."""
@@ -112,10 +142,11 @@ class Timeline:
                 self._beginnings.append((symbols, beginning))
 
     def locate(self, origin: Origin, symbol: int) -> Origin:
-        """Return an origin that tells a symbol's seconds as the stream told them."""
+        """Return an origin that tells a symbol's seconds, and its carrier's offset, as the stream told them."""
         with self._lock:
             correction = self._seconds(symbol) - symbol / origin.symbol_rate
-        return replace(origin, start=origin.start + correction)
+            offset, rate = self._carrier(symbol), origin.sample_rate or self._sample_rate
+        return replace(origin, start=origin.start + correction, offset=offset, sample_rate=rate)
 
     def place(self, origin: Origin, symbol: int) -> Origin:
         """Return an origin with the seconds, time and frequency that hold at a symbol, as far as they are told."""
