@@ -77,7 +77,7 @@ board-check: $(STAMPS)/module $(STAMPS)/train ## a board against this machine on
 	$(say) "a board against this machine (half an hour)"
 	@$(headless) $(PYTHON) benchmarks/board_check.py $(BOARD_CHECK_ARGS)
 
-fuzz: $(STAMPS)/fuzz $(STAMPS)/train ## atheris on the board's messages, parser and server; FUZZ_ARGS="-max_total_time=3600"
+fuzz: $(STAMPS)/fuzz $(STAMPS)/train ## ten minutes of atheris on the board's messages, ten of mutated files of every kind; FUZZ_ARGS, FUZZ_FILES_ARGS
 	$(say) "fuzzing the board's messages"
 	@mkdir -p $(BUILD)/fuzz && cd $(BUILD)/fuzz && PYTHONPATH="$(CURDIR)/src:$(CURDIR)/tests" \
 	  "$(CURDIR)/$(PYTHON)" "$(CURDIR)/tests/link/fuzz_board.py" $(FUZZ_ARGS)

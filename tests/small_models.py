@@ -83,45 +83,6 @@ def slow_model(path: Path, multiplications: int = 60) -> Path:
     return path
 
 
-def endless_model(path: Path) -> Path:
-    """Write a model with contract that loads, and whose call does not return: a loop of 2^62 turns."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["going_on"], ["still"]),
-            helper.make_node("Identity", ["before"], ["after"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
-            helper.make_tensor_value_info("going_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("before", TensorProto.FLOAT, ["N", len(CLASSES)]),
-        ],
-        [
-            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("after", TensorProto.FLOAT, ["N", len(CLASSES)]),
-        ],
-    )
-    graph = helper.make_graph(
-        [
-            helper.make_node("Flatten", ["iq"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "weights"], ["first"]),
-            helper.make_node("Loop", ["turns", "", "first"], ["logits"], body=body),
-        ],
-        "endless",
-        [helper.make_tensor_value_info("iq", TensorProto.FLOAT, ["N", 2, 32])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", len(CLASSES)])],
-        [
-            numpy_helper.from_array(np.ones((64, len(CLASSES)), np.float32), "weights"),
-            numpy_helper.from_array(np.array(2**62, np.int64), "turns"),
-        ],
-    )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    proto.ir_version = 8
-    onnx.save(proto, str(path))
-    write_contract(path, Contract(name="endless", classes=CLASSES, chunk_length=32))
-    return path
-
-
 def nan_model(path: Path) -> Path:
     """Write a model with contract whose every answer is not a number."""
     linear_onnx(path, weights=np.full((64, len(CLASSES)), np.nan, np.float32))

@@ -200,3 +200,45 @@ def test_a_layer_s_name_is_a_name() -> None:
     for name in ("module", "x; $system(ls)", "amrq_input", "../x", "a_1\n", ""):
         with pytest.raises(AmrqError, match="layer's name"):
             layer(name)
+
+
+def test_files_whose_names_run_commands_are_refused_by_everything_that_reads_them(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    import numpy as np
+
+    from amrq.classifier import OnnxClassifier
+    from amrq.hardware import IntegerNetwork, read_layer_sizes
+    from amrq.link import read_image, write_image
+    from amrq.model import find_model, read_contract
+
+    hostile = 'A\ninitial $system("touch seen");//'
+
+    def changed(text: str) -> str:
+        values = json.loads(text)
+        old, values["classes"][0] = values["classes"][0], hostile
+        for hypothesis in values["hypotheses"]:
+            hypothesis["label"] = hostile if hypothesis["label"] == old else hypothesis["label"]
+        return json.dumps(values)
+
+    model = onnx.load(str(find_model("coherent-small-int4")))
+    (entry,) = [entry for entry in model.metadata_props if entry.key == "amrq.contract"]
+    entry.value = changed(entry.value)
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    for read in (read_contract, OnnxClassifier, IntegerNetwork.from_onnx, read_layer_sizes):
+        with pytest.raises(AmrqError, match="class 1 has a character") as refused:
+            read(tmp_path / "m.onnx")
+        assert str(refused.value).isprintable()
+
+    write_image("coherent-small-int4", tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz") as file:
+        arrays = dict(file)
+    description = json.loads(arrays["description"].tobytes())
+    for change in (
+        {"contract": changed(description["contract"])},
+        {"layers": [{**layer, "name": "x; initial $system(ls)"} for layer in description["layers"]]},
+    ):
+        arrays["description"] = np.frombuffer(json.dumps(description | change).encode(), np.uint8)
+        np.savez(tmp_path / "hostile.npz", **arrays)
+        with pytest.raises(AmrqError) as refused:
+            read_image(tmp_path / "hostile.npz")
+        assert str(refused.value).isprintable()
