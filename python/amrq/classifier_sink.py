@@ -12,6 +12,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run, note_error
+from gnuradio.amrq._snr_tagger import SNR_KEY
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
@@ -51,8 +52,9 @@ class classifier_sink(gr.sync_block):
             sample_index, sample_count, es_n0_db, es_n0_bound, power_db, model, `truth` where the stream's
             `modulation` tags tell it, with a symbol rate `time` (seconds from the first sample received to the first
             symbol) and `duration`, and where they are known `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
-            the carrier) and `offset_hz` (where it was found, from the middle of the band)) and an f32 vector of the
-            log-probabilities in the model's order (empty for silent chunks).
+            the carrier), `offset_hz` (where it was found, from the middle of the band) and `snr_db` (in the signal's
+            band, over the noise floor)) and an f32 vector of the log-probabilities in the model's order (empty for
+            silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
             `BoardClassifier.counters`).
@@ -436,6 +438,8 @@ class classifier_sink(gr.sync_block):
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
             elif key == CARRIER_KEY:
                 self.timeline.tell_carrier(int(indices[tag.offset - read]), pmt.to_double(tag.value))
+            elif key == SNR_KEY:
+                self.timeline.tell_snr(int(indices[tag.offset - read]), pmt.to_double(tag.value))
             elif key == INPUT_RATE_KEY:
                 self.timeline.tell_sample_rate(pmt.to_double(tag.value))
             elif key == "rx_freq" and pmt.is_real(tag.value):
@@ -454,7 +458,7 @@ class classifier_sink(gr.sync_block):
         if self._on_decision is not None:
             self._on_decision(decision, truth)
         if self._outputs is not None:
-            origin = self.timeline.place(self._described, decision.sample_index)
+            origin = self._place(decision)
             self._outputs.write(decision_record(decision, truth, origin, self._worker.statistics().dropped))
         if pmt.is_null(self.message_subscribers(_DECISIONS)):
             return  # building the PDU costs as much as classifying four chunks
@@ -466,12 +470,15 @@ class classifier_sink(gr.sync_block):
         )
         self.message_port_pub(_DECISIONS, pmt.cons(pmt.to_pmt(values), vector))
 
+    def _place(self, decision: Decision) -> Origin:
+        return self.timeline.place(self._described, decision.sample_index, decision.sample_count)
+
     def _placed(self, decision: Decision) -> dict[str, Any]:
         """Return when and at which frequency, as far as that is known."""
         if not self._symbol_rate:
             return {}
-        record = decision_record(decision, None, self.timeline.place(self._described, decision.sample_index))
-        fields = ("time", "duration", "utc", "frequency_hz", "offset_hz")
+        record = decision_record(decision, None, self._place(decision))
+        fields = ("time", "duration", "utc", "frequency_hz", "offset_hz", "snr_db")
         return {key: record[key] for key in fields if record[key] is not None}
 
     def _publish_statistics(self) -> None:

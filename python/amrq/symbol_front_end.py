@@ -10,12 +10,14 @@ from gnuradio import analog, blocks, digital, gr
 from gnuradio import filter as gr_filter
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._snr_tagger import snr_tagger
 from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_block
 from gnuradio.filter import firdes
 from numpy.typing import NDArray
 
 from amrq.engineering import engineering
 from amrq.errors import AmrqError
+from amrq.snr_meter import SnrMeter
 
 __all__ = ["INPUT_RATE_KEY", "INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
 
@@ -60,6 +62,9 @@ class symbol_front_end(gr.hier_block2):
     are held back, and then turned by its frequency. Symbols leave 15 to 17 late, tags with them: at the end
     of a finite stream so many stay in the filters. In multiples of 32
     symbols counted from the first one put out, frequency corrections do not fall inside a chunk.
+
+    Tags written: `input_seconds`, `input_rate`, `not_finite`, `carrier_offset` (cycles/symbol) and `snr_db` (of the signal
+    in its band over the noise floor there), from which the classifier tells where and how strong a signal is.
 
     Args:
         sample_rate: samples/second of the input, at least twice symbol_rate.
@@ -172,7 +177,9 @@ class symbol_front_end(gr.hier_block2):
             [],
         )
 
-        self.connect(self, self._shift, self._resample, self._guard, self._squelch)
+        self._meter = SnrMeter(self._sample_rate, symbol_rate, rolloff, offset)
+        self._snr = snr_tagger(self._meter)
+        self.connect(self, self._snr, self._shift, self._resample, self._guard, self._squelch)
         self.connect(self._squelch, self._rms, self._floor, self._gain, (self._level, 1))
         self.connect(self._rms, self._probe)
         self.connect(self._squelch, self._ahead, (self._level, 0))
@@ -185,7 +192,7 @@ class symbol_front_end(gr.hier_block2):
     @property
     def error(self) -> Exception | None:
         """What ended the stream before its time; None if nothing did."""
-        blocks_in_python = (self._guard, self._carrier)
+        blocks_in_python = (self._snr, self._guard, self._carrier)
         return next((block.error for block in blocks_in_python if block is not None and block.error), None)
 
     @checked_arguments
@@ -193,6 +200,7 @@ class symbol_front_end(gr.hier_block2):
         """Look elsewhere in the band: Hz from its middle, -sample_rate/2 to sample_rate/2."""
         _check_offset(offset, self._sample_rate)
         self._shift.set_center_freq(offset)
+        self._meter.set_offset(offset)
 
     @checked_arguments
     def set_timing_bandwidth(self, timing_bandwidth: float) -> None:

@@ -298,7 +298,8 @@ def _located(
 ) -> Iterator[_Located]:
     """Add where each decision comes from, in seconds that do not trust the symbol rate for long."""
     for decision, truth in decisions:
-        yield decision, truth, flowgraph.sink.timeline.locate(origin, decision.sample_index)
+        located = flowgraph.sink.timeline.locate(origin, decision.sample_index, decision.sample_count)
+        yield decision, truth, located
 
 
 def _recorded(

@@ -213,7 +213,7 @@ class LiveSession:
                 timeline = flowgraph.sink.timeline
                 # A recording knows more than any clock.
                 tell = timeline.place if self._source.recording is None else timeline.locate
-                placed = tell(origin, decision.sample_index)
+                placed = tell(origin, decision.sample_index, decision.sample_count)
                 dropped = self.statistics().dropped
                 yield decision, truth, decision_record(decision, truth, placed, dropped)
         self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)

@@ -201,6 +201,8 @@ class LiveView:
         last = self._last
         es_n0 = "–" if last is None else es_n0_text(last.es_n0_db, last.es_n0_bound)
         fields.append(("Es/N0", es_n0, ""))
+        if found.get("snr_db") is not None:
+            fields.append(("SNR", f"{round(found['snr_db']):d} dB".replace("-", "−"), ""))
         shown = "–" if level <= _NOTHING_DB else f"{round(level, 1) + 0.0:.1f} dBFS".replace("-", "−")
         fields += [
             ("level", shown, ""),

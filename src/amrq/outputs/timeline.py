@@ -46,6 +46,7 @@ class Timeline:
         self._lock = threading.Lock()
         self._positions: tuple[list[int], list[float]] = ([], [])  # symbols, and their seconds
         self._carriers: tuple[list[int], list[float]] = ([], [])  # symbols, and offsets in cycles/symbol
+        self._snrs: tuple[list[int], list[float]] = ([], [])  # symbols, and dB
         self._sample_rate: float | None = None
         # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
         self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
@@ -77,6 +78,20 @@ class Timeline:
             if len(symbols) > 2 * _POSITIONS:
                 del symbols[:_POSITIONS], offsets[:_POSITIONS]
 
+    def tell_snr(self, symbol: int, snr_db: float) -> None:
+        """Take in the signal's SNR over a stretch that ends with a symbol, dB.
+
+        Args:
+            symbol: index in the stream; never falls from call to call.
+            snr_db: NaN where it is not known.
+        """
+        with self._lock:
+            symbols, values = self._snrs
+            symbols.append(symbol)
+            values.append(snr_db)
+            if len(symbols) > 2 * _POSITIONS:
+                del symbols[:_POSITIONS], values[:_POSITIONS]
+
     def tell_sample_rate(self, rate: float) -> None:
         """Take in how many samples a second the source's are."""
         with self._lock:
@@ -84,11 +99,8 @@ class Timeline:
 
     def _carrier(self, symbol: int) -> float | None:
         """Return the carrier's offset at a symbol, Hz from the middle of the band; the lock is held."""
-        symbols, offsets = self._carriers
-        nearest = bisect.bisect_right(symbols, symbol) - 1
-        if nearest < 0 or math.isnan(offsets[nearest]):
-            return None
-        return self._offset + offsets[nearest] * self._symbol_rate
+        found = _in_force(self._carriers, symbol)
+        return None if found is None else self._offset + found * self._symbol_rate
 
     def _seconds(self, symbol: int) -> float:
         """Return the seconds from the stream's beginning to a symbol; the lock is held."""
@@ -141,19 +153,34 @@ class Timeline:
             elif beginning > known + _LATE + _HELD / self._symbol_rate:
                 self._beginnings.append((symbols, beginning))
 
-    def locate(self, origin: Origin, symbol: int) -> Origin:
-        """Return an origin that tells a symbol's seconds, and its carrier's offset, as the stream told them."""
+    def locate(self, origin: Origin, symbol: int, count: int = 0) -> Origin:
+        """Return an origin that tells a symbol's seconds, and its carrier's offset, as the stream told them.
+
+        Args:
+            origin: of the stream.
+            symbol: index of the first symbol of what is located.
+            count: symbols of it; its SNR is that at their end.
+        """
         with self._lock:
             correction = self._seconds(symbol) - symbol / origin.symbol_rate
             offset, rate = self._carrier(symbol), origin.sample_rate or self._sample_rate
-        return replace(origin, start=origin.start + correction, offset=offset, sample_rate=rate)
+            snr_db = _in_force(self._snrs, symbol + count)
+        return replace(
+            origin, start=origin.start + correction, offset=offset, sample_rate=rate, snr_db=snr_db
+        )
 
-    def place(self, origin: Origin, symbol: int) -> Origin:
-        """Return an origin with the seconds, time and frequency that hold at a symbol, as far as they are told."""
+    def place(self, origin: Origin, symbol: int, count: int = 0) -> Origin:
+        """Return an origin with the seconds, time and frequency that hold at a symbol, as far as they are told.
+
+        Args:
+            origin: of the stream.
+            symbol: index of the first symbol of what is placed.
+            count: symbols of it.
+        """
         with self._lock:
             beginnings = [value for since, value in self._beginnings if since <= symbol]
             frequencies = [value for since, value in self._frequencies if since <= symbol]
-        located = self.locate(origin, symbol)
+        located = self.locate(origin, symbol, count)
         if beginnings:
             # The stream may have begun later than its source: then it is so much less from the source's beginning.
             begun = datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=beginnings[-1] - origin.start)
@@ -161,3 +188,10 @@ class Timeline:
         if frequencies:
             located = replace(located, tunings=((0.0, frequencies[-1] + self._offset),))
         return located
+
+
+def _in_force(told: tuple[list[int], list[float]], symbol: int) -> float | None:
+    """Return what was told last at or before a symbol; None where that is nothing, or not a number."""
+    symbols, values = told
+    nearest = bisect.bisect_right(symbols, symbol) - 1
+    return None if nearest < 0 or math.isnan(values[nearest]) else values[nearest]

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power of a signal in its band over that of the noise floor beside it.
+
+The spectra of a stretch of samples are averaged (Welch 1967). The noise floor is read from the bins beside the signal,
+by their lower quartile, so that other signals there do little harm, corrected for what the quartile of so many averaged
+spectra is below their mean (Wilson and Hilferty 1931). It is believed only where it is seen to be flat on both sides of
+the signal: behind a filter as narrow as the signal, or between two others, nothing can be said of the noise within.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SnrMeter"]
+
+_SPECTRA = 16  # averaged
+_LEAST_SPECTRA = 8
+_SYMBOLS = 64  # from one spectrum to the next
+_SMALLEST, _LARGEST = 256, 16_384  # samples of a spectrum
+_BINS_A_SYMBOL_RATE = 16
+_EDGE = 0.45  # of the sample rate: beyond, a radio's filter falls off
+_GUARD = 0.9  # of the symbol rate: a roll-off of 0.5 and an offset of 0.15 end here
+_OFF = 0.15  # of the symbol rate that a carrier may be off
+_LEAST_BINS = 16  # on a side
+_QUARTILE = -0.6745  # of the normal distribution
+_FLAT_DB = 2.0  # between the floor on one side and on the other
+_LEAST_SHARE = (
+    0.25  # of the noise in the band that a signal must have, -6 dB: what noise alone does not reach
+)
+
+
+class SnrMeter:
+    """Measure the in-band SNR of a signal, over about its last 1,024 symbols.
+
+    Args:
+        sample_rate: samples a second.
+        symbol_rate: symbols a second, at most half of that.
+        rolloff: of the signal's pulse; its band is (1 + rolloff) symbol rates wide.
+        offset: where in the band the signal is, Hz from the middle, to within 15 % of the symbol rate.
+
+    Example:
+        >>> meter = SnrMeter(4.0, 1.0)
+        >>> meter.snr_db() is None
+        True
+    """
+
+    def __init__(
+        self, sample_rate: float, symbol_rate: float, rolloff: float = 0.35, offset: float = 0.0
+    ) -> None:
+        per_symbol = sample_rate / symbol_rate
+        wanted = 2 ** math.ceil(math.log2(_BINS_A_SYMBOL_RATE * per_symbol))
+        self.length = int(min(max(wanted, _SMALLEST), _LARGEST))
+        """Samples of a spectrum."""
+        self.step = max(self.length, round(_SYMBOLS * per_symbol))
+        """Samples from the beginning of one to that of the next."""
+        window = np.hanning(self.length + 1)[:-1]
+        self._window = (window / math.sqrt(float(np.sum(window**2)))).astype(np.float32)
+        self._spectra: deque[NDArray[np.float64]] = deque(maxlen=_SPECTRA)
+        self._frequencies = np.fft.fftfreq(self.length, 1 / per_symbol)  # in symbol rates
+        self._edge, self._rolloff, self._symbol_rate = _EDGE * per_symbol, rolloff, symbol_rate
+        self.set_offset(offset)
+
+    def set_offset(self, offset: float) -> None:
+        """Measure elsewhere in the band: Hz from its middle."""
+        away = self._frequencies - offset / self._symbol_rate
+        # A radio leaves a line of its own in the middle of its band.
+        floor = (np.abs(self._frequencies) < self._edge) & (np.abs(np.arange(self.length)) > 2)
+        floor &= np.arange(self.length) < self.length - 2
+        self._sides = [np.flatnonzero(floor & side) for side in (away < -_GUARD, away > _GUARD)]
+        half = (1 + self._rolloff) / 2
+        self._band = np.flatnonzero(np.abs(away) <= half + _OFF)
+        self._bins = float(2 * half * self.length / (self._frequencies.max() - self._frequencies.min()))
+        # The band must lie within what was received, and be seen in some detail.
+        whole = np.abs(offset / self._symbol_rate) + half + _OFF <= -self._frequencies.min()
+        self._seen = bool(whole) and len(self._band) >= 8
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the samples so far: the stream broke."""
+        self._spectra.clear()
+
+    def take(self, pieces: Sequence[NDArray[np.complex64]]) -> None:
+        """Take in stretches of samples, complex64 [length] each, `step` samples after the one before."""
+        for piece in pieces:
+            found = np.fft.fft(piece * self._window)
+            power = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
+            if np.isfinite(power).all():
+                self._spectra.append(power)
+
+    def snr_db(self) -> float | None:
+        """Return the power of the signal in its band over that of the noise there, dB; None where it does not show."""
+        count = len(self._spectra)
+        if not self._seen or count < _LEAST_SPECTRA:
+            return None
+        power = np.mean(self._spectra, axis=0)
+        below = (1 - 1 / (9 * count) + _QUARTILE / (3 * math.sqrt(count))) ** 3
+        floors = [
+            float(np.quantile(power[side], 0.25)) / below for side in self._sides if len(side) >= _LEAST_BINS
+        ]
+        # On one side alone nobody sees whether it is flat.
+        if len(floors) < 2 or min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > _FLAT_DB:
+            return None
+        floor = sum(floors) / len(floors)
+        # And towards the signal it must not fall or rise.
+        for side in self._sides:
+            near = side[
+                np.argsort(np.abs(self._frequencies[side] - self._middle()))[: max(8, len(side) // 4)]
+            ]
+            level = float(np.quantile(power[near], 0.25)) / below
+            if level <= 0 or abs(10 * math.log10(level / floor)) > _FLAT_DB:
+                return None
+        noise = floor * len(self._band)
+        signal = float(power[self._band].sum()) - noise
+        if signal < _LEAST_SHARE * noise:
+            return None
+        return 10 * math.log10(signal / (floor * self._bins))
+
+    def _middle(self) -> float:
+        return float(np.median(self._frequencies[self._band]))
