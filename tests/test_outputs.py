@@ -322,8 +322,30 @@ def test_what_cannot_be_annotated_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AmrqError, match="cannot be annotated"):
         AnnotationFile(tmp_path / "none", tmp_path / "a.sigmf-meta")
     out = AnnotationFile(path, tmp_path / "none" / "a.sigmf-meta")
+    with pytest.raises(AmrqError, match="its folder is not there"):
+        out.check()
+    out.write(decision_record(decision("QPSK", 0), None, ORIGIN))
     with pytest.raises(AmrqError, match="cannot be written"):
         out.close()
+    meta = json.loads(path.read_text())
+    path.write_text(json.dumps(meta | {"captures": [{"core:sample_start": 0, "core:frequency": None}]}))
+    with pytest.raises(AmrqError, match="its metadata are not valid SigMF"):
+        AnnotationFile(path, path).check()
+    for broken in ({"annotations": [{}]}, {"annotations": {"a": 1}}, {"global": []}):
+        path.write_text(json.dumps(meta | broken))
+        with pytest.raises(AmrqError, match="cannot be annotated"):
+            AnnotationFile(path, path)
+    with pytest.raises(AmrqError, match="of an archive unpacked"):
+        AnnotationFile(tmp_path / "a.sigmf", path)
+
+
+def test_a_recording_of_which_nothing_was_said_keeps_its_annotations(tmp_path: Path) -> None:
+    path = recording(
+        tmp_path, [{"core:sample_start": 0, "core:label": "BPSK", "core:generator": "gr-amrq 0.0.1"}]
+    )
+    before = path.read_bytes()
+    AnnotationFile(path, path).close()
+    assert path.read_bytes() == before
 
 
 def test_a_recording_knows_when_it_began(tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ def classify(
             at_the_end(published.close)
         if annotate is not None:
             annotations = AnnotationFile(files[0], annotate)
+            annotations.check()
             at_the_end(annotations.close)
         stream = DecisionStream(interrupted)
         for path in files:

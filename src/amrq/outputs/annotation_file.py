@@ -69,9 +69,11 @@ class AnnotationFile:
         """Of the signal, Hz, for the records that follow."""
         self._spans: list[dict[str, Any]] = []
         self._length: int | None = None
+        self._told = False
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Take in a record of `decision_record`."""
+        self._told = True
         begin = round(record["time"] * self._rate)
         end = round((record["time"] + record["duration"]) * self._rate)
         last = self._spans[-1] if self._spans else None
@@ -107,17 +109,33 @@ class AnnotationFile:
             }
         )
 
+    def check(self) -> None:
+        """See that the file can be written once there are decisions.
+
+        Raises:
+            AmrqError: its folder is not there or cannot be written, or the recording's own metadata are not valid
+                SigMF.
+        """
+        folder = self.path.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise AmrqError(
+                f"{printable(self.path)} cannot be written: its folder is not there or cannot be written."
+            )
+        if fault := _fault(self._meta):
+            raise AmrqError(f"the recording cannot be annotated: its metadata are not valid SigMF: {fault}.")
+
     def tell_samples(self, sample_rate: float, first_index: int) -> None:
         """Say what a reader made of the recording: samples a second, and what its metadata call the first sample."""
-        self._rate, self._first = sample_rate, first_index
+        self._rate, self._first, self._told = sample_rate, first_index, True
 
     def set_captures(self, captures: Sequence[Mapping[str, Any]]) -> None:
         """Say where in the data what begins (time, frequency): SigMF's captures, in order."""
+        self._told = True
         self._meta["captures"] = [dict(capture) for capture in captures]
 
     def set_length(self, samples: int) -> None:
         """Say how many samples the recording came to: what lies behind them is left out."""
-        self._length = samples
+        self._length, self._told = samples, True
 
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
         low, high = span["lowest"], span["highest"]
@@ -139,9 +157,13 @@ class AnnotationFile:
     def close(self) -> None:
         """Write the file; where more is known later, once more.
 
+        Where nothing was said of the recording, the file stays as it is.
+
         Raises:
             AmrqError: it cannot be written, or would not be valid SigMF.
         """
+        if not self._told:
+            return
         named = [span for span in self._spans if span["label"] != NO_SIGNAL]
         if self._length is not None:
             inside = [span for span in named if span["begin"] < self._length]
@@ -149,17 +171,24 @@ class AnnotationFile:
         mine = [self._annotation(span) for span in named]
         annotations = sorted([*self._former, *mine], key=lambda a: a["core:sample_start"])
         document = {**self._meta, "annotations": annotations}
-        import sigmf  # takes a while, and only who annotates needs it
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                sigmf.SigMFFile(metadata=document).validate()
-        except Exception as error:  # the package raises whatever its validator does
+        if fault := _fault(document):
             raise AmrqError(
-                f"{self.path} is not written, since it would not be valid SigMF: {' '.join(str(error).split())[:200]}."
-            ) from None
+                f"{printable(self.path)} is not written, since it would not be valid SigMF: {fault}."
+            )
         write_whole(self.path, json.dumps(document, indent=4) + "\n")
+
+
+def _fault(document: Mapping[str, Any]) -> str:
+    """Return why metadata are not valid SigMF; empty where they are."""
+    import sigmf  # takes a while, and only who annotates needs it
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sigmf.SigMFFile(metadata=dict(document)).validate()
+    except Exception as error:  # the package raises whatever its validator does
+        return printable(" ".join(str(error).split()), 200).rstrip(".") or type(error).__name__
+    return ""
 
 
 def _rate_and_offset(meta: Mapping[str, Any], name: str) -> tuple[float, int]:
