@@ -320,6 +320,8 @@ def test_records_tell_where_the_carrier_was_found(tmp_path: Path) -> None:
     for record in records:
         assert (record["reason"], record["label"], record["symbol_rate_hz"]) == ("named", "QPSK", 25e3)
         assert record["offset_hz"] == pytest.approx(5_412, abs=25)
+        # Es/N0 is over the noise in one symbol rate, the band 1.35 times as wide.
+        assert record["snr_db"] == pytest.approx(20 - 1.3, abs=1.5)
 
 
 def test_fewer_records_where_that_is_wanted(tmp_path: Path) -> None:

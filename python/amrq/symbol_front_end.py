@@ -63,8 +63,8 @@ class symbol_front_end(gr.hier_block2):
     of a finite stream so many stay in the filters. In multiples of 32
     symbols counted from the first one put out, frequency corrections do not fall inside a chunk.
 
-    Tags written: `input_seconds`, `input_rate`, `not_finite`, `carrier_offset` (cycles/symbol) and `snr_db` (of the signal
-    in its band over the noise floor there), from which the classifier tells where and how strong a signal is.
+    Tags written: `input_seconds`, `input_rate`, `not_finite`, `carrier_offset` (cycles/symbol) and `snr_db` (of the
+    signal in its band over the noise floor there), from which the classifier tells where and how strong a signal is.
 
     Args:
         sample_rate: samples/second of the input, at least twice symbol_rate.
