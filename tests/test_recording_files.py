@@ -16,13 +16,15 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
-from seeds import rng
+from seeds import SEED, rng
 
 from amrq.cli.recording_origin import recording_origin
+from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
 from amrq.errors import AmrqError
 from amrq.labels import labelled_spans
 from amrq.outputs import AnnotationFile
-from amrq.recordings import RAW_FORMATS, Recording, SampleStream, middle_of_signal, open_recording
+from amrq.recordings import RAW_FORMATS, Recording, SampleStream, band_of_signal, open_recording
+from amrq.signals import ModulatedSignal, Schedule
 
 BEGUN = datetime(2024, 5, 17, 12, 34, 56, tzinfo=timezone.utc)
 
@@ -548,8 +550,25 @@ def test_one_channel_is_a_real_signal(tmp_path: Path) -> None:
     # The tone stays at its frequency with its amplitude and phase; its mirror image is gone.
     np.testing.assert_allclose(whole(recording)[600:-600], tone[600:-600], atol=1e-3)
     assert "one channel, real samples: read as a signal of 0 to 50 kHz" in recording.notes[0]
-    assert middle_of_signal(recording.read(0, COUNT), RATE) == pytest.approx(20_000, abs=200)
+    middle, width = band_of_signal(recording.read(0, COUNT), RATE)
+    assert middle == pytest.approx(20_000, abs=200) and 0 < width < 5_000
     np.testing.assert_allclose(recording.read(777, 100), whole(recording)[777:877], atol=1e-6)
+
+
+def test_the_symbol_rate_in_a_receivers_audio(tmp_path: Path) -> None:
+    """1,200 Bd at 1,500 Hz in 48,000 samples a second: of the band, nine tenths are empty."""
+    sent = ModulatedSignal(Schedule(["QPSK"], 100_000), 20.0, 0.0, 0.3, 40, 0.35, SEED)
+    samples, _ = sent.generate(48_000)
+    audio = (samples * np.exp(2j * np.pi * 1500 / 48_000 * np.arange(len(samples)))).real
+    spectrum = np.fft.rfft(audio)
+    spectrum[np.abs(np.fft.rfftfreq(len(audio), 1 / 48_000) - 1500) > 1200] = 0  # the receiver's filter
+    audio = np.fft.irfft(spectrum)
+    soundfile.write(str(tmp_path / "r.wav"), 0.5 * audio / np.abs(audio).max(), 48_000, subtype="PCM_16")
+    recording = open_recording(tmp_path / "r.wav")
+    offset = recording_offset(recording, None)
+    assert offset == pytest.approx(1500, abs=120)
+    assert recording_offset(recording, 1400.0) == 1400.0
+    assert recording_symbol_rate(recording, offset).rate == pytest.approx(1200, rel=2e-3)
 
 
 def test_real_samples_in_sigmf(tmp_path: Path) -> None:

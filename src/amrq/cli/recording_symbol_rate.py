@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.recordings import Recording, SampleStream, middle_of_signal
+from amrq.recordings import Recording, SampleStream, band_of_signal
 from amrq.symbol_rate import SymbolRate, estimate_symbol_rate
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "unclear",
 ]
 
+_KEPT = 2.0
+"""Of a real recording, so many times the width of its signal is looked at."""
 LOOKED_AT = 1 << 17
 """Samples that a symbol rate is estimated from."""
 SURE = 0.999
@@ -74,11 +76,30 @@ def recording_symbol_rate(
         KeyboardInterrupt: `interrupted` was set.
     """
     samples = _first_samples(recording, start, interrupted or threading.Event())
-    found = look_for_symbol_rate(samples, recording.sample_rate, offset)
+    sample_rate = recording.sample_rate
+    if isinstance(recording, Recording) and recording.real:
+        samples, sample_rate = _narrowed(samples, sample_rate, offset)
+        offset = 0.0
+    found = look_for_symbol_rate(samples, sample_rate, offset)
     if found is None or found.confidence < SURE:
         name = recording.name if isinstance(recording, SampleStream) else recording.path
         raise AmrqError(f"{name}: {unclear(found)}: give it (--symbol-rate).")
     return found
+
+
+def _narrowed(
+    samples: NDArray[np.complex64], sample_rate: float, offset: float
+) -> tuple[NDArray[np.complex64], float]:
+    """Return the signal at an offset alone, and its sample rate.
+
+    In a receiver's audio most of the band is empty, and nothing is to be learnt of a symbol rate there.
+    """
+    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
+    width = _KEPT * band_of_signal(samples, sample_rate)[1]
+    kept = min(len(samples), max(1024, round(width / sample_rate * len(samples))))
+    spectrum = np.roll(np.fft.fft(samples), kept // 2 - round(offset / sample_rate * len(samples)))[:kept]
+    narrow = np.fft.ifft(np.roll(spectrum, -(kept // 2)))
+    return narrow.astype(np.complex64), sample_rate * kept / len(samples)
 
 
 def recording_offset(recording: Recording | SampleStream, offset: float | None, start: int = 0) -> float:
@@ -88,7 +109,7 @@ def recording_offset(recording: Recording | SampleStream, offset: float | None, 
     """
     if offset is not None or isinstance(recording, SampleStream) or not recording.real:
         return offset or 0.0
-    return middle_of_signal(_first_samples(recording, start, threading.Event()), recording.sample_rate)
+    return band_of_signal(_first_samples(recording, start, threading.Event()), recording.sample_rate)[0]
 
 
 def _first_samples(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """I/Q recordings as people have them: SigMF, wav, raw samples."""
 
-from amrq.recordings.analytic_signal import middle_of_signal
+from amrq.recordings.analytic_signal import band_of_signal
 from amrq.recordings.open_recording import FORMATS, SUFFIXES, format_of, open_recording
 from amrq.recordings.raw_formats import RAW_FORMATS
 from amrq.recordings.recording import Annotation, Recording, RecordingInfo
@@ -17,9 +17,9 @@ __all__ = [
     "Recording",
     "RecordingInfo",
     "SampleStream",
+    "band_of_signal",
     "format_of",
     "is_stream",
-    "middle_of_signal",
     "open_recording",
     "read_sigmf_json",
     "write_sigmf",

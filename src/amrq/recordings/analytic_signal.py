@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AnalyticSignal", "middle_of_signal"]
+__all__ = ["AnalyticSignal", "band_of_signal"]
 
 _SIDE = 256
 """Samples of the filter on either side. Negative frequencies are 60 dB down from 0.6 % of the sample rate on (300 Hz at
@@ -75,8 +75,8 @@ class AnalyticSignal:
         return out
 
 
-def middle_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> float:
-    """Return where in its band the strongest signal lies: the middle of what is within 10 dB of its strongest part, Hz.
+def band_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> tuple[float, float]:
+    """Return where the strongest signal lies: middle and width of what is within 10 dB of its strongest part, Hz.
 
     Args:
         samples: complex [N].
@@ -100,4 +100,5 @@ def middle_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> floa
     last = bins // 2 + (int(above[0]) if len(above) else bins - bins // 2)
     middle = (first + last - 1) / 2 - bins // 2 + strongest
     frequency = middle / bins * sample_rate
-    return float((frequency + sample_rate / 2) % sample_rate - sample_rate / 2)
+    middle_hz = (frequency + sample_rate / 2) % sample_rate - sample_rate / 2
+    return float(middle_hz), (last - first) / bins * sample_rate
