@@ -19,6 +19,7 @@ class RtlTcpServer:
         data: returns an iterator over what a client is sent behind the header; called once a client. Where it ends,
             the connection is closed; a block that is None waits until the server is closed.
         header: that a client is greeted with; None: no word, ever.
+        port: to listen at; 0 takes a free one.
 
     Attributes:
         commands: (which, number) that clients sent.
@@ -26,13 +27,15 @@ class RtlTcpServer:
         commanded: set with every command.
     """
 
-    def __init__(self, data: Callable[[], Iterator[bytes | None]], header: bytes | None = HEADER) -> None:
+    def __init__(
+        self, data: Callable[[], Iterator[bytes | None]], header: bytes | None = HEADER, port: int = 0
+    ) -> None:
         self.commands: list[tuple[int, int]] = []
         self.clients = 0
         self.commanded = threading.Event()
         self._data, self._header = data, header
         self._over = threading.Event()
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listening.getsockname()[1]
         self._threads = [threading.Thread(target=self._serve, daemon=True)]
         self._connections: list[socket.socket] = []

@@ -121,6 +121,30 @@ def test_a_server_that_goes_away_is_called_again() -> None:
     assert told[1] == f"{feed.name} sends again."
 
 
+def test_a_server_that_is_started_again_after_something_else_was_there() -> None:
+    told: list[str] = []
+    with RtlTcpServer(once(DATA[:4000].tobytes(), None)) as server:
+        feed = feed_of(server)
+        feed.report = told.append
+        samples, _ = read(feed, 2000)
+        np.testing.assert_allclose(samples, SAMPLES[:2000], atol=1e-6)
+    with RtlTcpServer(once(), b"220 mail.example ESMTP\r\n", server.port):
+        while not any("is not rtl_tcp" in text for text in told):
+            piece = feed.read(0.01)
+            assert piece is not None and not len(piece.samples)
+    with RtlTcpServer(once(DATA[4000:8000].tobytes(), None), port=server.port) as again:
+        samples, pieces = read(feed, 2000)
+        np.testing.assert_allclose(samples, SAMPLES[2000:4000], atol=1e-6)
+        assert pieces[[len(piece.samples) > 0 for piece in pieces].index(True)].broken
+        while len(again.commands) < 5:
+            assert again.commanded.wait(60)
+        feed.close()
+    assert len(told) == 3
+    assert "is lost (the server closed it)" in told[0] or "is lost (Connection reset" in told[0]
+    assert f"the server at {feed.name} is not rtl_tcp: it begins with '220 mail.exa'" in told[1]
+    assert told[2] == f"{feed.name} sends again."
+
+
 def test_a_server_that_falls_silent_is_called_again() -> None:
     told: list[str] = []
     with RtlTcpServer(once(DATA[:2000].tobytes(), None)) as server:
@@ -188,20 +212,21 @@ def test_what_nobody_fetches_is_lost_and_counted() -> None:
 
     def send() -> Iterator[bytes | None]:
         yield from blocks
+        yield b"\xff\xff"
         done.set()
         yield None
 
     with RtlTcpServer(send) as server:
         feed = feed_of(server, RtlTcpSettings(10_000, 1e6))  # room for 262,144 bytes
         assert done.wait(60)
-        while feed._link._queue[-1].data[-1:] != b"\x63":
+        while feed._link._queue[-1].data[-1:] != b"\xff":
             threading.Event().wait(1e-3)
         samples, pieces = read(feed, 1)
         assert pieces[0].broken and pieces[0].tags[1].value == 1e6
         assert feed.counts().overflows == 1
-        rest, more = read(feed, int(feed._link._queued // 2))
+        rest, more = read(feed, sum(len(waiting.data) for waiting in feed._link._queue) // 2)
         assert len(samples) + len(rest) <= (1 << 17) and not any(piece.broken for piece in more)
-        assert rest[-1].real == pytest.approx((99 - 127.5) / 127.5)
+        assert rest[-1].real == 1.0
         feed.close()
 
 

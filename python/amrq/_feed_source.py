@@ -53,7 +53,10 @@ class feed_source(gr.sync_block):
         return self.feed.counts()
 
     def put_back(self, samples: NDArray[np.complex64]) -> None:
-        """Send these samples before anything else: they were only looked at. Not while the flowgraph runs."""
+        """Send these samples before anything else: they were only looked at. Not while the flowgraph runs.
+
+        They are sent without tags: there is no break among them.
+        """
         self._first = np.concatenate([samples, self._first])
 
     def _read(self, patience: float) -> Piece | None:

@@ -52,6 +52,17 @@ class qa_sample_probe(gr_unittest.TestCase):
             probe = self.probe(samples, made)
             np.testing.assert_array_equal(probe.stretch(), samples[slice(*expected)], err_msg=str(breaks))
 
+    def test_what_came_after_the_last_break(self):
+        samples = np.arange(5_000, dtype=np.complex64)
+        for places, expected in (
+            ([], 4_000),
+            ([300], 4_000),
+            ([2_000, 4_300, 4_900], 4_900),
+            ([4_999], 4_999),
+        ):
+            made = [tag(place, "rx_overflow", pmt.from_uint64(n)) for n, place in enumerate(places)]
+            np.testing.assert_array_equal(self.probe(samples, made).since_break(), samples[expected:])
+
     def test_no_symbol_rate_comes_from_a_break(self):
         # Where most of a signal is lost every so often, the pieces put together repeat with the losses.
         generator = np.random.default_rng(6)

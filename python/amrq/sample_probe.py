@@ -67,6 +67,12 @@ class sample_probe(gr.sync_block):
         _, first, last = max((end - start, start, end) for start, end in zip(starts, ends, strict=True))
         return kept[first:last]
 
+    def since_break(self) -> NDArray[np.complex64]:
+        """Return a copy of those of the last samples that came after the last break."""
+        with self._lock:
+            kept = self._kept()
+            return kept[max(0, self._starts[-1] - (self._taken - len(kept))) :]
+
     def taken(self) -> int:
         """Return how many samples have come."""
         with self._lock:

@@ -266,7 +266,7 @@ class LiveSession:
                 raise AmrqError("the source did not end when it was stopped, and is given up.")
             flowgraph.disconnect_all()
             if hasattr(self._source.block, "put_back"):
-                self._source.block.put_back(probe.samples())
+                self._source.block.put_back(probe.since_break())
 
 
 class _Follower:

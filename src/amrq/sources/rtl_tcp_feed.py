@@ -199,6 +199,10 @@ class _Received:
     begins: RtlTcpSettings | None
 
 
+class _NoAnswerError(AmrqError):
+    """Nothing listens there."""
+
+
 class _Link:
     """A connection that is made again when it is lost, and what came through it."""
 
@@ -228,7 +232,7 @@ class _Link:
         try:
             connection = socket.create_connection(self._address, self._patience)
         except (OSError, UnicodeError, OverflowError) as error:
-            raise AmrqError(
+            raise _NoAnswerError(
                 f"no server answers at {self._name} ({_reason(error)}): start rtl_tcp there with -a 0.0.0.0, and see "
                 "that host and port are right."
             ) from None
@@ -273,7 +277,7 @@ class _Link:
 
     def receive(self) -> None:
         """Receive until it is closed, over one connection after another; runs in a thread."""
-        wait, silent = self._first_wait, False
+        wait, silent, said = self._first_wait, False, ""
         while not self._closing.is_set():
             try:
                 reason, came = self._receive_from(silent)
@@ -282,7 +286,7 @@ class _Link:
             if self._closing.is_set():
                 return
             if came:
-                wait, silent = self._first_wait, False
+                wait, silent, said = self._first_wait, False, ""
             if not silent:
                 self.report(
                     f"the connection to {self._name} is lost ({printable(reason)}); it is tried again."
@@ -290,9 +294,14 @@ class _Link:
             silent = True
             while not self._closing.wait(wait):
                 wait = min(2 * wait, _LONGEST_WAIT)
-                with contextlib.suppress(AmrqError):
+                try:
                     self.connect()
                     break
+                except _NoAnswerError:  # as was to be expected
+                    continue
+                except AmrqError as error:  # something else is there now: said once
+                    if str(error) != said:
+                        self.report(said := str(error))
             with self._changed:
                 self._broken = True
                 self.reconnections += not self._closing.is_set()
