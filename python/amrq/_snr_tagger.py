@@ -18,7 +18,7 @@ SNR_KEY = "snr_db"
 """Tag on a sample now and then: a PMT double, power of the signal in its band over that of the noise there, dB, over
 about the last 1,024 symbols; NaN where the noise floor does not show beside the signal."""
 
-_STEPS = 4  # of the meter from one tag to the next
+_STEPS = 8  # of the meter from one tag to the next
 
 
 class snr_tagger(gr.sync_block):

@@ -8,7 +8,6 @@ the signal: behind a filter as narrow as the signal, or between two others, noth
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,7 +25,7 @@ _GUARD = 0.9  # of the symbol rate: a roll-off of 0.5 and an offset of 0.15 end 
 _OFF = 0.15  # of the symbol rate that a carrier may be off
 _LEAST_BINS = 16  # on a side
 _QUARTILE = -0.6745  # of the normal distribution
-_FLAT_DB = 2.0  # between the floor on one side and on the other
+_FLAT_DB = 2.5  # between the floors on either side, near and further off
 _LEAST_SHARE = (
     0.25  # of the noise in the band that a signal must have, -6 dB: what noise alone does not reach
 )
@@ -58,7 +57,8 @@ class SnrMeter:
         """Samples from the beginning of one to that of the next."""
         window = np.hanning(self.length + 1)[:-1]
         self._window = (window / math.sqrt(float(np.sum(window**2)))).astype(np.float32)
-        self._spectra: deque[NDArray[np.float64]] = deque(maxlen=_SPECTRA)
+        self._spectra = np.zeros((_SPECTRA, self.length))
+        self._count = 0
         self._frequencies = np.fft.fftfreq(self.length, 1 / per_symbol)  # in symbol rates
         self._edge, self._rolloff, self._symbol_rate = _EDGE * per_symbol, rolloff, symbol_rate
         self.set_offset(offset)
@@ -70,53 +70,53 @@ class SnrMeter:
         floor = (np.abs(self._frequencies) < self._edge) & (np.abs(np.arange(self.length)) > 2)
         floor &= np.arange(self.length) < self.length - 2
         self._sides = [np.flatnonzero(floor & side) for side in (away < -_GUARD, away > _GUARD)]
+        middle = offset / self._symbol_rate
+        self._near = [
+            side[np.argsort(np.abs(self._frequencies[side] - middle))[: max(_LEAST_BINS, len(side) // 4)]]
+            for side in self._sides
+        ]
         half = (1 + self._rolloff) / 2
         self._band = np.flatnonzero(np.abs(away) <= half + _OFF)
         self._bins = float(2 * half * self.length / (self._frequencies.max() - self._frequencies.min()))
         # The band must lie within what was received, and be seen in some detail.
-        whole = np.abs(offset / self._symbol_rate) + half + _OFF <= -self._frequencies.min()
-        self._seen = bool(whole) and len(self._band) >= 8
+        whole = abs(middle) + half + _OFF <= -self._frequencies.min()
+        # On one side alone nobody sees whether the floor is flat.
+        sides = min(len(side) for side in self._sides)
+        self._seen = bool(whole) and len(self._band) >= 8 and sides >= _LEAST_BINS
         self.reset()
 
     def reset(self) -> None:
         """Forget the samples so far: the stream broke."""
-        self._spectra.clear()
+        self._count = 0
 
     def take(self, pieces: Sequence[NDArray[np.complex64]]) -> None:
         """Take in stretches of samples, complex64 [length] each, `step` samples after the one before."""
         for piece in pieces:
             found = np.fft.fft(piece * self._window)
             power = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
-            if np.isfinite(power).all():
-                self._spectra.append(power)
+            if math.isfinite(power.sum()):
+                self._spectra[self._count % _SPECTRA] = power
+                self._count += 1
 
     def snr_db(self) -> float | None:
         """Return the power of the signal in its band over that of the noise there, dB; None where it does not show."""
-        count = len(self._spectra)
+        count = min(self._count, _SPECTRA)
         if not self._seen or count < _LEAST_SPECTRA:
             return None
-        power = np.mean(self._spectra, axis=0)
+        power = self._spectra[:count].mean(axis=0)
         below = (1 - 1 / (9 * count) + _QUARTILE / (3 * math.sqrt(count))) ** 3
-        floors = [
-            float(np.quantile(power[side], 0.25)) / below for side in self._sides if len(side) >= _LEAST_BINS
-        ]
-        # On one side alone nobody sees whether it is flat.
-        if len(floors) < 2 or min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > _FLAT_DB:
+        floors = [_quartile(power[side]) / below for side in (*self._sides, *self._near)]
+        # Flat on both sides, and no other towards the signal than further off.
+        if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > _FLAT_DB:
             return None
-        floor = sum(floors) / len(floors)
-        # And towards the signal it must not fall or rise.
-        for side in self._sides:
-            near = side[
-                np.argsort(np.abs(self._frequencies[side] - self._middle()))[: max(8, len(side) // 4)]
-            ]
-            level = float(np.quantile(power[near], 0.25)) / below
-            if level <= 0 or abs(10 * math.log10(level / floor)) > _FLAT_DB:
-                return None
+        floor = (floors[0] + floors[1]) / 2
         noise = floor * len(self._band)
         signal = float(power[self._band].sum()) - noise
         if signal < _LEAST_SHARE * noise:
             return None
         return 10 * math.log10(signal / (floor * self._bins))
 
-    def _middle(self) -> float:
-        return float(np.median(self._frequencies[self._band]))
+
+def _quartile(values: NDArray[np.float64]) -> float:
+    place = len(values) // 4
+    return float(np.partition(values, place)[place])
