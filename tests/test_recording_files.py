@@ -549,10 +549,21 @@ def test_one_channel_is_a_real_signal(tmp_path: Path) -> None:
     assert (recording.length, recording.sample_rate, recording.real) == (COUNT, RATE, True)
     # The tone stays at its frequency with its amplitude and phase; its mirror image is gone.
     np.testing.assert_allclose(whole(recording)[600:-600], tone[600:-600], atol=1e-3)
-    assert "one channel, real samples: read as a signal of 0 to 50 kHz" in recording.notes[0]
+    assert "one channel of real samples, a signal of 0 to 50 kHz" in recording.notes[0]
     middle, width = band_of_signal(recording.read(0, COUNT), RATE)
     assert middle == pytest.approx(20_000, abs=200) and 0 < width < 5_000
     np.testing.assert_allclose(recording.read(777, 100), whole(recording)[777:877], atol=1e-6)
+
+
+def test_two_channels_that_are_the_same_are_audio(tmp_path: Path) -> None:
+    """As gqrx records what it demodulates."""
+    tone = np.round(16_000 * np.cos(0.3 * np.arange(COUNT))).astype("<i2")
+    (tmp_path / "r.wav").write_bytes(wav_bytes(np.repeat(tone, 2).tobytes()))
+    recording = open_recording(tmp_path / "r.wav")
+    assert recording.real and recording.length == COUNT and "audio and not I/Q" in recording.notes[0]
+    np.testing.assert_allclose(whole(recording).real * 32768, tone, atol=0.01)
+    (tmp_path / "r.wav").write_bytes(wav_bytes(bytes(4_000)))
+    assert not open_recording(tmp_path / "r.wav").real
 
 
 def test_the_symbol_rate_in_a_receivers_audio(tmp_path: Path) -> None:

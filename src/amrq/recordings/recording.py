@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.recordings.analytic_signal import AnalyticSignal
@@ -117,9 +118,10 @@ class Recording:
         self._samples: Samples = samples
         if samples.real:
             self._samples = AnalyticSignal(samples)
+            widest = engineering(self.sample_rate / 2, "Hz")
             self.notes += (
-                f"{name} has one channel, real samples: read as a signal of 0 to "
-                f"{self.sample_rate / 2e3:g} kHz, and the offset counts from its 0 Hz.",
+                f"{name} is read as one channel of real samples, a signal of 0 to {widest}; the offset "
+                "counts from its 0 Hz.",
             )
 
     def received(self, sample: int) -> datetime | None:

@@ -21,6 +21,7 @@ __all__ = ["READERS"]
 
 _INTEGERS, _FLOATS = 1, 3  # codecs
 _WRAP = 1 << 32
+_LOOKED_AT = 65_536
 
 
 def _open(request: Request) -> Recording:
@@ -45,6 +46,11 @@ def _open(request: Request) -> Recording:
         raise AmrqError(
             f"{request.shown} has {channels} channels: I/Q has two (left I, right Q), an SSB receiver's audio one."
         )
+    if channels == 2 and _alike(samples):
+        samples = _LeftChannel(samples)
+        notes += (
+            f"both channels of {request.shown} are the same, so it is audio and not I/Q: one of them is read.",
+        )
     if request.sample_rate is not None:
         sample_rate = request.sample_rate
     elif not sample_rate and request.facts is not None and request.facts.sample_rate is not None:
@@ -53,6 +59,24 @@ def _open(request: Request) -> Recording:
     if auxi is not None:
         info = _with_auxi(info, auxi, request)
     return Recording(add_named_facts(info, request), samples)
+
+
+def _alike(samples: Samples) -> bool:
+    """Return whether I and Q are the same throughout the beginning, and not silent."""
+    first = samples.read(0, min(samples.length, _LOOKED_AT))
+    return bool(len(first) > 1 and np.any(first.real) and np.array_equal(first.real, first.imag))
+
+
+class _LeftChannel:
+    """The left one of two channels, as real samples."""
+
+    real = True
+
+    def __init__(self, samples: Samples) -> None:
+        self.length, self._samples = samples.length, samples
+
+    def read(self, start: int, count: int) -> NDArray[np.float32]:
+        return np.ascontiguousarray(self._samples.read(start, count).real)
 
 
 def _number_format(header: WavHeader) -> RawFormat | None:
