@@ -268,9 +268,9 @@ def _sweep(folder: Path) -> Path:
 
 def _read_sweep(path: Path) -> object:
     from amrq.training.sweep_report.sweep_results import read_sweep_results
+    from amrq.training.sweep_report.thesis_page import thesis_page
 
-    found = read_sweep_results(path)
-    return found.title, found.architectures, found.bits, found.pruned, found.es_n0_db
+    return thesis_page([read_sweep_results(path)], {}, [], "amrq sweep-report")
 
 
 def _read_published(path: Path) -> object:

@@ -128,7 +128,7 @@ def mutate_json(data: bytes, random: random.Random) -> bytes:
         return mutate_words(data, random)
     try:
         document = json.loads(data)
-    except ValueError:  # it has been changed before
+    except (ValueError, RecursionError):  # it has been changed before
         return mutate_words(data, random)
     for _ in range(random.choice((1, 1, 2, 5))):
         document = _changed(document, random)

@@ -9,6 +9,7 @@ from typing import Any
 
 from amrq.errors import AmrqError
 from amrq.parsing import parsing
+from amrq.plain_text import printable
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.measure_speed import SpeedFigures
 from amrq.training.sweep.results_file import ResultsFile
@@ -68,7 +69,14 @@ def read_sweep_results(folder: str | os.PathLike[str]) -> SweepResults:
     with parsing(folder / "cells.csv", "move it away"):
         figures = [CellFigures.from_row(row) for row in ResultsFile(folder / "cells.csv").rows()]
     if not figures:
-        raise AmrqError(f"{folder} holds no finished cell: run 'amrq sweep' first.")
+        raise AmrqError(f"{printable(folder)} holds no finished cell: run 'amrq sweep' first.")
+    known = {a["name"] for a in about["settings"]["architectures"]}
+    strange = next((f.name for f in figures if f.architecture not in known), None)
+    if strange is not None:
+        raise AmrqError(
+            f"{printable(folder)}/cells.csv has a row {printable(strange, 60)!r} that is none of the sweep's: "
+            "move it away."
+        )
     with parsing(folder / "speed.csv", "move it away"):
         speeds = [
             SpeedFigures.from_row(row) for row in ResultsFile(folder / "speed.csv", ("name", "batch")).rows()
