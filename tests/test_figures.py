@@ -185,6 +185,6 @@ def test_make_help_says_how_long_things_take() -> None:
         ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     for target in ("setup", "demo", "test"):
-        (line,) = (line for line in said.stdout.splitlines() if line.split()[1] == target)
+        (line,) = (line for line in said.stdout.splitlines() if line.startswith(f"  make {target} "))
         (minutes,) = re.findall(r"\((\d+ minutes?|half a minute)\)", line)
         assert minutes in FRONT, f"README and make help differ in how long make {target} takes"
