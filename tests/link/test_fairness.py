@@ -2,6 +2,7 @@
 """One client costs the others little, and a client that has left costs nothing."""
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -248,3 +249,17 @@ def test_a_signal_ends_a_board_whose_engine_does_not_return() -> None:
         assert one.ask(Frame(MessageType.PING, 1, 99)).type is MessageType.PONG
         assert "0 chunks in 2 requests" in started.end()
         assert {read_frame(one.socket.recv()).status for _ in range(2)} == {Status.STOPPING}
+
+
+def test_connections_of_strangers_do_not_keep_clients_out() -> None:
+    with serving(Limits(clients=2)) as (server, engine), greeted(server.endpoint) as known:
+        engine.gate.set()
+        host, port = server.endpoint.removeprefix("tcp://").split(":")
+        with contextlib.ExitStack() as opened:
+            for _ in range(100):
+                opened.enter_context(socket.create_connection((host, int(port)), PATIENCE))
+            with greeted(server.endpoint) as new:  # takes the place of the stranger that came first
+                for one in (known, new):
+                    assert one.ask(question(16, sequence=5)).type is MessageType.SCORES
+            assert server._connections.ended >= 100 + 2 - (2 * 2 + 64)
+            assert len(server._connections) <= 2 * 2 + 64
