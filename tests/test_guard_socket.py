@@ -109,7 +109,7 @@ def test_what_is_written_before_the_end_arrives() -> None:
 def test_a_connection_is_counted_once_it_is_there_and_forgotten_once_it_is_gone() -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
         guard_socket(router, 100)
-        connections = Connections(router, 2)
+        connections = Connections(router, 2, 1 << 20)
         port = router.bind_to_random_port("tcp://127.0.0.1")
 
         def look() -> int:
@@ -122,7 +122,7 @@ def test_a_connection_is_counted_once_it_is_there_and_forgotten_once_it_is_gone(
             for counted in (1, 2, 3):
                 dealer.send(b"x")
                 frame = router.recv_multipart(copy=False)[-1]
-                assert connections.count(frame) == counted
+                assert connections.heard(frame, count=True) == counted
             assert look() == 1
             dealer.send(b"x" * 101)  # larger than it takes
             until(lambda: look() == 0)

@@ -4,7 +4,11 @@
 import contextlib
 import os
 import socket as sockets
+import struct
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from amrq.optional_package import optional_package
@@ -12,6 +16,9 @@ from amrq.plain_text import printable
 
 __all__ = ["Connections", "endpoint_fault", "guard_socket"]
 
+_RECEIVED = slice(128, 136)
+"""Where `struct tcp_info` of Linux tells how many bytes have come, from 4.1 on (tcpi_bytes_received)."""
+_KEPT_ALIVE = 1 << 10
 _LARGEST_PORT = 65_535
 _HANDSHAKE_MS = 5_000
 """A connection that has not said who it is by then is closed."""
@@ -65,59 +72,96 @@ def endpoint_fault(act: Callable[[str], Any], endpoint: str) -> str:
     return ""
 
 
-class Connections:
-    """How many connections a bound ZMQ socket has, and what was counted of each; those too many are ended.
-
-    ZMQ itself takes in as many as the process may have files. Where there are too many, the one that has been there
-    longest without anything counted of it goes.
-
-    Args:
-        socket: a socket of PyZMQ that is about to be bound; in the thread that uses it.
-        most: connections at a time.
+@dataclass
+class _Connection:
+    """What is known of a connection.
 
     Attributes:
-        monitor: a socket that has something to read when `look` has something to do.
+        counted: how often something was counted of it.
+        read: bytes that had come by it when its last message was read.
+        since: when that was, seconds.
+    """
+
+    counted: int = 0
+    read: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+
+class Connections:
+    """The connections of a ZMQ socket; those that are too many, or send too much, are ended.
+
+    ZMQ itself takes in as many connections as the process may have files: where there are more than so many, the one
+    that has been there longest without anything counted of it goes. And it takes in any number of parts of a message
+    before it hands over the first of them: a connection by which more has come since its last message than may wait to
+    be read is ended as well (on Linux, which tells how much has come).
+
+    Args:
+        socket: a socket of PyZMQ that is about to be bound or connected; in the thread that uses it.
+        most: connections at a time.
+        unread: bytes that may have come by a connection since its last message was read.
+
+    Attributes:
+        monitor: a socket that has something to read when connections have come or gone.
         ended: connections that were ended.
     """
 
-    def __init__(self, socket: Any, most: int) -> None:
-        self._zmq = optional_package("zmq", "a ZMQ socket")
+    def __init__(self, socket: Any, most: int, unread: int) -> None:
+        self._zmq = zmq = optional_package("zmq", "a ZMQ socket")
         self._parse = optional_package("zmq.utils.monitor", "a ZMQ socket").parse_monitor_message
-        self._socket, self._most = socket, most
-        self._counted: dict[int, int] = {}  # by file descriptor, in the order of their coming
+        self._socket, self._most, self._unread = socket, most, unread
+        self._known: dict[int, _Connection] = {}  # by file descriptor, in the order of their coming
         self.ended = 0
-        self.monitor = socket.get_monitor_socket(self._zmq.EVENT_ACCEPTED | self._zmq.EVENT_DISCONNECTED)
+        self.monitor = socket.get_monitor_socket(
+            zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED
+        )
 
     def __len__(self) -> int:
         """Return the number of connections."""
-        return len(self._counted)
+        return len(self._known)
 
     def look(self) -> None:
-        """Take in which connections have come and gone."""
+        """Take in which connections have come and gone, and end those by which too much has come; now and then."""
+        self._take_events()
+        now = time.monotonic()
+        for descriptor, known in list(self._known.items()):
+            # What keeps a connection alive comes too, and is no message: so much a second is nothing unusual.
+            allowed = self._unread + _KEPT_ALIVE * (now - known.since)
+            if _received(descriptor) - known.read > allowed:
+                self.end(descriptor)
+
+    def _take_events(self) -> None:
         while True:
             try:
                 event = self._parse(self.monitor.recv_multipart(self._zmq.NOBLOCK))
             except self._zmq.ZMQError:
                 return
             descriptor = int(event["value"])
-            self._counted.pop(descriptor, None)
-            if event["event"] == self._zmq.EVENT_ACCEPTED:
-                self._counted[descriptor] = 0
-                if len(self._counted) > self._most:
-                    self.end(next(fd for fd, counted in self._counted.items() if not counted))
+            self._known.pop(descriptor, None)
+            if event["event"] == self._zmq.EVENT_DISCONNECTED:
+                continue
+            self._known[descriptor] = _Connection()
+            if len(self._known) > self._most:
+                self.end(next(fd for fd, known in self._known.items() if not known.counted))
 
-    def count(self, frame: Any) -> int:
-        """Count something of the connection that a frame came by; return how often that was done.
+    def heard(self, frame: Any, count: bool = False) -> int:
+        """Take in that a message was read.
 
         Args:
-            frame: of PyZMQ, as `recv(copy=False)` returns it.
+            frame: its last part, as PyZMQ's `recv(copy=False)` returns it.
+            count: count something of its connection.
+
+        Returns:
+            how often something was counted of the connection.
         """
-        self.look()
         descriptor = self.descriptor(frame)
-        if descriptor not in self._counted:
+        if descriptor not in self._known:
+            self._take_events()
+        known = self._known.get(descriptor)
+        if known is None:
             return 0
-        self._counted[descriptor] += 1
-        return self._counted[descriptor]
+        known.read, known.since = _received(descriptor), time.monotonic()
+        known.counted += count
+        return known.counted
 
     def descriptor(self, frame: Any) -> int:
         """Return the file descriptor of the connection that a frame came by; -1 where it is not known."""
@@ -127,14 +171,33 @@ class Connections:
             return -1
 
     def end(self, descriptor: int) -> None:
-        """End a connection that has come by `look` and not gone: ZMQ finds it closed, and forgets all about it."""
-        if self._counted.pop(descriptor, None) is None:
+        """End a connection: ZMQ finds it closed, and forgets all about it."""
+        if self._known.pop(descriptor, None) is None:
             return
         self.ended += 1
         with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as connection:
+            # Closed by ZMQ it is gone at once, whatever is still on its way.
+            connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
             connection.shutdown(sockets.SHUT_RDWR)
 
     def close(self) -> None:
         """Watch no longer; before the socket is closed."""
         self._socket.disable_monitor()
         self.monitor.close(linger=0)
+
+
+def _received(descriptor: int) -> int:
+    """Return how many bytes have come by a TCP connection; 0 where the system does not tell."""
+    if not hasattr(sockets, "TCP_INFO"):
+        return 0
+    try:
+        connection = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM, 0, fileno=descriptor)
+    except OSError:
+        return 0
+    try:
+        told = connection.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RECEIVED.stop)
+        return int.from_bytes(told[_RECEIVED], sys.byteorder)
+    except OSError:
+        return 0
+    finally:
+        connection.detach()  # it is ZMQ's

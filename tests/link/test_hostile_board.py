@@ -4,12 +4,13 @@
 import contextlib
 import dataclasses
 import json
+import socket
 import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from boards import MODEL, PATIENCE, Liar, Says, Told, chunks, client, image
+from boards import MODEL, PATIENCE, Liar, Says, Told, board, chunks, client, image, in_thread
 from seeds import rng
 
 from amrq.errors import AmrqError
@@ -330,3 +331,52 @@ def test_trouble_of_the_client_s_own_does_not_end_it(
         assert classifier.classify(chunks(16, "own")).usable.all()
         assert classifier.counters()["by_board"] == 16
         classifier.close()
+
+
+READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06"
+PART = b"\x03" + (1 << 19).to_bytes(8, "big") + bytes(1 << 19)
+"""A frame of ZMTP with more to come."""
+
+
+def greet_as(kind: bytes, connection: socket.socket) -> None:
+    """Begin a connection as ZMTP 3.0 has it, without encryption."""
+    connection.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+    ready = READY + kind
+    connection.sendall(b"\x04" + bytes([len(ready)]) + ready)
+
+
+def endless(kind: bytes, connection: socket.socket) -> None:
+    """Send parts of one message until the other side ends the connection."""
+    with contextlib.suppress(OSError):
+        greet_as(kind, connection)
+        for _ in range(4000):
+            connection.sendall(PART)
+        pytest.fail("2 GB of one message were taken in")
+
+
+def test_a_message_without_end_ends_the_connection(engine: IntegerEngine) -> None:
+    """ZMQ takes in parts until there is no memory left; nobody waits for that on either side."""
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+
+        def answer() -> None:
+            for _ in range(2):  # the first only looks whether the address can be one
+                connection, _ = listening.accept()
+                with connection:
+                    endless(b"ROUTER", connection)
+
+        finish = in_thread(answer)
+        classifier = BoardClassifier(MODEL, endpoint, "local", AWAY, say=told)
+        classifier.open()
+        told.wait_for("sends what has no end")
+        assert classifier.classify(chunks(16, "endless")).usable.all()
+        assert classifier.counters()["locally"] == 16
+        finish()
+        classifier.close()
+    with board() as started:
+        host, port = started.endpoint.removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as connection:
+            endless(b"DEALER", connection)
+        with client(started.endpoint) as asking_on:
+            assert asking_on.classify(chunks(16, "endless")).usable.all()

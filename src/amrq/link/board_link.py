@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.guard_socket import endpoint_fault, guard_socket
+from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.link.capabilities import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities
 from amrq.link.frame import HEADER_BYTES, Frame, read_frame
 from amrq.link.frame_error import FrameError
@@ -35,6 +35,7 @@ _SILENCES = 4  # heartbeats without a word after which a board is gone
 _PAUSE = 0.02  # before a request is sent again that the board had no room for; doubled each time
 _LONGEST_PAUSE = 0.5
 _MOST_PAUSES = 16  # that do not count as a try
+_CONNECTIONS = 4  # that ZMQ makes at a time: one, and for a moment the one before
 _LONGEST_TEXT = 1000  # bytes of a board's error text that are looked at
 _MOST_USELESS = (
     1000  # messages that answer no question, in a row; a resend or two of all that was asked makes fewer
@@ -125,7 +126,7 @@ class BoardLink:
             else (*read_secret_key(secret_key), read_public_key(board_key))
         )
         with self._zmq.Context() as context:  # says now what is wrong with an endpoint
-            self._connect(context).close()
+            self._hang_up(self._connect(context))
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._reset()
@@ -155,9 +156,11 @@ class BoardLink:
         # A score has 4 bytes.
         largest = HEADER_BYTES + max(LARGEST_CAPABILITIES, self._settings.batch * 4 * MOST_SCORES)
         guard_socket(socket, largest)
+        ahead = 2 * self._settings.window + 16
+        self._connections = Connections(socket, _CONNECTIONS, (ahead + 1) * largest)
         for option, value in (
-            (zmq.RCVHWM, 2 * self._settings.window + 16),
-            (zmq.SNDHWM, 2 * self._settings.window + 16),
+            (zmq.RCVHWM, ahead),
+            (zmq.SNDHWM, ahead),
             (zmq.RECONNECT_IVL, 100),
             (zmq.RECONNECT_IVL_MAX, 1000),
             (zmq.IPV6, int("[" in self.endpoint)),
@@ -169,12 +172,16 @@ class BoardLink:
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
             socket.setsockopt(zmq.CURVE_SERVERKEY, server)
         if fault := endpoint_fault(socket.connect, self.endpoint):
-            socket.close()
+            self._hang_up(socket)
             raise AmrqError(
                 f"there can be no board at {self.endpoint!r} ({fault}): give its address and port, "
                 "tcp://127.0.0.1:5555 for instance."
             )
         return socket
+
+    def _hang_up(self, socket: Any) -> None:
+        self._connections.close()
+        socket.close()
 
     def open(self) -> None:
         """Begin to look for the board, in a thread; it need not be there."""
@@ -337,6 +344,10 @@ class BoardLink:
                     if self._socket is not None:
                         self._receive()
                     if self._socket is not None:
+                        self._connections.look()
+                        if self._connections.ended:
+                            self._leave("sends what has no end", time.monotonic())
+                    if self._socket is not None:
                         self._keep_time(time.monotonic())
                 except Exception as error:  # whatever a board says, it ends a connection at most
                     self.counted["damaged"] += 1
@@ -345,7 +356,7 @@ class BoardLink:
             self._error = error
         finally:
             if self._socket is not None:
-                self._socket.close()
+                self._hang_up(self._socket)
             with self._changed:
                 self.capabilities = None
                 self._closing = True
@@ -378,10 +389,11 @@ class BoardLink:
             if self._socket is None:
                 return
             try:
-                parts = self._socket.recv_multipart(self._zmq.NOBLOCK)
+                parts = self._socket.recv_multipart(self._zmq.NOBLOCK, copy=False)
             except self._zmq.Again:
                 return
             now = time.monotonic()
+            self._connections.heard(parts[-1])
             self._useless += 1
             if self._useless > _MOST_USELESS:
                 self._leave("floods this client with messages that answer nothing", now)
@@ -389,7 +401,7 @@ class BoardLink:
             try:
                 if len(parts) != 1:
                     raise FrameError(Status.MALFORMED, "a message is one ZMQ frame.")
-                frame = read_frame(parts[0])
+                frame = read_frame(parts[0].bytes)
             except FrameError as error:
                 self._unread = str(error)
                 self.counted["damaged"] += 1
@@ -565,7 +577,7 @@ class BoardLink:
     def _leave(self, reason: str, now: float, refusal: bool = False) -> None:
         """Count the board as gone and try again later."""
         if self._socket is not None:
-            self._socket.close()
+            self._hang_up(self._socket)
             self._socket = None
         self._attempt_at = now + self._backoff * (0.5 + 0.5 * random.random())
         self._backoff = min(2 * self._backoff, self._settings.longest_backoff)

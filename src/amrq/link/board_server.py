@@ -40,6 +40,8 @@ _FEWEST_AHEAD, _REPLY_BYTES = 16, 1 << 24
 """Fewer where replies are large, so that they are 16 MiB at most, but not fewer than this."""
 _STOP_PATIENCE = 1.0  # seconds that a call of the engine may still take when the board stops
 _LONGEST_CHUNK = (1 << 16) - 1  # samples: the header has 16 bits for it
+_LOOK = 0.1  # seconds between two looks at how much has come by each connection
+_SLACK = 1 << 20  # bytes that are on their way between the network and a message
 _STRANGERS = 64
 """Connections on top of two for each client."""
 _READ_AHEAD = 16
@@ -168,7 +170,8 @@ class BoardServer:
             socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         # Enough for all clients to come anew while their former connections are still there, and some strangers.
-        self._connections = Connections(socket, 2 * self._limits.clients + _STRANGERS)
+        unread = (min(_READ_AHEAD, self._limits.waiting_per_client) + 1) * largest + _SLACK
+        self._connections = Connections(socket, 2 * self._limits.clients + _STRANGERS, unread)
         if fault := endpoint_fault(socket.bind, endpoint):
             raise AmrqError(
                 f"the board cannot listen at {endpoint!r} ({fault}): give an address of this machine and a free port, "
@@ -190,13 +193,15 @@ class BoardServer:
         sockets = [self._router, watched, self._done, *([] if self._doorman is None else [self._doorman])]
         for socket in sockets:
             poller.register(socket, zmq.POLLIN)
+        looked = time.monotonic()
         try:
             while not self._stopping.is_set():
                 ready = dict(poller.poll(_POLL_MS))
                 if self._doorman in ready:
                     self._let_in()
-                if watched in ready:
+                if watched in ready or time.monotonic() - looked > _LOOK:
                     self._connections.look()
+                    looked = time.monotonic()
                 if self._done in ready:
                     self._send_finished()
                 if self._router in ready:
@@ -237,6 +242,7 @@ class BoardServer:
             now = time.monotonic()
             identity: bytes = name.bytes
             message: bytes = parts[0].bytes if len(parts) == 1 else b""
+            self._connections.heard(parts[-1] if parts else name)
             client, may = self._clients.heard(identity, now)
             try:
                 if len(parts) != 1:
@@ -253,7 +259,7 @@ class BoardServer:
                 self.counted[frame.type.name.lower()] += 1
                 self._answer(identity, client, frame, now)
                 if frame.type is MessageType.HELLO:  # it has a session: strangers go before it does
-                    self._connections.count(parts[0])
+                    self._connections.heard(parts[0], count=True)
             except FrameError as error:
                 self._refuse(identity, error)
             except Exception as error:  # whatever it is that came, the board must go on

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,8 @@ _LARGEST_TOPIC = 512
 _MOST_TOPICS = 64
 """Subscriptions of one connection, former ones included. Each takes memory here, and ZMQ itself has no limit."""
 _READ_AHEAD = 64
+_UNREAD = 1 << 20
+_LOOK_MS = 200
 _PATIENCE = 5.0
 
 
@@ -56,7 +59,7 @@ class ZmqPublisher:
             zmq.XPUB_VERBOSE, 1
         )  # each subscription is heard of, not only the first of its kind
         self._socket.setsockopt(zmq.IPV6, int("[" in endpoint))
-        self._connections = Connections(self._socket, most_subscribers)
+        self._connections = Connections(self._socket, most_subscribers, _UNREAD)
         if fault := endpoint_fault(self._socket.bind, endpoint):
             self._connections.close()
             self._socket.close(linger=0)
@@ -112,13 +115,16 @@ class ZmqPublisher:
         poller = zmq.Poller()
         for socket in (self._socket, self._connections.monitor, self._ear):
             poller.register(socket, zmq.POLLIN)
+        looked = time.monotonic()
         try:
             while not self._closing:
-                ready = dict(poller.poll())
+                # Without a connection there is nothing to look after.
+                ready = dict(poller.poll(_LOOK_MS if len(self._connections) else None))
                 if self._ear in ready:
                     self._send()
-                if self._connections.monitor in ready:
+                if self._connections.monitor in ready or time.monotonic() - looked > _LOOK_MS / 1000:
                     self._connections.look()
+                    looked = time.monotonic()
                 if self._socket in ready:
                     self._hear()
             self._send()
@@ -145,7 +151,7 @@ class ZmqPublisher:
             except self._zmq.Again:
                 return
             # Whatever it says: a subscription, the end of one, or a message, for which there is no use.
-            if self._connections.count(frame) > _MOST_TOPICS:
+            if self._connections.heard(frame, count=True) > _MOST_TOPICS:
                 self._connections.end(self._connections.descriptor(frame))
                 logging.getLogger("amrq.outputs").warning(
                     "a subscriber at %s asked for more than %d topics and was cut off",
