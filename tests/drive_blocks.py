@@ -10,6 +10,7 @@ without a default are looked up by their names below.
 import faulthandler
 import importlib
 import inspect
+import itertools
 import json
 import os
 import pkgutil
@@ -23,9 +24,11 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr
+from rtl_tcp_server import RtlTcpServer
 
 from amrq.outputs import SigmfRecorder
 from amrq.recordings import SampleStream
+from amrq.snr_meter import SnrMeter
 
 LIMIT = 20  # seconds that a flowgraph has to end
 ITEMS = 3_000  # items that pass before the end comes
@@ -67,6 +70,7 @@ class Feeds:
         self.folder = folder
         self._number = 0
         self._ending = threading.Event()
+        self._servers: list[RtlTcpServer] = []
 
     def arguments(self, name: str, kind: type) -> dict[str, Any]:
         """Return a value for every argument that has no default."""
@@ -76,7 +80,10 @@ class Feeds:
             for parameter in inspect.signature(kind).parameters.values()
             if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         ]
-        return {parameter.name: self._value(name, parameter.name) for parameter in wanted}
+        given = {parameter.name: self._value(name, parameter.name) for parameter in wanted}
+        if kind is amrq.rtl_tcp_source:
+            given["port"] = self._rtl_tcp()
+        return given
 
     def _value(self, block: str, name: str) -> Any:
         simple: dict[str, Any] = {
@@ -99,6 +106,7 @@ class Feeds:
             "spool": lambda: (self.folder / f"spool{self._number}").open("wb"),
             "recorder": self._recorder,
             "stream": self._stream,
+            "meter": lambda: SnrMeter(RATE, SYMBOL_RATE, 0.35, 0.0),
             "feed": self._feed,
             "source": lambda: amrq.modulation_source(),
             "port": self._packets,
@@ -134,6 +142,11 @@ class Feeds:
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._endless(lambda: self._paced(lambda: sender.sendto(bytes(1024), ("127.0.0.1", port))))
         return port
+
+    def _rtl_tcp(self) -> int:
+        server = RtlTcpServer(lambda: itertools.repeat(bytes(4096)))
+        self._servers.append(server)
+        return server.port
 
     def _messages(self) -> str:
         import zmq
