@@ -419,6 +419,19 @@ def test_a_wav_that_is_cut(tmp_path: Path) -> None:
     refused("cannot be read as a wav file", tmp_path / "r.wav")
 
 
+@pytest.mark.parametrize("container", ["FLAC", "W64"])
+def test_other_containers_that_are_cut(tmp_path: Path, container: str) -> None:
+    stereo = np.stack([SIGNAL.real, SIGNAL.imag], axis=1)
+    path = tmp_path / f"r.{container.lower()}"
+    soundfile.write(str(path), stereo, RATE, subtype="PCM_16", format=container)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    recording = open_recording(path)
+    assert COUNT // 3 < recording.length < COUNT
+    same(recording, SIGNAL[: recording.length])
+    assert container == "W64" or "more samples than can be read" in recording.notes[0]
+
+
 @pytest.mark.parametrize("kind", [b"RF64", b"BW64"])
 @pytest.mark.parametrize("said", [len(CI16) * 2, 0, 1 << 63, 1 << 33])
 def test_files_with_sizes_of_64_bits(tmp_path: Path, kind: bytes, said: int) -> None:

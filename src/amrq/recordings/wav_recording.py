@@ -39,6 +39,7 @@ def _open(request: Request) -> Recording:
     if header is None or format is None:
         sound = _SoundFile(request.path)
         samples, channels, sample_rate = sound, sound.channels, float(sound.sample_rate)
+        notes += sound.notes
     else:
         channels, sample_rate, auxi = header.channels, float(header.sample_rate), header.auxi
         samples, notes = _samples(request, header, format)
@@ -127,11 +128,45 @@ class _SoundFile:
         self._errors = (soundfile.LibsndfileError, RuntimeError, OSError)
         self._path = path
         try:
-            self._file = soundfile.SoundFile(str(path))
+            self._file = self._opened()
         except self._errors as error:
             raise self._refused(error) from None
         self.channels, self.sample_rate = int(self._file.channels), int(self._file.samplerate)
-        self.length, self.real = int(self._file.frames), self.channels == 1
+        self.real = self.channels == 1
+        said = int(self._file.frames)
+        self.length = self._readable(said)
+        self.notes: tuple[str, ...] = ()
+        if self.length < said:
+            self.notes += (
+                f"the header of {printable(path)} says more samples than can be read (it was cut, or the "
+                "recorder did not end "
+                f"it): {self.length} of them are read.",
+            )
+
+    def _readable(self, said: int) -> int:
+        """Return the number of samples that can be read: those said, or what is found by reading all of them."""
+        if self._read_whole(said - 1, 1) or not said:
+            return said
+        count, block = 0, _LOOKED_AT
+        while block:
+            self._file = self._opened()  # after a failure at the end libsndfile reads nothing more
+            while self._read_whole(count, block):
+                count += block
+            block //= 2
+        self._file = self._opened()
+        return count
+
+    def _read_whole(self, start: int, count: int) -> bool:
+        try:
+            self._file.seek(start)
+            return len(self._file.read(count, dtype="float32")) == count
+        except self._errors:
+            return False
+
+    def _opened(self) -> Any:
+        import soundfile
+
+        return soundfile.SoundFile(str(self._path))
 
     def _refused(self, error: Exception) -> AmrqError:
         reason = printable(getattr(error, "error_string", error)).rstrip(". ")
