@@ -395,3 +395,11 @@ def test_one_bad_file_does_not_end_the_list(tmp_path: Path) -> None:
     ):
         assert name in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "part", [b"\x3a\x00", b"\x72\x00", b"\x08\x01"], ids=["graphs", "metadata", "numbers"]
+)
+def test_a_file_of_nothing_but_parts_is_not_read_to_its_end(part: bytes) -> None:
+    with pytest.raises(AmrqError, match="parts"):
+        scan_model(part * 10_000_000)

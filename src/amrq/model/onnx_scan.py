@@ -24,7 +24,8 @@ __all__ = ["ModelScan", "constants_of", "load_onnx", "read_onnx", "scan_model"]
 
 _REPEATING = ("Loop", "Scan", "SequenceMap")
 _LARGEST_FILE = 1 << 28
-_MOST_NODES = 100_000
+_MOST_NODES = 50_000
+_MOST_PARTS = 1_000_000
 _DEEPEST = 8
 _EXTERNAL = 1
 """The value of TensorProto.data_location that stands for another file."""
@@ -95,7 +96,7 @@ def scan_model(data: bytes) -> ModelScan:
             its functions are written out, or makes tensors as large as the samples say. The sentence has no subject.
     """
     with parsing("its structure"):
-        graph, functions, metadata = _model(memoryview(data))
+        graph, functions, metadata = _model(_Walk(), memoryview(data))
         if graph is None:
             raise AmrqError("it has no graph, so it is no ONNX model.")
         operators: set[str] = set()
@@ -113,27 +114,36 @@ def scan_model(data: bytes) -> ModelScan:
         return ModelScan(metadata, frozenset(operators))
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
-    """Walk a message: number and kind of each field, its value where it is a number, its bytes where it has some."""
-    at, end = 0, len(data)
-    nothing = data[:0]
-    while at < end:
-        key, at = _varint(data, at)
-        number, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-            yield number, kind, value, nothing
-            continue
-        if kind == _BYTES:
-            size, at = _varint(data, at)
-        elif kind in (_LONG, _SHORT):
-            size = 8 if kind == _LONG else 4
-        else:
-            raise ValueError(f"a field of the unknown kind {kind}")
-        if size > end - at:
-            raise ValueError("it ends in the middle of a field")
-        yield number, kind, 0, data[at : at + size]
-        at += size
+class _Walk:
+    """A walk through a file, of a bounded number of steps: a byte may be a part of its own."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_PARTS
+
+    def fields(self, data: memoryview) -> Iterator[tuple[int, int, int, memoryview]]:
+        """Walk a message: number and kind of each field, its value if it is a number, else its bytes."""
+        at, end = 0, len(data)
+        nothing = data[:0]
+        while at < end:
+            self._left -= 1
+            if self._left < 0:
+                raise AmrqError(f"it has more than {_MOST_PARTS:,} parts.")
+            key, at = _varint(data, at)
+            number, kind = key >> 3, key & 7
+            if kind == _VARINT:
+                value, at = _varint(data, at)
+                yield number, kind, value, nothing
+                continue
+            if kind == _BYTES:
+                size, at = _varint(data, at)
+            elif kind in (_LONG, _SHORT):
+                size = 8 if kind == _LONG else 4
+            else:
+                raise ValueError(f"a field of the unknown kind {kind}")
+            if size > end - at:
+                raise ValueError("it ends in the middle of a field")
+            yield number, kind, 0, data[at : at + size]
+            at += size
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -155,64 +165,66 @@ def _text(data: memoryview) -> str:
     return bytes(data).decode("utf-8")
 
 
-def _model(data: memoryview) -> tuple[_Graph | None, dict[tuple[str, str], _Graph], dict[str, str]]:
+def _model(
+    walk: _Walk, data: memoryview
+) -> tuple[_Graph | None, dict[tuple[str, str], _Graph], dict[str, str]]:
     """Read ModelProto: graph 7, metadata_props 14, functions 25."""
     graph: _Graph | None = None
     functions: dict[tuple[str, str], _Graph] = {}
     metadata: dict[str, str] = {}
-    for number, kind, _, part in _fields(data):
+    for number, kind, _, part in walk.fields(data):
         if kind != _BYTES:
             continue
         if number == 7:
             # A message that stands in two places counts as both together.
-            graph = _graph(part, 0, graph)
+            graph = _graph(walk, part, 0, graph)
         elif number == 14:
-            entry = {n: _text(value) for n, k, _, value in _fields(part) if k == _BYTES}
+            entry = {n: _text(value) for n, k, _, value in walk.fields(part) if k == _BYTES}
             metadata[entry.get(1, "")] = entry.get(2, "")
         elif number == 25:
-            name = {n: _text(value) for n, k, _, value in _fields(part) if k == _BYTES and n in (1, 10)}
-            functions[name.get(10, ""), name.get(1, "")] = _function(part)
+            name = {n: _text(value) for n, k, _, value in walk.fields(part) if k == _BYTES and n in (1, 10)}
+            functions[name.get(10, ""), name.get(1, "")] = _function(walk, part)
     return graph, functions, metadata
 
 
-def _graph(data: memoryview, depth: int, graph: _Graph | None = None) -> _Graph:
+def _graph(walk: _Walk, data: memoryview, depth: int, graph: _Graph | None = None) -> _Graph:
     """Read GraphProto: node 1, initializer 5, input 11, sparse_initializer 15."""
     if depth > _DEEPEST:
         raise AmrqError(f"it has graphs within graphs, more than {_DEEPEST} deep.")
     graph = graph or _Graph()
-    for number, kind, _, part in _fields(data):
+    for number, kind, _, part in walk.fields(data):
         if kind != _BYTES:
             continue
         if number == 1:
-            graph.nodes.append(_node(part, depth))
+            graph.nodes.append(_node(walk, part, depth))
             if len(graph.nodes) > _MOST_NODES:
                 raise AmrqError(f"it has more than {_MOST_NODES:,} operators.")
         elif number == 5:
-            graph.stored.add(_tensor(part))
+            graph.stored.add(_tensor(walk, part))
         elif number == 15:
-            for n, k, _, values in _fields(part):
+            for n, k, _, values in walk.fields(part):
                 if n in (1, 2) and k == _BYTES:
-                    graph.stored.add(_tensor(values))
+                    graph.stored.add(_tensor(walk, values))
         elif number == 11:
-            graph.inputs += [_text(v) for n, k, _, v in _fields(part) if n == 1 and k == _BYTES]
+            graph.inputs += [_text(v) for n, k, _, v in walk.fields(part) if n == 1 and k == _BYTES]
     return graph
 
 
-def _function(data: memoryview) -> _Graph:
+def _function(walk: _Walk, data: memoryview) -> _Graph:
     """Read FunctionProto: input 4, node 7."""
     found = _Graph()
-    for number, kind, _, part in _fields(data):
+    for number, kind, _, part in walk.fields(data):
         if number == 4 and kind == _BYTES:
             found.inputs.append(_text(part))
         elif number == 7 and kind == _BYTES:
-            found.nodes.append(_node(part, 0))
+            found.nodes.append(_node(walk, part, 0))
     return found
 
 
-def _node(data: memoryview, depth: int) -> _Node:
+def _node(walk: _Walk, data: memoryview, depth: int) -> _Node:
     """Read NodeProto: input 1, output 2, op_type 4, attribute 5, domain 7."""
     node = _Node()
-    for number, kind, _, part in _fields(data):
+    for number, kind, _, part in walk.fields(data):
         if kind != _BYTES:
             continue
         if number == 1:
@@ -225,18 +237,18 @@ def _node(data: memoryview, depth: int) -> _Node:
             node.domain = _text(part)
         elif number == 5:
             # AttributeProto: t 5, g 6, tensors 10, graphs 11.
-            for n, k, _, value in _fields(part):
+            for n, k, _, value in walk.fields(part):
                 if k == _BYTES and n in (6, 11):
-                    node.graphs.append(_graph(value, depth + 1))
+                    node.graphs.append(_graph(walk, value, depth + 1))
                 elif k == _BYTES and n in (5, 10):
-                    _tensor(value)
+                    _tensor(walk, value)
     return node
 
 
-def _tensor(data: memoryview) -> str:
+def _tensor(walk: _Walk, data: memoryview) -> str:
     """Read TensorProto: name 8, external_data 13, data_location 14."""
     name = ""
-    for number, kind, value, part in _fields(data):
+    for number, kind, value, part in walk.fields(data):
         if number == 8 and kind == _BYTES:
             name = _text(part)
         if number == 13 or (number == 14 and value == _EXTERNAL):
