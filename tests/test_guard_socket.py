@@ -3,14 +3,18 @@
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import zmq
+from zmtp import endless
 
 from amrq.guard_socket import Connections, guard_socket
 from amrq.outputs import ZmqPublisher
+from amrq.sources import zmq_feed
 
 PATIENCE = 60.0
 RECORD = {"label": "QPSK"}
@@ -128,3 +132,35 @@ def test_a_connection_is_counted_once_it_is_there_and_forgotten_once_it_is_gone(
             until(lambda: look() == 0)
         assert connections.ended == 0
         connections.close()
+
+
+def test_a_message_of_samples_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zmq_feed, "_LARGEST_MESSAGE", 1 << 20)
+    monkeypatch.setattr(zmq_feed, "_WAITING", 4)
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def send() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                endless(b"PUB", connection)
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        feed = zmq_feed.ZmqFeed(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        feed.report = said.append
+        until(lambda: feed.read(0.02) is not None and feed.counts().refused)
+        sender.join(PATIENCE)
+        assert not sender.is_alive()
+        feed.close()
+    assert said[0].endswith("a message of more than 4,194,304 bytes is not read to its end; it is left out.")
+
+
+def test_a_subscription_without_end_is_not_waited_for() -> None:
+    publisher = ZmqPublisher("tcp://127.0.0.1:*")
+    port = int(publisher.endpoint.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        endless(b"SUB", connection, 256)
+    with subscriber(publisher.endpoint, b"") as honest:
+        until(lambda: hears(publisher, honest))
+    publisher.close()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from boards import MODEL, PATIENCE, Liar, Says, Told, board, chunks, client, image, in_thread
 from seeds import rng
+from zmtp import endless
 
 from amrq.errors import AmrqError
 from amrq.link import (
@@ -331,27 +332,6 @@ def test_trouble_of_the_client_s_own_does_not_end_it(
         assert classifier.classify(chunks(16, "own")).usable.all()
         assert classifier.counters()["by_board"] == 16
         classifier.close()
-
-
-READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06"
-PART = b"\x03" + (1 << 19).to_bytes(8, "big") + bytes(1 << 19)
-"""A frame of ZMTP with more to come."""
-
-
-def greet_as(kind: bytes, connection: socket.socket) -> None:
-    """Begin a connection as ZMTP 3.0 has it, without encryption."""
-    connection.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
-    ready = READY + kind
-    connection.sendall(b"\x04" + bytes([len(ready)]) + ready)
-
-
-def endless(kind: bytes, connection: socket.socket) -> None:
-    """Send parts of one message until the other side ends the connection."""
-    with contextlib.suppress(OSError):
-        greet_as(kind, connection)
-        for _ in range(4000):
-            connection.sendall(PART)
-        pytest.fail("2 GB of one message were taken in")
 
 
 def test_a_message_without_end_ends_the_connection(engine: IntegerEngine) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.guard_socket import endpoint_fault, guard_socket
+from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.optional_package import optional_package
 from amrq.sources.feed import Feed, Piece, StreamTag, counted
 from amrq.sources.sample_check import is_json
@@ -23,8 +23,9 @@ sample in the sender's stream, the number of tags."""
 _MAGIC, _VERSION = 0x5FF0, 1
 _BEGINNING = struct.pack("<HB", _MAGIC, _VERSION)
 _MOST_TAGS = 4096  # a message: beyond, it is no header
-_LARGEST_MESSAGE = 1 << 24  # bytes of a message's part: GNU Radio sends some 10,000 at a time
-_WAITING = 128  # messages that wait here; the sender has a queue of its own
+_LARGEST_MESSAGE = 1 << 23  # bytes of a message's part: GNU Radio sends some 10,000 at a time
+_WAITING = 64  # messages that wait here; the sender has a queue of its own
+_CONNECTIONS = 4  # that ZMQ makes at a time: one, and for a moment the one before
 _LARGEST_PMT = 1 << 16  # bytes of a message that is looked through for a PMT
 _DEEPEST = 32  # PMTs within PMTs
 _LONGEST = 1000  # of a list
@@ -148,9 +149,11 @@ class ZmqFeed(Feed):
         zmq = self._zmq = optional_package("zmq", "receiving samples over ZMQ")
         context = zmq.Context()
         self._socket = context.socket(zmq.PULL if address.startswith(_PULL) else zmq.SUB)
-        self._finalizer = weakref.finalize(self, _close, self._socket, context)
         guard_socket(self._socket, _LARGEST_MESSAGE)
         self._socket.setsockopt(zmq.RCVHWM, _WAITING)
+        self._connections = Connections(self._socket, _CONNECTIONS, (_WAITING + 1) * _LARGEST_MESSAGE)
+        self._ended = 0
+        self._finalizer = weakref.finalize(self, _close, self._connections, self._socket, context)
         if not address.startswith(_PULL):
             self._socket.subscribe(b"")
         if fault := endpoint_fault(self._socket.connect, endpoint):
@@ -161,17 +164,25 @@ class ZmqFeed(Feed):
 
     def read(self, patience: float) -> Piece | None:
         """Return the samples of the next message; see `Feed.read`."""
+        self._connections.look()
+        if self._connections.ended > self._ended:
+            self._ended = self._connections.ended
+            self._refuse(
+                f"a message of more than {_WAITING * _LARGEST_MESSAGE:,} bytes is not read to its end"
+            )
         try:
             if not self._socket.poll(round(1000 * patience)):
                 return Piece()
-            *before, data = self._socket.recv_multipart(self._zmq.NOBLOCK)
+            *before, last = self._socket.recv_multipart(self._zmq.NOBLOCK, copy=False)
         except self._zmq.ZMQError as error:
             if error.errno in (self._zmq.EAGAIN, self._zmq.EINTR):
                 return Piece()
             raise AmrqError(f"samples no longer come from {self.name}: {str(error).rstrip('.')}.") from None
+        self._connections.heard(last)
         if len(before) > 1:
             self._refuse(f"a message of {len(before) + 1} parts is not what a ZMQ sink of GNU Radio sends")
             return Piece()
+        data: bytes = last.bytes
         header = read_tag_header(data)
         content = data if header is None else data[header.length :]
         if mistake := self._mistake(content, header is not None):
@@ -220,6 +231,7 @@ class ZmqFeed(Feed):
         self._finalizer()
 
 
-def _close(socket: Any, context: Any) -> None:
+def _close(connections: Connections, socket: Any, context: Any) -> None:
+    connections.close()
     socket.close(0)
     context.term()
