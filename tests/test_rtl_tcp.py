@@ -5,6 +5,7 @@ import gc
 import itertools
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 
@@ -15,7 +16,7 @@ from rtl_tcp_server import HEADER, RtlTcpServer
 from seeds import rng
 
 from amrq.errors import AmrqError
-from amrq.sources import Piece, RtlTcpFeed, RtlTcpSettings, read_address, read_gain
+from amrq.sources import Piece, RtlTcpFeed, RtlTcpSettings, read_address, read_gain, rtl_tcp_feed
 from amrq.sources.rtl_tcp_feed import _RateCheck
 
 SETTINGS = RtlTcpSettings(1_024_000, 433.92e6)
@@ -206,7 +207,8 @@ def test_an_absent_server_is_refused() -> None:
         assert str(raised.value).isprintable()
 
 
-def test_what_nobody_fetches_is_lost_and_counted() -> None:
+def test_what_nobody_fetches_is_lost_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtl_tcp_feed, "_LEAST_QUEUE", 1 << 18)
     blocks = [bytes([number]) * (1 << 16) for number in range(100)]
     done = threading.Event()
 
@@ -227,6 +229,23 @@ def test_what_nobody_fetches_is_lost_and_counted() -> None:
         rest, more = read(feed, sum(len(waiting.data) for waiting in feed._link._queue) // 2)
         assert len(samples) + len(rest) <= (1 << 17) and not any(piece.broken for piece in more)
         assert rest[-1].real == 1.0
+        feed.close()
+
+
+def test_what_comes_at_once_is_kept_and_a_flood_is_held_up() -> None:
+    with RtlTcpServer(once(DATA.tobytes() * 10, None)) as server:  # ten seconds at that rate
+        feed = feed_of(server, RtlTcpSettings(100_000, 1e6))
+        while feed._link._queued < 10 * len(DATA):
+            threading.Event().wait(1e-3)
+        samples, pieces = read(feed, 10 * len(SAMPLES))
+        np.testing.assert_allclose(samples, np.tile(SAMPLES, 10), atol=1e-6)
+        assert feed.counts().overflows == 0 and not any(piece.broken for piece in pieces)
+        feed.close()
+    with RtlTcpServer(lambda: itertools.repeat(bytes(1 << 16))) as server:
+        begun = time.monotonic()
+        feed = feed_of(server)
+        read(feed, 5_000_000)
+        assert time.monotonic() - begun > 1e7 / 8e6 - 1
         feed.close()
 
 

@@ -32,7 +32,8 @@ _COMMAND = struct.Struct(">BI")
 _FREQUENCY, _RATE, _GAIN_MODE, _GAIN, _CORRECTION, _AGC = 0x01, 0x02, 0x03, 0x04, 0x05, 0x08
 _READ = 1 << 16  # bytes at a time
 _QUEUE_SECONDS = 2.0  # of samples that wait to be fetched; beyond, the oldest are lost and counted
-_LEAST_QUEUE = 1 << 18  # bytes
+_LEAST_QUEUE = 1 << 24  # bytes: what plays a file may send at once what lasts for seconds
+_FASTEST = 8e6  # bytes a second that are received at most, or twice what was asked for: no tuner sends more
 _PIECE = 256  # bytes that a piece takes besides its samples, however few these are
 _LONGEST_WAIT = 5.0  # seconds between two tries to connect
 _SETTLING, _MEASURED = 1.0, 3.0  # seconds before the rate is measured, and at least measured
@@ -312,6 +313,7 @@ class _Link:
             connection = self._socket
         assert connection is not None
         came, part, rate = False, b"", _RateCheck(self._settings.sample_rate)
+        begun, total = time.monotonic(), 0
         with connection:
             while True:
                 try:
@@ -325,6 +327,10 @@ class _Link:
                 if not came and lost:
                     self.report(f"{self._name} sends again.")
                 came = True
+                total += len(data)
+                ahead = total / max(_FASTEST, 4 * self._settings.sample_rate) - (time.monotonic() - begun)
+                if ahead > 1:
+                    self._closing.wait(min(ahead - 1, _LONGEST_WAIT))
                 if sentence := rate.look(len(data), time.monotonic()):
                     self.report(f"{self._name} {sentence}")
                 data = part + data
