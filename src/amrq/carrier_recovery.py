@@ -390,7 +390,8 @@ class CarrierRecovery:
         windows = np.lib.stride_tricks.sliding_window_view(shaped, span)[ends - span]
         mixer = np.exp(np.complex64(-2j * np.pi) * (coarse[:, None] * time[None, :]).astype(np.float32))
         blocks = (windows * mixer).reshape(len(which), _BLOCKS, span // _BLOCKS).sum(axis=2)
-        match = blocks @ grid
+        # A window at a time: a product of many rows is added up in another order than that of one.
+        match = np.stack([row @ grid for row in blocks])
         level = (match.real**2 + match.imag**2).reshape(len(which), 2 * _RATES + 1, 2 * half + 1)
         i, j = np.divmod(level.reshape(len(which), -1).argmax(axis=1), 2 * half + 1)
         n = np.arange(len(which))
@@ -486,10 +487,12 @@ class CarrierRecovery:
         """Turn whole steps by these frequencies, in cycles/symbol in their middle, and drifts."""
         if not rates:
             return data
-        rate, drift = np.array(rates), np.array(drifts)
-        ends = (self._turn + np.cumsum(rate) * STEP) % 1.0
-        turn = np.concatenate(([self._turn], ends[:-1]))
-        self._turn = float(ends[-1])
+        rate, drift, turn = np.array(rates), np.array(drifts), np.empty(len(rates))
+        for step, cycles_a_symbol in enumerate(
+            rates
+        ):  # one by one: the same to the bit wherever the stream is cut
+            turn[step] = self._turn
+            self._turn = (self._turn + cycles_a_symbol * STEP) % 1.0
         # Cycles since the step's start; in its middle the frequency is `rate`.
         t = np.arange(STEP)
         cycles = turn[:, None] + rate[:, None] * t + drift[:, None] * (t * (t - STEP) / 2)
