@@ -347,6 +347,14 @@ def test_fields_that_are_null_count_as_missing(tmp_path: Path) -> None:
     same(open_recording(path, sample_rate=1e5))
 
 
+def test_what_is_no_metadata_is_one_sentence(tmp_path: Path) -> None:
+    for content in (b"\xaa\xbb", b"", b"[]", b"{", b'"x"', b"{}", b'{"global": 5}', b"\xff\xfe{}"):
+        (tmp_path / "r.sigmf-meta").write_bytes(content)
+        refused("no JSON|must be an object", tmp_path / "r.sigmf-meta")
+    (tmp_path / "alone.sigmf-data").write_bytes(bytes(80))
+    refused("has no metadata.*--format would read it as raw", tmp_path / "alone.sigmf-data")
+
+
 def test_labels_cannot_steer_a_terminal(tmp_path: Path) -> None:
     SIGNAL.tofile(tmp_path / "r.sigmf-data")
     annotations = [{"sample_start": 0, "sample_count": 9, "label": "QPSK\x1b[2J\n", "generator": "\x9b31m"}]

@@ -29,9 +29,9 @@ def read_sigmf_json(data: bytes, name: str) -> dict[str, Any]:
     with parsing(f"{name} as SigMF"):
         try:
             document = json.loads(data.decode("utf-8-sig"))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise AmrqError(
-                f"{name} cannot be read as a SigMF recording: it is no JSON ({printable(error)})."
+                f"{name} cannot be read as a SigMF recording: it is no JSON ({printable(error, 100)})."
             ) from None
     if not isinstance(document, dict):
         raise AmrqError(f"{name} cannot be read as a SigMF recording: it is no JSON object.")
