@@ -609,6 +609,7 @@ def _show(
     if board:
         console.print(
             f"{board['by_board']} by the board, {board['locally']} on this machine, {board['lost']} lost; "
-            f"{board['board_resent']} messages sent again",
+            f"{board['board_resent']} messages sent again"
+            + (f"; {board['board_not_finite']} answers not finite" if board["board_not_finite"] else ""),
             highlight=False,
         )
