@@ -5,30 +5,26 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+
+from amrq.cli.main import app
 
 pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
 ROOT = Path(__file__).resolve().parents[1]
 QPSK = ROOT / "examples" / "recordings" / "generic_qpsk.sigmf-meta"
-COMMANDS = [
-    ["classify"],
-    ["live"],
-    ["models"],
-    ["model", "show"],
-    ["model", "annotate"],
-    ["board"],
-    ["board", "export"],
-    ["label"],
-    ["train"],
-    ["evaluate"],
-    ["estimate"],
-    ["rtl"],
-    ["sweep"],
-    ["sweep-report"],
-    ["bound"],
-]
+
+
+def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Walk all commands there are."""
+    if words:
+        yield words
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*words, name))
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +76,8 @@ def test_it_runs_what_was_installed_beside_it(command: Path) -> None:
         shutil.copy(ROOT / "src" / "amrq" / "_version.py", library)
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(command: Path, words: list[str]) -> None:
+@pytest.mark.parametrize("words", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_every_command_explains_itself(command: Path, words: tuple[str, ...]) -> None:
     done = run(command, *words, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.lstrip().startswith("Usage: amrq " + " ".join(words)), done.stdout
