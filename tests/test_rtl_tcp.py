@@ -140,10 +140,10 @@ def test_a_server_that_is_started_again_after_something_else_was_there() -> None
         while len(again.commands) < 5:
             assert again.commanded.wait(60)
         feed.close()
-    assert len(told) == 3
     assert "is lost (the server closed it)" in told[0] or "is lost (Connection reset" in told[0]
-    assert f"the server at {feed.name} is not rtl_tcp: it begins with '220 mail.exa'" in told[1]
-    assert told[2] == f"{feed.name} sends again."
+    assert f"the server at {feed.name} is not rtl_tcp: it begins with '220 mail.exa'" in " ".join(told)
+    assert told[-1] == f"{feed.name} sends again."
+    assert len(told) < 6  # a server that is just closing may say something else, each once
 
 
 def test_a_server_that_falls_silent_is_called_again() -> None:
@@ -244,8 +244,9 @@ def test_what_comes_at_once_is_kept_and_a_flood_is_held_up() -> None:
     with RtlTcpServer(lambda: itertools.repeat(bytes(1 << 16))) as server:
         begun = time.monotonic()
         feed = feed_of(server)
-        read(feed, 5_000_000)
-        assert time.monotonic() - begun > 1e7 / 8e6 - 1
+        samples, _ = read(feed, 5_000_000)
+        received = 2 * len(samples) + feed._link._queued
+        assert received <= 8e6 * (time.monotonic() - begun + 1) + (1 << 17)  # whatever time that took
         feed.close()
 
 
