@@ -13,9 +13,10 @@ __all__ = ["rtl_tcp_source"]
 class rtl_tcp_source(feed_source):
     """The samples of an rtl_tcp server, which shares an RTL-SDR over the network.
 
-    The server is never held up: samples that the flowgraph does not take in time (two seconds, or 16 MiB where
-    these last longer) are lost, counted (`counts().overflows`) and marked. When the server goes away it is called again until it answers, which is counted
-    (`counts().reconnections`), reported in the log, and marked as a break of the stream.
+    The server is never held up: samples that the flowgraph does not take in time (two seconds, or 16 MiB where these
+    last longer) are lost, counted (`counts().overflows`) and marked. When the server goes away it is called again
+    until it answers, which is counted (`counts().reconnections`), reported in the log, and marked as a break of the
+    stream.
 
     Tags made: `rx_rate` and `rx_freq` on the first sample, after each reconnection, and on the first sample handed on
     after a retune (what was on its way then is of the frequency before); `rx_overflow` where samples were lost, with

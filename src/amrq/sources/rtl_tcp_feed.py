@@ -110,11 +110,11 @@ class RtlTcpSettings:
 class RtlTcpFeed(Feed):
     """The samples of an rtl_tcp server.
 
-    A thread of its own receives, so that a radio is never held up: where nobody fetches, two seconds of samples wait, or
-    16 MiB where these last longer, and beyond that the oldest are lost and counted. What sends faster than any radio is
-    held up. When the server goes away, or sends nothing for
-    `patience` seconds, it is called again, after 0.25 s, then twice as long each time up to 5 s, until it answers; the
-    first sample after that is marked: samples were lost before it. The same holds where samples were lost here.
+    A thread of its own receives, so that a radio is never held up: where nobody fetches, two seconds of samples wait,
+    or 16 MiB where these last longer, and beyond that the oldest are lost and counted. What sends faster than any
+    radio is held up. When the server goes away, or sends nothing for `patience` seconds, it is called again, after
+    0.25 s, then twice as long each time up to 5 s, until it answers; the first sample after that is marked: samples
+    were lost before it. The same holds where samples were lost here.
 
     Tags made: `rx_rate` and `rx_freq`, on the first sample, after each reconnection and after a retune.
 
