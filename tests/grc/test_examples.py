@@ -391,7 +391,10 @@ def test_headless_prints_json_lines_and_nothing_else(headless, tmp_path):
     families = read_metrics(counters.read_text())
     assert families["amrq_decisions_total"].value(label="16QAM") >= len(found) - 1
     assert program(headless, "--file", RECORDING, "--symbol-rate", "25k", "--log", log)[1] == ""
-    assert log.read_text() == out
+    # Sums over a batch are rounded as the batch falls: the last digit of a logarithm may differ.
+    for logged, printed in zip(records(log.read_text()), found, strict=True):
+        assert logged.pop("log_probabilities") == pytest.approx(printed.pop("log_probabilities"), abs=0.01)
+        assert logged == printed
 
 
 @pytest.mark.parametrize(
