@@ -19,6 +19,9 @@ __all__ = ["Connections", "endpoint_fault", "guard_socket"]
 _RECEIVED = slice(128, 136)
 """Where `struct tcp_info` of Linux tells how many bytes have come, from 4.1 on (tcpi_bytes_received)."""
 _KEPT_ALIVE = 1 << 10
+"""Bytes a second."""
+_SOURCE_DESCRIPTOR = 2
+"""ZMQ_SRCFD, which ZMQ calls deprecated since 4.2 and has all the same."""
 _LARGEST_PORT = 65_535
 _HANDSHAKE_MS = 5_000
 """A connection that has not said who it is by then is closed."""
@@ -166,7 +169,7 @@ class Connections:
     def descriptor(self, frame: Any) -> int:
         """Return the file descriptor of the connection that a frame came by; -1 where it is not known."""
         try:
-            return int(frame.get(self._zmq.SRCFD))
+            return int(frame.get(_SOURCE_DESCRIPTOR))
         except (self._zmq.ZMQError, ValueError, TypeError):
             return -1
 
