@@ -31,6 +31,8 @@ __all__ = ["classifier_sink"]
 _DECISIONS = pmt.intern("decisions")
 _MODEL = pmt.intern("model")
 _STATISTICS = pmt.intern("statistics")
+_PLACE = ("time", "duration", "utc", "frequency_hz", "offset_hz", "snr_db")
+"""Fields of a record that a message has too, where they are known."""
 _PATIENCE = (0.3e-3, 2e-3)
 """Seconds between two looks whether more has arrived, while the worker has little and while it has much to do."""
 _MUCH = 2048  # chunks
@@ -457,29 +459,24 @@ class classifier_sink(gr.sync_block):
     def _publish_decision(self, decision: Decision, truth: str | None) -> None:
         if self._on_decision is not None:
             self._on_decision(decision, truth)
+        subscribed = not pmt.is_null(self.message_subscribers(_DECISIONS))
+        record: dict[str, Any] = {}
+        if self._outputs is not None or (subscribed and self._symbol_rate):
+            origin = self.timeline.place(self._described, decision.sample_index, decision.sample_count)
+            record = decision_record(decision, truth, origin, self._worker.statistics().dropped)
         if self._outputs is not None:
-            origin = self._place(decision)
-            self._outputs.write(decision_record(decision, truth, origin, self._worker.statistics().dropped))
-        if pmt.is_null(self.message_subscribers(_DECISIONS)):
+            self._outputs.write(record)
+        if not subscribed:
             return  # building the PDU costs as much as classifying four chunks
-        values = decision.as_dict() | {"model": self._described.model} | self._placed(decision)
+        values = decision.as_dict() | {"model": self._described.model}
+        if self._symbol_rate:
+            values |= {key: record[key] for key in _PLACE if record[key] is not None}
         if truth is not None:
             values["truth"] = truth
         vector = pmt.init_f32vector(
             len(decision.log_probabilities), list(decision.log_probabilities.values())
         )
         self.message_port_pub(_DECISIONS, pmt.cons(pmt.to_pmt(values), vector))
-
-    def _place(self, decision: Decision) -> Origin:
-        return self.timeline.place(self._described, decision.sample_index, decision.sample_count)
-
-    def _placed(self, decision: Decision) -> dict[str, Any]:
-        """Return when and at which frequency, as far as that is known."""
-        if not self._symbol_rate:
-            return {}
-        record = decision_record(decision, None, self._place(decision))
-        fields = ("time", "duration", "utc", "frequency_hz", "offset_hz", "snr_db")
-        return {key: record[key] for key in fields if record[key] is not None}
 
     def _publish_statistics(self) -> None:
         counters = self._worker.statistics().as_dict() | self.board_statistics()

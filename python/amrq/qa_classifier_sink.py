@@ -337,6 +337,30 @@ class qa_classifier_sink(gr_unittest.TestCase):
         for n in range(40):
             (self.assertAlmostEqual if n in (0, 20) else self.assertGreater)(remembered[n], plain[n])
 
+    def test_fewer_records_where_that_is_wanted(self):
+        with tempfile.TemporaryDirectory() as folder:
+            times = {}
+            for name, more in (
+                ("all", {}),
+                ("changes", {"changes": True}),
+                ("every", {"every": 2.0}),
+                ("both", {"changes": True, "every": 3.0}),
+            ):
+                log = os.path.join(folder, name)
+                tb, sink = self.connect(
+                    blocks.vector_source_c(ramp(160)), SignClassifier(), symbol_rate=1000.0, log=log, **more
+                )
+                tb.run()
+                self.assertIsNone(sink.error)
+                with open(log) as file:
+                    times[name] = [json.loads(line)["time"] for line in file]
+        self.assertEqual(times["all"], [0.0, 1.024, 2.048, 3.072, 4.096])
+        self.assertEqual(times["changes"], [0.0])  # the same answer all along
+        self.assertEqual(times["every"], [0.0, 2.048, 4.096])
+        self.assertEqual(times["both"], [0.0, 3.072])
+        with self.assertRaisesRegex(AmrqError, "must be a number of seconds"):
+            amrq.classifier_sink(every=-1.0)
+
     def test_records_go_to_every_output_the_last_one_too(self):
         zmq = importlib.import_module("zmq")
         with tempfile.TemporaryDirectory() as folder:

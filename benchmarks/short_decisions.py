@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a signal that has just begun is called: decisions on 1 to 11 chunks behind the symbol front end.
+
+Signals with everything drawn at random, as in front_end.py (2.5 to 16 samples a symbol, roll-off 0.2 to 0.5, carrier
+within 5 %, symbol rate within 0.2 %), from their first symbol on; of each, decisions that begin with each of the first
+13 chunks and rest on 1 to 11 chunks. Counted are answers: decisions of one signal share its chunks, so that the
+interval (Clopper-Pearson, 95 %) is that of independent ones and too narrow.
+
+Example: python3 benchmarks/short_decisions.py --modulation 16QAM --draws 150
+"""
+
+import argparse
+import json
+import math
+from collections import Counter
+from importlib.metadata import version
+from typing import Any
+
+import front_end
+import numpy as np
+
+from amrq.classifier import Evidence, OnnxClassifier
+from amrq.decision import DecisionMaker
+from amrq.evaluation import clopper_pearson
+from amrq.modulations import MODULATIONS
+from amrq.processor_name import processor_name
+
+STARTS, COUNTS = range(13), range(1, 12)
+LEVELS = (12.5, 15.0, 17.5, 20.0)
+
+
+def answers(evidence: Evidence, classifier: OnnxClassifier, start: int, count: int) -> list[str]:
+    """Return what a decision on these chunks says: the label, or `unsure`."""
+    contract = classifier.contract
+    maker = DecisionMaker(
+        contract.weighed(),
+        front_end.LENGTH,
+        count,
+        change_evidence=math.inf,
+        fusion_chunks=contract.fusion_chunks,
+    )
+    indices = front_end.LENGTH * np.arange(count, dtype=np.int64)
+    made = maker.update(evidence.part(start, start + count), indices)
+    return ["unsure" if decision.reason == "unsure" else decision.label for decision in made]
+
+
+def measure(name: str, level: float, draws: int, classifier: OnnxClassifier) -> dict[str, Any]:
+    """Count what a class is called at an Es/N0."""
+    by_length: dict[str, Counter[str]] = {"1 to 3 chunks": Counter(), "4 to 11 chunks": Counter()}
+    front_end.LOCK, front_end.COUNTED = 0, STARTS[-1] + COUNTS[-1]
+    for draw in range(draws):
+        point = front_end.Point("at random", 0.0, level, name)
+        symbols = front_end.symbols_of(point, np.random.default_rng([20261129, round(10 * level), draw]))
+        evidence = classifier.classify(symbols.reshape(-1, front_end.LENGTH))
+        for start in STARTS:
+            for count in COUNTS:
+                key = "1 to 3 chunks" if count <= 3 else "4 to 11 chunks"
+                by_length[key].update(answers(evidence, classifier, start, count))
+    found: dict[str, Any] = {"es_n0_db": level}
+    for key, counts in by_length.items():
+        total = counts.total()
+        wrong = sum(count for label, count in counts.items() if label in MODULATIONS and label != name)
+        low, high = clopper_pearson(wrong, total)
+        found[key] = {
+            "decisions": total,
+            "answers": dict(counts.most_common()),
+            "wrong_name": round(wrong / total, 6),
+            "interval": [round(low, 6), round(high, 6)],
+        }
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--modulation", default="16QAM", choices=list(MODULATIONS))
+    parser.add_argument("--draws", type=int, default=150)
+    arguments = parser.parse_args()
+    classifier = OnnxClassifier("default")
+    print(
+        json.dumps(
+            {
+                "modulation": arguments.modulation,
+                "draws": arguments.draws,
+                "levels": [
+                    measure(arguments.modulation, level, arguments.draws, classifier) for level in LEVELS
+                ],
+                "model": classifier.contract.name,
+                "processor": processor_name(),
+                "numpy": version("numpy"),
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
