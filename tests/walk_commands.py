@@ -3,8 +3,9 @@
 """Run many commands, each in a process of its own that is forked from this one once everything is imported.
 
 Reads a JSON list of cases from standard input: `arguments`, `stdout` (read, closed, full, broken), `environment`,
-`folder` (where it runs) and `limit` (bytes that a file may have). Prints a JSON line each: `status`, `out`, `err`, and
-whether it was `late`. Every process ends as one that was started would: Python tidies up, atexit functions run.
+`folder` (where it runs), `limit` (bytes that a file may have), and `whole`: the process ends as one that was started
+would, Python tidies up, atexit functions run, which takes longer than most commands. Prints a JSON line each: `status`,
+`out`, `err`, and whether it was `late`.
 """
 
 import contextlib
@@ -22,15 +23,12 @@ from amrq.cli import main
 
 LIMIT = 60.0  # seconds
 # Not GNU Radio: its log has a thread, which does not live on in the child and is waited for there.
-AHEAD = (
-    "torch",
-    "onnx",
-    "onnxruntime",
-    "sigmf",
-    "soundfile",
-    "matplotlib.pyplot",
-    "amrq.training.make_model",
-)
+AHEAD = ("onnx", "onnxruntime", "sigmf")
+AHEAD_OF = {
+    "train": ("torch", "amrq.training.make_model"),
+    "sweep": ("torch",),
+    "evaluate": ("matplotlib.pyplot",),
+}
 
 
 def become(case: dict[str, Any], out: int, err: int) -> None:
@@ -52,7 +50,12 @@ def become(case: dict[str, Any], out: int, err: int) -> None:
     if case.get("limit"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (case["limit"], case["limit"]))
     sys.argv = ["amrq", *case["arguments"]]
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if case.get("whole"):
+            raise
+        os._exit(int(end.code or 0))
 
 
 def collect(child: int, reads: dict[int, str]) -> dict[str, Any]:
@@ -83,7 +86,8 @@ def collect(child: int, reads: dict[int, str]) -> dict[str, Any]:
 def run() -> None:
     """Run all cases."""
     cases = json.load(sys.stdin)
-    for name in AHEAD:
+    begun = {case["arguments"][0] for case in cases if case["arguments"]}
+    for name in (*AHEAD, *(name for command in sorted(begun) for name in AHEAD_OF.get(command, ()))):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for case in cases:
