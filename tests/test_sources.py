@@ -68,8 +68,12 @@ def test_what_never_sent_anything_is_told_apart() -> None:
         watch.raise_error()
     watch.look(1)
     watch.raise_error()
-    watch.look(0)  # counts of another flowgraph
+    clock.seconds += 1.0
+    watch.look(0)  # another flowgraph counts from 0
+    assert watch.silent_seconds() == 1.0
     watch.raise_error()
+    watch.look(1)
+    assert watch.silent_seconds() == 0.0
 
 
 def test_a_source_is_given_up_after_so_long() -> None:

@@ -67,16 +67,17 @@ class SilenceWatch:
         return max(0.0, self._clock() - self._last)
 
     def look(self, samples: int) -> None:
-        """Take in how many samples have come so far: any number that is 0 at first and changes when samples come."""
+        """Take in how many samples have come so far; a count that falls begins anew, and is no news."""
         with self._lock:
             now = self._clock()
             lasted = now - self._last
-            if samples != self._samples:
+            self.received |= samples > 0
+            if samples > self._samples:
                 if self._next_report > SILENCE_IS_NEWS:
                     self._report(f"samples from {self._source} come again, after {int(lasted)} s.")
                 self._samples, self._last, self._next_report = samples, now, SILENCE_IS_NEWS
-                self.received = True
                 return
+            self._samples = samples  # fewer: the next flowgraph counts from 0
             if self._stall is not None and lasted >= self._stall:
                 self.stalled = True
             if lasted < self._next_report:
