@@ -135,7 +135,7 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AmrqError, match="there is no model file"):
         read_layer_sizes(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(AmrqError, match="cannot be read as an ONNX model"):
+    with pytest.raises(AmrqError, match="cannot be loaded as an ONNX model"):
         read_layer_sizes(tmp_path / "text.onnx")
     nodes = [helper.make_node("MatMulInteger", ["a", "b"], ["i"]), helper.make_node("Identity", ["x"], ["y"])]
     constants = {"a": np.ones((2, 2), np.int8), "b": np.ones((2, 2), np.int8)}
