@@ -164,3 +164,28 @@ def test_a_subscription_without_end_is_not_waited_for() -> None:
     with subscriber(publisher.endpoint, b"") as honest:
         until(lambda: hears(publisher, honest))
     publisher.close()
+
+
+def test_what_waits_of_all_connections_together_is_bounded() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        guard_socket(router, 200_000)
+        connections = Connections(router, 10, 100_000, 250_000)
+        port = router.bind_to_random_port("tcp://127.0.0.1")
+        with contextlib.ExitStack() as opened, contextlib.closing(connections):
+            dealers = [opened.enter_context(context.socket(zmq.DEALER)) for _ in range(5)]
+            for number, dealer in enumerate(dealers):
+                dealer.setsockopt(zmq.LINGER, 0)
+                dealer.setsockopt(zmq.RECONNECT_IVL, -1)
+                dealer.connect(f"tcp://127.0.0.1:{port}")
+                dealer.send(bytes(60_000 + 1000 * number))  # none of which is read
+
+            def look() -> int:
+                connections.look()
+                return connections.ended
+
+            until(lambda: look() == 1)
+            assert (look(), len(connections)) == (1, 4)
+            for dealer in dealers:  # more than one may
+                with contextlib.suppress(zmq.Again):
+                    dealer.send(bytes(60_000), zmq.NOBLOCK)
+            until(lambda: look() >= 2)

@@ -102,16 +102,18 @@ class Connections:
         socket: a socket of PyZMQ that is about to be bound or connected; in the thread that uses it.
         most: connections at a time.
         unread: bytes that may have come by a connection since its last message was read.
+        in_all: such bytes of all connections together; beyond, those with most go.
 
     Attributes:
         monitor: a socket that has something to read when connections have come or gone.
         ended: connections that were ended.
     """
 
-    def __init__(self, socket: Any, most: int, unread: int) -> None:
+    def __init__(self, socket: Any, most: int, unread: int, in_all: int = 1 << 29) -> None:
         self._zmq = zmq = optional_package("zmq", "a ZMQ socket")
         self._parse = optional_package("zmq.utils.monitor", "a ZMQ socket").parse_monitor_message
-        self._socket, self._most, self._unread = socket, most, unread
+        self._socket, self._most = socket, most
+        self._unread, self._in_all = unread, max(in_all, unread)
         self._known: dict[int, _Connection] = {}  # by file descriptor, in the order of their coming
         self.ended = 0
         self.monitor = socket.get_monitor_socket(
@@ -126,11 +128,17 @@ class Connections:
         """Take in which connections have come and gone, and end those by which too much has come; now and then."""
         self._take_events()
         now = time.monotonic()
-        for descriptor, known in list(self._known.items()):
-            # What keeps a connection alive comes too, and is no message: so much a second is nothing unusual.
-            allowed = self._unread + _KEPT_ALIVE * (now - known.since)
-            if _received(descriptor) - known.read > allowed:
-                self.end(descriptor)
+        # What keeps a connection alive comes too, and is no message: so much a second is nothing unusual.
+        unread = {
+            descriptor: _received(descriptor) - known.read - _KEPT_ALIVE * (now - known.since)
+            for descriptor, known in self._known.items()
+        }
+        total = sum(max(0.0, count) for count in unread.values())
+        for descriptor in sorted(unread, key=lambda one: -unread[one]):
+            if unread[descriptor] <= self._unread and total <= self._in_all:
+                break
+            total -= unread[descriptor]
+            self.end(descriptor)
 
     def _take_events(self) -> None:
         while True:
