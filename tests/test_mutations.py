@@ -8,7 +8,7 @@ from files.file_kinds import KINDS, FileKind
 from files.try_kind import try_kind
 from seeds import SEED
 
-CASES = 100
+CASES = 60
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
