@@ -445,6 +445,35 @@ def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
     assert "became shorter while it was read" in err.splitlines()[-1] and "Traceback" not in err
 
 
+@pytest.mark.parametrize("kind", ["full", "closed", "broken", "a full log"])
+def test_headless_says_in_one_sentence_that_it_cannot_write(headless, kind):
+    command = [sys.executable, str(headless), "--file", str(RECORDING)]
+    if kind == "closed":
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    if kind == "a full log":
+        command += ["--log", "/dev/full"]
+    read, write = os.pipe()
+    os.close(read)
+    with open("/dev/full", "wb") as full, os.fdopen(write, "wb") as broken:
+        out = {"full": full, "broken": broken}.get(kind, subprocess.DEVNULL)
+        result = subprocess.run(
+            command,
+            env=environment(headless),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=RUN_LIMIT,
+            check=False,
+        )
+    lines = [line for line in result.stderr.splitlines() if not line.startswith(("QStandardPaths", ">>>"))]
+    if kind == "broken":  # as other programs do
+        assert (result.returncode, lines) == (141, [])
+    else:
+        assert result.returncode == 2
+        (line,) = lines
+        assert line.startswith("the log" if kind == "a full log" else "standard output")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
     samples = open_recording(RECORDING).read(0, 9_000)
