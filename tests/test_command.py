@@ -149,7 +149,7 @@ def test_classify_raw_wav_and_a_part(tmp_path: Path) -> None:
         ([QPSK, "--model", "{length}"], "but its contract says"),
         (["{empty}", "--rate", "1e6"], "holds no samples"),
         (["{odd}", "--rate", "1e6"], "less than one cf32 sample"),
-        ([""], "give a recording"),
+        ([""], "an argument is empty"),
         (["{nan}", "--rate", "1e5", "--format", "wav"], "cannot be read as a wav file"),
         (["{nan}"], "--rate"),
         (["{nan}", "--rate", "49e3"], "twice the symbol"),
