@@ -82,17 +82,18 @@ def find_devices(wanted: str = "") -> list[RadioDevice]:
             "(Debian, Ubuntu) or SoapySDR's own; amrq live --soapy does not need it."
         ) from None
     try:
-        found = [dict(arguments) for arguments in SoapySDR.Device.enumerate(wanted)]
+        found = list(SoapySDR.Device.enumerate(wanted))
     except (RuntimeError, ValueError, TypeError) as error:
         raise AmrqError(f"SoapySDR cannot look for radios ({printable(error)}).") from None
-    return [_described(SoapySDR, arguments) for arguments in found]
+    return [_described(SoapySDR, one) for one in found]
 
 
-def _described(soapy: Any, arguments: Mapping[str, str]) -> RadioDevice:
+def _described(soapy: Any, one: Any) -> RadioDevice:
+    arguments = dict(one)
     device = _chooser(arguments)
     label = printable(arguments.get("label") or arguments.get("product") or "")
     try:
-        radio = soapy.Device(dict(arguments))
+        radio = soapy.Device(one)  # SoapySDR's own object: from a dict, Debian 13's makes no arguments at all
     except Exception as error:  # a driver raises what it likes
         return RadioDevice(device, label, printable(error) or type(error).__name__)
     direction = soapy.SOAPY_SDR_RX
