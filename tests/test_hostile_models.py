@@ -168,6 +168,51 @@ def by_samples() -> bytes:
     return model([*nodes, *tail("x")], whole("one", 1))
 
 
+def by_samples_in_any_order() -> bytes:
+    """The same, what is computed last written first."""
+    proto = onnx.load_from_string(by_samples())
+    nodes = list(proto.graph.node)[::-1]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return proto.SerializeToString()
+
+
+def by_shape_of_samples() -> bytes:
+    """As many numbers as there are samples that are not 0, times 10^9: as many as a shape says."""
+    nodes = [
+        node("Relu", ["iq"], ["above"]),
+        node("NonZero", ["above"], ["where"]),
+        node("Shape", ["where"], ["count"]),
+        node("Mul", ["count", "billion"], ["size"]),
+        node("ConstantOfShape", ["size"], ["x"]),
+    ]
+    return model([*nodes, *tail("x")], whole("billion", 10**9))
+
+
+def by_chance() -> bytes:
+    nodes = [
+        node("RandomUniform", [], ["chance"], shape=[1], high=1e12),
+        node("Cast", ["chance"], ["size"], to=TensorProto.INT64),
+        node("ConstantOfShape", ["size"], ["x"]),
+    ]
+    return model([*nodes, *tail("x")])
+
+
+def branch_by_samples() -> bytes:
+    """16 GiB, but not for noise of a usual power."""
+    made = {}
+    for name, size in (("then_branch", "much"), ("else_branch", "little")):
+        out = helper.make_tensor_value_info(f"{name}_x", TensorProto.FLOAT, None)
+        made[name] = helper.make_graph([node("Expand", ["top", size], [f"{name}_x"])], name, [], [out])
+    nodes = [
+        node("ReduceMax", ["iq"], ["top"], keepdims=0),
+        node("Greater", ["top", "limit"], ["go"]),
+        node("If", ["go"], ["x"], **made),
+    ]
+    limit = numpy_helper.from_array(np.array(1e6, np.float32), "limit")
+    return model([*nodes, *tail("x")], whole("much", 1 << 32), whole("little", 1), limit)
+
+
 def sparse() -> bytes:
     """One number in a sparse tensor of 2^33."""
     proto = onnx.load_from_string(model(tail("x")))
@@ -227,6 +272,10 @@ HOSTILE: dict[Callable[[], bytes], str] = {
     hidden_loop: "Loop",
     functions: "operators",
     by_samples: "as the samples say",
+    by_samples_in_any_order: "as the samples say",
+    by_shape_of_samples: "as the samples say",
+    by_chance: "as the samples say",
+    branch_by_samples: "condition",
     sparse: "memory|cannot be",
     empty_claim: "cannot be",
     elsewhere: "another file",

@@ -33,6 +33,7 @@ _EXTERNAL = 1
 _SIZED_BY = {
     "ConstantOfShape": (0,),
     "Expand": (1,),
+    "Reshape": (1,),
     "Tile": (1,),
     "Range": (0, 1, 2),
     "Resize": (2, 3),
@@ -44,12 +45,32 @@ _SIZED_BY = {
     "Col2Im": (1,),
     "AffineGrid": (1,),
     "DFT": (1,),
+    "STFT": (1, 3),
     "BlackmanWindow": (0,),
     "HammingWindow": (0,),
     "HannWindow": (0,),
     "MelWeightMatrix": (0, 1),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "SplitToSequence": (1,),
+    "SequenceAt": (1,),
+    "TopK": (1,),
+    "NonZero": (0,),
+    "Compress": (1,),
+    "Unique": (0,),
+    "NonMaxSuppression": (0, 1, 2, 3, 4),
+    "StringSplit": (0,),
 }
 """Operators whose outputs are as large as the numbers in some of their inputs say."""
+_CHANCE = (
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+)
+"""Operators that give other numbers each time, so that one trial says nothing of the next."""
 _SHAPES_ALONE = ("Shape", "Size")
 """Operators whose outputs depend on how large their inputs are, and not on what is in them."""
 
@@ -289,20 +310,41 @@ def _refuse_expansion(graph: _Graph, functions: Mapping[tuple[str, str], _Graph]
 
 def _refuse_sizes_from_samples(graph: _Graph) -> None:
     """Refuse tensors that are as large as the samples say: memory may depend on how many chunks there are alone."""
+    nodes = list(_all_nodes(graph))
+    # Branches see what is outside them: what is in a branch is as good as an input of the node.
+    inputs = [
+        {
+            *node.inputs,
+            *(name for branch in node.graphs for inner in _all_nodes(branch) for name in inner.inputs),
+        }
+        for node in nodes
+    ]
+    readers: dict[str, list[int]] = {}
+    for number, node in enumerate(nodes):
+        for name in inputs[number] if node.operator not in _SHAPES_ALONE else ():
+            readers.setdefault(name, []).append(number)
+    # ONNX Runtime puts nodes into the order of running itself, so that theirs in the file says nothing.
     samples = {name for name in graph.inputs if name not in graph.stored}
-    # Branches see what is outside them. ONNX has nodes in the order of running, so that one pass is enough.
-    for node in _all_nodes(graph):
+    samples.update(name for node in nodes if node.operator in _CHANCE for name in node.outputs)
+    samples.discard("")
+    waiting = list(samples)
+    while waiting:
+        for number in readers.pop(waiting.pop(), ()):
+            new = set(nodes[number].outputs) - samples - {""}
+            samples |= new
+            waiting += new
+    for node in nodes:
         for place in _SIZED_BY.get(node.operator, ()):
             if place < len(node.inputs) and node.inputs[place] in samples:
                 raise AmrqError(
                     f"it has an operator {node.operator} that makes as many numbers as the samples say: sizes may "
                     "depend on the number of chunks alone."
                 )
-        if node.operator in _SHAPES_ALONE:
-            continue
-        inside = {name for branch in node.graphs for n in _all_nodes(branch) for name in n.inputs}
-        if samples & {*node.inputs, *inside}:
-            samples |= set(node.outputs)
+        if node.operator == "If" and samples & set(node.inputs):
+            raise AmrqError(
+                "it has an operator If whose condition depends on the samples, so that no trial shows what it takes: "
+                "compute both branches and choose between their numbers (Where)."
+            )
 
 
 def read_onnx(path: str | os.PathLike[str]) -> tuple[bytes, ModelScan]:
