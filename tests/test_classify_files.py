@@ -170,7 +170,7 @@ def test_a_part_of_what_a_shell_substitutes(tmp_path: Path) -> None:
 
 def test_pipes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
     raw = ("--format", "cu8", "--rate", "1e5")
-    refused("does not tell its format", "classify", "-")
+    refused("does not state its format", "classify", "-")
     refused("holds no samples", "classify", "-", *raw)
     refused(
         "--annotate needs a SigMF recording", "classify", "-", *raw, "--annotate", tmp_path / "a.sigmf-meta"

@@ -297,7 +297,7 @@ def test_a_checksum_that_does_not_fit_says_how_to_go_on(tmp_path: Path) -> None:
         ({"sample_rate": "100000"}, 'core:sample_rate of .* must be a number, not "100000"'),
         ({"sample_rate": True}, "core:sample_rate of .* must be a number, not true"),
         ({"sample_rate": [1]}, "must be a number, not a list"),
-        ({"sample_rate": None}, "does not tell its sample rate"),
+        ({"sample_rate": None}, "does not state its sample rate"),
         ({"sample_rate": 0}, "must be above 0 Hz, not 0"),
         ({"datatype": 5}, "core:datatype of .* must be a text, not 5"),
         ({"datatype": None}, "core:datatype of .* is '', which SigMF does not know"),
@@ -729,8 +729,8 @@ def test_a_stream_is_looked_at_and_then_read(tmp_path: Path) -> None:
 
 def test_what_is_no_stream_is_one_sentence(tmp_path: Path) -> None:
     for words, format, rate in (
-        ("does not tell its format", "auto", 1e5),
-        ("does not tell its sample rate", "cu8", None),
+        ("does not state its format", "auto", 1e5),
+        ("does not state its sample rate", "cu8", None),
         ("cannot be read as wav, which needs a file", "wav", 1e5),
         ("no format 'mp3'", "mp3", 1e5),
         ("above 0 Hz, not -1", "cu8", -1.0),

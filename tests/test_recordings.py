@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     refused("is a folder", tmp_path)
     refused("holds no samples", tmp_path / "empty.cf32", sample_rate=1.0)
     refused("less than one cf32 sample", tmp_path / "odd.ci16", "cf32", sample_rate=1.0)
-    refused("does not tell its sample rate", tmp_path / "odd.ci16")
+    refused("does not state its sample rate", tmp_path / "odd.ci16")
     refused(r"suffix.*--format", tmp_path / "thing.xyz")
     refused("no format 'mp3'", tmp_path / "thing.xyz", "mp3")
     refused("cannot be read as a wav", tmp_path / "fake.wav")
@@ -121,7 +121,7 @@ def test_broken_sigmf_is_refused_in_one_sentence(tmp_path: Path) -> None:
     path.write_text(meta.replace("cf32_le", "cq77"))
     refused("'cq77', which SigMF does not know", path)
     path.write_text(meta.replace('"core:sample_rate": 48000.0,', ""))
-    refused("does not tell its sample rate", path)
+    refused("does not state its sample rate", path)
 
 
 def test_cut_sigmf_without_a_checksum_is_read_with_a_note(tmp_path: Path) -> None:

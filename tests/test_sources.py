@@ -64,7 +64,7 @@ def test_what_never_sent_anything_is_told_apart() -> None:
     clock.seconds += 3.0
     watch.look(0)
     assert told == ["no samples from a radio yet for 3 s."]
-    with pytest.raises(StalledError, match="nothing was received from a radio: see that it sends"):
+    with pytest.raises(StalledError, match="nothing was received from a radio: check that it sends"):
         watch.raise_error()
     watch.look(1)
     watch.raise_error()

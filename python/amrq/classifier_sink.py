@@ -80,7 +80,7 @@ class classifier_sink(gr.sync_block):
         chunks_per_decision: chunks fused into a decision.
         min_confidence: below this probability of the best class a decision says `unknown`, 0 to 1.
         early_confidence: a decision falls early when it says something new and is this sure of it; 1: never.
-        change_evidence: where the class changes inside a decision, it is parted; log-likelihood ratio, natural
+        change_evidence: where the class changes inside a decision, it is split; log-likelihood ratio, natural
             logarithm, that this needs.
         memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: every decision rests
             on its own chunks alone.
@@ -154,7 +154,7 @@ class classifier_sink(gr.sync_block):
         if not 0 <= symbol_rate < math.inf:
             raise AmrqError(f"symbol_rate must be above 0, or 0 where it is not known, not {symbol_rate}.")
         if (log or publish) and not symbol_rate:
-            raise AmrqError("records of decisions tell their time: give symbol_rate.")
+            raise AmrqError("a record says when a decision was: give symbol_rate.")
         if isinstance(backend, str):
             if backend not in _BACKENDS:
                 raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")

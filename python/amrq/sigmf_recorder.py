@@ -29,7 +29,7 @@ _LOOK = 2e-3  # seconds between two looks whether something has come meanwhile
 class sigmf_recorder(gr.sync_block):
     """Record a stream as SigMF while it is told to, annotated with the decisions on it.
 
-    It belongs beside the symbol front end, on the same source: decisions tell their time from the first sample of the
+    It belongs beside the symbol front end, on the same source: decisions give their time from the first sample of the
     stream on. Each time recording is switched on a take begins, `NAME-001.sigmf-data` and `.sigmf-meta`, `NAME-002` and
     so on: the next that is not there yet. The stream is never held up: where the disk is too slow, samples are left out
     and counted, and a new SigMF capture begins behind the gap, as behind an overflow or a retune. When the flowgraph is
@@ -163,7 +163,7 @@ class sigmf_recorder(gr.sync_block):
     def _handle_decision(self, message: Any) -> None:
         decision = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
         if "time" not in decision:
-            raise AmrqError("decisions do not tell their time: give the classifier the symbol rate.")
+            raise AmrqError("decisions come without a time: give the classifier the symbol rate.")
         # A message counts symbols under the names that samples have in a record.
         symbols = {"symbol_index": decision["sample_index"], "symbol_count": decision["sample_count"]}
         self._recorder.annotate({"frequency_hz": None, **decision, **symbols})

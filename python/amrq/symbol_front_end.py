@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a radio's samples to one clean sample a symbol, for a modulation that nobody has told."""
+"""From a radio's samples to one clean sample a symbol, for a signal of unknown modulation."""
 
 import math
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The symbol rate of a signal that nobody has told it of."""
+"""The symbol rate of a signal, estimated from its samples."""
 
 import math
 from typing import NamedTuple

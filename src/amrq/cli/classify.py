@@ -119,7 +119,7 @@ def classify(
         float, typer.Option(help="Roll-off of the matched filter, above 0, at most 1.")
     ] = 0.35,
     gate: Annotated[
-        float, typer.Option(help="Power in dB of full scale below which it says 'no signal'.")
+        float, typer.Option(help="Power in dB of full scale below which the answer is 'no signal'.")
     ] = -200.0,
     model: Annotated[
         str,
@@ -127,30 +127,38 @@ def classify(
     ] = "default",
     chunks: Annotated[int, typer.Option(help="Chunks fused into a decision.")] = 32,
     min_confidence: Annotated[
-        float, typer.Option(help="Below this probability the decision says 'unknown'.")
+        float, typer.Option(help="Below this probability a decision gives no name but 'unsure'.")
     ] = 0.8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a decision.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line a decision in place of the table.")
+    ] = False,
     log: Annotated[
         Path | None,
-        typer.Option("--log", help="Append the same JSON lines to this file; at 50 MB it begins a new one."),
+        typer.Option(
+            "--log", help="Append a JSON line a decision to this file; at 50 MB it begins a new one."
+        ),
     ] = None,
     publish: Annotated[
         str | None,
         typer.Option(
             "--publish",
             metavar="ENDPOINT",
-            help="Publish them on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
+            help="Publish the same records on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
         ),
     ] = None,
     changes: Annotated[
         bool,
-        typer.Option("--changes", help="Only when the answer changes, and once a minute meanwhile."),
+        typer.Option(
+            "--changes",
+            help="Show and write a decision only when the answer changes, and one a minute meanwhile.",
+        ),
     ] = False,
     every: Annotated[
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Only one decision in so many seconds of the recording; with --changes, in place of the minute.",
+            help="Show and write one decision in so many seconds of the recording; with --changes, in place of the "
+            "minute; 0: all.",
         ),
     ] = 0.0,
     annotate: Annotated[
@@ -162,13 +170,13 @@ def classify(
         ),
     ] = None,
 ) -> None:
-    """Tell the modulation of recorded signals.
+    """Name the modulation of recorded signals.
 
     Shows a decision every 32 chunks of 32 symbols as soon as it is made, and at the end how often each was made.
     **unsure** means that the evidence is short, and under "perhaps" stands the most probable answer; **unknown** that
     none of the classes explains the signal; **noise** that it looks like noise alone; **no signal** that there is no
     power. The probability is that of the answer, for signals of the kind the model was trained on. Where the recording
-    has SigMF annotations, they stand beside as truth.
+    has SigMF annotations, they are shown as truth.
 
     Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
     """
@@ -180,7 +188,7 @@ def classify(
     if annotate is not None and len(files) > 1:
         raise AmrqError("--annotate takes one recording at a time.")
     if annotate is not None and is_stream(files[0]):
-        raise AmrqError("--annotate needs a SigMF recording, and a pipe is none: leave it out.")
+        raise AmrqError("--annotate needs a SigMF recording, and a pipe is not one: leave it out.")
     thinner = RecordThinner(Thinning(changes, every))
     failures: list[AmrqError] = []
     with (

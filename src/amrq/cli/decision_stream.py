@@ -111,5 +111,5 @@ class DecisionStream:
         flowgraph.stop()
         if not joined(self._thread):
             raise AmrqError(
-                "the flowgraph did not end when it was stopped, and is given up: what it was at last is not decided on."
+                "the flowgraph did not end when it was stopped, and is given up: its last samples are not decided on."
             )

@@ -25,9 +25,9 @@ def devices(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print them as one JSON list.")] = False,
 ) -> None:
-    """List the radios that SoapySDR finds, with what **amrq live** may ask of them.
+    """List the radios that SoapySDR finds, with the values that **amrq live** can set.
 
-    Each is opened for a moment; one that another program has is listed with the reason. Where there is none, one
+    Each is opened for a moment; one that another program has open is listed with the reason. Where there is none, one
     sentence says so, and the exit status is 0; with --json the list is empty.
 
     Example: **amrq devices**

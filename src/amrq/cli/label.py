@@ -67,7 +67,7 @@ def _load_flowgraph() -> Any:
 
 
 def label(
-    files: Annotated[list[Path], typer.Argument(help="Recordings: SigMF, IQ wav, or raw samples.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings: SigMF, wav, or raw samples.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write to; made if need be.")
     ],
@@ -82,7 +82,7 @@ def label(
         typer.Option(
             parser=quantity,
             metavar="NUMBER",
-            help="Samples a second; 250k, say. Needed for raw files, else the file's own.",
+            help="Samples a second; 250k, say. Needed for raw samples, else the file's own.",
         ),
     ] = None,
     offset: Annotated[
@@ -96,7 +96,7 @@ def label(
     format: Annotated[
         str,
         typer.Option(
-            help=f"One of {', '.join(FORMATS)}; auto goes by the suffix.", autocompletion=one_of(FORMATS)
+            help=f"One of {', '.join(FORMATS)}; auto goes by the file's name.", autocompletion=one_of(FORMATS)
         ),
     ] = "auto",
     recording_name: Annotated[
@@ -112,7 +112,7 @@ def label(
         typer.Option(
             "--label",
             metavar="NAME",
-            help="What a recording that nobody has annotated is from beginning to end.",
+            help="The label of a recording without annotations, from beginning to end.",
         ),
     ] = None,
     alias: Annotated[
@@ -132,7 +132,9 @@ def label(
     settling: Annotated[
         int,
         typer.Option(
-            "--settling", min=0, help="Symbols left out behind the start of a signal: the front end settles."
+            "--settling",
+            min=0,
+            help="Symbols left out after the start of a signal, while the front end settles.",
         ),
     ] = 300,
     chunk_length: Annotated[int, typer.Option("--chunk-length", min=2, help="Symbols a chunk.")] = 32,
@@ -141,7 +143,7 @@ def label(
         typer.Option(
             "--most",
             min=1,
-            help="Chunks of one label in one recording; of more, evenly spread ones are kept.",
+            help="Chunks of one label in one recording at most; of more, evenly spread ones are kept.",
         ),
     ] = 20_000,
 ) -> None:

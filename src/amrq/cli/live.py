@@ -64,7 +64,7 @@ def live(
         str | None,
         typer.Option(
             metavar="DEVICE",
-            help="A radio that SoapySDR knows, driver=rtlsdr for instance.",
+            help="A radio that SoapySDR knows, driver=rtlsdr for instance; amrq devices lists them.",
             rich_help_panel=_SOURCE,
         ),
     ] = None,
@@ -154,8 +154,8 @@ def live(
     format: Annotated[
         str,
         typer.Option(
-            help=f"Of the samples, one of {', '.join(FORMATS)}; auto: a file's own, cu8 on standard input, cf32 from "
-            "the network.",
+            help=f"Format of the samples, one of {', '.join(FORMATS)}; auto: a file's own, cu8 on standard input, cf32 "
+            "from the network.",
             autocompletion=one_of(FORMATS),
             rich_help_panel=_SIGNAL,
         ),
@@ -163,18 +163,20 @@ def live(
     gain: Annotated[
         str | None,
         typer.Option(
-            metavar="DB",
-            help="Of the radio, dB, or of its elements: LNA=20,VGA=16; without it, automatic.",
+            metavar="GAIN",
+            help="Gain of the radio in dB, or of its elements: LNA=20,VGA=16. Without it, automatic.",
             rich_help_panel=_SIGNAL,
         ),
     ] = None,
-    antenna: Annotated[str, typer.Option(help="Of the radio, by name.", rich_help_panel=_SIGNAL)] = "",
+    antenna: Annotated[
+        str, typer.Option(help="Antenna of a SoapySDR radio, by name.", rich_help_panel=_SIGNAL)
+    ] = "",
     bandwidth: Annotated[
         float,
         typer.Option(
             parser=quantity,
             metavar="NUMBER",
-            help="Of the radio's analogue filter, Hz.",
+            help="Bandwidth of a SoapySDR radio's analogue filter, Hz; 0: the driver's choice.",
             rich_help_panel=_SIGNAL,
         ),
     ] = 0.0,
@@ -191,7 +193,7 @@ def live(
     gate: Annotated[
         float,
         typer.Option(
-            help="Power in dB of full scale below which it says 'no signal'.", rich_help_panel=_SIGNAL
+            help="Power in dB of full scale below which the answer is 'no signal'.", rich_help_panel=_SIGNAL
         ),
     ] = -200.0,
     es_n0: Annotated[
@@ -210,7 +212,9 @@ def live(
     ] = 32,
     min_confidence: Annotated[
         float,
-        typer.Option(help="Below this probability it says 'unknown'.", rich_help_panel=_DECISION),
+        typer.Option(
+            help="Below this probability a decision gives no name but 'unsure'.", rich_help_panel=_DECISION
+        ),
     ] = 0.8,
     queue: Annotated[
         int,
@@ -246,30 +250,40 @@ def live(
         typer.Option(metavar="NAME.public", help="The board's key.", rich_help_panel=_BOARD),
     ] = None,
     duration: Annotated[
-        float | None, typer.Option(help="End after this many seconds.", rich_help_panel=_OUTPUT)
+        float | None,
+        typer.Option(
+            help="End after this many seconds; without it, with the source or Ctrl-C.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     stall: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="End with exit status 3 when no sample has come for so long.",
+            help="End with exit status 3 when no sample has come for so many seconds.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON line a decision instead.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "--json", help="Print a JSON line a decision in place of the picture.", rich_help_panel=_OUTPUT
+        ),
     ] = False,
     log: Annotated[
         Path | None,
-        typer.Option("--log", help="Append the same JSON lines to this file.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "--log",
+            help="Append a JSON line a decision to this file; at 50 MB it begins a new one.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     publish: Annotated[
         str | None,
         typer.Option(
             "--publish",
             metavar="ENDPOINT",
-            help="Publish them on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
+            help="Publish the same records on a ZMQ PUB socket at tcp://127.0.0.1:5556, say.",
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
@@ -277,7 +291,7 @@ def live(
         bool,
         typer.Option(
             "--changes",
-            help="Records only when the answer changes, and once a minute meanwhile.",
+            help="Write a record only when the answer changes, and one a minute meanwhile.",
             rich_help_panel=_OUTPUT,
         ),
     ] = False,
@@ -285,7 +299,7 @@ def live(
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Only one record in so many seconds of the stream; with --changes, in place of the minute.",
+            help="Write one record in so many seconds of the stream; with --changes, in place of the minute; 0: all.",
             rich_help_panel=_OUTPUT,
         ),
     ] = 0.0,
@@ -308,16 +322,18 @@ def live(
         ),
     ] = None,
 ) -> None:
-    """Tell the modulation of a signal while it is received.
+    """Name the modulation of a signal while it is received.
 
-    Ctrl-C ends it, with a summary. The source is never held up: what the classifier has no time for is dropped,
-    counted and shown.
+    Ctrl-C ends it, with a summary and exit status 0. The source is never held up: what the classifier has no time for
+    is dropped, counted and shown.
 
     Example: **amrq live --simulate**
 
-    A radio, recorded beside: **amrq live --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --record evening**
+    A radio, and a recording of it: **amrq live --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --record evening**
 
     A board that classifies: **amrq live --simulate --board tcp://127.0.0.1:5555**
+
+    An RTL-SDR on another machine: **amrq live --rtl-tcp raspberrypi.local --freq 433.92M --rate 2.4M**
 
     Another program: **rtl_sdr -f 433.92M -s 2.4M - | amrq live --stdin --rate 2.4M --symbol-rate 100k --json**
     """
@@ -418,7 +434,7 @@ def live(
             timer.start()
             at_the_end(timer.cancel)
         if symbol_rate is None and source.recording is None:
-            typer.echo("amrq: looking for the symbol rate; --symbol-rate would tell it.", err=True)
+            typer.echo("amrq: looking for the symbol rate, since no --symbol-rate is given.", err=True)
         at_the_end(session.close)
         decisions = _written(_recorded(session, rolloff, recorder, counting), thinner, writers)
         if as_json:

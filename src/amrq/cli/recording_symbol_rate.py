@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The symbol rate of a recording that nobody has told it of."""
+"""The symbol rate of a recording where none is given."""
 
 import math
 import threading

@@ -51,7 +51,7 @@ def format_of(path: Path) -> str:
             "rate (--rate)."
         )
     raise AmrqError(
-        f"the suffix of {printable(path.name)} does not tell what is in it: give its format (--format), one of "
+        f"the suffix of {printable(path.name)} does not say what is in it: give its format (--format), one of "
         f"{', '.join(_READERS)}, and of a raw one the sample rate (--rate)."
     )
 

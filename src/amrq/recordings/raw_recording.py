@@ -31,7 +31,7 @@ def _open(format: str, request: Request) -> Recording:
     if sample_rate is None and facts is not None:
         sample_rate = facts.sample_rate
     if sample_rate is None:
-        raise AmrqError(f"{request.shown} is raw and does not tell its sample rate: give it (--rate).")
+        raise AmrqError(f"{request.shown} is raw and does not state its sample rate: give it (--rate).")
     length, rest = divmod(size, known.sample_size)
     notes: tuple[str, ...] = ()
     if rest and not length:

@@ -64,7 +64,7 @@ class SampleStream:
             )
         if format not in RAW_FORMATS:
             what = (
-                "does not tell its format"
+                "does not state its format"
                 if format == "auto"
                 else f"cannot be read as {format}, which needs a file"
             )
@@ -72,7 +72,7 @@ class SampleStream:
                 f"{shown} {what}: give that of raw samples (--format), one of {', '.join(RAW_FORMATS)}."
             )
         if sample_rate is None:
-            raise AmrqError(f"{shown} does not tell its sample rate: give it (--rate).")
+            raise AmrqError(f"{shown} does not state its sample rate: give it (--rate).")
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
         self.sample_rate = float(sample_rate)

@@ -215,7 +215,7 @@ def _recording(request: Request, metadata: SigmfMetadata, data: _Data, notes: tu
     if sample_rate is None and request.facts is not None:
         sample_rate = request.facts.sample_rate
     if sample_rate is None:
-        raise AmrqError(f"{metadata.name} does not tell its sample rate: give it (--rate).")
+        raise AmrqError(f"{metadata.name} does not state its sample rate: give it (--rate).")
     first_index = metadata.first_index(data.size // format.sample_size)
     length, pieces, captures = _layout(metadata, data, format, first_index)
     _check_hash(metadata, data)

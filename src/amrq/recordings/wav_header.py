@@ -96,7 +96,7 @@ def read_wav_header(path: Path) -> WavHeader | None:
             elif name == b"data":
                 if header is None:
                     raise AmrqError(
-                        f"{shown} cannot be read as a wav file: nothing in front of its samples says what they are."
+                        f"{shown} cannot be read as a wav file: its samples come before their description (fmt chunk)."
                     )
                 size = wide if wide is not None and size == _UNKNOWN else size
                 header = _with_samples(header, descriptor, (place + 8, size, end), shown)

@@ -29,7 +29,7 @@ class SampleCheck:
 
     >>> check = SampleCheck("ci16")
     >>> check.look(np.linspace(-1, 1, 8192, dtype="<f4").tobytes())
-    'the samples are likely to be cf32, not ci16 as they are taken for: see --format.'
+    'the samples are likely to be cf32, not ci16: see --format.'
     """
 
     def __init__(self, format: str) -> None:
@@ -52,14 +52,11 @@ class SampleCheck:
                 return None
             others = ", ".join(name for name in RAW_FORMATS if name != "cf32")
             return (
-                f"the samples are not likely to be cf32, as which they are taken: {100 * share:.0f} % of the numbers "
-                f"are not finite, above {_LARGEST:g} or below {_SMALLEST:g}; see what is sent, and give that (--format "
-                f"{others})."
+                f"the samples are not likely to be cf32: {100 * share:.0f} % of the numbers are not finite, above "
+                f"{_LARGEST:g} or below {_SMALLEST:g}; give the format that is sent (--format {others})."
             )
         if _outside(np.frombuffer(seen, "<f4"), _FLOAT_LARGEST, _FLOAT_SMALLEST) < 1 - _ALL_BUT_FEW:
-            return (
-                f"the samples are likely to be cf32, not {self._format} as they are taken for: see --format."
-            )
+            return f"the samples are likely to be cf32, not {self._format}: see --format."
         return None
 
 

@@ -125,10 +125,10 @@ class CellFigures:
         numbers = [value for value in values.values() if isinstance(value, int | float)]
         if not all(math.isfinite(value) and abs(value) < 2**63 for value in numbers) or values["chunks"] < 1:
             raise AmrqError(
-                f"a row of the results ({printable(values['name'], 60)}) holds what is no figure."
+                f"a row of the results ({printable(values['name'], 60)}) has a value that is not a number."
             )
         if not (name_fault(values["name"], 200) == name_fault(values["architecture"], 200) == ""):
-            raise AmrqError("a row of the results has a name that is none.")
+            raise AmrqError("a row of the results has a name that no cell can have.")
         return cls(**values, levels=levels)
 
 

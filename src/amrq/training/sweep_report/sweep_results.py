@@ -74,7 +74,7 @@ def read_sweep_results(folder: str | os.PathLike[str]) -> SweepResults:
     strange = next((f.name for f in figures if f.architecture not in known), None)
     if strange is not None:
         raise AmrqError(
-            f"{printable(folder)}/cells.csv has a row {printable(strange, 60)!r} that is none of the sweep's: "
+            f"{printable(folder)}/cells.csv has a row {printable(strange, 60)!r} that does not belong to the sweep: "
             "move it away."
         )
     with parsing(folder / "speed.csv", "move it away"):
