@@ -5,6 +5,8 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -218,6 +220,24 @@ def archive(path: Path, names: tuple[str, ...]) -> Path:
                 member.size = len(content)
                 out.addfile(member, io.BytesIO(content))
     return path
+
+
+@pytest.mark.parametrize("size", [-512, -1024, -1, -(1 << 40)])
+def test_an_archive_with_a_size_below_0_is_not_walked_for_ever(tmp_path: Path, size: int) -> None:
+    first, second = (bytearray(tarfile.TarInfo(name).tobuf(tarfile.GNU_FORMAT)) for name in ("a", "b"))
+    second[124:136] = (size & ((1 << 96) - 1)).to_bytes(12, "big")
+    second[148:156] = b" " * 8
+    second[148:156] = b"%06o\0 " % sum(second)
+    (tmp_path / "x.sigmf").write_bytes(first + second + bytes(1024))
+    walked = subprocess.run(
+        [sys.executable, "-c", "import sys; from amrq.recordings import *; open_recording(sys.argv[1])"]
+        + [str(tmp_path / "x.sigmf")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert "AmrqError" in walked.stderr and "a size below 0" in walked.stderr
 
 
 def test_an_archive_of_two_recordings(tmp_path: Path) -> None:

@@ -82,7 +82,9 @@ def open_recording(
         try:
             return _open(path, format, sample_rate, name)
         except OSError as error:
-            raise AmrqError(f"{printable(path)} cannot be read: {error.strerror}.") from None
+            raise AmrqError(
+                f"{printable(path)} cannot be read: {error.strerror or printable(error)}."
+            ) from None
 
 
 def _open(path: Path, format: str, sample_rate: float | None, name: str | None) -> Recording:

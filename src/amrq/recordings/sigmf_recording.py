@@ -171,8 +171,8 @@ def _open_archive(request: Request) -> Recording:
             chosen, notes = _chosen(request, names, "archive")
             shown = f"{request.shown} ({printable(chosen, 100)})"
             member = members[chosen + ".sigmf-meta"]
-            if member.size > _LARGEST_METADATA:
-                raise AmrqError(f"the metadata of {shown} are too large: more than 512 MiB.")
+            if member.size > _LARGEST_METADATA or member.issparse():
+                raise AmrqError(f"the metadata of {shown} are too large, more than 512 MiB, or have holes.")
             file = archive.extractfile(member)
             document = read_sigmf_json(b"" if file is None else file.read(), shown)
     except tarfile.TarError as error:
@@ -197,6 +197,8 @@ def _members(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
     members: dict[str, tarfile.TarInfo] = {}
     with contextlib.suppress(tarfile.ReadError):
         for member in archive:
+            if member.size < 0:  # the next one would be this one, or one before it, for ever
+                raise tarfile.HeaderError("a file in it has a size below 0")
             if member.isreg():
                 members.setdefault(member.name.removeprefix("./"), member)
     return members
