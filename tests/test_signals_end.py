@@ -192,3 +192,24 @@ def test_everything_is_closed_and_all_of_it_told() -> None:
     with pytest.raises(KeyboardInterrupt), all_closed() as at_the_end:
         at_the_end(lambda: fail("the log"))
         raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_the_command_is_loaded_ends_it_without_a_word() -> None:
+    code = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "amrq.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+from amrq.__main__ import main
+main()
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "models"], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -1,7 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m amrq`."""
+"""The command `amrq`, and `python -m amrq`."""
 
-from amrq.cli import main
+import signal
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Load the command and run it. An interrupt meanwhile ends it without a word: nothing has begun."""
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if heeded:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from amrq.cli import main as run
+
+    if heeded:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()
+
 
 if __name__ == "__main__":
     main()
