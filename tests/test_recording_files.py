@@ -229,9 +229,9 @@ def test_an_archive_with_a_size_below_0_is_not_walked_for_ever(tmp_path: Path, s
     second[148:156] = b" " * 8
     second[148:156] = b"%06o\0 " % sum(second)
     (tmp_path / "x.sigmf").write_bytes(first + second + bytes(1024))
+    code = "import sys; from amrq.recordings import *; open_recording(sys.argv[1])"
     walked = subprocess.run(
-        [sys.executable, "-c", "import sys; from amrq.recordings import *; open_recording(sys.argv[1])"]
-        + [str(tmp_path / "x.sigmf")],
+        [sys.executable, "-c", code, str(tmp_path / "x.sigmf")],
         capture_output=True,
         text=True,
         timeout=60,
