@@ -304,3 +304,40 @@ def test_log_and_recording_on_a_full_disk_say_each_what_happened(tmp_path: Path)
     meta = json.loads((tmp_path / "0" / "take.sigmf-meta").read_text())
     assert meta["captures"][0]["core:sample_start"] == 0
     assert (tmp_path / "0" / "take.sigmf-data").stat().st_size % 8 == 0
+
+
+LONG = "a" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["models"],
+        ["estimate", f"{LONG}.onnx"],
+        ["rtl", f"{LONG}.onnx", "-o", "out"],
+        ["rtl", "coherent-small-int4", "-o", LONG],
+        ["board", "--model", f"{LONG}.npz"],
+        ["board", "--key", f"{LONG}.secret", "--client", f"{LONG}.public"],
+        ["classify", f"{LONG}.wav"],
+        ["classify", "a.cf32", "--rate", "1e6", "--log", LONG],
+        ["live", "--simulate", "--model", f"{LONG}.onnx"],
+        ["live", "--file", LONG],
+        ["label", LONG, "-o", LONG],
+        ["train", f"{LONG}.toml", "-o", "out"],
+        ["sweep", f"{LONG}.toml", "-o", "out"],
+    ],
+    ids=lambda words: " ".join(words).replace(LONG, "LONG"),
+)
+def test_a_path_longer_than_paths_may_be(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.cf32").write_bytes(bytes(8000))
+    done = subprocess.run(
+        [sys.executable, "-m", "amrq", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "AMRQ_MODELS": LONG},
+    )
+    assert done.returncode == (0 if words == ["models"] else 2), done.stderr
+    assert "Traceback" not in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["a.cf32"]

@@ -111,11 +111,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     shown, folder = printable(path), path.parent
-    if path.is_dir():
+    if os.path.isdir(path):
         raise AmrqError(f"{shown} is a folder: give a file's name.")
     if _is_no_file(path):
         raise AmrqError(f"{shown} is no file: give a file's name.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise AmrqError(f"there is no folder {printable(folder)} to write {printable(path.name)} to.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise AmrqError(f"{shown} cannot be written: its folder is not yours to write to.")

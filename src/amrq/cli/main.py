@@ -97,6 +97,13 @@ def _run() -> int:
                 status = 130
             except AmrqError as error:
                 said, status = error, _say(error)
+            except (
+                OSError
+            ) as error:  # of a path that no room looked at before: too long, behind a closed folder
+                if error.filename is None or error.strerror is None:
+                    raise
+                reason = f"{printable(error.filename)} cannot be used: {error.strerror}."
+                status = _say(AmrqError(reason))
             else:
                 status = 0
     except OutputError as error:  # what was printed last has no place

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq train --add DIR --from MODEL`: a finished model trained on, with labelled chunks."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
                 interrupted.is_set,
             )
         except KeyboardInterrupt:
-            if checkpoint.is_file():
+            if os.path.isfile(checkpoint):
                 typer.echo(f"amrq: stopped; the same command goes on from {printable(checkpoint)}.", err=True)
             raise
     console = Console()

@@ -58,7 +58,7 @@ class LabelsFolder:
             AmrqError: they do.
         """
         about, arrays = self._files(name)
-        if not about.exists() and not arrays.exists():
+        if not os.path.exists(about) and not os.path.exists(arrays):
             return
         try:
             with parsing(about):
@@ -102,7 +102,7 @@ class LabelsFolder:
         Raises:
             AmrqError: there is no such folder, it holds none, or one cannot be used.
         """
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             raise AmrqError(f"there is no folder {self.path}: 'amrq label' makes one.")
         abouts = sorted(self.path.glob("*.json"))
         if not abouts:
@@ -127,7 +127,9 @@ class LabelsFolder:
 
     def _content(self, file: Path, most: int) -> bytes:
         """Return what stands in a file of the folder, and nowhere else."""
-        if file.resolve().parent != self.path.resolve() or (file.exists() and not file.is_file()):
+        if file.resolve().parent != self.path.resolve() or (
+            os.path.exists(file) and not os.path.isfile(file)
+        ):
             raise AmrqError(
                 f"{printable(file)} is no file in the folder itself: put the file there, or label the recording anew."
             )

@@ -106,7 +106,7 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
         AmrqError: the file is missing or no image.
     """
     image = Path(image)
-    if not image.is_file():
+    if not os.path.isfile(image):
         raise AmrqError(f"there is no image {printable(image)}.")
     try:
         # The second bound is for what no claim in the file shows before it is worked out.

@@ -80,7 +80,7 @@ def read_secret_key(file: str | os.PathLike[str]) -> tuple[bytes, bytes]:
 
 
 def _read(file: Path) -> bytes:
-    if file.exists() and not file.is_file():  # a device or a pipe may never end
+    if os.path.exists(file) and not os.path.isfile(file):  # a device or a pipe may never end
         raise AmrqError(f"the key {printable(file)} cannot be read: it is no file.")
     try:
         with file.open("rb") as stream:

@@ -238,7 +238,7 @@ def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
     """
     onnx = optional_package("onnx", "writing a contract")
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AmrqError(f"there is no model file {printable(path)}.")
     with parsing(path), memory_limit(_MEMORY + _TIMES_FILE * path.stat().st_size):
         # From a path, not from bytes: numbers that lie in other files of its folder are taken in.

@@ -20,7 +20,7 @@ def _folders() -> list[Path]:
     # Installed, the shipped models lie inside the package; in a source tree, beside src.
     candidates = [Path(own)] if own else []
     candidates += [here.parents[1] / "models", here.parents[3] / "models"]
-    return [folder for folder in candidates if folder.is_dir()]
+    return [folder for folder in candidates if os.path.isdir(folder)]
 
 
 def list_models() -> list[Path]:
@@ -41,7 +41,7 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     """
     path = Path(name)
     if path.suffix == ".onnx" or len(path.parts) > 1:
-        if path.is_file():
+        if os.path.isfile(path):
             return path
         raise AmrqError(f"there is no model file {printable(path)}.")
     stem = _DEFAULT_STEM if str(name) == DEFAULT_MODEL else str(name)

@@ -356,7 +356,7 @@ def read_onnx(path: str | os.PathLike[str]) -> tuple[bytes, ModelScan]:
     """
     path = Path(path)
     shown = printable(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AmrqError(f"there is no model file {shown}.")
     with parsing(shown):
         size = path.stat().st_size

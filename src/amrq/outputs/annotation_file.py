@@ -117,7 +117,7 @@ class AnnotationFile:
                 SigMF.
         """
         folder = self.path.parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
             raise AmrqError(
                 f"{printable(self.path)} cannot be written: its folder is not there or cannot be written."
             )

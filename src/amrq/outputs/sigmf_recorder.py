@@ -119,7 +119,7 @@ class SigmfRecorder:
             raise AmrqError(f"the recorder's queue must hold up to an hour, not {queue_seconds:g} seconds.")
         self._name = Path(name)
         folder = self._name.parent
-        if not self._name.name or not folder.is_dir() or not os.access(folder, os.W_OK):
+        if not self._name.name or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
             raise AmrqError(
                 f"nothing can be recorded as {name}: its folder is not there or cannot be written."
             )

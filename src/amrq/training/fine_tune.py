@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train a finished network on, with labelled chunks among the synthetic ones."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def fine_tune(
     """
     optimiser = torch.optim.Adam(net.parameters())
     done = 0
-    if checkpoint is not None and not fresh and checkpoint.is_file():
+    if checkpoint is not None and not fresh and os.path.isfile(checkpoint):
         state = load_checkpoint(checkpoint, identity)
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])

@@ -2,6 +2,7 @@
 """Train a network by a recipe, and go on where an earlier run stopped."""
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,7 +115,7 @@ def fit(
     blank = copy.deepcopy(net)
     finished: dict[int, nn.Module] = {}
     resumed: dict[str, Any] | None = None
-    if checkpoint is not None and not fresh and checkpoint.is_file():
+    if checkpoint is not None and not fresh and os.path.isfile(checkpoint):
         resumed = load_checkpoint(checkpoint, _identity(recipe))
         for bits, weights in resumed["finished"].items():
             finished[bits] = _with_weights(blank, bits, weights)

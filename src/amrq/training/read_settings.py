@@ -39,7 +39,7 @@ def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Setti
     """
     path = Path(path)
     shown = printable(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AmrqError(f"there is no recipe file {shown}.")
     with parsing(f"the recipe {shown}"):
         if path.stat().st_size > _LARGEST:

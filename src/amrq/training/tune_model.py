@@ -82,7 +82,7 @@ def tune_model(
     check_writable(target)
     if target.suffix != ".onnx":
         raise AmrqError(f"a model's file must end in .onnx, unlike {target.name}.")
-    if target.exists() and target.samefile(source):
+    if os.path.exists(target) and target.samefile(source):
         raise AmrqError(f"{target} is the model to begin with: give the new one another name.")
     recordings = LabelsFolder(folder).read()
     rebuilt = rebuild_net(source)

@@ -3,6 +3,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class ResultsFile:
         Raises:
             AmrqError: the file is no such table.
         """
-        if not self.path.is_file():
+        if not os.path.isfile(self.path):
             return []
         with parsing(self.path, "move it away"), self.path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))

@@ -65,7 +65,7 @@ class SweepFolder:
         if fresh:
             with self.locked():
                 self._clear()
-        if self._about.is_file():
+        if os.path.isfile(self._about):
             found = read_about(path)["identity"]
             if found != recipe.identity:
                 raise AmrqError(
@@ -117,7 +117,7 @@ class SweepFolder:
     def usable(self, cell: Cell, finished: dict[str, CellFigures]) -> bool:
         """Return whether a cell need not be made: its row is there, and its weights and its model are."""
         files = [self.model(cell), *([self.weights(cell)] if cell.bits == 32 else [])]
-        return cell.name in finished and all(file.is_file() for file in files)
+        return cell.name in finished and all(os.path.isfile(file) for file in files)
 
     def keep(self, figures: CellFigures, cell: Cell, weights: bytes, model: bytes) -> None:
         """Write a finished cell."""
@@ -159,7 +159,7 @@ def read_about(path: Path) -> dict[str, Any]:
         AmrqError: it is no such folder.
     """
     file = path / "sweep.json"
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise AmrqError(f"{printable(path)} is no folder of a sweep: it has no sweep.json.")
     with parsing(file, "a sweep writes it into its folder"):
         if file.stat().st_size > _LARGEST:

@@ -45,7 +45,7 @@ def read_published(path: str | os.PathLike[str]) -> dict[str, PublishedRow]:
         AmrqError: the file is missing or is another one.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise AmrqError(f"there is no file {printable(path)} with the thesis's tables.")
     tables = f"{printable(path)}, which should hold the thesis's tables,"
     with parsing(tables), path.open(encoding="utf-8", newline="") as file:
