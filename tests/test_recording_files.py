@@ -22,6 +22,7 @@ from seeds import SEED, rng
 
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
+from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.labels import labelled_spans
 from amrq.outputs import AnnotationFile
@@ -648,7 +649,7 @@ def test_the_rest_of_a_sample_is_left_out(tmp_path: Path, format: str) -> None:
     (tmp_path / f"r.{format}").write_bytes(b"\x01\x02\x03\x3f" * 10 + b"x" * (size - 1))
     recording = open_recording(tmp_path / f"r.{format}", sample_rate=1.0)
     assert recording.length == 40 // size
-    assert f"{size - 1} bytes of a {format} sample, left out" in recording.notes[0]
+    assert f"ends with {counted(size - 1, 'byte')} of a {format} sample, left out" in recording.notes[0]
 
 
 def test_samples_that_are_not_finite_are_read_as_they_are(tmp_path: Path) -> None:
@@ -705,8 +706,8 @@ def test_suffixes_in_use(tmp_path: Path, suffix: str, format: str | None) -> Non
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.cf32")
-    refused("is no file but a pipe or device", tmp_path / "pipe.cf32", sample_rate=1.0)
-    refused("is no file but a pipe or device", "/dev/null", "cf32", 1.0)
+    refused("is a pipe or a device", tmp_path / "pipe.cf32", sample_rate=1.0)
+    refused("is a pipe or a device", "/dev/null", "cf32", 1.0)
     refused("is empty", "")
     refused("folder", ".")
     refused("there is no file|cannot be read", "a\0b.cf32", sample_rate=1.0)

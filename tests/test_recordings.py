@@ -132,7 +132,7 @@ def test_cut_sigmf_without_a_checksum_is_read_with_a_note(tmp_path: Path) -> Non
     recording = open_recording(path)
     assert recording.length == 2999
     (note,) = recording.notes
-    assert "end with 1 bytes of a ci16_le sample, left out" in note
+    assert "end with 1 byte of a ci16_le sample, left out" in note
 
 
 def test_truth_of_overlapping_annotations(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dic
 from PyQt5 import QtCore, QtGui, QtWidgets
 
 from amrq.decision import NO_SIGNAL, answer_words, es_n0_text
+from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.model import UNKNOWN
 from amrq.modulations import MODULATIONS
@@ -232,7 +233,7 @@ def _draw_header(
         pen.write(upper, "–", middle, pen.muted)
     else:
         pen.write(upper, f"{100 * decision.confidence:.1f} %", middle)
-    pen.write(lower, f"of {_counted(decision.chunks, 'chunk')}", 1.0, pen.muted)
+    pen.write(lower, f"of {counted(decision.chunks, 'chunk')}", 1.0, pen.muted)
 
 
 def _draw_body(
@@ -304,7 +305,7 @@ def _draw_legend(pen: Pen, area: QtCore.QRectF, count: int) -> None:
         pen.fill(x, area.center().y() - thickness * unit / 2, 1.1 * unit, thickness * unit, colour)
         x -= unit
     # What is left of the line, in a small window too little for all of it.
-    for text in (f"last {_counted(count, 'decision')}", f"last {count}"):
+    for text in (f"last {counted(count, 'decision')}", f"last {count}"):
         if metrics.horizontalAdvance(text) <= x - area.left():
             pen.write(area, text, 0.9, pen.muted)
             break
@@ -334,10 +335,6 @@ def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
         pen.write(box, name, 0.9, pen.muted)
         box.translate(0, box.height())
         pen.write(box, f"{value} !" if alarm else value, 1.1, pen.wrong if alarm else None, alarm)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _short(count: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gnuradio.amrq._guarded import keep_errors
 
-from amrq.errors import AmrqError, OutputClosedError
+from amrq.errors import AmrqError, OutputClosedError, raise_together
 
 __all__ = ["block_errors", "plain_errors", "raise_error", "raise_errors"]
 
@@ -92,12 +92,8 @@ def raise_errors(named: Iterable[tuple[str, Any]]) -> None:
             cause = error
             error = AmrqError(f"{name} failed: {str(cause).rstrip('.') or type(cause).__name__}.")
             error.__cause__ = cause
-        if str(error) not in map(str, errors):
-            errors.append(error)
-    if len(errors) > 1:
-        errors[0].args = (" ".join(str(error) for error in errors),)
-    if errors:
-        raise errors[0]
+        errors.append(error)
+    raise_together(errors)
 
 
 def raise_error(flowgraph: Any) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frequencies and rates as people write them: 433.92 MHz, 2.4 MS/s, 9.6 kBd."""
+"""Numbers as people write them: 433.92 MHz, 2.4 MS/s, 9.6 kBd, 1 byte, 2 bytes."""
 
 import math
 
-__all__ = ["engineering"]
+__all__ = ["counted", "engineering"]
 
 _PREFIXES = ("", "k", "M", "G", "T")
 
@@ -26,3 +26,12 @@ def engineering(value: float, unit: str, digits: int = 9) -> str:
         return f"{value:g} {unit}"
     step = min(max(0, math.floor(math.log10(abs(value)) / 3 + 1e-12)), len(_PREFIXES) - 1)
     return f"{value / 1000**step:.{digits}g} {_PREFIXES[step]}{unit}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return the number with the thing's name, in the plural where it is not one.
+
+    >>> counted(1, "byte"), counted(2, "byte")
+    ('1 byte', '2 bytes')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -20,9 +20,10 @@ from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
+from amrq.cli.say import say
 from amrq.cli.writer import Writer
 from amrq.decision import Decision
-from amrq.engineering import engineering
+from amrq.engineering import counted, engineering
 from amrq.errors import AmrqError, OutputError, all_closed
 from amrq.outputs import (
     AnnotationFile,
@@ -221,7 +222,7 @@ def classify(
                 place = recording_offset(recording, offset, first)
                 if offset is None and place:
                     at = engineering(place, "Hz", 6)
-                    _say(f"{path.name}: no --offset is given, and the strongest signal, at {at}, is taken.")
+                    say(f"{path.name}: no --offset is given, and the strongest signal, at {at}, is taken.")
                 title = _name(recording)
                 found_rate = symbol_rate
                 if found_rate is None:
@@ -262,17 +263,17 @@ def classify(
                     _print_sum(console, _name(recording), votes, gate > -200)
                 if isinstance(recording, SampleStream):
                     for note in recording.notes:
-                        _say(note)
+                        say(note)
                 if left_out := flowgraph.sink.statistics().not_finite:
-                    some = f"{left_out} chunk{'s' * (left_out > 1)} with samples that are not finite"
-                    _say(f"{_name(recording)}: {some}, counted as not finite and left out.")
+                    some = f"{counted(left_out, 'chunk')} with samples that are not finite"
+                    say(f"{_name(recording)}: {some}, counted as not finite and left out.")
             except OutputError:
                 raise  # for the other files as well
             except AmrqError as error:
                 # One bad file does not cost the others their turn.
                 failures.append(error)
                 if len(files) > 1:
-                    typer.echo(f"amrq: {printable(error, 2000)}", err=True)
+                    say(error)
             finally:
                 stream.end()
         out.check()
@@ -290,16 +291,12 @@ def _opened(path: Path, format: str, rate: float | None, name: str | None) -> Re
         return SampleStream(path, format, rate)
     recording = open_recording(path, format, rate, name)
     for note in recording.notes:
-        _say(note)
+        say(note)
     return recording
 
 
 def _name(recording: Recording | SampleStream) -> str:
     return printable(recording.name if isinstance(recording, SampleStream) else recording.path.name)
-
-
-def _say(sentence: str) -> None:
-    typer.echo(f"amrq: {printable(sentence, 1000)}", err=True)
 
 
 def _located(

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from amrq.cli.say import say
 from amrq.engineering import engineering
 from amrq.outputs.own_stdout import own_stdout
 from amrq.sources import RadioDevice, find_devices
@@ -39,10 +40,9 @@ def devices(
             return
         if not found:
             fit = f" for {wanted!r}" if wanted else ""
-            typer.echo(
-                f"amrq: SoapySDR finds no radio{fit}: plug one in, and see that its driver is installed, "
-                "soapysdr-module-rtlsdr on Debian for instance.",
-                err=True,
+            say(
+                f"SoapySDR finds no radio{fit}: plug one in, and check that its driver is installed, "
+                "soapysdr-module-rtlsdr on Debian for instance."
             )
         console = Console(file=out)
         for device in found:

@@ -25,6 +25,7 @@ from amrq.cli.completion import one_of
 from amrq.cli.deferred_interrupt import deferred_interrupt, joined
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
+from amrq.cli.say import say
 from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.labels import (
@@ -172,7 +173,7 @@ def label(
             try:
                 recording = open_recording(path, format, rate, recording_name)
                 for note in recording.notes:
-                    typer.echo(f"amrq: {printable(note, 1000)}", err=True)
+                    say(note)
                 place = recording_offset(recording, offset)
                 name = _name(recording, place, recording_name)
                 identity = _sha256(recording, interrupted)
@@ -229,7 +230,7 @@ def label(
                 # One bad recording does not cost the others their turn.
                 failures.append(error)
                 if len(files) > 1:
-                    typer.echo(f"amrq: {printable(error, 2000)}", err=True)
+                    say(error)
         console = Console(file=out)
         if table.row_count:
             console.print(table)

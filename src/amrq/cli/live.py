@@ -25,6 +25,7 @@ from amrq.cli.live_view import LiveView
 from amrq.cli.quantity import quantity
 from amrq.cli.recording_origin import recording_origin
 from amrq.cli.recording_symbol_rate import recording_offset
+from amrq.cli.say import say
 from amrq.cli.writer import Writer
 from amrq.decision import Decision, answer_text
 from amrq.engineering import engineering
@@ -379,7 +380,7 @@ def live(
             es_n0_db=es_n0,
             recording_name=recording_name,
         )
-        source = open_source(options, _say)
+        source = open_source(options, say)
         place = _place(source, offset)
         thinner = RecordThinner(Thinning(changes, every))
         writers: list[Writer] = []
@@ -418,7 +419,7 @@ def live(
         origin = _origin(source, model, place)
         silence = None
         if source.watched:
-            silence = SilenceWatch(source.name, _say, stall)
+            silence = SilenceWatch(source.name, say, stall)
         session = LiveSession(source, symbol_rate, place, origin, ending, make, recorder, silence)
         classes = read_contract(find_model(model)).classes
         counting: CountersFile | None = None
@@ -434,7 +435,7 @@ def live(
             timer.start()
             at_the_end(timer.cancel)
         if symbol_rate is None and source.recording is None:
-            typer.echo("amrq: looking for the symbol rate, since no --symbol-rate is given.", err=True)
+            say("looking for the symbol rate, since no --symbol-rate is given.")
         at_the_end(session.close)
         decisions = _written(_recorded(session, rolloff, recorder, counting), thinner, writers)
         if as_json:
@@ -443,7 +444,7 @@ def live(
                     continue
                 print(json.dumps(found), file=out, flush=True)
             for sentence in _went_wrong(session):
-                _say(sentence)
+                say(sentence)
         else:
             _show(Console(file=out), session, source, classes, decisions, changes or every > 0)
         out.check()
@@ -460,11 +461,7 @@ def _board(
             raise AmrqError("--key and --board-key belong to a board: give its address as well (--board).")
         return None
 
-    return lambda model, threads: BoardClassifier(model, endpoint, policy, None, files[0], files[1], _say)
-
-
-def _say(text: str) -> None:
-    typer.echo(f"amrq: {printable(text, 2000)}", err=True)
+    return lambda model, threads: BoardClassifier(model, endpoint, policy, None, files[0], files[1], say)
 
 
 def _require(board: BoardClassifier, policy: str) -> None:
@@ -495,11 +492,11 @@ def _place(source: LiveSource, offset: float | None) -> float:
         return offset or 0.0
     place = recording_offset(source.recording, offset)
     for note in source.recording.notes:
-        _say(printable(note, 1000))
+        say(note)
     if offset is None and place:
         at = engineering(place, "Hz", 6)
         name = printable(source.recording.path.name)
-        _say(f"{name}: no --offset is given, and the strongest signal, at {at}, is taken.")
+        say(f"{name}: no --offset is given, and the strongest signal, at {at}, is taken.")
     return place
 
 
@@ -556,10 +553,7 @@ def _recorded(
                 recorder.tell_bandwidth((1 + rolloff) * symbol_rate)
             recorder.annotate(found)
             if not told and (failure := recorder.state().failure):
-                typer.echo(
-                    f"amrq: the recording has ended, and the rest goes on: {printable(failure, 2000)}",
-                    err=True,
-                )
+                say(f"the recording has ended, and the rest goes on: {failure}")
                 told = True
         if counting is not None:
             counting.write(found)

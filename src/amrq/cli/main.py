@@ -20,11 +20,12 @@ from amrq.cli.live import live
 from amrq.cli.model import model_app
 from amrq.cli.models import models
 from amrq.cli.rtl import rtl
+from amrq.cli.say import say
 from amrq.cli.sweep import sweep
 from amrq.cli.sweep_report import sweep_report
 from amrq.cli.train import train
 from amrq.errors import AmrqError, OutputClosedError, OutputError
-from amrq.outputs.own_stdout import standard_streams
+from amrq.outputs.own_stdout import require_stdout, standard_streams
 from amrq.plain_text import printable
 
 __all__ = ["app", "main"]
@@ -86,10 +87,7 @@ def _run() -> int:
     try:
         with standard_streams():
             try:
-                if sys.stdout is None:
-                    raise OutputError(
-                        "standard output is closed: give it a place to write to, /dev/null where nothing is wanted."
-                    )
+                require_stdout()
                 app()
             except SystemExit as end:  # how typer ends
                 status = end.code if isinstance(end.code, int) else int(bool(end.code))
@@ -114,5 +112,5 @@ def _run() -> int:
 def _say(error: AmrqError) -> int:
     """Print an error; return the exit status."""
     if not isinstance(error, OutputClosedError):
-        typer.echo(f"amrq: {printable(error, 2000)}", err=True)
+        say(error)
     return error.exit_status

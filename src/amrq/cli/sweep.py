@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
+from amrq.cli.say import say
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 
@@ -147,7 +148,7 @@ def sweep(
             if speed:
                 _time(folder, cells, interrupted.is_set)
         except KeyboardInterrupt:
-            typer.echo(f"amrq: stopped; the same command goes on from {printable(target)}.", err=True)
+            say(f"stopped; the same command goes on from {target}.")
             raise
     _show_results(folder, cells, console)
     if lost:

@@ -14,6 +14,7 @@ from rich.table import Table
 from amrq.cli.completion import model_names
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.models import file_size
+from amrq.cli.say import say
 from amrq.cli.training_bars import TrainingBars
 from amrq.cli.tune import tune
 from amrq.errors import AmrqError
@@ -184,7 +185,7 @@ def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | Non
                 interrupted.is_set,
             )
         except KeyboardInterrupt:
-            typer.echo(f"amrq: stopped; the same command goes on from {printable(checkpoint)}.", err=True)
+            say(f"stopped; the same command goes on from {checkpoint}.")
             raise
     contracts = [read_contract(file) for file in files]
     table = Table(title=escape(f"{settings.name}: share of right decisions on one chunk"))

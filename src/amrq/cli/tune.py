@@ -13,10 +13,10 @@ from rich.table import Table
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.cli.models import file_size
+from amrq.cli.say import say
 from amrq.cli.training_bars import TrainingBars
 from amrq.evaluation import clopper_pearson
 from amrq.model import find_model
-from amrq.plain_text import printable
 
 if TYPE_CHECKING:
     from amrq.training.tune_settings import TuneSettings
@@ -74,7 +74,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
             )
         except KeyboardInterrupt:
             if os.path.isfile(checkpoint):
-                typer.echo(f"amrq: stopped; the same command goes on from {printable(checkpoint)}.", err=True)
+                say(f"stopped; the same command goes on from {checkpoint}.")
             raise
     console = Console()
     console.print(_labelled(added))

@@ -16,7 +16,7 @@ from typing import Any
 
 from amrq.errors import AmrqError, OutputClosedError, OutputError
 
-__all__ = ["ResultStream", "own_stdout", "standard_streams"]
+__all__ = ["ResultStream", "own_stdout", "require_stdout", "standard_streams"]
 
 _LOOK = 0.1  # seconds between two looks whether the reader has made room
 _GRACE = 0.5  # seconds that a reader gets once the program is to end
@@ -173,6 +173,18 @@ class ResultStream(io.TextIOWrapper):
             super().close()
 
 
+def require_stdout() -> None:
+    """Refuse a standard output that is closed.
+
+    Raises:
+        OutputError: it is.
+    """
+    if sys.stdout is None:
+        raise OutputError(
+            "standard output is closed: give it a place to write to, /dev/null where nothing is wanted."
+        )
+
+
 @contextlib.contextmanager
 def own_stdout(giving_up: threading.Event | None = None) -> Iterator[ResultStream]:
     """Keep standard output for results: what GNU Radio's C++ side writes there goes to standard error.
@@ -184,10 +196,7 @@ def own_stdout(giving_up: threading.Event | None = None) -> Iterator[ResultStrea
     Raises:
         OutputError: standard output is closed.
     """
-    if sys.stdout is None:
-        raise OutputError(
-            "standard output is closed: give it a place to write to, /dev/null where nothing is wanted."
-        )
+    require_stdout()
     sys.stdout.flush()
     own = os.dup(1)
     os.dup2(2, 1)

@@ -46,9 +46,8 @@ def format_of(path: Path) -> str:
     if suffix in _REAL:
         raise AmrqError(
             f"the suffix of {printable(path.name)} mostly stands for real samples, which are read from a "
-            "wav file of one "
-            f"channel: if it holds I and Q in turn, give its format (--format {_REAL[suffix]}) and sample "
-            "rate (--rate)."
+            f"wav file of one channel: if it holds I and Q in turn, give its format (--format {_REAL[suffix]}) and "
+            "sample rate (--rate)."
         )
     raise AmrqError(
         f"the suffix of {printable(path.name)} does not say what is in it: give its format (--format), one of "
@@ -98,8 +97,7 @@ def _open(path: Path, format: str, sample_rate: float | None, name: str | None) 
         )
     if path.is_fifo() or path.is_char_device() or path.is_socket():
         raise AmrqError(
-            f"{shown} is no file but a pipe or device, which cannot be read here: amrq classify reads "
-            "pipes, and amrq live "
+            f"{shown} is a pipe or a device, which cannot be read here: amrq classify reads pipes, and amrq live "
             "standard input (--stdin)."
         )
     if not path.is_file():

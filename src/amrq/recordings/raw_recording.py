@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.recordings.raw_formats import RAW_FORMATS
 from amrq.recordings.reader import Reader, Request, add_named_facts
@@ -36,14 +37,13 @@ def _open(format: str, request: Request) -> Recording:
     notes: tuple[str, ...] = ()
     if rest and not length:
         raise AmrqError(
-            f"{request.shown} has {rest} bytes, less than one {format} sample: it was cut, or its format is "
+            f"{request.shown} has {counted(rest, 'byte')}, less than one {format} sample: it was cut, or its format is "
             "another one."
         )
     if rest:
         notes += (
-            f"{request.shown} ends with {rest} bytes of a {format} sample, left out: it was cut, or its "
-            "format is another "
-            "one (--format).",
+            f"{request.shown} ends with {counted(rest, 'byte')} of a {format} sample, left out: it was cut, or its "
+            "format is another one (--format).",
         )
     samples = SampleFile(request.path, known, length, [(0, 0)])
     info = add_named_facts(RecordingInfo(request.path, sample_rate, notes=notes), request)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.recordings.open_recording import FORMATS, format_of
@@ -106,9 +107,8 @@ class SampleStream:
         if not self._ended or not self._waiting:
             return ()
         return (
-            f"{printable(self.name)} ended with {len(self._waiting)} bytes of a {self._format_name} "
-            "sample, left out: it was "
-            "cut, or its format is another one (--format).",
+            f"{printable(self.name)} ended with {counted(len(self._waiting), 'byte')} of a {self._format_name} sample, "
+            "left out: it was cut, or its format is another one (--format).",
         )
 
     def begin(self, start: int, given_up: Callable[[], bool]) -> None:

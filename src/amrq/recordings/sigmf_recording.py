@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.parsing import parsing
 from amrq.plain_text import printable
@@ -188,7 +189,8 @@ def _open_archive(request: Request) -> Recording:
         raise AmrqError(f"{shown} has no data: its .sigmf-data is not in the archive.")
     there = max(0, min(data.size, file_size(request.path) - data.offset_data))
     if there < data.size:
-        notes += (f"{request.shown} is cut: {data.size - there} bytes of its data are missing at the end.",)
+        lost = counted(data.size - there, "byte")
+        notes += (f"{request.shown} is cut: {lost} of its data missing at the end.",)
     return _recording(request, metadata, _Data(request.path, data.offset_data, there), notes)
 
 
@@ -262,9 +264,8 @@ def _layout(
     length, rest = divmod(max(0, usable - headers), size)
     if rest:
         metadata.notes.append(
-            f"the data of {metadata.name} end with {rest} bytes of a {metadata.datatype} sample, left "
-            "out: they were cut, or "
-            "core:datatype is another one."
+            f"the data of {metadata.name} end with {counted(rest, 'byte')} of a {metadata.datatype} sample, left out: "
+            "they were cut, or core:datatype is another one."
         )
     return length, pieces, captures
 

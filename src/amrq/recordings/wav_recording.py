@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.engineering import engineering
+from amrq.engineering import counted, engineering
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.recordings.raw_formats import RawFormat, number_format
@@ -97,7 +97,7 @@ def _samples(request: Request, header: WavHeader, format: RawFormat) -> tuple[Sa
     length, rest = divmod(header.size, format.sample_size)
     notes: tuple[str, ...] = (header.note,) if header.note else ()
     if rest:
-        notes += (f"{request.shown} ends with {rest} bytes of a sample, left out.",)
+        notes += (f"{request.shown} ends with {counted(rest, 'byte')} of a sample, left out.",)
     return SampleFile(request.path, format, length, [(0, header.begin)]), notes
 
 

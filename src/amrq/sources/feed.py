@@ -15,18 +15,9 @@ from amrq.recordings import RAW_FORMATS
 from amrq.sources.sample_check import SampleCheck
 from amrq.sources.source_counts import SourceCounts
 
-__all__ = ["Feed", "Piece", "StreamTag", "counted"]
+__all__ = ["Feed", "Piece", "StreamTag"]
 
 _NOTHING = np.empty(0, dtype=np.complex64)
-
-
-def counted(number: int, thing: str) -> str:
-    """Return the number with the thing's name, in the plural where it is one.
-
-    >>> counted(1, "byte"), counted(2, "byte")
-    ('1 byte', '2 bytes')
-    """
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 @dataclass(frozen=True)
