@@ -21,6 +21,8 @@ TYPES := $(VENV)/types
 
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# Test processes: one a core, two to four.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -le 2 ] && echo 2 || { [ "$$n" -ge 4 ] && echo 4 || echo 3; })
 GRC_FILES ?= examples/loopback.grc
 BOARD_CHECK_ARGS ?=
 FUZZ_ARGS ?= -max_total_time=600
@@ -59,9 +61,9 @@ demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute
 
 test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, all tests (20 minutes); PYTEST_ARGS="-k demo" for some
 	$(say) "QA of the blocks: ctest"
-	@ctest --test-dir $(BUILD) --output-on-failure
-	$(say) "tests: pytest"
-	@$(headless) $(PYTHON) -m pytest $(PYTEST_ARGS)
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end"
+	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile -rs $(PYTEST_ARGS)
 
 # Types must hold under the declarations of both NumPys, whichever is here: NumPy 2's come to a folder of their own.
 lint: $(STAMPS)/train $(STAMPS)/types ## ruff and mypy
