@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A SoapySDR device of the tests' own, that receives a recording over and over."""
 
+import ctypes
+import ctypes.util
 import subprocess
 from pathlib import Path
 
-__all__ = ["HEADER", "build_file_radio", "file_radio"]
+__all__ = ["HEADER", "build_file_radio", "file_radio", "load_file_radio"]
 
 HEADER = Path("/usr/include/SoapySDR/Device.hpp")
 
@@ -16,6 +18,12 @@ def build_file_radio(folder: Path) -> dict[str, str]:
     command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", module, source, "-lSoapySDR"]
     subprocess.run(command, check=True)
     return {"SOAPY_SDR_PLUGIN_PATH": str(folder)}
+
+
+def load_file_radio(folder: Path) -> None:
+    """Let SoapySDR find it in this process too, which may have looked for its modules long before."""
+    soapy = ctypes.CDLL(ctypes.util.find_library("SoapySDR"))
+    soapy.SoapySDR_loadModule(str(folder / "libamrqfile.so").encode())
 
 
 def file_radio(folder: Path, recording: Path) -> tuple[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from file_radio import file_radio
+from file_radio import file_radio, load_file_radio
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
@@ -53,7 +53,9 @@ class tags_seen(gr.sync_block):  # noqa: N801
 @pytest.fixture(scope="module")
 def radio(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, str]]:
     recording = Path(__file__).resolve().parents[1] / "examples/recordings/generic_16qam.sigmf-meta"
-    device, environment = file_radio(tmp_path_factory.mktemp("radio"), recording)
+    folder = tmp_path_factory.mktemp("radio")
+    device, environment = file_radio(folder, recording)
+    load_file_radio(folder)
     signal = ModulatedSignal(Schedule(["QPSK"], 10**6), 20.0, 0.0, 0.3, 4, 0.35, 1)
     signal.generate(40_000)[0].tofile(device.partition("path=")[2])
     return device, environment
