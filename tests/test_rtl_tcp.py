@@ -326,3 +326,30 @@ def test_gains() -> None:
     assert read_gain(30) == read_gain(" 30 dB") == 30.0
     assert read_gain("LNA=20, VGA = 16 dB") == read_gain({"LNA": 20, "VGA": 16}) == {"LNA": 20.0, "VGA": 16.0}
     assert read_gain(None) is read_gain("") is read_gain("Auto") is None
+
+
+def test_closing_does_not_wait_for_a_server_that_does_not_answer() -> None:
+    calling, answered, leave = threading.Event(), threading.Event(), threading.Event()
+
+    def blocks() -> Iterator[bytes | None]:
+        yield DATA.tobytes()
+        assert leave.wait(60)
+        yield None
+
+    def unanswered() -> None:
+        calling.set()
+        assert answered.wait(60)
+
+    with RtlTcpServer(blocks) as server:
+        feed = feed_of(server)
+        read(feed, len(SAMPLES))
+        feed._link.connect = unanswered  # type: ignore[method-assign]
+        leave.set()
+        assert calling.wait(60)
+        closing = threading.Thread(target=feed.close, daemon=True)
+        closing.start()
+        closing.join(30)
+        assert not closing.is_alive()
+        answered.set()
+        feed._thread.join(60)
+        assert not feed._thread.is_alive()

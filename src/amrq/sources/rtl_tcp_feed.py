@@ -36,6 +36,7 @@ _LEAST_QUEUE = 1 << 24  # bytes: what plays a file may send at once what lasts f
 _FASTEST = 8e6  # bytes a second that are received at most, or twice what was asked for: no tuner sends more
 _PIECE = 256  # bytes that a piece takes besides its samples, however few these are
 _LONGEST_WAIT = 5.0  # seconds between two tries to connect
+_PARTING = 0.5  # seconds that closing waits for the thread, which may be waiting for a server to answer
 _SETTLING, _MEASURED = 1.0, 3.0  # seconds before the rate is measured, and at least measured
 _NEAR = 0.1
 
@@ -183,7 +184,7 @@ class RtlTcpFeed(Feed):
     def close(self) -> None:
         """Leave the server."""
         self._finalizer()
-        self._thread.join()
+        self._thread.join(_PARTING)  # later it ends by itself, and what it connects to is closed at once
 
 
 def _report(reference: "weakref.ref[RtlTcpFeed]", text: str) -> None:

@@ -127,7 +127,7 @@ class ZmqFeed(Feed):
 
     Whether the sender passes tags, and whether it puts a key before each message, is seen in the messages. Where tags
     are passed, samples that were lost on the way are noticed. A message that is no whole number of samples is left out
-    and counted; one of more than 16 MiB is not received.
+    and counted; one of more than 8 MiB is not received.
 
     Args:
         address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink, or the same after `pull+` of a ZMQ PUSH
