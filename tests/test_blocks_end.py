@@ -287,6 +287,14 @@ def test_only_blocks_have_errors() -> None:
     made.good.error, made.other.error = AmrqError("The log is full."), OSError("nothing is there")
     with pytest.raises(AmrqError, match=r"^The log is full\. other failed: nothing is there\.$"):
         raise_error(made)
+    # Whoever read has gone: that hides nothing else, and is an end of its own where it is all.
+    made.good.error, made.other.error = OutputClosedError("nobody reads."), AmrqError("The log is full.")
+    with pytest.raises(AmrqError, match=r"^The log is full\.$") as caught:
+        raise_error(made)
+    assert caught.value.exit_status == 2
+    made.other.error = None
+    with pytest.raises(OutputClosedError):
+        raise_error(made)
 
 
 def test_the_flowgraph_that_hung(tmp_path: Path) -> None:

@@ -13,20 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
+from run_amrq import ENVIRONMENT, amrq
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
 RAW = ("--rate", str(RATE), "--symbol-rate", "25k", "--json")
-
-
-def amrq(*arguments: object, stdin: object = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "amrq", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=stdin,  # type: ignore[arg-type]
-        env=ENVIRONMENT,
-    )
 
 
 def said(result: subprocess.CompletedProcess[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from run_amrq import amrq, refused
 from seeds import SEED
 from small_models import linear_model, linear_onnx
 
@@ -25,27 +26,6 @@ from amrq.signals import ModulatedSignal, Schedule
 ROOT = Path(__file__).resolve().parents[1]
 RECORDINGS = ROOT / "examples" / "recordings"
 QPSK = RECORDINGS / "dvbs2_qpsk.sigmf-meta"
-
-
-def amrq(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "amrq", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
-        | environment,
-    )
-
-
-def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
-    """One clear sentence on standard error, nothing that looks like a crash, exit status 2."""
-    assert result.returncode == 2, result.stdout + result.stderr
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("amrq: ")]
-    assert words in line
-    assert "Traceback" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+from run_amrq import every_command
 from small_models import linear_model
 
 from amrq.cli.main import app
@@ -32,17 +31,7 @@ def amrq(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def commands(command: Any, *names: str) -> Iterator[tuple[str, ...]]:
-    """The words of every command."""
-    yield names
-    for name, child in getattr(command, "commands", {}).items():
-        yield from commands(child, *names, name)
-
-
-EVERY_COMMAND = [words for words in commands(typer.main.get_command(app))]
-
-
-@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
 def test_an_option_without_a_value_is_shown_without_a_type(words: tuple[str, ...]) -> None:
     from typer.testing import CliRunner
 

@@ -5,26 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
-
-from amrq.cli.main import app
+from run_amrq import every_command
 
 pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
 ROOT = Path(__file__).resolve().parents[1]
 QPSK = ROOT / "examples" / "recordings" / "generic_qpsk.sigmf-meta"
-
-
-def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Walk all commands there are."""
-    if words:
-        yield words
-    for name, below in getattr(command, "commands", {}).items():
-        yield from commands(below, (*words, name))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +64,7 @@ def test_it_runs_what_was_installed_beside_it(command: Path) -> None:
         shutil.copy(ROOT / "src" / "amrq" / "_version.py", library)
 
 
-@pytest.mark.parametrize("words", list(commands(typer.main.get_command(app))), ids=" ".join)
+@pytest.mark.parametrize("words", every_command()[1:], ids=" ".join)
 def test_every_command_explains_itself(command: Path, words: tuple[str, ...]) -> None:
     done = run(command, *words, "--help")
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,6 @@
 """From annotated recordings to labelled chunks: what counts as a label, what is kept, what lies on disk."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from labelled_signals import annotation, labelled_chunks, write_recording
+from run_amrq import amrq, refused
 from seeds import rng
 
 from amrq.classifier import OnnxClassifier
@@ -41,21 +41,7 @@ OWN = "gr-amrq 0.1.0"
 
 def label(*arguments: object) -> subprocess.CompletedProcess[str]:
     pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
-    return subprocess.run(
-        [sys.executable, "-m", "amrq", "label", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"},
-    )
-
-
-def refused(result: subprocess.CompletedProcess[str], words: str) -> None:
-    assert result.returncode == 2, result.stdout + result.stderr
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("amrq: ")]
-    assert words in line
-    assert "Traceback" not in result.stdout + result.stderr
+    return amrq("label", *arguments)
 
 
 def row(result: subprocess.CompletedProcess[str], what: str) -> list[int]:

@@ -2,7 +2,6 @@
 """A board at the end of a flowgraph, and of the command."""
 
 import json
-import os
 import signal
 import stat
 import subprocess
@@ -13,6 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 from boards import MODEL, PATIENCE, board, chunks, image, in_thread
+from run_amrq import ENVIRONMENT
 
 from amrq.cli import main
 from amrq.decision import Decision
@@ -115,9 +115,6 @@ def test_another_model_ends_it_with_one_sentence() -> None:
 def test_what_cannot_be_is_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(AmrqError, match=words):
         flowgraph(chunks(1), **settings)
-
-
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
 
 
 def until_the_first_line(*arguments: object) -> str:
