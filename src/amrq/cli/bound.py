@@ -178,7 +178,7 @@ def bound(
     chunks: Annotated[
         int, typer.Option("--chunks", min=1, help="Chunks of each class at each Es/N0.")
     ] = 1_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the chunks.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the chunks.")] = 0,
     all_receivers: Annotated[
         bool,
         typer.Option(
@@ -238,7 +238,7 @@ def bound(
                 lambda done, run=run: bar.advance(task, done * run.symbols),  # type: ignore[misc]
             )
             curves.append(curve)
-    failed: list[AmrqError] = []  # told once what was measured is shown
+    failed: list[AmrqError] = []  # reported once what was measured is shown
     if output is not None:
         settings = {"--symbols": symbols, "--es-n0": es_n0, "--chunks": chunks, "--seed": seed}
         if not all_receivers:

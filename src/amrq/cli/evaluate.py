@@ -204,12 +204,12 @@ def evaluate(
     phase_noise: Annotated[
         float, typer.Option("--phase-noise", min=0, help="Standard deviation of the phase noise, radians.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the chunks.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the chunks.")] = 0,
     bound: Annotated[
         bool | None,
         typer.Option(
             "--bound/--no-bound",
-            help="Ask the likelihood bound about the same chunks: minutes. Done with -o, unless told otherwise.",
+            help="Measure the likelihood bound on the same chunks, which takes minutes; by default with -o only.",
             show_default=False,
         ),
     ] = None,
@@ -243,7 +243,7 @@ def evaluate(
     names = models or ["default"]
     levels = _levels("--es-n0", es_n0)
     swept = [] if sweeps.strip().lower() == "none" else _levels("--sweeps", sweeps)
-    # All of them first: a name misspelt is told before minutes of work, not after.
+    # All of them first: a name misspelt is refused before minutes of work, not after.
     classifiers = [OnnxClassifier(name) for name in names]
     folders: list[Path | None] = [None] * len(names)
     if output is not None:
@@ -266,7 +266,7 @@ def evaluate(
                 swept,
             )
         written: list[str] = []
-        failed: list[AmrqError] = []  # told once what was measured is shown
+        failed: list[AmrqError] = []  # reported once what was measured is shown
         if folder is not None:
             words = [
                 *("amrq", "evaluate", Path(name).name, "--chunks", str(chunks), "--es-n0", es_n0),

@@ -60,12 +60,12 @@ def rtl(
             "--architecture",
             metavar="NAME",
             autocompletion=one_of(("pipeline", "array")),
-            help="pipeline or array; end where the model fits the other one.",
+            help="pipeline or array; a model that fits the other one is refused.",
             show_default=False,
         ),
     ] = None,
     chunks: Annotated[int, typer.Option("--chunks", min=16, help="Chunks of the testbench.")] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of these chunks.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of these chunks.")] = 1,
     check: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +89,7 @@ def rtl(
     and fully connected layers, as the thesis's, an array of multipliers that makes its layers in turn, weights in block
     RAM.
 
-    Examples: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
+    Example: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
 
     Example: **amrq rtl coherent-full-int4 -o full --input-bits 9 --chunks 10000 --check verilator**
 

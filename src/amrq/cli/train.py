@@ -29,7 +29,8 @@ _TUNING_STEPS = 1_000
 
 def train(
     recipe: Annotated[
-        Path | None, typer.Argument(help="A recipe in TOML; none with --add and --from.", show_default=False)
+        Path | None,
+        typer.Argument(help="A recipe in TOML; left out with --add and --from.", show_default=False),
     ] = None,
     output: Annotated[
         Path | None,
@@ -77,7 +78,7 @@ def train(
         float,
         typer.Option(
             "--share",
-            help="Of the weight of a class at a level of Es/N0 that has labelled chunks, what these get at most.",
+            help="Largest share of labelled chunks in the weight of a class at a level of Es/N0, 0 to 1.",
             rich_help_panel=_TUNING,
         ),
     ] = 0.5,
@@ -94,7 +95,7 @@ def train(
         float | None,
         typer.Option(
             "--learning-rate",
-            help="At its highest; by default a quarter of the recipe's.",
+            help="Highest learning rate; by default a quarter of the recipe's.",
             rich_help_panel=_TUNING,
         ),
     ] = None,
