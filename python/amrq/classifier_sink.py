@@ -78,7 +78,7 @@ class classifier_sink(gr.sync_block):
         chunk_length: samples a chunk, which the model's contract must agree with; 0 takes what it says.
         samples_per_symbol: of the stream; the model's contract must agree.
         chunks_per_decision: chunks fused into a decision.
-        min_confidence: below this probability of the best class a decision says `unknown`, 0 to 1.
+        min_confidence: below this probability of `best` a decision is `unsure`, labelled `unknown`, 0 to 1.
         early_confidence: a decision falls early when it says something new and is this sure of it; 1: never.
         change_evidence: where the class changes inside a decision, it is split; log-likelihood ratio, natural
             logarithm, that this needs.
