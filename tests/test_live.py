@@ -23,6 +23,7 @@ import jsonschema
 import numpy as np
 import pytest
 import sigmf
+import typer
 import zmq
 from file_radio import file_radio
 from prometheus_text import read_metrics
@@ -132,6 +133,9 @@ def finish(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
         ("1e6", 1e6),
         ("-12.5k", -12.5e3),
         ("2.4 MHz", 2.4e6),
+        ("2.4MS", 2.4e6),
+        ("2.4Msps", 2.4e6),
+        ("9.6 kbaud", 9600),
         ("9600", 9600),
     ],
 )
@@ -139,9 +143,9 @@ def test_quantities_as_radio_people_write_them(text: str, number: float) -> None
     assert quantity(text) == pytest.approx(number)
 
 
-@pytest.mark.parametrize("text", ["", "M", "12 apples", "1.2.3", "k100"])
+@pytest.mark.parametrize("text", ["", "M", "12 apples", "1.2.3", "k100", "433,92M", "2.4m"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(typer.BadParameter, match="is no number such as"):
         quantity(text)
 
 

@@ -234,6 +234,23 @@ def test_a_log_that_cannot_be_is_refused(tmp_path: Path) -> None:
         log.close()  # says nothing more
 
 
+def test_a_log_may_be_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "log.fifo"
+    os.mkfifo(path)
+    with pytest.raises(AmrqError, match="cannot be opened: no program reads from this pipe"):
+        JsonLinesFile(path)  # and does not wait for one
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    log = JsonLinesFile(path, 1_000)
+    for number in range(200):  # more than the largest file
+        log.write({"a": number})
+    assert os.read(reader, 65_536) == b"".join(b'{"a": %d}\n' % number for number in range(200))
+    os.close(reader)
+    with pytest.raises(AmrqError, match="cannot be written: Broken pipe"):
+        log.write({"a": 1})
+    log.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["log.fifo"]
+
+
 def test_a_subscriber_reads_json_and_needs_nothing_else() -> None:
     publisher = ZmqPublisher("tcp://127.0.0.1:*")
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:

@@ -321,7 +321,8 @@ def test_a_checksum_that_does_not_fit_says_how_to_go_on(tmp_path: Path) -> None:
         ({"sample_rate": None}, "does not state its sample rate"),
         ({"sample_rate": 0}, "must be above 0 Hz, not 0"),
         ({"datatype": 5}, "core:datatype of .* must be a text, not 5"),
-        ({"datatype": None}, "core:datatype of .* is '', which SigMF does not know"),
+        ({"datatype": None}, "lacks core:datatype, the format of its samples"),
+        ({"datatype": "ci16"}, "core:datatype of .* is 'ci16', which SigMF does not know"),
         ({"num_channels": 2}, "2 channels: give a recording of one"),
         ({"num_channels": "1"}, "core:num_channels"),
         ({"offset": -1}, "core:offset of .* must be a whole number from 0 on, not -1"),
@@ -369,11 +370,58 @@ def test_fields_that_are_null_count_as_missing(tmp_path: Path) -> None:
 
 
 def test_what_is_no_metadata_is_one_sentence(tmp_path: Path) -> None:
-    for content in (b"\xaa\xbb", b"", b"[]", b"{", b'"x"', b"{}", b'{"global": 5}', b"\xff\xfe{}"):
+    SIGNAL.tofile(tmp_path / "r.sigmf-data")
+    for content, words in (
+        (b"\xaa\xbb", "it is no JSON: byte 0 is not UTF-8"),
+        (b"\xff\xfe{}", "it is no JSON"),
+        (b"", "it is no JSON"),
+        (b"{", "it is no JSON"),
+        (b"[]", "it is no JSON object"),
+        (b'"x"', "it is no JSON object"),
+        (b"[" * 200_000, "its JSON is nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "too many digits|lacks 'global'"),
+        (b"{}", "no SigMF recording: it lacks 'global'"),
+        (b'{"global": null}', "no SigMF recording: it lacks 'global'"),
+        (b'{"global": 5}', "global of .* must be an object, not 5"),
+        (b'{"global": []}', "global of .* must be an object, not a list"),
+    ):
         (tmp_path / "r.sigmf-meta").write_bytes(content)
-        refused("no JSON|must be an object", tmp_path / "r.sigmf-meta")
+        refused(words, tmp_path / "r.sigmf-meta")
     (tmp_path / "alone.sigmf-data").write_bytes(bytes(80))
     refused("has no metadata.*--format would read it as raw", tmp_path / "alone.sigmf-data")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_metadata_in_any_encoding_of_json(tmp_path: Path, encoding: str) -> None:
+    SIGNAL.tofile(tmp_path / "r.sigmf-data")
+    path = write_meta(tmp_path / "r.sigmf-meta", annotations=[{"sample_start": 0, "label": "Ångström"}])
+    path.write_bytes(json.dumps(json.loads(path.read_text()), ensure_ascii=False).encode(encoding))
+    recording = open_recording(path)
+    same(recording)
+    assert (recording.annotations[0].label, recording.notes) == ("Ångström", ())
+
+
+def test_a_time_without_its_zone_is_taken_as_utc(tmp_path: Path) -> None:
+    SIGNAL.tofile(tmp_path / "r.sigmf-data")
+    for text, notes in (
+        ("2024-05-17T12:34:56Z", 0),
+        ("2024-05-17T14:34:56+02:00", 0),
+        ("2024-05-17T12:34:56.000", 1),
+    ):
+        captures = [{"sample_start": 0, "datetime": text}]
+        recording = open_recording(write_meta(tmp_path / "r.sigmf-meta", captures=captures))
+        assert recording.begun == BEGUN
+        assert len(recording.notes) == notes and all("no time zone" in note for note in recording.notes)
+
+
+def test_an_archive_that_is_cut_before_its_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf"
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("a.sigmf-data")
+        member.size = SIGNAL.nbytes
+        archive.addfile(member, io.BytesIO(SIGNAL.tobytes()))
+    path.write_bytes(path.read_bytes()[:30_000])
+    refused("without SigMF metadata .*, or was cut before them", path)
 
 
 def test_labels_cannot_steer_a_terminal(tmp_path: Path) -> None:
@@ -434,6 +482,18 @@ def test_a_size_in_a_wav_header_that_is_not_true(tmp_path: Path, sizes: dict, wo
     same(recording)
     assert recording.sample_rate == RATE
     assert (words is None) == (recording.notes == ()) and (words is None or words in recording.notes[0])
+
+
+def test_a_chunk_of_odd_size_without_its_padding(tmp_path: Path) -> None:
+    data = wav_bytes(CI16.tobytes(), before=((b"LIST", b"INFOabc"),))
+    same(open_recording(_written(tmp_path / "r.wav", data)))
+    place = data.index(b"INFOabc") + 7
+    same(open_recording(_written(tmp_path / "r.wav", data[:place] + data[place + 1 :])))
+
+
+def _written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
 
 
 def test_a_wav_that_is_cut(tmp_path: Path) -> None:
@@ -541,6 +601,9 @@ def test_the_chunk_and_the_name_complete_each_other(tmp_path: Path) -> None:
         ("SDRSharp_20240517_123456Z_12MHz_IQ.wav", "SDR#", 12e6),
         ("SDRuno_20240517_123456Z_10122kHz.wav", "SDRuno", 10.122e6),
         ("baseband_145900000Hz_12-34-56_17-05-2024.wav", "SDR++", 145.9e6),
+        ("Baseband_145900000hz_12-34-56_17-05-2024.wav", "SDR++", 145.9e6),
+        ("hdsdr_20240517_123456Z_145900khz_rf.WAV", "HDSDR", 145.9e6),
+        ("Copy of sdrsharp_20240517_123456Z_145900000Hz_IQ (1).wav", "SDR#", 145.9e6),
     ],
 )
 def test_names_that_tell_time_and_frequency(
@@ -550,10 +613,33 @@ def test_names_that_tell_time_and_frequency(
     recording = open_recording(tmp_path / name)
     assert recording.tunings == ((0, frequency),)
     assert recording.begun is not None
-    local = "baseband" in name
+    local = "baseband" in name.lower()
     assert (recording.begun if not local else recording.begun.replace(tzinfo=timezone.utc)) == BEGUN
     (note,) = recording.notes
     assert f"as {program} gives it" in note and local == ("local time" in note)
+
+
+@pytest.mark.parametrize(
+    "name", ["antenna_2m_100k.wav", "my_2024_notes_145kHz.wav", "gqrx_notes_fc.wav", "HDSDR_2024_145kHz.wav"]
+)
+def test_names_that_tell_nothing(tmp_path: Path, name: str) -> None:
+    recording = open_recording(_written(tmp_path / name, wav_bytes(CI16.tobytes())))
+    assert (recording.tunings, recording.begun, recording.notes) == ((), None, ())
+
+
+def test_a_note_names_only_what_is_taken_from_the_name(tmp_path: Path) -> None:
+    for name, format, told in (
+        ("my.GQRX_20240517_123456_145900000_100000_fc.raw", "auto", True),
+        ("gqrx_20240517_123456_145900000_100000_fc.raw", "cf32", False),
+    ):
+        SIGNAL.tofile(tmp_path / name)
+        recording = open_recording(tmp_path / name, format)
+        same(recording)
+        assert ("format cf32" in recording.notes[0]) == told and "145.9 MHz" in recording.notes[0]
+    CI16.tofile(tmp_path / "gqrx_20240517_123456_145900000_100000_fc.cs16")
+    recording = open_recording(tmp_path / "gqrx_20240517_123456_145900000_100000_fc.cs16")
+    same(recording)
+    assert "format" not in recording.notes[0]
 
 
 def test_names_that_tell_rate_and_format(tmp_path: Path) -> None:
@@ -698,7 +784,7 @@ def test_a_file_that_becomes_shorter_is_one_sentence(tmp_path: Path, name: str) 
 def test_suffixes_in_use(tmp_path: Path, suffix: str, format: str | None) -> None:
     SIGNAL.tofile(tmp_path / f"r{suffix}")
     if format is None:
-        refused("the suffix of r.*--format.*--rate", tmp_path / f"r{suffix}", sample_rate=1.0)
+        refused("the (suffix|name) of r.*--format.*--rate", tmp_path / f"r{suffix}", sample_rate=1.0)
     else:
         size = RAW_FORMATS[format].sample_size
         assert open_recording(tmp_path / f"r{suffix}", sample_rate=1.0).length == SIGNAL.nbytes // size
@@ -762,6 +848,8 @@ def test_what_is_no_stream_is_one_sentence(tmp_path: Path) -> None:
         SampleStream(tmp_path / "none.cu8", "auto", 1e5)
     with pytest.raises(AmrqError, match="holds no samples"):
         stream(tmp_path, b"").begin(0, never)
+    with pytest.raises(AmrqError, match="holds 3 bytes, less than one cf32 sample"):
+        stream(tmp_path, b"abc").begin(0, never)
     with pytest.raises(AmrqError, match="holds 2 samples, and --start leaves out 5"):
         stream(tmp_path, bytes(16)).begin(5, never)
     os.mkfifo(tmp_path / "quiet.cu8")

@@ -109,3 +109,9 @@ def test_no_module_writes_files_beside_their_place_by_hand() -> None:
         and any(words in path.read_text("utf-8") for words in by_hand)
     ]
     assert offenders == []
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AmrqError, match="no program reads from this pipe"):
+        write_whole(tmp_path / "pipe", b"answer")

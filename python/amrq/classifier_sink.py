@@ -378,7 +378,7 @@ class classifier_sink(gr.sync_block):
             self.logger.warn(f"{counted.dropped - lost} chunks were not classified because {reason}")
         if counted.not_finite:
             self.logger.warn(
-                f"{counted.not_finite} chunks held samples that are not finite, and were left out"
+                f"{counted.not_finite} chunk{'s' * (counted.not_finite > 1)} of samples that are not finite: left out"
             )
 
     def _close_outputs(self) -> None:

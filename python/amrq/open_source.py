@@ -67,6 +67,8 @@ def _rtl_tcp(options: SourceOptions) -> LiveSource:
 
 def _file(options: SourceOptions) -> LiveSource:
     assert options.file is not None
+    if str(options.file) == "-":
+        raise AmrqError("--file - is not a recording: --stdin reads standard input.")
     recording = open_recording(options.file, options.format, options.sample_rate, options.recording_name)
     block = paced_source(recording_source(recording), recording.sample_rate)
     frequency = recording.tunings[0][1] if recording.tunings else None

@@ -2,9 +2,11 @@
 """Files that are whole at any moment: written beside their place, then put into it."""
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -12,10 +14,33 @@ from typing import BinaryIO
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 
-__all__ = ["check_writable", "made_folder", "whole_file", "write_whole"]
+__all__ = ["check_writable", "made_folder", "opened_to_write", "whole_file", "write_whole"]
 
+_PATIENCE = 1.0
+"""Seconds that the reader of a pipe has to come."""
 _NAME_KEPT = 50
 """Characters of the file's name that its temporary file keeps: a name has 255 bytes at most, a character up to 4."""
+
+
+def opened_to_write(path: str, flags: int) -> int:
+    """Open a file to write, as the `opener` of `open`; for the reader of a pipe it waits a second, not for ever.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > until:
+                raise OSError(errno.ENXIO, "no program reads from this pipe") from None
+        time.sleep(_PATIENCE / 50)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 @contextlib.contextmanager
@@ -58,7 +83,7 @@ def whole_file(
 
 @contextlib.contextmanager
 def _written_as_it_is(path: Path) -> Iterator[BinaryIO]:
-    with path.open("wb") as file:
+    with open(path, "wb", opener=opened_to_write) as file:
         yield file
 
 

@@ -61,6 +61,10 @@ class AnnotationFile:
             source = source.with_name(source.name + ".sigmf-meta")
         try:
             self._meta = read_sigmf_json(source.read_bytes(), printable(source))
+        except FileNotFoundError:
+            raise AmrqError(
+                f"{shown} cannot be annotated: only a SigMF recording can, and there is no {printable(source)}."
+            ) from None
         except OSError as error:
             raise AmrqError(f"{printable(source)} cannot be annotated: {error.strerror}.") from None
         self._rate, self._first = _rate_and_offset(self._meta, printable(source))

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from amrq.errors import AmrqError, OutputError
 from amrq.plain_text import printable
+from amrq.whole_file import opened_to_write
 
 __all__ = ["JsonLinesFile"]
 
@@ -18,7 +19,8 @@ class JsonLinesFile:
     """A file of one JSON object a line; what is there already stays.
 
     A line that would make the file larger than it may be begins a new one: `log.jsonl` becomes `log.jsonl.1`, that
-    `log.jsonl.2`, and the oldest goes. No line is ever split, and each is handed to the system at once.
+    `log.jsonl.2`, and the oldest goes. No line is ever split, and each is handed to the system at once. A pipe takes its
+    lines as they come.
 
     Args:
         path: the file.
@@ -41,7 +43,7 @@ class JsonLinesFile:
     def _open(self) -> BinaryIO:
         try:
             # Without a buffer: what a full disk did not take must not come again when the file is closed.
-            return self.path.open("ab", buffering=0)
+            return open(self.path, "ab", buffering=0, opener=opened_to_write)
         except (OSError, ValueError) as error:
             raise OutputError(f"the log {printable(self.path)} cannot be opened: {_reason(error)}.") from None
 
@@ -53,7 +55,7 @@ class JsonLinesFile:
         """
         line = memoryview((json.dumps(record) + "\n").encode())
         try:
-            size = self._file.tell()
+            size = self._file.tell() if self._file.seekable() else 0
             if size and size + len(line) > self._largest:
                 self._rotate()
                 size = 0

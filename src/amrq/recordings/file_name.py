@@ -30,8 +30,8 @@ class NamedFacts:
     format: str | None = None
 
 
-_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
-_PROGRAMS = {"SDRSharp": "SDR#"}
+_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_PROGRAMS = {"sdrsharp": "SDR#", "hdsdr": "HDSDR", "sdruno": "SDRuno"}
 
 
 def _time(text: str, layout: str, local: bool = False) -> datetime | None:
@@ -50,8 +50,8 @@ def _gqrx(found: re.Match[str]) -> NamedFacts:
 def _stamped(found: re.Match[str]) -> NamedFacts:
     local = not found[3]
     begun = _time(found[2], "%Y%m%d_%H%M%S", local)
-    program = _PROGRAMS.get(found[1], found[1])
-    return NamedFacts(program, begun, local, float(found[4]) * _FACTORS[found[5]])
+    program = _PROGRAMS.get(found[1].lower(), found[1])
+    return NamedFacts(program, begun, local, float(found[4]) * _FACTORS[found[5].lower()])
 
 
 def _sdrpp(found: re.Match[str]) -> NamedFacts:
@@ -67,19 +67,23 @@ def _satdump(found: re.Match[str]) -> NamedFacts:
     return NamedFacts("SatDump", begun, False, float(found[3]), float(found[2]))
 
 
+_BEFORE = r"(?:.{0,200}[\s.])?"
+"""What people put in front, 'copy of' for instance."""
+
 # Longer runs of digits than any frequency's are no frequency; no pattern here can take long on any name.
 _PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], NamedFacts]], ...] = (
-    (r"gqrx_(\d{8}_\d{6})_(\d{1,12})_(\d{1,12})_fc\b.*", _gqrx),
+    (rf"(?i:{_BEFORE}gqrx)_(\d{{8}}_\d{{6}})_(\d{{1,12}})_(\d{{1,12}})_fc\b.*", _gqrx),
     # HDSDR, SDR#, SDRuno, hackrf_transfer, airspy_rx and others: program, date, time with Z for UTC, frequency.
     (
-        r"([A-Za-z][\w#+-]{0,30}?)_(\d{8}_\d{6})(Z?)_(\d{1,12}(?:\.\d{1,9})?)([kMG]?)Hz(?![A-Za-z]).*",
+        rf"{_BEFORE}([A-Za-z][\w#+-]{{0,30}}?)_(\d{{8}}_\d{{6}})(Z?)_"
+        r"(\d{1,12}(?:\.\d{1,9})?)([kKmMgG]?)(?i:Hz)(?![A-Za-z]).*",
         _stamped,
     ),
-    (r"(?:baseband|audio)_(\d{1,12})Hz_(\d\d-\d\d-\d\d_\d\d-\d\d-\d{4})(?!\d).*", _sdrpp),
+    (rf"{_BEFORE}(?i:baseband|audio)_(\d{{1,12}})(?i:Hz)_(\d\d-\d\d-\d\d_\d\d-\d\d-\d{{4}})(?!\d).*", _sdrpp),
     (r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-[\d.]{1,20})?_(\d{1,12})SPS_(\d{1,12})Hz(?![A-Za-z]).*", _satdump),
     # Frequency in M and rate in k: one of them alone may be anything, a symbol rate for instance.
     (
-        r"(?:.{0,200}_)?(\d{1,6}(?:\.\d{1,9})?)M(?:Hz)?_(\d{1,9}(?:\.\d{1,9})?)k(?:sps)?(?![A-Za-z0-9]).*",
+        r"(?:.{0,200}_)?(\d{1,6}(?:\.\d{1,9})?)M(?:Hz)?_(\d{1,9}(?:\.\d{1,9})?)[kK](?:sps)?(?![A-Za-z0-9]).*",
         _rtl_433,
     ),
 )

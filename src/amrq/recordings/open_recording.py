@@ -2,6 +2,7 @@
 """One door for all recordings."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from amrq.errors import AmrqError
@@ -49,8 +50,9 @@ def format_of(path: Path) -> str:
             f"wav file of one channel: if it holds I and Q in turn, give its format (--format {_REAL[suffix]}) and "
             "sample rate (--rate)."
         )
+    what = f"the suffix of {printable(path.name)}" if suffix else f"the name of {printable(path.name)}"
     raise AmrqError(
-        f"the suffix of {printable(path.name)} does not say what is in it: give its format (--format), one of "
+        f"{what} does not say what is in it: give its format (--format), one of "
         f"{', '.join(_READERS)}, and of a raw one the sample rate (--rate)."
     )
 
@@ -102,6 +104,11 @@ def _open(path: Path, format: str, sample_rate: float | None, name: str | None) 
         )
     if not path.is_file():
         raise AmrqError(f"there is no file {shown}.")
-    if format == "auto":
+    facts = facts_of_name(path.name)
+    if format != "auto":
+        facts = facts and replace(facts, format=None)  # what is said goes before the name
+    else:
         format = format_of(path)
-    return _READERS[format].open(Request(path, sample_rate, name, facts_of_name(path.name)))
+        if facts is not None and facts.format != format:
+            facts = replace(facts, format=None)
+    return _READERS[format].open(Request(path, sample_rate, name, facts))

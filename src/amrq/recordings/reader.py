@@ -77,7 +77,7 @@ def add_named_facts(info: RecordingInfo, request: Request) -> RecordingInfo:
         taken.append(f"frequency {engineering(facts.frequency, 'Hz')}")
     if info.begun is None and facts.begun is not None:
         info = replace(info, begun=facts.begun)
-        taken.append(shown_time(facts.begun) + (", as this machine's local time" if facts.local else ""))
+        taken.append(shown_time(facts.begun) + (", read as this machine's local time" if facts.local else ""))
     if (
         facts.sample_rate is not None
         and request.sample_rate is None

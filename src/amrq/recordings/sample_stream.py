@@ -130,6 +130,8 @@ class SampleStream:
             held = (
                 f"{self._skipped} samples, and --start leaves out {start}" if self._skipped else "no samples"
             )
+            if self._waiting and not self._skipped:
+                held = f"{counted(len(self._waiting), 'byte')}, less than one {self._format_name} sample"
             raise AmrqError(f"{printable(self.name)} holds {held}.")
 
     def head(self, count: int, given_up: Callable[[], bool]) -> NDArray[np.complex64]:

@@ -18,6 +18,8 @@ __all__ = ["Capture", "SigmfMetadata", "read_sigmf_json"]
 
 _LARGEST_INDEX = 1 << 62
 _YEARS = range(1900, 9000)
+_NULL = "is null, and taken as missing"
+_WITHOUT_ZONE = "has no time zone, and is taken as UTC"
 
 
 def read_sigmf_json(data: bytes, name: str) -> dict[str, Any]:
@@ -28,14 +30,21 @@ def read_sigmf_json(data: bytes, name: str) -> dict[str, Any]:
     """
     with parsing(f"{name} as SigMF"):
         try:
-            document = json.loads(data.decode("utf-8-sig"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise AmrqError(
-                f"{name} cannot be read as a SigMF recording: it is no JSON ({printable(error, 100)})."
-            ) from None
-    if not isinstance(document, dict):
-        raise AmrqError(f"{name} cannot be read as a SigMF recording: it is no JSON object.")
-    return document
+            # Some programs on Windows write UTF-16.
+            document = json.loads(data.decode(json.detect_encoding(data)))
+        except json.JSONDecodeError as error:
+            fault = f"it is no JSON ({printable(error, 100)})"
+        except UnicodeDecodeError as error:
+            fault = f"it is no JSON: byte {error.start} is not {error.encoding.upper()}"
+        except RecursionError:
+            fault = "its JSON is nested too deeply"
+        except ValueError:
+            fault = "a number in it has too many digits"
+        else:
+            if isinstance(document, dict):
+                return document
+            fault = "it is no JSON object"
+    raise AmrqError(f"{name} cannot be read as a SigMF recording: {fault}.")
 
 
 @dataclass(frozen=True)
@@ -58,18 +67,23 @@ class Capture:
 class _Fields:
     """An object of the metadata; each field is checked as it is read.
 
-    A field that is null counts as missing, and a note says so.
+    Args:
+        where: what the object is, for messages.
+        values: the object.
+        odd: takes (what was put up with, name of the field): one that is null counts as missing, a time without a time
+            zone as UTC.
+        of: what its fields belong to, for messages, where that is not `where`.
     """
 
-    def __init__(self, where: str, values: object, nulls: dict[str, None]) -> None:
+    def __init__(self, where: str, values: object, odd: dict[tuple[str, str], None], of: str = "") -> None:
         if not isinstance(values, dict):
-            raise AmrqError(f"{where} must be an object, not {_shown(values)}: the metadata are broken.")
-        self._where, self._values, self._nulls = where, values, nulls
+            raise AmrqError(f"{where} must be an object, not {_shown(values)}: correct the metadata.")
+        self._where, self._values, self._odd = of or where, values, odd
 
     def value(self, name: str) -> Any:
         found = self._values.get(f"core:{name}")
         if found is None and f"core:{name}" in self._values:
-            self._nulls[f"core:{name}"] = None
+            self._odd[_NULL, f"core:{name}"] = None
         return found
 
     def refuse(self, name: str, wanted: str, found: object) -> AmrqError:
@@ -121,6 +135,8 @@ class _Fields:
             at = datetime.fromisoformat(plain)
         except ValueError:
             raise self.refuse(name, "a time such as 2024-05-17T12:34:56Z", text) from None
+        if at.tzinfo is None:
+            self._odd[_WITHOUT_ZONE, f"core:{name}"] = None
         return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
 
 
@@ -175,9 +191,17 @@ class SigmfMetadata:
     def __post_init__(self) -> None:
         if "collection" in self.document and "global" not in self.document:
             raise AmrqError(f"{self.name} is a SigMF collection, not a recording.")
-        self._nulls: dict[str, None] = {}
-        about = _Fields(self.name, self.document.get("global"), self._nulls)
+        self._odd: dict[tuple[str, str], None] = {}
+        if self.document.get("global") is None:
+            raise AmrqError(
+                f"{self.name} is no SigMF recording: it lacks 'global', which describes the samples."
+            )
+        about = _Fields(f"global of {self.name}", self.document["global"], self._odd, self.name)
         written = about.text("datatype")
+        if not written:
+            raise AmrqError(
+                f"{self.name} lacks core:datatype, the format of its samples: correct the metadata."
+            )
         self.datatype = written.lower()
         if written != self.datatype:
             self.notes.append(
@@ -197,7 +221,7 @@ class SigmfMetadata:
     def _captures(self) -> tuple[Capture, ...]:
         captures = []
         for number, entry in enumerate(_listed(self.document, "captures", self.name)):
-            fields = _Fields(f"capture {number} in {self.name}", entry, self._nulls)
+            fields = _Fields(f"capture {number} in {self.name}", entry, self._odd)
             captures.append(
                 Capture(
                     fields.needed("sample_start"),
@@ -248,7 +272,7 @@ class SigmfMetadata:
         found = []
         changes = [sample for sample, _ in tunings]
         for number, entry in enumerate(_listed(self.document, "annotations", self.name)):
-            fields = _Fields(f"annotation {number} in {self.name}", entry, self._nulls)
+            fields = _Fields(f"annotation {number} in {self.name}", entry, self._odd)
             begin = fields.needed("sample_start") - first_index
             count = fields.count("sample_count", None)
             end = length if count is None else min(length, begin + count)
@@ -286,8 +310,7 @@ class SigmfMetadata:
             found.append((sample, begun))
         return tuple(found)
 
-    def null_note(self) -> tuple[str, ...]:
-        """Return a note on the fields that are null, for which there is no such value in SigMF."""
-        if not self._nulls:
-            return ()
-        return (f"{', '.join(self._nulls)} of {self.name} is null, and taken as missing.",)
+    def field_notes(self) -> tuple[str, ...]:
+        """Return notes on fields that SigMF does not have so: those that are null, times without a time zone."""
+        names = {reason: [name for why, name in self._odd if why == reason] for reason, _ in self._odd}
+        return tuple(f"{', '.join(names[reason])} of {self.name} {reason}." for reason in names)

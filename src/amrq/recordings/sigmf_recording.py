@@ -168,7 +168,9 @@ def _open_archive(request: Request) -> Recording:
             members = _members(archive)
             names = [name.removesuffix(".sigmf-meta") for name in members if name.endswith(".sigmf-meta")]
             if not names:
-                raise AmrqError(f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file).")
+                raise AmrqError(
+                    f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file), or was cut before them."
+                )
             chosen, notes = _chosen(request, names, "archive")
             shown = f"{request.shown} ({printable(chosen, 100)})"
             member = members[chosen + ".sigmf-meta"]
@@ -231,7 +233,7 @@ def _recording(request: Request, metadata: SigmfMetadata, data: _Data, notes: tu
     times = metadata.times(first_index, length, sample_rate) if sample_rate > 0 else ()
     begun = times[0][1] if times else None
     annotations = metadata.annotations(first_index, length, tunings)
-    said = (*notes, *metadata.notes, *metadata.null_note())
+    said = (*notes, *metadata.notes, *metadata.field_notes())
     info = RecordingInfo(request.path, sample_rate, tunings, annotations, begun, said, first_index, times)
     return Recording(add_named_facts(info, request), SampleFile(data.path, format, length, pieces))
 

@@ -102,7 +102,7 @@ def read_wav_header(path: Path) -> WavHeader | None:
                 header = _with_samples(header, descriptor, (place + 8, size, end), shown)
                 auxi = auxi or _auxi_behind(descriptor, header.begin + header.size, end)
                 return replace(header, auxi=auxi)
-            place += 8 + size + size % 2
+            place = _behind(descriptor, place + 8 + size, size)
     raise AmrqError(f"{shown} cannot be read as a wav file: it has no samples (no data chunk).")
 
 
@@ -110,6 +110,15 @@ def _chunk(descriptor: int, place: int) -> tuple[bytes, int]:
     """Return name and size of the chunk at a place of the file; no name where there is none."""
     found = os.pread(descriptor, 8, place)
     return (found[:4], struct.unpack("<I", found[4:])[0]) if len(found) == 8 else (b"", 0)
+
+
+def _behind(descriptor: int, end: int, size: int) -> int:
+    """Return where the chunk behind one of a size begins: at an even place, unless its writer did not know that."""
+    if size % 2 == 0:
+        return end
+    names = [_chunk(descriptor, place)[0] for place in (end, end + 1)]
+    begins = [name in _KNOWN_CHUNKS or name in (b"fmt ", b"data", b"ds64") for name in names]
+    return end if begins == [True, False] else end + 1
 
 
 def _format(body: bytes, shown: str) -> WavHeader:

@@ -170,7 +170,8 @@ class _SoundFile:
 
     def _refused(self, error: Exception) -> AmrqError:
         reason = printable(getattr(error, "error_string", error)).rstrip(". ")
-        return AmrqError(f"{printable(self._path)} cannot be read as a wav file: {reason}.")
+        kind = "a FLAC file" if self._path.suffix.lower() == ".flac" else "a wav file"
+        return AmrqError(f"{printable(self._path)} cannot be read as {kind}: {reason}.")
 
     def read(self, start: int, count: int) -> NDArray[Any]:
         try:
