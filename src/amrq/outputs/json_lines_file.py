@@ -19,8 +19,8 @@ class JsonLinesFile:
     """A file of one JSON object a line; what is there already stays.
 
     A line that would make the file larger than it may be begins a new one: `log.jsonl` becomes `log.jsonl.1`, that
-    `log.jsonl.2`, and the oldest goes. No line is ever split, and each is handed to the system at once. A pipe takes its
-    lines as they come.
+    `log.jsonl.2`, and the oldest goes. No line is ever split, and each is handed to the system at once. A pipe takes
+    its lines as they come.
 
     Args:
         path: the file.
