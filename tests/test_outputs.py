@@ -339,7 +339,7 @@ def test_what_cannot_be_annotated_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AmrqError, match="cannot be annotated"):
         AnnotationFile(tmp_path / "none", tmp_path / "a.sigmf-meta")
     out = AnnotationFile(path, tmp_path / "none" / "a.sigmf-meta")
-    with pytest.raises(AmrqError, match="its folder is not there"):
+    with pytest.raises(AmrqError, match="there is no folder"):
         out.check()
     out.write(decision_record(decision("QPSK", 0), None, ORIGIN))
     with pytest.raises(AmrqError, match="cannot be written"):

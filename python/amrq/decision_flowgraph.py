@@ -31,7 +31,7 @@ class decision_flowgraph(gr.top_block):
         gate_db: power below which there is no signal, dB relative to full scale.
         model: model file or name.
         chunks_per_decision: chunks fused into a decision.
-        min_confidence: below this a decision says `unknown`.
+        min_confidence: below this a decision is `unsure`, labelled `unknown`.
         live: the source must not be held up: chunks are dropped instead.
         queue_chunks: chunks that may wait for the classifier.
         backend: see `classifier_sink`.

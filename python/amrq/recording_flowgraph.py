@@ -29,7 +29,7 @@ class recording_flowgraph(decision_flowgraph):
         gate_db: power below which there is no signal, dB relative to full scale.
         model: model file or name.
         chunks_per_decision: chunks fused into a decision.
-        min_confidence: below this a decision says `unknown`.
+        min_confidence: below this a decision is `unsure`, labelled `unknown`.
         on_decision: called in another thread with each decision and the truth, where annotated.
 
     Raises:

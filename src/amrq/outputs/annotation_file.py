@@ -14,7 +14,7 @@ from amrq.decision import NO_SIGNAL, answer_text
 from amrq.errors import AmrqError
 from amrq.plain_text import printable
 from amrq.recordings import read_sigmf_json
-from amrq.whole_file import write_whole
+from amrq.whole_file import check_writable, write_whole
 
 __all__ = ["AnnotationFile"]
 
@@ -117,14 +117,9 @@ class AnnotationFile:
         """See that the file can be written once there are decisions.
 
         Raises:
-            AmrqError: its folder is not there or cannot be written, or the recording's own metadata are not valid
-                SigMF.
+            AmrqError: it cannot be written (see `check_writable`), or the recording's own metadata are not valid SigMF.
         """
-        folder = self.path.parent
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-            raise AmrqError(
-                f"{printable(self.path)} cannot be written: its folder is not there or cannot be written."
-            )
+        check_writable(self.path)
         if fault := _fault(self._meta):
             raise AmrqError(f"the recording cannot be annotated: its metadata are not valid SigMF: {fault}.")
 

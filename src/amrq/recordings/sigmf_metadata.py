@@ -205,9 +205,8 @@ class SigmfMetadata:
         self.datatype = written.lower()
         if written != self.datatype:
             self.notes.append(
-                f"core:datatype of {self.name} is {printable(written)!r}: {printable(self.datatype)!r} is "
-                "meant, in lower "
-                "case, and taken."
+                f"core:datatype of {self.name} is {printable(written)!r}: {printable(self.datatype)!r}, in lower case, "
+                "is taken for it."
             )
         self.sample_rate = about.number("sample_rate")
         self.channels = about.count("num_channels", 1)

@@ -138,9 +138,8 @@ class _SoundFile:
         self.notes: tuple[str, ...] = ()
         if self.length < said:
             self.notes += (
-                f"the header of {printable(path)} says more samples than can be read (it was cut, or the "
-                "recorder did not end "
-                f"it): {self.length} of them are read.",
+                f"the header of {printable(path)} says more samples than can be read (it was cut, or the recorder did "
+                f"not end it): {self.length} of them are read.",
             )
 
     def _readable(self, said: int) -> int:
