@@ -112,6 +112,31 @@ def test_a_foreign_model_is_refused_until_annotated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": ["caf\u00e9", "cafe\u0301", "QPSK"]}, "look the same"),
+        ({"classes": ["QPSK", "\uff31PSK", "8PSK"]}, "look the same"),
+        ({"classes": ["Q  PSK", "Q PSK", "8PSK"]}, "look the same"),
+        ({"fusion_chunks": 10**400}, "too large"),
+        ({"phase_noise": 10**400}, "too large"),
+        ({"temperature": True}, "must be a number"),
+        ({"temperature": "1"}, "must be a number"),
+        ({"recipe": json.loads('{"a":' * 30 + "1" + "}" * 30)}, "more than 20 deep"),
+    ],
+)
+def test_what_a_contract_cannot_say(changes: dict, words: str) -> None:
+    values = json.loads(Contract("small", ("QPSK", "BPSK", "8PSK"), 32).to_json())
+    with pytest.raises(AmrqError, match=words):
+        Contract.from_json(json.dumps({**values, **changes}))
+
+
+def test_a_contract_with_a_field_twice_is_refused() -> None:
+    text = Contract("small", ("QPSK", "BPSK", "8PSK"), 32).to_json()
+    with pytest.raises(AmrqError, match="a field twice: name"):
+        Contract.from_json(text[:-1] + ', "name": "another"}')
+
+
+@pytest.mark.parametrize(
     ("graph", "words"),
     [
         ({"batch": 1}, "exactly 1 chunks"),

@@ -2,7 +2,9 @@
 """A model without ONNX: the same to the bit, and served where there is nothing but NumPy and PyZMQ."""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,3 +96,21 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(AmrqError, match="is no image"):
         read_image(tmp_path / "other.npz")
+
+
+def test_an_image_whose_numbers_are_beyond_all_bounds(tmp_path: Path) -> None:
+    with np.load(image("coherent-small-int4")) as stored:
+        arrays = dict(stored)
+    described = json.loads(arrays["description"].tobytes())
+    layer = described["layers"][0]["name"]
+
+    def refused(why: str, description: dict[str, Any], **others: Any) -> None:
+        text = np.frombuffer(json.dumps(description).encode(), np.uint8)
+        np.savez_compressed(tmp_path / "bad.npz", **{**arrays, "description": text, **others})
+        with pytest.raises(AmrqError, match=why):
+            read_image(tmp_path / "bad.npz")
+
+    least = np.full_like(arrays[f"{layer}/weight_exponents"], np.iinfo(np.int64).min)
+    refused("weight exponents beyond", described, **{f"{layer}/weight_exponents": least})
+    refused("has 40000 layers", {**described, "layers": 10_000 * described["layers"]})
+    refused("has 0 layers", {**described, "layers": []})

@@ -123,6 +123,8 @@ def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
     if description["version"] != _VERSION:
         version = printable(description["version"], 40)
         raise AmrqError(f"it is of version {version} and this program reads version {_VERSION}")
+    if not 0 < len(description["layers"]) <= len(arrays):
+        raise AmrqError(f"it has {len(description['layers'])} layers")
     layers = [_layer(found, arrays) for found in description["layers"]]
     kind = "flatten" if "flatten" in description else "mean"
     channels, symbols, *points = description[kind]
@@ -159,7 +161,8 @@ def _layer(found: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> IntegerLay
         raise AmrqError(f"the layer {printable(name, 40)} has weights, biases or exponents of another type")
     if not weights.size or not weights.shape[-1] <= _LONGEST_KERNEL:
         raise AmrqError(f"the layer {printable(name, 40)} has weights of shape {weights.shape}")
-    if not (np.abs(exponents) <= _MOST_EXPONENT).all():
+    # Not by their magnitude: that of the least int64 is negative.
+    if not ((exponents >= -_MOST_EXPONENT) & (exponents <= _MOST_EXPONENT)).all():
         raise AmrqError(f"the layer {printable(name, 40)} has weight exponents beyond {_MOST_EXPONENT}")
     return IntegerLayer(
         name,

@@ -4,6 +4,7 @@
 import itertools
 import json
 import math
+import unicodedata
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -27,8 +28,25 @@ _MOST_CLASSES = 1_000
 _MOST_HYPOTHESES = 10_000
 _LONGEST_CHUNK = 1 << 20
 _MOST_BITS = 64
+_DEEPEST_RECIPE = 20
+"""Objects and lists within one another; shipped recipes have 4 at most."""
+_REAL = ("temperature", "pruned", "outlier_share", "fusion_chunks", "phase_noise")
 _LONGEST_TEXT = 1 << 22
 """Characters of a contract: shipped ones have some 10,000, most of them the recipe."""
+
+
+def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise AmrqError(f"the contract has a field twice: {printable(name, 60)}.")
+        found[name] = value
+    return found
+
+
+def _too_deep(value: object, left: int = _DEEPEST_RECIPE) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return left < 0 or any(_too_deep(one, left - 1) for one in inner if isinstance(one, dict | list | tuple))
 
 
 def _whole(value: object, least: int, most: float = math.inf) -> bool:
@@ -162,6 +180,12 @@ class Contract:
             len(self.classes) >= 2 and len(set(self.classes)) == len(self.classes) and all(self.classes),
             f"it needs at least two different class names, not {list(self.classes)}",
         )
+        alike = {unicodedata.normalize("NFKC", " ".join(label.split())) for label in self.classes}
+        require(
+            len(alike) == len(self.classes),
+            f"two of its class names look the same: {list(self.classes)}",
+        )
+        require(not _too_deep(self.recipe), f"its recipe is nested more than {_DEEPEST_RECIPE} deep")
         for whole, least, most in (
             ("chunk_length", 1, _LONGEST_CHUNK),
             ("samples_per_symbol", 1, _LONGEST_CHUNK),
@@ -226,7 +250,7 @@ class Contract:
             raise AmrqError(f"the contract has {len(text):,} characters, more than {_LONGEST_TEXT:,}.")
         with parsing("the contract"):
             try:
-                values = json.loads(text)
+                values = json.loads(text, object_pairs_hook=_no_field_twice)
             except json.JSONDecodeError as error:
                 raise AmrqError(f"the contract is not valid JSON: {error}.") from None
             if not isinstance(values, dict):
@@ -256,6 +280,11 @@ class Contract:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
             values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))
             values["classes"] = tuple(values["classes"])
+            for name in _REAL:
+                if name in values:
+                    if isinstance(values[name], bool | str):  # float() would take them
+                        raise TypeError(f"{name} must be a number")
+                    values[name] = float(values[name])
             if "es_n0_db" in values:
                 values["es_n0_db"] = tuple(float(value) for value in values["es_n0_db"])
             return cls(**values)
