@@ -319,7 +319,7 @@ def test_a_checksum_that_does_not_fit_says_how_to_go_on(tmp_path: Path) -> None:
         ({"sample_rate": True}, "core:sample_rate of .* must be a number, not true"),
         ({"sample_rate": [1]}, "must be a number, not a list"),
         ({"sample_rate": None}, "does not state its sample rate"),
-        ({"sample_rate": 0}, "must be above 0 Hz, not 0"),
+        ({"sample_rate": 0}, "must be a number above 0 Hz, not 0"),
         ({"datatype": 5}, "core:datatype of .* must be a text, not 5"),
         ({"datatype": None}, "lacks core:datatype, the format of its samples"),
         ({"datatype": "ci16"}, "core:datatype of .* is 'ci16', which SigMF does not know"),
@@ -840,7 +840,8 @@ def test_what_is_no_stream_is_one_sentence(tmp_path: Path) -> None:
         ("does not state its sample rate", "cu8", None),
         ("cannot be read as wav, which needs a file", "wav", 1e5),
         ("no format 'mp3'", "mp3", 1e5),
-        ("above 0 Hz, not -1", "cu8", -1.0),
+        ("above 0 Hz and below 1 THz, not -1", "cu8", -1.0),
+        ("above 0 Hz and below 1 THz, not 1e.12", "cu8", 1e12),
     ):
         with pytest.raises(AmrqError, match=words):
             SampleStream("-", format, rate)

@@ -254,7 +254,7 @@ def _draw_body(
     pen.write(
         QtCore.QRectF(left, area.top(), bars + numbers, unit), "probability of each output", 0.9, pen.muted
     )
-    _draw_legend(pen, QtCore.QRectF(strip, area.top(), width, unit), len(snapshot.history))
+    _draw_legend(pen, QtCore.QRectF(strip, area.top(), width, unit), snapshot.history)
 
     top = area.top() + head
     for index, name in enumerate(rows):
@@ -293,11 +293,14 @@ def _draw_body(
     pen.painter.setRenderHint(QtGui.QPainter.Antialiasing)
 
 
-def _draw_legend(pen: Pen, area: QtCore.QRectF, count: int) -> None:
+def _draw_legend(pen: Pen, area: QtCore.QRectF, history: tuple[ShownDecision, ...]) -> None:
     unit = pen.unit
     metrics = QtGui.QFontMetricsF(pen.sized(0.9 * unit))
     x = area.right()
-    swatches = (("truth", pen.truth, 0.9), ("unsure", pen.muted, 0.45), ("decided", pen.decided, 0.45))
+    swatches = [("truth", pen.truth, 0.9), ("unsure", pen.muted, 0.45), ("decided", pen.decided, 0.45)]
+    if any(shown.verdict == "wrong" for shown in history):
+        swatches.insert(2, ("differs", pen.wrong, 0.45))
+    count = len(history)
     for text, colour, thickness in swatches:
         x -= metrics.horizontalAdvance(text)
         pen.write(QtCore.QRectF(x, area.top(), area.right() - x, area.height()), text, 0.9, pen.muted)

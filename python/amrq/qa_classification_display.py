@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 import pmt
 from gnuradio import gr, gr_unittest
@@ -192,6 +193,23 @@ class qa_classification_display(gr_unittest.TestCase):
             pictures.append(self.picture(display))
         for index, one in enumerate(pictures):
             self.assertFalse(any(one == other for other in pictures[:index]), index)
+
+    def test_the_legend_names_the_colours_that_are_there(self):
+        written = []
+        for truth, differs in (("QPSK", False), ("8PSK", True)):
+            display = amrq.classification_display()
+            graph, _source = self.deliver(display, "decisions", [decision("QPSK", truth)] * 3 + [decision()])
+            self.wait_until(lambda display=display: display.received == 4)
+            graph.stop()
+            graph.wait()
+            written.clear()
+            with unittest.mock.patch(
+                "gnuradio.amrq._pen.Pen.write",
+                lambda _pen, _rect, text, *_more, **_named: written.append(text),
+            ):
+                self.picture(display)
+            self.assertIn("decided", written)
+            self.assertEqual("differs" in written, differs)
 
     def test_follows_size_and_palette(self):
         display = amrq.classification_display(title="A title")

@@ -114,7 +114,7 @@ class SigmfRecorder:
         description: str = "Recorded by gr-amrq while it was classified.",
     ) -> None:
         if not 0 < sample_rate < 1e12:
-            raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
+            raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
         if not 0 < queue_seconds <= 3600:
             raise AmrqError(f"the recorder's queue must hold up to an hour, not {queue_seconds:g} seconds.")
         self._name = Path(name)

@@ -101,7 +101,8 @@ class Recording:
         name = printable(info.path)
         if not (math.isfinite(info.sample_rate) and info.sample_rate > 0):
             raise AmrqError(
-                f"the sample rate of {name} must be above 0 Hz, not {info.sample_rate:g}: give the right one (--rate)."
+                f"the sample rate of {name} must be a number above 0 Hz, not {info.sample_rate:g}: give the right "
+                "one (--rate)."
             )
         if samples.length < 1:
             raise AmrqError(f"{name} holds no samples.")

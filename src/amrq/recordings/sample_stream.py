@@ -75,7 +75,7 @@ class SampleStream:
         if sample_rate is None:
             raise AmrqError(f"{shown} does not state its sample rate: give it (--rate).")
         if not 0 < sample_rate < 1e12:
-            raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
+            raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
         self.sample_rate = float(sample_rate)
         self._skipped = 0
         self._format = RAW_FORMATS[format]

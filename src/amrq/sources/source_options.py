@@ -123,7 +123,7 @@ class SourceOptions:
         if self.sample_rate is None:
             raise AmrqError(f"{option} needs the sample rate (--rate).")
         if not 0 < self.sample_rate < 1e12:
-            raise AmrqError(f"the sample rate must be above 0 Hz, not {self.sample_rate:g}.")
+            raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {self.sample_rate:g}.")
         if chosen in _RADIOS and self.frequency is None:
             raise AmrqError(f"{option} needs the frequency to tune to (--freq).")
         if not math.isfinite(self.ppm):
