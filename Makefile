@@ -59,7 +59,7 @@ demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute
 	$(say) "running the demo"
 	@$(headless) $(PYTHON) examples/headless.py $(DEMO_ARGS)
 
-test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, all tests (20 minutes); PYTEST_ARGS="-k demo" for some
+test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, all tests (10 minutes); PYTEST_ARGS="-k demo" for some
 	$(say) "QA of the blocks: ctest"
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end"

@@ -55,26 +55,38 @@ def linear_model(path: Path, **contract: Any) -> Path:
     return path
 
 
-def slow_model(path: Path, multiplications: int = 60) -> Path:
-    """Write a model with contract that answers as `linear_model` does, after so many products of 1024 x 1024."""
+def slow_model(path: Path, multiplications: int = 60, copies: int = 1) -> Path:
+    """Write a model with contract that answers as `linear_model` does, after so many products of 1024 x 1024.
+
+    Each product is of so many copies of a chunk at once: the time of a call grows with them, that of loading does not.
+    """
     weights = {
         "first": np.zeros((64, 1024), np.float32),
+        "copies": np.zeros((copies, 1024), np.float32),
         "again": np.eye(1024, dtype=np.float32),
         "last": np.zeros((1024, len(CLASSES)), np.float32),
     }
     weights["first"][0, 0] = weights["first"][32, 1] = 1
     weights["last"][0, :2], weights["last"][1, 2] = (5, -5), 5
-    names = ["first", *["again"] * multiplications, "last"]
-    nodes = [helper.make_node("Flatten", ["iq"], ["x0"])]
-    for number, name in enumerate(names):
-        following = f"x{number + 1}" if number + 1 < len(names) else "logits"
-        nodes.append(helper.make_node("MatMul", [f"x{number}", name], [following]))
+    nodes = [
+        helper.make_node("Flatten", ["iq"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "first"], ["wide"]),
+        helper.make_node("Unsqueeze", ["wide", "axis"], ["one"]),
+        helper.make_node("Add", ["one", "copies"], ["x0"]),
+    ]
+    for number in range(multiplications):
+        nodes.append(helper.make_node("MatMul", [f"x{number}", "again"], [f"x{number + 1}"]))
+    nodes.append(helper.make_node("ReduceMean", [f"x{multiplications}"], ["mean"], axes=[1], keepdims=0))
+    nodes.append(helper.make_node("MatMul", ["mean", "last"], ["logits"]))
     graph = helper.make_graph(
         nodes,
         "slow",
         [helper.make_tensor_value_info("iq", TensorProto.FLOAT, ["N", 2, 32])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", len(CLASSES)])],
-        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+        [
+            *(numpy_helper.from_array(values, name) for name, values in weights.items()),
+            numpy_helper.from_array(np.array([1], np.int64), "axis"),
+        ],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     proto.ir_version = 8

@@ -205,14 +205,17 @@ def test_a_model_that_gives_nan_ends_the_command(command: str, tmp_path: Path) -
     assert process.stderr == "amrq: nan.onnx gave outputs that are not finite: the model is broken.\n"
 
 
-def logged() -> tuple[Any, list[str]]:
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
+    # A command that ran in this process before has its blocks keep their errors for it.
+    monkeypatch.setattr("gnuradio.amrq._guarded._kept", False)
     lines: list[str] = []
     logger = SimpleNamespace(error=lines.append)
     return SimpleNamespace(error=None, logger=logger), lines
 
 
-def test_errors_of_a_run_are_all_told() -> None:
-    block, lines = logged()
+def test_errors_of_a_run_are_all_told(logged: tuple[Any, list[str]]) -> None:
+    block, lines = logged
 
     def fail(self: Any, *rest: Any) -> Any:
         raise AmrqError("The log is full.")
@@ -237,8 +240,8 @@ def _starts(name: str) -> Callable[[Any], bool]:
     return step
 
 
-def test_a_pipe_that_nobody_reads_is_no_line_in_a_log() -> None:
-    block, lines = logged()
+def test_a_pipe_that_nobody_reads_is_no_line_in_a_log(logged: tuple[Any, list[str]]) -> None:
+    block, lines = logged
 
     def fail(self: Any) -> int:
         raise OutputClosedError("nobody reads standard output any more.")
@@ -247,8 +250,8 @@ def test_a_pipe_that_nobody_reads_is_no_line_in_a_log() -> None:
     assert isinstance(block.error, OutputClosedError)
 
 
-def test_a_handler_complains_once_of_the_same() -> None:
-    block, lines = logged()
+def test_a_handler_complains_once_of_the_same(logged: tuple[Any, list[str]]) -> None:
+    block, lines = logged
 
     @guarded_handler("a message could not be used")
     def handle(self: Any, message: Any) -> None:

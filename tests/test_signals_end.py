@@ -66,8 +66,8 @@ def said(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A call of it takes many seconds, and cannot be interrupted.
-    return slow_model(tmp_path_factory.mktemp("endless") / "endless.onnx", 400)
+    # A call of it for the chunks of a moment takes many seconds, and cannot be interrupted.
+    return slow_model(tmp_path_factory.mktemp("endless") / "endless.onnx", 60, copies=16)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -78,6 +78,8 @@ def test_a_signal_ends_a_session_whose_model_does_not_return(
     arguments = ("live", "--simulate", "--model", endless, "--record", tmp_path / "take")
     with started(*arguments, ready=take) as process:
         until(process, lambda: "core:datetime" in take.read_text())
+        # By then the model has chunks to work on.
+        until(process, lambda: take.with_suffix(".sigmf-data").stat().st_size > 2_000_000)
         process.send_signal(number)
         err = said(process)
     assert process.returncode in (2, 128 + number), err
