@@ -588,7 +588,7 @@ def test_a_model_that_is_too_slow_is_told_everywhere(
     # A radio that can wait for long: were it held up, samples would be missing below.
     process = start(
         *("--soapy", f"{device},queue=60", "--freq", "433.92M", "--rate", "1M", "--symbol-rate", "250k"),
-        *("--model", slow_model(tmp_path / "slow.onnx"), "--queue", "64"),
+        *("--model", slow_model(tmp_path / "slow.onnx", copies=4), "--queue", "64"),
         *("--publish", endpoint, "--counters", counters),
         environment=environment,
     )
