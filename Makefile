@@ -25,6 +25,7 @@ PYTEST_ARGS ?=
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -le 2 ] && echo 2 || { [ "$$n" -ge 4 ] && echo 4 || echo 3; })
 GRC_FILES ?= examples/loopback.grc
 BOARD_CHECK_ARGS ?=
+GOLDEN_ARGS ?=
 FUZZ_ARGS ?= -max_total_time=600
 FUZZ_FILES_ARGS ?= --seconds=600
 
@@ -47,7 +48,7 @@ CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test lint docs board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
+.PHONY: help setup demo test golden lint docs board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
 
 help: ## list the targets; times are of two cores, downloads apart
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +65,10 @@ test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end"
 	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile -rs $(PYTEST_ARGS)
+
+golden: $(STAMPS)/module $(STAMPS)/train $(STAMPS)/test ## record the golden file of behaviour anew (1 minute); GOLDEN_ARGS="--check" only compares
+	$(say) "recording what the library and the command answer: tests/golden/data"
+	@$(headless) $(PYTHON) tests/golden/record.py $(GOLDEN_ARGS)
 
 # Types must hold under the declarations of both NumPys, whichever is here: NumPy 2's come to a folder of their own.
 lint: $(STAMPS)/train $(STAMPS)/types ## ruff and mypy
