@@ -25,6 +25,7 @@ import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr
 from rtl_tcp_server import RtlTcpServer
+from seeds import rng
 
 from amrq.outputs import SigmfRecorder
 from amrq.recordings import SampleStream
@@ -245,10 +246,10 @@ def drive(name: str, kind: type, feeds: Feeds) -> Iterator[tuple[str, str]]:
         entering, leaving = sizes(block.input_signature()), sizes(block.output_signature())
         graph = gr.top_block()
         kept: list[Any] = [block]
-        rng = np.random.default_rng(7)
+        generator = rng("drive blocks")
         for port, size in enumerate(entering):
             # Small numbers in every format: bytes 0 to 63.
-            source = blocks.vector_source_b(rng.integers(0, 64, 64 * size).tolist(), True, size)
+            source = blocks.vector_source_b(generator.integers(0, 64, 64 * size).tolist(), True, size)
             head = blocks.head(size, 40 * ITEMS)
             graph.connect(source, head, (block, port))
             kept += [source, head]

@@ -1,33 +1,69 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command as a user types it, in a process of its own."""
+"""The command as a user types it, and other programs, each in a process of its own: the one place that starts them."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer.main
 
 from amrq.cli.main import app
 
-__all__ = ["ENVIRONMENT", "amrq", "every_command", "refused"]
+__all__ = ["ENVIRONMENT", "amrq", "every_command", "python", "refused", "run", "start", "start_amrq"]
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
+ENVIRONMENT = {
+    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    "COLUMNS": "200",
+    "NO_COLOR": "1",
+}
+"""What a process has besides the environment of this one: it finds the code under test and writes plain, wide lines."""
 
 
-def amrq(
-    *arguments: object, stdin: Any = subprocess.DEVNULL, **environment: str
+def run(
+    command: Sequence[object], environment: dict[str, str] | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run a program to its end, without anything on its standard input, and return what it wrote, as text.
+
+    Args:
+        command: the program and its arguments.
+        environment: added to `ENVIRONMENT`.
+        more: for `subprocess.run`.
+    """
+    settings = {"capture_output": "stdout" not in more, "text": True, "timeout": 120} | more
+    if "input" not in more:
+        settings.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run(
-        [sys.executable, "-m", "amrq", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=stdin,
-        env=ENVIRONMENT | environment,
+        [str(word) for word in command], env=os.environ | ENVIRONMENT | (environment or {}), **settings
     )
+
+
+def python(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python: a script, or `-c` and code."""
+    return run([sys.executable, *arguments], **more)
+
+
+def amrq(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return python("-m", "amrq", *arguments, **more)
+
+
+def start(
+    command: Sequence[object], environment: dict[str, str] | None = None, **more: Any
+) -> subprocess.Popen[str]:
+    """Start a program, as `run` does, and return at once: whoever calls this ends it."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(
+        [str(word) for word in command],
+        env=os.environ | ENVIRONMENT | (environment or {}),
+        **(pipes | {"text": True} | more),
+    )
+
+
+def start_amrq(*arguments: object, **more: Any) -> subprocess.Popen[str]:
+    """Start the command, and return at once: whoever calls this ends it."""
+    return start([sys.executable, "-m", "amrq", *arguments], **more)
 
 
 def refused(result: subprocess.CompletedProcess[str], words: str) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import subprocess
-import sys
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import Any
 import pytest
 import typer
 import walk_commands
+from run_amrq import amrq, python
 
 from amrq.cli.main import app
 
@@ -168,15 +167,7 @@ def walked(folder: Path, cases: dict[Any, dict[str, Any]]) -> dict[Any, Outcome]
         for name, content in {"file": b"text\n", "empty": b"", "garbage": os.urandom(3000)}.items():
             (place / name).write_bytes(content)
         case["folder"] = str(place)
-    process = subprocess.run(
-        [sys.executable, walk_commands.__file__],
-        input=json.dumps(list(cases.values())),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    process = python(walk_commands.__file__, input=json.dumps(list(cases.values())), timeout=280)
     results = [json.loads(line) for line in process.stdout.splitlines()]
     assert len(results) == len(cases), process.stderr[-3000:]
     outcomes = {}
@@ -275,16 +266,9 @@ def test_help_goes_to_any_output(tmp_path: Path) -> None:
 
 def test_a_locale_without_more_than_ascii(tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    process = subprocess.run(
-        [sys.executable, "-m", "amrq", *PRINTING["classify"]],
-        env=os.environ | plain | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "120"},
-        cwd=tmp_path,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
+    process = amrq(*PRINTING["classify"], cwd=tmp_path, environment=plain | {"COLUMNS": "120"}, text=False)
     assert process.returncode == 0, process.stderr
-    text = process.stdout.decode("ascii")
+    text = bytes(process.stdout).decode("ascii")  # type: ignore[arg-type]
     assert "#####" in text and "QPSK" in text and "?" not in text
 
 
@@ -330,14 +314,7 @@ LONG = "a" * 5000
 )
 def test_a_path_longer_than_paths_may_be(words: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.cf32").write_bytes(bytes(8000))
-    done = subprocess.run(
-        [sys.executable, "-m", "amrq", *words],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "AMRQ_MODELS": LONG},
-    )
+    done = amrq(*words, cwd=tmp_path, environment={"AMRQ_MODELS": LONG})
     assert done.returncode == (0 if words == ["models"] else 2), done.stderr
     assert "Traceback" not in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["a.cf32"]

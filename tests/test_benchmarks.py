@@ -3,22 +3,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from run_amrq import ENVIRONMENT, python
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_flowgraph_throughput() -> None:
     script = ROOT / "benchmarks" / "flowgraph_throughput.py"
-    result = subprocess.run(
-        [sys.executable, str(script), "--chunks", "3000", "--rounds", "1"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    result = python(str(script), "--chunks", "3000", "--rounds", "1")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout[result.stdout.index("{") :])
     assert figures["chunks"] == 3000
@@ -30,34 +24,20 @@ def test_the_search_draws_its_results(tmp_path: Path) -> None:
     results = tmp_path / "found.csv"
     results.write_bytes((ROOT / "benchmarks" / "results" / "architecture_search.csv").read_bytes())
     script = ROOT / "benchmarks" / "architecture_search.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--draw", "--results", str(results)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    done = python(str(script), "--draw", "--results", str(results))
     assert done.returncode == 0, done.stderr
     assert results.with_suffix(".png").stat().st_size > 10_000
 
 
 def test_the_front_end_is_measured_and_drawn(tmp_path: Path) -> None:
     script = ROOT / "benchmarks" / "front_end.py"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(script.parent), *sys.path])}
+    environment = {"PYTHONPATH": os.pathsep.join([str(script.parent), ENVIRONMENT["PYTHONPATH"]])}
     one = "import front_end; print(front_end.measure(front_end.Point('at random', 0.0, 20.0, 'BPSK'), 1, 'default'))"
-    found = subprocess.run(
-        [sys.executable, "-c", one], capture_output=True, text=True, timeout=120, env=environment
-    )
+    found = python("-c", one, environment=environment)
     assert found.returncode == 0, found.stderr
     assert "'right': 64," in found.stdout and "'right_decisions': 2," in found.stdout
     results = ROOT / "benchmarks" / "results" / "front_end.csv"
-    drawn = subprocess.run(
-        [sys.executable, str(script), "-o", str(results), "--pictures", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment,
-    )
+    drawn = python(script, "-o", results, "--pictures", tmp_path, environment=environment)
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout.count("lost at 12.5 dB") == 4
     assert (tmp_path / "front_end.png").stat().st_size > 10_000
@@ -65,13 +45,7 @@ def test_the_front_end_is_measured_and_drawn(tmp_path: Path) -> None:
 
 def test_board_link() -> None:
     script = ROOT / "benchmarks" / "board_link.py"
-    result = subprocess.run(
-        [sys.executable, str(script), "--chunks", "600", "--rounds", "1", "--model", "coherent-small-int4"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    result = python(str(script), "--chunks", "600", "--rounds", "1", "--model", "coherent-small-int4")
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["chunks"] == 600
@@ -82,12 +56,6 @@ def test_board_link() -> None:
 def test_board_check(tmp_path: Path) -> None:
     script = ROOT / "benchmarks" / "board_check.py"
     output = tmp_path / "found.json"
-    result = subprocess.run(
-        [sys.executable, str(script), "--chunks", "1000", "--connects", "20", "-o", str(output)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    result = python(str(script), "--chunks", "1000", "--connects", "20", "-o", str(output), timeout=240)
     assert result.returncode == 0, result.stdout + result.stderr
     assert [case["chunks"] for case in json.loads(output.read_text())["cases"]] == [1000] * 4

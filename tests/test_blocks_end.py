@@ -7,10 +7,7 @@ import ast
 import importlib.util
 import inspect
 import json
-import os
 import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import run_amrq
 from file_radio import HEADER, build_file_radio
 from seeds import rng
 from small_models import linear_model, nan_model
@@ -33,14 +31,12 @@ from gnuradio.amrq.plain_errors import block_errors, raise_error
 from amrq.classifier import OnnxClassifier
 from amrq.errors import AmrqError, OutputClosedError
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 CLASSES = drive_blocks.found()
-LIMIT = 120
 
 
 def test_every_block_ends_with_what_follows_it(tmp_path: Path) -> None:
     """Each block there is: into head, into a sink that is done, into one that raises; messages it cannot use."""
-    environment = ENVIRONMENT | {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(tmp_path)}
+    environment = {"QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": str(tmp_path)}
     left_out = set()
     if HEADER.exists() and shutil.which("c++") and importlib.util.find_spec("gnuradio.soapy"):
         np.zeros(10_000, np.complex64).tofile(tmp_path / "samples.cf32")
@@ -51,15 +47,7 @@ def test_every_block_ends_with_what_follows_it(tmp_path: Path) -> None:
     if not importlib.util.find_spec("PyQt5"):
         left_out |= {name for name in CLASSES if "display" in name}
     with open("/dev/zero", "rb") as zeros:
-        process = subprocess.run(
-            [sys.executable, drive_blocks.__file__, str(tmp_path)],
-            env=environment,
-            stdin=zeros,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        process = run_amrq.python(drive_blocks.__file__, tmp_path, environment=environment, stdin=zeros)
     lines = [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
     assert process.returncode == 0, f"after {lines[-1:]}: {process.stderr[-4000:]}"
     *cases, last = lines
@@ -177,14 +165,7 @@ def test_a_backend_that_raises_ends_the_flowgraph(where: str, tmp_path: Path) ->
         made.run()
         raise_error(made)
     """
-    process = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
+    process = run_amrq.python("-c", textwrap.dedent(code))
     assert process.returncode == 2, process.stderr
     assert process.stderr == f"sink failed: no luck with {where}.\n"
 
@@ -193,14 +174,7 @@ def test_a_backend_that_raises_ends_the_flowgraph(where: str, tmp_path: Path) ->
 def test_a_model_that_gives_nan_ends_the_command(command: str, tmp_path: Path) -> None:
     model = nan_model(tmp_path / "nan.onnx")
     file = ["--file", str(drive_blocks.RECORDING)] if command == "live" else [str(drive_blocks.RECORDING)]
-    process = subprocess.run(
-        [sys.executable, "-m", "amrq", command, *file, "--symbol-rate", "25k", "--model", str(model)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
+    process = run_amrq.amrq(command, *file, "--symbol-rate", "25k", "--model", model)
     assert process.returncode == 2
     assert process.stderr == "amrq: nan.onnx gave outputs that are not finite: the model is broken.\n"
 

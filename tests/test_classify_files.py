@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
-from run_amrq import ENVIRONMENT, amrq
+from run_amrq import amrq, run, start_amrq
 
 RAW = ("--rate", str(RATE), "--symbol-rate", "25k", "--json")
 
@@ -144,13 +144,8 @@ def test_pipes_lose_nothing(tmp_path: Path) -> None:
 def test_a_part_of_what_a_shell_substitutes(tmp_path: Path) -> None:
     SIGNAL.tofile(tmp_path / "r.cf32")
     options = "--format cf32 --rate 100k --symbol-rate 25k --start 0.05 --duration 0.1 --json"
-    result = subprocess.run(
-        ["bash", "-c", f"exec '{sys.executable}' -m amrq classify <(cat r.cf32) {options}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-        env=ENVIRONMENT,
+    result = run(
+        ["bash", "-c", f"exec '{sys.executable}' -m amrq classify <(cat r.cf32) {options}"], cwd=tmp_path
     )
     found = records(result)
     assert 0.05 <= found[0]["time"] < 0.052 and result.returncode == 0, result.stderr
@@ -168,8 +163,7 @@ def test_pipes_that_cannot_be_read_are_one_sentence(tmp_path: Path) -> None:
 
 def test_waiting_for_a_pipe_is_interrupted(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.cf32")
-    command = [sys.executable, "-m", "amrq", "classify", tmp_path / "fifo.cf32", "--rate", "1e5"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True)
+    process = start_amrq("classify", tmp_path / "fifo.cf32", "--rate", "1e5", stdout=None)
     # Once a writer can open the other end, the command is waiting for it.
     with (tmp_path / "fifo.cf32").open("wb"):
         process.send_signal(signal.SIGINT)

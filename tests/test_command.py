@@ -9,13 +9,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
-from run_amrq import amrq, refused
+from run_amrq import amrq, refused, start_amrq
 from seeds import SEED
 from small_models import linear_model, linear_onnx
 
@@ -226,14 +225,8 @@ def test_time_is_the_recordings_whatever_the_senders_clock_does(tmp_path: Path) 
 def test_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     values = np.tile(np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2"), 2000)  # ten minutes of signal
     values.tofile(tmp_path / "long.ci16")
-    command = [sys.executable, "-m", "amrq", "classify", str(tmp_path / "long.ci16"), "--rate", "100e3"]
-    process = subprocess.Popen(
-        [*command, "--symbol-rate", "25e3", "--json", "--chunks", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    rates = ("--rate", "100e3", "--symbol-rate", "25e3")
+    process = start_amrq("classify", tmp_path / "long.ci16", *rates, "--json", "--chunks", "1")
     assert process.stdout is not None
     assert process.stderr is not None
     json.loads(process.stdout.readline())
@@ -254,13 +247,8 @@ def long_recording(folder: Path, seconds: float) -> tuple[str, ...]:
 
 
 def test_a_row_of_the_table_comes_as_soon_as_it_is_decided(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "amrq", "classify", *long_recording(tmp_path, 600), "--chunks", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    arguments = ("classify", *long_recording(tmp_path, 600), "--chunks", "1")
+    process = start_amrq(*arguments, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     rows = [process.stdout.readline() for _ in range(5)]
     assert process.poll() is None  # ten minutes of signal are far from decided on
@@ -343,14 +331,8 @@ def test_samples_that_are_not_finite_cost_their_chunk_alone(tmp_path: Path) -> N
 def test_what_was_decided_before_a_file_became_shorter_is_not_lost(tmp_path: Path) -> None:
     values = np.tile(np.fromfile(QPSK.with_suffix(".sigmf-data"), "<i2"), 2000)  # ten minutes of signal
     values.tofile(tmp_path / "r.ci16")
-    command = [sys.executable, "-m", "amrq", "classify", str(tmp_path / "r.ci16"), "--rate", "100e3"]
-    process = subprocess.Popen(
-        [*command, "--symbol-rate", "25e3", "--json", "--chunks", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    rates = ("--rate", "100e3", "--symbol-rate", "25e3")
+    process = start_amrq("classify", tmp_path / "r.ci16", *rates, "--json", "--chunks", "1")
     assert process.stdout is not None
     json.loads(process.stdout.readline())
     os.truncate(tmp_path / "r.ci16", 1_000_000)
@@ -369,7 +351,7 @@ def test_models_show_and_annotate(tmp_path: Path) -> None:
     refused(amrq("model", "show", foreign), "amrq model annotate")
     assert amrq("model", "annotate", foreign, "--contract", tmp_path / "contract.json").returncode == 0
     assert read_contract(foreign).classes == ("BPSK", "QPSK", "unknown")
-    listed = amrq("models", AMRQ_MODELS=str(tmp_path))
+    listed = amrq("models", environment={"AMRQ_MODELS": str(tmp_path)})
     assert listed.returncode == 0
     assert all(name in listed.stdout for name in ("foreign", "mine", "blind-full-int8"))
     shown = amrq("model", "show", "default")

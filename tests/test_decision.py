@@ -71,7 +71,7 @@ def test_decisions_do_not_depend_on_how_evidence_arrives(
     cuts: list[int], chunks: int, seed: int, extras: dict[str, float]
 ) -> None:
     count = sum(cuts)
-    generator = np.random.default_rng(seed)
+    generator = rng("decisions in pieces", seed)
     usable = generator.uniform(size=count) > 0.05
     given_ = evidence(generator.uniform(0.05, 1, (count, 3)), usable)
     whole = maker_of(chunks, **extras)
@@ -414,7 +414,7 @@ def test_tracked_decisions_do_not_depend_on_how_evidence_arrives(
     cuts: list[int], chunks: int, seed: int, memory: float, early: float
 ) -> None:
     count = sum(cuts)
-    generator = np.random.default_rng(seed)
+    generator = rng("tracked decisions in pieces", seed)
     given_ = levelled(generator.uniform(0.05, 1, (count, 4)))
     share = generator.uniform(0.1, 0.9, count)
     weights = np.log(np.stack([share, 1 - share], axis=1)).astype(np.float32)

@@ -2,8 +2,6 @@
 """`amrq devices`, on the tests' own radio and on radios that are made up."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 from file_radio import file_radio
+from run_amrq import python
 
 from amrq.errors import AmrqError
 from amrq.sources import GainElement, RadioDevice, find_devices
@@ -20,13 +19,7 @@ RECORDING = Path(__file__).resolve().parents[1] / "examples/recordings/generic_1
 
 def devices(*arguments: str, before: str = "pass", **environment: str) -> tuple[int, str, str]:
     code = f"import sys; {before}; sys.argv[0] = 'amrq'; from amrq.cli import main; main()"
-    result = subprocess.run(
-        [sys.executable, "-c", code, "devices", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", **environment},
-    )
+    result = python("-c", code, "devices", *arguments, environment=environment)
     assert "Traceback" not in result.stdout + result.stderr
     return result.returncode, result.stdout, result.stderr
 

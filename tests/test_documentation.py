@@ -4,16 +4,15 @@
 import ast
 import importlib
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import run_amrq
 import typer
 import yaml
 
@@ -183,15 +182,7 @@ def test_the_model_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "contract.json").write_text(contract)
 
     def python(*arguments: object) -> str:
-        words = [sys.executable, *map(str, arguments)]
-        result = subprocess.run(
-            words,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        result = run_amrq.python(*arguments, cwd=ROOT)
         assert result.returncode == 0, result.stderr
         return result.stdout
 

@@ -2,13 +2,11 @@
 """Names of files, labels and texts inside files do not steer the terminal, whatever a command says of them."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from run_amrq import amrq
 
 ROOT = Path(__file__).resolve().parents[1]
 STEERING = "a\x1b]0;title\x07\x1b[2J[red]\u202e"
@@ -16,15 +14,7 @@ STEERING = "a\x1b]0;title\x07\x1b[2J[red]\u202e"
 
 
 def run(folder: Path, *words: object, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "amrq", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "300", "NO_COLOR": "1"},
-    )
+    done = amrq(*words, cwd=folder, environment={"COLUMNS": "300"})
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     assert "Traceback" not in said

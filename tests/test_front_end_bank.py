@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The bank of front-end chunks is what training takes, and the same each time but for rounding."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+from run_amrq import python
 
 from amrq.labels import LabelsFolder
 from amrq.modulations import MODULATIONS
@@ -15,13 +13,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "front_end_bank.py"
 
 
 def made(folder: Path, *options: str) -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "-o", str(folder), *options],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    done = python(SCRIPT, "-o", folder, *options)
     assert done.returncode == 0, done.stderr
 
 

@@ -2,7 +2,6 @@
 """The demo, and the recordings it is judged by."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from run_amrq import amrq, python, run
 
 from amrq.modulations import MODULATIONS
 
@@ -22,13 +22,7 @@ REAL = ROOT.parent / "shared" / "iq"
 
 
 def demo_process(*options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "headless.py"), *map(str, options)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "300"},
-    )
+    return python(ROOT / "examples" / "headless.py", *options, timeout=240, environment={"COLUMNS": "300"})
 
 
 class Demo(NamedTuple):
@@ -131,14 +125,7 @@ def test_the_last_lines_count_what_there_is(demo: Demo) -> None:
 
 @pytest.mark.parametrize("name", ["dvbs2_qpsk", "gmsk", "noise"])
 def test_told_nothing_is_what_the_command_says(demo: Demo, name: str) -> None:
-    command = [sys.executable, "-m", "amrq", "classify", str(OURS / f"{name}.sigmf-meta"), "--json"]
-    result = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    result = amrq("classify", OURS / f"{name}.sigmf-meta", "--json")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     words = {"foreign": "unknown", "noise": "noise", "silent": "no signal", "unsure": "unsure"}
     labels = Counter(words.get(record["reason"], record["label"]) for record in records)
@@ -183,7 +170,7 @@ def test_a_folder_without_a_truth_that_can_be_read_is_one_sentence(tmp_path: Pat
 
 def test_recordings_are_remade_as_shipped(tmp_path: Path) -> None:
     script = ROOT / "examples" / "make_recordings.py"
-    subprocess.run([sys.executable, str(script), "--output", str(tmp_path)], check=True, timeout=120)
+    python(script, "--output", tmp_path, check=True)
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in OURS.iterdir()}
     for made in tmp_path.glob("*.sigmf-meta"):
         assert (
@@ -227,12 +214,9 @@ def test_output_that_nobody_takes_costs_no_results(
         (tmp_path / f"dvbs2_qpsk.{suffix}").write_bytes((OURS / f"dvbs2_qpsk.{suffix}").read_bytes())
     command = [sys.executable, str(ROOT / "examples" / "headless.py"), "--recordings-only"]
     command += ["--output", str(tmp_path / "results"), "--recordings", str(tmp_path)]
-    result = subprocess.run(
+    result = run(
         ["bash", "-c", f"{shlex.join(command)} {way}; exit ${{PIPESTATUS[0]}}"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C", "PYTHONUTF8": "0"},
+        environment={"LC_ALL": "C", "PYTHONUTF8": "0"},
     )
     assert result.returncode == status, result.stderr
     assert sentence in result.stderr and "Traceback" not in result.stderr

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the command shows of itself: help at 80 columns, the list of models, and what Tab completes."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_amrq import every_command
+from run_amrq import every_command, python
 from small_models import linear_model
 
 from amrq.cli.main import app
@@ -22,13 +20,9 @@ WIDTH = 80
 
 
 def amrq(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from amrq.cli import main; import sys; sys.argv[0] = 'amrq'; main()", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": str(WIDTH)} | variables,
-    )
+    # What a shell asks for completions goes by the program's name.
+    code = "from amrq.cli import main; import sys; sys.argv[0] = 'amrq'; main()"
+    return python("-c", code, *words, environment={"COLUMNS": str(WIDTH), **variables})
 
 
 @pytest.mark.parametrize("words", every_command(), ids=" ".join)

@@ -2,14 +2,13 @@
 """Small model files with huge claims are refused in a sentence, before anything of the claim is done."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from run_amrq import amrq, python
 from small_models import CLASSES, linear_model
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -304,13 +303,7 @@ def test_a_small_file_takes_no_memory_to_speak_of(make: Callable[[], bytes], tmp
     data = make()
     assert len(data) < 1_500_000
     (tmp_path / "hostile.onnx").write_bytes(data)
-    done = subprocess.run(
-        [sys.executable, "-c", IN_A_PROCESS, str(tmp_path / "hostile.onnx")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    done = python("-c", IN_A_PROCESS, tmp_path / "hostile.onnx")
     assert done.returncode == 0, done.stderr
     said, megabytes = done.stdout.splitlines()
     assert int(megabytes) < 1500, said
@@ -417,19 +410,7 @@ def test_one_bad_file_does_not_end_the_list(tmp_path: Path) -> None:
     (tmp_path / "[red]markup.onnx").write_bytes(b"\x08")
     with (tmp_path / "huge.onnx").open("wb") as file:
         file.truncate(1 << 40)
-    done = subprocess.run(
-        [sys.executable, "-m", "amrq", "models"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "AMRQ_MODELS": str(tmp_path),
-            "COLUMNS": "250",
-            "NO_COLOR": "1",
-        },
-    )
+    done = amrq("models", environment={"AMRQ_MODELS": str(tmp_path), "COLUMNS": "250"})
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     for name in (
         "good",

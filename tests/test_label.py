@@ -3,7 +3,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from labelled_signals import annotation, labelled_chunks, write_recording
-from run_amrq import amrq, refused
+from run_amrq import amrq, python, refused
 from seeds import rng
 
 from amrq.classifier import OnnxClassifier
@@ -473,10 +472,10 @@ def test_real_recordings_with_truth(tmp_path: Path) -> None:
 def test_labelled_chunks_need_no_gnu_radio_to_be_read(tmp_path: Path) -> None:
     LabelsFolder(tmp_path).write(labelled_chunks("one", {"BPSK": 3}, rng("bare")))
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; from amrq.labels import LabelsFolder; "
+        f"import sys; from amrq.labels import LabelsFolder; "
         f"print(LabelsFolder({str(tmp_path)!r}).read()[0].counts, 'gnuradio' in sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = python("-c", code)
     assert result.stdout.strip() == "{'BPSK': 3} False", result.stderr
 
 

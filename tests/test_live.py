@@ -28,6 +28,7 @@ import zmq
 from file_radio import file_radio
 from prometheus_text import read_metrics
 from rtl_tcp_server import RtlTcpServer
+from run_amrq import run, start_amrq
 from small_models import slow_model
 
 from amrq.cli import live_session
@@ -61,21 +62,7 @@ def no_process_stays() -> Iterator[None]:
 
 
 def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "COLUMNS": "200",
-        "NO_COLOR": "1",
-        **more.pop("environment", {}),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "amrq", "live", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=more.pop("stdin", subprocess.DEVNULL),
-        text=True,
-        env=environment,
-        **more,
-    )
+    process = start_amrq("live", *arguments, **more)
     running.append(process)
     return process
 
@@ -428,13 +415,7 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
         "1G",
     ]
     command += ["--record", str(name)]
-    result = subprocess.run(
-        [*command, *(["--json"] if as_json else [])],
-        input=samples.tobytes(),
-        capture_output=True,
-        timeout=120,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
-    )
+    result = run([*command, *(["--json"] if as_json else [])], input=samples.tobytes(), text=False)
     said = (result.stderr if as_json else result.stdout).decode()
     assert result.returncode == 0, result.stderr
     found = re.search(r"(\d+) of 250000 samples were not recorded: the disk was too slow\.", said)

@@ -2,14 +2,13 @@
 """What messages and pages tell people to install, against what pyproject.toml and requirements/ name."""
 
 import ast
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from run_amrq import python
 
 from amrq.errors import AmrqError
 from amrq.optional_package import distribution_of, optional_package
@@ -109,12 +108,5 @@ def test_setup_installs_what_boards_and_hardware_need_and_no_pytorch() -> None:
 )
 def test_boards_and_hardware_need_no_pytorch(words: list[str], tmp_path: Path) -> None:
     without = "import sys; sys.modules['torch'] = None; from amrq.cli import main; sys.exit(main())"
-    result = subprocess.run(
-        [sys.executable, "-c", without, *words],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    result = python("-c", without, *words, cwd=tmp_path)
     assert result.returncode == 0, result.stderr

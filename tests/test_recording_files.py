@@ -5,8 +5,6 @@ import io
 import json
 import os
 import struct
-import subprocess
-import sys
 import tarfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +16,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, write_meta
+from run_amrq import python
 from seeds import SEED, rng
 
 from amrq.cli.recording_origin import recording_origin
@@ -231,13 +230,7 @@ def test_an_archive_with_a_size_below_0_is_not_walked_for_ever(tmp_path: Path, s
     second[148:156] = b"%06o\0 " % sum(second)
     (tmp_path / "x.sigmf").write_bytes(first + second + bytes(1024))
     code = "import sys; from amrq.recordings import *; open_recording(sys.argv[1])"
-    walked = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "x.sigmf")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    walked = python("-c", code, tmp_path / "x.sigmf")
     assert "AmrqError" in walked.stderr and "a size below 0" in walked.stderr
 
 

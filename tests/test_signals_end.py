@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from run_amrq import python, start_amrq
 from small_models import slow_model
 
 from amrq.cli.deferred_interrupt import deferred_interrupt
@@ -25,20 +24,12 @@ pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks ar
 
 RECORDING = Path(__file__).resolve().parents[1] / "examples" / "recordings" / "generic_qpsk.sigmf-meta"
 ENDS = 30  # seconds: the 2 of a quiet machine, and much for a busy one
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 
 
 @contextlib.contextmanager
 def started(*arguments: object, ready: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """Start a command, and wait until it is at work: its counters, or another file, are there."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "amrq", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
+    process = start_amrq(*arguments)
     try:
         if ready is not None:
             until(process, ready.exists)
@@ -210,8 +201,5 @@ sys.meta_path.insert(0, Interrupting())
 from amrq.__main__ import main
 main()
 """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, "models"], capture_output=True, text=True, timeout=60, env=environment
-    )
+    done = python("-c", code, "models")
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

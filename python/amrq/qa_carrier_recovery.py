@@ -8,6 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY, carrier_recovery
+from seeds import rng
 
 from amrq.carrier_recovery import CarrierRecovery
 from amrq.errors import AmrqError
@@ -16,10 +17,10 @@ from amrq.modulations import MODULATIONS
 
 def symbols(count, offset, seed=1):
     """QPSK at Es/N0 = 20 dB with an offset in cycles/symbol, complex64 [count]."""
-    rng = np.random.default_rng(seed)
+    generator = rng("block of carrier recovery", seed)
     turn = np.exp(2j * np.pi * offset * np.arange(count))
-    noise = rng.standard_normal(count) + 1j * rng.standard_normal(count)
-    clean = rng.choice(MODULATIONS["QPSK"].points, count) * turn
+    noise = generator.standard_normal(count) + 1j * generator.standard_normal(count)
+    clean = generator.choice(MODULATIONS["QPSK"].points, count) * turn
     return (clean + np.sqrt(0.005) * noise).astype(np.complex64)
 
 
@@ -66,8 +67,10 @@ class qa_carrier_recovery(gr_unittest.TestCase):
                 np.testing.assert_allclose(after, expected, atol=1e-4)
 
     def test_what_is_held_back_arrives_with_its_tags(self):
-        rng = np.random.default_rng(3)
-        noise = (rng.standard_normal(3_001) + 1j * rng.standard_normal(3_001)).astype(np.complex64)
+        generator = rng("block of carrier recovery", 3)
+        noise = (generator.standard_normal(3_001) + 1j * generator.standard_normal(3_001)).astype(
+            np.complex64
+        )
         received = np.concatenate((noise, symbols(2_000, 0.03), noise[:701]))
         places = (0, 100, 3_001, 3_500, len(received) - 1)
         tags = []
@@ -94,8 +97,10 @@ class qa_carrier_recovery(gr_unittest.TestCase):
         np.testing.assert_allclose(after, np.concatenate(expected), atol=1e-3)
 
     def test_the_offset_is_told_where_a_line_is_seen(self):
-        rng = np.random.default_rng(3)
-        noise = (rng.standard_normal(3_200) + 1j * rng.standard_normal(3_200)).astype(np.complex64)
+        generator = rng("block of carrier recovery", 3)
+        noise = (generator.standard_normal(3_200) + 1j * generator.standard_normal(3_200)).astype(
+            np.complex64
+        )
         received = np.concatenate((0.1 * noise, symbols(6_400, 0.03), 0.1 * noise)).astype(np.complex64)
         source = blocks.vector_source_c(received)
         block, sink, graph = carrier_recovery(), blocks.vector_sink_c(), gr.top_block()

@@ -3,46 +3,24 @@
 """QA of packet_source."""
 
 import socket
-import threading
 
 import numpy as np
-from gnuradio import amrq, blocks, gr, gr_unittest
+from gnuradio import amrq, gr_unittest
+from receive_samples import receive, run_and_stop
 
 from amrq.errors import AmrqError
-
-
-class Collector(gr.sync_block):
-    """Keep samples and tags; `enough` is set once so many came. Head would not end a source that waits."""
-
-    def __init__(self, count):
-        gr.sync_block.__init__(self, "collector", [np.complex64], None)
-        self.samples, self.tags = np.zeros(0, np.complex64), []
-        self.enough = threading.Event()
-        self.count = count
-
-    def work(self, input_items, output_items):
-        self.samples = np.concatenate([self.samples, input_items[0]])
-        self.tags += self.get_tags_in_window(0, 0, len(input_items[0]))
-        if len(self.samples) >= self.count:
-            self.enough.set()
-        return len(input_items[0])
 
 
 class qa_packet_source(gr_unittest.TestCase):
     def receive(self, source, count, packets):
         """Run the source until so many samples have come; the packets are sent once it waits for them."""
-        sink = Collector(count)
-        tb = gr.top_block()
-        tb.connect(source, sink)
-        tb.start()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for packet in packets:
-                sender.sendto(packet, ("127.0.0.1", source.port))
-        self.assertTrue(sink.enough.wait(60))
-        tb.stop()
-        tb.wait()
-        self.assertIsNone(source.error)
-        return sink.samples
+
+        def send(over):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                for packet in packets:
+                    sender.sendto(packet, ("127.0.0.1", source.port))
+
+        return receive(source, count, send).samples
 
     def test_packets_of_any_number_of_samples(self):
         samples = np.arange(5_000, dtype=np.complex64)
@@ -87,14 +65,7 @@ class qa_packet_source(gr_unittest.TestCase):
         np.testing.assert_array_equal(got, np.arange(4))
 
     def test_ends_although_nobody_sends(self):
-        source, sink = amrq.packet_source(0), blocks.vector_sink_c()
-        tb = gr.top_block()
-        tb.connect(source, sink)
-        tb.start()
-        threading.Event().wait(0.01)
-        tb.stop()
-        tb.wait()
-        self.assertEqual(len(sink.data()), 0)
+        self.assertEqual(run_and_stop(amrq.packet_source(0)), 0)
 
     def test_refuses_what_cannot_be(self):
         taken = amrq.packet_source(0)

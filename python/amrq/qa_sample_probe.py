@@ -6,6 +6,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.sample_probe import sample_probe
+from seeds import rng
 
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
@@ -65,7 +66,7 @@ class qa_sample_probe(gr_unittest.TestCase):
 
     def test_no_symbol_rate_comes_from_a_break(self):
         # Where most of a signal is lost every so often, the pieces put together repeat with the losses.
-        generator = np.random.default_rng(6)
+        generator = rng("sample probe", 6)
         symbols = generator.choice(MODULATIONS["QPSK"].points, 60_000)
         signal = received_signal(symbols, 4, 0.35, 20.0, generator).astype(np.complex64)
         kept, places = [], []

@@ -6,6 +6,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, symbol_front_end
+from seeds import rng
 
 from amrq.errors import AmrqError
 from amrq.modulations import MODULATIONS
@@ -21,17 +22,17 @@ def pulse(time, rolloff):
     return top / (np.pi * time * (1 - (4 * rolloff * time) ** 2))
 
 
-def received(symbols, sps, rolloff, esn0, offset, rng, lead=0):
+def received(symbols, sps, rolloff, esn0, offset, generator, lead=0):
     """Samples of symbols after `lead` of noise, at random timing and phase; offset in cycles/symbol."""
-    time = np.arange(int((lead + len(symbols) + 10) * sps)) / sps - lead + rng.random()
+    time = np.arange(int((lead + len(symbols) + 10) * sps)) / sps - lead + generator.random()
     near = np.floor(time).astype(int)[:, None] + np.arange(-12, 13)
     there = (near >= 0) & (near < len(symbols))
     sent = np.where(there, symbols[np.clip(near, 0, len(symbols) - 1)], 0)
     clean = (sent * pulse(time[:, None] - near, rolloff)).sum(axis=1)
     noise = np.sqrt(sps / 2 * 10 ** (-esn0 / 10)) * (
-        rng.standard_normal(len(time)) + 1j * rng.standard_normal(len(time))
+        generator.standard_normal(len(time)) + 1j * generator.standard_normal(len(time))
     )
-    return (clean * np.exp(2j * np.pi * (offset * time + rng.random())) + noise).astype(np.complex64)
+    return (clean * np.exp(2j * np.pi * (offset * time + generator.random())) + noise).astype(np.complex64)
 
 
 def run(front_end, samples, tags=()):
@@ -72,9 +73,9 @@ def error_db(output, symbols, order, first=SETTLED):
 class qa_symbol_front_end(gr_unittest.TestCase):
     def check(self, name, sps, rolloff=0.35, esn0=25.0, offset=0.03, worst=-21.0, seed=1, at=0.0):
         """More than 60 chunks of a class come out with an error power below `worst` dB."""
-        rng = np.random.default_rng(seed)
-        symbols = rng.choice(MODULATIONS[name].points, 2_700)
-        samples = received(symbols, sps, rolloff, esn0, offset, rng)
+        generator = rng("symbol front end", seed)
+        symbols = generator.choice(MODULATIONS[name].points, 2_700)
+        samples = received(symbols, sps, rolloff, esn0, offset, generator)
         output, _ = run(symbol_front_end(sps * 1_000.0, 1_000.0, offset=at), samples)
         self.assertGreater(len(output), len(symbols) - 32)
         with self.subTest(name=name, sps=sps, rolloff=rolloff, offset=offset):
@@ -102,9 +103,9 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         self.check("QPSK", 8.0, offset=2.02, at=2_000.0)
 
     def test_level_is_one_whatever_comes_in(self):
-        rng = np.random.default_rng(2)
-        symbols = rng.choice(MODULATIONS["QPSK"].points, 3_000)
-        samples = received(symbols, 5.0, 0.35, 20.0, 0.02, rng)
+        generator = rng("symbol front end", 2)
+        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        samples = received(symbols, 5.0, 0.35, 20.0, 0.02, generator)
         for level in (1e-6, 1.0, 1e4):
             output, _ = run(symbol_front_end(5.0, 1.0), samples * np.float32(level))
             self.assertAlmostEqual(np.sqrt(np.mean(np.abs(output[200:]) ** 2)), 1.0, delta=0.1)
@@ -112,15 +113,15 @@ class qa_symbol_front_end(gr_unittest.TestCase):
     def test_burst_out_of_noise(self):
         """Clean from 320 symbols after its start, 20 dB above the noise, in each of 5 bursts."""
         for seed in range(5):
-            rng = np.random.default_rng(seed)
-            symbols = rng.choice(MODULATIONS["BPSK"].points, 1_500)
-            samples = received(symbols, 4.0, 0.5, 20.0, 0.04, rng, lead=1_000)
+            generator = rng("symbol front end", seed)
+            symbols = generator.choice(MODULATIONS["BPSK"].points, 1_500)
+            samples = received(symbols, 4.0, 0.5, 20.0, 0.04, generator, lead=1_000)
             output, _ = run(symbol_front_end(4.0, 1.0), samples)
             self.assertLess(error_db(output[1_000:], symbols, 2, first=320), -16.0)
 
     def test_noise_passes(self):
-        rng = np.random.default_rng(6)
-        noise = rng.standard_normal(40_000) + 1j * rng.standard_normal(40_000)
+        generator = rng("symbol front end", 6)
+        noise = generator.standard_normal(40_000) + 1j * generator.standard_normal(40_000)
         output, _ = run(symbol_front_end(4.0, 1.0), noise.astype(np.complex64))
         self.assertGreater(len(output), 9_900)
         self.assertAlmostEqual(np.sqrt(np.mean(np.abs(output[200:]) ** 2)), 0.7, delta=0.1)
@@ -130,27 +131,29 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         self.assertFalse(np.any(output))
 
     def test_gate_turns_weak_noise_into_silence_and_opens_for_a_burst(self):
-        rng = np.random.default_rng(8)
-        symbols = rng.choice(MODULATIONS["QPSK"].points, 2_000)
-        samples = received(symbols, 4.0, 0.35, 25.0, 0.02, rng, lead=1_000)  # the lead is noise at -25 dB
+        generator = rng("symbol front end", 8)
+        symbols = generator.choice(MODULATIONS["QPSK"].points, 2_000)
+        samples = received(
+            symbols, 4.0, 0.35, 25.0, 0.02, generator, lead=1_000
+        )  # the lead is noise at -25 dB
         output, _ = run(symbol_front_end(4.0, 1.0, gate_db=-12.0), samples)
         self.assertFalse(np.any(output[100:900]))
         self.assertTrue(np.all(output[1_100:] != 0))
         self.assertLess(error_db(output[1_000:], symbols, 4, first=320), -20.0)
 
     def test_bad_samples_do_no_lasting_harm(self):
-        rng = np.random.default_rng(3)
-        symbols = rng.choice(MODULATIONS["QPSK"].points, 3_000)
-        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, rng)
+        generator = rng("symbol front end", 3)
+        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
         samples[1_000:1_003] = (np.nan, np.inf, 3e38)
         output, _ = run(symbol_front_end(5.0, 1.0), samples)
         self.assertTrue(np.all(np.isfinite(output)))
         self.assertLess(error_db(output, symbols, 4, first=1_000), -21.0)
 
     def test_symbols_of_bad_samples_are_marked(self):
-        rng = np.random.default_rng(3)
-        symbols = rng.choice(MODULATIONS["QPSK"].points, 3_000)
-        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, rng)
+        generator = rng("symbol front end", 3)
+        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
         samples[2_500:3_000] = np.nan  # 100 symbols from symbol 500 on
         samples[10_000] = np.inf
         _, tags = run(symbol_front_end(5.0, 1.0), samples)
@@ -161,9 +164,9 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         self.assertTrue(len(short) and 1_980 < short[0] <= short[-1] < 2_040, short)
 
     def test_without_carrier_recovery_the_offset_stays(self):
-        rng = np.random.default_rng(4)
-        symbols = rng.choice(MODULATIONS["QPSK"].points, 3_000)
-        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, rng)
+        generator = rng("symbol front end", 4)
+        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
         output, _ = run(symbol_front_end(5.0, 1.0, carrier_recovery=False), samples)
         line = np.abs(np.fft.fft((output[-2_048:] / np.abs(output[-2_048:])) ** 4))
         self.assertAlmostEqual(np.fft.fftfreq(2_048)[line.argmax()], 0.08, delta=1e-3)
@@ -171,9 +174,9 @@ class qa_symbol_front_end(gr_unittest.TestCase):
     def test_tags_stay_with_their_samples(self):
         """Each tag within 2 symbols of the symbol it was put on."""
         for sps in (2.0, 5.0, 24.0):
-            rng = np.random.default_rng(5)
-            symbols = rng.choice(MODULATIONS["QPSK"].points, 2_000)
-            samples = received(symbols, sps, 0.35, 30.0, 0.0, rng)
+            generator = rng("symbol front end", 5)
+            symbols = generator.choice(MODULATIONS["QPSK"].points, 2_000)
+            samples = received(symbols, sps, 0.35, 30.0, 0.0, generator)
             tags = []
             for k in range(100, 1_900, 100):
                 tag = gr.tag_t()
@@ -190,9 +193,9 @@ class qa_symbol_front_end(gr_unittest.TestCase):
     def test_symbols_tell_their_time_whatever_the_senders_clock_does(self):
         """To within 2 symbols of what tags on the samples say; counting symbols would be 24 off at the end."""
         for sps in (2.0, 5.0, 24.0):
-            rng = np.random.default_rng(7)
-            symbols = rng.choice(MODULATIONS["QPSK"].points, 6_000)
-            samples = received(symbols, sps, 0.35, 30.0, 0.0, rng)
+            generator = rng("symbol front end", 7)
+            symbols = generator.choice(MODULATIONS["QPSK"].points, 6_000)
+            samples = received(symbols, sps, 0.35, 30.0, 0.0, generator)
             marks = []
             for n in range(0, len(samples), 97):
                 mark = gr.tag_t()

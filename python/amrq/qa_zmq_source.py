@@ -5,31 +5,14 @@
 import importlib.util
 import struct
 import tempfile
-import threading
 import unittest
 
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from receive_samples import receive, run_and_stop, told
 
 from amrq.errors import AmrqError
-
-
-class Collector(gr.sync_block):
-    """Keep samples and tags; `enough` is set once so many came. Head would not end a source that waits."""
-
-    def __init__(self, count):
-        gr.sync_block.__init__(self, "collector", [np.complex64], None)
-        self.samples, self.tags = np.zeros(0, np.complex64), []
-        self.enough = threading.Event()
-        self.count = count
-
-    def work(self, input_items, output_items):
-        self.samples = np.concatenate([self.samples, input_items[0]])
-        self.tags += self.get_tags_in_window(0, 0, len(input_items[0]))
-        if len(self.samples) >= self.count:
-            self.enough.set()
-        return len(input_items[0])
 
 
 def tag(offset, key, value):
@@ -51,21 +34,7 @@ class qa_zmq_source(gr_unittest.TestCase):
 
     def receive(self, source, count, sending):
         """Run the source until so many samples have come; `sending` is run beside it until then."""
-        over, sink = threading.Event(), Collector(count)
-        tb = gr.top_block()
-        tb.connect(source, sink)
-        thread = threading.Thread(target=sending, args=(over,))
-        thread.start()
-        tb.start()
-        try:
-            self.assertTrue(sink.enough.wait(60))
-        finally:
-            over.set()
-            tb.stop()
-            tb.wait()
-            source.feed.close()  # or it gets its share of what is sent to the next one
-            thread.join()
-        self.assertIsNone(source.error)
+        sink = receive(source, count, sending)
         return sink.samples[:count], sink.tags
 
     def sender(self, kind, data):
@@ -164,21 +133,21 @@ class qa_zmq_source(gr_unittest.TestCase):
             ),
             ([b"a", b"b", data], "a message of 3 parts is not what a ZMQ sink of GNU Radio sends"),
         ):
-            source, told = amrq.zmq_source(f"pull+{self.endpoint}"), []
-            source.feed.report = told.append
+            source, reports = amrq.zmq_source(f"pull+{self.endpoint}"), []
+            source.feed.report = reports.append
             got, found = self.receive(source, 15_000, self.messages(data, wrong, data, wrong, [b"key", data]))
             np.testing.assert_array_equal(got, np.tile(self.ramp, 3))
             self.assertEqual((source.counts().refused, found), (2, []))
-            self.assertEqual(len(told), 1)
-            self.assertIn(words, told[0])
+            self.assertEqual(len(reports), 1)
+            self.assertIn(words, reports[0])
 
     def test_another_type_is_named(self):
         shorts = (np.arange(20_000) % 701 - 350).astype("<i2")
-        source, told = amrq.zmq_source(f"pull+{self.endpoint}"), []
-        source.feed.report = told.append
+        source, reports = amrq.zmq_source(f"pull+{self.endpoint}"), []
+        source.feed.report = reports.append
         self.receive(source, 5_000, self.messages(shorts.tobytes()))
-        self.assertEqual(len(told), 1)
-        self.assertIn("the samples are not likely to be cf32", told[0])
+        self.assertEqual(len(reports), 1)
+        self.assertIn("the samples are not likely to be cf32", reports[0])
 
     def test_what_is_lost_on_the_way_is_noticed_where_tags_are_passed(self):
         def message(offset, tags=b"", count=0):
@@ -196,10 +165,9 @@ class qa_zmq_source(gr_unittest.TestCase):
             ),
         )
         np.testing.assert_array_equal(got, np.tile(self.ramp[:1_000], 5))
-        tags = [(tag.offset, pmt.symbol_to_string(tag.key), pmt.to_python(tag.value)) for tag in found]
         # What the sender lost before counts with what was lost on the way, so that no value comes twice.
         self.assertEqual(
-            tags, [(2_000, "rx_overflow", 1), (2_010, "rx_overflow", 2), (4_000, "rx_overflow", 3)]
+            told(found), [(2_000, "rx_overflow", 1), (2_010, "rx_overflow", 2), (4_000, "rx_overflow", 3)]
         )
         self.assertEqual(source.counts().lost, 2)
 
@@ -231,13 +199,7 @@ class qa_zmq_source(gr_unittest.TestCase):
         self.assertEqual(kept, ["modulation", "my_own", "rx_freq", "rx_time"])
 
     def test_ends_although_nobody_sends(self):
-        source, sink = amrq.zmq_source(self.endpoint), blocks.vector_sink_c()
-        tb = gr.top_block()
-        tb.connect(source, sink)
-        tb.start()
-        tb.stop()
-        tb.wait()
-        self.assertEqual(len(sink.data()), 0)
+        self.assertEqual(run_and_stop(amrq.zmq_source(self.endpoint)), 0)
 
     def test_refuses_nonsense(self):
         for arguments, words in (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from seeds import rng
 
 __all__ = ["KINDS", "FileKind"]
 
@@ -52,8 +53,8 @@ class FileKind:
 
 
 def _samples() -> np.ndarray:
-    random = np.random.default_rng(1)
-    return (random.standard_normal(3000) + 1j * random.standard_normal(3000)).astype(np.complex64)
+    generator = rng("samples of a recording")
+    return (generator.standard_normal(3000) + 1j * generator.standard_normal(3000)).astype(np.complex64)
 
 
 def _sigmf(folder: Path) -> Path:
@@ -324,7 +325,7 @@ def _labels(folder: Path) -> Path:
 
     from amrq.labels import LabelsFolder
 
-    LabelsFolder(folder).write(labelled_chunks("one", {"BPSK": 3, "unknown": 1}, np.random.default_rng(3)))
+    LabelsFolder(folder).write(labelled_chunks("one", {"BPSK": 3, "unknown": 1}, rng("labels")))
     return folder
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -16,12 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import run_amrq
 from gnuradio import gr
 from gnuradio.grc.core.platform import Platform
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
+ONE_OUTPUT: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+"""What is written to standard error stands between what is written to standard output."""
 RUN_LIMIT = 120.0  # seconds in which a flowgraph on a busy machine has made its decisions
 
 
@@ -81,10 +83,9 @@ class Run:
 
 
 def environment(script: Path) -> dict[str, str]:
-    """Return the environment in which a generated script finds the blocks, and no screen."""
-    return os.environ | {
+    """Return what a generated script's environment has besides the usual one: no screen, no settings of the user."""
+    return {
         "QT_QPA_PLATFORM": "offscreen",
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
         # Where Qt keeps window sizes: neither the user's are taken nor are they changed.
         "XDG_CONFIG_HOME": str(script.parent),
         "XDG_RUNTIME_DIR": str(script.parent),
@@ -94,14 +95,7 @@ def environment(script: Path) -> dict[str, str]:
 @contextmanager
 def beside(script: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """Run a generated script without a window, in its folder, while something else goes on; then end it with Ctrl-C."""
-    process = subprocess.Popen(
-        [sys.executable, str(script), *options],
-        env=environment(script),
-        cwd=script.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = run_amrq.start([sys.executable, script, *options], environment(script), cwd=script.parent)
     try:
         yield process
     finally:
@@ -119,15 +113,12 @@ def run(script: Path, decisions: int, *options: str) -> Run:
     result = script.with_suffix(".json")
     driver = Path(__file__).with_name("run_flowgraph.py")
     command = [sys.executable, str(driver), str(script), str(result), str(decisions), *options]
-    process = subprocess.run(
+    process = run_amrq.run(
         [*command, "--limit", str(RUN_LIMIT)],
-        env=environment(script),
+        environment(script),
         cwd=script.parent,  # not the repository: examples must not depend on where they are started
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
         timeout=2 * RUN_LIMIT,
-        check=False,
+        **ONE_OUTPUT,
     )
     seen = json.loads(result.read_text()) if result.exists() else {}
     return Run(

@@ -17,6 +17,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+import run_amrq
 import yaml
 import zmq
 from file_radio import file_radio
@@ -149,14 +150,8 @@ def assert_clean(result):
 
 def program(script, *options):
     """Run a generated script that has no window; return status, standard output and standard error."""
-    result = subprocess.run(
-        [sys.executable, str(script), *map(str, options)],
-        env=environment(script),
-        cwd=script.parent,
-        capture_output=True,
-        text=True,
-        timeout=RUN_LIMIT,
-        check=False,
+    result = run_amrq.run(
+        [sys.executable, script, *options], environment(script), cwd=script.parent, timeout=RUN_LIMIT
     )
     return result.returncode, result.stdout, result.stderr
 
@@ -430,13 +425,8 @@ def test_headless_counts_what_is_no_number_and_goes_on(headless, tmp_path):
 def test_headless_tells_of_a_file_that_breaks_off(headless, tmp_path):
     file = tmp_path / "long.cf32"
     np.tile(open_recording(RECORDING).read(0, 9_000), 600).tofile(file)
-    process = subprocess.Popen(
-        [sys.executable, str(headless), "--file", str(file), "--rate", "100k"],
-        env=environment(headless),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, headless, "--file", file, "--rate", "100k"]
+    process = run_amrq.start(command, environment(headless))
     first = process.stdout.readline()
     os.truncate(file, 8 * 20_000)
     out, err = process.stdout.read(), process.stderr.read()
@@ -456,15 +446,8 @@ def test_headless_says_in_one_sentence_that_it_cannot_write(headless, kind):
     os.close(read)
     with open("/dev/full", "wb") as full, os.fdopen(write, "wb") as broken:
         out = {"full": full, "broken": broken}.get(kind, subprocess.DEVNULL)
-        result = subprocess.run(
-            command,
-            env=environment(headless),
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=RUN_LIMIT,
-            check=False,
-        )
+        pipes = {"stdout": out, "stderr": subprocess.PIPE}
+        result = run_amrq.run(command, environment(headless), timeout=RUN_LIMIT, **pipes)
     lines = [line for line in result.stderr.splitlines() if not line.startswith(("QStandardPaths", ">>>"))]
     if kind == "broken":  # as other programs do
         assert (result.returncode, lines) == (141, [])
@@ -478,13 +461,8 @@ def test_headless_says_in_one_sentence_that_it_cannot_write(headless, kind):
 def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
     samples = open_recording(RECORDING).read(0, 9_000)
     np.tile(samples, 600).tofile(tmp_path / "long.cf32")
-    process = subprocess.Popen(
-        [sys.executable, str(headless), "--file", str(tmp_path / "long.cf32"), "--rate", "100k"],
-        env=environment(headless),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, headless, "--file", tmp_path / "long.cf32", "--rate", "100k"]
+    process = run_amrq.start(command, environment(headless))
     first = process.stdout.readline()
     process.send_signal(number)
     # Not communicate(): it would miss what readline() has taken in already.
@@ -497,9 +475,8 @@ def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
 
 def test_board_runs_beside_a_board(tmp_path):
     script = generate(example("board"), tmp_path)
-    command = [sys.executable, "-m", "amrq", "board", "--engine", "onnx", "--listen", "tcp://127.0.0.1:*"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as board:
+    arguments = ("board", "--engine", "onnx", "--listen", "tcp://127.0.0.1:*")
+    with run_amrq.start_amrq(*arguments, stderr=None) as board:
         try:
             endpoint = re.search(r"at (tcp://\S+)", board.stdout.readline())[1]
             result = run(script, 100, "--parameter", f"endpoint={endpoint}", "--set", "symbol_rate=100e3")

@@ -2,12 +2,12 @@
 """grcc and what it writes, on the Python that has the module and on one that has not."""
 
 import os
-import subprocess
 import sys
 
 import pytest
+import run_amrq
 import yaml
-from flowgraphs import BLOCK_FILES, EXAMPLES, ROOT, environment
+from flowgraphs import BLOCK_FILES, EXAMPLES, ONE_OUTPUT, ROOT, environment
 
 ADVICE = ".venv/bin/grcc and .venv/bin/python"
 WITHOUT_MODULE = "import sys; sys.modules['gnuradio.amrq'] = None; "
@@ -16,15 +16,8 @@ LOOPBACK = ROOT / "examples" / "loopback.grc"
 
 
 def ran(folder, *words):
-    return subprocess.run(
-        list(map(str, words)),
-        env=environment(folder / "x") | {"GRC_BLOCKS_PATH": str(ROOT / "grc")},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
+    surroundings = environment(folder / "x") | {"GRC_BLOCKS_PATH": str(ROOT / "grc")}
+    return run_amrq.run(words, surroundings, cwd=folder, **ONE_OUTPUT)
 
 
 @pytest.fixture
@@ -40,15 +33,9 @@ def own_grcc(tmp_path):
     return tmp_path / "bin" / "grcc"
 
 
-def test_the_environments_grcc_writes_a_program(own_grcc, tmp_path):
-    result = subprocess.run(
-        [own_grcc, "-o", tmp_path, LOOPBACK],
-        env={name: value for name, value in environment(own_grcc).items() if name != "GRC_BLOCKS_PATH"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-    )
+def test_the_environments_grcc_writes_a_program(own_grcc, tmp_path, monkeypatch):
+    monkeypatch.delenv("GRC_BLOCKS_PATH", raising=False)
+    result = run_amrq.run([own_grcc, "-o", tmp_path, LOOPBACK], environment(own_grcc), **ONE_OUTPUT)
     assert result.returncode == 0, result.stdout
     program = (tmp_path / "loopback.py").read_text()
     assert "amrq.classifier_sink(" in program

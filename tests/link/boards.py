@@ -2,10 +2,8 @@
 """Boards as processes, and what stands between them and a client."""
 
 import contextlib
-import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import zmq
+from run_amrq import start
 from seeds import rng
 
 from amrq.link import BoardClassifier, Frame, LinkSettings, MessageType, read_frame, write_image
@@ -57,13 +56,7 @@ class Board:
         self, *arguments: str, listen: str = ANYWHERE, program: tuple[str, ...] = ("-m", "amrq.link")
     ):
         model, *arguments = arguments
-        self.process = subprocess.Popen(
-            [sys.executable, *program, image(model), *arguments, "--listen", listen],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        self.process = start([sys.executable, *program, image(model), *arguments, "--listen", listen])
         assert self.process.stdout is not None
         self.said: list[str] = []
         found = None

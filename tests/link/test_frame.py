@@ -10,6 +10,7 @@ import pytest
 from boards import MODEL, chunks, image
 from hypothesis import given
 from hypothesis import strategies as st
+from seeds import rng
 
 from amrq.errors import AmrqError
 from amrq.hardware import Scores
@@ -42,7 +43,7 @@ def board(level: bool = False, formats: int = 0b1110) -> Capabilities:
 
 
 def question(count: int = 5, level: bool = False, **other: object) -> Frame:
-    generator = np.random.default_rng(count)
+    generator = rng("question", count)
     iq = generator.standard_normal((count, 2, 4)).astype(np.float32)
     features = generator.random((count, 3), dtype=np.float32) if level else None
     payload = ChunkPayload(iq, features).to_bytes(SampleFormat.CF32, 1.0)

@@ -4,15 +4,14 @@
 import json
 import signal
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+import run_amrq
 from boards import MODEL, PATIENCE, board, chunks, image, in_thread
-from run_amrq import ENVIRONMENT
 
 from amrq.cli import main
 from amrq.decision import Decision
@@ -119,10 +118,7 @@ def test_what_cannot_be_is_refused(settings: dict[str, object], words: str) -> N
 
 def until_the_first_line(*arguments: object) -> str:
     """Run the command until it has printed something, end it with Ctrl-C, and return all that it printed."""
-    command = [sys.executable, "-m", "amrq", *map(str, arguments)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    ) as process:
+    with run_amrq.start_amrq(*arguments) as process:
         try:
             assert process.stdout is not None
             first = process.stdout.readline()
@@ -132,17 +128,6 @@ def until_the_first_line(*arguments: object) -> str:
             process.kill()
     assert process.returncode == 0 and first, first + err
     return first + out
-
-
-def amrq_command(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "amrq", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=2 * PATIENCE,
-        env=ENVIRONMENT,
-        **more,
-    )
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: str, *arguments: object) -> None:
@@ -174,12 +159,12 @@ def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     name = tmp_path / "board"
-    made = amrq_command("board", "keygen", "-o", name)
+    made = run_amrq.amrq("board", "keygen", "-o", name)
     assert made.returncode == 0, made.stderr
     for file in (tmp_path / "board.public", tmp_path / "board.secret"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     refused(capfd, "is there already", "board", "keygen", "-o", name)
-    exported = amrq_command("board", "export", "blind-small-int4", "-o", tmp_path / "image.npz")
+    exported = run_amrq.amrq("board", "export", "blind-small-int4", "-o", tmp_path / "image.npz")
     assert "blind-small-int4" in exported.stdout, exported.stderr
     refused(capfd, "floating point", "board", "export", "blind-small-float32", "-o", tmp_path / "x.npz")
     serve = ("board", "--model", image(MODEL))

@@ -115,7 +115,7 @@ def mixed_powers(generator: np.random.Generator, count: int) -> np.ndarray:
 )
 def test_calls_make_no_difference_and_nothing_looks_ahead(cuts: list[int], seed: int, hop: int) -> None:
     count = sum(cuts)
-    power = mixed_powers(np.random.default_rng(seed), count)
+    power = mixed_powers(rng("mixed powers", seed), count)
     indices = hop * np.arange(count)
     whole = LevelTracker(LENGTH).update(power, indices)
     pieces, start = LevelTracker(LENGTH), 0

@@ -128,7 +128,7 @@ def evidence_of(likelihoods: np.ndarray) -> Evidence:
     hop=st.sampled_from([8, 32]),
 )
 def test_calls_make_no_difference_and_nothing_looks_ahead(cuts: list[int], seed: int, hop: int) -> None:
-    count, generator = sum(cuts), np.random.default_rng(seed)
+    count, generator = sum(cuts), rng("noise in pieces", seed)
     evidence = evidence_of(generator.uniform(0.01, 1, (count, 8)))
     indices, began = hop * np.arange(count), generator.random(count) < 0.05
     whole = NoiseTracker(SMALL, LENGTH).update(evidence, indices, began)

@@ -4,7 +4,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,8 @@ import sweeps
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from seeds import rng
+from run_amrq import start
+from seeds import rng, seed
 from thesis import RECIPE as THESIS
 from typer.testing import CliRunner
 
@@ -45,11 +45,10 @@ SWEEP = Path(sweeps.__file__)
 
 def run(folder: Path, how: str, count: int) -> int:
     """Run a sweep of the smoke recipe that ends as `sweeps` says; return its exit status."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(SWEEP), str(folder), how, str(count)]
+    command = [sys.executable, SWEEP, folder, how, count]
     said = folder.with_name(f"{folder.name}.log")
     with said.open("w") as log:
-        process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=log)
+        process = start(command, start_new_session=True, stdout=None, stderr=log)
     try:
         process.wait(timeout=120)
     finally:
@@ -271,7 +270,7 @@ def test_a_retry_for_the_worse_is_undone(kept: bool) -> None:
 
     def mistakes(epochs: int) -> tuple[int, Fitted]:
         fit = recipe.fit if kept else replace(recipe.fit, validation_chunks=0)
-        torch.manual_seed(int(rng(0).integers(2**31)))
+        torch.manual_seed(seed(0))
         net = VggLikeNet(len(MODULATIONS), [16], 1, [32])
         fitted = fit_to_gate(net, chunks, stream, fit, RoundSettings(epochs, 6, 8, 1), 0.02)
         return int((decide(net, judged).numpy() != judged.labels).sum()), fitted

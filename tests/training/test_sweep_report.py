@@ -2,13 +2,12 @@
 """The page made of finished sweeps."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
+from run_amrq import python
 from thesis import RECIPE, ROOT, published
 from typer.testing import CliRunner
 
@@ -131,10 +130,10 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 def test_the_report_needs_no_torch() -> None:
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; import amrq.cli.sweep_report; "
+        "import sys; import amrq.cli.sweep_report; "
         "print([name for name in ('torch', 'distributed', 'onnx') if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    found = python("-c", code)
     assert found.stdout.strip() == "[]", found.stdout + found.stderr
 
 

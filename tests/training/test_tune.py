@@ -2,15 +2,13 @@
 """A finished model trained on with labelled chunks: rebuilt from its file, mixed, resumed, compared, written."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from labelled_signals import labelled_chunks, write_recording
+from run_amrq import amrq
 from seeds import SEED, rng
 from small_models import linear_model
 
@@ -630,12 +628,6 @@ def test_comparing_counts_the_same_chunks_twice(model, clipped):
 def test_from_a_recording_to_a_model_that_classifies_it(model, tmp_path, quick_fusion):
     """Record, annotate, label, train on, classify with the result."""
     pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200", "NO_COLOR": "1"}
-
-    def amrq(*arguments):
-        command = [sys.executable, "-m", "amrq", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
-
     path = write_recording(tmp_path / "mine.sigmf-meta", ["BPSK", "16QAM"], 8000)
     result = amrq("label", path, "--symbol-rate", "25k", "-o", tmp_path / "labelled")
     assert result.returncode == 0, result.stderr

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seeds import SEED
+from seeds import SEED, seed
 from thesis import RECIPE, network
 
 from amrq.errors import AmrqError
@@ -40,7 +40,7 @@ def layers(net: VggLikeNet) -> list[QuantisedLayer]:
 
 @st.composite
 def shapes(draw: st.DrawFn) -> VggLikeNet:
-    torch.manual_seed(draw(st.integers(0, 1000)))
+    torch.manual_seed(seed("vgglike", draw(st.integers(0, 1000))))
     channels = draw(st.lists(st.integers(1, 7), min_size=1, max_size=3))
     hidden = draw(st.lists(st.integers(1, 7), max_size=2))
     return VggLikeNet(5, channels, draw(st.integers(0, len(channels))), hidden, 16)
@@ -53,7 +53,7 @@ def test_the_thesis_has_so_many_weights(name: str) -> None:
 
 def test_training_and_evaluation_compute_the_same() -> None:
     for bits in (32, 8, 4):
-        torch.manual_seed(bits)
+        torch.manual_seed(seed("vgglike", bits))
         net = network("vgglike_3f_2c_2re_2mp").eval()
         if bits < 32:
             quantise(net, bits, [(CHUNKS,)])
@@ -69,7 +69,7 @@ def test_training_and_evaluation_compute_the_same() -> None:
 def test_an_exported_network_runs_in_integers_and_decides_alike(
     bits: int, pruned: float, tmp_path: Path
 ) -> None:
-    torch.manual_seed(bits)
+    torch.manual_seed(seed("vgglike", bits))
     net = remove_channels(network("vgglike_3f_3c_2re_3mp"), pruned).eval()
     quantise(net, bits, [(CHUNKS,)])
     path = tmp_path / "net.onnx"
@@ -133,7 +133,7 @@ def test_channels_that_do_nothing_are_removed_without_a_trace(net: VggLikeNet) -
 
 
 def test_training_brings_nothing_back(tmp_path: Path) -> None:
-    torch.manual_seed(1)
+    torch.manual_seed(SEED)
     whole = network("vgglike_2f_1c_1re_1mp")
     before = copy.deepcopy(whole.state_dict())
     net = remove_channels(whole, 0.3)
