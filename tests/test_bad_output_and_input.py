@@ -293,28 +293,27 @@ def test_log_and_recording_on_a_full_disk_say_each_what_happened(tmp_path: Path)
 LONG = "a" * 5000
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["models"],
-        ["estimate", f"{LONG}.onnx"],
-        ["rtl", f"{LONG}.onnx", "-o", "out"],
-        ["rtl", "coherent-small-int4", "-o", LONG],
-        ["board", "--model", f"{LONG}.npz"],
-        ["board", "--key", f"{LONG}.secret", "--client", f"{LONG}.public"],
-        ["classify", f"{LONG}.wav"],
-        ["classify", "a.cf32", "--rate", "1e6", "--log", LONG],
-        ["live", "--simulate", "--model", f"{LONG}.onnx"],
-        ["live", "--file", LONG],
-        ["label", LONG, "-o", LONG],
-        ["train", f"{LONG}.toml", "-o", "out"],
-        ["sweep", f"{LONG}.toml", "-o", "out"],
-    ],
-    ids=lambda words: " ".join(words).replace(LONG, "LONG"),
+TOO_LONG = (
+    ["models"],
+    ["estimate", f"{LONG}.onnx"],
+    ["rtl", f"{LONG}.onnx", "-o", "out"],
+    ["rtl", "coherent-small-int4", "-o", LONG],
+    ["board", "--model", f"{LONG}.npz"],
+    ["board", "--key", f"{LONG}.secret", "--client", f"{LONG}.public"],
+    ["classify", f"{LONG}.wav"],
+    ["classify", RECORDING, *KNOWN, "--log", LONG],
+    ["live", "--simulate", "--model", f"{LONG}.onnx"],
+    ["live", "--file", LONG],
+    ["label", LONG, "-o", LONG],
+    ["train", f"{LONG}.toml", "-o", "out"],
+    ["sweep", f"{LONG}.toml", "-o", "out"],
 )
-def test_a_path_longer_than_paths_may_be(words: list[str], tmp_path: Path) -> None:
-    (tmp_path / "a.cf32").write_bytes(bytes(8000))
-    done = amrq(*words, cwd=tmp_path, environment={"AMRQ_MODELS": LONG})
-    assert done.returncode == (0 if words == ["models"] else 2), done.stderr
-    assert "Traceback" not in done.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["a.cf32"]
+
+
+def test_a_path_longer_than_paths_may_be(tmp_path: Path) -> None:
+    environment = {"AMRQ_MODELS": LONG}
+    cases = {" ".join(words): {"arguments": words, "environment": environment} for words in TOO_LONG}
+    found = walked(tmp_path, cases)
+    for name, outcome in found.items():
+        assert outcome.status == (0 if name == "models" else 2), outcome
+        assert not outcome.late and "Traceback" not in outcome.err and not outcome.new, outcome

@@ -26,7 +26,7 @@ LIMIT = 60.0  # seconds
 AHEAD = ("onnx", "onnxruntime", "sigmf")
 AHEAD_OF = {
     "train": ("torch", "amrq.training.make_model"),
-    "sweep": ("torch",),
+    "sweep": ("torch", "distributed"),
     "evaluate": ("matplotlib.pyplot",),
 }
 
