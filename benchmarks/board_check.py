@@ -128,7 +128,7 @@ def connects(count: int) -> dict[str, Any]:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVTIMEO, 60_000)
         socket.connect(board.endpoint)
-        socket.send(Frame(MessageType.HELLO, number + 1, 1).to_bytes())
+        socket.send(Frame(type=MessageType.HELLO, session=number + 1, sequence=1).to_bytes())
         taken += read_frame(socket.recv()).type is MessageType.CAPABILITIES
         socket.close()
         if number + 1 in (count // 2, count):

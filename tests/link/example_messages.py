@@ -34,18 +34,44 @@ QUANTISED = [
 
 def example_messages() -> dict[str, bytes]:
     """Return a message of each type, by its name in the document."""
-    capabilities = Capabilities(bytes(range(32)), 0b1110, 0b1110, 0b110, 4096, 4, 2, SCALE, CONTRACT)
+    capabilities = Capabilities(
+        model_sha256=bytes(range(32)),
+        sample_formats=0b1110,
+        exact_formats=0b1110,
+        score_formats=0b110,
+        largest_batch=4096,
+        chunk_length=4,
+        scores=2,
+        input_scale=SCALE,
+        contract=CONTRACT,
+    )
     payload = ChunkPayload(_SAMPLES.T[None], None).to_bytes(SampleFormat.CI8, SCALE)
-    classify = Frame(MessageType.CLASSIFY, SESSION, 2, payload, SampleFormat.CI8, 0, 4096, 1, 4, 0, SCALE)
+    classify = Frame(
+        type=MessageType.CLASSIFY,
+        session=SESSION,
+        sequence=2,
+        payload=payload,
+        format=SampleFormat.CI8,
+        flags=0,
+        sample_index=4096,
+        chunks=1,
+        chunk_length=4,
+        scores=0,
+        scale=SCALE,
+    )
     text = b"the model takes chunks of 4 samples, not 5."
     frames = {
-        "hello": Frame(MessageType.HELLO, SESSION, 1),
-        "capabilities": Frame(MessageType.CAPABILITIES, SESSION, 1, capabilities.to_bytes()),
+        "hello": Frame(type=MessageType.HELLO, session=SESSION, sequence=1),
+        "capabilities": Frame(
+            type=MessageType.CAPABILITIES, session=SESSION, sequence=1, payload=capabilities.to_bytes()
+        ),
         "classify": classify,
         "scores": scores_reply(classify, Scores(np.int64([[1000, -3]]), -10)),
-        "ping": Frame(MessageType.PING, SESSION, 3),
-        "pong": Frame(MessageType.PONG, SESSION, 3),
-        "error": Frame(MessageType.ERROR, SESSION, 4, text, status=Status.LENGTH),
+        "ping": Frame(type=MessageType.PING, session=SESSION, sequence=3),
+        "pong": Frame(type=MessageType.PONG, session=SESSION, sequence=3),
+        "error": Frame(
+            type=MessageType.ERROR, session=SESSION, sequence=4, payload=text, status=Status.LENGTH
+        ),
     }
     return {name: frame.to_bytes() for name, frame in frames.items()}
 

@@ -25,7 +25,17 @@ import numpy as np
 import zmq
 
 CONTRACT = Contract("fuzzed", ("a", "b", "c"), 4, level_input=True)
-BOARD = Capabilities(bytes(32), 0b1110, 8, 6, 64, 4, 3, 2.0**-7, CONTRACT)
+BOARD = Capabilities(
+    model_sha256=bytes(32),
+    sample_formats=0b1110,
+    exact_formats=8,
+    score_formats=6,
+    largest_batch=64,
+    chunk_length=4,
+    scores=3,
+    input_scale=2.0**-7,
+    contract=CONTRACT,
+)
 
 
 class Engine:
@@ -104,11 +114,35 @@ corpus.mkdir(exist_ok=True)
 payload = np.zeros((2, 4, 2), np.float32).tobytes() + np.zeros((2, 3), np.float32).tobytes()
 for number, frame in enumerate(
     (
-        Frame(MessageType.HELLO, 1, 1),
-        Frame(MessageType.PING, 1, 2),
-        Frame(MessageType.CLASSIFY, 1, 3, payload, 3, 1, 0, 2, 4, 0, 1.0),
-        Frame(MessageType.SCORES, 1, 3, bytes(24), 1, 0, 0, 2, 4, 3, 0.5),
-        Frame(MessageType.CAPABILITIES, 1, 3, BOARD.to_bytes()),
+        Frame(type=MessageType.HELLO, session=1, sequence=1),
+        Frame(type=MessageType.PING, session=1, sequence=2),
+        Frame(
+            type=MessageType.CLASSIFY,
+            session=1,
+            sequence=3,
+            payload=payload,
+            format=3,
+            flags=1,
+            sample_index=0,
+            chunks=2,
+            chunk_length=4,
+            scores=0,
+            scale=1.0,
+        ),
+        Frame(
+            type=MessageType.SCORES,
+            session=1,
+            sequence=3,
+            payload=bytes(24),
+            format=1,
+            flags=0,
+            sample_index=0,
+            chunks=2,
+            chunk_length=4,
+            scores=3,
+            scale=0.5,
+        ),
+        Frame(type=MessageType.CAPABILITIES, session=1, sequence=3, payload=BOARD.to_bytes()),
     )
 ):
     (corpus / str(number)).write_bytes(frame.to_bytes()[5:])

@@ -96,7 +96,15 @@ def test_the_c_client_says_what_is_wrong(program: Path) -> None:
 def test_the_c_client_shows_no_escape_sequences(program: Path) -> None:
     def refuses(frame: Frame) -> list[bytes]:
         text = b"\x1b]0;title\x07\xc2\x9bevil"
-        return [Frame(MessageType.ERROR, frame.session, frame.sequence, text, status=Status.FULL).to_bytes()]
+        return [
+            Frame(
+                type=MessageType.ERROR,
+                session=frame.session,
+                sequence=frame.sequence,
+                payload=text,
+                status=Status.FULL,
+            ).to_bytes()
+        ]
 
     with Liar(refuses) as liar:
         run = subprocess.run(

@@ -21,17 +21,17 @@ LENGTH = 32
 
 def question(count: int, session: int = 1, sequence: int = 1) -> Frame:
     return Frame(
-        MessageType.CLASSIFY,
-        session,
-        sequence,
-        chunks(count, "fair").tobytes(),
-        SampleFormat.CF32,
-        0,
-        0,
-        count,
-        LENGTH,
-        0,
-        1.0,
+        type=MessageType.CLASSIFY,
+        session=session,
+        sequence=sequence,
+        payload=chunks(count, "fair").tobytes(),
+        format=SampleFormat.CF32,
+        flags=0,
+        sample_index=0,
+        chunks=count,
+        chunk_length=LENGTH,
+        scores=0,
+        scale=1.0,
     )
 
 
@@ -167,7 +167,7 @@ def serving(limits: Limits | None = None) -> Iterator[tuple[BoardServer, Gated]]
 
 def greeted(endpoint: str) -> Stranger:
     one = Stranger(endpoint)
-    assert one.ask(Frame(MessageType.HELLO, 1, 1)).type is MessageType.CAPABILITIES
+    assert one.ask(Frame(type=MessageType.HELLO, session=1, sequence=1)).type is MessageType.CAPABILITIES
     return one
 
 
@@ -177,7 +177,7 @@ def test_a_client_that_asks_much_does_not_starve_another() -> None:
             hog.socket.send(Frame(**{**vars(BIG), "sequence": number + 2}).to_bytes())
         pong = None
         refused = 0
-        hog.socket.send(Frame(MessageType.PING, 1, 99).to_bytes())
+        hog.socket.send(Frame(type=MessageType.PING, session=1, sequence=99).to_bytes())
         while pong is None:  # all that it asked is there; the engine stands
             answer = read_frame(hog.socket.recv())
             if answer.type is MessageType.PONG:
@@ -187,7 +187,7 @@ def test_a_client_that_asks_much_does_not_starve_another() -> None:
                 refused += 1
         assert 0 < refused < 64
         other.socket.send(SMALL.to_bytes())
-        assert other.ask(Frame(MessageType.PING, 1, 99)).type is MessageType.PONG
+        assert other.ask(Frame(type=MessageType.PING, session=1, sequence=99)).type is MessageType.PONG
         engine.gate.set()
         answer = read_frame(other.socket.recv())
         assert answer.type is MessageType.SCORES and answer.chunks == 256
@@ -207,7 +207,7 @@ def test_work_of_a_client_that_left_is_not_done() -> None:
         with greeted(server.endpoint) as gone:
             for number in range(60):
                 gone.socket.send(question(16, sequence=number + 2).to_bytes())
-            assert gone.ask(Frame(MessageType.PING, 1, 99)).type is MessageType.PONG
+            assert gone.ask(Frame(type=MessageType.PING, session=1, sequence=99)).type is MessageType.PONG
         engine.gate.set()
         # While this one is answered, the first reply to the other that cannot be delivered drops all of its rest.
         for number in range(20):
@@ -220,7 +220,7 @@ def test_another_session_of_a_client_ends_what_the_former_asked() -> None:
     with serving() as (server, engine), greeted(server.endpoint) as one:
         for number in range(8):
             one.socket.send(question(16, sequence=number + 2).to_bytes())
-        one.socket.send(Frame(MessageType.HELLO, 2, 1).to_bytes())
+        one.socket.send(Frame(type=MessageType.HELLO, session=2, sequence=1).to_bytes())
         answers = [read_frame(one.socket.recv()) for _ in range(9)]
         assert [answer.status for answer in answers[:8]] == [Status.NO_SESSION] * 8
         assert answers[8].type is MessageType.CAPABILITIES
@@ -232,10 +232,12 @@ def test_sessions_of_clients_that_left_make_room() -> None:
     with serving(Limits(clients=1, idle=1000.0)) as (server, engine), Stranger(server.endpoint) as waits:
         with greeted(server.endpoint) as gone:
             gone.socket.send(question(16).to_bytes())
-            assert gone.ask(Frame(MessageType.PING, 1, 99)).type is MessageType.PONG
-            assert waits.ask(Frame(MessageType.HELLO, 1, 1)).status is Status.FULL
+            assert gone.ask(Frame(type=MessageType.PING, session=1, sequence=99)).type is MessageType.PONG
+            assert waits.ask(Frame(type=MessageType.HELLO, session=1, sequence=1)).status is Status.FULL
         engine.gate.set()
-        while (answer := waits.ask(Frame(MessageType.HELLO, 1, 1))).type is MessageType.ERROR:
+        while (
+            answer := waits.ask(Frame(type=MessageType.HELLO, session=1, sequence=1))
+        ).type is MessageType.ERROR:
             assert answer.status in (Status.FULL, Status.TOO_FAST)  # until the board has noticed
             assert len(server._clients) == 1 or engine.calls
 
@@ -246,7 +248,7 @@ def test_a_signal_ends_a_board_whose_engine_does_not_return() -> None:
     with board(MODEL, *slow, program=(ODD_BOARD,)) as started, greeted(started.endpoint) as one:
         one.socket.send(question(16).to_bytes())
         one.socket.send(question(16, sequence=2).to_bytes())
-        assert one.ask(Frame(MessageType.PING, 1, 99)).type is MessageType.PONG
+        assert one.ask(Frame(type=MessageType.PING, session=1, sequence=99)).type is MessageType.PONG
         assert "0 chunks in 2 requests" in started.end()
         assert {read_frame(one.socket.recv()).status for _ in range(2)} == {Status.STOPPING}
 

@@ -115,7 +115,10 @@ def damage_every_fifth() -> object:
 
 
 def foreign(message: bytes) -> list[bytes]:
-    return [Frame(MessageType.SCORES, 99, 1, b"", 1, scale=1.0).to_bytes(), message]
+    return [
+        Frame(type=MessageType.SCORES, session=99, sequence=1, payload=b"", format=1, scale=1.0).to_bytes(),
+        message,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +267,7 @@ def test_garbage_from_a_stranger(healthy, reference) -> None:
 
 
 def test_another_version(healthy) -> None:
-    message = bytearray(Frame(MessageType.HELLO, 1, 1).to_bytes())
+    message = bytearray(Frame(type=MessageType.HELLO, session=1, sequence=1).to_bytes())
     message[4] = 2
     with Stranger(healthy.endpoint) as stranger:
         assert stranger.ask(bytes(message)).status is Status.VERSION
@@ -339,7 +342,7 @@ def test_keys(tmp_path, reference) -> None:
             )
         ]
         nobody = opened.enter_context(Stranger(guarded.endpoint))
-        nobody.socket.send(Frame(MessageType.HELLO, 1, 1).to_bytes())
+        nobody.socket.send(Frame(type=MessageType.HELLO, session=1, sequence=1).to_bytes())
         friend = {"secret_key": key["friend"], "board_key": public["board"]}
         for number in range(3):
             with client(guarded.endpoint, **friend) as classifier:
@@ -408,7 +411,7 @@ def test_many_connects(reference) -> None:
         with client(busy.endpoint) as classifier:
             for number in range(300):
                 with Stranger(busy.endpoint) as stranger:
-                    answer = stranger.ask(Frame(MessageType.HELLO, number + 1, 1))
+                    answer = stranger.ask(Frame(type=MessageType.HELLO, session=number + 1, sequence=1))
                     assert answer.type is MessageType.CAPABILITIES
                     assert (answer.session, answer.sequence) == (number + 1, 1)
             # It has been silent for longer than 20 others, and was forgotten: it says hello again.
@@ -420,15 +423,17 @@ def test_as_many_clients_as_there_is_room_for() -> None:
     with board(MODEL, "--clients", "2", program=(ODD_BOARD,)) as small, contextlib.ExitStack() as opened:
         first, second, third = (opened.enter_context(Stranger(small.endpoint)) for _ in range(3))
         for one in (first, second):
-            assert one.ask(Frame(MessageType.HELLO, 1, 1)).type is MessageType.CAPABILITIES
-        assert third.ask(Frame(MessageType.HELLO, 1, 1)).status is Status.FULL
-        assert first.ask(Frame(MessageType.PING, 1, 2)).type is MessageType.PONG
+            assert (
+                one.ask(Frame(type=MessageType.HELLO, session=1, sequence=1)).type is MessageType.CAPABILITIES
+            )
+        assert third.ask(Frame(type=MessageType.HELLO, session=1, sequence=1)).status is Status.FULL
+        assert first.ask(Frame(type=MessageType.PING, session=1, sequence=2)).type is MessageType.PONG
 
 
 def test_a_client_that_asks_too_fast(reference) -> None:
     with board(MODEL, "--rate", "20", program=(ODD_BOARD,)) as slow:
         with Stranger(slow.endpoint) as stranger:
-            answers = [stranger.ask(Frame(MessageType.HELLO, 1, n)) for n in range(100)]
+            answers = [stranger.ask(Frame(type=MessageType.HELLO, session=1, sequence=n)) for n in range(100)]
             assert {answer.status for answer in answers} == {Status.OK, Status.TOO_FAST}
             assert [answer.sequence for answer in answers] == [*range(100)]
         with client(slow.endpoint) as classifier:  # its own allowance; it comes again when told to
@@ -449,8 +454,8 @@ def test_memory_on_both_sides_is_bounded(healthy) -> None:
     with client(healthy.endpoint) as classifier:
         for number in range(30):
             classifier.classify(chunks(64, "memory", number))
-        link = classifier._link
-        assert not link._requests and len(link._given_up) <= link._given_up.maxlen
+        dialogue = classifier._link._dialogue
+        assert not dialogue._asked and len(dialogue._given_up) <= dialogue._given_up.maxlen
     assert QUICK.window == 4
 
 

@@ -33,13 +33,34 @@ from amrq.link.scores_reply import scores_reply
 from amrq.model import Contract
 
 WHOLE = Frame(
-    MessageType.CLASSIFY, 2**64 - 1, 2**63, b"abc", 2, 1, 2**40, 7, 32, 27, 2.0**-7, Status.MALFORMED
+    type=MessageType.CLASSIFY,
+    session=2**64 - 1,
+    sequence=2**63,
+    payload=b"abc",
+    format=2,
+    flags=1,
+    sample_index=2**40,
+    chunks=7,
+    chunk_length=32,
+    scores=27,
+    scale=2.0**-7,
+    status=Status.MALFORMED,
 )
 
 
 def board(level: bool = False, formats: int = 0b1110) -> Capabilities:
     contract = Contract("m", ("a", "b", "c"), 4, level_input=level)
-    return Capabilities(bytes(range(32)), formats, 8, 6, 10, 4, 3, 2.0**-7, contract)
+    return Capabilities(
+        model_sha256=bytes(range(32)),
+        sample_formats=formats,
+        exact_formats=8,
+        score_formats=6,
+        largest_batch=10,
+        chunk_length=4,
+        scores=3,
+        input_scale=2.0**-7,
+        contract=contract,
+    )
 
 
 def question(count: int = 5, level: bool = False, **other: object) -> Frame:
@@ -47,7 +68,19 @@ def question(count: int = 5, level: bool = False, **other: object) -> Frame:
     iq = generator.standard_normal((count, 2, 4)).astype(np.float32)
     features = generator.random((count, 3), dtype=np.float32) if level else None
     payload = ChunkPayload(iq, features).to_bytes(SampleFormat.CF32, 1.0)
-    frame = Frame(MessageType.CLASSIFY, 1, 2, payload, SampleFormat.CF32, int(level), 64, count, 4, 0, 1.0)
+    frame = Frame(
+        type=MessageType.CLASSIFY,
+        session=1,
+        sequence=2,
+        payload=payload,
+        format=SampleFormat.CF32,
+        flags=int(level),
+        sample_index=64,
+        chunks=count,
+        chunk_length=4,
+        scores=0,
+        scale=1.0,
+    )
     return dataclasses.replace(frame, **other)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,10 @@ SESSION = 7
 @pytest.fixture(scope="module")
 def stranger() -> Iterator[Stranger]:
     with board() as started, Stranger(started.endpoint) as one:
-        assert one.ask(Frame(MessageType.HELLO, SESSION, 1)).type is MessageType.CAPABILITIES
+        assert (
+            one.ask(Frame(type=MessageType.HELLO, session=SESSION, sequence=1)).type
+            is MessageType.CAPABILITIES
+        )
         yield one
         # After all that it still classifies rightly.
         engine = IntegerEngine(image(MODEL))
@@ -29,7 +32,19 @@ def stranger() -> Iterator[Stranger]:
 
 def question() -> Frame:
     payload = chunks(2, "fuzz").tobytes()
-    return Frame(MessageType.CLASSIFY, SESSION, 2, payload, SampleFormat.CF32, 0, 64, 2, 32, 0, 1.0)
+    return Frame(
+        type=MessageType.CLASSIFY,
+        session=SESSION,
+        sequence=2,
+        payload=payload,
+        format=SampleFormat.CF32,
+        flags=0,
+        sample_index=64,
+        chunks=2,
+        chunk_length=32,
+        scores=0,
+        scale=1.0,
+    )
 
 
 whole = st.builds(
@@ -79,4 +94,4 @@ def test_one_answer_to_anything(stranger: Stranger, message: bytes) -> None:
     assert answer.type is pairs[asked.type]
     assert (answer.session, answer.sequence) == (asked.session, asked.sequence)
     if asked.type is MessageType.HELLO and asked.session != SESSION:
-        stranger.ask(Frame(MessageType.HELLO, SESSION, 1))
+        stranger.ask(Frame(type=MessageType.HELLO, session=SESSION, sequence=1))

@@ -44,15 +44,15 @@ def engine() -> IntegerEngine:
 def truth(engine: IntegerEngine, **changes: object) -> Capabilities:
     contract = engine.contract
     right = Capabilities(
-        engine.model_sha256,
-        0b1110,
-        engine.exact_formats,
-        engine.score_formats,
-        256,
-        contract.chunk_length,
-        len(contract.weighed()),
-        engine.input_scale,
-        contract,
+        model_sha256=engine.model_sha256,
+        sample_formats=0b1110,
+        exact_formats=engine.exact_formats,
+        score_formats=engine.score_formats,
+        largest_batch=256,
+        chunk_length=contract.chunk_length,
+        scores=len(contract.weighed()),
+        input_scale=engine.input_scale,
+        contract=contract,
     )
     return dataclasses.replace(right, **changes)  # type: ignore[arg-type]
 
@@ -61,9 +61,16 @@ def honest(engine: IntegerEngine) -> Says:
     def says(frame: Frame) -> list[bytes]:
         if frame.type is MessageType.HELLO:
             payload = truth(engine).to_bytes()
-            return [Frame(MessageType.CAPABILITIES, frame.session, frame.sequence, payload).to_bytes()]
+            return [
+                Frame(
+                    type=MessageType.CAPABILITIES,
+                    session=frame.session,
+                    sequence=frame.sequence,
+                    payload=payload,
+                ).to_bytes()
+            ]
         if frame.type is MessageType.PING:
-            return [Frame(MessageType.PONG, frame.session, frame.sequence).to_bytes()]
+            return [Frame(type=MessageType.PONG, session=frame.session, sequence=frame.sequence).to_bytes()]
         samples = np.frombuffer(frame.payload, "<f4") if frame.format == 3 else None
         if samples is None:
             dtype = {1: "<i1", 2: "<i2"}[frame.format]
@@ -78,7 +85,11 @@ def with_capabilities(payload: bytes) -> Says:
     def says(frame: Frame) -> list[bytes]:
         if frame.type is not MessageType.HELLO:
             return []
-        return [Frame(MessageType.CAPABILITIES, frame.session, frame.sequence, payload).to_bytes()]
+        return [
+            Frame(
+                type=MessageType.CAPABILITIES, session=frame.session, sequence=frame.sequence, payload=payload
+            ).to_bytes()
+        ]
 
     return says
 
@@ -157,7 +168,12 @@ def test_capabilities_of_any_kind_leave_a_client_that_goes_on(engine: IntegerEng
             with_capabilities(said)(frame)
             if frame.type is MessageType.HELLO
             else [
-                Frame(MessageType.ERROR, frame.session, frame.sequence, status=Status.NO_SESSION).to_bytes()
+                Frame(
+                    type=MessageType.ERROR,
+                    session=frame.session,
+                    sequence=frame.sequence,
+                    status=Status.NO_SESSION,
+                ).to_bytes()
             ]
         )
         hellos = liar.heard[MessageType.HELLO]
@@ -238,7 +254,15 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
 
     def refuses(frame: Frame) -> list[bytes]:
         text = NOISE.encode() * 5000
-        return [Frame(MessageType.ERROR, frame.session, frame.sequence, text, status=Status.FULL).to_bytes()]
+        return [
+            Frame(
+                type=MessageType.ERROR,
+                session=frame.session,
+                sequence=frame.sequence,
+                payload=text,
+                status=Status.FULL,
+            ).to_bytes()
+        ]
 
     with asking(refuses, "local", told, AWAY):
         told.wait_for("refuses: \\x1b]0;title")
@@ -248,7 +272,13 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
             return honest(engine)(frame)
         text = b"\xff\x1b[31m"
         return [
-            Frame(MessageType.ERROR, frame.session, frame.sequence, text, status=Status.FAILED).to_bytes()
+            Frame(
+                type=MessageType.ERROR,
+                session=frame.session,
+                sequence=frame.sequence,
+                payload=text,
+                status=Status.FAILED,
+            ).to_bytes()
         ]
 
     told = Told()
@@ -277,7 +307,7 @@ def test_a_flood_ends_the_connection_and_not_the_client(engine: IntegerEngine) -
     told = Told()
 
     def floods(frame: Frame) -> list[bytes]:
-        pong = Frame(MessageType.PONG, frame.session, 0).to_bytes()
+        pong = Frame(type=MessageType.PONG, session=frame.session, sequence=0).to_bytes()
         return [*honest(engine)(frame), *([pong] * 4000)] if frame.type is MessageType.HELLO else []
 
     with asking(floods, "local", told) as (_, classifier):
@@ -322,7 +352,7 @@ def test_trouble_of_the_client_s_own_does_not_end_it(
             raise OSError("too many open files")
 
         with monkeypatch.context() as patched:
-            patched.setattr(classifier._link, "_connect", fail)
+            patched.setattr(classifier._link._address, "call", fail)
             classifier.open()
             assert heard.wait(PATIENCE)
             assert classifier.classify(chunks(16, "own")).usable.all()

@@ -309,15 +309,15 @@ class BoardClassifier:
         chosen = slice(int(part[0]), int(part[-1]) + 1) if whole else part
         payload = ChunkPayload(iq[chosen], None if level is None else level[chosen])
         return Frame(
-            MessageType.CLASSIFY,
-            0,
-            0,
-            payload.to_bytes(format, scale),
-            format,
-            0 if level is None else LEVEL_FLAG,
-            sample_index,
-            len(part),
-            self._contract.chunk_length,
-            0,
-            scale,
+            type=MessageType.CLASSIFY,
+            session=0,
+            sequence=0,
+            payload=payload.to_bytes(format, scale),
+            format=format,
+            flags=0 if level is None else LEVEL_FLAG,
+            sample_index=sample_index,
+            chunks=len(part),
+            chunk_length=self._contract.chunk_length,
+            scores=0,
+            scale=scale,
         )

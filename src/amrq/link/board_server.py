@@ -86,15 +86,15 @@ class BoardServer:
         self._limits = limits or Limits()
         contract = engine.contract
         self.capabilities = Capabilities(
-            engine.model_sha256,
-            sum(format.bit for format in SampleFormat),
-            engine.exact_formats,
-            engine.score_formats,
-            self._limits.largest_batch,
-            contract.chunk_length,
-            len(contract.weighed()),
-            engine.input_scale,
-            contract,
+            model_sha256=engine.model_sha256,
+            sample_formats=sum(format.bit for format in SampleFormat),
+            exact_formats=engine.exact_formats,
+            score_formats=engine.score_formats,
+            largest_batch=self._limits.largest_batch,
+            chunk_length=contract.chunk_length,
+            scores=len(contract.weighed()),
+            input_scale=engine.input_scale,
+            contract=contract,
         )
         if contract.chunk_length > _LONGEST_CHUNK or self.capabilities.scores > MOST_SCORES:
             raise AmrqError(
@@ -285,7 +285,11 @@ class BoardServer:
             self._send(
                 identity,
                 Frame(
-                    MessageType.CAPABILITIES, frame.session, frame.sequence, self._capabilities, flags=level
+                    type=MessageType.CAPABILITIES,
+                    session=frame.session,
+                    sequence=frame.sequence,
+                    payload=self._capabilities,
+                    flags=level,
                 ),
             )
         elif frame.type not in (MessageType.PING, MessageType.CLASSIFY):
@@ -295,7 +299,7 @@ class BoardServer:
         elif frame.type is MessageType.PING:
             if len(frame.payload):
                 raise refuse(Status.MALFORMED, "a ping has no payload.")
-            self._send(identity, Frame(MessageType.PONG, frame.session, frame.sequence))
+            self._send(identity, Frame(type=MessageType.PONG, session=frame.session, sequence=frame.sequence))
         else:
             ChunkPayload.check(frame, self.capabilities)
             if self._queue.holds(identity, frame):  # sent again while it waits: one answer serves both
@@ -371,4 +375,10 @@ def _names(message: bytes) -> tuple[int, int]:
 
 
 def _error_frame(error: FrameError) -> Frame:
-    return Frame(MessageType.ERROR, error.session, error.sequence, str(error).encode(), status=error.status)
+    return Frame(
+        type=MessageType.ERROR,
+        session=error.session,
+        sequence=error.sequence,
+        payload=str(error).encode(),
+        status=error.status,
+    )

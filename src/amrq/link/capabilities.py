@@ -22,9 +22,20 @@ MOST_SCORES = 1024
 """Scores a chunk that a client takes: a model has some tens of hypotheses."""
 
 _FIXED = struct.Struct("<32sIIIIHHf")
+_NAMES = (
+    "model_sha256",
+    "sample_formats",
+    "exact_formats",
+    "score_formats",
+    "largest_batch",
+    "chunk_length",
+    "scores",
+    "input_scale",
+)
+"""Of the fixed part, in its order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """The payload of a capabilities message.
 
@@ -52,16 +63,7 @@ class Capabilities:
 
     def to_bytes(self) -> bytes:
         """Return the payload: 56 bytes, and behind them the contract as JSON in UTF-8."""
-        fixed = _FIXED.pack(
-            self.model_sha256,
-            self.sample_formats,
-            self.exact_formats,
-            self.score_formats,
-            self.largest_batch,
-            self.chunk_length,
-            self.scores,
-            self.input_scale,
-        )
+        fixed = _FIXED.pack(*(getattr(self, name) for name in _NAMES))
         return fixed + self.contract.to_json().encode()
 
     @classmethod
@@ -86,17 +88,7 @@ class Capabilities:
                 contract = Contract.from_json(bytes(payload[_FIXED.size :]).decode())
         except AmrqError as error:
             raise FrameError(Status.MALFORMED, printable(error)) from None
-        found = cls(
-            fixed[0],
-            fixed[1],
-            fixed[2],
-            fixed[3],
-            fixed[4],
-            fixed[5],
-            fixed[6],
-            fixed[7],
-            contract,
-        )
+        found = cls(**dict(zip(_NAMES, fixed, strict=True)), contract=contract)
         if (found.chunk_length, found.scores) != (contract.chunk_length, len(contract.weighed())):
             raise FrameError(
                 Status.MALFORMED, "the board's capabilities and its contract contradict each other."

@@ -23,7 +23,7 @@ HEADER_BYTES = _HEADER.size
 """56: a multiple of 8, so that the payload lies where its numbers are aligned."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """A message; fields that its type has no use for are 0.
 
@@ -142,16 +142,16 @@ def read_frame(data: bytes | memoryview) -> Frame:
     if not math.isfinite(scale):
         raise refuse(Status.MALFORMED, f"the scale is {scale}, which is no number.")
     return Frame(
-        known_kind,
-        session,
-        sequence,
-        payload,
-        format_,
-        flags,
-        sample_index,
-        chunks,
-        chunk_length,
-        scores,
-        scale,
-        known_status,
+        type=known_kind,
+        session=session,
+        sequence=sequence,
+        payload=payload,
+        format=format_,
+        flags=flags,
+        sample_index=sample_index,
+        chunks=chunks,
+        chunk_length=chunk_length,
+        scores=scores,
+        scale=scale,
+        status=known_status,
     )

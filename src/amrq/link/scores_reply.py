@@ -47,15 +47,15 @@ def scores_reply(request: Frame, scores: Scores | NDArray[np.float32]) -> Frame:
     else:
         values = scores
     return Frame(
-        MessageType.SCORES,
-        request.session,
-        request.sequence,
-        values.astype(format.dtype, copy=False).tobytes(),
-        format,
-        0,
-        request.sample_index,
-        request.chunks,
-        request.chunk_length,
-        values.shape[1],
-        scale,
+        type=MessageType.SCORES,
+        session=request.session,
+        sequence=request.sequence,
+        payload=values.astype(format.dtype, copy=False).tobytes(),
+        format=format,
+        flags=0,
+        sample_index=request.sample_index,
+        chunks=request.chunks,
+        chunk_length=request.chunk_length,
+        scores=values.shape[1],
+        scale=scale,
     )
