@@ -15,7 +15,7 @@ import numpy as np
 from amrq.chunks import normalise
 from amrq.evaluation.fresh_chunks import fresh_chunks
 from amrq.hardware import IntegerInputs, IntegerNetwork
-from amrq.hardware.rtl import RtlDesign
+from amrq.hardware.rtl import PipelineDesign
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261124)
     arguments = parser.parse_args()
     network = IntegerNetwork.from_onnx(arguments.model)
-    port = RtlDesign(network, 9).port
+    port = PipelineDesign(network, 9).port
     names, length = network.contract.classes, network.mean.symbols
     rng = np.random.default_rng(arguments.seed)
     labels = np.repeat(np.arange(len(names)), arguments.chunks)

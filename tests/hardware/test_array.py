@@ -17,7 +17,7 @@ from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerInputs, IntegerNetwork  # noqa: E402
 from amrq.hardware.rtl import (  # noqa: E402
     ArrayDesign,
-    RtlDesign,
+    PipelineDesign,
     cosimulate,
     make_design,
     test_inputs,
@@ -132,7 +132,7 @@ def test_the_model_chooses_the_architecture(tmp_path: Path, monkeypatch: pytest.
     made = make_design(flat, lanes=3)
     assert isinstance(made, ArrayDesign)
     assert (made.architecture, made.lanes) == ("array", 3)
-    assert isinstance(make_design(mean, architecture="pipeline"), RtlDesign)
+    assert isinstance(make_design(mean, architecture="pipeline"), PipelineDesign)
     with pytest.raises(AmrqError, match="fits the architecture 'array' alone"):
         make_design(flat, architecture="pipeline")
     with pytest.raises(AmrqError, match="fits the architecture 'pipeline' alone"):
@@ -142,4 +142,4 @@ def test_the_model_chooses_the_architecture(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(AmrqError, match="1 to 256 lanes"):
         make_design(flat, lanes=0)
     with pytest.raises(AmrqError, match="takes no mean"):
-        RtlDesign(flat)
+        PipelineDesign(flat)

@@ -3,7 +3,9 @@
 
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,10 +22,12 @@ from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import FixedPoint, IntegerInputs, IntegerNetwork, Scores  # noqa: E402
 from amrq.hardware.rtl import (  # noqa: E402
     AdderGraph,
+    ArrayDesign,
     InputPort,
-    RtlDesign,
+    PipelineDesign,
     TestInputs,
     cosimulate,
+    templates,
     test_inputs,
     write_rtl,
 )
@@ -95,7 +99,7 @@ def test_from_9_bits_on_the_port_loses_nothing(tmp_path: Path, folded: bool) -> 
     iq = (3 * generator.standard_normal((200, 2, 32))).astype(np.float32)
     expected = network.round_inputs(iq).symbols
     for bits in (9, 12, 16):
-        port = RtlDesign(network, bits).port
+        port = PipelineDesign(network, bits).port
         np.testing.assert_array_equal(port.symbols(port.integers(iq)), expected)
 
 
@@ -152,7 +156,7 @@ def test_simulated_hardware_equals_the_reference(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = _network(tmp_path, kind, monkeypatch)
-    design = RtlDesign(network, 9 if kind == "many" else 8)
+    design = PipelineDesign(network, 9 if kind == "many" else 8)
     inputs = test_inputs(design, 200 if kind == "plain" else 40, SEED)
     scores = network.run(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side)).integers
     assert len(np.unique(scores.argmax(axis=1))) > 2
@@ -168,7 +172,7 @@ def test_folded_hardware_equals_the_reference(
     tmp_path: Path, kind: str, fold: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = _network(tmp_path, kind, monkeypatch)
-    design = RtlDesign(network, fold=fold)
+    design = PipelineDesign(network, fold=fold)
     assert design.clocks_a_chunk >= fold * network.mean.symbols
     inputs = test_inputs(design, 40, SEED)
     write_rtl(design, tmp_path / "rtl", inputs)
@@ -177,7 +181,7 @@ def test_folded_hardware_equals_the_reference(
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 def test_a_wrong_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    design = RtlDesign(_network(tmp_path, "plain", monkeypatch))
+    design = PipelineDesign(_network(tmp_path, "plain", monkeypatch))
     write_rtl(design, tmp_path / "rtl", test_inputs(design, 32, SEED))
     file = tmp_path / "rtl" / "symbol_1.v"
     text = file.read_text()
@@ -199,7 +203,7 @@ def test_lint_has_nothing_to_say(
     tmp_path: Path, kind: str, fold: int, bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = _network(tmp_path, kind, monkeypatch)
-    design = RtlDesign(network, bits, fold)
+    design = PipelineDesign(network, bits, fold)
     write_rtl(design, tmp_path / "rtl", test_inputs(design, 16, SEED))
     result = subprocess.run(
         ["make", "-s", "-C", str(tmp_path / "rtl"), "lint"], capture_output=True, text=True, check=False
@@ -210,7 +214,7 @@ def test_lint_has_nothing_to_say(
 def test_the_testbench_covers_classes_levels_and_extremes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    design = RtlDesign(_network(tmp_path, "level", monkeypatch))
+    design = PipelineDesign(_network(tmp_path, "level", monkeypatch))
     inputs = test_inputs(design, 640, SEED)
     assert set(inputs.labels) == {-1, 0, 1, 2}
     extreme = inputs.symbols[inputs.labels < 0]
@@ -229,27 +233,27 @@ def test_the_testbench_covers_classes_levels_and_extremes(
 def test_a_layer_that_looks_at_neighbours_is_refused(tmp_path: Path) -> None:
     network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("k"), kernel=3)))
     with pytest.raises(AmrqError, match="looks at 3 symbols at a time"):
-        RtlDesign(network)
+        PipelineDesign(network)
     with pytest.raises(AmrqError, match="looks at 3 symbols at a time"):
-        RtlDesign(network, fold=4)
+        PipelineDesign(network, fold=4)
 
 
 def test_a_fold_that_does_not_divide_8_bits_is_refused(tmp_path: Path) -> None:
     network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("fold"))))
     with pytest.raises(AmrqError, match=r"1, 2, 4 or 8 clocks \(fold\), not 3"):
-        RtlDesign(network, fold=3)
+        PipelineDesign(network, fold=3)
 
 
 def test_another_prefix_is_refused(tmp_path: Path) -> None:
     spec = replace(random_spec(rng("prefix")), prefix=("Abs", "Sqrt"))
     network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", spec))
     with pytest.raises(AmrqError, match=r"computes in floating point before its first layer \(Abs, Sqrt\)"):
-        RtlDesign(network)
+        PipelineDesign(network)
 
 
 def test_a_model_with_the_name_of_a_part(tmp_path: Path) -> None:
     spec = replace(random_spec(rng("name")), contract={"name": "Mean"})
-    design = RtlDesign(IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", spec)))
+    design = PipelineDesign(IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", spec)))
     assert design.module == "amrq_mean_top"
     assert {"amrq_mean.v", "amrq_mean_top.v"} <= set(design.files)
 
@@ -258,3 +262,35 @@ def test_a_missing_simulator_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "verilator" else f"/bin/{name}")
     with pytest.raises(AmrqError, match="needs verilator, which is not installed"):
         cosimulate(tmp_path, "verilator")
+
+
+def test_without_jinja_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _network(tmp_path, "plain", monkeypatch)
+    templates._environment.cache_clear()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(
+        AmrqError, match=r"making Verilog needs the Python package jinja2, .*'pip install jinja2'"
+    ):
+        PipelineDesign(network)
+    monkeypatch.undo()
+    assert PipelineDesign(network).files
+
+
+def test_a_template_that_lacks_a_value_is_no_file() -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    with pytest.raises(jinja2.UndefinedError, match="design"):
+        templates.rendered("Makefile.in", sources=["a.v"])
+
+
+def test_each_template_and_module_of_the_folder_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = {*PipelineDesign.library, *ArrayDesign.library}
+    folder = files("amrq.hardware.rtl") / "verilog"
+    names = {path.name for path in folder.iterdir()}
+    assert {name.removesuffix(".v") for name in names if name.endswith(".v")} == used
+    source = "".join(path.read_text() for path in Path(templates.__file__).parent.glob("*.py"))
+    source += "".join((folder / name).read_text() for name in names if name.endswith(".in"))
+    assert all(f'"{name}"' in source for name in names if name.endswith(".in"))

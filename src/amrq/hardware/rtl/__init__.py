@@ -7,7 +7,7 @@ from amrq.hardware.rtl.cosimulate import cosimulate
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.input_port import InputPort
 from amrq.hardware.rtl.make_design import make_design
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.rtl_design import PipelineDesign
 from amrq.hardware.rtl.simulation import SIMULATORS, Simulation
 from amrq.hardware.rtl.test_inputs import TestInputs, test_inputs
 from amrq.hardware.rtl.write_rtl import write_rtl
@@ -18,7 +18,7 @@ __all__ = [
     "ArrayDesign",
     "Design",
     "InputPort",
-    "RtlDesign",
+    "PipelineDesign",
     "Simulation",
     "TestInputs",
     "cosimulate",

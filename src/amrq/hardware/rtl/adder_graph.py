@@ -2,8 +2,9 @@
 """Products with a constant matrix as shifts and additions, those that several outputs need made once."""
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ class _Pair(NamedTuple):
     sign: int
 
 
+_Sum: TypeAlias = dict[tuple[int, int], int]
+"""The sign of each term, by node and shift."""
+_Rank: TypeAlias = tuple[int, int, int, _Pair]
+
+
 @dataclass(frozen=True)
 class _Node:
     """An input, or the sum of two terms.
@@ -58,6 +64,64 @@ class _Node:
     @property
     def constant(self) -> bool:
         return self.level < 0
+
+
+class _PairCounts:
+    """How often each pair of terms occurs in the sums, and in which of them.
+
+    Args:
+        sums: changed by the caller, who reports each change.
+        rank: of a pair that occurs so many times; the least comes first.
+
+    Attributes:
+        counts: occurrences by pair, those that overlap among them.
+        where: by pair the numbers of the sums in which it occurs, or did.
+    """
+
+    def __init__(self, sums: list[_Sum], rank: Callable[[_Pair, int], _Rank]) -> None:
+        # Millions of pairs are counted in a large layer, so they are plain tuples here, which equal a _Pair.
+        self.counts: dict[tuple[int, int, int, int], int] = {}
+        self.where: dict[tuple[int, int, int, int], set[int]] = {}
+        self._sums = sums
+        self._rank = rank
+        for number, terms in enumerate(sums):
+            ordered = sorted(terms)
+            for k, a in enumerate(ordered):
+                for b in ordered[k + 1 :]:
+                    key = (a[0], b[0], b[1] - a[1], terms[a] * terms[b])
+                    self.counts[key] = self.counts.get(key, 0) + 1
+                    self.where.setdefault(key, set()).add(number)
+        self._heap = [rank(_Pair(*key), times) for key, times in self.counts.items() if times > 1]
+        heapq.heapify(self._heap)
+
+    def change(self, number: int, changed: tuple[int, int], by: int) -> None:
+        """Count in (1) or out (-1) all pairs of one term with the others of its sum."""
+        terms = self._sums[number]
+        own = terms[changed]
+        for other, sign in terms.items():
+            if other < changed:
+                pair = (other[0], changed[0], changed[1] - other[1], sign * own)
+            elif other > changed:
+                pair = (changed[0], other[0], other[1] - changed[1], sign * own)
+            else:
+                continue
+            times = self.counts[pair] = self.counts.get(pair, 0) + by
+            if by > 0:
+                self.where.setdefault(pair, set()).add(number)
+                if times > 1:
+                    heapq.heappush(self._heap, self._rank(_Pair(*pair), times))
+
+    def most_frequent(self) -> _Pair | None:
+        """Return the pair that comes first of those that occur twice or more; None where there is none."""
+        while self._heap:
+            rank = heapq.heappop(self._heap)
+            pair, times = rank[-1], -rank[0]
+            if self.counts[pair] == times:
+                return pair
+            # The entry has gone stale; the right one was pushed or comes now.
+            if 1 < self.counts[pair] < times:
+                heapq.heappush(self._heap, self._rank(pair, self.counts[pair]))
+        return None
 
 
 class AdderGraph:
@@ -110,70 +174,32 @@ class AdderGraph:
 
     # --- sharing ------------------------------------------------------------------------------------------------------
 
-    def _share(self, sums: list[dict[tuple[int, int], int]]) -> None:
-        # Millions of pairs are counted in a large layer, so they are plain tuples here: see _Pair for their meaning.
-        counts: dict[tuple[int, int, int, int], int] = {}
-        where: dict[tuple[int, int, int, int], set[int]] = {}
-
-        def count(number: int, new: tuple[int, int], by: int) -> None:
-            """Count in or out all pairs of one term with the others of its sum."""
-            terms = sums[number]
-            own = terms[new]
-            for other, sign in terms.items():
-                if other < new:
-                    pair = (other[0], new[0], new[1] - other[1], sign * own)
-                elif other > new:
-                    pair = (new[0], other[0], other[1] - new[1], sign * own)
-                else:
-                    continue
-                times = counts[pair] = counts.get(pair, 0) + by
-                if by > 0:
-                    where.setdefault(pair, set()).add(number)
-                    if times > 1:
-                        heapq.heappush(heap, self._rank(_Pair(*pair), times))
-
-        heap: list[tuple[int, int, int, _Pair]] = []
-        for number, terms in enumerate(sums):
-            ordered = sorted(terms)
-            for k, a in enumerate(ordered):
-                for b in ordered[k + 1 :]:
-                    key = (a[0], b[0], b[1] - a[1], terms[a] * terms[b])
-                    counts[key] = counts.get(key, 0) + 1
-                    where.setdefault(key, set()).add(number)
-        heap.extend(self._rank(_Pair(*key), times) for key, times in counts.items() if times > 1)
-        heapq.heapify(heap)
-        while heap:
-            rank = heapq.heappop(heap)
-            pair, times = rank[-1], -rank[0]
-            if counts[pair] != times:  # an entry that has gone stale; the right one was pushed or comes now
-                if 1 < counts[pair] < times:
-                    heapq.heappush(heap, self._rank(pair, counts[pair]))
-                continue
-            found = [(n, hit) for n in sorted(where[pair]) for hit in self._occurrences(sums[n], pair)]
+    def _share(self, sums: list[_Sum]) -> None:
+        pairs = _PairCounts(sums, self._rank)
+        while (pair := pairs.most_frequent()) is not None:
+            found = [(n, hit) for n in sorted(pairs.where[pair]) for hit in self._occurrences(sums[n], pair)]
             if len(found) < 2:  # the rest overlapped
-                counts[pair] = 0
+                pairs.counts[pair] = 0
                 continue
             low = min(pair.shift, 0)  # nodes begin at place 0
             node = self._node(_Term(pair.first, -low, 1), _Term(pair.second, pair.shift - low, pair.sign))
             for number, (a, b) in found:
                 sign = sums[number][a]
                 for term in (a, b):
-                    count(number, term, -1)
+                    pairs.change(number, term, -1)
                     del sums[number][term]
                 new = (node, a[1] + low)
                 sums[number][new] = sign
-                count(number, new, 1)
+                pairs.change(number, new, 1)
 
-    def _rank(self, pair: _Pair, times: int) -> tuple[int, int, int, _Pair]:
+    def _rank(self, pair: _Pair, times: int) -> _Rank:
         """What occurs most often comes first; then what is ready early and is narrow."""
         a, b = self.nodes[pair.first], self.nodes[pair.second]
         width = max(a.bits - min(pair.shift, 0), b.bits + max(pair.shift, 0)) + min(pair.shift, 0)
         return -times, max(a.level, b.level), width, pair
 
     @staticmethod
-    def _occurrences(
-        terms: dict[tuple[int, int], int], pair: _Pair
-    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    def _occurrences(terms: _Sum, pair: _Pair) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """Return occurrences of a pair in a sum that share no term."""
         used: set[tuple[int, int]] = set()
         found = []
@@ -211,7 +237,7 @@ class AdderGraph:
         self.nodes.append(_Node(value, value, -1))
         return len(self.nodes) - 1
 
-    def _add_up(self, terms: dict[tuple[int, int], int], bias: int) -> int:
+    def _add_up(self, terms: _Sum, bias: int) -> int:
         left = [
             (self.nodes[n].level, self.nodes[n].bits + shift, _Term(n, shift, sign))
             for (n, shift), sign in terms.items()

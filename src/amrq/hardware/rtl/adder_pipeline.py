@@ -1,70 +1,91 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An adder graph as Verilog."""
+"""An adder graph as registers and additions, one addition between registers."""
+
+from typing import NamedTuple
 
 from amrq.hardware.rtl.adder_graph import AdderGraph
 from amrq.hardware.rtl.verilog_text import VerilogText
 
-__all__ = ["adder_pipeline"]
+__all__ = ["AdderPipeline"]
 
 
-def adder_pipeline(graph: AdderGraph) -> list[str]:
-    """Return registers and additions, one between registers, each node's value as many clocks late as its level.
+class _Adder(NamedTuple):
+    """An addition or subtraction of two numbers, and the register that holds its result.
 
-    Expects wires x0, x1, ... for the inputs, as wide as they, and a clock aclk. Node number n is on a<n>.
+    Attributes:
+        name: of the register.
+        bits: its width.
+        value: what it takes over at the clock, in Verilog.
+        meaning: the same for people, without widths.
     """
-    text = VerilogText
-    delays: dict[int, int] = {}
-    wires: list[str] = []
-    steps: list[str] = []
 
-    def name(node: int) -> str:
-        return f"x{node}" if node < graph.inputs else f"a{node}"
+    name: str
+    bits: int
+    value: str
+    meaning: str
 
-    def at(node: int, level: int) -> str:
+
+class _Kept(NamedTuple):
+    """A number that a later level needs.
+
+    Attributes:
+        bits: its width.
+        names: its registers, the youngest first; before them the name of the number itself.
+    """
+
+    bits: int
+    names: list[str]
+
+
+class AdderPipeline:
+    """An adder graph in Verilog, each node's value as many clocks late as its level: see `adder_pipeline.v.in`.
+
+    The inputs are wires x0, x1, ..., as wide as the graph says, and node number n is on a<n>.
+
+    Args:
+        graph: what is computed.
+
+    Attributes:
+        sums: registers of sums, in the order of the graph's nodes.
+        kept: values that later levels need.
+    """
+
+    def __init__(self, graph: AdderGraph) -> None:
+        self._graph = graph
+        self._delays: dict[int, int] = {}
+        self.sums = [self._adder(number) for number, node in enumerate(graph.nodes) if len(node.terms) == 2]
+        self.kept = [
+            _Kept(
+                graph.nodes[number].bits,
+                [self._name(number), *(f"{self._name(number)}_{d + 1}" for d in range(late))],
+            )
+            for number, late in sorted(self._delays.items())
+            if late
+        ]
+
+    def _name(self, node: int) -> str:
+        return f"x{node}" if node < self._graph.inputs else f"a{node}"
+
+    def _at(self, node: int, level: int) -> str:
         """Name a node's value `level` clocks after the inputs, and see that it is kept until then."""
-        late = level - graph.nodes[node].level
-        delays[node] = max(delays.get(node, 0), late)
-        return name(node) if late == 0 else f"{name(node)}_{late}"
+        late = level - self._graph.nodes[node].level
+        self._delays[node] = max(self._delays.get(node, 0), late)
+        return self._name(node) if late == 0 else f"{self._name(node)}_{late}"
 
-    for index, node in enumerate(graph.nodes):
-        if len(node.terms) != 2:
-            continue
+    def _adder(self, number: int) -> _Adder:
+        text, node = VerilogText, self._graph.nodes[number]
         operands, words = [], []
         # What counts negative comes second.
         for term in sorted(node.terms, key=lambda t: -t.sign):
-            operand = graph.nodes[term.node]
+            operand = self._graph.nodes[term.node]
             if operand.constant:
-                number = operand.lowest << term.shift
-                operands.append(text.constant(number, node.bits))
-                words.append(str(number))
+                value = operand.lowest << term.shift
+                operands.append(text.constant(value, node.bits))
+                words.append(str(value))
             else:
-                source = at(term.node, node.level - 1)
+                source = self._at(term.node, node.level - 1)
                 operands.append(text.widened(source, operand.bits, operand.lowest < 0, term.shift, node.bits))
-                words.append(f"{1 << term.shift} {name(term.node)}" if term.shift else name(term.node))
-        sign = "+" if all(t.sign > 0 for t in node.terms) else "-"
-        wires.append(f"    reg [{node.bits - 1}:0] a{index};  // {words[0]} {sign} {words[1]}")
-        steps.append(f"        a{index} <= {operands[0]} {sign} {operands[1]};")
-
-    kept_wires, kept_steps = [], []
-    for node_number, late in sorted(delays.items()):
-        if late:
-            stem = name(node_number)
-            bits = graph.nodes[node_number].bits
-            kept_wires.append(f"    reg [{bits - 1}:0] {', '.join(f'{stem}_{d + 1}' for d in range(late))};")
-            kept_steps += [
-                f"        {stem}_{d + 1} <= {stem if d == 0 else f'{stem}_{d}'};" for d in range(late)
-            ]
-    return [
-        "    // --- sums; those that several outputs share are made once ---",
-        "    /* verilator lint_off UNUSEDSIGNAL */  // a first bit for which the next sum is too small",
-        *wires,
-        "    /* verilator lint_on UNUSEDSIGNAL */",
-        "    always @(posedge aclk) begin",
-        *steps,
-        "    end",
-        "",
-        "    // --- values kept until a later level needs them ---",
-        *kept_wires,
-        *(["    always @(posedge aclk) begin", *kept_steps, "    end"] if kept_steps else []),
-        "",
-    ]
+                name = self._name(term.node)
+                words.append(f"{1 << term.shift} {name}" if term.shift else name)
+        sign = " + " if all(t.sign > 0 for t in node.terms) else " - "
+        return _Adder(f"a{number}", node.bits, sign.join(operands), sign.join(words))

@@ -1,35 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A network by one array of multipliers, used in turn."""
 
-from importlib.resources import files
+from typing import NamedTuple
 
 from amrq.errors import AmrqError
 from amrq.hardware.integer_flatten import IntegerFlatten
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.rtl.array_layer import ArrayLayer
 from amrq.hardware.rtl.bits_for import bits_for
-from amrq.hardware.rtl.input_port import InputPort
-from amrq.hardware.rtl.module_name import module_name
-from amrq.hardware.rtl.port_fold import port_fold
-from amrq.hardware.rtl.score_map import score_map
+from amrq.hardware.rtl.design import Design
+from amrq.hardware.rtl.templates import rendered
 from amrq.hardware.rtl.verilog_text import VerilogText
 
 __all__ = ["ArrayDesign"]
 
-_LIBRARY = (
-    "amrq_array",
-    "amrq_array_control",
-    "amrq_array_lanes",
-    "amrq_array_rounder",
-    "amrq_chunk_gate",
-    "amrq_input",
-    "amrq_requantise",
-    "amrq_rom",
-    "amrq_score_stream",
-)
-_GENERATED = ("amrq_array_layers", "amrq_array_weights", "amrq_score_map")
 _MOST_LANES = 256
-_MOST_HYPOTHESES = 256
 _PLACES = 3
 """Chunks taken and not sent; a fourth may be coming in, and the memories of symbols and of scores have four places."""
 _BANK_BITS = 12
@@ -41,8 +26,22 @@ _BESIDE_LAYERS = 5
 """Clocks of a chunk's way that no layer, no lane and no beat accounts for: input, and reading the store of scores."""
 
 
-class ArrayDesign:
-    """Verilog of a network of convolutions, max pools and fully connected layers, all made by the same multipliers.
+class _Field(NamedTuple):
+    """A column of the table of layers.
+
+    Attributes:
+        name: for people.
+        bits: its width.
+        values: of the layers.
+    """
+
+    name: str
+    bits: int
+    values: list[int]
+
+
+class ArrayDesign(Design):
+    """A network of convolutions, max pools and fully connected layers, all made by the same multipliers.
 
     Weights lie in memory, one word of all lanes a clock. Any number of layers, of any widths, goes through the same
     modules; a table of the layers and the contents of two memories are all that differs.
@@ -53,17 +52,8 @@ class ArrayDesign:
         lanes: multipliers.
 
     Attributes:
-        architecture: `array`.
-        network: as given.
-        fold: clocks that a symbol takes: 1.
-        port: what I and Q are, and what becomes of them before the first layer.
-        module: name of the top level.
         lanes: multipliers.
         layers: as the array goes through them.
-        clocks_a_chunk: from one chunk to the next, where nothing waits.
-        latency: clocks from a chunk's last symbol to its packet's last beat, where nothing waits.
-        beats: beats a packet.
-        files: Verilog and contents of memories by file name.
 
     Raises:
         AmrqError: the network takes a mean, side inputs or something else than I and Q or their magnitudes, is too
@@ -71,11 +61,19 @@ class ArrayDesign:
     """
 
     architecture = "array"
-    fold = 1
-    full_rate = False
-    per_beat = 1
+    library = (
+        "amrq_array",
+        "amrq_array_control",
+        "amrq_array_lanes",
+        "amrq_array_rounder",
+        "amrq_chunk_gate",
+        "amrq_input",
+        "amrq_requantise",
+        "amrq_rom",
+        "amrq_score_stream",
+    )
+    generated = ("amrq_array_layers", "amrq_array_weights", "amrq_score_map")
     places = _PLACES
-    side_bits = 0
 
     def __init__(self, network: IntegerNetwork, input_bits: int = 8, lanes: int = 16) -> None:
         name = network.contract.name
@@ -87,10 +85,8 @@ class ArrayDesign:
                 f"model {name!r} takes a mean over its symbols or a level: the array makes networks of convolutions, "
                 "max pools and fully connected layers alone."
             )
-        self.network = network
-        self.port = InputPort(input_bits, port_fold(network), network.symbol_layers[0].input)
+        super().__init__(network, input_bits)
         self.lanes = lanes
-        self.module = module_name(network.contract.name, (*_LIBRARY, *_GENERATED))
         self.layers: list[ArrayLayer] = []
         symbols = network.contract.chunk_length
         for layer in network.symbol_layers:
@@ -108,17 +104,13 @@ class ArrayDesign:
         self._score_shifts = network.score_shifts
         score_ends = [end << int(self._score_shifts.max()) for end in self.layers[-1].layer.accumulator_range]
         self._score_bits = bits_for(*score_ends)
-        if self.beats > _MOST_HYPOTHESES or self._score_bits > 32:
-            raise AmrqError(
-                f"model {name!r} has {self.beats} outputs of {self._score_bits} bits: amrq rtl sends at most "
-                f"{_MOST_HYPOTHESES} of 32."
-            )
+        self._check_scores(self._score_bits)
         self.files = self._files()
 
     @property
-    def symbol_bits(self) -> int:
-        """Width of the input stream's tdata."""
-        return 2 * 8 * -(-self.port.bits // 8)
+    def rate(self) -> str:
+        """How fast symbols are taken, as the beginning of a sentence."""
+        return "One symbol a clock until three chunks have come in that have not left; as long as the output is taken"
 
     @property
     def multiplications(self) -> int:
@@ -127,8 +119,6 @@ class ArrayDesign:
 
     def _files(self) -> dict[str, str]:
         network = self.network
-        hypotheses = network.contract.weighed()
-        names = [h.label if h.es_n0_db is None else f"{h.label} at {h.es_n0_db:g} dB" for h in hypotheses]
         weight_bits = max(layer.layer.weight_bits for layer in self.layers)
         words = [word for layer in self.layers for word in layer.words(weight_bits)]
         banks = [words[k : k + (1 << _BANK_BITS)] for k in range(0, len(words), 1 << _BANK_BITS)]
@@ -151,7 +141,7 @@ class ArrayDesign:
             "LANE_BITS": VerilogText.index(self.lanes),
             "LAYERS": len(self.layers),
             "LAYER_BITS": VerilogText.index(len(self.layers)),
-            "TABLE_BITS": sum(bits for _, bits, _ in table),
+            "TABLE_BITS": sum(field.bits for field in table),
             **self._widths(),
             "WEIGHT_BITS": weight_bits,
             "WEIGHT_ADDRESS_BITS": VerilogText.index(len(words)),
@@ -170,27 +160,18 @@ class ArrayDesign:
             "TAIL": self._tail,
             "TAIL_BITS": self._tail.bit_length(),
         }
-        folder = files("amrq.hardware.rtl") / "verilog"
         return {
             f"{self.module}.v": self._top(constants),
             "amrq_array_layers.v": self._layer_table(table),
             "amrq_array_weights.v": self._weight_memory(
                 [len(bank) for bank in banks], weight_bits * self.lanes
             ),
-            "amrq_score_map.v": score_map(
-                range(self.beats),
-                1,
-                VerilogText.index(self.beats),
-                [network.contract.classes.index(h.label) for h in hypotheses],
-                1,
-                names,
-            ),
             **{
                 f"{self.module}_weights_{number}.hex": lines(bank, weight_bits * self.lanes)
                 for number, bank in enumerate(banks)
             },
             f"{self.module}_parameters.hex": lines(parameters, shift_bits + bias_bits),
-            **{f"{name}.v": (folder / f"{name}.v").read_text() for name in _LIBRARY},
+            **self._common_files(range(self.beats), 1, VerilogText.index(self.beats)),
         }
 
     def _widths(self) -> dict[str, int]:
@@ -206,170 +187,74 @@ class ArrayDesign:
             "GROUP_BITS": VerilogText.index(max(layer.groups for layer in self.layers)),
         }
 
-    def _table(self) -> list[tuple[str, int, list[int]]]:
+    def _table(self) -> list[_Field]:
         """Return the fields of a layer: name, width, the layers' values."""
         w, layers = self._widths(), self.layers
         own = [layer.layer for layer in layers]
         outputs = [layer.output for layer in own]
         last = len(layers) - 1
         return [
-            ("start", w["ADDRESS_BITS"], [-layer.reach for layer in layers]),
-            ("step", w["ADDRESS_BITS"], [layer.step for layer in layers]),
-            ("limit", w["ADDRESS_BITS"], [layer.limit for layer in layers]),
-            ("outputs", w["ADDRESS_BITS"], [layer.outputs for layer in own]),
-            ("last term", w["TERM_BITS"], [layer.terms - 1 for layer in layers]),
-            ("last clock", w["TERM_BITS"], [layer.span - 1 for layer in layers]),
-            ("last position", w["POSITION_BITS"], [layer.positions - 1 for layer in layers]),
-            ("last group", w["GROUP_BITS"], [layer.groups - 1 for layer in layers]),
-            ("last lane", VerilogText.index(self.lanes), [layer.last_lanes - 1 for layer in layers]),
-            ("max pool", 1, [layer.pool - 1 for layer in own]),
-            ("input signed", 1, [int(layer.input.signed) for layer in own]),
-            ("output signed", 1, [int(o is not None and o.signed) for o in outputs]),
-            ("ReLU", 1, [int(layer.relu) for layer in own]),
-            ("from input", 1, [int(number == 0) for number in range(len(layers))]),
-            ("to scores", 1, [int(number == last) for number in range(len(layers))]),
+            _Field("start", w["ADDRESS_BITS"], [-layer.reach for layer in layers]),
+            _Field("step", w["ADDRESS_BITS"], [layer.step for layer in layers]),
+            _Field("limit", w["ADDRESS_BITS"], [layer.limit for layer in layers]),
+            _Field("outputs", w["ADDRESS_BITS"], [layer.outputs for layer in own]),
+            _Field("last term", w["TERM_BITS"], [layer.terms - 1 for layer in layers]),
+            _Field("last clock", w["TERM_BITS"], [layer.span - 1 for layer in layers]),
+            _Field("last position", w["POSITION_BITS"], [layer.positions - 1 for layer in layers]),
+            _Field("last group", w["GROUP_BITS"], [layer.groups - 1 for layer in layers]),
+            _Field("last lane", VerilogText.index(self.lanes), [layer.last_lanes - 1 for layer in layers]),
+            _Field("max pool", 1, [layer.pool - 1 for layer in own]),
+            _Field("input signed", 1, [int(layer.input.signed) for layer in own]),
+            _Field("output signed", 1, [int(o is not None and o.signed) for o in outputs]),
+            _Field("ReLU", 1, [int(layer.relu) for layer in own]),
+            _Field("from input", 1, [int(number == 0) for number in range(len(layers))]),
+            _Field("to scores", 1, [int(number == last) for number in range(len(layers))]),
         ]
 
-    def _layer_table(self, table: list[tuple[str, int, list[int]]]) -> str:
-        width = sum(bits for _, bits, _ in table)
-        bits = VerilogText.index(len(self.layers))
-        lines = [
-            "// SPDX-License-Identifier: GPL-3.0-or-later",
-            "//",
-            f"// The {len(self.layers)} layers: {', '.join(name for name, _, _ in table)}.",
-            "`default_nettype none",
-            "module amrq_array_layers (",
-            f"    input  wire [{bits - 1}:0] layer,",
-            f"    output reg  [{width - 1}:0] entry",
-            ");",
-            "    always @*",
-            "        case (layer)",
-        ]
-        for number, layer in enumerate(self.layers):
-            fields = ", ".join(VerilogText.constant(values[number], wide) for _, wide, values in table)
-            lines += [
-                f"            // {layer.layer.name}: {layer.positions} x {layer.layer.outputs} outputs of "
-                f"{layer.terms} products, {layer.clocks} clocks",
-                f"            {bits}'d{number}: entry = {{{fields}}};",
-            ]
-        lines += [
-            f"            default: entry = {width}'d0;",
-            "        endcase",
-            "endmodule",
-            "`default_nettype wire",
-        ]
-        return "\n".join(lines) + "\n"
+    def _layer_table(self, table: list[_Field]) -> str:
+        return rendered(
+            "array_layers.v.in",
+            layers=self.layers,
+            layer_bits=VerilogText.index(len(self.layers)),
+            fields=table,
+            width=sum(field.bits for field in table),
+        )
 
     def _weight_memory(self, sizes: list[int], width: int) -> str:
-        address_bits = VerilogText.index(sum(sizes))
-        lines = [
-            "// SPDX-License-Identifier: GPL-3.0-or-later",
-            "//",
-            f"// The weights, {sum(sizes)} words of {self.lanes}, in the order of their use; `word` belongs to the "
-            "address of three",
-            "// clocks before.",
-            "`default_nettype none",
-            "module amrq_array_weights (",
-            "    input  wire aclk,",
-            f"    input  wire [{address_bits - 1}:0] address,",
-            f"    output reg  [{width - 1}:0] word",
-            ");",
-        ]
-        for number, size in enumerate(sizes):
-            bits = min(VerilogText.index(size), address_bits)
-            lines += [
-                f"    wire [{width - 1}:0] word_{number};",
-                f"    amrq_rom #(.WIDTH({width}), .WORDS({size}), .ADDRESS_BITS({bits}), "
-                f'.FILE("{self.module}_weights_{number}.hex"))',
-                f"        bank_{number} (.aclk(aclk), .address(address[{bits - 1}:0]), .word(word_{number}));",
-            ]
-        if len(sizes) == 1:
-            lines += ["    always @(posedge aclk) word <= word_0;"]
-        else:
-            bank = f"[{address_bits - 1}:{_BANK_BITS}]"
-            bits = address_bits - _BANK_BITS
-            lines += [
-                f"    reg {bank} chosen_1, chosen_2;",
-                "    always @(posedge aclk) begin",
-                f"        chosen_1 <= address{bank};",
-                "        chosen_2 <= chosen_1;",
-                "        case (chosen_2)",
-                *(f"            {bits}'d{n}: word <= word_{n};" for n in range(len(sizes) - 1)),
-                f"            default: word <= word_{len(sizes) - 1};",
-                "        endcase",
-                "    end",
-            ]
-        return "\n".join([*lines, "endmodule", "`default_nettype wire"]) + "\n"
+        return rendered(
+            "array_weights.v.in",
+            module=self.module,
+            lanes=self.lanes,
+            sizes=sizes,
+            width=width,
+            address_bits=VerilogText.index(sum(sizes)),
+            bank_bits=_BANK_BITS,
+        )
 
     def _top(self, constants: dict[str, int | str]) -> str:
-        net, port = self.network, self.port
-        length, component = net.contract.chunk_length, self.symbol_bits // 2
-        index, score = VerilogText.index(self.beats), self._score_bits
-        given = [f".{name}({value})" for name, value in constants.items()]
-        rows = [", ".join(given[k : k + 5]) for k in range(0, len(given), 5)]
-        lines = [
-            "// SPDX-License-Identifier: GPL-3.0-or-later",
-            "//",
-            f"// Model {VerilogText.quoted(net.contract.name)}: chunks of {length} symbols in, {self.beats} scores and "
-            "the class of each out; "
-            f"{len(self.layers)} layers by {self.lanes} multipliers in turn.",
-            "// README.md beside this file says what the ports mean.",
-            "`default_nettype none",
-            f"module {self.module} (",
-            "    input  wire aclk,",
-            "    input  wire aresetn,",
-            *port.declaration,
-            "    input  wire s_axis_tvalid,",
-            "    output wire s_axis_tready,",
-            "    output wire [31:0] m_axis_tdata,",
-            "    output wire [15:0] m_axis_tuser,",
-            "    output wire m_axis_tlast,",
-            "    output wire m_axis_tvalid,",
-            "    input  wire m_axis_tready",
-            ");",
-            "    // --- symbols become chunks ---",
-            "    wire sent, last;",
-            "    /* verilator lint_off UNUSEDSIGNAL */  // symbols are counted anew where they are kept",
-            "    wire first;",
-            "    /* verilator lint_on UNUSEDSIGNAL */",
-            f"    amrq_chunk_gate #(.LENGTH({length}), .COUNT_BITS({length.bit_length()}), .PLACES({self.places}), "
-            ".PLACE_BITS(2), .SPACING(1), .SPACING_BITS(1)) gate (",
-            "        .aclk(aclk), .aresetn(aresetn), .valid(s_axis_tvalid), .ready(s_axis_tready),",
-            "        .sent(sent), .first(first), .last(last)",
-            "    );",
-            "",
-            f"    // --- I and Q of {port.bits} bits to the first layer's inputs ---",
-            "    wire [15:0] symbol;",
-        ]
-        for number, name in enumerate("IQ"):
-            lines += [
-                f"    amrq_input #(.BITS({port.bits}), .FOLD({int(port.fold)}), .LEFT({port.left}), "
-                f".SIGNED({int(port.layer.signed)})) input_{name.lower()} (",
-                f"        .aclk(aclk), .x(s_axis_tdata[{component * number} +: {port.bits}]), "
-                f".y(symbol[{8 * number} +: 8])",
-                "    );",
-            ]
-        lines += [
-            "",
-            "    // --- the layers ---",
-            "    wire valid;",
-            f"    wire [{index - 1}:0] index;",
-            f"    wire [{score - 1}:0] score;",
-            "    amrq_array #(",
-            *(f"        {row}{',' if number < len(rows) - 1 else ''}" for number, row in enumerate(rows)),
-            "    ) layers (",
-            "        .aclk(aclk), .aresetn(aresetn), .take(s_axis_tvalid & s_axis_tready), .last(last),",
-            "        .symbol(symbol), .valid(valid), .index(index), .score(score)",
-            "    );",
-            "",
-            "    // --- scores and class out ---",
-            f"    amrq_score_stream #(.LANES(1), .LANE_BITS(1), .GROUPS({self.beats}), .GROUP_BITS({index}), "
-            f".WIDTH({score}), .BEATS({self.beats}), .BEAT_BITS({index}), .PER_BEAT(1), .BANK_BITS(2)) scores (",
-            "        .aclk(aclk), .aresetn(aresetn), .valid(valid), .group(index), .x(score), .sent(sent),",
-            "        .m_axis_tdata(m_axis_tdata), .m_axis_tuser(m_axis_tuser), .m_axis_tlast(m_axis_tlast),",
-            "        .m_axis_tvalid(m_axis_tvalid), .m_axis_tready(m_axis_tready)",
-            "    );",
-            "endmodule",
-            "`default_nettype wire",
-        ]
-        return "\n".join(lines) + "\n"
+        length, index = self.network.contract.chunk_length, VerilogText.index(self.beats)
+        return rendered(
+            "array.v.in",
+            design=self,
+            port=self.port,
+            constants=constants,
+            gate={
+                "LENGTH": length,
+                "COUNT_BITS": length.bit_length(),
+                "PLACES": self.places,
+                "PLACE_BITS": 2,
+                "SPACING": 1,
+                "SPACING_BITS": 1,
+            },
+            stream={
+                "LANES": 1,
+                "LANE_BITS": 1,
+                "GROUPS": self.beats,
+                "GROUP_BITS": index,
+                "WIDTH": self._score_bits,
+                "BEATS": self.beats,
+                "BEAT_BITS": index,
+                "PER_BEAT": 1,
+                "BANK_BITS": 2,
+            },
+        )

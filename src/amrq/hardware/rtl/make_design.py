@@ -6,7 +6,7 @@ from amrq.hardware.integer_mean import IntegerMean
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
-from amrq.hardware.rtl.rtl_design import RtlDesign
+from amrq.hardware.rtl.rtl_design import PipelineDesign
 
 __all__ = ["make_design"]
 
@@ -50,4 +50,4 @@ def make_design(
         raise AmrqError(
             f"model {network.contract.name!r} becomes a pipeline, which has no lanes: leave the number out."
         )
-    return RtlDesign(network, input_bits, fold)
+    return PipelineDesign(network, input_bits, fold)

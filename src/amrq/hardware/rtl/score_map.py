@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from amrq.hardware.rtl.templates import rendered
 from amrq.hardware.rtl.verilog_text import VerilogText
 
 __all__ = ["score_map"]
@@ -26,43 +27,17 @@ def score_map(
         per_beat: scores a beat.
         names: of the hypotheses, for people.
     """
-    beats = -(-len(positions) // per_beat)
-    beat_bits, lane_bits = VerilogText.index(beats), VerilogText.index(lanes)
-    width = 1 + 8 + 8 + group_bits + lane_bits
-    lines = [
-        "// SPDX-License-Identifier: GPL-3.0-or-later",
-        "//",
-        f"// Where the scores of {len(positions)} hypotheses lie, {per_beat} a beat, and which class each belongs to.",
-        "`default_nettype none",
-        "module amrq_score_map #(",
-        "    parameter PLACE = 0  // in a beat",
-        ") (",
-        f"    input  wire [{beat_bits - 1}:0] beat,",
-        f"    output wire [{group_bits - 1}:0] group,",
-        f"    output wire [{lane_bits - 1}:0] lane,",
-        "    output wire [7:0] hypothesis,",
-        "    output wire [7:0] label,",
-        "    output wire there",
-        ");",
-        f"    reg [{width - 1}:0] found;",
-        "    assign {there, hypothesis, label, group, lane} = found;",
-        "    generate",
+    beat_bits, lane_bits = VerilogText.index(-(-len(positions) // per_beat)), VerilogText.index(lanes)
+    scores = [
+        {"hypothesis": number, "label": label, "group": place // lanes, "lane": place % lanes, "name": name}
+        for number, (place, label, name) in enumerate(zip(positions, labels, names, strict=True))
     ]
-    for place in range(per_beat):
-        lines += [
-            f"        if (PLACE == {place}) begin : place_{place}",
-            "            always @*",
-            "                case (beat)",
-        ]
-        for h in range(place, len(positions), per_beat):
-            group, lane = divmod(positions[h], lanes)
-            lines.append(
-                f"                    {beat_bits}'d{h // per_beat}: found = {{1'b1, 8'd{h}, 8'd{labels[h]}, "
-                f"{group_bits}'d{group}, {lane_bits}'d{lane}}};  // {VerilogText.quoted(names[h])}"
-            )
-        lines += [
-            f"                    default: found = {width}'d0;",
-            "                endcase",
-            "        end",
-        ]
-    return "\n".join([*lines, "    endgenerate", "endmodule", "`default_nettype wire"]) + "\n"
+    return rendered(
+        "score_map.v.in",
+        scores=scores,
+        per_beat=per_beat,
+        beat_bits=beat_bits,
+        group_bits=group_bits,
+        lane_bits=lane_bits,
+        width=1 + 8 + 8 + group_bits + lane_bits,
+    )

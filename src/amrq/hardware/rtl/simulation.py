@@ -10,15 +10,14 @@ import subprocess
 import tempfile
 import threading
 import time
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.hardware.rtl.design import Design
+from amrq.hardware.rtl.templates import rendered
 
 __all__ = ["SIMULATORS", "Simulation"]
 
@@ -68,27 +67,15 @@ class Simulation:
 
     def _build(self, folder: Path) -> None:
         design = self._design
-        source = (files("amrq.hardware.rtl") / "verilog" / "stream.v.in").read_text()
-        side_bytes = design.side_bits // 8
-        values = {
-            "module": design.module,
-            "length": design.network.contract.chunk_length,
-            "beats": design.beats,
+        stream = rendered(
+            "stream.v.in",
+            design=design,
+            length=design.network.contract.chunk_length,
             # Without a symbol in or a score out, and far more than any chunk takes: the hardware itself hangs.
-            "stuck": 4 * (design.latency + design.clocks_a_chunk) + 1000,
-            "flush": _PACKETS_AT_ONCE[self.simulator],
-            "symbol_bytes": design.symbol_bits // 8,
-            "symbol_top": design.symbol_bits - 1,
-            "side_bytes": side_bytes,
-            "side_top": max(design.side_bits, 8) - 1,
-            "side_port": " .s_axis_tuser(s_tuser)," if side_bytes else "",
-            "read_side": "$fread(side_read, IN)" if side_bytes else "0",
-            "data_top": 32 * design.per_beat - 1,
-        }
-        sources = {
-            "stream.v": Template(source).substitute({k: str(v) for k, v in values.items()}),
-            **design.files,
-        }
+            stuck=4 * (design.latency + design.clocks_a_chunk) + 1000,
+            flush=_PACKETS_AT_ONCE[self.simulator],
+        )
+        sources = {"stream.v": stream, **design.files}
         verilog = [name for name in sources if name.endswith(".v")]  # the others are contents of memories
         try:
             for name, text in sources.items():

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A testbench with its vectors."""
 
-from importlib.resources import files
-from string import Template
-
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.hardware.integer_inputs import IntegerInputs
 from amrq.hardware.rtl.design import Design
+from amrq.hardware.rtl.templates import rendered
 
 __all__ = ["testbench"]
 
@@ -35,33 +33,22 @@ def testbench(
     beats[:, : expected.shape[1]] = expected
     parts = (beats % (1 << 32)).reshape(-1, design.per_beat)
     sides = [sum(int(v) % 256 << 8 * k for k, v in enumerate(row)) for row in side]
-    length = network.contract.chunk_length
     # Until all places are taken and the next chunk waits with its last symbol; stalls make that take longer.
     long_stall = 2 * (design.places + 2) * design.clocks_a_chunk + 2 * design.latency
-    values = {
-        "module": design.module,
-        "chunks": len(symbols),
-        "length": length,
-        "beats": design.beats,
-        "latency": design.latency,
-        "fold": design.fold,
-        "clocks": design.clocks_a_chunk,
-        "patience": 10_000 + 2 * long_stall,
-        "full_rate": int(design.full_rate),
-        "long_stall": long_stall,
-        "symbol_top": design.symbol_bits - 1,
-        "side_top": max(design.side_bits, 8) - 1,
-        "data_top": 32 * design.per_beat - 1,
-        "side_port": " .s_axis_tuser(s_tuser)," if design.side_bits else "",
-        "seed": seed,
-    }
-    source = (files("amrq.hardware.rtl") / "verilog" / "testbench.v.in").read_text()
 
     def lines(numbers: list[int], bits: int) -> str:
         return "".join(f"{n:0{-(-bits // 4)}x}\n" for n in numbers)
 
     return {
-        "testbench.v": Template(source).substitute({k: str(v) for k, v in values.items()}),
+        "testbench.v": rendered(
+            "testbench.v.in",
+            design=design,
+            chunks=len(symbols),
+            length=network.contract.chunk_length,
+            long_stall=long_stall,
+            patience=10_000 + 2 * long_stall,
+            seed=seed,
+        ),
         "vectors/symbols.hex": lines([int(w) for w in words.ravel()], design.symbol_bits),
         "vectors/sides.hex": lines(sides, max(design.side_bits, 8)),
         "vectors/scores.hex": lines(

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A folder of Verilog that a person can read, try and synthesise."""
 
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from amrq.errors import AmrqError
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.rtl_readme import rtl_readme
+from amrq.hardware.rtl.templates import rendered
 from amrq.hardware.rtl.test_inputs import TestInputs
 from amrq.hardware.rtl.testbench import testbench
 from amrq.whole_file import write_whole
@@ -28,12 +27,10 @@ def write_rtl(design: Design, folder: Path, inputs: TestInputs, seed: int = 1) -
         AmrqError: it cannot be written.
     """
     modules = sorted(name for name in design.files if name.endswith(".v"))
-    source = (files("amrq.hardware.rtl") / "verilog" / "Makefile.in").read_text()
-    values = {"top": design.module, "sources": " ".join(modules)}
     found = {
         **design.files,
         **testbench(design, inputs.symbols, inputs.side, seed),
-        "Makefile": Template(source).substitute(values),
+        "Makefile": rendered("Makefile.in", design=design, sources=modules),
         "README.md": rtl_readme(design, len(inputs.symbols)),
     }
     try:
