@@ -21,7 +21,7 @@ import front_end
 import numpy as np
 
 from amrq.classifier import Evidence, OnnxClassifier
-from amrq.decision import DecisionMaker
+from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.evaluation import clopper_pearson
 from amrq.modulations import MODULATIONS
 from amrq.processor_name import processor_name
@@ -36,9 +36,8 @@ def answers(evidence: Evidence, classifier: OnnxClassifier, start: int, count: i
     maker = DecisionMaker(
         contract.weighed(),
         front_end.LENGTH,
-        count,
-        change_evidence=math.inf,
-        fusion_chunks=contract.fusion_chunks,
+        DecisionOptions(chunks_per_decision=count, change_evidence=math.inf),
+        contract.fusion_chunks,
     )
     indices = front_end.LENGTH * np.arange(count, dtype=np.int64)
     made = maker.update(evidence.part(start, start + count), indices)

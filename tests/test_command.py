@@ -306,8 +306,8 @@ def test_fewer_records_where_that_is_wanted(tmp_path: Path) -> None:
     assert log.read_text() == result.stdout
     table = amrq(*arguments[:-1], "--changes").stdout.splitlines()
     assert len([line for line in table if " s " in line]) == len(records)
-    refused(amrq(*arguments, "--every", "-1"), "must be a number of seconds")
-    refused(amrq("live", "--simulate", "--every", "nan"), "must be a number of seconds")
+    refused(amrq(*arguments, "--every", "-1"), "must be at least 0 s")
+    refused(amrq("live", "--simulate", "--every", "nan"), "must be at least 0 s")
 
 
 def test_samples_that_are_not_finite_cost_their_chunk_alone(tmp_path: Path) -> None:

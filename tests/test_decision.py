@@ -2,6 +2,7 @@
 """Fusing chunks into decisions."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from seeds import rng
 
 from amrq.classifier import Evidence
-from amrq.decision import NO_SIGNAL, Decision, DecisionMaker
+from amrq.decision import NO_SIGNAL, Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import Hypothesis
 from amrq.tracking import NoiseTracker
@@ -29,7 +30,7 @@ def evidence(probabilities: np.ndarray, usable: np.ndarray | None = None, power:
 def maker_of(chunks: int = 32, min_confidence: float = 0.8, **settings_: float) -> DecisionMaker:
     """A maker whose decisions fall every `chunks` chunks and never before, unless asked."""
     values = {"early_confidence": 1.0, "change_evidence": math.inf} | settings_
-    return DecisionMaker(HYPOTHESES, 32, chunks, min_confidence, **values)
+    return DecisionMaker(HYPOTHESES, 32, DecisionOptions(chunks, min_confidence, **values))
 
 
 def indices(count: int, first: int = 0) -> np.ndarray:
@@ -134,7 +135,7 @@ def test_extreme_evidence_stays_finite() -> None:
 def test_settings_change_underway_and_are_checked() -> None:
     maker = maker_of(100)
     assert maker.update(random_evidence(50, "underway"), indices(50)) == []
-    maker.set_chunks(10)
+    maker.options = replace(maker.options, chunks_per_decision=10)
     first, second = maker.update(random_evidence(11, "underway"), indices(11, first=1600))
     assert (first.chunks, second.chunks) == (51, 10)
     for chunks, confidence in ((0, 0.5), (1, -0.1), (1, 1.1), (1, math.nan)):
@@ -181,7 +182,7 @@ def test_es_n0_is_shared_by_the_chunks_that_are_fused() -> None:
     hypotheses = [Hypothesis(name, level, 1 / 6) for name in ("BPSK", "QPSK") for level in (-5.0, 5.0, 15.0)]
     rows = np.tile(np.log(np.float32([1e-9, 0.40, 0.01, 1e-9, 0.39, 0.20])), (1000, 1))
     given_ = Evidence(rows[:, :2], rows, np.ones(1000, np.float32), np.ones(1000, bool))
-    maker = DecisionMaker(hypotheses, 32, 1000, 0.8, 1.0)
+    maker = DecisionMaker(hypotheses, 32, DecisionOptions(1000))
     (decision,) = maker.update(given_, indices(1000))
     # Chunk by chunk QPSK is ahead, .59 to .41; the joint posterior is exp(1000 ln(.40 / .39)) for BPSK.
     assert decision.label == "BPSK"
@@ -193,7 +194,9 @@ def test_fading_is_no_change_of_class() -> None:
     hypotheses = [Hypothesis(n, x, 0.25) for n in ("BPSK", "QPSK") for x in (5.0, 15.0)]
     rows = np.log(np.float32([[0.9, 0.03, 0.04, 0.03]] * 20 + [[0.03, 0.9, 0.04, 0.03]] * 20))
     given_ = Evidence(rows[:, :2], rows, np.ones(40, np.float32), np.ones(40, bool))
-    (decision,) = DecisionMaker(hypotheses, 32, 40, 0.8, 1.0, 5.0).update(given_, indices(40))
+    (decision,) = DecisionMaker(hypotheses, 32, DecisionOptions(40, change_evidence=5.0)).update(
+        given_, indices(40)
+    )
     assert (decision.label, decision.chunks) == ("BPSK", 40)
 
 
@@ -201,7 +204,7 @@ def test_priors_of_training_do_not_decide() -> None:
     hypotheses = [Hypothesis("BPSK", None, 0.01), Hypothesis("QPSK", None, 0.99)]
     rows = np.log(np.float32([[0.55, 0.45]] * 10))
     given_ = Evidence(rows, rows, np.ones(10, np.float32), np.ones(10, bool))
-    (decision,) = DecisionMaker(hypotheses, 32, 10, 0.8, 1.0).update(given_, indices(10))
+    (decision,) = DecisionMaker(hypotheses, 32, DecisionOptions(10)).update(given_, indices(10))
     assert decision.confidence == pytest.approx(1 / (1 + (0.45 / 0.55) ** 10), rel=1e-4)
 
 
@@ -333,7 +336,7 @@ def test_an_early_decision_weighs_what_is_remembered() -> None:
 def test_memory_may_be_switched_underway() -> None:
     maker = maker_of(8, memory=100.0)
     maker.update(steady("BPSK", 80, 0.4), indices(80))
-    maker.set_memory(0)
+    maker.options = replace(maker.options, memory=0.0)
     (decision,) = maker.update(steady("BPSK", 8, 0.4), indices(8, first=80 * 32))
     assert odds(decision) == pytest.approx(8 * math.log(0.4 / 0.3), rel=1e-4)
 
@@ -352,9 +355,11 @@ NOISY = (*HYPOTHESES, Hypothesis(NO_SIGNAL, None, 0.25))
     ],
 )
 def test_a_model_may_say_that_there_is_no_signal(row: list[float], label: str, best: str) -> None:
-    (cautious,) = DecisionMaker(NOISY, 32, 1).update(evidence(np.array([row])), indices(1))
+    (cautious,) = DecisionMaker(NOISY, 32, DecisionOptions(1)).update(evidence(np.array([row])), indices(1))
     assert cautious.label == ("unknown" if label == NO_SIGNAL else label)  # many carriers look like noise
-    (decision,) = DecisionMaker(NOISY, 32, 1, name_noise=True).update(evidence(np.array([row])), indices(1))
+    (decision,) = DecisionMaker(NOISY, 32, DecisionOptions(1, name_noise=True)).update(
+        evidence(np.array([row])), indices(1)
+    )
     assert (cautious.best, cautious.log_probabilities) == (decision.best, decision.log_probabilities)
     assert (decision.label, decision.best) == (label, best)
     assert decision.confidence == pytest.approx(max(row), rel=1e-4)
@@ -365,7 +370,7 @@ def test_a_model_may_say_that_there_is_no_signal(row: list[float], label: str, b
 def test_a_transmission_in_noise_is_parted_from_it() -> None:
     noise, signal = [0.03, 0.03, 0.04, 0.9], [0.03, 0.9, 0.04, 0.03]
     given_ = evidence(np.array([noise] * 40 + [signal] * 40))
-    decisions = DecisionMaker(NOISY, 32, 32, name_noise=True).update(given_, indices(80))
+    decisions = DecisionMaker(NOISY, 32, DecisionOptions(name_noise=True)).update(given_, indices(80))
     assert [(d.label, d.chunks) for d in decisions] == [(NO_SIGNAL, 32), (NO_SIGNAL, 8), ("QPSK", 32)]
 
 
@@ -381,7 +386,7 @@ def levelled(likelihoods: np.ndarray) -> Evidence:
 def test_a_decision_expects_the_es_n0_tracked_before_it() -> None:
     likelihoods = rng("tracked").uniform(0.2, 1, (6, 4))
     weights = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]).repeat(2, axis=0)
-    decisions = DecisionMaker(LEVELLED, 32, 2).update(
+    decisions = DecisionMaker(LEVELLED, 32, DecisionOptions(2)).update(
         levelled(likelihoods), indices(6), np.log(weights).astype(np.float32)
     )
     product = likelihoods[::2] * likelihoods[1::2]
@@ -396,7 +401,7 @@ def test_a_decision_on_one_chunk_is_the_refined_one() -> None:
     weights = tracker.update(given_, indices(100))
     refined = np.exp(tracker.refine(given_, weights).log_probabilities)
     for early in (1.0, 0.9):  # in one go, and chunk by chunk
-        maker = DecisionMaker(LEVELLED, 32, 1, early_confidence=early)
+        maker = DecisionMaker(LEVELLED, 32, DecisionOptions(1, early_confidence=early))
         decisions = maker.update(given_, indices(100), weights)
         found = [np.exp(list(d.log_probabilities.values())) for d in decisions]
         np.testing.assert_allclose(found, refined, rtol=1e-3)
@@ -420,7 +425,7 @@ def test_tracked_decisions_do_not_depend_on_how_evidence_arrives(
     weights = np.log(np.stack([share, 1 - share], axis=1)).astype(np.float32)
 
     def maker() -> DecisionMaker:
-        return DecisionMaker(LEVELLED, 32, chunks, 0.8, early, 4.0, memory)
+        return DecisionMaker(LEVELLED, 32, DecisionOptions(chunks, 0.8, early, 4.0, memory))
 
     whole = maker()
     expected = whole.update(given_, indices(count), weights) + whole.flush()
@@ -447,7 +452,7 @@ def test_shared_errors_let_evidence_add_up_more_slowly():
         evidence = Evidence(rows, rows, ones, ones.astype(bool))
         for n0, weight in ((0, 1.0), (8, 1 / (1 + (count - 1) / 8))):
             for early in (1.0, 0.999999):  # both ways of deciding
-                maker = DecisionMaker(hypotheses, 4, count, early_confidence=early, fusion_chunks=n0)
+                maker = DecisionMaker(hypotheses, 4, DecisionOptions(count, early_confidence=early), n0)
                 (decision,) = maker.update(evidence, 4 * np.arange(count))
                 odds = decision.log_probabilities["BPSK"] - decision.log_probabilities["QPSK"]
                 assert odds == pytest.approx(0.3 * count * weight, rel=1e-5)

@@ -13,7 +13,15 @@ from prometheus_text import read_metrics
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.outputs import DecisionOutputs, Origin, RecordThinner, StreamState, Thinning, decision_record
+from amrq.outputs import (
+    DecisionOutputs,
+    Origin,
+    OutputOptions,
+    RecordThinner,
+    StreamState,
+    Thinning,
+    decision_record,
+)
 from amrq.worker import Statistics
 
 
@@ -85,14 +93,16 @@ def test_no_more_than_wanted_and_never_late(steps: list[float], every: float, ch
 
 @pytest.mark.parametrize("every", [-1.0, math.inf, math.nan])
 def test_no_number_of_seconds_is_refused(every: float) -> None:
-    with pytest.raises(AmrqError, match="must be a number of seconds"):
+    with pytest.raises(AmrqError, match="every must be at least 0 s"):
         Thinning(every=every)
 
 
 def test_outputs_get_fewer_and_the_counters_count_all(tmp_path: Path) -> None:
     state = StreamState(Statistics(), "radio", "m", "0" * 64)
     log, counters = tmp_path / "log.jsonl", tmp_path / "amrq.prom"
-    outputs = DecisionOutputs(str(log), "", str(counters), ["QPSK"], lambda: state, Thinning(changes=True))
+    outputs = DecisionOutputs(
+        OutputOptions(changes=True, log=str(log), counters=str(counters)), ["QPSK"], lambda: state
+    )
     origin = Origin("radio", 1e3, "m", "0" * 64)
     for number in range(100):
         reason, label = ("named", "QPSK") if number != 70 else ("unsure", "unknown")

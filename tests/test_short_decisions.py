@@ -11,7 +11,7 @@ from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
 from amrq.classifier import OnnxClassifier
-from amrq.decision import Decision, DecisionMaker
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.modulations import MODULATIONS
 from amrq.signals import received_signal
 
@@ -45,7 +45,10 @@ def test_16qam_that_has_just_begun_is_not_called_32qam(es_n0_db: float) -> None:
         for start in (0, 2):
             for count in range(4, MOST + 1):
                 maker = DecisionMaker(
-                    contract.weighed(), LENGTH, 32, fusion_chunks=contract.fusion_chunks, change_evidence=15.0
+                    contract.weighed(),
+                    LENGTH,
+                    DecisionOptions(32, change_evidence=15.0),
+                    contract.fusion_chunks,
                 )
                 indices = LENGTH * np.arange(count, dtype=np.int64)
                 maker.update(evidence.part(start, start + count), indices)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from amrq.classifier import Evidence
-from amrq.decision import Decision, DecisionMaker
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import Contract, Hypothesis
 from amrq.worker import Batch, ClassifierWorker
@@ -54,7 +54,7 @@ def make(
     stub: Stub, chunks: int = 1, **settings
 ) -> tuple[ClassifierWorker, list[tuple[Decision, str | None]]]:
     decisions: list[tuple[Decision, str | None]] = []
-    maker = DecisionMaker(Stub.contract.weighed(), 4, chunks, early_confidence=1.0)
+    maker = DecisionMaker(Stub.contract.weighed(), 4, DecisionOptions(chunks))
     return ClassifierWorker(stub, maker, lambda d, t: decisions.append((d, t)), **settings), decisions
 
 
@@ -184,7 +184,7 @@ def test_statistics_add_up_at_every_moment() -> None:
     readings = []
     worker = ClassifierWorker(
         stub,
-        DecisionMaker(Stub.contract.weighed(), 4, 1),
+        DecisionMaker(Stub.contract.weighed(), 4, DecisionOptions(1)),
         lambda decision, truth: readings.append(worker.statistics()),
     )
     worker.start()
@@ -213,7 +213,7 @@ def test_a_callback_that_exits_ends_the_stream(error: BaseException) -> None:
     def leave(decision: Decision, truth: str | None) -> None:
         raise error
 
-    worker = ClassifierWorker(Stub(), DecisionMaker(Stub.contract.weighed(), 4, 1), leave)
+    worker = ClassifierWorker(Stub(), DecisionMaker(Stub.contract.weighed(), 4, DecisionOptions(1)), leave)
     worker.start()
     with pytest.raises(RuntimeError, match="thread ended"):
         for first in range(1_000_000):
@@ -287,7 +287,7 @@ def test_another_classifier_takes_over_without_losing_a_chunk() -> None:
     worker.submit(batch(100, 50))
     made: list[int] = []  # decisions made when a successor took over
     for successor in (third, second):  # the third never gets a turn
-        maker = DecisionMaker(Other.contract.weighed(), 4, 7, early_confidence=1.0)
+        maker = DecisionMaker(Other.contract.weighed(), 4, DecisionOptions(7))
         worker.swap(successor, maker, lambda: made.append(len(decisions)))
     assert third.closed
     first.gate.set()
@@ -327,7 +327,7 @@ class LevelStub(Stub):
 def run_levels(track: bool) -> tuple[LevelStub, list[Decision]]:
     stub = LevelStub()
     decisions: list[Decision] = []
-    maker = DecisionMaker(stub.contract.weighed(), 4, 1)
+    maker = DecisionMaker(stub.contract.weighed(), 4, DecisionOptions(1))
     worker = ClassifierWorker(stub, maker, lambda decision, truth: decisions.append(decision), track=track)
     worker.start()
     for first in range(0, 3000, 750):

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
 
 from amrq.classifier import Classifier, LossyClassifier, OnnxClassifier
-from amrq.decision import Decision, DecisionMaker
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.link import BoardClassifier, LinkSettings
 from amrq.model import find_model
-from amrq.outputs import DecisionOutputs, Origin, StreamState, Thinning, Timeline, decision_record
+from amrq.outputs import DecisionOutputs, Origin, OutputOptions, StreamState, Timeline, decision_record
 from amrq.plain_text import printable
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
@@ -190,17 +191,15 @@ class classifier_sink(gr.sync_block):
         )
         self.error: Exception | None = None
         self._live, self._queue_chunks = live, queue_chunks
-        self._chunks_per_decision = chunks_per_decision
-        self._min_confidence = min_confidence
-        self._early_confidence, self._change_evidence = early_confidence, change_evidence
-        self._memory, self._track, self._name_noise = memory, track, name_noise
+        self._decision = DecisionOptions(
+            chunks_per_decision, min_confidence, early_confidence, change_evidence, memory, track, name_noise
+        )
         self._on_decision = on_decision
         self._symbol_rate, self._offset = symbol_rate, offset
         self._swapping = threading.Lock()  # set_model is called from other threads than start and stop
         self._running = False
         self._source = source
-        self._log, self._publish, self._counters = log, publish, counters
-        self._thinning = Thinning(changes, every)
+        self._wanted = OutputOptions(changes, every, log, publish, counters)
         self._describe(model)
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self._outputs = self._open_outputs()
@@ -222,22 +221,21 @@ class classifier_sink(gr.sync_block):
             self._publish_decision,
             self._live,
             self._queue_chunks,
-            self._track,
+            self._decision.track,
         )
 
     def _describe(self, model: str) -> None:
         """Say in what is written from now on that this model decides."""
         name, digest = self.contract.name, ""
-        if self._log or self._publish or self._counters:
+        if self._wanted.wanted:
             file = find_model(model)
             name, digest = file.stem, Origin.hash_of(file)
         self._described = Origin(self._source, self._symbol_rate or 1.0, name, digest)
 
     def _open_outputs(self) -> DecisionOutputs | None:
-        if not (self._log or self._publish or self._counters):
+        if not self._wanted.wanted:
             return None
-        classes = self.contract.classes
-        return DecisionOutputs(self._log, self._publish, self._counters, classes, self._state, self._thinning)
+        return DecisionOutputs(self._wanted, self.contract.classes, self._state)
 
     def _state(self) -> StreamState:
         return StreamState(
@@ -253,13 +251,8 @@ class classifier_sink(gr.sync_block):
         return DecisionMaker(
             self.contract.weighed(),
             self._length,
-            self._chunks_per_decision,
-            self._min_confidence,
-            self._early_confidence,
-            self._change_evidence,
-            self._memory,
+            self._decision,
             self.contract.fusion_chunks,
-            self._name_noise,
         )
 
     def _warn(self, text: str) -> None:
@@ -277,20 +270,17 @@ class classifier_sink(gr.sync_block):
     @checked_arguments
     def set_chunks_per_decision(self, chunks: int) -> None:
         """Fuse this many chunks from the next decision on."""
-        self._decision_maker.set_chunks(chunks)
-        self._chunks_per_decision = chunks
+        self._decision = self._decision_maker.options = replace(self._decision, chunks_per_decision=chunks)
 
     @checked_arguments
     def set_min_confidence(self, min_confidence: float) -> None:
         """Name a class only from this confidence on."""
-        self._decision_maker.set_min_confidence(min_confidence)
-        self._min_confidence = min_confidence
+        self._decision = self._decision_maker.options = replace(self._decision, min_confidence=min_confidence)
 
     @checked_arguments
     def set_memory(self, memory: float) -> None:
         """Remember earlier decisions for this many chunks; 0: not at all."""
-        self._decision_maker.set_memory(memory)
-        self._memory = memory
+        self._decision = self._decision_maker.options = replace(self._decision, memory=memory)
 
     @checked_arguments
     def set_model(self, model: str) -> None:

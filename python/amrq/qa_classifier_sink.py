@@ -358,7 +358,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
         self.assertEqual(times["changes"], [0.0])  # the same answer all along
         self.assertEqual(times["every"], [0.0, 2.048, 4.096])
         self.assertEqual(times["both"], [0.0, 3.072])
-        with self.assertRaisesRegex(AmrqError, "must be a number of seconds"):
+        with self.assertRaisesRegex(AmrqError, "every must be at least 0 s"):
             amrq.classifier_sink(every=-1.0)
 
     def test_records_go_to_every_output_the_last_one_too(self):

@@ -28,7 +28,7 @@ from boards import (
 )
 from seeds import rng
 
-from amrq.decision import DecisionMaker
+from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerClassifier
 from amrq.link import (
@@ -211,7 +211,7 @@ def test_a_slow_board_is_waited_for_while_it_says_it_is_there(reference) -> None
 
 
 def worker_on(classifier: BoardClassifier, **more: object) -> ClassifierWorker:
-    maker = DecisionMaker(classifier.contract.weighed(), 32, 8)
+    maker = DecisionMaker(classifier.contract.weighed(), 32, DecisionOptions(8))
     return ClassifierWorker(classifier, maker, lambda decision, truth: None, **more)
 
 

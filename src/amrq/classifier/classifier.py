@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every classifier can do, wherever it computes."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from amrq.classifier.evidence import Evidence
 from amrq.model import Contract
 
-__all__ = ["Classifier"]
+__all__ = ["Backend", "Classifier"]
 
 
 class Classifier(Protocol):
@@ -38,4 +39,23 @@ class Classifier(Protocol):
 
     def close(self) -> None:
         """Give back what `open` took; a next run opens it again."""
+        ...
+
+
+class Backend(Protocol):
+    """Where chunks are classified: a record of options that makes a classifier."""
+
+    def classifier(
+        self, model: str, live: bool = False, say: Callable[[str], None] | None = None
+    ) -> Classifier:
+        """Return a classifier that runs a model there.
+
+        Args:
+            model: path of an ONNX file, name of a shipped model, or `default`.
+            live: the stream must not be held up.
+            say: called with a sentence for people; None: the log.
+
+        Raises:
+            AmrqError: the model or a value cannot be used.
+        """
         ...

@@ -2,6 +2,8 @@
 """A model run by onnxruntime on the CPU."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,9 @@ from amrq.classifier.weigh import Weigh
 from amrq.errors import AmrqError
 from amrq.model import Contract, find_model
 from amrq.model.contract_file import open_model
+from amrq.options import at_least, check, described, option
 
-__all__ = ["OnnxClassifier"]
+__all__ = ["OnnxBackend", "OnnxClassifier"]
 
 
 class OnnxClassifier:
@@ -87,3 +90,25 @@ class OnnxClassifier:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+@described
+@dataclass(frozen=True)
+class OnnxBackend:
+    """Chunks are classified on this CPU, by ONNX Runtime: a `Backend`.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    threads: int = option(1, "Threads of one call of the classifier.", within=at_least(1), advanced=True)
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+    def classifier(
+        self, model: str, live: bool = False, say: Callable[[str], None] | None = None
+    ) -> OnnxClassifier:
+        """Return a classifier that runs a model; it needs neither `live` nor `say`."""
+        return OnnxClassifier(model, self.threads)

@@ -2,7 +2,7 @@
 """Evidence of many chunks to one honest decision."""
 
 from amrq.decision.decision import REASONS, Bound, Decision, Reason, answer_text, answer_words, es_n0_text
-from amrq.decision.decision_maker import DecisionMaker
+from amrq.decision.decision_maker import DecisionMaker, DecisionOptions
 from amrq.model import NO_SIGNAL
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Bound",
     "Decision",
     "DecisionMaker",
+    "DecisionOptions",
     "Reason",
     "answer_text",
     "answer_words",

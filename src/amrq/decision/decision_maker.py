@@ -4,6 +4,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,10 @@ from amrq.classifier import Evidence
 from amrq.decision.decision import Bound, Decision, Reason
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
+from amrq.options import above, at_least, between, check, described, option
 from amrq.tracking import EsN0Prior, new_share
 
-__all__ = ["DecisionMaker"]
+__all__ = ["DecisionMaker", "DecisionOptions"]
 
 _MOST_CHUNKS = 65_536
 """Chunks a decision at most: their evidence is kept until it falls."""
@@ -30,6 +32,74 @@ _EARLY_CHUNKS = 4
 _MOST_CARRIED = math.log(1000.0)
 """What earlier decisions can say against a hypothesis at most: were the class the same for ever, no bound would be
 needed; this is the caution of one who expects another class at one decision in a thousand."""
+
+
+@described
+@dataclass(frozen=True)
+class DecisionOptions:
+    """How the evidence of many chunks becomes decisions.
+
+    Raises:
+        AmrqError: a value is out of its range.
+
+    >>> DecisionOptions(chunks_per_decision=8).min_confidence
+    0.8
+    """
+
+    chunks_per_decision: int = option(
+        32,
+        "Chunks whose evidence is added up to one decision. More are surer and slower.",
+        within=between(1, _MOST_CHUNKS),
+        flag="--chunks",
+    )
+    min_confidence: float = option(
+        0.8,
+        "Probability that the best class needs: below it the answer is 'unsure', labelled 'unknown'.",
+        within=between(0, 1),
+        label="Lowest Confidence",
+    )
+    early_confidence: float = option(
+        1.0,
+        "Probability from which a decision that says something new is made early, before all its chunks are there. "
+        "1: never.",
+        within=above(0, endless=True),
+        label="Early Decision at Confidence",
+        advanced=True,
+    )
+    change_evidence: float = option(
+        15.0,
+        "Log-likelihood ratio from which a decision is split in two where the class changes inside it.",
+        unit="nats",
+        within=above(0, endless=True),
+        label="Evidence of a Change",
+        advanced=True,
+    )
+    memory: float = option(
+        0.0,
+        "Chunks after which what earlier decisions of the same signal said counts 1/e. 0: nothing of it counts.",
+        unit="chunks",
+        within=at_least(0),
+        advanced=True,
+    )
+    track: bool = option(
+        True,
+        "Follow level and Es/N0 over many chunks, where the model can use them.",
+        choices={True: "Yes, where the model can use it", False: "No"},
+        label="Track Level and Es/N0",
+        advanced=True,
+    )
+    name_noise: bool = option(
+        False,
+        "Label as 'no signal' what looks like noise alone; otherwise it is 'unknown', since many carriers together "
+        "(OFDM) look like noise.",
+        choices={False: "unknown (it may be OFDM)", True: "no signal"},
+        label="Noise Alone is Called",
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
 
 
 class _Chunks(NamedTuple):
@@ -60,7 +130,7 @@ class DecisionMaker:
     chunks say of the class alone can end in the wrong class with certainty: at 5 dB, a ring that is 8PSK looks
     each time a little more like 16PSK, which is a ring at more noise levels.) A decision falls
 
-    * after `chunks` chunks;
+    * after `chunks_per_decision` chunks;
     * earlier, if `early_confidence` allows it: in the manner of a sequential probability ratio test (Wald 1945; Baum
       and Veeravalli 1994 for several hypotheses), when it says something else than the one before and is that
       sure of it;
@@ -94,30 +164,21 @@ class DecisionMaker:
         hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
             `unknown` stands for none of the others, `no signal` for noise alone.
         chunk_length: samples a chunk.
-        chunks: chunks a decision, 1 or more.
-        min_confidence: below this probability of the best class the label is `unknown`, 0 to 1.
-        early_confidence: probability that an early decision needs; 1 or more: none falls early.
-        change_evidence: log-likelihood ratio, natural logarithm, that a change of class needs, above 0; infinity: none
-            is looked for.
-        memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: nothing of it.
-        name_noise: let the label be `no signal` where the model is sure of it; otherwise it is `unknown`.
+        options: how they are fused. `options` may be replaced while chunks are taken in, from another thread too: the
+            new ones count from the next chunk on, and a decision in progress that has enough chunks falls with it.
+            (`early_confidence` stays as it was; `track` is the worker's.)
         fusion_chunks: as above, a contract has it; 0: sums count in full.
 
     Raises:
-        AmrqError: a value is out of its range.
+        AmrqError: `fusion_chunks` is out of its range.
     """
 
     def __init__(
         self,
         hypotheses: Sequence[Hypothesis],
         chunk_length: int,
-        chunks: int = 32,
-        min_confidence: float = 0.8,
-        early_confidence: float = 1.0,
-        change_evidence: float = 15.0,
-        memory: float = 0.0,
+        options: DecisionOptions | None = None,
         fusion_chunks: float = 0.0,
-        name_noise: bool = False,
     ) -> None:
         labels = [hypothesis.label for hypothesis in hypotheses]
         self.classes = tuple(dict.fromkeys(labels))
@@ -133,43 +194,16 @@ class DecisionMaker:
             _es_n0_limits([h for h in hypotheses if h.label == name]) for name in self.classes
         ]
         self.chunk_length = chunk_length
-        self.set_chunks(chunks)
-        self.set_min_confidence(min_confidence)
-        self.set_memory(memory)
-        if not early_confidence > 0:
-            raise AmrqError(f"the confidence of an early decision must be above 0, not {early_confidence}.")
-        if not change_evidence > 0:
-            raise AmrqError(f"the evidence of a change must be above 0, not {change_evidence}.")
+        self.options = options or DecisionOptions()
         if not 0 <= fusion_chunks < math.inf:
             raise AmrqError(f"fusion_chunks must be 0 or a number of chunks, not {fusion_chunks}.")
-        self.name_noise = name_noise
         self._excess = 1 / fusion_chunks if fusion_chunks else 0.0
-        self.early_confidence = float(early_confidence)
-        self.change_evidence = float(change_evidence)
         self._said = ""  # the label of the last decision
         self._silent = False  # what is being taken in is silence
         self._last: int | None = None  # first sample of the last chunk
         self._carried: NDArray[np.float64] | None = None  # what earlier decisions said of each hypothesis
         self._carried_chunks = 0.0  # on so many chunks' evidence
         self._clear()
-
-    def set_chunks(self, chunks: int) -> None:
-        """Fuse this many chunks; a decision in progress that has as many or more falls with the next chunk."""
-        if not 1 <= chunks <= _MOST_CHUNKS:
-            raise AmrqError(f"a decision needs at least 1 chunk and at most {_MOST_CHUNKS}, not {chunks}.")
-        self.chunks = int(chunks)
-
-    def set_min_confidence(self, min_confidence: float) -> None:
-        """Name a class only from this probability on, 0 to 1."""
-        if not 0 <= min_confidence <= 1:
-            raise AmrqError(f"the lowest confidence must lie between 0 and 1, not {min_confidence}.")
-        self.min_confidence = float(min_confidence)
-
-    def set_memory(self, memory: float) -> None:
-        """Weigh what earlier decisions said by exp(-n / memory) after n chunks, 0 or more; 0: not at all."""
-        if not (math.isfinite(memory) and memory >= 0):
-            raise AmrqError(f"the memory must be a number of chunks, 0 or more, not {memory}.")
-        self.memory = float(memory)
 
     def _clear(self) -> None:
         self._count = 0
@@ -238,16 +272,17 @@ class DecisionMaker:
         decisions: list[Decision] = []
         start, count = 0, len(chunks.indices)
         while start < count:
-            if not (self._count or self._silent or self.early_confidence < 1 or self.memory):
+            options = self.options  # another thread may replace them
+            if not (self._count or self._silent or options.early_confidence < 1 or options.memory):
                 # The common case, many whole decisions at once.
                 whole = self._decide_whole(chunks.part(start, count))
                 if whole:
                     decisions += whole
                     start += sum(decision.chunks for decision in whole)
                     continue
-            piece = chunks.part(start, min(count, start + max(1, self.chunks - self._count)))
+            piece = chunks.part(start, min(count, start + max(1, options.chunks_per_decision - self._count)))
             early = None
-            if not self._silent and self.early_confidence < 1:
+            if not self._silent and options.early_confidence < 1:
                 sums: NDArray[np.float64] = self._sum + np.cumsum(piece.rows, axis=0, dtype=np.float64)
                 first = self._pieces[0] if self._pieces else piece
                 early = self._early(sums, first)
@@ -257,26 +292,27 @@ class DecisionMaker:
             self._pieces.append(piece)
             self._count += len(piece.indices)
             start += len(piece.indices)
-            if early is not None or self._count >= self.chunks:
+            if early is not None or self._count >= options.chunks_per_decision:
                 decisions += self._decide()
         return decisions
 
     def _decide_whole(self, chunks: _Chunks) -> list[Decision]:
         """Decide on as many full sets of chunks as lie before the first change of class in them."""
-        count = min(len(chunks.indices) // self.chunks, max(1, _AT_ONCE // self.chunks))
+        length = self.options.chunks_per_decision
+        count = min(len(chunks.indices) // length, max(1, _AT_ONCE // length))
         if count == 0:
             return []
-        shape = (count, self.chunks)
-        chunks = chunks.part(0, count * self.chunks)
+        shape = (count, length)
+        chunks = chunks.part(0, count * length)
         changes, sums = self._changes(chunks.rows.reshape(*shape, -1))
         steady = count if not changes.any() else int(np.argmax(changes > 0))
-        weights = None if chunks.weights is None else chunks.weights[:: self.chunks][:steady]
+        weights = None if chunks.weights is None else chunks.weights[::length][:steady]
         decisions = self._fuse(
             sums[:steady],
             chunks.power.reshape(shape)[:steady],
             chunks.indices.reshape(shape)[:steady],
             self._prior(weights),
-            self.chunks,
+            length,
         )
         if decisions:
             self._said = decisions[-1].label
@@ -299,17 +335,19 @@ class DecisionMaker:
     def _early(self, sums: NDArray[np.float64], first: _Chunks) -> int | None:
         """Return the first row of the running sums that is sure enough of something new."""
         joint = sums.copy()
-        memory = self.memory  # another thread may set it
+        options = self.options
         counts = self._count + 1 + np.arange(len(sums))
         chunks: NDArray[np.float64] = counts.astype(np.float64)
-        if self._carried is not None and memory:
-            fade = np.exp(-counts / memory)
+        if self._carried is not None and options.memory:
+            fade = np.exp(-counts / options.memory)
             joint += fade[:, None] * self._carried
             chunks = counts + fade * self._carried_chunks
         joint *= self._weight_of(chunks)[:, None]
         joint += self._before(first)
         by_class = np.logaddexp.reduceat(joint, self._start, axis=1)
-        sure = by_class.max(axis=1) - np.logaddexp.reduce(by_class, axis=1) >= math.log(self.early_confidence)
+        sure = by_class.max(axis=1) - np.logaddexp.reduce(by_class, axis=1) >= math.log(
+            options.early_confidence
+        )
         sure[: max(0, _EARLY_CHUNKS - 1 - self._count)] = False
         if not sure.any():
             return None
@@ -356,7 +394,7 @@ class DecisionMaker:
         self._said = decision.label
         # A new class, behind a change, begins without the old one's past.
         self._carried = (
-            np.maximum(sums[0] - sums.max(), -_MOST_CARRIED) if self.memory and not change else None
+            np.maximum(sums[0] - sums.max(), -_MOST_CARRIED) if self.options.memory and not change else None
         )
         self._carried_chunks = fused
         return [decision, *self._take(chunks.part(count, len(indices)))] if change else [decision]
@@ -364,13 +402,13 @@ class DecisionMaker:
     def _forget(self, count: int, fresh: NDArray[np.float64]) -> None:
         """Let what is carried over fade for `count` chunks, and drop it where these [H] alone refute its class."""
         assert self._carried is not None
-        memory = self.memory
+        memory = self.options.memory
         if not memory:  # switched off underway
             self._carried = None
             return
         best = np.maximum.reduceat(fresh, self._start)
         so_far = int(np.maximum.reduceat(self._carried, self._start).argmax())
-        if best.max() - best[so_far] > self.change_evidence:
+        if best.max() - best[so_far] > self.options.change_evidence:
             self._carried = None
         else:
             self._carried = math.exp(-count / memory) * self._carried
@@ -384,7 +422,7 @@ class DecisionMaker:
         """
         sets, count, _ = rows.shape
         changes = np.zeros(sets, dtype=np.int64)
-        if count < 2 or math.isinf(self.change_evidence):
+        if count < 2 or math.isinf(self.options.change_evidence):
             return changes, rows.sum(axis=1, dtype=np.float64)
         # Bounded evidence of some chunks adds up well enough in single precision, in half the time.
         before = np.cumsum(rows, axis=1, dtype=np.float32 if count <= 1024 else np.float64)
@@ -395,7 +433,7 @@ class DecisionMaker:
         split += before.max(axis=2)
         best = split.argmax(axis=1)
         found = np.take_along_axis(split, best[:, None], axis=1)[:, 0] - whole.max(axis=2)[:, 0]
-        for number in np.flatnonzero(found > self.change_evidence):
+        for number in np.flatnonzero(found > self.options.change_evidence):
             # Another Es/N0 of the same class (fading) is no change of class.
             after = before[number, best[number]]
             winners = [int(part.argmax()) for part in (whole[number, 0] - after, after)]
@@ -464,10 +502,10 @@ class DecisionMaker:
 
     def _answer(self, best: str, sure: float) -> tuple[str, Reason]:
         """Return label and reason of a decision for the best class of this probability."""
-        if sure < self.min_confidence:
+        if sure < self.options.min_confidence:
             return UNKNOWN, "unsure"
         if best == NO_SIGNAL:
-            return NO_SIGNAL if self.name_noise else UNKNOWN, "noise"
+            return NO_SIGNAL if self.options.name_noise else UNKNOWN, "noise"
         return best, "foreign" if best == UNKNOWN else "named"
 
     def _es_n0(self, winner: int, found: float) -> tuple[float | None, Bound | None]:

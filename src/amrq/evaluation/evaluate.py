@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from amrq.classifier import Classifier
-from amrq.decision import DecisionMaker
+from amrq.decision import DecisionOptions
 from amrq.errors import AmrqError
 from amrq.evaluation.bound import Bound
 from amrq.evaluation.chunk_set import ChunkSet
@@ -142,7 +142,7 @@ def _open_set(contract: Contract, measured: list[MeasuredLevel], others: list[Ot
     if not good:
         return None
     return OpenSet(
-        min_confidence=DecisionMaker(contract.weighed(), contract.chunk_length).min_confidence,
+        min_confidence=DecisionOptions().min_confidence,
         es_n0_db=good[0].level.es_n0_db,
         known=np.concatenate([found.scores for found in good]),
         right=np.concatenate([found.right for found in good]),

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from amrq.classifier import Evidence
-from amrq.decision import Decision, DecisionMaker
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.model import Contract
 
 __all__ = ["fuse"]
@@ -23,8 +23,7 @@ def fuse(contract: Contract, evidence: Evidence, chunks: int) -> list[Decision]:
     maker = DecisionMaker(
         contract.weighed(),
         contract.chunk_length,
-        chunks,
-        change_evidence=math.inf,
-        fusion_chunks=contract.fusion_chunks,
+        DecisionOptions(chunks_per_decision=chunks, change_evidence=math.inf),
+        contract.fusion_chunks,
     )
     return maker.update(evidence.part(0, whole), contract.chunk_length * np.arange(whole, dtype=np.int64))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chunks over ZMQ to a board, and what it says of them back: docs/board-protocol.md."""
 
-from amrq.link.board_classifier import POLICIES, BoardClassifier
+from amrq.link.board_classifier import POLICIES, BoardBackend, BoardClassifier
 from amrq.link.board_image import read_image, write_image
 from amrq.link.board_server import BoardServer
 from amrq.link.capabilities import Capabilities
@@ -22,6 +22,7 @@ from amrq.link.status import Status
 
 __all__ = [
     "POLICIES",
+    "BoardBackend",
     "BoardClassifier",
     "BoardServer",
     "Capabilities",

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,10 @@ from amrq.link.link_settings import LinkSettings
 from amrq.link.message_type import MessageType
 from amrq.link.sample_format import SampleFormat
 from amrq.model import Contract, find_model, read_contract
+from amrq.options import InputFile, Range, at_least, check, described, option
 from amrq.plain_text import printable
 
-__all__ = ["POLICIES", "BoardClassifier"]
+__all__ = ["POLICIES", "BoardBackend", "BoardClassifier"]
 
 POLICIES = {
     "wait": "the stream waits for it",
@@ -321,3 +323,97 @@ class BoardClassifier:
             scores=0,
             scale=scale,
         )
+
+
+@described
+@dataclass(frozen=True)
+class BoardBackend:
+    """Chunks are classified by a board behind ZMQ that runs the same model: a `Backend`.
+
+    Raises:
+        AmrqError: a value is out of its range.
+
+    >>> BoardBackend("tcp://192.168.2.99:5555", board_policy="local").board_timeout
+    2.0
+    """
+
+    endpoint: str = option(
+        "tcp://127.0.0.1:5555",
+        "Classify on the board at this address: tcp://192.168.2.99:5555, for instance. 'amrq board' starts one.",
+        label="Board's Address",
+        flag="--board ENDPOINT",
+    )
+    board_policy: str = option(
+        "auto",
+        "What happens to chunks while the board is gone: wait for it (not live), drop them, or classify them on this "
+        "CPU (local). auto: drop when live, otherwise wait.",
+        choices={
+            "auto": "Radio: drop; file: wait",
+            "wait": "Wait (not for a radio)",
+            "drop": "Drop chunks",
+            "local": "Classify on this CPU",
+        },
+        label="While the Board is Gone",
+    )
+    board_batch: int = option(
+        256,
+        "Chunks in a message to the board. More cost less and take longer.",
+        within=at_least(1),
+        label="Chunks per Message",
+        advanced=True,
+    )
+    board_window: int = option(
+        8,
+        "Messages on their way to the board at a time.",
+        within=at_least(1),
+        label="Messages on their Way",
+        advanced=True,
+    )
+    board_timeout: float = option(
+        2.0,
+        "Time without an answer after which the board is asked again, at most twice; then it counts as gone.",
+        unit="s",
+        within=Range(0, 3600, low_open=True, high_open=True),
+        label="Ask Again After",
+        advanced=True,
+    )
+    secret_key: InputFile = option(
+        "",
+        "Your secret key, a file that 'amrq board keygen' made, where the board has keys.",
+        label="Own Secret Key",
+        flag="--key NAME.secret",
+    )
+    board_key: InputFile = option(
+        "",
+        "The board's public key, a file that 'amrq board keygen' made, where the board has keys.",
+        label="Board's Public Key",
+        flag="--board-key NAME.public",
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+    def classifier(
+        self, model: str, live: bool = False, say: Callable[[str], None] | None = None
+    ) -> BoardClassifier:
+        """Return a client of the board.
+
+        Args:
+            model: path of an ONNX file, name of a shipped model, `default`, or `board`: what the board runs.
+            live: the stream must not be held up.
+            say: called with a sentence when the board goes and when it comes back; None writes it to the log.
+
+        Raises:
+            AmrqError: the model, the address or a key cannot be used; or a live stream was to wait.
+        """
+        policy = self.board_policy
+        if policy == "auto":
+            policy = "drop" if live else "wait"
+        if live and policy == "wait":
+            raise AmrqError(
+                "a live stream cannot wait for a board (board_policy wait): choose drop or local."
+            )
+        settings = LinkSettings(self.board_batch, self.board_window, self.board_timeout)
+        keys = (self.secret_key or None, self.board_key or None)
+        return BoardClassifier(model, self.endpoint, policy, settings, *keys, say=say)

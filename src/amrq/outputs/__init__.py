@@ -3,7 +3,7 @@
 
 from amrq.outputs.annotation_file import AnnotationFile
 from amrq.outputs.counters_file import CountersFile
-from amrq.outputs.decision_outputs import DecisionOutputs
+from amrq.outputs.decision_outputs import DecisionOutputs, OutputOptions
 from amrq.outputs.decision_record import decision_record
 from amrq.outputs.decision_schema import RECORD_VERSION, decision_schema
 from amrq.outputs.json_lines_file import JsonLinesFile
@@ -27,6 +27,7 @@ __all__ = [
     "Metric",
     "MetricsFile",
     "Origin",
+    "OutputOptions",
     "RecordThinner",
     "RecorderState",
     "SigmfRecorder",

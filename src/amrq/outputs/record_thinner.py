@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.options import at_least, check, described, option
 
 __all__ = ["ALL", "MEANWHILE", "RecordThinner", "Thinning"]
 
@@ -21,29 +21,32 @@ _BACK = 1.0
 """Seconds by which the time of a stream goes back that has begun anew; times are measured, each for itself."""
 
 
+@described
 @dataclass(frozen=True)
 class Thinning:
-    """Which records are written.
-
-    Attributes:
-        changes: a record when the answer changes, and one every `every` seconds meanwhile, or every minute where that
-            is 0.
-        every: without `changes`, a record every so many seconds; 0: all of them. In both cases seconds of the stream
-            (a record's `time`), not of the clock on the wall.
+    """Which records are written. Seconds are those of the stream (a record's `time`), not of the clock on the wall.
 
     Raises:
         AmrqError: `every` is not a number of seconds.
     """
 
-    changes: bool = False
-    every: float = 0.0
+    changes: bool = option(
+        False,
+        "Write a record only when the answer changes, and one a minute meanwhile.",
+        choices={False: "No", True: "Yes, and One a Minute"},
+        label="Records Only of Changes",
+    )
+    every: float = option(
+        0.0,
+        "Write one record in so many seconds of the stream; with 'changes', in place of the minute. 0: all.",
+        unit="s",
+        within=at_least(0),
+        label="Time between Records",
+    )
 
     def __post_init__(self) -> None:
-        """Check."""
-        if not 0 <= self.every < math.inf:
-            raise AmrqError(
-                f"the time between two records must be a number of seconds, 0 or more, not {self.every}."
-            )
+        """Check the values."""
+        check(self)
 
     @property
     def period(self) -> float:

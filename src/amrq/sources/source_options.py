@@ -1,26 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which source samples are to come from, and with what settings."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.options import Range, above, at_least, check, described, option, options_of
 from amrq.recordings import FORMATS, RAW_FORMATS, Recording
 from amrq.sources.gain import Gain, read_gain
 
 __all__ = ["LiveSource", "SourceOptions"]
 
-_SOURCES = {
-    "soapy": "--soapy",
-    "rtl_tcp": "--rtl-tcp",
-    "file": "--file",
-    "stdin": "--stdin",
-    "zmq": "--zmq",
-    "udp": "--udp",
-    "simulate": "--simulate",
-}
+_SOURCES = ("soapy", "rtl_tcp", "file", "stdin", "zmq", "udp", "simulate")
 _RADIOS = ("soapy", "rtl_tcp")
 
 
@@ -45,31 +37,12 @@ class LiveSource:
     watched: bool = True
 
 
+@described
 @dataclass(frozen=True)
 class SourceOptions:
     """One source of samples and its settings: what the options of `amrq live` say.
 
     `gnuradio.amrq.open_source.open_source` makes the source. Exactly one of the first seven is given.
-
-    Attributes:
-        soapy: SoapySDR's device arguments, `driver=rtlsdr` for instance; the next line's settings apply.
-        rtl_tcp: `HOST` or `HOST:PORT` of an rtl_tcp server.
-        file: a recording, played as fast as it was made.
-        stdin: raw samples on standard input.
-        zmq: `tcp://host:port` of a ZMQ PUB sink, `pull+tcp://host:port` of a PUSH sink.
-        udp: `PORT` or `HOST:PORT` of this machine that UDP packets are sent to.
-        simulate: the nine classes in turn.
-        sample_rate: samples a second, above 0; a recording's own where it has one.
-        frequency: that a radio is tuned to, Hz, above 0; of other sources, what 0 Hz stands for, where it is known.
-        format: of the samples, a name in `amrq.recordings.FORMATS`; `auto`: a file's own, cu8 on standard input, cf32
-            from the network.
-        gain: of a radio, dB, or elements with theirs (`LNA=20,VGA=16`, SoapySDR alone); None: automatic.
-        antenna: of a SoapySDR radio, by name; empty leaves the radio's choice.
-        bandwidth: of a SoapySDR radio's analogue filter, Hz; 0 leaves the radio's choice.
-        ppm: correction of a radio's oscillator, parts per million.
-        symbol_rate: symbols a second of a simulation, which divides `sample_rate`.
-        es_n0_db: of a simulation, dB.
-        recording_name: which recording of a SigMF archive or collection; None for the first.
 
     Raises:
         AmrqError: none of the first seven is given, or several, or a setting that the source does not have.
@@ -78,63 +51,115 @@ class SourceOptions:
     'rtl_tcp'
     """
 
-    soapy: str | None = None
-    rtl_tcp: str | None = None
-    file: Path | None = None
-    stdin: bool = False
-    zmq: str | None = None
-    udp: str | None = None
-    simulate: bool = False
-    sample_rate: float | None = None
-    frequency: float | None = None
-    format: str = "auto"
-    gain: Gain | str = None
-    antenna: str = ""
-    bandwidth: float = 0.0
-    ppm: float = 0.0
-    symbol_rate: float | None = None
-    es_n0_db: float = 20.0
-    recording_name: str | None = None
+    soapy: str | None = option(
+        None,
+        "A radio that SoapySDR knows, driver=rtlsdr for instance; 'amrq devices' lists them.",
+        flag="--soapy DEVICE",
+    )
+    rtl_tcp: str | None = option(
+        None,
+        "An RTL-SDR that rtl_tcp shares over the network; port 1234 without PORT.",
+        flag="--rtl-tcp HOST[:PORT]",
+    )
+    file: Path | None = option(None, "A recording, played as fast as it was made.", flag="--file --sigmf")
+    stdin: bool = option(False, "Raw samples on standard input.")
+    zmq: str | None = option(
+        None,
+        "A ZMQ PUB sink of GNU Radio at tcp://host:port; a PUSH sink at pull+tcp://host:port.",
+        flag="--zmq ADDRESS",
+    )
+    udp: str | None = option(
+        None,
+        "Raw samples in UDP packets to this port of this machine, whole samples in each.",
+        flag="--udp [HOST:]PORT",
+    )
+    simulate: bool = option(False, "The nine classes in turn, in noise.")
+    recording_name: str | None = option(
+        None,
+        "Which recording of a SigMF archive or collection; without it, the first.",
+        flag="--recording NAME",
+    )
+    frequency: float | None = option(
+        None,
+        "Frequency that a radio is tuned to; of other sources, the centre frequency where it is known.",
+        unit="Hz",
+        flag="--freq",
+    )
+    sample_rate: float | None = option(
+        None,
+        "Samples a second, 2.4M for instance. A recording's own where it has one.",
+        unit="S/s",
+        within=Range(0, 1e12, low_open=True, high_open=True),
+        flag="--rate",
+    )
+    symbol_rate: float | None = option(
+        None,
+        "Symbols a second, 100k for instance; a simulation needs it, and a whole number of samples per symbol.",
+        unit="Bd",
+        within=above(0),
+    )
+    format: str = option(
+        "auto",
+        "Format of the samples. auto: a file's own, cu8 on standard input, cf32 from the network.",
+        choices=dict.fromkeys(FORMATS, ""),
+    )
+    gain: Gain | str = option(
+        None,
+        "Gain of a radio in dB, or of its elements: LNA=20,VGA=16. Without it, automatic.",
+        flag="--gain GAIN",
+    )
+    antenna: str = option("", "Antenna of a SoapySDR radio, by name.", advanced=True)
+    bandwidth: float = option(
+        0.0,
+        "Bandwidth of a SoapySDR radio's analogue filter; 0: the driver's choice.",
+        unit="Hz",
+        within=at_least(0),
+        label="Analogue Filter",
+        advanced=True,
+    )
+    ppm: float = option(
+        0.0, "Correction of a radio's oscillator.", unit="ppm", label="Oscillator Correction", advanced=True
+    )
+    es_n0_db: float = option(20.0, "Es/N0 of the simulation.", unit="dB", label="Es/N0", flag="--es-n0")
 
     def __post_init__(self) -> None:
+        check(self)
+        object.__setattr__(self, "gain", read_gain(self.gain))
         given = [name for name in _SOURCES if getattr(self, name) not in (None, False)]
         if len(given) != 1:
-            said = " and ".join(_SOURCES[name] for name in given) or "none"
-            raise AmrqError(f"give one source, not {said}: one of {', '.join(_SOURCES.values())}.")
-        (chosen,) = given
-        option = _SOURCES[chosen]
-        object.__setattr__(self, "gain", read_gain(self.gain))
-        radios = {"--gain": self.gain is not None, "--ppm": bool(self.ppm)}
-        analogue = {"--antenna": bool(self.antenna), "--bandwidth": bool(self.bandwidth)}
-        for setting, wanted in radios.items():
-            if wanted and chosen not in _RADIOS:
+            said = " and ".join(_flag(name) for name in given) or "none"
+            raise AmrqError(f"give one source, not {said}: one of {', '.join(map(_flag, _SOURCES))}.")
+        self._check_radio()
+        if self.chosen != "file":
+            self._check_stream()
+
+    def _check_radio(self) -> None:
+        """Refuse settings of a radio where the source is none, or another kind."""
+        chosen = _flag(self.chosen)
+        for name in ("gain", "ppm"):
+            if getattr(self, name) not in (None, 0) and self.chosen not in _RADIOS:
                 raise AmrqError(
-                    f"{setting} belongs to a radio (--soapy, --rtl-tcp), not to {option}: leave it out."
+                    f"{_flag(name)} belongs to a radio (--soapy, --rtl-tcp), not to {chosen}: leave it out."
                 )
-        for setting, wanted in analogue.items():
-            if wanted and chosen != "soapy":
+        for name in ("antenna", "bandwidth"):
+            if getattr(self, name) and self.chosen != "soapy":
                 raise AmrqError(
-                    f"{setting} belongs to a radio of SoapySDR (--soapy), not to {option}: leave it out."
+                    f"{_flag(name)} belongs to a radio of SoapySDR (--soapy), not to {chosen}: leave it out."
                 )
-        if chosen == "file":
-            return
+
+    def _check_stream(self) -> None:
+        """Refuse what a source that is no recording cannot do without, or does not have."""
         if self.recording_name is not None:
             raise AmrqError("--recording belongs to a SigMF archive or collection: give that (--file).")
         if self.sample_rate is None:
-            raise AmrqError(f"{option} needs the sample rate (--rate).")
-        if not 0 < self.sample_rate < 1e12:
-            raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {self.sample_rate:g}.")
-        if chosen in _RADIOS and self.frequency is None:
-            raise AmrqError(f"{option} needs the frequency to tune to (--freq).")
-        if not math.isfinite(self.ppm):
-            raise AmrqError(f"--ppm must be a number, not {self.ppm}.")
-        if chosen == "rtl_tcp" and self.format not in ("auto", "cu8"):
+            raise AmrqError(f"{_flag(self.chosen)} needs the sample rate (--rate).")
+        if self.chosen in _RADIOS and self.frequency is None:
+            raise AmrqError(f"{_flag(self.chosen)} needs the frequency to tune to (--freq).")
+        if self.chosen == "rtl_tcp" and self.format not in ("auto", "cu8"):
             raise AmrqError(f"samples of rtl_tcp are cu8, not {self.format}: leave --format out.")
         formats = ("auto", *RAW_FORMATS)
-        if chosen in ("stdin", "zmq", "udp") and self.format not in formats:
+        if self.chosen in ("stdin", "zmq", "udp") and self.format not in formats:
             raise AmrqError(f"samples come in one of {', '.join(RAW_FORMATS)} there, not as {self.format!r}.")
-        if self.format not in FORMATS:
-            raise AmrqError(f"there is no format {self.format!r}: choose from {', '.join(FORMATS)}.")
 
     @property
     def chosen(self) -> str:
@@ -147,3 +172,8 @@ class SourceOptions:
         if self.format != "auto":
             return self.format
         return "cu8" if self.chosen in ("stdin", "rtl_tcp") else "cf32"
+
+
+def _flag(name: str) -> str:
+    """Return what the command calls an option of a source."""
+    return next(option.flags[0] for option in options_of(SourceOptions) if option.name == name)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A command's options, made from the records that its function takes."""
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args
+
+import typer
+
+from amrq.cli.completion import one_of
+from amrq.cli.quantity import quantity
+from amrq.errors import AmrqError
+from amrq.options import Option, options_of
+
+__all__ = ["Fields", "expanded"]
+
+_TYPES: dict[str, type] = {"number": float, "integer": int, "flag": bool, "text": str, "path": Path}
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Which fields of a record are options of a command.
+
+    Attributes:
+        panel: the heading in the help that they stand under; empty for the general one.
+        without: fields that are not offered: they keep their defaults, unless `defaults` has others.
+        panels: headings of single fields.
+        defaults: defaults of this command's own, by field.
+        helps: help texts of this command's own, by field, for what it does with an option that others do not.
+        completions: what completes an option's value in a shell, by field.
+        needs: the field without which the record is None: its other options belong to it then. The parameter's
+            annotation is `Annotated[Record | None, Fields(needs="field")]`.
+    """
+
+    panel: str = ""
+    without: Collection[str] = ()
+    panels: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    helps: Mapping[str, str] = field(default_factory=dict)
+    completions: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+    needs: str = ""
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of the records that it takes.
+
+    A parameter annotated `Annotated[Record, Fields(...)]` becomes the options of that record, in its place; the command
+    is called with the record made of what was given. All other parameters stay as they are.
+
+    Args:
+        command: a function as Typer takes it.
+
+    Raises:
+        ValueError: two options have one name.
+        AmrqError: by what is returned: a value is not allowed; the sentence names the command's option.
+    """
+    shown: list[inspect.Parameter] = []
+    records: dict[str, _Wanted] = {}
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        record, *marks = get_args(parameter.annotation) or (None,)
+        fields = next((mark for mark in marks if isinstance(mark, Fields)), None)
+        if fields is None:
+            shown.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        kind = next((member for member in get_args(record) if member is not type(None)), record)
+        options = [option for option in options_of(kind) if option.name not in fields.without]
+        shown += [_parameter(option, fields) for option in options]
+        records[parameter.name] = _Wanted(kind, fields, options)
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        for name, wanted in records.items():
+            given[name] = wanted.made({option.name: given.pop(_name(option)) for option in wanted.options})
+        command(**given)
+
+    signature = inspect.Signature(shown)  # an error here: two options of one name
+    called.__signature__ = signature  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return called
+
+
+class _Wanted(NamedTuple):
+    """A record that a command takes, and how it is asked for."""
+
+    record: Any
+    fields: Fields
+    options: list[Option]
+
+    def made(self, given: Mapping[str, Any]) -> Any:
+        """Return the record of what was given, by field; None where that is not asked for."""
+        fields = self.fields
+        if fields.needs and given[fields.needs] is None:
+            needed = next(option.flags[0] for option in self.options if option.name == fields.needs)
+            for option in self.options:
+                if given[option.name] not in (None, fields.defaults.get(option.name, option.default)):
+                    raise AmrqError(f"{option.flags[0]} belongs to {needed}: give that as well.")
+            return None
+        values = dict(fields.defaults)
+        for option in self.options:
+            value = given[option.name]
+            if value is not None or option.optional:
+                values[option.name] = option.checked(value, called=option.flags[0])
+        return self.record(**values)
+
+
+def _name(option: Option) -> str:
+    """Return what Typer calls a parameter for an option."""
+    return option.flags[0].lstrip("-").replace("-", "_")
+
+
+def _parameter(option: Option, fields: Fields) -> inspect.Parameter:
+    """Return an option as Typer reads it from a function's signature."""
+    default = fields.defaults.get(option.name, option.default)
+    kind: Any = _TYPES.get(option.kind, str)
+    if option.file:
+        kind = Path
+    if option.name == fields.needs:
+        default = None
+    if option.optional or option.file or default in (None, ""):
+        kind, default = kind | None, default or None
+    about: dict[str, Any] = {
+        "help": fields.helps.get(option.name, option.sentence),
+        "rich_help_panel": fields.panels.get(option.name, fields.panel) or None,
+        "metavar": option.metavar,
+    }
+    if option.is_quantity:
+        about["parser"] = quantity
+    if option.name in fields.completions:
+        about["autocompletion"] = fields.completions[option.name]
+    elif option.choices and option.kind == "text":
+        about["autocompletion"] = one_of(tuple(map(str, option.choices)))
+    names = option.flags
+    if option.kind == "flag" and default:
+        names = [f"{name}/--no-{name.removeprefix('--')}" for name in names]
+    annotation: Any = Annotated[kind, typer.Option(*names, **about)]
+    return inspect.Parameter(
+        _name(option), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a stream, and how the symbol front end takes a signal out of it."""
+
+from dataclasses import dataclass
+
+from amrq.engineering import engineering
+from amrq.errors import AmrqError
+from amrq.options import Range, above, at_least, between, check, described, option
+
+__all__ = ["FrontEndOptions", "StreamInfo"]
+
+_MOST_SAMPLES_PER_SYMBOL = 4096
+"""Beyond, the channel filter outgrows GNU Radio's buffers."""
+_SUITABLE_BANDWIDTH = 1.7
+"""Of the symbol rate: lets a roll-off of 0.5 pass with 10 % of offset."""
+
+
+@described
+@dataclass(frozen=True)
+class StreamInfo:
+    """What is known of a stream of samples, or of the symbols made from it.
+
+    Raises:
+        AmrqError: a value is out of its range.
+
+    >>> StreamInfo(sample_rate=250e3, symbol_rate=9600, offset=12.5e3).symbol_rate
+    9600.0
+    """
+
+    sample_rate: float = option(
+        0.0, "Samples a second; 0 where unknown.", unit="S/s", within=at_least(0), flag="--rate"
+    )
+    symbol_rate: float = option(
+        0.0,
+        "Symbols a second, right to within 0.5 %; 0 where unknown. Decisions have a time only with it.",
+        unit="Bd",
+        within=at_least(0),
+    )
+    offset: float = option(
+        0.0,
+        "Frequency of the signal relative to the middle of the band.",
+        unit="Hz",
+        label="Offset from the Centre Frequency",
+    )
+    frequency: float | None = option(
+        None,
+        "Centre frequency of the band; without it, what the tags 'rx_freq' of the stream say.",
+        unit="Hz",
+        label="Centre Frequency",
+        flag="--freq",
+        advanced=True,
+    )
+    samples_per_symbol: int = option(
+        1,
+        "Samples per symbol of the chunks; the model's contract must agree.",
+        within=at_least(1),
+        advanced=True,
+    )
+    chunk_length: int = option(
+        0,
+        "Samples per chunk, as in the Chunker; the model's contract must agree. 0: what the contract says.",
+        unit="samples",
+        within=at_least(0),
+    )
+    source: str = option(
+        "stream",
+        "Name of the source in records and counters: a device, a file, an address.",
+        label="Name of the Source",
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+
+@described
+@dataclass(frozen=True)
+class FrontEndOptions:
+    """How a signal is filtered, matched, timed and freed of its carrier offset.
+
+    Raises:
+        AmrqError: a value is out of its range.
+
+    >>> FrontEndOptions(rolloff=0.2).channel_width(sample_rate=100e3, symbol_rate=25e3)
+    42500.0
+    """
+
+    rolloff: float = option(
+        0.35,
+        "Roll-off of the root-raised-cosine pulse that the matched filter assumes. 0.35 serves signals of 0.25 to 0.6.",
+        within=above(0, at_most=1),
+        label="Roll-off",
+    )
+    bandwidth: float = option(
+        0.0,
+        "Width of the channel filter, from the symbol rate to 3 times the symbol rate and 0.95 of the sample rate. "
+        "0: 1.7 times the symbol rate.",
+        unit="Hz",
+        within=at_least(0),
+        label="Channel Bandwidth",
+        flag="--channel-bandwidth",
+    )
+    gate_db: float = option(
+        -200.0,
+        "Power in the channel, relative to full scale, below which the answer is 'no signal'. -200: no gate.",
+        unit="dB",
+        within=Range(endless=True),
+        label="Power Gate",
+        flag="--gate",
+    )
+    timing_bandwidth: float = option(
+        0.008,
+        "Noise bandwidth of the timing loop over the symbol rate: 0.004 for steady signals, 0.012 for short bursts.",
+        within=above(0, at_most=0.05),
+        label="Timing Bandwidth (of the symbol rate)",
+        advanced=True,
+    )
+    carrier_recovery: bool = option(
+        True,
+        "Remove the carrier offset that is left.",
+        choices={True: "On", False: "Off"},
+        advanced=True,
+    )
+    max_carrier_offset: float = option(
+        0.15,
+        "Largest carrier offset that is looked for, over the symbol rate.",
+        within=above(0, at_most=0.25),
+        label="Largest Carrier Offset (of the symbol rate)",
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+    def channel_width(self, sample_rate: float, symbol_rate: float) -> float:
+        """Return the width of the channel filter, Hz.
+
+        Args:
+            sample_rate: samples a second of the stream.
+            symbol_rate: symbols a second.
+
+        Raises:
+            AmrqError: the rates do not go together, or the bandwidth does not go with them.
+        """
+        check_rates(sample_rate, symbol_rate)
+        width = self.bandwidth or min(_SUITABLE_BANDWIDTH * symbol_rate, 0.85 * sample_rate)
+        widest = min(3 * symbol_rate, 0.95 * sample_rate)
+        if width not in between(symbol_rate, widest):
+            raise AmrqError(
+                f"bandwidth {engineering(width, 'Hz')} is outside {engineering(symbol_rate, 'Hz')} to "
+                f"{engineering(widest, 'Hz')} (3 times the symbol_rate, "
+                "0.95 times the sample_rate): give 0 for a suitable one."
+            )
+        return width
+
+
+def check_rates(sample_rate: float, symbol_rate: float) -> None:
+    """Refuse rates that a symbol front end cannot work at.
+
+    Args:
+        sample_rate: samples a second of the stream.
+        symbol_rate: symbols a second.
+
+    Raises:
+        AmrqError: one is not a rate, or there are fewer than 2 or more than 4,096 samples a symbol.
+    """
+    for name, rate, unit in (("sample_rate", sample_rate, "S/s"), ("symbol_rate", symbol_rate, "Bd")):
+        if rate not in above(0):
+            raise AmrqError(f"{name} {engineering(rate, unit)} is not a rate: give a number above 0.")
+    if sample_rate > _MOST_SAMPLES_PER_SYMBOL * symbol_rate:
+        raise AmrqError(
+            f"sample_rate {engineering(sample_rate, 'S/s')} is more than {_MOST_SAMPLES_PER_SYMBOL} times the "
+            f"symbol_rate {engineering(symbol_rate, 'Bd')}: decimate before the front end."
+        )
+    if sample_rate < 2 * symbol_rate:
+        raise AmrqError(
+            f"sample_rate {engineering(sample_rate, 'S/s')} is below twice the symbol_rate "
+            f"{engineering(symbol_rate, 'Bd')}: timing needs at least two samples a symbol, so sample faster."
+        )
