@@ -1,17 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command as a user types it, and other programs, each in a process of its own: the one place that starts them."""
+"""The command as a user types it, and other programs in processes of their own: the one place that starts them."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unittest import mock
 
+import pytest
 import typer.main
 
-from amrq.cli.main import app
+from amrq.cli.main import app, main
 
-__all__ = ["ENVIRONMENT", "amrq", "every_command", "python", "refused", "run", "start", "start_amrq"]
+__all__ = [
+    "ENVIRONMENT",
+    "amrq",
+    "amrq_here",
+    "every_command",
+    "python",
+    "refused",
+    "run",
+    "start",
+    "start_amrq",
+]
 
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -47,6 +59,21 @@ def python(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
 def amrq(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return python("-m", "amrq", *arguments, **more)
+
+
+def amrq_here(capfd: pytest.CaptureFixture[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, where its packages are loaded: their loading is most of a short run."""
+    words = ["amrq", *map(str, arguments)]
+    capfd.readouterr()
+    with (
+        mock.patch.object(sys, "argv", words),
+        mock.patch.dict(os.environ, ENVIRONMENT),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    status = end.value.code
+    assert isinstance(status, int)
+    return subprocess.CompletedProcess(words, status, *capfd.readouterr())
 
 
 def start(

@@ -4,7 +4,6 @@
 import json
 import signal
 import stat
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +12,6 @@ import pytest
 import run_amrq
 from boards import MODEL, PATIENCE, board, chunks, image, in_thread
 
-from amrq.cli import main
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerClassifier
@@ -130,18 +128,8 @@ def until_the_first_line(*arguments: object) -> str:
     return first + out
 
 
-def refused(capsys: pytest.CaptureFixture[str], words: str, *arguments: object) -> None:
-    """Run the command in this process, since most of one's time goes into its start."""
-    before = sys.argv
-    sys.argv = ["amrq", *map(str, arguments)]
-    try:
-        with pytest.raises(SystemExit) as end:
-            main()
-    finally:
-        sys.argv = before
-    assert end.value.code == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("amrq: ")]
-    assert words in line
+def refused(capfd: pytest.CaptureFixture[str], words: str, *arguments: object) -> None:
+    run_amrq.refused(run_amrq.amrq_here(capfd, *arguments), words)
 
 
 def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
