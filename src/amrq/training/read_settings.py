@@ -10,7 +10,7 @@ from typing import TypeVar
 from amrq.errors import AmrqError
 from amrq.parsing import parsing
 from amrq.plain_text import printable
-from amrq.training.build_settings import build_settings
+from amrq.plain_values import from_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,6 +52,6 @@ def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Setti
     if "architectures" in values and "architectures" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
         raise AmrqError(f"{shown} is the recipe of a sweep: use 'amrq sweep'.")
     try:
-        return build_settings(values, kind)
+        return from_plain(values, kind)
     except AmrqError as error:
         raise AmrqError(f"the recipe {shown}: {error}") from None

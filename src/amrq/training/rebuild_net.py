@@ -16,8 +16,8 @@ from amrq.hardware.onnx_graph import OnnxGraph
 from amrq.memory_limit import memory_limit
 from amrq.model import Contract
 from amrq.parsing import parsing
+from amrq.plain_values import from_plain
 from amrq.training.architectures import make_net
-from amrq.training.build_settings import build_settings
 from amrq.training.quantise import ActivationQuantiser, QuantisedLayer, quantise
 from amrq.training.recipe import Recipe
 from amrq.training.signal_batches import SignalBatches
@@ -72,7 +72,7 @@ def rebuild_net(path: str | os.PathLike[str]) -> RebuiltNet:
             "model that was."
         )
     try:
-        recipe = build_settings(settings, Recipe)
+        recipe = from_plain(settings, Recipe)
     except AmrqError as error:
         raise AmrqError(f"the recipe in {path}: {error}") from None
     batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed)

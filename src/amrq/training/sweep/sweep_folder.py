@@ -21,7 +21,7 @@ from amrq.errors import AmrqError
 from amrq.memory_limit import memory_limit
 from amrq.parsing import parsing
 from amrq.plain_text import name_fault, printable
-from amrq.training.build_settings import build_settings
+from amrq.plain_values import from_plain
 from amrq.training.sweep.cell import Cell
 from amrq.training.sweep.cell_figures import CellFigures
 from amrq.training.sweep.results_file import ResultsFile
@@ -173,7 +173,7 @@ def read_about(path: Path) -> dict[str, Any]:
         if any(name_fault(text, 200) for text in texts if text != ""):
             raise AmrqError(f"{printable(file)} does not say of which sweep it is.")
         # As a recipe reads them, so that all that is checked is there.
-        return {**about, "settings": asdict(build_settings(about["settings"], SweepRecipe))}
+        return {**about, "settings": asdict(from_plain(about["settings"], SweepRecipe))}
 
 
 def _about(recipe: SweepRecipe) -> dict[str, Any]:
