@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
 from prometheus_text import read_metrics
 
 from amrq.errors import AmrqError
-from amrq.outputs import CountersFile, Metric, MetricsFile, StreamState
+from amrq.outputs import CountersFile, MetricsFile, StreamState, metrics_text
 from amrq.worker import Statistics
 
 labels = st.dictionaries(st.sampled_from(["label", "source", "model"]), st.text(st.characters(codec="utf-8")))
@@ -20,16 +22,20 @@ labels = st.dictionaries(st.sampled_from(["label", "source", "model"]), st.text(
 @given(text=st.text(), sets=st.lists(st.tuples(labels, st.floats(allow_nan=False)), max_size=5))
 def test_any_text_survives(text: str, sets: list[tuple[dict[str, str], float]]) -> None:
     unique = {tuple(sorted(names.items())): value for names, value in sets}
-    metric = Metric("amrq_thing", "gauge", text, [(dict(names), value) for names, value in unique.items()])
-    (family,) = read_metrics(metric.text()).values()
+    metric = GaugeMetricFamily("amrq_thing", text)
+    for names, value in unique.items():
+        metric.add_sample("amrq_thing", dict(names), value)
+    (family,) = read_metrics(metrics_text([metric]).decode()).values()
     assert family.description == text
     assert family.values == unique
 
 
 def test_what_is_not_finite_is_spelled_as_prometheus_reads_it() -> None:
     values = {"a": math.inf, "b": -math.inf, "c": math.nan}
-    metric = Metric("amrq_thing", "gauge", "x", [({"label": name}, value) for name, value in values.items()])
-    (family,) = read_metrics(metric.text()).values()
+    metric = GaugeMetricFamily("amrq_thing", "x", labels=["label"])
+    for name, value in values.items():
+        metric.add_metric([name], value)
+    (family,) = read_metrics(metrics_text([metric]).decode()).values()
     assert family.value(label="a") == math.inf and family.value(label="b") == -math.inf
     assert math.isnan(family.value(label="c"))
 
@@ -81,10 +87,10 @@ def test_a_file_is_always_whole_and_says_the_last_word_at_the_end(tmp_path: Path
     path.write_text("something else")
     calls = 0
 
-    def collect() -> list[Metric]:
+    def collect() -> list[Family]:
         nonlocal calls
         calls += 1
-        return [Metric("amrq_calls_total", "counter", "x", [({}, calls)])]
+        return [CounterMetricFamily("amrq_calls_total", "x", value=calls)]
 
     file = MetricsFile(path, collect, period=1e-4)
     seen = set()
@@ -108,9 +114,9 @@ def test_a_file_that_cannot_be_written_for_a_while_ends_nothing(tmp_path: Path) 
     folder.mkdir()
     tries = threading.Semaphore(0)
 
-    def collect() -> list[Metric]:
+    def collect() -> list[Family]:
         tries.release()
-        return [Metric("amrq_x", "gauge", "x", [({}, 1)])]
+        return [GaugeMetricFamily("amrq_x", "x", value=1)]
 
     file = MetricsFile(folder / "amrq.prom", collect, period=1e-4)
     folder.rename(elsewhere)

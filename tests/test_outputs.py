@@ -234,6 +234,26 @@ def test_a_log_that_cannot_be_is_refused(tmp_path: Path) -> None:
         log.close()  # says nothing more
 
 
+def test_a_rotation_that_fails_is_reported_and_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = JsonLinesFile("log.jsonl", 1_000, 1)
+    monkeypatch.chdir("/")  # the former files stay beside it wherever the process goes
+    line = {"x": "y" * 600}
+    log.write(line)
+    in_the_way = tmp_path / "log.jsonl.1"
+    in_the_way.mkdir()
+    for _ in range(2):
+        with pytest.raises(AmrqError, match=r"the log log\.jsonl cannot be written: "):
+            log.write(line)
+    assert (tmp_path / "log.jsonl").read_text() == json.dumps(line) + "\n"
+    in_the_way.rmdir()
+    log.write(line)
+    log.close()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log.jsonl", "log.jsonl.1"]
+
+
 def test_a_log_may_be_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "log.fifo"
     os.mkfifo(path)

@@ -8,8 +8,7 @@ from amrq.outputs.decision_record import decision_record
 from amrq.outputs.decision_schema import RECORD_VERSION, decision_schema
 from amrq.outputs.json_lines_file import JsonLinesFile
 from amrq.outputs.json_lines_stdout import JsonLinesStdout
-from amrq.outputs.metric import Metric
-from amrq.outputs.metrics_file import MetricsFile
+from amrq.outputs.metrics_file import MetricsFile, metrics_text
 from amrq.outputs.origin import Origin
 from amrq.outputs.record_thinner import RecordThinner, Thinning
 from amrq.outputs.sigmf_recorder import RecorderState, SigmfRecorder
@@ -24,7 +23,6 @@ __all__ = [
     "DecisionOutputs",
     "JsonLinesFile",
     "JsonLinesStdout",
-    "Metric",
     "MetricsFile",
     "Origin",
     "OutputOptions",
@@ -37,4 +35,5 @@ __all__ = [
     "ZmqPublisher",
     "decision_record",
     "decision_schema",
+    "metrics_text",
 ]

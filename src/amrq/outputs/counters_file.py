@@ -5,15 +5,18 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from amrq._version import __version__
 from amrq.decision import REASONS
 from amrq.model import NO_SIGNAL, UNKNOWN
-from amrq.outputs.metric import Metric
+from amrq.optional_package import optional_package
 from amrq.outputs.metrics_file import MetricsFile
 from amrq.outputs.stream_state import StreamState
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 __all__ = ["CountersFile"]
 
@@ -78,7 +81,7 @@ class CountersFile:
         self._running = False
         self._file.close()
 
-    def _collect(self) -> list[Metric]:
+    def _collect(self) -> list["Metric"]:
         with self._lock:
             decisions, reasons, es_n0_db = dict(self._decisions), dict(self._reasons), self._es_n0_db
         state = self._observe()
@@ -90,38 +93,55 @@ class CountersFile:
             "version": __version__,
         }
         lasted = round(time.monotonic() - self._started, 3)
+        found = _Families()
+        found.gauge("amrq_session_info", "What is received and what decides; always 1.", [(info, 1)])
+        found.gauge("amrq_session_running", "1, and 0 once the session has ended.", int(self._running))
+        found.gauge("amrq_session_start_time_seconds", "When it began, since 1970.", self._started_utc)
+        found.counter("amrq_session_seconds_total", "How long the session has lasted.", lasted)
+        found.counter("amrq_samples_received_total", "Samples taken from the source.", state.samples)
+        found.counter(
+            "amrq_source_overflows_total",
+            "How often samples were lost on the way or not fetched in time.",
+            state.overflows,
+        )
+        for name, text in _SOURCE.items():
+            found.counter(f"amrq_source_{name}_total", text, getattr(state, name))
+        found.gauge("amrq_source_silent_seconds", "Since the last sample came.", state.silent_seconds)
+        for name, text in _CHUNKS.items():
+            found.counter(f"amrq_chunks_{name}_total", text, counted[name])
+        found.gauge("amrq_chunks_queued", "Chunks waiting or being worked on.", counted["queued"])
         labels = [({"label": label}, count) for label, count in sorted(decisions.items())]
+        found.counter("amrq_decisions_total", "Decisions by label.", labels)
         kinds = [({"reason": reason}, count) for reason, count in reasons.items()]
-        found = [
-            Metric("amrq_session_info", "gauge", "What is received and what decides; always 1.", [(info, 1)]),
-            _gauge("amrq_session_running", "1, and 0 once the session has ended.", int(self._running)),
-            _gauge("amrq_session_start_time_seconds", "When it began, since 1970.", self._started_utc),
-            _counter("amrq_session_seconds_total", "How long the session has lasted.", lasted),
-            _counter("amrq_samples_received_total", "Samples taken from the source.", state.samples),
-            _counter(
-                "amrq_source_overflows_total",
-                "How often samples were lost on the way or not fetched in time.",
-                state.overflows,
-            ),
-            *(
-                _counter(f"amrq_source_{name}_total", text, getattr(state, name))
-                for name, text in _SOURCE.items()
-            ),
-            _gauge("amrq_source_silent_seconds", "Since the last sample came.", state.silent_seconds),
-            *(_counter(f"amrq_chunks_{name}_total", text, counted[name]) for name, text in _CHUNKS.items()),
-            _gauge("amrq_chunks_queued", "Chunks waiting or being worked on.", counted["queued"]),
-            Metric("amrq_decisions_total", "counter", "Decisions by label.", labels),
-            Metric("amrq_decisions_by_reason_total", "counter", "Decisions by kind of answer.", kinds),
-            _gauge("amrq_symbol_rate_baud", "Symbols a second.", state.symbol_rate),
-            _gauge("amrq_es_n0_decibels", "Es/N0 of the last decision, if its label is right.", es_n0_db),
-            _gauge("amrq_level_decibels", "Power in the channel, of full scale.", state.level_db),
-        ]
-        return [metric for metric in found if metric is not None]
+        found.counter("amrq_decisions_by_reason_total", "Decisions by kind of answer.", kinds)
+        found.gauge("amrq_symbol_rate_baud", "Symbols a second.", state.symbol_rate)
+        found.gauge("amrq_es_n0_decibels", "Es/N0 of the last decision, if its label is right.", es_n0_db)
+        found.gauge("amrq_level_decibels", "Power in the channel, of full scale.", state.level_db)
+        return found.metrics
 
 
-def _counter(name: str, description: str, value: float | None) -> Metric | None:
-    return None if value is None else Metric(name, "counter", description, [({}, value)])
+_Value = float | Sequence[tuple[Mapping[str, str], float]] | None
+"""A number, or one for each set of labels; None where nothing is known, which is left out."""
 
 
-def _gauge(name: str, description: str, value: float | None) -> Metric | None:
-    return None if value is None else Metric(name, "gauge", description, [({}, value)])
+class _Families:
+    """Metrics that are known, in order."""
+
+    def __init__(self) -> None:
+        self._client: Any = optional_package("prometheus_client.core", "counters for monitoring")
+        self.metrics: list[Metric] = []
+
+    def counter(self, name: str, description: str, value: _Value) -> None:
+        self._add(self._client.CounterMetricFamily, name, description, value)
+
+    def gauge(self, name: str, description: str, value: _Value) -> None:
+        self._add(self._client.GaugeMetricFamily, name, description, value)
+
+    def _add(self, family: Any, name: str, description: str, value: _Value) -> None:
+        if value is None:
+            return
+        samples = [({}, value)] if isinstance(value, int | float) else value
+        metric = family(name, description, labels=list(samples[0][0]))
+        for labels, number in samples:
+            metric.add_metric(list(labels.values()), number)
+        self.metrics.append(metric)

@@ -4,7 +4,9 @@
 import contextlib
 import json
 import os
+import typing
 from collections.abc import Mapping
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,13 +39,9 @@ class JsonLinesFile:
                 f"a log must be allowed at least 1000 bytes and 1 former file, not {largest} and {kept}."
             )
         self.path = Path(path)
-        self._largest, self._kept = largest, kept
-        self._file = self._open()
-
-    def _open(self) -> BinaryIO:
+        self._largest = largest
         try:
-            # Without a buffer: what a full disk did not take must not come again when the file is closed.
-            return open(self.path, "ab", buffering=0, opener=opened_to_write)
+            self._files = _RotatingFiles(os.fspath(path), largest, kept)
         except (OSError, ValueError) as error:
             raise OutputError(f"the log {printable(self.path)} cannot be opened: {_reason(error)}.") from None
 
@@ -55,37 +53,48 @@ class JsonLinesFile:
         """
         line = memoryview((json.dumps(record) + "\n").encode())
         try:
-            size = self._file.tell() if self._file.seekable() else 0
+            file = self._files.current()
+            size = file.tell() if file.seekable() else 0
             if size and size + len(line) > self._largest:
-                self._rotate()
-                size = 0
+                self._files.doRollover()
+                file, size = self._files.current(), 0
             rest = line
             try:
                 while rest:
-                    rest = rest[self._file.write(rest) or 0 :]
+                    rest = rest[file.write(rest) or 0 :]
             except OSError:
                 if len(rest) < len(line):
                     with contextlib.suppress(OSError):
-                        self._file.truncate(size)
+                        file.truncate(size)
                 raise
         except OSError as error:
             raise OutputError(
                 f"the log {printable(self.path)} cannot be written: {_reason(error)}."
             ) from None
 
-    def _rotate(self) -> None:
-        self._file.close()
-        names = [self.path, *(Path(f"{self.path}.{n}") for n in range(1, self._kept + 1))]
-        for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
-            if newer.exists():
-                newer.replace(older)
-        self._file = self._open()
-
     def close(self) -> None:
         """Close the file."""
-        # Each line was handed on when it was written, and what went wrong told.
+        # Each line was handed on when it was written, and what went wrong reported.
         with contextlib.suppress(OSError):
-            self._file.close()
+            self._files.close()
+
+
+class _RotatingFiles(RotatingFileHandler):
+    """The standard library's rotating files, of which lines of bytes are written to the current one."""
+
+    def __init__(self, path: str, largest: int, kept: int) -> None:
+        super().__init__(path, "ab", largest, kept)
+
+    def _open(self) -> Any:
+        # Without a buffer: what a full disk did not take must not come again when the file is closed.
+        return open(self.baseFilename, "ab", buffering=0, opener=opened_to_write)
+
+    def current(self) -> BinaryIO:
+        """Return the file to write to, opened anew where a rotation failed."""
+        stream: Any = self.stream
+        if stream is None:
+            self.stream = stream = self._open()
+        return typing.cast(BinaryIO, stream)
 
 
 def _reason(error: Exception) -> str:
