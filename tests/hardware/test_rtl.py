@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks as Verilog: their arithmetic, and simulated against the integer reference."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import replace
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -294,3 +296,13 @@ def test_each_template_and_module_of_the_folder_is_used(
     source = "".join(path.read_text() for path in Path(templates.__file__).parent.glob("*.py"))
     source += "".join((folder / name).read_text() for name in names if name.endswith(".in"))
     assert all(f'"{name}"' in source for name in names if name.endswith(".in"))
+
+
+def test_the_block_diagrams_show_the_designs_that_are_made() -> None:
+    """Where this fails after a change of the designs: python3 docs/make_diagrams.py."""
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    made = runpy.run_path(str(docs / "make_diagrams.py"))["pictures"]()
+    assert set(made) == {"pipeline.svg", "array.svg"}
+    for name, picture in made.items():
+        ElementTree.fromstring(picture)
+        assert (docs / "hardware" / name).read_text() == picture, name

@@ -117,6 +117,11 @@ class ArrayDesign(Design):
         """Products of a chunk, those with the zeros beyond its ends among them."""
         return sum(layer.positions * layer.taps.size for layer in self.layers)
 
+    @property
+    def weight_words(self) -> int:
+        """Words of the weights' memory, a clock each."""
+        return sum(layer.groups * layer.terms for layer in self.layers)
+
     def _files(self) -> dict[str, str]:
         network = self.network
         weight_bits = max(layer.layer.weight_bits for layer in self.layers)

@@ -14,7 +14,7 @@ from amrq.hardware.rtl.symbol_layer import SymbolLayer
 from amrq.hardware.rtl.templates import rendered
 from amrq.hardware.rtl.verilog_text import VerilogText
 
-__all__ = ["PipelineDesign"]
+__all__ = ["PipelineDesign", "Stage"]
 
 _MOST_GROUPS = 4
 """More would leave a table of six inputs too few of the layer's own."""
@@ -23,7 +23,7 @@ _BEYOND_SCORES = 7
 """Clocks of a chunk's way that no layer and no beat accounts for: input, mean, the store and its reading."""
 
 
-class _Stage(NamedTuple):
+class Stage(NamedTuple):
     """A layer in its place among those that run at every symbol.
 
     Attributes:
@@ -44,6 +44,10 @@ class PipelineDesign(Design):
         network: its parts; chunks reach it normalised.
         input_bits: width of I and of Q.
         fold: clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8 / fold bits a clock.
+
+    Attributes:
+        stages: the layers that run at every symbol, in order.
+        heads: the layers that run once a chunk, in order.
 
     Raises:
         AmrqError: the network is not one of magnitudes or of plain I and Q, has a layer that looks at neighbours, or is
@@ -67,33 +71,33 @@ class PipelineDesign(Design):
         super().__init__(network, input_bits)
         self.fold = fold
         length = network.mean.symbols * fold  # in clocks
-        self._stages: list[_Stage] = []
+        self.stages: list[Stage] = []
         given, delay = "symbol", 1
         for layer in network.symbol_layers:
             made = _symbol_layer(layer, fold)
-            self._stages.append(_Stage(made, given, delay))
+            self.stages.append(Stage(made, given, delay))
             given, delay = f"{made.module}_y", delay + made.latency
         self._mean_delay = delay
         groups = 1
         while groups < _MOST_GROUPS and 16 * groups <= length:
             groups *= 2
-        self._heads = self._head_layers(groups)
+        self.heads = self._head_layers(groups)
         scores = network.head_layers[-1].outputs
-        self._check_scores(self._heads[-1].y_bits)
+        self._check_scores(self.heads[-1].y_bits)
         self.per_beat = -(-scores // length)
         self.beats = -(-scores // self.per_beat)
         symbol_latency = delay - 1
-        self.latency = symbol_latency + sum(h.latency for h in self._heads) + self.beats + _BEYOND_SCORES
+        self.latency = symbol_latency + sum(h.latency for h in self.heads) + self.beats + _BEYOND_SCORES
         self._spacing = max(8 * groups, symbol_latency + 3)
         self._bank_bits = VerilogText.index(-(-self.latency // max(length, self._spacing)) + 2)
         self.places = 1 << self._bank_bits
         self.clocks_a_chunk = max(length, self._spacing)
         self.full_rate = self._spacing <= length
-        last = self._heads[-1]
+        last = self.heads[-1]
         self.files = {
             f"{self.module}.v": self._top(),
-            **{f"{stage.made.module}.v": stage.made.verilog() for stage in self._stages},
-            **{f"{head.module}.v": head.verilog() for head in self._heads},
+            **{f"{stage.made.module}.v": stage.made.verilog() for stage in self.stages},
+            **{f"{head.module}.v": head.verilog() for head in self.heads},
             **self._common_files(last.positions, last.lanes, last.group_bits),
         }
 
@@ -122,16 +126,16 @@ class PipelineDesign(Design):
         return heads
 
     def _top(self) -> str:
-        last, length = self._heads[-1], self.network.mean.symbols
+        last, length = self.heads[-1], self.network.mean.symbols
         return rendered(
             "pipeline.v.in",
             design=self,
             port=self.port,
             mean=self.network.mean,
             sum_bits=self._sum_bits(),
-            symbol_stages=self._stages,
+            symbol_stages=self.stages,
             delay=self._mean_delay,
-            heads=self._heads,
+            heads=self.heads,
             gate={
                 "LENGTH": length,
                 "COUNT_BITS": length.bit_length(),
