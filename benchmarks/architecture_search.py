@@ -24,20 +24,21 @@ import numpy as np
 import torch
 from rich.progress import Progress as Bar
 
-from amrq.optional_package import optional_package
-from amrq.training.fit import fit, net_inputs
-from amrq.training.prune import nonzero_weights
-from amrq.training.recipe import (
+from amrq.machine import optional_package
+from amrq.training import (
     FitSettings,
     NetSettings,
     PruningSettings,
     QuantisationSettings,
     Recipe,
+    SignalBatches,
     SignalSettings,
+    Teacher,
     TeacherSettings,
+    fit,
+    net_inputs,
+    nonzero_weights,
 )
-from amrq.training.signal_batches import SignalBatches
-from amrq.training.teacher import Teacher
 
 FOLDER = Path(__file__).parent / "results"
 SEED = 3

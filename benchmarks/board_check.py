@@ -24,10 +24,10 @@ import numpy as np
 import zmq
 
 from amrq.chunks import level_features, normalise
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.hardware import Scores
 from amrq.link import BoardClassifier, Frame, LinkSettings, MessageType, OnnxEngine, make_engine, read_frame
-from amrq.modulations import MODULATIONS
 from amrq.signals import ModulatedSignal, Schedule
 
 CASES = (

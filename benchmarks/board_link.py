@@ -30,7 +30,7 @@ import zmq
 
 from amrq.chunks import level_features, normalise
 from amrq.link import BoardClassifier, LinkSettings, make_engine
-from amrq.processor_name import processor_name
+from amrq.machine import processor_name
 from amrq.signals import ModulatedSignal, Schedule
 
 _KEPT = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amrq.processor_name import processor_name
+from amrq.machine import processor_name
 from amrq.signals import ModulatedSignal, Schedule
 
 _LENGTH, _PER_SYMBOL, _RATE = 32, 4, 25e3

@@ -25,8 +25,8 @@ from gnuradio import amrq, blocks, gr
 
 from amrq.chunks import normalise
 from amrq.classifier import OnnxClassifier
-from amrq.model.contract_file import open_session
-from amrq.processor_name import processor_name
+from amrq.machine import processor_name
+from amrq.model import open_session
 from amrq.signals import ModulatedSignal, Schedule
 
 

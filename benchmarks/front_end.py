@@ -37,12 +37,10 @@ from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
-from amrq.evaluation import clopper_pearson
-from amrq.evaluation.fuse import fuse
-from amrq.evaluation.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
-from amrq.modulations import MODULATIONS
-from amrq.processor_name import processor_name
+from amrq.evaluation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, clopper_pearson, fuse
+from amrq.machine import processor_name
 from amrq.signals import received_signal
 from amrq.tracking import Tracker
 

@@ -30,8 +30,8 @@ from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 from gnuradio.amrq.radio_source import radio_source
 
 from amrq.decision import Decision
+from amrq.machine import processor_name
 from amrq.outputs import Origin
-from amrq.processor_name import processor_name
 from amrq.signals import ModulatedSignal, Schedule
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

@@ -15,7 +15,7 @@ middle names it.
 * missed: the answer is `unknown` or noise for a modulation of the classes;
 * undecided: the answer is `unsure`, or there is none, since no symbol rate was found.
 
-`amrq.evaluation.outcome` is this definition.
+`amrq.evaluation.open_set` is this definition.
 Unless a row says otherwise: Es/N0 20 dB (unit-power symbols, complex noise power 10^(-x/10) a symbol, behind the
 matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples a symbol, root raised cosine of roll-off
 0.35, which the receiver assumes as well, carrier off by up to 2 % of the symbol rate, and the receiver is given the
@@ -55,13 +55,13 @@ from gnuradio.amrq.recording_source import recording_source
 from numpy.typing import NDArray
 
 import amrq
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
-from amrq.cli.recording_symbol_rate import recording_symbol_rate
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson, outcome
-from amrq.modulations import MODULATIONS
-from amrq.processor_name import processor_name
+from amrq.live import recording_symbol_rate
+from amrq.machine import processor_name
 from amrq.recordings import open_recording
 from amrq.signals import OTHER_MODULATIONS, Conditions, received_under
 

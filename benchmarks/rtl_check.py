@@ -22,8 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amrq.classifier import OnnxClassifier
-from amrq.classifier.weigh import Weigh
+from amrq.classifier import OnnxClassifier, Weigh
 from amrq.hardware import IntegerInputs, IntegerNetwork
 from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
 

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from amrq.chunks import normalise
-from amrq.evaluation.fresh_chunks import fresh_chunks
+from amrq.evaluation import fresh_chunks
 from amrq.hardware import IntegerInputs, IntegerNetwork
 from amrq.hardware.rtl import PipelineDesign
 

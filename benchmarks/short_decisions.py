@@ -20,11 +20,11 @@ from typing import Any
 import front_end
 import numpy as np
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import Evidence, OnnxClassifier
 from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.evaluation import clopper_pearson
-from amrq.modulations import MODULATIONS
-from amrq.processor_name import processor_name
+from amrq.machine import processor_name
 
 STARTS, COUNTS = range(13), range(1, 12)
 LEVELS = (12.5, 15.0, 17.5, 20.0)

@@ -10,7 +10,7 @@
 A decision is *right* if it names the modulation that was sent, has a *wrong name* if it names another one, has *missed*
 if it says `unknown` (none of the classes) or noise although one of the nine was sent, and is *undecided* if it says
 that it is unsure, or if there is none, since no symbol rate was found. For a signal outside the nine classes it is
-right to say so. `amrq.evaluation.outcome` is this definition. Es/N0 is that of unit-power symbols in complex white
+right to say so. `amrq.evaluation.open_set` is this definition. Es/N0 is that of unit-power symbols in complex white
 noise of power 10^(-x/10) a symbol. In 1 and 2 the classifier gets one clean sample a symbol, and is told neither phase,
 level nor Es/N0.
 
@@ -39,17 +39,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from amrq.cli.recording_symbol_rate import recording_symbol_rate
+from amrq.classes import MODULATIONS
 from amrq.decision import Decision
 from amrq.errors import AmrqError, OutputClosedError
 from amrq.evaluation import NO_SYMBOL_RATE, Outcome, Tally, answer_of, clopper_pearson, outcome
-from amrq.modulations import MODULATIONS
-from amrq.outputs import Origin
-from amrq.outputs.own_stdout import own_stdout
-from amrq.parsing import parsing
-from amrq.plain_text import printable
+from amrq.files import parsing
+from amrq.live import recording_symbol_rate
+from amrq.outputs import Origin, own_stdout
 from amrq.recordings import open_recording
 from amrq.signals import es_n0_db_from_noise_power
+from amrq.text import printable
 
 HERE = Path(__file__).resolve().parent
 THESIS_NOISE_POWER = 0.005

@@ -32,9 +32,9 @@ from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
 from amrq.labels import LABELS, LabelledChunks, LabelsFolder
-from amrq.modulations import MODULATIONS
 from amrq.signals import received_signal
 
 LENGTH = 32

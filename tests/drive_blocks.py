@@ -27,9 +27,9 @@ from gnuradio import amrq, blocks, gr
 from rtl_tcp_server import RtlTcpServer
 from seeds import rng
 
+from amrq.measure import SnrMeter
 from amrq.outputs import SigmfRecorder
 from amrq.recordings import SampleStream
-from amrq.snr_meter import SnrMeter
 
 LIMIT = 20  # seconds that a flowgraph has to end
 ITEMS = 3_000  # items that pass before the end comes

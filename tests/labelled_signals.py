@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from amrq.classes import MODULATIONS
 from amrq.labels import LABELS, LabelledChunks
-from amrq.modulations import MODULATIONS
 from amrq.signals import ModulatedSignal, Schedule, add_noise, rotate
 
 __all__ = ["SAMPLE_RATE", "SYMBOL_RATE", "annotation", "labelled_chunks", "write_recording"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.carrier_recovery import STEP, CarrierRecovery
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
+from amrq.measure import STEP, CarrierRecovery
 
 Symbols = NDArray[np.complex64]
 

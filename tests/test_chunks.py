@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seeds import rng
 
-from amrq.chunks import SILENCE_POWER, make_dataset, normalise
+from amrq.chunks import SILENCE_POWER, normalise
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
+from amrq.evaluation import make_dataset
 
 
 def random_chunks(count: int = 8) -> np.ndarray:

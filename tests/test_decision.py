@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from seeds import rng
 
 from amrq.classifier import Evidence
-from amrq.decision import NO_SIGNAL, Decision, DecisionMaker, DecisionOptions
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
-from amrq.model import Hypothesis
+from amrq.model import NO_SIGNAL, Hypothesis
 from amrq.tracking import NoiseTracker
 
 CLASSES = ("BPSK", "QPSK", "unknown")

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from seeds import SEED, rng
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.evaluation import evaluate, fresh_chunks, fuse
 from amrq.model import NO_SIGNAL, UNKNOWN
-from amrq.modulations import MODULATIONS
 from amrq.signals import add_noise, other_signal, rotate
 
 pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")

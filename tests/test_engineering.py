@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amrq.cli.quantity import quantity
-from amrq.cli.recording_symbol_rate import unclear
-from amrq.engineering import engineering
-from amrq.symbol_rate import SymbolRate
+from amrq.cli.app import quantity
+from amrq.live import unclear
+from amrq.measure import SymbolRate
+from amrq.text import engineering
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import Evidence
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.evaluation import (
+    IMPAIRMENTS,
     Bound,
+    ImpairedChunks,
+    Impairment,
     OpenSet,
     PairedDifference,
     Reliability,
@@ -23,11 +27,8 @@ from amrq.evaluation import (
     verdict,
     wald,
 )
-from amrq.evaluation.impaired_chunks import ImpairedChunks
-from amrq.evaluation.impairment import IMPAIRMENTS, Impairment
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import NO_SIGNAL, UNKNOWN, Contract, Hypothesis
-from amrq.modulations import MODULATIONS
 from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
 
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.evaluation.es_n0_axis import EsN0Axis
-from amrq.evaluation.knowledge import Knowledge
+from amrq.evaluation import EsN0Axis, Knowledge
 from amrq.model import UNKNOWN, Contract, Hypothesis
 
 NAMES = ("QPSK", "BPSK")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from run_amrq import python
 
+from amrq.classes import MODULATIONS
 from amrq.labels import LabelsFolder
-from amrq.modulations import MODULATIONS
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "front_end_bank.py"
 

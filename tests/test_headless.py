@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from run_amrq import amrq, python, run
 
-from amrq.modulations import MODULATIONS
+from amrq.classes import MODULATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ROOT / "examples" / "recordings"

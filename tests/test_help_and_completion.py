@@ -12,7 +12,7 @@ from small_models import linear_model
 
 from amrq.cli.main import app
 from amrq.hardware import count_weights, read_layer_sizes
-from amrq.link.make_engine import ENGINES
+from amrq.link import ENGINES
 from amrq.model import find_model, list_models
 from amrq.recordings import FORMATS
 

@@ -16,9 +16,13 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from amrq.classifier import OnnxClassifier  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
-from amrq.memory_limit import memory_limit  # noqa: E402
-from amrq.model import Contract, read_contract, write_contract  # noqa: E402
-from amrq.model.onnx_scan import scan_model  # noqa: E402
+from amrq.machine import memory_limit  # noqa: E402
+from amrq.model import (  # noqa: E402
+    Contract,
+    read_contract,
+    scan_model,
+    write_contract,
+)
 
 Node = Any
 CONTRACT = Contract("hostile", CLASSES, 32)

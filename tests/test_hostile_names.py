@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amrq.errors import AmrqError
-from amrq.hardware.rtl.verilog_text import VerilogText
+from amrq.hardware.rtl import VerilogText
 from amrq.model import Contract
-from amrq.plain_text import is_file_name, markdown, name_fault
+from amrq.text import is_file_name, markdown, name_fault
 
 FOREIGN = (
     *(

@@ -15,6 +15,7 @@ from labelled_signals import annotation, labelled_chunks, write_recording
 from run_amrq import amrq, python, refused
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.errors import AmrqError
 from amrq.labels import (
@@ -29,7 +30,6 @@ from amrq.labels import (
     select_chunks,
     symbol_places,
 )
-from amrq.modulations import MODULATIONS
 from amrq.recordings import open_recording
 
 ROOT = Path(__file__).resolve().parents[1]

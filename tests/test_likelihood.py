@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 from seeds import rng
 from typer.testing import CliRunner
 
+from amrq.classes import MODULATIONS
 from amrq.cli.bound import bound
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson, fresh_chunks
-from amrq.likelihood import LikelihoodClassifier, Receiver, Resolution, likelihood_classifier
-from amrq.likelihood.axis_kernel import AxisKernel
-from amrq.likelihood.bound import measure_bound
-from amrq.likelihood.cubic import cubic
-from amrq.modulations import MODULATIONS
+from amrq.likelihood import AxisKernel, LikelihoodClassifier, Receiver, Resolution, cubic, measure_bound
+from amrq.likelihood import classifier as likelihood_classifier
 
 NAMES = tuple(MODULATIONS)
 RECEIVERS = [

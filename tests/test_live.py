@@ -31,10 +31,10 @@ from rtl_tcp_server import RtlTcpServer
 from run_amrq import run, start_amrq
 from small_models import slow_model
 
-from amrq.cli import live_session
-from amrq.cli.live_session import LiveSession
-from amrq.cli.quantity import quantity
-from amrq.modulations import MODULATIONS
+from amrq.classes import MODULATIONS
+from amrq.cli.app import quantity
+from amrq.live import LiveSession
+from amrq.live import session as live_session
 from amrq.outputs import Origin, decision_schema
 from amrq.recordings import open_recording
 from amrq.signals import ModulatedSignal, Schedule

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from amrq.cli.live_view import LiveView
+from amrq.cli.views import LiveView
 from amrq.decision import Bound, Decision, Reason
 from amrq.outputs import Origin, decision_record
 from amrq.worker import Statistics

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
+from amrq.classes import MODULATIONS, modulation
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS, modulation
 
 ORDERS = {
     "4ASK": 4,

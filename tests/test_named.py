@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from amrq.classes import MODULATIONS
 from amrq.evaluation import Tally
-from amrq.modulations import MODULATIONS
 from amrq.signals import OTHER_MODULATIONS
 
 ROOT = Path(__file__).resolve().parents[1]

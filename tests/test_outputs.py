@@ -14,9 +14,9 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amrq.classes import MODULATIONS
 from amrq.decision import REASONS, Decision, Reason, answer_text, es_n0_text
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
 from amrq.outputs import (
     AnnotationFile,
     JsonLinesFile,

@@ -13,7 +13,7 @@ import pytest
 from seeds import SEED
 
 from amrq.classifier import Evidence, OnnxClassifier
-from amrq.cli.live_session import LiveSession
+from amrq.live import LiveSession
 from amrq.outputs import Origin, SigmfRecorder
 from amrq.signals import ModulatedSignal, Schedule
 from amrq.sources import LiveSource

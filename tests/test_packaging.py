@@ -11,7 +11,7 @@ import pytest
 from run_amrq import python
 
 from amrq.errors import AmrqError
-from amrq.optional_package import distribution_of, optional_package
+from amrq.machine import distribution_of, optional_package
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amrq.errors import AmrqError
-from amrq.parsing import parsing
-from amrq.plain_text import is_printable, printable
+from amrq.files import parsing
+from amrq.text import is_printable, printable
 
 
 @given(st.text())

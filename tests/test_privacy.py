@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from amrq.onnx_runtime import onnx_runtime, switch_off_telemetry
+from amrq.machine import onnx_runtime, switch_off_telemetry
 
 pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ def test_home_stays_empty(words: list[str], tmp_path: Path) -> None:
     "code",
     [
         "import amrq, onnxruntime",
-        "from amrq.onnx_runtime import onnx_runtime; onnx_runtime()",
+        "from amrq.machine import onnx_runtime; onnx_runtime()",
         "from amrq.model import find_model, read_contract; read_contract(find_model())",
         # In a process that a worker starts.
         "import amrq, subprocess, sys; subprocess.run([sys.executable, '-c', 'import onnxruntime'], check=True)",

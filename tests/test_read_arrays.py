@@ -19,10 +19,10 @@ from labelled_signals import labelled_chunks
 from seeds import rng
 
 from amrq.errors import AmrqError
+from amrq.files import read_arrays
 from amrq.hardware import IntegerNetwork
 from amrq.labels import LabelsFolder
 from amrq.link import read_image, write_image
-from amrq.read_arrays import read_arrays
 
 LIMIT = 1 << 20
 MODEL = "blind-small-int4"

@@ -19,14 +19,13 @@ from recording_files import CI16, COUNT, RATE, SIGNAL, auxi_chunk, wav_bytes, wr
 from run_amrq import python
 from seeds import SEED, rng
 
-from amrq.cli.recording_origin import recording_origin
-from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
-from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.labels import labelled_spans
+from amrq.live import recording_offset, recording_origin, recording_symbol_rate
 from amrq.outputs import AnnotationFile
 from amrq.recordings import RAW_FORMATS, Recording, SampleStream, band_of_signal, open_recording
 from amrq.signals import ModulatedSignal, Schedule
+from amrq.text import counted
 
 BEGUN = datetime(2024, 5, 17, 12, 34, 56, tzinfo=timezone.utc)
 

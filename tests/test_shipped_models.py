@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from seeds import SEED, rng
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.evaluation import evaluate, fresh_chunks
 from amrq.hardware import IntegerClassifier, IntegerNetwork
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import NO_SIGNAL, UNKNOWN, find_model, list_models, read_contract
-from amrq.modulations import MODULATIONS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")

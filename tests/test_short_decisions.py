@@ -10,9 +10,9 @@ pytest.importorskip("gnuradio", reason="needs GNU Radio")
 from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
-from amrq.modulations import MODULATIONS
 from amrq.signals import received_signal
 
 LENGTH, CHUNKS, MOST = 32, 13, 11

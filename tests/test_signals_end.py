@@ -16,8 +16,8 @@ import pytest
 from run_amrq import python, start_amrq
 from small_models import slow_model
 
-from amrq.cli.deferred_interrupt import deferred_interrupt
 from amrq.errors import AmrqError, all_closed
+from amrq.live import deferred_interrupt
 from amrq.recordings import open_recording
 
 pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.modulations import MODULATIONS
+from amrq.classes import MODULATIONS
+from amrq.measure import SnrMeter
 from amrq.signals import received_signal
-from amrq.snr_meter import SnrMeter
 
 Samples = NDArray[np.complex64]
 

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.errors import AmrqError, StalledError
-from amrq.sources import PacketFeed, PipeFeed, SampleCheck, SilenceWatch, SourceOptions
-from amrq.sources.zmq_feed import pmt_length, read_tag_header
+from amrq.sources import (
+    PacketFeed,
+    PipeFeed,
+    SampleCheck,
+    SilenceWatch,
+    SourceOptions,
+    pmt_length,
+    read_tag_header,
+)
 
 
 class Clock:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
+from amrq.measure import estimate_symbol_rate
 from amrq.recordings import open_recording
 from amrq.signals import received_signal
-from amrq.symbol_rate import estimate_symbol_rate
 
 ROOT = Path(__file__).resolve().parents[1]
 

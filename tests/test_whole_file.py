@@ -10,7 +10,7 @@ import pytest
 
 import amrq
 from amrq.errors import AmrqError
-from amrq.whole_file import whole_file, write_whole
+from amrq.files import whole_file, write_whole
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_permissions_are_those_of_any_new_file_and_long_names_fit(tmp_path: Path
 
 
 def test_no_module_writes_files_beside_their_place_by_hand() -> None:
-    """One place knows how; see `amrq.whole_file`."""
+    """One place knows how; see `amrq.files`."""
     library = Path(amrq.__file__).parent
     by_hand = ("os.replace(", ".write_text(", ".write_bytes(")
     own_folder = ("simulation.py",)  # a new one of its own, which nobody else writes to

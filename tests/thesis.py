@@ -4,8 +4,8 @@
 import csv
 from pathlib import Path
 
-from amrq.training.architectures.vgglike import VggLikeNet
-from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+from amrq.sweep import read_sweep_recipe
+from amrq.training.architectures import VggLikeNet
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = read_sweep_recipe(ROOT / "recipes" / "thesis.toml")

@@ -25,7 +25,7 @@ LIMIT = 60.0  # seconds
 # Not GNU Radio: its log has a thread, which does not live on in the child and is waited for there.
 AHEAD = ("onnx", "onnxruntime", "sigmf")
 AHEAD_OF = {
-    "train": ("torch", "amrq.training.make_model"),
+    "train": ("torch", "amrq.training.making"),
     "sweep": ("torch", "distributed"),
     "evaluate": ("matplotlib.pyplot",),
 }

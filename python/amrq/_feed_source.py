@@ -13,8 +13,8 @@ from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 from numpy.typing import NDArray
 
-from amrq.plain_text import is_printable
 from amrq.sources import Feed, Piece, SourceCounts, StreamTag
+from amrq.text import is_printable
 
 __all__ = ["feed_source"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from amrq.errors import AmrqError, OutputClosedError
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["guarded", "guarded_handler", "guarded_run", "keep_errors", "note_error"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from gnuradio.amrq._pen import Pen
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["Panel"]
 

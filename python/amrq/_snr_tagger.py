@@ -10,7 +10,7 @@ from gnuradio import gr
 from gnuradio.amrq._breaks import Breaks
 from gnuradio.amrq._guarded import guarded, guarded_run
 
-from amrq.snr_meter import SnrMeter
+from amrq.measure import SnrMeter
 
 __all__ = ["SNR_KEY", "snr_tagger"]
 

@@ -11,7 +11,7 @@ from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._breaks import Breaks
 from gnuradio.amrq._guarded import guarded, guarded_run
 
-from amrq.carrier_recovery import STEP, CarrierRecovery
+from amrq.measure import STEP, CarrierRecovery
 
 __all__ = ["CARRIER_KEY", "carrier_recovery"]
 

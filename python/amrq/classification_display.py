@@ -17,11 +17,11 @@ from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dictionary
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.decision import NO_SIGNAL, answer_words, es_n0_text
-from amrq.engineering import counted
+from amrq.classes import MODULATIONS
+from amrq.decision import answer_words, es_n0_text
 from amrq.errors import AmrqError
-from amrq.model import UNKNOWN
-from amrq.modulations import MODULATIONS
+from amrq.model import NO_SIGNAL, UNKNOWN
+from amrq.text import counted
 
 __all__ = ["classification_display"]
 

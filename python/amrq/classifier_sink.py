@@ -24,7 +24,7 @@ from amrq.errors import AmrqError
 from amrq.link import BoardClassifier, LinkSettings
 from amrq.model import find_model
 from amrq.outputs import DecisionOutputs, Origin, OutputOptions, StreamState, Timeline, decision_record
-from amrq.plain_text import printable
+from amrq.text import printable
 from amrq.worker import Batch, ClassifierWorker, Statistics
 
 __all__ = ["classifier_sink"]
@@ -95,7 +95,7 @@ class classifier_sink(gr.sync_block):
             radio, or, live, from the computer's clock; 0 where it is not known.
         offset: of the signal from the frequency that the tags `rx_freq` give, Hz.
         source: what is received, for the records.
-        log: a file that each decision is appended to as a JSON line (as `amrq.outputs.decision_schema` has it), or `-`:
+        log: a file that each decision is appended to as a JSON line (as `amrq.outputs.record` has it), or `-`:
             standard output, which is for records alone then; empty for none. Needs symbol_rate.
         publish: endpoint of a ZMQ PUB socket that the same records go to, `tcp://127.0.0.1:5556` for instance; empty
             for none. Needs symbol_rate.

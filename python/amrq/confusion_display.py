@@ -16,11 +16,10 @@ from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import Verdict, read_decision
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.decision import NO_SIGNAL
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
-from amrq.model import UNKNOWN
-from amrq.modulations import MODULATIONS
+from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["confusion_display"]
 

@@ -11,8 +11,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 
-from amrq.signals import ModulatedSignal, Schedule
-from amrq.signals.schedule import Order
+from amrq.signals import ModulatedSignal, Order, Schedule
 
 __all__ = ["modulation_source"]
 

@@ -12,12 +12,11 @@ from gnuradio.amrq.recording_source import recording_source
 from gnuradio.amrq.rtl_tcp_source import rtl_tcp_source
 from gnuradio.amrq.zmq_source import zmq_source
 
-from amrq.engineering import engineering
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
-from amrq.plain_text import printable
 from amrq.recordings import open_recording
 from amrq.sources import LiveSource, SourceOptions, read_address
+from amrq.text import engineering, printable
 
 __all__ = ["open_source"]
 

@@ -10,9 +10,9 @@ from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY, carrier_recovery
 from seeds import rng
 
-from amrq.carrier_recovery import CarrierRecovery
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
+from amrq.measure import CarrierRecovery
 
 
 def symbols(count, offset, seed=1):

@@ -22,8 +22,8 @@ except ImportError:
 
 from gnuradio import amrq
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
 
 DECISIONS, STATISTICS = pmt.intern("decisions"), pmt.intern("statistics")
 COUNTERS = {

@@ -7,7 +7,7 @@ import pmt
 from gnuradio import amrq, blocks, digital, filter, gr, gr_unittest
 from gnuradio.filter import firdes
 
-from amrq.modulations import MODULATIONS
+from amrq.classes import MODULATIONS
 
 
 class qa_modulation_source(gr_unittest.TestCase):

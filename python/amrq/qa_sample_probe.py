@@ -8,10 +8,10 @@ from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.sample_probe import sample_probe
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
+from amrq.measure import estimate_symbol_rate
 from amrq.signals import received_signal
-from amrq.symbol_rate import estimate_symbol_rate
 
 
 def tag(offset, key, value):

@@ -8,8 +8,8 @@ from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, symbol_front_end
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
 
 CHUNK = 32
 SETTLED = 640  # symbols after which a signal must be clean

@@ -11,10 +11,9 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._overflow_marker import overflow_marker
 
-from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
 from amrq.sources import Gain, SourceCounts, read_gain
+from amrq.text import engineering, printable
 
 __all__ = ["radio_source"]
 

@@ -13,9 +13,9 @@ from gnuradio.amrq._shown_decision import read_dictionary
 from gnuradio.amrq._tell_recorder import tell_recorder
 
 from amrq.errors import AmrqError
-from amrq.optional_package import optional_package
+from amrq.machine import optional_package
 from amrq.outputs import RecorderState, SigmfRecorder
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["sigmf_recorder"]
 

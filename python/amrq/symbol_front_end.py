@@ -15,9 +15,9 @@ from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_
 from gnuradio.filter import firdes
 from numpy.typing import NDArray
 
-from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.snr_meter import SnrMeter
+from amrq.measure import SnrMeter
+from amrq.text import engineering
 
 __all__ = ["INPUT_RATE_KEY", "INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
 

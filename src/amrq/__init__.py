@@ -7,7 +7,7 @@ the `amrq classify` command, when it runs; only `training` imports PyTorch.
 """
 
 from amrq._version import __version__
-from amrq.onnx_runtime import switch_off_telemetry
+from amrq.machine import switch_off_telemetry
 
 __all__ = ["__version__"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from amrq.optional_package import optional_package
-from amrq.plain_text import printable
+from amrq.machine import optional_package
+from amrq.text import printable
 
 __all__ = ["Connections", "endpoint_fault", "guard_socket"]
 

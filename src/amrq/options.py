@@ -46,7 +46,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import numpy as np
 
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = [
     "InputFile",

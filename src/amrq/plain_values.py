@@ -15,8 +15,8 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from amrq.errors import AmrqError
-from amrq.parsing import parsing
-from amrq.plain_text import printable
+from amrq.files import parsing
+from amrq.text import printable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

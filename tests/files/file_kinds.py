@@ -123,7 +123,7 @@ def _read_recording(path: Path) -> object:
 
 
 def _read_annotations(path: Path) -> object:
-    from amrq.outputs.annotation_file import AnnotationFile
+    from amrq.outputs import AnnotationFile
 
     file = AnnotationFile(path, path.with_name("new.sigmf-meta"))
     return file
@@ -156,8 +156,8 @@ def _contract(folder: Path) -> Path:
 
 
 def _read_contract_text(path: Path) -> object:
+    from amrq.files import parsing
     from amrq.model import Contract
-    from amrq.parsing import parsing
 
     with parsing(path):
         text = path.read_text(encoding="utf-8")
@@ -212,7 +212,7 @@ def _sizes(path: Path) -> object:
 
 
 def _rebuild(path: Path) -> object:
-    from amrq.training.rebuild_net import rebuild_net
+    from amrq.training import rebuild_net
 
     return rebuild_net(path)
 
@@ -242,14 +242,13 @@ def _copied(*parts: str) -> Callable[[Path], Path]:
 
 
 def _read_recipe(path: Path) -> object:
-    from amrq.training.recipe import read_recipe
+    from amrq.training import read_recipe
 
     return read_recipe(path)
 
 
 def _read_sweep_recipe(path: Path) -> object:
-    from amrq.training.sweep.cell import cells_of
-    from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+    from amrq.sweep import cells_of, read_sweep_recipe
 
     recipe = read_sweep_recipe(path)
     if len(recipe.architectures) * len(recipe.grid.weight_bits) * len(recipe.grid.pruned) < 100_000:
@@ -268,28 +267,26 @@ def _sweep(folder: Path) -> Path:
 
 
 def _read_sweep(path: Path) -> object:
-    from amrq.training.sweep_report.sweep_results import read_sweep_results
-    from amrq.training.sweep_report.thesis_page import thesis_page
+    from amrq.sweep import read_sweep_results, thesis_page
 
     return thesis_page([read_sweep_results(path)], {}, [], "amrq sweep-report")
 
 
 def _read_published(path: Path) -> object:
-    from amrq.training.sweep_report.published_row import read_published
+    from amrq.sweep import read_published
 
     return read_published(path)
 
 
 @functools.lru_cache
 def _smoke() -> Any:
-    from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+    from amrq.sweep import read_sweep_recipe
 
     return read_sweep_recipe(ROOT / "recipes" / "sweep-smoke.toml")
 
 
 def _bound(folder: Path) -> Path:
-    from amrq.training.sweep.sweep_bound import SweepBound
-    from amrq.training.sweep.sweep_folder import SweepFolder
+    from amrq.sweep import SweepBound, SweepFolder
 
     recipe = _smoke()
     levels = (len(recipe.evaluation.es_n0_db), recipe.evaluation.level_chunks)
@@ -300,7 +297,7 @@ def _bound(folder: Path) -> Path:
 
 
 def _read_bound(path: Path) -> object:
-    from amrq.training.sweep.sweep_folder import SweepFolder
+    from amrq.sweep import SweepFolder
 
     return SweepFolder(path.parent, _smoke(), make=False).bound()
 
@@ -308,14 +305,14 @@ def _read_bound(path: Path) -> object:
 def _checkpoint(folder: Path) -> Path:
     import torch
 
-    from amrq.training.checkpoint import save_checkpoint
+    from amrq.training import save_checkpoint
 
     save_checkpoint(folder / "c.checkpoint", "me", {"step": 3, "net": {"weight": torch.ones(4, 4)}})
     return folder / "c.checkpoint"
 
 
 def _read_checkpoint(path: Path) -> object:
-    from amrq.training.checkpoint import load_checkpoint
+    from amrq.training import load_checkpoint
 
     return load_checkpoint(path, "me")
 
@@ -343,7 +340,7 @@ def _key(folder: Path) -> Path:
 
 
 def _read_key(path: Path) -> object:
-    from amrq.link.keys import read_secret_key
+    from amrq.link import read_secret_key
 
     return read_secret_key(path)
 

@@ -25,8 +25,8 @@ from amrq.decision import DecisionMaker
 from amrq.hardware import IntegerClassifier, IntegerNetwork, estimate, read_layer_sizes
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.link import make_engine, write_image
+from amrq.machine import processor_name
 from amrq.model import list_models, read_contract
-from amrq.processor_name import processor_name
 from golden.material import ROOT
 
 # Models
@@ -139,10 +139,7 @@ def bound(chunks: np.ndarray, phase: str) -> np.ndarray:
 
 def sweep_rows() -> Iterator[dict[str, str]]:
     """Rows of the sweep that recipes/sweep-smoke.toml describes, without how long they took."""
-    from amrq.training.sweep.cell import cells_of
-    from amrq.training.sweep.make_cell import make_cell
-    from amrq.training.sweep.sweep_bound import measure_sweep_bound
-    from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+    from amrq.sweep import cells_of, make_cell, measure_sweep_bound, read_sweep_recipe
 
     recipe = read_sweep_recipe(ROOT / "recipes" / "sweep-smoke.toml")
     measured = measure_sweep_bound(recipe)
@@ -162,8 +159,7 @@ def trained(chunks: np.ndarray, recorded: tuple[np.ndarray, list[str]]) -> dict[
     """
     import torch
 
-    from amrq.training.fine_tune import fine_tune
-    from amrq.training.fit import fit
+    from amrq.training import fine_tune, fit
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -181,10 +177,7 @@ def _trained(
     import torch
 
     from amrq.labels import LABELS, HeldOut, LabelledChunks
-    from amrq.training.labelled_batches import LabelledBatches
-    from amrq.training.prune import nonzero_weights
-    from amrq.training.recipe import read_recipe
-    from amrq.training.signal_batches import SignalBatches
+    from amrq.training import LabelledBatches, SignalBatches, nonzero_weights, read_recipe
 
     recipe = read_recipe(ROOT / "recipes" / "smoke.toml")
     recipe = replace(

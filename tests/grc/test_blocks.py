@@ -13,10 +13,10 @@ import yaml
 from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
+from amrq.classes import MODULATIONS
 from amrq.link import POLICIES
-from amrq.modulations import MODULATIONS
 from amrq.recordings import FORMATS, RAW_FORMATS
-from amrq.signals.schedule import Order
+from amrq.signals import Order
 
 NOT_OFFERED = {"amrq_classifier_sink": {"on_decision"}}
 """Constructor arguments that make no sense in GRC: a function to be called, for scripts."""

@@ -24,9 +24,9 @@ from file_radio import file_radio
 from flowgraphs import EXAMPLES, ROOT, RUN_LIMIT, beside, environment, generate, load, run
 from prometheus_text import read_metrics
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
 from amrq.model import find_model
-from amrq.modulations import MODULATIONS
 from amrq.outputs import decision_schema
 from amrq.recordings import open_recording
 

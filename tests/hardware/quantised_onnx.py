@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from amrq.machine import onnx_runtime
 from amrq.model import Contract, Hypothesis, write_contract
-from amrq.onnx_runtime import onnx_runtime
 
 LENGTH = 32
 CLASSES = ("BPSK", "QPSK", "unknown")

@@ -17,10 +17,7 @@ from torch import nn
 
 from amrq.errors import AmrqError
 from amrq.hardware import LayerSize, ResourceEstimate, estimate, read_layer_sizes
-from amrq.training.count_layers import count_layers
-from amrq.training.export import export
-from amrq.training.quantise import QuantisedLayer, quantise
-from amrq.training.remove_channels import remove_channels
+from amrq.training import QuantisedLayer, count_layers, export, quantise, remove_channels
 
 UNPRUNED = [row for row in published() if row["prune_percent"] == "0"]
 LOWER_IN_PRINT = {

@@ -10,8 +10,8 @@ from seeds import rng
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-from amrq.hardware.float_mean import float_mean  # noqa: E402
-from amrq.model.contract_file import open_session  # noqa: E402
+from amrq.hardware import float_mean  # noqa: E402
+from amrq.model import open_session  # noqa: E402
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 

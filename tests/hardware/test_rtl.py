@@ -28,13 +28,13 @@ from amrq.hardware.rtl import (  # noqa: E402
     InputPort,
     PipelineDesign,
     TestInputs,
+    bits_for,
     cosimulate,
+    signed_digits,
     templates,
     test_inputs,
     write_rtl,
 )
-from amrq.hardware.rtl.bits_for import bits_for  # noqa: E402
-from amrq.hardware.rtl.signed_digits import signed_digits  # noqa: E402
 
 test_inputs.__test__ = False  # type: ignore[attr-defined]
 TestInputs.__test__ = False  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amrq.hardware.rtl.score_map import score_map
+from amrq.hardware.rtl import score_map
 
 pytestmark = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is not installed")
 PROPERTIES = Path(__file__).with_name("handshake.v")

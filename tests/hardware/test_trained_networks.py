@@ -16,11 +16,14 @@ from quantised_onnx import run_by_onnxruntime  # noqa: E402
 
 from amrq.hardware import IntegerNetwork  # noqa: E402
 from amrq.model import Contract, write_contract  # noqa: E402
+from amrq.training import (  # noqa: E402
+    NetSettings,
+    SignalBatches,
+    SignalSettings,
+    export,
+    quantise,
+)
 from amrq.training.architectures import make_net  # noqa: E402
-from amrq.training.export import export  # noqa: E402
-from amrq.training.quantise import quantise  # noqa: E402
-from amrq.training.recipe import NetSettings, SignalSettings  # noqa: E402
-from amrq.training.signal_batches import SignalBatches  # noqa: E402
 
 CHUNKS = 2_000
 

@@ -4,9 +4,7 @@
 import numpy as np
 
 from amrq.hardware import Scores
-from amrq.link import Capabilities, Frame, MessageType, SampleFormat, Status
-from amrq.link.chunk_payload import ChunkPayload
-from amrq.link.scores_reply import scores_reply
+from amrq.link import Capabilities, ChunkPayload, Frame, MessageType, SampleFormat, Status, scores_reply
 from amrq.model import Contract
 
 __all__ = ["CONTRACT", "QUANTISED", "example_messages", "hexdump"]

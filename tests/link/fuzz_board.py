@@ -14,9 +14,17 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["amrq"]):
-    from amrq.link import BoardServer, Capabilities, Frame, FrameError, MessageType, Status, read_frame
-    from amrq.link.chunk_payload import ChunkPayload
-    from amrq.link.read_logits import read_logits
+    from amrq.link import (
+        BoardServer,
+        Capabilities,
+        ChunkPayload,
+        Frame,
+        FrameError,
+        MessageType,
+        Status,
+        read_frame,
+        read_logits,
+    )
     from amrq.model import Contract
 
 import threading

@@ -12,9 +12,19 @@ from boards import ANYWHERE, MODEL, ODD_BOARD, PATIENCE, Stranger, board, chunks
 
 from amrq.errors import AmrqError
 from amrq.hardware import Scores
-from amrq.link import BoardServer, Frame, IntegerEngine, Limits, MessageType, SampleFormat, Status, read_frame
-from amrq.link.client_table import ClientTable
-from amrq.link.request_queue import Request, RequestQueue
+from amrq.link import (
+    BoardServer,
+    ClientTable,
+    Frame,
+    IntegerEngine,
+    Limits,
+    MessageType,
+    Request,
+    RequestQueue,
+    SampleFormat,
+    Status,
+    read_frame,
+)
 
 LENGTH = 32
 

@@ -15,8 +15,10 @@ from seeds import rng
 from amrq.errors import AmrqError
 from amrq.hardware import Scores
 from amrq.link import (
+    HEADER_BYTES,
     BoardServer,
     Capabilities,
+    ChunkPayload,
     Frame,
     FrameError,
     IntegerEngine,
@@ -25,11 +27,9 @@ from amrq.link import (
     ScoreFormat,
     Status,
     read_frame,
+    read_logits,
+    scores_reply,
 )
-from amrq.link.chunk_payload import ChunkPayload
-from amrq.link.frame import HEADER_BYTES
-from amrq.link.read_logits import read_logits
-from amrq.link.scores_reply import scores_reply
 from amrq.model import Contract
 
 WHOLE = Frame(

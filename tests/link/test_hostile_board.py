@@ -24,8 +24,8 @@ from amrq.link import (
     LinkSettings,
     MessageType,
     Status,
+    scores_reply,
 )
-from amrq.link.scores_reply import scores_reply
 from amrq.model import Hypothesis
 
 HASTY = LinkSettings(

@@ -20,8 +20,13 @@ from amrq.chunks import normalise  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerClassifier  # noqa: E402
 from amrq.hardware.rtl import Simulation  # noqa: E402
-from amrq.link import IntegerEngine, LinkSettings, SampleFormat, make_engine  # noqa: E402
-from amrq.link.rtl_engine import RtlEngine  # noqa: E402
+from amrq.link import (  # noqa: E402
+    IntegerEngine,
+    LinkSettings,
+    RtlEngine,
+    SampleFormat,
+    make_engine,
+)
 
 # Icarus is built in no time, and a few chunks are soon through it.
 SIMULATOR = next((name for name in ("iverilog", "verilator") if shutil.which(name)), None)

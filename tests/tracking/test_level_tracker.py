@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.modulations import MODULATIONS
 from amrq.signals import noise_power_from_es_n0_db
 from amrq.tracking import LevelTracker, TrackedLevel
 

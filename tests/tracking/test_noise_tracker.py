@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seeds import rng
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import Evidence
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
-from amrq.modulations import MODULATIONS
 from amrq.signals import noise_power_from_es_n0_db
 from amrq.tracking import LevelTracker, NoiseTracker
 

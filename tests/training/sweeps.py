@@ -11,12 +11,18 @@ import signal
 import sys
 from pathlib import Path
 
-from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.training.sweep.cell import Cell, cells_of
-from amrq.training.sweep.cell_figures import CellFigures
-from amrq.training.sweep.run_sweep import CellProgress, SweepWatcher, connect, run_sweep
-from amrq.training.sweep.sweep_folder import SweepFolder
-from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+from amrq.live import deferred_interrupt
+from amrq.sweep import (
+    Cell,
+    CellFigures,
+    CellProgress,
+    SweepFolder,
+    SweepWatcher,
+    cells_of,
+    connect,
+    read_sweep_recipe,
+    run_sweep,
+)
 
 STOPPED = 3
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "sweep-smoke.toml"

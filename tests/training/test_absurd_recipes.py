@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from amrq.errors import AmrqError
-from amrq.training.recipe import read_recipe
-from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+from amrq.sweep import read_sweep_recipe
+from amrq.training import read_recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 

@@ -21,23 +21,33 @@ from seeds import rng, seed
 from thesis import RECIPE as THESIS
 from typer.testing import CliRunner
 
+from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.cli.main import app
 from amrq.errors import AmrqError
 from amrq.model import read_contract
-from amrq.modulations import MODULATIONS
-from amrq.training.architectures.vgglike import VggLikeNet
-from amrq.training.sweep.cell import Cell, cells_of
-from amrq.training.sweep.cell_figures import CellFigures, LevelFigures
-from amrq.training.sweep.fit_to_gate import Fitted, decide, fit_to_gate
-from amrq.training.sweep.make_cell import make_cell
-from amrq.training.sweep.measure_speed import SpeedFigures, measure_speed
-from amrq.training.sweep.results_file import ResultsFile
-from amrq.training.sweep.run_sweep import connect, run_sweep
-from amrq.training.sweep.sweep_bound import measure_sweep_bound
-from amrq.training.sweep.sweep_chunks import SweepChunks
-from amrq.training.sweep.sweep_folder import SweepFolder
-from amrq.training.sweep.sweep_recipe import RoundSettings, SweepRecipe, read_sweep_recipe
+from amrq.sweep import (
+    Cell,
+    CellFigures,
+    Fitted,
+    LevelFigures,
+    ResultsFile,
+    RoundSettings,
+    SpeedFigures,
+    SweepChunks,
+    SweepFolder,
+    SweepRecipe,
+    cells_of,
+    connect,
+    decide,
+    fit_to_gate,
+    make_cell,
+    measure_speed,
+    measure_sweep_bound,
+    read_sweep_recipe,
+    run_sweep,
+)
+from amrq.training.architectures import VggLikeNet
 
 SMOKE = read_sweep_recipe(sweeps.RECIPE)
 SWEEP = Path(sweeps.__file__)

@@ -16,15 +16,19 @@ from amrq.cli.main import app
 from amrq.errors import AmrqError
 from amrq.hardware import estimate, read_layer_sizes
 from amrq.model import read_contract
-from amrq.training.sweep.cell import cells_of
-from amrq.training.sweep.cell_figures import CellFigures, LevelFigures
-from amrq.training.sweep.measure_speed import SpeedFigures
-from amrq.training.sweep.results_file import ResultsFile
-from amrq.training.sweep.sweep_chunks import SweepChunks
-from amrq.training.sweep.sweep_folder import SweepFolder
-from amrq.training.sweep.sweep_recipe import SweepRecipe, read_sweep_recipe
-from amrq.training.sweep_report.published_row import read_published
-from amrq.training.sweep_report.sweep_results import read_sweep_results
+from amrq.sweep import (
+    CellFigures,
+    LevelFigures,
+    ResultsFile,
+    SpeedFigures,
+    SweepChunks,
+    SweepFolder,
+    SweepRecipe,
+    cells_of,
+    read_published,
+    read_sweep_recipe,
+    read_sweep_results,
+)
 
 PUBLISHED = ROOT / "docs" / "thesis" / "published.csv"
 
@@ -130,7 +134,7 @@ def test_what_is_no_sweep_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 def test_the_report_needs_no_torch() -> None:
     code = (
-        "import sys; import amrq.cli.sweep_report; "
+        "import sys; import amrq.cli.sweep; "
         "print([name for name in ('torch', 'distributed', 'onnx') if name in sys.modules])"
     )
     found = python("-c", code)

@@ -17,31 +17,36 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 from typer.testing import CliRunner  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
+from amrq.classes import MODULATIONS  # noqa: E402
 from amrq.classifier import OnnxClassifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.likelihood import LikelihoodClassifier, Receiver  # noqa: E402
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis, read_contract  # noqa: E402
-from amrq.modulations import MODULATIONS  # noqa: E402
 from amrq.signals import add_noise, rotate  # noqa: E402
-from amrq.training.architectures import make_net  # noqa: E402
-from amrq.training.architectures.phase_aligner import PhaseAligner  # noqa: E402
-from amrq.training.calibrate import calibrate  # noqa: E402
-from amrq.training.class_logits import class_logits  # noqa: E402
-from amrq.training.export import export  # noqa: E402
-from amrq.training.fit import fit  # noqa: E402
-from amrq.training.make_model import make_model  # noqa: E402
-from amrq.training.prune import nonzero_weights, pruned_share  # noqa: E402
-from amrq.training.quantise import QuantisedLayer, power_of_two_scale, quantise  # noqa: E402
-from amrq.training.recipe import (  # noqa: E402
+from amrq.training import (  # noqa: E402  # noqa: E402  # noqa: E402
     FitSettings,
     NetSettings,
+    QuantisedLayer,
+    SignalBatches,
     SignalSettings,
+    Teacher,
     TeacherSettings,
+    calibrate,
+    class_logits,
+    export,
+    fit,
+    make_model,
+    nonzero_weights,
+    power_of_two_scale,
+    pruned_share,
+    quantise,
     read_recipe,
 )
-from amrq.training.signal_batches import SignalBatches  # noqa: E402
-from amrq.training.teacher import Teacher  # noqa: E402
+from amrq.training.architectures import (  # noqa: E402
+    PhaseAligner,
+    make_net,
+)
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
 
@@ -488,7 +493,7 @@ def test_model_file_is_whole_or_not_there(recipe, tmp_path, monkeypatch):
     def fails(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("amrq.training.write_model.evaluate", fails)
+    monkeypatch.setattr("amrq.training.making.evaluate", fails)
     with pytest.raises(KeyboardInterrupt):
         make_model(few, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -18,27 +18,31 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 
 from typer.testing import CliRunner  # noqa: E402
 
+from amrq.classes import MODULATIONS  # noqa: E402
 from amrq.classifier import OnnxClassifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.labels import LABELS, HeldOut, LabelsFolder, hold_out  # noqa: E402
 from amrq.model import Contract, find_model, read_contract, write_contract  # noqa: E402
-from amrq.modulations import MODULATIONS  # noqa: E402
+from amrq.training import (  # noqa: E402  # noqa: E402
+    LabelledBatches,
+    QuantisedLayer,
+    SignalBatches,
+    TuneSettings,
+    class_logits,
+    compare,
+    export,
+    fine_tune,
+    fit,
+    make_model,
+    net_inputs,
+    nonzero_weights,
+    pruned_share,
+    read_recipe,
+    rebuild_net,
+    tune_model,
+)
 from amrq.training.architectures import ARCHITECTURES  # noqa: E402
-from amrq.training.class_logits import class_logits  # noqa: E402
-from amrq.training.compare import compare  # noqa: E402
-from amrq.training.export import export  # noqa: E402
-from amrq.training.fine_tune import fine_tune  # noqa: E402
-from amrq.training.fit import fit, net_inputs  # noqa: E402
-from amrq.training.labelled_batches import LabelledBatches  # noqa: E402
-from amrq.training.make_model import make_model  # noqa: E402
-from amrq.training.prune import nonzero_weights, pruned_share  # noqa: E402
-from amrq.training.quantise import QuantisedLayer  # noqa: E402
-from amrq.training.rebuild_net import rebuild_net  # noqa: E402
-from amrq.training.recipe import read_recipe  # noqa: E402
-from amrq.training.signal_batches import SignalBatches  # noqa: E402
-from amrq.training.tune_model import tune_model  # noqa: E402
-from amrq.training.tune_settings import TuneSettings  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "recipes" / "smoke.toml"
@@ -55,7 +59,7 @@ def one_thread():
 @pytest.fixture
 def quick_fusion(monkeypatch):
     """Fitting how evidence adds up takes longer than all else here, and is tested elsewhere."""
-    monkeypatch.setattr("amrq.training.write_model.calibrate_fusion", lambda *_: 10.0)
+    monkeypatch.setattr("amrq.training.making.calibrate_fusion", lambda *_: 10.0)
 
 
 def changed(recipe, **settings):
@@ -457,7 +461,7 @@ def model(tmp_path_factory):
         accuracy_chunks=40,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("amrq.training.write_model.calibrate_fusion", lambda *_: 10.0)
+        patch.setattr("amrq.training.making.calibrate_fusion", lambda *_: 10.0)
         (path,) = make_model(recipe, tmp_path_factory.mktemp("model") / "poor.onnx")
     return path
 

@@ -15,12 +15,10 @@ from thesis import RECIPE, network
 
 from amrq.errors import AmrqError
 from amrq.hardware import read_layer_sizes
-from amrq.model.contract_file import open_session
-from amrq.training.architectures.vgglike import VggLikeNet
-from amrq.training.export import export
-from amrq.training.quantise import QuantisedLayer, quantise
-from amrq.training.remove_channels import remove_channels
-from amrq.training.sweep.integer_layers import integer_layers
+from amrq.model import open_session
+from amrq.sweep import integer_layers
+from amrq.training import QuantisedLayer, export, quantise, remove_channels
+from amrq.training.architectures import VggLikeNet
 
 CHUNKS = torch.randn(257, 2, 32, generator=torch.Generator().manual_seed(SEED))
 WEIGHTS = {  # of reference tables

@@ -8,13 +8,10 @@ from typing import Annotated
 
 import typer
 
-from amrq.cli.command_app import CommandApp
-from amrq.cli.completion import model_names, one_of
-from amrq.link import Limits, make_engine, make_keys, serve, write_image
-from amrq.link.board_server import LOOPBACK
-from amrq.link.make_engine import ENGINES
+from amrq.cli.app import CommandApp, model_names, one_of
+from amrq.link import ENGINES, LOOPBACK, Limits, make_engine, make_keys, serve, write_image
 from amrq.model import find_model
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["board_app"]
 

@@ -20,15 +20,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 import amrq
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError, raise_together
-from amrq.likelihood import Receiver
-from amrq.likelihood.bound import BoundCurve, measure_bound
-from amrq.likelihood.bound_page import bound_page
-from amrq.likelihood.bound_picture import draw_bound
-from amrq.likelihood.receiver import Level, Phase
-from amrq.modulations import MODULATIONS
-from amrq.plain_text import printable
-from amrq.whole_file import made_folder, write_whole
+from amrq.files import made_folder, write_whole
+from amrq.likelihood import BoundCurve, Level, Phase, Receiver, bound_page, draw_bound, measure_bound
+from amrq.text import printable
 
 __all__ = ["bound"]
 

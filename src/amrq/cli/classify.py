@@ -13,18 +13,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from amrq.cli.completion import model_names, one_of
-from amrq.cli.decision_stream import DecisionStream
-from amrq.cli.decision_table import DecisionTable, count_answers
-from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.quantity import quantity
-from amrq.cli.recording_origin import recording_origin
-from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
-from amrq.cli.say import say
-from amrq.cli.writer import Writer
+from amrq.cli.app import Writer, model_names, one_of, quantity, say
+from amrq.cli.views import DecisionTable, count_answers
 from amrq.decision import Decision
-from amrq.engineering import counted, engineering
 from amrq.errors import AmrqError, OutputError, all_closed
+from amrq.live import (
+    DecisionStream,
+    deferred_interrupt,
+    recording_offset,
+    recording_origin,
+    recording_symbol_rate,
+)
 from amrq.outputs import (
     AnnotationFile,
     JsonLinesFile,
@@ -33,10 +32,10 @@ from amrq.outputs import (
     Thinning,
     ZmqPublisher,
     decision_record,
+    own_stdout,
 )
-from amrq.outputs.own_stdout import own_stdout
-from amrq.plain_text import printable
 from amrq.recordings import FORMATS, Recording, SampleStream, is_stream, open_recording
+from amrq.text import counted, engineering, printable
 
 __all__ = ["classify"]
 

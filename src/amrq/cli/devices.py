@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from amrq.cli.say import say
-from amrq.engineering import engineering
-from amrq.outputs.own_stdout import own_stdout
+from amrq.cli.app import say
+from amrq.outputs import own_stdout
 from amrq.sources import RadioDevice, find_devices
+from amrq.text import engineering
 
 __all__ = ["devices"]
 

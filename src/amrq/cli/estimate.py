@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from amrq.cli.completion import model_names
+from amrq.cli.app import model_names
 from amrq.hardware import count_weights, read_layer_sizes
 from amrq.hardware import estimate as resources
 from amrq.model import find_model
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["estimate"]
 

@@ -18,13 +18,13 @@ from rich.table import Table
 
 import amrq
 from amrq.classifier import OnnxClassifier
-from amrq.cli.completion import model_names
+from amrq.cli.app import model_names
 from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
+from amrq.files import made_folder, write_whole
 from amrq.likelihood import LikelihoodClassifier, Receiver
-from amrq.plain_text import printable
-from amrq.whole_file import made_folder, write_whole
+from amrq.text import printable
 
 __all__ = ["evaluate"]
 

@@ -21,12 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from amrq.chunks import SILENCE_POWER
-from amrq.cli.completion import one_of
-from amrq.cli.deferred_interrupt import deferred_interrupt, joined
-from amrq.cli.quantity import quantity
-from amrq.cli.recording_symbol_rate import recording_offset, recording_symbol_rate
-from amrq.cli.say import say
-from amrq.engineering import engineering
+from amrq.cli.app import one_of, quantity, say
 from amrq.errors import AmrqError
 from amrq.labels import (
     LABELS,
@@ -38,9 +33,10 @@ from amrq.labels import (
     labelled_spans,
     select_chunks,
 )
-from amrq.outputs.own_stdout import own_stdout
-from amrq.plain_text import printable
+from amrq.live import deferred_interrupt, joined, recording_offset, recording_symbol_rate
+from amrq.outputs import own_stdout
 from amrq.recordings import FORMATS, Recording, open_recording
+from amrq.text import engineering, printable
 
 __all__ = ["label"]
 

@@ -17,22 +17,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from amrq.cli.completion import model_names, one_of
-from amrq.cli.decision_table import count_answers
-from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.live_session import Decided, LiveSession
-from amrq.cli.live_view import LiveView
-from amrq.cli.quantity import quantity
-from amrq.cli.recording_origin import recording_origin
-from amrq.cli.recording_symbol_rate import recording_offset
-from amrq.cli.say import say
-from amrq.cli.writer import Writer
+from amrq.cli.app import Writer, model_names, one_of, quantity, say
+from amrq.cli.views import LiveView, count_answers
 from amrq.decision import Decision, answer_text
-from amrq.engineering import engineering
 from amrq.errors import AmrqError, all_closed
 from amrq.link import BoardClassifier
+from amrq.live import Decided, LiveSession, deferred_interrupt, recording_offset, recording_origin
+from amrq.machine import optional_package
 from amrq.model import find_model, read_contract
-from amrq.optional_package import optional_package
 from amrq.outputs import (
     CountersFile,
     JsonLinesFile,
@@ -41,11 +33,11 @@ from amrq.outputs import (
     SigmfRecorder,
     Thinning,
     ZmqPublisher,
+    own_stdout,
 )
-from amrq.outputs.own_stdout import own_stdout
-from amrq.plain_text import printable
 from amrq.recordings import FORMATS
 from amrq.sources import LiveSource, SilenceWatch, SourceOptions
+from amrq.text import engineering, printable
 
 __all__ = ["live"]
 

@@ -7,26 +7,23 @@ import sys
 import typer
 
 import amrq
+from amrq.cli.app import CommandApp, say
 from amrq.cli.board import board_app
 from amrq.cli.bound import bound
 from amrq.cli.classify import classify
-from amrq.cli.command_app import CommandApp
-from amrq.cli.deferred_interrupt import ended_in_time, something_left_behind
 from amrq.cli.devices import devices
 from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate
 from amrq.cli.label import label
 from amrq.cli.live import live
-from amrq.cli.model import model_app
-from amrq.cli.models import models
+from amrq.cli.model import model_app, models
 from amrq.cli.rtl import rtl
-from amrq.cli.say import say
-from amrq.cli.sweep import sweep
-from amrq.cli.sweep_report import sweep_report
+from amrq.cli.sweep import sweep, sweep_report
 from amrq.cli.train import train
 from amrq.errors import AmrqError, OutputClosedError, OutputError
-from amrq.outputs.own_stdout import require_stdout, standard_streams
-from amrq.plain_text import printable
+from amrq.live import ended_in_time, something_left_behind
+from amrq.outputs import require_stdout, standard_streams
+from amrq.text import printable
 
 __all__ = ["app", "main"]
 

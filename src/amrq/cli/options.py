@@ -10,8 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from amrq.cli.completion import one_of
-from amrq.cli.quantity import quantity
+from amrq.cli.app import one_of, quantity
 from amrq.errors import AmrqError
 from amrq.options import Option, options_of
 

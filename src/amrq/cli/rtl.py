@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from amrq.cli.completion import model_names, one_of
+from amrq.cli.app import model_names, one_of
 from amrq.hardware import IntegerNetwork
 from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["rtl"]
 

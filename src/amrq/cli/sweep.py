@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`amrq sweep`: a grid of models, trained and measured."""
+"""The commands `amrq sweep` and `amrq sweep-report`."""
 
 import fnmatch
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,16 +23,53 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.say import say
+from amrq.cli.app import say
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
+from amrq.files import made_folder, write_whole
+from amrq.live import deferred_interrupt
+from amrq.sweep import draw_thesis_pictures, read_published, read_sweep_results, thesis_page
+from amrq.text import printable
 
 if TYPE_CHECKING:
-    from amrq.training.sweep.cell import Cell
-    from amrq.training.sweep.sweep_folder import SweepFolder
+    from amrq.sweep import Cell, SweepFolder
 
-__all__ = ["sweep"]
+__all__ = ["sweep", "sweep_report"]
+
+
+def sweep_report(
+    sweeps: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of finished sweeps of the same grid.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for thesis.md and, in thesis/, its pictures.")
+    ] = Path(),
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            "--published",
+            help="The thesis's tables in CSV, docs/thesis/published.csv, to set beside.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Make a page with tables and pictures from the results of sweeps. Needs no PyTorch.
+
+    Example: **amrq sweep-report docs/thesis/as-in-thesis docs/thesis/corrected --published docs/thesis/published.csv
+    -o docs**
+    """
+    results = [read_sweep_results(folder) for folder in sweeps]
+    grids = [(result.architectures, result.bits, result.pruned) for result in results]
+    if any(grid != grids[0] for grid in grids):
+        raise AmrqError(f"{sweeps[0]} and the others are sweeps of different grids: make a page for each.")
+    rows = read_published(published) if published else {}
+    beside = output / "thesis"
+    made_folder(beside)
+    pictures = [f"thesis/{path.name}" for path in draw_thesis_pictures(results, beside)]
+    words = ["amrq", "sweep-report", *(str(folder) for folder in sweeps)]
+    words += [*(("--published", str(published)) if published else ()), "-o", str(output)]
+    page = thesis_page(results, rows, pictures, shlex.join(words))
+    write_whole(output / "thesis.md", page)
+    Console().print(f"Written to {output}: thesis.md, {', '.join(pictures)}", markup=False)
 
 
 _BATCHES = (1, 1_024)
@@ -127,10 +165,7 @@ def sweep(
             f"a sweep needs PyTorch and Dask ({error}): install them, in a clone of gr-amrq with 'make train-setup', "
             "or with 'pip install .[train]' in an environment without GNU Radio."
         ) from None
-    from amrq.training.sweep.cell import cells_of
-    from amrq.training.sweep.run_sweep import connect
-    from amrq.training.sweep.sweep_folder import SweepFolder
-    from amrq.training.sweep.sweep_recipe import read_sweep_recipe
+    from amrq.sweep import SweepFolder, cells_of, connect, read_sweep_recipe
 
     settings = read_sweep_recipe(recipe)
     target = output if output is not None else Path("sweeps") / settings.name
@@ -173,8 +208,7 @@ def _make(
     stopped: Callable[[], bool],
 ) -> list[str]:
     """Make what is not finished; return the names of the cells that could not be made."""
-    from amrq.training.sweep.cell_figures import CellFigures
-    from amrq.training.sweep.run_sweep import CellProgress, SweepWatcher, connect, run_sweep
+    from amrq.sweep import CellFigures, CellProgress, SweepWatcher, connect, run_sweep
 
     done = folder.finished()
     left = [cell for cell in cells if not folder.usable(cell, done)]
@@ -227,7 +261,7 @@ def _make(
 
 def _time(folder: "SweepFolder", cells: "Sequence[Cell]", stopped: Callable[[], bool]) -> None:
     """Time the models of each architecture side by side where that has not been done for all of them."""
-    from amrq.training.sweep.measure_speed import measure_speed
+    from amrq.sweep import measure_speed
 
     done = folder.finished()
     ready = [cell for cell in cells if folder.usable(cell, done)]

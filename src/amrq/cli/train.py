@@ -1,27 +1,197 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`amrq train`: from a recipe to a model file, or from a model to a better one."""
+"""The command `amrq train`, from scratch or from a model."""
 
 import math
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from amrq.cli.completion import model_names
-from amrq.cli.deferred_interrupt import deferred_interrupt
-from amrq.cli.models import file_size
-from amrq.cli.say import say
-from amrq.cli.training_bars import TrainingBars
-from amrq.cli.tune import tune
+from amrq.cli.app import model_names, say
+from amrq.cli.model import file_size
 from amrq.errors import AmrqError
-from amrq.model import read_contract
-from amrq.plain_text import printable
+from amrq.evaluation import clopper_pearson
+from amrq.live import deferred_interrupt
+from amrq.model import find_model, read_contract
+from amrq.text import printable
 
-__all__ = ["train"]
+if TYPE_CHECKING:
+    from amrq.training import Progress as FitProgress
+    from amrq.training import TuneSettings
+
+__all__ = ["TrainingBars", "train", "tune"]
+
+
+class TrainingBars:
+    """Bars for training, teacher and evaluation; the last two appear when they have something to show."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._training = self._bar.add_task("training", total=None, figures="")
+        self._teaching = self._bar.add_task("likelihoods", total=None, figures="", visible=False)
+        self._evaluating = self._bar.add_task("evaluating", total=None, figures="", visible=False)
+
+    def __enter__(self) -> "TrainingBars":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def trained(self, at: "FitProgress") -> None:
+        """Show how a training stands."""
+        figures = f"{at.phase}  loss {at.loss:.3f}  accuracy {at.accuracy:.3f}"
+        self._bar.update(self._training, completed=at.step, total=at.steps, figures=figures)
+
+    def taught(self, done: int, of: int) -> None:
+        """Show how many chunks the teacher has judged."""
+        self._bar.update(self._teaching, completed=done, total=of, visible=True)
+
+    def evaluated(self, done: int, of: int) -> None:
+        """Show how far the evaluation is."""
+        self._bar.update(self._evaluating, completed=done, total=of, visible=True)
+
+
+_WORSE = 1
+"""Exit status of a training whose result is worse on synthetic chunks than what it began with."""
+
+
+def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings", fresh: bool) -> None:
+    """Train on, and show what it did: on the held-out labelled chunks, and on synthetic ones.
+
+    Args:
+        folder: of labelled chunks.
+        model: file or name of the model to begin with.
+        output: the file to write; by default the model's name, `-tuned` and .onnx, here.
+        settings: how.
+        fresh: begin anew even if there is a checkpoint.
+
+    Raises:
+        AmrqError: something given cannot be used.
+        KeyboardInterrupt: interrupted; the state is kept.
+        typer.Exit: the result is worse on synthetic chunks than the tolerance allows.
+    """
+    from amrq.training import tune_model
+
+    target = output if output is not None else Path(f"{find_model(model).stem}-tuned.onnx")
+    checkpoint = target.with_name(target.name + ".checkpoint")
+    # A step that has begun is finished first: half of one would not be what is written down.
+    with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
+
+        def taught(done: int, of: int) -> None:
+            bars.taught(done, of)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+
+        def evaluated(done: int, of: int) -> None:
+            bars.evaluated(done, of)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+
+        try:
+            added = tune_model(
+                model,
+                folder,
+                target,
+                settings,
+                checkpoint,
+                fresh,
+                bars.trained,
+                taught,
+                evaluated,
+                interrupted.is_set,
+            )
+        except KeyboardInterrupt:
+            if os.path.isfile(checkpoint):
+                say(f"stopped; the same command goes on from {checkpoint}.")
+            raise
+    console = Console()
+    console.print(_labelled(added))
+    console.print(_synthetic(added))
+    console.print(_others(added))
+    console.print(escape(f"Written: {target} ({file_size(target)})"))
+    for sentence in added["worse"]:
+        console.print(escape(f"WORSE THAN BEFORE: {sentence}."), style="bold red")
+    if added["worse"]:
+        raise typer.Exit(_WORSE)
+
+
+def _share(count: int, of: int) -> str:
+    low, high = clopper_pearson(count, of)
+    return f"{count / of:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _labelled(added: Mapping[str, Any]) -> Table | str:
+    rows = added["labelled"]
+    if not rows:
+        return "No labelled chunk is held out: of each label in a recording 16 are needed for that."
+    held = added["held_out"] if isinstance(added["held_out"], str) else ", ".join(added["held_out"])
+    table = Table(
+        title="Labelled chunks held out, each alone: share right among all outputs (95 % interval)",
+        caption=escape(
+            f"Held out: {held}. The intervals take chunks for independent; of one recording they are not."
+        ),
+    )
+    for column in ("label", "before", "after", "chunks"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    every = {key: sum(row[key] for row in rows) for key in ("before", "after", "chunks")}
+    for row in [*rows, *([{"label": "all", **every}] if len(rows) > 1 else [])]:
+        shares = (_share(row[when], row["chunks"]) for when in ("before", "after"))
+        table.add_row(escape(row["label"]), *shares, str(row["chunks"]))
+    return table
+
+
+def _synthetic(added: Mapping[str, Any]) -> Table:
+    table = Table(title="Synthetic chunks, each alone: share right among the modulations")
+    for column in ("Es/N0 dB", "before", "after", "change", "chunks"):
+        table.add_column(column, justify="right")
+    for row in added["synthetic"]:
+        change = row["after"] - row["before"]
+        colour = "[red]" if -change > added["tolerance"] else ""
+        table.add_row(
+            f"{row['es_n0_db']:g}",
+            f"{row['before']:.4f}",
+            f"{row['after']:.4f}",
+            f"{colour}{change:+.4f}",
+            str(row["chunks"]),
+        )
+    return table
+
+
+def _others(added: Mapping[str, Any]) -> Table:
+    table = Table(title="Other signals, fused decisions: share that claims one of the modulations")
+    for column in ("signal", "before", "after", "decisions"):
+        table.add_column(column, justify="left" if column == "signal" else "right")
+    for row in added["others"]:
+        shares = (f"{row[when] / row['decisions']:.3f}" for when in ("before", "after"))
+        table.add_row(row["kind"], *shares, str(row["decisions"]))
+    return table
+
 
 _TUNING = "Labelled recordings"
 _TUNING_STEPS = 1_000
@@ -132,7 +302,7 @@ def train(
         ) from None
     torch.set_num_threads(threads)
     if recipe is None:
-        from amrq.training.tune_settings import TuneSettings
+        from amrq.training import TuneSettings
 
         assert add is not None and model is not None
         if not math.isfinite(tolerance):
@@ -164,8 +334,7 @@ def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None
 
 
 def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | None) -> None:
-    from amrq.training.make_model import make_model
-    from amrq.training.recipe import read_recipe
+    from amrq.training import make_model, read_recipe
 
     settings = read_recipe(recipe)
     if steps is not None:

@@ -1,34 +1,48 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How good a model is, with the uncertainty of the figure. Needs no PyTorch."""
 
-from amrq.evaluation.bound import Bound
-from amrq.evaluation.clopper_pearson import clopper_pearson
-from amrq.evaluation.evaluate import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate
-from amrq.evaluation.evaluation import Evaluation
-from amrq.evaluation.fresh_chunks import fresh_chunks
-from amrq.evaluation.fuse import fuse
-from amrq.evaluation.noise_level import NoiseLevel
-from amrq.evaluation.open_set import OpenSet
-from amrq.evaluation.other_signal import OtherSignal
-from amrq.evaluation.outcome import NO_ANSWER, NO_SYMBOL_RATE, UNSURE, Outcome, Tally, answer_of, outcome
-from amrq.evaluation.paired_difference import PairedDifference
-from amrq.evaluation.pictures import draw_pictures
-from amrq.evaluation.reliability import Reliability
+from amrq.evaluation.chunk_sets import IMPAIRMENTS, ImpairedChunks, Impairment, fresh_chunks, make_dataset
+from amrq.evaluation.measure import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate, fuse
+from amrq.evaluation.open_set import (
+    NO_ANSWER,
+    NO_SYMBOL_RATE,
+    UNSURE,
+    OpenSet,
+    OtherSignal,
+    Outcome,
+    Tally,
+    answer_of,
+    outcome,
+)
+from amrq.evaluation.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, draw_pictures
+from amrq.evaluation.reference import Bound, EsN0Axis, Knowledge
 from amrq.evaluation.report import report
-from amrq.evaluation.share import Share
-from amrq.evaluation.sweep import Sweep
+from amrq.evaluation.results import Evaluation, NoiseLevel, Reliability, Sweep
+from amrq.evaluation.statistics import PairedDifference, Share, clopper_pearson, wald
 from amrq.evaluation.verdict import Finding, verdict
-from amrq.evaluation.wald import wald
 
 __all__ = [
+    "BLACK",
+    "BLUE",
     "DEFAULT_ES_N0_DB",
     "FUSED_SYMBOLS",
+    "GREEN",
+    "GREY",
+    "IMPAIRMENTS",
     "NO_ANSWER",
     "NO_SYMBOL_RATE",
+    "ORANGE",
+    "PURPLE",
+    "SKY",
     "UNSURE",
+    "VERMILION",
     "Bound",
+    "EsN0Axis",
     "Evaluation",
     "Finding",
+    "ImpairedChunks",
+    "Impairment",
+    "Knowledge",
     "NoiseLevel",
     "OpenSet",
     "OtherSignal",
@@ -44,6 +58,7 @@ __all__ = [
     "evaluate",
     "fresh_chunks",
     "fuse",
+    "make_dataset",
     "outcome",
     "report",
     "verdict",

@@ -1,14 +1,173 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a threshold on the confidence lets through."""
+"""Signals outside the class set: what a decision on one counts as, and how often it was named."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OpenSet"]
+from amrq.classes import MODULATIONS
+from amrq.decision import Decision
+from amrq.evaluation.statistics import Share
+from amrq.model import NO_SIGNAL, UNKNOWN
+
+__all__ = [
+    "NO_ANSWER",
+    "NO_SYMBOL_RATE",
+    "UNSURE",
+    "OpenSet",
+    "OtherSignal",
+    "Outcome",
+    "Tally",
+    "answer_of",
+    "outcome",
+]
+
+UNSURE = "unsure"
+NO_SYMBOL_RATE = "no symbol rate"
+NO_ANSWER = "no answer"
+
+Outcome = Literal["right", "misnamed", "missed", "undecided"]
+
+_UNDECIDED = (UNSURE, NO_SYMBOL_RATE, NO_ANSWER)
+
+
+def answer_of(decision: Decision) -> str:
+    """Return a decision as one of: a modulation, `unknown` (none of the classes), `noise`, `no signal`, `unsure`."""
+    match decision.reason:
+        case "unsure":
+            return UNSURE
+        case "foreign":
+            return UNKNOWN
+        case "noise":
+            return "noise"
+        case "silent":
+            return NO_SIGNAL
+        case "named":
+            return decision.label
+
+
+def outcome(answer: str, sent: str) -> Outcome:
+    """Say what an answer is worth where it is known what was sent.
+
+    * right: the modulation that was sent; for a signal outside the classes, any answer that names no modulation and
+      is not unsure;
+    * misnamed: another modulation, a wrong name;
+    * missed: `unknown`, noise or silence, although a modulation of the classes was sent. This is wrong as well, but
+      misleads less;
+    * undecided: `unsure`, or no answer, since no symbol rate was found for instance.
+
+    Args:
+        answer: see `answer_of`; or `NO_SYMBOL_RATE`, `NO_ANSWER`.
+        sent: the modulation; anything else is a signal outside the classes.
+
+    >>> outcome("QPSK", "QPSK"), outcome("16QAM", "64QAM"), outcome("unknown", "64QAM")
+    ('right', 'misnamed', 'right')
+    >>> outcome("unknown", "QPSK"), outcome("unsure", "QPSK")
+    ('missed', 'undecided')
+    """
+    if answer in _UNDECIDED:
+        return "undecided"
+    if answer in MODULATIONS:
+        return "right" if answer == sent else "misnamed"
+    return "missed" if sent in MODULATIONS else "right"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many answers, or whatever is counted, had each outcome."""
+
+    right: int = 0
+    misnamed: int = 0
+    missed: int = 0
+    undecided: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.right + self.misnamed + self.missed + self.undecided
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.right + other.right,
+            self.misnamed + other.misnamed,
+            self.missed + other.missed,
+            self.undecided + other.undecided,
+        )
+
+    @classmethod
+    def of_answers(cls, answers: Mapping[str, int], sent: str) -> "Tally":
+        """Count answers, each with how often it was given, against what was sent."""
+        counts: dict[Outcome, int] = {"right": 0, "misnamed": 0, "missed": 0, "undecided": 0}
+        for answer, count in answers.items():
+            counts[outcome(answer, sent)] += count
+        return cls(**counts)
+
+    @classmethod
+    def of_outcomes(cls, outcomes: Iterable[Outcome]) -> "Tally":
+        """Count outcomes."""
+        found = list(outcomes)
+        return cls(*(found.count(one) for one in ("right", "misnamed", "missed", "undecided")))
+
+
+@dataclass(frozen=True, eq=False)
+class OtherSignal:
+    """Decisions on one kind of other signal.
+
+    Attributes:
+        kind: see `amrq.signals.other_signals`.
+        fused: chunks whose evidence a fused decision rests on.
+        chunk_labels: decisions on one chunk each, by label.
+        labels: fused decisions, by label: a modulation, `unknown` or `no signal`.
+        scores: float64 [fused decisions], log-odds of the most probable named modulation; see `OpenSet`.
+        goal: the largest share of fused decisions that should claim one of the nine; None where none is set
+            or the model has no output for anything else.
+    """
+
+    kind: str
+    fused: int
+    chunk_labels: Counter[str]
+    labels: Counter[str]
+    scores: NDArray[np.float64]
+    goal: float | None
+
+    @property
+    def claimed(self) -> Share:
+        """Fused decisions that claim one of the nine."""
+        return _claimed(self.labels)
+
+    @property
+    def chunks_claimed(self) -> Share:
+        """Decisions on one chunk that claim one of the nine."""
+        return _claimed(self.chunk_labels)
+
+    @property
+    def mistaken_for(self) -> str:
+        """The modulation that most of the false claims name; empty if there are none."""
+        claims = {name: self.labels[name] for name in MODULATIONS if self.labels[name]}
+        return max(claims, key=lambda name: claims[name]) if claims else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "kind": self.kind,
+            "fused_chunks": self.fused,
+            "goal": self.goal,
+            "claimed": self.claimed.as_dict(),
+            "labels": dict(sorted(self.labels.items())),
+            "one_chunk": {
+                "claimed": self.chunks_claimed.as_dict(),
+                "labels": dict(sorted(self.chunk_labels.items())),
+            },
+        }
+
+
+def _claimed(labels: Counter[str]) -> Share:
+    return Share(sum(labels[name] for name in MODULATIONS), labels.total())
+
 
 _CONFIDENCES = (
     *(0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999),

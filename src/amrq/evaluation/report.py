@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amrq.evaluation.evaluation import Evaluation
-from amrq.evaluation.named_decisions import NamedDecisions
 from amrq.evaluation.open_set import OpenSet
-from amrq.evaluation.share import Share
+from amrq.evaluation.results import Evaluation, NamedDecisions
+from amrq.evaluation.statistics import Share
 from amrq.evaluation.verdict import verdict
-from amrq.plain_text import markdown
+from amrq.text import markdown
 
 __all__ = ["report"]
 

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Models on hardware: the integer reference, and Algorithm II's estimate."""
 
-from amrq.hardware.estimate import ResourceEstimate, estimate
-from amrq.hardware.fixed_point import FixedPoint
+from amrq.hardware.estimate import (
+    LayerSize,
+    ResourceEstimate,
+    count_weights,
+    estimate,
+    read_layer_sizes,
+    weights_of,
+)
 from amrq.hardware.integer_classifier import IntegerClassifier
-from amrq.hardware.integer_flatten import IntegerFlatten
-from amrq.hardware.integer_inputs import IntegerInputs
-from amrq.hardware.integer_layer import IntegerLayer
-from amrq.hardware.integer_mean import IntegerMean
-from amrq.hardware.integer_network import IntegerNetwork
-from amrq.hardware.layer_size import LayerSize, count_weights
-from amrq.hardware.numpy_prefix import NumpyPrefix
-from amrq.hardware.read_layer_sizes import read_layer_sizes, weights_of
-from amrq.hardware.requantise import requantise
-from amrq.hardware.scores import Scores
+from amrq.hardware.integer_network import IntegerInputs, IntegerNetwork, Scores
+from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean, requantise
+from amrq.hardware.prefix import NumpyPrefix, float_mean
+from amrq.hardware.read_layers import OnnxGraph, read_layers
 
 __all__ = [
     "FixedPoint",
@@ -25,11 +25,14 @@ __all__ = [
     "IntegerNetwork",
     "LayerSize",
     "NumpyPrefix",
+    "OnnxGraph",
     "ResourceEstimate",
     "Scores",
     "count_weights",
     "estimate",
+    "float_mean",
     "read_layer_sizes",
+    "read_layers",
     "requantise",
     "weights_of",
 ]

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import normalise
-from amrq.classifier import Evidence
-from amrq.classifier.weigh import Weigh
+from amrq.classifier import Evidence, Weigh
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.model import Contract
 

@@ -1,27 +1,57 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A quantised model in integers and shifts: what hardware computes, to the bit."""
+"""The integer reference: a quantised network, run in integers to the bit."""
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
 from amrq.errors import AmrqError
-from amrq.hardware.float_prefix import FloatPrefix
-from amrq.hardware.integer_flatten import IntegerFlatten
-from amrq.hardware.integer_inputs import IntegerInputs
-from amrq.hardware.integer_layer import IntegerLayer
-from amrq.hardware.integer_mean import IntegerMean
-from amrq.hardware.numpy_prefix import NumpyPrefix
-from amrq.hardware.onnx_graph import OnnxGraph
-from amrq.hardware.read_layers import read_layers
-from amrq.hardware.scores import Scores
+from amrq.files import parsing
+from amrq.hardware.layers import IntegerFlatten, IntegerLayer, IntegerMean
+from amrq.hardware.prefix import FloatPrefix, NumpyPrefix
+from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.model import Contract, find_model
-from amrq.parsing import parsing
-from amrq.plain_text import printable
+from amrq.text import printable
 
-__all__ = ["IntegerNetwork"]
+__all__ = ["IntegerInputs", "IntegerNetwork", "Scores"]
+
+
+class IntegerInputs(NamedTuple):
+    """What goes into the hardware for N chunks.
+
+    Attributes:
+        symbols: int64 [N, L, C], symbol by symbol, within the range of the first layer's `input`.
+        side: int64 [N, S], what joins the mean or the flattened symbols, within the range of the first head layer's
+            `input`; S may be 0.
+    """
+
+    symbols: NDArray[np.int64]
+    side: NDArray[np.int64]
+
+    def part(self, start: int, stop: int) -> "IntegerInputs":
+        """Return those of chunks `start` up to `stop`."""
+        return IntegerInputs(self.symbols[start:stop], self.side[start:stop])
+
+
+class Scores(NamedTuple):
+    """Logits as integers.
+
+    Attributes:
+        integers: int64 [N, H], the last layer's accumulators, brought to one unit by shifts to the left.
+        exponent: score s stands for the logit s times 2^exponent.
+    """
+
+    integers: NDArray[np.int64]
+    exponent: int
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """float32 [N, H]; exact below 2^24, and rounded as ONNX Runtime rounds beyond."""
+        return np.ldexp(self.integers.astype(np.float32), self.exponent)
+
 
 _BATCH = 64
 """Chunks at a time at most, so that a layer's accumulators stay in the processor's cache."""
@@ -165,7 +195,7 @@ class IntegerNetwork:
         """Return the class that hardware itself names: that of the best hypothesis, of equal ones that of the first.
 
         It stands in for the sum of the hypotheses' probabilities, which takes exponentials: whoever wants that weighs
-        the scores (`amrq.classifier.weigh`).
+        the scores (`amrq.classifier.classifier`).
 
         Args:
             scores: of N chunks.
@@ -208,7 +238,7 @@ class IntegerNetwork:
 
         Args:
             iq: float32 [N, 2, L], normalised.
-            level: float32 [N, 3], what `amrq.chunks.level_features` gives, for a model with a level input.
+            level: float32 [N, 3], what `amrq.chunks` gives, for a model with a level input.
         """
         first, head = self.symbol_layers[0], self.head_layers[0]
         if not len(iq):

@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a recording's annotations say of the signal at one place in its band."""
+"""Parts of a recording that carry a label, and the chunks cut from them."""
 
 import bisect
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.labels.label_name import LABELS, label_name
+from amrq.labels.labels_folder import LABELS, label_name
 from amrq.model import UNKNOWN
 from amrq.recordings import Annotation, Recording
 
-__all__ = ["LabelledSpans", "Span", "labelled_spans"]
+__all__ = [
+    "LabelledSpans",
+    "Reason",
+    "SelectedChunks",
+    "Span",
+    "labelled_spans",
+    "select_chunks",
+    "symbol_places",
+]
 
 _OWN = "gr-amrq "
 """How the generator of an annotation begins that this program wrote (see `amrq.outputs.AnnotationFile`)."""
@@ -159,3 +172,120 @@ def _merged(spans: list[Span], slack: float) -> tuple[Span, ...]:
             done.append(before)
         last[span.label] = span
     return tuple(sorted([*done, *last.values()], key=lambda s: (s.start, s.stop)))
+
+
+def symbol_places(
+    symbols: NDArray[np.int64],
+    marked: NDArray[np.int64],
+    samples: NDArray[np.int64],
+    samples_per_symbol: float,
+) -> NDArray[np.float64]:
+    """Return the sample that each symbol was received at, by marks that travelled with the signal.
+
+    A receiver delays what it puts out and follows a clock that is not its own: neither matters here, since a mark has
+    been through the same.
+
+    Args:
+        symbols: int64 [N], indices of symbols.
+        marked: int64 [M], rising: indices of symbols that a mark came with.
+        samples: int64 [M], rising: the samples that those marks were put on.
+        samples_per_symbol: nominal, which counts before the first mark and behind the last.
+
+    Returns:
+        float64 [N], samples of the recording.
+    """
+    if not len(marked):
+        return np.asarray(symbols * samples_per_symbol, dtype=np.float64)
+    places = np.interp(symbols, marked, samples)
+    before, behind = symbols < marked[0], symbols > marked[-1]
+    places[before] = samples[0] + (symbols[before] - marked[0]) * samples_per_symbol
+    places[behind] = samples[-1] + (symbols[behind] - marked[-1]) * samples_per_symbol
+    return np.asarray(places, dtype=np.float64)
+
+
+class Reason:
+    """Why a chunk is not used."""
+
+    OUTSIDE = "outside annotations"
+    DISAGREE = "labels disagree"
+    GATED = "below the gate"
+    SETTLING = "front end settling"
+    THINNED = "more than wanted"
+
+
+class SelectedChunks(NamedTuple):
+    """Chunks with labels.
+
+    Attributes:
+        rows: int64 [N], which of the chunks, rising.
+        labels: their labels, N of them.
+        dropped: how many others were left out, by reason: one of `Reason`, or `label not known: NAME`.
+    """
+
+    rows: NDArray[np.int64]
+    labels: list[str]
+    dropped: Counter[str]
+
+
+def select_chunks(
+    starts: NDArray[np.float64],
+    stops: NDArray[np.float64],
+    audible: NDArray[np.bool_],
+    spans: Sequence[Span],
+    settling: float = 0.0,
+    margin: float = 0.0,
+    most: int = 0,
+) -> SelectedChunks:
+    """Label the chunks that lie wholly within a stretch of one label, behind the front end's settling.
+
+    A chunk that a stretch of another label reaches into, whether that label is known or not, has none.
+
+    Args:
+        starts: float64 [M], rising: where each chunk begins, samples of the recording.
+        stops: float64 [M], rising: where it ends.
+        audible: bool [M], False for chunks that a gate has closed on.
+        spans: in order of their starts.
+        settling: samples behind the start of a stretch that a front end needs.
+        margin: samples that a chunk must keep from either end of a stretch, since places are not exact.
+        most: of each label; of more, evenly spread ones are used. 0 for no limit.
+    """
+    count = len(starts)
+    names = list(dict.fromkeys(span.label for span in spans))
+    known = {span.label for span in spans if span.known}
+    label = np.full(count, -1)
+    disagree = np.zeros(count, dtype=np.bool_)
+    within = np.zeros(count, dtype=np.bool_)
+    settled = np.zeros(count, dtype=np.bool_)
+    for span in spans:
+        number = names.index(span.label)
+        # Those that the stretch reaches into, and of these the ones wholly in it.
+        near = slice(
+            int(np.searchsorted(stops, span.start, side="right")), int(np.searchsorted(starts, span.stop))
+        )
+        disagree[near] |= (label[near] >= 0) & (label[near] != number)
+        label[near] = number
+        inside = (starts[near] >= span.start + margin) & (stops[near] <= span.stop - margin)
+        within[near] |= inside
+        settled[near] |= inside & (starts[near] >= span.start + settling)
+    # Of several reasons the first counts.
+    unknown = [(label == n, f"label not known: {name}") for n, name in enumerate(names) if name not in known]
+    rules = [
+        (~within, Reason.OUTSIDE),
+        (disagree, Reason.DISAGREE),
+        *unknown,
+        (~audible, Reason.GATED),
+        (~settled, Reason.SETTLING),
+    ]
+    usable = np.ones(count, dtype=np.bool_)
+    dropped: Counter[str] = Counter()
+    for holds, why in rules:
+        dropped[why] += int((usable & holds).sum())
+        usable &= ~holds
+    for number in range(len(names)) if most else ():
+        mine = np.flatnonzero(usable & (label == number))
+        if len(mine) > most:
+            usable[mine] = False
+            usable[mine[np.arange(most) * len(mine) // most]] = True
+            dropped[Reason.THINNED] += len(mine) - most
+    rows = np.flatnonzero(usable).astype(np.int64)
+    return SelectedChunks(rows, [names[number] for number in label[rows]], +dropped)

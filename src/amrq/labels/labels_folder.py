@@ -1,26 +1,188 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of labelled chunks, two files a recording."""
+"""Labelled chunks, held out by recording, and the folder they are kept in."""
 
 import hashlib
 import io
 import json
 import os
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amrq._version import __version__
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
-from amrq.labels.label_name import LABELS
-from amrq.labels.labelled_chunks import LabelledChunks
-from amrq.parsing import parsing
-from amrq.plain_text import name_fault, printable
-from amrq.read_arrays import read_arrays
-from amrq.whole_file import made_folder, write_whole
+from amrq.files import made_folder, parsing, read_arrays, write_whole
+from amrq.model import NO_SIGNAL, UNKNOWN
+from amrq.text import name_fault, printable
 
-__all__ = ["LabelsFolder"]
+__all__ = ["LABELS", "HeldOut", "LabelledChunks", "LabelsFolder", "hold_out", "label_name"]
+
+LABELS = (*MODULATIONS, UNKNOWN, NO_SIGNAL)
+"""The nine modulations, `unknown` for every other signal, `no signal` for noise alone."""
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text.casefold() if letter not in " -_")
+
+
+_BY_PLAIN = {_plain(name): name for name in LABELS}
+
+
+def label_name(text: str) -> str | None:
+    """Return the label that `qpsk`, `16-QAM` or `No signal` means: case, spaces, - and _ do not matter.
+
+    None where it means none of `LABELS`.
+    """
+    return _BY_PLAIN.get(_plain(text))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledChunks:
+    """Chunks of one recording, as a symbol front end left them.
+
+    Attributes:
+        name: of the files; the recording's, and behind an `@` the offset in Hz where it is not 0.
+        source: file name of the recording.
+        recording_sha256: of its samples (complex64, as read).
+        sample_rate: of the recording, Hz.
+        symbol_rate: Bd.
+        offset: of the signal from the middle of the band, Hz.
+        chunks: complex64 [N, L], one sample a symbol, any level and rotation; finite, none silent.
+        labels: uint8 [N], index in `LABELS`.
+        sample_index: int64 [N], rising: sample of the recording at which each chunk begins.
+        es_n0_db: float32 [N], Es/N0 of each chunk where it is known, as in a simulation; None where it is not.
+        dropped: how many other chunks were left out, by reason.
+        sha256: of the file of arrays; empty until written.
+
+    Raises:
+        AmrqError: the arrays are not such.
+    """
+
+    name: str
+    source: str
+    recording_sha256: str
+    sample_rate: float
+    symbol_rate: float
+    offset: float
+    chunks: NDArray[np.complex64]
+    labels: NDArray[np.uint8]
+    sample_index: NDArray[np.int64]
+    dropped: dict[str, int] = field(default_factory=dict)
+    sha256: str = ""
+    es_n0_db: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no reader could use."""
+
+        def require(holds: Any, what: str) -> None:
+            if not holds:
+                raise AmrqError(f"the labelled chunks {self.name} cannot be used: {what}.")
+
+        chunks, labels, index = self.chunks, self.labels, self.sample_index
+        arrays: list[tuple[NDArray[Any], type[np.generic], int, str]] = [
+            (chunks, np.complex64, 2, "chunks"),
+            (labels, np.uint8, 1, "labels"),
+            (index, np.int64, 1, "sample_index"),
+        ]
+        if self.es_n0_db is not None:
+            arrays.append((self.es_n0_db, np.float32, 1, "es_n0_db"))
+        for array, dtype, axes, name in arrays:
+            require(
+                array.dtype == dtype and array.ndim == axes,
+                f"{name} must be {np.dtype(dtype).name} of {axes} axes, not {array.dtype} of {array.ndim}",
+            )
+            require(
+                len(array) == len(chunks),
+                f"there are {len(chunks)} chunks but {len(array)} entries in {name}",
+            )
+        require(len(chunks) >= 1 and chunks.shape[1] >= 2, f"chunks of shape {chunks.shape} hold nothing")
+        require(
+            labels.max(initial=0) < len(LABELS), f"label {labels.max(initial=0)} is none of {len(LABELS)}"
+        )
+        require((np.diff(index) > 0).all() and index[0] >= 0, "sample_index does not rise from 0 up")
+        require(np.isfinite(chunks).all(), "a chunk holds a number that is not finite")
+        require((np.abs(chunks) ** 2).mean(axis=1).min() > 0, "a chunk is silent")
+        if self.es_n0_db is not None:
+            require(np.isfinite(self.es_n0_db).all(), "an Es/N0 is not finite")
+        for rate in (self.sample_rate, self.symbol_rate):
+            require(np.isfinite(rate) and rate > 0, f"{rate} is no rate")
+        require(np.isfinite(self.offset), f"{self.offset} is no offset")
+
+    @property
+    def chunk_length(self) -> int:
+        """Symbols a chunk (L)."""
+        return int(self.chunks.shape[1])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Chunks by label, in the order of `LABELS`."""
+        counted = Counter(self.labels.tolist())
+        return {LABELS[number]: counted[number] for number in sorted(counted)}
+
+
+_SHARE = 0.2
+_GAP = 4
+"""Chunks left out before the held-out ones: a front end's loops remember some 100 symbols, its level 64."""
+_FEWEST = 16
+"""Of a label in a recording: of fewer, none is held out."""
+
+
+class HeldOut(NamedTuple):
+    """One recording's chunks, parted.
+
+    Attributes:
+        learnt: int64, rows to learn from.
+        tested: int64, rows held out.
+    """
+
+    learnt: NDArray[np.int64]
+    tested: NDArray[np.int64]
+
+
+def hold_out(recordings: Sequence[LabelledChunks], whole: Collection[str] = ()) -> list[HeldOut]:
+    """Part recordings in time: neighbouring chunks share channel, level and carrier, and would test memory.
+
+    Of each label in each recording the last fifth in time is held out, and the 4 chunks before it are not used; of a
+    label with fewer than 16 chunks none is. Where whole recordings are named, these are held out and nothing of the
+    others is.
+
+    Args:
+        recordings: what there is.
+        whole: names of recordings to hold out.
+
+    Raises:
+        AmrqError: there is no recording of such a name, or nothing is left to learn from.
+    """
+    names = [recording.name for recording in recordings]
+    for name in whole:
+        if name not in names:
+            raise AmrqError(
+                f"there are no labelled chunks {name!r} to hold out: choose from {', '.join(names)}."
+            )
+    nothing = np.empty(0, np.int64)
+    parted: list[HeldOut] = []
+    for recording in recordings:
+        every = np.arange(len(recording.labels))
+        if whole:
+            parted.append(HeldOut(nothing, every) if recording.name in whole else HeldOut(every, nothing))
+            continue
+        learnt, tested = [nothing], [nothing]
+        for label in np.unique(recording.labels):
+            mine = np.flatnonzero(recording.labels == label)  # in the order of time
+            held = round(_SHARE * len(mine)) if len(mine) >= _FEWEST else 0
+            tested.append(mine[len(mine) - held :])
+            learnt.append(mine[: len(mine) - held - (_GAP if held else 0)])
+        parted.append(HeldOut(np.sort(np.concatenate(learnt)), np.sort(np.concatenate(tested))))
+    if not any(len(part.learnt) for part in parted):
+        raise AmrqError("all labelled chunks are held out, and none is left to learn from.")
+    return parted
+
 
 _FORMAT = "gr-amrq labelled chunks"
 _VERSION = 1

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The accuracy of the likelihood classifier, measured: what no model can surpass."""
+"""The bound: how often the best possible receiver is right, measured, on a page and in a picture."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson, fresh_chunks
-from amrq.likelihood.likelihood_classifier import LikelihoodClassifier
-from amrq.likelihood.receiver import Receiver
-from amrq.modulations import MODULATIONS
+from amrq.files import whole_file
+from amrq.likelihood.classifier import LikelihoodClassifier, Receiver
+from amrq.machine import optional_package
 
-__all__ = ["BoundCurve", "BoundPoint", "measure_bound"]
+__all__ = ["BoundCurve", "BoundPoint", "bound_page", "draw_bound", "measure_bound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,3 +144,128 @@ def measure_bound(
     if es_n0_known:
         name = replace(receiver, es_n0_db=0.0).description
     return BoundCurve(name, symbols, tuple(points))
+
+
+def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str) -> str:
+    """Return the page: accuracy with 95 % intervals for every receiver and length, and per class.
+
+    Args:
+        curves: what was found.
+        made: how, when and with what, a sentence or two.
+        picture: the picture's file, relative to the page.
+        table: the CSV file, relative to the page.
+    """
+    lines = [
+        "# The likelihood bound",
+        "",
+        "How often the most accurate classifier there is tells the nine modulations apart, by what it knows: the "
+        "average-likelihood-ratio classifier (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su 2007) decides on fresh "
+        "chunks of equiprobable classes. No model can be more accurate on chunks of the same kind; where "
+        "Es/N0 is not known, that is so on average over its range, and at a single Es/N0 a model may gain what it "
+        "loses at others.",
+        "",
+        "- A chunk has one sample a symbol; symbols are independent, equiprobable and of unit mean power; Es/N0 is "
+        "their power over that of the complex white Gaussian noise.",
+        "- *Coherent*: the carrier phase is known. *Any phase*: one phase a chunk, uniform over the circle.",
+        "- *Es/N0 known*, or one value a chunk, expected uniformly in dB over the range given; it is then "
+        "averaged out.",
+        "- *Level known*, or *unit-RMS chunk*: each chunk is divided by its own root mean square, as models get it; "
+        "the gain is then averaged out.",
+        "- *Phase noise*: an independent Gaussian phase at each symbol, its standard deviation known.",
+        "",
+        made,
+        "",
+        f"![Accuracy against Es/N0]({picture})",
+        *_summary(curves),
+        "",
+        f"All figures are in [{table}]({table}), which classes are taken for which in the JSON file beside it. "
+        "Intervals are Clopper-Pearson at 95 %; the same chunks serve all receivers of a phase, which therefore "
+        "compare more sharply.",
+    ]
+    series = [curve for curve in curves if len(curve.points) > 1]
+    for curve in sorted(
+        series, key=lambda curve: curve.symbols
+    ):  # a stable sort: receivers stay in their order
+        lines += ["", f"## {curve.symbols} symbols: {curve.name}", "", *_table([curve], "Es/N0 dB")]
+    single = [curve for curve in curves if len(curve.points) == 1]
+    if single:
+        lines += ["", "## Single points", "", *_table(single, "symbols, receiver, Es/N0 dB")]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(curves: Sequence[BoundCurve]) -> list[str]:
+    """Accuracy over all classes, a line for each receiver and length; those of single points are left out."""
+    curves = [curve for curve in curves if len(curve.points) > 1]
+    if not curves:
+        return []
+    levels = [point.es_n0_db for point in curves[0].points]
+    lines = [
+        "",
+        "| symbols | receiver | " + " | ".join(f"{level:g} dB" for level in levels) + " |",
+        "|---:|---" + "|---:" * len(levels) + "|",
+    ]
+    for curve in curves:
+        shares = " | ".join(f"{point.share()[2]:.3f}" for point in curve.points)
+        lines.append(f"| {curve.symbols} | {curve.name} | {shares} |")
+    return lines
+
+
+def _table(curves: Sequence[BoundCurve], heading: str) -> list[str]:
+    """Every point of the curves, in all and by class."""
+    lines = [
+        f"| {heading} | chunks | all | 95 % interval | " + " | ".join(MODULATIONS) + " |",
+        "|---:|---:|---:|:---:" + "|---:" * len(MODULATIONS) + "|",
+    ]
+    for curve in curves:
+        for point in curve.points:
+            _, chunks, accuracy, low, high = point.share()
+            name = (
+                f"{point.es_n0_db:g}"
+                if len(curves) == 1
+                else f"{curve.symbols}, {curve.name}, {point.es_n0_db:g}"
+            )
+            shares = " | ".join(f"{point.share(of)[2]:.3f}" for of in MODULATIONS)
+            lines.append(f"| {name} | {chunks} | {accuracy:.4f} | {low:.4f} to {high:.4f} | {shares} |")
+    return lines
+
+
+def draw_bound(curves: Sequence[BoundCurve], path: Path) -> None:
+    """Draw accuracy against Es/N0: the receivers at the shortest chunks, and the first receiver's chunk lengths.
+
+    Curves of fewer than two points are left out.
+
+    Raises:
+        AmrqError: matplotlib is missing.
+    """
+    # The class, not pyplot: no window system is needed or touched.
+    figure_class = optional_package("matplotlib.figure", "drawing pictures").Figure
+    curves = [curve for curve in curves if len(curve.points) > 1] or list(curves)
+    first, shortest = curves[0].name, min(curve.symbols for curve in curves)
+    at_shortest = [curve for curve in curves if curve.symbols == shortest]
+    lengths = [curve for curve in curves if curve.name == first]
+    panels = []
+    if len(at_shortest) > 1:
+        panels.append((f"{shortest} symbols", [(curve, curve.name) for curve in at_shortest]))
+    if len(lengths) > 1 or not panels:
+        panels.append((first, [(curve, f"{curve.symbols} symbols") for curve in lengths]))
+    figure = figure_class(figsize=(6.2 * len(panels), 4.6), layout="constrained")
+    for axes, (title, named) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for curve, label in named:
+            shares = [point.share() for point in curve.points]
+            axes.errorbar(
+                [point.es_n0_db for point in curve.points],
+                [share[2] for share in shares],
+                yerr=[
+                    [accuracy - low for _, _, accuracy, low, _ in shares],
+                    [high - accuracy for _, _, accuracy, _, high in shares],
+                ],
+                marker=".",
+                linewidth=1.2,
+                capsize=2,
+                label=label,
+            )
+        axes.set(xlabel="Es/N0 in dB", ylabel="share of right decisions", ylim=(0, 1.02), title=title)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize="small")
+    with whole_file(path) as file:
+        figure.savefig(file, format="png", dpi=100)

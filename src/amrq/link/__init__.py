@@ -3,29 +3,31 @@
 
 from amrq.link.board_classifier import POLICIES, BoardBackend, BoardClassifier
 from amrq.link.board_image import read_image, write_image
-from amrq.link.board_server import BoardServer
-from amrq.link.capabilities import Capabilities
-from amrq.link.engine import Engine
-from amrq.link.frame import Frame, read_frame
-from amrq.link.frame_error import FrameError
-from amrq.link.integer_engine import IntegerEngine
-from amrq.link.keys import make_keys
-from amrq.link.limits import Limits
-from amrq.link.link_settings import LinkSettings
-from amrq.link.make_engine import make_engine
-from amrq.link.message_type import MessageType
-from amrq.link.onnx_engine import OnnxEngine
-from amrq.link.sample_format import SampleFormat
-from amrq.link.score_format import ScoreFormat
-from amrq.link.serve import serve
-from amrq.link.status import Status
+from amrq.link.board_server import LOOPBACK, BoardServer, serve
+from amrq.link.engines import ENGINES, Engine, IntegerEngine, OnnxEngine, RtlEngine, make_engine
+from amrq.link.payloads import (
+    Capabilities,
+    ChunkPayload,
+    SampleFormat,
+    ScoreFormat,
+    read_logits,
+    scores_reply,
+)
+from amrq.link.protocol import HEADER_BYTES, Frame, FrameError, MessageType, Status, read_frame
+from amrq.link.request_queue import ClientTable, Request, RequestQueue
+from amrq.link.settings import Limits, LinkSettings, make_keys, read_secret_key
 
 __all__ = [
+    "ENGINES",
+    "HEADER_BYTES",
+    "LOOPBACK",
     "POLICIES",
     "BoardBackend",
     "BoardClassifier",
     "BoardServer",
     "Capabilities",
+    "ChunkPayload",
+    "ClientTable",
     "Engine",
     "Frame",
     "FrameError",
@@ -34,6 +36,9 @@ __all__ = [
     "LinkSettings",
     "MessageType",
     "OnnxEngine",
+    "Request",
+    "RequestQueue",
+    "RtlEngine",
     "SampleFormat",
     "ScoreFormat",
     "Status",
@@ -41,6 +46,9 @@ __all__ = [
     "make_keys",
     "read_frame",
     "read_image",
+    "read_logits",
+    "read_secret_key",
+    "scores_reply",
     "serve",
     "write_image",
 ]

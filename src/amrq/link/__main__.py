@@ -6,10 +6,9 @@ import contextlib
 import sys
 
 from amrq.errors import AmrqError
-from amrq.link.board_server import LOOPBACK
-from amrq.link.make_engine import ENGINES, make_engine
-from amrq.link.serve import serve
-from amrq.plain_text import printable
+from amrq.link.board_server import LOOPBACK, serve
+from amrq.link.engines import ENGINES, make_engine
+from amrq.text import printable
 
 
 def main() -> int:

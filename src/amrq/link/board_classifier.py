@@ -11,19 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.classifier import Evidence, OnnxClassifier
-from amrq.classifier.weigh import Weigh
+from amrq.classifier import Evidence, OnnxClassifier, Weigh
 from amrq.errors import AmrqError
 from amrq.link.board_link import BoardLink
-from amrq.link.capabilities import Capabilities
-from amrq.link.chunk_payload import ChunkPayload
-from amrq.link.frame import LEVEL_FLAG, Frame
-from amrq.link.link_settings import LinkSettings
-from amrq.link.message_type import MessageType
-from amrq.link.sample_format import SampleFormat
+from amrq.link.payloads import Capabilities, ChunkPayload, SampleFormat
+from amrq.link.protocol import LEVEL_FLAG, Frame, MessageType
+from amrq.link.settings import LinkSettings
 from amrq.model import Contract, find_model, read_contract
 from amrq.options import InputFile, Range, at_least, check, described, option
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["POLICIES", "BoardBackend", "BoardClassifier"]
 

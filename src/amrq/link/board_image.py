@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.files import parsing, read_arrays, whole_file
 from amrq.hardware import (
     FixedPoint,
     IntegerFlatten,
@@ -18,15 +19,12 @@ from amrq.hardware import (
     IntegerMean,
     IntegerNetwork,
     NumpyPrefix,
+    OnnxGraph,
+    read_layers,
 )
-from amrq.hardware.onnx_graph import OnnxGraph
-from amrq.hardware.read_layers import read_layers
-from amrq.memory_limit import memory_limit
+from amrq.machine import memory_limit
 from amrq.model import Contract, find_model
-from amrq.parsing import parsing
-from amrq.plain_text import printable
-from amrq.read_arrays import read_arrays
-from amrq.whole_file import whole_file
+from amrq.text import printable
 
 __all__ = ["IMAGE_SUFFIX", "read_image", "write_image"]
 

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.link.capabilities import Capabilities
 from amrq.link.connection import BoardAddress, Connection, News
 from amrq.link.dialogue import Dialogue, Exchange
-from amrq.link.frame import Frame
-from amrq.link.link_settings import LinkSettings
-from amrq.link.status import Status
-from amrq.optional_package import optional_package
+from amrq.link.payloads import Capabilities
+from amrq.link.protocol import Frame, Status
+from amrq.link.settings import LinkSettings
+from amrq.machine import optional_package
 
 __all__ = ["BoardLink"]
 

@@ -11,17 +11,12 @@ from typing import Any
 
 from amrq.errors import AmrqError
 from amrq.guard_socket import Connections, endpoint_fault, guard_socket
-from amrq.link.capabilities import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities
 from amrq.link.dialogue import Dialogue, Question
-from amrq.link.frame import HEADER_BYTES, Frame, read_frame
-from amrq.link.frame_error import FrameError
-from amrq.link.keys import read_public_key, read_secret_key
-from amrq.link.link_settings import LinkSettings
-from amrq.link.message_type import MessageType
-from amrq.link.read_logits import read_logits
-from amrq.link.status import Status
-from amrq.optional_package import optional_package
-from amrq.plain_text import printable
+from amrq.link.payloads import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities, read_logits
+from amrq.link.protocol import HEADER_BYTES, Frame, FrameError, MessageType, Status, read_frame
+from amrq.link.settings import LinkSettings, read_public_key, read_secret_key
+from amrq.machine import optional_package
+from amrq.text import printable
 
 __all__ = ["BoardAddress", "Connection", "News"]
 

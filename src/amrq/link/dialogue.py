@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.link.capabilities import Capabilities
-from amrq.link.frame import Frame
-from amrq.link.link_settings import LinkSettings
+from amrq.link.payloads import Capabilities
+from amrq.link.protocol import Frame
+from amrq.link.settings import LinkSettings
 
 __all__ = ["LOOK", "Dialogue", "Exchange", "Question"]
 

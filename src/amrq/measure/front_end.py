@@ -3,9 +3,9 @@
 
 from dataclasses import dataclass
 
-from amrq.engineering import engineering
 from amrq.errors import AmrqError
 from amrq.options import Range, above, at_least, between, check, described, option
+from amrq.text import engineering
 
 __all__ = ["FrontEndOptions", "StreamInfo"]
 

@@ -2,17 +2,33 @@
 """A model: an ONNX file, and in its metadata the contract that says all a block must know."""
 
 from amrq.model.contract import NO_SIGNAL, UNKNOWN, AccuracyRow, Contract, Hypothesis
-from amrq.model.contract_file import read_contract, write_contract
-from amrq.model.find_model import find_model, list_models
+from amrq.model.contract_file import (
+    METADATA_KEY,
+    exact_products,
+    find_model,
+    list_models,
+    open_model,
+    open_session,
+    read_contract,
+    write_contract,
+)
+from amrq.model.onnx_scan import constants_of, load_onnx, scan_model
 
 __all__ = [
+    "METADATA_KEY",
     "NO_SIGNAL",
     "UNKNOWN",
     "AccuracyRow",
     "Contract",
     "Hypothesis",
+    "constants_of",
+    "exact_products",
     "find_model",
     "list_models",
+    "load_onnx",
+    "open_model",
+    "open_session",
     "read_contract",
+    "scan_model",
     "write_contract",
 ]

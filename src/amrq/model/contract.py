@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.parsing import parsing
-from amrq.plain_text import name_fault, printable
+from amrq.files import parsing
+from amrq.text import name_fault, printable
 
 __all__ = ["CONTRACT_VERSION", "NO_SIGNAL", "UNKNOWN", "AccuracyRow", "Contract", "Hypothesis"]
 
@@ -116,7 +116,7 @@ class Contract:
         samples_per_symbol: samples a symbol that the model takes.
         normalisation: `unit-rms` (each chunk is divided by its RMS) or `none`.
         phase: `coherent` (constellations as registered) or `any` (any rotation).
-        level_input: whether the graph has a second input `level` float32 [N, 3], what `amrq.chunks.level_features`
+        level_input: whether the graph has a second input `level` float32 [N, 3], what `amrq.chunks`
             gives: how a chunk's power compares with its stream's. All zero where that is not known.
         es_n0_db: lowest and highest Es/N0 in dB that it was trained on.
         weight_bits: bits of a weight (32 means floating point).

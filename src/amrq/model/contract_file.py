@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a contract from, and writing it into, an ONNX file."""
+"""Model files: found by name, opened once they are known to be harmless, with their contract read and written."""
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +13,88 @@ import numpy as np
 
 from amrq.chunks import LEVEL_FEATURES
 from amrq.errors import AmrqError
-from amrq.memory_limit import memory_limit
+from amrq.files import parsing, whole_file
+from amrq.machine import memory_limit, onnx_runtime, optional_package
 from amrq.model.contract import Contract
-from amrq.model.exact_products import exact_products
 from amrq.model.onnx_scan import read_onnx
-from amrq.onnx_runtime import onnx_runtime
-from amrq.optional_package import optional_package
-from amrq.parsing import parsing
-from amrq.plain_text import printable
-from amrq.whole_file import whole_file
+from amrq.text import printable
 
 __all__ = [
+    "DEFAULT_MODEL",
     "METADATA_KEY",
     "LoadedModel",
     "contract_of_session",
+    "exact_products",
+    "find_model",
+    "list_models",
     "open_model",
     "open_session",
     "read_contract",
     "write_contract",
 ]
+
+DEFAULT_MODEL = "default"
+_DEFAULT_STEM = "blind-full-int8"
+
+
+def _folders() -> list[Path]:
+    here = Path(__file__).resolve()
+    own = os.environ.get("AMRQ_MODELS")
+    # Installed, the shipped models lie inside the package; in a source tree, beside src.
+    candidates = [Path(own)] if own else []
+    candidates += [here.parents[1] / "models", here.parents[3] / "models"]
+    return [folder for folder in candidates if os.path.isdir(folder)]
+
+
+def list_models() -> list[Path]:
+    """Return the model files in the folder $AMRQ_MODELS, if set, and among those shipped."""
+    found: dict[str, Path] = {}
+    for folder in _folders():
+        with contextlib.suppress(OSError):  # a folder that may not be read holds none
+            for path in sorted(folder.glob("*.onnx")):
+                found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
+    """Return the file of a model given by path (with a slash or the suffix), by name, or as `default`.
+
+    Raises:
+        AmrqError: there is none; the message lists the names there are.
+    """
+    path = Path(name)
+    if path.suffix == ".onnx" or len(path.parts) > 1:
+        if os.path.isfile(path):
+            return path
+        raise AmrqError(f"there is no model file {printable(path)}.")
+    stem = _DEFAULT_STEM if str(name) == DEFAULT_MODEL else str(name)
+    models = {model.stem: model for model in list_models()}
+    if stem not in models:
+        known = printable(", ".join(models), 1000) or "none"
+        raise AmrqError(
+            f"there is no model {printable(stem, 100)!r}: give the path of an ONNX file, or one of: {known}."
+        )
+    return models[stem]
+
+
+_CPUINFO = Path("/proc/cpuinfo")
+_INSTRUCTIONS = {"avx512_vnni", "avx_vnni"}
+
+
+@lru_cache(maxsize=1)
+def exact_products() -> bool:
+    """Return whether the processor has VNNI, whose sums of products of bytes have 32 bits throughout.
+
+    Older x86 processors add two products in 16 bits first, which can overflow; where the system does not tell, this one
+    is taken for such a one.
+    """
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    flags = [set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")]
+    return bool(flags) and all(_INSTRUCTIONS & mine for mine in flags)
+
 
 METADATA_KEY = "amrq.contract"
 _MEMORY = 1 << 30

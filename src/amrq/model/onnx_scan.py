@@ -16,9 +16,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.optional_package import optional_package
-from amrq.parsing import parsing
-from amrq.plain_text import printable
+from amrq.files import parsing
+from amrq.machine import optional_package
+from amrq.text import printable
 
 __all__ = ["ModelScan", "constants_of", "load_onnx", "read_onnx", "scan_model"]
 

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decisions on their way out: JSON lines, files that rotate, ZMQ, SigMF annotations; and counters for monitoring."""
 
-from amrq.outputs.annotation_file import AnnotationFile
-from amrq.outputs.counters_file import CountersFile
-from amrq.outputs.decision_outputs import DecisionOutputs, OutputOptions
-from amrq.outputs.decision_record import decision_record
-from amrq.outputs.decision_schema import RECORD_VERSION, decision_schema
-from amrq.outputs.json_lines_file import JsonLinesFile
-from amrq.outputs.json_lines_stdout import JsonLinesStdout
-from amrq.outputs.metrics_file import MetricsFile, metrics_text
-from amrq.outputs.origin import Origin
-from amrq.outputs.record_thinner import RecordThinner, Thinning
+from amrq.outputs.annotations import AnnotationFile
+from amrq.outputs.metrics import CountersFile, MetricsFile, StreamState, metrics_text
+from amrq.outputs.own_stdout import own_stdout, require_stdout, standard_streams
+from amrq.outputs.record import RECORD_VERSION, Origin, decision_record, decision_schema
 from amrq.outputs.sigmf_recorder import RecorderState, SigmfRecorder
-from amrq.outputs.stream_state import StreamState
 from amrq.outputs.timeline import Timeline
-from amrq.outputs.zmq_publisher import ZmqPublisher
+from amrq.outputs.writers import (
+    DecisionOutputs,
+    JsonLinesFile,
+    JsonLinesStdout,
+    OutputOptions,
+    RecordThinner,
+    Thinning,
+    ZmqPublisher,
+)
 
 __all__ = [
     "RECORD_VERSION",
@@ -36,4 +37,7 @@ __all__ = [
     "decision_record",
     "decision_schema",
     "metrics_text",
+    "own_stdout",
+    "require_stdout",
+    "standard_streams",
 ]

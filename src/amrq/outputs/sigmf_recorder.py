@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.outputs.annotation_file import AnnotationFile
-from amrq.outputs.origin import Origin
+from amrq.outputs.annotations import AnnotationFile
+from amrq.outputs.record import Origin
 from amrq.outputs.timeline import Timeline
 from amrq.recordings import write_sigmf
 

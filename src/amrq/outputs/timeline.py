@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from amrq.outputs.origin import Origin
+from amrq.outputs.record import Origin
 
 __all__ = ["Timeline"]
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """I/Q recordings as people have them: SigMF, wav, raw samples."""
 
-from amrq.recordings.analytic_signal import band_of_signal
 from amrq.recordings.open_recording import FORMATS, SUFFIXES, format_of, open_recording
-from amrq.recordings.raw_formats import RAW_FORMATS
-from amrq.recordings.recording import Annotation, Recording, RecordingInfo
+from amrq.recordings.recording import Annotation, Recording, RecordingInfo, band_of_signal
+from amrq.recordings.sample_file import RAW_FORMATS
 from amrq.recordings.sample_stream import SampleStream, is_stream
 from amrq.recordings.sigmf_metadata import read_sigmf_json
-from amrq.recordings.write_sigmf import write_sigmf
+from amrq.recordings.sigmf_recording import write_sigmf
 
 __all__ = [
     "FORMATS",

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from amrq.errors import AmrqError
-from amrq.parsing import parsing
-from amrq.plain_text import printable
+from amrq.files import parsing
 from amrq.recordings import raw_recording, sigmf_recording, wav_recording
-from amrq.recordings.file_name import facts_of_name
 from amrq.recordings.reader import Reader, Request
-from amrq.recordings.recording import Recording
+from amrq.recordings.recording import Recording, facts_of_name
+from amrq.text import printable
 
 __all__ = ["FORMATS", "SUFFIXES", "format_of", "open_recording"]
 

@@ -5,12 +5,11 @@ from functools import partial
 
 import numpy as np
 
-from amrq.engineering import counted
 from amrq.errors import AmrqError
-from amrq.recordings.raw_formats import RAW_FORMATS
 from amrq.recordings.reader import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
-from amrq.recordings.sample_file import SampleFile, file_size
+from amrq.recordings.sample_file import RAW_FORMATS, SampleFile, file_size
+from amrq.text import counted
 
 __all__ = ["READERS"]
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
-from amrq.recordings.file_name import NamedFacts
-from amrq.recordings.recording import Recording, RecordingInfo
+from amrq.recordings.recording import NamedFacts, Recording, RecordingInfo
+from amrq.text import engineering, printable
 
 __all__ = ["Reader", "Request", "add_named_facts"]
 

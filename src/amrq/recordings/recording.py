@@ -1,23 +1,222 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording, whatever file it is in."""
+"""A recording: its samples, what is known of it, and what its file's name says."""
 
 import bisect
 import heapq
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
-from amrq.recordings.analytic_signal import AnalyticSignal
+from amrq.text import engineering, printable
 
-__all__ = ["Annotation", "Recording", "RecordingInfo", "Samples"]
+__all__ = [
+    "AnalyticSignal",
+    "Annotation",
+    "NamedFacts",
+    "Recording",
+    "RecordingInfo",
+    "Samples",
+    "band_of_signal",
+    "facts_of_name",
+]
+
+_SIDE = 256
+"""Samples of the filter on either side. Negative frequencies are 60 dB down from 0.6 % of the sample rate on (300 Hz at
+48 kHz); between there and 0 Hz, and as far from half the sample rate, they are not."""
+_BLOCK = 1 << 16
+_BINS = 1024  # of the spectrum
+_WITHIN = 0.1  # of the strongest: where the signal is
+
+
+class _Samples(Protocol):
+    length: int
+
+    def read(self, start: int, count: int) -> NDArray[Any]: ...
+
+
+def _hilbert_taps() -> NDArray[np.float64]:
+    n = np.arange(-_SIDE, _SIDE + 1)
+    taps = np.zeros(len(n))
+    odd = n % 2 == 1
+    taps[odd] = 2 / (np.pi * n[odd])
+    window: NDArray[np.float64] = np.kaiser(len(n), 6.0)
+    return taps * window
+
+
+class AnalyticSignal:
+    """x + i H(x), where H shifts each frequency by a quarter of its period: what has a positive frequency in x stays.
+
+    The sample rate stays, and 0 Hz is that of the real signal: a tone of 1,500 Hz is at 1,500 Hz. Its amplitude
+        stays too.
+
+    Args:
+        samples: float32, as `SampleFile` reads them.
+    """
+
+    real = False
+
+    def __init__(self, samples: _Samples) -> None:
+        self.length = samples.length
+        self._samples = samples
+        self._taps = _hilbert_taps()
+
+    def read(self, start: int, count: int) -> NDArray[np.complex64]:
+        """Return complex64 samples; `start` and `count` lie inside the recording."""
+        parts = [
+            self._read_block(place, min(_BLOCK, start + count - place))
+            for place in range(start, start + count, _BLOCK)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.complex64), *parts])
+
+    def _read_block(self, start: int, count: int) -> NDArray[np.complex64]:
+        first, last = max(0, start - _SIDE), min(self.length, start + count + _SIDE)
+        around = np.zeros(count + 2 * _SIDE)
+        place = first - (start - _SIDE)
+        around[place : place + last - first] = self._samples.read(first, last - first)
+        size = 1 << (len(around) + 2 * _SIDE).bit_length()
+        # One sample that is not finite would spread over the whole block: outside its filter's length it must not.
+        broken = ~np.isfinite(around)
+        around[broken] = 0
+        shifted = np.fft.irfft(np.fft.rfft(around, size) * np.fft.rfft(self._taps, size), size)
+        out = np.empty(count, np.complex64)
+        out.real = around[_SIDE : _SIDE + count]
+        out.imag = shifted[2 * _SIDE : 2 * _SIDE + count]
+        if broken.any():
+            near = np.convolve(broken, np.ones(2 * _SIDE + 1))[2 * _SIDE : 2 * _SIDE + count]
+            out[near > 0.5] = np.nan
+        return out
+
+
+def band_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> tuple[float, float]:
+    """Return where the strongest signal lies: middle and width of what is within 10 dB of its strongest part, Hz.
+
+    Args:
+        samples: complex [N].
+        sample_rate: samples a second.
+    """
+    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
+    bins = min(_BINS, len(samples))
+    blocks = samples[: len(samples) // bins * bins].reshape(-1, bins) * np.hanning(bins)
+    power = (np.abs(np.fft.fft(blocks, axis=1)) ** 2).mean(axis=0)
+    # Over some bins, so that a line does not pass for the whole signal.
+    width = max(1, bins // 64)
+    spread = np.zeros(bins)
+    spread[np.arange(-(width // 2), width - width // 2)] = 1 / width
+    smooth = np.fft.ifft(np.fft.fft(power) * np.fft.fft(spread)).real
+    strongest = int(np.argmax(smooth))
+    turned = np.roll(smooth, bins // 2 - strongest)  # a signal on the border of the band is one signal
+    weak = turned < _WITHIN * turned[bins // 2]
+    below = np.flatnonzero(weak[: bins // 2])
+    above = np.flatnonzero(weak[bins // 2 :])
+    first = int(below[-1]) + 1 if len(below) else 0
+    last = bins // 2 + (int(above[0]) if len(above) else bins - bins // 2)
+    middle = (first + last - 1) / 2 - bins // 2 + strongest
+    frequency = middle / bins * sample_rate
+    middle_hz = (frequency + sample_rate / 2) % sample_rate - sample_rate / 2
+    return float(middle_hz), (last - first) / bins * sample_rate
+
+
+@dataclass(frozen=True)
+class NamedFacts:
+    """What a name tells; None where it does not.
+
+    Attributes:
+        program: that names its files so.
+        begun: when the recording began, with its time zone.
+        local: the name has the time of its recorder's place, which is taken for this machine's.
+        frequency: what 0 Hz stands for, Hz.
+        sample_rate: samples a second.
+        format: of the samples, a name in `RAW_FORMATS`.
+    """
+
+    program: str
+    begun: datetime | None = None
+    local: bool = False
+    frequency: float | None = None
+    sample_rate: float | None = None
+    format: str | None = None
+
+
+_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_PROGRAMS = {"sdrsharp": "SDR#", "hdsdr": "HDSDR", "sdruno": "SDRuno"}
+
+
+def _time(text: str, layout: str, local: bool = False) -> datetime | None:
+    try:
+        moment = datetime.strptime(text, layout)
+        return moment.astimezone() if local else moment.replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _gqrx(found: re.Match[str]) -> NamedFacts:
+    begun = _time(found[1], "%Y%m%d_%H%M%S")
+    return NamedFacts("gqrx", begun, False, float(found[2]), float(found[3]), "cf32")
+
+
+def _stamped(found: re.Match[str]) -> NamedFacts:
+    local = not found[3]
+    begun = _time(found[2], "%Y%m%d_%H%M%S", local)
+    program = _PROGRAMS.get(found[1].lower(), found[1])
+    return NamedFacts(program, begun, local, float(found[4]) * _FACTORS[found[5].lower()])
+
+
+def _sdrpp(found: re.Match[str]) -> NamedFacts:
+    return NamedFacts("SDR++", _time(found[2], "%H-%M-%S_%d-%m-%Y", True), True, float(found[1]))
+
+
+def _rtl_433(found: re.Match[str]) -> NamedFacts:
+    return NamedFacts("rtl_433", frequency=float(found[1]) * 1e6, sample_rate=float(found[2]) * 1e3)
+
+
+def _satdump(found: re.Match[str]) -> NamedFacts:
+    begun = _time(found[1], "%Y-%m-%d_%H-%M-%S")
+    return NamedFacts("SatDump", begun, False, float(found[3]), float(found[2]))
+
+
+_BEFORE = r"(?:.{0,200}[\s.])?"
+"""What people put in front, 'copy of' for instance."""
+
+# Longer runs of digits than any frequency's are no frequency; no pattern here can take long on any name.
+_PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], NamedFacts]], ...] = (
+    (rf"(?i:{_BEFORE}gqrx)_(\d{{8}}_\d{{6}})_(\d{{1,12}})_(\d{{1,12}})_fc\b.*", _gqrx),
+    # HDSDR, SDR#, SDRuno, hackrf_transfer, airspy_rx and others: program, date, time with Z for UTC, frequency.
+    (
+        rf"{_BEFORE}([A-Za-z][\w#+-]{{0,30}}?)_(\d{{8}}_\d{{6}})(Z?)_"
+        r"(\d{1,12}(?:\.\d{1,9})?)([kKmMgG]?)(?i:Hz)(?![A-Za-z]).*",
+        _stamped,
+    ),
+    (rf"{_BEFORE}(?i:baseband|audio)_(\d{{1,12}})(?i:Hz)_(\d\d-\d\d-\d\d_\d\d-\d\d-\d{{4}})(?!\d).*", _sdrpp),
+    (r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-[\d.]{1,20})?_(\d{1,12})SPS_(\d{1,12})Hz(?![A-Za-z]).*", _satdump),
+    # Frequency in M and rate in k: one of them alone may be anything, a symbol rate for instance.
+    (
+        r"(?:.{0,200}_)?(\d{1,6}(?:\.\d{1,9})?)M(?:Hz)?_(\d{1,9}(?:\.\d{1,9})?)[kK](?:sps)?(?![A-Za-z0-9]).*",
+        _rtl_433,
+    ),
+)
+
+
+def facts_of_name(name: str) -> NamedFacts | None:
+    """Return what a file's name tells where it is one that a known program gives; None where it is not.
+
+    >>> facts = facts_of_name("g001_433.92M_250k.cu8")
+    >>> facts.frequency, facts.sample_rate
+    (433920000.0, 250000.0)
+    """
+    for pattern, facts in _PATTERNS:
+        found = re.fullmatch(pattern, name, re.DOTALL)
+        if found:
+            return facts(found)
+    return None
+
 
 _GAP = 1e-3
 """Seconds that times written with three digits are apart without any gap."""

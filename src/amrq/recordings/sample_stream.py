@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.engineering import counted
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
 from amrq.recordings.open_recording import FORMATS, format_of
-from amrq.recordings.raw_formats import RAW_FORMATS
+from amrq.recordings.sample_file import RAW_FORMATS
+from amrq.text import counted, printable
 
 __all__ = ["SampleStream", "is_stream"]
 

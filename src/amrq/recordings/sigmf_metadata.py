@@ -10,9 +10,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.parsing import parsing
-from amrq.plain_text import printable
+from amrq.files import parsing
 from amrq.recordings.recording import Annotation
+from amrq.text import printable
 
 __all__ = ["Capture", "SigmfMetadata", "read_sigmf_json"]
 

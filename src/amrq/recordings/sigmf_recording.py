@@ -1,29 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF recordings: pairs of files, archives, collections.
-
-Read by this module and not by the package `sigmf`, which takes bytes in front of later captures for samples, 128 for
-the zero of unsigned bytes, the first of several recordings in an archive without a word, and fails on metadata that
-other programs write.
-"""
+"""SigMF recordings, read and written."""
 
 import contextlib
 import hashlib
+import json
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from amrq.engineering import counted
+from amrq._version import __version__
 from amrq.errors import AmrqError
-from amrq.parsing import parsing
-from amrq.plain_text import printable
-from amrq.recordings.raw_formats import RawFormat, number_format
+from amrq.files import parsing, write_whole
 from amrq.recordings.reader import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
-from amrq.recordings.sample_file import SampleFile, file_size
+from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
 from amrq.recordings.sigmf_metadata import Capture, SigmfMetadata, read_sigmf_json
+from amrq.text import counted, printable
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "write_sigmf"]
+
+# SigMF recordings: pairs of files, archives, collections.
+#
+# Read by this module and not by the package `sigmf`, which takes bytes in front of later captures for samples,
+# 128 for
+# the zero of unsigned bytes, the first of several recordings in an archive without a word, and fails on
+# metadata that
+# other programs write.
 
 _LARGEST_CHECKSUM = 1 << 30
 """Bytes up to which the data are held against their SHA-512: about two seconds of work."""
@@ -300,3 +303,32 @@ READERS = (
     ),
 )
 """One, for all of SigMF's files."""
+
+
+def write_sigmf(path: Path, sample_rate: float, frequency: float | None, description: str) -> None:
+    """Write the `.sigmf-meta` beside a `.sigmf-data` of little-endian complex float samples.
+
+    Args:
+        path: of the metadata.
+        sample_rate: samples a second.
+        frequency: what 0 Hz stands for, Hz; None where it is not known.
+        description: what it is, for people.
+
+    Raises:
+        AmrqError: it cannot be written.
+    """
+    capture: dict[str, Any] = {"core:sample_start": 0}
+    if frequency is not None:
+        capture["core:frequency"] = frequency
+    document = {
+        "global": {
+            "core:datatype": "cf32_le",
+            "core:sample_rate": sample_rate,
+            "core:version": "1.0.0",
+            "core:recorder": f"gr-amrq {__version__}",
+            "core:description": description,
+        },
+        "captures": [capture],
+        "annotations": [],
+    }
+    write_whole(path, json.dumps(document, indent=4) + "\n")

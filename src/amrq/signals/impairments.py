@@ -1,10 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens to symbols between transmitter and classifier."""
+"""What a channel and a receiver add to a signal: noise of a stated Es/N0, phase noise, a turn of the carrier."""
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["add_noise", "add_phase_noise", "rotate"]
+from amrq.errors import AmrqError
+
+__all__ = ["add_noise", "add_phase_noise", "es_n0_db_from_noise_power", "noise_power_from_es_n0_db", "rotate"]
+
+
+def noise_power_from_es_n0_db(es_n0_db: float) -> float:
+    """Return the complex noise power N_a per symbol of unit power: 10^(-x/10).
+
+    Args:
+        es_n0_db: energy per symbol over noise density, dB; `inf` means no noise.
+
+    Raises:
+        AmrqError: it is not a number, or minus infinity.
+    """
+    if not es_n0_db >= -300:
+        raise AmrqError(f"Es/N0 must be a number in dB from -300 up (or inf for no noise), not {es_n0_db}.")
+    return float(10.0 ** (-es_n0_db / 10.0))
+
+
+def es_n0_db_from_noise_power(noise_power: float) -> float:
+    """Return Es/N0 in dB of unit-power symbols in complex noise of power `noise_power` (N_a).
+
+    N_a = 0.005, the thesis's operating point, is 23.01 dB; 0 is `inf`.
+
+    Raises:
+        AmrqError: the power is negative or not finite.
+    """
+    if not math.isfinite(noise_power) or noise_power < 0:
+        raise AmrqError(f"noise power N_a must be finite and not negative, not {noise_power}.")
+    return math.inf if noise_power == 0 else -10.0 * math.log10(noise_power)
 
 
 def _per_sample(value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -1,17 +1,123 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An endless received signal with known truth."""
+"""A modulated signal as a stream: its pulses, and when its modulation and noise change."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.classes import Modulation, modulation
 from amrq.errors import AmrqError
-from amrq.modulations import Modulation
-from amrq.signals.impairments import add_noise, add_phase_noise, rotate
-from amrq.signals.noise_level import noise_power_from_es_n0_db
-from amrq.signals.pulse_shaper import PulseShaper
-from amrq.signals.schedule import Schedule
+from amrq.signals.impairments import add_noise, add_phase_noise, noise_power_from_es_n0_db, rotate
 
-__all__ = ["ModulatedSignal"]
+__all__ = ["ModulatedSignal", "Order", "PulseShaper", "Schedule", "root_raised_cosine"]
+
+
+def root_raised_cosine(t: NDArray[np.float64], rolloff: float) -> NDArray[np.float64]:
+    """Root-raised-cosine pulse of unit energy at times `t` in symbols (Proakis and Salehi 2008, problem 9.15)."""
+    if rolloff == 0:
+        return np.sinc(t)
+    four_bt = 4 * rolloff * t
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pulse = (np.sin(np.pi * t * (1 - rolloff)) + four_bt * np.cos(np.pi * t * (1 + rolloff))) / (
+            np.pi * t * (1 - four_bt**2)
+        )
+    # The two removable singularities, t = 0 and |t| = 1/(4 rolloff).
+    pulse[np.abs(t) < 1e-9] = 1 + rolloff * (4 / np.pi - 1)
+    edge = np.abs(np.abs(four_bt) - 1) < 1e-9
+    angle = np.pi / (4 * rolloff)
+    pulse[edge] = (rolloff / np.sqrt(2)) * ((1 + 2 / np.pi) * np.sin(angle) + (1 - 2 / np.pi) * np.cos(angle))
+    return pulse
+
+
+class PulseShaper:
+    """A streaming interpolating root-raised-cosine filter.
+
+    The output has the mean power of the symbols, and a filter matched to it returns the symbols
+    (times sqrt(samples_per_symbol), with unit-energy taps). With one sample a symbol it changes nothing.
+
+    Args:
+        samples_per_symbol: 1 or more.
+        rolloff: excess bandwidth, 0 to 1.
+        span: length of the pulse in symbols.
+
+    Raises:
+        AmrqError: an argument is out of its range.
+
+    Attributes:
+        delay: samples from a symbol's entry to the peak of its pulse.
+    """
+
+    def __init__(self, samples_per_symbol: int = 1, rolloff: float = 0.35, span: int = 24) -> None:
+        if samples_per_symbol < 1 or int(samples_per_symbol) != samples_per_symbol:
+            raise AmrqError(f"samples per symbol must be a whole number from 1 up, not {samples_per_symbol}.")
+        if not 0 <= rolloff <= 1:
+            raise AmrqError(f"the roll-off must lie between 0 and 1, not {rolloff}.")
+        self.samples_per_symbol = int(samples_per_symbol)
+        self.rolloff = float(rolloff)
+        self.delay = 0
+        self._branches: NDArray[np.float32] | None = None
+        if self.samples_per_symbol > 1:
+            sps = self.samples_per_symbol
+            self.delay = span * sps // 2
+            t = (np.arange(span * sps) - span * sps / 2) / sps
+            taps = root_raised_cosine(t, self.rolloff)
+            taps *= np.sqrt(sps / np.sum(taps**2))
+            # Branch p holds every sps-th tap from p on: output sample n*sps + p of a polyphase interpolator.
+            self._branches = np.ascontiguousarray(taps.reshape(span, sps).T[:, ::-1], dtype=np.float32)
+            self._past = np.zeros(span - 1, dtype=np.complex64)
+
+    def shape(self, symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Turn complex64 [n] symbols into complex64 [n * samples_per_symbol], keeping the filter's state."""
+        if self._branches is None:
+            return symbols
+        stream = np.concatenate([self._past, symbols])
+        self._past = stream[len(stream) - len(self._past) :]
+        windows = np.lib.stride_tricks.sliding_window_view(stream, self._branches.shape[1])
+        return np.asarray((windows @ self._branches.T).ravel(), dtype=np.complex64)
+
+
+Order = Literal["cycle", "random"]
+
+
+class Schedule:
+    """An endless sequence of classes, each sent for `dwell` symbols.
+
+    Args:
+        modulations: names of the classes; one name alone is sent for ever.
+        dwell: symbols before the next class.
+        order: `cycle` takes the names in turn, `random` draws one of the others each time.
+
+    Raises:
+        AmrqError: no name, an unknown name, a dwell below 1 or an unknown order.
+    """
+
+    def __init__(self, modulations: Sequence[str], dwell: int = 1024, order: Order = "cycle") -> None:
+        if isinstance(modulations, str):
+            modulations = [modulations]
+        if not isinstance(modulations, Sequence) or not all(isinstance(name, str) for name in modulations):
+            raise AmrqError("the modulations of a schedule must be a list of names.")
+        if not modulations:
+            raise AmrqError("a schedule needs at least one modulation.")
+        if dwell < 1:
+            raise AmrqError(f"the dwell must be at least 1 symbol, not {dwell}.")
+        if order not in get_args(Order):
+            raise AmrqError(f"the order must be one of {', '.join(get_args(Order))}, not {order!r}.")
+        self.modulations: tuple[Modulation, ...] = tuple(modulation(name) for name in modulations)
+        self.dwell = int(dwell)
+        self.order: Order = order
+        self._current = -1
+
+    def next(self, rng: np.random.Generator) -> Modulation:
+        """Return the class of the next dwell."""
+        count = len(self.modulations)
+        if self.order == "cycle" or self._current < 0:
+            first = int(rng.integers(count)) if self.order == "random" else 0
+            self._current = first if self._current < 0 else (self._current + 1) % count
+        elif count > 1:
+            self._current = (self._current + 1 + int(rng.integers(count - 1))) % count
+        return self.modulations[self._current]
 
 
 class ModulatedSignal:

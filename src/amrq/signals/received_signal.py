@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.signals.root_raised_cosine import root_raised_cosine
+from amrq.signals.modulated_signal import root_raised_cosine
 
 __all__ = ["Conditions", "received_signal", "received_under"]
 
@@ -91,7 +91,7 @@ def received_under(
 
     Example:
         >>> import numpy as np
-        >>> from amrq.modulations import modulation
+        >>> from amrq.classes.linear import modulation
         >>> rng = np.random.default_rng(1)
         >>> sent = rng.choice(modulation("QPSK").points, 1000)
         >>> len(received_under(sent, Conditions(echo_db=-6.0), 20.0, rng))

@@ -3,14 +3,10 @@
 
 from amrq.sources.byte_feeds import PacketFeed, PipeFeed
 from amrq.sources.devices import GainElement, RadioDevice, find_devices
-from amrq.sources.feed import Feed, Piece, StreamTag
-from amrq.sources.gain import Gain, read_gain
+from amrq.sources.feed import SILENCE_IS_NEWS, Feed, Piece, SampleCheck, SilenceWatch, SourceCounts, StreamTag
 from amrq.sources.rtl_tcp_feed import RtlTcpFeed, RtlTcpSettings, read_address
-from amrq.sources.sample_check import SampleCheck
-from amrq.sources.silence_watch import SILENCE_IS_NEWS, SilenceWatch
-from amrq.sources.source_counts import SourceCounts
-from amrq.sources.source_options import LiveSource, SourceOptions
-from amrq.sources.zmq_feed import ZmqFeed
+from amrq.sources.source_options import Gain, LiveSource, SourceOptions, read_gain
+from amrq.sources.zmq_feed import ZmqFeed, pmt_length, read_tag_header
 
 __all__ = [
     "SILENCE_IS_NEWS",
@@ -31,6 +27,8 @@ __all__ = [
     "StreamTag",
     "ZmqFeed",
     "find_devices",
+    "pmt_length",
     "read_address",
     "read_gain",
+    "read_tag_header",
 ]

@@ -7,10 +7,9 @@ import select
 import socket
 import weakref
 
-from amrq.engineering import counted
 from amrq.errors import AmrqError
-from amrq.sources.feed import Feed, Piece
-from amrq.sources.sample_check import is_json
+from amrq.sources.feed import Feed, Piece, is_json
+from amrq.text import counted
 
 __all__ = ["PacketFeed", "PipeFeed"]
 

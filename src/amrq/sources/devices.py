@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
+from amrq.text import printable
 
 __all__ = ["GainElement", "RadioDevice", "find_devices"]
 

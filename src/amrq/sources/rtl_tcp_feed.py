@@ -17,11 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from amrq.engineering import engineering
 from amrq.errors import AmrqError
-from amrq.plain_text import printable
-from amrq.sources.feed import Feed, Piece, StreamTag
-from amrq.sources.source_counts import SourceCounts
+from amrq.sources.feed import Feed, Piece, SourceCounts, StreamTag
+from amrq.text import engineering, printable
 
 __all__ = ["RtlTcpFeed", "RtlTcpSettings", "read_address"]
 

@@ -6,13 +6,11 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from amrq.engineering import counted
 from amrq.errors import AmrqError
 from amrq.guard_socket import Connections, endpoint_fault, guard_socket
-from amrq.optional_package import optional_package
-from amrq.sources.feed import Feed, Piece, StreamTag
-from amrq.sources.sample_check import is_json
-from amrq.sources.source_counts import SourceCounts
+from amrq.machine import optional_package
+from amrq.sources.feed import Feed, Piece, SourceCounts, StreamTag, is_json
+from amrq.text import counted
 
 __all__ = ["TagHeader", "ZmqFeed", "pmt_length", "read_tag_header"]
 

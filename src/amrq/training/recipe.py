@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a model is made, written down."""
+"""A recipe: how a model is made, read from TOML."""
 
 import itertools
 import os
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
 
 from amrq.errors import AmrqError
-from amrq.plain_text import is_file_name, printable
+from amrq.files import parsing
+from amrq.plain_values import from_plain
 from amrq.signals import OTHER_SIGNALS
-from amrq.training.read_settings import read_settings
+from amrq.text import is_file_name, printable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 __all__ = [
     "FitSettings",
@@ -19,8 +27,47 @@ __all__ = [
     "Recipe",
     "SignalSettings",
     "TeacherSettings",
+    "TuneSettings",
     "read_recipe",
+    "read_settings",
 ]
+
+_LARGEST_FILE = 1 << 20
+"""Bytes of a recipe: those here have some 2,000."""
+
+_Settings = TypeVar("_Settings")
+
+
+def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Settings:
+    """Read a recipe from a TOML file into a dataclass with a `name`, which is by default that of the file.
+
+    Tables become the dataclasses that the fields are annotated with, arrays tuples.
+
+    Args:
+        path: the file.
+        kind: a frozen dataclass whose fields are numbers, texts, tuples, dicts or such dataclasses.
+
+    Raises:
+        AmrqError: the file is missing or no TOML, a setting is unknown, missing, mistyped or out of range.
+    """
+    path = Path(path)
+    shown = printable(path)
+    if not os.path.isfile(path):
+        raise AmrqError(f"there is no recipe file {shown}.")
+    with parsing(f"the recipe {shown}"):
+        if path.stat().st_size > _LARGEST_FILE:
+            raise AmrqError(f"the recipe {shown} has more than {_LARGEST_FILE:,} bytes.")
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise AmrqError(f"the recipe {shown} is not valid TOML: {printable(error, 200)}.") from None
+    values.setdefault("name", path.stem)
+    if "architectures" in values and "architectures" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+        raise AmrqError(f"{shown} is the recipe of a sweep: use 'amrq sweep'.")
+    try:
+        return from_plain(values, kind)
+    except AmrqError as error:
+        raise AmrqError(f"the recipe {shown}: {error}") from None
 
 
 _MOST_LAYERS = 64
@@ -360,3 +407,37 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         AmrqError: the file is missing or no TOML, a setting is unknown, mistyped or out of range.
     """
     return read_settings(path, Recipe)
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """Settings of `tune_model`.
+
+    Attributes:
+        steps: batches.
+        share: of the weight of each class that has labelled chunks, which these get; the rest stays with synthetic
+            ones. Above 0, below 1.
+        learning_rate: Adam's, at its highest; None for a quarter of that of the recipe's fine-tuning.
+        hold_out: recordings to test on; without any, the last fifth of each label in each.
+        tolerance: share by which accuracy on synthetic chunks may fall before the result counts as worse.
+
+    Raises:
+        AmrqError: a number is out of its range.
+    """
+
+    steps: int = 1_000
+    share: float = 0.5
+    learning_rate: float | None = None
+    hold_out: tuple[str, ...] = ()
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        if self.steps < 1:
+            raise AmrqError(f"--steps must be at least 1, not {self.steps}.")
+        if not 0 < self.share < 1:
+            raise AmrqError(f"--share must be above 0 and below 1, not {self.share}.")
+        if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
+            raise AmrqError(f"--learning-rate must be above 0, at most 1, not {self.learning_rate}.")
+        if not 0 <= self.tolerance <= 1:
+            raise AmrqError(f"the tolerance must be a share from 0 to 1, not {self.tolerance}.")

@@ -1,19 +1,184 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pieces of hardware of any architecture have in common."""
+"""What every design in Verilog has: a name, an input port, scores."""
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from amrq.errors import AmrqError
-from amrq.hardware.integer_network import IntegerNetwork
-from amrq.hardware.rtl.input_port import InputPort
-from amrq.hardware.rtl.module_name import module_name
-from amrq.hardware.rtl.port_fold import port_fold
-from amrq.hardware.rtl.score_map import score_map
-from amrq.hardware.rtl.templates import module_text
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Design"]
+from amrq.errors import AmrqError
+from amrq.hardware import FixedPoint, IntegerNetwork
+from amrq.hardware.rtl.adders import VerilogText
+from amrq.hardware.rtl.templates import module_text, rendered
+
+__all__ = ["Design", "InputPort", "module_name", "port_fold", "score_map"]
+
+
+def module_name(name: str, others: Collection[str]) -> str:
+    """Return a name in Verilog for a model's top level.
+
+    Args:
+        name: the model's.
+        others: names of the modules in it.
+    """
+    module = "amrq_" + re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
+    return f"{module}_top" if module in others else module
+
+
+@dataclass(frozen=True)
+class InputPort:
+    """I and Q in two's complement, and how hardware makes the first layer's inputs of them; the golden model of both.
+
+    A first layer without sign reads 0 to 255. As signed numbers these need 9 bits, so a port of 8 bits counts in steps
+    twice as large and covers the same range: it gives up the last bit. From 9 bits on the port counts in the layer's
+    own steps and nothing is lost: what saturates there saturates in the layer too.
+
+    Attributes:
+        bits: width of I and of Q, 8 to 16.
+        fold: whether the layer is given magnitudes.
+        layer: what the first layer's inputs are.
+
+    Raises:
+        AmrqError: the width is another one.
+    """
+
+    bits: int
+    fold: bool
+    layer: FixedPoint
+
+    def __post_init__(self) -> None:
+        """Refuse other widths."""
+        if not 8 <= self.bits <= 16:
+            raise AmrqError(f"I and Q can have 8 to 16 bits each, not {self.bits}.")
+
+    @property
+    def left(self) -> int:
+        """Places that hardware shifts to the left, from the port's steps to the layer's."""
+        return max(self.layer.bits + (not self.layer.signed) - self.bits, 0)
+
+    @property
+    def exponent(self) -> int:
+        """Integer n on the port stands for n times 2^exponent."""
+        return self.layer.exponent + self.left
+
+    @property
+    def lowest(self) -> int:
+        """The smallest integer."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def highest(self) -> int:
+        """The largest integer."""
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def component(self) -> int:
+        """Bits of the stream that I takes, and Q: whole bytes."""
+        return 8 * -(-self.bits // 8)
+
+    @property
+    def declaration(self) -> list[str]:
+        """The stream's port in Verilog, I in its lower half."""
+        port = f"    input  wire [{2 * self.component - 1}:0] s_axis_tdata,"
+        if self.component == self.bits:
+            return [port]
+        return [
+            "    /* verilator lint_off UNUSEDSIGNAL */  // I and Q fill no whole bytes",
+            port,
+            "    /* verilator lint_on UNUSEDSIGNAL */",
+        ]
+
+    def integers(self, iq: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Round normalised I and Q, half to even, and saturate.
+
+        Args:
+            iq: float32 [N, 2, L].
+
+        Returns:
+            int64 [N, L, 2].
+
+        Raises:
+            AmrqError: a value is no number.
+        """
+        if np.isnan(iq).any():
+            raise AmrqError("the chunks hold values that are no numbers (NaN): nothing can be said of them.")
+        steps = np.rint(np.ldexp(iq, -self.exponent)).clip(self.lowest, self.highest)
+        return steps.astype(np.int64).transpose(0, 2, 1)
+
+    def symbols(self, integers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what hardware hands to the first layer: int64 [N, L, 2] to the same.
+
+        The magnitude of -128 is 128, since it has a bit more than the port.
+        """
+        values = np.abs(integers) if self.fold else integers
+        return (values << self.left).clip(self.layer.lowest, self.layer.highest)
+
+
+def port_fold(network: IntegerNetwork) -> bool:
+    """Return whether the first layer is given magnitudes of I and Q, and not I and Q themselves.
+
+    Raises:
+        AmrqError: it is given something else.
+    """
+    operations = network.prefix.operations
+    if operations not in ((), ("Abs",)):
+        named = ", ".join(operations) if len(operations) < 6 else f"{len(operations)} operations"
+        raise AmrqError(
+            f"model {network.contract.name!r} computes in floating point before its first layer ({named}), as models "
+            "of any phase do: amrq rtl makes models of a known phase, such as coherent-small-int4."
+        )
+    # Whether it is the magnitudes of I and Q and nothing else is seen from what comes out.
+    rng = np.random.default_rng(0)
+    iq = rng.uniform(-2, 2, (16, 2, network.contract.chunk_length)).astype(np.float32)
+    level = rng.uniform(-2, 2, (16, network.side_inputs)).astype(np.float32)
+    symbols, side = network.prefix(iq, level if network.contract.level_input else None)
+    for fold in (False, True):
+        expected = np.abs(iq) if fold else iq
+        if np.array_equal(symbols, expected) and np.array_equal(side, level if network.side_inputs else side):
+            return fold
+    raise AmrqError(
+        f"model {network.contract.name!r} gives its layers something else than I and Q, their magnitudes and its level "
+        "input: amrq rtl cannot make that."
+    )
+
+
+def score_map(
+    positions: Sequence[int],
+    lanes: int,
+    group_bits: int,
+    labels: Sequence[int],
+    per_beat: int,
+    names: Sequence[str],
+) -> str:
+    """Return the module amrq_score_map: from the number of a beat to group, lane and class of a hypothesis.
+
+    Args:
+        positions: of each hypothesis: group * lanes + lane.
+        lanes: number of lanes.
+        group_bits: width of a group's number.
+        labels: index of each hypothesis's class.
+        per_beat: scores a beat.
+        names: of the hypotheses, for people.
+    """
+    beat_bits, lane_bits = VerilogText.index(-(-len(positions) // per_beat)), VerilogText.index(lanes)
+    scores = [
+        {"hypothesis": number, "label": label, "group": place // lanes, "lane": place % lanes, "name": name}
+        for number, (place, label, name) in enumerate(zip(positions, labels, names, strict=True))
+    ]
+    return rendered(
+        "score_map.v.in",
+        scores=scores,
+        per_beat=per_beat,
+        beat_bits=beat_bits,
+        group_bits=group_bits,
+        lane_bits=lane_bits,
+        width=1 + 8 + 8 + group_bits + lane_bits,
+    )
+
 
 _MOST_HYPOTHESES = 256
 _MOST_SCORE_BITS = 32

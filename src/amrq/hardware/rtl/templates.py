@@ -6,9 +6,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from amrq.hardware.rtl.verilog_text import VerilogText
-from amrq.optional_package import optional_package
-from amrq.plain_text import markdown
+from amrq.hardware.rtl.adders import VerilogText
+from amrq.machine import optional_package
+from amrq.text import markdown
 
 __all__ = ["module_text", "rendered"]
 

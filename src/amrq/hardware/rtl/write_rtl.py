@@ -1,17 +1,203 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of Verilog that a person can read, try and synthesise."""
+"""A folder with a design: Verilog, test bench, vectors, Makefile and README."""
 
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.chunks import level_features, normalise
+from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
+from amrq.evaluation import fresh_chunks
+from amrq.files import write_whole
+from amrq.hardware import IntegerInputs, IntegerMean, IntegerNetwork
+from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
-from amrq.hardware.rtl.rtl_readme import rtl_readme
+from amrq.hardware.rtl.pipeline_design import PipelineDesign
 from amrq.hardware.rtl.templates import rendered
-from amrq.hardware.rtl.test_inputs import TestInputs
-from amrq.hardware.rtl.testbench import testbench
-from amrq.whole_file import write_whole
 
-__all__ = ["write_rtl"]
+__all__ = ["TestInputs", "make_design", "rtl_readme", "test_inputs", "testbench", "write_rtl"]
+
+_LANES = 16
+
+
+def make_design(
+    network: IntegerNetwork,
+    input_bits: int = 8,
+    lanes: int | None = None,
+    architecture: str | None = None,
+    fold: int = 1,
+) -> Design:
+    """Return a network's Verilog: a pipeline where it takes a mean over its symbols, an array where it does not.
+
+    Args:
+        network: chunks reach it normalised.
+        input_bits: width of I and of Q.
+        lanes: multipliers of an array; 16 where it is not said.
+        architecture: `pipeline` or `array`, to be refused where the network fits the other one.
+        fold: clocks that a symbol takes in a pipeline: 1, 2, 4 or 8.
+
+    Raises:
+        AmrqError: the architecture is another one than the network's, lanes are asked of a pipeline or folding of an
+            array, or it cannot be made.
+    """
+    fits = "pipeline" if isinstance(network.between, IntegerMean) else "array"
+    if architecture not in (None, fits):
+        raise AmrqError(
+            f"model {network.contract.name!r} fits the architecture {fits!r} alone, not {architecture!r}: "
+            "pipelines are of models that take a mean over their symbols, arrays of those with max pools and fully "
+            "connected layers."
+        )
+    if fits == "array" and fold != 1:
+        raise AmrqError(
+            f"model {network.contract.name!r} becomes an array, which is not folded: fewer lanes make it smaller."
+        )
+    if fits == "array":
+        return ArrayDesign(network, input_bits, _LANES if lanes is None else lanes)
+    if lanes is not None:
+        raise AmrqError(
+            f"model {network.contract.name!r} becomes a pipeline, which has no lanes: leave the number out."
+        )
+    return PipelineDesign(network, input_bits, fold)
+
+
+_ES_N0_DB = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
+
+
+class TestInputs(NamedTuple):
+    """What N chunks enter the hardware as.
+
+    Attributes:
+        symbols: int64 [N, L, 2], I and Q as the port takes them.
+        side: int64 [N, S], what joins the mean.
+        labels: int64 [N], index of each chunk's class in the contract's `classes`; -1 for extreme inputs.
+        chunks: complex64 [N, L], what `symbols` was made of; zeros for extreme inputs.
+        tracked_power: float32 [N], what `side` was made of; NaN where it is not known.
+    """
+
+    symbols: NDArray[np.int64]
+    side: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    chunks: NDArray[np.complex64]
+    tracked_power: NDArray[np.float32]
+
+
+def test_inputs(design: Design, count: int, seed: int) -> TestInputs:
+    """Return chunks of all the model's modulations at 0 to 25 dB Es/N0 in turn, an extreme one in every 16th place.
+
+    Extreme are: all the least or the largest number, zeros, both ends at random. Level inputs are those of streams up
+    to 4 dB above or below their chunk, of a stream whose level is not known, and for extreme chunks any at all. Models
+    that take chunks as they are get constellations scaled to a peak of 1, as in the thesis.
+
+    Args:
+        design: what is tried.
+        count: chunks (N).
+        seed: of all randomness.
+    """
+    network, port = design.network, design.port
+    length = network.contract.chunk_length
+    rng = np.random.default_rng([seed, count])
+    unit_rms = network.contract.normalisation == "unit-rms"
+    known = [name for name in network.contract.classes if name in MODULATIONS]
+    symbols = np.zeros((count, length, 2), np.int64)
+    side = np.zeros((count, network.side_inputs), np.int64)
+    labels = np.full(count, -1, np.int64)
+    chunks = np.zeros((count, length), np.complex64)
+    tracked_power = np.full(count, np.nan, np.float32)
+    cases = [(name, level) for level in _ES_N0_DB for name in known]
+    side_input = network.head_layers[0].input
+    ordinary = np.array([n for n in range(count) if n % 16 != 7], np.int64)
+    for number, (name, es_n0_db) in enumerate(cases):
+        places = ordinary[number :: len(cases)]
+        if not len(places):
+            continue
+        chunks[places] = fresh_chunks(
+            name, len(places), length, es_n0_db, rng, any_phase=False, peak_scaled=not unit_rms
+        )
+        made = normalise(chunks[places], unit_rms)
+        symbols[places] = port.integers(made.iq)
+        labels[places] = network.contract.classes.index(name)
+        if network.side_inputs:
+            tracked = (made.power * 10 ** rng.uniform(-0.4, 0.4, len(places))).astype(np.float32)
+            tracked[::4] = np.nan
+            tracked_power[places] = tracked
+            side[places] = side_input.integers(level_features(made.power, tracked))
+    ends = np.array([port.lowest, port.highest])
+    for kind, n in enumerate(range(7, count, 16)):
+        if kind % 4 < 2:
+            symbols[n] = ends[kind % 4]
+        elif kind % 4 == 2:
+            symbols[n] = rng.choice(ends, (length, 2))
+        side[n] = rng.integers(side_input.lowest, side_input.highest + 1, network.side_inputs)
+    return TestInputs(symbols, side, labels, chunks, tracked_power)
+
+
+def testbench(
+    design: Design, symbols: NDArray[np.int64], side: NDArray[np.int64], seed: int = 1
+) -> dict[str, str]:
+    """Return the testbench and its vectors by file name.
+
+    Args:
+        design: what is tested.
+        symbols: int64 [N, L, 2], I and Q as the port takes them.
+        side: int64 [N, S], what joins the mean.
+        seed: of the stalls.
+    """
+    network, port = design.network, design.port
+    expected = network.run(IntegerInputs(port.symbols(symbols), side)).integers
+    best = expected.argmax(axis=1)
+    classes = network.class_of_hypothesis[best]
+    component = design.symbol_bits // 2
+    unit = 1 << component
+    words = (symbols[..., 0] % unit) + (symbols[..., 1] % unit) * unit
+    beats = np.zeros((len(expected), design.beats * design.per_beat), np.int64)
+    beats[:, : expected.shape[1]] = expected
+    parts = (beats % (1 << 32)).reshape(-1, design.per_beat)
+    sides = [sum(int(v) % 256 << 8 * k for k, v in enumerate(row)) for row in side]
+    # Until all places are taken and the next chunk waits with its last symbol; stalls make that take longer.
+    long_stall = 2 * (design.places + 2) * design.clocks_a_chunk + 2 * design.latency
+
+    def lines(numbers: list[int], bits: int) -> str:
+        return "".join(f"{n:0{-(-bits // 4)}x}\n" for n in numbers)
+
+    return {
+        "testbench.v": rendered(
+            "testbench.v.in",
+            design=design,
+            chunks=len(symbols),
+            length=network.contract.chunk_length,
+            long_stall=long_stall,
+            patience=10_000 + 2 * long_stall,
+            seed=seed,
+        ),
+        "vectors/symbols.hex": lines([int(w) for w in words.ravel()], design.symbol_bits),
+        "vectors/sides.hex": lines(sides, max(design.side_bits, 8)),
+        "vectors/scores.hex": lines(
+            [sum(int(v) << 32 * k for k, v in enumerate(row)) for row in parts], 32 * design.per_beat
+        ),
+        "vectors/answers.hex": lines([int(h) << 8 | int(c) for h, c in zip(best, classes, strict=True)], 16),
+    }
+
+
+def rtl_readme(design: Design, chunks: int) -> str:
+    """Return the README of a folder.
+
+    Args:
+        design: what lies in the folder.
+        chunks: of the testbench.
+    """
+    network = design.network
+    return rendered(
+        "README.md.in",
+        design=design,
+        network=network,
+        port=design.port,
+        side=network.head_layers[0].input,
+        length=network.contract.chunk_length,
+        chunks=chunks,
+    )
 
 
 def write_rtl(design: Design, folder: Path, inputs: TestInputs, seed: int = 1) -> None:

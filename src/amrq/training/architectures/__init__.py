@@ -7,13 +7,14 @@ from types import MappingProxyType
 from torch import nn
 
 from amrq.errors import AmrqError
+from amrq.training import NetSettings
 from amrq.training.architectures.candidate_phases import CandidatePhasesNet
 from amrq.training.architectures.invariants import InvariantNet
-from amrq.training.architectures.phase_aligned import PhaseAlignedNet
+from amrq.training.architectures.phase_aligned import PhaseAlignedNet, PhaseAligner
 from amrq.training.architectures.symbolwise import SymbolwiseNet
-from amrq.training.recipe import NetSettings
+from amrq.training.architectures.vgglike import VggLikeNet
 
-__all__ = ["ARCHITECTURES", "make_net"]
+__all__ = ["ARCHITECTURES", "PhaseAligner", "VggLikeNet", "make_net"]
 
 ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingProxyType(
     {

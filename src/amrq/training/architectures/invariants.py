@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from amrq.training.architectures.pooled_head import PooledHead
-from amrq.training.architectures.symbol_layers import SymbolLayers
+from amrq.training.architectures.layers import PooledHead, SymbolLayers
 
 __all__ = ["InvariantNet"]
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from amrq.training.quantise import QuantisedConv1d, QuantisedLinear
+from amrq.training import QuantisedConv1d, QuantisedLinear
 
 __all__ = ["VggLikeNet"]
 

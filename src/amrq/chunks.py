@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chunks of symbols as a network takes them: normalised, with features of their level."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LEVEL_FEATURES", "SILENCE_POWER", "NormalisedChunks", "level_features", "normalise"]
+
+SILENCE_POWER = 1e-20
+"""Mean power (full scale 1) below which a chunk is silence: -200 dB, far under a 16-bit converter's last bit
+and far enough above the smallest float32 that the division stays exact."""
+
+
+class NormalisedChunks(NamedTuple):
+    """Chunks as a model takes them.
+
+    Attributes:
+        iq: float32 [N, 2, L], row 0 I and row 1 Q, each chunk of mean power 1; all zero where not usable.
+        power: float32 [N], mean |z|^2 of each chunk before normalisation; NaN where samples are not finite.
+        usable: bool [N]; False for silence and for chunks with a sample that is not finite.
+    """
+
+    iq: NDArray[np.float32]
+    power: NDArray[np.float32]
+    usable: NDArray[np.bool_]
+
+
+def normalise(chunks: NDArray[np.complex64], unit_rms: bool = True) -> NormalisedChunks:
+    """Bring complex64 [N, L] chunks to the layout and level that a model takes.
+
+    A chunk of silence (mean power below `SILENCE_POWER`) has no direction to scale in, and one with a NaN,
+    an infinity or an overflowing power has no meaning: both come back as zeros, marked not usable.
+
+    Args:
+        chunks: complex64 [N, L].
+        unit_rms: divide each chunk by its own root mean square; otherwise only the layout changes.
+    """
+    chunks = np.ascontiguousarray(chunks, dtype=np.complex64)
+    count, length = chunks.shape
+    interleaved = chunks.view(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = np.einsum("nl,nl->n", interleaved, interleaved) / np.float32(max(length, 1))
+    finite = np.isfinite(power)
+    usable = finite & (power >= SILENCE_POWER)
+    scale = np.ones(count, dtype=np.float32)
+    if unit_rms:
+        np.divide(1.0, np.sqrt(power, where=usable, out=scale), where=usable, out=scale)
+    iq = np.empty((count, 2, length), dtype=np.float32)
+    np.multiply(chunks.real, scale[:, None], out=iq[:, 0])
+    np.multiply(chunks.imag, scale[:, None], out=iq[:, 1])
+    if not usable.all():
+        iq[~usable] = 0.0
+        power = np.where(finite, power, np.float32(np.nan)).astype(np.float32)
+    return NormalisedChunks(iq, power, usable)
+
+
+LEVEL_FEATURES = 3
+"""Numbers a chunk."""
+
+_GAIN = np.float32(4)
+_LARGEST_RATIO = np.float32(2)
+"""A chunk twice as strong as its stream in amplitude is none of that stream: more would only cost resolution."""
+
+
+def level_features(
+    power: NDArray[np.float32], tracked_power: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Return how much stronger or weaker than their stream chunks are, as a model with a level input takes it.
+
+    With r = sqrt(power / tracked_power), at most 2: 4 max(r - 1, 0), 4 max(1 - r, 0), and 1; all zero where the
+    stream's level is not known. None is negative, so that integer models lose no bit to a sign.
+
+    Args:
+        power: float32 [N], mean |z|^2 of each chunk.
+        tracked_power: float32 [N], mean |z|^2 of the stream around it, noise included; NaN where it is not known, None
+            if it is known nowhere.
+
+    Returns:
+        float32 [N, 3].
+    """
+    features = np.zeros((len(power), LEVEL_FEATURES), dtype=np.float32)
+    if tracked_power is None:
+        return features
+    known = np.isfinite(power) & np.isfinite(tracked_power) & (tracked_power > 0)
+    ratio = np.minimum(np.sqrt(power[known] / tracked_power[known]), _LARGEST_RATIO)
+    features[known, 0] = _GAIN * np.maximum(ratio - 1, 0)
+    features[known, 1] = _GAIN * np.maximum(1 - ratio, 0)
+    features[known, 2] = 1
+    return features

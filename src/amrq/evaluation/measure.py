@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure a model: decisions at each Es/N0, under impairments, on signals outside its classes."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.classes import MODULATIONS
+from amrq.classifier import Classifier, Evidence
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
+from amrq.errors import AmrqError
+from amrq.evaluation.chunk_sets import IMPAIRMENTS, ChunkSet, ImpairedChunks
+from amrq.evaluation.open_set import OpenSet, OtherSignal
+from amrq.evaluation.reference import Bound, EsN0Axis, Knowledge
+from amrq.evaluation.results import Evaluation, NamedDecisions, NoiseLevel, Reliability, Sweep
+from amrq.evaluation.verdict import claim_goal
+from amrq.model import Contract
+from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, add_noise, noise_power_from_es_n0_db, other_signal
+
+__all__ = [
+    "DEFAULT_ES_N0_DB",
+    "FUSED_SYMBOLS",
+    "OTHER_KINDS",
+    "MeasuredLevel",
+    "evaluate",
+    "fuse",
+    "measure_level",
+    "measure_other",
+    "measure_sweeps",
+    "named_score",
+]
+
+
+def fuse(contract: Contract, evidence: Evidence, chunks: int) -> list[Decision]:
+    """Return what a `DecisionMaker` with its own settings says of each `chunks` chunks of some evidence.
+
+    No change of class is looked for, since there is none; chunks left over at the end are left out.
+    """
+    whole = len(evidence.power) // chunks * chunks
+    if not whole:
+        return []
+    maker = DecisionMaker(
+        contract.weighed(),
+        contract.chunk_length,
+        DecisionOptions(chunks_per_decision=chunks, change_evidence=math.inf),
+        contract.fusion_chunks,
+    )
+    return maker.update(evidence.part(0, whole), contract.chunk_length * np.arange(whole, dtype=np.int64))
+
+
+_MOST = 700.0
+"""Log-odds that stand for certainty: beyond, probabilities leave the range of a double."""
+
+
+def named_score(decision: Decision) -> tuple[str, float]:
+    """Return the most probable named modulation, and ln(p / (1 - p)) of its probability, at most 700 either way.
+
+    A decision that weighed no modulation names none: an empty name at -700.
+    """
+    named = {name: value for name, value in decision.log_probabilities.items() if name in MODULATIONS}
+    if not named:
+        return "", -_MOST
+    best = max(named, key=lambda name: named[name])
+    rest = [value for name, value in decision.log_probabilities.items() if name != best]
+    against = float(np.logaddexp.reduce(rest)) if rest else -_MOST
+    return best, float(np.clip(named[best] - against, -_MOST, _MOST))
+
+
+class MeasuredLevel(NamedTuple):
+    """Results at one Es/N0.
+
+    Attributes:
+        level: what is kept.
+        scores: float64 [D], of the fused decisions, for the open-set curve.
+        right: bool [D], whether their most probable named modulation is the true one.
+    """
+
+    level: NoiseLevel
+    scores: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
+def measure_level(
+    classifier: Classifier,
+    chunk_set: ChunkSet,
+    truths: tuple[str, ...],
+    outputs: tuple[str, ...],
+    es_n0_db: float,
+    fused: int,
+    bound: Bound | None,
+    step: Callable[[], None],
+) -> MeasuredLevel:
+    """Classify, fuse and compare.
+
+    Args:
+        classifier: the model.
+        chunk_set: where the chunks come from.
+        truths: T modulations.
+        outputs: the model's labels, the modulations first.
+        es_n0_db: Es/N0, dB.
+        fused: chunks under a fused decision.
+        bound: the best possible receiver, or None.
+        step: called after the model is done, and after each class that the bound had not met before.
+    """
+    contract = classifier.contract
+    size = len(truths)
+    chunks = np.concatenate([chunk_set.chunks(name, es_n0_db) for name in truths])
+    truth = np.repeat(np.arange(size), chunk_set.chunks_per_class)
+    evidence = classifier.classify(chunks)
+    tracked = None
+    if contract.level_input:
+        power = np.full(len(chunks), 1 + noise_power_from_es_n0_db(es_n0_db), dtype=np.float32)
+        tracked = classifier.classify(chunks, power)
+    order = [contract.classes.index(name) for name in outputs]
+    log_probabilities = evidence.log_probabilities[:, order]
+    decided = log_probabilities.argmax(axis=1)
+    confusion = np.bincount(truth * len(outputs) + decided, minlength=size * len(outputs))
+    reliability = Reliability.measure(np.exp(log_probabilities.max(axis=1)), decided == truth)
+
+    votes, named_votes = np.zeros((size, len(outputs)), np.int64), np.zeros((size, size), np.int64)
+    confidences, rights, scores, named_rights = [], [], [], []
+    for row, name in enumerate(truths):
+        first = row * chunk_set.chunks_per_class
+        part = (evidence if tracked is None else tracked).part(first, first + chunk_set.chunks_per_class)
+        for decision in fuse(contract, part, fused):
+            votes[row, outputs.index(decision.best)] += 1
+            best, score = named_score(decision)
+            named_votes[row, truths.index(best)] += 1
+            confidences.append(decision.confidence)
+            rights.append(decision.best == name)
+            scores.append(score)
+            named_rights.append(best == name)
+    step()
+
+    def posteriors(knowledge: Knowledge) -> NDArray[np.float32] | None:
+        if bound is None:
+            return None
+        columns = [list(MODULATIONS).index(name) for name in truths]
+        parts = []
+        for name in truths:
+            known = bound.remembers(chunk_set, name, es_n0_db, knowledge)
+            parts.append(bound.log_posteriors(chunk_set, name, es_n0_db, knowledge)[:, columns])
+            if not known:
+                step()
+        return np.concatenate(parts)
+
+    named = NamedDecisions.measure(log_probabilities[:, :size], truth, posteriors(Knowledge()))
+    level_known = es_n0_known = all_known = None
+    if tracked is not None:
+        values = tracked.log_probabilities[:, order[:size]]
+        level_known = NamedDecisions.measure(values, truth, posteriors(Knowledge(level=True)))
+    axis = EsN0Axis.of(contract, truths)
+    if axis is not None:
+        at_level = axis.at((evidence if tracked is None else tracked).log_likelihoods, es_n0_db)
+        all_that_helps = Knowledge(level=tracked is not None, es_n0=True)
+        decisions = NamedDecisions.measure(at_level, truth, posteriors(all_that_helps))
+        if tracked is None:
+            es_n0_known = decisions
+        else:
+            all_known = decisions
+    level = NoiseLevel(
+        es_n0_db=float(es_n0_db),
+        named=named,
+        confusion=confusion.reshape(size, len(outputs)),
+        reliability=reliability,
+        fused=votes,
+        fused_named=named_votes,
+        fused_reliability=Reliability.measure(np.array(confidences), np.array(rights, dtype=np.bool_)),
+        level_known=level_known,
+        es_n0_known=es_n0_known,
+        all_known=all_known,
+    )
+    return MeasuredLevel(level, np.array(scores), np.array(named_rights, dtype=np.bool_))
+
+
+_MOMENTARY = ("burst edge",)
+"""Kinds that last for one chunk only, so that there is nothing to fuse."""
+
+OTHER_KINDS = tuple(kind for kind in (*OTHER_SIGNALS, *HELD_OUT_SIGNALS) if kind not in _MOMENTARY)
+
+_NOISE_DB = (10.0, 25.0)
+"""The receiver's noise lies this far below the signal."""
+_AT_ONCE = 64
+"""Transmissions held at a time: bounds memory."""
+_SINGLE = 4
+"""Chunks of each transmission that are also decided alone: more would hardly tell more of the kind."""
+
+
+def measure_other(classifier: Classifier, kind: str, decisions: int, fused: int, seed: int) -> OtherSignal:
+    """Decide on transmissions of one kind, each with settings of its own that stay the same throughout.
+
+    Args:
+        classifier: the model.
+        kind: see `amrq.signals.other_signals`.
+        decisions: transmissions, each for one fused decision.
+        fused: chunks of each.
+        seed: of all randomness.
+    """
+    contract = classifier.contract
+    rng = np.random.default_rng([seed, 1, *kind.encode()])
+    labels: Counter[str] = Counter()
+    chunk_labels: Counter[str] = Counter()
+    scores: list[float] = []
+    for start in range(0, decisions, _AT_ONCE):
+        count = min(_AT_ONCE, decisions - start)
+        samples = np.concatenate(
+            [_transmission(kind, fused, contract.chunk_length, rng) for _ in range(count)]
+        )
+        evidence = _classify(classifier, samples, fused)
+        for decision in fuse(contract, evidence, fused):
+            labels[decision.label] += 1
+            scores.append(named_score(decision)[1])
+        alone = np.flatnonzero(np.arange(len(samples)) % fused < _SINGLE)
+        few = evidence.select(alone)
+        chunk_labels.update(decision.label for decision in fuse(contract, few, 1))
+    return OtherSignal(kind, fused, chunk_labels, labels, np.array(scores), claim_goal(kind, contract))
+
+
+def _classify(classifier: Classifier, samples: NDArray[np.complex64], fused: int) -> Evidence:
+    """Classify transmissions of `fused` chunks each; a model that takes the stream's level gets each one's."""
+    if not classifier.contract.level_input:
+        return classifier.classify(samples)
+    power = (np.abs(samples) ** 2).mean(axis=1).reshape(-1, fused).mean(axis=1)
+    return classifier.classify(samples, np.repeat(power, fused).astype(np.float32))
+
+
+def _transmission(kind: str, chunks: int, length: int, rng: np.random.Generator) -> NDArray[np.complex64]:
+    """Return complex64 [chunks, length] that follow each other, in noise."""
+    noise = noise_power_from_es_n0_db(float(rng.uniform(*_NOISE_DB)))
+    samples = other_signal(kind, 1, chunks * length, rng).reshape(chunks, length)
+    return add_noise(samples, noise, rng)
+
+
+def measure_sweeps(
+    classifier: Classifier,
+    truths: tuple[str, ...],
+    es_n0_db: float,
+    chunks: int,
+    seed: int,
+    phase_noise: float,
+    step: Callable[[], None],
+) -> list[Sweep]:
+    """Sweep every impairment at one Es/N0.
+
+    Args:
+        classifier: the model.
+        truths: T modulations.
+        es_n0_db: Es/N0, dB.
+        chunks: chunks of each modulation at each value.
+        seed: of all randomness.
+        phase_noise: standard deviation, radians, where it is not swept.
+        step: called after each sweep.
+    """
+    contract = classifier.contract
+    material = ImpairedChunks(
+        truths, chunks, contract.chunk_length, es_n0_db, seed, contract.phase == "any", phase_noise
+    )
+    columns = [contract.classes.index(name) for name in truths]
+    truth = np.arange(len(truths))[:, None]
+    sweeps = []
+    for impairment in IMPAIRMENTS:
+        right = np.empty((len(impairment.values), len(truths)), dtype=np.int64)
+        for row, value in zip(right, impairment.values, strict=True):
+            log_probabilities = classifier.classify(material.chunks(impairment, value)).log_probabilities
+            decided = log_probabilities[:, columns].argmax(axis=1).reshape(len(truths), chunks)
+            row[:] = (decided == truth).sum(axis=1)
+        sweeps.append(
+            Sweep(impairment.name, impairment.unit, float(es_n0_db), impairment.values, right, chunks)
+        )
+        step()
+    return sweeps
+
+
+DEFAULT_ES_N0_DB = tuple(2.5 * step for step in range(11))
+"""0 to 25 dB in steps of 2.5 dB."""
+
+FUSED_SYMBOLS = 1024
+"""Symbols under a fused decision."""
+
+_OPEN_SET_DB = 10.0
+"""From this Es/N0 on, fused decisions are expected to name a modulation."""
+
+
+def evaluate(
+    classifier: Classifier,
+    chunks_per_class: int = 1_000,
+    es_n0_db: Sequence[float] = DEFAULT_ES_N0_DB,
+    phase_noise: float = 0.0,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    bound: Bound | None = None,
+    sweep_es_n0_db: Sequence[float] = (),
+) -> Evaluation:
+    """Classify fresh ideal chunks of every modulation the model knows, and signals that it should not name.
+
+    Decisions are counted twice: among the named modulations, as the bound decides, and among all outputs. A model for
+    any phase gets each chunk at a random rotation. Other signals come with noise 10 to 25 dB below them.
+
+    Args:
+        classifier: the model.
+        chunks_per_class: chunks of each modulation at each Es/N0; half as many fused decisions on each other signal,
+            and a quarter as many chunks at each value of a sweep.
+        es_n0_db: levels, dB.
+        phase_noise: standard deviation, radians.
+        seed: of all randomness.
+        progress: called with (steps done, steps in all).
+        bound: the best possible receiver, to be asked about the same chunks; it remembers, so that one serves many
+            models.
+        sweep_es_n0_db: levels at which to sweep rotation, frequency, timing, level and phase noise, dB.
+
+    Raises:
+        AmrqError: the model knows none of the nine modulations, or takes more than one sample a symbol, or a number
+            is out of range.
+    """
+    contract = classifier.contract
+    truths = _truths(contract)
+    if chunks_per_class < 1 or not es_n0_db:
+        raise AmrqError("an evaluation needs at least 1 chunk a class and at least one Es/N0.")
+    if not all(math.isfinite(level) for level in (*es_n0_db, *sweep_es_n0_db)):
+        given = ", ".join(f"{level:g}" for level in (*es_n0_db, *sweep_es_n0_db))
+        raise AmrqError(f"Es/N0 must be finite numbers in dB, not {given}.")
+    outputs = (*truths, *(name for name in contract.classes if name not in truths))
+    chunk_set = ChunkSet(
+        contract.chunk_length, chunks_per_class, seed, float(phase_noise), contract.phase == "any"
+    )
+    levels = sorted({float(level) for level in es_n0_db})
+    fused = max(1, FUSED_SYMBOLS // contract.chunk_length)
+    steps = len(levels) + len(OTHER_KINDS) + len(sweep_es_n0_db) * len(IMPAIRMENTS)
+    if bound is not None:
+        steps += sum(
+            not bound.remembers(chunk_set, name, level, knowledge)
+            for name in truths
+            for level in levels
+            for knowledge in Knowledge.of(contract)
+        )
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(min(done, steps), steps)
+
+    measured = [
+        measure_level(classifier, chunk_set, truths, outputs, level, fused, bound, step) for level in levels
+    ]
+    others = []
+    for kind in OTHER_KINDS:
+        others.append(measure_other(classifier, kind, max(1, chunks_per_class // 2), fused, seed))
+        step()
+    sweeps = [
+        sweep
+        for level in sweep_es_n0_db
+        for sweep in measure_sweeps(
+            classifier, truths, level, max(1, chunks_per_class // 4), seed, phase_noise, step
+        )
+    ]
+    progress(steps, steps)
+    return Evaluation(
+        model=contract.name,
+        phase=contract.phase,
+        chunk_length=contract.chunk_length,
+        level_input=contract.level_input,
+        trained_es_n0_db=contract.es_n0_db,
+        truths=truths,
+        outputs=outputs,
+        phase_noise=float(phase_noise),
+        seed=seed,
+        bound_es_n0_db=None if bound is None else bound.es_n0_db,
+        levels=tuple(found.level for found in measured),
+        others=tuple(others),
+        open_set=_open_set(contract, measured, others),
+        sweeps=tuple(sweeps),
+    )
+
+
+def _truths(contract: Contract) -> tuple[str, ...]:
+    truths = tuple(name for name in contract.classes if name in MODULATIONS)
+    if not truths:
+        raise AmrqError(f"model {contract.name!r} knows none of {', '.join(MODULATIONS)}.")
+    if contract.samples_per_symbol != 1:
+        raise AmrqError(
+            f"model {contract.name!r} takes {contract.samples_per_symbol} samples a symbol, not 1."
+        )
+    return truths
+
+
+def _open_set(contract: Contract, measured: list[MeasuredLevel], others: list[OtherSignal]) -> OpenSet | None:
+    good = [found for found in measured if found.level.es_n0_db >= _OPEN_SET_DB and len(found.scores)]
+    if not good:
+        return None
+    return OpenSet(
+        min_confidence=DecisionOptions().min_confidence,
+        es_n0_db=good[0].level.es_n0_db,
+        known=np.concatenate([found.scores for found in good]),
+        right=np.concatenate([found.right for found in good]),
+        others={other.kind: other.scores for other in others},
+    )

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a model is compared with: the likelihood receivers that know as much as it, or more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.classes import MODULATIONS
+from amrq.evaluation.chunk_sets import ChunkSet
+from amrq.model import Contract
+
+__all__ = ["Bound", "EsN0Axis", "Knowledge"]
+
+
+@dataclass(frozen=True)
+class EsN0Axis:
+    """Where on the axis of Es/N0 the hypotheses of T classes lie.
+
+    Attributes:
+        columns: for each class, its hypotheses' Es/N0 in dB, rising and at least two, each with its column.
+    """
+
+    columns: tuple[tuple[tuple[float, int], ...], ...]
+
+    @classmethod
+    def of(cls, contract: Contract, names: tuple[str, ...]) -> "EsN0Axis | None":
+        """Return the axis of some classes; None where one of them is not weighed at two different Es/N0 or more."""
+        columns = []
+        for name in names:
+            weighed = sorted(
+                (hypothesis.es_n0_db, column)
+                for column, hypothesis in enumerate(contract.weighed())
+                if hypothesis.label == name and hypothesis.es_n0_db is not None
+            )
+            if len(weighed) < 2 or len({level for level, _ in weighed}) < len(weighed):
+                return None
+            columns.append(tuple(weighed))
+        return cls(tuple(columns))
+
+    def at(self, log_likelihoods: NDArray[np.float32], es_n0_db: float) -> NDArray[np.float64]:
+        """Return each class's log-likelihood at one Es/N0, on the line through the two hypotheses nearest to it.
+
+        Linear in dB; beyond the outermost hypotheses theirs counts. (Drawn on there, lines are worse: log-likelihoods
+        bend down on both sides of their peak.)
+
+        Args:
+            log_likelihoods: float32 [N, hypotheses], as in `Evidence`.
+            es_n0_db: Es/N0, dB.
+
+        Returns:
+            float64 [N, T].
+        """
+        found = []
+        for weighed in self.columns:
+            levels = np.array([level for level, _ in weighed])
+            below = int(np.clip(np.searchsorted(levels, es_n0_db, "right") - 1, 0, len(levels) - 2))
+            share = (es_n0_db - levels[below]) / (levels[below + 1] - levels[below])
+            share = float(np.clip(share, 0, 1))
+            low, high = (log_likelihoods[:, weighed[below + i][1]].astype(np.float64) for i in (0, 1))
+            found.append(low + share * (high - low))
+        return np.stack(found, axis=1)
+
+
+class Knowledge(NamedTuple):
+    """What the bound knows that a model is held against.
+
+    Attributes:
+        level: of the stream; otherwise only the chunk of unit RMS.
+        es_n0: Es/N0; otherwise only its range.
+    """
+
+    level: bool = False
+    es_n0: bool = False
+
+    @staticmethod
+    def of(contract: Contract) -> "tuple[Knowledge, ...]":
+        """Return the states of knowledge that a model is evaluated in: none, and what it can make use of.
+
+        That is the level if it takes one, and beside that Es/N0 if it weighs its modulations by Es/N0.
+        """
+        names = tuple(name for name in contract.classes if name in MODULATIONS)
+        states = [Knowledge()]
+        if contract.level_input:
+            states.append(Knowledge(level=True))
+        if EsN0Axis.of(contract, names) is not None:
+            states.append(Knowledge(level=contract.level_input, es_n0=True))
+        return tuple(states)
+
+
+_LogPosteriors = Callable[[NDArray[np.complex64]], NDArray[np.float64]]
+
+
+class _MakeReceiver(Protocol):
+    """Make a receiver: chunks complex64 [N, L] to ln of each class's probability, float64 [N, 9], registry's order."""
+
+    def __call__(
+        self, *, any_phase: bool, phase_noise: float, level_known: bool, es_n0_db: float | tuple[float, float]
+    ) -> _LogPosteriors: ...
+
+
+class Bound:
+    """The likelihood classifier's posteriors on chunk sets, worked out once and remembered for the next model.
+
+    It is handed in: `likelihood` builds on this room and not the other way round.
+
+    Args:
+        make: makes a receiver that knows the level or not and Es/N0 (a number, dB) or only its range (low, high).
+        es_n0_db: the range that receivers expect which do not know Es/N0, dB.
+    """
+
+    def __init__(self, make: _MakeReceiver, es_n0_db: tuple[float, float] = (0.0, 20.0)) -> None:
+        self.es_n0_db = es_n0_db
+        self._make = make
+        self._receivers: dict[tuple[bool, float, bool], _LogPosteriors] = {}
+        self._latest: tuple[tuple[bool, float, bool, float], _LogPosteriors] | None = None
+        self._found: dict[tuple[ChunkSet, str, float, Knowledge], NDArray[np.float32]] = {}
+
+    def remembers(self, chunk_set: ChunkSet, name: str, es_n0_db: float, knowledge: Knowledge) -> bool:
+        """Return whether `log_posteriors` has been asked for this before."""
+        return (chunk_set, name, es_n0_db, knowledge) in self._found
+
+    def log_posteriors(
+        self, chunk_set: ChunkSet, name: str, es_n0_db: float, knowledge: Knowledge
+    ) -> NDArray[np.float32]:
+        """Return ln of each class's probability given each chunk of one modulation.
+
+        Args:
+            chunk_set: the chunks.
+            name: the modulation.
+            es_n0_db: their Es/N0, dB.
+            knowledge: what the receiver knows.
+
+        Returns:
+            float32 [N, 9], in the order of the registry.
+        """
+        key = (chunk_set, name, es_n0_db, knowledge)
+        if key not in self._found:
+            receiver = self._receiver(chunk_set, es_n0_db, knowledge)
+            self._found[key] = receiver(chunk_set.chunks(name, es_n0_db)).astype(np.float32)
+        return self._found[key]
+
+    def _receiver(self, chunk_set: ChunkSet, es_n0_db: float, knowledge: Knowledge) -> _LogPosteriors:
+        about = (chunk_set.any_phase, chunk_set.phase_noise, knowledge.level)
+        if knowledge.es_n0:
+            # Of use for the other classes at that Es/N0, and then no more: only the latest is kept.
+            key = (*about, float(es_n0_db))
+            if self._latest is None or self._latest[0] != key:
+                self._latest = (key, self._make_one(chunk_set, knowledge.level, float(es_n0_db)))
+            return self._latest[1]
+        if about not in self._receivers:
+            self._receivers[about] = self._make_one(chunk_set, knowledge.level, self.es_n0_db)
+        return self._receivers[about]
+
+    def _make_one(
+        self, chunk_set: ChunkSet, level_known: bool, es_n0_db: float | tuple[float, float]
+    ) -> _LogPosteriors:
+        return self._make(
+            any_phase=chunk_set.any_phase,
+            phase_noise=chunk_set.phase_noise,
+            level_known=level_known,
+            es_n0_db=es_n0_db,
+        )

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The results of an evaluation, as records."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.evaluation.open_set import OpenSet, OtherSignal
+from amrq.evaluation.statistics import PairedDifference, Share
+from amrq.model import NO_SIGNAL, UNKNOWN, AccuracyRow
+
+__all__ = ["Evaluation", "NamedDecisions", "NoiseLevel", "Reliability", "Sweep"]
+
+_BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Decisions by confidence, in 15 bins of equal width (Guo et al. 2017, "On calibration of modern neural networks").
+
+    Attributes:
+        count: int64 [15], decisions.
+        confidence: float64 [15], sum of their confidences.
+        right: int64 [15], how many were right.
+        variance: float64 [15], sum of c (1 - c) over their confidences c.
+    """
+
+    count: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    right: NDArray[np.int64]
+    variance: NDArray[np.float64]
+
+    @classmethod
+    def measure(cls, confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]) -> "Reliability":
+        """Sort decisions into bins.
+
+        Args:
+            confidence: float [N], 0 to 1.
+            right: bool [N].
+        """
+        sure = np.clip(confidence.astype(np.float64), 0, 1)
+        bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
+        return cls(
+            np.bincount(bins, minlength=_BINS),
+            np.bincount(bins, sure, _BINS).astype(np.float64),
+            np.bincount(bins[right], minlength=_BINS),
+            np.bincount(bins, sure * (1 - sure), _BINS).astype(np.float64),
+        )
+
+    @classmethod
+    def total(cls, parts: "list[Reliability]") -> "Reliability":
+        """Return all decisions of some tables together; of none, an empty table."""
+        if not parts:
+            return cls.measure(np.empty(0), np.empty(0, dtype=np.bool_))
+        return cls(
+            np.sum([part.count for part in parts], axis=0),
+            np.sum([part.confidence for part in parts], axis=0),
+            np.sum([part.right for part in parts], axis=0),
+            np.sum([part.variance for part in parts], axis=0),
+        )
+
+    @property
+    def decisions(self) -> int:
+        """Number of decisions."""
+        return int(self.count.sum())
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error, 0 to 1 (Guo et al. 2017, eq. 3); 0 for an empty table.
+
+        The mean over decisions of how far their bin's mean confidence is from its share of right decisions.
+        """
+        return float(np.abs(self.confidence - self.right).sum() / max(1, self.decisions))
+
+    @property
+    def error_by_chance(self) -> float:
+        """What a perfectly calibrated decider would show on so few decisions with these confidences.
+
+        In each bin the number right then deviates from its expectation nearly normally, by sqrt(2 v / pi) in the mean
+        for a variance v.
+        """
+        return float(np.sqrt(2 * self.variance / np.pi).sum() / max(1, self.decisions))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "expected_calibration_error": round(self.error, 6),
+            "error_by_chance": round(self.error_by_chance, 6),
+            "decisions": self.count.tolist(),
+            "confidence_sum": [round(value, 4) for value in self.confidence.tolist()],
+            "right": self.right.tolist(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class NamedDecisions:
+    """Decisions on single chunks for the most probable of the named modulations, as if there were nothing else.
+
+    Attributes:
+        confusion: int64 [T, T], chunks by true modulation (rows) and decision (columns).
+        reliability: of the probabilities among these modulations.
+        bound: the best possible receiver's decisions on the same chunks; None if it was not asked.
+        gap: how much more often the bound is right, chunk by chunk; None without a bound.
+    """
+
+    confusion: NDArray[np.int64]
+    reliability: Reliability
+    bound: "NamedDecisions | None" = None
+    gap: PairedDifference | None = None
+
+    @classmethod
+    def measure(
+        cls,
+        log_probabilities: NDArray[np.floating[Any]],
+        truths: NDArray[np.int64],
+        bound: NDArray[np.floating[Any]] | None = None,
+    ) -> "NamedDecisions":
+        """Decide.
+
+        Args:
+            log_probabilities: float [N, T], natural logarithms, up to a constant a row.
+            truths: int64 [N], the true column.
+            bound: float [N, T], the same of the bound.
+        """
+        values = log_probabilities.astype(np.float64)
+        values -= np.logaddexp.reduce(values, axis=1, keepdims=True)
+        decided = values.argmax(axis=1)
+        right = decided == truths
+        size = values.shape[1]
+        confusion = np.bincount(truths * size + decided, minlength=size * size).reshape(size, size)
+        reliability = Reliability.measure(np.exp(values.max(axis=1)), right)
+        if bound is None:
+            return cls(confusion, reliability)
+        bound_right = bound.argmax(axis=1) == truths
+        gap = PairedDifference(
+            int((bound_right & ~right).sum()), int((right & ~bound_right).sum()), len(truths)
+        )
+        return cls(confusion, reliability, cls.measure(bound, truths), gap)
+
+    @property
+    def share(self) -> Share:
+        """Right decisions over all modulations."""
+        return Share(int(np.trace(self.confusion)), int(self.confusion.sum()))
+
+    def class_shares(self) -> list[Share]:
+        """Right decisions of each true modulation."""
+        return [Share(int(row[number]), int(row.sum())) for number, row in enumerate(self.confusion)]
+
+    def as_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """Return plain values, ready for JSON; `names` are the T modulations."""
+        values: dict[str, Any] = {
+            "accuracy": self.share.as_dict(),
+            "per_class": {
+                name: share.as_dict() for name, share in zip(names, self.class_shares(), strict=True)
+            },
+            "confusion": self.confusion.tolist(),
+            "calibration": self.reliability.as_dict(),
+        }
+        if self.bound is not None and self.gap is not None:
+            values["bound"] = self.bound.as_dict(names)
+            values["bound_minus_model"] = self.gap.as_dict()
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseLevel:
+    """Results at one Es/N0 for T modulations and a model of O outputs, the modulations first.
+
+    Attributes:
+        es_n0_db: Es/N0 in dB.
+        named: decisions among the modulations alone: what compares with the bound.
+        confusion: int64 [T, O], chunks by true modulation and most probable output, `unknown` and the like included.
+        reliability: of the probabilities of all outputs.
+        fused: int64 [T, O], decisions on 1,024 symbols of one Es/N0 each; all zero where there were fewer chunks.
+        fused_named: int64 [T, T], the same among the modulations alone.
+        fused_reliability: of the confidences of the decisions in `fused`.
+        level_known: `named` with the stream's level given beside each chunk; None where the model takes no level.
+        es_n0_known: `named` with the true Es/N0 given, decided by the hypotheses there; None where the model takes the
+            level or does not weigh its modulations by Es/N0.
+        all_known: with level and true Es/N0 given; None where the model does not take or weigh both.
+    """
+
+    es_n0_db: float
+    named: NamedDecisions
+    confusion: NDArray[np.int64]
+    reliability: Reliability
+    fused: NDArray[np.int64]
+    fused_named: NDArray[np.int64]
+    fused_reliability: Reliability
+    level_known: NamedDecisions | None = None
+    es_n0_known: NamedDecisions | None = None
+    all_known: NamedDecisions | None = None
+
+    @property
+    def by_knowledge(self) -> dict[str, NamedDecisions]:
+        """Decisions among the named modulations by what the receiver knows beside the chunk, where it was asked."""
+        known = {
+            "chunk alone": self.named,
+            "level known": self.level_known,
+            "Es/N0 known": self.es_n0_known,
+            "level and Es/N0 known": self.all_known,
+        }
+        return {name: decisions for name, decisions in known.items() if decisions is not None}
+
+    @property
+    def tracked(self) -> NamedDecisions | None:
+        """`named` with Es/N0 given, and the level where the model takes it; None if it does not weigh Es/N0."""
+        return self.all_known or self.es_n0_known
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error among the named modulations, 0 to 1."""
+        return self.named.reliability.error
+
+    @property
+    def all_share(self) -> Share:
+        """Right decisions among all outputs."""
+        return Share(int(np.trace(self.confusion)), int(self.confusion.sum()))
+
+    @property
+    def fused_share(self) -> Share | None:
+        """Right decisions on 1,024 symbols, among the named modulations; None if there were none."""
+        decisions = int(self.fused_named.sum())
+        return Share(int(np.trace(self.fused_named)), decisions) if decisions else None
+
+    def row(self) -> AccuracyRow:
+        """Return the accuracy among the named modulations, over all of them."""
+        return self._row(self.named.share)
+
+    def all_row(self) -> AccuracyRow:
+        """Return the accuracy among all outputs: `unknown` counts as wrong."""
+        return self._row(self.all_share)
+
+    def class_rows(self) -> list[AccuracyRow]:
+        """Return the accuracy of each true modulation, among the named modulations."""
+        return [self._row(share) for share in self.named.class_shares()]
+
+    def fused_row(self) -> AccuracyRow | None:
+        """Return the accuracy of fused decisions among the named modulations; None if there were none."""
+        return None if self.fused_share is None else self._row(self.fused_share)
+
+    def _row(self, share: Share) -> AccuracyRow:
+        return AccuracyRow(self.es_n0_db, share.value, *share.exact, share.of)
+
+    def as_dict(self, truths: tuple[str, ...]) -> dict[str, Any]:
+        """Return plain values, ready for JSON; `truths` are the T modulations."""
+        row = self.row()
+        values: dict[str, Any] = {
+            "es_n0_db": self.es_n0_db,
+            "accuracy": row.accuracy,
+            "low": row.low,
+            "high": row.high,
+            "chunks": row.chunks,
+            "named": self.named.as_dict(truths),
+            "all_outputs": {
+                "accuracy": self.all_share.as_dict(),
+                "confusion": self.confusion.tolist(),
+                "calibration": self.reliability.as_dict(),
+            },
+            "fused": {
+                "accuracy": self.fused_share.as_dict() if self.fused_share else None,
+                "confusion": self.fused.tolist(),
+                "named_confusion": self.fused_named.tolist(),
+                "calibration": self.fused_reliability.as_dict(),
+            },
+        }
+        for name in ("level_known", "es_n0_known", "all_known"):
+            decisions: NamedDecisions | None = getattr(self, name)
+            if decisions is not None:
+                values[name] = decisions.as_dict(truths)
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Right decisions among the named modulations, on the same symbols and noise at every value.
+
+    Attributes:
+        name: what is swept.
+        unit: of the values.
+        es_n0_db: Es/N0 in dB.
+        values: V of them, rising.
+        right: int64 [V, T], chunks of each modulation decided rightly.
+        chunks: chunks of each modulation at each value.
+    """
+
+    name: str
+    unit: str
+    es_n0_db: float
+    values: tuple[float, ...]
+    right: NDArray[np.int64]
+    chunks: int
+
+    def shares(self) -> list[Share]:
+        """Return right decisions over all modulations, one for each value."""
+        return [Share(int(row.sum()), self.chunks * len(row)) for row in self.right]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "es_n0_db": self.es_n0_db,
+            "values": list(self.values),
+            "chunks_per_class": self.chunks,
+            "right_per_class": self.right.tolist(),
+            "accuracy": [share.as_dict() for share in self.shares()],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How good a model is on fresh chunks.
+
+    Attributes:
+        model: its name.
+        phase: its phase regime, `coherent` or `any`.
+        chunk_length: symbols a chunk.
+        level_input: whether the model takes the stream's level; fused decisions and other signals then have it given.
+        trained_es_n0_db: lowest and highest Es/N0 that it was trained on, dB.
+        truths: the modulations sent.
+        outputs: the model's labels, the modulations first.
+        phase_noise: standard deviation of the phase noise, radians.
+        seed: of the chunks.
+        bound_es_n0_db: the range of Es/N0 that the bound expects, dB; None if there is no bound.
+        levels: results by Es/N0, rising.
+        others: what it says of other signals.
+        open_set: what a threshold lets through; None without a level of 10 dB or more or with too few chunks for a
+            fused decision.
+        sweeps: accuracy against impairments; empty if they were not asked for.
+    """
+
+    model: str
+    phase: str
+    chunk_length: int
+    level_input: bool
+    trained_es_n0_db: tuple[float, float]
+    truths: tuple[str, ...]
+    outputs: tuple[str, ...]
+    phase_noise: float
+    seed: int
+    bound_es_n0_db: tuple[float, float] | None
+    levels: tuple[NoiseLevel, ...]
+    others: tuple[OtherSignal, ...]
+    open_set: OpenSet | None
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def knows_others(self) -> bool:
+        """Whether the model has an output for what is none of its modulations: `unknown`, or `no signal`."""
+        return UNKNOWN in self.outputs or NO_SIGNAL in self.outputs
+
+    @property
+    def reliability(self) -> Reliability:
+        """Probabilities among the named modulations, all levels together."""
+        return Reliability.total([level.named.reliability for level in self.levels])
+
+    @property
+    def all_reliability(self) -> Reliability:
+        """Probabilities of all outputs, all levels together."""
+        return Reliability.total([level.reliability for level in self.levels])
+
+    @property
+    def fused_reliability(self) -> Reliability:
+        """Confidences of fused decisions, all levels together."""
+        return Reliability.total([level.fused_reliability for level in self.levels])
+
+    @property
+    def tracked_reliability(self) -> Reliability | None:
+        """Probabilities with all known that can be tracked, all levels together; None if Es/N0 is not weighed."""
+        tracked = [level.tracked.reliability for level in self.levels if level.tracked is not None]
+        return Reliability.total(tracked) if tracked else None
+
+    @property
+    def bound_reliability(self) -> Reliability | None:
+        """Probabilities of the bound, all levels together; None if it was not asked."""
+        bounds = [level.named.bound.reliability for level in self.levels if level.named.bound is not None]
+        return Reliability.total(bounds) if bounds else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON, with all counts."""
+        bound, tracked = self.bound_reliability, self.tracked_reliability
+        return {
+            "model": self.model,
+            "phase": self.phase,
+            "chunk_length": self.chunk_length,
+            "level_input": self.level_input,
+            "trained_es_n0_db": list(self.trained_es_n0_db),
+            "classes": list(self.truths),
+            "outputs": list(self.outputs),
+            "phase_noise": self.phase_noise,
+            "seed": self.seed,
+            "bound_es_n0_db": None if self.bound_es_n0_db is None else list(self.bound_es_n0_db),
+            "levels": [level.as_dict(self.truths) for level in self.levels],
+            "all_levels": {
+                "calibration": self.reliability.as_dict(),
+                "calibration_all_outputs": self.all_reliability.as_dict(),
+                "calibration_fused": self.fused_reliability.as_dict(),
+                "calibration_tracked": None if tracked is None else tracked.as_dict(),
+                "calibration_bound": None if bound is None else bound.as_dict(),
+            },
+            "other_signals": [other.as_dict() for other in self.others],
+            "open_set": None if self.open_set is None else self.open_set.as_dict(),
+            "sweeps": [sweep.as_dict() for sweep in self.sweeps],
+        }

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cell of a sweep: one model of the grid, and its figures."""
+
+import math
+import typing
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from amrq.errors import AmrqError
+from amrq.sweep.recipe import SweepRecipe
+from amrq.text import name_fault, printable
+
+__all__ = ["Cell", "CellFigures", "LevelFigures", "cells_of"]
+
+_FLOAT_BITS = 32
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An architecture at one precision and pruning level.
+
+    Attributes:
+        architecture: its name in the recipe.
+        bits: of a weight; 32 means floating point.
+        pruned: share of filters and neurons removed.
+    """
+
+    architecture: str
+    bits: int
+    pruned: float
+
+    @property
+    def name(self) -> str:
+        """The name as the thesis spells it, `vgglike_2f_1c_1re_1mp_8bit_pr_20` for instance."""
+        bits = "" if self.bits == _FLOAT_BITS else f"_{self.bits}bit"
+        return self.architecture + bits + (f"_pr_{100 * self.pruned:g}" if self.pruned else "")
+
+    @property
+    def parent(self) -> "Cell | None":
+        """The cell whose weights it starts from: a quantised one from the float one, a pruned one from the whole."""
+        if self.bits != _FLOAT_BITS:
+            return Cell(self.architecture, _FLOAT_BITS, self.pruned)
+        return Cell(self.architecture, _FLOAT_BITS, 0.0) if self.pruned else None
+
+    @property
+    def stream(self) -> int:
+        """A number of its own for its randomness."""
+        return zlib.crc32(self.name.encode())
+
+
+def cells_of(recipe: SweepRecipe) -> tuple[Cell, ...]:
+    """Return all cells of a recipe's grid, parents before their children."""
+    bits = sorted(recipe.grid.weight_bits, reverse=True)
+    return tuple(
+        Cell(architecture.name, b, float(pruned))
+        for architecture in recipe.architectures
+        for pruned in sorted(recipe.grid.pruned)
+        for b in bits
+    )
+
+
+_LEVEL_PARTS = ("right", "bound_right", "bound_only", "model_only")
+
+
+@dataclass(frozen=True)
+class LevelFigures:
+    """Decisions at one noise level, beside those of the likelihood bound on the same chunks.
+
+    Attributes:
+        es_n0_db: dB; noise power 10^(-x/10).
+        right: chunks that the model classified rightly.
+        bound_right: chunks that the likelihood classifier classified rightly.
+        bound_only: chunks on which it alone was right.
+        model_only: chunks on which the model alone was right.
+    """
+
+    es_n0_db: float
+    right: int
+    bound_right: int
+    bound_only: int
+    model_only: int
+
+
+@dataclass(frozen=True)
+class CellFigures:
+    """All that a sweep keeps of a cell.
+
+    Attributes:
+        name: of the cell.
+        architecture: of the recipe.
+        bits: of a weight, 32 for floating point.
+        pruned: share of filters and neurons removed.
+        epochs: trained, from the parent's weights on.
+        gate_tries: how often the gate was tried.
+        gate_wrong: mistakes at the last try; 0 where it was passed.
+        gate_chunks: chunks of a try.
+        loss: mean cross entropy of the last epoch, nats.
+        right: chunks at the noise trained on that the exported model classified rightly.
+        bound_right: those that the likelihood classifier did.
+        chunks: of these.
+        agree: those on which PyTorch and ONNX Runtime decided alike.
+        weights: weights that are not zero.
+        biases: biases that are not zero.
+        multiplications: by weights that are not zero, a chunk.
+        bytes: size of the ONNX file.
+        integer_layers: convolutions and dense layers that ONNX Runtime runs in integers.
+        float_layers: those that it runs in floating point.
+        dsp, ff, lut, bram: what Algorithm II says.
+        seconds: that training and measuring took.
+        level_chunks: chunks at each of the levels.
+        levels: accuracy against Es/N0.
+    """
+
+    name: str
+    architecture: str
+    bits: int
+    pruned: float
+    epochs: int
+    gate_tries: int
+    gate_wrong: int
+    gate_chunks: int
+    loss: float
+    right: int
+    bound_right: int
+    chunks: int
+    agree: int
+    weights: int
+    biases: int
+    multiplications: int
+    bytes: int
+    integer_layers: int
+    float_layers: int
+    dsp: int
+    ff: int
+    lut: int
+    bram: int
+    seconds: float
+    level_chunks: int
+    levels: tuple[LevelFigures, ...]
+
+    def as_row(self) -> dict[str, str]:
+        """Return a row of a table, the levels side by side."""
+        row = {f.name: _text(getattr(self, f.name)) for f in fields(self) if f.name != "levels"}
+        for level in self.levels:
+            for part in _LEVEL_PARTS:
+                row[f"{part}@{level.es_n0_db:g}dB"] = str(getattr(level, part))
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> "CellFigures":
+        """Read what `as_row` gives.
+
+        Raises:
+            AmrqError: a column is missing or holds no number.
+        """
+        kinds = typing.get_type_hints(cls)
+        try:
+            values: dict[str, Any] = {
+                f.name: kinds[f.name](row[f.name]) for f in fields(cls) if f.name != "levels"
+            }
+            named = [
+                column.removeprefix("right@").removesuffix("dB") for column in row if column[:6] == "right@"
+            ]
+            levels = tuple(
+                LevelFigures(float(text), *(int(row[f"{part}@{text}dB"]) for part in _LEVEL_PARTS))
+                for text in named
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise AmrqError(
+                f"a row of the results lacks or mistypes a column ({printable(error, 100)})."
+            ) from None
+        numbers = [value for value in values.values() if isinstance(value, int | float)]
+        if not all(math.isfinite(value) and abs(value) < 2**63 for value in numbers) or values["chunks"] < 1:
+            raise AmrqError(
+                f"a row of the results ({printable(values['name'], 60)}) has a value that is not a number."
+            )
+        if not (name_fault(values["name"], 200) == name_fault(values["architecture"], 200) == ""):
+            raise AmrqError("a row of the results has a name that no cell can have.")
+        return cls(**values, levels=levels)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

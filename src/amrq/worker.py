@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thread that classifies chunks beside the flowgraph, with a bounded queue in front of it."""
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.classifier import Classifier, Evidence, LossyClassifier
+from amrq.decision import Decision, DecisionMaker
+from amrq.errors import AmrqError
+from amrq.tracking import TrackedLevel, Tracker
+
+__all__ = ["Batch", "ClassifierWorker", "Statistics"]
+
+
+@dataclass
+class Statistics:
+    """Counters since the start; received = classified + silent + not_finite + dropped + queued.
+
+    Attributes:
+        received: chunks taken from the stream.
+        classified: chunks that a model gave evidence on.
+        silent: chunks without power, which nothing can be said of.
+        not_finite: chunks with a NaN or an infinity in them.
+        dropped: chunks thrown away because the classifier was too slow for a live stream, or a board was gone.
+        queued: chunks waiting or being worked on.
+        decisions: decisions made.
+    """
+
+    received: int = 0
+    classified: int = 0
+    silent: int = 0
+    not_finite: int = 0
+    dropped: int = 0
+    queued: int = 0
+    decisions: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counters by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive chunks and what was tagged on them.
+
+    Attributes:
+        chunks: complex64 [N, L].
+        sample_indices: int64 [N], index of each chunk's first sample in the stream.
+        truths: (sample index, class name) where a known class begins, (sample index, None) where it ends, in order.
+        breaks: chunk numbers (0 to N-1) before which the stream broke (a retune, an overflow): nothing is fused
+            or tracked across them.
+        gaps: chunk numbers before which chunks were dropped: nothing is fused across them, but the stream is the same.
+    """
+
+    chunks: NDArray[np.complex64]
+    sample_indices: NDArray[np.int64]
+    truths: tuple[tuple[int, str | None], ...] = field(default=())
+    breaks: tuple[int, ...] = field(default=())
+    gaps: tuple[int, ...] = field(default=())
+
+    def split(self, count: int) -> "tuple[Batch, Batch]":
+        """Return the first `count` chunks and the rest; the tags go with their chunks."""
+        if count >= len(self.chunks):
+            return self, Batch(self.chunks[:0], self.sample_indices[:0])
+        border = self.sample_indices[count]
+        first = Batch(
+            self.chunks[:count],
+            self.sample_indices[:count],
+            tuple(truth for truth in self.truths if truth[0] < border),
+            tuple(chunk for chunk in self.breaks if chunk < count),
+            tuple(chunk for chunk in self.gaps if chunk < count),
+        )
+        rest = Batch(
+            self.chunks[count:],
+            self.sample_indices[count:],
+            tuple(truth for truth in self.truths if truth[0] >= border),
+            tuple(chunk - count for chunk in self.breaks if chunk >= count),
+            tuple(chunk - count for chunk in self.gaps if chunk >= count),
+        )
+        return first, rest
+
+    def without(self, lost: NDArray[np.bool_]) -> "Batch":
+        """Return the batch without some chunks; behind them the stream broke. The truths all stay.
+
+        Args:
+            lost: bool [N], the chunks to leave out.
+        """
+        kept = ~lost
+        numbers: NDArray[np.int64] = np.cumsum(kept) - kept  # of each chunk among those that stay
+        breaks = {*self.breaks, *(np.flatnonzero(lost) + 1).tolist()}
+        places = {int(numbers[chunk]) if chunk < len(lost) else int(kept.sum()) for chunk in breaks}
+        return Batch(
+            self.chunks[kept],
+            self.sample_indices[kept],
+            self.truths,
+            tuple(sorted(place for place in places if place < kept.sum())),
+        )
+
+    @staticmethod
+    def join(batches: "Sequence[Batch]") -> "Batch":
+        """Return one batch of all, in order."""
+        if len(batches) == 1:
+            return batches[0]
+        breaks: list[int] = []
+        gaps: list[int] = []
+        start = 0
+        for batch in batches:
+            breaks += [start + chunk for chunk in batch.breaks]
+            gaps += [start + chunk for chunk in batch.gaps]
+            start += len(batch.chunks)
+        return Batch(
+            np.concatenate([batch.chunks for batch in batches]),
+            np.concatenate([batch.sample_indices for batch in batches]),
+            tuple(truth for batch in batches for truth in batch.truths),
+            tuple(breaks),
+            tuple(gaps),
+        )
+
+
+_MOST_AT_ONCE = 1024
+"""Chunks classified between two looks at the queue: enough to make a call's fixed cost small, few enough that
+`stop` need not wait long for a slow model."""
+
+
+_BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
+_HURRY = 2.0
+"""Seconds that a classifier which may have to wait for something gets when the stream stops."""
+
+
+class ClassifierWorker:
+    """Classify batches beside the stream, in threads of its own, and call back with decisions.
+
+    A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted, and no decision
+    spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` tells when all that was handed
+    over is decided on.
+    Chunks that the classifier itself loses are dropped ones too, and break the stream likewise.
+
+    Args:
+        classifier: what classifies; it is used by one thread alone while the worker runs.
+        decision_maker: what fuses and decides.
+        on_decision: called in one of the worker's threads with each decision and the true class (None where it is not
+            known or changed underway).
+        live: drop rather than wait.
+        queue_chunks: how many chunks may wait.
+        track: where the model takes a level, track level and Es/N0 over the chunks and let it have both; a model
+            without level input has no use for it.
+
+    Raises:
+        AmrqError: the queue's length is below 1.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        decision_maker: DecisionMaker,
+        on_decision: Callable[[Decision, str | None], None],
+        live: bool = False,
+        queue_chunks: int = 8192,
+        track: bool = True,
+    ) -> None:
+        if queue_chunks < 1:
+            raise AmrqError(f"the queue must hold at least 1 chunk, not {queue_chunks}.")
+        self._classifier = classifier
+        self._decision_maker = decision_maker
+        self._on_decision = on_decision
+        self._live = live
+        self._capacity = queue_chunks
+        self._track = track
+        self._tracker = self._new_tracker()
+        self._successor: tuple[Classifier, DecisionMaker, Callable[[], None] | None] | None = None
+        self._queue: deque[Batch] = deque()
+        self._waiting = 0  # chunks in the queue
+        self._busy = 0  # chunks being classified
+        self._active = False  # a batch is being classified
+        self._changed = threading.Condition()
+        self._closing = False
+        self._error: BaseException | None = None
+        self._statistics = Statistics()
+        self._truths: deque[tuple[int, str | None]] = deque()
+        self._broken = False  # the last chunk was lost
+        # Inference releases Python's lock, so that deciding on one batch goes on beside classifying the next.
+        self._classified: deque[tuple[Batch, Evidence, TrackedLevel | None]] = deque()  # not decided on yet
+        self._deciding = False
+        self._all_classified = False
+        self._threads = [
+            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            for work, name in (
+                (self._classify_all, "amrq classifier"),
+                (self._decide_all, "amrq decisions"),
+            )
+        ]
+
+    def _new_tracker(self) -> Tracker | None:
+        contract = self._classifier.contract
+        if not (self._track and contract.level_input):
+            return None
+        return Tracker(contract.weighed(), contract.chunk_length)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the thread before its time, if anything did."""
+        return self._error
+
+    @property
+    def waiting(self) -> int:
+        """Chunks in the queue."""
+        return self._waiting
+
+    def statistics(self) -> Statistics:
+        """Return a copy of the counters as they stand now."""
+        with self._changed:
+            return replace(self._statistics, queued=self._waiting + self._busy)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait until the queue is not over-full, for so many seconds at most; return whether that is so.
+
+        Raises:
+            Exception: whatever ended the worker's thread.
+        """
+        with self._changed:
+            room = self._changed.wait_for(
+                lambda: self._error is not None or self._waiting <= self._capacity, timeout
+            )
+            self._raise_error()
+            return room
+
+    def submit(self, batch: Batch, wait: bool = True) -> None:
+        """Hand over a batch, whose arrays must not change any more.
+
+        Args:
+            batch: the chunks.
+            wait: where the stream is not live, return only when the queue is not over-full; whoever must not be held up
+                here calls `wait_for_room` before.
+
+        Raises:
+            Exception: whatever ended the worker's thread.
+        """
+        with self._changed:
+            self._raise_error()
+            self._statistics.received += len(batch.chunks)
+            self._queue.append(batch)
+            self._waiting += len(batch.chunks)
+            self._changed.notify_all()
+            if self._live:
+                self._drop_oldest(self._waiting - self._capacity)
+            elif wait:
+                self._changed.wait_for(lambda: self._error is not None or self._waiting <= self._capacity)
+                self._raise_error()
+
+    def swap(
+        self,
+        classifier: Classifier,
+        decision_maker: DecisionMaker,
+        on_taken_over: Callable[[], None] | None = None,
+    ) -> None:
+        """Go on with another classifier, which is open already, from the next call on; no chunk is lost.
+
+        What the former one has evidence on is decided on by the former decision maker, and the former one is closed.
+        Nothing is fused or tracked across the change.
+
+        Args:
+            classifier: of chunks as long as the former one's.
+            decision_maker: for its classes.
+            on_taken_over: called, in one of the worker's threads, when all decisions of the former one are made.
+        """
+        with self._changed:
+            given_up = self._successor
+            self._successor = (classifier, decision_maker, on_taken_over)
+            self._changed.notify_all()
+        if given_up is not None:  # it came and went before a chunk did
+            given_up[0].close()
+
+    def _succeed(self) -> None:
+        """Let the successor take over, where there is one; between two calls, in the classifying thread."""
+        with self._changed:
+            if self._successor is None:
+                return
+            self._changed.wait_for(lambda: self._error or not (self._classified or self._deciding))
+            if self._error is not None:
+                return
+            successor, self._successor = self._successor, None
+        self._publish(self._decision_maker.flush())  # the deciding thread has nothing to do meanwhile
+        self._classifier.close()
+        self._classifier, self._decision_maker, on_taken_over = successor
+        if on_taken_over is not None:
+            on_taken_over()
+        self._tracker = self._new_tracker()
+
+    def wait_until_idle(self, timeout: float | None = None) -> bool:
+        """Wait until every full decision on what was handed over has been called back.
+
+        Args:
+            timeout: seconds to wait at most; None waits for as long as it takes.
+
+        Returns:
+            Whether that is so.
+
+        Raises:
+            Exception: whatever ended the worker's thread.
+        """
+        with self._changed:
+            idle = self._changed.wait_for(
+                lambda: (
+                    self._error is not None
+                    or not (self._waiting or self._active or self._classified or self._deciding)
+                ),
+                timeout,
+            )
+            self._raise_error()
+            return idle
+
+    def stop(self) -> None:
+        """End the thread: what waits beyond one call of the classifier is dropped, and counted; the rest is decided on.
+
+        A stream that is not live and ends by itself has waited until nothing waits any more: nothing is dropped then.
+
+        Raises:
+            Exception: whatever ended the worker's thread before.
+        """
+        with self._changed:
+            self._drop_oldest(self._waiting - _MOST_AT_ONCE)
+            self._closing = True
+            self._changed.notify_all()
+        if isinstance(self._classifier, LossyClassifier):
+            self._classifier.hurry(_HURRY)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        if self._successor is not None:  # no chunk came for it any more
+            self._classifier.close()
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error is None:
+            return
+        if isinstance(self._error, Exception):
+            raise self._error
+        # SystemExit and its like from a callback: an error of this stream, not an order to the stream's thread.
+        raise RuntimeError(f"the classifier's thread ended with {self._error!r}") from self._error
+
+    def _drop_oldest(self, count: int) -> None:
+        """Drop `count` waiting chunks, the oldest first; the lock is held."""
+        while count > 0 and self._queue:
+            batch = self._queue.popleft()
+            gone = min(count, len(batch.chunks))
+            dropped, rest = batch.split(gone)
+            # What was tagged on dropped chunks still holds for those behind them.
+            self._truths.extend(dropped.truths)
+            if len(rest.chunks):
+                self._queue.appendleft(rest)
+            if dropped.breaks and self._queue:
+                following = self._queue.popleft()
+                self._queue.appendleft(replace(following, breaks=(0, *following.breaks)))
+            if self._queue:
+                following = self._queue.popleft()
+                self._queue.appendleft(replace(following, gaps=(0, *following.gaps)))
+            count -= gone
+            self._waiting -= gone
+            self._statistics.dropped += gone
+
+    def _next(self) -> list[Batch]:
+        """Wait for batches and take as many as make up one call; none are left when the stream has ended."""
+        with self._changed:
+            self._active = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._queue or self._closing)
+            self._active = True
+            taken: list[Batch] = []
+            while self._queue and self._busy < _MOST_AT_ONCE:
+                batch = self._queue.popleft()
+                room = _MOST_AT_ONCE - self._busy
+                if len(batch.chunks) > room:
+                    batch, rest = batch.split(room)
+                    self._queue.appendleft(rest)
+                taken.append(batch)
+                self._truths.extend(batch.truths)
+                self._busy += len(batch.chunks)
+            self._waiting -= self._busy
+            return taken
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            # Whatever it was, the stream must learn of it instead of waiting for ever.
+            with self._changed:
+                self._error = self._error or error
+                self._active = self._deciding = False
+                self._changed.notify_all()
+
+    def _classify_all(self) -> None:
+        while batches := self._next():
+            self._succeed()
+            batch = Batch.join(batches)
+            level = None
+            if self._tracker is None:
+                evidence = self._classifier.classify(batch.chunks)
+            else:
+                level = self._tracker.level(batch.chunks, batch.sample_indices, batch.breaks)
+                evidence = self._classifier.classify(batch.chunks, level.power)
+            lost = 0
+            if evidence.lost is not None:
+                lost = int(evidence.lost.sum())
+                batch, evidence, level = self._without_lost(batch, evidence, level)
+            not_finite = int(np.isnan(evidence.power).sum())
+            usable = int(evidence.usable.sum())
+            with self._changed:
+                self._statistics.classified += usable
+                self._statistics.not_finite += not_finite
+                self._statistics.silent += len(batch.chunks) - usable - not_finite
+                self._statistics.dropped += lost
+                self._busy = 0
+                if not len(batch.chunks):
+                    continue
+                self._classified.append((batch, evidence, level))
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: len(self._classified) < _BATCHES_AHEAD or self._error)
+                if self._error is not None:
+                    return
+        with self._changed:
+            self._all_classified = True
+            self._changed.notify_all()
+
+    def _without_lost(
+        self, batch: Batch, evidence: Evidence, level: TrackedLevel | None
+    ) -> tuple[Batch, Evidence, TrackedLevel | None]:
+        """Leave out the chunks that the classifier lost; what is behind them begins anew."""
+        lost = evidence.lost
+        if lost is None or not len(lost):
+            return batch, evidence, level
+        broken, self._broken = self._broken, bool(lost[-1])
+        if not lost.any() and not broken:
+            return batch, evidence._replace(lost=None), level
+        kept = ~lost
+        batch = batch.without(lost)
+        if broken and not lost[0]:
+            batch = replace(batch, breaks=tuple(sorted({0, *batch.breaks})))
+        if level is not None:
+            level = TrackedLevel(level.power[kept], level.began[kept])
+            level.began[list(batch.breaks)] = True
+        return batch, evidence.select(kept)._replace(lost=None), level
+
+    def _decide_all(self) -> None:
+        while True:
+            with self._changed:
+                self._deciding = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._classified or self._all_classified or self._error)
+                if not self._classified:
+                    break
+                batch, evidence, level = self._classified.popleft()
+                self._deciding = True
+                self._changed.notify_all()
+            weights = None
+            if self._tracker is not None and level is not None:
+                weights = self._tracker.noise(evidence, batch.sample_indices, level)
+            parted = {*batch.breaks, *batch.gaps}
+            for start, end in itertools.pairwise(sorted({0, *parted, len(batch.chunks)})):
+                if start in parted:
+                    self._publish(self._decision_maker.flush())
+                self._publish(
+                    self._decision_maker.update(
+                        evidence.part(start, end),
+                        batch.sample_indices[start:end],
+                        None if weights is None else weights[start:end],
+                    )
+                )
+        if self._error is None:
+            self._publish(self._decision_maker.flush())
+
+    def _publish(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            truth = self._truth_of(decision)
+            self._on_decision(decision, truth)
+
+    def _truth_of(self, decision: Decision) -> str | None:
+        first, end = decision.sample_index, decision.sample_index + decision.sample_count
+        with self._changed:  # a full live queue hands on the truths of what it drops
+            self._statistics.decisions += 1
+            if not self._truths:
+                return None
+            # The truth in force at the first sample is the last one that began at or before it.
+            while len(self._truths) > 1 and self._truths[1][0] <= first:
+                self._truths.popleft()
+            if self._truths[0][0] > first:
+                return None
+            inside = itertools.takewhile(lambda truth: truth[0] < end, self._truths)
+            constant = all(name == self._truths[0][1] for _, name in inside)
+            return self._truths[0][1] if constant else None
