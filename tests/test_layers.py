@@ -1,16 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What may be imported where."""
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from importlinter.cli import lint_imports
 from run_amrq import python
 
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "src" / "amrq"
 ROOMS = sorted(
-    path.parent.name
-    for path in (Path(__file__).resolve().parents[1] / "src" / "amrq").glob("*/__init__.py")
-    if path.parent.name not in ("training", "cli")
+    path.parent.name for path in LIBRARY.glob("*/__init__.py") if path.parent.name not in ("training", "cli")
 )
+
+
+def test_rooms_stand_on_floors_and_are_entered_by_their_faces(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None)
+    assert status == 0, capsys.readouterr().out
+
+
+def _past_a_face(script: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("amrq."):
+            path = LIBRARY.joinpath(*node.module.split(".")[1:])
+            # What is private to a module is tested there, by its own name.
+            if path.parent == LIBRARY / "cli":
+                continue  # the top floor: nothing but its tests and its reference looks inside
+            public = any(not name.name.startswith("_") for name in node.names)
+            if not path.is_dir() and path.parent != LIBRARY and public:
+                yield f"{script.relative_to(ROOT)}:{node.lineno}: {node.module}"
+
+
+def test_blocks_scripts_and_tests_enter_rooms_by_their_faces() -> None:
+    folders = ("python/amrq", "examples", "scripts", "benchmarks", "docs/extensions", "tests")
+    scripts = [script for folder in folders for script in (ROOT / folder).rglob("*.py")]
+    assert not [place for script in scripts for place in _past_a_face(script)]
 
 
 @pytest.mark.parametrize("room", ["amrq", "amrq.cli", *(f"amrq.{room}" for room in ROOMS)])

@@ -15,7 +15,7 @@ from small_models import CLASSES, linear_model, linear_onnx
 
 from amrq.errors import AmrqError
 from amrq.model import AccuracyRow, Contract, find_model, list_models, read_contract, write_contract
-from amrq.model import exact_products as exact_products_module
+from amrq.model import contract_file as exact_products_module
 
 FULL = Contract(
     name="full",
