@@ -21,7 +21,7 @@ import amrq
 from amrq.chunks import level_features, normalise
 from amrq.classifier import OnnxClassifier
 from amrq.cli.main import app
-from amrq.decision import DecisionMaker
+from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.hardware import IntegerClassifier, IntegerNetwork, estimate, read_layer_sizes
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.link import make_engine, write_image
@@ -119,7 +119,7 @@ def decisions(path: Path, received: np.ndarray, **options: Any) -> list[dict[str
     """What a run of chunks is decided to be, in parts of 13 as a stream brings them."""
     classifier = OnnxClassifier(path)
     c = classifier.contract
-    maker = DecisionMaker(c.weighed(), c.chunk_length, fusion_chunks=c.fusion_chunks, **options)
+    maker = DecisionMaker(c.weighed(), c.chunk_length, DecisionOptions(**options), fusion_chunks=c.fusion_chunks)
     found = []
     for start in range(0, len(received), 13):
         part = received[start : start + 13]

@@ -125,11 +125,11 @@ def _bound() -> dict[str, Any]:
 
 _FUSED: dict[str, dict[str, Any]] = {
     "as it is": {},
-    "8 chunks": {"chunks": 8},
+    "8 chunks": {"chunks_per_decision": 8},
     "early": {"early_confidence": 0.99},
-    "remembered": {"chunks": 8, "memory": 64.0},
+    "remembered": {"chunks_per_decision": 8, "memory": 64.0},
     "noise named": {"name_noise": True},
-    "very sure": {"chunks": 4, "min_confidence": 0.999},
+    "very sure": {"chunks_per_decision": 4, "min_confidence": 0.999},
     "changes easily": {"change_evidence": 4.0},
 }
 
