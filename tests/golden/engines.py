@@ -119,7 +119,9 @@ def decisions(path: Path, received: np.ndarray, **options: Any) -> list[dict[str
     """What a run of chunks is decided to be, in parts of 13 as a stream brings them."""
     classifier = OnnxClassifier(path)
     c = classifier.contract
-    maker = DecisionMaker(c.weighed(), c.chunk_length, DecisionOptions(**options), fusion_chunks=c.fusion_chunks)
+    maker = DecisionMaker(
+        c.weighed(), c.chunk_length, DecisionOptions(**options), fusion_chunks=c.fusion_chunks
+    )
     found = []
     for start in range(0, len(received), 13):
         part = received[start : start + 13]
