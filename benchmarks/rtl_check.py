@@ -24,7 +24,7 @@ import numpy as np
 
 from amrq.classifier import OnnxClassifier, Weigh
 from amrq.hardware import IntegerInputs, IntegerNetwork
-from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
+from amrq.hardware.rtl import DesignOptions, cosimulate, make_design, make_stimuli, write_rtl
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "cosimulation.csv"
 COLUMNS = (
@@ -57,26 +57,26 @@ def check(
 ) -> dict[str, object]:
     """Return a row of the results."""
     network = IntegerNetwork.from_onnx(model)
-    design = make_design(network, input_bits, lanes, fold=fold)
+    design = make_design(network, DesignOptions(input_bits, fold, lanes))
     name = network.contract.name + (f" ({lanes} lanes)" if lanes else "")
-    inputs = test_inputs(design, chunks, seed)
+    stimuli = make_stimuli(design, chunks, seed)
     began = time.monotonic()
-    write_rtl(design, folder, inputs, seed + 1)
+    write_rtl(design, folder, stimuli, seed + 1)
     result = cosimulate(folder, simulator)
     seconds = time.monotonic() - began
-    scores = network.run(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side))
+    scores = network.run(IntegerInputs(design.port.symbols(stimuli.symbols), stimuli.side))
     weigh = Weigh(network.contract)
     probabilities = np.empty((chunks, weigh.classes), np.float32)
     weigh(scores.logits, probabilities, np.empty((chunks, weigh.hypotheses), np.float32))
     classifier = OnnxClassifier(model)
     classifier.open()
-    onnx = classifier.classify(inputs.chunks, inputs.tracked_power).log_probabilities
+    onnx = classifier.classify(stimuli.chunks, stimuli.tracked_power).log_probabilities
     classifier.close()
-    real = inputs.labels >= 0
-    exact = network.scores(inputs.chunks, inputs.tracked_power).integers
+    real = stimuli.labels >= 0
+    exact = network.scores(stimuli.chunks, stimuli.tracked_power).integers
 
     def right(found: np.ndarray) -> int:
-        return int((found == inputs.labels)[real].sum())
+        return int((found == stimuli.labels)[real].sum())
 
     version = subprocess.run(
         [simulator, "-V"], capture_output=True, text=True, check=False

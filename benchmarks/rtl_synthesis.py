@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 from amrq.hardware import IntegerNetwork, estimate, read_layer_sizes
-from amrq.hardware.rtl import make_design
+from amrq.hardware.rtl import DesignOptions, make_design
 from amrq.model import find_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "synthesis.csv"
@@ -140,7 +140,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for model in arguments.models:
         network = IntegerNetwork.from_onnx(model)
-        design = make_design(network, arguments.input_bits, arguments.lanes, fold=arguments.fold)
+        design = make_design(network, DesignOptions(arguments.input_bits, arguments.fold, arguments.lanes))
         name = network.contract.name + (f" ({arguments.lanes} lanes)" if arguments.lanes else "")
         layers = read_layer_sizes(find_model(model))
         began = time.monotonic()

@@ -160,12 +160,12 @@ def _hostile_network(folder: Path, classes: tuple[str, ...], name: str) -> objec
     ],
 )
 def test_names_do_nothing_in_verilog_and_beside_it(label: str, name: str, tmp_path: Path) -> None:
-    from amrq.hardware.rtl import cosimulate, make_design, test_inputs, write_rtl
+    from amrq.hardware.rtl import cosimulate, make_design, make_stimuli, write_rtl
 
     network = _hostile_network(tmp_path, (label, "BPSK"), name)
     design = make_design(network)  # type: ignore[arg-type]
     assert re.fullmatch(r"amrq_[a-z0-9_]*", design.module)
-    write_rtl(design, tmp_path / "rtl", test_inputs(design, 16, 1))  # type: ignore[arg-type]
+    write_rtl(design, tmp_path / "rtl", make_stimuli(design, 16, 1))  # type: ignore[arg-type]
     for path in (tmp_path / "rtl").iterdir():
         if path.is_dir():
             continue

@@ -17,14 +17,14 @@ from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerInputs, IntegerNetwork  # noqa: E402
 from amrq.hardware.rtl import (  # noqa: E402
     ArrayDesign,
+    DesignOptions,
     PipelineDesign,
     cosimulate,
     make_design,
-    test_inputs,
+    make_stimuli,
     write_rtl,
 )
 
-test_inputs.__test__ = False  # type: ignore[attr-defined]
 KNOWN = ("BPSK", "QPSK", "8PSK")
 KINDS = {
     # what random_flat_spec is told, lanes, chunks
@@ -64,7 +64,7 @@ def test_simulated_hardware_equals_the_reference(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = _design(tmp_path, kind, monkeypatch)
-    inputs = test_inputs(design, KINDS[kind][2], SEED)
+    inputs = make_stimuli(design, KINDS[kind][2], SEED)
     found = design.network.trace(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side))
     assert len(np.unique(found[design.network.layers[-1].name].argmax(axis=1))) > 2
     # Rounding, saturation and ReLU have been seen in every layer that has them.
@@ -80,7 +80,7 @@ def test_one_wrong_bit_in_a_memory_is_found(
     tmp_path: Path, memory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = _design(tmp_path, "two", monkeypatch)
-    write_rtl(design, tmp_path / "rtl", test_inputs(design, 32, SEED))
+    write_rtl(design, tmp_path / "rtl", make_stimuli(design, 32, SEED))
     file = tmp_path / "rtl" / f"{design.module}_{memory}.hex"
     words = file.read_text().split()
     words[3] = f"{int(words[3], 16) ^ 2:0{len(words[3])}x}"
@@ -93,7 +93,7 @@ def test_one_wrong_bit_in_a_memory_is_found(
 @pytest.mark.parametrize("kind", KINDS)
 def test_lint_has_nothing_to_say(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     design = _design(tmp_path, kind, monkeypatch)
-    write_rtl(design, tmp_path / "rtl", test_inputs(design, 16, SEED))
+    write_rtl(design, tmp_path / "rtl", make_stimuli(design, 16, SEED))
     result = subprocess.run(
         ["make", "-s", "-C", str(tmp_path / "rtl"), "lint"], capture_output=True, text=True, check=False
     )
@@ -129,17 +129,21 @@ def test_clocks_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_model_chooses_the_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = _network(tmp_path, "plain", monkeypatch)
     mean = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "mean.onnx", random_spec(rng("mean"))))
-    made = make_design(flat, lanes=3)
+    made = make_design(flat, DesignOptions(lanes=3))
     assert isinstance(made, ArrayDesign)
     assert (made.architecture, made.lanes) == ("array", 3)
-    assert isinstance(make_design(mean, architecture="pipeline"), PipelineDesign)
-    with pytest.raises(AmrqError, match="fits the architecture 'array' alone"):
-        make_design(flat, architecture="pipeline")
-    with pytest.raises(AmrqError, match="fits the architecture 'pipeline' alone"):
-        make_design(mean, architecture="array")
+    assert isinstance(make_design(mean, DesignOptions(architecture="pipeline")), PipelineDesign)
+    with pytest.raises(AmrqError, match="needs the architecture 'array'"):
+        make_design(flat, DesignOptions(architecture="pipeline"))
+    with pytest.raises(AmrqError, match="needs the architecture 'pipeline'"):
+        make_design(mean, DesignOptions(architecture="array"))
     with pytest.raises(AmrqError, match="has no lanes"):
-        make_design(mean, lanes=4)
+        make_design(mean, DesignOptions(lanes=4))
+    with pytest.raises(AmrqError, match="lanes must be 1 to 256, not 0"):
+        DesignOptions(lanes=0)
     with pytest.raises(AmrqError, match="1 to 256 lanes"):
-        make_design(flat, lanes=0)
+        ArrayDesign(flat, lanes=0)
+    with pytest.raises(AmrqError, match="leave out the fold"):
+        make_design(flat, DesignOptions(fold=2))
     with pytest.raises(AmrqError, match="takes no mean"):
         PipelineDesign(flat)

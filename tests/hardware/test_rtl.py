@@ -27,17 +27,14 @@ from amrq.hardware.rtl import (  # noqa: E402
     ArrayDesign,
     InputPort,
     PipelineDesign,
-    TestInputs,
     bits_for,
     cosimulate,
+    make_stimuli,
     signed_digits,
     templates,
-    test_inputs,
     write_rtl,
 )
 
-test_inputs.__test__ = False  # type: ignore[attr-defined]
-TestInputs.__test__ = False  # type: ignore[attr-defined]
 KNOWN = {"classes": ("BPSK", "QPSK", "8PSK")}
 
 
@@ -159,7 +156,7 @@ def test_simulated_hardware_equals_the_reference(
 ) -> None:
     network = _network(tmp_path, kind, monkeypatch)
     design = PipelineDesign(network, 9 if kind == "many" else 8)
-    inputs = test_inputs(design, 200 if kind == "plain" else 40, SEED)
+    inputs = make_stimuli(design, 200 if kind == "plain" else 40, SEED)
     scores = network.run(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side)).integers
     assert len(np.unique(scores.argmax(axis=1))) > 2
     write_rtl(design, tmp_path / "rtl", inputs)
@@ -176,7 +173,7 @@ def test_folded_hardware_equals_the_reference(
     network = _network(tmp_path, kind, monkeypatch)
     design = PipelineDesign(network, fold=fold)
     assert design.clocks_a_chunk >= fold * network.mean.symbols
-    inputs = test_inputs(design, 40, SEED)
+    inputs = make_stimuli(design, 40, SEED)
     write_rtl(design, tmp_path / "rtl", inputs)
     assert cosimulate(tmp_path / "rtl").startswith("PASS: 40 chunks")
 
@@ -184,7 +181,7 @@ def test_folded_hardware_equals_the_reference(
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 def test_a_wrong_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     design = PipelineDesign(_network(tmp_path, "plain", monkeypatch))
-    write_rtl(design, tmp_path / "rtl", test_inputs(design, 32, SEED))
+    write_rtl(design, tmp_path / "rtl", make_stimuli(design, 32, SEED))
     file = tmp_path / "rtl" / "symbol_1.v"
     text = file.read_text()
     place = text.index(" + ", text.index("always @(posedge aclk) begin"))
@@ -206,7 +203,7 @@ def test_lint_has_nothing_to_say(
 ) -> None:
     network = _network(tmp_path, kind, monkeypatch)
     design = PipelineDesign(network, bits, fold)
-    write_rtl(design, tmp_path / "rtl", test_inputs(design, 16, SEED))
+    write_rtl(design, tmp_path / "rtl", make_stimuli(design, 16, SEED))
     result = subprocess.run(
         ["make", "-s", "-C", str(tmp_path / "rtl"), "lint"], capture_output=True, text=True, check=False
     )
@@ -217,14 +214,14 @@ def test_the_testbench_covers_classes_levels_and_extremes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = PipelineDesign(_network(tmp_path, "level", monkeypatch))
-    inputs = test_inputs(design, 640, SEED)
+    inputs = make_stimuli(design, 640, SEED)
     assert set(inputs.labels) == {-1, 0, 1, 2}
     extreme = inputs.symbols[inputs.labels < 0]
     assert len(extreme) == 40
     assert set(np.unique(extreme)) == {-128, 0, 127}
     assert (inputs.side[inputs.labels >= 0] == 0).all(axis=1).any()
     assert (inputs.side[inputs.labels >= 0][:, :2] > 0).any(axis=0).all()
-    again = test_inputs(design, 640, SEED)
+    again = make_stimuli(design, 640, SEED)
     np.testing.assert_array_equal(again.symbols, inputs.symbols)
     # They are what a receiver would hand over: unit RMS.
     real = inputs.symbols[inputs.labels >= 0] * 2.0**design.port.exponent

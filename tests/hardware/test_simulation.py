@@ -20,10 +20,7 @@ from quantised_onnx import quantised_onnx, random_flat_spec, random_layer, rando
 
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerInputs, IntegerNetwork  # noqa: E402
-from amrq.hardware.rtl import Design, Simulation, TestInputs, make_design, test_inputs  # noqa: E402
-
-test_inputs.__test__ = False  # type: ignore[attr-defined]
-TestInputs.__test__ = False  # type: ignore[attr-defined]
+from amrq.hardware.rtl import Design, DesignOptions, Simulation, Stimuli, make_design, make_stimuli  # noqa: E402
 
 needs_iverilog = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 
@@ -33,21 +30,23 @@ def _design(folder: Path, kind: str = "plain", bits: int = 8) -> Design:
     generator = rng("simulation", kind)
     if kind == "array":
         flat = random_flat_spec(generator, bits=4, channels=(3,), hidden=(4,), length=8)
-        return make_design(IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", flat)), bits, lanes=2)
+        return make_design(
+            IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", flat)), DesignOptions(bits, lanes=2)
+        )
     spec = random_spec(generator, 4, level=kind == "level", folded=kind != "signed")
     spec.symbol = [random_layer(generator, 2, 3, spec.symbol[0].exponent, 4, signed=kind == "signed")]
     outputs = {"many": 11}.get(kind, 3)
     spec.head = [random_layer(generator, 3 + 3 * (kind == "level"), outputs, -7, 4)]
     spec = replace(spec, length=8)
-    return make_design(IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", spec)), bits)
+    return make_design(IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", spec)), DesignOptions(bits))
 
 
-def _expected(design: Design, inputs: TestInputs) -> np.ndarray:
+def _expected(design: Design, inputs: Stimuli) -> np.ndarray:
     return design.network.run(IntegerInputs(design.port.symbols(inputs.symbols), inputs.side)).integers
 
 
 def _check(simulation: Simulation, design: Design, count: int) -> None:
-    inputs = test_inputs(design, count, SEED)
+    inputs = make_stimuli(design, count, SEED)
     np.testing.assert_array_equal(simulation.run(inputs.symbols, inputs.side), _expected(design, inputs))
 
 
@@ -105,7 +104,7 @@ def test_one_that_dies_or_hangs_is_told_of_and_replaced(
 @needs_iverilog
 def test_closing_ends_what_runs(running: tuple[Design, Simulation]) -> None:
     design, simulation = running
-    inputs = test_inputs(design, 2, SEED)
+    inputs = make_stimuli(design, 2, SEED)
     os.kill(_pid(simulation), signal.SIGSTOP)
     failed: list[BaseException] = []
 

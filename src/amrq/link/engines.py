@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerInputs, IntegerNetwork, Scores
-from amrq.hardware.rtl import Simulation, make_design, test_inputs
+from amrq.hardware.rtl import DesignOptions, Simulation, make_design, make_stimuli
 from amrq.link.board_image import IMAGE_SUFFIX, read_image
 from amrq.link.payloads import SampleFormat, ScoreFormat
 from amrq.model import Contract, find_model, open_model
@@ -189,7 +189,7 @@ class RtlEngine(IntegerEngine):
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         super().__init__(model)
-        self.design = make_design(self.network, input_bits)
+        self.design = make_design(self.network, DesignOptions(input_bits))
         port = self.design.port
         self.input_scale = 2.0**port.exponent
         self.exact_formats = SampleFormat.CF32.bit
@@ -220,12 +220,12 @@ class RtlEngine(IntegerEngine):
         """Hold it against the reference, and return how many chunks a second it takes."""
         rate = 0.0
         for count in _TRIALS:
-            inputs = test_inputs(self.design, count, seed=1)
+            stimuli = make_stimuli(self.design, count, seed=1)
             start = time.monotonic()
-            found = self.simulation.run(inputs.symbols, inputs.side)
+            found = self.simulation.run(stimuli.symbols, stimuli.side)
             seconds = time.monotonic() - start
             rate = count / seconds
-            given = IntegerInputs(self.design.port.symbols(inputs.symbols), inputs.side)
+            given = IntegerInputs(self.design.port.symbols(stimuli.symbols), stimuli.side)
             if not np.array_equal(found, self.network.run(given).integers):
                 raise AmrqError(
                     f"the simulated hardware of {self.network.contract.name} does not say what the integer reference "

@@ -6,23 +6,24 @@ from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design, InputPort, score_map
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
 from amrq.hardware.rtl.simulation import SIMULATORS, Simulation, cosimulate
-from amrq.hardware.rtl.write_rtl import TestInputs, make_design, test_inputs, write_rtl
+from amrq.hardware.rtl.write_rtl import DesignOptions, Stimuli, make_design, make_stimuli, write_rtl
 
 __all__ = [
     "SIMULATORS",
     "AdderGraph",
     "ArrayDesign",
     "Design",
+    "DesignOptions",
     "InputPort",
     "PipelineDesign",
     "Simulation",
-    "TestInputs",
+    "Stimuli",
     "VerilogText",
     "bits_for",
     "cosimulate",
     "make_design",
+    "make_stimuli",
     "score_map",
     "signed_digits",
-    "test_inputs",
     "write_rtl",
 ]

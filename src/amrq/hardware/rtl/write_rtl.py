@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A folder with a design: Verilog, test bench, vectors, Makefile and README."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,57 +18,95 @@ from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
 from amrq.hardware.rtl.templates import rendered
+from amrq.options import between, check, described, option
 
-__all__ = ["TestInputs", "make_design", "rtl_readme", "test_inputs", "testbench", "write_rtl"]
+__all__ = ["DesignOptions", "Stimuli", "make_design", "make_stimuli", "rtl_readme", "testbench", "write_rtl"]
 
 _LANES = 16
 
 
-def make_design(
-    network: IntegerNetwork,
-    input_bits: int = 8,
-    lanes: int | None = None,
-    architecture: str | None = None,
-    fold: int = 1,
-) -> Design:
+@described
+@dataclass(frozen=True)
+class DesignOptions:
+    """How a network becomes hardware.
+
+    Raises:
+        AmrqError: a value is not allowed.
+    """
+
+    input_bits: int = option(
+        8,
+        "Width of I and of Q. With 8, a model of magnitudes loses the last bit of its input; from 9 on, scores equal "
+        "the ONNX model's.",
+        unit="bits",
+        within=between(8, 16),
+    )
+    fold: int = option(
+        1,
+        "Clocks per symbol of a pipeline. More clocks make the layers that run at each symbol smaller: they take 8, 4, "
+        "2 or 1 bits of each input in a clock.",
+        choices={1: "a symbol a clock", 2: "4 bits a clock", 4: "2 bits a clock", 8: "1 bit a clock"},
+        flag="--fold CLOCKS",
+    )
+    lanes: int | None = option(
+        None,
+        "Number of multipliers of an array, which computes as many outputs at a time; by default 16.",
+        within=between(1, 256),
+        flag="--lanes N",
+    )
+    architecture: str | None = option(
+        None,
+        "Refuse a model that needs the other architecture. Without this option, the model decides.",
+        choices={
+            "pipeline": "for models that take a mean over their symbols",
+            "array": "for models of convolutions, max pools and fully connected layers",
+        },
+        flag="--architecture NAME",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what no design can be made with."""
+        check(self)
+
+
+def make_design(network: IntegerNetwork, options: DesignOptions | None = None) -> Design:
     """Return a network's Verilog: a pipeline where it takes a mean over its symbols, an array where it does not.
 
     Args:
         network: chunks reach it normalised.
-        input_bits: width of I and of Q.
-        lanes: multipliers of an array; 16 where it is not said.
-        architecture: `pipeline` or `array`, to be refused where the network fits the other one.
-        fold: clocks that a symbol takes in a pipeline: 1, 2, 4 or 8.
+        options: how; None: all defaults.
 
     Raises:
-        AmrqError: the architecture is another one than the network's, lanes are asked of a pipeline or folding of an
-            array, or it cannot be made.
+        AmrqError: the architecture is not the network's, lanes are asked of a pipeline or folding of an array, or the
+            network cannot become hardware.
     """
+    options = options or DesignOptions()
+    name = network.contract.name
     fits = "pipeline" if isinstance(network.between, IntegerMean) else "array"
-    if architecture not in (None, fits):
+    if options.architecture not in (None, fits):
         raise AmrqError(
-            f"model {network.contract.name!r} fits the architecture {fits!r} alone, not {architecture!r}: "
-            "pipelines are of models that take a mean over their symbols, arrays of those with max pools and fully "
-            "connected layers."
-        )
-    if fits == "array" and fold != 1:
-        raise AmrqError(
-            f"model {network.contract.name!r} becomes an array, which is not folded: fewer lanes make it smaller."
+            f"model {name!r} needs the architecture {fits!r}, not {options.architecture!r}: pipelines are for models "
+            "that take a mean over their symbols, arrays for those with max pools and fully connected layers."
         )
     if fits == "array":
-        return ArrayDesign(network, input_bits, _LANES if lanes is None else lanes)
-    if lanes is not None:
+        if options.fold != 1:
+            raise AmrqError(
+                f"model {name!r} becomes an array, which takes a symbol a clock: leave out the fold, and take fewer "
+                "lanes for smaller hardware."
+            )
+        return ArrayDesign(network, options.input_bits, _LANES if options.lanes is None else options.lanes)
+    if options.lanes is not None:
         raise AmrqError(
-            f"model {network.contract.name!r} becomes a pipeline, which has no lanes: leave the number out."
+            f"model {name!r} becomes a pipeline, which has no lanes: leave the number of lanes out."
         )
-    return PipelineDesign(network, input_bits, fold)
+    return PipelineDesign(network, options.input_bits, options.fold)
 
 
 _ES_N0_DB = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 
 
-class TestInputs(NamedTuple):
-    """What N chunks enter the hardware as.
+class Stimuli(NamedTuple):
+    """N chunks as they enter the hardware, and what they were made of.
 
     Attributes:
         symbols: int64 [N, L, 2], I and Q as the port takes them.
@@ -84,7 +123,7 @@ class TestInputs(NamedTuple):
     tracked_power: NDArray[np.float32]
 
 
-def test_inputs(design: Design, count: int, seed: int) -> TestInputs:
+def make_stimuli(design: Design, count: int, seed: int) -> Stimuli:
     """Return chunks of all the model's modulations at 0 to 25 dB Es/N0 in turn, an extreme one in every 16th place.
 
     Extreme are: all the least or the largest number, zeros, both ends at random. Level inputs are those of streams up
@@ -131,7 +170,7 @@ def test_inputs(design: Design, count: int, seed: int) -> TestInputs:
         elif kind % 4 == 2:
             symbols[n] = rng.choice(ends, (length, 2))
         side[n] = rng.integers(side_input.lowest, side_input.highest + 1, network.side_inputs)
-    return TestInputs(symbols, side, labels, chunks, tracked_power)
+    return Stimuli(symbols, side, labels, chunks, tracked_power)
 
 
 def testbench(
@@ -200,13 +239,13 @@ def rtl_readme(design: Design, chunks: int) -> str:
     )
 
 
-def write_rtl(design: Design, folder: Path, inputs: TestInputs, seed: int = 1) -> None:
+def write_rtl(design: Design, folder: Path, stimuli: Stimuli, seed: int = 1) -> None:
     """Write modules, a self-checking testbench with its vectors, a Makefile and a README.
 
     Args:
         design: what is written.
         folder: made where it is not there; files of the same names are overwritten, others stay.
-        inputs: chunks for the testbench.
+        stimuli: chunks for the testbench.
         seed: of the testbench's stalls.
 
     Raises:
@@ -215,9 +254,9 @@ def write_rtl(design: Design, folder: Path, inputs: TestInputs, seed: int = 1) -
     modules = sorted(name for name in design.files if name.endswith(".v"))
     found = {
         **design.files,
-        **testbench(design, inputs.symbols, inputs.side, seed),
+        **testbench(design, stimuli.symbols, stimuli.side, seed),
         "Makefile": rendered("Makefile.in", design=design, sources=modules),
-        "README.md": rtl_readme(design, len(inputs.symbols)),
+        "README.md": rtl_readme(design, len(stimuli.symbols)),
     }
     try:
         (folder / "vectors").mkdir(parents=True, exist_ok=True)
