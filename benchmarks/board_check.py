@@ -24,7 +24,7 @@ import numpy as np
 import zmq
 
 from amrq.chunks import level_features, normalise
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.hardware import Scores
 from amrq.link import BoardClassifier, Frame, LinkSettings, MessageType, OnnxEngine, make_engine, read_frame
@@ -73,7 +73,7 @@ def logits_of(scores: Scores | np.ndarray) -> np.ndarray:
 
 def compare(model: str, engine_name: str, count: int) -> dict[str, Any]:
     """Classify fresh chunks both ways."""
-    names = list(MODULATIONS)
+    names = list(THESIS_9)
     board = Started(model, engine_name)
     engine, ort = make_engine(engine_name, model), OnnxEngine(model)
     local = OnnxClassifier(model)

@@ -37,7 +37,7 @@ from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.evaluation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, clopper_pearson, fuse
 from amrq.machine import processor_name
@@ -72,7 +72,7 @@ FIELDS = (*Point._fields, "draws", "chunks", "right", "decisions", "right_decisi
 
 def points() -> Iterator[Point]:
     """All that is measured."""
-    for name in MODULATIONS:
+    for name in THESIS_9:
         for level in LEVELS:
             yield Point("ideal", 0.0, level, name)
             yield Point("at random", 0.0, level, name)
@@ -85,7 +85,7 @@ def points() -> Iterator[Point]:
 def symbols_of(point: Point, rng: np.random.Generator) -> NDArray[np.complex64]:
     """Draw one signal and return the symbols that reach the chunker."""
     count = (LOCK + COUNTED) * LENGTH
-    sent = rng.choice(MODULATIONS[point.modulation].points, count + 96)
+    sent = rng.choice(THESIS_9[point.modulation].points, count + 96)
     if point.kind == "ideal":
         noise = rng.standard_normal((count, 2)).view(np.complex128)[:, 0]
         turned = sent[:count] * np.exp(2j * np.pi * rng.random())
@@ -120,7 +120,7 @@ def measure(point: Point, draws: int, model: str) -> dict[str, Any]:
     """Draw so many signals and count."""
     classifier = OnnxClassifier(model)
     contract = classifier.contract
-    names = list(contract.classes[: len(MODULATIONS)])
+    names = list(contract.classes[: len(THESIS_9)])
     truth = names.index(point.modulation)
     by_chunk = np.zeros(LOCK + COUNTED, dtype=int)
     decisions = right_decisions = 0
@@ -251,7 +251,7 @@ def report(rows: list[dict[str, str]]) -> str:
         )
     lines += ["", "| lost, points | " + " | ".join(f"{level:g} dB" for level in LEVELS) + " |"]
     lines.append("|---" * (len(LEVELS) + 1) + "|")
-    for name in MODULATIONS:
+    for name in THESIS_9:
         lost = [
             100
             * (shares(of("ideal", level, name=name)).value - shares(of("at random", level, name=name)).value)
@@ -274,7 +274,7 @@ def draw(rows: list[dict[str, str]], folder: Path) -> None:
 
     styles = dict(
         zip(
-            MODULATIONS,
+            THESIS_9,
             zip((BLUE, SKY, BLACK, GREEN, ORANGE, VERMILION, PURPLE, GREY, BLUE), "o^sDvP*Xp", strict=True),
             strict=True,
         )

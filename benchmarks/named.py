@@ -55,7 +55,7 @@ from gnuradio.amrq.recording_source import recording_source
 from numpy.typing import NDArray
 
 import amrq
-from amrq.classes import MODULATIONS
+from amrq.classes import OTHER_LINEAR, THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.decision import Decision
 from amrq.errors import AmrqError
@@ -63,7 +63,7 @@ from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper
 from amrq.live import recording_symbol_rate
 from amrq.machine import processor_name
 from amrq.recordings import open_recording
-from amrq.signals import OTHER_MODULATIONS, Conditions, received_under
+from amrq.signals import Conditions, received_under
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "named.csv"
@@ -123,17 +123,17 @@ DRAWS = {"known": 40, "other": 60, "wrong": 12, "bursts": 2}
 
 def cases() -> Iterator[tuple[Case, int]]:
     """All that is measured, and how many signals of each."""
-    for name in MODULATIONS:
+    for name in THESIS_9:
         for level in KNOWN_LEVELS:
             yield Case("nothing wrong", "", level, name, "symbol rate"), DRAWS["known"]
-    for name in OTHER_MODULATIONS:
+    for name in OTHER_LINEAR:
         for level in OTHER_LEVELS:
             yield Case("another modulation", "", level, name, "symbol rate"), DRAWS["other"]
     for given, kinds in (("symbol rate", IMPAIRED), ("nothing", UNGIVEN)):
         for kind, values in kinds.items():
             for value in values:
                 levels = UNGIVEN_LEVELS if kind == "nothing wrong" else (20.0,)
-                for level, name in itertools.product(levels, MODULATIONS):
+                for level, name in itertools.product(levels, THESIS_9):
                     draws = DRAWS["bursts"] if kind == "bursts" else DRAWS["wrong"]
                     yield Case(kind, value, level, name, given), draws
 
@@ -148,8 +148,8 @@ def number_in(value: str) -> float:
 def conditions_of(case: Case, rng: np.random.Generator) -> Conditions:
     """Return how a signal of this case is sent and received."""
     usual = replace(USUAL, offset=float(rng.uniform(-MOST_OFF, MOST_OFF)))
-    if case.sent in OTHER_MODULATIONS:
-        usual = replace(usual, stagger=OTHER_MODULATIONS[case.sent].stagger)
+    if case.sent in OTHER_LINEAR:
+        usual = replace(usual, stagger=OTHER_LINEAR[case.sent].stagger)
     number = number_in(case.value) if re.search(r"\d", case.value) else 0.0
     match case.kind:
         case "echo 1 symbol late":
@@ -174,9 +174,9 @@ def conditions_of(case: Case, rng: np.random.Generator) -> Conditions:
 
 def symbols_of(case: Case, rng: np.random.Generator) -> NDArray[np.complex64]:
     """Draw what is sent."""
-    if case.sent in OTHER_MODULATIONS:
-        return OTHER_MODULATIONS[case.sent].symbols(SYMBOLS, rng)
-    points = MODULATIONS[case.sent].points
+    if case.sent in OTHER_LINEAR:
+        return OTHER_LINEAR[case.sent].symbols(SYMBOLS, rng)
+    points = THESIS_9[case.sent].points
     count = LOOKED_FOR if case.given == "nothing" else SYMBOLS
     if case.kind == "repeated pattern":
         return pattern(case.value, points, count)
@@ -406,7 +406,7 @@ def known_table(rows: Rows) -> str:
 def classes_table(rows: Rows) -> str:
     """The share of right decisions of each class, and what Es/N0 they state."""
     lines = []
-    for name in MODULATIONS:
+    for name in THESIS_9:
         found = [together(of(rows, "nothing wrong", es_n0_db=level, sent=name)) for level in KNOWN_LEVELS]
         lines.append([name, *(per_cent(f.tally.right, f.tally.total, False) for f in found)])
     found = [together(of(rows, "nothing wrong", es_n0_db=level)) for level in KNOWN_LEVELS]
@@ -421,7 +421,7 @@ def classes_table(rows: Rows) -> str:
 def other_table(rows: Rows, interval: bool) -> str:
     """Other modulations: the share that gets a name."""
     lines = []
-    for name in OTHER_MODULATIONS:
+    for name in OTHER_LINEAR:
         found = [
             together(of(rows, "another modulation", es_n0_db=level, sent=name)) for level in OTHER_LEVELS
         ]

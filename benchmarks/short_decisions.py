@@ -20,7 +20,7 @@ from typing import Any
 import front_end
 import numpy as np
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import Evidence, OnnxClassifier
 from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.evaluation import clopper_pearson
@@ -59,7 +59,7 @@ def measure(name: str, level: float, draws: int, classifier: OnnxClassifier) -> 
     found: dict[str, Any] = {"es_n0_db": level}
     for key, counts in by_length.items():
         total = counts.total()
-        wrong = sum(count for label, count in counts.items() if label in MODULATIONS and label != name)
+        wrong = sum(count for label, count in counts.items() if label in THESIS_9 and label != name)
         low, high = clopper_pearson(wrong, total)
         found[key] = {
             "decisions": total,
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--modulation", default="16QAM", choices=list(MODULATIONS))
+    parser.add_argument("--modulation", default="16QAM", choices=list(THESIS_9))
     parser.add_argument("--draws", type=int, default=150)
     arguments = parser.parse_args()
     classifier = OnnxClassifier("default")

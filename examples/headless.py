@@ -39,7 +39,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.decision import Decision
 from amrq.errors import AmrqError, OutputClosedError
 from amrq.evaluation import NO_SYMBOL_RATE, Outcome, Tally, answer_of, clopper_pearson, outcome
@@ -394,7 +394,7 @@ class Simulated:
 
 def run_simulations(arguments: argparse.Namespace, progress: Progress) -> Simulated:
     """Run the first two parts and draw them."""
-    names = list(MODULATIONS)
+    names = list(THESIS_9)
     task = progress.add_task("thesis's operating point", total=len(names))
     es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
     counts = {}

@@ -32,7 +32,7 @@ from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.labels import LABELS, LabelledChunks, LabelsFolder
 from amrq.signals import received_signal
@@ -62,7 +62,7 @@ def passed(name: str, number: int) -> Passed:
     sent_at = told / (1 + rng.uniform(-0.002, 0.002))
     level = 10 ** rng.uniform(-3, 3)
     count = (LOCK + KEPT) * LENGTH
-    symbols = rng.choice(MODULATIONS[name].points, count + TAIL)
+    symbols = rng.choice(THESIS_9[name].points, count + TAIL)
     samples = received_signal(symbols, sent_at, rolloff, es_n0_db, rng, offset=offset)
     samples *= np.float32(level)
     flowgraph = gr.top_block()
@@ -121,7 +121,7 @@ def main() -> None:
     try:
         folder.make()
         with ProcessPoolExecutor(arguments.processes) as pool:
-            for name in MODULATIONS:
+            for name in THESIS_9:
                 folder.write(bank(name, arguments.signals, pool))
     except AmrqError as error:
         sys.exit(f"front_end_bank: {error}")

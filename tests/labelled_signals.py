@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.labels import LABELS, LabelledChunks
 from amrq.signals import ModulatedSignal, Schedule, add_noise, rotate
 
@@ -53,7 +53,7 @@ def labelled_chunks(
     others = {"unknown": np.array([0, 2**0.5], np.complex64), "no signal": np.zeros(1, np.complex64)}
     chunks = []
     for label, count in counts.items():
-        points = others[label] if label in others else MODULATIONS[label].points
+        points = others[label] if label in others else THESIS_9[label].points
         symbols = points[rng.integers(len(points), size=(count, length))]
         turned = rotate(symbols, rng.uniform(0, 2 * np.pi, count))
         chunks.append(add_noise(turned, np.full(count, 10 ** (-es_n0_db / 10)), rng))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.measure import STEP, CarrierRecovery
 
@@ -45,7 +45,7 @@ def _received(
     generator = rng("carrier recovery", seed)
     time = np.arange(count)
     turn = np.exp(2j * np.pi * (offset * time + drift * time**2 / 2 + generator.random()))
-    clean = generator.choice(MODULATIONS[name].points, count) * turn
+    clean = generator.choice(THESIS_9[name].points, count) * turn
     return np.asarray(clean + 10 ** (-esn0 / 20) * _noise(count, generator), dtype=np.complex64)
 
 
@@ -61,7 +61,7 @@ def _left(
     before: Symbols, after: Symbols, name: str, offset: float, drift: float = 0.0
 ) -> NDArray[np.float64]:
     """Offset left in each chunk, cycles/symbol, but for what the class's symmetry hides."""
-    order = MODULATIONS[name].symmetry
+    order = THESIS_9[name].symmetry
     removed = _removed(before, after)
     middle = np.arange(len(removed)) * STEP + (STEP - 1) / 2
     left: NDArray[np.float64]
@@ -69,7 +69,7 @@ def _left(
     return left
 
 
-@pytest.mark.parametrize("name", MODULATIONS)
+@pytest.mark.parametrize("name", THESIS_9)
 @pytest.mark.parametrize("offset", [-0.07, 0.0, 0.013, 0.05])
 def test_offset_is_removed(name: str, offset: float) -> None:
     """Of 335 chunks after lock, 99 % have less than 1e-3 cycles/symbol left."""

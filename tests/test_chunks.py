@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seeds import rng
 
 from amrq.chunks import SILENCE_POWER, normalise
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.evaluation import make_dataset
 
@@ -63,7 +63,7 @@ def test_no_chunks_at_all() -> None:
 
 def test_algorithm_1() -> None:
     chunks, labels, classes = make_dataset(0.005, 0.005, 32, 256 * 32, rng("algorithm 1"))
-    assert chunks.shape == (2304, 32) and classes == tuple(MODULATIONS)
+    assert chunks.shape == (2304, 32) and classes == tuple(THESIS_9)
     assert (np.bincount(labels) == 256).all()
     # Joined classes are shuffled: runs of one label are short (the longest of 2,304 draws from nine is below 12).
     changes = np.flatnonzero(np.diff(labels))
@@ -71,7 +71,7 @@ def test_algorithm_1() -> None:
     for label, name in enumerate(classes):
         mine = chunks[labels == label].ravel()
         # N_a is complex power: distance to the nearest sent point is noise (a little less where points are dense).
-        points = MODULATIONS[name].points
+        points = THESIS_9[name].points
         error = np.mean(np.min(np.abs(mine[:, None] - points), axis=1) ** 2)
         assert 0.003 < error < 0.0055
         nearest = np.abs(mine[:, None] - points).argmin(axis=1)

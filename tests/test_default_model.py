@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from seeds import SEED, rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.evaluation import evaluate, fresh_chunks, fuse
 from amrq.model import NO_SIGNAL, UNKNOWN
@@ -43,7 +43,7 @@ def test_accuracy_table_is_reproduced(classifier):
 
 def test_rotation_does_not_matter(classifier):
     generator = rng("rotation")
-    for name in MODULATIONS:
+    for name in THESIS_9:
         chunks = fresh_chunks(name, 400, 32, 15.0, generator, any_phase=False)
         truth = classifier.contract.classes.index(name)
         plain = classifier.classify(chunks).log_probabilities.argmax(axis=1)
@@ -91,7 +91,7 @@ def test_no_false_certainty(classifier, kind, share):
     assert right >= share * trials
 
 
-@pytest.mark.parametrize("name", MODULATIONS)
+@pytest.mark.parametrize("name", THESIS_9)
 def test_known_signal_is_not_called_unknown(classifier, name):
     """On 32 chunks fused, at an Es/N0 where one chunk is often not enough."""
     generator = rng("known", name)

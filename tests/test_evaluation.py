@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9, class_set
 from amrq.classifier import Evidence
 from amrq.decision import Decision
 from amrq.errors import AmrqError
@@ -180,12 +180,12 @@ class Receivers:
     def __init__(self):
         self.made, self.asked = [], 0
 
-    def __call__(self, *, any_phase, phase_noise, level_known, es_n0_db):
+    def __call__(self, *, classes, any_phase, phase_noise, level_known, es_n0_db):
         self.made.append((any_phase, level_known, es_n0_db))
         receiver = Receiver(
             "uniform" if any_phase else "known", es_n0_db, "known" if level_known else "hidden", phase_noise
         )
-        classifier = LikelihoodClassifier(receiver)
+        classifier = LikelihoodClassifier(receiver, classes)
 
         def posteriors(chunks):
             self.asked += len(chunks)
@@ -314,8 +314,7 @@ def test_calibration_with_level_and_es_n0_known():
 @pytest.mark.parametrize(("sure", "excused"), [(0.9, True), (0.5, False)])
 def test_the_bound_excuses_a_calibration_only_where_it_errs_itself(sure, excused):
     # It says BPSK in half of all cases wrongly, and is 90 % sure of it or as sure as is right.
-    row = np.full(len(MODULATIONS), -50.0)
-    row[[list(MODULATIONS).index(name) for name in ("BPSK", "QPSK")]] = np.log([sure, 1 - sure])
+    row = np.log([sure, 1 - sure])
     bound = Bound(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
     found = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 40, [10], bound=bound)
     (calibration,) = [finding for finding in verdict(found) if finding.about == "calibration"]
@@ -326,8 +325,7 @@ def test_the_bound_excuses_a_calibration_only_where_it_errs_itself(sure, excused
 
 def test_few_chunks_do_not_excuse():
     # The bound is as sure as is right, but 12 decisions look worse than that.
-    row = np.full(len(MODULATIONS), -50.0)
-    row[[list(MODULATIONS).index(name) for name in ("BPSK", "QPSK")]] = np.log([0.6, 0.4])
+    row = np.log([0.6, 0.4])
     bound = Bound(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
     found = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 6, [10], bound=bound)
     assert found.levels[0].named.bound.reliability.error == pytest.approx(0.1)
@@ -399,7 +397,7 @@ def test_the_default_threshold_lies_on_the_open_set_curve():
 
 def clean(count=4, names=("BPSK", "16QAM"), any_phase=False):
     """Chunks next to no noise."""
-    return ImpairedChunks(names, count, 32, 200.0, 3, any_phase, 0.0)
+    return ImpairedChunks(class_set(names), count, 32, 200.0, 3, any_phase, 0.0)
 
 
 def kind(name):
@@ -454,7 +452,7 @@ def test_sweeps_show_how_a_coherent_model_breaks():
 
 def test_pictures(tmp_path):
     pytest.importorskip("matplotlib", reason="the package matplotlib is not installed")
-    bound = Bound(lambda **_: lambda chunks: np.zeros((len(chunks), 9)))
+    bound = Bound(lambda **_: lambda chunks: np.zeros((len(chunks), 3)))
     found = evaluate(Weighing(), 32, [4.0, 12.0], bound=bound, sweep_es_n0_db=[12.0])
     paths = draw_pictures(found, tmp_path)
     stems = ["accuracy", "classes", "confusion", "reliability", "open_set", "robustness"]
@@ -466,13 +464,13 @@ def test_pictures(tmp_path):
 
 
 def test_foreign_classes_are_refused():
-    with pytest.raises(AmrqError, match="knows none"):
+    with pytest.raises(AmrqError, match="no class whose constellation is known"):
         evaluate(Fixed(("cats", "dogs"), "cats"), 1, [0])
     for levels in ([float("nan")], []):
         with pytest.raises(AmrqError):
-            evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 1, levels)
+            evaluate(Fixed(tuple(THESIS_9), "BPSK"), 1, levels)
     with pytest.raises(AmrqError):
-        evaluate(Fixed(tuple(MODULATIONS), "BPSK"), 0, [0])
+        evaluate(Fixed(tuple(THESIS_9), "BPSK"), 0, [0])
 
 
 @pytest.mark.parametrize(

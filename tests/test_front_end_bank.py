@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from run_amrq import python
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.labels import LabelsFolder
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "front_end_bank.py"
@@ -21,7 +21,7 @@ def test_a_bank_holds_all_classes_and_their_es_n0_and_comes_out_alike(tmp_path: 
     made(tmp_path / "one", "--signals", "2")
     made(tmp_path / "two", "--signals", "2", "--processes", "2")
     first, second = (LabelsFolder(tmp_path / name).read() for name in ("one", "two"))
-    assert {recording.name for recording in first} == set(MODULATIONS)
+    assert {recording.name for recording in first} == set(THESIS_9)
     for one, two in zip(first, second, strict=True):
         assert one.counts == {one.name: 64}
         assert one.recording_sha256 == two.recording_sha256

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from run_amrq import amrq, python, run
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ROOT / "examples" / "recordings"
@@ -46,7 +46,7 @@ def test_pictures_and_figures(demo: Demo) -> None:
     for name in ("confusion.png", "accuracy.png"):
         assert (demo.output / name).read_bytes()[:4] == b"\x89PNG"
     summary = demo.summary
-    assert set(summary["one_chunk"]) == set(summary["fused"]) == set(MODULATIONS)
+    assert set(summary["one_chunk"]) == set(summary["fused"]) == set(THESIS_9)
     operating_point = summary["operating_point"]
     assert operating_point["decisions"] == 9 * 96
     assert sum(operating_point[kind] for kind in OUTCOMES) == 9 * 96

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from seeds import rng
 from typer.testing import CliRunner
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.cli.bound import bound
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson, fresh_chunks
 from amrq.likelihood import AxisKernel, LikelihoodClassifier, Receiver, Resolution, cubic, measure_bound
 from amrq.likelihood import classifier as likelihood_classifier
 
-NAMES = tuple(MODULATIONS)
+NAMES = tuple(THESIS_9)
 RECEIVERS = [
     Receiver(phase, es_n0_db, level, phase_noise)
     for phase in ("known", "uniform")
@@ -67,11 +67,11 @@ def brute_force(chunk: NDArray[np.complex128], name: str, receiver: Receiver) ->
         density = np.ones((len(thetas), len(gains)))
         for sample in chunk:
             of_symbol = np.zeros_like(density)
-            for point in MODULATIONS[name].points.astype(complex):
+            for point in THESIS_9[name].points.astype(complex):
                 for jitter, jitter_weight in zip(jitters, jitter_weights, strict=True):
                     sent = point * np.exp(1j * (thetas[:, None] + jitter))
                     of_symbol += jitter_weight * np.exp(-(np.abs(gains * sample - sent) ** 2) / noise)
-            density *= of_symbol / MODULATIONS[name].order / jitter_weights.sum() / (np.pi * noise)
+            density *= of_symbol / THESIS_9[name].order / jitter_weights.sum() / (np.pi * noise)
         total += weight / weights.sum() * float((density * gain_weights).mean())
     return math.log(total)
 
@@ -113,7 +113,7 @@ def test_one_symbol_of_any_phase_has_bessel_likelihoods() -> None:
     noise = 10 ** (-0.6)
     samples = np.linspace(0, 2.2, 23)[:, None] * np.exp(1j * np.arange(23))[:, None]
     found = LikelihoodClassifier(Receiver("uniform", 6.0)).log_likelihoods(samples)
-    for column, m in enumerate(MODULATIONS.values()):
+    for column, m in enumerate(THESIS_9.values()):
         amplitude = np.abs(m.points.astype(complex))
         r = np.abs(samples)
         expected = np.log(np.mean(np.exp(-(amplitude**2) / noise) * np.i0(2 * r * amplitude / noise), axis=1))
@@ -131,7 +131,7 @@ def test_one_symbol_of_hidden_level_has_the_law_of_its_angle() -> None:
         share = (density / density.sum()).reshape(bins, inside).sum(axis=1)
         generator = rng("angle", name)
         noise = 10 ** (-generator.uniform(1, 8, 400_000) / 10)
-        points = MODULATIONS[name].points[generator.integers(MODULATIONS[name].order, size=len(noise))]
+        points = THESIS_9[name].points[generator.integers(THESIS_9[name].order, size=len(noise))]
         gaussian = generator.standard_normal((len(noise), 2)) @ np.array([1, 1j])
         z = points + np.sqrt(noise / 2) * gaussian
         counts = np.histogram(np.angle(z) % (2 * np.pi), bins, (0, 2 * np.pi))[0]
@@ -165,7 +165,7 @@ def test_error_probability_of_one_symbol_as_integrated() -> None:
     r = axis + 1j * axis[:, None]
     densities = [
         np.mean(
-            [np.exp(-(np.abs(r - s) ** 2) / noise) for s in MODULATIONS[name].points.astype(complex)], axis=0
+            [np.exp(-(np.abs(r - s) ** 2) / noise) for s in THESIS_9[name].points.astype(complex)], axis=0
         )
         for name in ("BPSK", "QPSK")
     ]
@@ -215,7 +215,7 @@ def test_tables_are_as_good_as_the_sum_itself(es_n0_db: float) -> None:
     chunks, _ = every_class(30, 32, es_n0_db, es_n0_db, "known", "tables")
     noise = 10 ** (-es_n0_db / 10)
     exact = np.empty((len(chunks), len(NAMES)))
-    for column, m in enumerate(MODULATIONS.values()):
+    for column, m in enumerate(THESIS_9.values()):
         exponent = -(np.abs(chunks[..., None].astype(complex) - m.points.astype(complex)) ** 2) / noise
         exact[:, column] = np.logaddexp.reduce(exponent, axis=2).sum(axis=1) - 32 * math.log(noise * m.order)
     found = LikelihoodClassifier(Receiver("known", es_n0_db)).log_likelihoods(chunks)
@@ -332,8 +332,10 @@ def test_refused() -> None:
             Receiver(**broken)
     with pytest.raises(AmrqError, match="at least one class"):
         LikelihoodClassifier(Receiver(), ())
-    with pytest.raises(AmrqError, match="no modulation"):
-        LikelihoodClassifier(Receiver(), ("64QAM",))
+    with pytest.raises(AmrqError, match="no linear class"):
+        LikelihoodClassifier(Receiver(), ("65QAM",))
+    with pytest.raises(AmrqError, match="OQPSK is not known here"):
+        LikelihoodClassifier(Receiver(), ("QPSK", "OQPSK"))
     classifier = LikelihoodClassifier(Receiver(), ("BPSK",))
     for chunks in (np.zeros(32), np.zeros((2, 0)), np.full((1, 4), np.nan)):
         with pytest.raises(AmrqError, match="chunks"):
@@ -355,7 +357,7 @@ def test_cubic_is_exact_for_cubics(coefficients: list[float], position: float) -
 
 
 def test_which_constellations_are_rectangular() -> None:
-    rectangular = [name for name, m in MODULATIONS.items() if AxisKernel.separable(m)]
+    rectangular = [name for name, m in THESIS_9.items() if AxisKernel.separable(m)]
     assert rectangular == ["4ASK", "8ASK", "BPSK", "QPSK", "8QAM", "16QAM"]
 
 
@@ -404,7 +406,7 @@ def test_command_refuses(arguments: list[str], words: str) -> None:
 
 
 def test_constellations_of_another_level_by_brute_force() -> None:
-    classes = [MODULATIONS[name].scaled_to_peak() for name in ("4ASK", "QPSK", "8PSK", "32QAM")]
+    classes = [THESIS_9[name].scaled_to_peak() for name in ("4ASK", "QPSK", "8PSK", "32QAM")]
     assert [float(np.abs(m.points.view(np.float32)).max()) for m in classes] == pytest.approx([1, 1, 1, 1])
     generator = rng("likelihood", "peak")
     for es_n0_db, phase_noise in ((0.0, 0.0), (5.0, 0.15)):

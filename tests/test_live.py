@@ -31,7 +31,7 @@ from rtl_tcp_server import RtlTcpServer
 from run_amrq import run, start_amrq
 from small_models import slow_model
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.cli.app import quantity
 from amrq.live import LiveSession
 from amrq.live import session as live_session
@@ -144,7 +144,7 @@ def test_a_simulation_says_what_is_sent() -> None:
         if record["truth"]:
             seen.setdefault(record["truth"], []).append(record["label"])
     finish(process, signal.SIGINT)
-    assert list(seen) == list(MODULATIONS)[:2]
+    assert list(seen) == list(THESIS_9)[:2]
     (name, first), *_ = seen.items()
     assert set(first[1:]) == {name}  # the very first decision has the front end's settling in it
 

@@ -11,9 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from amrq.classes import MODULATIONS
+from amrq.classes import OTHER_LINEAR, THESIS_9
 from amrq.evaluation import Tally
-from amrq.signals import OTHER_MODULATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "named.csv"
@@ -76,7 +75,7 @@ def test_the_tables_in_the_pages_are_the_measured_ones(named: ModuleType, rows: 
 def test_the_front_page_names_what_users_must_know(named: ModuleType) -> None:
     text = (ROOT / "README.md").read_text()
     table = text[text.index("<!-- measured: other in short") :]
-    for name in OTHER_MODULATIONS:
+    for name in OTHER_LINEAR:
         assert f"| {name} |" in table
     for kind in named.IN_SHORT:
         assert f"| {kind}: " in text
@@ -99,7 +98,7 @@ def test_it_can_be_measured_again(
     row = named.measure(named.Case(kind, value, es_n0_db, sent, "symbol rate"), 1)
     assert row["answers"] == f"{answer}:1"
     assert row["decisions"] == 1 and row["right"] == (answer == sent)
-    assert row["misnamed"] == (answer != sent and answer in MODULATIONS)
+    assert row["misnamed"] == (answer != sent and answer in THESIS_9)
 
 
 def test_bursts_are_counted_one_by_one(named: ModuleType) -> None:

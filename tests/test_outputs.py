@@ -14,7 +14,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.decision import REASONS, Decision, Reason, answer_text, es_n0_text
 from amrq.errors import AmrqError
 from amrq.outputs import (
@@ -45,10 +45,10 @@ def valid(record: object, version: int = 2) -> None:
 
 decisions = st.builds(
     Decision,
-    label=st.sampled_from([*MODULATIONS, "unknown", "no signal"]),
+    label=st.sampled_from([*THESIS_9, "unknown", "no signal"]),
     confidence=st.floats(0, 1),
-    best=st.sampled_from([*MODULATIONS, ""]),
-    log_probabilities=st.dictionaries(st.sampled_from(list(MODULATIONS)), st.floats(-1e4, 0)),
+    best=st.sampled_from([*THESIS_9, ""]),
+    log_probabilities=st.dictionaries(st.sampled_from(list(THESIS_9)), st.floats(-1e4, 0)),
     chunks=st.integers(1, 10**6),
     sample_index=st.integers(0, 2**50),
     sample_count=st.integers(1, 10**6),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from seeds import SEED, rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.evaluation import evaluate, fresh_chunks
 from amrq.hardware import IntegerClassifier, IntegerNetwork
@@ -42,13 +42,13 @@ def test_contracts_are_complete(models, name):
     assert contract.name == name
     assert contract.phase == {"coherent": "coherent", "blind": "any"}[family]
     others = (UNKNOWN, NO_SIGNAL) if family == "blind" else ()
-    assert contract.classes == (*MODULATIONS, *others)
+    assert contract.classes == (*THESIS_9, *others)
     assert (contract.chunk_length, contract.samples_per_symbol) == (32, 1)
     assert contract.weight_bits == PRECISIONS[precision]
     assert contract.activation_bits == (32 if precision == "float32" else 8)
     assert 500 < contract.weights <= SIZES[size]
     assert [row.es_n0_db for row in contract.accuracy] == [2.5 * step for step in range(11)]
-    assert all(row.chunks >= 2_000 * len(MODULATIONS) for row in contract.accuracy)
+    assert all(row.chunks >= 2_000 * len(THESIS_9) for row in contract.accuracy)
     assert 0.3 < contract.temperature < 3
     assert {"name", "settings", "versions", "date", "seed", "steps", "agreement"} <= set(contract.recipe)
     assert models[name].stat().st_size <= 200_000
@@ -92,7 +92,7 @@ def mixed_chunks(any_phase, count=10_000):
     chunks = [
         fresh_chunks(name, -(-count // 450), 32, float(level), generator, any_phase=any_phase)
         for level in levels
-        for name in MODULATIONS
+        for name in THESIS_9
     ]
     return np.concatenate(chunks)[:count]
 
@@ -126,7 +126,7 @@ def test_coherent_full_is_close_to_the_bound(models, es_n0_db, precision, points
     right = {"model": [], "bound": []}
     receiver = LikelihoodClassifier(Receiver(phase="known", es_n0_db=(0.0, 20.0), level="hidden"))
     classifier = OnnxClassifier(models[f"coherent-full-{precision}"])
-    for number, name in enumerate(MODULATIONS):
+    for number, name in enumerate(THESIS_9):
         chunks = fresh_chunks(name, 2_000, 32, es_n0_db, rng("bound", es_n0_db, name), any_phase=False)
         right["model"].append(classifier.classify(chunks).log_probabilities.argmax(axis=1) == number)
         right["bound"].append(receiver.log_likelihoods(chunks).argmax(axis=1) == number)
@@ -140,7 +140,7 @@ def test_coherent_full_int4_at_the_operating_points_of_the_thesis(models, es_n0_
     """Right on all of 2,304 fresh chunks, where the bound is."""
     classifier = OnnxClassifier(models["coherent-full-int4"])
     receiver = LikelihoodClassifier(Receiver(phase="known", es_n0_db=(0.0, 20.0), level="hidden"))
-    for number, name in enumerate(MODULATIONS):
+    for number, name in enumerate(THESIS_9):
         generator = rng("thesis", es_n0_db, name)
         chunks = fresh_chunks(name, 256, 32, es_n0_db, generator, phase_noise, any_phase=False)
         best = receiver.log_likelihoods(chunks).argmax(axis=1) == number
@@ -158,9 +158,9 @@ def test_rounding_costs_little(models, family, size):
     for precision in PRECISIONS:
         classifier = OnnxClassifier(models[f"{family}-{size}-{precision}"])
         rights = []
-        for number, name in enumerate(MODULATIONS):
+        for number, name in enumerate(THESIS_9):
             chunks = fresh_chunks(name, 1_000, 32, 7.5, rng("rounding", name), any_phase=family == "blind")
-            named = classifier.classify(chunks).log_probabilities[:, : len(MODULATIONS)]
+            named = classifier.classify(chunks).log_probabilities[:, : len(THESIS_9)]
             rights.append(named.argmax(axis=1) == number)
         decided[precision] = np.concatenate(rights).astype(float)
     for precision, points in (("int8", 0.5), ("int4", 2.5)):

@@ -10,7 +10,7 @@ pytest.importorskip("gnuradio", reason="needs GNU Radio")
 from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.signals import received_signal
@@ -21,7 +21,7 @@ LENGTH, CHUNKS, MOST = 32, 13, 11
 def first_chunks(modulation: str, es_n0_db: float, number: int) -> np.ndarray:
     """Return the first chunks of a signal whose carrier is off by some per cent of the symbol rate."""
     random = rng("short decisions", modulation, str(es_n0_db), number)
-    sent = random.choice(MODULATIONS[modulation].points, 32 * LENGTH)
+    sent = random.choice(THESIS_9[modulation].points, 32 * LENGTH)
     offset = float(random.choice([-1, 1]) * random.uniform(0.01, 0.05))
     samples = received_signal(sent, 4.7, 0.35, es_n0_db, random, offset=offset)
     graph = gr.top_block()

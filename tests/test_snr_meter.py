@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.measure import SnrMeter
 from amrq.signals import received_signal
 
@@ -24,7 +24,7 @@ def measured(samples: Samples, per_symbol: float, rolloff: float = 0.35, offset:
 
 def signal(es_n0_db: float, per_symbol: float, offset: float = 0.02, name: str = "16QAM") -> Samples:
     random = rng("snr", str(es_n0_db), str(per_symbol), str(offset), name)
-    sent = random.choice(MODULATIONS[name].points, 1_600)
+    sent = random.choice(THESIS_9[name].points, 1_600)
     samples = received_signal(sent, per_symbol, 0.35, es_n0_db, random, offset=offset)
     return np.asarray(samples, np.complex64)
 

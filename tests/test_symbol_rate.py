@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.measure import estimate_symbol_rate
 from amrq.recordings import open_recording
@@ -26,7 +26,7 @@ def noise(count: int, generator: np.random.Generator) -> NDArray[np.complex64]:
 
 @settings(max_examples=40)
 @given(
-    st.sampled_from(list(MODULATIONS)),
+    st.sampled_from(list(THESIS_9)),
     st.floats(2.5, 16),
     st.floats(0.2, 0.5),
     st.floats(12.5, 25),
@@ -36,7 +36,7 @@ def test_any_class_at_any_rate(
     name: str, samples_per_symbol: float, rolloff: float, es_n0_db: float, number: int
 ) -> None:
     generator = rng("symbol rate", number)
-    symbols = generator.choice(MODULATIONS[name].points, 2048)
+    symbols = generator.choice(THESIS_9[name].points, 2048)
     offset = generator.uniform(-0.05, 0.05)
     samples = received_signal(symbols, samples_per_symbol, rolloff, es_n0_db, generator, offset)
     found = estimate_symbol_rate(samples, 1e6)

@@ -17,7 +17,7 @@ from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import ShownDecision, read_decision, read_dictionary
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.decision import answer_words, es_n0_text
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN
@@ -144,7 +144,7 @@ class _Panel(Panel):
     def __init__(self, snapshot: Any, logger: Any) -> None:
         super().__init__("Recognised modulation", logger)
         self._snapshot = snapshot
-        self._classes: tuple[str, ...] = tuple(MODULATIONS)
+        self._classes: tuple[str, ...] = tuple(THESIS_9)
 
     def _draw(self, painter: QtGui.QPainter) -> None:
         snapshot, columns = self._snapshot()
@@ -174,8 +174,8 @@ class _Panel(Panel):
 
 def _ordered(probabilities: dict[str, float]) -> tuple[str, ...]:
     """The registry's order, as in every table of this module, then what the registry does not know."""
-    known = [name for name in MODULATIONS if name in probabilities]
-    return (*known, *(name for name in probabilities if name not in MODULATIONS))
+    known = [name for name in THESIS_9 if name in probabilities]
+    return (*known, *(name for name in probabilities if name not in THESIS_9))
 
 
 def _draw_header(

@@ -16,7 +16,7 @@ from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import Verdict, read_decision
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.model import NO_SIGNAL, UNKNOWN
@@ -185,7 +185,7 @@ class _Panel(Panel):
             pen.write(area, "waiting for decisions with a truth …", 1.4, pen.muted)
             return
         truths = _ordered({truth for truth, _ in counts})[:_MOST_TRUTHS]
-        labels = _ordered({*MODULATIONS, UNKNOWN, _UNSURE, *(label for _, label in counts)})
+        labels = _ordered({*THESIS_9, UNKNOWN, _UNSURE, *(label for _, label in counts)})
         footer = QtCore.QRectF(area.left(), area.bottom() - 1.8 * unit, area.width(), 1.8 * unit)
         body = QtCore.QRectF(area.left(), area.top(), area.width(), footer.top() - area.top() - unit)
         _draw_matrix(pen, body, counts, foreign, truths, labels)
@@ -259,6 +259,6 @@ def _percent(share: float) -> str:
 def _ordered(names: set[str]) -> tuple[str, ...]:
     """The registry's order, as in every table of this module, then what it does not know, then the other answers."""
     last = (UNKNOWN, NO_SIGNAL, _UNSURE)
-    known = [name for name in MODULATIONS if name in names]
-    other = sorted(name for name in names if name not in MODULATIONS and name not in last)
+    known = [name for name in THESIS_9 if name in names]
+    other = sorted(name for name in names if name not in THESIS_9 and name not in last)
     return (*known, *other, *(name for name in last if name in names))

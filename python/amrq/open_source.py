@@ -12,7 +12,7 @@ from gnuradio.amrq.recording_source import recording_source
 from gnuradio.amrq.rtl_tcp_source import rtl_tcp_source
 from gnuradio.amrq.zmq_source import zmq_source
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.recordings import open_recording
 from amrq.sources import LiveSource, SourceOptions, read_address
@@ -108,7 +108,7 @@ def _simulation(options: SourceOptions) -> LiveSource:
             f"{engineering(symbol_rate, 'Bd')} has {sample_rate / symbol_rate:g}: change --rate or --symbol-rate."
         )
     source = modulation_source(
-        list(MODULATIONS),
+        list(THESIS_9),
         dwell=max(1, round(_DWELL_SECONDS * symbol_rate)),
         es_n0_db=options.es_n0_db,
         rotation=0.7,

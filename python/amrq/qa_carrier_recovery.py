@@ -10,7 +10,7 @@ from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY, carrier_recovery
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.measure import CarrierRecovery
 
@@ -20,7 +20,7 @@ def symbols(count, offset, seed=1):
     generator = rng("block of carrier recovery", seed)
     turn = np.exp(2j * np.pi * offset * np.arange(count))
     noise = generator.standard_normal(count) + 1j * generator.standard_normal(count)
-    clean = generator.choice(MODULATIONS["QPSK"].points, count) * turn
+    clean = generator.choice(THESIS_9["QPSK"].points, count) * turn
     return (clean + np.sqrt(0.005) * noise).astype(np.complex64)
 
 

@@ -22,7 +22,7 @@ except ImportError:
 
 from gnuradio import amrq
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 
 DECISIONS, STATISTICS = pmt.intern("decisions"), pmt.intern("statistics")
@@ -39,7 +39,7 @@ COUNTERS = {
 
 def decision(label="QPSK", truth=None, confidence=0.97, **more):
     """Make a PDU as classifier_sink publishes it."""
-    classes = [*MODULATIONS, "unknown"]
+    classes = [*THESIS_9, "unknown"]
     rest = math.log((1 - confidence) / (len(classes) - 1))
     logarithms = {name: math.log(confidence) if name == label else rest for name in classes}
     values = {
@@ -97,12 +97,12 @@ class qa_classification_display(gr_unittest.TestCase):
 
     def test_decisions_arrive_in_order(self):
         display = amrq.classification_display(history=5)
-        sent = [decision(name, truth) for name, truth in zip(MODULATIONS, reversed(MODULATIONS), strict=True)]
+        sent = [decision(name, truth) for name, truth in zip(THESIS_9, reversed(THESIS_9), strict=True)]
         graph, _source = self.deliver(display, "decisions", sent)
         self.wait_until(lambda: display.received == len(sent))
         graph.stop()
         graph.wait()
-        expected = list(zip(MODULATIONS, reversed(MODULATIONS), strict=True))[-5:]
+        expected = list(zip(THESIS_9, reversed(THESIS_9), strict=True))[-5:]
         self.assertEqual(display.history(), expected)
 
     def test_statistics_arrive(self):
@@ -255,8 +255,8 @@ class qa_classification_display(gr_unittest.TestCase):
     def test_classes_are_in_the_tables_order(self):
         from gnuradio.amrq.classification_display import _ordered
 
-        classes = dict.fromkeys(["zeta", "unknown", *reversed(MODULATIONS)], 0.1)
-        self.assertEqual(_ordered(classes), (*MODULATIONS, "zeta", "unknown"))
+        classes = dict.fromkeys(["zeta", "unknown", *reversed(THESIS_9)], 0.1)
+        self.assertEqual(_ordered(classes), (*THESIS_9, "zeta", "unknown"))
 
     def test_counters_stay_short(self):
         from gnuradio.amrq.classification_display import _short
@@ -290,7 +290,7 @@ class qa_classification_display(gr_unittest.TestCase):
 
     def test_setters(self):
         display = amrq.classification_display(history=3)
-        graph, _source = self.deliver(display, "decisions", [decision(name) for name in MODULATIONS])
+        graph, _source = self.deliver(display, "decisions", [decision(name) for name in THESIS_9])
         self.wait_until(lambda: display.received == 9)
         display.set_history(2)
         self.assertEqual([label for label, _ in display.history()], ["16QAM", "32QAM"])

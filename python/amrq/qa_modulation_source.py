@@ -7,7 +7,7 @@ import pmt
 from gnuradio import amrq, blocks, digital, filter, gr, gr_unittest
 from gnuradio.filter import firdes
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 
 
 class qa_modulation_source(gr_unittest.TestCase):
@@ -22,7 +22,7 @@ class qa_modulation_source(gr_unittest.TestCase):
         return np.array(sink.data()), changes
 
     def test_symbols_are_constellation_points(self):
-        for name, modulation in MODULATIONS.items():
+        for name, modulation in THESIS_9.items():
             symbols, changes = self.run_source(2000, modulations=name, es_n0_db=1000.0)
             self.assertEqual(changes, [(0, name)])
             distance = np.abs(symbols[:, None] - modulation.points).min(axis=1)
@@ -56,7 +56,7 @@ class qa_modulation_source(gr_unittest.TestCase):
         tb.run()
         del blocks_head
         symbols = np.array(sink.data())[24 * sps :: sps]
-        points = MODULATIONS["16QAM"].points
+        points = THESIS_9["16QAM"].points
         error = np.mean(np.abs(symbols[:, None] - points).min(axis=1) ** 2)
         # At 20 dB the nearest point is nearly always the right one; 1 % of noise, with its estimate's 5 % of spread.
         self.assertAlmostEqual(error, 0.01, delta=0.002)

@@ -8,7 +8,7 @@ from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.sample_probe import sample_probe
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.measure import estimate_symbol_rate
 from amrq.signals import received_signal
@@ -67,7 +67,7 @@ class qa_sample_probe(gr_unittest.TestCase):
     def test_no_symbol_rate_comes_from_a_break(self):
         # Where most of a signal is lost every so often, the pieces put together repeat with the losses.
         generator = rng("sample probe", 6)
-        symbols = generator.choice(MODULATIONS["QPSK"].points, 60_000)
+        symbols = generator.choice(THESIS_9["QPSK"].points, 60_000)
         signal = received_signal(symbols, 4, 0.35, 20.0, generator).astype(np.complex64)
         kept, places = [], []
         for n in range(0, len(signal) - 20_000, 20_000):

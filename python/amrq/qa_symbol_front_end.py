@@ -8,7 +8,7 @@ from gnuradio import blocks, gr, gr_unittest
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, symbol_front_end
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 
 CHUNK = 32
@@ -74,16 +74,16 @@ class qa_symbol_front_end(gr_unittest.TestCase):
     def check(self, name, sps, rolloff=0.35, esn0=25.0, offset=0.03, worst=-21.0, seed=1, at=0.0):
         """More than 60 chunks of a class come out with an error power below `worst` dB."""
         generator = rng("symbol front end", seed)
-        symbols = generator.choice(MODULATIONS[name].points, 2_700)
+        symbols = generator.choice(THESIS_9[name].points, 2_700)
         samples = received(symbols, sps, rolloff, esn0, offset, generator)
         output, _ = run(symbol_front_end(sps * 1_000.0, 1_000.0, offset=at), samples)
         self.assertGreater(len(output), len(symbols) - 32)
         with self.subTest(name=name, sps=sps, rolloff=rolloff, offset=offset):
-            self.assertLess(error_db(output, symbols, MODULATIONS[name].symmetry), worst)
+            self.assertLess(error_db(output, symbols, THESIS_9[name].symmetry), worst)
         return output
 
     def test_all_classes(self):
-        for name in MODULATIONS:
+        for name in THESIS_9:
             self.check(name, 4.7)
 
     def test_samples_a_symbol(self):
@@ -104,7 +104,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
 
     def test_level_is_one_whatever_comes_in(self):
         generator = rng("symbol front end", 2)
-        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        symbols = generator.choice(THESIS_9["QPSK"].points, 3_000)
         samples = received(symbols, 5.0, 0.35, 20.0, 0.02, generator)
         for level in (1e-6, 1.0, 1e4):
             output, _ = run(symbol_front_end(5.0, 1.0), samples * np.float32(level))
@@ -114,7 +114,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         """Clean from 320 symbols after its start, 20 dB above the noise, in each of 5 bursts."""
         for seed in range(5):
             generator = rng("symbol front end", seed)
-            symbols = generator.choice(MODULATIONS["BPSK"].points, 1_500)
+            symbols = generator.choice(THESIS_9["BPSK"].points, 1_500)
             samples = received(symbols, 4.0, 0.5, 20.0, 0.04, generator, lead=1_000)
             output, _ = run(symbol_front_end(4.0, 1.0), samples)
             self.assertLess(error_db(output[1_000:], symbols, 2, first=320), -16.0)
@@ -132,7 +132,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
 
     def test_gate_turns_weak_noise_into_silence_and_opens_for_a_burst(self):
         generator = rng("symbol front end", 8)
-        symbols = generator.choice(MODULATIONS["QPSK"].points, 2_000)
+        symbols = generator.choice(THESIS_9["QPSK"].points, 2_000)
         samples = received(
             symbols, 4.0, 0.35, 25.0, 0.02, generator, lead=1_000
         )  # the lead is noise at -25 dB
@@ -143,7 +143,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
 
     def test_bad_samples_do_no_lasting_harm(self):
         generator = rng("symbol front end", 3)
-        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        symbols = generator.choice(THESIS_9["QPSK"].points, 3_000)
         samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
         samples[1_000:1_003] = (np.nan, np.inf, 3e38)
         output, _ = run(symbol_front_end(5.0, 1.0), samples)
@@ -152,7 +152,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
 
     def test_symbols_of_bad_samples_are_marked(self):
         generator = rng("symbol front end", 3)
-        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        symbols = generator.choice(THESIS_9["QPSK"].points, 3_000)
         samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
         samples[2_500:3_000] = np.nan  # 100 symbols from symbol 500 on
         samples[10_000] = np.inf
@@ -165,7 +165,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
 
     def test_without_carrier_recovery_the_offset_stays(self):
         generator = rng("symbol front end", 4)
-        symbols = generator.choice(MODULATIONS["QPSK"].points, 3_000)
+        symbols = generator.choice(THESIS_9["QPSK"].points, 3_000)
         samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
         output, _ = run(symbol_front_end(5.0, 1.0, carrier_recovery=False), samples)
         line = np.abs(np.fft.fft((output[-2_048:] / np.abs(output[-2_048:])) ** 4))
@@ -175,7 +175,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         """Each tag within 2 symbols of the symbol it was put on."""
         for sps in (2.0, 5.0, 24.0):
             generator = rng("symbol front end", 5)
-            symbols = generator.choice(MODULATIONS["QPSK"].points, 2_000)
+            symbols = generator.choice(THESIS_9["QPSK"].points, 2_000)
             samples = received(symbols, sps, 0.35, 30.0, 0.0, generator)
             tags = []
             for k in range(100, 1_900, 100):
@@ -194,7 +194,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         """To within 2 symbols of what tags on the samples say; counting symbols would be 24 off at the end."""
         for sps in (2.0, 5.0, 24.0):
             generator = rng("symbol front end", 7)
-            symbols = generator.choice(MODULATIONS["QPSK"].points, 6_000)
+            symbols = generator.choice(THESIS_9["QPSK"].points, 6_000)
             samples = received(symbols, sps, 0.35, 30.0, 0.0, generator)
             marks = []
             for n in range(0, len(samples), 97):

@@ -13,7 +13,7 @@ import yaml
 from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.link import POLICIES
 from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import Order
@@ -73,7 +73,7 @@ def test_schema(path):
 @every_block
 def test_name_category_and_licence(path):
     assert path.name == description(path)["id"] + ".block.yml"
-    assert description(path)["category"] == "[Modulation Recognition]"
+    assert description(path)["category"] == "[LinearClass Recognition]"
     assert path.read_text().startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n")
 
 
@@ -146,10 +146,10 @@ def test_choices_are_those_of_the_library():
 
 def test_modulations_are_those_of_the_registry():
     assert ast.literal_eval(made_with(ROOT / "grc" / "amrq_modulation_source.block.yml")["modulations"]) == [
-        *MODULATIONS
+        *THESIS_9
     ]
     check = description(ROOT / "grc" / "amrq_modulation_source.block.yml")["asserts"][1].strip("${} ")
-    assert eval(check, {"modulations": [*MODULATIONS]})
+    assert eval(check, {"modulations": [*THESIS_9]})
     assert eval(check, {"modulations": "QPSK"})
     assert not eval(check, {"modulations": ["QPSK", "64QAM"]})
 

@@ -24,7 +24,7 @@ from file_radio import file_radio
 from flowgraphs import EXAMPLES, ROOT, RUN_LIMIT, beside, environment, generate, load, run
 from prometheus_text import read_metrics
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.model import find_model
 from amrq.outputs import decision_schema
@@ -173,7 +173,7 @@ def loopback(tmp_path_factory):
 def test_loopback_runs(loopback):
     assert_clean(loopback)
     assert loopback.received >= 9 * 12
-    assert {truth for _, truth in loopback.history} == set(MODULATIONS)
+    assert {truth for _, truth in loopback.history} == set(THESIS_9)
 
 
 def test_loopback_recognises_all_nine_at_23_db(loopback):
@@ -195,7 +195,7 @@ def test_confusion_counts_every_class_that_is_sent(tmp_path):
     assert result.status == 0, result.output
     assert "Traceback" not in result.output and ":error:" not in result.output
     assert result.hidden == []
-    assert {truth for _, truth in result.history} == set(MODULATIONS)
+    assert {truth for _, truth in result.history} == set(THESIS_9)
     assert sum(label == truth for label, truth in result.history) > 0.9 * len(result.history)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.signals import noise_power_from_es_n0_db
 from amrq.tracking import LevelTracker, TrackedLevel
@@ -18,8 +18,8 @@ LENGTH = 32
 def powers(generator: np.random.Generator, name: str, es_n0_db: float, count: int) -> np.ndarray:
     """Powers of `count` chunks of a class in noise; of noise alone of unit power where there is no such class."""
     noise = generator.standard_normal((count, LENGTH, 2)).view(np.complex128)[..., 0] * np.sqrt(0.5)
-    if name in MODULATIONS:
-        points = MODULATIONS[name].points
+    if name in THESIS_9:
+        points = THESIS_9[name].points
         symbols = points[generator.integers(len(points), size=noise.shape)]
         noise = symbols + np.sqrt(noise_power_from_es_n0_db(es_n0_db)) * noise
     return np.mean(np.abs(noise) ** 2, axis=1).astype(np.float32)
@@ -34,7 +34,7 @@ def decibels(ratio: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("es_n0_db", [0.0, 10.0, 20.0])
-@pytest.mark.parametrize("name", [*MODULATIONS, "noise"])
+@pytest.mark.parametrize("name", [*THESIS_9, "noise"])
 def test_steady_streams(name: str, es_n0_db: float) -> None:
     power = powers(rng("steady", name, int(es_n0_db)), name, es_n0_db, 10_000)
     tracked = track(power)
@@ -78,7 +78,7 @@ def test_a_step_within_a_chunk() -> None:
 def test_another_modulation_is_no_step() -> None:
     generator = rng("another")
     for _ in range(20):
-        names = generator.permutation(list(MODULATIONS))
+        names = generator.permutation(list(THESIS_9))
         power = np.concatenate([powers(generator, name, 12.0, 50) for name in names])
         tracked = track(power)
         error = decibels(tracked.power[16:] / (1 + noise_power_from_es_n0_db(12.0)))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seeds import rng
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import Evidence
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
@@ -15,7 +15,7 @@ from amrq.signals import noise_power_from_es_n0_db
 from amrq.tracking import LevelTracker, NoiseTracker
 
 LENGTH = 32
-NAMES = tuple(MODULATIONS)
+NAMES = tuple(THESIS_9)
 LEVELS = tuple(float(x) for x in range(-1, 20, 2))
 HYPOTHESES = tuple(Hypothesis(name, x, 1 / (len(NAMES) * len(LEVELS))) for name in NAMES for x in LEVELS)
 
@@ -24,7 +24,7 @@ def received(generator: np.random.Generator, classes: np.ndarray, es_n0_db: floa
     """Chunks of classes by number, of unit mean power before the noise."""
     noise = generator.standard_normal((len(classes), LENGTH, 2)).view(np.complex128)[..., 0]
     chunks = np.sqrt(noise_power_from_es_n0_db(es_n0_db) / 2) * noise
-    for number, modulation in enumerate(MODULATIONS.values()):
+    for number, modulation in enumerate(THESIS_9.values()):
         mine = classes == number
         symbols = generator.integers(modulation.order, size=(int(mine.sum()), LENGTH))
         chunks[mine] += modulation.points[symbols]

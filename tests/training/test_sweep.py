@@ -21,7 +21,7 @@ from seeds import rng, seed
 from thesis import RECIPE as THESIS
 from typer.testing import CliRunner
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.classifier import OnnxClassifier
 from amrq.cli.main import app
 from amrq.errors import AmrqError
@@ -108,7 +108,7 @@ def test_a_model_of_a_sweep_classifies_as_its_contract_says(whole: Path) -> None
     path = whole / "models" / "tiny_2f_1c_4bit_pr_30.onnx"
     contract = read_contract(path)
     assert (contract.weight_bits, contract.pruned, contract.normalisation) == (4, 0.3, "none")
-    assert contract.classes == tuple(MODULATIONS) and not contract.hypotheses
+    assert contract.classes == tuple(THESIS_9) and not contract.hypotheses
     data = SweepChunks(SMOKE).evaluation()
     decided = OnnxClassifier(path).classify(data.chunks).log_probabilities.argmax(axis=1)
     row = CellFigures.from_row(rows(whole)[path.stem] | {"seconds": "1"})
@@ -281,7 +281,7 @@ def test_a_retry_for_the_worse_is_undone(kept: bool) -> None:
     def mistakes(epochs: int) -> tuple[int, Fitted]:
         fit = recipe.fit if kept else replace(recipe.fit, validation_chunks=0)
         torch.manual_seed(seed(0))
-        net = VggLikeNet(len(MODULATIONS), [16], 1, [32])
+        net = VggLikeNet(len(THESIS_9), [16], 1, [32])
         fitted = fit_to_gate(net, chunks, stream, fit, RoundSettings(epochs, 6, 8, 1), 0.02)
         return int((decide(net, judged).numpy() != judged.labels).sum()), fitted
 

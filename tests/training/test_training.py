@@ -17,7 +17,7 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 from typer.testing import CliRunner  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
-from amrq.classes import MODULATIONS  # noqa: E402
+from amrq.classes import THESIS_9  # noqa: E402
 from amrq.classifier import OnnxClassifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
@@ -103,10 +103,10 @@ def test_batches_are_fresh_labelled_and_repeatable(recipe):
     assert first.iq.dtype == np.float32
     assert first.iq.shape == (400, 2, 32)
     np.testing.assert_allclose((first.iq**2).sum(axis=1).mean(axis=1), 1, rtol=1e-4)
-    assert batches.classes == (*MODULATIONS, UNKNOWN, NO_SIGNAL)
-    assert set(first.labels) == set(range(len(MODULATIONS) + 2))
-    assert (first.labels >= len(MODULATIONS)).sum() == round(400 * recipe.signal.unknown_share)
-    np.testing.assert_array_equal(first.targets, np.eye(len(MODULATIONS) + 2)[first.labels])
+    assert batches.classes == (*THESIS_9, UNKNOWN, NO_SIGNAL)
+    assert set(first.labels) == set(range(len(THESIS_9) + 2))
+    assert (first.labels >= len(THESIS_9)).sum() == round(400 * recipe.signal.unknown_share)
+    np.testing.assert_array_equal(first.targets, np.eye(len(THESIS_9) + 2)[first.labels])
     np.testing.assert_array_equal(first.iq, SignalBatches(recipe.signal, 32, SEED).batch(0, 400).iq)
     assert not np.array_equal(first.iq, batches.batch(1, 400).iq)
 
@@ -114,10 +114,10 @@ def test_batches_are_fresh_labelled_and_repeatable(recipe):
 def test_hypotheses_are_classes_at_noise_levels(recipe):
     batches = SignalBatches(recipe.signal, 32, SEED)
     labels = [hypothesis.label for hypothesis in batches.hypotheses]
-    assert list(dict.fromkeys(labels)) == [*MODULATIONS, UNKNOWN, NO_SIGNAL]
+    assert list(dict.fromkeys(labels)) == [*THESIS_9, UNKNOWN, NO_SIGNAL]
     assert sum(hypothesis.prior for hypothesis in batches.hypotheses) == pytest.approx(1)
     batch = batches.batch(0, 20_000)
-    classes = [*MODULATIONS, UNKNOWN, NO_SIGNAL]
+    classes = [*THESIS_9, UNKNOWN, NO_SIGNAL]
     np.testing.assert_array_equal([classes.index(labels[h]) for h in batch.hypotheses], batch.labels)
     shares = np.bincount(batch.hypotheses, minlength=len(labels)) / len(batch.labels)
     np.testing.assert_allclose(shares, [h.prior for h in batches.hypotheses], atol=0.01)
@@ -139,7 +139,7 @@ def test_batches_without_impairments_are_the_constellations():
     clean = SignalSettings(es_n0_db=(90, 100), phase_noise=0, ideal_share=1, unknown_share=0.1)
     batch = SignalBatches(clean, 32, SEED).batch(0, 100)
     for iq, label in zip(batch.iq[:90], batch.labels, strict=False):
-        points = list(MODULATIONS.values())[label].points
+        points = list(THESIS_9.values())[label].points
         magnitudes = np.unique(np.abs(points).round(4))
         seen = np.hypot(iq[0], iq[1])
         # Unit RMS of 32 symbols scales the rings by one common factor.
@@ -152,7 +152,7 @@ def test_alignment_undoes_any_rotation():
     align = PhaseAligner()
     generator = rng("alignment")
     for name, power in (("BPSK", 2), ("QPSK", 4), ("16QAM", 4), ("8PSK", 8)):
-        m = MODULATIONS[name]
+        m = THESIS_9[name]
         symbols = m.points[generator.integers(m.order, size=(50, 64))]
         turned = symbols * np.exp(1j * generator.uniform(0, 2 * np.pi, (50, 1)))
         both = [np.stack([z.real, z.imag], axis=1).astype(np.float32) for z in (symbols, turned)]
@@ -169,8 +169,8 @@ def test_alignment_undoes_any_rotation():
 def test_copies_turn_together_or_not_at_all():
     align = PhaseAligner()
     generator = rng("together")
-    for name in MODULATIONS:
-        m = MODULATIONS[name]
+    for name in THESIS_9:
+        m = THESIS_9[name]
         symbols = m.points[generator.integers(m.order, size=(200, 32))]
         received = add_noise(symbols, 0.02, generator)
         plain, _ = align(torch.from_numpy(normalise(received).iq))
@@ -187,7 +187,7 @@ def test_grid_copies_find_the_phase():
     """At 20 dB nearly every 16QAM and most 32QAM come out within 5 degrees of the registered constellation."""
     generator = rng("grids")
     for name, copy, share in (("16QAM", 2, 0.99), ("32QAM", 3, 0.85)):
-        m = MODULATIONS[name]
+        m = THESIS_9[name]
         symbols = m.points[generator.integers(m.order, size=(1_000, 32))]
         received = add_noise(rotate(symbols, generator.uniform(0, 2 * np.pi, 1_000)), 0.01, generator)
         features, _ = PhaseAligner()(torch.from_numpy(normalise(received).iq))
@@ -296,7 +296,7 @@ def test_level_is_known_as_often_as_asked(coherent):
     assert known.mean() == pytest.approx(0.5, abs=0.03)
     assert not batch.level[~known].any()
     # 32 BPSK symbols in little noise are as strong as their stream.
-    bpsk = known & (batch.labels == list(MODULATIONS).index("BPSK"))
+    bpsk = known & (batch.labels == list(THESIS_9).index("BPSK"))
     assert batch.level[bpsk, :2].max() < 2
     assert batch.level.min() >= 0
 
@@ -445,7 +445,7 @@ def test_train_and_evaluate_commands(tmp_path):
     assert result.exit_code == 0, result.output
     found = json.loads((folder / "evaluation.json").read_text())
     assert [level["es_n0_db"] for level in found["levels"]] == [5, 20]
-    assert found["levels"][0]["chunks"] == 40 * len(MODULATIONS)
+    assert found["levels"][0]["chunks"] == 40 * len(THESIS_9)
     for name in ("evaluation.md", "accuracy.png", "confusion.png"):
         assert (folder / name).stat().st_size > 500
     result = runner.invoke(app, ["evaluate", str(model), "--chunks", "10", "--es-n0", "20"])
@@ -472,7 +472,7 @@ def test_each_precision_has_a_file(coherent, tmp_path):
     for file, bits in zip(files, (32, 8, 4), strict=True):
         contract = read_contract(file)
         assert (contract.name, contract.weight_bits) == (file.stem, bits)
-        assert contract.classes == tuple(MODULATIONS)
+        assert contract.classes == tuple(THESIS_9)
         assert contract.level_input and contract.phase == "coherent"
         assert 0.2 < contract.pruned < 0.4
         chunks = rng("made").normal(size=(5, 64)).astype(np.float32).view(np.complex64)

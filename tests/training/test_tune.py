@@ -18,7 +18,7 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 
 from typer.testing import CliRunner  # noqa: E402
 
-from amrq.classes import MODULATIONS  # noqa: E402
+from amrq.classes import THESIS_9  # noqa: E402
 from amrq.classifier import OnnxClassifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
@@ -321,7 +321,7 @@ def clipped():
     """8QAM by a receiver that clips I, which no synthetic chunk is like, and some BPSK."""
     generator = rng("clipped")
     recording = labelled_chunks("clipped", {"8QAM": 300, "BPSK": 60}, generator)
-    sent = MODULATIONS["8QAM"].points[generator.integers(8, size=(300, 32))]
+    sent = THESIS_9["8QAM"].points[generator.integers(8, size=(300, 32))]
     noise = 0.07 * (generator.normal(size=(300, 32)) + 1j * generator.normal(size=(300, 32)))
     chunks = recording.chunks.copy()
     chunks[:300] = (np.clip(sent.real, -0.6, 0.6) + 1j * sent.imag + noise) * np.exp(
@@ -650,4 +650,4 @@ def test_from_a_recording_to_a_model_that_classifies_it(model, tmp_path, quick_f
     settled = [d for d in decisions if d["chunks"] == 32 and d["symbol_index"] % 8192 > 1024]
     assert len(settled) >= 10
     assert np.mean([d["best"] == d["truth"] for d in settled]) > 0.8
-    assert {d["truth"] for d in settled} <= set(MODULATIONS)
+    assert {d["truth"] for d in settled} <= set(THESIS_9)

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 import amrq
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError, raise_together
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import BoundCurve, Level, Phase, Receiver, bound_page, draw_bound, measure_bound
@@ -97,18 +97,18 @@ def _tables(curve: BoundCurve) -> list[Table]:
         table.add_column(heading, justify="right")
     classes = Table(title="by class", padding=(0, 0))
     classes.add_column("dB", justify="right")
-    for name in MODULATIONS:
+    for name in THESIS_9:
         classes.add_column(name, justify="right", no_wrap=True)
     for point in curve.points:
         _, chunks, accuracy, low, high = point.share()
         table.add_row(f"{point.es_n0_db:g}", f"{accuracy:.4f}", f"{low:.4f}-{high:.4f}", str(chunks))
-        classes.add_row(f"{point.es_n0_db:g}", *(f"{point.share(name)[2]:.3f}" for name in MODULATIONS))
+        classes.add_row(f"{point.es_n0_db:g}", *(f"{point.share(name)[2]:.3f}" for name in THESIS_9))
     return [table, classes]
 
 
 def _document(curves: list[BoundCurve], seed: int) -> dict[str, object]:
     return {
-        "classes": list(MODULATIONS),
+        "classes": list(THESIS_9),
         "seed": seed,
         "curves": [
             {
@@ -217,7 +217,7 @@ def bound(
     begin = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         # Work goes with the symbols; blind and hidden points cost more, so the time left is a rough figure.
-        total = sum(run.chunks * run.symbols * len(run.es_n0_db) for run in runs) * len(MODULATIONS)
+        total = sum(run.chunks * run.symbols * len(run.es_n0_db) for run in runs) * len(THESIS_9)
         task = bar.add_task("bound", total=total)
         for run in runs:
             bar.update(

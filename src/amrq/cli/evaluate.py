@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 import amrq
+from amrq.classes import LinearSet
 from amrq.classifier import OnnxClassifier
 from amrq.cli.app import model_names
 from amrq.errors import AmrqError, raise_together
@@ -45,7 +46,13 @@ class _Receiver:
     """The likelihood classifier, a few chunks at a time."""
 
     def __init__(
-        self, *, any_phase: bool, phase_noise: float, level_known: bool, es_n0_db: float | tuple[float, float]
+        self,
+        *,
+        classes: LinearSet,
+        any_phase: bool,
+        phase_noise: float,
+        level_known: bool,
+        es_n0_db: float | tuple[float, float],
     ) -> None:
         self._classifier = LikelihoodClassifier(
             Receiver(
@@ -53,7 +60,8 @@ class _Receiver:
                 es_n0_db=es_n0_db,
                 level="known" if level_known else "hidden",
                 phase_noise=phase_noise,
-            )
+            ),
+            classes,
         )
 
     def __call__(self, chunks: NDArray[np.complex64]) -> NDArray[np.float64]:

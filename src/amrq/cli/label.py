@@ -21,6 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from amrq.chunks import SILENCE_POWER
+from amrq.classes import LINEAR_CLASSES
 from amrq.cli.app import one_of, quantity, say
 from amrq.errors import AmrqError
 from amrq.labels import (
@@ -146,8 +147,9 @@ def label(
 ) -> None:
     """Turn annotated recordings into chunks to train on.
 
-    Each recording passes the symbol front end, as in **amrq classify**; chunks wholly within an annotation whose label
-    is one of the nine modulations, **unknown** or **no signal** are written to DIR, two files a recording. Running it
+    Each recording passes the symbol front end, as in **amrq classify**; chunks wholly within an annotation are
+    written to DIR with its label, two files a recording: a modulation, **unknown** (any other signal), **no signal**
+    (noise alone), or whatever you call it. Running it
     again writes the same. **amrq train --add DIR --from MODEL** trains on them.
 
     Example: **amrq label examples/recordings/dvbs2_8psk.sigmf-meta --symbol-rate 25k -o labelled**
@@ -202,12 +204,13 @@ def label(
                     make, recording, spans, found_rate, chunk_length, settling, most, output, interrupted
                 )
                 _add_rows(table, title, selected)
-                notes += _notes(path.name, spans)
+                notes += _notes(path.name, spans, selected)
                 if not len(chunks):
                     reasons = ", ".join(f"{count} {why}" for why, count in selected.dropped.most_common())
                     raise AmrqError(
                         f"{path}: none of its chunks can be used ({reasons or 'it is too short'})."
                     )
+                names = (*LABELS, *dict.fromkeys(one for one in selected.labels if one not in LABELS))
                 folder.write(
                     LabelledChunks(
                         name=name,
@@ -217,9 +220,10 @@ def label(
                         symbol_rate=float(found_rate),
                         offset=float(place),
                         chunks=chunks,
-                        labels=np.array([LABELS.index(found) for found in selected.labels], np.uint8),
+                        labels=np.array([names.index(found) for found in selected.labels], np.uint8),
                         sample_index=places,
                         dropped=dict(selected.dropped),
+                        names=names,
                     )
                 )
             except AmrqError as error:
@@ -272,12 +276,11 @@ def _sha256(recording: Recording, interrupted: threading.Event) -> str:
 def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> None:
     if any(span.known for span in spans.spans):
         return
-    known = ", ".join(LABELS)
     if spans.unknown_names:
         names = ", ".join(repr(name) for name in spans.unknown_names)
         raise AmrqError(
-            f"{recording.path}: its annotations are labelled {names}, none of which is one of {known}: say what to "
-            "take them for (--alias NAME=LABEL)."
+            f"{recording.path}: its annotations are labelled {names}, which cannot be labels: say what to take them "
+            "for (--alias NAME=LABEL)."
         )
     if spans.elsewhere:
         raise AmrqError(
@@ -386,14 +389,18 @@ def _audible(chunks: Any) -> Any:
 
 def _add_rows(table: Table, title: str, selected: SelectedChunks) -> None:
     counts = Counter(selected.labels)
-    kept = [(f"[green]{name}", str(counts[name]), "") for name in LABELS if counts[name]]
+    kept = [(f"[green]{escape(name)}", str(counts[name]), "") for name in counts]
     left = [(f"[dim]{escape(why)}", "", str(count)) for why, count in selected.dropped.items()]
     for number, row in enumerate([*kept, *left]):
         table.add_row("" if number else escape(title), *row)
 
 
-def _notes(name: str, spans: LabelledSpans) -> list[str]:
-    notes = []
+def _notes(name: str, spans: LabelledSpans, selected: SelectedChunks) -> list[str]:
+    strange = [label for label in dict.fromkeys(selected.labels) if label not in (*LABELS, *LINEAR_CLASSES)]
+    notes = [
+        f"{name}: {label} is no class that this program knows, and is kept as a label of its own."
+        for label in strange
+    ]
     if spans.own:
         notes.append(
             f"{name}: {spans.own} annotations are this program's own decisions: look them through before training."

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sets of chunks with known labels: fresh, impaired, and the data set of the thesis."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS, modulation
+from amrq.classes import THESIS_9, LinearClass, LinearSet, linear_class
 from amrq.errors import AmrqError
 from amrq.signals import add_noise, add_phase_noise, noise_power_from_es_n0_db, rotate
 
@@ -68,7 +67,7 @@ def make_dataset(
     chunk_length: int,
     pairs_per_class: int,
     rng: np.random.Generator,
-    classes: Sequence[str] = tuple(MODULATIONS),
+    classes: LinearSet = THESIS_9,
     peak_scaled: bool = False,
 ) -> DataSet:
     """Make a data set as Algorithm I does (Rothe 2024).
@@ -82,7 +81,7 @@ def make_dataset(
         chunk_length: c_s, pairs a chunk.
         pairs_per_class: V_d.
         rng: source of randomness.
-        classes: names of the classes.
+        classes: the class set; by default that of the thesis.
         peak_scaled: bring each constellation's largest level in I or Q to 1, as the thesis does, in place of its mean
             power.
 
@@ -95,20 +94,20 @@ def make_dataset(
             "give a positive multiple of the chunk length."
         )
     parts = []
-    for name in classes:
+    for member in classes.members:
         # Each point equally often as far as V_d allows, which is why Algorithm I then shuffles the pairs.
-        sent = modulation(name).scaled_to_peak() if peak_scaled else modulation(name)
+        sent = member.scaled_to_peak() if peak_scaled else member
         symbols = np.resize(sent.points, pairs_per_class)
         pairs = add_noise(add_phase_noise(symbols, phase_noise, rng), noise_power, rng)
         parts.append(rng.permutation(pairs).reshape(-1, chunk_length))
     chunks = np.concatenate(parts)
     labels = np.repeat(np.arange(len(parts)), len(parts[0]))
     order = rng.permutation(len(chunks))
-    return DataSet(chunks[order], labels[order], tuple(classes))
+    return DataSet(chunks[order], labels[order], classes.names)
 
 
 def fresh_chunks(
-    name: str,
+    sent: LinearClass | str,
     count: int,
     length: int,
     es_n0_db: float,
@@ -120,7 +119,7 @@ def fresh_chunks(
     """Return ideal chunks of one modulation: random symbols, one random rotation a chunk, noise.
 
     Args:
-        name: the modulation.
+        sent: the modulation, or the name of one that `amrq.classes` has.
         count: number of chunks (N).
         length: symbols a chunk (L).
         es_n0_db: Es/N0, dB.
@@ -133,7 +132,8 @@ def fresh_chunks(
     Returns:
         complex64 [N, L].
     """
-    m = MODULATIONS[name].scaled_to_peak() if peak_scaled else MODULATIONS[name]
+    m = linear_class(sent) if isinstance(sent, str) else sent
+    m = m.scaled_to_peak() if peak_scaled else m
     chunks = m.points[rng.integers(m.order, size=(count, length))]
     if any_phase:
         chunks = rotate(chunks, rng.uniform(0, 2 * np.pi, count))
@@ -150,6 +150,7 @@ class ChunkSet:
     `amrq bound` draws with the same seed.
 
     Attributes:
+        classes: the class set.
         length: symbols a chunk.
         chunks_per_class: chunks of each modulation at each Es/N0.
         seed: of all randomness.
@@ -157,6 +158,7 @@ class ChunkSet:
         any_phase: each chunk is turned by an angle of its own.
     """
 
+    classes: LinearSet
     length: int
     chunks_per_class: int
     seed: int
@@ -167,9 +169,15 @@ class ChunkSet:
         """Return complex64 [chunks_per_class, length] of one modulation at one Es/N0 in dB."""
         # In whole millidecibels, so that a point's chunks do not depend on how its level was written.
         level = round(1000 * es_n0_db) % 2**32
-        rng = np.random.default_rng([self.seed, self.length, level, list(MODULATIONS).index(name)])
+        rng = np.random.default_rng([self.seed, self.length, level, self.classes[name].stream])
         return fresh_chunks(
-            name, self.chunks_per_class, self.length, es_n0_db, rng, self.phase_noise, self.any_phase
+            self.classes[name],
+            self.chunks_per_class,
+            self.length,
+            es_n0_db,
+            rng,
+            self.phase_noise,
+            self.any_phase,
         )
 
 
@@ -183,7 +191,7 @@ class ImpairedChunks:
     """The same symbols and noise again and again, each time with another impairment.
 
     Args:
-        names: T modulations.
+        classes: T modulations.
         count: chunks of each.
         length: symbols a chunk (L).
         es_n0_db: Es/N0, dB.
@@ -194,7 +202,7 @@ class ImpairedChunks:
 
     def __init__(
         self,
-        names: Sequence[str],
+        classes: LinearSet,
         count: int,
         length: int,
         es_n0_db: float,
@@ -203,10 +211,9 @@ class ImpairedChunks:
         phase_noise: float,
     ) -> None:
         symbols, noise, angle, jitter = [], [], [], []
-        for name in names:
+        for m in classes.members:
             level = round(1000 * es_n0_db) % 2**32
-            rng = np.random.default_rng([seed, 2, length, level, list(MODULATIONS).index(name)])
-            m = MODULATIONS[name]
+            rng = np.random.default_rng([seed, 2, length, level, m.stream])
             symbols.append(m.points[rng.integers(m.order, size=(count, length + 2 * _REACH))])
             pairs = rng.standard_normal((count, length, 2), dtype=np.float32)
             noise.append(pairs.view(np.complex64)[..., 0])

@@ -3,13 +3,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import ClassSet, LinearSet
 from amrq.classifier import Classifier, Evidence
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
@@ -56,12 +56,16 @@ _MOST = 700.0
 """Log-odds that stand for certainty: beyond, probabilities leave the range of a double."""
 
 
-def named_score(decision: Decision) -> tuple[str, float]:
+def named_score(decision: Decision, truths: Container[str]) -> tuple[str, float]:
     """Return the most probable named modulation, and ln(p / (1 - p)) of its probability, at most 700 either way.
 
     A decision that weighed no modulation names none: an empty name at -700.
+
+    Args:
+        decision: a decision.
+        truths: the named modulations: those that the model is measured on.
     """
-    named = {name: value for name, value in decision.log_probabilities.items() if name in MODULATIONS}
+    named = {name: value for name, value in decision.log_probabilities.items() if name in truths}
     if not named:
         return "", -_MOST
     best = max(named, key=lambda name: named[name])
@@ -87,7 +91,7 @@ class MeasuredLevel(NamedTuple):
 def measure_level(
     classifier: Classifier,
     chunk_set: ChunkSet,
-    truths: tuple[str, ...],
+    truths: LinearSet,
     outputs: tuple[str, ...],
     es_n0_db: float,
     fused: int,
@@ -128,8 +132,8 @@ def measure_level(
         part = (evidence if tracked is None else tracked).part(first, first + chunk_set.chunks_per_class)
         for decision in fuse(contract, part, fused):
             votes[row, outputs.index(decision.best)] += 1
-            best, score = named_score(decision)
-            named_votes[row, truths.index(best)] += 1
+            best, score = named_score(decision, truths)
+            named_votes[row, truths.names.index(best)] += 1
             confidences.append(decision.confidence)
             rights.append(decision.best == name)
             scores.append(score)
@@ -139,7 +143,7 @@ def measure_level(
     def posteriors(knowledge: Knowledge) -> NDArray[np.float32] | None:
         if bound is None:
             return None
-        columns = [list(MODULATIONS).index(name) for name in truths]
+        columns = [chunk_set.classes.index(name) for name in truths]
         parts = []
         for name in truths:
             known = bound.remembers(chunk_set, name, es_n0_db, knowledge)
@@ -153,7 +157,7 @@ def measure_level(
     if tracked is not None:
         values = tracked.log_probabilities[:, order[:size]]
         level_known = NamedDecisions.measure(values, truth, posteriors(Knowledge(level=True)))
-    axis = EsN0Axis.of(contract, truths)
+    axis = EsN0Axis.of(contract, truths.names)
     if axis is not None:
         at_level = axis.at((evidence if tracked is None else tracked).log_likelihoods, es_n0_db)
         all_that_helps = Knowledge(level=tracked is not None, es_n0=True)
@@ -208,12 +212,15 @@ def measure_other(classifier: Classifier, kind: str, decisions: int, fused: int,
     for start in range(0, decisions, _AT_ONCE):
         count = min(_AT_ONCE, decisions - start)
         samples = np.concatenate(
-            [_transmission(kind, fused, contract.chunk_length, rng) for _ in range(count)]
+            [
+                _transmission(kind, fused, contract.chunk_length, rng, contract.linear_classes)
+                for _ in range(count)
+            ]
         )
         evidence = _classify(classifier, samples, fused)
         for decision in fuse(contract, evidence, fused):
             labels[decision.label] += 1
-            scores.append(named_score(decision)[1])
+            scores.append(named_score(decision, contract.linear_classes)[1])
         alone = np.flatnonzero(np.arange(len(samples)) % fused < _SINGLE)
         few = evidence.select(alone)
         chunk_labels.update(decision.label for decision in fuse(contract, few, 1))
@@ -228,16 +235,18 @@ def _classify(classifier: Classifier, samples: NDArray[np.complex64], fused: int
     return classifier.classify(samples, np.repeat(power, fused).astype(np.float32))
 
 
-def _transmission(kind: str, chunks: int, length: int, rng: np.random.Generator) -> NDArray[np.complex64]:
+def _transmission(
+    kind: str, chunks: int, length: int, rng: np.random.Generator, classes: LinearSet
+) -> NDArray[np.complex64]:
     """Return complex64 [chunks, length] that follow each other, in noise."""
     noise = noise_power_from_es_n0_db(float(rng.uniform(*_NOISE_DB)))
-    samples = other_signal(kind, 1, chunks * length, rng).reshape(chunks, length)
+    samples = other_signal(kind, 1, chunks * length, rng, classes).reshape(chunks, length)
     return add_noise(samples, noise, rng)
 
 
 def measure_sweeps(
     classifier: Classifier,
-    truths: tuple[str, ...],
+    truths: LinearSet,
     es_n0_db: float,
     chunks: int,
     seed: int,
@@ -295,7 +304,7 @@ def evaluate(
     bound: Bound | None = None,
     sweep_es_n0_db: Sequence[float] = (),
 ) -> Evaluation:
-    """Classify fresh ideal chunks of every modulation the model knows, and signals that it should not name.
+    """Classify fresh ideal chunks of every linear class that the model names, and signals that it should not name.
 
     Decisions are counted twice: among the named modulations, as the bound decides, and among all outputs. A model for
     any phase gets each chunk at a random rotation. Other signals come with noise 10 to 25 dB below them.
@@ -313,8 +322,8 @@ def evaluate(
         sweep_es_n0_db: levels at which to sweep rotation, frequency, timing, level and phase noise, dB.
 
     Raises:
-        AmrqError: the model knows none of the nine modulations, or takes more than one sample a symbol, or a number
-            is out of range.
+        AmrqError: the model names no linear class, or takes samples or more than one a symbol, or a number is
+            out of range.
     """
     contract = classifier.contract
     truths = _truths(contract)
@@ -325,7 +334,13 @@ def evaluate(
         raise AmrqError(f"Es/N0 must be finite numbers in dB, not {given}.")
     outputs = (*truths, *(name for name in contract.classes if name not in truths))
     chunk_set = ChunkSet(
-        contract.chunk_length, chunks_per_class, seed, float(phase_noise), contract.phase == "any"
+        # In an order of their own, so that models that have the classes in another share the bound.
+        ClassSet(truths.name, tuple(sorted(truths.members, key=lambda member: member.stream))),
+        contract.chunk_length,
+        chunks_per_class,
+        seed,
+        float(phase_noise),
+        contract.phase == "any",
     )
     levels = sorted({float(level) for level in es_n0_db})
     fused = max(1, FUSED_SYMBOLS // contract.chunk_length)
@@ -365,7 +380,7 @@ def evaluate(
         chunk_length=contract.chunk_length,
         level_input=contract.level_input,
         trained_es_n0_db=contract.es_n0_db,
-        truths=truths,
+        truths=truths.names,
         outputs=outputs,
         phase_noise=float(phase_noise),
         seed=seed,
@@ -377,10 +392,13 @@ def evaluate(
     )
 
 
-def _truths(contract: Contract) -> tuple[str, ...]:
-    truths = tuple(name for name in contract.classes if name in MODULATIONS)
+def _truths(contract: Contract) -> LinearSet:
+    truths = contract.linear_classes
     if not truths:
-        raise AmrqError(f"model {contract.name!r} knows none of {', '.join(MODULATIONS)}.")
+        raise AmrqError(
+            f"model {contract.name!r} names no class whose constellation is known: give its contract a class_set."
+        )
+    contract.require_symbols()
     if contract.samples_per_symbol != 1:
         raise AmrqError(
             f"model {contract.name!r} takes {contract.samples_per_symbol} samples a symbol, not 1."

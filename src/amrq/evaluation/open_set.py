@@ -2,14 +2,14 @@
 """Signals outside the class set: what a decision on one counts as, and how often it was named."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.decision import Decision
 from amrq.evaluation.statistics import Share
 from amrq.model import NO_SIGNAL, UNKNOWN
@@ -32,6 +32,7 @@ NO_ANSWER = "no answer"
 
 Outcome = Literal["right", "misnamed", "missed", "undecided"]
 
+_NO_NAME = (UNKNOWN, "noise", NO_SIGNAL)
 _UNDECIDED = (UNSURE, NO_SYMBOL_RATE, NO_ANSWER)
 
 
@@ -50,7 +51,7 @@ def answer_of(decision: Decision) -> str:
             return decision.label
 
 
-def outcome(answer: str, sent: str) -> Outcome:
+def outcome(answer: str, sent: str, classes: Container[str] = THESIS_9) -> Outcome:
     """Say what an answer is worth where it is known what was sent.
 
     * right: the modulation that was sent; for a signal outside the classes, any answer that names no modulation and
@@ -63,6 +64,7 @@ def outcome(answer: str, sent: str) -> Outcome:
     Args:
         answer: see `answer_of`; or `NO_SYMBOL_RATE`, `NO_ANSWER`.
         sent: the modulation; anything else is a signal outside the classes.
+        classes: those of the model; by default the nine of the thesis, which the shipped models have.
 
     >>> outcome("QPSK", "QPSK"), outcome("16QAM", "64QAM"), outcome("unknown", "64QAM")
     ('right', 'misnamed', 'right')
@@ -71,9 +73,9 @@ def outcome(answer: str, sent: str) -> Outcome:
     """
     if answer in _UNDECIDED:
         return "undecided"
-    if answer in MODULATIONS:
-        return "right" if answer == sent else "misnamed"
-    return "missed" if sent in MODULATIONS else "right"
+    if answer in _NO_NAME:
+        return "missed" if sent in classes else "right"
+    return "right" if answer == sent else "misnamed"
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,11 @@ class Tally:
         )
 
     @classmethod
-    def of_answers(cls, answers: Mapping[str, int], sent: str) -> "Tally":
-        """Count answers, each with how often it was given, against what was sent."""
+    def of_answers(cls, answers: Mapping[str, int], sent: str, classes: Container[str] = THESIS_9) -> "Tally":
+        """Count answers, each with how often it was given, against what was sent; see `outcome`."""
         counts: dict[Outcome, int] = {"right": 0, "misnamed": 0, "missed": 0, "undecided": 0}
         for answer, count in answers.items():
-            counts[outcome(answer, sent)] += count
+            counts[outcome(answer, sent, classes)] += count
         return cls(**counts)
 
     @classmethod
@@ -123,7 +125,7 @@ class OtherSignal:
         chunk_labels: decisions on one chunk each, by label.
         labels: fused decisions, by label: a modulation, `unknown` or `no signal`.
         scores: float64 [fused decisions], log-odds of the most probable named modulation; see `OpenSet`.
-        goal: the largest share of fused decisions that should claim one of the nine; None where none is set
+        goal: the largest share of fused decisions that should claim one of its classes; None where none is set
             or the model has no output for anything else.
     """
 
@@ -136,19 +138,19 @@ class OtherSignal:
 
     @property
     def claimed(self) -> Share:
-        """Fused decisions that claim one of the nine."""
+        """Fused decisions that claim one of the model's classes."""
         return _claimed(self.labels)
 
     @property
     def chunks_claimed(self) -> Share:
-        """Decisions on one chunk that claim one of the nine."""
+        """Decisions on one chunk that claim one of the model's classes."""
         return _claimed(self.chunk_labels)
 
     @property
     def mistaken_for(self) -> str:
         """The modulation that most of the false claims name; empty if there are none."""
-        claims = {name: self.labels[name] for name in MODULATIONS if self.labels[name]}
-        return max(claims, key=lambda name: claims[name]) if claims else ""
+        claims = [(count, name) for name, count in self.labels.items() if _claims(name) and count]
+        return max(claims, key=lambda claim: claim[0])[1] if claims else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -166,7 +168,11 @@ class OtherSignal:
 
 
 def _claimed(labels: Counter[str]) -> Share:
-    return Share(sum(labels[name] for name in MODULATIONS), labels.total())
+    return Share(sum(count for name, count in labels.items() if _claims(name)), labels.total())
+
+
+def _claims(label: str) -> bool:
+    return label not in (UNKNOWN, NO_SIGNAL)
 
 
 _CONFIDENCES = (

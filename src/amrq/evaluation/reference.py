@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import LinearSet
 from amrq.evaluation.chunk_sets import ChunkSet
 from amrq.model import Contract
 
@@ -81,7 +81,7 @@ class Knowledge(NamedTuple):
 
         That is the level if it takes one, and beside that Es/N0 if it weighs its modulations by Es/N0.
         """
-        names = tuple(name for name in contract.classes if name in MODULATIONS)
+        names = contract.linear_classes.names
         states = [Knowledge()]
         if contract.level_input:
             states.append(Knowledge(level=True))
@@ -94,10 +94,16 @@ _LogPosteriors = Callable[[NDArray[np.complex64]], NDArray[np.float64]]
 
 
 class _MakeReceiver(Protocol):
-    """Make a receiver: chunks complex64 [N, L] to ln of each class's probability, float64 [N, 9], registry's order."""
+    """Make a receiver: chunks complex64 [N, L] to ln of each class's probability, float64 [N, classes]."""
 
     def __call__(
-        self, *, any_phase: bool, phase_noise: float, level_known: bool, es_n0_db: float | tuple[float, float]
+        self,
+        *,
+        classes: LinearSet,
+        any_phase: bool,
+        phase_noise: float,
+        level_known: bool,
+        es_n0_db: float | tuple[float, float],
     ) -> _LogPosteriors: ...
 
 
@@ -107,15 +113,16 @@ class Bound:
     It is handed in: `likelihood` builds on this room and not the other way round.
 
     Args:
-        make: makes a receiver that knows the level or not and Es/N0 (a number, dB) or only its range (low, high).
+        make: makes a receiver that expects some classes, and knows the level or not, and Es/N0 (a number, dB) or only
+            its range (low, high).
         es_n0_db: the range that receivers expect which do not know Es/N0, dB.
     """
 
     def __init__(self, make: _MakeReceiver, es_n0_db: tuple[float, float] = (0.0, 20.0)) -> None:
         self.es_n0_db = es_n0_db
         self._make = make
-        self._receivers: dict[tuple[bool, float, bool], _LogPosteriors] = {}
-        self._latest: tuple[tuple[bool, float, bool, float], _LogPosteriors] | None = None
+        self._receivers: dict[tuple[LinearSet, bool, float, bool], _LogPosteriors] = {}
+        self._latest: tuple[tuple[LinearSet, bool, float, bool, float], _LogPosteriors] | None = None
         self._found: dict[tuple[ChunkSet, str, float, Knowledge], NDArray[np.float32]] = {}
 
     def remembers(self, chunk_set: ChunkSet, name: str, es_n0_db: float, knowledge: Knowledge) -> bool:
@@ -134,7 +141,7 @@ class Bound:
             knowledge: what the receiver knows.
 
         Returns:
-            float32 [N, 9], in the order of the registry.
+            float32 [N, classes], in the order of the chunk set's classes.
         """
         key = (chunk_set, name, es_n0_db, knowledge)
         if key not in self._found:
@@ -143,7 +150,7 @@ class Bound:
         return self._found[key]
 
     def _receiver(self, chunk_set: ChunkSet, es_n0_db: float, knowledge: Knowledge) -> _LogPosteriors:
-        about = (chunk_set.any_phase, chunk_set.phase_noise, knowledge.level)
+        about = (chunk_set.classes, chunk_set.any_phase, chunk_set.phase_noise, knowledge.level)
         if knowledge.es_n0:
             # Of use for the other classes at that Es/N0, and then no more: only the latest is kept.
             key = (*about, float(es_n0_db))
@@ -158,6 +165,7 @@ class Bound:
         self, chunk_set: ChunkSet, level_known: bool, es_n0_db: float | tuple[float, float]
     ) -> _LogPosteriors:
         return self._make(
+            classes=chunk_set.classes,
             any_phase=chunk_set.any_phase,
             phase_noise=chunk_set.phase_noise,
             level_known=level_known,

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.labels.labels_folder import LABELS, label_name
+from amrq.labels.labels_folder import label_name
 from amrq.model import UNKNOWN
 from amrq.recordings import Annotation, Recording
+from amrq.text import printable
 
 __all__ = [
     "LabelledSpans",
@@ -32,7 +33,7 @@ _UNDECIDED = "unknown (undecided)"
 
 @dataclass(frozen=True)
 class Span:
-    """Samples `start` up to `stop` are `label`; `known` says whether that is one of `LABELS`."""
+    """Samples `start` up to `stop` are `label`; `known` says whether that can be a label."""
 
     start: int
     stop: int
@@ -60,7 +61,7 @@ class LabelledSpans:
 
     @property
     def unknown_names(self) -> tuple[str, ...]:
-        """Labels that are none of `LABELS`, in the order of their appearance."""
+        """What cannot be a label, in the order of its appearance."""
         return tuple(dict.fromkeys(span.label for span in self.spans if not span.known))
 
 
@@ -91,7 +92,7 @@ def labelled_spans(
     meant = {text.casefold(): text_of for text, text_of in (aliases or {}).items()}
     for text in (*meant.values(), *([whole] if whole is not None else [])):
         if text and label_name(text) is None:
-            raise AmrqError(f"{text!r} is no label: choose from {', '.join(LABELS)}.")
+            raise AmrqError(f"{printable(text, 80)!r} is no label: give up to 64 printable characters.")
     if whole is not None:
         theirs = [a.label for a in recording.annotations if a.label and not a.generator.startswith(_OWN)]
         if theirs:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq._version import __version__
-from amrq.classes import MODULATIONS
+from amrq.classes import LINEAR_CLASSES, THESIS_9
 from amrq.errors import AmrqError
 from amrq.files import made_folder, parsing, read_arrays, write_whole
 from amrq.model import NO_SIGNAL, UNKNOWN
@@ -23,23 +23,30 @@ from amrq.text import name_fault, printable
 
 __all__ = ["LABELS", "HeldOut", "LabelledChunks", "LabelsFolder", "hold_out", "label_name"]
 
-LABELS = (*MODULATIONS, UNKNOWN, NO_SIGNAL)
-"""The nine modulations, `unknown` for every other signal, `no signal` for noise alone."""
+LABELS = (*THESIS_9, UNKNOWN, NO_SIGNAL)
+"""The usual labels: the thesis's nine modulations, `unknown` for every other signal, `no signal` for noise alone."""
+
+_LONGEST_LABEL = 64
 
 
 def _plain(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter not in " -_")
 
 
-_BY_PLAIN = {_plain(name): name for name in LABELS}
+_BY_PLAIN = {_plain(name): name for name in (*LINEAR_CLASSES, *LABELS)}
 
 
 def label_name(text: str) -> str | None:
-    """Return the label that `qpsk`, `16-QAM` or `No signal` means: case, spaces, - and _ do not matter.
+    """Return the label that a text means.
 
-    None where it means none of `LABELS`.
+    Names of known classes, `unknown` and `no signal` are found however they are written, as `qpsk`, `16-QAM` or
+    `No signal`: case, spaces, - and _ do not matter. Any other text is a label of its own, as it is written.
+
+    Returns:
+        the label; None for a text that cannot be one: empty, not printable or longer than 64 characters.
     """
-    return _BY_PLAIN.get(_plain(text))
+    own = text.strip()
+    return _BY_PLAIN.get(_plain(own)) or (None if name_fault(own, _LONGEST_LABEL) else own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +61,12 @@ class LabelledChunks:
         symbol_rate: Bd.
         offset: of the signal from the middle of the band, Hz.
         chunks: complex64 [N, L], one sample a symbol, any level and rotation; finite, none silent.
-        labels: uint8 [N], index in `LABELS`.
+        labels: uint8 [N], index in `names`.
         sample_index: int64 [N], rising: sample of the recording at which each chunk begins.
         es_n0_db: float32 [N], Es/N0 of each chunk where it is known, as in a simulation; None where it is not.
         dropped: how many other chunks were left out, by reason.
         sha256: of the file of arrays; empty until written.
+        names: the labels, at most 256 different ones.
 
     Raises:
         AmrqError: the arrays are not such.
@@ -76,6 +84,7 @@ class LabelledChunks:
     dropped: dict[str, int] = field(default_factory=dict)
     sha256: str = ""
     es_n0_db: NDArray[np.float32] | None = None
+    names: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
         """Refuse what no reader could use."""
@@ -103,7 +112,12 @@ class LabelledChunks:
             )
         require(len(chunks) >= 1 and chunks.shape[1] >= 2, f"chunks of shape {chunks.shape} hold nothing")
         require(
-            labels.max(initial=0) < len(LABELS), f"label {labels.max(initial=0)} is none of {len(LABELS)}"
+            labels.max(initial=0) < len(self.names),
+            f"label {labels.max(initial=0)} is none of {len(self.names)}",
+        )
+        require(
+            len(set(self.names)) == len(self.names) and all(label_name(name) == name for name in self.names),
+            f"its labels {list(self.names)} are not different names",
         )
         require((np.diff(index) > 0).all() and index[0] >= 0, "sample_index does not rise from 0 up")
         require(np.isfinite(chunks).all(), "a chunk holds a number that is not finite")
@@ -121,9 +135,9 @@ class LabelledChunks:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Chunks by label, in the order of `LABELS`."""
+        """Chunks by label, in the order of `names`."""
         counted = Counter(self.labels.tolist())
-        return {LABELS[number]: counted[number] for number in sorted(counted)}
+        return {self.names[number]: counted[number] for number in sorted(counted)}
 
 
 _SHARE = 0.2
@@ -334,11 +348,8 @@ class LabelsFolder:
         file = read_arrays(content, len(content), name=arrays)
         chunks, labels, index = (file[array] for array in _ARRAYS)
         names = said["labels"]
-        strange = [label for label in names if label not in LABELS]
-        if strange:
-            raise AmrqError(
-                f"{about} names a label {printable(strange[0], 80)!r} that is none of {', '.join(LABELS)}."
-            )
+        if not isinstance(names, list):
+            raise TypeError("labels are not a list")
         if labels.ndim != 1 or labels.dtype.kind != "u":
             raise AmrqError(f"{arrays} holds labels of {labels.ndim} axes and type {labels.dtype}.")
         if len(labels) and labels.max() >= len(names):
@@ -351,11 +362,12 @@ class LabelsFolder:
             symbol_rate=float(said["symbol_rate"]),
             offset=float(said["offset"]),
             chunks=chunks,
-            labels=np.array([LABELS.index(label) for label in names], np.uint8)[labels],
+            labels=labels.astype(np.uint8, casting="same_kind"),
             sample_index=index,
             dropped={str(why): int(count) for why, count in said["dropped"].items()},
             sha256=str(said["sha256"]),
             es_n0_db=file.get("es_n0_db"),
+            names=tuple(names),
         )
 
 
@@ -370,7 +382,7 @@ def _about(chunks: LabelledChunks) -> dict[str, Any]:
         "symbol_rate": chunks.symbol_rate,
         "offset": chunks.offset,
         "chunk_length": chunks.chunk_length,
-        "labels": list(LABELS),
+        "labels": list(chunks.names),
         "counts": chunks.counts,
         "dropped": chunks.dropped,
         "sha256": chunks.sha256,

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9, LinearSet
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson, fresh_chunks
 from amrq.files import whole_file
 from amrq.likelihood.classifier import LikelihoodClassifier, Receiver
 from amrq.machine import optional_package
+from amrq.text import markdown
 
 __all__ = ["BoundCurve", "BoundPoint", "bound_page", "draw_bound", "measure_bound"]
 
@@ -24,11 +25,13 @@ class BoundPoint:
     """Decisions at one Es/N0.
 
     Attributes:
+        classes: the class set.
         receiver: what was known; an Es/N0 known is this point's.
         es_n0_db: dB.
         confusion: int64 [classes, classes], chunks by truth (rows) and decision (columns).
     """
 
+    classes: LinearSet
     receiver: Receiver
     es_n0_db: float
     confusion: NDArray[np.int64]
@@ -38,7 +41,7 @@ class BoundPoint:
         if name is None:
             right, chunks = int(self.confusion.trace()), int(self.confusion.sum())
         else:
-            row = list(MODULATIONS).index(name)
+            row = self.classes.index(name)
             right, chunks = int(self.confusion[row, row]), int(self.confusion[row].sum())
         low, high = clopper_pearson(right, chunks)
         return right, chunks, right / chunks, low, high
@@ -51,18 +54,23 @@ class BoundCurve:
     Attributes:
         name: of the receiver, for tables and legends.
         symbols: L, symbols a chunk.
-        points: one for each Es/N0.
+        points: one for each Es/N0, at least one.
     """
 
     name: str
     symbols: int
     points: tuple[BoundPoint, ...]
 
+    @property
+    def classes(self) -> LinearSet:
+        """The class set."""
+        return self.points[0].classes
+
     def rows(self) -> list[dict[str, Any]]:
         """Return what was found as plain values, a row for all classes and one for each class at each Es/N0."""
         rows = []
         for point in self.points:
-            for name in (None, *MODULATIONS):
+            for name in (None, *self.classes):
                 right, chunks, accuracy, low, high = point.share(name)
                 rows.append(
                     {
@@ -93,8 +101,9 @@ def measure_bound(
     chunks_per_class: int,
     seed: int = 0,
     progress: Callable[[int], None] = lambda chunks: None,
+    classes: LinearSet = THESIS_9,
 ) -> BoundCurve:
-    """Let the likelihood classifier decide on fresh chunks of all nine classes.
+    """Let the likelihood classifier decide on fresh chunks of every class of a set.
 
     Receivers are given the same symbols and noise for the same seed, length and Es/N0 (turned, if theirs is any phase),
     so that they compare more sharply than their intervals say.
@@ -107,6 +116,7 @@ def measure_bound(
         chunks_per_class: chunks of each class at each Es/N0.
         seed: of all randomness.
         progress: called with the number of chunks just done.
+        classes: the class set; by default that of the thesis.
 
     Raises:
         AmrqError: a number is out of its range, or an Es/N0 outside the range that the receiver expects.
@@ -119,16 +129,16 @@ def measure_bound(
             f"Es/N0 must lie in the range that the receiver expects, {low:g} to {high:g} dB: widen that range, or "
             "leave points out."
         )
-    shared = None if es_n0_known else LikelihoodClassifier(receiver)
+    shared = None if es_n0_known else LikelihoodClassifier(receiver, classes)
     points = []
     for level in es_n0_db:
-        classifier = shared or LikelihoodClassifier(replace(receiver, es_n0_db=float(level)))
-        confusion = np.zeros((len(MODULATIONS), len(MODULATIONS)), dtype=np.int64)
-        for row, name in enumerate(MODULATIONS):
+        classifier = shared or LikelihoodClassifier(replace(receiver, es_n0_db=float(level)), classes)
+        confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        for row, sent in enumerate(classes.members):
             # In whole millidecibels, so that a point's chunks do not depend on which others are measured.
-            rng = np.random.default_rng([seed, symbols, round(1000 * level) % 2**32, row])
+            rng = np.random.default_rng([seed, symbols, round(1000 * level) % 2**32, sent.stream])
             chunks = fresh_chunks(
-                name,
+                sent,
                 chunks_per_class,
                 symbols,
                 float(level),
@@ -137,9 +147,9 @@ def measure_bound(
                 receiver.phase == "uniform",
             )
             decided = classifier.log_likelihoods(chunks).argmax(axis=1)
-            confusion[row] = np.bincount(decided, minlength=len(MODULATIONS))
+            confusion[row] = np.bincount(decided, minlength=len(classes))
             progress(chunks_per_class)
-        points.append(BoundPoint(classifier.receiver, float(level), confusion))
+        points.append(BoundPoint(classes, classifier.receiver, float(level), confusion))
     name = receiver.description
     if es_n0_known:
         name = replace(receiver, es_n0_db=0.0).description
@@ -150,7 +160,7 @@ def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str
     """Return the page: accuracy with 95 % intervals for every receiver and length, and per class.
 
     Args:
-        curves: what was found.
+        curves: what was found, at least one curve, all of one class set.
         made: how, when and with what, a sentence or two.
         picture: the picture's file, relative to the page.
         table: the CSV file, relative to the page.
@@ -158,9 +168,9 @@ def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str
     lines = [
         "# The likelihood bound",
         "",
-        "How often the most accurate classifier there is tells the nine modulations apart, by what it knows: the "
-        "average-likelihood-ratio classifier (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su 2007) decides on fresh "
-        "chunks of equiprobable classes. No model can be more accurate on chunks of the same kind; where "
+        f"How often the most accurate classifier there is tells {_words(curves[0].classes)} apart, by what it knows: "
+        "the average-likelihood-ratio classifier (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su 2007) decides on "
+        "fresh chunks of equiprobable classes. No model can be more accurate on chunks of the same kind; where "
         "Es/N0 is not known, that is so on average over its range, and at a single Es/N0 a model may gain what it "
         "loses at others.",
         "",
@@ -193,6 +203,10 @@ def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str
     return "\n".join(lines) + "\n"
 
 
+def _words(classes: LinearSet) -> str:
+    return "the nine modulations" if classes == THESIS_9 else markdown(", ".join(classes))
+
+
 def _summary(curves: Sequence[BoundCurve]) -> list[str]:
     """Accuracy over all classes, a line for each receiver and length; those of single points are left out."""
     curves = [curve for curve in curves if len(curve.points) > 1]
@@ -212,9 +226,12 @@ def _summary(curves: Sequence[BoundCurve]) -> list[str]:
 
 def _table(curves: Sequence[BoundCurve], heading: str) -> list[str]:
     """Every point of the curves, in all and by class."""
+    classes = curves[0].classes
     lines = [
-        f"| {heading} | chunks | all | 95 % interval | " + " | ".join(MODULATIONS) + " |",
-        "|---:|---:|---:|:---:" + "|---:" * len(MODULATIONS) + "|",
+        f"| {heading} | chunks | all | 95 % interval | "
+        + " | ".join(markdown(name) for name in classes)
+        + " |",
+        "|---:|---:|---:|:---:" + "|---:" * len(classes) + "|",
     ]
     for curve in curves:
         for point in curve.points:
@@ -224,7 +241,7 @@ def _table(curves: Sequence[BoundCurve], heading: str) -> list[str]:
                 if len(curves) == 1
                 else f"{curve.symbols}, {curve.name}, {point.es_n0_db:g}"
             )
-            shares = " | ".join(f"{point.share(of)[2]:.3f}" for of in MODULATIONS)
+            shares = " | ".join(f"{point.share(of)[2]:.3f}" for of in classes)
             lines.append(f"| {name} | {chunks} | {accuracy:.4f} | {low:.4f} to {high:.4f} | {shares} |")
     return lines
 

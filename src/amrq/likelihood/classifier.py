@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS, Modulation, modulation
+from amrq.classes import THESIS_9, ClassSet, LinearClass, LinearSet, linear_class
 from amrq.errors import AmrqError
 from amrq.likelihood.kernels import AxisKernel, Nodes, PolarKernel, Resolution, chunk_power
 
@@ -131,24 +131,34 @@ class LikelihoodClassifier:
 
     Args:
         receiver: what is known.
-        classes: names in the registry, or constellations of any level, in the order of the output's columns.
+        classes: a class set, or names of classes and constellations of any level, in the order of the output's columns.
         resolution: steps of grids and tables.
 
     Raises:
-        AmrqError: no class or an unknown one.
+        AmrqError: no class, or one that is not its own mirror image in the real axis or is sent turned or staggered.
     """
 
     def __init__(
         self,
         receiver: Receiver,
-        classes: Sequence[str | Modulation] = tuple(MODULATIONS),
+        classes: LinearSet | Sequence[str | LinearClass] = THESIS_9,
         resolution: Resolution | None = None,
     ) -> None:
         if not classes:
             raise AmrqError("a likelihood classifier needs at least one class.")
         self.receiver = receiver
         self.resolution = resolution if resolution is not None else Resolution()
-        self._modulations = tuple(c if isinstance(c, Modulation) else modulation(c) for c in classes)
+        self._modulations: tuple[LinearClass, ...] = (
+            classes.members
+            if isinstance(classes, ClassSet)
+            else tuple(linear_class(one) if isinstance(one, str) else one for one in classes)
+        )
+        odd = next((m.name for m in self._modulations if not (m.plain and m.mirrored)), None)
+        if odd is not None:
+            raise AmrqError(
+                f"the likelihood of {odd} is not known here: its symbols must be sent as they stand, and its "
+                "constellation be its own mirror image in the real axis (turn the points until it is)."
+            )
         self.classes = tuple(m.name for m in self._modulations)
         self._panels: dict[int, list[_Panel]] = {}
 

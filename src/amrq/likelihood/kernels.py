@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import Modulation
+from amrq.classes import LinearClass
 
 __all__ = ["AxisKernel", "Nodes", "PolarKernel", "Resolution", "chunk_power", "cubic", "log_sum_exp"]
 
@@ -53,7 +53,7 @@ def cubic(position: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64],
     return cell - 1, weights
 
 
-def chunk_power(modulation: Modulation, noise_power: float, length: int) -> tuple[float, float]:
+def chunk_power(modulation: LinearClass, noise_power: float, length: int) -> tuple[float, float]:
     """Return expectation and standard deviation of a chunk's mean power.
 
     For one sample, E|s + n|^2 = 1 + sigma^2 and var |s + n|^2 = E|s|^4 - 1 + 2 sigma^2 + sigma^4.
@@ -135,7 +135,7 @@ class Nodes:
     @classmethod
     def make(
         cls,
-        modulation: Modulation,
+        modulation: LinearClass,
         es_n0_db: _Reals,
         weights: _Reals,
         length: int,
@@ -180,7 +180,7 @@ class Nodes:
 
 
 def _log_gains(
-    modulation: Modulation, power: float, length: int, resolution: Resolution
+    modulation: LinearClass, power: float, length: int, resolution: Resolution
 ) -> tuple[_Reals, float]:
     mean, deviation = chunk_power(modulation, power, length)
     # Information on ln g: 2 L / sigma^2 from symbols that stand still, 4 L from the noise's own power; and more of it
@@ -216,7 +216,7 @@ class AxisKernel:
         bins: number of bins, the first at 0.
     """
 
-    def __init__(self, modulation: Modulation, nodes: Nodes, step: float, bins: int) -> None:
+    def __init__(self, modulation: LinearClass, nodes: Nodes, step: float, bins: int) -> None:
         self._log_weight = nodes.log_weight.astype(np.float32)
         points = modulation.points.astype(np.complex128)
         amplitude = np.arange(bins)[:, None] * step * nodes.gain
@@ -228,7 +228,7 @@ class AxisKernel:
         self._table = np.concatenate(tables).astype(np.float32)
 
     @staticmethod
-    def separable(modulation: Modulation) -> bool:
+    def separable(modulation: LinearClass) -> bool:
         """Whether this kernel can serve the modulation."""
         points = modulation.points.astype(np.complex128)
         levels = [_levels(part) for part in (points.real, points.imag)]
@@ -298,7 +298,7 @@ class PolarKernel:
 
     def __init__(
         self,
-        modulation: Modulation,
+        modulation: LinearClass,
         nodes: Nodes,
         phase_noise: float,
         step: float,
@@ -329,7 +329,7 @@ class PolarKernel:
         self._turns = np.concatenate([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
 
     def _series(
-        self, modulation: Modulation, noise_power: float, phase_noise: float, step: float, count: int
+        self, modulation: LinearClass, noise_power: float, phase_noise: float, step: float, count: int
     ) -> NDArray[np.float64]:
         """Return f_n at amplitudes 0, step, ...: float64 [count, terms]."""
         points = modulation.points.astype(np.complex128)

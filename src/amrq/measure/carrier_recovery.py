@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 
 __all__ = ["STEP", "CarrierRecovery"]
@@ -158,8 +158,8 @@ class CarrierRecovery:
         self.max_offset = float(max_offset)
         self.hold = int(hold)
         radii = np.linspace(0.0, _LARGEST_RADIUS, 129)
-        self._ring16 = _ring_weight(MODULATIONS["16QAM"].points, radii)
-        self._ring32 = _ring_weight(MODULATIONS["32QAM"].points, radii)
+        self._ring16 = _ring_weight(THESIS_9["16QAM"].points, radii)
+        self._ring32 = _ring_weight(THESIS_9["32QAM"].points, radii)
         self._orders = np.array([2, 4, 4, 4, 8, 16])
         self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
         self._barred = np.abs(self._bins)[None, :] > self._orders[:, None] * self.max_offset + 0.5 / _BINS

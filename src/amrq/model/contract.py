@@ -5,16 +5,32 @@ import itertools
 import json
 import math
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from amrq.classes import (
+    CLASS_SETS,
+    LINEAR_CLASSES,
+    THESIS_9,
+    ClassSet,
+    LinearClass,
+    LinearSet,
+    NamedClass,
+    SignalClass,
+    called,
+    linear_class,
+)
 from amrq.errors import AmrqError
 from amrq.files import parsing
 from amrq.text import name_fault, printable
 
 __all__ = ["CONTRACT_VERSION", "NO_SIGNAL", "UNKNOWN", "AccuracyRow", "Contract", "Hypothesis"]
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
+"""What is written. Version 1 is read too: it has no `class_set` and no `input`, and its classes are the thesis's."""
+_VERSIONS = (1, CONTRACT_VERSION)
+_NOT_IN_1 = ("class_set", "input", "samples_per_bandwidth")
 UNKNOWN = "unknown"
 """The label of an output that stands for everything that is none of the named modulations."""
 NO_SIGNAL = "no signal"
@@ -22,6 +38,7 @@ NO_SIGNAL = "no signal"
 
 _NORMALISATIONS = ("unit-rms", "none")
 _PHASES = ("coherent", "any")
+_INPUTS = ("symbols", "samples")
 _LONGEST_NAME = 128
 _LONGEST_LABEL = 64
 _MOST_CLASSES = 1_000
@@ -30,9 +47,13 @@ _LONGEST_CHUNK = 1 << 20
 _MOST_BITS = 64
 _DEEPEST_RECIPE = 20
 """Objects and lists within one another; shipped recipes have 4 at most."""
-_REAL = ("temperature", "pruned", "outlier_share", "fusion_chunks", "phase_noise")
+_REAL = ("samples_per_bandwidth", "temperature", "pruned", "outlier_share", "fusion_chunks", "phase_noise")
 _LONGEST_TEXT = 1 << 22
 """Characters of a contract: shipped ones have some 10,000, most of them the recipe."""
+
+
+_FROM_LABELS: ClassSet[SignalClass] = ClassSet("from the labels", ())
+"""Stands for a class set that is still to be made of the labels."""
 
 
 def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -136,6 +157,11 @@ class Contract:
         phase_noise: standard deviation in radians of the phase noise under the accuracy table.
         accuracy: the accuracy table.
         recipe: how the model was made: name of the recipe, its settings, versions, date.
+        input: `symbols`, what a symbol front end delivers, or `samples` of the signal at a rate of its own.
+        samples_per_bandwidth: for `samples`, how many of them there are in the reciprocal of the signal's occupied
+            bandwidth, at least 1; 0 for `symbols`.
+        class_set: what the labels stand for, in their order, `unknown` and `no signal` left out. Without it, labels
+            that are names of linear classes stand for these, and others are names.
     """
 
     name: str
@@ -157,6 +183,9 @@ class Contract:
     phase_noise: float = 0.0
     accuracy: tuple[AccuracyRow, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)
+    input: str = "symbols"
+    samples_per_bandwidth: float = 0.0
+    class_set: ClassSet[SignalClass] = _FROM_LABELS
 
     def __post_init__(self) -> None:
         """Refuse a contract that no block could keep."""
@@ -184,6 +213,20 @@ class Contract:
         require(
             len(alike) == len(self.classes),
             f"two of its class names look the same: {list(self.classes)}",
+        )
+        if self.class_set is _FROM_LABELS:
+            object.__setattr__(self, "class_set", _set_of(self.classes, LINEAR_CLASSES))
+        require(
+            [name for name in self.classes if name not in (UNKNOWN, NO_SIGNAL)] == list(self.class_set),
+            f"its class set has {list(self.class_set)}, in place of its labels {list(self.classes)}",
+        )
+        require(self.input in _INPUTS, f"input must be one of {_INPUTS}, not {self.input!r}")
+        require(
+            1 <= self.samples_per_bandwidth <= _LONGEST_CHUNK
+            if self.input == "samples"
+            else self.samples_per_bandwidth == 0,
+            "samples_per_bandwidth must be at least 1 for samples and 0 for symbols, not "
+            f"{self.samples_per_bandwidth}",
         )
         require(not _too_deep(self.recipe), f"its recipe is nested more than {_DEEPEST_RECIPE} deep")
         for whole, least, most in (
@@ -228,6 +271,22 @@ class Contract:
         )
         require(0 <= self.pruned < 1, f"pruned must be from 0 to below 1, not {self.pruned}")
 
+    @property
+    def linear_classes(self) -> LinearSet:
+        """Those of the classes that are known constellations, sent as they stand: what can be made and measured."""
+        return called(ClassSet(self.class_set.name, self.class_set.linear))
+
+    def require_symbols(self) -> None:
+        """Refuse a model of samples where there are symbols.
+
+        Raises:
+            AmrqError: the model takes samples.
+        """
+        if self.input != "symbols":
+            raise AmrqError(
+                f"model {self.name!r} takes samples of a signal, not the symbols of a front end: choose another."
+            )
+
     def weighed(self) -> tuple[Hypothesis, ...]:
         """Return the hypotheses, or where there are none, each class as one, equally probable."""
         return self.hypotheses or tuple(
@@ -236,7 +295,11 @@ class Contract:
 
     def to_json(self) -> str:
         """Return the contract as the JSON text that stands in the model file."""
-        return json.dumps({"contract_version": CONTRACT_VERSION, **asdict(self)}, sort_keys=True)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["hypotheses"] = [asdict(h) for h in self.hypotheses]
+        values["accuracy"] = [asdict(row) for row in self.accuracy]
+        values["class_set"] = _plain(self.class_set)
+        return json.dumps({"contract_version": CONTRACT_VERSION, **values}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Contract":
@@ -260,12 +323,12 @@ class Contract:
     @classmethod
     def _from_values(cls, values: dict[str, Any]) -> "Contract":
         version = values.pop("contract_version", None)
-        if version != CONTRACT_VERSION:
+        if version not in _VERSIONS or isinstance(version, bool):
             raise AmrqError(
-                f"the contract is of version {printable(version, 40)} and this program reads version "
-                f"{CONTRACT_VERSION}: use the program's matching release, or annotate the model anew."
+                f"the contract is of version {printable(version, 40)} and this program reads versions "
+                f"{' and '.join(map(str, _VERSIONS))}: use the program's matching release, or annotate the model anew."
             )
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)}.difference(_NOT_IN_1 if version == 1 else ())
         unknown = sorted(set(values) - known)
         if unknown:
             raise AmrqError(f"the contract has unknown fields: {printable(', '.join(unknown), 200)}.")
@@ -280,6 +343,11 @@ class Contract:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
             values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))
             values["classes"] = tuple(values["classes"])
+            if version == 1:
+                # The nine are all that programs of that version knew: more names here must not change what a file says.
+                values["class_set"] = _set_of(values["classes"], THESIS_9)
+            elif "class_set" in values:
+                values["class_set"] = _read_set(values["class_set"], values["classes"])
             for name in _REAL:
                 if name in values:
                     if isinstance(values[name], bool | str):  # float() would take them
@@ -290,3 +358,63 @@ class Contract:
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise AmrqError(f"the contract lacks or mistypes a field: {printable(error, 200)}.") from None
+
+
+def _set_of(
+    labels: tuple[str, ...], known: Mapping[str, LinearClass], name: str = "own"
+) -> ClassSet[SignalClass]:
+    """Return the set that labels stand for: the known class of that name, else the name alone."""
+    meant = [label for label in dict.fromkeys(labels) if label not in (UNKNOWN, NO_SIGNAL)]
+    members = [known.get(label) or NamedClass(label) for label in meant]
+    named = next((found for found in CLASS_SETS.values() if list(found.members) == members), None)
+    return ClassSet(name if named is None else named.name, tuple(members))
+
+
+def _plain(classes: ClassSet[SignalClass]) -> dict[str, Any]:
+    """Return a set as JSON has it: a name for a class that has one here, points for another; labels are left out."""
+    entries: list[Any] = []
+    for member in classes.members:
+        if not isinstance(member, LinearClass):
+            continue
+        if LINEAR_CLASSES.get(member.name) == member:
+            entries.append(member.name)
+            continue
+        points = [[float(point.real), float(point.imag)] for point in member.points]
+        entry = {"name": member.name, "points": points, "turn": member.turn, "stagger": member.stagger}
+        entries.append(entry)
+    return {"name": classes.name, "classes": entries}
+
+
+def _read_set(value: object, labels: tuple[str, ...]) -> ClassSet[SignalClass]:
+    """Read what `_plain` made, or the name of a set."""
+    if isinstance(value, str):
+        if value not in CLASS_SETS:
+            raise AmrqError(
+                f"there is no class set {printable(value, 60)!r}: choose from {', '.join(CLASS_SETS)}, or list classes."
+            )
+        value = {"name": value, "classes": list(CLASS_SETS[value])}
+    if (
+        not isinstance(value, dict)
+        or not set(value) <= {"name", "classes"}
+        or not isinstance(value.get("classes"), list)
+    ):
+        raise AmrqError(
+            "class_set in the contract must be the name of a set, or an object with name and classes."
+        )
+    known = {found.name: found for found in map(_read_class, value["classes"])}
+    return _set_of((*labels, *known), known, str(value["name"]))
+
+
+def _read_class(entry: object) -> LinearClass:
+    if isinstance(entry, str):
+        return linear_class(entry)
+    if not isinstance(entry, dict) or not isinstance(entry.get("points"), list):
+        raise AmrqError(
+            "a class of class_set must be a name, or an object with name and points [[I, Q], ...]."
+        )
+    if not set(entry) <= {"name", "points", "turn", "stagger"}:
+        raise AmrqError(f"a class of class_set has unknown fields: {printable(', '.join(entry), 200)}.")
+    points = [complex(*pair) for pair in entry["points"]]
+    return LinearClass.of(
+        entry["name"], points, None, float(entry.get("turn", 0)), float(entry.get("stagger", 0))
+    )

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from amrq.classes import MODULATIONS
 from amrq.decision import Decision
 from amrq.errors import AmrqError
+from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["RECORD_VERSION", "Origin", "decision_record", "decision_schema"]
 
@@ -131,7 +131,7 @@ def decision_record(
     samples = origin.source_samples(decision.sample_index, decision.sample_count) or (None, None)
     values = decision.as_dict()
     # A carrier and a power are found of whatever is received; they are the signal's where there is one.
-    signal = decision.best in MODULATIONS
+    signal = decision.best not in ("", UNKNOWN, NO_SIGNAL)
     return {
         "schema": RECORD_VERSION,
         "source": origin.source,

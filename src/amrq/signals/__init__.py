@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes."""
 
+from amrq.classes import root_raised_cosine
 from amrq.signals.impairments import (
     add_noise,
     add_phase_noise,
@@ -8,32 +9,23 @@ from amrq.signals.impairments import (
     noise_power_from_es_n0_db,
     rotate,
 )
-from amrq.signals.modulated_signal import ModulatedSignal, Order, PulseShaper, Schedule, root_raised_cosine
-from amrq.signals.other_signals import (
-    HELD_OUT_SIGNALS,
-    OTHER_MODULATIONS,
-    OTHER_SIGNALS,
-    OtherModulation,
-    other_modulation,
-    other_signal,
-)
+from amrq.signals.modulated_signal import ModulatedSignal, Order, PulseShaper, Schedule
+from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, OtherSignalClass, other_signal
 from amrq.signals.received_signal import Conditions, received_signal, received_under
 
 __all__ = [
     "HELD_OUT_SIGNALS",
-    "OTHER_MODULATIONS",
     "OTHER_SIGNALS",
     "Conditions",
     "ModulatedSignal",
     "Order",
-    "OtherModulation",
+    "OtherSignalClass",
     "PulseShaper",
     "Schedule",
     "add_noise",
     "add_phase_noise",
     "es_n0_db_from_noise_power",
     "noise_power_from_es_n0_db",
-    "other_modulation",
     "other_signal",
     "received_signal",
     "received_under",

@@ -7,28 +7,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import Modulation, modulation
+from amrq.classes import LinearClass, linear_class, root_raised_cosine
 from amrq.errors import AmrqError
 from amrq.signals.impairments import add_noise, add_phase_noise, noise_power_from_es_n0_db, rotate
 
-__all__ = ["ModulatedSignal", "Order", "PulseShaper", "Schedule", "root_raised_cosine"]
-
-
-def root_raised_cosine(t: NDArray[np.float64], rolloff: float) -> NDArray[np.float64]:
-    """Root-raised-cosine pulse of unit energy at times `t` in symbols (Proakis and Salehi 2008, problem 9.15)."""
-    if rolloff == 0:
-        return np.sinc(t)
-    four_bt = 4 * rolloff * t
-    with np.errstate(divide="ignore", invalid="ignore"):
-        pulse = (np.sin(np.pi * t * (1 - rolloff)) + four_bt * np.cos(np.pi * t * (1 + rolloff))) / (
-            np.pi * t * (1 - four_bt**2)
-        )
-    # The two removable singularities, t = 0 and |t| = 1/(4 rolloff).
-    pulse[np.abs(t) < 1e-9] = 1 + rolloff * (4 / np.pi - 1)
-    edge = np.abs(np.abs(four_bt) - 1) < 1e-9
-    angle = np.pi / (4 * rolloff)
-    pulse[edge] = (rolloff / np.sqrt(2)) * ((1 + 2 / np.pi) * np.sin(angle) + (1 - 2 / np.pi) * np.cos(angle))
-    return pulse
+__all__ = ["ModulatedSignal", "Order", "PulseShaper", "Schedule"]
 
 
 class PulseShaper:
@@ -85,18 +68,26 @@ class Schedule:
     """An endless sequence of classes, each sent for `dwell` symbols.
 
     Args:
-        modulations: names of the classes; one name alone is sent for ever.
+        modulations: the classes, or names of those that have one in `amrq.classes`; one alone is sent for ever.
         dwell: symbols before the next class.
         order: `cycle` takes the names in turn, `random` draws one of the others each time.
 
     Raises:
-        AmrqError: no name, an unknown name, a dwell below 1 or an unknown order.
+        AmrqError: no class, an unknown name, a class whose symbols are turned or staggered as they are sent, a dwell
+            below 1 or an unknown order.
     """
 
-    def __init__(self, modulations: Sequence[str], dwell: int = 1024, order: Order = "cycle") -> None:
-        if isinstance(modulations, str):
+    def __init__(
+        self,
+        modulations: Sequence[str | LinearClass] | str | LinearClass,
+        dwell: int = 1024,
+        order: Order = "cycle",
+    ) -> None:
+        if isinstance(modulations, str | LinearClass):
             modulations = [modulations]
-        if not isinstance(modulations, Sequence) or not all(isinstance(name, str) for name in modulations):
+        if not isinstance(modulations, Sequence) or not all(
+            isinstance(one, str | LinearClass) for one in modulations
+        ):
             raise AmrqError("the modulations of a schedule must be a list of names.")
         if not modulations:
             raise AmrqError("a schedule needs at least one modulation.")
@@ -104,12 +95,17 @@ class Schedule:
             raise AmrqError(f"the dwell must be at least 1 symbol, not {dwell}.")
         if order not in get_args(Order):
             raise AmrqError(f"the order must be one of {', '.join(get_args(Order))}, not {order!r}.")
-        self.modulations: tuple[Modulation, ...] = tuple(modulation(name) for name in modulations)
+        self.modulations: tuple[LinearClass, ...] = tuple(
+            linear_class(one) if isinstance(one, str) else one for one in modulations
+        )
+        special = next((one.name for one in self.modulations if not one.plain), None)
+        if special is not None:
+            raise AmrqError(f"{special} cannot be sent by a schedule: its symbols are turned or staggered.")
         self.dwell = int(dwell)
         self.order: Order = order
         self._current = -1
 
-    def next(self, rng: np.random.Generator) -> Modulation:
+    def next(self, rng: np.random.Generator) -> LinearClass:
         """Return the class of the next dwell."""
         count = len(self.modulations)
         if self.order == "cycle" or self._current < 0:
@@ -159,7 +155,7 @@ class ModulatedSignal:
         self._made = 0  # samples shaped so far, those pending included
         self._changes: list[tuple[int, str]] = []  # (sample, class) not yet reached
         self._left = 0
-        self._current: Modulation | None = None
+        self._current: LinearClass | None = None
         self.set_schedule(schedule)
         self.set_es_n0_db(es_n0_db)
         self.set_phase_noise(phase_noise)

@@ -2,127 +2,17 @@
 """Signals outside the class set: their names, and how they are made."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9, LinearSet, SignalClass
 from amrq.errors import AmrqError
 
-__all__ = [
-    "HELD_OUT_SIGNALS",
-    "OTHER_MODULATIONS",
-    "OTHER_SIGNALS",
-    "OtherModulation",
-    "other_modulation",
-    "other_signal",
-]
-
-
-@dataclass(frozen=True, eq=False)
-class OtherModulation:
-    """A linear modulation by its points and by what distinguishes it from a plain constellation.
-
-    Attributes:
-        name: what it is called.
-        points: complex64 [order], equiprobable, of unit mean power.
-        turn: radians by which the constellation turns from each symbol to the next.
-        stagger: symbols by which the quadrature part is sent later than the in-phase part.
-
-    Example:
-        >>> import numpy as np
-        >>> other_modulation("64QAM").symbols(1000, np.random.default_rng(1)).shape
-        (1000,)
-    """
-
-    name: str
-    points: NDArray[np.complex64]
-    turn: float = 0.0
-    stagger: float = 0.0
-
-    def symbols(self, count: int, rng: np.random.Generator) -> NDArray[np.complex64]:
-        """Draw complex64 [count] symbols, turned as they are sent."""
-        drawn = self.points[rng.integers(len(self.points), size=count)]
-        if not self.turn:
-            return drawn
-        return np.asarray(drawn * np.exp(1j * self.turn * np.arange(count)), dtype=np.complex64)
-
-
-def _levels(count: int) -> NDArray[np.float64]:
-    return 2.0 * np.arange(count, dtype=np.float64) - (count - 1)
-
-
-def _grid(columns: int, rows: int) -> NDArray[np.complex128]:
-    return np.asarray((_levels(columns)[:, None] + 1j * _levels(rows)[None, :]).ravel())
-
-
-def _cross_128() -> NDArray[np.complex128]:
-    # The 12 x 12 grid without 2 x 2 points at each corner.
-    grid = _grid(12, 12)
-    return grid[~((np.abs(grid.real) > 8) & (np.abs(grid.imag) > 8))]
-
-
-def _ring(count: int, radius: float = 1.0, first_phase: float = 0.0) -> NDArray[np.complex128]:
-    return radius * np.exp(1j * (first_phase + 2 * np.pi * np.arange(count) / count))
-
-
-def _rings(*rings: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    return np.concatenate(rings)
-
-
-_QPSK = _ring(4, first_phase=np.pi / 4)
-# Radii of DVB-S2 at code rate 3/4 (ETSI EN 302 307-1, tables 9 and 10).
-_APSK_16 = _rings(_ring(4, 1, np.pi / 4), _ring(12, 2.85, np.pi / 12))
-_APSK_32 = _rings(_ring(4, 1, np.pi / 4), _ring(12, 2.84, np.pi / 12), _ring(16, 5.27))
-
-_TABLE: tuple[tuple[str, NDArray[np.complex128], float, float], ...] = (
-    ("64QAM", _grid(8, 8), 0.0, 0.0),
-    ("128QAM", _cross_128(), 0.0, 0.0),
-    ("256QAM", _grid(16, 16), 0.0, 0.0),
-    ("32QAM (8x4)", _grid(8, 4), 0.0, 0.0),
-    ("8APSK (4+4)", _rings(_ring(4), _ring(4, 1 + np.sqrt(3), np.pi / 4)), 0.0, 0.0),
-    ("16APSK (4+12)", _APSK_16, 0.0, 0.0),
-    ("32APSK (4+12+16)", _APSK_32, 0.0, 0.0),
-    ("32PSK", _ring(32), 0.0, 0.0),
-    ("16ASK", _levels(16).astype(np.complex128), 0.0, 0.0),
-    ("4ASK (unipolar)", np.arange(4).astype(np.complex128), 0.0, 0.0),
-    ("pi/2-DBPSK", _ring(2), np.pi / 2, 0.0),
-    ("pi/4-DQPSK", _QPSK, np.pi / 4, 0.0),
-    ("OQPSK", _QPSK, 0.0, 0.5),
-)
-
-
-def _unit_power_points(points: NDArray[np.complex128]) -> NDArray[np.complex64]:
-    scaled = (points / np.sqrt(np.mean(np.abs(points) ** 2))).astype(np.complex64)
-    scaled.setflags(write=False)
-    return scaled
-
-
-OTHER_MODULATIONS: Mapping[str, OtherModulation] = MappingProxyType(
-    {
-        name: OtherModulation(name, _unit_power_points(points), turn, stagger)
-        for name, points, turn, stagger in _TABLE
-    }
-)
-"""Modulations outside the nine classes, by name."""
-
-
-def other_modulation(name: str) -> OtherModulation:
-    """Return the modulation called `name`.
-
-    Raises:
-        AmrqError: there is none of that name; the message lists those there are.
-    """
-    found = OTHER_MODULATIONS.get(name)
-    if found is None:
-        raise AmrqError(
-            f"there is no other modulation called {name!r}: choose from {', '.join(OTHER_MODULATIONS)}."
-        )
-    return found
-
+__all__ = ["HELD_OUT_SIGNALS", "OTHER_SIGNALS", "OtherSignalClass", "other_signal"]
 
 _OVERSAMPLING = 8
 """Samples made per sample delivered: enough for the widest signal below to pass the receiver's filter."""
@@ -268,13 +158,12 @@ def _am(count: int, length: int, rng: np.random.Generator) -> _Array:
     )
 
 
-def _wrong_rate(count: int, length: int, rng: np.random.Generator) -> _Array:
+def _wrong_rate(count: int, length: int, rng: np.random.Generator, classes: LinearSet) -> _Array:
     """A linear modulation received at a symbol rate that is not its own."""
     fine = _fine_length(length)
-    names = list(MODULATIONS)
     symbols = np.empty((count, 5 * length), dtype=np.complex64)
-    for row, which in enumerate(rng.integers(len(names), size=count)):
-        points = MODULATIONS[names[which]].points
+    for row, which in enumerate(rng.integers(len(classes), size=count)):
+        points = classes.members[which].points
         symbols[row] = points[rng.integers(len(points), size=5 * length)]
     ratio = np.where(
         rng.random((count, 1)) < 0.5, _uniform(rng, 0.25, 0.8, count), _log_uniform(rng, 1.3, 5, count)
@@ -284,12 +173,11 @@ def _wrong_rate(count: int, length: int, rng: np.random.Generator) -> _Array:
     return _received(np.asarray(_moving_average(held, pulse), dtype=np.complex64), length, rng)
 
 
-def _burst_edge(count: int, length: int, rng: np.random.Generator) -> _Array:
+def _burst_edge(count: int, length: int, rng: np.random.Generator, classes: LinearSet) -> _Array:
     """A tenth to nine tenths of a signal, then (or before) next to nothing."""
-    names = list(MODULATIONS)
     samples = np.empty((count, length), dtype=np.complex64)
-    for row, which in enumerate(rng.integers(len(names), size=count)):
-        points = MODULATIONS[names[which]].points
+    for row, which in enumerate(rng.integers(len(classes), size=count)):
+        points = classes.members[which].points
         samples[row] = points[rng.integers(len(points), size=length)]
     on = np.arange(length) < np.round(length * _uniform(rng, 0.15, 0.85, count))
     on ^= rng.random((count, 1)) < 0.5
@@ -303,7 +191,7 @@ def _ofdm(count: int, length: int, rng: np.random.Generator) -> _Array:
     symbols = -(-(_fine_length(length)) // (80 * 2)) + 1
     carriers = np.zeros((count, symbols, 128), dtype=np.complex64)  # twice oversampled
     used = np.r_[1:27, 102:128]
-    points = MODULATIONS["QPSK" if rng.random() < 0.5 else "16QAM"].points
+    points = THESIS_9["QPSK" if rng.random() < 0.5 else "16QAM"].points
     carriers[:, :, used] = points[rng.integers(len(points), size=(count, symbols, 52))]
     bodies = np.fft.ifft(carriers, axis=2)
     stream = np.concatenate([bodies[:, :, -32:], bodies], axis=2).reshape(count, -1)
@@ -344,36 +232,79 @@ def _speech(count: int, length: int, rng: np.random.Generator) -> _Array:
 
 
 _Maker = Callable[[int, int, np.random.Generator], _Array]
+_MakerOf = Callable[[int, int, np.random.Generator, LinearSet], _Array]
 
-OTHER_SIGNALS: Mapping[str, _Maker] = MappingProxyType(
-    {
-        "noise": _noise,
-        "coloured noise": _coloured_noise,
-        "impulsive noise": _impulsive_noise,
-        "tone": _tone,
-        "OOK": _ook,
-        "OOK in step": _ook_in_step,
-        "FSK": _fsk,
-        "FM": _fm,
-        "AM": _am,
-        "wrong symbol rate": _wrong_rate,
-        "burst edge": _burst_edge,
-    }
+
+@dataclass(frozen=True)
+class OtherSignalClass(SignalClass):
+    """A kind of signal outside a class set, as a symbol front end delivers it.
+
+    Attributes:
+        name: of the kind.
+        family: what family of signals it is of; `none` where it is of several, or a fault of a signal.
+        make: makes it: chunks, samples a chunk, randomness.
+        make_of: makes a kind that consists of linear classes, which come fourth; None for the others.
+        classes: what `make_of` is given.
+    """
+
+    name: str
+    family: str = "none"
+    make: _Maker | None = None
+    make_of: _MakerOf | None = None
+    classes: LinearSet = THESIS_9
+
+    def render(
+        self, rng: np.random.Generator, count: int, samples: int, rate: float = 1.0
+    ) -> NDArray[np.complex64]:
+        """Return complex64 [count, samples], each of unit mean power, without receiver noise.
+
+        Raises:
+            AmrqError: `rate` is not 1: these kinds are made as a front end leaves them, at one sample a symbol.
+        """
+        if rate != 1:
+            raise AmrqError(f"{self.name} can be made at one sample a symbol only, not at {rate:g}.")
+        if self.make_of is not None:
+            return _unit_power(self.make_of(count, samples, rng, self.classes))
+        assert self.make is not None
+        return _unit_power(self.make(count, samples, rng))
+
+
+def _kinds(*kinds: OtherSignalClass) -> Mapping[str, OtherSignalClass]:
+    return MappingProxyType({kind.name: kind for kind in kinds})
+
+
+OTHER_SIGNALS: Mapping[str, OtherSignalClass] = _kinds(
+    OtherSignalClass("noise", "noise", _noise),
+    OtherSignalClass("coloured noise", "noise", _coloured_noise),
+    OtherSignalClass("impulsive noise", "noise", _impulsive_noise),
+    OtherSignalClass("tone", "carrier", _tone),
+    OtherSignalClass("OOK", "ook", _ook),
+    OtherSignalClass("OOK in step", "ook", _ook_in_step),
+    OtherSignalClass("FSK", "fsk", _fsk),
+    OtherSignalClass("FM", "fm", _fm),
+    OtherSignalClass("AM", "am", _am),
+    OtherSignalClass("wrong symbol rate", "none", make_of=_wrong_rate),
+    OtherSignalClass("burst edge", "none", make_of=_burst_edge),
 )
 """Kinds of signal that models are trained to call `unknown`."""
 
-HELD_OUT_SIGNALS: Mapping[str, _Maker] = MappingProxyType({"OFDM": _ofdm, "speech": _speech})
+HELD_OUT_SIGNALS: Mapping[str, OtherSignalClass] = _kinds(
+    OtherSignalClass("OFDM", "ofdm", _ofdm), OtherSignalClass("speech", "none", _speech)
+)
 """Kinds that no model is trained on, so that there is a figure for what it has never met."""
 
 
-def other_signal(kind: str, count: int, length: int, rng: np.random.Generator) -> _Array:
-    """Return chunks of a signal that is none of the nine modulations.
+def other_signal(
+    kind: str, count: int, length: int, rng: np.random.Generator, classes: LinearSet = THESIS_9
+) -> _Array:
+    """Return chunks of a signal outside a class set.
 
     Args:
         kind: a key of `OTHER_SIGNALS` or `HELD_OUT_SIGNALS`.
         count: number of chunks (N).
         length: samples a chunk (L).
         rng: source of randomness.
+        classes: the class set; kinds that are something wrong with a signal of it are made of these classes.
 
     Returns:
         complex64 [N, L], each chunk of unit mean power, without receiver noise.
@@ -381,8 +312,8 @@ def other_signal(kind: str, count: int, length: int, rng: np.random.Generator) -
     Raises:
         AmrqError: there is no such kind.
     """
-    maker = OTHER_SIGNALS.get(kind) or HELD_OUT_SIGNALS.get(kind)
-    if maker is None:
+    found = OTHER_SIGNALS.get(kind) or HELD_OUT_SIGNALS.get(kind)
+    if found is None:
         known = ", ".join([*OTHER_SIGNALS, *HELD_OUT_SIGNALS])
         raise AmrqError(f"there is no kind of signal called {kind!r}: choose from {known}.")
-    return _unit_power(maker(count, length, rng))
+    return replace(found, classes=classes).render(rng, count, length)

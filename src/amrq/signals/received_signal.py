@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.classes import root_raised_cosine
 from amrq.errors import AmrqError
-from amrq.signals.modulated_signal import root_raised_cosine
 
 __all__ = ["Conditions", "received_signal", "received_under"]
 
@@ -91,9 +91,9 @@ def received_under(
 
     Example:
         >>> import numpy as np
-        >>> from amrq.classes.linear import modulation
+        >>> from amrq.classes.linear import linear_class
         >>> rng = np.random.default_rng(1)
-        >>> sent = rng.choice(modulation("QPSK").points, 1000)
+        >>> sent = rng.choice(linear_class("QPSK").points, 1000)
         >>> len(received_under(sent, Conditions(echo_db=-6.0), 20.0, rng))
         4040
     """

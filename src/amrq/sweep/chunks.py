@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import normalise
-from amrq.classes import MODULATIONS
 from amrq.evaluation import make_dataset
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.sweep.recipe import SweepRecipe
@@ -23,7 +22,7 @@ class LabelledChunks(NamedTuple):
 
     Attributes:
         iq: float32 [N, 2, L].
-        labels: int64 [N], indices into `MODULATIONS`.
+        labels: int64 [N], indices into the recipe's class set.
         chunks: complex64 [N, L], before any normalisation.
     """
 
@@ -33,7 +32,7 @@ class LabelledChunks(NamedTuple):
 
 
 class SweepChunks:
-    """Chunks of all nine classes by Algorithm I, each set of them drawn from a stream of its own.
+    """Chunks of the recipe's classes by Algorithm I, each set of them drawn from a stream of its own.
 
     Args:
         recipe: of the sweep.
@@ -70,13 +69,14 @@ class SweepChunks:
 
     def _make(self, count: int, path: tuple[int, ...], noise_power: float | None = None) -> LabelledChunks:
         signal, length = self._recipe.signal, self._recipe.chunk_length
-        each = -(-count // len(MODULATIONS))
+        each = -(-count // len(self._recipe.class_set))
         data = make_dataset(
             signal.noise_power if noise_power is None else noise_power,
             signal.phase_noise,
             length,
             each * length,
             np.random.default_rng([self._recipe.seed, *path]),
+            self._recipe.class_set,
             peak_scaled=signal.scaling == "peak",
         )
         # Where the count is no multiple of the classes, the last of the shuffled chunks are left out.
@@ -104,7 +104,7 @@ def measure_sweep_bound(recipe: SweepRecipe) -> SweepBound:
     told, so that none can surpass it but by chance.
     """
     signal, evaluation = recipe.signal, recipe.evaluation
-    classes = [m.scaled_to_peak() if signal.scaling == "peak" else m for m in MODULATIONS.values()]
+    classes = [m.scaled_to_peak() if signal.scaling == "peak" else m for m in recipe.class_set.members]
     chunks = SweepChunks(recipe)
 
     def right(data: LabelledChunks, es_n0_db: float) -> NDArray[np.bool_]:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from amrq._version import __version__
-from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.files import parsing
@@ -210,7 +209,7 @@ def _unpack(packed: bytes, recipe: SweepRecipe) -> VggLikeNet:
     with parsing("the weights of the cell that it starts from", "begin anew with --fresh"):
         with memory_limit((1 << 30) + 8 * len(packed)):
             state: dict[str, Any] = torch.load(io.BytesIO(packed), weights_only=True)
-        net = VggLikeNet(len(MODULATIONS), **state["shape"], chunk_length=recipe.chunk_length)
+        net = VggLikeNet(len(recipe.class_set), **state["shape"], chunk_length=recipe.chunk_length)
         net.load_state_dict(state["weights"], strict=False)
         return net
 
@@ -220,7 +219,7 @@ def _start(recipe: SweepRecipe, cell: Cell, parent: bytes | None, chunks: SweepC
     torch.manual_seed((recipe.seed << 32) + cell.stream)
     if parent is None:
         a = recipe.architecture(cell.architecture)
-        return VggLikeNet(len(MODULATIONS), a.channels, a.pools, a.hidden, recipe.chunk_length)
+        return VggLikeNet(len(recipe.class_set), a.channels, a.pools, a.hidden, recipe.chunk_length)
     net = _unpack(parent, recipe)
     if cell.bits == 32:
         return remove_channels(net, cell.pruned)
@@ -360,7 +359,8 @@ def _contract(recipe: SweepRecipe, cell: Cell, net: VggLikeNet, figures: CellFig
     packages = {name: version(name) for name in ("torch", "onnx", "onnxruntime", "numpy")}
     return Contract(
         name=cell.name,
-        classes=tuple(MODULATIONS),
+        classes=recipe.class_set.names,
+        class_set=recipe.class_set,
         chunk_length=recipe.chunk_length,
         normalisation=recipe.signal.normalisation,
         phase="coherent",

@@ -6,10 +6,12 @@ import itertools
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from amrq.classes import THESIS_9, LinearSet
 from amrq.errors import AmrqError
 from amrq.text import is_file_name, is_printable, printable
-from amrq.training import read_settings
+from amrq.training import ConstellationSettings, class_text, make_class_set, read_settings
 
 __all__ = [
     "ArchitectureSettings",
@@ -285,6 +287,8 @@ class SweepRecipe:
         seed: of weights and signals.
         chunk_length: symbols a chunk.
         signal, grid, fit, evaluation: see there.
+        classes: the class set: names of classes and of sets, in the order of the models' outputs.
+        constellations: classes of the recipe's own, by name.
     """
 
     name: str
@@ -296,6 +300,8 @@ class SweepRecipe:
     grid: GridSettings = field(default_factory=GridSettings)
     fit: SweepFitSettings = field(default_factory=SweepFitSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    classes: tuple[str, ...] = (THESIS_9.name,)
+    constellations: dict[str, ConstellationSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
@@ -304,6 +310,7 @@ class SweepRecipe:
             "name must be that of a folder, at most 100 printable characters without a slash that do not begin with a "
             f"dot or a dash, not {printable(self.name, 100)!r}",
         )
+        _require(bool(self.class_set), "classes must name at least one class")
         _require(is_printable(self.title), "title must be one printable line")
         _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
         _require(self.seed < 1 << 31, f"seed must be below 2^31, not {self.seed}")
@@ -334,6 +341,11 @@ class SweepRecipe:
                 f"a chunk of {self.chunk_length} symbols cannot pass the {a.pools} max pools of {a.name}",
             )
 
+    @cached_property
+    def class_set(self) -> LinearSet:
+        """The class set that `classes` names."""
+        return make_class_set(self.classes, self.constellations, self.name)
+
     @property
     def identity(self) -> str:
         """Twelve hexadecimal digits that change with anything that the results depend on."""
@@ -345,6 +357,9 @@ class SweepRecipe:
         if not self.fit.validation_chunks:
             # And so do those made before retries could be undone.
             text = text.replace("validation_chunks=0, ", "")
+        if self.class_set != THESIS_9:
+            # Sweeps made before there was a choice are of the thesis's classes, and keep their identity.
+            text += class_text(self.class_set)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def architecture(self, name: str) -> ArchitectureSettings:

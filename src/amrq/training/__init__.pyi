@@ -20,6 +20,7 @@ from .quantisation import QuantisedLayer as QuantisedLayer
 from .quantisation import QuantisedLinear as QuantisedLinear
 from .quantisation import power_of_two_scale as power_of_two_scale
 from .quantisation import quantise as quantise
+from .recipe import ConstellationSettings as ConstellationSettings
 from .recipe import FitSettings as FitSettings
 from .recipe import NetSettings as NetSettings
 from .recipe import PruningSettings as PruningSettings
@@ -28,6 +29,8 @@ from .recipe import Recipe as Recipe
 from .recipe import SignalSettings as SignalSettings
 from .recipe import TeacherSettings as TeacherSettings
 from .recipe import TuneSettings as TuneSettings
+from .recipe import class_text as class_text
+from .recipe import make_class_set as make_class_set
 from .recipe import read_recipe as read_recipe
 from .recipe import read_settings as read_settings
 from .signal_batches import SignalBatches as SignalBatches

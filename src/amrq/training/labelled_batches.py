@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.labels import LABELS, HeldOut, LabelledChunks
+from amrq.labels import HeldOut, LabelledChunks
 from amrq.model import Hypothesis
 from amrq.signals import rotate
 from amrq.training.recipe import SignalSettings
@@ -79,9 +79,15 @@ class LabelledBatches:
         self._seed = seed
         self._level_known_share = signal.level_known_share
         self._chunks = np.concatenate([r.chunks[p.learnt] for r, p in zip(recordings, parts, strict=True)])
-        labels = np.concatenate([r.labels[p.learnt] for r, p in zip(recordings, parts, strict=True)])
         es_n0_db = np.concatenate([_es_n0_db(r)[p.learnt] for r, p in zip(recordings, parts, strict=True)])
-        self._labels = np.array([classes.index(LABELS[label]) for label in labels], dtype=np.int64)
+        self._labels = np.array(
+            [
+                classes.index(r.names[label])
+                for r, p in zip(recordings, parts, strict=True)
+                for label in r.labels[p.learnt]
+            ],
+            dtype=np.int64,
+        )
         self._stream_power = np.concatenate(
             [_around(r.chunks)[p.learnt] for r, p in zip(recordings, parts, strict=True)]
         )

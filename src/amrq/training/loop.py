@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.files import whole_file
 from amrq.machine import memory_limit
@@ -22,7 +23,7 @@ from amrq.training.architectures import make_net
 from amrq.training.labelled_batches import LabelledBatches
 from amrq.training.pruning import prune
 from amrq.training.quantisation import quantise
-from amrq.training.recipe import Recipe
+from amrq.training.recipe import Recipe, class_text
 from amrq.training.signal_batches import Batch, SignalBatches
 
 __all__ = [
@@ -133,7 +134,9 @@ def net_inputs(batch: Batch, recipe: Recipe) -> tuple[torch.Tensor, ...]:
 def _identity(recipe: Recipe) -> str:
     """Return what a checkpoint must share with a recipe: all that the weights depend on."""
     r = recipe
-    return repr((r.seed, r.chunk_length, r.signal, r.teacher, r.net, r.fit, r.pruning, r.quantisation))
+    text = repr((r.seed, r.chunk_length, r.signal, r.teacher, r.net, r.fit, r.pruning, r.quantisation))
+    # States from before there was a choice are of the thesis's classes, and stay good.
+    return text if r.class_set == THESIS_9 else text + class_text(r.class_set)
 
 
 def _losses(

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from amrq._version import __version__
-from amrq.classes import MODULATIONS
 from amrq.classifier import OnnxClassifier
 from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
@@ -215,11 +214,14 @@ def write_model(
     Raises:
         AmrqError: the network cannot be exported, or the file not be written.
     """
-    held_out_signals = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed + HELD_OUT_SEED)
+    held_out_signals = SignalBatches(
+        recipe.signal, recipe.chunk_length, recipe.seed + HELD_OUT_SEED, known=recipe.class_set
+    )
     integer = bits < 32
     contract = Contract(
         name=output.stem,
         classes=held_out_signals.classes,
+        class_set=recipe.class_set,
         chunk_length=recipe.chunk_length,
         phase=recipe.signal.phase,
         level_input=recipe.net.level_input,
@@ -229,7 +231,7 @@ def write_model(
         weights=nonzero_weights(net),
         pruned=round(pruned_share(net), 6),
         hypotheses=tuple(
-            h if h.label in MODULATIONS else replace(h, prior=h.prior * math.exp(-recipe.caution))
+            h if h.label in recipe.class_set else replace(h, prior=h.prior * math.exp(-recipe.caution))
             for h in held_out_signals.hypotheses
         ),
         outlier_share=recipe.outlier_share,
@@ -307,8 +309,10 @@ def make_model(
     check_writable(output)
     teacher = None
     if recipe.teacher.chunks:
-        teacher = Teacher(recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, taught)
-    batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, teacher)
+        teacher = Teacher(
+            recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, taught, recipe.class_set
+        )
+    batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, teacher, recipe.class_set)
     path = None if checkpoint is None else Path(checkpoint)
     nets = fit(recipe, batches, path, fresh, progress, stopped=stopped)
     wanted = recipe.quantisation.weight_bits

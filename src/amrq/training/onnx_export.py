@@ -17,7 +17,6 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from amrq.chunks import LEVEL_FEATURES
-from amrq.classes import MODULATIONS
 from amrq.classifier import Classifier, Evidence
 from amrq.errors import AmrqError
 from amrq.evaluation import fresh_chunks, fuse
@@ -81,14 +80,17 @@ def calibrate_fusion(classifier: Classifier, seed: int) -> float:
         chunks, or 0 where sums should count in full.
     """
     contract = classifier.contract
-    names = [name for name in contract.classes if name in MODULATIONS]
+    classes = contract.linear_classes
+    names = classes.names
     evidence: list[tuple[str, Evidence]] = []
     for name in names:
         rng = np.random.default_rng([seed, 2, len(evidence)])
         for _ in range(_RUNS):
             level = float(rng.uniform(*_ES_N0_DB))
             phase = contract.phase == "any"
-            chunks = fresh_chunks(name, _CHUNKS, contract.chunk_length, level, rng, any_phase=phase)
+            chunks = fresh_chunks(
+                contract.linear_classes[name], _CHUNKS, contract.chunk_length, level, rng, any_phase=phase
+            )
             evidence.append((name, classifier.classify(chunks)))
 
     def score(tried: Contract) -> float:

@@ -4,10 +4,13 @@
 import itertools
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from amrq.classes import THESIS_9, LinearClass, LinearSet, class_set
 from amrq.errors import AmrqError
 from amrq.files import parsing
 from amrq.plain_values import from_plain
@@ -79,6 +82,52 @@ _MOST_SYMBOLS = 1 << 28
 def _require(holds: bool, what: str) -> None:
     if not holds:
         raise AmrqError(f"{what}.")
+
+
+@dataclass(frozen=True)
+class ConstellationSettings:
+    """A constellation of the recipe's own.
+
+    Attributes:
+        points: [I, Q] of each, at any scale: they are brought to unit mean power.
+        symmetry: how often the constellation turns into itself in a circle; 0 to find it out.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    symmetry: int = 0
+
+
+def make_class_set(
+    classes: tuple[str, ...], constellations: Mapping[str, ConstellationSettings], name: str
+) -> LinearSet:
+    """Return the class set that a recipe names.
+
+    Args:
+        classes: names of classes and of class sets.
+        constellations: the recipe's own, by name.
+        name: of the recipe, and of a set that has none.
+
+    Raises:
+        AmrqError: there is no such class, a class comes twice, or points are no constellation.
+    """
+    own = {
+        name: LinearClass.of(name, [complex(i, q) for i, q in given.points], given.symmetry or None)
+        for name, given in constellations.items()
+    }
+    left_out = [name for name in own if name not in classes]
+    _require(not left_out, f"constellations.{', '.join(left_out)} is not among classes")
+    found = class_set(classes, own, name)
+    special = [m.name for m in found.members if not m.plain]
+    _require(
+        not special,
+        f"classes: symbols of {', '.join(special)} are turned or staggered, which is not trained on",
+    )
+    return found
+
+
+def class_text(classes: LinearSet) -> str:
+    """Return a text that changes with anything that a class set is made of."""
+    return repr([(m.name, m.points.tolist()) for m in classes.members])
 
 
 @dataclass(frozen=True)
@@ -354,6 +403,8 @@ class Recipe:
             understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
             differ by less than a model's own error, and calling noise by a name is the worse mistake.
         signal, teacher, net, fit, pruning, quantisation: see there.
+        classes: the class set: names of classes and of sets, in the order of the model's outputs.
+        constellations: classes of the recipe's own, by name.
     """
 
     name: str
@@ -368,9 +419,13 @@ class Recipe:
     fit: FitSettings = field(default_factory=FitSettings)
     pruning: PruningSettings = field(default_factory=PruningSettings)
     quantisation: QuantisationSettings = field(default_factory=QuantisationSettings)
+    # Not in the text that stands for a recipe where states are compared: those of earlier releases stay good.
+    classes: tuple[str, ...] = field(default=(THESIS_9.name,), repr=False)
+    constellations: dict[str, ConstellationSettings] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
+        _require(bool(self.class_set), "classes must name at least one class")
         _require(
             is_file_name(self.name),
             "name must be that of a file, at most 100 printable characters without a slash that do not begin with a "
@@ -394,6 +449,11 @@ class Recipe:
         )
         _require(0 <= self.caution <= 10, f"caution must be from 0 to 10, not {self.caution}")
         _require(self.accuracy_chunks >= 1, f"accuracy_chunks must be at least 1, not {self.accuracy_chunks}")
+
+    @cached_property
+    def class_set(self) -> LinearSet:
+        """The class set that `classes` names."""
+        return make_class_set(self.classes, self.constellations, self.name)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9, LinearSet
+from amrq.errors import AmrqError
 from amrq.likelihood import LikelihoodClassifier, Receiver, Resolution
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.signals import OTHER_SIGNALS, add_noise, other_signal, rotate
@@ -45,6 +46,10 @@ class Teacher:
         chunk_length: symbols a chunk.
         seed: of the chunks.
         progress: called with (chunks judged, chunks in all).
+        known: the class set; by default that of the thesis.
+
+    Raises:
+        AmrqError: a class is not its own mirror image in both axes, or in the real one where the phase is any.
     """
 
     def __init__(
@@ -54,7 +59,15 @@ class Teacher:
         chunk_length: int,
         seed: int,
         progress: Callable[[int, int], None] = lambda done, of: None,
+        known: LinearSet = THESIS_9,
     ) -> None:
+        odd = [m.name for m in known.members if not m.mirrored or (signal.phase != "any" and m.symmetry % 2)]
+        if odd:
+            raise AmrqError(
+                f"the likelihoods cannot teach {odd[0]}, which is not its own mirror image in "
+                f"{'the real axis' if signal.phase == 'any' else 'both axes'}: set teacher.chunks to 0."
+            )
+        self._known = known
         self._settings = settings
         self._signal = signal
         self._chunk_length = chunk_length
@@ -65,7 +78,7 @@ class Teacher:
     def _judged(self) -> Taught:
         settings, signal = self._settings, self._signal
         rng = np.random.default_rng([self._seed, 0x7EAC])
-        count, classes = settings.chunks, tuple(MODULATIONS.values())
+        count, classes = settings.chunks, self._known.members
         labels = rng.permutation(np.arange(count) % len(classes))
         es_n0_db = rng.uniform(*signal.ideal_range, count)
         chunks = np.empty((count, self._chunk_length), dtype=np.complex64)
@@ -77,7 +90,7 @@ class Teacher:
             es_n0_db=settings.es_n0_db,
             level="hidden",
         )
-        judge = LikelihoodClassifier(receiver, resolution=Resolution.coarse())
+        judge = LikelihoodClassifier(receiver, self._known, Resolution.coarse())
         posteriors = np.empty((count, len(classes)), dtype=np.float32)
         for start in range(0, count, _BLOCK):
             part = slice(start, start + _BLOCK)
@@ -92,8 +105,8 @@ class Teacher:
     def draw(self, count: int, rng: np.random.Generator) -> Taught:
         """Return chunks of the pool, changed at random in ways that leave the probabilities as they are.
 
-        The symbols' order carries nothing; every constellation of the registry is its own mirror image in both axes;
-        and where the phase is any, so is any rotation.
+        The symbols' order carries nothing; every constellation of the set is its own mirror image in both axes, or in
+        the real one where the phase is any; and then so is any rotation.
         """
         if self._pool is None:
             self._pool = self._judged()
@@ -159,19 +172,26 @@ class SignalBatches:
         settings: ranges of all of it.
         chunk_length: samples a chunk (L).
         seed: of all randomness. Batch `i` depends on the seed and `i` alone, so that a training resumes exactly.
-        teacher: judges the ideal chunks; None leaves them with their labels.
+        teacher: judges the ideal chunks, of the same classes; None leaves them with their labels.
+        known: the class set; by default that of the thesis.
     """
 
     def __init__(
-        self, settings: SignalSettings, chunk_length: int, seed: int, teacher: Teacher | None = None
+        self,
+        settings: SignalSettings,
+        chunk_length: int,
+        seed: int,
+        teacher: Teacher | None = None,
+        known: LinearSet = THESIS_9,
     ) -> None:
         self.settings = settings
         self.chunk_length = chunk_length
         self.seed = seed
         self._teacher = teacher
-        self._orders = np.array([m.order for m in MODULATIONS.values()])
-        self._points = np.zeros((len(MODULATIONS), int(self._orders.max())), dtype=np.complex64)
-        for row, m in zip(self._points, MODULATIONS.values(), strict=True):
+        self._known = known
+        self._orders = np.array([m.order for m in known.members])
+        self._points = np.zeros((len(known), int(self._orders.max())), dtype=np.complex64)
+        for row, m in zip(self._points, known.members, strict=True):
             row[: m.order] = m.points
         # Noise alone comes last: it has a class of its own.
         self._kinds = tuple(sorted(OTHER_SIGNALS, key=lambda kind: kind == _NOISE))
@@ -183,7 +203,7 @@ class SignalBatches:
         self.classes = tuple(dict.fromkeys(hypothesis.label for hypothesis in self.hypotheses))
         """What the hypotheses make up: the modulations, and where wanted `unknown` and `no signal`."""
         self._class_of_kind = np.array(
-            [len(MODULATIONS) + (kind == _NOISE) for kind in self._kinds], dtype=np.int64
+            [len(known) + (kind == _NOISE) for kind in self._kinds], dtype=np.int64
         )
 
     def _make_hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -197,10 +217,10 @@ class SignalBatches:
         else:
             share = share + s.ideal_share * (self._level(np.array([low]))[0] == np.arange(len(share)))
         middles = (self._edges[:-1] + self._edges[1:]) / 2
-        each = (1 - s.unknown_share) / len(MODULATIONS)
+        each = (1 - s.unknown_share) / len(self._known)
         known = [
             Hypothesis(name, float(middle), max(float(each * part), _LEAST_PRIOR))
-            for name in MODULATIONS
+            for name in self._known
             for middle, part in zip(middles, share, strict=True)
         ]
         if not s.unknown_share:
@@ -252,7 +272,7 @@ class SignalBatches:
         if self._teacher is not None:
             taught = self._teacher.draw(count, rng)
             part = self._modulated(taught.chunks, taught.labels, taught.es_n0_db)
-            part.targets[:, : len(MODULATIONS)] = taught.posteriors
+            part.targets[:, : len(self._known)] = taught.posteriors
             return part
         labels = self._labels(count, rng)
         draw = rng.random((count, self.chunk_length), dtype=np.float32)
@@ -312,7 +332,7 @@ class SignalBatches:
         samples = np.concatenate(
             [np.empty((0, self.chunk_length), np.complex64)]
             + [
-                other_signal(kind, int(n), self.chunk_length, rng)
+                other_signal(kind, int(n), self.chunk_length, rng, self._known)
                 for kind, n in zip(self._kinds, shares, strict=True)
                 if n
             ]
@@ -320,7 +340,7 @@ class SignalBatches:
         noisy, es_n0_db = self._noisy(samples, self.settings.es_n0_db, rng)
         kinds = np.repeat(np.arange(len(shares)), shares)
         labels = self._class_of_kind[kinds]
-        targets = np.eye(len(MODULATIONS) + 2, len(self.classes), dtype=np.float32)[labels]
+        targets = np.eye(len(self._known) + 2, len(self.classes), dtype=np.float32)[labels]
         return _Part(noisy, labels, es_n0_db, targets, len(self._orders) * self.settings.es_n0_levels + kinds)
 
     @staticmethod

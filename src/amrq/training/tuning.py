@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from amrq.chunks import LEVEL_FEATURES
+from amrq.classes import THESIS_9
 from amrq.classifier import Classifier, OnnxClassifier
 from amrq.errors import AmrqError
 from amrq.evaluation import Evaluation, evaluate
 from amrq.files import check_writable, parsing
 from amrq.hardware import OnnxGraph
-from amrq.labels import LABELS, HeldOut, LabelledChunks, LabelsFolder, hold_out
+from amrq.labels import HeldOut, LabelledChunks, LabelsFolder, hold_out
 from amrq.machine import memory_limit
 from amrq.model import Contract, find_model, open_session
 from amrq.plain_values import from_plain
@@ -29,7 +30,7 @@ from amrq.training.labelled_batches import LabelledBatches
 from amrq.training.loop import Progress, fine_tune, net_inputs
 from amrq.training.making import HELD_OUT_SEED, write_model
 from amrq.training.quantisation import ActivationQuantiser, QuantisedLayer, quantise
-from amrq.training.recipe import Recipe, TuneSettings
+from amrq.training.recipe import Recipe, TuneSettings, class_text
 from amrq.training.signal_batches import SignalBatches, Teacher
 
 __all__ = ["RebuiltNet", "compare", "rebuild_net", "tune_model"]
@@ -85,7 +86,7 @@ def rebuild_net(path: str | os.PathLike[str]) -> RebuiltNet:
         recipe = from_plain(settings, Recipe)
     except AmrqError as error:
         raise AmrqError(f"the recipe in {path}: {error}") from None
-    batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed)
+    batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, known=recipe.class_set)
     same = [(h.label, h.es_n0_db) for h in batches.hypotheses] == [
         (h.label, h.es_n0_db) for h in contract.hypotheses
     ]
@@ -180,19 +181,22 @@ def compare(
         how many claim one of the modulations before and after. `tolerance`. `worse`: a sentence for each thing that is.
     """
     chunks = np.concatenate([r.chunks[p.tested] for r, p in zip(recordings, parts, strict=True)])
-    labels = np.concatenate([r.labels[p.tested] for r, p in zip(recordings, parts, strict=True)])
+    labels = np.array(
+        [r.names[label] for r, p in zip(recordings, parts, strict=True) for label in r.labels[p.tested]],
+        dtype=object,
+    )
     right = []
     for classifier, _ in (before, after):
-        named = np.array([LABELS.index(name) for name in classifier.contract.classes])
+        named = np.array(classifier.contract.classes, dtype=object)
         right.append(named[classifier.classify(chunks).log_probabilities.argmax(axis=1)] == labels)
     labelled = [
         {
-            "label": LABELS[label],
+            "label": label,
             "chunks": int((labels == label).sum()),
             "before": int(right[0][labels == label].sum()),
             "after": int(right[1][labels == label].sum()),
         }
-        for label in np.unique(labels)
+        for label in (name for name in after[0].contract.classes if name in labels)
     ]
     synthetic = [
         {
@@ -308,9 +312,11 @@ def tune_model(
         drawn = settings.steps * recipe.fit.batch_size * recipe.signal.ideal_share
         taught_chunks = min(max(_TAUGHT, round(drawn / _DRAWN_AGAIN)), recipe.teacher.chunks)
         fewer = replace(recipe.teacher, chunks=taught_chunks)
-        teacher = Teacher(fewer, recipe.signal, recipe.chunk_length, seed, taught)
-    batches = SignalBatches(recipe.signal, recipe.chunk_length, seed, teacher)
-    _require_same(source, rebuilt, SignalBatches(recipe.signal, recipe.chunk_length, seed))
+        teacher = Teacher(fewer, recipe.signal, recipe.chunk_length, seed, taught, recipe.class_set)
+    batches = SignalBatches(recipe.signal, recipe.chunk_length, seed, teacher, recipe.class_set)
+    _require_same(
+        source, rebuilt, SignalBatches(recipe.signal, recipe.chunk_length, seed, known=recipe.class_set)
+    )
     labelled = LabelledBatches(
         recordings,
         parts,
@@ -329,8 +335,8 @@ def tune_model(
                 "name": recording.name,
                 "source": recording.source,
                 "sha256": recording.sha256,
-                "learnt": _counts(recording.labels[part.learnt]),
-                "tested": _counts(recording.labels[part.tested]),
+                "learnt": _counts(recording, part.learnt),
+                "tested": _counts(recording, part.tested),
             }
             for recording, part in zip(recordings, parts, strict=True)
         ],
@@ -348,7 +354,7 @@ def tune_model(
         labelled,
         settings.steps,
         rate,
-        repr((added, recipe)),
+        repr((added, recipe)) + (class_text(recipe.class_set) if recipe.class_set != THESIS_9 else ""),
         None if checkpoint is None else Path(checkpoint),
         fresh,
         progress,
@@ -388,8 +394,9 @@ def _logits(rebuilt: RebuiltNet, iq: NDArray[np.float32]) -> NDArray[np.float32]
     return np.concatenate(parts)
 
 
-def _counts(labels: NDArray[np.uint8]) -> dict[str, int]:
-    return {LABELS[label]: count for label, count in sorted(Counter(labels.tolist()).items())}
+def _counts(recording: LabelledChunks, rows: NDArray[np.int64]) -> dict[str, int]:
+    counted = Counter(recording.labels[rows].tolist())
+    return {recording.names[label]: count for label, count in sorted(counted.items())}
 
 
 def _require_fit(
@@ -413,7 +420,8 @@ def _require_fit(
         if strange:
             raise AmrqError(
                 f"{recording.name} in {folder} has chunks labelled {strange[0]!r}, which {model} has no output for: it "
-                f"knows {', '.join(contract.classes)}."
+                f"knows {', '.join(contract.classes)}. Take them for one of these (amrq label --alias "
+                f"'{strange[0]}=LABEL'), or train a model of a recipe that has this class."
             )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.classes import MODULATIONS
 from amrq.errors import AmrqError
 from amrq.evaluation import fresh_chunks
 from amrq.files import write_whole
@@ -139,25 +138,25 @@ def make_stimuli(design: Design, count: int, seed: int) -> Stimuli:
     length = network.contract.chunk_length
     rng = np.random.default_rng([seed, count])
     unit_rms = network.contract.normalisation == "unit-rms"
-    known = [name for name in network.contract.classes if name in MODULATIONS]
+    known = network.contract.linear_classes.members
     symbols = np.zeros((count, length, 2), np.int64)
     side = np.zeros((count, network.side_inputs), np.int64)
     labels = np.full(count, -1, np.int64)
     chunks = np.zeros((count, length), np.complex64)
     tracked_power = np.full(count, np.nan, np.float32)
-    cases = [(name, level) for level in _ES_N0_DB for name in known]
+    cases = [(sent, level) for level in _ES_N0_DB for sent in known]
     side_input = network.head_layers[0].input
     ordinary = np.array([n for n in range(count) if n % 16 != 7], np.int64)
-    for number, (name, es_n0_db) in enumerate(cases):
+    for number, (sent, es_n0_db) in enumerate(cases):
         places = ordinary[number :: len(cases)]
         if not len(places):
             continue
         chunks[places] = fresh_chunks(
-            name, len(places), length, es_n0_db, rng, any_phase=False, peak_scaled=not unit_rms
+            sent, len(places), length, es_n0_db, rng, any_phase=False, peak_scaled=not unit_rms
         )
         made = normalise(chunks[places], unit_rms)
         symbols[places] = port.integers(made.iq)
-        labels[places] = network.contract.classes.index(name)
+        labels[places] = network.contract.classes.index(sent.name)
         if network.side_inputs:
             tracked = (made.power * 10 ** rng.uniform(-0.4, 0.4, len(places))).astype(np.float32)
             tracked[::4] = np.nan

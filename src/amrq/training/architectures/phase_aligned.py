@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from amrq.classes import MODULATIONS
+from amrq.classes import THESIS_9
 from amrq.training.architectures.layers import PooledHead, SymbolLayers
 
 __all__ = ["PhaseAlignedNet", "PhaseAligner"]
@@ -52,7 +52,7 @@ def _weights(power: int, names: tuple[str, ...], es_n0_db: tuple[float, float]) 
     target = np.zeros(_DEGREE + 1)
     power_sum = np.zeros_like(overlap)
     for name in names:
-        points = MODULATIONS[name].points
+        points = THESIS_9[name].points
         z = points[rng.integers(len(points), size=(count, length))].astype(np.complex128)
         deviation = np.sqrt(0.5 * 10 ** (-rng.uniform(*es_n0_db, (count, 1)) / 10))
         z += deviation * (rng.standard_normal(z.shape) + 1j * rng.standard_normal(z.shape))

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every class of signals has: a name, a family, and signals of it."""
+
+import zlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.text import printable
+
+__all__ = ["LONGEST_NAME", "STREAMS", "NamedClass", "SignalClass"]
+
+LONGEST_NAME = 64
+"""Characters of a class's name."""
+
+STREAMS = MappingProxyType(
+    {
+        name: number
+        for number, name in enumerate(
+            ("4ASK", "8ASK", "BPSK", "QPSK", "8PSK", "16PSK", "8QAM", "16QAM", "32QAM")
+        )
+    }
+)
+"""Numbers that seeds of the first nine classes have held from the beginning: their committed results rest on them."""
+
+
+class SignalClass(ABC):
+    """A class of signals: what a model can be trained to name.
+
+    Attributes:
+        name: as models, tags and decisions spell it.
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """The family, `linear` for instance."""
+
+    @abstractmethod
+    def render(
+        self, rng: np.random.Generator, count: int, samples: int, rate: float = 1.0
+    ) -> NDArray[np.complex64]:
+        """Return pieces of the signal, each drawn anew over all that the class leaves open: no noise, no offset.
+
+        Args:
+            rng: source of randomness.
+            count: pieces (N).
+            samples: of each (L).
+            rate: samples in the class's own unit of time: a symbol, or where there is none, the reciprocal of the
+                occupied bandwidth.
+
+        Returns:
+            complex64 [N, L], of unit mean power over many of them.
+
+        Raises:
+            AmrqError: the class cannot be rendered, or not at that rate.
+        """
+
+    @property
+    def stream(self) -> int:
+        """A number for seeds that depends on the name alone, not on any list that the class is in."""
+        return STREAMS.get(self.name, len(STREAMS) + zlib.crc32(self.name.encode()))
+
+
+@dataclass(frozen=True)
+class NamedClass(SignalClass):
+    """A class of which no more is known than what it is called: somebody's label."""
+
+    name: str
+
+    @property
+    def family(self) -> str:
+        """`unknown`."""
+        return "unknown"
+
+    def render(
+        self, rng: np.random.Generator, count: int, samples: int, rate: float = 1.0
+    ) -> NDArray[np.complex64]:
+        """Refuse: nothing but the name is known.
+
+        Raises:
+            AmrqError: always.
+        """
+        raise AmrqError(
+            f"nothing but its name is known of {printable(self.name)}, so that it cannot be made."
+        )
