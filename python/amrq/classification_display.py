@@ -173,7 +173,7 @@ class _Panel(Panel):
 
 
 def _ordered(probabilities: dict[str, float]) -> tuple[str, ...]:
-    """The registry's order, as in every table of this module, then what the registry does not know."""
+    """The order of the thesis's classes, as in every table of this module, then the others as they come."""
     known = [name for name in THESIS_9 if name in probabilities]
     return (*known, *(name for name in probabilities if name not in THESIS_9))
 

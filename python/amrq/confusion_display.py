@@ -257,7 +257,7 @@ def _percent(share: float) -> str:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """The registry's order, as in every table of this module, then what it does not know, then the other answers."""
+    """The order of the thesis's classes, as in every table of this module, then other classes, then other answers."""
     last = (UNKNOWN, NO_SIGNAL, _UNSURE)
     known = [name for name in THESIS_9 if name in names]
     other = sorted(name for name in names if name not in THESIS_9 and name not in last)

@@ -120,7 +120,7 @@ def _class_table(evaluation: Evaluation) -> Table:
 
 def _other_table(evaluation: Evaluation) -> Table:
     fused = evaluation.others[0].fused
-    table = Table(title="signals that are none of the nine: share of decisions that claim one of them")
+    table = Table(title="signals outside the model's classes: share of decisions that claim one of them")
     table.add_column("signal")
     table.add_column("on one chunk", justify="right")
     table.add_column(f"on {fused} fused", justify="right")

@@ -248,7 +248,7 @@ def draw_open_set(found: OpenSet, model: str, figure_class: Any) -> Any:
     known = accepted(found.known)
     at = int(np.searchsorted(thresholds, default))
 
-    left.plot(thresholds, known, color=BLUE, linewidth=2.2, label="the nine: accepted")
+    left.plot(thresholds, known, color=BLUE, linewidth=2.2, label="its classes: accepted")
     left.plot(thresholds, accepted(pooled), color=BLACK, linewidth=2.2, label="all other signals")
     right.plot(accepted(pooled), known, color=BLACK, linewidth=2.2, label="all other signals")
     right.plot(accepted(pooled)[at], known[at], color=BLACK, marker="o", ms=8)
@@ -284,7 +284,7 @@ def draw_open_set(found: OpenSet, model: str, figure_class: Any) -> Any:
     right.set_xticks([], minor=True)
     right.set(
         xlabel="share of other signals falsely claimed (linear below .01)",
-        ylabel=f"share of the nine accepted, {found.es_n0_db:g} dB and up",
+        ylabel=f"share of its classes accepted, {found.es_n0_db:g} dB and up",
         xlim=(0, 1.02),
         ylim=(max(0.0, float(np.floor(20 * known.min() - 1) / 20)), 1.005),
     )

@@ -53,7 +53,7 @@ def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "")
         ]
     lines += ["", "## Calibration", "", *_calibration(evaluation)]
     lines += shown("reliability", "Reliability diagrams")
-    lines += ["", "## Signals that are none of the nine", "", *_others(evaluation)]
+    lines += ["", "## Signals outside the classes", "", *_others(evaluation)]
     if evaluation.open_set is not None:
         lines += ["", *_open_set(evaluation.open_set), *shown("open_set", "Open-set curve")]
     if evaluation.sweeps:
@@ -256,7 +256,7 @@ def _calibration(evaluation: Evaluation) -> list[str]:
 def _others(evaluation: Evaluation) -> list[str]:
     fused = evaluation.others[0].fused
     lines = [
-        "How often a decision claims one of the nine, with the threshold that `DecisionMaker` has by default: on "
+        "How often a decision claims one of the classes, with the threshold that `DecisionMaker` has by default: on "
         f"one chunk, and on {fused} chunks fused ({fused * evaluation.chunk_length} symbols). Noise lies 10 to 25 dB "
         "below each signal."
         + (
@@ -291,10 +291,10 @@ def _open_set(found: OpenSet) -> list[str]:
     others, total = OpenSet.passed(pooled, scores), len(pooled)
     lines = [
         f"As the threshold on the confidence runs (default {found.min_confidence:g}): fused decisions that are "
-        f"accepted as one of the nine, on the nine themselves ({len(found.known)} decisions from {found.es_n0_db:g} "
+        f"accepted as one of the classes, on these themselves ({len(found.known)} decisions from {found.es_n0_db:g} "
         f"dB up) and falsely on all other signals together ({total} decisions).",
         "",
-        "| least confidence | named, of the nine | named rightly | falsely claimed, of other signals |",
+        "| least confidence | named, of the classes | named rightly | falsely claimed, of other signals |",
         "|---:|---:|---:|---:|",
     ]
     for number, confidence in enumerate(_THRESHOLDS):

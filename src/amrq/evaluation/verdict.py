@@ -17,7 +17,7 @@ _CLAIM_KINDS = ("FM", "FSK", "OFDM", "tone", "speech")
 
 
 def claim_goal(kind: str, contract: Contract) -> float | None:
-    """Return the largest share of decisions on a kind of other signal that may claim one of the nine.
+    """Return the largest share of decisions on a kind of other signal that may claim one of its classes.
 
     None where no goal is set, and for a model without an output `unknown` or `no signal`: it weighs its modulations
     against each other alone, so that no goal of this sort can apply to it.
@@ -219,7 +219,7 @@ def _others(evaluation: Evaluation) -> list[Finding]:
         names = ", ".join(other.kind for other in held)
         text = (
             f"of {names}, {worst.kind} is worst: {_percent(worst.claimed.value)} of {worst.claimed.of} fused "
-            f"decisions ({_percent(low)} to {_percent(high)}) claim one of the nine"
+            f"decisions ({_percent(low)} to {_percent(high)}) claim one of its classes"
         )
         if worst.mistaken_for:
             text += f", mostly {worst.mistaken_for}"
@@ -231,7 +231,7 @@ def _others(evaluation: Evaluation) -> list[Finding]:
             Finding(
                 "other signals, no goal set",
                 f"of the rest, {worst.kind} is worst: {_percent(worst.claimed.value)} of {worst.claimed.of} fused "
-                "decisions claim one of the nine.",
+                "decisions claim one of its classes.",
             )
         )
     return findings

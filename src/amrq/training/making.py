@@ -81,7 +81,7 @@ def model_page(contract: Contract) -> str:
     table = [
         "## Accuracy",
         "",
-        "One chunk, the most probable of the nine; fresh ideal chunks, seed "
+        "One chunk, the most probable of the named modulations; fresh ideal chunks, seed "
         f"{recipe['seed'] + 1}; Clopper-Pearson intervals at 95 %. What else there is to say of it, `amrq evaluate "
         f"{_word(contract.name).replace('`', '')} -o FOLDER` finds out.",
         "",

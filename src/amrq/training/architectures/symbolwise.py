@@ -16,7 +16,7 @@ class SymbolwiseNet(nn.Module):
     """Look at |I| and |Q| of each symbol, take the mean over the symbols, decide.
 
     The likelihood of independent symbols is a product over the symbols, so that its logarithm is a sum of one function
-    of each symbol: convolutions of kernel 1, then a mean, have just that shape. Every constellation of the registry is
+    of each symbol: convolutions of kernel 1, then a mean, have just that shape. Every constellation of the thesis is
     its own mirror image in both axes, and so is the noise: the magnitudes of I and Q carry all there is, and leave a
     quarter of the plane to be learned.
 
