@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page made of finished sweeps."""
 
+import csv
 import json
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -28,6 +30,8 @@ from amrq.sweep import (
     read_published,
     read_sweep_recipe,
     read_sweep_results,
+    thesis_page,
+    thesis_tables,
 )
 
 PUBLISHED = ROOT / "docs" / "thesis" / "published.csv"
@@ -79,6 +83,11 @@ def report(*words: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / "docs" / "thesis" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_the_page_holds_every_cell_beside_the_thesis(tmp_path: Path) -> None:
     corrected = read_sweep_recipe(ROOT / "recipes" / "thesis-corrected.toml")
     folders = [made_up(tmp_path / "a", RECIPE), made_up(tmp_path / "b", corrected, timed=False)]
@@ -87,13 +96,34 @@ def test_the_page_holds_every_cell_beside_the_thesis(tmp_path: Path) -> None:
     page = (tmp_path / "docs" / "thesis.md").read_text(encoding="utf-8")
     assert "| gate passed: no mistake on 2,304 fresh chunks | 83 of 84 | 83 of 84 |" in page
     assert "| 99.9 % or more of 16,384 other chunks right | 17 of 84 | 17 of 84 |" in page
-    assert "1.50 (1.40 to 1.60)" in page and "a chip" in page
-    for row in published():
+    assert "1.50 to 1.50 times as fast as" in page.replace("\u00a0", " ") and "a chip" in page
+    assert len(page) < 20_000 and page.count("\n|") < 60  # the long tables stand beside it
+
+    cost = {row["architecture"] + row["weight_bits"] + row["pruned"]: row for row in table(tmp_path, "cost")}
+    assert len(cost) == 84
+    rows = {row["model"]: row for row in published()}
+    for row in rows.values():
         # DSP, FF, LUT and throughput of each row of the thesis, as the slides have them.
-        for key in ("dsp", "ff", "lut"):
-            assert f"| {int(row[key]):,} |" in page
-        assert f"| {float(row['throughput_samples_per_s']):,.0f} |" in page
-    assert page.count("| vgglike_2f_1c_1re_1mp |") == 12 + 12 + 3 + 2 * 12
+        (found,) = (
+            one
+            for one in cost.values()
+            if one["thesis_dsp"] == row["dsp"]
+            and one["thesis_ff"] == row["ff"]
+            and one["thesis_lut"] == row["lut"]
+            and one["thesis_bram"] == row["bram"]
+            and float(one["thesis_chunks_per_s"]) == round(float(row["throughput_samples_per_s"]))
+        )
+        assert found["weight_bits"] == row["bits"]
+    accuracy, levels, speed = (table(tmp_path, name) for name in ("accuracy", "levels", "speed"))
+    assert len(accuracy) == 2 * 84 and {row["setting"] for row in accuracy} == {
+        "As in the thesis",
+        "Corrected",
+    }
+    assert [row["right"] for row in accuracy if row["right"] == str(16384 - 83)] == [str(16384 - 83)] * 2
+    assert len(levels) == 2 * 84 * len(RECIPE.evaluation.es_n0_db) and levels[0]["bound_right"] == "1500"
+    assert len(speed) == 2 * 84 and {
+        (row["over_float32_least"], row["over_float32_most"]) for row in speed
+    } == {("1.4", "1.6")}
     for picture in ("mistakes", "es_n0", "utilisation", "latency", "inference_time"):
         assert (tmp_path / "docs" / "thesis" / f"{picture}.png").read_bytes()[:4] == b"\x89PNG"
         assert f"(thesis/{picture}.png)" in page
@@ -110,7 +140,7 @@ def test_a_page_of_an_unfinished_sweep_says_what_is_missing(tmp_path: Path) -> N
     file.add(*rows)
     assert report(folder, "-o", tmp_path)[0] == 0
     page = (tmp_path / "thesis.md").read_text(encoding="utf-8")
-    assert "| cells made | 10 of 84 |" in page and "not timed" in page
+    assert "| cells made | 10 of 84 |" in page and "not timed" in page and "Not timed." in page
     assert not (tmp_path / "thesis" / "latency.png").exists()
 
 
@@ -146,6 +176,18 @@ def test_published_weights_follow_from_the_resources() -> None:
     assert rows["vgglike_2f_1c_1re_1mp"].weights == 266_944
     assert rows["vgglike_5f_5c_4re_4mp_8bit"].weights == 2_260_288
     assert len(rows) == 81
+
+
+def test_the_committed_page_is_made_of_the_committed_results(tmp_path: Path) -> None:
+    docs = ROOT / "docs"
+    sweeps = [read_sweep_results(docs / "thesis" / name) for name in ("as-in-thesis", "corrected")]
+    rows = read_published(PUBLISHED)
+    for name, text in thesis_tables(sweeps, rows).items():
+        assert (docs / "thesis" / name).read_text(encoding="utf-8") == text
+    committed = (docs / "thesis.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"\]\((thesis/\w+\.png)\)", committed)
+    (command,) = re.findall(r"^- This page: `(.*)`\.$", committed, re.MULTILINE)
+    assert thesis_page(sweeps, rows, pictures, command) == committed
 
 
 COMMITTED = sorted(path.parent for path in (ROOT / "docs" / "thesis").glob("*/sweep.json"))

@@ -27,7 +27,7 @@ from amrq.cli.app import say
 from amrq.errors import AmrqError
 from amrq.files import made_folder, write_whole
 from amrq.live import deferred_interrupt
-from amrq.sweep import draw_thesis_pictures, read_published, read_sweep_results, thesis_page
+from amrq.sweep import draw_thesis_pictures, read_published, read_sweep_results, thesis_page, thesis_tables
 from amrq.text import printable
 
 if TYPE_CHECKING:
@@ -41,18 +41,19 @@ def sweep_report(
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders of finished sweeps of the same grid.")
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for thesis.md and, in thesis/, its pictures.")
+        Path,
+        typer.Option("-o", "--output", help="Folder for thesis.md, with its pictures and tables in thesis/."),
     ] = Path(),
     published: Annotated[
         Path | None,
         typer.Option(
             "--published",
-            help="The thesis's tables in CSV, docs/thesis/published.csv, to set beside.",
+            help="The thesis's own tables as CSV, to compare with: docs/thesis/published.csv.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Make a page with tables and pictures from the results of sweeps. Needs no PyTorch.
+    """Make a page with pictures, and tables as CSV, from the results of sweeps. Needs no PyTorch.
 
     Example: **amrq sweep-report docs/thesis/as-in-thesis docs/thesis/corrected --published docs/thesis/published.csv
     -o docs**
@@ -67,9 +68,12 @@ def sweep_report(
     pictures = [f"thesis/{path.name}" for path in draw_thesis_pictures(results, beside)]
     words = ["amrq", "sweep-report", *(str(folder) for folder in sweeps)]
     words += [*(("--published", str(published)) if published else ()), "-o", str(output)]
-    page = thesis_page(results, rows, pictures, shlex.join(words))
-    write_whole(output / "thesis.md", page)
-    Console().print(f"Written to {output}: thesis.md, {', '.join(pictures)}", markup=False)
+    tables = thesis_tables(results, rows)
+    for name, text in tables.items():
+        write_whole(beside / name, text)
+    write_whole(output / "thesis.md", thesis_page(results, rows, pictures, shlex.join(words)))
+    written = ["thesis.md", *pictures, *(f"thesis/{name}" for name in tables)]
+    Console().print(f"Written to {output}: {', '.join(written)}", markup=False)
 
 
 _BATCHES = (1, 1_024)

@@ -16,6 +16,7 @@ from .making import integer_layers as integer_layers
 from .making import make_cell as make_cell
 from .page import read_published as read_published
 from .page import thesis_page as thesis_page
+from .page import thesis_tables as thesis_tables
 from .pictures import draw_thesis_pictures as draw_thesis_pictures
 from .recipe import RoundSettings as RoundSettings
 from .recipe import SweepRecipe as SweepRecipe

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sweep beside the thesis, as a page."""
+"""A finished sweep beside the thesis: a page with what came out, and its long tables as CSV."""
 
 import csv
+import io
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +18,7 @@ from amrq.sweep.folder import SweepResults
 from amrq.sweep.speed import SpeedFigures
 from amrq.text import markdown, printable
 
-__all__ = [
-    "CHUNKS",
-    "COST",
-    "DIFFERENCES",
-    "GATE",
-    "LEVELS",
-    "SPEED",
-    "UTILISATION",
-    "PublishedRow",
-    "read_published",
-    "thesis_page",
-]
+__all__ = ["PublishedRow", "read_published", "thesis_page", "thesis_tables"]
 
 
 @dataclass(frozen=True)
@@ -80,91 +71,87 @@ def _prose(text: str) -> str:
     return " ".join(text.split())
 
 
-CHUNKS = _prose(
-    """Chunks have 32 symbols at one sample a symbol, the carrier phase is known, and all come from Algorithm
-    I. N_a is the complex noise power a symbol, where a power of 1 is that of a unit-power signal (Es/N0 =
-    1/N_a for such a signal); N_p is the standard deviation of each symbol's phase in radians. Intervals are
-    Clopper-Pearson at 95 %. Training, gate and evaluation draw their chunks from streams of their own."""
+_CHUNKS = _prose(
+    """A chunk has 32 symbols at one sample a symbol, and the carrier phase is known. Algorithm I makes all chunks.
+    N_a is the power of the complex noise per symbol, so that Es/N0 = 1/N_a for a signal of unit power. N_p is
+    the standard deviation of each symbol's phase in radians. Training, gate and evaluation use separate random
+    streams."""
 )
-GATE = _prose(
-    """The gate stops a training, so that passing it after many tries is partly luck: a network that is wrong
-    on one chunk in 1,000 passes one try in ten. What it is worth is told by the other chunks, on which
-    nothing was decided."""
+_GATE = _prose(
+    """The gate of the thesis is a run over fresh chunks without a single mistake. A training ends when it passes. A
+    network that is wrong on one chunk in 1,000 passes one try in ten, so a pass after many tries says little. The share
+    of right decisions on other chunks, which decided nothing, is the better measure."""
 )
-COST = _prose(
-    """The thesis's columns are from its slides: throughput and time of a batch of 32 on a GPU, resources by
-    Algorithm II; its weights are what the DSP column implies."""
+_COST = _prose(
+    """`cost.csv` holds the thesis's figures beside ours. The thesis measured throughput and time on a GPU, in batches
+    of 32, and computed resources by Algorithm II. Its numbers of weights are computed here from its DSP column."""
 )
-SPEED = _prose(
-    """Times of the other model over this one's, in the same round: above 1, this one is faster; least and most
-    of the rounds in brackets."""
+_UTILISATION = _prose(
+    """Algorithm II is a scaled count of parameters, not a synthesis: it asks for 133,472 DSP slices for the smallest
+    8-bit network, and an XC7Z020 has 220. Our estimator gives the DSP, FF and LUT of the thesis's 27 unpruned rows to
+    the digit, and the BRAM of 23. The other four are printed lower than the formula gives. Our figures are
+    lower than the thesis's where rounding made weights zero, since the algorithm does not count those."""
 )
-UTILISATION = _prose(
-    """The estimator gives DSP, FF and LUT of the thesis's 27 unpruned rows to the digit, and BRAM of 23: four
-    rows are printed lower than the formula gives (5f_4c float32: 38 for 40; 5f_5c at 8, 6 and 4 bits: 14
-    for 16, 9 for 11, 6 for 7). The figures above are lower where rounding made weights zero, which the
-    algorithm does not count. It is a scaled count of parameters: 133,472 DSP slices for the smallest 8-bit
-    network, where an XC7Z020 has 220."""
+_LEVELS = _prose(
+    """The networks were trained at one noise level and are tried at others. The likelihood classifier knows the noise
+    level at each point, so no model can be better. Away from their own noise level the networks fall far below it."""
 )
-LEVELS = _prose(
-    """The networks know one noise level and are tried at others; the likelihood classifier knows the level it
-    is tried at, so that it bounds any model."""
-)
-DIFFERENCES = (
-    _prose(
-        """- **Not every cell passes the gate.** The thesis tweaked and repeated until each did; here a cell has the
-        epochs of the recipe, one annealing and then short ones with other chunks, and the page says how it ended.
-        As in the thesis, all that fail are of the smallest architecture, vgglike_2f_1c, or have weights of 4 bits.
-        Two earlier recipes of this setting passed 42 and 60 cells: the first had short roundings; the second let the
-        batch grow to the whole epoch while the rate falls, and went on from retries that had made the network
-        worse (a 4-bit vgglike_3f_2c_2re_2mp from 26 mistakes in 16,384 to 114). Now batches end at 512, and each
-        retry begins from the best network so far. The corrected setting was made before that; 15 of its 19 that
-        fail have weights of 4 bits. What did not help in trials beside the sweeps (2026-11-24): chunks chosen for
-        their loss, more noise in training, margins, uncommon mixes of symbols, learning from the parent's scores,
-        other settings of the optimiser, other scales and clipping. The smallest network came down to 19 mistakes
-        in floating point in 900 epochs of batches of 64; its pruned 4-bit children ended between 78 and 674,
-        depending on the parent more than on the epochs."""
+_DIFFERENCES = (
+    (
+        "Not every cell passes the gate",
+        """The author of the thesis changed settings and repeated the training until each network passed. Here each cell
+        has a fixed number of epochs. Of the setting "as in the thesis", all cells that fail have the smallest
+        architecture (vgglike_2f_1c) or weights of 4 bits, as in the thesis. Of the corrected setting, which was trained
+        with an earlier recipe, 15 of the 19 that fail have weights of 4 bits.""",
+        """Two changes of the recipe helped: batches end at 512 chunks, and each retry starts from the best network
+        so far. These did not help: chunks chosen for their loss, more noise in training, margins, uncommon mixes of
+        symbols, learning from the parent's scores, other settings of the optimiser, other scales and clipping.""",
     ),
-    _prose(
-        """- **Pruned stays pruned.** The thesis masks the weakest filters and neurons and trains on without
-        the mask, which brings most of the weights back: its rows "pruned by 20 %" hold some 10 % fewer
-        weights. Here they are taken out, with the weights of the next layer that they fed, so that of a
-        layer between two others 30 % fewer outputs leave 49 % of the weights. No training can undo it, and
-        files, operations and estimates shrink with it."""
+    (
+        "Pruned stays pruned",
+        """The thesis masks the weakest filters and neurons, then trains on without the mask, which brings most of the
+        weights back: its networks "pruned by 20 %" have about 10 % fewer weights. Here filters and neurons are
+        removed, together with the weights of the next layer that they fed. Between two pruned layers, 30 % fewer
+        outputs leave 49 % of the weights. Files, operations and estimates shrink with them.""",
     ),
-    _prose(
-        """- **Quantised is not slower.** The thesis timed fake quantisation on a GPU at batches of 32 and
-        found it 10 to 20 times slower than floating point. Here the exported graph holds int8 weights,
-        int32 biases and scales that are powers of two, and ONNX Runtime runs its convolutions and dense
-        layers in integers. Weights of 4 and 6 bits stand in bytes: as fast as those of 8 bits, not faster.
-        Activations have 8 bits throughout."""
+    (
+        "Quantised is not slower",
+        """The thesis timed simulated quantisation on a GPU and found it 10 to 20 times slower than floating point. Here
+        the exported graph holds int8 weights, int32 biases and scales that are powers of two, and ONNX Runtime
+        computes its convolutions and dense layers in integers. Weights of 4 and 6 bits are stored in bytes, so they are
+        as fast as 8 bits and not faster. Activations always have 8 bits.""",
     ),
-    _prose(
-        """- **Where training starts matters more than how long it lasts.** Trained for 20 s at rate 0.003, the
-        smallest network was wrong on 8.9 % of 16,384 fresh chunks with zero biases and equal taps (88 epochs,
-        on a busier machine), on 5.8 % with spread biases (141), and on 0.4 % with these and small outer taps
-        (144), as `VggLikeNet` starts. Every epoch has fresh chunks: on a fixed set of 2,304 the smallest network
-        memorises them and stands at 49 % on others."""
+    (
+        "Where training starts matters more than how long it lasts",
+        """The smallest network was trained for 20 s at rate 0.003 from three starting points. The table shows its
+        mistakes on 16,384 fresh chunks. `VggLikeNet` starts from the third.""",
+        (
+            ("starting point", "epochs", "wrong, %"),
+            ("zero biases, equal taps (on a busier machine)", "88", "8.9"),
+            ("spread biases, equal taps", "141", "5.8"),
+            ("spread biases, small outer taps", "144", "0.4"),
+        ),
+        """Every epoch has fresh chunks. Trained on the same 2,304 chunks again and again, the smallest network
+        memorises them and is right on 49 % of others.""",
     ),
-    _prose(
-        """- **100 % on 2,304 chunks proves little.** At this noise the likelihood bound is 100 % in both
-        settings, with a margin. The networks' last mistakes are chunks with an uncommon mix of symbols,
-        which no noise explains: of the smallest one, 8ASK with few symbols at its second level from
-        outside, taken for 4ASK. Away from the noise that they were trained on they fall far below the
-        bound, since they have learned one noise level and not to weigh it. The project's own networks are
-        trained on 0 to 20 dB and stay within a few points of the bound there with a hundredth of the
-        weights ([models](models.md))."""
+    (
+        "100 % on 2,304 chunks proves little",
+        """At this noise the likelihood classifier makes no mistake in either setting. What the networks still get
+        wrong is not due to noise: it is chunks with an uncommon mix of symbols, such as 8ASK with few symbols at its
+        second level from outside, which the smallest network takes for 4ASK. The project's own networks are
+        trained on 0 to 20 dB. They stay within a few points of the bound there, with a hundredth of the weights
+        ([models](models.md)).""",
     ),
-    _prose(
-        """- **Peak scaling gives classes away.** With the level known QPSK has 4.7 times the power of 8ASK.
-        The corrected setting takes that away."""
+    (
+        "Peak scaling gives classes away",
+        """Scaled by the largest level, QPSK has 4.7 times the power of 8ASK, and a network that sees the level can tell
+        them apart by power alone. The corrected setting gives all constellations the same power.""",
     ),
 )
 
 
 _GOAL = 0.999
 _LARGE = 1_024
-_DIGITS = 4
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
@@ -176,10 +163,15 @@ def _precision(bits: int) -> str:
     return "float32" if bits == 32 else f"{bits}-bit"
 
 
+def _unbroken(text: str) -> str:
+    """Return text that a table cell keeps on one line."""
+    return text.replace(" ", "\u00a0")
+
+
 def _percent(right: int, of: int) -> str:
     share = Share(right, of)
     low, high = share.exact
-    return f"{100 * share.value:.2f} ({100 * low:.2f} to {100 * high:.2f})"
+    return _unbroken(f"{100 * share.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})")
 
 
 def _speeds(sweep: SweepResults, batch: int, integers: bool) -> list[SpeedFigures]:
@@ -193,7 +185,7 @@ def _speeds(sweep: SweepResults, batch: int, integers: bool) -> list[SpeedFigure
 
 def _span(ratios: Sequence[float]) -> str:
     ordered = sorted(ratios)
-    return f"{ordered[0]:.2f} to {ordered[-1]:.2f}" if ordered else "not timed"
+    return _unbroken(f"{ordered[0]:.2f} to {ordered[-1]:.2f}") if ordered else "not timed"
 
 
 def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
@@ -224,7 +216,8 @@ def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
         [f"{sum(c.right >= _GOAL * c.chunks for c in each(s))} of {len(each(s))}" for s in sweeps],
     )
     worst = [min(each(s), key=lambda c: c.right / c.chunks) for s in sweeps]
-    row("worst cell", [f"{c.name}: {_percent(c.right, c.chunks)} %" for c in worst])
+    row("worst cell", [c.name for c in worst])
+    row(f"its right decisions on {some.chunks:,} other chunks", [_percent(c.right, c.chunks) for c in worst])
     row("likelihood bound on the same chunks", [f"{100 * c.bound_right / c.chunks:.2f} %" for c in worst])
     row(
         "least agreement of PyTorch and ONNX Runtime",
@@ -251,132 +244,134 @@ def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
     return _table(["", *(markdown(s.title) for s in sweeps)], rows)
 
 
-def _accuracy_tables(sweeps: Sequence[SweepResults], pruned: float) -> list[str]:
+def _architectures(sweeps: Sequence[SweepResults]) -> list[str]:
+    """Return the small table: each architecture at all its precisions and pruning levels."""
     first = sweeps[0]
     rows = []
     for architecture in first.architectures:
-        for bits in first.bits:
-            cells = [s.cells.get((architecture, bits, pruned)) for s in sweeps]
-            if not any(cells):
-                continue
-            entries = []
-            for cell in cells:
-                if cell is None:
-                    entries += ["-", "-", "-"]
-                    continue
-                gate = "passed" if not cell.gate_wrong else f"{cell.gate_wrong} wrong"
-                entries += [
-                    f"{gate}, try {cell.gate_tries}",
-                    _percent(cell.right, cell.chunks),
-                    str(cell.epochs),
-                ]
-            rows.append([architecture, _precision(bits), *entries])
-    headings = ["architecture", "weights"]
+        whole = first.cells.get((architecture, first.bits[0], 0.0))
+        row = [architecture, f"{whole.weights:,}" if whole else "-"]
+        for sweep in sweeps:
+            cells = [cell for key, cell in sweep.cells.items() if key[0] == architecture]
+            shares = [100 * cell.right / cell.chunks for cell in cells]
+            row += [
+                f"{sum(not cell.gate_wrong for cell in cells)} of {len(cells)}",
+                _unbroken(f"{min(shares):.2f} to {max(shares):.2f}") if shares else "-",
+            ]
+        names = {cell.name for key, cell in first.cells.items() if key[0] == architecture and key[1] < 32}
+        timed = [speed for (name, batch), speed in first.speeds.items() if name in names and batch == _LARGE]
+        rows.append([*row, _span([speed.over_float for speed in timed])])
+    headings = ["architecture", "weights, unpruned"]
     for sweep in sweeps:
-        chunks = next(iter(sweep.cells.values())).chunks
-        headings += [f"{markdown(sweep.title)}: gate", f"right of {chunks:,}, %", "epochs"]
-    return _table(headings, rows, 2)
+        headings += [f"{markdown(sweep.title)}: gate passed", "right, %"]
+    return _table([*headings, "quantised over float32"], rows)
 
 
-def _cost_table(sweep: SweepResults, pruned: float, published: Mapping[str, PublishedRow]) -> list[str]:
-    headings = [
-        "architecture",
-        "weights",
-        "weights left",
-        "thesis",
-        "kB",
-        "chunks/s",
-        "thesis",
-        "ms at batch 1",
+def _csv(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(headings)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cells(sweep: SweepResults) -> list[tuple[tuple[object, ...], CellFigures]]:
+    """Return what identifies each cell in a table, and the cell, in the order of the grid."""
+    return [
+        ((sweep.title, architecture, bits, pruned), cell)
+        for architecture in sweep.architectures
+        for pruned in sweep.pruned
+        for bits in sweep.bits
+        if (cell := sweep.cells.get((architecture, bits, pruned)))
     ]
-    headings += ["ms a batch, thesis", "DSP", "thesis", "FF", "thesis", "LUT", "thesis", "BRAM", "thesis"]
+
+
+_CELL = ("setting", "architecture", "weight_bits", "pruned")
+
+
+def _accuracy_csv(sweeps: Sequence[SweepResults]) -> str:
     rows = []
-    for architecture in sweep.architectures:
-        for bits in sweep.bits:
-            cell = sweep.cells.get((architecture, bits, pruned))
-            if cell is None:
-                continue
-            row = published.get(cell.name)
-            large, single = (sweep.speeds.get((cell.name, batch)) for batch in (_LARGE, 1))
-            theirs = (
-                [
-                    *(f"{row.weights:,}", f"{row.chunks_per_s:,.0f}", f"{row.ms:.2f}"),
-                    *(f"{value:,}" for value in (row.dsp, row.ff, row.lut, row.bram)),
-                ]
-                if row
-                else ["-"] * 7
-            )
-            rows.append(
-                [
-                    *(
-                        architecture,
-                        _precision(bits),
-                        f"{cell.weights:,}",
-                        theirs[0],
-                        f"{cell.bytes / 1000:,.0f}",
-                    ),
-                    *(f"{large.chunks_per_s:,.0f}" if large else "-", theirs[1]),
-                    *(f"{single.ms:.3f}" if single else "-", theirs[2]),
-                    *(f"{cell.dsp:,}", theirs[3], f"{cell.ff:,}", theirs[4]),
-                    *(f"{cell.lut:,}", theirs[5], f"{cell.bram:,}", theirs[6]),
-                ]
-            )
-    return _table(headings, rows, 2)
-
-
-def _speed_table(sweep: SweepResults) -> list[str]:
-    rows = []
-    for architecture in sweep.architectures:
-        for bits in sweep.bits:
-            if bits == 32:
-                continue
-            entries = []
-            for batch in (_LARGE, 1):
-                cell = sweep.cells.get((architecture, bits, 0.0))
-                speed = sweep.speeds.get((cell.name, batch)) if cell else None
-                entries.append(
-                    f"{speed.over_float:.2f} ({speed.over_float_low:.2f} to {speed.over_float_high:.2f})"
-                    if speed
-                    else "-"
-                )
-            for pruned in sweep.pruned:
-                cell = sweep.cells.get((architecture, bits, pruned))
-                speed = sweep.speeds.get((cell.name, _LARGE)) if cell and pruned else None
-                if pruned:
-                    entries.append(
-                        f"{speed.over_whole:.2f} ({speed.over_whole_low:.2f} to {speed.over_whole_high:.2f})"
-                        if speed
-                        else "-"
-                    )
-            rows.append([architecture, _precision(bits), *entries])
-    headings = ["architecture", "weights", "over float32, 1,024 a call", "over float32, 1 a call"]
-    headings += [f"{p:.0%} pruned over whole, 1,024 a call" for p in sweep.pruned if p]
-    return _table(headings, rows, 2)
-
-
-def _level_table(sweep: SweepResults) -> list[str]:
-    some = next(iter(sweep.cells.values()))
-    rows = []
-    bound_row: list[str] = []
-    for (architecture, bits, pruned), cell in sorted(
-        sweep.cells.items(),
-        key=lambda item: (sweep.architectures.index(item[0][0]), item[0][2], -item[0][1]),
-    ):
-        if not bound_row:
-            shares = [f"{level.bound_right / cell.level_chunks:.3f}" for level in cell.levels]
-            bound_row = ["likelihood bound", "", "", *shares, f"{cell.bound_right / cell.chunks:.{_DIGITS}f}"]
-        shares = [f"{level.right / cell.level_chunks:.3f}" for level in cell.levels]
+    for key, cell in (item for sweep in sweeps for item in _cells(sweep)):
+        share = Share(cell.right, cell.chunks)
+        percent = [f"{100 * value:.2f}" for value in (share.value, *share.exact)]
         rows.append(
             [
-                architecture,
-                _precision(bits),
-                f"{pruned:.0%}",
-                *shares,
-                f"{cell.right / cell.chunks:.{_DIGITS}f}",
+                *key,
+                cell.epochs,
+                cell.gate_tries,
+                cell.gate_wrong,
+                cell.gate_chunks,
+                cell.right,
+                cell.chunks,
+                *percent,
             ]
         )
-    headings = ["architecture", "weights", "pruned", *(f"{level.es_n0_db:g} dB" for level in some.levels)]
-    return _table([*headings, f"{sweep.es_n0_db:.1f} dB"], [bound_row, *rows], 3)
+    gate = ("epochs", "gate_tries", "gate_wrong", "gate_chunks")
+    right = ("right", "chunks", "right_percent", "low_percent", "high_percent")
+    return _csv((*_CELL, *gate, *right), rows)
+
+
+def _cost_csv(sweep: SweepResults, published: Mapping[str, PublishedRow]) -> str:
+    rows = []
+    for key, cell in _cells(sweep):
+        row = published.get(cell.name)
+        large, single = (sweep.speeds.get((cell.name, batch)) for batch in (_LARGE, 1))
+        ours: list[object] = [
+            cell.weights,
+            cell.bytes,
+            f"{large.chunks_per_s:.0f}" if large else "",
+            f"{single.ms:.3f}" if single else "",
+            *(cell.dsp, cell.ff, cell.lut, cell.bram),
+        ]
+        theirs: list[object] = [""] * 7
+        if row:
+            theirs = [row.weights, f"{row.chunks_per_s:.0f}", row.ms, row.dsp, row.ff, row.lut, row.bram]
+        rows.append([*key, *ours, *theirs])
+    names = ["weights", "bytes", "chunks_per_s", "ms_at_batch_1", "dsp", "ff", "lut", "bram"]
+    beside = [
+        f"thesis_{name}" for name in ("weights", "chunks_per_s", "ms_at_batch_32", "dsp", "ff", "lut", "bram")
+    ]
+    return _csv((*_CELL, *names, *beside), rows)
+
+
+def _speed_csv(sweep: SweepResults) -> str:
+    rows = [
+        [
+            *(*key, batch, speed.ms, speed.chunks_per_s),
+            *(speed.over_float, speed.over_float_low, speed.over_float_high),
+            *(speed.over_whole, speed.over_whole_low, speed.over_whole_high),
+        ]
+        for key, cell in _cells(sweep)
+        for batch in (1, _LARGE)
+        if (speed := sweep.speeds.get((cell.name, batch)))
+    ]
+    over = [f"over_{other}{end}" for other in ("float32", "unpruned") for end in ("", "_least", "_most")]
+    return _csv((*_CELL, "chunks_a_call", "ms", "chunks_per_s", *over), rows)
+
+
+def _levels_csv(sweeps: Sequence[SweepResults]) -> str:
+    rows = [
+        [*key, level.es_n0_db, level.right, level.bound_right, cell.level_chunks]
+        for sweep in sweeps
+        for key, cell in _cells(sweep)
+        for level in cell.levels
+    ]
+    return _csv((*_CELL, "es_n0_db", "right", "bound_right", "chunks"), rows)
+
+
+def thesis_tables(sweeps: Sequence[SweepResults], published: Mapping[str, PublishedRow]) -> dict[str, str]:
+    """Return the long tables as CSV text, by file name.
+
+    Args:
+        sweeps: at least one; speed and resources are those of the first.
+        published: the thesis's rows by name of the model; may be empty.
+    """
+    return {
+        "accuracy.csv": _accuracy_csv(sweeps),
+        "cost.csv": _cost_csv(sweeps[0], published),
+        "speed.csv": _speed_csv(sweeps[0]),
+        "levels.csv": _levels_csv(sweeps),
+    }
 
 
 def _made(sweep: SweepResults) -> str:
@@ -404,74 +399,120 @@ def thesis_page(
         command: that made the page.
     """
     first = sweeps[0]
+    some = next(iter(first.cells.values()))
 
     def picture(name: str, words: str) -> list[str]:
-        return [f"![{words}]({path})\n" for path in pictures if path.endswith(f"{name}.png")]
+        return ["", *(f"![{words}]({path})" for path in pictures if path.endswith(f"/{name}.png")), ""]
 
-    timed = next(iter(first.speeds.values()), None)
-    on = (
-        f"Timed on {timed.processor}, one thread, ONNX Runtime {timed.onnxruntime}, {timed.date}; the median of "
-        f"{timed.rounds} rounds in which all models of an architecture ran in turn."
-        if timed
-        else "Not timed."
-    )
     lines = [
         "# The thesis's models, reproduced and put right",
         "",
+        "## What was asked",
+        "",
         "J. Rothe's thesis (Johns Hopkins, 2024) trains seven VGG-like networks at four precisions and three pruning "
-        "levels, 84 models, and tabulates 81 of them. Here is the whole grid, in "
-        + (
-            "two settings:"
-            if len(sweeps) == 2
-            else "one setting:"
-            if len(sweeps) == 1
-            else "several settings:"
-        ),
+        "levels, 84 models, and has 81 of them in its tables. Do its results hold, and what do quantisation and "
+        f"pruning save? The whole grid was trained again, in {_counted_settings(len(sweeps))}:",
         "",
         *_settings(sweeps),
         "",
-        f"{CHUNKS} Noise stands {first.es_n0_db:.1f} dB below a power of 1.",
+        "## What came out",
         "",
-        *(_made(sweep) for sweep in sweeps),
-        "",
-        f"This page: `{command}`.",
-        "",
-        "## In short",
-        *_summary(sweeps),
-        GATE,
-        "",
+        *_conclusions(first),
         *picture("mistakes", "Mistakes of every cell"),
-    ]
-    for pruned in first.pruned:
-        name = "Nothing pruned" if not pruned else f"{pruned:.0%} of filters and neurons removed"
-        lines += [
-            f"## {name}",
-            *_accuracy_tables(sweeps, pruned),
-            f"What it costs ({markdown(first.title)}; the other setting's networks have the same shape). {COST}",
-            *_cost_table(first, pruned, published),
-        ]
-    lines += [
+        *_summary(sweeps),
+        _GATE,
+        "",
+        f"Each architecture, at all precisions and pruning levels; speed at {_LARGE:,} chunks a call "
+        f"({markdown(first.title)}):",
+        *_architectures(sweeps),
         "## Speed",
         "",
-        f"{SPEED} {on} ({markdown(first.title)}.)",
-        *_speed_table(first),
+        _timed(first),
         *picture("inference_time", "Inference time"),
         *picture("latency", "Latency"),
-        "## Utilisation by Algorithm II",
+        "## Resources by Algorithm II",
         "",
-        UTILISATION,
-        "",
+        _UTILISATION,
         *picture("utilisation", "Utilisation"),
         "## Against Es/N0, beside the bound",
         "",
-        f"{LEVELS} {next(iter(first.cells.values())).level_chunks:,} chunks a level, the same for all.",
-        "",
+        f"{_LEVELS} {some.level_chunks:,} chunks a level, the same for all.",
         *picture("es_n0", "Accuracy against Es/N0"),
+        "## What came out differently, and why",
+        "",
+        *_differences(),
+        "## All figures",
+        "",
+        "| table | what is in it |",
+        "| --- | --- |",
+        "| [accuracy.csv](thesis/accuracy.csv) | every cell: gate, epochs, right decisions with 95 % intervals |",
+        "| [cost.csv](thesis/cost.csv) | weights, file size, throughput, resources, beside the thesis's |",
+        "| [speed.csv](thesis/speed.csv) | times, and speed over float32 and over the unpruned network |",
+        "| [levels.csv](thesis/levels.csv) | right decisions at each Es/N0, of the model and of the bound |",
+        "",
+        f"Weights are counted without zeros. {_COST}",
+        "",
+        "## How it was made",
+        "",
+        f"{_CHUNKS} Intervals are Clopper-Pearson at 95 %. The noise is {first.es_n0_db:.1f} dB below a power of 1.",
+        "",
+        *(_made(sweep) for sweep in sweeps),
+        f"- This page: `{command}`.",
     ]
-    for sweep in sweeps:
-        lines += [f"### {markdown(sweep.title)}", *_level_table(sweep)]
-    lines += ["## What came out differently, and why", "", *DIFFERENCES]
-    return "\n".join(lines).rstrip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _counted_settings(number: int) -> str:
+    return {1: "one setting", 2: "two settings"}.get(number, f"{number} settings")
+
+
+def _conclusions(sweep: SweepResults) -> list[str]:
+    cells = list(sweep.cells.values())
+    worst = min(cells, key=lambda cell: cell.right / cell.chunks)
+    passed = [cell for cell in cells if not cell.gate_wrong]
+    quantised = [cell for cell in cells if cell.bits < 32]
+    integers = sum(not cell.float_layers for cell in quantised)
+    lines = [
+        f"- **Accuracy**: {len(passed)} of {len(cells)} networks pass the thesis's gate. The worst of all is right on "
+        f"{_percent(worst.right, worst.chunks)} of other chunks; the likelihood bound is right on "
+        f"{100 * worst.bound_right / worst.chunks:.2f} % of them.",
+        f"- **Quantisation**: {integers} of {len(quantised)} quantised networks compute in integers only"
+        f"{_faster(_speeds(sweep, _LARGE, True), 'over_float', 'in float32')}.",
+        f"- **Pruning**: files and operations shrink with the weights"
+        f"{_faster(_speeds(sweep, _LARGE, False), 'over_whole', 'before pruning')}.",
+        "- **Noise**: the networks are good only at the noise level that they were trained at.",
+    ]
+    return [
+        *lines,
+        "",
+        f"These are figures of the setting *{markdown(sweep.title).lower()}*; the table has all settings.",
+    ]
+
+
+def _faster(speeds: Sequence[SpeedFigures], ratio: str, than: str) -> str:
+    """Return the end of a sentence that says how fast networks are; nothing where they were not timed."""
+    span = _span([getattr(speed, ratio) for speed in speeds])
+    return f"; the networks are {span} times as fast as {than}, at {_LARGE:,} chunks a call" if speeds else ""
+
+
+def _timed(sweep: SweepResults) -> str:
+    timed = next(iter(sweep.speeds.values()), None)
+    if timed is None:
+        return "Not timed."
+    return (
+        "Speed is the time of the other model divided by that of this one, in the same round: above 1, this one is "
+        f"faster. Timed on {timed.processor}, one thread, ONNX Runtime {timed.onnxruntime}, {timed.date}: the median "
+        f"of {timed.rounds} rounds, all models of an architecture in turn in each ({markdown(sweep.title)})."
+    )
+
+
+def _differences() -> list[str]:
+    lines = []
+    for title, *parts in _DIFFERENCES:
+        lines += [f"### {title}", ""]
+        for part in parts:
+            lines += [_prose(part), ""] if isinstance(part, str) else _table(part[0], part[1:])
+    return lines
 
 
 def _settings(sweeps: Sequence[SweepResults]) -> list[str]:
