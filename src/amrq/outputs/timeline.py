@@ -24,6 +24,32 @@ _HELD = 544
 """Symbols that carrier recovery holds back at most, while it has seen no carrier."""
 
 
+class _Readings:
+    """A quantity at rising symbols, of which the last `_POSITIONS` are kept at least."""
+
+    def __init__(self) -> None:
+        self._symbols: list[int] = []
+        self._values: list[float] = []
+
+    def add(self, symbol: int, value: float) -> None:
+        self._symbols.append(symbol)
+        self._values.append(value)
+        if len(self._symbols) > 2 * _POSITIONS:
+            del self._symbols[:_POSITIONS], self._values[:_POSITIONS]
+
+    def nearest(self, symbol: int) -> tuple[int, float] | None:
+        """Return the last reading at or before a symbol, or else the first; None where there is none."""
+        if not self._symbols:
+            return None
+        place = max(0, bisect.bisect_right(self._symbols, symbol) - 1)
+        return self._symbols[place], self._values[place]
+
+    def at(self, symbol: int) -> float | None:
+        """Return the value of the last reading at or before a symbol; None where there is none, or it is no number."""
+        found = self.nearest(symbol)
+        return None if found is None or found[0] > symbol or math.isnan(found[1]) else found[1]
+
+
 class Timeline:
     """What the tags of a radio, or the computer's clock, say of a stream; written and read from different threads.
 
@@ -44,9 +70,9 @@ class Timeline:
         self._symbol_rate = symbol_rate
         self._offset = offset
         self._lock = threading.Lock()
-        self._positions: tuple[list[int], list[float]] = ([], [])  # symbols, and their seconds
-        self._carriers: tuple[list[int], list[float]] = ([], [])  # symbols, and offsets in cycles/symbol
-        self._snrs: tuple[list[int], list[float]] = ([], [])  # symbols, and dB
+        self._positions = _Readings()  # seconds
+        self._carriers = _Readings()  # offsets in cycles/symbol
+        self._snrs = _Readings()  # dB
         self._sample_rate: float | None = None
         # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
         self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
@@ -58,11 +84,7 @@ class Timeline:
     def tell_position(self, symbol: int, seconds: float) -> None:
         """Take in that a symbol lies this many seconds behind the stream's beginning; `symbol` never falls."""
         with self._lock:
-            symbols, positions = self._positions
-            symbols.append(symbol)
-            positions.append(seconds)
-            if len(symbols) > 2 * _POSITIONS:
-                del symbols[:_POSITIONS], positions[:_POSITIONS]
+            self._positions.add(symbol, seconds)
 
     def tell_carrier(self, symbol: int, offset: float) -> None:
         """Take in the carrier's offset from a symbol on, cycles/symbol from where it is looked for.
@@ -72,11 +94,7 @@ class Timeline:
             offset: NaN where no carrier stands out.
         """
         with self._lock:
-            symbols, offsets = self._carriers
-            symbols.append(symbol)
-            offsets.append(offset)
-            if len(symbols) > 2 * _POSITIONS:
-                del symbols[:_POSITIONS], offsets[:_POSITIONS]
+            self._carriers.add(symbol, offset)
 
     def tell_snr(self, symbol: int, snr_db: float) -> None:
         """Take in the signal's SNR over a stretch that ends with a symbol, dB.
@@ -86,11 +104,7 @@ class Timeline:
             snr_db: NaN where it is not known.
         """
         with self._lock:
-            symbols, values = self._snrs
-            symbols.append(symbol)
-            values.append(snr_db)
-            if len(symbols) > 2 * _POSITIONS:
-                del symbols[:_POSITIONS], values[:_POSITIONS]
+            self._snrs.add(symbol, snr_db)
 
     def tell_sample_rate(self, rate: float) -> None:
         """Take in how many samples a second the source's are."""
@@ -99,17 +113,16 @@ class Timeline:
 
     def _carrier(self, symbol: int) -> float | None:
         """Return the carrier's offset at a symbol, Hz from the middle of the band; the lock is held."""
-        found = _in_force(self._carriers, symbol)
+        found = self._carriers.at(symbol)
         return None if found is None else self._offset + found * self._symbol_rate
 
     def _seconds(self, symbol: int) -> float:
         """Return the seconds from the stream's beginning to a symbol; the lock is held."""
-        symbols, positions = self._positions
-        if not symbols:
+        nearest = self._positions.nearest(symbol)
+        if nearest is None:
             return symbol / self._symbol_rate
-        nearest = max(0, bisect.bisect_right(symbols, symbol) - 1)
         # The symbols that filters send ahead of the first sample's lie before the beginning.
-        return max(0.0, positions[nearest] + (symbol - symbols[nearest]) / self._symbol_rate)
+        return max(0.0, nearest[1] + (symbol - nearest[0]) / self._symbol_rate)
 
     def tell_time(self, symbol: int, seconds: float, now: float) -> None:
         """Take in what the radio's clock said at a symbol.
@@ -164,7 +177,7 @@ class Timeline:
         with self._lock:
             correction = self._seconds(symbol) - symbol / origin.symbol_rate
             offset, rate = self._carrier(symbol), origin.sample_rate or self._sample_rate
-            snr_db = _in_force(self._snrs, symbol + count)
+            snr_db = self._snrs.at(symbol + count)
         return replace(
             origin, start=origin.start + correction, offset=offset, sample_rate=rate, snr_db=snr_db
         )
@@ -188,10 +201,3 @@ class Timeline:
         if frequencies:
             located = replace(located, tunings=((0.0, frequencies[-1] + self._offset),))
         return located
-
-
-def _in_force(told: tuple[list[int], list[float]], symbol: int) -> float | None:
-    """Return what was told last at or before a symbol; None where that is nothing, or not a number."""
-    symbols, values = told
-    nearest = bisect.bisect_right(symbols, symbol) - 1
-    return None if nearest < 0 or math.isnan(values[nearest]) else values[nearest]
