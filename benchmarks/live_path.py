@@ -26,11 +26,13 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
+from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 from gnuradio.amrq.radio_source import radio_source
 
-from amrq.decision import Decision
+from amrq.decision import Decision, DecisionOptions
 from amrq.machine import processor_name
+from amrq.measure import StreamInfo
 from amrq.outputs import Origin
 from amrq.signals import ModulatedSignal, Schedule
 
@@ -60,15 +62,14 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     """Run the path for so long and return what was seen."""
     decided: list[tuple[float, Decision]] = []
     source = radio_source(device, arguments.rate, 100e6)
-    flowgraph = decision_flowgraph(
-        source,
-        arguments.rate,
-        arguments.symbol_rate,
-        model=arguments.model,
-        chunks_per_decision=arguments.chunks,
+    sink = classifier_sink(
+        arguments.model,
+        DecisionOptions(arguments.chunks),
+        StreamInfo(arguments.rate, arguments.symbol_rate),
         live=True,
         on_decision=lambda decision, truth: decided.append((time.time(), decision)),
     )
+    flowgraph = decision_flowgraph(source, sink)
     counter = restarts()
     flowgraph.connect(source, counter)
     before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()

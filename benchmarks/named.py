@@ -50,6 +50,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gnuradio import gr
+from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 from gnuradio.amrq.recording_source import recording_source
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ from amrq.errors import AmrqError
 from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson, outcome
 from amrq.live import recording_symbol_rate
 from amrq.machine import processor_name
+from amrq.measure import StreamInfo
 from amrq.recordings import open_recording
 from amrq.signals import Conditions, received_under
 
@@ -203,9 +205,9 @@ def pattern(value: str, points: NDArray[np.complex64], count: int) -> NDArray[np
 
 
 @cache
-def classifier(model: str, threads: int) -> OnnxClassifier:
+def classifier(model: str) -> OnnxClassifier:
     """Return the model, loaded once for all signals."""
-    return OnnxClassifier(model, threads)
+    return OnnxClassifier(model)
 
 
 def decisions_on(path: Path, case: Case, samples_per_symbol: float) -> list[Decision] | None:
@@ -221,13 +223,12 @@ def decisions_on(path: Path, case: Case, samples_per_symbol: float) -> list[Deci
             return None
     decisions: list[Decision] = []
     source = recording_source(recording)
-    flowgraph = decision_flowgraph(
-        source,
-        source.sample_rate(),
-        rate,
+    sink = classifier_sink(
+        stream=StreamInfo(source.sample_rate(), rate),
         backend=classifier,
         on_decision=lambda decision, truth: decisions.append(decision),
     )
+    flowgraph = decision_flowgraph(source, sink)
     flowgraph.run()
     flowgraph.raise_error()
     # At another symbol rate as many symbols fill another time.

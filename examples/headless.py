@@ -71,8 +71,8 @@ class Simulation(gr.top_block):
             modulation, es_n0_db=es_n0_db, phase_noise=phase_noise, rotation=0.7, seed=SEED
         )
         self.sinks = [
-            amrq.classifier_sink(model, chunks_per_decision=1, on_decision=self._keep_alone),
-            amrq.classifier_sink(model, chunks_per_decision=FUSED, on_decision=self._keep_fused),
+            amrq.classifier_sink(model, amrq.DecisionOptions(1), on_decision=self._keep_alone),
+            amrq.classifier_sink(model, amrq.DecisionOptions(FUSED), on_decision=self._keep_fused),
         ]
         length = self.sinks[0].contract.chunk_length
         self.head = blocks.head(gr.sizeof_gr_complex, chunks * length)
@@ -161,14 +161,12 @@ def classify(
             except AmrqError:  # it is not clear, says the command, and ends
                 return Answer()
         decisions: list[Decision] = []
-        flowgraph = recording_flowgraph(
-            recording,
-            symbol_rate,
-            start=span[0],
-            count=span[1],
-            model=model,
+        sink = amrq.classifier_sink(
+            model,
+            stream=amrq.StreamInfo(symbol_rate=symbol_rate),
             on_decision=lambda decision, _: decisions.append(decision),
         )
+        flowgraph = recording_flowgraph(recording, sink, start=span[0], count=span[1])
         flowgraph.run()
         flowgraph.raise_error()
     except AmrqError as error:

@@ -112,8 +112,8 @@ def test_arguments_of_a_wrong_kind_are_one_sentence(
                 for key, one in inspect.signature(kind).parameters.items()
                 if one.default is one.empty
             }
-            if "backend" in inspect.signature(kind).parameters and parameter.name not in ("model", "threads"):
-                arguments["backend"] = lambda model, threads: loaded
+            if "backend" in inspect.signature(kind).parameters and parameter.name != "model":
+                arguments["backend"] = lambda model: loaded
             try:
                 kind(**(arguments | {parameter.name: value}))
             except AmrqError as error:

@@ -137,7 +137,7 @@ def test_classify_raw_wav_and_a_part(tmp_path: Path) -> None:
         (["{short}", "--rate", "1e5"], "too short for a decision"),
         (["{cut}"], "remove core:sha512 from the metadata"),
         ([QPSK, "--start", "10"], "nothing can be sent from sample"),
-        ([QPSK, "--chunks", "0"], "must be 1 to 65536"),
+        ([QPSK, "--chunks", "0"], "must be from 1 to 65536, not 0"),
         ([QPSK, "--start", "nan"], "--start must be"),
         ([QPSK, "--duration", "inf"], "--duration must be"),
         (["{short}", "--rate", "1e5", "--json"], "too short for a decision"),

@@ -35,6 +35,7 @@ from amrq.classes import THESIS_9
 from amrq.cli.app import quantity
 from amrq.live import LiveSession
 from amrq.live import session as live_session
+from amrq.measure import StreamInfo
 from amrq.outputs import Origin, decision_schema
 from amrq.recordings import open_recording
 from amrq.signals import ModulatedSignal, Schedule
@@ -476,6 +477,7 @@ def test_a_symbol_rate_that_is_not_given_is_estimated() -> None:
 
 
 def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gnuradio.amrq.classifier_sink import classifier_sink
     from gnuradio.amrq.decision_flowgraph import decision_flowgraph
     from gnuradio.amrq.pipe_source import pipe_source
 
@@ -495,7 +497,8 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
                 pipe.write(second if changed.is_set() else first)
 
     def make(symbol_rate: float, on_decision: Any) -> Any:
-        return decision_flowgraph(source.block, 100e3, symbol_rate, live=True, on_decision=on_decision)
+        sink = classifier_sink(stream=StreamInfo(100e3, symbol_rate), live=True, on_decision=on_decision)
+        return decision_flowgraph(source.block, sink)
 
     source = LiveSource(pipe_source("cf32", reader), "pipe", 100e3)
     session = LiveSession(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), ending, make)

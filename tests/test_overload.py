@@ -14,6 +14,7 @@ from seeds import SEED
 
 from amrq.classifier import Evidence, OnnxClassifier
 from amrq.live import LiveSession
+from amrq.measure import StreamInfo
 from amrq.outputs import Origin, SigmfRecorder
 from amrq.signals import ModulatedSignal, Schedule
 from amrq.sources import LiveSource
@@ -22,6 +23,7 @@ pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks ar
 
 import pmt
 from gnuradio import gr
+from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 
 RATE, SPS, LENGTH = 100e3, 4, 32
@@ -120,12 +122,13 @@ def test_the_stream_is_untouched_and_every_decision_keeps_its_place() -> None:
         flowgraphs.append(
             decision_flowgraph(
                 source,
-                RATE,
-                symbol_rate,
-                live=True,
-                queue_chunks=QUEUE,
-                backend=lambda model, threads: SlowClassifier(progress),
-                on_decision=on_decision,
+                classifier_sink(
+                    stream=StreamInfo(RATE, symbol_rate),
+                    backend=lambda model: SlowClassifier(progress),
+                    live=True,
+                    queue_chunks=QUEUE,
+                    on_decision=on_decision,
+                ),
             )
         )
         flowgraphs[-1].connect(flowgraphs[-1].front_end, counter)
@@ -195,9 +198,8 @@ def test_a_slow_disk_does_not_hold_up_the_source(tmp_path: Path, monkeypatch: py
     counter = symbol_counter(progress)
 
     def make(symbol_rate: float, on_decision: Any) -> Any:
-        made = decision_flowgraph(
-            source, RATE, symbol_rate, live=True, recorder=recorder, on_decision=on_decision
-        )
+        sink = classifier_sink(stream=StreamInfo(RATE, symbol_rate), live=True, on_decision=on_decision)
+        made = decision_flowgraph(source, sink, recorder=recorder)
         made.connect(made.front_end, counter)
         return made
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from file_radio import file_radio, load_file_radio
 
-from amrq.decision import Decision
+from amrq.decision import Decision, DecisionOptions
 from amrq.errors import AmrqError
+from amrq.measure import StreamInfo
 from amrq.outputs import Origin
 from amrq.signals import ModulatedSignal, Schedule
 
@@ -18,6 +19,7 @@ pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks ar
 
 import pmt
 from gnuradio import gr
+from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
 from gnuradio.amrq.radio_source import radio_source
 
@@ -82,14 +84,10 @@ def test_nothing_is_fused_across_an_overflow(device: str, clock: str) -> None:
         if len(decisions) > 20:
             decided.set()
 
-    flowgraph = decision_flowgraph(
-        source,
-        RATE,
-        SYMBOL_RATE,
-        live=True,
-        chunks_per_decision=8,
-        on_decision=keep,
+    sink = classifier_sink(
+        decision=DecisionOptions(8), stream=StreamInfo(RATE, SYMBOL_RATE), live=True, on_decision=keep
     )
+    flowgraph = decision_flowgraph(source, sink)
     at_the_source, behind_the_front_end = tags_seen(4), tags_seen(4)
     flowgraph.connect(source, at_the_source)
     flowgraph.connect(flowgraph.front_end, behind_the_front_end)

@@ -16,7 +16,22 @@ from gnuradio.amrq.sigmf_recorder import sigmf_recorder
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from gnuradio.amrq.zmq_source import zmq_source
 
+# The records that blocks take, so that a flowgraph finds them where it finds the blocks.
+from amrq.classifier import OnnxBackend
+from amrq.decision import DecisionOptions
+from amrq.link import BoardBackend
+from amrq.measure import FrontEndOptions, StreamInfo
+from amrq.outputs import OutputOptions
+from amrq.signals import PulseOptions
+
 __all__ = [
+    "BoardBackend",
+    "DecisionOptions",
+    "FrontEndOptions",
+    "OnnxBackend",
+    "OutputOptions",
+    "PulseOptions",
+    "StreamInfo",
     "carrier_recovery",
     "chunker",
     "classification_display",

@@ -4,9 +4,11 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, get_args
 
-from amrq.options import converted, kind_of
+from amrq.errors import AmrqError
+from amrq.options import converted, kind_of, options_of
 
 __all__ = ["checked_arguments"]
 
@@ -17,14 +19,15 @@ def checked_arguments(make: _Made) -> _Made:
     """Let a block's `__init__` or setter take numbers where it says numbers, and text where it says text.
 
     Arguments annotated as float, int, bool or str (or one of these or None) are converted, whole floats to integers and
-    NumPy's numbers to Python's; anything else that is given for them is refused with one sentence. Ranges are the
-    block's own business.
+    NumPy's numbers to Python's; records of options are what they are said to be. Anything else that is given for them
+    is refused with one sentence. Ranges are the block's own business.
 
     Raises:
         AmrqError: by what is returned: an argument is of another kind.
     """
     signature = inspect.signature(make)
     kinds = {name: kind_of(parameter.annotation) for name, parameter in signature.parameters.items()}
+    records = {name: _record(parameter.annotation) for name, parameter in signature.parameters.items()}
 
     @functools.wraps(make)
     def checked(*arguments: Any, **named: Any) -> Any:
@@ -33,6 +36,17 @@ def checked_arguments(make: _Made) -> _Made:
             kind, optional, _ = kinds[name]
             if not (optional and value is None):
                 bound.arguments[name] = converted(kind, name, value)
+                record = records[name]
+                if record is not None and not isinstance(value, record):
+                    raise AmrqError(f"{name} must be {record.__name__}(...), not a {type(value).__name__}.")
         return make(*bound.args, **bound.kwargs)
 
     return checked  # type: ignore[return-value]
+
+
+def _record(annotation: Any) -> type | None:
+    """Return the record of options that an argument is to be; None where it is to be something else."""
+    members = get_args(annotation) or (annotation,)
+    if len([member for member in members if member is not type(None)]) > 1:
+        return None
+    return next((member for member in members if is_dataclass(member) and options_of(member)), None)  # type: ignore[arg-type, return-value]

@@ -14,10 +14,12 @@ from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
 from amrq.labels import symbol_places
+from amrq.measure import FrontEndOptions, StreamInfo, check_rates
 from amrq.recordings import Recording
 
 __all__ = ["chunk_flowgraph"]
 
+_CHUNK_LENGTH = 32
 _PLACE_KEY = "recording_sample"
 _SYMBOLS_A_MARK = 256
 """Between two marks the receiver's clock is taken to be even."""
@@ -28,14 +30,11 @@ class chunk_flowgraph(gr.top_block):
 
     Args:
         recording: an open recording.
-        symbol_rate: symbols a second.
         spool: an empty binary file that takes the chunks, so that a long recording need not fit into memory.
-        offset: where in the recording's band the signal lies, Hz.
+        stream: symbol rate, offset and chunk length (0: 32 symbols) of the signal; the sample rate is the recording's.
+        front_end: how the signal is received; None: as the defaults say.
         start: first sample.
         count: samples; 0 takes all that follow.
-        rolloff: roll-off of the matched filter.
-        gate_db: power below which there is no signal, dB relative to full scale.
-        chunk_length: symbols a chunk (L).
 
     Raises:
         AmrqError: something given cannot be used.
@@ -44,21 +43,18 @@ class chunk_flowgraph(gr.top_block):
     def __init__(
         self,
         recording: Recording,
-        symbol_rate: float,
         spool: BinaryIO,
-        offset: float = 0.0,
+        stream: StreamInfo,
+        front_end: FrontEndOptions | None = None,
         start: int = 0,
         count: int = 0,
-        rolloff: float = 0.35,
-        gate_db: float = -200.0,
-        chunk_length: int = 32,
     ) -> None:
         gr.top_block.__init__(self, "amrq")
-        self._samples_per_symbol = recording.sample_rate / symbol_rate
+        check_rates(recording.sample_rate, stream.symbol_rate)
+        chunk_length = stream.chunk_length or _CHUNK_LENGTH
+        self._samples_per_symbol = recording.sample_rate / stream.symbol_rate
         self.source = recording_source(recording, start=start, count=count)
-        self.front_end = symbol_front_end(
-            recording.sample_rate, symbol_rate, rolloff=rolloff, offset=offset, gate_db=gate_db
-        )
+        self.front_end = symbol_front_end(recording.sample_rate, stream.symbol_rate, stream.offset, front_end)
         self.chunker = chunker(chunk_length)
         self._marker = _marker(start, max(1, round(_SYMBOLS_A_MARK * self._samples_per_symbol)))
         self._reader = _mark_reader()

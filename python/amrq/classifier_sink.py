@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The classifier at the end of a flowgraph."""
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +17,10 @@ from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
 
-from amrq.classifier import Classifier, LossyClassifier, OnnxClassifier
+from amrq.classifier import Backend, Classifier, LossyClassifier, OnnxBackend
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
-from amrq.link import BoardClassifier, LinkSettings
+from amrq.measure import StreamInfo
 from amrq.model import find_model
 from amrq.outputs import DecisionOutputs, Origin, OutputOptions, StreamState, Timeline, decision_record
 from amrq.text import printable
@@ -39,10 +38,6 @@ _PATIENCE = (0.3e-3, 2e-3)
 _MUCH = 2048  # chunks
 _STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
 
-Backend = Callable[[str, int], Classifier]
-"""What can compute: a function of (model, threads) that returns a `Classifier`."""
-
-_BACKENDS = ("onnx", "zmq")
 _ROOM_PERIOD = 0.1
 """Seconds between two looks whether the queue has room; between them GNU Radio may end the flowgraph."""
 
@@ -72,46 +67,22 @@ class classifier_sink(gr.sync_block):
     Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
     waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
     If inference fails or an output cannot be written, the reason is logged and the flowgraph ends. A board that goes
-    does not end it: see `board_policy`.
+    does not end it: see `BoardBackend`.
+
+    The records' classes are in `gnuradio.amrq` too: `amrq.classifier_sink(decision=amrq.DecisionOptions(memory=64))`.
 
     Args:
         model: path of an ONNX model with contract, name of a shipped one, or `default`.
-        chunk_length: samples a chunk, which the model's contract must agree with; 0 takes what it says.
-        samples_per_symbol: of the stream; the model's contract must agree.
-        chunks_per_decision: chunks fused into a decision.
-        min_confidence: below this probability of `best` a decision is `unsure`, labelled `unknown`, 0 to 1.
-        early_confidence: a decision falls early when it says something new and is this sure of it; 1: never.
-        change_evidence: where the class changes inside a decision, it is split; log-likelihood ratio, natural
-            logarithm, that this needs.
-        memory: chunks after which what earlier decisions of the same signal said counts 1/e; 0: every decision rests
-            on its own chunks alone.
-        track: where the model takes a level, track level and Es/N0 over many chunks and let it have both.
-        name_noise: say `no signal` where the model is sure that there is noise alone; otherwise `unknown`, since many
-            carriers together (OFDM) look like noise.
+        decision: how evidence becomes decisions.
+        stream: what is known of the stream: with a symbol rate decisions have a time, from the tags `rx_time` of a
+            radio or, live, from the computer's clock; `offset` is added to the frequency, which the tags `rx_freq`
+            give, for that of decisions. `sample_rate` is not used here.
+        outputs: where records of decisions go (as `amrq.outputs.record` has them), and counters. Records need
+            the symbol rate.
+        backend: where chunks are classified: an `OnnxBackend` (None: one with its defaults), a `BoardBackend`, or a
+            function of a model's name that returns a `Classifier`.
         live: the stream comes from a radio and must not be held up.
-        queue_chunks: chunks that may wait for the classifier.
-        threads: threads of one inference call.
-        symbol_rate: symbols a second of the stream, from which a decision's time follows: from the tags `rx_time` of a
-            radio, or, live, from the computer's clock; 0 where it is not known.
-        offset: of the signal from the frequency that the tags `rx_freq` give, Hz.
-        source: what is received, for the records.
-        log: a file that each decision is appended to as a JSON line (as `amrq.outputs.record` has it), or `-`:
-            standard output, which is for records alone then; empty for none. Needs symbol_rate.
-        publish: endpoint of a ZMQ PUB socket that the same records go to, `tcp://127.0.0.1:5556` for instance; empty
-            for none. Needs symbol_rate.
-        counters: a file of counters in Prometheus's text format, written anew every few seconds; empty for none.
-        changes: `log` and `publish` get a record when the answer changes, and one a minute meanwhile.
-        every: they get one record in so many seconds of the stream; with `changes`, in place of the minute; 0: all.
-        backend: `onnx`, onnxruntime on this CPU; `zmq`, a board (`amrq board`) that runs the same model; or a function
-            of (model, threads) that returns a `Classifier`.
-        endpoint: of the board.
-        board_policy: what becomes of chunks while the board is gone: `wait`, only where `live` is off; `drop`; `local`,
-            the ONNX model on this machine; `auto`: `drop` if live, otherwise `wait`.
-        board_batch: chunks in a message to the board.
-        board_window: messages on their way to the board at a time.
-        board_timeout: seconds without an answer after which the board is asked again.
-        secret_key: file with this client's secret key, where the board has keys (`amrq board keygen`); empty for none.
-        board_key: file with the board's public key; empty for none.
+        queue_chunks: chunks that may wait for the classifier, at least 1.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
 
     Raises:
@@ -122,84 +93,32 @@ class classifier_sink(gr.sync_block):
     def __init__(
         self,
         model: str = "default",
-        chunk_length: int = 0,
-        samples_per_symbol: int = 1,
-        chunks_per_decision: int = 32,
-        min_confidence: float = 0.8,
-        early_confidence: float = 1.0,
-        change_evidence: float = 15.0,
-        memory: float = 0.0,
-        track: bool = True,
-        name_noise: bool = False,
+        decision: DecisionOptions | None = None,
+        stream: StreamInfo | None = None,
+        outputs: OutputOptions | None = None,
+        backend: Backend | Callable[[str], Classifier] | None = None,
         live: bool = False,
         queue_chunks: int = 8192,
-        threads: int = 1,
-        symbol_rate: float = 0.0,
-        offset: float = 0.0,
-        source: str = "stream",
-        log: str = "",
-        publish: str = "",
-        counters: str = "",
-        changes: bool = False,
-        every: float = 0.0,
-        backend: str | Backend = "onnx",
-        endpoint: str = "tcp://127.0.0.1:5555",
-        board_policy: str = "auto",
-        board_batch: int = 256,
-        board_window: int = 8,
-        board_timeout: float = 2.0,
-        secret_key: str = "",
-        board_key: str = "",
         on_decision: Callable[[Decision, str | None], None] | None = None,
     ) -> None:
-        if not 0 <= symbol_rate < math.inf:
-            raise AmrqError(f"symbol_rate must be above 0, or 0 where it is not known, not {symbol_rate}.")
-        if (log or publish) and not symbol_rate:
+        self._decision = decision or DecisionOptions()
+        self.stream = stream or StreamInfo()
+        self._wanted = outputs or OutputOptions()
+        if (self._wanted.log or self._wanted.publish) and not self.stream.symbol_rate:
             raise AmrqError("a record says when a decision was: give symbol_rate.")
-        if isinstance(backend, str):
-            if backend not in _BACKENDS:
-                raise AmrqError(f"there is no backend {backend!r}: choose from {', '.join(_BACKENDS)}.")
-            if board_policy == "auto":
-                board_policy = "drop" if live else "wait"
-            if backend == "zmq" and live and board_policy == "wait":
-                raise AmrqError(
-                    "a radio's stream cannot wait for a board (board_policy wait): choose drop or local."
-                )
-
-            def board(model: str, threads: int) -> Classifier:
-                settings = LinkSettings(board_batch, board_window, board_timeout)
-                keys = (secret_key or None, board_key or None)
-                return BoardClassifier(model, endpoint, board_policy, settings, *keys, say=self._warn)
-
-            backend = board if backend == "zmq" else OnnxClassifier
-        self._backend, self._threads = backend, threads
-        self._classifier = backend(model, threads)
+        self._backend = OnnxBackend() if backend is None else backend
+        self._live, self._queue_chunks = live, queue_chunks
+        self._classifier = self._classifier_of(model)
         self.contract = self._classifier.contract
-        if chunk_length not in (0, self.contract.chunk_length):
-            raise AmrqError(
-                f"the model {self.contract.name} takes chunks of {self.contract.chunk_length} samples, not "
-                f"{chunk_length}: set the chunk length of chunker and classifier to {self.contract.chunk_length}."
-            )
-        if samples_per_symbol != self.contract.samples_per_symbol:
-            raise AmrqError(
-                f"the model {self.contract.name} takes {self.contract.samples_per_symbol} samples a symbol, not "
-                f"{samples_per_symbol}: choose another model, or resample."
-            )
+        self._check_chunks(self.stream)
         self._length = self.contract.chunk_length
         gr.sync_block.__init__(
             self, name="amrq_classifier_sink", in_sig=[(np.complex64, self._length)], out_sig=None
         )
         self.error: Exception | None = None
-        self._live, self._queue_chunks = live, queue_chunks
-        self._decision = DecisionOptions(
-            chunks_per_decision, min_confidence, early_confidence, change_evidence, memory, track, name_noise
-        )
         self._on_decision = on_decision
-        self._symbol_rate, self._offset = symbol_rate, offset
         self._swapping = threading.Lock()  # set_model is called from other threads than start and stop
         self._running = False
-        self._source = source
-        self._wanted = OutputOptions(changes, every, log, publish, counters)
         self._describe(model)
         self._worker = self._new_worker()  # checks the remaining arguments now rather than at the start
         self._outputs = self._open_outputs()
@@ -208,10 +127,35 @@ class classifier_sink(gr.sync_block):
         self.message_port_register_out(_DECISIONS)
         self.message_port_register_out(_STATISTICS)
 
+    def _classifier_of(self, model: str) -> Classifier:
+        backend = self._backend
+        if callable(backend):
+            return backend(model)
+        if not hasattr(backend, "classifier"):
+            raise AmrqError(
+                f"backend must be an OnnxBackend, a BoardBackend or a function of a model's name, not {backend!r}."
+            )
+        return backend.classifier(model, self._live, self._warn)
+
+    def _check_chunks(self, stream: StreamInfo) -> None:
+        contract = self.contract
+        if stream.chunk_length not in (0, contract.chunk_length):
+            raise AmrqError(
+                f"the model {contract.name} takes chunks of {contract.chunk_length} samples, not "
+                f"{stream.chunk_length}: set the chunk length of chunker and classifier to {contract.chunk_length}."
+            )
+        if stream.samples_per_symbol != contract.samples_per_symbol:
+            raise AmrqError(
+                f"the model {contract.name} takes {contract.samples_per_symbol} samples a symbol, not "
+                f"{stream.samples_per_symbol}: choose another model, or resample."
+            )
+
     def _new_worker(self) -> ClassifierWorker:
         self._decision_maker = self._new_decision_maker()
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
-        self.timeline = Timeline(self._symbol_rate or 1.0, self._offset)
+        self.timeline = Timeline(self.stream.symbol_rate or 1.0, self.stream.offset)
+        if self.stream.frequency is not None:
+            self.timeline.tell_frequency(0, self.stream.frequency)
         self._next_statistics = 0.0
         self._last_arrival = time.monotonic()
         self._held = 0  # chunks at the input's beginning that the worker has already
@@ -230,7 +174,7 @@ class classifier_sink(gr.sync_block):
         if self._wanted.wanted:
             file = find_model(model)
             name, digest = file.stem, Origin.hash_of(file)
-        self._described = Origin(self._source, self._symbol_rate or 1.0, name, digest)
+        self._described = Origin(self.stream.source, self.stream.symbol_rate or 1.0, name, digest)
 
     def _open_outputs(self) -> DecisionOutputs | None:
         if not self._wanted.wanted:
@@ -240,10 +184,10 @@ class classifier_sink(gr.sync_block):
     def _state(self) -> StreamState:
         return StreamState(
             self._worker.statistics(),
-            self._source,
+            self.stream.source,
             self._described.model,
             self._described.model_sha256,
-            symbol_rate=self._symbol_rate or None,
+            symbol_rate=self.stream.symbol_rate or None,
             silent_seconds=time.monotonic() - self._last_arrival if self._live else None,
         )
 
@@ -295,7 +239,7 @@ class classifier_sink(gr.sync_block):
             AmrqError: it is missing or unfit, or takes other chunks or another carrier phase than the one before; that
                 one goes on.
         """
-        classifier = self._backend(model, self._threads)
+        classifier = self._classifier_of(model)
         former, new = self.contract, classifier.contract
         for what in ("chunk_length", "samples_per_symbol", "phase"):
             if getattr(new, what) != getattr(former, what):
@@ -451,7 +395,7 @@ class classifier_sink(gr.sync_block):
             self._on_decision(decision, truth)
         subscribed = not pmt.is_null(self.message_subscribers(_DECISIONS))
         record: dict[str, Any] = {}
-        if self._outputs is not None or (subscribed and self._symbol_rate):
+        if self._outputs is not None or (subscribed and self.stream.symbol_rate):
             origin = self.timeline.place(self._described, decision.sample_index, decision.sample_count)
             record = decision_record(decision, truth, origin, self._worker.statistics().dropped)
         if self._outputs is not None:
@@ -459,7 +403,7 @@ class classifier_sink(gr.sync_block):
         if not subscribed:
             return  # building the PDU costs as much as classifying four chunks
         values = decision.as_dict() | {"model": self._described.model}
-        if self._symbol_rate:
+        if self.stream.symbol_rate:
             values |= {key: record[key] for key in _PLACE if record[key] is not None}
         if truth is not None:
             values["truth"] = truth

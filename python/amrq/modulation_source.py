@@ -3,6 +3,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 
-from amrq.signals import ModulatedSignal, Order, Schedule
+from amrq.signals import ModulatedSignal, Order, PulseOptions, Schedule
 
 __all__ = ["modulation_source"]
 
@@ -29,8 +30,7 @@ class modulation_source(gr.sync_block):
         es_n0_db: Es/N0 in dB of unit-power symbols (complex noise power 10^(-x/10) a symbol); 1000 is as good as none.
         phase_noise: standard deviation of an independent Gaussian phase, radians, every sample.
         rotation: fixed phase, radians.
-        samples_per_symbol: 1 sends bare symbols, more shapes them with root raised cosine.
-        rolloff: excess bandwidth of the pulse, 0 to 1.
+        pulse: samples per symbol and roll-off; None: bare symbols.
         seed: of all randomness.
 
     Raises:
@@ -46,22 +46,21 @@ class modulation_source(gr.sync_block):
         es_n0_db: float = 23.0,
         phase_noise: float = 0.0,
         rotation: float = 0.0,
-        samples_per_symbol: int = 1,
-        rolloff: float = 0.35,
+        pulse: PulseOptions | None = None,
         seed: int = 0,
     ) -> None:
         gr.sync_block.__init__(self, name="amrq_modulation_source", in_sig=None, out_sig=[np.complex64])
         self.error: Exception | None = None
         self._modulations, self._order, self._dwell = modulations, order, dwell
-        self._samples_per_symbol, self._rolloff = samples_per_symbol, rolloff
+        self._pulse = pulse or PulseOptions()
         self._lock = threading.Lock()  # setters are called from other threads than work
         self._signal = ModulatedSignal(
             Schedule(modulations, dwell, order),
             es_n0_db,
             phase_noise,
             rotation,
-            samples_per_symbol,
-            rolloff,
+            self._pulse.samples_per_symbol,
+            self._pulse.rolloff,
             seed,
         )
 
@@ -101,12 +100,12 @@ class modulation_source(gr.sync_block):
     @checked_arguments
     def set_samples_per_symbol(self, samples_per_symbol: int) -> None:
         """Set the samples a symbol; the pulse filter starts anew."""
-        self._set_pulse(samples_per_symbol, self._rolloff)
+        self._set_pulse(replace(self._pulse, samples_per_symbol=samples_per_symbol))
 
     @checked_arguments
     def set_rolloff(self, rolloff: float) -> None:
         """Set the excess bandwidth of the pulse; the filter starts anew."""
-        self._set_pulse(self._samples_per_symbol, rolloff)
+        self._set_pulse(replace(self._pulse, rolloff=rolloff))
 
     def _set_schedule(self, modulations: Sequence[str] | str, order: Order, dwell: int) -> None:
         schedule = Schedule(modulations, dwell, order)
@@ -114,10 +113,10 @@ class modulation_source(gr.sync_block):
         with self._lock:
             self._signal.set_schedule(schedule)
 
-    def _set_pulse(self, samples_per_symbol: int, rolloff: float) -> None:
+    def _set_pulse(self, pulse: PulseOptions) -> None:
         with self._lock:
-            self._signal.set_pulse(samples_per_symbol, rolloff)
-        self._samples_per_symbol, self._rolloff = samples_per_symbol, rolloff
+            self._signal.set_pulse(pulse.samples_per_symbol, pulse.rolloff)
+        self._pulse = pulse
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:

@@ -15,6 +15,7 @@ from gnuradio.amrq.zmq_source import zmq_source
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.recordings import open_recording
+from amrq.signals import PulseOptions
 from amrq.sources import LiveSource, SourceOptions, read_address
 from amrq.text import engineering, printable
 
@@ -112,7 +113,7 @@ def _simulation(options: SourceOptions) -> LiveSource:
         dwell=max(1, round(_DWELL_SECONDS * symbol_rate)),
         es_n0_db=options.es_n0_db,
         rotation=0.7,
-        samples_per_symbol=samples_per_symbol,
+        pulse=PulseOptions(samples_per_symbol),
     )
     return LiveSource(paced_source(source, sample_rate), "simulation", sample_rate, watched=False)
 

@@ -71,22 +71,24 @@ MISSING = [name for name in ("onnxruntime",) if importlib.util.find_spec(name) i
 
 @unittest.skipIf(MISSING, f"the Python packages {MISSING} are not installed")
 class qa_classifier_sink(gr_unittest.TestCase):
-    def connect(self, stream, classifier, **settings):
+    def connect(self, source, classifier, **settings):
         self.decisions = []
         tb = gr.top_block()
         cut = blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH)
         sink = amrq.classifier_sink(
-            backend=lambda model, threads: classifier,
+            backend=lambda model: classifier,
             on_decision=lambda decision, truth: self.decisions.append((decision, truth)),
             **settings,
         )
-        tb.connect(stream, cut, sink)
-        self.kept = (stream, cut)
+        tb.connect(source, cut, sink)
+        self.kept = (source, cut)
         return tb, sink
 
     def test_every_chunk_once_and_in_order(self):
         classifier = SignClassifier()
-        tb, sink = self.connect(blocks.vector_source_c(ramp(5000)), classifier, chunks_per_decision=7)
+        tb, sink = self.connect(
+            blocks.vector_source_c(ramp(5000)), classifier, decision=amrq.DecisionOptions(7)
+        )
         tb.run()
         np.testing.assert_array_equal(np.concatenate(classifier.seen)[:, 0].real, np.arange(1, 5001))
         statistics = sink.statistics()
@@ -105,8 +107,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
             blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH),
         )
         sink = amrq.classifier_sink(
-            backend=lambda model, threads: models[model],
-            chunks_per_decision=7,
+            backend=lambda model: models[model],
+            decision=amrq.DecisionOptions(7),
             on_decision=lambda decision, truth: self.decisions.append(decision),
         )
         self.decisions = []
@@ -129,7 +131,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
         longer = SignClassifier()
         longer.contract = Contract("longer", CLASSES, 2 * LENGTH)
 
-        def backend(model, threads):
+        def backend(model):
             if model == "missing":
                 raise AmrqError("there is no model missing.")
             return longer if model == "longer" else SignClassifier()
@@ -162,7 +164,9 @@ class qa_classifier_sink(gr_unittest.TestCase):
     def test_silence_ends_a_decision_and_is_said(self):
         samples = ramp(20)
         samples[10 * LENGTH :] = 0
-        tb, _ = self.connect(blocks.vector_source_c(samples), SignClassifier(), chunks_per_decision=16)
+        tb, _ = self.connect(
+            blocks.vector_source_c(samples), SignClassifier(), decision=amrq.DecisionOptions(16)
+        )
         tb.run()
         said = [(decision.label, decision.chunks) for decision, _ in self.decisions]
         self.assertEqual(said, [("BPSK", 10), ("no signal", 10)])
@@ -185,8 +189,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
         source = blocks.vector_source_c(ramp(40), False, 1, tags)
         chunker = amrq.chunker(hop=64)
         sink = amrq.classifier_sink(
-            backend=lambda model, threads: SignClassifier(),
-            chunks_per_decision=4,
+            backend=lambda model: SignClassifier(),
+            decision=amrq.DecisionOptions(4),
             on_decision=lambda decision, truth: self.decisions.append((decision.sample_index, truth)),
         )
         tb.connect(source, chunker, sink)
@@ -204,7 +208,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
             classifier,
             live=True,
             queue_chunks=100,
-            chunks_per_decision=1,
+            decision=amrq.DecisionOptions(1),
         )
         tb.start()
         while sink.nitems_read(0) < 20_000:
@@ -226,7 +230,10 @@ class qa_classifier_sink(gr_unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             counters = os.path.join(folder, "amrq.prom")
             tb, sink = self.connect(
-                blocks.vector_source_c(ramp(64)), SignClassifier(), live=True, counters=counters
+                blocks.vector_source_c(ramp(64)),
+                SignClassifier(),
+                live=True,
+                outputs=amrq.OutputOptions(counters=counters),
             )
             sink._last_arrival -= 1000
             self.assertGreater(sink._state().silent_seconds, 999)
@@ -255,7 +262,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
         tb = gr.top_block()
         source = blocks.vector_source_c(ramp(64), True)
         cut = blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH)
-        sink = amrq.classifier_sink(backend=lambda model, threads: SignClassifier(), on_decision=leave)
+        sink = amrq.classifier_sink(backend=lambda model: SignClassifier(), on_decision=leave)
         tb.connect(source, cut, sink)
         tb.run()
         self.assertIn("SystemExit", str(sink.error))
@@ -271,7 +278,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
         source = blocks.vector_source_c(ramp(60), False, 1, tags)
         chunker = amrq.chunker()
         sink = amrq.classifier_sink(
-            backend=lambda model, threads: SignClassifier(),
+            backend=lambda model: SignClassifier(),
             on_decision=lambda decision, truth: self.decisions.append(
                 (decision.sample_index, decision.chunks)
             ),
@@ -300,7 +307,9 @@ class qa_classifier_sink(gr_unittest.TestCase):
             tb = gr.top_block()
             source = blocks.vector_source_c(samples, False, 1, [tag])
             chunker = amrq.chunker()
-            sink = amrq.classifier_sink(backend=lambda model, threads, c=classifier: c, track=track)
+            sink = amrq.classifier_sink(
+                backend=lambda model, c=classifier: c, decision=amrq.DecisionOptions(track=track)
+            )
             tb.connect(source, chunker, sink)
             tb.run()
             if not track:
@@ -321,9 +330,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
             source = blocks.vector_source_c(ramp(40), False, 1, [tag])
             chunker = amrq.chunker()
             sink = amrq.classifier_sink(
-                backend=lambda model, threads: SignClassifier(),
-                chunks_per_decision=1,
-                memory=memory,
+                backend=lambda model: SignClassifier(),
+                decision=amrq.DecisionOptions(1, memory=memory),
                 on_decision=lambda decision, truth: decisions.append(decision.confidence),
             )
             sink.set_memory(underway)
@@ -348,7 +356,10 @@ class qa_classifier_sink(gr_unittest.TestCase):
             ):
                 log = os.path.join(folder, name)
                 tb, sink = self.connect(
-                    blocks.vector_source_c(ramp(160)), SignClassifier(), symbol_rate=1000.0, log=log, **more
+                    blocks.vector_source_c(ramp(160)),
+                    SignClassifier(),
+                    stream=amrq.StreamInfo(symbol_rate=1000.0),
+                    outputs=amrq.OutputOptions(log=log, **more),
                 )
                 tb.run()
                 self.assertIsNone(sink.error)
@@ -359,7 +370,7 @@ class qa_classifier_sink(gr_unittest.TestCase):
         self.assertEqual(times["every"], [0.0, 2.048, 4.096])
         self.assertEqual(times["both"], [0.0, 3.072])
         with self.assertRaisesRegex(AmrqError, "every must be at least 0 s"):
-            amrq.classifier_sink(every=-1.0)
+            amrq.OutputOptions(every=-1.0)
 
     def test_records_go_to_every_output_the_last_one_too(self):
         zmq = importlib.import_module("zmq")
@@ -369,11 +380,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
             tb, sink = self.connect(
                 blocks.vector_source_c(ramp(75)),
                 SignClassifier(),
-                symbol_rate=1000.0,
-                source="ramp",
-                log=log,
-                publish=endpoint,
-                counters=counters,
+                stream=amrq.StreamInfo(symbol_rate=1000.0, source="ramp"),
+                outputs=amrq.OutputOptions(log=log, publish=endpoint, counters=counters),
             )
             subscriber = zmq.Context.instance().socket(zmq.SUB)
             subscriber.setsockopt(zmq.RCVTIMEO, 60_000)
@@ -400,7 +408,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
         stream = blocks.vector_source_c(ramp(64), True)
         with tempfile.TemporaryDirectory() as folder:
             log = os.path.join(folder, "d.jsonl")
-            tb, sink = self.connect(stream, SignClassifier(), symbol_rate=1000.0, log=log)
+            stream_info, outputs = amrq.StreamInfo(symbol_rate=1000.0), amrq.OutputOptions(log=log)
+            tb, sink = self.connect(stream, SignClassifier(), stream=stream_info, outputs=outputs)
             tb.start()
             tb.stop()
             tb.wait()
@@ -411,7 +420,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
         if not os.path.exists("/dev/full"):
             self.skipTest("there is no /dev/full")
         source = blocks.vector_source_c(ramp(64), True)
-        tb, sink = self.connect(source, SignClassifier(), symbol_rate=1000.0, log="/dev/full")
+        stream, outputs = amrq.StreamInfo(symbol_rate=1000.0), amrq.OutputOptions(log="/dev/full")
+        tb, sink = self.connect(source, SignClassifier(), stream=stream, outputs=outputs)
         tb.run()
         self.assertIn("/dev/full cannot be written", str(sink.error))
 
@@ -438,25 +448,25 @@ class qa_classifier_sink(gr_unittest.TestCase):
             self.assertEqual(said, [(name, name)] * 4)
 
     def test_refuses_nonsense(self):
-        def backend(model, threads):
+        def backend(model):
             return SignClassifier()
 
+        known = amrq.StreamInfo(symbol_rate=1.0)
         for settings in (
             {"model": "no-such-model"},
             {"model": "/no/such/file.onnx"},
             {"model": __file__},
             {"backend": "abacus"},
-            {"threads": 0},
-            {"backend": backend, "chunk_length": 64},
-            {"backend": backend, "samples_per_symbol": 2},
-            {"backend": backend, "chunks_per_decision": 0},
-            {"backend": backend, "min_confidence": 1.5},
-            {"backend": backend, "memory": -1.0},
+            {"backend": backend, "stream": amrq.StreamInfo(chunk_length=64)},
+            {"backend": backend, "stream": amrq.StreamInfo(samples_per_symbol=2)},
+            {"backend": backend, "decision": amrq.StreamInfo()},
+            {"backend": backend, "decision": {"memory": 1.0}},
             {"backend": backend, "queue_chunks": 0},
-            {"backend": backend, "log": "decisions.jsonl"},
-            {"backend": backend, "symbol_rate": 1.0, "log": "/no/such/folder/log"},
-            {"backend": backend, "symbol_rate": 1.0, "publish": "nowhere"},
-            {"backend": backend, "counters": "/no/such/folder/amrq.prom"},
+            {"backend": backend, "outputs": amrq.OutputOptions(log="decisions.jsonl")},
+            {"backend": backend, "stream": known, "outputs": amrq.OutputOptions(log="/no/such/folder/log")},
+            {"backend": backend, "stream": known, "outputs": amrq.OutputOptions(publish="nowhere")},
+            {"backend": backend, "outputs": amrq.OutputOptions(counters="/no/such/folder/amrq.prom")},
+            {"backend": amrq.BoardBackend(board_policy="wait"), "live": True},
         ):
             with self.assertRaises(AmrqError, msg=str(settings)):
                 amrq.classifier_sink(**settings)

@@ -47,7 +47,7 @@ class qa_modulation_source(gr_unittest.TestCase):
     def test_shaped_symbols_come_back_behind_a_matched_filter(self):
         sps, rolloff, count = 4, 0.35, 4000
         tb = gr.top_block()
-        source = amrq.modulation_source("16QAM", es_n0_db=20.0, samples_per_symbol=sps, rolloff=rolloff)
+        source = amrq.modulation_source("16QAM", es_n0_db=20.0, pulse=amrq.PulseOptions(sps, rolloff))
         taps = np.array(firdes.root_raised_cosine(1.0, sps, 1.0, rolloff, 24 * sps + 1))
         taps /= np.sqrt(np.sum(taps**2))
         matched = filter.fir_filter_ccf(1, taps / np.sqrt(sps))

@@ -80,11 +80,13 @@ class qa_sigmf_recorder(gr_unittest.TestCase):
     def test_decisions_stand_where_their_class_was_sent(self):
         tb = gr.top_block()
         names = ["BPSK", "8PSK", "4ASK", "QPSK"]
-        sent = amrq.modulation_source(names, dwell=DWELL, es_n0_db=25.0, samples_per_symbol=SPS)
+        sent = amrq.modulation_source(names, dwell=DWELL, es_n0_db=25.0, pulse=amrq.PulseOptions(SPS))
         head = blocks.head(gr.sizeof_gr_complex, 12 * DWELL * SPS)
         front_end = amrq.symbol_front_end(RATE, RATE / SPS)
         chunker = amrq.chunker()
-        classifier = amrq.classifier_sink(chunks_per_decision=4, symbol_rate=RATE / SPS)
+        classifier = amrq.classifier_sink(
+            decision=amrq.DecisionOptions(4), stream=amrq.StreamInfo(symbol_rate=RATE / SPS)
+        )
         recorder = amrq.sigmf_recorder(self.name, RATE, recording=True)
         tb.connect(sent, head, front_end, chunker, classifier)
         tb.connect(head, recorder)

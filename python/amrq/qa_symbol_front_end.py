@@ -10,6 +10,7 @@ from seeds import rng
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
+from amrq.measure import FrontEndOptions
 
 CHUNK = 32
 SETTLED = 640  # symbols after which a signal must be clean
@@ -136,7 +137,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         samples = received(
             symbols, 4.0, 0.35, 25.0, 0.02, generator, lead=1_000
         )  # the lead is noise at -25 dB
-        output, _ = run(symbol_front_end(4.0, 1.0, gate_db=-12.0), samples)
+        output, _ = run(symbol_front_end(4.0, 1.0, options=FrontEndOptions(gate_db=-12.0)), samples)
         self.assertFalse(np.any(output[100:900]))
         self.assertTrue(np.all(output[1_100:] != 0))
         self.assertLess(error_db(output[1_000:], symbols, 4, first=320), -20.0)
@@ -167,7 +168,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
         generator = rng("symbol front end", 4)
         symbols = generator.choice(THESIS_9["QPSK"].points, 3_000)
         samples = received(symbols, 5.0, 0.35, 25.0, 0.02, generator)
-        output, _ = run(symbol_front_end(5.0, 1.0, carrier_recovery=False), samples)
+        output, _ = run(symbol_front_end(5.0, 1.0, options=FrontEndOptions(carrier_recovery=False)), samples)
         line = np.abs(np.fft.fft((output[-2_048:] / np.abs(output[-2_048:])) ** 4))
         self.assertAlmostEqual(np.fft.fftfreq(2_048)[line.argmax()], 0.08, delta=1e-3)
 
@@ -236,15 +237,17 @@ class qa_symbol_front_end(gr_unittest.TestCase):
             ({"sample_rate": 0, "symbol_rate": 1}, "sample_rate 0 S/s"),
             ({"sample_rate": nan, "symbol_rate": 1}, "sample_rate nan S/s"),
             ({"sample_rate": 8, "symbol_rate": -1}, "symbol_rate -1 Bd"),
-            ({"sample_rate": 8, "symbol_rate": 1, "rolloff": 0}, "rolloff 0"),
+            ({"rolloff": 0}, "rolloff must be above 0, at most 1, not 0"),
             ({"sample_rate": 8, "symbol_rate": 1, "offset": 5}, "offset 5 Hz"),
             ({"sample_rate": 8, "symbol_rate": 1, "offset": nan}, "offset nan Hz"),
-            ({"sample_rate": 8, "symbol_rate": 1, "bandwidth": 0.5}, "bandwidth 0.5 Hz"),
-            ({"sample_rate": 8, "symbol_rate": 1, "timing_bandwidth": 1}, "timing_bandwidth 1"),
-            ({"sample_rate": 8, "symbol_rate": 1, "max_carrier_offset": 1}, "max_offset 1"),
+            ({"bandwidth": 0.5}, "bandwidth 0.5 Hz"),
+            ({"timing_bandwidth": 1}, "timing_bandwidth must be .* not 1"),
+            ({"max_carrier_offset": 1}, "max_carrier_offset must be .* not 1"),
         ):
             with self.subTest(words=words), self.assertRaisesRegex(AmrqError, words):
-                symbol_front_end(**arguments)
+                rates = {"sample_rate": 8, "symbol_rate": 1}
+                about = {name: arguments.pop(name) for name in (*rates, "offset") if name in arguments}
+                symbol_front_end(**rates | about, options=FrontEndOptions(**arguments))
 
 
 if __name__ == "__main__":

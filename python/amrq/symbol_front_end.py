@@ -2,6 +2,7 @@
 """From a radio's samples to one clean sample a symbol, for a signal of unknown modulation."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gnuradio.filter import firdes
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.measure import SnrMeter
+from amrq.measure import FrontEndOptions, SnrMeter
 from amrq.text import engineering
 
 __all__ = ["INPUT_RATE_KEY", "INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
@@ -32,7 +33,6 @@ NOT_FINITE_KEY = "not_finite"
 chunker makes their chunk one that is not finite, which the classifier counts and leaves out."""
 
 _SPS = 4  # samples a symbol inside: the eight-tap interpolator of the timing loop is exact enough from 3 on
-_MOST_SAMPLES_PER_SYMBOL = 4096  # beyond, the channel filter outgrows GNU Radio's buffers
 _ARMS = 32  # of the polyphase resampler, between which it interpolates linearly
 _STOP_DB = 60.0  # of both filters: below the noise of any signal worth classifying
 _PULSE_SYMBOLS = 12  # length of the matched filter; shorter costs at 25 dB, longer delays
@@ -69,21 +69,13 @@ class symbol_front_end(gr.hier_block2):
     Args:
         sample_rate: samples/second of the input, at least twice symbol_rate.
         symbol_rate: symbols/second, right to within 0.5 %.
-        rolloff: roll-off of the root-raised-cosine pulse that the matched filter assumes, above 0, at most
-            1. With 0.35, signals of 0.25 to 0.6 at 25 dB come out at 24 dB or more, those of 0.2 at 23.3 dB.
         offset: where in the band the signal is, Hz from its middle, -sample_rate/2 to sample_rate/2. What
             is left after it may be up to 10 % of the symbol rate (15 % for BPSK, PAM and 8QAM).
-        bandwidth: width of the channel filter, Hz, from symbol_rate to 3 times symbol_rate and 0.95 times
-            sample_rate; 0 for 1.7 times symbol_rate, which lets a roll-off of 0.5 with 10 % of offset pass.
-        timing_bandwidth: noise bandwidth of the timing loop over symbol_rate, above 0, at most 0.05. 0.004
-            for steady signals (8ASK at Es/N0 25 dB comes out at 24.3 instead of 23.5 dB), 0.012 for short
-            bursts (8ASK at 22.5 dB, locked within 100 symbols instead of 250).
-        carrier_recovery: whether to remove the frequency offset that is left.
-        max_carrier_offset: largest offset that carrier recovery looks for, over symbol_rate, above 0, at
-            most 0.25.
-        gate_db: while the power in the channel is below this, in dB relative to 1, zeros come out, which a
-            classifier takes for silence. Behind the level, where every signal and all noise is about 1, it is too
-            late for a gate. The default lets everything pass.
+        options: roll-off, bandwidths, gate and carrier recovery; None: the defaults. With a roll-off of 0.35, signals
+            of 0.25 to 0.6 at 25 dB come out at 24 dB or more, those of 0.2 at 23.3 dB. The default bandwidth lets a
+            roll-off of 0.5 with 10 % of offset pass. With a timing bandwidth of 0.004 8ASK at Es/N0 25 dB comes out at
+            24.3 instead of 23.5 dB; with 0.012 at 22.5 dB, locked within 100 symbols instead of 250. The gate looks
+            at the power in the channel: behind the level, where every signal and all noise is about 1, it is too late.
 
     Raises:
         AmrqError: a value is outside its range.
@@ -94,32 +86,15 @@ class symbol_front_end(gr.hier_block2):
         self,
         sample_rate: float,
         symbol_rate: float,
-        rolloff: float = 0.35,
         offset: float = 0.0,
-        bandwidth: float = 0.0,
-        timing_bandwidth: float = 0.008,
-        carrier_recovery: bool = True,
-        max_carrier_offset: float = 0.15,
-        gate_db: float = -200.0,
+        options: FrontEndOptions | None = None,
     ) -> None:
-        _check_rates(sample_rate, symbol_rate)
-        if not 0 < rolloff <= 1:
-            raise AmrqError(
-                f"rolloff {rolloff} is outside 0 to 1: give the pulse's excess bandwidth, 0.35 if unknown."
-            )
-        if bandwidth == 0:
-            bandwidth = min(1.7 * symbol_rate, 0.85 * sample_rate)
-        widest = min(3 * symbol_rate, 0.95 * sample_rate)
-        if not symbol_rate <= bandwidth <= widest:
-            raise AmrqError(
-                f"bandwidth {engineering(bandwidth, 'Hz')} is outside {engineering(symbol_rate, 'Hz')} to "
-                f"{engineering(widest, 'Hz')} (3 times the symbol_rate, "
-                "0.95 times the sample_rate): give 0 for a suitable one."
-            )
+        options = options or FrontEndOptions()
+        bandwidth = options.channel_width(sample_rate, symbol_rate)
+        rolloff = options.rolloff
         self._sample_rate = float(sample_rate)
+        self._options = options
         _check_offset(offset, self._sample_rate)
-        _check_timing_bandwidth(timing_bandwidth)
-        _check_gate(gate_db)
         gr.hier_block2.__init__(
             self,
             "amrq_symbol_front_end",
@@ -150,7 +125,7 @@ class symbol_front_end(gr.hier_block2):
         # the timing loop forever.
         self._guard = _finite(_SPS * symbol_rate, seconds_late, self._sample_rate)
         # Zeros instead of nothing, so that symbols and chunks go on being counted.
-        self._squelch = analog.pwr_squelch_cc(gate_db, 1.0 / (_GATE_SYMBOLS * _SPS), 0, False)
+        self._squelch = analog.pwr_squelch_cc(options.gate_db, 1.0 / (_GATE_SYMBOLS * _SPS), 0, False)
         self._rms = blocks.rms_cf(1.0 / (_LEVEL_SYMBOLS * _SPS))
         self._rms.set_tag_propagation_policy(gr.TPP_DONT)  # they come with the samples
         self._probe = blocks.probe_signal_f()
@@ -166,7 +141,7 @@ class symbol_front_end(gr.hier_block2):
         self._timing = digital.symbol_sync_cc(
             digital.TED_GARDNER,  # needs neither decisions nor a carrier
             _SPS,
-            2 * math.pi * timing_bandwidth,
+            2 * math.pi * options.timing_bandwidth,
             1.0,  # critically damped
             1.0,  # detector gain; true ones are 0.5 to 2, with the pulse's roll-off
             _CLOCK_ERROR * _SPS,
@@ -184,7 +159,9 @@ class symbol_front_end(gr.hier_block2):
         self.connect(self._rms, self._probe)
         self.connect(self._squelch, self._ahead, (self._level, 0))
         chain: list[Any] = [self._level, self._match, self._timing]
-        self._carrier = carrier_recovery_block(max_carrier_offset) if carrier_recovery else None
+        self._carrier = (
+            carrier_recovery_block(options.max_carrier_offset) if options.carrier_recovery else None
+        )
         if self._carrier is not None:
             chain.append(self._carrier)
         self.connect(*chain, self)
@@ -205,13 +182,13 @@ class symbol_front_end(gr.hier_block2):
     @checked_arguments
     def set_timing_bandwidth(self, timing_bandwidth: float) -> None:
         """Set the noise bandwidth of the timing loop over symbol_rate, above 0, at most 0.05."""
-        _check_timing_bandwidth(timing_bandwidth)
+        self._options = replace(self._options, timing_bandwidth=timing_bandwidth)
         self._timing.set_loop_bandwidth(2 * math.pi * timing_bandwidth)
 
     @checked_arguments
     def set_gate_db(self, gate_db: float) -> None:
         """Set the power gate, dB relative to 1."""
-        _check_gate(gate_db)
+        self._options = replace(self._options, gate_db=gate_db)
         self._squelch.set_threshold(gate_db)
 
     def offset(self) -> float:
@@ -284,38 +261,9 @@ def _undelay(fir: Any, taps: int) -> int:
     return delay
 
 
-def _check_rates(sample_rate: float, symbol_rate: float) -> None:
-    for name, rate, unit in (("sample_rate", sample_rate, "S/s"), ("symbol_rate", symbol_rate, "Bd")):
-        if not (math.isfinite(rate) and rate > 0):
-            raise AmrqError(f"{name} {engineering(rate, unit)} is not a rate: give a number above 0.")
-    if sample_rate > _MOST_SAMPLES_PER_SYMBOL * symbol_rate:
-        raise AmrqError(
-            f"sample_rate {engineering(sample_rate, 'S/s')} is more than {_MOST_SAMPLES_PER_SYMBOL} times the "
-            f"symbol_rate {engineering(symbol_rate, 'Bd')}: decimate before the front end."
-        )
-    if sample_rate < 2 * symbol_rate:
-        raise AmrqError(
-            f"sample_rate {engineering(sample_rate, 'S/s')} is below twice the symbol_rate "
-            f"{engineering(symbol_rate, 'Bd')}: timing needs at least two samples a symbol, so sample faster."
-        )
-
-
 def _check_offset(offset: float, sample_rate: float) -> None:
     if not abs(offset) <= sample_rate / 2:
         raise AmrqError(
             f"offset {engineering(offset, 'Hz')} is outside the band of {engineering(-sample_rate / 2, 'Hz')} to "
             f"{engineering(sample_rate / 2, 'Hz')}."
-        )
-
-
-def _check_gate(gate_db: float) -> None:
-    if math.isnan(gate_db):
-        raise AmrqError("gate_db is not a number: give the power below which nothing passes, in dB, or -200.")
-
-
-def _check_timing_bandwidth(timing_bandwidth: float) -> None:
-    if not 0 < timing_bandwidth <= 0.05:
-        raise AmrqError(
-            f"timing_bandwidth {timing_bandwidth} is outside 0 to 0.05: give the loop's bandwidth over the "
-            "symbol rate."
         )

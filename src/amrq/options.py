@@ -18,7 +18,7 @@ A record is a frozen dataclass whose fields are made by `option`, with default, 
     2
     >>> HearingOptions(ears=3)
     Traceback (most recent call last):
-    amrq.errors.AmrqError: ears must be 1 to 2, not 3.
+    amrq.errors.AmrqError: ears must be from 1 to 2, not 3.
 
 `options_of` lists the fields as `Option`s. From that list come
 
@@ -236,7 +236,8 @@ class Option:
         if self.choices and value not in self.choices:
             raise AmrqError(f"{called} must be {self.allowed}, not {_shown(value)}.")
         if self.within is not None and value not in self.within:
-            raise AmrqError(f"{called} must be {self.allowed}, not {value}.")
+            between = math.isfinite(self.within.low) and " to " in str(self.within)
+            raise AmrqError(f"{called} must be {'from ' * between}{self.allowed}, not {value}.")
         if self.kind == "number" and math.isnan(value):
             raise AmrqError(f"{called} must be a number, not {value}.")
         return value

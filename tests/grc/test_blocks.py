@@ -5,6 +5,8 @@ import ast
 import importlib
 import inspect
 import re
+import sys
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,9 +16,14 @@ from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
 from amrq.classes import THESIS_9
+from amrq.decision import DecisionOptions
 from amrq.link import POLICIES
+from amrq.options import above, described, option, options_of
 from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import Order
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import make_grc
 
 NOT_OFFERED = {"amrq_classifier_sink": {"on_decision"}}
 """Constructor arguments that make no sense in GRC: a function to be called, for scripts."""
@@ -60,7 +67,8 @@ def made_with(path: Path) -> dict[str, str]:
 def test_every_block_of_the_module_has_a_file():
     from gnuradio import amrq
 
-    assert {f"amrq_{name}" for name in amrq.__all__} == {description(path)["id"] for path in BLOCK_FILES}
+    blocks = {name for name in amrq.__all__ if not is_dataclass(getattr(amrq, name))}
+    assert {f"amrq_{name}" for name in blocks} == {description(path)["id"] for path in BLOCK_FILES}
 
 
 @every_block
@@ -100,7 +108,7 @@ def test_every_parameter_is_used(path):
     data = description(path)
     code = data["templates"]["make"]
     for parameter in data["parameters"]:
-        assert re.search(rf"\$\{{{parameter['id']}\b", code), parameter["id"]
+        assert re.search(rf"(\$\{{|% if ){parameter['id']}\b", code), parameter["id"]
 
 
 @every_block
@@ -135,13 +143,10 @@ def options(block: str, parameter: str) -> list[str]:
 
 
 def test_choices_are_those_of_the_library():
-    from gnuradio.amrq.classifier_sink import _BACKENDS
-
     assert options("amrq_recording_source", "format") == list(FORMATS)
     for block in ("amrq_zmq_source", "amrq_packet_source"):
         assert options(block, "format") == list(RAW_FORMATS)
     assert options("amrq_modulation_source", "order") == list(get_args(Order))
-    assert options("amrq_classifier_sink", "backend") == list(_BACKENDS)
 
 
 def test_modulations_are_those_of_the_registry():
@@ -183,10 +188,68 @@ BAD_VALUES = [
 def test_a_radio_cannot_wait_for_a_board():
     block = new_block("amrq_classifier_sink", backend="zmq", live="True", board_policy="wait")
     assert any("Assertion" in message for message in block.get_error_messages())
+    block = new_block("amrq_classifier_sink", backend="zmq", live="False", board_policy="wait")
+    assert not any("Assertion" in message for message in block.get_error_messages())
 
 
 def test_policies_are_those_of_the_library():
     assert options("amrq_classifier_sink", "board_policy") == ["auto", *POLICIES]
+
+
+def test_the_block_files_are_made_from_the_records():
+    stale = [path.name for path in BLOCK_FILES if make_grc.up_to_date(path.read_text()) != path.read_text()]
+    assert not stale, "run scripts/make_grc.py"
+
+
+def test_records_are_made_of_the_blocks_parameters():
+    """Each field of a record that a block takes is a parameter of it, or said to be left out."""
+    for path in BLOCK_FILES:
+        data = description(path)
+        known = {parameter["id"] for parameter in data["parameters"]}
+        for name in re.findall(r"amrq\.(\w+)\(", data["templates"]["make"]):
+            if name not in make_grc.RECORDS:
+                continue
+            marked = re.search(
+                rf"# made from {name}(?: without ([\w, ]+?))?(?: in .*| where .*)?\n", path.read_text()
+            )
+            left_out = set((marked[1] or "").split(", "))
+            fields = {option.name for option in options_of(make_grc.RECORDS[name][0])}
+            assert fields - left_out <= known, name
+
+
+@pytest.mark.parametrize("backend", ["onnx", "zmq"])
+def test_a_backend_is_made_with_its_own_options(backend):
+    made = new_block("amrq_classifier_sink", backend=backend).templates.render("make")
+    assert ("BoardBackend(" in made, "OnnxBackend(" in made) == (backend == "zmq", backend == "onnx")
+    compile(made, "make", "eval")
+
+
+def test_a_new_option_is_one_field():
+    """The stranger's test: a field more in a record, and the Companion has it."""
+
+    @described
+    @dataclass(frozen=True)
+    class More(DecisionOptions):
+        """As before, and patient."""
+
+        patience: float = option(
+            2.5, "Time after which it is over.", unit="s", within=above(0, at_most=9), advanced=True
+        )
+
+    records = make_grc.RECORDS | {"DecisionOptions": (More, "Decision")}
+    text = (ROOT / "grc" / "amrq_classifier_sink.block.yml").read_text()
+    data = yaml.safe_load(make_grc.up_to_date(text, records))
+    (parameter,) = [one for one in data["parameters"] if one["id"] == "patience"]
+    assert (parameter["label"], parameter["dtype"], parameter["default"]) == ("Patience (s)", "real", "2.5")
+    assert parameter["category"] == "Advanced"
+    assert "${ 0 < patience <= 9 }" in data["asserts"]
+    assert "patience=${patience})," in data["templates"]["make"]
+    assert "Patience: Time after which it is over (above 0, at most 9 s)." in data["documentation"]
+    known = yaml.safe_load(text)
+    data["parameters"].remove(parameter)
+    assert data["parameters"] == known["parameters"]
+    assert Validator(BLOCK_SCHEME).run(data)
+    assert "patience: Time after which" in More.__doc__
 
 
 @pytest.mark.parametrize("block_id, parameter, value", BAD_VALUES)

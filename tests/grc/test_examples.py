@@ -398,7 +398,7 @@ def test_headless_prints_json_lines_and_nothing_else(headless, tmp_path):
         (["--file", "none.sigmf-meta"], "there is no file none.sigmf-meta"),
         (["--symbol-rate", "60k"], "below twice the symbol_rate"),
         (["--model", "none"], "there is no model 'none'"),
-        (["--chunks", "0"], "at least 1 chunk"),
+        (["--chunks", "0"], "chunks_per_decision must be from 1 to 65536, not 0"),
         (["--log", "none/log"], "cannot be opened"),
         (["--publish", "nowhere"], "cannot be published"),
     ],

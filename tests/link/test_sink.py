@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A board at the end of a flowgraph, and of the command."""
 
+import dataclasses
 import json
 import signal
 import stat
@@ -23,6 +24,8 @@ pytest.importorskip("gnuradio.amrq", reason="the module's blocks are not install
 from gnuradio import amrq, blocks, gr  # noqa: E402
 
 NOBODY = "tcp://127.0.0.1:9"
+FOUR = amrq.DecisionOptions(chunks_per_decision=4)
+BOARD = [field.name for field in dataclasses.fields(amrq.BoardBackend)]
 
 
 def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
@@ -30,8 +33,9 @@ def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
     source = blocks.vector_source_c(given.ravel(), repeat)
     chunker = amrq.chunker(32)
     decisions: list[Decision] = []
+    backend = amrq.BoardBackend(**{name: settings.pop(name) for name in BOARD if name in settings})
     sink = amrq.classifier_sink(
-        MODEL, backend="zmq", on_decision=lambda decision, truth: decisions.append(decision), **settings
+        MODEL, backend=backend, on_decision=lambda decision, truth: decisions.append(decision), **settings
     )
     top.connect(source, chunker, sink)
     return top, (source, chunker, sink), decisions
@@ -40,15 +44,15 @@ def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
 def test_a_board_decides_as_the_integer_reference_does() -> None:
     given = chunks(5000, "sink")
     with board() as started:
-        top, (*_kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, chunks_per_decision=4)
+        top, (*_kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, decision=FOUR)
         top.run()
     other = gr.top_block()
     source, chunker = blocks.vector_source_c(given.ravel(), False), amrq.chunker(32)
     expected: list[Decision] = []
     local = amrq.classifier_sink(
         MODEL,
-        chunks_per_decision=4,
-        backend=lambda model, threads: IntegerClassifier(model),
+        decision=FOUR,
+        backend=lambda model: IntegerClassifier(model),
         on_decision=lambda decision, truth: expected.append(decision),
     )
     other.connect(source, chunker, local)
@@ -102,9 +106,9 @@ def test_another_model_ends_it_with_one_sentence() -> None:
     ("settings", "words"),
     [
         ({"live": True, "board_policy": "wait"}, "cannot wait for a board"),
-        ({"board_policy": "hope"}, "no policy 'hope'"),
+        ({"board_policy": "hope"}, "board_policy must be auto, wait, drop or local, not 'hope'"),
         ({"endpoint": "nowhere"}, "can be no board at 'nowhere'"),
-        ({"board_batch": 0}, "batch"),
+        ({"board_batch": 0}, "board_batch must be at least 1"),
         ({"secret_key": "mine.secret"}, "needs both"),
         ({"secret_key": "mine.secret", "board_key": "none"}, "cannot be read"),
     ],

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from amrq.cli.app import Writer, model_names, one_of, quantity, say
 from amrq.cli.views import DecisionTable, count_answers
-from amrq.decision import Decision
+from amrq.decision import Decision, DecisionOptions
 from amrq.errors import AmrqError, OutputError, all_closed
 from amrq.live import (
     DecisionStream,
@@ -24,6 +24,7 @@ from amrq.live import (
     recording_origin,
     recording_symbol_rate,
 )
+from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.outputs import (
     AnnotationFile,
     JsonLinesFile,
@@ -43,14 +44,15 @@ _Located = tuple[Decision, str | None, Origin]
 """A decision, the truth where it is known, and where it comes from."""
 
 
-def _load_flowgraph() -> Any:
+def _load_flowgraph() -> tuple[Any, Any]:
     try:
+        from gnuradio.amrq import classifier_sink
         from gnuradio.amrq.recording_flowgraph import recording_flowgraph
     except ImportError as error:
         raise AmrqError(
             f"classifying a recording needs GNU Radio 3.10 with this module installed ({error}): see the README."
         ) from None
-    return recording_flowgraph
+    return classifier_sink, recording_flowgraph
 
 
 def _at_least_one(stream: DecisionStream, flowgraph: Any, name: str) -> Iterator[tuple[Decision, str | None]]:
@@ -180,7 +182,7 @@ def classify(
 
     Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
     """
-    recording_flowgraph = _load_flowgraph()
+    classifier_sink, recording_flowgraph = _load_flowgraph()
     if not 0 <= start < math.inf:
         raise AmrqError(f"--start must be a number of seconds from 0 up, not {start}.")
     if duration is not None and not 0 < duration < math.inf:
@@ -232,18 +234,18 @@ def classify(
                     annotations.bandwidth = (1 + rolloff) * found_rate
                     annotations.tell_samples(recording.sample_rate, recording.first_index)
                 stream = DecisionStream(interrupted)
+                sink = classifier_sink(
+                    model,
+                    DecisionOptions(chunks, min_confidence),
+                    StreamInfo(symbol_rate=found_rate, offset=place),
+                    on_decision=stream.put,
+                )
                 flowgraph = recording_flowgraph(
                     recording,
-                    found_rate,
-                    offset=place,
+                    sink,
+                    FrontEndOptions(rolloff=rolloff, gate_db=gate),
                     start=first,
                     count=0 if duration is None else max(1, round(duration * recording.sample_rate)),
-                    rolloff=rolloff,
-                    gate_db=gate,
-                    model=model,
-                    chunks_per_decision=chunks,
-                    min_confidence=min_confidence,
-                    on_decision=stream.put,
                 )
                 flowgraph.sink.logger.set_level(
                     "error"

@@ -35,6 +35,7 @@ from amrq.labels import (
     select_chunks,
 )
 from amrq.live import deferred_interrupt, joined, recording_offset, recording_symbol_rate
+from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.outputs import own_stdout
 from amrq.recordings import FORMATS, Recording, open_recording
 from amrq.text import engineering, printable
@@ -196,9 +197,9 @@ def label(
                     found_rate: float = found_rate,
                     place: float = place,
                 ) -> Any:
-                    return chunk_flowgraph(
-                        recording, found_rate, spool, place, start, count, rolloff, gate, chunk_length
-                    )
+                    stream = StreamInfo(symbol_rate=found_rate, offset=place, chunk_length=chunk_length)
+                    front_end = FrontEndOptions(rolloff=rolloff, gate_db=gate)
+                    return chunk_flowgraph(recording, spool, stream, front_end, start, count)
 
                 selected, chunks, places = _cut(
                     make, recording, spans, found_rate, chunk_length, settling, most, output, interrupted

@@ -19,11 +19,12 @@ from rich.markup import escape
 
 from amrq.cli.app import Writer, model_names, one_of, quantity, say
 from amrq.cli.views import LiveView, count_answers
-from amrq.decision import Decision, answer_text
+from amrq.decision import Decision, DecisionOptions, answer_text
 from amrq.errors import AmrqError, all_closed
 from amrq.link import BoardClassifier
 from amrq.live import Decided, LiveSession, deferred_interrupt, recording_offset, recording_origin
 from amrq.machine import optional_package
+from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.model import find_model, read_contract
 from amrq.outputs import (
     CountersFile,
@@ -347,7 +348,7 @@ def live(
     if simulate:
         rate = rate or _SIMULATED_RATE
         symbol_rate = symbol_rate or rate / _SIMULATED_SAMPLES_PER_SYMBOL
-    decision_flowgraph, open_source = _load_flowgraph()
+    classifier_sink, decision_flowgraph, open_source = _load_flowgraph()
     with (
         deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as ending,
         own_stdout(ending) as out,
@@ -385,28 +386,23 @@ def live(
 
         classify = _board(board, board_policy, key, board_key)
         if classify is not None:
-            _require(classify(model, 1), board_policy)
+            _require(classify(model), board_policy)
 
         recorder = None if record is None else _recorder(record, source)
 
         def make(found_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
-            return decision_flowgraph(
-                source.block,
-                source.sample_rate,
-                found_rate,
-                offset=place,
-                rolloff=rolloff,
-                gate_db=gate,
-                model=model,
-                chunks_per_decision=chunks,
-                min_confidence=min_confidence,
+            sink = classifier_sink(
+                model,
+                DecisionOptions(chunks, min_confidence),
+                StreamInfo(source.sample_rate, found_rate, place),
+                backend=classify,
                 live=True,
                 queue_chunks=queue,
-                backend=classify or "onnx",
-                recorder=recorder,
-                clock=source.recording is None,
                 on_decision=on_decision,
             )
+            front_end = FrontEndOptions(rolloff=rolloff, gate_db=gate)
+            clock = source.recording is None
+            return decision_flowgraph(source.block, sink, front_end, recorder, clock)
 
         origin = _origin(source, model, place)
         silence = None
@@ -445,7 +441,7 @@ def live(
 
 def _board(
     endpoint: str | None, policy: str, key: Path | None, board_key: Path | None
-) -> Callable[[str, int], BoardClassifier] | None:
+) -> Callable[[str], BoardClassifier] | None:
     """Return what makes a client of the board; None where there is none."""
     files = [None if file is None else str(file) for file in (key, board_key)]
     if endpoint is None:
@@ -453,7 +449,7 @@ def _board(
             raise AmrqError("--key and --board-key belong to a board: give its address as well (--board).")
         return None
 
-    return lambda model, threads: BoardClassifier(model, endpoint, policy, None, files[0], files[1], say)
+    return lambda model: BoardClassifier(model, endpoint, policy, None, files[0], files[1], say)
 
 
 def _require(board: BoardClassifier, policy: str) -> None:
@@ -467,15 +463,16 @@ def _require(board: BoardClassifier, policy: str) -> None:
         board.close()
 
 
-def _load_flowgraph() -> tuple[Any, Any]:
+def _load_flowgraph() -> tuple[Any, Any, Any]:
     try:
+        from gnuradio.amrq import classifier_sink
         from gnuradio.amrq.decision_flowgraph import decision_flowgraph
         from gnuradio.amrq.open_source import open_source
     except ImportError as error:
         raise AmrqError(
             f"live classification needs GNU Radio 3.10 with this module installed ({error}): see the README."
         ) from None
-    return decision_flowgraph, open_source
+    return classifier_sink, decision_flowgraph, open_source
 
 
 def _place(source: LiveSource, offset: float | None) -> float:

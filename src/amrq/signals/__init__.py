@@ -9,7 +9,7 @@ from amrq.signals.impairments import (
     noise_power_from_es_n0_db,
     rotate,
 )
-from amrq.signals.modulated_signal import ModulatedSignal, Order, PulseShaper, Schedule
+from amrq.signals.modulated_signal import ModulatedSignal, Order, PulseOptions, PulseShaper, Schedule
 from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, OtherSignalClass, other_signal
 from amrq.signals.received_signal import Conditions, received_signal, received_under
 
@@ -20,6 +20,7 @@ __all__ = [
     "ModulatedSignal",
     "Order",
     "OtherSignalClass",
+    "PulseOptions",
     "PulseShaper",
     "Schedule",
     "add_noise",

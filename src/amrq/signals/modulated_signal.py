@@ -2,6 +2,7 @@
 """A modulated signal as a stream: its pulses, and when its modulation and noise change."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -9,9 +10,33 @@ from numpy.typing import NDArray
 
 from amrq.classes import LinearClass, linear_class, root_raised_cosine
 from amrq.errors import AmrqError
+from amrq.options import at_least, between, check, described, option
 from amrq.signals.impairments import add_noise, add_phase_noise, noise_power_from_es_n0_db, rotate
 
-__all__ = ["ModulatedSignal", "Order", "PulseShaper", "Schedule"]
+__all__ = ["ModulatedSignal", "Order", "PulseOptions", "PulseShaper", "Schedule"]
+
+
+@described
+@dataclass(frozen=True)
+class PulseOptions:
+    """How symbols become samples.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    samples_per_symbol: int = option(
+        1,
+        "1 sends bare symbols, ready for the Chunker; more are shaped with a root-raised-cosine pulse.",
+        within=at_least(1),
+    )
+    rolloff: float = option(
+        0.35, "Roll-off of the pulse, its excess bandwidth.", within=between(0, 1), label="Roll-off"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
 
 
 class PulseShaper:

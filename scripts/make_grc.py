@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the Companion's block files up to date with the records of options.
+
+    scripts/make_grc.py            # rewrite what is out of date
+    scripts/make_grc.py --check    # exit 1 and name the files where there is any
+
+In a file `grc/*.block.yml` four things come from a record's fields:
+
+* `parameters` and `asserts` between `# made from RECORD` and `# end of RECORD`;
+* in `make`, the arguments of each call `amrq.RECORD(...)`: all fields that are parameters of the block;
+* in `documentation`, the lines below `RECORD's title:` up to the next empty line.
+
+The first marker may say more: `without FIELD, ...` leaves fields out, `in CATEGORY` names a tab of the block's
+dialogue, and `where CONDITION` shows the parameters only then. In no category, advanced options are under "Advanced".
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from amrq.classifier import OnnxBackend
+from amrq.decision import DecisionOptions
+from amrq.link import BoardBackend
+from amrq.measure import FrontEndOptions, StreamInfo
+from amrq.options import Option, options_of
+from amrq.outputs import OutputOptions
+from amrq.signals import PulseOptions
+
+__all__ = ["RECORDS", "up_to_date"]
+
+GRC = Path(__file__).resolve().parents[1] / "grc"
+
+RECORDS: dict[str, tuple[type, str]] = {
+    "BoardBackend": (BoardBackend, "Board"),
+    "DecisionOptions": (DecisionOptions, "Decision"),
+    "FrontEndOptions": (FrontEndOptions, "Reception"),
+    "OnnxBackend": (OnnxBackend, "This CPU"),
+    "OutputOptions": (OutputOptions, "Outputs"),
+    "PulseOptions": (PulseOptions, "Pulse"),
+    "StreamInfo": (StreamInfo, "Stream"),
+}
+"""Records by name, and the titles under which a block's documentation has their options."""
+
+_MARKED = re.compile(
+    r"(?m)^# made from (?P<record>\w+)(?P<more>[^\n]*)\n(?P<made>(?s:.*?))^# end of (?P=record)\n"
+)
+_SAID = re.compile(r"(?: without (?P<out>[\w, ]+?))?(?: in (?P<category>\w+))?(?: where (?P<where>.+))?")
+_DTYPES = {
+    "number": "real",
+    "integer": "int",
+    "flag": "bool",
+    "text": "string",
+    "path": "file_open",
+    "any": "raw",
+}
+
+
+@dataclass(frozen=True)
+class _Marker:
+    """What a marker says besides its record."""
+
+    without: frozenset[str] = frozenset()
+    category: str = ""
+    condition: str = ""
+
+    @classmethod
+    def read(cls, more: str) -> "_Marker":
+        found = _SAID.fullmatch(more)
+        if found is None:
+            raise SystemExit(f"make_grc: a marker's 'made from RECORD{more}' is not understood.")
+        names = frozenset(name.strip() for name in (found["out"] or "").split(",")) - {""}
+        return cls(names, found["category"] or "", found["where"] or "")
+
+
+def up_to_date(text: str, records: Mapping[str, tuple[type, str]] = RECORDS) -> str:
+    """Return the text of a block file as it should be.
+
+    Args:
+        text: of the file.
+        records: record and title by the record's name in the file.
+    """
+    head, parameters, rest = _split(text, "parameters:", "\ninputs:" if "\ninputs:" in text else "\noutputs:")
+    before, asserts, after = _split(rest, "\nasserts:", "\ntemplates:")
+    parameters = _MARKED.sub(lambda found: _section(found, records, _parameter), parameters)
+    asserts = _MARKED.sub(lambda found: _section(found, records, _assert), asserts)
+    known = set(re.findall(r"(?m)^-   id: (\w+)$", parameters))
+    for name, (record, title) in records.items():
+        options = [option for option in options_of(record) if option.name in known]
+        lines = "".join(f"    {_label(option)}: {option.sentence}\n" for option in options)
+        after = _put(rf"(?<=amrq\.{name}\()\n?[^()]*(?=\))", _arguments(options), after)
+        after = _put(rf"(?m)^    {title}:\n(?:    .*\n)+", f"    {title}:\n{lines}", after)
+    return head + parameters + before + asserts + after
+
+
+def _put(pattern: str, made: str, text: str) -> str:
+    """Return a text with what a pattern finds replaced, whatever backslashes there are."""
+    return re.sub(pattern, lambda _: made, text)
+
+
+def _split(text: str, start: str, stop: str) -> tuple[str, str, str]:
+    """Return a text in three parts: up to `start`, from there to `stop`, and the rest."""
+    begin = text.index(start)
+    end = text.index(stop, begin)
+    return text[:begin], text[begin:end], text[end:]
+
+
+def _section(found: re.Match[str], records: Mapping[str, tuple[type, str]], made: Any) -> str:
+    name, marker = found["record"], _Marker.read(found["more"])
+    options = [option for option in options_of(records[name][0]) if option.name not in marker.without]
+    lines = "".join(made(option, marker) for option in options)
+    return f"# made from {name}{found['more']}\n{lines}# end of {name}\n"
+
+
+def _parameter(option: Option, marker: _Marker) -> str:
+    choices = {_code(value): words for value, words in option.choices.items()}
+    lines = [f"-   id: {option.name}", f"    label: {_scalar(option.title)}", f"    dtype: {_dtype(option)}"]
+    lines.append(f"    default: {_quoted(_code(option.default))}")
+    if choices:
+        lines.append(f"    options: [{', '.join(map(_quoted, choices))}]")
+        if all(choices.values()):
+            lines.append(f"    option_labels: [{', '.join(map(_quoted, choices.values()))}]")
+    category = marker.category or ("Advanced" if option.advanced else "")
+    if category:
+        lines.append(f"    category: {category}")
+    if marker.condition:
+        lines.append(f"    hide: ${{ 'part' if {marker.condition} else 'all' }}")
+    elif category:
+        lines.append(f"    hide: ${{ 'part' if {option.name} == {option.default!r} else 'none' }}")
+    return "\n".join(lines) + "\n"
+
+
+def _assert(option: Option, marker: _Marker) -> str:
+    condition = "" if option.within is None or option.optional else option.within.condition(option.name)
+    return f"- ${{ {condition} }}\n" if condition else ""
+
+
+def _dtype(option: Option) -> str:
+    if option.file:
+        return "file_save" if "written" in option.file else "file_open"
+    if option.choices and option.kind == "text":
+        return "enum"
+    return "raw" if option.optional else _DTYPES[option.kind]
+
+
+def _arguments(options: list[Option]) -> str:
+    lines = []
+    for option in options:
+        value = f"'${{{option.name}}}'" if _dtype(option) == "enum" else f"${{{option.name}}}"
+        lines.append(f"                {option.name}={value}")
+    return "\n" + ",\n".join(lines)
+
+
+def _label(option: Option) -> str:
+    return option.title.removesuffix(f" ({option.unit})") if option.unit else option.title
+
+
+def _code(value: Any) -> str:
+    """Return a default as the Companion has it: text as it is, anything else as Python writes it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML, in quotes only where they are needed."""
+    return str(yaml.safe_dump(text, width=1000, allow_unicode=True)).splitlines()[0]
+
+
+def main() -> None:
+    """Bring the files up to date, or check that they are."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 where something is out of date"
+    )
+    check = parser.parse_args().check
+    stale = []
+    for path in sorted(GRC.glob("*.block.yml")):
+        text = path.read_text(encoding="utf-8")
+        if (made := up_to_date(text)) != text:
+            stale.append(path.name)
+            if not check:
+                path.write_text(made, encoding="utf-8")
+    for name in stale:
+        print(f"{name} {'is out of date: run scripts/make_grc.py' if check else 'is rewritten'}")
+    sys.exit(bool(stale and check))
+
+
+if __name__ == "__main__":
+    main()
