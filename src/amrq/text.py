@@ -4,7 +4,16 @@
 import math
 import re
 
-__all__ = ["counted", "engineering", "is_file_name", "is_printable", "markdown", "name_fault", "printable"]
+__all__ = [
+    "counted",
+    "engineering",
+    "is_file_name",
+    "is_printable",
+    "markdown",
+    "name_fault",
+    "prefix_factor",
+    "printable",
+]
 
 _MARKS = re.compile(r"[\\`*\[\]<>|&${}~]")
 """What begins something in Markdown, or HTML in it, wherever it stands in a line."""
@@ -87,7 +96,16 @@ def is_file_name(name: str) -> bool:
     return not name_fault(name, 100) and "/" not in name and not name.startswith((".", "-"))
 
 
-_PREFIXES = ("", "k", "M", "G", "T")
+_PREFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def prefix_factor(prefix: str) -> float:
+    """Return what a unit's prefix stands for: k, M, G or T, in either case; 1 for none.
+
+    >>> prefix_factor("k"), prefix_factor("K"), prefix_factor("")
+    (1000.0, 1000.0, 1.0)
+    """
+    return _PREFIXES[prefix.lower() if prefix in "kK" else prefix.upper()]
 
 
 def engineering(value: float, unit: str, digits: int = 9) -> str:
@@ -107,7 +125,7 @@ def engineering(value: float, unit: str, digits: int = 9) -> str:
     if not math.isfinite(value) or value == 0:
         return f"{value:g} {unit}"
     step = min(max(0, math.floor(math.log10(abs(value)) / 3 + 1e-12)), len(_PREFIXES) - 1)
-    return f"{value / 1000**step:.{digits}g} {_PREFIXES[step]}{unit}"
+    return f"{value / 1000**step:.{digits}g} {list(_PREFIXES)[step]}{unit}"
 
 
 def counted(number: int, thing: str) -> str:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from amrq.errors import AmrqError
 from amrq.model import list_models
-from amrq.text import printable
+from amrq.text import prefix_factor, printable
 
 __all__ = ["CommandApp", "Writer", "model_names", "one_of", "quantity", "say"]
 
@@ -32,7 +32,6 @@ def say(sentence: object) -> None:
 
 
 _UNITS = "Hz|Bd|Baud|S|S/s|SPS|samples/s|Sym/s|symbols/s"
-_FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
 def quantity(text: str | float) -> float:
@@ -43,9 +42,9 @@ def quantity(text: str | float) -> float:
     """
     if isinstance(text, (int, float)):
         return float(text)
-    found = re.fullmatch(rf"(.+?)\s*([kKMG]?)(?i:{_UNITS})?", text.strip())
+    found = re.fullmatch(rf"(.+?)\s*([kKMGT]?)(?i:{_UNITS})?", text.strip())
     try:
-        return float(found[1]) * _FACTORS[found[2]] if found else float(text)
+        return float(found[1]) * prefix_factor(found[2]) if found else float(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no number such as 250e3, 100k or 433.92M.") from None
 

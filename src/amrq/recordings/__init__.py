@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """I/Q recordings as people have them: SigMF, wav, raw samples."""
 
-from amrq.recordings.open_recording import FORMATS, SUFFIXES, format_of, open_recording
+from amrq.recordings.open_recording import FORMATS, RAW_FORMATS, SUFFIXES, format_of, open_recording
 from amrq.recordings.recording import Annotation, Recording, RecordingInfo, band_of_signal
-from amrq.recordings.sample_file import RAW_FORMATS
 from amrq.recordings.sample_stream import SampleStream, is_stream
 from amrq.recordings.sigmf_metadata import read_sigmf_json
 from amrq.recordings.sigmf_recording import write_sigmf

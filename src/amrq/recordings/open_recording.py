@@ -1,34 +1,66 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One door for all recordings."""
+"""One door for all recordings, and the formats that it knows."""
 
+import importlib
 import os
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from amrq.errors import AmrqError
 from amrq.files import parsing
-from amrq.recordings import raw_recording, sigmf_recording, wav_recording
 from amrq.recordings.reader import Reader, Request
 from amrq.recordings.recording import Recording, facts_of_name
+from amrq.recordings.sample_file import RawFormat
 from amrq.text import printable
 
-__all__ = ["FORMATS", "SUFFIXES", "format_of", "open_recording"]
+__all__ = ["FORMATS", "RAW_FORMATS", "SUFFIXES", "find_readers", "format_of", "open_recording"]
 
-# A further kind of file is a module with READERS, and one word here.
-_READERS: dict[str, Reader] = {
-    reader.format: reader
-    for kind in (sigmf_recording, wav_recording, raw_recording)
-    for reader in kind.READERS
-}
+_ROOM, _, _MYSELF = __name__.rpartition(".")
 
-FORMATS = ("auto", *_READERS)
-"""Names of the formats; `auto` goes by the file's suffix, or by its name where a program's names tell the format."""
 
-SUFFIXES = {suffix: reader.format for reader in _READERS.values() for suffix in reader.suffixes}
+def find_readers() -> dict[str, Reader]:
+    """Return the readers by format: all that modules `*_recording` of this room list as `READERS`.
+
+    Formats that state their sample rate come first, then raw ones; each kind in the order of its names.
+
+    Raises:
+        ValueError: two readers have the same format or suffix.
+    """
+    found: dict[str, Reader] = {}
+    owners: dict[str, str] = {}
+    for module in pkgutil.iter_modules(importlib.import_module(_ROOM).__path__):
+        if not module.name.endswith("_recording") or module.name == _MYSELF:
+            continue
+        for reader in importlib.import_module(f"{_ROOM}.{module.name}").READERS:
+            for name in (reader.format, *reader.suffixes, *reader.real_suffixes):
+                if name in owners:
+                    raise ValueError(f"{name} is read by {owners[name]} and by {module.name}: only one may.")
+                owners[name] = module.name
+            found[reader.format] = reader
+    return dict(sorted(found.items(), key=lambda item: (not item[1].states_rate, item[0])))
+
+
+_READERS = find_readers()
+
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {"auto": "by the file's name"} | {name: reader.about for name, reader in _READERS.items()}
+)
+"""The formats, and what each is; `auto` goes by the file's suffix, or by its name where a program's names tell it."""
+
+SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {suffix: reader.format for reader in _READERS.values() for suffix in reader.suffixes}
+)
 """The format that each known suffix stands for."""
 
-# Suffixes that say that the samples are real, and what they are if they are I and Q after all.
-_REAL = {".s8": "ci8", ".u8": "cu8", ".s16": "ci16", ".f32": "cf32"}
+RAW_FORMATS: Mapping[str, RawFormat] = MappingProxyType(
+    {name: reader.samples for name, reader in _READERS.items() if reader.samples is not None}
+)
+"""The formats whose samples can come through a pipe or a network, and how their bytes become samples."""
+
+_REAL = {suffix: reader.format for reader in _READERS.values() for suffix in reader.real_suffixes}
 
 
 def format_of(path: Path) -> str:
@@ -67,7 +99,7 @@ def open_recording(
     Args:
         path: the file; of a SigMF pair, either.
         format: one of `FORMATS`.
-        sample_rate: samples a second; needed for raw files, elsewhere it overrules what the file says.
+        sample_rate: samples a second; needed where neither the file nor its name states it, else it overrules them.
         name: which recording of a SigMF archive or collection; None takes the first and says so in `notes`.
 
     Raises:
@@ -110,4 +142,9 @@ def _open(path: Path, format: str, sample_rate: float | None, name: str | None) 
         format = format_of(path)
         if facts is not None and facts.format != format:
             facts = replace(facts, format=None)
-    return _READERS[format].open(Request(path, sample_rate, name, facts))
+    reader, request = _READERS[format], Request(path, sample_rate, name, facts)
+    if not reader.states_rate and request.known_rate is None:
+        raise AmrqError(
+            f"{shown} is read as {format}, which does not state its sample rate: give it (--rate)."
+        )
+    return reader.open(request)

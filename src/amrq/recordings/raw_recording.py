@@ -8,7 +8,7 @@ import numpy as np
 from amrq.errors import AmrqError
 from amrq.recordings.reader import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
-from amrq.recordings.sample_file import RAW_FORMATS, SampleFile, file_size
+from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
 from amrq.text import counted
 
 __all__ = ["READERS"]
@@ -18,21 +18,14 @@ _PLAUSIBLE_FLOAT = (1e-15, 1e9)
 _LOOKED_AT = 32_768
 
 
-def _open(format: str, request: Request) -> Recording:
+def _open(format: str, known: RawFormat, request: Request) -> Recording:
     """Open a file of interleaved I and Q values and nothing else.
 
     Raises:
-        AmrqError: it cannot be read, is empty, has no sample rate, or its values do not fit the format.
+        AmrqError: it cannot be read, is empty, or its values do not fit the format.
     """
     request.single()
-    known, size = RAW_FORMATS[format], file_size(request.path)
-    facts = request.facts
-    sample_rate = request.sample_rate
-    if sample_rate is None and facts is not None:
-        sample_rate = facts.sample_rate
-    if sample_rate is None:
-        raise AmrqError(f"{request.shown} is raw and does not state its sample rate: give it (--rate).")
-    length, rest = divmod(size, known.sample_size)
+    length, rest = divmod(file_size(request.path), known.sample_size)
     notes: tuple[str, ...] = ()
     if rest and not length:
         raise AmrqError(
@@ -45,30 +38,48 @@ def _open(format: str, request: Request) -> Recording:
             "format is another one (--format).",
         )
     samples = SampleFile(request.path, known, length, [(0, 0)])
-    info = add_named_facts(RecordingInfo(request.path, sample_rate, notes=notes), request)
+    info = add_named_facts(RecordingInfo(request.path, request.known_rate or 0.0, notes=notes), request)
     recording = Recording(info, samples)
-    if format == "cf32":
-        _check_plausible(recording, request.shown)
+    if known.dtype.kind == "f":
+        _check_plausible(recording, format, request.shown)
     return recording
 
 
-def _check_plausible(recording: Recording, name: str) -> None:
+def _check_plausible(recording: Recording, format: str, shown: str) -> None:
     first = np.abs(recording.read(0, _LOOKED_AT).view(np.float32))
     first = first[np.isfinite(first) & (first > 0)]
     lowest, highest = _PLAUSIBLE_FLOAT
     if len(first) and not lowest < float(np.median(first)) < highest:
         raise AmrqError(
-            f"the values of {name} have a median magnitude of {float(np.median(first)):.1e}, which no "
-            "receiver writes as cf32: give the right format (--format)."
+            f"the values of {shown} have a median magnitude of {float(np.median(first)):.1e}, which no "
+            f"receiver writes as {format}: give the right format (--format)."
         )
 
 
-_KINDS = (
-    ("cf32", (".cf32", ".cfile", ".fc32", ".c64", ".complex64", ".complex"), "raw, pairs of 32-bit floats"),
-    ("ci16", (".ci16", ".cs16", ".sc16", ".complex32s"), "raw, pairs of 16-bit integers"),
-    ("ci8", (".ci8", ".cs8", ".sc8", ".complex16s"), "raw, pairs of signed bytes"),
-    ("cu8", (".cu8", ".uc8", ".complex16u"), "raw, pairs of unsigned bytes, an RTL-SDR's"),
-)
+def _reader(
+    format: str, number: str, about: str, suffixes: tuple[str, ...], real_suffixes: tuple[str, ...]
+) -> Reader:
+    """Return the reader of one format; `number` is SigMF's name for its numbers."""
+    samples = number_format(number)
+    assert samples is not None, number
+    open_file = partial(_open, format, samples)
+    return Reader(format, about, suffixes, open_file, False, samples, real_suffixes)
 
-READERS = tuple(Reader(format, suffixes, about, partial(_open, format)) for format, suffixes, about in _KINDS)
-"""One for each raw format."""
+
+_FLOATS = (".cf32", ".cfile", ".fc32", ".c64", ".complex64", ".complex")
+
+READERS = (
+    _reader("cf32", "cf32_le", "raw, pairs of 32-bit floats", _FLOATS, (".f32",)),
+    _reader(
+        "ci16",
+        "ci16_le",
+        "raw, pairs of 16-bit integers",
+        (".ci16", ".cs16", ".sc16", ".complex32s"),
+        (".s16",),
+    ),
+    _reader("ci8", "ci8", "raw, pairs of signed bytes", (".ci8", ".cs8", ".sc8", ".complex16s"), (".s8",)),
+    _reader(
+        "cu8", "cu8", "raw, pairs of unsigned bytes, an RTL-SDR's", (".cu8", ".uc8", ".complex16u"), (".u8",)
+    ),
+)
+"""One for each format of raw samples, in files and in streams."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a reader of one kind of file is given, and how it is found."""
+"""What a format of recordings declares of itself, and what its reader is given."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from amrq.errors import AmrqError
 from amrq.recordings.recording import NamedFacts, Recording, RecordingInfo
+from amrq.recordings.sample_file import RawFormat
 from amrq.text import engineering, printable
 
-__all__ = ["Reader", "Request", "add_named_facts"]
+__all__ = ["Reader", "Request", "add_named_facts", "shown_time"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Request:
         """The path, safe to show."""
         return printable(self.path)
 
+    @property
+    def known_rate(self) -> float | None:
+        """The sample rate that is given, else that of the file's name; None where neither says it."""
+        named = None if self.facts is None else self.facts.sample_rate
+        return named if self.sample_rate is None else self.sample_rate
+
     def single(self) -> None:
         """Refuse a name: the file holds one recording.
 
@@ -46,19 +53,44 @@ class Request:
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of file that recordings are in. A new one is a module with a `READERS`, named in `open_recording`.
+    """A format of recordings, and what reads it. A module `*_recording` of this room lists its own in `READERS`.
+
+    No other file names them: `amrq.recordings` finds these modules, and the formats that can be given, the suffixes,
+    help texts, menus and error messages follow from what they declare.
 
     Attributes:
-        format: its name.
-        suffixes: of such files, in lower case.
-        about: what it is, a few words for a list.
+        format: its name, as `--format` takes it.
+        about: what it is, in a few words for help and menus.
+        suffixes: of such files, in lower case, with their dot.
         open: opens a file, or raises `AmrqError`.
+        states_rate: whether a file states its sample rate; else it is the user's to give, unless the file's name does.
+        samples: how bytes become samples where they come without a file, from a pipe or a network; None: only files are
+            read.
+        real_suffixes: further suffixes of such numbers, which mostly stand for real samples, so that a file is read as
+            I and Q only where its format is given.
+
+    Raises:
+        ValueError: a suffix is not a suffix in lower case.
+
+    >>> toy = Reader("toy", "a toy's own file", (".toy",), lambda request: Recording(...))
+    >>> toy.samples is None
+    True
     """
 
     format: str
-    suffixes: tuple[str, ...]
     about: str
+    suffixes: tuple[str, ...]
     open: Callable[[Request], Recording]
+    states_rate: bool = True
+    samples: RawFormat | None = None
+    real_suffixes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for suffix in (*self.suffixes, *self.real_suffixes):
+            if not suffix.startswith(".") or suffix != suffix.lower():
+                raise ValueError(
+                    f"{suffix!r} of the format {self.format} is not a suffix in lower case: '.sigmf'."
+                )
 
 
 def add_named_facts(info: RecordingInfo, request: Request) -> RecordingInfo:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.text import engineering, printable
+from amrq.text import engineering, prefix_factor, printable
 
 __all__ = [
     "AnalyticSignal",
@@ -145,7 +145,6 @@ class NamedFacts:
     format: str | None = None
 
 
-_FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _PROGRAMS = {"sdrsharp": "SDR#", "hdsdr": "HDSDR", "sdruno": "SDRuno"}
 
 
@@ -166,7 +165,7 @@ def _stamped(found: re.Match[str]) -> NamedFacts:
     local = not found[3]
     begun = _time(found[2], "%Y%m%d_%H%M%S", local)
     program = _PROGRAMS.get(found[1].lower(), found[1])
-    return NamedFacts(program, begun, local, float(found[4]) * _FACTORS[found[5].lower()])
+    return NamedFacts(program, begun, local, float(found[4]) * prefix_factor(found[5]))
 
 
 def _sdrpp(found: re.Match[str]) -> NamedFacts:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from amrq.errors import AmrqError
 from amrq.text import printable
 
-__all__ = ["RAW_FORMATS", "RawFormat", "SampleFile", "file_size", "number_format"]
+__all__ = ["RawFormat", "SampleFile", "file_size", "number_format"]
 
 
 class RawFormat(NamedTuple):
@@ -96,15 +96,6 @@ def number_format(name: str) -> RawFormat | None:
     if found[2]:
         return RawFormat(np.dtype(f"{order}f{int(found[3]) // 8}"), 0.0, 1.0, real)
     return _integers(int(found[5]), found[4] == "i", order, real)
-
-
-RAW_FORMATS = {
-    "cf32": RawFormat(np.dtype("<f4"), 0.0, 1.0),
-    "ci16": _integers(16, True, "<", False),
-    "ci8": _integers(8, True, "<", False),
-    "cu8": _integers(8, False, "<", False),
-}
-"""The formats of raw files and streams by name."""
 
 
 def file_size(path: Path) -> int:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.recordings.open_recording import FORMATS, format_of
-from amrq.recordings.sample_file import RAW_FORMATS
+from amrq.recordings.open_recording import FORMATS, RAW_FORMATS, format_of
 from amrq.text import counted, printable
 
 __all__ = ["SampleStream", "is_stream"]

@@ -297,8 +297,8 @@ def _check_hash(metadata: SigmfMetadata, data: _Data) -> None:
 READERS = (
     Reader(
         "sigmf",
-        (".sigmf-meta", ".sigmf-data", ".sigmf-collection", ".sigmf"),
         "SigMF: pair, archive or collection",
+        (".sigmf-meta", ".sigmf-data", ".sigmf-collection", ".sigmf"),
         _open,
     ),
 )

@@ -394,8 +394,8 @@ class _SoundFile:
 READERS = (
     Reader(
         "wav",
-        (".wav", ".wave", ".rf64", ".bw64", ".bwf", ".w64", ".flac"),
         "wav, RF64, W64, FLAC: I and Q, or real",
+        (".wav", ".wave", ".rf64", ".bw64", ".bwf", ".w64", ".flac"),
         _open,
     ),
 )
