@@ -163,7 +163,7 @@ class SourceOptions:
     format: str = option(
         "auto",
         "Format of the samples. auto: a file's own, cu8 on standard input, cf32 from the network.",
-        choices=dict.fromkeys(FORMATS, ""),
+        choices=FORMATS,
     )
     gain: Gain | str = option(
         None,
