@@ -31,6 +31,7 @@ from amrq.training import (
     PruningSettings,
     QuantisationSettings,
     Recipe,
+    RunControl,
     SignalBatches,
     SignalSettings,
     Teacher,
@@ -202,7 +203,9 @@ def search(regime: str, path: Path) -> None:
             recipe = _recipe(regime, candidate)
             bar.update(training, description=candidate.name, completed=0)
             begin = time.perf_counter()
-            net = fit(recipe, batches, progress=lambda at: bar.update(training, completed=at.step))[32]
+            net = fit(
+                recipe, batches, RunControl(progress=lambda at: bar.update(training, completed=at.step))
+            )[32]
             row = {
                 "regime": regime,
                 "family": candidate.family,

@@ -179,7 +179,7 @@ def _trained(
     import torch
 
     from amrq.labels import LABELS, HeldOut, LabelledChunks
-    from amrq.training import LabelledBatches, SignalBatches, nonzero_weights, read_recipe
+    from amrq.training import LabelledBatches, RunControl, SignalBatches, Stage, nonzero_weights, read_recipe
 
     recipe = read_recipe(ROOT / "recipes" / "smoke.toml")
     recipe = replace(
@@ -200,7 +200,7 @@ def _trained(
         return lambda p: into.append([p.step, p.steps, p.phase, float(p.loss), float(p.accuracy)])
 
     fitted: list[list[Any]] = []
-    nets = fit(recipe, batches, progress=progress(fitted))
+    nets = fit(recipe, batches, RunControl(progress=progress(fitted)))
     found: dict[str, Any] = {"fit": fitted, "nets": {str(bits): asked(net) for bits, net in nets.items()}}
     samples, labels = recorded
     labelled = LabelledChunks(
@@ -227,7 +227,7 @@ def _trained(
             recipe.seed,
         )
         tuned: list[list[Any]] = []
-        fine_tune(net, bits, recipe, batches, mixed, 40, 2e-3, progress=progress(tuned))
+        fine_tune(net, Stage(bits, 40, 2e-3), recipe, batches, mixed, RunControl(progress=progress(tuned)))
         found[f"fine_tune {bits}"] = tuned
         found["nets"][f"{bits} tuned"] = asked(net)
     return found

@@ -24,14 +24,18 @@ from amrq.errors import AmrqError  # noqa: E402
 from amrq.likelihood import LikelihoodClassifier, Receiver  # noqa: E402
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis, read_contract  # noqa: E402
 from amrq.signals import add_noise, rotate  # noqa: E402
-from amrq.training import (  # noqa: E402  # noqa: E402  # noqa: E402
+from amrq.training import (  # noqa: E402
     FitSettings,
     NetSettings,
     QuantisedLayer,
+    RunControl,
     SignalBatches,
     SignalSettings,
+    Stage,
+    StepLoss,
     Teacher,
     TeacherSettings,
+    Trainer,
     calibrate,
     class_logits,
     export,
@@ -232,24 +236,62 @@ def test_resumed_training_ends_in_the_same_weights(coherent, tmp_path):
     checkpoint = tmp_path / "state"
     # In float, at a pruning, at the change to 8 bits, in their fine-tuning, in that to 4 bits.
     for stop in (17, 100, 120, 126, 133, None):
-        parted = fit(short, batches, checkpoint, stop_at=stop)
+        parted = fit(short, batches, RunControl(checkpoint, stop_at=stop))
     same_weights(whole, parted)
     seen = []
-    same_weights(whole, fit(short, batches, checkpoint, progress=seen.append))
+    same_weights(whole, fit(short, batches, RunControl(checkpoint, progress=seen.append)))
     assert not seen  # nothing left to do
-    fit(short, batches, checkpoint, fresh=True, progress=seen.append)
+    fit(short, batches, RunControl(checkpoint, fresh=True, progress=seen.append))
     assert seen[-1].step == seen[-1].steps == 140
+
+
+class Distance:
+    """A loss with nothing of modulations in it: how far a layer's output is from a number."""
+
+    def __init__(self):
+        self.steps = []
+
+    def __call__(self, net, step):
+        self.steps.append(step)
+        missed = (net(torch.ones(4, 1)) - 3.0).abs()[:, 0]
+        return StepLoss(missed.mean(), missed.mean(), missed < 0.5)
+
+
+def test_a_trainer_minimises_whatever_it_is_given():
+    net, loss, seen, prepared = torch.nn.Linear(1, 1), Distance(), [], []
+    control = RunControl(save_every=30, progress=seen.append)
+    trainer = Trainer(loss, control)
+    trainer.begin(net, Stage(8, 100, 0.2, before=5, after=7), prepared.append)
+    saved = []
+    assert trainer.run(lambda: saved.append(trainer.done))
+    assert loss.steps == list(range(5, 105)) and prepared == list(range(100)) and saved == [30, 60, 90]
+    assert [(at.step, at.steps, at.phase) for at in seen] == [
+        (5 + n, 112, "int8") for n in (20, 40, 60, 80, 100)
+    ]
+    assert abs(float(net(torch.ones(1, 1))) - 3.0) < 0.5 and not net.training
+
+
+def test_a_loss_that_is_not_finite_is_a_sentence():
+    def lost(net, step):
+        return Distance()(net, step)._replace(minimised=net(torch.ones(1, 1)).sum() * float("nan"))
+
+    trainer = Trainer(lost, RunControl())
+    trainer.begin(torch.nn.Linear(1, 1), Stage(32, 50, 0.1))
+    with pytest.raises(AmrqError, match=r"no longer finite at step 20: lower the learning rate"):
+        trainer.run(lambda: None)
+    with pytest.raises(AmrqError, match="save_every must be at least 1 step, not 0"):
+        RunControl(save_every=0)
 
 
 def test_checkpoints_of_others_are_refused(recipe, tmp_path):
     checkpoint = tmp_path / "state"
     short = changed(recipe, fit={"steps": 3})
-    fit(short, signals(short), checkpoint, stop_at=2)
+    fit(short, signals(short), RunControl(checkpoint, stop_at=2))
     with pytest.raises(AmrqError, match="another recipe"):
-        fit(replace(short, seed=8), signals(short), checkpoint)
+        fit(replace(short, seed=8), signals(short), RunControl(checkpoint))
     checkpoint.write_bytes(b"no checkpoint")
     with pytest.raises(AmrqError, match="no readable checkpoint"):
-        fit(short, signals(short), checkpoint)
+        fit(short, signals(short), RunControl(checkpoint))
 
 
 def test_pruned_weights_stay_away_to_the_file(coherent, coherent_nets, tmp_path):

@@ -24,10 +24,12 @@ from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.labels import LABELS, HeldOut, LabelsFolder, hold_out  # noqa: E402
 from amrq.model import Contract, find_model, read_contract, write_contract  # noqa: E402
-from amrq.training import (  # noqa: E402  # noqa: E402
+from amrq.training import (  # noqa: E402
     LabelledBatches,
     QuantisedLayer,
+    RunControl,
     SignalBatches,
+    Stage,
     TuneSettings,
     class_logits,
     compare,
@@ -381,7 +383,7 @@ def test_a_network_learns_labelled_chunks_and_forgets_nothing(bits, smoke, clipp
         256,
         SEED,
     )
-    assert fine_tune(rebuilt.net, bits, recipe, batches, labelled, 150, 4e-3)
+    assert fine_tune(rebuilt.net, Stage(bits, 150, 4e-3), recipe, batches, labelled)
     after = accuracy(rebuilt.net)
     assert before[0] < 0.3 and after[0] > 0.6
     # So few weights of 4 bits settle slowly after steps as large as these.
@@ -406,7 +408,7 @@ def test_levels_are_learnt_from_chunks_of_known_es_n0(smoke, clipped, tmp_path):
     for recording in (clipped, known):
         net = rebuild_net(written(nets[32], 32, recipe, tmp_path / "net.onnx")).net
         labelled, _ = mixed([recording], recipe, 0.8, [part])
-        assert fine_tune(net, 32, recipe, batches, labelled, 150, 4e-3)
+        assert fine_tune(net, Stage(32, 150, 4e-3), recipe, batches, labelled)
         with torch.no_grad():
             logits = net(iq)[:, own]
         shares.append(float(torch.softmax(logits, dim=1)[:, right_one].mean()))
@@ -419,10 +421,10 @@ def test_resumed_fine_tuning_ends_in_the_same_weights(smoke, clipped, tmp_path):
     batches = signals(recipe, 99)
     labelled, _ = mixed([clipped], recipe)
 
-    def tuned(checkpoint=None, **more):
+    def tuned(checkpoint=None, identity="this", **more):
         net = rebuild_net(path).net
-        more = {"identity": "this", "checkpoint": checkpoint} | more
-        done = fine_tune(net, 8, recipe, batches, labelled, 30, 1e-3, save_every=10, **more)
+        control = RunControl(checkpoint, save_every=10, **more)
+        done = fine_tune(net, Stage(8, 30, 1e-3), recipe, batches, labelled, control, identity)
         return done, net.state_dict()
 
     done, whole = tuned()
@@ -544,14 +546,16 @@ def test_an_interrupted_training_goes_on_where_it_stopped(model, labelled, tmp_p
     settings = TuneSettings(steps=30, tolerance=1.0)
     asked = iter([False] * 11)
     with pytest.raises(KeyboardInterrupt):
-        tune_model(model, labelled, target, settings, checkpoint, stopped=lambda: next(asked, True))
+        tune_model(
+            model, labelled, target, settings, RunControl(checkpoint, stopped=lambda: next(asked, True))
+        )
     assert not target.exists() and checkpoint.is_file()
     seen = []
-    added = tune_model(model, labelled, target, settings, checkpoint, progress=seen.append)
+    added = tune_model(model, labelled, target, settings, RunControl(checkpoint, progress=seen.append))
     assert [at.step for at in seen] == [20, 30] and added["steps"] == 30
     LabelsFolder(labelled).write(labelled_chunks("third", {"8PSK": 20}, rng("third")))
     with pytest.raises(AmrqError, match="belongs to another"):
-        tune_model(model, labelled, target, settings, checkpoint)
+        tune_model(model, labelled, target, settings, RunControl(checkpoint))
 
 
 def test_a_result_that_is_worse_is_called_so(model, labelled, tmp_path, quick_fusion):

@@ -96,7 +96,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
         KeyboardInterrupt: interrupted; the state is kept.
         typer.Exit: the result is worse on synthetic chunks than the tolerance allows.
     """
-    from amrq.training import tune_model
+    from amrq.training import RunControl, tune_model
 
     target = output if output is not None else Path(f"{find_model(model).stem}-tuned.onnx")
     checkpoint = target.with_name(target.name + ".checkpoint")
@@ -114,18 +114,15 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
                 raise KeyboardInterrupt
 
         try:
-            added = tune_model(
-                model,
-                folder,
-                target,
-                settings,
+            control = RunControl(
                 checkpoint,
                 fresh,
-                bars.trained,
-                taught,
-                evaluated,
-                interrupted.is_set,
+                stopped=interrupted.is_set,
+                progress=bars.trained,
+                taught=taught,
+                evaluated=evaluated,
             )
+            added = tune_model(model, folder, target, settings, control)
         except KeyboardInterrupt:
             if os.path.isfile(checkpoint):
                 say(f"stopped; the same command goes on from {checkpoint}.")
@@ -334,7 +331,7 @@ def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None
 
 
 def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | None) -> None:
-    from amrq.training import make_model, read_recipe
+    from amrq.training import RunControl, make_model, read_recipe
 
     settings = read_recipe(recipe)
     if steps is not None:
@@ -344,16 +341,15 @@ def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | Non
     # A step that has begun is finished first: half of one would not be what the recipe makes.
     with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
         try:
-            files = make_model(
-                settings,
-                target,
+            control = RunControl(
                 checkpoint,
                 not resume,
-                bars.trained,
-                bars.taught,
-                bars.evaluated,
-                interrupted.is_set,
+                stopped=interrupted.is_set,
+                progress=bars.trained,
+                taught=bars.taught,
+                evaluated=bars.evaluated,
             )
+            files = make_model(settings, target, control)
         except KeyboardInterrupt:
             say(f"stopped; the same command goes on from {checkpoint}.")
             raise

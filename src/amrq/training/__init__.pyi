@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from .labelled_batches import LabelledBatches as LabelledBatches
 from .loop import Progress as Progress
+from .loop import RunControl as RunControl
+from .loop import Stage as Stage
+from .loop import StepLoss as StepLoss
+from .loop import Trainer as Trainer
 from .loop import class_logits as class_logits
 from .loop import fine_tune as fine_tune
 from .loop import fit as fit

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loops: a fit from scratch and a fine-tune."""
+"""The training loop: a network trained by a recipe, or a finished one trained on with labelled chunks.
+
+`Trainer` does the steps, whatever the loss is: `SyntheticLoss` for signals that are made, `LabelledLoss` for these and
+labelled chunks. `fit` and `fine_tune` say which network is trained with which loss, for how long.
+"""
 
 import copy
+import functools
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,54 +30,110 @@ from amrq.training.labelled_batches import LabelledBatches
 from amrq.training.pruning import prune
 from amrq.training.quantisation import quantise
 from amrq.training.recipe import Recipe, class_text
-from amrq.training.signal_batches import Batch, SignalBatches
+from amrq.training.signal_batches import SignalBatch, SignalBatches
 
 __all__ = [
+    "LabelledLoss",
+    "Loss",
     "Progress",
-    "RunningMeans",
+    "RunControl",
+    "Stage",
+    "StepLoss",
+    "SyntheticLoss",
+    "Trainer",
     "class_logits",
     "fine_tune",
     "fit",
-    "learning_rate_share",
     "load_checkpoint",
     "net_inputs",
     "save_checkpoint",
 ]
 
-
-def learning_rate_share(step: int, steps: int) -> float:
-    """Return the share of the highest learning rate: a short rise, then a cosine (Loshchilov and Hutter 2017)."""
-    warm = max(1, steps // 50)
-    return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
-
-
-class RunningMeans:
-    """Means of loss and accuracy over some 1,000 steps, told of every 20th; unbiased from the first on."""
-
-    def __init__(self) -> None:
-        self.loss = self.accuracy = self._weight = 0.0
-
-    def add(self, loss: float, accuracy: float) -> None:
-        """Take in a step's."""
-        self._weight = 0.98 * self._weight + 0.02
-        self.loss += (loss - self.loss) * 0.02 / self._weight
-        self.accuracy += (accuracy - self.accuracy) * 0.02 / self._weight
+_CALIBRATION_BATCHES = 20
+_CALIBRATION_STREAM = 1_000_000_000
+"""Index of the first batch for the activation scales: out of reach of the steps."""
+_LABELLED_STREAM = 2_000_000_000
+"""Index of the first synthetic batch beside labelled chunks: out of reach of the training before."""
+_PRUNE_EVERY = 50
+_REPORT_EVERY = 20
+_HYPOTHESIS_WEIGHT = 0.5
+_LARGEST_GRADIENT = 1.0
 
 
-def class_logits(logits: torch.Tensor, hypotheses: Sequence[Hypothesis]) -> torch.Tensor:
-    """Add up the probabilities of each class's hypotheses: float32 [N, hypotheses] -> [N, classes].
+# --- how a training runs ----------------------------------------------------------------------------------------------
 
-    Args:
-        logits: of the hypotheses.
-        hypotheses: what the columns stand for, grouped by class.
+
+class Progress(NamedTuple):
+    """How a training stands.
+
+    Attributes:
+        step: steps done, over all stages of the training.
+        steps: steps in all.
+        phase: `float32`, or `int8` and the like.
+        loss: cross entropy of the classes, nats, running mean.
+        accuracy: share of right decisions on the batches just trained on (each is fresh), running mean.
     """
-    sizes = [len(list(group)) for _, group in groupby(hypothesis.label for hypothesis in hypotheses)]
-    parts = torch.split(logits, sizes, dim=1)
-    return torch.cat([torch.logsumexp(part, dim=1, keepdim=True) for part in parts], dim=1)
+
+    step: int
+    steps: int
+    phase: str
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class RunControl:
+    """How a training runs: where its state is kept, who sees it, what stops it. It changes nothing about the result.
+
+    Attributes:
+        checkpoint: file to keep the state in and to resume from; None keeps none.
+        fresh: begin anew even if there is a checkpoint.
+        save_every: steps between two checkpoints, at least 1.
+        stop_at: stop after this many steps in all, leaving a checkpoint; None goes on to the end.
+        stopped: asked between steps; stop, leaving a checkpoint, when it says so.
+        progress: called every 20 steps.
+        taught: called with (chunks judged, chunks in all) as a teacher gets ready.
+        evaluated: called with (steps done, steps in all) of the evaluation that follows.
+
+    Raises:
+        AmrqError: `save_every` is out of its range.
+    """
+
+    checkpoint: Path | None = None
+    fresh: bool = False
+    save_every: int = 500
+    stop_at: int | None = None
+    stopped: Callable[[], bool] = lambda: False
+    progress: Callable[[Progress], None] = lambda _: None
+    taught: Callable[[int, int], None] = lambda done, of: None
+    evaluated: Callable[[int, int], None] = lambda done, of: None
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can keep to."""
+        if self.save_every < 1:
+            raise AmrqError(f"save_every must be at least 1 step, not {self.save_every}.")
+
+    def resumed(self, identity: str) -> dict[str, Any] | None:
+        """Return the state to go on from; None where the training begins.
+
+        Args:
+            identity: what the checkpoint must share with the training.
+
+        Raises:
+            AmrqError: the checkpoint cannot be read, or is of another training.
+        """
+        if self.checkpoint is None or self.fresh or not os.path.isfile(self.checkpoint):
+            return None
+        return load_checkpoint(self.checkpoint, identity)
+
+    def keep(self, identity: str, state: dict[str, Any]) -> None:
+        """Write a state where it is to be kept."""
+        if self.checkpoint is not None:
+            save_checkpoint(self.checkpoint, identity, state)
 
 
 def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
-    """Write a state, whole or not at all.
+    """Write the state of a training, whole or not at all.
 
     Args:
         path: the file.
@@ -100,307 +162,123 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any]:
     return state
 
 
-_CALIBRATION_BATCHES = 20
-_CALIBRATION_STREAM = 1_000_000_000
-"""Index of the first batch for the activation scales: out of reach of the steps."""
-_PRUNE_EVERY = 50
-_HYPOTHESIS_WEIGHT = 0.5
+# --- losses -----------------------------------------------------------------------------------------------------------
 
 
-class Progress(NamedTuple):
-    """How a training stands.
+class StepLoss(NamedTuple):
+    """What a loss says of one step.
 
     Attributes:
-        step: steps done, over all models of the recipe.
-        steps: steps in all.
-        phase: `float32`, or `int8` and the like.
-        loss: cross entropy of the classes, nats, running mean.
-        accuracy: share of right decisions on the batches just trained on (each is fresh), running mean.
+        minimised: what to minimise.
+        entropy: the cross entropy of the classes in it, nats.
+        right: bool [N], on which chunks the classes' decision is right.
     """
 
-    step: int
-    steps: int
-    phase: str
-    loss: float
-    accuracy: float
+    minimised: torch.Tensor
+    entropy: torch.Tensor
+    right: torch.Tensor
 
 
-def net_inputs(batch: Batch, recipe: Recipe) -> tuple[torch.Tensor, ...]:
-    """Return what the recipe's network takes of a batch."""
-    iq = torch.from_numpy(batch.iq)
-    return (iq, torch.from_numpy(batch.level)) if recipe.net.level_input else (iq,)
+class Loss(Protocol):
+    """What a training minimises: it draws a step's chunks and judges what the network makes of them."""
+
+    def __call__(self, net: nn.Module, step: int) -> StepLoss:
+        """Run the network on the chunks of a step, which depend on its number alone."""
 
 
-def _identity(recipe: Recipe) -> str:
-    """Return what a checkpoint must share with a recipe: all that the weights depend on."""
-    r = recipe
-    text = repr((r.seed, r.chunk_length, r.signal, r.teacher, r.net, r.fit, r.pruning, r.quantisation))
-    # States from before there was a choice are of the thesis's classes, and stay good.
-    return text if r.class_set == THESIS_9 else text + class_text(r.class_set)
-
-
-def _losses(
-    logits: torch.Tensor, batch: Batch, batches: SignalBatches, smoothing: float
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return what to minimise, the cross entropy of the classes in it, and the classes' logits."""
-    by_class = class_logits(logits, batches.hypotheses)
-    log_probabilities = torch.log_softmax(by_class, dim=1)
-    targets = torch.from_numpy(batch.targets) * (1 - smoothing) + smoothing / by_class.shape[1]
-    entropy = -(targets * log_probabilities).sum(dim=1).mean()
-    # Then the hypothesis, given the class: both parts are proper scores, together one of the hypotheses. The classes
-    # are what single chunks are judged by, the hypotheses what is fused.
-    index = torch.from_numpy(batch.hypotheses)[:, None]
-    given = by_class.gather(1, torch.from_numpy(batch.labels)[:, None]) - logits.gather(1, index)
-    return entropy + _HYPOTHESIS_WEIGHT * given.mean(), entropy, by_class
-
-
-def fit(
-    recipe: Recipe,
-    batches: SignalBatches,
-    checkpoint: Path | None = None,
-    fresh: bool = False,
-    progress: Callable[[Progress], None] = lambda _: None,
-    save_every: int = 500,
-    stop_at: int | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Mapping[int, nn.Module]:
-    """Train the recipe's network: first in floating point, then from there for each number of bits.
-
-    Batch and learning rate depend on recipe and step alone and the checkpoint holds the optimiser, so that an
-    interrupted training that is resumed on the same machine ends in the same weights.
+class SyntheticLoss:
+    """The loss on the recipe's own signals.
 
     Args:
-        recipe: what to make.
-        batches: of the recipe's signals.
-        checkpoint: file to keep the state in and to resume from; None keeps none.
-        fresh: begin anew even if there is a checkpoint.
-        progress: called every 20 steps.
-        save_every: steps between two checkpoints.
-        stop_at: stop after this many steps in all, leaving a checkpoint.
-        stopped: asked between steps; stop, leaving a checkpoint, when it says so.
-
-    Returns:
-        networks by bits of a weight, in evaluation mode, their outputs those of `SignalBatches.hypotheses`: those of
-        the recipe, and the one in floating point in any case. Those not reached before a stop are missing.
-
-    Raises:
-        AmrqError: the checkpoint is of another recipe or unreadable, or the loss is no longer finite.
+        recipe: of the training.
+        batches: of its signals.
+        stream: index of the first batch.
     """
-    torch.manual_seed(recipe.seed)
-    stages = [32, *(bits for bits in recipe.quantisation.weight_bits if bits < 32)]
-    lengths = [recipe.fit.steps, *(recipe.quantisation.tuning(bits)[0] for bits in stages[1:])]
-    total = sum(lengths)
-    net = make_net(len(batches.hypotheses), recipe.net)
-    blank = copy.deepcopy(net)
-    finished: dict[int, nn.Module] = {}
-    resumed: dict[str, Any] | None = None
-    if checkpoint is not None and not fresh and os.path.isfile(checkpoint):
-        resumed = load_checkpoint(checkpoint, _identity(recipe))
-        for bits, weights in resumed["finished"].items():
-            finished[bits] = _with_weights(blank, bits, weights)
 
-    def calibration() -> Iterator[tuple[torch.Tensor, ...]]:
-        for i in range(_CALIBRATION_BATCHES):
-            yield net_inputs(batches.batch(_CALIBRATION_STREAM + i, recipe.fit.batch_size), recipe)
+    def __init__(self, recipe: Recipe, batches: SignalBatches, stream: int = 0) -> None:
+        self._recipe, self._batches, self._stream = recipe, batches, stream
 
-    means = RunningMeans()
-    before = 0
-    for number, (bits, steps) in enumerate(zip(stages, lengths, strict=True)):
-        if bits in finished:
-            before += steps
-            continue
-        phase = "float32" if bits == 32 else f"int{bits}"
-        mine = resumed is not None and resumed["stage"] == number and resumed["step"] > 0
-        if mine:
-            assert resumed is not None
-            net = _with_weights(blank, bits, resumed["net"]).train()
-        elif bits < 32:
-            net = copy.deepcopy(finished[32])
-            quantise(net, bits, calibration())
-            net.train()
-        else:
-            net.train()
-        optimiser = torch.optim.Adam(net.parameters())
-        done = 0
-        if mine:
-            assert resumed is not None
-            optimiser.load_state_dict(resumed["optimiser"])
-            done = resumed["step"]
-        highest = recipe.fit.learning_rate if bits == 32 else recipe.quantisation.tuning(bits)[1]
-
-        def save(stage: int, step: int, net: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-            if checkpoint is not None:
-                weights = {bits: other.state_dict() for bits, other in finished.items()}
-                state = {"stage": stage, "step": step, "finished": weights}
-                state |= {"net": net.state_dict(), "optimiser": optimiser.state_dict()}
-                save_checkpoint(checkpoint, _identity(recipe), state)
-
-        while done < steps:
-            if (stop_at is not None and before + done >= stop_at) or stopped():
-                save(number, done, net, optimiser)
-                return finished
-            if bits == 32 and recipe.pruning.share and done % _PRUNE_EVERY == 0:
-                prune(net, _pruned_by(recipe, done / steps))
-            for group in optimiser.param_groups:
-                group["lr"] = highest * learning_rate_share(done, steps)
-            # The stages follow each other in the stream of batches too: none sees a batch again.
-            batch = batches.batch(before + done, recipe.fit.batch_size)
-            logits = net(*net_inputs(batch, recipe))
-            loss, entropy, by_class = _losses(logits, batch, batches, recipe.fit.label_smoothing)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-            done += 1
-            if done % 20 == 0 or done == steps:
-                if not torch.isfinite(loss):
-                    raise AmrqError(
-                        f"the loss is no longer finite at step {before + done}: lower the learning rate."
-                    )
-                right = by_class.argmax(dim=1) == torch.from_numpy(batch.labels)
-                means.add(entropy.item(), right.float().mean().item())
-                progress(Progress(before + done, total, phase, means.loss, means.accuracy))
-            if done % save_every == 0 and done < steps:
-                save(number, done, net, optimiser)
-        if bits == 32 and recipe.pruning.share:
-            prune(net, recipe.pruning.share)
-        finished[bits] = net.eval()
-        before += steps
-        save(number + 1, 0, net, optimiser)
-    return finished
+    def __call__(self, net: nn.Module, step: int) -> StepLoss:
+        """See `Loss`."""
+        batch = self._batches.batch(self._stream + step, self._recipe.fit.batch_size)
+        logits = net(*net_inputs(batch, self._recipe))
+        by_class = class_logits(logits, self._batches.hypotheses)
+        log_probabilities = torch.log_softmax(by_class, dim=1)
+        smoothing = self._recipe.fit.label_smoothing
+        targets = torch.from_numpy(batch.targets) * (1 - smoothing) + smoothing / by_class.shape[1]
+        entropy = -(targets * log_probabilities).sum(dim=1).mean()
+        # Then the hypothesis, given the class: both parts are proper scores, together one of the hypotheses. The
+        # classes are what single chunks are judged by, the hypotheses what is fused.
+        labels = torch.from_numpy(batch.labels)
+        index = torch.from_numpy(batch.hypotheses)[:, None]
+        given = by_class.gather(1, labels[:, None]) - logits.gather(1, index)
+        minimised = entropy + _HYPOTHESIS_WEIGHT * given.mean()
+        return StepLoss(minimised, entropy, by_class.argmax(dim=1) == labels)
 
 
-def _pruned_by(recipe: Recipe, at: float) -> float:
-    """Return the share removed when a share `at` of the float steps is done (Zhu and Gupta 2017, eq. 1)."""
-    p = recipe.pruning
-    progress = min(max((at - p.begin) / (p.end - p.begin), 0.0), 1.0)
-    return float(p.share * (1 - (1 - progress) ** 3))
+class LabelledLoss:
+    """The loss on the recipe's own signals and on labelled chunks.
 
-
-def _with_weights(blank: nn.Module, bits: int, weights: dict[str, torch.Tensor]) -> nn.Module:
-    """Return the network with the weights of a checkpoint, rounded to `bits`, in evaluation mode."""
-    net = copy.deepcopy(blank)
-    net.load_state_dict(weights)
-    if bits < 32:
-        quantise(net, bits, None)
-    return net.eval()
-
-
-_STREAM = 2_000_000_000
-"""Index of the first synthetic batch: out of reach of the training before."""
-
-
-def fine_tune(
-    net: nn.Module,
-    bits: int,
-    recipe: Recipe,
-    batches: SignalBatches,
-    labelled: LabelledBatches,
-    steps: int,
-    learning_rate: float,
-    identity: str = "",
-    checkpoint: Path | None = None,
-    fresh: bool = False,
-    progress: Callable[[Progress], None] = lambda _: None,
-    save_every: int = 500,
-    stop_at: int | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> bool:
-    """Train a network on, its weights rounded in the loop where they are on integers.
-
-    The classes are learnt from both kinds of chunks. The hypotheses, classes at noise levels, are learnt from the
-    synthetic ones, and from labelled ones whose Es/N0 is known: that of a recorded chunk nobody knows well enough to
-    call another level wrong. Steps of weights and activations, and removed weights, stay as they are.
+    The classes are learnt from both. The hypotheses, classes at noise levels, are learnt from the synthetic chunks, and
+    from labelled ones whose Es/N0 is known: that of a recorded chunk nobody knows well enough to call another level
+    wrong.
 
     Args:
-        net: the network; it is changed, and left in evaluation mode.
-        bits: of a weight, for people to see.
-        recipe: that made it.
+        recipe: that made the network.
         batches: of the recipe's signals.
-        labelled: labelled chunks.
-        steps: batches.
-        learning_rate: at its highest.
-        identity: what a checkpoint must share with this training.
-        checkpoint: file to keep the state in and to resume from; None keeps none.
-        fresh: begin anew even if there is a checkpoint.
-        progress: called every 20 steps.
-        save_every: steps between two checkpoints.
-        stop_at: stop after this many steps, leaving a checkpoint.
-        stopped: asked between steps; stop, leaving a checkpoint, when it says so.
-
-    Returns:
-        whether it is finished.
-
-    Raises:
-        AmrqError: the checkpoint is of another training or unreadable, or the loss is no longer finite.
+        labelled: the labelled chunks.
     """
-    optimiser = torch.optim.Adam(net.parameters())
-    done = 0
-    if checkpoint is not None and not fresh and os.path.isfile(checkpoint):
-        state = load_checkpoint(checkpoint, identity)
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        done = state["step"]
 
-    def save() -> None:
-        if checkpoint is not None:
-            state = {"step": done, "net": net.state_dict(), "optimiser": optimiser.state_dict()}
-            save_checkpoint(checkpoint, identity, state)
+    def __init__(self, recipe: Recipe, batches: SignalBatches, labelled: LabelledBatches) -> None:
+        self._recipe, self._batches, self._labelled = recipe, batches, labelled
+        self._weights = _weights_by_level(batches, labelled.synthetic_weights)
+        self._level_weights = torch.from_numpy(labelled.synthetic_level_weights)
 
-    phase = "float32" if bits == 32 else f"int{bits}"
-    means = RunningMeans()
-    smoothing = recipe.fit.label_smoothing
-    weights = _weights_by_level(batches, labelled.synthetic_weights)
-    level_weights = torch.from_numpy(labelled.synthetic_level_weights)
-    net.train()
-    begun_at = done
-    while done < steps:
-        if (stop_at is not None and done >= stop_at) or stopped():
-            save()
-            net.eval()
-            return False
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate * learning_rate_share(done, steps)
-        batch = batches.batch(_STREAM + done, recipe.fit.batch_size)
-        more = labelled.batch(done)
+    def __call__(self, net: nn.Module, step: int) -> StepLoss:
+        """See `Loss`."""
+        batch = self._batches.batch(_LABELLED_STREAM + step, self._recipe.fit.batch_size)
+        more = self._labelled.batch(step)
         inputs = [torch.cat([torch.from_numpy(batch.iq), torch.from_numpy(more.iq)])]
-        if recipe.net.level_input:
+        if self._recipe.net.level_input:
             inputs.append(torch.cat([torch.from_numpy(batch.level), torch.from_numpy(more.level)]))
         logits = net(*inputs)
-        by_class = class_logits(logits, batches.hypotheses)
+        by_class = class_logits(logits, self._batches.hypotheses)
         labels = torch.cat([torch.from_numpy(batch.labels), torch.from_numpy(more.labels)])
         # A target is a probability under the priors of the synthetic chunks: where labelled ones stand for a part of a
         # class at a level, that much less of a synthetic chunk at that level is of the class.
-        said = torch.from_numpy(batch.targets) * weights[torch.from_numpy(batch.hypotheses)]
+        said = torch.from_numpy(batch.targets) * self._weights[torch.from_numpy(batch.hypotheses)]
         told = nn.functional.one_hot(torch.from_numpy(more.labels), by_class.shape[1])
         targets = torch.cat([said, told * more.weight])
+        smoothing = self._recipe.fit.label_smoothing
         targets = targets * (1 - smoothing) + targets.sum(dim=1, keepdim=True) * smoothing / by_class.shape[1]
         size = len(batch.labels)
         entropy = -(targets * torch.log_softmax(by_class, dim=1)).sum() / size
         told_level = torch.from_numpy(more.hypotheses)
         index = torch.cat([torch.from_numpy(batch.hypotheses), told_level.clamp(min=0)])[:, None]
         given = (by_class.gather(1, labels[:, None]) - logits.gather(1, index))[:, 0]
-        counted = torch.cat([level_weights[index[:size, 0]], (told_level >= 0) * more.weight])
-        loss = entropy + _HYPOTHESIS_WEIGHT * (given * counted).sum() / size
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        done += 1
-        if done % 20 == 0 or done == steps:
-            if not torch.isfinite(loss):
-                raise AmrqError(
-                    f"the loss is no longer finite at step {done}: lower the learning rate (--learning-rate)."
-                )
-            right = by_class.argmax(dim=1) == labels
-            means.add(entropy.item(), right.float().mean().item())
-            progress(Progress(done, steps, phase, means.loss, means.accuracy))
-        if done % save_every == 0 and done < steps:
-            save()
-    net.eval()
-    if done > begun_at:
-        save()
-    return True
+        counted = torch.cat([self._level_weights[index[:size, 0]], (told_level >= 0) * more.weight])
+        minimised = entropy + _HYPOTHESIS_WEIGHT * (given * counted).sum() / size
+        return StepLoss(minimised, entropy, by_class.argmax(dim=1) == labels)
+
+
+def net_inputs(batch: SignalBatch, recipe: Recipe) -> tuple[torch.Tensor, ...]:
+    """Return what the recipe's network takes of a batch."""
+    iq = torch.from_numpy(batch.iq)
+    return (iq, torch.from_numpy(batch.level)) if recipe.net.level_input else (iq,)
+
+
+def class_logits(logits: torch.Tensor, hypotheses: Sequence[Hypothesis]) -> torch.Tensor:
+    """Add up the probabilities of each class's hypotheses: float32 [N, hypotheses] -> [N, classes].
+
+    Args:
+        logits: of the hypotheses.
+        hypotheses: what the columns stand for, grouped by class.
+    """
+    sizes = [
+        len(list(group)) for _, group in itertools.groupby(hypothesis.label for hypothesis in hypotheses)
+    ]
+    parts = torch.split(logits, sizes, dim=1)
+    return torch.cat([torch.logsumexp(part, dim=1, keepdim=True) for part in parts], dim=1)
 
 
 def _weights_by_level(batches: SignalBatches, weights: NDArray[np.float32]) -> torch.Tensor:
@@ -422,3 +300,301 @@ def _weights_by_level(batches: SignalBatches, weights: NDArray[np.float32]) -> t
                 level = drawn.es_n0_db
                 found[row, column] = together if level is None else by_level.get(level, together)
     return torch.from_numpy(found)
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training: one network at one precision.
+
+    Attributes:
+        bits: of a weight; 32 for floating point.
+        steps: batches.
+        learning_rate: Adam's, at its highest; it rises over the first 2 % of the steps and falls along a cosine.
+        before: steps of the stages before it.
+        after: steps of those that follow.
+    """
+
+    bits: int
+    steps: int
+    learning_rate: float
+    before: int = 0
+    after: int = 0
+
+    @property
+    def phase(self) -> str:
+        """The precision, as people see it."""
+        return "float32" if self.bits == 32 else f"int{self.bits}"
+
+
+class Trainer:
+    """Trains networks with Adam, step by step, one stage after the other, until one is over or something stops it.
+
+    Batch and learning rate depend on the step's number alone and `state` holds the optimiser, so that a training that
+    was stopped and goes on from its state, on the same machine, ends in the same weights.
+
+    Args:
+        loss: what to minimise.
+        control: who sees it, and what stops it.
+    """
+
+    net: nn.Module
+    """At work."""
+    done: int
+    """Steps of the stage that are done."""
+
+    def __init__(self, loss: Loss, control: RunControl) -> None:
+        self._loss, self._control = loss, control
+        self._means = _RunningMeans()
+
+    def begin(self, net: nn.Module, stage: Stage, prepare: Callable[[int], None] = lambda done: None) -> None:
+        """Begin a stage.
+
+        Args:
+            net: the network; it is changed.
+            stage: for how long, and how fast.
+            prepare: called before each step with the number of the stage's steps done.
+        """
+        self.net, self.done = net, 0
+        self._stage, self._prepare = stage, prepare
+        self._optimiser = torch.optim.Adam(net.parameters())
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `resume` needs."""
+        return {
+            "step": self.done,
+            "net": self.net.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.net.load_state_dict(state["net"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.done = state["step"]
+
+    def run(self, save: Callable[[], None]) -> bool:
+        """Train until the stage is over; leave the network in evaluation mode.
+
+        Args:
+            save: called to keep the state: from time to time, and when something stops the training.
+
+        Returns:
+            whether the stage is over.
+
+        Raises:
+            AmrqError: the loss is no longer finite.
+        """
+        stage, control = self._stage, self._control
+        self.net.train()
+        while self.done < stage.steps:
+            over = control.stop_at is not None and stage.before + self.done >= control.stop_at
+            if over or control.stopped():
+                save()
+                self.net.eval()
+                return False
+            self._step()
+            if self.done % control.save_every == 0 and self.done < stage.steps:
+                save()
+        self.net.eval()
+        return True
+
+    def _step(self) -> None:
+        stage, optimiser = self._stage, self._optimiser
+        self._prepare(self.done)
+        for group in optimiser.param_groups:
+            group["lr"] = stage.learning_rate * _learning_rate_share(self.done, stage.steps)
+        # The stages follow each other in the stream of batches too: none sees a batch again.
+        found = self._loss(self.net, stage.before + self.done)
+        optimiser.zero_grad()
+        found.minimised.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), _LARGEST_GRADIENT)
+        optimiser.step()
+        self.done += 1
+        if self.done % _REPORT_EVERY == 0 or self.done == stage.steps:
+            self._report(found)
+
+    def _report(self, found: StepLoss) -> None:
+        stage, means = self._stage, self._means
+        at, of = stage.before + self.done, stage.before + stage.steps + stage.after
+        if not torch.isfinite(found.minimised):
+            raise AmrqError(
+                f"the loss is no longer finite at step {at}: lower the learning rate, with --learning-rate or in the "
+                "recipe."
+            )
+        means.add(found.entropy.item(), found.right.float().mean().item())
+        self._control.progress(Progress(at, of, stage.phase, means.loss, means.accuracy))
+
+
+class _RunningMeans:
+    """Means of loss and accuracy over some 1,000 steps, told of every 20th; unbiased from the first on."""
+
+    def __init__(self) -> None:
+        self.loss = self.accuracy = self._weight = 0.0
+
+    def add(self, loss: float, accuracy: float) -> None:
+        self._weight = 0.98 * self._weight + 0.02
+        self.loss += (loss - self.loss) * 0.02 / self._weight
+        self.accuracy += (accuracy - self.accuracy) * 0.02 / self._weight
+
+
+def _learning_rate_share(step: int, steps: int) -> float:
+    """Return the share of the highest learning rate: a short rise, then a cosine (Loshchilov and Hutter 2017)."""
+    warm = max(1, steps // 50)
+    return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+# --- the two trainings ------------------------------------------------------------------------------------------------
+
+
+def fit(
+    recipe: Recipe, batches: SignalBatches, control: RunControl = RunControl()
+) -> Mapping[int, nn.Module]:
+    """Train the recipe's network: first in floating point, then from there for each number of bits.
+
+    Batch and learning rate depend on recipe and step alone and the checkpoint holds the optimiser, so that an
+    interrupted training that is resumed on the same machine ends in the same weights.
+
+    Args:
+        recipe: what to make.
+        batches: of the recipe's signals.
+        control: how it runs.
+
+    Returns:
+        networks by bits of a weight, in evaluation mode, their outputs those of `SignalBatches.hypotheses`: those of
+        the recipe, and the one in floating point in any case. Those not reached before a stop are missing.
+
+    Raises:
+        AmrqError: the checkpoint is of another recipe or unreadable, or the loss is no longer finite.
+    """
+    torch.manual_seed(recipe.seed)
+    net = make_net(len(batches.hypotheses), recipe.net)
+    blank = copy.deepcopy(net)
+    identity = _identity(recipe)
+    resumed = control.resumed(identity)
+    finished: dict[int, nn.Module] = {}
+    if resumed is not None:
+        finished = {
+            bits: _with_weights(blank, bits, weights) for bits, weights in resumed["finished"].items()
+        }
+    trainer = Trainer(SyntheticLoss(recipe, batches), control)
+
+    def save(stage: int, **other: Any) -> None:
+        weights = {bits: net.state_dict() for bits, net in finished.items()}
+        control.keep(identity, {"stage": stage, "finished": weights, **trainer.state(), **other})
+
+    for number, stage in enumerate(_stages(recipe)):
+        if stage.bits in finished:
+            continue
+        state = resumed if resumed and resumed["stage"] == number and resumed["step"] > 0 else None
+        if state is not None:
+            net = _with_weights(blank, stage.bits, state["net"])
+        elif stage.bits < 32:
+            net = copy.deepcopy(finished[32])
+            quantise(net, stage.bits, _calibration(recipe, batches))
+        whole = stage.bits == 32
+        trainer.begin(net, stage, _pruning(net, recipe, stage.steps) if whole else lambda _: None)
+        if state is not None:
+            trainer.resume(state)
+        if not trainer.run(functools.partial(save, number)):
+            return finished
+        if whole and recipe.pruning.share:
+            prune(net, recipe.pruning.share)
+        finished[stage.bits] = net
+        save(number + 1, step=0)
+    return finished
+
+
+def fine_tune(
+    net: nn.Module,
+    stage: Stage,
+    recipe: Recipe,
+    batches: SignalBatches,
+    labelled: LabelledBatches,
+    control: RunControl = RunControl(),
+    identity: str = "",
+) -> bool:
+    """Train a finished network on with labelled chunks, its weights rounded in the loop where they are on integers.
+
+    What is learnt from which chunks, `LabelledLoss` says. Steps of weights and activations, and removed weights, stay
+    as they are.
+
+    Args:
+        net: the network; it is changed, and left in evaluation mode.
+        stage: its precision, and for how long and how fast it is trained.
+        recipe: that made it.
+        batches: of the recipe's signals.
+        labelled: labelled chunks.
+        control: how it runs.
+        identity: what a checkpoint must share with this training.
+
+    Returns:
+        whether it is finished.
+
+    Raises:
+        AmrqError: the checkpoint is of another training or unreadable, or the loss is no longer finite.
+    """
+    trainer = Trainer(LabelledLoss(recipe, batches, labelled), control)
+    trainer.begin(net, stage)
+    resumed = control.resumed(identity)
+    if resumed is not None:
+        trainer.resume(resumed)
+    begun_at = trainer.done
+
+    def save() -> None:
+        control.keep(identity, trainer.state())
+
+    over = trainer.run(save)
+    if over and trainer.done > begun_at:
+        save()
+    return over
+
+
+def _identity(recipe: Recipe) -> str:
+    """Return what a checkpoint must share with a recipe: all that the weights depend on."""
+    r = recipe
+    text = repr((r.seed, r.chunk_length, r.signal, r.teacher, r.net, r.fit, r.pruning, r.quantisation))
+    # States from before there was a choice are of the thesis's classes, and stay good.
+    return text if r.class_set == THESIS_9 else text + class_text(r.class_set)
+
+
+def _stages(recipe: Recipe) -> list[Stage]:
+    """Return what a recipe trains, one after the other: in floating point, then for each number of bits."""
+    parts = [(32, recipe.fit.steps, recipe.fit.learning_rate)]
+    parts += [
+        (bits, *recipe.quantisation.tuning(bits)) for bits in recipe.quantisation.weight_bits if bits < 32
+    ]
+    before = list(itertools.accumulate((steps for _, steps, _ in parts), initial=0))
+    return [
+        Stage(bits, steps, rate, before[number], before[-1] - before[number + 1])
+        for number, (bits, steps, rate) in enumerate(parts)
+    ]
+
+
+def _calibration(recipe: Recipe, batches: SignalBatches) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Yield what the scales of the activations are set by."""
+    for i in range(_CALIBRATION_BATCHES):
+        yield net_inputs(batches.batch(_CALIBRATION_STREAM + i, recipe.fit.batch_size), recipe)
+
+
+def _pruning(net: nn.Module, recipe: Recipe, steps: int) -> Callable[[int], None]:
+    """Return what removes more and more weights as a training of so many steps goes on (Zhu and Gupta 2017, eq. 1)."""
+    settings = recipe.pruning
+
+    def prepare(done: int) -> None:
+        if settings.share and done % _PRUNE_EVERY == 0:
+            progress = min(max((done / steps - settings.begin) / (settings.end - settings.begin), 0.0), 1.0)
+            prune(net, float(settings.share * (1 - (1 - progress) ** 3)))
+
+    return prepare
+
+
+def _with_weights(blank: nn.Module, bits: int, weights: dict[str, torch.Tensor]) -> nn.Module:
+    """Return the network with the weights of a checkpoint, rounded to `bits`, in evaluation mode."""
+    net = copy.deepcopy(blank)
+    net.load_state_dict(weights)
+    if bits < 32:
+        quantise(net, bits, None)
+    return net.eval()

@@ -21,11 +21,11 @@ from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
 from amrq.model import Contract, open_session, write_contract
 from amrq.text import markdown, printable
-from amrq.training.loop import Progress, fit, net_inputs
+from amrq.training.loop import RunControl, fit, net_inputs
 from amrq.training.onnx_export import calibrate, calibrate_fusion, export
 from amrq.training.pruning import nonzero_weights, pruned_share
 from amrq.training.recipe import Recipe
-from amrq.training.signal_batches import Batch, SignalBatches, Teacher
+from amrq.training.signal_batches import SignalBatch, SignalBatches, Teacher
 
 __all__ = ["HELD_OUT_SEED", "make_model", "model_page", "write_model"]
 
@@ -176,7 +176,7 @@ HELD_OUT_SEED = 1
 _HELD_OUT_CHUNKS = 20_000
 
 
-def _agreement(path: Path, held_out: Batch, recipe: Recipe, logits: torch.Tensor) -> dict[str, int]:
+def _agreement(path: Path, held_out: SignalBatch, recipe: Recipe, logits: torch.Tensor) -> dict[str, int]:
     """Return on how many chunks PyTorch and ONNX Runtime, running the file, decide differently."""
     session = open_session(path)
     fed = dict(
@@ -277,44 +277,34 @@ def write_model(
 def make_model(
     recipe: Recipe,
     output: str | os.PathLike[str],
-    checkpoint: str | os.PathLike[str] | None = None,
-    fresh: bool = False,
-    progress: Callable[[Progress], None] = lambda _: None,
-    taught: Callable[[int, int], None] = lambda done, of: None,
-    evaluated: Callable[[int, int], None] = lambda done, of: None,
-    stopped: Callable[[], bool] = lambda: False,
+    control: RunControl | None = None,
 ) -> list[Path]:
     """Train, quantise, export, calibrate and evaluate; write ONNX files with their contracts, and their pages.
 
     Args:
         recipe: what to make.
         output: the file to write, `models/full.onnx` say. Where the recipe asks for several precisions each has a file
-            of
-            its own: `models/full-float32.onnx`, `models/full-int8.onnx`. A file appears when all is done, and beside
+            of its own: `models/full-float32.onnx`, `models/full-int8.onnx`. A file appears when all is done, and beside
             it a page of the same name in Markdown.
-        checkpoint: where the training keeps its state, to go on from if interrupted.
-        fresh: do not go on from a checkpoint there.
-        progress: called as the training goes on.
-        taught: called with (chunks judged, chunks in all) as the teacher gets ready.
-        evaluated: called with (steps done, steps in all) of the evaluation.
-        stopped: asked between training steps; when it says so, the state is saved and KeyboardInterrupt raised.
+        control: how it runs.
 
     Returns:
         the files written.
 
     Raises:
         AmrqError: the recipe cannot be used, or the output's folder is not there.
+        KeyboardInterrupt: the control stopped the training; its state is kept.
     """
+    control = control or RunControl()
     output = Path(output)
     check_writable(output)
     teacher = None
     if recipe.teacher.chunks:
         teacher = Teacher(
-            recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, taught, recipe.class_set
+            recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, control.taught, recipe.class_set
         )
     batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, teacher, recipe.class_set)
-    path = None if checkpoint is None else Path(checkpoint)
-    nets = fit(recipe, batches, path, fresh, progress, stopped=stopped)
+    nets = fit(recipe, batches, control)
     wanted = recipe.quantisation.weight_bits
     if any(bits not in nets for bits in wanted):
         raise KeyboardInterrupt
@@ -325,7 +315,7 @@ def make_model(
         steps_before = number * 1_000
 
         def step(done: int, of: int, before: int = steps_before) -> None:
-            evaluated(before + done * 1_000 // of, len(wanted) * 1_000)
+            control.evaluated(before + done * 1_000 // of, len(wanted) * 1_000)
 
         steps = recipe.fit.steps + (recipe.quantisation.tuning(bits)[0] if bits < 32 else 0)
         write_model(recipe, nets[bits], bits, file, step, steps)

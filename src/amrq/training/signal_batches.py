@@ -15,7 +15,7 @@ from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.signals import OTHER_SIGNALS, add_noise, other_signal, rotate
 from amrq.training.recipe import SignalSettings, TeacherSettings
 
-__all__ = ["Batch", "SignalBatches", "Taught", "Teacher"]
+__all__ = ["SignalBatch", "SignalBatches", "Taught", "Teacher"]
 
 _BLOCK = 10_000
 """Chunks judged between two reports."""
@@ -130,7 +130,7 @@ _LEAST_PRIOR = 1e-6
 """Of a hypothesis that no chunk stands for, so that it can be divided by."""
 
 
-class Batch(NamedTuple):
+class SignalBatch(NamedTuple):
     """Labelled chunks.
 
     Attributes:
@@ -236,7 +236,7 @@ class SignalBatches:
         parts = np.searchsorted(self._edges[1:-1], es_n0_db, side="right")
         return np.asarray(parts, dtype=np.int64)
 
-    def batch(self, index: int, size: int) -> Batch:
+    def batch(self, index: int, size: int) -> SignalBatch:
         """Return batch number `index`, of `size` chunks, in random order of the classes."""
         rng = np.random.default_rng([self.seed, index])
         s = self.settings
@@ -253,7 +253,7 @@ class SignalBatches:
         stream = (1 + 10 ** (-es_n0_db / 10)) * (1 + _LEVEL_ERROR * rng.standard_normal(size))
         stream[rng.random(size) >= s.level_known_share] = np.nan
         level = level_features(normalised.power, stream.astype(np.float32))
-        return Batch(normalised.iq, level, labels, targets, hypotheses, es_n0_db)
+        return SignalBatch(normalised.iq, level, labels, targets, hypotheses, es_n0_db)
 
     def _modulated(
         self,

@@ -4,7 +4,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from amrq.model import Contract, find_model, open_session
 from amrq.plain_values import from_plain
 from amrq.training.architectures import make_net
 from amrq.training.labelled_batches import LabelledBatches
-from amrq.training.loop import Progress, fine_tune, net_inputs
+from amrq.training.loop import RunControl, Stage, fine_tune, net_inputs
 from amrq.training.making import HELD_OUT_SEED, write_model
 from amrq.training.quantisation import ActivationQuantiser, QuantisedLayer, quantise
 from amrq.training.recipe import Recipe, TuneSettings, class_text
@@ -265,12 +265,7 @@ def tune_model(
     folder: str | os.PathLike[str],
     output: str | os.PathLike[str],
     settings: TuneSettings,
-    checkpoint: str | os.PathLike[str] | None = None,
-    fresh: bool = False,
-    progress: Callable[[Progress], None] = lambda _: None,
-    taught: Callable[[int, int], None] = lambda done, of: None,
-    evaluated: Callable[[int, int], None] = lambda done, of: None,
-    stopped: Callable[[], bool] = lambda: False,
+    control: RunControl | None = None,
 ) -> dict[str, Any]:
     """Train a model that `amrq train` made on, on the recipe's own signals and labelled chunks; write it and its page.
 
@@ -279,12 +274,7 @@ def tune_model(
         folder: of labelled chunks.
         output: the file to write. It appears when all is done.
         settings: how.
-        checkpoint: where the training keeps its state, to go on from if interrupted.
-        fresh: do not go on from a checkpoint there.
-        progress: called as the training goes on.
-        taught: called with (chunks judged, chunks in all) as the teacher gets ready.
-        evaluated: called with (steps done, steps in all) of the evaluation, of both models.
-        stopped: asked between training steps; when it says so, the state is saved and KeyboardInterrupt raised.
+        control: how it runs; `evaluated` counts the evaluation of both models.
 
     Returns:
         what was added and what it did, the last entry of `added` in the contract's recipe (see docs/label.md).
@@ -292,7 +282,9 @@ def tune_model(
     Raises:
         AmrqError: the model was not made by `amrq train`, has no output for a label, takes other chunks or needs the
             carrier's phase; the folder holds nothing usable; the output cannot be written.
+        KeyboardInterrupt: the control stopped the training; its state is kept.
     """
+    control = control or RunControl()
     source, target = find_model(model), Path(output)
     check_writable(target)
     if target.suffix != ".onnx":
@@ -312,7 +304,7 @@ def tune_model(
         drawn = settings.steps * recipe.fit.batch_size * recipe.signal.ideal_share
         taught_chunks = min(max(_TAUGHT, round(drawn / _DRAWN_AGAIN)), recipe.teacher.chunks)
         fewer = replace(recipe.teacher, chunks=taught_chunks)
-        teacher = Teacher(fewer, recipe.signal, recipe.chunk_length, seed, taught, recipe.class_set)
+        teacher = Teacher(fewer, recipe.signal, recipe.chunk_length, seed, control.taught, recipe.class_set)
     batches = SignalBatches(recipe.signal, recipe.chunk_length, seed, teacher, recipe.class_set)
     _require_same(
         source, rebuilt, SignalBatches(recipe.signal, recipe.chunk_length, seed, known=recipe.class_set)
@@ -348,17 +340,12 @@ def tune_model(
     }
     finished = fine_tune(
         rebuilt.net,
-        bits,
+        Stage(bits, settings.steps, rate),
         recipe,
         batches,
         labelled,
-        settings.steps,
-        rate,
+        control,
         repr((added, recipe)) + (class_text(recipe.class_set) if recipe.class_set != THESIS_9 else ""),
-        None if checkpoint is None else Path(checkpoint),
-        fresh,
-        progress,
-        stopped=stopped,
     )
     if not finished:
         raise KeyboardInterrupt
@@ -369,13 +356,15 @@ def tune_model(
             former,
             recipe.accuracy_chunks,
             seed=recipe.seed + HELD_OUT_SEED,
-            progress=lambda done, of: evaluated(of + done, 2 * of),
+            progress=lambda done, of: control.evaluated(of + done, 2 * of),
         )
         added.update(compare((former, known), (classifier, found), recordings, parts, settings.tolerance))
         return {"added": [*before, added]}
 
     steps = int(rebuilt.contract.recipe.get("steps", 0)) + settings.steps
-    write_model(recipe, rebuilt.net, bits, target, lambda done, of: evaluated(done, 2 * of), steps, judged)
+    write_model(
+        recipe, rebuilt.net, bits, target, lambda done, of: control.evaluated(done, 2 * of), steps, judged
+    )
     return added
 
 
