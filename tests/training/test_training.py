@@ -268,7 +268,7 @@ def test_a_trainer_minimises_whatever_it_is_given():
     assert [(at.step, at.steps, at.phase) for at in seen] == [
         (5 + n, 112, "int8") for n in (20, 40, 60, 80, 100)
     ]
-    assert abs(float(net(torch.ones(1, 1))) - 3.0) < 0.5 and not net.training
+    assert abs(net(torch.ones(1, 1)).item() - 3.0) < 0.5 and not net.training
 
 
 def test_a_loss_that_is_not_finite_is_a_sentence():
