@@ -11,7 +11,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._overflow_marker import overflow_marker
 
-from amrq.errors import AmrqError
+from amrq.errors import DeviceError
 from amrq.sources import Gain, SourceCounts, read_gain
 from amrq.text import engineering, printable
 
@@ -46,7 +46,7 @@ class radio_source(gr.hier_block2):
         ppm: correction of the radio's oscillator, parts per million.
 
     Raises:
-        AmrqError: GNU Radio has no Soapy blocks, no such radio answers, or it cannot do what is asked of it.
+        DeviceError: GNU Radio has no Soapy blocks, no such radio answers, or it cannot do what is asked of it.
     """
 
     @checked_arguments
@@ -65,12 +65,12 @@ class radio_source(gr.hier_block2):
         )
         for name, value in (("sample rate", sample_rate), ("frequency", frequency)):
             if not 0 < value < math.inf:
-                raise AmrqError(f"the radio's {name} must be above 0 Hz, not {value}.")
+                raise DeviceError(f"the radio's {name} must be above 0 Hz, not {value}.")
         self._radio = _open(device)
         _ask(device, engineering(sample_rate, "S/s"), lambda: self._radio.set_sample_rate(0, sample_rate))
         real = self._radio.get_sample_rate(0)
         if abs(real - sample_rate) > _TUNED * sample_rate:
-            raise AmrqError(
+            raise DeviceError(
                 f"the radio {device!r} runs at {engineering(real, 'S/s')} where {engineering(sample_rate, 'S/s')} "
                 "were asked for: give a rate that it has."
             )
@@ -79,7 +79,7 @@ class radio_source(gr.hier_block2):
         ranges = [(span.minimum(), span.maximum()) for span in self._radio.get_frequency_range(0)]
         if ranges and not any(low <= frequency <= high for low, high in ranges):
             said = ", ".join(f"{engineering(low, 'Hz')} to {engineering(high, 'Hz')}" for low, high in ranges)
-            raise AmrqError(
+            raise DeviceError(
                 f"the radio {device!r} cannot do {engineering(frequency, 'Hz')}: it tunes from {said}."
             )
         _ask(device, engineering(frequency, "Hz"), lambda: self._radio.set_frequency(0, frequency))
@@ -142,14 +142,14 @@ class radio_source(gr.hier_block2):
                 or as text: `LNA=20,VGA=16`. Elements that are not named stay as they are.
 
         Raises:
-            AmrqError: the radio does not have it.
+            DeviceError: the radio does not have it.
         """
         wanted = read_gain(gain)
         # All is checked before anything is set; beyond a range the block would only grumble into a log.
         if isinstance(wanted, float):
             span = self._radio.get_gain_range(0)
             if not span.minimum() <= wanted <= span.maximum():
-                raise AmrqError(
+                raise DeviceError(
                     f"the radio {self._device!r} cannot do a gain of {wanted:g} dB: it has {_decibels(span)}."
                 )
         elif wanted is not None:
@@ -177,9 +177,9 @@ class radio_source(gr.hier_block2):
                     if name is None
                     else f"one gain element {name}, not two"
                 )
-                raise AmrqError(f"the radio {self._device!r} has {what}: its elements are {there}.")
+                raise DeviceError(f"the radio {self._device!r} has {what}: its elements are {there}.")
             if not spans[name].minimum() <= value <= spans[name].maximum():
-                raise AmrqError(
+                raise DeviceError(
                     f"the radio {self._device!r} cannot do a gain of {value:g} dB in {name}: its elements are {there}."
                 )
             found[name] = value
@@ -194,7 +194,7 @@ def _open(device: str) -> Any:
     try:
         from gnuradio import soapy
     except ImportError as error:
-        raise AmrqError(
+        raise DeviceError(
             f"this GNU Radio has no Soapy blocks ({error}): install them (gr-soapy is part of GNU Radio 3.10)."
         ) from None
     try:
@@ -203,7 +203,7 @@ def _open(device: str) -> Any:
         driver = re.search(r"driver=(\w+)", device)
         name = driver[1] if driver else "all"
         module = f"soapysdr-module-{_PACKAGES.get(name, name)} on Debian"
-        raise AmrqError(
+        raise DeviceError(
             f"no radio answers to {device!r} ({str(error).rstrip('.')}): plug it in, and see that SoapySDR has its "
             f"driver ({module}); 'amrq devices' lists what is there."
         ) from None
@@ -213,4 +213,4 @@ def _ask(device: str, what: str, setting: Any) -> None:
     try:
         setting()
     except (RuntimeError, ValueError) as error:
-        raise AmrqError(f"the radio {device!r} cannot do {what}: {str(error).rstrip('.')}.") from None
+        raise DeviceError(f"the radio {device!r} cannot do {what}: {str(error).rstrip('.')}.") from None

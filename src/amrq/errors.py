@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The error that a user can act on."""
+"""The errors that a user can act on."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["AmrqError", "OutputClosedError", "OutputError", "StalledError", "all_closed", "raise_together"]
+__all__ = [
+    "AmrqError",
+    "DeviceError",
+    "LinkError",
+    "ModelError",
+    "OutputClosedError",
+    "OutputError",
+    "RecordingError",
+    "StalledError",
+    "all_closed",
+    "raise_together",
+]
 
 
 class AmrqError(ValueError):
@@ -12,6 +23,9 @@ class AmrqError(ValueError):
 
     The command line prints the message and exits with `exit_status`. It is a `ValueError`, so that code
     which knows nothing of this package handles it as what it is: a bad value.
+
+    The kinds below it say what cannot be used: a recording, a model, a device, the link to a board, an output. What is
+    none of them, such as an argument out of range, is an `AmrqError` itself.
 
     Attributes:
         exit_status: with which the command exits; 2 unless a kind of error has a status of its own.
@@ -34,7 +48,23 @@ class OutputClosedError(OutputError):
     exit_status = 128 + 13
 
 
-class StalledError(AmrqError):
+class RecordingError(AmrqError):
+    """A recording is missing, broken, cut or of a kind that is not read."""
+
+
+class ModelError(AmrqError):
+    """A model is missing, broken or not a model of chunks, or cannot run where it should, on hardware for instance."""
+
+
+class DeviceError(AmrqError):
+    """A radio or another live source is missing, does not answer, or cannot do what was asked for."""
+
+
+class LinkError(AmrqError):
+    """The link to a board fails: no answer, no address to listen at, a wrong key, or a breach of the protocol."""
+
+
+class StalledError(DeviceError):
     """A source sent nothing, or fell silent for longer than it may; the command exits with 3."""
 
     exit_status = 3

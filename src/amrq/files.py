@@ -37,7 +37,7 @@ _LONGEST = 1000
 
 
 @contextmanager
-def parsing(what: object, advice: str = "") -> Iterator[None]:
+def parsing(what: object, advice: str = "", kind: type[AmrqError] = AmrqError) -> Iterator[None]:
     """Turn any exception raised inside into an `AmrqError` that names what was being read.
 
     Parsers, ours and those of libraries, raise what they please on a file that is broken or hostile: OverflowError,
@@ -48,6 +48,7 @@ def parsing(what: object, advice: str = "") -> Iterator[None]:
     Args:
         what: what is read, a path for instance; the subject of the sentence.
         advice: what to do about it, a part of a sentence.
+        kind: of the error that is raised.
 
     Raises:
         AmrqError: something inside raised another exception.
@@ -66,7 +67,7 @@ def parsing(what: object, advice: str = "") -> Iterator[None]:
     except Exception as error:
         reason = printable(error, 200).strip().rstrip(".") or type(error).__name__
         ending = f"; {advice}" if advice else ""
-        raise AmrqError(f"{printable(what)} cannot be read: {reason}{ending}.") from error
+        raise kind(f"{printable(what)} cannot be read: {reason}{ending}.") from error
 
 
 _PATIENCE = 1.0

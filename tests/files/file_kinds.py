@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from seeds import rng
 
+from amrq.errors import AmrqError, LinkError, ModelError, RecordingError
+
 __all__ = ["KINDS", "FileKind"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +37,7 @@ class FileKind:
         mutators: names of mutators by the pattern of the file's name; files of no pattern stay as they are.
         needs: packages without which it cannot be read.
         slow: how many times fewer cases a short run tries.
+        error: what is raised where it cannot be read.
     """
 
     name: str
@@ -43,6 +46,7 @@ class FileKind:
     mutators: dict[str, str]
     needs: tuple[str, ...] = ()
     slow: int = 1
+    error: type[AmrqError] = AmrqError
 
     def missing(self) -> str:
         """Return a package that is needed and not there; nothing where all are."""
@@ -159,7 +163,7 @@ def _read_contract_text(path: Path) -> object:
     from amrq.files import parsing
     from amrq.model import Contract
 
-    with parsing(path):
+    with parsing(path, kind=ModelError):
         text = path.read_text(encoding="utf-8")
     return Contract.from_json(text).to_json()
 
@@ -349,16 +353,28 @@ _ONNX = {"*.onnx": "onnx"}
 _META = {"*.sigmf-meta": "json"}
 
 KINDS = (
-    FileKind("SigMF metadata", _sigmf, _read_recording, _META),
-    FileKind("SigMF samples", _sigmf, _read_recording, {"*.sigmf-data": "bytes"}, slow=3),
-    FileKind("SigMF archive", _archive, _read_recording, {"*.sigmf": "bytes"}),
+    FileKind("SigMF metadata", _sigmf, _read_recording, _META, error=RecordingError),
+    FileKind(
+        "SigMF samples", _sigmf, _read_recording, {"*.sigmf-data": "bytes"}, slow=3, error=RecordingError
+    ),
+    FileKind("SigMF archive", _archive, _read_recording, {"*.sigmf": "bytes"}, error=RecordingError),
     FileKind("annotations", _sigmf, _read_annotations, _META),
     FileKind("labels in annotations", _sigmf, _read_labelled_spans, _META),
-    FileKind("wav", _wav, _read_recording, {"*.wav": "bytes"}, ("soundfile",)),
-    FileKind("FLAC", _flac, _read_recording, {"*.flac": "bytes"}, ("soundfile",), slow=2),
-    FileKind("raw samples", _raw, _read_recording, {"*.cf32": "bytes"}, slow=3),
-    FileKind("contract", _contract, _read_contract_text, {"*.json": "json"}),
-    FileKind("model", _shipped("coherent-small-int4"), _read_model, _ONNX, ("onnxruntime", "onnx"), slow=2),
+    FileKind("wav", _wav, _read_recording, {"*.wav": "bytes"}, ("soundfile",), error=RecordingError),
+    FileKind(
+        "FLAC", _flac, _read_recording, {"*.flac": "bytes"}, ("soundfile",), slow=2, error=RecordingError
+    ),
+    FileKind("raw samples", _raw, _read_recording, {"*.cf32": "bytes"}, slow=3, error=RecordingError),
+    FileKind("contract", _contract, _read_contract_text, {"*.json": "json"}, error=ModelError),
+    FileKind(
+        "model",
+        _shipped("coherent-small-int4"),
+        _read_model,
+        _ONNX,
+        ("onnxruntime", "onnx"),
+        slow=2,
+        error=ModelError,
+    ),
     FileKind(
         "model that runs",
         _shipped("coherent-small-float32"),
@@ -366,15 +382,40 @@ KINDS = (
         _ONNX,
         ("onnxruntime", "onnx"),
         slow=3,
+        error=ModelError,
     ),
-    FileKind("integers of a model", _shipped("coherent-small-int4"), _integers, _ONNX, ("onnx",), slow=3),
-    FileKind("hardware of a model", _shipped("coherent-small-int4"), _hardware, _ONNX, ("onnx",), slow=6),
-    FileKind("sizes of a model", _shipped("blind-small-int8"), _sizes, _ONNX, ("onnx",), slow=6),
     FileKind(
-        "network of a model", _shipped("coherent-small-int8"), _rebuild, _ONNX, ("onnx", "torch"), slow=6
+        "integers of a model",
+        _shipped("coherent-small-int4"),
+        _integers,
+        _ONNX,
+        ("onnx",),
+        slow=3,
+        error=ModelError,
     ),
-    FileKind("board's image", _image, _read_image, {"*.npz": "zip"}, ("onnx",)),
-    FileKind("board's key", _key, _read_key, {"*.secret": "bytes"}, ("zmq",)),
+    FileKind(
+        "hardware of a model",
+        _shipped("coherent-small-int4"),
+        _hardware,
+        _ONNX,
+        ("onnx",),
+        slow=6,
+        error=ModelError,
+    ),
+    FileKind(
+        "sizes of a model", _shipped("blind-small-int8"), _sizes, _ONNX, ("onnx",), slow=6, error=ModelError
+    ),
+    FileKind(
+        "network of a model",
+        _shipped("coherent-small-int8"),
+        _rebuild,
+        _ONNX,
+        ("onnx", "torch"),
+        slow=6,
+        error=ModelError,
+    ),
+    FileKind("board's image", _image, _read_image, {"*.npz": "zip"}, ("onnx",), error=ModelError),
+    FileKind("board's key", _key, _read_key, {"*.secret": "bytes"}, ("zmq",), error=LinkError),
     FileKind("recipe", _copied("recipes", "coherent-full.toml"), _read_recipe, {"*.toml": "text"}),
     FileKind(
         "sweep's recipe", _copied("recipes", "sweep-smoke.toml"), _read_sweep_recipe, {"*.toml": "text"}

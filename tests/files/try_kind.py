@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mutated files of a kind, one after the other: nothing but `AmrqError` may come out, in bounded time and memory."""
+"""Mutated files of a kind, one after the other: only the kind's error may come out, in bounded time and memory."""
 
 import contextlib
 import functools
@@ -66,6 +66,10 @@ def try_one(kind: FileKind, path: Path, what: str) -> None:
         said = str(error)
         if not said.isprintable() or not said.strip() or len(said) > 3000:
             raise FindError(f"{kind.name}, {what}: it says {said[:500]!r}") from None
+        if not isinstance(error, kind.error):
+            raise FindError(
+                f"{kind.name}, {what}: {type(error).__name__}, not {kind.error.__name__}"
+            ) from error
     except Hang:
         raise FindError(f"{kind.name}, {what}: no end after {SECONDS} s") from None
     except (KeyboardInterrupt, SystemExit):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.model import Contract, find_model, open_model
 from amrq.options import at_least, check, described, option
 
@@ -90,7 +90,7 @@ class Backend(Protocol):
             say: called with a sentence for people; None: the log.
 
         Raises:
-            AmrqError: the model or a value cannot be used.
+            ModelError: the model cannot be used.
         """
         ...
 
@@ -171,7 +171,8 @@ class OnnxClassifier:
         threads: threads inside one call; 1 is fastest on small machines and leaves the rest to the radio.
 
     Raises:
-        AmrqError: the model is missing, no ONNX file, has no contract or breaks it.
+        ModelError: the model is missing, no ONNX file, has no contract or breaks it.
+        AmrqError: there is less than one thread.
     """
 
     def __init__(self, model: str | os.PathLike[str] = "default", threads: int = 1) -> None:
@@ -203,7 +204,8 @@ class OnnxClassifier:
                 model without a level input has no use for it.
 
         Raises:
-            AmrqError: the chunks are not of the model's length, or the model gave something not finite.
+            AmrqError: the chunks are not of the model's length.
+            ModelError: the model gave something not finite.
         """
         length = self._contract.chunk_length
         if chunks.ndim != 2 or chunks.shape[1] != length:
@@ -222,7 +224,7 @@ class OnnxClassifier:
             (logits,) = self._session.run(self._output, fed)
             self._weigh(logits, log_probabilities[part], log_likelihoods[part])
             if not np.isfinite(log_probabilities[part]).all():  # one broken logit spoils its whole row here
-                raise AmrqError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
+                raise ModelError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
         if not normalised.usable.all():
             log_probabilities[~normalised.usable] = 0.0
             log_likelihoods[~normalised.usable] = 0.0

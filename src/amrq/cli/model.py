@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from amrq.cli.app import CommandApp, model_names
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.hardware import weights_of
 from amrq.model import Contract, find_model, list_models, read_contract, write_contract
@@ -144,7 +144,7 @@ def annotate(
 
     Example: **amrq model annotate mine.onnx --contract mine.json**
     """
-    with parsing(contract, "give a text file in UTF-8"):
+    with parsing(contract, "give a text file in UTF-8", ModelError):
         text = contract.read_text(encoding="utf-8")
     write_contract(model, Contract.from_json(text))
     typer.echo(f"{printable(model)}: contract written.")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.model import METADATA_KEY, Contract, constants_of, load_onnx
 from amrq.text import printable
@@ -186,11 +186,11 @@ def read_layer_sizes(path: str | os.PathLike[str], bits: int | None = None) -> t
             that of their type for integers.
 
     Raises:
-        AmrqError: the file is missing or no ONNX model, or it has weights in other operators.
+        ModelError: the file is missing or no ONNX model, or it has weights in other operators.
     """
     path = Path(path)
     model = load_onnx(path)
-    with parsing(path):
+    with parsing(path, kind=ModelError):
         return _sizes(model, printable(path), bits)
 
 
@@ -204,7 +204,7 @@ def _sizes(model: Any, path: str, bits: int | None) -> tuple[LayerSize, ...]:
     layers: list[LayerSize] = []
     for node in graph.nodes:
         if node.op_type in _WITH_WEIGHTS_ELSEWHERE:
-            raise AmrqError(
+            raise ModelError(
                 f"{path} has an operator {node.op_type} ({node.output[0]}), whose weights Algorithm II does not count: "
                 "it knows Conv, Gemm, MatMul and MaxPool."
             )
@@ -290,7 +290,7 @@ class ResourceEstimate:
 
 def _of_layer(layer: LayerSize) -> ResourceEstimate:
     if layer.weights < 0 or layer.biases < 0 or not 1 <= layer.bits <= 64:
-        raise AmrqError(f"layer {layer.name} is none: {layer}.")
+        raise ModelError(f"layer {layer.name} is none: {layer}.")
     if layer.kind == "max pool":
         return ResourceEstimate(0, 0, _POOL_LUT * layer.bits // _WORD_BITS, 0)
     weights = layer.weights * layer.bits // _WORD_BITS
@@ -318,7 +318,7 @@ def estimate(layers: Iterable[LayerSize]) -> ResourceEstimate:
         layers: of the network, in any order.
 
     Raises:
-        AmrqError: a layer has a negative count or no sensible width.
+        ModelError: a layer has a negative count or no sensible width.
     """
     parts = [_of_layer(layer) for layer in layers]
     return ResourceEstimate(

@@ -23,7 +23,7 @@ class IntegerClassifier:
         model: path of an ONNX file, name of a shipped model, or `default`.
 
     Raises:
-        AmrqError: as `IntegerNetwork.from_onnx`.
+        ModelError: as `IntegerNetwork.from_onnx`.
     """
 
     def __init__(self, model: str | os.PathLike[str] = "default") -> None:

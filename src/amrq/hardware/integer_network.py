@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.hardware.layers import IntegerFlatten, IntegerLayer, IntegerMean
 from amrq.hardware.prefix import FloatPrefix, NumpyPrefix
@@ -79,7 +79,7 @@ class IntegerNetwork:
         head_layers: run once a chunk, in order; the first takes what `between` gives and behind it the side inputs.
 
     Raises:
-        AmrqError: the parts do not belong together.
+        ModelError: the parts do not belong together.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class IntegerNetwork:
         count, length = len(contract.weighed()), contract.chunk_length
         symbols, side = prefix(*self._given(np.zeros((1, length), np.complex64), None))
         if symbols.shape != (1, symbol_layers[0].inputs, length) or head_layers[-1].outputs != count:
-            raise AmrqError(
+            raise ModelError(
                 f"model {contract.name!r} gives its first layer {symbols.shape[1:]} numbers and has "
                 f"{head_layers[-1].outputs} outputs, but ({symbol_layers[0].inputs}, {length}) and {count} are "
                 "needed: its graph and its contract do not belong together."
@@ -109,12 +109,12 @@ class IntegerNetwork:
         given[len(symbol_layers)] = between.outputs + side.shape[1]
         for layer, width in zip(chain, given, strict=True):
             if layer.inputs != width:
-                raise AmrqError(
+                raise ModelError(
                     f"model {contract.name!r}: layer {layer.name} takes {layer.inputs} inputs but is given {width}."
                 )
         pooled = int(np.prod([layer.pool for layer in symbol_layers]))
         if (between.channels, between.symbols * pooled) != (symbol_layers[-1].outputs, length):
-            raise AmrqError(
+            raise ModelError(
                 f"model {contract.name!r}: {length} symbols of {symbol_layers[-1].outputs} channels with pools of "
                 f"{pooled} in all are not the {between.symbols} of {between.channels} that {between.name} takes."
             )
@@ -123,7 +123,7 @@ class IntegerNetwork:
             for layer in chain
         )
         if numbers > _MOST_NUMBERS:
-            raise AmrqError(
+            raise ModelError(
                 f"model {contract.name!r} has a layer that takes {numbers:,} numbers a chunk, more than "
                 f"{_MOST_NUMBERS:,}."
             )
@@ -132,7 +132,7 @@ class IntegerNetwork:
         self.score_exponent = int(exponents.min())
         self._score_shifts = exponents - self.score_exponent
         if self._score_shifts.max() > _MOST_SCORE_SHIFT:
-            raise AmrqError(
+            raise ModelError(
                 f"model {contract.name!r}: the weight scales of the last layer's outputs differ by more than "
                 f"2^{_MOST_SCORE_SHIFT}, too far to compare them as integers."
             )
@@ -145,19 +145,20 @@ class IntegerNetwork:
             model: path of an ONNX file, name of a shipped model, or `default`.
 
         Raises:
-            AmrqError: the package onnx is missing; the file is missing, no ONNX model, without contract, in floating
+            AmrqError: the package onnx is missing.
+            ModelError: the file is missing, no ONNX model, without contract, in floating
                 point or with scales that are no powers of two; it has operators that hardware is not made of; or a sum
                 could reach 2^31.
         """
         graph = OnnxGraph(find_model(model))
-        with parsing(graph.path):
+        with parsing(graph.path, kind=ModelError):
             contract = graph.contract()
             read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
             prefix = FloatPrefix(graph.model, read.symbols, read.side)
             try:
                 return cls(contract, prefix, read.symbol_layers, read.between, read.head_layers)
             except AmrqError as error:
-                raise AmrqError(f"{printable(graph.path)}: {error}") from None
+                raise ModelError(f"{printable(graph.path)}: {error}") from None
 
     @property
     def layers(self) -> tuple[IntegerLayer, ...]:
@@ -169,10 +170,10 @@ class IntegerNetwork:
         """The mean over the symbols.
 
         Raises:
-            AmrqError: the network has none.
+            ModelError: the network has none.
         """
         if not isinstance(self.between, IntegerMean):
-            raise AmrqError(f"model {self.contract.name!r} takes no mean over its symbols.")
+            raise ModelError(f"model {self.contract.name!r} takes no mean over its symbols.")
         return self.between
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.text import printable
 
 __all__ = ["FixedPoint", "IntegerFlatten", "IntegerLayer", "IntegerMean", "requantise"]
@@ -137,7 +137,7 @@ class IntegerLayer:
         pool: 2 where of each pair of symbols the larger output goes on, 1 where all do.
 
     Raises:
-        AmrqError: the shapes do not belong together, or an accumulator could reach 2^31.
+        ModelError: the shapes do not belong together, or an accumulator could reach 2^31.
     """
 
     name: str
@@ -153,21 +153,21 @@ class IntegerLayer:
     def __post_init__(self) -> None:
         """Refuse what is no layer."""
         if not _NAME.fullmatch(self.name):
-            raise AmrqError(f"a layer's name must be like symbol_1, not {printable(self.name, 40)!r}.")
+            raise ModelError(f"a layer's name must be like symbol_1, not {printable(self.name, 40)!r}.")
         outputs = (len(self.weights),)
         if self.weights.ndim != 3 or self.biases.shape != outputs or self.weight_exponents.shape != outputs:
-            raise AmrqError(
+            raise ModelError(
                 f"layer {self.name}: weights of shape {self.weights.shape} need as many biases and exponents as "
                 f"outputs, not {self.biases.shape} and {self.weight_exponents.shape}."
             )
         if self.kernel % 2 == 0 or (self.kernel > 1 and not self.per_symbol):
-            raise AmrqError(
+            raise ModelError(
                 f"layer {self.name}: a kernel must be odd, and 1 in a fully connected layer, not {self.kernel}."
             )
         if self.pool not in (1, 2) or (self.pool > 1 and (self.output is None or not self.per_symbol)):
-            raise AmrqError(f"layer {self.name}: a max pool must be of 2 symbols behind a convolution.")
+            raise ModelError(f"layer {self.name}: a max pool must be of 2 symbols behind a convolution.")
         if self._largest >= _ACCUMULATOR_LIMIT:
-            raise AmrqError(
+            raise ModelError(
                 f"layer {self.name}: its sums can reach {self._largest}, beyond 2^31, where ONNX Runtime's overflow: "
                 "take fewer inputs, fewer weight bits or smaller biases."
             )
@@ -288,7 +288,7 @@ class IntegerMean:
         output: what it gives.
 
     Raises:
-        AmrqError: dividing by the number of symbols is no shift.
+        ModelError: dividing by the number of symbols is no shift.
     """
 
     channels: int
@@ -301,7 +301,7 @@ class IntegerMean:
     def __post_init__(self) -> None:
         """Refuse what hardware cannot shift."""
         if self.symbols < 1 or self.symbols & (self.symbols - 1):
-            raise AmrqError(
+            raise ModelError(
                 f"the mean over {self.symbols} symbols is no shift: hardware needs a chunk length that is a power "
                 "of two."
             )

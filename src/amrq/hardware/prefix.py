@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import ModelError
 from amrq.files import parsing
 from amrq.machine import memory_limit, optional_package
 from amrq.text import printable
@@ -84,7 +84,7 @@ class FloatPrefix:
     """
 
     def __init__(self, model: Any, symbols: str, side: Sequence[str]) -> None:
-        with parsing("the model's floating-point part"):
+        with parsing("the model's floating-point part", kind=ModelError):
             self._read(model, symbols, side)
 
     def _read(self, model: Any, symbols: str, side: Sequence[str]) -> None:
@@ -125,7 +125,7 @@ class FloatPrefix:
             float32 [N, C, L] and float32 [N, S]; S is 0 where nothing joins the mean.
 
         Raises:
-            AmrqError: an operator cannot be run.
+            ModelError: an operator cannot be run.
         """
         parts = [self._batch(iq, level, start) for start in range(0, len(iq), _BATCH)]
         symbols, side = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -143,7 +143,7 @@ class FloatPrefix:
                     made = self._run.run(None, {name: values[name] for name in self._needed})
             except Exception as error:  # the evaluator raises whatever its operators raise
                 reason = printable(error, 200).strip().rstrip(".") or type(error).__name__
-                raise AmrqError(f"the model's floating-point part cannot be run: {reason}.") from None
+                raise ModelError(f"the model's floating-point part cannot be run: {reason}.") from None
             values |= dict(zip(self._made, made, strict=True))
         symbols, *side = (values[name] for name in self.tensors)
         return symbols, np.concatenate([np.empty((count, 0), np.float32), *side], axis=1)
@@ -240,7 +240,7 @@ class NumpyPrefix:
         operations: names of its operators, in order.
 
     Raises:
-        AmrqError: an operator is none of those known here.
+        ModelError: an operator is none of those known here.
     """
 
     def __init__(self, description: Mapping[str, Any], constants: Mapping[str, Array]) -> None:
@@ -252,12 +252,12 @@ class NumpyPrefix:
             for kind, given, made, attributes in description["steps"]
         ]
         if len(self._steps) > _MOST_STEPS:
-            raise AmrqError(
+            raise ModelError(
                 f"the model computes {len(self._steps)} steps before its first rounding, more than {_MOST_STEPS}."
             )
         for kind, *_ in self._steps:
             if kind not in _OPERATORS:
-                raise AmrqError(
+                raise ModelError(
                     f"the model computes {printable(kind, 40)} in floating point before its first rounding, which no "
                     f"image can hold: only {', '.join(sorted(_OPERATORS))} can."
                 )
@@ -274,7 +274,8 @@ class NumpyPrefix:
             side: names of the tensors [N, any] that join the mean over the symbols, in order.
 
         Raises:
-            AmrqError: the package onnx is missing, or an operator is none of those known here.
+            AmrqError: the package onnx is missing.
+            ModelError: an operator is none of those known here.
         """
         onnx = optional_package("onnx", "reading a model's integers")
         constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -328,7 +329,7 @@ class NumpyPrefix:
             for kind, names, made, attributes in self._steps:
                 operands = [values[name] for name in names]
                 if taken + _bytes(kind, operands) > limit:
-                    raise AmrqError(
+                    raise ModelError(
                         f"the model takes more than {_MOST_BYTES:,} bytes a chunk before its first rounding."
                     )
                 values[made] = _OPERATORS[kind](operands, attributes)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import LEVEL_FEATURES
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean
 from amrq.machine import optional_package
@@ -32,7 +32,7 @@ class OnnxGraph:
         outputs: names of the outputs.
 
     Raises:
-        AmrqError: the file is missing or no ONNX model.
+        ModelError: the file is missing or no ONNX model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class OnnxGraph:
         self.path = path
         self._helper = onnx.helper
         self.model = load_onnx(path)
-        with parsing(path):
+        with parsing(path, kind=ModelError):
             onnx.checker.check_model(self.model)  # among others that no name is made of itself
             graph = self.model.graph
             self.inputs = [i.name for i in graph.input]
@@ -48,7 +48,7 @@ class OnnxGraph:
             self._makers = {output: node for node in graph.node for output in node.output}
             self._constants = constants_of(self.model)
             if not self.outputs:
-                raise AmrqError(f"{printable(path)} gives nothing.")
+                raise ModelError(f"{printable(path)} gives nothing.")
 
     @property
     def names(self) -> set[str]:
@@ -57,28 +57,28 @@ class OnnxGraph:
 
     def refusal(self, what: str) -> AmrqError:
         """Return the error that names this file and `what` hardware cannot do with it."""
-        return AmrqError(f"{printable(self.path)} cannot run on hardware: {printable(what)}.")
+        return ModelError(f"{printable(self.path)} cannot run on hardware: {printable(what)}.")
 
     def contract(self) -> Contract:
         """Return the contract in the file's metadata, held against the graph's inputs.
 
         Raises:
-            AmrqError: there is none, it is not valid, or the inputs are others.
+            ModelError: there is none, it is not valid, or the inputs are others.
         """
         texts = [entry.value for entry in self.model.metadata_props if entry.key == METADATA_KEY]
         if not texts:
-            raise AmrqError(
+            raise ModelError(
                 f"{self.path} carries no gr-amrq contract, so its classes and input are not known: "
                 "add one with 'amrq model annotate'."
             )
         try:
             contract = Contract.from_json(texts[0])
         except AmrqError as error:
-            raise AmrqError(f"{printable(self.path)}: {error}") from None
+            raise ModelError(f"{printable(self.path)}: {error}") from None
         found = [[d.dim_value for d in i.type.tensor_type.shape.dim][1:] for i in self.model.graph.input]
         wanted = [[2, contract.chunk_length], *([[LEVEL_FEATURES]] if contract.level_input else [])]
         if found != wanted:
-            raise AmrqError(
+            raise ModelError(
                 f"{self.path} takes inputs of shape {found} a chunk, but its contract says {wanted}."
             )
         return contract
@@ -97,7 +97,7 @@ class OnnxGraph:
         """Return the node that makes a tensor, which must be one of some operators.
 
         Raises:
-            AmrqError: it is another one, or there is none.
+            ModelError: it is another one, or there is none.
         """
         node = self.maker(name)
         if node is None or node.op_type not in operators:
@@ -109,7 +109,7 @@ class OnnxGraph:
         """Return a constant tensor.
 
         Raises:
-            AmrqError: it is computed.
+            ModelError: it is computed.
         """
         value = self._constants.get(self.origin(name))
         if value is None:
@@ -127,7 +127,7 @@ class OnnxGraph:
         """Refuse a node whose attributes, where given, are not these.
 
         Raises:
-            AmrqError: one is not.
+            ModelError: one is not.
         """
         for name, value in values.items():
             found = self.attribute(node, name, value)
@@ -362,9 +362,9 @@ def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
         symbols: of a chunk (L).
 
     Raises:
-        AmrqError: the network is in floating point, is made of something else, or has a scale that is no power of two.
+        ModelError: the network is in floating point, is made of something else, or has a scale that is no power of two.
     """
-    with parsing(graph.path):
+    with parsing(graph.path, kind=ModelError):
         return _read_layers(graph, scores, symbols)
 
 

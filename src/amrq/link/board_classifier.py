@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
 from amrq.classifier import Evidence, OnnxClassifier, Weigh
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, LinkError
 from amrq.link.board_link import BoardLink
 from amrq.link.payloads import Capabilities, ChunkPayload, SampleFormat
 from amrq.link.protocol import LEVEL_FLAG, Frame, MessageType
@@ -113,7 +113,7 @@ class BoardClassifier:
             self._link.wait_for_board(self._settings.connect_timeout)
             found = self._link.capabilities
             if found is None:
-                raise AmrqError(self._absence())
+                raise LinkError(self._absence())
         finally:
             self._link.close()
         self._sha256 = found.model_sha256
@@ -168,7 +168,7 @@ class BoardClassifier:
         """Look for the board, and wait for it a little; it may also come later.
 
         Raises:
-            AmrqError: it is there but cannot be used: it runs another model, or speaks another version. With the policy
+            LinkError: it is there but cannot be used: it runs another model, or speaks another version. With the policy
             `local` that is only said.
         """
         self._reset()
@@ -176,16 +176,16 @@ class BoardClassifier:
         there = self._link.wait_for_board(self._settings.connect_timeout)
         if not there and self._link.refusal is not None and self.policy != "local":
             self._link.close()
-            raise AmrqError(self._absence())
+            raise LinkError(self._absence())
 
     def require(self) -> None:
         """Refuse to go on without the board, right after `open`.
 
         Raises:
-            AmrqError: it is not there.
+            LinkError: it is not there.
         """
         if not self.connected:
-            raise AmrqError(self._absence())
+            raise LinkError(self._absence())
 
     def hurry(self, seconds: float) -> None:
         """Let every call of `classify` return within so many seconds, until the next `open`."""

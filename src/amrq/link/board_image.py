@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing, read_arrays, whole_file
 from amrq.hardware import (
     FixedPoint,
@@ -101,17 +101,17 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
     """Return the network in an image, and the SHA-256 of the ONNX file that it was made from.
 
     Raises:
-        AmrqError: the file is missing or no image.
+        ModelError: the file is missing or no image.
     """
     image = Path(image)
     if not os.path.isfile(image):
-        raise AmrqError(f"there is no image {printable(image)}.")
+        raise ModelError(f"there is no image {printable(image)}.")
     try:
         # The second bound is for what no claim in the file shows before it is worked out.
-        with parsing(image), memory_limit(_MOST_MEMORY):
+        with parsing(image, kind=ModelError), memory_limit(_MOST_MEMORY):
             return _network(read_arrays(image, _LARGEST, _MOST_ARRAYS))
     except AmrqError as error:
-        raise AmrqError(
+        raise ModelError(
             f"{printable(image)} is no image that 'amrq board export' wrote ({printable(error, 300).rstrip('.')})."
         ) from None
 
@@ -120,14 +120,14 @@ def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
     description = json.loads(arrays["description"].tobytes())
     if description["version"] != _VERSION:
         version = printable(description["version"], 40)
-        raise AmrqError(f"it is of version {version} and this program reads version {_VERSION}")
+        raise ModelError(f"it is of version {version} and this program reads version {_VERSION}")
     if not 0 < len(description["layers"]) <= len(arrays):
-        raise AmrqError(f"it has {len(description['layers'])} layers")
+        raise ModelError(f"it has {len(description['layers'])} layers")
     layers = [_layer(found, arrays) for found in description["layers"]]
     kind = "flatten" if "flatten" in description else "mean"
     channels, symbols, *points = description[kind]
     if not all(isinstance(size, int) and 0 < size <= _LARGEST for size in (channels, symbols)):
-        raise AmrqError(f"its {kind} is not of so many channels and symbols")
+        raise ModelError(f"its {kind} is not of so many channels and symbols")
     around = [_given_point(one) for one in points]
     between: IntegerMean | IntegerFlatten
     if kind == "flatten":
@@ -141,7 +141,7 @@ def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
     }
     sha256 = bytes.fromhex(description["model_sha256"])
     if len(sha256) != hashlib.sha256().digest_size:
-        raise AmrqError("its model's SHA-256 is none")
+        raise ModelError("its model's SHA-256 is none")
     network = IntegerNetwork(
         Contract.from_json(description["contract"]),
         NumpyPrefix(description["prefix"], constants),
@@ -156,12 +156,12 @@ def _layer(found: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> IntegerLay
     name = str(found["name"])
     weights, biases, exponents = (arrays[f"{name}/{part}"] for part in _PARTS)
     if [array.dtype for array in (weights, biases, exponents)] != [np.int8, np.int32, np.int64]:
-        raise AmrqError(f"the layer {printable(name, 40)} has weights, biases or exponents of another type")
+        raise ModelError(f"the layer {printable(name, 40)} has weights, biases or exponents of another type")
     if not weights.size or not weights.shape[-1] <= _LONGEST_KERNEL:
-        raise AmrqError(f"the layer {printable(name, 40)} has weights of shape {weights.shape}")
+        raise ModelError(f"the layer {printable(name, 40)} has weights of shape {weights.shape}")
     # Not by their magnitude: that of the least int64 is negative.
     if not ((exponents >= -_MOST_EXPONENT) & (exponents <= _MOST_EXPONENT)).all():
-        raise AmrqError(f"the layer {printable(name, 40)} has weight exponents beyond {_MOST_EXPONENT}")
+        raise ModelError(f"the layer {printable(name, 40)} has weight exponents beyond {_MOST_EXPONENT}")
     return IntegerLayer(
         name,
         weights,
@@ -178,7 +178,7 @@ def _layer(found: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> IntegerLay
 def _given_point(found: Any) -> FixedPoint:
     exponent, signed = found
     if not isinstance(exponent, int) or abs(exponent) > _MOST_EXPONENT:
-        raise AmrqError(
+        raise ModelError(
             f"an exponent is {printable(exponent, 40)}, not from {-_MOST_EXPONENT} to {_MOST_EXPONENT}"
         )
     return FixedPoint(exponent, bool(signed))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, LinkError
 from amrq.link.connection import BoardAddress, Connection, News
 from amrq.link.dialogue import Dialogue, Exchange
 from amrq.link.payloads import Capabilities
@@ -36,7 +36,8 @@ class BoardLink:
         board_key: file with the board's public key.
 
     Raises:
-        AmrqError: PyZMQ is missing, the endpoint is none, or a key cannot be read.
+        LinkError: the endpoint is not one, or a key cannot be read.
+        AmrqError: PyZMQ is missing.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class BoardLink:
                 not asked.
 
         Raises:
-            AmrqError: the board is there and cannot answer a question, and `patient` allows no other way out.
+            LinkError: the board is there and cannot answer a question, and `patient` allows no other way out.
         """
         dialogue = self._dialogue
         exchange = dialogue.begin(patient)
@@ -171,7 +172,7 @@ class BoardLink:
         """Take in, from within `take`, that scores that were handed over cannot be used.
 
         Raises:
-            AmrqError: the exchange is patient, and so allows no other way out.
+            LinkError: the exchange is patient, and so allows no other way out.
         """
         self.counted["not_finite"] += 1
         if self._dialogue.patient:
@@ -179,7 +180,7 @@ class BoardLink:
         self._news.cannot_answer(Status.FAILED, reason)
 
     def _unanswered(self, reason: str) -> AmrqError:
-        return AmrqError(f"the board at {self.endpoint} cannot answer: {reason.rstrip('.')}.")
+        return LinkError(f"the board at {self.endpoint} cannot answer: {reason.rstrip('.')}.")
 
     def _ring(self) -> None:
         with contextlib.suppress(self._zmq.ZMQError):  # full: it is awake

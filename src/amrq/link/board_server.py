@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, LinkError, ModelError
 from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.link.engines import Engine
 from amrq.link.payloads import (
@@ -74,7 +74,9 @@ class BoardServer:
         stuck: after `run`: the engine had not returned from its last call a second after the board was stopped.
 
     Raises:
-        AmrqError: PyZMQ is missing, the endpoint cannot be listened at, or a key cannot be read.
+        LinkError: the endpoint cannot be listened at, or a key cannot be read.
+        ModelError: the model is too large for a board.
+        AmrqError: PyZMQ is missing, or a key is given without the clients' keys.
     """
 
     def __init__(
@@ -101,14 +103,14 @@ class BoardServer:
             contract=contract,
         )
         if contract.chunk_length > _LONGEST_CHUNK or self.capabilities.scores > MOST_SCORES:
-            raise AmrqError(
+            raise ModelError(
                 f"the model {printable(contract.name)} has chunks of {contract.chunk_length} samples and "
                 f"{self.capabilities.scores} scores each: a board serves models of at most {_LONGEST_CHUNK} and "
                 f"{MOST_SCORES}."
             )
         self._capabilities = self.capabilities.to_bytes()
         if len(self._capabilities) > LARGEST_CAPABILITIES:
-            raise AmrqError(
+            raise ModelError(
                 f"the contract of the model {printable(contract.name)} has {len(self._capabilities)} bytes: a board "
                 f"sends at most {LARGEST_CAPABILITIES}."
             )
@@ -177,7 +179,7 @@ class BoardServer:
         unread = (min(_READ_AHEAD, self._limits.waiting_per_client) + 1) * largest + _SLACK
         self._connections = Connections(socket, 2 * self._limits.clients + _STRANGERS, unread)
         if fault := endpoint_fault(socket.bind, endpoint):
-            raise AmrqError(
+            raise LinkError(
                 f"the board cannot listen at {endpoint!r} ({fault}): give an address of this machine and a free port, "
                 f"{LOOPBACK} for instance."
             )
@@ -414,7 +416,7 @@ def serve(
         say: called with a line when it listens, and with a summary when it ends.
 
     Raises:
-        AmrqError: as `BoardServer`.
+        LinkError: as `BoardServer`.
     """
     server = BoardServer(engine, endpoint, limits, secret_key, client_keys)
 

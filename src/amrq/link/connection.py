@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, LinkError
 from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.link.dialogue import Dialogue, Question
 from amrq.link.payloads import LARGEST_CAPABILITIES, MOST_SCORES, Capabilities, read_logits
@@ -77,7 +77,7 @@ class BoardAddress:
         """Return a new connection, in the thread that is to use it.
 
         Raises:
-            AmrqError: there can be no board at this endpoint.
+            LinkError: there can be no board at this endpoint.
         """
         zmq = self._zmq
         socket = context.socket(zmq.DEALER)
@@ -101,7 +101,7 @@ class BoardAddress:
             socket.setsockopt(zmq.CURVE_SERVERKEY, server)
         if fault := endpoint_fault(socket.connect, self.endpoint):
             line.close()
-            raise AmrqError(
+            raise LinkError(
                 f"there can be no board at {self.endpoint!r} ({fault}): give its address and port, "
                 "tcp://127.0.0.1:5555 for instance."
             )

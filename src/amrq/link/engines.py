@@ -80,7 +80,7 @@ class IntegerEngine:
             which needs neither onnx nor onnxruntime.
 
     Raises:
-        AmrqError: as `IntegerNetwork.from_onnx` and `read_image`.
+        ModelError: as `IntegerNetwork.from_onnx` and `read_image`.
     """
 
     name = "integer"
@@ -127,7 +127,7 @@ class OnnxEngine:
         model: path of an ONNX file, name of a shipped model, or `default`.
 
     Raises:
-        AmrqError: the model is missing, no ONNX file, has no contract or breaks it.
+        ModelError: the model is missing, no ONNX file, has no contract or breaks it.
     """
 
     name = "onnx"
@@ -176,7 +176,8 @@ class RtlEngine(IntegerEngine):
         say: called with a line before and after building.
 
     Raises:
-        AmrqError: as `IntegerEngine`, `make_design` and `Simulation`; or the hardware differs from the reference.
+        ModelError: as `IntegerEngine` and `make_design`.
+        AmrqError: as `Simulation`; or the hardware differs from the reference.
     """
 
     name = "rtl"

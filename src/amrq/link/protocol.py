@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from amrq.errors import AmrqError
+from amrq.errors import LinkError
 
 __all__ = [
     "HEADER_BYTES",
@@ -57,7 +57,7 @@ class Status(IntEnum):
     """The board is being shut down."""
 
 
-class FrameError(AmrqError):
+class FrameError(LinkError):
     """A message cannot be read, or asks for what cannot be done.
 
     Args:

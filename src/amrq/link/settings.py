@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, LinkError, OutputError
 from amrq.machine import optional_package
 from amrq.text import printable
 
@@ -122,14 +122,15 @@ def make_keys(name: str | os.PathLike[str]) -> tuple[Path, Path]:
         Both files.
 
     Raises:
-        AmrqError: one is there already or cannot be written, or PyZMQ has no CURVE.
+        LinkError: one is there already, or PyZMQ has no CURVE.
+        OutputError: one cannot be written.
     """
     zmq = _curve()
     public, secret = zmq.curve_keypair()
     files = Path(f"{os.fspath(name)}{_PUBLIC}"), Path(f"{os.fspath(name)}{_SECRET}")
     for file in files:
         if os.path.lexists(file):
-            raise AmrqError(f"{file} is there already: give another name, so that no key is lost.")
+            raise LinkError(f"{file} is there already: give another name, so that no key is lost.")
     written: list[Path] = []
     for file, key in zip(files, (public, secret), strict=True):
         try:
@@ -140,7 +141,7 @@ def make_keys(name: str | os.PathLike[str]) -> tuple[Path, Path]:
             for half in written:  # one without the other is of no use
                 half.unlink()
             reason = getattr(error, "strerror", None) or error
-            raise AmrqError(f"{printable(file)} cannot be written: {printable(reason)}.") from None
+            raise OutputError(f"{printable(file)} cannot be written: {printable(reason)}.") from None
     return files
 
 
@@ -148,10 +149,10 @@ def read_public_key(file: str | os.PathLike[str]) -> bytes:
     """Return the key in a file NAME.public, 40 characters of Z85.
 
     Raises:
-        AmrqError: it is missing, holds no key, or is by its name a secret one.
+        LinkError: it is missing, holds no key, or is by its name a secret one.
     """
     if Path(file).suffix == _SECRET:
-        raise AmrqError(
+        raise LinkError(
             f"{printable(file)} is by its name a secret key: give the other side's NAME{_PUBLIC}."
         )
     return _read(Path(file))
@@ -161,14 +162,14 @@ def read_secret_key(file: str | os.PathLike[str]) -> tuple[bytes, bytes]:
     """Return the public and the secret key that belong to a file NAME.secret.
 
     Raises:
-        AmrqError: it is missing, holds no key, is by its name a public one, or others than its owner may read it.
+        LinkError: it is missing, holds no key, is by its name a public one, or others than its owner may read it.
     """
     file = Path(file)
     if file.suffix == _PUBLIC:
-        raise AmrqError(f"{printable(file)} is by its name a public key: give this side's NAME{_SECRET}.")
+        raise LinkError(f"{printable(file)} is by its name a public key: give this side's NAME{_SECRET}.")
     secret = _read(file)
     if file.stat().st_mode & _OTHERS:
-        raise AmrqError(
+        raise LinkError(
             f"others than its owner may read {printable(file)}: run 'chmod 600 {printable(file)}'."
         )
     return bytes(_curve().curve_public(secret)), secret
@@ -176,25 +177,25 @@ def read_secret_key(file: str | os.PathLike[str]) -> tuple[bytes, bytes]:
 
 def _read(file: Path) -> bytes:
     if os.path.exists(file) and not os.path.isfile(file):  # a device or a pipe may never end
-        raise AmrqError(f"the key {printable(file)} cannot be read: it is no file.")
+        raise LinkError(f"the key {printable(file)} cannot be read: it is no file.")
     try:
         with file.open("rb") as stream:
             key = stream.read(_LONGEST).strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise AmrqError(f"the key {printable(file)} cannot be read: {printable(reason)}.") from None
+        raise LinkError(f"the key {printable(file)} cannot be read: {printable(reason)}.") from None
     z85 = optional_package("zmq.utils.z85", "a board with keys")
     try:
         if len(key) != _LENGTH:
             raise ValueError
         z85.decode(key)
     except Exception:  # what it raises for other characters depends on which they are
-        raise AmrqError(f"{printable(file)} holds no key: 'amrq board keygen' makes one.") from None
+        raise LinkError(f"{printable(file)} holds no key: 'amrq board keygen' makes one.") from None
     return key
 
 
 def _curve() -> Any:
     zmq = optional_package("zmq", "a board with keys")
     if not zmq.has("curve"):
-        raise AmrqError("this ZeroMQ was built without CURVE: keys cannot be used.")
+        raise LinkError("this ZeroMQ was built without CURVE: keys cannot be used.")
     return zmq

@@ -21,7 +21,7 @@ from amrq.classes import (
     called,
     linear_class,
 )
-from amrq.errors import AmrqError
+from amrq.errors import ModelError
 from amrq.files import parsing
 from amrq.text import name_fault, printable
 
@@ -60,7 +60,7 @@ def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise AmrqError(f"the contract has a field twice: {printable(name, 60)}.")
+            raise ModelError(f"the contract has a field twice: {printable(name, 60)}.")
         found[name] = value
     return found
 
@@ -99,7 +99,7 @@ class AccuracyRow:
             and _whole(self.chunks, 1)
             and math.isfinite(self.es_n0_db)
         ):
-            raise AmrqError(f"the accuracy row at {self.es_n0_db} dB is not one: {self}.")
+            raise ModelError(f"the accuracy row at {self.es_n0_db} dB is not one: {self}.")
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ class Hypothesis:
     def __post_init__(self) -> None:
         """Refuse a prior that nothing can be divided by."""
         if not 0 < self.prior <= 1:
-            raise AmrqError(f"the prior of a hypothesis must be above 0 and at most 1, not {self.prior}.")
+            raise ModelError(f"the prior of a hypothesis must be above 0 and at most 1, not {self.prior}.")
         if self.es_n0_db is not None and not math.isfinite(self.es_n0_db):
-            raise AmrqError(f"the Es/N0 of a hypothesis must be finite, not {self.es_n0_db}.")
+            raise ModelError(f"the Es/N0 of a hypothesis must be finite, not {self.es_n0_db}.")
 
 
 @dataclass(frozen=True)
@@ -192,11 +192,11 @@ class Contract:
 
         def require(holds: bool, what: str) -> None:
             if not holds:
-                raise AmrqError(f"the contract of model {self.name!r} is not valid: {what}.")
+                raise ModelError(f"the contract of model {self.name!r} is not valid: {what}.")
 
         fault = name_fault(self.name, _LONGEST_NAME)
         if fault:
-            raise AmrqError(f"the contract is not valid: its model's name {fault}.")
+            raise ModelError(f"the contract is not valid: its model's name {fault}.")
         require(
             len(self.classes) <= _MOST_CLASSES and len(self.hypotheses) <= _MOST_HYPOTHESES,
             f"it has {len(self.classes)} classes and {len(self.hypotheses)} hypotheses, more than {_MOST_CLASSES} and "
@@ -280,10 +280,10 @@ class Contract:
         """Refuse a model of samples where there are symbols.
 
         Raises:
-            AmrqError: the model takes samples.
+            ModelError: the model takes samples.
         """
         if self.input != "symbols":
-            raise AmrqError(
+            raise ModelError(
                 f"model {self.name!r} takes samples of a signal, not the symbols of a front end: choose another."
             )
 
@@ -306,39 +306,41 @@ class Contract:
         """Read a contract.
 
         Raises:
-            AmrqError: it is no JSON object, of another version, lacks or has unknown fields, or says what
+            ModelError: it is no JSON object, of another version, lacks or has unknown fields, or says what
                 cannot be.
         """
         if len(text) > _LONGEST_TEXT:
-            raise AmrqError(f"the contract has {len(text):,} characters, more than {_LONGEST_TEXT:,}.")
-        with parsing("the contract"):
+            raise ModelError(f"the contract has {len(text):,} characters, more than {_LONGEST_TEXT:,}.")
+        with parsing("the contract", kind=ModelError):
             try:
                 values = json.loads(text, object_pairs_hook=_no_field_twice)
             except json.JSONDecodeError as error:
-                raise AmrqError(f"the contract is not valid JSON: {error}.") from None
+                raise ModelError(f"the contract is not valid JSON: {error}.") from None
             if not isinstance(values, dict):
-                raise AmrqError("the contract is not a JSON object.")
+                raise ModelError("the contract is not a JSON object.")
             return cls._from_values(values)
 
     @classmethod
     def _from_values(cls, values: dict[str, Any]) -> "Contract":
         version = values.pop("contract_version", None)
         if version not in _VERSIONS or isinstance(version, bool):
-            raise AmrqError(
+            raise ModelError(
                 f"the contract is of version {printable(version, 40)} and this program reads versions "
                 f"{' and '.join(map(str, _VERSIONS))}: use the program's matching release, or annotate the model anew."
             )
         known = {f.name for f in fields(cls)}.difference(_NOT_IN_1 if version == 1 else ())
         unknown = sorted(set(values) - known)
         if unknown:
-            raise AmrqError(f"the contract has unknown fields: {printable(', '.join(unknown), 200)}.")
+            raise ModelError(f"the contract has unknown fields: {printable(', '.join(unknown), 200)}.")
         for name, kind in (("classes", list), ("hypotheses", list), ("accuracy", list), ("recipe", dict)):
             if not isinstance(values.get(name, kind()), kind):
-                raise AmrqError(
+                raise ModelError(
                     f"{name} in the contract must be a JSON {'object' if kind is dict else 'list'}."
                 )
         if not isinstance(values.get("level_input", False), bool):
-            raise AmrqError(f"level_input must be true or false, not {printable(values['level_input'], 40)}.")
+            raise ModelError(
+                f"level_input must be true or false, not {printable(values['level_input'], 40)}."
+            )
         try:
             values["accuracy"] = tuple(AccuracyRow(**row) for row in values.get("accuracy", ()))
             values["hypotheses"] = tuple(Hypothesis(**entry) for entry in values.get("hypotheses", ()))
@@ -357,7 +359,7 @@ class Contract:
                 values["es_n0_db"] = tuple(float(value) for value in values["es_n0_db"])
             return cls(**values)
         except (KeyError, TypeError) as error:
-            raise AmrqError(f"the contract lacks or mistypes a field: {printable(error, 200)}.") from None
+            raise ModelError(f"the contract lacks or mistypes a field: {printable(error, 200)}.") from None
 
 
 def _set_of(
@@ -389,7 +391,7 @@ def _read_set(value: object, labels: tuple[str, ...]) -> ClassSet[SignalClass]:
     """Read what `_plain` made, or the name of a set."""
     if isinstance(value, str):
         if value not in CLASS_SETS:
-            raise AmrqError(
+            raise ModelError(
                 f"there is no class set {printable(value, 60)!r}: choose from {', '.join(CLASS_SETS)}, or list classes."
             )
         value = {"name": value, "classes": list(CLASS_SETS[value])}
@@ -398,7 +400,7 @@ def _read_set(value: object, labels: tuple[str, ...]) -> ClassSet[SignalClass]:
         or not set(value) <= {"name", "classes"}
         or not isinstance(value.get("classes"), list)
     ):
-        raise AmrqError(
+        raise ModelError(
             "class_set in the contract must be the name of a set, or an object with name and classes."
         )
     known = {found.name: found for found in map(_read_class, value["classes"])}
@@ -409,11 +411,11 @@ def _read_class(entry: object) -> LinearClass:
     if isinstance(entry, str):
         return linear_class(entry)
     if not isinstance(entry, dict) or not isinstance(entry.get("points"), list):
-        raise AmrqError(
+        raise ModelError(
             "a class of class_set must be a name, or an object with name and points [[I, Q], ...]."
         )
     if not set(entry) <= {"name", "points", "turn", "stagger"}:
-        raise AmrqError(f"a class of class_set has unknown fields: {printable(', '.join(entry), 200)}.")
+        raise ModelError(f"a class of class_set has unknown fields: {printable(', '.join(entry), 200)}.")
     points = [complex(*pair) for pair in entry["points"]]
     return LinearClass.of(
         entry["name"], points, None, float(entry.get("turn", 0)), float(entry.get("stagger", 0))

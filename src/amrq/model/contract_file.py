@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from amrq.chunks import LEVEL_FEATURES
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing, whole_file
 from amrq.machine import memory_limit, onnx_runtime, optional_package
 from amrq.model.contract import Contract
@@ -60,18 +60,18 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     """Return the file of a model given by path (with a slash or the suffix), by name, or as `default`.
 
     Raises:
-        AmrqError: there is none; the message lists the names there are.
+        ModelError: there is none; the message lists the names there are.
     """
     path = Path(name)
     if path.suffix == ".onnx" or len(path.parts) > 1:
         if os.path.isfile(path):
             return path
-        raise AmrqError(f"there is no model file {printable(path)}.")
+        raise ModelError(f"there is no model file {printable(path)}.")
     stem = _DEFAULT_STEM if str(name) == DEFAULT_MODEL else str(name)
     models = {model.stem: model for model in list_models()}
     if stem not in models:
         known = printable(", ".join(models), 1000) or "none"
-        raise AmrqError(
+        raise ModelError(
             f"there is no model {printable(stem, 100)!r}: give the path of an ONNX file, or one of: {known}."
         )
     return models[stem]
@@ -133,7 +133,8 @@ def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool 
         optimise: let onnxruntime rewrite the graph, which computes beforehand what does not depend on the input.
 
     Raises:
-        AmrqError: there is no such file, onnxruntime is missing, or it cannot load the file.
+        ModelError: there is no such file, or onnxruntime cannot load it.
+        AmrqError: onnxruntime is missing.
     """
     data, _ = read_onnx(path)
     return _session(data, path, threads, optimise)
@@ -158,7 +159,7 @@ def _session(data: bytes, path: str | os.PathLike[str], threads: int, optimise: 
         with memory_limit(_MEMORY + _TIMES_FILE * len(data)):
             return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises types of its own that share no public base
-        raise AmrqError(f"{printable(path)} cannot be loaded as an ONNX model: {_reason(error)}.") from None
+        raise ModelError(f"{printable(path)} cannot be loaded as an ONNX model: {_reason(error)}.") from None
 
 
 def _reason(error: Exception) -> str:
@@ -182,7 +183,7 @@ def open_model(path: str | os.PathLike[str], threads: int = 1) -> LoadedModel:
         threads: threads inside one operator.
 
     Raises:
-        AmrqError: the file is missing, no ONNX model, has no contract or breaks it, or takes more than that.
+        ModelError: the file is missing, no ONNX model, has no contract or breaks it, or takes more than that.
     """
     data, _ = read_onnx(path)
     plain = _session(data, path, threads, optimise=False)
@@ -218,14 +219,14 @@ def _try(session: Any, path: str | os.PathLike[str], contract: Contract, count: 
             outputs = session.run(None, fed, run)
     except Exception as error:  # as above
         reason = f"it takes more than {_PATIENCE:g} s" if run.terminate else _reason(error)
-        raise AmrqError(f"{printable(path)} cannot be run on {count} chunks: {reason}.") from None
+        raise ModelError(f"{printable(path)} cannot be run on {count} chunks: {reason}.") from None
     finally:
         over.set()
         watch.join()
     widths = [len(contract.classes)] + ([len(contract.hypotheses)] if contract.hypotheses else [])
     found = [getattr(output, "shape", None) for output in outputs]
     if found != [(count, width) for width in widths]:
-        raise AmrqError(
+        raise ModelError(
             f"{printable(path)} gives outputs of shape {found} for {count} chunks, but its contract says "
             f"{' and '.join(f'[N, {width}]' for width in widths)}."
         )
@@ -235,49 +236,49 @@ def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
     """Return the contract of a loaded model, held against its graph.
 
     Raises:
-        AmrqError: there is no contract, or the graph's input or output is not what it says.
+        ModelError: there is no contract, or the graph's input or output is not what it says.
     """
-    with parsing(path):
+    with parsing(path, kind=ModelError):
         return _held_against(session, printable(path))
 
 
 def _held_against(session: Any, path: str) -> Contract:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise AmrqError(
+        raise ModelError(
             f"{path} carries no gr-amrq contract, so its classes and input are not known: "
             "add one with 'amrq model annotate'."
         )
     try:
         contract = Contract.from_json(text)
     except AmrqError as error:
-        raise AmrqError(f"{path}: {error}") from None
+        raise ModelError(f"{path}: {error}") from None
 
     inputs, outputs = session.get_inputs(), session.get_outputs()
     wanted = 2 if contract.level_input else 1
     if len(inputs) != wanted or any(i.type != "tensor(float)" for i in inputs):
         found = ", ".join(f"{i.name}: {i.type}" for i in inputs)
-        raise AmrqError(
+        raise ModelError(
             f"{path} must have {wanted} float32 input{'s' if wanted > 1 else ''}, but has {found}."
         )
     if contract.level_input and (inputs[1].name != "level" or list(inputs[1].shape)[1:] != [LEVEL_FEATURES]):
-        raise AmrqError(
+        raise ModelError(
             f"{path} takes a second input {inputs[1].name} of shape {inputs[1].shape}, but its contract says "
             f"level [N, {LEVEL_FEATURES}]."
         )
     shape = list(inputs[0].shape)
     if len(shape) != 3 or shape[1] != 2 or shape[2] != contract.chunk_length:
-        raise AmrqError(
+        raise ModelError(
             f"{path} takes input of shape {shape}, but its contract says [N, 2, {contract.chunk_length}]."
         )
     if isinstance(shape[0], int):
-        raise AmrqError(
+        raise ModelError(
             f"{path} takes exactly {shape[0]} chunks a call: export it with a dynamic first dimension."
         )
     needed = [len(contract.classes)] + ([len(contract.hypotheses)] if contract.hypotheses else [])
     if [list(output.shape)[1:] for output in outputs] != [[width] for width in needed]:
         found = ", ".join(f"{o.name}: {o.shape}" for o in outputs)
-        raise AmrqError(
+        raise ModelError(
             f"{path} gives {found}, but its contract names {len(contract.classes)} classes and "
             f"{len(contract.hypotheses)} hypotheses, so outputs of shape "
             f"{' and '.join(f'[N, {width}]' for width in needed)} are needed."
@@ -289,7 +290,7 @@ def read_contract(path: str | os.PathLike[str]) -> Contract:
     """Return the contract of a model file.
 
     Raises:
-        AmrqError: the file is missing, no ONNX model, has no contract, or breaks it.
+        ModelError: the file is missing, no ONNX model, has no contract, or breaks it.
     """
     return contract_of_session(open_session(path, optimise=False), path)
 
@@ -298,14 +299,15 @@ def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
     """Write `contract` into the ONNX file `path`, in place of any it had, leaving all else as it is.
 
     Raises:
-        AmrqError: the package onnx is missing, the file is missing or no ONNX model, or its graph does not
+        AmrqError: the package onnx is missing.
+        ModelError: the file is missing or no ONNX model, or its graph does not
             keep the contract (the file is then left untouched).
     """
     onnx = optional_package("onnx", "writing a contract")
     path = Path(path)
     if not os.path.isfile(path):
-        raise AmrqError(f"there is no model file {printable(path)}.")
-    with parsing(path), memory_limit(_MEMORY + _TIMES_FILE * path.stat().st_size):
+        raise ModelError(f"there is no model file {printable(path)}.")
+    with parsing(path, kind=ModelError), memory_limit(_MEMORY + _TIMES_FILE * path.stat().st_size):
         # From a path, not from bytes: numbers that lie in other files of its folder are taken in.
         proto = onnx.load(str(path))
     metadata = {entry.key: entry.value for entry in proto.metadata_props}

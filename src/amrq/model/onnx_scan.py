@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.machine import optional_package
 from amrq.text import printable
@@ -113,19 +113,20 @@ def scan_model(data: bytes) -> ModelScan:
         data: the file's content.
 
     Raises:
-        AmrqError: it is no ONNX file, keeps numbers in other files, has a loop, is larger than any model of chunks once
-            its functions are written out, or makes tensors as large as the samples say. The sentence has no subject.
+        ModelError: it is no ONNX file, keeps numbers in other files, has a loop, is larger than any model of chunks
+            once its functions are written out, or makes tensors as large as the samples say. The sentence has no
+            subject.
     """
-    with parsing("its structure"):
+    with parsing("its structure", kind=ModelError):
         graph, functions, metadata = _model(_Walk(), memoryview(data))
         if graph is None:
-            raise AmrqError("it has no graph, so it is no ONNX model.")
+            raise ModelError("it has no graph, so it is no ONNX model.")
         operators: set[str] = set()
         for one in [graph, *functions.values()]:
             for node in _all_nodes(one):
                 operators.add(node.operator)
                 if node.operator in _REPEATING or (node.graphs and node.operator != "If"):
-                    raise AmrqError(
+                    raise ModelError(
                         f"it has an operator {printable(node.operator, 60)}, which repeats a part of the graph: a "
                         "model of chunks has no loops; unroll it."
                     )
@@ -148,7 +149,7 @@ class _Walk:
         while at < end:
             self._left -= 1
             if self._left < 0:
-                raise AmrqError(f"it has more than {_MOST_PARTS:,} parts.")
+                raise ModelError(f"it has more than {_MOST_PARTS:,} parts.")
             key, at = _varint(data, at)
             number, kind = key >> 3, key & 7
             if kind == _VARINT:
@@ -211,7 +212,7 @@ def _model(
 def _graph(walk: _Walk, data: memoryview, depth: int, graph: _Graph | None = None) -> _Graph:
     """Read GraphProto: node 1, initializer 5, input 11, sparse_initializer 15."""
     if depth > _DEEPEST:
-        raise AmrqError(f"it has graphs within graphs, more than {_DEEPEST} deep.")
+        raise ModelError(f"it has graphs within graphs, more than {_DEEPEST} deep.")
     graph = graph or _Graph()
     for number, kind, _, part in walk.fields(data):
         if kind != _BYTES:
@@ -219,7 +220,7 @@ def _graph(walk: _Walk, data: memoryview, depth: int, graph: _Graph | None = Non
         if number == 1:
             graph.nodes.append(_node(walk, part, depth))
             if len(graph.nodes) > _MOST_NODES:
-                raise AmrqError(f"it has more than {_MOST_NODES:,} operators.")
+                raise ModelError(f"it has more than {_MOST_NODES:,} operators.")
         elif number == 5:
             graph.stored.add(_tensor(walk, part))
         elif number == 15:
@@ -273,7 +274,7 @@ def _tensor(walk: _Walk, data: memoryview) -> str:
         if number == 8 and kind == _BYTES:
             name = _text(part)
         if number == 13 or (number == 14 and value == _EXTERNAL):
-            raise AmrqError(
+            raise ModelError(
                 "it keeps numbers in another file, so that its own says little of what runs: save it as one file "
                 "(onnx.save of what onnx.load gives, or 'amrq model annotate')."
             )
@@ -293,7 +294,7 @@ def _refuse_expansion(graph: _Graph, functions: Mapping[tuple[str, str], _Graph]
 
     def size(name: tuple[str, str], above: tuple[tuple[str, str], ...]) -> int:
         if name in above or len(above) > 50:
-            raise AmrqError("it has a function that calls itself.")
+            raise ModelError("it has a function that calls itself.")
         if name not in sizes:
             sizes[name] = total(functions[name], (*above, name))
         return sizes[name]
@@ -302,7 +303,9 @@ def _refuse_expansion(graph: _Graph, functions: Mapping[tuple[str, str], _Graph]
         called = ((node.domain, node.operator) for node in _all_nodes(one))
         count = sum(size(name, above) if name in functions else 1 for name in called)
         if count > _MOST_NODES:
-            raise AmrqError(f"it has more than {_MOST_NODES:,} operators once its functions are written out.")
+            raise ModelError(
+                f"it has more than {_MOST_NODES:,} operators once its functions are written out."
+            )
         return count
 
     total(graph, ())
@@ -336,12 +339,12 @@ def _refuse_sizes_from_samples(graph: _Graph) -> None:
     for node in nodes:
         for place in _SIZED_BY.get(node.operator, ()):
             if place < len(node.inputs) and node.inputs[place] in samples:
-                raise AmrqError(
+                raise ModelError(
                     f"it has an operator {node.operator} that makes as many numbers as the samples say: sizes may "
                     "depend on the number of chunks alone."
                 )
         if node.operator == "If" and samples & set(node.inputs):
-            raise AmrqError(
+            raise ModelError(
                 "it has an operator If whose condition depends on the samples, so that no trial shows what it takes: "
                 "compute both branches and choose between their numbers (Where)."
             )
@@ -351,33 +354,34 @@ def read_onnx(path: str | os.PathLike[str]) -> tuple[bytes, ModelScan]:
     """Return an ONNX file's content, and what `scan_model` finds in it.
 
     Raises:
-        AmrqError: there is no such file, it cannot be read, is far larger than a model of chunks, or is refused by
+        ModelError: there is no such file, it cannot be read, is far larger than a model of chunks, or is refused by
             `scan_model`.
     """
     path = Path(path)
     shown = printable(path)
     if not os.path.isfile(path):
-        raise AmrqError(f"there is no model file {shown}.")
-    with parsing(shown):
+        raise ModelError(f"there is no model file {shown}.")
+    with parsing(shown, kind=ModelError):
         size = path.stat().st_size
         if size > _LARGEST_FILE:
-            raise AmrqError(f"{shown} has {size:,} bytes; a model file can have {_LARGEST_FILE:,}.")
+            raise ModelError(f"{shown} has {size:,} bytes; a model file can have {_LARGEST_FILE:,}.")
         data = path.read_bytes()
     try:
         return data, scan_model(data)
     except AmrqError as error:
-        raise AmrqError(f"{shown} cannot be loaded as an ONNX model: {error}") from None
+        raise ModelError(f"{shown} cannot be loaded as an ONNX model: {error}") from None
 
 
 def load_onnx(path: str | os.PathLike[str]) -> Any:
     """Return an ONNX file as the package onnx has it (onnx.ModelProto), after `read_onnx` has looked through it.
 
     Raises:
-        AmrqError: as `read_onnx`; or the package onnx is missing.
+        ModelError: as `read_onnx`.
+        AmrqError: the package onnx is missing.
     """
     onnx = optional_package("onnx", "reading a model's graph")
     data, _ = read_onnx(path)
-    with parsing(printable(path)):
+    with parsing(printable(path), kind=ModelError):
         return onnx.load_from_string(data)
 
 
@@ -385,7 +389,7 @@ def constants_of(model: Any) -> dict[str, NDArray[Any]]:
     """Return the stored tensors of an onnx.ModelProto by name, those of its operators Constant included.
 
     Raises:
-        AmrqError: one claims to be larger than what is stored of it.
+        ModelError: one claims to be larger than what is stored of it.
     """
     to_array = optional_package("onnx.numpy_helper", "reading a model's graph").to_array
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -395,5 +399,5 @@ def constants_of(model: Any) -> dict[str, NDArray[Any]]:
     for name, tensor in tensors.items():
         # A byte holds two numbers of 4 bits at most.
         if any(d < 0 for d in tensor.dims) or math.prod(tensor.dims) > 2 * tensor.ByteSize():
-            raise AmrqError(f"its tensor {printable(name, 60)} claims more numbers than there are.")
+            raise ModelError(f"its tensor {printable(name, 60)} claims more numbers than there are.")
     return {name: to_array(tensor) for name, tensor in tensors.items()}

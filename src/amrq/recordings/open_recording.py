@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, RecordingError
 from amrq.files import parsing
 from amrq.recordings.reader import Reader, Request
 from amrq.recordings.recording import Recording, facts_of_name
@@ -67,7 +67,7 @@ def format_of(path: Path) -> str:
     """Return the format that a file's name tells.
 
     Raises:
-        AmrqError: it tells none; the sentence says what to give.
+        RecordingError: it tells none; the sentence says what to give.
     """
     suffix = path.suffix.lower()
     facts = facts_of_name(path.name)
@@ -76,13 +76,13 @@ def format_of(path: Path) -> str:
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     if suffix in _REAL:
-        raise AmrqError(
+        raise RecordingError(
             f"the suffix of {printable(path.name)} mostly stands for real samples, which are read from a "
             f"wav file of one channel: if it holds I and Q in turn, give its format (--format {_REAL[suffix]}) and "
             "sample rate (--rate)."
         )
     what = f"the suffix of {printable(path.name)}" if suffix else f"the name of {printable(path.name)}"
-    raise AmrqError(
+    raise RecordingError(
         f"{what} does not say what is in it: give its format (--format), one of "
         f"{', '.join(_READERS)}, and of a raw one the sample rate (--rate)."
     )
@@ -103,18 +103,19 @@ def open_recording(
         name: which recording of a SigMF archive or collection; None takes the first and says so in `notes`.
 
     Raises:
-        AmrqError: the file cannot be used; the message says why and what to change.
+        RecordingError: the file cannot be used; the message says why and what to change.
+        AmrqError: there is no such format.
     """
     if not os.fspath(path):
         raise AmrqError("a recording's name is empty: give a file.")
     path = Path(path)
     if format not in FORMATS:
         raise AmrqError(f"there is no format {printable(format)!r}: choose from {', '.join(FORMATS)}.")
-    with parsing(path):
+    with parsing(path, kind=RecordingError):
         try:
             return _open(path, format, sample_rate, name)
         except OSError as error:
-            raise AmrqError(
+            raise RecordingError(
                 f"{printable(path)} cannot be read: {error.strerror or printable(error)}."
             ) from None
 
@@ -125,16 +126,16 @@ def _open(path: Path, format: str, sample_rate: float | None, name: str | None) 
         path = base  # SigMF's own way to name a recording: without either suffix
     shown = printable(path)
     if path.is_dir():
-        raise AmrqError(
+        raise RecordingError(
             f"{shown} is a folder{'' if path.name else ', or the name is empty'}: give a recording's file."
         )
     if path.is_fifo() or path.is_char_device() or path.is_socket():
-        raise AmrqError(
+        raise RecordingError(
             f"{shown} is a pipe or a device, which cannot be read here: amrq classify reads pipes, and amrq live "
             "standard input (--stdin)."
         )
     if not path.is_file():
-        raise AmrqError(f"there is no file {shown}.")
+        raise RecordingError(f"there is no file {shown}.")
     facts = facts_of_name(path.name)
     if format != "auto":
         facts = facts and replace(facts, format=None)  # what is said goes before the name
@@ -144,7 +145,7 @@ def _open(path: Path, format: str, sample_rate: float | None, name: str | None) 
             facts = replace(facts, format=None)
     reader, request = _READERS[format], Request(path, sample_rate, name, facts)
     if not reader.states_rate and request.known_rate is None:
-        raise AmrqError(
+        raise RecordingError(
             f"{shown} is read as {format}, which does not state its sample rate: give it (--rate)."
         )
     return reader.open(request)

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from amrq.errors import AmrqError
+from amrq.errors import RecordingError
 from amrq.recordings.reader import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
 from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
@@ -22,13 +22,13 @@ def _open(format: str, known: RawFormat, request: Request) -> Recording:
     """Open a file of interleaved I and Q values and nothing else.
 
     Raises:
-        AmrqError: it cannot be read, is empty, or its values do not fit the format.
+        RecordingError: it cannot be read, is empty, or its values do not fit the format.
     """
     request.single()
     length, rest = divmod(file_size(request.path), known.sample_size)
     notes: tuple[str, ...] = ()
     if rest and not length:
-        raise AmrqError(
+        raise RecordingError(
             f"{request.shown} has {counted(rest, 'byte')}, less than one {format} sample: it was cut, or its format is "
             "another one."
         )
@@ -50,7 +50,7 @@ def _check_plausible(recording: Recording, format: str, shown: str) -> None:
     first = first[np.isfinite(first) & (first > 0)]
     lowest, highest = _PLAUSIBLE_FLOAT
     if len(first) and not lowest < float(np.median(first)) < highest:
-        raise AmrqError(
+        raise RecordingError(
             f"the values of {shown} have a median magnitude of {float(np.median(first)):.1e}, which no "
             f"receiver writes as {format}: give the right format (--format)."
         )

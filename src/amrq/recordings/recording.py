@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import RecordingError
 from amrq.text import engineering, prefix_factor, printable
 
 __all__ = [
@@ -292,18 +292,18 @@ class Recording:
         real: whether the samples in the file are real.
 
     Raises:
-        AmrqError: the sample rate is not a rate, or there are no samples.
+        RecordingError: the sample rate is not a rate, or there are no samples.
     """
 
     def __init__(self, info: RecordingInfo, samples: Samples) -> None:
         name = printable(info.path)
         if not (math.isfinite(info.sample_rate) and info.sample_rate > 0):
-            raise AmrqError(
+            raise RecordingError(
                 f"the sample rate of {name} must be a number above 0 Hz, not {info.sample_rate:g}: give the right "
                 "one (--rate)."
             )
         if samples.length < 1:
-            raise AmrqError(f"{name} holds no samples.")
+            raise RecordingError(f"{name} holds no samples.")
         self.path = info.path
         self.sample_rate = float(info.sample_rate)
         self.tunings = info.tunings
@@ -369,7 +369,7 @@ class Recording:
         Samples that are not finite are returned as they are: the classifier counts their chunks and leaves them out.
 
         Raises:
-            AmrqError: the file ends before its own length, or cannot be read.
+            RecordingError: the file ends before its own length, or cannot be read.
         """
         count = max(0, min(count, self.length - start))
         if count == 0:

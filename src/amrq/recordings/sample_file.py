@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import RecordingError
 from amrq.text import printable
 
 __all__ = ["RawFormat", "SampleFile", "file_size", "number_format"]
@@ -102,15 +102,15 @@ def file_size(path: Path) -> int:
     """Return the bytes of an ordinary file.
 
     Raises:
-        AmrqError: it cannot be read, or is no ordinary file.
+        RecordingError: it cannot be read, or is no ordinary file.
     """
     try:
         found = path.stat()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name is not valid"
-        raise AmrqError(f"{printable(path)} cannot be read: {reason}.") from None
+        raise RecordingError(f"{printable(path)} cannot be read: {reason}.") from None
     if not stat.S_ISREG(found.st_mode):
-        raise AmrqError(f"{printable(path)} is not an ordinary file.")
+        raise RecordingError(f"{printable(path)} is not an ordinary file.")
     return found.st_size
 
 
@@ -130,7 +130,7 @@ class SampleFile:
         real: whether `read` returns float32 instead of complex64.
 
     Raises:
-        AmrqError: the file cannot be opened.
+        RecordingError: the file cannot be opened.
     """
 
     _descriptor = -1
@@ -143,7 +143,7 @@ class SampleFile:
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise AmrqError(f"{printable(path)} cannot be read: {error.strerror}.") from None
+            raise RecordingError(f"{printable(path)} cannot be read: {error.strerror}.") from None
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -153,7 +153,7 @@ class SampleFile:
         """Return samples `start` to `start + count`, which are inside, full scale 1 for integers.
 
         Raises:
-            AmrqError: the file has become shorter, or cannot be read.
+            RecordingError: the file has become shorter, or cannot be read.
         """
         parts: list[NDArray[Any]] = []
         position, stop = start, start + count
@@ -177,9 +177,9 @@ class SampleFile:
             try:
                 more = os.pread(self._descriptor, count * size - len(data), place + len(data))
             except OSError as error:
-                raise AmrqError(f"{printable(self.path)} cannot be read: {error.strerror}.") from None
+                raise RecordingError(f"{printable(self.path)} cannot be read: {error.strerror}.") from None
             if not more:
-                raise AmrqError(
+                raise RecordingError(
                     f"{printable(self.path)} ends at sample {start + len(data) // size} of {self.length}: it became "
                     "shorter while it was read."
                 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, RecordingError
 from amrq.recordings.open_recording import FORMATS, RAW_FORMATS, format_of
 from amrq.text import counted, printable
 
@@ -45,7 +45,8 @@ class SampleStream:
         sample_rate: samples a second.
 
     Raises:
-        AmrqError: the format or the rate is missing, or it cannot be opened.
+        RecordingError: the format or the rate is missing, or it cannot be opened.
+        AmrqError: there is no such format, or the rate is out of range.
     """
 
     _descriptor = -1
@@ -67,11 +68,11 @@ class SampleStream:
                 if format == "auto"
                 else f"cannot be read as {format}, which needs a file"
             )
-            raise AmrqError(
+            raise RecordingError(
                 f"{shown} {what}: give that of raw samples (--format), one of {', '.join(RAW_FORMATS)}."
             )
         if sample_rate is None:
-            raise AmrqError(f"{shown} does not state its sample rate: give it (--rate).")
+            raise RecordingError(f"{shown} does not state its sample rate: give it (--rate).")
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
         self.sample_rate = float(sample_rate)
@@ -87,7 +88,7 @@ class SampleStream:
             descriptor = os.open(path, flags) if self._own else 0
             os.fstat(descriptor)
         except OSError as error:
-            raise AmrqError(f"{shown} cannot be read: {error.strerror}.") from None
+            raise RecordingError(f"{shown} cannot be read: {error.strerror}.") from None
         self._descriptor = descriptor
 
     def __del__(self) -> None:
@@ -117,7 +118,7 @@ class SampleStream:
             given_up: whether to wait no longer.
 
         Raises:
-            AmrqError: the stream holds no more than that.
+            RecordingError: the stream holds no more than that.
         """
         while self._skipped < start and not given_up():
             gone = self.read(min(start - self._skipped, _READ))
@@ -130,7 +131,7 @@ class SampleStream:
             )
             if self._waiting and not self._skipped:
                 held = f"{counted(len(self._waiting), 'byte')}, less than one {self._format_name} sample"
-            raise AmrqError(f"{printable(self.name)} holds {held}.")
+            raise RecordingError(f"{printable(self.name)} holds {held}.")
 
     def head(self, count: int, given_up: Callable[[], bool]) -> NDArray[np.complex64]:
         """Return the next samples without taking them; fewer where the stream ends or waiting is given up."""
@@ -143,7 +144,7 @@ class SampleStream:
         """Return up to `count` next samples; none after a moment in which nothing came, None at the end.
 
         Raises:
-            AmrqError: it cannot be read.
+            RecordingError: it cannot be read.
         """
         size = self._format.sample_size
         if len(self._waiting) < size and not self._ended:
@@ -169,4 +170,4 @@ class SampleStream:
         except BlockingIOError:
             time.sleep(_PATIENCE / 10)
         except OSError as error:
-            raise AmrqError(f"{printable(self.name)} cannot be read: {error.strerror}.") from None
+            raise RecordingError(f"{printable(self.name)} cannot be read: {error.strerror}.") from None

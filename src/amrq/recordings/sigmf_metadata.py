@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, RecordingError
 from amrq.files import parsing
 from amrq.recordings.recording import Annotation
 from amrq.text import printable
@@ -26,9 +26,9 @@ def read_sigmf_json(data: bytes, name: str) -> dict[str, Any]:
     """Return the JSON object that a metadata file holds.
 
     Raises:
-        AmrqError: it is no JSON, or JSON of something else.
+        RecordingError: it is no JSON, or JSON of something else.
     """
-    with parsing(f"{name} as SigMF"):
+    with parsing(f"{name} as SigMF", kind=RecordingError):
         try:
             # Some programs on Windows write UTF-16.
             document = json.loads(data.decode(json.detect_encoding(data)))
@@ -44,7 +44,7 @@ def read_sigmf_json(data: bytes, name: str) -> dict[str, Any]:
             if isinstance(document, dict):
                 return document
             fault = "it is no JSON object"
-    raise AmrqError(f"{name} cannot be read as a SigMF recording: {fault}.")
+    raise RecordingError(f"{name} cannot be read as a SigMF recording: {fault}.")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _Fields:
 
     def __init__(self, where: str, values: object, odd: dict[tuple[str, str], None], of: str = "") -> None:
         if not isinstance(values, dict):
-            raise AmrqError(f"{where} must be an object, not {_shown(values)}: correct the metadata.")
+            raise RecordingError(f"{where} must be an object, not {_shown(values)}: correct the metadata.")
         self._where, self._values, self._odd = of or where, values, odd
 
     def value(self, name: str) -> Any:
@@ -87,7 +87,7 @@ class _Fields:
         return found
 
     def refuse(self, name: str, wanted: str, found: object) -> AmrqError:
-        return AmrqError(
+        return RecordingError(
             f"core:{name} of {self._where} must be {wanted}, not {_shown(found)}: correct the metadata."
         )
 
@@ -113,7 +113,7 @@ class _Fields:
     def needed(self, name: str) -> int:
         found = self.count(name, None)
         if found is None:
-            raise AmrqError(f"{self._where} lacks core:{name}, a whole number: correct the metadata.")
+            raise RecordingError(f"{self._where} lacks core:{name}, a whole number: correct the metadata.")
         return found
 
     def text(self, name: str) -> str:
@@ -156,7 +156,7 @@ def _listed(document: Mapping[str, Any], name: str, where: str) -> list[Any]:
     if found is None:
         return []
     if not isinstance(found, list):
-        raise AmrqError(f"{name} of {where} must be a list, not {_shown(found)}: correct the metadata.")
+        raise RecordingError(f"{name} of {where} must be a list, not {_shown(found)}: correct the metadata.")
     return found
 
 
@@ -181,7 +181,7 @@ class SigmfMetadata:
         without_data: there are no data by intention.
 
     Raises:
-        AmrqError: a field is not what it must be.
+        RecordingError: a field is not what it must be.
     """
 
     document: Mapping[str, Any]
@@ -190,16 +190,16 @@ class SigmfMetadata:
 
     def __post_init__(self) -> None:
         if "collection" in self.document and "global" not in self.document:
-            raise AmrqError(f"{self.name} is a SigMF collection, not a recording.")
+            raise RecordingError(f"{self.name} is a SigMF collection, not a recording.")
         self._odd: dict[tuple[str, str], None] = {}
         if self.document.get("global") is None:
-            raise AmrqError(
+            raise RecordingError(
                 f"{self.name} is no SigMF recording: it lacks 'global', which describes the samples."
             )
         about = _Fields(f"global of {self.name}", self.document["global"], self._odd, self.name)
         written = about.text("datatype")
         if not written:
-            raise AmrqError(
+            raise RecordingError(
                 f"{self.name} lacks core:datatype, the format of its samples: correct the metadata."
             )
         self.datatype = written.lower()

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from amrq._version import __version__
-from amrq.errors import AmrqError
+from amrq.errors import RecordingError
 from amrq.files import parsing, write_whole
 from amrq.recordings.reader import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
@@ -48,13 +48,13 @@ def _open(request: Request) -> Recording:
     """Open a `.sigmf-meta` with `.sigmf-data` beside it, or one recording of a `.sigmf` archive or a collection.
 
     Raises:
-        AmrqError: a file is missing, broken, or not of one channel.
+        RecordingError: a file is missing, broken, or not of one channel.
     """
     path = request.path
     if path.suffix == ".sigmf-data":
         path = path.with_suffix(".sigmf-meta")
         if not path.is_file():
-            raise AmrqError(
+            raise RecordingError(
                 f"{request.shown} has no metadata: {printable(path)} is missing; --format would read it as raw."
             )
     with path.open("rb") as file:
@@ -70,14 +70,14 @@ def _open(request: Request) -> Recording:
 
 def _read_metadata(path: Path) -> dict[str, Any]:
     if file_size(path) > _LARGEST_METADATA:
-        raise AmrqError(f"{printable(path)} is too large for SigMF metadata: more than 512 MiB.")
+        raise RecordingError(f"{printable(path)} is too large for SigMF metadata: more than 512 MiB.")
     return read_sigmf_json(path.read_bytes(), printable(path))
 
 
 def _open_pair(request: Request, path: Path, document: dict[str, Any], notes: tuple[str, ...]) -> Recording:
     metadata = SigmfMetadata(document, printable(path))
     if metadata.without_data:
-        raise AmrqError(
+        raise RecordingError(
             f"{metadata.name} has no data, as its core:metadata_only says: there is nothing to read."
         )
     data = path.with_suffix(".sigmf-data")
@@ -89,7 +89,7 @@ def _open_pair(request: Request, path: Path, document: dict[str, Any], notes: tu
             if metadata.dataset
             else "its .sigmf-data file is missing"
         )
-        raise AmrqError(f"{metadata.name} has no data: {what}.")
+        raise RecordingError(f"{metadata.name} has no data: {what}.")
     return _recording(request, metadata, _Data(data, 0, file_size(data)), notes)
 
 
@@ -97,10 +97,10 @@ def _inside(folder: Path, name: str, what: str) -> Path:
     """Return the file of a name from outside, which must lie in the folder.
 
     Raises:
-        AmrqError: it does not, be it by a path or by a symbolic link.
+        RecordingError: it does not, be it by a path or by a symbolic link.
     """
     parts = PurePosixPath(name)
-    ended = AmrqError(
+    ended = RecordingError(
         f"{what} is {printable(name, 100)!r}, which lies outside the recording's folder: only files in it are read."
     )
     if parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name or not parts.name:
@@ -127,13 +127,15 @@ def _open_collection(request: Request, document: dict[str, Any]) -> Recording:
         if isinstance(name, str) and name:
             names.append(name.removesuffix(".sigmf-meta"))
     if not names:
-        raise AmrqError(f"{request.shown} is a SigMF collection without recordings: give one of them itself.")
+        raise RecordingError(
+            f"{request.shown} is a SigMF collection without recordings: give one of them itself."
+        )
     chosen, notes = _chosen(request, names, "collection")
     meta = _inside(
         request.path.parent, chosen + ".sigmf-meta", f"a recording of the collection {request.shown}"
     )
     if not meta.is_file():
-        raise AmrqError(
+        raise RecordingError(
             f"{request.shown} is a SigMF collection, and its recording {printable(meta)} is missing."
         )
     return _open_pair(request, meta, _read_metadata(meta), notes)
@@ -143,7 +145,7 @@ def _chosen(request: Request, names: list[str], kind: str) -> tuple[str, tuple[s
     """Return which of the recordings is asked for, and what to say of it.
 
     Raises:
-        AmrqError: there is no such one.
+        RecordingError: there is no such one.
     """
     shown = ", ".join(printable(name, 100) for name in names[:_MOST_NAMES_SHOWN])
     if len(names) > _MOST_NAMES_SHOWN:
@@ -159,7 +161,7 @@ def _chosen(request: Request, names: list[str], kind: str) -> tuple[str, tuple[s
         return names[0], (note,)
     matching = [name for name in names if request.name in (name, PurePosixPath(name).name)]
     if not matching:
-        raise AmrqError(
+        raise RecordingError(
             f"{request.shown} has no recording {printable(request.name, 100)!r}: it holds {shown}."
         )
     return matching[0], ()
@@ -171,18 +173,20 @@ def _open_archive(request: Request) -> Recording:
             members = _members(archive)
             names = [name.removesuffix(".sigmf-meta") for name in members if name.endswith(".sigmf-meta")]
             if not names:
-                raise AmrqError(
+                raise RecordingError(
                     f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file), or was cut before it."
                 )
             chosen, notes = _chosen(request, names, "archive")
             shown = f"{request.shown} ({printable(chosen, 100)})"
             member = members[chosen + ".sigmf-meta"]
             if member.size > _LARGEST_METADATA or member.issparse():
-                raise AmrqError(f"the metadata of {shown} are too large, more than 512 MiB, or have holes.")
+                raise RecordingError(
+                    f"the metadata of {shown} are too large, more than 512 MiB, or have holes."
+                )
             file = archive.extractfile(member)
             document = read_sigmf_json(b"" if file is None else file.read(), shown)
     except tarfile.TarError as error:
-        raise AmrqError(
+        raise RecordingError(
             f"{request.shown} cannot be read as a SigMF archive, which is a tar file without compression: "
             f"{printable(error).rstrip('.')}; unpack it and give its .sigmf-meta."
         ) from None
@@ -191,7 +195,7 @@ def _open_archive(request: Request) -> Recording:
     if data is None and metadata.dataset:
         data = members.get(str(PurePosixPath(chosen).with_name(PurePosixPath(metadata.dataset).name)))
     if data is None or data.issparse():
-        raise AmrqError(f"{shown} has no data: its .sigmf-data is not in the archive.")
+        raise RecordingError(f"{shown} has no data: its .sigmf-data is not in the archive.")
     there = max(0, min(data.size, file_size(request.path) - data.offset_data))
     if there < data.size:
         lost = counted(data.size - there, "byte")
@@ -214,17 +218,17 @@ def _members(archive: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
 def _recording(request: Request, metadata: SigmfMetadata, data: _Data, notes: tuple[str, ...]) -> Recording:
     format = number_format(metadata.datatype)
     if format is None:
-        raise AmrqError(
+        raise RecordingError(
             f"core:datatype of {metadata.name} is {printable(metadata.datatype, 60)!r}, which SigMF does not know: "
             "cf32_le, ci16_le or cu8 for instance."
         )
     if metadata.channels != 1:
-        raise AmrqError(f"{metadata.name} holds {metadata.channels} channels: give a recording of one.")
+        raise RecordingError(f"{metadata.name} holds {metadata.channels} channels: give a recording of one.")
     sample_rate = request.sample_rate if request.sample_rate is not None else metadata.sample_rate
     if sample_rate is None and request.facts is not None:
         sample_rate = request.facts.sample_rate
     if sample_rate is None:
-        raise AmrqError(f"{metadata.name} does not state its sample rate: give it (--rate).")
+        raise RecordingError(f"{metadata.name} does not state its sample rate: give it (--rate).")
     first_index = metadata.first_index(data.size // format.sample_size)
     length, pieces, captures = _layout(metadata, data, format, first_index)
     _check_hash(metadata, data)
@@ -280,14 +284,14 @@ def _check_hash(metadata: SigmfMetadata, data: _Data) -> None:
     if not metadata.sha512 or data.size > _LARGEST_CHECKSUM:
         return
     hashed = hashlib.sha512()
-    with parsing(data.path), data.path.open("rb") as file:
+    with parsing(data.path, kind=RecordingError), data.path.open("rb") as file:
         file.seek(data.begin)
         left = data.size
         while left and (block := file.read(min(left, _HASHED))):
             hashed.update(block)
             left -= len(block)
     if hashed.hexdigest() != metadata.sha512.strip().lower():
-        raise AmrqError(
+        raise RecordingError(
             f"the data of {metadata.name} are not those that its core:sha512 was computed from: they were "
             "damaged, cut or "
             "changed; to read them all the same, remove core:sha512 from the metadata."
@@ -315,7 +319,7 @@ def write_sigmf(path: Path, sample_rate: float, frequency: float | None, descrip
         description: what it is, for people.
 
     Raises:
-        AmrqError: it cannot be written.
+        RecordingError: it cannot be written.
     """
     capture: dict[str, Any] = {"core:sample_start": 0}
     if frequency is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, RecordingError
 from amrq.recordings.reader import Reader, Request, add_named_facts, shown_time
 from amrq.recordings.recording import Recording, RecordingInfo, Samples
 from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
@@ -74,7 +74,7 @@ def read_wav_header(path: Path) -> WavHeader | None:
     then.
 
     Raises:
-        AmrqError: it lacks what describes the samples, or the samples.
+        RecordingError: it lacks what describes the samples, or the samples.
     """
     end, shown = file_size(path), printable(path)
     with path.open("rb") as file:
@@ -101,7 +101,7 @@ def read_wav_header(path: Path) -> WavHeader | None:
                 auxi = _auxi(body)
             elif name == b"data":
                 if header is None:
-                    raise AmrqError(
+                    raise RecordingError(
                         f"{shown} cannot be read as a wav file: its samples come before their description (fmt chunk)."
                     )
                 size = wide if wide is not None and size == _UNKNOWN else size
@@ -109,7 +109,7 @@ def read_wav_header(path: Path) -> WavHeader | None:
                 auxi = auxi or _auxi_behind(descriptor, header.begin + header.size, end)
                 return replace(header, auxi=auxi)
             place = _behind(descriptor, place + 8 + size, size)
-    raise AmrqError(f"{shown} cannot be read as a wav file: it has no samples (no data chunk).")
+    raise RecordingError(f"{shown} cannot be read as a wav file: it has no samples (no data chunk).")
 
 
 def _chunk(descriptor: int, place: int) -> tuple[bytes, int]:
@@ -129,12 +129,12 @@ def _behind(descriptor: int, end: int, size: int) -> int:
 
 def _format(body: bytes, shown: str) -> WavHeader:
     if len(body) < 16:
-        raise AmrqError(f"{shown} cannot be read as a wav file: its description of the samples is cut.")
+        raise RecordingError(f"{shown} cannot be read as a wav file: its description of the samples is cut.")
     codec, channels, sample_rate, _, frame, bits = struct.unpack("<HHIIHH", body[:16])
     if codec == 0xFFFE and len(body) >= 26:  # "extensible": the true one follows
         codec = struct.unpack("<H", body[24:26])[0]
     if not channels:
-        raise AmrqError(f"{shown} cannot be read as a wav file: it says that it has no channel.")
+        raise RecordingError(f"{shown} cannot be read as a wav file: it says that it has no channel.")
     width = frame // channels if frame and frame % channels == 0 else (bits + 7) // 8
     return WavHeader(codec, channels, sample_rate, width, 0, 0)
 
@@ -234,7 +234,7 @@ def _open(request: Request) -> Recording:
     """Open a wav file, RF64 and BW64 among them; W64, FLAC and compressed wav with libsndfile.
 
     Raises:
-        AmrqError: it is no such file, or has more than two channels.
+        RecordingError: it is no such file, or has more than two channels.
     """
     request.single()
     header = read_wav_header(request.path)
@@ -250,7 +250,7 @@ def _open(request: Request) -> Recording:
         channels, sample_rate, auxi = header.channels, float(header.sample_rate), header.auxi
         samples, notes = _samples(request, header, format)
     if channels > 2:
-        raise AmrqError(
+        raise RecordingError(
             f"{request.shown} has {channels} channels: I/Q has two (left I, right Q), an SSB receiver's audio one."
         )
     if channels == 2 and _alike(samples):
@@ -376,7 +376,7 @@ class _SoundFile:
     def _refused(self, error: Exception) -> AmrqError:
         reason = printable(getattr(error, "error_string", error)).rstrip(". ")
         kind = "a FLAC file" if self._path.suffix.lower() == ".flac" else "a wav file"
-        return AmrqError(f"{printable(self._path)} cannot be read as {kind}: {reason}.")
+        return RecordingError(f"{printable(self._path)} cannot be read as {kind}: {reason}.")
 
     def read(self, start: int, count: int) -> NDArray[Any]:
         try:
@@ -385,7 +385,7 @@ class _SoundFile:
         except self._errors as error:
             raise self._refused(error) from None
         if len(values) < count:
-            raise AmrqError(
+            raise RecordingError(
                 f"{printable(self._path)} ends at sample {start + len(values)} of {self.length}: it was cut."
             )
         return values[:, 0] if self.real else values.view(np.complex64)[:, 0]

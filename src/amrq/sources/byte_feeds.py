@@ -7,7 +7,7 @@ import select
 import socket
 import weakref
 
-from amrq.errors import AmrqError
+from amrq.errors import DeviceError
 from amrq.sources.feed import Feed, Piece, is_json
 from amrq.text import counted
 
@@ -25,7 +25,7 @@ class PipeFeed(Feed):
         descriptor: to read from; 0 is standard input. It stays open.
 
     Raises:
-        AmrqError: there is no such format, or nothing can be read there.
+        DeviceError: there is no such format, or nothing can be read there.
     """
 
     def __init__(self, format: str = "cu8", descriptor: int = 0) -> None:
@@ -34,7 +34,7 @@ class PipeFeed(Feed):
             os.fstat(descriptor)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise AmrqError(f"samples cannot be read from the pipe: {reason}.") from None
+            raise DeviceError(f"samples cannot be read from the pipe: {reason}.") from None
         self._descriptor = descriptor
         self._part = b""  # of a sample
 
@@ -45,7 +45,7 @@ class PipeFeed(Feed):
         try:
             read = os.read(self._descriptor, _READ)
         except OSError as error:
-            raise AmrqError(f"samples cannot be read from the pipe: {error.strerror}.") from None
+            raise DeviceError(f"samples cannot be read from the pipe: {error.strerror}.") from None
         if not read:
             if self._part:
                 left = counted(len(self._part), "byte")
@@ -70,7 +70,7 @@ class PacketFeed(Feed):
         port: that is listened at.
 
     Raises:
-        AmrqError: there is no such format, or the port cannot be listened at.
+        DeviceError: there is no such format, or the port cannot be listened at.
     """
 
     def __init__(self, port: int, host: str = "127.0.0.1", format: str = "cf32") -> None:
@@ -84,7 +84,7 @@ class PacketFeed(Feed):
         except (OSError, OverflowError, UnicodeError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or error
-            raise AmrqError(
+            raise DeviceError(
                 f"packets cannot be received at {host}:{port} ({reason}): give an address of this machine and a free "
                 "port."
             ) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.errors import DeviceError
 from amrq.text import printable
 
 __all__ = ["GainElement", "RadioDevice", "find_devices"]
@@ -72,19 +72,19 @@ def find_devices(wanted: str = "") -> list[RadioDevice]:
         wanted: SoapySDR's arguments that narrow the search, `driver=rtlsdr` for instance; empty for all.
 
     Raises:
-        AmrqError: SoapySDR's Python cannot be imported, or its search failed.
+        DeviceError: SoapySDR's Python cannot be imported, or its search failed.
     """
     try:
         import SoapySDR
     except ImportError as error:
-        raise AmrqError(
+        raise DeviceError(
             f"listing radios needs SoapySDR's Python, which cannot be imported ({error}): install python3-soapysdr "
             "(Debian, Ubuntu) or SoapySDR's own; amrq live --soapy does not need it."
         ) from None
     try:
         found = list(SoapySDR.Device.enumerate(wanted))
     except (RuntimeError, ValueError, TypeError) as error:
-        raise AmrqError(f"SoapySDR cannot look for radios ({printable(error)}).") from None
+        raise DeviceError(f"SoapySDR cannot look for radios ({printable(error)}).") from None
     return [_described(SoapySDR, one) for one in found]
 
 

@@ -181,7 +181,7 @@ class Feed(abc.ABC):
             patience: seconds to wait for it; 0 takes only what is there.
 
         Raises:
-            AmrqError: the source failed.
+            DeviceError: the source failed.
         """
 
     def counts(self) -> SourceCounts:

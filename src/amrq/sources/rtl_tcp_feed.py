@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, DeviceError
 from amrq.sources.feed import Feed, Piece, SourceCounts, StreamTag
 from amrq.text import engineering, printable
 
@@ -125,7 +125,7 @@ class RtlTcpFeed(Feed):
         first_wait: seconds until the first try to connect again.
 
     Raises:
-        AmrqError: no server answers there, or what answers is no rtl_tcp.
+        DeviceError: no server answers there, or what answers is no rtl_tcp.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class RtlTcpFeed(Feed):
         """Tune to another frequency, Hz. What waits to be fetched is of the one before, and so is what is on its way.
 
         Raises:
-            AmrqError: it is out of range.
+            DeviceError: it is out of range.
         """
         self._link.set(frequency=float(frequency))
 
@@ -175,7 +175,7 @@ class RtlTcpFeed(Feed):
         """Set the gain, dB; None: automatic.
 
         Raises:
-            AmrqError: it is out of range.
+            DeviceError: it is out of range.
         """
         self._link.set(gain=gain)
 
@@ -200,7 +200,7 @@ class _Received:
     begins: RtlTcpSettings | None
 
 
-class _NoAnswerError(AmrqError):
+class _NoAnswerError(DeviceError):
     """Nothing listens there."""
 
 
@@ -228,7 +228,7 @@ class _Link:
         """Connect and say what is wanted.
 
         Raises:
-            AmrqError: no server answers, or it is no rtl_tcp.
+            DeviceError: no server answers, or it is no rtl_tcp.
         """
         try:
             connection = socket.create_connection(self._address, self._patience)
@@ -241,7 +241,7 @@ class _Link:
             self._greet(connection)
         except OSError as error:
             connection.close()
-            raise AmrqError(f"{self._name} ended the connection at once ({_reason(error)}).") from None
+            raise DeviceError(f"{self._name} ended the connection at once ({_reason(error)}).") from None
         except AmrqError:
             connection.close()
             raise
@@ -257,7 +257,7 @@ class _Link:
             try:
                 part = connection.recv(_HEADER.size - len(header))
             except TimeoutError:
-                raise AmrqError(
+                raise DeviceError(
                     f"the server at {self._name} took the connection and sent no header for {self._patience:g} s: "
                     "it is not rtl_tcp, or it serves somebody else, one at a time."
                 ) from None
@@ -265,12 +265,12 @@ class _Link:
                 break
             header += part
         if not header:
-            raise AmrqError(
+            raise DeviceError(
                 f"the server at {self._name} closed the connection without a word: it is not rtl_tcp."
             )
         if len(header) < _HEADER.size or header[:4] != b"RTL0":
             shown = printable(header.decode("latin-1"))
-            raise AmrqError(
+            raise DeviceError(
                 f"the server at {self._name} is not rtl_tcp: it begins with '{shown}', not with 'RTL0'."
             )
         connection.settimeout(self._patience)

@@ -6,7 +6,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, DeviceError
 from amrq.guard_socket import Connections, endpoint_fault, guard_socket
 from amrq.machine import optional_package
 from amrq.sources.feed import Feed, Piece, SourceCounts, StreamTag, is_json
@@ -133,6 +133,7 @@ class ZmqFeed(Feed):
         format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
 
     Raises:
+        DeviceError: samples cannot come from this address.
         AmrqError: the address is none of these, there is no such format, or the Python package pyzmq is missing.
     """
 
@@ -157,7 +158,7 @@ class ZmqFeed(Feed):
             self._socket.subscribe(b"")
         if fault := endpoint_fault(self._socket.connect, endpoint):
             self.close()
-            raise AmrqError(f"samples cannot come from {address!r}: {fault.rstrip('.')}.")
+            raise DeviceError(f"samples cannot come from {address!r}: {fault.rstrip('.')}.")
         self._next: int | None = None  # offset of the next sample in the sender's stream, where it is known
         self._lost = 0
 
@@ -176,7 +177,7 @@ class ZmqFeed(Feed):
         except self._zmq.ZMQError as error:
             if error.errno in (self._zmq.EAGAIN, self._zmq.EINTR):
                 return Piece()
-            raise AmrqError(f"samples no longer come from {self.name}: {str(error).rstrip('.')}.") from None
+            raise DeviceError(f"samples no longer come from {self.name}: {str(error).rstrip('.')}.") from None
         self._connections.heard(last)
         if len(before) > 1:
             self._refuse(f"a message of {len(before) + 1} parts is not what a ZMQ sink of GNU Radio sends")

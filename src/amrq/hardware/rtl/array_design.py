@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.hardware import IntegerFlatten, IntegerLayer, IntegerNetwork
 from amrq.hardware.rtl.adders import VerilogText, bits_for
 from amrq.hardware.rtl.design import Design
@@ -136,8 +136,9 @@ class ArrayDesign(Design):
         layers: as the array goes through them.
 
     Raises:
-        AmrqError: the network takes a mean, side inputs or something else than I and Q or their magnitudes, is too
-            large for the output, or the number of lanes is out of range.
+        ModelError: the network takes a mean, side inputs or something else than I and Q or their magnitudes, or is too
+            large for the output.
+        AmrqError: the number of lanes is out of range.
     """
 
     architecture = "array"
@@ -161,7 +162,7 @@ class ArrayDesign(Design):
             raise AmrqError(f"the array can have 1 to {_MOST_LANES} lanes, not {lanes}.")
         between = network.between
         if not isinstance(between, IntegerFlatten) or network.side_inputs:
-            raise AmrqError(
+            raise ModelError(
                 f"model {name!r} takes a mean over its symbols or a level: the array makes networks of convolutions, "
                 "max pools and fully connected layers alone."
             )

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.hardware import FixedPoint, IntegerNetwork
 from amrq.hardware.rtl.adders import VerilogText
 from amrq.hardware.rtl.templates import module_text, rendered
@@ -122,12 +122,12 @@ def port_fold(network: IntegerNetwork) -> bool:
     """Return whether the first layer is given magnitudes of I and Q, and not I and Q themselves.
 
     Raises:
-        AmrqError: it is given something else.
+        ModelError: it is given something else.
     """
     operations = network.prefix.operations
     if operations not in ((), ("Abs",)):
         named = ", ".join(operations) if len(operations) < 6 else f"{len(operations)} operations"
-        raise AmrqError(
+        raise ModelError(
             f"model {network.contract.name!r} computes in floating point before its first layer ({named}), as models "
             "of any phase do: amrq rtl makes models of a known phase, such as coherent-small-int4."
         )
@@ -140,7 +140,7 @@ def port_fold(network: IntegerNetwork) -> bool:
         expected = np.abs(iq) if fold else iq
         if np.array_equal(symbols, expected) and np.array_equal(side, level if network.side_inputs else side):
             return fold
-    raise AmrqError(
+    raise ModelError(
         f"model {network.contract.name!r} gives its layers something else than I and Q, their magnitudes and its level "
         "input: amrq rtl cannot make that."
     )
@@ -209,7 +209,8 @@ class Design(ABC):
         files: Verilog and contents of memories by file name.
 
     Raises:
-        AmrqError: the network is not one of magnitudes or of plain I and Q, or the width is out of range.
+        ModelError: the network is not one of magnitudes or of plain I and Q.
+        AmrqError: the width is out of range.
     """
 
     architecture: ClassVar[str]
@@ -251,7 +252,7 @@ class Design(ABC):
         """Refuse more scores, or wider ones, than the output has room for."""
         count = self.network.head_layers[-1].outputs
         if count > _MOST_HYPOTHESES or bits > _MOST_SCORE_BITS:
-            raise AmrqError(
+            raise ModelError(
                 f"model {self.network.contract.name!r} has {count} outputs of {bits} bits: amrq rtl sends at most "
                 f"{_MOST_HYPOTHESES} of {_MOST_SCORE_BITS}."
             )

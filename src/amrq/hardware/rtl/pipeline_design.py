@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.hardware import IntegerLayer, IntegerNetwork
 from amrq.hardware.rtl.adders import VerilogText, bits_for
 from amrq.hardware.rtl.design import Design
@@ -46,8 +46,9 @@ class PipelineDesign(Design):
         heads: the layers that run once a chunk, in order.
 
     Raises:
-        AmrqError: the network is not one of magnitudes or of plain I and Q, has a layer that looks at neighbours, or is
-            too large for the output; the fold is another one.
+        ModelError: the network is not one of magnitudes or of plain I and Q, has a layer that looks at neighbours, or
+            is too large for the output.
+        AmrqError: the fold is another one.
     """
 
     architecture = "pipeline"
@@ -164,7 +165,7 @@ class PipelineDesign(Design):
 def _symbol_layer(layer: IntegerLayer, fold: int) -> SymbolLayer | FoldedSymbolLayer:
     """Return the layer as hardware; refuse one that looks at neighbours."""
     if layer.kernel != 1:
-        raise AmrqError(
+        raise ModelError(
             f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
         )
     return SymbolLayer(layer) if fold == 1 else FoldedSymbolLayer(layer, fold)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputError
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.templates import rendered
 
@@ -81,7 +81,7 @@ class Simulation:
             for name, text in sources.items():
                 (folder / name).write_text(text)
         except OSError as error:
-            raise AmrqError(f"{folder} cannot be written: {error.strerror or error}.") from None
+            raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
         if self.simulator == "verilator":
             jobs = str(min(os.cpu_count() or 1, 4))
             command = [

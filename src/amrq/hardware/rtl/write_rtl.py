@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputError
 from amrq.evaluation import fresh_chunks
 from amrq.files import write_whole
 from amrq.hardware import IntegerInputs, IntegerMean, IntegerNetwork
@@ -76,8 +76,8 @@ def make_design(network: IntegerNetwork, options: DesignOptions | None = None) -
         options: how; None: all defaults.
 
     Raises:
-        AmrqError: the architecture is not the network's, lanes are asked of a pipeline or folding of an array, or the
-            network cannot become hardware.
+        ModelError: the network cannot become hardware.
+        AmrqError: the architecture is not the network's, or lanes are asked of a pipeline or folding of an array.
     """
     options = options or DesignOptions()
     name = network.contract.name
@@ -248,7 +248,7 @@ def write_rtl(design: Design, folder: Path, stimuli: Stimuli, seed: int = 1) -> 
         seed: of the testbench's stalls.
 
     Raises:
-        AmrqError: it cannot be written.
+        OutputError: it cannot be written.
     """
     modules = sorted(name for name in design.files if name.endswith(".v"))
     found = {
@@ -262,4 +262,4 @@ def write_rtl(design: Design, folder: Path, stimuli: Stimuli, seed: int = 1) -> 
         for name, text in found.items():
             write_whole(folder / name, text, durable=False)
     except OSError as error:
-        raise AmrqError(f"{folder} cannot be written: {error.strerror or error}.") from None
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
