@@ -230,7 +230,7 @@ def test_an_archive_with_a_size_below_0_is_not_walked_for_ever(tmp_path: Path, s
     (tmp_path / "x.sigmf").write_bytes(first + second + bytes(1024))
     code = "import sys; from amrq.recordings import *; open_recording(sys.argv[1])"
     walked = python("-c", code, tmp_path / "x.sigmf")
-    assert "AmrqError" in walked.stderr and "a size below 0" in walked.stderr
+    assert "RecordingError" in walked.stderr and "a size below 0" in walked.stderr
 
 
 def test_an_archive_of_two_recordings(tmp_path: Path) -> None:
