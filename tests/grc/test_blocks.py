@@ -2,12 +2,14 @@
 """Every block file against GRC's schema and against the class it makes."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import re
 import sys
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -81,7 +83,7 @@ def test_schema(path):
 @every_block
 def test_name_category_and_licence(path):
     assert path.name == description(path)["id"] + ".block.yml"
-    assert description(path)["category"] == "[LinearClass Recognition]"
+    assert description(path)["category"] == "[Modulation Recognition]"
     assert path.read_text().startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n")
 
 
@@ -222,6 +224,88 @@ def test_a_backend_is_made_with_its_own_options(backend):
     made = new_block("amrq_classifier_sink", backend=backend).templates.render("make")
     assert ("BoardBackend(" in made, "OnnxBackend(" in made) == (backend == "zmq", backend == "onnx")
     compile(made, "make", "eval")
+
+
+SAVED_BY_0_1 = {
+    "amrq_classifier_sink": {
+        "model": "default",
+        "chunk_length": "32",
+        "samples_per_symbol": "1",
+        "chunks_per_decision": "8",
+        "min_confidence": "0.9",
+        "early_confidence": "0.99",
+        "change_evidence": "12",
+        "memory": "64.0",
+        "track": "False",
+        "name_noise": "True",
+        "live": "True",
+        "queue_chunks": "100",
+        "threads": "2",
+        "symbol_rate": "9600",
+        "offset": "-1e3",
+        "source": "roof",
+        "log": "decisions.jsonl",
+        "publish": "tcp://127.0.0.1:5556",
+        "counters": "amrq.prom",
+        "changes": "True",
+        "every": "10",
+        "backend": "zmq",
+        "endpoint": "tcp://192.168.2.99:5555",
+        "board_policy": "local",
+        "board_batch": "64",
+        "board_window": "4",
+        "board_timeout": "0.5",
+        "secret_key": "",
+        "board_key": "",
+    },
+    "amrq_symbol_front_end": {
+        "sample_rate": "100e3",
+        "symbol_rate": "25e3",
+        "offset": "10",
+        "rolloff": "0.2",
+        "bandwidth": "40e3",
+        "gate_db": "-60",
+        "timing_bandwidth": "0.004",
+        "carrier_recovery": "False",
+        "max_carrier_offset": "0.1",
+    },
+    "amrq_modulation_source": {
+        "modulations": "['QPSK']",
+        "order": "random",
+        "dwell": "100",
+        "es_n0_db": "12",
+        "phase_noise": "0.01",
+        "rotation": "0.3",
+        "samples_per_symbol": "4",
+        "rolloff": "0.2",
+        "seed": "7",
+    },
+}
+"""What the Companion saved before the blocks took records, none of it a default, and what came of it."""
+
+
+@pytest.mark.parametrize("block_id", SAVED_BY_0_1)
+def test_what_was_saved_before_still_means_the_same(block_id):
+    saved = SAVED_BY_0_1[block_id]
+    block = new_block(block_id, **saved)
+    messages = [message for message in block.get_error_messages() if "not connected" not in message]
+    assert messages == []
+    from gnuradio import amrq
+
+    name = block_id.removeprefix("amrq_")
+    given = {}
+    # The call as it is generated, with the block's class in its place taking down what it is given.
+    namespace = dict(vars(amrq)) | {name: lambda **arguments: given.update(arguments)}
+    eval(block.templates.render("make").strip(), {"amrq": SimpleNamespace(**namespace)})
+    flat = {}
+    for argument, value in given.items():
+        flat |= dataclasses.asdict(value) if dataclasses.is_dataclass(value) else {argument: value}
+    backend = given.get("backend")
+    assert backend is None or isinstance(backend, amrq.BoardBackend)
+    for parameter, value in saved.items():
+        if parameter in ("backend", "threads"):  # of the other backend
+            continue
+        assert str(flat[parameter]) == value or float(flat[parameter]) == float(value), parameter
 
 
 def test_a_new_option_is_one_field():
