@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -61,13 +62,17 @@ def amrq(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
     return python("-m", "amrq", *arguments, **more)
 
 
-def amrq_here(capfd: pytest.CaptureFixture[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+def amrq_here(
+    capfd: pytest.CaptureFixture[str], *arguments: object, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command in this process, where its packages are loaded: their loading is most of a short run."""
     words = ["amrq", *map(str, arguments)]
     capfd.readouterr()
     with (
         mock.patch.object(sys, "argv", words),
-        mock.patch.dict(os.environ, ENVIRONMENT),
+        # By which the command would call itself `python -m pytest`.
+        mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}),
+        mock.patch.dict(os.environ, ENVIRONMENT | environment),
         pytest.raises(SystemExit) as end,
     ):
         main()

@@ -3,10 +3,11 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from run_amrq import amrq
+from run_amrq import amrq, amrq_here
 
 ROOT = Path(__file__).resolve().parents[1]
 STEERING = "a\x1b]0;title\x07\x1b[2J[red]\u202e"
@@ -14,7 +15,10 @@ STEERING = "a\x1b]0;title\x07\x1b[2J[red]\u202e"
 
 
 def run(folder: Path, *words: object, status: int = 0) -> str:
-    done = amrq(*words, cwd=folder, environment={"COLUMNS": "300"})
+    return checked(amrq(*words, cwd=folder, environment={"COLUMNS": "300"}), status)
+
+
+def checked(done: subprocess.CompletedProcess[str], status: int) -> str:
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     assert "Traceback" not in said
@@ -83,5 +87,8 @@ def test_commands_that_read_a_model(folder: Path, monkeypatch: pytest.MonkeyPatc
     ],
     ids=lambda words: " ".join(words[:2]).partition("a\x1b")[0],
 )
-def test_refusals(words: tuple[str, ...], folder: Path) -> None:
-    run(folder, *words, status=2)
+def test_refusals(
+    words: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    checked(amrq_here(capfd, *words, COLUMNS="300"), 2)

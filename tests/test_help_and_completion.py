@@ -3,11 +3,12 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_amrq import every_command, python
+from run_amrq import amrq_here, every_command
 from small_models import linear_model
 
 from amrq.cli.main import app
@@ -19,10 +20,14 @@ from amrq.recordings import FORMATS
 WIDTH = 80
 
 
-def amrq(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    # What a shell asks for completions goes by the program's name.
-    code = "from amrq.cli import main; import sys; sys.argv[0] = 'amrq'; main()"
-    return python("-c", code, *words, environment={"COLUMNS": str(WIDTH), **variables})
+Command = Callable[..., subprocess.CompletedProcess[str]]
+Completion = Callable[..., list[str]]
+
+
+@pytest.fixture
+def amrq(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Return what runs the command in a terminal of 80 columns."""
+    return lambda *words, **variables: amrq_here(capfd, *words, **({"COLUMNS": str(WIDTH)} | variables))
 
 
 @pytest.mark.parametrize("words", every_command(), ids=" ".join)
@@ -36,13 +41,18 @@ def test_an_option_without_a_value_is_shown_without_a_type(words: tuple[str, ...
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
-def complete(*words: str, **variables: str) -> list[str]:
-    """What a shell would offer for the last word."""
-    asked = {"_AMRQ_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(("amrq", *words))}
-    result = amrq(**asked, COMP_CWORD=str(len(words)), **variables)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
-    return result.stdout.split()
+@pytest.fixture
+def complete(amrq: Command) -> Completion:
+    """Return what asks, as a shell does, what would be offered for the last word."""
+
+    def complete(*words: str, **variables: str) -> list[str]:
+        asked = {"_AMRQ_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(("amrq", *words))}
+        result = amrq(**asked, COMP_CWORD=str(len(words)), **variables)
+        assert result.returncode == 0, result.stderr
+        assert result.stderr == ""
+        return result.stdout.split()
+
+    return complete
 
 
 @pytest.mark.parametrize(
@@ -60,7 +70,7 @@ def complete(*words: str, **variables: str) -> list[str]:
     ],
     ids=" ".join,
 )
-def test_names_of_models_are_completed(words: tuple[str, ...]) -> None:
+def test_names_of_models_are_completed(words: tuple[str, ...], complete: Completion) -> None:
     assert complete(*words) == [path.stem for path in list_models() if path.stem.startswith("bl")]
 
 
@@ -76,18 +86,18 @@ def test_names_of_models_are_completed(words: tuple[str, ...]) -> None:
     ],
     ids=lambda value: " ".join(value),
 )
-def test_choices_are_completed(words: tuple[str, ...], choices: Any) -> None:
+def test_choices_are_completed(words: tuple[str, ...], choices: Any, complete: Completion) -> None:
     expected = [choice for choice in choices if choice.startswith(words[-1])]
     assert complete(*words) == expected != []
 
 
-def test_models_of_ones_own_are_completed(tmp_path: Path) -> None:
+def test_models_of_ones_own_are_completed(tmp_path: Path, complete: Completion) -> None:
     linear_model(tmp_path / "mine.onnx")
     (tmp_path / "minefield.onnx").write_text("no model")
     assert complete("classify", "--model", "min", AMRQ_MODELS=str(tmp_path)) == ["mine", "minefield"]
 
 
-def test_the_list_of_models_fits_80_columns() -> None:
+def test_the_list_of_models_fits_80_columns(amrq: Command) -> None:
     lines = amrq("models").stdout.splitlines()
     assert max(map(len, lines)) <= WIDTH
     for path in list_models():
@@ -95,7 +105,7 @@ def test_the_list_of_models_fits_80_columns() -> None:
         assert len(re.findall(r"0\.\d{3}|1\.000", line)) == 2
 
 
-def test_a_long_name_is_not_cut_and_what_cannot_be_read_is_said_below(tmp_path: Path) -> None:
+def test_a_long_name_is_not_cut_and_what_cannot_be_read_is_said_below(tmp_path: Path, amrq: Command) -> None:
     name = "a-name-that-is-longer-than-that-of-any-model-shipped-here"
     linear_model(tmp_path / f"{name}.onnx")
     (tmp_path / "broken.onnx").write_text("no model")
@@ -108,7 +118,7 @@ def test_a_long_name_is_not_cut_and_what_cannot_be_read_is_said_below(tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["blind-full-int8", "blind-full-int4", "coherent-small-float32"])
-def test_weights_are_counted_alike(name: str) -> None:
+def test_weights_are_counted_alike(name: str, amrq: Command) -> None:
     weights, _ = count_weights(read_layer_sizes(find_model(name)))
     (row,) = [line for line in amrq("models").stdout.splitlines() if line.startswith(f"{name} ")]
     assert f" {weights:,} " in row

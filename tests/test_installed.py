@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_amrq import every_command
 
 pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,8 +63,9 @@ def test_it_runs_what_was_installed_beside_it(command: Path) -> None:
         shutil.copy(ROOT / "src" / "amrq" / "_version.py", library)
 
 
-@pytest.mark.parametrize("words", every_command()[1:], ids=" ".join)
-def test_every_command_explains_itself(command: Path, words: tuple[str, ...]) -> None:
+# All commands are loaded before any explains itself; tests/test_help_and_completion.py asks each of them.
+@pytest.mark.parametrize("words", [("classify",), ("board", "export")], ids=" ".join)
+def test_a_command_explains_itself(command: Path, words: tuple[str, ...]) -> None:
     done = run(command, *words, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.lstrip().startswith("Usage: amrq " + " ".join(words)), done.stdout

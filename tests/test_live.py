@@ -28,7 +28,7 @@ import zmq
 from file_radio import file_radio
 from prometheus_text import read_metrics
 from rtl_tcp_server import RtlTcpServer
-from run_amrq import run, start_amrq
+from run_amrq import amrq_here, run, start_amrq
 from small_models import slow_model
 
 from amrq.classes import THESIS_9
@@ -458,8 +458,11 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
         (["--simulate", "--record", "/nowhere/r"], "cannot be written"),
     ],
 )
-def test_bad_requests_get_one_sentence(arguments: list[object], words: str) -> None:
-    refused(live(*arguments), words)
+def test_bad_requests_get_one_sentence(
+    arguments: list[object], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = amrq_here(capfd, "live", *arguments)
+    refused((done.returncode, done.stdout, done.stderr), words)
 
 
 def test_a_symbol_rate_that_is_not_given_is_estimated() -> None:
