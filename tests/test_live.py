@@ -447,7 +447,7 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
         ),
         (["--soapy", "driver=null", *RATES, "--freq", "1M"], "no radio answers to 'driver=null'"),
         (["--soapy", "driver=nobody", *RATES, "--freq", "1M"], "no radio answers to 'driver=nobody'"),
-        (["--stdin", *RATES, "--format", "mp3"], "one of cf32"),
+        (["--stdin", *RATES, "--format", "mp3"], "not 'mp3'"),
         (["--file", "nowhere.sigmf-meta", "--symbol-rate", "1k"], "there is no file"),
         (["--simulate", "--rate", "1M", "--symbol-rate", "400k"], "whole number of samples a symbol"),
         (["--simulate", "--duration", "-1"], "--duration"),
