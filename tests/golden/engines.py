@@ -179,7 +179,14 @@ def _trained(
     import torch
 
     from amrq.labels import LABELS, HeldOut, LabelledChunks
-    from amrq.training import LabelledBatches, RunControl, SignalBatches, Stage, nonzero_weights, read_recipe
+    from amrq.training import (
+        LabelledBatches,
+        RunControl,
+        SignalBatches,
+        TrainingStage,
+        nonzero_weights,
+        read_recipe,
+    )
 
     recipe = read_recipe(ROOT / "recipes" / "smoke.toml")
     recipe = replace(
@@ -227,7 +234,9 @@ def _trained(
             recipe.seed,
         )
         tuned: list[list[Any]] = []
-        fine_tune(net, Stage(bits, 40, 2e-3), recipe, batches, mixed, RunControl(progress=progress(tuned)))
+        fine_tune(
+            net, TrainingStage(bits, 40, 2e-3), recipe, batches, mixed, RunControl(progress=progress(tuned))
+        )
         found[f"fine_tune {bits}"] = tuned
         found["nets"][f"{bits} tuned"] = asked(net)
     return found

@@ -29,7 +29,7 @@ from amrq.model import read_contract
 from amrq.sweep import (
     Cell,
     CellFigures,
-    Fitted,
+    FitResult,
     LevelFigures,
     ResultsFile,
     RoundSettings,
@@ -278,7 +278,7 @@ def test_a_retry_for_the_worse_is_undone(kept: bool) -> None:
     chunks = SweepChunks(recipe)
     judged = chunks.validation(stream)
 
-    def mistakes(epochs: int) -> tuple[int, Fitted]:
+    def mistakes(epochs: int) -> tuple[int, FitResult]:
         fit = recipe.fit if kept else replace(recipe.fit, validation_chunks=0)
         torch.manual_seed(seed(0))
         net = VggLikeNet(len(THESIS_9), [16], 1, [32])

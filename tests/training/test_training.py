@@ -31,11 +31,11 @@ from amrq.training import (  # noqa: E402
     RunControl,
     SignalBatches,
     SignalSettings,
-    Stage,
     StepLoss,
     Teacher,
     TeacherSettings,
     Trainer,
+    TrainingStage,
     calibrate,
     class_logits,
     export,
@@ -261,7 +261,7 @@ def test_a_trainer_minimises_whatever_it_is_given():
     net, loss, seen, prepared = torch.nn.Linear(1, 1), Distance(), [], []
     control = RunControl(save_every=30, progress=seen.append)
     trainer = Trainer(loss, control)
-    trainer.begin(net, Stage(8, 100, 0.2, before=5, after=7), prepared.append)
+    trainer.begin(net, TrainingStage(8, 100, 0.2, before=5, after=7), prepared.append)
     saved = []
     assert trainer.run(lambda: saved.append(trainer.done))
     assert loss.steps == list(range(5, 105)) and prepared == list(range(100)) and saved == [30, 60, 90]
@@ -276,7 +276,7 @@ def test_a_loss_that_is_not_finite_is_a_sentence():
         return Distance()(net, step)._replace(minimised=net(torch.ones(1, 1)).sum() * float("nan"))
 
     trainer = Trainer(lost, RunControl())
-    trainer.begin(torch.nn.Linear(1, 1), Stage(32, 50, 0.1))
+    trainer.begin(torch.nn.Linear(1, 1), TrainingStage(32, 50, 0.1))
     with pytest.raises(AmrqError, match=r"no longer finite at step 20: lower the learning rate"):
         trainer.run(lambda: None)
     with pytest.raises(AmrqError, match="save_every must be at least 1 step, not 0"):

@@ -29,7 +29,7 @@ from amrq.training import (  # noqa: E402
     QuantisedLayer,
     RunControl,
     SignalBatches,
-    Stage,
+    TrainingStage,
     TuneSettings,
     class_logits,
     compare,
@@ -383,7 +383,7 @@ def test_a_network_learns_labelled_chunks_and_forgets_nothing(bits, smoke, clipp
         256,
         SEED,
     )
-    assert fine_tune(rebuilt.net, Stage(bits, 150, 4e-3), recipe, batches, labelled)
+    assert fine_tune(rebuilt.net, TrainingStage(bits, 150, 4e-3), recipe, batches, labelled)
     after = accuracy(rebuilt.net)
     assert before[0] < 0.3 and after[0] > 0.6
     # So few weights of 4 bits settle slowly after steps as large as these.
@@ -408,7 +408,7 @@ def test_levels_are_learnt_from_chunks_of_known_es_n0(smoke, clipped, tmp_path):
     for recording in (clipped, known):
         net = rebuild_net(written(nets[32], 32, recipe, tmp_path / "net.onnx")).net
         labelled, _ = mixed([recording], recipe, 0.8, [part])
-        assert fine_tune(net, Stage(32, 150, 4e-3), recipe, batches, labelled)
+        assert fine_tune(net, TrainingStage(32, 150, 4e-3), recipe, batches, labelled)
         with torch.no_grad():
             logits = net(iq)[:, own]
         shares.append(float(torch.softmax(logits, dim=1)[:, right_one].mean()))
@@ -424,7 +424,7 @@ def test_resumed_fine_tuning_ends_in_the_same_weights(smoke, clipped, tmp_path):
     def tuned(checkpoint=None, identity="this", **more):
         net = rebuild_net(path).net
         control = RunControl(checkpoint, save_every=10, **more)
-        done = fine_tune(net, Stage(8, 30, 1e-3), recipe, batches, labelled, control, identity)
+        done = fine_tune(net, TrainingStage(8, 30, 1e-3), recipe, batches, labelled, control, identity)
         return done, net.state_dict()
 
     done, whole = tuned()

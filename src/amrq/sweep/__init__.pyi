@@ -9,7 +9,7 @@ from .chunks import measure_sweep_bound as measure_sweep_bound
 from .folder import ResultsFile as ResultsFile
 from .folder import SweepFolder as SweepFolder
 from .folder import read_sweep_results as read_sweep_results
-from .making import Fitted as Fitted
+from .making import FitResult as FitResult
 from .making import decide as decide
 from .making import fit_to_gate as fit_to_gate
 from .making import integer_layers as integer_layers

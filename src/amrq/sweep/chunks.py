@@ -12,12 +12,12 @@ from amrq.evaluation import make_dataset
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.sweep.recipe import SweepRecipe
 
-__all__ = ["LabelledChunks", "SweepBound", "SweepChunks", "measure_sweep_bound"]
+__all__ = ["PreparedChunks", "SweepBound", "SweepChunks", "measure_sweep_bound"]
 
 _EPOCHS, _GATE, _EVALUATION, _CALIBRATION, _VALIDATION = range(5)
 
 
-class LabelledChunks(NamedTuple):
+class PreparedChunks(NamedTuple):
     """Chunks ready for a network, and what they are.
 
     Attributes:
@@ -41,33 +41,33 @@ class SweepChunks:
     def __init__(self, recipe: SweepRecipe) -> None:
         self._recipe = recipe
 
-    def epoch(self, stream: int, number: int) -> LabelledChunks:
+    def epoch(self, stream: int, number: int) -> PreparedChunks:
         """Return what a cell trains on in one epoch."""
         return self._make(self._recipe.fit.epoch_chunks, (stream, _EPOCHS, number))
 
-    def gate(self, stream: int, trial: int) -> LabelledChunks:
+    def gate(self, stream: int, trial: int) -> PreparedChunks:
         """Return what a cell must classify without a mistake."""
         return self._make(self._recipe.fit.gate_chunks, (stream, _GATE, trial))
 
-    def validation(self, stream: int) -> LabelledChunks:
+    def validation(self, stream: int) -> PreparedChunks:
         """Return what states of a cell's network are compared on."""
         return self._make(self._recipe.fit.validation_chunks, (stream, _VALIDATION))
 
-    def calibration(self, stream: int) -> LabelledChunks:
+    def calibration(self, stream: int) -> PreparedChunks:
         """Return what the scales of a cell's activations are set by."""
         return self._make(self._recipe.fit.epoch_chunks, (stream, _CALIBRATION))
 
-    def evaluation(self) -> LabelledChunks:
+    def evaluation(self) -> PreparedChunks:
         """Return the chunks at the noise trained on that all cells are evaluated on."""
         return self._make(self._recipe.evaluation.chunks, (_EVALUATION,))
 
-    def level(self, es_n0_db: float) -> LabelledChunks:
+    def level(self, es_n0_db: float) -> PreparedChunks:
         """Return the chunks at a noise power of 10^(-x/10) that all cells are evaluated on."""
         # In whole millidecibels, so that a level's chunks do not depend on which others there are.
         path = (_EVALUATION, round(1000 * es_n0_db) % 2**32)
         return self._make(self._recipe.evaluation.level_chunks, path, 10 ** (-es_n0_db / 10))
 
-    def _make(self, count: int, path: tuple[int, ...], noise_power: float | None = None) -> LabelledChunks:
+    def _make(self, count: int, path: tuple[int, ...], noise_power: float | None = None) -> PreparedChunks:
         signal, length = self._recipe.signal, self._recipe.chunk_length
         each = -(-count // len(self._recipe.class_set))
         data = make_dataset(
@@ -82,7 +82,7 @@ class SweepChunks:
         # Where the count is no multiple of the classes, the last of the shuffled chunks are left out.
         chunks = data.chunks[:count]
         iq = normalise(chunks, unit_rms=signal.normalisation == "unit-rms").iq
-        return LabelledChunks(iq, data.labels[:count], chunks)
+        return PreparedChunks(iq, data.labels[:count], chunks)
 
 
 class SweepBound(NamedTuple):
@@ -107,7 +107,7 @@ def measure_sweep_bound(recipe: SweepRecipe) -> SweepBound:
     classes = [m.scaled_to_peak() if signal.scaling == "peak" else m for m in recipe.class_set.members]
     chunks = SweepChunks(recipe)
 
-    def right(data: LabelledChunks, es_n0_db: float) -> NDArray[np.bool_]:
+    def right(data: PreparedChunks, es_n0_db: float) -> NDArray[np.bool_]:
         receiver = Receiver(
             phase="known",
             es_n0_db=es_n0_db,

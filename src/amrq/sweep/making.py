@@ -26,12 +26,12 @@ from amrq.hardware import estimate, read_layer_sizes
 from amrq.machine import memory_limit, onnx_runtime
 from amrq.model import AccuracyRow, Contract, open_session, write_contract
 from amrq.sweep.cell import Cell, CellFigures, LevelFigures
-from amrq.sweep.chunks import LabelledChunks, SweepBound, SweepChunks
+from amrq.sweep.chunks import PreparedChunks, SweepBound, SweepChunks
 from amrq.sweep.recipe import RoundSettings, SweepFitSettings, SweepRecipe
 from amrq.training import export, nonzero_weights, quantise, remove_channels
 from amrq.training.architectures import VggLikeNet
 
-__all__ = ["Fitted", "MadeCell", "decide", "fit_to_gate", "integer_layers", "make_cell"]
+__all__ = ["FitResult", "MadeCell", "decide", "fit_to_gate", "integer_layers", "make_cell"]
 
 _INTEGER = ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul")
 _FLOAT = ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul")
@@ -62,7 +62,7 @@ _EVALUATED = 1_024
 """Chunks at a time, so that what the layers pass on stays in the processor's cache."""
 
 
-class Fitted(NamedTuple):
+class FitResult(NamedTuple):
     """How a training ended.
 
     Attributes:
@@ -78,7 +78,7 @@ class Fitted(NamedTuple):
     loss: float
 
 
-def decide(net: nn.Module, chunks: LabelledChunks) -> torch.Tensor:
+def decide(net: nn.Module, chunks: PreparedChunks) -> torch.Tensor:
     """Return int64 [N], the class that a network in evaluation mode finds most probable for each chunk."""
     with torch.no_grad():
         return torch.cat([net(part).argmax(dim=1) for part in torch.from_numpy(chunks.iq).split(_EVALUATED)])
@@ -92,7 +92,7 @@ def fit_to_gate(
     rounds: RoundSettings,
     learning_rate: float,
     progress: Callable[[int, float], None] = lambda epoch, loss: None,
-) -> Fitted:
+) -> FitResult:
     """Train as `SweepFitSettings` describes it, until the gate is passed or the epochs are used up.
 
     Every epoch has fresh chunks. All depends on the recipe, the stream and the weights at the start alone, so that a
@@ -152,16 +152,16 @@ def fit_to_gate(
             # It takes tensors for its own, and changes them.
             optimiser.load_state_dict(copy.deepcopy(best[1]))
         if not wrong or epoch + rounds.retry > rounds.epochs:
-            return Fitted(epoch, tries, wrong, loss)
+            return FitResult(epoch, tries, wrong, loss)
         anneal = rounds.retry
         highest = learning_rate * rounds.rate * settings.retry_rate
 
 
-def _mistakes(net: nn.Module, chunks: LabelledChunks) -> int:
+def _mistakes(net: nn.Module, chunks: PreparedChunks) -> int:
     return int((decide(net, chunks) != torch.from_numpy(chunks.labels)).sum())
 
 
-def _epoch(net: nn.Module, optimiser: torch.optim.Optimizer, data: LabelledChunks, size: int) -> float:
+def _epoch(net: nn.Module, optimiser: torch.optim.Optimizer, data: PreparedChunks, size: int) -> float:
     """Train on each chunk once; return the mean loss."""
     total = torch.zeros(())
     iq, labels = torch.from_numpy(data.iq), torch.from_numpy(data.labels)
@@ -281,7 +281,7 @@ def _fields(figures: CellFigures) -> dict[str, Any]:
     return {name: getattr(figures, name) for name in CellFigures.__dataclass_fields__}
 
 
-def _decide(session: Any, data: LabelledChunks) -> NDArray[np.int64]:
+def _decide(session: Any, data: PreparedChunks) -> NDArray[np.int64]:
     name = session.get_inputs()[0].name
     found = [
         session.run(None, {name: data.iq[start : start + _CALL]})[0].argmax(axis=1)
@@ -294,7 +294,7 @@ def _measure(
     recipe: SweepRecipe,
     cell: Cell,
     net: VggLikeNet,
-    fitted: Fitted,
+    fitted: FitResult,
     path: Path,
     bound: SweepBound,
     chunks: SweepChunks,

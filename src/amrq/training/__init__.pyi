@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from .labelled_batches import LabelledBatches as LabelledBatches
+from .labelled_batches import LabelledLoss as LabelledLoss
 from .loop import Progress as Progress
 from .loop import RunControl as RunControl
-from .loop import Stage as Stage
 from .loop import StepLoss as StepLoss
+from .loop import SyntheticLoss as SyntheticLoss
 from .loop import Trainer as Trainer
+from .loop import TrainingStage as TrainingStage
 from .loop import class_logits as class_logits
-from .loop import fine_tune as fine_tune
 from .loop import fit as fit
 from .loop import load_checkpoint as load_checkpoint
 from .loop import net_inputs as net_inputs
@@ -40,5 +41,6 @@ from .recipe import read_settings as read_settings
 from .signal_batches import SignalBatches as SignalBatches
 from .signal_batches import Teacher as Teacher
 from .tuning import compare as compare
+from .tuning import fine_tune as fine_tune
 from .tuning import rebuild_net as rebuild_net
 from .tuning import tune_model as tune_model

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labelled chunks of recordings for every step of a training."""
+"""Labelled chunks of recordings for every step of a training, and the loss on them and on synthetic ones."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from amrq.chunks import level_features, normalise
 from amrq.labels import HeldOut, LabelledChunks
 from amrq.model import Hypothesis
 from amrq.signals import rotate
-from amrq.training.recipe import SignalSettings
+from amrq.training.loop import HYPOTHESIS_WEIGHT, StepLoss, class_logits
+from amrq.training.recipe import Recipe, SignalSettings
+from amrq.training.signal_batches import SignalBatches
 
-__all__ = ["LabelledBatch", "LabelledBatches"]
+__all__ = ["LabelledBatch", "LabelledBatches", "LabelledLoss"]
 
+_STREAM = 2_000_000_000
+"""Index of the first synthetic batch beside labelled chunks: out of reach of the training before."""
 _AROUND = 16
 """Chunks to either side over which the level of a stream is averaged."""
 _FEW = 4.0
@@ -155,3 +161,69 @@ def _around(chunks: NDArray[np.complex64]) -> NDArray[np.float32]:
     window = np.ones(2 * reach + 1)
     counted = np.convolve(np.ones(len(power)), window)[reach : reach + len(power)]
     return np.asarray(np.convolve(power, window)[reach : reach + len(power)] / counted, dtype=np.float32)
+
+
+class LabelledLoss:
+    """The loss on the recipe's own signals and on labelled chunks.
+
+    The classes are learnt from both. The hypotheses, classes at noise levels, are learnt from the synthetic chunks, and
+    from labelled ones whose Es/N0 is known: that of a recorded chunk nobody knows well enough to call another level
+    wrong.
+
+    Args:
+        recipe: that made the network.
+        batches: of the recipe's signals.
+        labelled: the labelled chunks.
+    """
+
+    def __init__(self, recipe: Recipe, batches: SignalBatches, labelled: LabelledBatches) -> None:
+        self._recipe, self._batches, self._labelled = recipe, batches, labelled
+        self._weights = _weights_by_level(batches, labelled.synthetic_weights)
+        self._level_weights = torch.from_numpy(labelled.synthetic_level_weights)
+
+    def __call__(self, net: nn.Module, step: int) -> StepLoss:
+        """See `Loss`."""
+        batch = self._batches.batch(_STREAM + step, self._recipe.fit.batch_size)
+        more = self._labelled.batch(step)
+        inputs = [torch.cat([torch.from_numpy(batch.iq), torch.from_numpy(more.iq)])]
+        if self._recipe.net.level_input:
+            inputs.append(torch.cat([torch.from_numpy(batch.level), torch.from_numpy(more.level)]))
+        logits = net(*inputs)
+        by_class = class_logits(logits, self._batches.hypotheses)
+        labels = torch.cat([torch.from_numpy(batch.labels), torch.from_numpy(more.labels)])
+        # A target is a probability under the priors of the synthetic chunks: where labelled ones stand for a part of a
+        # class at a level, that much less of a synthetic chunk at that level is of the class.
+        said = torch.from_numpy(batch.targets) * self._weights[torch.from_numpy(batch.hypotheses)]
+        told = nn.functional.one_hot(torch.from_numpy(more.labels), by_class.shape[1])
+        targets = torch.cat([said, told * more.weight])
+        smoothing = self._recipe.fit.label_smoothing
+        targets = targets * (1 - smoothing) + targets.sum(dim=1, keepdim=True) * smoothing / by_class.shape[1]
+        size = len(batch.labels)
+        entropy = -(targets * torch.log_softmax(by_class, dim=1)).sum() / size
+        told_level = torch.from_numpy(more.hypotheses)
+        index = torch.cat([torch.from_numpy(batch.hypotheses), told_level.clamp(min=0)])[:, None]
+        given = (by_class.gather(1, labels[:, None]) - logits.gather(1, index))[:, 0]
+        counted = torch.cat([self._level_weights[index[:size, 0]], (told_level >= 0) * more.weight])
+        minimised = entropy + HYPOTHESIS_WEIGHT * (given * counted).sum() / size
+        return StepLoss(minimised, entropy, by_class.argmax(dim=1) == labels)
+
+
+def _weights_by_level(batches: SignalBatches, weights: NDArray[np.float32]) -> torch.Tensor:
+    """Return what each class's target is multiplied by, for a chunk drawn as each hypothesis: [hypotheses, classes].
+
+    A class has the weight of its own hypothesis at the chunk's level, one without levels that of all of its own.
+    """
+    hypotheses, classes = batches.hypotheses, batches.classes
+    found = np.ones((len(hypotheses), len(classes)), dtype=np.float32)
+    for column, name in enumerate(classes):
+        own = [row for row, h in enumerate(hypotheses) if h.label == name]
+        prior = np.array([hypotheses[row].prior for row in own])
+        together = float((weights[own] * prior).sum() / prior.sum())
+        by_level = {hypotheses[row].es_n0_db: float(weights[row]) for row in own}
+        for row, drawn in enumerate(hypotheses):
+            if drawn.label == name:
+                found[row, column] = weights[row]
+            else:
+                level = drawn.es_n0_db
+                found[row, column] = together if level is None else by_level.get(level, together)
+    return torch.from_numpy(found)

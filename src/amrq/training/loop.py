@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: a network trained by a recipe, or a finished one trained on with labelled chunks.
+"""The training loop, and a network trained by a recipe.
 
 `Trainer` does the steps, whatever the loss is: `SyntheticLoss` for signals that are made, `LabelledLoss` for these and
-labelled chunks. `fit` and `fine_tune` say which network is trained with which loss, for how long.
+labelled chunks. `fit` here and `fine_tune` say which network is trained with which loss, for how long.
 """
 
 import copy
@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from amrq.classes import THESIS_9
@@ -26,23 +24,21 @@ from amrq.files import whole_file
 from amrq.machine import memory_limit
 from amrq.model import Hypothesis
 from amrq.training.architectures import make_net
-from amrq.training.labelled_batches import LabelledBatches
 from amrq.training.pruning import prune
 from amrq.training.quantisation import quantise
 from amrq.training.recipe import Recipe, class_text
 from amrq.training.signal_batches import SignalBatch, SignalBatches
 
 __all__ = [
-    "LabelledLoss",
+    "HYPOTHESIS_WEIGHT",
     "Loss",
     "Progress",
     "RunControl",
-    "Stage",
     "StepLoss",
     "SyntheticLoss",
     "Trainer",
+    "TrainingStage",
     "class_logits",
-    "fine_tune",
     "fit",
     "load_checkpoint",
     "net_inputs",
@@ -52,11 +48,10 @@ __all__ = [
 _CALIBRATION_BATCHES = 20
 _CALIBRATION_STREAM = 1_000_000_000
 """Index of the first batch for the activation scales: out of reach of the steps."""
-_LABELLED_STREAM = 2_000_000_000
-"""Index of the first synthetic batch beside labelled chunks: out of reach of the training before."""
 _PRUNE_EVERY = 50
 _REPORT_EVERY = 20
-_HYPOTHESIS_WEIGHT = 0.5
+HYPOTHESIS_WEIGHT = 0.5
+"""Of the hypothesis, given the class, in a loss."""
 _LARGEST_GRADIENT = 1.0
 
 
@@ -192,15 +187,14 @@ class SyntheticLoss:
     Args:
         recipe: of the training.
         batches: of its signals.
-        stream: index of the first batch.
     """
 
-    def __init__(self, recipe: Recipe, batches: SignalBatches, stream: int = 0) -> None:
-        self._recipe, self._batches, self._stream = recipe, batches, stream
+    def __init__(self, recipe: Recipe, batches: SignalBatches) -> None:
+        self._recipe, self._batches = recipe, batches
 
     def __call__(self, net: nn.Module, step: int) -> StepLoss:
         """See `Loss`."""
-        batch = self._batches.batch(self._stream + step, self._recipe.fit.batch_size)
+        batch = self._batches.batch(step, self._recipe.fit.batch_size)
         logits = net(*net_inputs(batch, self._recipe))
         by_class = class_logits(logits, self._batches.hypotheses)
         log_probabilities = torch.log_softmax(by_class, dim=1)
@@ -212,52 +206,7 @@ class SyntheticLoss:
         labels = torch.from_numpy(batch.labels)
         index = torch.from_numpy(batch.hypotheses)[:, None]
         given = by_class.gather(1, labels[:, None]) - logits.gather(1, index)
-        minimised = entropy + _HYPOTHESIS_WEIGHT * given.mean()
-        return StepLoss(minimised, entropy, by_class.argmax(dim=1) == labels)
-
-
-class LabelledLoss:
-    """The loss on the recipe's own signals and on labelled chunks.
-
-    The classes are learnt from both. The hypotheses, classes at noise levels, are learnt from the synthetic chunks, and
-    from labelled ones whose Es/N0 is known: that of a recorded chunk nobody knows well enough to call another level
-    wrong.
-
-    Args:
-        recipe: that made the network.
-        batches: of the recipe's signals.
-        labelled: the labelled chunks.
-    """
-
-    def __init__(self, recipe: Recipe, batches: SignalBatches, labelled: LabelledBatches) -> None:
-        self._recipe, self._batches, self._labelled = recipe, batches, labelled
-        self._weights = _weights_by_level(batches, labelled.synthetic_weights)
-        self._level_weights = torch.from_numpy(labelled.synthetic_level_weights)
-
-    def __call__(self, net: nn.Module, step: int) -> StepLoss:
-        """See `Loss`."""
-        batch = self._batches.batch(_LABELLED_STREAM + step, self._recipe.fit.batch_size)
-        more = self._labelled.batch(step)
-        inputs = [torch.cat([torch.from_numpy(batch.iq), torch.from_numpy(more.iq)])]
-        if self._recipe.net.level_input:
-            inputs.append(torch.cat([torch.from_numpy(batch.level), torch.from_numpy(more.level)]))
-        logits = net(*inputs)
-        by_class = class_logits(logits, self._batches.hypotheses)
-        labels = torch.cat([torch.from_numpy(batch.labels), torch.from_numpy(more.labels)])
-        # A target is a probability under the priors of the synthetic chunks: where labelled ones stand for a part of a
-        # class at a level, that much less of a synthetic chunk at that level is of the class.
-        said = torch.from_numpy(batch.targets) * self._weights[torch.from_numpy(batch.hypotheses)]
-        told = nn.functional.one_hot(torch.from_numpy(more.labels), by_class.shape[1])
-        targets = torch.cat([said, told * more.weight])
-        smoothing = self._recipe.fit.label_smoothing
-        targets = targets * (1 - smoothing) + targets.sum(dim=1, keepdim=True) * smoothing / by_class.shape[1]
-        size = len(batch.labels)
-        entropy = -(targets * torch.log_softmax(by_class, dim=1)).sum() / size
-        told_level = torch.from_numpy(more.hypotheses)
-        index = torch.cat([torch.from_numpy(batch.hypotheses), told_level.clamp(min=0)])[:, None]
-        given = (by_class.gather(1, labels[:, None]) - logits.gather(1, index))[:, 0]
-        counted = torch.cat([self._level_weights[index[:size, 0]], (told_level >= 0) * more.weight])
-        minimised = entropy + _HYPOTHESIS_WEIGHT * (given * counted).sum() / size
+        minimised = entropy + HYPOTHESIS_WEIGHT * given.mean()
         return StepLoss(minimised, entropy, by_class.argmax(dim=1) == labels)
 
 
@@ -281,32 +230,11 @@ def class_logits(logits: torch.Tensor, hypotheses: Sequence[Hypothesis]) -> torc
     return torch.cat([torch.logsumexp(part, dim=1, keepdim=True) for part in parts], dim=1)
 
 
-def _weights_by_level(batches: SignalBatches, weights: NDArray[np.float32]) -> torch.Tensor:
-    """Return what each class's target is multiplied by, for a chunk drawn as each hypothesis: [hypotheses, classes].
-
-    A class has the weight of its own hypothesis at the chunk's level, one without levels that of all of its own.
-    """
-    hypotheses, classes = batches.hypotheses, batches.classes
-    found = np.ones((len(hypotheses), len(classes)), dtype=np.float32)
-    for column, name in enumerate(classes):
-        own = [row for row, h in enumerate(hypotheses) if h.label == name]
-        prior = np.array([hypotheses[row].prior for row in own])
-        together = float((weights[own] * prior).sum() / prior.sum())
-        by_level = {hypotheses[row].es_n0_db: float(weights[row]) for row in own}
-        for row, drawn in enumerate(hypotheses):
-            if drawn.label == name:
-                found[row, column] = weights[row]
-            else:
-                level = drawn.es_n0_db
-                found[row, column] = together if level is None else by_level.get(level, together)
-    return torch.from_numpy(found)
-
-
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """A part of a training: one network at one precision.
 
     Attributes:
@@ -349,7 +277,9 @@ class Trainer:
         self._loss, self._control = loss, control
         self._means = _RunningMeans()
 
-    def begin(self, net: nn.Module, stage: Stage, prepare: Callable[[int], None] = lambda done: None) -> None:
+    def begin(
+        self, net: nn.Module, stage: TrainingStage, prepare: Callable[[int], None] = lambda done: None
+    ) -> None:
         """Begin a stage.
 
         Args:
@@ -446,7 +376,7 @@ def _learning_rate_share(step: int, steps: int) -> float:
     return min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
-# --- the two trainings ------------------------------------------------------------------------------------------------
+# --- a training by a recipe -------------------------------------------------------------------------------------------
 
 
 def fit(
@@ -507,51 +437,6 @@ def fit(
     return finished
 
 
-def fine_tune(
-    net: nn.Module,
-    stage: Stage,
-    recipe: Recipe,
-    batches: SignalBatches,
-    labelled: LabelledBatches,
-    control: RunControl = RunControl(),
-    identity: str = "",
-) -> bool:
-    """Train a finished network on with labelled chunks, its weights rounded in the loop where they are on integers.
-
-    What is learnt from which chunks, `LabelledLoss` says. Steps of weights and activations, and removed weights, stay
-    as they are.
-
-    Args:
-        net: the network; it is changed, and left in evaluation mode.
-        stage: its precision, and for how long and how fast it is trained.
-        recipe: that made it.
-        batches: of the recipe's signals.
-        labelled: labelled chunks.
-        control: how it runs.
-        identity: what a checkpoint must share with this training.
-
-    Returns:
-        whether it is finished.
-
-    Raises:
-        AmrqError: the checkpoint is of another training or unreadable, or the loss is no longer finite.
-    """
-    trainer = Trainer(LabelledLoss(recipe, batches, labelled), control)
-    trainer.begin(net, stage)
-    resumed = control.resumed(identity)
-    if resumed is not None:
-        trainer.resume(resumed)
-    begun_at = trainer.done
-
-    def save() -> None:
-        control.keep(identity, trainer.state())
-
-    over = trainer.run(save)
-    if over and trainer.done > begun_at:
-        save()
-    return over
-
-
 def _identity(recipe: Recipe) -> str:
     """Return what a checkpoint must share with a recipe: all that the weights depend on."""
     r = recipe
@@ -560,7 +445,7 @@ def _identity(recipe: Recipe) -> str:
     return text if r.class_set == THESIS_9 else text + class_text(r.class_set)
 
 
-def _stages(recipe: Recipe) -> list[Stage]:
+def _stages(recipe: Recipe) -> list[TrainingStage]:
     """Return what a recipe trains, one after the other: in floating point, then for each number of bits."""
     parts = [(32, recipe.fit.steps, recipe.fit.learning_rate)]
     parts += [
@@ -568,7 +453,7 @@ def _stages(recipe: Recipe) -> list[Stage]:
     ]
     before = list(itertools.accumulate((steps for _, steps, _ in parts), initial=0))
     return [
-        Stage(bits, steps, rate, before[number], before[-1] - before[number + 1])
+        TrainingStage(bits, steps, rate, before[number], before[-1] - before[number + 1])
         for number, (bits, steps, rate) in enumerate(parts)
     ]
 

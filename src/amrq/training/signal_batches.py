@@ -15,13 +15,13 @@ from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.signals import OTHER_SIGNALS, add_noise, other_signal, rotate
 from amrq.training.recipe import SignalSettings, TeacherSettings
 
-__all__ = ["SignalBatch", "SignalBatches", "Taught", "Teacher"]
+__all__ = ["JudgedChunks", "SignalBatch", "SignalBatches", "Teacher"]
 
 _BLOCK = 10_000
 """Chunks judged between two reports."""
 
 
-class Taught(NamedTuple):
+class JudgedChunks(NamedTuple):
     """Chunks as the teacher judged them.
 
     Attributes:
@@ -73,9 +73,9 @@ class Teacher:
         self._chunk_length = chunk_length
         self._seed = seed
         self._progress = progress
-        self._pool: Taught | None = None
+        self._pool: JudgedChunks | None = None
 
-    def _judged(self) -> Taught:
+    def _judged(self) -> JudgedChunks:
         settings, signal = self._settings, self._signal
         rng = np.random.default_rng([self._seed, 0x7EAC])
         count, classes = settings.chunks, self._known.members
@@ -100,9 +100,9 @@ class Teacher:
         # With less noise than the teacher can imagine, every class is plain to see.
         clear = es_n0_db > settings.es_n0_db[1]
         posteriors[clear] = np.eye(len(classes), dtype=np.float32)[labels[clear]]
-        return Taught(chunks, labels.astype(np.int64), es_n0_db.astype(np.float32), posteriors)
+        return JudgedChunks(chunks, labels.astype(np.int64), es_n0_db.astype(np.float32), posteriors)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Taught:
+    def draw(self, count: int, rng: np.random.Generator) -> JudgedChunks:
         """Return chunks of the pool, changed at random in ways that leave the probabilities as they are.
 
         The symbols' order carries nothing; every constellation of the set is its own mirror image in both axes, or in
@@ -118,7 +118,7 @@ class Teacher:
         any_phase = self._signal.phase == "any"
         turn = np.exp(2j * np.pi * rng.random(count)) if any_phase else rng.choice([-1.0, 1.0], count)
         chunks *= turn.astype(np.complex64)[:, None]
-        return Taught(chunks, pool.labels[rows], pool.es_n0_db[rows], pool.posteriors[rows])
+        return JudgedChunks(chunks, pool.labels[rows], pool.es_n0_db[rows], pool.posteriors[rows])
 
 
 _REACH = 2

@@ -26,14 +26,14 @@ from amrq.machine import memory_limit
 from amrq.model import Contract, find_model, open_session
 from amrq.plain_values import from_plain
 from amrq.training.architectures import make_net
-from amrq.training.labelled_batches import LabelledBatches
-from amrq.training.loop import RunControl, Stage, fine_tune, net_inputs
+from amrq.training.labelled_batches import LabelledBatches, LabelledLoss
+from amrq.training.loop import RunControl, Trainer, TrainingStage, net_inputs
 from amrq.training.making import HELD_OUT_SEED, write_model
 from amrq.training.quantisation import ActivationQuantiser, QuantisedLayer, quantise
 from amrq.training.recipe import Recipe, TuneSettings, class_text
 from amrq.training.signal_batches import SignalBatches, Teacher
 
-__all__ = ["RebuiltNet", "compare", "rebuild_net", "tune_model"]
+__all__ = ["RebuiltNet", "compare", "fine_tune", "rebuild_net", "tune_model"]
 
 
 @dataclass(frozen=True)
@@ -260,6 +260,52 @@ _LEAST_AGREEMENT = 0.995
 """Decisions in which file and rebuilt network agree: what lies before the integers may differ in a last bit."""
 
 
+def fine_tune(
+    net: nn.Module,
+    stage: TrainingStage,
+    recipe: Recipe,
+    batches: SignalBatches,
+    labelled: LabelledBatches,
+    control: RunControl | None = None,
+    identity: str = "",
+) -> bool:
+    """Train a finished network on with labelled chunks, its weights rounded in the loop where they are on integers.
+
+    What is learnt from which chunks, `LabelledLoss` says. Steps of weights and activations, and removed weights, stay
+    as they are.
+
+    Args:
+        net: the network; it is changed, and left in evaluation mode.
+        stage: its precision, and for how long and how fast it is trained.
+        recipe: that made it.
+        batches: of the recipe's signals.
+        labelled: labelled chunks.
+        control: how it runs.
+        identity: what a checkpoint must share with this training.
+
+    Returns:
+        whether it is finished.
+
+    Raises:
+        AmrqError: the checkpoint is of another training or unreadable, or the loss is no longer finite.
+    """
+    control = control or RunControl()
+    trainer = Trainer(LabelledLoss(recipe, batches, labelled), control)
+    trainer.begin(net, stage)
+    resumed = control.resumed(identity)
+    if resumed is not None:
+        trainer.resume(resumed)
+    begun_at = trainer.done
+
+    def save() -> None:
+        control.keep(identity, trainer.state())
+
+    over = trainer.run(save)
+    if over and trainer.done > begun_at:
+        save()
+    return over
+
+
 def tune_model(
     model: str | os.PathLike[str],
     folder: str | os.PathLike[str],
@@ -340,7 +386,7 @@ def tune_model(
     }
     finished = fine_tune(
         rebuilt.net,
-        Stage(bits, settings.steps, rate),
+        TrainingStage(bits, settings.steps, rate),
         recipe,
         batches,
         labelled,
