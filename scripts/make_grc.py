@@ -13,6 +13,8 @@ In a file `grc/*.block.yml` four things come from a record's fields:
 
 The first marker may say more: `without FIELD, ...` leaves fields out, `in CATEGORY` names a tab of the block's
 dialogue, and `where CONDITION` shows the parameters only then. In no category, advanced options are under "Advanced".
+
+In a parameter, the two lines below `# choices are FORMATS` (or another list in `LISTS`) come from that list.
 """
 
 import argparse
@@ -31,9 +33,10 @@ from amrq.link import BoardBackend
 from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.options import Option, options_of
 from amrq.outputs import OutputOptions
+from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import PulseOptions
 
-__all__ = ["RECORDS", "up_to_date"]
+__all__ = ["LISTS", "RECORDS", "up_to_date"]
 
 GRC = Path(__file__).resolve().parents[1] / "grc"
 
@@ -47,6 +50,12 @@ RECORDS: dict[str, tuple[type, str]] = {
     "StreamInfo": (StreamInfo, "Stream"),
 }
 """Records by name, and the titles under which a block's documentation has their options."""
+
+LISTS: dict[str, Mapping[str, str]] = {
+    "FORMATS": FORMATS,
+    "RAW_FORMATS": {name: FORMATS[name] for name in RAW_FORMATS},
+}
+"""Lists of choices by name: what may be chosen, and what each choice is."""
 
 _MARKED = re.compile(
     r"(?m)^# made from (?P<record>\w+)(?P<more>[^\n]*)\n(?P<made>(?s:.*?))^# end of (?P=record)\n"
@@ -79,17 +88,27 @@ class _Marker:
         return cls(names, found["category"] or "", found["where"] or "")
 
 
-def up_to_date(text: str, records: Mapping[str, tuple[type, str]] = RECORDS) -> str:
+def up_to_date(
+    text: str,
+    records: Mapping[str, tuple[type, str]] = RECORDS,
+    lists: Mapping[str, Mapping[str, str]] = LISTS,
+) -> str:
     """Return the text of a block file as it should be.
 
     Args:
         text: of the file.
         records: record and title by the record's name in the file.
+        lists: choices by the name of their list in the file.
     """
     head, parameters, rest = _split(text, "parameters:", "\ninputs:" if "\ninputs:" in text else "\noutputs:")
     before, asserts, after = _split(rest, "\nasserts:", "\ntemplates:")
     parameters = _MARKED.sub(lambda found: _section(found, records, _parameter), parameters)
     asserts = _MARKED.sub(lambda found: _section(found, records, _assert), asserts)
+    for name, choices in lists.items():
+        marker = f"    # choices are {name}\n"
+        parameters = _put(
+            rf"{marker}    options: .*\n    option_labels: .*\n", marker + _chosen(choices), parameters
+        )
     known = set(re.findall(r"(?m)^-   id: (\w+)$", parameters))
     for name, (record, title) in records.items():
         options = [option for option in options_of(record) if option.name in known]
@@ -116,6 +135,18 @@ def _section(found: re.Match[str], records: Mapping[str, tuple[type, str]], made
     options = [option for option in options_of(records[name][0]) if option.name not in marker.without]
     lines = "".join(made(option, marker) for option in options)
     return f"# made from {name}{found['more']}\n{lines}# end of {name}\n"
+
+
+def _chosen(choices: Mapping[str, str]) -> str:
+    """Return the lines of a menu; an entry names its choice, unless what the choice is does so already."""
+    labels = [
+        words if name == "auto" or name in words.lower() else f"{name}: {words}"
+        for name, words in choices.items()
+    ]
+    return (
+        f"    options: [{', '.join(map(_quoted, choices))}]\n"
+        f"    option_labels: [{', '.join(map(_quoted, labels))}]\n"
+    )
 
 
 def _parameter(option: Option, marker: _Marker) -> str:

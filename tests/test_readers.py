@@ -141,6 +141,22 @@ for tried in (lambda: open_recording("r.cf64"), lambda: SampleStream("-", "toy",
     assert "standard input cannot be read as toy, which needs a file" in said
 
 
+def test_the_companion_s_menus_follow(one_file_more: dict[str, str]) -> None:
+    code = f"""
+import sys, yaml
+sys.path.insert(0, {str(ROOT / "scripts")!r})
+from make_grc import GRC, up_to_date
+for block in ("recording", "zmq", "packet"):
+    made = yaml.safe_load(up_to_date((GRC / f"amrq_{{block}}_source.block.yml").read_text()))
+    (menu,) = [entry for entry in made["parameters"] if entry["id"] == "format"]
+    print(block, dict(zip(menu["options"], menu["option_labels"], strict=True)))
+"""
+    said = python("-c", code, environment=one_file_more).stdout.splitlines()
+    assert [line.partition(" ")[0] for line in said] == ["recording", "zmq", "packet"]
+    assert all("'cf64': 'cf64: raw, pairs of 64-bit floats'" in line for line in said), said
+    assert ["'toy': 'toy: text, a sample a line'" in line for line in said] == [True, False, False], said
+
+
 def test_no_two_readers_read_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import amrq.recordings
 

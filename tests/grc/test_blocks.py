@@ -145,6 +145,7 @@ def options(block: str, parameter: str) -> list[str]:
 
 
 def test_choices_are_those_of_the_library():
+    # That they are up to date is tested below.
     assert options("amrq_recording_source", "format") == list(FORMATS)
     for block in ("amrq_zmq_source", "amrq_packet_source"):
         assert options(block, "format") == list(RAW_FORMATS)
