@@ -11,11 +11,11 @@ from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.evaluation import (
     IMPAIRMENTS,
-    Bound,
     ImpairedChunks,
     Impairment,
     OpenSet,
     PairedDifference,
+    ReferenceReceivers,
     Reliability,
     Tally,
     answer_of,
@@ -239,7 +239,7 @@ def test_other_signals_are_measured_without_an_output_for_them():
 
 def test_a_model_as_good_as_the_bound_has_no_gap_to_it():
     receivers = Receivers()
-    found = evaluate(Weighing(), 60, Weighing.levels, seed=5, bound=Bound(receivers))
+    found = evaluate(Weighing(), 60, Weighing.levels, seed=5, bound=ReferenceReceivers(receivers))
     for level in found.levels:
         # The hypothesis at the true Es/N0 is the receiver that knows it.
         assert (level.all_known.gap.first_only, level.all_known.gap.second_only) == (0, 0)
@@ -259,7 +259,7 @@ def test_a_model_as_good_as_the_bound_has_no_gap_to_it():
 
 
 def test_es_n0_between_two_hypotheses_is_interpolated():
-    found = evaluate(Weighing(), 150, [7.0, 5.0], seed=6, bound=Bound(Receivers()))
+    found = evaluate(Weighing(), 150, [7.0, 5.0], seed=6, bound=ReferenceReceivers(Receivers()))
     outside, between = found.levels
     # 450 chunks, paired: a standard deviation below 0.01.
     assert abs(between.all_known.gap.difference) < 0.03
@@ -274,7 +274,7 @@ def test_without_a_level_es_n0_alone_can_be_known():
         200,
         Weighing.levels,
         seed=8,
-        bound=Bound(receivers),
+        bound=ReferenceReceivers(receivers),
         progress=lambda done, of: steps.append((done, of)),
     )
     assert {tuple(level.by_knowledge) for level in found.levels} == {("chunk alone", "Es/N0 known")}
@@ -315,7 +315,7 @@ def test_calibration_with_level_and_es_n0_known():
 def test_the_bound_excuses_a_calibration_only_where_it_errs_itself(sure, excused):
     # It says BPSK in half of all cases wrongly, and is 90 % sure of it or as sure as is right.
     row = np.log([sure, 1 - sure])
-    bound = Bound(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
+    bound = ReferenceReceivers(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
     found = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 40, [10], bound=bound)
     (calibration,) = [finding for finding in verdict(found) if finding.about == "calibration"]
     assert not calibration.met
@@ -326,7 +326,7 @@ def test_the_bound_excuses_a_calibration_only_where_it_errs_itself(sure, excused
 def test_few_chunks_do_not_excuse():
     # The bound is as sure as is right, but 12 decisions look worse than that.
     row = np.log([0.6, 0.4])
-    bound = Bound(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
+    bound = ReferenceReceivers(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
     found = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 6, [10], bound=bound)
     assert found.levels[0].named.bound.reliability.error == pytest.approx(0.1)
     assert "lies in the task" not in verdict(found)[1].text
@@ -349,7 +349,7 @@ def test_goals_for_claims_do_not_apply_to_a_model_that_knows_nothing_else():
 
 def test_models_share_the_bound():
     receivers = Receivers()
-    bound = Bound(receivers)
+    bound = ReferenceReceivers(receivers)
     first = evaluate(Fixed(("BPSK", "QPSK"), "BPSK", phase="coherent"), 20, [5, 10], bound=bound)
     asked, made = receivers.asked, len(receivers.made)
     assert (asked, made) == (80, 1)
@@ -372,10 +372,12 @@ def test_models_share_the_bound():
 
 
 def test_chunks_do_not_depend_on_other_levels_or_classes():
-    bound = Bound(Receivers())
+    bound = ReferenceReceivers(Receivers())
     wide = evaluate(Fixed(("BPSK", "QPSK", "8PSK"), "BPSK", phase="coherent"), 30, [0, 3], bound=bound)
     receivers = Receivers()
-    narrow = evaluate(Fixed(("8PSK", "BPSK"), "BPSK", phase="coherent"), 30, [3], bound=Bound(receivers))
+    narrow = evaluate(
+        Fixed(("8PSK", "BPSK"), "BPSK", phase="coherent"), 30, [3], bound=ReferenceReceivers(receivers)
+    )
     both = evaluate(Fixed(("8PSK", "BPSK"), "BPSK", phase="coherent"), 30, [3], bound=bound)
     assert wide.levels[1].named.bound is not None
     np.testing.assert_array_equal(
@@ -442,7 +444,7 @@ def test_a_rotation_is_the_only_one_in_its_sweep():
 
 def test_sweeps_show_how_a_coherent_model_breaks():
     found = evaluate(Weighing(("BPSK", "QPSK")), 40, [12.0], sweep_es_n0_db=[12.0])
-    sweeps = {sweep.name: [share.value for share in sweep.shares()] for sweep in found.sweeps}
+    sweeps = {sweep.name: [share.value for share in sweep.shares()] for sweep in found.impairments}
     assert set(sweeps) == {impairment.name for impairment in IMPAIRMENTS}
     assert sweeps["rotation"][0] > 0.95  # of 20 chunks
     assert min(sweeps["rotation"]) <= 0.8  # at 45 degrees BPSK is what QPSK may send
@@ -452,7 +454,7 @@ def test_sweeps_show_how_a_coherent_model_breaks():
 
 def test_pictures(tmp_path):
     pytest.importorskip("matplotlib", reason="the package matplotlib is not installed")
-    bound = Bound(lambda **_: lambda chunks: np.zeros((len(chunks), 3)))
+    bound = ReferenceReceivers(lambda **_: lambda chunks: np.zeros((len(chunks), 3)))
     found = evaluate(Weighing(), 32, [4.0, 12.0], bound=bound, sweep_es_n0_db=[12.0])
     paths = draw_pictures(found, tmp_path)
     stems = ["accuracy", "classes", "confusion", "reliability", "open_set", "robustness"]

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from amrq.cli.views import LiveView
-from amrq.decision import Bound, Decision, Reason
+from amrq.decision import Decision, EsN0Bound, Reason
 from amrq.outputs import Origin, decision_record
 from amrq.worker import Statistics
 
@@ -60,7 +60,7 @@ class Shown:
         reason: Reason,
         best: str,
         confidence: float = 0.9,
-        es_n0: tuple[float | None, Bound | None] = (12.3, None),
+        es_n0: tuple[float | None, EsN0Bound | None] = (12.3, None),
         truth: str | None = None,
         seconds: float = SECONDS,
     ) -> None:

@@ -21,7 +21,7 @@ from amrq.classes import LinearSet
 from amrq.classifier import OnnxClassifier
 from amrq.cli.app import model_names
 from amrq.errors import AmrqError, raise_together
-from amrq.evaluation import DEFAULT_ES_N0_DB, Bound, Evaluation, draw_pictures, report, verdict
+from amrq.evaluation import DEFAULT_ES_N0_DB, Evaluation, ReferenceReceivers, draw_pictures, report, verdict
 from amrq.evaluation import evaluate as evaluate_model
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import LikelihoodClassifier, Receiver
@@ -143,7 +143,7 @@ def _sweep_table(evaluation: Evaluation) -> Table:
     table = Table(title="robustness: one chunk, lowest share over each sweep")
     for heading in ("impairment", "Es/N0 dB", "without", "lowest", "at"):
         table.add_column(heading, justify="left" if heading == "impairment" else "right")
-    for sweep in evaluation.sweeps:
+    for sweep in evaluation.impairments:
         shares = [share.value for share in sweep.shares()]
         least = int(np.argmin(shares))
         table.add_row(
@@ -160,7 +160,7 @@ def _show(console: Console, evaluation: Evaluation) -> None:
     console.print(_table(evaluation))
     console.print(_class_table(evaluation))
     console.print(_other_table(evaluation))
-    if evaluation.sweeps:
+    if evaluation.impairments:
         console.print(_sweep_table(evaluation))
     colours = {True: "green", False: "red", None: "default"}
     for found in verdict(evaluation):
@@ -257,7 +257,7 @@ def evaluate(
     if output is not None:
         folders = [made_folder(folder) for folder in _folders(names, classifiers, output)]
     with_bound = output is not None if bound is None else bound
-    shared = Bound(_Receiver) if with_bound else None
+    shared = ReferenceReceivers(_Receiver) if with_bound else None
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     console = Console()
     for name, classifier, folder in zip(names, classifiers, folders, strict=True):

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Evidence of many chunks to one honest decision."""
 
-from amrq.decision.decision import REASONS, Bound, Decision, Reason, answer_text, answer_words, es_n0_text
+from amrq.decision.decision import REASONS, Decision, EsN0Bound, Reason, answer_text, answer_words, es_n0_text
 from amrq.decision.decision_maker import DecisionMaker, DecisionOptions
 from amrq.model import NO_SIGNAL
 
 __all__ = [
     "NO_SIGNAL",
     "REASONS",
-    "Bound",
     "Decision",
     "DecisionMaker",
     "DecisionOptions",
+    "EsN0Bound",
     "Reason",
     "answer_text",
     "answer_words",

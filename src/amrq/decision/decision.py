@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from amrq.model import NO_SIGNAL, UNKNOWN
 
-__all__ = ["REASONS", "Bound", "Decision", "Reason", "answer_text", "answer_words", "es_n0_text"]
+__all__ = ["REASONS", "Decision", "EsN0Bound", "Reason", "answer_text", "answer_words", "es_n0_text"]
 
 Reason = Literal["named", "unsure", "foreign", "noise", "silent"]
 """What kind of answer a decision is; see `Decision`."""
 
 REASONS: tuple[Reason, ...] = ("named", "unsure", "foreign", "noise", "silent")
 
-Bound = Literal["above", "below"]
+EsN0Bound = Literal["above", "below"]
 """On which side of an estimate the value lies, where the model cannot say more."""
 
 _OUTSIDE = {UNKNOWN: "none of the classes", NO_SIGNAL: "noise"}
@@ -58,7 +58,7 @@ class Decision:
     es_n0_db: float | None
     power_db: float | None
     reason: Reason
-    es_n0_bound: Bound | None = None
+    es_n0_bound: EsN0Bound | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import SILENCE_POWER
 from amrq.classifier import Evidence
-from amrq.decision.decision import Bound, Decision, Reason
+from amrq.decision.decision import Decision, EsN0Bound, Reason
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.options import above, at_least, between, check, described, option
@@ -508,7 +508,7 @@ class DecisionMaker:
             return NO_SIGNAL if self.options.name_noise else UNKNOWN, "noise"
         return best, "foreign" if best == UNKNOWN else "named"
 
-    def _es_n0(self, winner: int, found: float) -> tuple[float | None, Bound | None]:
+    def _es_n0(self, winner: int, found: float) -> tuple[float | None, EsN0Bound | None]:
         """Return the estimate that a class gives, cut off where its levels say no more, and on which side it was."""
         if math.isnan(found):
             return None, None

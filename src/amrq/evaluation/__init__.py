@@ -15,9 +15,9 @@ from amrq.evaluation.open_set import (
     outcome,
 )
 from amrq.evaluation.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, draw_pictures
-from amrq.evaluation.reference import Bound, EsN0Axis, Knowledge
+from amrq.evaluation.reference import EsN0Axis, Knowledge, ReferenceReceivers
 from amrq.evaluation.report import report
-from amrq.evaluation.results import Evaluation, NoiseLevel, Reliability, Sweep
+from amrq.evaluation.results import Evaluation, ImpairmentCurve, NoiseLevel, Reliability
 from amrq.evaluation.statistics import PairedDifference, Share, clopper_pearson, wald
 from amrq.evaluation.verdict import Finding, verdict
 
@@ -36,21 +36,21 @@ __all__ = [
     "SKY",
     "UNSURE",
     "VERMILION",
-    "Bound",
     "EsN0Axis",
     "Evaluation",
     "Finding",
     "ImpairedChunks",
     "Impairment",
+    "ImpairmentCurve",
     "Knowledge",
     "NoiseLevel",
     "OpenSet",
     "OtherSignal",
     "Outcome",
     "PairedDifference",
+    "ReferenceReceivers",
     "Reliability",
     "Share",
-    "Sweep",
     "Tally",
     "answer_of",
     "clopper_pearson",

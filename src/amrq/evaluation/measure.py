@@ -15,8 +15,8 @@ from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.evaluation.chunk_sets import IMPAIRMENTS, ChunkSet, ImpairedChunks
 from amrq.evaluation.open_set import OpenSet, OtherSignal
-from amrq.evaluation.reference import Bound, EsN0Axis, Knowledge
-from amrq.evaluation.results import Evaluation, NamedDecisions, NoiseLevel, Reliability, Sweep
+from amrq.evaluation.reference import EsN0Axis, Knowledge, ReferenceReceivers
+from amrq.evaluation.results import Evaluation, ImpairmentCurve, NamedDecisions, NoiseLevel, Reliability
 from amrq.evaluation.verdict import claim_goal
 from amrq.model import Contract
 from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, add_noise, noise_power_from_es_n0_db, other_signal
@@ -28,9 +28,9 @@ __all__ = [
     "MeasuredLevel",
     "evaluate",
     "fuse",
+    "measure_impairments",
     "measure_level",
     "measure_other",
-    "measure_sweeps",
     "named_score",
 ]
 
@@ -95,7 +95,7 @@ def measure_level(
     outputs: tuple[str, ...],
     es_n0_db: float,
     fused: int,
-    bound: Bound | None,
+    bound: ReferenceReceivers | None,
     step: Callable[[], None],
 ) -> MeasuredLevel:
     """Classify, fuse and compare.
@@ -244,7 +244,7 @@ def _transmission(
     return add_noise(samples, noise, rng)
 
 
-def measure_sweeps(
+def measure_impairments(
     classifier: Classifier,
     truths: LinearSet,
     es_n0_db: float,
@@ -252,8 +252,8 @@ def measure_sweeps(
     seed: int,
     phase_noise: float,
     step: Callable[[], None],
-) -> list[Sweep]:
-    """Sweep every impairment at one Es/N0.
+) -> list[ImpairmentCurve]:
+    """Measure accuracy against every impairment at one Es/N0.
 
     Args:
         classifier: the model.
@@ -262,7 +262,7 @@ def measure_sweeps(
         chunks: chunks of each modulation at each value.
         seed: of all randomness.
         phase_noise: standard deviation, radians, where it is not swept.
-        step: called after each sweep.
+        step: called after each impairment.
     """
     contract = classifier.contract
     material = ImpairedChunks(
@@ -270,18 +270,20 @@ def measure_sweeps(
     )
     columns = [contract.classes.index(name) for name in truths]
     truth = np.arange(len(truths))[:, None]
-    sweeps = []
+    curves = []
     for impairment in IMPAIRMENTS:
         right = np.empty((len(impairment.values), len(truths)), dtype=np.int64)
         for row, value in zip(right, impairment.values, strict=True):
             log_probabilities = classifier.classify(material.chunks(impairment, value)).log_probabilities
             decided = log_probabilities[:, columns].argmax(axis=1).reshape(len(truths), chunks)
             row[:] = (decided == truth).sum(axis=1)
-        sweeps.append(
-            Sweep(impairment.name, impairment.unit, float(es_n0_db), impairment.values, right, chunks)
+        curves.append(
+            ImpairmentCurve(
+                impairment.name, impairment.unit, float(es_n0_db), impairment.values, right, chunks
+            )
         )
         step()
-    return sweeps
+    return curves
 
 
 DEFAULT_ES_N0_DB = tuple(2.5 * step for step in range(11))
@@ -301,7 +303,7 @@ def evaluate(
     phase_noise: float = 0.0,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, of: None,
-    bound: Bound | None = None,
+    bound: ReferenceReceivers | None = None,
     sweep_es_n0_db: Sequence[float] = (),
 ) -> Evaluation:
     """Classify fresh ideal chunks of every linear class that the model names, and signals that it should not name.
@@ -312,14 +314,14 @@ def evaluate(
     Args:
         classifier: the model.
         chunks_per_class: chunks of each modulation at each Es/N0; half as many fused decisions on each other signal,
-            and a quarter as many chunks at each value of a sweep.
+            and a quarter as many chunks at each value of an impairment.
         es_n0_db: levels, dB.
         phase_noise: standard deviation, radians.
         seed: of all randomness.
         progress: called with (steps done, steps in all).
         bound: the best possible receiver, to be asked about the same chunks; it remembers, so that one serves many
             models.
-        sweep_es_n0_db: levels at which to sweep rotation, frequency, timing, level and phase noise, dB.
+        sweep_es_n0_db: levels at which impairments are measured, dB: rotation, frequency, timing, level, phase noise.
 
     Raises:
         AmrqError: the model names no linear class, or takes samples or more than one a symbol, or a number is
@@ -366,10 +368,10 @@ def evaluate(
     for kind in OTHER_KINDS:
         others.append(measure_other(classifier, kind, max(1, chunks_per_class // 2), fused, seed))
         step()
-    sweeps = [
-        sweep
+    curves = [
+        curve
         for level in sweep_es_n0_db
-        for sweep in measure_sweeps(
+        for curve in measure_impairments(
             classifier, truths, level, max(1, chunks_per_class // 4), seed, phase_noise, step
         )
     ]
@@ -388,7 +390,7 @@ def evaluate(
         levels=tuple(found.level for found in measured),
         others=tuple(others),
         open_set=_open_set(contract, measured, others),
-        sweeps=tuple(sweeps),
+        impairments=tuple(curves),
     )
 
 

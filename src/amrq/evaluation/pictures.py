@@ -378,7 +378,7 @@ _STYLES = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", ":"), (PURPLE,
 
 def draw_robustness(evaluation: Evaluation, figure_class: Any) -> Any:
     """Return a figure with a panel for each impairment and a curve for each Es/N0."""
-    names = list(dict.fromkeys(sweep.name for sweep in evaluation.sweeps))
+    names = list(dict.fromkeys(curve.name for curve in evaluation.impairments))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure = figure_class(figsize=(3.8 * columns, 3.1 * rows + 0.4), layout="constrained")
@@ -386,11 +386,11 @@ def draw_robustness(evaluation: Evaluation, figure_class: Any) -> Any:
     for axes in grid.ravel()[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(grid.ravel(), names, strict=False):
-        same = [sweep for sweep in evaluation.sweeps if sweep.name == name]
-        for sweep, (color, marker, style) in zip(same, _STYLES, strict=False):
-            shares = sweep.shares()
+        same = [curve for curve in evaluation.impairments if curve.name == name]
+        for curve, (color, marker, style) in zip(same, _STYLES, strict=False):
+            shares = curve.shares()
             axes.errorbar(
-                sweep.values,
+                curve.values,
                 [share.value for share in shares],
                 yerr=[
                     [share.value - share.exact[0] for share in shares],
@@ -402,7 +402,7 @@ def draw_robustness(evaluation: Evaluation, figure_class: Any) -> Any:
                 ms=4,
                 linewidth=1.2,
                 capsize=2,
-                label=f"{sweep.es_n0_db:g} dB",
+                label=f"{curve.es_n0_db:g} dB",
             )
         axes.set_xlabel(f"{name}, {same[0].unit}")
         axes.set_ylim(0, 1.03)
@@ -451,7 +451,7 @@ def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> lis
     }
     if evaluation.open_set is not None:
         figures["open_set"] = draw_open_set(evaluation.open_set, evaluation.model, figure_class)
-    if evaluation.sweeps:
+    if evaluation.impairments:
         figures["robustness"] = draw_robustness(evaluation, figure_class)
     paths = []
     for name, figure in figures.items():

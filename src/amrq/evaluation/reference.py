@@ -12,7 +12,7 @@ from amrq.classes import LinearSet
 from amrq.evaluation.chunk_sets import ChunkSet
 from amrq.model import Contract
 
-__all__ = ["Bound", "EsN0Axis", "Knowledge"]
+__all__ = ["EsN0Axis", "Knowledge", "ReferenceReceivers"]
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class _MakeReceiver(Protocol):
     ) -> _LogPosteriors: ...
 
 
-class Bound:
-    """The likelihood classifier's posteriors on chunk sets, worked out once and remembered for the next model.
+class ReferenceReceivers:
+    """Likelihood receivers that models are compared with; what they say of a chunk set is remembered.
 
     It is handed in: `likelihood` builds on this room and not the other way round.
 

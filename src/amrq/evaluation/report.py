@@ -56,12 +56,12 @@ def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "")
     lines += ["", "## Signals outside the classes", "", *_others(evaluation)]
     if evaluation.open_set is not None:
         lines += ["", *_open_set(evaluation.open_set), *shown("open_set", "Open-set curve")]
-    if evaluation.sweeps:
+    if evaluation.impairments:
         lines += [
             "",
             "## Robustness",
             "",
-            *_sweeps(evaluation),
+            *_impairments(evaluation),
             *shown("robustness", "Accuracy against impairments"),
         ]
     lines += ["", "## How this was measured", "", *_method(evaluation)]
@@ -305,27 +305,27 @@ def _open_set(found: OpenSet) -> list[str]:
     return lines
 
 
-def _sweeps(evaluation: Evaluation) -> list[str]:
+def _impairments(evaluation: Evaluation) -> list[str]:
     lines = [
         "Share of single chunks decided rightly among the named modulations, with one thing wrong at a time and the "
-        f"same symbols and noise at every value ({evaluation.sweeps[0].shares()[0].of} chunks a point)."
+        f"same symbols and noise at every value ({evaluation.impairments[0].shares()[0].of} chunks a point)."
     ]
     if evaluation.phase == "coherent":
         lines[0] += (
             " This model is coherent: it expects the carrier to be recovered, and the tables against rotation, "
             "frequency offset and phase noise show how it breaks where that is not so."
         )
-    for name in dict.fromkeys(sweep.name for sweep in evaluation.sweeps):
-        same = [sweep for sweep in evaluation.sweeps if sweep.name == name]
+    for name in dict.fromkeys(curve.name for curve in evaluation.impairments):
+        same = [curve for curve in evaluation.impairments if curve.name == name]
         values = " | ".join(f"{value:g}" for value in same[0].values)
         lines += [
             "",
             f"| {name} ({same[0].unit}) | {values} |",
             "|---|" + "---:|" * len(same[0].values),
         ]
-        for sweep in same:
-            shares = " | ".join(f"{share.value:.3f}" for share in sweep.shares())
-            lines.append(f"| at {sweep.es_n0_db:g} dB | {shares} |")
+        for curve in same:
+            shares = " | ".join(f"{share.value:.3f}" for share in curve.shares())
+            lines.append(f"| at {curve.es_n0_db:g} dB | {shares} |")
     return lines
 
 

@@ -11,7 +11,7 @@ from amrq.evaluation.open_set import OpenSet, OtherSignal
 from amrq.evaluation.statistics import PairedDifference, Share
 from amrq.model import NO_SIGNAL, UNKNOWN, AccuracyRow
 
-__all__ = ["Evaluation", "NamedDecisions", "NoiseLevel", "Reliability", "Sweep"]
+__all__ = ["Evaluation", "ImpairmentCurve", "NamedDecisions", "NoiseLevel", "Reliability"]
 
 _BINS = 15
 
@@ -274,11 +274,11 @@ class NoiseLevel:
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class ImpairmentCurve:
     """Right decisions among the named modulations, on the same symbols and noise at every value.
 
     Attributes:
-        name: what is swept.
+        name: of the impairment.
         unit: of the values.
         es_n0_db: Es/N0 in dB.
         values: V of them, rising.
@@ -329,7 +329,7 @@ class Evaluation:
         others: what it says of other signals.
         open_set: what a threshold lets through; None without a level of 10 dB or more or with too few chunks for a
             fused decision.
-        sweeps: accuracy against impairments; empty if they were not asked for.
+        impairments: accuracy against impairments; empty if they were not asked for.
     """
 
     model: str
@@ -345,7 +345,7 @@ class Evaluation:
     levels: tuple[NoiseLevel, ...]
     others: tuple[OtherSignal, ...]
     open_set: OpenSet | None
-    sweeps: tuple[Sweep, ...]
+    impairments: tuple[ImpairmentCurve, ...]
 
     @property
     def knows_others(self) -> bool:
@@ -403,5 +403,5 @@ class Evaluation:
             },
             "other_signals": [other.as_dict() for other in self.others],
             "open_set": None if self.open_set is None else self.open_set.as_dict(),
-            "sweeps": [sweep.as_dict() for sweep in self.sweeps],
+            "sweeps": [curve.as_dict() for curve in self.impairments],
         }
