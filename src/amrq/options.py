@@ -20,7 +20,7 @@ A record is a frozen dataclass whose fields are made by `option`, with default, 
     Traceback (most recent call last):
     amrq.errors.AmrqError: ears must be from 1 to 2, not 3.
 
-`options_of` lists the fields as `Option`s. From that list come
+`options_of` lists the fields, each as an `Option`. From that list come
 
 * the options of a command: a parameter `Annotated[HearingOptions, Fields("Hearing")]` of a function that
   `amrq.cli.options.expanded` decorates;
@@ -113,20 +113,26 @@ class Range:
         """Return it in words: `1 to 64`, `at least 0`, `above 0, at most 1`; empty where any number will do."""
         has_low, has_high = math.isfinite(self.low), math.isfinite(self.high)
         if has_low and has_high and not (self.low_open or self.high_open):
-            return f"{self.low:.15g} to {self.high:.15g}"
-        low = f"{'above' if self.low_open else 'at least'} {self.low:.15g}"
-        high = f"{'below' if self.high_open else 'at most'} {self.high:.15g}"
+            return f"{_written(self.low)} to {_written(self.high)}"
+        low = f"{'above' if self.low_open else 'at least'} {_written(self.low)}"
+        high = f"{'below' if self.high_open else 'at most'} {_written(self.high)}"
         return ", ".join([low] * has_low + [high] * has_high)
 
     def condition(self, name: str) -> str:
         """Return it as a Python expression about a name: `0 < rolloff <= 1`; empty where any number will do."""
-        low = f"{self.low:.15g} {'<' if self.low_open else '<='} "
-        high = f" {'<' if self.high_open else '<='} {self.high:.15g}"
-        if not math.isfinite(self.low):
-            return f"{name}{high}" if math.isfinite(self.high) else ""
-        if not math.isfinite(self.high):
-            return f"{name} {'>' if self.low_open else '>='} {self.low:.15g}"
-        return f"{low}{name}{high}"
+        has_low, has_high = math.isfinite(self.low), math.isfinite(self.high)
+        low, high = _written(self.low), _written(self.high)
+        if has_low and not has_high:
+            return f"{name} {'>' if self.low_open else '>='} {low}"
+        before = f"{low} {'<' if self.low_open else '<='} " if has_low else ""
+        after = f" {'<' if self.high_open else '<='} {high}" if has_high else ""
+        return f"{before}{name}{after}" if before or after else ""
+
+
+def _written(number: float) -> str:
+    """Return a number as people write it, exactly."""
+    short = f"{number:g}"
+    return short if float(short) == number else f"{number:.17g}"
 
 
 def at_least(low: float) -> Range:
