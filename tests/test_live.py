@@ -33,8 +33,7 @@ from small_models import slow_model
 
 from amrq.classes import THESIS_9
 from amrq.cli.app import quantity
-from amrq.live import LiveSession
-from amrq.live import session as live_session
+from amrq.live import LiveStream, decision_stream
 from amrq.measure import StreamInfo
 from amrq.outputs import Origin, decision_schema
 from amrq.recordings import open_recording
@@ -437,7 +436,7 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
     [
         ([], "give one source, not none"),
         (["--simulate", "--stdin"], "give one source, not --stdin and --simulate"),
-        (["--simulate", "--stall", "0"], "--stall must be a number of seconds above 0"),
+        (["--simulate", "--stall", "0"], "--stall must be above 0 s, not 0.0"),
         (["--file", RECORDING.with_name("noise.sigmf-meta")], "symbol rate is not clear"),
         (["--stdin", "--symbol-rate", "1k"], "needs the sample rate"),
         (["--soapy", "driver=null", *RATES], "needs the frequency"),
@@ -447,12 +446,12 @@ def test_what_a_slow_disk_loses_is_told(tmp_path: Path, as_json: bool) -> None:
         ),
         (["--soapy", "driver=null", *RATES, "--freq", "1M"], "no radio answers to 'driver=null'"),
         (["--soapy", "driver=nobody", *RATES, "--freq", "1M"], "no radio answers to 'driver=nobody'"),
-        (["--stdin", *RATES, "--format", "mp3"], "not 'mp3'"),
+        (["--stdin", *RATES, "--format", "mp3"], "--format must be auto, sigmf"),
         (["--file", "nowhere.sigmf-meta", "--symbol-rate", "1k"], "there is no file"),
         (["--simulate", "--rate", "1M", "--symbol-rate", "400k"], "whole number of samples a symbol"),
         (["--simulate", "--duration", "-1"], "--duration"),
-        (["--simulate", "--symbol-rate", "nan"], "--symbol-rate must be a number"),
-        (["--stdin", *RATES[:2], "--offset", "inf"], "--offset must be a number"),
+        (["--simulate", "--symbol-rate", "nan"], "--symbol-rate must be above 0 Bd, not nan"),
+        (["--stdin", *RATES[:2], "--offset", "inf"], "--offset must be a number, not inf"),
         (["--simulate", "--model", "coherent-full-int8"], "needs the carrier's phase"),
         (["--simulate", "--model", "nothing"], "nothing"),
         (["--simulate", "--record", "/nowhere/r"], "cannot be written"),
@@ -484,7 +483,7 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
     from gnuradio.amrq.decision_flowgraph import decision_flowgraph
     from gnuradio.amrq.pipe_source import pipe_source
 
-    monkeypatch.setattr(live_session, "_LOOK_AGAIN", 0.3)
+    monkeypatch.setattr(decision_stream, "_LOOK_AGAIN", 0.3)
     first, second = (
         ModulatedSignal(Schedule([name], 10**7), 20.0, 0.0, 0.3, sps, 0.35, number)
         .generate(1 << 16)[0]
@@ -504,7 +503,7 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
         return decision_flowgraph(source.block, sink)
 
     source = LiveSource(pipe_source("cf32", reader), "pipe", 100e3)
-    session = LiveSession(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), ending, make)
+    session = LiveStream(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), ending, make)
     feeding = threading.Thread(target=feed, daemon=True)
     feeding.start()
     rates: list[float] = []

@@ -13,7 +13,7 @@ import pytest
 from seeds import SEED
 
 from amrq.classifier import Evidence, OnnxClassifier
-from amrq.live import LiveSession
+from amrq.live import LiveStream
 from amrq.measure import StreamInfo
 from amrq.outputs import Origin, SigmfRecorder
 from amrq.signals import ModulatedSignal, Schedule
@@ -134,7 +134,7 @@ def test_the_stream_is_untouched_and_every_decision_keeps_its_place() -> None:
         flowgraphs[-1].connect(flowgraphs[-1].front_end, counter)
         return flowgraphs[-1]
 
-    session = LiveSession(
+    session = LiveStream(
         LiveSource(source, "radio", RATE),
         RATE / SPS,
         0.0,
@@ -203,7 +203,7 @@ def test_a_slow_disk_does_not_hold_up_the_source(tmp_path: Path, monkeypatch: py
         made.connect(made.front_end, counter)
         return made
 
-    session = LiveSession(
+    session = LiveStream(
         LiveSource(source, "radio", RATE),
         RATE / SPS,
         0.0,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.errors import AmrqError, StalledError
+from amrq.options import OptionError
 from amrq.sources import (
     PacketFeed,
     PipeFeed,
@@ -215,19 +216,19 @@ RADIO: dict[str, Any] = {"rtl_tcp": "pi", "sample_rate": 1e6, "frequency": 1e8}
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "give one source, not none: one of --soapy, --rtl-tcp, --file"),
-        ({"stdin": True, "udp": "1"}, "not --stdin and --udp"),
-        ({"stdin": True}, "--stdin needs the sample rate"),
+        ({}, "give one source, not none: one of soapy, rtl_tcp, file"),
+        ({"stdin": True, "udp": "1"}, "not stdin and udp"),
+        ({"stdin": True}, "stdin needs the sample rate"),
         ({"zmq": "tcp://a:1", "sample_rate": -1.0}, "sample_rate must be above 0"),
         ({"zmq": "tcp://a:1", "sample_rate": float("nan")}, "sample_rate must be above 0"),
-        (RADIO | {"frequency": None}, "--rtl-tcp needs the frequency"),
-        (RADIO | {"antenna": "RX"}, "--antenna belongs to a radio of SoapySDR"),
-        (RADIO | {"bandwidth": 1e6}, "--bandwidth belongs to a radio of SoapySDR"),
+        (RADIO | {"frequency": None}, "rtl_tcp needs the frequency"),
+        (RADIO | {"antenna": "RX"}, "antenna belongs to a radio of SoapySDR"),
+        (RADIO | {"bandwidth": 1e6}, "bandwidth belongs to a radio of SoapySDR"),
         (RADIO | {"gain": "loud"}, "the gain 'loud' is not understood"),
         (RADIO | {"ppm": float("nan")}, "ppm must be a number"),
         (RADIO | {"format": "ci16"}, "samples of rtl_tcp are cu8"),
-        ({"stdin": True, "sample_rate": 1e6, "gain": 3.0}, "--gain belongs to a radio"),
-        ({"simulate": True, "sample_rate": 1e6, "ppm": 3.0}, "--ppm belongs to a radio"),
+        ({"stdin": True, "sample_rate": 1e6, "gain": 3.0}, "gain belongs to a radio"),
+        ({"simulate": True, "sample_rate": 1e6, "ppm": 3.0}, "ppm belongs to a radio"),
         ({"udp": "1", "sample_rate": 1e6, "format": "wav"}, "samples come in one of cf32"),
         (
             {"simulate": True, "sample_rate": 1e6, "format": "mp3"},
@@ -238,6 +239,22 @@ RADIO: dict[str, Any] = {"rtl_tcp": "pi", "sample_rate": 1e6, "frequency": 1e8}
 def test_sources_that_cannot_be(options: dict[str, Any], words: str) -> None:
     with pytest.raises(AmrqError, match=words):
         SourceOptions(**options)
+
+
+def test_an_error_names_the_options_of_the_command_there() -> None:
+    with pytest.raises(OptionError) as caught:
+        SourceOptions(**RADIO | {"antenna": "RX"})
+    assert str(caught.value).startswith("antenna belongs to a radio of SoapySDR (soapy), not to rtl_tcp")
+    assert caught.value.for_command().startswith(
+        "--antenna belongs to a radio of SoapySDR (--soapy), not to --rtl-tcp"
+    )
+
+
+def test_a_simulation_has_rates_of_its_own() -> None:
+    options = SourceOptions(simulate=True)
+    assert (options.sample_rate, options.symbol_rate) == (400e3, 100e3)
+    assert SourceOptions(simulate=True, sample_rate=1e6).symbol_rate == 250e3
+    assert SourceOptions(simulate=True, symbol_rate=50e3).sample_rate == 400e3
 
 
 def test_options_of_a_source() -> None:

@@ -14,6 +14,7 @@ from gnuradio.amrq.recording_source import recording_source
 from gnuradio.amrq.rtl_tcp_source import rtl_tcp_source
 from gnuradio.amrq.sigmf_recorder import sigmf_recorder
 from gnuradio.amrq.symbol_front_end import symbol_front_end
+from gnuradio.amrq.symbol_rate_probe import symbol_rate_probe
 from gnuradio.amrq.zmq_source import zmq_source
 
 # The records that blocks take, so that a flowgraph finds them where it finds the blocks.
@@ -44,6 +45,7 @@ __all__ = [
     "rtl_tcp_source",
     "sigmf_recorder",
     "symbol_front_end",
+    "symbol_rate_probe",
     "zmq_source",
 ]
 

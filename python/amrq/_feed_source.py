@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The block around any of the library's sources of samples."""
 
-import math
 from typing import Any
 
 import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded
-from gnuradio.amrq._overflow_marker import OVERFLOW_KEY
+from gnuradio.amrq._tags import OVERFLOW_KEY, read_number, read_time
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY
 from numpy.typing import NDArray
@@ -116,11 +115,10 @@ def _value(tag: StreamTag) -> Any:
         if tag.key in _OURS:
             return None
         if tag.key in _NUMBERS:
-            return value if pmt.is_real(value) and math.isfinite(pmt.to_double(value)) else None
+            return value if read_number(value) is not None else None
         if tag.key == "rx_time":
-            whole, part = (pmt.tuple_ref(value, n) for n in range(2))
-            seconds = pmt.to_uint64(whole) + pmt.to_double(part)
-            return value if pmt.length(value) == 2 and 0 <= seconds < _LATEST else None
+            seconds = read_time(value)
+            return value if seconds is not None and 0 <= seconds < _LATEST else None
         if tag.key == "modulation":
             if not pmt.is_symbol(value):
                 return value  # nobody knows from here on

@@ -8,12 +8,9 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._tags import OVERFLOW_KEY, read_number
 
-__all__ = ["OVERFLOW_KEY", "overflow_marker"]
-
-OVERFLOW_KEY = "rx_overflow"
-"""Tag on the first sample behind an overflow: a PMT uint64, how many there were so far. Its value is never the same
-twice: a timing loop that repeats the tag makes no second overflow of it."""
+__all__ = ["overflow_marker"]
 
 _RATE = pmt.intern("rx_rate")
 _FREQUENCY = pmt.intern("rx_freq")
@@ -73,7 +70,7 @@ class overflow_marker(gr.sync_block):
     def _tag_break(self, offset: int) -> None:
         expected, self._expected = self._expected, None
         here = self.get_tags_in_range(0, offset, offset + 1, _FREQUENCY)
-        if any(pmt.to_double(tag.value) == expected for tag in here):
+        if any(read_number(tag.value) == expected for tag in here):
             return  # that was the retune
         self.overflows += 1
         self.add_item_tag(0, offset, pmt.intern(OVERFLOW_KEY), pmt.from_uint64(self.overflows))

@@ -13,6 +13,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run, note_error
 from gnuradio.amrq._snr_tagger import SNR_KEY
+from gnuradio.amrq._tags import read_number, read_time
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
@@ -378,11 +379,9 @@ class classifier_sink(gr.sync_block):
                 self.timeline.tell_snr(int(indices[tag.offset - read]), pmt.to_double(tag.value))
             elif key == INPUT_RATE_KEY:
                 self.timeline.tell_sample_rate(pmt.to_double(tag.value))
-            elif key == "rx_freq" and pmt.is_real(tag.value):
-                self.timeline.tell_frequency(int(indices[tag.offset - read]), pmt.to_double(tag.value))
-            elif key == "rx_time" and pmt.is_tuple(tag.value) and pmt.length(tag.value) == 2:
-                whole, part = (pmt.tuple_ref(tag.value, n) for n in range(2))
-                seconds = pmt.to_uint64(whole) + pmt.to_double(part)
+            elif key == "rx_freq" and (frequency := read_number(tag.value)) is not None:
+                self.timeline.tell_frequency(int(indices[tag.offset - read]), frequency)
+            elif key == "rx_time" and (seconds := read_time(tag.value)) is not None:
                 self.timeline.tell_time(int(indices[tag.offset - read]), seconds, time.time())
         return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(breaks)
 

@@ -14,6 +14,7 @@ from gnuradio.amrq.zmq_source import zmq_source
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
+from amrq.options import OptionError
 from amrq.recordings import open_recording
 from amrq.signals import PulseOptions
 from amrq.sources import LiveSource, SourceOptions, read_address
@@ -68,7 +69,7 @@ def _rtl_tcp(options: SourceOptions) -> LiveSource:
 def _file(options: SourceOptions) -> LiveSource:
     assert options.file is not None
     if str(options.file) == "-":
-        raise AmrqError("--file - is not a recording: --stdin reads standard input.")
+        raise OptionError(SourceOptions, "{file} - is not a recording: {stdin} reads standard input.")
     recording = open_recording(options.file, options.format, options.sample_rate, options.recording_name)
     block = paced_source(recording_source(recording), recording.sample_rate)
     frequency = recording.tunings[0][1] if recording.tunings else None
@@ -100,13 +101,16 @@ def _udp(options: SourceOptions) -> LiveSource:
 
 def _simulation(options: SourceOptions) -> LiveSource:
     sample_rate, symbol_rate = _rate(options), options.symbol_rate
-    if symbol_rate is None:
-        raise AmrqError("--simulate needs the symbol rate (--symbol-rate).")
+    assert symbol_rate is not None  # the options saw to it
     samples_per_symbol = round(sample_rate / symbol_rate)
     if samples_per_symbol < 2 or abs(samples_per_symbol * symbol_rate - sample_rate) > 1e-6 * sample_rate:
-        raise AmrqError(
-            f"a simulation needs a whole number of samples a symbol, at least 2; {engineering(sample_rate, 'S/s')} at "
-            f"{engineering(symbol_rate, 'Bd')} has {sample_rate / symbol_rate:g}: change --rate or --symbol-rate."
+        raise OptionError(
+            SourceOptions,
+            "a simulation needs a whole number of samples a symbol, at least 2; {rate} at {symbols} has {ratio:g}: "
+            "change {sample_rate} or {symbol_rate}.",
+            rate=engineering(sample_rate, "S/s"),
+            symbols=engineering(symbol_rate, "Bd"),
+            ratio=sample_rate / symbol_rate,
         )
     source = modulation_source(
         list(THESIS_9),

@@ -3,7 +3,6 @@
 
 import bisect
 import os
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._tags import made_time
 
 from amrq.errors import AmrqError
 from amrq.recordings import Recording, open_recording
@@ -96,7 +96,7 @@ class recording_source(gr.sync_block):
         for sample in (self._start, *inside):
             moment = self.recording.received(sample)
             if moment is not None and moment.year >= 1970:  # the tag knows no time before
-                tags.append((sample, "rx_time", _radio_time(moment)))
+                tags.append((sample, "rx_time", made_time(moment)))
         changes = [("rx_freq", n, pmt.from_double(frequency)) for n, frequency in self.recording.tunings]
         for n, label in self.recording.truths():
             changes.append(("modulation", n, pmt.PMT_NIL if label is None else pmt.intern(label)))
@@ -129,11 +129,3 @@ class recording_source(gr.sync_block):
         )
         for sample, key, value in self._tags[first:last]:
             self.add_item_tag(0, offset + sample, pmt.intern(key), value)
-
-
-def _radio_time(moment: datetime) -> Any:
-    """Return a time as a radio tells it: a tuple of whole seconds since 1970 and the rest."""
-    since = moment - datetime.fromtimestamp(0, timezone.utc)
-    whole = since // timedelta(seconds=1)
-    rest = (since - timedelta(seconds=whole)).total_seconds()
-    return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(rest))

@@ -10,7 +10,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run
 from gnuradio.amrq._shown_decision import read_dictionary
-from gnuradio.amrq._tell_recorder import tell_recorder
+from gnuradio.amrq._tags import tell_recorder
 
 from amrq.errors import AmrqError
 from amrq.machine import optional_package

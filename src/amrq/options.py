@@ -38,7 +38,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -52,6 +52,7 @@ __all__ = [
     "InputFile",
     "Kind",
     "Option",
+    "OptionError",
     "OutputFile",
     "Range",
     "above",
@@ -243,10 +244,40 @@ class Option:
             raise AmrqError(f"{called} must be {self.allowed}, not {_shown(value)}.")
         if self.within is not None and value not in self.within:
             between = math.isfinite(self.within.low) and " to " in str(self.within)
-            raise AmrqError(f"{called} must be {'from ' * between}{self.allowed}, not {value}.")
+            raise AmrqError(f"{called} must be {'from ' * between}{self.allowed or 'a number'}, not {value}.")
         if self.kind == "number" and math.isnan(value):
             raise AmrqError(f"{called} must be a number, not {value}.")
         return value
+
+
+class OptionError(AmrqError):
+    """Options of a record do not go together, or one of them is missing.
+
+    The sentence names the record's fields; the command names its own options (`for_command`).
+
+    Args:
+        record: the record's class.
+        text: the sentence, with the names of fields in braces.
+        values: what stands for the other names in braces.
+
+    >>> error = OptionError(type("Nothing", (), {}), "there is no {thing}.", thing="answer")
+    >>> str(error)
+    'there is no answer.'
+    """
+
+    def __init__(self, record: type, text: str, **values: object) -> None:
+        self._record, self._text, self._values = record, text, values
+        super().__init__(self._filled(lambda option: option.name))
+
+    def for_command(self) -> str:
+        """Return the sentence with the names that the options have in a command."""
+        if self.args != (self._filled(lambda option: option.name),):
+            return str(self)  # other errors' sentences were added to it
+        return self._filled(lambda option: option.flags[0])
+
+    def _filled(self, named: Callable[[Option], str]) -> str:
+        options = options_of(self._record) if dataclasses.is_dataclass(self._record) else ()
+        return self._text.format(**{option.name: named(option) for option in options}, **self._values)
 
 
 def option(

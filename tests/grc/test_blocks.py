@@ -27,7 +27,10 @@ from amrq.signals import Order
 sys.path.insert(0, str(ROOT / "scripts"))
 import make_grc
 
-NOT_OFFERED = {"amrq_classifier_sink": {"on_decision"}}
+NOT_OFFERED = {
+    "amrq_classifier_sink": {"on_decision"},
+    "amrq_symbol_rate_probe": {"on_estimate"},
+}
 """Constructor arguments that make no sense in GRC: a function to be called, for scripts."""
 
 every_block = pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda path: path.name.split(".")[0])
@@ -185,6 +188,12 @@ BAD_VALUES = [
     ("amrq_packet_source", "host", ""),
     ("amrq_sigmf_recorder", "name", ""),
     ("amrq_sigmf_recorder", "queue_seconds", "0"),
+    ("amrq_symbol_rate_probe", "sample_rate", "0"),
+    ("amrq_symbol_rate_probe", "offset", "40000"),
+    ("amrq_symbol_rate_probe", "interval", "-1"),
+    ("amrq_symbol_rate_probe", "lowest", "-1"),
+    ("amrq_symbol_rate_probe", "min_confidence", "2"),
+    ("amrq_symbol_rate_probe", "length", "100"),
 ]
 
 

@@ -60,6 +60,7 @@ def test_the_examples_are_there():
             "network",
             "network_sender",
             "headless_json",
+            "find_symbol_rate",
             "board",
         ),
     }
@@ -471,6 +472,15 @@ def test_headless_ends_when_it_is_told_to(headless, tmp_path, number):
     assert "Traceback" not in err
     found = records(first + out)
     assert sum(record["chunks"] for record in found) < 600 * 9_000 / 4 / 32
+
+
+def test_find_symbol_rate_prints_what_it_finds(tmp_path):
+    script = generate(example("find_symbol_rate"), tmp_path)
+    status, out, err = program(script, "--file", RECORDING)
+    assert status == 0, err
+    assert float(re.search(r"\(symbol_rate \. ([\d.e+]+)\)", out)[1]) == pytest.approx(25e3, rel=1e-3)
+    status, out, err = program(script, "--file", "none.sigmf-meta")
+    assert (status, err.splitlines()) == (2, ["there is no file none.sigmf-meta."])
 
 
 def test_board_runs_beside_a_board(tmp_path):

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from amrq.errors import AmrqError
 from amrq.model import list_models
+from amrq.options import OptionError
 from amrq.text import prefix_factor, printable
 
 __all__ = ["CommandApp", "Writer", "model_names", "one_of", "quantity", "say"]
@@ -28,6 +29,8 @@ _LONGEST = 2000
 
 def say(sentence: object) -> None:
     """Write a sentence, or the text of an error, on standard error, safe for a terminal, as `amrq: ...`."""
+    if isinstance(sentence, OptionError):
+        sentence = sentence.for_command()
     typer.echo(f"amrq: {printable(sentence, _LONGEST)}", err=True)
 
 

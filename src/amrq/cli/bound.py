@@ -21,9 +21,11 @@ from rich.table import Table
 
 import amrq
 from amrq.classes import THESIS_9
+from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError, raise_together
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import BoundCurve, Level, Phase, Receiver, bound_page, draw_bound, measure_bound
+from amrq.options import at_least, described, option
 from amrq.text import printable
 
 __all__ = ["bound"]
@@ -151,23 +153,35 @@ def _write(folder: Path, curves: list[BoundCurve], seed: int, seconds: float, co
     write_whole(folder / "bound.md", page)
 
 
+@described
+@dataclass(frozen=True)
+class _Knowledge:
+    """What the receiver knows."""
+
+    phase: str = option(
+        "known",
+        "Carrier phase: known, or uniform: any phase, one per chunk.",
+        choices=dict.fromkeys(get_args(Phase), ""),
+    )
+    level: str = option(
+        "known",
+        "Level: known, or hidden: each chunk divided by its own root mean square.",
+        choices=dict.fromkeys(get_args(Level), ""),
+    )
+    es_n0_range: str | None = option(
+        None,
+        "Es/N0 is not known but expected uniformly over low:high, dB.",
+        flag="--es-n0-range DB:DB",
+    )
+    phase_noise: float = option(
+        0.0, "Standard deviation of each symbol's phase.", unit="rad", within=at_least(0)
+    )
+
+
+@expanded
 def bound(
-    symbols: Annotated[str, typer.Option(help="Symbols a chunk, with commas between.")] = "32,64,128,1024",
-    phase: Annotated[str, typer.Option(help="known, or uniform: any phase, one a chunk.")] = "known",
-    level: Annotated[
-        str, typer.Option(help="known, or hidden: each chunk divided by its own root mean square.")
-    ] = "known",
-    es_n0_range: Annotated[
-        str | None,
-        typer.Option(
-            "--es-n0-range",
-            help="Es/N0 is not known but expected uniformly over low:high, dB.",
-            metavar="DB:DB",
-        ),
-    ] = None,
-    phase_noise: Annotated[
-        float, typer.Option("--phase-noise", help="Standard deviation of each symbol's phase, radians.")
-    ] = 0.0,
+    knowledge: Annotated[_Knowledge, Fields("Receiver")],
+    symbols: Annotated[str, typer.Option(help="Symbols per chunk, with commas between.")] = "32,64,128,1024",
     es_n0: Annotated[
         str, typer.Option("--es-n0", help="Es/N0 in dB: first:last:step, or numbers with commas between.")
     ] = "0:20:2.5",
@@ -202,13 +216,13 @@ def bound(
     if len(lengths) != len(_numbers("--symbols", symbols)):
         raise AmrqError(f"--symbols takes whole numbers from 1 up, not {symbols!r}.")
     levels = tuple(_numbers("--es-n0", es_n0))
-    expected = _range(es_n0_range)
+    expected = _range(knowledge.es_n0_range)
     if all_receivers:
         runs = _all_runs(levels, lengths, chunks)
     else:
         span = expected or (min(levels), max(levels))
-        # Receiver itself refuses other words.
-        receiver = Receiver(cast(Phase, phase), span, cast(Level, level), phase_noise)
+        phase, level = cast(Phase, knowledge.phase), cast(Level, knowledge.level)
+        receiver = Receiver(phase, span, level, knowledge.phase_noise)
         runs = [_Run(receiver, expected is None, length, levels, chunks) for length in lengths]
     if output is not None:
         made_folder(output / "bound")  # refused now rather than when all is measured
@@ -238,8 +252,9 @@ def bound(
     if output is not None:
         settings = {"--symbols": symbols, "--es-n0": es_n0, "--chunks": chunks, "--seed": seed}
         if not all_receivers:
-            settings |= {"--phase": phase, "--level": level, "--phase-noise": phase_noise}
-            settings |= {"--es-n0-range": es_n0_range} if es_n0_range else {}
+            settings |= {"--phase": knowledge.phase, "--level": knowledge.level}
+            settings |= {"--phase-noise": knowledge.phase_noise}
+            settings |= {"--es-n0-range": knowledge.es_n0_range} if knowledge.es_n0_range else {}
         words = [str(word) for pair in settings.items() for word in pair]
         command = shlex.join(
             ["amrq", "bound", *(["--all"] if all_receivers else []), *words, "-o", str(output)]

@@ -10,11 +10,13 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
+from amrq.classifier import OnnxBackend
 from amrq.cli.app import one_of, quantity
 from amrq.errors import AmrqError
-from amrq.options import Option, options_of
+from amrq.options import Option, described, option, options_of
+from amrq.outputs import OutputOptions
 
-__all__ = ["Fields", "expanded"]
+__all__ = ["Fields", "ModelOptions", "expanded", "no_stdout_log"]
 
 _TYPES: dict[str, type] = {"number": float, "integer": int, "flag": bool, "text": str, "path": Path}
 
@@ -41,6 +43,17 @@ class Fields:
     helps: Mapping[str, str] = field(default_factory=dict)
     completions: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
     needs: str = ""
+
+
+@dataclass(frozen=True)
+class _Model:
+    model: str = option("default", "An ONNX file, a shipped model's name, or 'default'.")
+
+
+@described
+@dataclass(frozen=True)
+class ModelOptions(OnnxBackend, _Model):
+    """Which model decides, and how it is computed on this CPU."""
 
 
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
@@ -138,3 +151,15 @@ def _parameter(option: Option, fields: Fields) -> inspect.Parameter:
     return inspect.Parameter(
         _name(option), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )
+
+
+def no_stdout_log(outputs: OutputOptions) -> None:
+    """Refuse a log on standard output, which a command has other uses for.
+
+    Raises:
+        AmrqError: that was asked for.
+    """
+    if outputs.log == "-":
+        raise AmrqError(
+            "--log - would be standard output: use --json for records there, or --log ./- for a file."
+        )

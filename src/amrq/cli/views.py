@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from amrq.decision import Decision, answer_words, es_n0_text
-from amrq.live import LiveSession
+from amrq.live import LiveStream
 from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.sources import SILENCE_IS_NEWS
 from amrq.text import engineering, printable
@@ -169,7 +169,7 @@ class LiveView:
         self,
         source: str,
         classes: tuple[str, ...],
-        session: LiveSession,
+        session: LiveStream,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source, self._session, self._clock = source, session, clock

@@ -18,7 +18,7 @@ from amrq.link.payloads import Capabilities, ChunkPayload, SampleFormat
 from amrq.link.protocol import LEVEL_FLAG, Frame, MessageType
 from amrq.link.settings import LinkSettings
 from amrq.model import Contract, find_model, read_contract
-from amrq.options import InputFile, Range, at_least, check, described, option
+from amrq.options import InputFile, OptionError, Range, at_least, check, described, option
 from amrq.text import printable
 
 __all__ = ["POLICIES", "BoardBackend", "BoardClassifier"]
@@ -407,9 +407,8 @@ class BoardBackend:
         if policy == "auto":
             policy = "drop" if live else "wait"
         if live and policy == "wait":
-            raise AmrqError(
-                "a live stream cannot wait for a board (board_policy wait): choose drop or local."
-            )
+            text = "a live stream cannot wait for a board ({board_policy} wait): choose drop or local."
+            raise OptionError(BoardBackend, text)
         settings = LinkSettings(self.board_batch, self.board_window, self.board_timeout)
         keys = (self.secret_key or None, self.board_key or None)
         return BoardClassifier(model, self.endpoint, policy, settings, *keys, say=say)

@@ -1,21 +1,68 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session on a source: what is received, its symbol rate found and followed, decisions as they are made."""
+"""Sessions on a source or a recording: the symbol rate found and followed, decisions as they are made, outputs."""
 
-from amrq.live.decision_stream import DecisionStream
+from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
 from amrq.live.interrupt import deferred_interrupt, ended_in_time, joined, something_left_behind
-from amrq.live.recording import recording_offset, recording_origin, recording_symbol_rate, unclear
-from amrq.live.session import Decided, LiveSession
+from amrq.live.labelling import CuttingOptions, LabelledRecording, Labeller, Naming
+from amrq.live.recording import (
+    RecordedSignal,
+    RecordingOptions,
+    open_signal,
+    recording_offset,
+    recording_origin,
+    recording_symbol_rate,
+    say_notes,
+)
+from amrq.live.session import (
+    LiveDecision,
+    LiveSession,
+    Recognition,
+    RecordingOutputs,
+    RecordingSession,
+    RecordingTotals,
+    SessionOptions,
+    load_flowgraph,
+)
+from amrq.live.symbol_rate import (
+    LOOKED_AT,
+    RateEstimate,
+    RecentSamples,
+    SymbolRateWatch,
+    WatchCounts,
+    unclear,
+)
 
 __all__ = [
+    "LOOKED_AT",
+    "CuttingOptions",
     "Decided",
     "DecisionStream",
+    "LabelledRecording",
+    "Labeller",
+    "LiveDecision",
     "LiveSession",
+    "LiveStream",
+    "Naming",
+    "RateEstimate",
+    "RecentSamples",
+    "Recognition",
+    "RecordedSignal",
+    "RecordingOptions",
+    "RecordingOutputs",
+    "RecordingSession",
+    "RecordingTotals",
+    "SessionOptions",
+    "SymbolRateWatch",
+    "WatchCounts",
     "deferred_interrupt",
     "ended_in_time",
     "joined",
+    "load_flowgraph",
+    "open_signal",
     "recording_offset",
     "recording_origin",
     "recording_symbol_rate",
+    "say_notes",
     "something_left_behind",
     "unclear",
 ]

@@ -1,22 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decisions on their way from a running flowgraph to the thread that shows them."""
+"""What flowgraphs decide, yielded as they run: of one flowgraph, and of a source whose symbol rate is followed."""
 
 import contextlib
+import dataclasses
+import math
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.live.interrupt import joined, too_late
+from amrq.live.recording import recording_symbol_rate
+from amrq.live.symbol_rate import LOOKED_AT, SURE, RateEstimate, is_same_rate, look_for_symbol_rate, unclear
+from amrq.measure import SymbolRate
+from amrq.options import OptionError
+from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
+from amrq.sources import LiveSource, SilenceWatch, SourceCounts, SourceOptions
+from amrq.worker import Statistics
 
-__all__ = ["DecisionStream"]
+__all__ = ["Decided", "DecisionStream", "LiveStream"]
 
 _AHEAD = 1000  # decisions that may wait to be shown
+_LOOK_AGAIN = 5.0  # seconds
+_NOTHING_DB = -200.0  # a level where nothing is received
 
-Decided = tuple[Decision, str | None]
+Decided = tuple[Decision, str | None, dict[str, Any]]
+"""A decision, the truth where it is known, and the record of both."""
+_Told = tuple[Decision, str | None]
 
 
 class DecisionStream:
@@ -34,7 +48,8 @@ class DecisionStream:
     ) -> None:
         self._interrupted = interrupted or threading.Event()
         self._ending = ending or threading.Event()
-        self._queue: queue.Queue[Decided | None] = queue.Queue(_AHEAD)
+        self._queue: queue.Queue[_Told | None] = queue.Queue(_AHEAD)
+        self._finishing = False
         self._abandoned = False
         self._flowgraph: Any = None
         self._thread: threading.Thread | None = None
@@ -43,13 +58,17 @@ class DecisionStream:
         """Take a decision in: the flowgraph's `on_decision`."""
         self._put((decision, truth))
 
-    def _put(self, result: Decided | None) -> None:
+    def _put(self, result: _Told | None) -> None:
         while not self._abandoned:
             with contextlib.suppress(queue.Full):
                 self._queue.put(result, timeout=0.1)
                 return
 
-    def run(self, flowgraph: Any) -> Iterator[Decided]:
+    def finish(self) -> None:
+        """Let the flowgraph be stopped soon; what it still decides is yielded. Callable from any thread."""
+        self._finishing = True
+
+    def run(self, flowgraph: Any) -> Iterator[_Told]:
         """Run the flowgraph to its end and yield what it decides, as it decides it.
 
         Raises:
@@ -80,7 +99,7 @@ class DecisionStream:
             while True:
                 if self._interrupted.is_set():
                     raise KeyboardInterrupt  # between two results, so that none is shown in part
-                if self._ending.is_set() and stopped is None:
+                if (self._finishing or self._ending.is_set()) and stopped is None:
                     stopped = time.monotonic()
                     flowgraph.stop()
                 try:
@@ -113,3 +132,279 @@ class DecisionStream:
             raise AmrqError(
                 "the flowgraph did not end when it was stopped, and is given up: its last samples are not decided on."
             )
+
+
+class LiveStream:
+    """Runs flowgraphs on a source, one after another where the symbol rate changes, and yields what they decide.
+
+    Where no symbol rate is given it is estimated, looked at again every five seconds, and followed: when two looks in
+    succession are sure of another one, the flowgraph is begun anew with that.
+
+    Args:
+        source: of the samples.
+        symbol_rate: symbols a second; None to estimate it.
+        offset: of the signal from the middle of the band, Hz.
+        origin: of the decisions, as far as it is known beforehand.
+        ending: set to end the session.
+        make: makes a flowgraph: a function of (symbol rate, `on_decision`).
+        recorder: what the flowgraphs hand the source's samples to; None for nothing.
+        silence: what watches whether the source still sends; None for nothing.
+    """
+
+    def __init__(
+        self,
+        source: LiveSource,
+        symbol_rate: float | None,
+        offset: float,
+        origin: Origin,
+        ending: threading.Event,
+        make: Callable[[float, Callable[[Decision, str | None], None]], Any],
+        recorder: SigmfRecorder | None = None,
+        silence: SilenceWatch | None = None,
+    ) -> None:
+        self.symbol_rate = symbol_rate
+        self.confidence = 1.0
+        """Of the symbol rate: 1 where it was given."""
+        self._estimated = symbol_rate is None
+        self._source, self._offset, self._origin = source, offset, origin
+        self._ending, self._make, self._recorder, self._silence = ending, make, recorder, silence
+        # Counters and samples of what ran before, those of its board, and what runs now.
+        self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
+        self._started = time.monotonic()
+        self._stream: DecisionStream | None = None
+
+    def close(self) -> None:
+        """End what runs, where `run` was not read to its end.
+
+        Raises:
+            AmrqError: it does not end.
+        """
+        if self._stream is not None:
+            self._stream.end()
+
+    def statistics(self) -> Statistics:
+        """Return the counters of all flowgraphs so far."""
+        former, _, _, flowgraph = self._running  # at once: the view asks from another thread
+        now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
+        before = former.as_dict()
+        return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
+
+    def board_statistics(self) -> dict[str, int]:
+        """Return what the clients of a board counted so far; empty where there is no board."""
+        _, _, former, flowgraph = self._running
+        now = {} if flowgraph is None else flowgraph.sink.board_statistics()
+        return {name: former[name] + now.get(name, 0) for name in {**former, **now}}
+
+    def level_db(self) -> float:
+        """Return the power in the channel, dB relative to full scale."""
+        *_, flowgraph = self._running
+        return _NOTHING_DB if flowgraph is None else float(flowgraph.front_end.level_db())
+
+    def source_counts(self) -> SourceCounts:
+        """Return what the source counts of what went wrong on the way."""
+        block = self._source.block
+        counts: SourceCounts = block.counts() if hasattr(block, "counts") else SourceCounts()
+        return counts
+
+    def overflows(self) -> int | None:
+        """Return how often the radio lost samples; None where the source is none."""
+        return self.source_counts().overflows
+
+    def silent_seconds(self) -> float | None:
+        """Return the seconds since the source sent its last sample; None where nobody watches."""
+        return None if self._silence is None else self._silence.silent_seconds()
+
+    def raise_silence(self) -> None:
+        """Raise what the session ends with, where its source sent nothing or was given up.
+
+        Raises:
+            StalledError: that.
+        """
+        if self._silence is not None:
+            self._silence.look(self._arrived())
+            self._silence.raise_error()
+
+    def recording(self) -> RecorderState | None:
+        """Return how the recording stands; None where there is none."""
+        return None if self._recorder is None else self._recorder.state()
+
+    def state(self) -> StreamState:
+        """Return how the session stands, for monitoring."""
+        level_db = self.level_db()
+        counts = self.source_counts()
+        return StreamState(
+            self.statistics(),
+            self._origin.source,
+            self._origin.model,
+            self._origin.model_sha256,
+            samples=self._samples(),
+            overflows=counts.lost if counts.overflows is None else counts.overflows,
+            symbol_rate=self.symbol_rate,
+            level_db=level_db if level_db > _NOTHING_DB else None,
+            reconnections=counts.reconnections,
+            refused=counts.refused,
+            silences=None if self._silence is None else self._silence.silences,
+            silent_seconds=self.silent_seconds(),
+        )
+
+    def _samples(self) -> int:
+        _, former, _, flowgraph = self._running
+        return former if flowgraph is None else former + int(flowgraph.front_end.samples_read())
+
+    def _arrived(self) -> int:
+        """Return a number that changes with every sample that comes; 0 while none has."""
+        block = self._source.block
+        return int(getattr(block, "parts", (block,))[-1].nitems_written(0))  # since the flowgraph started
+
+    def run(self) -> Iterator[Decided]:
+        """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
+
+        It ends as well where the source is given up: see `raise_silence`.
+
+        Raises:
+            AmrqError: a flowgraph failed.
+        """
+        if self._silence is None:
+            yield from self._run()
+            return
+        over = threading.Event()
+        watching = threading.Thread(
+            target=self._silence.follow,
+            args=(self._arrived, over, self._ending.set),
+            name="amrq silence",
+            daemon=True,
+        )
+        watching.start()
+        try:
+            yield from self._run()
+        finally:
+            over.set()
+            joined(watching)
+
+    def _run(self) -> Iterator[Decided]:
+        if self.symbol_rate is None:
+            self._take(self._first_estimate())
+        while self.symbol_rate is not None:
+            follower = _Follower(self.symbol_rate)
+            yield from self._run_once(self.symbol_rate, follower)
+            if follower.found is None or self._ending.is_set():
+                return
+            self.symbol_rate, self.confidence = follower.found.symbol_rate, follower.found.confidence
+
+    def _take(self, found: SymbolRate | None) -> None:
+        self.symbol_rate, self.confidence = (None, 0.0) if found is None else found
+
+    def _run_once(self, symbol_rate: float, follower: "_Follower") -> Iterator[Decided]:
+        stream = self._stream = DecisionStream(ending=self._ending)
+        flowgraph = self._make(symbol_rate, stream.put)
+        start, rate = self._position(), self._source.sample_rate
+        received = self._recorder.position if self._recorder is not None else self._samples()
+        origin = dataclasses.replace(
+            self._origin,
+            symbol_rate=symbol_rate,
+            start=start,
+            sample_rate=rate,
+            missing=round(start * rate) - received,
+        )
+        self._running = (*self._running[:3], flowgraph)
+        probe: Any = None  # a block that nobody holds would be gone
+        if self._estimated and self._source.recording is None:
+            probe = self._probe(lambda found: follower.take(found, stream.finish))
+            flowgraph.connect(flowgraph.source, probe)
+        for decision, truth in stream.run(flowgraph):
+            timeline = flowgraph.sink.timeline
+            # A recording knows more than any clock.
+            tell = timeline.place if self._source.recording is None else timeline.locate
+            placed = tell(origin, decision.sample_index, decision.sample_count)
+            dropped = self.statistics().dropped
+            yield decision, truth, decision_record(decision, truth, placed, dropped)
+        self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)
+        flowgraph.disconnect_all()  # the next one takes the source over
+
+    def _probe(self, on_estimate: Callable[[RateEstimate], None]) -> Any:
+        """Return a block that looks at the symbol rate again and again."""
+        from gnuradio.amrq.symbol_rate_probe import symbol_rate_probe
+
+        return symbol_rate_probe(
+            self._source.sample_rate,
+            self._offset,
+            _LOOK_AGAIN,
+            min_confidence=0.0,
+            on_estimate=on_estimate,
+        )
+
+    def _position(self) -> float:
+        """Return the seconds of the stream that lie behind."""
+        if self._recorder is not None:  # annotations count in its samples
+            return self._recorder.position / self._source.sample_rate
+        if self._running[0].received == 0:
+            return 0.0
+        return time.monotonic() - self._started
+
+    def _first_estimate(self) -> SymbolRate | None:
+        """Look at the stream until its symbol rate is clear; None where it ends before that."""
+        recording = self._source.recording
+        if recording is not None:
+            return recording_symbol_rate(recording, self._offset)
+        from gnuradio import gr
+        from gnuradio.amrq.sample_probe import sample_probe
+
+        probe = sample_probe(LOOKED_AT)
+        flowgraph = gr.top_block("amrq symbol rate")
+        flowgraph.connect(self._source.block, probe)
+        flowgraph.start()
+        finished = threading.Event()
+
+        def wait() -> None:
+            flowgraph.wait()
+            finished.set()
+
+        waiting = threading.Thread(target=wait, name="amrq symbol rate", daemon=True)
+        waiting.start()
+        seen, found = 0, None
+        try:
+            while not self._ending.is_set():
+                over = finished.wait(0.1)
+                if probe.taken() - seen >= LOOKED_AT // 2 or over:
+                    seen = probe.taken()
+                    found = look_for_symbol_rate(probe.stretch(), self._source.sample_rate, self._offset)
+                    if found is not None and found.confidence >= SURE:
+                        return found
+                if over:
+                    self.raise_silence()
+                    raise OptionError(
+                        SourceOptions,
+                        "the stream ended, and {unclear}: give it ({symbol_rate}).",
+                        unclear=unclear(found),
+                    )
+            return None
+        finally:
+            flowgraph.stop()
+            if not joined(waiting):
+                raise AmrqError("the source did not end when it was stopped, and is given up.")
+            flowgraph.disconnect_all()
+            if hasattr(self._source.block, "put_back"):
+                self._source.block.put_back(probe.since_break())
+
+
+class _Follower:
+    """Looks at estimates of the symbol rate while a flowgraph runs, and says when it is another one.
+
+    Attributes:
+        found: that other one; None while there is none.
+    """
+
+    def __init__(self, symbol_rate: float) -> None:
+        self.found: RateEstimate | None = None
+        self._symbol_rate = symbol_rate
+        self._suspect = math.nan
+
+    def take(self, found: RateEstimate, finish: Callable[[], None]) -> None:
+        """Take in an estimate; call `finish` when two in succession are sure of the same other rate."""
+        if found.confidence < SURE or is_same_rate(found.symbol_rate, self._symbol_rate):
+            self._suspect = math.nan
+        elif is_same_rate(found.symbol_rate, self._suspect):
+            self.found = found
+            finish()
+        else:
+            self._suspect = found.symbol_rate

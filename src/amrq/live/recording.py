@@ -1,63 +1,208 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording as a session takes it: its symbol rate, offset and origin."""
+"""The signal in a recording: which recording, which part of it, where in the band, at what symbol rate."""
 
-import math
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
-from amrq.measure import SymbolRate, estimate_symbol_rate
+from amrq.live.symbol_rate import LOOKED_AT, SURE, look_for_symbol_rate, unclear
+from amrq.measure import SymbolRate
 from amrq.model import find_model
+from amrq.options import OptionError, Range, above, at_least, check, described, option
 from amrq.outputs import Origin
-from amrq.recordings import Recording, SampleStream, band_of_signal
-from amrq.text import engineering
+from amrq.recordings import FORMATS, Recording, SampleStream, band_of_signal, is_stream, open_recording
+from amrq.text import engineering, printable
 
 __all__ = [
-    "LOOKED_AT",
-    "SURE",
-    "look_for_symbol_rate",
+    "RecordedSignal",
+    "RecordingOptions",
+    "open_signal",
     "recording_offset",
     "recording_origin",
     "recording_symbol_rate",
-    "unclear",
+    "say_notes",
 ]
 
 _KEPT = 2.0
 """Of a real recording, so many times the width of its signal is looked at."""
-LOOKED_AT = 1 << 17
-"""Samples that a symbol rate is estimated from."""
-SURE = 0.999
-"""Confidence from which an estimate is believed."""
 
 
-def look_for_symbol_rate(
-    samples: NDArray[np.complex64], sample_rate: float, offset: float
-) -> SymbolRate | None:
-    """Return the estimate for a signal at an offset in Hz; None where samples give none: too few, or silence.
+@described
+@dataclass(frozen=True)
+class RecordingOptions:
+    """Which recording and which part of it, and what is known of the signal in it.
 
-    Samples that are not finite count as zeros.
+    Raises:
+        AmrqError: a value is out of its range.
     """
-    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
-    if offset:
-        samples = samples * np.exp(-2j * np.pi * offset / sample_rate * np.arange(len(samples)))
+
+    symbol_rate: float | None = option(
+        None, "Symbols a second, 9600 for instance. Without it, estimated.", unit="Bd", within=above(0)
+    )
+    sample_rate: float | None = option(
+        None,
+        "Samples a second, 250k for instance. Raw samples need it; other files have their own.",
+        unit="S/s",
+        flag="--rate",
+    )
+    offset: float | None = option(
+        None,
+        "Frequency of the signal relative to the middle of the band, which is the default; in real samples relative to "
+        "0 Hz, where the strongest signal is the default.",
+        unit="Hz",
+        within=Range(),
+    )
+    format: str = option("auto", "Format of the file. auto: by the file's name.", choices=FORMATS)
+    recording_name: str | None = option(
+        None,
+        "Which recording of a SigMF archive or collection; without it, the first.",
+        flag="--recording NAME",
+    )
+    start: float = option(0.0, "Begin so many seconds into the recording.", unit="s", within=at_least(0))
+    duration: float | None = option(
+        None, "Stop after so many seconds. Without it, at the end.", unit="s", within=above(0)
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+
+@dataclass(frozen=True)
+class RecordedSignal:
+    """A signal in a recording or a pipe, found and ready to be received; a context that closes a pipe.
+
+    Attributes:
+        recording: the recording, or the pipe, which is read from where it stands.
+        symbol_rate: symbols a second, given or estimated.
+        confidence: of the symbol rate, 0 to 1; 1 where it was given.
+        estimated: whether the symbol rate was not given.
+        offset: where in the band the signal lies, Hz.
+        start: first sample; 0 of a pipe.
+        count: samples; 0 for all that follow.
+        begun: seconds into the recording that `start` is.
+    """
+
+    recording: Recording | SampleStream
+    symbol_rate: float
+    confidence: float = 1.0
+    estimated: bool = False
+    offset: float = 0.0
+    start: int = 0
+    count: int = 0
+    begun: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The recording's name, for people."""
+        recording = self.recording
+        return printable(recording.name if isinstance(recording, SampleStream) else recording.path.name)
+
+    @property
+    def first_index(self) -> int:
+        """The index of the recording's first sample in its own metadata."""
+        return 0 if isinstance(self.recording, SampleStream) else self.recording.first_index
+
+    @property
+    def late_notes(self) -> tuple[str, ...]:
+        """Sentences that are known of a pipe only once it has been read."""
+        return self.recording.notes if isinstance(self.recording, SampleStream) else ()
+
+    def origin(self, model: str) -> Origin:
+        """Return the origin of decisions that a model makes."""
+        return recording_origin(self.recording, model, self.symbol_rate, self.begun, self.offset)
+
+    def close(self) -> None:
+        """Close a pipe; a recording needs no closing."""
+        if isinstance(self.recording, SampleStream):
+            self.recording.close()
+
+    def __enter__(self) -> "RecordedSignal":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_signal(
+    path: Path,
+    options: RecordingOptions | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    interrupted: threading.Event | None = None,
+) -> RecordedSignal:
+    """Open a recording or a pipe and find the signal in it.
+
+    Args:
+        path: a recording, a FIFO, or `-` for standard input.
+        options: which part of it, and what is known of the signal; None: as the defaults say.
+        say: called with each sentence that somebody should know of the recording.
+        interrupted: set to wait no longer for a pipe.
+
+    Raises:
+        AmrqError: it cannot be read, or its symbol rate is neither given nor clear.
+        KeyboardInterrupt: `interrupted` was set.
+    """
+    options, interrupted = options or RecordingOptions(), interrupted or threading.Event()
+    recording: Recording | SampleStream
+    if is_stream(path):
+        if options.recording_name is not None:
+            text = "{recording_name} belongs to a SigMF archive or collection, and a pipe is neither: leave it out."
+            raise OptionError(RecordingOptions, text)
+        recording = SampleStream(path, options.format, options.sample_rate)
+    else:
+        recording = open_recording(path, options.format, options.sample_rate, options.recording_name)
     try:
-        return estimate_symbol_rate(np.asarray(samples, dtype=np.complex64), sample_rate)
-    except AmrqError:
-        return None
+        return _found(recording, options, say, interrupted)
+    except BaseException:
+        if isinstance(recording, SampleStream):
+            recording.close()
+        raise
 
 
-def unclear(found: SymbolRate | None) -> str:
-    """Say that an estimate is not to be believed, as the subject and verb of a sentence."""
-    if found is None:
-        return "no symbol rate is to be seen"
-    if found.confidence < 0.01:
-        return "its symbol rate is not clear (none stands out of the noise)"
-    # Rounded down: what is not enough must not look like 1.
-    confidence = math.floor(1000 * found.confidence) / 1000
-    perhaps = f"perhaps {engineering(found.rate, 'Bd', 6)}, with a confidence of {confidence:.3f}"
-    return f"its symbol rate is not clear ({perhaps} where {SURE:g} is needed)"
+def _found(
+    recording: Recording | SampleStream,
+    options: RecordingOptions,
+    say: Callable[[str], None],
+    interrupted: threading.Event,
+) -> RecordedSignal:
+    first = round(options.start * recording.sample_rate)
+    if isinstance(recording, SampleStream):
+        recording.begin(first, interrupted.is_set)
+        first = 0
+    place = recording_offset(recording, options.offset, first)
+    if isinstance(recording, Recording):
+        say_notes(recording, say, place if options.offset is None else 0.0)
+    found, estimated = SymbolRate(options.symbol_rate or 0.0, 1.0), options.symbol_rate is None
+    if estimated:
+        found = recording_symbol_rate(recording, place, first, interrupted)
+    count = 0 if options.duration is None else max(1, round(options.duration * recording.sample_rate))
+    return RecordedSignal(recording, *found, estimated, place, first, count, options.start)
+
+
+def say_notes(recording: Recording, say: Callable[[str], None], taken: float = 0.0) -> None:
+    """Say what is to be said of a recording.
+
+    Args:
+        recording: that was opened.
+        say: called with each sentence.
+        taken: where in the band a signal was found and taken, Hz; 0 where it was not looked for.
+    """
+    for note in recording.notes:
+        say(note)
+    if taken:
+        at = engineering(taken, "Hz", 6)
+        name = printable(recording.path.name)
+        say(f"{name}: no offset is given, and the strongest signal, at {at}, is taken.")
 
 
 def recording_symbol_rate(
@@ -86,7 +231,8 @@ def recording_symbol_rate(
     found = look_for_symbol_rate(samples, sample_rate, offset)
     if found is None or found.confidence < SURE:
         name = recording.name if isinstance(recording, SampleStream) else recording.path
-        raise AmrqError(f"{name}: {unclear(found)}: give it (--symbol-rate).")
+        text = "{name}: {unclear}: give it ({symbol_rate})."
+        raise OptionError(RecordingOptions, text, name=name, unclear=unclear(found))
     return found
 
 

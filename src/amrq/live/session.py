@@ -1,322 +1,496 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A live stream from its beginning to its end, at whatever symbol rate it turns out to have."""
+"""Sessions: a signal from a source or in a recording is received, and what it is is decided.
 
+For scripts, commands and programs of the Companion alike. GNU Radio is loaded when a session is made.
+"""
+
+import contextlib
 import dataclasses
-import math
+import importlib
+import logging
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
 
-from amrq.decision import Decision
-from amrq.errors import AmrqError
-from amrq.live.decision_stream import DecisionStream
-from amrq.live.interrupt import joined
-from amrq.live.recording import LOOKED_AT, SURE, look_for_symbol_rate, recording_symbol_rate, unclear
-from amrq.measure import SymbolRate
-from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
-from amrq.sources import LiveSource, SilenceWatch, SourceCounts
+from amrq.classifier import Backend, OnnxBackend
+from amrq.decision import Decision, DecisionOptions
+from amrq.errors import AmrqError, all_closed
+from amrq.link import BoardBackend
+from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
+from amrq.live.recording import RecordedSignal, recording_offset, recording_origin, say_notes
+from amrq.machine import optional_package
+from amrq.measure import FrontEndOptions, StreamInfo
+from amrq.model import find_model, read_contract
+from amrq.options import OutputFile, Range, above, at_least, check, described, option
+from amrq.outputs import DecisionOutputs, Origin, OutputOptions, SigmfRecorder, StreamState, decision_record
+from amrq.sources import LiveSource, SilenceWatch, SourceOptions
 from amrq.worker import Statistics
 
-__all__ = ["Decided", "LiveSession"]
+__all__ = [
+    "LiveDecision",
+    "LiveSession",
+    "Recognition",
+    "RecordingOutputs",
+    "RecordingSession",
+    "RecordingTotals",
+    "SessionOptions",
+    "load_flowgraph",
+]
 
-_LOOK_AGAIN = 5.0  # seconds
-_NOTHING_DB = -200.0  # a level where nothing is received
-_CHANGED = 0.003
-"""A symbol rate that is off by this part of it is another one: the front end follows 0.005."""
+_LOG = logging.getLogger(__name__)
 
-Decided = tuple[Decision, str | None, dict[str, Any]]
+
+def load_flowgraph(name: str, use: str) -> Any:
+    """Return a flowgraph, block or function of `gnuradio.amrq`, where GNU Radio is there.
+
+    Args:
+        name: of the module and of what is in it.
+        use: what it is needed for, as the subject of a sentence.
+
+    Raises:
+        AmrqError: GNU Radio or this module of it is not installed.
+    """
+    try:
+        return getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
+    except ImportError as error:
+        raise AmrqError(
+            f"{use} needs GNU Radio 3.10 with this module installed ({error}): see the README."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """How signals are recognised, wherever they come from.
+
+    Attributes:
+        model: path of an ONNX file, name of a shipped model, or `default`.
+        front_end: how a signal is received.
+        decision: how the evidence of many chunks becomes decisions.
+        backend: what computes.
+    """
+
+    model: str = "default"
+    front_end: FrontEndOptions = field(default_factory=FrontEndOptions)
+    decision: DecisionOptions = field(default_factory=DecisionOptions)
+    backend: Backend = field(default_factory=OnnxBackend)
+
+    def sink(
+        self,
+        stream: StreamInfo,
+        on_decision: Callable[[Decision, str | None], None],
+        say: Callable[[str], None],
+        queue_chunks: int | None = None,
+    ) -> Any:
+        """Return a `classifier_sink` for a stream.
+
+        Args:
+            stream: what is known of it.
+            on_decision: called with each decision and the truth, in another thread.
+            say: called with what a board's client has to say.
+            queue_chunks: chunks that may wait, of a stream that must not; None where the stream waits.
+        """
+        live = queue_chunks is not None
+        return load_flowgraph("classifier_sink", "classifying")(
+            self.model,
+            self.decision,
+            stream,
+            backend=lambda model: self.backend.classifier(model, live, say),
+            live=live,
+            **({} if queue_chunks is None else {"queue_chunks": queue_chunks}),
+            on_decision=on_decision,
+        )
+
+
+@described
+@dataclass(frozen=True)
+class SessionOptions:
+    """Where in the band a live session listens, how long, and what it keeps.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    offset: float | None = option(
+        None,
+        "Frequency of the signal relative to the middle of the band; in real samples relative to 0 Hz, where the "
+        "strongest signal is the default.",
+        unit="Hz",
+        within=Range(),
+    )
+    queue_chunks: int = option(
+        8192,
+        "Chunks that may wait for the classifier. When more arrive, the oldest are dropped and counted.",
+        within=at_least(1),
+        flag="--queue",
+        advanced=True,
+    )
+    duration: float | None = option(
+        None,
+        "End after so many seconds. Without it, the session ends with the source or with Ctrl-C.",
+        unit="s",
+        within=above(0),
+    )
+    stall: float | None = option(
+        None,
+        "End with exit status 3 when no sample has come for so many seconds.",
+        unit="s",
+        within=above(0),
+    )
+    record: Path | None = option(
+        None,
+        "Record the samples as NAME.sigmf-data and NAME.sigmf-meta, annotated with the decisions.",
+        flag="--record NAME",
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+
+@described
+@dataclass(frozen=True)
+class RecordingOutputs(OutputOptions):
+    """Outputs of decisions on a recording, which has metadata of its own.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    annotate: OutputFile = option(
+        "",
+        "Write the metadata of the SigMF recording to this file, with the decisions as annotations.",
+        flag="--annotate FILE.sigmf-meta",
+    )
+
+
+class LiveDecision(NamedTuple):
+    """A decision of a session.
+
+    Attributes:
+        decision: what was decided.
+        truth: what was sent, where that is known.
+        record: both, with time and frequency, as `amrq.outputs.record` has it.
+        wanted: whether the outputs' `changes` and `every` leave it in.
+    """
+
+    decision: Decision
+    truth: str | None
+    record: dict[str, Any]
+    wanted: bool
 
 
 class LiveSession:
-    """Runs flowgraphs on a source, one after another where the symbol rate changes, and yields what they decide.
+    """Receives what a source sends, and decides on it. A context: entered, everything is open; left, closed.
 
-    Where no symbol rate is given it is estimated, looked at again every five seconds, and followed: when two looks in
-    succession are sure of another one, the flowgraph is begun anew with that.
+    Where no symbol rate is given it is estimated first, looked at again every five seconds, and followed. The source
+    is never held up: what the classifier has no time for is dropped and counted.
 
     Args:
-        source: of the samples.
-        symbol_rate: symbols a second; None to estimate it.
-        offset: of the signal from the middle of the band, Hz.
-        origin: of the decisions, as far as it is known beforehand.
-        ending: set to end the session.
-        make: makes a flowgraph: a function of (symbol rate, `on_decision`).
-        recorder: what the flowgraphs hand the source's samples to; None for nothing.
-        silence: what watches whether the source still sends; None for nothing.
+        source: where samples come from.
+        recognition: how signals are recognised.
+        outputs: where records go, and counters.
+        options: where it listens, how long, and what it keeps.
+        ending: set to end the session from another thread.
+        say: called with each sentence for people, `looking for the symbol rate` for instance; None: the log.
+
+    Raises:
+        AmrqError: GNU Radio is missing; on entering, that something cannot be opened; on leaving, that something could
+            not be written, or that the source sent nothing (`StalledError`).
+
+    Example:
+        with LiveSession(SourceOptions(simulate=True), options=SessionOptions(duration=5)) as session:
+            for found in session.run():
+                print(found.record["time"], found.decision.label)
     """
 
     def __init__(
         self,
-        source: LiveSource,
-        symbol_rate: float | None,
-        offset: float,
-        origin: Origin,
-        ending: threading.Event,
-        make: Callable[[float, Callable[[Decision, str | None], None]], Any],
-        recorder: SigmfRecorder | None = None,
-        silence: SilenceWatch | None = None,
+        source: SourceOptions,
+        recognition: Recognition | None = None,
+        outputs: OutputOptions | None = None,
+        options: SessionOptions | None = None,
+        ending: threading.Event | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
-        self.symbol_rate = symbol_rate
-        self.confidence = 1.0
-        """Of the symbol rate: 1 where it was given."""
-        self._estimated = symbol_rate is None
-        self._source, self._offset, self._origin = source, offset, origin
-        self._ending, self._make, self._recorder, self._silence = ending, make, recorder, silence
-        # Counters and samples of what ran before, those of its board, and what runs now.
-        self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
-        self._started = time.monotonic()
-        self._stream: DecisionStream | None = None
+        self._wanted, self._options = source, options or SessionOptions()
+        self._recognition, self._outputs_wanted = recognition or Recognition(), outputs or OutputOptions()
+        self._ending, self._say = ending or threading.Event(), say or _LOG.info
+        self._open_source = load_flowgraph("open_source", "live classification")
+        self._flowgraph = load_flowgraph("decision_flowgraph", "live classification")
+        self._closing = all_closed()
+        self._recorder: SigmfRecorder | None = None
+        self._told_bandwidth: float | None = None
+        self._told_failure = False
 
-    def close(self) -> None:
+    def __enter__(self) -> "LiveSession":
+        at_the_end = self._closing.__enter__()
+        try:
+            self._open(at_the_end)
+        except BaseException as error:
+            self._closing.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.__exit__(kind, error, trace)
+        if error is None:
+            self.stream.raise_silence()
+
+    def _open(self, at_the_end: Callable[[Callable[[], None]], None]) -> None:
+        self.source: LiveSource = self._open_source(self._wanted, self._say)
+        """The source."""
+        self._offset = self._place()
+        self._require_board()
+        file = find_model(self._recognition.model)
+        self.classes = read_contract(file).classes
+        """What the model can answer, in its order."""
+        if self._options.record is not None:
+            self._recorder = self._new_recorder(self._options.record)
+        silence = None
+        if self.source.watched:
+            silence = SilenceWatch(self.source.name, self._say, self._options.stall)
+        self.stream = LiveStream(
+            self.source,
+            self._wanted.symbol_rate,
+            self._offset,
+            self._origin(file),
+            self._ending,
+            self._make,
+            self._recorder,
+            silence,
+        )
+        """What runs, and its counters."""
+        self._outputs = DecisionOutputs(self._outputs_wanted, self.classes, self.stream.state)
+        at_the_end(self._outputs.close)
+        if self._recorder is not None:
+            self._recorder.begin()
+            at_the_end(partial(_finish, self._recorder))
+        if self._options.duration is not None:
+            timer = threading.Timer(self._options.duration, self._ending.set)
+            timer.daemon = True
+            timer.start()
+            at_the_end(timer.cancel)
+        at_the_end(self.stream.close)
+
+    def run(self) -> Iterator[LiveDecision]:
+        """Yield decisions until the source or the session ends.
+
+        Raises:
+            AmrqError: the flowgraph failed, or an output cannot take a record.
+        """
+        if self._wanted.symbol_rate is None and self.source.recording is None:
+            self._say("looking for the symbol rate, since none is given.")
+        for decision, truth, record in self.stream.run():
+            self._annotate(record)
+            yield LiveDecision(decision, truth, record, self._outputs.write(record))
+
+    def losses(self) -> list[str]:
+        """Return a sentence for each kind of thing that was lost on the way."""
+        said = []
+        state, counts = self.stream.recording(), self.stream.source_counts()
+        if state is not None and state.dropped:
+            total = state.samples + state.dropped
+            said.append(f"{state.dropped} of {total} samples were not recorded: the disk was too slow.")
+        if counts.overflows:
+            said.append(f"The radio lost samples {counts.overflows} times: they were not fetched in time.")
+        if counts.lost:
+            said.append(f"Samples were lost on the way from the sender {counts.lost} times.")
+        if counts.reconnections:
+            said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
+        if counts.refused:
+            said.append(f"{counts.refused} messages or packets were left out: they are no samples.")
+        return said
+
+    def _place(self) -> float:
+        """Return where in the band the signal is taken to lie, Hz; say what is to be said of a recording."""
+        recording = self.source.recording
+        if recording is None:
+            return self._options.offset or 0.0
+        place = recording_offset(recording, self._options.offset)
+        say_notes(recording, self._say, place if self._options.offset is None else 0.0)
+        return place
+
+    def _require_board(self) -> None:
+        """Refuse to begin with a board that is not there, unless there is something in its place."""
+        backend = self._recognition.backend
+        if not isinstance(backend, BoardBackend):
+            return
+        board = backend.classifier(
+            self._recognition.model, True, lambda text: None
+        )  # the stream's own client tells
+        board.open()
+        try:
+            if backend.board_policy != "local":
+                board.require()
+        finally:
+            board.close()
+
+    def _make(self, symbol_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
+        stream = StreamInfo(self.source.sample_rate, symbol_rate, self._offset)
+        sink = self._recognition.sink(stream, on_decision, self._say, self._options.queue_chunks)
+        clock = self.source.recording is None
+        return self._flowgraph(self.source.block, sink, self._recognition.front_end, self._recorder, clock)
+
+    def _origin(self, file: Path) -> Origin:
+        source, model = self.source, self._recognition.model
+        if source.recording is not None:
+            return recording_origin(source.recording, model, 1.0, offset=self._offset)
+        tunings = () if source.frequency is None else ((0.0, source.frequency + self._offset),)
+        return Origin(source.name, 1.0, file.stem, Origin.hash_of(file), tunings=tunings)
+
+    def _new_recorder(self, record: Path) -> SigmfRecorder:
+        """Return what records, under a name that must not be there yet; nothing is written before its `begin`."""
+        optional_package("sigmf", "recording SigMF")
+        about = f"Received from {self.source.name} by amrq live."
+        rate, frequency = self.source.sample_rate, self.source.frequency
+        return SigmfRecorder(record, rate, frequency, numbered=False, description=about)
+
+    def _annotate(self, record: dict[str, Any]) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            return
+        symbol_rate = self.stream.symbol_rate
+        if symbol_rate is not None and symbol_rate != self._told_bandwidth:
+            self._told_bandwidth = symbol_rate
+            recorder.tell_bandwidth((1 + self._recognition.front_end.rolloff) * symbol_rate)
+        recorder.annotate(record)
+        if not self._told_failure and (failure := recorder.state().failure):
+            self._say(f"the recording has ended, and the rest goes on: {failure}")
+            self._told_failure = True
+
+
+def _finish(recorder: SigmfRecorder) -> None:
+    """Write what waits, and the metadata; nothing stays where nothing was recorded."""
+    recorder.close()
+    failure = recorder.state().failure
+    if failure:
+        raise AmrqError(failure)
+
+
+class RecordingSession:
+    """Decides on the signal in a recording or a pipe, as fast as the computer can.
+
+    Args:
+        signal: the recording and the signal in it.
+        recognition: how it is recognised.
+        interrupted: once set, `run` raises `KeyboardInterrupt` between two decisions.
+        say: called with what a board's client has to say; None: the log.
+
+    Raises:
+        AmrqError: GNU Radio is missing, or something given cannot be used.
+
+    Example:
+        with open_signal(Path("recording.sigmf-meta")) as signal:
+            for decision, truth, record in RecordingSession(signal).run():
+                print(record["time"], decision.label)
+    """
+
+    def __init__(
+        self,
+        signal: RecordedSignal,
+        recognition: Recognition | None = None,
+        interrupted: threading.Event | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.signal, self._recognition = signal, recognition or Recognition()
+        self._stream = DecisionStream(interrupted)
+        flowgraph = load_flowgraph("recording_flowgraph", "classifying a recording")
+        stream = StreamInfo(symbol_rate=signal.symbol_rate, offset=signal.offset)
+        sink = self._recognition.sink(stream, self._stream.put, say or _LOG.info)
+        self._flowgraph = flowgraph(
+            signal.recording, sink, self._recognition.front_end, start=signal.start, count=signal.count
+        )
+        sink.logger.set_level("error")  # what it warns of, `statistics` says
+        self.classes: tuple[str, ...] = sink.contract.classes
+        """What the model can answer, in its order."""
+        self.origin = signal.origin(self._recognition.model)
+        """Where the decisions come from."""
+
+    def statistics(self) -> Statistics:
+        """Return the counters as they stand now."""
+        counted: Statistics = self._flowgraph.sink.statistics()
+        return counted
+
+    def state(self) -> StreamState:
+        """Return how the session stands, for monitoring."""
+        origin, samples = self.origin, int(self._flowgraph.front_end.samples_read())
+        return StreamState(
+            self.statistics(),
+            origin.source,
+            origin.model,
+            origin.model_sha256,
+            samples=samples,
+            symbol_rate=self.signal.symbol_rate,
+        )
+
+    def run(self) -> Iterator[Decided]:
+        """Yield decisions, the truth where it is annotated, and their records, to the end of the recording.
+
+        Raises:
+            AmrqError: the flowgraph failed, or there is nothing to decide on.
+            KeyboardInterrupt: `interrupted` was set.
+        """
+        decided, sink = False, self._flowgraph.sink
+        for decision, truth in self._stream.run(self._flowgraph):
+            decided = True
+            # In seconds that do not trust the symbol rate for long.
+            origin = sink.timeline.locate(self.origin, decision.sample_index, decision.sample_count)
+            yield decision, truth, decision_record(decision, truth, origin)
+        if decided:
+            return
+        name, counted = self.origin.source, self.statistics()
+        if counted.not_finite:
+            raise AmrqError(f"{name}: all of its {counted.received} chunks hold samples that are not finite.")
+        raise AmrqError(
+            f"{name} is too short for a decision: one needs at least {sink.contract.chunk_length} symbols after the "
+            "front end."
+        )
+
+    def end(self) -> None:
         """End what runs, where `run` was not read to its end.
 
         Raises:
             AmrqError: it does not end.
         """
-        if self._stream is not None:
-            self._stream.end()
-
-    def statistics(self) -> Statistics:
-        """Return the counters of all flowgraphs so far."""
-        former, _, _, flowgraph = self._running  # at once: the view asks from another thread
-        now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
-        before = former.as_dict()
-        return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
-
-    def board_statistics(self) -> dict[str, int]:
-        """Return what the clients of a board counted so far; empty where there is no board."""
-        _, _, former, flowgraph = self._running
-        now = {} if flowgraph is None else flowgraph.sink.board_statistics()
-        return {name: former[name] + now.get(name, 0) for name in {**former, **now}}
-
-    def level_db(self) -> float:
-        """Return the power in the channel, dB relative to full scale."""
-        *_, flowgraph = self._running
-        return _NOTHING_DB if flowgraph is None else float(flowgraph.front_end.level_db())
-
-    def source_counts(self) -> SourceCounts:
-        """Return what the source counts of what went wrong on the way."""
-        block = self._source.block
-        counts: SourceCounts = block.counts() if hasattr(block, "counts") else SourceCounts()
-        return counts
-
-    def overflows(self) -> int | None:
-        """Return how often the radio lost samples; None where the source is none."""
-        return self.source_counts().overflows
-
-    def silent_seconds(self) -> float | None:
-        """Return the seconds since the source sent its last sample; None where nobody watches."""
-        return None if self._silence is None else self._silence.silent_seconds()
-
-    def raise_silence(self) -> None:
-        """Raise what the session ends with, where its source sent nothing or was given up.
-
-        Raises:
-            StalledError: that.
-        """
-        if self._silence is not None:
-            self._silence.look(self._arrived())
-            self._silence.raise_error()
-
-    def recording(self) -> RecorderState | None:
-        """Return how the recording stands; None where there is none."""
-        return None if self._recorder is None else self._recorder.state()
-
-    def state(self) -> StreamState:
-        """Return how the session stands, for monitoring."""
-        level_db = self.level_db()
-        counts = self.source_counts()
-        return StreamState(
-            self.statistics(),
-            self._origin.source,
-            self._origin.model,
-            self._origin.model_sha256,
-            samples=self._samples(),
-            overflows=counts.lost if counts.overflows is None else counts.overflows,
-            symbol_rate=self.symbol_rate,
-            level_db=level_db if level_db > _NOTHING_DB else None,
-            reconnections=counts.reconnections,
-            refused=counts.refused,
-            silences=None if self._silence is None else self._silence.silences,
-            silent_seconds=self.silent_seconds(),
-        )
-
-    def _samples(self) -> int:
-        _, former, _, flowgraph = self._running
-        return former if flowgraph is None else former + int(flowgraph.front_end.samples_read())
-
-    def _arrived(self) -> int:
-        """Return a number that changes with every sample that comes; 0 while none has."""
-        block = self._source.block
-        return int(getattr(block, "parts", (block,))[-1].nitems_written(0))  # since the flowgraph started
-
-    def run(self) -> Iterator[Decided]:
-        """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
-
-        It ends as well where the source is given up: see `raise_silence`.
-
-        Raises:
-            AmrqError: a flowgraph failed.
-        """
-        if self._silence is None:
-            yield from self._run()
-            return
-        over = threading.Event()
-        watching = threading.Thread(
-            target=self._silence.follow,
-            args=(self._arrived, over, self._ending.set),
-            name="amrq silence",
-            daemon=True,
-        )
-        watching.start()
-        try:
-            yield from self._run()
-        finally:
-            over.set()
-            joined(watching)
-
-    def _run(self) -> Iterator[Decided]:
-        if self.symbol_rate is None:
-            self._take(self._first_estimate())
-        while self.symbol_rate is not None:
-            followed = _Follower(self._source, self.symbol_rate, self._offset, self._ending)
-            yield from self._run_once(self.symbol_rate, followed)
-            if followed.found is None or self._ending.is_set():
-                return
-            self._take(followed.found)
-
-    def _take(self, found: SymbolRate | None) -> None:
-        self.symbol_rate, self.confidence = (None, 0.0) if found is None else found
-
-    def _run_once(self, symbol_rate: float, followed: "_Follower") -> Iterator[Decided]:
-        stream = self._stream = DecisionStream(ending=followed.ending)
-        flowgraph = self._make(symbol_rate, stream.put)
-        start, rate = self._position(), self._source.sample_rate
-        received = self._recorder.position if self._recorder is not None else self._samples()
-        origin = dataclasses.replace(
-            self._origin,
-            symbol_rate=symbol_rate,
-            start=start,
-            sample_rate=rate,
-            missing=round(start * rate) - received,
-        )
-        self._running = (*self._running[:3], flowgraph)
-        with followed.watching(flowgraph, self._estimated and self._source.recording is None):
-            for decision, truth in stream.run(flowgraph):
-                timeline = flowgraph.sink.timeline
-                # A recording knows more than any clock.
-                tell = timeline.place if self._source.recording is None else timeline.locate
-                placed = tell(origin, decision.sample_index, decision.sample_count)
-                dropped = self.statistics().dropped
-                yield decision, truth, decision_record(decision, truth, placed, dropped)
-        self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)
-        flowgraph.disconnect_all()  # the next one takes the source over
-
-    def _position(self) -> float:
-        """Return the seconds of the stream that lie behind."""
-        if self._recorder is not None:  # annotations count in its samples
-            return self._recorder.position / self._source.sample_rate
-        if self._running[0].received == 0:
-            return 0.0
-        return time.monotonic() - self._started
-
-    def _first_estimate(self) -> SymbolRate | None:
-        """Look at the stream until its symbol rate is clear; None where it ends before that."""
-        recording = self._source.recording
-        if recording is not None:
-            return recording_symbol_rate(recording, self._offset)
-        from gnuradio import gr
-        from gnuradio.amrq.sample_probe import sample_probe
-
-        probe = sample_probe(LOOKED_AT)
-        flowgraph = gr.top_block("amrq symbol rate")
-        flowgraph.connect(self._source.block, probe)
-        flowgraph.start()
-        finished = threading.Event()
-
-        def wait() -> None:
-            flowgraph.wait()
-            finished.set()
-
-        waiting = threading.Thread(target=wait, name="amrq symbol rate", daemon=True)
-        waiting.start()
-        seen, found = 0, None
-        try:
-            while not self._ending.is_set():
-                over = finished.wait(0.1)
-                if probe.taken() - seen >= LOOKED_AT // 2 or over:
-                    seen = probe.taken()
-                    found = look_for_symbol_rate(probe.stretch(), self._source.sample_rate, self._offset)
-                    if found is not None and found.confidence >= SURE:
-                        return found
-                if over:
-                    self.raise_silence()
-                    raise AmrqError(f"the stream ended, and {unclear(found)}: give it (--symbol-rate).")
-            return None
-        finally:
-            flowgraph.stop()
-            if not joined(waiting):
-                raise AmrqError("the source did not end when it was stopped, and is given up.")
-            flowgraph.disconnect_all()
-            if hasattr(self._source.block, "put_back"):
-                self._source.block.put_back(probe.since_break())
+        self._stream.end()
 
 
-class _Follower:
-    """Looks again, from time to time, whether the symbol rate is still the same.
+class RecordingTotals:
+    """The counters of one recording session after another.
 
-    Attributes:
-        ending: set when the flowgraph is to end: the session ends, or the rate is another one.
-        found: that other one; None while there is none.
+    Args:
+        model: path of an ONNX file, name of a shipped model, or `default`.
     """
 
-    def __init__(
-        self, source: LiveSource, symbol_rate: float, offset: float, session_ending: threading.Event
-    ) -> None:
-        self.ending = threading.Event()
-        self.found: SymbolRate | None = None
-        self._source, self._symbol_rate, self._offset = source, symbol_rate, offset
-        self._session_ending = session_ending
-        self._over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._probe: Any = None
+    def __init__(self, model: str) -> None:
+        file = find_model(model)
+        self._former = StreamState(Statistics(), "", file.stem, Origin.hash_of(file), samples=0)
+        self._running: RecordingSession | None = None
 
-    def watching(self, flowgraph: Any, looks: bool) -> "_Follower":
-        """Return itself, to be entered while the flowgraph runs."""
-        if looks:
-            from gnuradio.amrq.sample_probe import sample_probe
+    @contextlib.contextmanager
+    def counting(self, session: RecordingSession) -> Iterator[None]:
+        """Count a session while the context is open; what it counted stays."""
+        self._running = session
+        try:
+            yield
+        finally:
+            self._former, self._running = self.state(), None
 
-            self._probe = sample_probe(LOOKED_AT)
-            flowgraph.connect(flowgraph.source, self._probe)
-        return self
-
-    def __enter__(self) -> "_Follower":
-        self._thread = threading.Thread(target=self._watch, name="amrq symbol rate", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        if self._thread is not None:
-            joined(self._thread)
-
-    def _watch(self) -> None:
-        suspect = math.nan
-        next_look = time.monotonic() + _LOOK_AGAIN
-        while not self._over.wait(0.05):
-            if self._session_ending.is_set():
-                self.ending.set()
-                return
-            if self._probe is None or time.monotonic() < next_look:
-                continue
-            next_look = time.monotonic() + _LOOK_AGAIN
-            found = look_for_symbol_rate(self._probe.stretch(), self._source.sample_rate, self._offset)
-            if found is None or found.confidence < SURE or abs(found.rate / self._symbol_rate - 1) < _CHANGED:
-                suspect = math.nan
-            elif abs(found.rate / suspect - 1) < _CHANGED:
-                self.found = found
-                self.ending.set()
-                return
-            else:
-                suspect = found.rate
+    def state(self) -> StreamState:
+        """Return the state of the session that runs, or ran last, with the counters of all so far."""
+        former, running = self._former, self._running  # at once: another thread asks
+        if running is None:
+            return former
+        now, before = running.state(), former.counted.as_dict()
+        counts = {name: before[name] + count for name, count in now.counted.as_dict().items()}
+        samples = (former.samples or 0) + (now.samples or 0)
+        return dataclasses.replace(now, counted=Statistics(**counts), samples=samples)

@@ -454,8 +454,11 @@ class DecisionOutputs:
                 self.close()
             raise
 
-    def write(self, record: Mapping[str, Any]) -> None:
+    def write(self, record: Mapping[str, Any]) -> bool:
         """Hand on a record of `decision_record`, to each output, whatever another one says.
+
+        Returns:
+            Whether `changes` and `every` leave it in.
 
         Raises:
             AmrqError: outputs cannot take it; what each of them says.
@@ -465,6 +468,7 @@ class DecisionOutputs:
             for writer in reversed(self._writers):
                 if wanted or isinstance(writer, CountersFile):
                     to_do(partial(writer.write, record))
+        return wanted
 
     def close(self) -> None:
         """Close them all.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amrq.errors import AmrqError
-from amrq.options import Range, above, at_least, check, described, option, options_of
+from amrq.options import OptionError, Range, above, at_least, check, described, option
 from amrq.recordings import FORMATS, RAW_FORMATS, Recording
 from amrq.text import printable
 
@@ -76,6 +76,8 @@ def _unreadable(given: object) -> AmrqError:
 
 _SOURCES = ("soapy", "rtl_tcp", "file", "stdin", "zmq", "udp", "simulate")
 _RADIOS = ("soapy", "rtl_tcp")
+_SIMULATED_RATE = 400e3
+_SIMULATED_SAMPLES_PER_SYMBOL = 4
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ class SourceOptions:
     )
     symbol_rate: float | None = option(
         None,
-        "Symbols a second, 100k for instance; a simulation needs it, and a whole number of samples per symbol.",
+        "Symbols a second, 100k for instance. Without it, estimated and followed; in a simulation, a quarter of the "
+        "sample rate.",
         unit="Bd",
         within=above(0),
     )
@@ -185,40 +188,51 @@ class SourceOptions:
     es_n0_db: float = option(20.0, "Es/N0 of the simulation.", unit="dB", label="Es/N0", flag="--es-n0")
 
     def __post_init__(self) -> None:
+        """Check the values; give a simulation the rates that it has by default."""
         check(self)
         object.__setattr__(self, "gain", read_gain(self.gain))
         given = [name for name in _SOURCES if getattr(self, name) not in (None, False)]
         if len(given) != 1:
-            said = " and ".join(_flag(name) for name in given) or "none"
-            raise AmrqError(f"give one source, not {said}: one of {', '.join(map(_flag, _SOURCES))}.")
+            known = ", ".join(f"{{{name}}}" for name in _SOURCES)
+            said = " and ".join(f"{{{name}}}" for name in given) or "none"
+            raise OptionError(SourceOptions, f"give one source, not {said}: one of {known}.")
         self._check_radio()
+        if self.simulate and self.sample_rate is None:
+            object.__setattr__(self, "sample_rate", _SIMULATED_RATE)
+        if self.simulate and self.symbol_rate is None and self.sample_rate is not None:
+            object.__setattr__(self, "symbol_rate", self.sample_rate / _SIMULATED_SAMPLES_PER_SYMBOL)
         if self.chosen != "file":
             self._check_stream()
 
     def _check_radio(self) -> None:
         """Refuse settings of a radio where the source is none, or another kind."""
-        chosen = _flag(self.chosen)
+        chosen = f"{{{self.chosen}}}"
         for name in ("gain", "ppm"):
             if getattr(self, name) not in (None, 0) and self.chosen not in _RADIOS:
-                raise AmrqError(
-                    f"{_flag(name)} belongs to a radio (--soapy, --rtl-tcp), not to {chosen}: leave it out."
+                text = (
+                    f"{{{name}}} belongs to a radio ({{soapy}}, {{rtl_tcp}}), not to {chosen}: leave it out."
                 )
+                raise OptionError(SourceOptions, text)
         for name in ("antenna", "bandwidth"):
             if getattr(self, name) and self.chosen != "soapy":
-                raise AmrqError(
-                    f"{_flag(name)} belongs to a radio of SoapySDR (--soapy), not to {chosen}: leave it out."
+                text = (
+                    f"{{{name}}} belongs to a radio of SoapySDR ({{soapy}}), not to {chosen}: leave it out."
                 )
+                raise OptionError(SourceOptions, text)
 
     def _check_stream(self) -> None:
         """Refuse what a source that is no recording cannot do without, or does not have."""
         if self.recording_name is not None:
-            raise AmrqError("--recording belongs to a SigMF archive or collection: give that (--file).")
+            text = "{recording_name} belongs to a SigMF archive or collection: give that ({file})."
+            raise OptionError(SourceOptions, text)
         if self.sample_rate is None:
-            raise AmrqError(f"{_flag(self.chosen)} needs the sample rate (--rate).")
+            raise OptionError(SourceOptions, f"{{{self.chosen}}} needs the sample rate ({{sample_rate}}).")
         if self.chosen in _RADIOS and self.frequency is None:
-            raise AmrqError(f"{_flag(self.chosen)} needs the frequency to tune to (--freq).")
+            text = f"{{{self.chosen}}} needs the frequency to tune to ({{frequency}})."
+            raise OptionError(SourceOptions, text)
         if self.chosen == "rtl_tcp" and self.format not in ("auto", "cu8"):
-            raise AmrqError(f"samples of rtl_tcp are cu8, not {self.format}: leave --format out.")
+            text = "samples of rtl_tcp are cu8, not {given}: leave {format} out."
+            raise OptionError(SourceOptions, text, given=self.format)
         formats = ("auto", *RAW_FORMATS)
         if self.chosen in ("stdin", "zmq", "udp") and self.format not in formats:
             raise AmrqError(f"samples come in one of {', '.join(RAW_FORMATS)} there, not as {self.format!r}.")
@@ -234,8 +248,3 @@ class SourceOptions:
         if self.format != "auto":
             return self.format
         return "cu8" if self.chosen in ("stdin", "rtl_tcp") else "cf32"
-
-
-def _flag(name: str) -> str:
-    """Return what the command calls an option of a source."""
-    return next(option.flags[0] for option in options_of(SourceOptions) if option.name == name)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The symbol rate of whatever is received."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pmt
+from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
+from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._tags import Breaks, read_number
+
+from amrq.live import LOOKED_AT, RateEstimate, SymbolRateWatch, WatchCounts
+
+__all__ = ["symbol_rate_probe"]
+
+_SYMBOL_RATE = pmt.intern("symbol_rate")
+_PATIENCE = 0.1
+"""Seconds without a sample after which a stream that was never looked at is taken to be over."""
+_LOOK = 0.5e-3  # seconds between two looks whether an estimate is ready meanwhile
+
+
+class symbol_rate_probe(gr.sync_block):
+    """Estimate the symbol rate of a signal again and again, and publish each estimate.
+
+    The estimate is that of `amrq.measure.estimate_symbol_rate`: it works for linear modulations with pulse shaping of
+    any roll-off above some 0.1, of any carrier offset, and takes 0.06 s for 131,072 samples. It runs in a thread of
+    its own, and the stream never waits for it: a look takes the newest samples, and what came and went between two
+    looks is counted as dropped.
+
+    At a tag `rx_rate` or `rx_freq` with a new value everything begins anew: nothing from before is used or published.
+    Behind `rx_time` and `rx_overflow` with a new value samples are missing; an estimate rests on samples without a gap.
+
+    Message ports:
+        symbol_rate: a dictionary an estimate: `symbol_rate` (Bd), `samples_per_symbol`, `confidence` (probability that
+            noise alone would not have shown a line as strong), `sample_offset` and `sample_count` (the samples it rests
+            on, the first counted from the beginning of the stream), `dropped` (samples so far without a look at them).
+
+    Where the stream ends before the first look is due, what there is is looked at.
+
+    Args:
+        sample_rate: samples a second, above 0, until a tag `rx_rate` says otherwise.
+        offset: where in the band the signal is, Hz from its middle, -sample_rate/2 to sample_rate/2.
+        interval: seconds of the stream from one look to the next; 0 for as often as the computer can.
+        lowest: slowest symbol rate that is looked for, Bd; 0 for 64 symbols in the samples looked at.
+        highest: fastest, Bd; 0 for 0.8 times the sample rate, which is the limit.
+        min_confidence: estimates below this are not published, 0 to 1.
+        length: samples that an estimate rests on at most, at least 256. The first look comes with half of them.
+        on_estimate: for scripts: called with each `RateEstimate`, in the thread of the estimates.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    @checked_arguments
+    def __init__(
+        self,
+        sample_rate: float,
+        offset: float = 0.0,
+        interval: float = 1.0,
+        lowest: float = 0.0,
+        highest: float = 0.0,
+        min_confidence: float = 0.999,
+        length: int = LOOKED_AT,
+        on_estimate: Callable[[RateEstimate], None] | None = None,
+    ) -> None:
+        search = (lowest, highest or math.inf)
+        self._watch = SymbolRateWatch(
+            sample_rate, self._publish, offset, interval, length, search, min_confidence
+        )
+        gr.sync_block.__init__(self, name="amrq_symbol_rate_probe", in_sig=[np.complex64], out_sig=None)
+        self.error: Exception | None = None
+        self._on_estimate = on_estimate
+        self._begin()
+        self.message_port_register_out(_SYMBOL_RATE)
+
+    def _begin(self) -> None:
+        self._breaks = Breaks()
+        self._held = 0  # samples at the input's beginning that are taken in already
+        self._patient_until = 0.0
+
+    @checked_arguments
+    def set_sample_rate(self, sample_rate: float) -> None:
+        """Begin anew with samples of another rate, samples a second."""
+        self._watch.begin_anew(sample_rate)
+
+    @checked_arguments
+    def set_offset(self, offset: float) -> None:
+        """Look elsewhere in the band: Hz from its middle, -sample_rate/2 to sample_rate/2."""
+        self._watch.set_offset(offset)
+
+    def counts(self) -> WatchCounts:
+        """Return what has become of the samples so far."""
+        return self._watch.counts()
+
+    @guarded_run
+    def start(self) -> bool:
+        """Begin a run."""
+        self.error = None
+        self._begin()
+        self._watch.start()
+        return True
+
+    @guarded_run
+    def stop(self) -> bool:
+        """End the run."""
+        self._watch.stop()
+        if self._watch.error is not None and self.error is None:
+            raise self._watch.error
+        return True
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Take in what has arrived."""
+        if self._watch.error is not None:
+            raise self._watch.error
+        new = input_items[0][self._held :]
+        if len(new):
+            self._take(new, self.nitems_read(0) + self._held)
+            self._patient_until = time.monotonic() + _PATIENCE
+        elif time.monotonic() >= self._patient_until:
+            self._watch.look_now()
+        # While an estimate is to come, the last sample is taken in but not consumed yet: when nothing follows it, GNU
+        # Radio calls again. What a block publishes behind its stream's end no longer reaches its subscribers.
+        self._held = int(not self._watch.idle())
+        if self._held and not len(new):
+            time.sleep(_LOOK)
+        return len(input_items[0]) - self._held
+
+    def _take(self, new: Any, first: int) -> None:
+        """Take in samples, the first of which is number `first` of the stream, and what their tags say."""
+        begin, gaps = 0, []
+        for offset, values in self._breaks.changes(self.get_tags_in_range(0, first, first + len(new))):
+            place = offset - first
+            if not {"rx_rate", "rx_freq"} & values.keys():
+                gaps.append(place - begin)
+                continue
+            self._watch.write(new[begin:place], gaps)
+            begin, gaps = place, []
+            self._watch.begin_anew(_rate(values.get("rx_rate")))
+        self._watch.write(new[begin:], gaps)
+
+    def _publish(self, estimate: RateEstimate) -> None:
+        if self._on_estimate is not None:
+            self._on_estimate(estimate)
+        message = estimate.as_dict() | {"dropped": self._watch.counts().dropped}
+        self.message_port_pub(_SYMBOL_RATE, pmt.to_pmt(message))
+
+
+def _rate(value: Any) -> float | None:
+    """Return the sample rate that a tag tells; None where it tells none that could be one."""
+    rate = None if value is None else read_number(value)
+    return rate if rate is not None and rate > 0 else None

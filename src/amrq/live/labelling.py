@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From annotated recordings to labelled chunks: what `amrq classify` would decide on, kept with its label."""
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.chunks import SILENCE_POWER
+from amrq.errors import AmrqError
+from amrq.labels import (
+    LABELS,
+    LabelledChunks,
+    LabelledSpans,
+    LabelsFolder,
+    Reason,
+    SelectedChunks,
+    labelled_spans,
+    select_chunks,
+)
+from amrq.live.interrupt import joined
+from amrq.live.recording import RecordingOptions, recording_offset, recording_symbol_rate, say_notes
+from amrq.live.session import load_flowgraph
+from amrq.measure import FrontEndOptions, StreamInfo, SymbolRate
+from amrq.options import OptionError, at_least, check, described, option
+from amrq.recordings import Recording, open_recording
+from amrq.text import engineering
+
+__all__ = ["CuttingOptions", "LabelledRecording", "Labeller", "Naming"]
+
+_MARGIN = 2
+"""Symbols by which the place of a chunk may be wrong."""
+_OWN_MARGIN = 2
+"""Chunks at either end of this program's own decisions that are left out."""
+_SLACK = 2
+"""Samples between annotations of one label that touch: their edges have been rounded."""
+_LEAD = 1_000
+"""Symbols before the first annotation that the front end is given: it is running when the signal begins."""
+_TRAIL = 64
+"""Symbols after the last one: what the front end holds back."""
+_HASHED = 1 << 20
+
+
+@described
+@dataclass(frozen=True)
+class CuttingOptions:
+    """How labelled parts of a recording are cut into chunks.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    settling: int = option(
+        300,
+        "Symbols left out after the start of a signal, while the front end settles.",
+        within=at_least(0),
+    )
+    chunk_length: int = option(32, "Symbols per chunk.", within=at_least(2))
+    most: int = option(
+        20_000,
+        "Chunks of one label in one recording at most. Of more, evenly spread ones are kept.",
+        within=at_least(1),
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What labels the parts of a recording have.
+
+    Attributes:
+        whole: the label of a recording without annotations, from beginning to end; None: it needs annotations.
+        aliases: labels by the names that annotations have; an empty one leaves such annotations out.
+    """
+
+    whole: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+class LabelledRecording(NamedTuple):
+    """What came of a recording.
+
+    Attributes:
+        symbol_rate: symbols a second, and the confidence of an estimate; 1 where it was given.
+        estimated: whether it was estimated.
+        spans: what is said of the recording.
+        selected: which chunks are kept, and why others are not.
+    """
+
+    symbol_rate: SymbolRate
+    estimated: bool
+    spans: LabelledSpans
+    selected: SelectedChunks
+
+
+class Labeller:
+    """Cuts annotated recordings into labelled chunks, and writes them to a folder.
+
+    Args:
+        folder: where chunks are written.
+        recording: what is known of the recordings; `start` and `duration` are not used.
+        naming: what labels their parts have.
+        cutting: how they are cut.
+        front_end: how signals are received.
+        say: called with each sentence that somebody should know of a recording.
+        interrupted: set to stop: `label` raises `KeyboardInterrupt`.
+
+    Raises:
+        AmrqError: GNU Radio is missing.
+    """
+
+    def __init__(
+        self,
+        folder: LabelsFolder,
+        recording: RecordingOptions | None = None,
+        naming: Naming | None = None,
+        cutting: CuttingOptions | None = None,
+        front_end: FrontEndOptions | None = None,
+        say: Callable[[str], None] = lambda sentence: None,
+        interrupted: threading.Event | None = None,
+    ) -> None:
+        self._flowgraph = load_flowgraph("chunk_flowgraph", "labelling a recording")
+        self._folder, self._options = folder, recording or RecordingOptions()
+        self._naming, self._cutting = naming or Naming(), cutting or CuttingOptions()
+        self._front_end, self._say = front_end or FrontEndOptions(), say
+        self._interrupted = interrupted or threading.Event()
+
+    def label(
+        self, path: Path, progress: Callable[[int, int], None] = lambda done, of: None
+    ) -> LabelledRecording:
+        """Cut a recording into chunks, and write those that can be used, if there are any.
+
+        Args:
+            path: a recording.
+            progress: called now and then with samples read, and samples in all.
+
+        Raises:
+            AmrqError: it cannot be read, or nothing in it is labelled.
+            KeyboardInterrupt: `interrupted` was set.
+        """
+        options = self._options
+        recording = open_recording(path, options.format, options.sample_rate, options.recording_name)
+        say_notes(recording, self._say)
+        place = recording_offset(recording, options.offset)
+        name = _name(recording, place, options.recording_name)
+        identity = self._sha256(recording)
+        self._folder.make()
+        self._folder.check_free(name, identity)
+        spans = self._spans(recording, place)
+        found = SymbolRate(options.symbol_rate or 0.0, 1.0)
+        if options.symbol_rate is None:
+            first = next(span.start for span in spans.spans if span.known)
+            found = recording_symbol_rate(recording, place, first)
+        length = self._cutting.chunk_length * recording.sample_rate / found.rate
+        spans = self._spans(recording, place, _OWN_MARGIN * length)
+        stream = StreamInfo(symbol_rate=found.rate, offset=place, chunk_length=self._cutting.chunk_length)
+        selected, chunks, places = self._cut(recording, stream, spans, progress)
+        if len(chunks):
+            names = (*LABELS, *dict.fromkeys(one for one in selected.labels if one not in LABELS))
+            self._folder.write(
+                LabelledChunks(
+                    name=name,
+                    source=recording.path.name,
+                    recording_sha256=identity,
+                    sample_rate=recording.sample_rate,
+                    symbol_rate=float(found.rate),
+                    offset=float(place),
+                    chunks=chunks,
+                    labels=np.array([names.index(label) for label in selected.labels], np.uint8),
+                    names=names,
+                    sample_index=places,
+                    dropped=dict(selected.dropped),
+                )
+            )
+        return LabelledRecording(found, options.symbol_rate is None, spans, selected)
+
+    def _sha256(self, recording: Recording) -> str:
+        hashed = hashlib.sha256()
+        for start in range(0, recording.length, _HASHED):
+            if self._interrupted.is_set():
+                raise KeyboardInterrupt
+            hashed.update(recording.read(start, _HASHED).tobytes())
+        return hashed.hexdigest()
+
+    def _spans(self, recording: Recording, place: float, own_margin: float = 0.0) -> LabelledSpans:
+        naming = self._naming
+        spans = labelled_spans(recording, place, naming.whole, naming.aliases, _SLACK, own_margin)
+        _require_some(recording, spans, place)
+        return spans
+
+    def _cut(
+        self,
+        recording: Recording,
+        stream: StreamInfo,
+        spans: LabelledSpans,
+        progress: Callable[[int, int], None],
+    ) -> tuple[SelectedChunks, NDArray[np.complex64], NDArray[np.int64]]:
+        """Run the annotated part of a recording through a flowgraph; return which chunks, these, and their places."""
+        known = [span for span in spans.spans if span.known]
+        chunk_length, samples_per_symbol = stream.chunk_length, recording.sample_rate / stream.symbol_rate
+        start = max(0, round(known[0].start - _LEAD * samples_per_symbol))
+        last = max(span.stop for span in known) + _TRAIL * samples_per_symbol
+        count = max(1, min(recording.length, round(last)) - start)
+        with tempfile.TemporaryFile(dir=self._folder.path) as spool:  # where there is room for them
+            flowgraph = self._flowgraph(recording, spool, stream, self._front_end, start, count)
+            self._run(flowgraph, lambda: progress(flowgraph.done(), count))
+            spool.flush()
+            starts, stops = flowgraph.places()
+            shape = (len(starts), chunk_length)
+            chunks: Any = np.memmap(spool, np.complex64, "r", shape=shape) if len(starts) else np.empty(shape)
+            selected = select_chunks(
+                starts,
+                stops,
+                _audible(chunks),
+                spans.spans,
+                self._cutting.settling * samples_per_symbol,
+                _MARGIN * samples_per_symbol,
+                self._cutting.most,
+            )
+            kept = np.array(chunks[selected.rows], dtype=np.complex64)
+        # What the front end was not given is outside all annotations too.
+        length = chunk_length * samples_per_symbol
+        skipped = int(start / length) + int((recording.length - start - count) / length)
+        selected.dropped.update({Reason.OUTSIDE: skipped} if skipped else {})
+        places = np.maximum(0, np.round(starts[selected.rows])).astype(np.int64)
+        return selected, kept, places
+
+    def _run(self, flowgraph: Any, look: Callable[[], None]) -> None:
+        """Run the flowgraph to its end, and look at it now and then."""
+        finished = threading.Event()
+
+        def wait() -> None:
+            flowgraph.wait()
+            finished.set()
+
+        flowgraph.keep_errors()
+        flowgraph.start()
+        thread = threading.Thread(target=wait, name="amrq flowgraph", daemon=True)
+        thread.start()
+        try:
+            while not finished.wait(0.1):
+                look()
+                if self._interrupted.is_set():
+                    raise KeyboardInterrupt
+        finally:
+            flowgraph.stop()
+            if not joined(thread):
+                raise AmrqError("the flowgraph did not end when it was stopped, and is given up.")
+        flowgraph.raise_error()
+
+
+def _name(recording: Recording, offset: float, one_of: str | None) -> str:
+    """Return what the files of a recording's chunks are called; those of two signals in one band are not the same."""
+    stem = recording.path.name.removesuffix(recording.path.suffix)
+    if one_of is not None:
+        stem += f".{Path(one_of).name}"
+    return f"{stem}@{offset:.15g}" if offset else stem
+
+
+def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> None:
+    if any(span.known for span in spans.spans):
+        return
+    if spans.unknown_names:
+        names = ", ".join(repr(name) for name in spans.unknown_names)
+        raise AmrqError(
+            f"{recording.path}: its annotations are labelled {names}, which cannot be labels: say what to take them "
+            "for (--alias NAME=LABEL)."
+        )
+    if spans.elsewhere:
+        raise OptionError(
+            RecordingOptions,
+            "{path}: its {count} annotations are of other places in the band than {place}: give that of the signal "
+            "({offset}).",
+            path=recording.path,
+            count=spans.elsewhere,
+            place=engineering(offset, "Hz"),
+        )
+    raise AmrqError(
+        f"{recording.path} has no annotations with a label: annotate it, or say what it is (--label)."
+    )
+
+
+def _audible(chunks: Any) -> Any:
+    """Return bool [N]: whether the gate was open throughout a chunk."""
+    audible = np.empty(len(chunks), dtype=np.bool_)
+    for start in range(0, len(chunks), _HASHED):
+        part = np.abs(chunks[start : start + _HASHED]) ** 2
+        audible[start : start + _HASHED] = part.min(axis=1) > SILENCE_POWER
+    return audible
