@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amrq.cli.app import quantity
-from amrq.live.recording import unclear
+from amrq.live import unclear
 from amrq.measure import SymbolRate
 from amrq.text import engineering
 
