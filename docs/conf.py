@@ -64,7 +64,7 @@ autodoc_mock_imports = [
     if importlib.util.find_spec(name) is None
 ]
 if "PyQt5" in autodoc_mock_imports:
-    autodoc_mock_imports.append("gnuradio.amrq._pen")  # `QColor | None` is more than a stand-in can do
+    autodoc_mock_imports.append("gnuradio.amrq._display")  # `QColor | None` is more than a stand-in can do
 
 # The blocks as gnuradio.amrq, from the source tree, whether or not there is a GNU Radio to take them in.
 _stage = BUILT / "docs_modules" / "gnuradio"

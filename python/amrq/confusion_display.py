@@ -10,9 +10,8 @@ from typing import Any
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
+from gnuradio.amrq._display import Panel, Pen
 from gnuradio.amrq._guarded import guarded_handler, guarded_run
-from gnuradio.amrq._panel import Panel
-from gnuradio.amrq._pen import Pen
 from gnuradio.amrq._shown_decision import Verdict, read_decision
 from PyQt5 import QtCore, QtGui, QtWidgets
 

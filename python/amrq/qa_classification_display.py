@@ -97,12 +97,12 @@ class qa_classification_display(gr_unittest.TestCase):
 
     def test_decisions_arrive_in_order(self):
         display = amrq.classification_display(history=5)
-        sent = [decision(name, truth) for name, truth in zip(THESIS_9, reversed(THESIS_9), strict=True)]
+        sent = [decision(name, truth) for name, truth in zip(THESIS_9, reversed(list(THESIS_9)), strict=True)]
         graph, _source = self.deliver(display, "decisions", sent)
         self.wait_until(lambda: display.received == len(sent))
         graph.stop()
         graph.wait()
-        expected = list(zip(THESIS_9, reversed(THESIS_9), strict=True))[-5:]
+        expected = list(zip(THESIS_9, reversed(list(THESIS_9)), strict=True))[-5:]
         self.assertEqual(display.history(), expected)
 
     def test_statistics_arrive(self):
@@ -204,7 +204,7 @@ class qa_classification_display(gr_unittest.TestCase):
             graph.wait()
             written.clear()
             with unittest.mock.patch(
-                "gnuradio.amrq._pen.Pen.write",
+                "gnuradio.amrq._display.Pen.write",
                 lambda _pen, _rect, text, *_more, **_named: written.append(text),
             ):
                 self.picture(display)
@@ -255,7 +255,7 @@ class qa_classification_display(gr_unittest.TestCase):
     def test_classes_are_in_the_tables_order(self):
         from gnuradio.amrq.classification_display import _ordered
 
-        classes = dict.fromkeys(["zeta", "unknown", *reversed(THESIS_9)], 0.1)
+        classes = dict.fromkeys(["zeta", "unknown", *reversed(list(THESIS_9))], 0.1)
         self.assertEqual(_ordered(classes), (*THESIS_9, "zeta", "unknown"))
 
     def test_counters_stay_short(self):
