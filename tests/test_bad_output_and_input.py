@@ -81,6 +81,7 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("train", "add"): ("train", "--add", HERE, "--from", SMALL),
     ("train", "model"): ("train", "--add", "dir", "--from", HERE),
     ("evaluate", "models"): ("evaluate", HERE),
+    ("evaluate-report", "folders"): ("evaluate-report", HERE),
     ("estimate", "model"): ("estimate", HERE),
     ("rtl", "model"): ("rtl", HERE, "-o", "rtl"),
     ("sweep", "recipe"): ("sweep", HERE, "--dry-run"),

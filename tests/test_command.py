@@ -41,6 +41,7 @@ QPSK = RECORDINGS / "dvbs2_qpsk.sigmf-meta"
         ["label"],
         ["train"],
         ["evaluate"],
+        ["evaluate-report"],
         ["sweep"],
         ["sweep-report"],
         ["estimate"],

@@ -80,6 +80,7 @@ def test_commands_that_read_a_model(folder: Path, monkeypatch: pytest.MonkeyPatc
         ("model", "annotate", f"{STEERING}.onnx", "--contract", f"{STEERING}.json"),
         ("sweep", f"{STEERING}.toml"),
         ("sweep-report", STEERING, "-o", "."),
+        ("evaluate-report", STEERING),
         ("evaluate", f"{STEERING}none.onnx"),
         ("rtl", f"{STEERING}none.onnx", "-o", STEERING),
         ("label", f"{STEERING}none.sigmf-meta", "-o", STEERING),

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Intervals, other signals, the figures of an evaluation."""
 
+import csv
+import io
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from seeds import rng
@@ -22,7 +27,10 @@ from amrq.evaluation import (
     clopper_pearson,
     draw_pictures,
     evaluate,
+    evaluation_tables,
     outcome,
+    page_anew,
+    read_evaluation,
     report,
     verdict,
     wald,
@@ -30,6 +38,30 @@ from amrq.evaluation import (
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import NO_SIGNAL, UNKNOWN, Contract, Hypothesis
 from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
+
+COMMITTED = Path(__file__).parents[1] / "docs" / "evaluation"
+
+
+def plain(page):
+    return page.replace("\u00a0", " ")
+
+
+def assert_close(found, expected):
+    """Compare values of JSON; sums of confidences are rounded there."""
+    if isinstance(expected, dict):
+        assert set(found) == set(expected)
+        for name, value in expected.items():
+            assert_close(found[name], value)
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_close(one, other)
+    else:
+        assert found == (pytest.approx(expected, abs=2e-4) if isinstance(expected, float) else expected)
+
+
+def read_table(text):
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 @pytest.mark.parametrize(
@@ -211,9 +243,9 @@ def test_figures_of_a_known_classifier():
     for other in found.others:
         assert other.claimed.value == other.chunks_claimed.value == 1
         assert other.mistaken_for == "BPSK"
-    page = report(found)
-    assert "| 10 | 0.5000 |" in page
-    assert "OFDM" in page and "missed by 95.0 points" in page
+    page = plain(report(found))
+    assert "| 10 | 50.0 % (38.6 to 61.4) |" in page
+    assert "OFDM" in page and "**missed** by 95.0 points" in page
     assert "bound |" not in page
 
 
@@ -252,10 +284,8 @@ def test_a_model_as_good_as_the_bound_has_no_gap_to_it():
         )
     assert (False, True, 8.0) in receivers.made and (False, False, (0.0, 20.0)) in receivers.made
     page = report(found)
-    assert (
-        "What the stream's level and Es/N0 add" in page
-        and "- *level and Es/N0 known*: at most 0.0 points" in page
-    )
+    assert "What the stream's level and Es/N0 add" in page
+    assert "| level and Es/N0 known | At most 0.0 points below the bound" in page
 
 
 def test_es_n0_between_two_hypotheses_is_interpolated():
@@ -288,9 +318,9 @@ def test_without_a_level_es_n0_alone_can_be_known():
     assert knowing == list(Weighing.levels) and len(receivers.made) == 4
     assert steps[-2][0] == steps[-1][0] == steps[-1][1]  # every step was foreseen
     page = report(found)
-    assert "## What the stream's Es/N0 adds" in page and "calibration error | by chance |" in page
+    assert "## What the stream's Es/N0 adds" in page and "| one chunk, Es/N0 known |" in page
     tracked = next(finding for finding in verdict(found) if finding.about == "calibration, tracked")
-    assert tracked.text.startswith("with Es/N0 known") and "Goal 2 %" in tracked.goal
+    assert tracked.text.startswith("With Es/N0 known") and "2 %: " in tracked.goal
     values = found.as_dict()
     assert values["levels"][0]["es_n0_known"]["bound_minus_model"]["of"] == 600
     assert (
@@ -301,14 +331,16 @@ def test_without_a_level_es_n0_alone_can_be_known():
 def test_calibration_with_level_and_es_n0_known():
     found = evaluate(Weighing(), 60, [6.0, 8.0], seed=9)
     assert all(level.tracked is level.all_known for level in found.levels)
-    page = report(found)
-    assert all(f"{level.all_known.reliability.error:.4f} |" in page for level in found.levels)
+    rows = read_table(evaluation_tables(found)["calibration.csv"])
+    assert [row["expected_calibration_error"] for row in rows if row["decisions_by"] == "tracked"][:-1] == [
+        f"{level.all_known.reliability.error:.4f}" for level in found.levels
+    ]
     (tracked,) = [finding for finding in verdict(found) if finding.about == "calibration, tracked"]
-    assert tracked.text.startswith("with level and Es/N0 known")
+    assert tracked.text.startswith("With level and Es/N0 known")
     # A model that does not weigh Es/N0 has no such line.
-    plain = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 8, [10])
-    assert plain.tracked_reliability is None and "calibration error | by chance" not in report(plain)
-    assert all(finding.about != "calibration, tracked" for finding in verdict(plain))
+    other = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 8, [10])
+    assert other.tracked_reliability is None and "Es/N0 known |" not in report(other)
+    assert all(finding.about != "calibration, tracked" for finding in verdict(other))
 
 
 @pytest.mark.parametrize(("sure", "excused"), [(0.9, True), (0.5, False)])
@@ -319,7 +351,7 @@ def test_the_bound_excuses_a_calibration_only_where_it_errs_itself(sure, excused
     found = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 40, [10], bound=bound)
     (calibration,) = [finding for finding in verdict(found) if finding.about == "calibration"]
     assert not calibration.met
-    assert ("lies in the task" in calibration.text) == excused
+    assert ("due to the task" in calibration.text) == excused
     assert f"{100 * sure - 50:.1f} %" in calibration.text
 
 
@@ -329,7 +361,7 @@ def test_few_chunks_do_not_excuse():
     bound = ReferenceReceivers(lambda **_: lambda chunks: np.tile(row, (len(chunks), 1)))
     found = evaluate(Fixed(("BPSK", "QPSK"), "BPSK"), 6, [10], bound=bound)
     assert found.levels[0].named.bound.reliability.error == pytest.approx(0.1)
-    assert "lies in the task" not in verdict(found)[1].text
+    assert "due to the task" not in verdict(found)[1].text
 
 
 def test_goals_for_claims_do_not_apply_to_a_model_that_knows_nothing_else():
@@ -339,8 +371,8 @@ def test_goals_for_claims_do_not_apply_to_a_model_that_knows_nothing_else():
     (finding,) = about
     assert finding.met is None and "not applicable" in finding.goal and "its 2 classes" in finding.text
     page = report(found)
-    assert "| noise | 1.0000 | 1.0000 |" in page  # the shares stay
-    assert "missed |" not in page
+    assert "| noise | 100.0 % | 100.0 % (" in plain(page)  # the shares stay
+    assert "%: missed |" not in plain(page)
     for other in (UNKNOWN, NO_SIGNAL):
         open_minded = evaluate(Fixed(("BPSK", "QPSK", other), "QPSK"), 8, [10])
         assert open_minded.knows_others and {finding.met for finding in verdict(open_minded)} >= {False}
@@ -463,6 +495,45 @@ def test_pictures(tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
     page = report(found, [path.name for path in paths])
     assert all(page.count(f"({stem}.png)") == 1 for stem in stems)
+
+
+def test_an_evaluation_is_what_its_json_file_says(tmp_path):
+    bound = ReferenceReceivers(Receivers())
+    found = evaluate(Weighing(), 32, [4.0, 12.0], bound=bound, sweep_es_n0_db=[12.0])
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(found.as_dict() | {"made": "by a test"}))
+    again, made = read_evaluation(path)
+    assert made == "by a test" and again.open_set is not None
+    assert_close(again.as_dict(), found.as_dict())
+    assert report(again) == report(found) and evaluation_tables(again) == evaluation_tables(found)
+    for wrong in ("[]", "{}", '{"levels": 1}'):
+        path.write_text(wrong)
+        with pytest.raises(AmrqError, match="should hold an evaluation"):
+            read_evaluation(path)
+    with pytest.raises(AmrqError, match="there is no file"):
+        read_evaluation(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize("name", ["blind-full-int8", "coherent-small-int4"])
+def test_committed_pages_are_made_of_the_committed_counts(name):
+    folder = COMMITTED / name
+    texts = [*folder.glob("*.md"), *folder.glob("*.csv")]
+    assert {path.name: path.read_text(encoding="utf-8") for path in texts} == page_anew(folder)
+    assert all(path.stat().st_size < 100_000 for path in texts)
+    found, _ = read_evaluation(folder / "evaluation.json")
+    # Version 0.1 wrote no variances: all else comes out as it was read.
+    counts = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    again = json.loads(json.dumps(found.as_dict()))
+    for name in ("open_set", "other_signals", "sweeps", "classes"):
+        assert again[name] == counts[name]
+    for one, other in zip(again["levels"], counts["levels"], strict=True):
+        assert one["named"]["accuracy"] == other["named"]["accuracy"] and one["low"] == other["low"]
+        for key in ("named", "all_outputs", "fused"):
+            for figure in ("expected_calibration_error", "error_by_chance"):
+                assert one[key]["calibration"][figure] == pytest.approx(
+                    other[key]["calibration"][figure], abs=2e-6
+                )
+            assert one[key]["confusion"] == other[key]["confusion"]
 
 
 def test_foreign_classes_are_refused():

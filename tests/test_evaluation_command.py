@@ -49,7 +49,7 @@ def test_several_models_share_one_run(tmp_path):
     assert [found["model"] for found in said] == ["one", "two"]
 
 
-def test_one_model_writes_into_the_folder_itself(tmp_path):
+def test_one_model_writes_into_the_folder_itself_and_its_page_can_be_made_anew(tmp_path):
     pytest.importorskip("matplotlib", reason="the package matplotlib is not installed")
     result = run(*models(tmp_path, "one"), *QUICK, "--sweeps", "15", "--no-bound", "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
@@ -57,6 +57,17 @@ def test_one_model_writes_into_the_folder_itself(tmp_path):
     assert {"evaluation.md", "evaluation.json", "accuracy.png", "robustness.png"} <= written
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["bound_es_n0_db"] is None
     assert "timing error" in result.output and "OFDM" in result.output
+
+    # Page and tables can be made anew from the counts.
+    folder = tmp_path / "out"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "evaluation.md").unlink()
+    (folder / "classes.csv").write_text("old")
+    result = CliRunner().invoke(app, ["evaluate-report", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    refused = CliRunner().invoke(app, ["evaluate-report", str(folder), str(tmp_path)])
+    assert isinstance(refused.exception, AmrqError) and "there is no file" in str(refused.exception)
 
 
 def test_without_a_folder_there_is_no_bound(tmp_path):

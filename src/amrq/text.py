@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Text and numbers for people: what may be shown of a foreign string, and figures with their units."""
 
+import csv
+import io
 import math
 import re
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "counted",
+    "csv_text",
     "engineering",
     "is_file_name",
     "is_printable",
@@ -13,6 +17,7 @@ __all__ = [
     "name_fault",
     "prefix_factor",
     "printable",
+    "unbroken",
 ]
 
 _MARKS = re.compile(r"[\\`*\[\]<>|&${}~]")
@@ -59,6 +64,28 @@ def markdown(text: object) -> str:
     ('pi/4-DQPSK', '\\<b\\>\\|x')
     """
     return _MARKS.sub(r"\\\g<0>", printable(text, 2000))
+
+
+def unbroken(text: str) -> str:
+    """Return the text with spaces at which no line is broken, so that a table keeps it on one line.
+
+    >>> unbroken("97.8 (97.1 to 98.4)").count(" ")
+    0
+    """
+    return text.replace(" ", "\u00a0")
+
+
+def csv_text(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    r"""Return a table as the text of a CSV file (RFC 4180, but with lines that end in a line feed).
+
+    >>> csv_text(["model", "right"], [["small, int4", 93], ["full", 97]])
+    'model,right\n"small, int4",93\nfull,97\n'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(headings)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def name_fault(name: object, longest: int = 64) -> str:

@@ -276,6 +276,19 @@ def _read_sweep(path: Path) -> object:
     return thesis_page([read_sweep_results(path)], {}, [], "amrq sweep-report")
 
 
+def _evaluation(folder: Path) -> Path:
+    values = json.loads((ROOT / "docs/evaluation/coherent-small-int4/evaluation.json").read_text())
+    values |= {"levels": values["levels"][4:5], "sweeps": values["sweeps"][:1]}
+    (folder / "evaluation.json").write_text(json.dumps(values))
+    return folder
+
+
+def _read_evaluation_page(path: Path) -> object:
+    from amrq.evaluation import page_anew
+
+    return page_anew(path)
+
+
 def _read_published(path: Path) -> object:
     from amrq.sweep import read_published
 
@@ -422,6 +435,7 @@ KINDS = (
     ),
     FileKind("sweep's settings", _sweep, _read_sweep, {"*.json": "json"}, slow=2),
     FileKind("sweep's tables", _sweep, _read_sweep, {"*.csv": "text"}, slow=2),
+    FileKind("evaluation", _evaluation, _read_evaluation_page, {"*.json": "json"}, slow=3),
     FileKind("sweep's bound", _bound, _read_bound, {"*.npz": "zip"}),
     FileKind(
         "published tables", _copied("docs", "thesis", "published.csv"), _read_published, {"*.csv": "text"}

@@ -21,13 +21,22 @@ from amrq.classes import LinearSet
 from amrq.classifier import OnnxClassifier
 from amrq.cli.app import model_names
 from amrq.errors import AmrqError, raise_together
-from amrq.evaluation import DEFAULT_ES_N0_DB, Evaluation, ReferenceReceivers, draw_pictures, report, verdict
+from amrq.evaluation import (
+    DEFAULT_ES_N0_DB,
+    Evaluation,
+    ReferenceReceivers,
+    draw_pictures,
+    evaluation_tables,
+    page_anew,
+    report,
+    verdict,
+)
 from amrq.evaluation import evaluate as evaluate_model
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.text import printable
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_report"]
 
 _DEFAULT_LEVELS = ",".join(f"{level:g}" for level in DEFAULT_ES_N0_DB)
 _SWEEP_LEVELS = "10,15"
@@ -164,20 +173,47 @@ def _show(console: Console, evaluation: Evaluation) -> None:
         console.print(_sweep_table(evaluation))
     colours = {True: "green", False: "red", None: "default"}
     for found in verdict(evaluation):
-        goal = f" [{colours[found.met]}]{found.goal}[/]" if found.goal else ""
+        words = found.goal.replace("*", "")
+        goal = f" [{colours[found.met]}]Goal {words}.[/]" if found.goal else ""
         console.print(f"- {found.about}: {escape(found.text)}{goal}", highlight=False)
 
 
 def _write(folder: Path, evaluation: Evaluation, command: str) -> list[str]:
     made_folder(folder)
     pictures = [picture.name for picture in draw_pictures(evaluation, folder)]
-    write_whole(folder / "evaluation.json", json.dumps(evaluation.as_dict()) + "\n")
     made = (
         f"Made with `{command}` on {date.today().isoformat()}: amrq {amrq.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}. All counts are in [evaluation.json](evaluation.json)."
     )
-    write_whole(folder / "evaluation.md", report(evaluation, pictures, made))
-    return ["evaluation.md", "evaluation.json", *pictures]
+    write_whole(folder / "evaluation.json", json.dumps(evaluation.as_dict() | {"made": made}) + "\n")
+    texts = {"evaluation.md": report(evaluation, pictures, made), **evaluation_tables(evaluation)}
+    return [*_write_texts(folder, texts), "evaluation.json", *pictures]
+
+
+def _write_texts(folder: Path, texts: dict[str, str]) -> list[str]:
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+    return list(texts)
+
+
+def evaluate_report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders that `amrq evaluate -o` has written.")
+    ],
+) -> None:
+    """Write the page and the tables of finished evaluations anew, from evaluation.json. Measures nothing.
+
+    Pictures stay as they are.
+
+    Example: **amrq evaluate-report docs/evaluation/***
+    """
+    console = Console()
+    for folder, texts in [
+        (folder, page_anew(folder)) for folder in folders
+    ]:  # all are read before one is written
+        console.print(
+            f"Written to {printable(folder)}: {', '.join(_write_texts(folder, texts))}", markup=False
+        )
 
 
 def _folders(models: list[str], classifiers: list[OnnxClassifier], output: Path) -> list[Path]:

@@ -13,7 +13,7 @@ from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.devices import devices
 from amrq.cli.estimate import estimate
-from amrq.cli.evaluate import evaluate
+from amrq.cli.evaluate import evaluate, evaluate_report
 from amrq.cli.label import label
 from amrq.cli.live import live
 from amrq.cli.model import model_app, models
@@ -44,6 +44,7 @@ app.add_typer(board_app, name="board")
 app.command()(label)
 app.command()(train)
 app.command()(evaluate)
+app.command()(evaluate_report)
 app.command()(estimate)
 app.command()(rtl)
 app.command()(sweep)

@@ -14,10 +14,21 @@ from amrq.evaluation.open_set import (
     answer_of,
     outcome,
 )
-from amrq.evaluation.pictures import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, draw_pictures
+from amrq.evaluation.pictures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PICTURES,
+    PURPLE,
+    SKY,
+    VERMILION,
+    draw_pictures,
+)
 from amrq.evaluation.reference import EsN0Axis, Knowledge, ReferenceReceivers
-from amrq.evaluation.report import report
-from amrq.evaluation.results import Evaluation, ImpairmentCurve, NoiseLevel, Reliability
+from amrq.evaluation.report import evaluation_tables, page_anew, report
+from amrq.evaluation.results import Evaluation, ImpairmentCurve, NoiseLevel, Reliability, read_evaluation
 from amrq.evaluation.statistics import PairedDifference, Share, clopper_pearson, wald
 from amrq.evaluation.verdict import Finding, verdict
 
@@ -32,6 +43,7 @@ __all__ = [
     "NO_ANSWER",
     "NO_SYMBOL_RATE",
     "ORANGE",
+    "PICTURES",
     "PURPLE",
     "SKY",
     "UNSURE",
@@ -56,10 +68,13 @@ __all__ = [
     "clopper_pearson",
     "draw_pictures",
     "evaluate",
+    "evaluation_tables",
     "fresh_chunks",
     "fuse",
     "make_dataset",
     "outcome",
+    "page_anew",
+    "read_evaluation",
     "report",
     "verdict",
     "wald",

@@ -149,8 +149,12 @@ class OtherSignal:
     @property
     def mistaken_for(self) -> str:
         """The modulation that most of the false claims name; empty if there are none."""
-        claims = [(count, name) for name, count in self.labels.items() if _claims(name) and count]
-        return max(claims, key=lambda claim: claim[0])[1] if claims else ""
+        return _most({name: count for name, count in self.labels.items() if _claims(name)})
+
+    @property
+    def most_often(self) -> str:
+        """The label of most fused decisions."""
+        return _most(self.labels)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -166,9 +170,20 @@ class OtherSignal:
             },
         }
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "OtherSignal":
+        """Return what `as_dict` gave, without scores."""
+        labels, chunks = Counter(values["labels"]), Counter(values["one_chunk"]["labels"])
+        return cls(values["kind"], values["fused_chunks"], chunks, labels, np.empty(0), values["goal"])
+
 
 def _claimed(labels: Counter[str]) -> Share:
     return Share(sum(count for name, count in labels.items() if _claims(name)), labels.total())
+
+
+def _most(counts: Mapping[str, int]) -> str:
+    """Return the name with the highest count, of several the first by alphabet; nothing where nothing was counted."""
+    return min((name for name in counts if counts[name]), key=lambda name: (-counts[name], name), default="")
 
 
 def _claims(label: str) -> bool:
@@ -231,3 +246,27 @@ class OpenSet:
                 for kind, scores in self.others.items()
             },
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "OpenSet":
+        """Return an open set with the same `as_dict`: each score is the highest threshold that it reaches there."""
+        thresholds = [cls.log_odds(confidence) for confidence in values["min_confidence"]]
+
+        def scores(total: int, passed: Sequence[int]) -> NDArray[np.float64]:
+            counts = -np.diff([total, *passed, 0])
+            return np.repeat([-np.inf, *thresholds], counts)
+
+        known = values["known"]
+        named, right = np.asarray(known["named"]), np.asarray(known["named_right"])
+        missed = int(known["decisions"] - named[0])  # below every threshold: counted as wrong
+        hits, slips = (
+            scores(int(right[0]), right.tolist()),
+            scores(int((named - right)[0]) + missed, (named - right).tolist()),
+        )
+        return cls(
+            float(values["default_min_confidence"]),
+            float(values["lowest_es_n0_db"]),
+            np.concatenate([hits, slips]),
+            np.arange(len(hits) + len(slips)) < len(hits),
+            {kind: scores(other["decisions"], other["named"]) for kind, other in values["others"].items()},
+        )

@@ -20,6 +20,7 @@ __all__ = [
     "GREEN",
     "GREY",
     "ORANGE",
+    "PICTURES",
     "PURPLE",
     "SKY",
     "VERMILION",
@@ -418,6 +419,11 @@ def draw_robustness(evaluation: Evaluation, figure_class: Any) -> Any:
     )
     return figure
 
+
+PICTURES = tuple(
+    f"{name}.png" for name in ("accuracy", "classes", "confusion", "reliability", "open_set", "robustness")
+)
+"""All files that `draw_pictures` writes; the last two only where they were measured."""
 
 _DPI = 110
 

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An evaluation as a page of Markdown."""
+"""An evaluation as a page of Markdown with its conclusions and pictures, and its long tables as CSV."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from amrq.evaluation.open_set import OpenSet
-from amrq.evaluation.results import Evaluation, NamedDecisions
+from amrq.evaluation.pictures import PICTURES
+from amrq.evaluation.results import Evaluation, NamedDecisions, Reliability, read_evaluation
 from amrq.evaluation.statistics import Share
 from amrq.evaluation.verdict import verdict
-from amrq.text import markdown
+from amrq.files import parsing
+from amrq.text import csv_text, markdown, printable, unbroken
 
-__all__ = ["report"]
+__all__ = ["evaluation_tables", "page_anew", "report"]
 
 _THRESHOLDS = (0.5, 0.8, 0.9, 0.99, 0.999, 0.999999)
 
 
 def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "") -> str:
-    """Return a Markdown page: the verdict, then tables and pictures of everything that was measured.
+    """Return a Markdown page: what came out, pictures, short tables; it links the files of `evaluation_tables`.
 
     Args:
         evaluation: what was found.
@@ -30,320 +34,382 @@ def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "")
             line
             for picture in pictures
             if picture.rsplit("/", 1)[-1] == f"{stem}.png"
-            for line in ("", f"![{words}]({picture})")
+            for line in (f"![{words}]({picture})", "")
         ]
 
-    lines = [f"# Evaluation of {markdown(evaluation.model)}", "", *_verdict(evaluation)]
-    lines += ["", "## On one chunk, and on 1,024 symbols", "", *_accuracy(evaluation)]
-    lines += shown("accuracy", "Accuracy against Es/N0 beside the bound, and the gap")
+    held = evaluation.bound_es_n0_db is not None
+    lines = [f"# Evaluation of {markdown(evaluation.model)}", "", "## What was asked", ""]
     lines += [
-        "",
-        *_class_tables(evaluation),
-        *shown("classes", "Accuracy of each modulation beside the bound"),
+        "How often the model is right on fresh chunks"
+        + (", and how far that is from the best possible" * held)
     ]
-    lines += _known(evaluation)
-    confusion = shown("confusion", "Confusion matrices")
-    if confusion:
-        lines += [
-            "",
-            "## Confusion",
-            "",
-            "Of single chunks, among all outputs, a matrix for each Es/N0.",
-            *confusion,
-        ]
-    lines += ["", "## Calibration", "", *_calibration(evaluation)]
-    lines += shown("reliability", "Reliability diagrams")
-    lines += ["", "## Signals outside the classes", "", *_others(evaluation)]
+    lines[-1] += "; how far its confidence can be trusted; what it says of other signals; what it tolerates."
+    lines += ["", "## What came out", "", *_verdict(evaluation), ""]
+    lines += shown("accuracy", "Accuracy against Es/N0" + " beside the bound, and the gap" * held)
+    lines += [*_accuracy(evaluation), "", *_known_words(evaluation)]
+    lines += [
+        "## By class",
+        "",
+        *shown("classes", "Accuracy of each modulation" + " beside the bound" * held),
+    ]
+    lines += [_weakest_class(evaluation), ""]
+    lines += shown("confusion", "Confusion matrices of single chunks, all outputs, for each Es/N0")
+    lines += [
+        "## Confidence",
+        "",
+        *shown("reliability", "Reliability diagrams"),
+        *_calibration(evaluation),
+        "",
+    ]
+    lines += ["## Signals outside its classes", "", *_others(evaluation), ""]
     if evaluation.open_set is not None:
-        lines += ["", *_open_set(evaluation.open_set), *shown("open_set", "Open-set curve")]
+        lines += [*shown("open_set", "Open-set curve"), *_open_set(evaluation.open_set), ""]
     if evaluation.impairments:
-        lines += [
-            "",
-            "## Robustness",
-            "",
-            *_impairments(evaluation),
-            *shown("robustness", "Accuracy against impairments"),
-        ]
-    lines += ["", "## How this was measured", "", *_method(evaluation)]
+        lines += ["## Robustness", "", *shown("robustness", "Accuracy against impairments")]
+        lines += [*_robustness(evaluation), ""]
+    lines += [
+        "## All figures",
+        "",
+        *_files(evaluation),
+        "",
+        "## How this was measured",
+        "",
+        *_method(evaluation),
+    ]
     if made:
         lines += ["", made]
     return "\n".join(lines) + "\n"
 
 
+def page_anew(folder: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the page and the tables of a folder that `amrq evaluate -o` wrote, by file name, from its counts.
+
+    Raises:
+        AmrqError: its evaluation.json is missing, or is another file.
+    """
+    path = Path(folder) / "evaluation.json"
+    evaluation, made = read_evaluation(path)
+    pictures = [name for name in PICTURES if (path.parent / name).is_file()]
+    with parsing(f"{printable(path)}, which should hold an evaluation,"):
+        return {"evaluation.md": report(evaluation, pictures, made), **evaluation_tables(evaluation)}
+
+
+def evaluation_tables(evaluation: Evaluation) -> dict[str, str]:
+    """Return all figures as CSV text, by file name. Shares are 0 to 1; intervals are 95 %."""
+    tables = {
+        "accuracy.csv": _accuracy_csv(evaluation),
+        "classes.csv": _classes_csv(evaluation),
+        "calibration.csv": _calibration_csv(evaluation),
+        "other_signals.csv": _others_csv(evaluation),
+    }
+    if evaluation.open_set is not None:
+        tables["open_set.csv"] = _open_set_csv(evaluation.open_set)
+    if evaluation.impairments:
+        tables["robustness.csv"] = _robustness_csv(evaluation)
+    return tables
+
+
+_CONTENTS = {
+    "accuracy.csv": "right decisions at each Es/N0, by what the receiver knows, and the bound's",
+    "classes.csv": "the same for each modulation, one chunk",
+    "calibration.csv": "expected calibration error at each Es/N0",
+    "other_signals.csv": "decisions that name a class, for each kind of other signal",
+    "open_set.csv": "decisions accepted at each threshold of the confidence",
+    "robustness.csv": "right decisions for each impairment and value",
+}
+
+
+def _files(evaluation: Evaluation) -> list[str]:
+    lines = ["| table | what is in it |", "|---|---|"]
+    return lines + [f"| [{name}]({name}) | {_CONTENTS[name]} |" for name in evaluation_tables(evaluation)]
+
+
 def _verdict(evaluation: Evaluation) -> list[str]:
-    return [
-        f"- *{found.about}*: {found.text}" + (f" **{found.goal}**" if found.goal else "")
-        for found in verdict(evaluation)
+    lines = ["| question | answer | goal |", "|---|---|---|"]
+    return lines + [
+        f"| {found.about} | {found.text} | {found.goal or '-'} |" for found in verdict(evaluation)
     ]
 
 
-def _interval(share: Share) -> str:
-    low, high = share.exact
-    return f"{low:.4f} to {high:.4f}"
-
-
-def _wald(share: Share) -> str:
-    low, high = share.wald
-    return f"{low:.4f} to {high:.4f}"
+def _percent(share: Share, digits: int = 1) -> str:
+    low, high = (f"{100 * end:.{digits}f}" for end in share.exact)
+    return unbroken(f"{100 * share.value:.{digits}f} % ({low} to {high})")
 
 
 def _gap(decisions: NamedDecisions) -> str:
     if decisions.gap is None:
-        return "- | -"
-    low, high = decisions.gap.interval
-    return f"{100 * decisions.gap.difference:.2f} | {100 * low:.2f} to {100 * high:.2f}"
+        return "-"
+    # Rounded first, so that none is -0.0.
+    values = (decisions.gap.difference, *decisions.gap.interval)
+    return unbroken("{:.1f} ({:.1f} to {:.1f})".format(*(round(100 * value, 1) + 0.0 for value in values)))
 
 
 def _accuracy(evaluation: Evaluation) -> list[str]:
     held = evaluation.bound_es_n0_db is not None
-    bound = " bound | bound - model, points | 95 % interval |" if held else ""
-    lines = [
-        "*Named* decides for the most probable of the named modulations, as a receiver does that knows there is one "
-        "of them: this is what compares with the bound. *All outputs* counts every answer that is none of them as "
-        "wrong.",
-        "",
-        f"| Es/N0 dB | named | Clopper-Pearson | Wald | chunks |{bound} all outputs | 1,024 symbols, named "
-        "| Clopper-Pearson | decisions |",
-        f"|---:|---:|:---:|:---:|---:|{'---:|---:|:---:|' if held else ''}---:|---:|:---:|---:|",
-    ]
+    columns = ["Es/N0, dB", "one chunk"] + ["bound", "bound minus model, points"] * held + ["1,024 symbols"]
+    lines = [f"| {' | '.join(columns)} |", "|" + "---:|" * len(columns)]
     for level in evaluation.levels:
-        share = level.named.share
-        beside = ""
+        cells = [f"{level.es_n0_db:g}", _percent(level.named.share)]
         if held:
-            value = f"{level.named.bound.share.value:.4f}" if level.named.bound else "-"
-            beside = f" {value} | {_gap(level.named)} |"
+            bound = level.named.bound
+            cells += [unbroken(f"{100 * bound.share.value:.1f} %") if bound else "-", _gap(level.named)]
         fused = level.fused_share
-        together = f"{fused.value:.4f} | {_interval(fused)} | {fused.of}" if fused else "- | - | -"
-        lines.append(
-            f"| {level.es_n0_db:g} | {share.value:.4f} | {_interval(share)} | {_wald(share)} | {share.of} |{beside} "
-            f"{level.all_share.value:.4f} | {together} |"
-        )
+        lines.append(f"| {' | '.join([*cells, _percent(fused) if fused else '-'])} |")
+    lines += [
+        "",
+        "The receiver knows that one of the modulations is sent, and decides for the most probable of them. Brackets "
+        "hold 95 % intervals.",
+    ]
     if evaluation.bound_es_n0_db is not None:
         low, high = evaluation.bound_es_n0_db
-        lines += [
-            "",
-            "The bound is the average-likelihood-ratio receiver on the same chunks, which expects Es/N0 anywhere "
-            f"from {low:g} to {high:g} dB and is best on average over that range: at a single Es/N0 a model may beat "
-            "it, and gives that back elsewhere. Intervals of the difference are for paired decisions.",
-        ]
+        lines[-1] += (
+            f" The bound is the average-likelihood-ratio receiver for an Es/N0 of {low:g} to {high:g} dB. It is the "
+            "best on average over that range; at a single Es/N0 a model can be better."
+        )
     return lines
 
 
-def _class_tables(evaluation: Evaluation) -> list[str]:
-    head = [
-        "| Es/N0 dB | " + " | ".join(evaluation.truths) + " |",
-        "|---:" * (1 + len(evaluation.truths)) + "|",
-    ]
-    lines = ["Named, by class:", "", *head]
-    for level in evaluation.levels:
-        shares = " | ".join(f"{share.value:.3f}" for share in level.named.class_shares())
-        lines.append(f"| {level.es_n0_db:g} | {shares} |")
-    if evaluation.bound_es_n0_db is not None:
-        lines += ["", "The bound, by class:", "", *head]
-        for level in evaluation.levels:
-            if level.named.bound is not None:
-                shares = " | ".join(f"{share.value:.3f}" for share in level.named.bound.class_shares())
-                lines.append(f"| {level.es_n0_db:g} | {shares} |")
-    return lines
-
-
-def _known(evaluation: Evaluation) -> list[str]:
+def _known_words(evaluation: Evaluation) -> list[str]:
     columns = list(evaluation.levels[0].by_knowledge)[1:]
     if not columns:
         return []
-    held = evaluation.bound_es_n0_db is not None
-    weighed = evaluation.tracked_reliability is not None
-    beside = " its bound | bound - model, points | 95 % interval |" if held else ""
-    if evaluation.level_input:
-        title = "What the stream's level and Es/N0 add" if weighed else "What the stream's level adds"
-        words = (
-            "This model takes the level that a receiver tracks over many chunks beside each chunk: here the true one, "
-            "symbol power plus noise power. (The bound that knows the level alone knows that of the symbols, which "
-            "tells it more, the noise in a chunk above all; only with Es/N0 are both told the same.)"
-        )
-        if weighed:
-            words += " A receiver that tracks Es/N0 too reads the hypotheses at that Es/N0."
-    else:
+    title = "What the stream's level and Es/N0 add"
+    if not evaluation.level_input:
         title = "What the stream's Es/N0 adds"
-        words = (
-            "A receiver that tracks Es/N0 over many chunks reads this model's hypotheses at that Es/N0: here the true "
-            "one, on each chunk of unit RMS."
-        )
-    if held:
-        words += " Each is held against the bound that knows as much."
-    if weighed:
-        words += (
-            f" The calibration error is that with {columns[-1]}: only who knows Es/N0 can be calibrated at each. "
-            "*By chance* is what a perfectly calibrated one would show on so few chunks."
-        )
+    elif evaluation.tracked_reliability is None:
+        title = "What the stream's level adds"
+    held = evaluation.bound_es_n0_db is not None
+    heads = ["Es/N0, dB", "one chunk alone"]
+    for name in columns:
+        heads += [name] + [f"bound minus model, points ({name})"] * held
     lines = [
-        "",
         f"## {title}",
         "",
-        words,
+        "In a stream, level and Es/N0 are followed over many chunks. Here the true values are given beside each chunk. "
+        "The bound is then given the same.",
         "",
-        "| Es/N0 dB | unit-RMS chunk alone |"
-        + "".join(f" {name} |{beside}" for name in columns)
-        + (" calibration error | by chance |" if weighed else ""),
-        "|---:|---:|"
-        + ("---:|" + ("---:|---:|:---:|" if held else "")) * len(columns)
-        + ("---:|---:|" if weighed else ""),
+        f"| {' | '.join(heads)} |",
+        "|" + "---:|" * len(heads),
     ]
     for level in evaluation.levels:
-        line = f"| {level.es_n0_db:g} | {level.named.share.value:.4f} |"
+        cells = [f"{level.es_n0_db:g}", _percent(level.named.share)]
         for name in columns:
             known = level.by_knowledge[name]
-            line += f" {known.share.value:.4f} |"
-            if held:
-                line += f" {known.bound.share.value:.4f} |" if known.bound else " - |"
-                line += f" {_gap(known)} |"
-        if level.tracked is not None:
-            reliability = level.tracked.reliability
-            line += f" {reliability.error:.4f} | {reliability.error_by_chance:.4f} |"
-        lines.append(line)
-    return lines
+            cells += [_percent(known.share)] + [_gap(known)] * held
+        lines.append(f"| {' | '.join(cells)} |")
+    if held and "level known" in columns:
+        lines += [
+            "",
+            "The bound that knows the level is given that of the symbols without noise, which says more.",
+        ]
+    return [*lines, ""]
+
+
+def _weakest_class(evaluation: Evaluation) -> str:
+    level = min(evaluation.levels, key=lambda level: abs(level.es_n0_db - 10))
+    shares = level.named.class_shares()
+    worst = min(range(len(shares)), key=lambda number: shares[number].value)
+    return (
+        f"At {level.es_n0_db:g} dB, {markdown(evaluation.truths[worst])} is recognised least often on one chunk: "
+        f"{_percent(shares[worst])}."
+    )
 
 
 def _calibration(evaluation: Evaluation) -> list[str]:
-    bound = evaluation.bound_reliability
-    extra = len(evaluation.outputs) > len(evaluation.truths)
-    lines = [
-        "Expected calibration error, 15 bins. *By chance* is what a perfectly calibrated receiver would show on so "
-        "few chunks.",
-        "",
-        "| Es/N0 dB | named | by chance |"
-        + (" bound |" if bound else "")
-        + (" all outputs |" if extra else "")
-        + " 1,024 symbols |",
-        "|---:|---:|---:|" + ("---:|" if bound else "") + ("---:|" if extra else "") + "---:|",
-    ]
-    rows = [
-        (
-            f"{level.es_n0_db:g}",
-            level.named.reliability,
-            level.named.bound.reliability if level.named.bound else None,
-            level.reliability,
-            level.fused_reliability,
-        )
-        for level in evaluation.levels
-    ]
-    rows.append(
-        (
-            "all together",
-            evaluation.reliability,
-            bound,
-            evaluation.all_reliability,
-            evaluation.fused_reliability,
-        )
-    )
-    for name, named, best, everything, fused in rows:
-        lines.append(
-            f"| {name} | {named.error:.4f} | {named.error_by_chance:.4f} |"
-            + (f" {best.error:.4f} |" if best else " - |" if bound else "")
-            + (f" {everything.error:.4f} |" if extra else "")
-            + (f" {fused.error:.4f} |" if fused.decisions else " - |")
-        )
+    rows = [("one chunk, among the modulations", evaluation.reliability)]
+    if evaluation.bound_reliability is not None:
+        rows.append(("the bound, one chunk", evaluation.bound_reliability))
+    if evaluation.tracked_reliability is not None:
+        known = "level and Es/N0" if evaluation.level_input else "Es/N0"
+        rows.append((f"one chunk, {known} known", evaluation.tracked_reliability))
+    if len(evaluation.outputs) > len(evaluation.truths):
+        rows.append(("one chunk, all outputs", evaluation.all_reliability))
+    if evaluation.fused_reliability.decisions:
+        rows.append(("1,024 symbols, all outputs", evaluation.fused_reliability))
+    lines = ["| decisions, all Es/N0 together | expected calibration error | by chance |", "|---|---:|---:|"]
     lines += [
-        "",
-        "A receiver that does not know Es/N0 is calibrated over the whole range that it expects, not at each Es/N0: "
-        "it is too sure where there is more noise than it thinks likely, and not sure enough where there is less. "
-        "That holds for the bound "
-        "as well" + (", whose error stands beside." if bound else "."),
+        f"| {name} | {100 * table.error:.1f} % | {100 * table.error_by_chance:.1f} % |"
+        for name, table in rows
     ]
-    return lines
+    return [
+        *lines,
+        "",
+        "The error is the mean distance between confidence and share of right decisions, in 15 bins. *By chance* is "
+        "what a perfectly calibrated receiver would show on as many chunks. A receiver that does not know Es/N0 is too "
+        "sure at low Es/N0 and not sure enough at high Es/N0. This holds for the bound as well.",
+    ]
 
 
 def _others(evaluation: Evaluation) -> list[str]:
     fused = evaluation.others[0].fused
     lines = [
-        "How often a decision claims one of the classes, with the threshold that `DecisionMaker` has by default: on "
-        f"one chunk, and on {fused} chunks fused ({fused * evaluation.chunk_length} symbols). Noise lies 10 to 25 dB "
-        "below each signal."
-        + (
-            ""
-            if evaluation.knows_others
-            else " This model has no output for anything but its classes, so that goals for its claims do not apply."
-        ),
-        "",
-        "| signal | one chunk | fused | Clopper-Pearson | Wald | decisions | goal | | most often | claims are mostly |",
-        "|---|---:|---:|:---:|:---:|---:|---:|---|---|---|",
+        f"| signal | named, one chunk | named, {fused * evaluation.chunk_length:,} symbols | goal | named mostly |",
+        "|---|---:|---:|---|---|",
     ]
     for other in evaluation.others:
-        share = other.claimed
-        goal, kept = "-", ""
+        goal = "-"
         if other.goal is not None:
-            goal = f"{other.goal:g}"
-            kept = "met" if share.value <= other.goal else "missed"
-        usual = other.labels.most_common(1)[0][0]
+            goal = f"{100 * other.goal:g} %: {'met' if other.claimed.value <= other.goal else 'missed'}"
         lines.append(
-            f"| {other.kind} | {other.chunks_claimed.value:.4f} | {share.value:.4f} | {_interval(share)} | "
-            f"{_wald(share)} "
-            f"| {share.of} | {goal} | {kept} | {markdown(usual)} | {markdown(other.mistaken_for)} |"
+            f"| {other.kind} | {100 * other.chunks_claimed.value:.1f} % | {_percent(other.claimed)} | "
+            f"{unbroken(goal)} | {markdown(other.mistaken_for) or '-'} |"
         )
+    lines += [
+        "",
+        "The share of decisions that name one of the model's classes, at the default threshold of the confidence. "
+        "Noise is 10 to 25 dB below each signal.",
+    ]
+    if not evaluation.knows_others:
+        lines[-1] += " The model has no output for anything but its classes, so goals do not apply."
     return lines
 
 
 def _open_set(found: OpenSet) -> list[str]:
-    scores = [OpenSet.log_odds(confidence) for confidence in _THRESHOLDS]
-    known = OpenSet.passed(found.known, scores)
-    right = OpenSet.passed(found.known[found.right], scores)
+    at = [OpenSet.log_odds(found.min_confidence)]
     pooled = np.concatenate(list(found.others.values()))
-    others, total = OpenSet.passed(pooled, scores), len(pooled)
-    lines = [
-        f"As the threshold on the confidence runs (default {found.min_confidence:g}): fused decisions that are "
-        f"accepted as one of the classes, on these themselves ({len(found.known)} decisions from {found.es_n0_db:g} "
-        f"dB up) and falsely on all other signals together ({total} decisions).",
-        "",
-        "| least confidence | named, of the classes | named rightly | falsely claimed, of other signals |",
-        "|---:|---:|---:|---:|",
+    known, others = (int(OpenSet.passed(scores, at)[0]) for scores in (found.known, pooled))
+    return [
+        f"At the default threshold, {found.min_confidence:g}, {_percent(Share(known, len(found.known)))} of the "
+        f"decisions on its own classes name one (from {found.es_n0_db:g} dB up), and "
+        f"{_percent(Share(others, len(pooled)))} of those on all other signals together."
     ]
-    for number, confidence in enumerate(_THRESHOLDS):
+
+
+def _robustness(evaluation: Evaluation) -> list[str]:
+    lines = ["| impairment | Es/N0, dB | without it | worst | at |", "|---|---:|---:|---:|---:|"]
+    for curve in evaluation.impairments:
+        shares = [share.value for share in curve.shares()]
+        worst = int(np.argmin(shares))
         lines.append(
-            f"| {confidence:g} | {known[number] / len(found.known):.4f} | {right[number] / len(found.known):.4f} "
-            f"| {others[number] / total:.4f} |"
+            f"| {curve.name} | {curve.es_n0_db:g} | {100 * shares[_least(curve.values)]:.1f} % | "
+            f"{100 * shares[worst]:.1f} % | {unbroken(f'{curve.values[worst]:g} {curve.unit}')} |"
         )
-    return lines
-
-
-def _impairments(evaluation: Evaluation) -> list[str]:
-    lines = [
-        "Share of single chunks decided rightly among the named modulations, with one thing wrong at a time and the "
-        f"same symbols and noise at every value ({evaluation.impairments[0].shares()[0].of} chunks a point)."
+    lines += [
+        "",
+        "Right decisions on one chunk, with one impairment at a time, on the same symbols and noise at every value "
+        f"({evaluation.impairments[0].shares()[0].of:,} chunks a value).",
     ]
     if evaluation.phase == "coherent":
-        lines[0] += (
-            " This model is coherent: it expects the carrier to be recovered, and the tables against rotation, "
-            "frequency offset and phase noise show how it breaks where that is not so."
+        lines[-1] += (
+            " This model is coherent: it expects a recovered carrier. Rotation, frequency offset and phase noise show "
+            "what happens without one."
         )
-    for name in dict.fromkeys(curve.name for curve in evaluation.impairments):
-        same = [curve for curve in evaluation.impairments if curve.name == name]
-        values = " | ".join(f"{value:g}" for value in same[0].values)
-        lines += [
-            "",
-            f"| {name} ({same[0].unit}) | {values} |",
-            "|---|" + "---:|" * len(same[0].values),
-        ]
-        for curve in same:
-            shares = " | ".join(f"{share.value:.3f}" for share in curve.shares())
-            lines.append(f"| at {curve.es_n0_db:g} dB | {shares} |")
     return lines
+
+
+def _least(values: Sequence[float]) -> int:
+    return min(range(len(values)), key=lambda number: abs(values[number]))
 
 
 def _method(evaluation: Evaluation) -> list[str]:
     low, high = evaluation.trained_es_n0_db
-    turned = (
-        "each turned by an angle of its own"
-        if evaluation.phase == "any"
-        else "with the carrier's phase known"
-    )
+    turned = "each with a random phase" if evaluation.phase == "any" else "with a known carrier phase"
+    level = ", with the stream's level given beside each chunk" if evaluation.level_input else ""
     return [
         f"Fresh ideal chunks of {evaluation.chunk_length} symbols, one sample a symbol, {turned}, in white noise; "
         f"phase noise {evaluation.phase_noise:g} rad; seed {evaluation.seed}. The model was trained on Es/N0 of "
-        f"{low:g} to {high:g} dB. Fused decisions rest on chunks of one transmission, each class as probable as any "
-        "other" + (", with the stream's level given beside each chunk." if evaluation.level_input else "."),
+        f"{low:g} to {high:g} dB. Decisions on 1,024 symbols are on chunks of one transmission{level}; each class is "
+        "as probable as any other.",
         "",
-        "Intervals hold the true share with a probability of 95 %. Clopper and Pearson's is exact; Wald's, which "
-        "the thesis takes its upper bound from, is p -+ 1.96 sqrt(p (1 - p) / n), too narrow near 0 and 1 and of no "
-        "width at 0 and 1 themselves. The interval of a difference of paired decisions is Wald's with half a trial "
-        "added to each cell (Agresti and Min 2005).",
+        "Intervals hold the true share with a probability of 95 %: Clopper and Pearson's exact interval. Tables as CSV "
+        "have Wald's beside it, p ± 1.96 sqrt(p (1 - p) / n), which the thesis uses for its upper limit; it is too "
+        "narrow near 0 and 1. The interval of a difference of paired decisions is Wald's with half a trial added to "
+        "each cell (Agresti and Min 2005).",
     ]
+
+
+_SHARE = ("right", "of", "share", "low", "high", "wald_low", "wald_high")
+_GAP = ("bound_share", "bound_minus_model", "difference_low", "difference_high")
+
+
+def _share_cells(share: Share) -> list[object]:
+    return [share.count, share.of, *(f"{value:.4f}" for value in (share.value, *share.exact, *share.wald))]
+
+
+def _gap_cells(decisions: NamedDecisions) -> list[object]:
+    if decisions.bound is None or decisions.gap is None:
+        return [""] * 4
+    gap = decisions.gap
+    return [f"{value:.4f}" for value in (decisions.bound.share.value, gap.difference, *gap.interval)]
+
+
+def _accuracy_csv(evaluation: Evaluation) -> str:
+    rows: list[list[object]] = []
+    for level in evaluation.levels:
+        for name, known in level.by_knowledge.items():
+            rows.append([level.es_n0_db, name, *_share_cells(known.share), *_gap_cells(known)])
+        rows.append([level.es_n0_db, "chunk alone, all outputs", *_share_cells(level.all_share), *[""] * 4])
+        if level.fused_share:
+            rows.append([level.es_n0_db, "1024 symbols", *_share_cells(level.fused_share), *[""] * 4])
+    return csv_text(("es_n0_db", "decided_on", *_SHARE, *_GAP), rows)
+
+
+def _classes_csv(evaluation: Evaluation) -> str:
+    rows: list[list[object]] = []
+    for level in evaluation.levels:
+        bound = level.named.bound
+        best = bound.class_shares() if bound else [None] * len(evaluation.truths)
+        for name, share, other in zip(evaluation.truths, level.named.class_shares(), best, strict=True):
+            rows.append([level.es_n0_db, name, *_share_cells(share), f"{other.value:.4f}" if other else ""])
+    return csv_text(("es_n0_db", "modulation", *_SHARE, "bound_share"), rows)
+
+
+def _calibration_csv(evaluation: Evaluation) -> str:
+    rows: list[list[object]] = []
+
+    def add(where: object, name: str, table: Reliability | None) -> None:
+        if table is not None and table.decisions:
+            rows.append([where, name, f"{table.error:.4f}", f"{table.error_by_chance:.4f}", table.decisions])
+
+    for level in evaluation.levels:
+        bound, tracked = level.named.bound, level.tracked
+        add(level.es_n0_db, "named", level.named.reliability)
+        add(level.es_n0_db, "bound", bound.reliability if bound else None)
+        add(level.es_n0_db, "tracked", tracked.reliability if tracked else None)
+        add(level.es_n0_db, "all outputs", level.reliability)
+        add(level.es_n0_db, "1024 symbols", level.fused_reliability)
+    add("all", "named", evaluation.reliability)
+    add("all", "bound", evaluation.bound_reliability)
+    add("all", "tracked", evaluation.tracked_reliability)
+    add("all", "all outputs", evaluation.all_reliability)
+    add("all", "1024 symbols", evaluation.fused_reliability)
+    return csv_text(
+        ("es_n0_db", "decisions_by", "expected_calibration_error", "by_chance", "decisions"), rows
+    )
+
+
+def _others_csv(evaluation: Evaluation) -> str:
+    rows = [
+        [
+            *(other.kind, *_share_cells(other.claimed), f"{other.chunks_claimed.value:.4f}"),
+            *(
+                "" if other.goal is None else other.goal,
+                other.most_often,
+                other.mistaken_for,
+            ),
+        ]
+        for other in evaluation.others
+    ]
+    share = ("named", *_SHARE[1:])
+    return csv_text(("signal", *share, "one_chunk_share", "goal", "most_often", "named_mostly"), rows)
+
+
+def _open_set_csv(found: OpenSet) -> str:
+    scores = [OpenSet.log_odds(confidence) for confidence in _THRESHOLDS]
+    pooled = np.concatenate(list(found.others.values()))
+    counts = [OpenSet.passed(each, scores) for each in (found.known, found.known[found.right], pooled)]
+    total, other = len(found.known), len(pooled)
+    rows = [
+        [confidence, f"{known / total:.4f}", f"{right / total:.4f}", f"{claimed / other:.4f}"]
+        for confidence, known, right, claimed in zip(_THRESHOLDS, *counts, strict=True)
+    ]
+    return csv_text(("least_confidence", "named", "named_rightly", "other_signals_named"), rows)
+
+
+def _robustness_csv(evaluation: Evaluation) -> str:
+    rows = [
+        [curve.name, curve.unit, curve.es_n0_db, value, *_share_cells(share)]
+        for curve in evaluation.impairments
+        for value, share in zip(curve.values, curve.shares(), strict=True)
+    ]
+    return csv_text(("impairment", "unit", "es_n0_db", "value", *_SHARE), rows)

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The results of an evaluation, as records."""
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.errors import AmrqError
 from amrq.evaluation.open_set import OpenSet, OtherSignal
 from amrq.evaluation.statistics import PairedDifference, Share
+from amrq.files import parsing
 from amrq.model import NO_SIGNAL, UNKNOWN, AccuracyRow
+from amrq.text import printable
 
-__all__ = ["Evaluation", "ImpairmentCurve", "NamedDecisions", "NoiseLevel", "Reliability"]
+__all__ = ["Evaluation", "ImpairmentCurve", "NamedDecisions", "NoiseLevel", "Reliability", "read_evaluation"]
 
 _BINS = 15
 
@@ -91,7 +96,28 @@ class Reliability:
             "decisions": self.count.tolist(),
             "confidence_sum": [round(value, 4) for value in self.confidence.tolist()],
             "right": self.right.tolist(),
+            "variance_sum": [round(value, 6) for value in self.variance.tolist()],
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Reliability":
+        """Return what `as_dict` gave.
+
+        Files of version 0.1 have no `variance_sum`: variances are then those of each bin's mean confidence, scaled so
+        that `error_by_chance` is what the file says.
+        """
+        count = np.asarray(values["decisions"], dtype=np.int64)
+        confidence = np.asarray(values["confidence_sum"], dtype=np.float64)
+        right = np.asarray(values["right"], dtype=np.int64)
+        if "variance_sum" in values:
+            return cls(count, confidence, right, np.asarray(values["variance_sum"], dtype=np.float64))
+        mean = np.clip(confidence / np.maximum(1, count), 0, 1)
+        rough = cls(count, confidence, right, count * mean * (1 - mean))
+        if rough.error_by_chance == 0:
+            return rough
+        return replace(
+            rough, variance=rough.variance * (values["error_by_chance"] / rough.error_by_chance) ** 2
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +188,17 @@ class NamedDecisions:
             values["bound"] = self.bound.as_dict(names)
             values["bound_minus_model"] = self.gap.as_dict()
         return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "NamedDecisions":
+        """Return what `as_dict` gave."""
+        bound, gap = values.get("bound"), values.get("bound_minus_model")
+        return cls(
+            _counts(values["confusion"]),
+            Reliability.from_dict(values["calibration"]),
+            None if bound is None else cls.from_dict(bound),
+            None if gap is None else PairedDifference(gap["first_only"], gap["second_only"], gap["of"]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +309,22 @@ class NoiseLevel:
                 values[name] = decisions.as_dict(truths)
         return values
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "NoiseLevel":
+        """Return what `as_dict` gave."""
+        everything, fused = values["all_outputs"], values["fused"]
+        known = ("level_known", "es_n0_known", "all_known")
+        return cls(
+            float(values["es_n0_db"]),
+            NamedDecisions.from_dict(values["named"]),
+            _counts(everything["confusion"]),
+            Reliability.from_dict(everything["calibration"]),
+            _counts(fused["confusion"]),
+            _counts(fused["named_confusion"]),
+            Reliability.from_dict(fused["calibration"]),
+            *(NamedDecisions.from_dict(values[name]) if name in values else None for name in known),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class ImpairmentCurve:
@@ -308,6 +361,18 @@ class ImpairmentCurve:
             "right_per_class": self.right.tolist(),
             "accuracy": [share.as_dict() for share in self.shares()],
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ImpairmentCurve":
+        """Return what `as_dict` gave."""
+        return cls(
+            values["name"],
+            values["unit"],
+            float(values["es_n0_db"]),
+            tuple(float(value) for value in values["values"]),
+            _counts(values["right_per_class"]),
+            values["chunks_per_class"],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,3 +470,47 @@ class Evaluation:
             "open_set": None if self.open_set is None else self.open_set.as_dict(),
             "sweeps": [curve.as_dict() for curve in self.impairments],
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Evaluation":
+        """Return what `as_dict` gave, with scores of single decisions only as far as the thresholds there tell them."""
+        bound = values["bound_es_n0_db"]
+        return cls(
+            **{
+                name: values[name]
+                for name in ("model", "phase", "chunk_length", "level_input", "phase_noise", "seed")
+            },
+            trained_es_n0_db=_pair(values["trained_es_n0_db"]),
+            truths=tuple(values["classes"]),
+            outputs=tuple(values["outputs"]),
+            bound_es_n0_db=None if bound is None else _pair(bound),
+            levels=tuple(NoiseLevel.from_dict(level) for level in values["levels"]),
+            others=tuple(OtherSignal.from_dict(other) for other in values["other_signals"]),
+            open_set=None if values["open_set"] is None else OpenSet.from_dict(values["open_set"]),
+            impairments=tuple(ImpairmentCurve.from_dict(curve) for curve in values["sweeps"]),
+        )
+
+
+def read_evaluation(path: str | os.PathLike[str]) -> tuple[Evaluation, str]:
+    """Read the evaluation.json that `amrq evaluate -o` wrote; return it, and how it was made (empty in old files).
+
+    Raises:
+        AmrqError: the file is missing or is another one.
+    """
+    if not os.path.isfile(path):
+        raise AmrqError(f"there is no file {printable(path)}: `amrq evaluate -o FOLDER` writes one.")
+    with (
+        parsing(f"{printable(path)}, which should hold an evaluation,"),
+        open(path, encoding="utf-8") as file,
+    ):
+        values = json.load(file)
+        return Evaluation.from_dict(values), str(values.get("made", ""))
+
+
+def _counts(rows: list[list[int]]) -> NDArray[np.int64]:
+    return np.asarray(rows, dtype=np.int64)
+
+
+def _pair(values: list[float]) -> tuple[float, float]:
+    low, high = values
+    return float(low), float(high)

@@ -36,7 +36,8 @@ class Finding:
     Attributes:
         about: what it is about, a word or two.
         text: a sentence or two.
-        goal: its goal, and whether or by how much it is missed, or that it does not apply; empty where there is none.
+        goal: its goal in Markdown, and whether or by how much it is missed, or that it does not apply; empty where
+            there is none.
         met: whether the goal is met; None where there is none or it does not apply.
     """
 
@@ -47,7 +48,7 @@ class Finding:
 
 
 def verdict(evaluation: Evaluation) -> list[Finding]:
-    """Return what a reader should know first: the worst of everything, and by how much a goal is missed."""
+    """Return the worst of everything that was measured, and by how much it misses its goal."""
     return [
         _accuracy(evaluation),
         *_known(evaluation),
@@ -63,8 +64,8 @@ def _accuracy(evaluation: Evaluation) -> Finding:
         best = max(evaluation.levels, key=lambda level: level.named.share.value)
         return Finding(
             "accuracy",
-            f"{_percent(best.named.share.value)} on one chunk at {best.es_n0_db:g} dB; not held against the bound in "
-            "this run.",
+            f"{_percent(best.named.share.value)} right on one chunk at {best.es_n0_db:g} dB. The bound was not "
+            "measured.",
         )
     level, gap = max(held, key=lambda pair: pair[1].difference)
     low, high = gap.interval
@@ -72,15 +73,14 @@ def _accuracy(evaluation: Evaluation) -> Finding:
     if gap.difference < 0:
         return Finding(
             "accuracy",
-            f"nowhere below the bound on one chunk; least above it at {level.es_n0_db:g} dB, by "
-            f"{_points(-gap.difference)} points ({_points(-high)} to {_points(-low)}). The bound is best on average "
-            "over the Es/N0 that it expects, not at each.",
+            f"Nowhere below the bound on one chunk. At {level.es_n0_db:g} dB, where they are closest, it is "
+            f"{_points(-gap.difference)} points above ({_points(-high)} to {_points(-low)}): the bound is the best on "
+            "average over its range of Es/N0, not at each.",
         )
     return Finding(
         "accuracy",
-        f"at most {_points(gap.difference)} points below the bound on one chunk ({_points(low)} to {_points(high)}), "
-        f"at {level.es_n0_db:g} dB: {_percent(level.named.share.value)} where the bound has "
-        f"{_percent(level.named.bound.share.value)}.",
+        f"At most {_points(gap.difference)} points below the bound on one chunk ({_points(low)} to {_points(high)}), "
+        f"at {level.es_n0_db:g} dB.",
     )
 
 
@@ -97,7 +97,7 @@ def _known(evaluation: Evaluation) -> list[Finding]:
             findings.append(
                 Finding(
                     about,
-                    f"at most {_points(gaps[where])} points below the bound that knows as much, at {where:g} dB.",
+                    f"At most {_points(gaps[where])} points below the bound that knows the same, at {where:g} dB.",
                 )
             )
     return findings
@@ -116,8 +116,8 @@ def _all_outputs(evaluation: Evaluation) -> list[Finding]:
     return [
         Finding(
             "all outputs",
-            f"where {names} may be said too, and then counts as wrong, "
-            f"accuracy is at most {_points(cost(worst))} points lower, at {worst.es_n0_db:g} dB.",
+            f"With {names} allowed, and counted as wrong, accuracy is at most {_points(cost(worst))} points lower, at "
+            f"{worst.es_n0_db:g} dB.",
         )
     ]
 
@@ -126,17 +126,16 @@ def _calibration(evaluation: Evaluation) -> list[Finding]:
     worst = max(evaluation.levels, key=lambda level: level.named.reliability.error)
     chance = worst.named.reliability.error_by_chance
     text = (
-        f"expected calibration error at most {_percent(worst.named.reliability.error)} among the named modulations, "
-        f"at {worst.es_n0_db:g} dB (chance alone would show {_percent(chance)} there); "
-        f"{_percent(evaluation.reliability.error)} over all levels together"
+        f"Expected calibration error at most {_percent(worst.named.reliability.error)}, at {worst.es_n0_db:g} dB "
+        f"(by chance: {_percent(chance)}). All levels together: {_percent(evaluation.reliability.error)}."
     )
     text += _calibration_of_bound(evaluation, worst)
     findings = [_goal("calibration", text, worst.named.reliability.error, CALIBRATION_GOAL)]
     if len(evaluation.outputs) > len(evaluation.truths):
         worst = max(evaluation.levels, key=lambda level: level.reliability.error)
         text = (
-            f"expected calibration error at most {_percent(worst.reliability.error)} over all outputs, at "
-            f"{worst.es_n0_db:g} dB; {_percent(evaluation.all_reliability.error)} over all levels together"
+            f"Expected calibration error at most {_percent(worst.reliability.error)}, at {worst.es_n0_db:g} dB. All "
+            f"levels together: {_percent(evaluation.all_reliability.error)}."
         )
         findings.append(_goal("calibration, all outputs", text, worst.reliability.error, CALIBRATION_GOAL))
     return [*findings, *_calibration_tracked(evaluation)]
@@ -160,19 +159,18 @@ def _calibration_of_bound(evaluation: Evaluation, worst: NoiseLevel) -> str:
     if not (
         worst.es_n0_db in bounds and worst.calibration_error > CALIBRATION_GOAL and misses(worst.es_n0_db)
     ):
-        return f"; the bound's own is {most}"
+        return f" The bound's: {most}."
     text = (
-        f"; the bound, the best receiver that does not know Es/N0, has {_percent(bounds[worst.es_n0_db].error)} there "
-        "itself"
+        f" The bound has {_percent(bounds[worst.es_n0_db].error)} there"
         + (f" ({most})" if where != worst.es_n0_db else "")
-        + ": that much lies in the task and not in the model"
+        + ": this much is due to the task, not to the model."
     )
     kept = [level for level in evaluation.levels if level.es_n0_db in bounds and not misses(level.es_n0_db)]
     if kept:
         level = max(kept, key=lambda level: level.calibration_error)
         text += (
-            f"; where the bound does not miss the goal, the model's error is at most "
-            f"{_percent(level.calibration_error)}, at {level.es_n0_db:g} dB"
+            f" Where the bound meets the goal, the model's error is at most {_percent(level.calibration_error)}, at "
+            f"{level.es_n0_db:g} dB."
         )
     return text
 
@@ -186,9 +184,8 @@ def _calibration_tracked(evaluation: Evaluation) -> list[Finding]:
     worst = tracked[where]
     known = "level and Es/N0" if evaluation.level_input else "Es/N0"
     text = (
-        f"with {known} known, expected calibration error at most {_percent(worst.error)} among the named modulations, "
-        f"at {where:g} dB (chance alone would show {_percent(worst.error_by_chance)} there); "
-        f"{_percent(together.error)} over all levels together"
+        f"With {known} known: expected calibration error at most {_percent(worst.error)}, at {where:g} dB (by chance: "
+        f"{_percent(worst.error_by_chance)}). All levels together: {_percent(together.error)}."
     )
     return [_goal("calibration, tracked", text, worst.error, CALIBRATION_GOAL)]
 
@@ -198,9 +195,9 @@ def _others(evaluation: Evaluation) -> list[Finding]:
         return [
             Finding(
                 "noise and other signals",
-                f"this model knows nothing but its {len(evaluation.outputs)} classes, so that every decision claims "
-                "one of them or falls below `min_confidence`; the table of other signals has the shares.",
-                "Goals for false claims: not applicable to such a model.",
+                f"The model knows nothing but its {len(evaluation.outputs)} classes: every decision names one of them "
+                "or falls below `min_confidence`.",
+                "not applicable to such a model",
             )
         ]
     findings = []
@@ -208,8 +205,8 @@ def _others(evaluation: Evaluation) -> list[Finding]:
         if other.kind == "noise" and other.goal is not None:
             share, (low, high) = other.claimed, other.claimed.exact
             text = (
-                f"called a modulation in {_percent(share.value)} of {share.of} fused decisions ({_percent(low)} to "
-                f"{_percent(high)})"
+                f"Named in {_percent(share.value)} of {share.of:,} decisions on 1,024 symbols ({_percent(low)} to "
+                f"{_percent(high)})."
             )
             findings.append(_goal("noise alone", text, share.value, other.goal, high))
     held = [other for other in evaluation.others if other.goal is not None and other.kind != "noise"]
@@ -218,11 +215,10 @@ def _others(evaluation: Evaluation) -> list[Finding]:
         low, high = worst.claimed.exact
         names = ", ".join(other.kind for other in held)
         text = (
-            f"of {names}, {worst.kind} is worst: {_percent(worst.claimed.value)} of {worst.claimed.of} fused "
-            f"decisions ({_percent(low)} to {_percent(high)}) claim one of its classes"
+            f"Worst of {names}: {worst.kind}, named in {_percent(worst.claimed.value)} of {worst.claimed.of:,} "
+            f"decisions on 1,024 symbols ({_percent(low)} to {_percent(high)})"
         )
-        if worst.mistaken_for:
-            text += f", mostly {worst.mistaken_for}"
+        text += f", mostly as {worst.mistaken_for}." if worst.mistaken_for else "."
         findings.append(_goal("other signals", text, worst.claimed.value, worst.goal or 0.0, high))
     free = [other for other in evaluation.others if other.goal is None]
     if free:
@@ -230,8 +226,8 @@ def _others(evaluation: Evaluation) -> list[Finding]:
         findings.append(
             Finding(
                 "other signals, no goal set",
-                f"of the rest, {worst.kind} is worst: {_percent(worst.claimed.value)} of {worst.claimed.of} fused "
-                "decisions claim one of its classes.",
+                f"Worst of the rest: {worst.kind}, named in {_percent(worst.claimed.value)} of {worst.claimed.of:,} "
+                "decisions on 1,024 symbols.",
             )
         )
     return findings
@@ -240,10 +236,10 @@ def _others(evaluation: Evaluation) -> list[Finding]:
 def _goal(about: str, text: str, value: float, goal: float, high: float = 0.0) -> Finding:
     """Hold a value against its goal; `high` is the upper end of its interval."""
     met = value <= goal
-    end = "met" if met else f"missed by {_points(value - goal)} points"
+    end = "**met**" if met else f"**missed** by {_points(value - goal)} points"
     if met and high > goal:
         end += f", though so few decisions do not rule out {_percent(high)}"
-    return Finding(about, f"{text}.", f"Goal {100 * goal:g} %: {end}.", met)
+    return Finding(about, text, f"{100 * goal:g} %: {end}", met)
 
 
 def _percent(share: float) -> str:

@@ -2,7 +2,6 @@
 """A finished sweep beside the thesis: a page with what came out, and its long tables as CSV."""
 
 import csv
-import io
 import os
 import re
 import shlex
@@ -16,7 +15,7 @@ from amrq.files import parsing
 from amrq.sweep.cell import CellFigures
 from amrq.sweep.folder import SweepResults
 from amrq.sweep.speed import SpeedFigures
-from amrq.text import markdown, printable
+from amrq.text import csv_text, markdown, printable, unbroken
 
 __all__ = ["PublishedRow", "read_published", "thesis_page", "thesis_tables"]
 
@@ -163,15 +162,10 @@ def _precision(bits: int) -> str:
     return "float32" if bits == 32 else f"{bits}-bit"
 
 
-def _unbroken(text: str) -> str:
-    """Return text that a table cell keeps on one line."""
-    return text.replace(" ", "\u00a0")
-
-
 def _percent(right: int, of: int) -> str:
     share = Share(right, of)
     low, high = share.exact
-    return _unbroken(f"{100 * share.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})")
+    return unbroken(f"{100 * share.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})")
 
 
 def _speeds(sweep: SweepResults, batch: int, integers: bool) -> list[SpeedFigures]:
@@ -185,7 +179,7 @@ def _speeds(sweep: SweepResults, batch: int, integers: bool) -> list[SpeedFigure
 
 def _span(ratios: Sequence[float]) -> str:
     ordered = sorted(ratios)
-    return _unbroken(f"{ordered[0]:.2f} to {ordered[-1]:.2f}") if ordered else "not timed"
+    return unbroken(f"{ordered[0]:.2f} to {ordered[-1]:.2f}") if ordered else "not timed"
 
 
 def _summary(sweeps: Sequence[SweepResults]) -> list[str]:
@@ -256,7 +250,7 @@ def _architectures(sweeps: Sequence[SweepResults]) -> list[str]:
             shares = [100 * cell.right / cell.chunks for cell in cells]
             row += [
                 f"{sum(not cell.gate_wrong for cell in cells)} of {len(cells)}",
-                _unbroken(f"{min(shares):.2f} to {max(shares):.2f}") if shares else "-",
+                unbroken(f"{min(shares):.2f} to {max(shares):.2f}") if shares else "-",
             ]
         names = {cell.name for key, cell in first.cells.items() if key[0] == architecture and key[1] < 32}
         timed = [speed for (name, batch), speed in first.speeds.items() if name in names and batch == _LARGE]
@@ -265,14 +259,6 @@ def _architectures(sweeps: Sequence[SweepResults]) -> list[str]:
     for sweep in sweeps:
         headings += [f"{markdown(sweep.title)}: gate passed", "right, %"]
     return _table([*headings, "quantised over float32"], rows)
-
-
-def _csv(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(headings)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _cells(sweep: SweepResults) -> list[tuple[tuple[object, ...], CellFigures]]:
@@ -308,7 +294,7 @@ def _accuracy_csv(sweeps: Sequence[SweepResults]) -> str:
         )
     gate = ("epochs", "gate_tries", "gate_wrong", "gate_chunks")
     right = ("right", "chunks", "right_percent", "low_percent", "high_percent")
-    return _csv((*_CELL, *gate, *right), rows)
+    return csv_text((*_CELL, *gate, *right), rows)
 
 
 def _cost_csv(sweep: SweepResults, published: Mapping[str, PublishedRow]) -> str:
@@ -331,7 +317,7 @@ def _cost_csv(sweep: SweepResults, published: Mapping[str, PublishedRow]) -> str
     beside = [
         f"thesis_{name}" for name in ("weights", "chunks_per_s", "ms_at_batch_32", "dsp", "ff", "lut", "bram")
     ]
-    return _csv((*_CELL, *names, *beside), rows)
+    return csv_text((*_CELL, *names, *beside), rows)
 
 
 def _speed_csv(sweep: SweepResults) -> str:
@@ -346,7 +332,7 @@ def _speed_csv(sweep: SweepResults) -> str:
         if (speed := sweep.speeds.get((cell.name, batch)))
     ]
     over = [f"over_{other}{end}" for other in ("float32", "unpruned") for end in ("", "_least", "_most")]
-    return _csv((*_CELL, "chunks_a_call", "ms", "chunks_per_s", *over), rows)
+    return csv_text((*_CELL, "chunks_a_call", "ms", "chunks_per_s", *over), rows)
 
 
 def _levels_csv(sweeps: Sequence[SweepResults]) -> str:
@@ -356,7 +342,7 @@ def _levels_csv(sweeps: Sequence[SweepResults]) -> str:
         for key, cell in _cells(sweep)
         for level in cell.levels
     ]
-    return _csv((*_CELL, "es_n0_db", "right", "bound_right", "chunks"), rows)
+    return csv_text((*_CELL, "es_n0_db", "right", "bound_right", "chunks"), rows)
 
 
 def thesis_tables(sweeps: Sequence[SweepResults], published: Mapping[str, PublishedRow]) -> dict[str, str]:
