@@ -91,40 +91,54 @@ def random_spec(
     )
 
 
-def random_flat_spec(
-    rng: np.random.Generator,
-    bits: int = 8,
-    channels: tuple[int, ...] = (6,),
-    pools: tuple[int, ...] = (0,),
-    hidden: tuple[int, ...] = (11,),
-    outputs: int = 5,
-    length: int = 16,
-    kernel: int = 3,
-    relu: bool = True,
-    folded: bool = False,
-) -> Spec:
-    """A network as the thesis's, its activations about as large as what they are rounded to."""
-    exponent, signed, layers, inputs = -6 if folded else -5, not folded, [], 2
-    left = length >> len(pools)
-    widths = [*channels, *hidden, outputs]
-    for number, width in enumerate(widths):
-        convolution = number < len(channels)
-        if number == len(channels):
-            inputs *= left
-        layers.append(random_layer(rng, inputs, width, exponent, bits, kernel if convolution else 1, signed))
-        terms = inputs * (kernel if convolution else 1)
-        largest = np.sqrt(terms) * (2 ** (bits - 1) - 1) / 2
-        exponent += round(np.log2(largest)) - bits
-        inputs, signed = width, not relu
+@dataclass(frozen=True)
+class FlatShape:
+    """A network as the thesis's: convolutions, max pools, fully connected layers.
+
+    Attributes:
+        bits: of a weight.
+        channels: of the convolutions.
+        pools: numbers of the convolutions that have a max pool behind them.
+        hidden: widths of the fully connected layers before the last one.
+        outputs: of the network.
+        length: symbols of a chunk.
+        kernel: of the convolutions.
+        relu: whether outputs below zero become zero.
+        folded: whether the first layer is given magnitudes.
+    """
+
+    bits: int = 8
+    channels: tuple[int, ...] = (6,)
+    pools: tuple[int, ...] = (0,)
+    hidden: tuple[int, ...] = (11,)
+    outputs: int = 5
+    length: int = 16
+    kernel: int = 3
+    relu: bool = True
+    folded: bool = False
+
+
+def random_flat_spec(rng: np.random.Generator, shape: FlatShape) -> Spec:
+    """A network whose activations are about as large as what they are rounded to."""
+    exponent, signed, layers, inputs = -6 if shape.folded else -5, not shape.folded, [], 2
+    convolutions = len(shape.channels)
+    for number, width in enumerate([*shape.channels, *shape.hidden, shape.outputs]):
+        kernel = shape.kernel if number < convolutions else 1
+        if number == convolutions:
+            inputs *= shape.length >> len(shape.pools)
+        layers.append(random_layer(rng, inputs, width, exponent, shape.bits, kernel, signed))
+        largest = np.sqrt(inputs * kernel) * (2 ** (shape.bits - 1) - 1) / 2
+        exponent += round(np.log2(largest)) - shape.bits
+        inputs, signed = width, not shape.relu
     return Spec(
-        layers[: len(channels)],
+        layers[:convolutions],
         0,
-        layers[len(channels) :],
-        ("Abs",) if folded else (),
-        length=length,
+        layers[convolutions:],
+        ("Abs",) if shape.folded else (),
+        length=shape.length,
         flat=True,
-        pools=pools,
-        relu=relu,
+        pools=shape.pools,
+        relu=shape.relu,
     )
 
 

@@ -11,7 +11,7 @@ from seeds import SEED, rng
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-from quantised_onnx import quantised_onnx, random_flat_spec, random_spec  # noqa: E402
+from quantised_onnx import FlatShape, quantised_onnx, random_flat_spec, random_spec  # noqa: E402
 
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerInputs, IntegerNetwork  # noqa: E402
@@ -27,13 +27,13 @@ from amrq.hardware.rtl import (  # noqa: E402
 
 KNOWN = ("BPSK", "QPSK", "8PSK")
 KINDS = {
-    # what random_flat_spec is told, lanes, chunks
-    "plain": ({"bits": 8}, 4, 160),
-    "two": ({"bits": 4, "channels": (6, 9), "pools": (0, 1), "hidden": (10, 7)}, 5, 40),
-    "no pool": ({"bits": 4, "pools": (), "hidden": (), "length": 8}, 16, 40),
-    "signed": ({"bits": 8, "channels": (5, 4), "pools": (1,), "relu": False, "length": 8}, 3, 40),
-    "one lane": ({"bits": 4, "channels": (3,), "hidden": (4,), "length": 8}, 1, 40),
-    "magnitudes": ({"bits": 8, "channels": (4, 3), "kernel": 5, "folded": True, "length": 12}, 7, 40),
+    # the network, lanes, chunks
+    "plain": (FlatShape(bits=8), 4, 160),
+    "two": (FlatShape(bits=4, channels=(6, 9), pools=(0, 1), hidden=(10, 7)), 5, 40),
+    "no pool": (FlatShape(bits=4, pools=(), hidden=(), length=8), 16, 40),
+    "signed": (FlatShape(bits=8, channels=(5, 4), pools=(1,), relu=False, length=8), 3, 40),
+    "one lane": (FlatShape(bits=4, channels=(3,), hidden=(4,), length=8), 1, 40),
+    "magnitudes": (FlatShape(bits=8, channels=(4, 3), kernel=5, folded=True, length=12), 7, 40),
 }
 """They differ in what hardware does differently: most lanes divide no width."""
 
@@ -43,7 +43,7 @@ def _network(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Inte
 
     monkeypatch.setattr(networks, "CLASSES", KNOWN)
     generator = rng("array", kind)
-    spec = random_flat_spec(generator, **KINDS[kind][0])
+    spec = random_flat_spec(generator, KINDS[kind][0])
     spec.contract = {"classes": KNOWN, "normalisation": "none" if kind == "two" else "unit-rms"}
     network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", spec))
     # Brings the scores together, so that the best is not the same one for every chunk.
@@ -139,7 +139,7 @@ def test_the_model_chooses_the_architecture(tmp_path: Path, monkeypatch: pytest.
         make_design(mean, DesignOptions(architecture="array"))
     with pytest.raises(AmrqError, match="has no lanes"):
         make_design(mean, DesignOptions(lanes=4))
-    with pytest.raises(AmrqError, match="lanes must be 1 to 256, not 0"):
+    with pytest.raises(AmrqError, match="lanes must be from 1 to 256, not 0"):
         DesignOptions(lanes=0)
     with pytest.raises(AmrqError, match="1 to 256 lanes"):
         ArrayDesign(flat, lanes=0)

@@ -13,6 +13,7 @@ from small_models import linear_model, linear_onnx
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 from quantised_onnx import (  # noqa: E402
+    FlatShape,
     Layer,
     Spec,
     quantised_onnx,
@@ -118,7 +119,7 @@ def test_networks_as_the_thesis_s_equal_onnxruntime_and_torch(
 ) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     generator = rng("flat", bits, *channels)
-    spec = random_flat_spec(generator, bits, channels, pools, hidden, relu=relu)
+    spec = random_flat_spec(generator, FlatShape(bits, channels, pools, hidden, relu=relu))
     path = quantised_onnx(tmp_path / "m.onnx", spec)
     network = IntegerNetwork.from_onnx(path)
     assert [layer.pool for layer in network.symbol_layers] == [
@@ -163,7 +164,7 @@ def test_a_trained_network_of_the_thesis_equals_onnxruntime(bits: int) -> None:
     ],
 )
 def test_other_pools_are_refused(tmp_path: Path, change: Any, match: str) -> None:
-    path = quantised_onnx(tmp_path / "m.onnx", random_flat_spec(rng("pools")))
+    path = quantised_onnx(tmp_path / "m.onnx", random_flat_spec(rng("pools"), FlatShape()))
     model = onnx.load(str(path))
     (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
     change(pool)
@@ -173,7 +174,7 @@ def test_other_pools_are_refused(tmp_path: Path, change: Any, match: str) -> Non
 
 
 def test_two_roundings_that_differ_are_refused(tmp_path: Path) -> None:
-    path = quantised_onnx(tmp_path / "m.onnx", random_flat_spec(rng("rounded")))
+    path = quantised_onnx(tmp_path / "m.onnx", random_flat_spec(rng("rounded"), FlatShape()))
     model = onnx.load(str(path))
     (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
     (before,) = (node for node in model.graph.node if pool.input[0] in node.output)
@@ -273,7 +274,11 @@ def test_refused_networks(tmp_path: Path) -> None:
     refused(tmp_path, replace(spec, length=24), "power of two")
     big = replace(spec.symbol[1], biases=np.full(16, 2**31 - 1))
     refused(tmp_path, replace(spec, symbol=[spec.symbol[0], big]), "symbol_1.*2\\^31")
-    refused(tmp_path, random_flat_spec(rng("refused"), length=9), "max pool of 9 symbols leaves one over")
+    refused(
+        tmp_path,
+        random_flat_spec(rng("refused"), FlatShape(length=9)),
+        "max pool of 9 symbols leaves one over",
+    )
 
 
 @pytest.mark.parametrize(

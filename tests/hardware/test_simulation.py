@@ -16,7 +16,7 @@ from seeds import SEED, rng
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-from quantised_onnx import quantised_onnx, random_flat_spec, random_layer, random_spec  # noqa: E402
+from quantised_onnx import FlatShape, quantised_onnx, random_flat_spec, random_layer, random_spec  # noqa: E402
 
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import IntegerInputs, IntegerNetwork  # noqa: E402
@@ -29,7 +29,7 @@ def _design(folder: Path, kind: str = "plain", bits: int = 8) -> Design:
     """A network of a few neurons, so that Icarus is quick."""
     generator = rng("simulation", kind)
     if kind == "array":
-        flat = random_flat_spec(generator, bits=4, channels=(3,), hidden=(4,), length=8)
+        flat = random_flat_spec(generator, FlatShape(bits=4, channels=(3,), hidden=(4,), length=8))
         return make_design(
             IntegerNetwork.from_onnx(quantised_onnx(folder / "m.onnx", flat)), DesignOptions(bits, lanes=2)
         )

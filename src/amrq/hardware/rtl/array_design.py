@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
 from amrq.hardware import IntegerFlatten, IntegerLayer, IntegerNetwork
-from amrq.hardware.rtl.adders import VerilogText, bits_for
 from amrq.hardware.rtl.design import Design
-from amrq.hardware.rtl.templates import rendered
+from amrq.hardware.rtl.templates import VerilogText, bits_for, rendered
 
 __all__ = ["ArrayDesign", "ArrayLayer"]
 

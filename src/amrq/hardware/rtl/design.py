@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
 from amrq.hardware import FixedPoint, IntegerNetwork
-from amrq.hardware.rtl.adders import VerilogText
-from amrq.hardware.rtl.templates import module_text, rendered
+from amrq.hardware.rtl.templates import VerilogText, module_text, rendered
 
 __all__ = ["Design", "InputPort", "module_name", "port_fold", "score_map"]
 

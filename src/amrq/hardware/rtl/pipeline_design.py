@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 from amrq.errors import AmrqError, ModelError
 from amrq.hardware import IntegerLayer, IntegerNetwork
-from amrq.hardware.rtl.adders import VerilogText, bits_for
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.pipeline_layers import FoldedSymbolLayer, HeadLayer, SymbolLayer
-from amrq.hardware.rtl.templates import rendered
+from amrq.hardware.rtl.templates import VerilogText, bits_for, rendered
 
 __all__ = ["PipelineDesign", "Stage"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.hardware import IntegerLayer
-from amrq.hardware.rtl.adders import AdderGraph, AdderPipeline, VerilogText, bits_for
-from amrq.hardware.rtl.templates import rendered
+from amrq.hardware.rtl.adders import AdderGraph, AdderPipeline
+from amrq.hardware.rtl.templates import VerilogText, bits_for, rendered
 
 __all__ = ["FoldedSymbolLayer", "HeadLayer", "SymbolLayer"]
 
