@@ -24,7 +24,7 @@ class modulation_source(gr.sync_block):
     stands on the first sample of each class. Everything but the seed can be set while the flowgraph runs.
 
     Args:
-        modulations: class names, or one name: 4ASK, 8ASK, BPSK, QPSK, 8PSK, 16PSK, 8QAM, 16QAM, 32QAM.
+        modulations: names of linear classes (see `amrq.classes`), or one name.
         order: `cycle` sends the classes in turn, `random` draws one of the others each time.
         dwell: symbols before the next class.
         es_n0_db: Es/N0 in dB of unit-power symbols (complex noise power 10^(-x/10) a symbol); 1000 is as good as none.

@@ -400,8 +400,8 @@ class qa_classifier_sink(gr_unittest.TestCase):
             self.assertEqual({len(record["model_sha256"]) for record in records}, {64})
             with open(counters) as file:
                 text = file.read()
-            self.assertIn('amrq_decisions_total{label="BPSK"} 3\n', text)
-            self.assertIn("amrq_chunks_classified_total 75\n", text)
+            self.assertIn('amrq_decisions_total{label="BPSK"} 3.0\n', text)
+            self.assertIn("amrq_chunks_classified_total 75.0\n", text)
             self.assertNotIn("silent_seconds", text)  # only what is live can fall silent
             tb.run()  # opens them again; the source has nothing more
             self.assertIsNone(sink.error)

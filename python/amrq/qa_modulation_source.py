@@ -72,7 +72,7 @@ class qa_modulation_source(gr_unittest.TestCase):
         source.set_samples_per_symbol(2)
         source.set_rolloff(0.2)
         for setter, value in (
-            (source.set_modulations, "64QAM"),
+            (source.set_modulations, "65QAM"),
             (source.set_dwell, 0),
             (source.set_order, "backwards"),
             (source.set_es_n0_db, float("nan")),
