@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +88,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster's scheduler; starting one takes longer than the sweep."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+    ) as started:
+        yield started.scheduler_address
+
+
 def test_a_sweep_makes_every_cell(whole: Path) -> None:
     made = rows(whole)
     assert list(made) != [] and set(made) == {cell.name for cell in cells_of(SMOKE)} and len(made) == 8
@@ -116,7 +126,9 @@ def test_a_model_of_a_sweep_classifies_as_its_contract_says(whole: Path) -> None
 
 
 @pytest.mark.parametrize("how", ["driver", "worker", "interrupt"])
-def test_whatever_interrupts_it_the_results_are_the_same(whole: Path, how: str, tmp_path: Path) -> None:
+def test_whatever_interrupts_it_the_results_are_the_same(
+    whole: Path, how: str, tmp_path: Path, cluster: str
+) -> None:
     count = int(rng("interrupt", how).integers(1, 6))
     status = run(tmp_path / "sweep", how, count)
     if how == "worker":
@@ -130,24 +142,24 @@ def test_whatever_interrupts_it_the_results_are_the_same(whole: Path, how: str, 
             for p in (tmp_path / "sweep" / "models").glob("*.onnx")
             if p.stem in before
         }
-        assert run(tmp_path / "sweep", "not at all", 99) == 0
+        with connect(cluster, 2) as client:
+            assert not run_sweep(SweepFolder(tmp_path / "sweep", SMOKE), cells_of(SMOKE), client)
         # What was finished has not been made again.
         assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     assert rows(tmp_path / "sweep") == rows(whole)
 
 
-def test_a_cluster_that_runs_already_makes_the_same(whole: Path, tmp_path: Path) -> None:
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
-    ) as cluster:
-        words = ("sweep", sweeps.RECIPE, "-o", tmp_path, "--scheduler", cluster.scheduler_address)
-        status, said = command(*words, "--no-speed", "--only", "tiny_2f_1c*")
+def test_a_cluster_that_runs_already_makes_the_same(whole: Path, tmp_path: Path, cluster: str) -> None:
+    words = ("sweep", sweeps.RECIPE, "-o", tmp_path, "--scheduler", cluster)
+    status, said = command(*words, "--no-speed", "--only", "tiny_2f_1c*")
     assert status == 0, said
     made = rows(tmp_path)
     assert len(made) == 4 and all(rows(whole)[name] == row for name, row in made.items())
 
 
-def test_a_cell_that_cannot_be_made_takes_only_its_children_with_it(whole: Path, tmp_path: Path) -> None:
+def test_a_cell_that_cannot_be_made_takes_only_its_children_with_it(
+    whole: Path, tmp_path: Path, cluster: str
+) -> None:
     # A rate at which the training breaks down, in one of two networks.
     broken = replace(SMOKE.architectures[0], learning_rate=1.0)
     recipe = replace(SMOKE, architectures=(broken, SMOKE.architectures[1]))
@@ -157,7 +169,7 @@ def test_a_cell_that_cannot_be_made_takes_only_its_children_with_it(whole: Path,
     folder.keep_bound(measure_sweep_bound(recipe))
     figures = CellFigures.from_row(ResultsFile(whole / "cells.csv").rows()[0])
     folder.keep(replace(figures, name="tiny_2f_1c"), Cell("tiny_2f_1c", 32, 0.0), b"no network", b"no model")
-    with connect(None, 1) as client:
+    with connect(cluster, 2) as client:
         lost = run_sweep(folder, cells_of(recipe), client)
     assert sorted(lost) == ["tiny_2f_1c_4bit", "tiny_2f_1c_4bit_pr_30", "tiny_2f_1c_pr_30"]
     assert {name for name in rows(tmp_path) if name.startswith("tiny_3f")} == {
