@@ -3,6 +3,7 @@
 
 import functools
 import inspect
+import keyword
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,8 @@ class _Wanted(NamedTuple):
 
 def _name(option: Option) -> str:
     """Return what Typer calls a parameter for an option."""
-    return option.flags[0].lstrip("-").replace("-", "_")
+    name = option.flags[0].lstrip("-").replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _parameter(option: Option, fields: Fields) -> inspect.Parameter:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command `amrq train`, from scratch or from a model."""
 
-import math
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,10 +23,12 @@ from rich.table import Table
 
 from amrq.cli.app import model_names, say
 from amrq.cli.model import file_size
+from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.live import deferred_interrupt
 from amrq.model import find_model, read_contract
+from amrq.options import Range, above, between, described, option
 from amrq.text import printable
 
 if TYPE_CHECKING:
@@ -194,7 +195,42 @@ _TUNING = "Labelled recordings"
 _TUNING_STEPS = 1_000
 
 
+@described
+@dataclass(frozen=True)
+class _Tuning:
+    """Training a finished model on with labelled chunks."""
+
+    add: Path | None = option(
+        None,
+        "Train the model of --from on with the labelled chunks that **amrq label** wrote to DIR.",
+        flag="--add DIR",
+    )
+    model: str | None = option(
+        None,
+        "The model to begin with, one that **amrq train** made: a file, a name or 'default'.",
+        flag="--from MODEL",
+    )
+    share: float = option(
+        0.5,
+        "Share of labelled chunks in the weight of each class that has some, at each Es/N0. The rest are synthetic "
+        "chunks.",
+        within=Range(0, 1, low_open=True, high_open=True),
+    )
+    learning_rate: float | None = option(
+        None, "Highest learning rate. Without it, a quarter of the recipe's.", within=above(0, at_most=1)
+    )
+    tolerance: float = option(
+        1.0,
+        "Accuracy on synthetic chunks that may be lost before the result is called worse (exit status 1).",
+        unit="percentage points",
+        within=between(0, 100),
+        flag="--tolerance POINTS",
+    )
+
+
+@expanded
 def train(
+    tuning: Annotated[_Tuning, Fields(_TUNING, completions={"model": model_names})],
     recipe: Annotated[
         Path | None,
         typer.Argument(help="A recipe in TOML; left out with --add and --from.", show_default=False),
@@ -204,7 +240,7 @@ def train(
         typer.Option(
             "-o",
             "--output",
-            help="The model file to write; by default the recipe's or the model's name and .onnx, here.",
+            help="The model file to write. Without it, the recipe's or the model's name and .onnx, in this folder.",
         ),
     ] = None,
     resume: Annotated[
@@ -216,39 +252,13 @@ def train(
         typer.Option(
             "--steps",
             min=1,
-            help=f"Float training steps in place of the recipe's; with --add steps in all, {_TUNING_STEPS:,} without.",
+            help="Float training steps in place of the recipe's; with --add, steps in all "
+            f"({_TUNING_STEPS:,} unless given).",
         ),
     ] = None,
     threads: Annotated[
         int, typer.Option("--threads", min=1, help="Threads; on small shared machines 1 is fastest.")
     ] = 1,
-    add: Annotated[
-        Path | None,
-        typer.Option(
-            "--add",
-            metavar="DIR",
-            help="Train the model of --from on, with the labelled chunks that **amrq label** wrote to DIR.",
-            rich_help_panel=_TUNING,
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="MODEL",
-            autocompletion=model_names,
-            help="The model to begin with, one that **amrq train** made: file, name or 'default'.",
-            rich_help_panel=_TUNING,
-        ),
-    ] = None,
-    share: Annotated[
-        float,
-        typer.Option(
-            "--share",
-            help="Largest share of labelled chunks in the weight of a class at a level of Es/N0, 0 to 1.",
-            rich_help_panel=_TUNING,
-        ),
-    ] = 0.5,
     hold_out: Annotated[
         list[str] | None,
         typer.Option(
@@ -258,23 +268,6 @@ def train(
             rich_help_panel=_TUNING,
         ),
     ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            "--learning-rate",
-            help="Highest learning rate; by default a quarter of the recipe's.",
-            rich_help_panel=_TUNING,
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            "--tolerance",
-            metavar="POINTS",
-            help="Percentage points that synthetic chunks may lose before the result is called worse (exit status 1).",
-            rich_help_panel=_TUNING,
-        ),
-    ] = 1.0,
 ) -> None:
     """Train a model by a recipe, quantise, calibrate and evaluate it, and write it with its contract.
 
@@ -282,14 +275,14 @@ def train(
     -int8 or -int4 added. Beside a model lies a page of the same name with its accuracy tables. An interrupted training
     goes on where it stopped: its state is kept beside the output, in a file whose name ends in .checkpoint.
 
-    With --add and --from a finished model is trained on, on its recipe's own signals and on labelled chunks, and held
-    against itself on both.
+    With --add and --from a finished model is trained further, on its recipe's own signals and on labelled chunks. Then
+    it is compared with what it was before, on both.
 
     Example: **amrq train recipes/coherent-small.toml -o models/coherent-small.onnx**
 
     Example: **amrq train --add labelled --from default -o mine.onnx**
     """
-    _check_way(recipe, add, model)
+    _check_way(recipe, tuning.add, tuning.model)
     try:
         import torch
     except ImportError as error:
@@ -301,13 +294,10 @@ def train(
     if recipe is None:
         from amrq.training import TuneSettings
 
-        assert add is not None and model is not None
-        if not math.isfinite(tolerance):
-            raise AmrqError(f"--tolerance must be a number of percentage points, not {tolerance}.")
-        settings = TuneSettings(
-            steps or _TUNING_STEPS, share, learning_rate, tuple(hold_out or ()), tolerance / 100
-        )
-        tune(add, model, output, settings, not resume)
+        assert tuning.add is not None and tuning.model is not None
+        rate, held_out = tuning.learning_rate, tuple(hold_out or ())
+        settings = TuneSettings(steps or _TUNING_STEPS, tuning.share, rate, held_out, tuning.tolerance / 100)
+        tune(tuning.add, tuning.model, output, settings, not resume)
         return
     _by_recipe(recipe, output, resume, steps)
 

@@ -494,10 +494,10 @@ class TuneSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
         if self.steps < 1:
-            raise AmrqError(f"--steps must be at least 1, not {self.steps}.")
+            raise AmrqError(f"steps must be at least 1, not {self.steps}.")
         if not 0 < self.share < 1:
-            raise AmrqError(f"--share must be above 0 and below 1, not {self.share}.")
+            raise AmrqError(f"share must be above 0 and below 1, not {self.share}.")
         if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
-            raise AmrqError(f"--learning-rate must be above 0, at most 1, not {self.learning_rate}.")
+            raise AmrqError(f"learning_rate must be above 0, at most 1, not {self.learning_rate}.")
         if not 0 <= self.tolerance <= 1:
-            raise AmrqError(f"the tolerance must be a share from 0 to 1, not {self.tolerance}.")
+            raise AmrqError(f"tolerance must be a share from 0 to 1, not {self.tolerance}.")
