@@ -148,7 +148,7 @@ def _lengths(graph: _Graph, model: Any) -> dict[str, int]:
 
 
 def _after_window(length: int, node: Any, attributes: Mapping[str, Any], graph: _Graph) -> int:
-    """Return the length behind a convolution or a max pool, 0 where it is not of one dimension."""
+    """Return the length after a convolution or a max pool, 0 where it is not of one dimension."""
     weights = graph.constant(node.input[1]) if node.op_type == "Conv" else None
     kernel = list(attributes["kernel_shape"].ints) if "kernel_shape" in attributes else []
     kernel = kernel or ([weights.shape[2]] if weights is not None and weights.ndim == 3 else [])
@@ -256,7 +256,7 @@ def _contract_bits(model: Any) -> int | None:
 
 
 def _added(graph: _Graph, name: str, width: int) -> NDArray[Any] | None:
-    """Return the bias that an Add right behind a MatMul brings."""
+    """Return the bias of an Add that follows a MatMul."""
     for node in graph.nodes:
         if node.op_type == "Add" and name in node.input:
             other = next((i for i in node.input if i != name), name)
@@ -290,7 +290,7 @@ class ResourceEstimate:
 
 def _of_layer(layer: LayerSize) -> ResourceEstimate:
     if layer.weights < 0 or layer.biases < 0 or not 1 <= layer.bits <= 64:
-        raise ModelError(f"layer {layer.name} is none: {layer}.")
+        raise ModelError(f"layer {layer.name} cannot be counted: {layer}.")
     if layer.kind == "max pool":
         return ResourceEstimate(0, 0, _POOL_LUT * layer.bits // _WORD_BITS, 0)
     weights = layer.weights * layer.bits // _WORD_BITS
@@ -304,13 +304,13 @@ def _of_layer(layer: LayerSize) -> ResourceEstimate:
 
 
 def estimate(layers: Iterable[LayerSize]) -> ResourceEstimate:
-    """Return what Algorithm II says of a network (Rothe 2024).
+    """Return the resources of a network by Algorithm II (Rothe 2024).
 
     With c_w = floor(N_w B / 32) and c_b = floor(N_b B / 32) of each layer: DSP = sum 2 c_w, FF = sum (2 c_w + c_b),
     LUT = sum 4 c_w over convolutions + sum c_w over dense layers + floor(100 B / 32) for each max pool,
     BRAM = sum floor(c_w / 32000).
 
-    It is no forecast of a synthesis: it grows with the number of weights alone, as if each had hardware of its own, and
+    It does not forecast a synthesis: it grows with the number of weights alone, as if each had hardware of its own, and
     says 133,472 DSP slices for the thesis's smallest 8-bit network, where a Zynq XC7Z020 has 220. It serves to compare
     with the thesis's tables.
 

@@ -196,7 +196,7 @@ class IntegerNetwork:
         """Return the class that hardware itself names: that of the best hypothesis, of equal ones that of the first.
 
         It stands in for the sum of the hypotheses' probabilities, which takes exponentials: whoever wants that weighs
-        the scores (`amrq.classifier.classifier`).
+        the scores (`amrq.classifier.Weigh`).
 
         Args:
             scores: of N chunks.
@@ -239,7 +239,7 @@ class IntegerNetwork:
 
         Args:
             iq: float32 [N, 2, L], normalised.
-            level: float32 [N, 3], what `amrq.chunks` gives, for a model with a level input.
+            level: float32 [N, 3], what `amrq.chunks.level_features` gives, for a model with a level input.
         """
         first, head = self.symbol_layers[0], self.head_layers[0]
         if not len(iq):
@@ -251,7 +251,7 @@ class IntegerNetwork:
         return IntegerInputs(first.input.integers(symbols.transpose(0, 2, 1)), head.input.integers(side))
 
     def trace(self, inputs: IntegerInputs) -> dict[str, NDArray[np.int64]]:
-        """Return what each part gives, to find out where hardware goes another way.
+        """Return what each part gives, to find where hardware first differs.
 
         Args:
             inputs: as `integers` gives them.

@@ -21,7 +21,7 @@ class FixedPoint:
 
     Attributes:
         exponent: of the last bit's weight.
-        signed: -128 to 127; otherwise 0 to 255, as behind a ReLU.
+        signed: -128 to 127; otherwise 0 to 255, as after a ReLU.
     """
 
     exponent: int
@@ -49,11 +49,11 @@ class FixedPoint:
             int64 of the same shape.
 
         Raises:
-            AmrqError: a value is no number.
+            AmrqError: a value is NaN.
         """
         if np.isnan(values).any():
             raise AmrqError(
-                "the network's input holds values that are no numbers (NaN): nothing can be said of them."
+                "the network's input holds values that are not numbers (NaN): leave those chunks out."
             )
         with np.errstate(over="ignore"):  # infinity saturates as any large value does
             steps = np.ldexp(values, -self.exponent)
@@ -123,7 +123,7 @@ class IntegerLayer:
     The accumulator of output o at a symbol n is biases[o] plus the sum over i and k of
     weights[o, i, k] x[n + k - kernel // 2, i], with zeros beyond the ends of the chunk. Accumulator a stands for
     a times 2^(input.exponent + weight_exponents[o]). The layer gives it shifted right by shifts[o], rounded half to
-    even and saturated, or as it is where `output` is None; behind that comes a max pool where `pool` is 2.
+    even and saturated, or as it is where `output` is None, and then takes a max pool where `pool` is 2.
 
     Attributes:
         name: for people and for the names in generated hardware: letters, an underscore, a number, as symbol_1.
@@ -151,7 +151,7 @@ class IntegerLayer:
     pool: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what is no layer."""
+        """Refuse what is not a layer."""
         if not _NAME.fullmatch(self.name):
             raise ModelError(f"a layer's name must be like symbol_1, not {printable(self.name, 40)!r}.")
         outputs = (len(self.weights),)
@@ -165,7 +165,7 @@ class IntegerLayer:
                 f"layer {self.name}: a kernel must be odd, and 1 in a fully connected layer, not {self.kernel}."
             )
         if self.pool not in (1, 2) or (self.pool > 1 and (self.output is None or not self.per_symbol)):
-            raise ModelError(f"layer {self.name}: a max pool must be of 2 symbols behind a convolution.")
+            raise ModelError(f"layer {self.name}: a max pool must be of 2 symbols and follow a convolution.")
         if self._largest >= _ACCUMULATOR_LIMIT:
             raise ModelError(
                 f"layer {self.name}: its sums can reach {self._largest}, beyond 2^31, where ONNX Runtime's overflow: "
@@ -199,7 +199,7 @@ class IntegerLayer:
 
     @cached_property
     def accumulator_range(self) -> tuple[int, int]:
-        """Least and most of any sum of products and bias, in whatever order they are added: the bound is met."""
+        """Least and most of any sum of products and bias, in whatever order they are added; both are reached."""
         ends = np.stack(
             [self.weights.astype(np.int64) * end for end in (self.input.lowest, self.input.highest)]
         )

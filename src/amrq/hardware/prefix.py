@@ -240,7 +240,7 @@ class NumpyPrefix:
         operations: names of its operators, in order.
 
     Raises:
-        ModelError: an operator is none of those known here.
+        ModelError: an operator is not one of those known here.
     """
 
     def __init__(self, description: Mapping[str, Any], constants: Mapping[str, Array]) -> None:
@@ -275,7 +275,7 @@ class NumpyPrefix:
 
         Raises:
             AmrqError: the package onnx is missing.
-            ModelError: an operator is none of those known here.
+            ModelError: an operator is not one of those known here.
         """
         onnx = optional_package("onnx", "reading a model's integers")
         constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}

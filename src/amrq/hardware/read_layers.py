@@ -63,7 +63,7 @@ class OnnxGraph:
         """Return the contract in the file's metadata, held against the graph's inputs.
 
         Raises:
-            ModelError: there is none, it is not valid, or the inputs are others.
+            ModelError: there is no contract, it is not valid, or the graph has other inputs.
         """
         texts = [entry.value for entry in self.model.metadata_props if entry.key == METADATA_KEY]
         if not texts:

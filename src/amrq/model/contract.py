@@ -137,7 +137,7 @@ class Contract:
         samples_per_symbol: samples a symbol that the model takes.
         normalisation: `unit-rms` (each chunk is divided by its RMS) or `none`.
         phase: `coherent` (constellations as registered) or `any` (any rotation).
-        level_input: whether the graph has a second input `level` float32 [N, 3], what `amrq.chunks`
+        level_input: whether the graph has a second input `level` float32 [N, 3], what `amrq.chunks.level_features`
             gives: how a chunk's power compares with its stream's. All zero where that is not known.
         es_n0_db: lowest and highest Es/N0 in dB that it was trained on.
         weight_bits: bits of a weight (32 means floating point).

@@ -135,7 +135,7 @@ class ArrayDesign(Design):
         layers: as the array goes through them.
 
     Raises:
-        ModelError: the network takes a mean, side inputs or something else than I and Q or their magnitudes, or is too
+        ModelError: the network takes a mean, side inputs or something other than I and Q or their magnitudes, or is too
             large for the output.
         AmrqError: the number of lanes is out of range.
     """

@@ -30,7 +30,7 @@ def module_name(name: str, others: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class InputPort:
-    """I and Q in two's complement, and how hardware makes the first layer's inputs of them; the golden model of both.
+    """I and Q in two's complement, and what the hardware makes of them for the first layer.
 
     A first layer without sign reads 0 to 255. As signed numbers these need 9 bits, so a port of 8 bits counts in steps
     twice as large and covers the same range: it gives up the last bit. From 9 bits on the port counts in the layer's
@@ -42,7 +42,7 @@ class InputPort:
         layer: what the first layer's inputs are.
 
     Raises:
-        AmrqError: the width is another one.
+        AmrqError: the width is out of range.
     """
 
     bits: int
@@ -76,20 +76,8 @@ class InputPort:
 
     @property
     def component(self) -> int:
-        """Bits of the stream that I takes, and Q: whole bytes."""
+        """Bits of the stream for I, and as many for Q: whole bytes."""
         return 8 * -(-self.bits // 8)
-
-    @property
-    def declaration(self) -> list[str]:
-        """The stream's port in Verilog, I in its lower half."""
-        port = f"    input  wire [{2 * self.component - 1}:0] s_axis_tdata,"
-        if self.component == self.bits:
-            return [port]
-        return [
-            "    /* verilator lint_off UNUSEDSIGNAL */  // I and Q fill no whole bytes",
-            port,
-            "    /* verilator lint_on UNUSEDSIGNAL */",
-        ]
 
     def integers(self, iq: NDArray[np.float32]) -> NDArray[np.int64]:
         """Round normalised I and Q, half to even, and saturate.
@@ -101,10 +89,10 @@ class InputPort:
             int64 [N, L, 2].
 
         Raises:
-            AmrqError: a value is no number.
+            AmrqError: a value is NaN.
         """
         if np.isnan(iq).any():
-            raise AmrqError("the chunks hold values that are no numbers (NaN): nothing can be said of them.")
+            raise AmrqError("the chunks hold values that are not numbers (NaN): leave those chunks out.")
         steps = np.rint(np.ldexp(iq, -self.exponent)).clip(self.lowest, self.highest)
         return steps.astype(np.int64).transpose(0, 2, 1)
 
@@ -121,7 +109,7 @@ def port_fold(network: IntegerNetwork) -> bool:
     """Return whether the first layer is given magnitudes of I and Q, and not I and Q themselves.
 
     Raises:
-        ModelError: it is given something else.
+        ModelError: the first layer is given something else.
     """
     operations = network.prefix.operations
     if operations not in ((), ("Abs",)):
@@ -140,8 +128,8 @@ def port_fold(network: IntegerNetwork) -> bool:
         if np.array_equal(symbols, expected) and np.array_equal(side, level if network.side_inputs else side):
             return fold
     raise ModelError(
-        f"model {network.contract.name!r} gives its layers something else than I and Q, their magnitudes and its level "
-        "input: amrq rtl cannot make that."
+        f"model {network.contract.name!r} gives its layers something other than I and Q, their magnitudes and its "
+        "level input: amrq rtl cannot make that."
     )
 
 

@@ -24,7 +24,7 @@ class Stage(NamedTuple):
     Attributes:
         made: the layer.
         given: name of the wire that its inputs are on.
-        start: clocks from a symbol's being taken to its inputs' being there.
+        start: clocks from the clock in which a symbol is taken to that in which the layer's inputs are ready.
     """
 
     made: SymbolLayer | FoldedSymbolLayer
@@ -47,7 +47,7 @@ class PipelineDesign(Design):
     Raises:
         ModelError: the network is not one of magnitudes or of plain I and Q, has a layer that looks at neighbours, or
             is too large for the output.
-        AmrqError: the fold is another one.
+        AmrqError: the fold is not 1, 2, 4 or 8.
     """
 
     architecture = "pipeline"

@@ -76,8 +76,8 @@ _BITS = 8
 class FoldedSymbolLayer:
     """A layer that takes its inputs a few bits a clock, the last ones first, and adds up what these weigh.
 
-    The pipeline of adders is that of `SymbolLayer` for narrow inputs, so that adders are fewer bits wide; behind it
-    each output has an accumulator, which moves on by as many places as a clock takes bits.
+    The pipeline of adders is that of `SymbolLayer` for narrow inputs, so that adders are fewer bits wide; after it
+    each output has an accumulator, which shifts by as many places as a clock takes bits.
 
     Args:
         layer: with a kernel of 1 and an output.

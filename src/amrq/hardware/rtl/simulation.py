@@ -40,7 +40,7 @@ class Simulation:
     Args:
         design: what is simulated.
         simulator: one of `SIMULATORS`; None: the first that is installed.
-        patience: seconds without a sign of life after which the simulator is ended.
+        patience: seconds without a byte from the simulator after which it is ended.
 
     Attributes:
         simulator: its name.
@@ -172,7 +172,7 @@ class Simulation:
         self._folder.cleanup()
 
     def run(self, symbols: NDArray[np.int64], side: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return what the hardware says of N chunks.
+        """Return the hardware's scores of N chunks.
 
         Args:
             symbols: int64 [N, L, 2], I and Q as the design's port takes them.
@@ -182,7 +182,7 @@ class Simulation:
             int64 [N, H], scores in the unit of the network's `score_exponent`.
 
         Raises:
-            AmrqError: the simulator died, hangs, or says what is no score.
+            AmrqError: the simulator ended, hangs, or gave something that is not a score.
         """
         count, scores = len(symbols), self._design.network.head_layers[-1].outputs
         if not count:
@@ -202,7 +202,7 @@ class Simulation:
             self._end()
             if isinstance(error, AmrqError):
                 raise
-            raise AmrqError("the simulator of the hardware says what is no score.") from None
+            raise AmrqError("the simulator of the hardware gave something that is not a score.") from None
         except BaseException:
             self._end()  # an answer half read would be taken for the next one's
             raise
@@ -247,7 +247,7 @@ class Simulation:
                     last = time.monotonic()
                 if time.monotonic() - last > self._patience:
                     raise AmrqError(
-                        f"the simulator of the hardware gave no sign of life for {self._patience:g} s and was ended."
+                        f"the simulator of the hardware sent nothing for {self._patience:g} s and was ended."
                     )
         return bytes(answer)
 
@@ -255,7 +255,7 @@ class Simulation:
         if self._closed:
             return "the simulation of the hardware has been closed."
         said = _reason_in(Path(self._folder.name) / "said.log")
-        return f"the simulator of the hardware ended by itself ({said or 'it says nothing'})."
+        return f"the simulator of the hardware ended by itself ({said or 'it wrote nothing'})."
 
 
 def _reason_in(log: Path) -> str:
@@ -314,5 +314,5 @@ def cosimulate(folder: Path, simulator: str = "iverilog") -> str:
     said = [line for line in result.stdout.splitlines() if line.startswith(("PASS", "FAIL"))]
     if result.returncode or not said:
         reason = said[0] if said else " ".join((result.stderr or result.stdout).split())[-300:]
-        raise AmrqError(f"the hardware in {folder} does not do what the integer reference does: {reason}.")
+        raise AmrqError(f"the hardware in {folder} differs from the integer reference: {reason}.")
     return said[-1]

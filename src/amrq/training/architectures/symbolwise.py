@@ -25,7 +25,7 @@ class SymbolwiseNet(nn.Module):
         symbol_channels: widths of the layers at each symbol.
         head_widths: widths of the hidden layers behind the mean.
         first_kernel: symbols that the first layer sees at a time; more than 1 only to compare with.
-        level_input: take what `amrq.chunks` gives, behind the mean.
+        level_input: take what `amrq.chunks.level_features` gives, after the mean.
         folded: take the magnitudes of I and Q; without, I and Q themselves.
     """
 
