@@ -3,6 +3,7 @@
 
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,14 +16,19 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from amrq.classifier import OnnxBackend
+from amrq.cli.main import app
 from amrq.cli.options import Fields, expanded
-from amrq.decision import DecisionOptions
+from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.link import BoardBackend
 from amrq.measure import FrontEndOptions, StreamInfo
+from amrq.model import Hypothesis
 from amrq.options import Range, above, at_least, between, check, described, option, options_of
 from amrq.outputs import OutputOptions
 from amrq.sources import SourceOptions
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import make_options
 
 RECORDS = (
     BoardBackend,
@@ -57,6 +63,52 @@ def test_help_is_a_sentence_and_names_the_range(record: type, one: Any) -> None:
     assert one.sentence.endswith(".") and "\n" not in one.sentence and len(one.sentence) < 240
     assert one.allowed in one.sentence or one.kind == "flag"
     assert f"{one.name}: {one.sentence}" in (record.__doc__ or "")
+
+
+def test_the_pages_tables_are_made_from_the_records() -> None:
+    page = make_options.PAGE.read_text()
+    assert make_options.page_up_to_date(page) == page, "run scripts/make_options.py"
+    for record in RECORDS:
+        assert f"<!-- made from {record.__name__} -->" in page
+
+
+@pytest.mark.parametrize("name", ["classify", "live"])
+def test_no_command_lacks_an_option(name: str) -> None:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    offered = {flag for parameter in command.params for flag in parameter.opts}
+    for record in (BoardBackend, DecisionOptions, FrontEndOptions, OnnxBackend, OutputOptions):
+        left_out = {"--counters"} if (name, record) == ("classify", OutputOptions) else set()
+        assert {one.flags[0] for one in options_of(record)} - offered <= left_out, record
+
+
+def test_a_new_option_is_one_field() -> None:
+    """The stranger's test: a field more in a record, and commands, page and docstring have it (blocks: tests/grc)."""
+
+    @described
+    @dataclass(frozen=True)
+    class More(DecisionOptions):
+        """As before, and patient."""
+
+        patience: float = option(2.5, "Time after which it is over.", unit="s", within=above(0, at_most=9))
+
+    seen: list[Any] = []
+
+    def decide(decision: Annotated[More, Fields("Decision")]) -> None:
+        """Decide."""
+        seen.append(decision)
+
+    command_ = command(decide)
+    CliRunner().invoke(command_, ["--patience", "4", "--memory", "8"], catch_exceptions=False)
+    assert seen == [More(memory=8.0, patience=4.0)]
+    assert "--patience" in CliRunner().invoke(command_, ["--help"]).stdout
+    records = make_options.RECORDS | {"DecisionOptions": (More, "Decision")}
+    page = make_options.page_up_to_date(make_options.PAGE.read_text(), records)
+    row = "| `patience` |  | `2.5` | above 0, at most 9 s | Time after which it is over. |"
+    assert row in page.splitlines()
+    assert "patience: Time after which it is over (above 0, at most 9 s)." in (More.__doc__ or "")
+    # What takes the record whole needs no change: a decision maker of a subclass decides as before.
+    maker = DecisionMaker([Hypothesis("BPSK", None, 1.0)], 32, More(patience=1.0))
+    assert maker.options == More(patience=1.0)
 
 
 @every_option

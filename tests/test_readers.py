@@ -145,7 +145,7 @@ def test_the_companion_s_menus_follow(one_file_more: dict[str, str]) -> None:
     code = f"""
 import sys, yaml
 sys.path.insert(0, {str(ROOT / "scripts")!r})
-from make_grc import GRC, up_to_date
+from make_options import GRC, up_to_date
 for block in ("recording", "zmq", "packet"):
     made = yaml.safe_load(up_to_date((GRC / f"amrq_{{block}}_source.block.yml").read_text()))
     (menu,) = [entry for entry in made["parameters"] if entry["id"] == "format"]

@@ -24,7 +24,7 @@ A record is a frozen dataclass whose fields are made by `option`, with default, 
 
 * the options of a command: a parameter `Annotated[HearingOptions, Fields("Hearing")]` of a function that
   `amrq.cli.options.expanded` decorates;
-* the parameters, assertions and texts of the Companion's block files: `scripts/make_grc.py`;
+* the parameters, assertions and texts of the Companion's block files: `scripts/make_options.py`;
 * the attributes in the record's docstring, and so the reference.
 
 An option's name is the same everywhere: the field, the block's parameter in the Companion and, with dashes, the

@@ -25,7 +25,7 @@ from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import Order
 
 sys.path.insert(0, str(ROOT / "scripts"))
-import make_grc
+import make_options
 
 NOT_OFFERED = {
     "amrq_classifier_sink": {"on_decision"},
@@ -212,8 +212,10 @@ def test_policies_are_those_of_the_library():
 
 
 def test_the_block_files_are_made_from_the_records():
-    stale = [path.name for path in BLOCK_FILES if make_grc.up_to_date(path.read_text()) != path.read_text()]
-    assert not stale, "run scripts/make_grc.py"
+    stale = [
+        path.name for path in BLOCK_FILES if make_options.up_to_date(path.read_text()) != path.read_text()
+    ]
+    assert not stale, "run scripts/make_options.py"
 
 
 def test_records_are_made_of_the_blocks_parameters():
@@ -222,13 +224,13 @@ def test_records_are_made_of_the_blocks_parameters():
         data = description(path)
         known = {parameter["id"] for parameter in data["parameters"]}
         for name in re.findall(r"amrq\.(\w+)\(", data["templates"]["make"]):
-            if name not in make_grc.RECORDS:
+            if name not in make_options.RECORDS:
                 continue
             marked = re.search(
                 rf"# made from {name}(?: without ([\w, ]+?))?(?: in .*| where .*)?\n", path.read_text()
             )
             left_out = set((marked[1] or "").split(", "))
-            fields = {option.name for option in options_of(make_grc.RECORDS[name][0])}
+            fields = {option.name for option in options_of(make_options.RECORDS[name][0])}
             assert fields - left_out <= known, name
 
 
@@ -333,9 +335,9 @@ def test_a_new_option_is_one_field():
             2.5, "Time after which it is over.", unit="s", within=above(0, at_most=9), advanced=True
         )
 
-    records = make_grc.RECORDS | {"DecisionOptions": (More, "Decision")}
+    records = make_options.RECORDS | {"DecisionOptions": (More, "Decision")}
     text = (ROOT / "grc" / "amrq_classifier_sink.block.yml").read_text()
-    data = yaml.safe_load(make_grc.up_to_date(text, records))
+    data = yaml.safe_load(make_options.up_to_date(text, records))
     (parameter,) = [one for one in data["parameters"] if one["id"] == "patience"]
     assert (parameter["label"], parameter["dtype"], parameter["default"]) == ("Patience (s)", "real", "2.5")
     assert parameter["category"] == "Advanced"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the Companion's block files up to date with the records of options.
+"""Bring the Companion's block files, and docs/options.md, up to date with the records of options.
 
-    scripts/make_grc.py            # rewrite what is out of date
-    scripts/make_grc.py --check    # exit 1 and name the files where there is any
+    scripts/make_options.py            # rewrite what is out of date
+    scripts/make_options.py --check    # exit 1 and name the files where there is any
 
 In a file `grc/*.block.yml` four things come from a record's fields:
 
@@ -14,10 +14,13 @@ In a file `grc/*.block.yml` four things come from a record's fields:
 The first marker may say more: `without FIELD, ...` leaves fields out, `in CATEGORY` names a tab of the block's
 dialogue, and `where CONDITION` shows the parameters only then. In no category, advanced options are under "Advanced".
 
+In docs/options.md the table between `<!-- made from RECORD -->` and `<!-- end of RECORD -->` lists a record's fields.
+
 In a parameter, the two lines below `# choices are FORMATS` (or another list in `LISTS`) come from that list.
 """
 
 import argparse
+import functools
 import re
 import sys
 from collections.abc import Mapping
@@ -25,9 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 import yaml
 
 from amrq.classifier import OnnxBackend
+from amrq.cli.main import app
 from amrq.decision import DecisionOptions
 from amrq.link import BoardBackend
 from amrq.measure import FrontEndOptions, StreamInfo
@@ -35,10 +40,13 @@ from amrq.options import Option, options_of
 from amrq.outputs import OutputOptions
 from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import PulseOptions
+from amrq.sources import SourceOptions
 
-__all__ = ["LISTS", "RECORDS", "up_to_date"]
+__all__ = ["GRC", "LISTS", "PAGE", "RECORDS", "page_up_to_date", "up_to_date"]
 
-GRC = Path(__file__).resolve().parents[1] / "grc"
+ROOT = Path(__file__).resolve().parents[1]
+GRC = ROOT / "grc"
+PAGE = ROOT / "docs" / "options.md"
 
 RECORDS: dict[str, tuple[type, str]] = {
     "BoardBackend": (BoardBackend, "Board"),
@@ -47,6 +55,7 @@ RECORDS: dict[str, tuple[type, str]] = {
     "OnnxBackend": (OnnxBackend, "This CPU"),
     "OutputOptions": (OutputOptions, "Outputs"),
     "PulseOptions": (PulseOptions, "Pulse"),
+    "SourceOptions": (SourceOptions, "Source"),
     "StreamInfo": (StreamInfo, "Stream"),
 }
 """Records by name, and the titles under which a block's documentation has their options."""
@@ -83,7 +92,7 @@ class _Marker:
     def read(cls, more: str) -> "_Marker":
         found = _SAID.fullmatch(more)
         if found is None:
-            raise SystemExit(f"make_grc: a marker's 'made from RECORD{more}' is not understood.")
+            raise SystemExit(f"make_options: a marker's 'made from RECORD{more}' is not understood.")
         names = frozenset(name.strip() for name in (found["out"] or "").split(",")) - {""}
         return cls(names, found["category"] or "", found["where"] or "")
 
@@ -206,6 +215,38 @@ def _scalar(text: str) -> str:
     return str(yaml.safe_dump(text, width=1000, allow_unicode=True)).splitlines()[0]
 
 
+def page_up_to_date(text: str, records: Mapping[str, tuple[type, str]] = RECORDS) -> str:
+    """Return the text of docs/options.md as it should be; the arguments are those of `up_to_date`."""
+    for name, (record, _) in records.items():
+        rows = "".join(map(_row, options_of(record)))
+        table = f"| field | command | default | allowed | what it is |\n|---|---|---|---|---|\n{rows}"
+        begin, end = f"<!-- made from {name} -->\n", f"<!-- end of {name} -->\n"
+        text = _put(rf"(?s){re.escape(begin)}.*?{re.escape(end)}", f"{begin}\n{table}\n{end}", text)
+    return text
+
+
+@functools.cache
+def _offered() -> frozenset[str]:
+    """Return the options of the commands that decide, or label for deciding."""
+    commands: Any = typer.main.get_command(app)
+    parameters = [one for name in ("classify", "live", "label") for one in commands.commands[name].params]
+    return frozenset(flag for parameter in parameters for flag in parameter.opts)
+
+
+def _row(option: Option) -> str:
+    default = "" if option.default in (None, "") else f"`{option.default}`"
+    said = str(option.help).replace("|", "\\|")
+    command = f"`{option.flags[0]}`" if option.flags[0] in _offered() else ""
+    return f"| `{option.name}` | {command} | {default} | {_allowed(option)} | {said} |\n"
+
+
+def _allowed(option: Option) -> str:
+    if option.kind == "flag":
+        return "yes or no"
+    more = option.unit if option.kind in ("number", "integer") else ""
+    return option.allowed or more
+
+
 def main() -> None:
     """Bring the files up to date, or check that they are."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -214,14 +255,14 @@ def main() -> None:
     )
     check = parser.parse_args().check
     stale = []
-    for path in sorted(GRC.glob("*.block.yml")):
+    for path in [*sorted(GRC.glob("*.block.yml")), PAGE]:
         text = path.read_text(encoding="utf-8")
-        if (made := up_to_date(text)) != text:
+        if (made := page_up_to_date(text) if path == PAGE else up_to_date(text)) != text:
             stale.append(path.name)
             if not check:
                 path.write_text(made, encoding="utf-8")
     for name in stale:
-        print(f"{name} {'is out of date: run scripts/make_grc.py' if check else 'is rewritten'}")
+        print(f"{name} {'is out of date: run scripts/make_options.py' if check else 'is rewritten'}")
     sys.exit(bool(stale and check))
 
 
