@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A cell of a sweep: one model of the grid, and its figures."""
 
-import math
-import typing
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from amrq.errors import AmrqError
+from amrq.plain_values import from_row
 from amrq.sweep.recipe import SweepRecipe
 from amrq.text import name_fault, printable
 
@@ -155,30 +154,27 @@ class CellFigures:
         Raises:
             AmrqError: a column is missing or holds no number.
         """
-        kinds = typing.get_type_hints(cls)
+        levels = [
+            {"es_n0_db": text, **{part: row.get(f"{part}@{text}dB") for part in _LEVEL_PARTS}}
+            for text in (
+                name.removeprefix("right@").removesuffix("dB") for name in row if name[:6] == "right@"
+            )
+        ]
         try:
-            values: dict[str, Any] = {
-                f.name: kinds[f.name](row[f.name]) for f in fields(cls) if f.name != "levels"
-            }
-            named = [
-                column.removeprefix("right@").removesuffix("dB") for column in row if column[:6] == "right@"
-            ]
-            levels = tuple(
-                LevelFigures(float(text), *(int(row[f"{part}@{text}dB"]) for part in _LEVEL_PARTS))
-                for text in named
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise AmrqError(
-                f"a row of the results lacks or mistypes a column ({printable(error, 100)})."
-            ) from None
-        numbers = [value for value in values.values() if isinstance(value, int | float)]
-        if not all(math.isfinite(value) and abs(value) < 2**63 for value in numbers) or values["chunks"] < 1:
-            raise AmrqError(
-                f"a row of the results ({printable(values['name'], 60)}) has a value that is not a number."
-            )
-        if not (name_fault(values["name"], 200) == name_fault(values["architecture"], 200) == ""):
-            raise AmrqError("a row of the results has a name that no cell can have.")
-        return cls(**values, levels=levels)
+            return from_row({**row, "levels": levels}, cls)
+        except AmrqError as error:
+            raise AmrqError(f"a row of the results lacks or mistypes a column: {error}") from None
+
+    def __post_init__(self) -> None:
+        """Refuse what no cell can have."""
+        if not all(abs(x) < 2**63 for x in vars(self).values() if isinstance(x, int | float)):
+            raise AmrqError(f"the figures of {printable(self.name, 60)} are larger than any.")
+        if self.chunks < 1:
+            raise AmrqError(f"chunks must be at least 1, not {self.chunks}.")
+        for name in (self.name, self.architecture):
+            fault = name_fault(name, 200)
+            if fault:
+                raise AmrqError(f"the name of a cell {fault}.")
 
 
 def _text(value: Any) -> str:

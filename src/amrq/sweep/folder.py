@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from amrq.sweep.recipe import SweepRecipe
 from amrq.sweep.speed import SpeedFigures
 from amrq.text import name_fault, printable
 
-__all__ = ["ResultsFile", "SweepFolder", "SweepResults", "read_sweep_results"]
+__all__ = ["ResultsFile", "SweepDescription", "SweepFolder", "SweepResults", "read_sweep_results"]
 
 
 class ResultsFile:
@@ -111,19 +110,18 @@ class SweepFolder:
                 part.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AmrqError(f"the folder {path} cannot be used: {error.strerror}.") from None
-        self._about = path / "sweep.json"
         if fresh:
             with self.locked():
                 self._clear()
-        if os.path.isfile(self._about):
-            found = read_about(path)["identity"]
+        if os.path.isfile(path / "sweep.json"):
+            found = SweepDescription.read(path).identity
             if found != recipe.identity:
                 raise AmrqError(
                     f"{path} holds a sweep of another recipe ({found}, not {recipe.identity}): choose another folder, "
                     "or begin anew with --fresh."
                 )
         elif make:
-            write_whole(self._about, (json.dumps(_about(recipe), indent=1) + "\n").encode())
+            SweepDescription.of(recipe).write(path)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -202,44 +200,72 @@ class SweepFolder:
             np.savez_compressed(file, trained=bound.trained, levels=bound.levels)
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """Return what a sweep's folder says of it.
+@dataclass(frozen=True)
+class SweepDescription:
+    """What `sweep.json` says of a sweep.
+
+    Attributes:
+        name: of the sweep.
+        title: of the setting, for pages; may be empty.
+        identity: of the recipe, see `SweepRecipe.identity`.
+        date: when it was begun.
+        versions: of the packages that it was begun with, by name.
+        settings: the recipe.
 
     Raises:
-        AmrqError: it is no such folder.
+        AmrqError: a text cannot be shown.
     """
-    file = path / "sweep.json"
-    if not os.path.isfile(file):
-        raise AmrqError(f"{printable(path)} is no folder of a sweep: it has no sweep.json.")
-    with parsing(file, "a sweep writes it into its folder"):
-        if file.stat().st_size > _LARGEST:
-            raise AmrqError(f"{printable(file)} has more than {_LARGEST:,} bytes.")
-        about = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(about, dict) or "settings" not in about:
-            raise AmrqError(f"{printable(file)} is not what a sweep writes.")
-        texts = [about[name] for name in ("name", "title", "identity", "date")]
-        texts += [text for pair in about["versions"].items() for text in pair]
-        # The title alone may be empty.
-        if any(name_fault(text, 200) for text in texts if text != ""):
-            raise AmrqError(f"{printable(file)} does not say of which sweep it is.")
-        # As a recipe reads them, so that all that is checked is there.
-        return {**about, "settings": asdict(from_plain(about["settings"], SweepRecipe))}
 
+    name: str
+    title: str
+    identity: str
+    date: str
+    versions: dict[str, str]
+    settings: SweepRecipe
 
-def _about(recipe: SweepRecipe) -> dict[str, Any]:
-    packages = ("torch", "onnx", "onnxruntime", "numpy", "distributed")
-    return {
-        "name": recipe.name,
-        "title": recipe.title,
-        "identity": recipe.identity,
-        "date": datetime.date.today().isoformat(),
-        "versions": {
-            "gr-amrq": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in packages},
-        },
-        "settings": asdict(recipe),
-    }
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shown."""
+        texts = {"name": self.name, "identity": self.identity, "date": self.date}
+        texts |= {"title": self.title} if self.title else {}
+        texts |= {f"versions.{name}": f"{name} {number}" for name, number in self.versions.items()}
+        for entry, text in texts.items():
+            fault = name_fault(text, 200)
+            if fault:
+                raise AmrqError(f"{printable(entry, 60)} {fault}.")
+
+    @classmethod
+    def of(cls, recipe: SweepRecipe) -> "SweepDescription":
+        """Return that of a sweep which is begun here and now."""
+        packages = ("torch", "onnx", "onnxruntime", "numpy", "distributed")
+        versions = {name: version(name) for name in packages}
+        versions = {"gr-amrq": __version__, "python": platform.python_version(), **versions}
+        today = datetime.date.today().isoformat()
+        return cls(recipe.name, recipe.title, recipe.identity, today, versions, recipe)
+
+    @classmethod
+    def read(cls, folder: Path) -> "SweepDescription":
+        """Read the description in a sweep's folder.
+
+        Raises:
+            AmrqError: it is no such folder.
+        """
+        file = folder / "sweep.json"
+        if not os.path.isfile(file):
+            raise AmrqError(f"{printable(folder)} is no folder of a sweep: it has no sweep.json.")
+        with parsing(file, "a sweep writes it into its folder"):
+            if file.stat().st_size > _LARGEST:
+                raise AmrqError(f"{printable(file)} has more than {_LARGEST:,} bytes.")
+            found = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            if not isinstance(found, dict):
+                raise AmrqError("it is no table.")
+            return from_plain(found, cls, "entry of the description of a sweep")
+        except AmrqError as error:
+            raise AmrqError(f"{printable(file)} is not what a sweep writes: {error}") from None
+
+    def write(self, folder: Path) -> None:
+        """Write it into a sweep's folder."""
+        write_whole(folder / "sweep.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
 
 
 @dataclass(frozen=True)
@@ -247,39 +273,39 @@ class SweepResults:
     """A finished sweep.
 
     Attributes:
-        about: what `sweep.json` says.
+        about: what `sweep.json` says of it.
         cells: figures by architecture, bits and pruned share.
         speeds: figures by name of the cell and batch; empty where nothing was timed.
     """
 
-    about: dict[str, Any]
+    about: SweepDescription
     cells: dict[tuple[str, int, float], CellFigures]
     speeds: dict[tuple[str, int], SpeedFigures]
 
     @property
     def title(self) -> str:
         """Of the setting."""
-        return str(self.about["title"] or self.about["name"])
+        return self.about.title or self.about.name
 
     @property
     def architectures(self) -> list[str]:
         """Names, in the order of the recipe."""
-        return [a["name"] for a in self.about["settings"]["architectures"]]
+        return [a.name for a in self.about.settings.architectures]
 
     @property
     def bits(self) -> list[int]:
         """Bits of a weight, floating point first."""
-        return sorted(self.about["settings"]["grid"]["weight_bits"], reverse=True)
+        return sorted(self.about.settings.grid.weight_bits, reverse=True)
 
     @property
     def pruned(self) -> list[float]:
         """Shares removed, rising."""
-        return sorted(self.about["settings"]["grid"]["pruned"])
+        return sorted(self.about.settings.grid.pruned)
 
     @property
     def es_n0_db(self) -> float:
         """Ratio of a power of 1 to the noise trained on, dB."""
-        return -10 * math.log10(self.about["settings"]["signal"]["noise_power"])
+        return -10 * math.log10(self.about.settings.signal.noise_power)
 
 
 def read_sweep_results(folder: str | os.PathLike[str]) -> SweepResults:
@@ -289,12 +315,12 @@ def read_sweep_results(folder: str | os.PathLike[str]) -> SweepResults:
         AmrqError: it is no folder of a sweep, or holds no finished cell.
     """
     folder = Path(folder)
-    about = read_about(folder)
+    about = SweepDescription.read(folder)
     with parsing(folder / "cells.csv", "move it away"):
         figures = [CellFigures.from_row(row) for row in ResultsFile(folder / "cells.csv").rows()]
     if not figures:
         raise AmrqError(f"{printable(folder)} holds no finished cell: run 'amrq sweep' first.")
-    known = {a["name"] for a in about["settings"]["architectures"]}
+    known = {a.name for a in about.settings.architectures}
     strange = next((f.name for f in figures if f.architecture not in known), None)
     if strange is not None:
         raise AmrqError(

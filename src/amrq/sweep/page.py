@@ -12,6 +12,7 @@ from pathlib import Path
 from amrq.errors import AmrqError
 from amrq.evaluation import Share
 from amrq.files import parsing
+from amrq.plain_values import from_row
 from amrq.sweep.cell import CellFigures
 from amrq.sweep.folder import SweepResults
 from amrq.sweep.speed import SpeedFigures
@@ -45,6 +46,14 @@ class PublishedRow:
         return round(self.dsp * 16 / self.bits)
 
 
+_PUBLISHED = {
+    "throughput_samples_per_s": "chunks_per_s",
+    "inference_time_ms_per_batch": "ms",
+    **{name: name for name in ("dsp", "ff", "lut", "bram", "bits")},
+}
+"""Fields by the columns of the thesis's tables."""
+
+
 def read_published(path: str | os.PathLike[str]) -> dict[str, PublishedRow]:
     """Read the thesis's tables from a CSV file, by name of the model.
 
@@ -57,11 +66,7 @@ def read_published(path: str | os.PathLike[str]) -> dict[str, PublishedRow]:
     tables = f"{printable(path)}, which should hold the thesis's tables,"
     with parsing(tables), path.open(encoding="utf-8", newline="") as file:
         return {
-            row["model"]: PublishedRow(
-                float(row["throughput_samples_per_s"]),
-                float(row["inference_time_ms_per_batch"]),
-                *(int(row[key]) for key in ("dsp", "ff", "lut", "bram", "bits")),
-            )
+            row["model"]: from_row({field: row[column] for column, field in _PUBLISHED.items()}, PublishedRow)
             for row in csv.DictReader(file)
         }
 
@@ -362,11 +367,11 @@ def thesis_tables(sweeps: Sequence[SweepResults], published: Mapping[str, Publis
 
 def _made(sweep: SweepResults) -> str:
     about = sweep.about
-    recipe = shlex.quote(f"recipes/{about['name']}.toml").replace("`", "")
-    versions = ", ".join(f"{markdown(name)} {markdown(number)}" for name, number in about["versions"].items())
+    recipe = shlex.quote(f"recipes/{about.name}.toml").replace("`", "")
+    versions = ", ".join(f"{markdown(name)} {markdown(number)}" for name, number in about.versions.items())
     return (
-        f"- **{markdown(sweep.title)}**: `amrq sweep {recipe} -o FOLDER`, {markdown(about['date'])}, seed "
-        f"{about['settings']['seed']}, recipe {markdown(about['identity'])}; {versions}."
+        f"- **{markdown(sweep.title)}**: `amrq sweep {recipe} -o FOLDER`, {markdown(about.date)}, seed "
+        f"{about.settings.seed}, recipe {markdown(about.identity)}; {versions}."
     )
 
 
@@ -510,9 +515,9 @@ def _settings(sweeps: Sequence[SweepResults]) -> list[str]:
     }
     lines = []
     for sweep in sweeps:
-        signal = sweep.about["settings"]["signal"]
+        signal = sweep.about.settings.signal
         lines.append(
-            f"- **{markdown(sweep.title)}**: {words[signal['scaling']]}; {words[signal['normalisation']]}; N_a = "
-            f"{signal['noise_power']:g}, N_p = {signal['phase_noise']:g}."
+            f"- **{markdown(sweep.title)}**: {words[signal.scaling]}; {words[signal.normalisation]}; N_a = "
+            f"{signal.noise_power:g}, N_p = {signal.phase_noise:g}."
         )
     return lines

@@ -5,7 +5,7 @@ import datetime
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import numpy as np
 from amrq.errors import AmrqError
 from amrq.machine import processor_name
 from amrq.model import open_session
+from amrq.plain_values import from_row
 from amrq.sweep.cell import Cell
-from amrq.text import printable
 
 __all__ = ["SpeedFigures", "measure_speed"]
 
@@ -72,13 +72,10 @@ class SpeedFigures:
         Raises:
             AmrqError: a column is missing or holds no number.
         """
-        kinds: dict[str, Callable[[str], Any]] = {f.name: f.type for f in fields(cls)}  # type: ignore[misc]
         try:
-            return cls(**{name: kind(row[name]) for name, kind in kinds.items()})
-        except (KeyError, TypeError, ValueError) as error:
-            raise AmrqError(
-                f"a row of the speeds lacks or mistypes a column ({printable(error, 100)})."
-            ) from None
+            return from_row(row, cls)
+        except AmrqError as error:
+            raise AmrqError(f"a row of the speeds lacks or mistypes a column: {error}") from None
 
 
 def measure_speed(
