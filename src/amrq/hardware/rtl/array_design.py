@@ -189,8 +189,11 @@ class ArrayDesign(Design):
 
     @property
     def rate(self) -> str:
-        """How fast symbols are taken, as the beginning of a sentence."""
-        return "One symbol a clock until three chunks have come in that have not left; as long as the output is taken"
+        """How fast symbols are taken and chunks are done, in words."""
+        return (
+            "The input takes one symbol a clock until three chunks wait inside. While the output is taken, a chunk is "
+            f"done every {self.clocks_a_chunk} clocks."
+        )
 
     @property
     def multiplications(self) -> int:

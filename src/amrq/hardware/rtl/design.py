@@ -233,7 +233,7 @@ class Design(ABC):
     @property
     @abstractmethod
     def rate(self) -> str:
-        """How fast symbols are taken, as the beginning of a sentence."""
+        """How fast symbols are taken and chunks are done, in words."""
 
     def _check_scores(self, bits: int) -> None:
         """Refuse more scores, or wider ones, than the output has room for."""

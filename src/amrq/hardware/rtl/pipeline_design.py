@@ -104,10 +104,12 @@ class PipelineDesign(Design):
 
     @property
     def rate(self) -> str:
-        """How fast symbols are taken, as the beginning of a sentence."""
+        """How fast symbols are taken and chunks are done, in words."""
         if self.full_rate:
-            return f"One symbol {self.symbol_clocks} as long as the output is taken"
-        return "The input waits at a chunk's last symbol as long as the output is taken"
+            taken = f"The input takes one symbol {self.symbol_clocks} while the output is taken"
+        else:
+            taken = "The input waits at each chunk's last symbol, even while the output is taken"
+        return f"{taken}: a chunk every {self.clocks_a_chunk} clocks."
 
     def _head_layers(self, groups: int) -> list[HeadLayer]:
         """Return the layers once a chunk; each takes its inputs in the order in which the one before gives them."""
