@@ -25,9 +25,8 @@ import zmq
 
 from amrq.chunks import level_features, normalise
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
-from amrq.hardware import Scores
-from amrq.link import BoardClassifier, Frame, LinkSettings, MessageType, OnnxEngine, make_engine, read_frame
+from amrq.classifier import ChunkClassifier, OnnxEngine, logits_of, make_classifier, make_engine
+from amrq.link import BoardEngine, Frame, LinkSettings, MessageType, read_frame
 from amrq.signals import ModulatedSignal, Schedule
 
 CASES = (
@@ -67,30 +66,18 @@ class Started:
             raise SystemExit("the board did not end as it should")
 
 
-def logits_of(scores: Scores | np.ndarray) -> np.ndarray:
-    return scores.logits if isinstance(scores, Scores) else scores
-
-
 def compare(model: str, engine_name: str, count: int) -> dict[str, Any]:
     """Classify fresh chunks both ways."""
     names = list(THESIS_9)
     board = Started(model, engine_name)
     engine, ort = make_engine(engine_name, model), OnnxEngine(model)
-    local = OnnxClassifier(model)
+    local = make_classifier(model)
     # A busy machine must not make it ask twice: answers then come in the order of asking.
     settings = LinkSettings(timeout=300.0, heartbeat=60.0)
-    client = BoardClassifier(model, board.endpoint, settings=settings)
+    board_engine = BoardEngine(model, board.endpoint, settings=settings)
+    client = ChunkClassifier(board_engine)
     client.open()
-    client.require()
-    seen: list[np.ndarray] = []
-    weigh = client._weigh
-
-    def noted(logits: np.ndarray, *more: np.ndarray) -> None:
-        seen.append(logits.copy())
-        weigh(logits, *more)
-
-    noted.classes, noted.hypotheses = weigh.classes, weigh.hypotheses  # type: ignore[attr-defined]
-    client._weigh = noted  # type: ignore[assignment]
+    board_engine.require()
     same = {"scores_as_engine": 0, "scores_as_onnxruntime": 0, "decisions_as_onnxruntime": 0}
     for start in range(0, count, _AT_ONCE):
         es_n0 = float(np.random.default_rng(start).uniform(0, 20))
@@ -101,9 +88,8 @@ def compare(model: str, engine_name: str, count: int) -> dict[str, Any]:
         normalised = normalise(chunks)
         tracked = normalised.power.mean().repeat(len(chunks)).astype(np.float32)
         level = level_features(normalised.power, tracked) if client.contract.level_input else None
-        seen.clear()
         found = client.classify(chunks, tracked)
-        theirs = np.concatenate(seen)
+        theirs = board_engine.run(normalised.iq, level)
         same["scores_as_engine"] += int(
             (theirs == logits_of(engine.run(normalised.iq, level))).all(axis=1).sum()
         )
@@ -113,7 +99,7 @@ def compare(model: str, engine_name: str, count: int) -> dict[str, Any]:
     counters = client.counters()
     client.close()
     board.end()
-    assert counters["by_board"] == count and counters["board_resent"] == 0, counters
+    assert counters["by_board"] == 2 * count and counters["board_resent"] == 0, counters
     return {"model": model, "engine": engine_name, "chunks": count, **same}
 
 

@@ -5,7 +5,7 @@
 Taken in turn in one process, several rounds, so that a machine whose speed drifts does not favour one:
 
 * direct: the engine on chunks that are normalised already, in batches of a message's size;
-* board: a `BoardClassifier` with default window and batch, the board a process of its own, from chunks to evidence;
+* board: a `BoardEngine` with default window and batch, the board a process of its own, from chunks to evidence;
 * latency: one message of one chunk at a time, from chunk to evidence.
 
 Both processes keep the memory that they free: otherwise the direct engine, in a process's main thread, gives large
@@ -29,7 +29,8 @@ import numpy as np
 import zmq
 
 from amrq.chunks import level_features, normalise
-from amrq.link import BoardClassifier, LinkSettings, make_engine
+from amrq.classifier import ChunkClassifier, make_engine
+from amrq.link import BoardEngine, LinkSettings
 from amrq.machine import processor_name
 from amrq.signals import ModulatedSignal, Schedule
 
@@ -70,9 +71,10 @@ def main() -> None:
             assert process.stdout is not None
             found = re.search(r"at (tcp://\S+)", process.stdout.readline())
             assert found is not None, "the board does not start"
-            board = BoardClassifier(given.model, found[1], settings=settings)
+            board_engine = BoardEngine(given.model, found[1], settings=settings)
+            board = ChunkClassifier(board_engine)
             board.open()
-            board.require()
+            board_engine.require()
             board.classify(chunks[: given.at_once])
             for _ in range(given.rounds):
                 begin = time.perf_counter()

@@ -24,7 +24,7 @@ import numpy as np
 from gnuradio import amrq, blocks, gr
 
 from amrq.chunks import normalise
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.machine import processor_name
 from amrq.model import open_session
 from amrq.signals import ModulatedSignal, Schedule
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
     arguments = parser.parse_args()
 
-    contract = OnnxClassifier(arguments.model)
+    contract = make_classifier(arguments.model)
     length = contract.contract.chunk_length
     samples, _ = ModulatedSignal(Schedule(["QPSK", "16QAM"], 1024), 15.0).generate(2048 * length)
     iq = normalise(samples.reshape(-1, length)).iq

@@ -38,7 +38,7 @@ from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.evaluation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, clopper_pearson, fuse
 from amrq.machine import processor_name
 from amrq.signals import received_signal
@@ -118,7 +118,7 @@ def symbols_of(point: Point, rng: np.random.Generator) -> NDArray[np.complex64]:
 
 def measure(point: Point, draws: int, model: str) -> dict[str, Any]:
     """Draw so many signals and count."""
-    classifier = OnnxClassifier(model)
+    classifier = make_classifier(model)
     contract = classifier.contract
     names = list(contract.classes[: len(THESIS_9)])
     truth = names.index(point.modulation)
@@ -181,7 +181,7 @@ def run(path: Path, draws: int, processes: int, model: str) -> None:
     about = {
         "date": time.strftime("%Y-%m-%d"),
         "model": model,
-        "contract": OnnxClassifier(model).contract.recipe.get("name"),
+        "contract": make_classifier(model).contract.recipe.get("name"),
         "processor": processor_name(),
         "python": platform.python_version(),
         "gnuradio": gr.version(),

@@ -57,7 +57,7 @@ from numpy.typing import NDArray
 
 import amrq
 from amrq.classes import OTHER_LINEAR, THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import ChunkClassifier, make_classifier
 from amrq.decision import Decision
 from amrq.errors import AmrqError
 from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson, outcome
@@ -205,9 +205,9 @@ def pattern(value: str, points: NDArray[np.complex64], count: int) -> NDArray[np
 
 
 @cache
-def classifier(model: str) -> OnnxClassifier:
+def classifier(model: str) -> ChunkClassifier:
     """Return the model, loaded once for all signals."""
-    return OnnxClassifier(model)
+    return make_classifier(model)
 
 
 def decisions_on(path: Path, case: Case, samples_per_symbol: float) -> list[Decision] | None:
@@ -318,7 +318,7 @@ def run(path: Path, share: float, processes: int, only: str) -> None:
             left = (time.monotonic() - started) / number * (len(todo) - number)
             sys.stderr.write(f"\r{number} of {len(todo)} rows, {left / 60:.0f} min left ")
     sys.stderr.write("\n")
-    contract = OnnxClassifier("default").contract
+    contract = make_classifier("default").contract
     about = {
         "date": time.strftime("%Y-%m-%d"),
         "model": contract.name,

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amrq.classifier import OnnxClassifier, Weigh
+from amrq.classifier import Weigher, make_classifier
 from amrq.hardware import IntegerInputs, IntegerNetwork
 from amrq.hardware.rtl import DesignOptions, cosimulate, make_design, make_stimuli, write_rtl
 
@@ -65,10 +65,8 @@ def check(
     result = cosimulate(folder, simulator)
     seconds = time.monotonic() - began
     scores = network.run(IntegerInputs(design.port.symbols(stimuli.symbols), stimuli.side))
-    weigh = Weigh(network.contract)
-    probabilities = np.empty((chunks, weigh.classes), np.float32)
-    weigh(scores.logits, probabilities, np.empty((chunks, weigh.hypotheses), np.float32))
-    classifier = OnnxClassifier(model)
+    probabilities, _ = Weigher(network.contract).weigh(scores.logits)
+    classifier = make_classifier(model)
     classifier.open()
     onnx = classifier.classify(stimuli.chunks, stimuli.tracked_power).log_probabilities
     classifier.close()

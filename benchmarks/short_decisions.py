@@ -21,7 +21,7 @@ import front_end
 import numpy as np
 
 from amrq.classes import THESIS_9
-from amrq.classifier import Evidence, OnnxClassifier
+from amrq.classifier import ChunkClassifier, Evidence, make_classifier
 from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.evaluation import clopper_pearson
 from amrq.machine import processor_name
@@ -30,7 +30,7 @@ STARTS, COUNTS = range(13), range(1, 12)
 LEVELS = (12.5, 15.0, 17.5, 20.0)
 
 
-def answers(evidence: Evidence, classifier: OnnxClassifier, start: int, count: int) -> list[str]:
+def answers(evidence: Evidence, classifier: ChunkClassifier, start: int, count: int) -> list[str]:
     """Return what a decision on these chunks says: the label, or `unsure`."""
     contract = classifier.contract
     maker = DecisionMaker(
@@ -44,7 +44,7 @@ def answers(evidence: Evidence, classifier: OnnxClassifier, start: int, count: i
     return ["unsure" if decision.reason == "unsure" else decision.label for decision in made]
 
 
-def measure(name: str, level: float, draws: int, classifier: OnnxClassifier) -> dict[str, Any]:
+def measure(name: str, level: float, draws: int, classifier: ChunkClassifier) -> dict[str, Any]:
     """Count what a class is called at an Es/N0."""
     by_length: dict[str, Counter[str]] = {"1 to 3 chunks": Counter(), "4 to 11 chunks": Counter()}
     front_end.LOCK, front_end.COUNTED = 0, STARTS[-1] + COUNTS[-1]
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--modulation", default="16QAM", choices=list(THESIS_9))
     parser.add_argument("--draws", type=int, default=150)
     arguments = parser.parse_args()
-    classifier = OnnxClassifier("default")
+    classifier = make_classifier("default")
     print(
         json.dumps(
             {

@@ -28,7 +28,7 @@ from gnuradio import amrq, blocks, gr
 from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run
 from gnuradio.amrq.plain_errors import block_errors, raise_error
 
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import ChunkClassifier, OnnxEngine, make_classifier
 from amrq.errors import AmrqError, OutputClosedError
 
 CLASSES = drive_blocks.found()
@@ -101,7 +101,7 @@ def test_arguments_of_a_wrong_kind_are_one_sentence(
         "device": "driver=none",
         "frequency": 1e6,
     }
-    loaded = OnnxClassifier("default")
+    loaded = make_classifier("default")
     refused = 0
     for parameter in inspect.signature(kind).parameters.values():
         if "Callable" in str(parameter.annotation) or "Backend" in str(parameter.annotation):
@@ -122,7 +122,7 @@ def test_arguments_of_a_wrong_kind_are_one_sentence(
     assert refused > 3
 
 
-class Failing(OnnxClassifier):
+class Failing(OnnxEngine):
     """Fails where it is told to."""
 
     where = ""
@@ -133,23 +133,25 @@ class Failing(OnnxClassifier):
 
     def open(self) -> None:
         self._fail("open")
-        super().open()
 
-    def classify(self, *arguments: Any) -> Any:
-        self._fail("classify")
-        return super().classify(*arguments)
+    def run(self, *given: Any) -> Any:
+        self._fail("run")
+        return super().run(*given)
 
     def close(self) -> None:
         self._fail("close")
-        super().close()
 
 
-@pytest.mark.parametrize("where", ["open", "classify", "close"])
+def failing(model: str, threads: int) -> ChunkClassifier:
+    return ChunkClassifier(Failing(model, threads))
+
+
+@pytest.mark.parametrize("where", ["open", "run", "close"])
 def test_a_backend_that_raises_ends_the_flowgraph(where: str, tmp_path: Path) -> None:
     code = f"""
         import sys
         from pathlib import Path
-        from test_blocks_end import Failing
+        from test_blocks_end import Failing, failing
         from gnuradio import amrq, blocks, gr
         from gnuradio.amrq.plain_errors import plain_errors, raise_error
 
@@ -159,7 +161,7 @@ def test_a_backend_that_raises_ends_the_flowgraph(where: str, tmp_path: Path) ->
             def __init__(self):
                 gr.top_block.__init__(self)
                 self.source = blocks.vector_source_c([1] * 64_000, False, 32)
-                self.sink = amrq.classifier_sink({str(linear_model(tmp_path / "linear.onnx"))!r}, backend=Failing)
+                self.sink = amrq.classifier_sink({str(linear_model(tmp_path / "linear.onnx"))!r}, backend=failing)
                 self.connect(self.source, self.sink)
         made = graph()
         made.run()

@@ -8,7 +8,7 @@ import pytest
 from seeds import rng
 from small_models import linear_model, linear_onnx
 
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.errors import AmrqError
 from amrq.model import Contract, write_contract
 
@@ -20,7 +20,7 @@ def chunks_of(first: complex, count: int = 1) -> np.ndarray:
 
 
 def test_log_probabilities_are_the_models(tmp_path: Path) -> None:
-    classifier = OnnxClassifier(linear_model(tmp_path / "m.onnx"))
+    classifier = make_classifier(linear_model(tmp_path / "m.onnx"))
     generator = rng("classifier")
     chunks = (generator.standard_normal((1500, 32)) + 1j * generator.standard_normal((1500, 32))).astype(
         np.complex64
@@ -36,7 +36,7 @@ def test_log_probabilities_are_the_models(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 2000])
 def test_any_batch_and_the_same_answers(tmp_path: Path, count: int) -> None:
-    classifier = OnnxClassifier(linear_model(tmp_path / "m.onnx"))
+    classifier = make_classifier(linear_model(tmp_path / "m.onnx"))
     generator = rng("batch")
     chunks = (generator.standard_normal((2000, 32)) + 0j).astype(np.complex64)
     whole = classifier.classify(chunks).log_probabilities
@@ -46,8 +46,8 @@ def test_any_batch_and_the_same_answers(tmp_path: Path, count: int) -> None:
 
 
 def test_temperature_softens(tmp_path: Path) -> None:
-    sharp = OnnxClassifier(linear_model(tmp_path / "sharp.onnx"))
-    soft = OnnxClassifier(linear_model(tmp_path / "soft.onnx", temperature=10.0))
+    sharp = make_classifier(linear_model(tmp_path / "sharp.onnx"))
+    soft = make_classifier(linear_model(tmp_path / "soft.onnx", temperature=10.0))
     chunk = chunks_of(1.0)
     difference = [
         float(c.classify(chunk).log_probabilities[0, 0] - c.classify(chunk).log_probabilities[0, 1])
@@ -57,7 +57,7 @@ def test_temperature_softens(tmp_path: Path) -> None:
 
 
 def test_silent_and_broken_chunks_give_no_evidence(tmp_path: Path) -> None:
-    classifier = OnnxClassifier(linear_model(tmp_path / "m.onnx"))
+    classifier = make_classifier(linear_model(tmp_path / "m.onnx"))
     chunks = np.concatenate([chunks_of(1.0), np.zeros((1, 32), np.complex64), chunks_of(np.nan)])
     evidence = classifier.classify(chunks)
     assert evidence.usable.tolist() == [True, False, False]
@@ -66,19 +66,19 @@ def test_silent_and_broken_chunks_give_no_evidence(tmp_path: Path) -> None:
 
 
 def test_a_level_is_used_where_the_contract_asks_for_it(tmp_path: Path) -> None:
-    classifier = OnnxClassifier(linear_model(tmp_path / "m.onnx", normalisation="none"))
+    classifier = make_classifier(linear_model(tmp_path / "m.onnx", normalisation="none"))
     weak, strong = (classifier.classify(chunks_of(x)).log_probabilities[0] for x in (0.1, 1.0))
     assert strong[0] - strong[1] == pytest.approx(10 * (weak[0] - weak[1]), rel=1e-3)
 
 
 def test_refused(tmp_path: Path) -> None:
-    classifier = OnnxClassifier(linear_model(tmp_path / "m.onnx"))
+    classifier = make_classifier(linear_model(tmp_path / "m.onnx"))
     for shape in ((3, 31), (32,), (2, 2, 32)):
         with pytest.raises(AmrqError, match="32 samples"):
             classifier.classify(np.zeros(shape, np.complex64))
     with pytest.raises(AmrqError, match="at least 1 thread"):
-        OnnxClassifier(tmp_path / "m.onnx", threads=0)
+        make_classifier(tmp_path / "m.onnx", threads=0)
     broken = linear_onnx(tmp_path / "nan.onnx", weights=np.full((64, 3), np.nan))
     write_contract(broken, Contract("nan", ("a", "b", "c"), 32))
     with pytest.raises(AmrqError, match="not finite"):
-        OnnxClassifier(broken).classify(chunks_of(1.0))
+        make_classifier(broken).classify(chunks_of(1.0))

@@ -6,7 +6,7 @@ import pytest
 from seeds import SEED, rng
 
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.evaluation import evaluate, fresh_chunks, fuse
 from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.signals import add_noise, other_signal, rotate
@@ -16,7 +16,7 @@ pytest.importorskip("onnxruntime", reason="the package onnxruntime is not instal
 
 @pytest.fixture(scope="module")
 def classifier():
-    return OnnxClassifier("default")
+    return make_classifier("default")
 
 
 @pytest.fixture

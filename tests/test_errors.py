@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.errors import (
     AmrqError,
     DeviceError,
@@ -43,7 +43,7 @@ CASES: dict[str, tuple[type[AmrqError], Callable[[Path], object]]] = {
     ),
     "a recording without rate": (RecordingError, lambda folder: open_recording(_file(folder / "r.cf32"))),
     "a format that does not exist": (AmrqError, lambda folder: open_recording(_file(folder / "r"), "cf99")),
-    "a model that is missing": (ModelError, lambda folder: OnnxClassifier(folder / "none.onnx")),
+    "a model that is missing": (ModelError, lambda folder: make_classifier(folder / "none.onnx")),
     "a contract that is not one": (ModelError, lambda folder: Contract.from_json("[]")),
     "a model of floats as hardware": (
         ModelError,

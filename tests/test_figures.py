@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.cli.main import app
 from amrq.hardware import weights_of
 from amrq.model import find_model
@@ -47,7 +47,7 @@ def evaluation(model: str) -> dict[str, Any]:
 
 
 def test_the_front_page() -> None:
-    contract = OnnxClassifier("default").contract
+    contract = make_classifier("default").contract
     counted = weights_of(find_model("default"))  # as `amrq models` and `amrq estimate` do
     assert counted is not None
     assert f"{counted[0]:,} weights of {contract.weight_bits} bits" in FRONT

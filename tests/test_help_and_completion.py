@@ -11,9 +11,9 @@ import pytest
 from run_amrq import amrq_here, every_command
 from small_models import linear_model
 
+from amrq.classifier import ENGINES
 from amrq.cli.main import app
 from amrq.hardware import count_weights, read_layer_sizes
-from amrq.link import ENGINES
 from amrq.model import find_model, list_models
 from amrq.recordings import FORMATS
 

@@ -14,7 +14,7 @@ from small_models import CLASSES, linear_model
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from amrq.classifier import OnnxClassifier  # noqa: E402
+from amrq.classifier import OnnxEngine, make_classifier  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.machine import memory_limit  # noqa: E402
 from amrq.model import (  # noqa: E402
@@ -287,13 +287,13 @@ HOSTILE: dict[Callable[[], bytes], str] = {
 
 IN_A_PROCESS = """
 import resource, sys
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import OnnxEngine
 from amrq.errors import AmrqError
-OnnxClassifier("coherent-small-int4")
+OnnxEngine("coherent-small-int4")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    classifier = OnnxClassifier(sys.argv[1])
-    print("loaded", classifier._largest_call)
+    engine = OnnxEngine(sys.argv[1])
+    print("loaded", engine._largest_call)
 except AmrqError as error:
     print("refused", error)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -323,7 +323,7 @@ def test_work_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(contract_file, "_PATIENCE", 0.3)
     (tmp_path / "m.onnx").write_bytes(long_work())
     with pytest.raises(AmrqError, match=r"more than 0\.3 s"):
-        OnnxClassifier(tmp_path / "m.onnx")
+        make_classifier(tmp_path / "m.onnx")
 
 
 def test_a_branch_is_allowed(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_a_branch_is_allowed(tmp_path: Path) -> None:
         node("MatMul", ["flat", "weights"], ["logits"]),
     ]
     (tmp_path / "m.onnx").write_bytes(model(nodes, go))
-    assert OnnxClassifier(tmp_path / "m.onnx").contract == CONTRACT
+    assert make_classifier(tmp_path / "m.onnx").contract == CONTRACT
 
 
 def test_sizes_by_the_number_of_chunks_are_allowed(tmp_path: Path) -> None:
@@ -353,8 +353,8 @@ def test_sizes_by_the_number_of_chunks_are_allowed(tmp_path: Path) -> None:
         node("MatMul", ["again", "weights"], ["logits"]),
     ]
     (tmp_path / "m.onnx").write_bytes(model(nodes, whole("zero", 0), whole("rest", 64)))
-    classifier = OnnxClassifier(tmp_path / "m.onnx")
-    assert classifier._largest_call == 512
+    classifier = make_classifier(tmp_path / "m.onnx")
+    assert classifier.engine._largest_call == 512
 
 
 def test_numbers_in_another_file_are_taken_in_by_annotating(tmp_path: Path) -> None:
@@ -363,12 +363,12 @@ def test_numbers_in_another_file_are_taken_in_by_annotating(tmp_path: Path) -> N
     onnx.save(
         proto, str(tmp_path / "m.onnx"), save_as_external_data=True, location="weights.bin", size_threshold=0
     )
-    for use in (read_contract, OnnxClassifier):
+    for use in (read_contract, OnnxEngine):
         with pytest.raises(AmrqError, match=r"another file.*annotate"):
             use(tmp_path / "m.onnx")
     write_contract(tmp_path / "m.onnx", CONTRACT)
     (tmp_path / "weights.bin").unlink()
-    assert OnnxClassifier(tmp_path / "m.onnx").contract == CONTRACT
+    assert make_classifier(tmp_path / "m.onnx").contract == CONTRACT
 
 
 def test_onnxruntime_s_own_format_is_not_read(tmp_path: Path) -> None:

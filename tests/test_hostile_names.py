@@ -206,9 +206,8 @@ def test_files_whose_names_run_commands_are_refused_by_everything_that_reads_the
     onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
     import numpy as np
 
-    from amrq.classifier import OnnxClassifier
-    from amrq.hardware import IntegerNetwork, read_layer_sizes
-    from amrq.link import read_image, write_image
+    from amrq.classifier import OnnxEngine
+    from amrq.hardware import IntegerNetwork, read_image, read_layer_sizes, write_image
     from amrq.model import find_model, read_contract
 
     hostile = 'A\ninitial $system("touch seen");//'
@@ -224,7 +223,7 @@ def test_files_whose_names_run_commands_are_refused_by_everything_that_reads_the
     (entry,) = [entry for entry in model.metadata_props if entry.key == "amrq.contract"]
     entry.value = changed(entry.value)
     onnx.save(model, str(tmp_path / "m.onnx"))
-    for read in (read_contract, OnnxClassifier, IntegerNetwork.from_onnx, read_layer_sizes):
+    for read in (read_contract, OnnxEngine, IntegerNetwork.from_onnx, read_layer_sizes):
         with pytest.raises(AmrqError, match="class 1 has a character") as refused:
             read(tmp_path / "m.onnx")
         assert str(refused.value).isprintable()

@@ -16,7 +16,7 @@ from run_amrq import amrq, python, refused
 from seeds import rng
 
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.errors import AmrqError
 from amrq.labels import (
     LABELS,
@@ -376,8 +376,10 @@ def test_annotated_signals_become_chunks_of_their_class(tmp_path: Path) -> None:
     for number, start in zip(found.labels, found.sample_index, strict=True):
         (here,) = [a for a in truth if a.label == LABELS[number]]
         assert here.start + 800 - 4 <= start and start + 128 <= here.start + here.count
-    said = OnnxClassifier().classify(found.chunks).log_probabilities.argmax(axis=1)
-    assert (np.array(OnnxClassifier().contract.classes)[said] == np.array(LABELS)[found.labels]).mean() > 0.95
+    said = make_classifier().classify(found.chunks).log_probabilities.argmax(axis=1)
+    assert (
+        np.array(make_classifier().contract.classes)[said] == np.array(LABELS)[found.labels]
+    ).mean() > 0.95
     assert sum(found.counts.values()) == sum(row(result, "QPSK") + row(result, "BPSK") + row(result, "16QAM"))
     assert row(result, "front end settling")[0] == found.dropped[Reason.SETTLING] >= 18
 
@@ -482,7 +484,7 @@ def test_own_decisions_are_used_and_said_to_be_such(tmp_path: Path) -> None:
 def test_real_recordings_with_truth(tmp_path: Path) -> None:
     result = label(*sorted(REAL.glob("bpsk_9600_*.sigmf-meta")), "--symbol-rate", "9600", "-o", tmp_path)
     assert result.returncode == 0, result.stderr
-    classifier = OnnxClassifier()
+    classifier = make_classifier()
     found = LabelsFolder(tmp_path).read()
     assert len(found) == 5
     for recording in found:

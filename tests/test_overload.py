@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from seeds import SEED
 
-from amrq.classifier import Evidence, OnnxClassifier
+from amrq.classifier import Classifier, Evidence, make_classifier
 from amrq.live import LiveStream
 from amrq.measure import StreamInfo
 from amrq.outputs import Origin, SigmfRecorder
@@ -56,23 +56,17 @@ class Progress:
             assert self._changed.wait_for(lambda: self._come >= end, 60), "the stream does not go on"
 
 
-class SlowClassifier:
+class SlowClassifier(Classifier):
     """The default model, that needs the time of ten chunks of the stream for one."""
 
     def __init__(self, progress: Progress) -> None:
-        self._model = OnnxClassifier("default", 1)
+        self._model = make_classifier("default", threads=1)
         self.contract = self._model.contract
         self._progress = progress
 
     def classify(self, chunks: np.ndarray, *level: np.ndarray) -> Evidence:
         self._progress.wait(SLOWER * len(chunks))
         return self._model.classify(chunks, *level)
-
-    def open(self) -> None:
-        self._model.open()
-
-    def close(self) -> None:
-        self._model.close()
 
 
 class radio(gr.sync_block):  # noqa: N801

@@ -20,9 +20,8 @@ from seeds import rng
 
 from amrq.errors import AmrqError
 from amrq.files import read_arrays
-from amrq.hardware import IntegerNetwork
+from amrq.hardware import IntegerNetwork, read_image, write_image
 from amrq.labels import LabelsFolder
-from amrq.link import read_image, write_image
 
 LIMIT = 1 << 20
 MODEL = "blind-small-int4"

@@ -10,9 +10,9 @@ import pytest
 from seeds import SEED, rng
 
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.evaluation import evaluate, fresh_chunks
-from amrq.hardware import IntegerClassifier, IntegerNetwork
+from amrq.hardware import IntegerNetwork
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import NO_SIGNAL, UNKNOWN, find_model, list_models, read_contract
 
@@ -102,8 +102,8 @@ def mixed_chunks(any_phase, count=10_000):
 @pytest.mark.parametrize("name", QUANTISED)
 def test_integer_reference_agrees_on_10000_chunks(models, name):
     chunks = mixed_chunks("blind" in name)
-    ours = IntegerClassifier(models[name]).classify(chunks).log_likelihoods
-    theirs = OnnxClassifier(models[name]).classify(chunks).log_likelihoods
+    ours = make_classifier(models[name], "integer").classify(chunks).log_likelihoods
+    theirs = make_classifier(models[name]).classify(chunks).log_likelihoods
     same = (ours.argmax(axis=1) == theirs.argmax(axis=1)).sum()
     # The alignment before a blind network's integers is in floating point, where sums in another order, such as ONNX
     # Runtime may have elsewhere than on x86-64, may round a value at a tie the other way: of 10,000 decisions, at most
@@ -134,7 +134,7 @@ def test_coherent_full_is_close_to_the_bound(models, es_n0_db):
     )
     bound = (receiver.log_likelihoods(chunks).argmax(axis=1) == names).astype(float)
     for precision, points in (("int8", 1.0), ("int4", 2.5)):
-        classifier = OnnxClassifier(models[f"coherent-full-{precision}"])
+        classifier = make_classifier(models[f"coherent-full-{precision}"])
         model = classifier.classify(chunks).log_probabilities.argmax(axis=1) == names
         gap = 100 * (bound - model)
         assert gap.mean() - 1.96 * gap.std() / np.sqrt(len(gap)) < points, precision
@@ -143,7 +143,7 @@ def test_coherent_full_is_close_to_the_bound(models, es_n0_db):
 @pytest.mark.parametrize(("es_n0_db", "phase_noise"), [(20.0, 0.01), (23.0, 0.005)])
 def test_coherent_full_int4_at_the_operating_points_of_the_thesis(models, es_n0_db, phase_noise):
     """Right on all of 2,304 fresh chunks, where the bound is."""
-    classifier = OnnxClassifier(models["coherent-full-int4"])
+    classifier = make_classifier(models["coherent-full-int4"])
     receiver = LikelihoodClassifier(Receiver(phase="known", es_n0_db=(0.0, 20.0), level="hidden"))
     for number, name in enumerate(THESIS_9):
         generator = rng("thesis", es_n0_db, name)
@@ -161,7 +161,7 @@ def test_rounding_costs_little(models, family, size):
     """
     decided = {}
     for precision in PRECISIONS:
-        classifier = OnnxClassifier(models[f"{family}-{size}-{precision}"])
+        classifier = make_classifier(models[f"{family}-{size}-{precision}"])
         rights = []
         for number, name in enumerate(THESIS_9):
             chunks = fresh_chunks(name, 1_000, 32, 7.5, rng("rounding", name), any_phase=family == "blind")
@@ -177,7 +177,7 @@ def test_rounding_costs_little(models, family, size):
 def test_accuracy_tables_are_reproduced(models, name, monkeypatch):
     # The other signals are most of the work, and not looked at here.
     monkeypatch.setattr("amrq.evaluation.measure.OTHER_KINDS", ())
-    classifier = OnnxClassifier(models[name])
+    classifier = make_classifier(models[name])
     promised = {row.es_n0_db: row for row in classifier.contract.accuracy}
     for level in evaluate(classifier, 400, [5.0, 10.0, 15.0], seed=SEED).levels:
         found = level.row()

@@ -11,7 +11,7 @@ from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.signals import received_signal
 
@@ -37,7 +37,7 @@ def first_chunks(modulation: str, es_n0_db: float, number: int) -> np.ndarray:
 
 @pytest.mark.parametrize("es_n0_db", [12.5, 15.0, 17.5, 20.0])
 def test_16qam_that_has_just_begun_is_not_called_32qam(es_n0_db: float) -> None:
-    classifier = OnnxClassifier("default")
+    classifier = make_classifier("default")
     contract = classifier.contract
     found: list[Decision] = []
     for number in range(5):

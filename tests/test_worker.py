@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from amrq.classifier import Evidence
+from amrq.classifier import Classifier, Evidence
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.model import Contract, Hypothesis
@@ -15,7 +15,7 @@ from amrq.worker import Batch, ClassifierWorker
 CLASSES = ("a", "b")
 
 
-class Stub:
+class Stub(Classifier):
     """Class a for all; waits for `gate`, and fails on request."""
 
     contract = Contract("stub", CLASSES, 4)
@@ -36,12 +36,6 @@ class Stub:
         count = len(chunks)
         rows = np.tile(np.float32([-0.01, -4.6]), (count, 1))
         return Evidence(rows, rows, np.ones(count, np.float32), np.ones(count, bool))
-
-    def open(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 def batch(first: int, count: int, truths=(), breaks=(), gaps=()) -> Batch:

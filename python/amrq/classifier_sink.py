@@ -18,7 +18,7 @@ from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
 
-from amrq.classifier import Backend, Classifier, LossyClassifier, OnnxBackend
+from amrq.classifier import Backend, Classifier, OnnxBackend
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.measure import StreamInfo
@@ -56,7 +56,7 @@ class classifier_sink(gr.sync_block):
             silent chunks).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
             not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
-            `BoardClassifier.counters`).
+            `BoardEngine.counters`).
 
         model (in): a symbol or string, path or name of a model to go on with (see `set_model`).
 
@@ -208,9 +208,8 @@ class classifier_sink(gr.sync_block):
         return self._worker.statistics()
 
     def board_statistics(self) -> dict[str, int]:
-        """Return what a board's client counts (see `BoardClassifier.counters`); empty where there is no board."""
-        classifier = self._classifier
-        return classifier.counters() if isinstance(classifier, LossyClassifier) else {}
+        """Return what a board's client counts (see `BoardEngine.counters`); empty where there is no board."""
+        return self._classifier.counters()
 
     @checked_arguments
     def set_chunks_per_decision(self, chunks: int) -> None:

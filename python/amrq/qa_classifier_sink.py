@@ -13,7 +13,7 @@ import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
 
-from amrq.classifier import Evidence
+from amrq.classifier import Classifier, Evidence
 from amrq.errors import AmrqError
 from amrq.model import Contract
 
@@ -21,7 +21,7 @@ CLASSES = ("BPSK", "QPSK")
 LENGTH = 32
 
 
-class SignClassifier:
+class SignClassifier(Classifier):
     """Says BPSK where the first sample's real part is positive, silence where it is 0; counts what it sees."""
 
     contract = Contract("sign", CLASSES, LENGTH)
@@ -40,12 +40,6 @@ class SignClassifier:
         power = np.where(np.isfinite(first), first**2, np.nan).astype(np.float32)
         rows *= usable[:, None]
         return Evidence(rows, rows, power, usable)
-
-    def open(self):
-        pass
-
-    def close(self):
-        pass
 
 
 class Collector(gr.basic_block):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classifier import Classifier, Evidence, LossyClassifier
+from amrq.classifier import Classifier, Evidence
 from amrq.decision import Decision, DecisionMaker
 from amrq.errors import AmrqError
 from amrq.tracking import TrackedLevel, Tracker
@@ -332,8 +332,7 @@ class ClassifierWorker:
             self._drop_oldest(self._waiting - _MOST_AT_ONCE)
             self._closing = True
             self._changed.notify_all()
-        if isinstance(self._classifier, LossyClassifier):
-            self._classifier.hurry(_HURRY)
+        self._classifier.hurry(_HURRY)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()

@@ -182,10 +182,10 @@ def _read_model(path: Path) -> object:
 
 
 def _classify(path: Path) -> object:
-    from amrq.classifier import OnnxClassifier
+    from amrq.classifier import make_classifier
     from amrq.errors import AmrqError
 
-    classifier = OnnxClassifier(path)
+    classifier = make_classifier(path)
     length = min(classifier.contract.chunk_length, 4096)
     if length != classifier.contract.chunk_length:
         raise AmrqError("long chunks are left out here.")
@@ -222,14 +222,14 @@ def _rebuild(path: Path) -> object:
 
 
 def _image(folder: Path) -> Path:
-    from amrq.link import write_image
+    from amrq.hardware import write_image
 
     write_image("coherent-small-int4", folder / "m.npz")
     return folder / "m.npz"
 
 
 def _read_image(path: Path) -> object:
-    from amrq.link import read_image
+    from amrq.hardware import read_image
 
     network, _ = read_image(path)
     return network.run(network.round_inputs(np.ones((2, 2, network.contract.chunk_length), np.float32), None))

@@ -19,12 +19,11 @@ import yaml
 
 import amrq
 from amrq.chunks import level_features, normalise
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier, make_engine
 from amrq.cli.main import app
 from amrq.decision import DecisionMaker, DecisionOptions
-from amrq.hardware import IntegerClassifier, IntegerNetwork, estimate, read_layer_sizes
+from amrq.hardware import IntegerNetwork, estimate, read_layer_sizes, write_image
 from amrq.likelihood import LikelihoodClassifier, Receiver
-from amrq.link import make_engine, write_image
 from amrq.machine import processor_name
 from amrq.model import list_models, read_contract
 from golden.material import ROOT
@@ -65,13 +64,13 @@ def estimated(path: Path) -> dict[str, int]:
 
 def onnx_evidence(path: Path, chunks: np.ndarray, tracked_power: np.ndarray | None = None) -> Any:
     """log-probabilities [N, C], log-likelihoods [N, H], power [N], usable [N], by ONNX Runtime."""
-    found = OnnxClassifier(path).classify(chunks, tracked_power)
+    found = make_classifier(path).classify(chunks, tracked_power)
     return found.log_probabilities, found.log_likelihoods, found.power, found.usable
 
 
 def integer_evidence(path: Path, chunks: np.ndarray, tracked_power: np.ndarray | None = None) -> Any:
     """The same by the integer reference."""
-    found = IntegerClassifier(path).classify(chunks, tracked_power)
+    found = make_classifier(path, "integer").classify(chunks, tracked_power)
     return found.log_probabilities, found.log_likelihoods, found.power, found.usable
 
 
@@ -117,7 +116,7 @@ def _image(model: Path, target: Path) -> Path:
 
 def decisions(path: Path, received: np.ndarray, **options: Any) -> list[dict[str, Any]]:
     """What a run of chunks is decided to be, in parts of 13 as a stream brings them."""
-    classifier = OnnxClassifier(path)
+    classifier = make_classifier(path)
     c = classifier.contract
     maker = DecisionMaker(
         c.weighed(), c.chunk_length, DecisionOptions(**options), fusion_chunks=c.fusion_chunks

@@ -11,9 +11,8 @@ pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 from quantised_onnx import quantised_onnx, random_spec
 
-from amrq.classifier import Classifier, OnnxClassifier
+from amrq.classifier import Classifier, make_classifier
 from amrq.errors import AmrqError
-from amrq.hardware import IntegerClassifier
 
 
 def test_evidence_is_that_of_the_onnx_classifier(tmp_path: Path) -> None:
@@ -25,7 +24,7 @@ def test_evidence_is_that_of_the_onnx_classifier(tmp_path: Path) -> None:
     chunks[3], chunks[5, 7] = 0, np.nan
     power = (np.abs(chunks) ** 2).mean(axis=1)
     tracked = (power * generator.uniform(0.5, 2, len(chunks))).astype(np.float32)
-    classifiers: list[Classifier] = [IntegerClassifier(path), OnnxClassifier(path)]
+    classifiers: list[Classifier] = [make_classifier(path, "integer"), make_classifier(path)]
     for known in (tracked, None):
         ours, theirs = (classifier.classify(chunks, known) for classifier in classifiers)
         assert ours.usable.tolist() == [i not in (3, 5) for i in range(600)]
@@ -38,7 +37,7 @@ def test_evidence_is_that_of_the_onnx_classifier(tmp_path: Path) -> None:
 
 
 def test_any_number_of_chunks_and_runs(tmp_path: Path) -> None:
-    classifier = IntegerClassifier(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("none"))))
+    classifier = make_classifier(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("none"))), "integer")
     classifier.open()
     evidence = classifier.classify(np.zeros((0, 32), np.complex64))
     assert evidence.log_probabilities.shape == (0, 3)

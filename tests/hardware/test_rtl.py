@@ -20,8 +20,9 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 from quantised_onnx import CLASSES, Spec, quantised_onnx, random_layer, random_spec  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
+from amrq.classifier import Scores  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
-from amrq.hardware import FixedPoint, IntegerInputs, IntegerNetwork, Scores  # noqa: E402
+from amrq.hardware import FixedPoint, IntegerInputs, IntegerNetwork  # noqa: E402
 from amrq.hardware.rtl import (  # noqa: E402
     AdderGraph,
     ArrayDesign,

@@ -16,7 +16,9 @@ import zmq
 from run_amrq import start
 from seeds import rng
 
-from amrq.link import BoardClassifier, Frame, LinkSettings, MessageType, read_frame, write_image
+from amrq.classifier import ChunkClassifier
+from amrq.hardware import write_image
+from amrq.link import BoardEngine, Frame, LinkSettings, MessageType, read_frame
 
 MODEL = "coherent-small-int4"
 ANYWHERE = "tcp://127.0.0.1:*"
@@ -116,9 +118,9 @@ class Told:
 
 
 @contextlib.contextmanager
-def client(endpoint: str, policy: str = "drop", **more: object) -> Iterator[BoardClassifier]:
+def client(endpoint: str, policy: str = "drop", **more: object) -> Iterator[ChunkClassifier]:
     more = {"settings": QUICK, "say": Told(), "model": MODEL} | more
-    classifier = BoardClassifier(endpoint=endpoint, policy=policy, **more)  # type: ignore[arg-type]
+    classifier = ChunkClassifier(BoardEngine(endpoint=endpoint, policy=policy, **more))  # type: ignore[arg-type]
     classifier.open()
     try:
         yield classifier

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from amrq.hardware import Scores
+from amrq.classifier import Scores
 from amrq.link import Capabilities, ChunkPayload, Frame, MessageType, SampleFormat, Status, scores_reply
 from amrq.model import Contract
 

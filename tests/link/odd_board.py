@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 
-from amrq.link import IntegerEngine, Limits, serve
+from amrq.hardware import IntegerEngine
+from amrq.link import Limits, serve
 
 
 class OddEngine(IntegerEngine):

@@ -11,7 +11,8 @@ import pytest
 from boards import MODEL, Liar, board, chunks, image
 from example_messages import CONTRACT, example_messages, hexdump
 
-from amrq.link import Capabilities, Frame, IntegerEngine, MessageType, SampleFormat, Status, read_frame
+from amrq.hardware import IntegerEngine
+from amrq.link import Capabilities, Frame, MessageType, SampleFormat, Status, read_frame
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "board-protocol.md").read_text(encoding="utf-8")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from boards import ANYWHERE, MODEL, ODD_BOARD, PATIENCE, Stranger, board, chunks, image, in_thread
 
+from amrq.classifier import Engine, Scores
 from amrq.errors import AmrqError
-from amrq.hardware import Scores
+from amrq.hardware import IntegerEngine
 from amrq.link import (
     BoardServer,
     ClientTable,
     Frame,
-    IntegerEngine,
     Limits,
     MessageType,
     Request,
@@ -138,7 +138,7 @@ def test_a_busy_session_is_no_reason_to_keep_idle_ones() -> None:
     assert len(table) == 2 and table.greet(b"e", 1, 7.0, busy.__contains__)
 
 
-class Gated:
+class Gated(Engine):
     """An engine that computes when it is let.
 
     Attributes:
@@ -148,7 +148,7 @@ class Gated:
 
     def __init__(self) -> None:
         self._inner = IntegerEngine(image(MODEL))
-        for name in ("name", "model_sha256", "contract", "input_scale", "exact_formats", "score_formats"):
+        for name in ("name", "model_sha256", "contract", "input_scale", "exact_bits", "integer_scores"):
             setattr(self, name, getattr(self._inner, name))
         self.calls: list[int] = []
         self.gate = threading.Event()
@@ -158,14 +158,11 @@ class Gated:
         self.calls.append(len(iq))
         return self._inner.run(iq, level)
 
-    def close(self) -> None:
-        pass
-
 
 @contextlib.contextmanager
 def serving(limits: Limits | None = None) -> Iterator[tuple[BoardServer, Gated]]:
     engine = Gated()
-    server = BoardServer(engine, ANYWHERE, limits)  # type: ignore[arg-type]
+    server = BoardServer(engine, ANYWHERE, limits)
     finish = in_thread(server.run)
     try:
         yield server, engine

@@ -28,19 +28,11 @@ from boards import (
 )
 from seeds import rng
 
+from amrq.classifier import ChunkClassifier, make_classifier
 from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
-from amrq.hardware import IntegerClassifier
-from amrq.link import (
-    BoardClassifier,
-    BoardServer,
-    Frame,
-    IntegerEngine,
-    LinkSettings,
-    MessageType,
-    Status,
-    make_keys,
-)
+from amrq.hardware import IntegerEngine
+from amrq.link import BoardEngine, BoardServer, Frame, LinkSettings, MessageType, Status, make_keys
 from amrq.outputs import ZmqPublisher
 from amrq.worker import Batch, ClassifierWorker
 
@@ -52,12 +44,12 @@ def healthy() -> Iterator[Board]:
 
 
 @pytest.fixture(scope="module")
-def reference() -> IntegerClassifier:
-    return IntegerClassifier(MODEL)
+def reference() -> ChunkClassifier:
+    return make_classifier(MODEL, "integer")
 
 
 def assert_right(
-    classifier: BoardClassifier, reference: IntegerClassifier, count: int, *path: str | int
+    classifier: ChunkClassifier, reference: ChunkClassifier, count: int, *path: str | int
 ) -> None:
     """All of some chunks are the board's, and its answers right to the bit."""
     given = chunks(count, *path)
@@ -67,7 +59,7 @@ def assert_right(
         np.testing.assert_array_equal(ours, theirs)
 
 
-def assert_accounted(classifier: BoardClassifier, count: int) -> None:
+def assert_accounted(classifier: ChunkClassifier, count: int) -> None:
     counted = classifier.counters()
     assert counted["by_board"] + counted["locally"] + counted["lost"] == count, counted
 
@@ -210,7 +202,7 @@ def test_a_slow_board_is_waited_for_while_it_says_it_is_there(reference) -> None
         assert "96 chunks" in slow.end()
 
 
-def worker_on(classifier: BoardClassifier, **more: object) -> ClassifierWorker:
+def worker_on(classifier: ChunkClassifier, **more: object) -> ClassifierWorker:
     maker = DecisionMaker(classifier.contract.weighed(), 32, DecisionOptions(8))
     return ClassifierWorker(classifier, maker, lambda decision, truth: None, **more)
 
@@ -223,7 +215,7 @@ def test_stop_does_not_wait_for_a_board(state: str) -> None:
         else:
             one = opened.enter_context(board())
         classifier = opened.enter_context(client(one.endpoint, "wait"))
-        assert classifier.connected
+        assert classifier.engine.connected
         if state == "gone":
             one.kill()
         elif state == "stopped":
@@ -347,7 +339,7 @@ def test_keys(tmp_path, reference) -> None:
         for number in range(3):
             with client(guarded.endpoint, **friend) as classifier:
                 assert_right(classifier, reference, 50, "keys", number)
-        assert not any(one.connected for one in strangers)
+        assert not any(one.engine.connected for one in strangers)
         assert not nobody.socket.poll(0)
         assert strangers[1].classify(chunks(10, "keys")).lost.all()
 
@@ -372,7 +364,9 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
         with pytest.raises(AmrqError, match=words):
             BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, str(tmp_path / name), [public])
         with pytest.raises(AmrqError, match=words):
-            BoardClassifier(MODEL, "tcp://127.0.0.1:9", secret_key=secret, board_key=str(tmp_path / name))
+            ChunkClassifier(
+                BoardEngine(MODEL, "tcp://127.0.0.1:9", secret_key=secret, board_key=str(tmp_path / name))
+            )
     with pytest.raises(AmrqError, match=r"by its name a public key: give this side's NAME\.secret"):
         BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, public, [public])
     with pytest.raises(AmrqError, match=r"by its name a secret key: give the other side's NAME\.public"):
@@ -394,7 +388,7 @@ def test_endpoints_that_are_none(endpoint: str) -> None:
     engine = IntegerEngine(image(MODEL))
     for use in (
         lambda: BoardServer(engine, endpoint),
-        lambda: BoardClassifier(MODEL, endpoint),
+        lambda: ChunkClassifier(BoardEngine(MODEL, endpoint)),
         lambda: ZmqPublisher(endpoint),
     ):
         with pytest.raises(AmrqError, match="for instance"):
@@ -454,7 +448,7 @@ def test_memory_on_both_sides_is_bounded(healthy) -> None:
     with client(healthy.endpoint) as classifier:
         for number in range(30):
             classifier.classify(chunks(64, "memory", number))
-        dialogue = classifier._link._dialogue
+        dialogue = classifier.engine._link._dialogue
         assert not dialogue._asked and len(dialogue._given_up) <= dialogue._given_up.maxlen
     assert QUICK.window == 4
 

@@ -9,7 +9,8 @@ from boards import MODEL, Stranger, board, chunks, image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amrq.link import Frame, IntegerEngine, MessageType, SampleFormat, Status, read_frame
+from amrq.hardware import IntegerEngine
+from amrq.link import Frame, MessageType, SampleFormat, Status, read_frame
 
 SESSION = 7
 

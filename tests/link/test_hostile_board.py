@@ -14,13 +14,14 @@ from boards import MODEL, PATIENCE, Liar, Says, Told, board, chunks, client, ima
 from seeds import rng
 from zmtp import endless
 
+from amrq.classifier import ChunkClassifier
 from amrq.errors import AmrqError
+from amrq.hardware import IntegerEngine
 from amrq.link import (
-    BoardClassifier,
+    BoardEngine,
     Capabilities,
     Frame,
     FrameError,
-    IntegerEngine,
     LinkSettings,
     MessageType,
     Status,
@@ -42,18 +43,7 @@ def engine() -> IntegerEngine:
 
 
 def truth(engine: IntegerEngine, **changes: object) -> Capabilities:
-    contract = engine.contract
-    right = Capabilities(
-        model_sha256=engine.model_sha256,
-        sample_formats=0b1110,
-        exact_formats=engine.exact_formats,
-        score_formats=engine.score_formats,
-        largest_batch=256,
-        chunk_length=contract.chunk_length,
-        scores=len(contract.weighed()),
-        input_scale=engine.input_scale,
-        contract=contract,
-    )
+    right = Capabilities.of(engine, 256)
     return dataclasses.replace(right, **changes)  # type: ignore[arg-type]
 
 
@@ -135,7 +125,7 @@ NAMES = list(hostile_capabilities(IntegerEngine(image(MODEL))))
 @contextlib.contextmanager
 def asking(
     says: Says, policy: str, told: Told, settings: LinkSettings = HASTY
-) -> Iterator[tuple[Liar, BoardClassifier]]:
+) -> Iterator[tuple[Liar, ChunkClassifier]]:
     with Liar(says) as liar:
         try:
             with client(liar.endpoint, policy, settings=settings, say=told) as classifier:
@@ -150,18 +140,18 @@ def test_capabilities_of_any_kind_leave_a_client_that_goes_on(engine: IntegerEng
     said = hostile_capabilities(engine)[name]
     told = Told()
     with Liar(with_capabilities(said)) as liar:
-        classifier = BoardClassifier(MODEL, liar.endpoint, "local", HASTY, say=told)
+        classifier = ChunkClassifier(BoardEngine(MODEL, liar.endpoint, "local", HASTY, say=told))
         classifier.open()
         assert classifier.classify(chunks(16, "hostile")).usable.all()
         assert classifier.counters()["locally"] == 16
         classifier.close()
         told.wait_for("says of")  # itself, or its model, and what is wrong with that
-        classifier = BoardClassifier(MODEL, liar.endpoint, "drop", HASTY, say=Told())
+        classifier = ChunkClassifier(BoardEngine(MODEL, liar.endpoint, "drop", HASTY, say=Told()))
         with pytest.raises(AmrqError, match="says of"):  # there, but of no use: no sense in going on
             classifier.open()
     with asking(honest(engine), "local", told) as (liar, classifier):
         given = chunks(64, "hostile")
-        assert classifier._link.wait_for_board(PATIENCE)
+        assert classifier.engine._link.wait_for_board(PATIENCE)
         assert classifier.classify(given).usable.all()
         assert classifier.counters()["by_board"] == 64
         liar.says = lambda frame: (
@@ -226,7 +216,7 @@ def test_scores_that_are_not_finite_are_called_that(engine: IntegerEngine, value
     told = Told()
     given = chunks(16, "nan")
     with asking(with_scores(engine, value), policy, told) as (_, classifier):
-        assert classifier._link.wait_for_board(PATIENCE)
+        assert classifier.engine._link.wait_for_board(PATIENCE)
         if policy == "wait":
             if np.isfinite(value):  # the largest numbers can be weighed by some models
                 with contextlib.suppress(AmrqError):
@@ -246,7 +236,7 @@ def test_scores_that_are_not_finite_are_called_that(engine: IntegerEngine, value
             what = "classified on this machine" if policy == "local" else "dropped"
             (line,) = told.lines
             assert "cannot classify some chunks (its scores are not finite)" in line and what in line
-            assert classifier.connected  # the board is there; it is its scores that cannot be used
+            assert classifier.engine.connected  # the board is there; it is its scores that cannot be used
 
 
 def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) -> None:
@@ -283,7 +273,7 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
 
     told = Told()
     with asking(fails, "local", told) as (_, classifier):
-        assert classifier._link.wait_for_board(PATIENCE)
+        assert classifier.engine._link.wait_for_board(PATIENCE)
         assert classifier.classify(chunks(16, "escape")).usable.all()
         assert classifier.counters()["locally"] == 16
         told.wait_for("\\x1b[31m")
@@ -297,7 +287,7 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
     named = dataclasses.replace(engine.contract, name="evil")
     other = truth(engine, model_sha256=bytes(32), contract=named).to_bytes()
     with Liar(with_capabilities(other)) as liar:
-        classifier = BoardClassifier(MODEL, liar.endpoint, "drop", HASTY, say=Told())
+        classifier = ChunkClassifier(BoardEngine(MODEL, liar.endpoint, "drop", HASTY, say=Told()))
         with pytest.raises(AmrqError, match="runs the model evil") as caught:
             classifier.open()
     assert str(caught.value).isprintable()
@@ -326,7 +316,7 @@ def test_nonsense_instead_of_answers_is_named_as_the_reason(engine: IntegerEngin
         return [bytes(answer)]
 
     with asking(mumbles, "drop", told, dataclasses.replace(HASTY, timeout=0.2)) as (_, classifier):
-        assert classifier._link.wait_for_board(PATIENCE)
+        assert classifier.engine._link.wait_for_board(PATIENCE)
         found = classifier.classify(chunks(16, "mumble"))
         assert found.lost is not None and found.lost.all()
         assert classifier.counters()["board_damaged"] >= 1
@@ -346,19 +336,19 @@ def test_trouble_of_the_client_s_own_does_not_end_it(
         raise BrokenPipeError("nobody reads")
 
     with Liar(honest(engine)) as liar:
-        classifier = BoardClassifier(MODEL, liar.endpoint, "local", AWAY, say=say)
+        classifier = ChunkClassifier(BoardEngine(MODEL, liar.endpoint, "local", AWAY, say=say))
 
         def fail(*_: object) -> None:
             raise OSError("too many open files")
 
         with monkeypatch.context() as patched:
-            patched.setattr(classifier._link._address, "call", fail)
+            patched.setattr(classifier.engine._link._address, "call", fail)
             classifier.open()
             assert heard.wait(PATIENCE)
             assert classifier.classify(chunks(16, "own")).usable.all()
             assert classifier.counters()["locally"] == 16
             assert "cannot be called (too many open files)" in said[0]
-        assert classifier._link.wait_for_board(PATIENCE)
+        assert classifier.engine._link.wait_for_board(PATIENCE)
         assert classifier.classify(chunks(16, "own")).usable.all()
         assert classifier.counters()["by_board"] == 16
         classifier.close()
@@ -377,7 +367,7 @@ def test_a_message_without_end_ends_the_connection(engine: IntegerEngine) -> Non
                     endless(b"ROUTER", connection)
 
         finish = in_thread(answer)
-        classifier = BoardClassifier(MODEL, endpoint, "local", AWAY, say=told)
+        classifier = ChunkClassifier(BoardEngine(MODEL, endpoint, "local", AWAY, say=told))
         classifier.open()
         told.wait_for("sends what has no end")
         assert classifier.classify(chunks(16, "endless")).usable.all()

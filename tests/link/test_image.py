@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from boards import board, chunks, client, image
 
+from amrq.classifier import make_classifier
 from amrq.errors import AmrqError
-from amrq.hardware import IntegerClassifier, IntegerNetwork
-from amrq.link import LinkSettings, read_image, write_image
+from amrq.hardware import IntegerNetwork, read_image, write_image
+from amrq.link import LinkSettings
 from amrq.model import find_model
 
 MODELS = Path(__file__).parents[2] / "docs" / "thesis" / "models"
@@ -60,7 +61,7 @@ def test_it_is_served_with_numpy_and_pyzmq_alone(tmp_path: Path) -> None:
             found = classifier.classify(given, power)
         with client(bare.endpoint, model="board") as classifier:
             again = classifier.classify(given, power)
-    expected = IntegerClassifier(model).classify(given, power)
+    expected = make_classifier(model, "integer").classify(given, power)
     for ours, others, theirs in zip(found[:4], again[:4], expected[:4], strict=True):
         np.testing.assert_array_equal(ours, theirs)
         np.testing.assert_array_equal(others, theirs)

@@ -17,16 +17,11 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 from quantised_onnx import quantised_onnx, random_layer, random_spec  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
+from amrq.classifier import make_classifier, make_engine  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
-from amrq.hardware import IntegerClassifier  # noqa: E402
-from amrq.hardware.rtl import Simulation  # noqa: E402
-from amrq.link import (  # noqa: E402
-    IntegerEngine,
-    LinkSettings,
-    RtlEngine,
-    SampleFormat,
-    make_engine,
-)
+from amrq.hardware import IntegerEngine  # noqa: E402
+from amrq.hardware.rtl import RtlEngine, Simulation  # noqa: E402
+from amrq.link import Capabilities, LinkSettings, SampleFormat  # noqa: E402
 
 # Icarus is built in no time, and a few chunks are soon through it.
 SIMULATOR = next((name for name in ("iverilog", "verilator") if shutil.which(name)), None)
@@ -54,7 +49,7 @@ def test_a_board_of_hardware_decides_as_the_integers_do(model: str) -> None:
             found = asked.classify(given, power)
             assert asked.counters()["by_board"] == len(given)
         summary = started.end()
-    expected = IntegerClassifier(model).classify(given, power)
+    expected = make_classifier(model, "integer").classify(given, power)
     np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
     np.testing.assert_array_equal(found.log_probabilities.argmax(1), expected.log_probabilities.argmax(1))
     assert "building a simulation" in started.said[0]
@@ -89,7 +84,7 @@ def test_formats_that_are_called_exact_are(engines: dict[int, RtlEngine], bits: 
         found = engine.run(format.restore(format.quantise(iq, scale), scale), level)
         if np.array_equal(found.integers, expected.integers):
             exact.append(format)
-        assert (format in exact) == bool(engine.exact_formats & format.bit), format
+        assert (format in exact) == bool(Capabilities.of(engine, 256).exact_formats & format.bit), format
     # With 8 bits the port itself is ci8; with 9 nothing is lost against the model.
     assert exact[0] == (SampleFormat.CI8 if bits == 8 else SampleFormat.CI16)
     integers = engine.network.run(engine.network.round_inputs(iq, level)).integers

@@ -13,9 +13,9 @@ import pytest
 import run_amrq
 from boards import MODEL, PATIENCE, board, chunks, image, in_thread
 
+from amrq.classifier import make_classifier
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.hardware import IntegerClassifier
 from amrq.outputs import decision_schema
 
 gnuradio = pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
@@ -52,7 +52,7 @@ def test_a_board_decides_as_the_integer_reference_does() -> None:
     local = amrq.classifier_sink(
         MODEL,
         decision=FOUR,
-        backend=lambda model: IntegerClassifier(model),
+        backend=lambda model: make_classifier(model, "integer"),
         on_decision=lambda decision, truth: expected.append(decision),
     )
     other.connect(source, chunker, local)

@@ -23,7 +23,7 @@ from thesis import RECIPE as THESIS
 from typer.testing import CliRunner
 
 from amrq.classes import THESIS_9
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.cli.main import app
 from amrq.errors import AmrqError
 from amrq.model import read_contract
@@ -120,7 +120,7 @@ def test_a_model_of_a_sweep_classifies_as_its_contract_says(whole: Path) -> None
     assert (contract.weight_bits, contract.pruned, contract.normalisation) == (4, 0.3, "none")
     assert contract.classes == tuple(THESIS_9) and not contract.hypotheses
     data = SweepChunks(SMOKE).evaluation()
-    decided = OnnxClassifier(path).classify(data.chunks).log_probabilities.argmax(axis=1)
+    decided = make_classifier(path).classify(data.chunks).log_probabilities.argmax(axis=1)
     row = CellFigures.from_row(rows(whole)[path.stem] | {"seconds": "1"})
     assert int((decided == data.labels).sum()) == row.right
 

@@ -13,7 +13,7 @@ from run_amrq import python
 from thesis import RECIPE, ROOT, published
 from typer.testing import CliRunner
 
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.cli.main import app
 from amrq.errors import AmrqError
 from amrq.hardware import estimate, read_layer_sizes
@@ -233,7 +233,7 @@ def test_an_example_of_each_precision_does_what_its_row_says(path: Path) -> None
     contract = read_contract(path)
     assert contract.weight_bits == cell.bits and contract.recipe["sweep"] == RECIPE.identity
     data = SweepChunks(RECIPE).evaluation()
-    decided = OnnxClassifier(path).classify(data.chunks).log_probabilities.argmax(axis=1)
+    decided = make_classifier(path).classify(data.chunks).log_probabilities.argmax(axis=1)
     # Other processors add in another order: a decision in a thousand may differ.
     assert abs(int((decided == data.labels).sum()) - cell.right) <= 0.001 * cell.chunks
     sizes = read_layer_sizes(path)

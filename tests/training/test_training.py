@@ -18,7 +18,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
 from amrq.classes import THESIS_9  # noqa: E402
-from amrq.classifier import OnnxClassifier  # noqa: E402
+from amrq.classifier import make_classifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.likelihood import LikelihoodClassifier, Receiver  # noqa: E402
@@ -518,7 +518,7 @@ def test_each_precision_has_a_file(coherent, tmp_path):
         assert contract.level_input and contract.phase == "coherent"
         assert 0.2 < contract.pruned < 0.4
         chunks = rng("made").normal(size=(5, 64)).astype(np.float32).view(np.complex64)
-        classifier = OnnxClassifier(file)
+        classifier = make_classifier(file)
         plain = classifier.classify(chunks).log_probabilities
         assert plain.shape == (5, 9)
         tracked = classifier.classify(chunks, np.full(5, 3.0, np.float32)).log_probabilities
@@ -549,6 +549,6 @@ def test_made_model_classifies(recipe, tmp_path):
         quantisation=replace(recipe.quantisation, steps=0),
     )
     make_model(few, tmp_path / "model.onnx")
-    classifier = OnnxClassifier(tmp_path / "model.onnx")
+    classifier = make_classifier(tmp_path / "model.onnx")
     chunks = rng("made").normal(size=(5, 64)).astype(np.float32).view(np.complex64)
     assert classifier.classify(chunks).log_probabilities.shape == (5, 11)

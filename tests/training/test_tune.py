@@ -19,7 +19,7 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 from typer.testing import CliRunner  # noqa: E402
 
 from amrq.classes import THESIS_9  # noqa: E402
-from amrq.classifier import OnnxClassifier  # noqa: E402
+from amrq.classifier import make_classifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.labels import LABELS, HeldOut, LabelsFolder, hold_out  # noqa: E402
@@ -512,7 +512,7 @@ def test_a_model_trained_on_says_what_was_added_and_what_it_did(model, labelled,
     parts = hold_out(recordings)
     assert [row["label"] for row in added["labelled"]] == ["BPSK", "QPSK", "8QAM"]
     for path, when in ((model, "before"), (target, "after")):
-        classifier = OnnxClassifier(path)
+        classifier = make_classifier(path)
         for row in added["labelled"]:
             chunks = np.concatenate(
                 [
@@ -619,7 +619,7 @@ def test_labels_that_a_model_has_no_output_for_are_refused(labelled, tmp_path):
 
 
 def test_comparing_counts_the_same_chunks_twice(model, clipped):
-    classifier = OnnxClassifier(model)
+    classifier = make_classifier(model)
     from amrq.evaluation import evaluate
 
     found = evaluate(classifier, 5)

@@ -1,22 +1,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks in, log-probabilities out."""
+"""Chunks in, log-probabilities out: engines that compute scores, and the classifier that reads them."""
 
 from amrq.classifier.classifier import (
     Backend,
+    ChunkClassifier,
     Classifier,
     Evidence,
-    LossyClassifier,
     OnnxBackend,
-    OnnxClassifier,
-    Weigh,
+    Weigher,
+    make_classifier,
+    weighable,
 )
+from amrq.classifier.engine import (
+    ENGINES,
+    Engine,
+    EngineKind,
+    EngineScores,
+    Scores,
+    engines_here,
+    logits_of,
+    make_engine,
+)
+from amrq.classifier.onnx_engine import OnnxEngine
 
 __all__ = [
+    "ENGINES",
     "Backend",
+    "ChunkClassifier",
     "Classifier",
+    "Engine",
+    "EngineKind",
+    "EngineScores",
     "Evidence",
-    "LossyClassifier",
     "OnnxBackend",
-    "OnnxClassifier",
-    "Weigh",
+    "OnnxEngine",
+    "Scores",
+    "Weigher",
+    "engines_here",
+    "logits_of",
+    "make_classifier",
+    "make_engine",
+    "weighable",
 ]

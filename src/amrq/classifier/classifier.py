@@ -1,20 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classifiers of chunks: from scores to the weight of each class."""
+"""From chunks to what they say of each class, whichever engine computes the scores."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
+from amrq.classifier.engine import Engine, logits_of, make_engine
 from amrq.errors import AmrqError, ModelError
-from amrq.model import Contract, find_model, open_model
+from amrq.model import Contract
 from amrq.options import at_least, check, described, option
+from amrq.text import printable
 
-__all__ = ["Backend", "Classifier", "Evidence", "LossyClassifier", "OnnxBackend", "OnnxClassifier", "Weigh"]
+__all__ = [
+    "Backend",
+    "ChunkClassifier",
+    "Classifier",
+    "Evidence",
+    "OnnxBackend",
+    "Weigher",
+    "make_classifier",
+    "weighable",
+]
+
+_SMALLEST = np.float32(1e-30)
+"""Probability that stands for none, so that its logarithm stays a number."""
+_BLOCK = 512
+"""Chunks that are weighed at a time, so that their numbers stay in a core's cache."""
 
 
 class Evidence(NamedTuple):
@@ -47,33 +64,146 @@ class Evidence(NamedTuple):
         return Evidence(*(None if column is None else column[chunks] for column in self))  # type: ignore[arg-type]
 
 
-class Classifier(Protocol):
-    """A classifier on this machine's CPU, or on a board behind a link."""
+class Classifier(ABC):
+    """What gives evidence on chunks: a `ChunkClassifier`, or something of one's own in its place.
 
-    @property
-    def contract(self) -> Contract:
-        """What the model promises and needs."""
-        ...
+    Attributes:
+        contract: what the model promises and needs.
+    """
 
-    def open(self) -> None:
-        """Get ready for a run: connect, if there is something to connect to."""
-        ...
+    contract: Contract
 
+    @abstractmethod
     def classify(
         self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
     ) -> Evidence:
-        """Classify complex64 [N, L] chunks; N may be 0.
+        """Classify complex64 [N, L] chunks of any level; N may be 0.
 
         Args:
             chunks: complex64 [N, L].
             tracked_power: float32 [N], mean |z|^2 of the stream around each chunk, NaN where it is not known; None if
-                it is known nowhere.
+                it is known nowhere. A model without a level input has no use for it.
+
+        Raises:
+            AmrqError: the chunks are not of the model's length.
+            ModelError: the model gave something not finite.
         """
-        ...
+
+    def open(self) -> None:  # noqa: B027 - most have nothing to open
+        """Get ready for a run: connect, if there is something to connect to."""
+
+    def close(self) -> None:  # noqa: B027 - nor to close
+        """Give back what `open` took; a next run opens it again."""
+
+    def hurry(self, seconds: float) -> None:  # noqa: B027 - nor to wait for
+        """Let every call of `classify` return within so many seconds, until the next `open`; from any thread."""
+
+    def counters(self) -> dict[str, int]:
+        """Return what is counted besides chunks, by name; from any thread."""
+        return {}
+
+
+class ChunkClassifier(Classifier):
+    """Classify chunks with a model that an engine runs.
+
+    Chunks are checked and normalised here, and only those with a signal go to the engine; what its scores say is worked
+    out here, so that it does not depend on who computed them.
+
+    Args:
+        engine: what computes the scores; see `make_classifier` for one by its name.
+
+    Attributes:
+        engine: the same.
+        contract: of the engine's model.
+
+    Example:
+        >>> import numpy as np
+        >>> from amrq.classifier import make_classifier
+        >>> classifier = make_classifier("default")
+        >>> bpsk = np.resize(np.complex64([1, -1, -1, 1, -1]), (1, 32))
+        >>> evidence = classifier.classify(bpsk)
+        >>> classifier.contract.classes[evidence.log_probabilities[0].argmax()]
+        'BPSK'
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.contract = engine.contract
+        self._weigher = Weigher(engine.contract)
+
+    def classify(
+        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
+    ) -> Evidence:
+        """Classify complex64 [N, L] chunks of any level; see `Classifier.classify`."""
+        contract = self.contract
+        if chunks.ndim != 2 or chunks.shape[1] != contract.chunk_length:
+            raise AmrqError(
+                f"the model {printable(contract.name)} takes chunks of {contract.chunk_length} samples, not an array "
+                f"of shape {chunks.shape}."
+            )
+        iq, power, usable = normalise(chunks, contract.normalisation == "unit-rms")
+        level = level_features(power, tracked_power) if contract.level_input else None
+        every = bool(usable.all())
+        if not every:
+            iq, level = iq[usable], None if level is None else level[usable]
+        logits = np.zeros((0, self._weigher.hypotheses), np.float32)
+        if len(iq):
+            logits = logits_of(self.engine.run(iq, level))
+        lost = None
+        if self.engine.may_lose:
+            gone = np.isnan(logits[:, 0])
+            lost = np.zeros(len(chunks), np.bool_)
+            lost[usable] = gone
+            usable = usable & ~lost
+            every = every and not gone.any()
+            logits = logits[~gone]
+        said = self._weigher.weigh(logits)
+        if not np.isfinite(said[0]).all():  # one broken logit spoils its whole row here
+            raise ModelError(
+                f"{printable(contract.name)} gave outputs that are not finite: the model is broken."
+            )
+        if not every:
+            said = _spread(said[0], usable), _spread(said[1], usable)
+        return Evidence(*said, power, usable, lost)
+
+    def open(self) -> None:
+        """Open the engine."""
+        self.engine.open()
 
     def close(self) -> None:
-        """Give back what `open` took; a next run opens it again."""
-        ...
+        """Close the engine; a next run opens it again."""
+        self.engine.close()
+
+    def hurry(self, seconds: float) -> None:
+        """Let every call of `classify` return within so many seconds, until the next `open`; from any thread."""
+        self.engine.hurry(seconds)
+
+    def counters(self) -> dict[str, int]:
+        """Return what the engine counts."""
+        return self.engine.counters()
+
+
+def _spread(rows: NDArray[np.float32], places: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return rows at their places among all chunks, zeros elsewhere."""
+    whole = np.zeros((len(places), rows.shape[1]), np.float32)
+    whole[places] = rows
+    return whole
+
+
+def make_classifier(
+    model: str | os.PathLike[str] = "default", engine: str = "onnx", **options: object
+) -> ChunkClassifier:
+    """Return a classifier that runs a model on an engine.
+
+    Args:
+        model: path of an ONNX file, name of a shipped model, or `default`.
+        engine: one of `amrq.classifier.ENGINES`.
+        options: of that engine, `threads=2` for `onnx` for instance.
+
+    Raises:
+        AmrqError: there is no such engine or option, or it cannot run the model.
+    """
+    return ChunkClassifier(make_engine(engine, model, **options))
 
 
 class Backend(Protocol):
@@ -95,148 +225,6 @@ class Backend(Protocol):
         ...
 
 
-@runtime_checkable
-class LossyClassifier(Classifier, Protocol):
-    """A classifier that may lose chunks, and may have to wait: one on a board behind a link.
-
-    Chunks that it loses are marked in its evidence.
-    """
-
-    def hurry(self, seconds: float) -> None:
-        """Let every call of `classify` return within so many seconds, until the next `open`; from any thread."""
-        ...
-
-    def counters(self) -> dict[str, int]:
-        """Return counters by name; from any thread."""
-        ...
-
-
-_SMALLEST = np.float32(1e-30)
-"""Probability that stands for none, so that its logarithm stays a number."""
-
-
-class Weigh:
-    """Turn the logits of a model's hypotheses into both kinds of evidence.
-
-    Args:
-        contract: of the model.
-
-    Attributes:
-        classes: number of classes (C).
-        hypotheses: number of hypotheses, the logits' columns (H).
-    """
-
-    def __init__(self, contract: Contract) -> None:
-        hypotheses = contract.weighed()
-        labels = [hypothesis.label for hypothesis in hypotheses]
-        self.classes = len(contract.classes)
-        self.hypotheses = len(hypotheses)
-        self._temperature = contract.temperature
-        self._log_prior = np.log([hypothesis.prior for hypothesis in hypotheses]).astype(np.float32)
-        self._least = np.log(np.maximum(np.float32(contract.outlier_share), _SMALLEST))
-        self._class_start = [labels.index(name) for name in contract.classes]
-
-    def __call__(
-        self,
-        logits: NDArray[np.float32],
-        log_probabilities: NDArray[np.float32],
-        log_likelihoods: NDArray[np.float32],
-    ) -> None:
-        """Weigh logits; all in place, since this runs beside the radio.
-
-        Args:
-            logits: float32 [n, H], spoilt thereby.
-            log_probabilities: float32 [n, C], written: see `Evidence`. A logit that is not finite spoils its whole row.
-            log_likelihoods: float32 [n, H], written: see `Evidence`.
-        """
-        if self._temperature != 1:
-            logits *= np.float32(1 / self._temperature)
-        logits -= logits.max(axis=1, keepdims=True)
-        probabilities = np.exp(logits)
-        by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
-        total = by_class.sum(axis=1, keepdims=True)
-        np.log(np.maximum(by_class / total, _SMALLEST), out=log_probabilities)
-        # p(x|h) is p(h|x) / p(h) up to p(x). A spoilt chunk says nothing, and bounds what any chunk can say:
-        # log((1 - share) p(x|h) + share), of which the larger of the two terms is within log 2.
-        np.subtract(logits, np.log(total), out=log_likelihoods)
-        log_likelihoods -= self._log_prior
-        np.maximum(log_likelihoods, self._least, out=log_likelihoods)
-
-
-class OnnxClassifier:
-    """Classify chunks with an ONNX model that carries its contract.
-
-    Args:
-        model: path of an ONNX file, name of a shipped model, or `default`.
-        threads: threads inside one call; 1 is fastest on small machines and leaves the rest to the radio.
-
-    Raises:
-        ModelError: the model is missing, no ONNX file, has no contract or breaks it.
-        AmrqError: there is less than one thread.
-    """
-
-    def __init__(self, model: str | os.PathLike[str] = "default", threads: int = 1) -> None:
-        if threads < 1:
-            raise AmrqError(f"a classifier needs at least 1 thread, not {threads}.")
-        self.path = find_model(model)
-        loaded = open_model(self.path, threads)
-        self._session: Any = loaded.session
-        self._contract = loaded.contract
-        self._largest_call = loaded.largest_call
-        self._input = self._session.get_inputs()[0].name
-        # The hypotheses' output where there is one: the classes' probabilities follow from it.
-        self._output = [self._session.get_outputs()[-1].name]
-        self._weigh = Weigh(self._contract)
-
-    @property
-    def contract(self) -> Contract:
-        """The contract in the model file."""
-        return self._contract
-
-    def classify(
-        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
-    ) -> Evidence:
-        """Classify complex64 [N, L] chunks of any level.
-
-        Args:
-            chunks: complex64 [N, L].
-            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk; NaN or None where it is not known. A
-                model without a level input has no use for it.
-
-        Raises:
-            AmrqError: the chunks are not of the model's length.
-            ModelError: the model gave something not finite.
-        """
-        length = self._contract.chunk_length
-        if chunks.ndim != 2 or chunks.shape[1] != length:
-            raise AmrqError(
-                f"{self.path.name} takes chunks of {length} samples, not an array of shape {chunks.shape}."
-            )
-        normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
-        log_probabilities = np.empty((len(chunks), self._weigh.classes), dtype=np.float32)
-        log_likelihoods = np.empty((len(chunks), self._weigh.hypotheses), dtype=np.float32)
-        inputs = {self._input: normalised.iq}
-        if self._contract.level_input:
-            inputs["level"] = level_features(normalised.power, tracked_power)
-        for start in range(0, len(chunks), self._largest_call):
-            part = slice(start, start + self._largest_call)
-            fed = {name: values[part] for name, values in inputs.items()}
-            (logits,) = self._session.run(self._output, fed)
-            self._weigh(logits, log_probabilities[part], log_likelihoods[part])
-            if not np.isfinite(log_probabilities[part]).all():  # one broken logit spoils its whole row here
-                raise ModelError(f"{self.path.name} gave outputs that are not finite: the model is broken.")
-        if not normalised.usable.all():
-            log_probabilities[~normalised.usable] = 0.0
-            log_likelihoods[~normalised.usable] = 0.0
-        return Evidence(log_probabilities, log_likelihoods, normalised.power, normalised.usable)
-
-    def open(self) -> None:
-        """Do nothing: the session is there as long as the classifier."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 @described
 @dataclass(frozen=True)
 class OnnxBackend:
@@ -254,6 +242,82 @@ class OnnxBackend:
 
     def classifier(
         self, model: str, live: bool = False, say: Callable[[str], None] | None = None
-    ) -> OnnxClassifier:
+    ) -> ChunkClassifier:
         """Return a classifier that runs a model; it needs neither `live` nor `say`."""
-        return OnnxClassifier(model, self.threads)
+        return make_classifier(model, "onnx", threads=self.threads)
+
+
+class Weigher:
+    """Turns the logits of a model's hypotheses into both kinds of evidence.
+
+    Args:
+        contract: of the model.
+
+    Attributes:
+        classes: number of classes (C).
+        hypotheses: number of hypotheses, the logits' columns (H).
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        hypotheses = contract.weighed()
+        labels = [hypothesis.label for hypothesis in hypotheses]
+        self.classes = len(contract.classes)
+        self.hypotheses = len(hypotheses)
+        self._scale = _scale(contract)
+        self._log_prior = np.log([hypothesis.prior for hypothesis in hypotheses]).astype(np.float32)
+        self._least = np.log(np.maximum(np.float32(contract.outlier_share), _SMALLEST))
+        self._class_start = [labels.index(name) for name in contract.classes]
+
+    def weigh(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weigh logits.
+
+        Args:
+            logits: float32 [N, H], which are overwritten.
+
+        Returns:
+            log-probabilities float32 [N, C] and log-likelihoods float32 [N, H]: see `Evidence`. A logit that is not
+            finite spoils its whole row.
+        """
+        log_probabilities = np.empty((len(logits), self.classes), np.float32)
+        log_likelihoods = np.empty((len(logits), self.hypotheses), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever asked looks whether all is finite
+            for start in range(0, len(logits), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                self._weigh_block(logits[block], log_probabilities[block], log_likelihoods[block])
+        return log_probabilities, log_likelihoods
+
+    def _weigh_block(
+        self,
+        logits: NDArray[np.float32],
+        log_probabilities: NDArray[np.float32],
+        log_likelihoods: NDArray[np.float32],
+    ) -> None:
+        """Weigh some logits; all in place, since this runs beside the radio."""
+        if self._scale != 1:
+            logits *= self._scale
+        logits -= logits.max(axis=1, keepdims=True)
+        probabilities = np.exp(logits)
+        by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
+        total = by_class.sum(axis=1, keepdims=True)
+        np.log(np.maximum(by_class / total, _SMALLEST), out=log_probabilities)
+        # p(x|h) is p(h|x) / p(h) up to p(x). A spoilt chunk says nothing, and bounds what any chunk can say:
+        # log((1 - share) p(x|h) + share), of which the larger of the two terms is within log 2.
+        np.subtract(logits, np.log(total), out=log_likelihoods)
+        log_likelihoods -= self._log_prior
+        np.maximum(log_likelihoods, self._least, out=log_likelihoods)
+
+
+def weighable(logits: NDArray[np.float32], contract: Contract) -> NDArray[np.bool_]:
+    """Return which rows of logits can be weighed: bool [N], False where a number is not finite or too large.
+
+    Args:
+        logits: float32 [N, H].
+        contract: of the model.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(np.isfinite(logits * _scale(contract)).all(axis=1))
+
+
+def _scale(contract: Contract) -> np.float32:
+    """What logits are multiplied by: 1 / temperature."""
+    return np.float32(1) if contract.temperature == 1 else np.float32(1 / contract.temperature)

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
-from amrq.cli.app import CommandApp, model_names, one_of
-from amrq.link import ENGINES, LOOPBACK, Limits, make_engine, make_keys, serve, write_image
+from amrq.classifier import ENGINES, engines_here, make_engine
+from amrq.cli.app import CommandApp, engine_help, model_names, one_of
+from amrq.errors import AmrqError
+from amrq.hardware import write_image
+from amrq.link import LOOPBACK, Limits, make_keys, serve
 from amrq.model import find_model
 from amrq.text import printable
 
@@ -35,9 +38,8 @@ def board(
     engine: Annotated[
         str,
         typer.Option(
-            help=f"What computes, one of {', '.join(ENGINES)}; integer is the hardware's arithmetic, rtl the "
-            "hardware in a simulator of Verilog.",
-            autocompletion=one_of(ENGINES),
+            help=engine_help("What computes"),
+            autocompletion=one_of(engines_here()),
         ),
     ] = "integer",
     input_bits: Annotated[
@@ -82,11 +84,14 @@ def board(
     """
     if context.invoked_subcommand is not None:
         return
-    options: dict[str, object] = {}
-    if engine == "rtl":
-        options = {"input_bits": input_bits or 9, "simulator": simulator, "say": typer.echo}
-    elif input_bits is not None or simulator is not None:
-        raise typer.BadParameter("only the engine rtl has these.", param_hint="'--input-bits', '--simulator'")
+    given = {"input_bits": input_bits, "simulator": simulator}
+    options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if engine in engines_here():
+        options |= engines_here()[engine].taken(say=lambda line: typer.echo(f"amrq board: {line}"))
+    elif engine in ENGINES:
+        raise AmrqError(
+            f"a board cannot pass on to another board ({engine}): choose from {', '.join(engines_here())}."
+        )
     # Building takes a while, and what it started is to end with it.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -18,8 +18,8 @@ from rich.table import Table
 
 import amrq
 from amrq.classes import LinearSet
-from amrq.classifier import OnnxClassifier
-from amrq.cli.app import model_names
+from amrq.classifier import engines_here, make_classifier
+from amrq.cli.app import engine_help, model_names, one_of
 from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import (
     DEFAULT_ES_N0_DB,
@@ -34,6 +34,7 @@ from amrq.evaluation import (
 from amrq.evaluation import evaluate as evaluate_model
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import LikelihoodClassifier, Receiver
+from amrq.model import find_model
 from amrq.text import printable
 
 __all__ = ["evaluate", "evaluate_report"]
@@ -216,10 +217,10 @@ def evaluate_report(
         )
 
 
-def _folders(models: list[str], classifiers: list[OnnxClassifier], output: Path) -> list[Path]:
+def _folders(models: list[str], output: Path) -> list[Path]:
     if len(models) == 1:
         return [output]
-    names = [classifier.path.stem for classifier in classifiers]
+    names = [find_model(model).stem for model in models]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise AmrqError(
@@ -265,6 +266,10 @@ def evaluate(
             "swept; none to leave that out.",
         ),
     ] = _SWEEP_LEVELS,
+    engine: Annotated[
+        str,
+        typer.Option(help=engine_help("What computes"), autocompletion=one_of(engines_here())),
+    ] = "onnx",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -288,10 +293,10 @@ def evaluate(
     levels = _levels("--es-n0", es_n0)
     swept = [] if sweeps.strip().lower() == "none" else _levels("--sweeps", sweeps)
     # All of them first: a name misspelt is refused before minutes of work, not after.
-    classifiers = [OnnxClassifier(name) for name in names]
+    classifiers = [make_classifier(name, engine) for name in names]
     folders: list[Path | None] = [None] * len(names)
     if output is not None:
-        folders = [made_folder(folder) for folder in _folders(names, classifiers, output)]
+        folders = [made_folder(folder) for folder in _folders(names, output)]
     with_bound = output is not None if bound is None else bound
     shared = ReferenceReceivers(_Receiver) if with_bound else None
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -316,6 +321,7 @@ def evaluate(
                 *("amrq", "evaluate", Path(name).name, "--chunks", str(chunks), "--es-n0", es_n0),
                 *("--phase-noise", f"{phase_noise:g}", "--seed", str(seed), "--sweeps", sweeps),
                 *(() if with_bound else ("--no-bound",)),
+                *(() if engine == "onnx" else ("--engine", engine)),
                 *("-o", "evaluation"),
             ]
             try:

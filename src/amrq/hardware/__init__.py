@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Models on hardware: the integer reference, and Algorithm II's estimate."""
 
+from amrq.hardware.board_image import read_image, write_image
 from amrq.hardware.estimate import (
     LayerSize,
     ResourceEstimate,
@@ -9,15 +10,15 @@ from amrq.hardware.estimate import (
     read_layer_sizes,
     weights_of,
 )
-from amrq.hardware.integer_classifier import IntegerClassifier
-from amrq.hardware.integer_network import IntegerInputs, IntegerNetwork, Scores
+from amrq.hardware.integer_engine import IntegerEngine
+from amrq.hardware.integer_network import IntegerInputs, IntegerNetwork
 from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean, requantise
 from amrq.hardware.prefix import NumpyPrefix, float_mean
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 
 __all__ = [
     "FixedPoint",
-    "IntegerClassifier",
+    "IntegerEngine",
     "IntegerFlatten",
     "IntegerInputs",
     "IntegerLayer",
@@ -27,12 +28,13 @@ __all__ = [
     "NumpyPrefix",
     "OnnxGraph",
     "ResourceEstimate",
-    "Scores",
     "count_weights",
     "estimate",
     "float_mean",
+    "read_image",
     "read_layer_sizes",
     "read_layers",
     "requantise",
     "weights_of",
+    "write_image",
 ]

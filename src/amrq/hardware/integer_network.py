@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
+from amrq.classifier import Scores
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.hardware.layers import IntegerFlatten, IntegerLayer, IntegerMean
@@ -16,7 +17,7 @@ from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.model import Contract, find_model
 from amrq.text import printable
 
-__all__ = ["IntegerInputs", "IntegerNetwork", "Scores"]
+__all__ = ["IntegerInputs", "IntegerNetwork"]
 
 
 class IntegerInputs(NamedTuple):
@@ -34,23 +35,6 @@ class IntegerInputs(NamedTuple):
     def part(self, start: int, stop: int) -> "IntegerInputs":
         """Return those of chunks `start` up to `stop`."""
         return IntegerInputs(self.symbols[start:stop], self.side[start:stop])
-
-
-class Scores(NamedTuple):
-    """Logits as integers.
-
-    Attributes:
-        integers: int64 [N, H], the last layer's accumulators, brought to one unit by shifts to the left.
-        exponent: score s stands for the logit s times 2^exponent.
-    """
-
-    integers: NDArray[np.int64]
-    exponent: int
-
-    @property
-    def logits(self) -> NDArray[np.float32]:
-        """float32 [N, H]; exact below 2^24, and rounded as ONNX Runtime rounds beyond."""
-        return np.ldexp(self.integers.astype(np.float32), self.exponent)
 
 
 _BATCH = 64

@@ -5,9 +5,9 @@ import argparse
 import contextlib
 import sys
 
+from amrq.classifier import engines_here, make_engine
 from amrq.errors import AmrqError
 from amrq.link.board_server import LOOPBACK, serve
-from amrq.link.engines import ENGINES, make_engine
 from amrq.text import printable
 
 
@@ -18,7 +18,12 @@ def main() -> int:
     )
     parser.add_argument("model", help="an image that 'amrq board export' wrote, or an ONNX file")
     parser.add_argument("--listen", default=LOOPBACK, metavar="ENDPOINT", help="default: %(default)s")
-    parser.add_argument("--engine", default="integer", choices=list(ENGINES), help="default: %(default)s")
+    parser.add_argument(
+        "--engine",
+        default="integer",
+        choices=list(engines_here()),
+        help="default: %(default)s",
+    )
     parser.add_argument("--key", metavar="NAME.secret", help="this board's key")
     parser.add_argument(
         "--client", action="append", default=[], metavar="NAME.public", help="key of a client that is let in"

@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
+from amrq.classifier import Engine
 from amrq.errors import AmrqError, LinkError, ModelError
 from amrq.guard_socket import Connections, endpoint_fault, guard_socket
-from amrq.link.engines import Engine
 from amrq.link.payloads import (
     LARGEST_CAPABILITIES,
     MOST_SCORES,
     Capabilities,
     ChunkPayload,
-    SampleFormat,
     joined_scores,
     read_logits,
     scores_reply,
@@ -91,17 +90,7 @@ class BoardServer:
         self._engine = engine
         self._limits = limits or Limits()
         contract = engine.contract
-        self.capabilities = Capabilities(
-            model_sha256=engine.model_sha256,
-            sample_formats=sum(format.bit for format in SampleFormat),
-            exact_formats=engine.exact_formats,
-            score_formats=engine.score_formats,
-            largest_batch=self._limits.largest_batch,
-            chunk_length=contract.chunk_length,
-            scores=len(contract.weighed()),
-            input_scale=engine.input_scale,
-            contract=contract,
-        )
+        self.capabilities = Capabilities.of(engine, self._limits.largest_batch)
         if contract.chunk_length > _LONGEST_CHUNK or self.capabilities.scores > MOST_SCORES:
             raise ModelError(
                 f"the model {printable(contract.name)} has chunks of {contract.chunk_length} samples and "
@@ -418,6 +407,7 @@ def serve(
     Raises:
         LinkError: as `BoardServer`.
     """
+    engine.open()
     server = BoardServer(engine, endpoint, limits, secret_key, client_keys)
 
     stopping = threading.Event()

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import LEVEL_FEATURES
+from amrq.classifier import Engine, EngineScores, Scores, logits_of
 from amrq.errors import AmrqError
 from amrq.files import parsing
-from amrq.hardware import Scores
 from amrq.link.protocol import LEVEL_FLAG, Frame, FrameError, MessageType, Status, is_scale
 from amrq.model import Contract
 from amrq.text import printable
@@ -157,6 +157,27 @@ class Capabilities:
     scores: int
     input_scale: float
     contract: Contract
+
+    @classmethod
+    def of(cls, engine: Engine, largest_batch: int) -> "Capabilities":
+        """Return what a board with this engine tells about itself."""
+        exact = [SampleFormat.CF32]
+        if engine.exact_bits is not None:
+            exact += [
+                f for f in (SampleFormat.CI8, SampleFormat.CI16) if 8 * f.dtype.itemsize >= engine.exact_bits
+            ]
+        scores = [ScoreFormat.FLOAT32, *([ScoreFormat.INT32] if engine.integer_scores else [])]
+        return cls(
+            model_sha256=engine.model_sha256,
+            sample_formats=sum(format.bit for format in SampleFormat),
+            exact_formats=sum(format.bit for format in exact),
+            score_formats=sum(format.bit for format in scores),
+            largest_batch=largest_batch,
+            chunk_length=engine.contract.chunk_length,
+            scores=len(engine.contract.weighed()),
+            input_scale=engine.input_scale,
+            contract=engine.contract,
+        )
 
     def to_bytes(self) -> bytes:
         """Return the payload: 56 bytes, and behind them the contract as JSON in UTF-8."""
@@ -339,17 +360,17 @@ def read_logits(frame: Frame, board: Capabilities, chunks: int) -> NDArray[np.fl
 _INT32 = np.iinfo(np.int32)
 
 
-def joined_scores(parts: Sequence[Scores | NDArray[np.float32]]) -> Scores | NDArray[np.float32]:
+def joined_scores(parts: Sequence[EngineScores]) -> EngineScores:
     """Return the scores of a message that the engine computed in parts, in order."""
     if len(parts) == 1:
         return parts[0]
     whole = [part for part in parts if isinstance(part, Scores)]
     if len(whole) == len(parts) and len({part.exponent for part in whole}) == 1:
         return Scores(np.concatenate([part.integers for part in whole]), whole[0].exponent)
-    return np.concatenate([part.logits if isinstance(part, Scores) else part for part in parts])
+    return np.concatenate([logits_of(part) for part in parts])
 
 
-def scores_reply(request: Frame, scores: Scores | NDArray[np.float32]) -> Frame:
+def scores_reply(request: Frame, scores: EngineScores) -> Frame:
     """Answer a classify message.
 
     Args:

@@ -6,10 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from amrq.hardware import Scores
+from amrq.classifier import EngineScores
 from amrq.link.protocol import Frame
 from amrq.link.settings import Limits
 
@@ -118,7 +115,7 @@ class Request:
     identity: bytes
     frame: Frame
     done: int = 0
-    parts: list[Scores | NDArray[np.float32]] = field(default_factory=list)
+    parts: list[EngineScores] = field(default_factory=list)
 
     @property
     def key(self) -> tuple[int, int]:

@@ -324,9 +324,8 @@ class LiveSession:
         backend = self._recognition.backend
         if not isinstance(backend, BoardBackend):
             return
-        board = backend.classifier(
-            self._recognition.model, True, lambda text: None
-        )  # the stream's own client tells
+        # The stream's own client tells what happens.
+        board = backend.engine(self._recognition.model, True, lambda text: None)
         board.open()
         try:
             if backend.board_policy != "local":

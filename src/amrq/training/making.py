@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from amrq._version import __version__
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import ChunkClassifier, make_classifier
 from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
 from amrq.model import Contract, open_session, write_contract
@@ -198,7 +198,7 @@ def write_model(
     output: Path,
     evaluated: Callable[[int, int], None],
     steps: int,
-    judged: Callable[[OnnxClassifier, Evaluation], Mapping[str, Any]] = lambda *_: {},
+    judged: Callable[[ChunkClassifier, Evaluation], Mapping[str, Any]] = lambda *_: {},
 ) -> None:
     """Export a network, calibrate and evaluate it, and write it with its contract, and its page beside it.
 
@@ -260,10 +260,10 @@ def write_model(
         contract = replace(contract, temperature=round(temperature, 4), recipe=recorded)
         write_contract(temporary, contract)
         held_out_seed = recipe.seed + HELD_OUT_SEED
-        n0 = calibrate_fusion(OnnxClassifier(temporary), held_out_seed)
+        n0 = calibrate_fusion(make_classifier(temporary), held_out_seed)
         contract = replace(contract, fusion_chunks=n0)
         write_contract(temporary, contract)
-        classifier = OnnxClassifier(temporary)
+        classifier = make_classifier(temporary)
         found = evaluate(classifier, recipe.accuracy_chunks, seed=held_out_seed, progress=evaluated)
         contract = replace(
             contract,

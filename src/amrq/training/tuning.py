@@ -16,7 +16,7 @@ from torch import nn
 
 from amrq.chunks import LEVEL_FEATURES
 from amrq.classes import THESIS_9
-from amrq.classifier import Classifier, OnnxClassifier
+from amrq.classifier import ChunkClassifier, Classifier, make_classifier
 from amrq.errors import AmrqError
 from amrq.evaluation import Evaluation, evaluate
 from amrq.files import check_writable, parsing
@@ -396,8 +396,8 @@ def tune_model(
     if not finished:
         raise KeyboardInterrupt
 
-    def judged(classifier: OnnxClassifier, found: Evaluation) -> dict[str, Any]:
-        former = OnnxClassifier(source)
+    def judged(classifier: ChunkClassifier, found: Evaluation) -> dict[str, Any]:
+        former = make_classifier(source)
         known = evaluate(
             former,
             recipe.accuracy_chunks,

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing, read_arrays, whole_file
-from amrq.hardware import (
-    FixedPoint,
-    IntegerFlatten,
-    IntegerLayer,
-    IntegerMean,
-    IntegerNetwork,
-    NumpyPrefix,
-    OnnxGraph,
-    read_layers,
-)
+from amrq.hardware.integer_network import IntegerNetwork
+from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean
+from amrq.hardware.prefix import NumpyPrefix
+from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.machine import memory_limit
 from amrq.model import Contract, find_model
 from amrq.text import printable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A classifier that asks a board."""
+"""The engine that is a board: it is asked over ZMQ, and may lose chunks."""
 
 import hashlib
 import logging
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.chunks import level_features, normalise
-from amrq.classifier import Evidence, OnnxClassifier, Weigh
-from amrq.errors import AmrqError, LinkError
+from amrq.classifier import ChunkClassifier, Engine, OnnxEngine, weighable
+from amrq.errors import AmrqError, LinkError, ModelError
 from amrq.link.board_link import BoardLink
 from amrq.link.payloads import Capabilities, ChunkPayload, SampleFormat
 from amrq.link.protocol import LEVEL_FLAG, Frame, MessageType
@@ -21,7 +20,7 @@ from amrq.model import Contract, find_model, read_contract
 from amrq.options import InputFile, OptionError, Range, at_least, check, described, option
 from amrq.text import printable
 
-__all__ = ["POLICIES", "BoardBackend", "BoardClassifier"]
+__all__ = ["POLICIES", "BoardBackend", "BoardEngine"]
 
 POLICIES = {
     "wait": "the stream waits for it",
@@ -37,11 +36,10 @@ _FAILED = {
 """What becomes of chunks that a board which is there cannot classify."""
 
 
-class BoardClassifier:
-    """Classify chunks on a board behind ZMQ; a `LossyClassifier`.
+class BoardEngine(Engine):
+    """Scores by a board behind ZMQ (docs/board-protocol.md).
 
-    Chunks are normalised here, silent ones and those that are not finite never leave; the board gives logits, and what
-    they say is worked out here as it is for any classifier. The board must run the very model that is named here.
+    The board must run the very model that is named here. It is looked for from `open` on, and need not be there.
 
     Args:
         model: path of an ONNX file, name of a shipped model, or `default`; or `board` for whatever the board at
@@ -58,6 +56,9 @@ class BoardClassifier:
         AmrqError: the model, the endpoint, a key or a value cannot be used.
     """
 
+    name = "zmq"
+    may_lose = True
+
     def __init__(
         self,
         model: str | os.PathLike[str] = "default",
@@ -73,34 +74,30 @@ class BoardClassifier:
         self.policy = policy
         self._settings = settings or LinkSettings()
         self.say = say or logging.getLogger("amrq.link").warning
-        self._sha256: bytes | None = None
+        self._known_sha256: bytes | None = None
         self._link = BoardLink(
             endpoint, self._settings, self._misfit, self._tell, self._complain, secret_key, board_key
         )
-        self._local: OnnxClassifier | None = None
+        self._local: OnnxEngine | None = None
         if model == "board":
             if policy == "local":
                 raise AmrqError(
                     "the policy local needs the model on this machine: name it in place of 'board'."
                 )
-            self._contract = self._ask_for_model()
+            self.contract = self._ask_for_model()
         else:
             path = find_model(model)
-            self._sha256 = hashlib.sha256(path.read_bytes()).digest()
+            self._known_sha256 = hashlib.sha256(path.read_bytes()).digest()
             if policy == "local":
-                self._local = OnnxClassifier(path)
-            self._contract = read_contract(path) if self._local is None else self._local.contract
-        self._weigh = Weigh(self._contract)
+                self._local = OnnxEngine(path)
+            self.contract = read_contract(path) if self._local is None else self._local.contract
+        assert self._known_sha256 is not None
+        self.model_sha256 = self._known_sha256
         self._reset()
 
     def _reset(self) -> None:
         self._by_board = self._locally = self._lost = 0
-        self._samples = 0
-
-    @property
-    def contract(self) -> Contract:
-        """Of the model."""
-        return self._contract
+        self._samples = 0  # that the board was asked about
 
     @property
     def connected(self) -> bool:
@@ -116,7 +113,7 @@ class BoardClassifier:
                 raise LinkError(self._absence())
         finally:
             self._link.close()
-        self._sha256 = found.model_sha256
+        self._known_sha256 = found.model_sha256
         return found.contract
 
     def _absence(self) -> str:
@@ -125,14 +122,16 @@ class BoardClassifier:
         return f"no board answers at {self._link.endpoint}: start one ('amrq board'), and mind its keys if it has some."
 
     def _misfit(self, found: Capabilities) -> str | None:
-        if self._sha256 is None:
+        """Return why a board cannot be used; None where it can, or while its model is asked for."""
+        if self._known_sha256 is None:
             return None
-        if found.model_sha256 != self._sha256:
+        if found.model_sha256 != self._known_sha256:
+            ours, theirs = self._known_sha256.hex()[:12], found.model_sha256.hex()[:12]
             return (
-                f"runs the model {printable(found.contract.name, 80)} ({found.model_sha256.hex()[:12]}), not "
-                f"{self._contract.name} ({self._sha256.hex()[:12]}): start it with that model, or name its own here"
+                f"runs the model {printable(found.contract.name, 80)} ({theirs}), not {self.contract.name} ({ours}): "
+                "start it with that model, or name its own here"
             )
-        known, said = self._contract, found.contract
+        known, said = self.contract, found.contract
         if (known.chunk_length, known.level_input, len(known.weighed())) != (
             said.chunk_length,
             said.level_input,
@@ -188,7 +187,7 @@ class BoardClassifier:
             raise LinkError(self._absence())
 
     def hurry(self, seconds: float) -> None:
-        """Let every call of `classify` return within so many seconds, until the next `open`."""
+        """Let every call of `run` return within so many seconds, until the next `open`; from any thread."""
         self._link.hurry(seconds)
 
     def close(self) -> None:
@@ -210,113 +209,72 @@ class BoardClassifier:
             **{f"board_{name}": self._link.counted[name] for name in names},
         }
 
-    def classify(
-        self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
-    ) -> Evidence:
-        """Classify complex64 [N, L] chunks of any level; between `open` and `close`.
-
-        Args:
-            chunks: complex64 [N, L].
-            tracked_power: float32 [N], mean |z|^2 of the stream around each chunk; NaN or None where it is not known. A
-                model without a level input has no use for it.
-
-        Returns:
-            Evidence in which `lost` marks the chunks that nobody classified.
+    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Return logits float32 [N, H], rows of NaN for chunks that nobody classified; between `open` and `close`.
 
         Raises:
-            AmrqError: the chunks are not of the model's length, or the board cannot answer and the policy is `wait`.
+            LinkError: the board cannot answer and the policy is `wait`.
+            ModelError: the model on this machine is broken.
         """
-        length = self._contract.chunk_length
-        if chunks.ndim != 2 or chunks.shape[1] != length:
-            raise AmrqError(
-                f"{self._contract.name} takes chunks of {length} samples, not an array of shape {chunks.shape}."
-            )
-        normalised = normalise(chunks, self._contract.normalisation == "unit-rms")
-        level = level_features(normalised.power, tracked_power) if self._contract.level_input else None
-        count = len(chunks)
-        log_probabilities = np.zeros((count, self._weigh.classes), np.float32)
-        log_likelihoods = np.zeros((count, self._weigh.hypotheses), np.float32)
-        first_sample = self._samples
-        self._samples += chunks.size
-        wanted = np.flatnonzero(normalised.usable)
-        open_questions = normalised.usable.copy()
-        parts: list[NDArray[np.int64]] = []
+        logits = np.full((len(iq), len(self.contract.weighed())), np.nan, np.float32)
+        parts: list[slice] = []
 
-        def questions() -> Iterator[Frame]:
-            start = 0
-            while start < len(wanted):
-                # Looked up for each: the board may have been replaced while this one waited.
-                board = self._link.capabilities
-                if board is None:
-                    if self.policy != "wait":
-                        return
-                    self._link.wait_for_board(0.1)
-                    if self._link.over:
-                        return
-                    continue
-                part = wanted[start : start + min(self._settings.batch, board.largest_batch)]
-                start += len(part)
-                parts.append(part)
-                yield self._question(normalised.iq, level, part, board, first_sample + int(part[0]) * length)
-
-        def take(number: int, logits: NDArray[np.float32]) -> None:
-            part = parts[number]
-            rows = np.empty((len(part), self._weigh.classes), np.float32)
-            likelihoods = np.empty((len(part), self._weigh.hypotheses), np.float32)
-            with np.errstate(
-                all="ignore"
-            ):  # logits of the largest numbers overflow, which is looked for below
-                self._weigh(logits, rows, likelihoods)
-            sound = np.isfinite(rows).all(axis=1) & np.isfinite(likelihoods).all(axis=1)
-            log_probabilities[part[sound]], log_likelihoods[part[sound]] = rows[sound], likelihoods[sound]
-            open_questions[part[sound]] = False
+        def take(number: int, found: NDArray[np.float32]) -> None:
+            sound = weighable(found, self.contract)
+            logits[parts[number]][sound] = found[sound]
             if not sound.all():
                 self._link.doubt("its scores are too large to be weighed")
 
-        if len(wanted):
-            self._link.exchange(questions(), take, patient=self.policy == "wait")
-        missing = np.flatnonzero(open_questions)
-        self._by_board += len(wanted) - len(missing)
+        self._link.exchange(self._questions(iq, level, parts), take, patient=self.policy == "wait")
+        missing = np.flatnonzero(np.isnan(logits[:, 0]))
+        self._by_board += len(iq) - len(missing)
         if len(missing) and self._local is not None:
-            power = None if tracked_power is None else tracked_power[missing]
-            found = self._local.classify(chunks[missing], power)
-            log_probabilities[missing], log_likelihoods[missing] = (
-                found.log_probabilities,
-                found.log_likelihoods,
-            )
+            logits[missing] = self._local.run(iq[missing], None if level is None else level[missing])
+            if not weighable(logits[missing], self.contract).all():
+                raise ModelError(
+                    f"{self.contract.name} gave outputs that are not finite: the model is broken."
+                )
             self._locally += len(missing)
             missing = missing[:0]
         self._lost += len(missing)
-        lost = np.zeros(count, np.bool_)
-        lost[missing] = True
-        usable = normalised.usable & ~lost
-        return Evidence(log_probabilities, log_likelihoods, normalised.power, usable, lost)
+        return logits
 
-    def _question(
-        self,
-        iq: NDArray[np.float32],
-        level: NDArray[np.float32] | None,
-        part: NDArray[np.int64],
-        board: Capabilities,
-        sample_index: int,
-    ) -> Frame:
+    def _questions(
+        self, iq: NDArray[np.float32], level: NDArray[np.float32] | None, parts: list[slice]
+    ) -> Iterator[Frame]:
+        """Make one message after the other, and note in `parts` which chunks each is about."""
+        first_sample, start = self._samples, 0
+        self._samples += len(iq) * self.contract.chunk_length
+        while start < len(iq):
+            # Looked up for each: the board may have been replaced while this one waited.
+            board = self._link.capabilities
+            if board is None:
+                if self.policy != "wait":
+                    return
+                self._link.wait_for_board(0.1)
+                if self._link.over:
+                    return
+                continue
+            part = slice(start, min(start + min(self._settings.batch, board.largest_batch), len(iq)))
+            parts.append(part)
+            payload = ChunkPayload(iq[part], None if level is None else level[part])
+            yield self._question(payload, board, first_sample + start * self.contract.chunk_length)
+            start = part.stop
+
+    def _question(self, payload: ChunkPayload, board: Capabilities, sample_index: int) -> Frame:
         format = self._format(board)
         assert format is not None  # such a board was refused
         scale = 1.0 if format is SampleFormat.CF32 else board.input_scale
-        whole = int(part[-1]) - int(part[0]) + 1 == len(part)  # no chunk is left out: a view will do
-        chosen = slice(int(part[0]), int(part[-1]) + 1) if whole else part
-        payload = ChunkPayload(iq[chosen], None if level is None else level[chosen])
         return Frame(
             type=MessageType.CLASSIFY,
             session=0,
             sequence=0,
             payload=payload.to_bytes(format, scale),
             format=format,
-            flags=0 if level is None else LEVEL_FLAG,
+            flags=0 if payload.level is None else LEVEL_FLAG,
             sample_index=sample_index,
-            chunks=len(part),
-            chunk_length=self._contract.chunk_length,
-            scores=0,
+            chunks=len(payload.iq),
+            chunk_length=self.contract.chunk_length,
             scale=scale,
         )
 
@@ -390,9 +348,7 @@ class BoardBackend:
         """Check the values."""
         check(self)
 
-    def classifier(
-        self, model: str, live: bool = False, say: Callable[[str], None] | None = None
-    ) -> BoardClassifier:
+    def engine(self, model: str, live: bool = False, say: Callable[[str], None] | None = None) -> BoardEngine:
         """Return a client of the board.
 
         Args:
@@ -411,4 +367,10 @@ class BoardBackend:
             raise OptionError(BoardBackend, text)
         settings = LinkSettings(self.board_batch, self.board_window, self.board_timeout)
         keys = (self.secret_key or None, self.board_key or None)
-        return BoardClassifier(model, self.endpoint, policy, settings, *keys, say=say)
+        return BoardEngine(model, self.endpoint, policy, settings, *keys, say=say)
+
+    def classifier(
+        self, model: str, live: bool = False, say: Callable[[str], None] | None = None
+    ) -> ChunkClassifier:
+        """Return a classifier that asks the board; see `engine`."""
+        return ChunkClassifier(self.engine(model, live, say))

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engines: what computes a model's scores, and the one list of them."""
+
+import inspect
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.errors import AmrqError
+from amrq.model import Contract
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineKind",
+    "EngineScores",
+    "Scores",
+    "engines_here",
+    "logits_of",
+    "make_engine",
+]
+
+
+class Scores(NamedTuple):
+    """Logits as integers.
+
+    Attributes:
+        integers: int64 [N, H], the last layer's accumulators, brought to one unit by shifts to the left.
+        exponent: score s stands for the logit s times 2^exponent.
+    """
+
+    integers: NDArray[np.int64]
+    exponent: int
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """float32 [N, H]; exact below 2^24, and rounded as ONNX Runtime rounds beyond."""
+        return np.ldexp(self.integers.astype(np.float32), self.exponent)
+
+
+EngineScores = Scores | NDArray[np.float32]
+"""What an engine gives for N chunks: integers, or logits float32 [N, H]."""
+
+
+def logits_of(scores: EngineScores) -> NDArray[np.float32]:
+    """Return the logits that scores stand for: float32 [N, H]."""
+    return scores.logits if isinstance(scores, Scores) else scores
+
+
+class Engine(ABC):
+    """A model, and something that runs it: a library, a reference, a board, a simulation.
+
+    A class derived from this one and a line in `ENGINES` are all that a new engine needs. Its constructor takes the
+    model (path of an ONNX file, name of a shipped model, or `default`) and, with defaults, options of its own.
+
+    Attributes:
+        name: of the engine, as in `ENGINES`.
+        contract: of the model.
+        model_sha256: SHA-256 of the ONNX file's bytes, 32 bytes.
+        may_lose: `run` may come back without the scores of some chunks, whose rows are NaN throughout then.
+        integer_scores: `run` gives `Scores`, that is integers.
+        input_scale: what one step of samples that come as integers is to stand for, a power of two.
+        exact_bits: the fewest bits of such an integer with which nothing is lost against float32; None: samples must
+            stay in floating point for that.
+    """
+
+    name: str
+    contract: Contract
+    model_sha256: bytes
+    may_lose: bool = False
+    integer_scores: bool = False
+    input_scale: float = (
+        2.0**-5
+    )  # with 8 bits it reaches to 4, beyond any symbol of unit RMS but few of noise
+    exact_bits: int | None = None
+
+    @abstractmethod
+    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> EngineScores:
+        """Return the scores of N chunks, N at least 1; called by one thread at a time.
+
+        Args:
+            iq: float32 [N, 2, L], row 0 I and row 1 Q, finite, normalised as the contract says.
+            level: float32 [N, 3], finite, for a model with level input (`amrq.chunks.level_features`); None for any
+                other.
+
+        Returns:
+            integers, or logits float32 [N, H], which the caller may overwrite.
+
+        Raises:
+            Exception: whatever went wrong; the stream ends with it, and a board goes on and replies with it.
+        """
+
+    def open(self) -> None:  # noqa: B027 - most engines have nothing to open
+        """Get ready for a run: connect, if there is something to connect to."""
+
+    def close(self) -> None:  # noqa: B027 - nor to close
+        """Give back what the engine holds; `open` gets it back. A `run` that goes on in another thread fails soon."""
+
+    def hurry(self, seconds: float) -> None:  # noqa: B027 - nor to wait for
+        """Let every call of `run` return within so many seconds, until the next `open`; from any thread."""
+
+    def counters(self) -> dict[str, int]:
+        """Return what the engine counts, by name; from any thread."""
+        return {}
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """A line of the list of engines.
+
+    Attributes:
+        name: what it is chosen by.
+        computes: what computes, a few words for menus and help.
+        place: room and class, `amrq.room:Class`, imported when the engine is asked for: no engine needs what another
+            one needs.
+        remote: it computes on another machine, so that a board cannot offer it to others.
+    """
+
+    name: str
+    computes: str
+    place: str
+    remote: bool = False
+
+    def load(self) -> type[Engine]:
+        """Import the engine's class."""
+        room, _, name = self.place.partition(":")
+        found: type[Engine] = getattr(import_module(room), name)
+        return found
+
+    def options(self) -> tuple[str, ...]:
+        """Return the names of its own options, `threads` for instance."""
+        _, *others = inspect.signature(self.load()).parameters
+        return tuple(others)
+
+    def taken(self, **options: object) -> dict[str, object]:
+        """Return those of some options that this engine has; the others mean nothing to it."""
+        known = self.options()
+        return {name: value for name, value in options.items() if name in known}
+
+
+ENGINES = {
+    kind.name: kind
+    for kind in (
+        EngineKind("onnx", "ONNX Runtime on this CPU", "amrq.classifier:OnnxEngine"),
+        EngineKind("integer", "the hardware's arithmetic, in NumPy", "amrq.hardware:IntegerEngine"),
+        EngineKind("rtl", "the hardware, in a simulator of Verilog", "amrq.hardware.rtl:RtlEngine"),
+        EngineKind("zmq", "a board, asked over ZMQ", "amrq.link:BoardEngine", remote=True),
+    )
+}
+"""Every engine by its name: the list that menus, help and documentation follow."""
+
+
+def engines_here() -> dict[str, EngineKind]:
+    """Return the engines that compute on this machine, by name: those that a board can offer."""
+    return {name: kind for name, kind in ENGINES.items() if not kind.remote}
+
+
+def make_engine(name: str, model: str | os.PathLike[str] = "default", **options: object) -> Engine:
+    """Return an engine that runs a model.
+
+    Args:
+        name: of the engine, one of `ENGINES`.
+        model: path of an ONNX file, name of a shipped model, or `default`; an image that `amrq board export` wrote for
+            the engines that take one.
+        options: of that engine; see its class.
+
+    Raises:
+        AmrqError: there is no such engine or option, or it cannot run the model.
+    """
+    if name not in ENGINES:
+        raise AmrqError(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}.")
+    kind = ENGINES[name]
+    unknown = [option for option in options if option not in kind.options()]
+    if unknown:
+        known = ", ".join(kind.options()) or "none"
+        raise AmrqError(f"the engine {name} has no option {unknown[0]!r}; its options: {known}.")
+    return kind.load()(model, **options)  # type: ignore[call-arg]
