@@ -145,8 +145,8 @@ def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
         assert " by the board, 0 on this machine" in until_the_first_line(*mine)
         refused(capfd, "runs the model blind-small-int8", *run, started.endpoint)
     refused(capfd, "no board answers at tcp://127.0.0.1:9", *run, NOBODY)
-    refused(capfd, "--board-policy must be drop or local", *run, NOBODY, "--board-policy", "wait")
-    refused(capfd, "belong to a board", "live", "--simulate", "--key", "mine.secret")
+    refused(capfd, "cannot wait for a board (--board-policy wait)", *run, NOBODY, "--board-policy", "wait")
+    refused(capfd, "--key belongs to --board", "live", "--simulate", "--key", "mine.secret")
 
 
 def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

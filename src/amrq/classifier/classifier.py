@@ -138,8 +138,8 @@ class ChunkClassifier(Classifier):
         contract = self.contract
         if chunks.ndim != 2 or chunks.shape[1] != contract.chunk_length:
             raise AmrqError(
-                f"the model {printable(contract.name)} takes chunks of {contract.chunk_length} samples, not an array "
-                f"of shape {chunks.shape}."
+                f"{printable(self.engine.source)} takes chunks of {contract.chunk_length} samples, not an array of "
+                f"shape {chunks.shape}."
             )
         iq, power, usable = normalise(chunks, contract.normalisation == "unit-rms")
         level = level_features(power, tracked_power) if contract.level_input else None
@@ -160,7 +160,7 @@ class ChunkClassifier(Classifier):
         said = self._weigher.weigh(logits)
         if not np.isfinite(said[0]).all():  # one broken logit spoils its whole row here
             raise ModelError(
-                f"{printable(contract.name)} gave outputs that are not finite: the model is broken."
+                f"{printable(self.engine.source)} gave outputs that are not finite: the model is broken."
             )
         if not every:
             said = _spread(said[0], usable), _spread(said[1], usable)

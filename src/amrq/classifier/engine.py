@@ -95,6 +95,11 @@ class Engine(ABC):
             Exception: whatever went wrong; the stream ends with it, and a board goes on and replies with it.
         """
 
+    @property
+    def source(self) -> str:
+        """What the model is called in messages: its file's name, or the name in its contract."""
+        return self.contract.name
+
     def open(self) -> None:  # noqa: B027 - most engines have nothing to open
         """Get ready for a run: connect, if there is something to connect to."""
 

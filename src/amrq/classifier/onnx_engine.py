@@ -45,6 +45,11 @@ class OnnxEngine(Engine):
         # The hypotheses' output where there is one: the classes' probabilities follow from it.
         self._output = [self._session.get_outputs()[-1].name]
 
+    @property
+    def source(self) -> str:
+        """What the model is called in messages: its file's name."""
+        return self.path.name
+
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """Return logits float32 [N, H]; see `Engine`."""
         given = [values for values in (iq, level) if values is not None]
