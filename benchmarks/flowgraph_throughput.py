@@ -24,9 +24,8 @@ import numpy as np
 from gnuradio import amrq, blocks, gr
 
 from amrq.chunks import normalise
-from amrq.classifier import make_classifier
 from amrq.machine import processor_name
-from amrq.model import open_session
+from amrq.model import find_model, open_session, read_contract
 from amrq.signals import ModulatedSignal, Schedule
 
 
@@ -68,14 +67,15 @@ def main() -> None:
     parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
     arguments = parser.parse_args()
 
-    contract = make_classifier(arguments.model)
-    length = contract.contract.chunk_length
+    path = find_model(arguments.model)
+    contract = read_contract(path)
+    length = contract.chunk_length
     samples, _ = ModulatedSignal(Schedule(["QPSK", "16QAM"], 1024), 15.0).generate(2048 * length)
     iq = normalise(samples.reshape(-1, length)).iq
     repeats = -(-arguments.chunks // len(iq))
     iq = np.tile(iq, (repeats, 1, 1))[: arguments.chunks]
     samples = np.tile(samples, repeats)[: arguments.chunks * length]
-    session = open_session(contract.path)
+    session = open_session(path)
 
     rates: dict[str, list[float]] = {"onnxruntime": [], "flowgraph": [], "live": []}
     for _ in range(arguments.rounds):
@@ -84,7 +84,7 @@ def main() -> None:
         rates["live"].append(flowgraph(samples, arguments.chunks, arguments.model, live=True))
     ratio = [f / a for f, a in zip(rates["flowgraph"], rates["onnxruntime"], strict=True)]
     result = {
-        "model": contract.contract.name,
+        "model": contract.name,
         "batch": arguments.batch,
         "chunks": arguments.chunks,
         "chunks_per_second": {name: statistics.median(values) for name, values in rates.items()},

@@ -142,8 +142,8 @@ class Failing(OnnxEngine):
         self._fail("close")
 
 
-def failing(model: str, threads: int) -> ChunkClassifier:
-    return ChunkClassifier(Failing(model, threads))
+def failing(model: str) -> ChunkClassifier:
+    return ChunkClassifier(Failing(model))
 
 
 @pytest.mark.parametrize("where", ["open", "run", "close"])

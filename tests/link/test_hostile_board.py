@@ -27,7 +27,7 @@ from amrq.link import (
     Status,
     scores_reply,
 )
-from amrq.model import Hypothesis
+from amrq.model import Contract, Hypothesis
 
 HASTY = LinkSettings(
     batch=16, window=4, timeout=10.0, resends=1, heartbeat=5.0, connect_timeout=20.0, backoff=0.02
@@ -99,8 +99,8 @@ def hostile_capabilities(engine: IntegerEngine) -> dict[str, bytes]:
     other = dataclasses.replace(engine.contract, chunk_length=64)
     level = dataclasses.replace(engine.contract, level_input=True)
     each = [Hypothesis(label, float(level), 1e-3) for label in ("a", "b") for level in range(1000)]
-    many = dataclasses.replace(engine.contract, classes=("a", "b"), hypotheses=tuple(each))
-    fewer = dataclasses.replace(engine.contract, classes=("a", "b"), hypotheses=())
+    fewer = Contract(engine.contract.name, ("a", "b"), engine.contract.chunk_length)
+    many = dataclasses.replace(fewer, hypotheses=tuple(each))
     return {
         "a number of 5,000 digits": spoilt(digits, engine),
         "deep nesting": spoilt("[" * 100_000, engine),
