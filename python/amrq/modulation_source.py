@@ -12,6 +12,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._guarded import guarded
 
+from amrq.classes import LinearClass
 from amrq.signals import ModulatedSignal, Order, PulseOptions, Schedule
 
 __all__ = ["modulation_source"]
@@ -24,7 +25,8 @@ class modulation_source(gr.sync_block):
     stands on the first sample of each class. Everything but the seed can be set while the flowgraph runs.
 
     Args:
-        modulations: names of linear classes (see `amrq.classes`), or one name.
+        modulations: names of linear classes (see `amrq.classes`), or one name; or classes of your own,
+            `LinearClass.of("star", [0, 1, 1j, -1])`.
         order: `cycle` sends the classes in turn, `random` draws one of the others each time.
         dwell: symbols before the next class.
         es_n0_db: Es/N0 in dB of unit-power symbols (complex noise power 10^(-x/10) a symbol); 1000 is as good as none.
@@ -40,7 +42,7 @@ class modulation_source(gr.sync_block):
     @checked_arguments
     def __init__(
         self,
-        modulations: Sequence[str] | str = ("QPSK",),
+        modulations: Sequence[str | LinearClass] | str = ("QPSK",),
         order: Order = "cycle",
         dwell: int = 4096,
         es_n0_db: float = 23.0,
@@ -65,7 +67,7 @@ class modulation_source(gr.sync_block):
         )
 
     @checked_arguments
-    def set_modulations(self, modulations: Sequence[str] | str) -> None:
+    def set_modulations(self, modulations: Sequence[str | LinearClass] | str) -> None:
         """Send these classes from the next symbol on."""
         self._set_schedule(modulations, self._order, self._dwell)
 
@@ -107,7 +109,7 @@ class modulation_source(gr.sync_block):
         """Set the excess bandwidth of the pulse; the filter starts anew."""
         self._set_pulse(replace(self._pulse, rolloff=rolloff))
 
-    def _set_schedule(self, modulations: Sequence[str] | str, order: Order, dwell: int) -> None:
+    def _set_schedule(self, modulations: Sequence[str | LinearClass] | str, order: Order, dwell: int) -> None:
         schedule = Schedule(modulations, dwell, order)
         self._modulations, self._order, self._dwell = modulations, order, dwell
         with self._lock:

@@ -12,7 +12,7 @@ from gnuradio.amrq.recording_source import recording_source
 from gnuradio.amrq.rtl_tcp_source import rtl_tcp_source
 from gnuradio.amrq.zmq_source import zmq_source
 
-from amrq.classes import THESIS_9
+from amrq.classes import THESIS_9, LinearSet
 from amrq.errors import AmrqError
 from amrq.options import OptionError
 from amrq.recordings import open_recording
@@ -26,17 +26,21 @@ _DWELL_SECONDS = 4.0
 """How long a simulation stays with a class: long enough to be seen."""
 
 
-def open_source(options: SourceOptions, report: Callable[[str], None] | None = None) -> LiveSource:
+def open_source(
+    options: SourceOptions, report: Callable[[str], None] | None = None, classes: LinearSet = THESIS_9
+) -> LiveSource:
     """Make the source that the options name.
 
     Args:
         options: which, and with what settings.
         report: called with a sentence where something is to be known of a source from the network; None: its log.
+        classes: what a simulation sends, in turn.
 
     Raises:
         AmrqError: it is not there, or cannot do what is asked of it.
     """
-    source = _MAKERS[options.chosen](options)
+    simulated = options.chosen == "simulate"
+    source = _simulation(options, classes) if simulated else _MAKERS[options.chosen](options)
     if report is not None and hasattr(source.block, "feed"):
         source.block.feed.report = report
     return source
@@ -99,7 +103,7 @@ def _udp(options: SourceOptions) -> LiveSource:
     return LiveSource(packets, packets.feed.name, _rate(options), options.frequency)
 
 
-def _simulation(options: SourceOptions) -> LiveSource:
+def _simulation(options: SourceOptions, classes: LinearSet) -> LiveSource:
     sample_rate, symbol_rate = _rate(options), options.symbol_rate
     assert symbol_rate is not None  # the options saw to it
     samples_per_symbol = round(sample_rate / symbol_rate)
@@ -113,7 +117,7 @@ def _simulation(options: SourceOptions) -> LiveSource:
             ratio=sample_rate / symbol_rate,
         )
     source = modulation_source(
-        list(THESIS_9),
+        classes.members,
         dwell=max(1, round(_DWELL_SECONDS * symbol_rate)),
         es_n0_db=options.es_n0_db,
         rotation=0.7,
@@ -129,5 +133,4 @@ _MAKERS = {
     "stdin": _stdin,
     "zmq": _zmq,
     "udp": _udp,
-    "simulate": _simulation,
 }

@@ -17,7 +17,7 @@ import yaml
 from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
-from amrq.classes import THESIS_9
+from amrq.classes import THESIS_9, LinearClass
 from amrq.decision import DecisionOptions
 from amrq.link import POLICIES
 from amrq.options import above, described, option, options_of
@@ -158,14 +158,15 @@ def test_choices_are_those_of_the_library():
     assert options("amrq_modulation_source", "order") == list(get_args(Order))
 
 
-def test_modulations_are_those_of_the_registry():
+def test_modulations_are_those_of_the_thesis_and_may_be_others():
     assert ast.literal_eval(made_with(ROOT / "grc" / "amrq_modulation_source.block.yml")["modulations"]) == [
         *THESIS_9
     ]
     check = description(ROOT / "grc" / "amrq_modulation_source.block.yml")["asserts"][1].strip("${} ")
     assert eval(check, {"modulations": [*THESIS_9]})
     assert eval(check, {"modulations": "QPSK"})
-    assert not eval(check, {"modulations": ["QPSK", 16]})
+    assert eval(check, {"modulations": ["QPSK", LinearClass.of("own", [1, -1])]})
+    assert not eval(check, {"modulations": ["QPSK", ""]})
 
 
 BAD_VALUES = [

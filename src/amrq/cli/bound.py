@@ -16,15 +16,17 @@ from typing import Annotated, cast, get_args
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 import amrq
-from amrq.classes import THESIS_9
+from amrq.classes import THESIS_9, LinearSet, class_set
 from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError, raise_together
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import BoundCurve, Level, Phase, Receiver, bound_page, draw_bound, measure_bound
+from amrq.model import find_model, read_contract
 from amrq.options import at_least, described, option
 from amrq.text import printable
 
@@ -63,6 +65,18 @@ def _numbers(option: str, text: str) -> list[float]:
     return [first + step * i for i in range(int(count + 1e-9) + 1)]
 
 
+def _class_set(text: str) -> LinearSet:
+    """Return the classes that are named, or those of a model."""
+    if text.endswith(".onnx"):
+        contract = read_contract(find_model(text))
+        if not contract.linear_classes:
+            raise AmrqError(
+                f"--classes: the contract of {printable(text)} describes no class by its constellation."
+            )
+        return contract.linear_classes
+    return class_set([name.strip() for name in text.split(",") if name.strip()])
+
+
 def _range(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
@@ -99,18 +113,18 @@ def _tables(curve: BoundCurve) -> list[Table]:
         table.add_column(heading, justify="right")
     classes = Table(title="by class", padding=(0, 0))
     classes.add_column("dB", justify="right")
-    for name in THESIS_9:
-        classes.add_column(name, justify="right", no_wrap=True)
+    for name in curve.classes:
+        classes.add_column(escape(name), justify="right", no_wrap=True)
     for point in curve.points:
         _, chunks, accuracy, low, high = point.share()
         table.add_row(f"{point.es_n0_db:g}", f"{accuracy:.4f}", f"{low:.4f}-{high:.4f}", str(chunks))
-        classes.add_row(f"{point.es_n0_db:g}", *(f"{point.share(name)[2]:.3f}" for name in THESIS_9))
+        classes.add_row(f"{point.es_n0_db:g}", *(f"{point.share(name)[2]:.3f}" for name in curve.classes))
     return [table, classes]
 
 
 def _document(curves: list[BoundCurve], seed: int) -> dict[str, object]:
     return {
-        "classes": list(THESIS_9),
+        "classes": list(curves[0].classes),
         "seed": seed,
         "curves": [
             {
@@ -158,6 +172,11 @@ def _write(folder: Path, curves: list[BoundCurve], seed: int, seconds: float, co
 class _Knowledge:
     """What the receiver knows."""
 
+    classes: str = option(
+        THESIS_9.name,
+        "Classes that it expects: a class set, names with commas between, or an ONNX file for those of a model.",
+        flag="--classes CLASSES",
+    )
     phase: str = option(
         "known",
         "Carrier phase: known, or uniform: any phase, one per chunk.",
@@ -216,6 +235,7 @@ def bound(
     if len(lengths) != len(_numbers("--symbols", symbols)):
         raise AmrqError(f"--symbols takes whole numbers from 1 up, not {symbols!r}.")
     levels = tuple(_numbers("--es-n0", es_n0))
+    known = _class_set(knowledge.classes)
     expected = _range(knowledge.es_n0_range)
     if all_receivers:
         runs = _all_runs(levels, lengths, chunks)
@@ -231,7 +251,7 @@ def bound(
     begin = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         # Work goes with the symbols; blind and hidden points cost more, so the time left is a rough figure.
-        total = sum(run.chunks * run.symbols * len(run.es_n0_db) for run in runs) * len(THESIS_9)
+        total = sum(run.chunks * run.symbols * len(run.es_n0_db) for run in runs) * len(known)
         task = bar.add_task("bound", total=total)
         for run in runs:
             bar.update(
@@ -246,11 +266,13 @@ def bound(
                 run.chunks,
                 seed,
                 lambda done, run=run: bar.advance(task, done * run.symbols),  # type: ignore[misc]
+                known,
             )
             curves.append(curve)
     failed: list[AmrqError] = []  # reported once what was measured is shown
     if output is not None:
-        settings = {"--symbols": symbols, "--es-n0": es_n0, "--chunks": chunks, "--seed": seed}
+        settings: dict[str, object] = {"--classes": knowledge.classes} if known != THESIS_9 else {}
+        settings |= {"--symbols": symbols, "--es-n0": es_n0, "--chunks": chunks, "--seed": seed}
         if not all_receivers:
             settings |= {"--phase": knowledge.phase, "--level": knowledge.level}
             settings |= {"--phase-noise": knowledge.phase_noise}

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from amrq.classes import THESIS_9
 from amrq.classifier import Backend, OnnxBackend
 from amrq.decision import Decision, DecisionOptions
 from amrq.errors import AmrqError, all_closed
@@ -246,12 +247,16 @@ class LiveSession:
             self.stream.raise_silence()
 
     def _open(self, at_the_end: Callable[[Callable[[], None]], None]) -> None:
-        self.source: LiveSource = self._open_source(self._wanted, self._say)
+        file = find_model(self._recognition.model)
+        contract = read_contract(file)
+        contract.require_symbols()
+        self.source: LiveSource = self._open_source(
+            self._wanted, self._say, contract.linear_classes or THESIS_9
+        )
         """The source."""
         self._offset = self._place()
         self._require_board()
-        file = find_model(self._recognition.model)
-        self.classes = read_contract(file).classes
+        self.classes = contract.classes
         """What the model can answer, in its order."""
         if self._options.record is not None:
             self._recorder = self._new_recorder(self._options.record)

@@ -287,7 +287,7 @@ class SweepRecipe:
         seed: of weights and signals.
         chunk_length: symbols a chunk.
         signal, grid, fit, evaluation: see there.
-        classes: the class set: names of classes and of sets, in the order of the models' outputs.
+        classes: the class set: its name, or names of classes and of sets in the order of the models' outputs.
         constellations: classes of the recipe's own, by name.
     """
 
@@ -300,7 +300,7 @@ class SweepRecipe:
     grid: GridSettings = field(default_factory=GridSettings)
     fit: SweepFitSettings = field(default_factory=SweepFitSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-    classes: tuple[str, ...] = (THESIS_9.name,)
+    classes: tuple[str, ...] | str = THESIS_9.name
     constellations: dict[str, ConstellationSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

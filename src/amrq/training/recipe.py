@@ -98,12 +98,12 @@ class ConstellationSettings:
 
 
 def make_class_set(
-    classes: tuple[str, ...], constellations: Mapping[str, ConstellationSettings], name: str
+    classes: tuple[str, ...] | str, constellations: Mapping[str, ConstellationSettings], name: str
 ) -> LinearSet:
     """Return the class set that a recipe names.
 
     Args:
-        classes: names of classes and of class sets.
+        classes: names of classes and of class sets, or one name.
         constellations: the recipe's own, by name.
         name: of the recipe, and of a set that has none.
 
@@ -114,9 +114,10 @@ def make_class_set(
         name: LinearClass.of(name, [complex(i, q) for i, q in given.points], given.symmetry or None)
         for name, given in constellations.items()
     }
-    left_out = [name for name in own if name not in classes]
+    names = (classes,) if isinstance(classes, str) else classes
+    left_out = [name for name in own if name not in names]
     _require(not left_out, f"constellations.{', '.join(left_out)} is not among classes")
-    found = class_set(classes, own, name)
+    found = class_set(names, own, name)
     special = [m.name for m in found.members if not m.plain]
     _require(
         not special,
@@ -403,7 +404,7 @@ class Recipe:
             understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
             differ by less than a model's own error, and calling noise by a name is the worse mistake.
         signal, teacher, net, fit, pruning, quantisation: see there.
-        classes: the class set: names of classes and of sets, in the order of the model's outputs.
+        classes: the class set: its name, or names of classes and of sets in the order of the model's outputs.
         constellations: classes of the recipe's own, by name.
     """
 
@@ -420,7 +421,7 @@ class Recipe:
     pruning: PruningSettings = field(default_factory=PruningSettings)
     quantisation: QuantisationSettings = field(default_factory=QuantisationSettings)
     # Not in the text that stands for a recipe where states are compared: those of earlier releases stay good.
-    classes: tuple[str, ...] = field(default=(THESIS_9.name,), repr=False)
+    classes: tuple[str, ...] | str = field(default=THESIS_9.name, repr=False)
     constellations: dict[str, ConstellationSettings] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
