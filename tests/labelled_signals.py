@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from amrq.classes import THESIS_9
+from amrq.classes import THESIS_9, LinearClass
 from amrq.labels import LABELS, LabelledChunks
 from amrq.signals import ModulatedSignal, Schedule, add_noise, rotate
 
@@ -25,7 +25,10 @@ def annotation(start: int, count: int, label: str, **more: Any) -> dict[str, Any
 
 
 def write_recording(
-    path: Path, names: Sequence[str], dwell: int, annotations: Sequence[dict[str, Any]] | None = None
+    path: Path,
+    names: Sequence[str | LinearClass],
+    dwell: int,
+    annotations: Sequence[dict[str, Any]] | None = None,
 ) -> Path:
     """Write cf32 SigMF: classes in turn, `dwell` symbols each, once; annotated with the truth unless told otherwise."""
     count = len(names) * dwell * _SPS

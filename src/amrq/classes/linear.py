@@ -180,7 +180,8 @@ class LinearClass(SignalClass):
         return replace(self, points=points)
 
     def _key(self) -> tuple[object, ...]:
-        return (self.name, self.points.tobytes(), self.symmetry, self.turn, self.stagger)
+        points = self.points + np.complex64(0)  # -0 is 0
+        return (self.name, points.tobytes(), self.symmetry, self.turn, self.stagger)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, LinearClass) else NotImplemented
