@@ -48,7 +48,7 @@ CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test golden lint docs board-check fuzz grc display train-setup rtl-check synth clean distclean FORCE
+.PHONY: help setup demo test golden lint docs board-check fuzz grc display train-setup rtl-check synth wheel clean distclean FORCE
 
 help: ## list the targets; times are of two cores, downloads apart
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,11 @@ rtl-check: $(STAMPS)/train ## simulate generated hardware on 10,000 chunks a mod
 synth: $(STAMPS)/train ## synthesise generated hardware (Yosys); RTL_ARGS="--target ecp5" for place and route
 	$(say) "synthesis: docs/hardware/synthesis.csv"
 	@PYTHONPATH=src OMP_NUM_THREADS=1 $(PYTHON) benchmarks/rtl_synthesis.py $(RTL_ARGS) $(RTL_MODELS)
+
+wheel: $(STAMPS)/live ## the library and the command as a wheel, for machines without GNU Radio: dist/*.whl
+	$(say) "building a wheel"
+	@rm -f dist/*.whl
+	@$(PYTHON) -m pip wheel -q --no-deps -w dist . && ls dist/*.whl
 
 clean: ## remove what building, testing and the demo wrote; .venv stays
 	@rm -rf $(BUILD) dist demo-results .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from run_amrq import python
 
+import amrq
 from amrq.errors import AmrqError
 from amrq.machine import distribution_of, optional_package
 
@@ -110,3 +111,15 @@ def test_boards_and_hardware_need_no_pytorch(words: list[str], tmp_path: Path) -
     without = "import sys; sys.modules['torch'] = None; from amrq.cli import main; sys.exit(main())"
     result = python("-c", without, *words, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    """One place has it, src/amrq/_version.py; CMake and the wheel read it there."""
+    files = {
+        name: re.findall(r"(?m)^version: (\S+)$", (ROOT / name).read_text())
+        for name in ("CITATION.cff", "MANIFEST.yml")
+    }
+    assert files == {"CITATION.cff": [amrq.__version__], "MANIFEST.yml": [amrq.__version__]}
+    assert "src/amrq/_version.py" in (ROOT / "CMakeLists.txt").read_text()
+    named = {version for page in PAGES for version in re.findall(r"amrq-([\d.]+\d)-py3", page.read_text())}
+    assert named == {amrq.__version__}
