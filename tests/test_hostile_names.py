@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amrq.classes import ClassSet
 from amrq.errors import AmrqError
 from amrq.hardware.rtl import VerilogText
 from amrq.model import Contract
@@ -66,7 +67,10 @@ FULL = Contract(name="full", classes=("BPSK", "QPSK"), chunk_length=32)
 
 
 def contract(**values: object) -> Contract:
-    return Contract.from_json(json.dumps(json.loads(FULL.to_json()) | values))
+    written = json.loads(FULL.to_json()) | values
+    if "classes" in values:
+        del written["class_set"]  # of the labels that were there before
+    return Contract.from_json(json.dumps(written))
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -144,6 +148,8 @@ def _hostile_network(folder: Path, classes: tuple[str, ...], name: str) -> objec
     kept = tuple(labels.get(label, label) for label in hostile.classes)
     object.__setattr__(hostile, "name", name)
     object.__setattr__(hostile, "classes", kept)
+    plain = tuple(member for member in hostile.class_set.linear if member.name in kept)
+    object.__setattr__(hostile, "class_set", ClassSet("own", plain))
     for hypothesis in hostile.hypotheses:
         object.__setattr__(hypothesis, "label", labels.get(hypothesis.label, hypothesis.label))
     network.contract = hostile
