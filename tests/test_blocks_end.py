@@ -25,7 +25,7 @@ pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks ar
 import drive_blocks
 import numpy as np
 from gnuradio import amrq, blocks, gr
-from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run
 from gnuradio.amrq.plain_errors import block_errors, raise_error
 
 from amrq.classifier import ChunkClassifier, OnnxEngine, make_classifier
@@ -184,7 +184,7 @@ def test_a_model_that_gives_nan_ends_the_command(command: str, tmp_path: Path) -
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
     # A command that ran in this process before has its blocks keep their errors for it.
-    monkeypatch.setattr("gnuradio.amrq._guarded._kept", False)
+    monkeypatch.setattr("gnuradio.amrq._errors._kept", False)
     lines: list[str] = []
     logger = SimpleNamespace(error=lines.append)
     return SimpleNamespace(error=None, logger=logger), lines

@@ -20,10 +20,12 @@ def checked_arguments(make: _Made) -> _Made:
 
     Arguments annotated as float, int, bool or str (or one of these or None) are converted, whole floats to integers and
     NumPy's numbers to Python's; records of options are what they are said to be. Anything else that is given for them
-    is refused with one sentence. Ranges are the block's own business.
+    is refused with one sentence. Ranges are the block's own business. Where a record's field is given as an
+    argument, the error says where it belongs.
 
     Raises:
         AmrqError: by what is returned: an argument is of another kind.
+        TypeError: by what is returned: there is no such argument.
     """
     signature = inspect.signature(make)
     kinds = {name: kind_of(parameter.annotation) for name, parameter in signature.parameters.items()}
@@ -31,7 +33,15 @@ def checked_arguments(make: _Made) -> _Made:
 
     @functools.wraps(make)
     def checked(*arguments: Any, **named: Any) -> Any:
-        bound = signature.bind(*arguments, **named)
+        try:
+            bound = signature.bind(*arguments, **named)
+        except TypeError as error:
+            for name in named.keys() - kinds.keys():
+                for argument, record in records.items():
+                    if record is not None and name in {option.name for option in options_of(record)}:
+                        wanted = f"{argument}={record.__name__}({name}=...)"
+                        raise TypeError(f"{name} is a field of a record: give {wanted}.") from error
+            raise
         for name, value in bound.arguments.items():
             kind, optional, _ = kinds[name]
             if not (optional and value is None):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._errors import guarded
 from gnuradio.amrq._tags import OVERFLOW_KEY, read_number, read_time
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY

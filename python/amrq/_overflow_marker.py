@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
-from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import OVERFLOW_KEY, read_number
 
 __all__ = ["overflow_marker"]

@@ -8,7 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import Breaks
 
 from amrq.measure import STEP, CarrierRecovery

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pmt
 from gnuradio import gr
-from gnuradio.amrq._guarded import guarded, keep_errors
+from gnuradio.amrq._errors import guarded, keep_errors
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY, chunker
 from gnuradio.amrq.plain_errors import raise_errors
 from gnuradio.amrq.recording_source import recording_source

@@ -7,7 +7,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import BREAKS
 from gnuradio.amrq.symbol_front_end import INPUT_SECONDS_KEY, NOT_FINITE_KEY
 

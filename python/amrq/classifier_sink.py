@@ -11,7 +11,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run, note_error
+from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run, note_error
 from gnuradio.amrq._snr_tagger import SNR_KEY
 from gnuradio.amrq._tags import read_number, read_time
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY

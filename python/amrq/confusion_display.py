@@ -11,7 +11,7 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._display import Panel, Pen
-from gnuradio.amrq._guarded import guarded_handler, guarded_run
+from gnuradio.amrq._errors import guarded_handler, guarded_run
 from gnuradio.amrq._shown_decision import Verdict, read_decision
 from PyQt5 import QtCore, QtGui, QtWidgets
 

@@ -4,7 +4,7 @@
 from typing import Any
 
 from gnuradio import gr
-from gnuradio.amrq._guarded import keep_errors
+from gnuradio.amrq._errors import keep_errors
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.plain_errors import raise_errors

@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._errors import guarded
 
 from amrq.classes import LinearClass
 from amrq.signals import ModulatedSignal, Order, PulseOptions, Schedule

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from gnuradio.amrq._guarded import keep_errors
+from gnuradio.amrq._errors import keep_errors
 
 from amrq.errors import AmrqError, OutputClosedError, raise_together
 

@@ -441,6 +441,33 @@ class qa_classifier_sink(gr_unittest.TestCase):
             tb.run()
             self.assertEqual(said, [(name, name)] * 4)
 
+    def test_the_stream_may_be_said_to_have_a_centre_frequency(self):
+        with tempfile.TemporaryDirectory() as folder:
+            log = os.path.join(folder, "d.jsonl")
+            tb, sink = self.connect(
+                blocks.vector_source_c(ramp(64)),
+                SignClassifier(),
+                stream=amrq.StreamInfo(symbol_rate=1000.0, frequency=433.92e6, offset=-5e3),
+                outputs=amrq.OutputOptions(log=log),
+            )
+            tb.run()
+            self.assertIsNone(sink.error)
+            with open(log) as file:
+                frequencies = [json.loads(line)["frequency_hz"] for line in file]
+        self.assertEqual(frequencies, [433.915e6] * 2)
+
+    def test_a_field_given_as_an_argument_is_shown_its_record(self):
+        for name, wanted in (
+            ("memory", "decision=DecisionOptions(memory=...)"),
+            ("log", "outputs=OutputOptions(log=...)"),
+            ("symbol_rate", "stream=StreamInfo(symbol_rate=...)"),
+        ):
+            with self.assertRaisesRegex(TypeError, f"{name} is a field of a record: give ") as raised:
+                amrq.classifier_sink(**{name: 1})
+            self.assertIn(wanted, str(raised.exception))
+        with self.assertRaisesRegex(TypeError, "unexpected keyword argument 'colour'"):
+            amrq.classifier_sink(colour=1)
+
     def test_refuses_nonsense(self):
         def backend(model):
             return SignClassifier()

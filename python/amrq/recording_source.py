@@ -9,7 +9,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import made_time
 
 from amrq.errors import AmrqError

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._errors import guarded
 from gnuradio.amrq._tags import Breaks
 from numpy.typing import NDArray
 

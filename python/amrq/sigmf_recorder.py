@@ -8,7 +8,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded, guarded_handler, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run
 from gnuradio.amrq._shown_decision import read_dictionary
 from gnuradio.amrq._tags import tell_recorder
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pmt
 from gnuradio import gr
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._errors import guarded
 
 from amrq.errors import AmrqError
 from amrq.recordings import SampleStream

@@ -10,7 +10,7 @@ import pmt
 from gnuradio import analog, blocks, digital, gr
 from gnuradio import filter as gr_filter
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded
+from gnuradio.amrq._errors import guarded
 from gnuradio.amrq._snr_tagger import snr_tagger
 from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_block
 from gnuradio.filter import firdes

@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._guarded import guarded, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import Breaks, read_number
 
 from amrq.live import LOOKED_AT, RateEstimate, SymbolRateWatch, WatchCounts
