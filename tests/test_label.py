@@ -290,10 +290,10 @@ def damage(path: Path, **changes: Any) -> None:
         ({"sha256": "0" * 64}, "is not the file"),
         ({"labels": ["GM\nSK"] * 3}, "not different names"),
         ({"labels": ["QPSK"]}, "holds a label 2"),
-        ({"labels": 5}, "no labelled chunks"),
+        ({"labels": 5}, r"no labelled chunks: labels must be a list, not 5"),
         ({"symbol_rate": "fast"}, "no labelled chunks"),
         ({"symbol_rate": 0}, "is no rate"),
-        ({"source": ...}, "no labelled chunks"),
+        ({"source": ...}, r"no labelled chunks: source is missing"),
         ({"dropped": []}, "no labelled chunks"),
     ],
 )

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from amrq.classes import LINEAR_CLASSES, THESIS_9
 from amrq.errors import AmrqError
 from amrq.files import made_folder, parsing, read_arrays, write_whole
 from amrq.model import NO_SIGNAL, UNKNOWN
+from amrq.plain_values import from_plain
 from amrq.text import name_fault, printable
 
 __all__ = ["LABELS", "HeldOut", "LabelledChunks", "LabelsFolder", "hold_out", "label_name"]
@@ -269,7 +270,7 @@ class LabelsFolder:
         content = buffer.getvalue()
         written = replace(chunks, sha256=hashlib.sha256(content).hexdigest())
         write_whole(arrays, content)
-        write_whole(about, (json.dumps(_about(written), indent=1) + "\n").encode())
+        write_whole(about, (json.dumps(asdict(_Description.of(written)), indent=1) + "\n").encode())
         return written
 
     def read(self) -> list[LabelledChunks]:
@@ -331,59 +332,83 @@ class LabelsFolder:
             ) from None
 
     def _labelled(self, name: str, about: Path, arrays: Path) -> LabelledChunks:
-        said: dict[str, Any] = json.loads(self._content(about, _LARGEST_ABOUT))
-        if not isinstance(said, dict) or said.get("format") != _FORMAT:
+        values = json.loads(self._content(about, _LARGEST_ABOUT))
+        if not isinstance(values, dict) or values.get("format") != _FORMAT:
             raise AmrqError(f"{about} does not describe labelled chunks: remove it from the folder.")
-        if said["version"] != _VERSION:
+        if values.get("version") != _VERSION:
             raise AmrqError(
-                f"{about} is of version {printable(said['version'], 40)} and this program reads version {_VERSION}: "
-                "label the recording anew."
+                f"{about} is of version {printable(values.get('version'), 40)} and this program reads version "
+                f"{_VERSION}: label the recording anew."
             )
+        try:
+            said = from_plain(values, _Description, "entry of a description of labelled chunks")
+        except AmrqError as error:
+            raise AmrqError(
+                f"{about} and {arrays.name} are no labelled chunks: {error} Label the recording anew."
+            ) from None
         content = self._content(arrays, _LARGEST_ARRAYS)
-        if hashlib.sha256(content).hexdigest() != said["sha256"]:
+        if hashlib.sha256(content).hexdigest() != said.sha256:
             raise AmrqError(
                 f"{arrays} is not the file that {about.name} describes: label the recording anew."
             )
         # They are not compressed: what claims more than the file holds is refused.
         file = read_arrays(content, len(content), name=arrays)
         chunks, labels, index = (file[array] for array in _ARRAYS)
-        names = said["labels"]
-        if not isinstance(names, list):
-            raise TypeError("labels are not a list")
         if labels.ndim != 1 or labels.dtype.kind != "u":
             raise AmrqError(f"{arrays} holds labels of {labels.ndim} axes and type {labels.dtype}.")
-        if len(labels) and labels.max() >= len(names):
-            raise AmrqError(f"{arrays} holds a label {labels.max()}, but {about.name} names {len(names)}.")
+        if len(labels) and labels.max() >= len(said.labels):
+            raise AmrqError(
+                f"{arrays} holds a label {labels.max()}, but {about.name} names {len(said.labels)}."
+            )
         return LabelledChunks(
             name=name,
-            source=str(said["source"]),
-            recording_sha256=str(said["recording_sha256"]),
-            sample_rate=float(said["sample_rate"]),
-            symbol_rate=float(said["symbol_rate"]),
-            offset=float(said["offset"]),
+            source=said.source,
+            recording_sha256=said.recording_sha256,
+            sample_rate=said.sample_rate,
+            symbol_rate=said.symbol_rate,
+            offset=said.offset,
             chunks=chunks,
             labels=labels.astype(np.uint8, casting="same_kind"),
             sample_index=index,
-            dropped={str(why): int(count) for why, count in said["dropped"].items()},
-            sha256=str(said["sha256"]),
+            dropped=said.dropped,
+            sha256=said.sha256,
             es_n0_db=file.get("es_n0_db"),
-            names=tuple(names),
+            names=said.labels,
         )
 
 
-def _about(chunks: LabelledChunks) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "program": f"gr-amrq {__version__}",
-        "source": chunks.source,
-        "recording_sha256": chunks.recording_sha256,
-        "sample_rate": chunks.sample_rate,
-        "symbol_rate": chunks.symbol_rate,
-        "offset": chunks.offset,
-        "chunk_length": chunks.chunk_length,
-        "labels": list(chunks.names),
-        "counts": chunks.counts,
-        "dropped": chunks.dropped,
-        "sha256": chunks.sha256,
-    }
+@dataclass(frozen=True)
+class _Description:
+    """What `NAME.json` says of labelled chunks; docs/label.md describes the entries."""
+
+    format: str
+    version: int
+    program: str
+    source: str
+    recording_sha256: str
+    sample_rate: float
+    symbol_rate: float
+    offset: float
+    chunk_length: int
+    labels: tuple[str, ...]
+    counts: dict[str, int]
+    dropped: dict[str, int]
+    sha256: str
+
+    @classmethod
+    def of(cls, chunks: LabelledChunks) -> "_Description":
+        return cls(
+            format=_FORMAT,
+            version=_VERSION,
+            program=f"gr-amrq {__version__}",
+            source=chunks.source,
+            recording_sha256=chunks.recording_sha256,
+            sample_rate=chunks.sample_rate,
+            symbol_rate=chunks.symbol_rate,
+            offset=chunks.offset,
+            chunk_length=chunks.chunk_length,
+            labels=chunks.names,
+            counts=chunks.counts,
+            dropped=chunks.dropped,
+            sha256=chunks.sha256,
+        )
