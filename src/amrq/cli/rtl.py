@@ -42,20 +42,18 @@ def rtl(
         ),
     ] = None,
 ) -> None:
-    """Write synthesizable Verilog of a quantised model for signals of known carrier phase.
+    """Write synthesizable Verilog of a quantised model for signals of known phase.
+
+    Nothing of this has run on an FPGA: it was simulated and synthesised. The models **coherent-...** and those of the
+    thesis can become hardware. The default model cannot: it classifies signals of unknown phase.
 
     The hardware takes I/Q symbols on an AXI4-Stream port and sends scores and class of each chunk on another one.
     Chunks must come in normalised. The folder gets the modules, a testbench that checks itself, a Makefile (sim, lint,
     synth, ecp5) and a README with ports, scales and latency.
 
-    The models **coherent-...** and those of the thesis can become hardware. The default model cannot: it classifies
-    signals of unknown phase.
-
     A model that takes a mean over its symbols becomes a pipeline, which takes a symbol every clock or every few. A
     model with max pools and fully connected layers becomes an array of multipliers: it computes one layer after the
     other and keeps the weights in block RAM.
-
-    The Verilog was simulated and synthesised. It has not run on an FPGA.
 
     Example: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
 
