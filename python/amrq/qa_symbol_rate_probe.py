@@ -219,7 +219,7 @@ class qa_symbol_rate_probe(gr_unittest.TestCase):
             ({"sample_rate": float("nan")}, "above 0"),
             ({"offset": 60e3}, "outside the band"),
             ({"interval": -1.0}, "interval"),
-            ({"lowest": 30e3, "highest": 20e3}, "the lowest must be below"),
+            ({"lowest": 30e3, "highest": 20e3}, "the lowest must be at least 0 and below"),
             ({"min_confidence": 1.5}, "min_confidence"),
             ({"length": 100}, "at least 256"),
             ({"length": "many"}, "whole number"),
