@@ -22,7 +22,8 @@ matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples 
 symbol rate and the sample rate and nothing else.
 
 Rows are appended to the output as they are done; a run that is begun again goes on. A quarter of an hour of one core.
-The tables of README.md and docs/limits.md are written from the output by --pages; a test holds them to it.
+The tables of README.md, docs/answers.md and docs/limits.md are written from the output by --pages; a test holds them to
+it.
 
 Examples:
   python3 benchmarks/named.py -o benchmarks/results/named.csv && python3 benchmarks/named.py --pages
@@ -373,7 +374,8 @@ def per_cent(count: int, of: int, interval: bool = True) -> str:
     """Write a share in per cent, with its 95 % interval."""
     low, high = clopper_pearson(count, of)
     share = f"{100 * count / of:.0f}"
-    return f"{share} ({100 * low:.0f} to {100 * high:.0f})" if interval else share
+    # Spaces at which no line is broken: an interval stays on one line of its cell.
+    return f"{share} ({100 * low:.0f} to {100 * high:.0f})".replace(" ", "\u00a0") if interval else share
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -402,6 +404,33 @@ def known_table(rows: Rows) -> str:
             for what in OUTCOMES
         ],
     )
+
+
+def front_table(rows: Rows) -> str:
+    """What the front page says: the nine modulations against Es/N0, others, and what spoils an answer most often."""
+    nothing, given = "nothing wrong", "symbol rate"
+    cases = [
+        ("one of the nine, Es/N0 20 dB", of(rows, nothing, es_n0_db=20.0)),
+        ("one of the nine, 10 dB", of(rows, nothing, es_n0_db=10.0)),
+        ("one of the nine, 5 dB", of(rows, nothing, es_n0_db=5.0)),
+        ("one of the nine, 0 dB", of(rows, nothing, es_n0_db=0.0)),
+        (f"{len(OTHER_LINEAR)} other modulations, 20 dB", of(rows, "another modulation", es_n0_db=20.0)),
+        (
+            "one of the nine, symbol rate wrong by 1 %",
+            of(rows, "symbol rate given wrongly", given, value="1.01 times"),
+        ),
+        ("one of the nine, with an echo (-12 dB)", of(rows, "echo 1 symbol late", given, value="-12 dB")),
+        (
+            "one of the nine, carrier 20 % off",
+            of(rows, "off the middle", given, value="20 % of the symbol rate"),
+        ),
+        ("one of the nine, bursts of 100 symbols", of(rows, "bursts", given, value="100 symbols")),
+    ]
+    lines = []
+    for name, chosen in cases:
+        tally = together(chosen).tally
+        lines.append([name, *(per_cent(getattr(tally, what), tally.total, False) for what in OUTCOMES)])
+    return table(["signal", *(f"{word}, %" for word in WORDS.values())], lines)
 
 
 def classes_table(rows: Rows) -> str:
@@ -459,11 +488,11 @@ IN_SHORT = {
     "repeated pattern": ("0x7E",),
     "bursts": ("100 symbols", "300 symbols"),
 }
-"""What of it stands in the README."""
+"""What of it stands in docs/answers.md."""
 
 
 def short_table(rows: Rows) -> str:
-    """Return what goes wrong most often, for the README."""
+    """Return what goes wrong most often, for docs/answers.md."""
     wanted = {f"{kind}: {value}" for kind, values in IN_SHORT.items() for value in values}
     lines = [line for line in impaired_lines(rows, IN_SHORT, "symbol rate", False) if line[0] in wanted]
     untold = impaired_lines(rows, ("rectangular pulses",), "nothing", False)
@@ -537,6 +566,7 @@ def small(per_cent: float) -> str:
 
 
 TABLES: dict[str, Callable[[Rows], str]] = {
+    "front": front_table,
     "known": known_table,
     "classes": classes_table,
     "other in short": lambda rows: other_table(rows, False),

@@ -72,13 +72,26 @@ def test_the_tables_in_the_pages_are_the_measured_ones(named: ModuleType, rows: 
     assert set(shown) == set(named.TABLES)
 
 
-def test_the_front_page_names_what_users_must_know(named: ModuleType) -> None:
-    text = (ROOT / "README.md").read_text()
+def test_pages_name_what_users_must_know(named: ModuleType, rows: list[dict[str, str]]) -> None:
+    text = (ROOT / "docs" / "answers.md").read_text()
     table = text[text.index("<!-- measured: other in short") :]
     for name in OTHER_LINEAR:
         assert f"| {name} |" in table
     for kind in named.IN_SHORT:
         assert f"| {kind}: " in text
+    # Those that the front page names are called so in nearly all decisions at 20 dB.
+    front = " ".join((ROOT / "README.md").read_text().split())
+    for names, called in ((["64QAM"], "16QAM"), (["pi/4-DQPSK", "OQPSK"], "QPSK"), (["32PSK"], "16PSK")):
+        assert f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} called {called}" in front
+        for name in names:
+            found = named.together(named.of(rows, "another modulation", es_n0_db=20.0, sent=name))
+            assert found.called[called] > 0.8 * found.tally.total
+    # Both ends of the first table: where it is right, and where no answer is.
+    shares = {float(row["es_n0_db"]): 0 for row in rows}
+    for level in shares:
+        if found := named.of(rows, "nothing wrong", es_n0_db=level):
+            shares[level] = named.together(found).tally.right
+    assert shares[0.0] == 0 and shares[20.0] == 360
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 - In docs/index.md a list of links under a heading, `- [Install](install.md): ...`, is the order of the pages.
 - In any page the comment `<!-- pages below: evaluation/*/evaluation.md -->` takes pages in below it.
+- The evaluation of a shipped model, docs/evaluation/NAME/evaluation.md, stands below the model's page, models/NAME.md.
 """
 
 import re
@@ -19,6 +20,10 @@ _BELOW = re.compile(r"^<!-- pages below: (?P<pages>[^>]+?) -->$", re.MULTILINE)
 def add_toctrees(app: Sphinx, name: str, source: list[str]) -> None:
     """Put hidden tables of contents into a page's text, `source[0]`, before it is parsed."""
     source[0] = _BELOW.sub(lambda found: _toctree("", found["pages"].split()), source[0])
+    if name.startswith("models/"):
+        page = f"docs/evaluation/{name.removeprefix('models/')}/evaluation"
+        if page in app.env.found_docs:
+            source[0] += _toctree("", [f"/{page}"])
     if name == app.config.root_doc:
         source[0] += "".join(_toctree(title, pages) for title, pages in _sections(source[0]).items() if pages)
 
