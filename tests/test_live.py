@@ -132,7 +132,7 @@ def test_quantities_as_radio_people_write_them(text: str, number: float) -> None
 
 @pytest.mark.parametrize("text", ["", "M", "12 apples", "1.2.3", "k100", "433,92M", "2.4m"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="is no number such as"):
+    with pytest.raises(typer.BadParameter, match="is not a number such as"):
         quantity(text)
 
 

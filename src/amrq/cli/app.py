@@ -50,7 +50,7 @@ def quantity(text: str | float) -> float:
     try:
         return float(found[1]) * prefix_factor(found[2]) if found else float(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no number such as 250e3, 100k or 433.92M.") from None
+        raise typer.BadParameter(f"{text!r} is not a number such as 250e3, 100k or 433.92M.") from None
 
 
 def model_names(incomplete: str) -> list[str]:

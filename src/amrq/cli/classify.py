@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from amrq.cli.app import model_names, say
-from amrq.cli.options import Fields, ModelOptions, expanded, no_stdout_log
+from amrq.cli.options import OUTPUT_HELPS, Fields, ModelOptions, expanded, no_stdout_log
 from amrq.cli.views import DecisionTable, count_answers
 from amrq.decision import DecisionOptions
 from amrq.errors import AmrqError, OutputError, all_closed
@@ -58,7 +58,7 @@ def classify(
     model: Annotated[ModelOptions, Fields("Decision", completions={"model": model_names})],
     decision: Annotated[DecisionOptions, Fields("Decision")],
     board: Annotated[BoardBackend | None, Fields("Board", needs="endpoint")],
-    outputs: Annotated[RecordingOutputs, Fields(_OUTPUT)],
+    outputs: Annotated[RecordingOutputs, Fields(_OUTPUT, helps=OUTPUT_HELPS)],
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print each decision as a line of JSON.", rich_help_panel=_OUTPUT),

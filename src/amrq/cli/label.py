@@ -159,7 +159,7 @@ def _add_rows(table: Table, title: str, selected: SelectedChunks) -> None:
 def _notes(name: str, spans: LabelledSpans, selected: SelectedChunks) -> list[str]:
     strange = [label for label in dict.fromkeys(selected.labels) if label not in (*LABELS, *LINEAR_CLASSES)]
     notes = [
-        f"{name}: {label} is no class that this program knows, and is kept as a label of its own."
+        f"{name}: {label} is not a class that this program knows; it is kept as a label of its own."
         for label in strange
     ]
     if spans.own:

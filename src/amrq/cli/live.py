@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 
 from amrq.cli.app import model_names, say
-from amrq.cli.options import Fields, ModelOptions, expanded, no_stdout_log
+from amrq.cli.options import OUTPUT_HELPS, Fields, ModelOptions, expanded, no_stdout_log
 from amrq.cli.views import LiveView, count_answers
 from amrq.decision import DecisionOptions, answer_text
 from amrq.link import BoardBackend
@@ -36,16 +36,16 @@ _SOURCES = ("soapy", "rtl_tcp", "file", "recording_name", "stdin", "zmq", "udp",
 @expanded
 def live(
     source: Annotated[SourceOptions, Fields(_SIGNAL, panels=dict.fromkeys(_SOURCES, _SOURCE))],
-    session: Annotated[
-        SessionOptions, Fields(_OUTPUT, panels={"offset": _SIGNAL, "queue_chunks": "Decision"})
-    ],
     front_end: Annotated[FrontEndOptions, Fields("Front end")],
     model: Annotated[ModelOptions, Fields("Decision", completions={"model": model_names})],
     decision: Annotated[DecisionOptions, Fields("Decision")],
     board: Annotated[
         BoardBackend | None, Fields("Board", needs="endpoint", defaults={"board_policy": "drop"})
     ],
-    outputs: Annotated[OutputOptions, Fields(_OUTPUT)],
+    session: Annotated[
+        SessionOptions, Fields(_OUTPUT, panels={"offset": _SIGNAL, "queue_chunks": "Decision"})
+    ],
+    outputs: Annotated[OutputOptions, Fields(_OUTPUT, helps=OUTPUT_HELPS)],
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print each decision as a line of JSON.", rich_help_panel=_OUTPUT),

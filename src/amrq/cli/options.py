@@ -17,7 +17,16 @@ from amrq.errors import AmrqError
 from amrq.options import Option, described, option, options_of
 from amrq.outputs import OutputOptions
 
-__all__ = ["Fields", "ModelOptions", "expanded", "no_stdout_log"]
+__all__ = ["OUTPUT_HELPS", "Fields", "ModelOptions", "expanded", "no_stdout_log"]
+
+OUTPUT_HELPS = {
+    "log": "Append each decision to this file, as a line of JSON. At 50 MB the file becomes FILE.1 and a new one "
+    "begins.",
+    "changes": "Show and write a decision only when the answer changes, and one a minute meanwhile.",
+    "every": "Show and write one decision in so many seconds of the signal; with --changes, in place of the minute. "
+    "0: all.",
+}
+"""What a command does with options of the outputs: it shows decisions, and has --json for standard output."""
 
 _TYPES: dict[str, type] = {"number": float, "integer": int, "flag": bool, "text": str, "path": Path}
 
@@ -147,6 +156,8 @@ def _parameter(option: Option, fields: Fields) -> inspect.Parameter:
     elif option.choices and option.kind == "text":
         about["autocompletion"] = one_of(tuple(map(str, option.choices)))
     names = option.flags
+    if option.kind == "flag":
+        about["show_default"] = "on" if default else False
     if option.kind == "flag" and default:
         names = [f"{name}/--no-{name.removeprefix('--')}" for name in names]
     annotation: Any = Annotated[kind, typer.Option(*names, **about)]

@@ -207,7 +207,7 @@ class LiveStream:
         return counts
 
     def overflows(self) -> int | None:
-        """Return how often the radio lost samples; None where the source is none."""
+        """Return how often the radio lost samples; None where the source is not one."""
         return self.source_counts().overflows
 
     def silent_seconds(self) -> float | None:
@@ -334,7 +334,7 @@ class LiveStream:
         )
 
     def _position(self) -> float:
-        """Return the seconds of the stream that lie behind."""
+        """Return the seconds of the stream so far."""
         if self._recorder is not None:  # annotations count in its samples
             return self._recorder.position / self._source.sample_rate
         if self._running[0].received == 0:

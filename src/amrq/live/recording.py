@@ -41,21 +41,11 @@ class RecordingOptions:
         AmrqError: a value is out of its range.
     """
 
-    symbol_rate: float | None = option(
-        None, "Symbols a second, 9600 for instance. Without it, estimated.", unit="Bd", within=above(0)
-    )
     sample_rate: float | None = option(
         None,
         "Samples a second, 250k for instance. Raw samples need it; other files have their own.",
         unit="S/s",
         flag="--rate",
-    )
-    offset: float | None = option(
-        None,
-        "Frequency of the signal relative to the middle of the band, which is the default; in real samples relative to "
-        "0 Hz, where the strongest signal is the default.",
-        unit="Hz",
-        within=Range(),
     )
     format: str = option("auto", "Format of the file. auto: by the file's name.", choices=FORMATS)
     recording_name: str | None = option(
@@ -66,6 +56,16 @@ class RecordingOptions:
     start: float = option(0.0, "Begin so many seconds into the recording.", unit="s", within=at_least(0))
     duration: float | None = option(
         None, "Stop after so many seconds. Without it, at the end.", unit="s", within=above(0)
+    )
+    symbol_rate: float | None = option(
+        None, "Symbols a second, 9600 for instance. Without it, estimated.", unit="Bd", within=above(0)
+    )
+    offset: float | None = option(
+        None,
+        "Frequency of the signal relative to the middle of the band, which is the default; in real samples relative to "
+        "0 Hz, where the strongest signal is the default.",
+        unit="Hz",
+        within=Range(),
     )
 
     def __post_init__(self) -> None:
@@ -283,7 +283,7 @@ def recording_origin(
     """Return the origin of decisions on a recording.
 
     Args:
-        recording: what is classified; a stream tells neither time nor frequency.
+        recording: what is classified; a stream gives neither time nor frequency.
         model: an ONNX file, a shipped model's name, or `default`.
         symbol_rate: symbols a second.
         start: seconds into the recording that classifying begins.

@@ -315,7 +315,7 @@ class SymbolRateWatch:
             sample_rate: samples a second from now on; None where that is the same.
 
         Raises:
-            AmrqError: it is no rate.
+            AmrqError: it is not a rate.
         """
         if sample_rate is not None:
             _check_rate(sample_rate)
