@@ -3,6 +3,7 @@
 
 import contextlib
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,12 @@ import typer
 
 from amrq.classifier import ENGINES, engines_here, make_engine
 from amrq.cli.app import CommandApp, engine_help, model_names, one_of
+from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError
 from amrq.hardware import write_image
 from amrq.link import LOOPBACK, Limits, make_keys, serve
 from amrq.model import find_model
+from amrq.options import at_least, between, described, option
 from amrq.text import printable
 
 __all__ = ["board_app"]
@@ -21,9 +24,49 @@ __all__ = ["board_app"]
 board_app = CommandApp()
 
 
+@described
+@dataclass(frozen=True)
+class _EngineOptions:
+    """What computes."""
+
+    engine: str = option("integer", engine_help("What computes"), flag="--engine NAME")
+    input_bits: int | None = option(
+        None,
+        "Width of I and of Q, for --engine rtl; from 9 on scores equal the ONNX model's. Without it, 9.",
+        within=between(8, 16),
+    )
+    simulator: str | None = option(
+        None,
+        "verilator or iverilog, for --engine rtl. Without it, the first of them that is installed.",
+    )
+
+
+@described
+@dataclass(frozen=True)
+class _LimitOptions:
+    """Bounds of what clients may ask for."""
+
+    largest_batch: int = option(
+        Limits.largest_batch, "Chunks in a message at most.", within=between(1, 1 << 20)
+    )
+    clients: int = option(Limits.clients, "Clients at a time.", within=at_least(1))
+    rate: int = option(
+        Limits.requests_per_second, "Requests of one client in a second. 0: any number.", within=at_least(0)
+    )
+
+
 @board_app.callback(invoke_without_command=True)
+@expanded
 def board(
     context: typer.Context,
+    computing: Annotated[
+        _EngineOptions,
+        Fields(
+            "Engine",
+            completions={"engine": one_of(engines_here()), "simulator": one_of(("verilator", "iverilog"))},
+        ),
+    ],
+    bounds: Annotated[_LimitOptions, Fields("Clients")],
     model: Annotated[
         str,
         typer.Option(
@@ -35,56 +78,35 @@ def board(
         str,
         typer.Option(metavar="ENDPOINT", help="Where to listen; other machines reach tcp://0.0.0.0:5555."),
     ] = LOOPBACK,
-    engine: Annotated[
-        str,
-        typer.Option(
-            help=engine_help("What computes"),
-            autocompletion=one_of(engines_here()),
-        ),
-    ] = "integer",
-    input_bits: Annotated[
-        int | None,
-        typer.Option(
-            "--input-bits",
-            min=8,
-            max=16,
-            help="Width of I and of Q, with --engine rtl; from 9 on scores equal the ONNX model's. Default: 9.",
-            show_default=False,
-        ),
-    ] = None,
-    simulator: Annotated[
-        str | None,
-        typer.Option(
-            help="verilator or iverilog, with --engine rtl. Default: the first of them that is installed.",
-            autocompletion=one_of(("verilator", "iverilog")),
-            show_default=False,
-        ),
-    ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(metavar="NAME.secret", help="This board's key; clients must know NAME.public."),
+        typer.Option(
+            metavar="NAME.secret",
+            help="This board's key; clients must know NAME.public.",
+            rich_help_panel="Clients",
+        ),
     ] = None,
     client: Annotated[
         list[Path] | None,
-        typer.Option(metavar="NAME.public", help="Key of a client that is let in; once for each."),
+        typer.Option(
+            metavar="NAME.public",
+            help="Key of a client that may connect. May be repeated.",
+            rich_help_panel="Clients",
+        ),
     ] = None,
-    largest_batch: Annotated[int, typer.Option(help="Chunks a message at most.")] = Limits.largest_batch,
-    clients: Annotated[int, typer.Option(help="Clients at a time.")] = Limits.clients,
-    rate: Annotated[
-        int, typer.Option(help="Requests a second of one client; 0: any number.")
-    ] = Limits.requests_per_second,
 ) -> None:
-    """Serve a model to gr-amrq as a board does: chunks in over ZMQ, scores out. Ctrl-C or SIGTERM ends it.
+    """Serve a model to gr-amrq as a board does: it takes chunks over ZMQ and answers with scores.
 
-    This is a program on a computer. No FPGA board has run any of it yet; **--engine rtl** simulates one, of models of a
-    known phase.
+    Ctrl-C or SIGTERM ends it. This is a program on a computer; no FPGA board has run any of it yet. **--engine rtl**
+    simulates the hardware of a model for signals of known carrier phase.
 
     Example: **amrq board --model default --engine integer**, and in another terminal **amrq live --simulate --board
     tcp://127.0.0.1:5555**
     """
     if context.invoked_subcommand is not None:
         return
-    given = {"input_bits": input_bits, "simulator": simulator}
+    engine = computing.engine
+    given = {"input_bits": computing.input_bits, "simulator": computing.simulator}
     options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if engine in engines_here():
         options |= engines_here()[engine].taken(say=lambda line: typer.echo(f"amrq board: {line}"))
@@ -102,7 +124,11 @@ def board(
         serve(
             made,
             listen,
-            Limits(largest_batch=largest_batch, clients=clients, requests_per_second=rate),
+            Limits(
+                largest_batch=bounds.largest_batch,
+                clients=bounds.clients,
+                requests_per_second=bounds.rate,
+            ),
             None if key is None else str(key),
             [str(file) for file in client or ()],
             typer.echo,

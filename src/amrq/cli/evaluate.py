@@ -4,6 +4,7 @@
 import json
 import platform
 import shlex
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ import amrq
 from amrq.classes import LinearSet
 from amrq.classifier import engines_here, make_classifier
 from amrq.cli.app import engine_help, model_names, one_of
+from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import (
     DEFAULT_ES_N0_DB,
@@ -35,6 +37,7 @@ from amrq.evaluation import evaluate as evaluate_model
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import LikelihoodClassifier, Receiver
 from amrq.model import find_model
+from amrq.options import at_least, described, option
 from amrq.text import printable
 
 __all__ = ["evaluate", "evaluate_report"]
@@ -229,7 +232,25 @@ def _folders(models: list[str], output: Path) -> list[Path]:
     return [output / name for name in names]
 
 
+@described
+@dataclass(frozen=True)
+class _FreshChunks:
+    """What a model is measured on."""
+
+    chunks: int = option(1_000, "Chunks of each class at each Es/N0.", within=at_least(1))
+    es_n0: str = option(_DEFAULT_LEVELS, "Es/N0 in dB, with commas between.")
+    phase_noise: float = option(0.0, "Standard deviation of the phase noise.", unit="rad", within=at_least(0))
+    seed: int = option(0, "Seed of the chunks.", within=at_least(0))
+    sweeps: str = option(
+        _SWEEP_LEVELS,
+        "Es/N0 in dB, with commas between, at which rotation, frequency, timing, level and phase noise are swept. "
+        "none: nothing is swept.",
+    )
+
+
+@expanded
 def evaluate(
+    fresh: Annotated[_FreshChunks, Fields("Chunks")],
     models: Annotated[
         list[str] | None,
         typer.Argument(
@@ -240,16 +261,6 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    chunks: Annotated[
-        int, typer.Option("--chunks", min=1, help="Chunks of each class at each Es/N0.")
-    ] = 1_000,
-    es_n0: Annotated[
-        str, typer.Option("--es-n0", help="Es/N0 in dB, with commas between.")
-    ] = _DEFAULT_LEVELS,
-    phase_noise: Annotated[
-        float, typer.Option("--phase-noise", min=0, help="Standard deviation of the phase noise, radians.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the chunks.")] = 0,
     bound: Annotated[
         bool | None,
         typer.Option(
@@ -258,14 +269,6 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    sweeps: Annotated[
-        str,
-        typer.Option(
-            "--sweeps",
-            help="Es/N0 in dB, with commas between, at which rotation, frequency, timing, level and phase noise are "
-            "swept; none to leave that out.",
-        ),
-    ] = _SWEEP_LEVELS,
     engine: Annotated[
         str,
         typer.Option(help=engine_help("What computes"), autocompletion=one_of(engines_here())),
@@ -283,15 +286,15 @@ def evaluate(
         bool, typer.Option("--json", help="Print JSON in place of tables, a line for each model.")
     ] = False,
 ) -> None:
-    """Measure a model on fresh chunks: accuracy, calibration, robustness, what it says of signals it should not name.
+    """Measure a model on fresh chunks: accuracy, calibration, robustness, and answers to signals outside its classes.
 
-    With -o also beside the likelihood bound, as one page with pictures.
+    With -o also the likelihood bound is measured, and a page with pictures is written.
 
     Example: **amrq evaluate blind-full-int8 --chunks 2000 --es-n0 0,5,10,15,20 -o evaluation**
     """
     names = models or ["default"]
-    levels = _levels("--es-n0", es_n0)
-    swept = [] if sweeps.strip().lower() == "none" else _levels("--sweeps", sweeps)
+    levels = _levels("--es-n0", fresh.es_n0)
+    swept = [] if fresh.sweeps.strip().lower() == "none" else _levels("--sweeps", fresh.sweeps)
     # All of them first: a name misspelt is refused before minutes of work, not after.
     classifiers = [make_classifier(name, engine) for name in names]
     folders: list[Path | None] = [None] * len(names)
@@ -306,10 +309,10 @@ def evaluate(
             task = bar.add_task(f"evaluating {escape(classifier.contract.name)}")
             found = evaluate_model(
                 classifier,
-                chunks,
+                fresh.chunks,
                 levels,
-                phase_noise,
-                seed,
+                fresh.phase_noise,
+                fresh.seed,
                 lambda done, of, bar=bar, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
                 shared,
                 swept,
@@ -318,8 +321,9 @@ def evaluate(
         failed: list[AmrqError] = []  # reported once what was measured is shown
         if folder is not None:
             words = [
-                *("amrq", "evaluate", Path(name).name, "--chunks", str(chunks), "--es-n0", es_n0),
-                *("--phase-noise", f"{phase_noise:g}", "--seed", str(seed), "--sweeps", sweeps),
+                *("amrq", "evaluate", Path(name).name, "--chunks", str(fresh.chunks)),
+                *("--es-n0", fresh.es_n0, "--phase-noise", f"{fresh.phase_noise:g}"),
+                *("--seed", str(fresh.seed), "--sweeps", fresh.sweeps),
                 *(() if with_bound else ("--no-bound",)),
                 *(() if engine == "onnx" else ("--engine", engine)),
                 *("-o", "evaluation"),
