@@ -172,7 +172,7 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
         (("--model", tmp_path / "none.npz"), "there is no image"),
         (("--model", tmp_path / "board.secret"), "as an ONNX model"),
         (("--key", tmp_path / "board.secret"), "give both or neither"),
-        (("--clients", "0"), "clients of a board must be at least 1"),
+        (("--clients", "0"), "--clients must be at least 1"),
     ):
         refused(capfd, words, *serve, *arguments)
     (tmp_path / "board.secret").chmod(0o644)
