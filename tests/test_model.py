@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 from small_models import CLASSES, linear_model, linear_onnx
 
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.model import AccuracyRow, Contract, find_model, list_models, read_contract, write_contract
 from amrq.model import contract_file as exact_products_module
@@ -209,3 +210,83 @@ def test_which_processors_add_exactly(text, exact, tmp_path, monkeypatch):
         assert exact_products_module.exact_products() is exact
     finally:
         exact_products_module.exact_products.cache_clear()
+
+
+STAR = {"name": "star", "points": [[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]]}
+
+
+def version_2(**fields: object) -> dict[str, object]:
+    return {
+        "contract_version": 2,
+        "name": "mine",
+        "classes": ["BPSK", "star", "GMSK", "unknown"],
+        "chunk_length": 32,
+    } | fields
+
+
+def test_a_contract_of_version_1_is_of_the_thesiss_classes() -> None:
+    values = {
+        "contract_version": 1,
+        "name": "old",
+        "classes": ["BPSK", "64QAM", "unknown"],
+        "chunk_length": 32,
+    }
+    old = Contract.from_json(json.dumps(values))
+    # A name that came into the library later is not measured: the file cannot have meant it.
+    assert list(old.linear_classes) == ["BPSK"] and old.input == "symbols"
+    assert list(old.class_set) == ["BPSK", "64QAM"]
+    again = Contract.from_json(old.to_json())
+    assert again == old and json.loads(old.to_json())["contract_version"] == 2
+    assert list(Contract.from_json(json.dumps(values | {"contract_version": 2})).linear_classes) == [
+        "BPSK",
+        "64QAM",
+    ]
+    for field in ("class_set", "input"):
+        with pytest.raises(AmrqError, match=f"unknown fields: {field}"):
+            Contract.from_json(json.dumps(values | {field: "symbols"}))
+
+
+def test_a_contract_says_what_its_classes_are() -> None:
+    described = {"name": "two", "classes": ["BPSK", STAR]}
+    contract = Contract.from_json(json.dumps(version_2(class_set=described)))
+    assert contract.class_set.name == "two" and list(contract.class_set) == ["BPSK", "star", "GMSK"]
+    assert contract.linear_classes["star"].symmetry == 4 and contract.class_set["GMSK"].family == "unknown"
+    assert Contract.from_json(contract.to_json()) == contract
+    named = Contract("nine", (*THESIS_9, "unknown"), 32)
+    assert named.linear_classes is THESIS_9 or named.linear_classes.name == "thesis-9"
+    assert json.loads(named.to_json())["class_set"] == {"name": "thesis-9", "classes": list(THESIS_9)}
+    short = version_2(classes=list(THESIS_9), class_set="thesis-9")
+    assert Contract.from_json(json.dumps(short)).linear_classes == THESIS_9
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [
+        ("thesis-8", "no class set 'thesis-8'"),
+        (5, "name of a set, or an object"),
+        ({"name": "x"}, "name of a set, or an object"),
+        ({"name": "x", "classes": ["65QAM"]}, "'65QAM'"),
+        ({"name": "x", "classes": ["QPSK"]}, "in place of its labels"),
+        ({"name": "x", "classes": [7]}, "must be a name, or an object"),
+        ({"name": "x", "classes": [STAR | {"colour": "red"}]}, "unknown fields"),
+        ({"name": "x", "classes": [STAR | {"points": [[0, 0], [0, 0]]}]}, "mean power"),
+        ({"name": "x", "classes": [STAR | {"points": [["a", 0], [0, 0]]}]}, "lacks or mistypes"),
+        ({"name": "a\nb", "classes": [STAR]}, "name of a class set"),
+    ],
+)
+def test_what_a_class_set_cannot_say(described: object, words: str) -> None:
+    with pytest.raises(AmrqError, match=words):
+        Contract.from_json(json.dumps(version_2(class_set=described)))
+
+
+def test_a_model_of_samples_is_known_and_not_given_symbols() -> None:
+    samples = Contract.from_json(
+        json.dumps(version_2(input="samples", samples_per_bandwidth=4, chunk_length=1024))
+    )
+    assert Contract.from_json(samples.to_json()) == samples
+    with pytest.raises(AmrqError, match="takes samples of a signal, not the symbols"):
+        samples.require_symbols()
+    Contract.from_json(json.dumps(version_2())).require_symbols()
+    for fields in ({"input": "samples"}, {"samples_per_bandwidth": 4}, {"input": "sound"}):
+        with pytest.raises(AmrqError, match=r"samples_per_bandwidth must be|input must be"):
+            Contract.from_json(json.dumps(version_2(**fields)))

@@ -145,6 +145,7 @@ class classifier_sink(gr.sync_block):
                 f"the model {contract.name} takes chunks of {contract.chunk_length} samples, not "
                 f"{stream.chunk_length}: set the chunk length of chunker and classifier to {contract.chunk_length}."
             )
+        contract.require_symbols()
         if stream.samples_per_symbol != contract.samples_per_symbol:
             raise AmrqError(
                 f"the model {contract.name} takes {contract.samples_per_symbol} samples a symbol, not "

@@ -227,7 +227,7 @@ def _trained(
             [HeldOut(np.arange(len(labels)), np.empty(0, np.int64))],
             lambda iq, net=net: net(torch.from_numpy(iq)).detach().numpy(),
             batches.hypotheses,
-            recipe.signal,
+            recipe,
             0.5,
             recipe.fit.batch_size,
             recipe.seed,

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recipes: what is read, what is refused. Needs no PyTorch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
-from amrq.sweep import read_sweep_recipe
-from amrq.training import read_recipe
+from amrq.plain_values import from_plain
+from amrq.sweep import SweepChunks, read_sweep_recipe
+from amrq.training import Recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -85,3 +88,58 @@ def test_refusals_are_one_clear_sentence(tmp_path, text, words):
 def test_missing_file(tmp_path):
     with pytest.raises(AmrqError, match="there is no recipe file"):
         read_recipe(tmp_path / "none.toml")
+
+
+STAR = "[constellations.star]\npoints = [[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]]\n"
+
+
+def test_a_recipe_names_its_classes(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("")
+    assert read_recipe(path).class_set is THESIS_9
+    path.write_text(f'classes = ["thesis-9", "64QAM", "star"]\n{STAR}')
+    recipe = read_recipe(path)
+    assert list(recipe.class_set) == [*THESIS_9, "64QAM", "star"] and recipe.class_set.name == "mine"
+    assert recipe.class_set["star"].symmetry == 4
+    assert from_plain(recipe.as_dict(), Recipe) == recipe
+    path.write_text('classes = "thesis-9"')
+    assert read_recipe(path).class_set is THESIS_9
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("classes = []", "at least one class"),
+        ('classes = ["65QAM"]', "neither a class nor a class set"),
+        ('classes = ["QPSK", "QPSK"]', "QPSK twice"),
+        ("classes = 5", "classes must be"),
+        ('classes = ["OQPSK", "QPSK"]', "OQPSK are turned or staggered"),
+        (STAR, "constellations.star is not among classes"),
+        ('classes = ["QPSK", "star"]\n' + STAR + "symmetry = 3", "4 times a circle, not 3"),
+        ('classes = ["QPSK", "a"]\n[constellations.a]\npoints = [[1, 0]]', "2 to 1,024 points"),
+        ('classes = ["QPSK", "a"]\n[constellations.a]\npoints = [[1, 0, 0]]', "constellations.a.points"),
+        (
+            'classes = ["QPSK", "4ASK (unipolar)"]\n[signal]\nphase = "coherent"\n[net]\narchitecture = "symbolwise"',
+            "set net.folded to false",
+        ),
+    ],
+)
+def test_classes_that_cannot_be_trained_are_named(tmp_path, text, words):
+    path = tmp_path / "broken.toml"
+    path.write_text(text)
+    with pytest.raises(AmrqError, match=words):
+        read_recipe(path)
+
+
+def test_the_identity_of_a_sweep_is_that_of_its_classes(tmp_path):
+    text = SWEEPS[0].read_text(encoding="utf-8")
+    path = tmp_path / SWEEPS[0].name
+    path.write_text(text)
+    plain = read_sweep_recipe(path)
+    path.write_text('classes = ["thesis-9"]\n' + text)
+    assert read_sweep_recipe(path).identity == plain.identity
+    path.write_text('classes = ["thesis-9", "64QAM"]\n' + text)
+    more = read_sweep_recipe(path)
+    assert more.identity != plain.identity and len(more.class_set) == 10
+    chunks = SweepChunks(replace(more, fit=replace(more.fit, epoch_chunks=40))).epoch(1, 0)
+    assert sorted(set(chunks.labels)) == list(range(10))

@@ -54,6 +54,12 @@ def models() -> None:
         console.print(f"[red]{escape(printable(line))}", soft_wrap=True, highlight=False)
 
 
+def _input(contract: Contract) -> str:
+    if contract.input == "symbols":
+        return "symbols"
+    return f"samples, {contract.samples_per_bandwidth:g} in the reciprocal of the occupied bandwidth"
+
+
 def _row(path: Path, contract: Contract) -> list[str]:
     rows = {row.es_n0_db: row.accuracy for row in contract.accuracy}
     low, high = contract.es_n0_db
@@ -103,6 +109,9 @@ def show(
     table = Table(title=title, show_header=False)
     low, high = contract.es_n0_db
     table.add_row("classes", escape(", ".join(contract.classes)))
+    known = ", ".join(contract.linear_classes) or "none"
+    table.add_row("class set", escape(f"{contract.class_set.name}; known by their constellation: {known}"))
+    table.add_row("input", _input(contract))
     table.add_row("chunk", f"{contract.chunk_length} samples, {contract.samples_per_symbol} a symbol")
     table.add_row("normalisation", contract.normalisation)
     table.add_row("phase", contract.phase)

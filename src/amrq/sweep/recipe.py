@@ -310,7 +310,7 @@ class SweepRecipe:
             "name must be that of a folder, at most 100 printable characters without a slash that do not begin with a "
             f"dot or a dash, not {printable(self.name, 100)!r}",
         )
-        _require(bool(self.class_set), "classes must name at least one class")
+        _require(len(self.class_set) >= 2, f"classes must name at least 2 classes, not {len(self.class_set)}")
         _require(is_printable(self.title), "title must be one printable line")
         _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
         _require(self.seed < 1 << 31, f"seed must be below 2^31, not {self.seed}")

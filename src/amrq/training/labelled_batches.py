@@ -14,7 +14,7 @@ from amrq.labels import HeldOut, LabelledChunks
 from amrq.model import Hypothesis
 from amrq.signals import rotate
 from amrq.training.loop import HYPOTHESIS_WEIGHT, StepLoss, class_logits
-from amrq.training.recipe import Recipe, SignalSettings
+from amrq.training.recipe import Recipe
 from amrq.training.signal_batches import SignalBatches
 
 __all__ = ["LabelledBatch", "LabelledBatches", "LabelledLoss"]
@@ -57,14 +57,15 @@ class LabelledBatches:
     than another; and recordings of strong signals change nothing deep in noise. Chunks of other signals are one more
     kind of these, beside those of the recipe: they get `share` of the weight of their class and take none away.
 
-    Each chunk comes turned by a random angle, and half of the time mirrored, which no constellation minds.
+    Each chunk comes turned by a random angle, and half of the time mirrored where its constellation is its own mirror
+    image.
 
     Args:
         recordings: where the chunks are from.
         parts: which of them to learn from.
         judge: the hypotheses' logits of chunks, float32 [N, 2, L] -> [N, hypotheses].
         hypotheses: the network's outputs, grouped by class, their priors those of the synthetic chunks.
-        signal: of the recipe.
+        recipe: of the model.
         share: above 0, below 1.
         batch_size: synthetic chunks a batch.
         seed: of all randomness. Batch `i` depends on the seed and `i` alone.
@@ -76,14 +77,14 @@ class LabelledBatches:
         parts: Sequence[HeldOut],
         judge: Callable[[NDArray[np.float32]], NDArray[np.float32]],
         hypotheses: Sequence[Hypothesis],
-        signal: SignalSettings,
+        recipe: Recipe,
         share: float,
         batch_size: int,
         seed: int,
     ) -> None:
         classes = list(dict.fromkeys(h.label for h in hypotheses))
         self._seed = seed
-        self._level_known_share = signal.level_known_share
+        self._level_known_share = recipe.signal.level_known_share
         self._chunks = np.concatenate([r.chunks[p.learnt] for r, p in zip(recordings, parts, strict=True)])
         es_n0_db = np.concatenate([_es_n0_db(r)[p.learnt] for r, p in zip(recordings, parts, strict=True)])
         self._labels = np.array(
@@ -97,6 +98,8 @@ class LabelledBatches:
         self._stream_power = np.concatenate(
             [_around(r.chunks)[p.learnt] for r, p in zip(recordings, parts, strict=True)]
         )
+        known = recipe.class_set
+        self._one_sided = np.array([name in known and not known[name].mirrored for name in classes])
         prior = np.array([h.prior for h in hypotheses])
         of_class = np.array([classes.index(h.label) for h in hypotheses])
         levels = np.array([h.es_n0_db is not None for h in hypotheses])
@@ -138,7 +141,7 @@ class LabelledBatches:
         drawn = rng.random(self._size) * self._cumulated[-1]
         rows = np.minimum(np.searchsorted(self._cumulated, drawn, side="right"), len(self._labels) - 1)
         chunks = rotate(self._chunks[rows], rng.uniform(0, 2 * np.pi, len(rows)))
-        mirrored = rng.random(len(rows)) < 0.5
+        mirrored = (rng.random(len(rows)) < 0.5) & ~self._one_sided[self._labels[rows]]
         chunks[mirrored] = chunks[mirrored].conj()
         normalised = normalise(chunks)
         stream = self._stream_power[rows].copy()

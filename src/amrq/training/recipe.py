@@ -426,7 +426,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
-        _require(bool(self.class_set), "classes must name at least one class")
+        lopsided = [m.name for m in self.class_set.members if not m.mirrored or m.symmetry % 2]
+        _require(
+            not lopsided or not self.net.folded or self.signal.phase != "coherent",
+            f"classes: {', '.join(lopsided)} is not its own mirror image in both axes, which magnitudes of I and "
+            "Q do not show: set net.folded to false",
+        )
         _require(
             is_file_name(self.name),
             "name must be that of a file, at most 100 printable characters without a slash that do not begin with a "

@@ -360,7 +360,7 @@ def tune_model(
         parts,
         lambda iq: _logits(rebuilt, iq),
         batches.hypotheses,
-        recipe.signal,
+        recipe,
         settings.share,
         recipe.fit.batch_size,
         seed,
