@@ -51,6 +51,7 @@ from amrq.training.architectures import (  # noqa: E402
     PhaseAligner,
     make_net,
 )
+from amrq.training.onnx_export import calibrate_fusion  # noqa: E402
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
 
@@ -502,7 +503,7 @@ def test_output_without_a_folder_is_refused(recipe, tmp_path):
         make_model(recipe, tmp_path / "none" / "model.onnx")
 
 
-def test_each_precision_has_a_file(coherent, tmp_path):
+def test_each_precision_has_a_file(coherent, tmp_path, quick_fusion):
     few = replace(
         changed(
             coherent, fit={"steps": 4}, quantisation={"steps": 2, "narrow_steps": 2}, teacher={"chunks": 500}
@@ -527,7 +528,7 @@ def test_each_precision_has_a_file(coherent, tmp_path):
         np.testing.assert_array_equal(plain, unknown)
 
 
-def test_model_file_is_whole_or_not_there(recipe, tmp_path, monkeypatch):
+def test_model_file_is_whole_or_not_there(recipe, tmp_path, monkeypatch, quick_fusion):
     few = replace(
         recipe, fit=FitSettings(steps=2, batch_size=64), quantisation=replace(recipe.quantisation, steps=0)
     )
@@ -541,7 +542,7 @@ def test_model_file_is_whole_or_not_there(recipe, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_made_model_classifies(recipe, tmp_path):
+def test_made_model_classifies(recipe, tmp_path, quick_fusion):
     few = replace(
         recipe,
         accuracy_chunks=20,
@@ -552,3 +553,11 @@ def test_made_model_classifies(recipe, tmp_path):
     classifier = make_classifier(tmp_path / "model.onnx")
     chunks = rng("made").normal(size=(5, 64)).astype(np.float32).view(np.complex64)
     assert classifier.classify(chunks).log_probabilities.shape == (5, 11)
+
+
+def test_evidence_that_errs_together_counts_less(monkeypatch):
+    """A tenth of the runs that a training takes; shipped models say what those gave."""
+    monkeypatch.setattr("amrq.training.onnx_export._RUNS", 10)
+    small, large = map(make_classifier, ("coherent-small-int4", "coherent-full-float32"))
+    assert calibrate_fusion(small, SEED) == pytest.approx(small.contract.fusion_chunks, rel=0.5)
+    assert calibrate_fusion(large, SEED) >= 3 * small.contract.fusion_chunks

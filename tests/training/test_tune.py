@@ -58,12 +58,6 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def quick_fusion(monkeypatch):
-    """Fitting how evidence adds up takes longer than all else here, and is tested elsewhere."""
-    monkeypatch.setattr("amrq.training.making.calibrate_fusion", lambda *_: 10.0)
-
-
 def changed(recipe, **settings):
     return replace(recipe, **{part: replace(getattr(recipe, part), **new) for part, new in settings.items()})
 
