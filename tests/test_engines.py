@@ -20,7 +20,7 @@ from amrq.classifier import (
     ChunkClassifier,
     Engine,
     EngineKind,
-    Scores,
+    IntegerScores,
     engines_here,
     logits_of,
     make_classifier,
@@ -127,7 +127,7 @@ def test_only_chunks_with_a_signal_reach_an_engine() -> None:
 
 def test_integers_are_weighed_as_the_logits_they_stand_for() -> None:
     integers = np.int64([[3, -5], [1 << 40, 0]])
-    scores = Scores(integers, -3)
+    scores = IntegerScores(integers, -3)
     np.testing.assert_array_equal(logits_of(scores), (integers / 8).astype(np.float32))
     whole = ChunkClassifier(Fixed(scores)).classify(some_chunks(2))
     parted = ChunkClassifier(Fixed((integers / 8).astype(np.float32))).classify(some_chunks(2))

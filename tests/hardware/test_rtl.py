@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 from quantised_onnx import CLASSES, Spec, quantised_onnx, random_layer, random_spec  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
-from amrq.classifier import Scores  # noqa: E402
+from amrq.classifier import IntegerScores  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
 from amrq.hardware import FixedPoint, IntegerInputs, IntegerNetwork  # noqa: E402
 from amrq.hardware.rtl import (  # noqa: E402
@@ -109,7 +109,7 @@ def test_the_class_is_that_of_the_best_hypothesis_and_of_equal_ones_the_first(tm
     scores = np.full((2, 7), -5)
     scores[0, [2, 6]] = 3
     scores[1, 4] = 1
-    found = network.decide(Scores(scores, 0))
+    found = network.decide(IntegerScores(scores, 0))
     assert [CLASSES[c] for c in found] == [names[2], names[4]]
 
 

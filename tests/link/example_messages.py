@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from amrq.classifier import Scores
+from amrq.classifier import IntegerScores
 from amrq.link import Capabilities, ChunkPayload, Frame, MessageType, SampleFormat, Status, scores_reply
 from amrq.model import Contract
 
@@ -64,7 +64,7 @@ def example_messages() -> dict[str, bytes]:
             type=MessageType.CAPABILITIES, session=SESSION, sequence=1, payload=capabilities.to_bytes()
         ),
         "classify": classify,
-        "scores": scores_reply(classify, Scores(np.int64([[1000, -3]]), -10)),
+        "scores": scores_reply(classify, IntegerScores(np.int64([[1000, -3]]), -10)),
         "ping": Frame(type=MessageType.PING, session=SESSION, sequence=3),
         "pong": Frame(type=MessageType.PONG, session=SESSION, sequence=3),
         "error": Frame(

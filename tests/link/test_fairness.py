@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from boards import ANYWHERE, MODEL, ODD_BOARD, PATIENCE, Stranger, board, chunks, image, in_thread
 
-from amrq.classifier import Engine, Scores
+from amrq.classifier import Engine, IntegerScores
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerEngine
 from amrq.link import (
@@ -153,7 +153,7 @@ class Gated(Engine):
         self.calls: list[int] = []
         self.gate = threading.Event()
 
-    def run(self, iq: np.ndarray, level: np.ndarray | None) -> Scores:
+    def run(self, iq: np.ndarray, level: np.ndarray | None) -> IntegerScores:
         assert self.gate.wait(PATIENCE)
         self.calls.append(len(iq))
         return self._inner.run(iq, level)

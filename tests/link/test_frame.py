@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seeds import rng
 
-from amrq.classifier import Scores
+from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerEngine
 from amrq.link import (
@@ -223,10 +223,10 @@ def test_integers_stand_for_what_they_stood_for() -> None:
 
 def test_scores_are_integers_where_they_fit() -> None:
     integers = np.int64([[2**31 - 1, -(2**31), 0]])
-    reply = scores_reply(question(1), Scores(integers, -6))
+    reply = scores_reply(question(1), IntegerScores(integers, -6))
     assert (reply.format, reply.scale, reply.scores) == (ScoreFormat.INT32, 2.0**-6, 3)
     assert (reply.session, reply.sequence, reply.sample_index) == (1, 2, 64)
-    large = Scores(integers * 2, -6)
+    large = IntegerScores(integers * 2, -6)
     reply = scores_reply(question(1), large)
     assert (reply.format, reply.scale) == (ScoreFormat.FLOAT32, 1.0)
     np.testing.assert_array_equal(read_logits(reply, board(), 1), large.logits)
@@ -246,7 +246,7 @@ def test_scores_are_integers_where_they_fit() -> None:
     ],
 )
 def test_scores_that_answer_another_question(other: dict[str, object]) -> None:
-    reply = scores_reply(question(1), Scores(np.int64([[1, 2, 3]]), -6))
+    reply = scores_reply(question(1), IntegerScores(np.int64([[1, 2, 3]]), -6))
     np.testing.assert_array_equal(read_logits(reply, board(), 1), np.float32([[1, 2, 3]]) / 64)
     with pytest.raises(FrameError):
         read_logits(dataclasses.replace(reply, **other), board(), 1)

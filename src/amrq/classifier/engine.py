@@ -19,14 +19,14 @@ __all__ = [
     "Engine",
     "EngineKind",
     "EngineScores",
-    "Scores",
+    "IntegerScores",
     "engines_here",
     "logits_of",
     "make_engine",
 ]
 
 
-class Scores(NamedTuple):
+class IntegerScores(NamedTuple):
     """Logits as integers.
 
     Attributes:
@@ -43,13 +43,13 @@ class Scores(NamedTuple):
         return np.ldexp(self.integers.astype(np.float32), self.exponent)
 
 
-EngineScores = Scores | NDArray[np.float32]
+EngineScores = IntegerScores | NDArray[np.float32]
 """What an engine gives for N chunks: integers, or logits float32 [N, H]."""
 
 
 def logits_of(scores: EngineScores) -> NDArray[np.float32]:
     """Return the logits that scores stand for: float32 [N, H]."""
-    return scores.logits if isinstance(scores, Scores) else scores
+    return scores.logits if isinstance(scores, IntegerScores) else scores
 
 
 class Engine(ABC):
@@ -63,7 +63,7 @@ class Engine(ABC):
         contract: of the model.
         model_sha256: SHA-256 of the ONNX file's bytes, 32 bytes.
         may_lose: `run` may come back without the scores of some chunks, whose rows are NaN throughout then.
-        integer_scores: `run` gives `Scores`, that is integers.
+        integer_scores: `run` gives `IntegerScores`, that is integers.
         input_scale: what one step of samples that come as integers is to stand for, a power of two.
         exact_bits: the fewest bits of such an integer with which nothing is lost against float32; None: samples must
             stay in floating point for that.

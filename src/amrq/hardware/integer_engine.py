@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classifier import Engine, Scores
+from amrq.classifier import Engine, IntegerScores
 from amrq.hardware.board_image import IMAGE_SUFFIX, read_image
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.model import find_model
@@ -48,6 +48,6 @@ class IntegerEngine(Engine):
             # The first rounding is the client's own then; it stays so if nothing is cut off that the network would see.
             self.exact_bits = 8 if first.highest <= np.iinfo(np.int8).max else 16
 
-    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> Scores:
+    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> IntegerScores:
         """Return scores; see `Engine`."""
         return self.network.run(self.network.round_inputs(iq, level))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.classifier import Scores
+from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
 from amrq.hardware.layers import IntegerFlatten, IntegerLayer, IntegerMean
@@ -176,7 +176,7 @@ class IntegerNetwork:
         index = {label: number for number, label in enumerate(self.contract.classes)}
         return np.array([index[hypothesis.label] for hypothesis in self.contract.weighed()], np.int64)
 
-    def decide(self, scores: Scores) -> NDArray[np.int64]:
+    def decide(self, scores: IntegerScores) -> NDArray[np.int64]:
         """Return the class that hardware itself names: that of the best hypothesis, of equal ones that of the first.
 
         It stands in for the sum of the hypotheses' probabilities, which takes exponentials: whoever wants that weighs
@@ -254,17 +254,17 @@ class IntegerNetwork:
             found[layer.name] = x = layer.run(x)
         return found
 
-    def run(self, inputs: IntegerInputs) -> Scores:
+    def run(self, inputs: IntegerInputs) -> IntegerScores:
         """Return the scores of what `integers` gives."""
         last = self.head_layers[-1].name
         scores = np.empty((len(inputs.symbols), self.head_layers[-1].outputs), np.int64)
         for start in range(0, len(scores), self._batch):
             accumulators = self.trace(inputs.part(start, start + self._batch))[last]
             scores[start : start + self._batch] = accumulators << self._score_shifts
-        return Scores(scores, self.score_exponent)
+        return IntegerScores(scores, self.score_exponent)
 
     def scores(
         self, chunks: NDArray[np.complex64], tracked_power: NDArray[np.float32] | None = None
-    ) -> Scores:
+    ) -> IntegerScores:
         """Return the scores of chunks: see `integers`."""
         return self.run(self.integers(chunks, tracked_power))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import LEVEL_FEATURES
-from amrq.classifier import Engine, EngineScores, Scores, logits_of
+from amrq.classifier import Engine, EngineScores, IntegerScores, logits_of
 from amrq.errors import AmrqError
 from amrq.files import parsing
 from amrq.link.protocol import LEVEL_FLAG, Frame, FrameError, MessageType, Status, is_scale
@@ -364,9 +364,9 @@ def joined_scores(parts: Sequence[EngineScores]) -> EngineScores:
     """Return the scores of a message that the engine computed in parts, in order."""
     if len(parts) == 1:
         return parts[0]
-    whole = [part for part in parts if isinstance(part, Scores)]
+    whole = [part for part in parts if isinstance(part, IntegerScores)]
     if len(whole) == len(parts) and len({part.exponent for part in whole}) == 1:
-        return Scores(np.concatenate([part.integers for part in whole]), whole[0].exponent)
+        return IntegerScores(np.concatenate([part.integers for part in whole]), whole[0].exponent)
     return np.concatenate([logits_of(part) for part in parts])
 
 
@@ -378,7 +378,7 @@ def scores_reply(request: Frame, scores: EngineScores) -> Frame:
         scores: of its chunks; integers of which one does not fit int32 are sent as floating point.
     """
     format, scale = ScoreFormat.FLOAT32, 1.0
-    if isinstance(scores, Scores):
+    if isinstance(scores, IntegerScores):
         values: NDArray[np.generic] = scores.integers
         fits = scores.integers.size == 0 or (
             scores.integers.min() >= _INT32.min and scores.integers.max() <= _INT32.max

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.classifier import Scores
+from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError
 from amrq.hardware import IntegerEngine, IntegerInputs
 from amrq.hardware.rtl.simulation import Simulation
@@ -110,14 +110,14 @@ class RtlEngine(IntegerEngine):
         if self._closed:
             self._build()
 
-    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> Scores:
+    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> IntegerScores:
         """Return scores; see `Engine`."""
         with np.errstate(over="ignore"):  # infinity saturates as any large value does
             symbols = self.design.port.integers(iq)
         side = np.zeros((len(iq), 0), np.int64)
         if self.network.side_inputs and level is not None:
             side = self.network.head_layers[0].input.integers(level)
-        return Scores(self.simulation.run(symbols, side), self.network.score_exponent)
+        return IntegerScores(self.simulation.run(symbols, side), self.network.score_exponent)
 
     def close(self) -> None:
         """End the simulator, and remove what was built."""
