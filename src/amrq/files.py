@@ -173,6 +173,12 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes, durable: boo
 
     Raises:
         AmrqError: it cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
+    >>> write_whole(path, "QPSK")
+    >>> path.read_text()
+    'QPSK'
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     with whole_file(path, durable) as file:
@@ -208,6 +214,10 @@ def made_folder(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         AmrqError: it cannot be made, or nothing can be written there.
+
+    >>> import tempfile
+    >>> made_folder(tempfile.mkdtemp() + "/a/b").is_dir()
+    True
     """
     path = Path(path)
     try:

@@ -32,7 +32,11 @@ _DISTRIBUTIONS = {"zmq": "pyzmq", "yaml": "pyyaml"}
 
 
 def distribution_of(module: str) -> str:
-    """Return the name that pip knows a module's package by: `pyzmq` for `zmq.utils.z85`."""
+    """Return the name that pip knows a module's package by: `pyzmq` for `zmq.utils.z85`.
+
+    >>> distribution_of("yaml"), distribution_of("onnxruntime")
+    ('pyyaml', 'onnxruntime')
+    """
     package = module.partition(".")[0]
     return _DISTRIBUTIONS.get(package, package)
 
@@ -46,6 +50,9 @@ def optional_package(module: str, purpose: str) -> Any:
 
     Raises:
         AmrqError: it cannot be imported; the message says how to get it.
+
+    >>> optional_package("json", "an example").dumps([1])
+    '[1]'
     """
     package = distribution_of(module)
     try:

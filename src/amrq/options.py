@@ -137,17 +137,29 @@ def _written(number: float) -> str:
 
 
 def at_least(low: float) -> Range:
-    """Return the range of finite numbers from `low` on."""
+    """Return the range of finite numbers from `low` on.
+
+    >>> 5 in at_least(1), 0 in at_least(1)
+    (True, False)
+    """
     return Range(low)
 
 
 def above(low: float, at_most: float = math.inf, *, endless: bool = False) -> Range:
-    """Return the range of numbers greater than `low` up to `at_most`; `endless` lets infinity be one of them."""
+    """Return the range of numbers greater than `low` up to `at_most`; `endless` lets infinity be one of them.
+
+    >>> 0.0 in above(0), 0.1 in above(0, at_most=1)
+    (False, True)
+    """
     return Range(low, at_most, low_open=True, endless=endless)
 
 
 def between(low: float, high: float) -> Range:
-    """Return the range from `low` to `high`, both inside."""
+    """Return the range from `low` to `high`, both inside.
+
+    >>> 3.0 in between(0, 1)
+    False
+    """
     return Range(low, high)
 
 
@@ -291,7 +303,16 @@ def option(
     flag: str = "",
     advanced: bool = False,
 ) -> Any:
-    """Return a dataclass's field that is an option: see `Option` for what is given."""
+    """Return a dataclass's field that is an option: see `Option` for what is given.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Gate:
+    ...     "When there is a signal."
+    ...     level: float = option(-60.0, "Power below which there is none.", unit="dB", within=between(-200, 0))
+    >>> [(one.name, one.unit, one.default) for one in options_of(Gate)]
+    [('level', 'dB', -60.0)]
+    """
     about: dict[str, Any] = {"help": help, "unit": unit, "within": within, "choices": dict(choices or {})}
     about |= {"label": label, "flag": flag, "advanced": advanced}
     return dataclasses.field(default=default, metadata={_KEY: about})

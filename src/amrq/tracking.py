@@ -266,6 +266,12 @@ class LevelTracker:
 
     Raises:
         AmrqError: it is below 1.
+
+    >>> import numpy as np
+    >>> tracker = LevelTracker(chunk_length=32)
+    >>> found = tracker.update(np.full(40, 4.0, dtype=np.float32), 32 * np.arange(40))
+    >>> bool(np.isnan(found.power[0])), round(float(found.power[-1]), 3)
+    (True, 4.0)
     """
 
     def __init__(self, chunk_length: int) -> None:

@@ -191,7 +191,12 @@ class LinearClass(SignalClass):
 
 
 def root_raised_cosine(t: NDArray[np.float64], rolloff: float) -> NDArray[np.float64]:
-    """Root-raised-cosine pulse of unit energy at times `t` in symbols (Proakis and Salehi 2008, problem 9.15)."""
+    """Root-raised-cosine pulse of unit energy at times `t` in symbols (Proakis and Salehi 2008, problem 9.15).
+
+    >>> import numpy as np
+    >>> root_raised_cosine(np.array([0.0, 1.0]), 0.35).round(3).tolist()
+    [1.096, -0.085]
+    """
     if rolloff == 0:
         return np.sinc(t)
     four_bt = 4 * rolloff * t
@@ -303,6 +308,10 @@ def linear_class(name: str) -> LinearClass:
 
     Raises:
         AmrqError: there is none of that name; the message lists those there are.
+
+    >>> qpsk = linear_class("QPSK")
+    >>> len(qpsk.points), qpsk.symmetry, round(float(abs(qpsk.points[0])), 3)
+    (4, 4, 1.0)
     """
     found = LINEAR_CLASSES.get(name)
     if found is None:

@@ -70,7 +70,11 @@ class SignalClass(ABC):
 
 @dataclass(frozen=True)
 class NamedClass(SignalClass):
-    """A class of which no more is known than what it is called: somebody's label."""
+    """A class of which no more is known than what it is called: somebody's label.
+
+    >>> NamedClass("GMSK").family
+    'unknown'
+    """
 
     name: str
 

@@ -202,6 +202,13 @@ def make_classifier(
 
     Raises:
         AmrqError: there is no such engine or option, or it cannot run the model.
+
+    >>> import numpy as np
+    >>> from amrq.evaluation import fresh_chunks
+    >>> classifier = make_classifier("default")
+    >>> evidence = classifier.classify(fresh_chunks("BPSK", 4, 32, 15.0, np.random.default_rng(1)))
+    >>> [classifier.contract.classes[best] for best in evidence.log_probabilities.argmax(axis=1)]
+    ['BPSK', 'BPSK', 'BPSK', 'BPSK']
     """
     return ChunkClassifier(make_engine(engine, model, **options))
 

@@ -161,7 +161,11 @@ ENGINES = {
 
 
 def engines_here() -> dict[str, EngineKind]:
-    """Return the engines that compute on this machine, by name: those that a board can offer."""
+    """Return the engines that compute on this machine, by name: those that a board can offer.
+
+    >>> "onnx" in engines_here()
+    True
+    """
     return {name: kind for name, kind in ENGINES.items() if not kind.remote}
 
 
@@ -176,6 +180,10 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
 
     Raises:
         AmrqError: there is no such engine or option, or it cannot run the model.
+
+    >>> engine = make_engine("onnx", "coherent-small-int8")
+    >>> engine.contract.name, engine.contract.chunk_length
+    ('coherent-small-int8', 32)
     """
     if name not in ENGINES:
         raise AmrqError(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}.")

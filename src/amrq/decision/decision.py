@@ -98,13 +98,21 @@ def answer_words(reason: str, *best: str) -> tuple[str, str]:
 
 
 def answer_text(reason: str, *best: str) -> str:
-    """Return `answer_words` as one text: `unsure, perhaps 8PSK`."""
+    """Return `answer_words` as one text: `unsure, perhaps 8PSK`.
+
+    >>> answer_text("named", "QPSK"), answer_text("unsure", "8PSK")
+    ('QPSK', 'unsure, perhaps 8PSK')
+    """
     word, more = answer_words(reason, *best)
     return f"{word}, {more}" if more else word
 
 
 def es_n0_text(es_n0_db: float | None, bound: str | None = None) -> str:
-    """Return Es/N0 in words, to the accuracy that it has: `12 dB`, `above 20 dB`; a dash where it is not known."""
+    """Return Es/N0 in words, to the accuracy that it has: `12 dB`, `above 20 dB`; a dash where it is not known.
+
+    >>> es_n0_text(12.3), es_n0_text(20.0, "above"), es_n0_text(None)
+    ('12 dB', 'above 20 dB', '–')
+    """
     if es_n0_db is None:
         return "–"
     value = f"{round(es_n0_db):d} dB".replace("-", "−")

@@ -171,6 +171,17 @@ class DecisionMaker:
 
     Raises:
         AmrqError: `fusion_chunks` is out of its range.
+
+    >>> import numpy as np
+    >>> from amrq.classifier import make_classifier
+    >>> from amrq.evaluation import fresh_chunks
+    >>> classifier = make_classifier("default")
+    >>> contract = classifier.contract
+    >>> maker = DecisionMaker(contract.hypotheses, contract.chunk_length, fusion_chunks=contract.fusion_chunks)
+    >>> chunks = fresh_chunks("16QAM", 32, 32, 18.0, np.random.default_rng(1))
+    >>> decisions = maker.update(classifier.classify(chunks), 32 * np.arange(32))
+    >>> [(decision.label, decision.chunks) for decision in [*decisions, *maker.flush()]]
+    [('16QAM', 32)]
     """
 
     def __init__(

@@ -87,6 +87,11 @@ def make_dataset(
 
     Raises:
         AmrqError: V_d is not a positive multiple of c_s.
+
+    >>> import numpy as np
+    >>> data = make_dataset(0.005, 0.005, chunk_length=32, pairs_per_class=64, rng=np.random.default_rng(1))
+    >>> data.chunks.shape
+    (18, 32)
     """
     if chunk_length < 1 or pairs_per_class < 1 or pairs_per_class % chunk_length:
         raise AmrqError(
@@ -131,6 +136,11 @@ def fresh_chunks(
 
     Returns:
         complex64 [N, L].
+
+    >>> import numpy as np
+    >>> chunks = fresh_chunks("8PSK", count=5, length=32, es_n0_db=20.0, rng=np.random.default_rng(1))
+    >>> chunks.shape, chunks.dtype.name
+    ((5, 32), 'complex64')
     """
     m = linear_class(sent) if isinstance(sent, str) else sent
     m = m.scaled_to_peak() if peak_scaled else m

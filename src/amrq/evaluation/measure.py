@@ -326,6 +326,11 @@ def evaluate(
     Raises:
         AmrqError: the model names no linear class, or takes samples or more than one a symbol, or a number is
             out of range.
+
+    >>> from amrq.classifier import make_classifier
+    >>> found = evaluate(make_classifier("coherent-small-int8"), chunks_per_class=20, es_n0_db=[20.0])
+    >>> found.levels[0].named.share.of, found.levels[0].named.share.value > 0.95
+    (180, True)
     """
     contract = classifier.contract
     truths = _truths(contract)

@@ -80,7 +80,12 @@ def outcome(answer: str, sent: str, classes: Container[str] = THESIS_9) -> Outco
 
 @dataclass(frozen=True)
 class Tally:
-    """How many answers, or whatever is counted, had each outcome."""
+    """How many answers, or whatever is counted, had each outcome.
+
+    >>> tally = Tally.of_answers({"QPSK": 8, "unsure": 1, "16QAM": 1}, sent="QPSK")
+    >>> tally.right, tally.misnamed, tally.undecided, tally.total
+    (8, 1, 1, 10)
+    """
 
     right: int = 0
     misnamed: int = 0
@@ -211,6 +216,11 @@ class OpenSet:
         known: float64 [K], scores of decisions on named modulations.
         right: bool [K], whether the most probable named modulation is the true one.
         others: scores by kind of other signal, float64 [D] each.
+
+    >>> import numpy as np
+    >>> threshold = OpenSet.log_odds(0.8)
+    >>> round(threshold, 3), OpenSet.passed(np.array([0.0, 2.0, 5.0]), [threshold]).tolist()
+    (1.386, [2])
     """
 
     min_confidence: float

@@ -30,6 +30,11 @@ class Reliability:
         confidence: float64 [15], sum of their confidences.
         right: int64 [15], how many were right.
         variance: float64 [15], sum of c (1 - c) over their confidences c.
+
+    >>> import numpy as np
+    >>> table = Reliability.measure(np.full(10, 0.9), np.arange(10) < 7)
+    >>> table.decisions, round(table.error, 3)
+    (10, 0.2)
     """
 
     count: NDArray[np.int64]

@@ -44,6 +44,9 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> [round(end, 4) for end in clopper_pearson(2304, 2304)]
+    [0.9984, 1.0]
     """
     if not (0 <= successes <= trials and trials >= 1 and 0 < confidence < 1):
         raise AmrqError(f"{successes} of {trials} at confidence {confidence} is not a share.")
@@ -81,6 +84,9 @@ def wald(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, 
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> [round(end, 3) for end in wald(95, 100)]
+    [0.907, 0.993]
     """
     if not (0 <= successes <= trials and trials >= 1 and 0 < confidence < 1):
         raise AmrqError(f"{successes} of {trials} at confidence {confidence} is not a share.")
@@ -96,6 +102,10 @@ class Share:
     Attributes:
         count: 0 to `of`.
         of: trials, at least 1.
+
+    >>> share = Share(95, 100)
+    >>> share.value, [round(end, 3) for end in share.exact]
+    (0.95, [0.887, 0.984])
     """
 
     count: int
@@ -145,6 +155,10 @@ class PairedDifference:
 
     Raises:
         AmrqError: the counts do not fit together.
+
+    >>> found = PairedDifference(first_only=30, second_only=10, of=1000)
+    >>> found.difference, [round(end, 3) for end in found.interval]
+    (0.02, [0.007, 0.032])
     """
 
     first_only: int

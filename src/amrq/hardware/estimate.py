@@ -40,7 +40,12 @@ class LayerSize:
 
 
 def count_weights(layers: Iterable[LayerSize]) -> tuple[int, int]:
-    """Return how many weights and how many biases of all layers are not zero."""
+    """Return how many weights and how many biases of all layers are not zero.
+
+    >>> from amrq.model import find_model
+    >>> count_weights(read_layer_sizes(find_model("coherent-small-int4")))
+    (1735, 135)
+    """
     sizes = list(layers)
     return sum(size.weights for size in sizes), sum(size.biases for size in sizes)
 
@@ -319,6 +324,11 @@ def estimate(layers: Iterable[LayerSize]) -> ResourceEstimate:
 
     Raises:
         ModelError: a layer has a negative count or no sensible width.
+
+    >>> from amrq.model import find_model
+    >>> found = estimate(read_layer_sizes(find_model("coherent-small-int4")))
+    >>> found.dsp, found.bram
+    (432, 0)
     """
     parts = [_of_layer(layer) for layer in layers]
     return ResourceEstimate(

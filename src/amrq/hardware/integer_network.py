@@ -64,6 +64,15 @@ class IntegerNetwork:
 
     Raises:
         ModelError: the parts do not belong together.
+
+    >>> import numpy as np
+    >>> from amrq.evaluation import fresh_chunks
+    >>> from amrq.model import find_model
+    >>> network = IntegerNetwork.from_onnx(find_model("coherent-small-int4"))
+    >>> chunks = fresh_chunks("QPSK", 2, 32, 20.0, np.random.default_rng(1), any_phase=False)
+    >>> scores = network.scores(chunks)
+    >>> scores.integers.dtype.name, len(scores.integers)
+    ('int64', 2)
     """
 
     def __init__(

@@ -22,6 +22,11 @@ class FixedPoint:
     Attributes:
         exponent: of the last bit's weight.
         signed: -128 to 127; otherwise 0 to 255, as after a ReLU.
+
+    >>> import numpy as np
+    >>> form = FixedPoint(exponent=-6, signed=True)
+    >>> form.integers(np.array([0.5, -1.0, 9.0])).tolist()
+    [32, -64, 127]
     """
 
     exponent: int
@@ -82,6 +87,10 @@ def requantise(
 
     Returns:
         int64, of the accumulators' shape.
+
+    >>> import numpy as np
+    >>> requantise(np.array([100, 102, -300]), 2, lowest=-64, highest=63).tolist()
+    [25, 26, -64]
     """
     shifts = np.asarray(shift, dtype=np.int64)
     right = np.clip(shifts, 0, _MOST_SHIFT)

@@ -33,7 +33,11 @@ _UNDECIDED = "unknown (undecided)"
 
 @dataclass(frozen=True)
 class Span:
-    """Samples `start` up to `stop` are `label`; `known` says whether that can be a label."""
+    """Samples `start` up to `stop` are `label`; `known` says whether that can be a label.
+
+    >>> Span(start=0, stop=1000, label="QPSK").known
+    True
+    """
 
     start: int
     stop: int

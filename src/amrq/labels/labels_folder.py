@@ -45,6 +45,9 @@ def label_name(text: str) -> str | None:
 
     Returns:
         the label; None for a text that cannot be one: empty, not printable or longer than 64 characters.
+
+    >>> label_name("QPSK"), label_name(" 8psk ")
+    ('QPSK', '8PSK')
     """
     own = text.strip()
     return _BY_PLAIN.get(_plain(own)) or (None if name_fault(own, _LONGEST_LABEL) else own)

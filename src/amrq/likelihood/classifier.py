@@ -39,6 +39,9 @@ class Receiver:
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> Receiver(phase="uniform", es_n0_db=(0.0, 20.0), level="hidden").es_n0_range
+    (0.0, 20.0)
     """
 
     phase: Phase = "known"
@@ -136,6 +139,13 @@ class LikelihoodClassifier:
 
     Raises:
         AmrqError: no class, or one that is not its own mirror image in the real axis or is sent turned or staggered.
+
+    >>> import numpy as np
+    >>> from amrq.evaluation import fresh_chunks
+    >>> best = LikelihoodClassifier(Receiver(phase="known", es_n0_db=20.0), ["BPSK", "QPSK", "8PSK"])
+    >>> chunks = fresh_chunks("QPSK", 3, 32, 20.0, np.random.default_rng(1), any_phase=False)
+    >>> best.log_posteriors(chunks).argmax(axis=1).tolist()
+    [1, 1, 1]
     """
 
     def __init__(

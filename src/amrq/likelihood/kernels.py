@@ -43,6 +43,11 @@ def cubic(position: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64],
     Returns:
         int64 [...], the first of the four nodes, -1 to count - 4; node -1 is for the caller to supply, for example by
         symmetry. And float64 [4, ...], the weights of the four.
+
+    >>> import numpy as np
+    >>> places, weights = cubic(np.array([2.5]), 8)
+    >>> places.tolist(), weights.round(4).tolist()
+    ([1], [[-0.0625], [0.5625], [0.5625], [-0.0625]])
     """
     clipped = np.minimum(position, count - 2).astype(np.float64)
     cell = np.minimum(clipped.astype(np.int64), count - 3)

@@ -169,6 +169,10 @@ def read_frame(data: bytes | memoryview) -> Frame:
 
     Raises:
         FrameError: it is no whole, undamaged message of this version.
+
+    >>> frame = Frame(type=MessageType.PING, session=7, sequence=1)
+    >>> read_frame(frame.to_bytes()).session
+    7
     """
     view = memoryview(data)
     if len(view) < HEADER_BYTES:

@@ -145,6 +145,14 @@ class CarrierRecovery:
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> symbols = rng.choice(np.exp(0.5j * np.pi * np.arange(4)), 1024)
+    >>> recovery = CarrierRecovery()
+    >>> still = recovery.finish(symbols * np.exp(2j * np.pi * 0.05 * np.arange(1024)))
+    >>> len(still), round(float(recovery.offset), 3)
+    (1024, 0.05)
     """
 
     def __init__(self, max_offset: float = 0.15, hold: int = 0) -> None:

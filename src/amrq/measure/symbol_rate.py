@@ -58,6 +58,16 @@ def estimate_symbol_rate(
 
     Raises:
         AmrqError: the samples are too few, without power or not finite, or the range is empty.
+
+    >>> import numpy as np
+    >>> from amrq.classes import linear_class
+    >>> from amrq.signals import received_signal
+    >>> rng = np.random.default_rng(1)
+    >>> symbols = rng.choice(linear_class("QPSK").points, 2000)
+    >>> samples = received_signal(symbols, samples_per_symbol=4.0, rolloff=0.35, es_n0_db=20.0, rng=rng)
+    >>> found = estimate_symbol_rate(samples, sample_rate=100e3)
+    >>> round(found.rate / 1e3, 2), found.confidence > 0.9
+    (25.0, True)
     """
     count = len(samples)
     lowest = max(lowest, sample_rate * _LEAST_SYMBOLS / max(1, count))

@@ -162,6 +162,10 @@ class Contract:
             bandwidth, at least 1; 0 for `symbols`.
         class_set: what the labels stand for, in their order, `unknown` and `no signal` left out. Without it, labels
             that are names of linear classes stand for these, and others are names.
+
+    >>> contract = Contract("mine", ("BPSK", "QPSK"), chunk_length=32)
+    >>> contract.classes, contract.phase
+    (('BPSK', 'QPSK'), 'any')
     """
 
     name: str

@@ -47,7 +47,11 @@ def _folders() -> list[Path]:
 
 
 def list_models() -> list[Path]:
-    """Return the model files in the folder $AMRQ_MODELS, if set, and among those shipped."""
+    """Return the model files in the folder $AMRQ_MODELS, if set, and among those shipped.
+
+    >>> "blind-full-int8" in [path.stem for path in list_models()]
+    True
+    """
     found: dict[str, Path] = {}
     for folder in _folders():
         with contextlib.suppress(OSError):  # a folder that may not be read holds none
@@ -61,6 +65,9 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
 
     Raises:
         ModelError: there is none; the message lists the names there are.
+
+    >>> find_model("default").name
+    'blind-full-int8.onnx'
     """
     path = Path(name)
     if path.suffix == ".onnx" or len(path.parts) > 1:
@@ -291,6 +298,10 @@ def read_contract(path: str | os.PathLike[str]) -> Contract:
 
     Raises:
         ModelError: the file is missing, no ONNX model, has no contract, or breaks it.
+
+    >>> contract = read_contract(find_model("default"))
+    >>> contract.chunk_length, contract.classes[:3]
+    (32, ('4ASK', '8ASK', 'BPSK'))
     """
     return contract_of_session(open_session(path, optimise=False), path)
 

@@ -35,6 +35,9 @@ class Origin:
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
         times: (seconds from the beginning of the source, when that was received), in order, where it is known anew:
             behind a gap in the source.
+
+    >>> Origin("antenna", symbol_rate=1000.0, model="default", model_sha256="").seconds(500)
+    0.5
     """
 
     source: str

@@ -64,6 +64,12 @@ class Timeline:
     Args:
         symbol_rate: symbols a second, above 0.
         offset: of the signal from what the radio is tuned to, Hz.
+
+    >>> timeline = Timeline(symbol_rate=1000.0)
+    >>> timeline.tell_position(500, 0.75)  # a quarter of a second is missing before it
+    >>> origin = timeline.locate(Origin("radio", 1000.0, "default", ""), 500)
+    >>> round(origin.seconds(500), 3)
+    0.75
     """
 
     def __init__(self, symbol_rate: float, offset: float = 0.0) -> None:

@@ -68,6 +68,10 @@ def format_of(path: Path) -> str:
 
     Raises:
         RecordingError: it tells none; the sentence says what to give.
+
+    >>> from pathlib import Path
+    >>> format_of(Path("my.cu8")), format_of(Path("take.sigmf-meta"))
+    ('cu8', 'sigmf')
     """
     suffix = path.suffix.lower()
     facts = facts_of_name(path.name)
@@ -105,6 +109,13 @@ def open_recording(
     Raises:
         RecordingError: the file cannot be used; the message says why and what to change.
         AmrqError: there is no such format.
+
+    >>> import tempfile, numpy as np
+    >>> path = tempfile.mkdtemp() + "/noise.cf32"
+    >>> np.zeros(1000, dtype=np.complex64).tofile(path)
+    >>> recording = open_recording(path, sample_rate=48e3)
+    >>> recording.length, recording.sample_rate, recording.read(0, 3).tolist()
+    (1000, 48000.0, [0j, 0j, 0j])
     """
     if not os.fspath(path):
         raise AmrqError("a recording's name is empty: give a file.")

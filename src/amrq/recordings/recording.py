@@ -101,6 +101,11 @@ def band_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> tuple[
     Args:
         samples: complex [N].
         sample_rate: samples a second.
+
+    >>> import numpy as np
+    >>> tone = np.exp(2j * np.pi * 0.1 * np.arange(8192)).astype(np.complex64)
+    >>> [round(edge / 1e3) for edge in band_of_signal(tone, sample_rate=100e3)]
+    [10, 2]
     """
     samples = np.where(np.isfinite(samples), samples, np.complex64(0))
     bins = min(_BINS, len(samples))

@@ -22,7 +22,11 @@ _PATIENCE = 0.1
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:
-    """Return whether a name stands for a pipe: `-` for standard input, or a FIFO, as a shell's `<(...)` is one."""
+    """Return whether a name stands for a pipe: `-` for standard input, or a FIFO, as a shell's `<(...)` is one.
+
+    >>> is_stream("-"), is_stream("recording.wav")
+    (True, False)
+    """
     if os.fspath(path) == "-":
         return True
     try:

@@ -55,6 +55,11 @@ class PulseShaper:
 
     Attributes:
         delay: samples from a symbol's entry to the peak of its pulse.
+
+    >>> import numpy as np
+    >>> shaper = PulseShaper(samples_per_symbol=4, rolloff=0.35)
+    >>> shaper.shape(np.ones(16, dtype=np.complex64)).shape
+    (64,)
     """
 
     def __init__(self, samples_per_symbol: int = 1, rolloff: float = 0.35, span: int = 24) -> None:
@@ -100,6 +105,11 @@ class Schedule:
     Raises:
         AmrqError: no class, an unknown name, a class whose symbols are turned or staggered as they are sent, a dwell
             below 1 or an unknown order.
+
+    >>> import numpy as np
+    >>> schedule, rng = Schedule(["BPSK", "QPSK"], dwell=100), np.random.default_rng(1)
+    >>> [schedule.next(rng).name for _ in range(3)]
+    ['BPSK', 'QPSK', 'BPSK']
     """
 
     def __init__(
@@ -159,6 +169,11 @@ class ModulatedSignal:
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> signal = ModulatedSignal(Schedule(["BPSK", "QPSK"], dwell=64), es_n0_db=20.0)
+    >>> samples, changes = signal.generate(128)
+    >>> len(samples), changes
+    (128, [(0, 'BPSK'), (64, 'QPSK')])
     """
 
     def __init__(

@@ -311,6 +311,11 @@ def other_signal(
 
     Raises:
         AmrqError: there is no such kind.
+
+    >>> import numpy as np
+    >>> chunks = other_signal("FSK", count=3, length=32, rng=np.random.default_rng(1))
+    >>> chunks.shape
+    (3, 32)
     """
     found = OTHER_SIGNALS.get(kind) or HELD_OUT_SIGNALS.get(kind)
     if found is None:

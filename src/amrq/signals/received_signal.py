@@ -38,6 +38,9 @@ class Conditions:
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> Conditions(samples_per_symbol=8.0, echo_db=-12.0).offset
+    0.0
     """
 
     samples_per_symbol: float = 4.0
@@ -154,6 +157,12 @@ def received_signal(
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> symbols = rng.choice(np.array([1, -1], dtype=np.complex64), 100)
+    >>> len(received_signal(symbols, samples_per_symbol=4.0, rolloff=0.35, es_n0_db=20.0, rng=rng)) >= 400
+    True
     """
     if not samples_per_symbol >= 1 or not math.isfinite(samples_per_symbol):
         raise AmrqError(f"samples per symbol must be at least 1, not {samples_per_symbol}.")

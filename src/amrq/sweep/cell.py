@@ -24,6 +24,10 @@ class Cell:
         architecture: its name in the recipe.
         bits: of a weight; 32 means floating point.
         pruned: share of filters and neurons removed.
+
+    >>> cell = Cell("vgglike_2f_1c_1re_1mp", 8, 0.2)
+    >>> cell.name, cell.parent.name
+    ('vgglike_2f_1c_1re_1mp_8bit_pr_20', 'vgglike_2f_1c_1re_1mp_pr_20')
     """
 
     architecture: str

@@ -43,7 +43,13 @@ def prune(net: nn.Module, share: float) -> None:
 
 
 def nonzero_weights(net: nn.Module) -> int:
-    """Return how many weights and biases are left in the network."""
+    """Return how many weights and biases are left in the network.
+
+    >>> from amrq.training import NetSettings
+    >>> from amrq.training.architectures import make_net
+    >>> nonzero_weights(make_net(9, NetSettings()))
+    14601
+    """
     count = 0
     for layer in net.modules():
         if isinstance(layer, QuantisedLayer):

@@ -38,6 +38,9 @@ def power_of_two_scale(values: torch.Tensor, limit: torch.Tensor, levels: int) -
 
     Returns:
         float32 [rows].
+
+    >>> power_of_two_scale(torch.tensor([[0.3, -0.9]]), torch.tensor([1.0]), levels=127).tolist()
+    [0.0078125]
     """
     # Either nothing is clipped, or the range is halved once or twice: that costs the largest values and gives all
     # others a bit or two.

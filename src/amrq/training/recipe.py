@@ -406,6 +406,10 @@ class Recipe:
         signal, teacher, net, fit, pruning, quantisation: see there.
         classes: the class set: its name, or names of classes and of sets in the order of the model's outputs.
         constellations: classes of the recipe's own, by name.
+
+    >>> recipe = Recipe(name="mine", chunk_length=64)
+    >>> recipe.fit.steps > 0, len(recipe.class_set)
+    (True, 9)
     """
 
     name: str

@@ -22,6 +22,9 @@ def signed_digits(value: int) -> list[tuple[int, int]]:
 
     Returns:
         (place, sign) of each digit, the lowest place first: value = sum of sign times 2^place.
+
+    >>> signed_digits(7)
+    [(0, -1), (3, 1)]
     """
     digits, place = [], 0
     while value:
@@ -161,6 +164,11 @@ class AdderGraph:
         nodes: inputs first, then what is added, each after what it is made of.
         outputs: for each output the index of its node.
         inputs: number of inputs.
+
+    >>> import numpy as np
+    >>> graph = AdderGraph(np.array([[3, 5], [6, 10]]), np.array([0, 1]), lowest=-128, highest=127)
+    >>> graph.additions > 0
+    True
     """
 
     def __init__(

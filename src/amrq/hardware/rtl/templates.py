@@ -21,6 +21,9 @@ def bits_for(lowest: int, highest: int) -> int:
     Args:
         lowest: least.
         highest: largest, not below `lowest`.
+
+    >>> bits_for(0, 255), bits_for(-128, 127)
+    (8, 8)
     """
     if lowest < 0:
         return max((~lowest).bit_length(), max(highest, 0).bit_length()) + 1

@@ -78,6 +78,12 @@ def make_design(network: IntegerNetwork, options: DesignOptions | None = None) -
     Raises:
         ModelError: the network cannot become hardware.
         AmrqError: the architecture is not the network's, or lanes are asked of a pipeline or folding of an array.
+
+    >>> from amrq.hardware import IntegerNetwork
+    >>> from amrq.model import find_model
+    >>> design = make_design(IntegerNetwork.from_onnx(find_model("coherent-small-int4")))
+    >>> type(design).__name__
+    'PipelineDesign'
     """
     options = options or DesignOptions()
     name = network.contract.name
