@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks as Verilog: their arithmetic, and simulated against the integer reference."""
 
+import importlib
+import re
 import runpy
 import shutil
 import subprocess
@@ -304,3 +306,11 @@ def test_the_block_diagrams_show_the_designs_that_are_made() -> None:
     for name, picture in made.items():
         ElementTree.fromstring(picture)
         assert (docs / "hardware" / name).read_text() == picture, name
+
+
+def test_the_readme_names_functions_that_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    design = PipelineDesign(_network(tmp_path, "level", monkeypatch))
+    write_rtl(design, tmp_path / "rtl", make_stimuli(design, 16, SEED))
+    named = re.findall(r"`(amrq\.[\w.]+)\.(\w+)`", (tmp_path / "rtl" / "README.md").read_text())
+    assert len(named) == 2
+    assert all(hasattr(importlib.import_module(module), name) for module, name in named)

@@ -12,14 +12,14 @@ from amrq.hardware.estimate import (
 )
 from amrq.hardware.integer_engine import IntegerEngine
 from amrq.hardware.integer_network import IntegerInputs, IntegerNetwork
-from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean, requantise
+from amrq.hardware.layers import FixedPoint, IntegerFlattening, IntegerLayer, IntegerMean, requantise
 from amrq.hardware.prefix import NumpyPrefix, float_mean
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 
 __all__ = [
     "FixedPoint",
     "IntegerEngine",
-    "IntegerFlatten",
+    "IntegerFlattening",
     "IntegerInputs",
     "IntegerLayer",
     "IntegerMean",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing, read_arrays, whole_file
 from amrq.hardware.integer_network import IntegerNetwork
-from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean
+from amrq.hardware.layers import FixedPoint, IntegerFlattening, IntegerLayer, IntegerMean
 from amrq.hardware.prefix import NumpyPrefix
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.machine import memory_limit
@@ -123,10 +123,10 @@ def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
     if not all(isinstance(size, int) and 0 < size <= _LARGEST for size in (channels, symbols)):
         raise ModelError(f"its {kind} is not of so many channels and symbols")
     around = [_given_point(one) for one in points]
-    between: IntegerMean | IntegerFlatten
+    between: IntegerMean | IntegerFlattening
     if kind == "flatten":
         (flat,) = around
-        between = IntegerFlatten(channels, symbols, flat)
+        between = IntegerFlattening(channels, symbols, flat)
     else:
         summed, given = around
         between = IntegerMean(channels, symbols, summed, given)

@@ -11,7 +11,7 @@ from amrq.chunks import level_features, normalise
 from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
-from amrq.hardware.layers import IntegerFlatten, IntegerLayer, IntegerMean
+from amrq.hardware.layers import IntegerFlattening, IntegerLayer, IntegerMean
 from amrq.hardware.prefix import FloatPrefix, NumpyPrefix
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.model import Contract, find_model
@@ -80,7 +80,7 @@ class IntegerNetwork:
         contract: Contract,
         prefix: FloatPrefix | NumpyPrefix,
         symbol_layers: tuple[IntegerLayer, ...],
-        between: IntegerMean | IntegerFlatten,
+        between: IntegerMean | IntegerFlattening,
         head_layers: tuple[IntegerLayer, ...],
     ) -> None:
         self.contract = contract
@@ -189,7 +189,7 @@ class IntegerNetwork:
         """Return the class that hardware itself names: that of the best hypothesis, of equal ones that of the first.
 
         It stands in for the sum of the hypotheses' probabilities, which takes exponentials: whoever wants that weighs
-        the scores (`amrq.classifier.Weigh`).
+        the scores (`amrq.classifier.Weigher`).
 
         Args:
             scores: of N chunks.

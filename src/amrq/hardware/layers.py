@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from amrq.errors import AmrqError, ModelError
 from amrq.text import printable
 
-__all__ = ["FixedPoint", "IntegerFlatten", "IntegerLayer", "IntegerMean", "requantise"]
+__all__ = ["FixedPoint", "IntegerFlattening", "IntegerLayer", "IntegerMean", "requantise"]
 
 
 @dataclass(frozen=True)
@@ -336,7 +336,7 @@ class IntegerMean:
 
 
 @dataclass(frozen=True)
-class IntegerFlatten:
+class IntegerFlattening:
     """Put a chunk's symbols into one vector, channel by channel, as ONNX's Flatten does; nothing is computed.
 
     Attributes:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from amrq.chunks import LEVEL_FEATURES
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
-from amrq.hardware.layers import FixedPoint, IntegerFlatten, IntegerLayer, IntegerMean
+from amrq.hardware.layers import FixedPoint, IntegerFlattening, IntegerLayer, IntegerMean
 from amrq.machine import optional_package
 from amrq.model import METADATA_KEY, Contract, constants_of, load_onnx
 from amrq.text import printable
 
-__all__ = ["OnnxGraph", "ReadLayers", "read_layers"]
+__all__ = ["NetworkLayers", "OnnxGraph", "read_layers"]
 
 
 class OnnxGraph:
@@ -145,7 +145,7 @@ class OnnxGraph:
         return names
 
 
-class ReadLayers(NamedTuple):
+class NetworkLayers(NamedTuple):
     """What a graph is made of.
 
     Attributes:
@@ -157,7 +157,7 @@ class ReadLayers(NamedTuple):
     """
 
     symbol_layers: tuple[IntegerLayer, ...]
-    between: IntegerMean | IntegerFlatten
+    between: IntegerMean | IntegerFlattening
     head_layers: tuple[IntegerLayer, ...]
     symbols: str
     side: tuple[str, ...]
@@ -351,7 +351,7 @@ def _parts(graph: OnnxGraph, name: str, floats: set[str]) -> list[str]:
     return [part for part_name in node.input for part in _parts(graph, part_name, floats)]
 
 
-def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
+def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> NetworkLayers:
     """Read the integer part of a network.
 
     Convolutions and max pools, the mean over the symbols or all of them as one vector, fully connected layers.
@@ -368,7 +368,7 @@ def read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
         return _read_layers(graph, scores, symbols)
 
 
-def _read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
+def _read_layers(graph: OnnxGraph, scores: str, symbols: int) -> NetworkLayers:
     rounded = graph.behind("QuantizeLinear")
     if not rounded:
         raise graph.refusal(
@@ -417,9 +417,9 @@ def _read_layers(graph: OnnxGraph, scores: str, symbols: int) -> ReadLayers:
         between = (
             IntegerMean(channels, left, rounded_to, head[0].input)
             if node.op_type == "ReduceMean"
-            else IntegerFlatten(channels, left, rounded_to)
+            else IntegerFlattening(channels, left, rounded_to)
         )
         head_layers = _layers("head", head, head_relus, None)
     except AmrqError as error:
         raise graph.refusal(str(error).rstrip(".")) from None
-    return ReadLayers(symbol_layers, between, head_layers, first, tuple(side))
+    return NetworkLayers(symbol_layers, between, head_layers, first, tuple(side))

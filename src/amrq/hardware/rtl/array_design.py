@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
-from amrq.hardware import IntegerFlatten, IntegerLayer, IntegerNetwork
+from amrq.hardware import IntegerFlattening, IntegerLayer, IntegerNetwork
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.templates import VerilogText, bits_for, rendered
 
@@ -160,7 +160,7 @@ class ArrayDesign(Design):
         if not 1 <= lanes <= _MOST_LANES:
             raise AmrqError(f"the array can have 1 to {_MOST_LANES} lanes, not {lanes}.")
         between = network.between
-        if not isinstance(between, IntegerFlatten) or network.side_inputs:
+        if not isinstance(between, IntegerFlattening) or network.side_inputs:
             raise ModelError(
                 f"model {name!r} takes a mean over its symbols or a level: the array makes networks of convolutions, "
                 "max pools and fully connected layers alone."
