@@ -530,9 +530,12 @@ def test_a_model_trained_on_says_what_was_added_and_what_it_did(model, labelled,
         assert words in result.output
     # It can be trained on again, and remembers both.
     again = tmp_path / "again.onnx"
-    result = train("--add", labelled, "--from", target, "-o", again, "--steps", "2", "--tolerance", "100")
+    state = tmp_path / "elsewhere.state"
+    more = ("--steps", "2", "--tolerance", "100", "--checkpoint", state, "--save-every", "1")
+    result = train("--add", labelled, "--from", target, "-o", again, *more)
     assert result.exit_code == 0, result.output
     assert [entry["from"]["name"] for entry in read_contract(again).recipe["added"]] == ["poor", "mine"]
+    assert state.is_file() and not (tmp_path / "again.onnx.checkpoint").exists()
 
 
 def test_an_interrupted_training_goes_on_where_it_stopped(model, labelled, tmp_path, quick_fusion):

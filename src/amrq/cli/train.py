@@ -28,12 +28,12 @@ from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.live import deferred_interrupt
 from amrq.model import find_model, read_contract
-from amrq.options import Range, above, between, described, option
+from amrq.options import between, described, option
 from amrq.text import printable
+from amrq.training import RunControl, TuneSettings
 
 if TYPE_CHECKING:
     from amrq.training import Progress as FitProgress
-    from amrq.training import TuneSettings
 
 __all__ = ["TrainingBars", "train", "tune"]
 
@@ -82,7 +82,7 @@ _WORSE = 1
 """Exit status of a training whose result is worse on synthetic chunks than what it began with."""
 
 
-def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings", fresh: bool) -> None:
+def tune(folder: Path, model: str, output: Path | None, settings: TuneSettings, run: RunControl) -> None:
     """Train on, and show what it did: on the held-out labelled chunks, and on synthetic ones.
 
     Args:
@@ -90,17 +90,17 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
         model: file or name of the model to begin with.
         output: the file to write; by default the model's name, `-tuned` and .onnx, here.
         settings: how.
-        fresh: begin anew even if there is a checkpoint.
+        run: how it runs; a checkpoint is kept in any case, beside the output unless it names another file.
 
     Raises:
         AmrqError: something given cannot be used.
         KeyboardInterrupt: interrupted; the state is kept.
         typer.Exit: the result is worse on synthetic chunks than the tolerance allows.
     """
-    from amrq.training import RunControl, tune_model
+    from amrq.training import tune_model
 
     target = output if output is not None else Path(f"{find_model(model).stem}-tuned.onnx")
-    checkpoint = target.with_name(target.name + ".checkpoint")
+    checkpoint = run.checkpoint or target.with_name(target.name + ".checkpoint")
     # A step that has begun is finished first: half of one would not be what is written down.
     with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
 
@@ -115,9 +115,9 @@ def tune(folder: Path, model: str, output: Path | None, settings: "TuneSettings"
                 raise KeyboardInterrupt
 
         try:
-            control = RunControl(
-                checkpoint,
-                fresh,
+            control = replace(
+                run,
+                checkpoint=checkpoint,
                 stopped=interrupted.is_set,
                 progress=bars.trained,
                 taught=taught,
@@ -195,11 +195,8 @@ _TUNING = "Labelled recordings"
 _TUNING_STEPS = 1_000
 
 
-@described
 @dataclass(frozen=True)
-class _Tuning:
-    """Training a finished model on with labelled chunks."""
-
+class _From:
     add: Path | None = option(
         None,
         "Train the model of --from on with the labelled chunks that **amrq label** wrote to DIR.",
@@ -210,15 +207,13 @@ class _Tuning:
         "The model to begin with, one that **amrq train** made: a file, a name or 'default'.",
         flag="--from MODEL",
     )
-    share: float = option(
-        0.5,
-        "Share of labelled chunks in the weight of each class that has some, at each Es/N0. The rest are synthetic "
-        "chunks.",
-        within=Range(0, 1, low_open=True, high_open=True),
-    )
-    learning_rate: float | None = option(
-        None, "Highest learning rate. Without it, a quarter of the recipe's.", within=above(0, at_most=1)
-    )
+
+
+@described
+@dataclass(frozen=True)
+class _Tuning(TuneSettings, _From):
+    """Training a finished model on with labelled chunks."""
+
     tolerance: float = option(
         1.0,
         "Accuracy on synthetic chunks that may be lost before the result is called worse (exit status 1).",
@@ -230,7 +225,6 @@ class _Tuning:
 
 @expanded
 def train(
-    tuning: Annotated[_Tuning, Fields(_TUNING, completions={"model": model_names})],
     recipe: Annotated[
         Path | None,
         typer.Argument(help="A recipe in TOML; left out with --add and --from.", show_default=False),
@@ -243,10 +237,21 @@ def train(
             help="The model file to write. Without it, the recipe's or the model's name and .onnx, in this folder.",
         ),
     ] = None,
+    *,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--fresh", help="Go on from the checkpoint beside the output, or begin anew."),
+        typer.Option("--resume/--fresh", help="Go on from the checkpoint, or begin anew."),
     ] = True,
+    run: Annotated[
+        RunControl,
+        Fields(
+            without=("fresh", "stop_at"),
+            helps={
+                "checkpoint": "File that the state of the training is kept in, to go on from later. Without it, a file "
+                "beside the output, its name and .checkpoint."
+            },
+        ),
+    ],
     steps: Annotated[
         int | None,
         typer.Option(
@@ -259,6 +264,7 @@ def train(
     threads: Annotated[
         int, typer.Option("--threads", min=1, help="Threads; on small shared machines 1 is fastest.")
     ] = 1,
+    tuning: Annotated[_Tuning, Fields(_TUNING, without=("steps",), completions={"model": model_names})],
     hold_out: Annotated[
         list[str] | None,
         typer.Option(
@@ -292,14 +298,12 @@ def train(
         ) from None
     torch.set_num_threads(threads)
     if recipe is None:
-        from amrq.training import TuneSettings
-
         assert tuning.add is not None and tuning.model is not None
         rate, held_out = tuning.learning_rate, tuple(hold_out or ())
         settings = TuneSettings(steps or _TUNING_STEPS, tuning.share, rate, held_out, tuning.tolerance / 100)
-        tune(tuning.add, tuning.model, output, settings, not resume)
+        tune(tuning.add, tuning.model, output, settings, replace(run, fresh=not resume))
         return
-    _by_recipe(recipe, output, resume, steps)
+    _by_recipe(recipe, output, replace(run, fresh=not resume), steps)
 
 
 def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None:
@@ -320,20 +324,20 @@ def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None
         )
 
 
-def _by_recipe(recipe: Path, output: Path | None, resume: bool, steps: int | None) -> None:
-    from amrq.training import RunControl, make_model, read_recipe
+def _by_recipe(recipe: Path, output: Path | None, run: RunControl, steps: int | None) -> None:
+    from amrq.training import make_model, read_recipe
 
     settings = read_recipe(recipe)
     if steps is not None:
         settings = replace(settings, fit=replace(settings.fit, steps=steps))
     target = output if output is not None else Path(f"{settings.name}.onnx")
-    checkpoint = target.with_name(target.name + ".checkpoint")
+    checkpoint = run.checkpoint or target.with_name(target.name + ".checkpoint")
     # A step that has begun is finished first: half of one would not be what the recipe makes.
     with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
         try:
-            control = RunControl(
-                checkpoint,
-                not resume,
+            control = replace(
+                run,
+                checkpoint=checkpoint,
                 stopped=interrupted.is_set,
                 progress=bars.trained,
                 taught=bars.taught,

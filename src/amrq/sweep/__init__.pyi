@@ -2,7 +2,9 @@
 from .cell import Cell as Cell
 from .cell import CellFigures as CellFigures
 from .cell import LevelFigures as LevelFigures
+from .cell import SpeedFigures as SpeedFigures
 from .cell import cells_of as cells_of
+from .cell import measure_speed as measure_speed
 from .chunks import SweepBound as SweepBound
 from .chunks import SweepChunks as SweepChunks
 from .chunks import measure_sweep_bound as measure_sweep_bound
@@ -25,5 +27,3 @@ from .run import CellProgress as CellProgress
 from .run import SweepWatcher as SweepWatcher
 from .run import connect as connect
 from .run import run_sweep as run_sweep
-from .speed import SpeedFigures as SpeedFigures
-from .speed import measure_speed as measure_speed

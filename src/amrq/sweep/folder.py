@@ -22,10 +22,9 @@ from amrq.errors import AmrqError
 from amrq.files import parsing, whole_file, write_whole
 from amrq.machine import memory_limit
 from amrq.plain_values import from_plain
-from amrq.sweep.cell import Cell, CellFigures
+from amrq.sweep.cell import Cell, CellFigures, SpeedFigures
 from amrq.sweep.chunks import SweepBound
 from amrq.sweep.recipe import SweepRecipe
-from amrq.sweep.speed import SpeedFigures
 from amrq.text import name_fault, printable
 
 __all__ = ["ResultsFile", "SweepDescription", "SweepFolder", "SweepResults", "read_sweep_results"]

@@ -13,9 +13,8 @@ from amrq.errors import AmrqError
 from amrq.evaluation import Share
 from amrq.files import parsing
 from amrq.plain_values import from_row
-from amrq.sweep.cell import CellFigures
+from amrq.sweep.cell import CellFigures, SpeedFigures
 from amrq.sweep.folder import SweepResults
-from amrq.sweep.speed import SpeedFigures
 from amrq.text import csv_text, markdown, printable, unbroken
 
 __all__ = ["PublishedRow", "read_published", "thesis_page", "thesis_tables"]

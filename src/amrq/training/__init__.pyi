@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from .control import Progress as Progress
+from .control import RunControl as RunControl
+from .control import TuneSettings as TuneSettings
 from .labelled_batches import LabelledBatches as LabelledBatches
 from .labelled_batches import LabelledLoss as LabelledLoss
-from .loop import Progress as Progress
-from .loop import RunControl as RunControl
 from .loop import StepLoss as StepLoss
 from .loop import SyntheticLoss as SyntheticLoss
 from .loop import Trainer as Trainer
@@ -33,7 +34,6 @@ from .recipe import QuantisationSettings as QuantisationSettings
 from .recipe import Recipe as Recipe
 from .recipe import SignalSettings as SignalSettings
 from .recipe import TeacherSettings as TeacherSettings
-from .recipe import TuneSettings as TuneSettings
 from .recipe import class_text as class_text
 from .recipe import make_class_set as make_class_set
 from .recipe import read_recipe as read_recipe

@@ -24,6 +24,7 @@ from amrq.files import whole_file
 from amrq.machine import memory_limit
 from amrq.model import Hypothesis
 from amrq.training.architectures import make_net
+from amrq.training.control import Progress, RunControl
 from amrq.training.pruning import prune
 from amrq.training.quantisation import quantise
 from amrq.training.recipe import Recipe, class_text
@@ -32,16 +33,16 @@ from amrq.training.signal_batches import SignalBatch, SignalBatches
 __all__ = [
     "HYPOTHESIS_WEIGHT",
     "Loss",
-    "Progress",
-    "RunControl",
     "StepLoss",
     "SyntheticLoss",
     "Trainer",
     "TrainingStage",
     "class_logits",
     "fit",
+    "keep_state",
     "load_checkpoint",
     "net_inputs",
+    "resumed_state",
     "save_checkpoint",
 ]
 
@@ -55,76 +56,28 @@ HYPOTHESIS_WEIGHT = 0.5
 _LARGEST_GRADIENT = 1.0
 
 
-# --- how a training runs ----------------------------------------------------------------------------------------------
+# --- the state of a training ------------------------------------------------------------------------------------------
 
 
-class Progress(NamedTuple):
-    """How a training stands.
+def resumed_state(control: RunControl, identity: str) -> dict[str, Any] | None:
+    """Return the state that a training goes on from; None where it begins.
 
-    Attributes:
-        step: steps done, over all stages of the training.
-        steps: steps in all.
-        phase: `float32`, or `int8` and the like.
-        loss: cross entropy of the classes, nats, running mean.
-        accuracy: share of right decisions on the batches just trained on (each is fresh), running mean.
-    """
-
-    step: int
-    steps: int
-    phase: str
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class RunControl:
-    """How a training runs: where its state is kept, who sees it, what stops it. It changes nothing about the result.
-
-    Attributes:
-        checkpoint: file to keep the state in and to resume from; None keeps none.
-        fresh: begin anew even if there is a checkpoint.
-        save_every: steps between two checkpoints, at least 1.
-        stop_at: stop after this many steps in all, leaving a checkpoint; None goes on to the end.
-        stopped: asked between steps; stop, leaving a checkpoint, when it says so.
-        progress: called every 20 steps.
-        taught: called with (chunks judged, chunks in all) as a teacher gets ready.
-        evaluated: called with (steps done, steps in all) of the evaluation that follows.
+    Args:
+        control: of the training.
+        identity: what the checkpoint must share with it.
 
     Raises:
-        AmrqError: `save_every` is out of its range.
+        AmrqError: the checkpoint cannot be read, or is of another training.
     """
+    if control.checkpoint is None or control.fresh or not os.path.isfile(control.checkpoint):
+        return None
+    return load_checkpoint(control.checkpoint, identity)
 
-    checkpoint: Path | None = None
-    fresh: bool = False
-    save_every: int = 500
-    stop_at: int | None = None
-    stopped: Callable[[], bool] = lambda: False
-    progress: Callable[[Progress], None] = lambda _: None
-    taught: Callable[[int, int], None] = lambda done, of: None
-    evaluated: Callable[[int, int], None] = lambda done, of: None
 
-    def __post_init__(self) -> None:
-        """Refuse what no training can keep to."""
-        if self.save_every < 1:
-            raise AmrqError(f"save_every must be at least 1 step, not {self.save_every}.")
-
-    def resumed(self, identity: str) -> dict[str, Any] | None:
-        """Return the state to go on from; None where the training begins.
-
-        Args:
-            identity: what the checkpoint must share with the training.
-
-        Raises:
-            AmrqError: the checkpoint cannot be read, or is of another training.
-        """
-        if self.checkpoint is None or self.fresh or not os.path.isfile(self.checkpoint):
-            return None
-        return load_checkpoint(self.checkpoint, identity)
-
-    def keep(self, identity: str, state: dict[str, Any]) -> None:
-        """Write a state where it is to be kept."""
-        if self.checkpoint is not None:
-            save_checkpoint(self.checkpoint, identity, state)
+def keep_state(control: RunControl, identity: str, state: dict[str, Any]) -> None:
+    """Write the state of a training where its control says, if anywhere."""
+    if control.checkpoint is not None:
+        save_checkpoint(control.checkpoint, identity, state)
 
 
 def save_checkpoint(path: Path, identity: str, state: dict[str, Any]) -> None:
@@ -379,9 +332,7 @@ def _learning_rate_share(step: int, steps: int) -> float:
 # --- a training by a recipe -------------------------------------------------------------------------------------------
 
 
-def fit(
-    recipe: Recipe, batches: SignalBatches, control: RunControl = RunControl()
-) -> Mapping[int, nn.Module]:
+def fit(recipe: Recipe, batches: SignalBatches, control: RunControl | None = None) -> Mapping[int, nn.Module]:
     """Train the recipe's network: first in floating point, then from there for each number of bits.
 
     Batch and learning rate depend on recipe and step alone and the checkpoint holds the optimiser, so that an
@@ -399,11 +350,12 @@ def fit(
     Raises:
         AmrqError: the checkpoint is of another recipe or unreadable, or the loss is no longer finite.
     """
+    control = control or RunControl()
     torch.manual_seed(recipe.seed)
     net = make_net(len(batches.hypotheses), recipe.net)
     blank = copy.deepcopy(net)
     identity = _identity(recipe)
-    resumed = control.resumed(identity)
+    resumed = resumed_state(control, identity)
     finished: dict[int, nn.Module] = {}
     if resumed is not None:
         finished = {
@@ -413,7 +365,7 @@ def fit(
 
     def save(stage: int, **other: Any) -> None:
         weights = {bits: net.state_dict() for bits, net in finished.items()}
-        control.keep(identity, {"stage": stage, "finished": weights, **trainer.state(), **other})
+        keep_state(control, identity, {"stage": stage, "finished": weights, **trainer.state(), **other})
 
     for number, stage in enumerate(_stages(recipe)):
         if stage.bits in finished:

@@ -21,7 +21,8 @@ from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
 from amrq.model import Contract, open_session, write_contract
 from amrq.text import markdown, printable
-from amrq.training.loop import RunControl, fit, net_inputs
+from amrq.training.control import RunControl
+from amrq.training.loop import fit, net_inputs
 from amrq.training.onnx_export import calibrate, calibrate_fusion, export
 from amrq.training.pruning import nonzero_weights, pruned_share
 from amrq.training.recipe import Recipe

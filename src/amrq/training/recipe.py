@@ -30,7 +30,6 @@ __all__ = [
     "Recipe",
     "SignalSettings",
     "TeacherSettings",
-    "TuneSettings",
     "read_recipe",
     "read_settings",
 ]
@@ -477,37 +476,3 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         AmrqError: the file is missing or no TOML, a setting is unknown, mistyped or out of range.
     """
     return read_settings(path, Recipe)
-
-
-@dataclass(frozen=True)
-class TuneSettings:
-    """Settings of `tune_model`.
-
-    Attributes:
-        steps: batches.
-        share: of the weight of each class that has labelled chunks, which these get; the rest stays with synthetic
-            ones. Above 0, below 1.
-        learning_rate: Adam's, at its highest; None for a quarter of that of the recipe's fine-tuning.
-        hold_out: recordings to test on; without any, the last fifth of each label in each.
-        tolerance: share by which accuracy on synthetic chunks may fall before the result counts as worse.
-
-    Raises:
-        AmrqError: a number is out of its range.
-    """
-
-    steps: int = 1_000
-    share: float = 0.5
-    learning_rate: float | None = None
-    hold_out: tuple[str, ...] = ()
-    tolerance: float = 0.01
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be done."""
-        if self.steps < 1:
-            raise AmrqError(f"steps must be at least 1, not {self.steps}.")
-        if not 0 < self.share < 1:
-            raise AmrqError(f"share must be above 0 and below 1, not {self.share}.")
-        if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
-            raise AmrqError(f"learning_rate must be above 0, at most 1, not {self.learning_rate}.")
-        if not 0 <= self.tolerance <= 1:
-            raise AmrqError(f"tolerance must be a share from 0 to 1, not {self.tolerance}.")

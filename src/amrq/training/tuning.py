@@ -26,11 +26,12 @@ from amrq.machine import memory_limit
 from amrq.model import Contract, find_model, open_session
 from amrq.plain_values import from_plain
 from amrq.training.architectures import make_net
+from amrq.training.control import RunControl, TuneSettings
 from amrq.training.labelled_batches import LabelledBatches, LabelledLoss
-from amrq.training.loop import RunControl, Trainer, TrainingStage, net_inputs
+from amrq.training.loop import Trainer, TrainingStage, keep_state, net_inputs, resumed_state
 from amrq.training.making import HELD_OUT_SEED, write_model
 from amrq.training.quantisation import ActivationQuantiser, QuantisedLayer, quantise
-from amrq.training.recipe import Recipe, TuneSettings, class_text
+from amrq.training.recipe import Recipe, class_text
 from amrq.training.signal_batches import SignalBatches, Teacher
 
 __all__ = ["RebuiltNet", "compare", "fine_tune", "rebuild_net", "tune_model"]
@@ -292,13 +293,13 @@ def fine_tune(
     control = control or RunControl()
     trainer = Trainer(LabelledLoss(recipe, batches, labelled), control)
     trainer.begin(net, stage)
-    resumed = control.resumed(identity)
+    resumed = resumed_state(control, identity)
     if resumed is not None:
         trainer.resume(resumed)
     begun_at = trainer.done
 
     def save() -> None:
-        control.keep(identity, trainer.state())
+        keep_state(control, identity, trainer.state())
 
     over = trainer.run(save)
     if over and trainer.done > begun_at:

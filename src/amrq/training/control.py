@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a training runs: where its state is kept, who sees it, what stops it; and how a finished model is trained on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from amrq.options import Range, above, at_least, between, check, described, option
+
+__all__ = ["Progress", "RunControl", "TuneSettings"]
+
+
+class Progress(NamedTuple):
+    """How a training stands.
+
+    Attributes:
+        step: steps done, over all stages of the training.
+        steps: steps in all.
+        phase: `float32`, or `int8` and the like.
+        loss: cross entropy of the classes, nats, running mean.
+        accuracy: share of right decisions on the batches just trained on (each is fresh), running mean.
+    """
+
+    step: int
+    steps: int
+    phase: str
+    loss: float
+    accuracy: float
+
+
+@described
+@dataclass(frozen=True)
+class RunControl:
+    """How a training runs. It changes nothing about the result.
+
+    Beside the options there are functions that a program may hand in. `stopped` is asked between steps: where it says
+    so, the state is kept and the training stops. `progress` is called every 20 steps, `taught` with (chunks judged,
+    chunks in all) as a teacher gets ready, `evaluated` with (steps done, steps in all) of the evaluation that follows.
+
+    Raises:
+        AmrqError: a value is out of its range.
+
+    >>> RunControl("mine.checkpoint", save_every=100).checkpoint.name
+    'mine.checkpoint'
+    """
+
+    checkpoint: Path | None = option(
+        None,
+        "File that the state of the training is kept in, to go on from later. Without it, none is kept.",
+        flag="--checkpoint FILE",
+    )
+    fresh: bool = option(False, "Begin anew even if there is a checkpoint.")
+    save_every: int = option(
+        500, "Steps after which the state is kept again.", within=at_least(1), flag="--save-every STEPS"
+    )
+    stop_at: int | None = option(
+        None, "Stop after this many steps in all, and keep the state.", within=at_least(0)
+    )
+    stopped: Callable[[], bool] = lambda: False
+    progress: Callable[[Progress], None] = lambda _: None
+    taught: Callable[[int, int], None] = lambda done, of: None
+    evaluated: Callable[[int, int], None] = lambda done, of: None
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can keep to."""
+        check(self)
+
+
+@described
+@dataclass(frozen=True)
+class TuneSettings:
+    """How a finished model is trained on with labelled chunks (`tune_model`).
+
+    `hold_out` names recordings to test on. Without any, the last fifth of each label in each recording is held out.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    steps: int = option(1_000, "Training steps.", within=at_least(1))
+    share: float = option(
+        0.5,
+        "Share of labelled chunks in the weight of each class that has some, at each Es/N0. The rest are synthetic "
+        "chunks.",
+        within=Range(0, 1, low_open=True, high_open=True),
+    )
+    learning_rate: float | None = option(
+        None, "Highest learning rate. Without it, a quarter of the recipe's.", within=above(0, at_most=1)
+    )
+    hold_out: tuple[str, ...] = ()
+    tolerance: float = option(
+        0.01,
+        "Share of the accuracy on synthetic chunks that may be lost before the result is called worse.",
+        within=between(0, 1),
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        check(self)
