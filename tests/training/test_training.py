@@ -280,7 +280,7 @@ def test_a_loss_that_is_not_finite_is_a_sentence():
     trainer.begin(torch.nn.Linear(1, 1), TrainingStage(32, 50, 0.1))
     with pytest.raises(AmrqError, match=r"no longer finite at step 20: lower the learning rate"):
         trainer.run(lambda: None)
-    with pytest.raises(AmrqError, match="save_every must be at least 1 step, not 0"):
+    with pytest.raises(AmrqError, match="save_every must be at least 1, not 0"):
         RunControl(save_every=0)
 
 
