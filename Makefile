@@ -64,7 +64,7 @@ test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks
 	$(say) "QA of the blocks: ctest"
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end"
-	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile -rs $(PYTEST_ARGS)
+	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs $(PYTEST_ARGS)
 
 golden: $(STAMPS)/module $(STAMPS)/train $(STAMPS)/test ## record the golden file of behaviour anew (1 minute); GOLDEN_ARGS="--check" only compares
 	$(say) "recording what the library and the command answer: tests/golden/data"

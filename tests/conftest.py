@@ -13,6 +13,27 @@ import amrq  # noqa: F401  # first: it keeps onnxruntime, which some tests impor
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 
+LONGEST = (
+    "test_sweep.py",
+    "test_tune.py",
+    "test_training.py",
+    "test_live.py",
+    "test_bad_output_and_input.py",
+    "test_examples.py",
+    "test_command.py",
+    "test_headless.py",
+    "test_signals_end.py",
+    "test_golden.py",
+    "test_golden_command.py",
+    "test_installed.py",
+)
+"""Files of the tests that take longest, in this order, so that processes which share the files end together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture
 def new_socket() -> Iterator[Callable[[int], Any]]:

@@ -45,7 +45,6 @@ def write_meta(
 def wav_bytes(
     data: bytes,
     *,
-    codec: int = 1,
     channels: int = 2,
     bits: int = 16,
     data_size: int | None = None,
@@ -60,7 +59,7 @@ def wav_bytes(
         return name + struct.pack("<I", len(body) if size is None else size) + body + b"\0" * (len(body) % 2)
 
     frame = channels * bits // 8
-    format = struct.pack("<HHIIHH", codec, channels, RATE, RATE * frame, frame, bits)
+    format = struct.pack("<HHIIHH", 1, channels, RATE, RATE * frame, frame, bits)
     body = b"WAVE" + b"".join(chunk(*one) for one in before if one[0] == b"ds64") + chunk(b"fmt ", format)
     body += b"".join(chunk(*one) for one in before if one[0] != b"ds64")
     body += chunk(b"data", data, data_size) + b"".join(chunk(*one) for one in behind)
