@@ -46,7 +46,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import numpy as np
 
 from amrq.errors import AmrqError
-from amrq.text import printable
+from amrq.text import engineering, printable
 
 __all__ = [
     "InputFile",
@@ -112,11 +112,16 @@ class Range:
 
     def __str__(self) -> str:
         """Return it in words: `1 to 64`, `at least 0`, `above 0, at most 1`; empty where any number will do."""
+        return self.words()
+
+    def words(self, unit: str = "") -> str:
+        """Return it in words with a unit: `at least 0 s`, `above 0, below 1 TS/s`."""
         has_low, has_high = math.isfinite(self.low), math.isfinite(self.high)
+        high = _written(self.high, unit)
         if has_low and has_high and not (self.low_open or self.high_open):
-            return f"{_written(self.low)} to {_written(self.high)}"
-        low = f"{'above' if self.low_open else 'at least'} {_written(self.low)}"
-        high = f"{'below' if self.high_open else 'at most'} {_written(self.high)}"
+            return f"{_written(self.low)} to {high}"
+        low = f"{'above' if self.low_open else 'at least'} {_written(self.low, '' if has_high else unit)}"
+        high = f"{'below' if self.high_open else 'at most'} {high}"
         return ", ".join([low] * has_low + [high] * has_high)
 
     def condition(self, name: str) -> str:
@@ -130,10 +135,12 @@ class Range:
         return f"{before}{name}{after}" if before or after else ""
 
 
-def _written(number: float) -> str:
-    """Return a number as people write it, exactly."""
+def _written(number: float, unit: str = "") -> str:
+    """Return a number as people write it, exactly, with its unit."""
+    if unit and math.isfinite(number) and abs(number) >= 1e6:
+        return engineering(number, unit)
     short = f"{number:g}"
-    return short if float(short) == number else f"{number:.17g}"
+    return f"{short if float(short) == number else f'{number:.17g}'} {unit}".rstrip()
 
 
 def at_least(low: float) -> Range:
@@ -227,16 +234,23 @@ class Option:
         if self.choices and self.kind != "flag":
             values = [str(value) for value in self.choices]
             return " or ".join([", ".join(values[:-1]), values[-1]] if len(values) > 1 else values)
-        words = "" if self.within is None else str(self.within)
-        return f"{words} {self.unit}" if words and self.unit else words
+        return "" if self.within is None else self.within.words(self.unit)
 
     @property
     def sentence(self) -> str:
-        """The help with unit and range."""
+        """The help with unit and range: in brackets after one plain sentence, otherwise as a sentence of their own."""
         more = self.allowed or (self.unit if self.kind in ("number", "integer") else "")
         if not more or not self.help.endswith("."):
             return self.help
-        return f"{self.help[:-1]} ({more})."
+        if not any(mark in self.help for mark in (". ", ": ", "; ")):
+            return f"{self.help[:-1]} ({more})."
+        if self.choices:
+            return f"{self.help} One of {more}."
+        if not self.allowed:
+            return f"{self.help} In {more}."
+        return (
+            f"{self.help} {more[0].upper()}{more[1:]}." if more[0].isalpha() else f"{self.help} From {more}."
+        )
 
     def checked(self, value: Any, called: str | None = None) -> Any:
         """Return a value as the option's kind of value, if it is an allowed one.

@@ -241,7 +241,9 @@ class OnnxBackend:
         AmrqError: a value is out of its range.
     """
 
-    threads: int = option(1, "Threads of one call of the classifier.", within=at_least(1), advanced=True)
+    threads: int = option(
+        1, "Threads that one call of the classifier uses.", within=at_least(1), advanced=True
+    )
 
     def __post_init__(self) -> None:
         """Check the values."""

@@ -48,27 +48,26 @@ class DecisionOptions:
 
     chunks_per_decision: int = option(
         32,
-        "Chunks whose evidence is added up to one decision. More are surer and slower.",
+        "Chunks that one decision rests on. More chunks make it surer and slower.",
         within=between(1, _MOST_CHUNKS),
         flag="--chunks",
     )
     min_confidence: float = option(
         0.8,
-        "Probability that the best class needs: below it the answer is 'unsure', labelled 'unknown'.",
+        "Lowest probability at which the best class is named. Below it the answer is 'unsure', labelled 'unknown'.",
         within=between(0, 1),
         label="Lowest Confidence",
     )
     early_confidence: float = option(
         1.0,
-        "Probability from which a decision that says something new is made early, before all its chunks are there. "
-        "1: never.",
+        "Probability from which a new answer is given early, before all chunks of a decision are there. 1: never.",
         within=above(0, endless=True),
         label="Early Decision at Confidence",
         advanced=True,
     )
     change_evidence: float = option(
         15.0,
-        "Log-likelihood ratio from which a decision is split in two where the class changes inside it.",
+        "Log-likelihood ratio from which a decision is split in two, where the class changes inside it.",
         unit="nats",
         within=above(0, endless=True),
         label="Evidence of a Change",
@@ -76,7 +75,7 @@ class DecisionOptions:
     )
     memory: float = option(
         0.0,
-        "Chunks after which what earlier decisions of the same signal said counts 1/e. 0: nothing of it counts.",
+        "Chunks after which the weight of earlier decisions on the same signal has fallen to 1/e. 0: no memory.",
         unit="chunks",
         within=at_least(0),
         advanced=True,
@@ -90,8 +89,8 @@ class DecisionOptions:
     )
     name_noise: bool = option(
         False,
-        "Label as 'no signal' what looks like noise alone; otherwise it is 'unknown', since many carriers together "
-        "(OFDM) look like noise.",
+        "Label what looks like noise alone 'no signal'. Otherwise it is 'unknown', since many carriers together (OFDM) "
+        "look like noise.",
         choices={False: "unknown (it may be OFDM)", True: "no signal"},
         label="Noise Alone is Called",
         advanced=True,

@@ -311,7 +311,7 @@ class BoardBackend:
     )
     board_batch: int = option(
         256,
-        "Chunks in a message to the board. More cost less and take longer.",
+        "Chunks per message to the board. Larger messages cost less and take longer.",
         within=at_least(1),
         label="Chunks per Message",
         advanced=True,
