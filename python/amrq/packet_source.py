@@ -19,7 +19,7 @@ class packet_source(feed_source):
     Args:
         port: of this machine, 1 to 65535; 0 takes a free one.
         host: address of this machine that is listened at; 0.0.0.0 for all of them.
-        format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
+        format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
 
     Raises:
         AmrqError: there is no such format, or the port cannot be listened at.

@@ -13,7 +13,7 @@ class pipe_source(feed_source):
     """Raw samples from a file descriptor, standard input for instance, until the other end closes it.
 
     Args:
-        format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
+        format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
         descriptor: to read from; 0 is standard input. It stays open.
 
     Raises:

@@ -31,7 +31,7 @@ class recording_source(gr.sync_block):
 
     Args:
         path: the file, or a recording that is open already.
-        format: auto, sigmf, wav, cf32, ci16, ci8 or cu8; auto goes by the suffix.
+        format: one of `amrq.recordings.FORMATS`; auto goes by the name.
         sample_rate: samples a second; 0 takes the file's own, which raw files do not have.
         start: first sample to send.
         count: samples to send; 0 sends all that follow.

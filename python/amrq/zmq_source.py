@@ -24,7 +24,7 @@ class zmq_source(feed_source):
     Args:
         address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink, or the same after `pull+` of a ZMQ PUSH
             sink, which loses nothing and is held up instead.
-        format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
+        format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
         tags: hand on the tags that come along.
 
     Raises:

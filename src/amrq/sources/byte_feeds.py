@@ -21,7 +21,7 @@ class PipeFeed(Feed):
     """Raw samples from a file descriptor, standard input for instance, until the other end closes it.
 
     Args:
-        format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
+        format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
         descriptor: to read from; 0 is standard input. It stays open.
 
     Raises:
@@ -64,7 +64,7 @@ class PacketFeed(Feed):
     Args:
         port: of this machine, 1 to 65535; 0 takes a free one.
         host: address of this machine that is listened at; 0.0.0.0 for all of them.
-        format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
+        format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
 
     Attributes:
         port: that is listened at.

@@ -130,7 +130,7 @@ class ZmqFeed(Feed):
     Args:
         address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink, or the same after `pull+` of a ZMQ PUSH
             sink, which loses nothing and is held up instead.
-        format: cf32, ci16, ci8 or cu8: interleaved I and Q, little-endian; integers become full scale 1.
+        format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
 
     Raises:
         DeviceError: samples cannot come from this address.
