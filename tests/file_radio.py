@@ -3,6 +3,9 @@
 
 import ctypes
 import ctypes.util
+import fcntl
+import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,12 +15,25 @@ HEADER = Path("/usr/include/SoapySDR/Device.hpp")
 
 
 def build_file_radio(folder: Path) -> dict[str, str]:
-    """Build it in a folder; return the environment in which SoapySDR finds it."""
-    source = Path(__file__).with_name("radio") / "file_radio.cpp"
-    module = folder / "libamrqfile.so"
-    command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", module, source, "-lSoapySDR"]
-    subprocess.run(command, check=True)
+    """Put it into a folder; return the environment in which SoapySDR finds it."""
+    shutil.copy(_compiled(), folder / "libamrqfile.so")
     return {"SOAPY_SDR_PLUGIN_PATH": str(folder)}
+
+
+def _compiled() -> Path:
+    """Return the module, compiled once for all tests: of the same source, for the same SoapySDR."""
+    source = Path(__file__).with_name("radio") / "file_radio.cpp"
+    identity = hashlib.sha256(source.read_bytes() + HEADER.with_name("Version.h").read_bytes()).hexdigest()
+    module = Path(__file__).parents[1] / ".build" / "tests" / f"file_radio-{identity[:16]}.so"
+    module.parent.mkdir(parents=True, exist_ok=True)
+    with module.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the tests may be at it
+        if not module.exists():
+            part = module.with_suffix(".part")
+            command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-o", part, source, "-lSoapySDR"]
+            subprocess.run(command, check=True)
+            part.rename(module)
+    return module
 
 
 def load_file_radio(folder: Path) -> None:
