@@ -233,6 +233,7 @@ def test_records_are_made_of_the_blocks_parameters():
             left_out = set((marked[1] or "").split(", "))
             fields = {option.name for option in options_of(make_options.RECORDS[name][0])}
             assert fields - left_out <= known, name
+            assert f"\n{make_options.RECORDS[name][1]}:\n" in data["documentation"], name
 
 
 @pytest.mark.parametrize("backend", ["onnx", "zmq"])
