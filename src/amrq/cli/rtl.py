@@ -44,7 +44,7 @@ def rtl(
 ) -> None:
     """Write synthesizable Verilog of a quantised model for signals of known phase.
 
-    Nothing of this has run on an FPGA: it was simulated and synthesised. The models **coherent-...** and those of the
+    The Verilog was simulated and synthesised; it has not run on an FPGA. The models **coherent-...** and those of the
     thesis can become hardware. The default model cannot: it classifies signals of unknown phase.
 
     The hardware takes I/Q symbols on an AXI4-Stream port and sends scores and class of each chunk on another one.
