@@ -35,6 +35,7 @@ HERE = "@"  # stands for what is bad
 OUTPUTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("classify", "log"): ("file", ("classify", RECORDING, *KNOWN, "--log", HERE)),
     ("classify", "annotate"): ("named file", ("classify", RECORDING, *KNOWN, "--annotate", HERE)),
+    ("classify", "counters"): ("file", ("classify", RECORDING, *KNOWN, "--counters", HERE)),
     ("live", "log"): ("file", ("live", "--file", RECORDING, *KNOWN, "--log", HERE)),
     ("live", "counters"): ("file", ("live", "--file", RECORDING, *KNOWN, "--counters", HERE)),
     ("live", "record"): ("name", ("live", "--file", RECORDING, *KNOWN, "--record", HERE)),
@@ -54,6 +55,32 @@ OUTPUTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
 INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("classify", "files"): ("classify", HERE, "--rate", "100k", *KNOWN),
     ("classify", "model"): ("classify", RECORDING, *KNOWN, "--model", HERE),
+    ("classify", "key"): (
+        *(
+            "classify",
+            RECORDING,
+            *KNOWN,
+            "--board",
+            "tcp://127.0.0.1:9",
+            "--board-key",
+            "file",
+            "--key",
+            HERE,
+        ),
+    ),
+    ("classify", "board_key"): (
+        *(
+            "classify",
+            RECORDING,
+            *KNOWN,
+            "--board",
+            "tcp://127.0.0.1:9",
+            "--key",
+            "file",
+            "--board-key",
+            HERE,
+        ),
+    ),
     ("live", "file"): ("live", "--file", HERE, "--rate", "100k", *KNOWN),
     ("live", "model"): ("live", "--file", RECORDING, *KNOWN, "--model", HERE),
     ("live", "key"): (
@@ -79,7 +106,7 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("label", "files"): ("label", HERE, "--rate", "100k", *KNOWN, "--label", "QPSK", "-o", "labels"),
     ("train", "recipe"): ("train", HERE),
     ("train", "add"): ("train", "--add", HERE, "--from", SMALL),
-    ("train", "model"): ("train", "--add", "dir", "--from", HERE),
+    ("train", "from_"): ("train", "--add", "dir", "--from", HERE),
     ("evaluate", "models"): ("evaluate", HERE),
     ("evaluate-report", "folders"): ("evaluate-report", HERE),
     ("estimate", "model"): ("estimate", HERE),

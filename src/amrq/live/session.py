@@ -79,6 +79,26 @@ class Recognition:
     decision: DecisionOptions = field(default_factory=DecisionOptions)
     backend: Backend = field(default_factory=OnnxBackend)
 
+    def require_board(self, live: bool) -> None:
+        """Refuse to begin with a board that is not there, unless there is something in its place.
+
+        Args:
+            live: the stream must not be held up.
+
+        Raises:
+            AmrqError: the board does not answer, or does not run the model.
+        """
+        if not isinstance(self.backend, BoardBackend):
+            return
+        # The stream's own client tells what happens.
+        board = self.backend.engine(self.model, live, lambda text: None)
+        board.open()
+        try:
+            if self.backend.board_policy != "local":
+                board.require()
+        finally:
+            board.close()
+
     def sink(
         self,
         stream: StreamInfo,
@@ -255,7 +275,7 @@ class LiveSession:
         )
         """The source."""
         self._offset = self._place()
-        self._require_board()
+        self._recognition.require_board(live=True)
         self.classes = contract.classes
         """What the model can answer, in its order."""
         if self._options.record is not None:
@@ -323,20 +343,6 @@ class LiveSession:
         place = recording_offset(recording, self._options.offset)
         say_notes(recording, self._say, place if self._options.offset is None else 0.0)
         return place
-
-    def _require_board(self) -> None:
-        """Refuse to begin with a board that is not there, unless there is something in its place."""
-        backend = self._recognition.backend
-        if not isinstance(backend, BoardBackend):
-            return
-        # The stream's own client tells what happens.
-        board = backend.engine(self._recognition.model, True, lambda text: None)
-        board.open()
-        try:
-            if backend.board_policy != "local":
-                board.require()
-        finally:
-            board.close()
 
     def _make(self, symbol_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
         stream = StreamInfo(self.source.sample_rate, symbol_rate, self._offset)
@@ -408,6 +414,7 @@ class RecordingSession:
         self.signal, self._recognition = signal, recognition or Recognition()
         self._stream = DecisionStream(interrupted)
         flowgraph = load_flowgraph("recording_flowgraph", "classifying a recording")
+        self._recognition.require_board(live=False)
         stream = StreamInfo(symbol_rate=signal.symbol_rate, offset=signal.offset)
         sink = self._recognition.sink(stream, self._stream.put, say or _LOG.info)
         self._flowgraph = flowgraph(
