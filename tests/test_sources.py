@@ -241,6 +241,18 @@ def test_sources_that_cannot_be(options: dict[str, Any], words: str) -> None:
         SourceOptions(**options)
 
 
+def test_silence_counts_from_the_beginning_of_a_run() -> None:
+    seconds, said = 0.0, []
+    watch = SilenceWatch("a radio", said.append, stall=0.5, clock=lambda: seconds)
+    seconds = 10.0  # so long it took to make a flowgraph
+    watch.begin()
+    watch.look(0)
+    assert not watch.stalled and said == []
+    seconds = 10.6
+    watch.look(0)
+    assert watch.stalled
+
+
 def test_an_error_names_the_options_of_the_command_there() -> None:
     with pytest.raises(OptionError) as caught:
         SourceOptions(**RADIO | {"antenna": "RX"})

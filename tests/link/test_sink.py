@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import run_amrq
 from boards import MODEL, PATIENCE, board, chunks, image, in_thread
+from prometheus_text import read_metrics
 
 from amrq.classifier import make_classifier
 from amrq.decision import Decision
@@ -23,6 +24,7 @@ pytest.importorskip("gnuradio.amrq", reason="the module's blocks are not install
 
 from gnuradio import amrq, blocks, gr  # noqa: E402
 
+RECORDINGS = Path(__file__).resolve().parents[2] / "examples" / "recordings"
 NOBODY = "tcp://127.0.0.1:9"
 FOUR = amrq.DecisionOptions(chunks_per_decision=4)
 BOARD = [field.name for field in dataclasses.fields(amrq.BoardBackend)]
@@ -147,6 +149,21 @@ def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
     refused(capfd, "no board answers at tcp://127.0.0.1:9", *run, NOBODY)
     refused(capfd, "cannot wait for a board (--board-policy wait)", *run, NOBODY, "--board-policy", "wait")
     refused(capfd, "--key belongs to --board", "live", "--simulate", "--key", "mine.secret")
+
+
+def test_amrq_classify_on_a_board(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A recording waits for its board, but does not begin without one."""
+    recording = RECORDINGS / "generic_16qam.sigmf-meta"
+    run = ("classify", recording, "--symbol-rate", "25k", "--model", "blind-small-int8", "--json", "--board")
+    counters = tmp_path / "amrq.prom"
+    with board("blind-small-int8") as started:
+        done = run_amrq.amrq(*run, started.endpoint, "--board-timeout", "5", "--counters", counters)
+        assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["label"] for record in found[1:]] == ["16QAM"] * (len(found) - 1) and len(found) >= 2
+    classified = read_metrics(counters.read_text())["amrq_chunks_classified_total"].value()
+    assert classified == sum(record["chunks"] for record in found)
+    refused(capfd, "no board answers at tcp://127.0.0.1:9", *run, NOBODY)
 
 
 def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -171,6 +171,8 @@ class LiveStream:
         # Counters and samples of what ran before, those of its board, and what runs now.
         self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
         self._started = time.monotonic()
+        self._over = threading.Event()
+        self._watching: threading.Thread | None = None
         self._stream: DecisionStream | None = None
 
     def close(self) -> None:
@@ -264,22 +266,25 @@ class LiveStream:
         Raises:
             AmrqError: a flowgraph failed.
         """
-        if self._silence is None:
-            yield from self._run()
-            return
-        over = threading.Event()
-        watching = threading.Thread(
-            target=self._silence.follow,
-            args=(self._arrived, over, self._ending.set),
-            name="amrq silence",
-            daemon=True,
-        )
-        watching.start()
         try:
             yield from self._run()
         finally:
-            over.set()
-            joined(watching)
+            self._over.set()
+            if self._watching is not None:
+                joined(self._watching)
+
+    def _watch_for_silence(self) -> None:
+        """Begin to watch whether the source sends, with the first flowgraph: making that takes its time."""
+        if self._silence is None or self._watching is not None:
+            return
+        self._silence.begin()
+        self._watching = threading.Thread(
+            target=self._silence.follow,
+            args=(self._arrived, self._over, self._ending.set),
+            name="amrq silence",
+            daemon=True,
+        )
+        self._watching.start()
 
     def _run(self) -> Iterator[Decided]:
         if self.symbol_rate is None:
@@ -311,6 +316,7 @@ class LiveStream:
         if self._estimated and self._source.recording is None:
             probe = self._probe(lambda found: follower.take(found, stream.finish))
             flowgraph.connect(flowgraph.source, probe)
+        self._watch_for_silence()
         for decision, truth in stream.run(flowgraph):
             timeline = flowgraph.sink.timeline
             # A recording knows more than any clock.
@@ -352,6 +358,7 @@ class LiveStream:
         probe = sample_probe(LOOKED_AT)
         flowgraph = gr.top_block("amrq symbol rate")
         flowgraph.connect(self._source.block, probe)
+        self._watch_for_silence()
         flowgraph.start()
         finished = threading.Event()
 

@@ -256,6 +256,11 @@ class SilenceWatch:
         self._next_report = SILENCE_IS_NEWS
         self._lock = threading.Lock()
 
+    def begin(self) -> None:
+        """Count from now on: the source has only been started."""
+        with self._lock:
+            self._last = self._clock()
+
     def silent_seconds(self) -> float:
         """Return the seconds since the last sample came, or since the beginning."""
         return max(0.0, self._clock() - self._last)
