@@ -42,7 +42,7 @@ def rtl(
         ),
     ] = None,
 ) -> None:
-    """Write synthesizable Verilog of a quantised model for signals of known phase.
+    """Write synthesizable Verilog of a quantised model for signals of known carrier phase.
 
     The Verilog was simulated and synthesised; it has not run on an FPGA. The models **coherent-...** and those of the
     thesis can become hardware. The default model cannot: it classifies signals of unknown phase.
