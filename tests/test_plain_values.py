@@ -2,6 +2,7 @@
 """Plain values into dataclasses: what is read, and what is said of the rest."""
 
 import datetime
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -110,3 +111,9 @@ def test_a_row_of_texts() -> None:
             from_row({**row, column: text}, Inner)
     with pytest.raises(AmrqError, match=r"^title is missing\.$"):
         from_row({"kind": "a"}, Outer)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(AmrqError, match=r"needs the Python package pydantic, .*'pip install pydantic'"):
+        from_plain({"title": "t"}, Outer)

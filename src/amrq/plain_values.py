@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from amrq.errors import AmrqError
 from amrq.files import parsing
+from amrq.machine import optional_package
 from amrq.text import printable
 
 if TYPE_CHECKING:
@@ -80,11 +81,10 @@ def from_row(row: Mapping[str, Any], kind: type[_Record]) -> _Record:
 
 
 def _validated(kind: Any, what: str, validate: Callable[["TypeAdapter[Any]"], Any]) -> Any:
-    from pydantic import ValidationError
-
+    pydantic = optional_package("pydantic", "reading settings from files")
     try:
         (made,) = validate(_adapter(kind))
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         raise AmrqError(_sentence(kind, what, error.errors(include_url=False))) from None
     return made
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from run_amrq import python
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
@@ -83,6 +84,18 @@ def test_refusals_are_one_clear_sentence(tmp_path, text, words):
         read_recipe(path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_recipes_and_how_a_training_runs_need_no_torch():
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['distributed'] = None\n"
+        "from amrq.training import RunControl, TuneSettings, read_recipe\n"
+        "from amrq.sweep import SweepFolder, cells_of, read_sweep_recipe\n"
+        f"RunControl('x'); TuneSettings(); read_recipe({str(RECIPES[0])!r}); "
+        f"print(len(cells_of(read_sweep_recipe({str(SWEEPS[0])!r}))))"
+    )
+    found = python("-c", code)
+    assert found.returncode == 0 and int(found.stdout) > 0, found.stderr
 
 
 def test_missing_file(tmp_path):

@@ -37,6 +37,7 @@ from amrq.training import (  # noqa: E402
     Trainer,
     TrainingStage,
     calibrate,
+    calibrate_fusion,
     class_logits,
     export,
     fit,
@@ -51,7 +52,6 @@ from amrq.training.architectures import (  # noqa: E402
     PhaseAligner,
     make_net,
 )
-from amrq.training.onnx_export import calibrate_fusion  # noqa: E402
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
 

@@ -15,6 +15,7 @@ from .loop import net_inputs as net_inputs
 from .loop import save_checkpoint as save_checkpoint
 from .making import make_model as make_model
 from .onnx_export import calibrate as calibrate
+from .onnx_export import calibrate_fusion as calibrate_fusion
 from .onnx_export import export as export
 from .pruning import count_layers as count_layers
 from .pruning import nonzero_weights as nonzero_weights
