@@ -348,13 +348,13 @@ def test_what_was_decided_before_a_file_became_shorter_is_not_lost(tmp_path: Pat
     assert "became shorter while it was read" in said
 
 
-def test_models_show_and_annotate(tmp_path: Path) -> None:
+def test_models_show_and_annotate(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     foreign = linear_onnx(tmp_path / "foreign.onnx")
     linear_model(tmp_path / "mine.onnx")
     shown = amrq("model", "show", tmp_path / "mine.onnx", "--json")
     assert shown.returncode == 0
     (tmp_path / "contract.json").write_text(shown.stdout)
-    refused(amrq("model", "show", foreign), "amrq model annotate")
+    refused(amrq_here(capfd, "model", "show", foreign), "amrq model annotate")
     assert amrq("model", "annotate", foreign, "--contract", tmp_path / "contract.json").returncode == 0
     assert read_contract(foreign).classes == ("BPSK", "QPSK", "unknown")
     listed = amrq("models", environment={"AMRQ_MODELS": str(tmp_path)})
@@ -362,10 +362,13 @@ def test_models_show_and_annotate(tmp_path: Path) -> None:
     assert all(name in listed.stdout for name in ("foreign", "mine", "blind-full-int8"))
     shown = amrq("model", "show", "default")
     assert "4ASK, 8ASK, BPSK" in shown.stdout and "unit-rms" in shown.stdout
-    refused(amrq("model", "annotate", foreign, "--contract", tmp_path / "nothing.json"), "cannot be read")
+    refused(
+        amrq_here(capfd, "model", "annotate", foreign, "--contract", tmp_path / "nothing.json"),
+        "cannot be read",
+    )
 
 
-def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path) -> None:
+def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     models = ROOT / "docs" / "thesis" / "models"
     eight = models / "vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx"
@@ -373,10 +376,19 @@ def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert "a chunk every 6830 clocks, 6789 clocks" in made.stdout
     readme = (tmp_path / "out" / "README.md").read_text()
-    assert "64 multipliers make 4 layers in turn" in readme and "| symbol_1 | 16 x 51 | 75 |" in readme
-    refused(amrq("rtl", eight, "-o", tmp_path, "--architecture", "pipeline"), "fits the architecture 'array'")
-    refused(amrq("rtl", "coherent-small-int4", "-o", tmp_path, "--lanes", 4), "has no lanes")
-    refused(amrq("rtl", models / "vgglike_2f_2c_2re_2mp_pr_20.onnx", "-o", tmp_path), "in floating point")
+    assert (
+        "64 multipliers compute 4 layers one after the other" in readme
+        and "| symbol_1 | 16 x 51 | 75 |" in readme
+    )
+    refused(
+        amrq_here(capfd, "rtl", eight, "-o", tmp_path, "--architecture", "pipeline"),
+        "needs the architecture 'array'",
+    )
+    refused(amrq_here(capfd, "rtl", "coherent-small-int4", "-o", tmp_path, "--lanes", 4), "has no lanes")
+    refused(
+        amrq_here(capfd, "rtl", models / "vgglike_2f_2c_2re_2mp_pr_20.onnx", "-o", tmp_path),
+        "in floating point",
+    )
     assert amrq("rtl", eight, "-o", tmp_path, "--architecture", "systolic").returncode == 2
 
 

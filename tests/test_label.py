@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from labelled_signals import annotation, labelled_chunks, write_recording
-from run_amrq import amrq, python, refused
+from run_amrq import amrq, amrq_here, python, refused
 from seeds import rng
 
 from amrq.classes import THESIS_9
@@ -450,18 +450,23 @@ def test_a_label_that_is_no_class_here_is_a_name(tmp_path: Path) -> None:
     assert found.counts == {"GMSK": len(found.labels)} and found.names == (*LABELS, "GMSK")
 
 
-def test_what_cannot_be_labelled_is_one_sentence(tmp_path: Path) -> None:
+def test_what_cannot_be_labelled_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("gnuradio.amrq", reason="GNU Radio or the module's blocks are not installed")
     bare = write_recording(tmp_path / "bare.sigmf-meta", ["QPSK"], 1000, [])
     short = write_recording(tmp_path / "short.sigmf-meta", ["QPSK"], 1000, [annotation(2000, 200, "QPSK")])
     out = ("--symbol-rate", "25k", "-o", tmp_path / "out")
-    refused(label(bare, *out), "has no annotations with a label")
-    refused(label(short, *out), "none of its chunks can be used")
-    refused(label(QPSK, *out, "--label", "QPSK"), "annotations already")
-    refused(label(QPSK, *out, "--label", " "), "' ' is no label")
-    refused(label(QPSK, *out, "--alias", "QPSK"), "--alias takes NAME=LABEL")
-    refused(label(QPSK, "--symbol-rate", "0", "-o", tmp_path / "out"), "--symbol-rate must be")
-    refused(label(QPSK, *out, "--gate", "10"), "below the gate")
-    refused(label(QPSK, *out, "--chunk-length", "5000"), "longer than GNU Radio's buffers")
+    refused(amrq_here(capfd, "label", bare, *out), "has no annotations with a label")
+    refused(amrq_here(capfd, "label", short, *out), "none of its chunks can be used")
+    refused(amrq_here(capfd, "label", QPSK, *out, "--label", "QPSK"), "annotations already")
+    refused(amrq_here(capfd, "label", QPSK, *out, "--label", " "), "' ' is no label")
+    refused(amrq_here(capfd, "label", QPSK, *out, "--alias", "QPSK"), "--alias takes NAME=LABEL")
+    refused(
+        amrq_here(capfd, "label", QPSK, "--symbol-rate", "0", "-o", tmp_path / "out"), "--symbol-rate must be"
+    )
+    refused(amrq_here(capfd, "label", QPSK, *out, "--gate", "10"), "below the gate")
+    refused(
+        amrq_here(capfd, "label", QPSK, *out, "--chunk-length", "5000"), "longer than GNU Radio's buffers"
+    )
     assert not list((tmp_path / "out").iterdir())
 
 
