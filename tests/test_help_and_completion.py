@@ -55,6 +55,33 @@ def complete(amrq: Command) -> Completion:
     return complete
 
 
+@pytest.mark.parametrize("words", [words for words in every_command() if words], ids=" ".join)
+def test_every_command_has_an_example(words: tuple[str, ...]) -> None:
+    from typer.testing import CliRunner
+
+    text = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": str(WIDTH)}).output
+    if words in (("model",), ()):  # a group of commands
+        return
+    assert re.search(r"Example: amrq", text), text
+
+
+@pytest.mark.parametrize(
+    ("command", "panels"),
+    [
+        ("live", ("Source (one of them)", "Signal", "Front end", "Decision", "Board", "Output")),
+        ("classify", ("Recording", "Signal", "Front end", "Decision", "Board", "Output")),
+        ("label", ("Recording", "Signal", "Front end", "Labels and chunks")),
+        ("board", ("Engine", "Clients")),
+    ],
+)
+def test_options_stand_in_panels(command: str, panels: tuple[str, ...]) -> None:
+    from typer.testing import CliRunner
+
+    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": str(WIDTH)}).output
+    found = re.findall(r"╭─ (.+?) ─+╮", text)
+    assert [panel for panel in found if panel not in ("Arguments", "Options", "Commands")] == list(panels)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -2,8 +2,8 @@
 """What all commands share: how they are set up, read numbers, complete names and speak."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,14 +14,7 @@ from amrq.model import list_models
 from amrq.options import OptionError
 from amrq.text import prefix_factor, printable
 
-__all__ = ["CommandApp", "Writer", "engine_help", "model_names", "one_of", "quantity", "say"]
-
-
-class Writer(Protocol):
-    """Whatever takes records."""
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Take a record of `decision_record`."""
+__all__ = ["CommandApp", "engine_help", "model_names", "one_of", "quantity", "say"]
 
 
 _LONGEST = 2000

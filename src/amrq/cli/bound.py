@@ -212,9 +212,10 @@ def bound(
         bool,
         typer.Option(
             "--all",
-            help="Six receivers, from one that knows all to one that knows least, in place of --phase, --level, "
-            "--es-n0-range and --phase-noise: at the first length (the first receiver at all lengths, with a quarter "
-            "of the chunks at 1024 symbols), and, where the thesis works, at 20 dB with 0.01 and 23 dB with 0.005 rad.",
+            help="Measure six receivers, from one that knows everything to one that knows least, in place of the one "
+            "that the options under Receiver describe. Each is measured at the first length; the first one at all "
+            "lengths, with a quarter of the chunks at 1024 symbols. Two points where the thesis works are added: "
+            "20 dB with 0.01 rad, and 23 dB with 0.005 rad.",
         ),
     ] = False,
     output: Annotated[
@@ -225,7 +226,7 @@ def bound(
 ) -> None:
     """Measure the likelihood bound: how accurate the best possible classifier is, by what it knows.
 
-    What the receiver does not know is averaged out of the likelihoods. No model is more accurate on such chunks.
+    The likelihoods are averaged over what the receiver does not know. No model is more accurate on such chunks.
 
     Example: **amrq bound --symbols 32,128 --phase uniform --level hidden --es-n0-range 0:20 -o results**
     """

@@ -21,15 +21,16 @@ def devices(
     wanted: Annotated[
         str,
         typer.Argument(
-            metavar="[DEVICE]", help="Only those that these arguments of SoapySDR fit: driver=rtlsdr, say."
+            metavar="[DEVICE]",
+            help="List only radios that match these SoapySDR arguments, driver=rtlsdr for instance.",
         ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print them as one JSON list.")] = False,
 ) -> None:
     """List the radios that SoapySDR finds, with the values that **amrq live** can set.
 
-    Each is opened for a moment; one that another program has open is listed with the reason. Where there is none, one
-    sentence says so, and the exit status is 0; with --json the list is empty.
+    Each radio is opened for a moment. One that another program has open is listed with the reason. Without any radio,
+    one sentence says so and the exit status is 0; with --json the list is empty.
 
     Example: **amrq devices**
     """

@@ -43,8 +43,8 @@ def estimate(
 ) -> None:
     """Estimate FPGA resources as the thesis does (Algorithm II), from the weights and biases that are not zero.
 
-    It counts parameters as if each had hardware of its own, to compare with the thesis's tables. It is no
-    synthesis, and far above what a design needs that uses its multipliers again. Nothing has run on an FPGA.
+    Parameters are counted as if each had hardware of its own, to compare with the thesis's tables. This is not a
+    synthesis: a design that reuses its multipliers needs far less. Nothing has run on an FPGA.
 
     Example: **amrq estimate coherent-small-int4**
     """

@@ -27,8 +27,8 @@ _LEVELS = (10.0, 20.0)
 def models() -> None:
     """List the models at hand: those shipped, and those in the folder $AMRQ_MODELS.
 
-    Weights are those that are not zero, without biases, as **amrq estimate** counts them; accuracy is that on one chunk
-    at 10 and at 20 dB Es/N0.
+    Weights are counted without zeros and biases, as **amrq estimate** counts them. Accuracy is that on one chunk at 10
+    and at 20 dB Es/N0.
 
     Example: **amrq models**
     """
