@@ -34,15 +34,18 @@ import yaml
 from amrq.classifier import OnnxBackend
 from amrq.cli.main import app
 from amrq.decision import DecisionOptions
+from amrq.hardware.rtl import DesignOptions
 from amrq.link import BoardBackend
+from amrq.live import CuttingOptions, RecordingOptions, RecordingOutputs, SessionOptions
 from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.options import Option, options_of
 from amrq.outputs import OutputOptions
 from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import PulseOptions
 from amrq.sources import SourceOptions
+from amrq.training import RunControl, TuneSettings
 
-__all__ = ["GRC", "LISTS", "PAGE", "RECORDS", "page_up_to_date", "up_to_date"]
+__all__ = ["GRC", "LISTS", "OTHERS", "PAGE", "RECORDS", "page_up_to_date", "up_to_date"]
 
 ROOT = Path(__file__).resolve().parents[1]
 GRC = ROOT / "grc"
@@ -55,10 +58,21 @@ RECORDS: dict[str, tuple[type, str]] = {
     "OnnxBackend": (OnnxBackend, "This CPU"),
     "OutputOptions": (OutputOptions, "Outputs"),
     "PulseOptions": (PulseOptions, "Pulse"),
-    "SourceOptions": (SourceOptions, "Source"),
     "StreamInfo": (StreamInfo, "Stream"),
 }
 """Records by name, and the titles under which a block's documentation has their options."""
+
+OTHERS: dict[str, type] = {
+    "CuttingOptions": CuttingOptions,
+    "DesignOptions": DesignOptions,
+    "RecordingOptions": RecordingOptions,
+    "RecordingOutputs": RecordingOutputs,
+    "RunControl": RunControl,
+    "SessionOptions": SessionOptions,
+    "SourceOptions": SourceOptions,
+    "TuneSettings": TuneSettings,
+}
+"""Records that no block takes, by name: docs/options.md has them too."""
 
 LISTS: dict[str, Mapping[str, str]] = {
     "FORMATS": FORMATS,
@@ -217,7 +231,7 @@ def _scalar(text: str) -> str:
 
 def page_up_to_date(text: str, records: Mapping[str, tuple[type, str]] = RECORDS) -> str:
     """Return the text of docs/options.md as it should be; the arguments are those of `up_to_date`."""
-    for name, (record, _) in records.items():
+    for name, record in ({name: record for name, (record, _) in records.items()} | OTHERS).items():
         rows = "".join(map(_row, options_of(record)))
         table = f"| field | command | default | allowed | what it is |\n|---|---|---|---|---|\n{rows}"
         begin, end = f"<!-- made from {name} -->\n", f"<!-- end of {name} -->\n"
@@ -227,10 +241,14 @@ def page_up_to_date(text: str, records: Mapping[str, tuple[type, str]] = RECORDS
 
 @functools.cache
 def _offered() -> frozenset[str]:
-    """Return the options of the commands that decide, or label for deciding."""
-    commands: Any = typer.main.get_command(app)
-    parameters = [one for name in ("classify", "live", "label") for one in commands.commands[name].params]
-    return frozenset(flag for parameter in parameters for flag in parameter.opts)
+    """Return the options of all commands."""
+    command: Any = typer.main.get_command(app)
+    commands, options = [command], set()
+    while commands:
+        one = commands.pop()
+        commands += getattr(one, "commands", {}).values()
+        options |= {flag for parameter in one.params for flag in parameter.opts}
+    return frozenset(options)
 
 
 def _row(option: Option) -> str:
