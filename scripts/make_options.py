@@ -11,8 +11,9 @@ In a file `grc/*.block.yml` four things come from a record's fields:
 * in `make`, the arguments of each call `amrq.RECORD(...)`: all fields that are parameters of the block;
 * in `documentation`, the lines below `RECORD's title:` up to the next empty line.
 
-The first marker may say more: `without FIELD, ...` leaves fields out, `in CATEGORY` names a tab of the block's
-dialogue, and `where CONDITION` shows the parameters only then. In no category, advanced options are under "Advanced".
+The first marker may say more: `without FIELD, ...` leaves fields out, `with FIELD as PARAMETER` takes a field from a
+parameter that is written by hand, `in CATEGORY` names a tab of the block's dialogue, and `where CONDITION` shows the
+parameters only then. In no category, advanced options are under "Advanced".
 
 In docs/options.md the table between `<!-- made from RECORD -->` and `<!-- end of RECORD -->` lists a record's fields.
 
@@ -31,7 +32,7 @@ from typing import Any
 import typer
 import yaml
 
-from amrq.classifier import OnnxBackend
+from amrq.classifier import ENGINES, EngineBackend
 from amrq.cli.main import app
 from amrq.decision import DecisionOptions
 from amrq.hardware.rtl import DesignOptions
@@ -55,7 +56,7 @@ RECORDS: dict[str, tuple[type, str]] = {
     "BoardBackend": (BoardBackend, "Board"),
     "DecisionOptions": (DecisionOptions, "Decision"),
     "FrontEndOptions": (FrontEndOptions, "Reception"),
-    "OnnxBackend": (OnnxBackend, "This CPU"),
+    "EngineBackend": (EngineBackend, "This CPU"),
     "OutputOptions": (OutputOptions, "Outputs"),
     "PulseOptions": (PulseOptions, "Pulse"),
     "StreamInfo": (StreamInfo, "Stream"),
@@ -75,6 +76,7 @@ OTHERS: dict[str, type] = {
 """Records that no block takes, by name: docs/options.md has them too."""
 
 LISTS: dict[str, Mapping[str, str]] = {
+    "ENGINES": {name: kind.computes for name, kind in ENGINES.items()},
     "FORMATS": FORMATS,
     "RAW_FORMATS": {name: FORMATS[name] for name in RAW_FORMATS},
 }
@@ -83,7 +85,10 @@ LISTS: dict[str, Mapping[str, str]] = {
 _MARKED = re.compile(
     r"(?m)^# made from (?P<record>\w+)(?P<more>[^\n]*)\n(?P<made>(?s:.*?))^# end of (?P=record)\n"
 )
-_SAID = re.compile(r"(?: without (?P<out>[\w, ]+?))?(?: in (?P<category>\w+))?(?: where (?P<where>.+))?")
+_SAID = re.compile(
+    r"(?: without (?P<out>[\w, ]+?))?(?: with (?P<field>\w+) as (?P<parameter>\w+))?"
+    r"(?: in (?P<category>\w+))?(?: where (?P<where>.+))?"
+)
 _DTYPES = {
     "number": "real",
     "integer": "int",
@@ -101,14 +106,16 @@ class _Marker:
     without: frozenset[str] = frozenset()
     category: str = ""
     condition: str = ""
+    by_hand: tuple[str, str] = ("", "")
 
     @classmethod
     def read(cls, more: str) -> "_Marker":
         found = _SAID.fullmatch(more)
         if found is None:
             raise SystemExit(f"make_options: a marker's 'made from RECORD{more}' is not understood.")
+        by_hand = (found["field"] or "", found["parameter"] or "")
         names = frozenset(name.strip() for name in (found["out"] or "").split(",")) - {""}
-        return cls(names, found["category"] or "", found["where"] or "")
+        return cls(names | {by_hand[0]} - {""}, found["category"] or "", found["where"] or "", by_hand)
 
 
 def up_to_date(
@@ -133,10 +140,12 @@ def up_to_date(
             rf"{marker}    options: .*\n    option_labels: .*\n", marker + _chosen(choices), parameters
         )
     known = set(re.findall(r"(?m)^-   id: (\w+)$", parameters))
+    markers = {found["record"]: _Marker.read(found["more"]) for found in _MARKED.finditer(parameters)}
     for name, (record, title) in records.items():
-        options = [option for option in options_of(record) if option.name in known]
+        called = dict([markers.get(name, _Marker()).by_hand])
+        options = [option for option in options_of(record) if called.get(option.name, option.name) in known]
         lines = "".join(f"    {_label(option)}: {option.sentence}\n" for option in options)
-        after = _put(rf"(?<=amrq\.{name}\()\n?[^()]*(?=\))", _arguments(options), after)
+        after = _put(rf"(?<=amrq\.{name}\()\n?[^()]*(?=\))", _arguments(options, called), after)
         after = _put(rf"(?m)^    {title}:\n(?:    .*\n)+", f"    {title}:\n{lines}", after)
     return head + parameters + before + asserts + after
 
@@ -203,10 +212,12 @@ def _dtype(option: Option) -> str:
     return "raw" if option.optional else _DTYPES[option.kind]
 
 
-def _arguments(options: list[Option]) -> str:
+def _arguments(options: list[Option], called: Mapping[str, str]) -> str:
+    """Return the arguments of a record's call; `called` names parameters that are not called as their fields."""
     lines = []
     for option in options:
-        value = f"'${{{option.name}}}'" if _dtype(option) == "enum" else f"${{{option.name}}}"
+        parameter = called.get(option.name, option.name)
+        value = f"'${{{parameter}}}'" if _dtype(option) == "enum" else f"${{{parameter}}}"
         lines.append(f"                {option.name}={value}")
     return "\n" + ",\n".join(lines)
 

@@ -2,6 +2,7 @@
 """The list of engines: all give the same scores, and a new one is a file and a line."""
 
 import contextlib
+import os
 import re
 import shutil
 import textwrap
@@ -188,11 +189,13 @@ class ConstantEngine(Engine):
 LINE = 'EngineKind("constant", "the first hypothesis, always", "amrq.hardware.constant_engine:ConstantEngine"),\n'
 
 USES = """
-import contextlib, io, sys, threading
+import contextlib, io, json, sys, threading
 import numpy as np
 from amrq.classifier import make_classifier, make_engine
 from amrq.cli import main
 from amrq.link import BoardServer
+
+RECORDING = sys.argv[1]
 
 def said(*words):
     sys.argv = ["amrq", *words]
@@ -201,7 +204,7 @@ def said(*words):
         main()
     return out.getvalue()
 
-for command in ("board", "evaluate"):
+for command in ("board", "evaluate", "classify", "live"):
     assert "constant (the first" in " ".join(said(command, "--help").replace("│", " ").split()), command
 first = make_classifier("default").contract.weighed()[0].label
 shown = said("evaluate", "default", "--engine", "constant", "--chunks", "5", "--es-n0", "10", "--sweeps", "none",
@@ -218,6 +221,13 @@ server.stop()
 thread.join()
 contract = board.contract
 assert {contract.classes[n] for n in found.log_probabilities.argmax(axis=1)} == {contract.weighed()[0].label}
+try:
+    import gnuradio.amrq
+except ImportError:
+    pass
+else:
+    said("classify", RECORDING, "--engine", "constant", "--log", "decisions.jsonl")
+    assert {json.loads(record)["best"] for record in open("decisions.jsonl")} == {first}
 print("runs everywhere")
 """
 
@@ -234,7 +244,13 @@ def test_a_new_engine_is_one_file_and_one_line(tmp_path: Path) -> None:
     process = run_amrq.python(
         "-c",
         textwrap.dedent(USES),
-        environment={"PYTHONPATH": str(tmp_path), "AMRQ_MODELS": str(ROOT / "models"), "COLUMNS": "300"},
+        ROOT / "examples" / "recordings" / "generic_qpsk.sigmf-meta",
+        environment={
+            "PYTHONPATH": os.pathsep.join((str(tmp_path), run_amrq.ENVIRONMENT["PYTHONPATH"])),
+            "AMRQ_MODELS": str(ROOT / "models"),
+            "COLUMNS": "300",
+        },
+        cwd=tmp_path,
     )
     assert process.returncode == 0, process.stderr
     assert process.stdout.endswith("runs everywhere\n")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import amrq
-from amrq.classifier import OnnxBackend
+from amrq.classifier import EngineBackend
 from amrq.cli.main import app
 from amrq.cli.options import Fields, expanded
 from amrq.decision import DecisionMaker, DecisionOptions
@@ -38,7 +38,7 @@ RECORDS = (
     BoardBackend,
     DecisionOptions,
     FrontEndOptions,
-    OnnxBackend,
+    EngineBackend,
     OutputOptions,
     SourceOptions,
     StreamInfo,
@@ -96,7 +96,7 @@ def test_the_pages_tables_are_made_from_the_records() -> None:
 def test_no_command_lacks_an_option(name: str) -> None:
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     offered = {flag for parameter in command.params for flag in parameter.opts}
-    for record in (BoardBackend, DecisionOptions, FrontEndOptions, OnnxBackend, OutputOptions):
+    for record in (BoardBackend, DecisionOptions, FrontEndOptions, EngineBackend, OutputOptions):
         assert {one.flags[0] for one in options_of(record)} <= offered, record
 
 

@@ -18,7 +18,7 @@ from gnuradio.amrq.symbol_rate_probe import symbol_rate_probe
 from gnuradio.amrq.zmq_source import zmq_source
 
 # The records that blocks take, so that a flowgraph finds them where it finds the blocks.
-from amrq.classifier import OnnxBackend
+from amrq.classifier import EngineBackend
 from amrq.decision import DecisionOptions
 from amrq.link import BoardBackend
 from amrq.measure import FrontEndOptions, StreamInfo
@@ -28,8 +28,8 @@ from amrq.signals import PulseOptions
 __all__ = [
     "BoardBackend",
     "DecisionOptions",
+    "EngineBackend",
     "FrontEndOptions",
-    "OnnxBackend",
     "OutputOptions",
     "PulseOptions",
     "StreamInfo",

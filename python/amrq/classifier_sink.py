@@ -18,7 +18,7 @@ from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
 from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
 
-from amrq.classifier import Backend, Classifier, OnnxBackend
+from amrq.classifier import Backend, Classifier, EngineBackend
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.measure import StreamInfo
@@ -80,7 +80,7 @@ class classifier_sink(gr.sync_block):
             give, for that of decisions. `sample_rate` is not used here.
         outputs: where records of decisions go (as `amrq.outputs.record` has them), and counters. Records need
             the symbol rate.
-        backend: where chunks are classified: an `OnnxBackend` (None: one with its defaults), a `BoardBackend`, or a
+        backend: where chunks are classified: an `EngineBackend` (None: one with its defaults), a `BoardBackend`, or a
             function of a model's name that returns a `Classifier`.
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier, at least 1.
@@ -107,7 +107,7 @@ class classifier_sink(gr.sync_block):
         self._wanted = outputs or OutputOptions()
         if (self._wanted.log or self._wanted.publish) and not self.stream.symbol_rate:
             raise AmrqError("a record says when a decision was: give symbol_rate.")
-        self._backend = OnnxBackend() if backend is None else backend
+        self._backend = EngineBackend() if backend is None else backend
         self._live, self._queue_chunks = live, queue_chunks
         self._classifier = self._classifier_of(model)
         self.contract = self._classifier.contract
@@ -134,7 +134,7 @@ class classifier_sink(gr.sync_block):
             return backend(model)
         if not hasattr(backend, "classifier"):
             raise AmrqError(
-                f"backend must be an OnnxBackend, a BoardBackend or a function of a model's name, not {backend!r}."
+                f"backend must be an EngineBackend, a BoardBackend or a function of a model's name, not {backend!r}."
             )
         return backend.classifier(model, self._live, self._warn)
 

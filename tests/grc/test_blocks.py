@@ -18,6 +18,7 @@ from flowgraphs import BLOCK_FILES, ROOT, platform
 from gnuradio.grc.core.schema_checker import BLOCK_SCHEME, Validator
 
 from amrq.classes import THESIS_9, LinearClass
+from amrq.classifier import ENGINES
 from amrq.decision import DecisionOptions
 from amrq.link import POLICIES
 from amrq.options import above, described, option, options_of
@@ -228,18 +229,20 @@ def test_records_are_made_of_the_blocks_parameters():
             if name not in make_options.RECORDS:
                 continue
             marked = re.search(
-                rf"# made from {name}(?: without ([\w, ]+?))?(?: in .*| where .*)?\n", path.read_text()
+                rf"# made from {name}(?: without ([\w, ]+?))?(?: with (\w+) as \w+)?(?: in .*| where .*)?\n",
+                path.read_text(),
             )
-            left_out = set((marked[1] or "").split(", "))
+            left_out = {*(marked[1] or "").split(", "), marked[2]}
             fields = {option.name for option in options_of(make_options.RECORDS[name][0])}
             assert fields - left_out <= known, name
             assert f"\n{make_options.RECORDS[name][1]}:\n" in data["documentation"], name
 
 
-@pytest.mark.parametrize("backend", ["onnx", "zmq"])
+@pytest.mark.parametrize("backend", ENGINES)
 def test_a_backend_is_made_with_its_own_options(backend):
     made = new_block("amrq_classifier_sink", backend=backend).templates.render("make")
-    assert ("BoardBackend(" in made, "OnnxBackend(" in made) == (backend == "zmq", backend == "onnx")
+    assert ("BoardBackend(" in made, "EngineBackend(" in made) == (backend == "zmq", backend != "zmq")
+    assert backend == "zmq" or f"engine='{backend}'" in made
     compile(made, "make", "eval")
 
 

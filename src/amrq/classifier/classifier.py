@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.classifier.engine import Engine, logits_of, make_engine
+from amrq.classifier.engine import ENGINES, Engine, engine_help, engines_here, logits_of, make_engine
 from amrq.errors import AmrqError, ModelError
 from amrq.model import Contract
 from amrq.options import at_least, check, described, option
@@ -21,8 +21,8 @@ __all__ = [
     "Backend",
     "ChunkClassifier",
     "Classifier",
+    "EngineBackend",
     "Evidence",
-    "OnnxBackend",
     "Weigher",
     "make_classifier",
     "weighable",
@@ -234,15 +234,24 @@ class Backend(Protocol):
 
 @described
 @dataclass(frozen=True)
-class OnnxBackend:
-    """Chunks are classified on this CPU, by ONNX Runtime: a `Backend`.
+class EngineBackend:
+    """Chunks are classified on this machine, by an engine: a `Backend`.
 
     Raises:
         AmrqError: a value is out of its range.
+
+    >>> EngineBackend("integer").classifier("coherent-small-int4").engine.name
+    'integer'
     """
 
+    engine: str = option(
+        "onnx",
+        engine_help(),
+        choices={name: kind.computes for name, kind in engines_here().items()},
+        flag="--engine NAME",
+    )
     threads: int = option(
-        1, "Threads that one call of the classifier uses.", within=at_least(1), advanced=True
+        1, "Threads that one call of the engine onnx uses.", within=at_least(1), advanced=True
     )
 
     def __post_init__(self) -> None:
@@ -252,8 +261,9 @@ class OnnxBackend:
     def classifier(
         self, model: str, live: bool = False, say: Callable[[str], None] | None = None
     ) -> ChunkClassifier:
-        """Return a classifier that runs a model; it needs neither `live` nor `say`."""
-        return make_classifier(model, "onnx", threads=self.threads)
+        """Return a classifier that runs a model; `live` makes no difference to it."""
+        options = ENGINES[self.engine].taken(threads=self.threads, say=say)
+        return make_classifier(model, self.engine, **options)
 
 
 class Weigher:

@@ -20,6 +20,7 @@ __all__ = [
     "EngineKind",
     "EngineScores",
     "IntegerScores",
+    "engine_help",
     "engines_here",
     "logits_of",
     "make_engine",
@@ -167,6 +168,12 @@ def engines_here() -> dict[str, EngineKind]:
     True
     """
     return {name: kind for name, kind in ENGINES.items() if not kind.remote}
+
+
+def engine_help() -> str:
+    """Return the help of an option that names an engine of this machine."""
+    kinds = [f"{kind.name} ({kind.computes})" for kind in engines_here().values()]
+    return f"What computes the scores: {', '.join(kinds[:-1])} or {kinds[-1]}."
 
 
 def make_engine(name: str, model: str | os.PathLike[str] = "default", **options: object) -> Engine:

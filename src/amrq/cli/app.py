@@ -8,13 +8,12 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from amrq.classifier import engines_here
 from amrq.errors import AmrqError
 from amrq.model import list_models
 from amrq.options import OptionError
 from amrq.text import prefix_factor, printable
 
-__all__ = ["CommandApp", "engine_help", "model_names", "one_of", "quantity", "say"]
+__all__ = ["CommandApp", "model_names", "one_of", "quantity", "say"]
 
 
 _LONGEST = 2000
@@ -62,12 +61,6 @@ def one_of(choices: Sequence[str]) -> Callable[[str], list[str]]:
         return [choice for choice in choices if choice.startswith(incomplete)]
 
     return complete
-
-
-def engine_help(does: str) -> str:
-    """Return the help of an option that names an engine of this machine, after the list of engines."""
-    kinds = [f"{kind.name} ({kind.computes})" for kind in engines_here().values()]
-    return f"{does}: {', '.join(kinds[:-1])} or {kinds[-1]}."
 
 
 def _flags_without_type(params: Any) -> Any:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from amrq.classifier import ENGINES, engines_here, make_engine
-from amrq.cli.app import CommandApp, engine_help, model_names, one_of
+from amrq.classifier import ENGINES, engine_help, engines_here, make_engine
+from amrq.cli.app import CommandApp, model_names, one_of
 from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError
 from amrq.hardware import write_image
@@ -29,7 +29,7 @@ board_app = CommandApp()
 class _EngineOptions:
     """What computes."""
 
-    engine: str = option("integer", engine_help("What computes"), flag="--engine NAME")
+    engine: str = option("integer", engine_help(), flag="--engine NAME")
     input_bits: int | None = option(
         None,
         "Width of I and of Q, for --engine rtl; from 9 on scores equal the ONNX model's. Without it, 9.",

@@ -77,7 +77,7 @@ def classify(
     load_flowgraph("recording_flowgraph", "classifying a recording")
     no_stdout_log(outputs)
     _check_annotate(files, outputs)
-    recognition = Recognition(model.model, front_end, decision, board or model)
+    recognition = Recognition(model.model, front_end, decision, model.backend(board))
     failures: list[AmrqError] = []
     with (
         deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as interrupted,

@@ -19,8 +19,8 @@ from rich.table import Table
 
 import amrq
 from amrq.classes import LinearSet
-from amrq.classifier import engines_here, make_classifier
-from amrq.cli.app import engine_help, model_names, one_of
+from amrq.classifier import engine_help, engines_here, make_classifier
+from amrq.cli.app import model_names, one_of
 from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import (
@@ -271,7 +271,7 @@ def evaluate(
     ] = None,
     engine: Annotated[
         str,
-        typer.Option(help=engine_help("What computes"), autocompletion=one_of(engines_here())),
+        typer.Option(help=engine_help(), autocompletion=one_of(engines_here())),
     ] = "onnx",
     output: Annotated[
         Path | None,

@@ -67,7 +67,7 @@ def live(
     Another program: **rtl_sdr -f 433.92M -s 2.4M - | amrq live --stdin --rate 2.4M --symbol-rate 100k --json**
     """
     no_stdout_log(outputs)
-    recognition = Recognition(model.model, front_end, decision, board or model)
+    recognition = Recognition(model.model, front_end, decision, model.backend(board))
     with (
         deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as ending,
         own_stdout(ending) as out,

@@ -11,9 +11,10 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from amrq.classifier import OnnxBackend
+from amrq.classifier import Backend, EngineBackend
 from amrq.cli.app import one_of, quantity
 from amrq.errors import AmrqError
+from amrq.link import BoardBackend
 from amrq.options import Option, described, option, options_of
 from amrq.outputs import OutputOptions
 
@@ -62,8 +63,20 @@ class _Model:
 
 @described
 @dataclass(frozen=True)
-class ModelOptions(OnnxBackend, _Model):
+class ModelOptions(EngineBackend, _Model):
     """Which model decides, and how it is computed on this CPU."""
+
+    def backend(self, board: BoardBackend | None) -> Backend:
+        """Return what computes: the board, where there is one.
+
+        Raises:
+            AmrqError: an engine of this machine is chosen as well.
+        """
+        if board is not None and self.engine != EngineBackend.engine:
+            raise AmrqError(
+                f"--engine {self.engine} computes on this machine: leave out either that or --board."
+            )
+        return self if board is None else board
 
 
 def expanded(command: Callable[..., None]) -> Callable[..., None]:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from amrq.classes import THESIS_9
-from amrq.classifier import Backend, OnnxBackend
+from amrq.classifier import Backend, EngineBackend
 from amrq.decision import Decision, DecisionOptions
 from amrq.errors import AmrqError, all_closed
 from amrq.link import BoardBackend
@@ -77,7 +77,7 @@ class Recognition:
     model: str = "default"
     front_end: FrontEndOptions = field(default_factory=FrontEndOptions)
     decision: DecisionOptions = field(default_factory=DecisionOptions)
-    backend: Backend = field(default_factory=OnnxBackend)
+    backend: Backend = field(default_factory=EngineBackend)
 
     def require_board(self, live: bool) -> None:
         """Refuse to begin with a board that is not there, unless there is something in its place.
