@@ -55,7 +55,7 @@ def from_plain(values: Mapping[str, Any], kind: type[_Record], what: str = "sett
     amrq.errors.AmrqError: steps must be a whole number, not 'many'.
     """
     with parsing("its settings"):
-        _bound(values)
+        _check_sizes(values)
         # As JSON, in which strict rules take lists for tuples; what JSON has not, a date for instance, becomes a text.
         text = json.dumps([dict(values)], default=str)
         made: _Record = _validated(kind, what, lambda adapter: adapter.validate_json(text, strict=True))
@@ -97,14 +97,14 @@ def _adapter(kind: Any) -> "TypeAdapter[Any]":
     return TypeAdapter(tuple[kind], config=ConfigDict(extra="forbid", allow_inf_nan=False))
 
 
-def _bound(values: Any, where: str = "") -> None:
+def _check_sizes(values: Any, where: str = "") -> None:
     """Refuse whole numbers that floating point does not hold, before any is computed with."""
     if isinstance(values, Mapping):
         for key, value in values.items():
-            _bound(value, f"{where}.{printable(key, 60)}" if where else printable(key, 60))
+            _check_sizes(value, f"{where}.{printable(key, 60)}" if where else printable(key, 60))
     elif isinstance(values, list):
         for value in values:
-            _bound(value, where)
+            _check_sizes(value, where)
     elif isinstance(values, int) and abs(values) > _LARGEST:
         raise AmrqError(f"{where} must be a whole number within {_LARGEST:,}.")
 

@@ -82,7 +82,7 @@ class MetricsFile:
 
     def _write_on(self) -> None:
         while not self._closing.wait(self._period):
-            # The disk may have room again before the end, which tells if not; the stream is worth more.
+            # The disk may have room again before the end, which reports it if not; the stream matters more.
             with contextlib.suppress(AmrqError):
                 self._write()
 
@@ -151,7 +151,7 @@ class CountersFile:
     Args:
         path: the file; for node_exporter's textfile collector its name ends in `.prom`.
         classes: that the model knows.
-        observe: tells how the stream stands; called in a thread of the file's own.
+        observe: returns the state of the stream; called in a thread of the file's own.
         period: seconds from one writing to the next.
 
     Raises:

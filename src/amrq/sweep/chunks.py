@@ -101,7 +101,7 @@ def measure_sweep_bound(recipe: SweepRecipe) -> SweepBound:
     """Let the likelihood classifier decide.
 
     It knows Es/N0 and the phase noise, and the level where the chunks are not normalised: more than the models are
-    told, so that none can surpass it but by chance.
+    given, so that none can surpass it but by chance.
     """
     signal, evaluation = recipe.signal, recipe.evaluation
     classes = [m.scaled_to_peak() if signal.scaling == "peak" else m for m in recipe.class_set.members]

@@ -38,7 +38,7 @@ class ResultsFile:
 
     Args:
         path: the file; it need not be there.
-        key: columns that tell rows apart; a row added again takes the place of the former one.
+        key: columns by which rows differ; a row added again takes the place of the former one.
     """
 
     def __init__(self, path: Path, key: tuple[str, ...] = ("name",)) -> None:

@@ -159,7 +159,7 @@ class SweepFitSettings:
         loss_threshold: mean cross entropy of an epoch, nats.
         gate_chunks: chunks of the gate.
         retry_rate: highest rate of a retry, as a share of that of the cell.
-        validation_chunks: chunks that tell whether a retry was for the better; 0 goes on from it in any case.
+        validation_chunks: chunks on which a network is compared before and after a retry; 0 keeps every retry.
         whole: cells that start from nothing.
         pruned: pruned cells in floating point, which start from the whole one.
         quantised: cells on integers, which start from the one in floating point.

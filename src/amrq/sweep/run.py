@@ -56,7 +56,7 @@ class CellProgress(NamedTuple):
 
 
 class SweepWatcher:
-    """What a sweep tells as it goes on; made to be overridden, this one listens to nothing."""
+    """What a sweep reports as it goes on. Override what is of interest; this class ignores everything."""
 
     def training(self, progress: CellProgress) -> None:
         """Hear how a cell stands. Called from a thread of the cluster's client."""
@@ -79,7 +79,7 @@ def connect(scheduler: str | None, workers: int) -> distributed.Client:
     Raises:
         AmrqError: there is no scheduler at the address.
     """
-    # Only problems are told: the sweep has words of its own for what goes well.
+    # Only problems are logged: the sweep itself reports what goes well.
     settings = {
         "distributed.scheduler.allowed-failures": _ATTEMPTS,
         "distributed.nanny.pre-spawn-environ": _WORKERS_ENVIRONMENT,
@@ -110,12 +110,12 @@ def _work(recipe: SweepRecipe, cell: Cell, parent: bytes | None, bound: SweepBou
     from amrq.sweep.making import make_cell  # PyTorch is for the workers
 
     worker = distributed.get_worker()
-    told = 0.0
+    reported = 0.0
 
     def progress(epoch: int, loss: float) -> None:
-        nonlocal told
-        if epoch == 1 or time.monotonic() - told > _REPORT_SECONDS:
-            told = time.monotonic()
+        nonlocal reported
+        if epoch == 1 or time.monotonic() - reported > _REPORT_SECONDS:
+            reported = time.monotonic()
             worker.log_event(_TOPIC, {"name": cell.name, "epoch": epoch, "loss": loss})
 
     return make_cell(recipe, cell, parent, bound, progress)
@@ -148,7 +148,7 @@ def run_sweep(
         folder: where to keep what is made.
         cells: which; parents must be among them, or finished.
         client: of the cluster.
-        watcher: told as it goes on.
+        watcher: what hears of the progress.
         stopped: asked every half second; when it says so, the cells at work are given up and KeyboardInterrupt raised.
 
     Returns:

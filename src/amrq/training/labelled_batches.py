@@ -130,10 +130,10 @@ class LabelledBatches:
         self._weight = float(self._cumulated[-1] * batch_size / self._size)
         self.synthetic_weights = (1 - taken).astype(np.float32)
         """float32 [hypotheses], what the targets of synthetic chunks are to be multiplied by."""
-        told = belongs[known].sum(axis=0)
-        stood_for = np.divide(taken * told, found, out=np.zeros_like(found), where=found > 0)
+        of_known_level = belongs[known].sum(axis=0)
+        stood_for = np.divide(taken * of_known_level, found, out=np.zeros_like(found), where=found > 0)
         self.synthetic_level_weights = (1 - stood_for).astype(np.float32)
-        """float32 [hypotheses], the same for the levels, of which chunks of unknown Es/N0 tell nothing."""
+        """float32 [hypotheses], the same for the levels, about which chunks of unknown Es/N0 say nothing."""
 
     def batch(self, index: int) -> LabelledBatch:
         """Return batch number `index`."""
@@ -196,17 +196,17 @@ class LabelledLoss:
         labels = torch.cat([torch.from_numpy(batch.labels), torch.from_numpy(more.labels)])
         # A target is a probability under the priors of the synthetic chunks: where labelled ones stand for a part of a
         # class at a level, that much less of a synthetic chunk at that level is of the class.
-        said = torch.from_numpy(batch.targets) * self._weights[torch.from_numpy(batch.hypotheses)]
-        told = nn.functional.one_hot(torch.from_numpy(more.labels), by_class.shape[1])
-        targets = torch.cat([said, told * more.weight])
+        synthetic = torch.from_numpy(batch.targets) * self._weights[torch.from_numpy(batch.hypotheses)]
+        labelled = nn.functional.one_hot(torch.from_numpy(more.labels), by_class.shape[1])
+        targets = torch.cat([synthetic, labelled * more.weight])
         smoothing = self._recipe.fit.label_smoothing
         targets = targets * (1 - smoothing) + targets.sum(dim=1, keepdim=True) * smoothing / by_class.shape[1]
         size = len(batch.labels)
         entropy = -(targets * torch.log_softmax(by_class, dim=1)).sum() / size
-        told_level = torch.from_numpy(more.hypotheses)
-        index = torch.cat([torch.from_numpy(batch.hypotheses), told_level.clamp(min=0)])[:, None]
+        known = torch.from_numpy(more.hypotheses)
+        index = torch.cat([torch.from_numpy(batch.hypotheses), known.clamp(min=0)])[:, None]
         given = (by_class.gather(1, labels[:, None]) - logits.gather(1, index))[:, 0]
-        counted = torch.cat([self._level_weights[index[:size, 0]], (told_level >= 0) * more.weight])
+        counted = torch.cat([self._level_weights[index[:size, 0]], (known >= 0) * more.weight])
         minimised = entropy + HYPOTHESIS_WEIGHT * (given * counted).sum() / size
         return StepLoss(minimised, entropy, by_class.argmax(dim=1) == labels)
 

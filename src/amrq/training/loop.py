@@ -114,7 +114,7 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any]:
 
 
 class StepLoss(NamedTuple):
-    """What a loss says of one step.
+    """The loss of one step.
 
     Attributes:
         minimised: what to minimise.
@@ -312,7 +312,7 @@ class Trainer:
 
 
 class _RunningMeans:
-    """Means of loss and accuracy over some 1,000 steps, told of every 20th; unbiased from the first on."""
+    """Means of loss and accuracy over the last 1,000 steps or so, from every 20th of them; unbiased from the start."""
 
     def __init__(self) -> None:
         self.loss = self.accuracy = self._weight = 0.0
