@@ -2,6 +2,7 @@
 """What may be imported where."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from run_amrq import python
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "src" / "amrq"
+TESTS = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "python" / "amrq").glob("qa_*.py")]
 ROOMS = sorted(
     path.parent.name for path in LIBRARY.glob("*/__init__.py") if path.parent.name not in ("training", "cli")
 )
@@ -59,3 +61,9 @@ def test_the_blocks_need_no_torch_no_qt() -> None:
     )
     result = python("-c", code)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_all_randomness_of_the_tests_comes_from_one_place() -> None:
+    own = re.compile(r"default_rng\((?!\[SEED)|RandomState\(|random\.seed\(|manual_seed\(\d")
+    found = [str(path.relative_to(ROOT)) for path in TESTS if own.search(path.read_text())]
+    assert found == [], "take it from tests/seeds.py"

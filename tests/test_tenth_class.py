@@ -2,6 +2,7 @@
 """A tenth class: in a recipe, every command knows it; as a line in the table, it changes nothing else."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from labelled_signals import SYMBOL_RATE, write_recording
-from run_amrq import amrq_here, python, refused
+from run_amrq import ENVIRONMENT, amrq_here, python, refused
 from seeds import rng
 
 from amrq.classes import THESIS_9, LinearClass
@@ -127,6 +128,7 @@ def test_a_line_in_the_table_changes_nothing_else(tmp_path: Path) -> None:
     code = """
 import hashlib, json
 import numpy as np
+import seeds
 from amrq.classes import LINEAR_CLASSES, THESIS_9, linear_class
 from amrq.evaluation import fresh_chunks, make_dataset
 from amrq.likelihood import Receiver, measure_bound
@@ -136,7 +138,7 @@ from amrq.signals import OTHER_SIGNALS, ModulatedSignal, Schedule, other_signal
 def digest(*arrays):
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
-rng = lambda: np.random.default_rng(7)
+rng = lambda: seeds.rng("tenth class")
 found = {
     "known": len(LINEAR_CLASSES),
     "thesis": list(THESIS_9),
@@ -165,7 +167,10 @@ print(json.dumps(found))
     assert table.read_text().count(line) == 1
     table.write_text(table.read_text().replace(line, '    ("1024QAM", _grid(32, 32)),\n' + line))
     models = {"AMRQ_MODELS": str(ROOT / "models")}
-    results = [python("-c", code, environment=models | path) for path in ({}, {"PYTHONPATH": str(copied)})]
+    results = [
+        python("-c", code, environment=models | path)
+        for path in ({}, {"PYTHONPATH": os.pathsep.join((str(copied), ENVIRONMENT["PYTHONPATH"]))})
+    ]
     assert not any(result.returncode for result in results), results
     plain, added = (json.loads(result.stdout) for result in results)
     assert added.pop("new") == [4, [2, 32], [[0, "1024QAM"]]]

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pmt
 from gnuradio import amrq, blocks, gr, gr_unittest
+from seeds import rng
 
 from amrq.classes import linear_class
 from amrq.errors import AmrqError
@@ -18,7 +19,7 @@ PORT = "symbol_rate"
 
 def signal(samples_per_symbol, count, seed=6, offset=0.0, name="QPSK"):
     """Samples of a signal at 20 dB, its offset in cycles a symbol."""
-    generator = np.random.default_rng(seed)
+    generator = rng("symbol rate probe", seed)
     symbols = generator.choice(linear_class(name).points, int(count / samples_per_symbol) + 100)
     made = received_signal(symbols, samples_per_symbol, 0.35, 20.0, generator, offset)
     return made[:count].astype(np.complex64)
@@ -75,7 +76,7 @@ class qa_symbol_rate_probe(gr_unittest.TestCase):
         self.assertEqual(probe.counts().looked_at, 20_000)
 
     def test_nothing_is_told_of_noise_silence_or_too_little(self):
-        generator = np.random.default_rng(1)
+        generator = rng("symbol rate probe")
         noise = (generator.normal(size=70_000) + 1j * generator.normal(size=70_000)).astype(np.complex64)
         for samples in (noise, np.zeros(70_000, np.complex64), signal(4, 200), signal(4, 1)):
             found, probe = self.estimates(samples)
