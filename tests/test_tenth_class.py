@@ -15,7 +15,7 @@ from run_amrq import ENVIRONMENT, amrq_here, python, refused
 from seeds import rng
 
 from amrq.classes import THESIS_9, LinearClass
-from amrq.classifier import OnnxClassifier
+from amrq.classifier import make_classifier
 from amrq.evaluation import fresh_chunks
 from amrq.labels import LabelsFolder
 from amrq.model import NO_SIGNAL, UNKNOWN, read_contract
@@ -45,7 +45,7 @@ def test_a_recipe_trains_a_class_of_its_own(model: Path) -> None:
     contract = read_contract(model)
     assert contract.classes == OUTPUTS
     assert contract.class_set.name == "tenth-class" and contract.linear_classes["STAR5"] == STAR
-    classifier = OnnxClassifier(model)
+    classifier = make_classifier(model)
     chunks = fresh_chunks(STAR, 200, 32, 20.0, rng("tenth class"))
     named = [OUTPUTS[number] for number in classifier.classify(chunks).log_probabilities.argmax(axis=1)]
     assert Counter(named)["STAR5"] > 150
@@ -69,7 +69,7 @@ def test_it_is_found_in_a_recording_and_labelled(
     assert all(r["offset_hz"] is not None for r in records if r["label"] == "STAR5")
     labelled = tmp_path / "labelled"
     made = amrq_here(capfd, "label", path, "--symbol-rate", SYMBOL_RATE, "-o", labelled)
-    assert made.returncode == 0 and "STAR5 is no class that this program knows" in made.stdout
+    assert made.returncode == 0 and "STAR5 is not a class that this program knows" in made.stdout
     (chunks,) = LabelsFolder(labelled).read()
     assert set(chunks.counts) == {"STAR5"} and chunks.counts["STAR5"] > 100
     tuned = tmp_path / "tuned.onnx"
