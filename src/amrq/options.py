@@ -38,7 +38,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -277,33 +277,30 @@ class Option:
 
 
 class OptionError(AmrqError):
-    """Options of a record do not go together, or one of them is missing.
+    """Options do not go together, or one of them is missing.
 
-    The sentence names the record's fields; the command names its own options (`for_command`).
+    In a script the sentence names fields or arguments; the command names its own options (`for_command`).
 
     Args:
-        record: the record's class.
-        text: the sentence, with the names of fields in braces.
+        named: the record's class; or, where there is none, what the command calls each argument, by name.
+        text: the sentence, with the names of fields or arguments in braces.
         values: what stands for the other names in braces.
 
-    >>> error = OptionError(type("Nothing", (), {}), "there is no {thing}.", thing="answer")
-    >>> str(error)
-    'there is no answer.'
+    >>> error = OptionError({"rate": "--rate"}, "{file} needs the sample rate ({rate}).", file="a.cf32")
+    >>> str(error), error.for_command()
+    ('a.cf32 needs the sample rate (rate).', 'a.cf32 needs the sample rate (--rate).')
     """
 
-    def __init__(self, record: type, text: str, **values: object) -> None:
-        self._record, self._text, self._values = record, text, values
-        super().__init__(self._filled(lambda option: option.name))
+    def __init__(self, named: type | Mapping[str, str], text: str, **values: object) -> None:
+        flags = named if isinstance(named, Mapping) else {one.name: one.flags[0] for one in options_of(named)}
+        self._in_script = text.format(**{name: name for name in flags}, **values)
+        self._in_command = text.format(**flags, **values)
+        super().__init__(self._in_script)
 
     def for_command(self) -> str:
         """Return the sentence with the names that the options have in a command."""
-        if self.args != (self._filled(lambda option: option.name),):
-            return str(self)  # other errors' sentences were added to it
-        return self._filled(lambda option: option.flags[0])
-
-    def _filled(self, named: Callable[[Option], str]) -> str:
-        options = options_of(self._record) if dataclasses.is_dataclass(self._record) else ()
-        return self._text.format(**{option.name: named(option) for option in options}, **self._values)
+        # Other errors' sentences may have been added to it.
+        return str(self).replace(self._in_script, self._in_command)
 
 
 def option(

@@ -270,10 +270,12 @@ def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> 
     if any(span.known for span in spans.spans):
         return
     if spans.unknown_names:
-        names = ", ".join(repr(name) for name in spans.unknown_names)
-        raise AmrqError(
-            f"{recording.path}: its annotations are labelled {names}, which cannot be labels: say what to take them "
-            "for (--alias NAME=LABEL)."
+        raise OptionError(
+            {"aliases": "--alias NAME=LABEL"},
+            "{path}: its annotations are labelled {names}, which cannot be labels: say what to take them for "
+            "({aliases}).",
+            path=recording.path,
+            names=", ".join(repr(name) for name in spans.unknown_names),
         )
     if spans.elsewhere:
         raise OptionError(
@@ -284,8 +286,10 @@ def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> 
             count=spans.elsewhere,
             place=engineering(offset, "Hz"),
         )
-    raise AmrqError(
-        f"{recording.path} has no annotations with a label: annotate it, or say what it is (--label)."
+    raise OptionError(
+        {"whole": "--label"},
+        "{path} has no annotations with a label: annotate it, or say what it is ({whole}).",
+        path=recording.path,
     )
 
 
