@@ -24,6 +24,7 @@ from amrq.link import POLICIES
 from amrq.options import above, described, option, options_of
 from amrq.recordings import FORMATS, RAW_FORMATS
 from amrq.signals import Order
+from amrq.sources import SourceOptions
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import make_options
@@ -236,6 +237,19 @@ def test_records_are_made_of_the_blocks_parameters():
             fields = {option.name for option in options_of(make_options.RECORDS[name][0])}
             assert fields - left_out <= known, name
             assert f"\n{make_options.RECORDS[name][1]}:\n" in data["documentation"], name
+
+
+@pytest.mark.parametrize("name", ["radio_source", "rtl_tcp_source", "zmq_source", "packet_source"])
+def test_a_sources_parameters_have_the_defaults_of_the_options(name):
+    known = {option.name: option for option in options_of(SourceOptions)}
+    path = ROOT / "grc" / f"amrq_{name}.block.yml"
+    given = {"sample_rate", "frequency"}  # without which there is no such source
+    arguments = {key: value for key, value in made_with(path).items() if key in known.keys() - given}
+    assert arguments
+    for key, value in arguments.items():
+        expected = "cf32" if key == "format" else known[key].default  # what `auto` stands for with these
+        assert ast.literal_eval(value) == expected, key
+        assert inspect.signature(block_class(path)).parameters[key].default == expected, key
 
 
 @pytest.mark.parametrize("backend", ENGINES)
