@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seeds import rng
 from typer.testing import CliRunner
 
-from amrq.classes import THESIS_9
+from amrq.classes import THESIS_9, LinearClass
 from amrq.cli.bound import bound
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson, fresh_chunks
@@ -46,7 +46,7 @@ def every_class(
     return np.concatenate(chunks), np.repeat(np.arange(len(NAMES)), count)
 
 
-def brute_force(chunk: NDArray[np.complex128], name: str, receiver: Receiver) -> float:
+def brute_force(chunk: NDArray[np.complex128], sent: LinearClass, receiver: Receiver) -> float:
     """Average the density itself over plain grids, one nuisance inside the other."""
     low, high = receiver.es_n0_range
     levels, weights = np.array([low]), np.ones(1)
@@ -67,11 +67,11 @@ def brute_force(chunk: NDArray[np.complex128], name: str, receiver: Receiver) ->
         density = np.ones((len(thetas), len(gains)))
         for sample in chunk:
             of_symbol = np.zeros_like(density)
-            for point in THESIS_9[name].points.astype(complex):
+            for point in sent.points.astype(complex):
                 for jitter, jitter_weight in zip(jitters, jitter_weights, strict=True):
-                    sent = point * np.exp(1j * (thetas[:, None] + jitter))
-                    of_symbol += jitter_weight * np.exp(-(np.abs(gains * sample - sent) ** 2) / noise)
-            density *= of_symbol / THESIS_9[name].order / jitter_weights.sum() / (np.pi * noise)
+                    turned = point * np.exp(1j * (thetas[:, None] + jitter))
+                    of_symbol += jitter_weight * np.exp(-(np.abs(gains * sample - turned) ** 2) / noise)
+            density *= of_symbol / sent.order / jitter_weights.sum() / (np.pi * noise)
         total += weight / weights.sum() * float((density * gain_weights).mean())
     return math.log(total)
 
@@ -88,10 +88,34 @@ def test_brute_force(receiver: Receiver) -> None:
             for name in names
         ]
     ).astype(np.complex128)
-    expected = np.array([[brute_force(chunk, name, receiver) for name in names] for chunk in chunks])
+    expected = np.array(
+        [[brute_force(chunk, THESIS_9[name], receiver) for name in names] for chunk in chunks]
+    )
     for resolution, tolerance in ((Resolution(), 0.02), (Resolution().refined(), 0.002)):
         found = LikelihoodClassifier(receiver, names, resolution).log_likelihoods(chunks)
         np.testing.assert_allclose(found - found[:, :1], expected - expected[:, :1], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS[::3], ids=lambda receiver: receiver.description)
+def test_lopsided_constellations_by_brute_force(receiver: Receiver) -> None:
+    """Those that are not their own mirror images, and those that half a turn changes."""
+    classes = [
+        THESIS_9["QPSK"],
+        LinearClass.of("tilted", np.exp(0.3j) * np.array([3, 1, -1, -3])),
+        LinearClass.of("lopsided", [1, 1j, -0.5 + 0.2j, 0.3 - 2j]),
+        LinearClass.of("triangle", [1, np.exp(2j * np.pi / 3), np.exp(-2j * np.pi / 3)]),
+    ]
+    assert [m.mirrored for m in classes] == [True, False, False, True]
+    generator = rng("lopsided", RECEIVERS.index(receiver))
+    chunks = np.stack(
+        [
+            fresh_chunks(m, 1, 3, 4.0, generator, receiver.phase_noise, receiver.phase == "uniform")[0]
+            for m in classes
+        ]
+    ).astype(np.complex128)
+    expected = np.array([[brute_force(chunk, m, receiver) for m in classes] for chunk in chunks])
+    found = LikelihoodClassifier(receiver, classes, Resolution().refined()).log_likelihoods(chunks)
+    np.testing.assert_allclose(found - found[:, :1], expected - expected[:, :1], rtol=0, atol=0.01)
 
 
 def test_bpsk_against_qpsk_at_known_phase_is_a_sum_of_log_cosh() -> None:

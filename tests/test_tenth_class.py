@@ -154,9 +154,9 @@ try:
     found["batch"] = digest(batch.iq, batch.labels, batch.targets)
 except ImportError:
     pass
-if "1024QAM" in LINEAR_CLASSES:
-    new = LINEAR_CLASSES["1024QAM"]
-    sent = ModulatedSignal(Schedule("1024QAM")).generate(9)[1]
+if "A TENTH" in LINEAR_CLASSES:
+    new = LINEAR_CLASSES["A TENTH"]
+    sent = ModulatedSignal(Schedule("A TENTH")).generate(9)[1]
     found["new"] = [new.symmetry, fresh_chunks(new, 2, 32, 20.0, rng()).shape, sent]
 print(json.dumps(found))
 """
@@ -165,7 +165,7 @@ print(json.dumps(found))
     table = copied / "amrq" / "classes" / "linear.py"
     line = '    ("4ASK", _ask(4), 2),\n'
     assert table.read_text().count(line) == 1
-    table.write_text(table.read_text().replace(line, '    ("1024QAM", _grid(32, 32)),\n' + line))
+    table.write_text(table.read_text().replace(line, '    ("A TENTH", _grid(6, 4)),\n' + line))
     models = {"AMRQ_MODELS": str(ROOT / "models")}
     results = [
         python("-c", code, environment=models | path)
@@ -173,7 +173,7 @@ print(json.dumps(found))
     ]
     assert not any(result.returncode for result in results), results
     plain, added = (json.loads(result.stdout) for result in results)
-    assert added.pop("new") == [4, [2, 32], [[0, "1024QAM"]]]
+    assert added.pop("new") == [2, [2, 32], [[0, "A TENTH"]]]
     assert added.pop("known") == plain.pop("known") + 1
     assert added == plain and len(plain["models"]) == 12
     assert set(map(tuple, plain["models"].values())) == {tuple(THESIS_9)}

@@ -115,6 +115,8 @@ def test_a_recipe_names_its_classes(tmp_path):
     assert list(recipe.class_set) == [*THESIS_9, "64QAM", "star"] and recipe.class_set.name == "mine"
     assert recipe.class_set["star"].symmetry == 4
     assert from_plain(recipe.as_dict(), Recipe) == recipe
+    # States of a training that was begun before there was a choice of classes name their recipe by this text.
+    assert "classes" not in repr(recipe) and "star" not in repr(recipe)
     path.write_text('classes = "thesis-9"')
     assert read_recipe(path).class_set is THESIS_9
 

@@ -17,7 +17,7 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 from typer.testing import CliRunner  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
-from amrq.classes import THESIS_9  # noqa: E402
+from amrq.classes import THESIS_9, LinearClass, class_set  # noqa: E402
 from amrq.classifier import make_classifier  # noqa: E402
 from amrq.cli.main import app  # noqa: E402
 from amrq.errors import AmrqError  # noqa: E402
@@ -309,6 +309,18 @@ def test_pruned_weights_stay_away_to_the_file(coherent, coherent_nets, tmp_path)
         left = sum(int(torch.count_nonzero(layer.parameters_as_run()[0])) for layer in layers)
         assert left <= nonzero_weights(net)
         assert 0.3 < pruned_share(net) < 0.4  # biases and the first layer stay
+
+
+@pytest.mark.parametrize("phase", ["any", "coherent"])
+def test_a_teacher_of_lopsided_classes_changes_nothing_that_matters(phase):
+    lopsided = LinearClass.of("lopsided", [1, 1j, -0.5 + 0.2j, 0.3 - 2j])
+    known = class_set(["BPSK", "lopsided", "4ASK (unipolar)"], {"lopsided": lopsided})
+    settings = SignalSettings(phase=phase, es_n0_db=(0, 10), ideal_share=1, unknown_share=0)
+    teacher = Teacher(TeacherSettings(chunks=60), settings, 8, SEED, known=known)
+    taught = teacher.draw(120, rng("lopsided teacher"))
+    receiver = Receiver("uniform" if phase == "any" else "known", (0.0, 20.0), "hidden")
+    again = np.exp(LikelihoodClassifier(receiver, known).log_posteriors(taught.chunks))
+    np.testing.assert_allclose(taught.posteriors, again, atol=0.02)
 
 
 def test_teacher_agrees_with_the_labels_and_with_symmetry():

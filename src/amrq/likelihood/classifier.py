@@ -138,7 +138,7 @@ class LikelihoodClassifier:
         resolution: steps of grids and tables.
 
     Raises:
-        AmrqError: no class, or one that is not its own mirror image in the real axis or is sent turned or staggered.
+        AmrqError: no class, or one whose symbols are turned or staggered as they are sent.
 
     >>> import numpy as np
     >>> from amrq.evaluation import fresh_chunks
@@ -163,11 +163,10 @@ class LikelihoodClassifier:
             if isinstance(classes, ClassSet)
             else tuple(linear_class(one) if isinstance(one, str) else one for one in classes)
         )
-        odd = next((m.name for m in self._modulations if not (m.plain and m.mirrored)), None)
-        if odd is not None:
+        special = next((m.name for m in self._modulations if not m.plain), None)
+        if special is not None:
             raise AmrqError(
-                f"the likelihood of {odd} is not known here: its symbols must be sent as they stand, and its "
-                "constellation be its own mirror image in the real axis (turn the points until it is)."
+                f"the likelihood of {special} is not known here: its symbols are turned or staggered as they are sent."
             )
         self.classes = tuple(m.name for m in self._modulations)
         self._panels: dict[int, list[_Panel]] = {}
@@ -282,7 +281,7 @@ class LikelihoodClassifier:
         share: NDArray[np.float64],
     ) -> None:
         """Fill in the share of a panel's nodes in the likelihoods, where wanted."""
-        any_phase = self.receiver.phase == "uniform"
+        with_sines = self.receiver.phase == "uniform" or any(k.needs_sines for k in panel.polar.values())
         for kernels in (panel.axis, panel.polar):
             if not kernels:
                 continue
@@ -293,7 +292,7 @@ class LikelihoodClassifier:
                 features = AxisKernel.features(chunks[rows], panel.axis_step, panel.axis_bins)
             else:
                 features = PolarKernel.features(
-                    chunks[rows], panel.step, panel.bins, panel.symmetry, panel.terms, any_phase
+                    chunks[rows], panel.step, panel.bins, panel.symmetry, panel.terms, with_sines
                 )
             for i, kernel in kernels.items():
                 mine = wanted[rows, i]

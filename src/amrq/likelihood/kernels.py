@@ -282,14 +282,15 @@ def _phase_noise_nodes(
 
 
 class PolarKernel:
-    """Log-likelihoods of a constellation that is its own mirror image and turns into itself by 2 pi / symmetry.
+    """Log-likelihoods of a constellation that turns into itself by 2 pi / symmetry.
 
-    With r = a e^(j theta) and s the symmetry, ln p(r) = sum over n of f_n(a) cos(n s theta). Summed over the symbols
-    y_k of a chunk received with gain g and phase phi, it is the sum over n and b of
-    f_n(g a_b) [C_nb cos(n s phi) + S_nb sin(n s phi)], where
+    With r = a e^(j theta) and s the symmetry, ln p(r) = sum over n of f_n(a) cos(n s theta) + g_n(a) sin(n s theta); of
+    a constellation that is its own mirror image in the real axis all g_n are 0. Summed over the symbols y_k of a chunk
+    received with gain g and phase phi, it is the sum over n and b of
+    f_n(g a_b) [C_nb cos(n s phi) + S_nb sin(n s phi)] + g_n(g a_b) [S_nb cos(n s phi) - C_nb sin(n s phi)], where
     C_nb + j S_nb = sum over k of w_b(|y_k|) e^(j n s theta_k) and w_b interpolates over the amplitudes a_b (`cubic`).
     All is matrix products then: over b for the gains and noise powers, over n for the phases. Phase noise is in the f_n
-    and costs nothing more.
+    and g_n and costs nothing more.
 
     Args:
         modulation: the class.
@@ -316,7 +317,8 @@ class PolarKernel:
             self._log_weight -= np.float32(math.log(phases))
         self.symmetry = modulation.symmetry
         self.terms = math.ceil(harmonics / self.symmetry) + 1
-        table = np.empty((self.terms, bins, len(nodes.gain)), dtype=np.float32)
+        parts = 1 if modulation.mirrored else 2
+        tables = np.empty((parts, self.terms, bins, len(nodes.gain)), dtype=np.float32)
         amplitudes = step * np.arange(bins)
         for noise_power in np.unique(nodes.noise_power):
             here = np.flatnonzero(nodes.noise_power == noise_power)
@@ -327,22 +329,51 @@ class PolarKernel:
             taps = np.abs(
                 first[None] + np.arange(4)[:, None, None]
             )  # node -1 is node 1: even in the amplitude
-            table[:, :, here] = np.einsum("tgb,tgbn->nbg", weights, series[taps])
-        self._table = table
+            for table, part in zip(tables, series, strict=True):
+                table[:, :, here] = np.einsum("tgb,tgbn->nbg", weights, part[taps])
+        self._table = tables[0]
+        self._sine_table = tables[1] if parts == 2 else None
         angle = 2 * np.pi * np.arange(phases) / max(1, phases)  # n times this is n symmetry phi
         turns = np.arange(self.terms) * angle[:, None]
         self._turns = np.concatenate([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
 
+    @property
+    def needs_sines(self) -> bool:
+        """Whether the S_nb count at a known phase too: for a constellation that is not its own mirror image."""
+        return self._sine_table is not None
+
     def _series(
         self, modulation: LinearClass, noise_power: float, phase_noise: float, step: float, count: int
-    ) -> NDArray[np.float64]:
-        """Return f_n at amplitudes 0, step, ...: float64 [count, terms]."""
+    ) -> list[NDArray[np.float64]]:
+        """Return f_n and, where they are not 0, g_n at amplitudes 0, step, ...: float64 [count, terms] each."""
         points = modulation.points.astype(np.complex128)
         peak = float(np.abs(points).max())
         angles, log_weights = _phase_noise_nodes(phase_noise, noise_power, peak)
         points = (points[:, None] * np.exp(1j * angles)).ravel()
         log_weights = np.tile(log_weights, modulation.order) - math.log(modulation.order)
-        # A half sector is enough: the function is even. Twice the terms in samples keeps aliases out of those in use.
+        # Twice the terms in samples keeps aliases out of those in use.
+        samples = 2 * self.terms
+        n = np.arange(self.terms)
+        turns = np.pi * np.outer(np.arange(samples + 1), n) / samples
+        cosines, sines = np.cos(turns) * (2 / samples), np.sin(turns) * (2 / samples)
+        cosines[[0, -1]] *= 0.5
+        cosines[:, 0] *= 0.5
+        # Half a sector is enough: the other half is that of the mirror image.
+        values = self._half_sector(points, log_weights, noise_power, step, count)
+        if modulation.mirrored:
+            return [values @ cosines]
+        mirror = self._half_sector(points.conj(), log_weights, noise_power, step, count)
+        return [0.5 * (values + mirror) @ cosines, 0.5 * (values - mirror) @ sines]
+
+    def _half_sector(
+        self,
+        points: NDArray[np.complex128],
+        log_weights: NDArray[np.float64],
+        noise_power: float,
+        step: float,
+        count: int,
+    ) -> NDArray[np.float64]:
+        """Return ln p over half a sector of angles, at amplitudes 0, step, ...: float64 [count, 2 terms + 1]."""
         samples = 2 * self.terms
         theta = np.pi * np.arange(samples + 1) / (self.symmetry * samples)
         values = np.empty((count, samples + 1))
@@ -353,17 +384,13 @@ class PolarKernel:
             exponent = -(np.abs(r[..., None] - points) ** 2) / noise_power + log_weights
             top = exponent.max(axis=-1)
             values[start : start + rows] = top + np.log(np.exp(exponent - top[..., None]).sum(axis=-1))
-        n = np.arange(self.terms)
-        basis = np.cos(np.pi * np.outer(np.arange(samples + 1), n) / samples) * (2 / samples)
-        basis[[0, -1]] *= 0.5
-        basis[:, 0] *= 0.5
-        return values @ basis
+        return values
 
     @staticmethod
     def features(
-        chunks: NDArray[np.complex128], step: float, bins: int, symmetry: int, terms: int, any_phase: bool
+        chunks: NDArray[np.complex128], step: float, bins: int, symmetry: int, terms: int, with_sines: bool
     ) -> NDArray[np.float32]:
-        """Return C_nb and, for any phase, S_nb: float32 [N, terms or 2 terms, bins], of chunks complex [N, L]."""
+        """Return C_nb and, where wanted, S_nb: float32 [N, terms or 2 terms, bins], of chunks complex [N, L]."""
         count, length = chunks.shape
         first, weights = cubic(np.abs(chunks) / step, bins)
         histogram = np.zeros((count * length, bins + 1), dtype=np.float32)
@@ -375,7 +402,7 @@ class PolarKernel:
         turns = (np.arange(terms) * symmetry).astype(np.float32)[:, None] * np.angle(chunks).astype(
             np.float32
         )[:, None, :]
-        parts = [np.cos(turns), np.sin(turns)] if any_phase else [np.cos(turns)]
+        parts = [np.cos(turns), np.sin(turns)] if with_sines else [np.cos(turns)]
         return np.concatenate(parts, axis=1) @ histogram.reshape(count, length, bins + 1)[:, :, 1:]
 
     def log_likelihoods(self, features: NDArray[np.float32], stride: int, terms: int) -> NDArray[np.float64]:
@@ -393,12 +420,19 @@ class PolarKernel:
         cosines = features[:, :terms:stride][:, : self.terms]
         if not len(self._turns):
             flat = np.ascontiguousarray(cosines).reshape(count, -1)
-            return log_sum_exp((flat @ self._table.reshape(self.terms * bins, -1) + self._log_weight)[None])
+            known = flat @ self._table.reshape(self.terms * bins, -1)
+            if self._sine_table is not None:
+                flat = np.ascontiguousarray(features[:, terms::stride][:, : self.terms]).reshape(count, -1)
+                known += flat @ self._sine_table.reshape(self.terms * bins, -1)
+            return log_sum_exp((known + self._log_weight)[None])
         sines = features[:, terms::stride][:, : self.terms]
         nodes = self._table.shape[2]
         summed = np.empty((2 * self.terms, count, nodes), dtype=np.float32)
         np.matmul(cosines.transpose(1, 0, 2), self._table, out=summed[: self.terms])
         np.matmul(sines.transpose(1, 0, 2), self._table, out=summed[self.terms :])
+        if self._sine_table is not None:
+            summed[: self.terms] += np.matmul(sines.transpose(1, 0, 2), self._sine_table)
+            summed[self.terms :] -= np.matmul(cosines.transpose(1, 0, 2), self._sine_table)
         summed[0] += self._log_weight  # the term that no phase changes
         flat_sums = summed.reshape(2 * self.terms, count * nodes)
         result = np.empty(count)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
 from amrq.classes import THESIS_9, LinearSet
-from amrq.errors import AmrqError
 from amrq.likelihood import LikelihoodClassifier, Receiver, Resolution
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
 from amrq.signals import OTHER_SIGNALS, add_noise, other_signal, rotate
@@ -47,9 +46,6 @@ class Teacher:
         seed: of the chunks.
         progress: called with (chunks judged, chunks in all).
         known: the class set; by default that of the thesis.
-
-    Raises:
-        AmrqError: a class is not its own mirror image in both axes, or in the real one where the phase is any.
     """
 
     def __init__(
@@ -61,12 +57,8 @@ class Teacher:
         progress: Callable[[int, int], None] = lambda done, of: None,
         known: LinearSet = THESIS_9,
     ) -> None:
-        odd = [m.name for m in known.members if not m.mirrored or (signal.phase != "any" and m.symmetry % 2)]
-        if odd:
-            raise AmrqError(
-                f"the likelihoods cannot teach {odd[0]}, which is not its own mirror image in "
-                f"{'the real axis' if signal.phase == 'any' else 'both axes'}: set teacher.chunks to 0."
-            )
+        self._mirrored = all(m.mirrored for m in known.members)
+        self._even = all(m.symmetry % 2 == 0 for m in known.members)
         self._known = known
         self._settings = settings
         self._signal = signal
@@ -105,18 +97,20 @@ class Teacher:
     def draw(self, count: int, rng: np.random.Generator) -> JudgedChunks:
         """Return chunks of the pool, changed at random in ways that leave the probabilities as they are.
 
-        The symbols' order carries nothing; every constellation of the set is its own mirror image in both axes, or in
-        the real one where the phase is any; and then so is any rotation.
+        The symbols' order carries nothing. A mirror image is as probable where every constellation of the set is its
+        own, so is half a turn where each has it in its symmetry, and any turn where the phase is any.
         """
         if self._pool is None:
             self._pool = self._judged()
         pool = self._pool
         rows = rng.integers(len(pool.labels), size=count)
         chunks = pool.chunks[rows][:, rng.permutation(pool.chunks.shape[1])]
-        mirrored = rng.random(count) < 0.5
+        mirrored = (rng.random(count) < 0.5) & self._mirrored
         chunks[mirrored] = chunks[mirrored].conj()
         any_phase = self._signal.phase == "any"
         turn = np.exp(2j * np.pi * rng.random(count)) if any_phase else rng.choice([-1.0, 1.0], count)
+        if not any_phase and not self._even:
+            turn = np.ones(count)
         chunks *= turn.astype(np.complex64)[:, None]
         return JudgedChunks(chunks, pool.labels[rows], pool.es_n0_db[rows], pool.posteriors[rows])
 
