@@ -2,7 +2,6 @@
 """A tenth class: in a recipe, every command knows it; as a line in the table, it changes nothing else."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from labelled_signals import SYMBOL_RATE, write_recording
-from run_amrq import ENVIRONMENT, amrq_here, python, refused
+from run_amrq import amrq_here, python, refused
 from seeds import rng
 
 from amrq.classes import THESIS_9, LinearClass
@@ -69,7 +68,8 @@ def test_it_is_found_in_a_recording_and_labelled(
     assert all(r["offset_hz"] is not None for r in records if r["label"] == "STAR5")
     labelled = tmp_path / "labelled"
     made = amrq_here(capfd, "label", path, "--symbol-rate", SYMBOL_RATE, "-o", labelled)
-    assert made.returncode == 0 and "STAR5 is not a class that this program knows" in made.stdout
+    assert made.returncode == 0, made.stderr
+    assert "STAR5 is not a class that this program knows" in " ".join(made.stdout.split())
     (chunks,) = LabelsFolder(labelled).read()
     assert set(chunks.counts) == {"STAR5"} and chunks.counts["STAR5"] > 100
     tuned = tmp_path / "tuned.onnx"
@@ -128,7 +128,6 @@ def test_a_line_in_the_table_changes_nothing_else(tmp_path: Path) -> None:
     code = """
 import hashlib, json
 import numpy as np
-import seeds
 from amrq.classes import LINEAR_CLASSES, THESIS_9, linear_class
 from amrq.evaluation import fresh_chunks, make_dataset
 from amrq.likelihood import Receiver, measure_bound
@@ -138,7 +137,7 @@ from amrq.signals import OTHER_SIGNALS, ModulatedSignal, Schedule, other_signal
 def digest(*arrays):
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
-rng = lambda: seeds.rng("tenth class")
+rng = lambda: np.random.default_rng(7)
 found = {
     "known": len(LINEAR_CLASSES),
     "thesis": list(THESIS_9),
@@ -167,10 +166,7 @@ print(json.dumps(found))
     assert table.read_text().count(line) == 1
     table.write_text(table.read_text().replace(line, '    ("A TENTH", _grid(6, 4)),\n' + line))
     models = {"AMRQ_MODELS": str(ROOT / "models")}
-    results = [
-        python("-c", code, environment=models | path)
-        for path in ({}, {"PYTHONPATH": os.pathsep.join((str(copied), ENVIRONMENT["PYTHONPATH"]))})
-    ]
+    results = [python("-c", code, environment=models | path) for path in ({}, {"PYTHONPATH": str(copied)})]
     assert not any(result.returncode for result in results), results
     plain, added = (json.loads(result.stdout) for result in results)
     assert added.pop("new") == [2, [2, 32], [[0, "A TENTH"]]]
