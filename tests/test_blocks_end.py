@@ -178,7 +178,7 @@ def test_a_model_that_gives_nan_ends_the_command(command: str, tmp_path: Path) -
     file = ["--file", str(drive_blocks.RECORDING)] if command == "live" else [str(drive_blocks.RECORDING)]
     process = run_amrq.amrq(command, *file, "--symbol-rate", "25k", "--model", model)
     assert process.returncode == 2
-    assert process.stderr == "amrq: nan.onnx gave outputs that are not finite: the model is broken.\n"
+    assert process.stderr == "amrq: nan.onnx gave outputs that are not finite: the model is not usable.\n"
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_pipe_that_nobody_reads_is_no_line_in_a_log(logged: tuple[Any, list[st
     block, lines = logged
 
     def fail(self: Any) -> int:
-        raise OutputClosedError("nobody reads standard output any more.")
+        raise OutputClosedError("standard output is no longer read.")
 
     assert guarded(fail)(block) == -1 and not lines
     assert isinstance(block.error, OutputClosedError)

@@ -268,11 +268,11 @@ def test_labels_stay_in_their_folder(tmp_path: Path) -> None:
         assert str(caught.value).isprintable()
     (inside / "one.json").symlink_to(outside / "one.json")
     (inside / "one.npz").symlink_to(outside / "one.npz")
-    with pytest.raises(AmrqError, match="is no file in the folder itself"):
+    with pytest.raises(AmrqError, match="is not a file in the folder itself"):
         LabelsFolder(inside).read()
     with pytest.raises(AmrqError, match="not overwritten"):
         LabelsFolder(inside).write(chunks)
     (inside / "one.json").unlink()
     os.mkfifo(inside / "one.json")  # nobody waits for whoever might write into it
-    with pytest.raises(AmrqError, match="is no file in the folder itself"):
+    with pytest.raises(AmrqError, match="is not a file in the folder itself"):
         LabelsFolder(inside).read()

@@ -413,7 +413,7 @@ def test_an_archive_that_is_cut_before_its_metadata(tmp_path: Path) -> None:
         member.size = SIGNAL.nbytes
         archive.addfile(member, io.BytesIO(SIGNAL.tobytes()))
     path.write_bytes(path.read_bytes()[:30_000])
-    refused("without SigMF metadata .*, or was cut before it", path)
+    refused("without SigMF metadata .*, or was cut off before it", path)
 
 
 def test_labels_cannot_steer_a_terminal(tmp_path: Path) -> None:

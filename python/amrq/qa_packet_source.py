@@ -45,7 +45,7 @@ class qa_packet_source(gr_unittest.TestCase):
         self.assertEqual(source.counts().refused, 300)
         self.assertEqual(len(told), 3)  # the first, the tenth, the hundredth
         self.assertIn("a packet of 1 byte from 127.0.0.1:", told[0])
-        self.assertIn("is no whole number of cf32 samples of 8 bytes; it is left out.", told[0])
+        self.assertIn("is not a whole number of cf32 samples of 8 bytes; it is left out.", told[0])
         self.assertIn("(100 so far)", told[2])
 
     def test_every_format(self):

@@ -122,7 +122,7 @@ class qa_zmq_source(gr_unittest.TestCase):
         text = b'{"label": "QPSK", "confidence": 1.0}'
         reals = np.zeros(101, np.float32).tobytes()  # a sink of type Float: half of its messages show it
         for wrong, words in (
-            (b"x", "a message of 1 byte is no whole number of cf32 samples of 8 bytes"),
+            (b"x", "a message of 1 byte is not a whole number of cf32 samples of 8 bytes"),
             (data[:-4], "the sink's type or vector length is another"),
             (reals, "type complex sends cf32; --format"),
             (pdu, "is a PMT, as a ZMQ Message Sink sends it"),

@@ -15,7 +15,7 @@ class zmq_source(feed_source):
     """A stream as the sinks of gr-zeromq send it; the other end may come later.
 
     Whether the sender passes tags, and whether it puts a key before each message, is seen in the messages. A message
-    that is no whole number of samples (of a vector, of another type), a PMT or text is left out, counted
+    that is not a whole number of samples (of a vector, of another type), a PMT or text is left out, counted
     (`counts().refused`) and reported in the log.
 
     Tags made: those of the sender, where it passes them; `rx_overflow` where samples were lost on the way, which is

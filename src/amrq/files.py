@@ -199,7 +199,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if os.path.isdir(path):
         raise AmrqError(f"{shown} is a folder: give a file's name.")
     if _is_no_file(path):
-        raise AmrqError(f"{shown} is no file: give a file's name.")
+        raise AmrqError(f"{shown} is not a file: give a file's name.")
     if not os.path.isdir(folder):
         raise AmrqError(f"there is no folder {printable(folder)} to write {printable(path.name)} to.")
     if not os.access(folder, os.W_OK | os.X_OK):

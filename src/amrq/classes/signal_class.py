@@ -92,5 +92,5 @@ class NamedClass(SignalClass):
             AmrqError: always.
         """
         raise AmrqError(
-            f"nothing but its name is known of {printable(self.name)}, so that it cannot be made."
+            f"only the name is known of {printable(self.name)}, so no signal of it can be made."
         )

@@ -160,7 +160,7 @@ class ChunkClassifier(Classifier):
         said = self._weigher.weigh(logits)
         if not np.isfinite(said[0]).all():  # one broken logit spoils its whole row here
             raise ModelError(
-                f"{printable(self.engine.source)} gave outputs that are not finite: the model is broken."
+                f"{printable(self.engine.source)} gave outputs that are not finite: the model is not usable."
             )
         if not every:
             said = _spread(said[0], usable), _spread(said[1], usable)

@@ -234,7 +234,7 @@ def bound(
         int(length) for length in _numbers("--symbols", symbols) if length == int(length) and length >= 1
     ]
     if len(lengths) != len(_numbers("--symbols", symbols)):
-        raise AmrqError(f"--symbols takes whole numbers from 1 up, not {symbols!r}.")
+        raise AmrqError(f"--symbols takes whole numbers of at least 1, not {symbols!r}.")
     levels = tuple(_numbers("--es-n0", es_n0))
     known = _class_set(knowledge.classes)
     expected = _range(knowledge.es_n0_range)

@@ -164,7 +164,7 @@ def _notes(name: str, spans: LabelledSpans, selected: SelectedChunks) -> list[st
     ]
     if spans.own:
         notes.append(
-            f"{name}: {spans.own} annotations are this program's own decisions: look them through before training."
+            f"{name}: {spans.own} annotations are this program's own decisions: check them before training."
         )
     if spans.undecided:
         notes.append(

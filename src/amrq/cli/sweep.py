@@ -131,7 +131,7 @@ def sweep(
         bool, typer.Option("--dry-run", help="List the cells and what is done; make none.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Keep what is finished in the folder, or begin anew.")
+        bool, typer.Option("--resume/--fresh", help="Keep what is finished in the folder, or start again.")
     ] = True,
     workers: Annotated[
         int | None,
@@ -187,7 +187,7 @@ def sweep(
             if speed:
                 _time(folder, cells, interrupted.is_set)
         except KeyboardInterrupt:
-            say(f"stopped; the same command goes on from {target}.")
+            say(f"stopped; run the same command to continue from {target}.")
             raise
     _show_results(folder, cells, console)
     if lost:

@@ -126,7 +126,7 @@ def tune(folder: Path, model: str, output: Path | None, settings: TuneSettings, 
             added = tune_model(model, folder, target, settings, control)
         except KeyboardInterrupt:
             if os.path.isfile(checkpoint):
-                say(f"stopped; the same command goes on from {checkpoint}.")
+                say(f"stopped; run the same command to continue from {checkpoint}.")
             raise
     console = Console()
     console.print(_labelled(added))
@@ -240,7 +240,7 @@ def train(
     *,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--fresh", help="Go on from the checkpoint, or begin anew."),
+        typer.Option("--resume/--fresh", help="Go on from the checkpoint, or start again."),
     ] = True,
     run: Annotated[
         RunControl,
@@ -310,17 +310,17 @@ def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None
     """Refuse what is neither a training by a recipe nor one of a model with labelled chunks."""
     if recipe is None and add is None and model is None:
         raise AmrqError(
-            "give a recipe, or labelled chunks and a model to train on with them (--add, --from)."
+            "give a recipe, or labelled chunks (--add) and a model to train further with them (--from)."
         )
     if recipe is not None and (add is not None or model is not None):
         raise AmrqError(
-            f"a recipe ({recipe}) makes a model anew: leave it out to train a finished one on (--add and --from)."
+            f"a recipe ({recipe}) is for a new model: leave it out to train a finished one further (--add and --from)."
         )
     if recipe is None and add is None:
         raise AmrqError("--from needs a folder of labelled chunks (--add); 'amrq label' writes one.")
     if recipe is None and model is None:
         raise AmrqError(
-            "--add needs a model to begin with (--from): a file, a shipped model's name, or 'default'."
+            "--add needs a model to start from (--from): a file, a shipped model's name, or 'default'."
         )
 
 
@@ -345,7 +345,7 @@ def _by_recipe(recipe: Path, output: Path | None, run: RunControl, steps: int | 
             )
             files = make_model(settings, target, control)
         except KeyboardInterrupt:
-            say(f"stopped; the same command goes on from {checkpoint}.")
+            say(f"stopped; run the same command to continue from {checkpoint}.")
             raise
     contracts = [read_contract(file) for file in files]
     table = Table(title=escape(f"{settings.name}: share of right decisions on one chunk"))

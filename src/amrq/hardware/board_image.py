@@ -106,7 +106,7 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
             return _network(read_arrays(image, _LARGEST, _MOST_ARRAYS))
     except AmrqError as error:
         raise ModelError(
-            f"{printable(image)} is no image that 'amrq board export' wrote ({printable(error, 300).rstrip('.')})."
+            f"{printable(image)} is not an image that 'amrq board export' wrote ({printable(error, 300).rstrip('.')})."
         ) from None
 
 
@@ -135,7 +135,7 @@ def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
     }
     sha256 = bytes.fromhex(description["model_sha256"])
     if len(sha256) != hashlib.sha256().digest_size:
-        raise ModelError("its model's SHA-256 is none")
+        raise ModelError("its model's SHA-256 is not valid")
     network = IntegerNetwork(
         Contract.from_json(description["contract"]),
         NumpyPrefix(description["prefix"], constants),

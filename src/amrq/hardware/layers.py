@@ -311,7 +311,7 @@ class IntegerMean:
         """Refuse what hardware cannot shift."""
         if self.symbols < 1 or self.symbols & (self.symbols - 1):
             raise ModelError(
-                f"the mean over {self.symbols} symbols is no shift: hardware needs a chunk length that is a power "
+                f"the mean over {self.symbols} symbols is not a shift: hardware needs a chunk length that is a power "
                 "of two."
             )
 

@@ -68,7 +68,7 @@ class OnnxGraph:
         texts = [entry.value for entry in self.model.metadata_props if entry.key == METADATA_KEY]
         if not texts:
             raise ModelError(
-                f"{self.path} carries no gr-amrq contract, so its classes and input are not known: "
+                f"{self.path} has no gr-amrq contract, so its classes and input are not known: "
                 "add one with 'amrq model annotate'."
             )
         try:
@@ -184,7 +184,7 @@ def _exponents(graph: OnnxGraph, name: str) -> NDArray[np.int64]:
     if not (np.isfinite(scale).all() and (mantissa == 0.5).all()):
         worst = scale[~((mantissa == 0.5) & np.isfinite(scale))][0]
         raise graph.refusal(
-            f"its scale {worst:.6g} ({name}) is not a power of two, so that rescaling is no shift: train the model "
+            f"its scale {worst:.6g} ({name}) is not a power of two, so that rescaling is not a shift: train the model "
             "anew with 'amrq train', which makes every scale a power of two"
         )
     return exponent.astype(np.int64) - 1
@@ -393,7 +393,7 @@ def _read_layers(graph: OnnxGraph, scores: str, symbols: int) -> NetworkLayers:
     rounded_to, source = _rounding(graph, node.input[0])
     if node.op_type == "Flatten" and rounded_to != head[0].input:
         raise graph.refusal(
-            f"{first_name} is rounded before and behind, with two different scales or zero points"
+            f"{first_name} is rounded before and after, with two different scales or zero points"
         )
     source, last_pool = _source(graph, source, rounded_to)
 
@@ -405,7 +405,7 @@ def _read_layers(graph: OnnxGraph, scores: str, symbols: int) -> NetworkLayers:
         raise graph.refusal(f"it has an operator {graph.maker(first).op_type} ({first}) between its layers")
     pools = [*(layer.pool for layer in layers), last_pool]
     if pools[0] > 1 or max(pools) > 2 or head[0].pool > 1 or any(layer.pool > 1 for layer in head):
-        raise graph.refusal("a max pool must stand behind a convolution, and one alone")
+        raise graph.refusal("a max pool must follow a convolution, and only one may")
     left = symbols
     for pool in pools:
         if left % pool:

@@ -96,12 +96,12 @@ def labelled_spans(
     meant = {text.casefold(): text_of for text, text_of in (aliases or {}).items()}
     for text in (*meant.values(), *([whole] if whole is not None else [])):
         if text and label_name(text) is None:
-            raise AmrqError(f"{printable(text, 80)!r} is no label: give up to 64 printable characters.")
+            raise AmrqError(f"{printable(text, 80)!r} is not a label: give up to 64 printable characters.")
     if whole is not None:
         theirs = [a.label for a in recording.annotations if a.label and not a.generator.startswith(_OWN)]
         if theirs:
             raise AmrqError(
-                f"{recording.path} has annotations already ({theirs[0]!r}, {len(theirs)} in all), which one label for "
+                f"{recording.path} already has annotations ({theirs[0]!r}, {len(theirs)} in all), which one label for "
                 "all of it does not overrule: leave --label out."
             )
         return LabelledSpans((Span(0, recording.length, label_name(whole) or whole),))

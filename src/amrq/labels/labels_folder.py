@@ -181,7 +181,7 @@ def hold_out(recordings: Sequence[LabelledChunks], whole: Collection[str] = ()) 
     for name in whole:
         if name not in names:
             raise AmrqError(
-                f"there are no labelled chunks {name!r} to hold out: choose from {', '.join(names)}."
+                f"there are not labelled chunks {name!r} to hold out: choose from {', '.join(names)}."
             )
     nothing = np.empty(0, np.int64)
     parted: list[HeldOut] = []
@@ -311,12 +311,12 @@ class LabelsFolder:
             os.path.exists(file) and not os.path.isfile(file)
         ):
             raise AmrqError(
-                f"{printable(file)} is no file in the folder itself: put the file there, or label the recording anew."
+                f"{printable(file)} is not a file in the folder itself: put the file there, or label the recording again."
             )
         with file.open("rb") as stream:
             content = stream.read(most + 1)
         if len(content) > most:
-            raise AmrqError(f"{printable(file)} has more than {most:,} bytes: label the recording anew.")
+            raise AmrqError(f"{printable(file)} has more than {most:,} bytes: label the recording again.")
         return content
 
     def _read(self, about: Path) -> LabelledChunks:
@@ -330,8 +330,8 @@ class LabelsFolder:
             raise AmrqError(f"{printable(error.filename)} cannot be read: {error.strerror}.") from None
         except Exception as error:  # whatever a parser makes of a file that is broken or hostile
             raise AmrqError(
-                f"{printable(about)} and {printable(arrays.name)} are no labelled chunks ({type(error).__name__}: "
-                f"{printable(error, 200)}): label the recording anew."
+                f"{printable(about)} and {printable(arrays.name)} are not labelled chunks ({type(error).__name__}: "
+                f"{printable(error, 200)}): label the recording again."
             ) from None
 
     def _labelled(self, name: str, about: Path, arrays: Path) -> LabelledChunks:
@@ -341,18 +341,18 @@ class LabelsFolder:
         if values.get("version") != _VERSION:
             raise AmrqError(
                 f"{about} is of version {printable(values.get('version'), 40)} and this program reads version "
-                f"{_VERSION}: label the recording anew."
+                f"{_VERSION}: label the recording again."
             )
         try:
             said = from_plain(values, _Description, "entry of a description of labelled chunks")
         except AmrqError as error:
             raise AmrqError(
-                f"{about} and {arrays.name} are no labelled chunks: {error} Label the recording anew."
+                f"{about} and {arrays.name} are not labelled chunks: {error} Label the recording again."
             ) from None
         content = self._content(arrays, _LARGEST_ARRAYS)
         if hashlib.sha256(content).hexdigest() != said.sha256:
             raise AmrqError(
-                f"{arrays} is not the file that {about.name} describes: label the recording anew."
+                f"{arrays} is not the file that {about.name} describes: label the recording again."
             )
         # They are not compressed: what claims more than the file holds is refused.
         file = read_arrays(content, len(content), name=arrays)

@@ -232,7 +232,7 @@ class BoardEngine(Engine):
             logits[missing] = self._local.run(iq[missing], None if level is None else level[missing])
             if not weighable(logits[missing], self.contract).all():
                 raise ModelError(
-                    f"{printable(self._local.source)} gave outputs that are not finite: the model is broken."
+                    f"{printable(self._local.source)} gave outputs that are not finite: the model is not usable."
                 )
             self._locally += len(missing)
             missing = missing[:0]

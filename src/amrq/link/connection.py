@@ -77,7 +77,7 @@ class BoardAddress:
         """Return a new connection, in the thread that is to use it.
 
         Raises:
-            LinkError: there can be no board at this endpoint.
+            LinkError: there cannot be a board at this endpoint.
         """
         zmq = self._zmq
         socket = context.socket(zmq.DEALER)
@@ -102,7 +102,7 @@ class BoardAddress:
         if fault := endpoint_fault(socket.connect, self.endpoint):
             line.close()
             raise LinkError(
-                f"there can be no board at {self.endpoint!r} ({fault}): give its address and port, "
+                f"there cannot be a board at {self.endpoint!r} ({fault}): give its address and port, "
                 "tcp://127.0.0.1:5555 for instance."
             )
         return line

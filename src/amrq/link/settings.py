@@ -130,7 +130,7 @@ def make_keys(name: str | os.PathLike[str]) -> tuple[Path, Path]:
     files = Path(f"{os.fspath(name)}{_PUBLIC}"), Path(f"{os.fspath(name)}{_SECRET}")
     for file in files:
         if os.path.lexists(file):
-            raise LinkError(f"{file} is there already: give another name, so that no key is lost.")
+            raise LinkError(f"{file} already exists: give another name, so that no key is lost.")
     written: list[Path] = []
     for file, key in zip(files, (public, secret), strict=True):
         try:
@@ -153,7 +153,7 @@ def read_public_key(file: str | os.PathLike[str]) -> bytes:
     """
     if Path(file).suffix == _SECRET:
         raise LinkError(
-            f"{printable(file)} is by its name a secret key: give the other side's NAME{_PUBLIC}."
+            f"{printable(file)} is a secret key by its name: give the other side's NAME{_PUBLIC}."
         )
     return _read(Path(file))
 
@@ -162,22 +162,22 @@ def read_secret_key(file: str | os.PathLike[str]) -> tuple[bytes, bytes]:
     """Return the public and the secret key that belong to a file NAME.secret.
 
     Raises:
-        LinkError: it is missing, holds no key, is by its name a public one, or others than its owner may read it.
+        LinkError: it is missing, holds no key, is by its name a public one, or users other than its owner can read it.
     """
     file = Path(file)
     if file.suffix == _PUBLIC:
-        raise LinkError(f"{printable(file)} is by its name a public key: give this side's NAME{_SECRET}.")
+        raise LinkError(f"{printable(file)} is a public key by its name: give this side's NAME{_SECRET}.")
     secret = _read(file)
     if file.stat().st_mode & _OTHERS:
         raise LinkError(
-            f"others than its owner may read {printable(file)}: run 'chmod 600 {printable(file)}'."
+            f"users other than its owner can read {printable(file)}: run 'chmod 600 {printable(file)}'."
         )
     return bytes(_curve().curve_public(secret)), secret
 
 
 def _read(file: Path) -> bytes:
     if os.path.exists(file) and not os.path.isfile(file):  # a device or a pipe may never end
-        raise LinkError(f"the key {printable(file)} cannot be read: it is no file.")
+        raise LinkError(f"the key {printable(file)} cannot be read: it is not a file.")
     try:
         with file.open("rb") as stream:
             key = stream.read(_LONGEST).strip()

@@ -130,7 +130,7 @@ class DecisionStream:
         flowgraph.stop()
         if not joined(self._thread):
             raise AmrqError(
-                "the flowgraph did not end when it was stopped, and is given up: its last samples are not decided on."
+                "the flowgraph did not end when it was stopped, and was abandoned: its last samples are missing from the decisions."
             )
 
 
@@ -388,7 +388,7 @@ class LiveStream:
         finally:
             flowgraph.stop()
             if not joined(waiting):
-                raise AmrqError("the source did not end when it was stopped, and is given up.")
+                raise AmrqError("the source did not end when it was stopped, and was abandoned.")
             flowgraph.disconnect_all()
             if hasattr(self._source.block, "put_back"):
                 self._source.block.put_back(probe.since_break())

@@ -254,7 +254,7 @@ class Labeller:
         finally:
             flowgraph.stop()
             if not joined(thread):
-                raise AmrqError("the flowgraph did not end when it was stopped, and is given up.")
+                raise AmrqError("the flowgraph did not end when it was stopped, and was abandoned.")
         flowgraph.raise_error()
 
 

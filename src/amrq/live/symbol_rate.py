@@ -234,7 +234,7 @@ class SymbolRateWatch:
     ) -> None:
         _check_rate(sample_rate)
         if not 0 <= interval < math.inf:
-            raise AmrqError(f"interval must be a number of seconds from 0 up, not {interval}.")
+            raise AmrqError(f"interval must be a number of seconds of at least 0, not {interval}.")
         if length < _LEAST:
             raise AmrqError(f"length must be at least {_LEAST} samples, not {length}.")
         if not 0 <= search[0] < search[1]:

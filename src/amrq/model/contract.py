@@ -330,7 +330,7 @@ class Contract:
         if version not in _VERSIONS or isinstance(version, bool):
             raise ModelError(
                 f"the contract is of version {printable(version, 40)} and this program reads versions "
-                f"{' and '.join(map(str, _VERSIONS))}: use the program's matching release, or annotate the model anew."
+                f"{' and '.join(map(str, _VERSIONS))}: use the program's matching release, or annotate the model again."
             )
         known = {f.name for f in fields(cls)}.difference(_NOT_IN_1 if version == 1 else ())
         unknown = sorted(set(values) - known)

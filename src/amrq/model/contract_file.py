@@ -253,7 +253,7 @@ def _held_against(session: Any, path: str) -> Contract:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ModelError(
-            f"{path} carries no gr-amrq contract, so its classes and input are not known: "
+            f"{path} has no gr-amrq contract, so its classes and input are not known: "
             "add one with 'amrq model annotate'."
         )
     try:

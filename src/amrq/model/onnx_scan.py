@@ -120,7 +120,7 @@ def scan_model(data: bytes) -> ModelScan:
     with parsing("its structure", kind=ModelError):
         graph, functions, metadata = _model(_Walk(), memoryview(data))
         if graph is None:
-            raise ModelError("it has no graph, so it is no ONNX model.")
+            raise ModelError("it has no graph, so it is not an ONNX model.")
         operators: set[str] = set()
         for one in [graph, *functions.values()]:
             for node in _all_nodes(one):
@@ -275,7 +275,7 @@ def _tensor(walk: _Walk, data: memoryview) -> str:
             name = _text(part)
         if number == 13 or (number == 14 and value == _EXTERNAL):
             raise ModelError(
-                "it keeps numbers in another file, so that its own says little of what runs: save it as one file "
+                "it keeps numbers in another file, so the file alone does not show what runs: save it as one file "
                 "(onnx.save of what onnx.load gives, or 'amrq model annotate')."
             )
     return name
@@ -345,7 +345,7 @@ def _refuse_sizes_from_samples(graph: _Graph) -> None:
                 )
         if node.operator == "If" and samples & set(node.inputs):
             raise ModelError(
-                "it has an operator If whose condition depends on the samples, so that no trial shows what it takes: "
+                "it has an operator If whose condition depends on the samples, so its cost cannot be tested: "
                 "compute both branches and choose between their numbers (Where)."
             )
 

@@ -196,7 +196,7 @@ def _rate_and_offset(meta: Mapping[str, Any], name: str) -> tuple[float, int]:
     about = meta.get("global")
     rate = about.get("core:sample_rate") if isinstance(about, dict) else None
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1e300:
-        raise AmrqError(f"{name} cannot be annotated: it is no SigMF metadata with a sample rate.")
+        raise AmrqError(f"{name} cannot be annotated: it is not SigMF metadata with a sample rate.")
     offset = about.get("core:offset") if isinstance(about, dict) else None
     return float(rate), offset if isinstance(offset, int) and offset >= 0 else 0
 

@@ -127,7 +127,7 @@ class _Descriptor(io.RawIOBase):
 
 def _failure(error: OSError) -> OutputError:
     if error.errno in (errno.EPIPE, errno.ECONNRESET):
-        return OutputClosedError("nobody reads standard output any more.")
+        return OutputClosedError("standard output is no longer read.")
     return OutputError(f"standard output cannot be written: {error.strerror}.")
 
 

@@ -193,8 +193,8 @@ class SigmfRecorder:
             except OSError as error:
                 raise AmrqError(f"{data} cannot be written: {error.strerror}.") from None
         if not self._numbered:
-            raise AmrqError(f"{data} is there already: give another name, so that no recording is lost.")
-        raise AmrqError(f"{self._name} has {_MOST_TAKES - 1} takes already: give another name.")
+            raise AmrqError(f"{data} already exists: give another name, so that no recording is lost.")
+        raise AmrqError(f"{self._name} has {_MOST_TAKES - 1} takes: give another name.")
 
     def tell_break(self, position: int) -> None:
         """Take in that samples were lost before one of the stream."""

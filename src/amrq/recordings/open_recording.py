@@ -82,7 +82,7 @@ def format_of(path: Path) -> str:
     if suffix in _REAL:
         raise RecordingError(
             f"the suffix of {printable(path.name)} mostly stands for real samples, which are read from a "
-            f"wav file of one channel: if it holds I and Q in turn, give its format (--format {_REAL[suffix]}) and "
+            f"wav file of one channel: if it holds alternating I and Q, give its format (--format {_REAL[suffix]}) and "
             "sample rate (--rate)."
         )
     what = f"the suffix of {printable(path.name)}" if suffix else f"the name of {printable(path.name)}"

@@ -194,7 +194,7 @@ class SigmfMetadata:
         self._odd: dict[tuple[str, str], None] = {}
         if self.document.get("global") is None:
             raise RecordingError(
-                f"{self.name} is no SigMF recording: it lacks 'global', which describes the samples."
+                f"{self.name} is not a SigMF recording: it lacks 'global', which describes the samples."
             )
         about = _Fields(f"global of {self.name}", self.document["global"], self._odd, self.name)
         written = about.text("datatype")
@@ -243,7 +243,7 @@ class SigmfMetadata:
         if self.offset is None:
             if starts[0] and starts[0] >= samples:
                 self.notes.append(
-                    f"the captures of {self.name} begin at sample {starts[0]}, behind the end of its "
+                    f"the captures of {self.name} begin at sample {starts[0]}, after the end of its "
                     "data, and core:offset "
                     "is missing: they are taken to begin with the data."
                 )
@@ -304,7 +304,7 @@ class SigmfMetadata:
                 if begun.year not in _YEARS:
                     raise OverflowError
             except OverflowError:
-                self.notes.append(f"a time in {self.name} lies in no year that a radio knows: left out.")
+                self.notes.append(f"a time in {self.name} is in no plausible year: left out.")
                 continue
             found.append((sample, begun))
         return tuple(found)

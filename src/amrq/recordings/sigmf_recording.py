@@ -174,7 +174,7 @@ def _open_archive(request: Request) -> Recording:
             names = [name.removesuffix(".sigmf-meta") for name in members if name.endswith(".sigmf-meta")]
             if not names:
                 raise RecordingError(
-                    f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file), or was cut before it."
+                    f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file), or was cut off before it."
                 )
             chosen, notes = _chosen(request, names, "archive")
             shown = f"{request.shown} ({printable(chosen, 100)})"
@@ -262,7 +262,7 @@ def _layout(
         if end + capture.header_bytes > usable:
             left, every = len(metadata.captures) - len(captures), len(metadata.captures)
             metadata.notes.append(
-                f"{left} of {every} captures in {metadata.name} lie behind the end of its data: left out."
+                f"{left} of {every} captures in {metadata.name} lie after the end of its data: left out."
             )
             usable = min(usable, end)
             break

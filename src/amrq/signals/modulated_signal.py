@@ -64,7 +64,7 @@ class PulseShaper:
 
     def __init__(self, samples_per_symbol: int = 1, rolloff: float = 0.35, span: int = 24) -> None:
         if samples_per_symbol < 1 or int(samples_per_symbol) != samples_per_symbol:
-            raise AmrqError(f"samples per symbol must be a whole number from 1 up, not {samples_per_symbol}.")
+            raise AmrqError(f"samples per symbol must be a whole number of at least 1, not {samples_per_symbol}.")
         if not 0 <= rolloff <= 1:
             raise AmrqError(f"the roll-off must lie between 0 and 1, not {rolloff}.")
         self.samples_per_symbol = int(samples_per_symbol)

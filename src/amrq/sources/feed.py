@@ -310,7 +310,7 @@ class SilenceWatch:
         if not self.received:
             lasted = f" for {self._stall:g} s" if self.stalled else ""
             raise StalledError(
-                f"nothing was received from {self._source}{lasted}: check that it sends, and to this machine."
+                f"nothing was received from {self._source}{lasted}: check that it sends to this machine."
             )
         if self.stalled:
             raise StalledError(f"no samples came from {self._source} for {self._stall:g} s: the run ends.")

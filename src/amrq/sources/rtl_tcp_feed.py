@@ -259,14 +259,14 @@ class _Link:
             except TimeoutError:
                 raise DeviceError(
                     f"the server at {self._name} took the connection and sent no header for {self._patience:g} s: "
-                    "it is not rtl_tcp, or it serves somebody else, one at a time."
+                    "it is not rtl_tcp, or it is serving another client: it serves one at a time."
                 ) from None
             if not part:
                 break
             header += part
         if not header:
             raise DeviceError(
-                f"the server at {self._name} closed the connection without a word: it is not rtl_tcp."
+                f"the server at {self._name} closed the connection without an answer: it is not rtl_tcp."
             )
         if len(header) < _HEADER.size or header[:4] != b"RTL0":
             shown = printable(header.decode("latin-1"))

@@ -124,7 +124,7 @@ class ZmqFeed(Feed):
     """A stream as the sinks of gr-zeromq send it; the other end may come later, go, and come again.
 
     Whether the sender passes tags, and whether it puts a key before each message, is seen in the messages. Where tags
-    are passed, samples that were lost on the way are noticed. A message that is no whole number of samples is left out
+    are passed, samples that were lost on the way are noticed. A message that is not a whole number of samples is left out
     and counted; one of more than 8 MiB is not received.
 
     Args:
@@ -177,7 +177,7 @@ class ZmqFeed(Feed):
         except self._zmq.ZMQError as error:
             if error.errno in (self._zmq.EAGAIN, self._zmq.EINTR):
                 return Piece()
-            raise DeviceError(f"samples no longer come from {self.name}: {str(error).rstrip('.')}.") from None
+            raise DeviceError(f"no more samples come from {self.name}: {str(error).rstrip('.')}.") from None
         self._connections.heard(last)
         if len(before) > 1:
             self._refuse(f"a message of {len(before) + 1} parts is not what a ZMQ sink of GNU Radio sends")
@@ -217,7 +217,7 @@ class ZmqFeed(Feed):
         size = self._raw.sample_size
         if len(data) % size:
             return (
-                f"{said} is no whole number of {self.format} samples of {size} bytes: the sink's type or vector length "
+                f"{said} is not a whole number of {self.format} samples of {size} bytes: the sink's type or vector length "
                 "is another (type complex sends cf32; --format)"
             )
         return ""

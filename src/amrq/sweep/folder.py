@@ -56,7 +56,7 @@ class ResultsFile:
         with parsing(self.path, "move it away"), self.path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
         if any(None in row or None in row.values() or not all(k in row for k in self.key) for row in rows):
-            raise AmrqError(f"{self.path} is no table of results of a sweep: move it away.")
+            raise AmrqError(f"{self.path} is not a table of results of a sweep: move it away.")
         return rows
 
     def add(self, *new: Mapping[str, str]) -> None:
@@ -117,7 +117,7 @@ class SweepFolder:
             if found != recipe.identity:
                 raise AmrqError(
                     f"{path} holds a sweep of another recipe ({found}, not {recipe.identity}): choose another folder, "
-                    "or begin anew with --fresh."
+                    "or start again with --fresh."
                 )
         elif make:
             SweepDescription.of(recipe).write(path)
@@ -250,7 +250,7 @@ class SweepDescription:
         """
         file = folder / "sweep.json"
         if not os.path.isfile(file):
-            raise AmrqError(f"{printable(folder)} is no folder of a sweep: it has no sweep.json.")
+            raise AmrqError(f"{printable(folder)} is not a sweep's folder: it has no sweep.json.")
         with parsing(file, "a sweep writes it into its folder"):
             if file.stat().st_size > _LARGEST:
                 raise AmrqError(f"{printable(file)} has more than {_LARGEST:,} bytes.")

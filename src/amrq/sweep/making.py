@@ -206,7 +206,7 @@ def _pack(net: VggLikeNet) -> bytes:
 
 
 def _unpack(packed: bytes, recipe: SweepRecipe) -> VggLikeNet:
-    with parsing("the weights of the cell that it starts from", "begin anew with --fresh"):
+    with parsing("the weights of the cell that it starts from", "start again with --fresh"):
         with memory_limit((1 << 30) + 8 * len(packed)):
             state: dict[str, Any] = torch.load(io.BytesIO(packed), weights_only=True)
         net = VggLikeNet(len(recipe.class_set), **state["shape"], chunk_length=recipe.chunk_length)

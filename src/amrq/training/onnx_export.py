@@ -161,7 +161,7 @@ def _store_integers(model: onnx.ModelProto) -> None:
         exact = np.rint(constants[node.input[2]].astype(np.float64) / unit)
         if np.abs(exact).max() >= _BIAS_LIMIT:
             raise AmrqError(
-                f"a bias of the network ({node.input[2]}) is too large for its weights: train it longer or anew."
+                f"a bias of the network ({node.input[2]}) is too large for its weights: train it longer or again."
             )
         bias = exact.astype(np.int32)
         stem = node.input[2]

@@ -112,7 +112,7 @@ class ActivationQuantiser(nn.Module):
         # torch.quantile takes at most 16 M values.
         limit = torch.quantile(values[:: 1 + len(values) // 16_000_000], _LIMIT_SHARE)
         if not limit > 0:
-            raise AmrqError("a layer of the network has died in training: its input is zero throughout.")
+            raise AmrqError("a layer of the network has stopped learning: its input is always zero.")
         self.scale.copy_(power_of_two_scale(values[None], limit[None], _HIGHEST - self.zero_point)[0])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
