@@ -91,6 +91,4 @@ class NamedClass(SignalClass):
         Raises:
             AmrqError: always.
         """
-        raise AmrqError(
-            f"only the name is known of {printable(self.name)}, so no signal of it can be made."
-        )
+        raise AmrqError(f"only the name is known of {printable(self.name)}, so no signal of it can be made.")

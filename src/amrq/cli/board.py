@@ -32,7 +32,7 @@ class _EngineOptions:
     engine: str = option("integer", engine_help(), flag="--engine NAME")
     input_bits: int | None = option(
         None,
-        "Width of I and of Q, for --engine rtl; from 9 on scores equal the ONNX model's. Without it, 9.",
+        "Bits of I and of Q, for --engine rtl. From 9 bits on, scores equal the ONNX model's. Without it, 9.",
         within=between(8, 16),
     )
     simulator: str | None = option(
@@ -46,12 +46,10 @@ class _EngineOptions:
 class _LimitOptions:
     """Bounds of what clients may ask for."""
 
-    largest_batch: int = option(
-        Limits.largest_batch, "Chunks in a message at most.", within=between(1, 1 << 20)
-    )
-    clients: int = option(Limits.clients, "Clients at a time.", within=at_least(1))
+    largest_batch: int = option(Limits.largest_batch, "Most chunks in a message.", within=between(1, 1 << 20))
+    clients: int = option(Limits.clients, "Most clients at a time.", within=at_least(1))
     rate: int = option(
-        Limits.requests_per_second, "Requests of one client in a second. 0: any number.", within=at_least(0)
+        Limits.requests_per_second, "Most requests of one client per second. 0: no limit.", within=at_least(0)
     )
 
 
@@ -76,7 +74,9 @@ def board(
     ] = "default",
     listen: Annotated[
         str,
-        typer.Option(metavar="ENDPOINT", help="Where to listen; other machines reach tcp://0.0.0.0:5555."),
+        typer.Option(
+            metavar="ENDPOINT", help="Address to listen at. tcp://0.0.0.0:5555 lets other machines connect."
+        ),
     ] = LOOPBACK,
     key: Annotated[
         Path | None,
@@ -95,9 +95,9 @@ def board(
         ),
     ] = None,
 ) -> None:
-    """Serve a model to gr-amrq as a board does: it takes chunks over ZMQ and answers with scores.
+    """Serve a model as a board does: receive chunks over ZMQ, and send scores back.
 
-    Ctrl-C or SIGTERM ends it. This is a program on a computer; no FPGA board has run any of it yet. **--engine rtl**
+    Ctrl-C or SIGTERM ends it. This is a program on a computer. No FPGA board has run any of it yet. **--engine rtl**
     simulates the hardware of a model for signals of known carrier phase.
 
     Example: **amrq board --model default --engine integer**, and in another terminal **amrq live --simulate --board

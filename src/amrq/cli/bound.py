@@ -189,7 +189,7 @@ class _Knowledge:
     )
     es_n0_range: str | None = option(
         None,
-        "Es/N0 is not known but expected uniformly over low:high, dB.",
+        "Es/N0 is not known: any value from low to high, in dB, is equally probable.",
         flag="--es-n0-range DB:DB",
     )
     phase_noise: float = option(
@@ -222,9 +222,9 @@ def bound(
         Path | None,
         typer.Option("-o", "--output", help="Folder for bound.md and, in bound/, a picture, CSV and JSON."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Measure the likelihood bound: how accurate the best possible classifier is, by what it knows.
+    """Measure the likelihood bound: how accurate the best possible classifier is, depending on what it knows.
 
     The likelihoods are averaged over what the receiver does not know. No model is more accurate on such chunks.
 

@@ -35,11 +35,11 @@ def estimate(
             "--bits",
             min=1,
             max=32,
-            help="Width of a weight, in place of the model's own.",
+            help="Bits of a weight, instead of the model's own.",
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Estimate FPGA resources as the thesis does (Algorithm II), from the weights and biases that are not zero.
 

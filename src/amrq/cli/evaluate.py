@@ -205,7 +205,7 @@ def evaluate_report(
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders that `amrq evaluate -o` has written.")
     ],
 ) -> None:
-    """Write the page and the tables of finished evaluations anew, from evaluation.json. Measures nothing.
+    """Write the page and the tables of finished evaluations again, from evaluation.json. Nothing is measured.
 
     Pictures stay as they are.
 
@@ -256,7 +256,7 @@ def evaluate(
         typer.Argument(
             metavar="[MODEL]...",
             autocompletion=model_names,
-            help="ONNX files, or names of shipped models; several share their chunks and the bound.  "
+            help="ONNX files, or names of shipped models. Several models are measured on the same chunks.  "
             "\\[default: default]",
             show_default=False,
         ),
@@ -265,7 +265,7 @@ def evaluate(
         bool | None,
         typer.Option(
             "--bound/--no-bound",
-            help="Measure the likelihood bound on the same chunks, which takes minutes; by default with -o only.",
+            help="Measure the likelihood bound on the same chunks (takes minutes). Default: only with -o.",
             show_default=False,
         ),
     ] = None,
@@ -278,17 +278,17 @@ def evaluate(
         typer.Option(
             "-o",
             "--output",
-            help="Folder for evaluation.md, evaluation.json and pictures; with several models, a folder in it for "
+            help="Folder for evaluation.md, evaluation.json, tables and pictures. Several models: a folder in it for "
             "each.",
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON in place of tables, a line for each model.")
+        bool, typer.Option("--json", help="Print JSON instead of tables, a line for each model.")
     ] = False,
 ) -> None:
     """Measure a model on fresh chunks: accuracy, calibration, robustness, and answers to signals outside its classes.
 
-    With -o also the likelihood bound is measured, and a page with pictures is written.
+    With -o, the likelihood bound is measured too, and a page with pictures is written.
 
     Example: **amrq evaluate blind-full-int8 --chunks 2000 --es-n0 0,5,10,15,20 -o evaluation**
     """

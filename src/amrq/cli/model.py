@@ -25,7 +25,7 @@ _LEVELS = (10.0, 20.0)
 
 
 def models() -> None:
-    """List the models at hand: those shipped, and those in the folder $AMRQ_MODELS.
+    """List the available models: those shipped, and those in the folder $AMRQ_MODELS.
 
     Weights are counted without zeros and biases, as **amrq estimate** counts them. Accuracy is that on one chunk at 10
     and at 20 dB Es/N0.
@@ -82,7 +82,7 @@ def file_size(path: Path) -> str:
     return f"{path.stat().st_size / 1000:.0f} kB" + (f", {weights[0]:,} weights" if weights else "")
 
 
-model_app = CommandApp(no_args_is_help=True, help="Look at a model's contract, or give a model one.")
+model_app = CommandApp(no_args_is_help=True, help="Show a model's contract, or write one into a model.")
 
 
 @model_app.command()
@@ -95,7 +95,7 @@ def show(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the contract as JSON.")] = False,
 ) -> None:
-    """Show what a model promises: classes, input, training range, accuracy, recipe.
+    """Show a model's contract: classes, input, training range, accuracy, recipe.
 
     Example: **amrq model show default**
     """

@@ -28,7 +28,7 @@ def rtl(
     ],
     options: Annotated[DesignOptions, Fields()],
     chunks: Annotated[
-        int, typer.Option("--chunks", min=16, help="Chunks that the testbench tries the design with.")
+        int, typer.Option("--chunks", min=16, help="Chunks that the testbench sends through the design.")
     ] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of these chunks.")] = 1,
     check: Annotated[

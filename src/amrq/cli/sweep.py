@@ -124,19 +124,20 @@ def sweep(
         typer.Option(
             "--only",
             metavar="PATTERN",
-            help="Cells of these names alone, and those they start from; may be repeated.",
+            help="Only cells with these names, and the cells that they start from. May be repeated.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cells and what is done; make none.")
+        bool,
+        typer.Option("--dry-run", help="List the cells and which of them are finished. Nothing is trained."),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Keep what is finished in the folder, or start again.")
+        bool, typer.Option("--resume/--fresh", help="Keep the finished cells in the folder, or start again.")
     ] = True,
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, help="Processes on this machine; by default one a core.", show_default=False
+            "--workers", min=1, help="Processes on this machine. Default: one per core.", show_default=False
         ),
     ] = None,
     scheduler: Annotated[
@@ -144,7 +145,7 @@ def sweep(
         typer.Option(
             "--scheduler",
             metavar="ADDRESS",
-            help="A Dask scheduler, tcp://host:8786, in place of this machine.",
+            help="Address of a Dask scheduler, tcp://host:8786, instead of this machine.",
         ),
     ] = None,
     speed: Annotated[
@@ -156,8 +157,8 @@ def sweep(
 ) -> None:
     """Train, prune, quantise, export and measure every cell of a grid of models.
 
-    Finished cells are never made again: after an interruption the same command goes on. Results stand in cells.csv and
-    speed.csv in the folder, models as ONNX beside them; `amrq sweep-report` makes a page of them.
+    Finished cells are kept: after an interruption, the same command continues. Results are written to cells.csv and
+    speed.csv in the folder, models to ONNX files beside them. `amrq sweep-report` makes a page of the results.
 
     Example: **amrq sweep recipes/thesis.toml -o sweeps/thesis --only 'vgglike_2f_1c*'**
     """

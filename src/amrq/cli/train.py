@@ -199,12 +199,12 @@ _TUNING_STEPS = 1_000
 class _From:
     add: Path | None = option(
         None,
-        "Train the model of --from on with the labelled chunks that **amrq label** wrote to DIR.",
+        "Train the --from model further with the labelled chunks in DIR, which **amrq label** wrote.",
         flag="--add DIR",
     )
     model: str | None = option(
         None,
-        "The model to begin with, one that **amrq train** made: a file, a name or 'default'.",
+        "The model to start from, made by **amrq train**: a file, a name or 'default'.",
         flag="--from MODEL",
     )
 
@@ -216,7 +216,7 @@ class _Tuning(TuneSettings, _From):
 
     tolerance: float = option(
         1.0,
-        "Accuracy on synthetic chunks that may be lost before the result is called worse (exit status 1).",
+        "Largest loss of accuracy on synthetic chunks. With a larger loss, the result counts as worse (exit status 1).",
         unit="percentage points",
         within=between(0, 100),
         flag="--tolerance POINTS",
@@ -234,21 +234,21 @@ def train(
         typer.Option(
             "-o",
             "--output",
-            help="The model file to write. Without it, the recipe's or the model's name and .onnx, in this folder.",
+            help="The model file to write. Without it, the name of the recipe or model with .onnx, in this folder.",
         ),
     ] = None,
     *,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--fresh", help="Go on from the checkpoint, or start again."),
+        typer.Option("--resume/--fresh", help="Continue from the checkpoint, or start again."),
     ] = True,
     run: Annotated[
         RunControl,
         Fields(
             without=("fresh", "stop_at"),
             helps={
-                "checkpoint": "File that the state of the training is kept in, to go on from later. Without it, a file "
-                "beside the output, its name and .checkpoint."
+                "checkpoint": "File with the state of the training, to continue from later. Without it, the output's "
+                "name with .checkpoint."
             },
         ),
     ],
@@ -257,7 +257,7 @@ def train(
         typer.Option(
             "--steps",
             min=1,
-            help="Float training steps in place of the recipe's; with --add, steps in all "
+            help="Float training steps, instead of the recipe's. With --add: all steps "
             f"({_TUNING_STEPS:,} unless given).",
         ),
     ] = None,
@@ -270,19 +270,20 @@ def train(
         typer.Option(
             "--hold-out",
             metavar="NAME",
-            help="Test on this recording of DIR in place of the last fifth of each. May be repeated.",
+            help="Test on this recording of DIR, instead of the last fifth of each. May be repeated.",
             rich_help_panel=_TUNING,
         ),
     ] = None,
 ) -> None:
-    """Train a model by a recipe, quantise, calibrate and evaluate it, and write it with its contract.
+    """Train a model from a recipe, and write it with its contract.
 
-    A recipe may ask for several precisions: then each has a file of its own, its name that of the output with -float32,
-    -int8 or -int4 added. Beside a model lies a page of the same name with its accuracy tables. An interrupted training
-    goes on where it stopped: its state is kept beside the output, in a file whose name ends in .checkpoint.
+    The model is quantised, calibrated and evaluated. If the recipe has several precisions, each is written to its own
+    file: -float32, -int8 or -int4 is added to the output's name. A page with accuracy tables is written beside each
+    model. An interrupted training continues where it stopped: its state is kept beside the output, in a file that ends
+    in .checkpoint.
 
-    With --add and --from a finished model is trained further, on its recipe's own signals and on labelled chunks. Then
-    it is compared with what it was before, on both.
+    With --add and --from, a finished model is trained further, on the signals of its recipe and on labelled chunks. It
+    is then compared with the model before, on both.
 
     Example: **amrq train recipes/coherent-small.toml -o models/coherent-small.onnx**
 

@@ -311,7 +311,8 @@ class LabelsFolder:
             os.path.exists(file) and not os.path.isfile(file)
         ):
             raise AmrqError(
-                f"{printable(file)} is not a file in the folder itself: put the file there, or label the recording again."
+                f"{printable(file)} is not a file in the folder itself: put the file there, or label the recording "
+                "again."
             )
         with file.open("rb") as stream:
             content = stream.read(most + 1)

@@ -299,8 +299,8 @@ class BoardBackend:
     )
     board_policy: str = option(
         "auto",
-        "What happens to chunks while the board is gone: wait for it (not live), drop them, or classify them on this "
-        "CPU (local). auto: drop when live, otherwise wait.",
+        "What happens to chunks while the board does not answer: wait for it (not live), drop them, or classify them "
+        "on this CPU (local). auto: drop when live, otherwise wait.",
         choices={
             "auto": "Radio: drop; file: wait",
             "wait": "Wait (not for a radio)",
@@ -318,14 +318,14 @@ class BoardBackend:
     )
     board_window: int = option(
         8,
-        "Messages on their way to the board at a time.",
+        "Most messages that wait for an answer of the board at a time.",
         within=at_least(1),
         label="Messages on their Way",
         advanced=True,
     )
     board_timeout: float = option(
         2.0,
-        "Time without an answer after which the board is asked again, at most twice; then it counts as gone.",
+        "Time without an answer after which the board is asked again, at most twice. After that it counts as lost.",
         unit="s",
         within=Range(0, 3600, low_open=True, high_open=True),
         label="Ask Again After",
@@ -333,13 +333,13 @@ class BoardBackend:
     )
     secret_key: InputFile = option(
         "",
-        "Your secret key, a file that 'amrq board keygen' made, where the board has keys.",
+        "Your secret key, if the board uses keys: a file that 'amrq board keygen' made.",
         label="Own Secret Key",
         flag="--key NAME.secret",
     )
     board_key: InputFile = option(
         "",
-        "The board's public key, a file that 'amrq board keygen' made, where the board has keys.",
+        "The board's public key, if the board uses keys: a file that 'amrq board keygen' made.",
         label="Board's Public Key",
         flag="--board-key NAME.public",
     )

@@ -130,7 +130,8 @@ class DecisionStream:
         flowgraph.stop()
         if not joined(self._thread):
             raise AmrqError(
-                "the flowgraph did not end when it was stopped, and was abandoned: its last samples are missing from the decisions."
+                "the flowgraph did not end when it was stopped, and was abandoned: its last samples are missing from "
+                "the decisions."
             )
 
 

@@ -28,11 +28,11 @@ class StreamInfo:
     """
 
     sample_rate: float = option(
-        0.0, "Samples a second; 0 where unknown.", unit="S/s", within=at_least(0), flag="--rate"
+        0.0, "Samples per second. 0: not known.", unit="S/s", within=at_least(0), flag="--rate"
     )
     symbol_rate: float = option(
         0.0,
-        "Symbols a second, right to within 0.5 %; 0 where unknown. Decisions have a time only with it.",
+        "Symbols per second, right to 0.5 %. 0: not known, and decisions then have no time.",
         unit="Bd",
         within=at_least(0),
     )
@@ -44,7 +44,7 @@ class StreamInfo:
     )
     frequency: float | None = option(
         None,
-        "Centre frequency of the band; without it, what the tags 'rx_freq' of the stream say.",
+        "Centre frequency of the band. Without it, the stream's tags 'rx_freq' give it.",
         unit="Hz",
         label="Centre Frequency",
         flag="--freq",
@@ -58,7 +58,7 @@ class StreamInfo:
     )
     chunk_length: int = option(
         0,
-        "Samples per chunk, as in the Chunker; the model's contract must agree. 0: what the contract says.",
+        "Samples per chunk, as in the Chunker; the model's contract must agree. 0: the contract's own.",
         unit="samples",
         within=at_least(0),
     )
@@ -118,13 +118,13 @@ class FrontEndOptions:
     )
     carrier_recovery: bool = option(
         True,
-        "Remove the carrier offset that is left.",
+        "Estimate and remove the remaining carrier offset.",
         choices={True: "On", False: "Off"},
         advanced=True,
     )
     max_carrier_offset: float = option(
         0.15,
-        "Largest carrier offset that is looked for, over the symbol rate.",
+        "Largest carrier offset to look for, over the symbol rate.",
         within=above(0, at_most=0.25),
         label="Largest Carrier Offset (of the symbol rate)",
         advanced=True,

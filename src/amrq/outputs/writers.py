@@ -317,13 +317,13 @@ class Thinning:
 
     changes: bool = option(
         False,
-        "Write a record only when the answer changes, and one a minute meanwhile.",
+        "Write a record only when the answer changes, and once a minute in between.",
         choices={False: "No", True: "Yes, and One a Minute"},
         label="Records Only of Changes",
     )
     every: float = option(
         0.0,
-        "Write one record in so many seconds of the stream; with 'changes', in place of the minute. 0: all.",
+        "Write one record in this many seconds of the stream; with 'changes', this replaces the minute. 0: all.",
         unit="s",
         within=at_least(0),
         label="Time between Records",
@@ -398,14 +398,14 @@ class OutputOptions(Thinning):
 
     log: OutputFile = option(
         "",
-        "Append each decision to this file, as a line of JSON; '-' is standard output, which is for records alone then."
-        " At 50 MB the file becomes FILE.1 and a new one begins.",
+        "Append each decision to this file, as a line of JSON. '-' is standard output, which then carries records "
+        "only. At 50 MB the file is renamed to FILE.1 and a new one is started.",
         label='JSON Lines to ("-" prints)',
         flag="--log FILE",
     )
     publish: str = option(
         "",
-        "Publish the same records on a ZMQ PUB socket at tcp://127.0.0.1:5556, for instance.",
+        "Publish the records on a ZMQ PUB socket at this address, for example tcp://127.0.0.1:5556.",
         label="JSON to ZMQ PUB at",
         flag="--publish ENDPOINT",
     )

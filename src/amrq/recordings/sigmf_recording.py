@@ -174,7 +174,8 @@ def _open_archive(request: Request) -> Recording:
             names = [name.removesuffix(".sigmf-meta") for name in members if name.endswith(".sigmf-meta")]
             if not names:
                 raise RecordingError(
-                    f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file), or was cut off before it."
+                    f"{request.shown} is an archive without SigMF metadata (a .sigmf-meta file), or was cut off before "
+                    "it."
                 )
             chosen, notes = _chosen(request, names, "archive")
             shown = f"{request.shown} ({printable(chosen, 100)})"

@@ -27,7 +27,7 @@ class PulseOptions:
 
     samples_per_symbol: int = option(
         1,
-        "1 sends bare symbols, ready for the Chunker; more are shaped with a root-raised-cosine pulse.",
+        "1: bare symbols, ready for the Chunker. More: symbols shaped with a root-raised-cosine pulse.",
         within=at_least(1),
     )
     rolloff: float = option(
@@ -64,7 +64,9 @@ class PulseShaper:
 
     def __init__(self, samples_per_symbol: int = 1, rolloff: float = 0.35, span: int = 24) -> None:
         if samples_per_symbol < 1 or int(samples_per_symbol) != samples_per_symbol:
-            raise AmrqError(f"samples per symbol must be a whole number of at least 1, not {samples_per_symbol}.")
+            raise AmrqError(
+                f"samples per symbol must be a whole number of at least 1, not {samples_per_symbol}."
+            )
         if not 0 <= rolloff <= 1:
             raise AmrqError(f"the roll-off must lie between 0 and 1, not {rolloff}.")
         self.samples_per_symbol = int(samples_per_symbol)

@@ -137,7 +137,7 @@ class SourceOptions:
         "Raw samples in UDP packets to this port of this machine, whole samples in each.",
         flag="--udp [HOST:]PORT",
     )
-    simulate: bool = option(False, "The model's classes in turn, in noise.")
+    simulate: bool = option(False, "A simulation: the model's classes in turn, in noise.")
     recording_name: str | None = option(
         None,
         "Which recording of a SigMF archive or collection; without it, the first.",

@@ -124,8 +124,8 @@ class ZmqFeed(Feed):
     """A stream as the sinks of gr-zeromq send it; the other end may come later, go, and come again.
 
     Whether the sender passes tags, and whether it puts a key before each message, is seen in the messages. Where tags
-    are passed, samples that were lost on the way are noticed. A message that is not a whole number of samples is left out
-    and counted; one of more than 8 MiB is not received.
+    are passed, samples that were lost on the way are noticed. A message that is not a whole number of samples is left
+    out and counted; one of more than 8 MiB is not received.
 
     Args:
         address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink, or the same after `pull+` of a ZMQ PUSH
@@ -217,8 +217,8 @@ class ZmqFeed(Feed):
         size = self._raw.sample_size
         if len(data) % size:
             return (
-                f"{said} is not a whole number of {self.format} samples of {size} bytes: the sink's type or vector length "
-                "is another (type complex sends cf32; --format)"
+                f"{said} is not a whole number of {self.format} samples of {size} bytes: the sink's type or vector "
+                "length is another (type complex sends cf32; --format)"
             )
         return ""
 

@@ -241,7 +241,10 @@ def _finished(
         if stopped():
             raise KeyboardInterrupt
         if client.status != "running":
-            raise AmrqError("the connection to the Dask scheduler is lost: run the same command to continue from the finished cells.")
+            raise AmrqError(
+                "the connection to the Dask scheduler is lost: run the same command to continue from the finished "
+                "cells."
+            )
         over = [future for future in running if future.status != "pending"]
         if over:
             return over

@@ -47,15 +47,18 @@ class RunControl:
 
     checkpoint: Path | None = option(
         None,
-        "File that the state of the training is kept in, to go on from later. Without it, none is kept.",
+        "File with the state of the training, to continue from later. Without it, the state is not kept.",
         flag="--checkpoint FILE",
     )
-    fresh: bool = option(False, "Begin anew even if there is a checkpoint.")
+    fresh: bool = option(False, "Start again even if there is a checkpoint.")
     save_every: int = option(
-        500, "Steps after which the state is kept again.", within=at_least(1), flag="--save-every STEPS"
+        500,
+        "Number of steps after which the state is kept again.",
+        within=at_least(1),
+        flag="--save-every STEPS",
     )
     stop_at: int | None = option(
-        None, "Stop after this many steps in all, and keep the state.", within=at_least(0)
+        None, "Stop after this many steps in total, and keep the state.", within=at_least(0)
     )
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[Progress], None] = lambda _: None
@@ -91,7 +94,7 @@ class TuneSettings:
     hold_out: tuple[str, ...] = ()
     tolerance: float = option(
         0.01,
-        "Share of the accuracy on synthetic chunks that may be lost before the result is called worse.",
+        "Largest loss of accuracy on synthetic chunks, a share. With a larger loss, the result counts as worse.",
         within=between(0, 1),
     )
 

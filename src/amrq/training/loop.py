@@ -104,7 +104,9 @@ def load_checkpoint(path: Path, identity: str) -> dict[str, Any]:
         same = state["recipe"] == identity
     except Exception as error:  # torch raises many types for a broken file
         reason = type(error).__name__  # torch's messages run over many lines
-        raise AmrqError(f"{path} is not a readable checkpoint ({reason}): remove it or use --fresh.") from None
+        raise AmrqError(
+            f"{path} is not a readable checkpoint ({reason}): remove it or use --fresh."
+        ) from None
     if not same:
         raise AmrqError(f"{path} belongs to another recipe: remove it or use --fresh.")
     return state
