@@ -100,7 +100,7 @@ def test_aliases_say_what_a_name_means_or_leave_it_out(tmp_path: Path) -> None:
     assert found.spans == (Span(0, 10, "unknown"), Span(40, 50, "QPSK"))
     found = spans_of(tmp_path, annotations, aliases={"gmsk": "MSK", "Header": ""})
     assert found.spans == (Span(0, 10, "MSK"), Span(40, 50, "QPSK"))
-    with pytest.raises(AmrqError, match="is no label"):
+    with pytest.raises(AmrqError, match="is not a label"):
         spans_of(tmp_path, annotations, aliases={"GMSK": "F\nSK"})
 
 
@@ -136,7 +136,7 @@ def test_one_label_for_all_of_it(tmp_path: Path) -> None:
     with pytest.raises(AmrqError, match="annotations already"):
         spans_of(tmp_path, [*own, annotation(20, 5, "QPSK")], whole="QPSK")
     assert spans_of(tmp_path, own, whole="GMSK").spans == (Span(0, 4000, "GMSK"),)
-    with pytest.raises(AmrqError, match="is no label"):
+    with pytest.raises(AmrqError, match="is not a label"):
         spans_of(tmp_path, [], whole="\x07")
 
 
@@ -292,7 +292,7 @@ def damage(path: Path, **changes: Any) -> None:
         ({"labels": ["QPSK"]}, "holds a label 2"),
         ({"labels": 5}, r"no labelled chunks: labels must be a list, not 5"),
         ({"symbol_rate": "fast"}, "no labelled chunks"),
-        ({"symbol_rate": 0}, "is no rate"),
+        ({"symbol_rate": 0}, "is not a rate"),
         ({"source": ...}, r"no labelled chunks: source is missing"),
         ({"dropped": []}, "no labelled chunks"),
     ],

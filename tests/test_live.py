@@ -268,7 +268,7 @@ def test_udp_packets() -> None:
         record = next_record(process)
         _, err = finish(process, signal.SIGTERM)
         assert f"udp://127.0.0.1:{port}: a packet of 1 byte from 127.0.0.1:" in err
-        assert "packets were left out: they are no samples." in err
+        assert "packets were left out: they are not samples." in err
         assert record["source"] == f"udp://127.0.0.1:{port}"
         refused(live("--udp", f"127.0.0.1:{sender.getsockname()[1]}", *RATES), "packets cannot be received")
     refused(live("--udp", "many", *RATES), "not a UDP port")
@@ -360,7 +360,7 @@ def test_what_is_recorded_can_be_classified_again(tmp_path: Path) -> None:
     recording = open_recording(tmp_path / "evening.sigmf-meta")
     assert recording.sample_rate == 400e3
     assert recording.length >= document["annotations"][-1]["core:sample_count"]
-    refused(live("--simulate", "--record", name), "is there already")
+    refused(live("--simulate", "--record", name), "already exists")
     nothing = tmp_path / "nothing"
     given_up(live("--stdin", *RATES[:2], "--record", nothing), "nothing was received")
     assert list(tmp_path.glob("nothing*")) == []

@@ -202,7 +202,7 @@ def test_a_log_rotates_and_splits_no_line(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], kept: int
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "log.jsonl"
-    path.write_text('{"n": -1}\n')  # what is there already stays
+    path.write_text('{"n": -1}\n')  # what already exists stays
     log = JsonLinesFile(path, 1_000, kept)
     for number, size in enumerate(sizes):
         log.write({"n": number, "x": "y" * size})

@@ -103,7 +103,7 @@ def test_what_is_no_archive_of_numbers(name: str, tmp_path: Path) -> None:
     file.write_bytes(BAD[name])
     if name.startswith("zeros"):
         return  # 32 MB are not too many for an image
-    with little_memory(), pytest.raises(AmrqError, match="is no image") as caught:
+    with little_memory(), pytest.raises(AmrqError, match="is not an image") as caught:
         read_image(file)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
 
@@ -114,7 +114,7 @@ def test_an_image_of_3_mb_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
         content.write(member("(3000000000,)", "'|i1'"))
         for _ in range(300):
             content.write(bytes(1 << 20))
-    with little_memory(), pytest.raises(AmrqError, match=r"is no image.*claims 3000000000 bytes"):
+    with little_memory(), pytest.raises(AmrqError, match=r"is not an image.*claims 3000000000 bytes"):
         read_image(file)
 
 
@@ -184,7 +184,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
 def test_descriptions_that_claim_what_cannot_be(arrays: dict[str, Any], name: str, tmp_path: Path) -> None:
     given = {**arrays, "prefix/many": np.zeros(1 << 16, np.int64)}
     file = changed(given, tmp_path / "image.npz", CHANGES[name])
-    with little_memory(256 << 20), pytest.raises(AmrqError, match="is no image") as caught:
+    with little_memory(256 << 20), pytest.raises(AmrqError, match="is not an image") as caught:
         read_image(file)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
 
@@ -202,7 +202,7 @@ def test_layers_that_claim_what_cannot_be(arrays: dict[str, Any], tmp_path: Path
     ):
         file = tmp_path / f"{number}.npz"
         np.savez_compressed(file, **{**arrays, weights: array})
-        with little_memory(), pytest.raises(AmrqError, match="is no image"):
+        with little_memory(), pytest.raises(AmrqError, match="is not an image"):
             read_image(file)
 
 

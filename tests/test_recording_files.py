@@ -148,7 +148,7 @@ def test_time_goes_on_behind_a_gap(tmp_path: Path) -> None:
     assert origin.moment(0.11) == begun + timedelta(seconds=3.11)
     for odd in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
         recording = open_recording(write_meta(path, captures=[{"sample_start": 0, "datetime": odd}]))
-        assert recording.begun is None and "no year that a radio knows" in recording.notes[0]
+        assert recording.begun is None and "in no plausible year" in recording.notes[0]
 
 
 def test_annotations_are_written_with_the_offset(tmp_path: Path) -> None:
@@ -372,8 +372,8 @@ def test_what_is_no_metadata_is_one_sentence(tmp_path: Path) -> None:
         (b'"x"', "it is no JSON object"),
         (b"[" * 200_000, "its JSON is nested too deeply"),
         (b'{"a": ' + b"1" * 5000 + b"}", "too many digits|lacks 'global'"),
-        (b"{}", "no SigMF recording: it lacks 'global'"),
-        (b'{"global": null}', "no SigMF recording: it lacks 'global'"),
+        (b"{}", "not a SigMF recording: it lacks 'global'"),
+        (b'{"global": null}', "not a SigMF recording: it lacks 'global'"),
         (b'{"global": 5}', "global of .* must be an object, not 5"),
         (b'{"global": []}', "global of .* must be an object, not a list"),
     ):

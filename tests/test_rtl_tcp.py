@@ -179,7 +179,7 @@ def test_a_connection_that_is_lost_again_and_again_is_reported_once() -> None:
         (b"HTTP/1.1 400 Bad Request\r\n", "is not rtl_tcp: it begins with 'HTTP/1.1 400', not with 'RTL0'."),
         (b"\x1b[2JRTL0RTL0", "it begins with '\\x1b[2JRTL0RTL0'"),
         (HEADER[:7], "is not rtl_tcp"),
-        (b"", "closed the connection without a word"),
+        (b"", "closed the connection without an answer"),
     ],
 )
 def test_what_is_no_rtl_tcp_is_refused(header: bytes, words: str) -> None:
@@ -192,7 +192,8 @@ def test_a_server_that_never_answers_is_refused() -> None:
     with (
         RtlTcpServer(once(), None) as server,
         pytest.raises(
-            AmrqError, match=r"sent no header for 0[.]05 s: it is not rtl_tcp, or it serves somebody"
+            AmrqError,
+            match=r"sent no header for 0[.]05 s: it is not rtl_tcp, or it is serving another client",
         ),
     ):
         feed_of(server, patience=0.05)

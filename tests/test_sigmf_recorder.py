@@ -111,7 +111,7 @@ def test_a_take_without_a_number_is_the_only_one(tmp_path: Path) -> None:
     recorder.close()
     np.testing.assert_array_equal(samples(tmp_path, "r"), ramp(0, 100))
     assert metadata(tmp_path, "r")["global"]["core:description"] == "of a test"
-    with pytest.raises(AmrqError, match=r"r\.sigmf-data is there already"):
+    with pytest.raises(AmrqError, match=r"r\.sigmf-data already exists"):
         recorder.begin()
 
 

@@ -287,7 +287,8 @@ def read_arrays(
                 array = member.filename.removesuffix(".npy")
                 shown = f"the array {printable(array, 40)}"
                 _require(
-                    array != member.filename and array not in found, f"{shown} is no array, or there twice"
+                    array != member.filename and array not in found,
+                    f"{shown} is not an array, or stands there twice",
                 )
                 _require(member.compress_type in _COMPRESSIONS, f"{shown} is compressed in an unknown way")
                 with archive.open(member) as content:

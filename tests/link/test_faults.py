@@ -358,8 +358,8 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
         ("overflow", "holds no key"),
         ("short", "holds no key"),
         ("none", "No such file"),
-        ("pipe", "is no file"),
-        (".", "is no file"),
+        ("pipe", "is not a file"),
+        (".", "is not a file"),
     ):
         with pytest.raises(AmrqError, match=words):
             BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, str(tmp_path / name), [public])
@@ -367,15 +367,15 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
             ChunkClassifier(
                 BoardEngine(MODEL, "tcp://127.0.0.1:9", secret_key=secret, board_key=str(tmp_path / name))
             )
-    with pytest.raises(AmrqError, match=r"by its name a public key: give this side's NAME\.secret"):
+    with pytest.raises(AmrqError, match=r"a public key by its name: give this side's NAME\.secret"):
         BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, public, [public])
-    with pytest.raises(AmrqError, match=r"by its name a secret key: give the other side's NAME\.public"):
+    with pytest.raises(AmrqError, match=r"a secret key by its name: give the other side's NAME\.public"):
         BoardServer(IntegerEngine(image(MODEL)), ANYWHERE, None, secret, [secret])
     (tmp_path / "board.public").chmod(0o600)
-    with pytest.raises(AmrqError, match="is there already"):
+    with pytest.raises(AmrqError, match="already exists"):
         make_keys(tmp_path / "board")
     (tmp_path / "dangling.secret").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(AmrqError, match="is there already"):
+    with pytest.raises(AmrqError, match="already exists"):
         make_keys(tmp_path / "dangling")
     assert not (tmp_path / "dangling.public").exists() and not (tmp_path / "nowhere").exists()
 

@@ -92,10 +92,10 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     for number, damaged in enumerate((b"", b"nonsense", whole[:1000], whole[:-30])):
         file = tmp_path / f"{number}.npz"
         file.write_bytes(damaged)
-        with pytest.raises(AmrqError, match="is no image"):
+        with pytest.raises(AmrqError, match="is not an image"):
             read_image(file)
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(AmrqError, match="is no image"):
+    with pytest.raises(AmrqError, match="is not an image"):
         read_image(tmp_path / "other.npz")
 
 

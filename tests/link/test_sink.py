@@ -109,7 +109,7 @@ def test_another_model_ends_it_with_one_sentence() -> None:
     [
         ({"live": True, "board_policy": "wait"}, "cannot wait for a board"),
         ({"board_policy": "hope"}, "board_policy must be auto, wait, drop or local, not 'hope'"),
-        ({"endpoint": "nowhere"}, "can be no board at 'nowhere'"),
+        ({"endpoint": "nowhere"}, "cannot be a board at 'nowhere'"),
         ({"board_batch": 0}, "board_batch must be at least 1"),
         ({"secret_key": "mine.secret"}, "needs both"),
         ({"secret_key": "mine.secret", "board_key": "none"}, "cannot be read"),
@@ -172,7 +172,7 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
     assert made.returncode == 0, made.stderr
     for file in (tmp_path / "board.public", tmp_path / "board.secret"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    refused(capfd, "is there already", "board", "keygen", "-o", name)
+    refused(capfd, "already exists", "board", "keygen", "-o", name)
     exported = run_amrq.amrq("board", "export", "blind-small-int4", "-o", tmp_path / "image.npz")
     assert "blind-small-int4" in exported.stdout, exported.stderr
     refused(capfd, "floating point", "board", "export", "blind-small-float32", "-o", tmp_path / "x.npz")

@@ -578,7 +578,7 @@ def test_what_cannot_be_trained_on_is_one_sentence(model, labelled, tmp_path):
         ((), "give a recipe, or"),
         (("--add", labelled), "--add needs a model"),
         (("--from", model), "--from needs a folder"),
-        ((SMOKE, "--add", labelled, "--from", model), "makes a model anew"),
+        ((SMOKE, "--add", labelled, "--from", model), "is for a new model"),
         (("--add", tmp_path / "none", "--from", model), "there is no folder"),
         (("--add", empty, "--from", model), "holds no labelled chunks"),
         (("--add", long, "--from", model), "--chunk-length 32"),

@@ -129,8 +129,8 @@ class LabelledChunks:
         if self.es_n0_db is not None:
             require(np.isfinite(self.es_n0_db).all(), "an Es/N0 is not finite")
         for rate in (self.sample_rate, self.symbol_rate):
-            require(np.isfinite(rate) and rate > 0, f"{rate} is no rate")
-        require(np.isfinite(self.offset), f"{self.offset} is no offset")
+            require(np.isfinite(rate) and rate > 0, f"{rate} is not a rate")
+        require(np.isfinite(self.offset), f"{self.offset} is not an offset")
 
     @property
     def chunk_length(self) -> int:

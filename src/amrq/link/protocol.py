@@ -224,7 +224,7 @@ def read_frame(data: bytes | memoryview) -> Frame:
     if flags & ~LEVEL_FLAG or reserved:
         raise refuse(Status.MALFORMED, "a flag or field is set that has no meaning.")
     if not math.isfinite(scale):
-        raise refuse(Status.MALFORMED, f"the scale is {scale}, which is no number.")
+        raise refuse(Status.MALFORMED, f"the scale is {scale}, which is not a number.")
     return Frame(
         type=known_kind,
         session=session,

@@ -332,7 +332,7 @@ class LiveSession:
         if counts.reconnections:
             said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
         if counts.refused:
-            said.append(f"{counts.refused} messages or packets were left out: they are no samples.")
+            said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
         return said
 
     def _place(self) -> float:

@@ -140,7 +140,7 @@ _CHUNKS = {
 
 _SOURCE = {
     "reconnections": "How often the connection to the source was lost and made again.",
-    "refused": "Messages or packets left out since they are no samples.",
+    "refused": "Messages or packets left out since they are not samples.",
     "silences": "How often no sample came for three seconds.",
 }
 

@@ -106,7 +106,7 @@ class PacketFeed(Feed):
             if is_json(data):
                 self._refuse(f"{said} JSON, not samples")
             elif len(data) % size:
-                self._refuse(f"{said} no whole number of {self.format} samples of {size} bytes")
+                self._refuse(f"{said} not a whole number of {self.format} samples of {size} bytes")
             else:
                 packets.append(data)
             taken += len(data) + 1  # packets may be empty

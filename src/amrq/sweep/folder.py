@@ -257,7 +257,7 @@ class SweepDescription:
             found = json.loads(file.read_text(encoding="utf-8"))
         try:
             if not isinstance(found, dict):
-                raise AmrqError("it is no table.")
+                raise AmrqError("it is not a table.")
             return from_plain(found, cls, "entry of the description of a sweep")
         except AmrqError as error:
             raise AmrqError(f"{printable(file)} is not what a sweep writes: {error}") from None

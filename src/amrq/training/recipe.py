@@ -215,7 +215,7 @@ class SignalSettings:
             _require(0 <= value <= most, f"signal.{name} must be from 0 to {most:g}, not {value}")
         for kind, weight in self.unknown_kinds.items():
             known = ", ".join(OTHER_SIGNALS)
-            _require(kind in OTHER_SIGNALS, f"signal.unknown_kinds.{kind} is no kind: there are {known}")
+            _require(kind in OTHER_SIGNALS, f"signal.unknown_kinds.{kind} is not a kind: there are {known}")
             _require(0 < weight < 1e6, f"signal.unknown_kinds.{kind} must be above 0, not {weight}")
 
     @property
