@@ -290,11 +290,11 @@ def damage(path: Path, **changes: Any) -> None:
         ({"sha256": "0" * 64}, "is not the file"),
         ({"labels": ["GM\nSK"] * 3}, "not different names"),
         ({"labels": ["QPSK"]}, "holds a label 2"),
-        ({"labels": 5}, r"no labelled chunks: labels must be a list, not 5"),
-        ({"symbol_rate": "fast"}, "no labelled chunks"),
+        ({"labels": 5}, r"not labelled chunks: labels must be a list, not 5"),
+        ({"symbol_rate": "fast"}, "not labelled chunks"),
         ({"symbol_rate": 0}, "is not a rate"),
-        ({"source": ...}, r"no labelled chunks: source is missing"),
-        ({"dropped": []}, "no labelled chunks"),
+        ({"source": ...}, r"not labelled chunks: source is missing"),
+        ({"dropped": []}, "not labelled chunks"),
     ],
 )
 def test_broken_descriptions_are_refused(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -354,7 +354,7 @@ def test_held_out_chunks_are_later_than_those_learnt() -> None:
     assert (len(parted[1].learnt), len(parted[1].tested)) == (9, 0)
     parted = hold_out([many, few], ["few"])
     assert [(len(part.learnt), len(part.tested)) for part in parted] == [(145, 0), (0, 9)]
-    with pytest.raises(AmrqError, match="no labelled chunks 'other' to hold out: choose from many, few"):
+    with pytest.raises(AmrqError, match="not labelled chunks 'other' to hold out: choose from many, few"):
         hold_out([many, few], ["other"])
     with pytest.raises(AmrqError, match="none is left"):
         hold_out([many, few], ["many", "few"])
