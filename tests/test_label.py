@@ -133,7 +133,7 @@ def test_what_somebody_says_overrules_the_program(tmp_path: Path) -> None:
 def test_one_label_for_all_of_it(tmp_path: Path) -> None:
     own = [annotation(0, 10, "BPSK", generator=OWN), annotation(20, 5, "")]
     assert spans_of(tmp_path, own, whole="16-qam").spans == (Span(0, 4000, "16QAM"),)
-    with pytest.raises(AmrqError, match="annotations already"):
+    with pytest.raises(AmrqError, match="already has annotations"):
         spans_of(tmp_path, [*own, annotation(20, 5, "QPSK")], whole="QPSK")
     assert spans_of(tmp_path, own, whole="GMSK").spans == (Span(0, 4000, "GMSK"),)
     with pytest.raises(AmrqError, match="is not a label"):
@@ -315,7 +315,7 @@ def test_broken_arrays_are_refused(tmp_path: Path) -> None:
         ({"labels": np.array([0, 1, len(LABELS)], np.uint8)}, "is none of"),
         ({"labels": np.array([0.0, 1, 2])}, "uint8 of 1 axes"),
         ({"sample_index": np.array([0, 5, 5])}, "does not rise"),
-        ({"offset": float("nan")}, "no offset"),
+        ({"offset": float("nan")}, "is not an offset"),
         ({"es_n0_db": np.zeros(2, np.float32)}, "3 chunks but 2 entries"),
         ({"es_n0_db": np.zeros(3)}, "float32 of 1 axes"),
         ({"es_n0_db": np.array([0, np.inf, 0], np.float32)}, "Es/N0 is not finite"),
@@ -457,7 +457,7 @@ def test_what_cannot_be_labelled_is_one_sentence(tmp_path: Path, capfd: pytest.C
     out = ("--symbol-rate", "25k", "-o", tmp_path / "out")
     refused(amrq_here(capfd, "label", bare, *out), "has no annotations with a label")
     refused(amrq_here(capfd, "label", short, *out), "none of its chunks can be used")
-    refused(amrq_here(capfd, "label", QPSK, *out, "--label", "QPSK"), "annotations already")
+    refused(amrq_here(capfd, "label", QPSK, *out, "--label", "QPSK"), "already has annotations")
     refused(amrq_here(capfd, "label", QPSK, *out, "--label", " "), "' ' is no label")
     refused(amrq_here(capfd, "label", QPSK, *out, "--alias", "QPSK"), "--alias takes NAME=LABEL")
     refused(
