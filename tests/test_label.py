@@ -458,7 +458,7 @@ def test_what_cannot_be_labelled_is_one_sentence(tmp_path: Path, capfd: pytest.C
     refused(amrq_here(capfd, "label", bare, *out), "has no annotations with a label")
     refused(amrq_here(capfd, "label", short, *out), "none of its chunks can be used")
     refused(amrq_here(capfd, "label", QPSK, *out, "--label", "QPSK"), "already has annotations")
-    refused(amrq_here(capfd, "label", QPSK, *out, "--label", " "), "' ' is no label")
+    refused(amrq_here(capfd, "label", QPSK, *out, "--label", " "), "' ' is not a label")
     refused(amrq_here(capfd, "label", QPSK, *out, "--alias", "QPSK"), "--alias takes NAME=LABEL")
     refused(
         amrq_here(capfd, "label", QPSK, "--symbol-rate", "0", "-o", tmp_path / "out"), "--symbol-rate must be"

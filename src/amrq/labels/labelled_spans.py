@@ -102,7 +102,7 @@ def labelled_spans(
         if theirs:
             raise AmrqError(
                 f"{recording.path} already has annotations ({theirs[0]!r}, {len(theirs)} in all), which one label for "
-                "all of it does not overrule: leave --label out."
+                "the whole recording would contradict: leave --label out."
             )
         return LabelledSpans((Span(0, recording.length, label_name(whole) or whole),))
     theirs_there: list[Span] = []

@@ -272,7 +272,7 @@ def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> 
     if spans.unknown_names:
         raise OptionError(
             {"aliases": "--alias NAME=LABEL"},
-            "{path}: its annotations are labelled {names}, which cannot be labels: say what to take them for "
+            "{path}: its annotations are labelled {names}, which cannot be labels: give each a label "
             "({aliases}).",
             path=recording.path,
             names=", ".join(repr(name) for name in spans.unknown_names),
@@ -288,7 +288,7 @@ def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> 
         )
     raise OptionError(
         {"whole": "--label"},
-        "{path} has no annotations with a label: annotate it, or say what it is ({whole}).",
+        "{path} has no annotations with a label: annotate it, or give its label ({whole}).",
         path=recording.path,
     )
 
