@@ -294,7 +294,9 @@ def blocks() -> dict[str, Any]:
 
     found = {}
     for name in sorted(module.__all__):
-        signature = inspect.signature(getattr(module, name).__init__)
+        kind = getattr(module, name)
+        kind = getattr(kind, name, kind)  # a display's module, where that was imported by its own name
+        signature = inspect.signature(kind.__init__)
         found[name] = {
             p.name: "required" if p.default is p.empty else repr(p.default)
             for p in signature.parameters.values()
