@@ -41,7 +41,13 @@ _LABELS = "Labels and chunks"
 def label(
     files: Annotated[list[Path], typer.Argument(help="Recordings: SigMF, wav, or raw samples.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write to; made if need be.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="The folder to write to. It is created if it does not exist.",
+        ),
     ],
     recording: Annotated[
         RecordingOptions,

@@ -53,7 +53,7 @@ def live(
 ) -> None:
     """Name the modulation of a signal while it is received.
 
-    Ctrl-C ends it, with a summary and exit status 0. The source is never held up: chunks that the classifier has no
+    Ctrl-C ends it, with a summary and exit status 0. The source never waits: chunks that the classifier has no
     time for are dropped, counted and shown.
 
     Example: **amrq live --simulate**

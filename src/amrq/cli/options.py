@@ -21,11 +21,11 @@ from amrq.outputs import OutputOptions
 __all__ = ["OUTPUT_HELPS", "Fields", "ModelOptions", "expanded", "no_stdout_log"]
 
 OUTPUT_HELPS = {
-    "log": "Append each decision to this file, as a line of JSON. At 50 MB the file becomes FILE.1 and a new one "
-    "begins.",
-    "changes": "Show and write a decision only when the answer changes, and one a minute meanwhile.",
-    "every": "Show and write one decision in so many seconds of the signal; with --changes, in place of the minute. "
-    "0: all.",
+    "log": "Append each decision to this file, as a line of JSON. At 50 MB the file is renamed to FILE.1 and a new "
+    "one is started.",
+    "changes": "Show and write a decision only when the answer changes, and once a minute in between.",
+    "every": "Show and write one decision in this many seconds of the signal; with --changes, this replaces the "
+    "minute. 0: all.",
 }
 """What a command does with options of the outputs: it shows decisions, and has --json for standard output."""
 

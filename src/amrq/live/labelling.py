@@ -64,7 +64,7 @@ class CuttingOptions:
     chunk_length: int = option(32, "Symbols per chunk.", within=at_least(2))
     most: int = option(
         20_000,
-        "Chunks of one label in one recording at most. Of more, evenly spread ones are kept.",
+        "Most chunks of one label in one recording. If there are more, evenly spread ones are kept.",
         within=at_least(1),
     )
 

@@ -53,9 +53,9 @@ class RecordingOptions:
         "Which recording of a SigMF archive or collection; without it, the first.",
         flag="--recording NAME",
     )
-    start: float = option(0.0, "Begin so many seconds into the recording.", unit="s", within=at_least(0))
+    start: float = option(0.0, "Start this many seconds into the recording.", unit="s", within=at_least(0))
     duration: float | None = option(
-        None, "Stop after so many seconds. Without it, at the end.", unit="s", within=above(0)
+        None, "Stop after this many seconds. Without it, at the end.", unit="s", within=above(0)
     )
     symbol_rate: float | None = option(
         None, "Symbols a second, 9600 for instance. Without it, estimated.", unit="Bd", within=above(0)

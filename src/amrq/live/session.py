@@ -151,13 +151,13 @@ class SessionOptions:
     )
     duration: float | None = option(
         None,
-        "End after so many seconds. Without it, the session ends with the source or with Ctrl-C.",
+        "End after this many seconds. Without it, the session ends with the source or with Ctrl-C.",
         unit="s",
         within=above(0),
     )
     stall: float | None = option(
         None,
-        "End with exit status 3 when no sample has come for so many seconds.",
+        "End with exit status 3 when no sample has come for this many seconds.",
         unit="s",
         within=above(0),
     )
