@@ -98,6 +98,9 @@ def test_a_watch_counts_every_sample_once() -> None:
     counts = watched.watch.counts()
     assert counts.received == 50_000
     assert (counts.looked_at, counts.dropped) == (8_192, 50_000 - 8_192)
+    watched.watch.write(qpsk(20_000))  # nobody looks any more
+    counts = watched.watch.counts()
+    assert (counts.received, counts.looked_at, counts.dropped) == (70_000, 8_192, 70_000 - 2 * 8_192)
 
 
 def test_a_watch_begins_anew_with_another_rate() -> None:

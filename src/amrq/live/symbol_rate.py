@@ -5,7 +5,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -187,6 +187,8 @@ class RateEstimate:
 class WatchCounts:
     """What has become of a stream's samples so far.
 
+    What neither was looked at nor is dropped is still kept.
+
     Attributes:
         received: samples that came.
         looked_at: samples that at least one look rested on.
@@ -345,8 +347,9 @@ class SymbolRateWatch:
     def counts(self) -> WatchCounts:
         """Return the counters as they stand now."""
         with self._changed:
-            values = asdict(self._counts) | {"received": self.recent.taken()}
-        return WatchCounts(**values)
+            received, counts = self.recent.taken(), self._counts
+            gone = max(0, received - self._length - self._looked)  # since the last look
+        return replace(counts, received=received, dropped=counts.dropped + gone)
 
     def _drop(self, start: int) -> None:
         """Count samples before `start` that nobody looked at; the lock is held."""
