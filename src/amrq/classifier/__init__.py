@@ -17,12 +17,12 @@ from amrq.classifier.engine import (
     EngineKind,
     EngineScores,
     IntegerScores,
+    OnnxEngine,
     engine_help,
     engines_here,
     logits_of,
     make_engine,
 )
-from amrq.classifier.onnx_engine import OnnxEngine
 
 __all__ = [
     "ENGINES",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Models on hardware: the integer reference, and Algorithm II's estimate."""
 
-from amrq.hardware.board_image import read_image, write_image
 from amrq.hardware.estimate import (
     LayerSize,
     ResourceEstimate,
@@ -10,7 +9,7 @@ from amrq.hardware.estimate import (
     read_layer_sizes,
     weights_of,
 )
-from amrq.hardware.integer_engine import IntegerEngine
+from amrq.hardware.integer_engine import IntegerEngine, read_image, write_image
 from amrq.hardware.integer_network import IntegerInputs, IntegerNetwork
 from amrq.hardware.layers import FixedPoint, IntegerFlattening, IntegerLayer, IntegerMean, requantise
 from amrq.hardware.prefix import NumpyPrefix, float_mean
