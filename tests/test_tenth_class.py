@@ -2,6 +2,7 @@
 """A tenth class: in a recipe, every command knows it; as a line in the table, it changes nothing else."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -133,16 +134,16 @@ from amrq.evaluation import fresh_chunks, make_dataset
 from amrq.likelihood import Receiver, measure_bound
 from amrq.model import find_model, list_models, read_contract
 from amrq.signals import OTHER_SIGNALS, ModulatedSignal, Schedule, other_signal
+from seeds import rng
 
 def digest(*arrays):
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
-rng = lambda: np.random.default_rng(7)
 found = {
     "known": len(LINEAR_CLASSES),
     "thesis": list(THESIS_9),
-    "data set": digest(*make_dataset(0.01, 0.01, 32, 64, rng())[:2]),
-    "others": digest(*(other_signal(kind, 3, 32, rng()) for kind in OTHER_SIGNALS)),
+    "data set": digest(*make_dataset(0.01, 0.01, 32, 64, rng("one line"))[:2]),
+    "others": digest(*(other_signal(kind, 3, 32, rng("one line")) for kind in OTHER_SIGNALS)),
     "signal": digest(ModulatedSignal(Schedule(list(THESIS_9), 10), 20.0).generate(500)[0]),
     "bound": measure_bound(Receiver(es_n0_db=10.0), True, 32, [10.0], 10).points[0].confusion.tolist(),
     "models": {str(path.stem): list(read_contract(path).linear_classes) for path in list_models()},
@@ -156,7 +157,7 @@ except ImportError:
 if "A TENTH" in LINEAR_CLASSES:
     new = LINEAR_CLASSES["A TENTH"]
     sent = ModulatedSignal(Schedule("A TENTH")).generate(9)[1]
-    found["new"] = [new.symmetry, fresh_chunks(new, 2, 32, 20.0, rng()).shape, sent]
+    found["new"] = [new.symmetry, fresh_chunks(new, 2, 32, 20.0, rng("one line")).shape, sent]
 print(json.dumps(found))
 """
     copied = tmp_path / "src"
@@ -166,7 +167,10 @@ print(json.dumps(found))
     assert table.read_text().count(line) == 1
     table.write_text(table.read_text().replace(line, '    ("A TENTH", _grid(6, 4)),\n' + line))
     models = {"AMRQ_MODELS": str(ROOT / "models")}
-    results = [python("-c", code, environment=models | path) for path in ({}, {"PYTHONPATH": str(copied)})]
+    results = [
+        python("-c", code, environment=models | path)
+        for path in ({}, {"PYTHONPATH": os.pathsep.join([str(copied), str(ROOT / "tests")])})
+    ]
     assert not any(result.returncode for result in results), results
     plain, added = (json.loads(result.stdout) for result in results)
     assert added.pop("new") == [2, [2, 32], [[0, "A TENTH"]]]
