@@ -13,7 +13,7 @@ from amrq.outputs import SigmfRecorder
 __all__ = ["BREAKS", "OVERFLOW_KEY", "Breaks", "made_time", "read_number", "read_time", "tell_recorder"]
 
 OVERFLOW_KEY = "rx_overflow"
-"""Tag on the first sample behind an overflow: a PMT uint64, how many there were so far. Its value is never the same
+"""Tag on the first sample after an overflow: a PMT uint64, how many there were so far. Its value is never the same
 twice: a timing loop that repeats the tag makes no second overflow of it."""
 
 BREAKS = ("rx_freq", "rx_time", "rx_rate", OVERFLOW_KEY)
@@ -31,7 +31,7 @@ def read_number(value: Any) -> float | None:
 def read_time(value: Any) -> float | None:
     """Return the seconds that the value of a tag `rx_time` means; None where it means none.
 
-    A radio tells whole seconds and the rest as a tuple, from 1970 on or from a moment of its own.
+    A radio gives whole seconds and the rest as a tuple, from 1970 on or from a moment of its own.
     """
     if not (pmt.is_tuple(value) and pmt.length(value) == 2):
         return None
@@ -43,7 +43,7 @@ def read_time(value: Any) -> float | None:
 
 
 def made_time(moment: datetime) -> Any:
-    """Return a time from 1970 on as a radio tells it: a tuple of whole seconds since then and the rest."""
+    """Return a time from 1970 on as a radio gives it: a tuple of whole seconds since then and the rest."""
     since = moment - datetime.fromtimestamp(0, timezone.utc)
     whole = since // timedelta(seconds=1)
     rest = (since - timedelta(seconds=whole)).total_seconds()
@@ -54,7 +54,7 @@ def tell_recorder(recorder: SigmfRecorder, tag: Any, position: int, now: float) 
     """Pass on what `rx_time`, `rx_freq` and `rx_overflow` say.
 
     Args:
-        recorder: that is told.
+        recorder: what records.
         tag: any tag.
         position: of its sample in the recorder's stream.
         now: the computer's clock, seconds since 1970.

@@ -16,7 +16,7 @@ __all__ = ["sample_probe"]
 
 
 class sample_probe(gr.sync_block):
-    """Keep the last samples of a stream for whoever asks.
+    """Keep the last samples of a stream, to be looked at.
 
     Tags read: `rx_freq`, `rx_time`, `rx_rate` and `rx_overflow`: before a sample where one of them says something new
     the stream broke (see `chunker`).

@@ -26,20 +26,20 @@ _LOOK = 0.5e-3  # seconds between two looks whether an estimate is ready meanwhi
 class symbol_rate_probe(gr.sync_block):
     """Estimate the symbol rate of a signal again and again, and publish each estimate.
 
-    The estimate is that of `amrq.measure.estimate_symbol_rate`: it works for linear modulations with pulse shaping of
-    any roll-off above some 0.1, of any carrier offset, and takes 0.06 s for 131,072 samples. It runs in a thread of
-    its own, and the stream never waits for it: a look takes the newest samples, and what came and went between two
-    looks is counted as dropped.
+    The estimate is that of `amrq.measure.estimate_symbol_rate`: for linear modulations with pulse shaping, tested with
+    roll-offs from 0.2 to 0.5. It runs in a thread of its own, and the stream never waits for it. Each look uses the
+    newest samples; samples that came and went between two looks are counted as dropped.
 
     At a tag `rx_rate` or `rx_freq` with a new value everything begins anew: nothing from before is used or published.
-    Behind `rx_time` and `rx_overflow` with a new value samples are missing; an estimate rests on samples without a gap.
+    Before a tag `rx_time` or `rx_overflow` with a new value samples are missing: an estimate never uses samples from
+    both sides.
 
     Message ports:
-        symbol_rate: a dictionary an estimate: `symbol_rate` (Bd), `samples_per_symbol`, `confidence` (probability that
-            noise alone would not have shown a line as strong), `sample_offset` and `sample_count` (the samples it rests
-            on, the first counted from the beginning of the stream), `dropped` (samples so far without a look at them).
+        symbol_rate: a dictionary for each estimate: `symbol_rate` (Bd), `samples_per_symbol`, `confidence` (probability
+            that noise alone would not have shown a line as strong), `sample_offset` and `sample_count` (the samples
+            used, the first counted from the beginning of the stream), `dropped` (samples dropped so far).
 
-    Where the stream ends before the first look is due, what there is is looked at.
+    A stream that ends before the first look is due is looked at when it ends.
 
     Args:
         sample_rate: samples a second, above 0, until a tag `rx_rate` says otherwise.
@@ -48,7 +48,7 @@ class symbol_rate_probe(gr.sync_block):
         lowest: slowest symbol rate that is looked for, Bd; 0 for 64 symbols in the samples looked at.
         highest: fastest, Bd; 0 for 0.8 times the sample rate, which is the limit.
         min_confidence: estimates below this are not published, 0 to 1.
-        length: samples that an estimate rests on at most, at least 256. The first look comes with half of them.
+        length: most samples that an estimate uses, at least 256. The first look comes with half of them.
         on_estimate: for scripts: called with each `RateEstimate`, in the thread of the estimates.
 
     Raises:
@@ -124,7 +124,7 @@ class symbol_rate_probe(gr.sync_block):
         elif time.monotonic() >= self._patient_until:
             self._watch.look_now()
         # While an estimate is to come, the last sample is taken in but not consumed yet: when nothing follows it, GNU
-        # Radio calls again. What a block publishes behind its stream's end no longer reaches its subscribers.
+        # Radio calls again. What a block publishes after the end of its stream no longer reaches its subscribers.
         self._held = int(not self._watch.idle())
         if self._held and not len(new):
             time.sleep(_LOOK)
@@ -151,6 +151,6 @@ class symbol_rate_probe(gr.sync_block):
 
 
 def _rate(value: Any) -> float | None:
-    """Return the sample rate that a tag tells; None where it tells none that could be one."""
+    """Return the sample rate that a tag gives; None where the value cannot be a rate."""
     rate = None if value is None else read_number(value)
     return rate if rate is not None and rate > 0 else None

@@ -214,7 +214,7 @@ class LiveStream:
         return self.source_counts().overflows
 
     def silent_seconds(self) -> float | None:
-        """Return the seconds since the source sent its last sample; None where nobody watches."""
+        """Return the seconds since the source sent its last sample; None without a watch."""
         return None if self._silence is None else self._silence.silent_seconds()
 
     def raise_silence(self) -> None:
