@@ -174,6 +174,7 @@ def test_sets_are_ordered_named_and_hashable() -> None:
     assert list(ten)[-2:] == ["32QAM", "64QAM"] and ten.name == "ten" and len(ten) == 10
     assert ten.index("64QAM") == 9 and "64QAM" in ten and "64QAM" not in THESIS_9
     assert class_set(list(THESIS_9)) == THESIS_9 and class_set(list(THESIS_9)).name == "thesis-9"
+    assert next(reversed(ten)) == "64QAM"
     assert {THESIS_9: 1}[class_set("thesis-9")] == 1
     assert class_set(["QPSK", "BPSK"]) != class_set(["BPSK", "QPSK"])
     own = LinearClass.of("QPSK", [1, 1j, -1, -1j])

@@ -125,6 +125,7 @@ def test_a_recipe_names_its_classes(tmp_path):
     ("text", "words"),
     [
         ("classes = []", "at least one class"),
+        ('classes = "QPSK"\n[signal]\nunknown_share = 0', "at least 2 classes"),
         ('classes = ["65QAM"]', "neither a class nor a class set"),
         ('classes = ["QPSK", "QPSK"]', "QPSK twice"),
         ("classes = 5", "classes must be"),

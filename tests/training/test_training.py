@@ -288,6 +288,11 @@ def test_checkpoints_of_others_are_refused(recipe, tmp_path):
     checkpoint = tmp_path / "state"
     short = changed(recipe, fit={"steps": 3})
     fit(short, signals(short), RunControl(checkpoint, stop_at=2))
+    order = replace(short, classes=tuple(reversed(THESIS_9)))
+    with pytest.raises(AmrqError, match="another recipe"):
+        fit(order, signals(order), RunControl(checkpoint))
+    assert fit(replace(short, classes=tuple(THESIS_9)), signals(short), RunControl(checkpoint))
+    fit(short, signals(short), RunControl(checkpoint, fresh=True, stop_at=2))
     with pytest.raises(AmrqError, match="another recipe"):
         fit(replace(short, seed=8), signals(short), RunControl(checkpoint))
     checkpoint.write_bytes(b"no checkpoint")

@@ -89,6 +89,9 @@ class ClassSet(Mapping[str, _C], Generic[_C]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self.names)
+
     def __len__(self) -> int:
         return len(self.members)
 

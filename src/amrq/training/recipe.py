@@ -429,6 +429,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be made."""
+        _require(
+            len(self.class_set) >= 2 or self.signal.unknown_share > 0,
+            "classes must name at least 2 classes where signal.unknown_share is 0",
+        )
         lopsided = [m.name for m in self.class_set.members if not m.mirrored or m.symmetry % 2]
         _require(
             not lopsided or not self.net.folded or self.signal.phase != "coherent",
