@@ -296,7 +296,7 @@ def test_checkpoints_of_others_are_refused(recipe, tmp_path):
     with pytest.raises(AmrqError, match="another recipe"):
         fit(replace(short, seed=8), signals(short), RunControl(checkpoint))
     checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(AmrqError, match="no readable checkpoint"):
+    with pytest.raises(AmrqError, match="not a readable checkpoint"):
         fit(short, signals(short), RunControl(checkpoint))
 
 
