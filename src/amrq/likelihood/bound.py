@@ -168,8 +168,9 @@ def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str
     lines = [
         "# The likelihood bound",
         "",
-        f"How often the most accurate classifier there is tells {_words(curves[0].classes)} apart, by what it knows: "
-        "the average-likelihood-ratio classifier (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su 2007) decides on "
+        f"How often the most accurate possible classifier is right about {_words(curves[0].classes)}, depending on "
+        "what it knows: the average-likelihood-ratio classifier (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su "
+        "2007) decides on "
         "fresh chunks of equiprobable classes. No model can be more accurate on chunks of the same kind; where "
         "Es/N0 is not known, that is so on average over its range, and at a single Es/N0 a model may gain what it "
         "loses at others.",
