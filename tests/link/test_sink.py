@@ -148,6 +148,7 @@ def test_amrq_live_on_a_board(capfd: pytest.CaptureFixture[str]) -> None:
         refused(capfd, "runs the model blind-small-int8", *run, started.endpoint)
     refused(capfd, "no board answers at tcp://127.0.0.1:9", *run, NOBODY)
     refused(capfd, "cannot wait for a board (--board-policy wait)", *run, NOBODY, "--board-policy", "wait")
+    refused(capfd, "leave out either that or --board", *run, NOBODY, "--engine", "integer")
     refused(capfd, "--key belongs to --board", "live", "--simulate", "--key", "mine.secret")
 
 
@@ -186,6 +187,8 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
         (("--engine", "rtl", "--simulator", "abacus"), "no simulator 'abacus'"),
         (("--engine", "rtl", "--model", image("blind-small-int8")), "before its first layer"),
         (("--engine", "abacus"), "no engine 'abacus'"),
+        (("--engine", "zmq"), "cannot pass on to another board (zmq): choose from onnx, integer, rtl"),
+        (("--engine", "onnx", "--input-bits", "9"), "the engine onnx has no option 'input_bits'"),
         (("--model", tmp_path / "none.npz"), "there is no image"),
         (("--model", tmp_path / "board.secret"), "as an ONNX model"),
         (("--key", tmp_path / "board.secret"), "give both or neither"),

@@ -3,6 +3,7 @@
 
 from amrq.link.board_engine import POLICIES, BoardBackend, BoardEngine
 from amrq.link.board_server import LOOPBACK, BoardServer, serve
+from amrq.link.dialogue import Dialogue
 from amrq.link.payloads import (
     Capabilities,
     ChunkPayload,
@@ -25,6 +26,7 @@ __all__ = [
     "Capabilities",
     "ChunkPayload",
     "ClientTable",
+    "Dialogue",
     "Frame",
     "FrameError",
     "Limits",
