@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 import amrq
 from amrq.classifier import EngineBackend
+from amrq.cli.app import Fields, expanded
 from amrq.cli.main import app
-from amrq.cli.options import Fields, expanded
 from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.link import BoardBackend

@@ -23,7 +23,7 @@ A record is a frozen dataclass whose fields are made by `option`, with default, 
 `options_of` lists the fields, each as an `Option`. From that list come
 
 * the options of a command: a parameter `Annotated[HearingOptions, Fields("Hearing")]` of a function that
-  `amrq.cli.options.expanded` decorates;
+  `amrq.cli.app.expanded` decorates;
 * the parameters, assertions and texts of the Companion's block files: `scripts/make_options.py`;
 * the attributes in the record's docstring, and so the reference.
 

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from amrq.classifier import ENGINES, engine_help, engines_here, make_engine
-from amrq.cli.app import CommandApp, model_names, one_of
-from amrq.cli.options import Fields, expanded
+from amrq.cli.app import CommandApp, Fields, expanded, model_names, one_of
 from amrq.errors import AmrqError
 from amrq.hardware import write_image
 from amrq.link import LOOPBACK, Limits, make_keys, serve

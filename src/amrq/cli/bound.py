@@ -22,7 +22,7 @@ from rich.table import Table
 
 import amrq
 from amrq.classes import THESIS_9, LinearSet, class_set
-from amrq.cli.options import Fields, expanded
+from amrq.cli.app import Fields, expanded
 from amrq.errors import AmrqError, raise_together
 from amrq.files import made_folder, write_whole
 from amrq.likelihood import BoundCurve, Level, Phase, Receiver, bound_page, draw_bound, measure_bound

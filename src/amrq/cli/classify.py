@@ -13,8 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from amrq.cli.app import model_names, say
-from amrq.cli.options import OUTPUT_HELPS, Fields, ModelOptions, expanded, no_stdout_log
+from amrq.cli.app import OUTPUT_HELPS, Fields, ModelOptions, expanded, model_names, no_stdout_log, say
 from amrq.cli.views import DecisionTable, count_answers
 from amrq.decision import DecisionOptions
 from amrq.errors import AmrqError, OutputError, all_closed

@@ -20,8 +20,7 @@ from rich.table import Table
 import amrq
 from amrq.classes import LinearSet
 from amrq.classifier import engine_help, engines_here, make_classifier
-from amrq.cli.app import model_names, one_of
-from amrq.cli.options import Fields, expanded
+from amrq.cli.app import Fields, expanded, model_names, one_of
 from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import (
     DEFAULT_ES_N0_DB,

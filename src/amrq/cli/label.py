@@ -16,8 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from amrq.classes import LINEAR_CLASSES
-from amrq.cli.app import say
-from amrq.cli.options import Fields, expanded
+from amrq.cli.app import Fields, expanded, say
 from amrq.errors import AmrqError
 from amrq.labels import LABELS, LabelledSpans, LabelsFolder, SelectedChunks
 from amrq.live import (

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from amrq.cli.app import model_names, say
-from amrq.cli.options import OUTPUT_HELPS, Fields, ModelOptions, expanded, no_stdout_log
+from amrq.cli.app import OUTPUT_HELPS, Fields, ModelOptions, expanded, model_names, no_stdout_log, say
 from amrq.cli.views import LiveView, count_answers
 from amrq.decision import DecisionOptions, answer_text
 from amrq.link import BoardBackend

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from amrq.cli.app import model_names, one_of
-from amrq.cli.options import Fields, expanded
+from amrq.cli.app import Fields, expanded, model_names, one_of
 from amrq.hardware import IntegerNetwork
 from amrq.hardware.rtl import SIMULATORS, DesignOptions, cosimulate, make_design, make_stimuli, write_rtl
 from amrq.text import printable

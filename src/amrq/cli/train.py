@@ -21,9 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from amrq.cli.app import model_names, say
+from amrq.cli.app import Fields, expanded, model_names, say
 from amrq.cli.model import file_size
-from amrq.cli.options import Fields, expanded
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.live import deferred_interrupt
