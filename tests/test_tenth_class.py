@@ -127,13 +127,14 @@ def test_it_is_evaluated_against_its_own_bound(
 def test_a_line_in_the_table_changes_nothing_else(tmp_path: Path) -> None:
     """With one line more at the head of the table, which moves every class, all that is drawn stays what it was."""
     code = """
-import hashlib, json
+import hashlib, json, sys
 import numpy as np
 from amrq.classes import LINEAR_CLASSES, THESIS_9, linear_class
 from amrq.evaluation import fresh_chunks, make_dataset
 from amrq.likelihood import Receiver, measure_bound
 from amrq.model import find_model, list_models, read_contract
 from amrq.signals import OTHER_SIGNALS, ModulatedSignal, Schedule, other_signal
+from amrq.sweep import read_sweep_recipe
 from seeds import rng
 
 def digest(*arrays):
@@ -148,10 +149,15 @@ found = {
     "bound": measure_bound(Receiver(es_n0_db=10.0), True, 32, [10.0], 10).points[0].confusion.tolist(),
     "models": {str(path.stem): list(read_contract(path).linear_classes) for path in list_models()},
 }
+thesis = read_sweep_recipe(sys.argv[1])
+found["sweep"] = [thesis.identity, len(thesis.class_set)]
 try:
-    from amrq.training import SignalBatches, SignalSettings
+    import torch
+    from amrq.training import SignalBatches, SignalSettings, rebuild_net
     batch = SignalBatches(SignalSettings(), 32, 1).batch(0, 64)
     found["batch"] = digest(batch.iq, batch.labels, batch.targets)
+    # Rebuilding holds the outputs of the file against those that its recipe makes now.
+    found["from"] = list(rebuild_net(find_model("blind-small-int8")).contract.classes)
 except ImportError:
     pass
 if "A TENTH" in LINEAR_CLASSES:
@@ -168,12 +174,12 @@ print(json.dumps(found))
     table.write_text(table.read_text().replace(line, '    ("A TENTH", _grid(6, 4)),\n' + line))
     models = {"AMRQ_MODELS": str(ROOT / "models")}
     results = [
-        python("-c", code, environment=models | path)
+        python("-c", code, ROOT / "recipes" / "thesis.toml", environment=models | path)
         for path in ({}, {"PYTHONPATH": os.pathsep.join([str(copied), str(ROOT / "tests")])})
     ]
     assert not any(result.returncode for result in results), results
     plain, added = (json.loads(result.stdout) for result in results)
     assert added.pop("new") == [2, [2, 32], [[0, "A TENTH"]]]
     assert added.pop("known") == plain.pop("known") + 1
-    assert added == plain and len(plain["models"]) == 12
+    assert added == plain and len(plain["models"]) == 12 and plain["sweep"][1] == 9
     assert set(map(tuple, plain["models"].values())) == {tuple(THESIS_9)}
