@@ -41,6 +41,10 @@ OUTPUTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("live", "record"): ("name", ("live", "--file", RECORDING, *KNOWN, "--record", HERE)),
     ("label", "output"): ("folder", ("label", RECORDING, *KNOWN, "-o", HERE)),
     ("train", "output"): ("file", ("train", str(ROOT / "recipes" / "smoke.toml"), "-o", HERE)),
+    ("train", "checkpoint"): (
+        "file",
+        ("train", str(ROOT / "recipes" / "smoke.toml"), "-o", "made.onnx", "--checkpoint", HERE),
+    ),
     ("evaluate", "output"): ("folder", ("evaluate", SMALL, "--chunks", "1", "--es-n0", "10", "-o", HERE)),
     ("rtl", "output"): ("folder", ("rtl", SMALL, "-o", HERE)),
     ("sweep", "output"): ("folder", ("sweep", str(ROOT / "recipes" / "sweep-smoke.toml"), "-o", HERE)),

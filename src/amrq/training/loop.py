@@ -20,7 +20,7 @@ from torch import nn
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
-from amrq.files import whole_file
+from amrq.files import check_writable, whole_file
 from amrq.machine import memory_limit
 from amrq.model import Hypothesis
 from amrq.training.architectures import make_net
@@ -67,9 +67,12 @@ def resumed_state(control: RunControl, identity: str) -> dict[str, Any] | None:
         identity: what the checkpoint must share with it.
 
     Raises:
-        AmrqError: the checkpoint cannot be read, or is of another training.
+        AmrqError: the checkpoint cannot be read, or is of another training, or could not be written.
     """
-    if control.checkpoint is None or control.fresh or not os.path.isfile(control.checkpoint):
+    if control.checkpoint is None:
+        return None
+    check_writable(control.checkpoint)
+    if control.fresh or not os.path.isfile(control.checkpoint):
         return None
     return load_checkpoint(control.checkpoint, identity)
 
