@@ -393,7 +393,7 @@ def test_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     page = (tmp_path / "bound.md").read_text()
-    assert "## 8 symbols: any phase, Es/N0 0 to 10 dB, unit-RMS chunk" in page
+    assert "| 8 | any phase, Es/N0 0 to 10 dB, unit-RMS chunk |" in page and "(bound/bound.csv)" in page
     assert "![Accuracy against Es/N0](bound/bound.png)" in page
     assert (tmp_path / "bound" / "bound.png").stat().st_size < 150_000
     with (tmp_path / "bound" / "bound.csv").open() as file:

@@ -15,7 +15,7 @@ from amrq.evaluation import clopper_pearson, fresh_chunks
 from amrq.files import whole_file
 from amrq.likelihood.classifier import LikelihoodClassifier, Receiver
 from amrq.machine import optional_package
-from amrq.text import markdown
+from amrq.text import markdown, unbroken
 
 __all__ = ["BoundCurve", "BoundPoint", "bound_page", "draw_bound", "measure_bound"]
 
@@ -157,7 +157,7 @@ def measure_bound(
 
 
 def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str) -> str:
-    """Return the page: accuracy with 95 % intervals for every receiver and length, and per class.
+    """Return the page: accuracy of every receiver and length; figures of each class are in the CSV file.
 
     Args:
         curves: what was found, at least one curve, all of one class set.
@@ -165,42 +165,42 @@ def bound_page(curves: Sequence[BoundCurve], made: str, picture: str, table: str
         picture: the picture's file, relative to the page.
         table: the CSV file, relative to the page.
     """
+    single = [curve for curve in curves if len(curve.points) == 1]
     lines = [
         "# The likelihood bound",
         "",
-        f"How often the most accurate possible classifier is right about {_words(curves[0].classes)}, depending on "
-        "what it knows: the average-likelihood-ratio classifier (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su "
-        "2007) decides on "
-        "fresh chunks of equiprobable classes. No model can be more accurate on chunks of the same kind; where "
-        "Es/N0 is not known, that is so on average over its range, and at a single Es/N0 a model may gain what it "
-        "loses at others.",
+        "## What was asked",
         "",
-        "- A chunk has one sample a symbol; symbols are independent, equiprobable and of unit mean power; Es/N0 is "
-        "their power over that of the complex white Gaussian noise.",
-        "- *Coherent*: the carrier phase is known. *Any phase*: one phase a chunk, uniform over the circle.",
-        "- *Es/N0 known*, or one value a chunk, expected uniformly in dB over the range given; it is then "
-        "averaged out.",
-        "- *Level known*, or *unit-RMS chunk*: each chunk is divided by its own root mean square, as models get it; "
-        "the gain is then averaged out.",
-        "- *Phase noise*: an independent Gaussian phase at each symbol, its standard deviation known.",
+        f"How often is the best possible classifier right about {_words(curves[0].classes)}, depending on what it "
+        "knows?",
         "",
-        made,
+        "## What came out",
+        "",
+        "No model can be more accurate on chunks of the same kind. If Es/N0 is not known, this holds on average over "
+        "its range: at a single Es/N0 a model can be better.",
         "",
         f"![Accuracy against Es/N0]({picture})",
         *_summary(curves),
+        *(["", "Single points:", "", *_single_points(single)] if single else []),
         "",
-        f"All figures are in [{table}]({table}), which classes are taken for which in the JSON file beside it. "
-        "Intervals are Clopper-Pearson at 95 %; the same chunks serve all receivers of a phase, which therefore "
-        "compare more sharply.",
+        f"All figures, also for each modulation, with Clopper-Pearson intervals of 95 %: [{table}]({table}). The JSON "
+        "file beside it has the confusion matrices.",
+        "",
+        "## How it was measured",
+        "",
+        "The classifier compares average likelihood ratios (Wei and Mendel 2000; Dobre, Abdi, Bar-Ness and Su 2007) of "
+        "fresh chunks of equally probable classes. All receivers of a phase get the same chunks.",
+        "",
+        "- A chunk has one sample a symbol. Symbols are independent, equally probable and of mean power 1; Es/N0 is "
+        "this power over that of the complex white Gaussian noise.",
+        "- *Coherent*: the carrier phase is known. *Any phase*: one random phase per chunk.",
+        "- *Es/N0 known*; or one value per chunk, any value in the range given being equally probable in dB.",
+        "- *Level known*; or *unit-RMS chunk*: each chunk is divided by its own root mean square, as for models.",
+        "- *Phase noise*: an independent Gaussian phase at each symbol, of known standard deviation.",
+        "- What a receiver does not know is averaged out of the likelihoods.",
+        "",
+        made,
     ]
-    series = [curve for curve in curves if len(curve.points) > 1]
-    for curve in sorted(
-        series, key=lambda curve: curve.symbols
-    ):  # a stable sort: receivers stay in their order
-        lines += ["", f"## {curve.symbols} symbols: {curve.name}", "", *_table([curve], "Es/N0 dB")]
-    single = [curve for curve in curves if len(curve.points) == 1]
-    if single:
-        lines += ["", "## Single points", "", *_table(single, "symbols, receiver, Es/N0 dB")]
     return "\n".join(lines) + "\n"
 
 
@@ -225,25 +225,14 @@ def _summary(curves: Sequence[BoundCurve]) -> list[str]:
     return lines
 
 
-def _table(curves: Sequence[BoundCurve], heading: str) -> list[str]:
-    """Every point of the curves, in all and by class."""
-    classes = curves[0].classes
-    lines = [
-        f"| {heading} | chunks | all | 95 % interval | "
-        + " | ".join(markdown(name) for name in classes)
-        + " |",
-        "|---:|---:|---:|:---:" + "|---:" * len(classes) + "|",
-    ]
+def _single_points(curves: Sequence[BoundCurve]) -> list[str]:
+    """Accuracy over all classes of receivers that were measured at one Es/N0."""
+    lines = ["| symbols | receiver | Es/N0, dB | right |", "|---:|---|---:|---:|"]
     for curve in curves:
-        for point in curve.points:
-            _, chunks, accuracy, low, high = point.share()
-            name = (
-                f"{point.es_n0_db:g}"
-                if len(curves) == 1
-                else f"{curve.symbols}, {curve.name}, {point.es_n0_db:g}"
-            )
-            shares = " | ".join(f"{point.share(of)[2]:.3f}" for of in classes)
-            lines.append(f"| {name} | {chunks} | {accuracy:.4f} | {low:.4f} to {high:.4f} | {shares} |")
+        (point,) = curve.points
+        _, _, accuracy, low, high = point.share()
+        right = unbroken(f"{accuracy:.4f} ({low:.4f} to {high:.4f})")
+        lines.append(f"| {curve.symbols} | {curve.name} | {point.es_n0_db:g} | {right} |")
     return lines
 
 
