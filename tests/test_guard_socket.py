@@ -14,7 +14,7 @@ from zmtp import endless
 
 from amrq.guard_socket import Connections, guard_socket
 from amrq.outputs import ZmqPublisher
-from amrq.sources import zmq_feed
+from amrq.sources import feeds
 
 PATIENCE = 60.0
 RECORD = {"label": "QPSK"}
@@ -135,8 +135,8 @@ def test_a_connection_is_counted_once_it_is_there_and_forgotten_once_it_is_gone(
 
 
 def test_a_message_of_samples_without_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zmq_feed, "_LARGEST_MESSAGE", 1 << 20)
-    monkeypatch.setattr(zmq_feed, "_WAITING", 4)
+    monkeypatch.setattr(feeds, "_LARGEST_MESSAGE", 1 << 20)
+    monkeypatch.setattr(feeds, "_WAITING", 4)
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -147,7 +147,7 @@ def test_a_message_of_samples_without_end_is_not_waited_for(monkeypatch: pytest.
 
         sender = threading.Thread(target=send, daemon=True)
         sender.start()
-        feed = zmq_feed.ZmqFeed(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+        feed = feeds.ZmqFeed(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
         feed.report = said.append
         until(lambda: feed.read(0.02) is not None and feed.counts().refused)
         sender.join(PATIENCE)

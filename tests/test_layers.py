@@ -3,6 +3,7 @@
 
 import ast
 import re
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +68,10 @@ def test_all_randomness_of_the_tests_comes_from_one_place() -> None:
     own = re.compile(r"default_rng\((?!\[SEED)|RandomState\(|random\.seed\(|manual_seed\(\d")
     found = [str(path.relative_to(ROOT)) for path in TESTS if own.search(path.read_text())]
     assert found == [], "take it from tests/seeds.py"
+
+
+def test_modules_are_concepts_not_dust() -> None:
+    lines = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in LIBRARY.rglob("*.py"))
+    assert len(lines) <= 150
+    assert statistics.median(lines) > 120
+    assert lines[-1] <= 600

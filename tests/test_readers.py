@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from run_amrq import ENVIRONMENT, amrq, python
 
-from amrq.recordings import FORMATS, RAW_FORMATS, SUFFIXES, open_recording
-from amrq.recordings.open_recording import find_readers
+from amrq.recordings import FORMATS, RAW_FORMATS, SUFFIXES, find_readers, open_recording
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "src" / "amrq"
@@ -22,7 +21,7 @@ TOY = '''
 
 import numpy as np
 
-from amrq.recordings.reader import Reader, Request
+from amrq.recordings.open_recording import Reader, Request
 from amrq.recordings.recording import Recording, RecordingInfo
 from amrq.recordings.sample_file import SampleFile, file_size, number_format
 
@@ -167,7 +166,7 @@ def test_no_two_readers_read_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_names_say_is_a_format_that_is_read() -> None:
-    from amrq.recordings.recording import facts_of_name
+    from amrq.recordings import facts_of_name
 
     facts = facts_of_name("gqrx_20240517_123456_145900000_100000_fc.raw")
     assert facts is not None and facts.format in RAW_FORMATS

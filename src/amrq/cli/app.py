@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all commands share: how they are set up, read numbers, complete names and speak; options made from records."""
+"""What all commands share: their options made from records, how they read numbers, complete names and speak."""
 
 import functools
 import inspect
@@ -33,7 +33,6 @@ __all__ = [
     "quantity",
     "say",
 ]
-
 
 _LONGEST = 2000
 """Characters of a sentence."""

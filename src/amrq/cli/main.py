@@ -12,12 +12,11 @@ from amrq.cli.board import board_app
 from amrq.cli.bound import bound
 from amrq.cli.classify import classify
 from amrq.cli.devices import devices
-from amrq.cli.estimate import estimate
 from amrq.cli.evaluate import evaluate, evaluate_report
+from amrq.cli.hardware import estimate, rtl
 from amrq.cli.label import label
 from amrq.cli.live import live
 from amrq.cli.model import model_app, models
-from amrq.cli.rtl import rtl
 from amrq.cli.sweep import sweep, sweep_report
 from amrq.cli.train import train
 from amrq.errors import AmrqError, OutputClosedError, OutputError

@@ -4,9 +4,8 @@
 from amrq.outputs.annotations import AnnotationFile
 from amrq.outputs.metrics import CountersFile, MetricsFile, StreamState, metrics_text
 from amrq.outputs.own_stdout import own_stdout, require_stdout, standard_streams
-from amrq.outputs.record import RECORD_VERSION, Origin, decision_record, decision_schema
+from amrq.outputs.record import RECORD_VERSION, Origin, Timeline, decision_record, decision_schema
 from amrq.outputs.sigmf_recorder import RecorderState, SigmfRecorder
-from amrq.outputs.timeline import Timeline
 from amrq.outputs.writers import (
     DecisionOutputs,
     JsonLinesFile,

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.outputs.annotations import AnnotationFile
-from amrq.outputs.record import Origin
-from amrq.outputs.timeline import Timeline
+from amrq.outputs.record import Origin, Timeline
 from amrq.recordings import write_sigmf
 
 __all__ = ["RecorderState", "SigmfRecorder"]

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """I/Q recordings as people have them: SigMF, wav, raw samples."""
 
-from amrq.recordings.open_recording import FORMATS, RAW_FORMATS, SUFFIXES, format_of, open_recording
-from amrq.recordings.recording import Annotation, Recording, RecordingInfo, band_of_signal
+from amrq.recordings.open_recording import (
+    FORMATS,
+    RAW_FORMATS,
+    SUFFIXES,
+    find_readers,
+    format_of,
+    open_recording,
+)
+from amrq.recordings.recording import Annotation, Recording, RecordingInfo, band_of_signal, facts_of_name
 from amrq.recordings.sample_stream import SampleStream, is_stream
 from amrq.recordings.sigmf_metadata import read_sigmf_json
 from amrq.recordings.sigmf_recording import write_sigmf
@@ -16,6 +23,8 @@ __all__ = [
     "RecordingInfo",
     "SampleStream",
     "band_of_signal",
+    "facts_of_name",
+    "find_readers",
     "format_of",
     "is_stream",
     "open_recording",

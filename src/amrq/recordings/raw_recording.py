@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from amrq.errors import RecordingError
-from amrq.recordings.reader import Reader, Request, add_named_facts
+from amrq.recordings.open_recording import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
 from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
 from amrq.text import counted

@@ -12,7 +12,7 @@ from typing import Any
 from amrq._version import __version__
 from amrq.errors import RecordingError
 from amrq.files import parsing, write_whole
-from amrq.recordings.reader import Reader, Request, add_named_facts
+from amrq.recordings.open_recording import Reader, Request, add_named_facts
 from amrq.recordings.recording import Recording, RecordingInfo
 from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
 from amrq.recordings.sigmf_metadata import Capture, SigmfMetadata, read_sigmf_json

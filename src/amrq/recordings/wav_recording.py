@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, RecordingError
-from amrq.recordings.reader import Reader, Request, add_named_facts, shown_time
+from amrq.recordings.open_recording import Reader, Request, add_named_facts, shown_time
 from amrq.recordings.recording import Recording, RecordingInfo, Samples
 from amrq.recordings.sample_file import RawFormat, SampleFile, file_size, number_format
 from amrq.text import counted, engineering, printable

@@ -2,14 +2,18 @@
 """Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes."""
 
 from amrq.classes import root_raised_cosine
-from amrq.signals.impairments import (
+from amrq.signals.modulated_signal import (
+    ModulatedSignal,
+    Order,
+    PulseOptions,
+    PulseShaper,
+    Schedule,
     add_noise,
     add_phase_noise,
     es_n0_db_from_noise_power,
     noise_power_from_es_n0_db,
     rotate,
 )
-from amrq.signals.modulated_signal import ModulatedSignal, Order, PulseOptions, PulseShaper, Schedule
 from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, OtherSignalClass, other_signal
 from amrq.signals.received_signal import Conditions, received_signal, received_under
 

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where samples come from while they are received."""
 
-from amrq.sources.byte_feeds import PacketFeed, PipeFeed
-from amrq.sources.devices import GainElement, RadioDevice, find_devices
 from amrq.sources.feed import SILENCE_IS_NEWS, Feed, Piece, SampleCheck, SilenceWatch, SourceCounts, StreamTag
+from amrq.sources.feeds import PacketFeed, PipeFeed, ZmqFeed, pmt_length, read_tag_header
 from amrq.sources.rtl_tcp_feed import RtlTcpFeed, RtlTcpSettings, read_address
-from amrq.sources.source_options import Gain, LiveSource, SourceOptions, read_gain
-from amrq.sources.zmq_feed import ZmqFeed, pmt_length, read_tag_header
+from amrq.sources.source_options import (
+    Gain,
+    GainElement,
+    LiveSource,
+    RadioDevice,
+    SourceOptions,
+    find_devices,
+    read_gain,
+)
 
 __all__ = [
     "SILENCE_IS_NEWS",

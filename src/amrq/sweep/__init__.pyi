@@ -3,11 +3,11 @@ from .cell import Cell as Cell
 from .cell import CellFigures as CellFigures
 from .cell import LevelFigures as LevelFigures
 from .cell import SpeedFigures as SpeedFigures
+from .cell import SweepBound as SweepBound
+from .cell import SweepChunks as SweepChunks
 from .cell import cells_of as cells_of
 from .cell import measure_speed as measure_speed
-from .chunks import SweepBound as SweepBound
-from .chunks import SweepChunks as SweepChunks
-from .chunks import measure_sweep_bound as measure_sweep_bound
+from .cell import measure_sweep_bound as measure_sweep_bound
 from .folder import ResultsFile as ResultsFile
 from .folder import SweepFolder as SweepFolder
 from .folder import read_sweep_results as read_sweep_results

@@ -22,8 +22,7 @@ from amrq.errors import AmrqError
 from amrq.files import parsing, whole_file, write_whole
 from amrq.machine import memory_limit
 from amrq.plain_values import from_plain
-from amrq.sweep.cell import Cell, CellFigures, SpeedFigures
-from amrq.sweep.chunks import SweepBound
+from amrq.sweep.cell import Cell, CellFigures, SpeedFigures, SweepBound
 from amrq.sweep.recipe import SweepRecipe
 from amrq.text import name_fault, printable
 

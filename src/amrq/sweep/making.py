@@ -25,8 +25,7 @@ from amrq.files import parsing
 from amrq.hardware import estimate, read_layer_sizes
 from amrq.machine import memory_limit, onnx_runtime
 from amrq.model import AccuracyRow, Contract, open_session, write_contract
-from amrq.sweep.cell import Cell, CellFigures, LevelFigures
-from amrq.sweep.chunks import PreparedChunks, SweepBound, SweepChunks
+from amrq.sweep.cell import Cell, CellFigures, LevelFigures, PreparedChunks, SweepBound, SweepChunks
 from amrq.sweep.recipe import RoundSettings, SweepFitSettings, SweepRecipe
 from amrq.training import export, nonzero_weights, quantise, remove_channels
 from amrq.training.architectures import VggLikeNet

@@ -12,8 +12,7 @@ import dask
 import distributed
 
 from amrq.errors import AmrqError
-from amrq.sweep.cell import Cell, CellFigures
-from amrq.sweep.chunks import SweepBound, measure_sweep_bound
+from amrq.sweep.cell import Cell, CellFigures, SweepBound, measure_sweep_bound
 from amrq.sweep.folder import SweepFolder
 from amrq.sweep.recipe import SweepRecipe
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks as synthesizable Verilog, held against the integer reference."""
 
-from amrq.hardware.rtl.adders import AdderGraph, signed_digits
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design, InputPort, score_map
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
 from amrq.hardware.rtl.rtl_engine import RtlEngine
 from amrq.hardware.rtl.simulation import SIMULATORS, Simulation, cosimulate
-from amrq.hardware.rtl.templates import VerilogText, bits_for
+from amrq.hardware.rtl.templates import AdderGraph, VerilogText, bits_for, signed_digits
 from amrq.hardware.rtl.write_rtl import DesignOptions, Stimuli, make_design, make_stimuli, write_rtl
 
 __all__ = [
