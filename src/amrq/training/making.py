@@ -20,7 +20,7 @@ from amrq.classifier import ChunkClassifier, make_classifier
 from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
 from amrq.model import Contract, open_session, write_contract
-from amrq.text import markdown, printable
+from amrq.text import markdown, printable, unbroken
 from amrq.training.control import RunControl
 from amrq.training.loop import fit, net_inputs
 from amrq.training.onnx_export import calibrate, calibrate_fusion, export
@@ -58,13 +58,13 @@ def model_page(contract: Contract) -> str:
         f"Classes: {markdown(', '.join(contract.classes))}. Chunks of {contract.chunk_length} symbols, one sample a "
         f"symbol, each of unit RMS, {rotation}. Trained on Es/N0 of {low:g} to {high:g} dB."
         + (
-            " Takes the level of the stream beside a chunk, where that is known."
+            " Takes the level of the stream beside a chunk, if it is known."
             if contract.level_input
             else ""
         ),
         "",
         f"Network: {net['architecture']}, widths {', '.join(map(str, net['symbol_channels']))} at each symbol and "
-        f"{', '.join(map(str, net['head_widths']))} behind the mean; {contract.weights} weights{pruned}, {bits}; "
+        f"{', '.join(map(str, net['head_widths']))} after the mean; {contract.weights} weights{pruned}, {bits}; "
         f"temperature {contract.temperature:g}, fusion_chunks {contract.fusion_chunks:g}. On {agreement['chunks']} "
         f"fresh chunks PyTorch and ONNX Runtime decided differently {differing} times.",
         "",
@@ -83,13 +83,13 @@ def model_page(contract: Contract) -> str:
         "## Accuracy",
         "",
         "One chunk, the most probable of the named modulations; fresh ideal chunks, seed "
-        f"{recipe['seed'] + 1}; Clopper-Pearson intervals at 95 %. What else there is to say of it, `amrq evaluate "
-        f"{_word(contract.name).replace('`', '')} -o FOLDER` finds out.",
+        f"{recipe['seed'] + 1}; Clopper-Pearson intervals at 95 %. `amrq evaluate "
+        f"{_word(contract.name).replace('`', '')} -o FOLDER` measures more.",
         "",
-        "| Es/N0 dB | accuracy | 95 % interval | chunks |",
-        "|---:|---:|:---:|---:|",
+        "| Es/N0, dB | accuracy | chunks |",
+        "|---:|---:|---:|",
         *(
-            f"| {row.es_n0_db:g} | {row.accuracy:.4f} | {row.low:.4f} to {row.high:.4f} | {row.chunks} |"
+            f"| {row.es_n0_db:g} | {unbroken(f'{row.accuracy:.4f} ({row.low:.4f} to {row.high:.4f})')} | {row.chunks} |"
             for row in contract.accuracy
         ),
         "",
