@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the displays are drawn on and with: a widget that is drawn anew when something changed, and a pen."""
+"""What the displays are drawn on and with: a widget that is drawn again when something changed, and a pen."""
 
 import math
 import threading

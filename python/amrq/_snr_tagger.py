@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SNR of a signal, told beside it."""
+"""The SNR of a signal, as a tag on it."""
 
 import math
 from typing import Any

@@ -161,6 +161,6 @@ class _steps(gr.basic_block):
         del self._rates[:steps]
 
     def _borders(self, start: int, stop: int) -> list[int]:
-        """Return where the recovery is to begin anew: behind the steps that breaks of the stream lie in."""
+        """Return where the recovery is to start again: behind the steps that breaks of the stream lie in."""
         breaks = self._breaks.find(self.get_tags_in_range(0, start, stop))
         return sorted({-(-place // STEP) * STEP for place in breaks if place})

@@ -40,7 +40,7 @@ class confusion_display(gr.basic_block):
 
     Message ports:
         decisions: from `classifier_sink`, a PDU (or its dictionary alone); those without a truth are not counted.
-        clear: any message: begin to count anew.
+        clear: any message: start to count again.
 
     Args:
         title: a line above everything; empty for none.

@@ -29,7 +29,7 @@ class modulation_source(gr.sync_block):
             `LinearClass.of("star", [0, 1, 1j, -1])`.
         order: `cycle` sends the classes in turn, `random` draws one of the others each time.
         dwell: symbols before the next class.
-        es_n0_db: Es/N0 in dB of unit-power symbols (complex noise power 10^(-x/10) a symbol); 1000 is as good as none.
+        es_n0_db: Es/N0 in dB of unit-power symbols (complex noise power 10^(-x/10) a symbol); 1000: practically none.
         phase_noise: standard deviation of an independent Gaussian phase, radians, every sample.
         rotation: fixed phase, radians.
         pulse: samples per symbol and roll-off; None: bare symbols.
@@ -101,12 +101,12 @@ class modulation_source(gr.sync_block):
 
     @checked_arguments
     def set_samples_per_symbol(self, samples_per_symbol: int) -> None:
-        """Set the samples a symbol; the pulse filter starts anew."""
+        """Set the samples a symbol; the pulse filter starts again."""
         self._set_pulse(replace(self._pulse, samples_per_symbol=samples_per_symbol))
 
     @checked_arguments
     def set_rolloff(self, rolloff: float) -> None:
-        """Set the excess bandwidth of the pulse; the filter starts anew."""
+        """Set the excess bandwidth of the pulse; the filter starts again."""
         self._set_pulse(replace(self._pulse, rolloff=rolloff))
 
     def _set_schedule(self, modulations: Sequence[str | LinearClass] | str, order: Order, dwell: int) -> None:

@@ -25,8 +25,8 @@ class recording_source(gr.sync_block):
     Samples that are not finite are sent as they are: the front end marks them, and their chunks are counted and left
     out. What is wrong with the file, or was taken from its name, is logged.
 
-    On the first sample stands the tag `rx_rate`; where the file tells them, `rx_time` gives the time of that sample,
-    and anew behind a gap, and `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a
+    On the first sample stands the tag `rx_rate`; where the file has them, `rx_time` gives the time of that sample,
+    and again after a gap, and `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a
     label begins, a tag `modulation` gives the label; where it ends, one gives PMT nil.
 
     Args:

@@ -45,7 +45,7 @@ class sigmf_recorder(gr.sync_block):
         name: path of the takes without number and suffix.
         sample_rate: samples a second.
         recording: begin with the first sample; otherwise at `set_recording`.
-        frequency: what 0 Hz stands for until a tag tells it, Hz; 0 where it is not known.
+        frequency: what 0 Hz stands for until a tag gives it, Hz; 0 where it is not known.
         bandwidth: of the signal that is decided on, Hz, for the annotations' edges; 0 leaves them out.
         queue_seconds: seconds of samples that may wait for the disk.
 

@@ -30,7 +30,7 @@ class symbol_rate_probe(gr.sync_block):
     roll-offs from 0.2 to 0.5. It runs in a thread of its own, and the stream never waits for it. Each look uses the
     newest samples; samples that came and went between two looks are counted as dropped.
 
-    At a tag `rx_rate` or `rx_freq` with a new value everything begins anew: nothing from before is used or published.
+    At a tag `rx_rate` or `rx_freq` with a new value everything starts again: nothing from before is used or published.
     Before a tag `rx_time` or `rx_overflow` with a new value samples are missing: an estimate never uses samples from
     both sides.
 
@@ -84,7 +84,7 @@ class symbol_rate_probe(gr.sync_block):
 
     @checked_arguments
     def set_sample_rate(self, sample_rate: float) -> None:
-        """Begin anew with samples of another rate, samples a second."""
+        """Start again with samples of another rate, samples a second."""
         self._watch.begin_anew(sample_rate)
 
     @checked_arguments

@@ -162,7 +162,7 @@ def memory_limit(more: int) -> Iterator[None]:
 
 
 def processor_name() -> str:
-    """Return the processor's name, as far as the system tells it."""
+    """Return the processor's name, if the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -142,12 +142,12 @@ class NoiseTracker:
     ) -> NDArray[np.float32]:
         """Take in N chunks and return the weights of the levels before each of them.
 
-        How chunks are parted into calls makes no difference.
+        How chunks are split into calls makes no difference.
 
         Args:
             evidence: of the N chunks, in order.
             sample_indices: int64 [N], the stream's index of each chunk's first sample.
-            began: bool [N]; True where tracking begins anew with a chunk (see `LevelTracker`); None: nowhere.
+            began: bool [N]; True where tracking starts again with a chunk (see `LevelTracker`); None: nowhere.
 
         Returns:
             float32 [N, levels], natural logarithms; a row's `exp` sums to 1.
@@ -170,7 +170,7 @@ class NoiseTracker:
         return weights
 
     def _follow(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take in chunks among which nothing begins anew."""
+        """Take in chunks among which nothing starts again."""
         held = len(self._block)
         rows = np.concatenate([self._block, rows])
         blocks = len(rows) // _BLOCK
@@ -224,7 +224,7 @@ _MEMORY = 128
 _KNOWN = 16
 """Chunks that make a level known: right to 0.2 dB at the roughest."""
 _PAUSE = 16
-"""Chunks without power or meaning in a row behind which a stream begins anew."""
+"""Chunks without power or meaning in a row behind which a stream starts again."""
 _WINDOWS = (1, 2, 4, 8, 16, 32)
 """Numbers of newest chunks that are held against those before them."""
 _DEVIATIONS = 4.5
@@ -258,7 +258,7 @@ class LevelTracker:
 
     A level is known from 16 chunks on. All constellations have the same mean power, so that a change of modulation
     is no step. Chunks without power or with samples that are not finite are left out; behind 16 of them in a row
-    the level begins anew. Of chunks that overlap each counts for its new part, and an average over 128 of them holds
+    the level starts again. Of chunks that overlap each counts for its new part, and an average over 128 of them holds
     fewer than 16 chunks' worth of symbols when the hop is below an eighth of a chunk: then no level is ever known.
 
     Args:
@@ -294,7 +294,7 @@ class LevelTracker:
     def update(self, power: NDArray[np.float32], sample_indices: NDArray[np.int64]) -> TrackedLevel:
         """Take in N chunks and return the level before each of them.
 
-        How chunks are parted into calls makes no difference.
+        How chunks are split into calls makes no difference.
 
         Args:
             power: float32 [N], mean |z|^2 of each chunk; NaN where it means nothing.
@@ -383,7 +383,7 @@ class LevelTracker:
 class Tracker:
     """Track the level before chunks are classified, and Es/N0 behind it.
 
-    Where the level changes, or the stream breaks, both begin anew. The two halves share no state, so that two threads
+    Where the level changes, or the stream breaks, both start again. The two halves share no state, so that two threads
     may call one each.
 
     Args:

@@ -137,7 +137,7 @@ class ClassifierWorker:
     """Classify batches beside the stream, in threads of its own, and call back with decisions.
 
     A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted, and no decision
-    spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` tells when all that was handed
+    spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` returns when all that was handed
     over is decided on.
     Chunks that the classifier itself loses are dropped ones too, and break the stream likewise.
 
@@ -434,7 +434,7 @@ class ClassifierWorker:
     def _without_lost(
         self, batch: Batch, evidence: Evidence, level: TrackedLevel | None
     ) -> tuple[Batch, Evidence, TrackedLevel | None]:
-        """Leave out the chunks that the classifier lost; what is behind them begins anew."""
+        """Leave out the chunks that the classifier lost; what is behind them starts again."""
         lost = evidence.lost
         if lost is None or not len(lost):
             return batch, evidence, level

@@ -46,7 +46,7 @@ class SignalClass(ABC):
     def render(
         self, rng: np.random.Generator, count: int, samples: int, rate: float = 1.0
     ) -> NDArray[np.complex64]:
-        """Return pieces of the signal, each drawn anew over all that the class leaves open: no noise, no offset.
+        """Return pieces of the signal, each drawn again over all that the class leaves open: no noise, no offset.
 
         Args:
             rng: source of randomness.

@@ -88,7 +88,7 @@ def _show(console: Console, session: LiveSession, thinned: bool) -> None:
     stream = session.stream
     view = LiveView(session.source.name, session.classes, stream)
     votes: Counter[tuple[str, str]] = Counter()
-    # The picture is drawn anew even when no decision falls: what is waited for, queue and drops are news too.
+    # The picture is drawn again even when no decision falls: what is waited for, queue and drops are news too.
     picture = Live(get_renderable=lambda: view, console=console, refresh_per_second=_REFRESH, transient=True)
     said: tuple[str, str, float | None] = ("", "", None)
     with picture if console.is_terminal else contextlib.nullcontext():

@@ -211,7 +211,7 @@ class OpenSet:
     to where everything is named.
 
     Attributes:
-        min_confidence: the threshold of a `DecisionMaker` that is told nothing else, 0 to 1.
+        min_confidence: the threshold of a `DecisionMaker` with default options, 0 to 1.
         es_n0_db: the lowest Es/N0 of the named modulations here, dB.
         known: float64 [K], scores of decisions on named modulations.
         right: bool [K], whether the most probable named modulation is the true one.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks of recordings whose class somebody has told: from annotations to files, and back."""
+"""Labelled chunks of annotated recordings: from annotations to files, and back."""
 
 from amrq.labels.labelled_spans import (
     LabelledSpans,

@@ -152,7 +152,7 @@ _FEWEST = 16
 
 
 class HeldOut(NamedTuple):
-    """One recording's chunks, parted.
+    """One recording's chunks, split.
 
     Attributes:
         learnt: int64, rows to learn from.

@@ -33,7 +33,7 @@ from amrq.text import printable
 __all__ = ["LOOPBACK", "BoardServer", "serve"]
 
 LOOPBACK = "tcp://127.0.0.1:5555"
-"""Where a board listens unless told otherwise: only this machine reaches it."""
+"""Where a board listens by default: only this machine reaches it."""
 
 _POLL_MS = 100
 _LINGER_MS = 500
@@ -164,7 +164,7 @@ class BoardServer:
             socket.setsockopt(zmq.CURVE_SERVER, 1)
             socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
             socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
-        # Enough for all clients to come anew while their former connections are still there, and some strangers.
+        # Enough for all clients to come again while their former connections are still there, and some strangers.
         unread = (min(_READ_AHEAD, self._limits.waiting_per_client) + 1) * largest + _SLACK
         self._connections = Connections(socket, 2 * self._limits.clients + _STRANGERS, unread)
         if fault := endpoint_fault(socket.bind, endpoint):

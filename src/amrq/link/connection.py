@@ -122,7 +122,7 @@ class News:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, with another run."""
+        """Start again, with another run."""
         self._told: str | None = ""  # what was told last; "" nothing yet
         self._complained: set[Status] = set()
 
@@ -338,7 +338,7 @@ class Connection:
         if question is not None:
             self._useless = 0
         if frame.status is Status.NO_SESSION:
-            if self._settled:  # it was started anew, or the connection was
+            if self._settled:  # it was started again, or the connection was
                 self._greet(now)
         elif frame.status is Status.STOPPING:
             self._leave("is being shut down", now)

@@ -22,7 +22,7 @@ class Limits:
         clients: sessions at a time; one that was not heard of for `idle` seconds makes room when another wants it.
         requests_per_second: of one client, on average over a second; 0: any number.
         waiting_per_client: requests of one client that may wait for the engine.
-        waiting_bytes: of all requests that wait, 64 MiB unless told otherwise. Half of it is divided equally among
+        waiting_bytes: of all requests that wait, 64 MiB by default. Half of it is divided equally among
             `clients`; the other half is for those that ask for more.
         waiting_bytes_per_client: of the requests of one client; a single larger one may wait alone.
         idle: seconds after which a silent client may be forgotten.

@@ -139,7 +139,7 @@ class LiveStream:
     """Runs flowgraphs on a source, one after another where the symbol rate changes, and yields what they decide.
 
     Where no symbol rate is given it is estimated, looked at again every five seconds, and followed: when two looks in
-    succession are sure of another one, the flowgraph is begun anew with that.
+    succession are sure of another one, the flowgraph is started again with that.
 
     Args:
         source: of the samples.

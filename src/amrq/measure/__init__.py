@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures of a signal: its symbol rate, its carrier, its SNR; and what the symbol front end is told of it."""
+"""Measures of a signal: its symbol rate, its carrier, its SNR; and what the symbol front end is given."""
 
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.front_end import FrontEndOptions, StreamInfo, check_rates

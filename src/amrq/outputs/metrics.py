@@ -55,7 +55,7 @@ def metrics_text(metrics: Iterable["Metric"]) -> bytes:
 class MetricsFile:
     """A file in Prometheus's text format, as node_exporter's textfile collector takes it, kept up to date.
 
-    A thread writes it anew every few seconds, each time whole: who reads it never sees half of it. What is there
+    A thread writes it again every few seconds, each time whole: who reads it never sees half of it. What is there
     already is replaced.
 
     Args:
@@ -146,7 +146,7 @@ _SOURCE = {
 
 
 class CountersFile:
-    """A file of `amrq_` metrics in Prometheus's text format, written anew every few seconds and at the end.
+    """A file of `amrq_` metrics in Prometheus's text format, written again every few seconds and at the end.
 
     Args:
         path: the file; for node_exporter's textfile collector its name ends in `.prom`.

@@ -36,7 +36,7 @@ class Origin:
         missing: samples that would have come in `start` seconds and did not, so that they are not counted.
         offset: where the carrier was found, Hz from the middle of the source's band; None where none stands out.
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
-        times: (seconds from the beginning of the source, when that was received), in order, where it is known anew:
+        times: (seconds from the beginning of the source, when that was received), in order, where it is known again:
             behind a gap in the source.
 
     >>> Origin("antenna", symbol_rate=1000.0, model="default", model_sha256="").seconds(500)

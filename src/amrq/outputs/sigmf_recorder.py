@@ -92,7 +92,7 @@ class SigmfRecorder:
     Args:
         name: path of the takes without number and suffix.
         sample_rate: samples a second.
-        frequency: what 0 Hz stands for until the stream tells it, Hz; None where it is not known.
+        frequency: what 0 Hz stands for until the stream gives it, Hz; None where it is not known.
         bandwidth: of the signal that is decided on, Hz; None where it is not known.
         queue_seconds: seconds of samples that may wait for the disk.
         numbered: takes have numbers; otherwise there is one, called `name` as it is.

@@ -112,7 +112,7 @@ class _RotatingFiles(RotatingFileHandler):
         return open(self.baseFilename, "ab", buffering=0, opener=opened_to_write)
 
     def current(self) -> BinaryIO:
-        """Return the file to write to, opened anew where a rotation failed."""
+        """Return the file to write to, opened again where a rotation failed."""
         stream: Any = self.stream
         if stream is None:
             self.stream = stream = self._open()
@@ -303,7 +303,7 @@ _ANSWER = ("source", "model", "symbol_rate_hz", "frequency_hz", "reason", "label
 """Fields that make another answer of a record. What an unsure decision perhaps is changes from one to the next."""
 
 _BACK = 1.0
-"""Seconds by which the time of a stream goes back that has begun anew; times are measured, each for itself."""
+"""Seconds by which the time of a stream goes back that has started again; times are measured, each for itself."""
 
 
 @described
@@ -349,7 +349,7 @@ class RecordThinner:
     The first record of a source is. After that one falls due every `period` seconds: the first decision that begins
     then or later. With `changes` another answer is written as soon as it is made, and the period counts from there. An
     answer is another one where its reason or label is, or the source, the frequency, the symbol rate or the model it is
-    about. A stream whose time goes back has begun anew.
+    about. A stream whose time goes back has started again.
 
     Args:
         thinning: what is wanted.
@@ -428,7 +428,7 @@ class DecisionOutputs:
     Args:
         options: where records go, and which ones; the counters count all decisions.
         classes: that the model knows, for the counters.
-        observe: tells how the stream stands, for the counters.
+        observe: reports the state of the stream, for the counters.
 
     Raises:
         AmrqError: one of them cannot be opened; none is then.

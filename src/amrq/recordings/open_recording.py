@@ -193,10 +193,10 @@ _REAL = {suffix: reader.format for reader in _READERS.values() for suffix in rea
 
 
 def format_of(path: Path) -> str:
-    """Return the format that a file's name tells.
+    """Return the format of a file by its name.
 
     Raises:
-        RecordingError: it tells none; the sentence says what to give.
+        RecordingError: the name has no known format; the sentence says what to give.
 
     >>> from pathlib import Path
     >>> format_of(Path("my.cu8")), format_of(Path("take.sigmf-meta"))

@@ -131,7 +131,7 @@ def band_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> tuple[
 
 @dataclass(frozen=True)
 class NamedFacts:
-    """What a name tells; None where it does not.
+    """What a name states; None if it states nothing.
 
     Attributes:
         program: that names its files so.
@@ -209,7 +209,7 @@ _PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], NamedFacts]], ...] = (
 
 
 def facts_of_name(name: str) -> NamedFacts | None:
-    """Return what a file's name tells where it is one that a known program gives; None where it is not.
+    """Return what a file's name states, if a known program gave it; otherwise None.
 
     >>> facts = facts_of_name("g001_433.92M_250k.cu8")
     >>> facts.frequency, facts.sample_rate

@@ -266,7 +266,7 @@ class SilenceWatch:
         return max(0.0, self._clock() - self._last)
 
     def look(self, samples: int) -> None:
-        """Take in how many samples have come so far; a count that falls begins anew, and is no news."""
+        """Take in how many samples have come so far; a count that falls starts again, and is no news."""
         with self._lock:
             now = self._clock()
             lasted = now - self._last

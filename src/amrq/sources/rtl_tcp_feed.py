@@ -24,7 +24,7 @@ from amrq.text import engineering, printable
 __all__ = ["RtlTcpFeed", "RtlTcpSettings", "read_address"]
 
 PORT = 1234
-"""Where rtl_tcp listens unless it is told otherwise."""
+"""Where rtl_tcp listens by default."""
 _HEADER = struct.Struct(">4sII")
 _COMMAND = struct.Struct(">BI")
 _FREQUENCY, _RATE, _GAIN_MODE, _GAIN, _CORRECTION, _AGC = 0x01, 0x02, 0x03, 0x04, 0x05, 0x08

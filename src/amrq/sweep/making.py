@@ -95,7 +95,7 @@ def fit_to_gate(
     """Train as `SweepFitSettings` describes it, until the gate is passed or the epochs are used up.
 
     Every epoch has fresh chunks. All depends on the recipe, the stream and the weights at the start alone, so that a
-    cell that is begun anew ends in the same weights on the same kind of machine.
+    cell that is started again ends in the same weights on the same kind of machine.
 
     Args:
         net: the network; left in evaluation mode.

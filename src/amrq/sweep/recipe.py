@@ -163,7 +163,7 @@ class SweepFitSettings:
         whole: cells that start from nothing.
         pruned: pruned cells in floating point, which start from the whole one.
         quantised: cells on integers, which start from the one in floating point.
-        narrow: those of them with weights of 4 bits or fewer, which have more to learn anew.
+        narrow: those of them with weights of 4 bits or fewer, which have more to learn again.
     """
 
     epoch_chunks: int = 2_304

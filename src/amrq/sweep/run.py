@@ -140,7 +140,7 @@ def run_sweep(
     """Make all cells that are not finished, each once its parent is.
 
     Only this process writes to the folder, so that the cluster needs no file system in common. A worker that dies loses
-    the cell in its hands, which is begun anew on another; a cell that cannot be made takes its children with it and
+    the cell in its hands, which is started again on another; a cell that cannot be made takes its children with it and
     leaves the others alone.
 
     Args:

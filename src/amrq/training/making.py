@@ -57,11 +57,7 @@ def model_page(contract: Contract) -> str:
         "",
         f"Classes: {markdown(', '.join(contract.classes))}. Chunks of {contract.chunk_length} symbols, one sample a "
         f"symbol, each of unit RMS, {rotation}. Trained on Es/N0 of {low:g} to {high:g} dB."
-        + (
-            " Takes the level of the stream beside a chunk, if it is known."
-            if contract.level_input
-            else ""
-        ),
+        + (" Takes the level of the stream beside a chunk, if it is known." if contract.level_input else ""),
         "",
         f"Network: {net['architecture']}, widths {', '.join(map(str, net['symbol_channels']))} at each symbol and "
         f"{', '.join(map(str, net['head_widths']))} after the mean; {contract.weights} weights{pruned}, {bits}; "

@@ -141,7 +141,7 @@ class SignalSettings:
         phase: `any` turns each chunk by an angle of its own; `coherent` leaves the constellations as registered.
         es_n0_db: lowest and highest Es/N0, dB.
         ideal_es_n0_db: the same for the share of ideal chunks, within that range; empty for all of it.
-        es_n0_levels: equal parts of that range that the model tells apart, each a hypothesis of its own for each class.
+        es_n0_levels: equal parts of that range that the model separates, each a hypothesis of its own for each class.
         phase_noise: most standard deviation of an independent phase a symbol, radians.
         ideal_share: share of the modulations' chunks that get rotation and noise alone.
         isi_db: least and most ratio of a symbol's power to that of its echoes, dB.
@@ -353,7 +353,7 @@ class QuantisationSettings:
         activation_bits: of the models on integers.
         steps: batches of fine-tuning with the rounding in the loop, for weights of 8 bits.
         learning_rate: of the fine-tuning, at its highest, for weights of 8 bits.
-        narrow_steps, narrow_learning_rate: the same for weights of fewer bits, which have more to learn anew.
+        narrow_steps, narrow_learning_rate: the same for weights of fewer bits, which have more to learn again.
     """
 
     weight_bits: tuple[int, ...] = (8,)

@@ -155,7 +155,7 @@ class _Part(NamedTuple):
 
 
 class SignalBatches:
-    """Chunks as a symbol front end delivers them, drawn anew each time.
+    """Chunks as a symbol front end delivers them, drawn again each time.
 
     Symbols of a random class pass, in this order: a short channel (sampling-time error, echoes), residual carrier
     frequency and phase jitter, a random rotation, drift of the gain, the receiver's imbalance and offset, and

@@ -35,7 +35,7 @@ class Simulation:
     """Run a design's Verilog, chunk by chunk, through its AXI4-Stream ports.
 
     It is built when this object is made, in a temporary folder, and started; one that died or was ended because it hung
-    is started anew by the next call. One thread at a time may call `run`, and any thread `close`.
+    is started again by the next call. One thread at a time may call `run`, and any thread `close`.
 
     Args:
         design: what is simulated.
