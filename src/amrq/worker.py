@@ -464,9 +464,9 @@ class ClassifierWorker:
             weights = None
             if self._tracker is not None and level is not None:
                 weights = self._tracker.noise(evidence, batch.sample_indices, level)
-            parted = {*batch.breaks, *batch.gaps}
-            for start, end in itertools.pairwise(sorted({0, *parted, len(batch.chunks)})):
-                if start in parted:
+            split_at = {*batch.breaks, *batch.gaps}
+            for start, end in itertools.pairwise(sorted({0, *split_at, len(batch.chunks)})):
+                if start in split_at:
                     self._publish(self._decision_maker.flush())
                 self._publish(
                     self._decision_maker.update(

@@ -45,8 +45,8 @@ class Evidence(NamedTuple):
         power: float32 [N], mean |z|^2 of each chunk; NaN where its samples are not finite.
         usable: bool [N]; False for silence and for chunks with samples that are not finite, whose rows are zero
             and say nothing.
-        lost: bool [N]; True for chunks that nobody classified (a board that is gone), which are not usable either but
-            are no silence: nothing is known of them. None: there are none.
+        lost: bool [N]; True for chunks that were not classified, since a board is gone for instance. They are not
+            usable either, but they are not silence: nothing is known of them. None: no chunk was lost.
     """
 
     log_probabilities: NDArray[np.float32]

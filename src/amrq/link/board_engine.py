@@ -197,8 +197,8 @@ class BoardEngine(Engine):
     def counters(self) -> dict[str, int]:
         """Return where chunks went since `open`, and what happened to messages.
 
-        `by_board`, `locally` and `lost` are chunks, of which silent ones and those that are not finite are none; the
-        others are messages (`board_resent`, `board_late`, `board_repeated`, `board_foreign`, `board_damaged`,
+        `by_board`, `locally` and `lost` count chunks, without those that are silent or not finite; the others count
+        messages (`board_resent`, `board_late`, `board_repeated`, `board_foreign`, `board_damaged`,
         `board_refused`, `board_not_finite`), and how often the board was found (`board_connections`).
         """
         names = ("resent", "late", "repeated", "foreign", "damaged", "refused", "not_finite", "connections")

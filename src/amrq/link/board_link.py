@@ -83,7 +83,7 @@ class BoardLink:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is to be waited for: the link was closed, or told to hurry and has."""
+        """Whether there is nothing to wait for: the link was closed, or the time that `hurry` allowed has passed."""
         return self._dialogue.over
 
     def open(self) -> None:

@@ -67,7 +67,7 @@ class BoardServer:
 
     Attributes:
         endpoint: where it listens.
-        capabilities: what it tells clients.
+        capabilities: what it reports to clients.
         counted: messages by what became of them: those of each type, each status, `dropped` those whose client left
             before they were answered; and chunks classified.
         stuck: after `run`: the engine had not returned from its last call a second after the board was stopped.
@@ -361,7 +361,7 @@ class BoardServer:
 
 
 def _names(message: bytes) -> tuple[int, int]:
-    """Return session and sequence of a message that is not looked at any further; 0 where it is none."""
+    """Return session and sequence of a message that is not read any further; 0 where they cannot be read."""
     try:
         frame = read_frame(message)
     except FrameError as error:

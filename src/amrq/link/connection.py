@@ -53,7 +53,7 @@ class BoardAddress:
         board_key: file with the board's public key.
 
     Raises:
-        AmrqError: PyZMQ is missing, the endpoint is none, or a key cannot be read.
+        AmrqError: PyZMQ is missing, the endpoint is not valid, or a key cannot be read.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class BoardAddress:
 
 
 class News:
-    """What the user is told of a board, each thing once.
+    """What is reported to the user of a board, each thing once.
 
     Args:
         tell: called with a sentence's end when the board is gone ("does not answer") and with None when it is there
@@ -158,7 +158,7 @@ class Connection:
         settings: of the link.
         dialogue: what is to be asked, and where answers go.
         fits: returns why a board with such capabilities cannot be used; None where it can.
-        news: what the user is told.
+        news: what is reported to the user.
         context: of ZMQ.
 
     Attributes:
@@ -190,7 +190,7 @@ class Connection:
 
     @property
     def socket(self) -> Any:
-        """Of the connection that there is; None while there is none."""
+        """Of the connection; None while there is no connection."""
         return None if self._line is None else self._line.socket
 
     def call(self, now: float) -> None:

@@ -111,7 +111,7 @@ class Dialogue:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is to be waited for: the link was closed, or told to hurry and has."""
+        """Whether there is nothing to wait for: the link was closed, or the time that `hurry` allowed has passed."""
         return self.closed or time.monotonic() >= self._deadline
 
     def hurry(self, seconds: float) -> None:

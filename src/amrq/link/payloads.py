@@ -160,7 +160,7 @@ class Capabilities:
 
     @classmethod
     def of(cls, engine: Engine, largest_batch: int) -> "Capabilities":
-        """Return what a board with this engine tells about itself."""
+        """Return what a board with this engine reports about itself."""
         exact = [SampleFormat.CF32]
         if engine.exact_bits is not None:
             exact += [
@@ -189,7 +189,7 @@ class Capabilities:
         """Read a payload.
 
         Raises:
-            FrameError: it is none, or contradicts itself.
+            FrameError: it is not a payload of capabilities, or contradicts itself.
         """
         if len(payload) < _FIXED.size:
             raise FrameError(

@@ -63,8 +63,8 @@ class FrameError(LinkError):
     Args:
         status: the reason.
         text: one sentence.
-        session: of the message, 0 where it cannot be told.
-        sequence: of the message, 0 where it cannot be told.
+        session: of the message, 0 where it cannot be read.
+        sequence: of the message, 0 where it cannot be read.
     """
 
     def __init__(self, status: Status, text: str, session: int = 0, sequence: int = 0) -> None:
@@ -212,7 +212,7 @@ def read_frame(data: bytes | memoryview) -> Frame:
     if payload_bytes != len(payload):
         raise refuse(
             Status.MALFORMED,
-            f"the header tells of {payload_bytes} bytes of payload, but {len(payload)} came.",
+            f"the header gives {payload_bytes} bytes of payload, but {len(payload)} came.",
         )
     header = bytes(view[:_CRC_AT]) + bytes(4)
     if zlib.crc32(payload, zlib.crc32(header)) != crc:
