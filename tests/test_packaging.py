@@ -121,5 +121,8 @@ def test_the_version_is_the_same_everywhere() -> None:
     }
     assert files == {"CITATION.cff": [amrq.__version__], "MANIFEST.yml": [amrq.__version__]}
     assert "src/amrq/_version.py" in (ROOT / "CMakeLists.txt").read_text()
+    (latest, date), *_ = re.findall(r"(?m)^## (\d\S+) \((.+)\)$", (ROOT / "CHANGELOG.md").read_text())
+    assert latest == amrq.__version__
+    assert f"date-released: {date}\n" in (ROOT / "CITATION.cff").read_text()
     named = {version for page in PAGES for version in re.findall(r"amrq-([\d.]+\d)-py3", page.read_text())}
     assert named == {amrq.__version__}
