@@ -498,7 +498,7 @@ def test_train_and_evaluate_commands(tmp_path):
     assert len(contract.hypotheses) > len(contract.classes)
     page = model.with_suffix(".md").read_text()
     assert "amrq train recipes/smoke.toml" in page
-    assert f"| {contract.accuracy[-1].accuracy:.4f} |" in page
+    assert f"| {contract.accuracy[-1].accuracy:.4f}\u00a0(" in page
     folder = tmp_path / "report"
     command = ["evaluate", str(model), "--chunks", "40", "--es-n0", "5,20", "--json", "-o", str(folder)]
     result = runner.invoke(app, command)
