@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command as a user types it, and other programs in processes of their own: the one place that starts them."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -70,8 +71,7 @@ def amrq_here(
     capfd.readouterr()
     with (
         mock.patch.object(sys, "argv", words),
-        # By which the command would call itself `python -m pytest`.
-        mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}),
+        _another_main_module(),
         mock.patch.dict(os.environ, ENVIRONMENT | environment),
         pytest.raises(SystemExit) as end,
     ):
@@ -79,6 +79,21 @@ def amrq_here(
     status = end.value.code
     assert isinstance(status, int)
     return subprocess.CompletedProcess(words, status, *capfd.readouterr())
+
+
+@contextlib.contextmanager
+def _another_main_module() -> Iterator[None]:
+    """Put another module in the place of pytest's, by which the command would call itself `python -m pytest`.
+
+    `mock.patch.dict` would take every module out again that was imported meanwhile, and a second import of ONNX's or
+    NumPy's extensions ends the process.
+    """
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
 
 
 def start(
