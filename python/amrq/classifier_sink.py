@@ -257,6 +257,7 @@ class classifier_sink(gr.sync_block):
                 self._worker.swap(classifier, self._decision_maker, lambda: self._describe(model))
             else:
                 self._describe(model)
+                classifier.close()  # the next run opens it again
 
     @guarded_handler("the model stays")
     def _handle_model(self, message: Any) -> None:

@@ -29,6 +29,13 @@ class SignClassifier(Classifier):
     def __init__(self, before=None):
         self.before = before
         self.seen = []
+        self.open_times = 0
+
+    def open(self):
+        self.open_times += 1
+
+    def close(self):
+        self.open_times -= 1
 
     def classify(self, chunks):
         if self.before is not None:
@@ -120,6 +127,20 @@ class qa_classifier_sink(gr_unittest.TestCase):
         self.assertEqual(set(labels[:border]), {"BPSK"})
         self.assertEqual(set(labels[border:]), {"8PSK"})
         self.assertEqual(self.decisions[border].sample_index, LENGTH * len(seen[0]))
+
+    def test_a_model_is_open_only_while_it_runs(self):
+        first, second = SignClassifier(), SignClassifier()
+        second.contract = Contract("second", CLASSES, LENGTH)
+        source, cut = blocks.vector_source_c(ramp(10)), blocks.stream_to_vector(gr.sizeof_gr_complex, LENGTH)
+        sink = amrq.classifier_sink(backend=lambda model: first if model == "default" else second)
+        sink.set_model("second")
+        self.assertEqual((first.open_times, second.open_times), (0, 0))
+        second.before = lambda chunks: self.assertEqual((first.open_times, second.open_times), (0, 1))
+        tb = gr.top_block()
+        tb.connect(source, cut, sink)
+        tb.run()
+        self.assertIsNone(sink.error)
+        self.assertEqual((len(np.concatenate(second.seen)), second.open_times), (10, 0))
 
     def test_a_model_that_does_not_fit_does_not_take_over(self):
         longer = SignClassifier()
