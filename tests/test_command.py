@@ -387,6 +387,8 @@ def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path, capfd: pytest.Captu
     )
     refused(amrq_here(capfd, "rtl", "coherent-small-int4", "-o", tmp_path, "--lanes", 4), "has no lanes")
     assert "onnx" in sys.modules  # a second import of its extensions would end the process
+
+    refused(amrq_here(capfd, "rtl", "coherent-small-int4", "-o", tmp_path, "--lanes", 4), "leave --lanes out")
     refused(
         amrq_here(capfd, "rtl", models / "vgglike_2f_2c_2re_2mp_pr_20.onnx", "-o", tmp_path),
         "in floating point",
@@ -397,3 +399,25 @@ def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path, capfd: pytest.Captu
 def test_version() -> None:
     result = amrq("--version")
     assert result.returncode == 0 and result.stdout.startswith("amrq ")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ["--offset", "1M", "--symbol-rate", "25k"],
+            "--offset 1 MHz is outside the band of -50 kHz to 50 kHz.",
+        ),
+        (["--symbol-rate", "90k"], "--rate 100 kS/s is below twice the --symbol-rate 90 kBd: "),
+        (
+            ["--symbol-rate", "25k", "--channel-bandwidth", "10"],
+            "--channel-bandwidth 10 Hz is outside 25 kHz to 75 kHz",
+        ),
+        (["--start", "10"], "--start 10 s is after the end of "),
+        (["--start", "10", "--symbol-rate", "25k"], "--start 10 s is after the end of "),
+    ],
+)
+def test_values_that_do_not_fit_the_recording_are_named_as_options(
+    capfd: pytest.CaptureFixture[str], given: list[str], said: str
+) -> None:
+    refused(amrq_here(capfd, "classify", QPSK, *given), said)

@@ -70,7 +70,7 @@ def test_it_is_found_in_a_recording_and_labelled(
     labelled = tmp_path / "labelled"
     made = amrq_here(capfd, "label", path, "--symbol-rate", SYMBOL_RATE, "-o", labelled)
     assert made.returncode == 0, made.stderr
-    assert "STAR5 is not a class that this program knows" in " ".join(made.stdout.split())
+    assert "the library has no class STAR5" in " ".join(made.stdout.split())
     (chunks,) = LabelsFolder(labelled).read()
     assert set(chunks.counts) == {"STAR5"} and chunks.counts["STAR5"] > 100
     tuned = tmp_path / "tuned.onnx"

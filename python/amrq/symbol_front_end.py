@@ -16,9 +16,7 @@ from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_
 from gnuradio.filter import firdes
 from numpy.typing import NDArray
 
-from amrq.errors import AmrqError
-from amrq.measure import FrontEndOptions, SnrMeter
-from amrq.text import engineering
+from amrq.measure import FrontEndOptions, SnrMeter, check_offset
 
 __all__ = ["INPUT_RATE_KEY", "INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
 
@@ -94,7 +92,7 @@ class symbol_front_end(gr.hier_block2):
         rolloff = options.rolloff
         self._sample_rate = float(sample_rate)
         self._options = options
-        _check_offset(offset, self._sample_rate)
+        check_offset(offset, self._sample_rate)
         gr.hier_block2.__init__(
             self,
             "amrq_symbol_front_end",
@@ -175,7 +173,7 @@ class symbol_front_end(gr.hier_block2):
     @checked_arguments
     def set_offset(self, offset: float) -> None:
         """Look elsewhere in the band: Hz from its middle, -sample_rate/2 to sample_rate/2."""
-        _check_offset(offset, self._sample_rate)
+        check_offset(offset, self._sample_rate)
         self._shift.set_center_freq(offset)
         self._meter.set_offset(offset)
 
@@ -259,11 +257,3 @@ def _undelay(fir: Any, taps: int) -> int:
     delay = (taps - 1) // 2
     fir.declare_sample_delay(delay)
     return delay
-
-
-def _check_offset(offset: float, sample_rate: float) -> None:
-    if not abs(offset) <= sample_rate / 2:
-        raise AmrqError(
-            f"offset {engineering(offset, 'Hz')} is outside the band of {engineering(-sample_rate / 2, 'Hz')} to "
-            f"{engineering(sample_rate / 2, 'Hz')}."
-        )

@@ -137,13 +137,13 @@ def test_the_model_chooses_the_architecture(tmp_path: Path, monkeypatch: pytest.
         make_design(flat, DesignOptions(architecture="pipeline"))
     with pytest.raises(AmrqError, match="needs the architecture 'pipeline'"):
         make_design(mean, DesignOptions(architecture="array"))
-    with pytest.raises(AmrqError, match="has no lanes"):
+    with pytest.raises(AmrqError, match="becomes a pipeline: leave lanes out"):
         make_design(mean, DesignOptions(lanes=4))
     with pytest.raises(AmrqError, match="lanes must be from 1 to 256, not 0"):
         DesignOptions(lanes=0)
     with pytest.raises(AmrqError, match="1 to 256 lanes"):
         ArrayDesign(flat, lanes=0)
-    with pytest.raises(AmrqError, match="leave out the fold"):
+    with pytest.raises(AmrqError, match="becomes an array: leave fold out"):
         make_design(flat, DesignOptions(fold=2))
     with pytest.raises(AmrqError, match="takes no mean"):
         PipelineDesign(flat)

@@ -82,8 +82,12 @@ def _range(text: str | None) -> tuple[float, float] | None:
         return None
     try:
         low, high = (float(part) for part in text.split(":"))
+        if not low <= high:
+            raise ValueError
     except ValueError:
-        raise AmrqError(f"--es-n0-range takes low:high in dB, for example 0:20, not {text!r}.") from None
+        raise AmrqError(
+            f"--es-n0-range takes low:high in dB, the lower first, for example 0:20, not {text!r}."
+        ) from None
     return low, high
 
 

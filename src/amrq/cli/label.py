@@ -164,7 +164,7 @@ def _add_rows(table: Table, title: str, selected: SelectedChunks) -> None:
 def _notes(name: str, spans: LabelledSpans, selected: SelectedChunks) -> list[str]:
     strange = [label for label in dict.fromkeys(selected.labels) if label not in (*LABELS, *LINEAR_CLASSES)]
     notes = [
-        f"{name}: {label} is not a class that this program knows; it is kept as a label of its own."
+        f"{name}: the library has no class {label}. The label is kept; a model trained on it must have this class."
         for label in strange
     ]
     if spans.own:

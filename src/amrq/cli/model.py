@@ -2,6 +2,7 @@
 """The commands `amrq models` and `amrq model`."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,8 @@ def models() -> None:
         table.add_row(*_row(path, contract))
     console = Console()
     console.print(table)
+    if find_spec("onnx") is None:
+        console.print("Weights are not counted: that needs the Python package onnx.")
     for line in unreadable:
         console.print(f"[red]{escape(printable(line))}", soft_wrap=True, highlight=False)
 

@@ -256,8 +256,8 @@ def train(
         typer.Option(
             "--steps",
             min=1,
-            help="Float training steps, instead of the recipe's. With --add: all steps "
-            f"({_TUNING_STEPS:,} unless given).",
+            help="Training steps in floating point, in place of the recipe's. With --add, all training steps: "
+            f"{_TUNING_STEPS:,} unless given.",
         ),
     ] = None,
     threads: Annotated[

@@ -179,6 +179,14 @@ def _found(
     if isinstance(recording, SampleStream):
         recording.begin(first, interrupted.is_set)
         first = 0
+    elif first >= recording.length:
+        raise OptionError(
+            RecordingOptions,
+            "{start} {given} s is after the end of {shown}, which lasts {length:.6g} s.",
+            given=f"{options.start:g}",
+            shown=printable(recording.path),
+            length=recording.length / recording.sample_rate,
+        )
     place = recording_offset(recording, options.offset, first)
     if isinstance(recording, Recording):
         say_notes(recording, say, place if options.offset is None else 0.0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.measure import SymbolRate, estimate_symbol_rate
+from amrq.measure import SymbolRate, check_offset, estimate_symbol_rate
 from amrq.text import engineering
 
 __all__ = [
@@ -273,11 +273,7 @@ class SymbolRateWatch:
         Raises:
             AmrqError: it is outside the band.
         """
-        if not abs(offset) <= self._sample_rate / 2:
-            raise AmrqError(
-                f"offset {engineering(offset, 'Hz')} is outside the band of "
-                f"{engineering(-self._sample_rate / 2, 'Hz')} to {engineering(self._sample_rate / 2, 'Hz')}."
-            )
+        check_offset(offset, self._sample_rate)
         self._offset = offset
         self._generation += 1  # what is under way looks at the former place
 

@@ -3,8 +3,7 @@
 
 from dataclasses import dataclass
 
-from amrq.errors import AmrqError
-from amrq.options import Range, above, at_least, between, check, described, option
+from amrq.options import OptionError, Range, above, at_least, between, check, described, option
 from amrq.text import engineering
 
 __all__ = ["FrontEndOptions", "StreamInfo"]
@@ -13,6 +12,13 @@ _MOST_SAMPLES_PER_SYMBOL = 4096
 """Beyond, the channel filter outgrows GNU Radio's buffers."""
 _SUITABLE_BANDWIDTH = 1.7
 """Of the symbol rate: lets a roll-off of 0.5 pass with 10 % of offset."""
+_FLAGS = {
+    "sample_rate": "--rate",
+    "symbol_rate": "--symbol-rate",
+    "offset": "--offset",
+    "bandwidth": "--channel-bandwidth",
+}
+"""What the commands call the options that have to go together."""
 
 
 @described
@@ -148,10 +154,13 @@ class FrontEndOptions:
         width = self.bandwidth or min(_SUITABLE_BANDWIDTH * symbol_rate, 0.85 * sample_rate)
         widest = min(3 * symbol_rate, 0.95 * sample_rate)
         if width not in between(symbol_rate, widest):
-            raise AmrqError(
-                f"bandwidth {engineering(width, 'Hz')} is outside {engineering(symbol_rate, 'Hz')} to "
-                f"{engineering(widest, 'Hz')} (3 times the symbol_rate, "
-                "0.95 times the sample_rate): give 0 for a suitable one."
+            raise OptionError(
+                _FLAGS,
+                "{bandwidth} {width} is outside {narrowest} to {widest} (3 times the {symbol_rate}, 0.95 times the "
+                "sample rate): give 0 for a suitable one.",
+                width=engineering(width, "Hz"),
+                narrowest=engineering(symbol_rate, "Hz"),
+                widest=engineering(widest, "Hz"),
             )
         return width
 
@@ -168,14 +177,36 @@ def check_rates(sample_rate: float, symbol_rate: float) -> None:
     """
     for name, rate, unit in (("sample_rate", sample_rate, "S/s"), ("symbol_rate", symbol_rate, "Bd")):
         if rate not in above(0):
-            raise AmrqError(f"{name} {engineering(rate, unit)} is not a rate: give a number above 0.")
+            raise OptionError(
+                _FLAGS, f"{{{name}}} {engineering(rate, unit)} is not a rate: give a number above 0."
+            )
+    text, shown = "", {"samples": engineering(sample_rate, "S/s"), "symbols": engineering(symbol_rate, "Bd")}
     if sample_rate > _MOST_SAMPLES_PER_SYMBOL * symbol_rate:
-        raise AmrqError(
-            f"sample_rate {engineering(sample_rate, 'S/s')} is more than {_MOST_SAMPLES_PER_SYMBOL} times the "
-            f"symbol_rate {engineering(symbol_rate, 'Bd')}: decimate before the front end."
+        text = (
+            f"{{sample_rate}} {{samples}} is more than {_MOST_SAMPLES_PER_SYMBOL} times the {{symbol_rate}} "
+            "{symbols}: decimate before the front end."
         )
-    if sample_rate < 2 * symbol_rate:
-        raise AmrqError(
-            f"sample_rate {engineering(sample_rate, 'S/s')} is below twice the symbol_rate "
-            f"{engineering(symbol_rate, 'Bd')}: timing needs at least two samples a symbol, so sample faster."
+    elif sample_rate < 2 * symbol_rate:
+        text = (
+            "{sample_rate} {samples} is below twice the {symbol_rate} {symbols}: timing needs at least two samples a "
+            "symbol, so sample faster."
+        )
+    if text:
+        raise OptionError(_FLAGS, text, **shown)
+
+
+def check_offset(offset: float, sample_rate: float) -> None:
+    """Refuse an offset in Hz that is outside the band of a stream.
+
+    Args:
+        offset: from the middle of the band.
+        sample_rate: samples a second of the stream.
+
+    Raises:
+        AmrqError: it is outside.
+    """
+    if not abs(offset) <= sample_rate / 2:
+        low, high = engineering(-sample_rate / 2, "Hz"), engineering(sample_rate / 2, "Hz")
+        raise OptionError(
+            _FLAGS, f"{{offset}} {engineering(offset, 'Hz')} is outside the band of {low} to {high}."
         )

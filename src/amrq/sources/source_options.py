@@ -199,9 +199,10 @@ def _number(value: object, given: object) -> float:
 
 
 def _unreadable(given: object) -> AmrqError:
-    return AmrqError(
-        f"the gain '{printable(given)}' is not understood: give a number of dB, or elements with theirs as in "
-        "LNA=20,VGA=16; without a gain it is automatic."
+    return OptionError(
+        {"gain": "--gain"},
+        "{gain} takes a number of dB, or gains of elements, as in LNA=20,VGA=16; not '{given}'.",
+        given=printable(given),
     )
 
 

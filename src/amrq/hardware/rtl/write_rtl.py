@@ -17,7 +17,7 @@ from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
 from amrq.hardware.rtl.templates import rendered
-from amrq.options import between, check, described, option
+from amrq.options import OptionError, between, check, described, option
 
 __all__ = ["DesignOptions", "Stimuli", "make_design", "make_stimuli", "rtl_readme", "testbench", "write_rtl"]
 
@@ -95,15 +95,14 @@ def make_design(network: IntegerNetwork, options: DesignOptions | None = None) -
         )
     if fits == "array":
         if options.fold != 1:
-            raise AmrqError(
-                f"model {name!r} becomes an array, which takes a symbol a clock: leave out the fold, and take fewer "
-                "lanes for smaller hardware."
+            raise OptionError(
+                DesignOptions,
+                "model {name!r} becomes an array: leave {fold} out. For smaller hardware, give fewer {lanes}.",
+                name=name,
             )
         return ArrayDesign(network, options.input_bits, _LANES if options.lanes is None else options.lanes)
     if options.lanes is not None:
-        raise AmrqError(
-            f"model {name!r} becomes a pipeline, which has no lanes: leave the number of lanes out."
-        )
+        raise OptionError(DesignOptions, "model {name!r} becomes a pipeline: leave {lanes} out.", name=name)
     return PipelineDesign(network, options.input_bits, options.fold)
 
 
