@@ -237,6 +237,8 @@ def test_a_contract_of_version_1_is_of_the_thesiss_classes() -> None:
     assert list(old.class_set) == ["BPSK", "64QAM"]
     again = Contract.from_json(old.to_json())
     assert again == old and json.loads(old.to_json())["contract_version"] == 2
+    oldest = old.to_json(oldest=True)
+    assert json.loads(oldest)["contract_version"] == 1 and Contract.from_json(oldest) == old
     assert list(Contract.from_json(json.dumps(values | {"contract_version": 2})).linear_classes) == [
         "BPSK",
         "64QAM",
@@ -251,7 +253,9 @@ def test_a_contract_says_what_its_classes_are() -> None:
     contract = Contract.from_json(json.dumps(version_2(class_set=described)))
     assert contract.class_set.name == "two" and list(contract.class_set) == ["BPSK", "star", "GMSK"]
     assert contract.linear_classes["star"].symmetry == 4 and contract.class_set["GMSK"].family == "unknown"
-    assert Contract.from_json(contract.to_json()) == contract
+    for oldest in (False, True):  # version 1 cannot say it
+        assert Contract.from_json(contract.to_json(oldest)) == contract
+    assert json.loads(Contract("new", ("BPSK", "64QAM"), 32).to_json(oldest=True))["contract_version"] == 2
     named = Contract("nine", (*THESIS_9, "unknown"), 32)
     assert named.linear_classes is THESIS_9 or named.linear_classes.name == "thesis-9"
     assert json.loads(named.to_json())["class_set"] == {"name": "thesis-9", "classes": list(THESIS_9)}
@@ -283,7 +287,7 @@ def test_a_model_of_samples_is_known_and_not_given_symbols() -> None:
     samples = Contract.from_json(
         json.dumps(version_2(input="samples", samples_per_bandwidth=4, chunk_length=1024))
     )
-    assert Contract.from_json(samples.to_json()) == samples
+    assert Contract.from_json(samples.to_json(oldest=True)) == samples
     with pytest.raises(AmrqError, match="takes samples of a signal, not the symbols"):
         samples.require_symbols()
     Contract.from_json(json.dumps(version_2())).require_symbols()

@@ -87,7 +87,7 @@ def hexdump(message: bytes) -> str:
 if __name__ == "__main__":
     for name, message in example_messages().items():
         print(f"{name}\n{hexdump(message[:144])}\n")
-    print(CONTRACT.to_json(), len(CONTRACT.to_json()))
+    print(text := CONTRACT.to_json(oldest=True), len(text))
     for value, scale in QUANTISED:
         iq = np.float32([[[value], [0]]])
         integers = [int(f.quantise(iq, scale)[0, 0, 0]) for f in (SampleFormat.CI8, SampleFormat.CI16)]

@@ -115,7 +115,7 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
     description = {
         "version": _VERSION,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "contract": network.contract.to_json(),
+        "contract": network.contract.to_json(oldest=True),
         "layers": layers,
         **(
             {"mean": [*size, _point(between.input), _point(between.output)]}

@@ -182,7 +182,7 @@ class Capabilities:
     def to_bytes(self) -> bytes:
         """Return the payload: 56 bytes, and behind them the contract as JSON in UTF-8."""
         fixed = _FIXED.pack(*(getattr(self, name) for name in _NAMES))
-        return fixed + self.contract.to_json().encode()
+        return fixed + self.contract.to_json(oldest=True).encode()
 
     @classmethod
     def from_bytes(cls, payload: bytes | memoryview) -> "Capabilities":

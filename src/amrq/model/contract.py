@@ -297,13 +297,21 @@ class Contract:
             Hypothesis(label, None, 1 / len(self.classes)) for label in self.classes
         )
 
-    def to_json(self) -> str:
-        """Return the contract as the JSON text that stands in the model file."""
+    def to_json(self, oldest: bool = False) -> str:
+        """Return the contract as the JSON text that stands in the model file.
+
+        Args:
+            oldest: write the oldest version that says the same, which programs of earlier releases read as well.
+        """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["hypotheses"] = [asdict(h) for h in self.hypotheses]
         values["accuracy"] = [asdict(row) for row in self.accuracy]
         values["class_set"] = _plain(self.class_set)
-        return json.dumps({"contract_version": CONTRACT_VERSION, **values}, sort_keys=True)
+        version = CONTRACT_VERSION
+        if oldest and self.input == "symbols" and self.class_set == _set_of(self.classes, THESIS_9):
+            version = 1
+            values = {name: value for name, value in values.items() if name not in _NOT_IN_1}
+        return json.dumps({"contract_version": version, **values}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Contract":
