@@ -446,7 +446,7 @@ def test_many_annotations_are_read_as_one_after_the_other(tmp_path: Path) -> Non
         assert (truths[place][1] if place >= 0 else None) == (max(inside)[2] if inside else None)
     assert len(labelled_spans(recording).spans) > 1000
     out = AnnotationFile(tmp_path / "r.sigmf-meta", tmp_path / "o.sigmf-meta")
-    out.tell_samples(1e5, 0)
+    out.set_samples(1e5, 0)
     assert len(out._former) == count
 
 

@@ -64,7 +64,7 @@ def moment(capture: dict[str, Any]) -> float:
 
 def test_a_take_holds_what_came_while_it_was_on_and_what_was_decided_of_it(tmp_path: Path) -> None:
     recorder = SigmfRecorder(tmp_path / "r", RATE, frequency=1e9, bandwidth=100.0)
-    recorder.tell_time(0, NOW, NOW)
+    recorder.add_time(0, NOW, NOW)
     recorder.write(0, ramp(0, 500))
     assert recorder.begin() == "r-001"
     for first in range(500, 1500, 100):
@@ -121,7 +121,7 @@ def test_decisions_that_come_before_their_samples_wait_for_them(tmp_path: Path) 
     recorder.annotate(decision(0.0, 0.2))
     recorder.write(0, ramp(0, 100))
     recorder.write(100, ramp(100, 100))
-    recorder.tell_bandwidth(200.0)
+    recorder.set_bandwidth(200.0)
     recorder.annotate(decision(0.2, 0.2, "BPSK"))
     recorder.write(200, ramp(200, 150))
     recorder.close()
@@ -148,7 +148,7 @@ def test_the_stream_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(SigmfRecorder, "_write", slow)
     recorder = SigmfRecorder(tmp_path / "r", RATE, queue_seconds=0.5)
-    recorder.tell_time(0, NOW, NOW)
+    recorder.add_time(0, NOW, NOW)
     recorder.begin()
     for first in range(0, 3000, 100):
         recorder.write(first, ramp(first, 100))
@@ -171,13 +171,13 @@ def test_the_stream_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pyte
 
 def test_breaks_of_the_stream_begin_captures_of_their_own(tmp_path: Path) -> None:
     recorder = SigmfRecorder(tmp_path / "r", RATE)
-    recorder.tell_frequency(0, 1e9)
-    recorder.tell_arrival(100, NOW)
+    recorder.add_frequency(0, 1e9)
+    recorder.add_arrival(100, NOW)
     recorder.begin()
     recorder.write(0, ramp(0, 100))
-    recorder.tell_frequency(130, 2e9)
-    recorder.tell_break(160)
-    recorder.tell_arrival(200, NOW + 5)
+    recorder.add_frequency(130, 2e9)
+    recorder.add_break(160)
+    recorder.add_arrival(200, NOW + 5)
     recorder.write(100, ramp(100, 100))
     recorder.close()
     np.testing.assert_array_equal(samples(tmp_path), ramp(0, 200))

@@ -24,17 +24,17 @@ class overflow_marker(gr.sync_block):
     repeats the tags from then on: here `rx_freq` stands on the first sample that is handed on after it.
 
     Args:
-        tells_retunes: the source repeats its tags behind a retune too, which is no overflow.
+        repeats_at_retunes: the source repeats its tags behind a retune too, which is no overflow.
     """
 
-    def __init__(self, tells_retunes: bool) -> None:
+    def __init__(self, repeats_at_retunes: bool) -> None:
         gr.sync_block.__init__(
             self, name="amrq_overflow_marker", in_sig=[np.complex64], out_sig=[np.complex64]
         )
         self.error: Exception | None = None
         self.overflows = 0
         """How often samples were lost since the block was made."""
-        self._tells_retunes = tells_retunes
+        self._repeats_at_retunes = repeats_at_retunes
         self._lock = threading.Lock()
         self._retuned: float | None = None  # to be tagged
         self._expected: float | None = None  # what the source will still say of a retune
@@ -43,7 +43,7 @@ class overflow_marker(gr.sync_block):
         """Take in that the radio stands at another frequency, Hz, from now on."""
         with self._lock:
             self._retuned = frequency
-            self._expected = frequency if self._tells_retunes else None
+            self._expected = frequency if self._repeats_at_retunes else None
 
     @guarded_run
     def start(self) -> bool:

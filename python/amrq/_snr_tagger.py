@@ -67,12 +67,12 @@ class snr_tagger(gr.sync_block):
             self._filled += len(part)
             if self._filled == self._meter.length:
                 self._meter.take([self._piece])
-                self._tell(self._next + self._meter.length - 1)
+                self._tag(self._next + self._meter.length - 1)
                 self._next += self._meter.step
                 self._filled = 0
         return len(samples)
 
-    def _tell(self, place: int) -> None:
+    def _tag(self, place: int) -> None:
         self._steps += 1
         if self._steps % _STEPS == 0:
             found = self._meter.snr_db()

@@ -10,7 +10,7 @@ import pmt
 
 from amrq.outputs import SigmfRecorder
 
-__all__ = ["BREAKS", "OVERFLOW_KEY", "Breaks", "made_time", "read_number", "read_time", "tell_recorder"]
+__all__ = ["BREAKS", "OVERFLOW_KEY", "Breaks", "add_tag", "made_time", "read_number", "read_time"]
 
 OVERFLOW_KEY = "rx_overflow"
 """Tag on the first sample after an overflow: a PMT uint64, how many there were so far. Its value is never the same
@@ -50,7 +50,7 @@ def made_time(moment: datetime) -> Any:
     return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(rest))
 
 
-def tell_recorder(recorder: SigmfRecorder, tag: Any, position: int, now: float) -> None:
+def add_tag(recorder: SigmfRecorder, tag: Any, position: int, now: float) -> None:
     """Pass on what `rx_time`, `rx_freq` and `rx_overflow` say.
 
     Args:
@@ -61,11 +61,11 @@ def tell_recorder(recorder: SigmfRecorder, tag: Any, position: int, now: float) 
     """
     key = pmt.symbol_to_string(tag.key)
     if key == "rx_freq" and (frequency := read_number(tag.value)) is not None:
-        recorder.tell_frequency(position, frequency)
+        recorder.add_frequency(position, frequency)
     elif key == "rx_time" and (seconds := read_time(tag.value)) is not None:
-        recorder.tell_time(position, seconds, now)
+        recorder.add_time(position, seconds, now)
     elif key == OVERFLOW_KEY:
-        recorder.tell_break(position)
+        recorder.add_break(position)
 
 
 class Breaks:

@@ -19,8 +19,8 @@ CARRIER_KEY = "carrier_offset"
 """Tag on a symbol now and then: a PMT double, the offset that is removed from there on in cycles a symbol; NaN where no
 line of a carrier has been seen of late."""
 
-_TOLD_STEPS = 16  # from one such tag to the next at most
-_TOLD_CHANGE = 1e-3  # cycles/symbol that are told at once
+_TAG_STEPS = 16  # most steps from one tag to the next
+_TAG_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once
 
 
 class carrier_recovery(gr.hier_block2):
@@ -92,7 +92,7 @@ class _steps(gr.basic_block):
         self._fed = 0  # symbols at the input's beginning that the recovery has already
         self._ready = np.zeros(0, np.complex64)  # what it gave back for the first of them
         self._rates: list[float] = []  # the offset of each of their steps
-        self._told = math.nan
+        self._tagged = math.nan
         self._finished = False
         self._breaks = Breaks()
 
@@ -123,7 +123,7 @@ class _steps(gr.basic_block):
         count = min(len(self._ready), len(out))
         out[:count] = self._ready[:count]
         self._ready = self._ready[count:]
-        self._tell(count // STEP)
+        self._tag(count // STEP)
         self._fed -= count
         self.consume(0, count)
         return count
@@ -149,15 +149,15 @@ class _steps(gr.basic_block):
             self._fed, self._finished = len(symbols), True
         self._ready = np.concatenate(given)
 
-    def _tell(self, steps: int) -> None:
+    def _tag(self, steps: int) -> None:
         """Tag the steps that are put out with their offset, where that is to be told."""
         first = self.nitems_written(0) // STEP
         for number, rate in enumerate(self._rates[:steps], first):
             # A difference to NaN is none, and no number is above it.
-            changed = abs(rate - self._told) > _TOLD_CHANGE or math.isnan(rate) != math.isnan(self._told)
-            if changed or number % _TOLD_STEPS == 0:
+            changed = abs(rate - self._tagged) > _TAG_CHANGE or math.isnan(rate) != math.isnan(self._tagged)
+            if changed or number % _TAG_STEPS == 0:
                 self.add_item_tag(0, number * STEP, pmt.intern(CARRIER_KEY), pmt.from_double(rate))
-                self._told = rate
+                self._tagged = rate
         del self._rates[:steps]
 
     def _borders(self, start: int, stop: int) -> list[int]:

@@ -157,7 +157,7 @@ class classifier_sink(gr.sync_block):
         self._origin = (0, 0, self._length)  # chunk number, its sample index, hop
         self.timeline = Timeline(self.stream.symbol_rate or 1.0, self.stream.offset)
         if self.stream.frequency is not None:
-            self.timeline.tell_frequency(0, self.stream.frequency)
+            self.timeline.add_frequency(0, self.stream.frequency)
         self._next_statistics = 0.0
         self._last_arrival = time.monotonic()
         self._held = 0  # chunks at the input's beginning that the worker has already
@@ -334,7 +334,7 @@ class classifier_sink(gr.sync_block):
             self._last_arrival = time.monotonic()
             indices, truths, breaks = self._read_tags(read + self._held, len(new))
             if self._live:
-                self.timeline.tell_arrival(int(indices[-1]) + self._length, time.time())
+                self.timeline.add_arrival(int(indices[-1]) + self._length, time.time())
             # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
             self._worker.submit(Batch(new.copy(), indices, truths, breaks), wait=False)
             # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
@@ -360,7 +360,7 @@ class classifier_sink(gr.sync_block):
         for tag in tags:  # before anything is told of a symbol's time
             if pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
                 symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
-                self.timeline.tell_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
+                self.timeline.add_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
         for tag in tags:
             key = pmt.symbol_to_string(tag.key)
             if key == SAMPLE_INDEX_KEY:
@@ -369,21 +369,21 @@ class classifier_sink(gr.sync_block):
                 later = numbers >= tag.offset
                 if tag.offset:  # behind the first chunk it says that the stream broke
                     breaks.append(tag.offset - read)
-                    self.timeline.tell_break(index)
+                    self.timeline.add_break(index)
                 indices[later] = self._indices(numbers[later])
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
             elif key == CARRIER_KEY:
-                self.timeline.tell_carrier(int(indices[tag.offset - read]), pmt.to_double(tag.value))
+                self.timeline.add_carrier(int(indices[tag.offset - read]), pmt.to_double(tag.value))
             elif key == SNR_KEY:
-                self.timeline.tell_snr(int(indices[tag.offset - read]), pmt.to_double(tag.value))
+                self.timeline.add_snr(int(indices[tag.offset - read]), pmt.to_double(tag.value))
             elif key == INPUT_RATE_KEY:
-                self.timeline.tell_sample_rate(pmt.to_double(tag.value))
+                self.timeline.set_sample_rate(pmt.to_double(tag.value))
             elif key == "rx_freq" and (frequency := read_number(tag.value)) is not None:
-                self.timeline.tell_frequency(int(indices[tag.offset - read]), frequency)
+                self.timeline.add_frequency(int(indices[tag.offset - read]), frequency)
             elif key == "rx_time" and (seconds := read_time(tag.value)) is not None:
-                self.timeline.tell_time(int(indices[tag.offset - read]), seconds, time.time())
+                self.timeline.add_time(int(indices[tag.offset - read]), seconds, time.time())
         return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(breaks)
 
     def _indices(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -27,8 +27,8 @@ def tags(*groups):
 class marker_of_a_retune(overflow_marker):
     """Learns of a retune before the first sample comes."""
 
-    def __init__(self, tells_retunes, frequency):
-        super().__init__(tells_retunes)
+    def __init__(self, repeats_at_retunes, frequency):
+        super().__init__(repeats_at_retunes)
         self.frequency = frequency
 
     def start(self):
@@ -39,10 +39,10 @@ class marker_of_a_retune(overflow_marker):
 
 
 class qa_radio_source(gr_unittest.TestCase):
-    def run_marker(self, groups, tells_retunes, retuned=None):
+    def run_marker(self, groups, repeats_at_retunes, retuned=None):
         samples = np.arange(1000, dtype=np.complex64)
         source = blocks.vector_source_c(samples, False, 1, tags(*groups))
-        marker, sink = marker_of_a_retune(tells_retunes, retuned), blocks.vector_sink_c()
+        marker, sink = marker_of_a_retune(repeats_at_retunes, retuned), blocks.vector_sink_c()
         tb = gr.top_block()
         tb.connect(source, marker, sink)
         tb.run()

@@ -22,7 +22,7 @@ _TUNED = 0.02
 
 _PACKAGES = {"lime": "lms7"}
 """Drivers whose package has another name."""
-_TELLS_RETUNES = [3, 10, 6]
+_REPEATS_AT_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
 _BUFFER = 2**16
 """Samples between radio, marker and what follows: 27 ms at 2.4 MS/s."""
@@ -94,7 +94,7 @@ class radio_source(gr.hier_block2):
         self._device = device
         self.set_gain(gain)
         release = [int(number) for number in re.findall(r"\d+", gr.version())]
-        self._marker = overflow_marker(tells_retunes=release >= _TELLS_RETUNES)
+        self._marker = overflow_marker(repeats_at_retunes=release >= _REPEATS_AT_RETUNES)
         self.parts = (self._radio, self._marker)
         """The blocks inside."""
         for block in self.parts:

@@ -10,7 +10,7 @@ from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run
 from gnuradio.amrq._shown_decision import read_dictionary
-from gnuradio.amrq._tags import tell_recorder
+from gnuradio.amrq._tags import add_tag
 
 from amrq.errors import AmrqError
 from amrq.machine import optional_package
@@ -131,8 +131,8 @@ class sigmf_recorder(gr.sync_block):
             first, now = self.nitems_read(0) + self._held, time.time()
             tags = self.get_tags_in_range(0, first, first + len(new))
             for tag in sorted(tags, key=lambda tag: tag.offset):
-                tell_recorder(self._recorder, tag, tag.offset, now)
-            self._recorder.tell_arrival(first + len(new), now)
+                add_tag(self._recorder, tag, tag.offset, now)
+            self._recorder.add_arrival(first + len(new), now)
             self._switch()
             self._recorder.write(first, new)
             # The last sample is recorded but not consumed yet. Decisions lag behind the samples, and a block whose

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gnuradio import gr
 from gnuradio.amrq._errors import guarded
-from gnuradio.amrq._tags import tell_recorder
+from gnuradio.amrq._tags import add_tag
 
 from amrq.outputs import SigmfRecorder
 
@@ -34,7 +34,7 @@ class stream_recorder(gr.sync_block):
         self._clock = clock
         self._begun = recorder.position  # where in the recorder's stream this one begins
         if self._begun:
-            recorder.tell_break(self._begun)
+            recorder.add_break(self._begun)
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
@@ -43,8 +43,8 @@ class stream_recorder(gr.sync_block):
         first = self.nitems_read(0)
         tags = self.get_tags_in_range(0, first, first + len(new))
         for tag in sorted(tags, key=lambda tag: tag.offset):
-            tell_recorder(self._recorder, tag, self._begun + tag.offset, now)
+            add_tag(self._recorder, tag, self._begun + tag.offset, now)
         if self._clock:
-            self._recorder.tell_arrival(self._begun + first + len(new), now)
+            self._recorder.add_arrival(self._begun + first + len(new), now)
         self._recorder.write(self._begun + first, new)
         return len(new)

@@ -37,7 +37,7 @@ _PULSE_SYMBOLS = 12  # length of the matched filter; shorter costs at 25 dB, lon
 _GATE_SYMBOLS = 16  # memory of the power gate
 _LEVEL_SYMBOLS = 64  # memory of the level: shorter turns 8ASK's own amplitude into noise
 _LEVEL_AHEAD = 8  # symbols by which the level knows what comes, so that a burst's start is not blown up
-_TOLD_SYMBOLS = 512  # symbols between two tags of time: of the largest clock error 2.5 are left
+_TIME_TAG_SYMBOLS = 512  # symbols between two tags of time; a clock error of 5,000 ppm moves 2.5 of them
 _MARKED_SYMBOLS = 4  # symbols between two marks of what is not finite: no chunk is shorter
 _CLOCK_ERROR = 0.005  # largest error of the symbol rate that the timing follows, 5,000 ppm
 
@@ -237,7 +237,7 @@ class _finite(gr.sync_block):
             self._mark(first, np.flatnonzero(~good))
         if not first:
             self.add_item_tag(0, 0, pmt.intern(INPUT_RATE_KEY), pmt.from_double(self._input_rate))
-        step = _TOLD_SYMBOLS * _SPS
+        step = _TIME_TAG_SYMBOLS * _SPS
         for place in range(-(-first // step) * step, first + len(samples), step):
             seconds = pmt.from_double(place / self._rate - self._late)
             self.add_item_tag(0, place, pmt.intern(INPUT_SECONDS_KEY), seconds)

@@ -144,7 +144,7 @@ class _Run:
         if self._annotations is not None:
             rolloff = self._recognition.front_end.rolloff
             self._annotations.bandwidth = (1 + rolloff) * found.symbol_rate
-            self._annotations.tell_samples(found.recording.sample_rate, found.first_index)
+            self._annotations.set_samples(found.recording.sample_rate, found.first_index)
         session = RecordingSession(found, self._recognition, self._interrupted, say)
         votes: Counter[tuple[str, str]] = Counter()
         try:

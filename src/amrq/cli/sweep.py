@@ -226,7 +226,7 @@ def _make(
             self.bar = bar
             self.all = bar.add_task("cells", total=len(cells), completed=len(cells) - len(left), figures="")
             self.tasks: dict[str, TaskID] = {}
-            self.told = time.monotonic()
+            self.last_line = time.monotonic()
 
         def training(self, progress: CellProgress) -> None:
             if progress.name not in self.tasks:
@@ -234,8 +234,8 @@ def _make(
             figures = f"loss {progress.loss:.4f}"
             self.bar.update(self.tasks[progress.name], completed=progress.epoch, figures=figures)
             # Where no bars can be drawn, in a log for instance, a line tells the same from time to time.
-            if not console.is_terminal and time.monotonic() - self.told > _LINE_SECONDS:
-                self.told = time.monotonic()
+            if not console.is_terminal and time.monotonic() - self.last_line > _LINE_SECONDS:
+                self.last_line = time.monotonic()
                 console.print(
                     f"{progress.name}: epoch {progress.epoch}, {figures}", highlight=False, soft_wrap=True
                 )

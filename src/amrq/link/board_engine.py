@@ -76,7 +76,7 @@ class BoardEngine(Engine):
         self.say = say or logging.getLogger("amrq.link").warning
         self._known_sha256: bytes | None = None
         self._link = BoardLink(
-            endpoint, self._settings, self._misfit, self._tell, self._complain, secret_key, board_key
+            endpoint, self._settings, self._misfit, self._report, self._complain, secret_key, board_key
         )
         self._local: OnnxEngine | None = None
         if model == "board":
@@ -151,7 +151,7 @@ class BoardEngine(Engine):
         exact = [format for format in taken if found.exact_formats & format.bit]
         return exact[0] if exact else taken[-1] if taken else None
 
-    def _tell(self, reason: str | None) -> None:
+    def _report(self, reason: str | None) -> None:
         endpoint = self._link.endpoint
         if reason is None:
             self.say(f"the board at {endpoint} is there again.")

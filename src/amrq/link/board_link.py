@@ -29,8 +29,8 @@ class BoardLink:
         endpoint: of the board, tcp://192.168.2.99:5555 for instance.
         settings: batch, window, times.
         fits: returns why a board with such capabilities cannot be used; None where it can.
-        tell: called in the link's thread with a sentence's end when the board is gone ("does not answer") and with None
-            when it is there (again).
+        report: called in the link's thread with a sentence's end when the board is gone ("does not answer"), and with
+            None when it is there (again).
         complain: called there with a reason, once for each kind, when a board that is there cannot answer a question.
         secret_key: file with this client's secret key; None: no encryption.
         board_key: file with the board's public key.
@@ -45,7 +45,7 @@ class BoardLink:
         endpoint: str,
         settings: LinkSettings,
         fits: Callable[[Capabilities], str | None],
-        tell: Callable[[str | None], None],
+        report: Callable[[str | None], None],
         complain: Callable[[str], None],
         secret_key: str | None = None,
         board_key: str | None = None,
@@ -53,7 +53,7 @@ class BoardLink:
         self._zmq = optional_package("zmq", "a board")
         self._address = BoardAddress(endpoint, settings, secret_key, board_key)
         self._settings, self._fits = settings, fits
-        self._news = News(tell, complain)
+        self._news = News(report, complain)
         self._dialogue = Dialogue(settings)
         self._thread: threading.Thread | None = None
 

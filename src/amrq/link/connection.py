@@ -112,34 +112,34 @@ class News:
     """What is reported to the user of a board, each thing once.
 
     Args:
-        tell: called with a sentence's end when the board is gone ("does not answer") and with None when it is there
+        report: called with a sentence's end when the board is gone ("does not answer") and with None when it is there
             (again).
         complain: called with a reason, once for each kind, when a board that is there cannot answer a question.
     """
 
-    def __init__(self, tell: Callable[[str | None], None], complain: Callable[[str], None]) -> None:
-        self._tell, self._complain = tell, complain
+    def __init__(self, report: Callable[[str | None], None], complain: Callable[[str], None]) -> None:
+        self._report, self._complain = report, complain
         self.forget()
 
     def forget(self) -> None:
         """Start again, with another run."""
-        self._told: str | None = ""  # what was told last; "" nothing yet
+        self._last_reason: str | None = ""  # "" before the first report, None after `there`
         self._complained: set[Status] = set()
 
     def gone(self, reason: str, refusal: bool = False) -> None:
-        """Tell that the board is gone, or what is wrong with one that came (`refusal`)."""
-        if (refusal or self._told in ("", None)) and reason != self._told:
-            self._say(self._tell, reason)
-        self._told = reason
+        """Report that the board is gone, or (`refusal`) why one that answered is refused."""
+        if (refusal or self._last_reason in ("", None)) and reason != self._last_reason:
+            self._say(self._report, reason)
+        self._last_reason = reason
 
     def there(self) -> None:
-        """Tell that a board that was gone is there."""
-        if self._told not in ("", None):
-            self._say(self._tell, None)
-        self._told = None
+        """Report that a board that was gone is there again."""
+        if self._last_reason not in ("", None):
+            self._say(self._report, None)
+        self._last_reason = None
 
     def cannot_answer(self, status: Status, reason: str) -> None:
-        """Tell why a board that is there does not answer a question."""
+        """Report why a board that is there does not answer a question."""
         if status not in self._complained:
             self._complained.add(status)
             self._say(self._complain, reason.rstrip("."))

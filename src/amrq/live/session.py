@@ -244,8 +244,8 @@ class LiveSession:
         self._flowgraph = load_flowgraph("decision_flowgraph", "live classification")
         self._closing = all_closed()
         self._recorder: SigmfRecorder | None = None
-        self._told_bandwidth: float | None = None
-        self._told_failure = False
+        self._set_bandwidth: float | None = None
+        self._failure_reported = False
 
     def __enter__(self) -> "LiveSession":
         at_the_end = self._closing.__enter__()
@@ -369,13 +369,13 @@ class LiveSession:
         if recorder is None:
             return
         symbol_rate = self.stream.symbol_rate
-        if symbol_rate is not None and symbol_rate != self._told_bandwidth:
-            self._told_bandwidth = symbol_rate
-            recorder.tell_bandwidth((1 + self._recognition.front_end.rolloff) * symbol_rate)
+        if symbol_rate is not None and symbol_rate != self._set_bandwidth:
+            self._set_bandwidth = symbol_rate
+            recorder.set_bandwidth((1 + self._recognition.front_end.rolloff) * symbol_rate)
         recorder.annotate(record)
-        if not self._told_failure and (failure := recorder.state().failure):
+        if not self._failure_reported and (failure := recorder.state().failure):
             self._say(f"the recording has ended, and the rest goes on: {failure}")
-            self._told_failure = True
+            self._failure_reported = True
 
 
 def _finish(recorder: SigmfRecorder) -> None:

@@ -74,11 +74,11 @@ class AnnotationFile:
         """Of the signal, Hz, for the records that follow."""
         self._spans: list[dict[str, Any]] = []
         self._length: int | None = None
-        self._told = False
+        self._changed = False
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Take in a record of `decision_record`."""
-        self._told = True
+        self._changed = True
         begin = round(record["time"] * self._rate)
         end = round((record["time"] + record["duration"]) * self._rate)
         last = self._spans[-1] if self._spans else None
@@ -124,18 +124,18 @@ class AnnotationFile:
         if fault := _fault(self._meta):
             raise AmrqError(f"the recording cannot be annotated: its metadata are not valid SigMF: {fault}.")
 
-    def tell_samples(self, sample_rate: float, first_index: int) -> None:
+    def set_samples(self, sample_rate: float, first_index: int) -> None:
         """Say what a reader made of the recording: samples a second, and what its metadata call the first sample."""
-        self._rate, self._first, self._told = sample_rate, first_index, True
+        self._rate, self._first, self._changed = sample_rate, first_index, True
 
     def set_captures(self, captures: Sequence[Mapping[str, Any]]) -> None:
         """Say where in the data what begins (time, frequency): SigMF's captures, in order."""
-        self._told = True
+        self._changed = True
         self._meta["captures"] = [dict(capture) for capture in captures]
 
     def set_length(self, samples: int) -> None:
         """Say how many samples the recording came to: what lies behind them is left out."""
-        self._length, self._told = samples, True
+        self._length, self._changed = samples, True
 
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
         low, high = span["lowest"], span["highest"]
@@ -162,7 +162,7 @@ class AnnotationFile:
         Raises:
             AmrqError: it cannot be written, or would not be valid SigMF.
         """
-        if not self._told:
+        if not self._changed:
             return
         named = [span for span in self._spans if span["label"] != NO_SIGNAL]
         if self._length is not None:

@@ -216,7 +216,7 @@ class Timeline:
         offset: of the signal from what the radio is tuned to, Hz.
 
     >>> timeline = Timeline(symbol_rate=1000.0)
-    >>> timeline.tell_position(500, 0.75)  # a quarter of a second is missing before it
+    >>> timeline.add_position(500, 0.75)  # a quarter of a second is missing before it
     >>> origin = timeline.locate(Origin("radio", 1000.0, "default", ""), 500)
     >>> round(origin.seconds(500), 3)
     0.75
@@ -233,16 +233,16 @@ class Timeline:
         # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
         self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._frequencies: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
-        self._told = False
+        self._has_time = False
         self._clock_offset: float | None = None
         self._broken: int | None = None  # symbol of a break behind which nothing has arrived yet
 
-    def tell_position(self, symbol: int, seconds: float) -> None:
+    def add_position(self, symbol: int, seconds: float) -> None:
         """Take in that a symbol lies this many seconds behind the stream's beginning; `symbol` never falls."""
         with self._lock:
             self._positions.add(symbol, seconds)
 
-    def tell_carrier(self, symbol: int, offset: float) -> None:
+    def add_carrier(self, symbol: int, offset: float) -> None:
         """Take in the carrier's offset from a symbol on, cycles/symbol from where it is looked for.
 
         Args:
@@ -252,7 +252,7 @@ class Timeline:
         with self._lock:
             self._carriers.add(symbol, offset)
 
-    def tell_snr(self, symbol: int, snr_db: float) -> None:
+    def add_snr(self, symbol: int, snr_db: float) -> None:
         """Take in the signal's SNR over a stretch that ends with a symbol, dB.
 
         Args:
@@ -262,7 +262,7 @@ class Timeline:
         with self._lock:
             self._snrs.add(symbol, snr_db)
 
-    def tell_sample_rate(self, rate: float) -> None:
+    def set_sample_rate(self, rate: float) -> None:
         """Take in how many samples a second the source's are."""
         with self._lock:
             self._sample_rate = rate
@@ -280,7 +280,7 @@ class Timeline:
         # The symbols that filters send ahead of the first sample's lie before the beginning.
         return max(0.0, nearest[1] + (symbol - nearest[0]) / self._symbol_rate)
 
-    def tell_time(self, symbol: int, seconds: float, now: float) -> None:
+    def add_time(self, symbol: int, seconds: float, now: float) -> None:
         """Take in what the radio's clock said at a symbol.
 
         Args:
@@ -293,23 +293,23 @@ class Timeline:
                 if self._clock_offset is None:
                     self._clock_offset = now - seconds
                 seconds += self._clock_offset
-            self._told = True
+            self._has_time = True
             self._beginnings.append((symbol, seconds - self._seconds(symbol)))
 
-    def tell_frequency(self, symbol: int, frequency: float) -> None:
+    def add_frequency(self, symbol: int, frequency: float) -> None:
         """Take in that the radio stands at this frequency, Hz, from a symbol on."""
         with self._lock:
             self._frequencies.append((symbol, frequency))
 
-    def tell_break(self, symbol: int) -> None:
+    def add_break(self, symbol: int) -> None:
         """Take in that an unknown time passed before a symbol: a radio without clock lost samples, or was retuned."""
         with self._lock:
             self._broken = symbol
 
-    def tell_arrival(self, symbols: int, now: float) -> None:
+    def add_arrival(self, symbols: int, now: float) -> None:
         """Take in that this many symbols of the stream have arrived by now, seconds since 1970."""
         with self._lock:
-            if self._told:
+            if self._has_time:
                 return
             beginning = now - self._seconds(symbols)
             if not self._beginnings or self._broken is not None:

@@ -86,7 +86,7 @@ class SigmfRecorder:
     wait for them, and those that come when their take is over are still added. The metadata is written when the first
     samples are, with their time, and now and then on the way, so that a process that is killed leaves a recording.
 
-    All but `annotate`, `tell_bandwidth`, `close`, `state`, `position`, `begin` and `end` are for one thread, the
+    All but `annotate`, `set_bandwidth`, `close`, `state`, `position`, `begin` and `end` are for one thread, the
     stream's.
 
     Args:
@@ -195,22 +195,22 @@ class SigmfRecorder:
             raise AmrqError(f"{data} already exists: give another name, so that no recording is lost.")
         raise AmrqError(f"{self._name} has {_MOST_TAKES - 1} takes: give another name.")
 
-    def tell_break(self, position: int) -> None:
+    def add_break(self, position: int) -> None:
         """Take in that samples were lost before one of the stream."""
-        self._timeline.tell_break(position)
+        self._timeline.add_break(position)
         self._breaks.add(position)
 
-    def tell_time(self, position: int, seconds: float, now: float) -> None:
+    def add_time(self, position: int, seconds: float, now: float) -> None:
         """Take in what the radio's clock said at a sample of the stream; see `Timeline`."""
-        self._timeline.tell_time(position, seconds, now)
+        self._timeline.add_time(position, seconds, now)
         self._breaks.add(position)
 
-    def tell_frequency(self, position: int, frequency: float) -> None:
+    def add_frequency(self, position: int, frequency: float) -> None:
         """Take in that 0 Hz stands for this frequency from a sample of the stream on."""
-        self._timeline.tell_frequency(position, frequency)
+        self._timeline.add_frequency(position, frequency)
         self._breaks.add(position)
 
-    def tell_bandwidth(self, bandwidth: float) -> None:
+    def set_bandwidth(self, bandwidth: float) -> None:
         """Take in how wide the signal is, Hz, that the decisions from now on are on."""
         with self._changed:
             self._bandwidth = bandwidth
@@ -218,9 +218,9 @@ class SigmfRecorder:
                 self._jobs.append((setattr, (take.annotations, "bandwidth", bandwidth)))
             self._changed.notify_all()
 
-    def tell_arrival(self, samples: int, now: float) -> None:
+    def add_arrival(self, samples: int, now: float) -> None:
         """Take in that so many samples of the stream have come by now, seconds since 1970."""
-        self._timeline.tell_arrival(samples, now)
+        self._timeline.add_arrival(samples, now)
 
     def write(self, position: int, samples: NDArray[np.complex64]) -> None:
         """Record samples of the stream where a take is in progress; they are copied. Never waits.
