@@ -90,7 +90,7 @@ class Case(NamedTuple):
     value: str
     es_n0_db: float
     sent: str
-    given: str  # what the receiver is told: "symbol rate" or "nothing"
+    given: str  # what the receiver is given: "symbol rate" or "nothing"
 
 
 OUTCOMES = ("right", "misnamed", "missed", "undecided")
@@ -461,7 +461,7 @@ def other_table(rows: Rows, interval: bool) -> str:
         sure = [one for f in found for one in f.confidence]
         lines.append([name, names, *shares, f"{np.median(sure):.3f}" if sure else "-"])
     heads = [*(f"{level:g} dB" for level in OTHER_LEVELS), "confidence of the wrong name, median"]
-    return table(["sent", "called", *heads], lines)
+    return table(["sent", "wrong name", *heads], lines)
 
 
 def impaired_lines(rows: Rows, kinds: Iterable[str], given: str, interval: bool) -> Iterator[list[str]]:
@@ -495,8 +495,8 @@ def short_table(rows: Rows) -> str:
     """Return what goes wrong most often, for docs/answers.md."""
     wanted = {f"{kind}: {value}" for kind, values in IN_SHORT.items() for value in values}
     lines = [line for line in impaired_lines(rows, IN_SHORT, "symbol rate", False) if line[0] in wanted]
-    untold = impaired_lines(rows, ("rectangular pulses",), "nothing", False)
-    lines += [[f"symbol rate not given, {line[0]}", *line[1:]] for line in untold]
+    ungiven = impaired_lines(rows, ("rectangular pulses",), "nothing", False)
+    lines += [[f"symbol rate not given, {line[0]}", *line[1:]] for line in ungiven]
     return table(HEADS, lines)
 
 
@@ -511,14 +511,14 @@ def ungiven_table(rows: Rows) -> str:
     lines = []
     for level in UNGIVEN_LEVELS:
         found = together(of(rows, "nothing wrong", "nothing", es_n0_db=level))
-        lines.append([f"nothing, Es/N0 {level:g} dB", *untold_shares(found)])
+        lines.append([f"nothing, Es/N0 {level:g} dB", *ungiven_shares(found)])
     for value in UNGIVEN["rectangular pulses"]:
         found = together(of(rows, "rectangular pulses", "nothing", value=value))
-        lines.append([f"rectangular pulses, {value}, 20 dB", *untold_shares(found)])
-    return table([*HEADS, "of these no symbol rate found, %", "decisions"], lines)
+        lines.append([f"rectangular pulses, {value}, 20 dB", *ungiven_shares(found)])
+    return table([*HEADS, "no symbol rate found, %", "decisions"], lines)
 
 
-def untold_shares(found: Found) -> list[str]:
+def ungiven_shares(found: Found) -> list[str]:
     """Return the columns of a row of `ungiven_table`."""
     tally = found.tally
     shares = [per_cent(count, tally.total) for count in (getattr(tally, what) for what in OUTCOMES)]
@@ -546,10 +546,10 @@ def recordings_table(_: Rows) -> str:
         "sent",
         "Es/N0, dB",
         "symbol rate found",
-        "called, told nothing",
+        "answers, nothing given",
         "symbol rate given",
     ]
-    return table([*heads, "called, told"], lines)
+    return table([*heads, "answers, symbol rate and on-time given"], lines)
 
 
 def called_in(symbols: dict[str, int]) -> str:
@@ -573,7 +573,7 @@ TABLES: dict[str, Callable[[Rows], str]] = {
     "other": lambda rows: other_table(rows, True),
     "impaired in short": short_table,
     "impaired": impaired_table,
-    "untold": ungiven_table,
+    "ungiven": ungiven_table,
     "recordings": recordings_table,
 }
 PAGES = (ROOT / "README.md", ROOT / "docs" / "limits.md", ROOT / "docs" / "answers.md")

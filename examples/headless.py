@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classify simulated and recorded signals without a screen, and count what comes out of it.
+"""Classify simulated and recorded signals without a screen, and count right and wrong decisions.
 
 1. The nine classes at the thesis's operating point (N_a = 0.005, so 23.0 dB Es/N0; N_p = 0.005 rad).
 2. The nine classes from 0 to 25 dB Es/N0, decided on one chunk (32 symbols) and on 32 chunks (1,024 symbols).
-3. Recordings with known truth, through the symbol front end, twice: as `amrq classify FILE` does it, without being told
-   anything; and told the symbol rate and when the signal is on.
+3. Recordings with known truth, through the symbol front end, twice: as `amrq classify FILE` does it, with nothing
+   given; and with the symbol rate and the on-time given. The on-time is when the signal is on.
 
-A decision is *right* if it names the modulation that was sent, has a *wrong name* if it names another one, has *missed*
-if it says `unknown` (none of the classes) or noise although one of the nine was sent, and is *undecided* if it says
-that it is unsure, or if there is none, since no symbol rate was found. For a signal outside the nine classes it is
-right to say so. `amrq.evaluation.open_set` is this definition. Es/N0 is that of unit-power symbols in complex white
-noise of power 10^(-x/10) a symbol. In 1 and 2 the classifier gets one clean sample a symbol, and is told neither phase,
-level nor Es/N0.
+A decision on one of the nine classes is
+
+- *right* if it names the modulation that was sent,
+- a *wrong name* if it names another one,
+- *missed* if it is `unknown` (outside the classes) or noise,
+- *undecided* if it is `unsure`, or if there is no decision because no symbol rate was found.
+
+For a signal outside the nine classes, `unknown` and noise are right. `amrq.evaluation.open_set` holds this definition.
+Es/N0 is that of unit-power symbols in complex white noise of power 10^(-x/10) a symbol. In 1 and 2 the classifier gets
+one clean sample a symbol; phase, level and Es/N0 are not given to it.
 
 Everything runs through flowgraphs of this module's blocks. Pictures and a JSON file go to the output folder. The exit
 status is 0 if everything ran, whatever was decided, and 2 if something could not be run.
@@ -91,7 +95,7 @@ class Simulation(gr.top_block):
 
 @dataclass
 class Answer:
-    """What a recording was called.
+    """The answers to a recording.
 
     Attributes:
         symbol_rate: that was given or found, symbols a second; None where none was found.
@@ -115,8 +119,8 @@ class Recorded:
     Attributes:
         sent: the class that was sent; empty for a signal outside the classes.
         symbol_rate: nominal, symbols a second; None where there is none (OFDM).
-        alone: told nothing, as `amrq classify FILE`.
-        told: told the symbol rate and when the signal is on.
+        alone: nothing given, as `amrq classify FILE`.
+        told: symbol rate and on-time given.
     """
 
     name: str
@@ -158,7 +162,7 @@ def classify(
         if symbol_rate is None:
             try:
                 symbol_rate = recording_symbol_rate(recording).rate
-            except AmrqError:  # it is not clear, says the command, and ends
+            except AmrqError:  # the command would report this and end
                 return Answer()
         decisions: list[Decision] = []
         sink = amrq.classifier_sink(
@@ -195,12 +199,12 @@ def classify(
 
 
 def classify_recording(folder: Path, truth: dict[str, Any], model: str) -> Recorded:
-    """Classify a recording without being told anything, and told what truth.json says."""
+    """Classify a recording with nothing given, and with the symbol rate and on-time that truth.json gives."""
     path = folder / f"{truth['name']}.sigmf-meta"
     sent = "" if "unknown" in truth["accepted"] else truth["accepted"][0]
     on = truth["segments"]
     start, stop = max(on, key=lambda segment: segment[1] - segment[0])
-    # Where no symbol rate exists (OFDM) any will do: the signal is none of the nine at all of them.
+    # Where no symbol rate exists (OFDM) any will do: the signal is outside the nine at all of them.
     symbol_rate = truth["symbol_rate"] or truth["sample_rate"] / 4
     return Recorded(
         truth["name"],
@@ -278,8 +282,8 @@ def show_simulation(alone: dict[str, list[Tally]], fused: dict[str, list[Tally]]
     """Print the shares of each outcome."""
     one, many = summed(alone), summed(fused)
     table = Table(
-        title=f"Simulated: one chunk of 32 symbols ({one[0].total:,} decisions a level), and {FUSED} chunks "
-        f"({many[0].total:,}), in per cent",
+        title=f"Simulated, in per cent: decisions on one chunk of 32 symbols ({one[0].total:,} a level) and on {FUSED} "
+        f"chunks ({many[0].total:,} a level)",
         box=SIMPLE,
         padding=(0, 1, 0, 0),
     )
@@ -299,7 +303,7 @@ MARKS = {"right": "[green]✓", "misnamed": "[red]✗", "missed": "[red]–", "u
 
 
 def said(answer: Answer) -> str:
-    """Say what a recording was called."""
+    """Write the answers to a recording."""
     if answer.failed:
         return "[red]failed"
     if answer.symbol_rate is None:
@@ -309,11 +313,11 @@ def said(answer: Answer) -> str:
 
 
 def show_recordings(results: list[Recorded], console: Console) -> None:
-    """Print what each recording was called, told nothing and told."""
+    """Print the answers to each recording, with nothing given and with symbol rate and on-time given."""
     table = Table(title="Recordings: how often each answer was given", box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("recording and truth", no_wrap=True)
-    table.add_column("told nothing: amrq classify FILE")
-    table.add_column("told symbol rate and on-time")
+    table.add_column("nothing given: amrq classify FILE")
+    table.add_column("symbol rate and on-time given")
     for result in results:
         name = result.name.removesuffix("_iq_data_0")
         outside = "" if result.sent else ", outside the classes"
@@ -323,8 +327,8 @@ def show_recordings(results: list[Recorded], console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "While the signal is on, most symbols are ✓ called by the right name, or unknown where it is outside the "
-        "classes; ✗ called by a wrong name; – missed; ? undecided. Between transmissions there is noise.\n",
+        "The mark is what most of the symbols got while the signal was on: ✓ right, which for a signal outside the "
+        "classes is unknown or noise; ✗ a wrong name; – missed; ? undecided. Between transmissions there is noise.\n",
         highlight=False,
     )
 
@@ -335,8 +339,8 @@ def count(results: Iterable[Recorded], told: bool) -> str:
     known = Tally.of_outcomes(answer.verdict for sent, answer in answers if sent and not answer.failed)
     outside = Tally.of_outcomes(answer.verdict for sent, answer in answers if not sent and not answer.failed)
     return (
-        f"of {known.total} recordings of the nine classes {known.right} right, {known.misnamed} with a wrong name, "
-        f"{known.missed} missed, {known.undecided} undecided; of {outside.total} of other signals "
+        f"of {known.total} recordings of the nine classes, {known.right} right, {known.misnamed} with a wrong name, "
+        f"{known.missed} missed, {known.undecided} undecided; of {outside.total} recordings of other signals, "
         f"{outside.right} right, {outside.misnamed} with a wrong name, {outside.undecided} undecided."
     )
 
@@ -382,10 +386,10 @@ class Simulated:
         low, high = clopper_pearson(thesis.right, thesis.total)
         es_n0_db = es_n0_db_from_noise_power(THESIS_NOISE_POWER)
         console.print(
-            f"At the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase noise {THESIS_PHASE_NOISE} rad, rotation "
-            f"0.7 rad unknown to the model), each chunk of 32 symbols alone: of {thesis.total} decisions "
-            f"{thesis.right} right, {thesis.misnamed} with a wrong name, {thesis.missed} missed, {thesis.undecided} "
-            f"undecided; right {thesis.right / thesis.total:.4f} (95 % interval {low:.4f} to {high:.4f})."
+            f"Decisions on one chunk of 32 symbols at the thesis's operating point ({es_n0_db:.1f} dB Es/N0, phase "
+            f"noise {THESIS_PHASE_NOISE} rad, rotation 0.7 rad unknown to the model): of {thesis.total:,}, "
+            f"{thesis.right:,} right, {thesis.misnamed} with a wrong name, {thesis.missed} missed, {thesis.undecided} "
+            f"undecided. Share right: {thesis.right / thesis.total:.4f} (95 % interval {low:.4f} to {high:.4f})."
         )
         show_simulation(self.alone, self.fused, console)
 
@@ -441,10 +445,8 @@ def run(arguments: argparse.Namespace, console: Console) -> bool:
     if simulated is not None:
         simulated.show(console)
     show_recordings(results, console)
-    console.print(f"Told nothing: {count(results, told=False)}", highlight=False)
-    console.print(
-        f"Told the symbol rate and when the signal is on: {count(results, told=True)}", highlight=False
-    )
+    console.print(f"Nothing given: {count(results, told=False)}", highlight=False)
+    console.print(f"Symbol rate and on-time given: {count(results, told=True)}", highlight=False)
     if simulated is not None:
         console.print(f"Pictures: {arguments.output / 'confusion.png'}, {arguments.output / 'accuracy.png'}")
     failed = {
@@ -467,7 +469,7 @@ def at_least_32(text: str) -> int:
     """Read a number of chunks."""
     number = int(text)
     if number < FUSED:
-        raise argparse.ArgumentTypeError(f"{number} is too few: a decision on {FUSED} chunks needs {FUSED}")
+        raise argparse.ArgumentTypeError(f"{number} is too few: it takes {FUSED} chunks or more")
     return number
 
 

@@ -79,7 +79,7 @@ def test_our_recordings_are_recognised(demo: Demo) -> None:
     assert set(known) | set(outside) == set(found) and len(known) == 5
     assert verdicts(found, "told") == known | outside
     assert verdicts(found, "alone") == known | outside | {"ofdm": "undecided", "noise": "undecided"}
-    # Noise has no symbol rate, and nobody told it one.
+    # Noise has no symbol rate, and none was given.
     assert found["noise"]["alone"]["symbol_rate"] is None and found["noise"]["told"]["symbol_rate"] == 25e3
 
 
@@ -110,21 +110,21 @@ def test_the_recordings_in_the_pages_are_called_so(demo: Demo, folder: Path) -> 
 
 def test_the_last_lines_count_what_there_is(demo: Demo) -> None:
     lines = demo.said.splitlines()
-    for how, began in (("alone", "Told nothing"), ("told", "Told the symbol rate and when the signal is on")):
+    for how, began in (("alone", "Nothing given"), ("told", "Symbol rate and on-time given")):
         (line,) = (line for line in lines if line.startswith(began + ": "))
         results = demo.summary["recordings"]
         known = [result[how]["verdict"] for result in results if result["sent"]]
         other = [result[how]["verdict"] for result in results if not result["sent"]]
         assert line == (
-            f"{began}: of {len(known)} recordings of the nine classes {known.count('right')} right, "
+            f"{began}: of {len(known)} recordings of the nine classes, {known.count('right')} right, "
             f"{known.count('misnamed')} with a wrong name, {known.count('missed')} missed, {known.count('undecided')} "
-            f"undecided; of {len(other)} of other signals {other.count('right')} right, "
+            f"undecided; of {len(other)} recordings of other signals, {other.count('right')} right, "
             f"{other.count('misnamed')} with a wrong name, {other.count('undecided')} undecided."
         )
 
 
 @pytest.mark.parametrize("name", ["dvbs2_qpsk", "gmsk", "noise"])
-def test_told_nothing_is_what_the_command_says(demo: Demo, name: str) -> None:
+def test_with_nothing_given_it_is_what_the_command_says(demo: Demo, name: str) -> None:
     result = amrq("classify", OURS / f"{name}.sigmf-meta", "--json")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     words = {"foreign": "unknown", "noise": "noise", "silent": "no signal", "unsure": "unsure"}
@@ -145,7 +145,7 @@ def test_a_recording_that_cannot_be_run_is_a_failure_of_the_demo(tmp_path: Path)
     wrong = demo_process(*options)
     assert wrong.returncode == 0, wrong.stdout + wrong.stderr
     assert (
-        "of 1 recordings of the nine classes 0 right, 1 with a wrong name, 0 missed, 0 undecided"
+        "of 1 recordings of the nine classes, 0 right, 1 with a wrong name, 0 missed, 0 undecided"
         in wrong.stdout
     )
 
@@ -154,7 +154,7 @@ def test_a_recording_that_cannot_be_run_is_a_failure_of_the_demo(tmp_path: Path)
     assert missing.returncode == 2 and "Traceback" not in missing.stdout + missing.stderr
     assert "headless: not_there: " in missing.stderr
     assert (
-        "of 1 recordings of the nine classes 1 right, 0 with a wrong name, 0 missed, 0 undecided"
+        "of 1 recordings of the nine classes, 1 right, 0 with a wrong name, 0 missed, 0 undecided"
         in missing.stdout
     )
 
