@@ -33,7 +33,8 @@ from small_models import slow_model
 
 from amrq.classes import THESIS_9
 from amrq.cli.app import quantity
-from amrq.live import LiveStream, decision_stream
+from amrq.errors import AmrqError
+from amrq.live import LiveStream, decision_stream, symbol_rate
 from amrq.measure import StreamInfo
 from amrq.outputs import Origin, decision_schema
 from amrq.recordings import open_recording
@@ -525,6 +526,38 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
     feeding.join(60)
     assert rates == [pytest.approx(25e3, rel=1e-3), pytest.approx(12.5e3, rel=1e-3)]
     assert last[10] == "8PSK"
+
+
+def test_a_session_ends_with_what_ends_the_looks_at_its_symbol_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gnuradio.amrq.classifier_sink import classifier_sink
+    from gnuradio.amrq.decision_flowgraph import decision_flowgraph
+    from gnuradio.amrq.pipe_source import pipe_source
+
+    def fail(*arguments: Any) -> None:
+        raise ValueError("no memory")
+
+    monkeypatch.setattr(symbol_rate, "look_for_symbol_rate", fail)
+    samples = ModulatedSignal(Schedule(["QPSK"], 10**7), 20.0, 0.0, 0.3, 4, 0.35, 1).generate(1 << 16)[0]
+    reader, writer = os.pipe()
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as pipe:
+            while True:
+                pipe.write(samples.tobytes())
+
+    def make(symbol_rate: float, on_decision: Any) -> Any:
+        sink = classifier_sink(stream=StreamInfo(100e3, symbol_rate), live=True, on_decision=on_decision)
+        return decision_flowgraph(source.block, sink)
+
+    source = LiveSource(pipe_source("cf32", reader), "pipe", 100e3)
+    session = LiveStream(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), threading.Event(), make)
+    feeding = threading.Thread(target=feed, daemon=True)
+    feeding.start()
+    with pytest.raises(AmrqError, match="the symbol rate cannot be followed: no memory"):
+        for _ in session.run():
+            pass
+    os.close(reader)
+    feeding.join(60)
 
 
 @pytest.fixture(scope="module")

@@ -325,6 +325,8 @@ class LiveStream:
             placed = tell(origin, decision.sample_index, decision.sample_count)
             dropped = self.statistics().dropped
             yield decision, truth, decision_record(decision, truth, placed, dropped)
+        if probe is not None and probe.error is not None:  # which ended the flowgraph
+            raise AmrqError(f"the symbol rate cannot be followed: {probe.error}") from probe.error
         self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)
         flowgraph.disconnect_all()  # the next one takes the source over
 
