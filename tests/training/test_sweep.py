@@ -385,7 +385,7 @@ def test_a_table_is_whole_whatever_happens(tmp_path_factory: pytest.TempPathFact
 def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     for content in ("a,b\n1,2\n", "name,b\n1\n", "name,b\n1,2,3\n"):
         (tmp_path / "t.csv").write_text(content)
-        with pytest.raises(AmrqError, match="no table of results"):
+        with pytest.raises(AmrqError, match="not a table of results"):
             ResultsFile(tmp_path / "t.csv").rows()
 
 
