@@ -17,7 +17,7 @@ from gnuradio.amrq.symbol_front_end import symbol_front_end
 from gnuradio.amrq.symbol_rate_probe import symbol_rate_probe
 from gnuradio.amrq.zmq_source import zmq_source
 
-# The records that blocks take, so that a flowgraph finds them where it finds the blocks.
+# The option records that blocks take. A flowgraph finds them beside the blocks.
 from amrq.classifier import EngineBackend
 from amrq.decision import DecisionOptions
 from amrq.link import BoardBackend
@@ -51,7 +51,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Qt is loaded only when a display is made, so that everything else runs on machines without it.
+    # Qt is loaded only when a display is made: everything else runs on machines without Qt.
     if name in ("classification_display", "confusion_display"):
         display = getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
         # Loading it has put the module of the same name in this place.

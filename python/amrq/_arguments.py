@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arguments of blocks, which flowgraphs fill in from text and variables, checked for their kind."""
+"""Check and convert the arguments of blocks, which flowgraphs fill in from text and variables."""
 
 import functools
 import inspect
@@ -16,16 +16,16 @@ _Made = TypeVar("_Made", bound=Callable[..., Any])
 
 
 def checked_arguments(make: _Made) -> _Made:
-    """Let a block's `__init__` or setter take numbers where it says numbers, and text where it says text.
+    """Make a block's `__init__` or setter check its arguments against their annotations.
 
-    Arguments annotated as float, int, bool or str (or one of these or None) are converted, whole floats to integers and
-    NumPy's numbers to Python's; records of options are what they are said to be. Anything else that is given for them
-    is refused with one sentence. Ranges are the block's own business. Where a record's field is given as an
-    argument, the error says where it belongs.
+    Arguments annotated as float, int, bool or str (or one of these or None) are converted: whole floats to integers,
+    NumPy's numbers to Python's. An argument annotated as a record of options must be such a record. Any other value is
+    refused with one sentence. The block itself checks ranges. If a record's field is given as an argument of the
+    block, the error names the record that it belongs to.
 
     Raises:
-        AmrqError: by what is returned: an argument is of another kind.
-        TypeError: by what is returned: there is no such argument.
+        AmrqError: raised by the decorated function: an argument has the wrong type.
+        TypeError: raised by the decorated function: it has no such argument.
     """
     signature = inspect.signature(make)
     kinds = {name: kind_of(parameter.annotation) for name, parameter in signature.parameters.items()}
@@ -55,7 +55,7 @@ def checked_arguments(make: _Made) -> _Made:
 
 
 def _record(annotation: Any) -> type | None:
-    """Return the record of options that an argument is to be; None where it is to be something else."""
+    """Return the class of option records that an annotation names; None if it names no such class."""
     members = get_args(annotation) or (annotation,)
     if len([member for member in members if member is not type(None)]) > 1:
         return None

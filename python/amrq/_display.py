@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the displays are drawn on and with: a widget that is drawn again when something changed, and a pen."""
+"""The parts that all displays share: a widget that redraws itself after a change, and a pen to draw with."""
 
 import math
 import threading
@@ -12,9 +12,9 @@ from amrq.text import printable
 
 __all__ = ["Panel", "Pen"]
 
-_REDRAW_PERIOD = 1 / 15  # seconds; faster is no more readable, and costs the flowgraph its processor
+_REDRAW_PERIOD = 1 / 15  # seconds; a shorter period costs processor time and is not more readable
 
-# Okabe and Ito's colours, which remain apart in the common kinds of colour blindness; the lighter ones on dark ground.
+# Okabe and Ito's colours, which stay distinct in the common kinds of colour blindness; lighter on a dark ground.
 _LIGHT = {"decided": "#0072B2", "wrong": "#D55E00", "right": "#007A59"}
 _DARK = {"decided": "#56B4E9", "wrong": "#E69F00", "right": "#29C79A"}
 
@@ -23,7 +23,7 @@ class Pen:
     """A painter with the displays' sizes, colours and fonts.
 
     Args:
-        painter: what it draws with.
+        painter: Qt's painter.
         palette, rect, font: of the widget.
     """
 
@@ -74,7 +74,7 @@ class Pen:
         bold: bool = False,
         align: QtCore.Qt.AlignmentFlag = QtCore.Qt.AlignmentFlag.AlignLeft,
     ) -> None:
-        """Write one line, vertically centred; `size` in units; too long a text ends in an ellipsis."""
+        """Write one line, vertically centred; `size` in units. A text that is too long ends in an ellipsis."""
         font = self.sized(size * self.unit, bold)
         self.painter.setFont(font)
         self.painter.setPen(colour or self.text)
@@ -90,7 +90,7 @@ class Pen:
         self.fill(left, round(y), right - left, 1, self.faint)
 
     def mark(self, centre: QtCore.QPointF, size: float, good: bool) -> None:
-        """A tick or a cross, drawn, since not every font has them."""
+        """Draw a tick or a cross, since not every font has them."""
         pen = QtGui.QPen(self.right if good else self.wrong, 0.16 * size)
         pen.setCapStyle(QtCore.Qt.PenCapStyle.RoundCap)
         pen.setJoinStyle(QtCore.Qt.PenJoinStyle.RoundJoin)
@@ -108,11 +108,11 @@ class Pen:
 
 
 class Panel(QtWidgets.QWidget):
-    """Draws itself soon after something changed, at most 15 times a second; `refresh` may be called from any thread.
+    """A widget that redraws itself after a change, at most 15 times a second; any thread may call `refresh`.
 
     Args:
-        name: for people who do not see it.
-        logger: takes the first complaint, should drawing fail.
+        name: accessible name, which screen readers read out.
+        logger: receives the first error, if drawing fails.
     """
 
     _changed = QtCore.pyqtSignal()
@@ -121,7 +121,7 @@ class Panel(QtWidgets.QWidget):
         super().__init__()
         self._logger = logger
         self._title = ""
-        self._pending = threading.Event()  # one signal is on its way: more would only fill Qt's queue
+        self._pending = threading.Event()  # a signal waits in Qt's queue; more of them would only fill it
         self._drawn = 0.0
         self._failed = False
         self._timer = QtCore.QTimer(self)
@@ -156,7 +156,7 @@ class Panel(QtWidgets.QWidget):
         painter = QtGui.QPainter(self)
         try:
             self._draw(painter)
-        except Exception as error:  # out of here it would end the process
+        except Exception as error:  # an exception that leaves this method would end the process
             if not self._failed:
                 self._failed = True
                 self._logger.error(
@@ -166,11 +166,11 @@ class Panel(QtWidgets.QWidget):
             painter.end()
 
     def _draw(self, painter: QtGui.QPainter) -> None:
-        """Draw everything; the derived class's."""
+        """Draw everything; derived classes implement it."""
         raise NotImplementedError
 
     def _begin(self, painter: QtGui.QPainter) -> tuple[Pen, QtCore.QRectF]:
-        """Clear the ground and write the title; return a pen and the place that is left."""
+        """Clear the ground and write the title; return a pen and the free rectangle."""
         pen = Pen(painter, self.palette(), self.rect(), self.font())
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
         painter.fillRect(self.rect(), pen.ground)

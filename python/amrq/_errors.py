@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors in a block's own code end the flowgraph instead of hanging it or ending the process."""
+"""Handling of errors in a block's own code: they end the flowgraph and neither hang it nor end the process."""
 
 import functools
 from collections.abc import Callable
@@ -12,39 +12,39 @@ __all__ = ["guarded", "guarded_handler", "guarded_run", "keep_errors", "note_err
 
 _END_OF_STREAM = -1
 _Handler = Callable[[Any, Any], None]
-_kept = False  # whether errors are not logged, since whoever runs the flowgraph raises them
+_kept = False  # True: errors are not logged, since the program that runs the flowgraph raises them
 
 
 def keep_errors() -> None:
-    """Let blocks keep what ends a flowgraph, without a line in the log: whoever runs it raises it (`raise_errors`)."""
+    """Keep errors in the blocks without logging them; the program that runs the flowgraph calls `raise_errors`."""
     global _kept
     _kept = True
 
 
 def note_error(block: Any, error: Exception, ending: str = "") -> None:
-    """Keep a block's errors as its `error`, and log them, where they are not raised later.
+    """Store an error as the block's `error`, and log it unless it is raised later.
 
     Args:
-        block: whose error it is.
-        error: what went wrong.
-        ending: what follows from it, a sentence.
+        block: the block in which the error occurred.
+        error: the exception.
+        ending: the consequence, a sentence for the log.
     """
     former = getattr(block, "error", None)
     if former is None:
         block.error = error
     elif isinstance(former, AmrqError) and str(error) not in str(former):
         former.args = (f"{former} {error}",)
-    if _kept or isinstance(error, OutputClosedError):  # nobody reads any more: nothing to say
+    if _kept or isinstance(error, OutputClosedError):  # the reader of the output has gone: no message
         return
     kind = "" if isinstance(error, AmrqError) else f"{type(error).__name__}: "
     block.logger.error(printable(f"{kind}{error} {ending}".rstrip(), 2000))
 
 
 def guarded(work: Callable[..., int]) -> Callable[..., int]:
-    """Make `work` log any exception, keep it as `self.error`, and end the stream.
+    """Make `work` log any exception, store it as `self.error`, and end the stream.
 
-    An exception that leaves `work` kills the block's thread and leaves the other blocks waiting for ever;
-    the return value -1 tells the scheduler that this block is done, and so ends them all.
+    An exception that leaves `work` ends the block's thread, and the other blocks wait forever. The return value -1
+    reports to the scheduler that this block is done, which ends all blocks.
     """
 
     @functools.wraps(work)
@@ -62,9 +62,9 @@ def guarded(work: Callable[..., int]) -> Callable[..., int]:
 
 
 def guarded_run(step: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Make `start` or `stop` keep any exception as `self.error`, which would end the process.
+    """Make `start` or `stop` store any exception as `self.error`: if it left the method, it would end the process.
 
-    After an error in `start` the block ends the flowgraph as soon as that runs.
+    After an error in `start` the block ends the flowgraph as soon as the flowgraph runs.
     """
 
     @functools.wraps(step)
@@ -85,12 +85,13 @@ def guarded_run(step: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def guarded_handler(complaint: str) -> Callable[[_Handler], _Handler]:
-    """Make a message handler log any exception, the same one once in a row: it would end the handler's thread.
+    """Make a message handler log any exception, which would otherwise end the handler's thread.
 
-    A message is from elsewhere: what cannot be used of it is no reason to end the flowgraph.
+    A message comes from another block: one that cannot be used does not end the flowgraph. An error that repeats is
+    logged once.
 
     Args:
-        complaint: what is said before the reason.
+        complaint: text of the log line, before the reason.
     """
 
     def decorate(handle: _Handler) -> _Handler:

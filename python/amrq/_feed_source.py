@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block around any of the library's sources of samples."""
+"""A GNU Radio source block for any feed of `amrq.sources`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from amrq.text import is_printable
 
 __all__ = ["feed_source"]
 
-_PATIENCE = 0.1  # seconds without a sample after which the flowgraph may look whether it is to stop
+_PATIENCE = 0.1  # seconds to wait for a sample before the flowgraph may check whether to stop
 _END_OF_STREAM = -1
 _OURS = (SAMPLE_INDEX_KEY, INPUT_SECONDS_KEY)
 """Tags that the blocks behind make themselves: from elsewhere they would speak of another stream."""
@@ -27,12 +27,12 @@ _LONGEST_NAME = 100  # of a modulation
 
 
 class feed_source(gr.sync_block):
-    """Sends what a feed gives.
+    """Send the samples of a feed.
 
     Tags made: those of the feed, and `rx_overflow` where samples were lost, with their number so far.
 
     Args:
-        feed: where samples come from. What it reports goes to the block's log.
+        feed: the feed of samples. Its reports go to the block's log.
     """
 
     def __init__(self, feed: Feed) -> None:
@@ -48,11 +48,11 @@ class feed_source(gr.sync_block):
         self.logger.warn(text)
 
     def counts(self) -> SourceCounts:
-        """Return what went wrong on the way, counted."""
+        """Return counts of the losses and faults so far."""
         return self.feed.counts()
 
     def put_back(self, samples: NDArray[np.complex64]) -> None:
-        """Send these samples before anything else: they were only looked at. Not while the flowgraph runs.
+        """Send these samples first: they were read from the feed but not sent. Not while the flowgraph runs.
 
         They are sent without tags: there is no break among them.
         """
@@ -63,13 +63,13 @@ class feed_source(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Send what is there."""
+        """Send the samples that have arrived."""
         out = output_items[0]
         if len(self._first):
             count = min(len(out), len(self._first))
             out[:count], self._first = self._first[:count], self._first[count:]
             return count
-        filled, patience = 0, _PATIENCE  # only for the first piece: what is there goes on at once
+        filled, patience = 0, _PATIENCE  # wait for the first piece only
         while filled < len(out):
             piece = self._pending if len(self._pending.samples) else self._read(patience)
             if piece is None:
@@ -87,7 +87,7 @@ class feed_source(gr.sync_block):
         return filled
 
     def _tag(self, piece: Piece, place: int, count: int) -> None:
-        """Put onto the stream what is known of the first `count` samples of a piece, which go to `place`."""
+        """Tag the first `count` samples of a piece, which go to output position `place`."""
         if piece.broken:
             self._tag_break(place)
         for tag in piece.tags:
@@ -104,9 +104,9 @@ class feed_source(gr.sync_block):
 
 
 def _value(tag: StreamTag) -> Any:
-    """Return a tag's value as a PMT; None where what came over the network is not what its key says.
+    """Return a tag's value as a PMT; None if the value from the network does not fit the tag's key.
 
-    The blocks behind rely on it: a frequency is a number there, a time one since 1970 or the radio's start.
+    The following blocks rely on it: a frequency is a number, a time counts from 1970 or from the radio's start.
     """
     if not isinstance(tag.value, bytes):
         return pmt.from_double(tag.value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a radio's stream broke."""
+"""Tags at the breaks of a radio's stream."""
 
 import threading
 from typing import Any
@@ -17,14 +17,15 @@ _FREQUENCY = pmt.intern("rx_freq")
 
 
 class overflow_marker(gr.sync_block):
-    """Pass a radio's samples on, and tag what GNU Radio's Soapy source leaves unsaid.
+    """Pass a radio's samples on, and add tags for overflows and retunes that GNU Radio's Soapy source does not mark.
 
-    Behind an overflow that source repeats `rx_rate` and `rx_freq`; of a radio without a clock these are the same as
-    before and say nothing. Here `rx_overflow` joins them. Of a retune it says nothing before GNU Radio 3.10.6, and
-    repeats the tags from then on: here `rx_freq` stands on the first sample that is handed on after it.
+    After an overflow the Soapy source repeats `rx_rate` and `rx_freq`. If the radio has no clock, the values are those
+    of before and do not show the overflow; this block adds `rx_overflow`. After a retune the Soapy source writes no
+    tag before GNU Radio 3.10.6, and repeats its tags from 3.10.6 on. This block puts `rx_freq` on the first sample
+    that it passes on after the retune.
 
     Args:
-        repeats_at_retunes: the source repeats its tags behind a retune too, which is no overflow.
+        repeats_at_retunes: the source repeats its tags after a retune too; such a repetition is not an overflow.
     """
 
     def __init__(self, repeats_at_retunes: bool) -> None:
@@ -37,17 +38,17 @@ class overflow_marker(gr.sync_block):
         self._repeats_at_retunes = repeats_at_retunes
         self._lock = threading.Lock()
         self._retuned: float | None = None  # to be tagged
-        self._expected: float | None = None  # what the source will still say of a retune
+        self._expected: float | None = None  # frequency of a retune that the source has not tagged yet
 
     def retuned(self, frequency: float) -> None:
-        """Take in that the radio stands at another frequency, Hz, from now on."""
+        """Note that the radio is tuned to another frequency, Hz, from now on."""
         with self._lock:
             self._retuned = frequency
             self._expected = frequency if self._repeats_at_retunes else None
 
     @guarded_run
     def start(self) -> bool:
-        """Begin a run: the source tells rate and frequency itself."""
+        """Begin a run: the source itself tags rate and frequency."""
         with self._lock:
             self._retuned = self._expected = None
         self.error = None
@@ -55,7 +56,7 @@ class overflow_marker(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Hand on what is there."""
+        """Pass on the samples that have arrived."""
         count = len(input_items[0])
         output_items[0][:] = input_items[0]
         with self._lock:

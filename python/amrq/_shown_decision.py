@@ -31,14 +31,15 @@ class ShownDecision:
 
     @property
     def row(self) -> str:
-        """The output of the model that the answer is about; `no signal` for silence."""
+        """The model output that the answer refers to; `no signal` for silence."""
         return self.best or self.label
 
     @property
     def verdict(self) -> Verdict | None:
-        """Whether the answer is right; None where no truth is known.
+        """Whether the answer is right; None if the truth is not known.
 
-        An unsure answer is neither right nor wrong. A true class that the model does not know is rightly `unknown`.
+        An unsure answer is neither right nor wrong. If the true class is not one of the model's classes, `unknown` is
+        right.
         """
         if self.truth is None:
             return None
@@ -51,10 +52,10 @@ class ShownDecision:
 
 
 def read_dictionary(message: Any) -> dict[Any, Any]:
-    """Return the dictionary that a message is.
+    """Return a message, which must be a dictionary, as a Python dictionary.
 
     Raises:
-        TypeError: it is none.
+        TypeError: the message is not a dictionary.
     """
     values = pmt.to_python(message)
     if not isinstance(values, dict):
@@ -63,10 +64,10 @@ def read_dictionary(message: Any) -> dict[Any, Any]:
 
 
 def read_decision(message: Any) -> ShownDecision:
-    """Return what a PDU of `classifier_sink`, or its dictionary alone, says.
+    """Return the decision in a PDU of `classifier_sink`, or in its dictionary alone.
 
     Raises:
-        Exception: it says nothing that can be shown.
+        Exception: the message holds no decision that can be shown.
     """
     values = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
     # A PMT dictionary gives its entries back from the last to the first.
@@ -88,7 +89,7 @@ def read_decision(message: Any) -> ShownDecision:
 
 
 def _reason(label: str, best: str) -> str:
-    """Return the reason of a decision that tells none, as far as it can be seen."""
+    """Return the likely reason of a decision whose message has no `reason`."""
     if label == UNKNOWN:
         return {UNKNOWN: "foreign", NO_SIGNAL: "noise"}.get(best, "unsure")
     return "named" if label != NO_SIGNAL else "noise" if best else "silent"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SNR of a signal, as a tag on it."""
+"""Tags with the SNR of a signal."""
 
 import math
 from typing import Any
@@ -22,7 +22,7 @@ _STEPS = 8  # of the meter from one tag to the next
 
 
 class snr_tagger(gr.sync_block):
-    """Pass samples on, and tag them with what a meter says of them.
+    """Pass samples on, and tag them with the SNR that a meter measures.
 
     Args:
         meter: of these samples.
@@ -51,7 +51,7 @@ class snr_tagger(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Pass on what is there, and measure on the way."""
+        """Pass on the samples that have arrived, and measure their SNR."""
         samples = input_items[0]
         output_items[0][:] = samples
         read = self.nitems_read(0)

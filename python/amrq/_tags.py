@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a source's tags say: time, frequency, sample rate, and where the stream broke."""
+"""Reading a source's tags: time, frequency, sample rate, breaks of the stream."""
 
 import math
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ BREAKS = ("rx_freq", "rx_time", "rx_rate", OVERFLOW_KEY)
 
 
 def read_number(value: Any) -> float | None:
-    """Return the number that the value of a tag `rx_freq` or `rx_rate` is; None where it is no finite one."""
+    """Return the value of a tag `rx_freq` or `rx_rate` as a number; None if it is not a finite number."""
     if not pmt.is_real(value):
         return None
     number = float(pmt.to_double(value))
@@ -29,9 +29,9 @@ def read_number(value: Any) -> float | None:
 
 
 def read_time(value: Any) -> float | None:
-    """Return the seconds that the value of a tag `rx_time` means; None where it means none.
+    """Return the value of a tag `rx_time` in seconds; None if it is not a time.
 
-    A radio gives whole seconds and the rest as a tuple, from 1970 on or from a moment of its own.
+    A radio gives a tuple of whole seconds and their fraction, counted from 1970 or from a moment of its own.
     """
     if not (pmt.is_tuple(value) and pmt.length(value) == 2):
         return None
@@ -43,7 +43,7 @@ def read_time(value: Any) -> float | None:
 
 
 def made_time(moment: datetime) -> Any:
-    """Return a time from 1970 on as a radio gives it: a tuple of whole seconds since then and the rest."""
+    """Return a time as a radio gives it: a tuple of whole seconds since 1970 and their fraction."""
     since = moment - datetime.fromtimestamp(0, timezone.utc)
     whole = since // timedelta(seconds=1)
     rest = (since - timedelta(seconds=whole)).total_seconds()
@@ -51,10 +51,10 @@ def made_time(moment: datetime) -> Any:
 
 
 def add_tag(recorder: SigmfRecorder, tag: Any, position: int, now: float) -> None:
-    """Pass on what `rx_time`, `rx_freq` and `rx_overflow` say.
+    """Hand a tag `rx_time`, `rx_freq` or `rx_overflow` to a recorder; ignore any other tag.
 
     Args:
-        recorder: what records.
+        recorder: the recorder.
         tag: any tag.
         position: of its sample in the recorder's stream.
         now: the computer's clock, seconds since 1970.
@@ -69,16 +69,16 @@ def add_tag(recorder: SigmfRecorder, tag: Any, position: int, now: float) -> Non
 
 
 class Breaks:
-    """Finds, in a stream's tags, the samples before which the stream broke.
+    """Find, in a stream's tags, the samples before which the stream broke.
 
-    Receivers repeat themselves, and so do timing loops: a tag breaks the stream only where its value is new.
+    Receivers and timing loops repeat tags: a tag marks a break only if its value is new.
     """
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
     def changes(self, tags: Iterable[Any]) -> list[tuple[int, dict[str, Any]]]:
-        """Return the breaks among tags, in order: the offset of each, and what is new there, by key.
+        """Return the breaks among tags, in order: the offset of each, and the new values there, by key.
 
         Args:
             tags: any; they are given once, in any order within a call.

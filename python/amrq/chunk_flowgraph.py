@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a recording to chunks and where they were received, as a flowgraph."""
+"""A flowgraph that turns a recording into chunks and their places in the recording."""
 
 from typing import Any, BinaryIO
 
@@ -26,18 +26,18 @@ _SYMBOLS_A_MARK = 256
 
 
 class chunk_flowgraph(gr.top_block):
-    """Recording -> symbol front end -> chunker -> file: what `amrq classify` would decide on, kept.
+    """Recording -> symbol front end -> chunker -> file: store the chunks that `amrq classify` would classify.
 
     Args:
         recording: an open recording.
-        spool: an empty binary file that takes the chunks, so that a long recording need not fit into memory.
+        spool: an empty binary file for the chunks: a long recording need not fit into memory.
         stream: symbol rate, offset and chunk length (0: 32 symbols) of the signal; the sample rate is the recording's.
-        front_end: how the signal is received; None: as the defaults say.
+        front_end: settings of the symbol front end; None: the defaults.
         start: first sample.
         count: samples; 0 takes all that follow.
 
     Raises:
-        AmrqError: something given cannot be used.
+        AmrqError: an argument cannot be used.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class chunk_flowgraph(gr.top_block):
         return int(self._marker.nitems_read(0))
 
     def places(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return where each chunk begins and ends, float64 [N] each, samples of the recording; right to 2 symbols."""
+        """Return the begin and end of each chunk, float64 [N] each, samples of the recording; accurate to 2 symbols."""
         first = self._spooler.first_symbols()
         marks = np.array(sorted(self._reader.marks.items()), dtype=np.int64).reshape(-1, 2)
         sample, symbol = marks[:, 0], marks[:, 1]
@@ -80,21 +80,21 @@ class chunk_flowgraph(gr.top_block):
         return starts, stops
 
     def keep_errors(self) -> None:
-        """Let blocks log no error that ends the run: `raise_error` is called after it."""
+        """Do not log an error that ends the run; the caller calls `raise_error` after the run."""
         keep_errors()
 
     def raise_error(self) -> None:
-        """Raise what ended the run before its time, if anything did.
+        """Raise the error that ended the run early, if there was one.
 
         Raises:
-            AmrqError: a block's reason; of several all, from the source on.
+            AmrqError: the errors of all blocks that have one, in order from the source on.
         """
         blocks = (self.source, self._marker, self.front_end, self.chunker, self._reader, self._spooler)
         raise_errors((block.name(), block) for block in blocks)
 
 
 class _marker(gr.sync_block):
-    """Samples as they are, every so many of them tagged with its place in the recording."""
+    """Pass samples on, and tag them at regular distances with their place in the recording."""
 
     def __init__(self, start: int, every: int) -> None:
         gr.sync_block.__init__(self, name="amrq_marker", in_sig=[np.complex64], out_sig=[np.complex64])
@@ -112,7 +112,7 @@ class _marker(gr.sync_block):
 
 
 class _mark_reader(gr.sync_block):
-    """Symbols go, their marks stay: `marks` by sample of the recording."""
+    """Drop symbols and keep their marks: `marks`, by sample of the recording."""
 
     def __init__(self) -> None:
         gr.sync_block.__init__(self, name="amrq_mark_reader", in_sig=[np.complex64], out_sig=None)
@@ -130,7 +130,7 @@ class _mark_reader(gr.sync_block):
 
 
 class _chunk_spooler(gr.sync_block):
-    """Chunks into a file, and which symbol each begins with."""
+    """Write chunks to a file, and keep the index of each one's first symbol."""
 
     def __init__(self, chunk_length: int, spool: BinaryIO) -> None:
         gr.sync_block.__init__(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cutting a symbol stream into chunks."""
+"""Division of a symbol stream into chunks."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ _FARTHEST = 2**20
 class chunker(gr.basic_block):
     """Turn a complex stream into vectors of `chunk_length` samples.
 
-    Every sample's index survives: the tag `sample_index`, a tuple (index of the chunk's first sample, hop),
-    stands on the first chunk and on the first one behind every break of the stream.
+    The index of every sample can be recovered: the tag `sample_index`, a tuple (index of the chunk's first sample,
+    hop), stands on the first chunk and on the first one after every break of the stream.
 
     Tags travel to the chunk that *holds* their sample (GNU Radio's own rounding would move those in a chunk's
     second half to the next one); a tag between two chunks goes to the later one. A chunk that straddles a change of a
@@ -44,8 +44,8 @@ class chunker(gr.basic_block):
     Args:
         chunk_length: samples a chunk.
         hop: samples from one chunk's first sample to the next one's; 0 means `chunk_length`.
-        gate_db: a chunk whose mean power in dB (relative to 1) is below this is passed on as zeros, which a
-            classifier takes for silence. The default lets everything pass.
+        gate_db: a chunk with a mean power below this, in dB relative to 1, is passed on as zeros, which a classifier
+            counts as silent. By default every chunk passes.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -81,7 +81,7 @@ class chunker(gr.basic_block):
         self._next = 0  # index of the next chunk's first sample
         self._announce = True  # the next chunk needs a sample_index tag
         self._broken = -1  # index of the last break
-        self._values: dict[str, Any] = {}  # what the tags that can mean a break said last
+        self._values: dict[str, Any] = {}  # last values of the tags that can mark a break
         self._held: list[Any] = []  # key, value and source of tags that wait for the next chunk
 
     @guarded_run
@@ -99,19 +99,19 @@ class chunker(gr.basic_block):
         self._gate = 10.0 ** (min(gate_db, 300.0) / 10.0)
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
-        """Tell how many samples `noutput_items` chunks need."""
+        """Return how many samples `noutput_items` chunks need."""
         if self._next > self.nitems_read(0):
-            return [1]  # a gap that is passed over may be longer than any buffer
+            return [1]  # the gap between two chunks may be longer than any buffer
         return [(noutput_items - 1) * self._hop + self._length]
 
     def _next_break(self, tags: list[Any]) -> int | None:
-        """Return the index of the first break behind the last one."""
+        """Return the index of the first break after the last one."""
         values = dict(self._values)
         for tag in tags:
             key = pmt.symbol_to_string(tag.key)
             if key not in BREAKS:
                 continue
-            # Receivers repeat themselves, and so do timing loops: an unchanged value is no break.
+            # Receivers and timing loops repeat tags: an unchanged value is not a break.
             known = key in values and pmt.equal(values[key], tag.value)
             values[key] = tag.value
             if not known and tag.offset > self._broken:
@@ -120,7 +120,7 @@ class chunker(gr.basic_block):
 
     @guarded
     def general_work(self, input_items: Any, output_items: Any) -> int:
-        """Cut what is there."""
+        """Divide the samples that have arrived into chunks."""
         stream, out = input_items[0], output_items[0]
         start = self.nitems_read(0)
         end = start + len(stream)
@@ -159,7 +159,7 @@ class chunker(gr.basic_block):
         chunks[power < self._gate] = 0
 
     def _tag(self, begin: int, chunks: Any, announce: bool, tags: list[Any]) -> None:
-        """Put the tags of the samples that are consumed onto chunks; the first chunk begins at sample `begin`."""
+        """Put the tags of the consumed samples onto chunks; the first chunk begins at sample `begin`."""
         written, count = self.nitems_written(0), len(chunks)
         if count and announce:
             index = pmt.make_tuple(pmt.from_uint64(begin), pmt.from_uint64(self._hop))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A window's part that shows decisions as they come."""
+"""A widget that shows decisions as they arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from amrq.text import counted
 __all__ = ["classification_display"]
 
 _MAX_HISTORY = 1000  # one pixel each on a wide screen
-_OTHERS = {UNKNOWN: "unknown", NO_SIGNAL: "noise"}  # outputs that are no modulations, as they are shown
+_OTHERS = {UNKNOWN: "unknown", NO_SIGNAL: "noise"}  # model outputs that are not modulations, and their texts
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class _Snapshot:
 
 
 class classification_display(gr.basic_block):
-    """Show decisions: the answer large, its probability, a bar an output, the truth where known, the last as a strip.
+    """Show decisions: answer, probability, a bar for each model output, the truth if known, and a strip of history.
 
     `widget` is the QWidget to put into a window. It follows the window's size and palette, and is redrawn at most 15
-    times a second, however many decisions come.
+    times a second.
 
-    In the strip, time runs to the right and each class has the line of its bar: what was decided is a bright mark,
-    what was true a pale one behind it. Where both lie on one line they agree. A true class that the model does not
-    know agrees with `unknown`. What is unsure is a grey mark on the line of the most probable output, and counts
-    neither as agreeing nor as differing.
+    In the strip, time runs to the right and each class has the line of its bar. A bright mark shows the decision, a
+    pale mark behind it the true class. If both are on one line, they agree. A true class that is not one of the
+    model's classes agrees with `unknown`. An unsure decision is a grey mark on the line of the most probable output;
+    it counts neither as right nor as wrong.
 
     Message ports:
         decisions: from `classifier_sink`, a PDU (or its dictionary alone).
@@ -138,7 +138,7 @@ def _checked_history(history: int) -> int:
 
 
 class _Panel(Panel):
-    """Draws the display."""
+    """The widget that draws the display."""
 
     def __init__(self, snapshot: Any, logger: Any) -> None:
         super().__init__("Recognised modulation", logger)
@@ -163,7 +163,7 @@ class _Panel(Panel):
         _draw_footer(pen, footer, snapshot)
 
     def _rows(self, snapshot: _Snapshot) -> tuple[str, ...]:
-        """Every label that a decision can have, and truths that the model does not know while they are in the strip."""
+        """Return every label that a decision can have, and true classes in the strip that the model does not have."""
         rows = [name for name in self._classes if name not in (UNKNOWN, NO_SIGNAL)]
         for shown in snapshot.history:
             if shown.truth is not None and shown.truth not in (*rows, UNKNOWN, NO_SIGNAL):
@@ -172,7 +172,7 @@ class _Panel(Panel):
 
 
 def _ordered(probabilities: dict[str, float]) -> tuple[str, ...]:
-    """The order of the thesis's classes, as in every table of this module, then the others as they come."""
+    """Return classes in the thesis's order, as in every table here, then the others in order of appearance."""
     known = [name for name in THESIS_9 if name in probabilities]
     return (*known, *(name for name in probabilities if name not in THESIS_9))
 
@@ -181,7 +181,7 @@ def _draw_header(
     pen: Pen, area: QtCore.QRectF, decision: ShownDecision | None, rows: tuple[str, ...]
 ) -> None:
     unit, caption = pen.unit, 1.5 * pen.unit
-    strip = 0.5 * area.width() + 1.2 * unit  # where the body's right half begins
+    strip = 0.5 * area.width() + 1.2 * unit  # left edge of the body's right half
     columns = [
         (0.0, strip - unit),
         (strip, 0.25 * area.width()),
@@ -202,7 +202,8 @@ def _draw_header(
         beside.setTop(values[0].bottom() - 0.3 * values[0].height())
         values[0].setBottom(beside.top())
         pen.write(beside, more, 0.26 * (values[0].height() + beside.height()) / unit, pen.muted)
-    # One size for all classes, so that nothing jumps when the decision changes; the other words have theirs.
+    # One font size for all classes, so that the layout stays still when the decision changes; other words have sizes
+    # of their own.
     labels = tuple(name for name in rows if name not in _OTHERS) if decision.reason == "named" else (word,)
     big = pen.fitting(labels, 0.94 * values[0].width(), 0.98 * values[0].height(), bold=True)
     pen.write(values[0], word, big / unit, bold=True)
@@ -228,7 +229,7 @@ def _draw_header(
     upper.setWidth(values[2].width())
     lower.moveLeft(values[2].left())
     lower.setWidth(values[2].width())
-    if decision.reason == "silent":  # which no model has judged
+    if decision.reason == "silent":  # silence: no model was asked
         pen.write(upper, "–", middle, pen.muted)
     else:
         pen.write(upper, f"{100 * decision.confidence:.1f} %", middle)
@@ -306,7 +307,7 @@ def _draw_legend(pen: Pen, area: QtCore.QRectF, history: tuple[ShownDecision, ..
         x -= 1.5 * unit
         pen.fill(x, area.center().y() - thickness * unit / 2, 1.1 * unit, thickness * unit, colour)
         x -= unit
-    # What is left of the line, in a small window too little for all of it.
+    # The rest of the line; in a small window it is too short for all texts.
     for text in (f"last {counted(count, 'decision')}", f"last {count}"):
         if metrics.horizontalAdvance(text) <= x - area.left():
             pen.write(area, text, 0.9, pen.muted)
@@ -315,7 +316,7 @@ def _draw_legend(pen: Pen, area: QtCore.QRectF, history: tuple[ShownDecision, ..
 
 def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
     statistics = snapshot.statistics
-    # Not the count of decisions: statistics come twice a second, and it would lag behind the strip.
+    # The count of decisions is not shown: statistics arrive twice a second, and it would lag behind the strip.
     names = ("received", "classified", "silent", "not_finite", "queued", "dropped")
     entries = [(name.replace("_", " "), _short(statistics.get(name)), name == "dropped") for name in names]
     verdicts = [shown.verdict for shown in snapshot.history]
@@ -340,7 +341,7 @@ def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
 
 
 def _short(count: int | None) -> str:
-    """A counter in at most seven characters."""
+    """Return a counter as text of at most seven characters."""
     if count is None:
         return "–"
     if count < 100_000:

@@ -44,50 +44,50 @@ _ROOM_PERIOD = 0.1
 
 
 class classifier_sink(gr.sync_block):
-    """Classify chunks, fuse them and publish decisions.
+    """Classify chunks, fuse their evidence and publish decisions.
 
     Message ports:
-        decisions: a PDU a decision: a dictionary (reason, label, confidence, best, log_probabilities by class, chunks,
-            sample_index, sample_count, es_n0_db, es_n0_bound, power_db, model, `truth` where the stream's
-            `modulation` tags tell it, with a symbol rate `time` (seconds from the first sample received to the first
-            symbol) and `duration`, and where they are known `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
-            the carrier), `offset_hz` (where it was found, from the middle of the band) and `snr_db` (in the signal's
-            band, over the noise floor)) and an f32 vector of the log-probabilities in the model's order (empty for
-            silent chunks).
-        statistics: twice a second, a dictionary of counters; every chunk received is classified, silent,
-            not_finite, dropped or queued. With a board also where it was classified and how the link fares (see
+        decisions: a PDU for each decision: a dictionary and an f32 vector of the log-probabilities in the model's
+            order (empty for silent chunks). The dictionary has reason, label, confidence, best, log_probabilities by
+            class, chunks, sample_index, sample_count, es_n0_db, es_n0_bound, power_db and model; `truth` if the stream
+            has `modulation` tags; with a symbol rate, `time` (seconds from the first sample received to the first
+            symbol) and `duration`; and if they are known, `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
+            the carrier), `offset_hz` (of the carrier from the middle of the band) and `snr_db` (in the signal's band,
+            over the noise floor).
+        statistics: twice a second, a dictionary of counters; every chunk received is classified, silent, not_finite,
+            dropped or queued. With a board, also where chunks were classified and what happened to messages (see
             `BoardEngine.counters`).
 
-        model (in): a symbol or string, path or name of a model to go on with (see `set_model`).
+        model (in): a symbol or string, the path or name of the next model (see `set_model`).
 
-    Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`). What is
-    left over when the stream ends, too few chunks for a full decision, is decided on as well, but GNU Radio no longer
-    delivers messages then (a next run's subscribers may find it): `on_decision`, `log` and `publish` get it in time,
-    and `statistics()` has the final counters.
+    Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`). The
+    chunks left at the end of the stream, too few for a full decision, give a decision as well. GNU Radio no longer
+    delivers messages then, and the next run's subscribers may receive this one. `on_decision`, `log` and `publish`
+    receive it in time, and `statistics()` returns the final counters.
 
-    Inference runs in a thread of its own, behind a queue of `queue_chunks`. Fed from a file (`live` off) the stream
-    waits when the queue is full, and nothing is lost; live, the stream never waits: the oldest chunks are dropped.
-    If inference fails or an output cannot be written, the reason is logged and the flowgraph ends. A board that goes
-    does not end it: see `BoardBackend`.
+    Inference runs in a thread of its own, which takes chunks from a queue of `queue_chunks`. When the queue is full, a
+    stream from a file (`live` off) waits and loses nothing; a live stream never waits, and the oldest chunks are
+    dropped. If inference fails or an output cannot be written, the reason is logged and the flowgraph ends. The loss
+    of a board does not end the flowgraph: see `BoardBackend`.
 
-    The records' classes are in `gnuradio.amrq` too: `amrq.classifier_sink(decision=amrq.DecisionOptions(memory=64))`.
+    `gnuradio.amrq` has the record classes as well: `amrq.classifier_sink(decision=amrq.DecisionOptions(memory=64))`.
 
     Args:
         model: path of an ONNX model with contract, name of a shipped one, or `default`.
         decision: how evidence becomes decisions.
-        stream: what is known of the stream: with a symbol rate decisions have a time, from the tags `rx_time` of a
-            radio or, live, from the computer's clock; `offset` is added to the frequency, which the tags `rx_freq`
-            give, for that of decisions. `sample_rate` is not used here.
-        outputs: where records of decisions go (as `amrq.outputs.record` has them), and counters. Records need
-            the symbol rate.
-        backend: where chunks are classified: an `EngineBackend` (None: one with its defaults), a `BoardBackend`, or a
-            function of a model's name that returns a `Classifier`.
+        stream: symbol rate, frequency and offset of the stream. With a symbol rate, decisions have a time, from the
+            radio's tags `rx_time` or, live, from the computer's clock. A decision's frequency is that of the tags
+            `rx_freq` plus `offset`. `sample_rate` is not used here.
+        outputs: where records of decisions (see `decision_record`) and counters are written. Records need the symbol
+            rate.
+        backend: where chunks are classified: an `EngineBackend` (None: with its defaults), a `BoardBackend`, or a
+            function that takes a model's name and returns a `Classifier`.
         live: the stream comes from a radio and must not be held up.
         queue_chunks: chunks that may wait for the classifier, at least 1.
         on_decision: for scripts: called with (Decision, truth or None), in the worker's thread.
 
     Raises:
-        AmrqError: the model is missing or unfit, or a value is out of its range.
+        AmrqError: the model is missing or cannot be used, or a value is out of its range.
     """
 
     @checked_arguments
@@ -160,7 +160,7 @@ class classifier_sink(gr.sync_block):
             self.timeline.add_frequency(0, self.stream.frequency)
         self._next_statistics = 0.0
         self._last_arrival = time.monotonic()
-        self._held = 0  # chunks at the input's beginning that the worker has already
+        self._held = 0  # chunks at the start of the input that the worker already has
         return ClassifierWorker(
             self._classifier,
             self._decision_maker,
@@ -171,7 +171,7 @@ class classifier_sink(gr.sync_block):
         )
 
     def _describe(self, model: str) -> None:
-        """Say in what is written from now on that this model decides."""
+        """Name this model in all records from now on."""
         name, digest = self.contract.name, ""
         if self._wanted.wanted:
             file = find_model(model)
@@ -209,7 +209,7 @@ class classifier_sink(gr.sync_block):
         return self._worker.statistics()
 
     def board_statistics(self) -> dict[str, int]:
-        """Return what a board's client counts (see `BoardEngine.counters`); empty where there is no board."""
+        """Return the counters of the board's client (see `BoardEngine.counters`); empty without a board."""
         return self._classifier.counters()
 
     @checked_arguments
@@ -219,26 +219,27 @@ class classifier_sink(gr.sync_block):
 
     @checked_arguments
     def set_min_confidence(self, min_confidence: float) -> None:
-        """Name a class only from this confidence on."""
+        """Name a class only if its confidence is at least this."""
         self._decision = self._decision_maker.options = replace(self._decision, min_confidence=min_confidence)
 
     @checked_arguments
     def set_memory(self, memory: float) -> None:
-        """Remember earlier decisions for this many chunks; 0: not at all."""
+        """Remember earlier decisions for this many chunks; 0: none."""
         self._decision = self._decision_maker.options = replace(self._decision, memory=memory)
 
     @checked_arguments
     def set_model(self, model: str) -> None:
-        """Go on with another model; while the flowgraph runs, from the next call of the classifier on.
+        """Use another model; while the flowgraph runs, from the next call of the classifier on.
 
-        No chunk is lost: those that wait are the new model's, the ones before are decided on as they are.
+        No chunk is lost: the new model classifies the waiting chunks; the chunks classified before give a decision of
+        their own.
 
         Args:
             model: path of an ONNX model with contract, name of a shipped one, or `default`.
 
         Raises:
-            AmrqError: it is missing or unfit, or takes other chunks or another carrier phase than the one before; that
-                one goes on.
+            AmrqError: the model is missing or cannot be used, or takes other chunks or another carrier phase than the
+                former model, which stays in use.
         """
         classifier = self._classifier_of(model)
         former, new = self.contract, classifier.contract
@@ -281,23 +282,23 @@ class classifier_sink(gr.sync_block):
 
     @guarded_run
     def stop(self) -> bool:
-        """End the run: decide on what is left."""
+        """End the run; the remaining chunks give a last decision."""
         with self._swapping:
             self._running = False
         self._end(self._worker.stop)
         self._end(self._classifier.close)
         self._publish_statistics()
-        # GNU Radio logs to standard output, which is for records alone as long as the outputs are open.
+        # GNU Radio logs to standard output, which holds only records while the outputs are open.
         self._warn_of_losses()
         self._end(self._close_outputs)
         return True
 
     def _end(self, close: Callable[[], None]) -> None:
-        """Close a part; whatever it raises, the others are to end too."""
+        """Close a part and keep its error: the other parts must be closed too."""
         try:
             close()
         except Exception as error:
-            # The run's reason, once: work may have ended before it could say so.
+            # Note the run's error once: `work` may have ended before it could.
             if str(error) != str(self.error):
                 note_error(self, error)
 
@@ -307,7 +308,7 @@ class classifier_sink(gr.sync_block):
         if lost:
             self.logger.warn(f"{lost} chunks were not classified because the board gave no scores for them")
         if counted.dropped > lost:
-            # Live, a queue that was full; from a file, only what waited when somebody stopped the flowgraph.
+            # Live: the queue was full. From a file: chunks waited when the flowgraph was stopped.
             reason = (
                 "the classifier was too slow for the stream" if self._live else "the flowgraph was stopped"
             )
@@ -324,10 +325,10 @@ class classifier_sink(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Hand what has arrived to the worker."""
+        """Hand the chunks that have arrived to the worker."""
         chunks = input_items[0]
         if not self._live and not self._worker.wait_for_room(_ROOM_PERIOD):
-            return 0  # asked again at once, unless the flowgraph is to end
+            return 0  # GNU Radio calls again at once, unless the flowgraph ends
         read = self.nitems_read(0)
         new = chunks[self._held :]
         if len(new):
@@ -357,7 +358,7 @@ class classifier_sink(gr.sync_block):
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
         breaks: list[int] = []
-        for tag in tags:  # before anything is told of a symbol's time
+        for tag in tags:  # before any tag gives a symbol's time
             if pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
                 symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
                 self.timeline.add_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
@@ -367,7 +368,7 @@ class classifier_sink(gr.sync_block):
                 index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, n)) for n in range(2))
                 self._origin = (tag.offset, index, hop)
                 later = numbers >= tag.offset
-                if tag.offset:  # behind the first chunk it says that the stream broke
+                if tag.offset:  # after the first chunk this tag marks a break
                     breaks.append(tag.offset - read)
                     self.timeline.add_break(index)
                 indices[later] = self._indices(numbers[later])

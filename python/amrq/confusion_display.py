@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A window's part that shows which class is taken for which."""
+"""A widget that shows how often each class is mistaken for which other."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _UNSURE = "unsure"
 
 
 class confusion_display(gr.basic_block):
-    """Show what was decided of what was sent, where a stream's tags tell the truth: a row a truth, a column an answer.
+    """Show a confusion matrix of decisions with a known true class: a row for each class, a column for each answer.
 
-    Each cell holds the share of its row's decisions; what is right is blue, what is wrong orange, what was left
-    undecided (`unsure`) grey, and each the deeper the larger the share. Below stands how many were right, wrong and
-    undecided, and the share of right ones among those decided, with the 95 % interval (Clopper-Pearson). A true class
-    that the model does not know is right where it is called `unknown`.
+    Each cell holds its share of the row's decisions. Right decisions are blue, wrong ones orange, undecided ones
+    (`unsure`) grey; a larger share has a deeper colour. The line below gives the counts of right, wrong and undecided
+    decisions, and the share of right ones among the decided ones with its 95 % interval (Clopper-Pearson). If the true
+    class is not one of the model's classes, `unknown` is right.
 
     `widget` is the QWidget to put into a window. It follows the window's size and palette.
 
@@ -60,7 +60,7 @@ class confusion_display(gr.basic_block):
         gr.basic_block.__init__(self, name="amrq_confusion_display", in_sig=None, out_sig=None)
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._foreign: set[str] = set()  # truths that the model does not know: rightly called unknown
+        self._foreign: set[str] = set()  # true classes that the model does not have: `unknown` is right
         self._recent: deque[tuple[str, str]] = deque()
         self._memory = _checked_memory(memory)
         self.widget = _Panel(self._snapshot, self.logger)
@@ -76,20 +76,20 @@ class confusion_display(gr.basic_block):
 
     @checked_arguments
     def set_memory(self, memory: int) -> None:
-        """Count so many of the last decisions; 0 counts all from now on."""
+        """Count this many of the last decisions; 0 counts all from now on."""
         memory = _checked_memory(memory)
         with self._lock:
             self._memory = memory
             if not memory:
                 self._recent.clear()
             elif not self._recent and self._counts:
-                # What was counted without order cannot be forgotten in order.
+                # Decisions counted without their order cannot be dropped in order.
                 self._counts.clear()
             self._forget()
         self.widget.refresh()
 
     def counts(self) -> dict[tuple[str, str], int]:
-        """Return how often (truth, answer) came; the answer is a decision's label, or `unsure` by its reason."""
+        """Return the count of each (truth, answer); an answer is a decision's label, or `unsure` if it is unsure."""
         with self._lock:
             return dict(self._counts)
 
@@ -112,7 +112,7 @@ class confusion_display(gr.basic_block):
             return dict(self._counts), frozenset(self._foreign)
 
     def _forget(self) -> None:
-        """Leave out what is too old; the lock is held."""
+        """Drop the oldest decisions beyond the memory; the lock is held."""
         while self._memory and len(self._recent) > self._memory:
             oldest = self._recent.popleft()
             self._counts[oldest] -= 1
@@ -127,7 +127,7 @@ class confusion_display(gr.basic_block):
         pair = (shown.truth, _UNSURE if shown.reason == "unsure" else shown.label)
         with self._lock:
             self._counts[pair] += 1
-            if shown.probabilities:  # silence tells no classes
+            if shown.probabilities:  # a silent decision does not list the classes
                 known = shown.truth in shown.probabilities
                 (self._foreign.discard if known else self._foreign.add)(shown.truth)
             if self._memory:
@@ -148,7 +148,7 @@ class confusion_display(gr.basic_block):
 
 
 def _verdict(truth: str, answer: str, foreign: frozenset[str]) -> Verdict:
-    """Return what an answer is where this was sent."""
+    """Return the verdict on an answer, given the class that was sent."""
     if answer == _UNSURE:
         return "undecided"
     return "right" if answer == (UNKNOWN if truth in foreign else truth) else "wrong"
@@ -170,7 +170,7 @@ def _checked_memory(memory: int) -> int:
 
 
 class _Panel(Panel):
-    """Draws the display."""
+    """The widget that draws the display."""
 
     def __init__(self, snapshot: Any, logger: Any) -> None:
         super().__init__("Confusion of modulations", logger)
@@ -256,7 +256,7 @@ def _percent(share: float) -> str:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """The order of the thesis's classes, as in every table of this module, then other classes, then other answers."""
+    """Return names in the order of the thesis's classes, as in every table, then other classes, then other answers."""
     last = (UNKNOWN, NO_SIGNAL, _UNSURE)
     known = [name for name in THESIS_9 if name in names]
     other = sorted(name for name in names if name not in THESIS_9 and name not in last)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a source of samples to decisions, as a flowgraph."""
+"""A flowgraph that turns the samples of a source into decisions."""
 
 from typing import Any
 
@@ -19,17 +19,17 @@ __all__ = ["decision_flowgraph"]
 
 
 class decision_flowgraph(gr.top_block):
-    """Source -> symbol front end -> chunker -> classifier; and source -> recorder, where it is recorded.
+    """Source -> symbol front end -> chunker -> classifier; with a recorder, also source -> recorder.
 
     Args:
-        source: a block with one complex output, and an attribute `error` where it can fail.
+        source: a block with one complex output, and an attribute `error` if it can fail.
         sink: a `classifier_sink`, which knows the stream: its sample rate, symbol rate and offset.
-        front_end: how the signal is received; None: as the defaults say.
-        recorder: what the source's samples are handed to; None for nothing.
-        clock: where the source gives no time, what is recorded has the computer's.
+        front_end: settings of the symbol front end; None: the defaults.
+        recorder: records the source's samples; None for no recording.
+        clock: if the source gives no time, the recording takes its time from the computer's clock.
 
     Raises:
-        AmrqError: something given cannot be used.
+        AmrqError: an argument cannot be used.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class decision_flowgraph(gr.top_block):
         gr.top_block.__init__(self, "amrq")
         self.source, self.sink = source, sink
         for block in getattr(source, "parts", (source,)):
-            # What a buffer's size was in a former flowgraph is a limit in this one, unless that is taken back.
+            # A buffer's size in a former flowgraph would limit its size in this one.
             block.set_max_output_buffer(-1)
         stream = sink.stream
         self.front_end = symbol_front_end(stream.sample_rate, stream.symbol_rate, stream.offset, front_end)
@@ -59,14 +59,14 @@ class decision_flowgraph(gr.top_block):
             self.connect(self.source, self.recorder)
 
     def keep_errors(self) -> None:
-        """Let blocks log no error that ends the run: `raise_error` is called after it."""
+        """Do not log an error that ends the run; the caller calls `raise_error` after the run."""
         keep_errors()
 
     def raise_error(self) -> None:
-        """Raise what ended the run before its time, if anything did.
+        """Raise the error that ended the run early, if there was one.
 
         Raises:
-            AmrqError: a block's reason; of several all, from the source on.
+            AmrqError: the errors of all blocks that have one, in order from the source on.
         """
         blocks: list[Any] = [self.source, self.front_end, self.chunker, self.sink]
         if self.recorder is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the example recordings lie."""
+"""Paths of the example recordings."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ _FOLDERS = ("examples/recordings", "share/gnuradio/examples/amrq/recordings")
 
 
 def example_recording(name: str) -> str:
-    """Return the path of a recording in examples/recordings, wherever this module runs from.
+    """Return the path of a recording in examples/recordings, in the source tree or installed.
 
-    The file need not be there: whoever opens it says so.
+    The file may be missing; opening it then raises the error.
 
     Args:
         name: name of the file.

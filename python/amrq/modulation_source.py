@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A source of modulated symbols with known truth."""
+"""A source of modulated symbols whose class is known."""
 
 import threading
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class modulation_source(gr.sync_block):
         seed: of all randomness.
 
     Raises:
-        AmrqError: a value is out of its range; the message says which values are not.
+        AmrqError: a value is out of its range; the message gives the range.
     """
 
     @checked_arguments
@@ -73,12 +73,12 @@ class modulation_source(gr.sync_block):
 
     @checked_arguments
     def set_order(self, order: Order) -> None:
-        """Take the classes in `cycle` or `random` order."""
+        """Send the classes in `cycle` or `random` order."""
         self._set_schedule(self._modulations, order, self._dwell)
 
     @checked_arguments
     def set_dwell(self, dwell: int) -> None:
-        """Stay this many symbols with a class."""
+        """Send this many symbols of each class."""
         self._set_schedule(self._modulations, self._order, dwell)
 
     @checked_arguments

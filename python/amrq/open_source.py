@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A source of samples, as the options of `amrq live` name it."""
+"""The source of samples that the options of `amrq live` select."""
 
 from collections.abc import Callable
 
@@ -29,15 +29,15 @@ _DWELL_SECONDS = 4.0
 def open_source(
     options: SourceOptions, report: Callable[[str], None] | None = None, classes: LinearSet = THESIS_9
 ) -> LiveSource:
-    """Make the source that the options name.
+    """Make the source that the options select.
 
     Args:
-        options: which, and with what settings.
-        report: called with a sentence where something is to be known of a source from the network; None: its log.
+        options: the source and its settings.
+        report: called with each sentence for the user about a network source; None writes it to the block's log.
         classes: what a simulation sends, in turn.
 
     Raises:
-        AmrqError: it is not there, or cannot do what is asked of it.
+        AmrqError: the source is missing, or does not support a setting.
     """
     simulated = options.chosen == "simulate"
     source = _simulation(options, classes) if simulated else _MAKERS[options.chosen](options)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A source that is only as fast as a radio would be."""
+"""A source slowed down to a radio's rate."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ __all__ = ["paced_source"]
 
 
 class paced_source(gr.hier_block2):
-    """Another source, held to its sample rate by the computer's clock.
+    """Slow another source down to its sample rate by the computer's clock.
 
     Args:
         source: a block with one complex output.
@@ -28,6 +28,6 @@ class paced_source(gr.hier_block2):
 
     @property
     def error(self) -> Exception | None:
-        """What ended the stream before its time; None if nothing did."""
+        """The error that ended the stream early; None if there was none."""
         error: Exception | None = self._source.error
         return error

@@ -10,19 +10,19 @@ __all__ = ["packet_source"]
 
 
 class packet_source(feed_source):
-    """Raw samples as the contents of UDP packets, without headers, whole samples in each.
+    """Receive raw samples in UDP packets without headers; each packet holds whole samples.
 
-    A packet of no whole number of samples, whoever sent it, is left out, counted (`counts().refused`) and reported in
-    the log: the samples of the others stay what they are. GNU Radio's own source sends zeros where packets come
-    unevenly, which a classifier takes for silence.
+    A packet that does not hold a whole number of samples is left out, counted (`counts().refused`) and reported in the
+    log. The samples of other packets are not affected. GNU Radio's own source inserts zeros when packets arrive
+    unevenly, and a classifier takes zeros for silence.
 
     Args:
         port: of this machine, 1 to 65535; 0 takes a free one.
-        host: address of this machine that is listened at; 0.0.0.0 for all of them.
+        host: address of this machine to listen on; 0.0.0.0 for all addresses.
         format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
 
     Raises:
-        AmrqError: there is no such format, or the port cannot be listened at.
+        AmrqError: the format does not exist, or the port cannot be opened.
     """
 
     @checked_arguments

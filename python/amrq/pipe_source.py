@@ -10,14 +10,14 @@ __all__ = ["pipe_source"]
 
 
 class pipe_source(feed_source):
-    """Raw samples from a file descriptor, standard input for instance, until the other end closes it.
+    """Read raw samples from a file descriptor, for example standard input, until the other end closes it.
 
     Args:
         format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
         descriptor: to read from; 0 is standard input. It stays open.
 
     Raises:
-        AmrqError: there is no such format, or nothing can be read there.
+        AmrqError: the format does not exist, or the descriptor cannot be read.
     """
 
     @checked_arguments

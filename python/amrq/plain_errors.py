@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors of a generated program as one sentence."""
+"""Errors of a generated program, printed as one sentence."""
 
 import contextlib
 import os
@@ -16,15 +16,16 @@ __all__ = ["block_errors", "plain_errors", "raise_error", "raise_errors"]
 
 
 def plain_errors(raised: bool = False) -> None:
-    """Let what the user can mend end the program with one sentence and exit status 2, not with a traceback.
+    """End the program on a user's error with one sentence and exit status 2, not with a traceback.
 
-    An error with an exit status of its own ends it with that; where whoever read the output has gone, nothing is said.
-    A window stays: what a control of it cannot set is said, and the program goes on.
+    An error with an exit status of its own ends the program with that status. If the reader of the output has gone,
+    nothing is printed. A program with a window goes on: if one of its controls sets a wrong value, the sentence is
+    printed.
 
-    For programs that GNU Radio Companion writes: in a snippet of the section "Init - Before Blocks".
+    For programs that GNU Radio Companion writes: call it in a snippet of the section "Init - Before Blocks".
 
     Args:
-        raised: the program calls `raise_error` after the flowgraph, so that blocks do not log what that says.
+        raised: True if the program calls `raise_error` after the flowgraph; blocks then do not log their errors.
     """
     if raised:
         keep_errors()
@@ -54,7 +55,7 @@ def _window_is_open() -> bool:
 
 
 def _without_output() -> None:
-    """Let nothing more be written to standard output where nobody takes it: Python would complain as it ends."""
+    """Discard further output if nobody reads standard output: Python would otherwise print an error at its end."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
@@ -64,27 +65,27 @@ def _without_output() -> None:
 
 
 def block_errors(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Exception]]:
-    """Yield (name, reason) of each block whose stream ended before its time.
+    """Yield (name, reason) of each block whose stream ended early.
 
     Args:
-        named: names and blocks; what is not a block of GNU Radio is passed over, whatever attributes it has.
+        named: names and blocks; objects that are not GNU Radio blocks are skipped.
     """
     for name, block in named:
         error = None
-        with contextlib.suppress(Exception):  # an attribute of something foreign may do as it likes
+        with contextlib.suppress(Exception):  # an attribute of a foreign object may raise anything
             error = block.error if hasattr(block, "to_basic_block") else None
         if isinstance(error, Exception):
             yield name, error
 
 
 def raise_errors(named: Iterable[tuple[str, Any]]) -> None:
-    """Raise what ended a flowgraph before its time, if anything did.
+    """Raise the error that ended a flowgraph early, if there was one.
 
     Args:
         named: names and blocks.
 
     Raises:
-        AmrqError: a block's reason; where several blocks have one, all of them, a sentence each.
+        AmrqError: the errors of all blocks that have one, a sentence each.
     """
     errors: list[AmrqError] = []
     for name, error in block_errors(named):
@@ -97,12 +98,12 @@ def raise_errors(named: Iterable[tuple[str, Any]]) -> None:
 
 
 def raise_error(flowgraph: Any) -> None:
-    """Raise what ended a flowgraph before its time, if anything did: in a snippet of the section "Main - After Stop".
+    """Raise the error that ended a flowgraph early; call it in a snippet of the section "Main - After Stop".
 
     Args:
-        flowgraph: whose blocks are its attributes, as the Companion writes it.
+        flowgraph: a flowgraph as the Companion writes it: its blocks are attributes.
 
     Raises:
-        AmrqError: a block's reason.
+        AmrqError: the errors of the blocks.
     """
     raise_errors(vars(flowgraph).items())

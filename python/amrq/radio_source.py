@@ -31,22 +31,22 @@ _BUFFER = 2**16
 class radio_source(gr.hier_block2):
     """One receive channel of a radio, through GNU Radio's own Soapy source.
 
-    Tags made: `rx_rate` and `rx_freq`, and `rx_time` where the radio has a clock, on the first sample and behind an
-    overflow; `rx_overflow` behind an overflow, with their number so far; `rx_freq` on the first sample handed on after
-    a retune (what the radio's buffers still held then is of the frequency before).
+    Tags written: `rx_rate`, `rx_freq` and, if the radio has a clock, `rx_time`, on the first sample and after an
+    overflow; `rx_overflow` after an overflow, with the number of overflows so far; `rx_freq` on the first sample
+    passed on after a retune. Samples that the radio's buffers still held at that moment are of the former frequency.
 
     Args:
         device: SoapySDR's device arguments, `driver=rtlsdr` for instance.
         sample_rate: samples a second.
         frequency: centre, Hz.
-        gain: dB over all, or elements with theirs (`LNA=20,VGA=16`, or a mapping); None leaves it to the radio
-            (automatic gain where it has one).
+        gain: overall gain in dB, or gains of single elements (`LNA=20,VGA=16`, or a mapping); None leaves the gain to
+            the radio (automatic gain if it has one).
         antenna: its name; empty leaves the radio's choice.
         bandwidth: of the analogue filter, Hz; 0 leaves the radio's choice.
         ppm: correction of the radio's oscillator, parts per million.
 
     Raises:
-        DeviceError: GNU Radio has no Soapy blocks, no such radio answers, or it cannot do what is asked of it.
+        DeviceError: GNU Radio has no Soapy blocks, no such radio answers, or it does not support a setting.
     """
 
     @checked_arguments
@@ -98,9 +98,10 @@ class radio_source(gr.hier_block2):
         self.parts = (self._radio, self._marker)
         """The blocks inside."""
         for block in self.parts:
-            # At a radio's rate the usual 8,192 samples last 3 ms, less than a block in Python may wait for its turn.
+            # At a radio's rate the default buffer of 8,192 samples lasts 3 ms; a block in Python may wait longer to
+            # run.
             level = block.log_level()
-            block.set_log_level("warning")  # or it tells of the buffer on standard output
+            block.set_log_level("warning")  # no report of the buffer on stdout
             block.set_min_output_buffer(_BUFFER)
             block.set_log_level(level)
         self.connect(self._radio, self._marker, self)
@@ -112,20 +113,20 @@ class radio_source(gr.hier_block2):
         self._radio.set_antenna(0, antenna)
 
     def sample_rate(self) -> float:
-        """Return the samples a second that the radio really gives."""
+        """Return the actual sample rate of the radio, samples a second."""
         return float(self._radio.get_sample_rate(0))
 
     def overflows(self) -> int:
-        """Return how often samples were lost, since they were not fetched from the radio in time."""
+        """Return how often samples were lost because they were not fetched from the radio in time."""
         return self._marker.overflows
 
     def counts(self) -> SourceCounts:
-        """Return what went wrong on the way, counted."""
+        """Return counts of the losses and faults so far."""
         return SourceCounts(overflows=self.overflows())
 
     @property
     def error(self) -> Exception | None:
-        """What ended the stream before its time; None if nothing did."""
+        """The error that ended the stream early; None if there was none."""
         return self._marker.error
 
     @checked_arguments
@@ -138,14 +139,14 @@ class radio_source(gr.hier_block2):
         """Set the gain; None leaves it to the radio.
 
         Args:
-            gain: dB over all, which the radio's driver spreads over its elements; or elements with theirs, as a mapping
-                or as text: `LNA=20,VGA=16`. Elements that are not named stay as they are.
+            gain: overall gain in dB, which the radio's driver divides among its elements; or gains of single elements,
+                as a mapping or as text: `LNA=20,VGA=16`. Other elements keep their gain.
 
         Raises:
-            DeviceError: the radio does not have it.
+            DeviceError: the radio does not support the gain.
         """
         wanted = read_gain(gain)
-        # All is checked before anything is set; beyond a range the block would only grumble into a log.
+        # Everything is checked before anything is set: the Soapy block only logs a value out of range.
         if isinstance(wanted, float):
             span = self._radio.get_gain_range(0)
             if not span.minimum() <= wanted <= span.maximum():
@@ -164,7 +165,7 @@ class radio_source(gr.hier_block2):
             _ask(self._device, what, functools.partial(self._radio.set_gain, 0, name, value))
 
     def _elements(self, wanted: Mapping[str, float]) -> dict[str, float]:
-        """Return gains under the names that the radio has for its elements, whatever their case was."""
+        """Return gains under the radio's own names of its elements; upper and lower case are the same."""
         spans = {name: self._radio.get_gain_range(0, name) for name in self._radio.list_gains(0)}
         there = ", ".join(f"{name} ({_decibels(span)})" for name, span in spans.items()) or "none"
         known = {name.lower(): name for name in spans}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a recording to decisions, as a flowgraph."""
+"""A flowgraph that turns a recording into decisions."""
 
 from dataclasses import replace
 
@@ -18,17 +18,17 @@ class recording_flowgraph(decision_flowgraph):
     """Recording -> symbol front end -> chunker -> classifier.
 
     Args:
-        path: the recording; see `recording_source` for this, `format`, `start` and `count`. Or a stream, which is read
-            from where it stands: `format` and `start` are its own.
-        sink: a `classifier_sink`, which knows the symbol rate and the offset; of the sample rate only where the
-            recording does not have its own.
-        front_end: how the signal is received; None: as the defaults say.
+        path: the recording, as for `recording_source`; or a stream, which is read from its present position and has a
+            format of its own (`format` and `start` are not used).
+        sink: a `classifier_sink`, which knows the symbol rate and the offset, and the sample rate if the recording
+            does not state it.
+        front_end: settings of the symbol front end; None: the defaults.
         format: format of the file.
         start: first sample.
         count: samples; 0 takes all that follow.
 
     Raises:
-        AmrqError: something given cannot be used.
+        AmrqError: an argument cannot be used.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording as a stream."""
+"""A source that streams a recording."""
 
 import bisect
 import os
@@ -22,24 +22,24 @@ class recording_source(gr.sync_block):
     """Stream a SigMF, wav or raw recording as complex samples, full scale 1.
 
     Real samples (a wav file of one channel) become the complex signal of their positive frequencies at the same rate.
-    Samples that are not finite are sent as they are: the front end marks them, and their chunks are counted and left
-    out. What is wrong with the file, or was taken from its name, is logged.
+    Samples that are not finite are sent unchanged: the front end marks them, and their chunks are counted and left
+    out. Faults of the file, and values taken from its name, are logged.
 
-    On the first sample stands the tag `rx_rate`; where the file has them, `rx_time` gives the time of that sample,
-    and again after a gap, and `rx_freq` the frequency, there and wherever it changes. Where a SigMF annotation with a
-    label begins, a tag `modulation` gives the label; where it ends, one gives PMT nil.
+    The first sample has the tag `rx_rate`. If the file states them, `rx_time` gives the time of the first sample and
+    of the first one after each gap, and `rx_freq` the frequency, on the first sample and at each change. A tag
+    `modulation` gives the label of a SigMF annotation at its start, and PMT nil at its end.
 
     Args:
         path: the file, or a recording that is open already.
-        format: one of `amrq.recordings.FORMATS`; auto goes by the name.
-        sample_rate: samples a second; 0 takes the file's own, which raw files do not have.
+        format: one of `amrq.recordings.FORMATS`; `auto` takes the format from the file name.
+        sample_rate: samples a second; 0 takes the rate from the file (raw files do not state one).
         start: first sample to send.
         count: samples to send; 0 sends all that follow.
         repeat: begin again at the end.
         name: which recording of a SigMF archive or collection; empty for the first.
 
     Raises:
-        AmrqError: the file cannot be used, or holds nothing from `start` on.
+        AmrqError: the file cannot be used, or has no samples from `start` on.
     """
 
     @checked_arguments
@@ -62,7 +62,7 @@ class recording_source(gr.sync_block):
             else open_recording(path, format, sample_rate or None, name or None)
         )
         gr.sync_block.__init__(self, name="amrq_recording_source", in_sig=None, out_sig=[np.complex64])
-        for note in () if opened else self.recording.notes:  # who opens it says what there is to say
+        for note in () if opened else self.recording.notes:  # the caller that opened it reports its notes
             self.logger.warn(note)
         self.error: Exception | None = None
         if not 0 <= start < self.recording.length or count < 0:
@@ -88,14 +88,14 @@ class recording_source(gr.sync_block):
         return self.recording.sample_rate
 
     def _all_tags(self) -> list[tuple[int, str, Any]]:
-        """(sample, key, value) of every tag on what is sent; what is in force at its first sample stands there."""
+        """Return (sample, key, value) of each tag to send; the first sample sent has all values in force there."""
         tags: list[tuple[int, str, Any]] = [
             (self._start, "rx_rate", pmt.from_double(self.recording.sample_rate))
         ]
         inside = [n for n in self.recording.gaps() if self._start < n < self._stop]
         for sample in (self._start, *inside):
             moment = self.recording.received(sample)
-            if moment is not None and moment.year >= 1970:  # the tag knows no time before
+            if moment is not None and moment.year >= 1970:  # the tag cannot give an earlier time
                 tags.append((sample, "rx_time", made_time(moment)))
         changes = [("rx_freq", n, pmt.from_double(frequency)) for n, frequency in self.recording.tunings]
         for n, label in self.recording.truths():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples of an RTL-SDR on another machine, from rtl_tcp."""
+"""A source for an RTL-SDR on another machine, by rtl_tcp."""
 
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._feed_source import feed_source
@@ -11,16 +11,16 @@ __all__ = ["rtl_tcp_source"]
 
 
 class rtl_tcp_source(feed_source):
-    """The samples of an rtl_tcp server, which shares an RTL-SDR over the network.
+    """Receive the samples of an rtl_tcp server, which shares an RTL-SDR over the network.
 
-    The server is never held up: samples that the flowgraph does not take in time (two seconds, or 16 MiB where these
-    last longer) are lost, counted (`counts().overflows`) and marked. When the server goes away it is called again
-    until it answers, which is counted (`counts().reconnections`), reported in the log, and marked as a break of the
-    stream.
+    The server is never held up. The buffer holds two seconds, or 16 MiB if these last longer; when the flowgraph is
+    slower, samples are lost, counted (`counts().overflows`) and marked. If the connection is lost, the block connects
+    again until the server answers. Each reconnection is counted (`counts().reconnections`), reported in the log, and
+    marked as a break of the stream.
 
-    Tags made: `rx_rate` and `rx_freq` on the first sample, after each reconnection, and on the first sample handed on
-    after a retune (what was on its way then is of the frequency before); `rx_overflow` where samples were lost, with
-    their number so far.
+    Tags written: `rx_rate` and `rx_freq` on the first sample, after each reconnection, and on the first sample passed
+    on after a retune (samples on their way at that moment are of the former frequency); `rx_overflow` at each loss of
+    samples, with the number of losses so far.
 
     Args:
         host: of the server.
@@ -31,7 +31,7 @@ class rtl_tcp_source(feed_source):
         ppm: correction of the oscillator, a whole number of parts per million.
 
     Raises:
-        AmrqError: no server answers there, what answers is no rtl_tcp, or a value is out of its range.
+        AmrqError: no server answers, the server is not an rtl_tcp server, or a value is out of its range.
     """
 
     @checked_arguments

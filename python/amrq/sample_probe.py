@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A look at the samples that passed last."""
+"""A probe of the last samples of a stream."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ __all__ = ["sample_probe"]
 
 
 class sample_probe(gr.sync_block):
-    """Keep the last samples of a stream, to be looked at.
+    """Keep the last samples of a stream for inspection.
 
-    Tags read: `rx_freq`, `rx_time`, `rx_rate` and `rx_overflow`: before a sample where one of them says something new
-    the stream broke (see `chunker`).
+    Tags read: `rx_freq`, `rx_time`, `rx_rate` and `rx_overflow`. A new value of one of them marks a break of the
+    stream (see `chunker`).
 
     Args:
         count: samples kept, at least 1.
@@ -40,20 +40,20 @@ class sample_probe(gr.sync_block):
         return self._recent.samples()
 
     def stretch(self) -> NDArray[np.complex64]:
-        """Return a copy of the longest part of the last samples without a break; of equally long ones the latest."""
+        """Return a copy of the longest part of the last samples without a break; of equally long parts the latest."""
         return self._recent.stretch()
 
     def since_break(self) -> NDArray[np.complex64]:
-        """Return a copy of those of the last samples that came after the last break."""
+        """Return a copy of the last samples that follow the last break."""
         return self._recent.since_break()
 
     def taken(self) -> int:
-        """Return how many samples have come."""
+        """Return how many samples have arrived."""
         return self._recent.taken()
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Keep what comes."""
+        """Keep the samples that arrive."""
         new = input_items[0]
         begin = self.nitems_read(0)
         broken = self._breaks.find(self.get_tags_in_range(0, begin, begin + len(new)))

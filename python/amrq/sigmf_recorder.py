@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recording what is received, with what is decided of it."""
+"""Recording of a stream, with annotations for the decisions on it."""
 
 import time
 from typing import Any
@@ -20,37 +20,35 @@ from amrq.text import printable
 __all__ = ["sigmf_recorder"]
 
 _DECISIONS = pmt.intern("decisions")
-_PATIENCE = (
-    1.0  # seconds without a decision behind a stream's last sample, after which none is expected any more
-)
-_LOOK = 2e-3  # seconds between two looks whether something has come meanwhile
+_PATIENCE = 1.0  # seconds to wait for a decision after a stream's last sample
+_LOOK = 2e-3  # seconds between two checks for new decisions
 
 
 class sigmf_recorder(gr.sync_block):
-    """Record a stream as SigMF while it is told to, annotated with the decisions on it.
+    """Record a stream as SigMF while recording is switched on, annotated with the decisions on it.
 
-    It belongs beside the symbol front end, on the same source: decisions give their time from the first sample of the
-    stream on. Each time recording is switched on a take begins, `NAME-001.sigmf-data` and `.sigmf-meta`, `NAME-002` and
-    so on: the next that is not there yet. The stream is never held up: where the disk is too slow, samples are left out
-    and counted, and a new SigMF capture begins behind the gap, as behind an overflow or a retune. When the flowgraph is
-    stopped, the take is finished; the very last decisions come too late for it then. Where the stream ends by itself,
-    they are waited for.
+    Connect it to the same source as the symbol front end: decisions give their time from the first sample of the
+    stream. Each time recording is switched on, a take begins: `NAME-001.sigmf-data` and `.sigmf-meta`, then `NAME-002`
+    and so on, with the next free number. The stream is never held up: if the disk is too slow, samples are left out
+    and counted. A new SigMF capture begins after such a gap, after an overflow and after a retune. Stopping the
+    flowgraph finishes the take, without the very last decisions. If the stream ends by itself, the block waits for
+    them.
 
     Tags read: `rx_time`, `rx_freq`, `rx_overflow`. A stream without `rx_time` takes its time from the computer's clock.
 
     Message ports:
-        decisions: from `classifier_sink`, which needs its symbol rate for it.
+        decisions: from a `classifier_sink` that has a symbol rate.
 
     Args:
         name: path of the takes without number and suffix.
         sample_rate: samples a second.
         recording: begin with the first sample; otherwise at `set_recording`.
-        frequency: what 0 Hz stands for until a tag gives it, Hz; 0 where it is not known.
-        bandwidth: of the signal that is decided on, Hz, for the annotations' edges; 0 leaves them out.
+        frequency: centre frequency until a tag gives it, Hz; 0 if it is not known.
+        bandwidth: of the classified signal, Hz, for the annotations' frequency edges; 0 leaves the edges out.
         queue_seconds: seconds of samples that may wait for the disk.
 
     Raises:
-        AmrqError: nothing can be written there, a value is out of its range, or the package sigmf is missing.
+        AmrqError: the files cannot be written, a value is out of its range, or the package sigmf is missing.
     """
 
     @checked_arguments
@@ -81,15 +79,15 @@ class sigmf_recorder(gr.sync_block):
 
     @checked_arguments
     def set_recording(self, recording: bool) -> None:
-        """Begin a take, or end the one in progress, with the samples that come next."""
+        """Begin a take, or end the one in progress, with the next samples."""
         self._wanted = bool(recording)
 
     def recording_state(self) -> RecorderState:
-        """Return how the recording stands."""
+        """Return the state of the recording."""
         return self._recorder.state()
 
     def state_text(self) -> str:
-        """Return how the recording stands, in a few words for a display."""
+        """Return the state of the recording in a few words, for a display."""
         state = self._recorder.state()
         if self._refused or state.failure:
             return f"failed: {self._refused or state.failure}"
@@ -125,7 +123,7 @@ class sigmf_recorder(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Record what has arrived, where that is wanted."""
+        """Record the samples that have arrived, if recording is on."""
         new = input_items[0][self._held :]
         if len(new):
             first, now = self.nitems_read(0) + self._held, time.time()
@@ -146,7 +144,7 @@ class sigmf_recorder(gr.sync_block):
         return len(input_items[0]) - self._held
 
     def _switch(self) -> None:
-        """Begin or end a take, where somebody wants it since the last call."""
+        """Begin or end a take, if `set_recording` asked for it since the last call."""
         if self._wanted == self._under_way:
             return
         self._under_way, self._refused = self._wanted, ""
@@ -155,7 +153,7 @@ class sigmf_recorder(gr.sync_block):
             return
         try:
             self._recorder.begin()
-        except AmrqError as error:  # no reason to end what is shown beside
+        except AmrqError as error:  # the rest of the flowgraph goes on
             self._refused = str(error)
             self.logger.error(self._refused)
 

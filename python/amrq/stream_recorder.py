@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stream into a recorder that outlives the flowgraph."""
+"""A block that passes a stream to a recorder which outlives the flowgraph."""
 
 import time
 from typing import Any
@@ -15,16 +15,16 @@ __all__ = ["stream_recorder"]
 
 
 class stream_recorder(gr.sync_block):
-    """Hand a stream to a recorder, which never holds it up; one flowgraph after another may go on with the same one.
+    """Pass a stream to a recorder without holding it up; several flowgraphs in turn may use the same recorder.
 
-    `sigmf_recorder` is for a flowgraph of one's own: it has a recorder and can be switched.
+    For your own flowgraph use `sigmf_recorder`: it makes its recorder and can be switched on and off.
 
-    Tags read: `rx_time`, `rx_freq`, `rx_overflow`. Where the flowgraph is not the recorder's first, samples were lost
-    before it.
+    Tags read: `rx_time`, `rx_freq`, `rx_overflow`. If the flowgraph is not the recorder's first, a loss of samples is
+    noted before its first sample.
 
     Args:
-        recorder: what records.
-        clock: a stream without `rx_time` takes its time from the computer's clock; otherwise it has none.
+        recorder: the recorder.
+        clock: True: a stream without `rx_time` takes its time from the computer's clock; False: it has no time.
     """
 
     def __init__(self, recorder: SigmfRecorder, clock: bool = True) -> None:
@@ -38,7 +38,7 @@ class stream_recorder(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Hand over what has arrived."""
+        """Pass on the samples that have arrived."""
         new, now = input_items[0], time.time()
         first = self.nitems_read(0)
         tags = self.get_tags_in_range(0, first, first + len(new))

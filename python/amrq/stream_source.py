@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples that come through a pipe and end, none of them left out."""
+"""A source for samples that arrive through a pipe."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class stream_source(gr.sync_block):
     """Send what a `SampleStream` reads, until it ends; the tag `rx_rate` stands on the first sample.
 
     Args:
-        stream: to read from; what was only looked at is sent too.
+        stream: to read from; samples that were read ahead are sent too.
         count: samples to send; 0 sends all.
 
     Raises:
@@ -35,7 +35,7 @@ class stream_source(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Send what is there."""
+        """Send the samples that have arrived."""
         out = output_items[0]
         if self._left == 0:
             return -1

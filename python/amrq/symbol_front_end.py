@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a radio's samples to one clean sample a symbol, for a signal of unknown modulation."""
+"""The symbol front end: from a radio's samples to one sample a symbol, for a signal of unknown modulation."""
 
 import math
 from dataclasses import replace
@@ -36,9 +36,9 @@ _STOP_DB = 60.0  # of both filters: below the noise of any signal worth classify
 _PULSE_SYMBOLS = 12  # length of the matched filter; shorter costs at 25 dB, longer delays
 _GATE_SYMBOLS = 16  # memory of the power gate
 _LEVEL_SYMBOLS = 64  # memory of the level: shorter turns 8ASK's own amplitude into noise
-_LEVEL_AHEAD = 8  # symbols by which the level knows what comes, so that a burst's start is not blown up
+_LEVEL_AHEAD = 8  # symbols that the level looks ahead, so that a burst's start is not amplified
 _TIME_TAG_SYMBOLS = 512  # symbols between two tags of time; a clock error of 5,000 ppm moves 2.5 of them
-_MARKED_SYMBOLS = 4  # symbols between two marks of what is not finite: no chunk is shorter
+_MARKED_SYMBOLS = 4  # symbols between two marks in samples that are not finite: no chunk is shorter
 _CLOCK_ERROR = 0.005  # largest error of the symbol rate that the timing follows, 5,000 ppm
 
 
@@ -46,34 +46,34 @@ class symbol_front_end(gr.hier_block2):
     """Filter, resample, level, match, time and de-rotate a signal: complex samples in, complex symbols out.
 
     Frequency shift and channel filter (decimating), polyphase resampler to 4 samples a symbol, level,
-    root-raised-cosine matched filter, Gardner timing, carrier recovery. The output has about unit RMS while
-    a signal is on (0.7 in noise alone, of which the matched filter takes half): the level follows within some
-    100 symbols. Phase is not
-    recovered: the constellation stands at any rotation.
+    root-raised-cosine matched filter, Gardner timing, carrier recovery. The output has about unit RMS while a signal
+    is on (0.7 in noise alone, half of which the matched filter removes). The level follows within about 100 symbols.
+    Phase is not recovered: the constellation has any rotation.
 
-    There is no frequency-locked loop. GNU Radio's band-edge loop takes any lopsided spectrum for an offset
-    and pulls good signals away, and the offsets it is meant for do not disturb the Gardner detector; carrier
-    recovery on symbols removes them. What they cost is a matched filter off its middle: of an Es/N0 of
-    25 dB, 0.1 dB at 2 %, 0.6 dB at 5 % and 1.3 dB at 7 % of the symbol rate. Give `offset` where it is known.
+    There is no frequency-locked loop. GNU Radio's band-edge loop takes any lopsided spectrum for an offset and pulls
+    good signals away, and the offsets it is meant for do not disturb the Gardner detector; carrier recovery on symbols
+    removes them. Their cost is a matched filter that is not centred: at an Es/N0 of 25 dB the loss is 0.1 dB at 2 %,
+    0.6 dB at 5 % and 1.3 dB at 7 % of the symbol rate. Give `offset` if it is known.
 
-    A signal settles within 100 symbols of its start: until a carrier's line shows, for up to 512 symbols, they
-    are held back, and then turned by its frequency. Symbols leave 15 to 17 late, tags with them: at the end
-    of a finite stream so many stay in the filters. In multiples of 32
-    symbols counted from the first one put out, frequency corrections do not fall inside a chunk.
+    A signal settles within 100 symbols of its start. Symbols are held back until the carrier shows as a spectral line,
+    at most 512 symbols, and are then turned by its frequency. Symbols and their tags leave 15 to 17 symbols late; at
+    the end of a finite stream this many stay in the filters. Frequency corrections fall on multiples of 32 symbols,
+    counted from the first one put out, so that none falls inside a chunk of 32.
 
     Tags written: `input_seconds`, `input_rate`, `not_finite`, `carrier_offset` (cycles/symbol) and `snr_db` (of the
-    signal in its band over the noise floor there), from which the classifier tells where and how strong a signal is.
+    signal in its band over the noise floor there). From them the classifier reports time, frequency and strength of a
+    signal.
 
     Args:
-        sample_rate: samples/second of the input, at least twice symbol_rate.
-        symbol_rate: symbols/second, right to within 0.5 %.
-        offset: where in the band the signal is, Hz from its middle, -sample_rate/2 to sample_rate/2. What
-            is left after it may be up to 10 % of the symbol rate (15 % for BPSK, PAM and 8QAM).
+        sample_rate: samples a second of the input, at least twice symbol_rate.
+        symbol_rate: symbols a second, accurate to 0.5 %.
+        offset: of the signal from the middle of the band, Hz, -sample_rate/2 to sample_rate/2. Its error may be up to
+            10 % of the symbol rate (15 % for BPSK, PAM and 8QAM).
         options: roll-off, bandwidths, gate and carrier recovery; None: the defaults. With a roll-off of 0.35, signals
             of 0.25 to 0.6 at 25 dB come out at 24 dB or more, those of 0.2 at 23.3 dB. The default bandwidth lets a
             roll-off of 0.5 with 10 % of offset pass. With a timing bandwidth of 0.004 8ASK at Es/N0 25 dB comes out at
-            24.3 instead of 23.5 dB; with 0.012 at 22.5 dB, locked within 100 symbols instead of 250. The gate looks
-            at the power in the channel: behind the level, where every signal and all noise is about 1, it is too late.
+            24.3 instead of 23.5 dB; with 0.012 at 22.5 dB, locked within 100 symbols instead of 250. The gate measures
+            the power in the channel, before the level makes every signal and all noise about 1.
 
     Raises:
         AmrqError: a value is outside its range.
@@ -100,12 +100,12 @@ class symbol_front_end(gr.hier_block2):
             gr.io_signature(1, 1, gr.sizeof_gr_complex),
         )
 
-        seconds_late = 0.0  # what the filters hold back, up to the guard
+        seconds_late = 0.0  # delay of the filters up to the guard
         decimation = max(1, int(sample_rate / max(_SPS * symbol_rate, 2 * bandwidth)))
         inner_rate = sample_rate / decimation
         taps = [1.0]
         if decimation > 1:
-            # What folds onto the signal is stopped; what folds beside it is the resampler's business.
+            # Aliases that fold onto the signal are stopped here; the resampler removes those beside it.
             taps = firdes.low_pass_2(1.0, sample_rate, inner_rate / 2, inner_rate - bandwidth, _STOP_DB)
         self._shift = gr_filter.freq_xlating_fir_filter_ccf(decimation, taps, offset, sample_rate)
         seconds_late += _undelay(self._shift, len(taps)) / sample_rate
@@ -118,11 +118,11 @@ class symbol_front_end(gr.hier_block2):
         self._resample = gr_filter.pfb_arb_resampler_ccf(_SPS * symbol_rate / inner_rate, taps, _ARMS)
         seconds_late += _undelay(self._resample, len(taps) // _ARMS) / inner_rate
 
-        # Level by the RMS of the last symbols, not by a loop: the time a loop takes depends on the level it
-        # starts from. Behind the guard, since one sample that is not a number would stay in the RMS and in
-        # the timing loop forever.
+        # Level by the RMS of the last symbols, not by a loop: the time a loop takes depends on the level it starts
+        # from. It stands after the guard, since one sample that is not a number would stay in the RMS and in the
+        # timing loop forever.
         self._guard = _finite(_SPS * symbol_rate, seconds_late, self._sample_rate)
-        # Zeros instead of nothing, so that symbols and chunks go on being counted.
+        # The gate gives zeros rather than nothing, so that symbols and chunks are still counted.
         self._squelch = analog.pwr_squelch_cc(options.gate_db, 1.0 / (_GATE_SYMBOLS * _SPS), 0, False)
         self._rms = blocks.rms_cf(1.0 / (_LEVEL_SYMBOLS * _SPS))
         self._rms.set_tag_propagation_policy(gr.TPP_DONT)  # they come with the samples
@@ -166,13 +166,13 @@ class symbol_front_end(gr.hier_block2):
 
     @property
     def error(self) -> Exception | None:
-        """What ended the stream before its time; None if nothing did."""
+        """The error that ended the stream early; None if there was none."""
         blocks_in_python = (self._snr, self._guard, self._carrier)
         return next((block.error for block in blocks_in_python if block is not None and block.error), None)
 
     @checked_arguments
     def set_offset(self, offset: float) -> None:
-        """Look elsewhere in the band: Hz from its middle, -sample_rate/2 to sample_rate/2."""
+        """Set the signal's offset from the middle of the band, Hz, -sample_rate/2 to sample_rate/2."""
         check_offset(offset, self._sample_rate)
         self._shift.set_center_freq(offset)
         self._meter.set_offset(offset)
@@ -190,7 +190,7 @@ class symbol_front_end(gr.hier_block2):
         self._squelch.set_threshold(gate_db)
 
     def offset(self) -> float:
-        """Return where in the band the signal is looked for, Hz from its middle."""
+        """Return the offset at which the signal is received, Hz from the middle of the band."""
         return float(self._shift.center_freq())
 
     def timing_bandwidth(self) -> float:
@@ -202,7 +202,7 @@ class symbol_front_end(gr.hier_block2):
         return 20 * math.log10(max(float(self._probe.level()), 1e-10))
 
     def samples_read(self) -> int:
-        """Return how many samples came in since the run began."""
+        """Return how many samples arrived since the run began."""
         return int(self._shift.nitems_read(0))
 
     def carrier_offset(self) -> float:
@@ -211,13 +211,13 @@ class symbol_front_end(gr.hier_block2):
 
 
 class _finite(gr.sync_block):
-    """Samples that are not finite, or whose square would not be, become zero and are marked.
+    """Set samples to zero and mark them if they are not finite, or if their square would not be.
 
-    Now and then one is told its time.
+    Samples at regular distances are tagged with their time.
 
     Args:
         rate: samples a second here, a fixed multiple of the input's.
-        late: seconds by which the input's samples are late here.
+        late: delay of the input's samples at this block, seconds.
         input_rate: samples a second of the input.
     """
 
@@ -244,7 +244,7 @@ class _finite(gr.sync_block):
         return len(samples)
 
     def _mark(self, first: int, bad: NDArray[np.intp]) -> None:
-        """Mark the first and the last of each run of bad samples here, and one every few symbols between them."""
+        """Mark the first and the last sample of each run of bad samples, and one every few symbols between them."""
         begins = np.diff(bad, prepend=-2) > 1
         ends = np.diff(bad, append=bad[-1] + 2) > 1
         between = bad % (_MARKED_SYMBOLS * _SPS) == 0
@@ -253,7 +253,7 @@ class _finite(gr.sync_block):
 
 
 def _undelay(fir: Any, taps: int) -> int:
-    """Let a filter's tags arrive with the samples they belong to: half its length later; return that in samples."""
+    """Delay a filter's tags by half its length, to keep them on their samples; return that delay in samples."""
     delay = (taps - 1) // 2
     fir.declare_sample_delay(delay)
     return delay

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The symbol rate of whatever is received."""
+"""A probe that estimates a signal's symbol rate."""
 
 import math
 import time
@@ -20,36 +20,36 @@ __all__ = ["symbol_rate_probe"]
 _SYMBOL_RATE = pmt.intern("symbol_rate")
 _PATIENCE = 0.1
 """Seconds without a sample after which a stream that was never looked at is taken to be over."""
-_LOOK = 0.5e-3  # seconds between two looks whether an estimate is ready meanwhile
+_LOOK = 0.5e-3  # seconds between two checks for an estimate
 
 
 class symbol_rate_probe(gr.sync_block):
     """Estimate the symbol rate of a signal again and again, and publish each estimate.
 
-    The estimate is that of `amrq.measure.estimate_symbol_rate`: for linear modulations with pulse shaping, tested with
-    roll-offs from 0.2 to 0.5. It runs in a thread of its own, and the stream never waits for it. Each look uses the
-    newest samples; samples that came and went between two looks are counted as dropped.
+    The estimator is `amrq.measure.estimate_symbol_rate`, for linear modulations with pulse shaping, tested with
+    roll-offs from 0.2 to 0.5. It runs in a thread of its own, and the stream never waits for it. Each estimate uses
+    the newest samples; samples overwritten between two estimates are counted as dropped.
 
-    At a tag `rx_rate` or `rx_freq` with a new value everything starts again: nothing from before is used or published.
-    Before a tag `rx_time` or `rx_overflow` with a new value samples are missing: an estimate never uses samples from
-    both sides.
+    A tag `rx_rate` or `rx_freq` with a new value starts the estimation again: earlier samples are not used, and
+    estimates from them are not published. A tag `rx_time` or `rx_overflow` with a new value marks a loss of samples:
+    an estimate never uses samples from both sides of it.
 
     Message ports:
         symbol_rate: a dictionary for each estimate: `symbol_rate` (Bd), `samples_per_symbol`, `confidence` (probability
             that noise alone would not have shown a line as strong), `sample_offset` and `sample_count` (the samples
             used, the first counted from the beginning of the stream), `dropped` (samples dropped so far).
 
-    A stream that ends before the first look is due is looked at when it ends.
+    If the stream ends before the first estimate is due, the estimate is made at its end.
 
     Args:
         sample_rate: samples a second, above 0, until a tag `rx_rate` says otherwise.
-        offset: where in the band the signal is, Hz from its middle, -sample_rate/2 to sample_rate/2.
-        interval: seconds of the stream from one look to the next; 0 for as often as the computer can.
-        lowest: slowest symbol rate that is looked for, Bd; 0 for 64 symbols in the samples looked at.
-        highest: fastest, Bd; 0 for 0.8 times the sample rate, which is the limit.
+        offset: of the signal from the middle of the band, Hz, -sample_rate/2 to sample_rate/2.
+        interval: seconds of the stream from one estimate to the next; 0: as often as possible.
+        lowest: lowest symbol rate searched, Bd; 0: the rate with 64 symbols in the samples used.
+        highest: highest symbol rate searched, Bd; 0: 0.8 times the sample rate, which is the limit.
         min_confidence: estimates below this are not published, 0 to 1.
-        length: most samples that an estimate uses, at least 256. The first look comes with half of them.
-        on_estimate: for scripts: called with each `RateEstimate`, in the thread of the estimates.
+        length: most samples that an estimate uses, at least 256. The first estimate is made with half of them.
+        on_estimate: for scripts: called with each `RateEstimate`, in the estimator's thread.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -89,11 +89,11 @@ class symbol_rate_probe(gr.sync_block):
 
     @checked_arguments
     def set_offset(self, offset: float) -> None:
-        """Look elsewhere in the band: Hz from its middle, -sample_rate/2 to sample_rate/2."""
+        """Set the signal's offset from the middle of the band, Hz, -sample_rate/2 to sample_rate/2."""
         self._watch.set_offset(offset)
 
     def counts(self) -> WatchCounts:
-        """Return what has become of the samples so far."""
+        """Return counts of the samples so far: used, dropped and waiting."""
         return self._watch.counts()
 
     @guarded_run
@@ -114,7 +114,7 @@ class symbol_rate_probe(gr.sync_block):
 
     @guarded
     def work(self, input_items: Any, output_items: Any) -> int:
-        """Take in what has arrived."""
+        """Take in the samples that have arrived."""
         if self._watch.error is not None:
             raise self._watch.error
         new = input_items[0][self._held :]
@@ -123,15 +123,15 @@ class symbol_rate_probe(gr.sync_block):
             self._patient_until = time.monotonic() + _PATIENCE
         elif time.monotonic() >= self._patient_until:
             self._watch.look_now()
-        # While an estimate is to come, the last sample is taken in but not consumed yet: when nothing follows it, GNU
-        # Radio calls again. What a block publishes after the end of its stream no longer reaches its subscribers.
+        # While an estimate is due, the last sample is taken in but not consumed: GNU Radio then calls again, even if
+        # no sample follows. Messages published after the end of a stream no longer reach subscribers.
         self._held = int(not self._watch.idle())
         if self._held and not len(new):
             time.sleep(_LOOK)
         return len(input_items[0]) - self._held
 
     def _take(self, new: Any, first: int) -> None:
-        """Take in samples, the first of which is number `first` of the stream, and what their tags say."""
+        """Take in samples and their tags; the first sample is number `first` of the stream."""
         begin, gaps = 0, []
         for offset, values in self._breaks.changes(self.get_tags_in_range(0, first, first + len(new))):
             place = offset - first

@@ -12,23 +12,23 @@ __all__ = ["zmq_source"]
 
 
 class zmq_source(feed_source):
-    """A stream as the sinks of gr-zeromq send it; the other end may come later.
+    """Receive a stream that a sink of gr-zeromq sends; the sender may start later.
 
-    Whether the sender passes tags, and whether it puts a key before each message, is seen in the messages. A message
-    that is not a whole number of samples (of a vector, of another type), a PMT or text is left out, counted
+    The block finds out from the messages whether the sender passes tags and whether it puts a key before each message.
+    A message that is not a whole number of samples (a vector or another type), a PMT or text is left out, counted
     (`counts().refused`) and reported in the log.
 
-    Tags made: those of the sender, where it passes them; `rx_overflow` where samples were lost on the way, which is
-    noticed where the sender passes tags.
+    Tags written: those of the sender, if it passes tags; `rx_overflow` at each loss of samples, which is detected only
+    if the sender passes tags.
 
     Args:
-        address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink, or the same after `pull+` of a ZMQ PUSH
-            sink, which loses nothing and is held up instead.
+        address: `tcp://host:port` (or `ipc://` and a path) of a ZMQ PUB sink; `pull+` and such an address for a ZMQ
+            PUSH sink, which waits for the receiver instead of losing samples.
         format: one of `amrq.recordings.RAW_FORMATS`, such as cf32: interleaved I and Q; integers become full scale 1.
         tags: hand on the tags that come along.
 
     Raises:
-        AmrqError: the address is none of these, or the Python package pyzmq is missing.
+        AmrqError: the address is not valid, or the Python package pyzmq is missing.
     """
 
     @checked_arguments
