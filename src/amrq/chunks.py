@@ -57,7 +57,7 @@ def normalise(chunks: NDArray[np.complex64], unit_rms: bool = True) -> Normalise
     iq = np.empty((count, 2, length), dtype=np.float32)
     np.multiply(chunks.real, scale[:, None], out=iq[:, 0])
     np.multiply(chunks.imag, scale[:, None], out=iq[:, 1])
-    if not usable.all():
+    if np.count_nonzero(usable) != count:
         iq[~usable] = 0.0
         power = np.where(finite, power, np.float32(np.nan)).astype(np.float32)
     return NormalisedChunks(iq, power, usable)

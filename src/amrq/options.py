@@ -352,8 +352,23 @@ def check(record: Any) -> None:
     Raises:
         AmrqError: one of them is not allowed.
     """
-    for one in options_of(type(record)):
-        object.__setattr__(record, one.name, one.checked(getattr(record, one.name)))
+    for one, default in _defaults_of(type(record)):
+        value = getattr(record, one.name)
+        if value is not default:
+            object.__setattr__(record, one.name, one.checked(value))
+
+
+@functools.cache
+def _defaults_of(record: Any) -> tuple[tuple[Option, object], ...]:
+    """Return the options with their defaults; where one is not allowed or converted, an object that no value is."""
+    found = []
+    for one in options_of(record):
+        try:
+            stays = one.checked(one.default) is one.default
+        except AmrqError:
+            stays = False
+        found.append((one, one.default if stays else object()))
+    return tuple(found)
 
 
 def described(record: type[_Record]) -> type[_Record]:

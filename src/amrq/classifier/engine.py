@@ -154,11 +154,14 @@ class OnnxEngine(Engine):
 
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
         """Return logits float32 [N, H]; see `Engine`."""
-        given = [values for values in (iq, level) if values is not None]
+        symbols, *side = self._inputs
         parts = []
         for start in range(0, len(iq), self._largest_call):
-            fed = [values[start : start + self._largest_call] for values in given]
-            parts += self._session.run(self._output, dict(zip(self._inputs, fed, strict=True)))
+            part = slice(start, start + self._largest_call)
+            fed = {symbols: iq[part]}
+            if level is not None:
+                fed[side[0]] = level[part]
+            parts += self._session.run(self._output, fed)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

@@ -101,6 +101,9 @@ class DecisionOptions:
         check(self)
 
 
+_DEFAULTS = DecisionOptions()
+
+
 class _Chunks(NamedTuple):
     """Chunks that are all usable or all silent.
 
@@ -204,7 +207,7 @@ class DecisionMaker:
             _es_n0_limits([h for h in hypotheses if h.label == name]) for name in self.classes
         ]
         self.chunk_length = chunk_length
-        self.options = options or DecisionOptions()
+        self.options = options or _DEFAULTS
         if not 0 <= fusion_chunks < math.inf:
             raise AmrqError(f"fusion_chunks must be 0 or a number of chunks, not {fusion_chunks}.")
         self._excess = 1 / fusion_chunks if fusion_chunks else 0.0

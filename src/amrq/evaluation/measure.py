@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure a model: decisions at each Es/N0, under impairments, on signals outside its classes."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Container, Sequence
@@ -46,10 +47,16 @@ def fuse(contract: Contract, evidence: Evidence, chunks: int) -> list[Decision]:
     maker = DecisionMaker(
         contract.weighed(),
         contract.chunk_length,
-        DecisionOptions(chunks_per_decision=chunks, change_evidence=math.inf),
+        _plain(chunks),
         contract.fusion_chunks,
     )
     return maker.update(evidence.part(0, whole), contract.chunk_length * np.arange(whole, dtype=np.int64))
+
+
+@functools.cache
+def _plain(chunks: int) -> DecisionOptions:
+    """Return the options of decisions on so many chunks: made once, since calibration fuses thousands of times."""
+    return DecisionOptions(chunks_per_decision=chunks, change_evidence=math.inf)
 
 
 _MOST = 700.0
