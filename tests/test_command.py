@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from run_amrq import ENVIRONMENT, amrq, amrq_here, refused, start_amrq
+from run_amrq import ENVIRONMENT, amrq, amrq_here, python, refused, start_amrq
 from seeds import SEED
 from small_models import linear_model, linear_onnx
 from typer.testing import CliRunner
@@ -392,6 +392,17 @@ def test_rtl_of_one_of_the_thesis_s_networks(tmp_path: Path, capfd: pytest.Captu
         "in floating point",
     )
     assert amrq("rtl", eight, "-o", tmp_path, "--architecture", "systolic").returncode == 2
+
+
+def test_a_command_starts_without_what_others_need() -> None:
+    code = (
+        "import sys, typer.main; from amrq.cli.main import app; typer.main.get_command(app).commands['live']; "
+        "print(*(name for name in sys.modules if name.startswith('amrq.cli.'))); "
+        "print(*({'amrq.sweep', 'amrq.hardware.rtl', 'amrq.training', 'amrq.likelihood'} & set(sys.modules)))"
+    )
+    commands, others = python("-c", code).stdout.splitlines()
+    assert set(commands.split()) == {f"amrq.cli.{name}" for name in ("main", "app", "live", "views")}
+    assert not others
 
 
 def test_version() -> None:

@@ -216,6 +216,23 @@ def command(function: Any) -> typer.Typer:
     return app
 
 
+def test_a_default_is_converted_and_checked_as_any_value_is() -> None:
+    @dataclass(frozen=True)
+    class Strange:
+        """Its defaults are not as they come out."""
+
+        gain: float = option(7, "A whole number.")
+        needed: float = option(math.nan, "Nothing that is allowed.")
+
+        def __post_init__(self) -> None:
+            check(self)
+
+    for _ in range(2):
+        assert type(Strange(needed=1.0).gain) is float
+        with pytest.raises(AmrqError, match="needed"):
+            Strange()
+
+
 def test_a_commands_options_are_the_fields() -> None:
     seen: list[Any] = []
 

@@ -159,7 +159,9 @@ class ChunkClassifier(Classifier):
             every = every and not gone.any()
             logits = logits[~gone]
         said = self._weigher.weigh(logits)
-        if np.count_nonzero(np.isfinite(said[0])) != said[0].size:  # one broken logit spoils its whole row here
+        if (
+            np.count_nonzero(np.isfinite(said[0])) != said[0].size
+        ):  # one broken logit spoils its whole row here
             raise ModelError(
                 f"{printable(self.engine.source)} gave outputs that are not finite: the model is not usable."
             )

@@ -5,12 +5,14 @@ import functools
 import inspect
 import keyword
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args
 
 import typer
+import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from amrq.classifier import Backend, EngineBackend
@@ -115,7 +117,47 @@ class _Command(TyperCommand):
         return _flags_without_type(super().get_params(ctx))
 
 
+class _LateCommands(Mapping[str, Any]):
+    """Commands by their names, each imported when it is asked for: a start of the program needs one of them.
+
+    Args:
+        places: where they are, by name: `room.module:function`, or the `CommandApp` of a command that has more below.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            module, _, within = self._places[name].partition(":")
+            found = getattr(import_module(module), within)
+            alone = CommandApp(rich_markup_mode="markdown")
+            if isinstance(found, CommandApp):
+                alone.add_typer(found, name=name)
+            else:
+                alone.command(name)(found)
+            self._loaded[name] = typer.main.get_group(alone).commands[name]
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class _Group(TyperGroup):
+    places: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        if self.places:
+            self.commands: Any = _LateCommands(self.places)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _refuse_empty(args)
         return super().parse_args(ctx, args)
@@ -125,10 +167,15 @@ class _Group(TyperGroup):
 
 
 class CommandApp(typer.Typer):
-    """A Typer application whose help names a type only where an option takes a value."""
+    """A Typer application whose help names a type only where an option takes a value.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(cls=_Group, **options)
+    Args:
+        places: of commands that are imported when they are asked for, `room.module:function` by name.
+        options: as Typer takes them.
+    """
+
+    def __init__(self, places: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(cls=type("_Group", (_Group,), {"places": places or {}}), **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         """As Typer's, for a command whose help is shown so."""

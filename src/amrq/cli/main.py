@@ -8,17 +8,6 @@ import typer
 
 import amrq
 from amrq.cli.app import CommandApp, say
-from amrq.cli.board import board_app
-from amrq.cli.bound import bound
-from amrq.cli.classify import classify
-from amrq.cli.devices import devices
-from amrq.cli.evaluate import evaluate, evaluate_report
-from amrq.cli.hardware import estimate, rtl
-from amrq.cli.label import label
-from amrq.cli.live import live
-from amrq.cli.model import model_app, models
-from amrq.cli.sweep import sweep, sweep_report
-from amrq.cli.train import train
 from amrq.errors import AmrqError, OutputClosedError, OutputError
 from amrq.live import ended_in_time, something_left_behind
 from amrq.outputs import require_stdout, standard_streams
@@ -26,7 +15,27 @@ from amrq.text import printable
 
 __all__ = ["app", "main"]
 
+_PLACES = {
+    "classify": "amrq.cli.classify:classify",
+    "live": "amrq.cli.live:live",
+    "devices": "amrq.cli.devices:devices",
+    "models": "amrq.cli.model:models",
+    "label": "amrq.cli.label:label",
+    "train": "amrq.cli.train:train",
+    "evaluate": "amrq.cli.evaluate:evaluate",
+    "evaluate-report": "amrq.cli.evaluate:evaluate_report",
+    "estimate": "amrq.cli.hardware:estimate",
+    "rtl": "amrq.cli.hardware:rtl",
+    "sweep": "amrq.cli.sweep:sweep",
+    "sweep-report": "amrq.cli.sweep:sweep_report",
+    "bound": "amrq.cli.bound:bound",
+    "model": "amrq.cli.model:model_app",
+    "board": "amrq.cli.board:board_app",
+}
+"""Every command in the order of the help, and where it is."""
+
 app = CommandApp(
+    places=_PLACES,
     name="amrq",
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -34,21 +43,6 @@ app = CommandApp(
     help="Recognise the modulation of a radio signal.",
     epilog="Example: **amrq classify recording.sigmf-meta --symbol-rate 9600**",
 )
-app.command()(classify)
-app.command()(live)
-app.command()(devices)
-app.command()(models)
-app.add_typer(model_app, name="model")
-app.add_typer(board_app, name="board")
-app.command()(label)
-app.command()(train)
-app.command()(evaluate)
-app.command()(evaluate_report)
-app.command()(estimate)
-app.command()(rtl)
-app.command()(sweep)
-app.command()(sweep_report)
-app.command()(bound)
 
 
 def _version(show: bool) -> None:

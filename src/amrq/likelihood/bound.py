@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9, LinearSet
 from amrq.errors import AmrqError
-from amrq.evaluation import clopper_pearson, fresh_chunks
 from amrq.files import whole_file
 from amrq.likelihood.classifier import LikelihoodClassifier, Receiver
 from amrq.machine import optional_package
@@ -43,6 +42,8 @@ class BoundPoint:
         else:
             row = self.classes.index(name)
             right, chunks = int(self.confusion[row, row]), int(self.confusion[row].sum())
+        from amrq.evaluation import clopper_pearson  # the classifier alone does without that room
+
         low, high = clopper_pearson(right, chunks)
         return right, chunks, right / chunks, low, high
 
@@ -121,6 +122,8 @@ def measure_bound(
     Raises:
         AmrqError: a number is out of its range, or an Es/N0 outside the range that the receiver expects.
     """
+    from amrq.evaluation import fresh_chunks
+
     if symbols < 1 or chunks_per_class < 1 or not es_n0_db:
         raise AmrqError("a bound needs at least 1 symbol a chunk, 1 chunk a class and one Es/N0.")
     low, high = receiver.es_n0_range
