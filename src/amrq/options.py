@@ -352,7 +352,8 @@ def check(record: Any) -> None:
     Raises:
         AmrqError: one of them is not allowed.
     """
-    for one, default in _defaults_of(type(record)):
+    kind: Any = type(record)
+    for one, default in _defaults_of(kind):
         value = getattr(record, one.name)
         if value is not default:
             object.__setattr__(record, one.name, one.checked(value))
