@@ -279,10 +279,6 @@ class NoiseLevel:
         """Return the accuracy of each true modulation, among the named modulations."""
         return [self._row(share) for share in self.named.class_shares()]
 
-    def fused_row(self) -> AccuracyRow | None:
-        """Return the accuracy of fused decisions among the named modulations; None if there were none."""
-        return None if self.fused_share is None else self._row(self.fused_share)
-
     def _row(self, share: Share) -> AccuracyRow:
         return AccuracyRow(self.es_n0_db, share.value, *share.exact, share.of)
 
