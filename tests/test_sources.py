@@ -224,7 +224,7 @@ RADIO: dict[str, Any] = {"rtl_tcp": "pi", "sample_rate": 1e6, "frequency": 1e8}
         (RADIO | {"frequency": None}, "rtl_tcp needs the frequency"),
         (RADIO | {"antenna": "RX"}, "antenna belongs to a radio of SoapySDR"),
         (RADIO | {"bandwidth": 1e6}, "bandwidth belongs to a radio of SoapySDR"),
-        (RADIO | {"gain": "loud"}, "the gain 'loud' is not understood"),
+        (RADIO | {"gain": "loud"}, "gain takes a number of dB, .* not 'loud'"),
         (RADIO | {"ppm": float("nan")}, "ppm must be a number"),
         (RADIO | {"format": "ci16"}, "samples of rtl_tcp are cu8"),
         ({"stdin": True, "sample_rate": 1e6, "gain": 3.0}, "gain belongs to a radio"),
