@@ -27,6 +27,7 @@ from amrq.labels import (
     hold_out,
     label_name,
     labelled_spans,
+    numbered_labels,
     select_chunks,
     symbol_places,
 )
@@ -66,6 +67,14 @@ def test_any_other_text_is_a_label_of_its_own(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "  ", "Q\nPSK", "\x1b[31m", "x" * 65])
 def test_what_is_no_label(text: str) -> None:
     assert label_name(text) is None
+
+
+def test_there_are_as_many_labels_as_a_byte_counts() -> None:
+    own = [f"kind {number}" for number in range(256 - len(LABELS))]
+    names, labels = numbered_labels([*own, "QPSK"])
+    assert [names[label] for label in labels] == [*own, "QPSK"] and len(names) == 256
+    with pytest.raises(AmrqError, match="245 labels beside the usual ones, not 246"):
+        numbered_labels([*own, "one more"])
 
 
 def spans_of(tmp_path: Path, annotations: list[dict[str, Any]], **arguments: Any) -> Any:

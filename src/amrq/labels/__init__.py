@@ -10,7 +10,15 @@ from amrq.labels.labelled_spans import (
     select_chunks,
     symbol_places,
 )
-from amrq.labels.labels_folder import LABELS, HeldOut, LabelledChunks, LabelsFolder, hold_out, label_name
+from amrq.labels.labels_folder import (
+    LABELS,
+    HeldOut,
+    LabelledChunks,
+    LabelsFolder,
+    hold_out,
+    label_name,
+    numbered_labels,
+)
 
 __all__ = [
     "LABELS",
@@ -24,6 +32,7 @@ __all__ = [
     "hold_out",
     "label_name",
     "labelled_spans",
+    "numbered_labels",
     "select_chunks",
     "symbol_places",
 ]

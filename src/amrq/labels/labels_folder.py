@@ -22,12 +22,14 @@ from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.plain_values import from_plain
 from amrq.text import name_fault, printable
 
-__all__ = ["LABELS", "HeldOut", "LabelledChunks", "LabelsFolder", "hold_out", "label_name"]
+__all__ = ["LABELS", "HeldOut", "LabelledChunks", "LabelsFolder", "hold_out", "label_name", "numbered_labels"]
 
 LABELS = (*THESIS_9, UNKNOWN, NO_SIGNAL)
 """The usual labels: the thesis's nine modulations, `unknown` for every other signal, `no signal` for noise alone."""
 
 _LONGEST_LABEL = 64
+_MOST_LABELS = 256
+"""Different labels of one recording's chunks: each chunk's is a byte."""
 
 
 def _plain(text: str) -> str:
@@ -51,6 +53,26 @@ def label_name(text: str) -> str | None:
     """
     own = text.strip()
     return _BY_PLAIN.get(_plain(own)) or (None if name_fault(own, _LONGEST_LABEL) else own)
+
+
+def numbered_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+    """Return the names of labels, the usual ones first, and each label as an index into them: uint8 [N].
+
+    Raises:
+        AmrqError: there are more than 256 names.
+
+    >>> names, indices = numbered_labels(["GMSK", "4ASK", "GMSK"])
+    >>> names[-1], indices.tolist()
+    ('GMSK', [11, 0, 11])
+    """
+    names = tuple(dict.fromkeys((*LABELS, *labels)))
+    if len(names) > _MOST_LABELS:
+        own = _MOST_LABELS - len(LABELS)
+        raise AmrqError(
+            f"the chunks of one recording can have {own} labels beside the usual ones, not {len(names) - len(LABELS)}."
+        )
+    number = {name: index for index, name in enumerate(names)}
+    return names, np.array([number[label] for label in labels], dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +141,7 @@ class LabelledChunks:
             labels.max(initial=0) < len(self.names),
             f"label {labels.max(initial=0)} is none of {len(self.names)}",
         )
+        require(len(self.names) <= _MOST_LABELS, f"it has {len(self.names)} labels, more than {_MOST_LABELS}")
         require(
             len(set(self.names)) == len(self.names) and all(label_name(name) == name for name in self.names),
             f"its labels {list(self.names)} are not different names",

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from amrq.chunks import SILENCE_POWER
 from amrq.errors import AmrqError
 from amrq.labels import (
-    LABELS,
     LabelledChunks,
     LabelledSpans,
     LabelsFolder,
     Reason,
     SelectedChunks,
     labelled_spans,
+    numbered_labels,
     select_chunks,
 )
 from amrq.live.interrupt import joined
@@ -165,7 +165,10 @@ class Labeller:
         stream = StreamInfo(symbol_rate=found.rate, offset=place, chunk_length=self._cutting.chunk_length)
         selected, chunks, places = self._cut(recording, stream, spans, progress)
         if len(chunks):
-            names = (*LABELS, *dict.fromkeys(one for one in selected.labels if one not in LABELS))
+            try:
+                names, labels = numbered_labels(selected.labels)
+            except AmrqError as error:
+                raise AmrqError(f"{recording.path}: {error}") from None
             self._folder.write(
                 LabelledChunks(
                     name=name,
@@ -175,7 +178,7 @@ class Labeller:
                     symbol_rate=float(found.rate),
                     offset=float(place),
                     chunks=chunks,
-                    labels=np.array([names.index(label) for label in selected.labels], np.uint8),
+                    labels=labels,
                     names=names,
                     sample_index=places,
                     dropped=dict(selected.dropped),
