@@ -76,6 +76,7 @@ def test_what_needs_no_gnu_radio_works(clean: Path, tmp_path: Path) -> None:
     assert shown.returncode == 0 and "classify" in shown.stdout
     listed = command(clean, "models")
     assert listed.returncode == 0 and "blind-full-int8" in listed.stdout, listed.stderr
+    assert "Weights are not counted: that needs the Python package onnx." in listed.stdout
     code = f"""
 import json
 from amrq.recordings import open_recording

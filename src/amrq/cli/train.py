@@ -38,7 +38,7 @@ __all__ = ["TrainingBars", "train", "tune"]
 
 
 class TrainingBars:
-    """Bars for training, teacher and evaluation; the last two appear when they have something to show."""
+    """Bars for training, teacher and evaluation; each appears when it has something to show."""
 
     def __init__(self) -> None:
         self._bar = Progress(
@@ -50,7 +50,7 @@ class TrainingBars:
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._training = self._bar.add_task("training", total=None, figures="")
+        self._training = self._bar.add_task("training", total=None, figures="", visible=False)
         self._teaching = self._bar.add_task("likelihoods", total=None, figures="", visible=False)
         self._evaluating = self._bar.add_task("evaluating", total=None, figures="", visible=False)
 
@@ -66,7 +66,7 @@ class TrainingBars:
     def trained(self, at: "FitProgress") -> None:
         """Show how a training stands."""
         figures = f"{at.phase}  loss {at.loss:.3f}  accuracy {at.accuracy:.3f}"
-        self._bar.update(self._training, completed=at.step, total=at.steps, figures=figures)
+        self._bar.update(self._training, completed=at.step, total=at.steps, figures=figures, visible=True)
 
     def taught(self, done: int, of: int) -> None:
         """Show how many chunks the teacher has judged."""
