@@ -84,7 +84,7 @@ def generic(constellation: Any) -> list[Any]:
 
 
 def gmsk() -> list[Any]:
-    """GMSK with BT 0.35: continuous phase, none of the nine."""
+    """GMSK with BT 0.35: continuous phase, outside the nine."""
     return [
         blocks.vector_source_b(random_bytes(20_000, SEED + 2), True),
         digital.gmsk_mod(SAMPLES_PER_SYMBOL, 0.35),

@@ -87,7 +87,7 @@ def test_batch_size_does_not_matter(classifier):
     [("noise", 0.95), ("OFDM", 0.95), ("OOK", 0.95), ("tone", 0.95), ("FM", 0.85), ("FSK", 0.7)],
 )
 def test_no_false_certainty(classifier, kind, share):
-    """On 32 chunks fused, what is none of the nine is called so in at least this share of 60 decisions."""
+    """On 32 chunks fused, signals outside the nine are called so in at least this share of 60 decisions."""
     generator = rng("certainty", kind)
     trials = 60
     right = 0

@@ -105,8 +105,8 @@ def test_it_takes_the_width_there_is(width: int) -> None:
     [
         ("named", "QPSK", "QPSK", "QPSK"),
         ("unsure", "8PSK", "unsure perhaps 8PSK", "8PSK"),
-        ("unsure", "unknown", "unsure perhaps none of the classes", "unknown"),
-        ("foreign", "unknown", "unknown none of the classes", "unknown"),
+        ("unsure", "unknown", "unsure perhaps outside the classes", "unknown"),
+        ("foreign", "unknown", "unknown outside the classes", "unknown"),
         ("noise", "no signal", "noise", "noise"),
     ],
 )

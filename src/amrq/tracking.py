@@ -194,7 +194,7 @@ class NoiseTracker:
         joint = np.exp(before, out=before)
         joint *= states[:, None]
         flat = joint.reshape(len(whole), -1)[held : len(rows)]
-        # Where the stream so far was none of the classes, nothing is known of their Es/N0.
+        # Where the stream so far was outside the classes, nothing is known of their Es/N0.
         weights = flat @ self._at_level.astype(np.float32) / flat.sum(axis=1, keepdims=True)
         weights = np.float32(1 - _FLOOR) * weights + np.float32(_FLOOR) * self._expected.astype(np.float32)
         return np.asarray(np.log(weights / weights.sum(axis=1, keepdims=True)))

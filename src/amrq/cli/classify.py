@@ -67,7 +67,7 @@ def classify(
 
     Shows a decision for every 32 chunks of 32 symbols as soon as it is made, and at the end how often each answer was
     given. **unsure** means that the evidence is not enough; the most probable answer is shown under "perhaps".
-    **unknown** means that none of the classes explains the signal, **noise** that it looks like noise alone, and
+    **unknown** means that the signal is outside the classes, **noise** that it looks like noise alone, and
     **no signal** that there is no power. The probability is that of the answer, for signals of the kind the model was
     trained on. Where the recording has SigMF annotations, they are shown as truth.
 

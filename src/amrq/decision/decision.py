@@ -16,7 +16,7 @@ REASONS: tuple[Reason, ...] = ("named", "unsure", "foreign", "noise", "silent")
 EsN0Bound = Literal["above", "below"]
 """On which side of an estimate the value lies, where the model cannot say more."""
 
-_OUTSIDE = {UNKNOWN: "none of the classes", NO_SIGNAL: "noise"}
+_OUTSIDE = {UNKNOWN: "outside the classes", NO_SIGNAL: "noise"}
 
 
 @dataclass(frozen=True)

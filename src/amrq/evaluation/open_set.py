@@ -37,7 +37,7 @@ _UNDECIDED = (UNSURE, NO_SYMBOL_RATE, NO_ANSWER)
 
 
 def answer_of(decision: Decision) -> str:
-    """Return a decision as one of: a modulation, `unknown` (none of the classes), `noise`, `no signal`, `unsure`."""
+    """Return a decision as one of: a modulation, `unknown` (outside the classes), `noise`, `no signal`, `unsure`."""
     match decision.reason:
         case "unsure":
             return UNSURE
