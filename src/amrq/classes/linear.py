@@ -317,6 +317,6 @@ def linear_class(name: str) -> LinearClass:
     if found is None:
         raise AmrqError(
             f"there is no linear class called {printable(name, LONGEST_NAME)!r}: choose from "
-            f"{', '.join(LINEAR_CLASSES)} (in capitals)."
+            f"{', '.join(LINEAR_CLASSES)}; case matters."
         )
     return found
