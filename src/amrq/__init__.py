@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recognise the modulation of a radio signal with small, honest neural networks.
+"""Recognise the modulation of a radio signal with small neural networks.
 
 The rooms, lowest first: `modulations`, `signals`, `chunks`, `model`, `classifier`, `decision`,
 `recordings`; `training` (PyTorch) and `cli` stand on top. None of them imports GNU Radio except

@@ -7,7 +7,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Load the command and run it. An interrupt meanwhile ends it without a word: nothing has begun."""
+    """Load the command and run it. An interrupt during loading ends it without a message."""
     heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if heeded:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

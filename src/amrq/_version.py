@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one place that holds the version."""
+"""The package's version."""
 
 __version__ = "0.2.0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks of symbols as a network takes them: normalised, with features of their level."""
+"""Chunks of symbols as input of a network: normalisation and level features."""
 
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ and far enough above the smallest float32 that the division stays exact."""
 
 
 class NormalisedChunks(NamedTuple):
-    """Chunks as a model takes them.
+    """Chunks as input of a model.
 
     Attributes:
-        iq: float32 [N, 2, L], row 0 I and row 1 Q, each chunk of mean power 1; all zero where not usable.
-        power: float32 [N], mean |z|^2 of each chunk before normalisation; NaN where samples are not finite.
+        iq: float32 [N, 2, L], row 0 I and row 1 Q, each chunk of mean power 1; all zero if not usable.
+        power: float32 [N], mean |z|^2 of each chunk before normalisation; NaN if samples are not finite.
         usable: bool [N]; False for silence and for chunks with a sample that is not finite.
     """
 
@@ -28,10 +28,10 @@ class NormalisedChunks(NamedTuple):
 
 
 def normalise(chunks: NDArray[np.complex64], unit_rms: bool = True) -> NormalisedChunks:
-    """Bring complex64 [N, L] chunks to the layout and level that a model takes.
+    """Convert complex64 [N, L] chunks to the layout and level of a model's input.
 
-    A chunk of silence (mean power below `SILENCE_POWER`) has no direction to scale in, and one with a NaN,
-    an infinity or an overflowing power has no meaning: both come back as zeros, marked not usable.
+    A silent chunk (mean power below `SILENCE_POWER`) cannot be scaled, and a chunk with a NaN, an infinity or an
+    overflowing power cannot be used. Both become zeros and are marked not usable.
 
     Args:
         chunks: complex64 [N, L].
@@ -74,15 +74,15 @@ _LARGEST_RATIO = np.float32(2)
 def level_features(
     power: NDArray[np.float32], tracked_power: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """Return how much stronger or weaker than their stream chunks are, as a model with a level input takes it.
+    """Return the level features of chunks: their power relative to their stream, for a model with a level input.
 
-    With r = sqrt(power / tracked_power), at most 2: 4 max(r - 1, 0), 4 max(1 - r, 0), and 1; all zero where the
-    stream's level is not known. None is negative, so that integer models lose no bit to a sign.
+    With r = sqrt(power / tracked_power), at most 2: 4 max(r - 1, 0), 4 max(1 - r, 0), and 1; all zero if the stream's
+    level is not known. No feature is negative: integer models need no sign bit.
 
     Args:
         power: float32 [N], mean |z|^2 of each chunk.
-        tracked_power: float32 [N], mean |z|^2 of the stream around it, noise included; NaN where it is not known, None
-            if it is known nowhere.
+        tracked_power: float32 [N], mean |z|^2 of the stream around each chunk, noise included; NaN where it is not
+            known; None if it is not known for any chunk.
 
     Returns:
         float32 [N, 3].

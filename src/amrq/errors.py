@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors that a user can act on."""
+"""Errors that a user can act on."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,59 +19,58 @@ __all__ = [
 
 
 class AmrqError(ValueError):
-    """Something the user gave cannot be used; the message is one sentence that says what to change.
+    """A user's input cannot be used; the message is one sentence that names the cause and what to change.
 
-    The command line prints the message and exits with `exit_status`. It is a `ValueError`, so that code
-    which knows nothing of this package handles it as what it is: a bad value.
+    The command line prints the message and exits with `exit_status`. The class is a `ValueError`, so that other code
+    can handle it as a bad value.
 
-    The kinds below it say what cannot be used: a recording, a model, a device, the link to a board, an output. What is
-    none of them, such as an argument out of range, is an `AmrqError` itself.
+    Its subclasses are for recordings, models, devices, the link to a board, and outputs. Any other error, such as an
+    argument out of range, is an `AmrqError` itself.
 
     Attributes:
-        exit_status: with which the command exits; 2 unless a kind of error has a status of its own.
+        exit_status: exit status of the command; 2 unless a subclass has its own.
     """
 
     exit_status: int = 2
 
 
 class OutputError(AmrqError):
-    """What was to be written cannot be, since the disk is full for instance, or nobody reads it."""
+    """An output cannot be written, for example because the disk is full or the reader has gone."""
 
 
 class OutputClosedError(OutputError):
-    """Whoever read what is written has gone, as `head` does when it has enough.
+    """The reader of the output has gone, as `head` does after its last line.
 
-    There is nothing to mend, and nothing is printed. The exit status is what a shell gives for a program ended by
-    SIGPIPE, as others are.
+    Nothing is printed, since there is nothing to correct. The exit status is that of a program ended by SIGPIPE.
     """
 
     exit_status = 128 + 13
 
 
 class RecordingError(AmrqError):
-    """A recording is missing, broken, cut or of a kind that is not read."""
+    """A recording is missing, broken, truncated or of an unsupported kind."""
 
 
 class ModelError(AmrqError):
-    """A model is missing, broken or not a model of chunks, or cannot run where it should, on hardware for instance."""
+    """A model is missing, broken, not a model of chunks, or cannot run there, for example on hardware."""
 
 
 class DeviceError(AmrqError):
-    """A radio or another live source is missing, does not answer, or cannot do what was asked for."""
+    """A radio or another live source is missing, does not answer, or does not support a setting."""
 
 
 class LinkError(AmrqError):
-    """The link to a board fails: no answer, no address to listen at, a wrong key, or a breach of the protocol."""
+    """The link to a board fails: no answer, an unusable address, a wrong key, or a breach of the protocol."""
 
 
 class StalledError(DeviceError):
-    """A source sent nothing, or fell silent for longer than it may; the command exits with 3."""
+    """A source sent nothing, or was silent for longer than allowed; the command exits with 3."""
 
     exit_status = 3
 
 
 def raise_together(errors: Iterable[AmrqError]) -> None:
-    """Raise the first of the errors, if there is one, with the sentences of all of them.
+    """Raise the first error, if there is one, with the sentences of all errors.
 
     >>> raise_together([AmrqError("The log is full."), AmrqError("So is the recording.")])
     Traceback (most recent call last):
@@ -88,10 +87,10 @@ def raise_together(errors: Iterable[AmrqError]) -> None:
 
 @contextmanager
 def all_closed() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Call all that was left to be called at the end, the last one first, whatever goes wrong in the block or in one.
+    """Call all registered functions at the block's end, the last one first, even if the block or one of them fails.
 
     Raises:
-        AmrqError: one of them, or the block, raised it; with the sentences of all that did.
+        AmrqError: the block or some of the functions raised it; with the sentences of all.
 
     >>> with all_closed() as at_the_end:
     ...     at_the_end(lambda: print("closed"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a signal can be: classes of signals, linear ones with their constellations, and named sets of them."""
+"""Classes of signals, linear classes with their constellations, and named sets of classes."""
 
 from amrq.classes.class_set import CLASS_SETS, OTHER_LINEAR, THESIS_9, ClassSet, LinearSet, called, class_set
 from amrq.classes.linear import LINEAR_CLASSES, LinearClass, linear_class, root_raised_cosine

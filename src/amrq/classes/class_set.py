@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Named sets of classes: what a model knows, a data set is made of, a figure is measured on."""
+"""Named sets of classes, in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +19,17 @@ _C = TypeVar("_C", bound=SignalClass, covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class ClassSet(Mapping[str, _C], Generic[_C]):
-    """Classes in an order, under a name: what a model knows, a data set is made of, a figure is measured on.
+    """Classes in order, under a name: the classes of a model, of a data set or of an evaluation.
 
-    A mapping from names to classes. Sets of the same classes in the same order are equal, whatever they are called.
+    A mapping from names to classes. Sets of the same classes in the same order are equal; the set's name does not
+    count.
 
     Attributes:
         name: of the set.
         members: the classes.
 
     Raises:
-        AmrqError: two classes have one name.
+        AmrqError: two classes have the same name.
 
     Example:
         >>> len(THESIS_9), THESIS_9["8PSK"].order, "64QAM" in THESIS_9
@@ -58,22 +59,22 @@ class ClassSet(Mapping[str, _C], Generic[_C]):
 
     @property
     def linear(self) -> "tuple[LinearClass, ...]":
-        """Those of the classes that are constellations sent as they stand."""
+        """The linear classes of the set that are neither turned nor staggered."""
         return tuple(member for member in self.members if isinstance(member, LinearClass) and member.plain)
 
     def index(self, name: str) -> int:
         """Return the place of a class in this set.
 
         Raises:
-            AmrqError: it is not in the set.
+            AmrqError: the class is not in the set.
         """
         return self.names.index(self.find(name).name)
 
     def find(self, name: str) -> _C:
-        """Return the class of a name.
+        """Return the class with a given name.
 
         Raises:
-            AmrqError: there is none of that name; the message lists those there are.
+            AmrqError: the set has no class of that name; the message lists its names.
         """
         found = self._by_name.get(name)
         if found is None:
@@ -127,15 +128,15 @@ CLASS_SETS: Mapping[str, LinearSet] = MappingProxyType({s.name: s for s in (THES
 def class_set(
     names: str | Sequence[str], own: Mapping[str, LinearClass] = MappingProxyType({}), name: str = "own"
 ) -> LinearSet:
-    """Return a set by name, or make one of names of classes and of sets.
+    """Return a named set, or make a set from names of classes and of sets.
 
     Args:
-        names: of a set, or of classes and sets, which are put one after the other.
-        own: further classes by name; of two with one name, these count.
-        name: of the new set. One with the classes of a named set keeps that set's name.
+        names: the name of a set, or names of classes and sets, which are joined in order.
+        own: further classes by name; they replace known classes of the same name.
+        name: of the new set. If a named set has the same classes, its name is kept.
 
     Raises:
-        AmrqError: there is no class or set of a name, none is given, or a class comes twice.
+        AmrqError: a name is not that of a class or set, no name is given, or a class occurs twice.
 
     Example:
         >>> class_set(["thesis-9", "64QAM"]).names[-2:]
@@ -160,5 +161,5 @@ def class_set(
 
 
 def called(classes: LinearSet) -> LinearSet:
-    """Return the named set that has just these classes in this order; else the set itself."""
+    """Return the named set with exactly these classes in this order; otherwise the set itself."""
     return next((known for known in CLASS_SETS.values() if known == classes), classes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Linear classes: constellations, the table of those that have a name here, and the pulses that they are sent as."""
+"""Linear classes: their constellations, the table of named ones, and root-raised-cosine pulses."""
 
 import math
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ _CLOSE = 1e-4
 class LinearClass(SignalClass):
     """A linear digital modulation, described by its constellation.
 
-    `LinearClass.of` makes one of any points. Two are equal if all that describes them is.
+    `LinearClass.of` makes a class from any points. Two classes are equal if all their attributes are equal.
 
     Attributes:
-        name: as models, tags and decisions spell it.
-        points: complex64 [order], equiprobable; of unit mean power unless scaled to another level.
-        symmetry: the constellation is unchanged by a turn of 2*pi/symmetry and no smaller one.
+        name: used in models, tags and decisions.
+        points: complex64 [order], equally probable; of unit mean power unless scaled to another level.
+        symmetry: 2*pi/symmetry is the smallest turn that leaves the constellation unchanged.
         turn: radians by which the constellation turns from each symbol to the next.
-        stagger: symbols by which the quadrature part is sent later than the in-phase part.
+        stagger: delay of the quadrature part after the in-phase part, symbols.
 
     Example:
         >>> LinearClass.of("corners", [1 + 1j, -1 + 1j, -1 - 1j, 1 - 1j]).symmetry
@@ -57,17 +57,17 @@ class LinearClass(SignalClass):
         turn: float = 0.0,
         stagger: float = 0.0,
     ) -> "LinearClass":
-        """Return the class of some points, brought to unit mean power.
+        """Return the class with given points, scaled to unit mean power.
 
         Args:
             name: printable, at most 64 characters.
-            points: complex [order], 2 to 1,024 different ones, at any scale.
-            symmetry: found where it is not given.
+            points: complex [order], 2 to 1,024 different points, at any scale.
+            symmetry: see the attribute; computed if it is not given.
             turn: see the attribute.
             stagger: see the attribute.
 
         Raises:
-            AmrqError: the points are no constellation, or have another symmetry than is given.
+            AmrqError: the points are not a constellation, or do not have the given symmetry.
         """
         fault = name_fault(name, LONGEST_NAME)
         if fault:
@@ -85,7 +85,7 @@ class LinearClass(SignalClass):
             raise AmrqError(
                 f"the points of class {shown} have a mean power of {power:g}, which cannot be sent."
             )
-        # Points that come back from a file stay what they are, to the last bit.
+        # Points read from a file stay the same to the last bit.
         scaled = given if abs(power - 1) < 1e-6 else given / np.sqrt(power)
         if _nearest(scaled, scaled, other=True).min() < _CLOSE:
             raise AmrqError(f"class {shown} has the same point twice.")
@@ -98,14 +98,14 @@ class LinearClass(SignalClass):
 
     @property
     def family(self) -> str:
-        """`linear`, and of those sent in a way of their own, `oqpsk` or `pi4dqpsk`."""
+        """The family: `oqpsk` if staggered, `pi4dqpsk` for four points turned by pi/4 a symbol, otherwise `linear`."""
         if self.stagger:
             return "oqpsk"
         return "pi4dqpsk" if self.order == 4 and math.isclose(self.turn, math.pi / 4) else "linear"
 
     @property
     def plain(self) -> bool:
-        """Whether symbols are sent as they stand in the constellation: neither turned nor staggered."""
+        """Whether symbols are neither turned nor staggered."""
         return not self.turn and not self.stagger
 
     @property
@@ -120,12 +120,12 @@ class LinearClass(SignalClass):
 
     @cached_property
     def mirrored(self) -> bool:
-        """Whether the constellation is its own mirror image in the real axis."""
+        """Whether the constellation is symmetric about the real axis."""
         points = self.points.astype(np.complex128)
         return bool(_nearest(points.conj(), points).max() < _CLOSE * max(1.0, np.abs(points).max()))
 
     def symbols(self, count: int, rng: np.random.Generator) -> NDArray[np.complex64]:
-        """Draw complex64 [count] symbols, turned as they are sent."""
+        """Draw complex64 [count] symbols, turned from symbol to symbol if the class is."""
         drawn = self.points[rng.integers(len(self.points), size=count)]
         if not self.turn:
             return drawn
@@ -136,8 +136,9 @@ class LinearClass(SignalClass):
     ) -> NDArray[np.complex64]:
         """Return pieces of the signal with their carrier at 0 Hz and upright.
 
-        At one sample a symbol these are the symbols themselves (a stagger needs more); at any other rate from there up,
-        also one that is not whole, root-raised-cosine pulses, each piece sampled at a time of its own.
+        At one sample a symbol these are the symbols themselves (a staggered class needs a higher rate). At any higher
+        rate, which need not be a whole number, they are root-raised-cosine pulses; each piece has a random sampling
+        time.
 
         Args:
             rng: source of randomness.
@@ -171,9 +172,9 @@ class LinearClass(SignalClass):
         return (_pulses(symbols.real, time, rolloff) + 1j * late).astype(np.complex64)
 
     def scaled_to_peak(self) -> "LinearClass":
-        """Return the same constellation with 1 as its largest level in I or Q, as Rothe (2024) scales them.
+        """Return the same constellation scaled to a largest level of 1 in I or Q, as in Rothe (2024).
 
-        Classes then differ in mean power, from 0.43 (8ASK) to 2 (QPSK), so that a known level gives some of them away.
+        Classes then differ in mean power, from 0.43 (8ASK) to 2 (QPSK): a known level reveals some of them.
         """
         points = (self.points / np.abs(self.points.view(np.float32)).max()).astype(np.complex64)
         points.setflags(write=False)
@@ -213,7 +214,7 @@ def root_raised_cosine(t: NDArray[np.float64], rolloff: float) -> NDArray[np.flo
 
 
 def _pulses(symbols: NDArray[Any], time: NDArray[np.float64], rolloff: float) -> NDArray[Any]:
-    """Sum the pulses of symbols [N, S] at times [N, L] in symbols, which all lie well inside."""
+    """Sum the pulses of symbols [N, S] at times [N, L] in symbols, all of them well inside the symbols."""
     near = np.floor(time).astype(np.int64)
     total = np.zeros(time.shape, dtype=np.result_type(symbols, np.float64))
     for step in range(1 - _REACH, _REACH + 1):
@@ -225,7 +226,7 @@ def _pulses(symbols: NDArray[Any], time: NDArray[np.float64], rolloff: float) ->
 def _nearest(
     points: NDArray[np.complex128], among: NDArray[np.complex128], other: bool = False
 ) -> NDArray[np.float64]:
-    """Return for each point the distance to the nearest `among` some; with `other`, itself not counted."""
+    """Return each point's distance to the nearest point of `among`; with `other`, the point itself is left out."""
     distance = np.abs(points[:, None] - among[None, :])
     if other:
         np.fill_diagonal(distance, np.inf)
@@ -273,7 +274,7 @@ def _cross(side: int, corner: int) -> NDArray[np.complex128]:
 _APSK_16 = _rings(_psk(4, np.pi / 4), _psk(12, np.pi / 12, 2.85))
 _APSK_32 = _rings(_psk(4, np.pi / 4), _psk(12, np.pi / 12, 2.84), _psk(16, 0.0, 5.27))
 
-# Name, points; then, where they are not left to be found or zero: symmetry, turn, stagger.
+# Name, points; then, if given: symmetry, turn, stagger.
 _TABLE: tuple[tuple[Any, ...], ...] = (
     ("4ASK", _ask(4), 2),
     ("8ASK", _ask(8), 2),
@@ -307,7 +308,7 @@ def linear_class(name: str) -> LinearClass:
     """Return the linear class called `name`.
 
     Raises:
-        AmrqError: there is none of that name; the message lists those there are.
+        AmrqError: there is no class of that name; the message lists the names.
 
     >>> qpsk = linear_class("QPSK")
     >>> len(qpsk.points), qpsk.symmetry, round(float(abs(qpsk.points[0])), 3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every class of signals has: a name, a family, and signals of it."""
+"""Classes of signals: what all of them have in common."""
 
 import zlib
 from abc import ABC, abstractmethod
@@ -29,10 +29,10 @@ STREAMS = MappingProxyType(
 
 
 class SignalClass(ABC):
-    """A class of signals: what a model can be trained to name.
+    """A class of signals that a model can be trained to name.
 
     Attributes:
-        name: as models, tags and decisions spell it.
+        name: used in models, tags and decisions.
     """
 
     name: str
@@ -40,19 +40,19 @@ class SignalClass(ABC):
     @property
     @abstractmethod
     def family(self) -> str:
-        """The family, `linear` for instance."""
+        """The family, for example `linear`."""
 
     @abstractmethod
     def render(
         self, rng: np.random.Generator, count: int, samples: int, rate: float = 1.0
     ) -> NDArray[np.complex64]:
-        """Return pieces of the signal, each drawn again over all that the class leaves open: no noise, no offset.
+        """Return pieces of the signal without noise or offset; all that the class leaves open is drawn at random.
 
         Args:
             rng: source of randomness.
             count: pieces (N).
             samples: of each (L).
-            rate: samples in the class's own unit of time: a symbol, or where there is none, the reciprocal of the
+            rate: samples in the class's unit of time: a symbol, or for a signal without symbols the reciprocal of its
                 occupied bandwidth.
 
         Returns:
@@ -64,13 +64,13 @@ class SignalClass(ABC):
 
     @property
     def stream(self) -> int:
-        """A number for seeds that depends on the name alone, not on any list that the class is in."""
+        """A number for seeds, which depends on the name alone and not on any list of classes."""
         return STREAMS.get(self.name, len(STREAMS) + zlib.crc32(self.name.encode()))
 
 
 @dataclass(frozen=True)
 class NamedClass(SignalClass):
-    """A class of which no more is known than what it is called: somebody's label.
+    """A class of which only the name is known: a user's label.
 
     >>> NamedClass("GMSK").family
     'unknown'
@@ -86,7 +86,7 @@ class NamedClass(SignalClass):
     def render(
         self, rng: np.random.Generator, count: int, samples: int, rate: float = 1.0
     ) -> NDArray[np.complex64]:
-        """Refuse: nothing but the name is known.
+        """Refuse to render: only the name is known.
 
         Raises:
             AmrqError: always.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks in, log-probabilities out: engines that compute scores, and the classifier that reads them."""
+"""Classification of chunks: engines that compute scores, and the classifier that turns scores into evidence."""
 
 from amrq.classifier.classifier import (
     Backend,

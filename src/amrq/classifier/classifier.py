@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From chunks to what they say of each class, whichever engine computes the scores."""
+"""Classifiers: from chunks to evidence for each class, with any engine."""
 
 import os
 from abc import ABC, abstractmethod
@@ -35,18 +35,18 @@ _BLOCK = 512
 
 
 class Evidence(NamedTuple):
-    """What a batch of N chunks says about C classes and H hypotheses.
+    """The evidence of N chunks on C classes and H hypotheses.
 
     Attributes:
-        log_probabilities: float32 [N, C], of each class given this chunk alone; natural logarithms, each row sums
-            to 1 after `exp`.
-        log_likelihoods: float32 [N, H], of this chunk given each hypothesis, up to a constant a row: what is summed
-            when chunks are fused.
-        power: float32 [N], mean |z|^2 of each chunk; NaN where its samples are not finite.
-        usable: bool [N]; False for silence and for chunks with samples that are not finite, whose rows are zero
-            and say nothing.
-        lost: bool [N]; True for chunks that were not classified, since a board is gone for instance. They are not
-            usable either, but they are not silence: nothing is known of them. None: no chunk was lost.
+        log_probabilities: float32 [N, C], of each class given this chunk alone; natural logarithms. `exp` of a row
+            sums to 1.
+        log_likelihoods: float32 [N, H], of this chunk given each hypothesis, up to a constant for each row. Fusing
+            chunks sums these.
+        power: float32 [N], mean |z|^2 of each chunk; NaN if its samples are not finite.
+        usable: bool [N]; False for silence and for chunks with samples that are not finite. Their rows are zero and
+            hold no evidence.
+        lost: bool [N]; True for chunks that were not classified, for example because a board is gone. They are not
+            usable, and it is not known whether they are silent. None: no chunk was lost.
     """
 
     log_probabilities: NDArray[np.float32]
@@ -60,15 +60,15 @@ class Evidence(NamedTuple):
         return self.select(slice(start, stop))
 
     def select(self, chunks: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "Evidence":
-        """Return the evidence of some chunks."""
+        """Return the evidence of selected chunks."""
         return Evidence(*(None if column is None else column[chunks] for column in self))  # type: ignore[arg-type]
 
 
 class Classifier(ABC):
-    """What gives evidence on chunks: a `ChunkClassifier`, or something of one's own in its place.
+    """The interface of classifiers: `ChunkClassifier`, or a class of your own with these methods.
 
     Attributes:
-        contract: what the model promises and needs.
+        contract: of the model.
     """
 
     contract: Contract
@@ -82,38 +82,38 @@ class Classifier(ABC):
         Args:
             chunks: complex64 [N, L].
             tracked_power: float32 [N], mean |z|^2 of the stream around each chunk, NaN where it is not known; None if
-                it is known nowhere. A model without a level input has no use for it.
+                it is not known for any chunk. A model without a level input ignores it.
 
         Raises:
-            AmrqError: the chunks are not of the model's length.
-            ModelError: the model gave something not finite.
+            AmrqError: the chunks do not have the model's length.
+            ModelError: the model's output is not finite.
         """
 
     def open(self) -> None:  # noqa: B027 - most have nothing to open
-        """Get ready for a run: connect, if there is something to connect to."""
+        """Prepare for a run: connect to a board, if there is one."""
 
     def close(self) -> None:  # noqa: B027 - nor to close
-        """Give back what `open` took; a next run opens it again."""
+        """Release what `open` acquired; `open` may be called again."""
 
     def hurry(self, seconds: float) -> None:  # noqa: B027 - nor to wait for
         """Let every call of `classify` return within so many seconds, until the next `open`; from any thread."""
 
     def counters(self) -> dict[str, int]:
-        """Return what is counted besides chunks, by name; from any thread."""
+        """Return counters other than those of chunks, by name; from any thread."""
         return {}
 
 
 class ChunkClassifier(Classifier):
     """Classify chunks with a model that an engine runs.
 
-    Chunks are checked and normalised here, and only those with a signal go to the engine; what its scores say is worked
-    out here, so that it does not depend on who computed them.
+    The classifier checks and normalises chunks and passes the usable ones to the engine. It also computes the evidence
+    from the scores, so that the evidence does not depend on the engine.
 
     Args:
-        engine: what computes the scores; see `make_classifier` for one by its name.
+        engine: computes the scores; `make_classifier` makes a classifier from an engine's name.
 
     Attributes:
-        engine: the same.
+        engine: as given.
         contract: of the engine's model.
 
     Example:
@@ -159,9 +159,8 @@ class ChunkClassifier(Classifier):
             every = every and not gone.any()
             logits = logits[~gone]
         said = self._weigher.weigh(logits)
-        if (
-            np.count_nonzero(np.isfinite(said[0])) != said[0].size
-        ):  # one broken logit spoils its whole row here
+        # A logit that is not finite spoils its whole row.
+        if np.count_nonzero(np.isfinite(said[0])) != said[0].size:
             raise ModelError(
                 f"{printable(self.engine.source)} gave outputs that are not finite: the model is not usable."
             )
@@ -174,7 +173,7 @@ class ChunkClassifier(Classifier):
         self.engine.open()
 
     def close(self) -> None:
-        """Close the engine; a next run opens it again."""
+        """Close the engine; `open` may be called again."""
         self.engine.close()
 
     def hurry(self, seconds: float) -> None:
@@ -182,12 +181,12 @@ class ChunkClassifier(Classifier):
         self.engine.hurry(seconds)
 
     def counters(self) -> dict[str, int]:
-        """Return what the engine counts."""
+        """Return the engine's counters."""
         return self.engine.counters()
 
 
 def _spread(rows: NDArray[np.float32], places: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return rows at their places among all chunks, zeros elsewhere."""
+    """Return rows at their chunks' places, and zeros elsewhere."""
     whole = np.zeros((len(places), rows.shape[1]), np.float32)
     whole[places] = rows
     return whole
@@ -201,10 +200,10 @@ def make_classifier(
     Args:
         model: path of an ONNX file, name of a shipped model, or `default`.
         engine: one of `amrq.classifier.ENGINES`.
-        options: of that engine, `threads=2` for `onnx` for instance.
+        options: of that engine, for example `threads=2` for `onnx`.
 
     Raises:
-        AmrqError: there is no such engine or option, or it cannot run the model.
+        AmrqError: the engine or option does not exist, or the engine cannot run the model.
 
     >>> import numpy as np
     >>> from amrq.evaluation import fresh_chunks
@@ -217,17 +216,17 @@ def make_classifier(
 
 
 class Backend(Protocol):
-    """Where chunks are classified: a record of options that makes a classifier."""
+    """A record of options that makes a classifier: the place where chunks are classified."""
 
     def classifier(
         self, model: str, live: bool = False, say: Callable[[str], None] | None = None
     ) -> Classifier:
-        """Return a classifier that runs a model there.
+        """Return a classifier that runs a model at this place.
 
         Args:
             model: path of an ONNX file, name of a shipped model, or `default`.
             live: the stream must not be held up.
-            say: called with a sentence for people; None: the log.
+            say: called with each sentence for the user; None writes it to the log.
 
         Raises:
             ModelError: the model cannot be used.
@@ -238,7 +237,7 @@ class Backend(Protocol):
 @described
 @dataclass(frozen=True)
 class EngineBackend:
-    """Chunks are classified on this machine, by an engine: a `Backend`.
+    """A `Backend` that classifies chunks on this machine, with an engine.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -264,13 +263,13 @@ class EngineBackend:
     def classifier(
         self, model: str, live: bool = False, say: Callable[[str], None] | None = None
     ) -> ChunkClassifier:
-        """Return a classifier that runs a model; `live` makes no difference to it."""
+        """Return a classifier that runs a model; `live` has no effect."""
         options = ENGINES[self.engine].taken(threads=self.threads, say=say)
         return make_classifier(model, self.engine, **options)
 
 
 class Weigher:
-    """Turns the logits of a model's hypotheses into both kinds of evidence.
+    """Turns the logits of a model's hypotheses into log-probabilities and log-likelihoods.
 
     Args:
         contract: of the model.
@@ -294,15 +293,15 @@ class Weigher:
         """Weigh logits.
 
         Args:
-            logits: float32 [N, H], which are overwritten.
+            logits: float32 [N, H]; overwritten.
 
         Returns:
             log-probabilities float32 [N, C] and log-likelihoods float32 [N, H]: see `Evidence`. A logit that is not
-            finite spoils its whole row.
+            finite makes its whole row useless.
         """
         log_probabilities = np.empty((len(logits), self.classes), np.float32)
         log_likelihoods = np.empty((len(logits), self.hypotheses), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):  # whoever asked looks whether all is finite
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller checks that all is finite
             for start in range(0, len(logits), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 self._weigh_block(logits[block], log_probabilities[block], log_likelihoods[block])
@@ -314,7 +313,7 @@ class Weigher:
         log_probabilities: NDArray[np.float32],
         log_likelihoods: NDArray[np.float32],
     ) -> None:
-        """Weigh some logits; all in place, since this runs beside the radio."""
+        """Weigh a block of logits in place, without new arrays: this runs while the radio receives."""
         if self._scale != 1:
             logits *= self._scale
         logits -= logits.max(axis=1, keepdims=True)
@@ -322,15 +321,15 @@ class Weigher:
         by_class = np.add.reduceat(probabilities, self._class_start, axis=1)
         total = by_class.sum(axis=1, keepdims=True)
         np.log(np.maximum(by_class / total, _SMALLEST), out=log_probabilities)
-        # p(x|h) is p(h|x) / p(h) up to p(x). A spoilt chunk says nothing, and bounds what any chunk can say:
-        # log((1 - share) p(x|h) + share), of which the larger of the two terms is within log 2.
+        # p(x|h) is p(h|x) / p(h) up to p(x). A share of chunks is spoilt and gives no evidence, which bounds the
+        # evidence of any chunk: log((1 - share) p(x|h) + share). The larger of the two terms is within log 2 of it.
         np.subtract(logits, np.log(total), out=log_likelihoods)
         log_likelihoods -= self._log_prior
         np.maximum(log_likelihoods, self._least, out=log_likelihoods)
 
 
 def weighable(logits: NDArray[np.float32], contract: Contract) -> NDArray[np.bool_]:
-    """Return which rows of logits can be weighed: bool [N], False where a number is not finite or too large.
+    """Return which rows of logits can be weighed: bool [N], False if a number is not finite or too large.
 
     Args:
         logits: float32 [N, H].
@@ -341,5 +340,5 @@ def weighable(logits: NDArray[np.float32], contract: Contract) -> NDArray[np.boo
 
 
 def _scale(contract: Contract) -> np.float32:
-    """What logits are multiplied by: 1 / temperature."""
+    """Return the factor on logits: 1 / temperature."""
     return np.float32(1) if contract.temperature == 1 else np.float32(1 / contract.temperature)

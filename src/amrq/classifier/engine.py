@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engines: what computes a model's scores, the one list of them, and the first of the list, ONNX Runtime."""
+"""Engines, which compute a model's scores: their interface, the list of them, and the engine with ONNX Runtime."""
 
 import hashlib
 import inspect
@@ -34,7 +34,7 @@ class IntegerScores(NamedTuple):
 
     Attributes:
         integers: int64 [N, H], the last layer's accumulators, brought to one unit by shifts to the left.
-        exponent: score s stands for the logit s times 2^exponent.
+        exponent: a score s means the logit s times 2^exponent.
     """
 
     integers: NDArray[np.int64]
@@ -42,7 +42,7 @@ class IntegerScores(NamedTuple):
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """float32 [N, H]; exact below 2^24, and rounded as ONNX Runtime rounds beyond."""
+        """float32 [N, H]; exact below 2^24, rounded as in ONNX Runtime above."""
         return np.ldexp(self.integers.astype(np.float32), self.exponent)
 
 
@@ -51,25 +51,25 @@ EngineScores = IntegerScores | NDArray[np.float32]
 
 
 def logits_of(scores: EngineScores) -> NDArray[np.float32]:
-    """Return the logits that scores stand for: float32 [N, H]."""
+    """Return scores as logits: float32 [N, H]."""
     return scores.logits if isinstance(scores, IntegerScores) else scores
 
 
 class Engine(ABC):
-    """A model, and something that runs it: a library, a reference, a board, a simulation.
+    """A model together with what runs it: a library, a reference implementation, a board or a simulation.
 
-    A class derived from this one and a line in `ENGINES` are all that a new engine needs. Its constructor takes the
-    model (path of an ONNX file, name of a shipped model, or `default`) and, with defaults, options of its own.
+    A new engine needs a class derived from this one and a line in `ENGINES`. Its constructor takes the model (path of
+    an ONNX file, name of a shipped model, or `default`) and its own options, which have defaults.
 
     Attributes:
         name: of the engine, as in `ENGINES`.
         contract: of the model.
         model_sha256: SHA-256 of the ONNX file's bytes, 32 bytes.
-        may_lose: `run` may come back without the scores of some chunks, whose rows are NaN throughout then.
-        integer_scores: `run` gives `IntegerScores`, that is integers.
-        input_scale: what one step of samples that come as integers is to stand for, a power of two.
-        exact_bits: the fewest bits of such an integer with which nothing is lost against float32; None: samples must
-            stay in floating point for that.
+        may_lose: `run` may return without the scores of some chunks; their rows are then NaN.
+        integer_scores: `run` returns `IntegerScores`.
+        input_scale: scale of samples given as integers: the value of one step, a power of two.
+        exact_bits: the fewest bits of such an integer that give the same scores as float32; None: only floating point
+            does.
     """
 
     name: str
@@ -77,59 +77,56 @@ class Engine(ABC):
     model_sha256: bytes
     may_lose: bool = False
     integer_scores: bool = False
-    input_scale: float = (
-        2.0**-5
-    )  # with 8 bits it reaches to 4, beyond any symbol of unit RMS but few of noise
+    input_scale: float = 2.0**-5  # with 8 bits up to 4: all symbols of unit RMS, nearly all noise
     exact_bits: int | None = None
 
     @abstractmethod
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> EngineScores:
-        """Return the scores of N chunks, N at least 1; called by one thread at a time.
+        """Return the scores of N chunks, N at least 1. One thread at a time may call it.
 
         Args:
             iq: float32 [N, 2, L], row 0 I and row 1 Q, finite, normalised as the contract says.
-            level: float32 [N, 3], finite, for a model with level input (`amrq.chunks.level_features`); None for any
-                other.
+            level: float32 [N, 3], finite, for a model with level input (`amrq.chunks.level_features`); otherwise None.
 
         Returns:
             integers, or logits float32 [N, H], which the caller may overwrite.
 
         Raises:
-            Exception: whatever went wrong; the stream ends with it, and a board goes on and replies with it.
+            Exception: any failure. A stream ends with it; a board reports it to the client and goes on.
         """
 
     @property
     def source(self) -> str:
-        """What the model is called in messages: its file's name, or the name in its contract."""
+        """The model's name in messages: its file's name, or the name in its contract."""
         return self.contract.name
 
     def open(self) -> None:  # noqa: B027 - most engines have nothing to open
-        """Get ready for a run: connect, if there is something to connect to."""
+        """Prepare for a run: connect to a board, if there is one."""
 
     def close(self) -> None:  # noqa: B027 - nor to close
-        """Give back what the engine holds; `open` gets it back. A `run` that goes on in another thread fails soon."""
+        """Release what the engine holds; `open` acquires it again. A `run` in progress in another thread fails soon."""
 
     def hurry(self, seconds: float) -> None:  # noqa: B027 - nor to wait for
-        """Let every call of `run` return within so many seconds, until the next `open`; from any thread."""
+        """Make every call of `run` return within this many seconds, until the next `open`; from any thread."""
 
     def counters(self) -> dict[str, int]:
-        """Return what the engine counts, by name; from any thread."""
+        """Return the engine's counters, by name; from any thread."""
         return {}
 
 
 class OnnxEngine(Engine):
-    """Logits by ONNX Runtime on the CPU, of any model, quantised or not.
+    """Computes logits with ONNX Runtime on the CPU, for any model, quantised or not.
 
     Args:
         model: path of an ONNX file, name of a shipped model, or `default`.
-        threads: threads inside one call; 1 is fastest on small machines and leaves the rest to the radio.
+        threads: threads inside one call; 1 is fastest on small machines and leaves the other cores to the radio.
 
     Attributes:
         path: of the model's file.
 
     Raises:
-        ModelError: the model is missing, no ONNX file, has no contract or breaks it.
-        AmrqError: there is less than one thread.
+        ModelError: the model is missing, is not an ONNX file, has no contract or breaks it.
+        AmrqError: `threads` is below 1.
     """
 
     name = "onnx"
@@ -144,12 +141,12 @@ class OnnxEngine(Engine):
         self._session: Any = loaded.session
         self._largest_call = loaded.largest_call
         self._inputs = [i.name for i in self._session.get_inputs()]
-        # The hypotheses' output where there is one: the classes' probabilities follow from it.
+        # The hypotheses' output, if there is one: the classes' probabilities follow from it.
         self._output = [self._session.get_outputs()[-1].name]
 
     @property
     def source(self) -> str:
-        """What the model is called in messages: its file's name."""
+        """The model's name in messages: its file's name."""
         return self.path.name
 
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
@@ -167,14 +164,14 @@ class OnnxEngine(Engine):
 
 @dataclass(frozen=True)
 class EngineKind:
-    """A line of the list of engines.
+    """An entry of the list of engines.
 
     Attributes:
-        name: what it is chosen by.
-        computes: what computes, a few words for menus and help.
-        place: room and class, `amrq.room:Class`, imported when the engine is asked for: no engine needs what another
-            one needs.
-        remote: it computes on another machine, so that a board cannot offer it to others.
+        name: used to choose the engine.
+        computes: what computes the scores, a few words for menus and help.
+        place: room and class, `amrq.room:Class`, imported only when the engine is chosen: the packages of other
+            engines are not needed.
+        remote: it computes on another machine, so a board cannot serve it.
     """
 
     name: str
@@ -189,12 +186,12 @@ class EngineKind:
         return found
 
     def options(self) -> tuple[str, ...]:
-        """Return the names of its own options, `threads` for instance."""
+        """Return the names of its options, for example `threads`."""
         _, *others = inspect.signature(self.load()).parameters
         return tuple(others)
 
     def taken(self, **options: object) -> dict[str, object]:
-        """Return those of some options that this engine has; the others mean nothing to it."""
+        """Return those of the given options that this engine has."""
         known = self.options()
         return {name: value for name, value in options.items() if name in known}
 
@@ -212,7 +209,7 @@ ENGINES = {
 
 
 def engines_here() -> dict[str, EngineKind]:
-    """Return the engines that compute on this machine, by name: those that a board can offer.
+    """Return the engines that compute on this machine, by name; a board can serve them.
 
     >>> "onnx" in engines_here()
     True
@@ -221,7 +218,7 @@ def engines_here() -> dict[str, EngineKind]:
 
 
 def engine_help() -> str:
-    """Return the help of an option that names an engine of this machine."""
+    """Return the help text of an option that chooses an engine of this machine."""
     kinds = [f"{kind.name} ({kind.computes})" for kind in engines_here().values()]
     return f"What computes the scores: {', '.join(kinds[:-1])} or {kinds[-1]}."
 
@@ -236,7 +233,7 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
         options: of that engine; see its class.
 
     Raises:
-        AmrqError: there is no such engine or option, or it cannot run the model.
+        AmrqError: the engine or option does not exist, or the engine cannot run the model.
 
     >>> engine = make_engine("onnx", "coherent-small-int8")
     >>> engine.contract.name, engine.contract.chunk_length

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence of many chunks to one honest decision."""
+"""Decisions from the evidence of many chunks."""
 
 from amrq.decision.decision import REASONS, Decision, EsN0Bound, Reason, answer_text, answer_words, es_n0_text
 from amrq.decision.decision_maker import DecisionMaker, DecisionOptions

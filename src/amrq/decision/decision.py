@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was decided, about which samples, on how much evidence."""
+"""Decisions: the answer, the samples it refers to, and the evidence for it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,31 +21,31 @@ _OUTSIDE = {UNKNOWN: "outside the classes", NO_SIGNAL: "noise"}
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision.
+    """A decision on some chunks.
 
-    `reason` says what kind of answer it is, and `label` repeats it in the three words that older readers know:
+    `reason` gives the kind of answer; `label` gives the same in the form of earlier versions:
 
     | reason | label | what it means |
     |---|---|---|
     | `named` | a modulation | it is at least as probable as `min_confidence` |
-    | `unsure` | `unknown` | the evidence is short: `best` is only the most probable answer |
+    | `unsure` | `unknown` | the evidence is not enough: `best` is only the most probable answer |
     | `foreign` | `unknown` | the model is sure that none of its modulations fits: `best` is `unknown` |
     | `noise` | `unknown`; `no signal` with `name_noise` | the model is sure of noise: `best` is `no signal` |
-    | `silent` | `no signal` | chunks without power, or below a gate, which no model judged: `best` is empty |
+    | `silent` | `no signal` | chunks without power, or below a gate, which are not classified: `best` is empty |
 
     Attributes:
         label: a modulation, `unknown` or `no signal`.
         confidence: probability of `best` given the chunks, 0 to 1; for silent chunks 1.
         best: the most probable output of the model: a modulation, `unknown` or `no signal`; empty for silent chunks.
         log_probabilities: class name to fused natural log-probability; empty for silent chunks.
-        chunks: how many chunks were taken in for it (what is remembered of earlier ones not counted).
-        sample_index: index of the first sample of the first of these chunks in the stream of symbols.
-        sample_count: from there to the end of the last one.
-        es_n0_db: estimate of Es/N0 in dB if `best` is right; None where the model does not weigh noise levels.
+        chunks: number of chunks of this decision, without the remembered earlier ones.
+        sample_index: index of the first chunk's first sample in the stream of symbols.
+        sample_count: samples from `sample_index` to the end of the last chunk.
+        es_n0_db: estimate of Es/N0 in dB if `best` is right; None if the model does not weigh noise levels.
         power_db: mean power of these chunks in dB relative to 1; None for silent chunks.
         reason: see above.
-        es_n0_bound: `above` or `below` where the model's noise levels end there: Es/N0 is then above, or below,
-            `es_n0_db`; None where that is the estimate itself.
+        es_n0_bound: `above` or `below` if Es/N0 is beyond the model's noise levels: it is then above, or below,
+            `es_n0_db`. None if `es_n0_db` is the estimate itself.
     """
 
     label: str
@@ -78,13 +78,13 @@ class Decision:
 
 
 def answer_words(reason: str, *best: str) -> tuple[str, str]:
-    """Return an answer as a word for people and what is to be said beside it, which may be empty.
+    """Return an answer in words: the word itself and a remark, which may be empty.
 
-    The probability that belongs to both is `confidence`.
+    The decision's `confidence` is the probability of the answer.
 
     Args:
         reason: of the decision.
-        best: of the decision, or of several that are unsure.
+        best: of the decision, or of several unsure decisions.
 
     Example:
         >>> answer_words("unsure", "8PSK")
@@ -108,7 +108,7 @@ def answer_text(reason: str, *best: str) -> str:
 
 
 def es_n0_text(es_n0_db: float | None, bound: str | None = None) -> str:
-    """Return Es/N0 in words, to the accuracy that it has: `12 dB`, `above 20 dB`; a dash where it is not known.
+    """Return Es/N0 as text, rounded to its accuracy: `12 dB`, `above 20 dB`; a dash if it is not known.
 
     >>> es_n0_text(12.3), es_n0_text(20.0, "above"), es_n0_text(None)
     ('12 dB', 'above 20 dB', '–')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fusing chunks into decisions."""
+"""Fusion of the evidence of chunks into decisions."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ needed; this is the caution of one who expects another class at one decision in 
 @described
 @dataclass(frozen=True)
 class DecisionOptions:
-    """How the evidence of many chunks becomes decisions.
+    """Settings for decisions on the evidence of many chunks.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -111,7 +111,7 @@ class _Chunks(NamedTuple):
         rows: log-likelihoods [n, H].
         power: [n].
         indices: index of each one's first sample [n].
-        weights: log-weights of Es/N0 levels before each [n, levels], where they are tracked.
+        weights: log-weights of the Es/N0 levels before each chunk [n, levels], if they are tracked.
     """
 
     rows: NDArray[np.float32]
@@ -127,49 +127,47 @@ class _Chunks(NamedTuple):
 class DecisionMaker:
     """Sum the log-likelihoods of consecutive chunks and decide.
 
-    Given class and Es/N0, chunks are independent, so that their log-likelihoods add up. Es/N0 is not known but much
-    the same for chunks that follow each other: it is averaged over after the sum, not before. (Summing what single
-    chunks say of the class alone can end in the wrong class with certainty: at 5 dB, a ring that is 8PSK looks
-    each time a little more like 16PSK, which is a ring at more noise levels.) A decision falls
+    Given class and Es/N0, chunks are independent, and their log-likelihoods add up. Es/N0 is not known but nearly the
+    same for successive chunks: it is averaged over after the sum, not before. (The sum of each chunk's log-likelihoods
+    of the class alone can become certain of a wrong class: at 5 dB, each chunk of 8PSK looks a little more like 16PSK,
+    which looks like a ring at more noise levels.) A decision is made
 
     * after `chunks_per_decision` chunks;
-    * earlier, if `early_confidence` allows it: in the manner of a sequential probability ratio test (Wald 1945; Baum
-      and Veeravalli 1994 for several hypotheses), when it says something else than the one before and is that
-      sure of it;
-    * where silence begins or ends, so that no decision mixes a transmission with the pause before it;
-    * where the class changes: if two classes in turn explain the chunks better than one class does, by
-      `change_evidence` (the generalised likelihood ratio, Lorden 1971), they become two decisions.
+    * earlier, if `early_confidence` is set, its answer differs from the one before, and its confidence reaches
+    `early_confidence`: this follows the sequential probability ratio test (Wald 1945; Baum and Veeravalli 1994 for
+    several hypotheses);
+    * at the begin and end of silence, so that no decision mixes a transmission with the pause before it;
+    * at a change of class: if two successive classes explain the chunks better than one class by `change_evidence`
+    (the generalised likelihood ratio, Lorden 1971), the chunks give two decisions.
 
-    With a `memory`, a decision also weighs what the decisions before it said, forgotten by exp(-n / memory) in n
-    chunks. It ends where silence begins or ends, at `flush`, at a change of class inside a decision, and where a
-    decision's own chunks refute the class so far by `change_evidence`. A change that is less plain is not masked for
-    long: what is carried over speaks against no hypothesis by more than odds of a thousand to one.
+    With a `memory`, a decision also uses the evidence of earlier decisions, which fades as exp(-n / memory) over n
+    chunks. The memory is cleared when silence begins or ends, at `flush`, at a change of class inside a decision, and
+    when a decision's own chunks refute the class so far by `change_evidence`. A smaller change is not hidden for long:
+    the carried evidence against any hypothesis is at most odds of a thousand to one.
 
-    Where Es/N0 is tracked, a decision expects what was known of it before its first chunk, instead of any as much as
-    another; unless it has a memory to go by, which holds the same knowledge.
+    If Es/N0 is tracked, a decision starts from the probabilities of Es/N0 before its first chunk; otherwise all levels
+    are equally probable. With a memory, which holds the same knowledge, they are not used.
 
-    What a model gets wrong of a signal it gets wrong in chunk after chunk, so that its evidence adds up more slowly
-    than that of independent errors would: with `fusion_chunks` n0, the sum over n chunks counts as
-    1 / (1 + (n - 1) / n0) of itself.
+    A model's errors on a signal repeat from chunk to chunk, so its evidence grows more slowly than with independent
+    errors. With `fusion_chunks` n0, the sum over n chunks is multiplied by 1 / (1 + (n - 1) / n0).
 
-    The best class, `unknown` and `no signal` included, is the answer where it has `min_confidence` against all others
-    together; otherwise the decision is `unsure`, and its label `unknown`. Where the best is `no signal`, that is the
-    label only if `name_noise` allows it, and `unknown` otherwise: a transmission of many carriers (OFDM), looked at
-    once a symbol, is noise to all appearances, and only its user knows that there is none. `Decision.reason` says
-    which of these it is.
+    The best class, `unknown` and `no signal` included, is the answer if its probability is at least `min_confidence`;
+    otherwise the decision is `unsure`, with the label `unknown`. If the best class is `no signal`, the label is `no
+    signal` only if `name_noise` is set, otherwise `unknown`: a transmission of many carriers (OFDM), sampled once a
+    symbol, looks like noise, and only the user knows that there is none. `Decision.reason` gives the kind of answer.
 
-    Es/N0 is given where the model can tell it. Beyond the last of its levels it cannot, and neither among the highest
-    ones where it expects them less than others, which it was trained on less: there, and below the lowest but one, it
-    is said to be above, or below, the border between these levels and their neighbour (`es_n0_bound`).
+    Es/N0 is estimated within the model's levels. Above the last level the model cannot estimate it, nor among highest
+    levels with a lower prior, on which it was trained less. There, and below the second-lowest level, the decision
+    gives the border between these levels and their neighbour, and `es_n0_bound` is `above` or `below`.
 
     Args:
-        hypotheses: what the columns of the evidence's log-likelihoods stand for, grouped by class; the class
-            `unknown` stands for none of the others, `no signal` for noise alone.
+        hypotheses: the columns of the evidence's log-likelihoods, grouped by class; the class `unknown` means a signal
+            outside the other classes, `no signal` noise alone.
         chunk_length: samples a chunk.
-        options: how they are fused. `options` may be replaced while chunks are taken in, from another thread too: the
-            new ones count from the next chunk on, and a decision in progress that has enough chunks falls with it.
-            (`early_confidence` stays as it was; `track` is the worker's.)
-        fusion_chunks: as above, a contract has it; 0: sums count in full.
+        options: how chunks are fused. The attribute `options` may be replaced at any time, also from another thread.
+            New options apply from the next chunk on; a decision in progress that then has enough chunks is made with
+            that chunk. (`early_confidence` does not change; `track` is used by the worker.)
+        fusion_chunks: n0 above, from the model's contract; 0: sums count in full.
 
     Raises:
         AmrqError: `fusion_chunks` is out of its range.
@@ -197,7 +195,7 @@ class DecisionMaker:
         self.classes = tuple(dict.fromkeys(labels))
         self._start = np.array([labels.index(name) for name in self.classes])
         self._log_prior: NDArray[np.float64] = np.log([hypothesis.prior for hypothesis in hypotheses])
-        # Every class as probable as any other, whatever their shares were in training.
+        # All classes are equally probable, whatever their shares in training.
         totals = np.logaddexp.reduceat(self._log_prior, self._start)
         self._log_prior -= np.repeat(totals, np.diff([*self._start, len(labels)]))
         self._prior_of = EsN0Prior(hypotheses, self._log_prior)
@@ -212,17 +210,17 @@ class DecisionMaker:
             raise AmrqError(f"fusion_chunks must be 0 or a number of chunks, not {fusion_chunks}.")
         self._excess = 1 / fusion_chunks if fusion_chunks else 0.0
         self._said = ""  # the label of the last decision
-        self._silent = False  # what is being taken in is silence
+        self._silent = False  # the chunks being taken in are silent
         self._last: int | None = None  # first sample of the last chunk
-        self._carried: NDArray[np.float64] | None = None  # what earlier decisions said of each hypothesis
-        self._carried_chunks = 0.0  # on so many chunks' evidence
+        self._carried: NDArray[np.float64] | None = None  # evidence of earlier decisions on each hypothesis
+        self._carried_chunks = 0.0  # number of chunks of that evidence
         self._clear()
 
     def _clear(self) -> None:
         self._count = 0
         self._sum: NDArray[np.float64] = np.zeros(
             len(self._log_prior)
-        )  # kept only where decisions may fall early
+        )  # kept only if early decisions are allowed
         self._pieces: list[_Chunks] = []  # what has been taken in since the last decision
 
     def update(
@@ -231,19 +229,19 @@ class DecisionMaker:
         sample_indices: NDArray[np.int64],
         es_n0_log_weights: NDArray[np.float32] | None = None,
     ) -> list[Decision]:
-        """Take in N chunks and return the decisions that became due.
+        """Take in N chunks and return the decisions that are now due.
 
         Args:
             evidence: of the N chunks, in order.
             sample_indices: int64 [N], the stream's index of each chunk's first sample.
-            es_n0_log_weights: float32 [N, levels], how probable each level of Es/N0 is given the chunks before
-                each (see `NoiseTracker`); None where it is not tracked, all along.
+            es_n0_log_weights: float32 [N, levels], log-probability of each Es/N0 level given the chunks before each
+                one (see `NoiseTracker`); None in every call if Es/N0 is not tracked.
         """
         decisions: list[Decision] = []
         weights = es_n0_log_weights if self._prior_of.levels else None
         finite = ~np.isnan(evidence.power)
         if not finite.all():
-            # A chunk with broken samples is neither a signal nor silence: it says nothing.
+            # A chunk with samples that are not finite is neither a signal nor silence: it is skipped.
             evidence = evidence.select(finite)
             sample_indices = sample_indices[finite]
             weights = None if weights is None else weights[finite]
@@ -267,13 +265,13 @@ class DecisionMaker:
     def _new_samples_only(
         self, rows: NDArray[np.float32], sample_indices: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Weigh overlapping chunks by the share of them that is new: no symbol may count twice."""
+        """Weight overlapping chunks by their share of new samples, so that no symbol counts twice."""
         share = new_share(sample_indices, self._last, self.chunk_length)
         self._last = int(sample_indices[-1])
         return rows if (share >= 1).all() else rows * share.astype(np.float32)[:, None]
 
     def flush(self) -> list[Decision]:
-        """Decide on what has been taken in since the last decision, and forget: no decision if nothing was."""
+        """Decide on the chunks since the last decision, if there are any, and clear the memory."""
         decisions: list[Decision] = []
         while self._count:
             decisions += self._decide()
@@ -285,7 +283,7 @@ class DecisionMaker:
         decisions: list[Decision] = []
         start, count = 0, len(chunks.indices)
         while start < count:
-            options = self.options  # another thread may replace them
+            options = self.options  # another thread may replace the options
             if not (self._count or self._silent or options.early_confidence < 1 or options.memory):
                 # The common case, many whole decisions at once.
                 whole = self._decide_whole(chunks.part(start, count))
@@ -310,7 +308,7 @@ class DecisionMaker:
         return decisions
 
     def _decide_whole(self, chunks: _Chunks) -> list[Decision]:
-        """Decide on as many full sets of chunks as lie before the first change of class in them."""
+        """Decide on all full sets of chunks before the first change of class."""
         length = self.options.chunks_per_decision
         count = min(len(chunks.indices) // length, max(1, _AT_ONCE // length))
         if count == 0:
@@ -332,21 +330,21 @@ class DecisionMaker:
         return decisions
 
     def _prior(self, weights: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """Return the log-prior that decisions start from [H] or [D, H], by the weights of Es/N0 [D, levels]."""
+        """Return the log-prior of decisions, [H] or [D, H], given the weights of Es/N0 [D, levels]."""
         return self._log_prior if weights is None else self._prior_of.log_prior(weights)
 
     def _before(self, first: _Chunks) -> NDArray[np.float64]:
-        """Return the log-prior [H] of a decision that begins with these chunks, without what is carried over."""
+        """Return the log-prior [H] of a decision that begins with these chunks, without the memory."""
         if self._carried is not None or first.weights is None:
             return self._log_prior
         return self._prior_of.log_prior(first.weights[:1])[0]
 
     def _weight_of(self, chunks: Any) -> Any:
-        """Return how much of a sum of log-likelihoods counts; of a number of chunks, or of many."""
+        """Return the factor on a sum of log-likelihoods, for a number of chunks or an array of numbers."""
         return 1 / (1 + np.maximum(chunks - 1, 0) * self._excess)
 
     def _early(self, sums: NDArray[np.float64], first: _Chunks) -> int | None:
-        """Return the first row of the running sums that is sure enough of something new."""
+        """Return the first row of the running sums with enough confidence in a new answer."""
         joint = sums.copy()
         options = self.options
         counts = self._count + 1 + np.arange(len(sums))
@@ -369,7 +367,7 @@ class DecisionMaker:
         return int(rows[0]) if len(rows) else None
 
     def _decide(self) -> list[Decision]:
-        """Decide on what there is; where the class changed, on the part before it, and keep the rest."""
+        """Decide on the chunks so far; after a change of class, on the part before it, and keep the rest."""
         pieces = self._pieces
         chunks = pieces[0]
         if len(pieces) > 1:
@@ -405,7 +403,7 @@ class DecisionMaker:
         (decision,) = self._fuse(sums, chunks.power[None, :count], indices[None, :count], prior, fused)
         self._clear()
         self._said = decision.label
-        # A new class, behind a change, begins without the old one's past.
+        # After a change, the new class begins without the memory of the old one.
         self._carried = (
             np.maximum(sums[0] - sums.max(), -_MOST_CARRIED) if self.options.memory and not change else None
         )
@@ -413,10 +411,10 @@ class DecisionMaker:
         return [decision, *self._take(chunks.part(count, len(indices)))] if change else [decision]
 
     def _forget(self, count: int, fresh: NDArray[np.float64]) -> None:
-        """Let what is carried over fade for `count` chunks, and drop it where these [H] alone refute its class."""
+        """Fade the memory by `count` chunks, and clear it if these chunks' sum [H] refutes its class."""
         assert self._carried is not None
         memory = self.options.memory
-        if not memory:  # switched off underway
+        if not memory:  # switched off while running
             self._carried = None
             return
         best = np.maximum.reduceat(fresh, self._start)
@@ -431,13 +429,14 @@ class DecisionMaker:
         """Look for changes in sets of rows [D, n, H].
 
         Returns:
-            for each set the row at which another class begins, 0 if none does: int64 [D]; and its sum [D, H].
+            for each set the row at which another class begins, 0 if there is no change: int64 [D]; and the set's sum
+            [D, H].
         """
         sets, count, _ = rows.shape
         changes = np.zeros(sets, dtype=np.int64)
         if count < 2 or math.isinf(self.options.change_evidence):
             return changes, rows.sum(axis=1, dtype=np.float64)
-        # Bounded evidence of some chunks adds up well enough in single precision, in half the time.
+        # Single precision is enough for sums of bounded evidence, and takes half the time.
         before = np.cumsum(rows, axis=1, dtype=np.float32 if count <= 1024 else np.float64)
         whole = before[:, -1:].copy()
         before = before[:, :-1]
@@ -466,18 +465,18 @@ class DecisionMaker:
         """Decide on sums of log-likelihoods [D, H].
 
         Args:
-            sums: what is known of each decision's chunks.
+            sums: log-likelihoods summed over each decision's chunks.
             power: [D, n], of its chunks.
             indices: [D, n], of each chunk's first sample.
-            log_prior: [H] or [D, H], of the hypotheses before that.
-            fused: chunks under each sum.
+            log_prior: [H] or [D, H], of the hypotheses before these chunks.
+            fused: number of chunks in each sum.
         """
         joint = log_prior + self._weight_of(fused) * sums
         joint -= joint.max(axis=1, keepdims=True)
         weights = np.exp(joint)
         by_class = np.add.reduceat(weights, self._start, axis=1)
         total = by_class.sum(axis=1, keepdims=True)
-        # Where a class has no weight left, its best hypothesis stands for it.
+        # If a class has no weight left, its best hypothesis represents it.
         log_probabilities = np.where(
             by_class > 0,
             np.log(np.maximum(by_class, 1e-300)),
@@ -514,7 +513,7 @@ class DecisionMaker:
         return decisions
 
     def _answer(self, best: str, sure: float) -> tuple[str, Reason]:
-        """Return label and reason of a decision for the best class of this probability."""
+        """Return label and reason of a decision, given its best class and that class's probability."""
         if sure < self.options.min_confidence:
             return UNKNOWN, "unsure"
         if best == NO_SIGNAL:
@@ -522,7 +521,7 @@ class DecisionMaker:
         return best, "foreign" if best == UNKNOWN else "named"
 
     def _es_n0(self, winner: int, found: float) -> tuple[float | None, EsN0Bound | None]:
-        """Return the estimate that a class gives, cut off where its levels say no more, and on which side it was."""
+        """Return a class's estimate of Es/N0, limited to its levels' range, and the side of the limit if it applies."""
         if math.isnan(found):
             return None, None
         low, high = self._es_n0_limits[winner]
@@ -532,7 +531,7 @@ class DecisionMaker:
 
 
 def _es_n0_limits(hypotheses: Sequence[Hypothesis]) -> tuple[float, float]:
-    """Return between which Es/N0 in dB the levels of one class can tell it."""
+    """Return the range of Es/N0 in dB that the levels of one class can resolve."""
     prior: dict[float, float] = {}
     for hypothesis in hypotheses:
         if hypothesis.es_n0_db is not None:
@@ -540,7 +539,7 @@ def _es_n0_limits(hypotheses: Sequence[Hypothesis]) -> tuple[float, float]:
     levels = sorted(prior)
     if len(levels) < 2:
         return -math.inf, math.inf
-    top = len(levels) - 1  # the lowest of the highest levels that run into each other
+    top = len(levels) - 1  # the lowest of the highest levels that cannot be told apart
     most = max(prior.values())
     while top > 1 and prior[levels[top - 1]] < (1 - 1e-6) * most:
         top -= 1
