@@ -154,10 +154,11 @@ class ChunkClassifier(Classifier):
         if self.engine.may_lose:
             gone = np.isnan(logits[:, 0])
             lost = np.zeros(len(chunks), np.bool_)
-            lost[usable] = gone
-            usable = usable & ~lost
-            every = every and not gone.any()
-            logits = logits[~gone]
+            if gone.any():
+                lost[usable] = gone
+                usable = usable & ~lost
+                every = False
+                logits = logits[~gone]
         said = self._weigher.weigh(logits)
         # A logit that is not finite spoils its whole row.
         if np.count_nonzero(np.isfinite(said[0])) != said[0].size:

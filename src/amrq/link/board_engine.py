@@ -221,8 +221,10 @@ class BoardEngine(Engine):
 
         def take(number: int, found: NDArray[np.float32]) -> None:
             sound = weighable(found, self.contract)
-            logits[parts[number]][sound] = found[sound]
-            if not sound.all():
+            if sound.all():
+                logits[parts[number]] = found
+            else:
+                logits[parts[number]][sound] = found[sound]
                 self._link.doubt("its scores are too large to be weighed")
 
         self._link.exchange(self._questions(iq, level, parts), take, patient=self.policy == "wait")
