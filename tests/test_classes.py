@@ -189,3 +189,9 @@ def test_sets_are_ordered_named_and_hashable() -> None:
     with pytest.raises(AmrqError, match=r"no class '64QAM' in thesis-9: choose from 4ASK"):
         THESIS_9.find("64QAM")
     assert CLASS_SETS["other-linear"] is OTHER_LINEAR
+
+
+@pytest.mark.filterwarnings("error")
+def test_points_beyond_all_power_are_refused() -> None:
+    with pytest.raises(AmrqError, match="a mean power of inf, which cannot be sent"):
+        LinearClass.of("far", [1e200, 1j])

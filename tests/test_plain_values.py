@@ -76,7 +76,11 @@ def test_what_is_read() -> None:
         ({"rate": "x"}, "rate must be a number or null, not 'x'."),
         ({"kind": "c"}, "kind must be 'a' or 'b', not 'c'."),
         ({"fast": 1}, "fast must be true or false, not 1."),
-        ({"rate": datetime.time(1)}, "rate must be a number or null, not '01:00:00'."),
+        ({"rate": datetime.time(1)}, "rate must not be a date or a time: put it in quotes if it is a text."),
+        (
+            {"points": [datetime.date(1979, 5, 27)]},
+            "points must not be a date or a time: put it in quotes if it is a text.",
+        ),
     ],
     ids=str,
 )  # fmt: skip

@@ -6,6 +6,7 @@ sentence that names the setting, what was given and what is allowed. Ranges are 
 `__post_init__` refuses what lies outside, also where it is made in Python.
 """
 
+import datetime
 import functools
 import json
 import types
@@ -55,9 +56,9 @@ def from_plain(values: Mapping[str, Any], kind: type[_Record], what: str = "sett
     amrq.errors.AmrqError: steps must be a whole number, not 'many'.
     """
     with parsing("its settings"):
-        _check_sizes(values)
-        # As JSON, in which strict rules take lists for tuples; what JSON has not, a date for instance, becomes a text.
-        text = json.dumps([dict(values)], default=str)
+        _check_values(values)
+        # As JSON, in which strict rules take lists for tuples.
+        text = json.dumps([dict(values)])
         made: _Record = _validated(kind, what, lambda adapter: adapter.validate_json(text, strict=True))
         return made
 
@@ -97,16 +98,18 @@ def _adapter(kind: Any) -> "TypeAdapter[Any]":
     return TypeAdapter(tuple[kind], config=ConfigDict(extra="forbid", allow_inf_nan=False))
 
 
-def _check_sizes(values: Any, where: str = "") -> None:
-    """Refuse whole numbers that floating point does not hold, before any is computed with."""
+def _check_values(values: Any, where: str = "") -> None:
+    """Refuse whole numbers that floating point does not hold, before any is computed with, and what JSON has not."""
     if isinstance(values, Mapping):
         for key, value in values.items():
-            _check_sizes(value, f"{where}.{printable(key, 60)}" if where else printable(key, 60))
+            _check_values(value, f"{where}.{printable(key, 60)}" if where else printable(key, 60))
     elif isinstance(values, list):
         for value in values:
-            _check_sizes(value, where)
+            _check_values(value, where)
     elif isinstance(values, int) and abs(values) > _LARGEST:
         raise AmrqError(f"{where} must be a whole number within {_LARGEST:,}.")
+    elif isinstance(values, (datetime.date, datetime.time)):
+        raise AmrqError(f"{where} must not be a date or a time: put it in quotes if it is a text.")
 
 
 # --- what pydantic found, as a sentence -------------------------------------------------------------------------------

@@ -80,7 +80,8 @@ class LinearClass(SignalClass):
             )
         if not np.isfinite(given).all():
             raise AmrqError(f"class {shown} has a point that is not finite.")
-        power = float(np.mean(np.abs(given) ** 2))
+        with np.errstate(over="ignore"):  # refused below
+            power = float(np.mean(np.abs(given) ** 2))
         if not 0 < power < math.inf:
             raise AmrqError(
                 f"the points of class {shown} have a mean power of {power:g}, which cannot be sent."
