@@ -108,7 +108,7 @@ def test_symmetry_and_mirror_images_are_found() -> None:
         (("twice", [1, -1, 1]), "the same point twice"),
         (("endless", [1, np.inf]), "not finite"),
         (("nothing", [0, 0]), "mean power"),
-        (("wrong", [1, -1, 1j, -1j], 8), "4 times a circle, not 8"),
+        (("wrong", [1, -1, 1j, -1j], 8), "a symmetry of 4, not of 8"),
     ],
 )
 def test_what_is_no_constellation(arguments: tuple[Any, ...], words: str) -> None:

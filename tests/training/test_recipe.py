@@ -131,7 +131,7 @@ def test_a_recipe_names_its_classes(tmp_path):
         ("classes = 5", "classes must be"),
         ('classes = ["OQPSK", "QPSK"]', "OQPSK are turned or staggered"),
         (STAR, "constellations.star is not among classes"),
-        ('classes = ["QPSK", "star"]\n' + STAR + "symmetry = 3", "4 times a circle, not 3"),
+        ('classes = ["QPSK", "star"]\n' + STAR + "symmetry = 3", "a symmetry of 4, not of 3"),
         ('classes = ["QPSK", "a"]\n[constellations.a]\npoints = [[1, 0]]', "2 to 1,024 points"),
         ('classes = ["QPSK", "a"]\n[constellations.a]\npoints = [[1, 0, 0]]', "constellations.a.points"),
         (

@@ -75,9 +75,8 @@ class LinearClass(SignalClass):
         shown = printable(name, LONGEST_NAME)
         given = np.asarray(points, dtype=np.complex128)
         if given.ndim != 1 or not 2 <= len(given) <= _MOST_POINTS:
-            raise AmrqError(
-                f"class {shown} must have 2 to {_MOST_POINTS:,} points, not an array {given.shape}."
-            )
+            found_points = f"{len(given):,}" if given.ndim == 1 else f"an array {given.shape}"
+            raise AmrqError(f"class {shown} must have 2 to {_MOST_POINTS:,} points, not {found_points}.")
         if not np.isfinite(given).all():
             raise AmrqError(f"class {shown} has a point that is not finite.")
         with np.errstate(over="ignore"):  # refused below
@@ -92,7 +91,9 @@ class LinearClass(SignalClass):
             raise AmrqError(f"class {shown} has the same point twice.")
         found = _symmetry_of(scaled)
         if symmetry is not None and symmetry != found:
-            raise AmrqError(f"class {shown} turns into itself {found} times a circle, not {symmetry} times.")
+            raise AmrqError(
+                f"class {shown} has a symmetry of {found}, not of {symmetry}: leave symmetry out."
+            )
         kept = scaled.astype(np.complex64)
         kept.setflags(write=False)
         return cls(name, kept, found, turn, stagger)
