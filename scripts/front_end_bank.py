@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labelled chunks of simulated signals behind the symbol front end, for `amrq train --add`.
+"""Make labelled chunks of simulated signals that passed the symbol front end, for `amrq train --add`.
 
-Signals of all nine classes pass symbol_front_end as `amrq live` and `amrq classify` set it up, and are cut into chunks
-of 32 symbols, behind the first 512 symbols. Drawn at random for each signal: 2.5 to 16 samples a symbol, roll-off 0.2
-to 0.5 (the matched filter assumes 0.35), the carrier off by up to 5 % of the symbol rate, the symbol rate by up to
-0.2 %, level 1e-3 to 1e3, Es/N0 0 to 30 dB. Where the front end does not find a carrier, as in 16QAM at 7 dB, it leaves
-the offset, and the chunks show it.
+Signals of all nine classes pass symbol_front_end as `amrq live` and `amrq classify` set it up. The symbols after the
+first 512 are cut into chunks of 32 symbols. Drawn at random for each signal:
 
-Each class is a recording of its own in the folder, its Es/N0 beside each chunk, its places counted in symbols. The
-draws depend on class and number of the signal alone, and on nothing that benchmarks/front_end.py draws, which is to
-test what was learnt here. Made again, the signals are the same to the bit (`recording_sha256`), their chunks to the
-rounding of sums (1e-6), which depends on how GNU Radio cuts the stream. Six minutes of one core and 60 MB with 800
-signals a class.
+  samples a symbol   2.5 to 16
+  roll-off           0.2 to 0.5 (the matched filter assumes 0.35)
+  carrier            off by up to 5 % of the symbol rate
+  symbol rate        off by up to 0.2 %
+  level              1e-3 to 1e3
+  Es/N0              0 to 30 dB
+
+If the front end does not find a carrier, as in 16QAM at 7 dB, the offset stays in the chunks.
+
+Each class is a recording of its own in the folder. Each chunk has its Es/N0, and positions count symbols. The draws
+depend only on the class and the number of the signal, and are independent of those of benchmarks/front_end.py, which
+tests models trained with these chunks. A second run gives the same signals to the bit (`recording_sha256`), and the
+same chunks up to the rounding of sums (1e-6), which depends on how GNU Radio cuts the stream. 800 signals a class take
+six minutes of one core and 60 MB.
 
 Example:
   python3 scripts/front_end_bank.py -o front-end-bank
