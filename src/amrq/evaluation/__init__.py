@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good a model is, with the uncertainty of the figure. Needs no PyTorch."""
+"""Measurements of a model's accuracy, with confidence intervals. Needs no PyTorch."""
 
 from amrq.evaluation.chunk_sets import IMPAIRMENTS, ImpairedChunks, Impairment, fresh_chunks, make_dataset
 from amrq.evaluation.measure import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate, fuse

@@ -24,10 +24,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Impairment:
-    """One thing that is swept; see `ImpairedChunks.chunks` for what it does.
+    """An impairment and the values at which it is measured; see `ImpairedChunks.chunks`.
 
     Attributes:
-        name: what it is.
+        name: of the impairment.
         unit: of the values.
         values: where accuracy is measured, rising.
     """
@@ -72,18 +72,18 @@ def make_dataset(
 ) -> DataSet:
     """Make a data set as Algorithm I does (Rothe 2024).
 
-    For each class V_d noisy I/Q pairs are made, shuffled and cut into V_d / c_s chunks of one label; the classes
-    are joined and the chunks shuffled, the pairs inside a chunk left as they are.
+    For each class, V_d noisy I/Q pairs are made, shuffled and divided into V_d / c_s chunks of one label. The chunks
+    of all classes are then joined and shuffled; the order inside a chunk stays.
 
     Args:
-        noise_power: N_a, complex noise power a symbol, where a power of 1 is that of a unit-power symbol.
+        noise_power: N_a, complex noise power a symbol, relative to a unit-power symbol.
         phase_noise: N_p, standard deviation of the phase, radians.
         chunk_length: c_s, pairs a chunk.
         pairs_per_class: V_d.
         rng: source of randomness.
         classes: the class set; by default that of the thesis.
-        peak_scaled: bring each constellation's largest level in I or Q to 1, as the thesis does, in place of its mean
-            power.
+        peak_scaled: scale each constellation to a largest level of 1 in I or Q, as the thesis does, rather than to a
+            mean power of 1.
 
     Raises:
         AmrqError: V_d is not a positive multiple of c_s.
@@ -100,7 +100,7 @@ def make_dataset(
         )
     parts = []
     for member in classes.members:
-        # Each point equally often as far as V_d allows, which is why Algorithm I then shuffles the pairs.
+        # Each point occurs equally often, as far as V_d allows; therefore Algorithm I then shuffles the pairs.
         sent = member.scaled_to_peak() if peak_scaled else member
         symbols = np.resize(sent.points, pairs_per_class)
         pairs = add_noise(add_phase_noise(symbols, phase_noise, rng), noise_power, rng)
@@ -124,15 +124,15 @@ def fresh_chunks(
     """Return ideal chunks of one modulation: random symbols, one random rotation a chunk, noise.
 
     Args:
-        sent: the modulation, or the name of one that `amrq.classes` has.
+        sent: the modulation, or the name of one in `amrq.classes`.
         count: number of chunks (N).
         length: symbols a chunk (L).
         es_n0_db: Es/N0, dB.
         rng: source of randomness.
-        phase_noise: standard deviation of an independent phase a symbol, radians.
-        any_phase: turn each chunk by an angle of its own.
-        peak_scaled: bring the constellation's largest level in I or Q to 1, as the thesis does, in place of its mean
-            power; Es then is 1 all the same.
+        phase_noise: standard deviation of the independent phase noise of each symbol, radians.
+        any_phase: turn each chunk by a random angle.
+        peak_scaled: scale the constellation to a largest level of 1 in I or Q, as the thesis does, rather than to a
+            mean power of 1. Es in `es_n0_db` is still 1.
 
     Returns:
         complex64 [N, L].
@@ -154,10 +154,10 @@ def fresh_chunks(
 
 @dataclass(frozen=True)
 class ChunkSet:
-    """Fresh ideal chunks by modulation and Es/N0, the same whenever they are asked for.
+    """Fresh ideal chunks by modulation and Es/N0; the same seed gives the same chunks.
 
-    A class's chunks at one Es/N0 depend on neither the other levels nor the other classes; they are those that
-    `amrq bound` draws with the same seed.
+    A class's chunks at one Es/N0 do not depend on the other levels and classes. `amrq bound` draws the same chunks
+    from the same seed.
 
     Attributes:
         classes: the class set.
@@ -165,7 +165,7 @@ class ChunkSet:
         chunks_per_class: chunks of each modulation at each Es/N0.
         seed: of all randomness.
         phase_noise: standard deviation, radians.
-        any_phase: each chunk is turned by an angle of its own.
+        any_phase: each chunk is turned by a random angle.
     """
 
     classes: LinearSet
@@ -177,7 +177,7 @@ class ChunkSet:
 
     def chunks(self, name: str, es_n0_db: float) -> NDArray[np.complex64]:
         """Return complex64 [chunks_per_class, length] of one modulation at one Es/N0 in dB."""
-        # In whole millidecibels, so that a point's chunks do not depend on how its level was written.
+        # In whole millidecibels: a point's chunks do not depend on how its level was written.
         level = round(1000 * es_n0_db) % 2**32
         rng = np.random.default_rng([self.seed, self.length, level, self.classes[name].stream])
         return fresh_chunks(
@@ -198,7 +198,7 @@ _ROLLOFF = 0.35
 
 
 class ImpairedChunks:
-    """The same symbols and noise again and again, each time with another impairment.
+    """Chunks of the same symbols and noise under different impairments.
 
     Args:
         classes: T modulations.
@@ -206,7 +206,7 @@ class ImpairedChunks:
         length: symbols a chunk (L).
         es_n0_db: Es/N0, dB.
         seed: of all randomness.
-        any_phase: turn each chunk by an angle of its own, unless the impairment is a rotation.
+        any_phase: turn each chunk by a random angle, unless the impairment is a rotation.
         phase_noise: standard deviation of the phase of each symbol, radians, unless the impairment is phase noise.
     """
 
@@ -241,16 +241,16 @@ class ImpairedChunks:
     def chunks(self, impairment: Impairment, value: float) -> NDArray[np.complex64]:
         """Return complex64 [T count, L], modulation by modulation.
 
-        * `rotation`: every chunk turned by the value in degrees and by nothing else;
-        * `frequency offset`: the carrier turns by the value in cycles a symbol, through its phase at the chunk's
-          middle;
-        * `timing error`: sampled by the value in symbols beside the peak of a raised-cosine pulse of roll-off 0.35
-          (Proakis and Salehi 2008, eq. 9.2-27), so that neighbours leak in;
+        * `rotation`: every chunk turned by the value in degrees only;
+        * `frequency offset`: the carrier turns by the value in cycles a symbol; its phase at the chunk's middle is
+        unchanged;
+        * `timing error`: sampled off the peak of a raised-cosine pulse of roll-off 0.35 by the value in symbols
+        (Proakis and Salehi 2008, eq. 9.2-27), which adds interference from neighbouring symbols;
         * `level`: signal and noise scaled by the value in dB;
         * `phase noise`: an independent Gaussian phase of the value's standard deviation in radians at each symbol.
 
         Raises:
-            AmrqError: there is no such impairment.
+            AmrqError: the impairment does not exist.
         """
         kind = impairment.name
         if impairment not in IMPAIRMENTS:

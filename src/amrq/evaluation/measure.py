@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure a model: decisions at each Es/N0, under impairments, on signals outside its classes."""
+"""Measure a model: its decisions at each Es/N0, under impairments, and on signals outside its classes."""
 
 import functools
 import math
@@ -37,9 +37,9 @@ __all__ = [
 
 
 def fuse(contract: Contract, evidence: Evidence, chunks: int) -> list[Decision]:
-    """Return what a `DecisionMaker` with its own settings says of each `chunks` chunks of some evidence.
+    """Return the decisions of a `DecisionMaker` with default options on evidence, one for every `chunks` chunks.
 
-    No change of class is looked for, since there is none; chunks left over at the end are left out.
+    The search for changes of class is off, since there are none. Chunks left over at the end are left out.
     """
     whole = len(evidence.power) // chunks * chunks
     if not whole:
@@ -64,13 +64,13 @@ _MOST = 700.0
 
 
 def named_score(decision: Decision, truths: Container[str]) -> tuple[str, float]:
-    """Return the most probable named modulation, and ln(p / (1 - p)) of its probability, at most 700 either way.
+    """Return the most probable named modulation, and ln(p / (1 - p)) of its probability p, limited to -700 to 700.
 
-    A decision that weighed no modulation names none: an empty name at -700.
+    For a decision without a modulation among its hypotheses the name is empty and the score -700.
 
     Args:
         decision: a decision.
-        truths: the named modulations: those that the model is measured on.
+        truths: the named modulations, on which the model is measured.
     """
     named = {name: value for name, value in decision.log_probabilities.items() if name in truths}
     if not named:
@@ -85,8 +85,8 @@ class MeasuredLevel(NamedTuple):
     """Results at one Es/N0.
 
     Attributes:
-        level: what is kept.
-        scores: float64 [D], of the fused decisions, for the open-set curve.
+        level: the results that are stored.
+        scores: float64 [D], scores of the fused decisions, for the open-set curve.
         right: bool [D], whether their most probable named modulation is the true one.
     """
 
@@ -105,17 +105,17 @@ def measure_level(
     bound: ReferenceReceivers | None,
     step: Callable[[], None],
 ) -> MeasuredLevel:
-    """Classify, fuse and compare.
+    """Measure a model and the bound at one Es/N0.
 
     Args:
         classifier: the model.
-        chunk_set: where the chunks come from.
+        chunk_set: the source of the chunks.
         truths: T modulations.
         outputs: the model's labels, the modulations first.
         es_n0_db: Es/N0, dB.
-        fused: chunks under a fused decision.
+        fused: number of chunks in a fused decision.
         bound: the best possible receiver, or None.
-        step: called after the model is done, and after each class that the bound had not met before.
+        step: called after the model's measurement, and after each class that the bound measures for the first time.
     """
     contract = classifier.contract
     size = len(truths)
@@ -202,7 +202,7 @@ _SINGLE = 4
 
 
 def measure_other(classifier: Classifier, kind: str, decisions: int, fused: int, seed: int) -> OtherSignal:
-    """Decide on transmissions of one kind, each with settings of its own that stay the same throughout.
+    """Make decisions on transmissions of one kind of other signal; each has random settings of its own, held constant.
 
     Args:
         classifier: the model.
@@ -235,7 +235,7 @@ def measure_other(classifier: Classifier, kind: str, decisions: int, fused: int,
 
 
 def _classify(classifier: Classifier, samples: NDArray[np.complex64], fused: int) -> Evidence:
-    """Classify transmissions of `fused` chunks each; a model that takes the stream's level gets each one's."""
+    """Classify transmissions of `fused` chunks each; a model with level input gets each transmission's level."""
     if not classifier.contract.level_input:
         return classifier.classify(samples)
     power = (np.abs(samples) ** 2).mean(axis=1).reshape(-1, fused).mean(axis=1)
@@ -245,7 +245,7 @@ def _classify(classifier: Classifier, samples: NDArray[np.complex64], fused: int
 def _transmission(
     kind: str, chunks: int, length: int, rng: np.random.Generator, classes: LinearSet
 ) -> NDArray[np.complex64]:
-    """Return complex64 [chunks, length] that follow each other, in noise."""
+    """Return successive chunks of a transmission in noise, complex64 [chunks, length]."""
     noise = noise_power_from_es_n0_db(float(rng.uniform(*_NOISE_DB)))
     samples = other_signal(kind, 1, chunks * length, rng, classes).reshape(chunks, length)
     return add_noise(samples, noise, rng)
@@ -268,7 +268,7 @@ def measure_impairments(
         es_n0_db: Es/N0, dB.
         chunks: chunks of each modulation at each value.
         seed: of all randomness.
-        phase_noise: standard deviation, radians, where it is not swept.
+        phase_noise: standard deviation, radians, for the other impairments.
         step: called after each impairment.
     """
     contract = classifier.contract
@@ -313,10 +313,10 @@ def evaluate(
     bound: ReferenceReceivers | None = None,
     sweep_es_n0_db: Sequence[float] = (),
 ) -> Evaluation:
-    """Classify fresh ideal chunks of every linear class that the model names, and signals that it should not name.
+    """Measure a model on fresh ideal chunks of its linear classes and on signals outside its classes.
 
-    Decisions are counted twice: among the named modulations, as the bound decides, and among all outputs. A model for
-    any phase gets each chunk at a random rotation. Other signals come with noise 10 to 25 dB below them.
+    Decisions are counted twice: among the named modulations, as the bound decides, and among all outputs. For a model
+    of unknown phase each chunk has a random rotation. Other signals have noise 10 to 25 dB below them.
 
     Args:
         classifier: the model.
@@ -326,13 +326,13 @@ def evaluate(
         phase_noise: standard deviation, radians.
         seed: of all randomness.
         progress: called with (steps done, steps in all).
-        bound: the best possible receiver, to be asked about the same chunks; it remembers, so that one serves many
+        bound: the best possible receiver, measured on the same chunks; it stores its results, so one can serve many
             models.
         sweep_es_n0_db: levels at which impairments are measured, dB: rotation, frequency, timing, level, phase noise.
 
     Raises:
-        AmrqError: the model names no linear class, or takes samples or more than one a symbol, or a number is
-            out of range.
+        AmrqError: the model has no linear class, or takes samples or several of them a symbol; or a number is out of
+            range.
 
     >>> from amrq.classifier import make_classifier
     >>> found = evaluate(make_classifier("coherent-small-int8"), chunks_per_class=20, es_n0_db=[20.0])
@@ -348,7 +348,7 @@ def evaluate(
         raise AmrqError(f"Es/N0 must be finite numbers in dB, not {given}.")
     outputs = (*truths, *(name for name in contract.classes if name not in truths))
     chunk_set = ChunkSet(
-        # In an order of their own, so that models that have the classes in another share the bound.
+        # In a fixed order, so that models with another order of classes share the bound.
         ClassSet(truths.name, tuple(sorted(truths.members, key=lambda member: member.stream))),
         contract.chunk_length,
         chunks_per_class,

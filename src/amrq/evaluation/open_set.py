@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals outside the class set: what a decision on one counts as, and how often it was named."""
+"""Signals outside the class set: outcomes of decisions on them, and how often they are named as a class."""
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -52,19 +52,19 @@ def answer_of(decision: Decision) -> str:
 
 
 def outcome(answer: str, sent: str, classes: Container[str] = THESIS_9) -> Outcome:
-    """Say what an answer is worth where it is known what was sent.
+    """Return the outcome of an answer, given the signal that was sent.
 
     * right: the modulation that was sent; for a signal outside the classes, any answer that names no modulation and
       is not unsure;
     * misnamed: another modulation, a wrong name;
-    * missed: `unknown`, noise or silence, although a modulation of the classes was sent. This is wrong as well, but
-      misleads less;
-    * undecided: `unsure`, or no answer, since no symbol rate was found for instance.
+    * missed: `unknown`, noise or silence, although a modulation of the classes was sent. This is wrong too, but less
+    misleading;
+    * undecided: `unsure`, or no answer, for example because no symbol rate was found.
 
     Args:
         answer: see `answer_of`; or `NO_SYMBOL_RATE`, `NO_ANSWER`.
         sent: the modulation; anything else is a signal outside the classes.
-        classes: those of the model; by default the nine of the thesis, which the shipped models have.
+        classes: of the model; by default the thesis's nine classes, which the shipped models have.
 
     >>> outcome("QPSK", "QPSK"), outcome("16QAM", "64QAM"), outcome("unknown", "64QAM")
     ('right', 'misnamed', 'right')
@@ -80,7 +80,7 @@ def outcome(answer: str, sent: str, classes: Container[str] = THESIS_9) -> Outco
 
 @dataclass(frozen=True)
 class Tally:
-    """How many answers, or whatever is counted, had each outcome.
+    """Counts of outcomes.
 
     >>> tally = Tally.of_answers({"QPSK": 8, "unsure": 1, "16QAM": 1}, sent="QPSK")
     >>> tally.right, tally.misnamed, tally.undecided, tally.total
@@ -107,7 +107,7 @@ class Tally:
 
     @classmethod
     def of_answers(cls, answers: Mapping[str, int], sent: str, classes: Container[str] = THESIS_9) -> "Tally":
-        """Count answers, each with how often it was given, against what was sent; see `outcome`."""
+        """Return the tally of counted answers, given the signal that was sent; see `outcome`."""
         counts: dict[Outcome, int] = {"right": 0, "misnamed": 0, "missed": 0, "undecided": 0}
         for answer, count in answers.items():
             counts[outcome(answer, sent, classes)] += count
@@ -115,23 +115,23 @@ class Tally:
 
     @classmethod
     def of_outcomes(cls, outcomes: Iterable[Outcome]) -> "Tally":
-        """Count outcomes."""
+        """Return the tally of some outcomes."""
         found = list(outcomes)
         return cls(*(found.count(one) for one in ("right", "misnamed", "missed", "undecided")))
 
 
 @dataclass(frozen=True, eq=False)
 class OtherSignal:
-    """Decisions on one kind of other signal.
+    """Counts of decisions on one kind of signal outside the classes.
 
     Attributes:
         kind: see `amrq.signals.other_signals`.
-        fused: chunks whose evidence a fused decision rests on.
-        chunk_labels: decisions on one chunk each, by label.
-        labels: fused decisions, by label: a modulation, `unknown` or `no signal`.
+        fused: number of chunks in a fused decision.
+        chunk_labels: number of decisions on single chunks, by label.
+        labels: number of fused decisions, by label: a modulation, `unknown` or `no signal`.
         scores: float64 [fused decisions], log-odds of the most probable named modulation; see `OpenSet`.
-        goal: the largest share of fused decisions that should claim one of its classes; None where none is set
-            or the model has no output for anything else.
+        goal: largest share of fused decisions that should claim one of the model's classes; None if no goal is set, or
+            if the model has no output for other signals.
     """
 
     kind: str
@@ -143,17 +143,17 @@ class OtherSignal:
 
     @property
     def claimed(self) -> Share:
-        """Fused decisions that claim one of the model's classes."""
+        """Number and share of fused decisions that claim one of the model's classes."""
         return _claimed(self.labels)
 
     @property
     def chunks_claimed(self) -> Share:
-        """Decisions on one chunk that claim one of the model's classes."""
+        """Number and share of decisions on single chunks that claim one of the model's classes."""
         return _claimed(self.chunk_labels)
 
     @property
     def mistaken_for(self) -> str:
-        """The modulation that most of the false claims name; empty if there are none."""
+        """The modulation named by most of the false claims; empty if there are no false claims."""
         return _most({name: count for name, count in self.labels.items() if _claims(name)})
 
     @property
@@ -177,7 +177,7 @@ class OtherSignal:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "OtherSignal":
-        """Return what `as_dict` gave, without scores."""
+        """Read the values that `as_dict` returned; scores are not among them."""
         labels, chunks = Counter(values["labels"]), Counter(values["one_chunk"]["labels"])
         return cls(values["kind"], values["fused_chunks"], chunks, labels, np.empty(0), values["goal"])
 
@@ -187,7 +187,7 @@ def _claimed(labels: Counter[str]) -> Share:
 
 
 def _most(counts: Mapping[str, int]) -> str:
-    """Return the name with the highest count, of several the first by alphabet; nothing where nothing was counted."""
+    """Return the name with the highest count, of several the first by alphabet; empty if nothing was counted."""
     return min((name for name in counts if counts[name]), key=lambda name: (-counts[name], name), default="")
 
 
@@ -204,18 +204,18 @@ _CONFIDENCES = (
 
 @dataclass(frozen=True, eq=False)
 class OpenSet:
-    """Fused decisions on named modulations and on other signals, by how sure they are.
+    """Scores of fused decisions on named modulations and on other signals.
 
-    A decision's score is ln(p / (1 - p)) for the probability p of the most probable named modulation. From a
-    threshold of one half up, p above the threshold is what `DecisionMaker` takes to name it; below, the curve goes on
-    to where everything is named.
+    A decision's score is ln(p / (1 - p)) for the probability p of the most probable named modulation. With a threshold
+    of one half or more, `DecisionMaker` names the modulation if p is above the threshold. Below one half the curve
+    continues to the point where every signal is named.
 
     Attributes:
         min_confidence: the threshold of a `DecisionMaker` with default options, 0 to 1.
         es_n0_db: the lowest Es/N0 of the named modulations here, dB.
-        known: float64 [K], scores of decisions on named modulations.
+        known: float64 [K], scores on named modulations.
         right: bool [K], whether the most probable named modulation is the true one.
-        others: scores by kind of other signal, float64 [D] each.
+        others: scores on other signals, float64 [D] for each kind.
 
     >>> import numpy as np
     >>> threshold = OpenSet.log_odds(0.8)
@@ -259,7 +259,7 @@ class OpenSet:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "OpenSet":
-        """Return an open set with the same `as_dict`: each score is the highest threshold that it reaches there."""
+        """Return an open set with the same `as_dict`; each score becomes the highest threshold that it reached."""
         thresholds = [cls.log_odds(confidence) for confidence in values["min_confidence"]]
 
         def scores(total: int, passed: Sequence[int]) -> NDArray[np.float64]:
@@ -268,7 +268,7 @@ class OpenSet:
 
         known = values["known"]
         named, right = np.asarray(known["named"]), np.asarray(known["named_right"])
-        missed = int(known["decisions"] - named[0])  # below every threshold: counted as wrong
+        missed = int(known["decisions"] - named[0])  # below all thresholds: counted as wrong
         hits, slips = (
             scores(int(right[0]), right.tolist()),
             scores(int((named - right)[0]) + missed, (named - right).tolist()),

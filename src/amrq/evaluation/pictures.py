@@ -53,7 +53,7 @@ _LOOKS = {
 
 
 def draw_accuracy(evaluation: Evaluation, figure_class: Any) -> Any:
-    """Return a figure: accuracy with intervals, and below it the gap to the bound where there is one."""
+    """Return a figure: accuracy with intervals, and below it the gap to the bound, if there is a bound."""
     levels = evaluation.levels
     held = any(level.named.gap is not None for level in levels)
     figure = figure_class(figsize=(8, 7.5 if held else 5), layout="constrained")
@@ -119,7 +119,7 @@ def draw_accuracy(evaluation: Evaluation, figure_class: Any) -> Any:
 
 
 def _gaps(evaluation: Evaluation, axes: Any) -> None:
-    # Side by side, since intervals would cover each other.
+    # Side by side, so that intervals do not cover each other.
     names = list(evaluation.levels[0].by_knowledge)
     for number, name in enumerate(names):
         color, marker, _ = _LOOKS[name]
@@ -303,7 +303,7 @@ _LEAST = 10
 
 
 def draw_reliability(evaluation: Evaluation, figure_class: Any) -> Any:
-    """Return a figure: single chunks over all levels and at three, and fused decisions; decisions counted below."""
+    """Return a figure: calibration of single chunks, over all levels and at three, and of fused ones; counts below."""
     extra = len(evaluation.outputs) > len(evaluation.truths)
     chosen = dict.fromkeys(
         min(evaluation.levels, key=lambda level: abs(level.es_n0_db - wanted)) for wanted in _WANTED_DB
@@ -367,7 +367,7 @@ def _curve(axes: Any, table: Reliability, label: str, color: str, marker: str, s
 def _counts(axes: Any, curves: list[tuple[str, Reliability, str, str, str]]) -> None:
     for _, table, color, _, style in curves:
         edges = np.linspace(0, 1, len(table.count) + 1)
-        # From one decision up, on a logarithmic axis.
+        # A logarithmic axis from one decision up.
         axes.stairs(np.maximum(table.count, 0.7), edges, color=color, linestyle=style, baseline=0.7)
     axes.set_yscale("log")
     axes.set_ylim(bottom=0.7)
@@ -429,11 +429,11 @@ _DPI = 110
 
 
 def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write what there is of accuracy, classes, confusion, reliability, open_set and robustness, a PNG each.
+    """Write a PNG each of accuracy, classes, confusion, reliability, open_set and robustness, as far as measured.
 
     Args:
-        evaluation: what was found.
-        folder: where to; it must be there.
+        evaluation: the results.
+        folder: an existing folder for the files.
 
     Returns:
         the files.
@@ -441,9 +441,9 @@ def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> lis
     Raises:
         AmrqError: matplotlib is missing.
     """
-    # The class, not pyplot: no window system is needed or touched.
+    # The class `Figure` rather than pyplot: no window system is needed.
     figure_class = optional_package("matplotlib.figure", "drawing pictures").Figure
-    # Two dollar signs in a name would make a formula of what is between them.
+    # Text between two dollar signs in a name would become a formula.
     evaluation = replace(
         evaluation,
         model=evaluation.model.replace("$", r"\$"),
@@ -462,7 +462,7 @@ def draw_pictures(evaluation: Evaluation, folder: str | os.PathLike[str]) -> lis
     paths = []
     for name, figure in figures.items():
         path = Path(folder) / f"{name}.png"
-        # No date and version inside, so that the same figures give the same file.
+        # Without date and version, so that the same figures give the same file.
         with whole_file(path) as file:
             figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
         paths.append(path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a model is compared with: the likelihood receivers that know as much as it, or more."""
+"""Likelihood receivers, with which a model is compared; each knows at least as much as the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ __all__ = ["EsN0Axis", "Knowledge", "ReferenceReceivers"]
 
 @dataclass(frozen=True)
 class EsN0Axis:
-    """Where on the axis of Es/N0 the hypotheses of T classes lie.
+    """The hypotheses of T classes, by Es/N0.
 
     Attributes:
-        columns: for each class, its hypotheses' Es/N0 in dB, rising and at least two, each with its column.
+        columns: for each class, the Es/N0 in dB of its hypotheses, rising and at least two, and their columns.
     """
 
     columns: tuple[tuple[tuple[float, int], ...], ...]
 
     @classmethod
     def of(cls, contract: Contract, names: tuple[str, ...]) -> "EsN0Axis | None":
-        """Return the axis of some classes; None where one of them is not weighed at two different Es/N0 or more."""
+        """Return the axis of some classes; None if one of them does not have hypotheses at two or more Es/N0."""
         columns = []
         for name in names:
             weighed = sorted(
@@ -41,10 +41,10 @@ class EsN0Axis:
         return cls(tuple(columns))
 
     def at(self, log_likelihoods: NDArray[np.float32], es_n0_db: float) -> NDArray[np.float64]:
-        """Return each class's log-likelihood at one Es/N0, on the line through the two hypotheses nearest to it.
+        """Return each class's log-likelihood at one Es/N0, interpolated between the two nearest hypotheses.
 
-        Linear in dB; beyond the outermost hypotheses theirs counts. (Drawn on there, lines are worse: log-likelihoods
-        bend down on both sides of their peak.)
+        The interpolation is linear in dB. Beyond the outermost hypotheses their value holds: extrapolation is worse,
+        since log-likelihoods bend down on both sides of their peak.
 
         Args:
             log_likelihoods: float32 [N, hypotheses], as in `Evidence`.
@@ -65,11 +65,11 @@ class EsN0Axis:
 
 
 class Knowledge(NamedTuple):
-    """What the bound knows that a model is held against.
+    """What a receiver knows besides the chunk.
 
     Attributes:
-        level: of the stream; otherwise only the chunk of unit RMS.
-        es_n0: Es/N0; otherwise only its range.
+        level: whether it knows the stream's level; otherwise only the chunk scaled to unit RMS.
+        es_n0: whether it knows Es/N0; otherwise only its range.
     """
 
     level: bool = False
@@ -77,9 +77,9 @@ class Knowledge(NamedTuple):
 
     @staticmethod
     def of(contract: Contract) -> "tuple[Knowledge, ...]":
-        """Return the states of knowledge that a model is evaluated in: none, and what it can make use of.
+        """Return the states of knowledge in which a model is evaluated: without any, and with each that it can use.
 
-        That is the level if it takes one, and beside that Es/N0 if it weighs its modulations by Es/N0.
+        A model with level input can use the level; a model that weighs its modulations by Es/N0 can use Es/N0.
         """
         names = contract.linear_classes.names
         states = [Knowledge()]
@@ -94,7 +94,7 @@ _LogPosteriors = Callable[[NDArray[np.complex64]], NDArray[np.float64]]
 
 
 class _MakeReceiver(Protocol):
-    """Make a receiver: chunks complex64 [N, L] to ln of each class's probability, float64 [N, classes]."""
+    """Makes a receiver, which maps chunks complex64 [N, L] to ln of each class's probability, float64 [N, classes]."""
 
     def __call__(
         self,
@@ -108,14 +108,14 @@ class _MakeReceiver(Protocol):
 
 
 class ReferenceReceivers:
-    """Likelihood receivers that models are compared with; what they say of a chunk set is remembered.
+    """Likelihood receivers with which models are compared; their results on a chunk set are stored.
 
-    It is handed in: `likelihood` builds on this room and not the other way round.
+    The caller passes in `make`, because `amrq.likelihood` imports this package and not the reverse.
 
     Args:
-        make: makes a receiver that expects some classes, and knows the level or not, and Es/N0 (a number, dB) or only
-            its range (low, high).
-        es_n0_db: the range that receivers expect which do not know Es/N0, dB.
+        make: makes a receiver for given classes, with or without knowledge of the level, and with Es/N0 known (a
+            number, dB) or only its range (low, high).
+        es_n0_db: range of Es/N0 for receivers that do not know it, dB.
     """
 
     def __init__(self, make: _MakeReceiver, es_n0_db: tuple[float, float] = (0.0, 20.0)) -> None:
@@ -126,7 +126,7 @@ class ReferenceReceivers:
         self._found: dict[tuple[ChunkSet, str, float, Knowledge], NDArray[np.float32]] = {}
 
     def remembers(self, chunk_set: ChunkSet, name: str, es_n0_db: float, knowledge: Knowledge) -> bool:
-        """Return whether `log_posteriors` has been asked for this before."""
+        """Return whether the result of `log_posteriors` for these arguments is stored."""
         return (chunk_set, name, es_n0_db, knowledge) in self._found
 
     def log_posteriors(
@@ -152,7 +152,7 @@ class ReferenceReceivers:
     def _receiver(self, chunk_set: ChunkSet, es_n0_db: float, knowledge: Knowledge) -> _LogPosteriors:
         about = (chunk_set.classes, chunk_set.any_phase, chunk_set.phase_noise, knowledge.level)
         if knowledge.es_n0:
-            # Of use for the other classes at that Es/N0, and then no more: only the latest is kept.
+            # Needed for the other classes at the same Es/N0 only: just the latest receiver is kept.
             key = (*about, float(es_n0_db))
             if self._latest is None or self._latest[0] != key:
                 self._latest = (key, self._make_one(chunk_set, knowledge.level, float(es_n0_db)))

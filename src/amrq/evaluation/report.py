@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An evaluation as a page of Markdown with its conclusions and pictures, and its long tables as CSV."""
+"""An evaluation as a Markdown page with conclusions and pictures, and its long tables as CSV."""
 
 import os
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ _THRESHOLDS = (0.5, 0.8, 0.9, 0.99, 0.999, 0.999999)
 
 
 def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "") -> str:
-    """Return a Markdown page: what came out, pictures, short tables; it links the files of `evaluation_tables`.
+    """Return a Markdown page: conclusions, pictures and short tables, with links to the files of `evaluation_tables`.
 
     Args:
-        evaluation: what was found.
+        evaluation: the results.
         pictures: files that `draw_pictures` wrote, relative to the page; each is shown in its section.
-        made: how the page was made, a sentence or two for its end.
+        made: how the page was made, a sentence or two at its end.
     """
 
     def shown(stem: str, words: str) -> list[str]:
@@ -82,10 +82,10 @@ def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "")
 
 
 def page_anew(folder: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the page and the tables of a folder that `amrq evaluate -o` wrote, by file name, from its counts.
+    """Return page and tables by file name, made again from the counts in a folder that `amrq evaluate -o` wrote.
 
     Raises:
-        AmrqError: its evaluation.json is missing, or is another file.
+        AmrqError: the folder's evaluation.json is missing or not a valid one.
     """
     path = Path(folder) / "evaluation.json"
     evaluation, made = read_evaluation(path)
@@ -139,7 +139,7 @@ def _percent(share: Share, digits: int = 1) -> str:
 def _gap(decisions: NamedDecisions) -> str:
     if decisions.gap is None:
         return "-"
-    # Rounded first, so that none is -0.0.
+    # Rounded first, to avoid -0.0.
     values = (decisions.gap.difference, *decisions.gap.interval)
     return unbroken("{:.1f} ({:.1f} to {:.1f})".format(*(round(100 * value, 1) + 0.0 for value in values)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of an evaluation, as records."""
+"""Records of an evaluation's results."""
 
 import json
 import os
@@ -61,7 +61,7 @@ class Reliability:
 
     @classmethod
     def total(cls, parts: "list[Reliability]") -> "Reliability":
-        """Return all decisions of some tables together; of none, an empty table."""
+        """Return the sum of some tables; without any, an empty table."""
         if not parts:
             return cls.measure(np.empty(0), np.empty(0, dtype=np.bool_))
         return cls(
@@ -80,16 +80,17 @@ class Reliability:
     def error(self) -> float:
         """Expected calibration error, 0 to 1 (Guo et al. 2017, eq. 3); 0 for an empty table.
 
-        The mean over decisions of how far their bin's mean confidence is from its share of right decisions.
+        It is the mean over decisions of the distance between their bin's mean confidence and its share of right
+        decisions.
         """
         return float(np.abs(self.confidence - self.right).sum() / max(1, self.decisions))
 
     @property
     def error_by_chance(self) -> float:
-        """What a perfectly calibrated decider would show on so few decisions with these confidences.
+        """Expected `error` of a perfectly calibrated classifier with these decisions and confidences.
 
-        In each bin the number right then deviates from its expectation nearly normally, by sqrt(2 v / pi) in the mean
-        for a variance v.
+        In each bin the number of right decisions is nearly normal; its mean deviation is sqrt(2 v / pi) for a variance
+        v.
         """
         return float(np.sqrt(2 * self.variance / np.pi).sum() / max(1, self.decisions))
 
@@ -108,8 +109,8 @@ class Reliability:
     def from_dict(cls, values: dict[str, Any]) -> "Reliability":
         """Return what `as_dict` gave.
 
-        Files of version 0.1 have no `variance_sum`: variances are then those of each bin's mean confidence, scaled so
-        that `error_by_chance` is what the file says.
+        Files of version 0.1 have no `variance_sum`: variances are then those of each bin's mean confidence, scaled to
+        give the file's `error_by_chance`.
         """
         count = np.asarray(values["decisions"], dtype=np.int64)
         confidence = np.asarray(values["confidence_sum"], dtype=np.float64)
@@ -127,13 +128,13 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class NamedDecisions:
-    """Decisions on single chunks for the most probable of the named modulations, as if there were nothing else.
+    """Decisions on single chunks among the named modulations alone.
 
     Attributes:
         confusion: int64 [T, T], chunks by true modulation (rows) and decision (columns).
-        reliability: of the probabilities among these modulations.
-        bound: the best possible receiver's decisions on the same chunks; None if it was not asked.
-        gap: how much more often the bound is right, chunk by chunk; None without a bound.
+        reliability: calibration of the probabilities among these modulations.
+        bound: the best possible receiver's decisions on the same chunks; None if it was not measured.
+        gap: share of right decisions of the bound minus that of the model, on the same chunks; None without a bound.
     """
 
     confusion: NDArray[np.int64]
@@ -148,12 +149,12 @@ class NamedDecisions:
         truths: NDArray[np.int64],
         bound: NDArray[np.floating[Any]] | None = None,
     ) -> "NamedDecisions":
-        """Decide.
+        """Return the decisions for some log-probabilities.
 
         Args:
             log_probabilities: float [N, T], natural logarithms, up to a constant a row.
             truths: int64 [N], the true column.
-            bound: float [N, T], the same of the bound.
+            bound: float [N, T], log-probabilities of the bound.
         """
         values = log_probabilities.astype(np.float64)
         values -= np.logaddexp.reduce(values, axis=1, keepdims=True)
@@ -172,11 +173,11 @@ class NamedDecisions:
 
     @property
     def share(self) -> Share:
-        """Right decisions over all modulations."""
+        """Share of right decisions over all modulations."""
         return Share(int(np.trace(self.confusion)), int(self.confusion.sum()))
 
     def class_shares(self) -> list[Share]:
-        """Right decisions of each true modulation."""
+        """Share of right decisions for each true modulation."""
         return [Share(int(row[number]), int(row.sum())) for number, row in enumerate(self.confusion)]
 
     def as_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
@@ -212,16 +213,17 @@ class NoiseLevel:
 
     Attributes:
         es_n0_db: Es/N0 in dB.
-        named: decisions among the modulations alone: what compares with the bound.
-        confusion: int64 [T, O], chunks by true modulation and most probable output, `unknown` and the like included.
+        named: decisions among the modulations alone, comparable with the bound.
+        confusion: int64 [T, O], chunks by true modulation and most probable output, including `unknown` and `no
+            signal`.
         reliability: of the probabilities of all outputs.
-        fused: int64 [T, O], decisions on 1,024 symbols of one Es/N0 each; all zero where there were fewer chunks.
+        fused: int64 [T, O], decisions on 1,024 symbols of one Es/N0 each; all zero if there were too few chunks.
         fused_named: int64 [T, T], the same among the modulations alone.
         fused_reliability: of the confidences of the decisions in `fused`.
-        level_known: `named` with the stream's level given beside each chunk; None where the model takes no level.
-        es_n0_known: `named` with the true Es/N0 given, decided by the hypotheses there; None where the model takes the
-            level or does not weigh its modulations by Es/N0.
-        all_known: with level and true Es/N0 given; None where the model does not take or weigh both.
+        level_known: `named` with the stream's level given; None if the model has no level input.
+        es_n0_known: `named` with the true Es/N0 given, decided by the hypotheses there; None if the model has a level
+            input or does not weigh its modulations by Es/N0.
+        all_known: `named` with level and true Es/N0 given; None if the model cannot use both.
     """
 
     es_n0_db: float
@@ -237,7 +239,7 @@ class NoiseLevel:
 
     @property
     def by_knowledge(self) -> dict[str, NamedDecisions]:
-        """Decisions among the named modulations by what the receiver knows beside the chunk, where it was asked."""
+        """Decisions among the named modulations by the receiver's knowledge, as far as measured."""
         known = {
             "chunk alone": self.named,
             "level known": self.level_known,
@@ -248,7 +250,7 @@ class NoiseLevel:
 
     @property
     def tracked(self) -> NamedDecisions | None:
-        """`named` with Es/N0 given, and the level where the model takes it; None if it does not weigh Es/N0."""
+        """`named` with Es/N0 given, and the level if the model has a level input; None if it does not weigh Es/N0."""
         return self.all_known or self.es_n0_known
 
     @property
@@ -258,12 +260,12 @@ class NoiseLevel:
 
     @property
     def all_share(self) -> Share:
-        """Right decisions among all outputs."""
+        """Share of right decisions among all outputs."""
         return Share(int(np.trace(self.confusion)), int(self.confusion.sum()))
 
     @property
     def fused_share(self) -> Share | None:
-        """Right decisions on 1,024 symbols, among the named modulations; None if there were none."""
+        """Share of right decisions on 1,024 symbols, among the named modulations; None without such decisions."""
         decisions = int(self.fused_named.sum())
         return Share(int(np.trace(self.fused_named)), decisions) if decisions else None
 
@@ -329,14 +331,14 @@ class NoiseLevel:
 
 @dataclass(frozen=True, eq=False)
 class ImpairmentCurve:
-    """Right decisions among the named modulations, on the same symbols and noise at every value.
+    """Right decisions among the named modulations against an impairment, on the same symbols and noise at every value.
 
     Attributes:
         name: of the impairment.
         unit: of the values.
         es_n0_db: Es/N0 in dB.
-        values: V of them, rising.
-        right: int64 [V, T], chunks of each modulation decided rightly.
+        values: V values, rising.
+        right: int64 [V, T], right decisions on each modulation.
         chunks: chunks of each modulation at each value.
     """
 
@@ -348,7 +350,7 @@ class ImpairmentCurve:
     chunks: int
 
     def shares(self) -> list[Share]:
-        """Return right decisions over all modulations, one for each value."""
+        """Return the share of right decisions over all modulations, at each value."""
         return [Share(int(row.sum()), self.chunks * len(row)) for row in self.right]
 
     def as_dict(self) -> dict[str, Any]:
@@ -378,24 +380,24 @@ class ImpairmentCurve:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How good a model is on fresh chunks.
+    """Results of a model on fresh chunks.
 
     Attributes:
-        model: its name.
+        model: the model's name.
         phase: its phase regime, `coherent` or `any`.
         chunk_length: symbols a chunk.
-        level_input: whether the model takes the stream's level; fused decisions and other signals then have it given.
+        level_input: whether the model has a level input; fused decisions and other signals then use the stream's level.
         trained_es_n0_db: lowest and highest Es/N0 that it was trained on, dB.
-        truths: the modulations sent.
+        truths: the modulations that were sent.
         outputs: the model's labels, the modulations first.
         phase_noise: standard deviation of the phase noise, radians.
         seed: of the chunks.
-        bound_es_n0_db: the range of Es/N0 that the bound expects, dB; None if there is no bound.
+        bound_es_n0_db: the range of Es/N0 that the bound assumes, dB; None without a bound.
         levels: results by Es/N0, rising.
-        others: what it says of other signals.
-        open_set: what a threshold lets through; None without a level of 10 dB or more or with too few chunks for a
-            fused decision.
-        impairments: accuracy against impairments; empty if they were not asked for.
+        others: results on other signals.
+        open_set: shares accepted at each threshold; None without a level of 10 dB or more, or with too few chunks for
+            a fused decision.
+        impairments: accuracy against impairments; empty if they were not measured.
     """
 
     model: str
@@ -415,33 +417,33 @@ class Evaluation:
 
     @property
     def knows_others(self) -> bool:
-        """Whether the model has an output for what is none of its modulations: `unknown`, or `no signal`."""
+        """Whether the model has an output for signals outside its modulations: `unknown` or `no signal`."""
         return UNKNOWN in self.outputs or NO_SIGNAL in self.outputs
 
     @property
     def reliability(self) -> Reliability:
-        """Probabilities among the named modulations, all levels together."""
+        """Calibration of the probabilities among the named modulations, over all levels."""
         return Reliability.total([level.named.reliability for level in self.levels])
 
     @property
     def all_reliability(self) -> Reliability:
-        """Probabilities of all outputs, all levels together."""
+        """Calibration of the probabilities of all outputs, over all levels."""
         return Reliability.total([level.reliability for level in self.levels])
 
     @property
     def fused_reliability(self) -> Reliability:
-        """Confidences of fused decisions, all levels together."""
+        """Calibration of the confidences of fused decisions, over all levels."""
         return Reliability.total([level.fused_reliability for level in self.levels])
 
     @property
     def tracked_reliability(self) -> Reliability | None:
-        """Probabilities with all known that can be tracked, all levels together; None if Es/N0 is not weighed."""
+        """Calibration with the tracked quantities known, over all levels; None if the model does not weigh Es/N0."""
         tracked = [level.tracked.reliability for level in self.levels if level.tracked is not None]
         return Reliability.total(tracked) if tracked else None
 
     @property
     def bound_reliability(self) -> Reliability | None:
-        """Probabilities of the bound, all levels together; None if it was not asked."""
+        """Calibration of the bound's probabilities, over all levels; None if it was not measured."""
         bounds = [level.named.bound.reliability for level in self.levels if level.named.bound is not None]
         return Reliability.total(bounds) if bounds else None
 
@@ -474,7 +476,7 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Evaluation":
-        """Return what `as_dict` gave, with scores of single decisions only as far as the thresholds there tell them."""
+        """Read the values that `as_dict` returned; scores of decisions are rounded down to the thresholds there."""
         bound = values["bound_es_n0_db"]
         return cls(
             **{
@@ -493,10 +495,10 @@ class Evaluation:
 
 
 def read_evaluation(path: str | os.PathLike[str]) -> tuple[Evaluation, str]:
-    """Read the evaluation.json that `amrq evaluate -o` wrote; return it, and how it was made (empty in old files).
+    """Read the evaluation.json of `amrq evaluate -o`; return the results and how they were made (empty in old files).
 
     Raises:
-        AmrqError: the file is missing or is another one.
+        AmrqError: the file is missing or not a valid one.
     """
     if not os.path.isfile(path):
         raise AmrqError(f"there is no file {printable(path)}: `amrq evaluate -o FOLDER` writes one.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shares and their differences, with confidence intervals."""
+"""Observed shares and their differences, with confidence intervals."""
 
 import math
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def _solve(grows: Callable[[float], float], target: float) -> float:
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact interval of a binomial share (Clopper and Pearson 1934).
 
-    Solved by bisection on the binomial tail, so that the live environment needs no SciPy.
+    It is solved by bisection on the binomial tail, without SciPy.
 
     Args:
         successes: k, 0 to `trials`.
@@ -40,7 +40,7 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
         confidence: probability that the interval holds the true share, above 0 and below 1.
 
     Returns:
-        lower and upper end: the p at which k or more, and k or fewer, have probability (1 - confidence) / 2.
+        lower and upper end: the p at which k or more successes, and k or fewer, have probability (1 - confidence) / 2.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -73,9 +73,8 @@ def wald(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, 
     """Return the Wald interval of a binomial share: p -+ z sqrt(p (1 - p) / n), cut to [0, 1].
 
     p = k / n, and z is the standard normal quantile of (1 + confidence) / 2, 1.96 at 95 % (Agresti 2013, "Categorical
-    Data Analysis", section 1.3.3). The thesis gives its upper end beside the lower end of Clopper and Pearson. It is an
-    approximation: too narrow near 0 and 1, and of no width at 0 and 1 themselves, where `clopper_pearson` says what
-    n trials really tell.
+    Data Analysis", section 1.3.3). The thesis gives its upper end beside the lower end of Clopper and Pearson. It is
+    an approximation: too narrow near 0 and 1, and of width 0 at 0 and 1 themselves. `clopper_pearson` is valid there.
 
     Args:
         successes: k, 0 to `trials`.
@@ -97,10 +96,10 @@ def wald(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, 
 
 @dataclass(frozen=True)
 class Share:
-    """An observed share and how far it can be trusted.
+    """An observed share, with its confidence intervals.
 
     Attributes:
-        count: 0 to `of`.
+        count: successes, 0 to `of`.
         of: trials, at least 1.
 
     >>> share = Share(95, 100)
@@ -144,9 +143,9 @@ _Z = NormalDist().inv_cdf(0.975)
 class PairedDifference:
     """Difference of two shares of right decisions on the same trials.
 
-    Trials on which both are right, or both wrong, say nothing about the difference: with b trials on which only the
-    first is right and c on which only the second is, it is (b - c) / n, with a far narrower interval than two
-    separate runs would give.
+    Trials on which both are right, or both wrong, do not affect the difference. With b trials on which only the first
+    is right and c on which only the second is, the difference is (b - c) / n. Its interval is far narrower than that
+    of two separate runs.
 
     Attributes:
         first_only: b.
@@ -182,7 +181,7 @@ class PairedDifference:
 
         Wald's for paired shares, d -+ z sqrt(b + c - (b - c)^2 / n) / n, with half a trial added to each of the four
         cells of the table (Agresti and Min 2005, "Simple improved confidence intervals for comparing matched
-        proportions", Statist. Med. 24), so that it keeps a width where the two never differed.
+        proportions", Statist. Med. 24), so that its width is not 0 if the two never differed.
         """
         b, c, n = self.first_only + 0.5, self.second_only + 0.5, self.of + 2
         middle = (b - c) / n

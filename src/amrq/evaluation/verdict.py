@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An evaluation in a few sentences."""
+"""The verdict on an evaluation, in a few sentences."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ _CLAIM_KINDS = ("FM", "FSK", "OFDM", "tone", "speech")
 
 
 def claim_goal(kind: str, contract: Contract) -> float | None:
-    """Return the largest share of decisions on a kind of other signal that may claim one of its classes.
+    """Return the largest allowed share of decisions on a kind of other signal that claim one of the model's classes.
 
-    None where no goal is set, and for a model without an output `unknown` or `no signal`: it weighs its modulations
-    against each other alone, so that no goal of this sort can apply to it.
+    None if no goal is set, and for a model without an output `unknown` or `no signal`: it can only choose among its
+    modulations, so the goal does not apply.
     """
     if UNKNOWN not in contract.classes and NO_SIGNAL not in contract.classes:
         return None
@@ -31,14 +31,14 @@ def claim_goal(kind: str, contract: Contract) -> float | None:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found.
+    """A finding.
 
     Attributes:
-        about: what it is about, a word or two.
+        about: the subject, a word or two.
         text: a sentence or two.
-        goal: its goal in Markdown, and whether or by how much it is missed, or that it does not apply; empty where
-            there is none.
-        met: whether the goal is met; None where there is none or it does not apply.
+        goal: the goal in Markdown, and whether it is met, by how much it is missed, or that it does not apply; empty
+            without a goal.
+        met: whether the goal is met; None without a goal, or if it does not apply.
     """
 
     about: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 def verdict(evaluation: Evaluation) -> list[Finding]:
-    """Return the worst of everything that was measured, and by how much it misses its goal."""
+    """Return the worst result of each kind, and by how much it misses its goal."""
     return [
         _accuracy(evaluation),
         *_known(evaluation),
@@ -142,7 +142,7 @@ def _calibration(evaluation: Evaluation) -> list[Finding]:
 
 
 def _calibration_of_bound(evaluation: Evaluation, worst: NoiseLevel) -> str:
-    """Return what the bound's calibration says of the model's, whose worst level is given."""
+    """Return a sentence that compares the bound's calibration with the model's at the model's worst level."""
     bounds = {
         level.es_n0_db: level.named.bound.reliability for level in evaluation.levels if level.named.bound
     }
@@ -152,7 +152,7 @@ def _calibration_of_bound(evaluation: Evaluation, worst: NoiseLevel) -> str:
     most = f"at most {_percent(bounds[where].error)}, at {where:g} dB"
 
     def misses(es_n0_db: float) -> bool:
-        # By more than chance could make of a calibrated one: few chunks must not excuse a model.
+        # The error must exceed that of a calibrated model by chance: few chunks must not excuse a model.
         found = bounds[es_n0_db]
         return found.error - found.error_by_chance > CALIBRATION_GOAL
 
@@ -234,7 +234,7 @@ def _others(evaluation: Evaluation) -> list[Finding]:
 
 
 def _goal(about: str, text: str, value: float, goal: float, high: float = 0.0) -> Finding:
-    """Hold a value against its goal; `high` is the upper end of its interval."""
+    """Compare a value with its goal; `high` is the upper end of the value's interval."""
     met = value <= goal
     end = "**met**" if met else f"**missed** by {_points(value - goal)} points"
     if met and high > goal:

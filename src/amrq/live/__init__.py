@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sessions on a source or a recording: the symbol rate found and followed, decisions as they are made, outputs."""
+"""Sessions that receive a source or a recording: they find and follow the symbol rate, decide, and write outputs."""
 
 from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
 from amrq.live.interrupt import deferred_interrupt, ended_in_time, joined, something_left_behind

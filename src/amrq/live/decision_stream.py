@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What flowgraphs decide, yielded as they run: of one flowgraph, and of a source whose symbol rate is followed."""
+"""Decisions of running flowgraphs: of one flowgraph, and of a source whose symbol rate is followed."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ __all__ = ["Decided", "DecisionStream", "LiveStream"]
 
 _AHEAD = 1000  # decisions that may wait to be shown
 _LOOK_AGAIN = 5.0  # seconds
-_NOTHING_DB = -200.0  # a level where nothing is received
+_NOTHING_DB = -200.0  # level in dB reported when nothing is received
 
 Decided = tuple[Decision, str | None, dict[str, Any]]
 """A decision, the truth where it is known, and the record of both."""
@@ -34,13 +34,14 @@ _Told = tuple[Decision, str | None]
 
 
 class DecisionStream:
-    """Runs a flowgraph and yields what it decides, with the truth where that is known.
+    """Runs a flowgraph and yields its decisions, each with the true class if it is known.
 
-    A slow reader slows the classifier: with a file the stream waits, live chunks are dropped and counted.
+    A slow reader slows the classifier down: a stream from a file then waits; of a live stream, chunks are dropped and
+    counted.
 
     Args:
         interrupted: once set, iterating raises `KeyboardInterrupt` between two decisions.
-        ending: once set, the flowgraph is stopped, and what it still decides is yielded.
+        ending: once set, the flowgraph is stopped; its remaining decisions are still yielded.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class DecisionStream:
         self._thread: threading.Thread | None = None
 
     def put(self, decision: Decision, truth: str | None) -> None:
-        """Take a decision in: the flowgraph's `on_decision`."""
+        """Take in a decision; the flowgraph calls this as its `on_decision`."""
         self._put((decision, truth))
 
     def _put(self, result: _Told | None) -> None:
@@ -65,11 +66,11 @@ class DecisionStream:
                 return
 
     def finish(self) -> None:
-        """Let the flowgraph be stopped soon; what it still decides is yielded. Callable from any thread."""
+        """Stop the flowgraph soon; its remaining decisions are still yielded. Callable from any thread."""
         self._finishing = True
 
     def run(self, flowgraph: Any) -> Iterator[_Told]:
-        """Run the flowgraph to its end and yield what it decides, as it decides it.
+        """Run the flowgraph to its end and yield each decision as it is made.
 
         Raises:
             AmrqError: the flowgraph failed, or does not end.
@@ -80,7 +81,7 @@ class DecisionStream:
         def wait() -> None:
             try:
                 flowgraph.wait()
-            except BaseException as error:  # to be raised where somebody reads it
+            except BaseException as error:  # raised later, in the reader's thread
                 failure.append(error)
             finally:
                 self._put(None)
@@ -88,7 +89,7 @@ class DecisionStream:
         flowgraph.keep_errors()
         try:
             flowgraph.start()
-        except RuntimeError as error:  # a port in use, for instance
+        except RuntimeError as error:  # for example, a port is in use
             flowgraph.raise_error()
             raise AmrqError(f"the flowgraph does not start: {str(error).rstrip('.')}.") from error
         self._flowgraph = flowgraph
@@ -98,7 +99,7 @@ class DecisionStream:
         try:
             while True:
                 if self._interrupted.is_set():
-                    raise KeyboardInterrupt  # between two results, so that none is shown in part
+                    raise KeyboardInterrupt  # between two results, so that no result is shown in part
                 if (self._finishing or self._ending.is_set()) and stopped is None:
                     stopped = time.monotonic()
                     flowgraph.stop()
@@ -118,10 +119,10 @@ class DecisionStream:
             raise AmrqError(f"the flowgraph failed: {failure[0]}") from failure[0]
 
     def end(self) -> None:
-        """End the flowgraph, where it still runs: a reader that fails must call this.
+        """End the flowgraph if it still runs; a reader that fails must call this.
 
         Raises:
-            AmrqError: it does not end, and is left behind.
+            AmrqError: the flowgraph does not end and is left running.
         """
         self._abandoned = True
         flowgraph, self._flowgraph = self._flowgraph, None
@@ -136,20 +137,20 @@ class DecisionStream:
 
 
 class LiveStream:
-    """Runs flowgraphs on a source, one after another where the symbol rate changes, and yields what they decide.
+    """Runs a flowgraph on a source, a new one after each change of the symbol rate, and yields the decisions.
 
-    Where no symbol rate is given it is estimated, looked at again every five seconds, and followed: when two looks in
-    succession are sure of another one, the flowgraph is started again with that.
+    If no symbol rate is given, it is estimated, and estimated again every five seconds. When two successive estimates
+    are sure of another symbol rate, the flowgraph is started again with it.
 
     Args:
         source: of the samples.
         symbol_rate: symbols a second; None to estimate it.
         offset: of the signal from the middle of the band, Hz.
-        origin: of the decisions, as far as it is known beforehand.
+        origin: of the decisions, as far as it is known before the start.
         ending: set to end the session.
         make: makes a flowgraph: a function of (symbol rate, `on_decision`).
-        recorder: what the flowgraphs hand the source's samples to; None for nothing.
-        silence: what watches whether the source still sends; None for nothing.
+        recorder: records the source's samples; None for no recording.
+        silence: watches for a source that sends nothing; None for no watch.
     """
 
     def __init__(
@@ -169,7 +170,7 @@ class LiveStream:
         self._estimated = symbol_rate is None
         self._source, self._offset, self._origin = source, offset, origin
         self._ending, self._make, self._recorder, self._silence = ending, make, recorder, silence
-        # Counters and samples of what ran before, those of its board, and what runs now.
+        # Counters and samples of former flowgraphs and of their board; the present flowgraph.
         self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
         self._started = time.monotonic()
         self._over = threading.Event()
@@ -177,23 +178,23 @@ class LiveStream:
         self._stream: DecisionStream | None = None
 
     def close(self) -> None:
-        """End what runs, where `run` was not read to its end.
+        """End the running flowgraph, if `run` was not read to its end.
 
         Raises:
-            AmrqError: it does not end.
+            AmrqError: the flowgraph does not end.
         """
         if self._stream is not None:
             self._stream.end()
 
     def statistics(self) -> Statistics:
         """Return the counters of all flowgraphs so far."""
-        former, _, _, flowgraph = self._running  # at once: the view asks from another thread
+        former, _, _, flowgraph = self._running  # read once: another thread calls this
         now = Statistics() if flowgraph is None else flowgraph.sink.statistics()
         before = former.as_dict()
         return Statistics(**{name: before[name] + count for name, count in now.as_dict().items()})
 
     def board_statistics(self) -> dict[str, int]:
-        """Return what the clients of a board counted so far; empty where there is no board."""
+        """Return the counters of the board's clients so far; empty without a board."""
         _, _, former, flowgraph = self._running
         now = {} if flowgraph is None else flowgraph.sink.board_statistics()
         return {name: former[name] + now.get(name, 0) for name in {**former, **now}}
@@ -204,13 +205,13 @@ class LiveStream:
         return _NOTHING_DB if flowgraph is None else float(flowgraph.front_end.level_db())
 
     def source_counts(self) -> SourceCounts:
-        """Return what the source counts of what went wrong on the way."""
+        """Return the source's counts of losses and faults."""
         block = self._source.block
         counts: SourceCounts = block.counts() if hasattr(block, "counts") else SourceCounts()
         return counts
 
     def overflows(self) -> int | None:
-        """Return how often the radio lost samples; None where the source is not one."""
+        """Return how often the radio lost samples; None if the source is not a radio."""
         return self.source_counts().overflows
 
     def silent_seconds(self) -> float | None:
@@ -218,21 +219,21 @@ class LiveStream:
         return None if self._silence is None else self._silence.silent_seconds()
 
     def raise_silence(self) -> None:
-        """Raise what the session ends with, where its source sent nothing or was given up.
+        """Raise an error if the source never sent a sample or was given up.
 
         Raises:
-            StalledError: that.
+            StalledError: the source never sent a sample or was given up.
         """
         if self._silence is not None:
             self._silence.look(self._arrived())
             self._silence.raise_error()
 
     def recording(self) -> RecorderState | None:
-        """Return how the recording stands; None where there is none."""
+        """Return the state of the recording; None without a recording."""
         return None if self._recorder is None else self._recorder.state()
 
     def state(self) -> StreamState:
-        """Return how the session stands, for monitoring."""
+        """Return the state of the session, for monitoring."""
         level_db = self.level_db()
         counts = self.source_counts()
         return StreamState(
@@ -255,14 +256,14 @@ class LiveStream:
         return former if flowgraph is None else former + int(flowgraph.front_end.samples_read())
 
     def _arrived(self) -> int:
-        """Return a number that changes with every sample that comes; 0 while none has."""
+        """Return a number that changes with every sample received; 0 before the first one."""
         block = self._source.block
         return int(getattr(block, "parts", (block,))[-1].nitems_written(0))  # since the flowgraph started
 
     def run(self) -> Iterator[Decided]:
-        """Yield decisions, the truth where it is known, and their records, until the stream or the session ends.
+        """Yield decisions, the truth if it is known, and their records, until the stream or the session ends.
 
-        It ends as well where the source is given up: see `raise_silence`.
+        It also ends when the source is given up: see `raise_silence`.
 
         Raises:
             AmrqError: a flowgraph failed.
@@ -275,7 +276,7 @@ class LiveStream:
                 joined(self._watching)
 
     def _watch_for_silence(self) -> None:
-        """Begin to watch whether the source sends, with the first flowgraph: making that takes its time."""
+        """Begin to watch the source when the first flowgraph starts: making a flowgraph takes time."""
         if self._silence is None or self._watching is not None:
             return
         self._silence.begin()
@@ -313,14 +314,14 @@ class LiveStream:
             missing=round(start * rate) - received,
         )
         self._running = (*self._running[:3], flowgraph)
-        probe: Any = None  # a block that nobody holds would be gone
+        probe: Any = None  # without a reference the block would be deleted
         if self._estimated and self._source.recording is None:
             probe = self._probe(lambda found: follower.take(found, stream.finish))
             flowgraph.connect(flowgraph.source, probe)
         self._watch_for_silence()
         for decision, truth in stream.run(flowgraph):
             timeline = flowgraph.sink.timeline
-            # A recording knows more than any clock.
+            # A recording's own time replaces the clock.
             tell = timeline.place if self._source.recording is None else timeline.locate
             placed = tell(origin, decision.sample_index, decision.sample_count)
             dropped = self.statistics().dropped
@@ -331,7 +332,7 @@ class LiveStream:
         flowgraph.disconnect_all()  # the next one takes the source over
 
     def _probe(self, on_estimate: Callable[[RateEstimate], None]) -> Any:
-        """Return a block that looks at the symbol rate again and again."""
+        """Return a block that estimates the symbol rate repeatedly."""
         from gnuradio.amrq.symbol_rate_probe import symbol_rate_probe
 
         return symbol_rate_probe(
@@ -344,14 +345,14 @@ class LiveStream:
 
     def _position(self) -> float:
         """Return the seconds of the stream so far."""
-        if self._recorder is not None:  # annotations count in its samples
+        if self._recorder is not None:  # annotations count in samples of the recorder
             return self._recorder.position / self._source.sample_rate
         if self._running[0].received == 0:
             return 0.0
         return time.monotonic() - self._started
 
     def _first_estimate(self) -> SymbolRate | None:
-        """Look at the stream until its symbol rate is clear; None where it ends before that."""
+        """Return the first sure estimate of the stream's symbol rate; None if the stream ends before."""
         recording = self._source.recording
         if recording is not None:
             return recording_symbol_rate(recording, self._offset)
@@ -398,10 +399,10 @@ class LiveStream:
 
 
 class _Follower:
-    """Looks at estimates of the symbol rate while a flowgraph runs, and says when it is another one.
+    """Follows the estimates of the symbol rate while a flowgraph runs, and detects a change.
 
     Attributes:
-        found: that other one; None while there is none.
+        found: the new symbol rate; None while there is no change.
     """
 
     def __init__(self, symbol_rate: float) -> None:
@@ -410,7 +411,7 @@ class _Follower:
         self._suspect = math.nan
 
     def take(self, found: RateEstimate, finish: Callable[[], None]) -> None:
-        """Take in an estimate; call `finish` when two in succession are sure of the same other rate."""
+        """Take in an estimate; call `finish` when two successive ones are sure of the same new rate."""
         if found.confidence < SURE or is_same_rate(found.symbol_rate, self._symbol_rate):
             self._suspect = math.nan
         elif is_same_rate(found.symbol_rate, self._suspect):

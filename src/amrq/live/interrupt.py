@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals that end the program: at a moment of its own choosing, but in time."""
+"""Handling of signals that end the program: it ends between two steps of work, within a time limit."""
 
 import contextlib
 import os
@@ -26,11 +26,11 @@ _IN_TIME = 1.7
 """Seconds from the first signal to the end, whatever a thread is at."""
 _JOINED = 1.0
 """Seconds from the first signal on that threads get to end; the rest is for closing files."""
-_TWICE = 0.1  # seconds within which a signal that comes again is the same one: a shell passes on what its terminal got
+_TWICE = 0.1  # seconds in which a repeated signal is the same one: shells pass on signals
 
 
 class _Watch:
-    """Looks after signals in a thread, since Python's own handlers wait for the main thread, which may be at work."""
+    """Handles signals in a thread, since Python's own handlers wait for the main thread, which may be busy."""
 
     def __init__(self) -> None:
         self.events: list[threading.Event] = []
@@ -89,10 +89,11 @@ def _end_at_once(number: int, why: str) -> None:
 
 @contextlib.contextmanager
 def ended_in_time() -> Iterator[None]:
-    """See to it that the first SIGINT, SIGTERM or SIGHUP ends the program within 2 seconds, the second one at once.
+    """End the program within 2 seconds of the first SIGINT, SIGTERM or SIGHUP, and at once on the second.
 
-    Whatever a thread is at, a call that does not return or a pipe that nobody reads: the exit status is then 128 and
-    the signal's number. What `deferred_interrupt` is patient with may take longer. In the main thread; once.
+    This holds even if a thread is in a call that does not return or writes to a pipe that nobody reads; the exit
+    status is then 128 plus the signal's number. Work inside a patient `deferred_interrupt` may take longer. Call it
+    once, in the main thread.
     """
     global _watch
     if _watch is not None or threading.current_thread() is not threading.main_thread():
@@ -108,13 +109,13 @@ def ended_in_time() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred_interrupt(*others: int, patient: bool = False) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C set an event, to be looked at where nothing is half done; the second one interrupts.
+    """Make the first Ctrl-C set an event, which the work checks between two steps; the second one interrupts.
 
-    Must be entered in the main thread. A SIGHUP that is ignored, as under nohup, stays so.
+    Must be entered in the main thread. A SIGHUP that is ignored, as under nohup, stays ignored.
 
     Args:
-        others: further signals that are to do the same as Ctrl-C's.
-        patient: what is at work may take longer than 2 seconds to end (see `ended_in_time`).
+        others: further signals with the same effect as Ctrl-C.
+        patient: the work may take longer than 2 seconds to end (see `ended_in_time`).
     """
     interrupted = threading.Event()
     began = 0.0
@@ -146,13 +147,13 @@ def deferred_interrupt(*others: int, patient: bool = False) -> Iterator[threadin
 
 
 def joined(thread: threading.Thread, seconds: float = 10.0) -> bool:
-    """Wait for a thread to end; return whether it did.
+    """Wait for a thread to end; return whether it ended.
 
-    Where it did not, it is left behind: Python's own end would wait for it, or trip over it.
+    If it did not end, it is registered as left behind: Python's own exit would wait for it or fail because of it.
 
     Args:
-        thread: which.
-        seconds: how long to wait; after a signal that ends the program, less.
+        thread: the thread.
+        seconds: how long to wait; less after a signal that ends the program.
     """
     began = time.monotonic()
     while thread.is_alive():
@@ -164,22 +165,22 @@ def joined(thread: threading.Thread, seconds: float = 10.0) -> bool:
 
 
 def too_late(began: float, seconds: float = 10.0) -> bool:
-    """Return whether to give up what was to end since a moment, so many seconds later, or less after a signal.
+    """Return whether the time to wait for something to end is over; a signal shortens it.
 
     Args:
-        began: the moment, by `time.monotonic`.
-        seconds: the time that it has.
+        began: when the waiting began, by `time.monotonic`.
+        seconds: how long to wait.
     """
     first = float("inf") if _watch is None else _watch.first
     return time.monotonic() > min(began + seconds, first + _JOINED)
 
 
 def leave_behind() -> None:
-    """Say that a thread did not end: Python's own end would wait for it, or trip over it."""
+    """Note that a thread did not end: Python's own exit would wait for it or fail because of it."""
     global _left_behind
     _left_behind = True
 
 
 def something_left_behind() -> bool:
-    """Return whether a thread did not end, so that the program is to end without Python's own tidying up."""
+    """Return whether a thread did not end; the program must then end without Python's own clean-up."""
     return _left_behind

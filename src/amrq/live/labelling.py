@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From annotated recordings to labelled chunks: what `amrq classify` would decide on, kept with its label."""
+"""Labelled chunks from annotated recordings: the chunks that `amrq classify` would classify, with their labels."""
 
 import hashlib
 import tempfile
@@ -50,7 +50,7 @@ _HASHED = 1 << 20
 @described
 @dataclass(frozen=True)
 class CuttingOptions:
-    """How labelled parts of a recording are cut into chunks.
+    """Settings for dividing labelled parts of a recording into chunks.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -75,11 +75,11 @@ class CuttingOptions:
 
 @dataclass(frozen=True)
 class Naming:
-    """What labels the parts of a recording have.
+    """The labels of a recording's parts.
 
     Attributes:
-        whole: the label of a recording without annotations, from beginning to end; None: it needs annotations.
-        aliases: labels by the names that annotations have; an empty one leaves such annotations out.
+        whole: label of a whole recording without annotations; None: recordings need annotations.
+        aliases: labels by the names in annotations; an empty label leaves such annotations out.
     """
 
     whole: str | None = None
@@ -87,13 +87,13 @@ class Naming:
 
 
 class LabelledRecording(NamedTuple):
-    """What came of a recording.
+    """The result of labelling a recording.
 
     Attributes:
         symbol_rate: symbols a second, and the confidence of an estimate; 1 where it was given.
         estimated: whether it was estimated.
-        spans: what is said of the recording.
-        selected: which chunks are kept, and why others are not.
+        spans: the labelled parts of the recording.
+        selected: the chunks that are kept, and why others are dropped.
     """
 
     symbol_rate: SymbolRate
@@ -103,16 +103,16 @@ class LabelledRecording(NamedTuple):
 
 
 class Labeller:
-    """Cuts annotated recordings into labelled chunks, and writes them to a folder.
+    """Divides annotated recordings into labelled chunks, and writes them to a folder.
 
     Args:
         folder: where chunks are written.
-        recording: what is known of the recordings; `start` and `duration` are not used.
-        naming: what labels their parts have.
-        cutting: how they are cut.
-        front_end: how signals are received.
-        say: called with each sentence that somebody should know of a recording.
-        interrupted: set to stop: `label` raises `KeyboardInterrupt`.
+        recording: options of the recordings; `start` and `duration` are not used.
+        naming: labels of their parts.
+        cutting: settings for the division into chunks.
+        front_end: settings of the symbol front end.
+        say: called with each sentence for the user about a recording.
+        interrupted: set it to stop: `label` then raises `KeyboardInterrupt`.
 
     Raises:
         AmrqError: GNU Radio is missing.
@@ -137,14 +137,14 @@ class Labeller:
     def label(
         self, path: Path, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> LabelledRecording:
-        """Cut a recording into chunks, and write those that can be used, if there are any.
+        """Divide a recording into chunks, and write those that can be used, if there are any.
 
         Args:
             path: a recording.
-            progress: called now and then with samples read, and samples in all.
+            progress: called repeatedly with the samples read and the samples in all.
 
         Raises:
-            AmrqError: it cannot be read, or nothing in it is labelled.
+            AmrqError: the recording cannot be read, or nothing in it is labelled.
             KeyboardInterrupt: `interrupted` was set.
         """
         options = self._options
@@ -207,13 +207,13 @@ class Labeller:
         spans: LabelledSpans,
         progress: Callable[[int, int], None],
     ) -> tuple[SelectedChunks, NDArray[np.complex64], NDArray[np.int64]]:
-        """Run the annotated part of a recording through a flowgraph; return which chunks, these, and their places."""
+        """Run the annotated part of a recording through a flowgraph; return selection, chunks and places."""
         known = [span for span in spans.spans if span.known]
         chunk_length, samples_per_symbol = stream.chunk_length, recording.sample_rate / stream.symbol_rate
         start = max(0, round(known[0].start - _LEAD * samples_per_symbol))
         last = max(span.stop for span in known) + _TRAIL * samples_per_symbol
         count = max(1, min(recording.length, round(last)) - start)
-        with tempfile.TemporaryFile(dir=self._folder.path) as spool:  # where there is room for them
+        with tempfile.TemporaryFile(dir=self._folder.path) as spool:  # if there is room for them
             flowgraph = self._flowgraph(recording, spool, stream, self._front_end, start, count)
             self._run(flowgraph, lambda: progress(flowgraph.done(), count))
             spool.flush()
@@ -230,7 +230,7 @@ class Labeller:
                 self._cutting.most,
             )
             kept = np.array(chunks[selected.rows], dtype=np.complex64)
-        # What the front end was not given is outside all annotations too.
+        # Parts of the recording that the front end did not get are outside all annotations.
         length = chunk_length * samples_per_symbol
         skipped = int(start / length) + int((recording.length - start - count) / length)
         selected.dropped.update({Reason.OUTSIDE: skipped} if skipped else {})
@@ -238,7 +238,7 @@ class Labeller:
         return selected, kept, places
 
     def _run(self, flowgraph: Any, look: Callable[[], None]) -> None:
-        """Run the flowgraph to its end, and look at it now and then."""
+        """Run the flowgraph to its end, and report its progress."""
         finished = threading.Event()
 
         def wait() -> None:
@@ -262,7 +262,7 @@ class Labeller:
 
 
 def _name(recording: Recording, offset: float, one_of: str | None) -> str:
-    """Return what the files of a recording's chunks are called; those of two signals in one band are not the same."""
+    """Return the name of the files for a recording's chunks; it differs for two signals in one band."""
     stem = recording.path.name.removesuffix(recording.path.suffix)
     if one_of is not None:
         stem += f".{Path(one_of).name}"
@@ -297,7 +297,7 @@ def _require_some(recording: Recording, spans: LabelledSpans, offset: float) -> 
 
 
 def _audible(chunks: Any) -> Any:
-    """Return bool [N]: whether the gate was open throughout a chunk."""
+    """Return bool [N], whether the gate was open throughout each chunk."""
     audible = np.empty(len(chunks), dtype=np.bool_)
     for start in range(0, len(chunks), _HASHED):
         part = np.abs(chunks[start : start + _HASHED]) ** 2

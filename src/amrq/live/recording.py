@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The signal in a recording: which recording, which part of it, where in the band, at what symbol rate."""
+"""The signal in a recording: its part of the recording, its place in the band, its symbol rate."""
 
 import threading
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _KEPT = 2.0
 @described
 @dataclass(frozen=True)
 class RecordingOptions:
-    """Which recording and which part of it, and what is known of the signal in it.
+    """Options that select a recording and a part of it, and describe its signal.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -75,17 +75,17 @@ class RecordingOptions:
 
 @dataclass(frozen=True)
 class RecordedSignal:
-    """A signal in a recording or a pipe, found and ready to be received; a context that closes a pipe.
+    """A signal in a recording or a pipe, ready to be received. As a context manager, it closes a pipe at the end.
 
     Attributes:
-        recording: the recording, or the pipe, which is read from where it stands.
+        recording: the recording, or the pipe, which is read from its present position.
         symbol_rate: symbols a second, given or estimated.
-        confidence: of the symbol rate, 0 to 1; 1 where it was given.
-        estimated: whether the symbol rate was not given.
-        offset: where in the band the signal lies, Hz.
-        start: first sample; 0 of a pipe.
+        confidence: of the symbol rate, 0 to 1; 1 if it was given.
+        estimated: whether the symbol rate was estimated.
+        offset: of the signal from the middle of the band, Hz.
+        start: first sample; 0 for a pipe.
         count: samples; 0 for all that follow.
-        begun: seconds into the recording that `start` is.
+        begun: time of `start` from the beginning of the recording, seconds.
     """
 
     recording: Recording | SampleStream
@@ -105,16 +105,16 @@ class RecordedSignal:
 
     @property
     def first_index(self) -> int:
-        """The index of the recording's first sample in its own metadata."""
+        """The index of the recording's first sample in its metadata."""
         return 0 if isinstance(self.recording, SampleStream) else self.recording.first_index
 
     @property
     def late_notes(self) -> tuple[str, ...]:
-        """Sentences that are known of a pipe only once it has been read."""
+        """Notes on a pipe that are known only after it has been read."""
         return self.recording.notes if isinstance(self.recording, SampleStream) else ()
 
     def origin(self, model: str) -> Origin:
-        """Return the origin of decisions that a model makes."""
+        """Return the origin of a model's decisions on this signal."""
         return recording_origin(self.recording, model, self.symbol_rate, self.begun, self.offset)
 
     def close(self) -> None:
@@ -144,12 +144,12 @@ def open_signal(
 
     Args:
         path: a recording, a FIFO, or `-` for standard input.
-        options: which part of it, and what is known of the signal; None: as the defaults say.
-        say: called with each sentence that somebody should know of the recording.
-        interrupted: set to wait no longer for a pipe.
+        options: the part of the recording, and the description of its signal; None: the defaults.
+        say: called with each sentence for the user about the recording.
+        interrupted: set it to stop waiting for a pipe.
 
     Raises:
-        AmrqError: it cannot be read, or its symbol rate is neither given nor clear.
+        AmrqError: the recording cannot be read, or its symbol rate is neither given nor clear.
         KeyboardInterrupt: `interrupted` was set.
     """
     options, interrupted = options or RecordingOptions(), interrupted or threading.Event()
@@ -198,12 +198,12 @@ def _found(
 
 
 def say_notes(recording: Recording, say: Callable[[str], None], taken: float = 0.0) -> None:
-    """Say what is to be said of a recording.
+    """Report the notes on a recording.
 
     Args:
-        recording: that was opened.
+        recording: an open recording.
         say: called with each sentence.
-        taken: where in the band a signal was found and taken, Hz; 0 where it was not looked for.
+        taken: offset at which the signal was found, Hz; 0 if it was not searched for.
     """
     for note in recording.notes:
         say(note)
@@ -222,13 +222,13 @@ def recording_symbol_rate(
     """Return the symbol rate of a recording's signal, from its first 131,072 samples after `start`.
 
     Args:
-        recording: what is looked at; a stream is looked at from where it stands, and loses nothing.
-        offset: where in its band the signal lies, Hz.
+        recording: the recording; a stream is read ahead from its present position, without loss.
+        offset: of the signal from the middle of the band, Hz.
         start: first sample of a recording.
-        interrupted: set to wait no longer for a stream.
+        interrupted: set it to stop waiting for a stream.
 
     Raises:
-        AmrqError: it is not clear.
+        AmrqError: the symbol rate is not clear.
         KeyboardInterrupt: `interrupted` was set.
     """
     samples = _first_samples(recording, start, interrupted or threading.Event())
@@ -247,9 +247,9 @@ def recording_symbol_rate(
 def _narrowed(
     samples: NDArray[np.complex64], sample_rate: float, offset: float
 ) -> tuple[NDArray[np.complex64], float]:
-    """Return the signal at an offset alone, and its sample rate.
+    """Return the signal at an offset, filtered and decimated, and its sample rate.
 
-    In a receiver's audio most of the band is empty, and nothing is to be learnt of a symbol rate there.
+    In a receiver's audio most of the band is empty and gives no information on the symbol rate.
     """
     samples = np.where(np.isfinite(samples), samples, np.complex64(0))
     width = _KEPT * band_of_signal(samples, sample_rate)[1]
@@ -260,9 +260,10 @@ def _narrowed(
 
 
 def recording_offset(recording: Recording | SampleStream, offset: float | None, start: int = 0) -> float:
-    """Return where in its band the signal lies, Hz: what is given, else the middle.
+    """Return the signal's offset from the middle of the band, Hz: the given one, else 0.
 
-    The middle of a real recording is its 0 Hz, where no signal is: there the strongest signal is looked for.
+    The middle of a real recording is its 0 Hz, where no signal can be: in such a recording the strongest signal is
+    searched for.
     """
     if offset is not None or isinstance(recording, SampleStream) or not recording.real:
         return offset or 0.0
@@ -291,10 +292,10 @@ def recording_origin(
     """Return the origin of decisions on a recording.
 
     Args:
-        recording: what is classified; a stream gives neither time nor frequency.
+        recording: the classified recording; a stream gives neither time nor frequency.
         model: an ONNX file, a shipped model's name, or `default`.
         symbol_rate: symbols a second.
-        start: seconds into the recording that classifying begins.
+        start: time at which classifying begins, seconds from the beginning of the recording.
         offset: of the signal from the middle of the band, Hz.
     """
     file = find_model(model)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sessions: a signal from a source or in a recording is received, and what it is is decided.
+"""Sessions, which receive a signal from a source or a recording and decide on its modulation.
 
-For scripts, commands and programs of the Companion alike. GNU Radio is loaded when a session is made.
+They serve scripts, commands and programs of GNU Radio Companion. GNU Radio is loaded when a session is made.
 """
 
 import contextlib
@@ -46,11 +46,11 @@ _LOG = logging.getLogger(__name__)
 
 
 def load_flowgraph(name: str, use: str) -> Any:
-    """Return a flowgraph, block or function of `gnuradio.amrq`, where GNU Radio is there.
+    """Return a flowgraph, block or function of `gnuradio.amrq`.
 
     Args:
-        name: of the module and of what is in it.
-        use: what it is needed for, as the subject of a sentence.
+        name: of the module and of the object in it.
+        use: purpose, as the subject of a sentence.
 
     Raises:
         AmrqError: GNU Radio or this module of it is not installed.
@@ -65,13 +65,13 @@ def load_flowgraph(name: str, use: str) -> Any:
 
 @dataclass(frozen=True)
 class Recognition:
-    """How signals are recognised, wherever they come from.
+    """Settings for recognising signals: model, front end, decisions, backend.
 
     Attributes:
         model: path of an ONNX file, name of a shipped model, or `default`.
-        front_end: how a signal is received.
-        decision: how the evidence of many chunks becomes decisions.
-        backend: what computes.
+        front_end: settings of the symbol front end.
+        decision: settings for decisions.
+        backend: where chunks are classified.
     """
 
     model: str = "default"
@@ -80,7 +80,7 @@ class Recognition:
     backend: Backend = field(default_factory=EngineBackend)
 
     def require_board(self, live: bool) -> None:
-        """Refuse to begin with a board that is not there, unless there is something in its place.
+        """Refuse to begin without the board, unless the policy allows its absence.
 
         Args:
             live: the stream must not be held up.
@@ -90,7 +90,7 @@ class Recognition:
         """
         if not isinstance(self.backend, BoardBackend):
             return
-        # The stream's own client tells what happens.
+        # The stream's own client reports events.
         board = self.backend.engine(self.model, live, lambda text: None)
         board.open()
         try:
@@ -109,10 +109,10 @@ class Recognition:
         """Return a `classifier_sink` for a stream.
 
         Args:
-            stream: what is known of it.
+            stream: description of the stream.
             on_decision: called with each decision and the truth, in another thread.
-            say: called with what a board's client has to say.
-            queue_chunks: chunks that may wait, of a stream that must not; None where the stream waits.
+            say: called with each sentence of the board's client.
+            queue_chunks: chunks that may wait, for a stream that must not wait; None if the stream may wait.
         """
         live = queue_chunks is not None
         return load_flowgraph("classifier_sink", "classifying")(
@@ -129,7 +129,7 @@ class Recognition:
 @described
 @dataclass(frozen=True)
 class SessionOptions:
-    """Where in the band a live session listens, how long, and what it keeps.
+    """Options of a live session: offset in the band, duration, recording.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -175,7 +175,7 @@ class SessionOptions:
 @described
 @dataclass(frozen=True)
 class RecordingOutputs(OutputOptions):
-    """Outputs of decisions on a recording, which has metadata of its own.
+    """Outputs of decisions on a recording, whose metadata can take annotations.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -189,13 +189,13 @@ class RecordingOutputs(OutputOptions):
 
 
 class LiveDecision(NamedTuple):
-    """A decision of a session.
+    """A decision of a live session.
 
     Attributes:
-        decision: what was decided.
-        truth: what was sent, where that is known.
-        record: both, with time and frequency, as `amrq.outputs.record` has it.
-        wanted: whether the outputs' `changes` and `every` leave it in.
+        decision: the decision.
+        truth: the class that was sent; None if it is not known.
+        record: both, with time and frequency: see `decision_record`.
+        wanted: whether the outputs' `changes` and `every` select the record.
     """
 
     decision: Decision
@@ -205,22 +205,22 @@ class LiveDecision(NamedTuple):
 
 
 class LiveSession:
-    """Receives what a source sends, and decides on it. A context: entered, everything is open; left, closed.
+    """Receives a source and decides on its signal. A context manager: everything is open inside the context.
 
-    Where no symbol rate is given it is estimated first, looked at again every five seconds, and followed. The source
-    is never held up: what the classifier has no time for is dropped and counted.
+    If no symbol rate is given, it is estimated first, estimated again every five seconds, and followed. The source is
+    never held up: chunks for which the classifier is too slow are dropped and counted.
 
     Args:
-        source: where samples come from.
-        recognition: how signals are recognised.
-        outputs: where records go, and counters.
-        options: where it listens, how long, and what it keeps.
+        source: the source of samples.
+        recognition: settings for recognising the signal.
+        outputs: where records and counters are written.
+        options: offset in the band, duration, recording.
         ending: set to end the session from another thread.
-        say: called with each sentence for people, `looking for the symbol rate` for instance; None: the log.
+        say: called with each sentence for the user, for example `looking for the symbol rate`; None: the log.
 
     Raises:
-        AmrqError: GNU Radio is missing; on entering, that something cannot be opened; on leaving, that something could
-            not be written, or that the source sent nothing (`StalledError`).
+        AmrqError: GNU Radio is missing. On entering the context: a file or device cannot be opened. On leaving it: an
+            output could not be written, or the source sent nothing (`StalledError`).
 
     Example:
         with LiveSession(SourceOptions(simulate=True), options=SessionOptions(duration=5)) as session:
@@ -319,7 +319,7 @@ class LiveSession:
             yield LiveDecision(decision, truth, record, self._outputs.write(record))
 
     def losses(self) -> list[str]:
-        """Return a sentence for each kind of thing that was lost on the way."""
+        """Return a sentence for each kind of loss: samples, chunks, messages."""
         said = []
         state, counts = self.stream.recording(), self.stream.source_counts()
         if state is not None and state.dropped:
@@ -336,7 +336,7 @@ class LiveSession:
         return said
 
     def _place(self) -> float:
-        """Return where in the band the signal is taken to lie, Hz; say what is to be said of a recording."""
+        """Return the offset at which the signal is received, Hz; report the notes on a recording."""
         recording = self.source.recording
         if recording is None:
             return self._options.offset or 0.0
@@ -358,7 +358,7 @@ class LiveSession:
         return Origin(source.name, 1.0, file.stem, Origin.hash_of(file), tunings=tunings)
 
     def _new_recorder(self, record: Path) -> SigmfRecorder:
-        """Return what records, under a name that must not be there yet; nothing is written before its `begin`."""
+        """Return a recorder, whose file must not exist yet; it writes nothing before its `begin`."""
         optional_package("sigmf", "recording SigMF")
         about = f"Received from {self.source.name} by amrq live."
         rate, frequency = self.source.sample_rate, self.source.frequency
@@ -379,7 +379,7 @@ class LiveSession:
 
 
 def _finish(recorder: SigmfRecorder) -> None:
-    """Write what waits, and the metadata; nothing stays where nothing was recorded."""
+    """Write waiting samples and the metadata; if nothing was recorded, leave no file."""
     recorder.close()
     failure = recorder.state().failure
     if failure:
@@ -387,16 +387,16 @@ def _finish(recorder: SigmfRecorder) -> None:
 
 
 class RecordingSession:
-    """Decides on the signal in a recording or a pipe, as fast as the computer can.
+    """Decides on the signal in a recording or a pipe, as fast as possible.
 
     Args:
         signal: the recording and the signal in it.
-        recognition: how it is recognised.
+        recognition: settings for recognising the signal.
         interrupted: once set, `run` raises `KeyboardInterrupt` between two decisions.
-        say: called with what a board's client has to say; None: the log.
+        say: called with each sentence of the board's client; None: the log.
 
     Raises:
-        AmrqError: GNU Radio is missing, or something given cannot be used.
+        AmrqError: GNU Radio is missing, or an argument cannot be used.
 
     Example:
         with open_signal(Path("recording.sigmf-meta")) as signal:
@@ -420,7 +420,7 @@ class RecordingSession:
         self._flowgraph = flowgraph(
             signal.recording, sink, self._recognition.front_end, start=signal.start, count=signal.count
         )
-        sink.logger.set_level("error")  # what it warns of, `statistics` says
+        sink.logger.set_level("error")  # `statistics` reports these losses
         self.classes: tuple[str, ...] = sink.contract.classes
         """What the model can answer, in its order."""
         self.origin = signal.origin(self._recognition.model)
@@ -432,7 +432,7 @@ class RecordingSession:
         return counted
 
     def state(self) -> StreamState:
-        """Return how the session stands, for monitoring."""
+        """Return the state of the session, for monitoring."""
         origin, samples = self.origin, int(self._flowgraph.front_end.samples_read())
         return StreamState(
             self.statistics(),
@@ -444,16 +444,16 @@ class RecordingSession:
         )
 
     def run(self) -> Iterator[Decided]:
-        """Yield decisions, the truth where it is annotated, and their records, to the end of the recording.
+        """Yield decisions, the truth if it is annotated, and their records, to the end of the recording.
 
         Raises:
-            AmrqError: the flowgraph failed, or there is nothing to decide on.
+            AmrqError: the flowgraph failed, or the recording is too short for a decision.
             KeyboardInterrupt: `interrupted` was set.
         """
         decided, sink = False, self._flowgraph.sink
         for decision, truth in self._stream.run(self._flowgraph):
             decided = True
-            # In seconds that do not trust the symbol rate for long.
+            # In seconds measured from the samples: an error of the symbol rate must not add up.
             origin = sink.timeline.locate(self.origin, decision.sample_index, decision.sample_count)
             yield decision, truth, decision_record(decision, truth, origin)
         if decided:
@@ -467,16 +467,16 @@ class RecordingSession:
         )
 
     def end(self) -> None:
-        """End what runs, where `run` was not read to its end.
+        """End the running flowgraph, if `run` was not read to its end.
 
         Raises:
-            AmrqError: it does not end.
+            AmrqError: the flowgraph does not end.
         """
         self._stream.end()
 
 
 class RecordingTotals:
-    """The counters of one recording session after another.
+    """The sum of the counters of several recording sessions.
 
     Args:
         model: path of an ONNX file, name of a shipped model, or `default`.
@@ -489,7 +489,7 @@ class RecordingTotals:
 
     @contextlib.contextmanager
     def counting(self, session: RecordingSession) -> Iterator[None]:
-        """Count a session while the context is open; what it counted stays."""
+        """Add a session's counters while the context is open; they stay in the sum after it."""
         self._running = session
         try:
             yield
@@ -497,8 +497,8 @@ class RecordingTotals:
             self._former, self._running = self.state(), None
 
     def state(self) -> StreamState:
-        """Return the state of the session that runs, or ran last, with the counters of all so far."""
-        former, running = self._former, self._running  # at once: another thread asks
+        """Return the state of the present or last session, with the counters of all sessions so far."""
+        former, running = self._former, self._running  # read once: another thread calls this
         if running is None:
             return former
         now, before = running.state(), former.counted.as_dict()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The symbol rate of a stream: found, looked at again, and followed, beside the stream and without holding it up."""
+"""Estimates of a stream's symbol rate, made repeatedly in a thread of their own without holding up the stream."""
 
 import math
 import threading
@@ -44,7 +44,7 @@ def look_for_symbol_rate(
     lowest: float = 0.0,
     highest: float = math.inf,
 ) -> SymbolRate | None:
-    """Return the estimate for a signal at an offset in Hz; None where samples give none: too few, or silence.
+    """Return the estimate for a signal at an offset in Hz; None if the samples are too few or silent.
 
     Samples that are not finite count as zeros. For `lowest` and `highest` see `estimate_symbol_rate`.
     """
@@ -58,24 +58,24 @@ def look_for_symbol_rate(
 
 
 def unclear(found: SymbolRate | None) -> str:
-    """Say that an estimate is not to be believed, as the subject and verb of a sentence."""
+    """Return the begin of a sentence which says that the symbol rate is not clear."""
     if found is None:
         return "no symbol rate is to be seen"
     if found.confidence < 0.01:
         return "its symbol rate is not clear (none stands out of the noise)"
-    # Rounded down: what is not enough must not look like 1.
+    # Rounded down: a confidence that is too low must not look like 1.
     confidence = math.floor(1000 * found.confidence) / 1000
     perhaps = f"perhaps {engineering(found.rate, 'Bd', 6)}, with a confidence of {confidence:.3f}"
     return f"its symbol rate is not clear ({perhaps} where {SURE:g} is needed)"
 
 
 def is_same_rate(rate: float, other: float) -> bool:
-    """Return whether two symbol rates are the same one, measured twice: within 0.3 %; False where one is NaN."""
+    """Return whether two symbol rates agree to 0.3 %; False if one is NaN."""
     return abs(rate / other - 1) < _CHANGED
 
 
 class RecentSamples:
-    """The last samples of a stream, and where it broke; written and read from different threads.
+    """The last samples of a stream and its breaks; different threads may write and read.
 
     Args:
         count: samples kept, at least 1.
@@ -93,9 +93,9 @@ class RecentSamples:
         if count < 1:
             raise AmrqError(f"at least 1 sample must be kept, not {count}.")
         self._ring = np.zeros(count, dtype=np.complex64)
-        self._place = 0  # where the next sample goes
+        self._place = 0  # place of the next sample
         self._taken = 0
-        self._starts: deque[int] = deque([0])  # first samples of the unbroken stretches that are still kept
+        self._starts: deque[int] = deque([0])  # first samples of the kept stretches without a break
         self._lock = threading.Lock()
 
     def write(self, new: NDArray[np.complex64], breaks: list[int] | None = None) -> None:
@@ -103,7 +103,7 @@ class RecentSamples:
 
         Args:
             new: complex64 [N].
-            breaks: indices into `new` of samples before which some are missing, ascending.
+            breaks: ascending indices into `new` of samples before which samples are missing.
         """
         last = new[-len(self._ring) :]
         with self._lock:
@@ -126,15 +126,14 @@ class RecentSamples:
             return self._kept()
 
     def stretch(self) -> NDArray[np.complex64]:
-        """Return a copy of the longest part of the last samples without a break in it; of equally long ones the latest.
+        """Return a copy of the longest part of the last samples without a break; of equal ones the latest.
 
-        What is measured over many samples, a symbol rate for instance, is right only where none is missing between
-        them.
+        A measure over many samples, such as a symbol rate, needs samples without a gap.
         """
         return self.placed_stretch()[1]
 
     def placed_stretch(self, since: int = 0) -> tuple[int, NDArray[np.complex64]]:
-        """Return what `stretch` returns of the samples from index `since` of the stream on, and its first index."""
+        """Return the `stretch` of the samples from index `since` of the stream on, and the index of its first sample."""
         with self._lock:
             kept = self._kept()
             oldest = self._taken - len(kept)
@@ -144,13 +143,13 @@ class RecentSamples:
         return oldest + first, kept[first:last]
 
     def since_break(self) -> NDArray[np.complex64]:
-        """Return a copy of those of the last samples that came after the last break."""
+        """Return a copy of the last samples that follow the last break."""
         with self._lock:
             kept = self._kept()
             return kept[max(0, self._starts[-1] - (self._taken - len(kept))) :]
 
     def taken(self) -> int:
-        """Return how many samples have come."""
+        """Return how many samples have arrived."""
         with self._lock:
             return self._taken
 
@@ -166,10 +165,10 @@ class RateEstimate:
 
     Attributes:
         symbol_rate: symbols a second.
-        samples_per_symbol: the sample rate over that.
+        samples_per_symbol: the sample rate divided by the symbol rate.
         confidence: probability that noise alone would not have shown a line as strong, 0 to 1 (see `SymbolRate`).
-        sample_offset: index in the stream of the first sample that it rests on.
-        sample_count: samples that it rests on.
+        sample_offset: index in the stream of the first sample used.
+        sample_count: number of samples used.
     """
 
     symbol_rate: float
@@ -185,16 +184,16 @@ class RateEstimate:
 
 @dataclass(frozen=True)
 class WatchCounts:
-    """What has become of a stream's samples so far.
+    """Counters of a stream's samples and of the estimates from them.
 
-    What neither was looked at nor is dropped is still kept.
+    Samples that are neither used nor dropped are still kept.
 
     Attributes:
-        received: samples that came.
-        looked_at: samples that at least one look rested on.
-        dropped: samples that made room for newer ones, or were of another rate or frequency, before a look at them.
-        looks: how often the samples were looked at.
-        estimates: looks that found a symbol rate with the confidence that is asked for.
+        received: samples received.
+        looked_at: samples that at least one estimate used.
+        dropped: samples never used, because newer ones replaced them or the rate or frequency changed.
+        looks: number of estimates attempted.
+        estimates: number of estimates with at least the wanted confidence.
     """
 
     received: int = 0
@@ -205,20 +204,20 @@ class WatchCounts:
 
 
 class SymbolRateWatch:
-    """Estimates a stream's symbol rate again and again, in a thread of its own.
+    """Estimates a stream's symbol rate repeatedly, in a thread of its own.
 
-    The stream is never held up: the last `length` samples are kept, and a look takes those that are there. Samples
-    that came and went between two looks are counted as dropped.
+    The stream is never held up: the last `length` samples are kept, and each estimate uses the samples that are there.
+    Samples overwritten between two estimates are counted as dropped.
 
     Args:
         sample_rate: samples a second, above 0.
-        found: called in the thread with each estimate of at least `min_confidence`. What it raises ends the watch.
+        found: called in the thread with each estimate of at least `min_confidence`. An exception in it ends the watch.
         offset: of the signal from the middle of the band, Hz.
-        interval: seconds of the stream from one look to the next, 0 for as often as possible. The first look comes
-            with half of `length`.
-        length: samples that an estimate rests on at most, at least 256.
-        search: slowest and fastest symbol rate that is looked for, symbols a second; see `estimate_symbol_rate`.
-        min_confidence: estimates below this are not handed on, 0 to 1.
+        interval: seconds of the stream from one estimate to the next; 0: as often as possible. The first estimate is
+            made with half of `length`.
+        length: most samples that an estimate uses, at least 256.
+        search: lowest and highest symbol rate searched, symbols a second; see `estimate_symbol_rate`.
+        min_confidence: estimates below this are not passed to `found`, 0 to 1.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -261,31 +260,31 @@ class SymbolRateWatch:
         self.recent = RecentSamples(self._length)
         """The samples that are kept."""
         self._from = 0  # first sample of the present rate and frequency
-        self._looked = 0  # samples before this have been looked at, or dropped
-        self._asked = -1  # samples that were there when `look_now` asked last
-        self._next = self._length // 2  # samples that make the next look
+        self._looked = 0  # samples before this have been used or dropped
+        self._asked = -1  # number of samples at the last `look_now`
+        self._next = self._length // 2  # number of samples needed for the next estimate
         self._busy = self._wanted = self._over = False
         self._counts = WatchCounts()
 
     def set_offset(self, offset: float) -> None:
-        """Look elsewhere in the band from now on: Hz from its middle.
+        """Set the signal's offset from the middle of the band, Hz, from now on.
 
         Raises:
-            AmrqError: it is outside the band.
+            AmrqError: the offset is outside the band.
         """
         check_offset(offset, self._sample_rate)
         self._offset = offset
-        self._generation += 1  # what is under way looks at the former place
+        self._generation += 1  # an estimate in progress uses the former offset
 
     def start(self) -> None:
-        """Begin a run: nothing of a former one is left."""
+        """Begin a run without anything of a former run."""
         self.error = None
         self._begin()
         self._thread = threading.Thread(target=self._run, name="amrq symbol rate", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the run; a look that is under way is waited for, and its estimate handed on."""
+        """End the run; wait for an estimate in progress, and pass it to `found`."""
         with self._changed:
             self._over = True
             self._changed.notify_all()
@@ -297,7 +296,7 @@ class SymbolRateWatch:
 
         Args:
             samples: complex64 [N]; they are copied.
-            breaks: indices of samples before which some are missing, ascending.
+            breaks: ascending indices of samples before which samples are missing.
         """
         self.recent.write(samples, breaks)
         if self.recent.taken() >= self._next and not self._busy:
@@ -305,15 +304,15 @@ class SymbolRateWatch:
                 self._changed.notify_all()
 
     def begin_anew(self, sample_rate: float | None = None) -> None:
-        """Forget the samples so far: those that come next are of another frequency, or of another sample rate.
+        """Drop the samples so far: the next ones have another frequency or sample rate.
 
-        An estimate that is under way is not handed on any more.
+        An estimate in progress is not passed to `found`.
 
         Args:
-            sample_rate: samples a second from now on; None where that is the same.
+            sample_rate: samples a second from now on; None: as before.
 
         Raises:
-            AmrqError: it is not a rate.
+            AmrqError: the sample rate is not valid.
         """
         if sample_rate is not None:
             _check_rate(sample_rate)
@@ -325,7 +324,7 @@ class SymbolRateWatch:
             self._generation += 1
 
     def look_now(self) -> None:
-        """Ask for a look at what there is, where nothing has been looked at yet: the stream ended, or pauses, early."""
+        """Make the first estimate with the samples so far, because the stream ended or paused early."""
         with self._changed:
             asked, self._asked = self._asked, self.recent.taken()
             if asked != self._asked and self._looked == self._from <= self._asked - _LEAST:
@@ -333,7 +332,7 @@ class SymbolRateWatch:
                 self._changed.notify_all()
 
     def idle(self) -> bool:
-        """Return whether there has been a look, and none is due or under way: only more samples can tell more."""
+        """Return whether an estimate has been made and no other is due or in progress."""
         with self._changed:
             if self._over or self.error is not None:
                 return True
@@ -344,11 +343,11 @@ class SymbolRateWatch:
         """Return the counters as they stand now."""
         with self._changed:
             received, counts = self.recent.taken(), self._counts
-            gone = max(0, received - self._length - self._looked)  # since the last look
+            gone = max(0, received - self._length - self._looked)  # since the last estimate
         return replace(counts, received=received, dropped=counts.dropped + gone)
 
     def _drop(self, start: int) -> None:
-        """Count samples before `start` that nobody looked at; the lock is held."""
+        """Count samples before `start` that no estimate used; the lock is held."""
         if start > self._looked:
             self._count(dropped=start - self._looked)
             self._looked = start
@@ -368,7 +367,7 @@ class SymbolRateWatch:
                 self._busy = self._wanted = False
 
     def _wait(self) -> bool:
-        """Wait until a look is due; return whether the run goes on."""
+        """Wait until an estimate is due; return whether the run goes on."""
         with self._changed:
             self._busy = False
             self._changed.wait_for(lambda: self._over or self._wanted or self.recent.taken() >= self._next)
