@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files read and written whole: a parser's errors as one sentence, arrays checked before they are read."""
+"""Reading and writing of files: whole or not at all, with parser errors as one sentence and bounded arrays."""
 
 import contextlib
 import errno
@@ -38,20 +38,19 @@ _LONGEST = 1000
 
 @contextmanager
 def parsing(what: object, advice: str = "", kind: type[AmrqError] = AmrqError) -> Iterator[None]:
-    """Turn any exception raised inside into an `AmrqError` that names what was being read.
+    """Turn any exception raised inside the block into an `AmrqError` that names the file.
 
-    Parsers, ours and those of libraries, raise what they please on a file that is broken or hostile: OverflowError,
-    RecursionError, UnicodeDecodeError, zlib.error and more. Whoever reads a file of one kind does so inside this, and
-    callers know one kind of error. An `AmrqError`, which says already what is wrong, passes, its text on one printable
-    line and cut where it is very long.
+    On a broken or hostile file, parsers raise many types of exceptions: OverflowError, RecursionError,
+    UnicodeDecodeError, zlib.error and more. Readers parse inside this context, so that their callers handle one type
+    only. An `AmrqError` is passed on; its text is made printable, put on one line, and shortened if it is very long.
 
     Args:
-        what: what is read, a path for instance; the subject of the sentence.
-        advice: what to do about it, a part of a sentence.
-        kind: of the error that is raised.
+        what: name of the input, for example a path; the subject of the sentence.
+        advice: what the user can do, a part of a sentence.
+        kind: class of the error that is raised.
 
     Raises:
-        AmrqError: something inside raised another exception.
+        AmrqError: the block raised another exception.
 
     >>> with parsing("recipe.toml"):
     ...     int("many")
@@ -61,7 +60,7 @@ def parsing(what: object, advice: str = "", kind: type[AmrqError] = AmrqError) -
     try:
         yield
     except AmrqError as error:
-        # What it quotes of the file may be anything, and of any length.
+        # The message may quote any part of the file, at any length.
         error.args = (printable(error, _LONGEST),)
         raise
     except Exception as error:
@@ -77,7 +76,7 @@ _NAME_KEPT = 50
 
 
 def opened_to_write(path: str, flags: int) -> int:
-    """Open a file to write, as the `opener` of `open`; for the reader of a pipe it waits a second, not for ever.
+    """Open a file to write, as the `opener` of `open`. It waits at most a second for the reader of a pipe.
 
     Raises:
         OSError: it cannot be opened.
@@ -101,23 +100,23 @@ def opened_to_write(path: str, flags: int) -> int:
 def whole_file(
     path: str | os.PathLike[str], durable: bool = True, suffix: str = ".part"
 ) -> Iterator[BinaryIO]:
-    """Open a file to write that takes its place only once the block has ended without an exception.
+    """Open a file to write; it appears at `path` only after the block has ended without an exception.
 
-    What is written goes into a new file in the same folder, with a name that nobody can know beforehand; a file or a
-    symbolic link that is there already is never opened. At the end it replaces what was at `path`, a symbolic link
-    itself and not what it points to. An exception, of whatever kind, removes it and leaves `path` as it was. A device
-    or a pipe at `path` is written to as it is, since it must not be replaced.
+    The data go to a new file in the same folder, whose name cannot be predicted; an existing file or symbolic link is
+    never opened. At the end the new file replaces the file at `path`; a symbolic link is replaced itself, not its
+    target. Any exception removes the new file and leaves `path` unchanged. A device or a pipe at `path` is written
+    directly, since it must not be replaced.
 
-    The file that is given has a `name`: whoever needs a path, not an open file, may write there.
+    The file object has a `name`, for code that needs a path rather than an open file.
 
     Args:
         path: the file. Its folder must be there.
-        durable: see to it that the content is on the disk before it takes its place, so that a loss of power leaves the
-            former or the new one. False for what is written again every few seconds.
+        durable: flush the content to the disk before the file takes its place, so that a loss of power leaves the
+            former or the new content. Use False for files written again every few seconds.
         suffix: how the temporary file's name ends.
 
     Raises:
-        AmrqError: it cannot be written: an OSError, in the block too, becomes one.
+        AmrqError: the file cannot be written; an OSError in the block becomes an AmrqError too.
 
     >>> import pathlib, tempfile
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -143,7 +142,7 @@ def _written_as_it_is(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _replacing(path: Path, durable: bool, suffix: str) -> Iterator[BinaryIO]:
-    # O_EXCL refuses whatever is there, a dangling link included; O_NOFOLLOW says it once more.
+    # O_EXCL refuses any existing entry, also a dangling link; O_NOFOLLOW is a second guard.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     temporary = path.with_name(f"{path.name[:_NAME_KEPT]}.{secrets.token_hex(6)}{suffix}")
     descriptor = os.open(temporary, flags, 0o666)
@@ -159,7 +158,7 @@ def _replacing(path: Path, durable: bool, suffix: str) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     if durable:
-        with contextlib.suppress(OSError):  # some file systems sync no folders; the content is there
+        with contextlib.suppress(OSError):  # some file systems cannot sync folders; the content is written
             _to_disk(path.parent)
 
 
@@ -168,7 +167,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes, durable: boo
 
     Args:
         path: the file. Its folder must be there.
-        content: text, which becomes UTF-8 with its line ends as they are, or bytes.
+        content: bytes, or text, which is written as UTF-8 with its line ends unchanged.
         durable: see `whole_file`.
 
     Raises:
@@ -186,13 +185,13 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes, durable: boo
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Refuse, before long work, a file that could not be written at its end.
+    """Refuse, before long work, a file that could not be written after it.
 
     Args:
         path: the file.
 
     Raises:
-        AmrqError: it is a folder or a device, or its folder is not there or cannot be written.
+        AmrqError: the path is a folder or a device, or its folder is missing or cannot be written.
     """
     path = Path(path)
     shown, folder = printable(path), path.parent
@@ -207,13 +206,13 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def made_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder, and those above it, where it is not there; return it.
+    """Make a folder and its parents, if they are missing; return the folder.
 
     Args:
         path: the folder.
 
     Raises:
-        AmrqError: it cannot be made, or nothing can be written there.
+        AmrqError: the folder cannot be made or written.
 
     >>> import tempfile
     >>> made_folder(tempfile.mkdtemp() + "/a/b").is_dir()
@@ -231,7 +230,7 @@ def made_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _is_no_file(path: Path) -> bool:
-    """Return whether something is at a path that is no file: a folder, which then refuses, a device or a pipe."""
+    """Return whether the path exists and is not an ordinary file: a folder, a device or a pipe."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:
@@ -258,21 +257,21 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def read_arrays(
     file: str | os.PathLike[str] | bytes, most_bytes: int, most_arrays: int = 1000, name: object = None
 ) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an archive as `numpy.savez` writes it.
+    """Read the arrays of an archive that `numpy.savez` wrote.
 
-    Nothing is allocated for what a header claims before the claims of all arrays so far are within the limit.
+    Memory for an array is allocated only if the sizes in the headers so far are within the limit.
 
     Args:
         file: path, or the content.
         most_bytes: of all arrays in memory, and of the file.
         most_arrays: in the archive.
-        name: what an error calls it; None: by its path.
+        name: of the archive in an error; None: its path.
 
     Returns:
         arrays of numbers, by name.
 
     Raises:
-        AmrqError: it cannot be read, holds anything else, or claims more.
+        AmrqError: the archive cannot be read, holds something else, or exceeds a limit.
     """
     what = name or ("the archive" if isinstance(file, bytes) else file)
     with parsing(what), io.BytesIO(file) if isinstance(file, bytes) else open(file, "rb") as stream:
@@ -321,5 +320,5 @@ def _read_array(content: Any, most_bytes: int, shown: str) -> NDArray[Any]:
         got = content.readinto(filled)
         _require(got > 0, f"{shown} ends too soon")
         filled = filled[got:]
-    _require(not content.read(1), f"{shown} holds more than it claims")  # and its checksum is looked at
+    _require(not content.read(1), f"{shown} holds more than it claims")  # this also checks the checksum
     return np.frombuffer(data, dtype).reshape(shape, order="F" if in_columns else "C")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labelled chunks of annotated recordings: from annotations to files, and back."""
+"""Labelled chunks of annotated recordings: made from annotations, written to files and read back."""
 
 from amrq.labels.labelled_spans import (
     LabelledSpans,

@@ -47,15 +47,16 @@ class Span:
 
 @dataclass(frozen=True)
 class LabelledSpans:
-    """The stretches of a recording that something is said of.
+    """The annotated stretches of a recording.
 
     Attributes:
-        spans: in order of their starts; stretches of one label that touch or overlap are one. Where somebody and this
-            program say something, only what somebody says counts.
-        own: annotations by this program that name a label: decisions of a model, which nobody need have looked at.
-        undecided: annotations by this program that say `unknown`, by which it means that it could not tell. They are in
-            `spans`, not known.
-        elsewhere: annotations of other places in the band, left out.
+        spans: in order of their starts; touching or overlapping stretches of one label are joined. Annotations by
+            other authors overrule those by this program.
+        own: number of annotations by this program that name a label: decisions of a model, perhaps not checked by a
+            person.
+        undecided: number of annotations by this program with `unknown` because it was unsure. They are in `spans`,
+            with `known` False.
+        elsewhere: number of annotations of other parts of the band, which are left out.
     """
 
     spans: tuple[Span, ...]
@@ -65,7 +66,7 @@ class LabelledSpans:
 
     @property
     def unknown_names(self) -> tuple[str, ...]:
-        """What cannot be a label, in the order of its appearance."""
+        """Texts that cannot be labels, in order of appearance."""
         return tuple(dict.fromkeys(span.label for span in self.spans if not span.known))
 
 
@@ -80,18 +81,17 @@ def labelled_spans(
     """Read annotations as labels.
 
     Args:
-        recording: what is annotated.
-        offset: where in the band the signal lies, Hz: annotations that say another place are left out.
-        whole: label of the whole recording, for one that nobody has annotated. What this program itself has
-            annotated does not count against it.
-        aliases: for a label as it is written (case does not matter) what to take it for; the empty text leaves the
+        recording: the annotated recording.
+        offset: of the signal from the middle of the band, Hz; annotations of other parts of the band are left out.
+        whole: label of a whole recording without annotations; annotations by this program are ignored here.
+        aliases: replacement for a label as written in the file (case does not matter); an empty text leaves the
             annotation out.
-        slack: samples between two stretches of one label up to which they are one.
-        own_margin: samples left out at either end of what this program decided: it finds a change of class to within
-            some chunks.
+        slack: stretches of one label are joined if at most this many samples are between them.
+        own_margin: samples left out at either end of this program's annotations, since it finds a change of class only
+            to within some chunks.
 
     Raises:
-        AmrqError: a label that is given is none, or `whole` is given for a recording that somebody has annotated.
+        AmrqError: a given label is not valid, or `whole` is given for a recording with annotations by others.
     """
     meant = {text.casefold(): text_of for text, text_of in (aliases or {}).items()}
     for text in (*meant.values(), *([whole] if whole is not None else [])):
@@ -123,7 +123,7 @@ def labelled_spans(
         else:
             own += 1
             mine.append(span)
-    # What somebody says overrules what this program has decided.
+    # Annotations by others overrule those by this program.
     trimmed = [
         Span(round(span.start + own_margin), round(span.stop - own_margin), span.label, span.known)
         for span in _merged(mine, slack)
@@ -134,7 +134,7 @@ def labelled_spans(
 
 
 def _span(annotation: Annotation, length: int, aliases: Mapping[str, str]) -> Span | None:
-    """Return what an annotation says; None where it says nothing."""
+    """Return an annotation as a span; None if it has no label."""
     start, stop = max(0, annotation.start), min(length, annotation.start + annotation.count)
     text = aliases.get(annotation.label.casefold(), annotation.label)
     if not text.strip() or stop <= start:
@@ -144,8 +144,8 @@ def _span(annotation: Annotation, length: int, aliases: Mapping[str, str]) -> Sp
 
 
 def _outside(spans: list[Span], others: list[Span]) -> list[Span]:
-    """Return what is left of stretches outside the others."""
-    starts: list[int] = []  # the others, those that overlap or touch as one
+    """Return the parts of stretches that lie outside the others."""
+    starts: list[int] = []  # the others, with overlapping and touching ones joined
     stops: list[int] = []
     for other in sorted(others, key=lambda other: other.start):
         if stops and other.start <= stops[-1]:
@@ -185,16 +185,15 @@ def symbol_places(
     samples: NDArray[np.int64],
     samples_per_symbol: float,
 ) -> NDArray[np.float64]:
-    """Return the sample that each symbol was received at, by marks that travelled with the signal.
+    """Return the sample at which each symbol was received, from marks that passed through the receiver with the signal.
 
-    A receiver delays what it puts out and follows a clock that is not its own: neither matters here, since a mark has
-    been through the same.
+    A receiver delays its output and follows the sender's clock. Both affect the marks in the same way and so cancel.
 
     Args:
         symbols: int64 [N], indices of symbols.
-        marked: int64 [M], rising: indices of symbols that a mark came with.
-        samples: int64 [M], rising: the samples that those marks were put on.
-        samples_per_symbol: nominal, which counts before the first mark and behind the last.
+        marked: int64 [M], rising: indices of the symbols with a mark.
+        samples: int64 [M], rising: the samples on which those marks were put.
+        samples_per_symbol: nominal value, used before the first mark and after the last.
 
     Returns:
         float64 [N], samples of the recording.
@@ -209,7 +208,7 @@ def symbol_places(
 
 
 class Reason:
-    """Why a chunk is not used."""
+    """The reason why a chunk is not used."""
 
     OUTSIDE = "outside annotations"
     DISAGREE = "labels disagree"
@@ -222,9 +221,9 @@ class SelectedChunks(NamedTuple):
     """Chunks with labels.
 
     Attributes:
-        rows: int64 [N], which of the chunks, rising.
+        rows: int64 [N], rising: indices of the chunks.
         labels: their labels, N of them.
-        dropped: how many others were left out, by reason: one of `Reason`, or `label not known: NAME`.
+        dropped: number of other chunks, by reason: one of `Reason`, or `label not known: NAME`.
     """
 
     rows: NDArray[np.int64]
@@ -241,18 +240,18 @@ def select_chunks(
     margin: float = 0.0,
     most: int = 0,
 ) -> SelectedChunks:
-    """Label the chunks that lie wholly within a stretch of one label, behind the front end's settling.
+    """Label the chunks that lie wholly within a stretch of one label, after the front end has settled.
 
-    A chunk that a stretch of another label reaches into, whether that label is known or not, has none.
+    A chunk that overlaps a stretch of another label, known or not, is not used.
 
     Args:
         starts: float64 [M], rising: where each chunk begins, samples of the recording.
         stops: float64 [M], rising: where it ends.
-        audible: bool [M], False for chunks that a gate has closed on.
+        audible: bool [M], False for chunks in which the gate was closed.
         spans: in order of their starts.
-        settling: samples behind the start of a stretch that a front end needs.
-        margin: samples that a chunk must keep from either end of a stretch, since places are not exact.
-        most: of each label; of more, evenly spread ones are used. 0 for no limit.
+        settling: samples after the start of a stretch that the front end needs to settle.
+        margin: least distance of a chunk from either end of a stretch, in samples, since places are not exact.
+        most: most chunks of each label, spread evenly over the recording; 0: no limit.
     """
     count = len(starts)
     names = list(dict.fromkeys(span.label for span in spans))
@@ -263,7 +262,7 @@ def select_chunks(
     settled = np.zeros(count, dtype=np.bool_)
     for span in spans:
         number = names.index(span.label)
-        # Those that the stretch reaches into, and of these the ones wholly in it.
+        # Chunks that overlap the stretch, and of these the ones wholly inside it.
         near = slice(
             int(np.searchsorted(stops, span.start, side="right")), int(np.searchsorted(starts, span.stop))
         )
@@ -272,7 +271,7 @@ def select_chunks(
         inside = (starts[near] >= span.start + margin) & (stops[near] <= span.stop - margin)
         within[near] |= inside
         settled[near] |= inside & (starts[near] >= span.start + settling)
-    # Of several reasons the first counts.
+    # If several reasons apply, the first one counts.
     unknown = [(label == n, f"label not known: {name}") for n, name in enumerate(names) if name not in known]
     rules = [
         (~within, Reason.OUTSIDE),

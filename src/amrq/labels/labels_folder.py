@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labelled chunks, held out by recording, and the folder they are kept in."""
+"""Labelled chunks, their division into training and test chunks, and the folder in which they are stored."""
 
 import hashlib
 import io
@@ -40,13 +40,13 @@ _BY_PLAIN = {_plain(name): name for name in (*LINEAR_CLASSES, *LABELS)}
 
 
 def label_name(text: str) -> str | None:
-    """Return the label that a text means.
+    """Return the label for a text.
 
-    Names of known classes, `unknown` and `no signal` are found however they are written, as `qpsk`, `16-QAM` or
-    `No signal`: case, spaces, - and _ do not matter. Any other text is a label of its own, as it is written.
+    For names of known classes, `unknown` and `no signal`, case, spaces, - and _ do not matter: `qpsk`, `16-QAM`, `No
+    signal`. Any other text is a label of its own, unchanged.
 
     Returns:
-        the label; None for a text that cannot be one: empty, not printable or longer than 64 characters.
+        the label; None for a text that is empty, not printable or longer than 64 characters.
 
     >>> label_name("QPSK"), label_name(" 8psk ")
     ('QPSK', '8PSK')
@@ -77,10 +77,10 @@ def numbered_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.
 
 @dataclass(frozen=True, eq=False)
 class LabelledChunks:
-    """Chunks of one recording, as a symbol front end left them.
+    """Chunks of one recording, from a symbol front end.
 
     Attributes:
-        name: of the files; the recording's, and behind an `@` the offset in Hz where it is not 0.
+        name: of the files: the recording's name, followed by `@` and the offset in Hz if the offset is not 0.
         source: file name of the recording.
         recording_sha256: of its samples (complex64, as read).
         sample_rate: of the recording, Hz.
@@ -89,13 +89,13 @@ class LabelledChunks:
         chunks: complex64 [N, L], one sample a symbol, any level and rotation; finite, none silent.
         labels: uint8 [N], index in `names`.
         sample_index: int64 [N], rising: sample of the recording at which each chunk begins.
-        es_n0_db: float32 [N], Es/N0 of each chunk where it is known, as in a simulation; None where it is not.
-        dropped: how many other chunks were left out, by reason.
+        es_n0_db: float32 [N], Es/N0 of each chunk if it is known, as in a simulation; otherwise None.
+        dropped: number of other chunks, by reason.
         sha256: of the file of arrays; empty until written.
         names: the labels, at most 256 different ones.
 
     Raises:
-        AmrqError: the arrays are not such.
+        AmrqError: an array is not as described.
     """
 
     name: str
@@ -113,7 +113,7 @@ class LabelledChunks:
     names: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
-        """Refuse what no reader could use."""
+        """Check the arrays."""
 
         def require(holds: Any, what: str) -> None:
             if not holds:
@@ -175,7 +175,7 @@ _FEWEST = 16
 
 
 class HeldOut(NamedTuple):
-    """One recording's chunks, split.
+    """The division of one recording's chunks.
 
     Attributes:
         learnt: int64, rows to learn from.
@@ -187,18 +187,17 @@ class HeldOut(NamedTuple):
 
 
 def hold_out(recordings: Sequence[LabelledChunks], whole: Collection[str] = ()) -> list[HeldOut]:
-    """Part recordings in time: neighbouring chunks share channel, level and carrier, and would test memory.
+    """Divide recordings in time: neighbouring chunks share channel, level and carrier and must not be on both sides.
 
-    Of each label in each recording the last fifth in time is held out, and the 4 chunks before it are not used; of a
-    label with fewer than 16 chunks none is. Where whole recordings are named, these are held out and nothing of the
-    others is.
+    Of each label in each recording the last fifth in time is held out, and the 4 chunks before it are not used. A
+    label with fewer than 16 chunks has none held out. If whole recordings are named, exactly these are held out.
 
     Args:
-        recordings: what there is.
+        recordings: all recordings.
         whole: names of recordings to hold out.
 
     Raises:
-        AmrqError: there is no recording of such a name, or nothing is left to learn from.
+        AmrqError: a named recording does not exist, or nothing is left to learn from.
     """
     names = [recording.name for recording in recordings]
     for name in whole:
@@ -234,10 +233,10 @@ _LARGEST_ARRAYS = 1 << 34
 
 
 class LabelsFolder:
-    """Labelled chunks on disk: `NAME.npz` with the arrays `chunks`, `labels` and `sample_index`, and `NAME.json`.
+    """A folder of labelled chunks: `NAME.npz` with the arrays `chunks`, `labels` and `sample_index`, and `NAME.json`.
 
-    Where the Es/N0 of the chunks is known, `NAME.npz` holds `es_n0_db` as well. Of both files the content depends on
-    nothing but what is labelled, so that writing the same again changes nothing. docs/label.md describes the fields.
+    If the Es/N0 of the chunks is known, `NAME.npz` also has `es_n0_db`. The content of both files depends only on the
+    labelled chunks: writing the same chunks again gives the same files. docs/label.md describes the fields.
 
     Args:
         path: the folder.
@@ -247,18 +246,18 @@ class LabelsFolder:
         self.path = Path(path)
 
     def make(self) -> None:
-        """Make the folder if it is not there.
+        """Make the folder if it is missing.
 
         Raises:
-            AmrqError: it cannot be made.
+            AmrqError: the folder cannot be made.
         """
         made_folder(self.path)
 
     def check_free(self, name: str, recording_sha256: str) -> None:
-        """Refuse a name whose files hold another recording's chunks, or are none of this program's.
+        """Refuse a name whose files hold another recording's chunks, or were not written by this program.
 
         Raises:
-            AmrqError: they do.
+            AmrqError: the name is refused.
         """
         about, arrays = self._files(name)
         if not os.path.exists(about) and not os.path.exists(arrays):
@@ -276,18 +275,18 @@ class LabelsFolder:
             )
 
     def write(self, chunks: LabelledChunks) -> LabelledChunks:
-        """Write a recording's chunks, in place of what an earlier run made of the same recording.
+        """Write a recording's chunks; files of an earlier run on the same recording are replaced.
 
         Returns:
-            the same, with the hash of the file.
+            the chunks, with the file's hash.
 
         Raises:
-            AmrqError: the files of that name hold another recording's, or cannot be written.
+            AmrqError: the files of that name hold another recording's chunks, or cannot be written.
         """
         self.check_free(chunks.name, chunks.recording_sha256)
         about, arrays = self._files(chunks.name)
         buffer = io.BytesIO()
-        # Not compressed: noise does not get smaller, and without zlib's version the bytes are the same everywhere.
+        # Not compressed: noise does not shrink, and the bytes do not depend on the version of zlib.
         # Any: NumPy 2's stubs take what stands behind ** for savez's own option too, which is a bool.
         known: dict[str, Any] = {} if chunks.es_n0_db is None else {"es_n0_db": chunks.es_n0_db}
         np.savez(
@@ -300,10 +299,10 @@ class LabelsFolder:
         return written
 
     def read(self) -> list[LabelledChunks]:
-        """Return all there are, in the order of their names.
+        """Return the labelled chunks of all recordings, in the order of their names.
 
         Raises:
-            AmrqError: there is no such folder, it holds none, or one cannot be used.
+            AmrqError: the folder is missing or holds no labelled chunks, or a file cannot be used.
         """
         if not os.path.isdir(self.path):
             raise AmrqError(f"there is no folder {self.path}: 'amrq label' makes one.")
@@ -329,7 +328,7 @@ class LabelsFolder:
         return self.path / f"{name}.json", self.path / f"{name}.npz"
 
     def _content(self, file: Path, most: int) -> bytes:
-        """Return what stands in a file of the folder, and nowhere else."""
+        """Return the content of a file, which must lie inside the folder."""
         if file.resolve().parent != self.path.resolve() or (
             os.path.exists(file) and not os.path.isfile(file)
         ):
@@ -352,7 +351,7 @@ class LabelsFolder:
             raise AmrqError(printable(error, 600)) from None
         except OSError as error:
             raise AmrqError(f"{printable(error.filename)} cannot be read: {error.strerror}.") from None
-        except Exception as error:  # whatever a parser makes of a file that is broken or hostile
+        except Exception as error:  # a parser may raise anything on a broken or hostile file
             raise AmrqError(
                 f"{printable(about)} and {printable(arrays.name)} are not labelled chunks ({type(error).__name__}: "
                 f"{printable(error, 200)}): label the recording again."
@@ -378,7 +377,7 @@ class LabelsFolder:
             raise AmrqError(
                 f"{arrays} is not the file that {about.name} describes: label the recording again."
             )
-        # They are not compressed: what claims more than the file holds is refused.
+        # The arrays are not compressed: an array larger than the file is refused.
         file = read_arrays(content, len(content), name=arrays)
         chunks, labels, index = (file[array] for array in _ARRAYS)
         if labels.ndim != 1 or labels.dtype.kind != "u":
@@ -406,7 +405,7 @@ class LabelsFolder:
 
 @dataclass(frozen=True)
 class _Description:
-    """What `NAME.json` says of labelled chunks; docs/label.md describes the entries."""
+    """The content of `NAME.json`; docs/label.md describes the entries."""
 
     format: str
     version: int

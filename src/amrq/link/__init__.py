@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks over ZMQ to a board, and what it says of them back: docs/board-protocol.md."""
+"""The link to a board: chunks go to it over ZMQ, and scores come back (docs/board-protocol.md)."""
 
 from amrq.link.board_engine import POLICIES, BoardBackend, BoardEngine
 from amrq.link.board_server import LOOPBACK, BoardServer, serve

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The board's server where there is nothing but Python, NumPy and PyZMQ: `python -m amrq.link image.npz`."""
+"""The board's server, which needs only Python, NumPy and PyZMQ: `python -m amrq.link image.npz`."""
 
 import argparse
 import contextlib
@@ -12,7 +12,7 @@ from amrq.text import printable
 
 
 def main() -> int:
-    """Serve until SIGTERM or Ctrl-C; exit 2 for what the user can mend."""
+    """Serve until SIGTERM or Ctrl-C; exit with 2 on a user's error."""
     parser = argparse.ArgumentParser(
         prog="python -m amrq.link", description="Serve a model to gr-amrq; 'amrq board' has more options."
     )

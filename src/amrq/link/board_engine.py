@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine that is a board: it is asked over ZMQ, and may lose chunks."""
+"""The engine that classifies on a board over ZMQ; it may lose chunks."""
 
 import hashlib
 import logging
@@ -37,16 +37,16 @@ _FAILED = {
 
 
 class BoardEngine(Engine):
-    """Scores by a board behind ZMQ (docs/board-protocol.md).
+    """Computes scores on a board, over ZMQ (docs/board-protocol.md).
 
-    The board must run the very model that is named here. It is looked for from `open` on, and need not be there.
+    The board must run the same model as named here. The engine searches for the board from `open` on; it may be absent.
 
     Args:
-        model: path of an ONNX file, name of a shipped model, or `default`; or `board` for whatever the board at
-            the endpoint runs, which must then be there.
+        model: path of an ONNX file, name of a shipped model, or `default`; or `board` for the model on the board at
+            the endpoint, which must then be present.
         endpoint: of the board.
-        policy: what becomes of chunks while the board is gone: `wait`, only where the stream is not live; `drop`; or
-            `local`, the ONNX model on this machine.
+        policy: handling of chunks while the board is gone: `wait` (not for a live stream), `drop`, or `local` (the
+            ONNX model on this machine).
         settings: batch, window, times.
         secret_key: file with this client's secret key; None: no encryption.
         board_key: file with the board's public key.
@@ -97,11 +97,11 @@ class BoardEngine(Engine):
 
     def _reset(self) -> None:
         self._by_board = self._locally = self._lost = 0
-        self._samples = 0  # that the board was asked about
+        self._samples = 0  # model that the board was asked about
 
     @property
     def connected(self) -> bool:
-        """Whether the board is there."""
+        """Whether the board is connected."""
         return self._link.capabilities is not None
 
     def _ask_for_model(self) -> Contract:
@@ -122,7 +122,7 @@ class BoardEngine(Engine):
         return f"no board answers at {self._link.endpoint}: start one ('amrq board'), and mind its keys if it has some."
 
     def _misfit(self, found: Capabilities) -> str | None:
-        """Return why a board cannot be used; None where it can, or while its model is asked for."""
+        """Return why a board cannot be used; None if it can, or while its model is being fetched."""
         if self._known_sha256 is None:
             return None
         if found.model_sha256 != self._known_sha256:
@@ -164,11 +164,11 @@ class BoardEngine(Engine):
         )
 
     def open(self) -> None:
-        """Look for the board, and wait for it a little; it may also come later.
+        """Search for the board, and wait for it a short time; it may also appear later.
 
         Raises:
-            LinkError: it is there but cannot be used: it runs another model, or speaks another version. With the policy
-            `local` that is only said.
+            LinkError: the board answers but cannot be used: it has another model or protocol version. With the policy
+                `local` this is only reported.
         """
         self._reset()
         self._link.open()
@@ -178,16 +178,16 @@ class BoardEngine(Engine):
             raise LinkError(self._absence())
 
     def require(self) -> None:
-        """Refuse to go on without the board, right after `open`.
+        """Refuse to go on without the board; call it right after `open`.
 
         Raises:
-            LinkError: it is not there.
+            LinkError: the board is not connected.
         """
         if not self.connected:
             raise LinkError(self._absence())
 
     def hurry(self, seconds: float) -> None:
-        """Let every call of `run` return within so many seconds, until the next `open`; from any thread."""
+        """Make every call of `run` return within this many seconds, until the next `open`; from any thread."""
         self._link.hurry(seconds)
 
     def close(self) -> None:
@@ -195,7 +195,7 @@ class BoardEngine(Engine):
         self._link.close()
 
     def counters(self) -> dict[str, int]:
-        """Return where chunks went since `open`, and what happened to messages.
+        """Return counters of chunks and messages since `open`.
 
         `by_board`, `locally` and `lost` count chunks, without those that are silent or not finite; the others count
         messages (`board_resent`, `board_late`, `board_repeated`, `board_foreign`, `board_damaged`,
@@ -210,7 +210,7 @@ class BoardEngine(Engine):
         }
 
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Return logits float32 [N, H], rows of NaN for chunks that nobody classified; between `open` and `close`.
+        """Return logits float32 [N, H], with rows of NaN for chunks not classified; between `open` and `close`.
 
         Raises:
             LinkError: the board cannot answer and the policy is `wait`.
@@ -244,11 +244,11 @@ class BoardEngine(Engine):
     def _questions(
         self, iq: NDArray[np.float32], level: NDArray[np.float32] | None, parts: list[slice]
     ) -> Iterator[Frame]:
-        """Make one message after the other, and note in `parts` which chunks each is about."""
+        """Yield the messages, and note in `parts` the chunks in each."""
         first_sample, start = self._samples, 0
         self._samples += len(iq) * self.contract.chunk_length
         while start < len(iq):
-            # Looked up for each: the board may have been replaced while this one waited.
+            # Looked up for each message: the board may have been replaced during the wait.
             board = self._link.capabilities
             if board is None:
                 if self.policy != "wait":
@@ -265,7 +265,7 @@ class BoardEngine(Engine):
 
     def _question(self, payload: ChunkPayload, board: Capabilities, sample_index: int) -> Frame:
         format = self._format(board)
-        assert format is not None  # such a board was refused
+        assert format is not None  # a board without such a format is refused
         scale = 1.0 if format is SampleFormat.CF32 else board.input_scale
         return Frame(
             type=MessageType.CLASSIFY,
@@ -284,7 +284,7 @@ class BoardEngine(Engine):
 @described
 @dataclass(frozen=True)
 class BoardBackend:
-    """Chunks are classified by a board behind ZMQ that runs the same model: a `Backend`.
+    """A `Backend` that classifies chunks on a board over ZMQ; the board runs the same model.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -354,12 +354,12 @@ class BoardBackend:
         """Return a client of the board.
 
         Args:
-            model: path of an ONNX file, name of a shipped model, `default`, or `board`: what the board runs.
+            model: path of an ONNX file, name of a shipped model, `default`, or `board`: the model on the board.
             live: the stream must not be held up.
             say: called with a sentence when the board goes and when it comes back; None writes it to the log.
 
         Raises:
-            AmrqError: the model, the address or a key cannot be used; or a live stream was to wait.
+            AmrqError: the model, the address or a key cannot be used; or the policy is `wait` for a live stream.
         """
         policy = self.board_policy
         if policy == "auto":
@@ -374,5 +374,5 @@ class BoardBackend:
     def classifier(
         self, model: str, live: bool = False, say: Callable[[str], None] | None = None
     ) -> ChunkClassifier:
-        """Return a classifier that asks the board; see `engine`."""
+        """Return a classifier that uses the board; see `engine`."""
         return ChunkClassifier(self.engine(model, live, say))

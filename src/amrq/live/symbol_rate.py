@@ -133,7 +133,7 @@ class RecentSamples:
         return self.placed_stretch()[1]
 
     def placed_stretch(self, since: int = 0) -> tuple[int, NDArray[np.complex64]]:
-        """Return the `stretch` of the samples from index `since` of the stream on, and the index of its first sample."""
+        """Return the first index and the samples of the longest part without a break from index `since` on."""
         with self._lock:
             kept = self._kept()
             oldest = self._taken - len(kept)
