@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a board says exactly what this machine says, on many chunks; and whether it stays as small as it was.
+"""Check that a board gives the same scores as this machine on many chunks, and that its memory does not grow.
 
 * scores and decisions of 100,000 chunks through a board, against the same engine here and against onnxruntime;
 * connections one after another, each with a hello, and the board's memory (resident set) before, halfway and after.
 
-Exit status 1 where they differ though they must not, or where the memory grows by more than 16 MB in the second half.
+Exit status 1 if scores differ that must be equal, or if the memory grows by more than 16 MB in the second half.
 
 Example: python3 benchmarks/board_check.py --chunks 100000 --connects 10000 -o benchmarks/results/board_check.json
 """

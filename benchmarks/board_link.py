@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the way to a board and back costs: a board on this machine against the same engine called directly.
+"""What the link to a board costs: a board on this machine, and the same engine called directly.
 
 Taken in turn in one process, several rounds, so that a machine whose speed drifts does not favour one:
 

@@ -4,14 +4,14 @@
 
 Signals of all nine classes pass symbol_front_end, chunks of 32 and the classifier with its tracking, as `amrq live`
 connects them; ideal symbols (one sample each, any rotation, white noise of the same Es/N0) pass the classifier alone.
-Counted are right decisions among the nine modulations, on one chunk and on 32 fused (1,024 symbols), behind the first
+Counted are right decisions among the nine modulations, on one chunk and on 32 fused (1,024 symbols), after the first
 512 symbols. One thing at a time is varied around 4.7 samples a symbol, roll-off 0.35, carrier off by 2 % of the symbol
 rate, symbol rate right; and all of them drawn at random together (2.5 to 16 samples a symbol, roll-off 0.2 to 0.5,
-carrier within 5 %, symbol rate within 0.2 %). Of the latter the first 2,048 symbols are looked at too: how soon is it
-locked?
+carrier within 5 %, symbol rate within 0.2 %). For the latter, the first 2,048 symbols also show when the
+front end has locked.
 
-Rows are appended to the output as they are done; a run that is begun again goes on. A quarter of an hour on a quiet
-core.
+Finished rows are appended to the output; a run that is started again continues. It takes a quarter of an hour on a
+quiet core.
 
 Examples:
   python3 benchmarks/front_end.py -o benchmarks/results/front_end.csv

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a radio's rate asks of the whole live path, and how soon it answers.
+"""The load and the latency of the whole live path at a radio's rate.
 
 A SoapySDR device of the tests' own (tests/radio/file_radio.cpp; needs SoapySDR's headers) hands out samples by the
 clock, and overflows where its reader is half a second late: Radio Source -> symbol front end -> chunker -> classifier,

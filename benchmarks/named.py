@@ -1,29 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is named rightly, named wrongly and left undecided: signals of known truth, by the road that a user takes.
+"""Count right, wrong, missed and undecided decisions on signals of known truth, through the user's own flowgraph.
 
 Each signal is written as a cf32 file and goes through the flowgraph that `amrq classify` runs: recording source, symbol
 front end, chunks of 32 symbols, the default model, decisions on 32 chunks (1,024 symbols), all with default settings.
-Where the symbol rate is not given, `recording_symbol_rate` looks for it, as the command does.
+If the symbol rate is not given, `recording_symbol_rate` estimates it, as in the command.
 
-One decision counts for each signal: the one that holds symbol 1,536, which is the second whole one, so that decisions
-are independent and the front end has settled. In bursts each burst counts: it is named if a decision that overlaps its
-middle names it.
+One decision counts for each signal: the one that contains symbol 1,536, which is the second complete decision. So
+decisions are independent, and the front end has settled. Of a signal in bursts, each burst counts: it has a name if a
+decision that overlaps its middle gives one.
 
-* right: the answer is the modulation that was sent; for a signal outside the classes, that it is none of them;
+* right: the answer is the modulation that was sent; for a signal outside the classes, `unknown` or noise;
 * misnamed: the answer is another modulation;
 * missed: the answer is `unknown` or noise for a modulation of the classes;
-* undecided: the answer is `unsure`, or there is none, since no symbol rate was found.
+* undecided: the answer is `unsure`, or there is no answer, because no symbol rate was found.
 
 `amrq.evaluation.open_set` is this definition.
-Unless a row says otherwise: Es/N0 20 dB (unit-power symbols, complex noise power 10^(-x/10) a symbol, behind the
+Unless a row says otherwise: Es/N0 20 dB (unit-power symbols, complex noise power 10^(-x/10) a symbol, after the
 matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples a symbol, root raised cosine of roll-off
 0.35, which the receiver assumes as well, carrier off by up to 2 % of the symbol rate, and the receiver is given the
 symbol rate and the sample rate and nothing else.
 
-Rows are appended to the output as they are done; a run that is begun again goes on. A quarter of an hour of one core.
-The tables of README.md, docs/answers.md and docs/limits.md are written from the output by --pages; a test holds them to
-it.
+Finished rows are appended to the output; a run that is started again continues. It takes a quarter of an hour of one
+core. --pages writes the tables of README.md, docs/answers.md and docs/limits.md from the output; a test compares them.
 
 Examples:
   python3 benchmarks/named.py -o benchmarks/results/named.csv && python3 benchmarks/named.py --pages

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hold generated hardware against the integer reference on many chunks, and its decisions against ONNX Runtime's.
+"""Compare generated hardware with the integer reference on many chunks, and its decisions with ONNX Runtime's.
 
 Each model's Verilog is simulated on chunks of all classes at 0 to 25 dB Es/N0 with extreme ones between them: once
 back to back, once with random stalls on both sides, after a reset in the middle of a chunk. Every score must be equal
-to the bit. Then is counted how many chunks are decided right by the hardware's own class, by its scores weighed by a
-host, and by the ONNX model on the same chunks. A model's row in the results is replaced; a model
-file's has the file's name, and the number of lanes behind it where it is given.
+to the bit. Right decisions on the same chunks are counted three ways: by the hardware's own class, by its scores
+weighed by a host, and by the ONNX model. A model's row in the results is replaced. The row of a model
+file has the file's name, followed by the number of lanes if it is given.
 
 Example: python3 benchmarks/rtl_check.py coherent-small-int4 --chunks 10000
 Example: python3 benchmarks/rtl_check.py docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx

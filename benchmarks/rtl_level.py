@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hardware's decisions lose where a shift sets the level in place of a division by the chunk's RMS.
+"""What hardware's decisions lose if a shift sets the level instead of a division by the chunk's RMS.
 
 A shift brings a chunk's RMS to within a factor of the square root of 2 of its place (3 dB); what is left is drawn
 uniformly in dB. Printed is the share of right decisions, the class that of the best hypothesis, 9 bits of I and Q.

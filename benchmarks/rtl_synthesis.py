@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What generated hardware takes of an FPGA, by synthesis, beside Algorithm II's estimate.
+"""The size of generated hardware on an FPGA, by synthesis, compared with Algorithm II's estimate.
 
-xc7: Yosys for the 7-series, held against an XC7Z020. ecp5: Yosys and nextpnr for a Lattice ECP5-85 of speed grade 6,
+xc7: Yosys for the 7-series, as shares of an XC7Z020. ecp5: Yosys and nextpnr for a Lattice ECP5-85 of speed grade 6,
 placed, routed and timed. A model's row in the results is replaced; each says tools and date. Minutes to an hour a row.
-A model file's row has the file's name, and the number of lanes behind it where it is given.
+The row of a model file has the file's name, followed by the number of lanes if it is given.
 
 Example: python3 benchmarks/rtl_synthesis.py coherent-small-int4 --target xc7
 Example: python3 benchmarks/rtl_synthesis.py docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx --lanes 64

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a signal that has just begun is called: decisions on 1 to 11 chunks behind the symbol front end.
+"""Decisions on a signal that has just begun: on 1 to 11 chunks, after the symbol front end.
 
 Signals with everything drawn at random, as in front_end.py (2.5 to 16 samples a symbol, roll-off 0.2 to 0.5, carrier
 within 5 %, symbol rate within 0.2 %), from their first symbol on; of each, decisions that begin with each of the first
