@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machine below: packages that may be missing, ONNX Runtime without its telemetry, memory, the processor's name."""
+"""The machine: optional packages, ONNX Runtime without its telemetry, memory limits, the processor's name."""
 
 import importlib
 import os
@@ -32,7 +32,7 @@ _DISTRIBUTIONS = {"zmq": "pyzmq", "yaml": "pyyaml"}
 
 
 def distribution_of(module: str) -> str:
-    """Return the name that pip knows a module's package by: `pyzmq` for `zmq.utils.z85`.
+    """Return the name of a module's package for pip: `pyzmq` for `zmq.utils.z85`.
 
     >>> distribution_of("yaml"), distribution_of("onnxruntime")
     ('pyyaml', 'onnxruntime')
@@ -42,7 +42,7 @@ def distribution_of(module: str) -> str:
 
 
 def optional_package(module: str, purpose: str) -> Any:
-    """Import a module of a package that need not be there, when it is needed.
+    """Import a module of an optional package.
 
     Args:
         module: its name, `matplotlib.figure` for instance.
@@ -79,7 +79,7 @@ _SWITCHES = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
 
 
 def switch_off_telemetry() -> None:
-    """Switch off the telemetry of ONNX Runtime in this process and in those that it starts.
+    """Switch off the telemetry of ONNX Runtime in this process and in its child processes.
 
     `import amrq` does so. Where onnxruntime was imported before, it has read its environment already, and is asked to
     report nothing more.

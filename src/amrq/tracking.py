@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a signal from chunk to chunk: its noise and its level, followed over time."""
+"""Tracking of a signal's noise level and power from chunk to chunk."""
 
 import itertools
 import math

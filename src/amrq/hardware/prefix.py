@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes before the first integer layer: the network's float part, by ONNX Runtime or NumPy."""
+"""The floating-point part of a network before its first integer layer, run by ONNX's reference evaluator or NumPy."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -97,7 +97,7 @@ class BoardEngine(Engine):
 
     def _reset(self) -> None:
         self._by_board = self._locally = self._lost = 0
-        self._samples = 0  # model that the board was asked about
+        self._samples = 0  # samples that the board was asked about
 
     @property
     def connected(self) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection to a board: its socket, its session, and who is heard when."""
+"""The connection to a board: its socket, its session, and reports to the user."""
 
 import contextlib
 import random

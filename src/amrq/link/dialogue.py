@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The questions on their way to a board, and what is known of the board: what the two threads of a link share."""
+"""State shared by the two threads of a link: the questions on their way to a board, and the board's capabilities."""
 
 import threading
 import time

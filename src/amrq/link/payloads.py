@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What frames carry: a board's capabilities, chunks, scores."""
+"""Payloads of frames: a board's capabilities, chunks, scores."""
 
 import struct
 from collections.abc import Sequence

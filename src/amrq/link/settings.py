@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a link is set up: limits, times, keys."""
+"""Settings of a link: limits, times, keys."""
 
 import os
 from dataclasses import dataclass

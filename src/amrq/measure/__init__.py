@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures of a signal: its symbol rate, its carrier, its SNR; and what the symbol front end is given."""
+"""Measurements of a signal (symbol rate, carrier, SNR), and the settings of the symbol front end."""
 
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.front_end import FrontEndOptions, StreamInfo, check_offset, check_rates

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a stream, and how the symbol front end takes a signal out of it."""
+"""Records that describe a stream, and the settings of the symbol front end."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ _FLAGS = {
 @described
 @dataclass(frozen=True)
 class StreamInfo:
-    """What is known of a stream of samples, or of the symbols made from it.
+    """Description of a stream of samples, or of the symbols made from it.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -83,7 +83,7 @@ class StreamInfo:
 @described
 @dataclass(frozen=True)
 class FrontEndOptions:
-    """How a signal is filtered, matched, timed and freed of its carrier offset.
+    """Settings of the symbol front end: filters, timing and carrier recovery.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -148,7 +148,7 @@ class FrontEndOptions:
             symbol_rate: symbols a second.
 
         Raises:
-            AmrqError: the rates do not go together, or the bandwidth does not go with them.
+            AmrqError: the rates do not fit each other, or the bandwidth does not fit them.
         """
         check_rates(sample_rate, symbol_rate)
         width = self.bandwidth or min(_SUITABLE_BANDWIDTH * symbol_rate, 0.85 * sample_rate)
@@ -166,14 +166,14 @@ class FrontEndOptions:
 
 
 def check_rates(sample_rate: float, symbol_rate: float) -> None:
-    """Refuse rates that a symbol front end cannot work at.
+    """Refuse rates that a symbol front end cannot use.
 
     Args:
         sample_rate: samples a second of the stream.
         symbol_rate: symbols a second.
 
     Raises:
-        AmrqError: one is not a rate, or there are fewer than 2 or more than 4,096 samples a symbol.
+        AmrqError: a rate is not valid, or there are fewer than 2 or more than 4,096 samples a symbol.
     """
     for name, rate, unit in (("sample_rate", sample_rate, "S/s"), ("symbol_rate", symbol_rate, "Bd")):
         if rate not in above(0):

@@ -2,9 +2,10 @@
 """The power of a signal in its band over that of the noise floor beside it.
 
 The spectra of a stretch of samples are averaged (Welch 1967). The noise floor is read from the bins beside the signal,
-by their lower quartile, so that other signals there do little harm, corrected for what the quartile of so many averaged
-spectra is below their mean (Wilson and Hilferty 1931). It is believed only where it is seen to be flat on both sides of
-the signal: behind a filter as narrow as the signal, or between two others, nothing can be said of the noise within.
+by their lower quartile, so that other signals there do little harm, corrected for what the quartile of so many
+averaged spectra is below their mean (Wilson and Hilferty 1931). It is used only if it is flat on both sides of the
+signal: after a filter as narrow as the signal, or between two other signals, the noise inside the band cannot be
+determined.
 """
 
 import math
@@ -38,7 +39,7 @@ class SnrMeter:
         sample_rate: samples a second.
         symbol_rate: symbols a second, at most half of that.
         rolloff: of the signal's pulse; its band is (1 + rolloff) symbol rates wide.
-        offset: where in the band the signal is, Hz from the middle, to within 15 % of the symbol rate.
+        offset: of the signal from the middle of the band, Hz, accurate to 15 % of the symbol rate.
 
     Example:
         >>> meter = SnrMeter(4.0, 1.0)
@@ -64,7 +65,7 @@ class SnrMeter:
         self.set_offset(offset)
 
     def set_offset(self, offset: float) -> None:
-        """Measure elsewhere in the band: Hz from its middle."""
+        """Set the signal's offset from the middle of the band, Hz."""
         away = self._frequencies - offset / self._symbol_rate
         # A radio leaves a line of its own in the middle of its band.
         floor = (np.abs(self._frequencies) < self._edge) & (np.abs(np.arange(self.length)) > 2)
@@ -99,7 +100,7 @@ class SnrMeter:
                 self._count += 1
 
     def snr_db(self) -> float | None:
-        """Return the power of the signal in its band over that of the noise there, dB; None where it does not show."""
+        """Return the signal's power over the noise power in its band, dB; None if it cannot be measured."""
         count = min(self._count, _SPECTRA)
         if not self._seen or count < _LEAST_SPECTRA:
             return None

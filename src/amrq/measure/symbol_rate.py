@@ -24,12 +24,12 @@ _LEAST_SYMBOLS = 64
 
 
 class SymbolRate(NamedTuple):
-    """An estimate.
+    """An estimate of a symbol rate.
 
     Attributes:
         rate: symbols a second.
-        confidence: probability that noise alone, without any line, would not have shown one as strong anywhere in the
-            range that was searched, 0 to 1.
+        confidence: probability, 0 to 1, that noise alone does not show a line as strong anywhere in the searched
+            range.
     """
 
     rate: float
@@ -42,7 +42,7 @@ def estimate_symbol_rate(
     lowest: float = 0.0,
     highest: float = math.inf,
 ) -> SymbolRate:
-    """Find the strongest cyclostationary line: the squared envelope of a pulse-shaped signal repeats with its symbols.
+    """Estimate the symbol rate from the strongest spectral line of the squared envelope, which repeats each symbol.
 
     A signal of symbol rate R and roll-off r holds everything twice in the r R that either edge of its band reaches
     beyond R/2, at a distance of R; the products of the two make a line at R in the spectrum of the squared envelope
@@ -51,10 +51,10 @@ def estimate_symbol_rate(
     gives noise alone.
 
     Args:
-        samples: complex [N], the signal in the band; nothing else as strong beside it.
+        samples: complex [N], the signal in the band, without an equally strong signal beside it.
         sample_rate: samples a second.
-        lowest: slowest rate that is looked for; 0 for 64 symbols in all of the samples.
-        highest: fastest; at most 0.8 times the sample rate.
+        lowest: lowest rate searched; 0: the rate with 64 symbols in all of the samples.
+        highest: highest rate searched; at most 0.8 times the sample rate.
 
     Raises:
         AmrqError: the samples are too few, without power or not finite, or the range is empty.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model: an ONNX file, and in its metadata the contract that says all a block must know."""
+"""Models: ONNX files whose metadata hold a contract with everything that a block must know."""
 
 from amrq.model.contract import NO_SIGNAL, UNKNOWN, AccuracyRow, Contract, Hypothesis
 from amrq.model.contract_file import (

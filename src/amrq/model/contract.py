@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a model promises to whoever feeds it."""
+"""The contract of a model: its classes, its input and its accuracy."""
 
 import itertools
 import json
@@ -104,11 +104,11 @@ class AccuracyRow:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One of the explanations of a chunk that a model weighs: a class, at a noise level.
+    """A hypothesis of a model on a chunk: a class at a noise level.
 
     Attributes:
         label: the class.
-        es_n0_db: middle of the range of Es/N0 in dB; None where it does not apply.
+        es_n0_db: middle of the range of Es/N0 in dB; None if it does not apply.
         prior: probability of the hypothesis in training, above 0: a posterior divided by it is a likelihood. A recipe's
             caution understates it for `unknown`, so that fused decisions lean that way.
     """
@@ -131,14 +131,14 @@ class Contract:
 
     Attributes:
         name: the model's name, printable, of at most 128 characters.
-        classes: labels of the outputs, in order, printable, of at most 64 characters; `unknown` stands for none of the
-            others.
+        classes: labels of the outputs, in order, printable, of at most 64 characters; `unknown` means a signal outside
+            the other classes.
         chunk_length: samples a chunk (L).
         samples_per_symbol: samples a symbol that the model takes.
         normalisation: `unit-rms` (each chunk is divided by its RMS) or `none`.
         phase: `coherent` (constellations as registered) or `any` (any rotation).
         level_input: whether the graph has a second input `level` float32 [N, 3], what `amrq.chunks.level_features`
-            gives: how a chunk's power compares with its stream's. All zero where that is not known.
+            gives: how a chunk's power compares with its stream's. All zero if the stream's level is not known.
         es_n0_db: lowest and highest Es/N0 in dB that it was trained on.
         weight_bits: bits of a weight (32 means floating point).
         activation_bits: bits of an activation (32 means floating point).
@@ -147,21 +147,20 @@ class Contract:
         pruned: share of weights removed, 0 to 1.
         temperature: divide the logits by it before the softmax (Guo et al. 2017); fitted on held-out chunks.
         hypotheses: columns of the graph's second output `hypothesis_logits` [N, hypotheses], grouped by class in the
-            order of `classes`; empty where there is no such output. Chunks of one transmission share its Es/N0,
+            order of `classes`; empty without such an output. Chunks of one transmission share its Es/N0,
             so that evidence has to be summed for each noise level apart before the levels are averaged.
-        outlier_share: share of chunks taken to be spoilt, 0 to below 1: it bounds what one chunk can say
-            against a hypothesis.
-        fusion_chunks: n0: summed over n chunks, log-likelihoods count as 1 / (1 + (n - 1) / n0) of their sum, since
-            what a model gets wrong of a signal it gets wrong in chunk after chunk; 0: they count in full. Fitted on
-            held-out signals.
-        phase_noise: standard deviation in radians of the phase noise under the accuracy table.
+        outlier_share: assumed share of spoilt chunks, 0 to below 1. It bounds the evidence of one chunk against a
+            hypothesis.
+        fusion_chunks: n0: a sum of log-likelihoods over n chunks is multiplied by 1 / (1 + (n - 1) / n0), since a
+            model's errors on a signal repeat from chunk to chunk; 0: sums count in full. Fitted on held-out signals.
+        phase_noise: standard deviation in radians of the phase noise in the accuracy table.
         accuracy: the accuracy table.
         recipe: how the model was made: name of the recipe, its settings, versions, date.
         input: `symbols`, what a symbol front end delivers, or `samples` of the signal at a rate of its own.
         samples_per_bandwidth: for `samples`, how many of them there are in the reciprocal of the signal's occupied
             bandwidth, at least 1; 0 for `symbols`.
-        class_set: what the labels stand for, in their order, `unknown` and `no signal` left out. Without it, labels
-            that are names of linear classes stand for these, and others are names.
+        class_set: the classes of the labels, in the same order, without `unknown` and `no signal`. If it is not given,
+            a label that is the name of a linear class means that class; any other label is a name only.
 
     >>> contract = Contract("mine", ("BPSK", "QPSK"), chunk_length=32)
     >>> contract.classes, contract.phase
@@ -277,11 +276,11 @@ class Contract:
 
     @property
     def linear_classes(self) -> LinearSet:
-        """Those of the classes that are known constellations, sent as they stand: what can be made and measured."""
+        """The linear classes that are neither turned nor staggered, of which signals can be made and measured."""
         return called(ClassSet(self.class_set.name, self.class_set.linear))
 
     def require_symbols(self) -> None:
-        """Refuse a model of samples where there are symbols.
+        """Refuse a model whose input is samples; the caller has symbols.
 
         Raises:
             ModelError: the model takes samples.
@@ -292,13 +291,13 @@ class Contract:
             )
 
     def weighed(self) -> tuple[Hypothesis, ...]:
-        """Return the hypotheses, or where there are none, each class as one, equally probable."""
+        """Return the hypotheses; without any, one for each class, equally probable."""
         return self.hypotheses or tuple(
             Hypothesis(label, None, 1 / len(self.classes)) for label in self.classes
         )
 
     def to_json(self, oldest: bool = False) -> str:
-        """Return the contract as the JSON text that stands in the model file.
+        """Return the contract as the JSON text of the model file.
 
         Args:
             oldest: write the oldest version that says the same, which programs of earlier releases read as well.
@@ -318,8 +317,8 @@ class Contract:
         """Read a contract.
 
         Raises:
-            ModelError: it is no JSON object, of another version, lacks or has unknown fields, or says what
-                cannot be.
+            ModelError: the text is not a JSON object, is of another version, has missing or unknown fields, or
+                contradicts itself.
         """
         if len(text) > _LONGEST_TEXT:
             raise ModelError(f"the contract has {len(text):,} characters, more than {_LONGEST_TEXT:,}.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Model files: found by name, opened once they are known to be harmless, with their contract read and written."""
+"""Model files: find them by name, open them safely, read and write their contract."""
 
 import contextlib
 import os
@@ -64,7 +64,7 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
     """Return the file of a model given by path (with a slash or the suffix), by name, or as `default`.
 
     Raises:
-        ModelError: there is none; the message lists the names there are.
+        ModelError: there is no such model; the message lists the names.
 
     >>> find_model("default").name
     'blind-full-int8.onnx'
@@ -90,10 +90,10 @@ _INSTRUCTIONS = {"avx512_vnni", "avx_vnni"}
 
 @lru_cache(maxsize=1)
 def exact_products() -> bool:
-    """Return whether the processor has VNNI, whose sums of products of bytes have 32 bits throughout.
+    """Return whether the processor has VNNI, which sums products of bytes in 32 bits.
 
-    Older x86 processors add two products in 16 bits first, which can overflow; where the system does not tell, this one
-    is taken for such a one.
+    Older x86 processors first add two products in 16 bits, which can overflow. If the system does not report the
+    processor's features, the result is False.
     """
     try:
         lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
@@ -118,12 +118,12 @@ _LARGEST_INPUT = 1 << 22
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that has been tried.
+    """A model that has been loaded and tried.
 
     Attributes:
         session: of onnxruntime.
-        contract: what the file promises, held against its graph.
-        largest_call: chunks that may be handed over at a time: so many have been tried.
+        contract: of the file, checked against its graph.
+        largest_call: most chunks in a call; this many have been tried.
     """
 
     session: Any
@@ -132,7 +132,7 @@ class LoadedModel:
 
 
 def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool = True) -> Any:
-    """Load an ONNX file into onnxruntime on the CPU. For files of one's own; `open_model` is for those of others.
+    """Load an ONNX file into onnxruntime on the CPU. For trusted files only; for others use `open_model`.
 
     Args:
         path: the file.
@@ -181,16 +181,16 @@ def _reason(error: Exception) -> str:
 def open_model(path: str | os.PathLike[str], threads: int = 1) -> LoadedModel:
     """Load a model of any origin into onnxruntime on the CPU, and try it.
 
-    What a file asks for is bounded before it is done: loops, numbers in other files and sizes that depend on the
-    samples are refused unread (`scan_model`); one chunk is run in the graph as it stands, within 1 GiB of memory and 20
-    seconds, before onnxruntime may compute anything beforehand; and calls are no larger than what has been tried.
+    The file's demands are bounded. Loops, weights in other files and sizes that depend on the samples are refused
+    before the graph is run (`scan_model`). One chunk is run in the unoptimised graph, within 1 GiB of memory and 20
+    seconds, before onnxruntime may optimise it. Calls are never larger than the largest one tried.
 
     Args:
         path: the file.
         threads: threads inside one operator.
 
     Raises:
-        ModelError: the file is missing, no ONNX model, has no contract or breaks it, or takes more than that.
+        ModelError: the file is missing, is not an ONNX model, has no contract or breaks it, or exceeds these bounds.
     """
     data, _ = read_onnx(path)
     plain = _session(data, path, threads, optimise=False)
@@ -243,7 +243,7 @@ def contract_of_session(session: Any, path: str | os.PathLike[str]) -> Contract:
     """Return the contract of a loaded model, held against its graph.
 
     Raises:
-        ModelError: there is no contract, or the graph's input or output is not what it says.
+        ModelError: there is no contract, or the graph's input or output differs from it.
     """
     with parsing(path, kind=ModelError):
         return _held_against(session, printable(path))
@@ -297,7 +297,7 @@ def read_contract(path: str | os.PathLike[str]) -> Contract:
     """Return the contract of a model file.
 
     Raises:
-        ModelError: the file is missing, no ONNX model, has no contract, or breaks it.
+        ModelError: the file is missing, is not an ONNX model, has no contract, or breaks it.
 
     >>> contract = read_contract(find_model("default"))
     >>> contract.chunk_length, contract.classes[:3]
@@ -307,7 +307,7 @@ def read_contract(path: str | os.PathLike[str]) -> Contract:
 
 
 def write_contract(path: str | os.PathLike[str], contract: Contract) -> None:
-    """Write `contract` into the ONNX file `path`, in place of any it had, leaving all else as it is.
+    """Write `contract` into the ONNX file `path`, replacing a former one; the rest of the file stays the same.
 
     Raises:
         AmrqError: the package onnx is missing.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decisions on their way out: JSON lines, files that rotate, ZMQ, SigMF annotations; and counters for monitoring."""
+"""Outputs of decisions (JSON lines, rotating files, ZMQ, SigMF annotations), and counters for monitoring."""
 
 from amrq.outputs.annotations import AnnotationFile
 from amrq.outputs.metrics import CountersFile, MetricsFile, StreamState, metrics_text

@@ -24,7 +24,7 @@ _MOST_NAMES = 3
 
 
 class AnnotationFile:
-    """The metadata of a SigMF recording with what was decided of it, for viewers such as IQEngine and inspectrum.
+    """Writes decisions on a SigMF recording into its metadata, for viewers such as IQEngine and inspectrum.
 
     Indices count as those of the metadata do, from `core:offset` on. Annotations that are there already stay, those of
     an earlier run of this program apart. Consecutive decisions of one label and reason become one annotation, whose
@@ -83,7 +83,7 @@ class AnnotationFile:
         end = round((record["time"] + record["duration"]) * self._rate)
         last = self._spans[-1] if self._spans else None
         following = record["symbol_index"] + record["symbol_count"]
-        # Whether they follow each other is seen by their symbols: times are measured, each for itself.
+        # Symbol indices show whether decisions follow each other: their times are measured separately.
         if (
             last
             and (last["label"], last["reason"]) == (record["label"], record["reason"])
@@ -115,7 +115,7 @@ class AnnotationFile:
         )
 
     def check(self) -> None:
-        """See that the file can be written once there are decisions.
+        """Check that the file can be written later.
 
         Raises:
             AmrqError: it cannot be written (see `check_writable`), or the recording's own metadata are not valid SigMF.
@@ -125,16 +125,16 @@ class AnnotationFile:
             raise AmrqError(f"the recording cannot be annotated: its metadata are not valid SigMF: {fault}.")
 
     def set_samples(self, sample_rate: float, first_index: int) -> None:
-        """Say what a reader made of the recording: samples a second, and what its metadata call the first sample."""
+        """Set the sample rate, samples a second, and the index of the first sample in the metadata."""
         self._rate, self._first, self._changed = sample_rate, first_index, True
 
     def set_captures(self, captures: Sequence[Mapping[str, Any]]) -> None:
-        """Say where in the data what begins (time, frequency): SigMF's captures, in order."""
+        """Set SigMF's captures (places in the data where a time or frequency begins), in order."""
         self._changed = True
         self._meta["captures"] = [dict(capture) for capture in captures]
 
     def set_length(self, samples: int) -> None:
-        """Say how many samples the recording came to: what lies behind them is left out."""
+        """Set the number of samples of the recording; annotations after its end are left out."""
         self._length, self._changed = samples, True
 
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:

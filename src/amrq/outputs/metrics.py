@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a stream has counted, for monitoring programs."""
+"""Counters of a stream, for monitoring programs."""
 
 import contextlib
 import os
@@ -99,10 +99,10 @@ class MetricsFile:
 
 @dataclass(frozen=True)
 class StreamState:
-    """What monitoring wants to know of a stream; None where nothing is known.
+    """The state of a stream, for monitoring; None for unknown values.
 
     Attributes:
-        counted: where every chunk went.
+        counted: counters of chunks.
         source: a file, device or address.
         model: name of the model.
         model_sha256: of its file, in hexadecimal digits.
@@ -111,7 +111,7 @@ class StreamState:
         symbol_rate: symbols a second.
         level_db: power in the channel, dB of full scale.
         reconnections: how often the connection to the source was lost and made again.
-        refused: messages or packets left out since they are no samples.
+        refused: messages or packets left out because they are not samples.
         silences: how often no sample came for three seconds.
         silent_seconds: since the last sample.
     """

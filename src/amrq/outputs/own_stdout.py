@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Standard output for results alone, and what becomes of it where nobody takes them."""
+"""Standard output reserved for results, with time limits for a reader that does not read."""
 
 import codecs
 import contextlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A decision as a record: its fields, its schema, and when and at which frequency its symbols were received."""
+"""Records of decisions: their fields and schema, and the time and frequency at which the symbols were received."""
 
 import bisect
 import hashlib
@@ -21,7 +21,7 @@ __all__ = ["RECORD_VERSION", "Origin", "Timeline", "decision_record", "decision_
 
 @dataclass(frozen=True)
 class Origin:
-    """What a decision does not know of itself: its stream, and the model that made it.
+    """The origin of a decision: its stream, and the model that made it.
 
     Attributes:
         source: a file, device or address.
@@ -29,12 +29,12 @@ class Origin:
         model: name of the model.
         model_sha256: of its file, in hexadecimal digits.
         start: seconds from the beginning of the source to the first symbol of the stream.
-        begun: when the source began, with its time zone; None where that is not known.
+        begun: when the source began, with its time zone; None if it is not known.
         tunings: (seconds from the beginning of the source, carrier frequency of the signal from there on in Hz), in
             order; empty where it is not known.
         sample_rate: samples a second of the source; None where it is not known.
-        missing: samples that would have come in `start` seconds and did not, so that they are not counted.
-        offset: where the carrier was found, Hz from the middle of the source's band; None where none stands out.
+        missing: samples missing in the `start` seconds, which are not counted.
+        offset: of the carrier from the middle of the source's band, Hz; None if no carrier stands out.
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
         times: (seconds from the beginning of the source, when that was received), in order, where it is known again:
             behind a gap in the source.
@@ -76,7 +76,7 @@ class Origin:
         return self.tunings[place][1] if place >= 0 else None
 
     def moment(self, seconds: float) -> datetime | None:
-        """Return when what lies at a time in seconds from the beginning of the source was received."""
+        """Return the date and time of reception for a time in seconds from the beginning of the source."""
         place = bisect.bisect_right(self.times, seconds, key=lambda time: time[0]) - 1
         since, moment = self.times[place] if place >= 0 else (0.0, self.begun)
         return None if moment is None else moment + timedelta(seconds=seconds - since)
@@ -201,15 +201,15 @@ class _Readings:
 
 
 class Timeline:
-    """What the tags of a radio, or the computer's clock, say of a stream; written and read from different threads.
+    """The times and frequencies of a stream, from a radio's tags or the computer's clock; threads may share it.
 
-    The stream's own seconds follow from the positions that it tells, or else from counting symbols, which is as good as
-    the symbol rate is known.
+    The seconds of a symbol follow from the positions added, or else from counting symbols, which is as accurate as the
+    symbol rate.
 
-    Where the radio tells UTC, that counts. A radio whose clock counts from an unknown moment gets UTC from the computer
-    once and then keeps its own distances. Without a radio's clock, symbols were received at the latest when they
-    arrived: the earliest such moment counts, until the stream breaks, or symbols are so late that some must have been
-    lost.
+    If the radio's clock gives UTC, it is used. If the radio's clock counts from an unknown moment, the computer's
+    clock sets its offset to UTC once. Without a radio's clock, the time of arrival is the latest possible time of
+    reception: the earliest such estimate is used until the stream breaks, or until symbols are so late that some must
+    have been lost.
 
     Args:
         symbol_rate: symbols a second, above 0.
@@ -238,12 +238,12 @@ class Timeline:
         self._broken: int | None = None  # symbol of a break behind which nothing has arrived yet
 
     def add_position(self, symbol: int, seconds: float) -> None:
-        """Take in that a symbol lies this many seconds behind the stream's beginning; `symbol` never falls."""
+        """Add the position of a symbol, in seconds from the stream's beginning; `symbol` never falls."""
         with self._lock:
             self._positions.add(symbol, seconds)
 
     def add_carrier(self, symbol: int, offset: float) -> None:
-        """Take in the carrier's offset from a symbol on, cycles/symbol from where it is looked for.
+        """Add the carrier's offset from a symbol on, cycles/symbol from the frequency that is received.
 
         Args:
             symbol: index in the stream; never falls from call to call.
@@ -253,7 +253,7 @@ class Timeline:
             self._carriers.add(symbol, offset)
 
     def add_snr(self, symbol: int, snr_db: float) -> None:
-        """Take in the signal's SNR over a stretch that ends with a symbol, dB.
+        """Add the signal's SNR over a stretch that ends with a symbol, dB.
 
         Args:
             symbol: index in the stream; never falls from call to call.
@@ -263,7 +263,7 @@ class Timeline:
             self._snrs.add(symbol, snr_db)
 
     def set_sample_rate(self, rate: float) -> None:
-        """Take in how many samples a second the source's are."""
+        """Set the source's sample rate, samples a second."""
         with self._lock:
             self._sample_rate = rate
 
@@ -281,7 +281,7 @@ class Timeline:
         return max(0.0, nearest[1] + (symbol - nearest[0]) / self._symbol_rate)
 
     def add_time(self, symbol: int, seconds: float, now: float) -> None:
-        """Take in what the radio's clock said at a symbol.
+        """Add the radio's time at a symbol.
 
         Args:
             symbol: index in the stream; never falls from call to call.
@@ -297,17 +297,17 @@ class Timeline:
             self._beginnings.append((symbol, seconds - self._seconds(symbol)))
 
     def add_frequency(self, symbol: int, frequency: float) -> None:
-        """Take in that the radio stands at this frequency, Hz, from a symbol on."""
+        """Add the radio's frequency, Hz, from a symbol on."""
         with self._lock:
             self._frequencies.append((symbol, frequency))
 
     def add_break(self, symbol: int) -> None:
-        """Take in that an unknown time passed before a symbol: a radio without clock lost samples, or was retuned."""
+        """Add a break of unknown length before a symbol: a radio without a clock lost samples or was retuned."""
         with self._lock:
             self._broken = symbol
 
     def add_arrival(self, symbols: int, now: float) -> None:
-        """Take in that this many symbols of the stream have arrived by now, seconds since 1970."""
+        """Add the time, seconds since 1970, by which this many symbols of the stream have arrived."""
         with self._lock:
             if self._has_time:
                 return
@@ -323,7 +323,7 @@ class Timeline:
                 self._beginnings.append((symbols, beginning))
 
     def locate(self, origin: Origin, symbol: int, count: int = 0) -> Origin:
-        """Return an origin that tells a symbol's seconds, and its carrier's offset, as the stream told them.
+        """Return an origin with the seconds and the carrier offset of a symbol.
 
         Args:
             origin: of the stream.
@@ -339,7 +339,7 @@ class Timeline:
         )
 
     def place(self, origin: Origin, symbol: int, count: int = 0) -> Origin:
-        """Return an origin with the seconds, time and frequency that hold at a symbol, as far as they are told.
+        """Return an origin with the seconds, time and frequency of a symbol, as far as they are known.
 
         Args:
             origin: of the stream.

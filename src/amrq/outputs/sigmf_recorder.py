@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes of a live stream as SigMF recordings, with what was decided of them."""
+"""Recording of a live stream as SigMF, with annotations for the decisions on it."""
 
 import contextlib
 import itertools
@@ -30,7 +30,7 @@ _SAMPLE = np.dtype(np.complex64).itemsize
 
 @dataclass(frozen=True)
 class RecorderState:
-    """How a recorder stands.
+    """The state of a recorder.
 
     Attributes:
         take: name of the take in progress, or of the last one; empty where there was none.
@@ -77,7 +77,7 @@ class _Take:
 
 
 class SigmfRecorder:
-    """Records pieces of a stream, each as a SigMF pair, in a thread of its own: the stream never waits for the disk.
+    """Records pieces of a stream as SigMF pairs, in a thread of its own: the stream never waits for the disk.
 
     A take is `NAME-001`, `NAME-002`, ...: the next that is not there yet; or `NAME` itself, of which there is but one.
     Nothing is ever overwritten. Where the disk is too slow for longer than the queue lasts, samples are left out and
@@ -140,7 +140,7 @@ class SigmfRecorder:
         self._thread: threading.Thread | None = None
 
     def state(self) -> RecorderState:
-        """Return how it stands."""
+        """Return the state of the recorder."""
         with self._changed:
             last = self._last
             if last is None:
@@ -196,22 +196,22 @@ class SigmfRecorder:
         raise AmrqError(f"{self._name} has {_MOST_TAKES - 1} takes: give another name.")
 
     def add_break(self, position: int) -> None:
-        """Take in that samples were lost before one of the stream."""
+        """Note that samples were lost before a sample of the stream."""
         self._timeline.add_break(position)
         self._breaks.add(position)
 
     def add_time(self, position: int, seconds: float, now: float) -> None:
-        """Take in what the radio's clock said at a sample of the stream; see `Timeline`."""
+        """Add the radio's time at a sample of the stream; see `Timeline`."""
         self._timeline.add_time(position, seconds, now)
         self._breaks.add(position)
 
     def add_frequency(self, position: int, frequency: float) -> None:
-        """Take in that 0 Hz stands for this frequency from a sample of the stream on."""
+        """Add the centre frequency, Hz, from a sample of the stream on."""
         self._timeline.add_frequency(position, frequency)
         self._breaks.add(position)
 
     def set_bandwidth(self, bandwidth: float) -> None:
-        """Take in how wide the signal is, Hz, that the decisions from now on are on."""
+        """Set the bandwidth, Hz, of the signal in decisions from now on."""
         with self._changed:
             self._bandwidth = bandwidth
             for take in [*self._over, *([self._take] if self._take else [])]:
@@ -219,7 +219,7 @@ class SigmfRecorder:
             self._changed.notify_all()
 
     def add_arrival(self, samples: int, now: float) -> None:
-        """Take in that so many samples of the stream have come by now, seconds since 1970."""
+        """Add the time, seconds since 1970, by which this many samples of the stream have arrived."""
         self._timeline.add_arrival(samples, now)
 
     def write(self, position: int, samples: NDArray[np.complex64]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where records of decisions go: files, standard output, ZMQ, and how many of them."""
+"""Writers of decision records: files, standard output, ZMQ; and the choice of which records are written."""
 
 import contextlib
 import json

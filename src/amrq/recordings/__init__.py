@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""I/Q recordings as people have them: SigMF, wav, raw samples."""
+"""I/Q recordings: SigMF, wav and raw samples."""
 
 from amrq.recordings.open_recording import (
     FORMATS,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readers of recordings: what each declares and is asked for, and how the one that fits a file is found."""
+"""Readers of recordings: their interface, and the search for the one that fits a file."""
 
 import importlib
 import os

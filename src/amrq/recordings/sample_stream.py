@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Raw samples that come through a pipe and end: nothing of them is lost, and they are read once."""
+"""Raw samples that arrive through a pipe; they are read once, without loss."""
 
 import os
 import select

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What SigMF metadata says, field by field, whatever their writer made of them."""
+"""The fields of SigMF metadata, each checked as it is read."""
 
 import bisect
 import json

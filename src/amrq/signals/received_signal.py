@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a receiver hears of symbols: any number of samples a symbol, any timing, off its carrier, in noise."""
+"""Received signals made from symbols, with any rate, timing, carrier offset and noise."""
 
 import math
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where samples come from while they are received."""
+"""Live sources of samples."""
 
 from amrq.sources.feed import SILENCE_IS_NEWS, Feed, Piece, SampleCheck, SilenceWatch, SourceCounts, StreamTag
 from amrq.sources.feeds import PacketFeed, PipeFeed, ZmqFeed, pmt_length, read_tag_header

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A feed of samples from outside: what is checked, counted and watched in each."""
+"""The interface of feeds, which receive samples from outside, and the checks and counters that all share."""
 
 import abc
 import logging

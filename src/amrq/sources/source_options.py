@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which source: its options, its gain, and the radios that are found."""
+"""Options that select a source, and the search for radios."""
 
 import math
 import numbers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sweep's folder: what is done, what was measured."""
+"""The folder of a sweep: finished models and their measurements."""
 
 import contextlib
 import csv

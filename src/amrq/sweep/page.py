@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finished sweep beside the thesis: a page with what came out, and its long tables as CSV."""
+"""A page that compares a finished sweep with the thesis, and its long tables as CSV."""
 
 import csv
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sweeps as pictures: the thesis's three, and what it lacked."""
+"""Pictures of sweeps: the three of the thesis, and further ones."""
 
 import os
 from collections.abc import Callable, Sequence

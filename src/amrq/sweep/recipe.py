@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a grid of models is made, written down."""
+"""The recipe of a sweep, read from TOML."""
 
 import hashlib
 import itertools

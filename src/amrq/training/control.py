@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a training runs: where its state is kept, who sees it, what stops it; and how a finished model is trained on."""
+"""Options of a training run (checkpoint, progress, stopping), and of training a finished model further."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a recipe to a model with its page: trained, written, evaluated."""
+"""Make a model and its page from a recipe: train, write, evaluate."""
 
 import datetime
 import math

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights and channels taken out of a network, and what is left counted."""
+"""Pruning: remove weights and channels from a network, and count those left."""
 
 import math
 from dataclasses import replace

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches of signals made on the fly, with what a likelihood receiver says of them."""
+"""Batches of training signals, drawn at random, with a likelihood receiver's probabilities as targets."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

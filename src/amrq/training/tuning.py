@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a model and labelled chunks to a tuned model."""
+"""Train a finished model further with labelled chunks."""
 
 import hashlib
 import os

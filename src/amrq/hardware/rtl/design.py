@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every design in Verilog has: a name, an input port, scores."""
+"""The common parts of all Verilog designs: name, input port, scores."""
 
 import re
 from abc import ABC, abstractmethod
