@@ -264,9 +264,9 @@ class ClassifierWorker:
         decision_maker: DecisionMaker,
         on_taken_over: Callable[[], None] | None = None,
     ) -> None:
-        """Go on with another classifier, which is open already, from the next call on; no chunk is lost.
+        """Use another classifier, which is already open, from the next call on; no chunk is lost.
 
-        What the former one has evidence on is decided on by the former decision maker, and the former one is closed.
+        Evidence from the former classifier goes to the former decision maker; the former classifier is then closed.
         Nothing is fused or tracked across the change.
 
         Args:

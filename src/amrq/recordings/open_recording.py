@@ -32,13 +32,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """A request to open a recording.
 
     Attributes:
-        path: the file; it is there and is an ordinary file.
+        path: the file, an existing ordinary file.
         sample_rate: samples a second; overrules what the file says; None where only the file knows.
         name: which recording of an archive or collection; None for the first.
-        facts: what the file's name tells; None where it tells nothing.
+        facts: values stated in the file's name; None if there are none.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Request:
 
     @property
     def known_rate(self) -> float | None:
-        """The sample rate that is given, else that of the file's name; None where neither says it."""
+        """The given sample rate, or else that of the file's name; None without either."""
         named = None if self.facts is None else self.facts.sample_rate
         return named if self.sample_rate is None else self.sample_rate
 
@@ -69,17 +69,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Reader:
-    """A format of recordings, and what reads it. A module `*_recording` of this room lists its own in `READERS`.
+    """A format of recordings, and its reader. Each module `*_recording` of this package lists its readers in `READERS`.
 
-    No other file names them: `amrq.recordings` finds these modules, and the formats that can be given, the suffixes,
-    help texts, menus and error messages follow from what they declare.
+    No other file lists them: `amrq.recordings` finds these modules, and takes formats, suffixes, help texts, menus and
+    error messages from their readers.
 
     Attributes:
         format: its name, as `--format` takes it.
-        about: what it is, in a few words for help and menus.
-        suffixes: of such files, in lower case, with their dot.
+        about: description in a few words, for help and menus.
+        suffixes: of such files, in lower case, with the dot.
         open: opens a file, or raises `AmrqError`.
-        states_rate: whether a file states its sample rate; else it is the user's to give, unless the file's name does.
+        states_rate: whether a file states its sample rate; otherwise the user gives it, unless the file's name does.
         samples: how bytes become samples where they come without a file, from a pipe or a network; None: only files are
             read.
         real_suffixes: further suffixes of such numbers, which mostly stand for real samples, so that a file is read as

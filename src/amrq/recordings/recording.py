@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording: its samples, what is known of it, and what its file's name says."""
+"""Recordings: their samples, their metadata, and the facts in their file names."""
 
 import bisect
 import heapq
@@ -131,10 +131,10 @@ def band_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> tuple[
 
 @dataclass(frozen=True)
 class NamedFacts:
-    """What a name states; None if it states nothing.
+    """The facts stated in a file name; None for those not stated.
 
     Attributes:
-        program: that names its files so.
+        program: the program that uses such names.
         begun: when the recording began, with its time zone.
         local: the name has the time of its recorder's place, which is taken for this machine's.
         frequency: what 0 Hz stands for, Hz.
@@ -227,7 +227,7 @@ _GAP = 1e-3
 
 
 class Samples(Protocol):
-    """What a recording reads its samples from: complex64, or float32 where `real`."""
+    """The source of a recording's samples: complex64, or float32 if `real`."""
 
     length: int
     real: bool
@@ -239,14 +239,14 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class Annotation:
-    """What somebody says of a stretch of a recording: `count` samples from sample `start` on are `label`.
+    """An annotation of a recording: `count` samples from sample `start` on have the label `label`.
 
     Attributes:
         start: first sample.
         count: samples.
-        label: what they are, without characters that could steer a terminal; empty where only something else is said.
+        label: without characters that could control a terminal; empty if the annotation has no label.
         band: lower and upper edge, Hz from the middle of the recording's band; None where it says none.
-        generator: which program says so; empty where it does not tell.
+        generator: the program that made the annotation; empty if it is not stated.
     """
 
     start: int
@@ -258,7 +258,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class RecordingInfo:
-    """What a recording's file says of it.
+    """The metadata of a recording, as stated in its file.
 
     Attributes:
         path: the file.
@@ -266,8 +266,8 @@ class RecordingInfo:
         tunings: (first sample, what 0 Hz stands for from there on, in Hz), in order; empty where the file does not say.
         annotations: truth or opinion about stretches of it, in order.
         begun: when the first sample was received, with its time zone; None where the file does not say.
-        notes: sentences for the user: what is wrong with the file and was put up with, and what was taken from where.
-        first_index: what its metadata calls its first sample (SigMF's `core:offset`).
+        notes: sentences for the user: faults of the file that are tolerated, and values taken from its name.
+        first_index: index of the first sample in the metadata (SigMF's `core:offset`).
         times: (sample, when it was received) where the file says so again: behind a gap time goes on from there.
     """
 
@@ -288,8 +288,8 @@ class Recording:
     same sample rate; 0 Hz stays 0 Hz.
 
     Args:
-        info: what the file says of itself.
-        samples: what is in it.
+        info: the metadata in the file.
+        samples: the samples in the file.
 
     Attributes:
         path, sample_rate, tunings, annotations, begun, notes, first_index, times: see `RecordingInfo`.

@@ -33,10 +33,10 @@ class SourceCounts:
     """Counters of a source since it was made; None where it cannot happen or is not known.
 
     Attributes:
-        overflows: how often samples were lost since they were not fetched in time.
-        reconnections: how often the connection was lost and made again.
-        refused: messages or packets left out since they are no samples.
-        lost: how often samples were lost on the way, where the sender numbers them.
+        overflows: how often samples were lost because they were not fetched in time.
+        reconnections: how often a lost connection was restored.
+        refused: messages or packets left out because they are not samples.
+        lost: how often samples were lost on the way, if the sender numbers them.
     """
 
     overflows: int | None = None
@@ -175,7 +175,7 @@ class Feed(abc.ABC):
 
     @abc.abstractmethod
     def read(self, patience: float) -> Piece | None:
-        """Return what comes next; no samples where none came for so long; None where none will come any more.
+        """Return the next samples; an empty piece if none arrived in time; None at the end of the feed.
 
         Args:
             patience: seconds to wait for it; 0 takes only what is there.
@@ -189,7 +189,7 @@ class Feed(abc.ABC):
         return SourceCounts(refused=self._refused)
 
     def close(self) -> None:  # noqa: B027  some have nothing to close
-        """Give back what was opened."""
+        """Release all resources."""
 
     def _decoded(self, data: bytes) -> NDArray[np.complex64]:
         """Return bytes, whole samples, as complex64."""
@@ -220,7 +220,7 @@ class SilenceWatch:
     Args:
         source: its name, for the sentences.
         report: called with each sentence.
-        stall: seconds without a sample after which the source is given up, above 0; None for never.
+        stall: seconds without a sample until the source is given up, above 0; None: never.
         clock: seconds that only grow.
 
     Raises:

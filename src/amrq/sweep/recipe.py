@@ -74,7 +74,7 @@ class SweepSignalSettings:
 
 @dataclass(frozen=True)
 class GridSettings:
-    """What each architecture is made in: all combinations.
+    """The grid: each architecture is made in all combinations of these.
 
     Attributes:
         weight_bits: bits of a weight; 32 means floating point and must be among them, since the others start from it.
@@ -199,7 +199,7 @@ class SweepFitSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What each finished cell is held against.
+    """Settings for the evaluation of finished cells.
 
     Attributes:
         chunks: fresh chunks at the noise trained on.
@@ -278,7 +278,7 @@ class ArchitectureSettings:
 
 @dataclass(frozen=True)
 class SweepRecipe:
-    """All that decides what a sweep makes.
+    """The recipe of a sweep: everything that its results depend on.
 
     Attributes:
         name: of the sweep.

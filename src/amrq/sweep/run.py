@@ -41,7 +41,7 @@ _WORKERS_ENVIRONMENT = {
 
 
 class CellProgress(NamedTuple):
-    """How a cell in training stands.
+    """The progress of a cell in training.
 
     Attributes:
         name: of the cell.
@@ -55,16 +55,16 @@ class CellProgress(NamedTuple):
 
 
 class SweepWatcher:
-    """What a sweep reports as it goes on. Override what is of interest; this class ignores everything."""
+    """Receives a sweep's reports. This class ignores all of them; override the methods that you need."""
 
     def training(self, progress: CellProgress) -> None:
-        """Hear how a cell stands. Called from a thread of the cluster's client."""
+        """Receive a cell's progress. Called from a thread of the cluster's client."""
 
     def finished(self, cell: Cell, figures: CellFigures) -> None:
-        """Hear of a finished cell, which has been written."""
+        """Receive a finished cell, which has been written."""
 
     def failed(self, cell: Cell, reason: str) -> None:
-        """Hear of a cell that cannot be made."""
+        """Receive the failure of a cell."""
 
 
 def connect(scheduler: str | None, workers: int) -> distributed.Client:

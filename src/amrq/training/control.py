@@ -12,7 +12,7 @@ __all__ = ["Progress", "RunControl", "TuneSettings"]
 
 
 class Progress(NamedTuple):
-    """How a training stands.
+    """The progress of a training run.
 
     Attributes:
         step: steps done, over all stages of the training.
@@ -32,7 +32,7 @@ class Progress(NamedTuple):
 @described
 @dataclass(frozen=True)
 class RunControl:
-    """How a training runs. It changes nothing about the result.
+    """Options of a training run. They do not change the result.
 
     Beside the options there are functions that a program may hand in. `stopped` is asked between steps: where it says
     so, the state is kept and the training stops. `progress` is called every 20 steps, `taught` with (chunks judged,

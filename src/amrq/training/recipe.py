@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recipe: how a model is made, read from TOML."""
+"""The recipe of a model, read from TOML."""
 
 import itertools
 import os
@@ -390,7 +390,7 @@ class QuantisationSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides what a training makes.
+    """The recipe of a model: everything that the result of a training depends on.
 
     Attributes:
         name: the model's name.
