@@ -17,7 +17,7 @@ from amrq.errors import AmrqError
 __all__ = ["SAMPLE_INDEX_KEY", "chunker"]
 
 SAMPLE_INDEX_KEY = "sample_index"
-"""Tag on the first chunk and on the first one behind every break of the stream: a PMT tuple (uint64 index of the
+"""Tag on the first chunk and on the first one after every break of the stream: a PMT tuple (uint64 index of the
 chunk's first sample, uint64 hop)."""
 
 _LONGEST = 4096

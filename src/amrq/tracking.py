@@ -18,7 +18,7 @@ __all__ = ["EsN0Prior", "LevelTracker", "NoiseTracker", "TrackedLevel", "Tracker
 
 
 def new_share(sample_indices: NDArray[np.int64], last: int | None, chunk_length: int) -> NDArray[np.float64]:
-    """Return the share of each chunk's samples that the chunk before it has not got.
+    """Return the share of each chunk's samples that are not in the chunk before it.
 
     Args:
         sample_indices: int64 [N], index of each chunk's first sample.
@@ -84,15 +84,15 @@ class EsN0Prior:
 _BLOCK = 8
 """Chunks between two moments at which class or Es/N0 may change: the fewer, the more a chunk costs."""
 _CLASS_CHANGES = 0.01
-"""Probability of another class, at the same Es/N0, behind a block."""
+"""Probability of another class, at the same Es/N0, after a block."""
 _ANEW = 0.01
-"""Probability of anything anew, Es/N0 included, behind a block: what is forgotten."""
+"""Probability of anything anew, Es/N0 included, after a block: what is forgotten."""
 _FLOOR = 0.01
 """Weight, of a whole of 1, that goes to all levels as the model expects them, whatever has been tracked."""
 
 
 class NoiseTracker:
-    """Track how probable each of a model's levels of Es/N0 is, given the chunks before.
+    """Track the probability of each of a model's Es/N0 levels, given the chunks before.
 
     The forward filter of a hidden Markov model (Rabiner 1989, "A tutorial on hidden Markov models", Proc. IEEE 77(2))
     whose states are the model's hypotheses: class and Es/N0 stay, or behind every eighth chunk with small
@@ -230,7 +230,7 @@ _WINDOWS = (1, 2, 4, 8, 16, 32)
 _DEVIATIONS = 4.5
 """Standard deviations that a step takes: on a steady stream one false alarm in some tens of thousands of chunks."""
 _STRETCHES = (64, 1024)
-"""Chunks looked at in one go, just behind a step and at most: bounds the work that a step throws away."""
+"""Chunks looked at in one go, just after a step and at most: bounds the work that a step throws away."""
 _TINY = 1e-300
 
 
@@ -381,7 +381,7 @@ class LevelTracker:
 
 
 class Tracker:
-    """Track the level before chunks are classified, and Es/N0 behind it.
+    """Track the level before chunks are classified, and Es/N0 afterwards.
 
     Where the level changes, or the stream breaks, both start again. The two halves share no state, so that two threads
     may call one each.

@@ -20,12 +20,12 @@ __all__ = ["Batch", "ClassifierWorker", "Statistics"]
 
 @dataclass
 class Statistics:
-    """Counters since the start; received = classified + silent + not_finite + dropped + queued.
+    """Counters of chunks since the start; received = classified + silent + not_finite + dropped + queued.
 
     Attributes:
         received: chunks taken from the stream.
-        classified: chunks that a model gave evidence on.
-        silent: chunks without power, which nothing can be said of.
+        classified: chunks that were classified.
+        silent: chunks without power, which cannot be classified.
         not_finite: chunks with a NaN or an infinity in them.
         dropped: chunks thrown away because the classifier was too slow for a live stream, or a board was gone.
         queued: chunks waiting or being worked on.
@@ -47,7 +47,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive chunks and what was tagged on them.
+    """Consecutive chunks and their tags.
 
     Attributes:
         chunks: complex64 [N, L].
@@ -86,7 +86,7 @@ class Batch:
         return first, rest
 
     def without(self, lost: NDArray[np.bool_]) -> "Batch":
-        """Return the batch without some chunks; behind them the stream broke. The truths all stay.
+        """Return the batch without some chunks, with a break of the stream in their place. All truths stay.
 
         Args:
             lost: bool [N], the chunks to leave out.
@@ -134,7 +134,7 @@ _HURRY = 2.0
 
 
 class ClassifierWorker:
-    """Classify batches beside the stream, in threads of its own, and call back with decisions.
+    """Classify batches in threads of its own, and call back with decisions.
 
     A *live* stream is never held up: when the queue is full the oldest chunks are dropped and counted, and no decision
     spans the gap. Any other stream waits for room in the queue, and `wait_until_idle` returns when all that was handed
@@ -142,14 +142,13 @@ class ClassifierWorker:
     Chunks that the classifier itself loses are dropped ones too, and break the stream likewise.
 
     Args:
-        classifier: what classifies; it is used by one thread alone while the worker runs.
-        decision_maker: what fuses and decides.
+        classifier: the classifier; only one thread uses it while the worker runs.
+        decision_maker: fuses evidence and makes decisions.
         on_decision: called in one of the worker's threads with each decision and the true class (None where it is not
             known or changed underway).
         live: drop rather than wait.
         queue_chunks: how many chunks may wait.
-        track: where the model takes a level, track level and Es/N0 over the chunks and let it have both; a model
-            without level input has no use for it.
+        track: track level and Es/N0 over the chunks for a model with level input; other models ignore it.
 
     Raises:
         AmrqError: the queue's length is below 1.
@@ -204,7 +203,7 @@ class ClassifierWorker:
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the thread before its time, if anything did."""
+        """The error that ended a thread early; None if there was none."""
         return self._error
 
     @property
@@ -326,7 +325,7 @@ class ClassifierWorker:
         A stream that is not live and ends by itself has waited until nothing waits any more: nothing is dropped then.
 
         Raises:
-            Exception: whatever ended the worker's thread before.
+            Exception: the error that ended the worker's thread.
         """
         with self._changed:
             self._drop_oldest(self._waiting - _MOST_AT_ONCE)
@@ -354,7 +353,7 @@ class ClassifierWorker:
             batch = self._queue.popleft()
             gone = min(count, len(batch.chunks))
             dropped, rest = batch.split(gone)
-            # What was tagged on dropped chunks still holds for those behind them.
+            # Tags of dropped chunks still hold for the chunks after them.
             self._truths.extend(dropped.truths)
             if len(rest.chunks):
                 self._queue.appendleft(rest)
@@ -392,7 +391,7 @@ class ClassifierWorker:
         try:
             work()
         except BaseException as error:
-            # Whatever it was, the stream must learn of it instead of waiting for ever.
+            # Any error must reach the stream, which would otherwise wait forever.
             with self._changed:
                 self._error = self._error or error
                 self._active = self._deciding = False
@@ -434,7 +433,7 @@ class ClassifierWorker:
     def _without_lost(
         self, batch: Batch, evidence: Evidence, level: TrackedLevel | None
     ) -> tuple[Batch, Evidence, TrackedLevel | None]:
-        """Leave out the chunks that the classifier lost; what is behind them starts again."""
+        """Leave out the chunks that the classifier lost; fusing and tracking start again after them."""
         lost = evidence.lost
         if lost is None or not len(lost):
             return batch, evidence, level

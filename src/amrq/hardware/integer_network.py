@@ -60,7 +60,7 @@ class IntegerNetwork:
         prefix: what comes before the first rounding.
         symbol_layers: run at every symbol, in order.
         between: the mean over the symbols, or all of them as one vector.
-        head_layers: run once a chunk, in order; the first takes what `between` gives and behind it the side inputs.
+        head_layers: run once a chunk, in order; the first takes the output of `between`, followed by the side inputs.
 
     Raises:
         ModelError: the parts do not belong together.

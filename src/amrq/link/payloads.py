@@ -180,7 +180,7 @@ class Capabilities:
         )
 
     def to_bytes(self) -> bytes:
-        """Return the payload: 56 bytes, and behind them the contract as JSON in UTF-8."""
+        """Return the payload: 56 bytes, followed by the contract as JSON in UTF-8."""
         fixed = _FIXED.pack(*(getattr(self, name) for name in _NAMES))
         return fixed + self.contract.to_json(oldest=True).encode()
 
@@ -234,7 +234,7 @@ class ChunkPayload(NamedTuple):
     level: NDArray[np.float32] | None
 
     def to_bytes(self, format: SampleFormat, scale: float) -> bytes:
-        """Return samples [N, L, 2], and behind them level features [N, 3] where there are any."""
+        """Return samples [N, L, 2], followed by level features [N, 3] if there are any."""
         samples = format.quantise(self.iq, scale).tobytes()
         return samples if self.level is None else samples + self.level.astype("<f4", copy=False).tobytes()
 

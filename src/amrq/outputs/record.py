@@ -36,8 +36,8 @@ class Origin:
         missing: samples missing in the `start` seconds, which are not counted.
         offset: of the carrier from the middle of the source's band, Hz; None if no carrier stands out.
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
-        times: (seconds from the beginning of the source, when that was received), in order, where it is known again:
-            behind a gap in the source.
+        times: (seconds from the beginning of the source, when that was received), in order; further known times, after
+            gaps in the source.
 
     >>> Origin("antenna", symbol_rate=1000.0, model="default", model_sha256="").seconds(500)
     0.5

@@ -69,7 +69,7 @@ class _Take:
         self.noted_next = 0.0  # samples from which on its metadata is to be written again
 
     def place(self, position: int) -> int:
-        """Return where in the file the first recorded sample at or behind a position of the stream is."""
+        """Return the place in the file of the first recorded sample at or after a position of the stream."""
         for segment in self.segments:
             if position < segment.position + segment.count:
                 return segment.start + max(0, position - segment.position)
@@ -150,7 +150,7 @@ class SigmfRecorder:
 
     @property
     def position(self) -> int:
-        """Place in the stream behind the last sample that came, recorded or not."""
+        """Position in the stream after the last sample received, recorded or not."""
         with self._changed:
             return self._position
 

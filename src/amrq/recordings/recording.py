@@ -268,7 +268,7 @@ class RecordingInfo:
         begun: when the first sample was received, with its time zone; None where the file does not say.
         notes: sentences for the user: faults of the file that are tolerated, and values taken from its name.
         first_index: index of the first sample in the metadata (SigMF's `core:offset`).
-        times: (sample, when it was received) where the file says so again: behind a gap time goes on from there.
+        times: (sample, when it was received), if the file states further times: after a gap, time counts from there.
     """
 
     path: Path

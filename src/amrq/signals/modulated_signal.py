@@ -261,7 +261,7 @@ class ModulatedSignal:
     Args:
         schedule: the classes to send.
         es_n0_db: Es/N0 in dB of the unit-power symbols; complex noise power per symbol 10^(-x/10),
-            as seen behind a matched filter when there is more than one sample a symbol.
+            as seen after a matched filter when there is more than one sample a symbol.
         phase_noise: standard deviation of an independent Gaussian phase, radians, every sample.
         rotation: fixed phase, radians.
         samples_per_symbol: 1 sends bare symbols; more shapes them with root raised cosine.

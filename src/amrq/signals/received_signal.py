@@ -86,7 +86,7 @@ def received_under(
     Args:
         symbols: complex [N], of unit mean power while they are on; zeros are pauses.
         conditions: what is wrong with the signal.
-        es_n0_db: Es/N0 behind a matched filter, dB; infinite for no noise.
+        es_n0_db: Es/N0 after a matched filter, dB; infinite for no noise.
         rng: draws timing, phases and noise.
 
     Returns:
@@ -146,7 +146,7 @@ def received_signal(
         symbols: complex [N], of unit mean power.
         samples_per_symbol: at least 1, no whole number needed.
         rolloff: excess bandwidth, 0 to 1.
-        es_n0_db: Es/N0 behind a matched filter, dB; infinite for no noise.
+        es_n0_db: Es/N0 after a matched filter, dB; infinite for no noise.
         rng: draws timing, phase and noise.
         offset: of the carrier, cycles a symbol.
         lead: symbol periods of noise alone before the first symbol.

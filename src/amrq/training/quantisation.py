@@ -77,7 +77,7 @@ class _RoundWeights(torch.autograd.Function):
 class ActivationQuantiser(nn.Module):
     """Rounds activations to 8 bits with straight-through gradients, once calibrated; until then passes them on.
 
-    Values that may be negative use the symmetric range -128..127 with zero point 0; those behind a ReLU use all
+    Values that may be negative use the symmetric range -128..127 with zero point 0; those after a ReLU use all
     256 steps from zero point -128 on, in which form ONNX Runtime folds the ReLU into the integer kernel before it.
 
     Args:

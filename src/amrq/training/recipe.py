@@ -257,7 +257,7 @@ class NetSettings:
     Attributes:
         architecture: its name in `amrq.training.architectures`.
         symbol_channels: widths of the layers that see one symbol at a time.
-        head_widths: widths of the hidden layers behind the mean over the symbols.
+        head_widths: widths of the hidden layers after the mean over the symbols.
         first_kernel: symbols that the first layer sees at a time, odd.
         folded: let the network see magnitudes of I and Q where the phase is known or estimated.
         level_input: take the level of a chunk's stream as a second input.

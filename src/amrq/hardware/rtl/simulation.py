@@ -34,8 +34,8 @@ _PIECE = 1 << 16
 class Simulation:
     """Run a design's Verilog, chunk by chunk, through its AXI4-Stream ports.
 
-    It is built when this object is made, in a temporary folder, and started; one that died or was ended because it hung
-    is started again by the next call. One thread at a time may call `run`, and any thread `close`.
+    The simulator is built in a temporary folder and started when this object is made. If it died or was ended because
+    it hung, the next call starts it again. One thread at a time may call `run`, and any thread `close`.
 
     Args:
         design: what is simulated.

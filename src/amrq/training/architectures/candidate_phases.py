@@ -21,7 +21,7 @@ class CandidatePhasesNet(nn.Module):
     Args:
         outputs: number of hypotheses.
         symbol_channels: widths of the layers at each symbol.
-        head_widths: widths of the hidden layers behind the mean.
+        head_widths: widths of the hidden layers after the mean.
         phases: number of candidates.
     """
 

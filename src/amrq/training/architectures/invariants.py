@@ -24,7 +24,7 @@ class InvariantNet(nn.Module):
     Args:
         outputs: number of hypotheses.
         symbol_channels: widths of the layers at each symbol.
-        head_widths: widths of the hidden layers behind the mean.
+        head_widths: widths of the hidden layers after the mean.
     """
 
     def __init__(self, outputs: int, symbol_channels: Sequence[int], head_widths: Sequence[int]) -> None:

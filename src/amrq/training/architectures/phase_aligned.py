@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network behind the phase alignment."""
+"""The network after the phase alignment."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -217,7 +217,7 @@ class PhaseAlignedNet(nn.Module):
     Args:
         outputs: number of hypotheses.
         symbol_channels: widths of the layers at each symbol.
-        head_widths: widths of the hidden layers behind the mean.
+        head_widths: widths of the hidden layers after the mean.
         first_kernel: symbols that the first layer sees at a time.
         folded: take magnitudes of I and Q of the turned copies, whose constellations are their own mirror images in
             both axes; without, I and Q themselves.

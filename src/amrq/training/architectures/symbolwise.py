@@ -23,7 +23,7 @@ class SymbolwiseNet(nn.Module):
     Args:
         outputs: number of hypotheses.
         symbol_channels: widths of the layers at each symbol.
-        head_widths: widths of the hidden layers behind the mean.
+        head_widths: widths of the hidden layers after the mean.
         first_kernel: symbols that the first layer sees at a time; more than 1 only to compare with.
         level_input: take what `amrq.chunks.level_features` gives, after the mean.
         folded: take the magnitudes of I and Q; without, I and Q themselves.
