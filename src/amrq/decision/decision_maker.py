@@ -134,11 +134,11 @@ class DecisionMaker:
 
     * after `chunks_per_decision` chunks;
     * earlier, if `early_confidence` is set, its answer differs from the one before, and its confidence reaches
-    `early_confidence`: this follows the sequential probability ratio test (Wald 1945; Baum and Veeravalli 1994 for
-    several hypotheses);
+      `early_confidence`: this follows the sequential probability ratio test (Wald 1945; Baum and Veeravalli 1994 for
+      several hypotheses);
     * at the begin and end of silence, so that no decision mixes a transmission with the pause before it;
     * at a change of class: if two successive classes explain the chunks better than one class by `change_evidence`
-    (the generalised likelihood ratio, Lorden 1971), the chunks give two decisions.
+      (the generalised likelihood ratio, Lorden 1971), the chunks give two decisions.
 
     With a `memory`, a decision also uses the evidence of earlier decisions, which fades as exp(-n / memory) over n
     chunks. The memory is cleared when silence begins or ends, at `flush`, at a change of class inside a decision, and

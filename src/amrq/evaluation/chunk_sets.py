@@ -243,9 +243,9 @@ class ImpairedChunks:
 
         * `rotation`: every chunk turned by the value in degrees only;
         * `frequency offset`: the carrier turns by the value in cycles a symbol; its phase at the chunk's middle is
-        unchanged;
+          unchanged;
         * `timing error`: sampled off the peak of a raised-cosine pulse of roll-off 0.35 by the value in symbols
-        (Proakis and Salehi 2008, eq. 9.2-27), which adds interference from neighbouring symbols;
+          (Proakis and Salehi 2008, eq. 9.2-27), which adds interference from neighbouring symbols;
         * `level`: signal and noise scaled by the value in dB;
         * `phase noise`: an independent Gaussian phase of the value's standard deviation in radians at each symbol.
 

@@ -58,7 +58,7 @@ def outcome(answer: str, sent: str, classes: Container[str] = THESIS_9) -> Outco
       is not unsure;
     * misnamed: another modulation, a wrong name;
     * missed: `unknown`, noise or silence, although a modulation of the classes was sent. This is wrong too, but less
-    misleading;
+      misleading;
     * undecided: `unsure`, or no answer, for example because no symbol rate was found.
 
     Args:
