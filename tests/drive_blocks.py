@@ -97,7 +97,7 @@ class Feeds:
             "start": 0,
             "every": 100,
             "chunk_length": 32,
-            "tells_retunes": False,
+            "repeats_at_retunes": False,
             "device": os.environ.get("AMRQ_TEST_RADIO", ""),
             "frequency": 100e6,
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+import typer.main
 import walk_commands
 from run_amrq import amrq, python
 
@@ -163,20 +163,14 @@ FINE = {("train", "recipe", "empty file"), ("sweep-report", "published", "empty 
 """Files without a line that are what they are taken for: a recipe of defaults, a table without rows."""
 
 
-def commands(
-    group: typer.Typer = app, before: tuple[str, ...] = ()
-) -> Iterator[tuple[str, Callable[..., Any]]]:
+def commands(group: Any = None, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Callable[..., Any]]]:
     """Yield every command and its function."""
-    for command in group.registered_commands:
-        assert command.callback is not None
-        name = command.name or command.callback.__name__.replace("_", "-")
-        yield " ".join((*before, name)), command.callback
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None and inner.name is not None
-        callback = inner.typer_instance.registered_callback
-        if callback is not None and callback.callback is not None and callback.invoke_without_command is True:
-            yield " ".join((*before, inner.name)), callback.callback
-        yield from commands(inner.typer_instance, (*before, inner.name))
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        inside = hasattr(command, "commands")
+        if not inside or command.invoke_without_command:
+            yield " ".join((*before, name)), command.callback
+        if inside:
+            yield from commands(command, (*before, name))
 
 
 @dataclass(frozen=True)
