@@ -630,9 +630,10 @@ def test_a_model_that_is_too_slow_is_told_everywhere(
     assert families["amrq_source_overflows_total"].value() == 0
     assert families["amrq_chunks_received_total"].value() == received == classified + dropped
     assert families["amrq_chunks_dropped_total"].value() == dropped
-    # What came in went on to be cut into chunks, but for what the front end holds back.
+    # What came in went on to be cut into chunks, but for what lay in the buffers between blocks. On a busy machine they
+    # are full: 8,192 samples (64 chunks) each in front of the symbol clock, 8,192 symbols (256 chunks) each after it.
     samples = families["amrq_samples_received_total"].value()
-    assert samples / (4 * 32) == pytest.approx(received, abs=1000)
+    assert -32 <= samples / (4 * 32) - received <= 2000
     assert sum(families["amrq_decisions_total"].values.values()) > 5
 
 
