@@ -18,7 +18,7 @@ from seeds import rng
 
 from amrq.classifier import ChunkClassifier
 from amrq.hardware import write_image
-from amrq.link import BoardEngine, Frame, LinkSettings, MessageType, read_frame
+from amrq.link import BoardEngine, Frame, LinkSettings, MessageType, Status, read_frame
 
 MODEL = "coherent-small-int4"
 ANYWHERE = "tcp://127.0.0.1:*"
@@ -115,6 +115,14 @@ class Told:
             assert self._changed.wait_for(lambda: any(words in line for line in self.lines), PATIENCE), (
                 self.lines
             )
+
+
+def refusal(frame: Frame, status: Status, text: bytes = b"") -> list[bytes]:
+    """What a board sends that answers a frame with an error."""
+    answer = Frame(
+        type=MessageType.ERROR, session=frame.session, sequence=frame.sequence, payload=text, status=status
+    )
+    return [answer.to_bytes()]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from boards import MODEL, Liar, board, chunks, image
+from boards import MODEL, Liar, board, chunks, image, refusal
 from example_messages import CONTRACT, example_messages, hexdump
 
 from amrq.hardware import IntegerEngine
@@ -97,15 +97,7 @@ def test_the_c_client_says_what_is_wrong(program: Path) -> None:
 def test_the_c_client_shows_no_escape_sequences(program: Path) -> None:
     def refuses(frame: Frame) -> list[bytes]:
         text = b"\x1b]0;title\x07\xc2\x9bevil"
-        return [
-            Frame(
-                type=MessageType.ERROR,
-                session=frame.session,
-                sequence=frame.sequence,
-                payload=text,
-                status=Status.FULL,
-            ).to_bytes()
-        ]
+        return refusal(frame, Status.FULL, text)
 
     with Liar(refuses) as liar:
         run = subprocess.run(

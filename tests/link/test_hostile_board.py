@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from boards import MODEL, PATIENCE, Liar, Says, Told, board, chunks, client, image, in_thread
+from boards import MODEL, PATIENCE, Liar, Says, Told, board, chunks, client, image, in_thread, refusal
 from seeds import rng
 from zmtp import endless
 
@@ -157,14 +157,7 @@ def test_capabilities_of_any_kind_leave_a_client_that_goes_on(engine: IntegerEng
         liar.says = lambda frame: (
             with_capabilities(said)(frame)
             if frame.type is MessageType.HELLO
-            else [
-                Frame(
-                    type=MessageType.ERROR,
-                    session=frame.session,
-                    sequence=frame.sequence,
-                    status=Status.NO_SESSION,
-                ).to_bytes()
-            ]
+            else refusal(frame, Status.NO_SESSION)
         )
         hellos = liar.heard[MessageType.HELLO]
         found = classifier.classify(given)
@@ -244,15 +237,7 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
 
     def refuses(frame: Frame) -> list[bytes]:
         text = NOISE.encode() * 5000
-        return [
-            Frame(
-                type=MessageType.ERROR,
-                session=frame.session,
-                sequence=frame.sequence,
-                payload=text,
-                status=Status.FULL,
-            ).to_bytes()
-        ]
+        return refusal(frame, Status.FULL, text)
 
     with asking(refuses, "local", told, AWAY):
         told.wait_for("refuses: \\x1b]0;title")
@@ -261,15 +246,7 @@ def test_escape_sequences_of_a_board_are_shown_as_such(engine: IntegerEngine) ->
         if frame.type is not MessageType.CLASSIFY:
             return honest(engine)(frame)
         text = b"\xff\x1b[31m"
-        return [
-            Frame(
-                type=MessageType.ERROR,
-                session=frame.session,
-                sequence=frame.sequence,
-                payload=text,
-                status=Status.FAILED,
-            ).to_bytes()
-        ]
+        return refusal(frame, Status.FAILED, text)
 
     told = Told()
     with asking(fails, "local", told) as (_, classifier):
