@@ -579,6 +579,10 @@ def test_what_cannot_be_trained_on_is_one_sentence(model, labelled, tmp_path):
         (("--add", labelled), "--add needs a model"),
         (("--from", model), "--from needs a folder"),
         ((SMOKE, "--add", labelled, "--from", model), "is for a new model"),
+        (
+            (SMOKE, "--share", "0.3", "--hold-out", "a"),
+            "--share and --hold-out can be given only with --add and --from",
+        ),
         (("--add", tmp_path / "none", "--from", model), "there is no folder"),
         (("--add", empty, "--from", model), "holds no labelled chunks"),
         (("--add", long, "--from", model), "--chunk-length 32"),

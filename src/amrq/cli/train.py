@@ -27,7 +27,7 @@ from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.live import deferred_interrupt
 from amrq.model import find_model, read_contract
-from amrq.options import between, described, option
+from amrq.options import between, described, option, options_of
 from amrq.text import printable
 from amrq.training import RunControl, TuneSettings
 
@@ -289,6 +289,8 @@ def train(
     Example: **amrq train --add labelled --from default -o mine.onnx**
     """
     _check_way(recipe, tuning.add, tuning.model)
+    if recipe is not None:
+        _refuse_tuning(recipe, tuning, hold_out)
     try:
         import torch
     except ImportError as error:
@@ -321,6 +323,17 @@ def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None
     if recipe is None and model is None:
         raise AmrqError(
             "--add needs a model to start from (--from): a file, a shipped model's name, or 'default'."
+        )
+
+
+def _refuse_tuning(recipe: Path, tuning: _Tuning, hold_out: list[str] | None) -> None:
+    """Refuse options that a training by a recipe would not use."""
+    unused = [one.flags[0] for one in options_of(_Tuning) if getattr(tuning, one.name) != one.default]
+    unused += ["--hold-out"] if hold_out else []
+    if unused:
+        raise AmrqError(
+            f"{' and '.join(unused)} can be given only with --add and --from: a new model is trained as its recipe "
+            f"({printable(recipe)}) says."
         )
 
 
