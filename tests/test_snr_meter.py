@@ -2,6 +2,7 @@
 """In-band SNR over the noise floor, where that shows."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -64,9 +65,12 @@ def test_nothing_is_claimed_where_the_floor_does_not_show() -> None:
     # A filter that falls across the band.
     sloping = np.fft.ifft(np.fft.fft(samples) * np.exp(np.fft.fftfreq(len(samples), 0.25)))
     assert measured(sloping.astype(np.complex64), 4.0) is None
-    broken = samples.copy()
-    broken[::100] = np.nan
-    assert measured(broken, 4.0) is None
+    for value in (np.nan, np.inf, complex(np.nan, np.inf)):
+        broken = samples.copy()
+        broken[::100] = value
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert measured(broken, 4.0) is None
 
 
 def test_too_few_samples_and_a_break() -> None:

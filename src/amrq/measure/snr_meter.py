@@ -93,8 +93,9 @@ class SnrMeter:
     def take(self, pieces: Sequence[NDArray[np.complex64]]) -> None:
         """Take in stretches of samples, complex64 [length] each, `step` samples after the one before."""
         for piece in pieces:
-            found = np.fft.fft(piece * self._window)
-            power = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is left out
+                found = np.fft.fft(piece * self._window)
+                power = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
             if math.isfinite(power.sum()):
                 self._spectra[self._count % _SPECTRA] = power
                 self._count += 1
