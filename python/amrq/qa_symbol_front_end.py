@@ -237,7 +237,7 @@ class qa_symbol_front_end(gr_unittest.TestCase):
             ({"sample_rate": 0, "symbol_rate": 1}, "sample_rate 0 S/s"),
             ({"sample_rate": nan, "symbol_rate": 1}, "sample_rate nan S/s"),
             ({"sample_rate": 8, "symbol_rate": -1}, "symbol_rate -1 Bd"),
-            ({"rolloff": 0}, "rolloff must be above 0, at most 1, not 0"),
+            ({"rolloff": -1}, "rolloff must be from 0 to 1, not -1"),
             ({"sample_rate": 8, "symbol_rate": 1, "offset": 5}, "offset 5 Hz"),
             ({"sample_rate": 8, "symbol_rate": 1, "offset": nan}, "offset nan Hz"),
             ({"bandwidth": 0.5}, "bandwidth 0.5 Hz"),

@@ -16,7 +16,7 @@ from gnuradio.amrq.carrier_recovery import carrier_recovery as carrier_recovery_
 from gnuradio.filter import firdes
 from numpy.typing import NDArray
 
-from amrq.measure import FrontEndOptions, SnrMeter, check_offset
+from amrq.measure import USUAL_ROLLOFF, FrontEndOptions, SnrMeter, check_offset
 
 __all__ = ["INPUT_RATE_KEY", "INPUT_SECONDS_KEY", "NOT_FINITE_KEY", "symbol_front_end"]
 
@@ -89,7 +89,7 @@ class symbol_front_end(gr.hier_block2):
     ) -> None:
         options = options or FrontEndOptions()
         bandwidth = options.channel_width(sample_rate, symbol_rate)
-        rolloff = options.rolloff
+        rolloff = options.rolloff or USUAL_ROLLOFF
         self._sample_rate = float(sample_rate)
         self._options = options
         check_offset(offset, self._sample_rate)

@@ -183,7 +183,7 @@ BAD_VALUES = [
     ("amrq_classifier_sink", "chunks_per_decision", "0"),
     ("amrq_classifier_sink", "board_batch", "0"),
     ("amrq_symbol_front_end", "symbol_rate", "30000"),
-    ("amrq_symbol_front_end", "rolloff", "0"),
+    ("amrq_symbol_front_end", "rolloff", "-1"),
     ("amrq_symbol_front_end", "offset", "40000"),
     ("amrq_carrier_recovery", "max_offset", "0.3"),
     ("amrq_classification_display", "history", "0"),

@@ -29,7 +29,7 @@ from amrq.live import (
     load_flowgraph,
     open_signal,
 )
-from amrq.measure import FrontEndOptions
+from amrq.measure import USUAL_ROLLOFF, FrontEndOptions
 from amrq.model import find_model, read_contract
 from amrq.outputs import AnnotationFile, DecisionOutputs, own_stdout
 from amrq.recordings import is_stream
@@ -142,7 +142,7 @@ class _Run:
             rate = engineering(found.symbol_rate, "Bd", 6)
             title += f", symbol rate {rate} (estimated, confidence {found.confidence:.4f})"
         if self._annotations is not None:
-            rolloff = self._recognition.front_end.rolloff
+            rolloff = self._recognition.front_end.rolloff or USUAL_ROLLOFF
             self._annotations.bandwidth = (1 + rolloff) * found.symbol_rate
             self._annotations.set_samples(found.recording.sample_rate, found.first_index)
         session = RecordingSession(found, self._recognition, self._interrupted, say)

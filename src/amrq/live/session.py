@@ -24,7 +24,7 @@ from amrq.link import BoardBackend
 from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
 from amrq.live.recording import RecordedSignal, recording_offset, recording_origin, say_notes
 from amrq.machine import optional_package
-from amrq.measure import FrontEndOptions, StreamInfo
+from amrq.measure import USUAL_ROLLOFF, FrontEndOptions, StreamInfo
 from amrq.model import find_model, read_contract
 from amrq.options import OutputFile, Range, above, at_least, check, described, option
 from amrq.outputs import DecisionOutputs, Origin, OutputOptions, SigmfRecorder, StreamState, decision_record
@@ -371,7 +371,7 @@ class LiveSession:
         symbol_rate = self.stream.symbol_rate
         if symbol_rate is not None and symbol_rate != self._set_bandwidth:
             self._set_bandwidth = symbol_rate
-            recorder.set_bandwidth((1 + self._recognition.front_end.rolloff) * symbol_rate)
+            recorder.set_bandwidth((1 + (self._recognition.front_end.rolloff or USUAL_ROLLOFF)) * symbol_rate)
         recorder.annotate(record)
         if not self._failure_reported and (failure := recorder.state().failure):
             self._say(f"the recording has ended, and the rest goes on: {failure}")

@@ -2,12 +2,13 @@
 """Measurements of a signal (symbol rate, carrier, SNR), and the settings of the symbol front end."""
 
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
-from amrq.measure.front_end import FrontEndOptions, StreamInfo, check_offset, check_rates
+from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.snr_meter import SnrMeter
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
 __all__ = [
     "STEP",
+    "USUAL_ROLLOFF",
     "CarrierRecovery",
     "FrontEndOptions",
     "SnrMeter",

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from amrq.options import OptionError, Range, above, at_least, between, check, described, option
 from amrq.text import engineering
 
-__all__ = ["FrontEndOptions", "StreamInfo"]
+__all__ = ["USUAL_ROLLOFF", "FrontEndOptions", "StreamInfo"]
+
+USUAL_ROLLOFF = 0.35
+"""Roll-off of a pulse that is not known."""
 
 _MOST_SAMPLES_PER_SYMBOL = 4096
 """Beyond, the channel filter outgrows GNU Radio's buffers."""
@@ -93,9 +96,9 @@ class FrontEndOptions:
     """
 
     rolloff: float = option(
-        0.35,
-        "Roll-off of the root-raised-cosine pulse that the matched filter assumes. 0.35 serves signals of 0.25 to 0.6.",
-        within=above(0, at_most=1),
+        0.0,
+        "Roll-off of the root-raised-cosine pulse. 0: estimated from the spectrum, rectangular pulses included.",
+        within=between(0, 1),
         label="Roll-off",
     )
     bandwidth: float = option(

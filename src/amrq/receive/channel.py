@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The channel of a signal, cut out of a stream of samples block by block in the frequency domain.
+
+Overlap-save (Oppenheim and Schafer, "Discrete-time signal processing", 3rd ed., sec. 8.7.3): a block of N samples is
+transformed, the bins around the signal are taken as a spectrum of M bins, any filter is a product, and the inverse
+transform of M points gives M/N as many samples. The outer eighth of a block on either side is thrown away, so that
+filters may be as long as a quarter of a block. So frequency shift, decimation (or interpolation) by a rational factor,
+channel filter and matched filter are one step.
+"""
+
+import math
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+__all__ = ["BINS", "HOP", "Channel", "filter_response"]
+
+BINS = 512
+"""Bins of a channel's spectrum, and samples of its inverse transform."""
+HOP = BINS * 3 // 4
+"""Of these, the samples that are kept: the middle ones."""
+_BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
+_REACH = BINS // 8  # samples of a filter on either side of its middle
+_LARGEST = 1e15  # amplitude whose square a float32 still holds
+_BATCH = 1 << 20  # samples that are transformed at a time
+
+
+def _size(wanted: float) -> int:
+    """Return the number near `wanted` that is a multiple of 8, at least 256, and quick to transform."""
+    sizes = {
+        8 * 2**two * 3**three * 5**five
+        for two in range(18)
+        for three in range(4)
+        for five in range(3)
+        if 8 * 2**two * 3**three * 5**five <= 1 << 21
+    }
+    return min(sizes, key=lambda size: abs(math.log(size / wanted)))
+
+
+def filter_response(wanted: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the response that comes next to a wanted one and is short enough for a block.
+
+    Args:
+        wanted: float64 [BINS], real response of the bins in the order of an FFT.
+
+    Returns:
+        float32 [BINS].
+    """
+    time = np.arange(BINS)
+    time = np.minimum(time, BINS - time)
+    # Flat over most of its length: a pulse is cut where it is nearly over.
+    edge = np.clip((time / _REACH - 0.5) / 0.5, 0, 1)
+    window = np.where(time < _REACH, 0.5 + 0.5 * np.cos(np.pi * edge), 0.0)
+    return np.asarray(np.fft.fft(np.fft.ifft(wanted) * window).real, dtype=np.float32)
+
+
+class Channel:
+    """Spectra of a stream's channel, block by block.
+
+    Block b stands for HOP samples of the channel, from b * HOP on; sample j of the channel lies at sample
+    j * `ratio` of the input. The result does not depend on how the stream is cut into calls.
+
+    Args:
+        samples_per_symbol: of the input, 2 to 4,096.
+        offset: of the channel's middle from 0 Hz, cycles a sample.
+
+    >>> channel = Channel(8.0)
+    >>> channel.process(np.ones(4096, np.complex64)).shape, round(channel.samples_per_symbol, 2)
+    ((5, 512), 4.0)
+    """
+
+    def __init__(self, samples_per_symbol: float, offset: float = 0.0) -> None:
+        self.length = _size(_BLOCK_SYMBOLS * samples_per_symbol)
+        """Samples of the input in a block, N."""
+        self.ratio = self.length / BINS
+        """Samples of the input for one of the channel."""
+        self.samples_per_symbol = samples_per_symbol / self.ratio
+        """Of the channel, 3.7 to 4.3."""
+        self.bins_per_symbol_rate = self.length / samples_per_symbol
+        """Bins of the spectrum in a symbol rate, about 128."""
+        self.step = self.length * 3 // 4
+        """Samples of the input from one block to the next."""
+        self.set_offset(offset)
+        self.reset()
+
+    def set_offset(self, offset: float) -> None:
+        """Set the middle of the channel, cycles a sample, for blocks from here on."""
+        self._bin = round(offset * self.length)
+        self.rest = offset - self._bin / self.length
+        """What the nearest bin leaves of the offset, cycles a sample of the input."""
+        place = np.arange(BINS)
+        place[BINS // 2 :] -= BINS
+        self._there = np.abs(place + 0.25) < self.length / 2
+        self._places = (place + self._bin) % self.length
+
+    def reset(self) -> None:
+        """Begin a stream: its first sample comes next."""
+        self._block = 0
+        self.bad: list[NDArray[np.int64]] = []
+        """Samples that were not finite, or whose square would not be, by their numbers; they are taken for zero."""
+        self.read = 0
+        """Samples taken in."""
+        self._wait = np.zeros(self.length // 8, np.complex64)
+
+    def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Take samples, complex64 [n]; return the spectra of the blocks that are complete, complex64 [b, BINS]."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = samples.real * samples.real + samples.imag * samples.imag
+            good = size < _LARGEST**2
+        if not good.all():
+            self.bad.append(np.flatnonzero(~good).astype(np.int64) + self.read)
+            samples = np.where(good, samples, np.complex64(0))
+        self.read += len(samples)
+        data = np.concatenate((self._wait, samples))
+        blocks = max(0, (len(data) - self.length) // self.step + 1)
+        self._wait = data[blocks * self.step :].copy()
+        return self._spectra(data, blocks)
+
+    def finish(self) -> NDArray[np.complex64]:
+        """Return the spectra of the blocks that the stream's last samples lie in, complex64 [b, BINS]."""
+        left = self.read - self._block * self.step
+        blocks = max(0, -(-left // self.step))
+        missing = (blocks - 1) * self.step + self.length - len(self._wait) if blocks else 0
+        data = np.concatenate((self._wait, np.zeros(max(0, missing), np.complex64)))
+        self._wait = data[blocks * self.step :].copy()
+        return self._spectra(data, blocks)
+
+    def _spectra(self, data: NDArray[np.complex64], blocks: int) -> NDArray[np.complex64]:
+        found = np.empty((blocks, BINS), np.complex64)
+        if not blocks:
+            return found
+        windows = np.lib.stride_tricks.sliding_window_view(data, self.length)[:: self.step]
+        batch = max(1, _BATCH // self.length)
+        turns = np.exp(-2j * np.pi * np.arange(8) / 8) / self.ratio
+        for first in range(0, blocks, batch):
+            last = min(first + batch, blocks)
+            spectrum = scipy.fft.fft(windows[first:last], axis=1)
+            # The shift by whole bins, seen from the stream's first sample, is some eighths of a turn.
+            number = np.arange(self._block + first, self._block + last)
+            turn = turns[(self._bin * (6 * number - 1)) % 8].astype(np.complex64)
+            np.multiply(spectrum[:, self._places], turn[:, None], out=found[first:last])
+        found[:, ~self._there] = 0
+        self._block += blocks
+        return found

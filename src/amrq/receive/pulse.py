@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A signal's pulse and place in its channel, and its Es/N0, from the spectrum.
+
+The spectra of the last blocks are averaged (Welch 1967) and compared with those of pulses of many roll-offs, places and
+noise levels, by Whittle's likelihood (P. Whittle, "Estimation and information in stationary time series", Ark. Mat. 2,
+1953): each bin is exponentially distributed about what the model says. The likeliest gives the matched filter. The
+noise density is read beside the signal, where the floor is flat there.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.measure import USUAL_ROLLOFF
+from amrq.receive.channel import BINS, filter_response
+
+__all__ = ["FIRST_PULSE", "RECTANGULAR", "Pulse", "PulseFinder", "pulse_spectrum"]
+
+RECTANGULAR = 0.0
+"""The roll-off by which a rectangular pulse, as long as a symbol, goes here."""
+
+_ROLLOFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75, 1.0, RECTANGULAR)
+_FURTHEST, _PLACE_STEP = 0.14, 0.02  # of a signal's middle, symbol rates
+_LEVELS_DB = (-3.0, 1.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0)  # Es/N0 of the models
+_CELL = 0.05  # symbol rates over which bins are added
+_FIT_TO = 1.4  # symbol rates from the middle: as far as models are compared
+_MEMORY = 12  # blocks in the average
+FIRST_PULSE = 4
+"""Blocks before a first answer."""
+_SURE = 12.0  # log likelihood by which a pulse must be likelier than noise
+_BETTER = 3.0  # by which another must be likelier than the present one
+_RISE = 2.0  # power over the least nearer the middle from which on it is another signal's
+_INNER = 0.55  # symbol rates within which that is not asked
+
+
+class Pulse(NamedTuple):
+    """What a matched filter must know, in symbol rates.
+
+    Attributes:
+        rolloff: of a root-raised-cosine pulse; RECTANGULAR for a rectangular one.
+        place: of its middle in the channel.
+    """
+
+    rolloff: float
+    place: float = 0.0
+
+
+def pulse_spectrum(rolloff: float, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the power spectrum of a pulse at frequencies in symbol rates, 1 at 0.
+
+    The raised cosine of a root-raised-cosine pulse (Proakis and Salehi 2008, sec. 9.2), or the squared sinc of a
+    rectangular one.
+
+    >>> pulse_spectrum(0.35, np.array([0.0, 0.5, 0.7])).round(6).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    if rolloff == RECTANGULAR:
+        return np.asarray(np.sinc(frequency) ** 2)
+    edge = np.clip((np.abs(frequency) - (1 - rolloff) / 2) / rolloff, 0, 1)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * edge))
+
+
+@lru_cache(maxsize=512)
+def _matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
+    """Return the response of the matched filter, float32 [BINS]."""
+    frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
+    if pulse.rolloff == RECTANGULAR:
+        # Its sign matters; beyond the second null there is little signal left.
+        wanted = np.where(np.abs(frequency) < 1.6, np.sinc(frequency), 0.0)
+    else:
+        wanted = np.sqrt(pulse_spectrum(pulse.rolloff, frequency))
+    return filter_response(wanted)
+
+
+class PulseFinder:
+    """Find the pulse of a channel's signal, block by block.
+
+    Args:
+        samples_per_symbol: of the input: half of it is what the channel can hold.
+        bins_per_symbol_rate: of the channel's spectra.
+        rolloff: that is given; None: to be found.
+    """
+
+    def __init__(
+        self, samples_per_symbol: float, bins_per_symbol_rate: float, rolloff: float | None = None
+    ) -> None:
+        self._bins = bins_per_symbol_rate
+        widest = min(samples_per_symbol / 2, BINS / 2 / bins_per_symbol_rate) - 2 / bins_per_symbol_rate
+        side = int(widest / _CELL - 0.5)
+        edges = (np.arange(-side, side + 2) - 0.5) * _CELL * bins_per_symbol_rate + BINS // 2
+        self._edges = np.ceil(edges).astype(np.intp)
+        self._frequency = np.arange(-side, side + 1) * _CELL
+        self._given = rolloff
+        self._default = Pulse(USUAL_ROLLOFF if rolloff is None else rolloff)
+        rolloffs = _ROLLOFFS if rolloff is None else (rolloff,)
+        places = np.arange(-_FURTHEST, _FURTHEST + _PLACE_STEP / 2, _PLACE_STEP)
+        self._pulses = [Pulse(one, round(float(place), 6)) for one in rolloffs for place in places]
+        self._part = np.abs(self._frequency) < _FIT_TO
+        near = self._frequency[self._part]
+        density = np.stack([pulse_spectrum(one.rolloff, near - one.place) for one in self._pulses])
+        levels = 10 ** (-np.array(_LEVELS_DB) / 10)
+        model = (density[None] + levels[:, None, None]).astype(np.float32)
+        self._inverse, self._log = 1 / model, np.log(model)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a stream."""
+        self._average = np.zeros(len(self._frequency))
+        self._blocks = 0.0
+        self._seen = 0
+        self.pulse = self._default
+        """The pulse of the last block."""
+        self.found = False
+        """Whether it was found; otherwise it is a default."""
+
+    def response(self, pulse: Pulse) -> NDArray[np.float32]:
+        """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
+        return _matched(pulse, self._bins)
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough blocks have been seen."""
+        return self._seen >= FIRST_PULSE
+
+    def process(self, spectrum: NDArray[np.complex64]) -> Pulse:
+        """Take a block's spectrum, complex64 [BINS]; return the pulse of the blocks so far."""
+        self._take(spectrum)
+        if self._seen >= FIRST_PULSE:
+            self._choose()
+        return self.pulse
+
+    def _take(self, spectrum: NDArray[np.complex64]) -> None:
+        # A Hann window, as a product with [-1/4, 1/2, -1/4] in frequency.
+        shifted = np.concatenate((spectrum[BINS // 2 :], spectrum[: BINS // 2]))
+        smooth = np.zeros(BINS, np.complex64)
+        smooth[1:-1] = shifted[1:-1] - 0.5 * (shifted[:-2] + shifted[2:])
+        power = (smooth.real**2 + smooth.imag**2).astype(np.float64)
+        cells = np.add.reduceat(power, self._edges)[:-1] / np.diff(self._edges)
+        keep = 1 - 1 / _MEMORY
+        self._average = keep * self._average + cells
+        self._blocks = keep * self._blocks + 1
+        self._seen += 1
+
+    def _choose(self) -> None:
+        power = self._average[self._part]
+        frequency = self._frequency[self._part]
+        total = float(power.sum())
+        if not total > 0:
+            return
+        weight = self._alone(power, frequency)
+        count = float(weight.sum())
+        power = (power / total).astype(np.float32)
+        scale = self._inverse @ (power * weight) / count
+        likelihood = -count * np.log(scale) - self._log @ weight
+        noise = -count * math.log(float(power @ weight) / count)
+        # Independent bins in a cell: the Hann window correlates neighbours.
+        freedom = self._blocks * _CELL * self._bins / 1.5 * 0.8
+        best = likelihood.max(axis=0) * freedom
+        first = int(best.argmax())
+        if best[first] - noise * freedom < _SURE:
+            return
+        if self.found and self.pulse in self._pulses:
+            present = best[self._pulses.index(self.pulse)]
+            if best[first] - present < _BETTER:
+                return
+        self.pulse, self.found = self._pulses[first], True
+
+    def _alone(self, power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return 1 for the cells that hold the signal or noise, 0 where another signal begins, float32 [cells]."""
+        weight = np.ones(len(power), np.float32)
+        smooth = np.convolve(power, [0.25, 0.5, 0.25], "same")
+        middle = len(power) // 2
+        for side in (slice(middle, None), slice(middle, None, -1)):
+            outward, away = smooth[side], np.abs(frequency[side])
+            least = np.minimum.accumulate(outward)
+            other = np.flatnonzero((outward > _RISE * least) & (away > _INNER))
+            if len(other):
+                weight[side][other[0] :] = 0
+        return weight

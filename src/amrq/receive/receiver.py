@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From samples to symbols, for a linear signal of unknown modulation: block by block, without feedback loops.
+
+Channel filter, matched filter, timing, equaliser, level and carrier of a stream. A block of the channel is some 96
+symbols. What a block says is used for that block and, by averages, for those around it; nothing is tracked by a loop
+that has to settle.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from amrq.measure import STEP, CarrierRecovery, FrontEndOptions, check_offset
+from amrq.receive.channel import BINS, HOP, Channel, filter_response
+from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
+from amrq.receive.timing import Clock, Instants, Line, interpolate
+
+__all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "receive_all"]
+
+_BATCH = 64  # blocks handled at a time
+_SPAN = 32  # channel samples of one value of the power: 8 symbols
+_LEVEL = 8  # values of the power in a level: 64 symbols
+_LEVEL_MEMORY = 16  # chunks
+_LEVEL_CHANGE = 1.6  # of the power from which on it is another level
+_SMALLEST = 1e-30  # power that is still one
+_EDGE = 16  # channel samples before a block's first that interpolation may need
+
+
+@dataclass(frozen=True)
+class ReceivedSymbols:
+    """Consecutive whole chunks of 32 symbols.
+
+    Attributes:
+        symbols: complex64 [32 m], about unit RMS while a signal is on, turned by an angle that is not known.
+        positions: float64 [m], of each chunk's first symbol, in samples of the input since the stream began.
+        carrier_offset: float64 [m], cycles/symbol that were removed; NaN where no carrier was seen of late.
+        snr_db: float64 [m], Es/N0 by the noise beside the signal, dB; NaN where it is not known.
+        borders: bool [m], a burst begins or ends before this chunk, or the stream broke there.
+        finite: bool [m], no sample that is not finite is in it.
+        equaliser: the kind of equaliser that was used for the last chunk; empty for none.
+    """
+
+    symbols: NDArray[np.complex64]
+    positions: NDArray[np.float64]
+    carrier_offset: NDArray[np.float64]
+    snr_db: NDArray[np.float64]
+    borders: NDArray[np.bool_]
+    finite: NDArray[np.bool_]
+    equaliser: str = ""
+
+    def __len__(self) -> int:
+        """Return how many chunks these are."""
+        return len(self.positions)
+
+    @property
+    def chunks(self) -> NDArray[np.complex64]:
+        """The symbols, complex64 [m, 32]."""
+        return self.symbols.reshape(-1, STEP)
+
+
+def _joined(parts: list[ReceivedSymbols]) -> ReceivedSymbols:
+    """Return parts of one stream as one."""
+    if not parts:
+        none = np.zeros(0)
+        return ReceivedSymbols(none.astype(np.complex64), none, none, none, none > 0, none > 0)
+    if len(parts) == 1:
+        return parts[0]
+    names = ("symbols", "positions", "carrier_offset", "snr_db", "borders", "finite")
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return ReceivedSymbols(**arrays, equaliser=parts[-1].equaliser)
+
+
+@dataclass(frozen=True)
+class ReceiverReport:
+    """What a receiver found out about its signal.
+
+    Attributes:
+        offset: of the signal's middle from the middle of the band, Hz, by its spectrum; None: not found.
+        symbol_rate: Bd, by its timing; None: no timing seen.
+        symbol_rate_error: of the given one: found over given, less 1; None: no timing seen.
+        rolloff: of its pulse; 0 for rectangular ones; None: not found.
+        equaliser: the kind of equaliser in use; empty for none.
+    """
+
+    offset: float | None = None
+    symbol_rate: float | None = None
+    symbol_rate_error: float | None = None
+    rolloff: float | None = None
+    equaliser: str = ""
+
+
+class Receiver:
+    """Make symbols of a stream of samples.
+
+    The result does not depend on how the stream is cut into calls. The first symbols leave when 4 blocks of about 96
+    symbols have come in, or when the timing shows, after 8 at most; later ones are about 250 symbols late, and those
+    held back until the carrier shows later.
+
+    Args:
+        sample_rate: samples a second, at least twice symbol_rate.
+        symbol_rate: symbols a second, right to 2 %.
+        offset: of the signal from the middle of the band, Hz.
+        options: bandwidth, gate, roll-off, carrier recovery; None: the defaults.
+
+    Raises:
+        AmrqError: a value is outside its range.
+
+    >>> from amrq.classes import THESIS_9
+    >>> from amrq.signals import received_signal
+    >>> rng = np.random.default_rng(1)
+    >>> sent = rng.choice(THESIS_9["QPSK"].points, 2000)
+    >>> samples = received_signal(sent, 4.0, 0.35, 20.0, rng)
+    >>> receiver = Receiver(40e3, 10e3)
+    >>> first, rest = receiver.process(samples), receiver.finish()
+    >>> first.chunks.shape[1], len(first) + len(rest)
+    (32, 62)
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        symbol_rate: float,
+        offset: float = 0.0,
+        options: FrontEndOptions | None = None,
+    ) -> None:
+        options = options or FrontEndOptions()
+        width = options.channel_width(sample_rate, symbol_rate)
+        check_offset(offset, sample_rate)
+        self._sample_rate, self._symbol_rate = float(sample_rate), float(symbol_rate)
+        self._options, self._offset = options, float(offset)
+        self._channel = Channel(sample_rate / symbol_rate, offset / sample_rate)
+        bins = self._channel.bins_per_symbol_rate
+        frequency = np.abs(np.fft.fftfreq(BINS, 1 / BINS)) / bins * symbol_rate
+        fall = np.clip((frequency - width / 2) / (0.5 * symbol_rate), 0, 1)
+        self._whole = filter_response(0.5 + 0.5 * np.cos(np.pi * fall))
+        self._pulses = PulseFinder(sample_rate / symbol_rate, bins, options.rolloff or None)
+        self._line = Line(self._channel.samples_per_symbol)
+        self._clock = Clock(self._channel.samples_per_symbol)
+        self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another stream."""
+        self._channel.reset()
+        self._pulses.reset()
+        self._line.reset()
+        self._clock.reset()
+        if self._carrier is not None:
+            self._carrier.reset()
+        self._held = np.zeros((0, BINS), np.complex64)  # spectra before the pulse is known
+        self._samples = np.zeros(
+            _EDGE, np.complex64
+        )  # of the matched filter, from the next block's first less _EDGE
+        self._power = np.zeros(0)  # in the channel, a value each _SPAN channel samples
+        self._power_first = 0  # number of its first value
+        self._filtered = 0  # blocks that went through the matched filter
+        self._clocks: list[Instants] = []  # of the next blocks to be made symbols of
+        self._block = 0  # number of the first of them
+        self._phase, self._number = (
+            0.0,
+            1,
+        )  # the clock where it begins; the next symbol comes where it is `number`
+        self._symbols = np.zeros(0, np.complex64)  # less than a chunk
+        self._places = np.zeros(0)
+        self._level, self._levels = 0.0, 0
+        self._pending: list[
+            tuple[float, bool, bool]
+        ] = []  # chunks in the carrier recovery: place, border, finite
+        self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._border = True
+        self._ended = False
+        self._present = 0.0
+
+    def set_offset(self, offset: float) -> None:
+        """Set the signal's offset from the middle of the band, Hz, for what comes from here on."""
+        check_offset(offset, self._sample_rate)
+        self._offset = float(offset)
+        self._channel.set_offset(offset / self._sample_rate)
+
+    def level_db(self) -> float:
+        """Return the power in the channel at present, dB relative to 1, at least -200."""
+        return float(10 * np.log10(max(self._present, 1e-20)))
+
+    def report(self) -> ReceiverReport:
+        """Return what is known of the signal at present."""
+        pulse = self._pulses.pulse if self._pulses.found else None
+        error = self._clock.error if self._clock.clear else None
+        return ReceiverReport(
+            offset=None if pulse is None else self._offset + pulse.place * self._symbol_rate,
+            symbol_rate=None if error is None else self._symbol_rate * (1 + error),
+            symbol_rate_error=error,
+            rolloff=None if pulse is None else pulse.rolloff,
+        )
+
+    def process(self, samples: NDArray[np.complexfloating[Any, Any]]) -> ReceivedSymbols:
+        """Take samples, complex [n] of any n; return the chunks that are complete.
+
+        Samples that are not finite, or of 1e15 and more, are taken for zero, and their chunks marked.
+        """
+        spectra = self._channel.process(np.asarray(samples, np.complex64).ravel())
+        parts = [
+            self._advance(spectra[first : first + _BATCH], False) for first in range(0, len(spectra), _BATCH)
+        ]
+        return _joined([part for part in parts if len(part)])
+
+    def finish(self) -> ReceivedSymbols:
+        """Return the chunks that are left at the end of the stream; less than a chunk of symbols is left out."""
+        part = self._advance(self._channel.finish(), True)
+        return part
+
+    def _advance(self, spectra: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
+        if self._channel.bad:
+            self._bad = np.concatenate((self._bad, *self._channel.bad))
+            self._channel.bad.clear()
+        self._filter(spectra, ended)
+        symbols, places = self._timed(ended)
+        return self._chunked(symbols, places, ended)
+
+    def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
+        """Filter the channel, as soon as the pulse is known; queue what comes out."""
+        pulses = [self._pulses.process(spectrum) for spectrum in spectra]
+        if not self._filtered:
+            # The first blocks are filtered by the first answer.
+            spectra = self._held = np.concatenate((self._held, spectra))
+            if not (self._pulses.ready or ended):
+                return
+            known = pulses[-(len(spectra) - FIRST_PULSE + 1) :] if self._pulses.ready else pulses[-1:]
+            pulses = [*known[:1] * (len(spectra) - len(known)), *known] or [self._pulses.pulse] * len(spectra)
+            self._held = self._held[:0]
+        self._filtered += len(spectra)
+        if not len(spectra):
+            self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
+            return
+        keep = slice(BINS // 8, BINS // 8 + HOP)
+        whole = scipy.fft.ifft(spectra * self._whole, axis=1)[:, keep]
+        power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
+        self._power = np.concatenate((self._power, power))
+        responses: dict[Pulse, NDArray[np.float32]] = {one: self._pulses.response(one) for one in set(pulses)}
+        matched = spectra * np.stack([responses[one] for one in pulses])
+        samples = np.ascontiguousarray(scipy.fft.ifft(matched, axis=1)[:, keep])
+        self._samples = np.concatenate((self._samples, samples.ravel()))
+        self._present = float(power[-_LEVEL:].mean())
+        self._clocks += self._clock.process(self._line.process(samples), ended)
+
+    def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
+        """Return the symbols whose time is known, complex64 [n], and their channel samples, float64 [n]."""
+        clocks, self._clocks = self._clocks, []
+        if not clocks:
+            return np.zeros(0, np.complex64), np.zeros(0)
+        if ended:
+            self._samples = np.concatenate((self._samples, np.zeros(_EDGE, np.complex64)))
+        begin, places = self._block * HOP, []
+        for clock in clocks:
+            # Of the whole turns that a phase does not tell, those that go on from the clock before.
+            phase = clock.phase + (round(self._phase - clock.phase) if self._block else 0)
+            stop = phase + clock.rate * HOP
+            numbers = np.arange(self._number, math.ceil(stop))
+            places.append((numbers - phase) / clock.rate + self._block * HOP)
+            self._number = max(self._number, math.ceil(stop))
+            self._phase = stop
+            self._block += 1
+        found = np.concatenate(places)
+        if ended:
+            found = found[found * self._channel.ratio < self._channel.read]
+        symbols = interpolate(self._samples, found - begin + _EDGE)
+        self._samples = self._samples[len(clocks) * HOP :].copy()
+        return symbols, found
+
+    def _chunked(
+        self, symbols: NDArray[np.complex64], places: NDArray[np.float64], ended: bool
+    ) -> ReceivedSymbols:
+        """Make whole chunks of symbols, of unit level, and turn them."""
+        symbols = np.concatenate((self._symbols, symbols))
+        places = np.concatenate((self._places, places))
+        count = len(symbols) // STEP
+        self._symbols, self._places = symbols[count * STEP :].copy(), places[count * STEP :].copy()
+        chunks, at = symbols[: count * STEP].reshape(count, STEP), places[: count * STEP].reshape(count, STEP)
+        samples = at * self._channel.ratio
+        if count:
+            chunks = self._levelled(chunks, at)
+            chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
+            self._note(samples)
+            spent = max(0, int(at[-1, -1]) // _SPAN - 2 * _LEVEL - self._power_first)
+            self._power, self._power_first = self._power[spent:].copy(), self._power_first + spent
+        return self._turned(np.asarray(chunks, np.complex64).ravel(), ended)
+
+    def _note(self, samples: NDArray[np.float64]) -> None:
+        """Note where chunks are, float64 [m, 32], and which hold samples that are not finite."""
+        symbol = self._sample_rate / self._symbol_rate
+        first, last = samples[:, 0] - symbol, samples[:, -1] + symbol
+        bad = np.searchsorted(self._bad, last, "right") > np.searchsorted(self._bad, first)
+        for place, broken in zip(samples[:, 0].tolist(), bad.tolist(), strict=True):
+            self._pending.append((place, self._border, not broken))
+            self._border = False
+        self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
+
+    def _levelled(self, chunks: NDArray[np.complex64], at: NDArray[np.float64]) -> NDArray[np.complex64]:
+        """Divide chunks by the level of the signal, and make zeros of what the gate holds back.
+
+        The level is the mean power in the channel of the last chunks, unless that of the 64 symbols from the chunk's
+        first on, or up to its last, is another: a burst that begins or ends.
+        """
+        first = np.floor(at[:, 0] / _SPAN).astype(np.intp) - self._power_first
+        last = np.floor(at[:, -1] / _SPAN).astype(np.intp) - self._power_first + 1
+        forward = self._mean_power(first)
+        backward = self._mean_power(last - _LEVEL)
+        levels = np.empty(len(chunks))
+        for number, (coming, gone) in enumerate(zip(forward.tolist(), backward.tolist(), strict=True)):
+            present = max(coming, gone)
+            if present > _LEVEL_CHANGE * self._level or present < self._level / _LEVEL_CHANGE:
+                self._level, self._levels = present, 2
+            else:
+                self._levels = min(self._levels + 1, _LEVEL_MEMORY)
+                self._level += (gone - self._level) / self._levels
+            levels[number] = self._level
+        gain = np.where(levels > _SMALLEST, 1 / np.sqrt(np.maximum(levels, _SMALLEST)), 0.0)
+        gain = np.repeat(gain[:, None], STEP, axis=1)
+        if self._options.gate_db > -200:
+            place = np.floor(at / _SPAN).astype(np.intp) - self._power_first
+            place = np.clip(place, 1, len(self._power) - 1)
+            power = 0.5 * (self._power[place] + self._power[place - 1])
+            gain[power < 10 ** (self._options.gate_db / 10)] = 0
+        return np.asarray(chunks * gain, np.complex64)
+
+    def _mean_power(self, first: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the mean power of 64 symbols, or of those of them that there are, float64 as first."""
+        place = first[:, None] + np.arange(_LEVEL)
+        there = (place >= 0) & (place < len(self._power))
+        power = np.where(there, self._power[np.where(there, place, 0)], 0)
+        return np.asarray(power.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+
+    def _turned(self, symbols: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
+        """Remove the carrier, and return the chunks that leave."""
+        if self._carrier is None:
+            out, rates = symbols, [0.0] * (len(symbols) // STEP)
+        else:
+            out, rates = self._carrier.process(symbols), list(self._carrier.rates)
+            if ended:
+                rest = self._carrier.finish(symbols[:0])
+                out, rates = np.concatenate((out, rest)), rates + list(self._carrier.rates)
+        count = len(out) // STEP
+        leaving, self._pending = self._pending[:count], self._pending[count:]
+        return ReceivedSymbols(
+            symbols=out[: count * STEP],
+            positions=np.array([one[0] for one in leaving]),
+            carrier_offset=np.array(rates[:count], dtype=np.float64),
+            snr_db=np.full(count, np.nan),
+            borders=np.array([one[1] for one in leaving], dtype=np.bool_),
+            finite=np.array([one[2] for one in leaving], dtype=np.bool_),
+        )
+
+
+def receive_all(
+    samples: NDArray[np.complexfloating[Any, Any]],
+    sample_rate: float,
+    symbol_rate: float,
+    offset: float = 0.0,
+    options: FrontEndOptions | None = None,
+) -> ReceivedSymbols:
+    """Return the symbols of stored samples, complex [n]; for the rest see `Receiver`.
+
+    >>> len(receive_all(np.zeros(4000, np.complex64), 4.0, 1.0))
+    31
+    """
+    receiver = Receiver(sample_rate, symbol_rate, offset, options)
+    return _joined([part for part in (receiver.process(samples), receiver.finish()) if len(part)])

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a signal's symbols come: timing without feedback, of any linear modulation.
+
+The squared envelope of a matched filter's output has a spectral line at the symbol rate, and its phase says when the
+symbols come (M. Oerder and H. Meyr, "Digital filter and square timing recovery", IEEE Trans. Commun. 36(5), 1988).
+The line is brought to 0 Hz by the symbol rate that was given, and thinned out to a sample each 8 symbols (`Line`). Its
+frequency there is the sender's clock error; frequency and phase are those of the spectrum's peak in a window. Of
+several windows the longest counts that the newest symbols do not contradict (`Clock`): a clock runs straight, and the
+line of a signal of small roll-off is weak; but another signal has another clock.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from amrq.receive.channel import HOP
+
+__all__ = ["LINES", "Clock", "Instants", "Line", "interpolate"]
+
+_SPAN = 32  # channel samples from one sample of the line to the next: 8 symbols
+LINES = HOP // _SPAN
+"""Samples of the line in a block of the channel."""
+_WINDOWS = (32, 96, 384)  # samples of the line: 256, 768 and 3,072 symbols
+_AHEAD = LINES  # samples of the line behind a block that are waited for
+_FIRST, _MOST = 4 * LINES, 8 * LINES  # samples of the line that are waited for at the start, least and most
+_ERROR = 0.0255  # largest error of the symbol rate that is looked for
+_USUAL_ERROR, _COST = 0.003, 6.0  # what an error beyond the usual must outweigh
+_CLEAR = 14.0  # log likelihood ratio of a line that is believed
+_CONTRADICTED = 8.0  # by which the newest symbols' own line must be likelier
+_PAD = 4  # times as many bins as samples
+_TAPS, _PHASES = 8, 256
+_BAND = 0.23  # cycles a channel sample up to which interpolation is exact
+
+
+def _interpolator() -> NDArray[np.float32]:
+    """Return the taps that are nearest to a delay for all frequencies in the band, float32 [phases + 1, taps].
+
+    Least squares over the band: the inner products of two exponentials there are sinc functions.
+    """
+    place = np.arange(_TAPS) - (_TAPS // 2 - 1)
+    gram = np.sinc(2 * _BAND * (place[:, None] - place[None, :]))
+    wanted = np.sinc(2 * _BAND * (place[:, None] - np.arange(_PHASES + 1)[None, :] / _PHASES))
+    return np.asarray(np.linalg.solve(gram + 1e-9 * np.eye(_TAPS), wanted).T, dtype=np.float32)
+
+
+_TABLE = _interpolator()
+
+
+def interpolate(samples: NDArray[np.complex64], places: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """Return values between samples of a signal that is band-limited to 0.23 of its sample rate.
+
+    Args:
+        samples: complex64 [n].
+        places: float64 [m], 3 to n - 6.
+
+    Returns:
+        complex64 [m], exact to about 1e-3.
+
+    >>> wave = np.exp(0.5j * np.arange(20)).astype(np.complex64)
+    >>> bool(abs(interpolate(wave, np.array([9.4]))[0] - np.exp(0.5j * 9.4)) < 1e-3)
+    True
+    """
+    whole = np.floor(places)
+    phase = np.rint((places - whole) * _PHASES).astype(np.intp)
+    first = whole.astype(np.intp) - (_TAPS // 2 - 1)
+    near = np.lib.stride_tricks.sliding_window_view(samples, _TAPS)[first]
+    return np.asarray(np.einsum("ij,ij->i", near, _TABLE[phase]), dtype=np.complex64)
+
+
+class Line:
+    """The line of the symbol rate, a complex sample each 32 channel samples.
+
+    Args:
+        samples_per_symbol: of the channel.
+    """
+
+    def __init__(self, samples_per_symbol: float) -> None:
+        rise = np.sin(np.pi * (np.arange(_SPAN) + 0.5) / (2 * _SPAN)) ** 2
+        mixer = np.exp(-2j * np.pi * np.arange(_SPAN) / samples_per_symbol)
+        # Each sample is a Hann window over two spans, so that the mean of the envelope does not leak into it.
+        self._weights = np.stack((mixer * rise, mixer * rise[::-1]), axis=1).astype(np.complex64)
+        self._turn = _SPAN / samples_per_symbol
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a stream."""
+        self._spans = 0
+        self._begun = np.complex64(0)
+
+    def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Take channel samples, complex64 [b, HOP]; return the line, complex64 [b * LINES].
+
+        Sample k is centred where span k begins, 32 k channel samples from the stream's first.
+        """
+        envelope = samples.real * samples.real + samples.imag * samples.imag
+        halves = envelope.reshape(-1, _SPAN) @ self._weights
+        number = self._spans + np.arange(len(halves))
+        halves *= np.exp(-2j * np.pi * (number * self._turn % 1.0)).astype(np.complex64)[:, None]
+        line = halves[:, 1].copy()
+        line[1:] += halves[:-1, 0]
+        line[0] += self._begun
+        self._begun, self._spans = halves[-1, 0], self._spans + len(halves)
+        return line
+
+
+class Instants(NamedTuple):
+    """A clock in a block: symbol n of any stream comes at channel sample (n - phase) / rate."""
+
+    phase: float  # cycles at channel sample 0 of the block
+    rate: float  # cycles a channel sample
+    clear: bool  # it was seen, not only held
+
+
+class _Fits(NamedTuple):
+    """Tones fitted in windows of one length, a value a block."""
+
+    rate: NDArray[np.float64]  # cycles a sample of the line
+    phase: NDArray[np.float64]  # cycles, in the line's sample `middle`
+    middle: NDArray[np.float64]
+    score: NDArray[np.float64]  # log likelihood ratio over noise, less the cost of its rate
+
+
+class Clock:
+    """Follow the line of the symbol rate, block by block.
+
+    Args:
+        samples_per_symbol: of the channel, by the symbol rate that was given.
+    """
+
+    def __init__(self, samples_per_symbol: float) -> None:
+        self._symbols = _SPAN / samples_per_symbol  # from one sample of the line to the next
+        self._nominal = 1.0 / samples_per_symbol
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a stream."""
+        self._line = np.zeros(_WINDOWS[-1], np.complex64)
+        self._count = 0  # samples of the line since the stream began; the last of them end `_line`
+        self._block = 0  # the block whose clock comes next
+        self._locked = False
+        self._rate, self._phase, self._at = (
+            0.0,
+            0.0,
+            0.0,
+        )  # of the tone: cycles a sample, cycles at sample `at`
+        self.clear = False
+        """Whether the last clock was seen."""
+
+    @property
+    def error(self) -> float:
+        """The symbol rate's error: found over given, less 1."""
+        return self._rate / self._symbols
+
+    def process(self, line: NDArray[np.complex64], ended: bool = False) -> list[Instants]:
+        """Take samples of the line; return the clocks of the blocks that can be told now, in order.
+
+        Args:
+            line: complex64 [n * LINES].
+            ended: these are the last.
+        """
+        self._line = np.concatenate((self._line, line))
+        self._count += len(line)
+        found: list[Instants] = []
+        if not self._locked:
+            found += self._first(ended)
+        if self._locked:
+            last = self._count // LINES if ended else (self._count - _AHEAD) // LINES
+            if last > self._block:
+                found += self._follow(np.arange(self._block, last))
+        self._line = self._line[-(_WINDOWS[-1] + 2 * _MOST) :].copy()
+        return found
+
+    def _first(self, ended: bool) -> list[Instants]:
+        """Wait for the line at the start of a stream; then tell the clock of all blocks so far."""
+        for end in range(_FIRST, _MOST + 1, LINES):
+            end = min(end, self._count) if ended else end
+            if end > self._count or end < LINES:
+                return []
+            fit = self._fit(np.array([end]), _MOST)
+            clear = bool(fit.score[0] > _CLEAR)
+            if clear or end == _MOST or (ended and end == self._count):
+                self._locked, self.clear = True, clear
+                if clear:
+                    self._rate, self._phase = float(fit.rate[0]), float(fit.phase[0])
+                    self._at = float(fit.middle[0])
+                blocks = end // LINES - (0 if ended else 1)
+                found = [self._instants(block) for block in range(blocks)]
+                self._block = blocks
+                return found
+        return []
+
+    def _fit(self, ends: NDArray[np.intp], window: int) -> _Fits:
+        """Fit a tone to the `window` samples of the line before each end (numbers in the stream)."""
+        start = self._count - len(self._line)  # number of the first that is kept
+        rows = np.lib.stride_tricks.sliding_window_view(self._line, window)[ends - window - start]
+        there = np.minimum(ends, window)  # how many of them belong to the stream
+        bins = window * _PAD
+        spectrum = scipy.fft.fft(rows, bins, axis=1)
+        reach = int(_ERROR * self._symbols * bins) + 1
+        place = np.arange(-reach, reach + 1)
+        power = spectrum[:, place].real ** 2 + spectrum[:, place].imag ** 2
+        energy = np.maximum(np.einsum("ij,ij->i", rows, rows.conj()).real, 1e-30)
+        share = np.minimum(power / energy[:, None] / there[:, None], 1 - 1e-6)
+        score = -0.8 * there[:, None] * np.log1p(-share)
+        score -= _COST * np.minimum(1, (place / bins / self._symbols / _USUAL_ERROR) ** 2)
+        peak = np.clip(score.argmax(axis=1), 1, len(place) - 2)
+        n = np.arange(len(rows))
+        low, mid, high = (np.sqrt(power[n, peak + k]) for k in (-1, 0, 1))
+        bend = low - 2 * mid + high
+        shift = np.where(bend < 0, 0.5 * (low - high) / np.where(bend < 0, bend, -1.0), 0.0)
+        rate = (place[peak] + np.clip(shift, -0.5, 0.5)) / bins
+        offset = np.arange(window) - (window - 0.5 * (there[:, None] + 1))
+        tone = np.exp(-2j * np.pi * rate[:, None] * offset)
+        phase = np.angle(np.einsum("ij,ij->i", rows, tone)) / (2 * np.pi)
+        return _Fits(rate, phase, ends - 0.5 * (there + 1), score[n, peak])
+
+    def _follow(self, blocks: NDArray[np.intp]) -> list[Instants]:
+        """Tell the clocks of blocks: by the longest window that is clear and not contradicted."""
+        ends = np.minimum((blocks + 1) * LINES + _AHEAD, self._count)
+        fits = [self._fit(ends, window) for window in _WINDOWS]
+        start = self._count - len(self._line)
+        short = np.lib.stride_tricks.sliding_window_view(self._line, _WINDOWS[0])[ends - _WINDOWS[0] - start]
+        energy = np.maximum(np.einsum("ij,ij->i", short, short.conj()).real, 1e-30)
+        there = np.minimum(ends, _WINDOWS[0])
+        found = []
+        for k, block in enumerate(blocks.tolist()):
+            own = float(fits[0].score[k])
+            number = ends[k] - _WINDOWS[0] + np.arange(_WINDOWS[0])
+
+            def likelihood(rate: float, phase: float, at: float, k: int = k, number: Any = number) -> float:
+                cycles = phase + rate * (number - at)
+                match = float((short[k] * np.exp(-2j * np.pi * cycles)).sum().real)
+                share = max(match, 0.0) ** 2 / float(energy[k]) / float(there[k])
+                return -0.8 * float(there[k]) * math.log1p(-min(share, 1 - 1e-6))
+
+            chosen = None
+            for fit in reversed(fits):
+                if fit.score[k] < _CLEAR:
+                    continue
+                tone = float(fit.rate[k]), float(fit.phase[k]), float(fit.middle[k])
+                if fit is fits[0] or own - likelihood(*tone) < _CONTRADICTED:
+                    chosen = tone
+                    break
+            self.clear = chosen is not None
+            if chosen is not None:
+                self._rate, self._phase, self._at = chosen
+            found.append(self._instants(block))
+        self._block = int(blocks[-1]) + 1
+        return found
+
+    def _instants(self, block: int) -> Instants:
+        """Return the present tone as the clock of a block."""
+        begin = block * LINES
+        rate = self._nominal + self._rate / _SPAN
+        phase = self._phase + self._rate * (begin - self._at) + begin * self._symbols
+        return Instants(phase % 1.0, rate, self.clear)
