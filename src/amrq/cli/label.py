@@ -148,7 +148,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
 def _title(path: Path, found: LabelledRecording) -> str:
     title = printable(path.name)
     if found.estimated:
-        rate, sure = found.symbol_rate
+        rate, sure = found.symbol_rate[:2]
         title += f", {engineering(rate, 'Bd', 6)} (estimated, confidence {sure:.4f})"
     return title
 

@@ -299,7 +299,7 @@ class LiveStream:
             self.symbol_rate, self.confidence = follower.found.symbol_rate, follower.found.confidence
 
     def _take(self, found: SymbolRate | None) -> None:
-        self.symbol_rate, self.confidence = (None, 0.0) if found is None else found
+        self.symbol_rate, self.confidence = (None, 0.0) if found is None else found[:2]
 
     def _run_once(self, symbol_rate: float, follower: "_Follower") -> Iterator[Decided]:
         stream = self._stream = DecisionStream(ending=self._ending)

@@ -194,7 +194,9 @@ def _found(
     if estimated:
         found = recording_symbol_rate(recording, place, first, interrupted)
     count = 0 if options.duration is None else max(1, round(options.duration * recording.sample_rate))
-    return RecordedSignal(recording, *found, estimated, place, first, count, options.start)
+    return RecordedSignal(
+        recording, found.rate, found.confidence, estimated, place, first, count, options.start
+    )
 
 
 def say_notes(recording: Recording, say: Callable[[str], None], taken: float = 0.0) -> None:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measurements of a signal (symbol rate, carrier, SNR), and the settings of the symbol front end."""
+"""Measurements of a band and its signals (places, symbol rate, carrier, SNR), and the settings of the front end."""
 
+from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
+from amrq.measure.cleaning import Cleaner, InputReport
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.snr_meter import SnrMeter
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
@@ -9,12 +11,17 @@ from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 __all__ = [
     "STEP",
     "USUAL_ROLLOFF",
+    "BandSignal",
     "CarrierRecovery",
+    "Cleaner",
     "FrontEndOptions",
+    "InputReport",
     "SnrMeter",
     "StreamInfo",
     "SymbolRate",
     "check_offset",
     "check_rates",
     "estimate_symbol_rate",
+    "find_signals",
+    "select_channel",
 ]

@@ -1,0 +1,455 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The signals in a band: where they are, how wide and how strong; one of them as samples of its own.
+
+Spectra of many stretches are averaged (Welch 1967), over all of the samples and over parts of them, so that bursts
+are seen too. Whatever rises significantly above the noise floor makes a box; a box is split where the spectrum falls
+almost to the floor. The side lobes of a signal with rectangular pulses, which are mirrored about its middle, belong to
+the signal.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, special
+
+from amrq.errors import AmrqError
+from amrq.text import engineering
+
+__all__ = ["BandSignal", "find_signals", "power_density", "select_channel"]
+
+_LEAST_SAMPLES = 64
+_SMALLEST, _LARGEST = 32, 16_384  # samples of a spectrum
+_SPECTRA = 32
+"""Spectra at least, where there are samples enough for more than the smallest."""
+_MOST_SAMPLES = 1 << 21
+"""Of longer inputs, stretches spread over the whole are used."""
+_PARTS = 8
+"""In time, each of which is searched for bursts."""
+_EDGE = 0.42
+"""Of the sample rate: beyond, the filter of a radio falls off."""
+_FLOOR_SHARE = 0.1  # of the bins that are taken for noise
+_FALSE_ALARM = 1e-9
+"""Probability that noise makes a bin, or a mean over some bins, significant."""
+_VALLEY = 0.08
+"""Of the weaker neighbour's height: a valley below this splits. An echo of -6 dB leaves 0.11."""
+_LOBE = 0.12
+"""Of a signal's height: its own side lobes are below this."""
+_SPLATTER_DB = 30.0
+"""Below the power of a signal, what lies within 2.5 of its bandwidths from its middle is its own: a
+transmitter's filter and its distortion leave that much."""
+_EVEN = 0.05
+"""Of a signal's height: what is well above counts alike when its middle is looked for."""
+_SHARE = 0.99  # of the power that the bandwidth holds
+_TAPER = 0.15  # of the bandwidth, on either side of a selected channel
+
+_Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BandSignal:
+    """A signal in a band.
+
+    Attributes:
+        centre: its middle, Hz from the middle of the band.
+        bandwidth: Hz that hold 99 % of its power, as far as the power stands out of the noise.
+        snr_db: its power over the noise power in this bandwidth, dB; infinite where there is no noise.
+        power_db: its power while it is on, dB relative to a magnitude of 1.
+    """
+
+    centre: float
+    bandwidth: float
+    snr_db: float
+    power_db: float
+
+
+@dataclass(frozen=True)
+class Density:
+    """Averaged spectra.
+
+    Attributes:
+        parts: float64 [parts, bins], power a bin, lowest frequency first; all bins of a part together have the mean
+            power of the samples.
+        spectra: how many stretches each part is averaged over.
+        step: Hz from one bin to the next.
+    """
+
+    parts: _Reals
+    spectra: int
+    step: float
+
+    @property
+    def frequencies(self) -> _Reals:
+        """Frequency of each bin, Hz from the middle of the band: float64 [bins]."""
+        bins = self.parts.shape[1]
+        return (np.arange(bins) - bins // 2) * self.step
+
+    @property
+    def mean(self) -> _Reals:
+        """Power a bin over all of the time: float64 [bins]."""
+        return self.parts.mean(axis=0)
+
+
+def power_density(samples: NDArray[np.complex64], sample_rate: float, length: int, parts: int = 1) -> Density:
+    """Return the averaged spectra of Hann-windowed stretches that overlap by half.
+
+    Args:
+        samples: complex [N]; those that are not finite count as zeros.
+        sample_rate: samples a second.
+        length: samples of a stretch and bins of the spectrum, at most N.
+        parts: of the time, each averaged by itself, as far as there are stretches.
+    """
+    count = (len(samples) - length) // (length // 2) + 1
+    wanted = min(count, max(1, 2 * _MOST_SAMPLES // length))
+    starts = np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64)) * (length // 2)
+    parts = max(1, min(parts, len(starts)))
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
+    window /= np.float32(math.sqrt(length * float(np.sum(window.astype(np.float64) ** 2))))
+    sums = np.zeros((parts, length))
+    offsets = np.arange(length)
+    for part, group in enumerate(np.array_split(starts, parts)):
+        block = max(1, (1 << 18) // length)
+        for first in range(0, len(group), block):
+            pieces = samples[group[first : first + block, None] + offsets]
+            found = fft.fft(np.nan_to_num(pieces, nan=0.0, posinf=0.0, neginf=0.0) * window, axis=1)
+            sums[part] += np.sum(
+                found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2, axis=0
+            )
+        sums[part] /= len(group)
+    return Density(np.fft.fftshift(sums, axes=1), len(starts) // parts, sample_rate / length)
+
+
+def find_signals(
+    samples: NDArray[np.complex64], sample_rate: float, search: tuple[float, float] = (-math.inf, math.inf)
+) -> list[BandSignal]:
+    """Return the signals in a band, strongest first; an empty list if there is only noise.
+
+    A narrow line at 0 Hz, which receivers make, is left out. A flat floor that falls off at both edges of the band is
+    the noise of a receiver, not a signal. A signal that fills the band is one signal as wide as the band.
+
+    Args:
+        samples: complex [N], 64 or more; samples that are not finite count as zeros.
+        sample_rate: samples a second.
+        search: lowest and highest frequency that a signal's middle may have, Hz from the middle of the band.
+
+    Raises:
+        AmrqError: the samples are too few, or the range is empty.
+
+    >>> rng = np.random.default_rng(1)
+    >>> noise = rng.normal(size=(2, 65_536)) * 0.1
+    >>> tone = np.exp(2j * np.pi * 0.1 * np.arange(65_536))
+    >>> [found] = find_signals((tone + noise[0] + 1j * noise[1]).astype(np.complex64), sample_rate=100e3)
+    >>> round(found.centre / 1e3, 1), round(found.power_db)
+    (10.0, 0)
+    """
+    if len(samples) < _LEAST_SAMPLES:
+        raise AmrqError(
+            f"signals cannot be found in {len(samples)} samples: at least {_LEAST_SAMPLES} are needed."
+        )
+    if not search[0] < search[1]:
+        raise AmrqError(
+            f"no signal lies between {engineering(search[0], 'Hz')} and {engineering(search[1], 'Hz')}: "
+            "the lowest frequency must be below the highest."
+        )
+    length = 1 << max(0, math.floor(math.log2(2 * len(samples) / (_SPECTRA + 1))))
+    length = min(max(length, _SMALLEST), _LARGEST, 1 << (len(samples).bit_length() - 1))
+    density = power_density(samples, sample_rate, length, _PARTS)
+    parts = _without_middle_line(density.parts)
+    if not parts.sum() > 0:
+        return []
+    profile, spectra = parts.mean(axis=0), density.spectra * len(parts)
+    floor = _refined_floor(profile, _noise_floor(profile, spectra), spectra)
+    found: list[tuple[int, int, NDArray[np.intp]]] = []
+    for chosen in [
+        np.arange(len(parts)),
+        *(np.array([part]) for part in range(len(parts)) if len(parts) > 1),
+    ]:
+        profile = parts[chosen].mean(axis=0)
+        for low, high in _boxes(profile, floor, density.spectra * len(chosen)):
+            if not any(low < other_high and other_low < high for other_low, other_high, _ in found):
+                found.append((low, high, chosen))
+    signals = _without_splatter([_signal(parts, floor, low, high, density.step) for low, high, _ in found])
+    kept = [signal for signal in signals if search[0] <= signal.centre <= search[1]]
+    return sorted(kept, key=lambda signal: -signal.power_db)
+
+
+def select_channel(
+    samples: NDArray[np.complex64], sample_rate: float, centre: float, bandwidth: float
+) -> tuple[NDArray[np.complex64], float]:
+    """Return a part of the band as samples of its own, shifted to 0 Hz, and their sample rate.
+
+    The filter is flat over the bandwidth and falls off as a raised cosine over 15 % of it on either side. The sample
+    rate is at least twice the bandwidth, or the given one if that is less.
+
+    Args:
+        samples: complex [N].
+        sample_rate: samples a second.
+        centre: of the channel, Hz from the middle of the band.
+        bandwidth: of the channel, Hz, above 0.
+
+    Raises:
+        AmrqError: the channel is outside the band or has no bandwidth.
+
+    >>> tone = np.exp(2j * np.pi * 0.26 * np.arange(1000)).astype(np.complex64)
+    >>> channel, rate = select_channel(tone, 100e3, centre=25e3, bandwidth=5e3)
+    >>> rate, len(channel)
+    (10000.0, 100)
+    """
+    if not (bandwidth > 0 and abs(centre) < sample_rate / 2):
+        raise AmrqError(
+            f"a channel of {engineering(bandwidth, 'Hz')} at {engineering(centre, 'Hz')} does not lie in a band of "
+            f"{engineering(sample_rate, 'Hz')}."
+        )
+    count = len(samples)
+    spectrum = fft.fft(np.asarray(samples, dtype=np.complex64))
+    middle = round(centre / sample_rate * count)
+    kept = min(count, fft.next_fast_len(max(2, math.ceil(2 * bandwidth / sample_rate * count))))
+    away = np.arange(kept) - kept // 2
+    fall = _TAPER * bandwidth
+    hertz = np.abs(away) * (sample_rate / count)
+    gain = 0.5 + 0.5 * np.cos(np.pi * np.clip((hertz - bandwidth / 2) / fall, 0, 1))
+    part = spectrum[(middle + away) % count] * gain.astype(np.float32) * np.float32(kept / count)
+    channel = fft.ifft(np.fft.ifftshift(part))
+    rate = sample_rate * kept / count
+    rest = centre - middle * sample_rate / count
+    if rest:
+        channel = channel * np.exp(-2j * np.pi * rest / rate * np.arange(kept)).astype(np.complex64)
+    return np.asarray(channel, dtype=np.complex64), rate
+
+
+def _without_middle_line(parts: _Reals) -> _Reals:
+    """Return the spectra with a straight line in place of a narrow line at 0 Hz."""
+    bins = parts.shape[1]
+    if bins < 64:
+        return parts
+    middle, half = bins // 2, 3
+    mean = parts.mean(axis=0)
+    around = max(
+        float(mean[middle - half - 4 : middle - half].mean()),
+        float(mean[middle + half + 1 : middle + half + 5].mean()),
+    )
+    if mean[middle - 1 : middle + 2].mean() < 3 * around:
+        return parts
+    parts = parts.copy()
+    for row in parts:
+        left, right = (
+            row[middle - half - 4 : middle - half].mean(),
+            row[middle + half + 1 : middle + half + 5].mean(),
+        )
+        row[middle - half : middle + half + 1] = np.linspace(left, right, 2 * half + 1)
+    return parts
+
+
+def _smooth(values: _Reals, width: int) -> _Reals:
+    """Return the means over `width` bins; the band is taken as a circle."""
+    if width <= 1:
+        return values
+    left = width // 2
+    padded = np.concatenate([values[-left:], values, values[: width - left]])
+    sums = np.concatenate([[0.0], np.cumsum(padded)])
+    return (sums[width:] - sums[:-width])[: len(values)] / width
+
+
+def _noise_floor(profile: _Reals, spectra: int) -> float:
+    """Return the noise power a bin.
+
+    A low quantile of the smoothed spectrum, corrected for what it is below the mean in noise. If the band is flat over
+    what a radio's filter passes, all of that is noise.
+    """
+    bins = len(profile)
+    width = max(1, bins // 64)
+    smooth = _smooth(profile, width)
+    place = np.abs(np.arange(bins) - bins // 2) / bins
+    spread = 1 / math.sqrt(_independent(spectra, width))
+    inside = smooth[place < 0.36]
+    if inside.max() < float(np.median(inside)) * (1.5 + 4 * spread) and inside.min() > float(
+        np.median(inside)
+    ) * max(0.1, 0.7 - 4 * spread):
+        return float(profile[place < 0.36].mean())
+    low = float(np.quantile(smooth[place < 0.5], _FLOOR_SHARE / 2))
+    plain = float(np.quantile(smooth[place < _EDGE], _FLOOR_SHARE))
+    # Without a radio's filter both are the same; a signal that fills the middle leaves the floor at the edges.
+    floor = plain if low > 0.6 * plain or _is_plateau(smooth, place, plain, low) else low
+    return floor / max(0.2, 1 - 1.3 * spread)
+
+
+def _refined_floor(profile: _Reals, floor: float, spectra: int) -> float:
+    """Return the mean over the bins in which nothing is found, if these are enough."""
+    bins = len(profile)
+    free = np.abs(np.arange(bins) - bins // 2) < _EDGE * bins
+    for low, high in _boxes(profile, floor, spectra):
+        guard = 2 + (high - low) // 4
+        free[max(0, low - guard) : high + guard] = False
+    kept = profile[free]
+    if len(kept) < max(16, 0.05 * bins):
+        return floor
+    mean = float(kept.mean())
+    return mean if 0.5 * floor < mean < 1.5 * floor else floor
+
+
+def _is_plateau(smooth: _Reals, place: _Reals, plain: float, low: float) -> bool:
+    """Return whether a floor holds over a tenth of the middle of the band, so that what is below is a filter's edge."""
+    level = smooth[place < _EDGE]
+    return bool(np.mean(level < 1.3 * plain) > 1.5 * _FLOOR_SHARE)
+
+
+def _independent(spectra: int, width: int = 1) -> float:
+    """Return how many independent powers a mean over spectra and neighbouring bins is worth.
+
+    With Hann's window, bins beside each other are correlated by 4/9 and stretches that overlap by half by 1/36.
+    """
+    return max(1.0, 0.95 * spectra) * width / (1 + 0.94 * (1 - 1 / width))
+
+
+def _boxes(profile: _Reals, floor: float, spectra: int) -> list[tuple[int, int]]:
+    """Return first bin and end of each signal, side lobes included."""
+    bins = len(profile)
+    excess = profile - floor
+    marked = np.zeros(bins, dtype=bool)
+    width = 1
+    while width <= bins // 8:
+        smooth = _smooth(excess, width)
+        shape = _independent(spectra, width)
+        limit = floor * (float(special.gammainccinv(shape, _FALSE_ALARM)) / shape - 1)
+        significant = smooth > limit
+        if width > 1:  # only what is itself above half of the limit, so that a wide mean does not widen boxes
+            significant &= _smooth(excess, max(1, width // 4)) > 0.3 * np.maximum(limit, smooth)
+        marked |= significant
+        width *= 2
+    marked = _closed(marked, max(1, bins // 2048))
+    regions = _regions(marked)
+    pieces = [piece for low, high in regions for piece in _split(excess, low, high, floor)]
+    return _with_lobes(excess, pieces, floor)
+
+
+def _closed(marked: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
+    """Return the marks with gaps of up to `gap` bins filled."""
+    marked = marked.copy()
+    places = np.flatnonzero(marked)
+    for left, right in itertools.pairwise(places):
+        if 1 < right - left <= gap + 1:
+            marked[left:right] = True
+    return marked
+
+
+def _regions(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
+    return [(int(low), int(high)) for low, high in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _split(excess: _Reals, low: int, high: int, floor: float) -> list[tuple[int, int]]:
+    """Return the parts of a region between which the spectrum falls almost to the floor."""
+    size = high - low
+    if size < 12:
+        return [(low, high)]
+    level = _smooth(excess, max(1, size // 32))[low:high]
+    place, deepest = 0, math.inf
+    left = np.maximum.accumulate(level)
+    right = np.maximum.accumulate(level[::-1])[::-1]
+    depth = level / np.maximum(np.minimum(left, right), 1e-30)
+    place = int(np.argmin(depth))
+    deepest = float(depth[place])
+    if deepest > _VALLEY or place in (0, size - 1):
+        return [(low, high)]
+    return _split(excess, low, low + place, floor) + _split(excess, low + place, high, floor)
+
+
+def _with_lobes(excess: _Reals, pieces: list[tuple[int, int]], floor: float) -> list[tuple[int, int]]:
+    """Return the pieces with side lobes joined to the signal in their middle."""
+    heights = [float(_smooth(excess[low:high], max(1, (high - low) // 8)).max()) for low, high in pieces]
+    boxes: list[list[int]] = []
+    free = set(range(len(pieces)))
+    for main in sorted(range(len(pieces)), key=lambda index: -heights[index]):
+        if main not in free:
+            continue
+        free.discard(main)
+        low, high = pieces[main]
+        middle = _middle(excess, low, high)
+        reach = 1.6 * (high - low)
+        for other in sorted(free, key=lambda index: abs(sum(pieces[index]) / 2 - middle)):
+            other_low, other_high = pieces[other]
+            away = abs((other_low + other_high) / 2 - middle)
+            half = max(high - middle, middle - low)
+            if (
+                heights[other] > _LOBE * heights[main]
+                or away > half + reach / 2
+                or other_high - other_low > reach
+            ):
+                continue
+            mirrored = 2 * middle - other_high, 2 * middle - other_low
+            first, last = round(mirrored[0]), round(mirrored[1])
+            if first < 0 or last > len(excess) or last <= first:
+                continue
+            here, there = float(excess[other_low:other_high].mean()), float(excess[first:last].mean())
+            if there > 0.4 * here:
+                free.discard(other)
+                low, high = min(low, other_low), max(high, other_high)
+        boxes.append([low, high])
+    # Boxes that lobes made overlap are cut where the weaker one begins.
+    return [(low, high) for low, high in boxes]
+
+
+def _middle(excess: _Reals, low: int, high: int) -> float:
+    """Return the middle about which the spectrum between two bins is most symmetric, in bins."""
+    level = np.maximum(excess[low:high], 0)
+    size = high - low
+    if size < 8:
+        total = float(level.sum())
+        return low + float(np.sum((np.arange(size) + 0.5) * level)) / total if total > 0 else (low + high) / 2
+    # Where there is power counts more than how much: an echo leaves the edges in their places.
+    level = level / (level + max(_EVEN * float(_smooth(level, max(1, size // 16)).max()), 1e-300))
+    level = _smooth(np.concatenate([np.zeros(size), level, np.zeros(size)]), max(1, size // 32))[
+        size // 2 : -(size // 2)
+    ]
+    own = fft.next_fast_len(2 * len(level))
+    found = fft.irfft(fft.rfft(level, own) ** 2, own)
+    peak = int(np.argmax(found))
+    around = found[(peak + np.arange(-1, 2)) % own]
+    bend = around[0] - 2 * around[1] + around[2]
+    shift = 0.5 * (around[0] - around[2]) / bend if bend < 0 else 0.0
+    return low - (size - size // 2) + (peak + shift) / 2 + 0.5
+
+
+def _signal(parts: _Reals, floor: float, low: int, high: int, step: float) -> BandSignal:
+    """Return the signal of a box, measured over the parts of the time in which it is on."""
+    bins = parts.shape[1]
+    powers = parts[:, low:high].sum(axis=1) - floor * (high - low)
+    on = powers >= 0.5 * powers.max() if powers.max() > 0 else powers == powers.max()
+    excess = parts[on].mean(axis=0) - floor
+    inside = excess[low:high]
+    sums = np.concatenate([[0.0], np.cumsum(inside)])
+    power = float(sums[-1])
+    if high - low >= bins - 2:
+        edges = np.array([0.0, high - low])
+    else:
+        rising = np.maximum.accumulate(np.clip(sums, 0, power))
+        edges = np.interp(
+            [power * (1 - _SHARE) / 2, power * (1 + _SHARE) / 2],
+            rising + 1e-12 * power * np.arange(len(rising)),
+            np.arange(len(rising)),
+        )
+    middle = _middle(excess, low, high) if high - low < bins - 2 else bins // 2 + 0.5
+    width = max(1.0, float(edges[1] - edges[0]))
+    noise = floor * width
+    snr = 10 * math.log10(max(power / noise, 1e-30)) if noise > 0 else math.inf
+    return BandSignal(
+        centre=float((middle - 0.5 - bins // 2) * step),
+        bandwidth=width * step,
+        snr_db=snr,
+        power_db=10 * math.log10(max(power, 1e-300)),
+    )
+
+
+def _without_splatter(signals: list[BandSignal]) -> list[BandSignal]:
+    """Return the signals without what a stronger one leaves beside itself."""
+    return [
+        signal
+        for signal in signals
+        if not any(
+            signal.power_db < other.power_db - _SPLATTER_DB
+            and abs(signal.centre - other.centre) < 2.5 * other.bandwidth
+            for other in signals
+        )
+    ]

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults that a receiver leaves in its samples: a line at 0 Hz, an image by I/Q imbalance, clipping.
+
+The first two are removed where they are seen; clipping is reported. Samples are cleaned in blocks of a fixed length, so
+that the result does not depend on how a stream is cut into calls.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.measure.band import find_signals
+
+__all__ = ["BLOCK", "Cleaner", "InputReport"]
+
+BLOCK = 16_384
+"""Samples that are cleaned together."""
+_STRETCH = 1024  # samples of a spectrum
+_MEMORY = 8  # blocks that estimates are averaged over
+_LEAST = 2048  # samples of the last block that are worth an estimate of their own
+_SIGNIFICANT = 14.0
+"""Times the power that would be expected, from which a line at 0 Hz or an image is believed."""
+_STEADY = 0.7
+"""Of the power at 0 Hz that must be the same in all stretches of a block."""
+_PART = 0.4
+"""Of the power around 0 Hz: a line that is more is the signal's own carrier (OOK has half of its power in it)."""
+_GROUP = 8
+"""Neighbouring bins that are judged together."""
+_LARGEST_IMAGE = 0.18
+"""Amplitude of an image over its signal, -15 dB: what is more is a signal of one dimension, as BPSK at 0 Hz."""
+_SMALLEST_IMAGE = 0.006  # -44 dB: no modulation is harmed by less
+_PILED = 3.0
+"""Times the samples at the level beside that a rail must have to be called clipped."""
+_CLIPPED = (1e-3, 0.6)  # shares of samples at the rails: more is a constant level
+
+_Samples = NDArray[np.complex64]
+
+
+@dataclass(frozen=True)
+class InputReport:
+    """What was found about the samples.
+
+    Attributes:
+        dc_db: power of a line at 0 Hz over all other power, dB; None: not seen.
+        image_db: power of the image over that of its signal, dB; None: not seen.
+        clipped_share: share of samples at a rail, 0 to 1; None: no clipping seen.
+        dc_removed: whether the line was removed; one that is the carrier of a signal is not.
+    """
+
+    dc_db: float | None = None
+    image_db: float | None = None
+    clipped_share: float | None = None
+    dc_removed: bool = False
+
+
+class Cleaner:
+    """Removes a line at 0 Hz and the image by I/Q imbalance from a stream, and notices clipping.
+
+    A line is removed only if a signal lies around it that is stronger, and only if it is steady, which no modulation
+    without a carrier is. An image is removed if samples at frequencies f and -f are correlated alike in all of the
+    time, by less than -15 dB.
+
+    Args:
+        sample_rate: samples a second.
+
+    >>> rng = np.random.default_rng(1)
+    >>> noise = (rng.normal(size=40_000) + 1j * rng.normal(size=40_000)).astype(np.complex64)
+    >>> cleaner = Cleaner(1e6)
+    >>> cleaned = np.concatenate([cleaner.process(noise + 0.5), cleaner.finish()])
+    >>> len(cleaned), round(cleaner.report().dc_db)
+    (40000, -9)
+    """
+
+    def __init__(self, sample_rate: float) -> None:
+        self._sample_rate = sample_rate
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the samples so far, those that were not returned yet included."""
+        self._waiting: list[_Samples] = []
+        self._count = 0
+        self._line = _Line()
+        self._image = _Image()
+        self._rails = _Rails()
+
+    def process(self, samples: _Samples) -> _Samples:
+        """Take in samples and return those that are finished, in order: up to 16,384 stay until the next call.
+
+        Args:
+            samples: complex64 [N]; those that are not finite are returned as they are.
+        """
+        self._waiting.append(np.asarray(samples, dtype=np.complex64))
+        self._count += len(samples)
+        if self._count < BLOCK:
+            return np.zeros(0, dtype=np.complex64)
+        joined = np.concatenate(self._waiting)
+        blocks = len(joined) // BLOCK
+        done = [self._cleaned(joined[BLOCK * n : BLOCK * (n + 1)]) for n in range(blocks)]
+        self._waiting = [joined[BLOCK * blocks :]]
+        self._count = len(self._waiting[0])
+        return np.concatenate(done)
+
+    def finish(self) -> _Samples:
+        """Return the samples that are left."""
+        joined = np.concatenate(self._waiting) if self._waiting else np.zeros(0, dtype=np.complex64)
+        self._waiting, self._count = [], 0
+        return self._cleaned(joined) if len(joined) else joined
+
+    def report(self) -> InputReport:
+        """Return what has been found so far."""
+        return InputReport(
+            self._line.db(),
+            self._image.db(),
+            self._rails.share(),
+            self._line.db() is not None and self._line.removed,
+        )
+
+    def _cleaned(self, block: _Samples) -> _Samples:
+        finite = np.isfinite(block)
+        known = block if finite.all() else np.where(finite, block, np.complex64(0))
+        self._rails.look(known)
+        if len(known) >= min(_LEAST, BLOCK):
+            self._line.look(known, self._sample_rate)
+            self._image.look(known - self._line.value if self._line.removed else known)
+        if self._line.removed:
+            block = block - self._line.value
+        if self._image.value:
+            image = np.complex64(self._image.value)
+            block = (block - image * np.conj(block)) * np.complex64(1 / (1 - abs(image) ** 2))
+        return np.asarray(block, dtype=np.complex64)
+
+
+class _Line:
+    """The line at 0 Hz of the last blocks."""
+
+    def __init__(self) -> None:
+        self.value = np.complex64(0)
+        self.removed = False
+        self._means: list[complex] = []
+        self._power = 0.0
+        self._line_power = 0.0
+        self._seen = False
+
+    def db(self) -> float | None:
+        if not self._seen:
+            return None
+        return 10 * math.log10(self._line_power / max(self._power - self._line_power, 1e-30))
+
+    def look(self, block: _Samples, sample_rate: float) -> None:
+        """Estimate the line from a block and those before."""
+        length = min(_STRETCH, len(block) // 2)
+        pieces = block[: len(block) // length * length].reshape(-1, length)
+        means = pieces.mean(axis=1, dtype=np.complex128)
+        mean = complex(means.mean())
+        power = float(np.mean(block.real.astype(np.float64) ** 2 + block.imag.astype(np.float64) ** 2))
+        # What a signal without a line has at 0 Hz: the same as close beside.
+        spectrum = fft.fft(block * np.hanning(len(block)).astype(np.float32)) / (0.5 * len(block))
+        near = np.abs(np.concatenate([spectrum[4:36], spectrum[-35:-3]])) ** 2
+        expected = float(near.mean()) / 1.5
+        steady = abs(mean) ** 2 > _STEADY * float(np.mean(np.abs(means) ** 2)) - expected * len(means)
+        if not (abs(mean) ** 2 > _SIGNIFICANT * expected and steady):
+            self._means, self._seen, self.removed = [], False, False
+            return
+        if self._means and abs(mean - self._means[-1]) ** 2 > _SIGNIFICANT * expected:
+            self._means = []  # it has changed
+        begins = not self._means
+        self._means = [*self._means, mean][-_MEMORY:]
+        self.value = np.complex64(np.mean(self._means))
+        self._power, self._line_power, self._seen = power, abs(complex(self.value)) ** 2, True
+        if begins:
+            self.removed = self._is_foreign(block, sample_rate)
+
+    def _is_foreign(self, block: _Samples, sample_rate: float) -> bool:
+        """Return whether the line lies in a stronger signal whose carrier it is not."""
+        rest = block - self.value
+        for signal in find_signals(rest, sample_rate):
+            if abs(signal.centre) < 0.6 * signal.bandwidth:
+                own = 10 ** (signal.power_db / 10)
+                return self._line_power < _PART * (own + self._line_power)
+        return False
+
+
+class _Image:
+    """The image that I/Q imbalance makes: amplitude and phase of b/a* in y = a x + b x*."""
+
+    def __init__(self) -> None:
+        self.value = 0j
+        self._sums: list[tuple[complex, float]] = []
+
+    def db(self) -> float | None:
+        return 20 * math.log10(abs(self.value)) if self.value else None
+
+    def look(self, block: _Samples) -> None:
+        """Estimate the image from a block and those before.
+
+        Each pair of frequencies f and -f counts by what it says: much if one of them is strong and the other weak.
+        """
+        length = min(_STRETCH, len(block))
+        pieces = block[: len(block) // length * length].reshape(-1, length)
+        spectra = fft.fft(pieces * np.hanning(length).astype(np.float32), axis=1)
+        positive = spectra[:, 2 : length // 2 - 1]
+        negative = spectra[:, -2 : -(length // 2 - 1) : -1]
+        products = np.sum(positive * negative, axis=0, dtype=np.complex128)
+        powers = (
+            np.sum(np.abs(positive) ** 2, axis=0, dtype=np.float64),
+            np.sum(np.abs(negative) ** 2, axis=0, dtype=np.float64),
+        )
+        sums = powers[0] + powers[1]
+        least = 1e-6 * float(sums.mean()) + 1e-300
+        weight = sums / (powers[0] * powers[1] + least**2)
+        groups = len(sums) // _GROUP
+        whole = slice(0, groups * _GROUP)
+        kept = np.ones(len(sums), dtype=bool)
+        kept[whole] = np.repeat(
+            np.abs(products[whole].reshape(groups, _GROUP).sum(axis=1))
+            < _LARGEST_IMAGE * sums[whole].reshape(groups, _GROUP).sum(axis=1),
+            _GROUP,
+        )
+        one = complex(np.sum((products * weight)[kept])), float(np.sum((sums * weight)[kept]))
+        count = len(pieces)
+        self._sums = [*self._sums, one][-_MEMORY:]
+        product, total = sum(one[0] for one in self._sums), sum(one[1] for one in self._sums)
+        # Without an image the weighted sum has the variance total / count: bins are independent but for the window.
+        deviation = math.sqrt(2 * total / count) if count else math.inf
+        image = product / total if total else 0j
+        seen = abs(product) > math.sqrt(_SIGNIFICANT) * deviation and abs(image) > _SMALLEST_IMAGE
+        self.value = image if seen else 0j
+
+
+class _Rails:
+    """How many samples lie at the ends of the range."""
+
+    def __init__(self) -> None:
+        self._tops = np.zeros(4)
+        self._at = np.zeros(4)
+        self._beside = np.zeros(4)
+        self._samples = 0
+
+    def look(self, block: _Samples) -> None:
+        """Count the samples of a block that are at the highest and the lowest value of either rail."""
+        self._samples += len(block)
+        for n, values in enumerate((block.real, -block.real, block.imag, -block.imag)):
+            top = float(values.max())
+            if top > self._tops[n] * (1 + 1e-6):
+                self._tops[n], self._at[n], self._beside[n] = top, 0, 0
+            edge = self._tops[n] * (1 - 1e-6)
+            at = values >= edge
+            self._at[n] += np.count_nonzero(at)
+            lower = values[(values < edge) & (values > 0.9 * edge)]
+            if len(lower):
+                self._beside[n] += np.count_nonzero(lower >= lower.max() * (1 - 1e-6))
+
+    def share(self) -> float | None:
+        """Return the share of samples at a rail; None if these are no more than a signal has there."""
+        if not self._samples:
+            return None
+        piled = self._at > _PILED * np.maximum(self._beside, 1)
+        share = float(self._at[piled].sum()) / self._samples
+        return share if _CLIPPED[0] < share < 4 * _CLIPPED[1] else None
