@@ -2,6 +2,7 @@
 """Measurements of a model's accuracy, with confidence intervals. Needs no PyTorch."""
 
 from amrq.evaluation.chunk_sets import IMPAIRMENTS, ImpairedChunks, Impairment, fresh_chunks, make_dataset
+from amrq.evaluation.foreign import ForeignConstellation, foreign_table, measure_foreign
 from amrq.evaluation.measure import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate, fuse
 from amrq.evaluation.open_set import (
     NO_ANSWER,
@@ -51,6 +52,7 @@ __all__ = [
     "EsN0Axis",
     "Evaluation",
     "Finding",
+    "ForeignConstellation",
     "ImpairedChunks",
     "Impairment",
     "ImpairmentCurve",
@@ -69,9 +71,11 @@ __all__ = [
     "draw_pictures",
     "evaluate",
     "evaluation_tables",
+    "foreign_table",
     "fresh_chunks",
     "fuse",
     "make_dataset",
+    "measure_foreign",
     "outcome",
     "page_anew",
     "read_evaluation",

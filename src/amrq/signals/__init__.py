@@ -2,6 +2,7 @@
 """Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes."""
 
 from amrq.classes import root_raised_cosine
+from amrq.signals.constellations import FOREIGN_KINDS, HELD_OUT_CONSTELLATIONS, ForeignKind, ForeignPool
 from amrq.signals.modulated_signal import (
     ModulatedSignal,
     Order,
@@ -18,9 +19,13 @@ from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, OtherSig
 from amrq.signals.received_signal import Conditions, received_signal, received_under
 
 __all__ = [
+    "FOREIGN_KINDS",
+    "HELD_OUT_CONSTELLATIONS",
     "HELD_OUT_SIGNALS",
     "OTHER_SIGNALS",
     "Conditions",
+    "ForeignKind",
+    "ForeignPool",
     "ModulatedSignal",
     "Order",
     "OtherSignalClass",

@@ -102,7 +102,8 @@ class LabelledBatches:
         self._one_sided = np.array([name in known and not known[name].mirrored for name in classes])
         prior = np.array([h.prior for h in hypotheses])
         of_class = np.array([classes.index(h.label) for h in hypotheses])
-        levels = np.array([h.es_n0_db is not None for h in hypotheses])
+        # A labelled `unknown` is any kind of other signal: the levels of some of these are not for it.
+        levels = np.array([h.es_n0_db is not None and h.label in known for h in hypotheses])
         own = self._labels[:, None] == of_class[None, :]
         middles = np.array([np.inf if h.es_n0_db is None else h.es_n0_db for h in hypotheses])
         known = np.isfinite(es_n0_db) & (own & levels).any(axis=1)

@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,11 +22,12 @@ from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.files import check_writable, whole_file
 from amrq.machine import memory_limit
-from amrq.model import Hypothesis
+from amrq.model import UNKNOWN, Hypothesis
+from amrq.signals import FOREIGN_KINDS
 from amrq.training.architectures import make_net
 from amrq.training.control import Progress, RunControl
 from amrq.training.pruning import prune
-from amrq.training.quantisation import quantise
+from amrq.training.quantisation import QuantisedLayer, quantise
 from amrq.training.recipe import Recipe, class_text
 from amrq.training.signal_batches import SignalBatch, SignalBatches
 
@@ -44,6 +45,7 @@ __all__ = [
     "net_inputs",
     "resumed_state",
     "save_checkpoint",
+    "widen",
 ]
 
 _CALIBRATION_BATCHES = 20
@@ -54,6 +56,8 @@ _REPORT_EVERY = 20
 HYPOTHESIS_WEIGHT = 0.5
 """Of the hypothesis, given the class, in a loss."""
 _LARGEST_GRADIENT = 1.0
+_MUCH_LESS = 3.0
+"""By how much the natural logarithm of an added output's probability lies below that of the output it is taken from."""
 
 
 # --- the state of a training ------------------------------------------------------------------------------------------
@@ -201,6 +205,7 @@ class TrainingStage:
         learning_rate: Adam's, at its highest; it rises over the first 2 % of the steps and falls along a cosine.
         before: steps of the stages before it.
         after: steps of those that follow.
+        first: a part before the constellations outside the set are learnt (see `FitSettings`).
     """
 
     bits: int
@@ -208,6 +213,12 @@ class TrainingStage:
     learning_rate: float
     before: int = 0
     after: int = 0
+    first: bool = False
+
+    @property
+    def key(self) -> int:
+        """What its network is kept by: the bits of a weight, 0 for the first part."""
+        return 0 if self.first else self.bits
 
     @property
     def phase(self) -> str:
@@ -337,7 +348,12 @@ def _learning_rate_share(step: int, steps: int) -> float:
 # --- a training by a recipe -------------------------------------------------------------------------------------------
 
 
-def fit(recipe: Recipe, batches: SignalBatches, control: RunControl | None = None) -> Mapping[int, nn.Module]:
+def fit(
+    recipe: Recipe,
+    batches: SignalBatches,
+    control: RunControl | None = None,
+    first: SignalBatches | None = None,
+) -> Mapping[int, nn.Module]:
     """Train the recipe's network: first in floating point, then from there for each number of bits.
 
     Batch and learning rate depend on recipe and step alone and the checkpoint holds the optimiser, so that an
@@ -347,6 +363,7 @@ def fit(recipe: Recipe, batches: SignalBatches, control: RunControl | None = Non
         recipe: what to make.
         batches: of the recipe's signals.
         control: how it runs.
+        first: signals of the first part of the training, for a recipe that has `foreign_steps`.
 
     Returns:
         networks by bits of a weight, in evaluation mode, their outputs those of `SignalBatches.hypotheses`: those of
@@ -356,42 +373,93 @@ def fit(recipe: Recipe, batches: SignalBatches, control: RunControl | None = Non
         AmrqError: the checkpoint is of another recipe or unreadable, or the loss is no longer finite.
     """
     control = control or RunControl()
+    first = first or batches
     torch.manual_seed(recipe.seed)
-    net = make_net(len(batches.hypotheses), recipe.net)
-    blank = copy.deepcopy(net)
+    narrow = make_net(len(first.hypotheses), recipe.net)
+    blank = narrow if first is batches else make_net(len(batches.hypotheses), recipe.net)
     identity = _identity(recipe)
     resumed = resumed_state(control, identity)
     finished: dict[int, nn.Module] = {}
     if resumed is not None:
         finished = {
-            bits: _with_weights(blank, bits, weights) for bits, weights in resumed["finished"].items()
+            key: _with_weights(blank if key else narrow, key or 32, weights)
+            for key, weights in resumed["finished"].items()
         }
-    trainer = Trainer(SyntheticLoss(recipe, batches), control)
 
     def save(stage: int, **other: Any) -> None:
         weights = {bits: net.state_dict() for bits, net in finished.items()}
         keep_state(control, identity, {"stage": stage, "finished": weights, **trainer.state(), **other})
 
     for number, stage in enumerate(_stages(recipe)):
-        if stage.bits in finished:
+        if stage.key in finished:
             continue
+        trainer = Trainer(SyntheticLoss(recipe, first if stage.first else batches), control)
         state = resumed if resumed and resumed["stage"] == number and resumed["step"] > 0 else None
         if state is not None:
-            net = _with_weights(blank, stage.bits, state["net"])
+            net = _with_weights(narrow if stage.first else blank, stage.bits, state["net"])
         elif stage.bits < 32:
             net = copy.deepcopy(finished[32])
             quantise(net, stage.bits, _calibration(recipe, batches))
-        whole = stage.bits == 32
-        trainer.begin(net, stage, _pruning(net, recipe, stage.steps) if whole else lambda _: None)
+        elif 0 in finished:
+            net = copy.deepcopy(blank)
+            widen(finished[0], first.hypotheses, net, batches.hypotheses)
+        else:
+            net = copy.deepcopy(narrow)
+        trainer.begin(net, stage, _pruning(net, recipe, stage))
         if state is not None:
             trainer.resume(state)
         if not trainer.run(functools.partial(save, number)):
-            return finished
-        if whole and recipe.pruning.share:
+            break
+        if stage.bits == 32 and recipe.pruning.share:
             prune(net, recipe.pruning.share)
-        finished[stage.bits] = net
+        finished[stage.key] = net
         save(number + 1, step=0)
-    return finished
+    return {bits: net for bits, net in finished.items() if bits}
+
+
+def widen(
+    old: nn.Module, old_hypotheses: Sequence[Hypothesis], new: nn.Module, hypotheses: Sequence[Hypothesis]
+) -> None:
+    """Give a network the weights of one with fewer outputs.
+
+    An output that the old one has not begins as that of the modulation that its signals are most easily taken for, at
+    the same Es/N0, and much less probable.
+
+    Args:
+        old: the network with fewer outputs.
+        old_hypotheses: what these stand for.
+        new: the network with more; it is changed.
+        hypotheses: what its outputs stand for.
+    """
+    columns, kinds = [], iter(FOREIGN_KINDS.values())
+    old_keys = [(h.label, h.es_n0_db) for h in old_hypotheses]
+    others = iter(n for n, h in enumerate(old_hypotheses) if h.label == UNKNOWN)
+    nearest, last = "", math.inf
+    for h in hypotheses:
+        if h.label != UNKNOWN:
+            columns.append((old_keys.index((h.label, h.es_n0_db)), False))
+        elif h.es_n0_db is None:
+            columns.append((next(others), False))
+        else:
+            if h.es_n0_db <= last:
+                nearest = next(kinds).nearest
+            last = h.es_n0_db
+            nearest = nearest if (nearest, last) in old_keys else old_hypotheses[0].label
+            columns.append((old_keys.index((nearest, last)), True))
+    rows, added = torch.tensor([column for column, _ in columns]), torch.tensor([new for _, new in columns])
+    pairs = list(
+        zip(*([m for m in net.modules() if isinstance(m, QuantisedLayer)] for net in (old, new)), strict=True)
+    )
+    with torch.no_grad():
+        for before, after in pairs[:-1]:
+            after.load_state_dict(before.state_dict())
+            after.masked = before.masked
+        before, after = pairs[-1]
+        after.weight.copy_(before.weight[rows])
+        after.bias.copy_(before.bias[rows] - _MUCH_LESS * added)
+        after.kept.copy_(before.kept[rows])
+        after.kept[added] = 1
+        after.masked = before.masked
 
 
 def _identity(recipe: Recipe) -> str:
@@ -399,18 +467,29 @@ def _identity(recipe: Recipe) -> str:
     r = recipe
     text = repr((r.seed, r.chunk_length, r.signal, r.teacher, r.net, r.fit, r.pruning, r.quantisation))
     # States from before there was a choice are of the thesis's classes, and stay good.
-    return text if r.class_set == THESIS_9 else text + class_text(r.class_set)
+    text = text if r.class_set == THESIS_9 else text + class_text(r.class_set)
+    if not r.signal.foreign_share:
+        return text
+    foreign = [
+        getattr(s, f.name) for s in (r.signal, r.fit) for f in fields(s) if f.name.startswith("foreign_")
+    ]
+    return text + repr(foreign)
 
 
 def _stages(recipe: Recipe) -> list[TrainingStage]:
     """Return what a recipe trains, one after the other: in floating point, then for each number of bits."""
     parts = [(32, recipe.fit.steps, recipe.fit.learning_rate)]
+    parted = bool(recipe.signal.foreign_share and recipe.fit.foreign_steps)
+    if parted:
+        parts.append((32, recipe.fit.foreign_steps, recipe.fit.foreign_learning_rate))
     parts += [
         (bits, *recipe.quantisation.tuning(bits)) for bits in recipe.quantisation.weight_bits if bits < 32
     ]
     before = list(itertools.accumulate((steps for _, steps, _ in parts), initial=0))
     return [
-        TrainingStage(bits, steps, rate, before[number], before[-1] - before[number + 1])
+        TrainingStage(
+            bits, steps, rate, before[number], before[-1] - before[number + 1], parted and number == 0
+        )
         for number, (bits, steps, rate) in enumerate(parts)
     ]
 
@@ -421,12 +500,15 @@ def _calibration(recipe: Recipe, batches: SignalBatches) -> Iterator[tuple[torch
         yield net_inputs(batches.batch(_CALIBRATION_STREAM + i, recipe.fit.batch_size), recipe)
 
 
-def _pruning(net: nn.Module, recipe: Recipe, steps: int) -> Callable[[int], None]:
-    """Return what removes more and more weights as a training of so many steps goes on (Zhu and Gupta 2017, eq. 1)."""
-    settings = recipe.pruning
+def _pruning(net: nn.Module, recipe: Recipe, stage: TrainingStage) -> Callable[[int], None]:
+    """Return what removes more and more weights as a stage goes on (Zhu and Gupta 2017, eq. 1).
+
+    In a second part what has been removed stays so, and the same happens to the weights of the new outputs.
+    """
+    settings, steps = recipe.pruning, stage.steps
 
     def prepare(done: int) -> None:
-        if settings.share and done % _PRUNE_EVERY == 0:
+        if settings.share and stage.bits == 32 and done % _PRUNE_EVERY == 0:
             progress = min(max((done / steps - settings.begin) / (settings.end - settings.begin), 0.0), 1.0)
             prune(net, float(settings.share * (1 - (1 - progress) ** 3)))
 

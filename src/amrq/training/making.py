@@ -19,7 +19,7 @@ from amrq._version import __version__
 from amrq.classifier import ChunkClassifier, make_classifier
 from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
-from amrq.model import Contract, open_session, write_contract
+from amrq.model import Contract, Hypothesis, open_session, write_contract
 from amrq.text import markdown, printable, unbroken
 from amrq.training.control import RunControl
 from amrq.training.loop import fit, net_inputs
@@ -188,6 +188,12 @@ def _agreement(path: Path, held_out: SignalBatch, recipe: Recipe, logits: torch.
     return {"chunks": len(found), "differing_decisions_of_torch_and_onnxruntime": differing}
 
 
+def _caution(hypothesis: Hypothesis, recipe: Recipe) -> float:
+    if hypothesis.label in recipe.class_set:
+        return 0.0
+    return recipe.caution if hypothesis.es_n0_db is None else recipe.foreign_caution
+
+
 def write_model(
     recipe: Recipe,
     net: nn.Module,
@@ -228,8 +234,7 @@ def write_model(
         weights=nonzero_weights(net),
         pruned=round(pruned_share(net), 6),
         hypotheses=tuple(
-            h if h.label in recipe.class_set else replace(h, prior=h.prior * math.exp(-recipe.caution))
-            for h in held_out_signals.hypotheses
+            replace(h, prior=h.prior * math.exp(-_caution(h, recipe))) for h in held_out_signals.hypotheses
         ),
         outlier_share=recipe.outlier_share,
         recipe={
@@ -301,7 +306,17 @@ def make_model(
             recipe.teacher, recipe.signal, recipe.chunk_length, recipe.seed, control.taught, recipe.class_set
         )
     batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, teacher, recipe.class_set)
-    nets = fit(recipe, batches, control)
+    first = None
+    if recipe.signal.foreign_share and recipe.fit.foreign_steps:
+        closed = replace(recipe.signal, foreign_share=0.0)
+        first = SignalBatches(closed, recipe.chunk_length, recipe.seed, teacher, recipe.class_set)
+        if teacher is not None:
+            fewer = replace(recipe.teacher, chunks=recipe.fit.foreign_teacher)
+            teacher = Teacher(
+                fewer, recipe.signal, recipe.chunk_length, recipe.seed + 2, control.taught, recipe.class_set
+            )
+        batches = SignalBatches(recipe.signal, recipe.chunk_length, recipe.seed, teacher, recipe.class_set)
+    nets = fit(recipe, batches, control, first)
     wanted = recipe.quantisation.weight_bits
     if any(bits not in nets for bits in wanted):
         raise KeyboardInterrupt
@@ -314,7 +329,8 @@ def make_model(
         def step(done: int, of: int, before: int = steps_before) -> None:
             control.evaluated(before + done * 1_000 // of, len(wanted) * 1_000)
 
-        steps = recipe.fit.steps + (recipe.quantisation.tuning(bits)[0] if bits < 32 else 0)
+        steps = recipe.fit.steps + (recipe.fit.foreign_steps if first else 0)
+        steps += recipe.quantisation.tuning(bits)[0] if bits < 32 else 0
         write_model(recipe, nets[bits], bits, file, step, steps)
         files.append(file)
     return files

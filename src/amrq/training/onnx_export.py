@@ -5,7 +5,6 @@ import copy
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from amrq.chunks import LEVEL_FEATURES
-from amrq.classifier import Classifier, Evidence
+from amrq.classifier import Classifier
 from amrq.errors import AmrqError
-from amrq.evaluation import fresh_chunks, fuse
+from amrq.evaluation import fresh_chunks
 from amrq.model import Contract, Hypothesis
 from amrq.training.loop import class_logits
 from amrq.training.quantisation import QuantisedLayer
@@ -81,30 +80,49 @@ def calibrate_fusion(classifier: Classifier, seed: int) -> float:
     """
     contract = classifier.contract
     classes = contract.linear_classes
-    names = classes.names
-    evidence: list[tuple[str, Evidence]] = []
-    for name in names:
-        rng = np.random.default_rng([seed, 2, len(evidence)])
+    length, any_phase = contract.chunk_length, contract.phase == "any"
+    chunks = []
+    for number, member in enumerate(classes.members):
+        rng = np.random.default_rng([seed, 2, number * _RUNS])
         for _ in range(_RUNS):
             level = float(rng.uniform(*_ES_N0_DB))
-            phase = contract.phase == "any"
-            chunks = fresh_chunks(
-                contract.linear_classes[name], _CHUNKS, contract.chunk_length, level, rng, any_phase=phase
-            )
-            evidence.append((name, classifier.classify(chunks)))
+            chunks.append(fresh_chunks(member, _CHUNKS, length, level, rng, any_phase=any_phase))
+    evidence = classifier.classify(np.concatenate(chunks)).log_likelihoods
+    rows = evidence.reshape(len(chunks), _CHUNKS, -1).astype(np.float64)
+    truths = np.repeat(np.arange(len(classes)), _RUNS)
+    return min(_CANDIDATES, key=lambda n0: _brier_score(contract, rows, truths, n0))
 
-    def score(tried: Contract) -> float:
-        total = 0.0
-        for count in _FUSED:
-            for truth, of_run in evidence:
-                decisions = fuse(tried, of_run, count)
-                named = np.array([[d.log_probabilities[name] for name in names] for d in decisions])
-                probabilities = np.exp(named - np.logaddexp.reduce(named, axis=1, keepdims=True))
-                probabilities[:, names.index(truth)] -= 1
-                total += float((probabilities**2).sum(axis=1).mean())
-        return total
 
-    return min(_CANDIDATES, key=lambda n0: score(replace(contract, fusion_chunks=n0)))
+def _brier_score(
+    contract: Contract, rows: NDArray[np.float64], truths: NDArray[np.int64], fusion_chunks: float
+) -> float:
+    """Return the Brier score of decisions among the modulations, summed over the numbers of chunks that are fused.
+
+    Args:
+        contract: of the model.
+        rows: [runs, chunks, H], log-likelihoods.
+        truths: int64 [runs], which modulation was sent.
+        fusion_chunks: what is tried; see `DecisionMaker`, which decides like this.
+    """
+    weighed, names = contract.weighed(), contract.linear_classes.names
+    columns = [[n for n, h in enumerate(weighed) if h.label == name] for name in names]
+    log_prior = np.log([h.prior for h in weighed])
+    total = 0.0
+    for count in _FUSED:
+        weight = 1 / (1 + (count - 1) / fusion_chunks) if fusion_chunks else 1.0
+        sums = weight * rows.reshape(len(rows), -1, count, rows.shape[2]).sum(axis=2)
+        by_class = np.stack(
+            [
+                np.logaddexp.reduce(sums[..., own] + log_prior[own], axis=2)
+                - np.logaddexp.reduce(log_prior[own])
+                for own in columns
+            ],
+            axis=2,
+        )
+        probabilities = np.exp(by_class - np.logaddexp.reduce(by_class, axis=2, keepdims=True))
+        probabilities -= np.eye(len(names))[truths][:, None]
+        total += float((probabilities**2).sum(axis=(1, 2)).mean() * count / rows.shape[1])
+    return total
 
 
 _OPSET = 17

@@ -14,7 +14,7 @@ from amrq.classes import THESIS_9, LinearClass, LinearSet, class_set
 from amrq.errors import AmrqError
 from amrq.files import parsing
 from amrq.plain_values import from_plain
-from amrq.signals import OTHER_SIGNALS
+from amrq.signals import FOREIGN_KINDS, OTHER_SIGNALS
 from amrq.text import is_file_name, printable
 
 if sys.version_info >= (3, 11):
@@ -154,6 +154,11 @@ class SignalSettings:
         level_known_share: share of chunks that come with the level of their stream, for networks that take it.
         unknown_share: share of chunks that are none of the modulations; 0 for a model of these alone.
         unknown_kinds: weight of a kind of these (see `amrq.signals.other_signals`); 1 if not named.
+        foreign_share: share of chunks, beside those, that are linear constellations outside the class set. They too are
+            `unknown`, but each kind is a hypothesis of its own at each level of Es/N0.
+        foreign_es_n0_db: lowest and highest Es/N0 of these, dB. Deep in noise a dense constellation looks like
+            a modulation of the set.
+        foreign_kinds: weight of a kind of these (see `amrq.signals.constellations`); 1 if not named.
     """
 
     phase: str = "any"
@@ -172,6 +177,10 @@ class SignalSettings:
     level_known_share: float = 0.0
     unknown_share: float = 0.15
     unknown_kinds: dict[str, float] = field(default_factory=dict)
+    # Not in the text that stands for a recipe where states are compared, but for those that use it.
+    foreign_share: float = field(default=0.0, repr=False)
+    foreign_es_n0_db: tuple[float, float] = field(default=(10.0, 30.0), repr=False)
+    foreign_kinds: dict[str, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what no signal can be."""
@@ -182,7 +191,7 @@ class SignalSettings:
             len(self.ideal_es_n0_db) in (0, 2),
             f"signal.ideal_es_n0_db must be empty or a list of 2, not {list(self.ideal_es_n0_db)}",
         )
-        for name in ("es_n0_db", "ideal_range", "isi_db"):
+        for name in ("es_n0_db", "ideal_range", "isi_db", "foreign_es_n0_db"):
             low, high = getattr(self, name)
             _require(
                 -50 <= low <= high <= 100, f"signal.{name} must rise, within -50 to 100 dB, not {[low, high]}"
@@ -194,6 +203,16 @@ class SignalSettings:
         )
         _require(
             1 <= self.es_n0_levels <= 100, f"signal.es_n0_levels must be 1 to 100, not {self.es_n0_levels}"
+        )
+        _require(
+            self.foreign_share == 0
+            or (self.foreign_share > 0 and 0 < self.unknown_share < 1 - self.foreign_share),
+            "signal.foreign_share must be 0, or above 0 where unknown_share is too, and below 1 with it, not "
+            f"{self.foreign_share}",
+        )
+        _require(
+            not self.foreign_share or (low <= self.foreign_es_n0_db[0] and self.foreign_es_n0_db[1] <= high),
+            f"signal.foreign_es_n0_db must lie within es_n0_db, but {list(self.foreign_es_n0_db)} does not",
         )
         for name in ("ideal_share", "level_known_share"):
             share = getattr(self, name)
@@ -213,10 +232,10 @@ class SignalSettings:
         ):
             value = getattr(self, name)
             _require(0 <= value <= most, f"signal.{name} must be from 0 to {most:g}, not {value}")
-        for kind, weight in self.unknown_kinds.items():
-            known = ", ".join(OTHER_SIGNALS)
-            _require(kind in OTHER_SIGNALS, f"signal.unknown_kinds.{kind} is not a kind: there are {known}")
-            _require(0 < weight < 1e6, f"signal.unknown_kinds.{kind} must be above 0, not {weight}")
+        for name, kinds in (("unknown_kinds", OTHER_SIGNALS), ("foreign_kinds", FOREIGN_KINDS)):
+            for kind, weight in getattr(self, name).items():
+                _require(kind in kinds, f"signal.{name}.{kind} is not a kind: there are {', '.join(kinds)}")
+                _require(0 < weight < 1e6, f"signal.{name}.{kind} must be above 0, not {weight}")
 
     @property
     def ideal_range(self) -> tuple[float, float]:
@@ -295,26 +314,38 @@ class NetSettings:
 class FitSettings:
     """The optimisation.
 
+    With `foreign_steps` the network first learns the modulations and other signals, without the linear constellations
+    outside the set; then it gets outputs for these and learns all together.
+
     Attributes:
         steps: batches in all.
         batch_size: chunks a batch.
         learning_rate: Adam's, at its highest; it rises over the first 2 % of the steps and falls along a cosine.
         label_smoothing: share of the probability spread over all classes (Szegedy et al. 2016).
+        foreign_steps: batches of the second part; 0 for no such parting.
+        foreign_learning_rate: of the second part, at its highest.
+        foreign_teacher: chunks that the teacher judges for the second part and for the fine-tuning on integers.
     """
 
     steps: int = 10_000
     batch_size: int = 576
     learning_rate: float = 2e-3
     label_smoothing: float = 0.0
+    # See `SignalSettings`.
+    foreign_steps: int = field(default=0, repr=False)
+    foreign_learning_rate: float = field(default=2e-3, repr=False)
+    foreign_teacher: int = field(default=60_000, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         _require(self.steps >= 1, f"fit.steps must be at least 1, not {self.steps}")
         _require(self.batch_size >= 1, f"fit.batch_size must be at least 1, not {self.batch_size}")
-        _require(
-            0 < self.learning_rate <= 1,
-            f"fit.learning_rate must be above 0, at most 1, not {self.learning_rate}",
-        )
+        for name in ("foreign_steps", "foreign_teacher"):
+            value = getattr(self, name)
+            _require(value >= 0, f"fit.{name} must not be negative, but is {value}")
+        for name in ("learning_rate", "foreign_learning_rate"):
+            rate = getattr(self, name)
+            _require(0 < rate <= 1, f"fit.{name} must be above 0, at most 1, not {rate}")
         _require(
             0 <= self.label_smoothing < 1,
             f"fit.label_smoothing must be from 0 to below 1, not {self.label_smoothing}",
@@ -402,6 +433,7 @@ class Recipe:
         caution: how far a chunk's evidence leans towards `unknown` when many are fused, natural logarithm. The contract
             understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
             differ by less than a model's own error, and calling noise by a name is the worse mistake.
+        foreign_caution: the same for linear constellations outside the set.
         signal, teacher, net, fit, pruning, quantisation: see there.
         classes: the class set: its name, or names of classes and of sets in the order of the model's outputs.
         constellations: classes of the recipe's own, by name.
@@ -417,6 +449,7 @@ class Recipe:
     accuracy_chunks: int = 2_000
     outlier_share: float = 0.0
     caution: float = 0.0
+    foreign_caution: float = 0.0
     signal: SignalSettings = field(default_factory=SignalSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     net: NetSettings = field(default_factory=NetSettings)
@@ -460,7 +493,9 @@ class Recipe:
         _require(
             0 <= self.outlier_share < 1, f"outlier_share must be from 0 to below 1, not {self.outlier_share}"
         )
-        _require(0 <= self.caution <= 10, f"caution must be from 0 to 10, not {self.caution}")
+        for name in ("caution", "foreign_caution"):
+            value = getattr(self, name)
+            _require(0 <= value <= 10, f"{name} must be from 0 to 10, not {value}")
         _require(self.accuracy_chunks >= 1, f"accuracy_chunks must be at least 1, not {self.accuracy_chunks}")
 
     @cached_property

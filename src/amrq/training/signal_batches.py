@@ -11,7 +11,7 @@ from amrq.chunks import level_features, normalise
 from amrq.classes import THESIS_9, LinearSet
 from amrq.likelihood import LikelihoodClassifier, Receiver, Resolution
 from amrq.model import NO_SIGNAL, UNKNOWN, Hypothesis
-from amrq.signals import OTHER_SIGNALS, add_noise, other_signal, rotate
+from amrq.signals import FOREIGN_KINDS, OTHER_SIGNALS, ForeignPool, add_noise, other_signal, rotate
 from amrq.training.recipe import SignalSettings, TeacherSettings
 
 __all__ = ["JudgedChunks", "SignalBatch", "SignalBatches", "Teacher"]
@@ -192,6 +192,12 @@ class SignalBatches:
         weights = np.array([settings.unknown_kinds.get(kind, 1.0) for kind in self._kinds])
         self._kind_shares = weights / weights.sum()
         self._edges = np.linspace(*settings.es_n0_db, settings.es_n0_levels + 1)
+        # Constellations outside the set, at the levels of Es/N0 that the modulations have.
+        foreign = np.array([settings.foreign_kinds.get(kind, 1.0) for kind in FOREIGN_KINDS])
+        self._foreign_shares = foreign / foreign.sum()
+        self._foreign_levels = np.unique(self._level(np.array(settings.foreign_es_n0_db) - (0.0, 1e-6)))
+        self._foreign_levels = np.arange(self._foreign_levels[0], self._foreign_levels[-1] + 1)
+        self._pools = [ForeignPool(kind, known) for kind in FOREIGN_KINDS] if settings.foreign_share else []
         self.hypotheses = self._make_hypotheses()
         """What a chunk can be: each modulation at each level of Es/N0, and each kind of other signal."""
         self.classes = tuple(dict.fromkeys(hypothesis.label for hypothesis in self.hypotheses))
@@ -199,6 +205,8 @@ class SignalBatches:
         self._class_of_kind = np.array(
             [len(known) + (kind == _NOISE) for kind in self._kinds], dtype=np.int64
         )
+        self._unknown_hypotheses = len(known) * settings.es_n0_levels + np.arange(len(self._kinds))
+        self._unknown_hypotheses[-1] = len(self.hypotheses) - 1
 
     def _make_hypotheses(self) -> tuple[Hypothesis, ...]:
         s = self.settings
@@ -211,7 +219,7 @@ class SignalBatches:
         else:
             share = share + s.ideal_share * (self._level(np.array([low]))[0] == np.arange(len(share)))
         middles = (self._edges[:-1] + self._edges[1:]) / 2
-        each = (1 - s.unknown_share) / len(self._known)
+        each = (1 - s.unknown_share - s.foreign_share) / len(self._known)
         known = [
             Hypothesis(name, float(middle), max(float(each * part), _LEAST_PRIOR))
             for name in self._known
@@ -223,7 +231,22 @@ class SignalBatches:
             Hypothesis(NO_SIGNAL if kind == _NOISE else UNKNOWN, None, float(s.unknown_share * part))
             for kind, part in zip(self._kinds, self._kind_shares, strict=True)
         ]
-        return (*known, *others)
+        return (*known, *others[:-1], *self._foreign_hypotheses(middles), others[-1])
+
+    def _foreign_hypotheses(self, middles: NDArray[np.float64]) -> list[Hypothesis]:
+        s = self.settings
+        if not s.foreign_share:
+            return []
+        low, high = s.foreign_es_n0_db
+        inside = np.minimum(self._edges[1:], high) - np.maximum(self._edges[:-1], low)
+        inside = np.clip(inside[self._foreign_levels], 0, None) / max(high - low, 1e-9)
+        return [
+            Hypothesis(
+                UNKNOWN, float(middles[level]), max(float(s.foreign_share * share * part), _LEAST_PRIOR)
+            )
+            for share in self._foreign_shares
+            for level, part in zip(self._foreign_levels, inside, strict=True)
+        ]
 
     def _level(self, es_n0_db: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Return which part of the range of Es/N0 each value lies in."""
@@ -234,13 +257,12 @@ class SignalBatches:
         """Return batch number `index`, of `size` chunks, in random order of the classes."""
         rng = np.random.default_rng([self.seed, index])
         s = self.settings
-        others = round(size * s.unknown_share)
-        ideal = round((size - others) * s.ideal_share)
-        parts = [
-            self._ideal(ideal, rng),
-            self._impaired(size - others - ideal, rng),
-            self._others(others, rng),
-        ]
+        others, foreign = round(size * s.unknown_share), round(size * s.foreign_share)
+        known = size - others - foreign
+        ideal = round(known * s.ideal_share)
+        parts = [self._ideal(ideal, rng), self._impaired(known - ideal, rng), self._others(others, rng)]
+        if foreign:
+            parts.append(self._foreign(foreign, rng))
         joined = _Part(*(np.concatenate(column) for column in zip(*parts, strict=True)))
         samples, labels, es_n0_db, targets, hypotheses = joined
         normalised = normalise(samples)
@@ -277,10 +299,15 @@ class SignalBatches:
         return self._modulated(noisy, labels, es_n0_db)
 
     def _impaired(self, count: int, rng: np.random.Generator) -> _Part:
-        s, length = self.settings, self.chunk_length
         labels = self._labels(count, rng)
-        draw = rng.random((count, length + 2 * _REACH), dtype=np.float32)
+        draw = rng.random((count, self.chunk_length + 2 * _REACH), dtype=np.float32)
         symbols = self._points[labels[:, None], (draw * self._orders[labels, None]).astype(np.int64)]
+        noisy, es_n0_db = self._noisy(self._passed_on(symbols, rng), self.settings.es_n0_db, rng)
+        return self._modulated(noisy, labels, es_n0_db)
+
+    def _passed_on(self, symbols: NDArray[np.complex64], rng: np.random.Generator) -> NDArray[np.complex64]:
+        """Return what is left of symbols [N, L + 2 reach] on the way, noise apart: complex64 [N, L]."""
+        s, count, length = self.settings, len(symbols), self.chunk_length
 
         def amount(most: float) -> NDArray[np.float32]:
             """A strength from 0 to `most`, small ones commoner (median a quarter), nothing in the ideal share."""
@@ -318,8 +345,29 @@ class SignalBatches:
         image = amount(s.imbalance) * np.exp(2j * np.pi * rng.random((count, 1)))
         samples = samples + image.astype(np.complex64) * samples.conj()
         dc = amount(s.dc_offset) * np.exp(2j * np.pi * rng.random((count, 1)))
-        noisy, es_n0_db = self._noisy(np.asarray(samples + dc, dtype=np.complex64), s.es_n0_db, rng)
-        return self._modulated(noisy, labels, es_n0_db)
+        return np.asarray(samples + dc, dtype=np.complex64)
+
+    def _foreign(self, count: int, rng: np.random.Generator) -> _Part:
+        """Constellations outside the set; like the modulations, an ideal share gets rotation and noise alone."""
+        s, length = self.settings, self.chunk_length
+        shares = rng.multinomial(count, self._foreign_shares)
+        symbols = np.concatenate(
+            [
+                pool.symbols(int(n), length + 2 * _REACH, rng)
+                for pool, n in zip(self._pools, shares, strict=True)
+            ]
+        )
+        ideal = rng.random((count, 1)) < s.ideal_share
+        turn = np.exp(2j * np.pi * rng.random((count, 1))) if s.phase == "any" else np.ones((count, 1))
+        plain = (symbols[:, _REACH:-_REACH] * turn).astype(np.complex64)
+        samples = np.where(ideal, plain, self._passed_on(symbols, rng))
+        noisy, es_n0_db = self._noisy(samples, s.foreign_es_n0_db, rng)
+        level = self._level(es_n0_db) - self._foreign_levels[0]
+        kinds = np.repeat(np.arange(len(shares)), shares)
+        first = len(self._known) * s.es_n0_levels + len(self._kinds) - 1
+        labels = np.full(count, len(self._known), dtype=np.int64)
+        targets = np.eye(len(self._known) + 2, len(self.classes), dtype=np.float32)[labels]
+        return _Part(noisy, labels, es_n0_db, targets, first + kinds * len(self._foreign_levels) + level)
 
     def _others(self, count: int, rng: np.random.Generator) -> _Part:
         shares = rng.multinomial(count, self._kind_shares)
@@ -335,7 +383,7 @@ class SignalBatches:
         kinds = np.repeat(np.arange(len(shares)), shares)
         labels = self._class_of_kind[kinds]
         targets = np.eye(len(self._known) + 2, len(self.classes), dtype=np.float32)[labels]
-        return _Part(noisy, labels, es_n0_db, targets, len(self._orders) * self.settings.es_n0_levels + kinds)
+        return _Part(noisy, labels, es_n0_db, targets, self._unknown_hypotheses[kinds])
 
     @staticmethod
     def _noisy(
