@@ -42,7 +42,7 @@ def recipe():
         quantisation=replace(smoke.quantisation, steps=6, weight_bits=(32, 8)),
         teacher=replace(smoke.teacher, chunks=0),
         accuracy_chunks=4,
-        foreign_caution=0.25,
+        foreign_caution=-0.25,
     )
 
 
@@ -98,6 +98,7 @@ def test_without_a_share_nothing_is_foreign():
         ("[fit]\nforeign_steps = -1", "fit.foreign_steps must not"),
         ("[fit]\nforeign_learning_rate = 0", "fit.foreign_learning_rate must be"),
         ("foreign_caution = inf", "foreign_caution must be"),
+        ("[pruning]\nshare = 0.5\nforeign_share = 0.4", "pruning.foreign_share must be"),
     ],
 )
 def test_refusals(tmp_path, text, words):
@@ -148,12 +149,21 @@ def test_a_training_in_two_parts_goes_on_where_it_stopped(recipe, tmp_path):
         fit(other, wide, RunControl(checkpoint), narrow)
 
 
-def test_pruned_weights_stay_away_in_the_second_part(recipe):
-    pruned = replace(recipe, pruning=replace(recipe.pruning, share=0.4, begin=0.0, end=0.5))
-    net = fit(pruned, batches_of(recipe), first=batches_of(recipe, foreign_share=0.0))[8]
-    layers = [m for m in net.modules() if isinstance(m, QuantisedLayer) and m.weight[0].numel() >= 8]
-    for layer in layers:
-        assert (layer.parameters_as_run()[0] == 0).float().mean() >= 0.4 - 1 / layer.weight.numel()
+def test_pruned_weights_stay_away_and_more_follow_in_the_second_part(recipe, tmp_path):
+    pruned = replace(
+        recipe, pruning=replace(recipe.pruning, share=0.3, begin=0.0, end=0.5, foreign_share=0.45)
+    )
+    checkpoint = tmp_path / "state"
+    net = fit(pruned, batches_of(recipe), RunControl(checkpoint), batches_of(recipe, foreign_share=0.0))[8]
+    for layer in (m for m in net.modules() if isinstance(m, QuantisedLayer) and m.weight[0].numel() >= 8):
+        assert (layer.parameters_as_run()[0] == 0).float().mean() >= 0.45 - 1 / layer.weight.numel()
+    finished = torch.load(checkpoint, weights_only=True)["finished"]
+    kept = [name for name, value in finished[0].items() if name.endswith(".kept") and value[0].numel() >= 8]
+    for name in kept:
+        before, after = finished[0][name], finished[32][name]
+        assert 0.3 - 1 / before.numel() <= (before == 0).float().mean() < 0.35
+        if before.shape == after.shape:
+            assert not (after > before).any()
 
 
 def test_from_recipe_to_file_and_back(recipe, tmp_path, quick_fusion):
@@ -169,6 +179,6 @@ def test_from_recipe_to_file_and_back(recipe, tmp_path, quick_fusion):
     # The priors of other signals are understated by the caution, those of foreign constellations by their own.
     for made, drawn in zip(contract.hypotheses, batches.hypotheses, strict=True):
         known = made.label in contract.class_set
-        caution = 0.0 if known else recipe.caution if made.es_n0_db is None else 0.25
+        caution = 0.0 if known else recipe.caution if made.es_n0_db is None else -0.25
         assert made.prior == pytest.approx(drawn.prior * np.exp(-caution))
     assert rebuild_net(file).recipe.signal == recipe.signal

@@ -17,7 +17,7 @@ __all__ = ["FOREIGN_KINDS", "HELD_OUT_CONSTELLATIONS", "ForeignKind", "ForeignPo
 
 _Points = NDArray[np.complex128]
 
-_DRAWN = 400
+_DRAWN = 600
 """Constellations of a kind that are drawn at random."""
 _SEED = 0xF0E
 _ALIKE = 0.05
@@ -109,9 +109,11 @@ def _drawn_rings(rng: np.random.Generator, fewest: int, most: int) -> _Points:
 
 
 def _drawn_points(rng: np.random.Generator) -> _Points:
-    """Draw 5 to 64 points in a square or a disc that keep a distance from each other."""
+    """Draw 5 to 64 points that keep a distance from each other, half of the times those of a lattice."""
     count = int(np.exp(rng.uniform(np.log(5), np.log(65))))
     square = rng.random() < 0.5
+    if rng.random() < 0.5:
+        return _drawn_lattice(rng, count, square)
     least = rng.uniform(0.5, 0.8) * 2 / np.sqrt(count)
     found: list[complex] = []
     for _ in range(40 * count):
@@ -122,6 +124,17 @@ def _drawn_points(rng: np.random.Generator) -> _Points:
                 break
     points = np.array(found)
     return points - points.mean() if rng.random() < 0.7 else points
+
+
+def _drawn_lattice(rng: np.random.Generator, count: int, square: bool) -> _Points:
+    """Draw a lattice of any angle and place, and take the points next to its middle, in a square or a disc."""
+    second = rng.uniform(0.8, 1.5) * np.exp(1j * rng.uniform(np.pi / 4, np.pi / 2))
+    i, q = np.meshgrid(np.arange(-16, 17), np.arange(-16, 17))
+    lattice = (i + second * q).ravel() + rng.choice([0.0, 0.5, 0.5 + second / 2, (1 + second) / 3])
+    lattice = lattice * np.exp(2j * np.pi * rng.random())
+    reach = np.maximum(np.abs(lattice.real), np.abs(lattice.imag)) if square else np.abs(lattice)
+    points = lattice[np.argsort(reach, kind="stable")[:count]]
+    return np.asarray(points - points.mean())
 
 
 @dataclass(frozen=True)
@@ -170,7 +183,10 @@ FOREIGN_KINDS: Mapping[str, ForeignKind] = MappingProxyType(
             ForeignKind(
                 "flat grid",
                 "8QAM",
-                _grids((6, 2), (8, 2), (16, 2), (6, 3), (7, 3), (10, 3), (10, 4), (12, 4), (16, 4), (5, 2)),
+                [
+                    *_grids((6, 2), (8, 2), (16, 2), (7, 3), (10, 3), (10, 4), (12, 4), (16, 4)),
+                    *2 * _grids((6, 3), (10, 5), (12, 6), (16, 8)),
+                ],
             ),
             ForeignKind("two rings", "16QAM", drawn=lambda rng: _drawn_rings(rng, 2, 2)),
             ForeignKind("more rings", "32QAM", drawn=lambda rng: _drawn_rings(rng, 3, 4)),

@@ -410,8 +410,8 @@ def fit(
             trainer.resume(state)
         if not trainer.run(functools.partial(save, number)):
             break
-        if stage.bits == 32 and recipe.pruning.share:
-            prune(net, recipe.pruning.share)
+        if stage.bits == 32 and _pruned_shares(recipe, stage)[1]:
+            prune(net, _pruned_shares(recipe, stage)[1])
         finished[stage.key] = net
         save(number + 1, step=0)
     return {bits: net for bits, net in finished.items() if bits}
@@ -471,7 +471,10 @@ def _identity(recipe: Recipe) -> str:
     if not r.signal.foreign_share:
         return text
     foreign = [
-        getattr(s, f.name) for s in (r.signal, r.fit) for f in fields(s) if f.name.startswith("foreign_")
+        getattr(settings, f.name)
+        for settings in (r.signal, r.fit, r.pruning)
+        for f in fields(settings)
+        if f.name.startswith("foreign_")
     ]
     return text + repr(foreign)
 
@@ -500,17 +503,24 @@ def _calibration(recipe: Recipe, batches: SignalBatches) -> Iterator[tuple[torch
         yield net_inputs(batches.batch(_CALIBRATION_STREAM + i, recipe.fit.batch_size), recipe)
 
 
-def _pruning(net: nn.Module, recipe: Recipe, stage: TrainingStage) -> Callable[[int], None]:
-    """Return what removes more and more weights as a stage goes on (Zhu and Gupta 2017, eq. 1).
+def _pruned_shares(recipe: Recipe, stage: TrainingStage) -> tuple[float, float]:
+    """Return which share of a float stage's weights is removed when it begins, and when it ends."""
+    settings = recipe.pruning
+    parted = bool(recipe.signal.foreign_share and recipe.fit.foreign_steps)
+    if not parted or stage.first:
+        return 0.0, settings.share
+    return settings.share, settings.foreign_share or settings.share
 
-    In a second part what has been removed stays so, and the same happens to the weights of the new outputs.
-    """
+
+def _pruning(net: nn.Module, recipe: Recipe, stage: TrainingStage) -> Callable[[int], None]:
+    """Return what removes more and more weights as a stage goes on (Zhu and Gupta 2017, eq. 1)."""
     settings, steps = recipe.pruning, stage.steps
+    low, high = _pruned_shares(recipe, stage)
 
     def prepare(done: int) -> None:
-        if settings.share and stage.bits == 32 and done % _PRUNE_EVERY == 0:
+        if high and stage.bits == 32 and done % _PRUNE_EVERY == 0:
             progress = min(max((done / steps - settings.begin) / (settings.end - settings.begin), 0.0), 1.0)
-            prune(net, float(settings.share * (1 - (1 - progress) ** 3)))
+            prune(net, float(high + (low - high) * (1 - progress) ** 3))
 
     return prepare
 

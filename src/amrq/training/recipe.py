@@ -360,15 +360,23 @@ class PruningSettings:
         share: of the weights of each layer that is removed in the end.
         begin: share of the float steps after which removal begins.
         end: share of the float steps after which it is complete.
+        foreign_share: share that is removed by the end of a second part (see `FitSettings`), which removes what it adds
+            between the same shares of its own steps; 0: as large as `share`.
     """
 
     share: float = 0.0
     begin: float = 0.2
     end: float = 0.7
+    # See `SignalSettings`.
+    foreign_share: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
         _require(0 <= self.share < 1, f"pruning.share must be from 0 to below 1, not {self.share}")
+        _require(
+            self.foreign_share == 0 or self.share <= self.foreign_share < 1,
+            f"pruning.foreign_share must be 0, or from pruning.share to below 1, not {self.foreign_share}",
+        )
         _require(
             0 <= self.begin < self.end <= 1,
             f"pruning.begin and pruning.end must rise, within 0 to 1, not {self.begin} and {self.end}",
@@ -433,7 +441,8 @@ class Recipe:
         caution: how far a chunk's evidence leans towards `unknown` when many are fused, natural logarithm. The contract
             understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
             differ by less than a model's own error, and calling noise by a name is the worse mistake.
-        foreign_caution: the same for linear constellations outside the set.
+        foreign_caution: the same for linear constellations outside the set; below 0 where names of the set's own are to
+            be given more readily.
         signal, teacher, net, fit, pruning, quantisation: see there.
         classes: the class set: its name, or names of classes and of sets in the order of the model's outputs.
         constellations: classes of the recipe's own, by name.
@@ -493,9 +502,9 @@ class Recipe:
         _require(
             0 <= self.outlier_share < 1, f"outlier_share must be from 0 to below 1, not {self.outlier_share}"
         )
-        for name in ("caution", "foreign_caution"):
+        for name, least in (("caution", 0), ("foreign_caution", -10)):
             value = getattr(self, name)
-            _require(0 <= value <= 10, f"{name} must be from 0 to 10, not {value}")
+            _require(least <= value <= 10, f"{name} must be from {least} to 10, not {value}")
         _require(self.accuracy_chunks >= 1, f"accuracy_chunks must be at least 1, not {self.accuracy_chunks}")
 
     @cached_property
