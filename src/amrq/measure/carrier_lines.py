@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Spectral lines that a carrier leaves in powers of its symbols: what makes them, and how their frequency is measured.
+
+Raising an M-fold symmetric constellation to its M-th power leaves a line at M times the carrier offset (A. J. Viterbi
+and A. M. Viterbi, "Nonlinear estimation of PSK-modulated carrier phase with application to burst digital
+transmission", IEEE Trans. Inf. Theory 29(4), 1983, eq. 1-3, replace the amplitude |z|^M by a free function F(|z|)). Its
+frequency is where a periodogram has its peak (D. C. Rife and R. R. Boorstyn, "Single-tone parameter estimation from
+discrete-time observations", IEEE Trans. Inf. Theory 20(5), 1974), with a drift where that of a dechirped sequence has
+it (T. J. Abatzoglou, "Fast maximum likelihood joint estimation of frequency and frequency rate", IEEE Trans. Aerosp.
+Electron. Syst. 22(6), 1986).
+
+Frequencies and drifts of lines are M times those of the carrier. The power of a line is in units of the floor: the
+squared sum of a window's values over the sum of their squares, 1 on average in noise and the number of symbols for a
+line without noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from amrq.classes import THESIS_9
+
+__all__ = ["ORDERS", "Chirps", "Fit", "Line", "PowerFunctions", "spectra", "turned", "wander"]
+
+Complex = NDArray[np.complexfloating[Any, Any]]
+
+ORDERS = np.array([2, 4, 4, 4, 8, 16])
+"""M of each of the six functions: BPSK and ASK; QPSK, 16QAM, 32QAM; 8PSK; 16PSK."""
+
+_LARGEST_RADIUS = 1.6  # amplitude over RMS: 8ASK's is 1.53; what is beyond counts no more than this
+_BLOCKS = 16  # sums that a fit is made of; the grid's edge loses 2.2 dB by summing first, its middle nothing
+
+# Grid of the fine fit, for the M-th power and a window of 256 symbols: frequencies half a main lobe apart
+# (cycles/symbol), drifts so far apart that half a step turns the window's ends by an eighth of a cycle
+# (cycles/symbol^2). They go with the inverse of the window's length and of its square.
+_FIT = 256
+_RATE_STEP, _RATES = 1 / 512, 12
+_DRIFT_STEP = 3e-5
+
+_CLEAR = 0.12  # a line's share in the energy from which its phase may be followed
+_BROAD = 0.72  # a line shows so much of that share in the whole window, or it is broad
+_LEAST_POLE = 0.4  # of the phase's smoothing: 4 symbols weigh as much as all others
+
+
+class PowerFunctions:
+    """The six functions of a symbol that leave a line: its phase times M, its amplitude weighed.
+
+    >>> import numpy as np
+    >>> shaped = PowerFunctions()(np.exp(0.5j * np.pi * np.arange(4)), np.ones(4))
+    >>> shaped.shape, bool(np.allclose(shaped[1], 1))
+    ((6, 4), True)
+    """
+
+    def __init__(self) -> None:
+        radii = np.linspace(0.0, _LARGEST_RADIUS, 129)
+        self._ring16 = _ring_weight(THESIS_9["16QAM"].points, radii)
+        self._ring32 = _ring_weight(THESIS_9["32QAM"].points, radii)
+
+    def __call__(self, symbols: Complex, power: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
+        """Return the functions of symbols.
+
+        Args:
+            symbols: complex [n], of any level.
+            power: [n], mean |z|^2 around each symbol.
+
+        Returns:
+            complex64 [6, n], in the order of `ORDERS`.
+        """
+        amplitude = np.abs(symbols)
+        scale = (1.0 / np.sqrt(np.maximum(power, 1e-30))).astype(np.float32)
+        unit = symbols / np.maximum(amplitude, np.float32(1e-30))
+        radius = np.minimum(amplitude * scale, np.float32(_LARGEST_RADIUS))
+        out = np.empty((len(ORDERS), len(symbols)), np.complex64)
+        two = unit * unit
+        four = two * two
+        eight = four * four
+        square = radius * radius
+        soft = np.minimum(square, np.float32(1))
+        place = (radius * np.float32(128 / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.intp)
+        np.multiply(two, square, out=out[0])
+        np.multiply(four, square * square, out=out[1])
+        np.multiply(four, self._ring16[place], out=out[2])
+        np.multiply(four, self._ring32[place], out=out[3])
+        np.multiply(eight, soft, out=out[4])
+        np.multiply(eight * eight, soft, out=out[5])
+        return out
+
+
+def _ring_weight(points: Complex, radii: NDArray[np.float64]) -> NDArray[np.float32]:
+    """E[cos 4 theta | r] of a constellation with points on the diagonals, in white noise, float32 as radii.
+
+    The function of the amplitude that gives the fourth-power line the most power for its floor: rings whose
+    points lie on the diagonals count negative, those on the axes positive, unclear ones little. The noise
+    is that of Es/N0 = 17 dB, about the least at which 32QAM can be followed; weights for 22 dB gain nothing
+    above it.
+    """
+    phase = np.arange(128) * (2 * np.pi / 128)
+    received = radii[:, None] * np.exp(1j * phase)
+    n0 = 10 ** (-17 / 10)
+    density = np.zeros(received.shape)
+    for point in points:
+        density += np.exp(-(np.abs(received - point) ** 2) / n0)
+    total = density.sum(axis=1)
+    weight = (density @ np.cos(4 * phase)) / np.maximum(total, 1e-12 * total.max())
+    return np.asarray(weight, dtype=np.float32)
+
+
+class Line(NamedTuple):
+    """Lines found in windows, each array [n]."""
+
+    rates: NDArray[np.float64]  # cycles/symbol in the window's middle
+    drifts: NDArray[np.float64]  # cycles/symbol^2
+    quality: NDArray[np.float64]  # power in units of the floor
+    broad: NDArray[
+        np.bool_
+    ]  # its phase wanders: sums of 16 symbols show much more of it than the whole window does
+
+
+class Chirps:
+    """A bank of dechirped periodograms of windows of one length: finds lines that drift fast.
+
+    Args:
+        window: symbols.
+        spacing: between drifts, cycles/symbol^2: half of it turns the window's ends by a quarter cycle at most.
+        counts: for each of the six functions, drifts on either side of 0.
+        max_offset: largest offset of the carrier, cycles/symbol.
+    """
+
+    def __init__(self, window: int, spacing: float, counts: tuple[int, ...], max_offset: float) -> None:
+        bins = scipy.fft.next_fast_len(2 * window)
+        self._frequencies = scipy.fft.fftfreq(bins)
+        self._function = np.repeat(np.arange(len(ORDERS)), [2 * count + 1 for count in counts])
+        self._first = np.flatnonzero(np.diff(self._function, prepend=-1))
+        self._drifts = np.concatenate([np.arange(-count, count + 1) * spacing for count in counts])
+        time = np.arange(window) - (window - 1) / 2
+        self._table = turned(self._drifts[:, None] / 2 * time**2)
+        limit = ORDERS[self._function] * max_offset + 0.5 / bins
+        self._allowed = (np.abs(self._frequencies) <= limit[:, None]).astype(np.float32)
+
+    def search(self, windows: NDArray[np.complex64]) -> Line:
+        """Return the strongest line of each function's window, complex64 [6, window]."""
+        match = spectra(windows[self._function] * self._table, self._allowed.shape[1])
+        power = (match.real**2 + match.imag**2) * self._allowed
+        peaks = power.argmax(axis=1)
+        tops = power[np.arange(len(peaks)), peaks]
+        best = np.array(
+            [
+                first + part.argmax()
+                for first, part in zip(self._first, np.split(tops, self._first[1:]), strict=True)
+            ]
+        )
+        return Line(
+            self._frequencies[peaks[best]],
+            self._drifts[best],
+            (tops[best] / np.maximum(_energies(windows), 1e-20)).astype(np.float64),
+            np.zeros(len(windows), np.bool_),
+        )
+
+
+class Fit:
+    """The fine fit of a line: windows of one length are matched with a grid of frequencies and drifts.
+
+    Args:
+        window: symbols, a multiple of 16.
+        drifts: of the grid on either side; each turns the window's ends by a quarter cycle.
+    """
+
+    def __init__(self, window: int, drifts: int) -> None:
+        self.window, self._drifts = window, drifts
+        self._rate_step = _RATE_STEP * _FIT / window
+        self._drift_step = _DRIFT_STEP * (_FIT / window) ** 2
+        self._time = (np.arange(window) - (window - 1) / 2).astype(np.float32)
+        centre = (np.arange(_BLOCKS) - (_BLOCKS - 1) / 2) * (window // _BLOCKS)
+        self._straighten = turned(np.arange(-drifts, drifts + 1)[:, None] * self._drift_step / 2 * centre**2)
+        self._lags = np.arange(-_RATES, _RATES + 1)
+
+    def __call__(
+        self, windows: NDArray[np.complex64], rates: NDArray[np.float64], drifts: NDArray[np.float64]
+    ) -> Line:
+        """Return the line of each window, complex64 [n, window], around these rates and drifts [n]."""
+        mixed = self._mixed(windows, rates, drifts)
+        blocks = mixed.reshape(len(windows), _BLOCKS, self.window // _BLOCKS).sum(axis=2)
+        columns = 2 * self._drifts + 1
+        match = spectra(blocks[:, None, :] * self._straighten, 2 * _BLOCKS)[:, :, self._lags]
+        level = np.swapaxes(match.real**2 + match.imag**2, 1, 2)
+        i, j = np.divmod(level.reshape(len(windows), -1).argmax(axis=1), columns)
+        n = np.arange(len(windows))
+        block_energy = _energies(windows.reshape(-1, self.window // _BLOCKS)).reshape(-1, _BLOCKS)
+        energy = np.maximum(block_energy.sum(axis=1), 1e-20)
+        quality = level[n, i, j] / energy
+        # The line's share in the energy, by the whole window, as far as there is a signal in it, and by its blocks.
+        filled = self.window * energy**2 / np.maximum(_BLOCKS * (block_energy**2).sum(axis=1), 1e-30)
+        whole = (quality - 1) / np.maximum(filled - 1, 1)
+        parts = (_energies(blocks) / energy - 1) / (self.window / _BLOCKS - 1)
+        return Line(
+            rates + self._rate_step * (i - _RATES + _vertex(level, n, i, j, 1)),
+            drifts + self._drift_step * (j - self._drifts + _vertex(level, n, i, j, 2)),
+            quality.astype(np.float64),
+            (parts > _CLEAR) & (whole < _BROAD * parts),
+        )
+
+    @property
+    def reach(self) -> float:
+        """Largest drift, cycles/symbol^2, that is not on the grid's edge."""
+        return (self._drifts - 0.75) * self._drift_step
+
+    def _mixed(
+        self, windows: NDArray[np.complex64], rates: NDArray[np.float64], drifts: NDArray[np.float64]
+    ) -> NDArray[np.complex64]:
+        """Return windows moved to frequency 0 and drift 0."""
+        turn = rates.astype(np.float32)[:, None] * self._time
+        if drifts.any():
+            turn += (drifts / 2).astype(np.float32)[:, None] * self._time**2
+        return np.asarray(windows * turned(turn), dtype=np.complex64)
+
+
+def wander(
+    windows: NDArray[np.complex64], rates: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return frequency and phase of broad lines in the middle third of each window.
+
+    The phase is a random walk, of which the line's correlation over 1 and 4 symbols tells the step and the noise that
+    it is seen in. It is smoothed as a Kalman smoother does in its steady state, but without the symbol itself, whose
+    own noise would otherwise be taken for phase.
+
+    Args:
+        windows: complex64 [n, 3 L].
+        rates: [n], cycles/symbol, nearly.
+
+    Returns:
+        Frequency, float64 [n], cycles/symbol; what the phase is besides, float32 [n, L], cycles, without jumps.
+    """
+    length = windows.shape[1]
+    time = np.arange(length, dtype=np.float32) - (length - 1) / 2
+    straight = windows * turned(rates.astype(np.float32)[:, None] * time)
+    energy = np.maximum(_energies(windows), 1e-20)
+    near, far = (
+        np.abs(np.einsum("ij,ij->i", straight[:, lag:], straight[:, :-lag].conj())) / energy for lag in (1, 4)
+    )
+    step = 2 / 3 * np.log(np.clip(near / np.maximum(far, 1e-3), 1.0, 10.0))  # variance, rad^2
+    share = np.clip(near * np.exp(step / 2), 0.02, 0.98)
+    ratio = step * 2 * share / (1 - share)
+    pole = np.clip(1 + ratio / 2 - np.sqrt(ratio + ratio**2 / 4), _LEAST_POLE, 0.95)
+    middle = time[length // 3 : 2 * length // 3]
+    distance = np.abs(time[:, None] - middle)
+    weight = np.where(distance > 0, pole[:, None, None] ** distance, 0.0).astype(np.float32)
+    phase = np.unwrap(np.angle(np.einsum("ij,ijk->ik", straight, weight)), axis=1) / (2 * np.pi)
+    slope = (phase * middle).sum(axis=1) / (
+        middle @ middle
+    )  # a product of matrices would round by their size
+    return rates + slope, np.asarray(phase - slope[:, None] * middle, dtype=np.float32)
+
+
+def spectra(rows: NDArray[np.complex64], bins: int) -> NDArray[np.complex64]:
+    """Return the spectra of rows, complex64 [..., n], in so many bins; other rows do not change a bit of it.
+
+    The FFT takes as many rows at once as a register holds, 16 at most, and rounds otherwise for those left over.
+    """
+    flat = rows.reshape(-1, rows.shape[-1])
+    whole = np.zeros((-(-len(flat) // 16) * 16, bins), np.complex64)
+    whole[: len(flat), : flat.shape[1]] = flat
+    out = scipy.fft.fft(whole, axis=1, overwrite_x=True)[: len(flat)]
+    return np.asarray(out, dtype=np.complex64).reshape(*rows.shape[:-1], bins)
+
+
+def turned(cycles: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
+    """Return exp(-2j pi cycles), complex64 of the same shape."""
+    cycles = cycles - np.rint(cycles)
+    angle = np.float32(-2 * np.pi) * cycles.astype(np.float32)
+    out = np.empty(angle.shape, np.complex64)
+    np.cos(angle, out=out.real)
+    np.sin(angle, out=out.imag)
+    return out
+
+
+def _energies(windows: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Return the sum of the squares of each window, complex64 [n, window]."""
+    real, imag = windows.real, windows.imag
+    energy: NDArray[np.float32] = np.einsum("ij,ij->i", real, real) + np.einsum("ij,ij->i", imag, imag)
+    return energy
+
+
+def _vertex(
+    level: NDArray[np.float32], n: NDArray[np.intp], i: NDArray[np.intp], j: NDArray[np.intp], axis: int
+) -> NDArray[np.float64]:
+    """Where between grid points the parabola through a peak's logarithm has its top, -0.5 to 0.5 steps."""
+    size = level.shape[axis]
+    at = i if axis == 1 else j
+    mid = np.clip(at, 1, size - 2)
+    value = []
+    for k in (-1, 0, 1):
+        index = (n, mid + k, j) if axis == 1 else (n, i, mid + k)
+        value.append(np.log(np.maximum(level[index], 1e-30)).astype(np.float64))
+    bend = value[0] - 2 * value[1] + value[2]
+    shift = np.where(bend < 0, 0.5 * (value[0] - value[2]) / np.where(bend < 0, bend, -1.0), 0.0)
+    return np.where(at == mid, np.clip(shift, -0.5, 0.5), 0.0)
