@@ -143,6 +143,25 @@ def test_a_quarter_turn_a_symbol_stays() -> None:
     recovery.process(received)
     assert recovery.order == 4
     assert recovery.offset == pytest.approx(-0.066, abs=1e-3)
+    assert np.mean(recovery.turning) > 0.95
+
+
+@pytest.mark.parametrize("name", THESIS_9)
+def test_a_constellation_that_stands_still_is_not_said_to_turn(name: str) -> None:
+    recovery = CarrierRecovery()
+    recovery.centre = 0.02
+    recovery.process(_received(name, 6_400, ESN0[name], 0.04))
+    assert not np.any(recovery.turning[10:])
+
+
+def test_an_eighth_of_a_turn_a_symbol_is_seen_from_the_middle_of_the_spectrum() -> None:
+    """pi/4-DQPSK, which is QPSK once its fourth power's line is removed."""
+    received = _received("QPSK", 6_400, 15.0, 0.02) * np.exp(0.25j * np.pi * np.arange(6_400))
+    for centre, turning in ((np.nan, False), (0.0, True), (0.05, True)):
+        recovery = CarrierRecovery()
+        recovery.centre = centre
+        recovery.process(received)
+        assert np.mean(np.array(recovery.turning[10:]) == turning) > 0.95
 
 
 @pytest.mark.parametrize("name", ["BPSK", "QPSK", "8PSK", "16QAM"])

@@ -24,7 +24,19 @@ from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9
 
-__all__ = ["ORDERS", "Chirps", "Fit", "Line", "PowerFunctions", "spectra", "turned", "wander"]
+__all__ = [
+    "ORDERS",
+    "Chirps",
+    "Fit",
+    "Line",
+    "PowerFunctions",
+    "averages",
+    "peak_frequencies",
+    "sliding",
+    "spectra",
+    "turned",
+    "wander",
+]
 
 Complex = NDArray[np.complexfloating[Any, Any]]
 
@@ -128,9 +140,13 @@ class Chirps:
         spacing: between drifts, cycles/symbol^2: half of it turns the window's ends by a quarter cycle at most.
         counts: for each of the six functions, drifts on either side of 0.
         max_offset: largest offset of the carrier, cycles/symbol.
+        least: power, in units of the floor, that a line must have.
     """
 
-    def __init__(self, window: int, spacing: float, counts: tuple[int, ...], max_offset: float) -> None:
+    def __init__(
+        self, window: int, spacing: float, counts: tuple[int, ...], max_offset: float, least: float
+    ) -> None:
+        self._least = least
         bins = scipy.fft.next_fast_len(2 * window)
         self._frequencies = scipy.fft.fftfreq(bins)
         self._function = np.repeat(np.arange(len(ORDERS)), [2 * count + 1 for count in counts])
@@ -141,8 +157,13 @@ class Chirps:
         limit = ORDERS[self._function] * max_offset + 0.5 / bins
         self._allowed = (np.abs(self._frequencies) <= limit[:, None]).astype(np.float32)
 
-    def search(self, windows: NDArray[np.complex64]) -> Line:
-        """Return the strongest line of each function's window, complex64 [6, window]."""
+    def search(self, windows: NDArray[np.complex64]) -> NDArray[np.float64]:
+        """Look for the strongest line of each function's window, complex64 [6, window].
+
+        Returns:
+            float64 [3, 6]: frequencies, drifts, and powers, which are zero where there is no line, or one at a lesser
+            M.
+        """
         match = spectra(windows[self._function] * self._table, self._allowed.shape[1])
         power = (match.real**2 + match.imag**2) * self._allowed
         peaks = power.argmax(axis=1)
@@ -153,12 +174,11 @@ class Chirps:
                 for first, part in zip(self._first, np.split(tops, self._first[1:]), strict=True)
             ]
         )
-        return Line(
-            self._frequencies[peaks[best]],
-            self._drifts[best],
-            (tops[best] / np.maximum(_energies(windows), 1e-20)).astype(np.float64),
-            np.zeros(len(windows), np.bool_),
-        )
+        quality = tops[best] / np.maximum(_energies(windows), 1e-20)
+        quality[quality < self._least] = 0
+        seen = ORDERS[quality > 0]
+        quality[min(seen, default=0) < ORDERS] = 0
+        return np.stack((self._frequencies[peaks[best]], self._drifts[best], quality))
 
 
 class Fit:
@@ -265,6 +285,54 @@ def spectra(rows: NDArray[np.complex64], bins: int) -> NDArray[np.complex64]:
     whole[: len(flat), : flat.shape[1]] = flat
     out = scipy.fft.fft(whole, axis=1, overwrite_x=True)[: len(flat)]
     return np.asarray(out, dtype=np.complex64).reshape(*rows.shape[:-1], bins)
+
+
+def averages(
+    powers: NDArray[np.float32], energies: NDArray[np.float32], steps: int, spans: tuple[int, ...]
+) -> list[NDArray[np.float32]]:
+    """Return running sums of spectra in units of their floor, float32 [6, steps, bins] for each span.
+
+    Sums by doubling: the order of additions is the same wherever the stream is cut.
+
+    Args:
+        powers: float32 [6, spans[-1] - 1 + steps, bins], power spectra, one a step.
+        energies: float32 [6, spans[-1] - 1 + steps], of what they are made of.
+        steps: the last so many are wanted.
+        spans: numbers of spectra that are added, powers of 2, rising.
+    """
+    total, floor = powers, energies
+    wanted: list[NDArray[np.float32]] = []
+    span = 1
+    while span < spans[-1]:
+        total = total[:, span:] + total[:, :-span]
+        floor = floor[:, span:] + floor[:, :-span]
+        span *= 2
+        if span in spans:
+            recent = floor[:, -steps:]
+            wanted.append(total[:, -steps:] / np.maximum(recent, np.float32(1e-20))[..., None])
+    return wanted
+
+
+def peak_frequencies(powers: NDArray[np.float32], peaks: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the frequencies of the peaks of spectra, cycles/symbol: parabolas through three bins.
+
+    Args:
+        powers: float32 [..., bins].
+        peaks: [...], their largest bins.
+    """
+    bins = powers.shape[-1]
+    left, mid, right = (
+        np.take_along_axis(powers, (peaks[..., None] + k) % bins, -1)[..., 0] for k in (-1, 0, 1)
+    )
+    bend = left - 2 * mid + right
+    shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1), 0.0)
+    frequency: NDArray[np.float64] = scipy.fft.fftfreq(bins)[peaks] + np.clip(shift, -0.5, 0.5) / bins
+    return frequency
+
+
+def sliding(values: NDArray[np.complex64], length: int) -> NDArray[np.complex64]:
+    """Return all windows of so many values, complex64 [..., windows, length]."""
+    return np.lib.stride_tricks.sliding_window_view(values, length, axis=-1)
 
 
 def turned(cycles: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:

@@ -35,7 +35,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.measure.carrier_lines import ORDERS, Chirps, Fit, PowerFunctions, spectra, turned, wander
+from amrq.measure.carrier_lines import (
+    ORDERS,
+    Chirps,
+    Fit,
+    PowerFunctions,
+    averages,
+    peak_frequencies,
+    sliding,
+    spectra,
+    turned,
+    wander,
+)
 
 __all__ = ["STEP", "CarrierRecovery"]
 
@@ -68,11 +79,13 @@ _SHORT_LINE = 5.0
 _LONG_LINE = 2.5
 _CHIRP_LINE = 16.0
 _FIT_LINE = 17.0
+_QUARTER_LINE = 8.0  # short average, of pi/2-BPSK
 _READ_LINE = 3.0  # long average, where no fit succeeds
 _PLAIN_LINE = 100.0  # fit that needs no comparing with other functions of the same order
 _SURE_LINE = 40.0  # fit that is believed at once even if it contradicts the steps before
 
 _LARGEST = 1e15  # amplitude whose square a float32 still holds
+_TURNING = 0.32  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
 _SAME = 0.004  # cycles/symbol between two steps of one signal
 _COAST = 8  # steps without a fit for which the last drift goes on
 _MOST_HELD = 64  # steps
@@ -102,6 +115,7 @@ class _Lines(NamedTuple):
     readable: NDArray[np.bool_]  # the long average alone shows the line
     far: NDArray[np.float64]  # its frequency there
     shaped: NDArray[np.complex64]  # [6, symbols], up to the newest
+    quarter: NDArray[np.float32]  # [steps, bins], short average for M = 2, where no carrier is looked for
 
 
 class _Step(NamedTuple):
@@ -112,6 +126,7 @@ class _Step(NamedTuple):
     order: int  # M of the line; 0: none
     share: float  # of the line in the energy
     seen: bool  # a line has been seen of late
+    turning: bool = False  # the constellation turns from symbol to symbol
     wander: NDArray[np.float32] | None = None  # cycles by which its symbols are turned besides
 
 
@@ -163,11 +178,13 @@ class CarrierRecovery:
             raise AmrqError(f"at most 0 to {_MOST_HELD} steps can be held back, not {hold}.")
         self.max_offset = float(max_offset)
         self.hold = int(hold)
+        self.centre = math.nan
+        """Middle of the signal's spectrum in the symbols that come in, cycles/symbol, right to 0.03; NaN: not known."""
         self._functions = PowerFunctions()
         self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
         self._barred = np.abs(self._bins)[None, :] > ORDERS[:, None] * self.max_offset + 0.5 / _BINS
         self._fit, self._slow_fit = Fit(_FIT, _DRIFTS), Fit(_SLOW_FIT, _SLOW_DRIFTS)
-        self._chirps = Chirps(_CHIRP, _CHIRP_SPACING, _CHIRP_COUNTS, self.max_offset)
+        self._chirps = Chirps(_CHIRP, _CHIRP_SPACING, _CHIRP_COUNTS, self.max_offset, _CHIRP_LINE)
         self.reset()
 
     def reset(self) -> None:
@@ -223,6 +240,15 @@ class CarrierRecovery:
     def orders(self) -> list[int]:
         """Of each step that the last call put out, M of the line that it was turned by: 2, 4, 8, 16; 0: none."""
         return [step.order for step in self._steps]
+
+    @property
+    def turning(self) -> list[bool]:
+        """Of each step that the last call put out, whether its constellation turns by half its symmetry each symbol.
+
+        pi/2-BPSK shows so by a line at M = 2 a quarter of the symbol rate away. pi/4-DQPSK shows so only if `centre` is
+        known: the line at M = 4 is an eighth of the symbol rate away from it, and removing it leaves QPSK exactly.
+        """
+        return [step.turning for step in self._steps]
 
     @property
     def shares(self) -> list[float]:
@@ -291,7 +317,7 @@ class CarrierRecovery:
         shaped = np.concatenate((self._shaped, self._functions(data, self._level(data))), axis=1)
 
         # Short spectra, one a step, over the step and the one before it.
-        pieces = _windows(shaped[:, -(steps + 1) * STEP :], _SEGMENT)[:, ::STEP]
+        pieces = sliding(shaped[:, -(steps + 1) * STEP :], _SEGMENT)[:, ::STEP]
         spectrum = spectra(pieces, _BINS)
         power = spectrum.real**2 + spectrum.imag**2
         energy = np.einsum("ijk,ijk->ij", pieces.real, pieces.real) + np.einsum(
@@ -303,7 +329,8 @@ class CarrierRecovery:
         self._energy = energies[:, -(_LONG - 1) :].copy()
         self._shaped = shaped[:, -(_SLOW_FIT - STEP) :].copy()
 
-        short, long = self._averages(powers, energies, steps)
+        short, long = averages(powers, energies, steps, (_SHORT, _LONG))
+        quarter = np.where(self._barred[0], short[0], 0.0)
         for level in (short, long):
             level[np.broadcast_to(self._barred[:, None, :], level.shape)] = 0.0
         short_bin, long_bin = short.argmax(axis=2), long.argmax(axis=2)
@@ -321,7 +348,15 @@ class CarrierRecovery:
         slow = self._fits(shaped, self._slow_fit, self._bins[long_bin], still, slow_seen)
         readable = long_seen & (long_line > _READ_LINE) & (seen == _LONG)
         self._count += steps
-        return _Lines(fits, slow, self._read(short, short_bin), readable, self._read(long, long_bin), shaped)
+        return _Lines(
+            fits,
+            slow,
+            peak_frequencies(short, short_bin),
+            readable,
+            peak_frequencies(long, long_bin),
+            shaped,
+            quarter,
+        )
 
     def _level(self, data: NDArray[np.complex64]) -> NDArray[np.float32]:
         """Mean power of the eight steps up to that of each symbol, float32 [n]."""
@@ -332,25 +367,6 @@ class CarrierRecovery:
         pair = power[1:] + power[:-1]
         quad = pair[2:] + pair[:-2]
         return np.repeat(np.asarray((quad[4:] + quad[:-4]) / _SHORT, dtype=np.float32), STEP)
-
-    def _averages(
-        self, powers: NDArray[np.float32], energies: NDArray[np.float32], steps: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Spectra over 8 and 32 steps in units of their floor, float32 [6, steps, bins].
-
-        Sums by doubling: the order of additions is the same wherever the stream is cut.
-        """
-        total, floor = powers, energies
-        wanted: list[NDArray[np.float32]] = []
-        span = 1
-        while span < _LONG:
-            total = total[:, span:] + total[:, :-span]
-            floor = floor[:, span:] + floor[:, :-span]
-            span *= 2
-            if span in (_SHORT, _LONG):
-                recent = floor[:, -steps:]
-                wanted.append(total[:, -steps:] / np.maximum(recent, np.float32(1e-20))[..., None])
-        return wanted[0], wanted[1]
 
     def _fits(
         self,
@@ -364,7 +380,7 @@ class CarrierRecovery:
         empty = np.zeros(seen.shape)
         found = _Fits(empty, empty.copy(), empty.copy(), np.zeros(seen.shape, np.bool_))
         unsettled = np.ones(seen.shape[1], bool)
-        windows = _windows(shaped[:, -(seen.shape[1] - 1) * STEP - fit.window :], fit.window)[:, ::STEP]
+        windows = sliding(shaped[:, -(seen.shape[1] - 1) * STEP - fit.window :], fit.window)[:, ::STEP]
         for order in np.unique(ORDERS):
             rows = np.flatnonzero(order == ORDERS)
             wanted = unsettled.copy()
@@ -387,14 +403,16 @@ class CarrierRecovery:
         steps = fits.quality.shape[1]
         good = (fits.quality > _FIT_LINE) & ~fits.broad & (np.abs(fits.drifts) < self._fit.reach)
         settled, lined = good.any(axis=0), short_seen.any(axis=0)
-        windows = _windows(shaped[:, -(steps - 1) * STEP - _CHIRP :], _CHIRP)[:, ::STEP]
+        windows = sliding(shaped[:, -(steps - 1) * STEP - _CHIRP :], _CHIRP)[:, ::STEP]
         rates, drifts = np.zeros(fits.quality.shape), np.zeros(fits.quality.shape)
         seen = np.zeros(fits.quality.shape, bool)
         for step in range(steps):
             place = (self._count + step + 1) % (2 * _CHIRP_STEPS)
             if place % _CHIRP_STEPS == 0:
                 wanted = self._chirped[2].any() or (not settled[step] and (place == 0 or lined[step]))
-                self._chirped = self._search(windows[:, step]) if wanted else np.zeros_like(self._chirped)
+                self._chirped = (
+                    self._chirps.search(windows[:, step]) if wanted else np.zeros((3, len(ORDERS)))
+                )
             if self._chirped[2].any():
                 back = _FIT / 2 - _CHIRP / 2 - place % _CHIRP_STEPS * STEP
                 rates[:, step] = self._chirped[0] - back * self._chirped[1]
@@ -408,14 +426,6 @@ class CarrierRecovery:
             np.where(better, one, other) for one, other in zip(chirped[:3], fits[:3], strict=True)
         )
         return _Fits(rates, drifts, quality, np.where(better, chirped.broad, fits.broad))
-
-    def _search(self, windows: NDArray[np.complex64]) -> NDArray[np.float64]:
-        """Search chirps in complex64 [6, window]; return rates, drifts, and 1 where there is a line, [3, 6]."""
-        line = self._chirps.search(windows)
-        seen = line.quality > _CHIRP_LINE
-        if seen.any():
-            seen &= ORDERS[seen].min() == ORDERS
-        return np.stack((line.rates, line.drifts, seen))
 
     def _follow(self, steps: int, lines: _Lines, leaving: list[_Step]) -> None:
         """Choose and hold, the only part that goes step by step; add the steps that leave to `leaving`."""
@@ -438,12 +448,22 @@ class CarrierRecovery:
             self._blind = 0 if self._order else min(self._blind + 1, _COAST)
             if first + step < _LATE:
                 continue  # what is around the first steps is not known yet
-            now = _Step(self._rate, self._drift, self._order, share, self._blind < _COAST, wander)
+            turning = self._order == 4 and self._turns(lines.quarter[step])
+            now = _Step(self._rate, self._drift, self._order, share, self._blind < _COAST, turning, wander)
             if self._holding:
                 self._hold(now, leaving)
             else:
                 leaving.append(now)
                 self._holding = self.hold > 0 and self._blind == _COAST
+
+    def _turns(self, quarter: NDArray[np.float32]) -> bool:
+        """Return whether a constellation with a line at M = 4 turns by half its symmetry from symbol to symbol."""
+        away = 4 * (self._rate - self.centre)
+        if abs(away - round(away if math.isfinite(away) else 0)) > _TURNING:
+            return True
+        peak = int(quarter.argmax())
+        off = (self._bins[peak] - 2 * self._rate) % 1.0
+        return bool(quarter[peak] > _QUARTER_LINE and abs(off - 0.5) < 2 / _BINS)
 
     def _move_on(self) -> None:
         """Take the carrier one step further, by what it did before."""
@@ -558,7 +578,7 @@ class CarrierRecovery:
                 unsettled &= ~(fit_ok | fits.broad)[rows].any(axis=0)
             if len(which):
                 end = lines.shaped.shape[1] - (steps - 1 - which + _LATE - 1) * STEP
-                windows = _windows(lines.shaped[row], 3 * STEP)[end - 3 * STEP]
+                windows = sliding(lines.shaped[row], 3 * STEP)[end - 3 * STEP]
                 fast = np.abs(fits.drifts[row, which]) > self._fit.reach
                 near = np.where(
                     fast,
@@ -576,18 +596,3 @@ class CarrierRecovery:
         if abs(alias - self._rate) > 0.01:
             alias = found - round(found * order) / order
         return alias
-
-    def _read(self, powers: NDArray[np.float32], peaks: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Frequencies of spectra's peaks, cycles/symbol: parabolas through three bins, [6, steps]."""
-        left, mid, right = (
-            np.take_along_axis(powers, (peaks[..., None] + k) % _BINS, 2)[..., 0] for k in (-1, 0, 1)
-        )
-        bend = left - 2 * mid + right
-        shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1), 0.0)
-        frequency: NDArray[np.float64] = self._bins[peaks] + np.clip(shift, -0.5, 0.5) / _BINS
-        return frequency
-
-
-def _windows(values: NDArray[np.complex64], length: int) -> NDArray[np.complex64]:
-    """Return all windows of so many values, complex64 [..., windows, length]."""
-    return np.lib.stride_tricks.sliding_window_view(values, length, axis=-1)
