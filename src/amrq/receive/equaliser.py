@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A blind equaliser for one signal of unknown modulation, used where its symbols show that one is needed.
+
+How it works
+------------
+Symbols of a signal that came one way are uncorrelated; an echo, or a filter that cuts into the signal, correlates
+neighbouring ones. Only where they are correlated is anything done:
+
+1. A linear filter is found by the super-exponential method (O. Shalvi and E. Weinstein, "Super-exponential methods for
+   blind deconvolution", IEEE Trans. Inf. Theory 39(2), 1993, eq. 28-30): the fourth cumulant of its output, which any
+   mixing of independent symbols brings nearer to zero, becomes largest in size. Unlike the constant-modulus algorithm
+   this suits every constellation that is not Gaussian, those on a line included: the cumulant has the term of
+   signals whose square has a mean, whose carrier offset is found for it. It needs no carrier recovery, and it inverts
+   channels of any phase: echoes before the main path and after it.
+2. The filter's own noise, that of fourth powers, is removed by the points themselves: the constellation that fits best
+   says what the symbols stand for, and the filter becomes the one of least mean square error for these decisions.
+3. The filter is used if its symbols fit some constellation better than the symbols without it do, in likelihood at
+   equal power. Mixtures of symbols are nearer to Gaussian, so that this holds for signals of any constellation; noise,
+   OFDM and the like gain nothing.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import fft
+
+from amrq.classes import THESIS_9, LinearSet
+from amrq.measure import STEP
+from amrq.receive.constellation_fit import ConstellationFitter
+
+__all__ = ["Equaliser"]
+
+Complex = NDArray[np.complexfloating[Any, Any]]
+
+LINEAR = "linear"
+"""The kind of equaliser."""
+
+_REACH = 10  # symbols to either side: the inverse of an echo of -6 dB three symbols away ends at -24 dB
+_TAPS = 2 * _REACH + 1
+_LATE = STEP  # symbols by which the output is late: more than _REACH, and filters change between chunks
+_GRID = 256  # symbols between two looks at the correlation
+_MEMORY = 2048  # newest symbols that correlation and filter are found from
+_FEWEST = 512  # symbols from which a filter can be found
+_HELD = 1024  # first symbols that are held back at most, for a filter found from them
+_LAGS = 6  # at which correlation is looked for, symbols
+# The correlation of N independent symbols exceeds c with probability exp(-N c^2). Clean signals of any roll-off
+# reached 0.04, rectangular pulses have 0.07, names were wrong from 0.08 on.
+_NEEDED, _GONE = 0.08, 0.05  # correlation from which a filter is looked for, and below which it is left
+_NEEDED_NOISE = 3.6  # the same over that of sqrt(N) symbols
+_SUSPECTED = 0.15  # correlation of the first 256 symbols from which they are held back
+_LEFT = (
+    0.25  # correlation that a filter may leave: where more is left it was no sequence of independent symbols
+)
+_GAIN = 0.1  # of log-likelihood a symbol, nats, from which a filter is used
+_NOISE_FIT = (
+    -math.log(math.pi) - 1 + 0.05
+)  # log-likelihood a symbol, nats, of a little more than Gaussian noise's
+_JUDGED = 1024  # newest symbols that are fitted to constellations
+_KEPT = 2048  # symbols after which a filter that has proved itself is found anew
+_MOST_SPARED = 16 * 1024  # symbols until the next try, at most, after several in vain
+_LOAD = 1e-3  # white noise added to the covariance, over the symbols' power
+_ROUNDS, _DECIDED_ROUNDS = 20, 2
+_SETTLED = 1e-5  # of the outputs' correlation from one round to the next
+_REAL = 0.25  # mean of the squared symbols, over their power, of signals whose constellation is no circle's
+_QUARTER = 0.125  # cycles/symbol: a square's line further off is that of minimum-shift keying
+
+
+class Equaliser:
+    """Removes echoes and the like from a stream of symbols of unknown modulation.
+
+    Symbols come in and go out in order, nothing is inserted: output k is symbol k, filtered or as it came, at the power
+    it came with. Output is 32 symbols late; where the first 256 symbols are correlated, the first 1,024 are held back,
+    until a filter is found from them. The result does not depend on how the stream is cut into calls.
+
+    Args:
+        classes: whose constellations judge whether a filter helped.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(1)
+    >>> sent = rng.choice(np.exp(0.5j * np.pi * np.arange(4)), 2000)
+    >>> equaliser = Equaliser()
+    >>> clean = equaliser.process(sent + 0.5j * np.roll(sent, 1))  # an echo a symbol late
+    >>> equaliser.kind, len(clean), len(equaliser.finish())
+    ('linear', 1968, 32)
+    >>> bool(np.std(np.abs(clean[20:])) < 0.05)
+    True
+    """
+
+    def __init__(self, classes: LinearSet = THESIS_9) -> None:
+        self._fitter = ConstellationFitter(classes)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the signal so far, symbols that wait included."""
+        self._known = np.zeros(_REACH, dtype=np.complex64)  # the newest symbols, those that wait among them
+        self._pending = 0  # symbols that wait, the newest
+        self._count = 0  # symbols so far
+        self._holding = True
+        self._taps: NDArray[np.complex64] | None = None
+        self._due = 0  # count from which a filter is looked for again
+        self._spared = 0  # symbols until then, after a try in vain
+        self._noise_gain = 1.0
+        self._correlation = 0.0
+
+    @property
+    def kind(self) -> str:
+        """`linear` while a filter is used, otherwise empty."""
+        return "" if self._taps is None else LINEAR
+
+    @property
+    def noise_gain(self) -> float:
+        """Power of white noise in the output over that in the input, both symbols and noise at equal power: 1 or more.
+
+        A filter that does no more than it must costs this much Es/N0 against that of the signal as it came.
+        """
+        return self._noise_gain if self._taps is not None else 1.0
+
+    @property
+    def correlation(self) -> float:
+        """Largest correlation of symbols 1 to 6 apart before any filter, 0 to 1, when it was last looked at."""
+        return self._correlation
+
+    @property
+    def pending(self) -> int:
+        """Symbols that wait."""
+        return self._pending
+
+    def process(self, symbols: Complex) -> NDArray[np.complex64]:
+        """Take symbols, complex [n] of any n, finite; return those that leave, complex64 [m]."""
+        fresh = np.asarray(symbols, dtype=np.complex64).ravel()
+        out = [np.zeros(0, dtype=np.complex64)]
+        while len(fresh):
+            some = fresh[: _GRID - self._count % _GRID]
+            fresh = fresh[len(some) :]
+            self._known = np.concatenate((self._known, some))
+            self._count += len(some)
+            self._pending += len(some)
+            if not self._holding:
+                out.append(self._released(_LATE))
+            if self._count % _GRID == 0:
+                self._look()
+                if not self._holding:
+                    out.append(self._released(_LATE))
+        return np.concatenate(out)
+
+    def finish(self) -> NDArray[np.complex64]:
+        """Return the symbols that wait, complex64 [m], at the end of a stream; what comes then is another one."""
+        if self._holding and self._count >= _FEWEST:
+            self._renew(self._known[-self._count :])
+        self._known = np.concatenate((self._known, np.zeros(_REACH, dtype=np.complex64)))
+        self._pending += _REACH
+        out = self._released(_REACH)
+        self.reset()
+        return out
+
+    def _released(self, late: int) -> NDArray[np.complex64]:
+        """Put out the symbols that wait but for the newest."""
+        count = max(self._pending - late, 0)
+        stop = len(self._known) - late
+        around = self._known[stop - count - _REACH : stop + _REACH]
+        self._pending -= count
+        self._known = self._known[-max(_MEMORY, self._pending + _REACH) - _REACH :].copy()
+        if self._taps is None or not count:
+            return around[_REACH : _REACH + count].copy()
+        return np.asarray(_windows(around) @ self._taps.conj(), dtype=np.complex64)
+
+    def _look(self) -> None:
+        """Look at the correlation of the newest symbols, and for a filter if there is some and it is time."""
+        newest = self._known[-min(self._count, _MEMORY) :]
+        self._correlation = _correlation(newest)
+        if self._holding and self._count < _HELD:
+            self._holding = self._correlation > _SUSPECTED
+            return
+        self._holding = False
+        if self._taps is not None and self._correlation < _GONE:
+            self._taps, self._due, self._spared = None, 0, 0
+        least = max(_NEEDED, _NEEDED_NOISE / math.sqrt(len(newest)))
+        if self._count >= max(self._due, _FEWEST) and (self._taps is not None or self._correlation > least):
+            self._renew(newest)
+
+    def _renew(self, newest: NDArray[np.complex64]) -> None:
+        """Find the filter that suits the newest symbols, complex64 [n], if there is one."""
+        had = self._taps
+        self._taps = None
+        power = float(np.mean(np.abs(newest) ** 2))
+        if 0 < power < math.inf:
+            windows = _windows(newest) / np.float32(math.sqrt(power))
+            covariance = _covariance(windows)
+            plain = self._fitter.best(newest[-_JUDGED:]).log_likelihood
+            self._taps = self._filter(had, windows, covariance, plain + _GAIN)
+        if self._taps is None:
+            self._spared = min(max(2 * self._spared, _GRID), _MOST_SPARED)
+            self._due = self._count + self._spared
+            return
+        self._spared = 0
+        self._due = self._count + (2 * _GRID if had is None else _KEPT)
+        self._noise_gain = float(np.sum(np.abs(self._taps) ** 2))
+
+    def _filter(
+        self,
+        had: NDArray[np.complex64] | None,
+        windows: NDArray[np.complex64],
+        covariance: Complex,
+        least: float,
+    ) -> NDArray[np.complex64] | None:
+        """Return a filter, complex64 [taps], whose output fits a class better than `least`; None if there is none."""
+        taps: Complex | None = None if had is None else self._decided(had, windows, covariance, least)
+        if taps is None:
+            start = np.zeros(_TAPS, dtype=np.complex64)
+            start[_REACH] = 1
+            taps = _super_exponential(start, windows, covariance)
+            taps = None if taps is None else self._decided(taps, windows, covariance, least)
+        if taps is None:
+            return None
+        # All filters turn the symbols alike, so that these go on as they did.
+        before = windows[:, _REACH] if had is None else windows @ had.conj()
+        turn = complex(np.vdot(windows @ taps.conj(), before))
+        return np.asarray(taps * turn.conjugate() / max(abs(turn), 1e-20), dtype=np.complex64)
+
+    def _decided(
+        self, taps: Complex, windows: NDArray[np.complex64], covariance: Complex, least: float
+    ) -> Complex | None:
+        """Return the filter of least mean square error for what the output of one stands for; None if it fits badly."""
+        output = windows @ taps.conj()
+        for _ in range(_DECIDED_ROUNDS):
+            name = self._fitting(taps, output, least)
+            if name is None:
+                return None
+            decided = self._fitter.of(name, output).decisions
+            match = windows[: len(decided)].T @ decided.conj() / np.float32(len(decided))
+            taps = _of_unit_power(np.linalg.solve(covariance, match), covariance)
+            output = windows @ taps.conj()
+        return None if self._fitting(taps, output, least) is None else taps
+
+    def _fitting(self, taps: Complex, output: Complex, least: float) -> str | None:
+        """Return the class that a filter's output fits best; None if that is not well enough."""
+        if _correlation(output) > _LEFT:
+            return None
+        fit = self._fitter.best(output[-_JUDGED:])
+        gain = float(np.mean(np.log(np.abs(fft(taps, 256)) ** 2 + 1e-6)))
+        return fit.name if fit.log_likelihood >= max(least - gain, _NOISE_FIT) else None
+
+
+def _windows(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """The symbols around each that has enough on both sides, complex64 [n - taps + 1, taps]."""
+    return np.lib.stride_tricks.sliding_window_view(symbols, _TAPS)
+
+
+def _correlation(symbols: Complex) -> float:
+    """Largest correlation of symbols 1 to 6 apart, 0 to 1."""
+    products = [abs(np.vdot(symbols[:-lag], symbols[lag:])) for lag in range(1, _LAGS + 1)]
+    return float(max(products)) / max(float(np.vdot(symbols, symbols).real), 1e-30)
+
+
+def _covariance(windows: NDArray[np.complex64]) -> Complex:
+    """E[y y^H] of windows y, complex128 [taps, taps], with a little white noise."""
+    found = (windows.T @ windows.conj()).astype(np.complex128) / len(windows)
+    return np.asarray(found + _LOAD * np.trace(found).real / _TAPS * np.eye(_TAPS))
+
+
+def _of_unit_power(taps: Complex, covariance: Complex) -> Complex:
+    return np.asarray(taps / math.sqrt(max(float((taps.conj() @ covariance @ taps).real), 1e-30)))
+
+
+def _super_exponential(taps: Complex, windows: NDArray[np.complex64], covariance: Complex) -> Complex | None:
+    """Return the filter of greatest fourth cumulant that a start leads to; None for minimum-shift keying.
+
+    In each round the filter becomes -R^-1 cum(y, z, z*, z*), with windows y, their covariance R and the output z. The
+    cumulants of digital modulations are negative; the sign keeps the phase from round to round.
+    """
+    inverse = np.linalg.inv(covariance)
+    taps = _of_unit_power(taps, covariance)
+    output = windows @ taps.conj().astype(np.complex64)
+    for _ in range(_ROUNDS):
+        conjugate = output.conj()
+        slope = (np.abs(output) ** 2 - 2) * conjugate
+        offset, strength = _square_line(output)
+        if strength > _REAL:
+            if abs(offset) > _QUARTER:
+                return None
+            turn = np.exp(-4j * np.pi * offset * np.arange(len(output)))
+            slope = slope - np.mean(conjugate**2 * turn.conj()) * turn * output
+        taps = _of_unit_power(-inverse @ (windows.T @ slope.astype(np.complex64)), covariance)
+        before, output = output, windows @ taps.conj().astype(np.complex64)
+        if abs(np.vdot(before, output)) > (1 - _SETTLED) * len(output):
+            break
+    return taps
+
+
+def _square_line(output: Complex) -> tuple[float, float]:
+    """Carrier offset, -0.25 to 0.25 cycles/symbol, by the squared symbols' strongest line, and that line's size."""
+    square = output**2
+    bins = 4 * len(square)
+    spectrum = np.abs(fft(square, bins))
+    peak = int(spectrum.argmax())
+    return (peak if peak < bins // 2 else peak - bins) / bins / 2, float(spectrum[peak]) / max(
+        float(np.abs(square).sum()), 1e-30
+    )
