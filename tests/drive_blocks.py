@@ -27,7 +27,6 @@ from gnuradio import amrq, blocks, gr
 from rtl_tcp_server import RtlTcpServer
 from seeds import rng
 
-from amrq.measure import SnrMeter
 from amrq.outputs import SigmfRecorder
 from amrq.recordings import SampleStream
 
@@ -107,7 +106,6 @@ class Feeds:
             "spool": lambda: (self.folder / f"spool{self._number}").open("wb"),
             "recorder": self._recorder,
             "stream": self._stream,
-            "meter": lambda: SnrMeter(RATE, SYMBOL_RATE, 0.35, 0.0),
             "feed": self._feed,
             "source": lambda: amrq.modulation_source(),
             "port": self._packets,

@@ -12,11 +12,10 @@ import pmt
 from gnuradio import gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run, note_error
-from gnuradio.amrq._snr_tagger import SNR_KEY
 from gnuradio.amrq._tags import read_number, read_time
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
-from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY
+from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY, SNR_KEY
 
 from amrq.classifier import Backend, Classifier, EngineBackend
 from amrq.decision import Decision, DecisionMaker, DecisionOptions

@@ -103,6 +103,11 @@ class Channel:
         """Samples taken in."""
         self._wait = np.zeros(self.length // 8, np.complex64)
 
+    @property
+    def wanted(self) -> int:
+        """Samples that are missing for the next block, at least 1."""
+        return max(1, self.length - len(self._wait))
+
     def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Take samples, complex64 [n]; return the spectra of the blocks that are complete, complex64 [b, BINS]."""
         with np.errstate(over="ignore", invalid="ignore"):

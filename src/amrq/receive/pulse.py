@@ -30,10 +30,17 @@ _FIT_TO = 1.4  # symbol rates from the middle: as far as models are compared
 _MEMORY = 12  # blocks in the average
 FIRST_PULSE = 4
 """Blocks before a first answer."""
+_OFTEN, _SNR_OFTEN = 8, 2  # blocks from one comparison, or measurement, to the next after that
 _SURE = 12.0  # log likelihood by which a pulse must be likelier than noise
 _BETTER = 3.0  # by which another must be likelier than the present one
 _RISE = 2.0  # power over the least nearer the middle from which on it is another signal's
 _INNER = 0.55  # symbol rates within which that is not asked
+
+_EDGE = 0.45  # of the sample rate: beyond, a radio's filter falls off
+_GUARD = 0.1  # symbol rates between a signal's edge and what is taken for noise
+_LEAST_CELLS = 3  # on a side: on one side alone nobody sees whether the floor is flat
+_FLAT_DB = 2.0  # between the floors on either side, near and further off
+_LEAST_SHARE = 0.25  # Es/N0 that a signal must have, -6 dB: what noise alone does not reach
 
 
 class Pulse(NamedTuple):
@@ -46,6 +53,21 @@ class Pulse(NamedTuple):
 
     rolloff: float
     place: float = 0.0
+
+
+class _View(NamedTuple):
+    """The cells of a spectrum, by what a pulse has there."""
+
+    density: NDArray[np.float64]  # of its spectrum in each
+    band: NDArray[np.intp]  # those that it fills
+    gain: float  # its density, summed over these
+    sides: list[
+        NDArray[np.intp]
+    ]  # those of noise on either side, and the nearer ones of them; empty: too few
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.sort(values)[len(values) // 2])
 
 
 def pulse_spectrum(rolloff: float, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -89,6 +111,7 @@ class PulseFinder:
     ) -> None:
         self._bins = bins_per_symbol_rate
         widest = min(samples_per_symbol / 2, BINS / 2 / bins_per_symbol_rate) - 2 / bins_per_symbol_rate
+        self._widest, self._flat_to = widest, min(_EDGE * samples_per_symbol, widest)
         side = int(widest / _CELL - 0.5)
         edges = (np.arange(-side, side + 2) - 0.5) * _CELL * bins_per_symbol_rate + BINS // 2
         self._edges = np.ceil(edges).astype(np.intp)
@@ -104,6 +127,7 @@ class PulseFinder:
         levels = 10 ** (-np.array(_LEVELS_DB) / 10)
         model = (density[None] + levels[:, None, None]).astype(np.float32)
         self._inverse, self._log = 1 / model, np.log(model)
+        self.set_zero(math.inf)
         self.reset()
 
     def reset(self) -> None:
@@ -115,6 +139,13 @@ class PulseFinder:
         """The pulse of the last block."""
         self.found = False
         """Whether it was found; otherwise it is a default."""
+        self.snr_db = math.nan
+        """Es/N0 by the noise beside the signal, dB; NaN where it is not known."""
+
+    def set_zero(self, place: float) -> None:
+        """Say where in the channel the band's 0 Hz is, in symbol rates: a radio leaves a line of its own there."""
+        self._line = np.abs(self._frequency - place) < _CELL
+        self._views: dict[Pulse, _View] = {}
 
     def response(self, pulse: Pulse) -> NDArray[np.float32]:
         """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
@@ -125,24 +156,62 @@ class PulseFinder:
         """Whether enough blocks have been seen."""
         return self._seen >= FIRST_PULSE
 
-    def process(self, spectrum: NDArray[np.complex64]) -> Pulse:
-        """Take a block's spectrum, complex64 [BINS]; return the pulse of the blocks so far."""
-        self._take(spectrum)
-        if self._seen >= FIRST_PULSE:
-            self._choose()
-        return self.pulse
-
-    def _take(self, spectrum: NDArray[np.complex64]) -> None:
+    def process(self, spectra: NDArray[np.complex64]) -> list[tuple[Pulse, float]]:
+        """Take blocks' spectra, complex64 [b, BINS]; return pulse and Es/N0 (dB) of each, by the blocks so far."""
         # A Hann window, as a product with [-1/4, 1/2, -1/4] in frequency.
-        shifted = np.concatenate((spectrum[BINS // 2 :], spectrum[: BINS // 2]))
-        smooth = np.zeros(BINS, np.complex64)
-        smooth[1:-1] = shifted[1:-1] - 0.5 * (shifted[:-2] + shifted[2:])
+        shifted = np.concatenate((spectra[:, BINS // 2 :], spectra[:, : BINS // 2]), axis=1)
+        smooth = np.zeros(shifted.shape, np.complex64)
+        smooth[:, 1:-1] = shifted[:, 1:-1] - np.float32(0.5) * (shifted[:, :-2] + shifted[:, 2:])
         power = (smooth.real**2 + smooth.imag**2).astype(np.float64)
-        cells = np.add.reduceat(power, self._edges)[:-1] / np.diff(self._edges)
-        keep = 1 - 1 / _MEMORY
-        self._average = keep * self._average + cells
-        self._blocks = keep * self._blocks + 1
-        self._seen += 1
+        cells = np.add.reduceat(power, self._edges, axis=1)[:, :-1] / np.diff(self._edges)
+        keep, found = 1 - 1 / _MEMORY, []
+        for block in cells:
+            self._average = keep * self._average + block
+            self._blocks = keep * self._blocks + 1
+            self._seen += 1
+            # Soon at first, then now and then.
+            soon = FIRST_PULSE <= self._seen <= _MEMORY
+            if soon or self._seen % _OFTEN == 0:
+                self._choose()
+            if soon or self._seen % _SNR_OFTEN == 0:
+                self.snr_db = self._measure()
+            found.append((self.pulse, self.snr_db))
+        return found
+
+    def _measure(self) -> float:
+        """Return Es/N0 by the noise beside the signal, dB; NaN where it does not show."""
+        if self.pulse not in self._views:
+            self._views[self.pulse] = self._view(self.pulse)
+        view = self._views[self.pulse]
+        if not view.sides:
+            return math.nan
+        average, signal, noise = self._average, 0.0, 0.0
+        band, rest = float(average[view.band].sum()), average
+        for _ in range(1 if self.pulse.rolloff != RECTANGULAR else 4):
+            # What a rectangular pulse leaves beside its main lobe is no noise.
+            rest = average - signal * view.density
+            noise = (_median(rest[view.sides[0]]) + _median(rest[view.sides[1]])) / 2
+            signal = (band - noise * len(view.band)) / view.gain
+        # Flat on both sides, and no other towards the signal than further off.
+        rest = average - signal * view.density
+        floors = [_median(rest[cells]) for cells in view.sides]
+        if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > _FLAT_DB:
+            return math.nan
+        if signal < _LEAST_SHARE * noise:
+            return math.nan
+        return 10 * math.log10(signal / noise)
+
+    def _view(self, pulse: Pulse) -> _View:
+        """Return which cells hold what, for a pulse."""
+        away = self._frequency - pulse.place
+        half = 1.0 if pulse.rolloff == RECTANGULAR else (1 + pulse.rolloff) / 2
+        density, band = pulse_spectrum(pulse.rolloff, away), np.flatnonzero(np.abs(away) <= half)
+        beside = (np.abs(away) > half + _GUARD) & (np.abs(self._frequency) <= self._flat_to) & ~self._line
+        sides = [np.flatnonzero(beside & side) for side in (away < 0, away > 0)]
+        for side in sides[:2]:
+            sides.append(side[np.argsort(np.abs(away[side]))[: max(_LEAST_CELLS, len(side) // 4)]])
+        seen = abs(pulse.place) + half <= self._widest and min(map(len, sides)) >= _LEAST_CELLS
+        return _View(density, band, float(density[band].sum()), sides if seen else [])
 
     def _choose(self) -> None:
         power = self._average[self._part]
@@ -166,6 +235,11 @@ class PulseFinder:
             present = best[self._pulses.index(self.pulse)]
             if best[first] - present < _BETTER:
                 return
+        else:
+            usual = [n for n, one in enumerate(self._pulses) if one.rolloff == self._default.rolloff]
+            likeliest = usual[int(best[usual].argmax())]
+            if best[first] - best[likeliest] < _BETTER:
+                first = likeliest
         self.pulse, self.found = self._pulses[first], True
 
     def _alone(self, power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float32]:

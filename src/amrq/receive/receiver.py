@@ -7,7 +7,7 @@ that has to settle.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -138,8 +138,9 @@ class Receiver:
         fall = np.clip((frequency - width / 2) / (0.5 * symbol_rate), 0, 1)
         self._whole = filter_response(0.5 + 0.5 * np.cos(np.pi * fall))
         self._pulses = PulseFinder(sample_rate / symbol_rate, bins, options.rolloff or None)
+        self._pulses.set_zero(-offset / symbol_rate)
         self._line = Line(self._channel.samples_per_symbol)
-        self._clock = Clock(self._channel.samples_per_symbol)
+        self._clock = Clock(self._channel.samples_per_symbol, options.timing_bandwidth)
         self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
         self.reset()
 
@@ -159,17 +160,16 @@ class Receiver:
         self._power_first = 0  # number of its first value
         self._filtered = 0  # blocks that went through the matched filter
         self._clocks: list[Instants] = []  # of the next blocks to be made symbols of
+        self._snrs: list[float] = []  # Es/N0 from the block on whose symbols come next, dB
+        self._snrs_first = 0  # number of that block
         self._block = 0  # number of the first of them
-        self._phase, self._number = (
-            0.0,
-            1,
-        )  # the clock where it begins; the next symbol comes where it is `number`
+        # The clock where that block begins; the next symbol comes where the clock is `number`.
+        self._phase, self._number = 0.0, 1
         self._symbols = np.zeros(0, np.complex64)  # less than a chunk
         self._places = np.zeros(0)
         self._level, self._levels = 0.0, 0
-        self._pending: list[
-            tuple[float, bool, bool]
-        ] = []  # chunks in the carrier recovery: place, border, finite
+        # Chunks in the carrier recovery: place, border, finite, Es/N0.
+        self._pending: list[tuple[float, bool, bool, float]] = []
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
         self._border = True
         self._ended = False
@@ -180,6 +180,23 @@ class Receiver:
         check_offset(offset, self._sample_rate)
         self._offset = float(offset)
         self._channel.set_offset(offset / self._sample_rate)
+        self._pulses.set_zero(-offset / self._symbol_rate)
+
+    def set_options(self, options: FrontEndOptions) -> None:
+        """Set the gate and the timing bandwidth of other options, for what comes from here on."""
+        self._options = replace(
+            self._options, gate_db=options.gate_db, timing_bandwidth=options.timing_bandwidth
+        )
+        self._clock.set_bandwidth(options.timing_bandwidth)
+
+    @property
+    def wanted(self) -> int:
+        """Samples that are missing for the next block."""
+        return self._channel.wanted
+
+    def carrier_offset(self) -> float:
+        """Return the offset that carrier recovery removes at present, cycles/symbol; 0 without it."""
+        return 0.0 if self._carrier is None else float(self._carrier.offset)
 
     def level_db(self) -> float:
         """Return the power in the channel at present, dB relative to 1, at least -200."""
@@ -222,16 +239,18 @@ class Receiver:
 
     def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
         """Filter the channel, as soon as the pulse is known; queue what comes out."""
-        pulses = [self._pulses.process(spectrum) for spectrum in spectra]
+        found = self._pulses.process(spectra)
         if not self._filtered:
             # The first blocks are filtered by the first answer.
             spectra = self._held = np.concatenate((self._held, spectra))
             if not (self._pulses.ready or ended):
                 return
-            known = pulses[-(len(spectra) - FIRST_PULSE + 1) :] if self._pulses.ready else pulses[-1:]
-            pulses = [*known[:1] * (len(spectra) - len(known)), *known] or [self._pulses.pulse] * len(spectra)
+            known = found[-(len(spectra) - FIRST_PULSE + 1) :] if self._pulses.ready else found[-1:]
+            found = [*known[:1] * (len(spectra) - len(known)), *known]
             self._held = self._held[:0]
         self._filtered += len(spectra)
+        self._snrs += [snr_db for _, snr_db in found]
+        pulses = [pulse for pulse, _ in found]
         if not len(spectra):
             self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
             return
@@ -283,19 +302,23 @@ class Receiver:
         if count:
             chunks = self._levelled(chunks, at)
             chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
-            self._note(samples)
+            self._note(samples, at)
             spent = max(0, int(at[-1, -1]) // _SPAN - 2 * _LEVEL - self._power_first)
             self._power, self._power_first = self._power[spent:].copy(), self._power_first + spent
         return self._turned(np.asarray(chunks, np.complex64).ravel(), ended)
 
-    def _note(self, samples: NDArray[np.float64]) -> None:
-        """Note where chunks are, float64 [m, 32], and which hold samples that are not finite."""
+    def _note(self, samples: NDArray[np.float64], at: NDArray[np.float64]) -> None:
+        """Note where chunks are, float64 [m, 32], their Es/N0, and which hold samples that are not finite."""
         symbol = self._sample_rate / self._symbol_rate
         first, last = samples[:, 0] - symbol, samples[:, -1] + symbol
         bad = np.searchsorted(self._bad, last, "right") > np.searchsorted(self._bad, first)
-        for place, broken in zip(samples[:, 0].tolist(), bad.tolist(), strict=True):
-            self._pending.append((place, self._border, not broken))
+        blocks = np.clip(at[:, -1] // HOP, 0, None).astype(np.intp) - self._snrs_first
+        snrs = [self._snrs[block] for block in blocks.tolist()]
+        for place, broken, snr_db in zip(samples[:, 0].tolist(), bad.tolist(), snrs, strict=True):
+            self._pending.append((place, self._border, not broken, snr_db))
             self._border = False
+        del self._snrs[: blocks[-1]]
+        self._snrs_first += int(blocks[-1])
         self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
 
     def _levelled(self, chunks: NDArray[np.complex64], at: NDArray[np.float64]) -> NDArray[np.complex64]:
@@ -348,7 +371,7 @@ class Receiver:
             symbols=out[: count * STEP],
             positions=np.array([one[0] for one in leaving]),
             carrier_offset=np.array(rates[:count], dtype=np.float64),
-            snr_db=np.full(count, np.nan),
+            snr_db=np.array([one[3] for one in leaving]),
             borders=np.array([one[1] for one in leaving], dtype=np.bool_),
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),
         )

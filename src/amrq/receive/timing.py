@@ -9,7 +9,6 @@ several windows the longest counts that the newest symbols do not contradict (`C
 line of a signal of small roll-off is weak; but another signal has another clock.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,9 @@ __all__ = ["LINES", "Clock", "Instants", "Line", "interpolate"]
 _SPAN = 32  # channel samples from one sample of the line to the next: 8 symbols
 LINES = HOP // _SPAN
 """Samples of the line in a block of the channel."""
-_WINDOWS = (32, 96, 384)  # samples of the line: 256, 768 and 3,072 symbols
+_SHORT, _MIDDLE = 32, 96  # samples of the line in two windows: 256 and 768 symbols
+_LONG = 3.072  # of the third, times the timing's bandwidth: 3,072 symbols at 0.008
+_LONGEST = 768
 _AHEAD = LINES  # samples of the line behind a block that are waited for
 _FIRST, _MOST = 4 * LINES, 8 * LINES  # samples of the line that are waited for at the start, least and most
 _ERROR = 0.0255  # largest error of the symbol rate that is looked for
@@ -115,12 +116,19 @@ class Instants(NamedTuple):
 
 
 class _Fits(NamedTuple):
-    """Tones fitted in windows of one length, a value a block."""
+    """Tones fitted to the line, float64 [windows, blocks]."""
 
     rate: NDArray[np.float64]  # cycles a sample of the line
     phase: NDArray[np.float64]  # cycles, in the line's sample `middle`
     middle: NDArray[np.float64]
     score: NDArray[np.float64]  # log likelihood ratio over noise, less the cost of its rate
+    energy: NDArray[np.float64]  # of the samples
+
+
+def _likelihood(power: Any, energy: Any, count: Any) -> Any:
+    """Return the log likelihood ratio, over noise, of tones of a power in `count` samples of an energy."""
+    # The Hann windows of neighbours overlap: there are somewhat fewer independent samples.
+    return -0.8 * count * np.log1p(-np.minimum(power / energy / count, 1 - 1e-6))
 
 
 class Clock:
@@ -128,16 +136,22 @@ class Clock:
 
     Args:
         samples_per_symbol: of the channel, by the symbol rate that was given.
+        bandwidth: noise bandwidth over the symbol rate, above 0, at most 0.05.
     """
 
-    def __init__(self, samples_per_symbol: float) -> None:
+    def __init__(self, samples_per_symbol: float, bandwidth: float = 0.008) -> None:
+        self.set_bandwidth(bandwidth)
         self._symbols = _SPAN / samples_per_symbol  # from one sample of the line to the next
         self._nominal = 1.0 / samples_per_symbol
         self.reset()
 
+    def set_bandwidth(self, bandwidth: float) -> None:
+        """Set the noise bandwidth over the symbol rate, above 0, at most 0.05: the longest window."""
+        self._windows = (_SHORT, _MIDDLE, min(max(round(_LONG / bandwidth), _MIDDLE), _LONGEST))
+
     def reset(self) -> None:
         """Begin a stream."""
-        self._line = np.zeros(_WINDOWS[-1], np.complex64)
+        self._line = np.zeros(_LONGEST, np.complex64)
         self._count = 0  # samples of the line since the stream began; the last of them end `_line`
         self._block = 0  # the block whose clock comes next
         self._locked = False
@@ -170,7 +184,7 @@ class Clock:
             last = self._count // LINES if ended else (self._count - _AHEAD) // LINES
             if last > self._block:
                 found += self._follow(np.arange(self._block, last))
-        self._line = self._line[-(_WINDOWS[-1] + 2 * _MOST) :].copy()
+        self._line = self._line[-(_LONGEST + 2 * _MOST) :].copy()
         return found
 
     def _first(self, ended: bool) -> list[Instants]:
@@ -179,74 +193,76 @@ class Clock:
             end = min(end, self._count) if ended else end
             if end > self._count or end < LINES:
                 return []
-            fit = self._fit(np.array([end]), _MOST)
-            clear = bool(fit.score[0] > _CLEAR)
+            fit, _ = self._fit(np.array([end]), _MOST)
+            clear = bool(fit.score[0, 0] > _CLEAR)
             if clear or end == _MOST or (ended and end == self._count):
                 self._locked, self.clear = True, clear
                 if clear:
-                    self._rate, self._phase = float(fit.rate[0]), float(fit.phase[0])
-                    self._at = float(fit.middle[0])
+                    self._rate, self._phase = float(fit.rate[0, 0]), float(fit.phase[0, 0])
+                    self._at = float(fit.middle[0, 0])
                 blocks = end // LINES - (0 if ended else 1)
                 found = [self._instants(block) for block in range(blocks)]
                 self._block = blocks
                 return found
         return []
 
-    def _fit(self, ends: NDArray[np.intp], window: int) -> _Fits:
-        """Fit a tone to the `window` samples of the line before each end (numbers in the stream)."""
-        start = self._count - len(self._line)  # number of the first that is kept
-        rows = np.lib.stride_tricks.sliding_window_view(self._line, window)[ends - window - start]
-        there = np.minimum(ends, window)  # how many of them belong to the stream
-        bins = window * _PAD
-        spectrum = scipy.fft.fft(rows, bins, axis=1)
+    def _fit(self, ends: NDArray[np.intp], *windows: int) -> tuple[_Fits, NDArray[np.complex64]]:
+        """Fit a tone to the samples of the line before each end (numbers in the stream), in each of the windows.
+
+        Args:
+            ends: [blocks].
+            windows: samples of the line, the longest last.
+
+        Returns:
+            the fits, each array [windows, blocks], and the samples in the longest window, complex64 [blocks, longest].
+        """
+        longest = windows[-1]
+        last = ends - (self._count - len(self._line)) - longest
+        rows = np.lib.stride_tricks.sliding_window_view(self._line, longest)[last]
+        bins = longest * _PAD
         reach = int(_ERROR * self._symbols * bins) + 1
         place = np.arange(-reach, reach + 1)
-        power = spectrum[:, place].real ** 2 + spectrum[:, place].imag ** 2
-        energy = np.maximum(np.einsum("ij,ij->i", rows, rows.conj()).real, 1e-30)
-        share = np.minimum(power / energy[:, None] / there[:, None], 1 - 1e-6)
-        score = -0.8 * there[:, None] * np.log1p(-share)
+        padded = np.zeros((len(windows), len(ends), bins), np.complex64)
+        energy = np.empty((len(windows), len(ends)))
+        size = rows.real**2 + rows.imag**2
+        for number, window in enumerate(windows):
+            padded[number, :, :window] = rows[:, -window:]
+            energy[number] = np.maximum(size[:, -window:].sum(axis=1, dtype=np.float64), 1e-30)
+        spectrum = scipy.fft.fft(padded, axis=2, overwrite_x=True)
+        near = np.concatenate((spectrum[..., -reach:], spectrum[..., : reach + 1]), axis=2)
+        power = near.real**2 + near.imag**2
+        there = np.minimum(ends, np.array(windows)[:, None])  # how many of them belong to the stream
+        score = _likelihood(power, energy[..., None], there[..., None])
         score -= _COST * np.minimum(1, (place / bins / self._symbols / _USUAL_ERROR) ** 2)
-        peak = np.clip(score.argmax(axis=1), 1, len(place) - 2)
-        n = np.arange(len(rows))
-        low, mid, high = (np.sqrt(power[n, peak + k]) for k in (-1, 0, 1))
+        peak = np.clip(score.argmax(axis=2), 1, len(place) - 2)
+        n, k = np.ogrid[: len(windows), : len(ends)]
+        low, mid, high = (np.sqrt(power[n, k, peak + step]) for step in (-1, 0, 1))
         bend = low - 2 * mid + high
         shift = np.where(bend < 0, 0.5 * (low - high) / np.where(bend < 0, bend, -1.0), 0.0)
         rate = (place[peak] + np.clip(shift, -0.5, 0.5)) / bins
-        offset = np.arange(window) - (window - 0.5 * (there[:, None] + 1))
-        tone = np.exp(-2j * np.pi * rate[:, None] * offset)
-        phase = np.angle(np.einsum("ij,ij->i", rows, tone)) / (2 * np.pi)
-        return _Fits(rate, phase, ends - 0.5 * (there + 1), score[n, peak])
+        # In the middle of a window the phase of a bin is that of the tone, wherever between two bins that is.
+        middle = np.array(windows)[:, None] - 0.5 * (there + 1)
+        phase = np.angle(near[n, k, peak]) / (2 * np.pi) + place[peak] / bins * middle
+        return _Fits(rate, phase, ends - 0.5 * (there + 1), score[n, k, peak], energy), rows
 
     def _follow(self, blocks: NDArray[np.intp]) -> list[Instants]:
         """Tell the clocks of blocks: by the longest window that is clear and not contradicted."""
         ends = np.minimum((blocks + 1) * LINES + _AHEAD, self._count)
-        fits = [self._fit(ends, window) for window in _WINDOWS]
-        start = self._count - len(self._line)
-        short = np.lib.stride_tricks.sliding_window_view(self._line, _WINDOWS[0])[ends - _WINDOWS[0] - start]
-        energy = np.maximum(np.einsum("ij,ij->i", short, short.conj()).real, 1e-30)
-        there = np.minimum(ends, _WINDOWS[0])
+        fits, rows = self._fit(ends, *self._windows)
+        number = ends[:, None] - _SHORT + np.arange(_SHORT)
+        cycles = fits.phase[1:, :, None] + fits.rate[1:, :, None] * (number - fits.middle[1:, :, None])
+        tones = np.exp((-2j * np.pi) * cycles).astype(np.complex64)
+        match = (rows[:, -_SHORT:] * tones).sum(axis=2).real
+        held = _likelihood(np.maximum(match, 0) ** 2, fits.energy[0], np.minimum(ends, _SHORT))
+        good = fits.score >= _CLEAR
+        good[1:] &= fits.score[0] - held < _CONTRADICTED
+        choice = np.where(good.any(axis=0), len(good) - 1 - good[::-1].argmax(axis=0), -1)
         found = []
-        for k, block in enumerate(blocks.tolist()):
-            own = float(fits[0].score[k])
-            number = ends[k] - _WINDOWS[0] + np.arange(_WINDOWS[0])
-
-            def likelihood(rate: float, phase: float, at: float, k: int = k, number: Any = number) -> float:
-                cycles = phase + rate * (number - at)
-                match = float((short[k] * np.exp(-2j * np.pi * cycles)).sum().real)
-                share = max(match, 0.0) ** 2 / float(energy[k]) / float(there[k])
-                return -0.8 * float(there[k]) * math.log1p(-min(share, 1 - 1e-6))
-
-            chosen = None
-            for fit in reversed(fits):
-                if fit.score[k] < _CLEAR:
-                    continue
-                tone = float(fit.rate[k]), float(fit.phase[k]), float(fit.middle[k])
-                if fit is fits[0] or own - likelihood(*tone) < _CONTRADICTED:
-                    chosen = tone
-                    break
-            self.clear = chosen is not None
-            if chosen is not None:
-                self._rate, self._phase, self._at = chosen
+        for n, (block, chosen) in enumerate(zip(blocks.tolist(), choice.tolist(), strict=True)):
+            self.clear = chosen >= 0
+            if self.clear:
+                self._rate, self._phase = float(fits.rate[chosen, n]), float(fits.phase[chosen, n])
+                self._at = float(fits.middle[chosen, n])
             found.append(self._instants(block))
         self._block = int(blocks[-1]) + 1
         return found
