@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The classifier at the end of a flowgraph."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ __all__ = ["classifier_sink"]
 _DECISIONS = pmt.intern("decisions")
 _MODEL = pmt.intern("model")
 _STATISTICS = pmt.intern("statistics")
+_BORDER = "burst_border"
+"""Tag of the front end on the first symbol after the begin or end of a burst."""
 _PLACE = ("time", "duration", "utc", "frequency_hz", "offset_hz", "snr_db")
 """Fields of a record that a message has too, where they are known."""
 _PATIENCE = (0.3e-3, 2e-3)
@@ -48,7 +51,8 @@ class classifier_sink(gr.sync_block):
     Message ports:
         decisions: a PDU for each decision: a dictionary and an f32 vector of the log-probabilities in the model's
             order (empty for silent chunks). The dictionary has reason, label, confidence, best, log_probabilities by
-            class, chunks, sample_index, sample_count, es_n0_db, es_n0_bound, power_db and model; `truth` if the stream
+            class, chunks, sample_index, sample_count, es_n0_db, es_n0_bound, power_db, measured_es_n0_db, misfit,
+            refuted and model; `truth` if the stream
             has `modulation` tags; with a symbol rate, `time` (seconds from the first sample received to the first
             symbol) and `duration`; and if they are known, `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
             the carrier), `offset_hz` (of the carrier from the middle of the band) and `snr_db` (in the signal's band,
@@ -59,7 +63,9 @@ class classifier_sink(gr.sync_block):
 
         model (in): a symbol or string, the path or name of the next model (see `set_model`).
 
-    Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`). The
+    Nothing is fused, remembered or tracked across a break of the stream (a retune, an overflow; see `chunker`), nor
+    fused across a tag `burst_border` of the front end. The tags `snr_db` give Es/N0 by the noise beside the signal,
+    which a name must not contradict. The
     chunks left at the end of the stream, too few for a full decision, give a decision as well. GNU Radio no longer
     delivers messages then, and the next run's subscribers may receive this one. `on_decision`, `log` and `publish`
     receive it in time, and `statistics()` returns the final counters.
@@ -157,6 +163,7 @@ class classifier_sink(gr.sync_block):
         self.timeline = Timeline(self.stream.symbol_rate or 1.0, self.stream.offset)
         if self.stream.frequency is not None:
             self.timeline.add_frequency(0, self.stream.frequency)
+        self._es_n0_db = math.nan  # by the last tag
         self._next_statistics = 0.0
         self._last_arrival = time.monotonic()
         self._held = 0  # chunks at the start of the input that the worker already has
@@ -332,11 +339,11 @@ class classifier_sink(gr.sync_block):
         new = chunks[self._held :]
         if len(new):
             self._last_arrival = time.monotonic()
-            indices, truths, breaks = self._read_tags(read + self._held, len(new))
-            if self._live:
-                self.timeline.add_arrival(int(indices[-1]) + self._length, time.time())
             # The input is a view of the ring buffer, which moves on while the queue still holds the batch.
-            self._worker.submit(Batch(new.copy(), indices, truths, breaks), wait=False)
+            batch = self._read_tags(new.copy(), read + self._held)
+            if self._live:
+                self.timeline.add_arrival(int(batch.sample_indices[-1]) + self._length, time.time())
+            self._worker.submit(batch, wait=False)
             # Unless live, the last chunk is handed over but not consumed yet: when nothing follows it, GNU Radio
             # calls again, and everything is decided on and published before the stream is over. What a
             # block publishes later, in stop(), no longer reaches its subscribers.
@@ -349,42 +356,54 @@ class classifier_sink(gr.sync_block):
             self._publish_statistics()
         return len(chunks) - self._held
 
-    def _read_tags(
-        self, read: int, count: int
-    ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], tuple[tuple[int, str | None], ...], tuple[int, ...]]:
+    def _read_tags(self, chunks: np.ndarray[Any, np.dtype[np.complex64]], read: int) -> Batch:
+        """Return chunks, of which the first has number `read`, with what their tags say."""
+        count = len(chunks)
         tags = sorted(self.get_tags_in_range(0, read, read + count), key=lambda tag: tag.offset)
         numbers = np.arange(read, read + count, dtype=np.int64)
         indices = self._indices(numbers)
         truths: list[tuple[int, str | None]] = []
         breaks: list[int] = []
+        borders: list[int] = []
+        es_n0_db = np.full(count, self._es_n0_db, np.float32)
         for tag in tags:  # before any tag gives a symbol's time
             if pmt.symbol_to_string(tag.key) == INPUT_SECONDS_KEY:
                 symbol, seconds = (pmt.tuple_ref(tag.value, n) for n in range(2))
                 self.timeline.add_position(pmt.to_uint64(symbol), pmt.to_double(seconds))
         for tag in tags:
-            key = pmt.symbol_to_string(tag.key)
+            key, chunk = pmt.symbol_to_string(tag.key), tag.offset - read
             if key == SAMPLE_INDEX_KEY:
                 index, hop = (pmt.to_uint64(pmt.tuple_ref(tag.value, n)) for n in range(2))
                 self._origin = (tag.offset, index, hop)
                 later = numbers >= tag.offset
                 if tag.offset:  # after the first chunk this tag marks a break
-                    breaks.append(tag.offset - read)
+                    breaks.append(chunk)
                     self.timeline.add_break(index)
                 indices[later] = self._indices(numbers[later])
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
-            elif key == CARRIER_KEY:
-                self.timeline.add_carrier(int(indices[tag.offset - read]), pmt.to_double(tag.value))
+            elif key == _BORDER:
+                borders.append(chunk)
             elif key == SNR_KEY:
-                self.timeline.add_snr(int(indices[tag.offset - read]), pmt.to_double(tag.value))
-            elif key == INPUT_RATE_KEY:
-                self.timeline.set_sample_rate(pmt.to_double(tag.value))
-            elif key == "rx_freq" and (frequency := read_number(tag.value)) is not None:
-                self.timeline.add_frequency(int(indices[tag.offset - read]), frequency)
-            elif key == "rx_time" and (seconds := read_time(tag.value)) is not None:
-                self.timeline.add_time(int(indices[tag.offset - read]), seconds, time.time())
-        return indices, tuple((int(indices[n - read]), name) for n, name in truths), tuple(breaks)
+                self._es_n0_db = pmt.to_double(tag.value)
+                es_n0_db[chunk:] = self._es_n0_db
+                self.timeline.add_snr(int(indices[chunk]), self._es_n0_db)
+            else:
+                self._read_place(key, tag.value, int(indices[chunk]))
+        named = tuple((int(indices[n - read]), name) for n, name in truths)
+        return Batch(chunks, indices, named, tuple(breaks), borders=tuple(borders), es_n0_db=es_n0_db)
+
+    def _read_place(self, key: str, value: Any, symbol: int) -> None:
+        """Take in a tag on a symbol that says where or when it was received."""
+        if key == CARRIER_KEY:
+            self.timeline.add_carrier(symbol, pmt.to_double(value))
+        elif key == INPUT_RATE_KEY:
+            self.timeline.set_sample_rate(pmt.to_double(value))
+        elif key == "rx_freq" and (frequency := read_number(value)) is not None:
+            self.timeline.add_frequency(symbol, frequency)
+        elif key == "rx_time" and (seconds := read_time(value)) is not None:
+            self.timeline.add_time(symbol, seconds, time.time())
 
     def _indices(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
         number, index, hop = self._origin

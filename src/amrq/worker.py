@@ -2,16 +2,17 @@
 """A thread that classifies chunks beside the flowgraph, with a bounded queue in front of it."""
 
 import itertools
+import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.classifier import Classifier, Evidence
-from amrq.decision import Decision, DecisionMaker
+from amrq.decision import Decision, DecisionChecker, DecisionMaker
 from amrq.errors import AmrqError
 from amrq.tracking import TrackedLevel, Tracker
 
@@ -56,6 +57,10 @@ class Batch:
         breaks: chunk numbers (0 to N-1) before which the stream broke (a retune, an overflow): nothing is fused
             or tracked across them.
         gaps: chunk numbers before which chunks were dropped: nothing is fused across them, but the stream is the same.
+        borders: chunk numbers before which a burst begins or ends: nothing is fused across them, but the stream is the
+            same.
+        es_n0_db: float32 [N], Es/N0 around each chunk by the noise beside the signal, dB, NaN where it is not known;
+            None: it is not known for any.
     """
 
     chunks: NDArray[np.complex64]
@@ -63,6 +68,8 @@ class Batch:
     truths: tuple[tuple[int, str | None], ...] = field(default=())
     breaks: tuple[int, ...] = field(default=())
     gaps: tuple[int, ...] = field(default=())
+    borders: tuple[int, ...] = field(default=())
+    es_n0_db: NDArray[np.float32] | None = None
 
     def split(self, count: int) -> "tuple[Batch, Batch]":
         """Return the first `count` chunks and the rest; the tags go with their chunks."""
@@ -75,6 +82,8 @@ class Batch:
             tuple(truth for truth in self.truths if truth[0] < border),
             tuple(chunk for chunk in self.breaks if chunk < count),
             tuple(chunk for chunk in self.gaps if chunk < count),
+            tuple(chunk for chunk in self.borders if chunk < count),
+            None if self.es_n0_db is None else self.es_n0_db[:count],
         )
         rest = Batch(
             self.chunks[count:],
@@ -82,6 +91,8 @@ class Batch:
             tuple(truth for truth in self.truths if truth[0] >= border),
             tuple(chunk - count for chunk in self.breaks if chunk >= count),
             tuple(chunk - count for chunk in self.gaps if chunk >= count),
+            tuple(chunk - count for chunk in self.borders if chunk >= count),
+            None if self.es_n0_db is None else self.es_n0_db[count:],
         )
         return first, rest
 
@@ -93,13 +104,18 @@ class Batch:
         """
         kept = ~lost
         numbers: NDArray[np.int64] = np.cumsum(kept) - kept  # of each chunk among those that stay
-        breaks = {*self.breaks, *(np.flatnonzero(lost) + 1).tolist()}
-        places = {int(numbers[chunk]) if chunk < len(lost) else int(kept.sum()) for chunk in breaks}
+
+        def moved(chunks: Iterable[int]) -> tuple[int, ...]:
+            places = {int(numbers[chunk]) for chunk in chunks if chunk < len(lost)}
+            return tuple(sorted(place for place in places if place < kept.sum()))
+
         return Batch(
             self.chunks[kept],
             self.sample_indices[kept],
             self.truths,
-            tuple(sorted(place for place in places if place < kept.sum())),
+            moved((*self.breaks, *(np.flatnonzero(lost) + 1).tolist())),
+            borders=moved(self.borders),
+            es_n0_db=None if self.es_n0_db is None else self.es_n0_db[kept],
         )
 
     @staticmethod
@@ -107,20 +123,74 @@ class Batch:
         """Return one batch of all, in order."""
         if len(batches) == 1:
             return batches[0]
-        breaks: list[int] = []
-        gaps: list[int] = []
-        start = 0
-        for batch in batches:
-            breaks += [start + chunk for chunk in batch.breaks]
-            gaps += [start + chunk for chunk in batch.gaps]
-            start += len(batch.chunks)
+        starts = np.cumsum([0, *(len(batch.chunks) for batch in batches)]).tolist()
+
+        def moved(name: str) -> tuple[int, ...]:
+            pairs = zip(starts, batches, strict=False)
+            return tuple(start + chunk for start, batch in pairs for chunk in getattr(batch, name))
+
+        measured = None
+        if any(batch.es_n0_db is not None for batch in batches):
+            measured = np.concatenate(
+                [
+                    np.full(len(batch.chunks), np.nan, np.float32)
+                    if batch.es_n0_db is None
+                    else batch.es_n0_db
+                    for batch in batches
+                ]
+            )
         return Batch(
             np.concatenate([batch.chunks for batch in batches]),
             np.concatenate([batch.sample_indices for batch in batches]),
             tuple(truth for batch in batches for truth in batch.truths),
-            tuple(breaks),
-            tuple(gaps),
+            moved("breaks"),
+            moved("gaps"),
+            moved("borders"),
+            measured,
         )
+
+
+class _Kept:
+    """Chunks whose decision is still to come."""
+
+    def __init__(self) -> None:
+        self._parts: deque[Batch] = deque()
+
+    def add(self, batch: Batch) -> None:
+        self._parts.append(batch)
+
+    def clear(self) -> None:
+        self._parts.clear()
+
+    def of(self, decision: Decision) -> tuple[NDArray[np.complex64], float]:
+        """Return a decision's chunks, without those that are not finite, and their median Es/N0, NaN if unknown.
+
+        Chunks before it are given up: decisions come in order. Of chunks that overlap only those are returned that do
+        not.
+        """
+        first, end = decision.sample_index, decision.sample_index + decision.sample_count
+        chunks, measured = [], []
+        while self._parts:
+            part = self._parts[0]
+            length = part.chunks.shape[1]
+            start, stop = np.searchsorted(part.sample_indices, (first, end - length + 1)).tolist()
+            if start < stop:
+                hop = int(part.sample_indices[1] - part.sample_indices[0]) if len(part.chunks) > 1 else length
+                step = max(1, -(-length // max(hop, 1)))
+                chunks.append(part.chunks[start:stop:step])
+                if part.es_n0_db is not None:
+                    measured.append(part.es_n0_db[start:stop])
+            if stop < len(part.chunks):
+                break
+            self._parts.popleft()
+        if not chunks:
+            return np.zeros((0, 1), np.complex64), math.nan
+        found = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        power = np.einsum("nl,nl->n", found.real, found.real) + np.einsum("nl,nl->n", found.imag, found.imag)
+        found = found[np.isfinite(power) & (power > 0)]
+        values = np.concatenate(measured) if measured else np.zeros(0, np.float32)
+        values = values[np.isfinite(values)]
+        return found, float(np.median(values)) if len(values) else math.nan
 
 
 _MOST_AT_ONCE = 1024
@@ -172,6 +242,8 @@ class ClassifierWorker:
         self._capacity = queue_chunks
         self._track = track
         self._tracker = self._new_tracker()
+        self._checker = self._new_checker()
+        self._kept = _Kept()
         self._successor: tuple[Classifier, DecisionMaker, Callable[[], None] | None] | None = None
         self._queue: deque[Batch] = deque()
         self._waiting = 0  # chunks in the queue
@@ -200,6 +272,9 @@ class ClassifierWorker:
         if not (self._track and contract.level_input):
             return None
         return Tracker(contract.weighed(), contract.chunk_length)
+
+    def _new_checker(self) -> DecisionChecker:
+        return DecisionChecker(self._classifier.contract.class_set.members)
 
     @property
     def error(self) -> BaseException | None:
@@ -295,6 +370,7 @@ class ClassifierWorker:
         if on_taken_over is not None:
             on_taken_over()
         self._tracker = self._new_tracker()
+        self._checker = self._new_checker()
 
     def wait_until_idle(self, timeout: float | None = None) -> bool:
         """Wait until every full decision on what was handed over has been called back.
@@ -360,6 +436,9 @@ class ClassifierWorker:
             if dropped.breaks and self._queue:
                 following = self._queue.popleft()
                 self._queue.appendleft(replace(following, breaks=(0, *following.breaks)))
+            if dropped.borders and self._queue:
+                following = self._queue.popleft()
+                self._queue.appendleft(replace(following, borders=(0, *following.borders)))
             if self._queue:
                 following = self._queue.popleft()
                 self._queue.appendleft(replace(following, gaps=(0, *following.gaps)))
@@ -463,10 +542,20 @@ class ClassifierWorker:
             weights = None
             if self._tracker is not None and level is not None:
                 weights = self._tracker.noise(evidence, batch.sample_indices, level)
-            split_at = {*batch.breaks, *batch.gaps}
+            split_at = {*batch.breaks, *batch.gaps, *batch.borders}
             for start, end in itertools.pairwise(sorted({0, *split_at, len(batch.chunks)})):
                 if start in split_at:
                     self._publish(self._decision_maker.flush())
+                    self._kept.clear()
+                if self._decision_maker.options.check:
+                    self._kept.add(
+                        replace(
+                            batch,
+                            chunks=batch.chunks[start:end],
+                            sample_indices=batch.sample_indices[start:end],
+                            es_n0_db=None if batch.es_n0_db is None else batch.es_n0_db[start:end],
+                        )
+                    )
                 self._publish(
                     self._decision_maker.update(
                         evidence.part(start, end),
@@ -480,6 +569,8 @@ class ClassifierWorker:
     def _publish(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             truth = self._truth_of(decision)
+            if self._decision_maker.options.check:
+                decision = self._checker.check(decision, *self._kept.of(decision))
             self._on_decision(decision, truth)
 
     def _truth_of(self, decision: Decision) -> str | None:

@@ -29,7 +29,7 @@ class Decision:
     |---|---|---|
     | `named` | a modulation | it is at least as probable as `min_confidence` |
     | `unsure` | `unknown` | the evidence is not enough: `best` is only the most probable answer |
-    | `foreign` | `unknown` | the model is sure that none of its modulations fits: `best` is `unknown` |
+    | `foreign` | `unknown` | none of the modulations fits, by the model or by `refuted`: `best` is `unknown` |
     | `noise` | `unknown`; `no signal` with `name_noise` | the model is sure of noise: `best` is `no signal` |
     | `silent` | `no signal` | chunks without power, or below a gate, which are not classified: `best` is empty |
 
@@ -46,6 +46,10 @@ class Decision:
         reason: see above.
         es_n0_bound: `above` or `below` if Es/N0 is beyond the model's noise levels: it is then above, or below,
             `es_n0_db`. None if `es_n0_db` is the estimate itself.
+        measured_es_n0_db: Es/N0 by the noise beside the signal, without any model, dB; None where it is not known.
+        misfit: how badly the symbols fit the points of the modulation that the model named, over what is still
+            accepted: above 1 it is refuted (see `DecisionChecker`). None where that was not tested.
+        refuted: the modulation that the model named and that was refuted; empty if none was.
     """
 
     label: str
@@ -59,6 +63,9 @@ class Decision:
     power_db: float | None
     reason: Reason
     es_n0_bound: EsN0Bound | None = None
+    measured_es_n0_db: float | None = None
+    misfit: float | None = None
+    refuted: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON."""
@@ -74,6 +81,9 @@ class Decision:
             "es_n0_db": None if self.es_n0_db is None else round(self.es_n0_db, 1),
             "es_n0_bound": self.es_n0_bound,
             "power_db": None if self.power_db is None else round(self.power_db, 2),
+            "measured_es_n0_db": None if self.measured_es_n0_db is None else round(self.measured_es_n0_db, 1),
+            "misfit": None if self.misfit is None else round(self.misfit, 3),
+            "refuted": self.refuted,
         }
 
 

@@ -96,6 +96,14 @@ class DecisionOptions:
         advanced=True,
     )
 
+    check: bool = option(
+        True,
+        "Refuse names that the symbols' distances from the points, or the noise beside the signal, contradict.",
+        choices={True: "Yes", False: "No: the model is believed"},
+        label="Check Names by Points and Noise",
+        advanced=True,
+    )
+
     def __post_init__(self) -> None:
         """Check the values."""
         check(self)

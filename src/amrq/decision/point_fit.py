@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well symbols fit the points of a constellation: carrier phase and noise level are fitted, the rest is tested.
+
+The test is a score test (Rao 1948), in the form that only needs roughly fitted parameters (Neyman 1959, "C(alpha)"):
+the density of a symbol under the class is a mixture of equal Gaussians around its points. If the class is right, the
+derivatives of its logarithm with respect to any change of that mixture have mean zero: rings of other radius,
+points that are used more often than others, noise that is stronger on some rings, noise whose distribution is not
+Gaussian because each point is really several. So the means of these derivatives over the symbols, made independent of
+the fitted parameters, say whether the points fit, at any Es/N0 and for any constellation, without a list of other
+modulations.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from amrq.classes import LinearClass
+
+__all__ = ["PointFit", "PointTest"]
+
+_LOWEST, _HIGHEST = -2, 18
+"""Es/N0 in dB between which symbols are tested. With less noise than the highest, noise is added: what a receiver
+leaves of neighbouring symbols then drowns in it, and the points of all classes are still far apart."""
+_TABLES = 24
+"""Levels of one class that are kept."""
+_CELL = 1 / 3
+"""Width of a table's cell over the noise's standard deviation in one direction."""
+_MARGIN = 4.5
+"""Standard deviations of noise beyond the outermost point that a table covers."""
+_RADII, _LARGEST_RADIUS = 56, 2.2
+_PHASES = 16
+_MOST_CHUNKS = 64
+_TURNS = 4
+"""Fits of the noise level at most."""
+_LARGEST_STEP = 4.0
+_WIDTHS = (0.7, 3.0, 1e3)
+"""Chunks over which the phase may be averaged: a carrier that wanders, a steady one, a still one."""
+_FORETOLD = 0.6
+"""Share of a sum's size below which the phase jumps from chunk to chunk."""
+_CLEAR = 4.0
+"""Power of a chunk's line over that of noise from which it shows the phase by itself."""
+_ORDERS = (2, 3, 4, 5, 6, 8, 12)
+"""Symmetries whose spectral line shows that the constellation is another one."""
+_LEAST_KEPT = 0.02
+"""Share of a derivative's variance that the fitted parameters must leave."""
+_RIDGE = 1e-3
+_FITTED = 3
+"""Derivatives that belong to fitted parameters: noise power, amplitude, phase."""
+_PHASE_NOISE = 8
+"""Column of the derivative that phase noise moves."""
+
+
+class PointFit(NamedTuple):
+    """How the points of a class fit symbols.
+
+    Attributes:
+        es_n0_db: Es/N0 that fits best, dB.
+        es_n0_error_db: its standard deviation, dB.
+        misfit: the score test's statistic. If the class is right and the receiver ideal, it has about the chi-squared
+            distribution with `freedom` degrees of freedom.
+        freedom: see `misfit`.
+        strange_line: highest line in the spectrum of a power of the symbols to which the class gives none, over the
+            spectrum's mean.
+        own_line: coherent sum of the power to which the class gives a line, over the deviation of the sum without a
+            line.
+        own_line_due: what `own_line` should be.
+        symbols: how many were looked at.
+    """
+
+    es_n0_db: float
+    es_n0_error_db: float
+    misfit: float
+    freedom: int
+    strange_line: float
+    own_line: float
+    own_line_due: float
+    symbols: int
+
+
+class _Table(NamedTuple):
+    """Expectations given a symbol, at one noise level, in cells of the plane.
+
+    Attributes:
+        amplitude: of the points, for a mean power of 1 with noise.
+        reach: of the plane in each direction.
+        per_unit: cells a unit.
+        side: cells in each direction.
+        points: float32 [cells, 2], expected point.
+        scores: float32 [cells, 16], derivatives; the first three belong to fitted parameters.
+    """
+
+    amplitude: float
+    reach: float
+    per_unit: float
+    side: int
+    points: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    def cells(self, symbols: NDArray[np.complex64]) -> NDArray[np.intp]:
+        """Return the cell of each of N symbols."""
+        plane = symbols.view(np.float32).reshape(-1, 2)
+        places = ((plane + np.float32(self.reach)) * np.float32(self.per_unit)).astype(np.int32)
+        np.clip(places, 0, self.side - 1, out=places)
+        return np.asarray(places[:, 0].astype(np.intp) * self.side + places[:, 1])
+
+
+class PointTest:
+    """Tests whether symbols are of a class.
+
+    Tables are made when a noise level first occurs, which takes some 10 ms.
+
+    Args:
+        known: the class.
+
+    Example:
+        >>> import numpy as np
+        >>> from amrq.classes import linear_class
+        >>> test = PointTest(linear_class("16QAM"))
+        >>> rng = np.random.default_rng(1)
+        >>> noise = 0.125 * rng.standard_normal((32, 64)).view(np.complex128)
+        >>> right, wrong = (rng.choice(linear_class(name).points, (32, 32)) for name in ("16QAM", "64QAM"))
+        >>> test.fit((right + noise).astype(np.complex64), 15.0).misfit < 40
+        True
+        >>> test.fit((wrong + noise).astype(np.complex64), 15.0).misfit > 80
+        True
+    """
+
+    def __init__(self, known: LinearClass) -> None:
+        self.known = known
+        self.points = known.points.astype(np.complex128)
+        distance = np.abs(self.points[:, None] - self.points)
+        np.fill_diagonal(distance, np.inf)
+        self.nearest = float(distance.min())
+        """Smallest distance between two points."""
+        in_line = self.points * np.exp(-1j * np.angle(self.points[np.abs(self.points).argmax()]))
+        self.on_a_line = bool(np.abs(in_line.imag).max() < 1e-3)
+        """Whether all points lie on one line."""
+        self._orders = [order for order in _ORDERS if order % known.symmetry]
+        self._tables: dict[int, _Table] = {}
+        self._weights: dict[int, NDArray[np.complex64]] = {}
+
+    def fit(self, chunks: NDArray[np.complex64], es_n0_db: float) -> PointFit:
+        """Fit the class to consecutive chunks.
+
+        Args:
+            chunks: complex64 [n, L], finite, of the same signal at any level and carrier phase. The first 64 are
+                looked at.
+            es_n0_db: roughly what Es/N0 is, dB.
+        """
+        z = np.ascontiguousarray(chunks[:_MOST_CHUNKS], dtype=np.complex64)
+        z = z / np.float32(max(math.sqrt(float(np.vdot(z, z).real) / z.size), 1e-30))
+        level = _level(es_n0_db)
+        strange = self._strange_line(z)
+        z, own, due = self._aligned(z, level)
+        tried: set[int] = set()
+        noisy = False
+        while True:
+            table = self._table(level)
+            z = self._turned(z, table)
+            scores = table.scores.take(table.cells(z), axis=0)
+            mean, second = (
+                scores.mean(axis=0, dtype=np.float64),
+                (scores.T @ scores).astype(np.float64) / z.size,
+            )
+            step, error = _step(mean, second, z.size)
+            if level == _HIGHEST and step > 0 and not noisy:
+                # Points are told apart: the noise power is the mean squared distance.
+                quiet = level - 10 * math.log10(max(1 + mean[0], 1e-4))
+                z, noisy = z + _extra_noise(z.shape, max(-mean[0], 0.0) * _noise_power(level)), True
+                continue
+            tried.add(level)
+            following = _level(level + step)
+            if following in tried or len(tried) == _TURNS:
+                break
+            level = following
+        found = quiet if noisy and level == _HIGHEST else level + step
+        misfit, freedom = _misfit(mean, second, z.size, not self.on_a_line)
+        return PointFit(found, error, misfit, freedom, strange, own, due, z.size)
+
+    def _strange_line(self, z: NDArray[np.complex64]) -> float:
+        """Return the highest line that the class does not have, over the mean of its spectrum."""
+        if not self._orders:
+            return 0.0
+        flat = z.ravel()
+        size = np.abs(flat)
+        unit = flat / np.maximum(size, np.float32(1e-12))
+        weight = np.minimum(size, np.float32(1.5))
+        powers = np.stack([_power(unit, order) for order in self._orders]) * (weight * weight)
+        spectrum = np.asarray(scipy.fft.fft(powers, 2 * len(flat), axis=1))
+        highest = (spectrum.real**2 + spectrum.imag**2).max(axis=1)
+        return float((highest / np.maximum((weight**4).sum(dtype=np.float64), 1e-30)).max())
+
+    def _aligned(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float, float]:
+        """Turn chunks upright by the power of the symbols that suits the class; see `PointFit` for the line."""
+        count, length = z.shape
+        size = np.abs(z)
+        weights = self._harmonic(level)
+        radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
+        weight = weights.take(np.minimum(radius, _RADII - 1))
+        order = self.known.symmetry
+        sums = (weight * _power(z / np.maximum(size, np.float32(1e-12)), order)).sum(axis=1)
+        spectrum = np.fft.fft(sums, 8 * count)
+        steady = np.argmax(np.abs(spectrum)) / (8 * count)
+        turn = np.exp(-2j * np.pi * steady * np.arange(count))
+        noise = float((np.abs(weight) ** 2).sum(dtype=np.float64))
+        clear = float((np.abs(sums) ** 2).sum(dtype=np.float64)) > _CLEAR * noise
+        smooth, coherent = _smoothed((sums * turn).astype(np.complex64), clear)
+        phase = np.unwrap(np.angle(smooth * turn.conj())) / order
+        slope = np.gradient(phase) / length if count > 1 else np.zeros(count)
+        angle = phase[:, None] + slope[:, None] * (np.arange(length) - (length - 1) / 2)
+        due = math.sqrt(max(noise / 2, 1e-30))
+        return z * np.exp(np.complex64(-1j) * angle.astype(np.float32)), coherent / due, due
+
+    def _turned(self, z: NDArray[np.complex64], table: _Table) -> NDArray[np.complex64]:
+        """Turn each chunk by what the expected points say of its phase."""
+        expected = table.points.take(table.cells(z), axis=0).view(np.complex64).reshape(z.shape)
+        smooth, _ = _smoothed(np.einsum("nl,nl->n", z, expected.conj()))
+        return np.asarray(z * np.exp(-1j * np.angle(smooth))[:, None].astype(np.complex64))
+
+    def _harmonic(self, level: int) -> NDArray[np.complex64]:
+        """Return what e^(j symmetry phase) of a symbol says of the phase, by radius: its share in log p."""
+        if level not in self._weights:
+            amplitude, noise = _scale(level)
+            radius = np.linspace(0, _LARGEST_RADIUS, _RADII)
+            phase = np.arange(_PHASES) * (2 * np.pi / self.known.symmetry / _PHASES)
+            z = radius[:, None] * np.exp(1j * phase)
+            exponent = -(np.abs(z[..., None] - amplitude * self.points) ** 2) / noise
+            density = np.logaddexp.reduce(exponent, axis=2)
+            harmonic = 2 * (density * np.exp(1j * self.known.symmetry * phase)).mean(axis=1)
+            self._weights[level] = harmonic.astype(np.complex64)
+        return self._weights[level]
+
+    def _table(self, level: int) -> _Table:
+        if level not in self._tables:
+            if len(self._tables) == _TABLES:
+                self._tables.pop(next(iter(self._tables)))
+            self._tables[level] = _make_table(self.points, level)
+        return self._tables[level]
+
+
+def _level(es_n0_db: float) -> int:
+    return int(min(max(round(es_n0_db), _LOWEST), _HIGHEST)) if math.isfinite(es_n0_db) else 10
+
+
+def _scale(level: float) -> tuple[float, float]:
+    """Return amplitude of the points and power of the noise, together of power 1."""
+    noise = _noise_power(level)
+    return math.sqrt(1 - noise), noise
+
+
+def _noise_power(level: float) -> float:
+    return 1 / (1 + 10 ** (level / 10))
+
+
+def _power(unit: NDArray[np.complex64], order: int) -> NDArray[np.complex64]:
+    """Return `unit` to the power of `order`, at least 1, by squaring."""
+    result: NDArray[np.complex64] | None = None
+    while order:
+        if order & 1:
+            result = unit if result is None else result * unit
+        order >>= 1
+        if order:
+            unit = unit * unit
+    assert result is not None
+    return result
+
+
+@lru_cache(8)
+def _windows(count: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Return averages over chunks, [widths * count, count], and the same without the chunk itself."""
+    apart = np.arange(count)[:, None] - np.arange(count)
+    whole = np.stack([np.exp(-0.5 * (apart / width) ** 2) for width in _WIDTHS])
+    others = whole * (apart != 0)
+    shape = (len(_WIDTHS) * count, count)
+    return whole.reshape(shape).astype(np.complex64), others.reshape(shape).astype(np.complex64)
+
+
+def _smoothed(sums: NDArray[np.complex64], clear: bool = True) -> tuple[NDArray[np.complex64], float]:
+    """Average sums [n] over as many chunks as foretell a chunk's phase best from the others'.
+
+    Args:
+        sums: of each chunk.
+        clear: each of them shows its phase by itself. If the others then do not foretell it, nothing is averaged.
+
+    Returns:
+        the averages [n], and how much of the sums is in the direction that was foretold.
+    """
+    count = len(sums)
+    whole, others = _windows(count)
+    foretold = (others @ sums).reshape(-1, count)
+    along = (foretold.conj() * sums).real / np.maximum(np.abs(foretold), np.float32(1e-20))
+    found = along.sum(axis=1)
+    best = int(found.argmax())
+    whole_size = float(np.abs(sums).sum())
+    if clear and found[best] < _FORETOLD * whole_size:
+        return sums, whole_size
+    return whole[best * count : (best + 1) * count] @ sums, float(found[best])
+
+
+@lru_cache(4)
+def _noise(count: int, length: int) -> NDArray[np.complex64]:
+    """Return the same noise of unit power each time, so that the same symbols give the same answer."""
+    rng = np.random.default_rng(1948)
+    pairs = rng.standard_normal((count, 2 * length)) / math.sqrt(2)
+    return pairs.view(np.complex128).astype(np.complex64)
+
+
+def _extra_noise(shape: tuple[int, ...], power: float) -> NDArray[np.complex64]:
+    return np.asarray(np.float32(math.sqrt(power)) * _noise(*shape))
+
+
+def _step(mean: NDArray[np.float64], second: NDArray[np.float64], symbols: int) -> tuple[float, float]:
+    """Return by how many dB Es/N0 is higher than a table's, by one Newton step, and the deviation of that."""
+    information = second[:2, :2] + np.diag(np.diag(second)[:2]) * 1e-3
+    by_power = np.linalg.inv(information)
+    noise, amplitude = by_power @ mean[:2]
+    direction = np.array(
+        [-1.0, 1.0]
+    )  # the derivatives are those for the logarithms of noise and signal power
+    per_db = 10 / math.log(10)
+    step = per_db * (amplitude - noise)
+    error = per_db * math.sqrt(max(float(direction @ by_power @ direction), 0.0) / symbols)
+    return float(np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)), error
+
+
+def _misfit(
+    mean: NDArray[np.float64], second: NDArray[np.float64], symbols: int, phase_noise: bool
+) -> tuple[float, int]:
+    """Return the score test's statistic and its degrees of freedom.
+
+    Args:
+        mean: of the derivatives [K].
+        second: mean products of them [K, K].
+        symbols: how many there are.
+        phase_noise: it is no sign of a misfit.
+    """
+    fitted = [*range(_FITTED), *([_PHASE_NOISE] if phase_noise else [])]
+    fitted = [one for one in fitted if second[one, one] > 1e-9]
+    tested = [one for one in range(len(mean)) if one >= _FITTED and one not in fitted]
+    ridge = 1e-9 * np.diag(np.diag(second)[fitted])
+    share = np.linalg.solve(second[np.ix_(fitted, fitted)] + ridge, second[np.ix_(fitted, tested)])
+    left = mean[tested] - mean[fitted] @ share
+    spread = second[np.ix_(tested, tested)] - second[np.ix_(tested, fitted)] @ share
+    before = np.diag(second)[tested]
+    kept = np.flatnonzero((np.diag(spread) > _LEAST_KEPT * before) & (before > 1e-9))
+    if not len(kept):
+        return 0.0, 0
+    deviation = np.sqrt(np.diag(spread)[kept])
+    left = left[kept] / deviation
+    spread = spread[np.ix_(kept, kept)] / np.outer(deviation, deviation) - np.outer(left, left)
+    spread += _RIDGE * np.eye(len(kept))
+    return float(symbols * left @ np.linalg.solve(spread, left)), len(kept)
+
+
+def _make_table(points: NDArray[np.complex128], level: int) -> _Table:
+    amplitude, noise = _scale(level)
+    deviation = math.sqrt(noise / 2)
+    reach = amplitude * float(np.abs(points).max()) + _MARGIN * deviation
+    side = math.ceil(2 * reach / (_CELL * deviation))
+    middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
+    z = (middle[:, None] + 1j * middle).ravel()
+    exponent = -(np.abs(z[:, None] - amplitude * points) ** 2) / noise
+    exponent -= exponent.max(axis=1, keepdims=True)
+    share = np.exp(exponent)
+    share /= share.sum(axis=1, keepdims=True)
+    expected = share @ points
+    pairs = np.stack([expected.real, expected.imag], axis=1).astype(np.float32)
+    scores = np.stack(_scores(z, share, points, amplitude, noise), axis=1).astype(np.float32)
+    return _Table(amplitude, reach, side / (2 * reach), side, pairs, scores)
+
+
+def _scores(
+    z: NDArray[np.complex128],
+    share: NDArray[np.float64],
+    points: NDArray[np.complex128],
+    amplitude: float,
+    noise: float,
+) -> Sequence[NDArray[np.float64]]:
+    """Return derivatives of the logarithm of a symbol's density under a class, in the order of `PointTest`.
+
+    By Fisher's identity each is the expectation, over the points given the symbol, of a derivative given the point.
+    With u = (z - amplitude s) / sqrt(noise) these are polynomials of u and s that are orthogonal to 1.
+
+    Args:
+        z: symbols [N].
+        share: probability of each point given the symbol [N, P].
+        points: s [P].
+        amplitude: of the points.
+        noise: its power.
+    """
+    u = (z[:, None] - amplitude * points) / math.sqrt(noise)
+    size, power = np.abs(u) ** 2, np.abs(points) ** 2
+    direction = np.where(power > 1e-9, points / np.sqrt(np.maximum(power, 1e-9)), 0)
+    fourth, eighth = (direction**4).real, (direction**8).real * power
+    radial = u * points.conj()
+
+    def expected(values: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(np.einsum("np,np->n", share, np.broadcast_to(values, share.shape)))
+
+    unequal = power - power.mean()
+    other = fourth - fourth.mean()
+    ratio = amplitude / math.sqrt(noise)
+    return (
+        expected(size - 1),  # noise power
+        expected(ratio * radial.real),  # signal power
+        expected(radial.imag),  # phase
+        expected(size * size - 4 * size + 2) / 2,  # kurtosis of the noise
+        expected((size - 1) * unequal),  # more noise on outer points
+        expected(unequal),  # outer points used more often
+        expected(power * power - np.mean(power * power)),
+        expected(radial.real * power),  # outer rings further out
+        expected((radial * radial).real),  # noise along the radius or across: phase noise
+        expected((u * u).real),  # noise along I or Q
+        expected((u**4).real),  # noise in the corners of a square
+        expected((radial**4).real),
+        expected((points**4).real - np.mean((points**4).real)),  # diagonal points used more often
+        expected((size - 2) * radial.real),  # noise skewed along the radius
+        expected((size - 1) * other),  # more noise on diagonal points
+        expected(eighth - eighth.mean()),
+    )

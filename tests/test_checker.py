@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Witnesses against a name: points, and the noise beside the signal."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.classes import LINEAR_CLASSES, THESIS_9, LinearClass
+from amrq.decision import Decision, DecisionChecker
+
+CHECKER = DecisionChecker(THESIS_9.members)
+
+
+def named(name: str, es_n0_db: float | None = None) -> Decision:
+    return Decision(name, 0.99, name, {}, 32, 0, 1024, es_n0_db, 0.0, "named")
+
+
+def received(
+    points: NDArray[np.complexfloating], es_n0_db: float, generator: np.random.Generator, chunks: int = 32
+) -> NDArray[np.complex64]:
+    """Return chunks with white noise, a carrier that wanders a little, and any level."""
+    sent = generator.choice(points, (chunks, 32))
+    noise = (
+        generator.standard_normal((chunks, 64)).view(np.complex128) * 10 ** (-es_n0_db / 20) / math.sqrt(2)
+    )
+    phase = generator.uniform(0, 2 * np.pi) + np.cumsum(generator.normal(0, 0.02, chunks))
+    return (generator.uniform(0.1, 10) * (sent + noise) * np.exp(1j * phase)[:, None]).astype(np.complex64)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_the_nine_keep_their_names(measured: bool) -> None:
+    generator = rng("checker, nine", int(measured))
+    refused = []
+    for known in THESIS_9.members:
+        for level in (7.5, 10.0, 12.5, 15.0, 20.0, 30.0):
+            for _ in range(4):
+                chunks = received(known.points, level, generator)
+                beside = level + generator.normal(0, 0.25) if measured else math.nan
+                found = CHECKER.check(named(known.name, level), chunks, beside)
+                assert found.misfit is not None
+                assert found.measured_es_n0_db == (beside if measured else None)
+                if found.reason != "named":
+                    refused.append((known.name, level, found.misfit))
+    assert len(refused) <= 2, refused  # of 216
+
+
+@pytest.mark.parametrize(
+    ("sent", "called", "es_n0_db"),
+    [
+        ("64QAM", "16QAM", 15.0),
+        ("64QAM", "16QAM", 25.0),
+        ("256QAM", "16QAM", 25.0),
+        ("32APSK (4+12+16)", "32QAM", 25.0),
+        ("128QAM", "32QAM", 20.0),
+        ("32QAM (8x4)", "8QAM", 25.0),
+        ("32PSK", "16PSK", 20.0),
+        ("16ASK", "8ASK", 20.0),
+        ("16APSK (4+12)", "32QAM", 12.5),
+        ("8APSK (4+4)", "16QAM", 12.5),
+    ],
+)
+def test_other_constellations_lose_the_name_they_got(sent: str, called: str, es_n0_db: float) -> None:
+    generator = rng("checker, others", sent, es_n0_db)
+    for beside in (es_n0_db, math.nan):
+        for _ in range(5):
+            chunks = received(LINEAR_CLASSES[sent].points, es_n0_db, generator)
+            found = CHECKER.check(named(called, 12.0), chunks, beside)
+            assert (found.reason, found.label, found.best, found.refuted) == (
+                "foreign",
+                "unknown",
+                "unknown",
+                called,
+            )
+            assert found.misfit is not None and found.misfit > 1
+            assert 0.5 <= found.confidence <= 1
+
+
+def test_noise_beside_the_signal_contradicts() -> None:
+    """Where points are drowned in noise, only the noise shows that there are more of them."""
+    generator = rng("checker, noise, 11 dB")
+    refused = {True: 0, False: 0}
+    for _ in range(20):
+        chunks = received(LINEAR_CLASSES["64QAM"].points, 11.0, generator)
+        for measured in refused:
+            beside = 11.0 if measured else math.nan
+            refused[measured] += CHECKER.check(named("16QAM", 9.0), chunks, beside).reason == "foreign"
+    assert refused[True] >= 16
+    assert refused[False] <= 8
+
+
+def test_a_receiver_may_add_noise_and_a_neighbour_may_seem_to() -> None:
+    generator = rng("checker, tolerance")
+    for name, fitted, beside in (("QPSK", 13.0, 20.0), ("16QAM", 22.0, 30.0), ("16QAM", 20.0, 12.0)):
+        chunks = received(THESIS_9[name].points, fitted, generator)
+        assert CHECKER.check(named(name), chunks, beside).reason == "named"
+
+
+def test_only_names_are_tested() -> None:
+    noise = received(np.ones(1), 0.0, rng("checker, not tested"))
+    for reason, label, best in (("unsure", "unknown", "16QAM"), ("noise", "unknown", "no signal")):
+        decision = Decision(label, 0.5, best, {}, 32, 0, 1024, 12.0, 0.0, reason)  # type: ignore[arg-type]
+        assert CHECKER.check(decision, noise, 5.0).misfit is None
+    few = named("16QAM")
+    assert CHECKER.check(few, noise[:2]) is few
+
+
+def test_a_class_of_ones_own_is_tested_too() -> None:
+    generator = rng("checker, own")
+    mine = LinearClass.of("mine", np.exp(2j * np.pi * np.arange(3) / 3))
+    checker = DecisionChecker([mine])
+    assert checker.check(named("mine"), received(mine.points, 12.0, generator), 12.0).reason == "named"
+    other = received(THESIS_9["QPSK"].points, 12.0, generator)
+    assert checker.check(named("mine"), other, 12.0).refuted == "mine"
