@@ -46,6 +46,8 @@ EQUALISER_KEY = "equaliser"
 _TAG_CHUNKS = 16  # most chunks of 32 symbols from one tag to the next
 _CARRIER_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once
 _SNR_CHANGE = 0.5  # dB
+_BUFFER = 4096  # symbols before the work, and samples:
+_LEAST_BUFFER, _LARGEST_BUFFER = 1 << 15, 1 << 18
 _LEAST_READ = 1024  # samples that are waited for at most before more work is done
 
 
@@ -98,6 +100,10 @@ class symbol_front_end(gr.hier_block2):
         )
         # GNU Radio does not report the end of a stream to a block. A block of this module before it does.
         self._before = blocks.copy(gr.sizeof_gr_complex)
+        # Work on many symbols takes less time a symbol, where so many have arrived.
+        self._before.set_log_level("warn")
+        room = int(min(max(_BUFFER * sample_rate / symbol_rate, _LEAST_BUFFER), _LARGEST_BUFFER))
+        self._before.set_min_output_buffer(0, room)
         self._symbols = _symbols(receiver, self._before, self._sample_rate, float(symbol_rate))
         self.connect(self, self._before, self._symbols, self)
 

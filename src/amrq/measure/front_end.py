@@ -12,7 +12,7 @@ USUAL_ROLLOFF = 0.35
 """Roll-off of a pulse that is not known."""
 
 _MOST_SAMPLES_PER_SYMBOL = 4096
-"""Beyond, the channel filter outgrows GNU Radio's buffers."""
+"""Beyond, blocks of the channel outgrow memory's caches by far."""
 _SUITABLE_BANDWIDTH = 1.7
 """Of the symbol rate: lets a roll-off of 0.5 pass with 10 % of offset."""
 _FLAGS = {
@@ -120,9 +120,21 @@ class FrontEndOptions:
     )
     timing_bandwidth: float = option(
         0.008,
-        "Noise bandwidth of the timing loop over the symbol rate: 0.004 for steady signals, 0.012 for short bursts.",
+        "Noise bandwidth of the timing over the symbol rate. It limits the memory: 3,072 symbols at 0.008.",
         within=above(0, at_most=0.05),
         label="Timing Bandwidth (of the symbol rate)",
+        advanced=True,
+    )
+    cleaning: bool = option(
+        True,
+        "Remove a line at 0 Hz that is no part of the signal, and the image by I/Q imbalance.",
+        choices={True: "On", False: "Off"},
+        advanced=True,
+    )
+    equaliser: bool = option(
+        True,
+        "Equalise signals whose symbols show that an echo or a filter is in the way.",
+        choices={True: "On", False: "Off"},
         advanced=True,
     )
     carrier_recovery: bool = option(

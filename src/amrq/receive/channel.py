@@ -22,7 +22,6 @@ HOP = BINS * 3 // 4
 """Of these, the samples that are kept: the middle ones."""
 _BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
 _REACH = BINS // 8  # samples of a filter on either side of its middle
-_LARGEST = 1e15  # amplitude whose square a float32 still holds
 _BATCH = 1 << 20  # samples that are transformed at a time
 
 
@@ -97,8 +96,6 @@ class Channel:
     def reset(self) -> None:
         """Begin a stream: its first sample comes next."""
         self._block = 0
-        self.bad: list[NDArray[np.int64]] = []
-        """Samples that were not finite, or whose square would not be, by their numbers; they are taken for zero."""
         self.read = 0
         """Samples taken in."""
         self._wait = np.zeros(self.length // 8, np.complex64)
@@ -109,13 +106,7 @@ class Channel:
         return max(1, self.length - len(self._wait))
 
     def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Take samples, complex64 [n]; return the spectra of the blocks that are complete, complex64 [b, BINS]."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            size = samples.real * samples.real + samples.imag * samples.imag
-            good = size < _LARGEST**2
-        if not good.all():
-            self.bad.append(np.flatnonzero(~good).astype(np.int64) + self.read)
-            samples = np.where(good, samples, np.complex64(0))
+        """Take samples, complex64 [n], finite; return the spectra of the blocks that are complete, complex64 [b, BINS]."""
         self.read += len(samples)
         data = np.concatenate((self._wait, samples))
         blocks = max(0, (len(data) - self.length) // self.step + 1)

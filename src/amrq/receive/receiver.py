@@ -14,8 +14,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from amrq.measure import STEP, CarrierRecovery, FrontEndOptions, check_offset
+from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset
 from amrq.receive.channel import BINS, HOP, Channel, filter_response
+from amrq.receive.equaliser import Equaliser
 from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
 from amrq.receive.timing import Clock, Instants, Line, interpolate
 
@@ -26,6 +27,7 @@ _SPAN = 32  # channel samples of one value of the power: 8 symbols
 _LEVEL = 8  # values of the power in a level: 64 symbols
 _LEVEL_MEMORY = 16  # chunks
 _LEVEL_CHANGE = 1.6  # of the power from which on it is another level
+_LARGEST = 1e12  # amplitude from which on a sample is taken for zero: its fourth power exceeds float32
 _SMALLEST = 1e-30  # power that is still one
 _EDGE = 16  # channel samples before a block's first that interpolation may need
 
@@ -84,6 +86,7 @@ class ReceiverReport:
         symbol_rate_error: of the given one: found over given, less 1; None: no timing seen.
         rolloff: of its pulse; 0 for rectangular ones; None: not found.
         equaliser: the kind of equaliser in use; empty for none.
+        input: what was found about the samples; None: not looked at.
     """
 
     offset: float | None = None
@@ -91,6 +94,7 @@ class ReceiverReport:
     symbol_rate_error: float | None = None
     rolloff: float | None = None
     equaliser: str = ""
+    input: InputReport | None = None
 
 
 class Receiver:
@@ -142,16 +146,23 @@ class Receiver:
         self._line = Line(self._channel.samples_per_symbol)
         self._clock = Clock(self._channel.samples_per_symbol, options.timing_bandwidth)
         self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
+        self._equaliser = Equaliser() if options.equaliser else None
+        self._cleaner = Cleaner(float(sample_rate)) if options.cleaning else None
         self.reset()
 
     def reset(self) -> None:
         """Begin another stream."""
+        if self._cleaner is not None:
+            self._cleaner.reset()
+        if self._equaliser is not None:
+            self._equaliser.reset()
         self._channel.reset()
         self._pulses.reset()
         self._line.reset()
         self._clock.reset()
         if self._carrier is not None:
             self._carrier.reset()
+        self._read = 0  # samples taken in
         self._held = np.zeros((0, BINS), np.complex64)  # spectra before the pulse is known
         self._samples = np.zeros(
             _EDGE, np.complex64
@@ -172,8 +183,8 @@ class Receiver:
         self._pending: list[tuple[float, bool, bool, float]] = []
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
         self._border = True
-        self._ended = False
         self._present = 0.0
+        self._noise_db = 0.0  # by which the equaliser raises the noise
 
     def set_offset(self, offset: float) -> None:
         """Set the signal's offset from the middle of the band, Hz, for what comes from here on."""
@@ -211,14 +222,19 @@ class Receiver:
             symbol_rate=None if error is None else self._symbol_rate * (1 + error),
             symbol_rate_error=error,
             rolloff=None if pulse is None else pulse.rolloff,
+            equaliser="" if self._equaliser is None else self._equaliser.kind,
+            input=None if self._cleaner is None else self._cleaner.report(),
         )
 
     def process(self, samples: NDArray[np.complexfloating[Any, Any]]) -> ReceivedSymbols:
         """Take samples, complex [n] of any n; return the chunks that are complete.
 
-        Samples that are not finite, or of 1e15 and more, are taken for zero, and their chunks marked.
+        Samples that are not finite, or of 1e12 and more, are taken for zero, and their chunks marked.
         """
-        spectra = self._channel.process(np.asarray(samples, np.complex64).ravel())
+        fresh = self._finite(np.asarray(samples, np.complex64).ravel())
+        if self._cleaner is not None:
+            fresh = self._cleaner.process(fresh)
+        spectra = self._channel.process(fresh)
         parts = [
             self._advance(spectra[first : first + _BATCH], False) for first in range(0, len(spectra), _BATCH)
         ]
@@ -226,13 +242,24 @@ class Receiver:
 
     def finish(self) -> ReceivedSymbols:
         """Return the chunks that are left at the end of the stream; less than a chunk of symbols is left out."""
-        part = self._advance(self._channel.finish(), True)
-        return part
+        parts = []
+        if self._cleaner is not None:
+            parts.append(self._advance(self._channel.process(self._cleaner.finish()), False))
+        parts.append(self._advance(self._channel.finish(), True))
+        return _joined([part for part in parts if len(part)])
+
+    def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Return samples with zeros for those that are not finite, or too large to compute with; note these."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            good = samples.real * samples.real + samples.imag * samples.imag < _LARGEST**2
+        if not good.all():
+            bad = np.flatnonzero(~good).astype(np.int64) + self._read
+            self._bad = np.concatenate((self._bad, bad))
+            samples = np.where(good, samples, np.complex64(0))
+        self._read += len(samples)
+        return samples
 
     def _advance(self, spectra: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
-        if self._channel.bad:
-            self._bad = np.concatenate((self._bad, *self._channel.bad))
-            self._channel.bad.clear()
         self._filter(spectra, ended)
         symbols, places = self._timed(ended)
         return self._chunked(symbols, places, ended)
@@ -358,6 +385,13 @@ class Receiver:
 
     def _turned(self, symbols: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
         """Remove the carrier, and return the chunks that leave."""
+        kind = ""
+        if self._equaliser is not None:
+            symbols = self._equaliser.process(symbols)
+            if ended:
+                symbols = np.concatenate((symbols, self._equaliser.finish()))
+            kind = self._equaliser.kind
+            self._noise_db = 10 * math.log10(self._equaliser.noise_gain)
         if self._carrier is None:
             out, rates = symbols, [0.0] * (len(symbols) // STEP)
         else:
@@ -371,9 +405,10 @@ class Receiver:
             symbols=out[: count * STEP],
             positions=np.array([one[0] for one in leaving]),
             carrier_offset=np.array(rates[:count], dtype=np.float64),
-            snr_db=np.array([one[3] for one in leaving]),
+            snr_db=np.array([one[3] - self._noise_db for one in leaving]),
             borders=np.array([one[1] for one in leaving], dtype=np.bool_),
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),
+            equaliser=kind,
         )
 
 
