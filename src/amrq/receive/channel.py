@@ -106,7 +106,7 @@ class Channel:
         return max(1, self.length - len(self._wait))
 
     def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Take samples, complex64 [n], finite; return the spectra of the blocks that are complete, complex64 [b, BINS]."""
+        """Take finite samples, complex64 [n]; return the spectra of the complete blocks, complex64 [b, BINS]."""
         self.read += len(samples)
         data = np.concatenate((self._wait, samples))
         blocks = max(0, (len(data) - self.length) // self.step + 1)
