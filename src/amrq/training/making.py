@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -188,10 +188,18 @@ def _agreement(path: Path, held_out: SignalBatch, recipe: Recipe, logits: torch.
     return {"chunks": len(found), "differing_decisions_of_torch_and_onnxruntime": differing}
 
 
-def _caution(hypothesis: Hypothesis, recipe: Recipe) -> float:
-    if hypothesis.label in recipe.class_set:
-        return 0.0
-    return recipe.caution if hypothesis.es_n0_db is None else recipe.foreign_caution
+def _stated_priors(hypotheses: Sequence[Hypothesis], recipe: Recipe) -> tuple[Hypothesis, ...]:
+    """Return hypotheses with the priors of other signals understated by the recipe's caution."""
+    foreign = [h.es_n0_db for h in hypotheses if h.label not in recipe.class_set and h.es_n0_db is not None]
+    levels = sorted(set(foreign))
+    stated = []
+    for h in hypotheses:
+        caution = 0.0 if h.label in recipe.class_set else recipe.caution
+        if h.label not in recipe.class_set and h.es_n0_db is not None:
+            by_level = recipe.foreign_caution or (0.0,)
+            caution = by_level[min(levels.index(h.es_n0_db), len(by_level) - 1)]
+        stated.append(replace(h, prior=h.prior * math.exp(-caution)))
+    return tuple(stated)
 
 
 def write_model(
@@ -233,9 +241,7 @@ def write_model(
         activation_bits=recipe.quantisation.activation_bits if integer else 32,
         weights=nonzero_weights(net),
         pruned=round(pruned_share(net), 6),
-        hypotheses=tuple(
-            replace(h, prior=h.prior * math.exp(-_caution(h, recipe))) for h in held_out_signals.hypotheses
-        ),
+        hypotheses=_stated_priors(held_out_signals.hypotheses, recipe),
         outlier_share=recipe.outlier_share,
         recipe={
             "name": recipe.name,
