@@ -60,17 +60,21 @@ class ConstellationFitter:
         self._recovery = CarrierRecovery(hold=64)
 
     def best(self, symbols: Complex) -> Fit:
-        """Return the class that fits best.
+        """Return the class that fits best: the first of `ranked`."""
+        return self.ranked(symbols)[0]
+
+    def ranked(self, symbols: Complex) -> list[Fit]:
+        """Return the fits of all classes, the best first.
 
         Args:
             symbols: complex [n], n at least 64; what is left of a stretch of 64 is not looked at, nor decided.
         """
         still, turn = self._still(symbols)
-        fits = [_fit(still, self._classes[name]) for name in self._classes]
-        return _turned_back(max(fits, key=lambda fit: fit.log_likelihood), turn)
+        fits = [_turned_back(_fit(still, self._classes[name]), turn) for name in self._classes]
+        return sorted(fits, key=lambda fit: -fit.log_likelihood)
 
     def of(self, name: str, symbols: Complex) -> Fit:
-        """Return the fit of one class to symbols, complex [n], as `best` does for the best of all."""
+        """Return the fit of one class to symbols, complex [n], as `ranked` does of all."""
         still, turn = self._still(symbols)
         return _turned_back(_fit(still, self._classes[name]), turn)
 

@@ -49,7 +49,7 @@ _LAGS = 6  # at which correlation is looked for, symbols
 # reached 0.04, rectangular pulses have 0.07, names were wrong from 0.08 on.
 _NEEDED, _GONE = 0.08, 0.05  # correlation from which a filter is looked for, and below which it is left
 _NEEDED_NOISE = 3.6  # the same over that of sqrt(N) symbols
-_SUSPECTED = 0.15  # correlation of the first 256 symbols from which they are held back
+_SUSPECTED_NOISE = 2.1  # that over the correlation of sqrt(N) symbols from which the first N are held back
 _LEFT = (
     0.25  # correlation that a filter may leave: where more is left it was no sequence of independent symbols
 )
@@ -62,6 +62,7 @@ _KEPT = 2048  # symbols after which a filter that has proved itself is found ane
 _MOST_SPARED = 16 * 1024  # symbols until the next try, at most, after several in vain
 _LOAD = 1e-3  # white noise added to the covariance, over the symbols' power
 _ROUNDS, _DECIDED_ROUNDS = 20, 2
+_CLOSE, _MOST_CLOSE = 0.3, 3  # log-likelihood a symbol, nats, and classes that may all be the one decided for
 _SETTLED = 1e-5  # of the outputs' correlation from one round to the next
 _REAL = 0.25  # mean of the squared symbols, over their power, of signals whose constellation is no circle's
 _QUARTER = 0.125  # cycles/symbol: a square's line further off is that of minimum-shift keying
@@ -71,8 +72,8 @@ class Equaliser:
     """Removes echoes and the like from a stream of symbols of unknown modulation.
 
     Symbols come in and go out in order, nothing is inserted: output k is symbol k, filtered or as it came, at the power
-    it came with. Output is 32 symbols late; where the first 256 symbols are correlated, the first 1,024 are held back,
-    until a filter is found from them. The result does not depend on how the stream is cut into calls.
+    it came with. Output is 32 symbols late. Where the first 256, 512 and 768 symbols look correlated, the first 1,024
+    are held back until a filter is found from them. The result does not depend on how the stream is cut into calls.
 
     Args:
         classes: whose constellations judge whether a filter helped.
@@ -83,7 +84,7 @@ class Equaliser:
     >>> equaliser = Equaliser()
     >>> clean = equaliser.process(sent + 0.5j * np.roll(sent, 1))  # an echo a symbol late
     >>> equaliser.kind, len(clean), len(equaliser.finish())
-    ('linear', 1968, 32)
+    ('linear', 1952, 48)
     >>> bool(np.std(np.abs(clean[20:])) < 0.05)
     True
     """
@@ -103,19 +104,15 @@ class Equaliser:
         self._spared = 0  # symbols until then, after a try in vain
         self._noise_gain = 1.0
         self._correlation = 0.0
+        self._ended = False
+        self.noise_gains: list[float] = []
+        """Of each 32 symbols that the last call put out: power of white noise in them over that in what came, both
+        at equal power of signal and noise together. Es/N0 falls by this much."""
 
     @property
     def kind(self) -> str:
         """`linear` while a filter is used, otherwise empty."""
         return "" if self._taps is None else LINEAR
-
-    @property
-    def noise_gain(self) -> float:
-        """Power of white noise in the output over that in the input, both symbols and noise at equal power: 1 or more.
-
-        A filter that does no more than it must costs this much Es/N0 against that of the signal as it came.
-        """
-        return self._noise_gain if self._taps is not None else 1.0
 
     @property
     def correlation(self) -> float:
@@ -128,7 +125,10 @@ class Equaliser:
         return self._pending
 
     def process(self, symbols: Complex) -> NDArray[np.complex64]:
-        """Take symbols, complex [n] of any n, finite; return those that leave, complex64 [m]."""
+        """Take symbols, complex [n] of any n, finite; return those that leave, complex64 [32 m]."""
+        if self._ended:
+            self.reset()
+        self.noise_gains = []
         fresh = np.asarray(symbols, dtype=np.complex64).ravel()
         out = [np.zeros(0, dtype=np.complex64)]
         while len(fresh):
@@ -147,21 +147,22 @@ class Equaliser:
 
     def finish(self) -> NDArray[np.complex64]:
         """Return the symbols that wait, complex64 [m], at the end of a stream; what comes then is another one."""
+        self.noise_gains = []
         if self._holding and self._count >= _FEWEST:
             self._renew(self._known[-self._count :])
         self._known = np.concatenate((self._known, np.zeros(_REACH, dtype=np.complex64)))
         self._pending += _REACH
-        out = self._released(_REACH)
-        self.reset()
-        return out
+        self._ended = True
+        return self._released(_REACH, 1)
 
-    def _released(self, late: int) -> NDArray[np.complex64]:
-        """Put out the symbols that wait but for the newest."""
-        count = max(self._pending - late, 0)
-        stop = len(self._known) - late
+    def _released(self, late: int, whole: int = STEP) -> NDArray[np.complex64]:
+        """Put out the symbols that wait, but for the newest, so many at a time."""
+        count = max(self._pending - late, 0) // whole * whole
+        stop = len(self._known) - self._pending + count
         around = self._known[stop - count - _REACH : stop + _REACH]
         self._pending -= count
         self._known = self._known[-max(_MEMORY, self._pending + _REACH) - _REACH :].copy()
+        self.noise_gains += [1.0 if self._taps is None else self._noise_gain] * -(-count // STEP)
         if self._taps is None or not count:
             return around[_REACH : _REACH + count].copy()
         return np.asarray(_windows(around) @ self._taps.conj(), dtype=np.complex64)
@@ -171,7 +172,7 @@ class Equaliser:
         newest = self._known[-min(self._count, _MEMORY) :]
         self._correlation = _correlation(newest)
         if self._holding and self._count < _HELD:
-            self._holding = self._correlation > _SUSPECTED
+            self._holding = self._correlation > _SUSPECTED_NOISE / math.sqrt(self._count)
             return
         self._holding = False
         if self._taps is not None and self._correlation < _GONE:
@@ -224,23 +225,24 @@ class Equaliser:
     ) -> Complex | None:
         """Return the filter of least mean square error for what the output of one stands for; None if it fits badly."""
         output = windows @ taps.conj()
-        for _ in range(_DECIDED_ROUNDS):
-            name = self._fitting(taps, output, least)
-            if name is None:
-                return None
-            decided = self._fitter.of(name, output).decisions
-            match = windows[: len(decided)].T @ decided.conj() / np.float32(len(decided))
-            taps = _of_unit_power(np.linalg.solve(covariance, match), covariance)
-            output = windows @ taps.conj()
-        return None if self._fitting(taps, output, least) is None else taps
-
-    def _fitting(self, taps: Complex, output: Complex, least: float) -> str | None:
-        """Return the class that a filter's output fits best; None if that is not well enough."""
         if _correlation(output) > _LEFT:
             return None
-        fit = self._fitter.best(output[-_JUDGED:])
-        gain = float(np.mean(np.log(np.abs(fft(taps, 256)) ** 2 + 1e-6)))
-        return fit.name if fit.log_likelihood >= max(least - gain, _NOISE_FIT) else None
+        # What is left of the other symbols can make a denser class fit better at first: each that is close is tried.
+        fits = self._fitter.ranked(output[-_JUDGED:])[:_MOST_CLOSE]
+        close = [fit.name for fit in fits if fit.log_likelihood > fits[0].log_likelihood - _CLOSE]
+        tries = []
+        for name in close:
+            found = taps
+            for _ in range(_DECIDED_ROUNDS):
+                decided = self._fitter.of(name, windows @ found.conj()).decisions
+                match = windows[: len(decided)].T @ decided.conj() / np.float32(len(decided))
+                found = _of_unit_power(np.linalg.solve(covariance, match), covariance)
+            output = windows @ found.conj()
+            fit = self._fitter.best(output[-_JUDGED:])
+            gain = float(np.mean(np.log(np.abs(fft(found, 256)) ** 2 + 1e-6)))
+            if fit.log_likelihood > max(least - gain, _NOISE_FIT) and _correlation(output) < _LEFT:
+                tries.append((fit.log_likelihood + gain, found))
+        return max(tries, key=lambda one: one[0])[1] if tries else None
 
 
 def _windows(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:

@@ -184,7 +184,7 @@ class Receiver:
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
         self._border = True
         self._present = 0.0
-        self._noise_db = 0.0  # by which the equaliser raises the noise
+        self._noise_db: list[float] = []  # by which the equaliser raised the noise of chunks, dB
 
     def set_offset(self, offset: float) -> None:
         """Set the signal's offset from the middle of the band, Hz, for what comes from here on."""
@@ -388,10 +388,12 @@ class Receiver:
         kind = ""
         if self._equaliser is not None:
             symbols = self._equaliser.process(symbols)
+            gains = self._equaliser.noise_gains
             if ended:
                 symbols = np.concatenate((symbols, self._equaliser.finish()))
+                gains = gains + self._equaliser.noise_gains
             kind = self._equaliser.kind
-            self._noise_db = 10 * math.log10(self._equaliser.noise_gain)
+            self._noise_db += [10 * math.log10(gain) for gain in gains]
         if self._carrier is None:
             out, rates = symbols, [0.0] * (len(symbols) // STEP)
         else:
@@ -401,11 +403,12 @@ class Receiver:
                 out, rates = np.concatenate((out, rest)), rates + list(self._carrier.rates)
         count = len(out) // STEP
         leaving, self._pending = self._pending[:count], self._pending[count:]
+        noise_db, self._noise_db = self._noise_db[:count] or [0.0] * count, self._noise_db[count:]
         return ReceivedSymbols(
             symbols=out[: count * STEP],
             positions=np.array([one[0] for one in leaving]),
             carrier_offset=np.array(rates[:count], dtype=np.float64),
-            snr_db=np.array([one[3] - self._noise_db for one in leaving]),
+            snr_db=np.array([one[3] - more for one, more in zip(leaving, noise_db, strict=True)]),
             borders=np.array([one[1] for one in leaving], dtype=np.bool_),
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),
             equaliser=kind,
