@@ -48,7 +48,7 @@ from amrq.decision import Decision
 from amrq.errors import AmrqError, OutputClosedError
 from amrq.evaluation import NO_SYMBOL_RATE, Outcome, Tally, answer_of, clopper_pearson, outcome
 from amrq.files import parsing
-from amrq.live import recording_symbol_rate
+from amrq.live import find_in_recording
 from amrq.outputs import Origin, own_stdout
 from amrq.recordings import open_recording
 from amrq.signals import es_n0_db_from_noise_power
@@ -153,21 +153,23 @@ def classify(
         path: of the recording.
         sent: what it is, a class or nothing.
         on: first sample and the one after the last of each stretch in which the signal is on.
-        symbol_rate: None to have it found as `amrq classify` does.
+        symbol_rate: None to have it found as `amrq classify` does, and the signal's place in the band.
         span: first sample and number of samples that are classified; 0 for all that follow.
         model: a file or name.
     """
     try:
-        recording = open_recording(path)
+        recording, offset = open_recording(path), 0.0
         if symbol_rate is None:
             try:
-                symbol_rate = recording_symbol_rate(recording).rate
+                signal = find_in_recording(recording)
             except AmrqError:  # the command would report this and end
                 return Answer()
+            assert signal.symbol_rate is not None
+            symbol_rate, offset = signal.symbol_rate.rate, signal.offset
         decisions: list[Decision] = []
         sink = amrq.classifier_sink(
             model,
-            stream=amrq.StreamInfo(symbol_rate=symbol_rate),
+            stream=amrq.StreamInfo(symbol_rate=symbol_rate, offset=offset),
             on_decision=lambda decision, _: decisions.append(decision),
         )
         flowgraph = recording_flowgraph(recording, sink, start=span[0], count=span[1])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amrq.cli.app import quantity
-from amrq.live import unclear
+from amrq.identify import FoundSignal, unclear_text
 from amrq.measure import SymbolRate
 from amrq.text import engineering
 
@@ -48,7 +48,7 @@ def test_is_what_options_take(value: float) -> None:
 
 @pytest.mark.parametrize("confidence", [0.0, 0.004, 0.02, 0.5, 0.9899, 0.99899999])
 def test_a_doubtful_symbol_rate_does_not_look_certain(confidence: float) -> None:
-    text = unclear(SymbolRate(10501.94, confidence))
+    text = unclear_text(FoundSignal(symbol_rate=SymbolRate(10501.94, confidence)))
     assert "1.00" not in text and "0.00" not in text and "only to" not in text
     assert ("10.5019 kBd" in text) == (confidence >= 0.01)
 

@@ -34,6 +34,7 @@ from small_models import slow_model
 from amrq.classes import THESIS_9
 from amrq.cli.app import quantity
 from amrq.errors import AmrqError
+from amrq.identify import SignalSearch
 from amrq.live import LiveStream, decision_stream, symbol_rate
 from amrq.measure import StreamInfo
 from amrq.outputs import Origin, decision_schema
@@ -499,12 +500,12 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
             while not ending.is_set():
                 pipe.write(second if changed.is_set() else first)
 
-    def make(symbol_rate: float, on_decision: Any) -> Any:
+    def make(symbol_rate: float, offset: float, on_decision: Any) -> Any:
         sink = classifier_sink(stream=StreamInfo(100e3, symbol_rate), live=True, on_decision=on_decision)
         return decision_flowgraph(source.block, sink)
 
     source = LiveSource(pipe_source("cf32", reader), "pipe", 100e3)
-    session = LiveStream(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), ending, make)
+    session = LiveStream(source, SignalSearch(), Origin("pipe", 1.0, "m", "0" * 64), ending, make)
     feeding = threading.Thread(target=feed, daemon=True)
     feeding.start()
     rates: list[float] = []
@@ -536,7 +537,7 @@ def test_a_session_ends_with_what_ends_the_looks_at_its_symbol_rate(monkeypatch:
     def fail(*arguments: Any) -> None:
         raise ValueError("no memory")
 
-    monkeypatch.setattr(symbol_rate, "look_for_symbol_rate", fail)
+    monkeypatch.setattr(symbol_rate, "find_signal", fail)
     samples = ModulatedSignal(Schedule(["QPSK"], 10**7), 20.0, 0.0, 0.3, 4, 0.35, 1).generate(1 << 16)[0]
     reader, writer = os.pipe()
 
@@ -545,15 +546,15 @@ def test_a_session_ends_with_what_ends_the_looks_at_its_symbol_rate(monkeypatch:
             while True:
                 pipe.write(samples.tobytes())
 
-    def make(symbol_rate: float, on_decision: Any) -> Any:
+    def make(symbol_rate: float, offset: float, on_decision: Any) -> Any:
         sink = classifier_sink(stream=StreamInfo(100e3, symbol_rate), live=True, on_decision=on_decision)
         return decision_flowgraph(source.block, sink)
 
     source = LiveSource(pipe_source("cf32", reader), "pipe", 100e3)
-    session = LiveStream(source, None, 0.0, Origin("pipe", 1.0, "m", "0" * 64), threading.Event(), make)
+    session = LiveStream(source, SignalSearch(), Origin("pipe", 1.0, "m", "0" * 64), threading.Event(), make)
     feeding = threading.Thread(target=feed, daemon=True)
     feeding.start()
-    with pytest.raises(AmrqError, match="the symbol rate cannot be followed: no memory"):
+    with pytest.raises(AmrqError, match="the signal cannot be followed: no memory"):
         for _ in session.run():
             pass
     os.close(reader)

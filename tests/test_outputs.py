@@ -5,6 +5,7 @@ import json
 import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 from amrq.classes import THESIS_9
 from amrq.decision import REASONS, Decision, Reason, answer_text, es_n0_text
 from amrq.errors import AmrqError
+from amrq.measure import InputReport
 from amrq.outputs import (
     AnnotationFile,
     JsonLinesFile,
     Origin,
+    Timeline,
     ZmqPublisher,
     decision_record,
     decision_schema,
@@ -77,7 +80,45 @@ places = st.builds(
 def test_the_schemas_are_some(version: int) -> None:
     schema = decision_schema(version)
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert set(schema["required"]) <= set(schema["properties"])
+    later = LATER if version == 2 else set()
+    assert set(schema["required"]) == set(schema["properties"]) - later
+
+
+LATER = {"symbol_rate_confidence", "equaliser", "burst_begins", "burst_ends"}
+LATER |= {"input_dc_db", "input_image_db", "input_clipped_share"}
+LATER |= {"measured_es_n0_db", "misfit", "refuted"}
+"""Fields that records of version 2 have had since 0.3; those of 0.2 stay valid."""
+
+
+def test_records_without_the_fields_that_came_later_stay_valid() -> None:
+    record = decision_record(decision(), None, ORIGIN)
+    assert set(record) == set(decision_schema()["properties"])
+    valid({name: value for name, value in record.items() if name not in LATER})
+
+
+def test_a_record_has_what_was_seen_of_the_input_and_where_bursts_end() -> None:
+    timeline = Timeline(1e3)
+    timeline.add_equaliser(0, "")
+    timeline.add_border(1_000)
+    timeline.add_equaliser(2_000, "prediction")
+    report = InputReport(-12.34, None, 0.12)
+    origin = Origin("s", 1e3, "m", "0" * 64, symbol_rate_confidence=0.99996, report=report)
+
+    def found(index: int, count: int) -> dict[str, Any]:
+        record = decision_record(
+            decision(index=index, count=count), None, timeline.locate(origin, index, count)
+        )
+        valid(record)
+        return record
+
+    fields = ("burst_begins", "burst_ends", "equaliser")
+    assert [found(0, 1_000)[name] for name in fields] == [False, True, ""]
+    assert [found(1_000, 1_024)[name] for name in fields] == [True, False, "prediction"]
+    record = found(2_024, 32)
+    assert [record[name] for name in fields] == [False, False, "prediction"]
+    assert record["symbol_rate_confidence"] == 1.0
+    inputs = ("input_dc_db", "input_image_db", "input_clipped_share")
+    assert [record[name] for name in inputs] == [-12.3, None, 0.12]
 
 
 def test_there_is_no_other_schema() -> None:
@@ -111,8 +152,8 @@ def test_old_records_keep_the_old_schema_and_only_that(line: str) -> None:
 def test_new_records_say_what_the_old_ones_said() -> None:
     record = decision_record(decision(), None, ORIGIN)
     new = ("schema", "reason", "es_n0_bound", "source_sample_index", "source_sample_count")
-    new += ("symbol_rate_hz", "offset_hz", "snr_db", "measured_es_n0_db", "misfit", "refuted")
-    old = {name: value for name, value in record.items() if name not in new}
+    new += ("symbol_rate_hz", "offset_hz", "snr_db")
+    old = {name: value for name, value in record.items() if name not in (*new, *LATER)}
     old["sample_index"], old["sample_count"] = old.pop("symbol_index"), old.pop("symbol_count")
     valid(old, 1)
     with pytest.raises(jsonschema.ValidationError):

@@ -13,6 +13,7 @@ import pytest
 from seeds import SEED
 
 from amrq.classifier import Classifier, Evidence, make_classifier
+from amrq.identify import SignalSearch
 from amrq.live import LiveStream
 from amrq.measure import StreamInfo
 from amrq.outputs import Origin, SigmfRecorder
@@ -111,7 +112,7 @@ def test_the_stream_is_untouched_and_every_decision_keeps_its_place() -> None:
     flowgraphs: list[Any] = []
     counter = symbol_counter(progress)
 
-    def make(symbol_rate: float, on_decision: Any) -> Any:
+    def make(symbol_rate: float, offset: float, on_decision: Any) -> Any:
         flowgraphs.append(
             decision_flowgraph(
                 source,
@@ -129,8 +130,7 @@ def test_the_stream_is_untouched_and_every_decision_keeps_its_place() -> None:
 
     session = LiveStream(
         LiveSource(source, "radio", RATE),
-        RATE / SPS,
-        0.0,
+        SignalSearch(0.0, RATE / SPS),
         Origin("radio", RATE / SPS, "m", "0" * 64),
         threading.Event(),
         make,
@@ -190,7 +190,7 @@ def test_a_slow_disk_does_not_hold_up_the_source(tmp_path: Path, monkeypatch: py
     recorder.begin()
     counter = symbol_counter(progress)
 
-    def make(symbol_rate: float, on_decision: Any) -> Any:
+    def make(symbol_rate: float, offset: float, on_decision: Any) -> Any:
         sink = classifier_sink(stream=StreamInfo(RATE, symbol_rate), live=True, on_decision=on_decision)
         made = decision_flowgraph(source, sink, recorder=recorder)
         made.connect(made.front_end, counter)
@@ -198,8 +198,7 @@ def test_a_slow_disk_does_not_hold_up_the_source(tmp_path: Path, monkeypatch: py
 
     session = LiveStream(
         LiveSource(source, "radio", RATE),
-        RATE / SPS,
-        0.0,
+        SignalSearch(0.0, RATE / SPS),
         Origin("radio", RATE / SPS, "m", "0" * 64),
         threading.Event(),
         make,

@@ -20,10 +20,12 @@ from run_amrq import python
 from seeds import SEED, rng
 
 from amrq.errors import AmrqError
+from amrq.identify import FoundSignal
 from amrq.labels import labelled_spans
-from amrq.live import recording_offset, recording_origin, recording_symbol_rate
+from amrq.live import RecordingOptions, find_in_recording, recording_origin
+from amrq.measure import SymbolRate, find_signals
 from amrq.outputs import AnnotationFile
-from amrq.recordings import RAW_FORMATS, Recording, SampleStream, band_of_signal, open_recording
+from amrq.recordings import RAW_FORMATS, Recording, SampleStream, open_recording
 from amrq.signals import ModulatedSignal, Schedule
 from amrq.text import counted
 
@@ -143,7 +145,7 @@ def test_time_goes_on_behind_a_gap(tmp_path: Path) -> None:
     assert recording.received(9_999) == begun + timedelta(seconds=0.09999)
     assert recording.received(10_100) == begun + timedelta(seconds=3.101)
     assert recording.gaps() == (10_000,)
-    origin = recording_origin(recording, "default", 25e3)
+    origin = recording_origin(recording, "default", FoundSignal(0.0, SymbolRate(25e3, 1.0)))
     assert origin.moment(0.09) == begun + timedelta(seconds=0.09)
     assert origin.moment(0.11) == begun + timedelta(seconds=3.11)
     for odd in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
@@ -679,8 +681,8 @@ def test_one_channel_is_a_real_signal(tmp_path: Path) -> None:
     # The tone stays at its frequency with its amplitude and phase; its mirror image is gone.
     np.testing.assert_allclose(whole(recording)[600:-600], tone[600:-600], atol=1e-3)
     assert "one channel of real samples, a signal of 0 to 50 kHz" in recording.notes[0]
-    middle, width = band_of_signal(recording.read(0, COUNT), RATE)
-    assert middle == pytest.approx(20_000, abs=200) and 0 < width < 5_000
+    found = find_signals(recording.read(0, COUNT), RATE)[0]
+    assert found.centre == pytest.approx(20_000, abs=200) and 0 < found.bandwidth < 5_000
     np.testing.assert_allclose(recording.read(777, 100), whole(recording)[777:877], atol=1e-6)
 
 
@@ -705,10 +707,10 @@ def test_the_symbol_rate_in_a_receivers_audio(tmp_path: Path) -> None:
     audio = np.fft.irfft(spectrum)
     soundfile.write(str(tmp_path / "r.wav"), 0.5 * audio / np.abs(audio).max(), 48_000, subtype="PCM_16")
     recording = open_recording(tmp_path / "r.wav")
-    offset = recording_offset(recording, None)
-    assert offset == pytest.approx(1500, abs=120)
-    assert recording_offset(recording, 1400.0) == 1400.0
-    assert recording_symbol_rate(recording, offset).rate == pytest.approx(1200, rel=2e-3)
+    for offset in (None, 1400.0, 1500.0):
+        found = find_in_recording(recording, RecordingOptions(offset=offset))
+        assert found.offset == pytest.approx(1500, abs=60) and found.symbol_rate is not None
+        assert found.symbol_rate.rate == pytest.approx(1200, rel=2e-3)
 
 
 def test_real_samples_in_sigmf(tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ class qa_symbol_rate_probe(gr_unittest.TestCase):
                 "sample_offset",
                 "sample_count",
                 "dropped",
+                "offset",
+                "bandwidth",
+                "snr_db",
+                "signals",
             },
         )
         for message in found:
@@ -98,6 +102,17 @@ class qa_symbol_rate_probe(gr_unittest.TestCase):
         self.assertGreater(np.mean(np.abs(strong) ** 2), np.mean(np.abs(samples) ** 2))
         (found,), _ = self.estimates(samples, offset=25e3)
         self.assertAlmostEqual(found["symbol_rate"] / 12.5e3, 1, 3)
+
+    def test_of_two_signals_the_stronger_one_is_found_or_the_one_near_the_offset(self):
+        n = np.arange(60_000)
+        both = signal(8, 60_000, offset=2.0) + 3 * signal(10, 60_000, seed=7) * np.exp(-2j * np.pi * 0.3 * n)
+        for offset, symbol_rate, place in ((None, 10e3, -30e3), (-28e3, 10e3, -30e3), (24e3, 12.5e3, 25e3)):
+            (found,), _ = self.estimates(both.astype(np.complex64), offset=offset)
+            self.assertAlmostEqual(found["symbol_rate"] / symbol_rate, 1, 3)
+            self.assertLess(abs(found["offset"] - place), 0.05 * symbol_rate)
+            self.assertGreaterEqual(found["signals"], 2)
+            self.assertGreater(found["snr_db"], 5)
+            self.assertGreater(found["bandwidth"], symbol_rate)
 
     def test_the_search_is_limited_to_what_is_asked_for(self):
         both = 0.7 * signal(4, 60_000) + signal(10, 60_000, seed=7)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A probe that estimates a signal's symbol rate."""
+"""A probe that finds a signal and estimates its symbol rate."""
 
 import math
 import time
@@ -13,6 +13,7 @@ from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import Breaks, read_number
 
+from amrq.identify import SignalSearch
 from amrq.live import LOOKED_AT, RateEstimate, SymbolRateWatch, WatchCounts
 
 __all__ = ["symbol_rate_probe"]
@@ -24,11 +25,11 @@ _LOOK = 0.5e-3  # seconds between two checks for an estimate
 
 
 class symbol_rate_probe(gr.sync_block):
-    """Estimate the symbol rate of a signal again and again, and publish each estimate.
+    """Find a signal and estimate its symbol rate again and again, and publish each estimate.
 
-    The estimator is `amrq.measure.estimate_symbol_rate`, for linear modulations with pulse shaping, tested with
-    roll-offs from 0.2 to 0.5. It runs in a thread of its own, and the stream never waits for it. Each estimate uses
-    the newest samples; samples overwritten between two estimates are counted as dropped.
+    `amrq.identify.find_signal` finds the signal, and `amrq.measure.estimate_symbol_rate` its symbol rate, for linear
+    modulations. They run in a thread of their own, and the stream never waits for it. Each estimate uses the newest
+    samples; samples overwritten between two estimates are counted as dropped.
 
     A tag `rx_rate` or `rx_freq` with a new value starts the estimation again: earlier samples are not used, and
     estimates from them are not published. A tag `rx_time` or `rx_overflow` with a new value marks a loss of samples:
@@ -37,13 +38,16 @@ class symbol_rate_probe(gr.sync_block):
     Message ports:
         symbol_rate: a dictionary for each estimate: `symbol_rate` (Bd), `samples_per_symbol`, `confidence` (probability
             that noise alone would not have shown a line as strong), `sample_offset` and `sample_count` (the samples
-            used, the first counted from the beginning of the stream), `dropped` (samples dropped so far).
+            used, the first counted from the beginning of the stream), `offset` (where the signal was found, Hz),
+            `bandwidth` (Hz) and `snr_db`, missing where no signal stands out of the noise, `signals` (number of signals
+            in the band), `dropped` (samples dropped so far).
 
     If the stream ends before the first estimate is due, the estimate is made at its end.
 
     Args:
         sample_rate: samples a second, above 0, until a tag `rx_rate` says otherwise.
-        offset: of the signal from the middle of the band, Hz, -sample_rate/2 to sample_rate/2.
+        offset: the signal nearest to this place is looked at, Hz from the middle of the band, -sample_rate/2 to
+            sample_rate/2. None: the strongest one, and then the same as long as it is there.
         interval: seconds of the stream from one estimate to the next; 0: as often as possible.
         lowest: lowest symbol rate searched, Bd; 0: the rate with 64 symbols in the samples used.
         highest: highest symbol rate searched, Bd; 0: 0.8 times the sample rate, which is the limit.
@@ -59,7 +63,7 @@ class symbol_rate_probe(gr.sync_block):
     def __init__(
         self,
         sample_rate: float,
-        offset: float = 0.0,
+        offset: float | None = None,
         interval: float = 1.0,
         lowest: float = 0.0,
         highest: float = 0.0,
@@ -67,7 +71,7 @@ class symbol_rate_probe(gr.sync_block):
         length: int = LOOKED_AT,
         on_estimate: Callable[[RateEstimate], None] | None = None,
     ) -> None:
-        search = (lowest, highest or math.inf)
+        search = SignalSearch(lowest=lowest, highest=highest or math.inf)
         self._watch = SymbolRateWatch(
             sample_rate, self._publish, offset, interval, length, search, min_confidence
         )
@@ -88,9 +92,13 @@ class symbol_rate_probe(gr.sync_block):
         self._watch.begin_anew(sample_rate)
 
     @checked_arguments
-    def set_offset(self, offset: float) -> None:
-        """Set the signal's offset from the middle of the band, Hz, -sample_rate/2 to sample_rate/2."""
+    def set_offset(self, offset: float | None) -> None:
+        """Look for the signal nearest to this offset, Hz, -sample_rate/2 to sample_rate/2; None: the strongest one."""
         self._watch.set_offset(offset)
+
+    def prefer(self, offset: float) -> None:
+        """Prefer the signal at this offset, Hz, to others that may be stronger, as long as it is there."""
+        self._watch.prefer(offset)
 
     def counts(self) -> WatchCounts:
         """Return counts of the samples so far: used, dropped and waiting."""
@@ -146,7 +154,8 @@ class symbol_rate_probe(gr.sync_block):
     def _publish(self, estimate: RateEstimate) -> None:
         if self._on_estimate is not None:
             self._on_estimate(estimate)
-        message = estimate.as_dict() | {"dropped": self._watch.counts().dropped}
+        known = {name: value for name, value in estimate.as_dict().items() if value is not None}
+        message = known | {"dropped": self._watch.counts().dropped}
         self.message_port_pub(_SYMBOL_RATE, pmt.to_pmt(message))
 
 

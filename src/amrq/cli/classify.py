@@ -137,10 +137,11 @@ class _Run:
 
     def classify(self, found: RecordedSignal) -> None:
         """Classify one recording and show it."""
-        title = found.name
+        title, rate = found.name, engineering(found.symbol_rate, "Bd", 6)
         if found.estimated:
-            rate = engineering(found.symbol_rate, "Bd", 6)
             title += f", symbol rate {rate} (estimated, confidence {found.confidence:.4f})"
+        elif found.found.corrected:
+            title += f", symbol rate {rate} (found, confidence {found.confidence:.4f})"
         if self._annotations is not None:
             rolloff = self._recognition.front_end.rolloff or USUAL_ROLLOFF
             self._annotations.bandwidth = (1 + rolloff) * found.symbol_rate

@@ -1,2 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From stored samples to what they hold: found, received, classified and decided on, in one pass."""
+
+from amrq.identify.search import (
+    SURE,
+    FoundSignal,
+    SignalSearch,
+    find_in_windows,
+    find_signal,
+    found_text,
+    input_texts,
+    is_same_rate,
+    signals_text,
+    unclear_text,
+)
+
+__all__ = [
+    "SURE",
+    "FoundSignal",
+    "SignalSearch",
+    "find_in_windows",
+    "find_signal",
+    "found_text",
+    "input_texts",
+    "is_same_rate",
+    "signals_text",
+    "unclear_text",
+]

@@ -7,10 +7,11 @@ from amrq.live.labelling import CuttingOptions, LabelledRecording, Labeller, Nam
 from amrq.live.recording import (
     RecordedSignal,
     RecordingOptions,
+    find_in_recording,
     open_signal,
-    recording_offset,
     recording_origin,
     recording_symbol_rate,
+    say_found,
     say_notes,
 )
 from amrq.live.session import (
@@ -29,7 +30,6 @@ from amrq.live.symbol_rate import (
     RecentSamples,
     SymbolRateWatch,
     WatchCounts,
-    unclear,
 )
 
 __all__ = [
@@ -56,13 +56,13 @@ __all__ = [
     "WatchCounts",
     "deferred_interrupt",
     "ended_in_time",
+    "find_in_recording",
     "joined",
     "load_flowgraph",
     "open_signal",
-    "recording_offset",
     "recording_origin",
     "recording_symbol_rate",
+    "say_found",
     "say_notes",
     "something_left_behind",
-    "unclear",
 ]

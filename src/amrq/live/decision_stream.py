@@ -13,10 +13,9 @@ from typing import Any
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
+from amrq.identify import SURE, FoundSignal, SignalSearch, find_signal, is_same_rate, unclear_text
 from amrq.live.interrupt import joined, too_late
-from amrq.live.recording import recording_symbol_rate
-from amrq.live.symbol_rate import LOOKED_AT, SURE, RateEstimate, is_same_rate, look_for_symbol_rate, unclear
-from amrq.measure import SymbolRate
+from amrq.live.symbol_rate import LOOKED_AT, RateEstimate
 from amrq.options import OptionError
 from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
 from amrq.sources import LiveSource, SilenceWatch, SourceCounts, SourceOptions
@@ -26,6 +25,8 @@ __all__ = ["Decided", "DecisionStream", "LiveStream"]
 
 _AHEAD = 1000  # decisions that may wait to be shown
 _LOOK_AGAIN = 5.0  # seconds
+_MOVED = 0.1
+"""A signal that is off its place by this part of the symbol rate has moved: carrier recovery follows 0.15."""
 _NOTHING_DB = -200.0  # level in dB reported when nothing is received
 
 Decided = tuple[Decision, str | None, dict[str, Any]]
@@ -137,38 +138,46 @@ class DecisionStream:
 
 
 class LiveStream:
-    """Runs a flowgraph on a source, a new one after each change of the symbol rate, and yields the decisions.
+    """Runs a flowgraph on a source, a new one after each change of the signal, and yields the decisions.
 
-    If no symbol rate is given, it is estimated, and estimated again every five seconds. When two successive estimates
-    are sure of another symbol rate, the flowgraph is started again with it.
+    If no symbol rate is given, signal and symbol rate are found first. They are looked for again every five seconds.
+    When two successive looks are sure of another symbol rate or place, the flowgraph is started again with it. A signal
+    whose symbol rate and offset are both given is not looked for.
 
     Args:
         source: of the samples.
-        symbol_rate: symbols a second; None to estimate it.
-        offset: of the signal from the middle of the band, Hz.
+        search: what is known of the signal, its offset and symbol rate.
         origin: of the decisions, as far as it is known before the start.
         ending: set to end the session.
-        make: makes a flowgraph: a function of (symbol rate, `on_decision`).
+        make: makes a flowgraph: a function of (symbol rate, offset in Hz, `on_decision`).
         recorder: records the source's samples; None for no recording.
         silence: watches for a source that sends nothing; None for no watch.
+        found: the signal as it was found before; None if it was not looked for. It is then not followed.
     """
 
     def __init__(
         self,
         source: LiveSource,
-        symbol_rate: float | None,
-        offset: float,
+        search: SignalSearch,
         origin: Origin,
         ending: threading.Event,
-        make: Callable[[float, Callable[[Decision, str | None], None]], Any],
+        make: Callable[[float, float, Callable[[Decision, str | None], None]], Any],
         recorder: SigmfRecorder | None = None,
         silence: SilenceWatch | None = None,
+        found: FoundSignal | None = None,
     ) -> None:
-        self.symbol_rate = symbol_rate
+        self.symbol_rate = search.symbol_rate
         self.confidence = 1.0
         """Of the symbol rate: 1 where it was given."""
-        self._estimated = symbol_rate is None
-        self._source, self._offset, self._origin = source, offset, origin
+        self.offset = search.offset or 0.0
+        """Where the signal is received, Hz from the middle of the band."""
+        self.found = found
+        """The signal as it was found at first, and what else is in the band; None before."""
+        self._search = search
+        self._followed = found is None and (search.symbol_rate is None or search.offset is None)
+        if found is not None:
+            self._take(found)
+        self._source, self._origin = source, origin
         self._ending, self._make, self._recorder, self._silence = ending, make, recorder, silence
         # Counters and samples of former flowgraphs and of their board; the present flowgraph.
         self._running: tuple[Statistics, int, Counter[str], Any] = (Statistics(), 0, Counter(), None)
@@ -249,6 +258,9 @@ class LiveStream:
             refused=counts.refused,
             silences=None if self._silence is None else self._silence.silences,
             silent_seconds=self.silent_seconds(),
+            confidence=None if self.symbol_rate is None else self.confidence,
+            offset=None if self.symbol_rate is None else self.offset,
+            report=None if self.found is None else self.found.report,
         )
 
     def _samples(self) -> int:
@@ -290,32 +302,40 @@ class LiveStream:
 
     def _run(self) -> Iterator[Decided]:
         if self.symbol_rate is None:
-            self._take(self._first_estimate())
+            self._take(self._first_signal())
         while self.symbol_rate is not None:
-            follower = _Follower(self.symbol_rate)
+            follower = _Follower(self.symbol_rate, self.offset)
             yield from self._run_once(self.symbol_rate, follower)
             if follower.found is None or self._ending.is_set():
                 return
             self.symbol_rate, self.confidence = follower.found.symbol_rate, follower.found.confidence
+            self.offset = follower.found.offset
 
-    def _take(self, found: SymbolRate | None) -> None:
-        self.symbol_rate, self.confidence = (None, 0.0) if found is None else found[:2]
+    def _take(self, found: FoundSignal | None) -> None:
+        if found is None or found.symbol_rate is None:
+            self.symbol_rate, self.confidence = None, 0.0
+            return
+        self.found, self.offset = found, found.offset
+        self.symbol_rate, self.confidence = found.symbol_rate[:2]
 
     def _run_once(self, symbol_rate: float, follower: "_Follower") -> Iterator[Decided]:
         stream = self._stream = DecisionStream(ending=self._ending)
-        flowgraph = self._make(symbol_rate, stream.put)
+        flowgraph = self._make(symbol_rate, self.offset, stream.put)
         start, rate = self._position(), self._source.sample_rate
         received = self._recorder.position if self._recorder is not None else self._samples()
         origin = dataclasses.replace(
             self._origin,
             symbol_rate=symbol_rate,
+            symbol_rate_confidence=self.confidence,
+            report=None if self.found is None else self.found.report,
             start=start,
             sample_rate=rate,
             missing=round(start * rate) - received,
+            tunings=tuple((since, frequency + self.offset) for since, frequency in self._origin.tunings),
         )
         self._running = (*self._running[:3], flowgraph)
         probe: Any = None  # without a reference the block would be deleted
-        if self._estimated and self._source.recording is None:
+        if self._followed:
             probe = self._probe(lambda found: follower.take(found, stream.finish))
             flowgraph.connect(flowgraph.source, probe)
         self._watch_for_silence()
@@ -327,21 +347,27 @@ class LiveStream:
             dropped = self.statistics().dropped
             yield decision, truth, decision_record(decision, truth, placed, dropped)
         if probe is not None and probe.error is not None:  # which ended the flowgraph
-            raise AmrqError(f"the symbol rate cannot be followed: {probe.error}") from probe.error
+            raise AmrqError(f"the signal cannot be followed: {probe.error}") from probe.error
         self._running = (self.statistics(), self._samples(), Counter(self.board_statistics()), None)
         flowgraph.disconnect_all()  # the next one takes the source over
 
     def _probe(self, on_estimate: Callable[[RateEstimate], None]) -> Any:
-        """Return a block that estimates the symbol rate repeatedly."""
+        """Return a block that looks for the signal repeatedly."""
         from gnuradio.amrq.symbol_rate_probe import symbol_rate_probe
 
-        return symbol_rate_probe(
+        lowest, highest = self._search.range()
+        probe = symbol_rate_probe(
             self._source.sample_rate,
-            self._offset,
+            self._search.offset,
             _LOOK_AGAIN,
+            lowest,
+            0.0 if math.isinf(highest) else highest,
             min_confidence=0.0,
             on_estimate=on_estimate,
         )
+        if self.found is not None:
+            probe.prefer(self.offset)
+        return probe
 
     def _position(self) -> float:
         """Return the seconds of the stream so far."""
@@ -351,11 +377,8 @@ class LiveStream:
             return 0.0
         return time.monotonic() - self._started
 
-    def _first_estimate(self) -> SymbolRate | None:
-        """Return the first sure estimate of the stream's symbol rate; None if the stream ends before."""
-        recording = self._source.recording
-        if recording is not None:
-            return recording_symbol_rate(recording, self._offset)
+    def _first_signal(self) -> FoundSignal | None:
+        """Return the first signal of the stream whose symbol rate is clear; None if the stream ends before."""
         from gnuradio import gr
         from gnuradio.amrq.sample_probe import sample_probe
 
@@ -372,21 +395,21 @@ class LiveStream:
 
         waiting = threading.Thread(target=wait, name="amrq symbol rate", daemon=True)
         waiting.start()
-        seen, found = 0, None
+        seen, found = 0, FoundSignal()
         try:
             while not self._ending.is_set():
                 over = finished.wait(0.1)
                 if probe.taken() - seen >= LOOKED_AT // 2 or over:
                     seen = probe.taken()
-                    found = look_for_symbol_rate(probe.stretch(), self._source.sample_rate, self._offset)
-                    if found is not None and found.confidence >= SURE:
+                    found = find_signal(probe.stretch(), self._source.sample_rate, self._search)
+                    if found.sure:
                         return found
                 if over:
                     self.raise_silence()
                     raise OptionError(
                         SourceOptions,
                         "the stream ended, and {unclear}: give it ({symbol_rate}).",
-                        unclear=unclear(found),
+                        unclear=unclear_text(found),
                     )
             return None
         finally:
@@ -399,23 +422,27 @@ class LiveStream:
 
 
 class _Follower:
-    """Follows the estimates of the symbol rate while a flowgraph runs, and detects a change.
+    """Follows what is found of the signal while a flowgraph runs, and detects a change.
 
     Attributes:
-        found: the new symbol rate; None while there is no change.
+        found: the signal with its new symbol rate or place; None while there is no change.
     """
 
-    def __init__(self, symbol_rate: float) -> None:
+    def __init__(self, symbol_rate: float, offset: float) -> None:
         self.found: RateEstimate | None = None
-        self._symbol_rate = symbol_rate
-        self._suspect = math.nan
+        self._symbol_rate, self._offset = symbol_rate, offset
+        self._suspect = (math.nan, math.nan)
 
     def take(self, found: RateEstimate, finish: Callable[[], None]) -> None:
-        """Take in an estimate; call `finish` when two successive ones are sure of the same new rate."""
-        if found.confidence < SURE or is_same_rate(found.symbol_rate, self._symbol_rate):
-            self._suspect = math.nan
-        elif is_same_rate(found.symbol_rate, self._suspect):
+        """Take in an estimate; call `finish` when two successive ones are sure of the same new rate and place."""
+        if found.confidence < SURE or _is_same(found, self._symbol_rate, self._offset):
+            self._suspect = (math.nan, math.nan)
+        elif _is_same(found, *self._suspect):
             self.found = found
             finish()
         else:
-            self._suspect = found.symbol_rate
+            self._suspect = (found.symbol_rate, found.offset)
+
+
+def _is_same(found: RateEstimate, symbol_rate: float, offset: float) -> bool:
+    return is_same_rate(found.symbol_rate, symbol_rate) and abs(found.offset - offset) < _MOVED * symbol_rate

@@ -5,7 +5,7 @@ import hashlib
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from amrq.chunks import SILENCE_POWER
 from amrq.errors import AmrqError
+from amrq.identify import FoundSignal
 from amrq.labels import (
     LabelledChunks,
     LabelledSpans,
@@ -25,7 +26,7 @@ from amrq.labels import (
     select_chunks,
 )
 from amrq.live.interrupt import joined
-from amrq.live.recording import RecordingOptions, recording_offset, recording_symbol_rate, say_notes
+from amrq.live.recording import RecordingOptions, find_in_recording, say_found, say_notes
 from amrq.live.session import load_flowgraph
 from amrq.measure import FrontEndOptions, StreamInfo, SymbolRate
 from amrq.options import OptionError, at_least, check, described, option
@@ -150,16 +151,14 @@ class Labeller:
         options = self._options
         recording = open_recording(path, options.format, options.sample_rate, options.recording_name)
         say_notes(recording, self._say)
-        place = recording_offset(recording, options.offset)
-        name = _name(recording, place, options.recording_name)
+        signal = self._find(recording)
+        found, place = signal.symbol_rate or SymbolRate(0.0, 0.0), signal.offset
+        beside = signal.chosen is not None and abs(place) > signal.chosen.bandwidth / 2
+        known = options.offset if options.offset is not None else float(round(place)) if beside else 0.0
+        name = _name(recording, known, options.recording_name)
         identity = self._sha256(recording)
         self._folder.make()
         self._folder.check_free(name, identity)
-        spans = self._spans(recording, place)
-        found = SymbolRate(options.symbol_rate or 0.0, 1.0)
-        if options.symbol_rate is None:
-            first = next(span.start for span in spans.spans if span.known)
-            found = recording_symbol_rate(recording, place, first)
         length = self._cutting.chunk_length * recording.sample_rate / found.rate
         spans = self._spans(recording, place, _OWN_MARGIN * length)
         stream = StreamInfo(symbol_rate=found.rate, offset=place, chunk_length=self._cutting.chunk_length)
@@ -185,6 +184,22 @@ class Labeller:
                 )
             )
         return LabelledRecording(found, options.symbol_rate is None, spans, selected)
+
+    def _find(self, recording: Recording) -> FoundSignal:
+        """Find the signal that is labelled: near the given offset, else in the middle if labels are there, else any."""
+        options, annotations = self._options, recording.annotations
+        if options.offset is None and any(
+            a.band is not None and a.band[0] <= 0 <= a.band[1] for a in annotations
+        ):
+            options = replace(options, offset=0.0)
+        if options.offset is not None or not any(a.band is not None for a in annotations):
+            spans = self._spans(recording, options.offset or 0.0)  # refuses what has no label before it looks
+            first = next(span.start for span in spans.spans if span.known)
+        else:
+            first = max(0, min(annotation.start for annotation in annotations))
+        found = find_in_recording(recording, options, (first, 0), self._interrupted)
+        say_found(recording, found, options, self._say)
+        return found
 
     def _sha256(self, recording: Recording) -> str:
         hashed = hashlib.sha256()

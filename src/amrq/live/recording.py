@@ -2,34 +2,44 @@
 """The signal in a recording: its part of the recording, its place in the band, its symbol rate."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.live.symbol_rate import LOOKED_AT, SURE, look_for_symbol_rate, unclear
-from amrq.measure import SymbolRate
+from amrq.identify import (
+    FoundSignal,
+    SignalSearch,
+    find_in_windows,
+    found_text,
+    input_texts,
+    signals_text,
+    unclear_text,
+)
+from amrq.live.symbol_rate import LOOKED_AT
+from amrq.measure import SymbolRate, check_offset, check_rates
 from amrq.model import find_model
 from amrq.options import OptionError, Range, above, at_least, check, described, option
 from amrq.outputs import Origin
-from amrq.recordings import FORMATS, Recording, SampleStream, band_of_signal, is_stream, open_recording
+from amrq.recordings import FORMATS, Recording, SampleStream, is_stream, open_recording
 from amrq.text import engineering, printable
 
 __all__ = [
     "RecordedSignal",
     "RecordingOptions",
+    "find_in_recording",
     "open_signal",
-    "recording_offset",
     "recording_origin",
     "recording_symbol_rate",
+    "say_found",
     "say_notes",
 ]
 
-_KEPT = 2.0
-"""Of a real recording, so many times the width of its signal is looked at."""
+_WINDOWS = 8
+"""Pieces of a recording that are looked at, at most, where the signal is not clear in the first."""
 
 
 @described
@@ -58,12 +68,15 @@ class RecordingOptions:
         None, "Stop after this many seconds. Without it, at the end.", unit="s", within=above(0)
     )
     symbol_rate: float | None = option(
-        None, "Symbols a second, 9600 for instance. Without it, estimated.", unit="Bd", within=above(0)
+        None,
+        "Symbols a second, 9600 for instance, right to 2 %. Without it, estimated.",
+        unit="Bd",
+        within=above(0),
     )
     offset: float | None = option(
         None,
-        "Frequency of the signal relative to the middle of the band, which is the default; in real samples relative to "
-        "0 Hz, where the strongest signal is the default.",
+        "About where the signal is, relative to the middle of the band, in real samples to 0 Hz: the signal nearest to "
+        "this place is received. Without it, the strongest one.",
         unit="Hz",
         within=Range(),
     )
@@ -79,29 +92,42 @@ class RecordedSignal:
 
     Attributes:
         recording: the recording, or the pipe, which is read from its present position.
-        symbol_rate: symbols a second, given or estimated.
-        confidence: of the symbol rate, 0 to 1; 1 if it was given.
-        estimated: whether the symbol rate was estimated.
-        offset: of the signal from the middle of the band, Hz.
+        found: the signal as it was found, with its place and symbol rate, and what else is in the band.
         start: first sample; 0 for a pipe.
         count: samples; 0 for all that follow.
         begun: time of `start` from the beginning of the recording, seconds.
     """
 
     recording: Recording | SampleStream
-    symbol_rate: float
-    confidence: float = 1.0
-    estimated: bool = False
-    offset: float = 0.0
+    found: FoundSignal
     start: int = 0
     count: int = 0
     begun: float = 0.0
 
     @property
+    def symbol_rate(self) -> float:
+        """Symbols a second, given or found; 0 if it is neither."""
+        return 0.0 if self.found.symbol_rate is None else self.found.symbol_rate.rate
+
+    @property
+    def confidence(self) -> float:
+        """Of the symbol rate, 0 to 1; 1 if it was given."""
+        return 0.0 if self.found.symbol_rate is None else self.found.symbol_rate.confidence
+
+    @property
+    def offset(self) -> float:
+        """The signal's offset from the middle of the band, Hz."""
+        return self.found.offset
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the symbol rate was estimated; a given one that was corrected does not count."""
+        return self.found.given is None
+
+    @property
     def name(self) -> str:
         """The recording's name, for people."""
-        recording = self.recording
-        return printable(recording.name if isinstance(recording, SampleStream) else recording.path.name)
+        return _name(self.recording)
 
     @property
     def first_index(self) -> int:
@@ -115,7 +141,7 @@ class RecordedSignal:
 
     def origin(self, model: str) -> Origin:
         """Return the origin of a model's decisions on this signal."""
-        return recording_origin(self.recording, model, self.symbol_rate, self.begun, self.offset)
+        return recording_origin(self.recording, model, self.found, self.begun)
 
     def close(self) -> None:
         """Close a pipe; a recording needs no closing."""
@@ -187,45 +213,87 @@ def _found(
             shown=printable(recording.path),
             length=recording.length / recording.sample_rate,
         )
-    place = recording_offset(recording, options.offset, first)
     if isinstance(recording, Recording):
-        say_notes(recording, say, place if options.offset is None else 0.0)
-    found, estimated = SymbolRate(options.symbol_rate or 0.0, 1.0), options.symbol_rate is None
-    if estimated:
-        found = recording_symbol_rate(recording, place, first, interrupted)
+        say_notes(recording, say)
     count = 0 if options.duration is None else max(1, round(options.duration * recording.sample_rate))
-    return RecordedSignal(
-        recording, found.rate, found.confidence, estimated, place, first, count, options.start
-    )
+    found = find_in_recording(recording, options, (first, count), interrupted)
+    say_found(recording, found, options, say)
+    return RecordedSignal(recording, found, first, count, options.start)
 
 
-def say_notes(recording: Recording, say: Callable[[str], None], taken: float = 0.0) -> None:
-    """Report the notes on a recording.
-
-    Args:
-        recording: an open recording.
-        say: called with each sentence.
-        taken: offset at which the signal was found, Hz; 0 if it was not searched for.
-    """
+def say_notes(recording: Recording, say: Callable[[str], None]) -> None:
+    """Report the notes on a recording: call `say` with each sentence."""
     for note in recording.notes:
         say(note)
-    if taken:
-        at = engineering(taken, "Hz", 6)
-        name = printable(recording.path.name)
-        say(f"{name}: no offset is given, and the strongest signal, at {at}, is taken.")
+
+
+def say_found(
+    recording: Recording | SampleStream,
+    found: FoundSignal,
+    options: RecordingOptions,
+    say: Callable[[str], None],
+) -> None:
+    """Report what was found in a recording, as far as it is not what was to be expected: call `say` with sentences."""
+    name = _name(recording)
+    sentences = [found_text(found, _search(recording, options))]
+    if found.corrected and found.symbol_rate is not None:
+        rates = (engineering(rate, "Bd", 6) for rate in (found.symbol_rate.rate, found.given or 0.0))
+        sentences.append("the symbol rate is {}, not {}".format(*rates))
+    for sentence in (*sentences, *input_texts(found.report)):
+        if sentence:
+            say(f"{name}: {sentence}.")
+
+
+def find_in_recording(
+    recording: Recording | SampleStream,
+    options: RecordingOptions | None = None,
+    part: tuple[int, int] = (0, 0),
+    interrupted: threading.Event | None = None,
+) -> FoundSignal:
+    """Find the place and the symbol rate of a recording's signal.
+
+    It is looked for in the first 131,072 samples; where it is not clear, in further pieces of the recording, spread
+    over all of it, or in the next ones of a stream.
+
+    Args:
+        recording: the recording; a stream is read ahead from its present position, without loss.
+        options: what is known of the signal: `offset` and `symbol_rate`; None: nothing.
+        part: first sample of a recording and the number of samples to look at; 0 for all that follow.
+        interrupted: set it to stop waiting for a stream.
+
+    Raises:
+        AmrqError: the symbol rate is neither given nor clear.
+        KeyboardInterrupt: `interrupted` was set.
+    """
+    options = options or RecordingOptions()
+    if options.offset is not None:
+        check_offset(options.offset, recording.sample_rate)
+    if options.symbol_rate is not None:
+        check_rates(recording.sample_rate, options.symbol_rate)
+    windows = _windows(recording, *part, interrupted or threading.Event())
+    found = find_in_windows(windows, recording.sample_rate, _search(recording, options))
+    if not found.sure:
+        raise OptionError(
+            RecordingOptions,
+            "{name}: {unclear}: give it ({symbol_rate}).{band}",
+            name=_name(recording),
+            unclear=unclear_text(found),
+            band=f" In the band: {signals_text(found)}." if found.signals else "",
+        )
+    return found
 
 
 def recording_symbol_rate(
     recording: Recording | SampleStream,
-    offset: float = 0.0,
+    offset: float | None = None,
     start: int = 0,
     interrupted: threading.Event | None = None,
 ) -> SymbolRate:
-    """Return the symbol rate of a recording's signal, from its first 131,072 samples after `start`.
+    """Return the symbol rate of a recording's signal: see `find_in_recording`.
 
     Args:
         recording: the recording; a stream is read ahead from its present position, without loss.
-        offset: of the signal from the middle of the band, Hz.
+        offset: of the signal from the middle of the band, Hz; None: that of the strongest signal.
         start: first sample of a recording.
         interrupted: set it to stop waiting for a stream.
 
@@ -233,85 +301,72 @@ def recording_symbol_rate(
         AmrqError: the symbol rate is not clear.
         KeyboardInterrupt: `interrupted` was set.
     """
-    samples = _first_samples(recording, start, interrupted or threading.Event())
-    sample_rate = recording.sample_rate
-    if isinstance(recording, Recording) and recording.real:
-        samples, sample_rate = _narrowed(samples, sample_rate, offset)
-        offset = 0.0
-    found = look_for_symbol_rate(samples, sample_rate, offset)
-    if found is None or found.confidence < SURE:
-        name = recording.name if isinstance(recording, SampleStream) else recording.path
-        text = "{name}: {unclear}: give it ({symbol_rate})."
-        raise OptionError(RecordingOptions, text, name=name, unclear=unclear(found))
-    return found
+    found = find_in_recording(recording, RecordingOptions(offset=offset), (start, 0), interrupted)
+    assert found.symbol_rate is not None  # it is sure
+    return found.symbol_rate
 
 
-def _narrowed(
-    samples: NDArray[np.complex64], sample_rate: float, offset: float
-) -> tuple[NDArray[np.complex64], float]:
-    """Return the signal at an offset, filtered and decimated, and its sample rate.
-
-    In a receiver's audio most of the band is empty and gives no information on the symbol rate.
-    """
-    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
-    width = _KEPT * band_of_signal(samples, sample_rate)[1]
-    kept = min(len(samples), max(1024, round(width / sample_rate * len(samples))))
-    spectrum = np.roll(np.fft.fft(samples), kept // 2 - round(offset / sample_rate * len(samples)))[:kept]
-    narrow = np.fft.ifft(np.roll(spectrum, -(kept // 2)))
-    return narrow.astype(np.complex64), sample_rate * kept / len(samples)
+def _search(recording: Recording | SampleStream, options: RecordingOptions) -> SignalSearch:
+    real = isinstance(recording, Recording) and recording.real
+    return SignalSearch(options.offset, options.symbol_rate, highest=recording.sample_rate / 2, real=real)
 
 
-def recording_offset(recording: Recording | SampleStream, offset: float | None, start: int = 0) -> float:
-    """Return the signal's offset from the middle of the band, Hz: the given one, else 0.
-
-    The middle of a real recording is its 0 Hz, where no signal can be: in such a recording the strongest signal is
-    searched for.
-    """
-    if offset is not None or isinstance(recording, SampleStream) or not recording.real:
-        return offset or 0.0
-    return band_of_signal(_first_samples(recording, start, threading.Event()), recording.sample_rate)[0]
-
-
-def _first_samples(
-    recording: Recording | SampleStream, start: int, interrupted: threading.Event
-) -> NDArray[np.complex64]:
+def _windows(
+    recording: Recording | SampleStream, start: int, count: int, interrupted: threading.Event
+) -> Iterator[NDArray[np.complex64]]:
+    """Yield pieces of a recording to look at, the first ones first."""
     if isinstance(recording, SampleStream):
-        samples = recording.head(LOOKED_AT, interrupted.is_set)
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        return samples
+        for number in range(_WINDOWS):
+            samples = recording.head((number + 1) * LOOKED_AT, interrupted.is_set)[number * LOOKED_AT :]
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            if number and len(samples) < LOOKED_AT:
+                return
+            yield samples
+        return
     start = min(start, recording.length - 1)
-    return recording.read(start, min(recording.length - start, LOOKED_AT))
+    yield recording.read(start, LOOKED_AT)
+    last = recording.length if not count else min(recording.length, start + count)
+    spare = last - start - LOOKED_AT  # after the first window
+    further = min(_WINDOWS - 1, -(-spare // LOOKED_AT)) if spare > 0 else 0
+    for number in range(1, further + 1):
+        yield recording.read(start + round(spare * number / further), LOOKED_AT)
+
+
+def _name(recording: Recording | SampleStream) -> str:
+    return printable(recording.name if isinstance(recording, SampleStream) else recording.path.name)
 
 
 def recording_origin(
-    recording: Recording | SampleStream,
-    model: str,
-    symbol_rate: float,
-    start: float = 0.0,
-    offset: float = 0.0,
+    recording: Recording | SampleStream, model: str, found: FoundSignal | None = None, start: float = 0.0
 ) -> Origin:
     """Return the origin of decisions on a recording.
 
     Args:
         recording: the classified recording; a stream gives neither time nor frequency.
         model: an ONNX file, a shipped model's name, or `default`.
-        symbol_rate: symbols a second.
+        found: the signal in it; None if it is not found yet: symbol rate and offset must then be set later.
         start: time at which classifying begins, seconds from the beginning of the recording.
-        offset: of the signal from the middle of the band, Hz.
     """
-    file = find_model(model)
-    if isinstance(recording, SampleStream):
-        digest, rate = Origin.hash_of(file), recording.sample_rate
-        return Origin(recording.name, symbol_rate, file.stem, digest, start=start, sample_rate=rate)
-    return Origin(
-        source=str(recording.path),
-        symbol_rate=symbol_rate,
-        model=file.stem,
-        model_sha256=Origin.hash_of(file),
+    file, found = find_model(model), found or FoundSignal()
+    rate = found.symbol_rate or SymbolRate(1.0, 1.0)
+    origin = Origin(
+        recording.name if isinstance(recording, SampleStream) else str(recording.path),
+        rate.rate,
+        file.stem,
+        Origin.hash_of(file),
         start=start,
+        sample_rate=recording.sample_rate,
+        symbol_rate_confidence=rate.confidence,
+        report=found.report,
+    )
+    if isinstance(recording, SampleStream):
+        return origin
+    return replace(
+        origin,
         begun=recording.begun,
         times=tuple((sample / recording.sample_rate, moment) for sample, moment in recording.times),
-        sample_rate=recording.sample_rate,
-        tunings=tuple((sample / recording.sample_rate, hz + offset) for sample, hz in recording.tunings),
+        tunings=tuple(
+            (sample / recording.sample_rate, hz + found.offset) for sample, hz in recording.tunings
+        ),
     )

@@ -20,11 +20,26 @@ from amrq.classes import THESIS_9
 from amrq.classifier import Backend, EngineBackend
 from amrq.decision import Decision, DecisionOptions
 from amrq.errors import AmrqError, all_closed
+from amrq.identify import FoundSignal, SignalSearch, found_text, input_texts
 from amrq.link import BoardBackend
 from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
-from amrq.live.recording import RecordedSignal, recording_offset, recording_origin, say_notes
+from amrq.live.recording import (
+    RecordedSignal,
+    RecordingOptions,
+    find_in_recording,
+    recording_origin,
+    say_found,
+    say_notes,
+)
 from amrq.machine import optional_package
-from amrq.measure import USUAL_ROLLOFF, FrontEndOptions, StreamInfo
+from amrq.measure import (
+    USUAL_ROLLOFF,
+    FrontEndOptions,
+    StreamInfo,
+    SymbolRate,
+    check_offset,
+    check_rates,
+)
 from amrq.model import find_model, read_contract
 from amrq.options import OutputFile, Range, above, at_least, check, described, option
 from amrq.outputs import DecisionOutputs, Origin, OutputOptions, SigmfRecorder, StreamState, decision_record
@@ -137,8 +152,8 @@ class SessionOptions:
 
     offset: float | None = option(
         None,
-        "Frequency of the signal relative to the middle of the band; in real samples relative to 0 Hz, where the "
-        "strongest signal is the default.",
+        "About where the signal is, relative to the middle of the band, in real samples to 0 Hz: the signal nearest to "
+        "this place is received and followed. Without it, the strongest one.",
         unit="Hz",
         within=Range(),
     )
@@ -207,8 +222,9 @@ class LiveDecision(NamedTuple):
 class LiveSession:
     """Receives a source and decides on its signal. A context manager: everything is open inside the context.
 
-    If no symbol rate is given, it is estimated first, estimated again every five seconds, and followed. The source is
-    never held up: chunks for which the classifier is too slow are dropped and counted.
+    If no symbol rate is given, the signal and its symbol rate are found first. They are looked for again every five
+    seconds, and followed. The source is never held up: chunks for which the classifier is too slow are dropped and
+    counted.
 
     Args:
         source: the source of samples.
@@ -245,6 +261,7 @@ class LiveSession:
         self._closing = all_closed()
         self._recorder: SigmfRecorder | None = None
         self._set_bandwidth: float | None = None
+        self._reported: FoundSignal | None = None
         self._failure_reported = False
 
     def __enter__(self) -> "LiveSession":
@@ -274,7 +291,6 @@ class LiveSession:
             self._wanted, self._say, contract.linear_classes or THESIS_9
         )
         """The source."""
-        self._offset = self._place()
         self._recognition.require_board(live=True)
         self.classes = contract.classes
         """What the model can answer, in its order."""
@@ -285,13 +301,13 @@ class LiveSession:
             silence = SilenceWatch(self.source.name, self._say, self._options.stall)
         self.stream = LiveStream(
             self.source,
-            self._wanted.symbol_rate,
-            self._offset,
+            self._search(),
             self._origin(file),
             self._ending,
             self._make,
             self._recorder,
             silence,
+            self._find(),
         )
         """What runs, and its counters."""
         self._outputs = DecisionOutputs(self._outputs_wanted, self.classes, self.stream.state)
@@ -313,7 +329,7 @@ class LiveSession:
             AmrqError: the flowgraph failed, or an output cannot take a record.
         """
         if self._wanted.symbol_rate is None and self.source.recording is None:
-            self._say("looking for the symbol rate, since none is given.")
+            self._say("looking for the signal and its symbol rate, since none is given.")
         for decision, truth, record in self.stream.run():
             self._annotate(record)
             yield LiveDecision(decision, truth, record, self._outputs.write(record))
@@ -335,26 +351,48 @@ class LiveSession:
             said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
         return said
 
-    def _place(self) -> float:
-        """Return the offset at which the signal is received, Hz; report the notes on a recording."""
-        recording = self.source.recording
+    def _find(self) -> FoundSignal | None:
+        """Find the signal of a recording, and report it; None for a source whose samples are still to come."""
+        recording, wanted = self.source.recording, self._wanted
+        if wanted.chosen == "simulate":
+            return FoundSignal(self._options.offset or 0.0, SymbolRate(wanted.symbol_rate or 0.0, 1.0))
         if recording is None:
-            return self._options.offset or 0.0
-        place = recording_offset(recording, self._options.offset)
-        say_notes(recording, self._say, place if self._options.offset is None else 0.0)
-        return place
+            return None
+        options = RecordingOptions(symbol_rate=wanted.symbol_rate, offset=self._options.offset)
+        say_notes(recording, self._say)
+        found = find_in_recording(recording, options)
+        say_found(recording, found, options, self._say)
+        return found
 
-    def _make(self, symbol_rate: float, on_decision: Callable[[Decision, str | None], None]) -> Any:
-        stream = StreamInfo(self.source.sample_rate, symbol_rate, self._offset)
+    def _search(self) -> SignalSearch:
+        """Return what is known of the signal; refuse what the band cannot hold."""
+        offset, symbol_rate, rate = self._options.offset, self._wanted.symbol_rate, self.source.sample_rate
+        if offset is not None:
+            check_offset(offset, rate)
+        if symbol_rate is not None:
+            check_rates(rate, symbol_rate)
+        return SignalSearch(offset, symbol_rate, highest=rate / 2)
+
+    def _make(
+        self, symbol_rate: float, offset: float, on_decision: Callable[[Decision, str | None], None]
+    ) -> Any:
+        found = self.stream.found
+        if found is not None and found is not self._reported and self.source.recording is None:
+            self._reported = found
+            for sentence in (found_text(found, self._search()), *input_texts(found.report)):
+                if sentence:
+                    self._say(f"{sentence}.")
+        stream = StreamInfo(self.source.sample_rate, symbol_rate, offset)
         sink = self._recognition.sink(stream, on_decision, self._say, self._options.queue_chunks)
         clock = self.source.recording is None
         return self._flowgraph(self.source.block, sink, self._recognition.front_end, self._recorder, clock)
 
     def _origin(self, file: Path) -> Origin:
+        """Return the origin of decisions, but for what is found: symbol rate and offset."""
         source, model = self.source, self._recognition.model
         if source.recording is not None:
-            return recording_origin(source.recording, model, 1.0, offset=self._offset)
-        tunings = () if source.frequency is None else ((0.0, source.frequency + self._offset),)
+            return recording_origin(source.recording, model)
+        tunings = () if source.frequency is None else ((0.0, source.frequency),)
         return Origin(source.name, 1.0, file.stem, Origin.hash_of(file), tunings=tunings)
 
     def _new_recorder(self, record: Path) -> SigmfRecorder:
@@ -441,6 +479,9 @@ class RecordingSession:
             origin.model_sha256,
             samples=samples,
             symbol_rate=self.signal.symbol_rate,
+            confidence=self.signal.confidence,
+            offset=self.signal.offset,
+            report=self.signal.found.report,
         )
 
     def run(self) -> Iterator[Decided]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Estimates of a stream's symbol rate, made repeatedly in a thread of their own without holding up the stream."""
+"""A stream's signal found again and again, in a thread of its own and without holding up the stream: place and rate."""
 
 import math
 import threading
@@ -12,66 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.measure import SymbolRate, check_offset, estimate_symbol_rate
-from amrq.text import engineering
+from amrq.identify import SURE, FoundSignal, SignalSearch, find_signal
+from amrq.measure import check_offset
 
 __all__ = [
     "LOOKED_AT",
-    "SURE",
     "RateEstimate",
     "RecentSamples",
     "SymbolRateWatch",
     "WatchCounts",
-    "is_same_rate",
-    "look_for_symbol_rate",
-    "unclear",
 ]
 
 LOOKED_AT = 1 << 17
 """Samples that a symbol rate is estimated from."""
-SURE = 0.999
-"""Confidence from which an estimate is believed."""
-_CHANGED = 0.003
-"""A symbol rate that is off by this part of it is another one: the front end follows 0.005."""
+_PATIENCE = 0.5
+"""Seconds that the end of a run waits for an estimate in progress: on a busy machine it may take longer."""
 _LEAST = 256
 """Samples without a break that are worth a look."""
-
-
-def look_for_symbol_rate(
-    samples: NDArray[np.complex64],
-    sample_rate: float,
-    offset: float,
-    lowest: float = 0.0,
-    highest: float = math.inf,
-) -> SymbolRate | None:
-    """Return the estimate for a signal at an offset in Hz; None if the samples are too few or silent.
-
-    Samples that are not finite count as zeros. For `lowest` and `highest` see `estimate_symbol_rate`.
-    """
-    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
-    if offset:
-        samples = samples * np.exp(-2j * np.pi * offset / sample_rate * np.arange(len(samples)))
-    try:
-        return estimate_symbol_rate(np.asarray(samples, dtype=np.complex64), sample_rate, lowest, highest)
-    except AmrqError:
-        return None
-
-
-def unclear(found: SymbolRate | None) -> str:
-    """Return the begin of a sentence which says that the symbol rate is not clear."""
-    if found is None:
-        return "no symbol rate is to be seen"
-    if found.confidence < 0.01:
-        return "its symbol rate is not clear (none stands out of the noise)"
-    # Rounded down: a confidence that is too low must not look like 1.
-    confidence = math.floor(1000 * found.confidence) / 1000
-    perhaps = f"perhaps {engineering(found.rate, 'Bd', 6)}, with a confidence of {confidence:.3f}"
-    return f"its symbol rate is not clear ({perhaps} where {SURE:g} is needed)"
-
-
-def is_same_rate(rate: float, other: float) -> bool:
-    """Return whether two symbol rates agree to 0.3 %; False if one is NaN."""
-    return abs(rate / other - 1) < _CHANGED
 
 
 class RecentSamples:
@@ -169,6 +126,10 @@ class RateEstimate:
         confidence: probability that noise alone would not have shown a line as strong, 0 to 1 (see `SymbolRate`).
         sample_offset: index in the stream of the first sample used.
         sample_count: number of samples used.
+        offset: where the signal was found, Hz from the middle of the band; the place looked at if none stands out.
+        bandwidth: 99 % of its power is in this, Hz; None if no signal stands out of the noise.
+        snr_db: power over that of the noise in the same band, dB; None if no signal stands out.
+        signals: number of signals in the band.
     """
 
     symbol_rate: float
@@ -176,6 +137,10 @@ class RateEstimate:
     confidence: float
     sample_offset: int
     sample_count: int
+    offset: float = 0.0
+    bandwidth: float | None = None
+    snr_db: float | None = None
+    signals: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes by name."""
@@ -204,7 +169,9 @@ class WatchCounts:
 
 
 class SymbolRateWatch:
-    """Estimates a stream's symbol rate repeatedly, in a thread of its own.
+    """Finds a stream's signal and estimates its symbol rate repeatedly, in a thread of its own.
+
+    A signal that was found is preferred from then on, as long as it is there, to others that may be stronger.
 
     The stream is never held up: the last `length` samples are kept, and each estimate uses the samples that are there.
     Samples overwritten between two estimates are counted as dropped.
@@ -212,11 +179,11 @@ class SymbolRateWatch:
     Args:
         sample_rate: samples a second, above 0.
         found: called in the thread with each estimate of at least `min_confidence`. An exception in it ends the watch.
-        offset: of the signal from the middle of the band, Hz.
+        offset: the signal is the one nearest to this place, Hz from the middle of the band; None: the strongest one.
         interval: seconds of the stream from one estimate to the next; 0: as often as possible. The first estimate is
             made with half of `length`.
         length: most samples that an estimate uses, at least 256.
-        search: lowest and highest symbol rate searched, symbols a second; see `estimate_symbol_rate`.
+        search: what is known of the signal; its own `offset` is not used. None: nothing.
         min_confidence: estimates below this are not passed to `found`, 0 to 1.
 
     Raises:
@@ -227,10 +194,10 @@ class SymbolRateWatch:
         self,
         sample_rate: float,
         found: Callable[[RateEstimate], None],
-        offset: float = 0.0,
+        offset: float | None = None,
         interval: float = 1.0,
         length: int = LOOKED_AT,
-        search: tuple[float, float] = (0.0, math.inf),
+        search: SignalSearch | None = None,
         min_confidence: float = SURE,
     ) -> None:
         _check_rate(sample_rate)
@@ -238,18 +205,14 @@ class SymbolRateWatch:
             raise AmrqError(f"interval must be a number of seconds of at least 0, not {interval}.")
         if length < _LEAST:
             raise AmrqError(f"length must be at least {_LEAST} samples, not {length}.")
-        if not 0 <= search[0] < search[1]:
-            raise AmrqError(
-                f"a symbol rate from {engineering(search[0], 'Bd')} to {engineering(search[1], 'Bd')} cannot be looked "
-                "for: the lowest must be at least 0 and below the highest."
-            )
         if not 0 <= min_confidence <= 1:
             raise AmrqError(f"min_confidence must be a probability from 0 to 1, not {min_confidence}.")
         self.error: Exception | None = None
         """What ended the watch before `stop`; None if nothing did."""
         self._sample_rate, self._interval = sample_rate, interval
-        self._found, self._search, self._min_confidence = found, search, min_confidence
-        self._generation = 0  # of sample rate, frequency and offset
+        self._found, self._search, self._min_confidence = found, search or SignalSearch(), min_confidence
+        self._generation = 0  # of sample rate, frequency, offset and run
+        self._runs = 0
         self.set_offset(offset)
         self._length = length
         self._changed = threading.Condition()
@@ -266,30 +229,40 @@ class SymbolRateWatch:
         self._busy = self._wanted = self._over = False
         self._counts = WatchCounts()
 
-    def set_offset(self, offset: float) -> None:
-        """Set the signal's offset from the middle of the band, Hz, from now on.
+    def set_offset(self, offset: float | None) -> None:
+        """Look for the signal nearest to this offset from the middle of the band, Hz, from now on; None: the strongest.
 
         Raises:
             AmrqError: the offset is outside the band.
         """
-        check_offset(offset, self._sample_rate)
-        self._offset = offset
+        if offset is not None:
+            check_offset(offset, self._sample_rate)
+        self._offset, self._preferred = offset, offset
         self._generation += 1  # an estimate in progress uses the former offset
+
+    def prefer(self, offset: float) -> None:
+        """Prefer the signal at this offset, Hz, to others as long as there is one."""
+        self._preferred = offset
 
     def start(self) -> None:
         """Begin a run without anything of a former run."""
         self.error = None
         self._begin()
-        self._thread = threading.Thread(target=self._run, name="amrq symbol rate", daemon=True)
+        self._runs += 1
+        self._thread = threading.Thread(
+            target=self._run, args=(self._runs,), name="amrq symbol rate", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
-        """End the run; wait for an estimate in progress, and pass it to `found`."""
+        """End the run; wait a moment for an estimate in progress, and pass it to `found`, or else forget it."""
         with self._changed:
             self._over = True
             self._changed.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(_PATIENCE)
+        with self._changed:
+            self._generation += 1
 
     def write(self, samples: NDArray[np.complex64], breaks: list[int] | None = None) -> None:
         """Take in the next samples, without waiting for anything.
@@ -322,6 +295,7 @@ class SymbolRateWatch:
             self._drop(self._from)
             self._next = self._from + self._length // 2
             self._generation += 1
+            self._preferred = self._offset
 
     def look_now(self) -> None:
         """Make the first estimate with the samples so far, because the stream ended or paused early."""
@@ -356,19 +330,23 @@ class SymbolRateWatch:
         values = asdict(self._counts)
         self._counts = WatchCounts(**{name: value + more.get(name, 0) for name, value in values.items()})
 
-    def _run(self) -> None:
+    def _run(self, run: int) -> None:
         try:
-            while self._wait():
+            while self._wait(run):
                 self._look()
         except Exception as error:
-            self.error = error
+            if run == self._runs:
+                self.error = error
         finally:
             with self._changed:
-                self._busy = self._wanted = False
+                if run == self._runs:
+                    self._busy = self._wanted = False
 
-    def _wait(self) -> bool:
+    def _wait(self, run: int) -> bool:
         """Wait until an estimate is due; return whether the run goes on."""
         with self._changed:
+            if run != self._runs:  # this one was left behind
+                return False
             self._busy = False
             self._changed.wait_for(lambda: self._over or self._wanted or self.recent.taken() >= self._next)
             self._busy, self._wanted = not self._over, False
@@ -376,23 +354,49 @@ class SymbolRateWatch:
 
     def _look(self) -> None:
         with self._changed:
-            generation, sample_rate, offset = self._generation, self._sample_rate, self._offset
+            generation, sample_rate = self._generation, self._sample_rate
             begin, samples = self.recent.placed_stretch(self._from)
             end = begin + len(samples)
             self._drop(begin)
             self._count(looks=1, looked_at=max(0, end - self._looked))
             self._looked = max(self._looked, end)
             self._next = self.recent.taken() + max(1, round(self._interval * sample_rate))
-        found = None
-        if len(samples) >= _LEAST:
-            found = look_for_symbol_rate(samples, sample_rate, offset, *self._search)
-        if found is None or found.confidence < self._min_confidence:
+        found = self._signal(samples, sample_rate) if len(samples) >= _LEAST else FoundSignal()
+        rate = found.symbol_rate
+        if rate is None or rate.confidence < self._min_confidence:
             return
         with self._changed:
             if generation != self._generation:
                 return
             self._count(estimates=1)
-        self._found(RateEstimate(found.rate, sample_rate / found.rate, found.confidence, begin, len(samples)))
+            if found.chosen is not None and rate.confidence >= SURE:
+                self._preferred = found.offset
+        chosen = found.chosen
+        self._found(
+            RateEstimate(
+                rate.rate,
+                sample_rate / rate.rate,
+                rate.confidence,
+                begin,
+                len(samples),
+                found.offset,
+                None if chosen is None else chosen.bandwidth,
+                None if chosen is None else chosen.snr_db,
+                len(found.signals),
+            )
+        )
+
+    def _signal(self, samples: NDArray[np.complex64], sample_rate: float) -> FoundSignal:
+        """Find the preferred signal; where it is gone and no offset is given, another one."""
+        search = replace(self._search, offset=self._preferred)
+        found = find_signal(samples, sample_rate, search)
+        if (
+            self._offset is None
+            and search.offset is not None
+            and not (found.chosen is not None and found.sure)
+        ):
+            found = find_signal(samples, sample_rate, replace(search, offset=None))
+        return found
 
 
 def _check_rate(sample_rate: float) -> None:

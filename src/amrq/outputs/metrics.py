@@ -16,6 +16,7 @@ from amrq.decision import REASONS
 from amrq.errors import AmrqError
 from amrq.files import write_whole
 from amrq.machine import optional_package
+from amrq.measure import InputReport
 from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.worker import Statistics
 
@@ -114,6 +115,9 @@ class StreamState:
         refused: messages or packets left out because they are not samples.
         silences: how often no sample came for three seconds.
         silent_seconds: since the last sample.
+        confidence: of the symbol rate, 0 to 1.
+        offset: of the signal from the middle of the band, Hz.
+        report: what was seen of the input.
     """
 
     counted: Statistics
@@ -128,6 +132,9 @@ class StreamState:
     refused: int | None = None
     silences: int | None = None
     silent_seconds: float | None = None
+    confidence: float | None = None
+    offset: float | None = None
+    report: InputReport | None = None
 
 
 _CHUNKS = {
@@ -143,6 +150,14 @@ _SOURCE = {
     "refused": "Messages or packets left out since they are not samples.",
     "silences": "How often no sample came for three seconds.",
 }
+
+
+_INPUT = {
+    "dc_decibels": "A line at 0 Hz, over the power of the signals.",
+    "image_decibels": "The image that unbalanced I and Q make, over the power of the signals.",
+    "clipped_ratio": "Share of samples at which the input was at its limit.",
+}
+_REPORTED = {"dc_decibels": "dc_db", "image_decibels": "image_db", "clipped_ratio": "clipped_share"}
 
 
 class CountersFile:
@@ -171,6 +186,7 @@ class CountersFile:
         self._decisions = Counter(dict.fromkeys([*classes, UNKNOWN, NO_SIGNAL], 0))
         self._reasons: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self._es_n0_db: float | None = None
+        self._snr_db: float | None = None
         self._started, self._started_utc = time.monotonic(), time.time()
         self._running = True
         self._file = MetricsFile(path, self._collect, period)
@@ -180,7 +196,7 @@ class CountersFile:
         with self._lock:
             self._decisions[record["label"]] += 1
             self._reasons[record["reason"]] += 1
-            self._es_n0_db = record["es_n0_db"]
+            self._es_n0_db, self._snr_db = record["es_n0_db"], record.get("snr_db")
 
     def close(self) -> None:
         """Write the file for the last time.
@@ -193,7 +209,8 @@ class CountersFile:
 
     def _collect(self) -> list["Metric"]:
         with self._lock:
-            decisions, reasons, es_n0_db = dict(self._decisions), dict(self._reasons), self._es_n0_db
+            decisions, reasons = dict(self._decisions), dict(self._reasons)
+            es_n0_db, snr_db = self._es_n0_db, self._snr_db
         state = self._observe()
         counted = state.counted.as_dict()
         info = {
@@ -225,8 +242,14 @@ class CountersFile:
         kinds = [({"reason": reason}, count) for reason, count in reasons.items()]
         found.counter("amrq_decisions_by_reason_total", "Decisions by kind of answer.", kinds)
         found.gauge("amrq_symbol_rate_baud", "Symbols a second.", state.symbol_rate)
+        found.gauge("amrq_symbol_rate_confidence", "Of the symbol rate; 1 if given.", state.confidence)
+        found.gauge("amrq_offset_hertz", "Of the signal from the middle of the band.", state.offset)
         found.gauge("amrq_es_n0_decibels", "Es/N0 of the last decision, if its label is right.", es_n0_db)
+        found.gauge("amrq_snr_decibels", "Of the signal in its band, at the last decision.", snr_db)
         found.gauge("amrq_level_decibels", "Power in the channel, of full scale.", state.level_db)
+        if state.report is not None:
+            for name, text in _INPUT.items():
+                found.gauge(f"amrq_input_{name}", text, getattr(state.report, _REPORTED[name]))
         return found.metrics
 
 

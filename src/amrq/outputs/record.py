@@ -14,6 +14,7 @@ from typing import Any
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
+from amrq.measure import InputReport
 from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["RECORD_VERSION", "Origin", "Timeline", "decision_record", "decision_schema"]
@@ -38,6 +39,10 @@ class Origin:
         snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
         times: (seconds from the beginning of the source, when that was received), in order; further known times, after
             gaps in the source.
+        symbol_rate_confidence: 0 to 1; 1 if the symbol rate was given, None where it is not known.
+        report: what was seen of the input; None where nothing looked at it.
+        equaliser: kind of the equaliser, empty for none; None where it is not known.
+        borders: whether a burst begins or ends at the first symbol, and after the last one.
 
     >>> Origin("antenna", symbol_rate=1000.0, model="default", model_sha256="").seconds(500)
     0.5
@@ -55,6 +60,10 @@ class Origin:
     offset: float | None = None
     snr_db: float | None = None
     times: tuple[tuple[float, datetime], ...] = ()
+    symbol_rate_confidence: float | None = None
+    report: InputReport | None = None
+    equaliser: str | None = None
+    borders: tuple[bool, bool] = (False, False)
 
     def seconds(self, symbol: int) -> float:
         """Return when a symbol of the stream was received, in seconds from the beginning of the source."""
@@ -135,7 +144,7 @@ def decision_record(
         utc = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     frequency = origin.frequency(seconds)
     samples = origin.source_samples(decision.sample_index, decision.sample_count) or (None, None)
-    values = decision.as_dict()
+    values, report = decision.as_dict(), origin.report
     # A carrier and a power are found of whatever is received; they are the signal's where there is one.
     signal = decision.best not in ("", UNKNOWN, NO_SIGNAL)
     return {
@@ -148,8 +157,15 @@ def decision_record(
         "source_sample_index": samples[0],
         "source_sample_count": samples[1],
         "symbol_rate_hz": origin.symbol_rate,
+        "symbol_rate_confidence": _rounded(origin.symbol_rate_confidence, 4),
         "offset_hz": _rounded(origin.offset, 3) if signal else None,
         "snr_db": _rounded(origin.snr_db, 1),
+        "equaliser": origin.equaliser,
+        "burst_begins": origin.borders[0],
+        "burst_ends": origin.borders[1],
+        "input_dc_db": None if report is None else _rounded(report.dc_db, 1),
+        "input_image_db": None if report is None else _rounded(report.image_db, 1),
+        "input_clipped_share": None if report is None else _rounded(report.clipped_share, 4),
         **{_RENAMED.get(name, name): value for name, value in values.items()},
         "truth": truth,
         "dropped": dropped,
@@ -229,6 +245,10 @@ class Timeline:
         self._positions = _Readings()  # seconds
         self._carriers = _Readings()  # offsets in cycles/symbol
         self._snrs = _Readings()  # dB
+        self._equalisers: deque[tuple[int, str]] = deque(
+            maxlen=_REMEMBERED
+        )  # symbol from which on it is in use, kind
+        self._borders: deque[int] = deque(maxlen=_POSITIONS)  # symbols at which bursts begin or end
         self._sample_rate: float | None = None
         # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
         self._beginnings: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
@@ -261,6 +281,16 @@ class Timeline:
         """
         with self._lock:
             self._snrs.add(symbol, snr_db)
+
+    def add_equaliser(self, symbol: int, kind: str) -> None:
+        """Add the kind of equaliser that is used from a symbol on; empty for none."""
+        with self._lock:
+            self._equalisers.append((symbol, kind))
+
+    def add_border(self, symbol: int) -> None:
+        """Add a symbol at which a burst begins, or before which one ended."""
+        with self._lock:
+            self._borders.append(symbol)
 
     def set_sample_rate(self, rate: float) -> None:
         """Set the source's sample rate, samples a second."""
@@ -334,8 +364,16 @@ class Timeline:
             correction = self._seconds(symbol) - symbol / origin.symbol_rate
             offset, rate = self._carrier(symbol), origin.sample_rate or self._sample_rate
             snr_db = self._snrs.at(symbol + count)
+            kinds = [kind for since, kind in self._equalisers if since < symbol + count or since <= symbol]
+            borders = (symbol in self._borders, symbol + count in self._borders)
         return replace(
-            origin, start=origin.start + correction, offset=offset, sample_rate=rate, snr_db=snr_db
+            origin,
+            start=origin.start + correction,
+            offset=offset,
+            sample_rate=rate,
+            snr_db=snr_db,
+            equaliser=kinds[-1] if kinds else origin.equaliser,
+            borders=borders,
         )
 
     def place(self, origin: Origin, symbol: int, count: int = 0) -> Origin:

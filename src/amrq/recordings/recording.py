@@ -24,7 +24,6 @@ __all__ = [
     "Recording",
     "RecordingInfo",
     "Samples",
-    "band_of_signal",
     "facts_of_name",
 ]
 
@@ -32,8 +31,6 @@ _SIDE = 256
 """Samples of the filter on either side. Negative frequencies are 60 dB down from 0.6 % of the sample rate on (300 Hz at
 48 kHz); between there and 0 Hz, and as far from half the sample rate, they are not."""
 _BLOCK = 1 << 16
-_BINS = 1024  # of the spectrum
-_WITHIN = 0.1  # of the strongest: where the signal is
 
 
 class _Samples(Protocol):
@@ -93,40 +90,6 @@ class AnalyticSignal:
             near = np.convolve(broken, np.ones(2 * _SIDE + 1))[2 * _SIDE : 2 * _SIDE + count]
             out[near > 0.5] = np.nan
         return out
-
-
-def band_of_signal(samples: NDArray[np.complex64], sample_rate: float) -> tuple[float, float]:
-    """Return where the strongest signal lies: middle and width of what is within 10 dB of its strongest part, Hz.
-
-    Args:
-        samples: complex [N].
-        sample_rate: samples a second.
-
-    >>> import numpy as np
-    >>> tone = np.exp(2j * np.pi * 0.1 * np.arange(8192)).astype(np.complex64)
-    >>> [round(edge / 1e3) for edge in band_of_signal(tone, sample_rate=100e3)]
-    [10, 2]
-    """
-    samples = np.where(np.isfinite(samples), samples, np.complex64(0))
-    bins = min(_BINS, len(samples))
-    blocks = samples[: len(samples) // bins * bins].reshape(-1, bins) * np.hanning(bins)
-    power = (np.abs(np.fft.fft(blocks, axis=1)) ** 2).mean(axis=0)
-    # Over some bins, so that a line does not pass for the whole signal.
-    width = max(1, bins // 64)
-    spread = np.zeros(bins)
-    spread[np.arange(-(width // 2), width - width // 2)] = 1 / width
-    smooth = np.fft.ifft(np.fft.fft(power) * np.fft.fft(spread)).real
-    strongest = int(np.argmax(smooth))
-    turned = np.roll(smooth, bins // 2 - strongest)  # a signal on the border of the band is one signal
-    weak = turned < _WITHIN * turned[bins // 2]
-    below = np.flatnonzero(weak[: bins // 2])
-    above = np.flatnonzero(weak[bins // 2 :])
-    first = int(below[-1]) + 1 if len(below) else 0
-    last = bins // 2 + (int(above[0]) if len(above) else bins - bins // 2)
-    middle = (first + last - 1) / 2 - bins // 2 + strongest
-    frequency = middle / bins * sample_rate
-    middle_hz = (frequency + sample_rate / 2) % sample_rate - sample_rate / 2
-    return float(middle_hz), (last - first) / bins * sample_rate
 
 
 @dataclass(frozen=True)
