@@ -61,9 +61,10 @@ _JUDGED = 1024  # newest symbols that are fitted to constellations
 _KEPT = 2048  # symbols after which a filter that has proved itself is found anew
 _MOST_SPARED = 16 * 1024  # symbols until the next try, at most, after several in vain
 _LOAD = 1e-3  # white noise added to the covariance, over the symbols' power
-_ROUNDS, _DECIDED_ROUNDS = 20, 2
+_ROUNDS, _DECIDED_ROUNDS = 20, 10
 _CLOSE, _MOST_CLOSE = 0.3, 3  # log-likelihood a symbol, nats, and classes that may all be the one decided for
 _SETTLED = 1e-5  # of the outputs' correlation from one round to the next
+_BETTER = 0.005  # of log-likelihood a symbol, nats, for another round of decisions
 _REAL = 0.25  # mean of the squared symbols, over their power, of signals whose constellation is no circle's
 _QUARTER = 0.125  # cycles/symbol: a square's line further off is that of minimum-shift keying
 
@@ -207,14 +208,17 @@ class Equaliser:
         least: float,
     ) -> NDArray[np.complex64] | None:
         """Return a filter, complex64 [taps], whose output fits a class better than `least`; None if there is none."""
-        taps: Complex | None = None if had is None else self._decided(had, windows, covariance, least)
-        if taps is None:
+        tries = [] if had is None else self._decided(had, windows, covariance, least)
+        # The first filters are found from few symbols.
+        if not tries or self._count <= _MEMORY:
             start = np.zeros(_TAPS, dtype=np.complex64)
             start[_REACH] = 1
-            taps = _super_exponential(start, windows, covariance)
-            taps = None if taps is None else self._decided(taps, windows, covariance, least)
-        if taps is None:
+            blind = _super_exponential(start, windows, covariance)
+            if blind is not None:
+                tries += self._decided(blind, windows, covariance, least)
+        if not tries:
             return None
+        taps = max(tries, key=lambda one: one[0])[1]
         # All filters turn the symbols alike, so that these go on as they did.
         before = windows[:, _REACH] if had is None else windows @ had.conj()
         turn = complex(np.vdot(windows @ taps.conj(), before))
@@ -222,19 +226,22 @@ class Equaliser:
 
     def _decided(
         self, taps: Complex, windows: NDArray[np.complex64], covariance: Complex, least: float
-    ) -> Complex | None:
-        """Return the filter of least mean square error for what the output of one stands for; None if it fits badly."""
+    ) -> list[tuple[float, Complex]]:
+        """Return filters of least mean square error for what the output of one stands for, with how well they fit."""
         output = windows @ taps.conj()
         if _correlation(output) > _LEFT:
-            return None
+            return []
         # What is left of the other symbols can make a denser class fit better at first: each that is close is tried.
         fits = self._fitter.ranked(output[-_JUDGED:])[:_MOST_CLOSE]
         close = [fit.name for fit in fits if fit.log_likelihood > fits[0].log_likelihood - _CLOSE]
-        tries = []
+        tries: list[tuple[float, Complex]] = []
         for name in close:
-            found = taps
+            found, reached = taps, -math.inf
             for _ in range(_DECIDED_ROUNDS):
-                decided = self._fitter.of(name, windows @ found.conj()).decisions
+                fit = self._fitter.of(name, windows @ found.conj())
+                if fit.log_likelihood < reached + _BETTER:
+                    break
+                reached, decided = fit.log_likelihood, fit.decisions
                 match = windows[: len(decided)].T @ decided.conj() / np.float32(len(decided))
                 found = _of_unit_power(np.linalg.solve(covariance, match), covariance)
             output = windows @ found.conj()
@@ -242,7 +249,7 @@ class Equaliser:
             gain = float(np.mean(np.log(np.abs(fft(found, 256)) ** 2 + 1e-6)))
             if fit.log_likelihood > max(least - gain, _NOISE_FIT) and _correlation(output) < _LEFT:
                 tries.append((fit.log_likelihood + gain, found))
-        return max(tries, key=lambda one: one[0])[1] if tries else None
+        return tries
 
 
 def _windows(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
