@@ -121,6 +121,8 @@ class Cleaner:
     def _cleaned(self, block: _Samples) -> _Samples:
         finite = np.isfinite(block)
         known = block if finite.all() else np.where(finite, block, np.complex64(0))
+        if not known.any():
+            return block
         self._rails.look(known)
         if len(known) >= min(_LEAST, BLOCK):
             self._line.look(known, self._sample_rate)

@@ -54,6 +54,15 @@ def filter_response(wanted: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(np.fft.fft(np.fft.ifft(wanted) * window).real, dtype=np.float32)
 
 
+def _scale(blocks: NDArray[np.complex64]) -> float:
+    """Return a power of two that brings the first block that is not zero to about 1; 0 if all are."""
+    for block in blocks:
+        power = float(np.mean(block.real.astype(np.float64) ** 2 + block.imag.astype(np.float64) ** 2))
+        if power:
+            return 2.0 ** -round(0.5 * math.log2(max(power, 1e-36)))
+    return 0.0
+
+
 class Channel:
     """Spectra of a stream's channel, block by block.
 
@@ -96,6 +105,8 @@ class Channel:
     def reset(self) -> None:
         """Begin a stream: its first sample comes next."""
         self._block = 0
+        self.scale = 0.0
+        """What the input is multiplied by, a power of two: fourth powers must not leave the range of float32."""
         self.read = 0
         """Samples taken in."""
         self._wait = np.zeros(self.length // 8, np.complex64)
@@ -128,7 +139,9 @@ class Channel:
             return found
         windows = np.lib.stride_tricks.sliding_window_view(data, self.length)[:: self.step]
         batch = max(1, _BATCH // self.length)
-        turns = np.exp(-2j * np.pi * np.arange(8) / 8) / self.ratio
+        if not self.scale:
+            self.scale = _scale(windows)
+        turns = np.exp(-2j * np.pi * np.arange(8) / 8) * ((self.scale or 1.0) / self.ratio)
         for first in range(0, blocks, batch):
             last = min(first + batch, blocks)
             spectrum = scipy.fft.fft(windows[first:last], axis=1)

@@ -39,7 +39,9 @@ _INNER = 0.55  # symbol rates within which that is not asked
 _EDGE = 0.45  # of the sample rate: beyond, a radio's filter falls off
 _GUARD = 0.1  # symbol rates between a signal's edge and what is taken for noise
 _LEAST_CELLS = 3  # on a side: on one side alone nobody sees whether the floor is flat
-_FLAT_DB = 2.0  # between the floors on either side, near and further off
+_FLAT_DB = 1.5  # between the floors on either side, near and further off
+_FLAT_NOISE_DB = 20.0  # more, for one independent bin: what 4 medians differ by
+_INDEPENDENT = 0.53  # of the bins: the Hann window correlates neighbours
 _LEAST_SHARE = 0.25  # Es/N0 that a signal must have, -6 dB: what noise alone does not reach
 
 
@@ -97,6 +99,14 @@ def _matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     return filter_response(wanted)
 
 
+@lru_cache(maxsize=512)
+def _edges(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
+    """Return the response of the filter for the timing, float32 [BINS]."""
+    frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
+    away = np.clip((np.abs(frequency) - 0.5) / pulse.rolloff, -0.5, 0.5)
+    return filter_response(np.sqrt(np.maximum(np.cos(np.pi * away), 0)))
+
+
 class PulseFinder:
     """Find the pulse of a channel's signal, block by block.
 
@@ -151,6 +161,15 @@ class PulseFinder:
         """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
         return _matched(pulse, self._bins)
 
+    def edges(self, pulse: Pulse) -> NDArray[np.float32]:
+        """Return the response of a filter whose output's squared envelope has the clearest line at the symbol rate.
+
+        The line comes from pairs of frequencies a symbol rate apart, that is from the edges of the band: what lies
+        between them adds noise only. In white noise the best weight of a pair is the product of the pulse's spectrum
+        at both; for a root raised cosine that is the cosine over the roll-off (float32 [BINS]).
+        """
+        return self.response(pulse) if pulse.rolloff == RECTANGULAR else _edges(pulse, self._bins)
+
     @property
     def ready(self) -> bool:
         """Whether enough blocks have been seen."""
@@ -195,7 +214,9 @@ class PulseFinder:
         # Flat on both sides, and no other towards the signal than further off.
         rest = average - signal * view.density
         floors = [_median(rest[cells]) for cells in view.sides]
-        if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > _FLAT_DB:
+        independent = min(map(len, view.sides)) * self._blocks * _CELL * self._bins * _INDEPENDENT
+        uneven = _FLAT_DB + _FLAT_NOISE_DB / math.sqrt(independent)
+        if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > uneven:
             return math.nan
         if signal < _LEAST_SHARE * noise:
             return math.nan
@@ -225,8 +246,7 @@ class PulseFinder:
         scale = self._inverse @ (power * weight) / count
         likelihood = -count * np.log(scale) - self._log @ weight
         noise = -count * math.log(float(power @ weight) / count)
-        # Independent bins in a cell: the Hann window correlates neighbours.
-        freedom = self._blocks * _CELL * self._bins / 1.5 * 0.8
+        freedom = self._blocks * _CELL * self._bins * _INDEPENDENT
         best = likelihood.max(axis=0) * freedom
         first = int(best.argmax())
         if best[first] - noise * freedom < _SURE:

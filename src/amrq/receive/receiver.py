@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset
 from amrq.receive.channel import BINS, HOP, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
-from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
+from amrq.receive.pulse import FIRST_PULSE, PulseFinder
 from amrq.receive.timing import Clock, Instants, Line, interpolate
 
 __all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "receive_all"]
@@ -28,6 +28,7 @@ _LEVEL = 8  # values of the power in a level: 64 symbols
 _LEVEL_MEMORY = 16  # chunks
 _LEVEL_CHANGE = 1.6  # of the power from which on it is another level
 _LARGEST = 1e12  # amplitude from which on a sample is taken for zero: its fourth power exceeds float32
+_MOST_POWER = 1e30  # of the channel, in units of what it began with
 _SMALLEST = 1e-30  # power that is still one
 _EDGE = 16  # channel samples before a block's first that interpolation may need
 
@@ -101,7 +102,7 @@ class Receiver:
     """Make symbols of a stream of samples.
 
     The result does not depend on how the stream is cut into calls. The first symbols leave when 4 blocks of about 96
-    symbols have come in, or when the timing shows, after 8 at most; later ones are about 250 symbols late, and those
+    symbols have come in, or when the timing shows, after 10 at most; later ones are about 250 symbols late, and those
     held back until the carrier shows later.
 
     Args:
@@ -283,14 +284,17 @@ class Receiver:
             return
         keep = slice(BINS // 8, BINS // 8 + HOP)
         whole = scipy.fft.ifft(spectra * self._whole, axis=1)[:, keep]
-        power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
+        power = np.fmin(power, _MOST_POWER)
         self._power = np.concatenate((self._power, power))
-        responses: dict[Pulse, NDArray[np.float32]] = {one: self._pulses.response(one) for one in set(pulses)}
-        matched = spectra * np.stack([responses[one] for one in pulses])
-        samples = np.ascontiguousarray(scipy.fft.ifft(matched, axis=1)[:, keep])
+        matched = {one: self._pulses.response(one) for one in set(pulses)}
+        edges = {one: self._pulses.edges(one) for one in matched}
+        samples = scipy.fft.ifft(spectra * np.stack([matched[one] for one in pulses]), axis=1)[:, keep]
         self._samples = np.concatenate((self._samples, samples.ravel()))
-        self._present = float(power[-_LEVEL:].mean())
-        self._clocks += self._clock.process(self._line.process(samples), ended)
+        edge = scipy.fft.ifft(spectra * np.stack([edges[one] for one in pulses]), axis=1)[:, keep]
+        self._clocks += self._clock.process(self._line.process(edge), ended)
+        self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
 
     def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
         """Return the symbols whose time is known, complex64 [n], and their channel samples, float64 [n]."""
@@ -373,7 +377,7 @@ class Receiver:
             place = np.floor(at / _SPAN).astype(np.intp) - self._power_first
             place = np.clip(place, 1, len(self._power) - 1)
             power = 0.5 * (self._power[place] + self._power[place - 1])
-            gain[power < 10 ** (self._options.gate_db / 10)] = 0
+            gain[power < 10 ** (self._options.gate_db / 10) * (self._channel.scale or 1.0) ** 2] = 0
         return np.asarray(chunks * gain, np.complex64)
 
     def _mean_power(self, first: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -26,11 +26,15 @@ _SHORT, _MIDDLE = 32, 96  # samples of the line in two windows: 256 and 768 symb
 _LONG = 3.072  # of the third, times the timing's bandwidth: 3,072 symbols at 0.008
 _LONGEST = 768
 _AHEAD = LINES  # samples of the line behind a block that are waited for
-_FIRST, _MOST = 4 * LINES, 8 * LINES  # samples of the line that are waited for at the start, least and most
+_FIRST, _LATEST = (
+    4 * LINES,
+    10 * LINES,
+)  # samples of the line that are waited for at the start, least and most
 _ERROR = 0.0255  # largest error of the symbol rate that is looked for
 _USUAL_ERROR, _COST = 0.003, 6.0  # what an error beyond the usual must outweigh
 _CLEAR = 14.0  # log likelihood ratio of a line that is believed
 _CONTRADICTED = 8.0  # by which the newest symbols' own line must be likelier
+_MOST = np.float32(1e13)  # of the envelope: its square must not leave the range of float32
 _PAD = 4  # times as many bins as samples
 _TAPS, _PHASES = 8, 256
 _BAND = 0.23  # cycles a channel sample up to which interpolation is exact
@@ -96,7 +100,8 @@ class Line:
 
         Sample k is centred where span k begins, 32 k channel samples from the stream's first.
         """
-        envelope = samples.real * samples.real + samples.imag * samples.imag
+        with np.errstate(over="ignore", invalid="ignore"):
+            envelope = np.fmin(samples.real * samples.real + samples.imag * samples.imag, _MOST)
         halves = envelope.reshape(-1, _SPAN) @ self._weights
         number = self._spans + np.arange(len(halves))
         halves *= np.exp(-2j * np.pi * (number * self._turn % 1.0)).astype(np.complex64)[:, None]
@@ -184,18 +189,18 @@ class Clock:
             last = self._count // LINES if ended else (self._count - _AHEAD) // LINES
             if last > self._block:
                 found += self._follow(np.arange(self._block, last))
-        self._line = self._line[-(_LONGEST + 2 * _MOST) :].copy()
+        self._line = self._line[-(_LONGEST + 2 * _LATEST) :].copy()
         return found
 
     def _first(self, ended: bool) -> list[Instants]:
         """Wait for the line at the start of a stream; then tell the clock of all blocks so far."""
-        for end in range(_FIRST, _MOST + 1, LINES):
+        for end in range(_FIRST, _LATEST + 1, LINES):
             end = min(end, self._count) if ended else end
             if end > self._count or end < LINES:
                 return []
-            fit, _ = self._fit(np.array([end]), _MOST)
+            fit, _ = self._fit(np.array([end]), _LATEST)
             clear = bool(fit.score[0, 0] > _CLEAR)
-            if clear or end == _MOST or (ended and end == self._count):
+            if clear or end == _LATEST or (ended and end == self._count):
                 self._locked, self.clear = True, clear
                 if clear:
                     self._rate, self._phase = float(fit.rate[0, 0]), float(fit.phase[0, 0])

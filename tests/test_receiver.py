@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The receiver: signals made here go in as samples and must come out as their symbols."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.classes import THESIS_9
+from amrq.measure import FrontEndOptions
+from amrq.receive import ReceivedSymbols, Receiver, receive_all
+from amrq.signals import Conditions, received_signal, received_under
+
+CHUNK = 32
+PLAIN = FrontEndOptions(carrier_recovery=False, equaliser=False, cleaning=False)
+
+Complex = NDArray[np.complexfloating[Any, Any]]
+
+
+def sent_and_received(
+    name: str, conditions: Conditions, es_n0_db: float, count: int = 1_600, seed: int = 1
+) -> tuple[Complex, NDArray[np.complex64]]:
+    random = rng("receiver", name, repr(conditions), es_n0_db, seed)
+    symbols = random.choice(THESIS_9[name].points, count)
+    return symbols, received_under(symbols, conditions, es_n0_db, random)
+
+
+def delay_of(output: Complex, symbols: Complex, first: int) -> int:
+    """Return where symbols[first] is in the output, as a delay."""
+    part = symbols[first : first + 4 * CHUNK].reshape(-1, CHUNK).conj()
+    scores = []
+    for delay in range(-20, 60):
+        there = output[first + delay : first + delay + 4 * CHUNK].reshape(-1, CHUNK)
+        scores.append(np.abs((there * part).sum(axis=1)).sum())
+    return int(np.argmax(scores)) - 20
+
+
+def loss_db(output: Complex, symbols: Complex, es_n0_db: float, symmetry: int = 1, first: int = 64) -> float:
+    """Return by how much the error of chunks exceeds the noise, after each chunk's best turn and scale, dB."""
+    best = math.inf
+    for k in range(symmetry):  # a carrier of k/symmetry cycles/symbol is left where the symmetry hides it
+        turned = output * np.exp(2j * np.pi * k / symmetry * np.arange(len(output)))
+        delay = delay_of(turned, symbols, first)
+        count = (min(len(turned) - delay, len(symbols) - 16) - first) // CHUNK * CHUNK
+        got = turned[first + delay : first + delay + count].reshape(-1, CHUNK)
+        sent = symbols[first : first + count].reshape(-1, CHUNK)
+        gain = (got * sent.conj()).sum(axis=1) / (np.abs(sent) ** 2).sum(axis=1)
+        best = min(best, float(np.mean(np.abs(got / gain[:, None] - sent) ** 2)))
+    return 10 * math.log10(best) + es_n0_db
+
+
+def in_pieces(
+    receiver: Receiver, samples: NDArray[np.complex64], random: np.random.Generator
+) -> ReceivedSymbols:
+    parts, at = [], 0
+    while at < len(samples):
+        size = int(random.integers(1, 3_000))
+        parts.append(receiver.process(samples[at : at + size]))
+        at += size
+    parts.append(receiver.finish())
+    names = ("symbols", "positions", "carrier_offset", "snr_db", "borders", "finite")
+    return ReceivedSymbols(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@pytest.mark.parametrize("name", list(THESIS_9))
+def test_every_class_comes_out_clean(name: str) -> None:
+    symbols, samples = sent_and_received(name, Conditions(4.7, 0.3, offset=0.03), 25.0)
+    received = receive_all(samples, 4.7, 1.0)
+    assert len(received.symbols) > len(symbols) - CHUNK
+    assert loss_db(received.symbols, symbols, 25.0, THESIS_9[name].symmetry, 256) < 0.7
+
+
+@pytest.mark.parametrize("samples_per_symbol", [2.0, 2.37, 3.0, 8.0, 24.0, 100.0])
+def test_any_number_of_samples_a_symbol(samples_per_symbol: float) -> None:
+    symbols, samples = sent_and_received("16QAM", Conditions(samples_per_symbol, 0.35), 20.0)
+    received = receive_all(samples, 10.0 * samples_per_symbol, 10.0, options=PLAIN)
+    assert loss_db(received.symbols, symbols, 20.0) < 0.4
+
+
+@pytest.mark.parametrize("rolloff", [0.1, 0.15, 0.2, 0.35, 0.6, 1.0, None])
+@pytest.mark.parametrize("es_n0_db", [8.0, 20.0])
+def test_any_roll_off_and_rectangular_pulses(rolloff: float | None, es_n0_db: float) -> None:
+    symbols, samples = sent_and_received("QPSK", Conditions(8.0, rolloff, offset=0.04), es_n0_db, 1_900)
+    receiver = Receiver(8.0, 1.0, options=PLAIN)
+    parts = receiver.process(samples), receiver.finish()
+    output = np.concatenate([part.symbols for part in parts])
+    # A rectangular pulse has no end in frequency, but the filter does.
+    assert loss_db(output * np.exp(-2j * np.pi * 0.04 * np.arange(len(output))), symbols, es_n0_db) < (
+        0.4 if rolloff is not None else 1.2
+    )
+    found = receiver.report().rolloff
+    if es_n0_db == 20.0:
+        assert found is not None and found == pytest.approx(rolloff or 0.0, abs=0.26 if rolloff else 0.0)
+
+
+def test_the_clock_is_followed_and_reported() -> None:
+    """The symbol rate is 2 % off on either side; 5 signals each at 10 dB, one of a small roll-off."""
+    for error, rolloff in ((0.02, 0.35), (-0.02, 0.25), (0.015, 0.1), (-0.003, 0.5), (1e-4, 0.2)):
+        symbols, samples = sent_and_received("16QAM", Conditions(4.0 / (1 + error), rolloff), 10.0, 2_400)
+        receiver = Receiver(40e3, 10e3, options=PLAIN)
+        parts = receiver.process(samples), receiver.finish()
+        assert loss_db(np.concatenate([part.symbols for part in parts]), symbols, 10.0) < 0.3
+        report = receiver.report()
+        assert report.symbol_rate_error == pytest.approx(error, abs=3e-5)
+        assert report.symbol_rate == pytest.approx(10e3 * (1 + error), rel=3e-5)
+
+
+def test_positions_are_the_samples_of_the_first_symbols() -> None:
+    for samples_per_symbol, error in ((2.5, 0.004), (4.0, 0.0), (24.0, -0.01)):
+        real = samples_per_symbol / (1 + error)
+        random = rng("receiver positions", samples_per_symbol)
+        symbols = random.choice(THESIS_9["QPSK"].points, 1_600)
+        before = random.bit_generator.state
+        samples = received_signal(symbols, real, 0.35, 30.0, random)
+        random.bit_generator.state = before
+        begins = random.random()  # of a symbol: how far into the first the first sample is
+        received = receive_all(samples, samples_per_symbol, 1.0, options=PLAIN)
+        number = received.positions / real + begins
+        assert np.abs(number - np.rint(number)).max() < 0.01
+        np.testing.assert_array_equal(np.diff(np.rint(number)), CHUNK)
+        delay = delay_of(received.symbols, symbols, 64)
+        assert round(number[0]) == -delay
+
+
+def test_the_first_symbols_are_as_good_as_the_last() -> None:
+    for es_n0_db in (10.0, 25.0):
+        symbols, samples = sent_and_received("QPSK", Conditions(5.0, 0.25, offset=-0.05), es_n0_db)
+        output = receive_all(samples, 5.0, 1.0).symbols
+        assert loss_db(output[:448], symbols[:420], es_n0_db, 4, 32) < 1.0
+
+
+@pytest.mark.parametrize("es_n0_db", [12.0, 25.0])
+def test_the_result_does_not_depend_on_how_the_stream_is_cut(es_n0_db: float) -> None:
+    random = rng("receiver cut", es_n0_db)
+    _, first = sent_and_received("8PSK", Conditions(3.3, 0.2, offset=0.02), es_n0_db)
+    noise = (random.standard_normal((4_000, 2)) / 3).astype(np.float32).view(np.complex64)[:, 0]
+    _, second = sent_and_received("4ASK", Conditions(3.35, 0.4), es_n0_db)
+    samples = np.concatenate((first, noise, 3 * second))
+    samples[2_000:2_003] = np.nan
+    options = FrontEndOptions(gate_db=-20.0)
+    whole = receive_all(samples, 3.3, 1.0, options=options)
+    cut = in_pieces(Receiver(3.3, 1.0, options=options), samples, random)
+    assert len(whole) > 100 and not whole.finite.all()
+    for name in ("positions", "borders", "finite"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(cut, name))
+    for name in ("symbols", "carrier_offset", "snr_db"):
+        np.testing.assert_allclose(getattr(whole, name), getattr(cut, name), atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 3e4])
+def test_scale_does_not_matter(scale: float) -> None:
+    _, samples = sent_and_received("16QAM", Conditions(4.0, 0.3, offset=0.01), 15.0, 800)
+    one, other = (receive_all(np.float32(factor) * samples, 4.0, 1.0) for factor in (1, scale))
+    np.testing.assert_allclose(one.symbols, other.symbols, atol=1e-3)
+    assert np.sqrt(np.mean(np.abs(one.symbols) ** 2)) == pytest.approx(1.0, abs=0.06)
+
+
+def test_a_signal_beside_the_middle_comes_out_the_same() -> None:
+    _, samples = sent_and_received("QPSK", Conditions(8.0, 0.3, offset=0.01), 15.0, 800)
+    moved = samples * np.exp(2j * np.pi * 2.4567 / 8 * np.arange(len(samples)))
+    options = FrontEndOptions(cleaning=False)
+    one = receive_all(samples, 8.0, 1.0, options=options)
+    other = receive_all(moved.astype(np.complex64), 8.0, 1.0, 2.4567, options)
+    turn = np.vdot(one.symbols, other.symbols)
+    difference = one.symbols * turn / abs(turn) - other.symbols
+    assert np.mean(np.abs(difference) ** 2) < 1e-3  # another roll-off may have been found
+    np.testing.assert_allclose(one.positions, other.positions, atol=0.05)
+
+
+@pytest.mark.parametrize("offset", [-0.1, 0.08])
+def test_a_signal_off_the_filters_middle_is_found_there(offset: float) -> None:
+    symbols, samples = sent_and_received("QPSK", Conditions(4.0, 0.25, offset=offset), 20.0)
+    receiver = Receiver(4e3, 1e3, offset=0.0, options=FrontEndOptions())
+    parts = receiver.process(samples), receiver.finish()
+    assert loss_db(np.concatenate([part.symbols for part in parts]), symbols, 20.0, 4, 256) < 0.4
+    assert receiver.report().offset == pytest.approx(1e3 * offset, abs=20)
+    assert parts[-1].carrier_offset[-1] == pytest.approx(offset, abs=1e-3)
+
+
+@pytest.mark.parametrize("samples_per_symbol", [2.5, 4.0, 11.3, 100.0])
+@pytest.mark.parametrize("es_n0_db", [5.0, 12.0, 25.0])
+def test_es_n0_is_that_of_the_noise_beside_the_signal(samples_per_symbol: float, es_n0_db: float) -> None:
+    for rolloff in (0.2, 0.4):
+        _, samples = sent_and_received("16QAM", Conditions(samples_per_symbol, rolloff), es_n0_db)
+        found = receive_all(samples, samples_per_symbol, 1.0).snr_db
+        assert np.isfinite(found).mean() > 0.9
+        assert np.nanmedian(found) == pytest.approx(es_n0_db, abs=0.8)
+
+
+def test_es_n0_is_not_claimed_where_the_noise_does_not_show() -> None:
+    random = rng("receiver noise")
+    noise = random.standard_normal((40_000, 2)).astype(np.float32).view(np.complex64)[:, 0]
+    assert np.isnan(receive_all(noise, 4.0, 1.0).snr_db).all()
+    _, samples = sent_and_received("QPSK", Conditions(2.0, 0.5), 20.0)
+    assert np.isnan(receive_all(samples, 2.0, 1.0).snr_db).all()  # no room beside it
+    # A filter that falls across the band.
+    _, samples = sent_and_received("QPSK", Conditions(4.0, 0.35), 20.0)
+    sloping = np.fft.ifft(np.fft.fft(samples) * np.exp(np.fft.fftfreq(len(samples), 0.25)))
+    assert np.isnan(receive_all(sloping.astype(np.complex64), 4.0, 1.0).snr_db).all()
+
+
+def test_a_strong_neighbour_is_filtered_out() -> None:
+    symbols, samples = sent_and_received("QPSK", Conditions(8.0, 0.3), 20.0)
+    _, other = sent_and_received("8PSK", Conditions(8.0, 0.3), math.inf, seed=2)
+    both = samples + 10 * other * np.exp(2j * np.pi * 1.6 / 8 * np.arange(len(other)))
+    output = receive_all(both.astype(np.complex64), 8.0, 1.0, options=PLAIN).symbols
+    assert loss_db(output, symbols, 20.0) < 1.0
+
+
+def test_noise_passes_and_silence_is_zero() -> None:
+    random = rng("receiver noise", 2)
+    noise = random.standard_normal((20_000, 2)).astype(np.float32).view(np.complex64)[:, 0]
+    received = receive_all(noise, 4.0, 1.0)
+    assert len(received) == 20_000 // 4 // CHUNK
+    assert np.sqrt(np.mean(np.abs(received.symbols) ** 2)) == pytest.approx(0.7, abs=0.1)
+    assert np.isnan(received.carrier_offset).all()
+    silence = receive_all(np.zeros(20_000, np.complex64), 4.0, 1.0)
+    assert len(silence) == 20_000 // 4 // CHUNK and not silence.symbols.any()
+
+
+def test_a_few_samples_and_none() -> None:
+    for count in (0, 1, 100, 500, 1_700):
+        received = receive_all(np.ones(count, np.complex64), 4.0, 1.0)
+        assert len(received) == max(0, count // 4) // CHUNK
+        assert np.isfinite(received.symbols).all()
+
+
+def test_samples_that_are_not_finite_are_marked_and_do_no_lasting_harm() -> None:
+    symbols, samples = sent_and_received("QPSK", Conditions(4.0, 0.35), 20.0)
+    samples[1_000:1_400] = np.nan  # 100 symbols from 250 on
+    samples[4_000] = 3e38
+    received = receive_all(samples, 4.0, 1.0, options=PLAIN)
+    assert np.isfinite(received.symbols).all()
+    assert np.flatnonzero(~received.finite).tolist() == [7, 8, 9, 10, 31]
+    assert loss_db(received.symbols, symbols, 20.0, first=1_088) < 0.4
+
+
+def test_the_gate_makes_zeros_of_weak_noise() -> None:
+    random = rng("receiver gate")
+    symbols = random.choice(THESIS_9["QPSK"].points, 1_000)
+    samples = received_signal(symbols, 4.0, 0.35, 25.0, random, lead=1_000)
+    output = receive_all(samples, 4.0, 1.0, options=FrontEndOptions(gate_db=-12.0)).symbols
+    assert not output[:980].any() and output[1_010:1_980].all()
+
+
+def test_a_burst_is_no_louder_at_its_start() -> None:
+    """20 dB above the noise around it: level and timing hold from its first symbols on, in each of 5 bursts."""
+    for seed in range(5):
+        random = rng("receiver burst", seed)
+        symbols = random.choice(THESIS_9["QPSK"].points, 600)
+        samples = received_signal(symbols, 4.0, 0.35, 20.0, random, lead=1_000)
+        output = receive_all(samples, 4.0, 1.0, options=PLAIN).symbols
+        power = np.abs(output[1_020:1_580].reshape(-1, 20)) ** 2
+        assert power.mean(axis=1).max() < 1.5
+        assert loss_db(output[1_000:], symbols, 20.0, first=64) < 1.0
