@@ -33,10 +33,21 @@ _EDGE = 0.42
 _FLOOR_SHARE = 0.1  # of the bins that are taken for noise
 _FALSE_ALARM = 1e-9
 """Probability that noise makes a bin, or a mean over some bins, significant."""
-_VALLEY = 0.08
+_VALLEY = 0.095
 """Of the weaker neighbour's height: a valley below this splits. An echo of -6 dB leaves 0.11."""
+_VALLEY_DEVIATIONS = 8.0
+"""Standard deviations that a valley must be below what is on either side."""
+_LEAST_HEIGHT = 0.002
+"""Of the strongest in a region: what is lower is not split off."""
+_FILLED = 0.4
+"""Of a piece, above a quarter of its height: where less is, it is a line on a pedestal and no signal of its own."""
+_MOST_INSIDE = 4
+_INNER, _FLAT_SHARE = 15.0, 0.2
+"""A box so many times above the floor has a floor of its own if so much of its width is flat."""
 _LOBE = 0.12
 """Of a signal's height: its own side lobes are below this."""
+_LOBE_GAP = 0.3
+"""Of a signal's width: its lobes begin no further away."""
 _SPLATTER_DB = 30.0
 """Below the power of a signal, what lies within 2.5 of its bandwidths from its middle is its own: a
 transmitter's filter and its distortion leave that much."""
@@ -161,16 +172,18 @@ def find_signals(
         return []
     profile, spectra = parts.mean(axis=0), density.spectra * len(parts)
     floor = _refined_floor(profile, _noise_floor(profile, spectra), spectra)
-    found: list[tuple[int, int, NDArray[np.intp]]] = []
+    found: list[tuple[int, int, float]] = []
     for chosen in [
         np.arange(len(parts)),
         *(np.array([part]) for part in range(len(parts)) if len(parts) > 1),
     ]:
         profile = parts[chosen].mean(axis=0)
-        for low, high in _boxes(profile, floor, density.spectra * len(chosen)):
-            if not any(low < other_high and other_low < high for other_low, other_high, _ in found):
-                found.append((low, high, chosen))
-    signals = _without_splatter([_signal(parts, floor, low, high, density.step) for low, high, _ in found])
+        for low, high, level in _boxes_in_noise(profile, floor, density.spectra * len(chosen)):
+            if not any(low < other[1] and other[0] < high for other in found):
+                found.append((low, high, level))
+    signals = _without_splatter(
+        [_signal(parts, level, low, high, density.step) for low, high, level in found]
+    )
     kept = [signal for signal in signals if search[0] <= signal.centre <= search[1]]
     return sorted(kept, key=lambda signal: -signal.power_db)
 
@@ -320,8 +333,59 @@ def _boxes(profile: _Reals, floor: float, spectra: int) -> list[tuple[int, int]]
         width *= 2
     marked = _closed(marked, max(1, bins // 2048))
     regions = _regions(marked)
-    pieces = [piece for low, high in regions for piece in _split(excess, low, high, floor)]
-    return _with_lobes(excess, pieces, floor)
+    pieces = [
+        piece
+        for region in regions
+        for piece in _joined(excess, _split(excess, *region, floor, spectra), floor)
+    ]
+    return _with_lobes(excess, pieces)
+
+
+def _boxes_in_noise(profile: _Reals, floor: float, spectra: int) -> list[tuple[int, int, float]]:
+    """Return first bin, end and noise floor of each signal.
+
+    What a narrow filter passed, as in a receiver's audio, is noise with a signal in it: a box with a flat part on both
+    sides of what is strongest has a floor of its own.
+    """
+    found = []
+    for low, high in _boxes(profile, floor, spectra):
+        inner = _inner_floor(profile[low:high], floor)
+        if inner is None:
+            found.append((low, high, floor))
+            continue
+        alone = np.full(len(profile), inner)
+        fall = (high - low) // 24  # where the filter falls off
+        alone[low + fall : high - fall] = profile[low + fall : high - fall]
+        inside = _boxes(alone, inner, spectra)
+        # Many in one filter are the lines of repeated data.
+        found += (
+            [(*box, inner) for box in inside] if 0 < len(inside) <= _MOST_INSIDE else [(low, high, floor)]
+        )
+    return found
+
+
+def _inner_floor(part: _Reals, floor: float) -> float | None:
+    """Return the level of the flat parts to both sides of what is strongest in a box; None if there are none."""
+    size = len(part)
+    if size < 48:
+        return None
+    level = _smooth(np.concatenate([part, part]), max(1, size // 32))[:size]
+    height = float(level.max())
+    if height < _INNER * floor:
+        return None
+    low = np.sort(level[(level < 0.4 * height) & (level > max(4 * floor, 0.003 * height))])
+    if len(low) < _FLAT_SHARE * size:
+        return None
+    # The level that most of the low bins have, to 1 dB on either side.
+    counts = np.searchsorted(low, low * 1.6) - np.arange(len(low))
+    most = int(np.argmax(counts))
+    if counts[most] < _FLAT_SHARE * size:
+        return None
+    value = float(np.mean(low[most : most + int(counts[most])]))
+    flat = (level > 0.8 * low[most]) & (level < 2 * low[most])
+    top = int(np.argmax(level))
+    sides = np.count_nonzero(flat[:top]), np.count_nonzero(flat[top:])
+    return value if min(sides) > 0.3 * _FLAT_SHARE * size else None
 
 
 def _closed(marked: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
@@ -339,56 +403,95 @@ def _regions(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(low), int(high)) for low, high in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _split(excess: _Reals, low: int, high: int, floor: float) -> list[tuple[int, int]]:
+def _split(excess: _Reals, low: int, high: int, floor: float, spectra: int) -> list[tuple[int, int]]:
     """Return the parts of a region between which the spectrum falls almost to the floor."""
     size = high - low
     if size < 12:
         return [(low, high)]
-    level = _smooth(excess, max(1, size // 32))[low:high]
-    place, deepest = 0, math.inf
-    left = np.maximum.accumulate(level)
-    right = np.maximum.accumulate(level[::-1])[::-1]
-    depth = level / np.maximum(np.minimum(left, right), 1e-30)
-    place = int(np.argmin(depth))
-    deepest = float(depth[place])
-    if deepest > _VALLEY or place in (0, size - 1):
-        return [(low, high)]
-    return _split(excess, low, low + place, floor) + _split(excess, low + place, high, floor)
+    for width in sorted({max(1, size // 24), max(1, size // 96)}):
+        level = _smooth(excess, width)[low:high]
+        left = np.maximum.accumulate(level)
+        right = np.maximum.accumulate(level[::-1])[::-1]
+        lower = np.minimum(left, right)
+        # At the edges of the region there is nothing on one side to be split off; and noise has valleys.
+        noise = (np.maximum(level, 0) + floor + _VALLEY * lower) / math.sqrt(_independent(spectra, width))
+        deep = (lower > _LEAST_HEIGHT * level.max()) & (lower - level > _VALLEY_DEVIATIONS * noise)
+        depth = np.where(deep, np.maximum(level, 0) / np.maximum(lower, 1e-300), 1.0)
+        place = int(np.argmin(depth))
+        if depth[place] < _VALLEY and 0 < place < size - 1:
+            parts = (low, low + place), (low + place, high)
+            return [piece for part in parts for piece in _split(excess, *part, floor, spectra)]
+    return [(low, high)]
 
 
-def _with_lobes(excess: _Reals, pieces: list[tuple[int, int]], floor: float) -> list[tuple[int, int]]:
-    """Return the pieces with side lobes joined to the signal in their middle."""
+def _joined(excess: _Reals, pieces: list[tuple[int, int]], floor: float) -> list[tuple[int, int]]:
+    """Return pieces that touch, joined where one is a line on the pedestal of a signal, as repeated data makes."""
+    filled = []
+    for low, high in pieces:
+        part = _smooth(excess[low:high], max(1, (high - low) // 48))
+        filled.append(float(np.mean(part > 0.25 * part.max())))
+    joined = pieces[:1]
+    for index in range(1, len(pieces)):
+        low = pieces[index][0]
+        between = float(excess[max(0, low - 2) : low + 2].mean())
+        if min(filled[index - 1], filled[index]) < _FILLED and between > floor:
+            joined[-1] = joined[-1][0], pieces[index][1]
+        else:
+            joined.append(pieces[index])
+    return joined
+
+
+def _with_lobes(excess: _Reals, pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the pieces with side lobes joined to the signal in their middle: strongest signals first.
+
+    A lobe is much lower than the signal, close to it, no wider, and mirrored on the other side, unless something
+    stronger covers that place.
+    """
     heights = [float(_smooth(excess[low:high], max(1, (high - low) // 8)).max()) for low, high in pieces]
-    boxes: list[list[int]] = []
+    owner = np.full(len(excess), -1)
+    for index, (low, high) in enumerate(pieces):
+        owner[low:high] = index
     free = set(range(len(pieces)))
+    boxes = []
     for main in sorted(range(len(pieces)), key=lambda index: -heights[index]):
         if main not in free:
             continue
         free.discard(main)
         low, high = pieces[main]
-        middle = _middle(excess, low, high)
-        reach = 1.6 * (high - low)
-        for other in sorted(free, key=lambda index: abs(sum(pieces[index]) / 2 - middle)):
-            other_low, other_high = pieces[other]
-            away = abs((other_low + other_high) / 2 - middle)
-            half = max(high - middle, middle - low)
+        middle, width = _middle(excess, low, high), high - low
+
+        def is_lobe(
+            other: int, gap: int, main: int = main, middle: float = middle, width: int = width
+        ) -> bool:
+            if other not in free or heights[other] > _LOBE * heights[main] or gap > _LOBE_GAP * width + 2:
+                return False
+            first, last = round(2 * middle - pieces[other][1]), round(2 * middle - pieces[other][0])
             if (
-                heights[other] > _LOBE * heights[main]
-                or away > half + reach / 2
-                or other_high - other_low > reach
+                pieces[other][1] - pieces[other][0] > width
+                or first < 0
+                or last > len(excess)
+                or last <= first
             ):
-                continue
-            mirrored = 2 * middle - other_high, 2 * middle - other_low
-            first, last = round(mirrored[0]), round(mirrored[1])
-            if first < 0 or last > len(excess) or last <= first:
-                continue
-            here, there = float(excess[other_low:other_high].mean()), float(excess[first:last].mean())
-            if there > 0.4 * here:
-                free.discard(other)
-                low, high = min(low, other_low), max(high, other_high)
-        boxes.append([low, high])
-    # Boxes that lobes made overlap are cut where the weaker one begins.
-    return [(low, high) for low, high in boxes]
+                return False
+            there = owner[first:last]
+            covered = any(
+                heights[index] > 2 * heights[other] and index != main for index in set(there[there >= 0])
+            )
+            return covered or float(excess[first:last].mean()) > 0.4 * float(
+                excess[pieces[other][0] : pieces[other][1]].mean()
+            )
+
+        left, right = main - 1, main + 1
+        while left >= 0 and is_lobe(left, low - pieces[left][1]):
+            low = pieces[left][0]
+            free.discard(left)
+            left -= 1
+        while right < len(pieces) and is_lobe(right, pieces[right][0] - high):
+            high = pieces[right][1]
+            free.discard(right)
+            right += 1
+        boxes.append((low, high))
+    return boxes
 
 
 def _middle(excess: _Reals, low: int, high: int) -> float:

@@ -2,14 +2,15 @@
 """The symbol rate of a signal, estimated from its samples."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.errors import AmrqError
-from amrq.measure.band import find_signals, power_density
+from amrq.measure.band import find_signals, select_channel
 from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
@@ -21,19 +22,35 @@ _MOST_SAMPLES = 1 << 18
 _NEIGHBOURS = 256
 """Bins on either side of a line that tell the level it stands out from."""
 _EVERY = 16  # bins from one median to the next
+_BLOCKS = 96
+"""Over a channel, in which its shape is measured."""
 _BAND = 0.07
 """Of a signal's height, -11.5 dB: what is looked at ends here. Side lobes do not count; at twice the symbol rate their
 products would make a line as strong as the first."""
 _EXTENT = 0.16
-"""Of a signal's height, -8 dB: the symbol rate is from 0.5 to 1.05 of this width for pulses from rectangular and half
-sine to a roll-off of 0."""
-_NARROWEST = 0.5
+"""Of a signal's height, -8 dB. The symbol rate is at most 1.15 of this width: with a roll-off of 0 it is all of it."""
+_WIDEST = 1.15
+_STEEP, _GENTLE = 0.93, 0.72
+"""Of the half-power bandwidth, the lowest symbol rate: with root-raised-cosine pulses it is all of it, with half sines
+0.84."""
+_MAIN_LOBE = 0.65
+"""Of the power must be in what is looked at; rectangular pulses have 0.85 there."""
 _TONE = 14.0
 """Times the power around: a bin of the spectrum above is a stray tone."""
-_SILENCE = 0.15
-"""Of the usual power: samples below are left out."""
-_AGREE = 0.2
-"""Of what a part of the time must show of the line, were it there all the time."""
+_TONES = 0.8
+"""Of a signal's power: if tones have more, it is no linear modulation."""
+_SMOOTH = 24.0
+"""Symbols over which power is averaged to tell signal from silence."""
+_QUIET = 0.2
+"""Of the usual power: below is silence, if there is both."""
+_VOTES, _AGREE = 4, 0.25
+"""Parts of the time, and the share of its expected part of the line that half of them must show."""
+_HARMONIC = 14.0
+"""Times the level around: a line at half or a third of the found rate that stands out so far is the rate."""
+_SAME = 0.02
+"""Of a rate: lines closer than this belong to it, as those of bursts and frames do."""
+_OTHER = 0.35
+"""Of the strongest line: one as strong as this at an unrelated rate makes the rate unclear."""
 
 
 class SymbolRate(NamedTuple):
@@ -96,137 +113,235 @@ def estimate_symbol_rate(
     power = float(np.mean(samples.real.astype(np.float64) ** 2 + samples.imag.astype(np.float64) ** 2))
     if not (math.isfinite(power) and power > 0):
         raise AmrqError("there is no symbol rate in silence, or in samples that are not finite.")
-    band = _band_of(samples, sample_rate)
-    if band is None:
+    signals = find_signals(samples, sample_rate)
+    if not signals:
         return SymbolRate(math.nan, 0.0, "no signal stands out of the noise")
-    low, high, extent = band
-    lowest, highest = max(lowest, _NARROWEST * extent), min(highest, high - low)
+    at_middle = [signal for signal in signals if abs(signal.centre) < 0.6 * signal.bandwidth]
+    signal = min(at_middle, key=lambda one: abs(one.centre) / one.bandwidth) if at_middle else signals[0]
+    wide = min(0.98 * sample_rate, 1.2 * signal.bandwidth + 8 * sample_rate / len(samples))
+    channel, rate = select_channel(samples / np.float32(math.sqrt(power)), sample_rate, signal.centre, wide)
+    on = _on(channel, _SMOOTH * rate / signal.bandwidth)
+    loud = np.flatnonzero(on)
+    channel, on = channel[loud[0] : loud[-1] + 1], on[loud[0] : loud[-1] + 1]
+    spectrum = _Spectrum(channel * on, rate, float(np.mean(on)))
+    noise = 10 ** ((signal.power_db - signal.snr_db) / 10) / power / signal.bandwidth
+    shape = spectrum.shape(noise * float(np.mean(on)), signal.bandwidth)
+    if spectrum.tones_share(*shape.band) > _TONES:
+        return SymbolRate(math.nan, 0.0, "most of the power is in lines")
+    if shape.share < _MAIN_LOBE:
+        return SymbolRate(math.nan, 0.0, "the spectrum is not that of a linear modulation")
+    lowest, highest = max(lowest, shape.lowest), min(highest, shape.highest)
     if not lowest < highest:
         return SymbolRate(
             math.nan, 0.0, "a signal of this bandwidth has no symbol rate in the searched range"
         )
-    envelope, rate = _flat_envelope(samples / np.float32(math.sqrt(power)), sample_rate, low, high, extent)
-    return _strongest_line(envelope, rate, lowest, highest)
+    return _Lines(*spectrum.flat_envelope(*shape.band), on).found(lowest, highest, sample_rate)
 
 
-def _band_of(samples: NDArray[np.complex64], sample_rate: float) -> tuple[float, float, float] | None:
-    """Return lower and upper edge of the signal's main lobe and its width at -8 dB, Hz; None if there is no signal."""
-    signals = find_signals(samples, sample_rate)
-    if not signals:
-        return None
-    at_middle = [signal for signal in signals if abs(signal.centre) < 0.6 * signal.bandwidth]
-    signal = at_middle[0] if at_middle else signals[0]
-    step = sample_rate / len(samples)
-    wanted = 2 ** math.ceil(math.log2(96 * sample_rate / signal.bandwidth))
-    length = max(64, min(wanted, 1 << ((len(samples) // 6).bit_length() - 1)))
-    density = power_density(samples, sample_rate, length)
-    profile, frequencies = density.mean, density.frequencies
-    away = np.abs(frequencies - signal.centre)
-    beside = profile[away > 0.7 * signal.bandwidth]
-    floor = float(np.quantile(beside, 0.1)) if len(beside) > 16 else 0.0
-    excess = profile - floor
-    width = max(1, round(signal.bandwidth / density.step / 24))
-    smooth = np.convolve(np.pad(excess, width, mode="wrap"), np.ones(width) / width, "same")[width:-width]
-    inside = away < 0.5 * signal.bandwidth + density.step
-    height = float(np.quantile(smooth[inside], 0.9))
-    middle = int(np.argmin(away))
+def _on(channel: NDArray[np.complex64], span: float) -> NDArray[np.float32]:
+    """Return 1 where the signal is on and 0 in silence, with smooth edges: float32 [N]."""
+    count = len(channel)
+    width = max(4, min(count // 4, round(span)))
+    power = _means(channel.real**2 + channel.imag**2, width)
+    usual = float(np.quantile(power, 0.9))
+    loud = power > _QUIET * usual
+    # Where most of the time is silence, the loudest tells what is usual.
+    strongest = float(power.max())
+    if usual < _QUIET * strongest and np.count_nonzero(power > _QUIET * strongest) > 4 * width:
+        loud = power > _QUIET * strongest
+    if loud.all():
+        return np.ones(count, dtype=np.float32)
+    return np.asarray(_means(loud.astype(np.float32), width) ** 2, dtype=np.float32)
 
-    def edges(level: float) -> tuple[float, float]:
-        # From the outside of the box inwards would meet side lobes; from the middle outwards, notches of an echo.
-        above = smooth > level * height
-        gap = max(2, round(0.12 * signal.bandwidth / density.step))
-        right = _last_before_gap(above[middle:], gap)
-        left = _last_before_gap(above[middle::-1], gap)
-        return frequencies[middle - left] - density.step / 2, frequencies[middle + right] + density.step / 2
 
-    low, high = edges(_BAND)
-    narrow_low, narrow_high = edges(_EXTENT)
-    low, high = max(low, -sample_rate / 2), min(high, sample_rate / 2)
-    if high - low < 4 * step:
-        return None
-    return float(low), float(high), float(narrow_high - narrow_low)
+@dataclass(frozen=True)
+class _Shape:
+    """Where a signal's spectrum ends, Hz; between which values its symbol rate may lie; its share of all power."""
+
+    band: tuple[float, float]
+    lowest: float
+    highest: float
+    share: float
+
+
+class _Spectrum:
+    """The spectrum of a channel, with its stray tones known.
+
+    Args:
+        channel: complex64 [N], 0 in silence.
+        rate: its samples a second.
+        on: share of the time that is no silence: where it is small, many neighbouring bins say the same.
+    """
+
+    def __init__(self, channel: NDArray[np.complex64], rate: float, on: float) -> None:
+        self._values = np.fft.fftshift(fft.fft(channel))
+        self._step, self._rate = rate / len(channel), rate
+        power = self._values.real.astype(np.float64) ** 2 + self._values.imag.astype(np.float64) ** 2
+        self._power = power / (len(channel) * rate)  # a Hz
+        width = max(4, len(power) // (2 * _BLOCKS))
+        level = _local_level(
+            self._power, max(4, min(len(power) // 16, round(min(_NEIGHBOURS, 4 * width) / on)))
+        )
+        self._tones = self._power > _TONE * level
+        self._level = level
+        self._smooth = np.maximum(_means(np.where(self._tones, level, self._power), width), 0)
+
+    def shape(self, noise: float, bandwidth: float) -> _Shape:
+        """Return the shape of the signal in the middle above a noise density."""
+        excess = self._smooth - noise
+        middle = len(excess) // 2
+        inside = np.abs(np.arange(len(excess)) - middle) * self._step < 0.6 * bandwidth
+        height = float(excess[inside].max())
+        gap = max(2, round(0.12 * bandwidth / self._step))
+
+        def edges(level: float) -> tuple[float, float]:
+            # From the middle outwards: notches of an echo are passed, side lobes are further off.
+            above = (excess > level * height) & inside
+            right = _last_before_gap(above[middle:], gap)
+            left = _last_before_gap(above[middle::-1], gap)
+            return -(left + 0.5) * self._step, (right + 0.5) * self._step
+
+        widths = [high - low for low, high in (edges(0.5), edges(_EXTENT), edges(0.1))]
+        gentle = min(1.0, max(0.0, (widths[2] / widths[0] - 1) / 0.5))
+        band = edges(_BAND)
+        first, last = self._bins(*band)
+        sides = (
+            (excess[middle:last].sum(), excess[middle:][inside[middle:]].sum()),
+            (
+                excess[first:middle].sum(),
+                excess[:middle][inside[:middle]].sum(),
+            ),
+        )
+        share = max(float(own / max(whole, 1e-300)) for own, whole in sides)  # a neighbour is on one side
+        return _Shape(band, (_STEEP + (_GENTLE - _STEEP) * gentle) * widths[0], _WIDEST * widths[1], share)
+
+    def tones_share(self, low: float, high: float) -> float:
+        """Return the share of the power between two frequencies that is in stray tones."""
+        chosen = slice(*self._bins(low, high))
+        tones = self._power[chosen][self._tones[chosen]].sum()
+        return float(tones / self._power[chosen].sum())
+
+    def flat_envelope(self, low: float, high: float) -> tuple[NDArray[np.float32], float]:
+        """Return the squared envelope of a part with a flat spectrum and no tones, and its sample rate."""
+        first, last = self._bins(low, high)
+        smooth = self._smooth[first:last]
+        gain = 1 / np.sqrt(np.maximum(smooth, 1e-9 * smooth.max() + 1e-300))
+        gain[self._tones[first:last]] = 0
+        size = fft.next_fast_len(2 * (last - first) + 2)
+        padded = np.zeros(size, dtype=np.complex64)
+        padded[: last - first] = self._values[first:last] * gain
+        flat = fft.ifft(padded)
+        return flat.real**2 + flat.imag**2, self._step * size
+
+    def _bins(self, low: float, high: float) -> tuple[int, int]:
+        middle = len(self._values) // 2
+        return max(0, middle + math.ceil(low / self._step)), min(
+            len(self._values), middle + math.floor(high / self._step) + 1
+        )
+
+
+class _Lines:
+    """The lines in the spectrum of a squared envelope.
+
+    Args:
+        envelope: float32 [N].
+        rate: its samples a second.
+        on: float32 [M], where the signal is on, over the same time.
+    """
+
+    def __init__(self, envelope: NDArray[np.float32], rate: float, on: NDArray[np.float32]) -> None:
+        count = len(envelope)
+        self._on = np.interp(np.arange(count) * (len(on) / count), np.arange(len(on)), on)
+        total = float(self._on.sum())
+        mean = float(envelope.sum()) / max(total, 1e-30)
+        self._varying = np.asarray(envelope - mean * self._on, dtype=np.float32)
+        self._size = fft.next_fast_len(2 * count, real=True)  # a line falls on a bin, or nearly
+        found = fft.rfft(self._varying * np.hanning(count).astype(np.float32), self._size)
+        self._spectrum = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
+        self._ratios = self._spectrum / np.maximum(_local_level(self._spectrum, _NEIGHBOURS), 1e-300)
+        self._step = rate / self._size
+        self._rate = rate
+
+    def found(self, lowest: float, highest: float, sample_rate: float) -> SymbolRate:
+        """Return the symbol rate between two limits; the rate of the samples tells which lines are mirrored into it."""
+        first = max(3, math.ceil(lowest / self._step))
+        last = min(len(self._ratios) - 3, math.floor(highest / self._step))
+        if last - first < 8:
+            return SymbolRate(math.nan, 0.0, "the samples are too few for a signal of this bandwidth")
+        ratios = self._ratios
+        place = first + int(np.argmax(ratios[first : last + 1]))
+        for divisor in (3, 2):
+            base = round(place / divisor)
+            if base < first:
+                continue
+            near = base - 2 + int(np.argmax(ratios[base - 2 : base + 3]))
+            if ratios[near] > _HARMONIC:
+                place = near
+                break
+        reason = ""
+        others = ratios[first : last + 1].copy()
+        same = max(6, round(_SAME * place))
+        others[max(0, place - first - same) : place - first + same + 1] = 0
+        other = first + int(np.argmax(others))
+        if ratios[other] > max(25.0, _OTHER * ratios[place]):
+            if self._mirrored(place, other, sample_rate):
+                place, other = other, place
+            if not self._mirrored(other, place, sample_rate):
+                reason = "two rates show"
+        best = float(ratios[place])
+        # Bins of noise are exponentially distributed about their mean; half as many of them are independent.
+        tries = float(last - first + 1)
+        confidence = math.exp(-tries * math.exp(-best)) if best < 700 else 1.0
+        rate = self._refined(place)
+        if not reason and best > 20 and not self._steady(rate):
+            reason = "the rate shows in a part of the time only"
+        if reason:
+            confidence = min(confidence, 0.5)
+        return SymbolRate(rate, confidence, reason)
+
+    def _refined(self, place: int) -> float:
+        left, middle, right = (math.log(max(float(self._spectrum[place + n]), 1e-300)) for n in (-1, 0, 1))
+        bend = left - 2 * middle + right
+        shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+        return (place + min(0.5, max(-0.5, shift))) * self._step
+
+    def _mirrored(self, place: int, base: int, sample_rate: float) -> bool:
+        """Return whether a line is a multiple of another's frequency, mirrored into the band by sampling."""
+        rate = self._refined(base)
+        for multiple in range(2, 9):
+            folded = (multiple * rate + sample_rate / 2) % sample_rate - sample_rate / 2
+            if abs(abs(folded) - place * self._step) < (1 + multiple) * self._step:
+                return True
+        return False
+
+    def _steady(self, rate: float) -> bool:
+        """Return whether a line is there, and in step, in half of the parts of the time at least."""
+        count = len(self._varying)
+        turned = self._varying * np.exp(-2j * np.pi * rate / self._rate * np.arange(count)).astype(
+            np.complex64
+        )
+        cumulated = np.concatenate([[0], np.cumsum(self._on)])
+        # Parts with the same time on in each.
+        bounds = np.searchsorted(cumulated, cumulated[-1] * np.arange(1, _VOTES) / _VOTES)
+        sums = np.array([part.sum(dtype=np.complex128) for part in np.split(turned, bounds)])
+        whole = complex(sums.sum())
+        shares = (sums * np.conj(whole)).real / max(abs(whole) ** 2, 1e-300) * _VOTES
+        return int(np.count_nonzero(shares > _AGREE)) >= _VOTES // 2
+
+
+def _means(values: NDArray[Any], width: int) -> NDArray[np.float64]:
+    """Return the means over `width` values about each; at the ends, of what is mirrored."""
+    width = min(width, len(values))
+    padded = np.pad(values.astype(np.float64), (width // 2, width - 1 - width // 2), mode="symmetric")
+    sums = np.concatenate([[0.0], np.cumsum(padded)])
+    return (sums[width:] - sums[:-width]) / width
 
 
 def _last_before_gap(above: NDArray[np.bool_], gap: int) -> int:
     """Return the last index that is above before more than `gap` are not."""
-    places = np.flatnonzero(above)
-    if not len(places):
-        return 0
-    breaks = np.flatnonzero(np.diff(np.concatenate([[0], places])) > gap)
-    return int(places[breaks[0] - 1] if len(breaks) and breaks[0] > 0 else 0 if len(breaks) else places[-1])
-
-
-def _flat_envelope(
-    samples: NDArray[np.complex64], sample_rate: float, low: float, high: float, extent: float
-) -> tuple[NDArray[np.float32], float]:
-    """Return the squared envelope of a part of the band with a flat spectrum, about 0, and its sample rate.
-
-    Silence is left out, and so are stray tones.
-    """
-    count = len(samples)
-    spectrum = fft.fft(samples)
-    first, last = math.ceil(low * count / sample_rate), math.floor(high * count / sample_rate)
-    part = spectrum[np.arange(first, last + 1) % count]
-    power = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
-    level = _local_level(power, max(8, min(_NEIGHBOURS, len(power) // 24)))
-    tones = power > _TONE * level
-    smooth = np.where(tones, level, power)
-    width = max(3, len(power) // 48)
-    sums = np.cumsum(np.pad(smooth, (width // 2 + 1, width - width // 2 - 1), mode="reflect"))
-    density = np.maximum(sums[width:] - sums[:-width], 0)[: len(power)] / width
-    density = np.pad(density, (0, len(power) - len(density)), mode="edge")
-    gain = 1 / np.sqrt(np.maximum(density, 1e-12 * density.max() + 1e-300))
-    gain[tones] = 0
-    size = fft.next_fast_len(2 * len(part) + 2)
-    padded = np.zeros(size, dtype=np.complex64)
-    padded[: len(part)] = part * gain
-    flat = fft.ifft(padded)
-    envelope = flat.real**2 + flat.imag**2
-    rate = sample_rate * size / count
-    span = max(8, min(size // 4, round(48 * rate / extent)))
-    sums = np.cumsum(
-        np.pad(envelope.astype(np.float64), (span // 2 + 1, span - span // 2 - 1), mode="reflect")
-    )
-    around = (sums[span:] - sums[:-span])[:size] / span
-    usual = float(np.quantile(around, 0.8))
-    shown = np.where(
-        around > _SILENCE * usual, envelope / np.maximum(around, _SILENCE * usual + 1e-300) - 1, 0.0
-    )
-    return np.asarray(shown, dtype=np.float32), rate
-
-
-def _strongest_line(
-    envelope: NDArray[np.float32], sample_rate: float, lowest: float, highest: float
-) -> SymbolRate:
-    """Return the strongest line in the spectrum of an envelope."""
-    count = len(envelope)
-    size = fft.next_fast_len(2 * count, real=True)  # a line falls on a bin, or nearly
-    window = np.hanning(count).astype(np.float32)
-    found = fft.rfft(envelope * window, size)
-    spectrum = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
-    step = sample_rate / size
-    first, last = max(1, math.ceil(lowest / step)), min(len(spectrum) - 2, math.floor(highest / step))
-    if last - first < 8:
-        return SymbolRate(math.nan, 0.0, "the samples are too few for a signal of this bandwidth")
-    around = _local_level(spectrum, _NEIGHBOURS)
-    ratios = spectrum / np.maximum(around, 1e-300)
-    place = first + int(np.argmax(ratios[first : last + 1]))
-    for divisor in (3, 2):
-        base = round(place / divisor)
-        if base < first + 2:
-            continue
-        near = base - 2 + int(np.argmax(ratios[base - 2 : base + 3]))
-        if ratios[near] > 12:
-            place = near
-            break
-    best = float(ratios[place])
-    # Bins of noise are exponentially distributed about their mean; half as many of them are independent.
-    tries = float(last - first + 1)
-    confidence = math.exp(-tries * math.exp(-best)) if best < 700 else 1.0
-    left, middle, right = (math.log(max(float(spectrum[n]), 1e-300)) for n in (place - 1, place, place + 1))
-    bend = left - 2 * middle + right
-    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
-    return SymbolRate((place + min(0.5, max(-0.5, shift))) * step, confidence)
+    places = np.concatenate([[0], np.flatnonzero(above)])
+    breaks = np.flatnonzero(np.diff(places) > gap)
+    return int(places[breaks[0]] if len(breaks) else places[-1])
 
 
 def _local_level(spectrum: NDArray[np.float64], neighbours: int) -> NDArray[np.float64]:
