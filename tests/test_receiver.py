@@ -256,3 +256,19 @@ def test_a_burst_is_no_louder_at_its_start() -> None:
         power = np.abs(output[1_020:1_580].reshape(-1, 20)) ** 2
         assert power.mean(axis=1).max() < 1.5
         assert loss_db(output[1_000:], symbols, 20.0, first=64) < 1.0
+
+
+@pytest.mark.parametrize("count", [300, 1_000])
+def test_es_n0_of_a_burst_is_that_of_the_burst(count: int) -> None:
+    random = rng("receiver burst level", count)
+    symbols = np.concatenate(
+        [np.concatenate((random.choice(THESIS_9["QPSK"].points, count), np.zeros(900))) for _ in range(6)]
+    )
+    # Of symbols of unit power while they are on.
+    samples = received_signal(symbols, 4.0, 0.35, 15.0, random)
+    received = receive_all(samples, 4.0, 1.0)
+    number = received.positions / 4 % (count + 900)
+    on, off = (number > 40) & (number < count - 72), (number > count + 100) & (number < count + 850)
+    assert np.nanmedian(received.snr_db[on]) == pytest.approx(15.0, abs=0.8)
+    assert np.isfinite(received.snr_db[on]).mean() > 0.9
+    assert np.isnan(received.snr_db[off]).mean() > 0.95

@@ -30,7 +30,7 @@ _FIT_TO = 1.4  # symbol rates from the middle: as far as models are compared
 _MEMORY = 12  # blocks in the average
 FIRST_PULSE = 4
 """Blocks before a first answer."""
-_OFTEN, _SNR_OFTEN = 8, 2  # blocks from one comparison, or measurement, to the next after that
+_OFTEN, _NOISE_OFTEN = 8, 2  # blocks from one comparison, or measurement, to the next after that
 _SURE = 12.0  # log likelihood by which a pulse must be likelier than noise
 _BETTER = 3.0  # by which another must be likelier than the present one
 _RISE = 2.0  # power over the least nearer the middle from which on it is another signal's
@@ -41,8 +41,8 @@ _GUARD = 0.1  # symbol rates between a signal's edge and what is taken for noise
 _LEAST_CELLS = 3  # on a side: on one side alone nobody sees whether the floor is flat
 _FLAT_DB = 1.5  # between the floors on either side, near and further off
 _FLAT_NOISE_DB = 20.0  # more, for one independent bin: what 4 medians differ by
+_HANN = 1.5  # power of white noise after [-1/2, 1, -1/2]
 _INDEPENDENT = 0.53  # of the bins: the Hann window correlates neighbours
-_LEAST_SHARE = 0.25  # Es/N0 that a signal must have, -6 dB: what noise alone does not reach
 
 
 class Pulse(NamedTuple):
@@ -149,8 +149,8 @@ class PulseFinder:
         """The pulse of the last block."""
         self.found = False
         """Whether it was found; otherwise it is a default."""
-        self.snr_db = math.nan
-        """Es/N0 by the noise beside the signal, dB; NaN where it is not known."""
+        self.noise = math.nan
+        """Mean power of the noise in a bin, by what is beside the signal; NaN where it is not known."""
 
     def set_zero(self, place: float) -> None:
         """Say where in the channel the band's 0 Hz is, in symbol rates: a radio leaves a line of its own there."""
@@ -176,7 +176,7 @@ class PulseFinder:
         return self._seen >= FIRST_PULSE
 
     def process(self, spectra: NDArray[np.complex64]) -> list[tuple[Pulse, float]]:
-        """Take blocks' spectra, complex64 [b, BINS]; return pulse and Es/N0 (dB) of each, by the blocks so far."""
+        """Take blocks' spectra, complex64 [b, BINS]; return pulse and `noise` of each, by the blocks so far."""
         # A Hann window, as a product with [-1/4, 1/2, -1/4] in frequency.
         shifted = np.concatenate((spectra[:, BINS // 2 :], spectra[:, : BINS // 2]), axis=1)
         smooth = np.zeros(shifted.shape, np.complex64)
@@ -192,13 +192,13 @@ class PulseFinder:
             soon = FIRST_PULSE <= self._seen <= _MEMORY
             if soon or self._seen % _OFTEN == 0:
                 self._choose()
-            if soon or self._seen % _SNR_OFTEN == 0:
-                self.snr_db = self._measure()
-            found.append((self.pulse, self.snr_db))
+            if soon or self._seen % _NOISE_OFTEN == 0:
+                self.noise = self._measure()
+            found.append((self.pulse, self.noise))
         return found
 
     def _measure(self) -> float:
-        """Return Es/N0 by the noise beside the signal, dB; NaN where it does not show."""
+        """Return the noise's mean power in a bin by what is beside the signal; NaN where it does not show."""
         if self.pulse not in self._views:
             self._views[self.pulse] = self._view(self.pulse)
         view = self._views[self.pulse]
@@ -218,9 +218,7 @@ class PulseFinder:
         uneven = _FLAT_DB + _FLAT_NOISE_DB / math.sqrt(independent)
         if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > uneven:
             return math.nan
-        if signal < _LEAST_SHARE * noise:
-            return math.nan
-        return 10 * math.log10(signal / noise)
+        return noise / self._blocks / _HANN
 
     def _view(self, pulse: Pulse) -> _View:
         """Return which cells hold what, for a pulse."""

@@ -29,6 +29,7 @@ _LEVEL_MEMORY = 16  # chunks
 _LEVEL_CHANGE = 1.6  # of the power from which on it is another level
 _LARGEST = 1e12  # amplitude from which on a sample is taken for zero: its fourth power exceeds float32
 _MOST_POWER = 1e30  # of the channel, in units of what it began with
+_LEAST_ES_N0, _SIGNIFICANT = 0.25, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
 _SMALLEST = 1e-30  # power that is still one
 _EDGE = 16  # channel samples before a block's first that interpolation may need
 
@@ -172,8 +173,10 @@ class Receiver:
         self._power_first = 0  # number of its first value
         self._filtered = 0  # blocks that went through the matched filter
         self._clocks: list[Instants] = []  # of the next blocks to be made symbols of
-        self._snrs: list[float] = []  # Es/N0 from the block on whose symbols come next, dB
-        self._snrs_first = 0  # number of that block
+        self._noises: list[
+            float
+        ] = []  # power of the noise in a bin, from the block on whose symbols come next
+        self._noises_first = 0  # number of that block
         self._block = 0  # number of the first of them
         # The clock where that block begins; the next symbol comes where the clock is `number`.
         self._phase, self._number = 0.0, 1
@@ -277,7 +280,7 @@ class Receiver:
             found = [*known[:1] * (len(spectra) - len(known)), *known]
             self._held = self._held[:0]
         self._filtered += len(spectra)
-        self._snrs += [snr_db for _, snr_db in found]
+        self._noises += [noise for _, noise in found]
         pulses = [pulse for pulse, _ in found]
         if not len(spectra):
             self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
@@ -331,29 +334,43 @@ class Receiver:
         chunks, at = symbols[: count * STEP].reshape(count, STEP), places[: count * STEP].reshape(count, STEP)
         samples = at * self._channel.ratio
         if count:
-            chunks = self._levelled(chunks, at)
+            levels, averaged = self._find_levels(at)
+            chunks = self._levelled(chunks, at, levels)
             chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
-            self._note(samples, at)
+            self._note(samples, self._es_n0(at, levels, averaged))
             spent = max(0, int(at[-1, -1]) // _SPAN - 2 * _LEVEL - self._power_first)
             self._power, self._power_first = self._power[spent:].copy(), self._power_first + spent
         return self._turned(np.asarray(chunks, np.complex64).ravel(), ended)
 
-    def _note(self, samples: NDArray[np.float64], at: NDArray[np.float64]) -> None:
+    def _es_n0(
+        self, at: NDArray[np.float64], levels: NDArray[np.float64], averaged: NDArray[np.float64]
+    ) -> list[float]:
+        """Return Es/N0 of chunks, dB: what their level exceeds that of the noise in the channel by; NaN: not known."""
+        blocks = np.clip(at[:, -1] // HOP, 0, None).astype(np.intp) - self._noises_first
+        density = np.array([self._noises[block] for block in blocks.tolist()]) / BINS**2
+        del self._noises[: blocks[-1]]
+        self._noises_first += int(blocks[-1])
+        bins = self._channel.bins_per_symbol_rate
+        passed = float(np.sum(self._whole.astype(np.float64) ** 2))
+        found = (levels - density * passed) / (density * bins)
+        # What noise alone does not exceed, for the number of its values that are averaged.
+        uncertain = _SIGNIFICANT * math.sqrt(passed / bins) / np.sqrt(STEP * averaged)
+        with np.errstate(invalid="ignore"):
+            good = found > np.maximum(_LEAST_ES_N0, uncertain)
+        return np.where(good, 10 * np.log10(np.where(good, found, 1.0)), np.nan).tolist()
+
+    def _note(self, samples: NDArray[np.float64], snrs: list[float]) -> None:
         """Note where chunks are, float64 [m, 32], their Es/N0, and which hold samples that are not finite."""
         symbol = self._sample_rate / self._symbol_rate
         first, last = samples[:, 0] - symbol, samples[:, -1] + symbol
         bad = np.searchsorted(self._bad, last, "right") > np.searchsorted(self._bad, first)
-        blocks = np.clip(at[:, -1] // HOP, 0, None).astype(np.intp) - self._snrs_first
-        snrs = [self._snrs[block] for block in blocks.tolist()]
         for place, broken, snr_db in zip(samples[:, 0].tolist(), bad.tolist(), snrs, strict=True):
             self._pending.append((place, self._border, not broken, snr_db))
             self._border = False
-        del self._snrs[: blocks[-1]]
-        self._snrs_first += int(blocks[-1])
         self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
 
-    def _levelled(self, chunks: NDArray[np.complex64], at: NDArray[np.float64]) -> NDArray[np.complex64]:
-        """Divide chunks by the level of the signal, and make zeros of what the gate holds back.
+    def _find_levels(self, at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the power of chunks, float64 [m], and how many chunks each is the mean of.
 
         The level is the mean power in the channel of the last chunks, unless that of the 64 symbols from the chunk's
         first on, or up to its last, is another: a burst that begins or ends.
@@ -362,7 +379,7 @@ class Receiver:
         last = np.floor(at[:, -1] / _SPAN).astype(np.intp) - self._power_first + 1
         forward = self._mean_power(first)
         backward = self._mean_power(last - _LEVEL)
-        levels = np.empty(len(chunks))
+        levels, averaged = np.empty(len(at)), np.empty(len(at))
         for number, (coming, gone) in enumerate(zip(forward.tolist(), backward.tolist(), strict=True)):
             present = max(coming, gone)
             if present > _LEVEL_CHANGE * self._level or present < self._level / _LEVEL_CHANGE:
@@ -370,7 +387,13 @@ class Receiver:
             else:
                 self._levels = min(self._levels + 1, _LEVEL_MEMORY)
                 self._level += (gone - self._level) / self._levels
-            levels[number] = self._level
+            levels[number], averaged[number] = self._level, self._levels
+        return levels, averaged
+
+    def _levelled(
+        self, chunks: NDArray[np.complex64], at: NDArray[np.float64], levels: NDArray[np.float64]
+    ) -> NDArray[np.complex64]:
+        """Divide chunks by their levels, and make zeros of what the gate holds back."""
         gain = np.where(levels > _SMALLEST, 1 / np.sqrt(np.maximum(levels, _SMALLEST)), 0.0)
         gain = np.repeat(gain[:, None], STEP, axis=1)
         if self._options.gate_db > -200:
