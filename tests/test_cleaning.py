@@ -77,3 +77,16 @@ def test_the_result_does_not_depend_on_how_the_stream_is_cut() -> None:
     whole, _ = cleaned(samples)
     parts, _ = cleaned(samples, [1, 17, 5000, 16_384, 50_000])
     np.testing.assert_array_equal(whole, parts)
+
+
+def test_the_callers_memory_may_be_used_again() -> None:
+    """GNU Radio's buffers are."""
+    generator = rng("cleaning memory")
+    sent = (generator.normal(size=40_000) + 1j * generator.normal(size=40_000)).astype(np.complex64)
+    whole = Cleaner(1e6)
+    expected = np.concatenate([whole.process(sent), whole.finish()])
+    cleaner, buffer, parts = Cleaner(1e6), np.empty(4_000, np.complex64), []
+    for start in range(0, 40_000, 4_000):
+        buffer[:] = sent[start : start + 4_000]
+        parts.append(cleaner.process(buffer))
+    np.testing.assert_array_equal(np.concatenate([*parts, cleaner.finish()]), expected)

@@ -92,7 +92,9 @@ class Cleaner:
         Args:
             samples: complex64 [N]; those that are not finite are returned as they are.
         """
-        self._waiting.append(np.asarray(samples, dtype=np.complex64))
+        self._waiting.append(
+            np.array(samples, dtype=np.complex64)
+        )  # a copy: the caller may use the memory again
         self._count += len(samples)
         if self._count < BLOCK:
             return np.zeros(0, dtype=np.complex64)
