@@ -55,8 +55,8 @@ class classifier_sink(gr.sync_block):
             refuted and model; `truth` if the stream
             has `modulation` tags; with a symbol rate, `time` (seconds from the first sample received to the first
             symbol) and `duration`; and if they are known, `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
-            the carrier), `offset_hz` (of the carrier from the middle of the band) and `snr_db` (in the signal's band,
-            over the noise floor).
+            the carrier), `offset_hz` (of the carrier from the middle of the band) and `snr_db` (Es/N0 by the
+            noise beside the signal).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent, not_finite,
             dropped or queued. With a board, also where chunks were classified and what happened to messages (see
             `BoardEngine.counters`).

@@ -5,7 +5,6 @@ from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.cleaning import Cleaner, InputReport
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
-from amrq.measure.snr_meter import SnrMeter
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "Cleaner",
     "FrontEndOptions",
     "InputReport",
-    "SnrMeter",
     "StreamInfo",
     "SymbolRate",
     "check_offset",

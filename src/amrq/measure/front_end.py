@@ -41,7 +41,7 @@ class StreamInfo:
     )
     symbol_rate: float = option(
         0.0,
-        "Symbols per second, right to 0.5 %. 0: not known, and decisions then have no time.",
+        "Symbols per second, right to 2 %. 0: not known, and decisions then have no time.",
         unit="Bd",
         within=at_least(0),
     )

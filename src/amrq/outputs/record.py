@@ -36,7 +36,7 @@ class Origin:
         sample_rate: samples a second of the source; None where it is not known.
         missing: samples missing in the `start` seconds, which are not counted.
         offset: of the carrier from the middle of the source's band, Hz; None if no carrier stands out.
-        snr_db: of the signal in its band, over the noise floor in the same band; None where it is not known.
+        snr_db: Es/N0 by the noise floor beside the signal; None where it is not known.
         times: (seconds from the beginning of the source, when that was received), in order; further known times, after
             gaps in the source.
         symbol_rate_confidence: 0 to 1; 1 if the symbol rate was given, None where it is not known.

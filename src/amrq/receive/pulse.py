@@ -38,6 +38,7 @@ _INNER = 0.55  # symbol rates within which that is not asked
 
 _EDGE = 0.45  # of the sample rate: beyond, a radio's filter falls off
 _GUARD = 0.1  # symbol rates between a signal's edge and what is taken for noise
+_LARGE, _SEEN_TO = 0.6, 1.7  # roll-off that is told from a rectangular pulse if so many symbol rates are seen
 _LEAST_CELLS = 3  # on a side: on one side alone nobody sees whether the floor is flat
 _FLAT_DB = 1.5  # between the floors on either side, near and further off
 _FLAT_NOISE_DB = 20.0  # more, for one independent bin: what 4 medians differ by
@@ -55,17 +56,6 @@ class Pulse(NamedTuple):
 
     rolloff: float
     place: float = 0.0
-
-
-class _View(NamedTuple):
-    """The cells of a spectrum, by what a pulse has there."""
-
-    density: NDArray[np.float64]  # of its spectrum in each
-    band: NDArray[np.intp]  # those that it fills
-    gain: float  # its density, summed over these
-    sides: list[
-        NDArray[np.intp]
-    ]  # those of noise on either side, and the nearer ones of them; empty: too few
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -155,7 +145,7 @@ class PulseFinder:
     def set_zero(self, place: float) -> None:
         """Say where in the channel the band's 0 Hz is, in symbol rates: a radio leaves a line of its own there."""
         self._line = np.abs(self._frequency - place) < _CELL
-        self._views: dict[Pulse, _View] = {}
+        self._views: dict[Pulse, list[NDArray[np.intp]]] = {}
 
     def response(self, pulse: Pulse) -> NDArray[np.float32]:
         """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
@@ -201,36 +191,32 @@ class PulseFinder:
         """Return the noise's mean power in a bin by what is beside the signal; NaN where it does not show."""
         if self.pulse not in self._views:
             self._views[self.pulse] = self._view(self.pulse)
-        view = self._views[self.pulse]
-        if not view.sides:
+        sides = self._views[self.pulse]
+        if not sides:
             return math.nan
-        average, signal, noise = self._average, 0.0, 0.0
-        band, rest = float(average[view.band].sum()), average
-        for _ in range(1 if self.pulse.rolloff != RECTANGULAR else 4):
-            # What a rectangular pulse leaves beside its main lobe is no noise.
-            rest = average - signal * view.density
-            noise = (_median(rest[view.sides[0]]) + _median(rest[view.sides[1]])) / 2
-            signal = (band - noise * len(view.band)) / view.gain
         # Flat on both sides, and no other towards the signal than further off.
-        rest = average - signal * view.density
-        floors = [_median(rest[cells]) for cells in view.sides]
-        independent = min(map(len, view.sides)) * self._blocks * _CELL * self._bins * _INDEPENDENT
+        floors = [_median(self._average[cells]) for cells in sides]
+        independent = min(map(len, sides)) * self._blocks * _CELL * self._bins * _INDEPENDENT
         uneven = _FLAT_DB + _FLAT_NOISE_DB / math.sqrt(independent)
         if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > uneven:
             return math.nan
-        return noise / self._blocks / _HANN
+        return (floors[0] + floors[1]) / 2 / self._blocks / _HANN
 
-    def _view(self, pulse: Pulse) -> _View:
-        """Return which cells hold what, for a pulse."""
-        away = self._frequency - pulse.place
-        half = 1.0 if pulse.rolloff == RECTANGULAR else (1 + pulse.rolloff) / 2
-        density, band = pulse_spectrum(pulse.rolloff, away), np.flatnonzero(np.abs(away) <= half)
+    def _view(self, pulse: Pulse) -> list[NDArray[np.intp]]:
+        """Return the cells of noise on either side of a pulse, and the nearer ones of them; none: too few.
+
+        What a rectangular pulse leaves beside its main lobe is no noise. At few samples a symbol it may be taken for a
+        pulse of large roll-off.
+        """
+        if pulse.rolloff == RECTANGULAR or (pulse.rolloff > _LARGE and self._widest < _SEEN_TO):
+            return []
+        away, half = self._frequency - pulse.place, (1 + pulse.rolloff) / 2
         beside = (np.abs(away) > half + _GUARD) & (np.abs(self._frequency) <= self._flat_to) & ~self._line
         sides = [np.flatnonzero(beside & side) for side in (away < 0, away > 0)]
         for side in sides[:2]:
             sides.append(side[np.argsort(np.abs(away[side]))[: max(_LEAST_CELLS, len(side) // 4)]])
         seen = abs(pulse.place) + half <= self._widest and min(map(len, sides)) >= _LEAST_CELLS
-        return _View(density, band, float(density[band].sum()), sides if seen else [])
+        return sides if seen else []
 
     def _choose(self) -> None:
         power = self._average[self._part]
