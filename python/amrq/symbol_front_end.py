@@ -14,7 +14,7 @@ from gnuradio.amrq._tags import Breaks
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 
 from amrq.measure import STEP, FrontEndOptions, check_offset
-from amrq.receive import ReceivedSymbols, Receiver, ReceiverReport
+from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver, ReceiverReport
 
 __all__ = [
     "BURST_BORDER_KEY",
@@ -52,7 +52,7 @@ _LEAST_READ = 1024  # samples that are waited for at most before more work is do
 
 
 class symbol_front_end(gr.hier_block2):
-    """Make symbols of a signal's samples: complex samples in, complex symbols out, by `amrq.receive.Receiver`.
+    """Make symbols of a signal's samples: complex samples in, complex symbols out, by `amrq.receive.BurstReceiver`.
 
     Channel filter, matched filter, timing, level and carrier recovery work block by block (about 96 symbols) and
     feed-forward: there is no loop that must settle. The output has about unit RMS while a signal is on (0.7 in noise
@@ -91,7 +91,7 @@ class symbol_front_end(gr.hier_block2):
     ) -> None:
         self._options = options or FrontEndOptions()
         self._sample_rate, self._offset = float(sample_rate), float(offset)
-        receiver = Receiver(sample_rate, symbol_rate, offset, self._options)
+        receiver = BurstReceiver(sample_rate, symbol_rate, offset, self._options)
         gr.hier_block2.__init__(
             self,
             "amrq_symbol_front_end",

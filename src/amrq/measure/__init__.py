@@ -2,6 +2,7 @@
 """Measurements of a band and its signals (places, symbol rate, carrier, SNR), and the settings of the front end."""
 
 from amrq.measure.band import BandSignal, find_signals, select_channel
+from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.cleaning import Cleaner, InputReport
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
@@ -11,6 +12,8 @@ __all__ = [
     "STEP",
     "USUAL_ROLLOFF",
     "BandSignal",
+    "BurstCarrier",
+    "CarrierEstimate",
     "CarrierRecovery",
     "Cleaner",
     "FrontEndOptions",

@@ -199,9 +199,16 @@ class Fit:
         self._lags = np.arange(-_RATES, _RATES + 1)
 
     def __call__(
-        self, windows: NDArray[np.complex64], rates: NDArray[np.float64], drifts: NDArray[np.float64]
+        self,
+        windows: NDArray[np.complex64],
+        rates: NDArray[np.float64],
+        drifts: NDArray[np.float64],
+        drift_cost: float = 0.0,
     ) -> Line:
-        """Return the line of each window, complex64 [n, window], around these rates and drifts [n]."""
+        """Return the line of each window, complex64 [n, window], around these rates and drifts [n].
+
+        With `drift_cost`, the drift is left as it is unless another gives so much more power, in units of the floor.
+        """
         mixed = self._mixed(windows, rates, drifts)
         blocks = mixed.reshape(len(windows), _BLOCKS, self.window // _BLOCKS).sum(axis=2)
         columns = 2 * self._drifts + 1
@@ -211,6 +218,10 @@ class Fit:
         n = np.arange(len(windows))
         block_energy = _energies(windows.reshape(-1, self.window // _BLOCKS)).reshape(-1, _BLOCKS)
         energy = np.maximum(block_energy.sum(axis=1), 1e-20)
+        if drift_cost:
+            straight = level[:, :, self._drifts].argmax(axis=1)
+            stays = level[n, i, j] - level[n, straight, self._drifts] < drift_cost * energy
+            i, j = np.where(stays, straight, i), np.where(stays, self._drifts, j)
         quality = level[n, i, j] / energy
         # The line's share in the energy, by the whole window, as far as there is a signal in it, and by its blocks.
         filled = self.window * energy**2 / np.maximum(_BLOCKS * (block_energy**2).sum(axis=1), 1e-30)

@@ -213,7 +213,7 @@ class _Image:
             np.sum(np.abs(negative) ** 2, axis=0, dtype=np.float64),
         )
         sums = powers[0] + powers[1]
-        least = 1e-6 * float(sums.mean()) + 1e-300
+        least = 1e-6 * float(sums.mean()) + 1e-150
         weight = sums / (powers[0] * powers[1] + least**2)
         groups = len(sums) // _GROUP
         whole = slice(0, groups * _GROUP)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From samples of a radio to the symbols of one signal of unknown modulation, in NumPy."""
 
-from amrq.receive.receiver import ReceivedSymbols, Receiver, ReceiverReport, receive_all
+from amrq.receive.bursts import BurstReceiver, receive_all
+from amrq.receive.receiver import ReceivedSymbols, Receiver, ReceiverReport
 
-__all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "receive_all"]
+__all__ = ["BurstReceiver", "ReceivedSymbols", "Receiver", "ReceiverReport", "receive_all"]

@@ -20,7 +20,7 @@ from amrq.receive.equaliser import Equaliser
 from amrq.receive.pulse import FIRST_PULSE, PulseFinder
 from amrq.receive.timing import Clock, Instants, Line, interpolate
 
-__all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "receive_all"]
+__all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "joined"]
 
 _BATCH = 64  # blocks handled at a time
 _SPAN = 32  # channel samples of one value of the power: 8 symbols
@@ -65,8 +65,21 @@ class ReceivedSymbols:
         """The symbols, complex64 [m, 32]."""
         return self.symbols.reshape(-1, STEP)
 
+    def part(self, first: int, stop: int) -> "ReceivedSymbols":
+        """Return chunks `first` up to `stop`."""
+        at = slice(first, stop)
+        return ReceivedSymbols(
+            symbols=self.symbols[first * STEP : stop * STEP],
+            positions=self.positions[at],
+            carrier_offset=self.carrier_offset[at],
+            snr_db=self.snr_db[at],
+            borders=self.borders[at],
+            finite=self.finite[at],
+            equaliser=self.equaliser,
+        )
 
-def _joined(parts: list[ReceivedSymbols]) -> ReceivedSymbols:
+
+def joined(parts: list[ReceivedSymbols]) -> ReceivedSymbols:
     """Return parts of one stream as one."""
     if not parts:
         none = np.zeros(0)
@@ -242,7 +255,7 @@ class Receiver:
         parts = [
             self._advance(spectra[first : first + _BATCH], False) for first in range(0, len(spectra), _BATCH)
         ]
-        return _joined([part for part in parts if len(part)])
+        return joined([part for part in parts if len(part)])
 
     def finish(self) -> ReceivedSymbols:
         """Return the chunks that are left at the end of the stream; less than a chunk of symbols is left out."""
@@ -250,7 +263,7 @@ class Receiver:
         if self._cleaner is not None:
             parts.append(self._advance(self._channel.process(self._cleaner.finish()), False))
         parts.append(self._advance(self._channel.finish(), True))
-        return _joined([part for part in parts if len(part)])
+        return joined([part for part in parts if len(part)])
 
     def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return samples with zeros for those that are not finite, or too large to compute with; note these."""
@@ -440,19 +453,3 @@ class Receiver:
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),
             equaliser=kind,
         )
-
-
-def receive_all(
-    samples: NDArray[np.complexfloating[Any, Any]],
-    sample_rate: float,
-    symbol_rate: float,
-    offset: float = 0.0,
-    options: FrontEndOptions | None = None,
-) -> ReceivedSymbols:
-    """Return the symbols of stored samples, complex [n]; for the rest see `Receiver`.
-
-    >>> len(receive_all(np.zeros(4000, np.complex64), 4.0, 1.0))
-    31
-    """
-    receiver = Receiver(sample_rate, symbol_rate, offset, options)
-    return _joined([part for part in (receiver.process(samples), receiver.finish()) if len(part)])

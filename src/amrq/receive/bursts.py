@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bursts: each found by its power, and received as a whole.
+
+A burst of some hundred symbols is over before averages over a stream have settled. Here its edges are found by its
+power, and level, timing and carrier are those of the whole burst: what its last symbols say counts for its first. Its
+chunks begin with its first symbol, so that no chunk is half noise.
+
+* The level of the noise is a low quantile of the power of the last 4,000 symbols: there must be gaps.
+* Timing: the phase of the line that the squared envelope has at the symbol rate (M. Oerder and H. Meyr, "Digital
+  filter and square timing recovery", IEEE Trans. Commun. 36(5), 1988). The symbol rate is the one given, unless the
+  lines of the bursts so far say together that it is another.
+* Carrier: frequency and drift of the strongest chirp in a power of the burst's symbols (see `amrq.measure`).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.measure import STEP, BurstCarrier, CarrierEstimate, FrontEndOptions
+from amrq.receive.receiver import ReceivedSymbols, Receiver, joined
+from amrq.receive.timing import interpolate
+
+__all__ = ["Burst", "BurstFinder", "BurstReceiver", "receive_all"]
+
+_FRAME = 32  # channel samples: 8 symbols
+_LEARNT = 512  # frames from which the noise is learnt
+_BLOCK = 32  # frames handled at a time: the result does not depend on calls
+_AHEAD = 96  # frames after the first ones that the noise is learnt from too
+_QUANTILE = 0.15  # of the power of 4 frames, which is noise if there are gaps
+_UNBIASED = 1.2  # mean of the noise over that quantile
+_PRESENT = 2.5  # times the noise: a signal is there
+_SHORTEST, _LONGEST = 5, 96  # frames of a burst: 40 to 768 symbols
+_AROUND = 3  # frames before and after a burst that are looked at
+_EDGE = 10  # channel samples that are averaged to find an edge
+_EDGE_LEVEL = 0.4  # of the burst's power, where the edge is
+_WEAK = 0.25  # power of a first symbol over the mean that may be none
+_ABRUPT = 0.4  # power beside a burst over that of its first or last symbols, at most
+_ERRORS = np.arange(-100, 101) * 2.5e-4
+"""Errors of the symbol rate that are looked for."""
+_BESIDE = np.array([*np.arange(-0.1, -0.035, 0.01), *np.arange(0.04, 0.105, 0.01)])
+"""Errors at which there is no line, but its floor."""
+_NEW_RATE = 6.0  # log likelihood by which an error of the symbol rate must be better than none
+_REMEMBERED = 0.9  # of what earlier bursts said of it, at each burst
+
+
+@dataclass(frozen=True)
+class Burst:
+    """A burst.
+
+    Attributes:
+        start: its beginning, channel samples since the stream's first.
+        stop: its end.
+        places: float64 [k], channel samples of its symbols.
+        symbols: complex64 [k], turned, of unit RMS.
+        power: of its symbols before they were levelled.
+        snr_db: Es/N0 by the noise before and after it, dB.
+        carrier_offset: removed from its middle, cycles/symbol; NaN where no line was seen.
+        order: M of the line; 0: none.
+        share: of the line in the energy of the M-th power.
+    """
+
+    start: float
+    stop: float
+    places: NDArray[np.float64]
+    symbols: NDArray[np.complex64]
+    power: float
+    snr_db: float
+    carrier_offset: float
+    order: int
+    share: float
+
+
+class BurstFinder:
+    """Find and receive bursts in the output of a matched filter.
+
+    Args:
+        samples_per_symbol: of the channel, 3.7 to 4.3.
+        max_offset: largest offset of the carrier looked for, cycles/symbol; None: the carrier is left as it is.
+    """
+
+    def __init__(self, samples_per_symbol: float, max_offset: float | None = 0.15) -> None:
+        self._samples_per_symbol = samples_per_symbol
+        self._carrier = None if max_offset is None else BurstCarrier(max_offset)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a stream."""
+        self._samples = np.zeros(0, np.complex64)
+        self._first = 0  # number of the first of them
+        self._spent = 0  # frames taken
+        self._powers = np.zeros(0)  # of the frames after them
+        self._recent = np.zeros(0)  # of those before, for the noise
+        self._ahead = _AHEAD  # frames after a block's that the noise is learnt from too, at the start
+        self._last = 0.0  # power of the last frame
+        self._noise = math.inf
+        self._begun: int | None = None  # frame in which a burst has begun
+        self._lines = np.zeros(len(_ERRORS))
+        if self._carrier is not None:
+            self._carrier.reset()
+        self.settled = 0
+        """Channel samples up to which all bursts have been returned."""
+
+    def process(self, samples: NDArray[np.complex64], ended: bool = False) -> list[Burst]:
+        """Take channel samples, complex64 [n]; return the bursts that are over.
+
+        With `ended`, those are the stream's last.
+        """
+        self._samples = np.concatenate((self._samples, samples))
+        known = len(self._powers)
+        fresh = self._samples[(self._spent + known) * _FRAME - self._first :]
+        fresh = fresh[: len(fresh) // _FRAME * _FRAME]
+        power = (fresh.real**2 + fresh.imag**2).reshape(-1, _FRAME).mean(axis=1, dtype=np.float64)
+        self._powers = np.concatenate((self._powers, power))
+        found: list[Burst] = []
+        while len(self._powers) >= _BLOCK + self._ahead + _AROUND or (ended and len(self._powers)):
+            self._take(self._powers[:_BLOCK], self._powers[: _BLOCK + self._ahead], found)
+            self._ahead = max(0, self._ahead - _BLOCK)
+            self._powers = self._powers[_BLOCK:]
+        if ended and self._begun is not None:
+            self._end(self._spent, found)
+        self._let_go()
+        return found
+
+    def _take(self, powers: NDArray[np.float64], seen: NDArray[np.float64], found: list[Burst]) -> None:
+        """Take the powers of a block of frames, and of those after it, which the noise is learnt from too."""
+        learnt = np.concatenate((self._recent, seen))
+        fours = learnt[: len(learnt) // 4 * 4].reshape(-1, 4).mean(axis=1)
+        self._noise = _UNBIASED * float(np.quantile(fours, _QUANTILE)) if len(fours) else math.inf
+        for power in powers.tolist():
+            present = self._last + power > 2 * _PRESENT * self._noise
+            if present and self._begun is None:
+                self._begun = max(self._spent - 1, 0)
+            elif not present and self._begun is not None:
+                self._end(self._spent, found)
+            self._last = power
+            self._spent += 1
+        self._recent = np.concatenate((self._recent, powers))[-_LEARNT:]
+
+    def _end(self, stop: int, found: list[Burst]) -> None:
+        """End the burst that has begun before this frame."""
+        begun, self._begun = self._begun, None
+        if begun is None or not _SHORTEST <= stop - begun <= _LONGEST:
+            return
+        burst = self._received(begun * _FRAME, stop * _FRAME)
+        if burst is not None:
+            found.append(burst)
+
+    def _let_go(self) -> None:
+        """Forget samples that no burst needs any more."""
+        frame = self._spent if self._begun is None else self._begun
+        if self._begun is not None and self._spent - self._begun > _LONGEST:
+            frame = self._spent
+        self.settled = max(0, (frame - 1) * _FRAME)
+        needed = max(0, (frame - 1 - _AROUND) * _FRAME - self._first)
+        self._samples = self._samples[needed:].copy()
+        self._first += needed
+
+    def _received(self, begun: int, stopped: int) -> Burst | None:
+        """Receive the burst that lies about between two channel samples; None if there is none."""
+        first = max(begun - _AROUND * _FRAME, self._first)
+        samples = self._samples[first - self._first : stopped + _AROUND * _FRAME - self._first]
+        envelope = samples.real.astype(np.float64) ** 2 + samples.imag.astype(np.float64) ** 2
+        smooth = np.convolve(envelope, np.full(_EDGE, 1 / _EDGE), "same")
+        level = float(np.median(smooth[begun + _FRAME - first : stopped - _FRAME - first]))
+        near = slice(max(0, begun - _FRAME - first), stopped + _FRAME - first)
+        above = np.flatnonzero(smooth[near] > self._noise + _EDGE_LEVEL * (level - self._noise)) + near.start
+        if not len(above) or not self._is_abrupt(envelope, int(above[0]), int(above[-1])):
+            return None
+        # The pulses of the first and of the last symbol, half a symbol before and after it.
+        start, stop = above[0] + (0.5 - _EDGE_LEVEL) * _EDGE, above[-1] - (0.5 - _EDGE_LEVEL) * _EDGE
+        rate, phase = self._timing(envelope[int(start) : int(stop) + 1])
+        half = 0.5 * self._samples_per_symbol
+        numbers = np.arange(
+            math.ceil((start + 0.6 * half - int(start)) * rate - phase),
+            math.floor((stop - 0.6 * half - int(start)) * rate - phase) + 1,
+        )
+        places = (numbers + phase) / rate + int(start)
+        places = places[(places > 4) & (places < len(samples) - 6)]
+        if len(places) < STEP:
+            return None
+        symbols = interpolate(samples, places)
+        # A weak first symbol may be the noise before it; one symbol less does no harm.
+        strong = np.abs(symbols) ** 2 > _WEAK * np.mean(np.abs(symbols) ** 2)
+        inner = min(int(strong.argmax()), 3)
+        places, symbols = places[inner:], symbols[inner:]
+        if len(places) < STEP:
+            return None
+        power = max(float(np.mean(np.abs(symbols) ** 2)), 1e-30)
+        still, carrier = symbols / np.float32(math.sqrt(power)), CarrierEstimate(rate=0.0)
+        if self._carrier is not None:
+            carrier, still = self._carrier.remove(still)
+        return Burst(
+            start=first + float(start),
+            stop=first + float(stop),
+            places=places + first,
+            symbols=still,
+            power=power,
+            snr_db=10 * math.log10(max(power / max(self._noise, 1e-30) - 1, 0.1)),
+            carrier_offset=carrier.rate,
+            order=carrier.order,
+            share=carrier.share,
+        )
+
+    def _is_abrupt(self, envelope: NDArray[np.float64], start: int, stop: int) -> bool:
+        """Return whether a burst begins and ends within some symbols; fading does not."""
+        for outside, inside in (
+            (envelope[max(0, start - 40) : max(0, start - 8)], envelope[start + 8 : start + 40]),
+            (envelope[stop + 8 : stop + 40], envelope[max(0, stop - 40) : stop - 8]),
+        ):
+            # At a stream's ends there may be nothing outside.
+            if len(outside) >= 16 and outside.mean() > _ABRUPT * inside.mean():
+                return False
+        return True
+
+    def _timing(self, envelope: NDArray[np.float64]) -> tuple[float, float]:
+        """Return symbols a sample, and the number, 0 to 1, of the first symbol at sample number / rate."""
+        nominal = 1 / self._samples_per_symbol
+        moving = (envelope - envelope.mean()) * np.exp(-2j * np.pi * nominal * np.arange(len(envelope)))
+        span = 8
+        whole = -(-len(moving) // span) * span
+        sums = np.pad(moving, (0, whole - len(moving))).reshape(-1, span).sum(axis=1)
+        middle = np.arange(len(sums)) * span + (span - 1) / 2
+        lines = np.exp(-2j * np.pi * nominal * _ERRORS[:, None] * middle) @ sums
+        beside = np.exp(-2j * np.pi * nominal * _BESIDE[:, None] * middle) @ sums
+        floor = max(float(np.mean(np.abs(beside) ** 2)), 1e-30)
+        self._lines = _REMEMBERED * self._lines + np.abs(lines) ** 2 / floor
+        peak, none = int(self._lines.argmax()), len(_ERRORS) // 2
+        if self._lines[peak] - self._lines[none] < _NEW_RATE:
+            peak = none
+        rate = nominal * (1 + float(_ERRORS[peak]))
+        return rate, float(-np.angle(lines[peak]) / (2 * np.pi)) % 1.0
+
+
+class BurstReceiver(Receiver):
+    """A receiver that also receives bursts as a whole.
+
+    As `Receiver`, but the chunks of a burst of 40 to 768 symbols begin with its first symbol, and a border is set there
+    and after it. What lies between bursts comes in chunks as before. Symbols leave about 300 later,
+    the first ones 1,000, and not before a burst is over.
+
+    >>> from amrq.classes import THESIS_9
+    >>> from amrq.signals import received_signal
+    >>> rng = np.random.default_rng(1)
+    >>> gap, sent = np.zeros(1000), rng.choice(THESIS_9["QPSK"].points, 100)
+    >>> samples = received_signal(np.concatenate((gap, sent, gap)), 4.0, 0.35, 20.0, rng)
+    >>> receiver = BurstReceiver(40e3, 10e3)
+    >>> received = joined([receiver.process(samples), receiver.finish()])
+    >>> (received.positions[received.borders] / 400).round().tolist()
+    [0.0, 10.0, 11.0]
+    """
+
+    def reset(self) -> None:
+        """Begin another stream."""
+        super().reset()
+        self._finder = BurstFinder(
+            self._channel.samples_per_symbol,
+            self._options.max_carrier_offset if self._options.carrier_recovery else None,
+        )
+        self._broken: list[NDArray[np.int64]] = []  # samples that are not finite
+        self._bursts: list[Burst] = []
+        self._waiting = joined([])
+        self._resumed = 0.0  # input sample from which chunks are passed on
+        self._after = False  # the next chunk comes after a burst
+
+    def process(self, samples: NDArray[np.complexfloating[Any, Any]]) -> ReceivedSymbols:
+        """Take samples, complex [n] of any n; return the chunks that are complete."""
+        return self._merged(super().process(samples), self._finder.settled * self._channel.ratio)
+
+    def finish(self) -> ReceivedSymbols:
+        """Return the chunks that are left at the end of the stream; less than a chunk of symbols is left out."""
+        rest = super().finish()
+        self._bursts += self._finder.process(np.zeros(0, np.complex64), ended=True)
+        return self._merged(rest, math.inf)
+
+    def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        before = len(self._bad)
+        samples = super()._finite(samples)
+        self._broken.append(self._bad[before:])
+        return samples
+
+    def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
+        before = len(self._samples)
+        super()._filter(spectra, ended)
+        found = self._finder.process(self._samples[before:])
+        least = 10 ** (self._options.gate_db / 10) if self._options.gate_db > -200 else 0.0
+        least *= (self._channel.scale or 1.0) ** 2
+        self._bursts += [burst for burst in found if burst.power >= least]
+
+    def _merged(self, received: ReceivedSymbols, settled: float) -> ReceivedSymbols:
+        """Return the chunks up to an input sample, those of bursts among them."""
+        waiting = joined([part for part in (self._waiting, received) if len(part)])
+        ratio, length = self._channel.ratio, STEP * self._sample_rate / self._symbol_rate
+        out: list[ReceivedSymbols] = []
+        while True:
+            waiting = waiting.part(int(np.searchsorted(waiting.positions, self._resumed)), len(waiting))
+            if len(waiting) and self._after:
+                borders = waiting.borders.copy()
+                borders[0], self._after = True, False
+                waiting = replace(waiting, borders=borders)
+            ends = waiting.positions + length
+            stop = min(settled, self._bursts[0].start * ratio) if self._bursts else settled
+            count = int(np.searchsorted(ends, stop, "right"))
+            out.append(waiting.part(0, count))
+            waiting = waiting.part(count, len(waiting))
+            if not self._bursts or not (len(waiting) or settled == math.inf):
+                break
+            burst = self._bursts.pop(0)
+            out.append(self._of_burst(burst, received))
+            self._resumed, self._after = burst.stop * ratio, True
+        self._waiting = waiting
+        return joined([part for part in out if len(part)])
+
+    def _of_burst(self, burst: Burst, like: ReceivedSymbols) -> ReceivedSymbols:
+        """Return the chunks of a burst."""
+        count = len(burst.symbols) // STEP
+        symbol = self._sample_rate / self._symbol_rate
+        first = burst.places[: count * STEP : STEP] * self._channel.ratio
+        last = burst.places[STEP - 1 : count * STEP : STEP] * self._channel.ratio
+        bad = np.concatenate([np.zeros(0, np.int64), *self._broken])
+        self._broken = [bad[bad > first[0] - symbol]]
+        whole = np.searchsorted(bad, last + symbol, "right") == np.searchsorted(bad, first - symbol)
+        return ReceivedSymbols(
+            symbols=burst.symbols[: count * STEP],
+            positions=first,
+            carrier_offset=np.full(count, burst.carrier_offset - self._channel.rest * symbol),
+            snr_db=np.full(count, burst.snr_db),
+            borders=np.arange(count) == 0,
+            finite=whole,
+            equaliser=like.equaliser,
+        )
+
+
+def receive_all(
+    samples: NDArray[np.complexfloating[Any, Any]],
+    sample_rate: float,
+    symbol_rate: float,
+    offset: float = 0.0,
+    options: FrontEndOptions | None = None,
+) -> ReceivedSymbols:
+    """Return the symbols of stored samples, complex [n]; for the rest see `BurstReceiver`.
+
+    >>> len(receive_all(np.zeros(4000, np.complex64), 4.0, 1.0))
+    31
+    """
+    receiver = BurstReceiver(sample_rate, symbol_rate, offset, options)
+    return joined([part for part in (receiver.process(samples), receiver.finish()) if len(part)])
