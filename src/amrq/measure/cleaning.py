@@ -82,34 +82,44 @@ class Cleaner:
         """Forget the samples so far, those that were not returned yet included."""
         self._waiting: list[_Samples] = []
         self._count = 0
+        self._begun = False  # the first block is over
         self._line = _Line()
         self._image = _Image()
         self._rails = _Rails()
 
     def process(self, samples: _Samples) -> _Samples:
-        """Take in samples and return those that are finished, in order: up to 16,384 stay until the next call.
+        """Take in samples and return those that are finished, in order.
+
+        The first 16,384 are returned together, cleaned by what they show themselves; later ones at once, by what the
+        blocks before them show.
 
         Args:
             samples: complex64 [N]; those that are not finite are returned as they are.
         """
-        self._waiting.append(
-            np.array(samples, dtype=np.complex64)
-        )  # a copy: the caller may use the memory again
-        self._count += len(samples)
-        if self._count < BLOCK:
-            return np.zeros(0, dtype=np.complex64)
-        joined = np.concatenate(self._waiting)
-        blocks = len(joined) // BLOCK
-        done = [self._cleaned(joined[BLOCK * n : BLOCK * (n + 1)]) for n in range(blocks)]
-        self._waiting = [joined[BLOCK * blocks :]]
-        self._count = len(self._waiting[0])
+        fresh = np.array(samples, dtype=np.complex64)  # a copy: the caller may use the memory again
+        done = [np.zeros(0, dtype=np.complex64)]
+        while len(fresh):
+            some = fresh[: BLOCK - self._count]
+            fresh = fresh[len(some) :]
+            self._waiting.append(some)
+            self._count += len(some)
+            if self._begun:
+                done.append(self._cleaned(some))
+            if self._count == BLOCK:
+                done.append(self._end_block())
         return np.concatenate(done)
 
     def finish(self) -> _Samples:
         """Return the samples that are left."""
-        joined = np.concatenate(self._waiting) if self._waiting else np.zeros(0, dtype=np.complex64)
+        return self._end_block() if self._count else np.zeros(0, dtype=np.complex64)
+
+    def _end_block(self) -> _Samples:
+        """Look at a block; return it, cleaned, if it is the first."""
+        block = np.concatenate(self._waiting)
         self._waiting, self._count = [], 0
-        return self._cleaned(joined) if len(joined) else joined
+        self._look(block)
+        first, self._begun = not self._begun, True
+        return self._cleaned(block) if first else block[:0]
 
     def report(self) -> InputReport:
         """Return what has been found so far."""
@@ -120,21 +130,23 @@ class Cleaner:
             self._line.db() is not None and self._line.removed,
         )
 
-    def _cleaned(self, block: _Samples) -> _Samples:
+    def _look(self, block: _Samples) -> None:
         finite = np.isfinite(block)
         known = block if finite.all() else np.where(finite, block, np.complex64(0))
         if not known.any():
-            return block
+            return
         self._rails.look(known)
         if len(known) >= min(_LEAST, BLOCK):
             self._line.look(known, self._sample_rate)
             self._image.look(known - self._line.value if self._line.removed else known)
+
+    def _cleaned(self, samples: _Samples) -> _Samples:
         if self._line.removed:
-            block = block - self._line.value
+            samples = samples - self._line.value
         if self._image.value:
             image = np.complex64(self._image.value)
-            block = (block - image * np.conj(block)) * np.complex64(1 / (1 - abs(image) ** 2))
-        return np.asarray(block, dtype=np.complex64)
+            samples = (samples - image * np.conj(samples)) * np.complex64(1 / (1 - abs(image) ** 2))
+        return np.asarray(samples, dtype=np.complex64)
 
 
 class _Line:
