@@ -355,9 +355,11 @@ NOISY = (*HYPOTHESES, Hypothesis(NO_SIGNAL, None, 0.25))
     ],
 )
 def test_a_model_may_say_that_there_is_no_signal(row: list[float], label: str, best: str) -> None:
-    (cautious,) = DecisionMaker(NOISY, 32, DecisionOptions(1)).update(evidence(np.array([row])), indices(1))
+    (cautious,) = DecisionMaker(NOISY, 32, DecisionOptions(1, 0.8)).update(
+        evidence(np.array([row])), indices(1)
+    )
     assert cautious.label == ("unknown" if label == NO_SIGNAL else label)  # many carriers look like noise
-    (decision,) = DecisionMaker(NOISY, 32, DecisionOptions(1, name_noise=True)).update(
+    (decision,) = DecisionMaker(NOISY, 32, DecisionOptions(1, 0.8, name_noise=True)).update(
         evidence(np.array([row])), indices(1)
     )
     assert (cautious.best, cautious.log_probabilities) == (decision.best, decision.log_probabilities)

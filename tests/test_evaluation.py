@@ -420,7 +420,7 @@ def test_chunks_do_not_depend_on_other_levels_or_classes():
 def test_the_default_threshold_lies_on_the_open_set_curve():
     found = evaluate(Weighing(), 64, [12.0], seed=7)
     at = OpenSet.log_odds(found.open_set.min_confidence)
-    assert found.open_set.min_confidence == 0.8
+    assert found.open_set.min_confidence == 0.75
     for other in found.others:
         assert OpenSet.passed(found.open_set.others[other.kind], [at])[0] == other.claimed.count
     assert len(found.open_set.known) == 6

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from amrq.chunks import SILENCE_POWER
 from amrq.classifier import Evidence
@@ -33,6 +34,14 @@ def new_share(sample_indices: NDArray[np.int64], last: int | None, chunk_length:
     before = sample_indices[0] - chunk_length if last is None else last
     step = np.diff(sample_indices, prepend=before)
     return np.where(step < 0, 1.0, np.minimum(step / chunk_length, 1.0))
+
+
+_TINY = 1e-300
+_ABOVE_DB, _BELOW_DB = 0.6, 1.5
+"""Standard deviations of Es/N0 in the symbols around the value by the noise beside the signal: a receiver adds to the
+noise, and never takes any away."""
+_MISTAKEN = 0.02
+"""Probability that this value says nothing."""
 
 
 class EsN0Prior:
@@ -66,6 +75,31 @@ class EsN0Prior:
         self._share = prior / (same @ prior)
         self._same_class = (owner[:, None] == owner).astype(np.float64)
         self._mass = self._same_class @ prior  # of the class's hypotheses with a level
+        at_level = np.array([prior[self.level_of == n].sum() for n in range(len(self.levels))])
+        self._expected = np.log(np.maximum(at_level / max(at_level.sum(), _TINY), _TINY))
+
+    def measured(self, es_n0_db: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Return log-weights [N, levels] of the levels, given Es/N0 by the noise beside the signal.
+
+        Each level stands for what is nearer to it than to others.
+
+        Args:
+            es_n0_db: [N], dB; NaN where it is not known: all levels are then weighed by their prior.
+        """
+        levels = np.array(self.levels)
+        borders = (levels[1:] + levels[:-1]) / 2
+        away = np.where(np.isnan(es_n0_db), 0.0, es_n0_db)[:, None]
+        away = borders - away
+        # Two halves of normal distributions that meet at the measured value.
+        below = 2 * _BELOW_DB / (_ABOVE_DB + _BELOW_DB)
+        up_to = np.where(
+            away < 0, below * ndtr(away / _BELOW_DB), below - 1 + (2 - below) * ndtr(away / _ABOVE_DB)
+        )
+        edges = np.concatenate([np.zeros((len(away), 1)), up_to, np.ones((len(away), 1))], axis=1)
+        weights = (1 - _MISTAKEN) * np.diff(edges, axis=1) + _MISTAKEN / len(levels)
+        result = np.log(weights)
+        result[np.isnan(es_n0_db)] = self._expected
+        return result
 
     def log_prior(self, log_weights: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Return the logarithm of each hypothesis's probability: float64 [N, H].
@@ -231,7 +265,6 @@ _DEVIATIONS = 4.5
 """Standard deviations that a step takes: on a steady stream one false alarm in some tens of thousands of chunks."""
 _STRETCHES = (64, 1024)
 """Chunks looked at in one go, just after a step and at most: bounds the work that a step throws away."""
-_TINY = 1e-300
 
 
 class TrackedLevel(NamedTuple):

@@ -561,6 +561,7 @@ class ClassifierWorker:
                         evidence.part(start, end),
                         batch.sample_indices[start:end],
                         None if weights is None else weights[start:end],
+                        None if batch.es_n0_db is None else batch.es_n0_db[start:end],
                     )
                 )
         if self._error is None:
@@ -569,8 +570,9 @@ class ClassifierWorker:
     def _publish(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             truth = self._truth_of(decision)
-            if self._decision_maker.options.check:
-                decision = self._checker.check(decision, *self._kept.of(decision))
+            options = self._decision_maker.options
+            if options.check:
+                decision = self._checker.check(decision, *self._kept.of(decision), options.threshold)
             self._on_decision(decision, truth)
 
     def _truth_of(self, decision: Decision) -> str | None:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Witnesses against a name: the points that were decided for, and the noise beside the signal.
+"""Witnesses to a name: the points that were decided for, and the noise beside the signal.
 
 A model knows the signals that it was trained on. A constellation that it has not seen gets the name of the one that it
 resembles, often with certainty: 64QAM at 25 dB looks like 16QAM at 12 dB. Two witnesses do not depend on any model:
 the symbols must lie around the named class's points as noise scatters them, and the noise around the points must be
 that beside the signal.
+
+The points also help where a model hesitates: it sees one chunk at a time, whose carrier phase it has to guess, while
+the phase of a decision's chunks together is well known.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -23,10 +26,9 @@ __all__ = ["DecisionChecker"]
 
 _LEAST_SYMBOLS = 192
 """Symbols that a test of the points needs."""
-_MISFIT = 52.0
-"""Largest value of the score test where the receiver is ideal, with up to 13 degrees of freedom: 2 in 1,000 signals of
-the class are above, more than by chi-squared, since some derivatives have long tails."""
-_MISFIT_OF_RECEIVER = {False: 0.03, True: 0.15}
+_MISFIT = 36.0
+"""Largest value of the score test, with up to 13 degrees of freedom: chi-squared has 0.03 % above it."""
+_MISFIT_OF_RECEIVER = {False: 0.01, True: 0.06}
 """What a receiver leaves (level, neighbouring symbols) adds to it, for each symbol, at 18 dB and more; by whether all
 points lie on a line, which does not show phase noise but any change of the level."""
 _CLEAN_DB = 15.0
@@ -38,7 +40,7 @@ _LINE_DUE, _LINE_LEAST = 11.0, 5.2
 _LOSS = 1 / 50
 """Noise power that the receiver may add, over the squared smallest distance between points. A constellation that is
 twice as dense in one direction adds 1/16 of it."""
-_DEVIATIONS = 3.0
+_DEVIATIONS = 2.5
 _MEASURED_ERROR_DB = 0.3
 """Standard deviation of Es/N0 by the noise beside the signal."""
 _BETTER_DB, _BETTER_BELOW_DB = 1.2, 7.0
@@ -46,8 +48,22 @@ _BETTER_DB, _BETTER_BELOW_DB = 1.2, 7.0
 neighbour's leakage may be taken for noise."""
 
 
+_CANDIDATE = 0.02
+"""Probability from which on a class is a candidate where the model hesitates."""
+_MOST_CANDIDATES = 3
+_WEIGHT = 0.075
+"""Of a difference of log-likelihoods against the model's odds. Below 1, since they look at the same symbols and a real
+receiver's errors are no white noise."""
+_FREE_LINE, _MOST_FREE = 5.0, 12.0
+"""What fitting the phase adds to the log-likelihood by chance: so much for each unit that the class's line should stand
+out, and at most so much."""
+
+
 class DecisionChecker:
     """Refuse names that the symbols or the noise beside the signal contradict.
+
+    If the model finds several classes possible, their likelihoods given all symbols of the decision change its
+    probabilities first.
 
     A refuted decision has the label `unknown` and the reason `foreign`; `Decision.refuted` names the class. What is
     not linear is not tested.
@@ -74,7 +90,11 @@ class DecisionChecker:
         }
 
     def check(
-        self, decision: Decision, chunks: NDArray[np.complex64], es_n0_db: float = math.nan
+        self,
+        decision: Decision,
+        chunks: NDArray[np.complex64],
+        es_n0_db: float = math.nan,
+        threshold: float = 0.75,
     ) -> Decision:
         """Return the decision, with what was found in its last fields, or a refusal of its name.
 
@@ -82,15 +102,21 @@ class DecisionChecker:
             decision: on these chunks.
             chunks: complex64 [n, L], the chunks it rests on, finite, consecutive, none of them silent.
             es_n0_db: Es/N0 by the noise beside the signal, dB; NaN where it is not known.
+            threshold: lowest probability of a class that is named.
         """
         known = math.isfinite(es_n0_db)
         if known:
             decision = replace(decision, measured_es_n0_db=es_n0_db)
-        test = self._tests.get(decision.best)
-        if decision.reason != "named" or test is None or chunks.size < _LEAST_SYMBOLS:
+        if decision.reason not in ("named", "unsure") or chunks.size < _LEAST_SYMBOLS:
             return decision
-        expected = es_n0_db if known else decision.es_n0_db
-        fit = test.fit(chunks, 10.0 if expected is None else expected)
+        candidates = self._candidates(decision, threshold)
+        start = es_n0_db if known else decision.es_n0_db
+        fits = {name: self._tests[name].fit(chunks, 10.0 if start is None else start) for name in candidates}
+        if len(fits) > 1:
+            decision = self._weighed(decision, fits, es_n0_db, threshold)
+        if decision.reason != "named" or decision.best not in fits:
+            return decision
+        test, fit = self._tests[decision.best], fits[decision.best]
         misfit = max(_by_points(fit, test, chunks.size), _by_noise(fit, test, es_n0_db) if known else 0.0)
         if misfit <= 1:
             return replace(decision, misfit=misfit)
@@ -104,24 +130,79 @@ class DecisionChecker:
             refuted=decision.best,
         )
 
+    def _candidates(self, decision: Decision, threshold: float) -> list[str]:
+        """Return the classes to be fitted, the most probable first."""
+        probable = {
+            name: math.exp(value) for name, value in decision.log_probabilities.items() if name in self._tests
+        }
+        if decision.reason == "unsure" and sum(probable.values()) < threshold:
+            return []
+        if not probable:
+            return [decision.best] if decision.best in self._tests else []
+        found = sorted(probable, key=lambda name: -probable[name])[:_MOST_CANDIDATES]
+        return [name for name in found if probable[name] > _CANDIDATE or name == decision.best]
+
+    def _weighed(
+        self, decision: Decision, fits: Mapping[str, PointFit], es_n0_db: float, threshold: float
+    ) -> Decision:
+        """Return the decision with the likelihoods of its candidates taken into account."""
+        if any(math.isnan(fit.log_likelihood) for fit in fits.values()):
+            return decision
+        likelihoods = {name: _likelihood(fit, self._tests[name], es_n0_db) for name, fit in fits.items()}
+        highest = max(likelihoods.values())
+        joint = dict(decision.log_probabilities)
+        for name, value in likelihoods.items():
+            joint[name] += _WEIGHT * (value - highest)
+        # What the model says of the candidates together stays.
+        lost = np.logaddexp.reduce([decision.log_probabilities[name] for name in fits])
+        lost -= np.logaddexp.reduce([joint[name] for name in fits])
+        for name in fits:
+            joint[name] = min(joint[name] + float(lost), 0.0)
+        best = max(fits, key=lambda name: joint[name])
+        confidence = math.exp(joint[best])
+        named = confidence >= threshold
+        return replace(
+            decision,
+            label=best if named else UNKNOWN,
+            reason="named" if named else "unsure",
+            best=best,
+            confidence=confidence,
+            log_probabilities=joint,
+            es_n0_db=decision.es_n0_db if best == decision.best else fits[best].es_n0_db,
+            es_n0_bound=decision.es_n0_bound if best == decision.best else None,
+        )
+
 
 def _by_points(fit: PointFit, test: PointTest, symbols: int) -> float:
     """Return how badly symbols fit, over what is accepted."""
     symbols = min(symbols, fit.symbols)
     clear = min(max((fit.es_n0_db - _CLEAN_DB) / (18 - _CLEAN_DB), 0.0), 1.0)
     most = _MISFIT + _MISFIT_OF_RECEIVER[test.on_a_line] * clear * symbols
-    shortness = 1 - (fit.freedom + 3) / symbols  # the sample's own covariance is used
-    found = max(fit.misfit * shortness / most, fit.strange_line / _STRANGE_LINE)
+    found = max(fit.misfit / most, fit.strange_line / _STRANGE_LINE)
     if fit.own_line_due > _LINE_DUE:
         found = max(found, min(_LINE_LEAST / max(fit.own_line, 1e-3), 10.0))
     return found
 
 
+def _least(test: PointTest, es_n0_db: float) -> float:
+    """Return the lowest Es/N0 in dB that symbols may have, given that by the noise beside the signal."""
+    return -10 * math.log10(10 ** (-es_n0_db / 10) + _LOSS * test.nearest**2)
+
+
+def _likelihood(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
+    """Return the log-likelihood of a class, given the symbols and the noise beside the signal."""
+    by_chance = min(_FREE_LINE * fit.own_line_due, _MOST_FREE)
+    away = 0.0
+    if math.isfinite(es_n0_db):
+        outside = max(_least(test, es_n0_db) - fit.es_n0_db, fit.es_n0_db - es_n0_db, 0.0)
+        away = outside**2 / (fit.es_n0_error_db**2 + _MEASURED_ERROR_DB**2) / 2
+    return fit.log_likelihood - by_chance - away
+
+
 def _by_noise(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
     """Return how far the fitted noise is from that beside the signal, over what is accepted."""
-    noise = 10 ** (-es_n0_db / 10) + _LOSS * test.nearest**2
     deviation = math.hypot(fit.es_n0_error_db, _MEASURED_ERROR_DB)
-    worst = -10 * math.log10(noise)
+    worst = _least(test, es_n0_db)
     worse = (worst - fit.es_n0_db) / (_DEVIATIONS * deviation)
     if fit.es_n0_db > _BETTER_BELOW_DB:
         return max(worse, 0.0)

@@ -42,8 +42,10 @@ class DecisionOptions:
     Raises:
         AmrqError: a value is out of its range.
 
-    >>> DecisionOptions(chunks_per_decision=8).min_confidence
-    0.8
+    >>> DecisionOptions(chunks_per_decision=8).threshold
+    0.75
+    >>> DecisionOptions(wrong_name_cost=9).threshold, DecisionOptions(min_confidence=0.8).threshold
+    (0.9, 0.8)
     """
 
     chunks_per_decision: int = option(
@@ -53,10 +55,11 @@ class DecisionOptions:
         flag="--chunks",
     )
     min_confidence: float = option(
-        0.8,
-        "Lowest probability at which the best class is named. Below it the answer is 'unsure', labelled 'unknown'.",
+        0.0,
+        "Lowest probability at which the best class is named. 0: that which the cost of a wrong name gives.",
         within=between(0, 1),
         label="Lowest Confidence",
+        advanced=True,
     )
     early_confidence: float = option(
         1.0,
@@ -103,10 +106,24 @@ class DecisionOptions:
         label="Check Names by Points and Noise",
         advanced=True,
     )
+    wrong_name_cost: float = option(
+        3.0,
+        "What a wrong name costs, in right names that are not given ('unsure'). 3: a class is named from 0.75 on.",
+        within=at_least(0),
+        label="Cost of a Wrong Name",
+    )
 
     def __post_init__(self) -> None:
         """Check the values."""
         check(self)
+
+    @property
+    def threshold(self) -> float:
+        """The lowest probability at which the best class is named.
+
+        With probability p of the best class, a name costs (1 - p) times the cost of a wrong one, and none costs p.
+        """
+        return self.min_confidence or self.wrong_name_cost / (1 + self.wrong_name_cost)
 
 
 _DEFAULTS = DecisionOptions()
@@ -120,16 +137,23 @@ class _Chunks(NamedTuple):
         power: [n].
         indices: index of each one's first sample [n].
         weights: log-weights of the Es/N0 levels before each chunk [n, levels], if they are tracked.
+        es_n0_db: measured Es/N0 [n], NaN where it is not known; None: nowhere.
     """
 
     rows: NDArray[np.float32]
     power: NDArray[np.float32]
     indices: NDArray[np.int64]
     weights: NDArray[np.float32] | None
+    es_n0_db: NDArray[np.float32] | None
 
     def part(self, start: int, stop: int) -> "_Chunks":
-        weights = None if self.weights is None else self.weights[start:stop]
-        return _Chunks(self.rows[start:stop], self.power[start:stop], self.indices[start:stop], weights)
+        return _Chunks(*(None if column is None else column[start:stop] for column in self))  # type: ignore[arg-type]
+
+    @staticmethod
+    def join(pieces: "list[_Chunks]") -> "_Chunks":
+        """Return pieces as one; a column that one of them lacks is left out."""
+        columns = ([c for c in column if c is not None] for column in zip(*pieces, strict=True))
+        return _Chunks(*(np.concatenate(c) if len(c) == len(pieces) else None for c in columns))  # type: ignore[arg-type]
 
 
 class DecisionMaker:
@@ -154,12 +178,14 @@ class DecisionMaker:
     the carried evidence against any hypothesis is at most odds of a thousand to one.
 
     If Es/N0 is tracked, a decision starts from the probabilities of Es/N0 before its first chunk; otherwise all levels
-    are equally probable. With a memory, which holds the same knowledge, they are not used.
+    are equally probable. With a memory, which holds the same knowledge, they are not used. If Es/N0 is measured by the
+    noise beside the signal, levels that it contradicts are improbable (see `EsN0Prior.measured`).
 
     A model's errors on a signal repeat from chunk to chunk, so its evidence grows more slowly than with independent
     errors. With `fusion_chunks` n0, the sum over n chunks is multiplied by 1 / (1 + (n - 1) / n0).
 
-    The best class, `unknown` and `no signal` included, is the answer if its probability is at least `min_confidence`;
+    The best class, `unknown` and `no signal` included, is the answer if its probability is at least
+    `DecisionOptions.threshold`, so that the expected cost of the name is below that of none;
     otherwise the decision is `unsure`, with the label `unknown`. If the best class is `no signal`, the label is `no
     signal` only if `name_noise` is set, otherwise `unknown`: a transmission of many carriers (OFDM), sampled once a
     symbol, looks like noise, and only the user knows that there is none. `Decision.reason` gives the kind of answer.
@@ -236,6 +262,7 @@ class DecisionMaker:
         evidence: Evidence,
         sample_indices: NDArray[np.int64],
         es_n0_log_weights: NDArray[np.float32] | None = None,
+        es_n0_db: NDArray[np.float32] | None = None,
     ) -> list[Decision]:
         """Take in N chunks and return the decisions that are now due.
 
@@ -244,6 +271,7 @@ class DecisionMaker:
             sample_indices: int64 [N], the stream's index of each chunk's first sample.
             es_n0_log_weights: float32 [N, levels], log-probability of each Es/N0 level given the chunks before each
                 one (see `NoiseTracker`); None in every call if Es/N0 is not tracked.
+            es_n0_db: float32 [N], Es/N0 by the noise beside the signal, dB, NaN where it is not known; None: nowhere.
         """
         decisions: list[Decision] = []
         weights = es_n0_log_weights if self._prior_of.levels else None
@@ -253,10 +281,12 @@ class DecisionMaker:
             evidence = evidence.select(finite)
             sample_indices = sample_indices[finite]
             weights = None if weights is None else weights[finite]
+            es_n0_db = None if es_n0_db is None else es_n0_db[finite]
         if not len(sample_indices):
             return []
         rows = self._new_samples_only(evidence.log_likelihoods, sample_indices)
-        chunks = _Chunks(rows, evidence.power, sample_indices, weights)
+        measured = es_n0_db if self._prior_of.levels else None
+        chunks = _Chunks(rows, evidence.power, sample_indices, weights, measured)
         usable = evidence.usable
         # Runs of chunks that are all usable or all silent.
         edges = [0, *(np.flatnonzero(usable[1:] != usable[:-1]) + 1).tolist(), len(usable)]
@@ -326,26 +356,37 @@ class DecisionMaker:
         changes, sums = self._changes(chunks.rows.reshape(*shape, -1))
         steady = count if not changes.any() else int(np.argmax(changes > 0))
         weights = None if chunks.weights is None else chunks.weights[::length][:steady]
+        es_n0_db = None if chunks.es_n0_db is None else chunks.es_n0_db.reshape(shape)[:steady]
         decisions = self._fuse(
             sums[:steady],
             chunks.power.reshape(shape)[:steady],
             chunks.indices.reshape(shape)[:steady],
-            self._prior(weights),
+            self._prior(weights, es_n0_db),
             length,
         )
         if decisions:
             self._said = decisions[-1].label
         return decisions
 
-    def _prior(self, weights: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """Return the log-prior of decisions, [H] or [D, H], given the weights of Es/N0 [D, levels]."""
+    def _prior(
+        self, weights: NDArray[np.float32] | None, es_n0_db: NDArray[np.float32] | None
+    ) -> NDArray[np.float64]:
+        """Return the log-prior of decisions, [H] or [D, H].
+
+        Args:
+            weights: of Es/N0 by tracking [D, levels], or None.
+            es_n0_db: measured, [D, n] for the decision's chunks, or None.
+        """
+        if es_n0_db is not None and not np.isnan(es_n0_db).all():
+            seen = self._prior_of.measured(_median(es_n0_db))
+            return self._prior_of.log_prior(seen if weights is None else seen + weights)
         return self._log_prior if weights is None else self._prior_of.log_prior(weights)
 
     def _before(self, first: _Chunks) -> NDArray[np.float64]:
         """Return the log-prior [H] of a decision that begins with these chunks, without the memory."""
-        if self._carried is not None or first.weights is None:
-            return self._log_prior
-        return self._prior_of.log_prior(first.weights[:1])[0]
+        weights = None if self._carried is not None or first.weights is None else first.weights[:1]
+        prior = self._prior(weights, None if first.es_n0_db is None else first.es_n0_db[None])
+        return prior.reshape(-1)
 
     def _weight_of(self, chunks: Any) -> Any:
         """Return the factor on a sum of log-likelihoods, for a number of chunks or an array of numbers."""
@@ -379,13 +420,7 @@ class DecisionMaker:
         pieces = self._pieces
         chunks = pieces[0]
         if len(pieces) > 1:
-            weights = [piece.weights for piece in pieces if piece.weights is not None]
-            chunks = _Chunks(
-                np.concatenate([piece.rows for piece in pieces]),
-                np.concatenate([piece.power for piece in pieces]),
-                np.concatenate([piece.indices for piece in pieces]),
-                np.concatenate(weights) if len(weights) == len(pieces) else None,
-            )
+            chunks = _Chunks.join(pieces)
         indices = chunks.indices
         if self._silent:
             self._clear()
@@ -522,7 +557,7 @@ class DecisionMaker:
 
     def _answer(self, best: str, sure: float) -> tuple[str, Reason]:
         """Return label and reason of a decision, given its best class and that class's probability."""
-        if sure < self.options.min_confidence:
+        if sure < self.options.threshold:
             return UNKNOWN, "unsure"
         if best == NO_SIGNAL:
             return NO_SIGNAL if self.options.name_noise else UNKNOWN, "noise"
@@ -536,6 +571,14 @@ class DecisionMaker:
         if found > high:
             return high, "above"
         return (low, "below") if found < low else (found, None)
+
+
+def _median(es_n0_db: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the median of each row [D, n] without NaN; NaN where all are."""
+    count = np.count_nonzero(~np.isnan(es_n0_db), axis=1)
+    place = np.maximum(count - 1, 0) // 2
+    ordered = np.sort(es_n0_db, axis=1)  # NaN comes last
+    return np.asarray(np.take_along_axis(ordered, place[:, None], axis=1)[:, 0], dtype=np.float64)
 
 
 def _es_n0_limits(hypotheses: Sequence[Hypothesis]) -> tuple[float, float]:

@@ -38,6 +38,8 @@ _MOST_CHUNKS = 64
 _TURNS = 4
 """Fits of the noise level at most."""
 _LARGEST_STEP = 4.0
+_MOST_GAIN = 20.0
+"""Of a Newton step that stays within a level's table; more comes of its being no parabola."""
 _WIDTHS = (0.7, 3.0, 1e3)
 """Chunks over which the phase may be averaged: a carrier that wanders, a steady one, a still one."""
 _FORETOLD = 0.6
@@ -70,6 +72,8 @@ class PointFit(NamedTuple):
             line.
         own_line_due: what `own_line` should be.
         symbols: how many were looked at.
+        log_likelihood: natural logarithm of the symbols' density if the class is right, at the best noise level, the
+            symbols being scaled to unit power; NaN where noise was added.
     """
 
     es_n0_db: float
@@ -80,6 +84,7 @@ class PointFit(NamedTuple):
     own_line: float
     own_line_due: float
     symbols: int
+    log_likelihood: float
 
 
 class _Table(NamedTuple):
@@ -91,7 +96,9 @@ class _Table(NamedTuple):
         per_unit: cells a unit.
         side: cells in each direction.
         points: float32 [cells, 2], expected point.
-        scores: float32 [cells, 16], derivatives; the first three belong to fitted parameters.
+        scores: float32 [cells, 17], derivatives, of which the first three belong to fitted parameters; and the
+            logarithm of a symbol's density.
+        information: float64 [16, 16], covariance of the derivatives if the class is right.
     """
 
     amplitude: float
@@ -100,6 +107,7 @@ class _Table(NamedTuple):
     side: int
     points: NDArray[np.float32]
     scores: NDArray[np.float32]
+    information: NDArray[np.float64]
 
     def cells(self, symbols: NDArray[np.complex64]) -> NDArray[np.intp]:
         """Return the cell of each of N symbols."""
@@ -123,10 +131,10 @@ class PointTest:
         >>> test = PointTest(linear_class("16QAM"))
         >>> rng = np.random.default_rng(1)
         >>> noise = 0.125 * rng.standard_normal((32, 64)).view(np.complex128)
-        >>> right, wrong = (rng.choice(linear_class(name).points, (32, 32)) for name in ("16QAM", "64QAM"))
+        >>> right, wrong = (rng.choice(linear_class(name).points, (32, 32)) for name in ("16QAM", "16APSK (4+12)"))
         >>> test.fit((right + noise).astype(np.complex64), 15.0).misfit < 40
         True
-        >>> test.fit((wrong + noise).astype(np.complex64), 15.0).misfit > 80
+        >>> test.fit((wrong + noise).astype(np.complex64), 15.0).misfit > 100
         True
     """
 
@@ -156,18 +164,16 @@ class PointTest:
         z = z / np.float32(max(math.sqrt(float(np.vdot(z, z).real) / z.size), 1e-30))
         level = _level(es_n0_db)
         strange = self._strange_line(z)
-        z, own, due = self._aligned(z, level)
+        z, coherent, due = self._aligned(z, level)
         tried: set[int] = set()
         noisy = False
         while True:
             table = self._table(level)
             z = self._turned(z, table)
-            scores = table.scores.take(table.cells(z), axis=0)
-            mean, second = (
-                scores.mean(axis=0, dtype=np.float64),
-                (scores.T @ scores).astype(np.float64) / z.size,
-            )
-            step, error = _step(mean, second, z.size)
+            found = table.scores.take(table.cells(z), axis=0)
+            scores, density = found[:, :-1], found[:, -1]
+            mean = scores.mean(axis=0, dtype=np.float64)
+            step, error, gain = _step(mean, table.information, z.size)
             if level == _HIGHEST and step > 0 and not noisy:
                 # Points are told apart: the noise power is the mean squared distance.
                 quiet = level - 10 * math.log10(max(1 + mean[0], 1e-4))
@@ -178,9 +184,12 @@ class PointTest:
             if following in tried or len(tried) == _TURNS:
                 break
             level = following
-        found = quiet if noisy and level == _HIGHEST else level + step
-        misfit, freedom = _misfit(mean, second, z.size, not self.on_a_line)
-        return PointFit(found, error, misfit, freedom, strange, own, due, z.size)
+        fitted = quiet if noisy and level == _HIGHEST else level + step
+        likelihood = math.nan if noisy else float(density.sum(dtype=np.float64)) + gain
+        # Scores with long tails: their own covariance alone is too small where the mean is low by chance.
+        own = (scores.T @ scores).astype(np.float64) / z.size - np.outer(mean, mean)
+        misfit, freedom = _misfit(mean, (table.information + own) / 2, z.size, not self.on_a_line)
+        return PointFit(fitted, error, misfit, freedom, strange, coherent, due, z.size, likelihood)
 
     def _strange_line(self, z: NDArray[np.complex64]) -> float:
         """Return the highest line that the class does not have, over the mean of its spectrum."""
@@ -203,7 +212,15 @@ class PointTest:
         radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
         weight = weights.take(np.minimum(radius, _RADII - 1))
         order = self.known.symmetry
-        sums = (weight * _power(z / np.maximum(size, np.float32(1e-12)), order)).sum(axis=1)
+        line = weight * _power(z / np.maximum(size, np.float32(1e-12)), order)
+        # Where no carrier was seen, symbols still turn from one to the next.
+        bins = 2 * z.size
+        spectrum = np.asarray(scipy.fft.fft(line.ravel(), bins))
+        peak = int((spectrum.real**2 + spectrum.imag**2).argmax())
+        per_symbol = 2 * np.pi * (peak - bins if 2 * peak > bins else peak) / bins
+        angle = (per_symbol * np.arange(z.size)).reshape(z.shape)
+        z = z * np.exp(np.complex64(-1j / order) * angle.astype(np.float32))
+        sums = (line * np.exp(np.complex64(-1j) * angle.astype(np.float32))).sum(axis=1)
         spectrum = np.fft.fft(sums, 8 * count)
         steady = np.argmax(np.abs(spectrum)) / (8 * count)
         turn = np.exp(-2j * np.pi * steady * np.arange(count))
@@ -314,10 +331,15 @@ def _extra_noise(shape: tuple[int, ...], power: float) -> NDArray[np.complex64]:
     return np.asarray(np.float32(math.sqrt(power)) * _noise(*shape))
 
 
-def _step(mean: NDArray[np.float64], second: NDArray[np.float64], symbols: int) -> tuple[float, float]:
-    """Return by how many dB Es/N0 is higher than a table's, by one Newton step, and the deviation of that."""
-    information = second[:2, :2] + np.diag(np.diag(second)[:2]) * 1e-3
-    by_power = np.linalg.inv(information)
+def _step(
+    mean: NDArray[np.float64], information: NDArray[np.float64], symbols: int
+) -> tuple[float, float, float]:
+    """Return by how many dB Es/N0 is higher than a table's, by one Newton step, and the deviation of that.
+
+    The third is what the step adds to the log-likelihood of all symbols.
+    """
+    fitted = information[:2, :2]
+    by_power = np.linalg.inv(fitted + np.diag(np.diag(fitted)) * 1e-3)
     noise, amplitude = by_power @ mean[:2]
     direction = np.array(
         [-1.0, 1.0]
@@ -325,34 +347,35 @@ def _step(mean: NDArray[np.float64], second: NDArray[np.float64], symbols: int) 
     per_db = 10 / math.log(10)
     step = per_db * (amplitude - noise)
     error = per_db * math.sqrt(max(float(direction @ by_power @ direction), 0.0) / symbols)
-    return float(np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)), error
+    gain = 0.5 * symbols * float(mean[:2] @ by_power @ mean[:2])
+    return float(np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)), error, min(gain, _MOST_GAIN)
 
 
 def _misfit(
-    mean: NDArray[np.float64], second: NDArray[np.float64], symbols: int, phase_noise: bool
+    mean: NDArray[np.float64], information: NDArray[np.float64], symbols: int, phase_noise: bool
 ) -> tuple[float, int]:
     """Return the score test's statistic and its degrees of freedom.
 
     Args:
         mean: of the derivatives [K].
-        second: mean products of them [K, K].
+        information: their covariance [K, K].
         symbols: how many there are.
         phase_noise: it is no sign of a misfit.
     """
     fitted = [*range(_FITTED), *([_PHASE_NOISE] if phase_noise else [])]
-    fitted = [one for one in fitted if second[one, one] > 1e-9]
+    fitted = [one for one in fitted if information[one, one] > 1e-9]
     tested = [one for one in range(len(mean)) if one >= _FITTED and one not in fitted]
-    ridge = 1e-9 * np.diag(np.diag(second)[fitted])
-    share = np.linalg.solve(second[np.ix_(fitted, fitted)] + ridge, second[np.ix_(fitted, tested)])
+    ridge = 1e-9 * np.diag(np.diag(information)[fitted])
+    share = np.linalg.solve(information[np.ix_(fitted, fitted)] + ridge, information[np.ix_(fitted, tested)])
     left = mean[tested] - mean[fitted] @ share
-    spread = second[np.ix_(tested, tested)] - second[np.ix_(tested, fitted)] @ share
-    before = np.diag(second)[tested]
+    spread = information[np.ix_(tested, tested)] - information[np.ix_(tested, fitted)] @ share
+    before = np.diag(information)[tested]
     kept = np.flatnonzero((np.diag(spread) > _LEAST_KEPT * before) & (before > 1e-9))
     if not len(kept):
         return 0.0, 0
     deviation = np.sqrt(np.diag(spread)[kept])
     left = left[kept] / deviation
-    spread = spread[np.ix_(kept, kept)] / np.outer(deviation, deviation) - np.outer(left, left)
+    spread = spread[np.ix_(kept, kept)] / np.outer(deviation, deviation)
     spread += _RIDGE * np.eye(len(kept))
     return float(symbols * left @ np.linalg.solve(spread, left)), len(kept)
 
@@ -365,13 +388,19 @@ def _make_table(points: NDArray[np.complex128], level: int) -> _Table:
     middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
     z = (middle[:, None] + 1j * middle).ravel()
     exponent = -(np.abs(z[:, None] - amplitude * points) ** 2) / noise
-    exponent -= exponent.max(axis=1, keepdims=True)
-    share = np.exp(exponent)
-    share /= share.sum(axis=1, keepdims=True)
+    highest = exponent.max(axis=1, keepdims=True)
+    share = np.exp(exponent - highest)
+    total = share.sum(axis=1, keepdims=True)
+    share /= total
+    density = (highest + np.log(total))[:, 0] - math.log(len(points) * math.pi * noise)
     expected = share @ points
     pairs = np.stack([expected.real, expected.imag], axis=1).astype(np.float32)
-    scores = np.stack(_scores(z, share, points, amplitude, noise), axis=1).astype(np.float32)
-    return _Table(amplitude, reach, side / (2 * reach), side, pairs, scores)
+    scores = np.stack([*_scores(z, share, points, amplitude, noise), density], axis=1)
+    derivatives = scores[:, :-1]
+    probability = np.exp(density)
+    probability /= probability.sum()
+    information = (derivatives * probability[:, None]).T @ derivatives
+    return _Table(amplitude, reach, side / (2 * reach), side, pairs, scores.astype(np.float32), information)
 
 
 def _scores(

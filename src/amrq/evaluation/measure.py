@@ -425,7 +425,7 @@ def _open_set(contract: Contract, measured: list[MeasuredLevel], others: list[Ot
     if not good:
         return None
     return OpenSet(
-        min_confidence=DecisionOptions().min_confidence,
+        min_confidence=DecisionOptions().threshold,
         es_n0_db=good[0].level.es_n0_db,
         known=np.concatenate([found.scores for found in good]),
         right=np.concatenate([found.right for found in good]),
