@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Count right, wrong, missed and undecided decisions on signals of known truth, through the user's own flowgraph.
+"""Count right, wrong, missed and undecided decisions on signals of known truth, through the whole receiver.
 
-Each signal is written as a cf32 file and goes through the flowgraph that `amrq classify` runs: recording source, symbol
-front end, chunks of 32 symbols, the default model, decisions on 32 chunks (1,024 symbols), all with default settings.
-If the symbol rate is not given, `recording_symbol_rate` estimates it, as in the command.
+Each signal goes through `identify_linear`, which does what the flowgraph of `amrq classify` does (a test holds one
+against the other): the signal is found, received, divided into chunks of 32 symbols and classified by the default
+model; decisions are on 32 chunks (1,024 symbols), all with default settings.
 
 One decision counts for each signal: the one that contains symbol 1,536, which is the second complete decision. So
 decisions are independent, and the front end has settled. Of a signal in bursts, each burst counts: it has a name if a
@@ -36,35 +36,25 @@ import json
 import platform
 import re
 import sys
-import tempfile
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from gnuradio import gr
-from gnuradio.amrq.classifier_sink import classifier_sink
-from gnuradio.amrq.decision_flowgraph import decision_flowgraph
-from gnuradio.amrq.recording_source import recording_source
 from numpy.typing import NDArray
 
 import amrq
 from amrq.classes import OTHER_LINEAR, THESIS_9
-from amrq.classifier import ChunkClassifier, make_classifier
-from amrq.decision import Decision
-from amrq.errors import AmrqError
+from amrq.classifier import make_classifier
 from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson, outcome
-from amrq.live import recording_symbol_rate
+from amrq.identify import Identification, identify_linear
 from amrq.machine import processor_name
-from amrq.measure import StreamInfo
-from amrq.recordings import open_recording
 from amrq.signals import Conditions, received_under
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -204,39 +194,17 @@ def pattern(value: str, points: NDArray[np.complex64], count: int) -> NDArray[np
     return points[numbers]
 
 
-@cache
-def classifier(model: str) -> ChunkClassifier:
-    """Return the model, loaded once for all signals."""
-    return make_classifier(model)
-
-
-def decisions_on(path: Path, case: Case, samples_per_symbol: float) -> list[Decision] | None:
+def decisions_on(
+    samples: NDArray[np.complex64], case: Case, samples_per_symbol: float
+) -> Identification | None:
     """Return what `amrq classify` would decide; None where it finds no symbol rate."""
-    recording = open_recording(path, "cf32", samples_per_symbol * SYMBOL_RATE)
-    rate = SYMBOL_RATE
+    rate: float | None = SYMBOL_RATE
     if case.kind == "symbol rate given wrongly":
-        rate *= number_in(case.value)
+        rate = SYMBOL_RATE * number_in(case.value)
     if case.given == "nothing":
-        try:
-            rate = recording_symbol_rate(recording).rate
-        except AmrqError:
-            return None
-    decisions: list[Decision] = []
-    source = recording_source(recording)
-    sink = classifier_sink(
-        stream=StreamInfo(source.sample_rate(), rate),
-        backend=classifier,
-        on_decision=lambda decision, truth: decisions.append(decision),
-    )
-    flowgraph = decision_flowgraph(source, sink)
-    flowgraph.run()
-    flowgraph.raise_error()
-    # At another symbol rate as many symbols fill another time.
-    scale = SYMBOL_RATE / rate
-    return [
-        replace(d, sample_index=round(scale * d.sample_index), sample_count=round(scale * d.sample_count))
-        for d in decisions
-    ]
+        rate = None
+    found = identify_linear(samples, samples_per_symbol * SYMBOL_RATE, rate)
+    return found if found.symbol_rate else None
 
 
 class Answer(NamedTuple):
@@ -247,35 +215,33 @@ class Answer(NamedTuple):
     confidence: float | None = None
 
 
-def answers_to(case: Case, number: int, folder: Path) -> list[Answer]:
+def answers_to(case: Case, number: int) -> list[Answer]:
     """Send one signal and return the answers that count: one, or one a burst."""
     rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
     symbols = symbols_of(case, rng)
     conditions = conditions_of(case, rng)
-    path = folder / "signal.cf32"
-    received_under(symbols, conditions, case.es_n0_db, rng).tofile(path)
-    decisions = decisions_on(path, case, conditions.samples_per_symbol)
-    if decisions is None:
+    samples = received_under(symbols, conditions, case.es_n0_db, rng)
+    found = decisions_on(samples, case, conditions.samples_per_symbol)
+    if found is None:
         return [Answer(NO_SYMBOL_RATE)]
-    if case.kind != "bursts":
-        return [answer_at(decisions, COUNTED_AT)]
-    length = int(number_in(case.value))
-    middles = (length + PAUSE) * np.arange(BURSTS) + length // 2
-    return [answer_at(decisions, int(middle)) for middle in middles]
+    places = [float(COUNTED_AT)]
+    if case.kind == "bursts":
+        length = int(number_in(case.value))
+        places = list((length + PAUSE) * np.arange(BURSTS) + length / 2)
+    return [answer_at(found, place * conditions.samples_per_symbol) for place in places]
 
 
-def answer_at(decisions: Iterable[Decision], symbol: int) -> Answer:
-    """Return what the decision that holds a symbol says."""
-    for decision in decisions:
-        if decision.sample_index <= symbol < decision.sample_index + decision.sample_count:
-            return Answer(answer_of(decision), decision.es_n0_db, decision.confidence)
-    return Answer(NO_ANSWER)
+def answer_at(found: Identification, sample: float) -> Answer:
+    """Return what the decision that holds a sample says."""
+    decision = found.at(sample)
+    if decision is None:
+        return Answer(NO_ANSWER)
+    return Answer(answer_of(decision), decision.es_n0_db, decision.confidence)
 
 
 def measure(case: Case, draws: int) -> dict[str, Any]:
     """Send so many signals and count."""
-    with tempfile.TemporaryDirectory() as folder:
-        answers = [answer for number in range(draws) for answer in answers_to(case, number, Path(folder))]
+    answers = [answer for number in range(draws) for answer in answers_to(case, number)]
     texts = Counter(answer.text for answer in answers)
     levels = [a.es_n0_db for a in answers if a.text == case.sent and a.es_n0_db is not None]
     wrong = [a.confidence for a in answers if outcome(a.text, case.sent) == "misnamed"]
@@ -325,7 +291,6 @@ def run(path: Path, share: float, processes: int, only: str) -> None:
         "amrq": amrq.__version__,
         "processor": processor_name(),
         "python": platform.python_version(),
-        "gnuradio": gr.version(),
         "onnxruntime": version("onnxruntime"),
         "numpy": np.__version__,
         "seed": SEED,

@@ -27,7 +27,6 @@ import argparse
 import csv
 import itertools
 import json
-import math
 import os
 import platform
 import sys
@@ -327,12 +326,14 @@ def answers_to(case: Case, number: int, through: str) -> list[tuple[str, float]]
     """Send one signal and return the answers that count, with their confidence: one, or one a burst."""
     rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
     if case.kind.startswith("symbol rate") and case.kind != "symbol rate error":
-        return [(_rate_answer(case, rng), 0.0)]
+        return [(_rate_answer(case, rng, through), 0.0)]
     if case.kind.startswith("TorchSig"):
         return [_torchsig_answer(case, number, through)]
     samples, spacing, rate, places = signal_of(case, rng)
     sample_rate = SYMBOL_RATE * spacing
-    heard = THROUGH[through](samples, sample_rate, None if case.given == FOUND else rate, None)
+    # Which of two signals is meant has to be said.
+    offset = 0.0 if "neighbour" in case.kind else None
+    heard = THROUGH[through](samples, sample_rate, None if case.given == FOUND else rate, offset)
     if heard is None:
         return [(NO_SYMBOL_RATE, 0.0)] * len(places)
     return [_at(heard, place * spacing) for place in places]
@@ -366,36 +367,44 @@ def _at(heard: list[Heard], sample: float) -> tuple[str, float]:
     return NO_ANSWER, 0.0
 
 
-def _rate_answer(case: Case, rng: np.random.Generator) -> str:
-    """Return `right`, `wrong` or `no symbol rate` for an estimate on one signal."""
-    from amrq.errors import AmrqError
-    from amrq.live.symbol_rate import SURE
-    from amrq.measure import estimate_symbol_rate
-
+def rate_signal(case: Case, rng: np.random.Generator) -> tuple[NDArray[np.complex64], float, Channel]:
+    """Return a signal whose symbol rate is looked for, its samples a symbol, and what happened to it."""
     spacing = float(np.exp(rng.uniform(np.log(2), np.log(64))))
-    beside = "neighbour" in case.kind
+    channel = drawn(rng, pulse=case.value)
     if case.value == HELD:
         spacing = float(rng.integers(2, 65))
-    if beside:
-        spacing = max(spacing, 4.5)
-    # The command looks at 131,072 samples at most.
+    if "neighbour" in case.kind:
+        spacing = max(spacing, 5.0)
+        rate = rng.uniform(0.6, 1.5)
+        # Pulses without a sharp edge have side lobes, and need more room.
+        room = 0.8 if case.value.startswith("R") else 1.3
+        distance = float(rng.choice([-1, 1])) * (room + 0.7 * rate + 0.1)
+        channel = replace(channel, neighbour_db=0.0, neighbour_at=distance, neighbour_rate=rate)
+    # The command looks at windows of 131,072 samples.
     count = int(min(LOOKED_FOR, 131_072 // spacing))
-    channel = drawn(
-        rng,
-        pulse=case.value,
-        samples_per_symbol=spacing,
-        neighbour_db=0.0 if beside else -math.inf,
-        neighbour_at=float(rng.choice([-1, 1])) * 2.0,
-    )
+    channel = replace(channel, samples_per_symbol=spacing)
     x, spacing = transmit(symbols(str(rng.choice(list(NINE))), count, rng), channel, rng)
-    samples = receive(x, spacing, channel, case.es_n0_db, rng)
-    try:
+    return receive(x, spacing, channel, case.es_n0_db, rng), spacing, channel
+
+
+def _rate_answer(case: Case, rng: np.random.Generator, through: str) -> str:
+    """Return `any`, `wrong rate` or `no symbol rate` for an estimate on one signal; near 0 Hz if it has a neighbour."""
+    samples, spacing, _ = rate_signal(case, rng)
+    if through == "identify":
+        from amrq.identify import SignalSearch, find_signal
+
+        search = SignalSearch(offset=0.0 if "neighbour" in case.kind else None)
+        signal = find_signal(samples, SYMBOL_RATE * spacing, search)
+        rate = signal.symbol_rate.rate if signal.sure and signal.symbol_rate is not None else 0.0
+    else:
+        from amrq.live import SURE  # type: ignore[attr-defined]
+        from amrq.measure import estimate_symbol_rate
+
         found = estimate_symbol_rate(samples, SYMBOL_RATE * spacing)
-    except AmrqError:
+        rate = found.rate if found.confidence >= SURE else 0.0
+    if not rate:
         return NO_SYMBOL_RATE
-    if found.confidence < SURE:
-        return NO_SYMBOL_RATE
-    return "any" if abs(found.rate / SYMBOL_RATE - 1) < 0.002 else "wrong rate"
+    return "any" if abs(rate / SYMBOL_RATE - 1) < 0.002 else "wrong rate"
 
 
 def measure(case: Case, draws: int, through: str) -> dict[str, Any]:
@@ -512,6 +521,105 @@ def report(rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+class Goal(NamedTuple):
+    """What must hold of some rows: shares of right decisions at least, of wrong names at most."""
+
+    what: str
+    kinds: tuple[str, ...]
+    given: str = GIVEN
+    values: tuple[str, ...] = ()  # all, where empty
+    levels: tuple[float, ...] = ()
+    right: float | None = None
+    wrong: float | None = 0.01
+    each: str = ""  # a column: the goal holds for each of its values, and the worst is shown
+
+    def rows(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Select."""
+        return [
+            row
+            for row in rows
+            if row["kind"] in self.kinds
+            and row["given"] == self.given
+            and (not self.values or row["value"] in self.values)
+            and (not self.levels or float(row["es_n0_db"]) in self.levels)
+        ]
+
+
+def goals() -> Iterator[Goal]:
+    """What must hold, in the order of the table."""
+    for level in FOREIGN_LEVELS:
+        yield Goal(
+            f"other constellations, {level:g} dB", ("another constellation",), levels=(level,), wrong=0.05
+        )
+    yield Goal("signals that are not linear", ("not linear",), each="sent")
+    yield Goal("the nine, symbol rate wrong", ("wrong symbol rate",), each="value")
+    yield Goal("noise alone", ("noise alone",), wrong=0.0)
+    for level in KNOWN_LEVELS:
+        right = 0.995 if level >= 12.5 else 0.95 if level >= 10 else None
+        yield Goal(f"the nine, {level:g} dB", ("nothing wrong",), levels=(level,), right=right)
+    for level in (10.0, 12.5, 20.0):
+        yield Goal(f"the nine, {level:g} dB, nothing given", ("nothing wrong",), FOUND, levels=(level,))
+    for kind in ("echo late", "echo early"):
+        for value in ("-20", "-12", "-9", "-6"):
+            yield Goal(f"{kind}, {value} dB", (kind,), values=(value,), right=0.95)
+    for level, given, found in ((0, 0.97, 0.93), (1, 0.95, 0.90), (2, 0.80, 0.70)):
+        yield Goal(f"TorchSig level {level}, rate given", (f"TorchSig level {level}",), right=given)
+        yield Goal(f"TorchSig level {level}, nothing given", (f"TorchSig level {level}",), FOUND, right=found)
+    yield Goal("symbol rate, any pulse", ("symbol rate",), FOUND, right=0.98, wrong=0.005, each="value")
+    beside = ("symbol rate beside a neighbour",)
+    yield Goal("symbol rate beside a neighbour", beside, FOUND, right=0.98, wrong=0.005, each="value")
+    for value, share in (("100", 0.7), ("200", 0.95), ("300", None), ("500", None)):
+        yield Goal(f"bursts of {value} symbols, 15 dB", ("bursts",), values=(value,), right=share)
+    for kind, values in VALUES.items():
+        if kind in ("bursts", "echo late", "echo early"):
+            continue
+        for value in values:
+            given = FOUND if kind == "off the middle" else GIVEN
+            yield Goal(f"{kind}, {value:g}", (kind,), given, values=(f"{value:g}",))
+    for pulse in PULSES:
+        yield Goal(f"pulse {pulse}", ("pulse",), values=(pulse,))
+        yield Goal(f"pulse {pulse}, nothing given", ("pulse",), FOUND, values=(pulse,))
+
+
+def summary(rows: list[dict[str, str]]) -> str:
+    """Return one table in Markdown: what must hold, and what was measured."""
+    lines = [
+        "| signals | decisions | right, % | wrong name, % | none, % | goal | |",
+        "|---|---:|---:|---:|---:|---|---|",
+    ]
+    for goal in goals():
+        chosen = goal.rows(rows)
+        if not chosen:
+            continue
+        parts = [chosen]
+        if goal.each:
+            parts = [
+                [row for row in chosen if row[goal.each] == value]
+                for value in dict.fromkeys(row[goal.each] for row in chosen)
+            ]
+        found = [pooled(part) for part in parts]
+        # The worst: least right where that is asked for, else most wrong.
+        tally, n = min(found, key=lambda one: (one[0].right if goal.right else -one[0].misnamed) / one[1])
+        wrong = max(one.misnamed / of for one, of in found)
+        met = (goal.right is None or tally.right / n >= goal.right) and (
+            goal.wrong is None or wrong <= goal.wrong
+        )
+        asked = [f"right {100 * goal.right:g}"] if goal.right is not None else []
+        asked += [f"wrong at most {100 * goal.wrong:g}"] if goal.wrong is not None else []
+        worst = parts[found.index((tally, n))][0][goal.each] if goal.each else ""
+        name = f"{goal.what} (worst: {worst})" if worst else goal.what
+        shares = (tally.right, tally.misnamed, tally.undecided + tally.missed)
+        cells = " | ".join(per_cent(count, n) for count in shares)
+        lines.append(f"| {name} | {n} | {cells} | {', '.join(asked)} | {'met' if met else 'missed'} |")
+    return "\n".join(lines) + "\n"
+
+
+def per_cent(count: int, of: int) -> str:
+    """Return a share in per cent with its 95 % interval."""
+    low, high = clopper_pearson(count, of)
+    return f"{100 * count / of:.1f} ({100 * low:.1f} to {100 * high:.1f})".replace(" ", "\u00a0")
+
+
 def draw(rows: list[dict[str, str]], folder: Path) -> None:
     """Write a picture of all sweeps."""
     from matplotlib.figure import Figure
@@ -556,6 +664,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", default=[], help="kinds to measure; may be repeated")
     parser.add_argument("--through", choices=sorted(THROUGH), default="identify", help="the receiver")
     parser.add_argument("--report", action="store_true", help="only report what is there")
+    parser.add_argument("--goals", action="store_true", help="report goals and results in one table")
     parser.add_argument("--pictures", type=Path, help="also draw into this folder")
     arguments = parser.parse_args()
     if not arguments.report:
@@ -564,7 +673,7 @@ def main() -> None:
     rows = read(arguments.output)
     if arguments.pictures is not None:
         draw(rows, arguments.pictures)
-    sys.stdout.write(report(rows))
+    sys.stdout.write(summary(rows) if arguments.goals else report(rows))
 
 
 if __name__ == "__main__":

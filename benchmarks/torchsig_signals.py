@@ -3,9 +3,9 @@
 """Write signals of TorchSig 2.2's data set class at its three levels of impairments, for `open_world.py`.
 
 It runs in an environment of its own, with torchsig==2.2.0 and what that needs; the module is not imported. The classes
-are those of the nine that TorchSig has, the metadata its defaults, with 12.5 to 40 dB and 32,768 samples of which a
-signal fills four fifths or more. TorchSig gives a measured bandwidth, not the symbol rate: that is noted where the
-modulator is called.
+are those of the nine that TorchSig has, the metadata its defaults, with 12.5 to 40 dB, 4 to 10 samples a symbol, a
+carrier within a fifth of the sample rate, and 32,768 samples of which a signal fills four fifths or more. TorchSig
+gives a measured bandwidth, not the symbol rate: that is noted where the modulator is called.
 
 usage: torchsig_signals.py FOLDER COUNT
 """
@@ -43,6 +43,10 @@ def write(folder: Path, level: int, count: int) -> None:
         num_iq_samples_dataset=SAMPLES,
         signal_duration_in_samples_min=int(0.8 * SAMPLES),
         signal_duration_in_samples_max=SAMPLES,
+        # The default limits cut the edges off most signals.
+        **{"frequency_min": -5e6, "frequency_max": 4_999_999.0},
+        **{"signal_center_freq_min": -2e6, "signal_center_freq_max": 2e6},
+        **{"bandwidth_min": 1_000_000, "bandwidth_max": 2_500_000},
         snr_db_min=12.5,
         snr_db_max=40.0,
         cochannel_overlap_probability=0.0,

@@ -179,6 +179,7 @@ class Channel:
         clip: where both rails end, over their root mean square.
         neighbour_db: of another signal.
         neighbour_at: its distance.
+        neighbour_rate: its symbol rate.
     """
 
     pulse: str = "RRC 0.35"
@@ -193,6 +194,7 @@ class Channel:
     clip: float = math.inf
     neighbour_db: float = -math.inf
     neighbour_at: float = 1.6
+    neighbour_rate: float = 1.0
 
 
 def drawn(rng: np.random.Generator, **values: float | str) -> Channel:
@@ -269,10 +271,9 @@ def receive(
     samples = len(signal)
     x = signal
     if channel.neighbour_db > -math.inf:
-        count = round(samples / spacing)
-        beside, _ = transmit(
-            symbols("QPSK", count, rng), Channel("RRC 0.35", spacing, channel.neighbour_at), rng
-        )
+        apart = spacing / channel.neighbour_rate
+        place = Channel("RRC 0.35", apart, channel.neighbour_at / channel.neighbour_rate)
+        beside, _ = transmit(symbols("QPSK", round(samples / apart), rng), place, rng)
         x = x + 10 ** (channel.neighbour_db / 20) * _fit(beside, samples)
     if channel.image_db > -math.inf:
         x = x + 10 ** (channel.image_db / 20) * np.exp(2j * np.pi * rng.random()) * x.conj()

@@ -4,7 +4,7 @@
 import json
 import platform
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +28,7 @@ from amrq.evaluation import (
     ReferenceReceivers,
     draw_pictures,
     evaluation_tables,
+    measure_open_world,
     page_anew,
     report,
     verdict,
@@ -168,12 +169,30 @@ def _sweep_table(evaluation: Evaluation) -> Table:
     return table
 
 
+def _open_table(evaluation: Evaluation) -> Table:
+    table = Table(title="in the open: received signals with something wrong")
+    for heading in ("what is wrong", "dB", "decisions", "right", "wrong name", "none"):
+        table.add_column(heading, justify="left" if heading == "what is wrong" else "right")
+    for row in evaluation.open_world:
+        tally = row.tally
+        shares = (tally.right, tally.misnamed, tally.missed + tally.undecided)
+        table.add_row(
+            f"{row.name} {row.value}",
+            f"{row.es_n0_db:g}",
+            str(tally.total),
+            *(f"{count / max(1, tally.total):.2f}" for count in shares),
+        )
+    return table
+
+
 def _show(console: Console, evaluation: Evaluation) -> None:
     console.print(_table(evaluation))
     console.print(_class_table(evaluation))
     console.print(_other_table(evaluation))
     if evaluation.impairments:
         console.print(_sweep_table(evaluation))
+    if evaluation.open_world:
+        console.print(_open_table(evaluation))
     colours = {True: "green", False: "red", None: "default"}
     for found in verdict(evaluation):
         words = found.goal.replace("*", "")
@@ -240,6 +259,12 @@ class _FreshChunks:
     es_n0: str = option(_DEFAULT_LEVELS, "Es/N0 in dB, with commas between.")
     phase_noise: float = option(0.0, "Standard deviation of the phase noise.", unit="rad", within=at_least(0))
     seed: int = option(0, "Seed of the chunks.", within=at_least(0))
+    open_world: int | None = option(
+        None,
+        "Decisions in each row of the table of the open world: signals with something wrong, through the receiver. "
+        "0: no table. Without it, a fortieth of --chunks.",
+        within=at_least(0),
+    )
     sweeps: str = option(
         _SWEEP_LEVELS,
         "Es/N0 in dB, with commas between, at which rotation, frequency, timing, level and phase noise are swept. "
@@ -316,6 +341,16 @@ def evaluate(
                 shared,
                 swept,
             )
+            bar.update(task, description=f"{escape(classifier.contract.name)} in the open")
+            found = replace(
+                found,
+                open_world=measure_open_world(
+                    classifier,
+                    fresh.chunks // 40 if fresh.open_world is None else fresh.open_world,
+                    fresh.seed,
+                    step=lambda done, of, bar=bar, task=task: bar.update(task, completed=done, total=of),  # type: ignore[misc]
+                ),
+            )
         written: list[str] = []
         failed: list[AmrqError] = []  # reported once what was measured is shown
         if folder is not None:
@@ -323,6 +358,7 @@ def evaluate(
                 *("amrq", "evaluate", Path(name).name, "--chunks", str(fresh.chunks)),
                 *("--es-n0", fresh.es_n0, "--phase-noise", f"{fresh.phase_noise:g}"),
                 *("--seed", str(fresh.seed), "--sweeps", fresh.sweeps),
+                *(() if fresh.open_world is None else ("--open-world", str(fresh.open_world))),
                 *(() if with_bound else ("--no-bound",)),
                 *(() if engine == "onnx" else ("--engine", engine)),
                 *("-o", "evaluation"),

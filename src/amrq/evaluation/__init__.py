@@ -15,6 +15,7 @@ from amrq.evaluation.open_set import (
     answer_of,
     outcome,
 )
+from amrq.evaluation.open_world import OPEN_WORLD, Mishap, OpenWorldRow, measure_open_world
 from amrq.evaluation.pictures import (
     BLACK,
     BLUE,
@@ -43,6 +44,7 @@ __all__ = [
     "IMPAIRMENTS",
     "NO_ANSWER",
     "NO_SYMBOL_RATE",
+    "OPEN_WORLD",
     "ORANGE",
     "PICTURES",
     "PURPLE",
@@ -57,8 +59,10 @@ __all__ = [
     "Impairment",
     "ImpairmentCurve",
     "Knowledge",
+    "Mishap",
     "NoiseLevel",
     "OpenSet",
+    "OpenWorldRow",
     "OtherSignal",
     "Outcome",
     "PairedDifference",
@@ -76,6 +80,7 @@ __all__ = [
     "fuse",
     "make_dataset",
     "measure_foreign",
+    "measure_open_world",
     "outcome",
     "page_anew",
     "read_evaluation",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from amrq.evaluation.open_set import OpenSet
+from amrq.evaluation.open_world import open_world_csv, open_world_table
 from amrq.evaluation.pictures import PICTURES
 from amrq.evaluation.results import Evaluation, NamedDecisions, Reliability, read_evaluation
 from amrq.evaluation.statistics import Share
@@ -64,6 +65,8 @@ def report(evaluation: Evaluation, pictures: Sequence[str] = (), made: str = "")
     lines += ["## Signals outside its classes", "", *_others(evaluation), ""]
     if evaluation.open_set is not None:
         lines += [*shown("open_set", "Open-set curve"), *_open_set(evaluation.open_set), ""]
+    if evaluation.open_world:
+        lines += ["## In the open", "", *open_world_table(evaluation.open_world), "", _OPEN_WORLD, ""]
     if evaluation.impairments:
         lines += ["## Robustness", "", *shown("robustness", "Accuracy against impairments")]
         lines += [*_robustness(evaluation), ""]
@@ -106,6 +109,8 @@ def evaluation_tables(evaluation: Evaluation) -> dict[str, str]:
         tables["open_set.csv"] = _open_set_csv(evaluation.open_set)
     if evaluation.impairments:
         tables["robustness.csv"] = _robustness_csv(evaluation)
+    if evaluation.open_world:
+        tables["open_world.csv"] = open_world_csv(evaluation.open_world)
     return tables
 
 
@@ -116,7 +121,14 @@ _CONTENTS = {
     "other_signals.csv": "decisions that name a class, for each kind of other signal",
     "open_set.csv": "decisions accepted at each threshold of the confidence",
     "robustness.csv": "right decisions for each impairment and value",
+    "open_world.csv": "outcomes of decisions on received signals with something wrong",
 }
+
+_OPEN_WORLD = (
+    "Decisions on 1,024 symbols, or on a burst, through the whole receiver, which is given the symbol rate: "
+    "root-raised-cosine pulses of roll-off 0.2 to 0.5, 2.5 to 8 samples a symbol, carrier within 2 % of the symbol "
+    "rate. The other constellations are some that no model is trained on; `unknown` is right for them."
+)
 
 
 def _files(evaluation: Evaluation) -> list[str]:

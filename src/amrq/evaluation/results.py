@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.evaluation.open_set import OpenSet, OtherSignal
+from amrq.evaluation.open_world import OpenWorldRow
 from amrq.evaluation.statistics import PairedDifference, Share
 from amrq.files import parsing
 from amrq.model import NO_SIGNAL, UNKNOWN, AccuracyRow
@@ -398,6 +399,7 @@ class Evaluation:
         open_set: shares accepted at each threshold; None without a level of 10 dB or more, or with too few chunks for
             a fused decision.
         impairments: accuracy against impairments; empty if they were not measured.
+        open_world: decisions on signals with something wrong, through the receiver; empty if they were not measured.
     """
 
     model: str
@@ -414,6 +416,7 @@ class Evaluation:
     others: tuple[OtherSignal, ...]
     open_set: OpenSet | None
     impairments: tuple[ImpairmentCurve, ...]
+    open_world: tuple[OpenWorldRow, ...] = ()
 
     @property
     def knows_others(self) -> bool:
@@ -472,6 +475,7 @@ class Evaluation:
             "other_signals": [other.as_dict() for other in self.others],
             "open_set": None if self.open_set is None else self.open_set.as_dict(),
             "sweeps": [curve.as_dict() for curve in self.impairments],
+            "open_world": [row.as_dict() for row in self.open_world],
         }
 
     @classmethod
@@ -491,6 +495,7 @@ class Evaluation:
             others=tuple(OtherSignal.from_dict(other) for other in values["other_signals"]),
             open_set=None if values["open_set"] is None else OpenSet.from_dict(values["open_set"]),
             impairments=tuple(ImpairmentCurve.from_dict(curve) for curve in values["sweeps"]),
+            open_world=tuple(OpenWorldRow.from_dict(row) for row in values.get("open_world", ())),
         )
 
 

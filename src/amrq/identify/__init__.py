@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From stored samples to what they hold: found, received, classified and decided on, in one pass."""
 
+from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.search import (
     SURE,
     FoundSignal,
@@ -17,10 +18,13 @@ from amrq.identify.search import (
 __all__ = [
     "SURE",
     "FoundSignal",
+    "Identification",
+    "IdentifyOptions",
     "SignalSearch",
     "find_in_windows",
     "find_signal",
     "found_text",
+    "identify_linear",
     "input_texts",
     "is_same_rate",
     "signals_text",

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A linear signal in stored samples: found, received, classified and decided on in one pass, without GNU Radio."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.classifier import Classifier, make_classifier
+from amrq.decision import Decision, DecisionMaker, DecisionOptions
+from amrq.errors import AmrqError
+from amrq.identify.search import FoundSignal, SignalSearch, find_in_windows, unclear_text
+from amrq.measure import FrontEndOptions
+from amrq.receive import ReceivedSymbols, Receiver
+from amrq.worker import Batch, ClassifierWorker
+
+__all__ = ["Identification", "IdentifyOptions", "identify_linear"]
+
+_WINDOW = 1 << 17
+"""Samples of a window in which the signal is looked for."""
+_WINDOWS = 8
+"""Windows at most, spread over all of the samples, where the signal is not clear in the first."""
+_AT_ONCE = 1 << 20
+"""Samples received in one go: bounds memory."""
+
+
+@dataclass(frozen=True)
+class IdentifyOptions:
+    """Settings of `identify_linear`.
+
+    Attributes:
+        model: an ONNX file, a shipped model's name, or `default`; or a classifier, which is used as it is.
+        front_end: settings of the receiver; None: the defaults.
+        decision: how decisions are made; None: the defaults.
+    """
+
+    model: str | Classifier = "default"
+    front_end: FrontEndOptions | None = None
+    decision: DecisionOptions | None = None
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What stored samples hold.
+
+    Attributes:
+        found: the signal that was received, and the others in the band.
+        decisions: on it, in order; none if the symbol rate is not clear. They count in symbols.
+        places: first sample and number of samples of each decision.
+        reason: why there is no decision, a sentence's beginning; empty if there are decisions.
+    """
+
+    found: FoundSignal
+    decisions: tuple[Decision, ...] = ()
+    places: tuple[tuple[int, int], ...] = field(default=())
+    reason: str = ""
+
+    @property
+    def symbol_rate(self) -> float:
+        """The symbol rate at which the signal was received, Bd; 0 if it was not."""
+        return self.found.symbol_rate.rate if self.found.sure and self.found.symbol_rate is not None else 0.0
+
+    def at(self, sample: float) -> Decision | None:
+        """Return the decision that a sample of the input belongs to; None if there is none."""
+        for decision, (first, count) in zip(self.decisions, self.places, strict=True):
+            if first <= sample < first + count:
+                return decision
+        return None
+
+
+def identify_linear(
+    samples: NDArray[np.complex64],
+    sample_rate: float,
+    symbol_rate: float | None = None,
+    offset: float | None = None,
+    options: IdentifyOptions | None = None,
+) -> Identification:
+    """Find a linear signal in stored samples, receive it, and decide what it is.
+
+    The same parts do the same as in the flowgraph of `amrq classify`, so that the decisions are the same.
+
+    Args:
+        samples: complex [N].
+        sample_rate: samples a second.
+        symbol_rate: of the signal, Bd, right to 2 %; None: estimated.
+        offset: about where the signal is, Hz from the middle of the band; None: the strongest one is taken.
+        options: model and settings; None: the defaults.
+
+    Raises:
+        AmrqError: the rates do not fit each other, or the model cannot be used.
+
+    >>> import numpy as np
+    >>> from amrq.classes import linear_class
+    >>> from amrq.signals import received_signal
+    >>> rng = np.random.default_rng(1)
+    >>> symbols = rng.choice(linear_class("QPSK").points, 2500)
+    >>> samples = received_signal(symbols, samples_per_symbol=5.0, rolloff=0.35, es_n0_db=20.0, rng=rng)
+    >>> found = identify_linear(samples, sample_rate=100e3)
+    >>> round(found.symbol_rate), {decision.label for decision in found.decisions}
+    (20000, {'QPSK'})
+    """
+    options = options or IdentifyOptions()
+    samples = np.ascontiguousarray(samples, dtype=np.complex64)
+    search = SignalSearch(offset, symbol_rate, highest=sample_rate / 2)  # two samples a symbol at least
+    found = find_in_windows(_windows(samples), sample_rate, search)
+    if not found.sure or found.symbol_rate is None:
+        return Identification(found, reason=unclear_text(found))
+    receiver = Receiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)
+    positions: list[NDArray[np.float64]] = []
+    decisions: list[Decision] = []
+    classifier = _classifier(options.model) if isinstance(options.model, str) else options.model
+    worker = _worker(classifier, options.decision, decisions)
+    worker.start()
+    number = 0
+    try:
+        for received in _received(receiver, samples):
+            if not len(received.positions):
+                continue
+            worker.submit(_batch(received, number))
+            positions.append(received.positions)
+            number += len(received.positions)
+        worker.wait_until_idle()
+    finally:
+        worker.stop()
+    if not decisions:
+        return Identification(found, reason="the signal is too short for a decision")
+    spacing = sample_rate / found.symbol_rate.rate
+    length = classifier.contract.chunk_length
+    return Identification(
+        found, tuple(decisions), tuple(_places(decisions, np.concatenate(positions), length, spacing))
+    )
+
+
+@cache
+def _classifier(model: str) -> Classifier:
+    """Return a model's classifier, loaded once."""
+    classifier = make_classifier(model)
+    if classifier.contract.phase != "any":
+        raise AmrqError(
+            f"the model {classifier.contract.name} needs the carrier's phase, which the receiver does not recover: "
+            "choose a model for any phase."
+        )
+    return classifier
+
+
+def _windows(samples: NDArray[np.complex64]) -> Iterator[NDArray[np.complex64]]:
+    """Yield pieces to look for the signal in: the first one first."""
+    yield samples[:_WINDOW]
+    spare = len(samples) - 2 * _WINDOW
+    further = min(_WINDOWS - 1, -(-(spare + _WINDOW) // _WINDOW)) if spare > -_WINDOW else 0
+    for number in range(1, further + 1):
+        start = round((spare + _WINDOW) * number / further)
+        yield samples[start : start + _WINDOW]
+
+
+def _received(receiver: Receiver, samples: NDArray[np.complex64]) -> Iterator[ReceivedSymbols]:
+    for start in range(0, len(samples), _AT_ONCE):
+        yield receiver.process(samples[start : start + _AT_ONCE])
+    yield receiver.finish()
+
+
+def _worker(
+    classifier: Classifier, options: DecisionOptions | None, decisions: list[Decision]
+) -> ClassifierWorker:
+    contract = classifier.contract
+    maker = DecisionMaker(contract.weighed(), contract.chunk_length, options, contract.fusion_chunks)
+    return ClassifierWorker(
+        classifier,
+        maker,
+        lambda decision, truth: decisions.append(decision),
+        track=maker.options.track,
+    )
+
+
+def _batch(received: ReceivedSymbols, number: int) -> Batch:
+    """Return chunks for the worker; `number` is that of the first one."""
+    count = len(received.positions)
+    chunks = received.symbols.reshape(count, -1).copy()
+    chunks[~received.finite] = np.nan
+    indices = chunks.shape[1] * np.arange(number, number + count, dtype=np.int64)
+    return Batch(
+        chunks,
+        indices,
+        borders=tuple(np.flatnonzero(received.borders).tolist()),
+        es_n0_db=received.snr_db.astype(np.float32),
+    )
+
+
+def _places(
+    decisions: list[Decision], positions: NDArray[np.float64], length: int, spacing: float
+) -> Iterator[tuple[int, int]]:
+    """Yield first sample and number of samples of each decision."""
+    for decision in decisions:
+        first = decision.sample_index // length
+        last = (decision.sample_index + decision.sample_count) // length - 1
+        begin = max(0, round(float(positions[first])))
+        end = round(float(positions[min(last, len(positions) - 1)]) + length * spacing)
+        yield begin, end - begin
