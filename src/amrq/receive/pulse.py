@@ -31,6 +31,7 @@ _MEMORY = 12  # blocks in the average
 FIRST_PULSE = 4
 """Blocks before a first answer."""
 _OFTEN, _NOISE_OFTEN = 8, 2  # blocks from one comparison, or measurement, to the next after that
+_CHANGE = 2.0  # of the power from which on it is another signal
 _SURE = 12.0  # log likelihood by which a pulse must be likelier than noise
 _BETTER = 3.0  # by which another must be likelier than the present one
 _RISE = 2.0  # power over the least nearer the middle from which on it is another signal's
@@ -135,6 +136,8 @@ class PulseFinder:
         self._average = np.zeros(len(self._frequency))
         self._blocks = 0.0
         self._seen = 0
+        self._fresh = 0  # blocks since a signal began
+        self._weak = 0  # blocks in which there was much less power than before
         self.pulse = self._default
         """The pulse of the last block."""
         self.found = False
@@ -174,12 +177,19 @@ class PulseFinder:
         power = (smooth.real**2 + smooth.imag**2).astype(np.float64)
         cells = np.add.reduceat(power, self._edges, axis=1)[:, :-1] / np.diff(self._edges)
         keep, found = 1 - 1 / _MEMORY, []
-        for block in cells:
+        for block, total in zip(cells, cells.sum(axis=1).tolist(), strict=True):
+            mean = float(self._average.sum()) / max(self._blocks, 1.0)
+            if total > _CHANGE * mean:
+                self._fresh = 0  # a signal begins
+            self._weak = self._weak + 1 if total * _CHANGE < mean else 0
+            if self._weak == FIRST_PULSE:  # a signal has ended: another may be weaker
+                self._average, self._blocks, self._fresh = np.zeros(len(block)), 0.0, 0
             self._average = keep * self._average + block
             self._blocks = keep * self._blocks + 1
             self._seen += 1
-            # Soon at first, then now and then.
-            soon = FIRST_PULSE <= self._seen <= _MEMORY
+            self._fresh += 1
+            # Often at first, then now and then.
+            soon = self._fresh <= _MEMORY and self._seen >= FIRST_PULSE
             if soon or self._seen % _OFTEN == 0:
                 self._choose()
             if soon or self._seen % _NOISE_OFTEN == 0:

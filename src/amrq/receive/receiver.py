@@ -29,7 +29,7 @@ _LEVEL_MEMORY = 16  # chunks
 _LEVEL_CHANGE = 1.6  # of the power from which on it is another level
 _LARGEST = 1e12  # amplitude from which on a sample is taken for zero: its fourth power exceeds float32
 _MOST_POWER = 1e30  # of the channel, in units of what it began with
-_LEAST_ES_N0, _SIGNIFICANT = 0.25, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
+_LEAST_ES_N0, _SIGNIFICANT = 0.5, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
 _SMALLEST = 1e-30  # power that is still one
 _EDGE = 16  # channel samples before a block's first that interpolation may need
 
