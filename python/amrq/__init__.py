@@ -4,6 +4,7 @@
 import importlib
 from typing import Any
 
+from gnuradio.amrq.blind_receiver import blind_receiver
 from gnuradio.amrq.carrier_recovery import carrier_recovery
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
@@ -33,6 +34,7 @@ __all__ = [
     "OutputOptions",
     "PulseOptions",
     "StreamInfo",
+    "blind_receiver",
     "carrier_recovery",
     "chunker",
     "classification_display",

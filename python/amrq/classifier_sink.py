@@ -16,7 +16,14 @@ from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run, note_er
 from gnuradio.amrq._tags import read_number, read_time
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 from gnuradio.amrq.chunker import SAMPLE_INDEX_KEY
-from gnuradio.amrq.symbol_front_end import INPUT_RATE_KEY, INPUT_SECONDS_KEY, SNR_KEY
+from gnuradio.amrq.symbol_front_end import (
+    BURST_BORDER_KEY,
+    EQUALISER_KEY,
+    INPUT_RATE_KEY,
+    INPUT_SECONDS_KEY,
+    SIGNAL_KEY,
+    SNR_KEY,
+)
 
 from amrq.classifier import Backend, Classifier, EngineBackend
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
@@ -32,9 +39,17 @@ __all__ = ["classifier_sink"]
 _DECISIONS = pmt.intern("decisions")
 _MODEL = pmt.intern("model")
 _STATISTICS = pmt.intern("statistics")
-_BORDER = "burst_border"
-"""Tag of the front end on the first symbol after the begin or end of a burst."""
-_PLACE = ("time", "duration", "utc", "frequency_hz", "offset_hz", "snr_db")
+_PLACE: tuple[str, ...] = (
+    "time",
+    "duration",
+    "utc",
+    "frequency_hz",
+    "symbol_rate_hz",
+    "offset_hz",
+    "snr_db",
+    "equaliser",
+)
+_PLACE += ("burst_begins", "burst_ends")
 """Fields of a record that a message has too, where they are known."""
 _PATIENCE = (0.3e-3, 2e-3)
 """Seconds between two looks whether more has arrived, while the worker has little and while it has much to do."""
@@ -55,8 +70,9 @@ class classifier_sink(gr.sync_block):
             refuted and model; `truth` if the stream
             has `modulation` tags; with a symbol rate, `time` (seconds from the first sample received to the first
             symbol) and `duration`; and if they are known, `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
-            the carrier), `offset_hz` (of the carrier from the middle of the band) and `snr_db` (Es/N0 by the
-            noise beside the signal).
+            the carrier), `offset_hz` (of the carrier from the middle of the band), `symbol_rate_hz`, `equaliser` (its
+            kind, empty for none), `burst_begins` and `burst_ends`, and `snr_db` (Es/N0 by the noise beside the
+            signal).
         statistics: twice a second, a dictionary of counters; every chunk received is classified, silent, not_finite,
             dropped or queued. With a board, also where chunks were classified and what happened to messages (see
             `BoardEngine.counters`).
@@ -383,8 +399,9 @@ class classifier_sink(gr.sync_block):
             elif key == "modulation":
                 known = pmt.is_symbol(tag.value)
                 truths.append((tag.offset, pmt.symbol_to_string(tag.value) if known else None))
-            elif key == _BORDER:
+            elif key == BURST_BORDER_KEY:
                 borders.append(chunk)
+                self.timeline.add_border(int(indices[chunk]))
             elif key == SNR_KEY:
                 self._es_n0_db = pmt.to_double(tag.value)
                 es_n0_db[chunk:] = self._es_n0_db
@@ -400,6 +417,13 @@ class classifier_sink(gr.sync_block):
             self.timeline.add_carrier(symbol, pmt.to_double(value))
         elif key == INPUT_RATE_KEY:
             self.timeline.set_sample_rate(pmt.to_double(value))
+            self.timeline.add_equaliser(symbol, "")  # a front end tags changes
+        elif key == EQUALISER_KEY:
+            self.timeline.add_equaliser(symbol, pmt.symbol_to_string(value))
+        elif key == SIGNAL_KEY:
+            symbol_rate, offset, confidence = (pmt.to_double(pmt.tuple_ref(value, n)) for n in range(3))
+            self.timeline.add_signal(symbol, symbol_rate, offset, confidence)
+            self.stream = replace(self.stream, symbol_rate=symbol_rate, offset=offset)
         elif key == "rx_freq" and (frequency := read_number(value)) is not None:
             self.timeline.add_frequency(symbol, frequency)
         elif key == "rx_time" and (seconds := read_time(value)) is not None:

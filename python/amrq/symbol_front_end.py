@@ -22,6 +22,7 @@ __all__ = [
     "INPUT_RATE_KEY",
     "INPUT_SECONDS_KEY",
     "NOT_FINITE_KEY",
+    "SIGNAL_KEY",
     "SNR_KEY",
     "symbol_front_end",
 ]
@@ -42,6 +43,9 @@ BURST_BORDER_KEY = "burst_border"
 """Tag on a symbol, PMT_T: a burst begins or ends before it, or the stream broke there."""
 EQUALISER_KEY = "equaliser"
 """Tag on a symbol, a PMT string: the kind of equaliser that is in use from there on; empty for none."""
+
+SIGNAL_KEY = "signal"
+"""Tag on the first symbol of a signal that was found: a PMT tuple of symbol rate (Bd), offset (Hz) and confidence."""
 
 _TAG_CHUNKS = 16  # most chunks of 32 symbols from one tag to the next
 _CARRIER_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once

@@ -61,6 +61,7 @@ def test_the_examples_are_there():
             "network_sender",
             "headless_json",
             "find_symbol_rate",
+            "blind",
             "board",
         ),
     }
@@ -479,6 +480,17 @@ def test_find_symbol_rate_prints_what_it_finds(tmp_path):
     status, out, err = program(script, "--file", RECORDING)
     assert status == 0, err
     assert float(re.search(r"\(symbol_rate \. ([\d.e+]+)\)", out)[1]) == pytest.approx(25e3, rel=1e-3)
+    status, out, err = program(script, "--file", "none.sigmf-meta")
+    assert (status, err.splitlines()) == (2, ["there is no file none.sigmf-meta."])
+
+
+def test_blind_names_what_it_finds(tmp_path):
+    script = generate(example("blind"), tmp_path)
+    status, out, err = program(script, "--file", RECORDING)
+    assert status == 0, err
+    found = [float(rate) for rate in re.findall(r"\(symbol_rate \. ([\d.e+]+)\)", out)]
+    assert found and found == [pytest.approx(25e3, rel=1e-3)] * len(found)
+    assert re.findall(r"\(label \. (\w+)\)", out) and set(re.findall(r"\(label \. (\w+)\)", out)) == {"16QAM"}
     status, out, err = program(script, "--file", "none.sigmf-meta")
     assert (status, err.splitlines()) == (2, ["there is no file none.sigmf-meta."])
 

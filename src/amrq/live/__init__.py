@@ -28,6 +28,7 @@ from amrq.live.symbol_rate import (
     LOOKED_AT,
     RateEstimate,
     RecentSamples,
+    SignalFollower,
     SymbolRateWatch,
     WatchCounts,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "RecordingSession",
     "RecordingTotals",
     "SessionOptions",
+    "SignalFollower",
     "SymbolRateWatch",
     "WatchCounts",
     "deferred_interrupt",

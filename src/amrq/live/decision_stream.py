@@ -13,9 +13,9 @@ from typing import Any
 
 from amrq.decision import Decision
 from amrq.errors import AmrqError
-from amrq.identify import SURE, FoundSignal, SignalSearch, find_signal, is_same_rate, unclear_text
+from amrq.identify import FoundSignal, SignalSearch, find_signal, unclear_text
 from amrq.live.interrupt import joined, too_late
-from amrq.live.symbol_rate import LOOKED_AT, RateEstimate
+from amrq.live.symbol_rate import LOOKED_AT, RateEstimate, SignalFollower
 from amrq.options import OptionError
 from amrq.outputs import Origin, RecorderState, SigmfRecorder, StreamState, decision_record
 from amrq.sources import LiveSource, SilenceWatch, SourceCounts, SourceOptions
@@ -25,8 +25,6 @@ __all__ = ["Decided", "DecisionStream", "LiveStream"]
 
 _AHEAD = 1000  # decisions that may wait to be shown
 _LOOK_AGAIN = 5.0  # seconds
-_MOVED = 0.1
-"""A signal that is off its place by this part of the symbol rate has moved: carrier recovery follows 0.15."""
 _NOTHING_DB = -200.0  # level in dB reported when nothing is received
 
 Decided = tuple[Decision, str | None, dict[str, Any]]
@@ -304,7 +302,7 @@ class LiveStream:
         if self.symbol_rate is None:
             self._take(self._first_signal())
         while self.symbol_rate is not None:
-            follower = _Follower(self.symbol_rate, self.offset)
+            follower = SignalFollower(self.symbol_rate, self.offset)
             yield from self._run_once(self.symbol_rate, follower)
             if follower.found is None or self._ending.is_set():
                 return
@@ -318,7 +316,7 @@ class LiveStream:
         self.found, self.offset = found, found.offset
         self.symbol_rate, self.confidence = found.symbol_rate[:2]
 
-    def _run_once(self, symbol_rate: float, follower: "_Follower") -> Iterator[Decided]:
+    def _run_once(self, symbol_rate: float, follower: SignalFollower) -> Iterator[Decided]:
         stream = self._stream = DecisionStream(ending=self._ending)
         flowgraph = self._make(symbol_rate, self.offset, stream.put)
         start, rate = self._position(), self._source.sample_rate
@@ -419,30 +417,3 @@ class LiveStream:
             flowgraph.disconnect_all()
             if hasattr(self._source.block, "put_back"):
                 self._source.block.put_back(probe.since_break())
-
-
-class _Follower:
-    """Follows what is found of the signal while a flowgraph runs, and detects a change.
-
-    Attributes:
-        found: the signal with its new symbol rate or place; None while there is no change.
-    """
-
-    def __init__(self, symbol_rate: float, offset: float) -> None:
-        self.found: RateEstimate | None = None
-        self._symbol_rate, self._offset = symbol_rate, offset
-        self._suspect = (math.nan, math.nan)
-
-    def take(self, found: RateEstimate, finish: Callable[[], None]) -> None:
-        """Take in an estimate; call `finish` when two successive ones are sure of the same new rate and place."""
-        if found.confidence < SURE or _is_same(found, self._symbol_rate, self._offset):
-            self._suspect = (math.nan, math.nan)
-        elif _is_same(found, *self._suspect):
-            self.found = found
-            finish()
-        else:
-            self._suspect = (found.symbol_rate, found.offset)
-
-
-def _is_same(found: RateEstimate, symbol_rate: float, offset: float) -> bool:
-    return is_same_rate(found.symbol_rate, symbol_rate) and abs(found.offset - offset) < _MOVED * symbol_rate

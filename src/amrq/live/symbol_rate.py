@@ -12,19 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.identify import SURE, FoundSignal, SignalSearch, find_signal
+from amrq.identify import SURE, FoundSignal, SignalSearch, find_signal, is_same_rate
 from amrq.measure import check_offset
 
 __all__ = [
     "LOOKED_AT",
     "RateEstimate",
     "RecentSamples",
+    "SignalFollower",
     "SymbolRateWatch",
     "WatchCounts",
 ]
 
 LOOKED_AT = 1 << 17
 """Samples that a symbol rate is estimated from."""
+_MOVED = 0.1
+"""A signal that is off its place by this part of the symbol rate has moved: carrier recovery follows 0.15."""
 _PATIENCE = 0.5
 """Seconds that the end of a run waits for an estimate in progress: on a busy machine it may take longer."""
 _LEAST = 256
@@ -313,6 +316,12 @@ class SymbolRateWatch:
             due = self._busy or self._wanted or self.recent.taken() >= self._next
             return not due and (self._looked > self._from or self._asked == self.recent.taken())
 
+    def is_due(self) -> bool:
+        """Return whether an estimate is due or in progress."""
+        with self._changed:
+            waiting = self._busy or self._wanted or self.recent.taken() >= self._next
+            return waiting and not self._over and self.error is None
+
     def counts(self) -> WatchCounts:
         """Return the counters as they stand now."""
         with self._changed:
@@ -402,3 +411,34 @@ class SymbolRateWatch:
 def _check_rate(sample_rate: float) -> None:
     if not 0 < sample_rate < math.inf:
         raise AmrqError(f"the sample rate must be a number above 0, not {sample_rate}.")
+
+
+class SignalFollower:
+    """Follows what is found of the signal while a flowgraph runs, and detects a change.
+
+    Args:
+        symbol_rate: of the signal that is received, Bd.
+        offset: its place, Hz from the middle of the band.
+
+    Attributes:
+        found: the signal with its new symbol rate or place; None while there is no change.
+    """
+
+    def __init__(self, symbol_rate: float, offset: float) -> None:
+        self.found: RateEstimate | None = None
+        self._symbol_rate, self._offset = symbol_rate, offset
+        self._suspect = (math.nan, math.nan)
+
+    def take(self, found: RateEstimate, finish: Callable[[], None]) -> None:
+        """Take in an estimate; call `finish` when two successive ones are sure of the same new rate and place."""
+        if found.confidence < SURE or _is_same(found, self._symbol_rate, self._offset):
+            self._suspect = (math.nan, math.nan)
+        elif _is_same(found, *self._suspect):
+            self.found = found
+            finish()
+        else:
+            self._suspect = (found.symbol_rate, found.offset)
+
+
+def _is_same(found: RateEstimate, symbol_rate: float, offset: float) -> bool:
+    return is_same_rate(found.symbol_rate, symbol_rate) and abs(found.offset - offset) < _MOVED * symbol_rate

@@ -248,6 +248,8 @@ class Timeline:
         self._equalisers: deque[tuple[int, str]] = deque(
             maxlen=_REMEMBERED
         )  # symbol from which on it is in use, kind
+        # Symbol from which on a signal is received; its symbol rate, offset and the confidence of the rate.
+        self._signals: deque[tuple[int, float, float, float]] = deque(maxlen=_REMEMBERED)
         self._borders: deque[int] = deque(maxlen=_POSITIONS)  # symbols at which bursts begin or end
         self._sample_rate: float | None = None
         # (symbol from which on it holds, moment of the stream's beginning in seconds since 1970 as it follows from it)
@@ -292,6 +294,25 @@ class Timeline:
         with self._lock:
             self._borders.append(symbol)
 
+    def add_signal(self, symbol: int, symbol_rate: float, offset: float, confidence: float = 1.0) -> None:
+        """Add a signal that is received from a symbol on, in place of the one before.
+
+        Args:
+            symbol: index in the stream; never falls from call to call.
+            symbol_rate: symbols a second, above 0.
+            offset: of the signal from what the radio is tuned to, Hz.
+            confidence: of the symbol rate, 0 to 1.
+        """
+        with self._lock:
+            self._signals.append((symbol, symbol_rate, offset, confidence))
+
+    def _signal(self, symbol: int) -> tuple[float, float, float | None]:
+        """Return symbol rate, offset and confidence at a symbol; the lock is held."""
+        for since, symbol_rate, offset, confidence in reversed(self._signals):
+            if since <= symbol:
+                return symbol_rate, offset, confidence
+        return self._symbol_rate, self._offset, None
+
     def set_sample_rate(self, rate: float) -> None:
         """Set the source's sample rate, samples a second."""
         with self._lock:
@@ -300,15 +321,16 @@ class Timeline:
     def _carrier(self, symbol: int) -> float | None:
         """Return the carrier's offset at a symbol, Hz from the middle of the band; the lock is held."""
         found = self._carriers.at(symbol)
-        return None if found is None else self._offset + found * self._symbol_rate
+        symbol_rate, offset, _ = self._signal(symbol)
+        return None if found is None else offset + found * symbol_rate
 
     def _seconds(self, symbol: int) -> float:
         """Return the seconds from the stream's beginning to a symbol; the lock is held."""
-        nearest = self._positions.nearest(symbol)
+        nearest, (symbol_rate, _, _) = self._positions.nearest(symbol), self._signal(symbol)
         if nearest is None:
-            return symbol / self._symbol_rate
+            return symbol / symbol_rate
         # The symbols that filters send ahead of the first sample's lie before the beginning.
-        return max(0.0, nearest[1] + (symbol - nearest[0]) / self._symbol_rate)
+        return max(0.0, nearest[1] + (symbol - nearest[0]) / symbol_rate)
 
     def add_time(self, symbol: int, seconds: float, now: float) -> None:
         """Add the radio's time at a symbol.
@@ -361,6 +383,9 @@ class Timeline:
             count: symbols of it; its SNR is that at their end.
         """
         with self._lock:
+            if self._signals:
+                symbol_rate, _, confidence = self._signal(symbol)
+                origin = replace(origin, symbol_rate=symbol_rate, symbol_rate_confidence=confidence)
             correction = self._seconds(symbol) - symbol / origin.symbol_rate
             offset, rate = self._carrier(symbol), origin.sample_rate or self._sample_rate
             snr_db = self._snrs.at(symbol + count)
@@ -387,11 +412,12 @@ class Timeline:
         with self._lock:
             beginnings = [value for since, value in self._beginnings if since <= symbol]
             frequencies = [value for since, value in self._frequencies if since <= symbol]
+            offset = self._signal(symbol)[1]
         located = self.locate(origin, symbol, count)
         if beginnings:
             # The stream may have begun later than its source: then it is so much less from the source's beginning.
             begun = datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=beginnings[-1] - origin.start)
             located = replace(located, begun=begun)
         if frequencies:
-            located = replace(located, tunings=((0.0, frequencies[-1] + self._offset),))
+            located = replace(located, tunings=((0.0, frequencies[-1] + offset),))
         return located
