@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.classes import THESIS_9, linear_class
+from amrq.measure import FrontEndOptions
+from amrq.receive import receive_all
 from amrq.receive.constellation_fit import ConstellationFitter
 from amrq.receive.equaliser import Equaliser
-from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, other_signal
+from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, Conditions, other_signal, received_under
 
 
 def raised_cosine(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -179,3 +181,23 @@ def test_silence_and_a_carrier_are_unchanged(symbols: NDArray[np.complex64]) -> 
     out, kind = equalised(symbols)
     assert kind == ""
     np.testing.assert_array_equal(out, symbols)
+
+
+@pytest.mark.parametrize("name", ["BPSK", "QPSK", "8PSK", "16QAM", "4ASK"])
+@pytest.mark.parametrize("late", [1.5, -2.5])
+def test_a_receiver_removes_echoes_and_says_so(name: str, late: float) -> None:
+    generator = rng("equaliser", "receiver", name, str(late))
+    # A first path of half the amplitude is an echo that comes early.
+    echo = {"echo_db": -6.0 if late > 0 else 6.0, "echo_delay": abs(late)}
+    conditions = Conditions(samples_per_symbol=4.7, offset=0.02, **echo)
+    samples = received_under(linear_class(name).symbols(3000, generator), conditions, 20.0, generator)
+    received = receive_all(samples, 47e3, 10e3)
+    assert received.equaliser == "linear"
+    for part in (received.chunks[1:33], received.chunks[33:65]):
+        fit = ConstellationFitter().best(part.ravel())
+        assert fit.name == name
+    # Es/N0 of what left is that of the signal less what the filter added.
+    assert np.nanmedian(received.snr_db) == pytest.approx(-10 * math.log10(fit.noise), abs=1.5)
+    without = receive_all(samples, 47e3, 10e3, options=FrontEndOptions(equaliser=False))
+    assert without.equaliser == ""
+    assert ConstellationFitter().of(name, without.symbols[32:1056]).noise > 2 * fit.noise

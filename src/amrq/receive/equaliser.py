@@ -58,7 +58,7 @@ _NOISE_FIT = (
     -math.log(math.pi) - 1 + 0.05
 )  # log-likelihood a symbol, nats, of a little more than Gaussian noise's
 _JUDGED = 1024  # newest symbols that are fitted to constellations
-_KEPT = 2048  # symbols after which a filter that has proved itself is found anew
+_FIRST_KEPT, _MOST_KEPT = 512, 8192  # symbols after which a filter is found anew; twice as many each time
 _MOST_SPARED = 16 * 1024  # symbols until the next try, at most, after several in vain
 _LOAD = 1e-3  # white noise added to the covariance, over the symbols' power
 _ROUNDS, _DECIDED_ROUNDS = 20, 10
@@ -103,6 +103,7 @@ class Equaliser:
         self._taps: NDArray[np.complex64] | None = None
         self._due = 0  # count from which a filter is looked for again
         self._spared = 0  # symbols until then, after a try in vain
+        self._kept = 0  # symbols until then, after one that was not
         self._noise_gain = 1.0
         self._correlation = 0.0
         self._ended = False
@@ -177,7 +178,7 @@ class Equaliser:
             return
         self._holding = False
         if self._taps is not None and self._correlation < _GONE:
-            self._taps, self._due, self._spared = None, 0, 0
+            self._taps, self._due, self._spared, self._kept = None, 0, 0, 0
         least = max(_NEEDED, _NEEDED_NOISE / math.sqrt(len(newest)))
         if self._count >= max(self._due, _FEWEST) and (self._taps is not None or self._correlation > least):
             self._renew(newest)
@@ -193,11 +194,11 @@ class Equaliser:
             plain = self._fitter.best(newest[-_JUDGED:]).log_likelihood
             self._taps = self._filter(had, windows, covariance, plain + _GAIN)
         if self._taps is None:
-            self._spared = min(max(2 * self._spared, _GRID), _MOST_SPARED)
+            self._spared, self._kept = min(max(2 * self._spared, _GRID), _MOST_SPARED), 0
             self._due = self._count + self._spared
             return
-        self._spared = 0
-        self._due = self._count + (2 * _GRID if had is None else _KEPT)
+        self._spared, self._kept = 0, min(max(2 * self._kept, _FIRST_KEPT), _MOST_KEPT)
+        self._due = self._count + self._kept
         self._noise_gain = float(np.sum(np.abs(self._taps) ** 2))
 
     def _filter(
