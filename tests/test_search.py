@@ -167,3 +167,19 @@ def test_what_is_wrong_with_the_input_is_said(report: InputReport | None, words:
 def test_a_range_of_symbol_rates_must_be_one() -> None:
     with pytest.raises(AmrqError, match="lowest must be at least 0 and below the highest"):
         SignalSearch(lowest=10e3, highest=5e3)
+
+
+def test_where_both_are_given_a_middle_that_is_cut_or_too_wide_moves_nothing() -> None:
+    """A filter at the band's edge, or a neighbour, moves the middle of what is seen."""
+    whole = sent("QPSK", 25e3, 40e3) + noise(0.05, "cut")
+    spectrum = np.fft.fft(whole)
+    frequencies = np.fft.fftfreq(COUNT, 1 / RATE)
+    spectrum[(frequencies > 44e3) & (frequencies < 70e3)] = 0
+    cut = np.fft.ifft(spectrum).astype(np.complex64)
+    assert find_signal(cut, RATE, SignalSearch(40e3, 25e3)).offset == 40e3
+    assert find_signal(whole, RATE, SignalSearch(34e3, 25e3)).offset == pytest.approx(40e3, abs=750)
+
+
+def test_no_symbol_rate_is_found_that_cannot_be_received() -> None:
+    found = find_signal(sent("QPSK", 0.6 * RATE, 0.0) + noise(0.05, "fast"), RATE)
+    assert not found.sure or rate_of(found) <= RATE / 2

@@ -50,7 +50,8 @@ class symbol_rate_probe(gr.sync_block):
             sample_rate/2. None: the strongest one, and then the same as long as it is there.
         interval: seconds of the stream from one estimate to the next; 0: as often as possible.
         lowest: lowest symbol rate searched, Bd; 0: the rate with 64 symbols in the samples used.
-        highest: highest symbol rate searched, Bd; 0: 0.8 times the sample rate, which is the limit.
+        highest: highest symbol rate searched, Bd; 0: half the sample rate, as much as can be
+            received. At most 0.8 times it.
         min_confidence: estimates below this are not published, 0 to 1.
         length: most samples that an estimate uses, at least 256. The first estimate is made with half of them.
         on_estimate: for scripts: called with each `RateEstimate`, in the estimator's thread.

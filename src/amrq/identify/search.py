@@ -43,8 +43,13 @@ _GIVEN_STAYS = 1e-3
 """A given symbol rate that is right to this part stays: the front end follows the rest."""
 _PLACE_STAYS = 0.02
 """Of the bandwidth: a place that is right to this part stays. A matched filter so far off loses less than 0.1 dB."""
-_AROUND = 3.0
-"""Width of the band in which the symbol rate is estimated, of the signal: it shows the noise beside the signal."""
+_NEAR = 0.1
+"""Of the symbol rate: a place that is given with the symbol rate is corrected by this much."""
+_AS_WIDE = (0.9, 1.6)
+"""Bandwidth over symbol rate of shaped pulses of which nothing is cut off: then it is corrected by more."""
+_AROUND = 4.0
+_LEAST_AROUND = 0.6
+"""Of the signal's bandwidth, to either side: the band in which the symbol rate is estimated."""
 _FITTING = (0.7, 4.0)
 """Bandwidths over symbol rate that go together: sharp filters have 1, rectangular pulses 2 and side lobes."""
 _WEAKER_DB = 20.0
@@ -157,6 +162,8 @@ def find_signal(
     (10, 12500, True)
     """
     search = search or SignalSearch()
+    if math.isinf(search.highest):
+        search = replace(search, highest=sample_rate / 2)  # more cannot be received
     samples = np.where(np.isfinite(samples), samples, np.complex64(0)).astype(np.complex64)
     report: InputReport | None = None
     middle = 0.0
@@ -170,8 +177,8 @@ def find_signal(
     given = search.symbol_rate
     best: FoundSignal | None = None
     for signal in _candidates(signals, search, middle):
-        channel = select_channel(samples, sample_rate, signal.centre, _AROUND * signal.bandwidth)
-        rate, clear = _rate(channel[0], channel[1], search)
+        channel, rate_there = _channel(samples, sample_rate, signal, signals)
+        rate, clear = _rate(channel, rate_there, search)
         place = _place(signal.centre + middle, signal, search)
         found = FoundSignal(place, rate, given, (), signal, report)
         if best is None or (rate is not None and clear):
@@ -179,11 +186,9 @@ def find_signal(
         if clear:
             break
     if best is None:
-        place = search.offset or middle
-        turned = samples
-        if place - middle:
-            turned = samples * np.exp(-2j * np.pi * (place - middle) / sample_rate * np.arange(len(samples)))
-        rate, _ = _rate(turned.astype(np.complex64), sample_rate, search)
+        rate, _ = _rate(
+            _turned(samples, ((search.offset or middle) - middle) / sample_rate), sample_rate, search
+        )
         best = FoundSignal(search.offset or 0.0, rate, given, (), None, report)
     chosen = None if best.chosen is None else replace(best.chosen, centre=best.chosen.centre + middle)
     everything = tuple(replace(signal, centre=signal.centre + middle) for signal in signals)
@@ -200,11 +205,47 @@ def _candidates(signals: tuple[BandSignal, ...], search: SignalSearch, middle: f
     return sorted(strong, key=lambda signal: not search.fits(signal))[:_MOST]
 
 
+def _channel(
+    samples: NDArray[np.complex64], sample_rate: float, signal: BandSignal, signals: tuple[BandSignal, ...]
+) -> tuple[NDArray[np.complex64], float]:
+    """Return a signal at 0 Hz, with as much of the band around it as the others leave, and the sample rate of that.
+
+    The estimator filters by itself, and needs to see the noise beside the signal.
+    """
+    others = [
+        abs(other.centre - signal.centre) - other.bandwidth / 2 for other in signals if other is not signal
+    ]
+    half = min(
+        [_AROUND * signal.bandwidth, *(room for room in others if room > _LEAST_AROUND * signal.bandwidth)]
+    )
+    if 4 * half < sample_rate:
+        return select_channel(samples, sample_rate, signal.centre, 2 * half)
+    return _turned(samples, signal.centre / sample_rate), sample_rate
+
+
+def _turned(samples: NDArray[np.complex64], frequency: float) -> NDArray[np.complex64]:
+    """Return samples with a frequency, in cycles a sample, moved to 0."""
+    if not frequency:
+        return samples
+    return np.asarray(samples * np.exp(-2j * np.pi * frequency * np.arange(len(samples))), dtype=np.complex64)
+
+
 def _place(centre: float, signal: BandSignal, search: SignalSearch) -> float:
-    """Return where a signal is received, Hz: the given place, or the middle of the band, if that is right enough."""
+    """Return where a signal is received, Hz: the given place, or the middle of the band, if that is right enough.
+
+    Where symbol rate and place are both given, the place stays unless the signal found there is as wide as it should be
+    or hardly away: the band's edge, or a neighbour, may have moved its middle.
+    """
     expected = search.offset if search.offset is not None else None if search.real else 0.0
-    right = expected is not None and abs(centre - expected) <= _PLACE_STAYS * signal.bandwidth
-    return expected if right and expected is not None else centre
+    if expected is None:
+        return centre
+    away = abs(centre - expected)
+    if away <= _PLACE_STAYS * signal.bandwidth:
+        return expected
+    known = search.symbol_rate if search.offset is not None else None
+    if known is None or away <= _NEAR * known:
+        return centre
+    return centre if _AS_WIDE[0] <= signal.bandwidth / known <= _AS_WIDE[1] else expected
 
 
 def _rate(
