@@ -114,6 +114,21 @@ def test_what_has_no_bursts_is_received_as_without_them(kind: str) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", ["pi/4-DQPSK", "QPSK with an echo"])
+def test_the_carrier_is_in_the_middle_of_the_spectrum(kind: str) -> None:
+    """What removes the line of pi/4-DQPSK at M = 4 leaves QPSK; an echo makes a spectrum lopsided."""
+    generator = rng("middle of the spectrum", kind)
+    sent = generator.choice(THESIS_9["QPSK"].points, 3_000)
+    if kind == "pi/4-DQPSK":
+        sent = sent * np.exp(0.25j * np.pi * np.arange(3_000))
+    else:
+        sent[1:] += 0.5j * sent[:-1]
+    turn = np.exp(2j * np.pi * 0.01 * np.arange(3_000))
+    samples = received_signal(sent * turn, SAMPLES, 0.35, 20.0, generator)
+    offset = receive_all(samples, SAMPLES, 1.0, options=FrontEndOptions(equaliser=False)).carrier_offset
+    assert np.mean(np.abs(offset - 0.01) < 2e-3) > 0.9
+
+
 def test_a_sample_that_is_not_finite_marks_its_chunk() -> None:
     samples, starts = _bursts("QPSK", 200)
     samples[int(starts[2] + 50 * SAMPLES)] = np.nan

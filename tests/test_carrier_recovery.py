@@ -149,19 +149,19 @@ def test_a_quarter_turn_a_symbol_stays() -> None:
 @pytest.mark.parametrize("name", THESIS_9)
 def test_a_constellation_that_stands_still_is_not_said_to_turn(name: str) -> None:
     recovery = CarrierRecovery()
-    recovery.centre = 0.02
-    recovery.process(_received(name, 6_400, ESN0[name], 0.04))
+    recovery.process(_received(name, 6_400, ESN0[name], 0.04), [0.02] * 200)
     assert not np.any(recovery.turning[10:])
 
 
 def test_an_eighth_of_a_turn_a_symbol_is_seen_from_the_middle_of_the_spectrum() -> None:
     """pi/4-DQPSK, which is QPSK once its fourth power's line is removed."""
     received = _received("QPSK", 6_400, 15.0, 0.02) * np.exp(0.25j * np.pi * np.arange(6_400))
-    for centre, turning in ((np.nan, False), (0.0, True), (0.05, True)):
+    for middle, turning in ((np.nan, False), (0.0, True), (0.05, True)):
         recovery = CarrierRecovery()
-        recovery.centre = centre
-        recovery.process(received)
+        recovery.process(received, [middle] * 200)
         assert np.mean(np.array(recovery.turning[10:]) == turning) > 0.95
+        expected = 0.02 if turning else 0.02 + 0.125 - 0.25
+        np.testing.assert_allclose(recovery.rates[10:], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["BPSK", "QPSK", "8PSK", "16QAM"])

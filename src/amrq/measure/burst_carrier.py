@@ -10,7 +10,16 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from amrq.measure.carrier_lines import ORDERS, Chirps, Fit, PowerFunctions, spectra, turned, wander
+from amrq.measure.carrier_lines import (
+    ORDERS,
+    Chirps,
+    Fit,
+    PowerFunctions,
+    spectra,
+    turned,
+    turns_by_half,
+    wander,
+)
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 
 __all__ = ["BurstCarrier", "CarrierEstimate"]
@@ -87,14 +96,19 @@ class BurstCarrier:
         self._powers = np.zeros((len(ORDERS), _BINS))
         self._bursts = 0.0
 
-    def remove(self, symbols: Complex) -> tuple[CarrierEstimate, NDArray[np.complex64]]:
+    def remove(
+        self, symbols: Complex, middle: float = math.nan
+    ) -> tuple[CarrierEstimate, NDArray[np.complex64]]:
         """Return the carrier of a burst's symbols, complex [n] of any level, and the symbols turned by it.
 
-        Up to 320 symbols, the drift is taken for constant; it is followed in longer bursts.
+        Up to 320 symbols, the drift is taken for constant; it is followed in longer bursts. For `middle`, the middle of
+        the spectrum, cycles/symbol, see `CarrierRecovery.process`.
         """
         if len(symbols) > _WHOLE:
-            return self._followed(symbols)
+            return self._followed(symbols, middle)
         estimate = self._estimate(symbols)
+        if estimate.order == 4 and math.isfinite(middle) and turns_by_half(estimate.rate, middle):
+            estimate = estimate._replace(rate=_least(estimate.rate + 0.125, 4))
         symbols = np.asarray(symbols, dtype=np.complex64)
         if not estimate.order:
             return estimate, symbols
@@ -102,11 +116,15 @@ class BurstCarrier:
         symbols = symbols * turned(estimate.rate * time + estimate.drift / 2 * time**2)
         return estimate, self._stilled(symbols, estimate.order) if estimate.broad else symbols
 
-    def _followed(self, symbols: Complex) -> tuple[CarrierEstimate, NDArray[np.complex64]]:
+    def _followed(self, symbols: Complex, middle: float) -> tuple[CarrierEstimate, NDArray[np.complex64]]:
         """Remove the carrier of a long burst step by step."""
         self._recovery.reset()
-        out = self._recovery.finish(symbols)
-        rates, orders, shares = self._recovery.rates, self._recovery.orders, self._recovery.shares
+        parts = [self._recovery.process(symbols, [middle] * (len(symbols) // STEP))]
+        steps = [(self._recovery.rates, self._recovery.orders, self._recovery.shares)]
+        parts.append(self._recovery.finish(symbols[:0]))
+        steps.append((self._recovery.rates, self._recovery.orders, self._recovery.shares))
+        out = np.concatenate(parts)
+        rates, orders, shares = ([*one, *two] for one, two in zip(*steps, strict=True))
         best = int(np.argmax(shares))
         rate = rates[len(rates) // 2]
         return CarrierEstimate(rate, 0.0, orders[best], float(np.median(shares))), out

@@ -31,10 +31,12 @@ __all__ = [
     "Line",
     "PowerFunctions",
     "averages",
+    "is_binary",
     "peak_frequencies",
     "sliding",
     "spectra",
     "turned",
+    "turns_by_half",
     "wander",
 ]
 
@@ -55,6 +57,8 @@ _DRIFT_STEP = 3e-5
 
 _CLEAR = 0.12  # a line's share in the energy from which its phase may be followed
 _BROAD = 0.72  # a line shows so much of that share in the whole window, or it is broad
+_TURNING = 0.34  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
+_BINARY_LINE = 8.0  # short average, of pi/2-BPSK
 _LEAST_POLE = 0.4  # of the phase's smoothing: 4 symbols weigh as much as all others
 
 
@@ -339,6 +343,32 @@ def peak_frequencies(powers: NDArray[np.float32], peaks: NDArray[np.intp]) -> ND
     shift = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, -1), 0.0)
     frequency: NDArray[np.float64] = scipy.fft.fftfreq(bins)[peaks] + np.clip(shift, -0.5, 0.5) / bins
     return frequency
+
+
+def turns_by_half(rate: float, middle: float) -> bool:
+    """Return whether a line at M = 4 is not a carrier's in the spectrum's middle, but an eighth of the symbol rate off.
+
+    Args:
+        rate: a quarter of the line's frequency, cycles/symbol.
+        middle: of the spectrum, cycles/symbol.
+
+    >>> turns_by_half(0.01, 0.0), turns_by_half(-0.115, 0.0), turns_by_half(0.26, 0.0)
+    (False, True, False)
+    """
+    away = 4 * (rate - middle)
+    return abs(away - round(away)) > _TURNING
+
+
+def is_binary(powers: NDArray[np.float32], rate: float) -> bool:
+    """Return whether what shows a line at M = 4 is pi/2-BPSK.
+
+    Args:
+        powers: float32 [bins], spectrum for M = 2 in units of its floor, zero where a carrier is looked for.
+        rate: of the carrier by the line at M = 4, cycles/symbol.
+    """
+    bins, peak = len(powers), int(powers.argmax())
+    off = (peak / bins - 2 * rate) % 1.0
+    return bool(powers[peak] > _BINARY_LINE and abs(off - 0.5) < 2 / bins)
 
 
 def sliding(values: NDArray[np.complex64], length: int) -> NDArray[np.complex64]:

@@ -16,10 +16,8 @@ Every 32 symbols (a *step*):
    interpolated. Where no line stands still, the last 128 symbols are searched for chirps, and the match is made
    around what is found. Where only the long average shows a line (high order, low Es/N0), 1,024 symbols are matched;
    where that fails too, the frequency is read from the average.
-4. A step leaves four steps late, when its frequency is that in the middle of the 256 symbols: what comes after it
-   counts as much as what came before.
-5. A line that shows more in sums of 16 symbols than in the whole window is broad: the phase wanders. In these steps
-   it is followed and removed as well.
+4. A step leaves four steps late, in the middle of the 256 symbols: what comes after it counts like what came before.
+5. A line that shows more in sums of 16 symbols than in the whole window is broad: the phase wanders, and is removed.
 6. Nothing stands out: the last frequency is held, so that noise, OFDM and the like are turned evenly.
 
 Where no line has been seen yet, at the start of a stream, after a break, or when the signal has been gone for a while,
@@ -29,6 +27,7 @@ steps may be held back until a line shows, and are then turned by what it says o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,10 +40,12 @@ from amrq.measure.carrier_lines import (
     Fit,
     PowerFunctions,
     averages,
+    is_binary,
     peak_frequencies,
     sliding,
     spectra,
     turned,
+    turns_by_half,
     wander,
 )
 
@@ -79,13 +80,12 @@ _SHORT_LINE = 5.0
 _LONG_LINE = 2.5
 _CHIRP_LINE = 16.0
 _FIT_LINE = 17.0
-_QUARTER_LINE = 8.0  # short average, of pi/2-BPSK
 _READ_LINE = 3.0  # long average, where no fit succeeds
 _PLAIN_LINE = 100.0  # fit that needs no comparing with other functions of the same order
 _SURE_LINE = 40.0  # fit that is believed at once even if it contradicts the steps before
 
 _LARGEST = 1e15  # amplitude whose square a float32 still holds
-_TURNING = 0.32  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
+_STEADY = 3e-5  # drift, cycles/symbol^2, with which a line's distance from the spectrum's middle is looked at
 _SAME = 0.004  # cycles/symbol between two steps of one signal
 _COAST = 8  # steps without a fit for which the last drift goes on
 _MOST_HELD = 64  # steps
@@ -140,9 +140,8 @@ class CarrierRecovery:
     Drifts up to 2e-4 cycles/symbol^2 are followed, for M = 16 up to 6e-5; phase noise up to 0.1 rad a symbol, for
     8PSK from about 18 dB Es/N0, for 16PSK up to 0.03 rad. `orders` and `shares` say how well: 16PSK whose steps show
     a line at M = 8, or none at 20 dB, is a carrier that was not followed. A first estimate needs 100 to 300 symbols
-    of signal (up to 1,000 for high orders at low Es/N0). An offset left over of k/M cycles/symbol, which an M-fold
-    symmetric constellation does not notice, is possible for M = 8 above 1/16 and for M = 16 above 1/32
-    cycles/symbol.
+    of signal (up to 1,000 for high orders at low Es/N0). An offset of k/M cycles/symbol, which an M-fold symmetric
+    constellation does not notice, may be left for M = 8 above 1/16 and for M = 16 above 1/32 cycles/symbol.
 
     With `hold`, the steps before the first line are held back until it shows, so many of them at most, and turned by
     its frequency: without that they leave spinning, and a spinning 16QAM, for one, is taken for 32QAM. While no line
@@ -178,8 +177,6 @@ class CarrierRecovery:
             raise AmrqError(f"at most 0 to {_MOST_HELD} steps can be held back, not {hold}.")
         self.max_offset = float(max_offset)
         self.hold = int(hold)
-        self.centre = math.nan
-        """Middle of the signal's spectrum in the symbols that come in, cycles/symbol, right to 0.03; NaN: not known."""
         self._functions = PowerFunctions()
         self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
         self._barred = np.abs(self._bins)[None, :] > ORDERS[:, None] * self.max_offset + 0.5 / _BINS
@@ -212,6 +209,8 @@ class CarrierRecovery:
         self._lined = 0  # of these, since a line has been seen
         self._count = 0  # steps since the start
         self._doubt: float | None = None  # an offset that contradicts the steps before, seen once
+        self._middles: list[float] = []  # of the spectrum, in the steps that come
+        self._middle, self._half = math.nan, False  # and whether the constellation turns by half its symmetry
 
     @property
     def pending(self) -> int:
@@ -245,8 +244,7 @@ class CarrierRecovery:
     def turning(self) -> list[bool]:
         """Of each step that the last call put out, whether its constellation turns by half its symmetry each symbol.
 
-        pi/2-BPSK shows so by a line at M = 2 a quarter of the symbol rate away. pi/4-DQPSK shows so only if `centre` is
-        known: the line at M = 4 is an eighth of the symbol rate away from it, and removing it leaves QPSK exactly.
+        pi/2-BPSK shows so by a line at M = 2, pi/4-DQPSK by the middle of its spectrum: see `process`.
         """
         return [step.turning for step in self._steps]
 
@@ -254,18 +252,24 @@ class CarrierRecovery:
     def shares(self) -> list[float]:
         """Of each step that the last call put out, the line's share in the energy of the M-th power, 0 to 1.
 
-        0 where there was none, or it was only read from the long average. Low values at high Es/N0 say that the carrier
-        was not followed well.
+        0 where there was none, or only in the long average. Low values at high Es/N0: it was not followed well.
         """
         return [step.share for step in self._steps]
 
-    def process(self, symbols: Complex) -> NDArray[np.complex64]:
+    def process(self, symbols: Complex, middles: Sequence[float] = ()) -> NDArray[np.complex64]:
         """Take symbols, complex [n] of any n and level; return those of whole steps, complex64 [32 m].
 
         These are all steps, but for the last four and what is held back.
 
         Symbols that are not finite, or of 1e15 and more, become zero.
+
+        Args:
+            symbols: the next ones.
+            middles: middle of the signal's spectrum in each of the next steps, cycles/symbol, right to 0.03; NaN where
+                it is not known. The line of pi/4-DQPSK at M = 4 is an eighth of the symbol rate away from it; removing
+                it would leave QPSK exactly. With the middle, what is removed is the carrier.
         """
+        self._middles += list(middles)
         fresh = np.asarray(symbols, dtype=np.complex64).ravel()
         with np.errstate(over="ignore", invalid="ignore"):
             fresh = np.where(np.abs(fresh) < _LARGEST, fresh, np.complex64(0))
@@ -439,6 +443,9 @@ class CarrierRecovery:
         any_ok = np.asarray((fit_ok | fits.broad | slow_ok | lines.readable).any(axis=0)).tolist()
         wanders = self._wanders(steps, lines, fit_ok)
         for step in range(steps):
+            if self._middles:
+                self._middle = self._middles[0]
+                del self._middles[: first + step >= _LATE]
             self._move_on()
             share, wander = 0.0, None
             if any_ok[step]:
@@ -448,22 +455,13 @@ class CarrierRecovery:
             self._blind = 0 if self._order else min(self._blind + 1, _COAST)
             if first + step < _LATE:
                 continue  # what is around the first steps is not known yet
-            turning = self._order == 4 and self._turns(lines.quarter[step])
+            turning = self._order == 4 and (self._half or is_binary(lines.quarter[step], self._rate))
             now = _Step(self._rate, self._drift, self._order, share, self._blind < _COAST, turning, wander)
             if self._holding:
                 self._hold(now, leaving)
             else:
                 leaving.append(now)
                 self._holding = self.hold > 0 and self._blind == _COAST
-
-    def _turns(self, quarter: NDArray[np.float32]) -> bool:
-        """Return whether a constellation with a line at M = 4 turns by half its symmetry from symbol to symbol."""
-        away = 4 * (self._rate - self.centre)
-        if abs(away - round(away if math.isfinite(away) else 0)) > _TURNING:
-            return True
-        peak = int(quarter.argmax())
-        off = (self._bins[peak] - 2 * self._rate) % 1.0
-        return bool(quarter[peak] > _QUARTER_LINE and abs(off - 0.5) < 2 / _BINS)
 
     def _move_on(self) -> None:
         """Take the carrier one step further, by what it did before."""
@@ -503,7 +501,7 @@ class CarrierRecovery:
                 found = float(lines.far[row, step]) / order
             else:
                 continue
-            found = self._nearest(found, order)
+            found = self._nearest(found, order, abs(found_drift) < _STEADY)
             doubtful = self._age < _COAST and not sure and abs(found - self._rate) > _SAME
             if doubtful and (self._doubt is None or abs(found - self._doubt) > _SAME):
                 doubt = found
@@ -590,8 +588,12 @@ class CarrierRecovery:
                     found[row, step] = float(rate), phase
         return found
 
-    def _nearest(self, found: float, order: int) -> float:
+    def _nearest(self, found: float, order: int, steady: bool) -> float:
         """Of found + k/order: the one by the present offset if that is the same line, else the least."""
+        if order == 4 and math.isfinite(self._middle):
+            if steady:  # the middle is known late
+                self._half = turns_by_half(found, self._middle)
+            found += 0.125 * self._half
         alias = found + round((self._rate - found) * order) / order
         if abs(alias - self._rate) > 0.01:
             alias = found - round(found * order) / order

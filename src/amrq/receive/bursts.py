@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure import STEP, BurstCarrier, CarrierEstimate, FrontEndOptions
+from amrq.receive.channel import HOP
 from amrq.receive.receiver import ReceivedSymbols, Receiver, joined
 from amrq.receive.timing import interpolate
 
@@ -36,6 +37,10 @@ _SHORTEST, _LONGEST = 5, 96  # frames of a burst: 40 to 768 symbols
 _AROUND = 3  # frames before and after a burst that are looked at
 _EDGE = 10  # channel samples that are averaged to find an edge
 _EDGE_LEVEL = 0.4  # of the burst's power, where the edge is
+_MIDDLE_BLOCKS = 8  # blocks up to a chunk's whose spectrum's middle is looked at
+_MIDDLE_FIRST = 4  # blocks that have come before the first chunk leaves
+_AGREE = 0.06  # cycles/symbol between two measures of the middle
+_CLEAR_EDGES = 0.4  # of what turns by the middle, that it does so together
 _WEAK = 0.25  # power of a first symbol over the mean that may be none
 _ABRUPT = 0.4  # power beside a burst over that of its first or last symbols, at most
 _ERRORS = np.arange(-100, 101) * 2.5e-4
@@ -191,7 +196,9 @@ class BurstFinder:
         power = max(float(np.mean(np.abs(symbols) ** 2)), 1e-30)
         still, carrier = symbols / np.float32(math.sqrt(power)), CarrierEstimate(rate=0.0)
         if self._carrier is not None:
-            carrier, still = self._carrier.remove(still)
+            inside = samples[int(start) : int(stop) + 1]
+            middle = _middle(_turns(inside[None, :], self._samples_per_symbol), self._samples_per_symbol)
+            carrier, still = self._carrier.remove(still, middle)
         return Burst(
             start=first + float(start),
             stop=first + float(stop),
@@ -234,6 +241,29 @@ class BurstFinder:
         return rate, float(-np.angle(lines[peak]) / (2 * np.pi)) % 1.0
 
 
+def _turns(blocks: NDArray[np.complex64], samples_per_symbol: float) -> NDArray[np.complex128]:
+    """Return what tells the middle of a spectrum in each block of samples, complex64 [n, k]: complex128 [2, n].
+
+    The first turns by the middle in two samples. So does the second in eight: it is of the spectral correlation at the
+    symbol rate, R(4) R(-4)* for lags of 4 samples, which only the band's edges have a part in (W. A. Gardner,
+    "Exploitation of spectral redundancy in cyclostationary signals", IEEE Signal Process. Mag. 8(2), 1991). An echo
+    moves the one or the other.
+    """
+    whole = np.einsum("ij,ij->i", blocks[:, 2:], blocks[:, :-2].conj())
+    rate = np.exp(-2j * np.pi / samples_per_symbol * np.arange(blocks.shape[1] - 4)).astype(np.complex64)
+    lagged = blocks[:, 4:] * blocks[:, :-4].conj()
+    after, before = lagged @ rate, lagged.conj() @ rate
+    return np.stack((whole, after * before.conj())).astype(np.complex128)
+
+
+def _middle(turns: NDArray[np.complex128], samples_per_symbol: float) -> float:
+    """Return the middle of a spectrum, cycles/symbol, by the sum of such turns; NaN if the two do not agree."""
+    sums = turns.sum(axis=1)
+    whole, edges = np.angle(sums) / (2 * np.pi) * samples_per_symbol / (2, 8)
+    clear = abs(sums[1]) > _CLEAR_EDGES * np.sum(np.abs(turns[1]))
+    return float(whole + edges) / 2 if clear and abs(whole - edges) < _AGREE else math.nan
+
+
 class BurstReceiver(Receiver):
     """A receiver that also receives bursts as a whole.
 
@@ -259,6 +289,8 @@ class BurstReceiver(Receiver):
             self._channel.samples_per_symbol,
             self._options.max_carrier_offset if self._options.carrier_recovery else None,
         )
+        self._turns = np.zeros((2, 0), np.complex128)  # of blocks, from `_turns_first` on
+        self._turns_first = 0
         self._broken: list[NDArray[np.int64]] = []  # samples that are not finite
         self._bursts: list[Burst] = []
         self._waiting = joined([])
@@ -284,10 +316,27 @@ class BurstReceiver(Receiver):
     def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
         before = len(self._samples)
         super()._filter(spectra, ended)
-        found = self._finder.process(self._samples[before:])
+        fresh = self._samples[before:]
+        turns = _turns(fresh.reshape(-1, HOP), self._channel.samples_per_symbol)
+        self._turns = np.concatenate((self._turns, turns), axis=1)
+        found = self._finder.process(fresh)
         least = 10 ** (self._options.gate_db / 10) if self._options.gate_db > -200 else 0.0
         least *= (self._channel.scale or 1.0) ** 2
         self._bursts += [burst for burst in found if burst.power >= least]
+
+    def _turned(self, symbols: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
+        count = len(symbols) // STEP
+        if self._carrier is not None and count:
+            rest = self._channel.rest * self._sample_rate / self._symbol_rate
+            middles, first = [], _MIDDLE_FIRST - self._turns_first
+            for place, *_ in self._pending[-count:]:
+                block = int(place / self._channel.ratio) // HOP - self._turns_first
+                turns = self._turns[:, max(0, block - _MIDDLE_BLOCKS) : max(block + 1, first)]
+                middles.append(_middle(turns, self._channel.samples_per_symbol) - rest)
+            spent = max(0, block - _MIDDLE_BLOCKS)
+            self._turns, self._turns_first = self._turns[:, spent:].copy(), self._turns_first + spent
+            self._carrier.process(symbols[:0], middles)
+        return super()._turned(symbols, ended)
 
     def _merged(self, received: ReceivedSymbols, settled: float) -> ReceivedSymbols:
         """Return the chunks up to an input sample, those of bursts among them."""
