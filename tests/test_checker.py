@@ -106,7 +106,7 @@ def test_only_names_are_tested() -> None:
         decision = Decision(label, 0.5, best, {}, 32, 0, 1024, 12.0, 0.0, reason)  # type: ignore[arg-type]
         assert CHECKER.check(decision, noise, 5.0).misfit is None
     few = named("16QAM")
-    assert CHECKER.check(few, noise[:2]) is few
+    assert CHECKER.check(few, noise[:1]) is few
 
 
 def test_a_class_of_ones_own_is_tested_too() -> None:
@@ -116,3 +116,42 @@ def test_a_class_of_ones_own_is_tested_too() -> None:
     assert checker.check(named("mine"), received(mine.points, 12.0, generator), 12.0).reason == "named"
     other = received(THESIS_9["QPSK"].points, 12.0, generator)
     assert checker.check(named("mine"), other, 12.0).refuted == "mine"
+
+
+def test_points_decide_where_the_model_hesitates() -> None:
+    """At 10 dB a chunk alone says little on 16QAM or 32QAM; all symbols of a decision together do."""
+    generator = rng("checker, hesitates")
+    odds = {"16QAM": math.log(0.55), "32QAM": math.log(0.43), "unknown": math.log(0.02)}
+    unsure = Decision("unknown", 0.55, "16QAM", odds, 32, 0, 1024, 10.0, 0.0, "unsure")
+    for name in ("16QAM", "32QAM"):
+        for _ in range(5):
+            found = CHECKER.check(unsure, received(THESIS_9[name].points, 10.0, generator), 10.0)
+            assert (found.reason, found.label, found.best) == ("named", name, name)
+            assert found.confidence == pytest.approx(math.exp(found.log_probabilities[name]))
+            assert sum(map(math.exp, found.log_probabilities.values())) == pytest.approx(1)
+            assert found.log_probabilities["unknown"] == odds["unknown"]
+
+
+def test_a_name_needs_the_probability_that_it_is_given_from() -> None:
+    generator = rng("checker, threshold")
+    odds = {"16QAM": math.log(0.6), "unknown": math.log(0.4)}
+    unsure = Decision("unknown", 0.6, "16QAM", odds, 32, 0, 1024, 15.0, 0.0, "unsure")
+    chunks = received(THESIS_9["16QAM"].points, 15.0, generator)
+    assert CHECKER.check(unsure, chunks, 15.0, 0.75).reason == "unsure"
+
+
+@pytest.mark.parametrize("per_symbol", [-0.013, 0.002])
+def test_a_carrier_that_was_not_removed_does_not_matter(per_symbol: float) -> None:
+    generator = rng("checker, carrier", per_symbol)
+    for name in ("32QAM", "8PSK", "BPSK"):
+        chunks = received(THESIS_9[name].points, 15.0, generator)
+        turn = np.exp(2j * np.pi * per_symbol * np.arange(chunks.size)).reshape(chunks.shape)
+        assert CHECKER.check(named(name), (chunks * turn).astype(np.complex64), 15.0).reason == "named"
+
+
+def test_nor_does_a_phase_that_jumps_from_chunk_to_chunk() -> None:
+    generator = rng("checker, jumps")
+    for name in ("QPSK", "8PSK", "16QAM"):
+        chunks = received(THESIS_9[name].points, 18.0, generator)
+        turn = np.exp(2j * np.pi * generator.random((len(chunks), 1)))
+        assert CHECKER.check(named(name), (chunks * turn).astype(np.complex64), 18.0).reason == "named"

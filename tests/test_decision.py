@@ -464,3 +464,44 @@ def test_fusion_chunks_out_of_range_are_refused():
     hypotheses = (Hypothesis("BPSK", None, 0.5), Hypothesis("QPSK", None, 0.5))
     with pytest.raises(AmrqError, match="fusion_chunks"):
         DecisionMaker(hypotheses, 4, fusion_chunks=-1)
+
+
+def test_measured_es_n0_weighs_the_levels() -> None:
+    """Two levels of two classes: the noise beside the signal says which level, and so which class."""
+    hypotheses = [Hypothesis(name, level, 0.25) for name in ("a", "b") for level in (5.0, 15.0)]
+    row = np.log(np.array([[0.4, 0.1, 0.1, 0.4]]))
+
+    def decided(*measured: float) -> Decision:
+        rows = np.tile(row, (len(measured), 1)).astype(np.float32)
+        maker = DecisionMaker(hypotheses, 32, DecisionOptions(len(measured)))
+        known = np.array(measured, dtype=np.float32)
+        (decision,) = maker.update(evidence(np.exp(rows)), indices(len(measured)), None, known)
+        return decision
+
+    assert decided(5.0, 5.0).best == "a"
+    assert decided(15.0, 15.0).best == "b"
+    assert decided(math.nan, 15.0, 16.0, 14.0).best == "b"  # the median of what is known
+    unknown = decided(math.nan, math.nan)
+    assert unknown.confidence == pytest.approx(0.5)
+    # A receiver adds noise, and never takes any away.
+    higher, lower = (decided(level, level).log_probabilities for level in (11.0, 9.0))
+    assert higher["a"] > lower["b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [
+        (DecisionOptions(), 0.75),
+        (DecisionOptions(wrong_name_cost=0), 0.0),
+        (DecisionOptions(wrong_name_cost=99), 0.99),
+        (DecisionOptions(min_confidence=0.6), 0.6),
+    ],
+)
+def test_costs_say_when_a_class_is_named(options: DecisionOptions, threshold: float) -> None:
+    assert options.threshold == pytest.approx(threshold)
+    for share in (0.55, 0.65, 0.8, 0.995):
+        rows = evidence(np.array([[share, 1 - share, 1e-9]]))
+        (decision,) = DecisionMaker(HYPOTHESES, 32, replace(options, chunks_per_decision=1)).update(
+            rows, indices(1)
+        )
+        assert (decision.reason == "named") == (share >= threshold)

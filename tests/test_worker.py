@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The thread beside the stream."""
 
+import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from seeds import rng
 
+from amrq.classes import linear_class
 from amrq.classifier import Classifier, Evidence
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
@@ -416,3 +420,65 @@ def test_room_in_the_queue_can_be_waited_for() -> None:
     worker.wait_until_idle()
     worker.stop()
     assert stub.seen == list(range(14))
+
+
+def test_a_border_ends_a_decision_and_nothing_else() -> None:
+    stub = Stub()
+    worker, decisions = make(stub, chunks=10)
+    worker.start()
+    joined = Batch.join([replace(batch(0, 7), borders=(3,)), replace(batch(7, 5), borders=(0, 4))])
+    assert joined.borders == (3, 7, 11)
+    first, rest = joined.split(7)
+    assert (first.borders, rest.borders) == ((3,), (0, 4))
+    assert joined.without(np.arange(12) == 5).borders == (3, 6, 10)
+    worker.submit(first)
+    worker.submit(rest)
+    worker.wait_until_idle()
+    worker.stop()
+    assert [(d.sample_index // 4, d.chunks) for d, _ in decisions] == [(0, 3), (3, 4), (7, 4), (11, 1)]
+
+
+def test_measured_es_n0_goes_with_its_chunks() -> None:
+    known = replace(batch(0, 3), es_n0_db=np.float32([1, 2, 3]))
+    joined = Batch.join([known, batch(3, 2)])
+    assert joined.es_n0_db is not None
+    np.testing.assert_array_equal(joined.es_n0_db, [1, 2, 3, np.nan, np.nan])
+    first, rest = joined.split(2)
+    assert first.es_n0_db is not None and rest.es_n0_db is not None
+    assert (len(first.es_n0_db), rest.es_n0_db[0]) == (2, 3)
+    assert Batch.join([batch(0, 1), batch(1, 1)]).es_n0_db is None
+
+
+@pytest.mark.parametrize("cut", [1000, 7])
+def test_names_are_checked_with_the_symbols_and_the_noise_of_their_decision(cut: int) -> None:
+    """First 16QAM, then 64QAM that the model takes for it, then 16QAM with more noise than there is beside it."""
+    generator = rng("worker, checked")
+    classes = ("16QAM", "QPSK")
+
+    class Sure(Stub):
+        contract = Contract("sure", classes, 32)
+
+        def classify(self, chunks: np.ndarray) -> Evidence:
+            rows = np.tile(np.float32([-0.01, -4.6]), (len(chunks), 1))
+            return Evidence(rows, rows, np.ones(len(chunks), np.float32), np.ones(len(chunks), bool))
+
+    noise = generator.standard_normal((96, 64)).view(np.complex128) * 0.1 / math.sqrt(2)
+    noise[64:] *= 2
+    sent = [generator.choice(linear_class(name).points, (32, 32)) for name in ("16QAM", "64QAM", "16QAM")]
+    chunks = (np.concatenate(sent) + noise).astype(np.complex64)
+    es_n0_db = np.float32([20] * 96)
+    sure, decisions = Sure(), []
+    maker = DecisionMaker(Sure.contract.weighed(), 32, DecisionOptions(32))
+    worker = ClassifierWorker(sure, maker, lambda d, t: decisions.append(d))
+    worker.start()
+    for start in range(0, 96, cut):
+        part = slice(start, start + cut)
+        worker.submit(Batch(chunks[part], 32 * np.arange(96)[part], es_n0_db=es_n0_db[part]))
+        worker.wait_until_idle()
+    worker.stop()
+    assert [(d.reason, d.refuted) for d in decisions] == [
+        ("named", ""),
+        ("foreign", "16QAM"),
+        ("foreign", "16QAM"),
+    ]
+    assert [d.measured_es_n0_db for d in decisions] == [20, 20, 20]

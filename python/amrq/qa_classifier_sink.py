@@ -284,6 +284,32 @@ class qa_classifier_sink(gr_unittest.TestCase):
         tb.run()
         self.assertIn("SystemExit", str(sink.error))
 
+    def test_tags_of_the_front_end_end_decisions_and_give_es_n0(self):
+        tags = []
+        for offset, key, value in (
+            (0, "snr_db", pmt.from_double(12.0)),
+            (640, "burst_border", pmt.PMT_T),
+            (640, "snr_db", pmt.from_double(float("nan"))),
+            (1280, "snr_db", pmt.from_double(20.0)),
+        ):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = offset, pmt.intern(key), value
+            tags.append(tag)
+        found = []
+        tb = gr.top_block()
+        source = blocks.vector_source_c(ramp(72), False, 1, tags)
+        chunker = amrq.chunker()
+        sink = amrq.classifier_sink(
+            backend=lambda model: SignClassifier(),
+            on_decision=lambda decision, truth: found.append(
+                (decision.sample_index, decision.chunks, decision.measured_es_n0_db)
+            ),
+        )
+        tb.connect(source, chunker, sink)
+        tb.run()
+        # The median of what is known: 20 of the second decision's 32 chunks have no value.
+        self.assertEqual(found, [(0, 20, 12.0), (640, 32, 20.0), (1664, 20, 20.0)])
+
     def test_nothing_is_fused_across_a_retune(self):
         tags = []
         for offset, frequency in ((0, 1e9), (650, 2e9), (700, 2e9)):

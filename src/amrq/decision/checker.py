@@ -24,8 +24,11 @@ from amrq.model import UNKNOWN
 
 __all__ = ["DecisionChecker"]
 
-_LEAST_SYMBOLS = 192
+_LEAST_SYMBOLS = 64
 """Symbols that a test of the points needs."""
+_SHORT_SYMBOLS, _SHORT_MISFIT, _SHORT_LOSS = 512, 60.0, 0.7
+"""In decisions on fewer symbols errors of the receiver's level do not average out: the limit of the score test is up to
+so much higher, and that of the noise wider by up to this share."""
 _MISFIT = 36.0
 """Largest value of the score test, with up to 13 degrees of freedom: chi-squared has 0.03 % above it."""
 _MISFIT_OF_RECEIVER = {False: 0.01, True: 0.06}
@@ -43,12 +46,12 @@ twice as dense in one direction adds 1/16 of it."""
 _DEVIATIONS = 2.5
 _MEASURED_ERROR_DB = 0.3
 """Standard deviation of Es/N0 by the noise beside the signal."""
-_BETTER_DB, _BETTER_BELOW_DB = 1.2, 7.0
-"""By how much the fit may be better than the noise beside the signal, where Es/N0 is low. Where it is high, a
-neighbour's leakage may be taken for noise."""
+_BETTER, _BETTER_BELOW_DB = 2.2, 7.0
+"""By how many standard deviations the fit may be better than the noise beside the signal, where Es/N0 is low. Where it
+is high, a neighbour's leakage may be taken for noise."""
 
 
-_CANDIDATE = 0.02
+_CANDIDATE = 0.03
 """Probability from which on a class is a candidate where the model hesitates."""
 _MOST_CANDIDATES = 3
 _WEIGHT = 0.075
@@ -177,11 +180,17 @@ def _by_points(fit: PointFit, test: PointTest, symbols: int) -> float:
     """Return how badly symbols fit, over what is accepted."""
     symbols = min(symbols, fit.symbols)
     clear = min(max((fit.es_n0_db - _CLEAN_DB) / (18 - _CLEAN_DB), 0.0), 1.0)
-    most = _MISFIT + _MISFIT_OF_RECEIVER[test.on_a_line] * clear * symbols
+    most = _MISFIT + clear * (
+        _MISFIT_OF_RECEIVER[test.on_a_line] * symbols + _SHORT_MISFIT * _shortness(symbols)
+    )
     found = max(fit.misfit / most, fit.strange_line / _STRANGE_LINE)
     if fit.own_line_due > _LINE_DUE:
         found = max(found, min(_LINE_LEAST / max(fit.own_line, 1e-3), 10.0))
     return found
+
+
+def _shortness(symbols: int) -> float:
+    return max(1 - symbols / _SHORT_SYMBOLS, 0.0)
 
 
 def _least(test: PointTest, es_n0_db: float) -> float:
@@ -204,7 +213,8 @@ def _by_noise(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
     deviation = math.hypot(fit.es_n0_error_db, _MEASURED_ERROR_DB)
     worst = _least(test, es_n0_db)
     worse = (worst - fit.es_n0_db) / (_DEVIATIONS * deviation)
+    worse /= 1 + _SHORT_LOSS * _shortness(fit.symbols)
     if fit.es_n0_db > _BETTER_BELOW_DB:
         return max(worse, 0.0)
-    better = (fit.es_n0_db - es_n0_db) / (_BETTER_DB + _DEVIATIONS * fit.es_n0_error_db)
+    better = (fit.es_n0_db - es_n0_db) / (_BETTER * deviation)
     return max(worse, better, 0.0)

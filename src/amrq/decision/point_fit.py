@@ -48,6 +48,8 @@ _CLEAR = 4.0
 """Power of a chunk's line over that of noise from which it shows the phase by itself."""
 _ORDERS = (2, 3, 4, 5, 6, 8, 12)
 """Symmetries whose spectral line shows that the constellation is another one."""
+_LOST, _VISIBLE = 0.6, 6.0
+"""A line whose coherent sum is below this share of what is due was not followed, where at least so much is due."""
 _LEAST_KEPT = 0.02
 """Share of a derivative's variance that the fitted parameters must leave."""
 _RIDGE = 1e-3
@@ -206,32 +208,26 @@ class PointTest:
 
     def _aligned(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float, float]:
         """Turn chunks upright by the power of the symbols that suits the class; see `PointFit` for the line."""
-        count, length = z.shape
         size = np.abs(z)
         weights = self._harmonic(level)
         radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
         weight = weights.take(np.minimum(radius, _RADII - 1))
         order = self.known.symmetry
         line = weight * _power(z / np.maximum(size, np.float32(1e-12)), order)
-        # Where no carrier was seen, symbols still turn from one to the next.
+        noise = float((np.abs(weight) ** 2).sum(dtype=np.float64))
+        due = math.sqrt(max(noise / 2, 1e-30))
         bins = 2 * z.size
         spectrum = np.asarray(scipy.fft.fft(line.ravel(), bins))
         peak = int((spectrum.real**2 + spectrum.imag**2).argmax())
-        per_symbol = 2 * np.pi * (peak - bins if 2 * peak > bins else peak) / bins
-        angle = (per_symbol * np.arange(z.size)).reshape(z.shape)
-        z = z * np.exp(np.complex64(-1j / order) * angle.astype(np.float32))
-        sums = (line * np.exp(np.complex64(-1j) * angle.astype(np.float32))).sum(axis=1)
-        spectrum = np.fft.fft(sums, 8 * count)
-        steady = np.argmax(np.abs(spectrum)) / (8 * count)
-        turn = np.exp(-2j * np.pi * steady * np.arange(count))
-        noise = float((np.abs(weight) ** 2).sum(dtype=np.float64))
-        clear = float((np.abs(sums) ** 2).sum(dtype=np.float64)) > _CLEAR * noise
-        smooth, coherent = _smoothed((sums * turn).astype(np.complex64), clear)
-        phase = np.unwrap(np.angle(smooth * turn.conj())) / order
-        slope = np.gradient(phase) / length if count > 1 else np.zeros(count)
-        angle = phase[:, None] + slope[:, None] * (np.arange(length) - (length - 1) / 2)
-        due = math.sqrt(max(noise / 2, 1e-30))
-        return z * np.exp(np.complex64(-1j) * angle.astype(np.float32)), coherent / due, due
+        # Where no carrier was seen, symbols still turn from one to the next.
+        angle, coherent = _followed(line, (peak - bins if 2 * peak > bins else peak) / bins, noise)
+        if coherent < _LOST * due**2 and due > _VISIBLE:
+            # A carrier that was followed in steps has no single frequency.
+            other, found = _followed(line, 0.0, noise)
+            if found > coherent:
+                angle, coherent = other, found
+        turn = np.exp(np.complex64(-1j / order) * angle.astype(np.float32))
+        return z * turn, coherent / due, due
 
     def _turned(self, z: NDArray[np.complex64], table: _Table) -> NDArray[np.complex64]:
         """Turn each chunk by what the expected points say of its phase."""
@@ -285,6 +281,29 @@ def _power(unit: NDArray[np.complex64], order: int) -> NDArray[np.complex64]:
             unit = unit * unit
     assert result is not None
     return result
+
+
+def _followed(
+    line: NDArray[np.complex64], frequency: float, noise: float
+) -> tuple[NDArray[np.float64], float]:
+    """Return the phase of a line [n, L] at each symbol, radians, and the line's coherent sum.
+
+    Args:
+        line: chunks of it.
+        frequency: that it has on the whole, cycles/symbol.
+        noise: sum of its power.
+    """
+    count, length = line.shape
+    whole = (2 * np.pi * frequency * np.arange(line.size)).reshape(line.shape)
+    sums = (line * np.exp(np.complex64(-1j) * whole.astype(np.float32))).sum(axis=1)
+    spectrum = np.fft.fft(sums, 8 * count)
+    steady = np.argmax(np.abs(spectrum)) / (8 * count)
+    turn = np.exp(-2j * np.pi * steady * np.arange(count))
+    clear = float((np.abs(sums) ** 2).sum(dtype=np.float64)) > _CLEAR * noise
+    smooth, coherent = _smoothed((sums * turn).astype(np.complex64), clear)
+    phase = np.unwrap(np.angle(smooth * turn.conj()))
+    slope = np.gradient(phase) / length if count > 1 else np.zeros(count)
+    return whole + phase[:, None] + slope[:, None] * (np.arange(length) - (length - 1) / 2), coherent
 
 
 @lru_cache(8)
