@@ -103,8 +103,8 @@ class FrontEndOptions:
     )
     bandwidth: float = option(
         0.0,
-        "Width of the channel filter, from the symbol rate to 3 times the symbol rate and 0.95 of the sample rate. "
-        "0: 1.7 times the symbol rate.",
+        "Width of the channel whose power sets level and gate, from the symbol rate to 3 times the symbol rate and "
+        "0.95 of the sample rate. 0: 1.7 times the symbol rate.",
         unit="Hz",
         within=at_least(0),
         label="Channel Bandwidth",
