@@ -161,4 +161,4 @@ def test_before_the_first_decision_and_on_a_narrow_terminal() -> None:
     assert "listening: 100 chunks" in shown.lines(80)[1]
     shown.session.symbol_rate = None
     lines = shown.lines(40)
-    assert "looking for a symbol rate" in lines[1] and "\x1b" not in "".join(lines)
+    assert "looking for a signal" in lines[1] and "\x1b" not in "".join(lines)

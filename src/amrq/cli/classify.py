@@ -128,6 +128,7 @@ class _Run:
         self._outputs = DecisionOutputs(outputs, classes, self._totals.state)
         at_the_end(self._outputs.close)
         self._annotations: AnnotationFile | None = None
+        self._equalised = 0  # decisions of the present recording
 
     def annotate(self, recording: Path, path: Path) -> None:
         """Write the decisions on a recording into metadata as well."""
@@ -148,6 +149,7 @@ class _Run:
             self._annotations.set_samples(found.recording.sample_rate, found.first_index)
         session = RecordingSession(found, self._recognition, self._interrupted, say)
         votes: Counter[tuple[str, str]] = Counter()
+        self._equalised = 0
         try:
             with self._totals.counting(session):
                 shown = self._shown(session, votes)
@@ -160,6 +162,8 @@ class _Run:
             session.end()
         for note in found.late_notes:
             say(note)
+        for sentence in session.late_input_texts():
+            say(f"{found.name}: {sentence}.")
         if left_out := session.statistics().not_finite:
             some = f"{counted(left_out, 'chunk')} with samples that are not finite"
             say(f"{found.name}: {some}, counted as not finite and left out.")
@@ -168,6 +172,7 @@ class _Run:
         """Yield the records that are wanted; count all, and hand all to the outputs on the way."""
         for decision, _, record in session.run():
             votes[decision.reason, decision.best] += 1
+            self._equalised += bool(record["equaliser"])
             if self._annotations is not None:
                 self._annotations.write(record)
             if self._outputs.write(record):
@@ -189,6 +194,9 @@ class _Run:
             highlight=False,
             soft_wrap=True,
         )
+        if self._equalised:
+            some = f"{self._equalised} of {votes.total()} decisions"
+            console.print(f"Equalised: {some}, since an echo or a filter is in the way.", highlight=False)
         noise = sum(count for (reason, _), count in votes.items() if reason == "noise")
         if self._recognition.front_end.gate_db <= -200 and 0 < noise < votes.total():
             console.print("If there is nothing but noise in between: --gate makes it 'no signal'.")

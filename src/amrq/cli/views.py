@@ -226,7 +226,7 @@ class LiveView:
         if last is None:
             received = self._session.statistics().received
             if self._session.symbol_rate is None:
-                return Text("looking for a symbol rate", "dim")
+                return Text("looking for a signal", "dim")
             return Text("waiting for samples" if not received else f"listening: {received} chunks", "dim")
         word, more = answer_words(last.reason, last.best)
         line = Text(f" {printable(word, _LONGEST_NAME)} ", f"bold black on {self._mark(last)[1]}")
@@ -295,6 +295,10 @@ class LiveView:
             if session.confidence < 1:
                 rate += f", estimated ({session.confidence:.4f})"
             fields.append(("symbol rate", rate, ""))
+        if found.get("equaliser"):
+            fields.append(("equaliser", "on", ""))
+        if found.get("input_clipped_share") is not None:
+            fields.append(("input", f"clips: {100 * found['input_clipped_share']:.2g} %", "bold red"))
         last = self._last
         es_n0 = "–" if last is None else es_n0_text(last.es_n0_db, last.es_n0_bound)
         fields.append(("Es/N0", es_n0, ""))

@@ -469,6 +469,13 @@ class RecordingSession:
         counted: Statistics = self._flowgraph.sink.statistics()
         return counted
 
+    def late_input_texts(self) -> list[str]:
+        """Return sentences on what is wrong with the input and was not seen before the session began."""
+        kinds = ("dc_db", "image_db", "clipped_share")
+        before, after = self.signal.found.report, self._flowgraph.front_end.report().input
+        seen = {name: None for name in kinds if before is not None and getattr(before, name) is not None}
+        return input_texts(None if after is None else dataclasses.replace(after, **seen))
+
     def state(self) -> StreamState:
         """Return the state of the session, for monitoring."""
         origin, samples = self.origin, int(self._flowgraph.front_end.samples_read())

@@ -96,6 +96,7 @@ class AnnotationFile:
             last["highest"] = max(last["highest"], record["confidence"])
             last["chunks"] += record["chunks"]
             last["best"][record["best"]] += record["chunks"]
+            last["equalised"] |= bool(record.get("equaliser"))
             return
         self._spans.append(
             {
@@ -111,6 +112,7 @@ class AnnotationFile:
                 "chunks": record["chunks"],
                 "model": record["model"],
                 "bandwidth": self.bandwidth,
+                "equalised": bool(record.get("equaliser")),
             }
         )
 
@@ -145,8 +147,8 @@ class AnnotationFile:
             "core:sample_start": self._first + span["begin"],
             "core:sample_count": max(1, span["end"] - span["begin"]),
             "core:label": printable(span["label"]),
-            "core:comment": f"{answer_text(span['reason'], *names)}: confidence {sure}, {span['chunks']} chunks, "
-            f"model {span['model']}",
+            "core:comment": f"{answer_text(span['reason'], *names)}: confidence {sure}, {span['chunks']} chunks"
+            f"{' (equalised)' if span['equalised'] else ''}, model {span['model']}",
             "core:generator": self.generator,
         }
         if span["bandwidth"] and span["frequency"] is not None:
