@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.classes import THESIS_9, linear_class
+from amrq.classes import THESIS_9, linear_class, root_raised_cosine
 from amrq.measure import FrontEndOptions
 from amrq.receive import receive_all
 from amrq.receive.constellation_fit import ConstellationFitter
@@ -113,6 +113,18 @@ def test_minimum_shift_keying_does_not_become_bpsk() -> None:
         # Real and imaginary by turns, each with both of its neighbours: MSK at one sample a symbol.
         even = (1j ** np.arange(1100)) * np.convolve(bits, [0.3, 1.0, 0.3], "same")
         assert equalised(even.astype(np.complex64))[1] == ""
+
+
+def test_fsk_of_index_1_does_not_become_bpsk() -> None:
+    # Sunde's FSK is BPSK with half-sine pulses and two lines, which a filter could take away.
+    generator = rng("equaliser", "sunde")
+    for _ in range(12):
+        bits = np.repeat(generator.choice([-1.0, 1.0], 1140), 16)
+        pulses = np.exp(1j * np.pi * np.cumsum(bits) / 16)
+        matched = np.convolve(pulses, root_raised_cosine(np.arange(-160, 161) / 16, 0.35) / 16, "same")
+        symbols = matched[int(generator.integers(16)) :: 16][20:1120]
+        noise = generator.standard_normal((1100, 2)).view(np.complex128)[:, 0]
+        assert equalised((symbols + 0.05 * noise).astype(np.complex64))[1] == ""
 
 
 def test_the_result_does_not_depend_on_the_cut() -> None:
