@@ -155,3 +155,17 @@ def test_nor_does_a_phase_that_jumps_from_chunk_to_chunk() -> None:
         chunks = received(THESIS_9[name].points, 18.0, generator)
         turn = np.exp(2j * np.pi * generator.random((len(chunks), 1)))
         assert CHECKER.check(named(name), (chunks * turn).astype(np.complex64), 18.0).reason == "named"
+
+
+def test_below_4_db_a_name_needs_the_noise_beside_the_signal_or_no_likelier_class() -> None:
+    generator = rng("checker, blind")
+    reasons = []
+    for _ in range(10):
+        chunks = received(THESIS_9["8ASK"].points, -1.0, generator)
+        found = CHECKER.check(named("4ASK", 2.5), chunks)
+        reasons.append(found.reason)
+        assert found.best == ("4ASK" if found.reason != "foreign" else "unknown")
+        assert found.label == ("4ASK" if found.reason == "named" else "unknown")
+        true = CHECKER.check(named("BPSK", 2.5), received(THESIS_9["BPSK"].points, 2.0, generator))
+        assert true.reason == "named"
+    assert reasons.count("unsure") >= 2

@@ -43,14 +43,20 @@ _LINE_DUE, _LINE_LEAST = 11.0, 5.2
 _LOSS = 1 / 50
 """Noise power that the receiver may add, over the squared smallest distance between points. A constellation that is
 twice as dense in one direction adds 1/16 of it."""
-_DEVIATIONS = 2.5
-_MEASURED_ERROR_DB = 0.3
-"""Standard deviation of Es/N0 by the noise beside the signal."""
+_DEVIATIONS, _UNCERTAIN_DEVIATIONS = 2.4, 3.1
+"""How many standard deviations the fitted noise may be above what the receiver adds at most; the second where the
+phase is not certain, whose errors are more noise: where the class's line stands out by less than `_CERTAIN_LINE`."""
+_CERTAIN_LINE = 5.5
+_MEASURED_ERROR_DB, _MOST_ERROR_DB, _MEASURED_SYMBOLS = 0.2, 0.5, 1024
+"""Standard deviation of Es/N0 by the noise beside the signal, in so many symbols; in fewer it is larger."""
 _BETTER, _BETTER_BELOW_DB = 2.2, 7.0
 """By how many standard deviations the fit may be better than the noise beside the signal, where Es/N0 is low. Where it
 is high, a neighbour's leakage may be taken for noise."""
 
 
+_BLIND_DB = 4.0
+"""Es/N0 below which a name is only given if the noise beside the signal is known, or no other class is likelier: models
+are trained for more."""
 _CANDIDATE = 0.03
 """Probability from which on a class is a candidate where the model hesitates."""
 _MOST_CANDIDATES = 3
@@ -122,7 +128,13 @@ class DecisionChecker:
         test, fit = self._tests[decision.best], fits[decision.best]
         misfit = max(_by_points(fit, test, chunks.size), _by_noise(fit, test, es_n0_db) if known else 0.0)
         if misfit <= 1:
-            return replace(decision, misfit=misfit)
+            decision = replace(decision, misfit=misfit)
+            lost = (
+                not known
+                and fit.es_n0_db < _BLIND_DB
+                and self._is_another_likelier(chunks, decision.best, fit)
+            )
+            return replace(decision, label=UNKNOWN, reason="unsure") if lost else decision
         return replace(
             decision,
             label=UNKNOWN,
@@ -144,6 +156,15 @@ class DecisionChecker:
             return [decision.best] if decision.best in self._tests else []
         found = sorted(probable, key=lambda name: -probable[name])[:_MOST_CANDIDATES]
         return [name for name in found if probable[name] > _CANDIDATE or name == decision.best]
+
+    def _is_another_likelier(self, chunks: NDArray[np.complex64], name: str, fit: PointFit) -> bool:
+        """Return whether the symbols are likelier with another class than with the one named, which was fitted."""
+        least = _likelihood(fit, self._tests[name], math.nan)
+        return any(
+            _likelihood(test.fit(chunks, fit.es_n0_db), test, math.nan) > least
+            for other, test in self._tests.items()
+            if other != name
+        )
 
     def _weighed(
         self, decision: Decision, fits: Mapping[str, PointFit], es_n0_db: float, threshold: float
@@ -193,6 +214,10 @@ def _shortness(symbols: int) -> float:
     return max(1 - symbols / _SHORT_SYMBOLS, 0.0)
 
 
+def _measured_error(symbols: int) -> float:
+    return min(_MEASURED_ERROR_DB * math.sqrt(max(_MEASURED_SYMBOLS / symbols, 1.0)), _MOST_ERROR_DB)
+
+
 def _least(test: PointTest, es_n0_db: float) -> float:
     """Return the lowest Es/N0 in dB that symbols may have, given that by the noise beside the signal."""
     return -10 * math.log10(10 ** (-es_n0_db / 10) + _LOSS * test.nearest**2)
@@ -204,15 +229,16 @@ def _likelihood(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
     away = 0.0
     if math.isfinite(es_n0_db):
         outside = max(_least(test, es_n0_db) - fit.es_n0_db, fit.es_n0_db - es_n0_db, 0.0)
-        away = outside**2 / (fit.es_n0_error_db**2 + _MEASURED_ERROR_DB**2) / 2
+        away = outside**2 / (fit.es_n0_error_db**2 + _measured_error(fit.symbols) ** 2) / 2
     return fit.log_likelihood - by_chance - away
 
 
 def _by_noise(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
     """Return how far the fitted noise is from that beside the signal, over what is accepted."""
-    deviation = math.hypot(fit.es_n0_error_db, _MEASURED_ERROR_DB)
-    worst = _least(test, es_n0_db)
-    worse = (worst - fit.es_n0_db) / (_DEVIATIONS * deviation)
+    deviation = math.hypot(fit.es_n0_error_db, _measured_error(fit.symbols))
+    certain = test.on_a_line or fit.own_line > _CERTAIN_LINE
+    most = _DEVIATIONS if certain else _UNCERTAIN_DEVIATIONS
+    worse = (_least(test, es_n0_db) - fit.es_n0_db) / (most * deviation)
     worse /= 1 + _SHORT_LOSS * _shortness(fit.symbols)
     if fit.es_n0_db > _BETTER_BELOW_DB:
         return max(worse, 0.0)
