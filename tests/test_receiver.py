@@ -273,3 +273,9 @@ def test_es_n0_of_a_burst_is_that_of_the_burst(count: int) -> None:
     assert np.nanmedian(received.snr_db[on]) == pytest.approx(15.0, abs=0.8)
     assert np.isfinite(received.snr_db[on]).mean() > 0.9
     assert np.isnan(received.snr_db[off]).mean() > 0.95
+    # A border before the first and after the last chunk that a burst lies in, and no others.
+    begins = received.positions / 4 // (count + 900) * (count + 900)
+    at = (received.positions / 4 - begins)[received.borders]
+    assert len(at) in (11, 12)
+    # Bursts of up to 768 symbols begin a chunk with their first symbol.
+    assert np.all((at < CHUNK) | (at > count + 868) | ((at > count - 33) & (at < count + 64))), at

@@ -27,6 +27,7 @@ _SPAN = 32  # channel samples of one value of the power: 8 symbols
 _LEVEL = 8  # values of the power in a level: 64 symbols
 _LEVEL_MEMORY = 16  # chunks
 _LEVEL_CHANGE = 1.6  # of the power from which on it is another level
+_BURST = 3.0  # of the power from which on a burst begins or ends
 _LARGEST = 1e12  # amplitude from which on a sample is taken for zero: its fourth power exceeds float32
 _MOST_POWER = 1e30  # of the channel, in units of what it began with
 _LEAST_ES_N0, _SIGNIFICANT = 0.5, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
@@ -196,6 +197,10 @@ class Receiver:
         self._symbols = np.zeros(0, np.complex64)  # less than a chunk
         self._places = np.zeros(0)
         self._level, self._levels = 0.0, 0
+        self._begins, self._ended = (
+            False,
+            False,
+        )  # a burst begins with the next chunk, or has ended with the last
         # Chunks in the carrier recovery: place, border, finite, Es/N0.
         self._pending: list[tuple[float, bool, bool, float]] = []
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -347,10 +352,10 @@ class Receiver:
         chunks, at = symbols[: count * STEP].reshape(count, STEP), places[: count * STEP].reshape(count, STEP)
         samples = at * self._channel.ratio
         if count:
-            levels, averaged = self._find_levels(at)
+            levels, averaged, borders = self._find_levels(at)
             chunks = self._levelled(chunks, at, levels)
             chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
-            self._note(samples, self._es_n0(at, levels, averaged))
+            self._note(samples, self._es_n0(at, levels, averaged), borders)
             spent = max(0, int(at[-1, -1]) // _SPAN - 2 * _LEVEL - self._power_first)
             self._power, self._power_first = self._power[spent:].copy(), self._power_first + spent
         return self._turned(np.asarray(chunks, np.complex64).ravel(), ended)
@@ -372,36 +377,54 @@ class Receiver:
             good = found > np.maximum(_LEAST_ES_N0, uncertain)
         return np.where(good, 10 * np.log10(np.where(good, found, 1.0)), np.nan).tolist()
 
-    def _note(self, samples: NDArray[np.float64], snrs: list[float]) -> None:
-        """Note where chunks are, float64 [m, 32], their Es/N0, and which hold samples that are not finite."""
+    def _note(self, samples: NDArray[np.float64], snrs: list[float], borders: NDArray[np.bool_]) -> None:
+        """Note where chunks are, float64 [m, 32], Es/N0, borders, and which hold samples that are not finite."""
         symbol = self._sample_rate / self._symbol_rate
         first, last = samples[:, 0] - symbol, samples[:, -1] + symbol
         bad = np.searchsorted(self._bad, last, "right") > np.searchsorted(self._bad, first)
-        for place, broken, snr_db in zip(samples[:, 0].tolist(), bad.tolist(), snrs, strict=True):
-            self._pending.append((place, self._border, not broken, snr_db))
-            self._border = False
+        borders[0] |= self._border
+        self._border = False
+        places = samples[:, 0].tolist()
+        for place, border, broken, snr_db in zip(places, borders.tolist(), bad.tolist(), snrs, strict=True):
+            self._pending.append((place, border, not broken, snr_db))
         self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
 
-    def _find_levels(self, at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the power of chunks, float64 [m], and how many chunks each is the mean of.
+    def _find_levels(
+        self, at: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the power of chunks, float64 [m], how many chunks each is the mean of, and borders of bursts.
 
         The level is the mean power in the channel of the last chunks, unless that of the 64 symbols from the chunk's
         first on, or up to its last, is another: a burst that begins or ends.
         """
         first = np.floor(at[:, 0] / _SPAN).astype(np.intp) - self._power_first
         last = np.floor(at[:, -1] / _SPAN).astype(np.intp) - self._power_first + 1
-        forward = self._mean_power(first)
-        backward = self._mean_power(last - _LEVEL)
+        powers = np.stack(
+            [
+                self._mean_power(first, _LEVEL),
+                self._mean_power(last - _LEVEL, _LEVEL),
+                self._mean_power(last - STEP // 8, STEP // 8),
+            ]
+        )
         levels, averaged = np.empty(len(at)), np.empty(len(at))
-        for number, (coming, gone) in enumerate(zip(forward.tolist(), backward.tolist(), strict=True)):
-            present = max(coming, gone)
-            if present > _LEVEL_CHANGE * self._level or present < self._level / _LEVEL_CHANGE:
+        borders = np.zeros(len(at), np.bool_)
+        for number, (coming, gone, own) in enumerate(powers.T.tolist()):
+            present, over = max(coming, gone), max(coming, own)
+            border, self._begins = self._begins, False
+            ended, self._ended = self._ended, False
+            if over * _BURST < self._level:  # a burst has ended: what is gone is its
+                border, self._ended = border or not ended, True
+                self._level, self._levels = over, 1
+            elif present > _LEVEL_CHANGE * self._level or present < self._level / _LEVEL_CHANGE:
+                if present > _BURST * self._level > 0:  # it may begin in the next chunk only
+                    self._begins = own < _BURST * self._level
+                    border = border or not self._begins
                 self._level, self._levels = present, 2
             else:
                 self._levels = min(self._levels + 1, _LEVEL_MEMORY)
                 self._level += (gone - self._level) / self._levels
-            levels[number], averaged[number] = self._level, self._levels
-        return levels, averaged
+            levels[number], averaged[number], borders[number] = self._level, self._levels, border
+        return levels, averaged, borders
 
     def _levelled(
         self, chunks: NDArray[np.complex64], at: NDArray[np.float64], levels: NDArray[np.float64]
@@ -416,9 +439,9 @@ class Receiver:
             gain[power < 10 ** (self._options.gate_db / 10) * (self._channel.scale or 1.0) ** 2] = 0
         return np.asarray(chunks * gain, np.complex64)
 
-    def _mean_power(self, first: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the mean power of 64 symbols, or of those of them that there are, float64 as first."""
-        place = first[:, None] + np.arange(_LEVEL)
+    def _mean_power(self, first: NDArray[np.intp], count: int) -> NDArray[np.float64]:
+        """Return the mean of so many values of the power, or of those of them that there are, float64 as first."""
+        place = first[:, None] + np.arange(count)
         there = (place >= 0) & (place < len(self._power))
         power = np.where(there, self._power[np.where(there, place, 0)], 0)
         return np.asarray(power.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
