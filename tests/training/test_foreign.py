@@ -42,7 +42,7 @@ def recipe():
         quantisation=replace(smoke.quantisation, steps=6, weight_bits=(32, 8)),
         teacher=replace(smoke.teacher, chunks=0),
         accuracy_chunks=4,
-        foreign_caution=(-0.5, 0.25),
+        foreign_caution={"square grid": (-0.5, 0.25), "random points": (0.125,)},
     )
 
 
@@ -97,7 +97,9 @@ def test_without_a_share_nothing_is_foreign():
         ("[signal]\nforeign_kinds = {'dense PSK' = 0}", "signal.foreign_kinds.dense PSK must be above 0"),
         ("[fit]\nforeign_steps = -1", "fit.foreign_steps must not"),
         ("[fit]\nforeign_learning_rate = 0", "fit.foreign_learning_rate must be"),
-        ("foreign_caution = [0, 11]", "foreign_caution must be"),
+        ("foreign_caution = {jazz = [1]}", "foreign_caution.jazz is not a kind"),
+        ("foreign_caution = {'dense PSK' = [0, 11]}", "foreign_caution.dense PSK must be"),
+        ("foreign_caution = {'dense PSK' = []}", "foreign_caution.dense PSK must be"),
         ("[pruning]\nshare = 0.5\nforeign_share = 0.4", "pruning.foreign_share must be"),
     ],
 )
@@ -176,13 +178,17 @@ def test_from_recipe_to_file_and_back(recipe, tmp_path, quick_fusion):
         (h.label, h.es_n0_db) for h in batches.hypotheses
     ]
     assert contract.recipe["steps"] == 12 + 10 + 6
-    # The priors of other signals are understated by the caution, those of foreign constellations by their level's.
-    lowest = min(h.es_n0_db for h in batches.hypotheses if h.label == UNKNOWN and h.es_n0_db is not None)
-    for made, drawn in zip(contract.hypotheses, batches.hypotheses, strict=True):
-        caution = recipe.caution
-        if made.label in contract.class_set:
-            caution = 0.0
-        elif made.es_n0_db is not None:
-            caution = -0.5 if made.es_n0_db == lowest else 0.25
-        assert made.prior == pytest.approx(drawn.prior * np.exp(-caution))
+    # The priors of other signals are understated by the caution, those of foreign constellations by their own.
+    found = {}
+    for number, (made, drawn) in enumerate(zip(contract.hypotheses, batches.hypotheses, strict=True)):
+        caution = 0.0 if made.label in contract.class_set else recipe.caution
+        if made.label == UNKNOWN and made.es_n0_db is not None:
+            found[number] = np.log(drawn.prior / made.prior)
+        else:
+            assert made.prior == pytest.approx(drawn.prior * np.exp(-caution))
+    levels = len(found) // len(FOREIGN_KINDS)
+    stated = np.array(list(found.values())).reshape(len(FOREIGN_KINDS), levels)
+    wanted = np.zeros_like(stated)
+    wanted[0], wanted[0, 0], wanted[-1] = 0.25, -0.5, 0.125
+    np.testing.assert_allclose(stated, wanted, atol=1e-6)
     assert rebuild_net(file).recipe.signal == recipe.signal

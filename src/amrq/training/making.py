@@ -20,6 +20,7 @@ from amrq.classifier import ChunkClassifier, make_classifier
 from amrq.evaluation import Evaluation, clopper_pearson, evaluate
 from amrq.files import check_writable, whole_file, write_whole
 from amrq.model import Contract, Hypothesis, open_session, write_contract
+from amrq.signals import FOREIGN_KINDS
 from amrq.text import markdown, printable, unbroken
 from amrq.training.control import RunControl
 from amrq.training.loop import fit, net_inputs
@@ -190,16 +191,22 @@ def _agreement(path: Path, held_out: SignalBatch, recipe: Recipe, logits: torch.
 
 def _stated_priors(hypotheses: Sequence[Hypothesis], recipe: Recipe) -> tuple[Hypothesis, ...]:
     """Return hypotheses with the priors of other signals understated by the recipe's caution."""
-    foreign = [h.es_n0_db for h in hypotheses if h.label not in recipe.class_set and h.es_n0_db is not None]
-    levels = sorted(set(foreign))
-    stated = []
-    for h in hypotheses:
-        caution = 0.0 if h.label in recipe.class_set else recipe.caution
-        if h.label not in recipe.class_set and h.es_n0_db is not None:
-            by_level = recipe.foreign_caution or (0.0,)
-            caution = by_level[min(levels.index(h.es_n0_db), len(by_level) - 1)]
-        stated.append(replace(h, prior=h.prior * math.exp(-caution)))
-    return tuple(stated)
+    foreign = [h for h in hypotheses if h.label not in recipe.class_set and h.es_n0_db is not None]
+    levels = len({h.es_n0_db for h in foreign})
+    cautions = []
+    for number in range(len(foreign)):
+        kind, level = divmod(number, levels)
+        by_level = recipe.foreign_caution.get(tuple(FOREIGN_KINDS)[kind], (0.0,))
+        cautions.append(by_level[min(level, len(by_level) - 1)])
+    following = iter(cautions)
+    return tuple(
+        h
+        if h.label in recipe.class_set
+        else replace(
+            h, prior=h.prior * math.exp(-(recipe.caution if h.es_n0_db is None else next(following)))
+        )
+        for h in hypotheses
+    )
 
 
 def write_model(

@@ -54,7 +54,7 @@ def calibrate(logits: torch.Tensor, labels: torch.Tensor, hypotheses: Sequence[H
     return 2 / (low + high)
 
 
-_RUNS = 80
+_RUNS = 240
 """Transmissions of each modulation."""
 _CHUNKS = 32
 _FUSED = (2, 8, 32)

@@ -441,8 +441,9 @@ class Recipe:
         caution: how far a chunk's evidence leans towards `unknown` when many are fused, natural logarithm. The contract
             understates the priors of other signals by exp(caution). Noise alone and a dense constellation deep in noise
             differ by less than a model's own error, and calling noise by a name is the worse mistake.
-        foreign_caution: the same for linear constellations outside the set, by level of Es/N0, the lowest first; the
-            last one is for all levels that follow, none is 0. Below 0, names of the set's own are given more readily.
+        foreign_caution: the same for kinds of linear constellations outside the set, by level of Es/N0, lowest first;
+            the last number is for all levels that follow, and kinds that are not named have 0. Below 0, names of the
+            set's own are given more readily.
         signal, teacher, net, fit, pruning, quantisation: see there.
         classes: the class set: its name, or names of classes and of sets in the order of the model's outputs.
         constellations: classes of the recipe's own, by name.
@@ -458,7 +459,7 @@ class Recipe:
     accuracy_chunks: int = 2_000
     outlier_share: float = 0.0
     caution: float = 0.0
-    foreign_caution: tuple[float, ...] = ()
+    foreign_caution: dict[str, tuple[float, ...]] = field(default_factory=dict)
     signal: SignalSettings = field(default_factory=SignalSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     net: NetSettings = field(default_factory=NetSettings)
@@ -503,10 +504,15 @@ class Recipe:
             0 <= self.outlier_share < 1, f"outlier_share must be from 0 to below 1, not {self.outlier_share}"
         )
         _require(0 <= self.caution <= 10, f"caution must be from 0 to 10, not {self.caution}")
-        _require(
-            all(abs(value) <= 10 for value in self.foreign_caution),
-            f"foreign_caution must be from -10 to 10, not {list(self.foreign_caution)}",
-        )
+        for kind, cautions in self.foreign_caution.items():
+            _require(
+                kind in FOREIGN_KINDS,
+                f"foreign_caution.{kind} is not a kind: there are {', '.join(FOREIGN_KINDS)}",
+            )
+            _require(
+                bool(cautions) and all(abs(value) <= 10 for value in cautions),
+                f"foreign_caution.{kind} must be numbers from -10 to 10, not {list(cautions)}",
+            )
         _require(self.accuracy_chunks >= 1, f"accuracy_chunks must be at least 1, not {self.accuracy_chunks}")
 
     @cached_property
