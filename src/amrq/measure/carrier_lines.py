@@ -56,6 +56,7 @@ _RATE_STEP, _RATES = 1 / 512, 12
 _DRIFT_STEP = 3e-5
 
 _CLEAR = 0.12  # a line's share in the energy from which its phase may be followed
+_CLEARER, _LESS_BROAD = 0.35, 0.9  # the same for lines that stand out so far
 _BROAD = 0.72  # a line shows so much of that share in the whole window, or it is broad
 _TURNING = 0.34  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
 _BINARY_LINE = 8.0  # short average, of pi/2-BPSK
@@ -229,13 +230,14 @@ class Fit:
         quality = level[n, i, j] / energy
         # The line's share in the energy, by the whole window, as far as there is a signal in it, and by its blocks.
         filled = self.window * energy**2 / np.maximum(_BLOCKS * (block_energy**2).sum(axis=1), 1e-30)
-        whole = (quality - 1) / np.maximum(filled - 1, 1)
+        rate, gain = _vertex(level, n, i, j, 1)
+        whole = (quality * gain - 1) / np.maximum(filled - 1, 1)
         parts = (_energies(blocks) / energy - 1) / (self.window / _BLOCKS - 1)
         return Line(
-            rates + self._rate_step * (i - _RATES + _vertex(level, n, i, j, 1)),
-            drifts + self._drift_step * (j - self._drifts + _vertex(level, n, i, j, 2)),
+            rates + self._rate_step * (i - _RATES + rate),
+            drifts + self._drift_step * (j - self._drifts + _vertex(level, n, i, j, 2)[0]),
             quality.astype(np.float64),
-            (parts > _CLEAR) & (whole < _BROAD * parts),
+            (parts > _CLEAR) & (whole < np.where(parts > _CLEARER, _LESS_BROAD, _BROAD) * parts),
         )
 
     @property
@@ -395,8 +397,8 @@ def _energies(windows: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 def _vertex(
     level: NDArray[np.float32], n: NDArray[np.intp], i: NDArray[np.intp], j: NDArray[np.intp], axis: int
-) -> NDArray[np.float64]:
-    """Where between grid points the parabola through a peak's logarithm has its top, -0.5 to 0.5 steps."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where between grid points the parabola through a peak's logarithm has its top (-0.5 to 0.5 steps); its gain."""
     size = level.shape[axis]
     at = i if axis == 1 else j
     mid = np.clip(at, 1, size - 2)
@@ -406,4 +408,5 @@ def _vertex(
         value.append(np.log(np.maximum(level[index], 1e-30)).astype(np.float64))
     bend = value[0] - 2 * value[1] + value[2]
     shift = np.where(bend < 0, 0.5 * (value[0] - value[2]) / np.where(bend < 0, bend, -1.0), 0.0)
-    return np.where(at == mid, np.clip(shift, -0.5, 0.5), 0.0)
+    shift = np.where(at == mid, np.clip(shift, -0.5, 0.5), 0.0)
+    return shift, np.exp(0.25 * (value[2] - value[0]) * shift)
