@@ -13,7 +13,7 @@ from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.identify.search import FoundSignal, SignalSearch, find_in_windows, unclear_text
 from amrq.measure import FrontEndOptions
-from amrq.receive import ReceivedSymbols, Receiver
+from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver
 from amrq.worker import Batch, ClassifierWorker
 
 __all__ = ["Identification", "IdentifyOptions", "identify_linear"]
@@ -107,7 +107,7 @@ def identify_linear(
     found = find_in_windows(_windows(samples), sample_rate, search)
     if not found.sure or found.symbol_rate is None:
         return Identification(found, reason=unclear_text(found))
-    receiver = Receiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)
+    receiver = BurstReceiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)
     positions: list[NDArray[np.float64]] = []
     decisions: list[Decision] = []
     classifier = _classifier(options.model) if isinstance(options.model, str) else options.model
