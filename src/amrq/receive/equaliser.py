@@ -45,16 +45,14 @@ _MEMORY = 2048  # newest symbols that correlation and filter are found from
 _FEWEST = 512  # symbols from which a filter can be found
 _HELD = 1024  # first symbols that are held back at most, for a filter found from them
 _LAGS = range(1, 7)  # at which correlation is looked for, symbols
-_FAR_LAGS = range(40, 48)  # at which no echo correlates symbols, but a tone or a repeated pattern does
+_FAR_LAGS = range(40, 56)  # at which no echo correlates symbols, but a tone or a repeated pattern does
 # The correlation of N independent symbols exceeds c with probability exp(-N c^2). Clean signals of any roll-off
 # reached 0.04, rectangular pulses have 0.07, names were wrong from 0.08 on.
 _NEEDED, _GONE = 0.08, 0.05  # correlation from which a filter is looked for, and below which it is left
 _NEEDED_NOISE = 3.6  # the same over that of sqrt(N) symbols
 _SUSPECTED_NOISE = 2.1  # that over the correlation of sqrt(N) symbols from which the first N are held back
-_LASTING = 0.1  # correlation at far lags from which no filter is looked for
-_LEFT = (
-    0.25  # correlation that a filter may leave: more is left where it was no sequence of independent symbols
-)
+_LASTING = 0.075  # root mean square of the correlation at far lags from which no filter is looked for
+_LEFT = 0.25  # correlation that a filter may leave: more is left where symbols were not independent
 _GAIN = 0.1  # of log-likelihood a symbol, nats, from which a filter is used
 _NOISE_FIT = (
     -math.log(math.pi) - 1 + 0.05
@@ -190,7 +188,7 @@ class Equaliser:
         had = self._taps
         self._taps = None
         power = float(np.mean(np.abs(newest) ** 2))
-        if 0 < power < math.inf and _correlation(newest, _FAR_LAGS) < _LASTING:
+        if 0 < power < math.inf and np.mean(_correlations(newest, _FAR_LAGS) ** 2) < _LASTING**2:
             windows = _windows(newest) / np.float32(math.sqrt(power))
             covariance = _covariance(windows)
             plain = self._fitter.best(newest[-_JUDGED:]).log_likelihood
@@ -260,10 +258,15 @@ def _windows(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
     return np.lib.stride_tricks.sliding_window_view(symbols, _TAPS)
 
 
-def _correlation(symbols: Complex, lags: range = _LAGS) -> float:
-    """Largest correlation of symbols so far apart, 0 to 1."""
+def _correlation(symbols: Complex) -> float:
+    """Largest correlation of symbols 1 to 6 apart, 0 to 1."""
+    return float(_correlations(symbols, _LAGS).max())
+
+
+def _correlations(symbols: Complex, lags: range) -> NDArray[np.float64]:
+    """Size of the correlation of symbols so far apart, 0 to 1."""
     products = [abs(np.vdot(symbols[:-lag], symbols[lag:])) for lag in lags]
-    return float(max(products)) / max(float(np.vdot(symbols, symbols).real), 1e-30)
+    return np.array(products) / max(float(np.vdot(symbols, symbols).real), 1e-30)
 
 
 def _covariance(windows: NDArray[np.complex64]) -> Complex:
