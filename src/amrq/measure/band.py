@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, special
+from scipy import fft, ndimage, special
 
 from amrq.errors import AmrqError
 from amrq.text import engineering
@@ -33,7 +33,7 @@ _EDGE = 0.42
 _FLOOR_SHARE = 0.1  # of the bins that are taken for noise
 _FALSE_ALARM = 1e-9
 """Probability that noise makes a bin, or a mean over some bins, significant."""
-_VALLEY = 0.095
+_VALLEY = 0.07
 """Of the weaker neighbour's height: a valley below this splits. An echo of -6 dB leaves 0.11."""
 _VALLEY_DEVIATIONS = 8.0
 """Standard deviations that a valley must be below what is on either side."""
@@ -42,6 +42,7 @@ _LEAST_HEIGHT = 0.002
 _FILLED = 0.4
 """Of a piece, above a quarter of its height: where less is, it is a line on a pedestal and no signal of its own."""
 _MOST_INSIDE = 4
+_INNER_LEVEL = 0.3
 _INNER, _FLAT_SHARE = 15.0, 0.2
 """A box so many times above the floor has a floor of its own if so much of its width is flat."""
 _LOBE = 0.12
@@ -370,7 +371,7 @@ def _inner_floor(part: _Reals, floor: float) -> float | None:
     if size < 48:
         return None
     level = _smooth(np.concatenate([part, part]), max(1, size // 32))[:size]
-    height = float(level.max())
+    height = float(ndimage.median_filter(level, max(3, size // 12)).max())  # without narrow lines
     if height < _INNER * floor:
         return None
     low = np.sort(level[(level < 0.4 * height) & (level > max(4 * floor, 0.003 * height))])
@@ -382,10 +383,14 @@ def _inner_floor(part: _Reals, floor: float) -> float | None:
     if counts[most] < _FLAT_SHARE * size:
         return None
     value = float(np.mean(low[most : most + int(counts[most])]))
-    flat = (level > 0.8 * low[most]) & (level < 2 * low[most])
-    top = int(np.argmax(level))
-    sides = np.count_nonzero(flat[:top]), np.count_nonzero(flat[top:])
-    return value if min(sides) > 0.3 * _FLAT_SHARE * size else None
+    if value > _INNER_LEVEL * height:
+        return None
+    flat = (level > 0.7 * value) & (level < 1.5 * value)
+    runs = []
+    for side in (flat, flat[::-1]):  # from either edge inwards, without where the filter falls off
+        begin = int(np.argmax(side))
+        runs.append(int(np.argmin(np.append(side[begin:], False))) if begin < size // 6 else 0)
+    return value if min(runs) > 0.3 * _FLAT_SHARE * size and sum(runs) > _FLAT_SHARE * size else None
 
 
 def _closed(marked: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:

@@ -27,14 +27,20 @@ _BLOCKS = 96
 _BAND = 0.07
 """Of a signal's height, -11.5 dB: what is looked at ends here. Side lobes do not count; at twice the symbol rate their
 products would make a line as strong as the first."""
+_MIDDLE, _GAP = 0.2, 0.05
+"""Of the bandwidth: in so much to either side of its middle a signal is not silent; so much may be lower within it."""
 _EXTENT = 0.16
 """Of a signal's height, -8 dB. The symbol rate is at most 1.15 of this width: with a roll-off of 0 it is all of it."""
 _WIDEST = 1.15
 _STEEP, _GENTLE = 0.93, 0.72
 """Of the half-power bandwidth, the lowest symbol rate: with root-raised-cosine pulses it is all of it, with half sines
 0.84."""
-_MAIN_LOBE = 0.65
-"""Of the power must be in what is looked at; rectangular pulses have 0.85 there."""
+_MAIN_LOBE, _LEAST_LOBE = 0.8, 0.15
+"""Of the power on one side of the middle must be in what is looked at, rectangular pulses have 0.91 there; on the other
+side, where a neighbour may be, not as much."""
+_NARROW = 0.2
+"""Of the highest possible symbol rate, the lowest one: for all pulses it is 0.37 at least. A spectrum with a narrow
+middle and a wide foot is that of a voice or of a modulated frequency."""
 _TONE = 14.0
 """Times the power around: a bin of the spectrum above is a stray tone."""
 _TONES = 0.8
@@ -128,7 +134,8 @@ def estimate_symbol_rate(
     shape = spectrum.shape(noise * float(np.mean(on)), signal.bandwidth)
     if spectrum.tones_share(*shape.band) > _TONES:
         return SymbolRate(math.nan, 0.0, "most of the power is in lines")
-    if shape.share < _MAIN_LOBE:
+    smaller, larger = shape.shares
+    if larger < _MAIN_LOBE or smaller < _LEAST_LOBE or shape.lowest < _NARROW * shape.highest:
         return SymbolRate(math.nan, 0.0, "the spectrum is not that of a linear modulation")
     lowest, highest = max(lowest, shape.lowest), min(highest, shape.highest)
     if not lowest < highest:
@@ -156,12 +163,15 @@ def _on(channel: NDArray[np.complex64], span: float) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class _Shape:
-    """Where a signal's spectrum ends, Hz; between which values its symbol rate may lie; its share of all power."""
+    """Where a signal's spectrum ends, and between which values its symbol rate may lie, Hz.
+
+    The shares are those of all power to either side of its middle, the smaller first.
+    """
 
     band: tuple[float, float]
     lowest: float
     highest: float
-    share: float
+    shares: tuple[float, float]
 
 
 class _Spectrum:
@@ -188,18 +198,21 @@ class _Spectrum:
 
     def shape(self, noise: float, bandwidth: float) -> _Shape:
         """Return the shape of the signal in the middle above a noise density."""
-        excess = self._smooth - noise
+        excess = _means(self._smooth, max(1, len(self._smooth) // (2 * _BLOCKS))) - noise
         middle = len(excess) // 2
         inside = np.abs(np.arange(len(excess)) - middle) * self._step < 0.6 * bandwidth
-        height = float(excess[inside].max())
-        gap = max(2, round(0.12 * bandwidth / self._step))
+        # From the strongest place in the middle outwards: notches of an echo are above this level, what is between
+        # signals is not.
+        near = np.abs(np.arange(len(excess)) - middle) * self._step < _MIDDLE * bandwidth
+        top = int(np.argmax(np.where(near, excess, -math.inf)))
+        above = (excess > _BAND * excess[top]) & inside
+        gap = max(2, round(_GAP * bandwidth / self._step))
+        ends = top - _last_before_gap(above[top::-1], gap), top + _last_before_gap(above[top:], gap)
+        height = float(excess[ends[0] : ends[1] + 1].max())
 
         def edges(level: float) -> tuple[float, float]:
-            # From the middle outwards: notches of an echo are passed, side lobes are further off.
-            above = (excess > level * height) & inside
-            right = _last_before_gap(above[middle:], gap)
-            left = _last_before_gap(above[middle::-1], gap)
-            return -(left + 0.5) * self._step, (right + 0.5) * self._step
+            places = ends[0] + np.flatnonzero(excess[ends[0] : ends[1] + 1] > level * height) - middle
+            return (float(places[0]) - 0.5) * self._step, (float(places[-1]) + 0.5) * self._step
 
         widths = [high - low for low, high in (edges(0.5), edges(_EXTENT), edges(0.1))]
         gentle = min(1.0, max(0.0, (widths[2] / widths[0] - 1) / 0.5))
@@ -212,8 +225,13 @@ class _Spectrum:
                 excess[:middle][inside[:middle]].sum(),
             ),
         )
-        share = max(float(own / max(whole, 1e-300)) for own, whole in sides)  # a neighbour is on one side
-        return _Shape(band, (_STEEP + (_GENTLE - _STEEP) * gentle) * widths[0], _WIDEST * widths[1], share)
+        shares = sorted(float(own / max(whole, 1e-300)) for own, whole in sides)
+        return _Shape(
+            band,
+            (_STEEP + (_GENTLE - _STEEP) * gentle) * widths[0],
+            _WIDEST * widths[1],
+            (shares[0], shares[1]),
+        )
 
     def tones_share(self, low: float, high: float) -> float:
         """Return the share of the power between two frequencies that is in stray tones."""
@@ -293,7 +311,7 @@ class _Lines:
         tries = float(last - first + 1)
         confidence = math.exp(-tries * math.exp(-best)) if best < 700 else 1.0
         rate = self._refined(place)
-        if not reason and best > 20 and not self._steady(rate):
+        if not reason and not self._steady(rate):
             reason = "the rate shows in a part of the time only"
         if reason:
             confidence = min(confidence, 0.5)
