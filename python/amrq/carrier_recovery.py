@@ -27,8 +27,8 @@ class carrier_recovery(gr.hier_block2):
     """Remove the carrier's offset and drift from symbols of unknown modulation.
 
     Input: complex, one sample a symbol, any level. Output: the same symbols, turned; symbol k leaves as
-        sample k, so tags keep their offsets. Symbols leave in whole steps of 32. At the end of a finite stream the
-            remaining symbols follow, turned at the frequency of the step before.
+        sample k, so tags keep their offsets. Symbols leave in whole steps of 32, four steps late. At the end of a
+        finite stream the remaining symbols follow, turned at the frequency of the step before.
 
     At the start of a stream, after a break (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new value) and
     after the end of a signal, symbols are held back until the carrier shows as a spectral line. They are then turned
