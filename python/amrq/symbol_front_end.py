@@ -62,11 +62,12 @@ class symbol_front_end(gr.hier_block2):
     feed-forward: there is no loop that must settle. The output has about unit RMS while a signal is on (0.7 in noise
     alone, half of which the matched filter removes). Phase is not recovered: the constellation has any rotation.
 
-    The first symbols leave when some 500 have come in (1,000 where the timing does not show at once), and are held back
-    further, at most 512, until the carrier shows as a spectral line; later ones are some 250 symbols late. Frequency
-    corrections fall on multiples of 32 symbols, counted from the first one put out, so that none falls inside a chunk
-    of 32. Symbols leave in whole chunks of 32; at the end of a finite stream, and before a break of the stream (tags
-    `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new value), less than a chunk is left out.
+    The first symbols leave when some 1,070 have come in, and not before 16,384 samples where these are cleaned; they
+    are held back further, at most 512, until the carrier shows as a spectral line. Later ones are some 340 symbols
+    late, or leave when their burst is over. Frequency corrections fall on multiples of 32 symbols, counted from the
+    first one put out, so that none falls inside a chunk of 32. Symbols leave in whole chunks of 32; at the end of a
+    finite stream, and before a break of the stream (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
+    value), less than a chunk is left out.
 
     Tags written: `input_seconds`, `input_rate`, `not_finite`, `burst_border`, `carrier_offset` (cycles/symbol),
     `snr_db` (Es/N0) and `equaliser`. From them the classifier reports time, frequency and strength of a signal. Other

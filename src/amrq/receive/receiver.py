@@ -117,8 +117,8 @@ class Receiver:
     """Make symbols of a stream of samples.
 
     The result does not depend on how the stream is cut into calls. The first symbols leave when 4 blocks of about 96
-    symbols have come in, or when the timing shows, after 10 at most; later ones are about 250 symbols late, and those
-    held back until the carrier shows later.
+    symbols have come in, or when the timing shows, after 10 at most; later ones are about 340 symbols late, and those
+    held back until the carrier shows later. Where samples are cleaned, the first 16,384 are waited for.
 
     Args:
         sample_rate: samples a second, at least twice symbol_rate.
