@@ -164,6 +164,21 @@ def test_a_filter_is_taken_up_and_left_within_a_stream() -> None:
     assert ConstellationFitter().best(np.concatenate(out)[6000:7900]).name == "QPSK"
 
 
+def test_another_channel_has_another_filter_soon() -> None:
+    generator = rng("equaliser", "another")
+    sent = linear_class("QPSK").symbols(24_000, generator)
+    changes = [(1.0, 0.5), (-2.0, 0.5j), (0.0, 0.0)]
+    symbols = np.concatenate(
+        [echoed(sent[8000 * k : 8000 * (k + 1)], *change, generator) for k, change in enumerate(changes)]
+    )
+    out, kind = equalised(symbols)
+    assert kind == ""
+    for first in (1000, 9500, 17_500):
+        fit = ConstellationFitter().best(out[first : first + 1024])
+        assert fit.name == "QPSK"
+        assert -10 * math.log10(fit.noise) > 15
+
+
 def test_the_first_symbols_leave_soon_where_nothing_is_wrong() -> None:
     generator = rng("equaliser", "soon")
     symbols = echoed(linear_class("8PSK").symbols(300, generator), 0.0, 0.0, generator)

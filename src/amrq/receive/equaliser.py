@@ -53,6 +53,7 @@ _NEEDED_NOISE = 3.6  # the same over that of sqrt(N) symbols
 _SUSPECTED_NOISE = 2.1  # that over the correlation of sqrt(N) symbols from which the first N are held back
 _LASTING = 0.075  # root mean square of the correlation at far lags from which no filter is looked for
 _LEFT = 0.25  # correlation that a filter may leave: more is left where symbols were not independent
+_OUTDATED = 0.3  # correlation in 256 symbols after a filter that no longer suits them
 _GAIN = 0.1  # of log-likelihood a symbol, nats, from which a filter is used
 _NOISE_FIT = (
     -math.log(math.pi) - 1 + 0.05
@@ -99,6 +100,7 @@ class Equaliser:
         self._known = np.zeros(_REACH, dtype=np.complex64)  # the newest symbols, those that wait among them
         self._pending = 0  # symbols that wait, the newest
         self._count = 0  # symbols so far
+        self._since = 0  # count where the present signal began
         self._holding = True
         self._taps: NDArray[np.complex64] | None = None
         self._due = 0  # count from which a filter is looked for again
@@ -171,7 +173,11 @@ class Equaliser:
 
     def _look(self) -> None:
         """Look at the correlation of the newest symbols, and for a filter if there is some and it is time."""
-        newest = self._known[-min(self._count, _MEMORY) :]
+        if self._taps is not None and self._outdated():
+            # Another signal, or another channel.
+            self._taps, self._due, self._spared, self._kept = None, 0, 0, 0
+            self._since = self._count - _GRID
+        newest = self._known[-min(self._count - self._since, _MEMORY) :]
         self._correlation = _correlation(newest)
         if self._holding and self._count < _HELD:
             self._holding = self._correlation > _SUSPECTED_NOISE / math.sqrt(self._count)
@@ -180,8 +186,15 @@ class Equaliser:
         if self._taps is not None and self._correlation < _GONE:
             self._taps, self._due, self._spared, self._kept = None, 0, 0, 0
         least = max(_NEEDED, _NEEDED_NOISE / math.sqrt(len(newest)))
-        if self._count >= max(self._due, _FEWEST) and (self._taps is not None or self._correlation > least):
+        if self._count >= max(self._due, self._since + _FEWEST) and (
+            self._taps is not None or self._correlation > least
+        ):
             self._renew(newest)
+
+    def _outdated(self) -> bool:
+        """Return whether the filter leaves the newest symbols correlated."""
+        assert self._taps is not None
+        return _correlation(_windows(self._known[-_GRID:]) @ self._taps.conj()) > _OUTDATED
 
     def _renew(self, newest: NDArray[np.complex64]) -> None:
         """Find the filter that suits the newest symbols, complex64 [n], if there is one."""
@@ -211,7 +224,7 @@ class Equaliser:
         """Return a filter, complex64 [taps], whose output fits a class better than `least`; None if there is none."""
         tries = [] if had is None else self._decided(had, windows, covariance, least)
         # The first filters are found from few symbols.
-        if not tries or self._count <= _MEMORY:
+        if not tries or self._count - self._since <= _MEMORY:
             start = np.zeros(_TAPS, dtype=np.complex64)
             start[_REACH] = 1
             blind = _super_exponential(start, windows, covariance)
