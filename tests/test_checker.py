@@ -169,3 +169,19 @@ def test_below_4_db_a_name_needs_the_noise_beside_the_signal_or_no_likelier_clas
         true = CHECKER.check(named("BPSK", 2.5), received(THESIS_9["BPSK"].points, 2.0, generator))
         assert true.reason == "named"
     assert reasons.count("unsure") >= 2
+
+
+@pytest.mark.parametrize("name", ["BPSK", "QPSK", "16QAM"])
+def test_what_lies_around_a_burst_is_left_out(name: str) -> None:
+    generator = rng("checker, burst", name)
+    for _ in range(5):
+        symbols = received(THESIS_9[name].points, 20.0, generator, 8).ravel()
+        level = np.sqrt(np.mean(np.abs(symbols) ** 2))
+        before, after = generator.integers(8, 24, 2)
+        for part in (symbols[:before], symbols[-after:]):
+            part[:] = (
+                0.1 * level * generator.standard_normal(2 * len(part)).view(np.complex128) / math.sqrt(2)
+            )
+        symbols[-64:] *= np.exp(1j * generator.uniform(1.0, 2.0))  # the carrier jumped before the last chunks
+        found = CHECKER.check(named(name), symbols.reshape(-1, 32), 20.0)
+        assert found.reason == "named", found.misfit

@@ -26,7 +26,7 @@ __all__ = ["DecisionChecker"]
 
 _LEAST_SYMBOLS = 64
 """Symbols that a test of the points needs."""
-_SHORT_SYMBOLS, _SHORT_MISFIT, _SHORT_LOSS = 512, 60.0, 0.7
+_SHORT_SYMBOLS, _SHORT_MISFIT, _SHORT_LOSS = 512, 60.0, 1.5
 """In decisions on fewer symbols errors of the receiver's level do not average out: the limit of the score test is up to
 so much higher, and that of the noise wider by up to this share."""
 _MISFIT = 36.0
@@ -201,9 +201,8 @@ def _by_points(fit: PointFit, test: PointTest, symbols: int) -> float:
     """Return how badly symbols fit, over what is accepted."""
     symbols = min(symbols, fit.symbols)
     clear = min(max((fit.es_n0_db - _CLEAN_DB) / (18 - _CLEAN_DB), 0.0), 1.0)
-    most = _MISFIT + clear * (
-        _MISFIT_OF_RECEIVER[test.on_a_line] * symbols + _SHORT_MISFIT * _shortness(symbols)
-    )
+    most = _MISFIT + clear * _MISFIT_OF_RECEIVER[test.on_a_line] * symbols
+    most += _SHORT_MISFIT * _shortness(symbols)
     found = max(fit.misfit / most, fit.strange_line / _STRANGE_LINE)
     if fit.own_line_due > _LINE_DUE:
         found = max(found, min(_LINE_LEAST / max(fit.own_line, 1e-3), 10.0))

@@ -42,8 +42,15 @@ _MOST_GAIN = 20.0
 """Of a Newton step that stays within a level's table; more comes of its being no parabola."""
 _WIDTHS = (0.7, 3.0, 1e3)
 """Chunks over which the phase may be averaged: a carrier that wanders, a steady one, a still one."""
+_BURST_CHUNKS, _GROUP, _WEAK, _LEAST_WHOLE = 16, 8, 0.4, 3
+"""Of at most so many chunks, the ends are left out where groups of so many symbols have less than this share of the
+power of most: noise before or after a burst."""
 _FORETOLD = 0.6
-"""Share of a sum's size below which the phase jumps from chunk to chunk."""
+"""Share of sums' sizes along what others foretell below which the phase jumps: everywhere, or at a single chunk."""
+_JUMP = 0.8
+"""Step of a line's phase from chunk to chunk, radians, that is no drift any more."""
+_APART = 2.7
+"""Distance between points over the noise's standard deviation from which a chunk shows its phase exactly enough."""
 _CLEAR = 4.0
 """Power of a chunk's line over that of noise from which it shows the phase by itself."""
 _ORDERS = (2, 3, 4, 5, 6, 8, 12)
@@ -162,7 +169,7 @@ class PointTest:
                 looked at.
             es_n0_db: roughly what Es/N0 is, dB.
         """
-        z = np.ascontiguousarray(chunks[:_MOST_CHUNKS], dtype=np.complex64)
+        z = _without_ends(np.ascontiguousarray(chunks[:_MOST_CHUNKS], dtype=np.complex64))
         z = z / np.float32(max(math.sqrt(float(np.vdot(z, z).real) / z.size), 1e-30))
         level = _level(es_n0_db)
         strange = self._strange_line(z)
@@ -232,7 +239,10 @@ class PointTest:
     def _turned(self, z: NDArray[np.complex64], table: _Table) -> NDArray[np.complex64]:
         """Turn each chunk by what the expected points say of its phase."""
         expected = table.points.take(table.cells(z), axis=0).view(np.complex64).reshape(z.shape)
-        smooth, _ = _smoothed(np.einsum("nl,nl->n", z, expected.conj()))
+        smooth = np.einsum("nl,nl->n", z, expected.conj())
+        noise = (1 - table.amplitude**2) / table.amplitude**2
+        if self.nearest < _APART * math.sqrt(noise):
+            smooth, _ = _smoothed(smooth)
         return np.asarray(z * np.exp(-1j * np.angle(smooth))[:, None].astype(np.complex64))
 
     def _harmonic(self, level: int) -> NDArray[np.complex64]:
@@ -254,6 +264,26 @@ class PointTest:
                 self._tables.pop(next(iter(self._tables)))
             self._tables[level] = _make_table(self.points, level)
         return self._tables[level]
+
+
+def _without_ends(chunks: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Return the chunks [n, L] of a short burst that lie whole within it; where few do, they are cut anew."""
+    count, length = chunks.shape
+    if count > _BURST_CHUNKS or length % _GROUP or count < 3:
+        return chunks
+    groups = chunks.reshape(-1, _GROUP)
+    power = np.einsum("nl,nl->n", groups.real, groups.real) + np.einsum("nl,nl->n", groups.imag, groups.imag)
+    strong = np.flatnonzero(power > _WEAK * np.median(power))
+    first, last = int(strong[0]), int(strong[-1]) + 1
+    if last - first == len(groups):
+        return chunks
+    # The groups at the edges themselves may hold some of what is outside.
+    first, last = first + (first > 0), last - (last < len(groups))
+    inside = chunks[-(-first * _GROUP // length) : last * _GROUP // length]
+    if len(inside) >= _LEAST_WHOLE:
+        return inside  # a receiver's phase may jump between two chunks
+    whole = (last - first) * _GROUP // length
+    return groups[first : first + whole * length // _GROUP].reshape(whole, length) if whole else chunks
 
 
 def _level(es_n0_db: float) -> int:
@@ -302,8 +332,18 @@ def _followed(
     clear = float((np.abs(sums) ** 2).sum(dtype=np.float64)) > _CLEAR * noise
     smooth, coherent = _smoothed((sums * turn).astype(np.complex64), clear)
     phase = np.unwrap(np.angle(smooth * turn.conj()))
-    slope = np.gradient(phase) / length if count > 1 else np.zeros(count)
+    slope = _slope(phase) / length
     return whole + phase[:, None] + slope[:, None] * (np.arange(length) - (length - 1) / 2), coherent
+
+
+def _slope(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how phases [n] drift at each chunk, radians a chunk: the smaller step of two; 0 where both are jumps."""
+    if len(phase) < 3:
+        return np.zeros(len(phase))
+    step = np.diff(phase)
+    before, after = np.r_[step[1], step], np.r_[step, step[-2]]
+    smaller = np.where(np.abs(before) < np.abs(after), before, after)
+    return np.where(np.abs(smaller) < _JUMP, smaller, 0.0)
 
 
 @lru_cache(8)
@@ -321,7 +361,7 @@ def _smoothed(sums: NDArray[np.complex64], clear: bool = True) -> tuple[NDArray[
 
     Args:
         sums: of each chunk.
-        clear: each of them shows its phase by itself. If the others then do not foretell it, nothing is averaged.
+        clear: each of them shows its phase by itself. Where the others then do not foretell it, nothing is averaged.
 
     Returns:
         the averages [n], and how much of the sums is in the direction that was foretold.
@@ -335,7 +375,12 @@ def _smoothed(sums: NDArray[np.complex64], clear: bool = True) -> tuple[NDArray[
     whole_size = float(np.abs(sums).sum())
     if clear and found[best] < _FORETOLD * whole_size:
         return sums, whole_size
-    return whole[best * count : (best + 1) * count] @ sums, float(found[best])
+    average = whole[best * count : (best + 1) * count] @ sums
+    if clear:
+        agree = (average.conj() * sums).real
+        alone = agree < _FORETOLD * np.abs(average) * np.abs(sums)
+        average[alone] = sums[alone]
+    return average, float(found[best])
 
 
 @lru_cache(4)
