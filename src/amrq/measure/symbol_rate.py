@@ -38,6 +38,8 @@ _STEEP, _GENTLE = 0.93, 0.72
 _MAIN_LOBE, _LEAST_LOBE = 0.8, 0.15
 """Of the power on one side of the middle must be in what is looked at, rectangular pulses have 0.91 there; on the other
 side, where a neighbour may be, not as much."""
+_DOUBTFUL, _FURTHER = 0.99, 1.15
+"""An estimate of less confidence is made again with all of the signal and up to a so much higher rate."""
 _NARROW = 0.2
 """Of the highest possible symbol rate, the lowest one: for all pulses it is 0.37 at least. A spectrum with a narrow
 middle and a wide foot is that of a voice or of a modulated frequency."""
@@ -142,7 +144,12 @@ def estimate_symbol_rate(
         return SymbolRate(
             math.nan, 0.0, "a signal of this bandwidth has no symbol rate in the searched range"
         )
-    return _Lines(*spectrum.flat_envelope(*shape.band), on).found(lowest, highest, sample_rate)
+    found = _Lines(*spectrum.flat_envelope(*shape.band), on).found(lowest, highest, sample_rate)
+    if found.confidence > _DOUBTFUL or found.reason or shape.wider == shape.band:
+        return found
+    # An echo may have taken the edges, where the line comes from: all of the signal is looked at.
+    wider = _Lines(*spectrum.flat_envelope(*shape.wider), on).found(lowest, _FURTHER * highest, sample_rate)
+    return max(found, wider._replace(confidence=wider.confidence**2), key=lambda one: one.confidence)
 
 
 def _on(channel: NDArray[np.complex64], span: float) -> NDArray[np.float32]:
@@ -169,6 +176,7 @@ class _Shape:
     """
 
     band: tuple[float, float]
+    wider: tuple[float, float]
     lowest: float
     highest: float
     shares: tuple[float, float]
@@ -226,8 +234,11 @@ class _Spectrum:
             ),
         )
         shares = sorted(float(own / max(whole, 1e-300)) for own, whole in sides)
+        half = 0.5 * bandwidth + 4 * self._step
+        wider = min(band[0], max(-half, self._rate / -2)), max(band[1], min(half, self._rate / 2))
         return _Shape(
             band,
+            wider,
             (_STEEP + (_GENTLE - _STEEP) * gentle) * widths[0],
             _WIDEST * widths[1],
             (shares[0], shares[1]),
