@@ -15,7 +15,8 @@ none is.
 Signals of TorchSig 2.2 are measured as well if the folder that `torchsig_signals.py` wrote is named by the environment
 variable TORCHSIG_SIGNALS.
 
-Finished rows are appended to the output; a run that is started again continues. --report writes tables as Markdown.
+Finished rows are appended to the output; a run that is started again continues. --report writes tables as Markdown,
+--goals one table of what must hold; --pages writes that table into docs/limits.md.
 
 Examples:
   python3 benchmarks/open_world.py -o benchmarks/results/open_world.csv
@@ -614,6 +615,29 @@ def summary(rows: list[dict[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+PAGE = ROOT / "docs" / "limits.md"
+_BEGIN, _END = "<!-- open world -->", "<!-- end of open world -->"
+_SECTION = f"""## In the open
+
+Signals of transmitters that share no code with this module go through the whole receiver (`benchmarks/open_world.py`,
+[results](../benchmarks/results/open_world.csv)). Pulses (roll-off 0.2 to 0.5), 2.5 to 10 samples a symbol and carriers
+(within 2 % of the symbol rate) are at random. Unless a row says otherwise, Es/N0 is 20 dB and the symbol rate is given.
+Of a row over several kinds the worst is shown. Intervals are 95 %.
+
+{_BEGIN}
+{_END}
+
+"""
+
+
+def filled(page: str, rows: list[dict[str, str]]) -> str:
+    """Return a page with the table of goals and results written anew; where it has no place, before `Recordings`."""
+    if _BEGIN not in page:
+        page = page.replace("## Recordings\n", _SECTION + "## Recordings\n", 1)
+    head, rest = page.split(_BEGIN)
+    return f"{head}{_BEGIN}\n\n{summary(rows)}\n{_END}{rest.split(_END)[1]}"
+
+
 def per_cent(count: int, of: int) -> str:
     """Return a share in per cent with its 95 % interval."""
     low, high = clopper_pearson(count, of)
@@ -666,7 +690,14 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="only report what is there")
     parser.add_argument("--goals", action="store_true", help="report goals and results in one table")
     parser.add_argument("--pictures", type=Path, help="also draw into this folder")
+    parser.add_argument(
+        "--pages", action="store_true", help="write the table in docs/limits.md, measure nothing"
+    )
     arguments = parser.parse_args()
+    if arguments.pages:
+        text = filled(PAGE.read_text(encoding="utf-8"), read(arguments.output))
+        PAGE.write_text(text, encoding="utf-8")
+        return
     if not arguments.report:
         share = 0.04 if arguments.quick else arguments.draws
         run(arguments.output, share, arguments.processes, arguments.only, arguments.through)

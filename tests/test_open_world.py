@@ -114,3 +114,14 @@ def test_the_benchmark_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert sorted(output.read_text().splitlines()) == sorted("".join(lines).splitlines())
     assert "| 500 | 15 | symbol rate | 90 |" in again.stdout
     assert (tmp_path / "open_world.png").stat().st_size > 10_000
+
+
+def test_the_page_has_what_was_measured() -> None:
+    results = ROOT / "benchmarks" / "results" / "open_world.csv"
+    if not results.is_file():
+        pytest.skip("benchmarks/results/open_world.csv is not measured yet")
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks'); import open_world as o; "
+        "page = o.PAGE.read_text(encoding='utf-8'); sys.exit(page != o.filled(page, o.read(o.RESULTS)))"
+    )
+    assert python("-c", code, cwd=ROOT).returncode == 0, "run benchmarks/open_world.py --pages"
