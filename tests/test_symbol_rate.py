@@ -104,12 +104,15 @@ def test_any_pulse_alone_and_beside_a_neighbour(pulse: str) -> None:
 
 @pytest.mark.parametrize("fault", ["bursts", "silence", "stray tones", "carrier drift", "a line at 0 Hz"])
 def test_what_stands_beside_the_line_does_not_win(fault: str) -> None:
-    """Of 12 signals with each fault, at most 1 is not clear and none wrong."""
+    """Of 12 signals with each fault, of 4,000 to 20,000 symbols, at most 1 is not clear and none wrong.
+
+    Of bursts a quarter to half of that is left. With 800 to 1,200 symbols in bursts, small roll-offs are often not clear.
+    """
     unclear = 0
     for number in range(12):
         generator = rng("rate with faults", fault, number)
         samples_per_symbol = generator.uniform(3, 16)
-        made = sent(generator, generator.choice(PULSES), samples_per_symbol, 32_768).samples
+        made = sent(generator, generator.choice(PULSES), samples_per_symbol, 65_536).samples
         time = np.arange(len(made)) / samples_per_symbol
         if fault == "bursts":
             made = made * (time % generator.uniform(400, 800) < 200)
