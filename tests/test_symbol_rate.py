@@ -106,7 +106,8 @@ def test_any_pulse_alone_and_beside_a_neighbour(pulse: str) -> None:
 def test_what_stands_beside_the_line_does_not_win(fault: str) -> None:
     """Of 12 signals with each fault, of 4,000 to 20,000 symbols, at most 1 is not clear and none wrong.
 
-    Of bursts a quarter to half of that is left. With 800 to 1,200 symbols in bursts, small roll-offs are often not clear.
+    Of bursts a quarter to half of that is left. With 800 to 1,200 symbols in bursts, small roll-offs
+    are often not clear.
     """
     unclear = 0
     for number in range(12):
