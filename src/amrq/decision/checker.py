@@ -38,6 +38,10 @@ _CLEAN_DB = 15.0
 """Es/N0 up to which noise hides that."""
 _STRANGE_LINE = 17.5
 """Highest line of a strange symmetry, over the spectrum's mean: 1 in 10^7 bins of noise is higher."""
+_LINE_OF_DATA = 0.25
+"""The same for few points, over the number of symbols: less may be the data's own."""
+_WIDE = 0.9
+"""Distance between points beyond which the score test sees what a receiver leaves long before it matters."""
 _LINE_DUE, _LINE_LEAST = 11.0, 5.2
 """Where the class's own line should stand out so far, it must stand out by this at least; noise reaches 5."""
 _LOSS = 1 / 50
@@ -203,7 +207,9 @@ def _by_points(fit: PointFit, test: PointTest, symbols: int) -> float:
     clear = min(max((fit.es_n0_db - _CLEAN_DB) / (18 - _CLEAN_DB), 0.0), 1.0)
     most = _MISFIT + clear * _MISFIT_OF_RECEIVER[test.on_a_line] * symbols
     most += _SHORT_MISFIT * _shortness(symbols)
-    found = max(fit.misfit / most, fit.strange_line / _STRANGE_LINE)
+    most *= max((test.nearest / _WIDE) ** 2, 1.0)
+    line = _STRANGE_LINE if test.dense else max(_STRANGE_LINE, _LINE_OF_DATA * symbols)
+    found = max(fit.misfit / most, fit.strange_line / line)
     if fit.own_line_due > _LINE_DUE:
         found = max(found, min(_LINE_LEAST / max(fit.own_line, 1e-3), 10.0))
     return found

@@ -57,6 +57,8 @@ _ORDERS = (2, 3, 4, 5, 6, 8, 12)
 """Symmetries whose spectral line shows that the constellation is another one."""
 _LOST, _VISIBLE = 0.6, 6.0
 """A line whose coherent sum is below this share of what is due was not followed, where at least so much is due."""
+_DENSE = 0.5
+"""Distance between points below which a constellation is tested for lines of other symmetries."""
 _LEAST_KEPT = 0.02
 """Share of a derivative's variance that the fitted parameters must leave."""
 _RIDGE = 1e-3
@@ -157,7 +159,12 @@ class PointTest:
         in_line = self.points * np.exp(-1j * np.angle(self.points[np.abs(self.points).argmax()]))
         self.on_a_line = bool(np.abs(in_line.imag).max() < 1e-3)
         """Whether all points lie on one line."""
-        self._orders = [order for order in _ORDERS if order % known.symmetry]
+        self.dense = known.symmetry >= 8 or self.nearest < _DENSE
+        """Whether lines of other symmetries show another constellation. Of few points, they show the data as well: idle
+        patterns and frames have lines of their own."""
+        self._orders = [
+            order for order in _ORDERS if order % known.symmetry and (self.dense or order < known.symmetry)
+        ]
         self._tables: dict[int, _Table] = {}
         self._weights: dict[int, NDArray[np.complex64]] = {}
 
@@ -197,7 +204,9 @@ class PointTest:
         likelihood = math.nan if noisy else float(density.sum(dtype=np.float64)) + gain
         # Scores with long tails: their own covariance alone is too small where the mean is low by chance.
         own = (scores.T @ scores).astype(np.float64) / z.size - np.outer(mean, mean)
-        misfit, freedom = _misfit(mean, (table.information + own) / 2, z.size, not self.on_a_line)
+        # On a line, phase noise leaves more noise across it than along it; points between the points do the opposite.
+        phase_noise = not self.on_a_line or mean[_PHASE_NOISE] < 0
+        misfit, freedom = _misfit(mean, (table.information + own) / 2, z.size, phase_noise)
         return PointFit(fitted, error, misfit, freedom, strange, coherent, due, z.size, likelihood)
 
     def _strange_line(self, z: NDArray[np.complex64]) -> float:
