@@ -61,6 +61,7 @@ is high, a neighbour's leakage may be taken for noise."""
 _BLIND_DB = 4.0
 """Es/N0 below which a name is only given if the noise beside the signal is known, or no other class is likelier: models
 are trained for more."""
+_ROUGH_DB = 1.0
 _CANDIDATE = 0.03
 """Probability from which on a class is a candidate where the model hesitates."""
 _MOST_CANDIDATES = 3
@@ -124,7 +125,13 @@ class DecisionChecker:
             return decision
         candidates = self._candidates(decision, threshold)
         start = es_n0_db if known else decision.es_n0_db
-        fits = {name: self._tests[name].fit(chunks, 10.0 if start is None else start) for name in candidates}
+        start = 10.0 if start is None else start
+        fits = {name: self._tests[name].fit(chunks, start) for name in candidates}
+        if not known:
+            # A model's own estimate is rough, and the phase is found by it.
+            for name, fit in fits.items():
+                if abs(fit.es_n0_db - start) > _ROUGH_DB:
+                    fits[name] = self._tests[name].fit(chunks, fit.es_n0_db)
         if len(fits) > 1:
             decision = self._weighed(decision, fits, es_n0_db, threshold)
         if decision.reason != "named" or decision.best not in fits:
