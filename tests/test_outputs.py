@@ -218,6 +218,10 @@ def test_an_answer_in_words(reason: str, best: str, text: str) -> None:
     assert answer_text(reason, best) == text
 
 
+def test_a_refuted_name_is_given_in_words() -> None:
+    assert answer_text("foreign", "unknown", refuted="16QAM") == "unknown, 16QAM does not fit"
+
+
 def test_es_n0_is_shown_to_the_accuracy_it_has() -> None:
     found = [es_n0_text(None), es_n0_text(12.4), es_n0_text(20.0, "above"), es_n0_text(-2.0, "below")]
     assert found == ["–", "12 dB", "above 20 dB", "below −2 dB"]

@@ -28,6 +28,7 @@ class ShownDecision:
     es_n0_bound: str | None = None
     reason: str = "named"
     best: str = ""
+    refuted: str = ""
 
     @property
     def row(self) -> str:
@@ -85,6 +86,7 @@ def read_decision(message: Any) -> ShownDecision:
         es_n0_bound=None if bound is None else str(bound),
         reason=str(values.get("reason") or _reason(label, best)),
         best=best,
+        refuted=str(values.get("refuted") or ""),
     )
 
 

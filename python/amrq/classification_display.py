@@ -196,7 +196,7 @@ def _draw_header(
         pen.write(values[0], "waiting …", 2.2, pen.muted)
         return
 
-    word, more = answer_words(decision.reason, decision.row)
+    word, more = answer_words(decision.reason, decision.row, refuted=decision.refuted)
     if more:
         beside = QtCore.QRectF(values[0])
         beside.setTop(values[0].bottom() - 0.3 * values[0].height())
@@ -328,6 +328,8 @@ def _draw_footer(pen: Pen, area: QtCore.QRectF, snapshot: _Snapshot) -> None:
     entries.append(("agree", f"{right}/{judged}" if judged else "–", False))
     entries.append(("unsure", str(sum(shown.reason == "unsure" for shown in snapshot.history)), False))
     es_n0 = es_n0_text(shown.es_n0_db, {"above": ">", "below": "<"}.get(shown.es_n0_bound or ""))
+    if shown.refuted:  # the estimate is that of a class which does not fit
+        es_n0 = es_n0_text(None)
     entries.append(("Es/N0", es_n0, False))
     width = area.width() / len(entries)
     for index, (name, value, is_fault) in enumerate(entries):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from amrq.cli.app import OUTPUT_HELPS, Fields, ModelOptions, expanded, model_names, no_stdout_log, say
-from amrq.cli.views import DecisionTable, count_answers
+from amrq.cli.views import DecisionTable, count_answers, refuted_text
 from amrq.decision import DecisionOptions
 from amrq.errors import AmrqError, OutputError, all_closed
 from amrq.link import BoardBackend
@@ -67,8 +67,9 @@ def classify(
 
     Shows a decision for every 32 chunks of 32 symbols as soon as it is made, and at the end how often each answer was
     given. **unsure** means that the evidence is not enough; the most probable answer is shown under "perhaps".
-    **unknown** means that the signal is outside the classes, **noise** that it looks like noise alone, and
-    **no signal** that there is no power. The probability is that of the answer, for signals of the kind the model was
+    **unknown** means that the signal is outside the classes; "not 16QAM" beside it means that 16QAM is the most
+    probable class and does not fit. **noise** means that it looks like noise alone, **no signal** that there is no
+    power. The probability is that of the answer, for signals of the kind the model was
     trained on. Where the recording has SigMF annotations, they are shown as truth.
 
     Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
@@ -129,6 +130,7 @@ class _Run:
         at_the_end(self._outputs.close)
         self._annotations: AnnotationFile | None = None
         self._equalised = 0  # decisions of the present recording
+        self._refuted: Counter[str] = Counter()  # names, in the present recording
 
     def annotate(self, recording: Path, path: Path) -> None:
         """Write the decisions on a recording into metadata as well."""
@@ -149,7 +151,7 @@ class _Run:
             self._annotations.set_samples(found.recording.sample_rate, found.first_index)
         session = RecordingSession(found, self._recognition, self._interrupted, say)
         votes: Counter[tuple[str, str]] = Counter()
-        self._equalised = 0
+        self._equalised, self._refuted = 0, Counter()
         try:
             with self._totals.counting(session):
                 shown = self._shown(session, votes)
@@ -173,6 +175,8 @@ class _Run:
         for decision, _, record in session.run():
             votes[decision.reason, decision.best] += 1
             self._equalised += bool(record["equaliser"])
+            if decision.refuted:
+                self._refuted[decision.refuted] += 1
             if self._annotations is not None:
                 self._annotations.write(record)
             if self._outputs.write(record):
@@ -194,6 +198,8 @@ class _Run:
             highlight=False,
             soft_wrap=True,
         )
+        if sentence := refuted_text(self._refuted):
+            console.print(escape(sentence), highlight=False, soft_wrap=True)
         if self._equalised:
             some = f"{self._equalised} of {votes.total()} decisions"
             console.print(f"Equalised: {some}, since an echo or a filter is in the way.", highlight=False)

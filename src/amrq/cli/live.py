@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 
 from amrq.cli.app import OUTPUT_HELPS, Fields, ModelOptions, expanded, model_names, no_stdout_log, say
-from amrq.cli.views import LiveView, count_answers
+from amrq.cli.views import LiveView, count_answers, refuted_text
 from amrq.decision import DecisionOptions, answer_text
 from amrq.link import BoardBackend
 from amrq.live import LiveDecision, LiveSession, Recognition, SessionOptions, deferred_interrupt
@@ -88,6 +88,7 @@ def _show(console: Console, session: LiveSession, thinned: bool) -> None:
     stream = session.stream
     view = LiveView(session.source.name, session.classes, stream)
     votes: Counter[tuple[str, str]] = Counter()
+    refuted: Counter[str] = Counter()
     # The picture is drawn again even when no decision falls: what is waited for, queue and drops are news too.
     picture = Live(get_renderable=lambda: view, console=console, refresh_per_second=_REFRESH, transient=True)
     said: tuple[str, str, float | None] = ("", "", None)
@@ -95,28 +96,34 @@ def _show(console: Console, session: LiveSession, thinned: bool) -> None:
         for found in session.run():
             decision = found.decision
             votes[decision.reason, decision.best] += 1
+            if decision.refuted:
+                refuted[decision.refuted] += 1
             view.show(decision, found.record)
             now = (decision.reason, decision.label, stream.symbol_rate)
             if console.is_terminal or not (found.wanted if thinned else now != said):
                 continue
             print(_line(found, now[2] if now[2] != said[2] else None), file=console.file, flush=True)
             said = now
-    _sum_up(console, session, votes)
+    _sum_up(console, session, votes, refuted)
 
 
 def _line(found: LiveDecision, fresh_rate: float | None) -> str:
     """Return a decision in one line, with the symbol rate where that is new."""
     decision = found.decision
     rate = "" if fresh_rate is None else f"  {engineering(fresh_rate, 'Bd', 6)}"
-    answer = printable(answer_text(decision.reason, decision.best))
+    answer = printable(answer_text(decision.reason, decision.best, refuted=decision.refuted))
     return f"{found.record['time']:12.3f} s  {answer:28s}  {decision.confidence:.3f}{rate}"
 
 
-def _sum_up(console: Console, session: LiveSession, votes: Counter[tuple[str, str]]) -> None:
+def _sum_up(
+    console: Console, session: LiveSession, votes: Counter[tuple[str, str]], refuted: Counter[str]
+) -> None:
     """Say how often which answer was given, and what was lost."""
     counted = session.stream.statistics()
     name = printable(session.source.name)
     console.print(escape(f"{name}: of {votes.total()} decisions: {count_answers(votes)}"), soft_wrap=True)
+    if sentence := refuted_text(refuted):
+        console.print(escape(sentence), highlight=False, soft_wrap=True)
     console.print(
         f"{counted.received} chunks: {counted.classified} classified, {counted.silent} silent, {counted.dropped} "
         f"dropped, {counted.not_finite} not finite",

@@ -20,9 +20,9 @@ from amrq.decision import Decision, answer_words, es_n0_text
 from amrq.live import LiveStream
 from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.sources import SILENCE_IS_NEWS
-from amrq.text import engineering, printable
+from amrq.text import counted, engineering, printable
 
-__all__ = ["DecisionTable", "LiveView", "count_answers"]
+__all__ = ["DecisionTable", "LiveView", "count_answers", "refuted_text"]
 
 _NARROW = 80
 """Columns of a table that goes to no terminal."""
@@ -43,6 +43,18 @@ def count_answers(votes: Mapping[tuple[str, str], int]) -> str:
     for (reason, best), count in votes.items():
         answers[answer_words(reason, best)[0]] += count
     return ", ".join(f"{printable(answer)} {count}" for answer, count in answers.most_common()) or "none"
+
+
+def refuted_text(names: Mapping[str, int]) -> str:
+    """Return which names were refuted, as a sentence, from counts by name; empty if none was.
+
+    >>> refuted_text({"16QAM": 5})
+    'Unknown, since the most probable class does not fit: 16QAM in 5 decisions.'
+    """
+    counts = ", ".join(
+        f"{printable(name)} in {counted(count, 'decision')}" for name, count in Counter(names).most_common()
+    )
+    return f"Unknown, since the most probable class does not fit: {counts}." if counts else ""
 
 
 class DecisionTable:
@@ -93,18 +105,25 @@ class DecisionTable:
         """Print a record of `decision_record` as a row."""
         begin, confidence, reason = record["time"], record["confidence"], record["reason"]
         word, _ = answer_words(reason, record["best"])
+        refuted = record.get("refuted") or ""
+        perhaps = (
+            _PERHAPS.get(record["best"], record["best"])
+            if reason == "unsure"
+            else refuted and f"not {refuted}"
+        )
         answer = self._cell(2, printable(word, _MOST_NAME))
         if self._colours is not None:
             answer = Style.parse(_STYLES[reason]).render(answer, color_system=self._colours)
         es_n0 = es_n0_text(record["es_n0_db"], _BOUNDS.get(record["es_n0_bound"]))
+        if refuted:
+            # The model's estimate holds for the class that does not fit.
+            es_n0 = es_n0_text(record.get("measured_es_n0_db"))
         truth = record["truth"]
         cells = [
             self._cell(0, f"{begin:.{self._digits}f} s"),
             self._cell(1, f"{begin + record['duration']:.{self._digits}f} s"),
             answer,
-            self._cell(
-                3, _PERHAPS.get(record["best"], printable(record["best"])) if reason == "unsure" else ""
-            ),
+            self._cell(3, printable(perhaps)),
             f"{confidence:.3f}",
             self._cell(4, es_n0),
             self._cell(5, str(record["chunks"])),
@@ -228,7 +247,7 @@ class LiveView:
             if self._session.symbol_rate is None:
                 return Text("looking for a signal", "dim")
             return Text("waiting for samples" if not received else f"listening: {received} chunks", "dim")
-        word, more = answer_words(last.reason, last.best)
+        word, more = answer_words(last.reason, last.best, refuted=last.refuted)
         line = Text(f" {printable(word, _LONGEST_NAME)} ", f"bold black on {self._mark(last)[1]}")
         if more:
             line.append(f"  {printable(more)}", "bold")
@@ -300,7 +319,8 @@ class LiveView:
         if found.get("input_clipped_share") is not None:
             fields.append(("input", f"clips: {100 * found['input_clipped_share']:.2g} %", "bold red"))
         last = self._last
-        es_n0 = "–" if last is None else es_n0_text(last.es_n0_db, last.es_n0_bound)
+        # Of a class that does not fit, the model's estimate says nothing.
+        es_n0 = "–" if last is None or last.refuted else es_n0_text(last.es_n0_db, last.es_n0_bound)
         fields.append(("Es/N0", es_n0, ""))
         if found.get("snr_db") is not None:
             fields.append(("SNR", f"{round(found['snr_db']):d} dB".replace("-", "−"), ""))

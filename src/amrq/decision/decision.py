@@ -87,7 +87,7 @@ class Decision:
         }
 
 
-def answer_words(reason: str, *best: str) -> tuple[str, str]:
+def answer_words(reason: str, *best: str, refuted: str = "") -> tuple[str, str]:
     """Return an answer in words: the word itself and a remark, which may be empty.
 
     The decision's `confidence` is the probability of the answer.
@@ -95,25 +95,26 @@ def answer_words(reason: str, *best: str) -> tuple[str, str]:
     Args:
         reason: of the decision.
         best: of the decision, or of several unsure decisions.
+        refuted: of the decision.
 
     Example:
-        >>> answer_words("unsure", "8PSK")
-        ('unsure', 'perhaps 8PSK')
+        >>> answer_words("unsure", "8PSK"), answer_words("foreign", "unknown", refuted="16QAM")
+        (('unsure', 'perhaps 8PSK'), ('unknown', '16QAM does not fit'))
     """
     if reason == "unsure":
         return "unsure", f"perhaps {' or '.join(_OUTSIDE.get(name, name) for name in best)}"
     if reason == "foreign":
-        return UNKNOWN, _OUTSIDE[UNKNOWN]
+        return UNKNOWN, f"{refuted} does not fit" if refuted else _OUTSIDE[UNKNOWN]
     return (best[0] if reason == "named" else _OUTSIDE[NO_SIGNAL] if reason == "noise" else NO_SIGNAL), ""
 
 
-def answer_text(reason: str, *best: str) -> str:
+def answer_text(reason: str, *best: str, refuted: str = "") -> str:
     """Return `answer_words` as one text: `unsure, perhaps 8PSK`.
 
     >>> answer_text("named", "QPSK"), answer_text("unsure", "8PSK")
     ('QPSK', 'unsure, perhaps 8PSK')
     """
-    word, more = answer_words(reason, *best)
+    word, more = answer_words(reason, *best, refuted=refuted)
     return f"{word}, {more}" if more else word
 
 

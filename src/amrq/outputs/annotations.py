@@ -20,7 +20,7 @@ from amrq.text import printable
 __all__ = ["AnnotationFile"]
 
 _MOST_NAMES = 3
-"""Of what unsure decisions were perhaps."""
+"""Of what unsure decisions were perhaps, and of what does not fit."""
 
 
 class AnnotationFile:
@@ -96,6 +96,7 @@ class AnnotationFile:
             last["highest"] = max(last["highest"], record["confidence"])
             last["chunks"] += record["chunks"]
             last["best"][record["best"]] += record["chunks"]
+            last["refuted"].update(_refuted(record))
             last["equalised"] |= bool(record.get("equaliser"))
             return
         self._spans.append(
@@ -112,6 +113,7 @@ class AnnotationFile:
                 "chunks": record["chunks"],
                 "model": record["model"],
                 "bandwidth": self.bandwidth,
+                "refuted": Counter(_refuted(record)),
                 "equalised": bool(record.get("equaliser")),
             }
         )
@@ -143,11 +145,13 @@ class AnnotationFile:
         low, high = span["lowest"], span["highest"]
         sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
         names = [name for name, _ in span["best"].most_common(_MOST_NAMES)]
+        refuted = " or ".join(name for name, _ in span["refuted"].most_common(_MOST_NAMES))
+        answer = answer_text(span["reason"], *names, refuted=refuted)
         annotation = {
             "core:sample_start": self._first + span["begin"],
             "core:sample_count": max(1, span["end"] - span["begin"]),
             "core:label": printable(span["label"]),
-            "core:comment": f"{answer_text(span['reason'], *names)}: confidence {sure}, {span['chunks']} chunks"
+            "core:comment": f"{answer}: confidence {sure}, {span['chunks']} chunks"
             f"{' (equalised)' if span['equalised'] else ''}, model {span['model']}",
             "core:generator": self.generator,
         }
@@ -178,6 +182,12 @@ class AnnotationFile:
                 f"{printable(self.path)} is not written, since it would not be valid SigMF: {fault}."
             )
         write_whole(self.path, json.dumps(document, indent=4) + "\n")
+
+
+def _refuted(record: Mapping[str, Any]) -> dict[str, int]:
+    """Return the name that was refuted, with the chunks of its record; empty if none was."""
+    name = record.get("refuted")
+    return {name: record["chunks"]} if name else {}
 
 
 def _fault(document: Mapping[str, Any]) -> str:
