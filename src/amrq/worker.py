@@ -114,6 +114,7 @@ class Batch:
             self.sample_indices[kept],
             self.truths,
             moved((*self.breaks, *(np.flatnonzero(lost) + 1).tolist())),
+            moved(self.gaps),
             borders=moved(self.borders),
             es_n0_db=None if self.es_n0_db is None else self.es_n0_db[kept],
         )

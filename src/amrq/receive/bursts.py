@@ -253,7 +253,7 @@ def _turns(blocks: NDArray[np.complex64], samples_per_symbol: float) -> NDArray[
     rate = np.exp(-2j * np.pi / samples_per_symbol * np.arange(blocks.shape[1] - 4)).astype(np.complex64)
     lagged = blocks[:, 4:] * blocks[:, :-4].conj()
     after, before = lagged @ rate, lagged.conj() @ rate
-    return np.stack((whole, after * before.conj())).astype(np.complex128)
+    return np.stack((whole.astype(np.complex128), after.astype(np.complex128) * before.conj()))
 
 
 def _middle(turns: NDArray[np.complex128], samples_per_symbol: float) -> float:
@@ -291,7 +291,7 @@ class BurstReceiver(Receiver):
         )
         self._turns = np.zeros((2, 0), np.complex128)  # of blocks, from `_turns_first` on
         self._turns_first = 0
-        self._broken: list[NDArray[np.int64]] = []  # samples that are not finite
+        self._broken: NDArray[np.int64] = np.zeros(0, np.int64)  # samples that are not finite
         self._bursts: list[Burst] = []
         self._waiting = joined([])
         self._resumed = 0.0  # input sample from which chunks are passed on
@@ -310,15 +310,17 @@ class BurstReceiver(Receiver):
     def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         before = len(self._bad)
         samples = super()._finite(samples)
-        self._broken.append(self._bad[before:])
+        if len(self._bad) > before:
+            self._broken = np.concatenate((self._broken, self._bad[before:]))
         return samples
 
     def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
         before = len(self._samples)
         super()._filter(spectra, ended)
         fresh = self._samples[before:]
-        turns = _turns(fresh.reshape(-1, HOP), self._channel.samples_per_symbol)
-        self._turns = np.concatenate((self._turns, turns), axis=1)
+        if self._carrier is not None:
+            turns = _turns(fresh.reshape(-1, HOP), self._channel.samples_per_symbol)
+            self._turns = np.concatenate((self._turns, turns), axis=1)
         found = self._finder.process(fresh)
         least = 10 ** (self._options.gate_db / 10) if self._options.gate_db > -200 else 0.0
         least *= (self._channel.scale or 1.0) ** 2
@@ -360,6 +362,8 @@ class BurstReceiver(Receiver):
             out.append(self._of_burst(burst, received))
             self._resumed, self._after = burst.stop * ratio, True
         self._waiting = waiting
+        oldest = self._bursts[0].start * ratio if self._bursts else settled
+        self._broken = self._broken[np.searchsorted(self._broken, oldest - length) :]
         return joined([part for part in out if len(part)])
 
     def _of_burst(self, burst: Burst, like: ReceivedSymbols) -> ReceivedSymbols:
@@ -368,8 +372,7 @@ class BurstReceiver(Receiver):
         symbol = self._sample_rate / self._symbol_rate
         first = burst.places[: count * STEP : STEP] * self._channel.ratio
         last = burst.places[STEP - 1 : count * STEP : STEP] * self._channel.ratio
-        bad = np.concatenate([np.zeros(0, np.int64), *self._broken])
-        self._broken = [bad[bad > first[0] - symbol]]
+        bad = self._broken
         whole = np.searchsorted(bad, last + symbol, "right") == np.searchsorted(bad, first - symbol)
         return ReceivedSymbols(
             symbols=burst.symbols[: count * STEP],

@@ -22,6 +22,7 @@ HOP = BINS * 3 // 4
 """Of these, the samples that are kept: the middle ones."""
 _BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
 _REACH = BINS // 8  # samples of a filter on either side of its middle
+_LEAST_POWER, _HEADROOM = 1e-20, 13  # of the first block; powers of two by which signals may grow further
 _BATCH = 1 << 20  # samples that are transformed at a time
 
 
@@ -55,11 +56,15 @@ def filter_response(wanted: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def _scale(blocks: NDArray[np.complex64]) -> float:
-    """Return a power of two that brings the first block that is not zero to about 1; 0 if all are."""
+    """Return a power of two that brings the first block that is not zero to an RMS of about 1e-4; 0 if all are zero.
+
+    What comes first is more often weaker than what follows, by far: noise of a computation before a signal. A block
+    below an RMS of 1e-10 counts as one of 1e-10.
+    """
     for block in blocks:
         power = float(np.mean(block.real.astype(np.float64) ** 2 + block.imag.astype(np.float64) ** 2))
         if power:
-            return 2.0 ** -round(0.5 * math.log2(max(power, 1e-36)))
+            return 2.0 ** -round(0.5 * math.log2(max(power, _LEAST_POWER)) + _HEADROOM)
     return 0.0
 
 

@@ -43,6 +43,7 @@ _LARGE, _SEEN_TO = 0.6, 1.7  # roll-off that is told from a rectangular pulse if
 _LEAST_CELLS = 3  # on a side: on one side alone nobody sees whether the floor is flat
 _FLAT_DB = 1.5  # between the floors on either side, near and further off
 _FLAT_NOISE_DB = 20.0  # more, for one independent bin: what 4 medians differ by
+_MOST_POWER = np.float32(1e36)  # of a bin; more would leave the range of float32
 _HANN = 1.5  # power of white noise after [-1/2, 1, -1/2]
 _INDEPENDENT = 0.53  # of the bins: the Hann window correlates neighbours
 
@@ -174,7 +175,8 @@ class PulseFinder:
         shifted = np.concatenate((spectra[:, BINS // 2 :], spectra[:, : BINS // 2]), axis=1)
         smooth = np.zeros(shifted.shape, np.complex64)
         smooth[:, 1:-1] = shifted[:, 1:-1] - np.float32(0.5) * (shifted[:, :-2] + shifted[:, 2:])
-        power = (smooth.real**2 + smooth.imag**2).astype(np.float64)
+        with np.errstate(over="ignore"):
+            power = np.fmin(smooth.real**2 + smooth.imag**2, _MOST_POWER).astype(np.float64)
         cells = np.add.reduceat(power, self._edges, axis=1)[:, :-1] / np.diff(self._edges)
         keep, found = 1 - 1 / _MEMORY, []
         for block, total in zip(cells, cells.sum(axis=1).tolist(), strict=True):
