@@ -2,6 +2,7 @@
 """The receiver: signals made here go in as samples and must come out as their symbols."""
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from seeds import rng
 
 from amrq.classes import THESIS_9
 from amrq.measure import FrontEndOptions
-from amrq.receive import ReceivedSymbols, Receiver, receive_all
+from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver, receive_all
 from amrq.signals import Conditions, received_signal, received_under
 
 CHUNK = 32
@@ -279,3 +280,29 @@ def test_es_n0_of_a_burst_is_that_of_the_burst(count: int) -> None:
     assert len(at) in (11, 12)
     # Bursts of up to 768 symbols begin a chunk with their first symbol.
     assert np.all((at < CHUNK) | (at > count + 868) | ((at > count - 33) & (at < count + 64))), at
+
+
+@pytest.mark.parametrize("level", [1e-42, 1e-30, 1e-15, 1e-8])
+def test_noise_of_a_computation_before_a_signal_does_no_harm(level: float) -> None:
+    """A filter's response, or rounding, leaves numbers before a signal that are no signal."""
+    symbols, samples = sent_and_received("QPSK", Conditions(samples_per_symbol=4.0), 20.0, 4_000)
+    samples[:4_000] *= np.float32(level)
+    received = receive_all(samples, 4.0, 1.0, options=PLAIN)
+    assert loss_db(received.symbols, symbols, 20.0, first=2_048) < 0.5
+
+
+@pytest.mark.parametrize("carrier_recovery", [True, False])
+@pytest.mark.parametrize("value", [0.0, math.nan])
+def test_what_a_receiver_remembers_is_bounded(carrier_recovery: bool, value: float) -> None:
+    """A long stream in short pieces, some samples of which are not finite."""
+    options = FrontEndOptions(carrier_recovery=carrier_recovery, cleaning=False)
+    receiver = BurstReceiver(4.0, 1.0, options=options)
+    sizes = []
+    samples = rng("bounded receiver").normal(size=(20, 500, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    samples[:, ::50] = value
+    for _ in range(3):
+        for number in range(300):
+            receiver.process(samples[number % len(samples)])
+        sizes.append(len(pickle.dumps(receiver)))
+    # Blocks and chunks that wait are more or fewer; a few numbers of each block that are never given up are 24 kB.
+    assert sizes[2] - sizes[0] < 15_000

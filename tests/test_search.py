@@ -110,10 +110,12 @@ def test_real_samples_are_searched_above_0_hz() -> None:
 def test_samples_that_are_not_finite_do_no_harm() -> None:
     samples = TWO.copy()
     samples[::5000] = np.nan
-    samples[7] = np.inf
+    samples[7], samples[8] = np.inf, 3e38
     found = find_signal(samples, RATE)
     assert found.sure and rate_of(found) == pytest.approx(25e3, rel=2e-3)
     assert find_signal(samples[:0], RATE).symbol_rate is None
+    for value in (3e38, 1e-42, 0.0):
+        assert not find_signal(np.full(4_000, value, np.complex64), RATE).sure
 
 
 def test_windows_are_asked_for_until_the_signal_is_clear() -> None:

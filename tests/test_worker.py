@@ -105,6 +105,8 @@ def test_batches_split_and_join_with_their_tags() -> None:
         np.testing.assert_array_equal(joined.chunks, whole.chunks)
         np.testing.assert_array_equal(joined.sample_indices, whole.sample_indices)
         assert (joined.truths, joined.breaks, joined.gaps) == (whole.truths, whole.breaks, whole.gaps)
+    rest = whole.without(np.arange(50) < 3)
+    assert (rest.breaks, rest.gaps) == ((0, 17, 46), (0, 18))
 
 
 def test_live_drops_the_oldest_and_accounts_for_all() -> None:

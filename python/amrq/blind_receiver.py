@@ -11,6 +11,7 @@ import pmt
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._errors import guarded_run
+from gnuradio.amrq._tags import Breaks
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.symbol_front_end import BURST_BORDER_KEY, SIGNAL_KEY, _symbols
@@ -25,6 +26,7 @@ from amrq.receive import Receiver, ReceiverReport
 __all__ = ["blind_receiver"]
 
 _ESTIMATES = pmt.intern("estimates")
+_RETUNES = {"rx_freq", "rx_rate"}  # tags from which on the band is another
 _LOOK_AGAIN = 1.0  # seconds of the stream from one look at the signal to the next
 _POLL = 1e-3  # seconds between two checks for an estimate
 _LONGEST_WAIT = 10.0  # seconds for one estimate, at the end of a stream
@@ -158,6 +160,7 @@ class _found_symbols(_symbols):
         self.current = None
         self._next: RateEstimate | None = None  # the signal to receive from now on
         self._follower = SignalFollower(math.nan, 0.0)
+        self._seen = Breaks()  # those that the watch knows of
         self._kept: list[np.ndarray[Any, np.dtype[np.complex64]]] = []
 
     @guarded_run
@@ -193,14 +196,13 @@ class _found_symbols(_symbols):
         new = np.array(samples[self._fed :], dtype=np.complex64)
         if self.watch.error is not None:
             raise self.watch.error
-        if len(new):
-            self._watch_for(new, first)
+        retuned = self._watch_for(new, first) if len(new) else 0
         over = self._is_over() and self._before.nitems_written(0) == first + len(new)
         if over and self.current is None and self._next is None and not self._finished:
             self.watch.look_now()
             self._wait(_LONGEST_WAIT)
         if self._next is None and self.current is None:
-            self._keep(new, first)
+            self._keep(new, first, retuned)
             self._fed, self._finished = len(samples), self._finished or over
             return
         if self._next is not None:
@@ -208,15 +210,28 @@ class _found_symbols(_symbols):
             self._next = None
         super()._feed(samples)
 
-    def _watch_for(self, new: Any, first: int) -> None:
-        """Show new samples, the first of which is number `first` of the stream, to the watch."""
-        tags = self.get_tags_in_range(0, first, first + len(new))
-        values = {pmt.symbol_to_string(tag.key) for tag in tags}
-        if values & {"rx_freq", "rx_rate"} and first:
-            self.watch.begin_anew()
-        self.watch.write(new, [tag.offset - first for tag in tags if pmt.eq(tag.key, pmt.intern("rx_time"))])
+    def _watch_for(self, new: Any, first: int) -> int:
+        """Show new samples, the first of which is number `first` of the stream, to the watch.
+
+        Returns:
+            index of the first of them that follows the last change of frequency or sample rate; 0 if there is none.
+        """
+        at = 0
+        broken: list[int] = []
+        for place, values in self._seen.changes(self.get_tags_in_range(0, first, first + len(new))):
+            if place and not _RETUNES.isdisjoint(values):
+                self.watch.write(new[at : place - first], [one - at for one in broken])
+                if not self._live and self.current is None:
+                    self.watch.look_now()
+                    self._wait(_LONGEST_WAIT)
+                self.watch.begin_anew()
+                at, broken = place - first, []
+            else:
+                broken.append(place - first)
+        self.watch.write(new[at:], [one - at for one in broken])
         if not self._live:
             self._wait(_LONGEST_WAIT)
+        return at
 
     def _wait(self, seconds: float) -> None:
         """Wait for an estimate that is due."""
@@ -224,8 +239,12 @@ class _found_symbols(_symbols):
         while self.watch.is_due() and time.monotonic() < until:
             time.sleep(_POLL)
 
-    def _keep(self, new: Any, first: int) -> None:
-        """Keep samples for the time when the signal is found, the last ones only."""
+    def _keep(self, new: Any, first: int, retuned: int) -> None:
+        """Keep samples for the time when the signal is found, the last ones since index `retuned` only."""
+        if retuned:  # what came before has another frequency
+            self._kept.clear()
+            self._tags.clear()
+        new, first = new[retuned:], first + retuned
         if not self._kept:
             self._origin = first
         tags = self.get_tags_in_range(0, first, first + len(new))
@@ -248,5 +267,5 @@ class _found_symbols(_symbols):
         self.current, self._follower = estimate, SignalFollower(estimate.symbol_rate, estimate.offset)
         self.watch.prefer(estimate.offset)
         kept, self._kept = self._kept, []
-        for samples in kept:
-            self._take(self.receiver.process(samples))
+        if kept:
+            self._receive(np.concatenate(kept), self._origin, self._tags.copy())

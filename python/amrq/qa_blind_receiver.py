@@ -28,12 +28,12 @@ def signal(name, symbol_rate, place, count):
 class qa_blind_receiver(gr_unittest.TestCase):
     """Every test runs samples through the block and looks at its messages."""
 
-    def received(self, samples, **settings):
-        """Run the block over samples; return records of decisions, estimates and the block."""
+    def received(self, samples, tags=(), **settings):
+        """Run the block over samples with tags; return records of decisions, estimates and the block."""
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "log.jsonl"
             block = amrq.blind_receiver(RATE, outputs=amrq.OutputOptions(log=str(log)), **settings)
-            source, estimates = blocks.vector_source_c(samples), blocks.message_debug()
+            source, estimates = blocks.vector_source_c(samples, tags=tags), blocks.message_debug()
             tb = gr.top_block()
             tb.connect(source, block)
             tb.msg_connect(block, "estimates", estimates, "store")
@@ -79,6 +79,23 @@ class qa_blind_receiver(gr_unittest.TestCase):
         records, _, _ = self.received(both.astype(np.complex64), offset=-29e3, symbol_rate=9.1e3)
         self.assertEqual({record["label"] for record in records[:-1]}, {"BPSK"})
         self.assertAlmostEqual(records[0]["symbol_rate_hz"] / 9e3, 1, 3)
+
+    def test_what_came_before_a_retune_is_received_by_itself(self):
+        both = np.concatenate([signal("BPSK", 9e3, -30e3, 40_000), signal("QPSK", 12.5e3, 21e3, 400_000)])
+        tags = []
+        for place, frequency in ((0, 100e6), (40_000, 101e6)):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = place, pmt.intern("rx_freq"), pmt.from_double(frequency)
+            tags.append(tag)
+        for live in (False, True):
+            records, _, block = self.received(both, tags, live=live)
+            self.assertLess(abs(block.estimate().offset - 21e3), 125)
+            self.assertEqual(records[-1]["label"], "QPSK")
+            first = [record for record in records if record["time"] < 0.39]
+            if live:  # the stream does not wait until the first signal is found
+                self.assertLess(max((abs(record["offset_hz"] + 30e3) for record in first), default=0), 90)
+            else:
+                self.assertEqual({record["label"] for record in first}, {"BPSK"})
 
     def test_noise_gives_neither_estimates_nor_decisions(self):
         generator = rng("qa blind_receiver noise")

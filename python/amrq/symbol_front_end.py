@@ -241,22 +241,28 @@ class _symbols(gr.basic_block):
             change(self.receiver)
         read, stop = self.nitems_read(0), len(samples)
         if stop > self._fed:
-            tags = self.get_tags_in_range(0, read + self._fed, read + stop)
+            first = read + self._fed
+            tags = self.get_tags_in_range(0, first, read + stop)
             self._tags += sorted(tags, key=lambda tag: tag.offset)
-            for place in self._breaks.find(tags):
-                self._take(self.receiver.process(samples[self._fed : place - read]))
-                self._fed = place - read
-                if place > self._origin:
-                    self._take(self.receiver.finish())
-                    self.receiver.reset()
-                    self._origin = place
-            self._take(self.receiver.process(samples[self._fed : stop]))
+            self._receive(samples[self._fed : stop], first, tags)
             self._fed = stop
         # GNU Radio counted the input before the stream ended: more samples may have come since.
         over = self._is_over() and self._before.nitems_written(0) == read + stop
         if over and not self._finished:
             self._take(self.receiver.finish())
             self._finished = True
+
+    def _receive(self, samples: Any, first: int, tags: list[Any]) -> None:
+        """Receive samples, of which the first is number `first` of the input; begin anew where the stream broke."""
+        at = 0
+        for place in self._breaks.find(tags):
+            self._take(self.receiver.process(samples[at : place - first]))
+            at = place - first
+            if place > self._origin:
+                self._take(self.receiver.finish())
+                self.receiver.reset()
+                self._origin = place
+        self._take(self.receiver.process(samples[at:]))
 
     def _take(self, received: ReceivedSymbols) -> None:
         """Queue symbols, with the tags that are on them."""

@@ -17,6 +17,7 @@ from amrq.measure import (
     estimate_symbol_rate,
     find_signals,
     select_channel,
+    usable,
 )
 from amrq.text import engineering
 
@@ -146,7 +147,7 @@ def find_signal(
     for in all of the band, around `search.offset`.
 
     Args:
-        samples: complex [N]. Samples that are not finite count as zeros.
+        samples: complex [N]. Samples that are not finite, or of 1e12 and more, count as zeros.
         sample_rate: samples a second, above 0.
         search: what is known of the signal; None: nothing.
 
@@ -164,7 +165,8 @@ def find_signal(
     search = search or SignalSearch()
     if math.isinf(search.highest):
         search = replace(search, highest=sample_rate / 2)  # more cannot be received
-    samples = np.where(np.isfinite(samples), samples, np.complex64(0)).astype(np.complex64)
+    samples = np.asarray(samples, np.complex64)
+    samples = np.where(usable(samples), samples, np.complex64(0))
     report: InputReport | None = None
     middle = 0.0
     if search.real:

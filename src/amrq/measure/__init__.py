@@ -4,7 +4,7 @@
 from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
-from amrq.measure.cleaning import Cleaner, InputReport
+from amrq.measure.cleaning import Cleaner, InputReport, usable
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
@@ -25,4 +25,5 @@ __all__ = [
     "estimate_symbol_rate",
     "find_signals",
     "select_channel",
+    "usable",
 ]

@@ -14,10 +14,12 @@ from scipy import fft
 
 from amrq.measure.band import find_signals
 
-__all__ = ["BLOCK", "Cleaner", "InputReport"]
+__all__ = ["BLOCK", "LARGEST", "Cleaner", "InputReport", "usable"]
 
 BLOCK = 16_384
 """Samples that are cleaned together."""
+LARGEST = 1e12
+"""Amplitude from which on a sample is taken for zero: its fourth power would exceed float32."""
 _STRETCH = 1024  # samples of a spectrum
 _MEMORY = 8  # blocks that estimates are averaged over
 _LEAST = 2048  # samples of the last block that are worth an estimate of their own
@@ -54,6 +56,16 @@ class InputReport:
     image_db: float | None = None
     clipped_share: float | None = None
     dc_removed: bool = False
+
+
+def usable(samples: _Samples) -> NDArray[np.bool_]:
+    """Return which samples, complex64 [N], are finite and small enough to compute with: bool [N].
+
+    >>> usable(np.array([1, 1e12, np.nan], np.complex64)).tolist()
+    [True, False, False]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(samples.real * samples.real + samples.imag * samples.imag < LARGEST**2)
 
 
 class Cleaner:
@@ -131,8 +143,8 @@ class Cleaner:
         )
 
     def _look(self, block: _Samples) -> None:
-        finite = np.isfinite(block)
-        known = block if finite.all() else np.where(finite, block, np.complex64(0))
+        good = usable(block)
+        known = block if good.all() else np.where(good, block, np.complex64(0))
         if not known.any():
             return
         self._rails.look(known)
@@ -163,7 +175,7 @@ class _Line:
     def db(self) -> float | None:
         if not self._seen:
             return None
-        return 10 * math.log10(self._line_power / max(self._power - self._line_power, 1e-30))
+        return 10 * math.log10(max(self._line_power, 1e-99) / max(self._power - self._line_power, 1e-30))
 
     def look(self, block: _Samples, sample_rate: float) -> None:
         """Estimate the line from a block and those before."""

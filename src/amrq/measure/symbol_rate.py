@@ -15,6 +15,7 @@ from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
 
+_LEAST_POWER = 1e-70  # what is less is silence: its root is hardly a float32 number
 _LEAST_SAMPLES_PER_SYMBOL = 1.25
 _LEAST_SYMBOLS = 64
 _MOST_SAMPLES = 1 << 18
@@ -119,7 +120,7 @@ def estimate_symbol_rate(
         )
     samples = np.asarray(samples, dtype=np.complex64)[max(0, (count - _MOST_SAMPLES) // 2) :][:_MOST_SAMPLES]
     power = float(np.mean(samples.real.astype(np.float64) ** 2 + samples.imag.astype(np.float64) ** 2))
-    if not (math.isfinite(power) and power > 0):
+    if not (math.isfinite(power) and power > _LEAST_POWER):
         raise AmrqError("there is no symbol rate in silence, or in samples that are not finite.")
     signals = find_signals(samples, sample_rate)
     if not signals:

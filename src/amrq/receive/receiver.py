@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset
+from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset, usable
 from amrq.receive.channel import BINS, HOP, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
 from amrq.receive.pulse import FIRST_PULSE, PulseFinder
@@ -28,7 +28,6 @@ _LEVEL = 8  # values of the power in a level: 64 symbols
 _LEVEL_MEMORY = 16  # chunks
 _LEVEL_CHANGE = 1.6  # of the power from which on it is another level
 _BURST = 3.0  # of the power from which on a burst begins or ends
-_LARGEST = 1e12  # amplitude from which on a sample is taken for zero: its fourth power exceeds float32
 _MOST_POWER = 1e30  # of the channel, in units of what it began with
 _LEAST_ES_N0, _SIGNIFICANT = 0.5, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
 _SMALLEST = 1e-30  # power that is still one
@@ -272,8 +271,7 @@ class Receiver:
 
     def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return samples with zeros for those that are not finite, or too large to compute with; note these."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            good = samples.real * samples.real + samples.imag * samples.imag < _LARGEST**2
+        good = usable(samples)
         if not good.all():
             bad = np.flatnonzero(~good).astype(np.int64) + self._read
             self._bad = np.concatenate((self._bad, bad))
