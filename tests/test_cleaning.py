@@ -72,6 +72,13 @@ def test_clipping_is_reported() -> None:
     assert cleaned(samples)[1].clipped_share is None
 
 
+def test_a_weak_signal_of_a_few_levels_does_not_clip() -> None:
+    samples = received("QPSK", 0.01, rng("few levels"))
+    step = float(np.abs(samples.real).max()) / 3.5
+    levels = (np.round(samples.real / step - 0.5) + 0.5) + 1j * (np.round(samples.imag / step - 0.5) + 0.5)
+    assert cleaned(levels.astype(np.complex64))[1].clipped_share is None
+
+
 def test_the_result_does_not_depend_on_how_the_stream_is_cut() -> None:
     samples = received("QPSK", 0.01, rng("cuts")) + np.complex64(0.4)
     whole, _ = cleaned(samples)

@@ -98,6 +98,27 @@ def test_noise_has_no_signal_and_no_symbol_rate() -> None:
     assert signals_text(found[0]) == "no signal stands out of the noise"
 
 
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.zeros(5000, np.complex64), "all samples are zero"),
+        (np.full(5000, np.nan, np.complex64), "no sample is a finite number"),
+        (np.ones(200, np.complex64), "200 samples"),
+        (np.zeros(0, np.complex64), "0 samples"),
+    ],
+)
+def test_why_nothing_can_be_found(samples: NDArray[np.complex64], words: str) -> None:
+    for real in (False, True):
+        assert words in unclear_text(find_signal(samples, 40e3, SignalSearch(real=real)))
+
+
+@pytest.mark.parametrize("count", [256, 300, 1000, 20_000])
+def test_a_constant_has_no_symbol_rate(count: int) -> None:
+    for sign in (1.0, -1.0):  # at 0 Hz, and at the edge of the band
+        found = find_signal((sign ** np.arange(count)).astype(np.complex64), 40e3)
+        assert not found.sure and "not clear" in unclear_text(found)
+
+
 def test_real_samples_are_searched_above_0_hz() -> None:
     real = sent("QPSK", 12.5e3, 30e3).real
     spectrum = np.fft.fft(real + 0.05 * noise(1.0, "real").real)

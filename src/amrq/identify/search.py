@@ -19,7 +19,7 @@ from amrq.measure import (
     select_channel,
     usable,
 )
-from amrq.text import engineering
+from amrq.text import counted, engineering
 
 __all__ = [
     "SURE",
@@ -117,6 +117,7 @@ class FoundSignal:
         signals: all signals in the band, strongest first.
         chosen: the one of them that was taken; None where none was found.
         report: what was seen of the input; None if it was not looked at.
+        nothing: why nothing can be found in these samples, in a few words; empty if something can.
     """
 
     offset: float = 0.0
@@ -125,6 +126,7 @@ class FoundSignal:
     signals: tuple[BandSignal, ...] = ()
     chosen: BandSignal | None = None
     report: InputReport | None = None
+    nothing: str = ""
 
     @property
     def sure(self) -> bool:
@@ -166,12 +168,16 @@ def find_signal(
     if math.isinf(search.highest):
         search = replace(search, highest=sample_rate / 2)  # more cannot be received
     samples = np.asarray(samples, np.complex64)
-    samples = np.where(usable(samples), samples, np.complex64(0))
+    good = usable(samples)
+    if nothing := _nothing(samples, good):
+        known = None if search.symbol_rate is None else SymbolRate(search.symbol_rate, 1.0)
+        return FoundSignal(search.offset or 0.0, known, search.symbol_rate, nothing=nothing)
+    samples = np.where(good, samples, np.complex64(0))
     report: InputReport | None = None
     middle = 0.0
     if search.real:
         samples, sample_rate, middle = _positive_half(samples, sample_rate)
-    elif len(samples):
+    else:
         cleaner = Cleaner(sample_rate)
         samples = np.concatenate([cleaner.process(samples), cleaner.finish()])
         report = cleaner.report()
@@ -195,6 +201,15 @@ def find_signal(
     chosen = None if best.chosen is None else replace(best.chosen, centre=best.chosen.centre + middle)
     everything = tuple(replace(signal, centre=signal.centre + middle) for signal in signals)
     return replace(best, signals=everything, chosen=chosen)
+
+
+def _nothing(samples: NDArray[np.complex64], good: NDArray[np.bool_]) -> str:
+    """Return why nothing can be found in samples; empty if something can."""
+    if len(samples) < _LEAST:
+        return f"{counted(len(samples), 'sample')}, and a signal needs at least {_LEAST}"
+    if not good.any():
+        return "no sample is a finite number below 1e12"
+    return "" if samples[good].any() else "all samples are zero"
 
 
 def _candidates(signals: tuple[BandSignal, ...], search: SignalSearch, middle: float) -> list[BandSignal]:
@@ -367,8 +382,8 @@ def _decibels(snr_db: float) -> str:
 def unclear_text(found: FoundSignal) -> str:
     """Return the beginning of a sentence which says that the symbol rate is not clear."""
     rate = found.symbol_rate
-    if rate is None:
-        return "no symbol rate is to be seen"
+    if rate is None or found.nothing:
+        return "no symbol rate is to be seen" + (f" ({found.nothing})" if found.nothing else "")
     if rate.confidence < 0.01 or math.isnan(rate.rate):
         return f"its symbol rate is not clear ({rate.reason or 'none stands out of the noise'})"
     # Rounded down: a confidence that is too low must not look like 1.

@@ -277,7 +277,9 @@ class _Rails:
             edge = self._tops[n] * (1 - 1e-6)
             at = values >= edge
             self._at[n] += np.count_nonzero(at)
-            lower = values[(values < edge) & (values > 0.9 * edge)]
+            lower = values[
+                (values < edge) & (values > 0)
+            ]  # of a weak signal, the next level may be far below
             if len(lower):
                 self._beside[n] += np.count_nonzero(lower >= lower.max() * (1 - 1e-6))
 

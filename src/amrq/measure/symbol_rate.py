@@ -131,12 +131,14 @@ def estimate_symbol_rate(
     channel, rate = select_channel(samples / np.float32(math.sqrt(power)), sample_rate, signal.centre, wide)
     on = _on(channel, _SMOOTH * rate / signal.bandwidth)
     loud = np.flatnonzero(on)
+    if not len(loud):
+        return SymbolRate(math.nan, 0.0, "no signal stands out of the noise")
     channel, on = channel[loud[0] : loud[-1] + 1], on[loud[0] : loud[-1] + 1]
     spectrum = _Spectrum(channel * on, rate, float(np.mean(on)))
     noise = 10 ** ((signal.power_db - signal.snr_db) / 10) / power / signal.bandwidth
     shape = spectrum.shape(noise * float(np.mean(on)), signal.bandwidth)
     if spectrum.tones_share(*shape.band) > _TONES:
-        return SymbolRate(math.nan, 0.0, "most of the power is in lines")
+        return SymbolRate(math.nan, 0.0, "most of the power is in single lines, as of carriers")
     smaller, larger = shape.shares
     if larger < _MAIN_LOBE or smaller < _LEAST_LOBE or shape.lowest < _NARROW * shape.highest:
         return SymbolRate(math.nan, 0.0, "the spectrum is not that of a linear modulation")
@@ -220,7 +222,9 @@ class _Spectrum:
         height = float(excess[ends[0] : ends[1] + 1].max())
 
         def edges(level: float) -> tuple[float, float]:
-            places = ends[0] + np.flatnonzero(excess[ends[0] : ends[1] + 1] > level * height) - middle
+            # At least the highest place, where nothing is above the noise.
+            least = min(level * height, height)
+            places = ends[0] + np.flatnonzero(excess[ends[0] : ends[1] + 1] >= least) - middle
             return (float(places[0]) - 0.5) * self._step, (float(places[-1]) + 0.5) * self._step
 
         widths = [high - low for low, high in (edges(0.5), edges(_EXTENT), edges(0.1))]
@@ -249,7 +253,7 @@ class _Spectrum:
         """Return the share of the power between two frequencies that is in stray tones."""
         chosen = slice(*self._bins(low, high))
         tones = self._power[chosen][self._tones[chosen]].sum()
-        return float(tones / self._power[chosen].sum())
+        return float(tones / max(self._power[chosen].sum(), 1e-300))
 
     def flat_envelope(self, low: float, high: float) -> tuple[NDArray[np.float32], float]:
         """Return the squared envelope of a part with a flat spectrum and no tones, and its sample rate."""
