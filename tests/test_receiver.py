@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from seeds import rng
 
@@ -306,3 +308,34 @@ def test_what_a_receiver_remembers_is_bounded(carrier_recovery: bool, value: flo
         sizes.append(len(pickle.dumps(receiver)))
     # Blocks and chunks that wait are more or fewer; a few numbers of each block that are never given up are 24 kB.
     assert sizes[2] - sizes[0] < 15_000
+
+
+def _bursts_and_more() -> NDArray[np.complex64]:
+    """A burst, a longer signal, silence, and samples that are not finite."""
+    random = rng("receiver any cuts")
+    parts = [
+        (np.zeros(300), random.choice(THESIS_9[name].points, n))
+        for name, n in (("8PSK", 200), ("QPSK", 1_500))
+    ]
+    sent = np.concatenate([one for part in parts for one in part])
+    samples = received_signal(sent, 4.0, 0.35, 18.0, random).astype(np.complex64)
+    samples[5_000:5_003] = np.nan
+    return np.concatenate((samples, np.zeros(9_000, np.complex64)))
+
+
+ANY_CUTS = _bursts_and_more()
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.sampled_from([0, 1, 2, 31, 383, 384, 385, 512, 4_000, 16_383]), max_size=40))
+def test_any_cuts_give_the_same_chunks(cuts: list[int]) -> None:
+    samples = ANY_CUTS
+    receiver, parts, at = BurstReceiver(4.0, 1.0), [], 0
+    for size in [*cuts, len(samples)]:
+        parts.append(receiver.process(samples[at : at + size]))
+        at = min(at + size, len(samples))
+    parts.append(receiver.finish())
+    whole = receive_all(samples, 4.0, 1.0)
+    for name in ("symbols", "positions", "snr_db", "carrier_offset", "borders", "finite"):
+        cut = np.concatenate([getattr(part, name) for part in parts])
+        np.testing.assert_allclose(cut, getattr(whole, name), atol=1e-4)

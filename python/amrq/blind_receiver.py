@@ -21,7 +21,7 @@ from amrq.identify import SURE, SignalSearch
 from amrq.live import LOOKED_AT, RateEstimate, SignalFollower, SymbolRateWatch
 from amrq.measure import FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.outputs import OutputOptions
-from amrq.receive import Receiver, ReceiverReport
+from amrq.receive import BurstReceiver, ReceiverReport
 
 __all__ = ["blind_receiver"]
 
@@ -133,7 +133,7 @@ class blind_receiver(gr.hier_block2):
 class _found_symbols(_symbols):
     """The symbols of the signal that is found. What came before it was found is kept and received then."""
 
-    receiver: Receiver
+    receiver: BurstReceiver
     _fed: int
     _finished: bool
     _tags: list[Any]
@@ -149,7 +149,7 @@ class _found_symbols(_symbols):
     ) -> None:
         usual = rate / _USUAL_SAMPLES_PER_SYMBOL
         # The settings must suit any symbol rate that may be found.
-        super().__init__(Receiver(rate, usual, 0.0, options), before, rate, usual)
+        super().__init__(BurstReceiver(rate, usual, 0.0, options), before, rate, usual)
         self._options, self._live, self._search = options, live, search
         self.current: RateEstimate | None = None
         self.watch = SymbolRateWatch(rate, self._found, search.offset, _LOOK_AGAIN, search=search)
@@ -263,7 +263,7 @@ class _found_symbols(_symbols):
         known = (estimate.symbol_rate, estimate.offset, estimate.confidence)
         self._mark(self._made, SIGNAL_KEY, pmt.make_tuple(*map(pmt.from_double, known)))
         self._symbol = self._rate / estimate.symbol_rate
-        self.receiver = Receiver(self._rate, estimate.symbol_rate, estimate.offset, self._options)
+        self.receiver = BurstReceiver(self._rate, estimate.symbol_rate, estimate.offset, self._options)
         self.current, self._follower = estimate, SignalFollower(estimate.symbol_rate, estimate.offset)
         self.watch.prefer(estimate.offset)
         kept, self._kept = self._kept, []

@@ -80,6 +80,21 @@ class qa_blind_receiver(gr_unittest.TestCase):
         self.assertEqual({record["label"] for record in records[:-1]}, {"BPSK"})
         self.assertAlmostEqual(records[0]["symbol_rate_hz"] / 9e3, 1, 3)
 
+    def test_bursts_are_received_as_a_whole(self):
+        generator = rng("qa blind_receiver bursts")
+        parts = []
+        for _ in range(20):
+            parts.append(np.zeros(generator.integers(150, 300)))
+            parts.append(generator.choice(linear_class("QPSK").points, generator.integers(150, 400)))
+        samples = received_signal(np.concatenate(parts), 8.0, 0.35, 20.0, generator).astype(np.complex64)
+        records, _, _ = self.received(samples)
+        bursts = [record for record in records if record["label"] == "QPSK"]
+        self.assertEqual(len(bursts), 20)
+        self.assertTrue(all(record["burst_begins"] for record in bursts))
+        self.assertTrue(
+            all(record["burst_ends"] for record in bursts[:-1])
+        )  # the stream ends with the last one
+
     def test_what_came_before_a_retune_is_received_by_itself(self):
         both = np.concatenate([signal("BPSK", 9e3, -30e3, 40_000), signal("QPSK", 12.5e3, 21e3, 400_000)])
         tags = []
