@@ -97,10 +97,11 @@ def test_every_file_as_it_is_found(tmp_path: Path) -> None:
             chunks = sum(record["chunks"] for record in by_name[name])
             assert chunks >= COUNT // 4 // 32 - 3, name
     first = by_name["offset.sigmf-meta"][0]
-    assert (first["utc"], first["frequency_hz"]) == ("2024-01-01T00:00:10.000000Z", 433.9e6)
+    assert first["utc"].startswith("2024-01-01T00:00:10.0000")  # to the first symbol, within 0.1 ms
+    assert first["frequency_hz"] == 433.9e6
     assert first["truth"] == "QPSK\\x1b[31m"
-    assert by_name[hdsdr][0]["utc"] == "2024-05-17T12:34:56.789000Z"
-    assert by_name[gqrx][0]["utc"] == "2024-05-17T12:34:56.000000Z"
+    assert by_name[hdsdr][0]["utc"].startswith("2024-05-17T12:34:56.7890")
+    assert by_name[gqrx][0]["utc"].startswith("2024-05-17T12:34:56.0000")
     assert by_name[hdsdr][0]["frequency_hz"] == by_name[gqrx][0]["frequency_hz"] == 145.9e6
 
 

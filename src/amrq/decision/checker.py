@@ -26,6 +26,8 @@ __all__ = ["DecisionChecker"]
 
 _LEAST_SYMBOLS = 64
 """Symbols that a test of the points needs."""
+_WITH_EDGES = 8
+"""Chunks from which on the first and the last are left out: a signal may begin or end inside them."""
 _SHORT_SYMBOLS, _SHORT_MISFIT, _SHORT_LOSS = 512, 60.0, 1.5
 """In decisions on fewer symbols errors of the receiver's level do not average out: the limit of the score test is up to
 so much higher, and that of the noise wider by up to this share."""
@@ -118,6 +120,8 @@ class DecisionChecker:
             es_n0_db: Es/N0 by the noise beside the signal, dB; NaN where it is not known.
             threshold: lowest probability of a class that is named.
         """
+        if len(chunks) >= _WITH_EDGES:
+            chunks = chunks[1:-1]
         known = math.isfinite(es_n0_db)
         if known:
             decision = replace(decision, measured_es_n0_db=es_n0_db)
