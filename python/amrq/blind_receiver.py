@@ -190,6 +190,11 @@ class _found_symbols(_symbols):
     def _follow(self) -> None:
         self._next = self._follower.found
 
+    def _flush(self, message: Any) -> None:
+        """Put out what is held back, once there is a signal: before, samples are kept for it."""
+        if self.current is not None:
+            super()._flush(message)
+
     def _feed(self, samples: Any) -> None:
         """Show the new samples to the watch; keep them until there is a signal, and receive them from then on."""
         first = self.nitems_read(0) + self._fed

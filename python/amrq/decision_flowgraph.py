@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A flowgraph that turns the samples of a source into decisions."""
 
+import time
 from typing import Any
 
 from gnuradio import gr
@@ -16,6 +17,10 @@ from amrq.measure import FrontEndOptions
 from amrq.outputs import SigmfRecorder
 
 __all__ = ["decision_flowgraph"]
+
+
+_DRAIN_SECONDS = 1.0
+_LOOK_SECONDS = 0.005
 
 
 class decision_flowgraph(gr.top_block):
@@ -57,6 +62,20 @@ class decision_flowgraph(gr.top_block):
         self.recorder = None if recorder is None else stream_recorder(recorder, clock)
         if self.recorder is not None:
             self.connect(self.source, self.recorder)
+
+    def drain(self) -> None:
+        """Have decisions made on what the front end still holds back, before the flowgraph is stopped.
+
+        This takes a second at most.
+        """
+        self.front_end.flush()
+        length = self.sink.contract.chunk_length
+        until = time.monotonic() + _DRAIN_SECONDS
+        while time.monotonic() < until:
+            made = self.front_end.flushed()
+            if made is not None and int(self.sink.nitems_read(0)) >= made // length:
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def keep_errors(self) -> None:
         """Do not log an error that ends the run; the caller calls `raise_error` after the run."""

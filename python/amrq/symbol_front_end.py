@@ -2,6 +2,7 @@
 """The symbol front end: from a radio's samples to one sample a symbol, for a signal of unknown modulation."""
 
 import math
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._errors import guarded, guarded_run
+from gnuradio.amrq._errors import guarded, guarded_handler, guarded_run
 from gnuradio.amrq._tags import Breaks
 from gnuradio.amrq.carrier_recovery import CARRIER_KEY
 
@@ -52,6 +53,8 @@ _CARRIER_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once
 _SNR_CHANGE = 0.5  # dB
 _BUFFER = 4096  # symbols before the work, and samples:
 _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 15, 1 << 18
+_IDLE_SECONDS = 1.0  # without a sample, after which what is held back is put out
+_FLUSH = "flush"
 _LEAST_READ = 1024  # samples that are waited for at most before more work is done
 
 
@@ -66,8 +69,8 @@ class symbol_front_end(gr.hier_block2):
     are held back further, at most 512, until the carrier shows as a spectral line. Later ones are some 340 symbols
     late, or leave when their burst is over. Frequency corrections fall on multiples of 32 symbols, counted from the
     first one put out, so that none falls inside a chunk of 32. Symbols leave in whole chunks of 32; at the end of a
-    finite stream, and before a break of the stream (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
-    value), less than a chunk is left out.
+    finite stream, before a break of the stream (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
+    value) and where no sample comes for a second, less than a chunk is left out.
 
     Tags written: `input_seconds`, `input_rate`, `not_finite`, `burst_border`, `carrier_offset` (cycles/symbol),
     `snr_db` (Es/N0) and `equaliser`. From them the classifier reports time, frequency and strength of a signal. Other
@@ -138,6 +141,14 @@ class symbol_front_end(gr.hier_block2):
         self._options = options
         self._symbols.change(lambda receiver: receiver.set_options(options))
 
+    def flush(self) -> None:
+        """Have the symbols put out that are held back; what comes then is received as after a break."""
+        self._symbols.flush()
+
+    def flushed(self) -> int | None:
+        """Return how many symbols had been made when `flush` was done; None while it is not."""
+        return self._symbols.flushed
+
     def offset(self) -> float:
         """Return the offset at which the signal is received, Hz from the middle of the band."""
         return self._offset
@@ -174,7 +185,13 @@ class _symbols(gr.basic_block):
         self.receiver, self._before = receiver, before
         self._rate, self._symbol = rate, rate / symbol_rate
         self._changes: list[Any] = []
+        self._over = threading.Event()
+        self._idle: threading.Thread | None = None
+        self.flushed: int | None = None
+        """Symbols made when the last `flush` was done; None while it is not."""
         self._begin()
+        self.message_port_register_in(pmt.intern(_FLUSH))
+        self.set_msg_handler(pmt.intern(_FLUSH), self._flush)
         self.set_tag_propagation_policy(gr.TPP_DONT)
         self.set_relative_rate(1.0 / self._symbol)
         # With room for less than a chunk, GNU Radio would ask again and again. It checks whether the following block
@@ -200,7 +217,42 @@ class _symbols(gr.basic_block):
         self.error = None
         self._begin()
         self.receiver.reset()
+        self._over.clear()
+        self._idle = threading.Thread(target=self._watch_input, name="amrq idle input", daemon=True)
+        self._idle.start()
         return True
+
+    @guarded_run
+    def stop(self) -> bool:
+        """End a run."""
+        self._over.set()
+        if self._idle is not None:
+            self._idle.join()
+        return True
+
+    def _watch_input(self) -> None:
+        """Ask for what is held back once no sample has come for a while, and all that came has been received."""
+        seen = flushed = 0
+        while not self._over.wait(_IDLE_SECONDS):
+            came = int(self._before.nitems_written(0))
+            received = int(self.nitems_read(0)) + self._fed
+            if came == seen == received > flushed and not len(self._ready):
+                self.flush()
+                flushed = came
+            seen = came
+
+    def flush(self) -> None:
+        """Have what is held back put out, soon, in the block's own thread."""
+        self.flushed = None
+        self.to_basic_block()._post(pmt.intern(_FLUSH), pmt.PMT_T)
+
+    @guarded_handler("symbols that are held back cannot be put out")
+    def _flush(self, message: Any) -> None:
+        if not self._finished:
+            self._take(self.receiver.finish())
+            self.receiver.reset()
+            self._origin = int(self.nitems_read(0)) + self._fed
+        self.flushed = self._made
 
     def change(self, change: Any) -> None:
         """Have a function called with the receiver before it is used again."""

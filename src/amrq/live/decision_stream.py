@@ -101,6 +101,8 @@ class DecisionStream:
                     raise KeyboardInterrupt  # between two results, so that no result is shown in part
                 if (self._finishing or self._ending.is_set()) and stopped is None:
                     stopped = time.monotonic()
+                    if hasattr(flowgraph, "drain"):
+                        flowgraph.drain()
                     flowgraph.stop()
                 try:
                     result = self._queue.get(timeout=0.1)
