@@ -11,8 +11,7 @@ from amrq.classifier import Evidence
 from amrq.errors import AmrqError
 from amrq.evaluation import foreign_table, measure_foreign
 from amrq.model import UNKNOWN, Contract, Hypothesis
-from amrq.signals import FOREIGN_KINDS, HELD_OUT_CONSTELLATIONS, ForeignPool
-from amrq.signals.constellations import alike
+from amrq.signals import FOREIGN_KINDS, HELD_OUT_CONSTELLATIONS, ForeignPool, alike
 
 
 @pytest.mark.parametrize("kind", FOREIGN_KINDS)

@@ -10,9 +10,7 @@ from seeds import rng
 
 from amrq.classes import THESIS_9, linear_class, root_raised_cosine
 from amrq.measure import FrontEndOptions
-from amrq.receive import receive_all
-from amrq.receive.constellation_fit import ConstellationFitter
-from amrq.receive.equaliser import Equaliser
+from amrq.receive import ConstellationFitter, Equaliser, receive_all
 from amrq.signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, Conditions, other_signal, received_under
 
 

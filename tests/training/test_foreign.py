@@ -24,9 +24,9 @@ from amrq.training import (  # noqa: E402
     make_model,
     read_recipe,
     rebuild_net,
+    widen,
 )
 from amrq.training.architectures import make_net  # noqa: E402
-from amrq.training.loop import widen  # noqa: E402
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
 

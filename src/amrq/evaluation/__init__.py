@@ -2,8 +2,15 @@
 """Measurements of a model's accuracy, with confidence intervals. Needs no PyTorch."""
 
 from amrq.evaluation.chunk_sets import IMPAIRMENTS, ImpairedChunks, Impairment, fresh_chunks, make_dataset
-from amrq.evaluation.foreign import ForeignConstellation, foreign_table, measure_foreign
-from amrq.evaluation.measure import DEFAULT_ES_N0_DB, FUSED_SYMBOLS, evaluate, fuse
+from amrq.evaluation.measure import (
+    DEFAULT_ES_N0_DB,
+    FUSED_SYMBOLS,
+    ForeignConstellation,
+    evaluate,
+    foreign_table,
+    fuse,
+    measure_foreign,
+)
 from amrq.evaluation.open_set import (
     NO_ANSWER,
     NO_SYMBOL_RATE,

@@ -2,6 +2,15 @@
 """From samples of a radio to the symbols of one signal of unknown modulation, in NumPy."""
 
 from amrq.receive.bursts import BurstReceiver, receive_all
+from amrq.receive.equaliser import ConstellationFitter, Equaliser
 from amrq.receive.receiver import ReceivedSymbols, Receiver, ReceiverReport
 
-__all__ = ["BurstReceiver", "ReceivedSymbols", "Receiver", "ReceiverReport", "receive_all"]
+__all__ = [
+    "BurstReceiver",
+    "ConstellationFitter",
+    "Equaliser",
+    "ReceivedSymbols",
+    "Receiver",
+    "ReceiverReport",
+    "receive_all",
+]

@@ -2,7 +2,13 @@
 """Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes."""
 
 from amrq.classes import root_raised_cosine
-from amrq.signals.constellations import FOREIGN_KINDS, HELD_OUT_CONSTELLATIONS, ForeignKind, ForeignPool
+from amrq.signals.constellations import (
+    FOREIGN_KINDS,
+    HELD_OUT_CONSTELLATIONS,
+    ForeignKind,
+    ForeignPool,
+    alike,
+)
 from amrq.signals.modulated_signal import (
     ModulatedSignal,
     Order,
@@ -34,6 +40,7 @@ __all__ = [
     "Schedule",
     "add_noise",
     "add_phase_noise",
+    "alike",
     "es_n0_db_from_noise_power",
     "noise_power_from_es_n0_db",
     "other_signal",

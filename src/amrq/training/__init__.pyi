@@ -13,6 +13,7 @@ from .loop import fit as fit
 from .loop import load_checkpoint as load_checkpoint
 from .loop import net_inputs as net_inputs
 from .loop import save_checkpoint as save_checkpoint
+from .loop import widen as widen
 from .making import make_model as make_model
 from .onnx_export import calibrate as calibrate
 from .onnx_export import calibrate_fusion as calibrate_fusion
