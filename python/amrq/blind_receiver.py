@@ -173,6 +173,7 @@ class _found_symbols(_symbols):
     @guarded_run
     def stop(self) -> bool:
         """End the run."""
+        super().stop()
         self.watch.stop()
         if self.watch.error is not None and self.error is None:
             raise self.watch.error

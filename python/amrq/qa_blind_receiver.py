@@ -3,6 +3,7 @@
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,7 @@ class qa_blind_receiver(gr_unittest.TestCase):
         self.assertTrue(
             all(record["burst_ends"] for record in bursts[:-1])
         )  # the stream ends with the last one
+        self.assertNotIn("amrq idle input", {thread.name for thread in threading.enumerate()})
 
     def test_what_came_before_a_retune_is_received_by_itself(self):
         both = np.concatenate([signal("BPSK", 9e3, -30e3, 40_000), signal("QPSK", 12.5e3, 21e3, 400_000)])
