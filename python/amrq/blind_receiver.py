@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._errors import guarded_run
+from gnuradio.amrq._errors import guarded_handler, guarded_run
 from gnuradio.amrq._tags import Breaks
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
@@ -191,8 +191,15 @@ class _found_symbols(_symbols):
     def _follow(self) -> None:
         self._next = self._follower.found
 
+    @guarded_handler("symbols that are held back cannot be put out")
     def _flush(self, message: Any) -> None:
-        """Put out what is held back, once there is a signal: before, samples are kept for it."""
+        """Put out what is held back; where no signal is found yet, it is looked for in what has come."""
+        if self.current is None and self._next is None:
+            self.watch.look_now()
+            self._wait(_LONGEST_WAIT)
+        if self._next is not None:
+            self._change(self._next)
+            self._next = None
         if self.current is not None:
             super()._flush(message)
 

@@ -97,6 +97,38 @@ class qa_blind_receiver(gr_unittest.TestCase):
         )  # the stream ends with the last one
         self.assertNotIn("amrq idle input", {thread.name for thread in threading.enumerate()})
 
+    def test_a_stream_that_stalls_early_gives_what_came(self):
+        samples = signal("QPSK", 12.5e3, 21e3, 20_000)
+        named, done = [], threading.Event()
+
+        class stalled(gr.sync_block):
+            def __init__(self):
+                gr.sync_block.__init__(self, "stalled", None, [np.complex64])
+                self.at = 0
+
+            def work(self, input_items, output_items):
+                count = min(len(output_items[0]), len(samples) - self.at)
+                if not count:
+                    done.wait(0.02)
+                    return 0
+                output_items[0][:count] = samples[self.at : self.at + count]
+                self.at += count
+                return count
+
+        def decided(decision, truth):
+            named.append(decision.label)
+            done.set()
+
+        block = amrq.blind_receiver(RATE, live=True)
+        block.sink._on_decision = decided
+        tb, source = gr.top_block(), stalled()
+        tb.connect(source, block)
+        tb.start()
+        self.assertTrue(done.wait(30))
+        tb.stop()
+        tb.wait()
+        self.assertEqual(set(named), {"QPSK"})
+
     def test_what_came_before_a_retune_is_received_by_itself(self):
         both = np.concatenate([signal("BPSK", 9e3, -30e3, 40_000), signal("QPSK", 12.5e3, 21e3, 400_000)])
         tags = []
