@@ -18,7 +18,7 @@ decision that overlaps its middle gives one.
 `amrq.evaluation.open_set` is this definition.
 Unless a row says otherwise: Es/N0 20 dB (unit-power symbols, complex noise power 10^(-x/10) a symbol, after the
 matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples a symbol, root raised cosine of roll-off
-0.35, which the receiver assumes as well, carrier off by up to 2 % of the symbol rate, and the receiver is given the
+0.35, which the receiver estimates, carrier off by up to 2 % of the symbol rate, and the receiver is given the
 symbol rate and the sample rate and nothing else.
 
 Finished rows are appended to the output; a run that is started again continues. It takes a quarter of an hour of one
