@@ -406,7 +406,7 @@ class CarrierRecovery:
         """Add fits of lines that drift faster than the short average shows."""
         steps = fits.quality.shape[1]
         good = (fits.quality > _FIT_LINE) & ~fits.broad & (np.abs(fits.drifts) < self._fit.reach)
-        settled, lined = good.any(axis=0), short_seen.any(axis=0)
+        settled, lined = np.asarray(good.any(axis=0)), np.asarray(short_seen.any(axis=0))
         windows = sliding(shaped[:, -(steps - 1) * STEP - _CHIRP :], _CHIRP)[:, ::STEP]
         rates, drifts = np.zeros(fits.quality.shape), np.zeros(fits.quality.shape)
         seen = np.zeros(fits.quality.shape, bool)

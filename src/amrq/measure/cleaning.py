@@ -231,12 +231,13 @@ class _Image:
         spectra = fft.fft(pieces * np.hanning(length).astype(np.float32), axis=1)
         positive = spectra[:, 2 : length // 2 - 1]
         negative = spectra[:, -2 : -(length // 2 - 1) : -1]
-        products = np.sum(positive * negative, axis=0, dtype=np.complex128)
-        powers = (
-            np.sum(np.abs(positive) ** 2, axis=0, dtype=np.float64),
-            np.sum(np.abs(negative) ** 2, axis=0, dtype=np.float64),
+        products: NDArray[np.complex128] = np.asarray(
+            np.sum(positive * negative, axis=0, dtype=np.complex128)
         )
-        sums = powers[0] + powers[1]
+        powers: list[NDArray[np.float64]] = [
+            np.asarray(np.sum(np.abs(side) ** 2, axis=0, dtype=np.float64)) for side in (positive, negative)
+        ]
+        sums: NDArray[np.float64] = powers[0] + powers[1]
         least = 1e-6 * float(sums.mean()) + 1e-150
         weight = sums / (powers[0] * powers[1] + least**2)
         groups = len(sums) // _GROUP

@@ -82,7 +82,7 @@ def pulse_spectrum(rolloff: float, frequency: NDArray[np.float64]) -> NDArray[np
 @lru_cache(maxsize=512)
 def _matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     """Return the response of the matched filter, float32 [BINS]."""
-    frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
+    frequency = np.asarray(np.fft.fftfreq(BINS, 1 / BINS), np.float64) / bins_per_symbol_rate - pulse.place
     if pulse.rolloff == RECTANGULAR:
         # Its sign matters; beyond the second null there is little signal left.
         wanted = np.where(np.abs(frequency) < 1.6, np.sinc(frequency), 0.0)

@@ -26,7 +26,7 @@ _TURNS = 720
 
 
 def _levels(count: int) -> NDArray[np.float64]:
-    return np.arange(count) - (count - 1) / 2
+    return np.arange(count, dtype=np.float64) - (count - 1) / 2
 
 
 def _grid(columns: int, rows: int, corner: int = 0) -> _Points:
@@ -98,7 +98,7 @@ def _drawn_rings(rng: np.random.Generator, fewest: int, most: int) -> _Points:
             sizes[1:] += rng.integers(0, 9, count - 1)
         if rng.random() < 0.15:
             sizes[0] = 1
-        if tuple(sizes) in _STANDARD_RINGS or not 5 <= sizes.sum() <= 64:
+        if tuple(sizes.tolist()) in _STANDARD_RINGS or not 5 <= sizes.sum() <= 64:
             continue
         steps = rng.uniform(0.4, 1.6, count)
         steps[0] = 0.0 if sizes[0] == 1 else rng.uniform(0.5, 1.5)
