@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -526,7 +527,8 @@ def test_another_symbol_rate_is_followed(monkeypatch: pytest.MonkeyPatch) -> Non
     os.close(reader)
     feeding.join(60)
     assert rates == [pytest.approx(25e3, rel=1e-3), pytest.approx(12.5e3, rel=1e-3)]
-    assert last[10] == "8PSK"
+    # The signal jumps where it is repeated, every 8 decisions: these are of no class.
+    assert Counter(last).most_common(1)[0][0] == "8PSK" and set(last) <= {"8PSK", "unknown"}
 
 
 def test_a_session_ends_with_what_ends_the_looks_at_its_symbol_rate(monkeypatch: pytest.MonkeyPatch) -> None:
