@@ -34,88 +34,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.measure.carrier_lines import (
-    ORDERS,
-    Chirps,
-    Fit,
-    PowerFunctions,
-    averages,
-    is_binary,
-    peak_frequencies,
-    sliding,
-    spectra,
-    turned,
-    turns_by_half,
-    wander,
+from amrq.measure.carrier_lines import ORDERS, is_binary, turned, turns_by_half
+from amrq.measure.carrier_search import (
+    FIT,
+    FIT_AHEAD,
+    FIT_LINE,
+    LATE,
+    SHORT,
+    SLOW_AHEAD,
+    SLOW_FIT,
+    STEP,
+    Lines,
+    LineSearch,
 )
 
 __all__ = ["STEP", "CarrierRecovery"]
 
 Complex = NDArray[np.complexfloating[Any, Any]]
 
-STEP = 32
-"""Symbols a step, and a chunk of the classifier: frequency changes at the borders of chunks only."""
-
-_LATE = 4  # steps by which a step leaves late: the windows of its fits then lie around it
-_SEGMENT = 64  # symbols in one short spectrum: two steps
-_BINS = 128  # twice the segment, so that a line between two bins loses 0.9 dB instead of 3.9 dB
-_SHORT, _LONG = 8, 32  # spectra in the two averages
-_FIT = 256  # symbols in the fine fit
-_SLOW_FIT = 1024  # symbols in the fine fit of a line that only the long average shows
-_DRIFTS, _SLOW_DRIFTS = 6, 12  # of their grids on either side
 _BATCH = 256  # steps handled at a time: bounds memory, has no effect on the result
-
-# Where no line stands still, chirps of the last 128 symbols are searched: every 8 steps, every 4 where a line moves.
-# Drifts reach 2.4e-4 cycles/symbol^2 for M = 2 and 4, 2.1e-4 for M = 8 and 6e-5 for M = 16; half a spacing turns a
-# window's ends by a quarter cycle.
-_CHIRP = 128
-_CHIRP_SPACING = 2.4e-4
-_CHIRP_COUNTS = (2, 4, 4, 4, 7, 4)
-_CHIRP_STEPS = 4
-
-# Powers, in units of the floor, that a line must have. White noise and the lesser powers of noise-free
-# constellations reached 5.7 (short), 2.8 (long) and 21 (fit, 1 in 1,000 above 15) in 12,500 steps each;
-# several must agree.
-_SHORT_LINE = 5.0
-_LONG_LINE = 2.5
-_CHIRP_LINE = 16.0
-_FIT_LINE = 17.0
-_READ_LINE = 3.0  # long average, where no fit succeeds
-_PLAIN_LINE = 100.0  # fit that needs no comparing with other functions of the same order
-_SURE_LINE = 40.0  # fit that is believed at once even if it contradicts the steps before
-
+_SURE_LINE = 40.0  # of a fit that is believed at once even if it contradicts the steps before
 _LARGEST = 1e15  # amplitude whose square a float32 still holds
 _STEADY = 3e-5  # drift, cycles/symbol^2, with which a line's distance from the spectrum's middle is looked at
 _SAME = 0.004  # cycles/symbol between two steps of one signal
 _COAST = 8  # steps without a fit for which the last drift goes on
 _MOST_HELD = 64  # steps
 _CONFIRMED = 4  # steps after which a first line is believed: its first fit may be off by 0.003 cycles/symbol
-
-# Symbols from the middle of a window, which ends with the newest step, to the middle of the step that leaves.
-_LEAVING = (_LATE + 0.5) * STEP
-_FIT_AHEAD = _FIT / 2 - _LEAVING
-_SLOW_AHEAD = _SLOW_FIT / 2 - _LEAVING
-
-
-class _Fits(NamedTuple):
-    """Fine fits of the M-th power, each array [6, steps]; quality is zero where nothing was fitted."""
-
-    rates: NDArray[np.float64]  # cycles/symbol in the window's middle
-    drifts: NDArray[np.float64]  # cycles/symbol^2
-    quality: NDArray[np.float64]  # the line's power in units of the floor
-    broad: NDArray[np.bool_]  # the line's phase wanders
-
-
-class _Lines(NamedTuple):
-    """What a batch shows, each array [6, steps] unless said."""
-
-    fits: _Fits
-    slow: _Fits
-    near: NDArray[np.float64]  # frequency of the short average's peak
-    readable: NDArray[np.bool_]  # the long average alone shows the line
-    far: NDArray[np.float64]  # its frequency there
-    shaped: NDArray[np.complex64]  # [6, symbols], up to the newest
-    quarter: NDArray[np.float32]  # [steps, bins], short average for M = 2, where no carrier is looked for
 
 
 class _Step(NamedTuple):
@@ -177,11 +121,7 @@ class CarrierRecovery:
             raise AmrqError(f"at most 0 to {_MOST_HELD} steps can be held back, not {hold}.")
         self.max_offset = float(max_offset)
         self.hold = int(hold)
-        self._functions = PowerFunctions()
-        self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
-        self._barred = np.abs(self._bins)[None, :] > ORDERS[:, None] * self.max_offset + 0.5 / _BINS
-        self._fit, self._slow_fit = Fit(_FIT, _DRIFTS), Fit(_SLOW_FIT, _SLOW_DRIFTS)
-        self._chirps = Chirps(_CHIRP, _CHIRP_SPACING, _CHIRP_COUNTS, self.max_offset, _CHIRP_LINE)
+        self._search = LineSearch(self.max_offset)
         self.reset()
 
     def reset(self) -> None:
@@ -196,18 +136,13 @@ class CarrierRecovery:
 
     def _forget(self) -> None:
         """Forget what has been seen of a carrier, but not the frequency."""
-        self._power = np.zeros(_SHORT - 1)
-        self._shaped = np.zeros((len(ORDERS), _SLOW_FIT - STEP), np.complex64)
-        self._spectra = np.zeros((len(ORDERS), _LONG - 1, _BINS), np.float32)
-        self._energy = np.zeros((len(ORDERS), _LONG - 1), np.float32)
-        self._chirped = np.zeros((3, len(ORDERS)))  # the last search: rates, drifts, whether there is a line
+        self._search.reset()
         self._drift = 0.0  # cycles/symbol^2
         self._order = 0
         self._age = _COAST  # steps since the last fit
         self._blind = _COAST  # steps since the last line
         self._holding = self.hold > 0  # steps are held back
         self._lined = 0  # of these, since a line has been seen
-        self._count = 0  # steps since the start
         self._doubt: float | None = None  # an offset that contradicts the steps before, seen once
         self._middles: list[float] = []  # of the spectrum, in the steps that come
         self._middle, self._half = math.nan, False  # and whether the constellation turns by half its symmetry
@@ -278,7 +213,7 @@ class CarrierRecovery:
         leaving: list[_Step] = []
         for first in range(0, whole, _BATCH * STEP):
             batch = data[first : min(first + _BATCH * STEP, whole)]
-            self._follow(len(batch) // STEP, self._lines(batch), leaving)
+            self._follow(len(batch) // STEP, self._search.look(batch), leaving)
         self._wait = data[whole:].copy()
         self._held = np.concatenate((self._held, data[:whole]))
         return self._leave(leaving)
@@ -315,145 +250,28 @@ class CarrierRecovery:
         self._wait = np.zeros(0, np.complex64)
         return np.concatenate((out, rest))
 
-    def _lines(self, data: NDArray[np.complex64]) -> _Lines:
-        """Look for lines in whole steps and those before them."""
-        steps = len(data) // STEP
-        shaped = np.concatenate((self._shaped, self._functions(data, self._level(data))), axis=1)
-
-        # Short spectra, one a step, over the step and the one before it.
-        pieces = sliding(shaped[:, -(steps + 1) * STEP :], _SEGMENT)[:, ::STEP]
-        spectrum = spectra(pieces, _BINS)
-        power = spectrum.real**2 + spectrum.imag**2
-        energy = np.einsum("ijk,ijk->ij", pieces.real, pieces.real) + np.einsum(
-            "ijk,ijk->ij", pieces.imag, pieces.imag
-        )
-        powers = np.concatenate((self._spectra, power), axis=1)
-        energies = np.concatenate((self._energy, energy), axis=1)
-        self._spectra = powers[:, -(_LONG - 1) :].copy()
-        self._energy = energies[:, -(_LONG - 1) :].copy()
-        self._shaped = shaped[:, -(_SLOW_FIT - STEP) :].copy()
-
-        short, long = averages(powers, energies, steps, (_SHORT, _LONG))
-        quarter = np.where(self._barred[0], short[0], 0.0)
-        for level in (short, long):
-            level[np.broadcast_to(self._barred[:, None, :], level.shape)] = 0.0
-        short_bin, long_bin = short.argmax(axis=2), long.argmax(axis=2)
-        short_line = np.take_along_axis(short, short_bin[..., None], 2)[..., 0]
-        long_line = np.take_along_axis(long, long_bin[..., None], 2)[..., 0]
-
-        # Averages that are not full yet are noisier.
-        seen = np.minimum(self._count + 1 + np.arange(steps), _LONG)
-        short_seen = short_line > 1 + (_SHORT_LINE - 1) * np.sqrt(_SHORT / np.minimum(seen, _SHORT))
-        long_seen = long_line > 1 + (_LONG_LINE - 1) * _LONG / seen
-        still = np.zeros(short_seen.shape)
-        fits = self._fits(shaped, self._fit, self._bins[short_bin], still, short_seen)
-        fits = self._with_chirps(shaped, fits, short_seen)
-        slow_seen = long_seen & ~short_seen & ~(fits.quality > _FIT_LINE).any(axis=0)
-        slow = self._fits(shaped, self._slow_fit, self._bins[long_bin], still, slow_seen)
-        readable = long_seen & (long_line > _READ_LINE) & (seen == _LONG)
-        self._count += steps
-        return _Lines(
-            fits,
-            slow,
-            peak_frequencies(short, short_bin),
-            readable,
-            peak_frequencies(long, long_bin),
-            shaped,
-            quarter,
-        )
-
-    def _level(self, data: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Mean power of the eight steps up to that of each symbol, float32 [n]."""
-        steps = len(data) // STEP
-        recent = np.mean(np.abs(data).reshape(steps, STEP).astype(np.float64) ** 2, axis=1)
-        power = np.concatenate((self._power, recent))
-        self._power = power[-(_SHORT - 1) :].copy()
-        pair = power[1:] + power[:-1]
-        quad = pair[2:] + pair[:-2]
-        return np.repeat(np.asarray((quad[4:] + quad[:-4]) / _SHORT, dtype=np.float32), STEP)
-
-    def _fits(
-        self,
-        shaped: NDArray[np.complex64],
-        fit: Fit,
-        rates: NDArray[np.float64],
-        drifts: NDArray[np.float64],
-        seen: NDArray[np.bool_],
-    ) -> _Fits:
-        """Fine fits over the last symbols of each step, for the least order with a line; all arrays [6, steps]."""
-        empty = np.zeros(seen.shape)
-        found = _Fits(empty, empty.copy(), empty.copy(), np.zeros(seen.shape, np.bool_))
-        unsettled = np.ones(seen.shape[1], bool)
-        windows = sliding(shaped[:, -(seen.shape[1] - 1) * STEP - fit.window :], fit.window)[:, ::STEP]
-        for order in np.unique(ORDERS):
-            rows = np.flatnonzero(order == ORDERS)
-            wanted = unsettled.copy()
-            for row in rows:
-                which = np.flatnonzero(seen[row] & wanted)
-                if len(which):
-                    lines = fit(windows[row, which], rates[row, which], drifts[row, which])
-                    for one, other in zip(found, lines, strict=True):
-                        one[row, which] = other
-                    wanted[which] &= lines.quality < _PLAIN_LINE
-            best = found.quality[rows].max(axis=0)
-            found.quality[rows] *= found.quality[rows] == best
-            unsettled &= best <= _FIT_LINE
-        return found
-
-    def _with_chirps(
-        self, shaped: NDArray[np.complex64], fits: _Fits, short_seen: NDArray[np.bool_]
-    ) -> _Fits:
-        """Add fits of lines that drift faster than the short average shows."""
-        steps = fits.quality.shape[1]
-        good = (fits.quality > _FIT_LINE) & ~fits.broad & (np.abs(fits.drifts) < self._fit.reach)
-        settled, lined = np.asarray(good.any(axis=0)), np.asarray(short_seen.any(axis=0))
-        windows = sliding(shaped[:, -(steps - 1) * STEP - _CHIRP :], _CHIRP)[:, ::STEP]
-        rates, drifts = np.zeros(fits.quality.shape), np.zeros(fits.quality.shape)
-        seen = np.zeros(fits.quality.shape, bool)
-        for step in range(steps):
-            place = (self._count + step + 1) % (2 * _CHIRP_STEPS)
-            if place % _CHIRP_STEPS == 0:
-                wanted = self._chirped[2].any() or (not settled[step] and (place == 0 or lined[step]))
-                self._chirped = (
-                    self._chirps.search(windows[:, step]) if wanted else np.zeros((3, len(ORDERS)))
-                )
-            if self._chirped[2].any():
-                back = _FIT / 2 - _CHIRP / 2 - place % _CHIRP_STEPS * STEP
-                rates[:, step] = self._chirped[0] - back * self._chirped[1]
-                drifts[:, step] = self._chirped[1]
-                seen[:, step] = self._chirped[2] > 0
-        if not seen.any():
-            return fits
-        chirped = self._fits(shaped, self._fit, rates, drifts, seen)
-        better = chirped.quality.max(axis=0) > fits.quality.max(axis=0)
-        rates, drifts, quality = (
-            np.where(better, one, other) for one, other in zip(chirped[:3], fits[:3], strict=True)
-        )
-        return _Fits(rates, drifts, quality, np.where(better, chirped.broad, fits.broad))
-
-    def _follow(self, steps: int, lines: _Lines, leaving: list[_Step]) -> None:
+    def _follow(self, steps: int, lines: Lines, leaving: list[_Step]) -> None:
         """Choose and hold, the only part that goes step by step; add the steps that leave to `leaving`."""
-        first = self._count - steps
+        first = self._search.count - steps
         fits, slow = lines.fits, lines.slow
-        fit_ok, slow_ok = fits.quality > _FIT_LINE, slow.quality > _FIT_LINE
+        fit_ok, slow_ok = fits.quality > FIT_LINE, slow.quality > FIT_LINE
         # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
         clear = (fits.quality > _SURE_LINE).any(axis=0)
         slow_ok &= ~clear
         lines.readable[:] &= ~clear
         any_ok = np.asarray((fit_ok | fits.broad | slow_ok | lines.readable).any(axis=0)).tolist()
-        wanders = self._wanders(steps, lines, fit_ok)
         for step in range(steps):
             if self._middles:
                 self._middle = self._middles[0]
-                del self._middles[: first + step >= _LATE]
+                del self._middles[: first + step >= LATE]
             self._move_on()
             share, wander = 0.0, None
             if any_ok[step]:
-                share, wander = self._take(step, lines, fit_ok, slow_ok, wanders)
+                share, wander = self._take(step, lines, fit_ok, slow_ok)
             else:
                 self._doubt = None
             self._blind = 0 if self._order else min(self._blind + 1, _COAST)
-            if first + step < _LATE:
+            if first + step < LATE:
                 continue  # what is around the first steps is not known yet
             turning = self._order == 4 and (self._half or is_binary(lines.quarter[step], self._rate))
             now = _Step(self._rate, self._drift, self._order, share, self._blind < _COAST, turning, wander)
@@ -474,23 +292,20 @@ class CarrierRecovery:
     def _take(
         self,
         step: int,
-        lines: _Lines,
+        lines: Lines,
         fit_ok: NDArray[np.bool_],
         slow_ok: NDArray[np.bool_],
-        wanders: dict[tuple[int, int], tuple[float, NDArray[np.float32]]],
     ) -> tuple[float, NDArray[np.float32] | None]:
         """Take over the carrier that a step shows, if it is to be believed; return the line's share and wander."""
         doubt: float | None = None
         for row, order in enumerate(ORDERS.tolist()):
             share, sure, found_drift, wander = 0.0, True, 0.0, None
-            if (row, step) in wanders:
-                found, wander = wanders[row, step]
-                share = max(float(lines.fits.quality[row, step] - 1), 1.0) / (_FIT - 1)
+            if (row, step) in lines.wanders:
+                found, wander = lines.wanders[row, step]
+                share = max(float(lines.fits.quality[row, step] - 1), 1.0) / (FIT - 1)
             elif fit_ok[row, step] or slow_ok[row, step]:
                 fit, ahead, span = (
-                    (lines.fits, _FIT_AHEAD, _FIT)
-                    if fit_ok[row, step]
-                    else (lines.slow, _SLOW_AHEAD, _SLOW_FIT)
+                    (lines.fits, FIT_AHEAD, FIT) if fit_ok[row, step] else (lines.slow, SLOW_AHEAD, SLOW_FIT)
                 )
                 found_drift = float(fit.drifts[row, step]) / order
                 found = float(fit.rates[row, step]) / order + found_drift * ahead
@@ -531,8 +346,8 @@ class CarrierRecovery:
         near, back = self._held_steps[-1], 0  # the step that is gone by, and symbols from it back
         for step in reversed(self._held_steps):
             # Before its window a fit's drift is no longer to be relied on.
-            far = back > _SHORT * STEP
-            expected = near.rate - self._drift * min(back, _SHORT * STEP)
+            far = back > SHORT * STEP
+            expected = near.rate - self._drift * min(back, SHORT * STEP)
             if step.order and abs(step.rate - expected) < _SAME and 2 * step.share > near.share:
                 near, back = step, 0
                 out.append(step._replace(seen=True))
@@ -561,32 +376,6 @@ class CarrierRecovery:
             if step.wander is not None:
                 cycles[number] += step.wander
         return data * turned(cycles).ravel()
-
-    def _wanders(
-        self, steps: int, lines: _Lines, fit_ok: NDArray[np.bool_]
-    ) -> dict[tuple[int, int], tuple[float, NDArray[np.float32]]]:
-        """Return the frequency in the steps that leave, and the phase besides, of broad lines, by function and step."""
-        found: dict[tuple[int, int], tuple[float, NDArray[np.float32]]] = {}
-        unsettled = np.ones(steps, bool)
-        for row, order in enumerate(ORDERS.tolist()):
-            fits = lines.fits
-            which = np.flatnonzero(fits.broad[row] & (fits.quality[row] > 0) & unsettled)
-            if row + 1 == len(ORDERS) or ORDERS[row + 1] > order:
-                rows = order == ORDERS
-                unsettled &= ~(fit_ok | fits.broad)[rows].any(axis=0)
-            if len(which):
-                end = lines.shaped.shape[1] - (steps - 1 - which + _LATE - 1) * STEP
-                windows = sliding(lines.shaped[row], 3 * STEP)[end - 3 * STEP]
-                fast = np.abs(fits.drifts[row, which]) > self._fit.reach
-                near = np.where(
-                    fast,
-                    fits.rates[row, which] + _FIT_AHEAD * fits.drifts[row, which],
-                    lines.near[row, which],
-                )
-                rates, phases = wander(windows, near)
-                for step, rate, phase in zip(which.tolist(), rates / order, phases / order, strict=True):
-                    found[row, step] = float(rate), phase
-        return found
 
     def _nearest(self, found: float, order: int, steady: bool) -> float:
         """Of found + k/order: the one by the present offset if that is the same line, else the least."""

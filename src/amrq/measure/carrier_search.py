@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The spectral lines that a stream of symbols shows, step by step: the search that carrier recovery chooses from.
+
+Every 32 symbols (a *step*) the powers of the newest symbols are looked at in short and long averages of spectra, in
+fine fits of the last 256 or 1,024 symbols, and, where no line stands still, in searches for chirps of the last 128.
+What is found depends on the symbols alone; which line is a carrier's, `CarrierRecovery` decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.measure.carrier_lines import (
+    ORDERS,
+    Chirps,
+    Fit,
+    PowerFunctions,
+    averages,
+    peak_frequencies,
+    sliding,
+    spectra,
+    wander,
+)
+
+__all__ = [
+    "FIT",
+    "FIT_AHEAD",
+    "FIT_LINE",
+    "LATE",
+    "SHORT",
+    "SLOW_AHEAD",
+    "SLOW_FIT",
+    "STEP",
+    "Fits",
+    "LineSearch",
+    "Lines",
+    "Wander",
+]
+
+Complex = NDArray[np.complexfloating[Any, Any]]
+
+STEP = 32
+"""Symbols a step, and a chunk of the classifier: frequency changes at the borders of chunks only."""
+LATE = 4
+"""Steps by which a step leaves late: the windows of its fits then lie around it."""
+SHORT = 8
+"""Spectra in the short average."""
+_LONG = 32  # in the long one
+FIT = 256
+"""Symbols in the fine fit."""
+SLOW_FIT = 1024
+"""Symbols in the fine fit of a line that only the long average shows."""
+FIT_LINE = 17.0
+"""Power, in units of the floor, from which on a fit is a line."""
+
+_SEGMENT = 64  # symbols in one short spectrum: two steps
+_BINS = 128  # twice the segment, so that a line between two bins loses 0.9 dB instead of 3.9 dB
+_DRIFTS, _SLOW_DRIFTS = 6, 12  # of the fits' grids on either side
+
+# Where no line stands still, chirps of the last 128 symbols are searched: every 8 steps, every 4 where a line moves.
+# Drifts reach 2.4e-4 cycles/symbol^2 for M = 2 and 4, 2.1e-4 for M = 8 and 6e-5 for M = 16; half a spacing turns a
+# window's ends by a quarter cycle.
+_CHIRP = 128
+_CHIRP_SPACING = 2.4e-4
+_CHIRP_COUNTS = (2, 4, 4, 4, 7, 4)
+_CHIRP_STEPS = 4
+
+# Powers, in units of the floor, that a line must have. White noise and the lesser powers of noise-free
+# constellations reached 5.7 (short), 2.8 (long) and 21 (fit, 1 in 1,000 above 15) in 12,500 steps each;
+# several must agree.
+_SHORT_LINE = 5.0
+_LONG_LINE = 2.5
+_CHIRP_LINE = 16.0
+_READ_LINE = 3.0  # long average, where no fit succeeds
+_PLAIN_LINE = 100.0  # fit that needs no comparing with other functions of the same order
+
+# Symbols from the middle of a window, which ends with the newest step, to the middle of the step that leaves.
+_LEAVING = (LATE + 0.5) * STEP
+FIT_AHEAD = FIT / 2 - _LEAVING
+SLOW_AHEAD = SLOW_FIT / 2 - _LEAVING
+
+
+class Fits(NamedTuple):
+    """Fine fits of the M-th power, each array [6, steps]; quality is zero where nothing was fitted."""
+
+    rates: NDArray[np.float64]  # cycles/symbol in the window's middle
+    drifts: NDArray[np.float64]  # cycles/symbol^2
+    quality: NDArray[np.float64]  # the line's power in units of the floor
+    broad: NDArray[np.bool_]  # the line's phase wanders
+
+
+class Wander(NamedTuple):
+    """A broad line in the step that leaves."""
+
+    rate: float  # cycles/symbol, of the carrier
+    phase: NDArray[np.float32]  # cycles by which its symbols are turned besides, [32]
+
+
+class Lines(NamedTuple):
+    """What a batch shows, each array [6, steps] unless said."""
+
+    fits: Fits
+    slow: Fits
+    readable: NDArray[np.bool_]  # the long average alone shows the line
+    far: NDArray[np.float64]  # its frequency there
+    wanders: dict[tuple[int, int], Wander]  # of broad lines, by function and step
+    quarter: NDArray[np.float32]  # [steps, bins], short average for M = 2, where no carrier is looked for
+
+
+class LineSearch:
+    """Look for lines in a stream of symbols.
+
+    The result does not depend on how the stream is cut into calls.
+
+    Args:
+        max_offset: largest offset of the carrier that is looked for, cycles/symbol.
+
+    >>> rng = np.random.default_rng(1)
+    >>> symbols = rng.choice(np.exp(0.5j * np.pi * np.arange(4)), 512) * np.exp(0.1j * np.arange(512))
+    >>> lines = LineSearch(0.15).look(symbols.astype(np.complex64))
+    >>> row, step = 1, 15  # the fourth power, after 512 symbols
+    >>> lines.fits.quality.shape, round(float(lines.fits.rates[row, step]) / 4, 4)
+    ((6, 16), 0.0159)
+    """
+
+    def __init__(self, max_offset: float) -> None:
+        self._functions = PowerFunctions()
+        self._bins = np.fft.fftfreq(_BINS, 1.0).astype(np.float64)
+        self._barred = np.abs(self._bins)[None, :] > ORDERS[:, None] * max_offset + 0.5 / _BINS
+        self._fit, self._slow_fit = Fit(FIT, _DRIFTS), Fit(SLOW_FIT, _SLOW_DRIFTS)
+        self._chirps = Chirps(_CHIRP, _CHIRP_SPACING, _CHIRP_COUNTS, max_offset, _CHIRP_LINE)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a stream."""
+        self._power = np.zeros(SHORT - 1)
+        self._shaped = np.zeros((len(ORDERS), SLOW_FIT - STEP), np.complex64)
+        self._spectra = np.zeros((len(ORDERS), _LONG - 1, _BINS), np.float32)
+        self._energy = np.zeros((len(ORDERS), _LONG - 1), np.float32)
+        self._chirped = np.zeros((3, len(ORDERS)))  # the last search: rates, drifts, whether there is a line
+        self.count = 0
+        """Steps since the start."""
+
+    def look(self, data: NDArray[np.complex64]) -> Lines:
+        """Look for lines in whole steps, complex64 [32 m], and those before them."""
+        steps = len(data) // STEP
+        shaped = np.concatenate((self._shaped, self._functions(data, self._level(data))), axis=1)
+
+        # Short spectra, one a step, over the step and the one before it.
+        pieces = sliding(shaped[:, -(steps + 1) * STEP :], _SEGMENT)[:, ::STEP]
+        spectrum = spectra(pieces, _BINS)
+        power = spectrum.real**2 + spectrum.imag**2
+        energy = np.einsum("ijk,ijk->ij", pieces.real, pieces.real) + np.einsum(
+            "ijk,ijk->ij", pieces.imag, pieces.imag
+        )
+        powers = np.concatenate((self._spectra, power), axis=1)
+        energies = np.concatenate((self._energy, energy), axis=1)
+        self._spectra = powers[:, -(_LONG - 1) :].copy()
+        self._energy = energies[:, -(_LONG - 1) :].copy()
+        self._shaped = shaped[:, -(SLOW_FIT - STEP) :].copy()
+
+        short, long = averages(powers, energies, steps, (SHORT, _LONG))
+        quarter = np.where(self._barred[0], short[0], 0.0)
+        for level in (short, long):
+            level[np.broadcast_to(self._barred[:, None, :], level.shape)] = 0.0
+        short_bin, long_bin = short.argmax(axis=2), long.argmax(axis=2)
+        short_line = np.take_along_axis(short, short_bin[..., None], 2)[..., 0]
+        long_line = np.take_along_axis(long, long_bin[..., None], 2)[..., 0]
+
+        # Averages that are not full yet are noisier.
+        seen = np.minimum(self.count + 1 + np.arange(steps), _LONG)
+        short_seen = short_line > 1 + (_SHORT_LINE - 1) * np.sqrt(SHORT / np.minimum(seen, SHORT))
+        long_seen = long_line > 1 + (_LONG_LINE - 1) * _LONG / seen
+        still = np.zeros(short_seen.shape)
+        fits = self._fits(shaped, self._fit, self._bins[short_bin], still, short_seen)
+        fits = self._with_chirps(shaped, fits, short_seen)
+        slow_seen = long_seen & ~short_seen & ~(fits.quality > FIT_LINE).any(axis=0)
+        slow = self._fits(shaped, self._slow_fit, self._bins[long_bin], still, slow_seen)
+        readable = long_seen & (long_line > _READ_LINE) & (seen == _LONG)
+        self.count += steps
+        wanders = self._wanders(steps, shaped, fits, peak_frequencies(short, short_bin))
+        return Lines(fits, slow, readable, peak_frequencies(long, long_bin), wanders, quarter)
+
+    def _level(self, data: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Mean power of the eight steps up to that of each symbol, float32 [n]."""
+        steps = len(data) // STEP
+        recent = np.mean(np.abs(data).reshape(steps, STEP).astype(np.float64) ** 2, axis=1)
+        power = np.concatenate((self._power, recent))
+        self._power = power[-(SHORT - 1) :].copy()
+        pair = power[1:] + power[:-1]
+        quad = pair[2:] + pair[:-2]
+        return np.repeat(np.asarray((quad[4:] + quad[:-4]) / SHORT, dtype=np.float32), STEP)
+
+    def _fits(
+        self,
+        shaped: NDArray[np.complex64],
+        fit: Fit,
+        rates: NDArray[np.float64],
+        drifts: NDArray[np.float64],
+        seen: NDArray[np.bool_],
+    ) -> Fits:
+        """Fine fits over the last symbols of each step, for the least order with a line; all arrays [6, steps]."""
+        empty = np.zeros(seen.shape)
+        found = Fits(empty, empty.copy(), empty.copy(), np.zeros(seen.shape, np.bool_))
+        unsettled = np.ones(seen.shape[1], bool)
+        windows = sliding(shaped[:, -(seen.shape[1] - 1) * STEP - fit.window :], fit.window)[:, ::STEP]
+        for order in np.unique(ORDERS):
+            rows = np.flatnonzero(order == ORDERS)
+            wanted = unsettled.copy()
+            for row in rows:
+                which = np.flatnonzero(seen[row] & wanted)
+                if len(which):
+                    lines = fit(windows[row, which], rates[row, which], drifts[row, which])
+                    for one, other in zip(found, lines, strict=True):
+                        one[row, which] = other
+                    wanted[which] &= lines.quality < _PLAIN_LINE
+            best = found.quality[rows].max(axis=0)
+            found.quality[rows] *= found.quality[rows] == best
+            unsettled &= best <= FIT_LINE
+        return found
+
+    def _with_chirps(self, shaped: NDArray[np.complex64], fits: Fits, short_seen: NDArray[np.bool_]) -> Fits:
+        """Add fits of lines that drift faster than the short average shows."""
+        steps = fits.quality.shape[1]
+        good = (fits.quality > FIT_LINE) & ~fits.broad & (np.abs(fits.drifts) < self._fit.reach)
+        settled, lined = np.asarray(good.any(axis=0)), np.asarray(short_seen.any(axis=0))
+        windows = sliding(shaped[:, -(steps - 1) * STEP - _CHIRP :], _CHIRP)[:, ::STEP]
+        rates, drifts = np.zeros(fits.quality.shape), np.zeros(fits.quality.shape)
+        seen = np.zeros(fits.quality.shape, bool)
+        for step in range(steps):
+            place = (self.count + step + 1) % (2 * _CHIRP_STEPS)
+            if place % _CHIRP_STEPS == 0:
+                wanted = self._chirped[2].any() or (not settled[step] and (place == 0 or lined[step]))
+                self._chirped = (
+                    self._chirps.search(windows[:, step]) if wanted else np.zeros((3, len(ORDERS)))
+                )
+            if self._chirped[2].any():
+                back = FIT / 2 - _CHIRP / 2 - place % _CHIRP_STEPS * STEP
+                rates[:, step] = self._chirped[0] - back * self._chirped[1]
+                drifts[:, step] = self._chirped[1]
+                seen[:, step] = self._chirped[2] > 0
+        if not seen.any():
+            return fits
+        chirped = self._fits(shaped, self._fit, rates, drifts, seen)
+        better = chirped.quality.max(axis=0) > fits.quality.max(axis=0)
+        rates, drifts, quality = (
+            np.where(better, one, other) for one, other in zip(chirped[:3], fits[:3], strict=True)
+        )
+        return Fits(rates, drifts, quality, np.where(better, chirped.broad, fits.broad))
+
+    def _wanders(
+        self, steps: int, shaped: NDArray[np.complex64], fits: Fits, near: NDArray[np.float64]
+    ) -> dict[tuple[int, int], Wander]:
+        """Return the broad lines in the steps that leave; `near` is where the short average has its peaks."""
+        found: dict[tuple[int, int], Wander] = {}
+        unsettled = np.ones(steps, bool)
+        settled = (fits.quality > FIT_LINE) | fits.broad
+        for row, order in enumerate(ORDERS.tolist()):
+            which = np.flatnonzero(fits.broad[row] & (fits.quality[row] > 0) & unsettled)
+            if row + 1 == len(ORDERS) or ORDERS[row + 1] > order:
+                unsettled &= ~settled[order == ORDERS].any(axis=0)
+            if len(which):
+                end = shaped.shape[1] - (steps - 1 - which + LATE - 1) * STEP
+                windows = sliding(shaped[row], 3 * STEP)[end - 3 * STEP]
+                fast = np.abs(fits.drifts[row, which]) > self._fit.reach
+                moving = fits.rates[row, which] + FIT_AHEAD * fits.drifts[row, which]
+                rates, phases = wander(windows, np.where(fast, moving, near[row, which]))
+                for step, rate, phase in zip(which.tolist(), rates / order, phases / order, strict=True):
+                    found[row, step] = Wander(float(rate), phase)
+        return found
