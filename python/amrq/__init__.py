@@ -4,6 +4,7 @@
 import importlib
 from typing import Any
 
+from gnuradio.amrq.band_source import band_source
 from gnuradio.amrq.blind_receiver import blind_receiver
 from gnuradio.amrq.carrier_recovery import carrier_recovery
 from gnuradio.amrq.chunker import chunker
@@ -34,6 +35,7 @@ __all__ = [
     "OutputOptions",
     "PulseOptions",
     "StreamInfo",
+    "band_source",
     "blind_receiver",
     "carrier_recovery",
     "chunker",

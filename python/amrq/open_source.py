@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 
+from gnuradio.amrq.band_source import band_source
 from gnuradio.amrq.modulation_source import modulation_source
 from gnuradio.amrq.paced_source import paced_source
 from gnuradio.amrq.packet_source import packet_source
@@ -27,7 +28,10 @@ _DWELL_SECONDS = 4.0
 
 
 def open_source(
-    options: SourceOptions, report: Callable[[str], None] | None = None, classes: LinearSet = THESIS_9
+    options: SourceOptions,
+    report: Callable[[str], None] | None = None,
+    classes: LinearSet = THESIS_9,
+    band: bool = False,
 ) -> LiveSource:
     """Make the source that the options select.
 
@@ -35,12 +39,15 @@ def open_source(
         options: the source and its settings.
         report: called with each sentence for the user about a network source; None writes it to the block's log.
         classes: what a simulation sends, in turn.
+        band: a simulation is a band with several emissions instead.
 
     Raises:
         AmrqError: the source is missing, or does not support a setting.
     """
-    simulated = options.chosen == "simulate"
-    source = _simulation(options, classes) if simulated else _MAKERS[options.chosen](options)
+    if options.chosen != "simulate":
+        source = _MAKERS[options.chosen](options)
+    else:
+        source = _simulated_band(options) if band else _simulation(options, classes)
     if report is not None and hasattr(source.block, "feed"):
         source.block.feed.report = report
     return source
@@ -124,6 +131,12 @@ def _simulation(options: SourceOptions, classes: LinearSet) -> LiveSource:
         pulse=PulseOptions(samples_per_symbol),
     )
     return LiveSource(paced_source(source, sample_rate), "simulation", sample_rate, watched=False)
+
+
+def _simulated_band(options: SourceOptions) -> LiveSource:
+    sample_rate = _rate(options)
+    block = paced_source(band_source(sample_rate), sample_rate)
+    return LiveSource(block, "simulation", sample_rate, options.frequency, watched=False)
 
 
 _MAKERS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes."""
+"""Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes; a simulated band."""
 
 from amrq.classes import root_raised_cosine
 from amrq.signals.constellations import (
@@ -23,12 +23,19 @@ from amrq.signals.modulated_signal import (
 )
 from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, OtherSignalClass, other_signal
 from amrq.signals.received_signal import Conditions, received_signal, received_under
+from amrq.signals.simulated_band import (
+    SIMULATED_EMISSIONS,
+    SimulatedBand,
+    SimulatedBurst,
+    SimulatedEmission,
+)
 
 __all__ = [
     "FOREIGN_KINDS",
     "HELD_OUT_CONSTELLATIONS",
     "HELD_OUT_SIGNALS",
     "OTHER_SIGNALS",
+    "SIMULATED_EMISSIONS",
     "Conditions",
     "ForeignKind",
     "ForeignPool",
@@ -38,6 +45,9 @@ __all__ = [
     "PulseOptions",
     "PulseShaper",
     "Schedule",
+    "SimulatedBand",
+    "SimulatedBurst",
+    "SimulatedEmission",
     "add_noise",
     "add_phase_noise",
     "alike",
