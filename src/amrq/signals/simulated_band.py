@@ -199,7 +199,8 @@ class SimulatedBand:
         if emission.label in THESIS_9:
             return self._linear(emission.label, symbols, width / symbols - 1)
         count = 2 ** int(np.ceil(np.log2(4 * width)))
-        return np.asarray(np.fft.fftshift(np.fft.fft(self._other(emission, count, symbols, width))))
+        own = np.fft.fft(self._other(emission, count, symbols, width))
+        return np.asarray(np.fft.fftshift(own), dtype=np.complex128)
 
     def _linear(self, label: str, symbols: int, rolloff: float) -> _Spectrum:
         """Return random symbols with a root-raised-cosine pulse."""
@@ -208,14 +209,14 @@ class SimulatedBand:
         reach = int(np.ceil(symbols * (1 + rolloff) / 2))
         index = np.arange(-reach, reach + 1)
         beyond = np.clip((np.abs(index) / symbols - (1 - rolloff) / 2) / rolloff, 0, 1)
-        return np.asarray(drawn[index % symbols] * np.cos(np.pi / 2 * beyond))
+        return np.asarray(drawn[index % symbols] * np.cos(np.pi / 2 * beyond), dtype=np.complex128)
 
     def _other(
         self, emission: SimulatedEmission, count: int, symbols: int, width: float
     ) -> NDArray[np.complex128]:
         """Return one loop of a signal that is no linear modulation, `count` samples of it."""
         if emission.label == "AM":
-            return 1 + 0.35 * self._voice(count, width / 2) + 0j
+            return (1 + 0.35 * self._voice(count, width / 2)).astype(np.complex128)
         if emission.label == "FM":
             # Carson's rule: half the width is the deviation and the highest frequency of the message.
             message = self._voice(count, width / 5)
@@ -224,7 +225,7 @@ class SimulatedBand:
         levels = self._rng.permutation(np.arange(symbols) % (4 if emission.label == "4FSK" else 2))
         if emission.label == "OOK":
             keyed = levels[place].astype(np.float64)
-            return _smoothed(keyed, symbols) + 0j
+            return _smoothed(keyed, symbols).astype(np.complex128)
         centred = levels - levels.mean()
         return _turning(_smoothed(centred[place], symbols) * (width - symbols) / np.ptp(centred) / count)
 
@@ -253,7 +254,7 @@ def _stretched(emission: SimulatedEmission, stretch: float) -> SimulatedEmission
 
 def _turning(frequency: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Return a phasor of this frequency in cycles a sample, that ends where it began."""
-    return np.asarray(np.exp(2j * np.pi * np.cumsum(frequency - frequency.mean())))
+    return np.exp(2j * np.pi * np.cumsum(frequency - frequency.mean())).astype(np.complex128)
 
 
 def _smoothed(held: NDArray[np.float64], symbols: int) -> NDArray[np.float64]:
