@@ -21,40 +21,34 @@ matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples 
 0.35, which the receiver estimates, carrier off by up to 2 % of the symbol rate, and the receiver is given the
 symbol rate and the sample rate and nothing else.
 
-Finished rows are appended to the output; a run that is started again continues. It takes a quarter of an hour of one
-core. --pages writes the tables of README.md, docs/answers.md and docs/limits.md from the output; a test compares them.
+A run that is stopped, or ends after --minutes, is continued when it is started again, and one with more --draws
+measures only what is missing. --pages writes the tables of README.md, docs/answers.md and docs/limits.md from the
+output; a test compares them.
 
 Examples:
-  python3 benchmarks/named.py -o benchmarks/results/named.csv && python3 benchmarks/named.py --pages
+  python3 benchmarks/named.py --anew --processes 2 && python3 benchmarks/named.py --pages
   python3 benchmarks/named.py -o trial.csv --draws 0.1 --only echo
 """
 
 import argparse
-import csv
 import itertools
 import json
-import platform
 import re
-import sys
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from resumable import Table, read, write_about
 
-import amrq
 from amrq.classes import OTHER_LINEAR, THESIS_9
 from amrq.classifier import make_classifier
 from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson, outcome
 from amrq.identify import Identification, identify_linear
-from amrq.machine import processor_name
 from amrq.signals import Conditions, received_under
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +77,8 @@ class Case(NamedTuple):
 
 
 OUTCOMES = ("right", "misnamed", "missed", "undecided")
-FIELDS = (*Case._fields, "decisions", *OUTCOMES, "answers", "es_n0_low", "es_n0_high", "confidence")
+COUNTS = ("decisions", *OUTCOMES)
+LIMITS = ("es_n0_low", "es_n0_high")
 
 KNOWN_LEVELS = (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0)
 OTHER_LEVELS = (10.0, 15.0, 20.0, 25.0)
@@ -239,9 +234,9 @@ def answer_at(found: Identification, sample: float) -> Answer:
     return Answer(answer_of(decision), decision.es_n0_db, decision.confidence)
 
 
-def measure(case: Case, draws: int) -> dict[str, Any]:
-    """Send so many signals and count."""
-    answers = [answer for number in range(draws) for answer in answers_to(case, number)]
+def measure(case: Case, numbers: Iterable[int]) -> dict[str, Any]:
+    """Send signals and count."""
+    answers = [answer for number in numbers for answer in answers_to(case, number)]
     texts = Counter(answer.text for answer in answers)
     levels = [a.es_n0_db for a in answers if a.text == case.sent and a.es_n0_db is not None]
     wrong = [a.confidence for a in answers if outcome(a.text, case.sent) == "misnamed"]
@@ -254,49 +249,6 @@ def measure(case: Case, draws: int) -> dict[str, Any]:
         "es_n0_high": f"{max(levels):.1f}" if levels else "",
         "confidence": " ".join(f"{one:.3f}" for one in sorted(filter(None, wrong))),
     }
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Rows that are there already."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def run(path: Path, share: float, processes: int, only: str) -> None:
-    """Measure what is missing."""
-    done = {tuple(row[field] for field in Case._fields) for row in read(path)}
-    todo = [
-        (case, max(1, round(share * draws)))
-        for case, draws in cases()
-        if tuple(map(str, case)) not in done and only in case.kind
-    ]
-    new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file, ProcessPoolExecutor(processes) as pool:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        started = time.monotonic()
-        for number, row in enumerate(pool.map(measure, *zip(*todo, strict=True)) if todo else (), 1):
-            writer.writerow(row)
-            file.flush()
-            left = (time.monotonic() - started) / number * (len(todo) - number)
-            sys.stderr.write(f"\r{number} of {len(todo)} rows, {left / 60:.0f} min left ")
-    sys.stderr.write("\n")
-    contract = make_classifier("default").contract
-    about = {
-        "date": time.strftime("%Y-%m-%d"),
-        "model": contract.name,
-        "amrq": amrq.__version__,
-        "processor": processor_name(),
-        "python": platform.python_version(),
-        "onnxruntime": version("onnxruntime"),
-        "numpy": np.__version__,
-        "seed": SEED,
-        "share_of_the_draws": share,
-    }
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 class Found(NamedTuple):
@@ -544,8 +496,33 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "limits.md", ROOT / "docs" / "answe
 PLACE = re.compile(r"(?<=<!-- measured: )(?P<name>[a-z ]+) -->\n\n?.*?\n?<!-- end -->", re.DOTALL)
 
 
+def decisions_of(rows: Rows, kind: str, *fields: str) -> str:
+    """Return how many decisions there are for each value of some columns: 90, or 88 to 90."""
+    counts = Counter[tuple[str, ...]]()
+    for row in of(rows, kind):
+        counts[tuple(row[field] for field in fields)] += int(row["decisions"])
+    least, most = min(counts.values(), default=0), max(counts.values(), default=0)
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
+
+
+SENTENCES: dict[str, Callable[[Rows], str]] = {
+    r"{} decisions a level": lambda rows: decisions_of(rows, "nothing wrong", "es_n0_db"),
+    r"{} decisions of each modulation at each level": lambda rows: decisions_of(
+        rows, "nothing wrong", "es_n0_db", "sent"
+    ),
+    r"The share of {} decisions": lambda rows: decisions_of(rows, "another modulation", "es_n0_db", "sent"),
+}
+"""Sentences of the pages, `{}` for a figure, and what returns the figure."""
+
+
 def filled(page: str, rows: Rows) -> str:
-    """Return a page with its tables written anew, each between `<!-- measured: NAME -->` and `<!-- end -->`."""
+    """Return a page with its tables and figures written anew.
+
+    Tables are between `<!-- measured: NAME -->` and `<!-- end -->`, figures in `SENTENCES`.
+    """
+    for words, figure in SENTENCES.items():
+        pattern = r"\b" + words.format(r"[\d,]+(?: to [\d,]+)?")
+        page = re.sub(pattern, words.format(figure(rows)), page)
     return PLACE.sub(lambda m: f"{m['name']} -->\n\n{TABLES[m['name']](rows)}\n<!-- end -->", page)
 
 
@@ -557,6 +534,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="CSV file to append to")
     parser.add_argument("--draws", type=float, default=1.0, help="share of the usual number of signals (1)")
     parser.add_argument("--processes", type=int, default=1, help="processes side by side (default 1)")
+    parser.add_argument("--minutes", type=float, help="end after so many; a later run goes on")
+    parser.add_argument("--anew", action="store_true", help="forget what was measured before")
     parser.add_argument("--only", default="", help="only kinds whose name holds this")
     parser.add_argument(
         "--pages",
@@ -569,7 +548,17 @@ def main() -> None:
         for page in PAGES:
             page.write_text(filled(page.read_text(encoding="utf-8"), rows), encoding="utf-8")
         return
-    run(arguments.output, arguments.draws, arguments.processes, arguments.only)
+    if arguments.anew:
+        arguments.output.unlink(missing_ok=True)
+    wanted = [
+        (case, max(1, round(arguments.draws * draws)))
+        for case, draws in cases()
+        if arguments.only in case.kind
+    ]
+    table = Table(arguments.output, Case._fields, COUNTS, limits=LIMITS)
+    whole = table.run(wanted, measure, arguments.processes, arguments.minutes)
+    model = make_classifier("default").contract.name
+    write_about(arguments.output, model=model, seed=SEED, share_of_the_draws=arguments.draws, whole=whole)
 
 
 if __name__ == "__main__":

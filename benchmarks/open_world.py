@@ -15,35 +15,34 @@ none is.
 Signals of TorchSig 2.2 are measured as well if the folder that `torchsig_signals.py` wrote is named by the environment
 variable TORCHSIG_SIGNALS.
 
-Finished rows are appended to the output; a run that is started again continues. --report writes tables as Markdown,
---goals one table of what must hold; --pages writes that table into docs/limits.md.
+What issue and pages promise something of (`must_hold`) gets --draws of the usual signals, all else a fifth of that, or
+--others. A run that is stopped, or ends after --minutes, is continued when it is started again, and one with more
+--draws measures only what is missing. --report writes tables as Markdown, --goals what must hold; --pages writes the
+tables of docs/limits.md (`open_world_tables.py`).
 
 Examples:
-  python3 benchmarks/open_world.py -o benchmarks/results/open_world.csv
-  python3 benchmarks/open_world.py -o trial.csv --draws 0.1 --only echo
-  python3 benchmarks/open_world.py -o benchmarks/results/open_world.csv --report --pictures benchmarks/results
+  python3 benchmarks/open_world.py --anew --processes 2 --minutes 40
+  python3 benchmarks/open_world.py -o trial.csv --draws 0.1 --only "echo late"
+  python3 benchmarks/open_world.py --through unchecked -o unchecked.csv --only drift
+  python3 benchmarks/open_world.py --report --pictures benchmarks/results
 """
 
 import argparse
-import csv
 import itertools
 import json
 import os
-import platform
 import sys
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from functools import cache
-from importlib.metadata import version
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from resumable import Table, read, write_about
 from transmitters import (
     FOREIGN,
     HELD,
@@ -59,8 +58,7 @@ from transmitters import (
     transmit,
 )
 
-from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of, clopper_pearson
-from amrq.machine import processor_name
+from amrq.evaluation import NO_ANSWER, NO_SYMBOL_RATE, Tally, answer_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "open_world.csv"
@@ -83,7 +81,7 @@ class Case(NamedTuple):
 
 
 OUTCOMES = ("right", "misnamed", "missed", "undecided")
-FIELDS = (*Case._fields, "decisions", *OUTCOMES, "answers", "confidence")
+COUNTS = ("decisions", *OUTCOMES)
 
 GIVEN, FOUND = "symbol rate", "nothing"
 ECHOED = ("BPSK", "QPSK", "8PSK", "16QAM", "4ASK")
@@ -110,7 +108,28 @@ OTHER_LEVELS = (10.0, 20.0)
 WRONG_RATES = (0.5, 0.9, 1.2, 2.0)
 RATE_LEVELS = (10.0, 15.0, 20.0)
 POINT = 504
-"""Decisions a point, over all modulations."""
+"""Decisions a point, over all modulations; of the symbol rate, over all levels of Es/N0."""
+ECHOES_THAT_MUST_HOLD = -6.0
+"""The strongest, dB."""
+MUST_HOLD = {
+    "nothing wrong": GIVEN,
+    "another constellation": GIVEN,
+    "not linear": GIVEN,
+    "wrong symbol rate": GIVEN,
+    "noise alone": GIVEN,
+    "bursts": GIVEN,
+    "symbol rate": FOUND,
+    "symbol rate beside a neighbour": FOUND,
+    **dict.fromkeys(("TorchSig level 0", "TorchSig level 1", "TorchSig level 2"), ""),
+}
+"""Kinds of which something is promised, and what is given there; empty: whatever is given."""
+
+
+def must_hold(case: Case) -> bool:
+    """Whether something is promised of a case: it gets all of its signals."""
+    if case.kind.startswith("echo"):
+        return number_in(case.value) <= ECHOES_THAT_MUST_HOLD
+    return MUST_HOLD.get(case.kind, "no") in ("", case.given)
 
 
 def cases() -> Iterator[tuple[Case, int]]:
@@ -120,7 +139,7 @@ def cases() -> Iterator[tuple[Case, int]]:
     yield from _of_torchsig()
     for level, pulse in itertools.product(RATE_LEVELS, PULSES):
         for kind in ("symbol rate", "symbol rate beside a neighbour"):
-            yield Case(kind, pulse, level, "any", FOUND), POINT
+            yield Case(kind, pulse, level, "any", FOUND), POINT // len(RATE_LEVELS)
 
 
 def _sent_as_they_are() -> Iterator[tuple[Case, int]]:
@@ -170,12 +189,18 @@ Receiver = Callable[[NDArray[np.complex64], float, float | None, float | None], 
 
 
 def by_identify(
-    samples: NDArray[np.complex64], sample_rate: float, rate: float | None, offset: float | None
+    samples: NDArray[np.complex64],
+    sample_rate: float,
+    rate: float | None,
+    offset: float | None,
+    checked: bool = True,
 ) -> list[Heard] | None:
     """Decide in one pass over stored samples."""
-    from amrq.identify import identify_linear
+    from amrq.decision import DecisionOptions
+    from amrq.identify import IdentifyOptions, identify_linear
 
-    found = identify_linear(samples, sample_rate, rate, offset)
+    options = IdentifyOptions(decision=DecisionOptions(check=checked))
+    found = identify_linear(samples, sample_rate, rate, offset, options)
     if not found.symbol_rate:
         return None
     return [
@@ -241,7 +266,12 @@ def _one_classifier(model: str) -> Any:
     return _LOADED[model]
 
 
-THROUGH: dict[str, Receiver] = {"identify": by_identify, "flowgraph": by_flowgraph}
+THROUGH: dict[str, Receiver] = {
+    "identify": by_identify,
+    "unchecked": partial(by_identify, checked=False),
+    "flowgraph": by_flowgraph,
+}
+"""The receiver: in one pass; the same, with names that are not checked; by the flowgraph."""
 
 
 def number_in(value: str) -> float:
@@ -391,7 +421,7 @@ def rate_signal(case: Case, rng: np.random.Generator) -> tuple[NDArray[np.comple
 def _rate_answer(case: Case, rng: np.random.Generator, through: str) -> str:
     """Return `any`, `wrong rate` or `no symbol rate` for an estimate on one signal; near 0 Hz if it has a neighbour."""
     samples, spacing, _ = rate_signal(case, rng)
-    if through == "identify":
+    if through != "flowgraph":
         from amrq.identify import SignalSearch, find_signal
 
         search = SignalSearch(offset=0.0 if "neighbour" in case.kind else None)
@@ -408,9 +438,9 @@ def _rate_answer(case: Case, rng: np.random.Generator, through: str) -> str:
     return "any" if abs(rate / SYMBOL_RATE - 1) < 0.002 else "wrong rate"
 
 
-def measure(case: Case, draws: int, through: str) -> dict[str, Any]:
-    """Send so many signals and count."""
-    answers = [answer for number in range(draws) for answer in answers_to(case, number, through)]
+def measure(case: Case, numbers: list[int], through: str = "identify") -> dict[str, Any]:
+    """Send signals and count."""
+    answers = [answer for number in numbers for answer in answers_to(case, number, through)]
     texts = Counter(text for text, _ in answers)
     # A signal at a wrong symbol rate is outside the classes, whatever it is.
     sent = "wrong symbol rate" if case.kind == "wrong symbol rate" else case.sent
@@ -425,282 +455,55 @@ def measure(case: Case, draws: int, through: str) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Rows that are there already."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def run(path: Path, share: float, processes: int, only: list[str], through: str) -> None:
-    """Measure what is missing."""
-    done = {tuple(row[field] for field in Case._fields) for row in read(path)}
-    todo = [
-        (case, max(1, round(share * draws)), through)
+def wanted(share: float, others: float, only: list[str]) -> list[tuple[Case, int]]:
+    """Return the cases, and how many signals of each: shares of the usual ones."""
+    return [
+        (case, max(1, round((share if must_hold(case) else others) * draws)))
         for case, draws in cases()
-        if tuple(map(str, case)) not in done and (not only or case.kind in only)
+        if not only or case.kind in only
     ]
-    # Spread over all kinds, so that a run that is stopped early still tells something of each.
-    todo.sort(key=lambda one: zlib.crc32(repr(one[0]).encode()))
-    new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file, ProcessPoolExecutor(processes) as pool:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        started = time.monotonic()
-        for number, row in enumerate(pool.map(measure, *zip(*todo, strict=True)) if todo else (), 1):
-            writer.writerow(row)
-            file.flush()
-            left = (time.monotonic() - started) / number * (len(todo) - number)
-            sys.stderr.write(f"\r{number} of {len(todo)} rows, {left / 60:.0f} min left ")
-    sys.stderr.write("\n")
-    about = {
-        "date": time.strftime("%Y-%m-%d"),
-        "through": through,
-        "processor": processor_name(),
-        "python": platform.python_version(),
-        "onnxruntime": version("onnxruntime"),
-        "numpy": np.__version__,
-    }
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-
-def pooled(rows: list[dict[str, str]]) -> tuple[Tally, int]:
-    """Add the outcomes of rows."""
-    total = sum((Tally(*(int(row[one]) for one in OUTCOMES)) for row in rows), Tally())
-    return total, total.total
-
-
-def cell(count: int, of: int) -> str:
-    """Return a share with its 95 % interval."""
-    if not of:
-        return "–"
-    low, high = clopper_pearson(count, of)
-    return f"{count / of:.3f} ({low:.3f} to {high:.3f})"
-
-
-def report(rows: list[dict[str, str]]) -> str:
-    """Return tables in Markdown: one a kind, one line a value and level."""
-    lines = []
-    kinds = list(dict.fromkeys(case.kind for case, _ in cases()))
-    for kind in kinds:
-        of_kind = [row for row in rows if row["kind"] == kind]
-        if not of_kind:
-            continue
-        lines += [f"### {kind}", ""]
-        lines += ["| value | Es/N0 dB | given | n | right | wrong name | undecided or missed |"]
-        lines += ["|---|---|---|---|---|---|---|"]
-        keys = dict.fromkeys((row["given"], row["value"], float(row["es_n0_db"])) for row in of_kind)
-        for given, value, level in sorted(keys, key=lambda key: (key[0], number_in(key[1]), key[1], key[2])):
-            some = [
-                row
-                for row in of_kind
-                if (row["given"], row["value"], float(row["es_n0_db"])) == (given, value, level)
-            ]
-            tally, n = pooled(some)
-            rest = tally.undecided + tally.missed
-            lines.append(
-                f"| {value or '–'} | {level:g} | {given} | {n} | {cell(tally.right, n)} "
-                f"| {cell(tally.misnamed, n)} | {rest / n:.3f} |"
-            )
-        lines.append("")
-        if kind in ("another constellation", "not linear"):
-            lines += ["| sent | n | wrong name | names |", "|---|---|---|---|"]
-            for name in dict.fromkeys(row["sent"] for row in of_kind):
-                some = [row for row in of_kind if row["sent"] == name]
-                tally, n = pooled(some)
-                names: Counter[str] = Counter()
-                for row in some:
-                    for part in row["answers"].split():
-                        text, count = part.rsplit(":", 1)
-                        if text in NINE:
-                            names[text] += int(count)
-                shown = ", ".join(f"{text} {count}" for text, count in names.most_common(3))
-                lines.append(f"| {name} | {n} | {tally.misnamed / n:.3f} | {shown} |")
-            lines.append("")
-    return "\n".join(lines)
-
-
-class Goal(NamedTuple):
-    """What must hold of some rows: shares of right decisions at least, of wrong names at most."""
-
-    what: str
-    kinds: tuple[str, ...]
-    given: str = GIVEN
-    values: tuple[str, ...] = ()  # all, where empty
-    levels: tuple[float, ...] = ()
-    right: float | None = None
-    wrong: float | None = 0.01
-    each: str = ""  # a column: the goal holds for each of its values, and the worst is shown
-
-    def rows(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
-        """Select."""
-        return [
-            row
-            for row in rows
-            if row["kind"] in self.kinds
-            and row["given"] == self.given
-            and (not self.values or row["value"] in self.values)
-            and (not self.levels or float(row["es_n0_db"]) in self.levels)
-        ]
-
-
-def goals() -> Iterator[Goal]:
-    """What must hold, in the order of the table."""
-    for level in FOREIGN_LEVELS:
-        yield Goal(
-            f"other constellations, {level:g} dB", ("another constellation",), levels=(level,), wrong=0.05
-        )
-    yield Goal("signals that are not linear", ("not linear",), each="sent")
-    yield Goal("the nine, symbol rate wrong", ("wrong symbol rate",), each="value")
-    yield Goal("noise alone", ("noise alone",), wrong=0.0)
-    for level in KNOWN_LEVELS:
-        right = 0.995 if level >= 12.5 else 0.95 if level >= 10 else None
-        yield Goal(f"the nine, {level:g} dB", ("nothing wrong",), levels=(level,), right=right)
-    for level in (10.0, 12.5, 20.0):
-        yield Goal(f"the nine, {level:g} dB, nothing given", ("nothing wrong",), FOUND, levels=(level,))
-    for kind in ("echo late", "echo early"):
-        for value in ("-20", "-12", "-9", "-6"):
-            yield Goal(f"{kind}, {value} dB", (kind,), values=(value,), right=0.95)
-    for level, given, found in ((0, 0.97, 0.93), (1, 0.95, 0.90), (2, 0.80, 0.70)):
-        yield Goal(f"TorchSig level {level}, rate given", (f"TorchSig level {level}",), right=given)
-        yield Goal(f"TorchSig level {level}, nothing given", (f"TorchSig level {level}",), FOUND, right=found)
-    yield Goal("symbol rate, any pulse", ("symbol rate",), FOUND, right=0.98, wrong=0.005, each="value")
-    beside = ("symbol rate beside a neighbour",)
-    yield Goal("symbol rate beside a neighbour", beside, FOUND, right=0.98, wrong=0.005, each="value")
-    for value, share in (("100", 0.7), ("200", 0.95), ("300", None), ("500", None)):
-        yield Goal(f"bursts of {value} symbols, 15 dB", ("bursts",), values=(value,), right=share)
-    for kind, values in VALUES.items():
-        if kind in ("bursts", "echo late", "echo early"):
-            continue
-        for value in values:
-            given = FOUND if kind == "off the middle" else GIVEN
-            yield Goal(f"{kind}, {value:g}", (kind,), given, values=(f"{value:g}",))
-    for pulse in PULSES:
-        yield Goal(f"pulse {pulse}", ("pulse",), values=(pulse,))
-        yield Goal(f"pulse {pulse}, nothing given", ("pulse",), FOUND, values=(pulse,))
-
-
-def summary(rows: list[dict[str, str]]) -> str:
-    """Return one table in Markdown: what must hold, and what was measured."""
-    lines = [
-        "| signals | decisions | right, % | wrong name, % | none, % | goal | |",
-        "|---|---:|---:|---:|---:|---|---|",
-    ]
-    for goal in goals():
-        chosen = goal.rows(rows)
-        if not chosen:
-            continue
-        parts = [chosen]
-        if goal.each:
-            parts = [
-                [row for row in chosen if row[goal.each] == value]
-                for value in dict.fromkeys(row[goal.each] for row in chosen)
-            ]
-        found = [pooled(part) for part in parts]
-        # The worst: least right where that is asked for, else most wrong.
-        tally, n = min(found, key=lambda one: (one[0].right if goal.right else -one[0].misnamed) / one[1])
-        wrong = max(one.misnamed / of for one, of in found)
-        met = (goal.right is None or tally.right / n >= goal.right) and (
-            goal.wrong is None or wrong <= goal.wrong
-        )
-        asked = [f"right {100 * goal.right:g}"] if goal.right is not None else []
-        asked += [f"wrong at most {100 * goal.wrong:g}"] if goal.wrong is not None else []
-        worst = parts[found.index((tally, n))][0][goal.each] if goal.each else ""
-        name = f"{goal.what} (worst: {worst})" if worst else goal.what
-        shares = (tally.right, tally.misnamed, tally.undecided + tally.missed)
-        cells = " | ".join(per_cent(count, n) for count in shares)
-        lines.append(f"| {name} | {n} | {cells} | {', '.join(asked)} | {'met' if met else 'missed'} |")
-    return "\n".join(lines) + "\n"
-
-
-PAGE = ROOT / "docs" / "limits.md"
-_BEGIN, _END = "<!-- open world -->", "<!-- end of open world -->"
-_SECTION = f"""## In the open
-
-Signals of transmitters that share no code with this module go through the whole receiver (`benchmarks/open_world.py`,
-[results](../benchmarks/results/open_world.csv)). Pulses (roll-off 0.2 to 0.5), 2.5 to 10 samples a symbol and carriers
-(within 2 % of the symbol rate) are at random. Unless a row says otherwise, Es/N0 is 20 dB and the symbol rate is given.
-Of a row over several kinds the worst is shown. Intervals are 95 %.
-
-{_BEGIN}
-{_END}
-
-"""
-
-
-def filled(page: str, rows: list[dict[str, str]]) -> str:
-    """Return a page with the table of goals and results written anew; where it has no place, before `Recordings`."""
-    if _BEGIN not in page:
-        page = page.replace("## Recordings\n", _SECTION + "## Recordings\n", 1)
-    head, rest = page.split(_BEGIN)
-    return f"{head}{_BEGIN}\n\n{summary(rows)}\n{_END}{rest.split(_END)[1]}"
-
-
-def per_cent(count: int, of: int) -> str:
-    """Return a share in per cent with its 95 % interval."""
-    low, high = clopper_pearson(count, of)
-    return f"{100 * count / of:.1f} ({100 * low:.1f} to {100 * high:.1f})".replace(" ", "\u00a0")
-
-
-def draw(rows: list[dict[str, str]], folder: Path) -> None:
-    """Write a picture of all sweeps."""
-    from matplotlib.figure import Figure
-
-    from amrq.evaluation import BLUE, GREY, VERMILION
-
-    sweeps = [kind for kind in VALUES if any(row["kind"] == kind for row in rows)]
-    if not sweeps:
-        return
-    figure = Figure(figsize=(13, 9), layout="constrained")
-    grid = figure.subplots(3, 4, sharey=True).ravel()
-    for axes, kind in zip(grid, sweeps, strict=False):
-        found = [
-            (value, *pooled([r for r in rows if r["kind"] == kind and r["value"] == f"{value:g}"]))
-            for value in VALUES[kind]
-        ]
-        found = [one for one in found if one[2]]
-        places = range(len(found))
-        axes.plot(places, [t.right / n for _, t, n in found], color=BLUE, marker="o", label="right")
-        axes.plot(
-            places, [t.misnamed / n for _, t, n in found], color=VERMILION, marker="s", label="wrong name"
-        )
-        rest = [(t.undecided + t.missed) / n for _, t, n in found]
-        axes.plot(places, rest, color=GREY, marker="^", label="undecided or missed")
-        axes.set_xticks(list(places), [f"{value:g}" for value, _, _ in found])
-        axes.set_title(kind, fontsize="medium")
-        axes.grid(alpha=0.3)
-    grid[0].legend(fontsize="small")
-    grid[0].set_ylabel("share of decisions")
-    figure.savefig(folder / "open_world.png", dpi=100)
 
 
 def main() -> None:
     """Measure, tell, draw."""
+    from open_world_tables import draw, fill, report, summary
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="CSV file to append to")
     parser.add_argument("--draws", type=float, default=1.0, help="share of the signals (default 1)")
-    parser.add_argument("--quick", action="store_true", help="one signal in twenty-five")
+    parser.add_argument(
+        "--others", type=float, help="of what nothing is promised of (default: a fifth of it)"
+    )
+    parser.add_argument("--quick", action="store_true", help="one signal in twenty-five of all")
     parser.add_argument("--processes", type=int, default=1, help="processes side by side (default 1)")
+    parser.add_argument("--minutes", type=float, help="end after so many; a later run goes on")
+    parser.add_argument("--anew", action="store_true", help="forget what was measured before")
     parser.add_argument("--only", action="append", default=[], help="kinds to measure; may be repeated")
     parser.add_argument("--through", choices=sorted(THROUGH), default="identify", help="the receiver")
     parser.add_argument("--report", action="store_true", help="only report what is there")
-    parser.add_argument("--goals", action="store_true", help="report goals and results in one table")
+    parser.add_argument("--goals", action="store_true", help="report goals and results")
     parser.add_argument("--pictures", type=Path, help="also draw into this folder")
-    parser.add_argument(
-        "--pages", action="store_true", help="write the table in docs/limits.md, measure nothing"
-    )
+    parser.add_argument("--pages", action="store_true", help="write the pages' tables, measure nothing")
     arguments = parser.parse_args()
     if arguments.pages:
-        text = filled(PAGE.read_text(encoding="utf-8"), read(arguments.output))
-        PAGE.write_text(text, encoding="utf-8")
+        fill(arguments.output)
         return
     if not arguments.report:
+        if arguments.anew:
+            arguments.output.unlink(missing_ok=True)
         share = 0.04 if arguments.quick else arguments.draws
-        run(arguments.output, share, arguments.processes, arguments.only, arguments.through)
+        others = arguments.others if arguments.others is not None else share / (1 if arguments.quick else 5)
+        table = Table(arguments.output, Case._fields, COUNTS)
+        whole = table.run(
+            wanted(share, others, arguments.only),
+            partial(measure, through=arguments.through),
+            arguments.processes,
+            arguments.minutes,
+        )
+        about = {"through": arguments.through, "seed": SEED, "share": share, "share_of_others": others}
+        write_about(arguments.output, **about, whole=whole)
     rows = read(arguments.output)
     if arguments.pictures is not None:
         draw(rows, arguments.pictures)

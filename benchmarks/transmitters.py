@@ -167,8 +167,8 @@ class Channel:
 
     Attributes:
         pulse: one of `PULSES`.
-        samples_per_symbol: it need not be a whole number; it is rounded so that the signal has a whole number of
-            samples.
+        samples_per_symbol: it need not be a whole number; it is rounded, by some 1 %, so that the signal has a
+            whole number of samples, of which Fourier transforms are fast.
         offset: of the carrier.
         drift: growth of the offset a symbol; the offset is the one in the middle.
         phase_noise: deviation of the phase's step from symbol to symbol, radians.
@@ -224,6 +224,17 @@ def _energy(pulse: str) -> float:
     return float(np.sum(PULSES[pulse](np.arange(-64_000, 64_000) / 1000) ** 2)) / 1000
 
 
+@cache
+def _without_large_factors(number: int) -> int:
+    """Return the least product of 2, 3 and 5 that is not below a number: Fourier transforms of it are fast."""
+    found = 1 << (number - 1).bit_length()
+    for fives in range(8):
+        for threes in range(8):
+            rest = -(-number // (3**threes * 5**fives))
+            found = min(found, 3**threes * 5**fives << (rest - 1).bit_length())
+    return found
+
+
 def transmit(
     sent: _Complex, channel: Channel, rng: np.random.Generator, staggered: bool = False
 ) -> tuple[_Complex, float]:
@@ -237,6 +248,8 @@ def transmit(
     """
     count = len(sent)
     samples = round(count * channel.samples_per_symbol)
+    if channel.pulse != HELD:  # whose samples a symbol are a whole number
+        samples = _without_large_factors(samples)
     spacing = samples / count
     places = np.fft.fftfreq(samples, 1 / samples).astype(np.int64)
     f = places / count
@@ -280,7 +293,7 @@ def receive(
     if channel.line_db > -math.inf:
         x = x + 10 ** (channel.line_db / 20) * np.exp(2j * np.pi * rng.random())
     deviation = math.sqrt(spacing * 10 ** (-es_n0_db / 10) / 2)
-    x = x + deviation * (rng.standard_normal((samples, 2)) @ np.array([1, 1j]))
+    x = x + deviation * _normal(samples, rng)
     if math.isfinite(channel.clip):
         most = channel.clip * math.sqrt(float(np.mean(np.abs(x) ** 2)) / 2)
         x = np.clip(x.real, -most, most) + 1j * np.clip(x.imag, -most, most)
@@ -290,7 +303,12 @@ def receive(
 
 def noise_alone(samples: int, rng: np.random.Generator) -> NDArray[np.complex64]:
     """Return white noise."""
-    return np.asarray(0.1 * (rng.standard_normal((samples, 2)) @ np.array([1, 1j])), dtype=np.complex64)
+    return np.asarray(0.1 * _normal(samples, rng), dtype=np.complex64)
+
+
+def _normal(samples: int, rng: np.random.Generator) -> _Complex:
+    """Return complex noise of unit variance in each part."""
+    return rng.standard_normal(2 * samples).view(np.complex128)
 
 
 def other(name: str, count: int, spacing: float, rng: np.random.Generator) -> _Complex:

@@ -2,9 +2,8 @@
 """What the pages say of right and wrong answers is what was measured, and can be measured again."""
 
 import csv
-import importlib.util
+import importlib
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -20,12 +19,9 @@ RESULTS = ROOT / "benchmarks" / "results" / "named.csv"
 
 @pytest.fixture(scope="module")
 def named() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("named", ROOT / "benchmarks" / "named.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["named"] = module
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return importlib.import_module("named")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +40,8 @@ def test_everything_was_measured(named: ModuleType, rows: list[dict[str, str]]) 
         decisions = max(1, round(about["share_of_the_draws"] * wanted[case])) * (
             named.BURSTS if row["kind"] == "bursts" else 1
         )
-        assert int(row["decisions"]) == decisions == sum(int(row[what]) for what in named.OUTCOMES)
+        assert int(row["decisions"]) == sum(int(row[what]) for what in named.OUTCOMES)
+        assert int(row["decisions"]) == decisions or not about["whole"]
         tally = Tally.of_answers(Counter(named.answers_in(row)), row["sent"])
         assert [getattr(tally, what) for what in named.OUTCOMES] == [int(row[w]) for w in named.OUTCOMES]
 
@@ -88,11 +85,11 @@ def test_pages_name_what_users_must_know(named: ModuleType, rows: list[dict[str,
         found = named.together(named.of(rows, "another modulation", es_n0_db=10.0, sent=name))
         assert found.called[called] > 0.8 * found.tally.total
     # Both ends of the first table: where it is right, and where no answer is.
-    shares = {float(row["es_n0_db"]): 0 for row in rows}
-    for level in shares:
-        if found := named.of(rows, "nothing wrong", es_n0_db=level):
-            shares[level] = named.together(found).tally.right
-    assert shares[0.0] == 0 and shares[20.0] == 90
+    shares = {}
+    for level in named.KNOWN_LEVELS:
+        tally = named.together(named.of(rows, "nothing wrong", es_n0_db=level)).tally
+        shares[level] = tally.right / tally.total
+    assert shares[0.0] < 0.02 and shares[20.0] > 0.99
 
 
 @pytest.mark.parametrize(
@@ -108,7 +105,7 @@ def test_pages_name_what_users_must_know(named: ModuleType, rows: list[dict[str,
 def test_it_can_be_measured_again(
     named: ModuleType, kind: str, value: str, es_n0_db: float, sent: str, answer: str
 ) -> None:
-    row = named.measure(named.Case(kind, value, es_n0_db, sent, "symbol rate"), 1)
+    row = named.measure(named.Case(kind, value, es_n0_db, sent, "symbol rate"), [0])
     assert row["answers"] == f"{answer}:1"
     assert row["decisions"] == 1 and row["right"] == (
         answer == sent or (answer == "unknown" and sent == "64QAM")
@@ -117,10 +114,10 @@ def test_it_can_be_measured_again(
 
 
 def test_bursts_are_counted_one_by_one(named: ModuleType) -> None:
-    row = named.measure(named.Case("bursts", "500 symbols", 20.0, "QPSK", "symbol rate"), 1)
+    row = named.measure(named.Case("bursts", "500 symbols", 20.0, "QPSK", "symbol rate"), [0])
     assert row["decisions"] == 10 and row["right"] >= 9 and not row["misnamed"]
 
 
 def test_where_no_symbol_rate_is_given_one_is_looked_for(named: ModuleType) -> None:
-    row = named.measure(named.Case("rectangular pulses", "4 samples a symbol", 20.0, "QPSK", "nothing"), 1)
+    row = named.measure(named.Case("rectangular pulses", "4 samples a symbol", 20.0, "QPSK", "nothing"), [0])
     assert row["answers"] == "QPSK:1"

@@ -2,8 +2,13 @@
 """The table of the open world, in evaluations and as a benchmark, and decisions in one pass beside the flowgraph's."""
 
 import csv
+import importlib
 import json
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,28 +105,93 @@ def test_the_page_has_the_table(tmp_path: Path) -> None:
     assert read_evaluation(path)[0].open_world == found.open_world
 
 
-def test_the_benchmark_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    script = ROOT / "benchmarks" / "open_world.py"
-    output = tmp_path / "open.csv"
-    arguments = (script, "-o", output, "--draws", "0.002", "--only", "bursts")
-    first = python(*map(str, arguments))
-    assert first.returncode == 0, first.stderr
-    lines = output.read_text().splitlines(keepends=True)
-    assert len(lines) == 1 + 4 * 9
-    output.write_text("".join(lines[:-2]))
-    again = python(*map(str, arguments), "--pictures", str(tmp_path))
-    assert again.returncode == 0, again.stderr
-    assert sorted(output.read_text().splitlines()) == sorted("".join(lines).splitlines())
-    assert "| 500 | 15 | symbol rate | 90 |" in again.stdout
-    assert (tmp_path / "open_world.png").stat().st_size > 10_000
+@pytest.fixture(scope="module")
+def benchmark() -> SimpleNamespace:
+    """Modules of the benchmark."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        names = ("resumable", "open_world", "open_world_tables")
+        return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
 
 
-def test_the_page_has_what_was_measured() -> None:
-    results = ROOT / "benchmarks" / "results" / "open_world.csv"
-    if not results.is_file():
-        pytest.skip("benchmarks/results/open_world.csv is not measured yet")
-    code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import open_world as o; "
-        "page = o.PAGE.read_text(encoding='utf-8'); sys.exit(page != o.filled(page, o.read(o.RESULTS)))"
+def test_a_benchmark_goes_on_where_it_stopped(
+    benchmark: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In turn: nothing but the first round, a part that is lost, all of it, and more signals later."""
+    resumable = benchmark.resumable
+    monkeypatch.setattr(resumable, "ProcessPoolExecutor", ThreadPoolExecutor)
+    measured: list[tuple[str, int]] = []
+
+    def measure(case: Any, numbers: list[int]) -> dict[str, Any]:
+        measured.extend((case.kind, number) for number in numbers)
+        right, n = sum(number % 2 for number in numbers), len(numbers)
+        answers = f"BPSK:{right} no_answer:{n - right}" if right else f"no_answer:{n}"
+        return {
+            **case._asdict(),
+            **{"decisions": n, "right": right, "answers": answers},
+            **{"confidence": " ".join(f"{number / 100}" for number in numbers)},
+            **{"least_low": min(numbers), "most_high": max(numbers)},
+        }
+
+    case = namedtuple("case", ("kind", "value"))
+    table = resumable.Table(
+        tmp_path / "found.csv",
+        case._fields,
+        ("decisions", "right"),
+        limits=("least_low", "most_high"),
     )
-    assert python("-c", code, cwd=ROOT).returncode == 0, "run benchmarks/open_world.py --pages"
+    wanted = [(case("echo", 1.0), 50), (case("line", ""), 5)]
+    assert not table.run(wanted, measure, minutes=0) and not measured
+    assert table.run(wanted, measure)
+    assert sorted(measured) == [*(("echo", n) for n in range(50)), *(("line", n) for n in range(5))]
+    echo, line = resumable.read(table.path)
+    assert echo == {
+        **{"kind": "echo", "value": "1.0", "signals": "0-49", "decisions": "50", "right": "25"},
+        **{"answers": "BPSK:25 no_answer:25", "least_low": "0.0", "most_high": "49.0"},
+        **{"confidence": " ".join(f"{number / 100}" for number in range(50))},
+    }
+    assert line["signals"] == "0-4"
+    measured.clear()
+    assert table.run([(case("line", ""), 8)], measure) and measured == [("line", n) for n in (5, 6, 7)]
+    assert [row["decisions"] for row in resumable.read(table.path)] == ["8", "50"]
+
+
+def test_what_is_promised_gets_more_signals(benchmark: SimpleNamespace) -> None:
+    world = benchmark.open_world
+    usual = dict(world.cases())
+    counts = dict(world.wanted(0.5, 0.1, []))
+    assert set(counts) == set(usual)
+    for case, count in counts.items():
+        assert count == max(1, round((0.5 if world.must_hold(case) else 0.1) * usual[case]))
+    assert world.must_hold(world.Case("echo late", "-6", 20.0, "QPSK", world.GIVEN))
+    assert not world.must_hold(world.Case("echo late", "-3", 20.0, "QPSK", world.GIVEN))
+    assert not world.must_hold(world.Case("drift", "2e-05", 20.0, "QPSK", world.GIVEN))
+    # Each promise of the page is about such cases.
+    rows = [{name: str(value) for name, value in case._asdict().items()} for case in usual]
+    sure = {tuple(map(str, case)) for case in usual if world.must_hold(case)}
+    for goal in benchmark.open_world_tables.goals():
+        if goal.right is not None:
+            assert all(tuple(row.values()) in sure for row in goal.rows(rows)), goal.what
+
+
+def test_the_benchmark_measures_and_draws(tmp_path: Path) -> None:
+    script, output = ROOT / "benchmarks" / "open_world.py", tmp_path / "open.csv"
+    arguments = ("-o", output, "--draws", "0.002", "--only", "phase noise", "--pictures", tmp_path)
+    found = python(script, *arguments)
+    assert found.returncode == 0, found.stderr
+    assert len(output.read_text().splitlines()) == 1 + 3 * 9
+    assert "| 0.02 | 20 | symbol rate | 9 |" in found.stdout
+    assert (tmp_path / "open_world.png").stat().st_size > 10_000
+    about = json.loads(output.with_suffix(".json").read_text())
+    assert about["whole"] and about["date"] and about["commit"] and about["numpy"] == np.__version__
+
+
+def test_the_page_has_what_was_measured(benchmark: SimpleNamespace) -> None:
+    tables, world = benchmark.open_world_tables, benchmark.open_world
+    page = tables.PAGE.read_text(encoding="utf-8")
+    rows, unchecked = (benchmark.resumable.read(path) for path in (world.RESULTS, tables.UNCHECKED))
+    assert page == tables.filled(page, rows, unchecked), "run benchmarks/open_world.py --pages"
+    assert all(name in page for name in ("open world: in short", "open world: all", "open world: unchecked"))
+    measured = {(row["kind"], row["value"], row["given"]) for row in rows}
+    missing = {case.kind for case, _ in world.cases() if (case.kind, case.value, case.given) not in measured}
+    assert not missing
