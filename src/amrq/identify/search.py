@@ -16,7 +16,6 @@ from amrq.measure import (
     SymbolRate,
     estimate_symbol_rate,
     find_signals,
-    select_channel,
     usable,
 )
 from amrq.text import counted, engineering
@@ -48,9 +47,6 @@ _NEAR = 0.1
 """Of the symbol rate: a place that is given with the symbol rate is corrected by this much."""
 _AS_WIDE = (0.9, 1.6)
 """Bandwidth over symbol rate of shaped pulses of which nothing is cut off: then it is corrected by more."""
-_AROUND = 4.0
-_LEAST_AROUND = 0.6
-"""Of the signal's bandwidth, to either side: the band in which the symbol rate is estimated."""
 _FITTING = (0.7, 4.0)
 """Bandwidths over symbol rate that go together: sharp filters have 1, rectangular pulses 2 and side lobes."""
 _WEAKER_DB = 20.0
@@ -185,8 +181,7 @@ def find_signal(
     given = search.symbol_rate
     best: FoundSignal | None = None
     for signal in _candidates(signals, search, middle):
-        channel, rate_there = _channel(samples, sample_rate, signal, signals)
-        rate, clear = _rate(channel, rate_there, search)
+        rate, clear = _rate(samples, sample_rate, search, signal, signals)
         place = _place(signal.centre + middle, signal, search)
         found = FoundSignal(place, rate, given, (), signal, report)
         if best is None or (rate is not None and clear):
@@ -222,24 +217,6 @@ def _candidates(signals: tuple[BandSignal, ...], search: SignalSearch, middle: f
     return sorted(strong, key=lambda signal: not search.fits(signal))[:_MOST]
 
 
-def _channel(
-    samples: NDArray[np.complex64], sample_rate: float, signal: BandSignal, signals: tuple[BandSignal, ...]
-) -> tuple[NDArray[np.complex64], float]:
-    """Return a signal at 0 Hz, with as much of the band around it as the others leave, and the sample rate of that.
-
-    The estimator filters by itself, and needs to see the noise beside the signal.
-    """
-    others = [
-        abs(other.centre - signal.centre) - other.bandwidth / 2 for other in signals if other is not signal
-    ]
-    half = min(
-        [_AROUND * signal.bandwidth, *(room for room in others if room > _LEAST_AROUND * signal.bandwidth)]
-    )
-    if 4 * half < sample_rate:
-        return select_channel(samples, sample_rate, signal.centre, 2 * half)
-    return _turned(samples, signal.centre / sample_rate), sample_rate
-
-
 def _turned(samples: NDArray[np.complex64], frequency: float) -> NDArray[np.complex64]:
     """Return samples with a frequency, in cycles a sample, moved to 0."""
     if not frequency:
@@ -266,12 +243,17 @@ def _place(centre: float, signal: BandSignal, search: SignalSearch) -> float:
 
 
 def _rate(
-    samples: NDArray[np.complex64], sample_rate: float, search: SignalSearch
+    samples: NDArray[np.complex64],
+    sample_rate: float,
+    search: SignalSearch,
+    signal: BandSignal | None = None,
+    signals: tuple[BandSignal, ...] = (),
 ) -> tuple[SymbolRate | None, bool]:
-    """Return the symbol rate of a channel, and whether it was seen clearly there."""
+    """Return the symbol rate of one of several signals, None: of the one at 0 Hz, and whether it is clear."""
     given = search.symbol_rate
+    known = None if signal is None else [signal, *(other for other in signals if other is not signal)]
     try:
-        found: SymbolRate | None = estimate_symbol_rate(samples, sample_rate, *search.range())
+        found: SymbolRate | None = estimate_symbol_rate(samples, sample_rate, *search.range(), signals=known)
     except AmrqError:  # too few samples, or silence
         found = None
     clear = found is not None and found.confidence >= SURE

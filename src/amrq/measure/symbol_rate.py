@@ -2,6 +2,7 @@
 """The symbol rate of a signal, estimated from its samples."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.errors import AmrqError
-from amrq.measure.band import find_signals, select_channel
+from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.text import engineering
 
 __all__ = ["SymbolRate", "estimate_symbol_rate"]
@@ -23,6 +24,8 @@ _MOST_SAMPLES = 1 << 18
 _NEIGHBOURS = 256
 """Bins on either side of a line that tell the level it stands out from."""
 _EVERY = 16  # bins from one median to the next
+_LEAST_ROOM = 0.3
+"""Of a signal's bandwidth: so much on either side of its middle is its channel, whatever lies there."""
 _BLOCKS = 96
 """Over a channel, in which its shape is measured."""
 _BAND = 0.07
@@ -82,6 +85,7 @@ def estimate_symbol_rate(
     sample_rate: float,
     lowest: float = 0.0,
     highest: float = math.inf,
+    signals: Sequence[BandSignal] | None = None,
 ) -> SymbolRate:
     """Estimate the symbol rate from the strongest spectral line of the squared envelope, which repeats each symbol.
 
@@ -96,6 +100,7 @@ def estimate_symbol_rate(
         sample_rate: samples a second.
         lowest: lowest rate searched; 0: the rate with 64 symbols in all of the samples.
         highest: highest rate searched; at most 0.8 times the sample rate.
+        signals: what `find_signals` found in the samples, the signal that counts first; None: they are looked for.
 
     Raises:
         AmrqError: the samples are too few, without power or not finite, or the range is empty.
@@ -122,21 +127,25 @@ def estimate_symbol_rate(
     power = float(np.mean(samples.real.astype(np.float64) ** 2 + samples.imag.astype(np.float64) ** 2))
     if not (math.isfinite(power) and power > _LEAST_POWER):
         raise AmrqError("there is no symbol rate in silence, or in samples that are not finite.")
-    signals = find_signals(samples, sample_rate)
+    if signals is None:
+        signals = _middle_first(find_signals(samples, sample_rate))
     if not signals:
         return SymbolRate(math.nan, 0.0, "no signal stands out of the noise")
-    at_middle = [signal for signal in signals if abs(signal.centre) < 0.6 * signal.bandwidth]
-    signal = min(at_middle, key=lambda one: abs(one.centre) / one.bandwidth) if at_middle else signals[0]
-    wide = min(0.98 * sample_rate, 1.2 * signal.bandwidth + 8 * sample_rate / len(samples))
-    channel, rate = select_channel(samples / np.float32(math.sqrt(power)), sample_rate, signal.centre, wide)
+    signal, *others = signals
+    low, high = _room(signal, others, sample_rate, len(samples))
+    channel, rate = select_channel(
+        samples / np.float32(math.sqrt(power)), sample_rate, (low + high) / 2, high - low
+    )
+    away = signal.centre - (low + high) / 2
     on = _on(channel, _SMOOTH * rate / signal.bandwidth)
     loud = np.flatnonzero(on)
     if not len(loud):
         return SymbolRate(math.nan, 0.0, "no signal stands out of the noise")
     channel, on = channel[loud[0] : loud[-1] + 1], on[loud[0] : loud[-1] + 1]
-    spectrum = _Spectrum(channel * on, rate, float(np.mean(on)))
+    spectrum = _Spectrum(channel * on, rate, float(np.mean(on)), away)
     noise = 10 ** ((signal.power_db - signal.snr_db) / 10) / power / signal.bandwidth
-    shape = spectrum.shape(noise * float(np.mean(on)), signal.bandwidth)
+    beside = [other.centre - signal.centre for other in others]
+    shape = spectrum.shape(noise * float(np.mean(on)), signal.bandwidth, beside)
     if spectrum.tones_share(*shape.band) > _TONES:
         return SymbolRate(math.nan, 0.0, "most of the power is in single lines, as of carriers")
     smaller, larger = shape.shares
@@ -153,6 +162,30 @@ def estimate_symbol_rate(
     # An echo may have taken the edges, where the line comes from: all of the signal is looked at.
     wider = _Lines(*spectrum.flat_envelope(*shape.wider), on).found(lowest, _FURTHER * highest, sample_rate)
     return max(found, wider._replace(confidence=wider.confidence**2), key=lambda one: one.confidence)
+
+
+def _middle_first(signals: list[BandSignal]) -> list[BandSignal]:
+    """Return signals with the one at 0 Hz, if there is one, first."""
+    at_middle = [signal for signal in signals if abs(signal.centre) < 0.6 * signal.bandwidth]
+    if not at_middle:
+        return signals
+    first = min(at_middle, key=lambda one: abs(one.centre) / one.bandwidth)
+    return [first, *(signal for signal in signals if signal is not first)]
+
+
+def _room(
+    signal: BandSignal, others: Sequence[BandSignal], sample_rate: float, count: int
+) -> tuple[float, float]:
+    """Return the edges of a signal's channel, Hz: a little more than the signal, but nothing of those beside it."""
+    half = 0.6 * signal.bandwidth + 4 * sample_rate / count
+    least = _LEAST_ROOM * signal.bandwidth
+    low, high = signal.centre - half, signal.centre + half
+    for other in others:
+        if other.centre < signal.centre:
+            low = max(low, min(other.centre + other.bandwidth / 2, signal.centre - least))
+        else:
+            high = min(high, max(other.centre - other.bandwidth / 2, signal.centre + least))
+    return max(low, -0.49 * sample_rate), min(high, 0.49 * sample_rate)
 
 
 def _on(channel: NDArray[np.complex64], span: float) -> NDArray[np.float32]:
@@ -192,11 +225,13 @@ class _Spectrum:
         channel: complex64 [N], 0 in silence.
         rate: its samples a second.
         on: share of the time that is no silence: where it is small, many neighbouring bins say the same.
+        away: the middle of the signal, Hz from that of the channel.
     """
 
-    def __init__(self, channel: NDArray[np.complex64], rate: float, on: float) -> None:
+    def __init__(self, channel: NDArray[np.complex64], rate: float, on: float, away: float) -> None:
         self._values = np.fft.fftshift(fft.fft(channel))
         self._step, self._rate = rate / len(channel), rate
+        self._middle = len(channel) // 2 + round(away / self._step)
         power = self._values.real.astype(np.float64) ** 2 + self._values.imag.astype(np.float64) ** 2
         self._power = power / (len(channel) * rate)  # a Hz
         width = max(4, len(power) // (2 * _BLOCKS))
@@ -207,11 +242,17 @@ class _Spectrum:
         self._level = level
         self._smooth = np.maximum(_means(np.where(self._tones, level, self._power), width), 0)
 
-    def shape(self, noise: float, bandwidth: float) -> _Shape:
-        """Return the shape of the signal in the middle above a noise density."""
+    def shape(self, noise: float, bandwidth: float, others: Sequence[float] = ()) -> _Shape:
+        """Return the shape of the signal in the middle above a noise density, other signals being so far away, Hz."""
         excess = _means(self._smooth, max(1, len(self._smooth) // (2 * _BLOCKS))) - noise
-        middle = len(excess) // 2
+        middle = self._middle
         inside = np.abs(np.arange(len(excess)) - middle) * self._step < 0.6 * bandwidth
+        for other in others:  # what lies beyond the lowest place between the two is no part of the signal
+            place = min(len(excess), max(0, middle + round(other / self._step)))
+            if place < middle:
+                inside[: place + int(np.argmin(excess[place:middle]))] = False
+            elif place > middle:
+                inside[middle + int(np.argmin(excess[middle:place])) + 1 :] = False
         # From the strongest place in the middle outwards: notches of an echo are above this level, what is between
         # signals is not.
         near = np.abs(np.arange(len(excess)) - middle) * self._step < _MIDDLE * bandwidth
@@ -240,7 +281,8 @@ class _Spectrum:
         )
         shares = sorted(float(own / max(whole, 1e-300)) for own, whole in sides)
         half = 0.5 * bandwidth + 4 * self._step
-        wider = min(band[0], max(-half, self._rate / -2)), max(band[1], min(half, self._rate / 2))
+        free = (np.flatnonzero(inside)[[0, -1]] - middle) * self._step
+        wider = min(band[0], max(-half, free[0])), max(band[1], min(half, free[1]))
         return _Shape(
             band,
             wider,
@@ -268,7 +310,7 @@ class _Spectrum:
         return flat.real**2 + flat.imag**2, self._step * size
 
     def _bins(self, low: float, high: float) -> tuple[int, int]:
-        middle = len(self._values) // 2
+        middle = self._middle
         return max(0, middle + math.ceil(low / self._step)), min(
             len(self._values), middle + math.floor(high / self._step) + 1
         )
