@@ -5,6 +5,7 @@ from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.cleaning import Cleaner, InputReport, usable
+from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
@@ -16,6 +17,7 @@ __all__ = [
     "CarrierEstimate",
     "CarrierRecovery",
     "Cleaner",
+    "EmissionMeasures",
     "FrontEndOptions",
     "InputReport",
     "StreamInfo",
@@ -24,6 +26,7 @@ __all__ = [
     "check_rates",
     "estimate_symbol_rate",
     "find_signals",
+    "measure_emission",
     "select_channel",
     "usable",
 ]

@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be measured on an emission's samples: where it is, how wide, how strong, when, its envelope, symbol rate.
+
+The samples are a channel somewhat wider than the emission (`amrq.channel`). When it is on is decided by the likelihood
+of its powers, with a price for each change; its spectrum while it is on, less the noise, gives edges and level.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, special
+
+from amrq.errors import AmrqError
+from amrq.measure.band import find_signals, power_density
+from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
+
+__all__ = ["EmissionMeasures", "measure_emission"]
+
+_LEAST_SAMPLES = 64
+_FLAT = 0.4
+"""Of the sample rate: beyond, the filter of a channel or of a radio falls off."""
+_BESIDE = 0.65
+"""Of the bandwidth, from its middle: the noise beside the emission begins here."""
+_QUANTILE = 0.3
+"""Of the bins beside the emission: this one tells the noise, so that a neighbour does not."""
+_WINDOW = 0.7
+"""Of the bandwidth, from its middle: what is further away does not belong to the emission."""
+_CORE = 0.25
+"""Of the greatest density: the tails of the spectrum begin outside of what is above."""
+_BINS = 128
+"""In the bandwidth, where the samples are enough."""
+_SPECTRA = 12  # at least, of fewer bins
+_SHARE = 0.99  # of the power that the bandwidth holds
+_CELLS = 4096
+"""Powers that on and off are decided on, at most."""
+_CELL_RATE = 1.25
+"""Of the bandwidth: powers so often are almost independent."""
+_PRICE = 10.0
+"""Of a change between on and off: its log-likelihood. In noise one in exp(10) cells would begin something."""
+_JOINED = 32.0
+"""Over the bandwidth: shorter gaps are part of the signal when its spectrum is measured."""
+_ENOUGH_OFF = 200
+"""Cells that are off: enough of them tell the noise in the band itself."""
+_PASSES = 3
+_SETTLED = 0.15
+"""Of the bandwidth: a pass that changes edges by less is the last."""
+
+_Samples = NDArray[np.complex64]
+_Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class EmissionMeasures:
+    """What was measured; NaN where it cannot be known.
+
+    Attributes:
+        centre: middle of the occupied bandwidth, Hz from 0 Hz of the samples.
+        bandwidth: occupied bandwidth, Hz that hold 99 % of the power, noise taken off.
+        snr_db: in-band SNR: power over noise power in the occupied bandwidth, dB.
+        level_dbfs: power while it is on, dB relative to a magnitude of 1.
+        noise_dbfs_per_hz: noise density that was taken off, dB relative to a magnitude of 1, a Hz.
+        symbol_rate: symbol rate with confidence, and what speaks against it; it supposes a linear modulation.
+        envelope_variation: standard deviation of the power over its mean while it is on, noise taken off: 0 for a
+            constant envelope, 1 for Gaussian noise.
+        on_times: int64 [n, 2], first sample and end of each time that it is on; gaps are at least some 15 divided by
+            the bandwidth.
+        sample_count: of the samples measured.
+    """
+
+    centre: float
+    bandwidth: float
+    snr_db: float
+    level_dbfs: float
+    noise_dbfs_per_hz: float
+    symbol_rate: SymbolRate
+    envelope_variation: float
+    on_times: NDArray[np.int64]
+    sample_count: int
+
+    @property
+    def lower(self) -> float:
+        """Lower edge of the occupied bandwidth, Hz."""
+        return self.centre - self.bandwidth / 2
+
+    @property
+    def upper(self) -> float:
+        """Upper edge of the occupied bandwidth, Hz."""
+        return self.centre + self.bandwidth / 2
+
+    @property
+    def start(self) -> int:
+        """First sample that is on; 0 where none is."""
+        return int(self.on_times[0, 0]) if len(self.on_times) else 0
+
+    @property
+    def stop(self) -> int:
+        """The sample after the last one that is on; 0 where none is."""
+        return int(self.on_times[-1, 1]) if len(self.on_times) else 0
+
+    @property
+    def on_share(self) -> float:
+        """Share of the time from the first to the last sample that is on; NaN where none is."""
+        if not len(self.on_times):
+            return math.nan
+        return float(np.diff(self.on_times, axis=1).sum()) / (self.stop - self.start)
+
+
+@dataclass(frozen=True)
+class _Band:
+    """The edges of what is measured, Hz, and the noise, power a Hz."""
+
+    lower: float
+    upper: float
+    noise: float
+
+    @property
+    def centre(self) -> float:
+        return (self.lower + self.upper) / 2
+
+    @property
+    def width(self) -> float:
+        return self.upper - self.lower
+
+
+def measure_emission(
+    iq: _Samples,
+    sample_rate: float,
+    noise_dbfs_per_hz: float | None = None,
+    bandwidth: float | None = None,
+    with_symbol_rate: bool = True,
+) -> EmissionMeasures:
+    """Measure the emission in the middle of a channel.
+
+    Args:
+        iq: complex [N], the emission about 0 Hz; a channel of twice its width or more, so that noise is beside it.
+            Samples that are not finite count as zeros.
+        sample_rate: samples a second, above 0.
+        noise_dbfs_per_hz: noise density, where it is known, dB relative to a magnitude of 1; None: estimated from what
+            is beside the emission, and from the times when it is off.
+        bandwidth: about the emission's, right to some 30 %, Hz; None: that of what stands out of the noise.
+        with_symbol_rate: the symbol rate is wanted, which takes most of the time.
+
+    Raises:
+        AmrqError: the sample rate is not above 0.
+
+    >>> rng = np.random.default_rng(1)
+    >>> noise = rng.normal(size=(20_000, 2)) @ [0.1, 0.1j]
+    >>> signal = np.zeros(20_000, dtype=complex)
+    >>> signal[5_000:12_000] = np.repeat(rng.choice([1, -1, 1j, -1j], 700), 10)
+    >>> found = measure_emission((signal + noise).astype(np.complex64), 100e3, bandwidth=20e3)
+    >>> abs(found.start - 5_000) < 40, abs(found.stop - 12_000) < 40, round(found.level_dbfs)
+    (True, True, 0)
+    >>> round(found.symbol_rate.rate / 1e3, 1), found.envelope_variation < 0.4
+    (10.0, True)
+    """
+    if not 0 < sample_rate < math.inf:
+        raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
+    iq = np.asarray(iq, dtype=np.complex64)
+    if not np.isfinite(iq).all():
+        iq = np.where(np.isfinite(iq), iq, np.complex64(0))
+    noise = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
+    band = _first_band(iq, sample_rate, noise, bandwidth) if len(iq) >= _LEAST_SAMPLES else None
+    if band is None:
+        return _nothing(len(iq), noise_dbfs_per_hz)
+    for _ in range(_PASSES):
+        on_times, band = _on_times(iq, sample_rate, band, known=noise is not None)
+        if not len(on_times):
+            return _nothing(len(iq), _decibels(band.noise))
+        found, power = _edges(_while_on(iq, on_times, sample_rate, band.width), sample_rate, band)
+        if found is None:
+            return _nothing(len(iq), _decibels(band.noise))
+        moved = max(abs(found.lower - band.lower), abs(found.upper - band.upper))
+        band, former = found, band
+        if moved < _SETTLED * former.width:
+            break
+    start, stop = int(on_times[0, 0]), int(on_times[-1, 1])
+    return EmissionMeasures(
+        centre=band.centre,
+        bandwidth=band.width,
+        snr_db=_decibels(_SHARE * power / (band.noise * band.width)) if band.noise > 0 else math.inf,
+        level_dbfs=_decibels(power),
+        noise_dbfs_per_hz=_decibels(band.noise),
+        symbol_rate=_symbol_rate(iq[start:stop], sample_rate)
+        if with_symbol_rate
+        else SymbolRate(math.nan, 0.0),
+        envelope_variation=_envelope_variation(iq, sample_rate, band, on_times),
+        on_times=on_times,
+        sample_count=len(iq),
+    )
+
+
+def _nothing(count: int, noise_dbfs_per_hz: float | None) -> EmissionMeasures:
+    """Return the measures of samples in which nothing stands out of the noise."""
+    unknown = math.nan
+    noise = unknown if noise_dbfs_per_hz is None else noise_dbfs_per_hz
+    rate = SymbolRate(unknown, 0.0, "no signal stands out of the noise")
+    none = np.zeros((0, 2), dtype=np.int64)
+    return EmissionMeasures(unknown, unknown, unknown, unknown, noise, rate, unknown, none, count)
+
+
+def _decibels(power: float) -> float:
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+def _symbol_rate(iq: _Samples, sample_rate: float) -> SymbolRate:
+    try:
+        return estimate_symbol_rate(iq, sample_rate)
+    except AmrqError as error:
+        return SymbolRate(math.nan, 0.0, str(error).split(":")[0].rstrip("."))
+
+
+def _first_band(iq: _Samples, sample_rate: float, noise: float | None, width: float | None) -> _Band | None:
+    """Return the band that the measures begin with; None where nothing is found."""
+    if width is None:
+        signals = find_signals(iq, sample_rate)
+        if not signals:
+            return None
+        nearest = min(signals, key=lambda one: abs(one.centre) / one.bandwidth)
+        lower, upper = nearest.centre - nearest.bandwidth / 2, nearest.centre + nearest.bandwidth / 2
+        if noise is None:
+            noise = 10 ** ((nearest.power_db - nearest.snr_db) / 10) / nearest.bandwidth
+        return _Band(lower, upper, noise)
+    width = min(max(width, 4 * sample_rate / len(iq)), sample_rate)
+    if noise is None:
+        noise = _noise_beside(iq, sample_rate, width)
+    return _Band(-width / 2, width / 2, noise)
+
+
+def _noise_beside(iq: _Samples, sample_rate: float, width: float) -> float:
+    """Return the noise density beside a band in the middle; where there is no room, from the lowest part of it."""
+    length = _length(len(iq), sample_rate, min(width, sample_rate / 4))
+    density = power_density(iq, sample_rate, length)
+    away = np.abs(density.frequencies)
+    beside = (away > _BESIDE * width) & (away < _FLAT * sample_rate)
+    if np.count_nonzero(beside) < 8:
+        beside = away < _FLAT * sample_rate
+        level = float(np.quantile(density.mean[beside], 0.1))
+        return level / density.step
+    shape = max(1.0, 0.95 * density.spectra)
+    factor = float(special.gammaincinv(shape, _QUANTILE)) / shape
+    return float(np.quantile(density.mean[beside], _QUANTILE)) / factor / density.step
+
+
+def _length(count: int, sample_rate: float, width: float) -> int:
+    """Return how many samples a spectrum is made of, so that enough bins are in a width, and spectra are enough."""
+    wanted = _BINS * sample_rate / width
+    most = 2 * count / (_SPECTRA + 1)
+    return 1 << max(4, min(math.ceil(math.log2(wanted)), math.floor(math.log2(max(16.0, most)))))
+
+
+def _part(iq: _Samples, sample_rate: float, centre: float, width: float) -> tuple[_Samples, float]:
+    """Return a part of the band as samples of a rate little above its width, and the rate: no transition at all."""
+    count = len(iq)
+    kept = min(count, max(8, math.ceil(width / sample_rate * count)))
+    middle = round(centre / sample_rate * count)
+    chosen = (middle + np.arange(kept) - kept // 2) % count
+    part = fft.ifft(np.fft.ifftshift(fft.fft(iq)[chosen])) * np.float32(kept / count)
+    return np.asarray(part, dtype=np.complex64), sample_rate * kept / count
+
+
+def _on_times(iq: _Samples, sample_rate: float, band: _Band, known: bool) -> tuple[NDArray[np.int64], _Band]:
+    """Return when something is on in a band, int64 [n, 2], and the band with the noise as it is when nothing is."""
+    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, _CELL_RATE * band.width))
+    fine = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
+    times = math.ceil(len(fine) / _CELLS)
+    cells = fine[: len(fine) // times * times].reshape(-1, times).sum(axis=1)
+    noise = band.noise
+    on = np.ones(len(cells), dtype=bool)
+    for _ in range(3):
+        off_power = noise * rate
+        on_power = _on_power(cells / times, on, off_power)
+        if not on_power > 1.05 * off_power:
+            return np.zeros((0, 2), dtype=np.int64), band
+        gain = 1 / max(off_power, 1e-9 * on_power) - 1 / on_power
+        price = math.log(on_power / max(off_power, 1e-9 * on_power))
+        former, on = on, _two_states(cells * gain - times * price, _PRICE)
+        quiet = _shrunk(~on, 1 + _guard(times))
+        if not known and np.count_nonzero(quiet) * times >= _ENOUGH_OFF:
+            noise = float(cells[quiet].mean()) / times / rate
+        if np.array_equal(former, on):
+            break
+    evidence = np.concatenate([[0.0], np.cumsum(fine * gain - price)])
+    steps = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
+    bounds = [_refined(evidence, int(step) * times, times, rising=not n % 2) for n, step in enumerate(steps)]
+    if on[-1]:
+        bounds[-1] = len(fine)
+    places = np.array(bounds, dtype=np.float64).reshape(-1, 2) * (len(iq) / len(fine))
+    found = np.clip(np.round(places), 0, len(iq)).astype(np.int64)
+    return found[found[:, 1] > found[:, 0]], _Band(band.lower, band.upper, noise)
+
+
+def _guard(times: int) -> int:
+    return max(1, 8 // times)
+
+
+def _on_power(cells: _Reals, on: NDArray[np.bool_], off_power: float) -> float:
+    """Return the mean power while the signal is on, from the cells that are taken for on."""
+    if not on.all():
+        return float(cells[on].mean()) if on.any() else 0.0
+    width = max(1, min(len(cells) // 8, 16))
+    smooth = np.convolve(cells, np.full(width, 1 / width), "valid")
+    loud = smooth[smooth > 0.25 * float(np.quantile(smooth, 0.98))]
+    return max(float(loud.mean()), float(cells.mean()))
+
+
+def _two_states(evidence: _Reals, price: float) -> NDArray[np.bool_]:
+    """Return where it is on, bool [N]: the path of most evidence, less a price for each change (Viterbi).
+
+    Args:
+        evidence: log-likelihood ratios of on to off.
+        price: of a change.
+    """
+    came_from = np.zeros((len(evidence), 2), dtype=bool)  # True: from the other state
+    off, on = 0.0, 0.0
+    for place, value in enumerate(evidence.tolist()):
+        to_off, to_on = off < on - price, on < off - price
+        off, on = (on - price if to_off else off), (off - price if to_on else on) + value
+        came_from[place] = to_off, to_on
+    path = np.zeros(len(evidence), dtype=bool)
+    state = int(on > off)
+    for place in range(len(evidence) - 1, -1, -1):
+        path[place] = state
+        if came_from[place, state]:
+            state = 1 - state
+    return path
+
+
+def _refined(evidence: _Reals, place: int, times: int, rising: bool) -> int:
+    """Return an edge to one power, near where it is among sums of powers: the place that most evidence is for."""
+    if times == 1 or not 0 < place < len(evidence) - 1:
+        return place
+    low, high = max(0, place - 2 * times), min(len(evidence), place + 2 * times + 1)
+    near = evidence[low:high]
+    return low + int(np.argmin(near) if rising else np.argmax(near))
+
+
+def _shrunk(marked: NDArray[np.bool_], cells: int) -> NDArray[np.bool_]:
+    """Return the marks without so many at either end of each run."""
+    size = 2 * cells + 1
+    padded = np.concatenate([np.ones(cells, bool), marked, np.ones(cells, bool)])
+    sums = np.concatenate([[0], np.cumsum(padded)])
+    return np.asarray(sums[size:] - sums[:-size] == size)
+
+
+def _while_on(iq: _Samples, on_times: NDArray[np.int64], sample_rate: float, width: float) -> list[_Samples]:
+    """Return the samples of each time that a signal is on; short gaps are within it."""
+    gap = _JOINED * sample_rate / width
+    joined = [list(on_times[0])]
+    for start, stop in on_times[1:]:
+        if start - joined[-1][1] < gap:
+            joined[-1][1] = stop
+        else:
+            joined.append([start, stop])
+    return [iq[start:stop] for start, stop in joined]
+
+
+def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Band | None, float]:
+    """Return the occupied bandwidth of a signal and its power; None where it does not stand out of the noise."""
+    longest = max(map(len, pieces))
+    length = min(_length(longest, sample_rate, band.width), 1 << (longest.bit_length() - 1))
+    sums, counts = np.zeros(length), 0
+    for piece in pieces:
+        if len(piece) >= length:
+            density = power_density(piece, sample_rate, length)
+            sums += density.mean * len(piece)
+            counts += len(piece)
+    step = sample_rate / length
+    frequencies = (np.arange(length) - length // 2) * step
+    near = np.abs(frequencies - band.centre) <= _WINDOW * band.width + step
+    near &= np.abs(frequencies) <= sample_rate / 2
+    excess = sums[near] / counts - band.noise * step
+    if len(excess) < 2 or not excess.sum() > 0:
+        return None, 0.0
+    excess = _with_falling_tails(excess)
+    power = float(excess.sum())
+    if not power > 0:
+        return None, 0.0
+    cumulated = np.concatenate([[0.0], np.cumsum(excess)]) / power
+    borders = frequencies[near][0] + (np.arange(len(excess) + 1) - 0.5) * step
+    rest = (1 - _SHARE) / 2
+    rising = np.maximum.accumulate(cumulated + 1e-12 * np.arange(len(cumulated)))
+    lower, upper = np.interp([rest, 1 - rest], rising, borders)
+    return _Band(float(lower), float(upper), band.noise), power
+
+
+def _with_falling_tails(excess: _Reals) -> _Reals:
+    """Return a spectrum whose tails fall to either side and are nowhere below 0, as near to the given one as can be.
+
+    Noise makes a tail jagged; where it is added up, its sum would wander.
+    """
+    smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
+    core = np.flatnonzero(smooth >= _CORE * smooth.max())
+    first, last = int(core[0]), int(core[-1])
+    left, right = _falling(excess[:first][::-1])[::-1], _falling(excess[last + 1 :])
+    return np.maximum(np.concatenate([left, excess[first : last + 1], right]), 0)
+
+
+def _falling(values: _Reals) -> _Reals:
+    """Return the nearest values that never rise (isotonic regression: pool adjacent violators)."""
+    means: list[float] = []
+    counts: list[int] = []
+    for value in values.tolist():
+        mean, count = value, 1
+        while means and means[-1] < mean:
+            former, times = means.pop(), counts.pop()
+            mean, count = (mean * count + former * times) / (count + times), count + times
+        means.append(mean)
+        counts.append(count)
+    return np.repeat(np.array(means, dtype=np.float64), counts)
+
+
+def _envelope_variation(iq: _Samples, sample_rate: float, band: _Band, on_times: NDArray[np.int64]) -> float:
+    """Return the standard deviation of the signal's power over its mean while it is on, the noise's taken off.
+
+    For a signal s in complex Gaussian noise of power n, E|x|^4 = E|s|^4 + 4 n E|s|^2 + 2 n^2.
+    """
+    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, _CELL_RATE * band.width))
+    power = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
+    on = np.zeros(len(power), dtype=bool)
+    for start, stop in on_times * (len(power) / len(iq)):
+        on[math.ceil(start) + 2 : max(0, math.floor(stop) - 2)] = True
+    if np.count_nonzero(on) < 16:
+        return math.nan
+    noise = band.noise * rate
+    mean, square = float(power[on].mean()) - noise, float(np.square(power[on]).mean())
+    if not mean > 0:
+        return math.nan
+    return math.sqrt(max(0.0, (square - 4 * mean * noise - 2 * noise**2) / mean**2 - 1))
