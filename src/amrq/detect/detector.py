@@ -1,0 +1,497 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The detector of a band: spectra in, boxes in time and frequency out.
+
+Work goes on in blocks of about .1 s. Each block's cells are divided by the noise floor, and rectangles of many sizes
+are compared with their thresholds: on the coarse grid those up to some ms, on the fine grid longer and narrower ones,
+and on sums of 32 fine frames those up to some seconds. Small rectangles go first. What they found is replaced by noise
+before larger ones are compared, so that a strong signal does not fill all rectangles that touch it.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amrq.detect.boxes import Box, BoxBook, Cells, Segment, merge_segments, on_time, segments_of
+from amrq.detect.energy import Rectangles, Size, equivalent_cells, paint, tests_per_second
+from amrq.detect.noise_floor import NoiseFloor
+from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
+from amrq.errors import AmrqError
+from amrq.options import above, check, described, option
+
+__all__ = ["Detector", "DetectorOptions"]
+
+_BLOCK_S = 0.1
+_TAIL = 32
+"""Fine frames of the last block that are looked at again, so that its end is no edge."""
+_SLOW = 32
+"""Fine frames whose sum is one cell of the slow grid."""
+_SLOW_LEVELS = 6
+"""Slow sums go up to 2^6 such cells."""
+_SMALL = 4
+"""Sizes up to 2^4 cells are compared first."""
+_SHORT = 6
+"""Fine frames below which the coarse grid knows more."""
+_PEAK_S = 0.004
+"""Time over which the spectra are averaged whose largest is drawn."""
+_DRAWN = 20
+"""Blocks that are kept for drawing at most."""
+_LINE_BINS = 2
+"""Bins beside 0 Hz to which the window spreads the line there."""
+_IMAGE_RATIO = 100.0
+"""A mirror image is weaker than what it mirrors by at least this."""
+
+
+@described
+@dataclass(frozen=True)
+class DetectorOptions:
+    """What counts as an emission."""
+
+    false_alarms_per_hour: float = option(
+        1.0, "Boxes per hour that may be nothing but noise.", within=above(0, at_most=3600)
+    )
+    dc_line: bool = option(
+        True, "Whether the line at 0 Hz is the radio's own. It is then a box of kind dc, not an emission."
+    )
+    images: bool = option(
+        True, "Whether the mirror image of a stronger emission is a box of kind image, not an emission."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class Detector:
+    """Finds what is on the air in a band.
+
+    Args:
+        sample_rate: of the band, in Hz.
+        options: what counts as an emission.
+        coarse: grid of the spectra given to `process_spectra`; None: the usual one.
+        fine: likewise.
+
+    >>> import numpy as np
+    >>> random = np.random.default_rng(1)
+    >>> noise = random.standard_normal((480_000, 2)) @ [0.01, 0.01j]
+    >>> noise[100_000:300_000] += 0.01 * np.exp(2j * np.pi * 0.1 * np.arange(200_000))
+    >>> detector = Detector(2.4e6)
+    >>> boxes = detector.process(noise) + detector.finish()
+    >>> [(round(box.centre, -3), box.is_open, abs(box.start - 100_000) < 2048) for box in boxes[-1:]]
+    [(240000.0, False, True)]
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        options: DetectorOptions | None = None,
+        coarse: Grid | None = None,
+        fine: Grid | None = None,
+    ) -> None:
+        self.options = options or DetectorOptions()
+        self.sample_rate = float(sample_rate)
+        self.coarse = coarse or coarse_grid(self.sample_rate)
+        self.fine = fine or fine_grid(self.sample_rate)
+        if self.fine.bins != FINE_PER_COARSE * self.coarse.bins:
+            raise AmrqError(f"The fine grid must have {FINE_PER_COARSE} bins for each of the coarse one.")
+        self._per_fine = max(1, round(self.fine.step / self.coarse.step))
+        frames = _BLOCK_S * self.sample_rate / self.fine.step
+        self._block = max(_SLOW, round(frames / _SLOW) * _SLOW)
+        self._streams = SpectrumStream(self.coarse), SpectrumStream(self.fine)
+        self._floor = NoiseFloor(self.fine)
+        self._book = BoxBook(self.sample_rate)
+        self._slow_grid = replace(self.fine, averaged=_SLOW * self.fine.averaged)
+        self._worth = tuple(
+            equivalent_cells(grid, 1, 32) / 32 for grid in (self.coarse, self.fine, self._slow_grid)
+        )
+        self._searches: dict[float, _Searches] = {}
+        self._origin = 0
+        self._drawn: deque[tuple[NDArray[np.float32], NDArray[np.float32]]] = deque(maxlen=_DRAWN)
+        self.n_samples = 0
+        """Samples seen."""
+        self.bad_samples = 0
+        """Samples that were no finite numbers; they count as zeros."""
+        self._restart(0)
+
+    @property
+    def floor_dbfs_per_hz(self) -> NDArray[np.float64]:
+        """Noise floor at each bin of the coarse grid, in dB relative to full scale, per Hz."""
+        floor: NDArray[np.float64] = np.log10(self._coarse_density().astype(np.float64)) * 10.0
+        return floor
+
+    @property
+    def threshold_dbfs_per_hz(self) -> NDArray[np.float64]:
+        """Power density from which an emission four bins of the coarse grid wide and 30 ms long is found."""
+        frames = max(1, round(0.03 * self.sample_rate / self.coarse.step))
+        search = self._search()
+        cells = max(equivalent_cells(self.coarse, 4, min(frames, 512)), 4)
+        excess = -search.log_probability / math.sqrt(cells)
+        return self.floor_dbfs_per_hz + 10 * math.log10(1 + excess)
+
+    def take_spectra(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Return the mean power density since the last call and the largest of some ms, at each bin of the coarse grid.
+
+        Both are None where no block was finished since then.
+        """
+        if not self._drawn:
+            return None, None
+        mean: NDArray[np.float32] = np.mean([one for one, _ in self._drawn], axis=0, dtype=np.float32)
+        peak: NDArray[np.float32] = np.max([one for _, one in self._drawn], axis=0)
+        self._drawn = deque(maxlen=_DRAWN)
+        return mean, peak
+
+    @property
+    def refused(self) -> int:
+        """Parts of emissions that were not taken, since too many boxes were open."""
+        return self._book.refused
+
+    @property
+    def largest_statistic(self) -> float:
+        """Of all rectangles without a hit: the largest excess over its mean, relative to the threshold's."""
+        return max((one.largest for search in self._searches.values() for one in search.all()), default=0.0)
+
+    def process(self, samples: ArrayLike) -> list[Box]:
+        """Take the next samples; return the boxes that began, changed or ended, in the order in which they began."""
+        new = np.asarray(samples, dtype=np.complex64).ravel()
+        if not np.isfinite(new.view(np.float32).sum()):
+            finite = np.isfinite(new.real) & np.isfinite(new.imag)
+            self.bad_samples += int(np.count_nonzero(~finite))
+            new = np.where(finite, new, np.complex64(0))
+        boxes = []
+        # In pieces of at most a block, so that memory stays bounded.
+        piece = self._block * self.fine.step
+        for at in range(0, len(new), piece):
+            part = new[at : at + piece]
+            boxes += self.process_spectra(*(stream.process(part) for stream in self._streams))
+            self.n_samples += len(part)
+        return boxes
+
+    def process_spectra(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> list[Box]:
+        """Take the next frames of both grids, `[frames, bins]`, lowest frequency first; return as `process` does.
+
+        Args:
+            coarse: power densities: squared magnitudes times `Grid.scale`.
+            fine: likewise. Both start at the same sample; they may come in any pieces.
+        """
+        for waiting, frames in zip(self._waiting, (coarse, fine), strict=True):
+            if len(frames):
+                waiting.append(np.asarray(frames, dtype=np.float32))
+        boxes: list[Box] = []
+        needed = (self._block * self._per_fine, self._block)
+        while all(sum(map(len, held)) >= least for held, least in zip(self._waiting, needed, strict=True)):
+            boxes += self._run(*(self._taken(k, least) for k, least in enumerate(needed)))
+        return boxes
+
+    def add_break(self, now: int) -> list[Box]:
+        """Take note that samples were lost and that the next one has this number; return as `process` does."""
+        boxes = self._rest()
+        self.n_samples = int(now)
+        self._restart(self.n_samples)
+        return boxes
+
+    def reset(self) -> list[Box]:
+        """Start anew, since the radio was tuned or set otherwise; return all open boxes, ended."""
+        boxes = self.finish()
+        self._floor.reset()
+        self._restart(self.n_samples)
+        return boxes
+
+    def finish(self) -> list[Box]:
+        """End the stream: return the boxes that the last samples make, and end all open ones."""
+        boxes = self._rest()
+        last = {box.id: box for box in boxes}
+        for box in self._book.flush():
+            last[box.id] = box
+        self._restart(self.n_samples)
+        return list(last.values())
+
+    def _rest(self) -> list[Box]:
+        """Run what waits for a whole block."""
+        coarse, fine = (self._taken(k, sum(map(len, held))) for k, held in enumerate(self._waiting))
+        if len(fine) < 2 or len(coarse) < 16:
+            return []
+        return self._run(coarse[: len(fine) * self._per_fine], fine)
+
+    def _restart(self, origin: int) -> None:
+        self._origin = origin
+        for stream in self._streams:
+            stream.reset()
+        self._waiting: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
+        self._first: list[int] = [0, 0]
+        """Of the next block: first frame of each grid since the origin."""
+        self._tails: list[NDArray[np.float32]] = [
+            np.ones((0, self.coarse.bins), np.float32),
+            np.ones((0, self.fine.bins), np.float32),
+        ]
+        self._slow: deque[NDArray[np.float32]] = deque(maxlen=1 << _SLOW_LEVELS)
+        self._slow_seen = 0
+
+    def _taken(self, k: int, frames: int) -> NDArray[np.float32]:
+        held = self._waiting[k]
+        if not held:
+            return np.zeros((0, (self.coarse, self.fine)[k].bins), np.float32)
+        whole = np.concatenate(held) if len(held) > 1 else held[0]
+        held[:] = [whole[frames:]] if len(whole) > frames else []
+        return whole[:frames]
+
+    def _coarse_density(self) -> NDArray[np.float32]:
+        fine = self._floor.density
+        half = FINE_PER_COARSE // 2
+        # A coarse bin's middle is the first of its eight fine bins.
+        shifted = np.concatenate([fine[:1].repeat(half), fine[:-half]])
+        density: NDArray[np.float32] = shifted.reshape(-1, FINE_PER_COARSE).mean(axis=1)
+        return density
+
+    def _search(self) -> "_Searches":
+        """Return the thresholds for the present uncertainty of the floor, in steps of a quarter."""
+        step = 2 ** (round(4 * math.log2(self._floor.uncertainty)) / 4)
+        if step not in self._searches:
+            self._searches[step] = _Searches(self, step)
+        return self._searches[step]
+
+    def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> list[Box]:
+        frames = max(1, round(_PEAK_S * self.sample_rate / self.coarse.step))
+        groups = max(1, len(coarse) // frames)
+        shorts = coarse[: groups * frames].reshape(groups, -1, self.coarse.bins).mean(axis=1)
+        self._drawn.append((shorts.mean(axis=0), shorts.max(axis=0)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = fine.sum(axis=1, dtype=np.float64)
+        good = np.isfinite(total) & (total > 1e-6 * float(np.median(total)))
+        if np.count_nonzero(good) < max(2, len(fine) // 2):
+            return self._pass(len(coarse), len(fine))
+        if not good.all():
+            fine = np.where(good[:, None], fine, fine[good].mean(axis=0))
+        gains = self._floor.update(fine)
+        blocks = self._whitened(coarse, fine, gains)
+        views, firsts = [], []
+        for k, block in enumerate(blocks):
+            views.append(np.concatenate([self._tails[k], block]))
+            firsts.append(self._first[k] - len(self._tails[k]))
+            self._first[k] += len(block)
+        segments = self._segments(views, firsts, len(blocks[1]))
+        keep = (_TAIL * self._per_fine, _TAIL)
+        self._tails = [view[-count:].copy() for view, count in zip(views, keep, strict=True)]
+        seen_to = self._origin + self.fine.middle(self._first[1] - 1)
+        return self._boxes(segments, seen_to)
+
+    def _pass(self, coarse: int, fine: int) -> list[Box]:
+        """Leave out a block without signal or noise."""
+        self._first[0] += coarse
+        self._first[1] += fine
+        self._tails = [tail[:0] for tail in self._tails]
+        return self._boxes([], self._origin + self.fine.middle(self._first[1] - 1))
+
+    def _boxes(self, segments: list[Segment], seen_to: float) -> list[Box]:
+        # What is still inside the tail may be found again with the next block.
+        return self._book.add(segments, seen_to)
+
+    def _whitened(
+        self, coarse: NDArray[np.float32], fine: NDArray[np.float32], gains: NDArray[np.float32]
+    ) -> list[NDArray[np.float32]]:
+        blocks = []
+        stepped = bool(np.any(gains != 1))
+        for frames, density, group in (
+            (coarse, self._coarse_density(), 8 * self._per_fine),
+            (fine, self._floor.density, 8),
+        ):
+            block = frames * (1 / density)
+            if stepped:
+                block /= gains[np.minimum(np.arange(len(block)) // group, len(gains) - 1)][:, None]
+            if self.options.dc_line:
+                middle = block.shape[1] // 2
+                reach = _LINE_BINS
+                beside = (block[:, middle - reach - 1] + block[:, middle + reach + 1]) / 2
+                block[:, middle - reach : middle + reach + 1] = beside[:, None]
+            np.nan_to_num(block, copy=False, nan=1.0, posinf=1e30)
+            blocks.append(block)
+        return blocks
+
+    def _segments(self, views: list[NDArray[np.float32]], firsts: list[int], new: int) -> list[Segment]:
+        search = self._search()
+        densities = (self._coarse_density(), self._floor.density)
+        cells = []
+        masks: list[NDArray[np.bool_] | None] = []
+        for k, view in enumerate(views):
+            grid = (self.coarse, self.fine)[k]
+            cells.append(Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin))
+            masks.append(_found(view, search.small[k], search.large[k]))
+        found = self._fine_segments(cells, masks)
+        residual = views[1] if masks[1] is None else np.where(masks[1], np.float32(1), views[1])
+        found += self._slow_segments(residual[-new:], search)
+        if masks[0] is not None:
+            coarse = [one for one in segments_of(cells[0], masks[0], 16) if not _covered(one, found)]
+            found += merge_segments(coarse, cells[0])
+        return self._kinds(found, cells[1])
+
+    def _fine_segments(self, cells: list[Cells], masks: list[NDArray[np.bool_] | None]) -> list[Segment]:
+        mask, short = masks[1], masks[0]
+        if mask is None:
+            return []
+        found = []
+        for one in segments_of(cells[1], mask, _SHORT):
+            brief = one.stop - one.start < _SHORT * self.fine.step
+            if brief and short is not None and self._seen_coarse(one, cells[0], short):
+                continue
+            found.append(one)
+        return merge_segments([self._sharpened(one, cells[0]) for one in found], cells[1])
+
+    def _seen_coarse(self, one: Segment, cells: Cells, mask: NDArray[np.bool_]) -> bool:
+        a, b = (round(cells.frame(time)) for time in (one.start, one.stop))
+        c, d = (round(self.coarse.position(edge)) for edge in (one.lower, one.upper))
+        return bool(mask[max(a, 0) : b + 1, max(c, 0) : d + 1].any())
+
+    def _sharpened(self, one: Segment, cells: Cells) -> Segment:
+        """Find start and stop again on the coarse grid, if the emission is wide enough for it."""
+        c = int(np.ceil(self.coarse.position(one.lower)))
+        d = int(np.floor(self.coarse.position(one.upper))) + 1
+        if d - c < 2:
+            return one
+        reach = 2 * self._per_fine
+        frames = len(cells.values)
+        for edge in ("start", "stop"):
+            at = cells.frame(getattr(one, edge))
+            if at < reach or at > frames - 1 - reach:
+                continue
+            first = int(at) - reach
+            envelope = cells.values[first : first + 2 * reach, c:d].mean(axis=1, dtype=np.float64) - 1
+            if edge == "stop":
+                envelope = envelope[::-1]
+            start, _ = on_time(envelope)
+            if start == 0:
+                continue
+            level = float(envelope[start:].mean()) / 2
+            before, after = envelope[start - 1], envelope[start]
+            if level <= 0:
+                continue
+            place = start - (after - level) / (after - before) if after > level > before else start - 0.5
+            frame = first + place if edge == "start" else first + 2 * reach - 1 - place
+            setattr(one, edge, cells.time(frame))
+        return one
+
+    def _slow_segments(self, residual: NDArray[np.float32], search: "_Searches") -> list[Segment]:
+        whole = len(residual) // _SLOW * _SLOW
+        hit = False
+        mask = np.zeros((1 << _SLOW_LEVELS, self.fine.bins), bool)
+        rows = residual[:whole].reshape(-1, _SLOW, self.fine.bins).mean(axis=1)
+        for row in rows:
+            self._slow.append(row)
+            self._slow_seen += 1
+            for level in range(1, _SLOW_LEVELS + 1):
+                span = 1 << level
+                if self._slow_seen % (span // 2) or len(self._slow) < span:
+                    continue
+                held = np.sum([self._slow[-1 - k] for k in range(span)], axis=0, dtype=np.float32)
+                found = search.slow[level].search(held[None] * np.float32(1))
+                if found:
+                    hit = True
+                    at = len(self._slow)
+                    for one in found:
+                        for f in one.bins:
+                            mask[at - span : at, f : f + (1 << one.size[0])] = True
+        if not hit:
+            return []
+        values = np.stack(self._slow)
+        first = self._first[1] // _SLOW - len(values)
+        cells = Cells(self._slow_grid, values, first, self._floor.density, self._worth[2], self._origin)
+        found_segments = merge_segments(segments_of(cells, mask[: len(values)], 8), cells)
+        # Found once: the sums shall not find it again.
+        for k, row in enumerate(self._slow):
+            row[mask[k]] = 1
+        return found_segments
+
+    def _kinds(self, segments: list[Segment], cells: Cells) -> list[Segment]:
+        """Mark mirror images and what the band's edges cut off."""
+        edge = self.sample_rate / 2 - 1.5 * self.fine.bin_width
+        for one in segments:
+            if self.options.images and self._is_image(one, cells):
+                one.kind = "image"
+            elif one.lower < -edge or one.upper > edge:
+                one.kind = "edge"
+        return segments
+
+    def _is_image(self, one: Segment, cells: Cells) -> bool:
+        a, b = max(0, round(cells.frame(one.start))), round(cells.frame(one.stop)) + 1
+        c = max(0, round(self.fine.position(-one.upper)))
+        d = round(self.fine.position(-one.lower)) + 1
+        part = cells.values[a:b, c:d]
+        if not part.size:
+            return False
+        mirrored = part.mean(axis=1, dtype=np.float64) - 1
+        return bool(np.mean(mirrored) > _IMAGE_RATIO * one.snr)
+
+
+class _Searches:
+    """The rectangles of all sizes, with thresholds for an uncertainty of the floor."""
+
+    def __init__(self, detector: Detector, uncertainty: float) -> None:
+        coarse, fine = detector.coarse, detector.fine
+        coarse_sizes = [
+            (i, j)
+            for j in range(6)
+            for i in range(int(math.log2(coarse.bins)))
+            if i + j >= 2 and not (i == 0 and j > 3) and not (i == 1 and j > 4)
+        ]
+        fine_sizes = [
+            (i, j)
+            for j in range(6)
+            for i in range(int(math.log2(fine.bins)))
+            if i + j >= 2 and (j >= 3 or i <= 5 - (j < 2) - (j < 1))
+        ]
+        slow = [(i, level) for level in range(1, _SLOW_LEVELS + 1) for i in range(int(math.log2(fine.bins)))]
+        rate = tests_per_second(coarse, coarse_sizes) + tests_per_second(fine, fine_sizes)
+        rate += tests_per_second(detector._slow_grid, slow)
+        self.tests_per_second = rate
+        self.log_probability = math.log(detector.options.false_alarms_per_hour / 3600 / rate)
+
+        def made(grid: Grid, sizes: list[Size]) -> Rectangles:
+            return Rectangles(grid, sizes, self.log_probability, uncertainty)
+
+        both = ((coarse, coarse_sizes), (fine, fine_sizes))
+        self.small = [made(grid, [size for size in sizes if sum(size) <= _SMALL]) for grid, sizes in both]
+        self.large = [made(grid, [size for size in sizes if sum(size) > _SMALL]) for grid, sizes in both]
+        self.slow = {
+            level: made(
+                replace(fine, averaged=fine.averaged * _SLOW << level),
+                [(i, 0) for i in range(int(math.log2(fine.bins)))],
+            )
+            for level in range(1, _SLOW_LEVELS + 1)
+        }
+        for level, one in self.slow.items():
+            # The rows are sums of 2^level means.
+            one.thresholds = {
+                size: np.float32(value * (1 << level)) for size, value in one.thresholds.items()
+            }
+            one.scale = 1 << level
+
+    def all(self) -> list[Rectangles]:
+        """Return all searches."""
+        return [*self.small, *self.large, *self.slow.values()]
+
+
+def _found(view: NDArray[np.float32], small: Rectangles, large: Rectangles) -> NDArray[np.bool_] | None:
+    """Return the cells in rectangles over their thresholds; None for none."""
+    mask = None
+    hits = small.search(view)
+    rest = view
+    if hits:
+        mask = np.zeros(view.shape, bool)
+        paint(hits, mask)
+        rest = np.where(mask, np.float32(1), view)
+    hits = large.search(rest)
+    if hits:
+        mask = np.zeros(view.shape, bool) if mask is None else mask
+        paint(hits, mask)
+    return mask
+
+
+def _covered(one: Segment, others: list[Segment]) -> bool:
+    """Return whether others cover most of a segment."""
+    area = max((one.stop - one.start) * (one.upper - one.lower), 1e-9)
+    shared = 0.0
+    for other in others:
+        width = min(one.upper, other.upper) - max(one.lower, other.lower)
+        time = min(one.stop, other.stop) - max(one.start, other.start)
+        if width > 0 and time > 0:
+            shared += width * time
+    return shared > 0.4 * area

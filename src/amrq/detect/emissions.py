@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Emissions that last: boxes joined to one identity through gaps, fades and drift.
+
+A box ends when its emission is silent for longer than its own symbols explain: the end of a packet or of a slot. An
+*emission* keeps its identity: the next packet on the same frequency, as wide, within a hold time, is the same emission.
+Its edges follow slowly, so drift does not break it. Each stretch that it is on begins and ends with an event.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from amrq.detect.boxes import Box
+from amrq.options import above, at_least, check, described, option
+
+__all__ = ["Emission", "EmissionEvent", "EmissionOptions", "EmissionTracker"]
+
+
+@described
+@dataclass(frozen=True)
+class EmissionOptions:
+    """How long an emission keeps its identity, and how many there may be."""
+
+    hold: float = option(3.0, "Silence after which an emission has ended.", unit="s", within=above(0))
+    most_emissions: int = option(1000, "Emissions that are followed at once.", within=at_least(1))
+    begins_per_second: float = option(
+        100.0, "New emissions a second that are reported, on average. More are counted only.", within=above(0)
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Emission:
+    """An emission, followed over time.
+
+    Attributes:
+        id: its own, as long as it is followed.
+        start: first sample of its latest stretch.
+        stop: sample after the last of it.
+        lower: edge of 99 % of the power, in Hz from the middle of the band.
+        upper: likewise.
+        snr_db: power in the box over noise power in the box, of the latest stretch.
+        level_dbfs: mean power of the latest stretch.
+        bursts: stretches so far, the latest included.
+        first_seen: first sample of the first one.
+        last_seen: sample after the last one in which it was seen.
+        on: its latest stretch goes on.
+        kind: as of its boxes.
+    """
+
+    id: int
+    start: int
+    stop: int
+    lower: float
+    upper: float
+    snr_db: float
+    level_dbfs: float
+    bursts: int
+    first_seen: int
+    last_seen: int
+    on: bool
+    kind: str = ""
+
+    @property
+    def centre(self) -> float:
+        """Middle of the band in Hz."""
+        return (self.lower + self.upper) / 2
+
+    @property
+    def bandwidth(self) -> float:
+        """Of 99 % of the power, in Hz."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True)
+class EmissionEvent:
+    """What happened to an emission: a stretch begins, is seen further, ends."""
+
+    event: Literal["begin", "change", "end"]
+    emission: Emission
+
+
+@dataclass
+class _Track:
+    emission: Emission
+    box: int = 0
+
+
+class EmissionTracker:
+    """Follows emissions.
+
+    Args:
+        sample_rate: of the band, in Hz.
+        options: how long an emission keeps its identity.
+
+    >>> tracker = EmissionTracker(1e6, EmissionOptions(hold=1.0))
+    >>> packet = Box(1, 0, 20_000, -5e3, 5e3, 10.0, -40.0, False)
+    >>> [(event.event, event.emission.id) for event in tracker.update([packet], 100_000)]
+    [('begin', 1), ('end', 1)]
+    >>> again = Box(2, 500_000, 520_000, -5e3, 5.1e3, 10.0, -40.0, False)
+    >>> [(event.event, event.emission.id, event.emission.bursts) for event in tracker.update([again], 600_000)]
+    [('begin', 1, 2), ('end', 1, 2)]
+    >>> tracker.update([], 2_000_000), tracker.emissions  # silent for longer than the hold time
+    ([], [])
+    """
+
+    def __init__(self, sample_rate: float, options: EmissionOptions | None = None) -> None:
+        self.options = options or EmissionOptions()
+        self.sample_rate = float(sample_rate)
+        self.suppressed = 0
+        """Boxes that began no emission, since there were too many."""
+        self._tracks: dict[int, _Track] = {}
+        self._of_box: OrderedDict[int, int] = OrderedDict()
+        self._next = 1
+        self._allowance = self.options.begins_per_second
+        self._now = 0
+
+    @property
+    def emissions(self) -> list[Emission]:
+        """Those that are followed now, lowest frequency first."""
+        return sorted((track.emission for track in self._tracks.values()), key=lambda one: one.lower)
+
+    def update(self, boxes: Sequence[Box], now: int) -> list[EmissionEvent]:
+        """Take boxes that began, changed or ended; return what happened to emissions.
+
+        Args:
+            boxes: of the detector.
+            now: sample up to which the band was looked at.
+        """
+        rate = self.options.begins_per_second
+        self._allowance += max(now - self._now, 0) / self.sample_rate * rate
+        self._allowance = min(self._allowance, max(rate, 1.0))
+        self._now = max(now, self._now)
+        events = []
+        for box in sorted(boxes, key=lambda one: one.start):
+            events += self._take(box)
+        hold = self.options.hold * self.sample_rate
+        for id, track in list(self._tracks.items()):
+            if not track.emission.on and now - track.emission.last_seen > hold:
+                del self._tracks[id]
+        return events
+
+    def finish(self, now: int) -> list[EmissionEvent]:
+        """End all emissions that are on."""
+        self._now = max(now, self._now)
+        events = []
+        for track in self._tracks.values():
+            if track.emission.on:
+                track.emission = replace(track.emission, on=False)
+                events.append(EmissionEvent("end", track.emission))
+        self._tracks.clear()
+        self._of_box.clear()
+        return events
+
+    def _take(self, box: Box) -> list[EmissionEvent]:
+        known = self._of_box.get(box.id)
+        track = None if known is None else self._tracks.get(known)
+        if track is None:
+            track = self._match(box) or self._new(box)
+            if track is None:
+                return []
+            self._of_box[box.id] = track.emission.id
+        one = track.emission
+        begins = box.id != track.box
+        if begins and track.box:
+            # Short bursts measure the edges badly: they move them little.
+            old, new = max(one.stop - one.start, 1), max(box.stop - box.start, 1)
+            share = min(0.5, new / (old + new))
+        else:
+            share = 1.0
+        track.box = box.id
+        track.emission = replace(
+            one,
+            start=box.start,
+            stop=box.stop,
+            lower=one.lower + share * (box.lower - one.lower),
+            upper=one.upper + share * (box.upper - one.upper),
+            snr_db=box.snr_db,
+            level_dbfs=box.level_dbfs,
+            bursts=one.bursts + begins,
+            first_seen=min(one.first_seen, box.start),
+            last_seen=max(one.last_seen, box.stop),
+            on=box.is_open,
+        )
+        events = [EmissionEvent("begin" if begins else "change", replace(track.emission, on=True))]
+        if not box.is_open:
+            self._of_box.pop(box.id, None)
+            if begins:
+                events.append(EmissionEvent("end", track.emission))
+            else:
+                events = [EmissionEvent("end", track.emission)]
+        return events
+
+    def _new(self, box: Box) -> _Track | None:
+        if len(self._tracks) >= self.options.most_emissions or self._allowance < 1:
+            self.suppressed += 1
+            return None
+        self._allowance -= 1
+        track = _Track(
+            Emission(
+                self._next,
+                box.start,
+                box.stop,
+                box.lower,
+                box.upper,
+                box.snr_db,
+                box.level_dbfs,
+                0,
+                box.start,
+                box.stop,
+                box.is_open,
+                box.kind,
+            )
+        )
+        self._tracks[self._next] = track
+        self._next += 1
+        return track
+
+    def _match(self, box: Box) -> _Track | None:
+        """Return the emission that a new box continues; None for none."""
+        best, fit = None, 0.5
+        for track in self._tracks.values():
+            one = track.emission
+            # Two boxes at once are two emissions.
+            if one.on or one.kind != box.kind or box.start < one.stop - 0.1 * (one.stop - one.start):
+                continue
+            shared = min(one.upper, box.upper) - max(one.lower, box.lower)
+            union = max(one.upper, box.upper) - min(one.lower, box.lower)
+            if shared > fit * union and math.isfinite(union):
+                best, fit = track, shared / union
+        return best

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Energy in rectangles of cells of many sizes, against thresholds at a stated rate of false alarms.
+
+Cells are divided by the noise floor first, so noise has mean 1 everywhere. The sum over a rectangle of 2^i bins and 2^j
+frames is then compared with a threshold that depends on the size only. Rectangles of a size lie half their sides apart.
+Sums of a size come from two sums of half the size, so a test costs one addition and one comparison, and no precision is
+lost as it is in differences of a long running sum of float32.
+
+In noise, the sum is a quadratic form of correlated complex Gaussian amplitudes. With the eigenvalues of their
+covariance, its tail follows exactly (here by the saddle point of Lugannani and Rice, 1980, good to some per cent at
+1e-12). For many cells a gamma law of the same mean and variance is as good, and its shape comes from the squared
+correlations of the cells.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from numpy.typing import NDArray
+
+from amrq.detect.spectra import Grid, _amplitude_correlation
+
+__all__ = ["Rectangles", "Size", "equivalent_cells", "sum_threshold", "tests_per_second"]
+
+Size = tuple[int, int]
+"""Exponents (i, j): a rectangle of 2^i bins by 2^j frames."""
+
+_EXACT_UP_TO = 256
+"""Cells up to which the tail comes from eigenvalues."""
+
+
+def equivalent_cells(grid: Grid, bins: int, frames: int) -> float:
+    """Return how many independent cells a rectangle is worth: (mean of the sum)^2 / (its variance) in noise.
+
+    >>> round(equivalent_cells(Grid(1.0, 64, 32), 1, 1), 6)
+    1.0
+    >>> equivalent_cells(Grid(1.0, 64, 32), 8, 64) < 8 * 32 * 1.1  # half of the overlapped frames' cells are new
+    True
+    """
+    frames *= grid.averaged
+    total = 0.0
+    reach = math.ceil(grid.bins / grid.hop)
+    for dt in range(-min(reach, frames - 1), min(reach, frames - 1) + 1):
+        for df in range(-min(3, bins - 1), min(3, bins - 1) + 1):
+            total += (frames - abs(dt)) * (bins - abs(df)) * grid.correlation(dt, df)
+    return (bins * frames) ** 2 / total
+
+
+def sum_threshold(
+    grid: Grid, bins: int, frames: int, log_probability: float, floor_uncertainty: float = 0.0
+) -> float:
+    """Return what the sum over a rectangle of noise exceeds with a given probability.
+
+    Args:
+        grid: of the cells.
+        bins: sides of the rectangle.
+        frames: likewise.
+        log_probability: natural logarithm of the probability.
+        floor_uncertainty: relative standard deviation of the floor that the cells were divided by.
+    """
+    cells = bins * frames
+    transforms = frames * grid.averaged
+    shape = equivalent_cells(grid, bins, frames)
+    excess = _gamma_quantile(shape, log_probability) / shape - 1
+    part = (bins, transforms)
+    while part[0] * part[1] > _EXACT_UP_TO:
+        part = (part[0] // 2, part[1]) if part[0] >= part[1] else (part[0], part[1] // 2)
+    smaller = part[0] * part[1]
+    # How far the exact tail lies beyond the gamma law; that falls as the skewness does, with the root of the cells.
+    exact = _exact_quantile(_eigenvalues(grid.hop / grid.bins, *part), log_probability) / smaller - 1
+    shape = equivalent_cells(Grid(grid.sample_rate, grid.bins, grid.hop), *part)
+    ratio = exact / (_gamma_quantile(shape, log_probability) / shape - 1)
+    excess *= 1 + (ratio - 1) * math.sqrt(smaller / (cells * grid.averaged))
+    normal = -scipy.special.ndtri_exp(log_probability)
+    return cells * (1 + math.hypot(excess, normal * floor_uncertainty))
+
+
+@functools.lru_cache(maxsize=256)
+def _eigenvalues(hop: float, bins: int, frames: int) -> tuple[float, ...]:
+    """Return the eigenvalues of the covariance of a rectangle's amplitudes in noise of power 1."""
+    t, f = (axis.ravel() for axis in np.meshgrid(np.arange(frames), np.arange(bins), indexing="ij"))
+    dt, df = t[:, None] - t, f[:, None] - f
+    reach = math.ceil(1 / hop)
+    table = np.array(
+        [
+            [_amplitude_correlation(hop, d, k) for k in range(-bins + 1, bins)]
+            for d in range(min(reach, frames))
+        ]
+    )
+    # The later transform's phase runs over the samples by which the other one begins earlier.
+    later = np.where((dt >= 0) & (dt < len(table)), 1.0, 0.0)
+    covariance = later * table[np.clip(dt, 0, len(table) - 1), df + bins - 1]
+    covariance = covariance * np.exp(2j * np.pi * f[:, None] * hop * dt)
+    covariance = np.where(dt >= 0, covariance, covariance.conj().T)
+    values = np.linalg.eigvalsh((covariance + covariance.conj().T) / 2)
+    return tuple(float(value) for value in values if value > 1e-9)
+
+
+def _exact_quantile(eigenvalues: Sequence[float], log_probability: float) -> float:
+    """Return x such that a sum of exponentials with these means exceeds x with the probability."""
+    lam = np.array(eigenvalues)
+
+    def log_tail(s: float) -> float:
+        x = float(np.sum(lam / (1 - s * lam)))
+        k = float(-np.sum(np.log1p(-s * lam)))
+        r = math.sqrt(2 * (s * x - k))
+        u = s * math.sqrt(float(np.sum((lam / (1 - s * lam)) ** 2)))
+        # Lugannani and Rice: Q(r) + phi(r) (1/u - 1/r), with its logarithm kept finite.
+        log_phi = -0.5 * r * r - 0.5 * math.log(2 * math.pi)
+        mills = math.exp(scipy.special.log_ndtr(-r) - log_phi)
+        return log_phi + math.log(max(mills + 1 / u - 1 / r, 1e-300)) - log_probability
+
+    top = 1 / lam.max()
+    s = scipy.optimize.brentq(log_tail, 1e-3 * top, (1 - 1e-9) * top, xtol=1e-12 * top)
+    return float(np.sum(lam / (1 - s * lam)))
+
+
+def _gamma_quantile(shape: float, log_probability: float) -> float:
+    """Return what a gamma variate of this shape and scale 1 exceeds with the probability."""
+    return float(scipy.special.gammainccinv(shape, math.exp(log_probability)))
+
+
+def tests_per_second(grid: Grid, sizes: Sequence[Size]) -> float:
+    """Return how many rectangles of these sizes are compared in a second of the band."""
+    rate = 0.0
+    for i, j in sizes:
+        rate += grid.bins / _stride(i) * grid.sample_rate / grid.step / _stride(j)
+    return rate
+
+
+def _stride(exponent: int) -> int:
+    return max(1, 1 << (exponent - 1)) if exponent else 1
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Rectangles of one size that exceed their threshold: first frames, first bins, sums over the threshold."""
+
+    size: Size
+    frames: NDArray[np.intp]
+    bins: NDArray[np.intp]
+
+
+class Rectangles:
+    """Compares all rectangles of some sizes with their thresholds.
+
+    Args:
+        grid: of the cells.
+        sizes: exponents (i, j).
+        log_probability: natural logarithm of the false-alarm probability of one test.
+        floor_uncertainty: relative standard deviation of the floor.
+    """
+
+    def __init__(
+        self, grid: Grid, sizes: Sequence[Size], log_probability: float, floor_uncertainty: float = 0.0
+    ) -> None:
+        self.grid = grid
+        self.sizes = tuple(sorted(sizes))
+        self.thresholds = {
+            (i, j): np.float32(sum_threshold(grid, 1 << i, 1 << j, log_probability, floor_uncertainty))
+            for i, j in self.sizes
+        }
+        self.scale = 1.0
+        """What the cells are multiples of: the sum of a rectangle has this times its cells as mean."""
+        self.largest = 0.0
+        """Largest excess of a sum over its mean, relative to the threshold's, that was no hit."""
+        self._widest = {j: max(i for i, k in self.sizes if k == j) for j in {j for _, j in self.sizes}}
+
+    def search(self, cells: NDArray[np.float32]) -> list[Hits]:
+        """Return the hits in cells `[frames, bins]` that were divided by the floor."""
+        found = []
+        for size, sums in self._sums(cells):
+            threshold = self.thresholds[size]
+            if sums.size == 0:
+                continue
+            top = sums.max()
+            if top > threshold:
+                where = np.nonzero(sums > threshold)
+                i, j = size
+                found.append(Hits(size, where[0] * _stride(j), where[1] * _stride(i)))
+            else:
+                mean = self.scale * (1 << (size[0] + size[1]))
+                self.largest = max(self.largest, float((top - mean) / (threshold - mean)))
+        return found
+
+    def _sums(self, cells: NDArray[np.float32]) -> Iterator[tuple[Size, NDArray[np.float32]]]:
+        by_time = cells
+        for j in range(max(self._widest) + 1):
+            if j:
+                by_time = by_time[:-1] + by_time[1:] if j == 1 else by_time[:-2:2] + by_time[2::2]
+            if by_time.shape[0] == 0:
+                return
+            if j not in self._widest:
+                continue
+            sums = by_time
+            for i in range(self._widest[j] + 1):
+                if i:
+                    sums = sums[:, :-1] + sums[:, 1:] if i == 1 else sums[:, :-2:2] + sums[:, 2::2]
+                if (i, j) in self.thresholds:
+                    yield (i, j), sums
+
+
+def paint(hits: Sequence[Hits], mask: NDArray[np.bool_]) -> None:
+    """Set the cells of the rectangles in a mask `[frames, bins]`."""
+    frames, bins = mask.shape
+    width = bins + 1
+    edges = None
+    for one in hits:
+        i, j = one.size
+        t, f = one.frames, one.bins
+        if edges is None:
+            edges = np.zeros((frames + 1) * width, np.int32)
+        for at, sign in (
+            (t * width + f, 1),
+            ((t + (1 << j)) * width + f, -1),
+            (t * width + f + (1 << i), -1),
+            ((t + (1 << j)) * width + f + (1 << i), 1),
+        ):
+            if len(at) > 1000:
+                edges += sign * np.bincount(at, minlength=len(edges)).astype(np.int32)
+            else:
+                np.add.at(edges, at, sign)
+    if edges is not None:
+        counts = edges.reshape(frames + 1, width)
+        np.cumsum(counts, axis=0, out=counts)
+        np.cumsum(counts, axis=1, out=counts)
+        mask |= counts[:frames, :bins] > 0

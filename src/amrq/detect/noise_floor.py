@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The noise floor of a band for each frequency and time, with its uncertainty, whatever else is on the air.
+
+The floor is modelled as a gain, common to all frequencies and free to change from block to block, times a shape over
+frequency that changes slowly:
+
+1. A block of frames (about .1 s) is divided into groups, and of each bin the quieter half of the groups is averaged. So
+   a burst does not count. The expected value of that average in noise is known from the gamma law, and is divided out.
+2. The gain of the block is the mean of its bins, relative to the shape, over the bins that are free: those that agree
+   with noise.
+3. The shape comes from the last blocks, each divided by its gain: of each bin the quieter half is averaged, again
+   corrected. A lower envelope over frequency, smooth and stiff (asymmetric least squares: Baek et al., Analyst 140,
+   2015), tells free bins from occupied ones. The shape is the mean of the free bins around each frequency, which has no
+   bias from the choice of low values. Where a whole neighbourhood is occupied, the mean reaches further.
+4. If a group's gain differs from the block's in all parts of its distribution over the band alike, the gain has
+   stepped, and the group is divided by its own.
+"""
+
+import functools
+import math
+
+import numpy as np
+import scipy.linalg
+import scipy.special
+from numpy.typing import NDArray
+
+from amrq.detect.energy import equivalent_cells
+from amrq.detect.spectra import Grid
+
+__all__ = ["NoiseFloor"]
+
+_GROUP = 8
+"""Frames of a group."""
+_SEGMENTS = 128
+"""Pieces of the band for the envelope."""
+_LOW_SHARE = 8
+"""One in so many bins of a piece counts for the envelope: enough are free where 80 % are occupied."""
+_HISTORY = 32
+"""Blocks whose quieter half makes the shape."""
+_SIGMAS = 4.0
+"""A bin agrees with noise if it is within so many standard deviations."""
+_STIFFNESS = 40.0
+"""Of the envelope, which has to follow the ripple of the receiver: half passes at a seventh of the band."""
+_FEWEST_FREE = 24
+"""Free bins that a mean over frequency needs."""
+_STEP = 0.08
+"""Relative change of a group's gain that counts as a step."""
+_LEAST_UNCERTAINTY = 0.0015
+
+
+class NoiseFloor:
+    """Follows the floor, block by block.
+
+    Args:
+        grid: the fine one.
+
+    >>> import numpy as np
+    >>> noise = np.random.default_rng(1).exponential(2.0, (64, 512)).astype(np.float32)
+    >>> floor = NoiseFloor(Grid(1e6, 512, 512))
+    >>> floor.update(noise).shape  # relative gains of its groups of frames
+    (8,)
+    >>> bool(np.all(np.abs(floor.density / 2 - 1) < 0.2))
+    True
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self._frame_worth = equivalent_cells(grid, 1, _GROUP) / _GROUP
+        self._bin_worth = equivalent_cells(grid, 8, 1) / 8
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all: the radio was tuned to something else."""
+        self._shape: NDArray[np.float64] | None = None
+        self._history: list[NDArray[np.float32]] = []
+        self._free: NDArray[np.bool_] = np.ones(self.grid.bins, bool)
+        self._blocks = 0
+        self.gain = 1.0
+        self.uncertainty = 0.05
+        """Relative standard deviation of the floor at a typical frequency."""
+        self.density: NDArray[np.float32] = np.ones(self.grid.bins, np.float32)
+        """Noise power density (full scale squared per Hz) at each bin, for the last block."""
+
+    def update(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take the next block of frames `[frames, bins]`; return the gain of each group of 8 relative to `density`."""
+        groups = max(1, len(frames) // _GROUP)
+        means = np.add.reduceat(frames, np.arange(groups) * _GROUP, axis=0)
+        sizes = np.full(groups, _GROUP)
+        sizes[-1] = len(frames) - (groups - 1) * _GROUP
+        means /= sizes[:, None].astype(np.float32)
+        shape_of_group = float(_GROUP * self._frame_worth)
+        low = _lower_mean(means) / _lower_mean_of_gamma(groups, round(shape_of_group, 3))
+        spread = 1.2 / math.sqrt(len(frames) * self._frame_worth)
+        np.maximum(low, 1e-38, out=low)
+        if self._shape is None:
+            self._shape = self._fit(low.astype(np.float64), spread)
+        ratio = low / self._shape
+        self.gain = self._common_gain(ratio, spread)
+        self._history.append((ratio * (self._shape / self.gain)).astype(np.float32))
+        if len(self._history) > _HISTORY:
+            del self._history[0]
+        self._blocks += 1
+        if self._blocks <= 8 or self._blocks % 4 == 0:
+            self._update_shape(len(frames))
+        self.density = (self.gain * self._shape).astype(np.float32)
+        return self._steps(means, sizes)
+
+    def _common_gain(self, ratio: NDArray[np.float64], spread: float) -> float:
+        """Return the gain of a block whose bins relative to the shape are these."""
+        known = ratio[self._free] if np.count_nonzero(self._free) >= _FEWEST_FREE else ratio
+        gain = float(np.partition(known, len(known) // 4)[len(known) // 4])
+        for _ in range(4):
+            close = known[np.abs(known - gain) < _SIGMAS * spread * gain]
+            if len(close) < _FEWEST_FREE:
+                break
+            gain = float(np.mean(close))
+        return max(gain, 1e-38)
+
+    def _update_shape(self, frames: int) -> None:
+        history = np.stack(self._history)
+        count = len(history)
+        worth = frames * self._frame_worth / 1.44
+        low = (_lower_mean(history) / _lower_mean_of_gamma(count, round(worth, 1))).astype(np.float64)
+        spread = 1.2 / math.sqrt(worth * count)
+        # Always from the values: to smooth what is left of the last shape would let their noise in, bit by bit.
+        self._shape = self._fit(low, spread)
+        # The shape's own level is the mean of what was seen; the gain carries the rest.
+        per_window = max(np.count_nonzero(self._free) / self.grid.bins, 0.1) * self.grid.bins / 64
+        cells = per_window * self._bin_worth * worth * count / 1.44
+        self.uncertainty = max(1.0 / math.sqrt(cells), _LEAST_UNCERTAINTY)
+
+    def _fit(self, values: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+        """Return the floor over frequency below which occupied bins do not matter; note which bins are free."""
+        bins = len(values)
+        pieces = min(_SEGMENTS, bins // 16)
+        sorted_pieces = np.sort(values.reshape(pieces, -1), axis=1)
+        count = max(1, sorted_pieces.shape[1] // _LOW_SHARE)
+        low = sorted_pieces[:, :count].mean(axis=1) / _lowest_of_normal(sorted_pieces.shape[1], count, spread)
+        error = spread * 1.5 / math.sqrt(count)
+        scale = (pieces / _SEGMENTS) ** 4
+        level = _envelope(np.log(np.maximum(low, 1e-38)), error, _STIFFNESS * scale)
+        at = (np.arange(bins) + 0.5) * pieces / bins - 0.5
+        floor = np.exp(np.interp(at, np.arange(pieces), level))
+        for _ in range(3):
+            self._free = values < floor * (1 + _SIGMAS * spread)
+            floor = _local_mean(values, self._free, bins // 64, floor)
+        return floor
+
+    def _steps(self, means: NDArray[np.float32], sizes: NDArray[np.int_]) -> NDArray[np.float32]:
+        """Return the gain of each group of frames relative to the block's, where all of the band changed alike."""
+        # Every second bin is enough: neighbours are correlated.
+        relative = means[:, ::2] / self.density[::2]
+        places = [relative.shape[1] * share // 100 for share in (10, 25, 50)]
+        parts = np.partition(relative, places, axis=1)[:, places]
+        usual = [_quantiles_of_gamma(round(int(size) * self._frame_worth, 3)) for size in sizes]
+        shares = parts / np.array(usual)
+        lowest, highest = shares.min(axis=1), shares.max(axis=1)
+        gain = shares.mean(axis=1)
+        alike = highest < 1.25 * np.maximum(lowest, 1e-30)
+        return np.where(alike & (np.abs(gain - 1) > _STEP), gain, 1.0).astype(np.float32)
+
+
+def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of the lower half over the first axis."""
+    count = len(values)
+    if count < 4:
+        return values.mean(axis=0)
+    half = (count + 1) // 2
+    mean: NDArray[np.float32] = np.partition(values, half - 1, axis=0)[:half].mean(axis=0)
+    return mean
+
+
+@functools.lru_cache(maxsize=256)
+def _lower_mean_of_gamma(count: int, shape: float) -> float:
+    """Return the expected mean of the lower half of `count` gamma variates of mean 1."""
+    if count < 4:
+        return 1.0
+    half = (count + 1) // 2
+    # Order statistics of uniform variates are beta variates; the quantile function is averaged over their densities.
+    u = (np.arange(20000) + 0.5) / 20000
+    quantile = scipy.special.gammaincinv(shape, u) / shape
+    # Sum of the densities of the lowest `half` order statistics: count x P(Binomial(count - 1, u) < half).
+    density = count * scipy.special.bdtr(half - 1, count - 1, u)
+    return float(np.sum(quantile * density) / np.sum(density))
+
+
+@functools.lru_cache(maxsize=64)
+def _lowest_of_normal(count: int, lowest: int, spread: float) -> float:
+    """Return the expected mean of the lowest of `count` normal variates of mean 1 and this standard deviation."""
+    u = (np.arange(4000) + 0.5) / 4000
+    density = scipy.special.bdtr(lowest - 1, count - 1, u)
+    mean = float(np.sum(scipy.special.ndtri(u) * density) / np.sum(density))
+    return max(1 + mean * spread, 0.05)
+
+
+@functools.lru_cache(maxsize=8)
+def _quantiles_of_gamma(shape: float) -> NDArray[np.float64]:
+    quantiles: NDArray[np.float64] = scipy.special.gammaincinv(shape, [0.10, 0.25, 0.50]) / shape
+    return quantiles
+
+
+def _envelope(values: NDArray[np.float64], error: float, stiffness: float) -> NDArray[np.float64]:
+    """Return the smooth lower envelope of values over frequency, as logarithms, by asymmetric least squares."""
+    count = len(values)
+    second = np.diff(np.eye(count), 2, axis=0)
+    penalty = stiffness * (second.T @ second)
+    band = np.zeros((3, count))
+    for row in range(3):
+        band[2 - row, row:] = np.diagonal(penalty, row)
+    weights = np.ones(count)
+    envelope = values
+    for _ in range(30):
+        system = band.copy()
+        system[2] += weights
+        envelope = scipy.linalg.solveh_banded(system, weights * values)
+        residual = values - envelope
+        below = residual[residual < 0]
+        sigma = max(float(np.sqrt(np.mean(below**2))) if len(below) else error, error)
+        new = scipy.special.expit(-2 * (residual - 3 * sigma) / sigma)
+        new = np.maximum(new, 1e-6)
+        if np.max(np.abs(new - weights)) < 1e-3:
+            break
+        weights = new
+    return np.asarray(envelope, dtype=np.float64)
+
+
+def _local_mean(
+    values: NDArray[np.float64], free: NDArray[np.bool_], width: int, otherwise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean of the free values within a window, which is widened where too few are free."""
+    bins = len(values)
+    # Relative to what is expected, so that a slope over the window does not matter where free bins are on one side.
+    relative = np.where(free, values / otherwise, 0.0)
+    sums = np.concatenate([[0.0], np.cumsum(relative)])
+    counts = np.concatenate([[0], np.cumsum(free)])
+    result = np.full(bins, np.nan)
+    index = np.arange(bins)
+    reach = max(width // 2, 1)
+    while True:
+        low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, bins)
+        number = counts[high] - counts[low]
+        enough = np.isnan(result) & (number >= min(_FEWEST_FREE, 2 * reach))
+        result[enough] = (sums[high] - sums[low])[enough] / number[enough]
+        if reach >= bins:
+            break
+        reach *= 2
+    result[np.isnan(result)] = 1.0
+    # Windows are rectangles, so a second pass takes out their corners.
+    smooth = np.concatenate([[0.0], np.cumsum(result)])
+    reach = max(width // 4, 1)
+    low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, bins)
+    averaged: NDArray[np.float64] = (smooth[high] - smooth[low]) / (high - low) * otherwise
+    return averaged
