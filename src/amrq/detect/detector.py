@@ -289,13 +289,13 @@ class Detector:
     def _whitened(
         self, coarse: NDArray[np.float32], fine: NDArray[np.float32], gains: NDArray[np.float32]
     ) -> list[NDArray[np.float32]]:
-        blocks = []
+        blocks: list[NDArray[np.float32]] = []
         stepped = bool(np.any(gains != 1))
         for frames, density, group in (
             (coarse, self._coarse_density(), 8 * self._per_fine),
             (fine, self._floor.density, 8),
         ):
-            block = frames * (1 / density)
+            block: NDArray[np.float32] = frames * np.reciprocal(density)
             if stepped:
                 block /= gains[np.minimum(np.arange(len(block)) // group, len(gains) - 1)][:, None]
             if self.options.dc_line:
@@ -381,8 +381,8 @@ class Detector:
                 span = 1 << level
                 if self._slow_seen % (span // 2) or len(self._slow) < span:
                     continue
-                held = np.sum([self._slow[-1 - k] for k in range(span)], axis=0, dtype=np.float32)
-                found = search.slow[level].search(held[None] * np.float32(1))
+                held = np.stack([self._slow[-1 - k] for k in range(span)]).sum(axis=0, keepdims=True)
+                found = search.slow[level].search(held)
                 if found:
                     hit = True
                     at = len(self._slow)
