@@ -10,25 +10,24 @@ rate, symbol rate right; and all of them drawn at random together (2.5 to 16 sam
 carrier within 5 %, symbol rate within 0.2 %). For the latter, the first 2,048 symbols also show when the
 front end has locked.
 
-Finished rows are appended to the output; a run that is started again continues. It takes a quarter of an hour on a
-quiet core.
+Finished rows are appended to the output; a run that is stopped, or ends after --minutes, is continued when it is
+started again. It takes half an hour of a core. --pages writes the tables of benchmarks/README.md.
 
 Examples:
-  python3 benchmarks/front_end.py -o benchmarks/results/front_end.csv
+  python3 benchmarks/front_end.py -o benchmarks/results/front_end.csv --anew && python3 benchmarks/front_end.py --pages
   python3 benchmarks/front_end.py -o trial.csv --draws 2
   python3 benchmarks/front_end.py -o benchmarks/results/front_end.csv --pictures benchmarks/results
 """
 
 import argparse
 import csv
+import itertools
 import json
-import platform
 import sys
 import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,11 +35,11 @@ import numpy as np
 from gnuradio import blocks, gr
 from gnuradio.amrq.symbol_front_end import symbol_front_end
 from numpy.typing import NDArray
+from resumable import between, read, write_about
 
 from amrq.classes import THESIS_9
 from amrq.classifier import make_classifier
 from amrq.evaluation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, clopper_pearson, fuse
-from amrq.machine import processor_name
 from amrq.signals import received_signal
 from amrq.tracking import Tracker
 
@@ -149,47 +148,40 @@ def measure(point: Point, draws: int, model: str) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Rows that are there already."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def run(path: Path, draws: int, processes: int, model: str) -> None:
-    """Measure what is missing."""
+def run(path: Path, draws: int, processes: int, model: str, minutes: float | None) -> None:
+    """Measure what is missing: first signals with all at random, and ideal symbols."""
     done = {
         Point(row["kind"], float(row["value"]), float(row["es_n0_db"]), row["modulation"])
         for row in read(path)
     }
     todo = [point for point in points() if point not in done]
-    new = not path.is_file()
+    todo.sort(key=lambda point: (point.kind in SWEEPS, zlib.crc32(repr(point).encode())))
+    new, started = not path.is_file(), time.monotonic()
     with path.open("a", newline="", encoding="utf-8") as file, ProcessPoolExecutor(processes) as pool:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         if new:
             writer.writeheader()
-        # Fewer where one value is one of many.
-        counts = [draws if p.kind in ("ideal", "at random") else max(1, draws // 3) for p in todo]
-        started = time.monotonic()
-        for number, row in enumerate(pool.map(measure, todo, counts, [model] * len(todo)), 1):
-            writer.writerow(row)
+        left = iter(todo)
+        while minutes is None or time.monotonic() - started < 60 * minutes:
+            some = list(itertools.islice(left, 4 * processes))
+            if not some:
+                break
+            # Fewer where one value is one of many.
+            counts = [draws if point.kind not in SWEEPS else max(1, draws // 3) for point in some]
+            writer.writerows(pool.map(measure, some, counts, [model] * len(some)))
             file.flush()
-            left = (time.monotonic() - started) / number * (len(todo) - number)
-            sys.stderr.write(f"\r{number} of {len(todo)} points, {left / 60:.0f} min left ")
-    sys.stderr.write("\n")
-    about = {
-        "date": time.strftime("%Y-%m-%d"),
-        "model": model,
-        "contract": make_classifier(model).contract.recipe.get("name"),
-        "processor": processor_name(),
-        "python": platform.python_version(),
-        "gnuradio": gr.version(),
-        "onnxruntime": version("onnxruntime"),
-        "numpy": np.__version__,
-        "symbols_before_counting": LOCK * LENGTH,
+    whole = not set(points()) - {
+        Point(row["kind"], float(row["value"]), float(row["es_n0_db"]), row["modulation"])
+        for row in read(path)
     }
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_about(
+        path,
+        model=make_classifier(model).contract.name,
+        gnuradio=gr.version(),
+        symbols_before_counting=LOCK * LENGTH,
+        draws=draws,
+        whole=whole,
+    )
 
 
 class Share(NamedTuple):
@@ -266,6 +258,80 @@ def report(rows: list[dict[str, str]]) -> str:
             lost = [100 * (ideal - shares(of(kind, level, value)).value) for value in values]
             lines.append(f"| lost at {level:g} dB | " + " | ".join(f"{value:.1f}" for value in lost) + " |")
     return "\n".join(lines) + "\n"
+
+
+PAGE = Path(__file__).parent / "README.md"
+RESULTS = Path(__file__).parent / "results" / "front_end.csv"
+
+
+def points_of(share: float) -> str:
+    """Write a difference of shares in points."""
+    return f"{round(100 * share, 1) + 0.0:.1f}"  # no minus before a 0
+
+
+def tables(rows: list[dict[str, str]], about: dict[str, Any]) -> str:
+    """Return what benchmarks/README.md says of the measurement, in Markdown."""
+
+    def of(kind: str, level: float, **wanted: str) -> list[dict[str, str]]:
+        return [
+            row
+            for row in rows
+            if row["kind"] == kind
+            and float(row["es_n0_db"]) == level
+            and all(row[name] == value for name, value in wanted.items())
+        ]
+
+    def short(share: float) -> str:
+        return "1.00" if share > 0.9995 else f"{share:.3f}".lstrip("0")
+
+    lines = [f"Measured on {about['date']} with {about['model']}.", ""]
+    heads = (
+        "one chunk: ideal | front end | lost, points | 32 chunks: ideal | front end | locked after, symbols"
+    )
+    lines.append(f"| Es/N0 dB | {heads} |")
+    lines.append("|---|---|---|---|---|---|---|")
+    for level in LEVELS:
+        ideal, real = of("ideal", level), of("at random", level)
+        one, other = shares(ideal), shares(real)
+        fused, fused_real = shares(ideal, "decisions"), shares(real, "decisions")
+        lock = locked_after(real)
+        cells = [f"{level:g}", short(one.value), short(other.value), points_of(one.value - other.value)]
+        cells += [short(fused.value), short(fused_real.value), "later" if lock is None else str(lock)]
+        lines.append(f"| {' | '.join(cells)} |")
+    chunks, decisions = (
+        sum(int(row[what]) for row in of("at random", LEVELS[0])) for what in ("chunks", "decisions")
+    )
+    lines += [
+        "",
+        f"Each level and column has {chunks:,} single chunks and {decisions:,} decisions on 1,024 symbols.",
+    ]
+    lines += ["Points lost by class, one chunk:", ""]
+    lines.append("| sent | " + " | ".join(f"{level:g} dB" for level in LEVELS) + " |")
+    lines.append("|---" + "|---:" * len(LEVELS) + "|")
+    for name in THESIS_9:
+        pairs = [[of(kind, level, modulation=name) for kind in ("ideal", "at random")] for level in LEVELS]
+        lost = [points_of(shares(one).value - shares(other).value) for one, other in pairs]
+        lines.append(f"| {name} | {' | '.join(lost)} |")
+    lines += ["", "Most points lost where one thing is varied:", ""]
+    lines += ["| varied | " + " | ".join(f"{level:g} dB" for level in SWEPT_AT) + " |", "|---|---|---|"]
+    for kind, values in SWEEPS.items():
+        most = []
+        for level in SWEPT_AT:
+            ideal_share = shares(of("ideal", level)).value
+            lost_at = {
+                value: 100 * (ideal_share - shares(some).value)
+                for value in values
+                if (some := of(kind, level, value=str(value)))
+            }
+            worst = max(lost_at, key=lambda value: lost_at[value], default=None)
+            most.append("-" if worst is None else f"{lost_at[worst]:.1f}, at {worst:g}")
+        lines.append(f"| {kind}, {values[0]:g} to {values[-1]:g} | {' | '.join(most)} |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(page: str, rows: list[dict[str, str]], about: dict[str, Any]) -> str:
+    """Return a page with what `tables` returns between its marks."""
+    return between(page, "front end", tables(rows, about))
 
 
 def draw(rows: list[dict[str, str]], folder: Path) -> None:
@@ -363,16 +429,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="CSV file to append to")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="CSV file to append to")
     parser.add_argument("--draws", type=int, default=48, help="signals a class and Es/N0 (default 48)")
     parser.add_argument("--processes", type=int, default=2, help="processes side by side (default 2)")
     parser.add_argument("--model", default="default", help="ONNX file or name of a shipped model")
     parser.add_argument(
         "--pictures", type=Path, help="draw what is there into this folder, and measure nothing"
     )
+    parser.add_argument("--minutes", type=float, help="end after so many; a later run goes on")
+    parser.add_argument("--anew", action="store_true", help="forget what was measured before")
+    parser.add_argument("--pages", action="store_true", help="write the page's tables, and measure nothing")
     arguments = parser.parse_args()
+    if arguments.pages:
+        about = json.loads(arguments.output.with_suffix(".json").read_text(encoding="utf-8"))
+        text = filled(PAGE.read_text(encoding="utf-8"), read(arguments.output), about)
+        PAGE.write_text(text, encoding="utf-8")
+        return
     if arguments.pictures is None:
-        run(arguments.output, arguments.draws, arguments.processes, arguments.model)
+        if arguments.anew:
+            arguments.output.unlink(missing_ok=True)
+        run(arguments.output, arguments.draws, arguments.processes, arguments.model, arguments.minutes)
     rows = read(arguments.output)
     if arguments.pictures is not None:
         draw(rows, arguments.pictures)

@@ -35,7 +35,7 @@ import amrq
 from amrq.files import write_whole
 from amrq.machine import processor_name
 
-__all__ = ["Table", "machine", "numbers_of", "numbers_text", "read", "write_about"]
+__all__ = ["Table", "between", "machine", "numbers_of", "numbers_text", "read", "write_about"]
 
 Row = dict[str, str]
 
@@ -93,6 +93,17 @@ def numbers_text(numbers: Iterable[int]) -> str:
         for _, run in itertools.groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])
     ]
     return " ".join(f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def between(page: str, mark: str, text: str) -> str:
+    """Return a page with a text between `<!-- MARK -->` and `<!-- end of MARK -->`.
+
+    >>> between("before <!-- x --> old <!-- end of x --> after", "x", "new")
+    'before <!-- x -->\\n\\nnew\\n<!-- end of x --> after'
+    """
+    before, rest = page.split(f"<!-- {mark} -->")
+    after = rest.split(f"<!-- end of {mark} -->")[1]
+    return f"{before}<!-- {mark} -->\n\n{text}\n<!-- end of {mark} -->{after}"
 
 
 @dataclass(frozen=True)

@@ -7,25 +7,29 @@ within 5 %, symbol rate within 0.2 %), from their first symbol on; of each, deci
 13 chunks and rest on 1 to 11 chunks. Counted are answers: decisions of one signal share its chunks, so that the
 interval (Clopper-Pearson, 95 %) is that of independent ones and too narrow.
 
-Example: python3 benchmarks/short_decisions.py --modulation 16QAM --draws 150
+Examples:
+  python3 benchmarks/short_decisions.py --modulation 16QAM --draws 150 > benchmarks/results/short_decisions.json
+  python3 benchmarks/short_decisions.py --pages
 """
 
 import argparse
 import json
 import math
 from collections import Counter
-from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import front_end
 import numpy as np
+from resumable import between, machine
 
 from amrq.classes import THESIS_9
 from amrq.classifier import ChunkClassifier, Evidence, make_classifier
 from amrq.decision import DecisionMaker, DecisionOptions
 from amrq.evaluation import clopper_pearson
-from amrq.machine import processor_name
 
+RESULTS = Path(__file__).parent / "results" / "short_decisions.json"
+PAGE = front_end.PAGE
 STARTS, COUNTS = range(13), range(1, 12)
 LEVELS = (12.5, 15.0, 17.5, 20.0)
 
@@ -70,6 +74,41 @@ def measure(name: str, level: float, draws: int, classifier: ChunkClassifier) ->
     return found
 
 
+def table(found: dict[str, Any]) -> str:
+    """Return what benchmarks/README.md says of a result, in Markdown."""
+    lines = [
+        f"Measured on {found['date']}: {found['draws']} signals of {found['modulation']} at each level.",
+        "",
+    ]
+    lines += ["| Es/N0 dB | decisions | right, % | wrong name, % | wrong names |", "|---|---|---:|---:|---|"]
+    for level in found["levels"]:
+        for key, part in level.items():
+            if key == "es_n0_db":
+                continue
+            n, answers = part["decisions"], Counter(part["answers"])
+            names = ", ".join(
+                f"{label} {count:,}"
+                for label, count in answers.most_common()
+                if label in THESIS_9 and label != found["modulation"]
+            )
+            right = 100 * answers[found["modulation"]] / n
+            wrong = 100 * part["wrong_name"]
+            cells = [
+                f"{level['es_n0_db']:g}",
+                f"{n:,} on {key}",
+                f"{right:.1f}",
+                f"{wrong:.2f}",
+                names or "-",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def filled(page: str, found: dict[str, Any]) -> str:
+    """Return a page with what `table` returns between its marks."""
+    return between(page, "short decisions", table(found))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -77,23 +116,17 @@ def main() -> None:
     )
     parser.add_argument("--modulation", default="16QAM", choices=list(THESIS_9))
     parser.add_argument("--draws", type=int, default=150)
+    parser.add_argument("--pages", action="store_true", help="write the page's table, and measure nothing")
     arguments = parser.parse_args()
+    if arguments.pages:
+        found = json.loads(RESULTS.read_text(encoding="utf-8"))
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+        return
     classifier = make_classifier("default")
-    print(
-        json.dumps(
-            {
-                "modulation": arguments.modulation,
-                "draws": arguments.draws,
-                "levels": [
-                    measure(arguments.modulation, level, arguments.draws, classifier) for level in LEVELS
-                ],
-                "model": classifier.contract.name,
-                "processor": processor_name(),
-                "numpy": version("numpy"),
-            },
-            indent=2,
-        )
-    )
+    name, draws = arguments.modulation, arguments.draws
+    levels = [measure(name, level, draws, classifier) for level in LEVELS]
+    about = machine(modulation=name, draws=draws, levels=levels, model=classifier.contract.name)
+    print(json.dumps(about, indent=2))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 """Figures in the pages are those that the scripts of this repository wrote."""
 
 import csv
+import importlib
 import json
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,20 +126,42 @@ def test_cosimulation() -> None:
             assert not fold or any(row["fold"] == fold for row in found)
 
 
-def test_what_the_front_end_costs() -> None:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import front_end
-    finally:
-        sys.path.pop(0)
-    made = front_end.report(front_end.read(ROOT / "benchmarks" / "results" / "front_end.csv"))
-    said = table("benchmarks/README.md", "What the front end costs")
-    first = [line.strip("|").split("|") for line in made.splitlines()[2 : 2 + len(said)]]
-    for cells, row in zip(said, first, strict=True):
-        level, ideal, real, lost, fused_ideal, fused_real, locked = (cell.strip() for cell in row)
-        assert cells[0] == level and cells[6] == locked
-        for shown, exact in zip(cells[1:6], (ideal, real, lost, fused_ideal, fused_real), strict=True):
-            assert float(shown) == pytest.approx(float(exact), abs=0.0051 if exact != lost else 0.051)
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Import a module of the benchmarks."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
+
+
+def test_what_the_front_end_costs(benchmarks: Callable[[str], Any]) -> None:
+    front_end, short, times = map(benchmarks, ("front_end", "short_decisions", "receiver_time"))
+    between = benchmarks("resumable").between
+    page = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    rows, about = front_end.read(front_end.RESULTS), read_json("benchmarks/results/front_end.json")
+    assert page == front_end.filled(page, rows, about), "run benchmarks/front_end.py --pages"
+    short_rows = read_json("benchmarks/results/short_decisions.json")
+    assert page == short.filled(page, short_rows), "run benchmarks/short_decisions.py --pages"
+    time_table = times.table(read_json("benchmarks/results/receiver_time.json"))
+    assert page == between(page, "receiver time", time_table), "run benchmarks/receiver_time.py --pages"
+    measured = {(row["kind"], row["modulation"], float(row["es_n0_db"])) for row in rows}
+    assert measured == {(point.kind, point.modulation, point.es_n0_db) for point in front_end.points()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "front_end",
+        "named",
+        "open_world",
+        "open_world_unchecked",
+        "receiver_time",
+        "recordings",
+        "short_decisions",
+    ],
+)
+def test_results_say_when_and_with_what_they_were_measured(name: str) -> None:
+    about = read_json(f"benchmarks/results/{name}.json")
+    assert re.fullmatch(r"2026-\d\d-\d\d", about["date"]) and about["numpy"]
 
 
 def test_the_live_path() -> None:
