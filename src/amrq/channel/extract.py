@@ -8,6 +8,7 @@ narrow. Filters are linear-phase windowed sincs (Kaiser), and their delay is tak
 about the time of the source that it says.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, special
 
 from amrq.channel.ring import SampleRing
 from amrq.errors import AmrqError
@@ -125,15 +126,15 @@ class Channeliser:
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
         self._length = 1 << min(_LARGEST, max(_SMALLEST, round(math.log2(sample_rate / _BIN))))
-        plans = [_Plan(sample_rate, self._length, channel) for channel in channels]
+        plans = [_plan(sample_rate, self._length, channel) for channel in channels]
         self.rates = [plan.rate for plan in plans]
         """Samples a second of each channel."""
         grid = self._length // 8
         self._extra = max([-(-plan.lead // grid) * grid for plan in plans], default=0)
         self.lead = grid + self._extra
         """How many samples before and after a stretch its channels depend on."""
-        self._start = start
-        self._outputs = [_Output(plan, start, self._extra, self.lead) for plan in plans]
+        self._start, self._plans = start, plans
+        self._outputs: list[_Output] = []
         self._blocks = _Blocks(self._length)
         self._taken = -self.lead
         self._history: _Samples | None = before if before is not None else np.zeros(0, dtype=np.complex64)
@@ -170,6 +171,7 @@ class Channeliser:
 
     def _feed(self, samples: _Samples) -> None:
         if self._history is not None:
+            self._outputs = [_Output(plan, self._start, self._extra, self.lead) for plan in self._plans]
             known, self._history = _finite(self._history[-self.lead :]), None
             self._feed(np.concatenate([np.zeros(self.lead - len(known), dtype=np.complex64), known]))
         self._taken += len(samples)
@@ -327,6 +329,11 @@ class _Plan:
             self.lead = self.own[0] // 8 * (length // self.first if self.first else 1)
 
 
+@functools.lru_cache(maxsize=1024)
+def _plan(sample_rate: float, length: int, channel: Channel) -> _Plan:
+    return _Plan(sample_rate, length, channel)
+
+
 def _whole_bins(bins: float, exact: bool) -> int:
     """Return a number of bins, a multiple of 8, that makes a fast transform; 0 where there is none that is exact."""
     if exact:
@@ -414,7 +421,7 @@ class _Bins:
         self._response = np.full(bins, bins / length, dtype=np.complex64)
         if taps:
             places = np.arange(-taps, taps + 1)
-            pulse = 2 * cutoff * np.sinc(2 * cutoff * places) * np.kaiser(len(places), _BETA)
+            pulse = np.sinc(2 * cutoff * places) * _kaiser(taps)
             kernel = np.zeros(bins, dtype=np.complex128)
             kernel[places] = pulse / pulse.sum() * np.exp(2j * np.pi * rest * step * places)
             self._response *= fft.fft(kernel).astype(np.complex64)
@@ -441,6 +448,13 @@ class _Bins:
         if self._turn is not None:
             found *= self._turn
         return np.asarray(found).reshape(-1)
+
+
+@functools.lru_cache(maxsize=256)
+def _kaiser(taps: int) -> NDArray[np.float64]:
+    """Return Kaiser's window of so many taps on either side of the middle one."""
+    place = np.arange(-taps, taps + 1) / max(1, taps)
+    return np.asarray(special.i0(_BETA * np.sqrt(1 - place**2)) / special.i0(_BETA))
 
 
 class _Output:
