@@ -18,6 +18,8 @@ __all__ = ["app", "main"]
 _PLACES = {
     "classify": "amrq.cli.classify:classify",
     "live": "amrq.cli.live:live",
+    "scan": "amrq.cli.scan:scan",
+    "history": "amrq.cli.scan:history",
     "devices": "amrq.cli.devices:devices",
     "models": "amrq.cli.model:models",
     "label": "amrq.cli.label:label",

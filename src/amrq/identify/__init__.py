@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From stored samples to what they hold: found, received, classified and decided on, in one pass."""
 
+from amrq.identify.emission import FAMILIES, EmissionIdentity, EmissionLook, Family, identify_emission
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.search import (
     SURE,
@@ -16,7 +17,11 @@ from amrq.identify.search import (
 )
 
 __all__ = [
+    "FAMILIES",
     "SURE",
+    "EmissionIdentity",
+    "EmissionLook",
+    "Family",
     "FoundSignal",
     "Identification",
     "IdentifyOptions",
@@ -24,6 +29,7 @@ __all__ = [
     "find_in_windows",
     "find_signal",
     "found_text",
+    "identify_emission",
     "identify_linear",
     "input_texts",
     "is_same_rate",

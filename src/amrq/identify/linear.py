@@ -50,12 +50,14 @@ class Identification:
         decisions: on it, in order; none if the symbol rate is not clear. They count in symbols.
         places: first sample and number of samples of each decision.
         reason: why there is no decision, a sentence's beginning; empty if there are decisions.
+        symbols: all symbols received, complex64 [n], of unit mean power; empty if the symbol rate is not clear.
     """
 
     found: FoundSignal
     decisions: tuple[Decision, ...] = ()
     places: tuple[tuple[int, int], ...] = field(default=())
     reason: str = ""
+    symbols: NDArray[np.complex64] = field(default_factory=lambda: np.zeros(0, np.complex64), compare=False)
 
     @property
     def symbol_rate(self) -> float:
@@ -109,6 +111,7 @@ def identify_linear(
         return Identification(found, reason=unclear_text(found))
     receiver = BurstReceiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)
     positions: list[NDArray[np.float64]] = []
+    symbols: list[NDArray[np.complex64]] = []
     decisions: list[Decision] = []
     classifier = _classifier(options.model) if isinstance(options.model, str) else options.model
     worker = _worker(classifier, options.decision, decisions)
@@ -120,6 +123,7 @@ def identify_linear(
                 continue
             worker.submit(_batch(received, number))
             positions.append(received.positions)
+            symbols.append(received.symbols)
             number += len(received.positions)
         worker.wait_until_idle()
     finally:
@@ -128,9 +132,8 @@ def identify_linear(
         return Identification(found, reason="the signal is too short for a decision")
     spacing = sample_rate / found.symbol_rate.rate
     length = classifier.contract.chunk_length
-    return Identification(
-        found, tuple(decisions), tuple(_places(decisions, np.concatenate(positions), length, spacing))
-    )
+    places = tuple(_places(decisions, np.concatenate(positions), length, spacing))
+    return Identification(found, tuple(decisions), places, symbols=np.concatenate(symbols))
 
 
 @cache

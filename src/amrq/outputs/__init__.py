@@ -2,6 +2,16 @@
 """Outputs of decisions (JSON lines, rotating files, ZMQ, SigMF annotations), and counters for monitoring."""
 
 from amrq.outputs.annotations import AnnotationFile
+from amrq.outputs.emissions import (
+    EMISSION_RECORD_VERSION,
+    EmissionAnnotations,
+    EmissionCounters,
+    EmissionOutputs,
+    ScanState,
+    emission_fields,
+    emission_schema,
+)
+from amrq.outputs.history import HistoryQuery, ScanHistory, read_history
 from amrq.outputs.metrics import CountersFile, MetricsFile, StreamState, metrics_text
 from amrq.outputs.own_stdout import own_stdout, require_stdout, standard_streams
 from amrq.outputs.record import RECORD_VERSION, Origin, Timeline, decision_record, decision_schema
@@ -17,10 +27,15 @@ from amrq.outputs.writers import (
 )
 
 __all__ = [
+    "EMISSION_RECORD_VERSION",
     "RECORD_VERSION",
     "AnnotationFile",
     "CountersFile",
     "DecisionOutputs",
+    "EmissionAnnotations",
+    "EmissionCounters",
+    "EmissionOutputs",
+    "HistoryQuery",
     "JsonLinesFile",
     "JsonLinesStdout",
     "MetricsFile",
@@ -28,6 +43,8 @@ __all__ = [
     "OutputOptions",
     "RecordThinner",
     "RecorderState",
+    "ScanHistory",
+    "ScanState",
     "SigmfRecorder",
     "StreamState",
     "Thinning",
@@ -35,8 +52,11 @@ __all__ = [
     "ZmqPublisher",
     "decision_record",
     "decision_schema",
+    "emission_fields",
+    "emission_schema",
     "metrics_text",
     "own_stdout",
+    "read_history",
     "require_stdout",
     "standard_streams",
 ]

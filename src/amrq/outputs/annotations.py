@@ -160,6 +160,14 @@ class AnnotationFile:
             annotation["core:freq_upper_edge"] = span["frequency"] + span["bandwidth"] / 2
         return annotation
 
+    def _own(self) -> list[dict[str, Any]]:
+        """Return the annotations of this program."""
+        named = [span for span in self._spans if span["label"] != NO_SIGNAL]
+        if self._length is not None:
+            inside = [span for span in named if span["begin"] < self._length]
+            named = [{**span, "end": min(span["end"], self._length)} for span in inside]
+        return [self._annotation(span) for span in named]
+
     def close(self) -> None:
         """Write the file; where more is known later, once more.
 
@@ -170,11 +178,7 @@ class AnnotationFile:
         """
         if not self._changed:
             return
-        named = [span for span in self._spans if span["label"] != NO_SIGNAL]
-        if self._length is not None:
-            inside = [span for span in named if span["begin"] < self._length]
-            named = [{**span, "end": min(span["end"], self._length)} for span in inside]
-        mine = [self._annotation(span) for span in named]
+        mine = self._own()
         annotations = sorted([*self._former, *mine], key=lambda a: a["core:sample_start"])
         document = {**self._meta, "annotations": annotations}
         if fault := _fault(document):

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an emission is: its family and label, from its I/Q.
+
+`FAMILIES` is the list of what can be told, in the order in which it is tried. A family is a function that looks at an
+emission and returns what it is, or None where it is not of this family. A further family is a further line.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.classifier import Classifier
+from amrq.decision import Decision, DecisionOptions, answer_text
+from amrq.identify.linear import IdentifyOptions, identify_linear
+from amrq.measure import EmissionMeasures, measure_emission
+from amrq.model import NO_SIGNAL, UNKNOWN
+
+__all__ = ["FAMILIES", "EmissionIdentity", "EmissionLook", "Family", "identify_emission"]
+
+_LEAST = 64
+"""Samples below which nothing is said."""
+_LINE_HZ = 50.0
+"""A carrier keeps within so much of its frequency during a look; a line is at least four bins of its transform wide."""
+_LINE_SHARE = 0.99
+"""Of an emission's power that is in its line, where it is a carrier."""
+_LINE_TIMES = 25.0
+"""Times the mean noise in a bin that a line's peak is at least: noise exceeds it once in 7e10 bins."""
+_DEVIATIONS = 4.0
+"""Standard deviations of the noise's power that an emission must exceed it by."""
+_FLOOR_UNCERTAINTY = 0.025
+"""Of the noise density: what is not known of it, 0.1 dB."""
+_MOST_SYMBOLS = 1024
+"""Kept of a look, for pictures."""
+
+
+@dataclass(frozen=True)
+class EmissionIdentity:
+    """What an emission is.
+
+    Attributes:
+        label: its name: a modulation, `carrier`, `noise` or `unknown`.
+        family: `linear`, `carrier`, `noise` or `unknown`.
+        reason: in a few words, why the label is no better; `named` where there is nothing to add.
+        confidence: probability of the label, 0 to 1; 0 where nothing is claimed.
+        measures: what was measured of it; None where there were too few samples.
+        probabilities: of each of the model's answers; empty where no model was asked.
+        symbols: received symbols of unit mean power, complex64 [n], n at most 1,024; None where it is not linear.
+        symbol_rate: symbols a second; None where it is not clear.
+    """
+
+    label: str = UNKNOWN
+    family: str = UNKNOWN
+    reason: str = ""
+    confidence: float = 0.0
+    measures: EmissionMeasures | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
+    symbol_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class EmissionLook:
+    """An emission's samples, as families look at them.
+
+    Attributes:
+        iq: complex64 [n], the emission about 0 Hz, with some noise beside it.
+        sample_rate: samples a second.
+        noise_density: of the noise, power per Hz, by the noise floor of the band; None where it is not known.
+        edges: lower and upper edge of the emission's box, Hz from 0 Hz of `iq`; None: all of the band.
+        snr_db: in its box, as its detector found it, dB; None where it is not known.
+        measures: what was measured of it.
+        model: classifier, or model's name, for linear modulations.
+    """
+
+    iq: NDArray[np.complex64]
+    sample_rate: float
+    noise_density: float | None
+    edges: tuple[float, float] | None
+    snr_db: float | None
+    measures: EmissionMeasures
+    model: str | Classifier = "default"
+
+    def inside(self) -> tuple[float, float]:
+        """Return the edges, within the band of the samples."""
+        half = self.sample_rate / 2
+        lower, upper = self.edges or (-half, half)
+        return max(lower, -half), min(upper, half)
+
+
+Family = Callable[[EmissionLook], EmissionIdentity | None]
+
+
+def identify_emission(
+    iq: NDArray[np.complex64],
+    sample_rate: float,
+    noise_dbfs_per_hz: float | None = None,
+    edges: tuple[float, float] | None = None,
+    snr_db: float | None = None,
+    model: str | Classifier = "default",
+) -> EmissionIdentity:
+    """Say what an emission is.
+
+    Args:
+        iq: complex [n], the emission about 0 Hz, best with some noise beside it (a rate of four bandwidths).
+        sample_rate: samples a second, above 0.
+        noise_dbfs_per_hz: of the noise, dB relative to a magnitude of 1, a Hz; None where it is not known.
+        edges: lower and upper edge of the emission, Hz from 0 Hz of `iq`; None: all of the band.
+        snr_db: in its box, as its detector found it, dB; None where it is not known.
+        model: an ONNX file, a shipped model's name or `default`; or a classifier, which is used as it is.
+
+    Raises:
+        AmrqError: the model cannot be used.
+
+    >>> from amrq.classes import linear_class
+    >>> from amrq.signals import received_signal
+    >>> rng = np.random.default_rng(1)
+    >>> symbols = rng.choice(linear_class("QPSK").points, 1200)
+    >>> iq = received_signal(symbols, samples_per_symbol=4.0, rolloff=0.35, es_n0_db=20.0, rng=rng)
+    >>> found = identify_emission(iq, sample_rate=40e3)
+    >>> found.label, found.family, round(found.symbol_rate)
+    ('QPSK', 'linear', 10000)
+    """
+    iq = np.ascontiguousarray(iq, dtype=np.complex64)
+    good = np.isfinite(iq)
+    if not good.all():
+        iq = np.where(good, iq, np.complex64(0))
+    if len(iq) < _LEAST:
+        return EmissionIdentity(reason="too short")
+    bandwidth = None if edges is None else edges[1] - edges[0]
+    measures = measure_emission(iq, sample_rate, noise_dbfs_per_hz, bandwidth, with_symbol_rate=False)
+    noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
+    look = EmissionLook(iq, sample_rate, noise_density, edges, snr_db, measures, model)
+    doubt: EmissionIdentity | None = None
+    for family in FAMILIES.values():
+        found = family(look)
+        if found is not None and found.label != UNKNOWN:
+            return found if found.measures is not None else replace(found, measures=measures)
+        doubt = doubt or found
+    doubt = doubt or EmissionIdentity(reason="of no known family")
+    return doubt if doubt.measures is not None else replace(doubt, measures=measures)
+
+
+def _noise(look: EmissionLook) -> EmissionIdentity | None:
+    """Say that there is noise alone, where a signal as strong as the detector's would show and none does.
+
+    Where such a signal would not show in so short a look, nothing can be said of it: it is unknown.
+    """
+    if look.noise_density is None or not look.noise_density > 0:
+        return None
+    lower, upper = look.inside()
+    spectrum = np.abs(fft.fft(look.iq)) ** 2 / (len(look.iq) * look.sample_rate)
+    at = fft.fftfreq(len(look.iq), 1 / look.sample_rate)
+    inside = spectrum[(at >= lower) & (at <= upper)]
+    if not len(inside):
+        return None
+    excess = float(inside.mean()) / look.noise_density - 1
+    least = _DEVIATIONS * (1 / math.sqrt(len(inside)) + _FLOOR_UNCERTAINTY)
+    if excess > least or float(inside.max()) / look.noise_density > _LINE_TIMES:
+        return None
+    expected = 10 ** (look.snr_db / 10) if look.snr_db is not None else 2 * least
+    if expected < 2 * least:
+        return EmissionIdentity(reason="too weak for a look")
+    return EmissionIdentity("noise", "noise", "not above the noise floor", 1 - max(0.0, excess) / expected)
+
+
+def _carrier(look: EmissionLook) -> EmissionIdentity | None:
+    """Say that it is a carrier, where nearly all of its power is in one line."""
+    count = len(look.iq)
+    window = np.hanning(count + 1)[:-1].astype(np.float32)
+    power = np.abs(fft.fft(look.iq * window)).astype(np.float64) ** 2
+    step = look.sample_rate / count
+    at = fft.fftfreq(count, 1 / look.sample_rate)
+    lower, upper = look.inside()
+    # A box's edges may lie in a line's foot: what the window spreads belongs to the line.
+    margin = 4 * step
+    inside = (at >= lower - margin) & (at <= upper + margin)
+    peak = int(np.argmax(np.where(inside, power, -1.0)))
+    half = max(_LINE_HZ / 2, 4 * step)
+    away = np.abs((at - at[peak] + look.sample_rate / 2) % look.sample_rate - look.sample_rate / 2)
+    line, beside = inside & (away <= half), inside & (away > half)
+    noise = _noise_of_bins(power, inside, away > half, look, window)
+    if noise > 0 and power[peak] < _LINE_TIMES * noise:
+        return None
+    in_line = float(power[line].sum()) - noise * int(line.sum())
+    rest = float(power[beside].sum()) - noise * int(beside.sum())
+    if in_line <= 0:
+        return None
+    # Bins of a windowed transform are correlated: the deviation of their sum is some 1.4 that of as many free ones.
+    doubt = 1.4 * noise * math.sqrt(max(1, int(beside.sum())))
+    if rest - doubt > (1 / _LINE_SHARE - 1) * (in_line + max(rest, 0.0)) or doubt > in_line:
+        return None
+    return EmissionIdentity("carrier", "carrier", "named", in_line / (in_line + max(rest, 0.0) + doubt))
+
+
+def _noise_of_bins(
+    power: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    away: NDArray[np.bool_],
+    look: EmissionLook,
+    window: NDArray[np.float32],
+) -> float:
+    """Return the mean power of the noise in a bin."""
+    if look.noise_density is not None:
+        return look.noise_density * look.sample_rate * float(np.sum(window.astype(np.float64) ** 2))
+    # The lower half of the bins beside the emission, or of all but the line: the median of a squared magnitude is ln 2.
+    free = power[~inside] if int((~inside).sum()) > 32 else power[away]
+    return float(np.median(free)) / math.log(2) if len(free) else 0.0
+
+
+def _linear(look: EmissionLook) -> EmissionIdentity | None:
+    """Receive it as a linear modulation, and let the model decide on its symbols."""
+    options = IdentifyOptions(look.model, decision=DecisionOptions())
+    found = identify_linear(look.iq, look.sample_rate, offset=_finite(look.measures.centre), options=options)
+    rate = found.found.symbol_rate
+    measures = look.measures if rate is None else replace(look.measures, symbol_rate=rate)
+    if not found.symbol_rate:
+        return EmissionIdentity(reason="no clear symbol rate", measures=measures)
+    known = EmissionIdentity(measures=measures, symbol_rate=found.symbol_rate)
+    if not found.decisions:
+        return replace(known, reason=found.reason)
+    reason, label, best, confidence = _vote(found.decisions)
+    known = replace(known, probabilities=_probabilities(found.decisions))
+    if reason == "named":
+        symbols = found.symbols[-_MOST_SYMBOLS:]
+        named = replace(known, label=label, family="linear", reason="named", symbols=symbols)
+        return replace(named, confidence=confidence)
+    refuted = next((decision.refuted for decision in found.decisions if decision.refuted), "")
+    return replace(known, reason=answer_text(reason, best, refuted=refuted))
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _vote(decisions: tuple[Decision, ...]) -> tuple[str, str, str, float]:
+    """Return reason, label, best answer and confidence of what most chunks say.
+
+    A class is named where no other answer has as many chunks; its confidence is that of its decisions times their share
+    of the chunks.
+    """
+    votes: dict[tuple[str, str], int] = {}
+    for one in decisions:
+        votes[one.reason, one.best] = votes.get((one.reason, one.best), 0) + one.chunks
+    reason, best = max(votes, key=lambda key: votes[key])
+    chosen = [one for one in decisions if (one.reason, one.best) == (reason, best)]
+    total = sum(one.chunks for one in decisions)
+    share = votes[reason, best] / max(1, total)
+    mean = sum(one.confidence * one.chunks for one in chosen) / max(1, votes[reason, best])
+    return reason, chosen[-1].label, best, mean * share
+
+
+def _probabilities(decisions: tuple[Decision, ...]) -> dict[str, float]:
+    """Return the mean probability of each answer over the chunks."""
+    total = sum(one.chunks for one in decisions if one.log_probabilities)
+    sums: dict[str, float] = {}
+    for one in decisions:
+        for name, value in one.log_probabilities.items():
+            sums[name] = sums.get(name, 0.0) + math.exp(value) * one.chunks / max(1, total)
+    names = {NO_SIGNAL: "noise"}
+    return {names.get(name, name): value for name, value in sums.items()}
+
+
+FAMILIES: dict[str, Family] = {
+    "noise": _noise,
+    "carrier": _carrier,
+    "linear": _linear,
+}
+"""What is tried, in this order; the first that gives a label is right."""

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A band: which emissions are on the air, where, since when, how strong, and what they are."""
+
+from amrq.scan.bands import sweep_steps
+from amrq.scan.recorder import Condition, EmissionRecorder
+from amrq.scan.records import (
+    BandPicture,
+    EmissionRecord,
+    ScanCounters,
+    ScanEvent,
+    ScanSnapshot,
+    emission_record,
+)
+from amrq.scan.scanner import BandScanner
+from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
+from amrq.scan.session import ScanOutputOptions, ScanSession
+from amrq.scan.worker import ScanWorker
+
+__all__ = [
+    "BandPicture",
+    "BandScanner",
+    "Condition",
+    "EmissionRecord",
+    "EmissionRecorder",
+    "LookKind",
+    "ScanCounters",
+    "ScanEvent",
+    "ScanOptions",
+    "ScanOutputOptions",
+    "ScanSession",
+    "ScanSnapshot",
+    "ScanWorker",
+    "Scheduler",
+    "Turn",
+    "emission_record",
+    "sweep_steps",
+]

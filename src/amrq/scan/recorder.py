@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recordings of emissions that meet a condition, each as SigMF of its own: `label=QPSK and snr_db>10`."""
+
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from amrq._version import __version__
+from amrq.channel import Channel, Channeliser, SampleRing
+from amrq.errors import AmrqError
+from amrq.files import write_whole
+from amrq.text import prefix_factor, printable
+
+__all__ = ["Condition", "EmissionRecorder"]
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<sign>==|!=|<=|>=|=|<|>|\(|\))|(?P<quoted>"[^"]*"|'[^']*')|(?P<word>[^\s=!<>()"']+))"""
+)
+_LONGEST, _DEEPEST = 1000, 20
+_HELD = 0.6
+"""Seconds by which the end of an emission may be known late."""
+_SIGNS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_Test = Callable[[Mapping[str, Any]], bool]
+
+
+class Condition:
+    """A condition on an emission's record, written as text.
+
+    Comparisons of a field with a value (`=`, `!=`, `<`, `<=`, `>`, `>=`), joined by `and`, `or` and `not`, with
+    parentheses. Fields are those of the record and of its measures. Numbers may have a prefix: `12.5k`, `433.92M`.
+    Text is compared without regard to case; an order of texts is not asked for. A field that is null meets no
+    comparison but `!=`.
+
+    Args:
+        text: the condition.
+        fields: names of fields that there are; others are refused. None: any.
+
+    Raises:
+        AmrqError: it is no condition.
+
+    >>> wanted = Condition("label=QPSK and (snr_db > 10 or symbol_rate_hz >= 9.6k)")
+    >>> wanted({"label": "QPSK", "snr_db": 4.0, "symbol_rate_hz": 9600.0}), wanted({"label": "8PSK", "snr_db": 20.0})
+    (True, False)
+    """
+
+    def __init__(self, text: str, fields: frozenset[str] | None = None) -> None:
+        self.text, self._fields = text, fields
+        self._tokens: list[tuple[str, str]] = []
+        self._place = 0
+        if len(text) > _LONGEST:
+            raise AmrqError(f"a condition may have {_LONGEST} characters, not {len(text)}.")
+        at = 0
+        while text[at:].strip():
+            found = _TOKEN.match(text, at)
+            if found is None:
+                raise self._fault(f"'{printable(text[at:].strip(), 20)}' cannot be read")
+            kind = str(found.lastgroup)
+            self._tokens.append((kind, found[kind]))
+            at = found.end()
+        self._test = self._either(0)
+        if self._place < len(self._tokens):
+            raise self._fault(f"'{printable(self._tokens[self._place][1], 20)}' is not expected there")
+
+    def __call__(self, record: Mapping[str, Any]) -> bool:
+        """Return whether a record meets it."""
+        return self._test(record)
+
+    def _fault(self, why: str) -> AmrqError:
+        return AmrqError(
+            f"the condition '{printable(self.text, 80)}' is not understood: {why}. Write, for example, "
+            "label=QPSK and snr_db>10."
+        )
+
+    def _peek(self) -> str:
+        if self._place >= len(self._tokens):
+            return ""
+        kind, text = self._tokens[self._place]
+        return text if kind == "sign" else text.lower() if kind == "word" else '"'
+
+    def _next(self, wanted: str) -> tuple[str, str]:
+        if self._place >= len(self._tokens):
+            raise self._fault(f"{wanted} is missing at its end")
+        self._place += 1
+        return self._tokens[self._place - 1]
+
+    def _either(self, depth: int) -> _Test:
+        tests = [self._both(depth)]
+        while self._peek() == "or":
+            self._place += 1
+            tests.append(self._both(depth))
+        return tests[0] if len(tests) == 1 else lambda record: any(test(record) for test in tests)
+
+    def _both(self, depth: int) -> _Test:
+        tests = [self._one(depth)]
+        while self._peek() == "and":
+            self._place += 1
+            tests.append(self._one(depth))
+        return tests[0] if len(tests) == 1 else lambda record: all(test(record) for test in tests)
+
+    def _one(self, depth: int) -> _Test:
+        if depth > _DEEPEST:
+            raise self._fault(f"it is nested more than {_DEEPEST} deep")
+        if self._peek() == "not":
+            self._place += 1
+            inner = self._one(depth + 1)
+            return lambda record: not inner(record)
+        if self._peek() == "(":
+            self._place += 1
+            inner = self._either(depth + 1)
+            if self._next("a closing parenthesis")[1] != ")":
+                raise self._fault("a closing parenthesis is missing")
+            return inner
+        return self._comparison()
+
+    def _comparison(self) -> _Test:
+        kind, name = self._next("a field")
+        if kind != "word" or (self._fields is not None and name not in self._fields):
+            known = "" if self._fields is None else f" (there are {', '.join(sorted(self._fields))})"
+            raise self._fault(f"'{printable(name, 40)}' is not a field{known}")
+        kind, sign = self._next("a comparison")
+        if kind != "sign" or sign not in _SIGNS:
+            raise self._fault(f"'{printable(sign, 20)}' is not a comparison")
+        kind, text = self._next("a value")
+        if kind == "sign":
+            raise self._fault(f"'{text}' is not a value")
+        value = text[1:-1] if kind == "quoted" else text
+        number = _number(value)
+        if sign not in ("=", "==", "!=") and number is None:
+            raise self._fault(f"{sign} needs a number, not '{printable(value, 40)}'")
+        return lambda record: _compared(record, name, sign, value, number)
+
+
+def _number(text: str) -> float | None:
+    found = re.fullmatch(r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)([kKMGT]?)(?:Hz|Bd|dB|s)?", text)
+    try:
+        return float(found[1]) * prefix_factor(found[2]) if found else None
+    except ValueError:
+        return None
+
+
+def _compared(record: Mapping[str, Any], name: str, sign: str, value: str, number: float | None) -> bool:
+    measures = record.get("measures") or {}
+    has = record.get(name, measures.get(name))
+    if has is None:
+        return sign == "!="
+    if isinstance(has, bool):
+        return _SIGNS[sign](str(has).lower(), value.lower())
+    if isinstance(has, (int, float)):
+        return number is not None and _SIGNS[sign](float(has), number)
+    return sign in ("=", "==", "!=") and _SIGNS[sign](str(has).lower(), value.lower())
+
+
+@dataclass
+class _Take:
+    """One recording."""
+
+    data: Path
+    file: BinaryIO
+    channeliser: Channeliser
+    channel: Channel
+    first: int
+    """Sample of the source that it begins with."""
+    done: int
+    """Sample of the source up to which it is written."""
+    until: int | None = None
+    """Sample of the source that it ends before; None: it goes on."""
+    written: int = 0
+    rate: float = 0.0
+    record: Mapping[str, Any] | None = None
+
+
+class EmissionRecorder:
+    """Writes the I/Q of emissions, each as a SigMF recording of its own, with a little before and after.
+
+    Samples come from a ring of the band, so that the beginning is not lost; what is no longer in the ring when a
+    recording begins is missing from it. Nothing is overwritten: a name that is taken gets a number.
+
+    Args:
+        folder: where recordings go.
+        ring: of the band.
+        margin: seconds before and after.
+        most: recordings at a time; further emissions are counted in `left_out`.
+
+    Raises:
+        AmrqError: nothing can be written there.
+    """
+
+    def __init__(self, folder: Path, ring: SampleRing, margin: float = 0.02, most: int = 16) -> None:
+        if not folder.is_dir():
+            raise AmrqError(f"recordings cannot go into {printable(folder)}: there is no such folder.")
+        self._folder, self._ring, self._margin, self._most = folder, ring, margin, most
+        self._takes: dict[int, _Take] = {}
+        self.written: list[Path] = []
+        """Metadata of the recordings that are complete."""
+        self.left_out = 0
+        """Emissions that were not recorded, because there were too many at a time."""
+
+    def begin(self, id: int, start: int, centre: float, bandwidth: float, name: str) -> None:
+        """Begin to record an emission, if it is not recorded yet.
+
+        Args:
+            id: of the emission.
+            start: its first sample.
+            centre: Hz from the middle of the band.
+            bandwidth: of what is kept, Hz.
+            name: of the recording.
+        """
+        if id in self._takes:
+            return
+        if len(self._takes) >= self._most:
+            self.left_out += 1
+            return
+        rate = self._ring.sample_rate
+        first = max(self._ring.first, start - round(self._margin * rate), 0)
+        channel = Channel(centre, min(bandwidth, rate), None)
+        channeliser = Channeliser(rate, [channel], first)
+        data, file = self._open(name)
+        self._takes[id] = _Take(data, file, channeliser, channel, first, first)
+
+    def _open(self, name: str) -> tuple[Path, BinaryIO]:
+        for number in range(1, 10_000):
+            data = self._folder / f"{name}{'' if number == 1 else f'-{number}'}.sigmf-data"
+            if data.with_suffix(".sigmf-meta").exists():
+                continue
+            try:
+                return data, data.open("xb")
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise AmrqError(f"{printable(data)} cannot be written: {error.strerror}.") from None
+        raise AmrqError(f"{printable(self._folder)} has 9,999 recordings named {name}: give another folder.")
+
+    def end(self, id: int, stop: int, record: Mapping[str, Any]) -> None:
+        """Note that an emission is over, and what it was; its recording ends a little later."""
+        take = self._takes.get(id)
+        if take is not None:
+            take.until, take.record = stop + round(self._margin * self._ring.sample_rate), record
+
+    def advance(self, last: bool = False) -> None:
+        """Write what has come.
+
+        Args:
+            last: the stream has ended.
+
+        Raises:
+            AmrqError: the disk is full, for example.
+        """
+        for id, take in list(self._takes.items()):
+            # The end of an emission is known a little after it: what is on is written so much later.
+            held = 0 if last else min(round(_HELD * self._ring.sample_rate), self._ring.capacity // 2)
+            end = min(self._ring.end - held if take.until is None else take.until, self._ring.end)
+            if take.done < self._ring.first:  # it was too slow: what is missing is zeros
+                take.done = self._ring.first
+            while take.done < end:
+                stop = min(end, take.done + (1 << 20))
+                self._write(take, take.channeliser.process(self._ring.read(take.done, stop))[0])
+                take.done = stop
+            if last or (take.until is not None and self._ring.end >= take.until):
+                self._write(take, take.channeliser.finish()[0])
+                self._finish(take)
+                del self._takes[id]
+
+    def _write(self, take: _Take, piece: Any) -> None:
+        take.rate = piece.sample_rate
+        try:
+            take.file.write(piece.iq.astype("<c8").tobytes())
+        except OSError as error:
+            raise AmrqError(f"{printable(take.data)} cannot be written: {error.strerror}.") from None
+        take.written += len(piece.iq)
+
+    def _finish(self, take: _Take) -> None:
+        take.file.close()
+        meta = take.data.with_suffix(".sigmf-meta")
+        record = take.record or {}
+        ratio = take.rate / self._ring.sample_rate
+        middle = record.get("frequency_hz")
+        about = math.nan if middle is None else middle - record["offset_hz"] + take.channel.centre
+        capture: dict[str, Any] = {"core:sample_start": 0, "core:global_index": take.first}
+        annotation: dict[str, Any] = {}
+        if record:
+            start = max(0, round((record["sample_start"] - take.first) * ratio))
+            annotation = {
+                "core:sample_start": start,
+                "core:sample_count": max(1, min(take.written - start, round(record["sample_count"] * ratio))),
+                "core:label": printable(record["label"]),
+                "core:comment": f"{record['reason']}, confidence {record['confidence']:.3f}",
+                "core:generator": f"gr-amrq {__version__}",
+            }
+        if math.isfinite(about):
+            capture["core:frequency"] = about
+            annotation["core:freq_lower_edge"] = record["freq_lower_edge"]
+            annotation["core:freq_upper_edge"] = record["freq_upper_edge"]
+        if record.get("utc"):
+            begun = datetime.fromisoformat(record["utc"].replace("Z", "+00:00"))
+            begun -= timedelta(seconds=(record["sample_start"] - take.first) / self._ring.sample_rate)
+            capture["core:datetime"] = begun.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        document = {
+            "global": {
+                "core:datatype": "cf32_le",
+                "core:sample_rate": take.rate,
+                "core:version": "1.0.0",
+                "core:recorder": f"gr-amrq {__version__}",
+                "core:description": "One emission out of a band, by amrq scan.",
+            },
+            "captures": [capture],
+            "annotations": [annotation] if annotation else [],
+        }
+        write_whole(meta, json.dumps(document, indent=4) + "\n")
+        self.written.append(meta)

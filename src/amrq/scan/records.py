@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scanner knows: emissions, what happened to them, counters, and spectra to draw."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.model import UNKNOWN
+from amrq.outputs import EMISSION_RECORD_VERSION
+
+__all__ = [
+    "BandPicture",
+    "EmissionRecord",
+    "Event",
+    "ScanCounters",
+    "ScanEvent",
+    "ScanSnapshot",
+    "emission_record",
+]
+
+Event = Literal["begin", "change", "end"]
+
+
+@dataclass(frozen=True)
+class EmissionRecord:
+    """An emission as it is known now.
+
+    Places are Hz from the middle of the band, times samples of the source.
+
+    Attributes:
+        id: the same as long as it lasts, through its gaps.
+        start: first sample of the stretch that it is on, or was on last.
+        stop: sample after the last one of this stretch that was seen.
+        first_seen: first sample of its first stretch.
+        last_seen: sample after the last one.
+        lower: its lower edge.
+        upper: its upper edge.
+        snr_db: its power over the noise's in its box, dB.
+        level_dbfs: its power, dB of full scale.
+        on: whether it is on the air.
+        bursts: how many stretches there were.
+        label: its name; `unknown` where it has none.
+        family: `linear`, `carrier`, `noise` or `unknown`.
+        reason: why the label is no better; `named` where there is nothing to add.
+        confidence: probability of the label; 0 where nothing is claimed.
+        symbol_rate: symbols a second; None where it is not clear.
+        measures: further measurements by name.
+        probabilities: of each answer of the model; empty where it was not asked.
+        symbols: received symbols of the last look, complex64; None where it is not linear.
+        since: sample from which on it has this label.
+        looks: how often it was looked at.
+    """
+
+    id: int
+    start: int
+    stop: int
+    first_seen: int
+    last_seen: int
+    lower: float
+    upper: float
+    snr_db: float
+    level_dbfs: float
+    on: bool = True
+    bursts: int = 1
+    label: str = UNKNOWN
+    family: str = UNKNOWN
+    reason: str = "not looked at yet"
+    confidence: float = 0.0
+    symbol_rate: float | None = None
+    measures: Mapping[str, float | None] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
+    since: int = 0
+    looks: int = 0
+
+    @property
+    def centre(self) -> float:
+        """Its middle, Hz from the middle of the band."""
+        return (self.lower + self.upper) / 2
+
+    @property
+    def bandwidth(self) -> float:
+        """Its bandwidth, Hz."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True)
+class ScanEvent:
+    """Something that has happened: an emission began, got another name, or ended.
+
+    Attributes:
+        event: what.
+        record: the emission.
+        centre_hz: what the middle of the band stood for, Hz; None where it is not known.
+    """
+
+    event: Event
+    record: EmissionRecord
+    centre_hz: float | None = None
+
+
+@dataclass(frozen=True)
+class ScanCounters:
+    """What a scanner has done so far.
+
+    Attributes:
+        samples: taken in.
+        dropped: samples lost because there was no time for them.
+        breaks: how often samples were lost or the radio was retuned.
+        not_finite: samples that are not finite; they count as zeros.
+        emissions: stretches that began.
+        waiting: emissions that wait for a look.
+        missed: emissions that ended without a look, for want of time.
+        suppressed: emissions that were not reported, because there were too many at a time.
+        looks: taken.
+        seconds: processor time used, all in all.
+        load: processor time over the time of the stream: cores.
+    """
+
+    samples: int = 0
+    dropped: int = 0
+    breaks: int = 0
+    not_finite: int = 0
+    emissions: int = 0
+    waiting: int = 0
+    missed: int = 0
+    suppressed: int = 0
+    looks: int = 0
+    seconds: float = 0.0
+    load: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScanSnapshot:
+    """A scanner's table and counters at a moment.
+
+    Attributes:
+        sample_rate: samples a second.
+        centre_hz: what the middle of the band stands for, Hz; None where it is not known.
+        now: samples so far.
+        emissions: on the air, or ended lately; by frequency.
+        counters: what was done.
+    """
+
+    sample_rate: float
+    centre_hz: float | None
+    now: int
+    emissions: tuple[EmissionRecord, ...]
+    counters: ScanCounters
+
+
+@dataclass(frozen=True)
+class BandPicture:
+    """What a display draws: float32 [bins], lowest frequency first, dB of full scale per Hz.
+
+    Attributes:
+        mean: mean spectrum since the last picture; None where no samples have come since.
+        peak: largest short spectrum since then; None likewise.
+        floor: the noise floor.
+        threshold: what a short emission of one bin has to exceed.
+    """
+
+    mean: NDArray[np.float32] | None
+    peak: NDArray[np.float32] | None
+    floor: NDArray[np.float32]
+    threshold: NDArray[np.float32]
+
+
+def emission_record(
+    event: ScanEvent,
+    source: str,
+    sample_rate: float,
+    centre_hz: float | None = None,
+    moment: datetime | None = None,
+    dropped: int = 0,
+) -> dict[str, Any]:
+    """Return an event as plain values, ready for JSON, as `amrq.outputs.emission_schema` describes them.
+
+    Args:
+        event: what has happened.
+        source: a file, device or address.
+        sample_rate: samples a second.
+        centre_hz: what the middle of the band stands for, Hz; None where it is not known.
+        moment: when the stretch began, with its time zone; None where the source does not say.
+        dropped: samples lost so far for want of time.
+    """
+    record = event.record
+    middle = centre_hz or 0.0
+    utc = None
+    if moment is not None:
+        utc = moment.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {
+        "schema": EMISSION_RECORD_VERSION,
+        "event": event.event,
+        "id": record.id,
+        "source": source,
+        "sample_start": max(0, record.start),
+        "sample_count": max(1, record.stop - max(0, record.start)),
+        "time": round(max(0, record.start) / sample_rate, 6),
+        "duration": round(max(0, record.stop - record.start) / sample_rate, 6),
+        "utc": utc,
+        "freq_lower_edge": round(middle + record.lower, 3),
+        "freq_upper_edge": round(middle + record.upper, 3),
+        "frequency_hz": None if centre_hz is None else round(middle + record.centre, 3),
+        "offset_hz": round(record.centre, 3),
+        "bandwidth_hz": round(record.bandwidth, 3),
+        "snr_db": _rounded(record.snr_db, 2),
+        "level_dbfs": _rounded(record.level_dbfs, 2),
+        "label": record.label,
+        "family": record.family,
+        "reason": record.reason,
+        "confidence": round(min(1.0, max(0.0, record.confidence)), 4),
+        "symbol_rate_hz": _rounded(record.symbol_rate, 4),
+        "bursts": record.bursts,
+        "first_seen": round(max(0, record.first_seen) / sample_rate, 6),
+        "looks": record.looks,
+        "measures": {name: _rounded(value, 6) for name, value in record.measures.items()},
+        "probabilities": {name: round(value, 4) for name, value in record.probabilities.items()},
+        "dropped": dropped,
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, digits)

@@ -1,0 +1,571 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A band from its samples to a list of emissions with their names."""
+
+import math
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.channel import Channel, ChannelSamples, SampleRing, extract, extract_all
+from amrq.classifier import Classifier, make_classifier
+from amrq.detect import Detector, DetectorOptions, Emission, EmissionEvent, EmissionTracker
+from amrq.errors import AmrqError
+from amrq.identify import EmissionIdentity, identify_emission
+from amrq.model import UNKNOWN
+from amrq.scan.records import BandPicture, EmissionRecord, Event, ScanCounters, ScanEvent, ScanSnapshot
+from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
+
+__all__ = ["BandScanner"]
+
+_RING_BYTES = 256 << 20
+"""Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
+_LOOK_SYMBOLS = 1500.0
+"""Bandwidths times seconds of a full look: about 1,200 symbols, a decision of 32 chunks and some more."""
+_FIRST_SYMBOLS = 400.0
+"""Of a first look: enough to name a strong signal."""
+_GLANCE = 512.0
+"""Of a look at whether an emission has changed."""
+_LONGEST = 1 << 22
+"""Samples of the band that a look takes at most."""
+_FIRST_SECONDS = 0.1
+"""A first look waits no longer than this for more samples."""
+_RATE = 4.0
+"""Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
+_LEAST_BANDWIDTH = 500.0
+"""Hz of the narrowest channel."""
+_TOGETHER = 32
+"""Channels that are taken out of a stretch at once."""
+_PATIENCE = 0.3
+"""Seconds that the record of an emission waits after its end for a look."""
+_DOUBTS = 3
+"""Looks without a name after which a name is given up."""
+_LEVEL_DB, _TURN, _ENVELOPE = 6.0, 0.25, 0.35
+"""Change of level, of place (in bandwidths) and of the envelope's spread from which an emission is another one."""
+_MOST_EMISSIONS = 2000
+"""In the table."""
+_NOT_ON_AIR = ("dc", "image")
+"""Kinds of boxes that the receiver makes itself."""
+_MOST_EVENTS = 100_000
+"""That wait for somebody to take them."""
+_BURST = 4.0
+"""Seconds of the allowed rate of records that may come at once."""
+
+
+@dataclass
+class _Known:
+    """An emission in the table, and what is not shown of it."""
+
+    record: EmissionRecord
+    doubts: int = 0
+    looked: int = 0
+    """Samples of the source that the best look rested on, in this stretch."""
+    print: tuple[float, float, float] | None = None
+    """Level in dB, place in bandwidths and spread of the envelope, at the last identification."""
+    suppressed: bool = False
+    ending: float | None = None
+    """Time until which its end waits for a look."""
+
+
+class BandScanner:
+    """Find the emissions in a band, follow them, and say what they are.
+
+    Samples go in as they come, in blocks of any length; events come out. `process` does all of it in the calling
+    thread. `detect` and `look` are its two halves, for two threads: `ScanWorker` uses them. `snapshot`, `picture` and
+    `samples` may be called from any thread.
+
+    Args:
+        sample_rate: samples a second.
+        centre_hz: what the middle of the band stands for, Hz; None where it is not known.
+        options: how it is scanned; None: the defaults.
+        limited: the budget of processor time counts. Otherwise every emission is looked at, as in a recording, and the
+            same samples give the same events.
+        classifier: for linear modulations; None: that of the options' model.
+
+    Raises:
+        AmrqError: the model cannot be used, or the sample rate is out of its range.
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        centre_hz: float | None = None,
+        options: ScanOptions | None = None,
+        limited: bool = False,
+        classifier: Classifier | None = None,
+    ) -> None:
+        self.sample_rate, self.centre_hz = float(sample_rate), centre_hz
+        self.options = options or ScanOptions()
+        self._classifier = classifier or make_classifier(self.options.model)
+        most = _RING_BYTES / (np.dtype(np.complex64).itemsize * self.sample_rate)
+        self.ring = SampleRing(self.sample_rate, min(max(self.options.memory, 0.1), most))
+        self._scheduler = Scheduler(self.options, limited)
+        self._lock = threading.RLock()
+        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._out: deque[ScanEvent] = deque(maxlen=_MOST_EVENTS)
+        self._counts = ScanCounters()
+        self._allowance = _BURST * self.options.most_records
+        self._allowed_at = 0.0
+        self._base = 0  # added to the tracker's ids, which begin anew with each retune
+        self._begin_detection()
+
+    def _begin_detection(self) -> None:
+        options = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
+        self._detector = Detector(self.sample_rate, options)
+        self._tracker = EmissionTracker(self.sample_rate)
+
+    @property
+    def now(self) -> int:
+        """Samples so far."""
+        return self.ring.end
+
+    def _seconds(self) -> float:
+        return self.ring.end / self.sample_rate
+
+    # In and out
+
+    def process(self, samples: NDArray[np.complexfloating[Any, Any]]) -> list[ScanEvent]:
+        """Take in samples, complex [n]; return what has happened."""
+        self.detect(samples)
+        self.look()
+        return self.take_events()
+
+    def detect(self, samples: NDArray[np.complexfloating[Any, Any]]) -> None:
+        """Take in samples and find emissions; looks at them are left to `look`."""
+        began = time.thread_time()
+        samples = self._clean(np.asarray(samples, np.complex64))
+        self.ring.append(samples)
+        boxes = self._detector.process(samples)
+        self._follow(self._tracker.update(boxes, self.now))
+        self._count(samples=len(samples), seconds=time.thread_time() - began)
+
+    def finish(self) -> list[ScanEvent]:
+        """Return what is left when the stream has ended: every emission ends."""
+        self.end_all()
+        return self.take_events()
+
+    def end_all(self) -> None:
+        """End every emission, since the stream has ended; the events can then be taken."""
+        self._follow(self._tracker.update(self._detector.finish(), self.now))
+        self._follow(self._tracker.finish(self.now))
+        self.look(last=True)
+        with self._lock:
+            for known in list(self._known.values()):
+                if known.ending is not None:
+                    self._end(known)
+
+    def add_break(self, lost: int = 0, dropped: bool = False) -> None:
+        """Note that samples were lost before the next ones, or that the band is another one now.
+
+        Args:
+            lost: how many samples, as far as it is known: time goes on by them.
+            dropped: they were lost here, for want of time.
+        """
+        self._follow(self._tracker.update(self._detector.add_break(self.now + lost), self.now))
+        self._follow(self._tracker.finish(self.now))
+        if lost:
+            self.ring.skip(lost)
+        else:
+            self.ring.add_break()
+        self._count(breaks=1, dropped=lost if dropped else 0)
+
+    def retune(self, centre_hz: float | None) -> list[ScanEvent]:
+        """Note that the middle of the band is another one from the next sample on: all emissions end.
+
+        Returns:
+            What has happened: the ends of all emissions.
+        """
+        self.add_break()
+        with self._lock:
+            for known in list(self._known.values()):
+                if known.ending is not None:
+                    self._end(known)
+            self._base = max([self._base, *self._known])
+            self._known.clear()
+            self._begin_detection()
+            self._detector.add_break(self.now)
+            events = self.take_events()
+            self.centre_hz = centre_hz
+        return events
+
+    def _clean(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Return samples with zeros in place of those that are not finite."""
+        flat = samples.view(np.float32) if samples.flags.c_contiguous else samples.copy().view(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(float(np.dot(flat, flat))):
+                return samples
+        power = np.abs(samples.real) + np.abs(samples.imag)
+        bad = ~(power < 1e12)
+        self._count(not_finite=int(bad.sum()))
+        return np.where(bad, np.complex64(0), samples)
+
+    def _count(self, **more: float) -> None:
+        with self._lock:
+            self._counts = replace(
+                self._counts, **{name: getattr(self._counts, name) + value for name, value in more.items()}
+            )
+
+    def take_events(self) -> list[ScanEvent]:
+        """Return what has happened since the last call."""
+        with self._lock:
+            events = list(self._out)
+            self._out.clear()
+        return events
+
+    # What the detector says
+
+    def _follow(self, events: list[EmissionEvent]) -> None:
+        now = self._seconds()
+        with self._lock:
+            for event in events:
+                emission = replace(event.emission, id=event.emission.id + self._base)
+                {"begin": self._on_begin, "change": self._on_change, "end": self._on_end}[event.event](
+                    emission, now
+                )
+            late = [
+                known for known in self._known.values() if known.ending is not None and now > known.ending
+            ]
+            for known in late:
+                self._end(known)
+            self._forget_old()
+
+    def _on_begin(self, emission: Emission, now: float) -> None:
+        if emission.kind in _NOT_ON_AIR:
+            return
+        former = self._known.pop(emission.id, None)
+        if former is not None and former.ending is not None:
+            self._end(former)
+        self._count(emissions=1)
+        record = EmissionRecord(**_places(emission), since=emission.start)
+        known = _Known(record, suppressed=not self._reported(now))
+        if former is not None:  # the next stretch of the same emission: it keeps its name
+            kept = (
+                "label",
+                "family",
+                "reason",
+                "confidence",
+                "symbol_rate",
+                "measures",
+                "probabilities",
+                "since",
+            )
+            had = {name: getattr(former.record, name) for name in kept}
+            known.record = replace(record, **had, looks=former.record.looks)
+            known.print = former.print
+        self._known[emission.id] = known
+        have = (self.now - emission.start) / self.sample_rate
+        enough = min(self._window(known.record, _FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
+        self._scheduler.begin(emission.id, now, max(0.0, enough - have), known.record.label != UNKNOWN)
+        self._put("begin", known)
+
+    def _on_change(self, emission: Emission, now: float) -> None:
+        known = self._known.get(emission.id)
+        if known is None:
+            return
+        before = known.record
+        known.record = replace(before, **_places(emission))
+        moved = abs(known.record.centre - before.centre) > _TURN * before.bandwidth
+        if moved or not 0.5 < known.record.bandwidth / max(before.bandwidth, 1e-9) < 2:
+            self._scheduler.change(emission.id, now)
+
+    def _on_end(self, emission: Emission, now: float) -> None:
+        known = self._known.get(emission.id)
+        if known is None:
+            return
+        known.record = replace(known.record, **(_places(emission) | {"on": False}))
+        record = known.record
+        have = record.stop - record.start
+        wanted = known.looked < 0.5 * min(have, self._window(record, _LOOK_SYMBOLS))
+        wanted = wanted and not (known.record.label != UNKNOWN and known.record.looks > 0)
+        self._scheduler.end(emission.id, now, wanted)
+        if wanted:
+            known.ending = now + _PATIENCE if self._scheduler.limited else math.inf
+        else:
+            self._end(known)
+
+    def _end(self, known: _Known) -> None:
+        """Report an end; the lock is held."""
+        known.ending = None
+        if not known.record.looks:
+            known.record = replace(known.record, reason="not looked at in time")
+        self._scheduler.forget(known.record.id, missed=not known.record.looks)
+        self._put("end", known)
+
+    def _put(self, event: Event, known: _Known) -> None:
+        if not known.suppressed:
+            self._out.append(ScanEvent(event, known.record, self.centre_hz))
+
+    def _reported(self, now: float) -> bool:
+        """Return whether another emission may be reported, and count it."""
+        rate = self.options.most_records
+        self._allowance = min(_BURST * rate, self._allowance + rate * max(0.0, now - self._allowed_at))
+        self._allowed_at = now
+        if self._allowance < 1:
+            self._count(suppressed=1)
+            return False
+        self._allowance -= 1
+        return True
+
+    def _forget_old(self) -> None:
+        oldest = self.now - self.options.shown * self.sample_rate
+        gone = [
+            id
+            for id, known in self._known.items()
+            if not known.record.on and known.ending is None and known.record.last_seen < oldest
+        ]
+        over = len(self._known) - len(gone) - _MOST_EMISSIONS
+        if over > 0:
+            left = set(gone)
+            ended = [id for id, one in self._known.items() if not one.record.on and one.ending is None]
+            gone += [id for id in ended if id not in left][:over]
+        for id in gone:
+            del self._known[id]
+
+    # Looks
+
+    def look(self, last: bool = False) -> None:
+        """Look at the emissions whose turn it is, as far as the budget allows.
+
+        Args:
+            last: the stream has ended, and what waits is looked at now.
+        """
+        now = math.inf if last else self._seconds()
+        with self._lock:
+            turns = self._scheduler.due(now)
+        if last:  # steady ones have been looked at
+            turns = [turn for turn in turns if turn.kind is not LookKind.STEADY]
+        for stretch, together in self._together(turns).items():
+            with self._lock:
+                if not self._scheduler.allowed(self._seconds()):
+                    break
+            began = time.thread_time()
+            self._look_at(stretch, together)
+            self._count(seconds=time.thread_time() - began)
+
+    def _together(self, turns: list[Turn]) -> dict[tuple[int, int, int], list[tuple[Turn, EmissionRecord]]]:
+        """Return turns by the stretch of the band that they look at, in their order, and a number for large groups."""
+        groups: dict[tuple[int, int, int], list[tuple[Turn, EmissionRecord]]] = {}
+        end = self.now
+        for turn in turns:
+            with self._lock:
+                known = self._known.get(turn.id)
+                if known is None:
+                    self._scheduler.forget(turn.id)
+                    continue
+            start, stop = self._stretch(known.record, end, _LOOK_SYMBOLS if turn.full else _GLANCE)
+            number = 0
+            while len(groups.get((start, stop, number), ())) >= _TOGETHER:
+                number += 1
+            groups.setdefault((start, stop, number), []).append((turn, known.record))
+        return groups
+
+    def _look_at(self, stretch: tuple[int, int, int], turns: list[tuple[Turn, EmissionRecord]]) -> None:
+        start, stop, _ = stretch
+        began = time.thread_time()
+        try:
+            wanted = [self._wanted(record) for _, record in turns]
+            channels: list[ChannelSamples] | None = extract_all(
+                self.ring, self.sample_rate, wanted, start, stop
+            )
+        except AmrqError:  # its samples have gone
+            channels = None
+        shared = (time.thread_time() - began) / len(turns)
+        for number, (turn, record) in enumerate(turns):
+            began = time.thread_time()
+            if channels is None:
+                with self._lock:
+                    self._scheduler.done(turn, self._seconds(), shared)
+                    known = self._known.get(turn.id)
+                    if known is not None and known.ending is not None:
+                        self._end(known)
+                continue
+            self._take(turn, record, channels[number], stop - start, began - shared)
+
+    def _take(
+        self, turn: Turn, record: EmissionRecord, channel: ChannelSamples, used: int, began: float
+    ) -> None:
+        with self._lock:
+            known = self._known.get(turn.id)
+        if known is None:
+            return
+        seen = _print(channel, record)
+        changed = known.print is None or _differs(seen, known.print)
+        identity = self._identify(channel, record) if turn.full else None
+        now = self._seconds()
+        with self._lock:
+            if identity is not None:
+                known.looked, known.print = max(known.looked, used), seen
+                self._learn(known, identity)
+            self._count(looks=1)
+            whole = self._window(record, _LOOK_SYMBOLS)
+            sure = identity is None or identity.label != UNKNOWN or used >= 0.9 * whole
+            self._scheduler.done(turn, now, time.thread_time() - began, used / self.sample_rate, sure)
+            if changed and identity is None:
+                self._scheduler.change(turn.id, now)
+            if known.ending is not None:
+                self._end(known)
+
+    def _identify(self, channel: ChannelSamples, record: EmissionRecord) -> EmissionIdentity:
+        floor = self._floor(record)
+        edges = (record.lower - channel.centre, record.upper - channel.centre)
+        return identify_emission(
+            channel.iq, channel.sample_rate, floor, edges, record.snr_db, model=self._classifier
+        )
+
+    def _learn(self, known: _Known, identity: EmissionIdentity) -> None:
+        """Take in what a look has found; the lock is held."""
+        before = known.record
+        keeps = before.label != UNKNOWN and identity.label != before.label
+        if keeps and identity.label == UNKNOWN:
+            known.doubts += 1
+            keeps = known.doubts < _DOUBTS
+        elif keeps:
+            keeps = False
+        if keeps:
+            known.record = replace(before, looks=before.looks + 1)
+            return
+        known.doubts = 0
+        changed = identity.label != before.label
+        known.record = replace(
+            before,
+            label=identity.label,
+            family=identity.family,
+            reason=identity.reason,
+            confidence=identity.confidence,
+            symbol_rate=identity.symbol_rate,
+            measures=_numbers(identity.measures),
+            probabilities=dict(identity.probabilities),
+            symbols=identity.symbols,
+            since=(before.start if not before.looks else self.now) if changed else before.since,
+            looks=before.looks + 1,
+        )
+        if changed:
+            self._put("change", known)
+
+    def _window(self, record: EmissionRecord, symbols: float) -> int:
+        """Return the samples of the band that a look of so many bandwidths times seconds takes: a power of 2."""
+        bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self.sample_rate)
+        wanted = symbols * self.sample_rate / bandwidth
+        most = min(_LONGEST, self.ring.capacity)
+        return min(1 << math.ceil(math.log2(max(wanted, 256))), 1 << (most.bit_length() - 1))
+
+    def _stretch(self, record: EmissionRecord, end: int, symbols: float) -> tuple[int, int]:
+        """Return the samples that a look takes: the latest in which the emission was seen."""
+        stop, window = min(end, record.stop), self._window(record, symbols)
+        if stop - window > record.start:
+            # On a grid, so that emissions share stretches.
+            stop = max(record.start + window, stop // (window // 16) * (window // 16))
+        start = max(stop - window, record.start, self.ring.first)
+        return min(start, stop), stop
+
+    def _wanted(self, record: EmissionRecord) -> Channel:
+        """Return the channel of an emission, with the noise beside it."""
+        bandwidth = max(record.bandwidth, _LEAST_BANDWIDTH)
+        rate = min(_RATE * bandwidth, self.sample_rate)
+        # Not all of the rate passes: what would fold into the channel is taken off.
+        return Channel(record.centre, min(0.75 * rate, self.sample_rate), rate)
+
+    def _floor(self, record: EmissionRecord) -> float | None:
+        """Return the noise floor where an emission is, dB of full scale a Hz."""
+        floor = self._detector.floor_dbfs_per_hz
+        place = (record.centre / self.sample_rate + 0.5) * len(floor)
+        value = float(floor[min(max(int(place), 0), len(floor) - 1)])
+        return value if math.isfinite(value) else None
+
+    # For displays
+
+    def snapshot(self) -> ScanSnapshot:
+        """Return the table and the counters as they are now."""
+        with self._lock:
+            records = sorted((known.record for known in self._known.values()), key=lambda one: one.lower)
+            now, seconds = self.now, self._seconds()
+            counters = replace(
+                self._counts,
+                waiting=self._scheduler.waiting(seconds),
+                missed=self._scheduler.missed,
+                load=self._counts.seconds / seconds if seconds else 0.0,
+            )
+        return ScanSnapshot(self.sample_rate, self.centre_hz, now, tuple(records), counters)
+
+    def picture(self) -> BandPicture:
+        """Return spectrum, noise floor and threshold for drawing; spectra are those since the last call."""
+        mean, peak = self._detector.take_spectra()
+        floor = np.asarray(self._detector.floor_dbfs_per_hz, np.float32)
+        threshold = np.asarray(self._detector.threshold_dbfs_per_hz, np.float32)
+        return BandPicture(_decibels(mean), _decibels(peak), floor, threshold)
+
+    def samples(self, id: int, seconds: float = 0.1) -> ChannelSamples | None:
+        """Return the latest I/Q of an emission; None where it is not known, or its samples have gone.
+
+        Args:
+            id: of the emission.
+            seconds: how much of it, at most.
+        """
+        with self._lock:
+            known = self._known.get(id)
+        if known is None:
+            return None
+        record = known.record
+        stop = min(self.now, record.stop)
+        start = max(self.ring.first, record.start, stop - round(seconds * self.sample_rate))
+        wanted = self._wanted(record)
+        try:
+            return extract(
+                self.ring, self.sample_rate, wanted.centre, wanted.bandwidth, start, stop, wanted.rate
+            )
+        except AmrqError:
+            return None
+
+
+def _places(emission: Emission) -> dict[str, Any]:
+    names = (
+        "id",
+        "start",
+        "stop",
+        "first_seen",
+        "last_seen",
+        "lower",
+        "upper",
+        "snr_db",
+        "level_dbfs",
+        "on",
+        "bursts",
+    )
+    return {name: getattr(emission, name) for name in names}
+
+
+def _numbers(measures: object) -> dict[str, float | None]:
+    """Return the numbers in a record of measures, by name."""
+    found: dict[str, float | None] = {}
+    if measures is None or not is_dataclass(measures):
+        return found
+    for one in fields(measures):
+        value = getattr(measures, one.name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[one.name] = float(value) if math.isfinite(value) else None
+    return found
+
+
+def _print(channel: ChannelSamples, record: EmissionRecord) -> tuple[float, float, float]:
+    """Return what is quickly seen of a channel: level in dB, place in bandwidths, spread of the envelope."""
+    iq = channel.iq
+    power = iq.real.astype(np.float64) ** 2 + iq.imag.astype(np.float64) ** 2
+    mean = float(power.mean()) if len(power) else 0.0
+    if not mean > 0:
+        return -300.0, 0.0, 0.0
+    turn = np.angle(np.vdot(iq[:-1], iq[1:])) / (2 * math.pi) * channel.sample_rate
+    spread = float(np.mean(power**2)) / mean**2
+    return 10 * math.log10(mean), float(turn) / max(record.bandwidth, _LEAST_BANDWIDTH), spread
+
+
+def _differs(now: tuple[float, float, float], before: tuple[float, float, float]) -> bool:
+    limits = (_LEVEL_DB, _TURN, _ENVELOPE)
+    return any(abs(one - other) > limit for one, other, limit in zip(now, before, limits, strict=True))
+
+
+def _decibels(density: NDArray[Any] | None) -> NDArray[np.float32] | None:
+    return None if density is None else np.asarray(10 * np.log10(np.maximum(density, 1e-30)), np.float32)

@@ -1,0 +1,461 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A scan of a source: samples from a recording, a radio or a network, records of emissions to their outputs."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from amrq.errors import AmrqError, all_closed
+from amrq.options import OptionError, OutputFile, above, at_least, check, described, option
+from amrq.outputs import (
+    EmissionAnnotations,
+    EmissionOutputs,
+    OutputOptions,
+    ScanState,
+    emission_fields,
+)
+from amrq.recordings import Recording, open_recording
+from amrq.scan.bands import STEP, Band, open_band, read_sweep, sweep_steps
+from amrq.scan.recorder import Condition, EmissionRecorder
+from amrq.scan.records import ScanEvent, ScanSnapshot, emission_record
+from amrq.scan.scanner import BandScanner
+from amrq.scan.schedule import ScanOptions
+from amrq.scan.worker import ScanWorker
+from amrq.sources import SilenceWatch, SourceCounts, SourceOptions
+from amrq.text import engineering, printable
+
+__all__ = ["ScanOutputOptions", "ScanSession"]
+
+_LOG = logging.getLogger(__name__)
+_BLOCK_SECONDS = 0.03
+"""Of a recording that is scanned at a time, about: a power of two of samples."""
+_PATIENCE = 0.1
+"""Seconds to wait for samples before the end of the session is looked for again."""
+_POLL = 0.05
+"""Seconds from one look at what has happened to the next."""
+_SETTLES = 0.03
+"""Seconds after a retune that are not scanned."""
+_RADIOS = ("soapy", "rtl_tcp")
+
+
+@described
+@dataclass(frozen=True)
+class ScanOutputOptions:
+    """What is written of a scan, beside the records, and how long it lasts.
+
+    Raises:
+        AmrqError: a value is out of its range.
+    """
+
+    once: float | None = option(
+        None,
+        "End after this many seconds of the source. Without it, with the source or with Ctrl-C.",
+        unit="s",
+        within=above(0),
+    )
+    annotate: OutputFile = option(
+        "",
+        "Write the emissions of a SigMF recording into this .sigmf-meta, as annotations with frequency edges. The "
+        "recording's own is allowed.",
+        flag="--annotate FILE",
+    )
+    record_on: str = option(
+        "",
+        "Record each emission that meets this condition as SigMF of its own: 'label=QPSK and snr_db>10'.",
+        flag="--record-on CONDITION",
+    )
+    record_to: str = option(
+        "", "Folder for these recordings. Without it, this one.", flag="--record-to FOLDER"
+    )
+    margin: float = option(
+        0.02, "Time before and after an emission that is recorded with it.", unit="s", within=at_least(0)
+    )
+    database: OutputFile = option(
+        "", "Keep the emissions in this SQLite file; 'amrq history' reads it.", flag="--database FILE"
+    )
+    sweep: str = option(
+        "",
+        "Step a radio over this range of frequencies, again and again: 430M:440M.",
+        flag="--sweep LOW:HIGH",
+    )
+    dwell: float = option(
+        0.5, "Time that a sweep stays at a frequency.", unit="s", within=above(0, at_most=3600)
+    )
+    stall: float | None = option(
+        None,
+        "End when the source sends no samples for this many seconds. Without it, wait for them.",
+        unit="s",
+        within=above(0),
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check(self)
+
+
+class ScanSession:
+    """Scans a source and hands records of emissions to outputs. A context manager; `run` yields the records.
+
+    A recording given by its path is scanned as fast as possible, and the same samples give the same records. All other
+    sources are received in their own time: samples that there is no time for are dropped and counted.
+
+    Args:
+        source: the source; or the path of a recording.
+        options: how the band is scanned.
+        outputs: where records go.
+        writing: what else is written.
+        ending: set to end the session from another thread.
+        say: called with each sentence for the user; None: the log.
+
+    Raises:
+        AmrqError: on entering the context: something cannot be opened, or options do not go together. On leaving it: an
+            output could not be written, or the source sent nothing.
+
+    Example:
+        with ScanSession(Path("band.sigmf-meta")) as session:
+            for record in session.run():
+                if record["event"] == "end":
+                    print(record["freq_lower_edge"], record["label"])
+    """
+
+    def __init__(
+        self,
+        source: SourceOptions | Path,
+        options: ScanOptions | None = None,
+        outputs: OutputOptions | None = None,
+        writing: ScanOutputOptions | None = None,
+        ending: threading.Event | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        if isinstance(source, Path):
+            source = SourceOptions(file=source)
+            self._paced = False
+        else:
+            self._paced = True
+        self._wanted = source
+        self._options, self._outputs_wanted = options or ScanOptions(), outputs or OutputOptions()
+        self._writing = writing or ScanOutputOptions()
+        self._ending, self._say = ending or threading.Event(), say or _LOG.info
+        self._closing = all_closed()
+        self._band: Band | None = None
+        self._recording: Recording | None = None
+        self._recorder: EmissionRecorder | None = None
+        self._condition: Condition | None = None
+        self._begun: datetime | None = None
+        self._worker: ScanWorker | None = None
+        self._silence: SilenceWatch | None = None
+        self.name = ""
+        """What is scanned, for people."""
+
+    @classmethod
+    def of_recording(cls, source: SourceOptions, *rest: Any) -> "ScanSession":
+        """Return a session that scans the recording of a source (`file`) as fast as possible."""
+        session = cls(source, *rest)
+        session._paced = False
+        return session
+
+    def __enter__(self) -> "ScanSession":
+        at_the_end = self._closing.__enter__()
+        try:
+            self._open(at_the_end)
+        except BaseException as error:
+            self._closing.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.__exit__(kind, error, trace)
+        if error is None and self._silence is not None:
+            self._silence.look(self.scanner.now)
+            self._silence.raise_error()
+
+    def _open(self, at_the_end: Callable[[Callable[[], None]], None]) -> None:
+        writing, wanted = self._writing, self._wanted
+        if writing.record_on:
+            self._condition = Condition(writing.record_on, emission_fields())
+        elif writing.record_to:
+            raise OptionError(ScanOutputOptions, "{record_to} belongs to {record_on}: give that as well.")
+        self._sweep = read_sweep(writing.sweep) if writing.sweep else None
+        if self._sweep is not None and wanted.chosen not in _RADIOS:
+            raise OptionError(
+                {"sweep": "--sweep", "soapy": "--soapy", "rtl_tcp": "--rtl-tcp"},
+                "{sweep} steps a radio ({soapy}, {rtl_tcp}) over a range: other sources cannot be tuned.",
+            )
+        if writing.annotate and (self._paced or wanted.file is None):
+            raise OptionError(ScanOutputOptions, "{annotate} needs a SigMF recording that is scanned.")
+        if self._paced:
+            self._band = open_band(wanted, self._say)
+            at_the_end(self._band.close)
+            self.name, rate, centre = self._band.name, self._band.sample_rate, self._band.frequency
+        else:
+            assert wanted.file is not None
+            self._recording = open_recording(
+                wanted.file, wanted.format, wanted.sample_rate, wanted.recording_name
+            )
+            for note in self._recording.notes:
+                self._say(note)
+            recording = self._recording
+            self.name, rate = str(recording.path), recording.sample_rate
+            centre = recording.tunings[0][1] if recording.tunings else wanted.frequency
+        if self._paced and wanted.chosen not in ("file", "simulate"):
+            self._silence = SilenceWatch(self.name, self._say, writing.stall)
+        self.scanner = BandScanner(rate, centre, self._options, limited=self._paced)
+        """The scanner: `snapshot` and `picture` for displays."""
+        outputs = EmissionOutputs(self._outputs_wanted, self._state, writing.database)
+        self._outputs = outputs
+        at_the_end(outputs.close)
+        if writing.annotate and self._recording is not None:
+            annotations = EmissionAnnotations(self._recording.path, writing.annotate)
+            annotations.check()
+            annotations.set_samples(rate, self._recording.first_index)
+            outputs.annotate(annotations)
+        if self._condition is not None:
+            folder = Path(writing.record_to or ".")
+            self._recorder = EmissionRecorder(folder, self.scanner.ring, writing.margin)
+
+    # Records
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """Yield the records of what happens, until the source or the session ends.
+
+        When the session is ended from outside, the emissions that are on end too, and their records come.
+
+        Raises:
+            AmrqError: the source failed, or an output cannot take a record.
+        """
+        if self._recording is not None:
+            yield from self._run_recording(self._recording)
+        elif self._sweep is not None:
+            yield from self._run_sweep(self._sweep)
+        else:
+            yield from self._run_live()
+
+    def _run_recording(self, recording: Recording) -> Iterator[dict[str, Any]]:
+        rate = recording.sample_rate
+        size = 1 << max(12, round(math.log2(_BLOCK_SECONDS * rate)))
+        length = recording.length
+        if self._writing.once is not None:
+            length = min(length, max(1, round(self._writing.once * rate)))
+        breaks = dict.fromkeys(recording.gaps(), self.scanner.centre_hz)
+        retunes = {sample: hz for sample, hz in recording.tunings if sample > 0}
+        edges = sorted({*breaks, *retunes, length})
+        place = 0
+        while place < length and not self._ending.is_set():
+            if place in retunes:
+                yield from self._written(self.scanner.retune(retunes[place]))
+            elif place in breaks:
+                self.scanner.add_break()
+            until = min(place + size, next(edge for edge in edges if edge > place))
+            events = self.scanner.process(recording.read(place, until - place))
+            yield from self._written(events)
+            place = until
+        yield from self._written(self.scanner.finish(), last=True)
+
+    def _run_live(self) -> Iterator[dict[str, Any]]:
+        assert self._band is not None
+        worker = self._worker = ScanWorker(self.scanner)
+        over = threading.Event()
+        failure: list[Exception] = []
+        reader = threading.Thread(
+            target=self._receive, args=(worker, over, failure), name="amrq source", daemon=True
+        )
+        worker.start()
+        if self._silence is not None:
+            self._silence.begin()
+        reader.start()
+        try:
+            while not over.wait(_POLL) and not self._ending.is_set() and worker.error is None:
+                yield from self._written(worker.take_events())
+                if self._silence is not None:
+                    self._silence.look(self.scanner.now)
+                    if self._silence.stalled:
+                        break
+        finally:
+            over.set()
+            reader.join(2.0)
+            worker.close()
+        yield from self._written(worker.take_events(), last=True)
+        if worker.error is not None:
+            raise AmrqError(f"the scan failed: {printable(worker.error)}.") from worker.error
+        if failure:
+            raise failure[0]
+
+    def _receive(self, worker: ScanWorker, over: threading.Event, failure: list[Exception]) -> None:
+        """Hand samples from the source to the worker, in a thread of its own."""
+        assert self._band is not None
+        once, rate = self._writing.once, self._band.sample_rate
+        left = math.inf if once is None else max(1, round(once * rate))
+        waits = self._wanted.chosen == "stdin"  # the other end of a pipe is held up instead
+        try:
+            while not over.is_set() and left > 0:
+                piece = self._band.read(_PATIENCE)
+                if piece is None:
+                    break
+                if piece.broken:
+                    worker.add_break()
+                samples = piece.samples[: int(min(left, len(piece.samples)))]
+                if not len(samples):
+                    continue
+                if self._begun is None:
+                    self._begun = datetime.now(timezone.utc) - timedelta(seconds=len(samples) / rate)
+                worker.put(samples, wait=waits)
+                left -= len(samples)
+        except Exception as error:  # the session must learn of it
+            failure.append(error)
+        finally:
+            over.set()
+
+    def _run_sweep(self, sweep: tuple[float, float]) -> Iterator[dict[str, Any]]:
+        band: Any = self._band
+        rate = band.sample_rate
+        centres = sweep_steps(*sweep, rate)
+        dwell = round(self._writing.dwell * rate)
+        started = time.monotonic()
+        self._say(
+            f"the sweep has {len(centres)} steps of {engineering(STEP * rate, 'Hz')} and takes about "
+            f"{len(centres) * (self._writing.dwell + _SETTLES):.1f} s."
+        )
+        while not self._ending.is_set():
+            for centre in centres:
+                band.tune(centre)
+                yield from self._written(self.scanner.retune(centre))
+                skipped, taken = 0, 0
+                while taken < dwell and not self._ending.is_set():
+                    piece = band.read(_PATIENCE)
+                    if piece is None:
+                        self._ending.set()
+                        break
+                    if skipped < _SETTLES * rate:
+                        skipped += len(piece.samples)
+                        continue
+                    if self._begun is None and len(piece.samples):
+                        self._begun = datetime.now(timezone.utc)
+                    taken += len(piece.samples)
+                    yield from self._written(self.scanner.process(piece.samples))
+                yield from self._written(self.scanner.finish(), last=True)
+                if self._writing.once is not None and time.monotonic() - started > self._writing.once:
+                    return
+                if self._ending.is_set():
+                    return
+
+    def _written(self, events: list[ScanEvent], last: bool = False) -> Iterator[dict[str, Any]]:
+        """Hand events to the outputs; yield their records."""
+        scanner = self.scanner
+        for event in events:
+            dropped = scanner.snapshot().counters.dropped if self._paced else 0
+            record = emission_record(
+                event,
+                self.name,
+                scanner.sample_rate,
+                event.centre_hz,
+                self._moment(event.record.start),
+                dropped,
+            )
+            self._outputs.write(record)
+            if self._recorder is not None and self._condition is not None:
+                self._record(event, record, self._recorder, self._condition)
+            yield record
+        if self._recorder is not None:
+            self._recorder.advance(last)
+
+    def _record(
+        self, event: ScanEvent, record: dict[str, Any], recorder: EmissionRecorder, condition: Condition
+    ) -> None:
+        found = event.record
+        if condition(record):
+            about = record["frequency_hz"] if record["frequency_hz"] is not None else record["offset_hz"]
+            label, begun = record["label"].replace("/", "-"), max(0, found.start) / self.scanner.sample_rate
+            name = f"{label}-{about / 1e3:.1f}kHz-{begun:.3f}s"
+            recorder.begin(found.id, found.start, found.centre, max(2 * found.bandwidth, 1e3), name)
+        if event.event == "end":
+            recorder.end(found.id, found.stop, record)
+
+    def _moment(self, sample: int) -> datetime | None:
+        if self._recording is not None:
+            return self._recording.received(max(0, sample))
+        if self._begun is None or self._wanted.chosen == "file":
+            return None
+        return self._begun + timedelta(seconds=sample / self.scanner.sample_rate)
+
+    # For displays
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether a recording is scanned as fast as possible."""
+        return not self._paced
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether a radio steps over a range of frequencies."""
+        return bool(self._writing.sweep)
+
+    def snapshot(self) -> ScanSnapshot:
+        """Return the table and the counters."""
+        return self.scanner.snapshot()
+
+    def source_counts(self) -> SourceCounts:
+        """Return the source's counts of losses and faults."""
+        return SourceCounts() if self._band is None else self._band.counts()
+
+    def _state(self) -> ScanState:
+        shot, counts = self.scanner.snapshot(), self.source_counts()
+        on_air: dict[str, int] = {}
+        for record in shot.emissions:
+            if record.on:
+                on_air[record.label] = on_air.get(record.label, 0) + 1
+        done = shot.counters
+        return ScanState(
+            self.name,
+            shot.now,
+            done.dropped,
+            counts.lost if counts.overflows is None else counts.overflows,
+            on_air,
+            done.waiting,
+            done.missed,
+            done.suppressed,
+            done.looks,
+            done.seconds,
+            done.load,
+        )
+
+    def losses(self) -> list[str]:
+        """Return a sentence for each kind of loss."""
+        said: list[str] = []
+        done, counts = self.scanner.snapshot().counters, self.source_counts()
+        total = self.scanner.now
+        if done.dropped:
+            share = 100 * done.dropped / max(1, total)
+            said.append(f"{share:.2g} % of the samples were lost: this machine is too slow for all of them.")
+        if counts.overflows:
+            said.append(f"The radio lost samples {counts.overflows} times: they were not fetched in time.")
+        if counts.lost:
+            said.append(f"Samples were lost on the way from the sender {counts.lost} times.")
+        if counts.reconnections:
+            said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
+        if counts.refused:
+            said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
+        if done.not_finite:
+            said.append(f"{done.not_finite} samples are not finite numbers; they count as zeros.")
+        if done.missed:
+            said.append(f"{done.missed} emissions ended before there was time to look at them: see --budget.")
+        if done.suppressed:
+            said.append(
+                f"{done.suppressed} emissions are not reported: more than {self._options.most_records:g} a second "
+                "began (--most-records)."
+            )
+        if self._recorder is not None and self._recorder.left_out:
+            said.append(f"{self._recorder.left_out} emissions were not recorded: too many at a time.")
+        return said
+
+    def recordings(self) -> list[Path]:
+        """Return the recordings of emissions that were written."""
+        return [] if self._recorder is None else list(self._recorder.written)

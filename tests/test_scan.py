@@ -1,0 +1,480 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A band from its samples to records of emissions with names."""
+
+import dataclasses
+import itertools
+import json
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.classes import linear_class
+from amrq.errors import AmrqError
+from amrq.identify import identify_emission
+from amrq.outputs import OutputOptions, emission_schema
+from amrq.recordings import open_recording, write_sigmf
+from amrq.scan import (
+    BandScanner,
+    Condition,
+    EmissionRecord,
+    LookKind,
+    ScanEvent,
+    ScanOptions,
+    ScanOutputOptions,
+    ScanSession,
+    ScanWorker,
+    Scheduler,
+    Turn,
+    sweep_steps,
+)
+from amrq.signals import received_signal
+from amrq.sources import SourceOptions
+
+RATE = 1e6
+NOISE = 0.01
+"""Amplitude of the noise in the whole band, RMS."""
+
+_Samples = NDArray[np.complex64]
+
+
+def noise(count: int, generator: np.random.Generator) -> NDArray[np.complex128]:
+    return (generator.normal(size=count) + 1j * generator.normal(size=count)) * (NOISE / math.sqrt(2))
+
+
+def linear(
+    label: str, symbol_rate: float, centre: float, snr_db: float, count: int, generator: np.random.Generator
+) -> NDArray[np.complex128]:
+    """A linear signal at a place of the band, `snr_db` over the noise in 1.2 of its symbol rate."""
+    spacing = RATE / symbol_rate
+    symbols = generator.choice(linear_class(label).points, int(count / spacing) + 20)
+    made = received_signal(symbols, spacing, 0.35, math.inf, generator)[:count].astype(np.complex128)
+    power = NOISE**2 * 1.2 * symbol_rate / RATE * 10 ** (snr_db / 10)
+    return made * math.sqrt(power) * np.exp(2j * np.pi * centre / RATE * np.arange(count))
+
+
+def carrier(centre: float, snr_db: float, count: int) -> NDArray[np.complex128]:
+    """A carrier, `snr_db` over the noise in 1 kHz."""
+    power = NOISE**2 * 1e3 / RATE * 10 ** (snr_db / 10)
+    return math.sqrt(power) * np.exp(2j * np.pi * centre / RATE * np.arange(count))
+
+
+def ramped(burst: NDArray[np.complex128], ramp: int = 200) -> NDArray[np.complex128]:
+    """Return a burst that rises and falls smoothly: keying at once splatters over the band."""
+    edge = np.minimum(np.arange(len(burst)), np.arange(len(burst))[::-1]) / ramp
+    return burst * np.sin(np.pi / 2 * np.clip(edge, 0, 1)) ** 2
+
+
+def band(count: int, generator: np.random.Generator) -> _Samples:
+    """QPSK, BPSK and a carrier in noise, and a burst of 8PSK in the middle third."""
+    made = noise(count, generator)
+    made += linear("QPSK", 20e3, -300e3, 20.0, count, generator)
+    made += linear("BPSK", 40e3, 100e3, 18.0, count, generator)
+    made += carrier(300e3, 25.0, count)
+    third = count // 3
+    made[third : 2 * third] += ramped(linear("8PSK", 30e3, -100e3, 24.0, third, generator))
+    return made.astype(np.complex64)
+
+
+def scanned(scanner: BandScanner, samples: _Samples, block: int = 32_768) -> list[ScanEvent]:
+    events = []
+    for start in range(0, len(samples), block):
+        events += scanner.process(samples[start : start + block])
+    return events + scanner.finish()
+
+
+@pytest.fixture(scope="module")
+def samples() -> _Samples:
+    return band(900_000, rng("a band to scan"))
+
+
+@pytest.fixture(scope="module")
+def events(samples: _Samples) -> list[ScanEvent]:
+    return scanned(BandScanner(RATE, 100e6), samples)
+
+
+def ended(events: list[ScanEvent], centre: float) -> EmissionRecord:
+    """Return the longest stretch of an emission."""
+    over = [one.record for one in events if one.event == "end" and abs(one.record.centre - centre) < 5e3]
+    return max(over, key=lambda record: record.stop - record.start)
+
+
+@pytest.mark.parametrize(
+    ("label", "family", "centre", "symbol_rate"),
+    [
+        ("QPSK", "linear", -300e3, 20e3),
+        ("BPSK", "linear", 100e3, 40e3),
+        ("8PSK", "linear", -100e3, 30e3),
+        ("carrier", "carrier", 300e3, None),
+    ],
+)
+def test_emissions_are_named(
+    events: list[ScanEvent], label: str, family: str, centre: float, symbol_rate: float | None
+) -> None:
+    found = ended(events, centre)
+    assert (found.label, found.family, found.reason) == (label, family, "named")
+    assert found.confidence > 0.8 and found.looks >= 1
+    assert found.symbol_rate == (None if symbol_rate is None else pytest.approx(symbol_rate, rel=2e-3))
+    if symbol_rate is not None:
+        assert found.symbols is not None and np.mean(np.abs(found.symbols) ** 2) == pytest.approx(1, rel=0.2)
+
+
+def test_a_burst_has_its_beginning_and_end(events: list[ScanEvent]) -> None:
+    found = ended(events, -100e3)
+    assert abs(found.start - 300_000) < 3_000 and abs(found.stop - 600_000) < 3_000
+
+
+def test_every_emission_begins_once_and_ends_once(events: list[ScanEvent]) -> None:
+    begun = [one.record.id for one in events if one.event == "begin"]
+    over = [one.record.id for one in events if one.event == "end"]
+    assert sorted(begun) == sorted(over) and len(set(begun)) >= 4
+
+
+def test_the_same_samples_give_the_same_events(samples: _Samples, events: list[ScanEvent]) -> None:
+    again = scanned(BandScanner(RATE, 100e6), samples)
+    assert [(one.event, one.record) for one in again] == [(one.event, one.record) for one in events]
+
+
+def test_noise_alone_gives_nothing_and_samples_that_are_not_finite_count_as_zeros() -> None:
+    made = noise(500_000, rng("noise to scan")).astype(np.complex64)
+    made[200_000:200_100] = np.nan
+    made[300_000] = np.complex64(complex(np.inf, 0))
+    scanner = BandScanner(RATE)
+    assert scanned(scanner, made) == []
+    counters = scanner.snapshot().counters
+    assert counters.not_finite == 101 and counters.samples == 500_000 and counters.emissions == 0
+
+
+def test_a_retune_ends_all_emissions_and_ids_go_on(samples: _Samples) -> None:
+    scanner = BandScanner(RATE, 100e6)
+    first = scanner.process(samples[:250_000]) + scanner.retune(200e6)
+    assert {one.record.id for one in first if one.event == "end"} == {
+        one.record.id for one in first if one.event == "begin"
+    }
+    assert all(one.centre_hz == 100e6 for one in first)
+    second = scanner.process(samples[250_000:500_000]) + scanner.finish()
+    assert second and all(one.centre_hz == 200e6 for one in second)
+    assert not {one.record.id for one in first} & {one.record.id for one in second}
+    assert min(one.record.start for one in second) >= 249_000
+
+
+def test_a_flood_is_limited_and_counted() -> None:
+    generator = rng("a flood")
+    made = noise(400_000, generator)
+    for _ in range(40):
+        start, centre = int(generator.integers(0, 380_000)), generator.uniform(-450e3, 450e3)
+        made[start : start + 8_000] += ramped(linear("QPSK", 10e3, centre, 25.0, 8_000, generator))
+    options = ScanOptions(most_records=2.0)
+    scanner = BandScanner(RATE, options=options)
+    events = scanned(scanner, made.astype(np.complex64))
+    begun = sum(one.event == "begin" for one in events)
+    suppressed = scanner.snapshot().counters.suppressed
+    assert begun <= 10 and suppressed >= 10
+    assert sum(one.event == "end" for one in events) == begun
+
+
+# What can be said of I/Q
+
+
+def test_noise_where_an_emission_should_be_is_noise() -> None:
+    generator = rng("noise in a box")
+    iq = noise(8_000, generator).astype(np.complex64)
+    floor = 10 * math.log10(NOISE**2 / 40e3)
+    found = identify_emission(iq, 40e3, floor, (-5e3, 5e3), snr_db=10.0)
+    assert (found.label, found.family) == ("noise", "noise") and found.confidence > 0.8
+    assert identify_emission(iq, 40e3, floor, (-5e3, 5e3), snr_db=-15.0).reason == "too weak for a look"
+    assert identify_emission(iq[:20], 40e3, floor).reason == "too short"
+
+
+def test_a_keyed_or_swept_carrier_is_no_carrier() -> None:
+    generator = rng("not a carrier")
+    count = 8_000
+    at = np.arange(count)
+    swept = np.exp(2j * np.pi * (at / count - 0.5) * 0.2 * at) + noise(count, generator)
+    sidebands = (1 + 0.6 * np.cos(2 * np.pi * 0.03 * at)) + noise(count, generator)
+    for iq in (swept, sidebands):
+        assert identify_emission(iq.astype(np.complex64), 40e3, None, (-9e3, 9e3)).label != "carrier"
+    steady = np.exp(2j * np.pi * 0.01 * at) + 10 * noise(count, generator)
+    found = identify_emission(steady.astype(np.complex64), 40e3, None, (-5e3, 5e3))
+    assert found.label == "carrier" and found.confidence > 0.9
+
+
+# Whose turn it is
+
+
+def test_what_is_new_comes_first_and_what_is_steady_last() -> None:
+    scheduler = Scheduler(ScanOptions(look_every=0.5))
+    scheduler.begin(1, 0.0, enough=0.0)
+    scheduler.done(Turn(1, LookKind.NEW, True), 0.0, cost=0.01)
+    scheduler.begin(2, 0.5, enough=0.0)
+    scheduler.begin(3, 0.0, enough=0.0, known=True)
+    scheduler.change(3, 0.6)
+    assert [(turn.id, turn.kind) for turn in scheduler.due(0.6)] == [
+        (2, LookKind.NEW),
+        (3, LookKind.CHANGED),
+        (1, LookKind.STEADY),
+    ]
+    assert not scheduler.due(0.6)[-1].full  # it was identified half a second ago
+    assert [turn.full for turn in scheduler.due(20.0)] == [True, True, True]
+
+
+def test_the_budget_is_kept_and_what_is_missed_counts() -> None:
+    scheduler = Scheduler(ScanOptions(budget=0.1, look_every=0.5), limited=True)
+    for id in range(100):
+        scheduler.begin(id, 0.0, enough=0.0)
+    spent, now = 0.0, 0.0
+    while now < 10.0:
+        for turn in scheduler.due(now):
+            if not scheduler.allowed(now):
+                break
+            scheduler.done(turn, now, cost=0.05)
+            spent += 0.05
+        now += 0.05
+    assert 0.9 < spent < 1.6  # a tenth of 10 s, and what was saved up
+    assert scheduler.waiting(now) > 50
+    scheduler.end(99, now, wanted=True)
+    assert scheduler.due(now)[0] == Turn(99, LookKind.ENDED, True)
+    scheduler.forget(99, missed=True)
+    assert scheduler.missed == 1
+
+
+# In threads
+
+
+def test_a_worker_takes_all_and_drops_what_has_no_room(samples: _Samples) -> None:
+    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.2)
+    # Not started: nothing leaves the queue.
+    taken = [worker.put(samples[start : start + 50_000]) for start in range(0, 400_000, 50_000)]
+    assert taken == [True] * 4 + [False] * 4
+    worker.start()
+    assert worker.put(samples[400_000:450_000], wait=True)
+    worker.close()
+    counters = worker.snapshot().counters
+    assert worker.error is None and counters.dropped == 200_000 and counters.breaks == 1
+    assert worker.snapshot().now == 450_000  # time goes on by what was lost
+    events = worker.take_events()
+    assert {one.event for one in events} >= {"begin", "end"}
+
+
+def test_an_error_in_a_worker_is_kept() -> None:
+    worker = ScanWorker(BandScanner(RATE))
+    worker.start()
+    worker.put(np.zeros((2, 2), np.complex64))
+    worker.close()
+    assert isinstance(worker.error, Exception)
+
+
+# Records
+
+
+@pytest.fixture(scope="module")
+def recording(samples: _Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "band.sigmf-meta"
+    samples.astype("<c8").tofile(path.with_suffix(".sigmf-data"))
+    write_sigmf(path, RATE, 100e6, "A band to scan.")
+    return path
+
+
+def records(session: ScanSession) -> list[dict[str, Any]]:
+    with session as running:
+        return list(running.run())
+
+
+def test_records_keep_their_schema_and_go_to_all_outputs(recording: Path, tmp_path: Path) -> None:
+    log, counters, annotated = tmp_path / "log.jsonl", tmp_path / "scan.prom", tmp_path / "band.sigmf-meta"
+    outputs = OutputOptions(log=str(log), counters=str(counters))
+    writing = ScanOutputOptions(annotate=str(annotated), database=str(tmp_path / "scan.sqlite"))
+    found = records(ScanSession(recording, outputs=outputs, writing=writing))
+    validator = jsonschema.Draft202012Validator(emission_schema())
+    for record in found:
+        validator.validate(json.loads(json.dumps(record)))
+    assert [json.loads(line) for line in log.read_text().splitlines()] == found
+    over = [record for record in found if record["event"] == "end"]
+    [qpsk] = [record for record in over if record["label"] == "QPSK"]
+    assert qpsk["frequency_hz"] == pytest.approx(99.7e6, abs=500)
+    assert qpsk["freq_upper_edge"] - qpsk["freq_lower_edge"] == pytest.approx(qpsk["bandwidth_hz"], abs=0.01)
+    annotations = json.loads(annotated.read_text())["annotations"]
+    assert len(annotations) == len(over)
+    assert {one["core:label"] for one in annotations} == {record["label"] for record in over}
+    assert all(one["core:freq_lower_edge"] < one["core:freq_upper_edge"] for one in annotations)
+    text = counters.read_text()
+    assert 'amrq_scan_emissions_total{label="QPSK"} 1.0' in text and "amrq_samples_received_total" in text
+
+
+def test_an_emission_that_meets_the_condition_is_recorded(recording: Path, tmp_path: Path) -> None:
+    writing = ScanOutputOptions(record_on="label=8PSK and snr_db>10", record_to=str(tmp_path))
+    session = ScanSession(recording, writing=writing)
+    records(session)
+    path = max(session.recordings(), key=lambda path: path.with_suffix(".sigmf-data").stat().st_size)
+    taken = open_recording(path)
+    assert taken.tunings[0][1] == pytest.approx(99.9e6, abs=500)
+    # 0.3 s, and a little before and after.
+    assert 0.3 < taken.length / taken.sample_rate < 0.37
+    [one] = taken.annotations
+    assert one.label == "8PSK" and one.count / taken.sample_rate == pytest.approx(0.3, abs=0.01)
+    iq = taken.read(one.start, one.count)
+    power = np.abs(iq) ** 2
+    beside = np.abs(taken.read(0, one.start - 50)) ** 2
+    assert power.mean() > 20 * beside.mean()
+    assert identify_emission(iq, taken.sample_rate).label == "8PSK"
+
+
+def test_a_session_ends_with_its_records_written(recording: Path) -> None:
+    ending = threading.Event()
+    found = []
+    with ScanSession(recording, ending=ending) as session:
+        for record in session.run():
+            found.append(record)
+            ending.set()
+    assert session.scanner.now < 900_000
+    begun = {record["id"] for record in found if record["event"] == "begin"}
+    assert begun == {record["id"] for record in found if record["event"] == "end"}
+
+
+def test_a_part_of_a_recording_is_scanned(recording: Path) -> None:
+    with ScanSession(recording, writing=ScanOutputOptions(once=0.2)) as session:
+        list(session.run())
+        assert session.scanner.now == 200_000
+
+
+def test_a_simulation_is_received_in_its_own_time() -> None:
+    source = SourceOptions(simulate=True, sample_rate=240e3)
+    session = ScanSession(source, writing=ScanOutputOptions(once=0.5))
+    found = records(session)
+    counters = session.snapshot().counters
+    assert counters.samples + counters.dropped == pytest.approx(120_000, abs=20_000)
+    begun = {record["id"] for record in found if record["event"] == "begin"}
+    assert begun == {record["id"] for record in found if record["event"] == "end"}
+    assert all(record["utc"] for record in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "writing", "why"),
+    [
+        (
+            SourceOptions(simulate=True, sample_rate=240e3),
+            ScanOutputOptions(sweep="430M:440M"),
+            "cannot be tuned",
+        ),
+        (
+            SourceOptions(simulate=True, sample_rate=240e3),
+            ScanOutputOptions(record_on="label=="),
+            "is missing at its end",
+        ),
+        (
+            SourceOptions(simulate=True, sample_rate=240e3),
+            ScanOutputOptions(record_on="power>1"),
+            "is not a field",
+        ),
+        (
+            SourceOptions(simulate=True, sample_rate=240e3),
+            ScanOutputOptions(record_to="."),
+            "belongs to record_on",
+        ),
+        (
+            SourceOptions(simulate=True, sample_rate=240e3),
+            ScanOutputOptions(annotate="a.sigmf-meta"),
+            "needs a SigMF recording",
+        ),
+        (
+            SourceOptions(rtl_tcp="localhost", sample_rate=1e6, frequency=1e8),
+            ScanOutputOptions(sweep="440M:430M"),
+            "the lower one first",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    source: SourceOptions, writing: ScanOutputOptions, why: str
+) -> None:
+    with pytest.raises(AmrqError, match=why), ScanSession(source, writing=writing):
+        pass
+
+
+def test_a_sweep_covers_its_range_without_the_edges_of_bands() -> None:
+    for low, high in ((430e6, 440e6), (100e6, 100.1e6), (88e6, 108e6)):
+        steps = sweep_steps(low, high, 2.4e6)
+        assert steps[0] - 1.2e6 <= low and steps[-1] + 1.2e6 >= high
+        assert all(0 < after - before <= 0.8 * 2.4e6 + 1 for before, after in itertools.pairwise(steps))
+
+
+# Conditions
+
+
+RECORD = {
+    "label": "QPSK",
+    "snr_db": 12.5,
+    "symbol_rate_hz": None,
+    "family": "linear",
+    "measures": {"drift_hz": 3.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("label=QPSK and snr_db>10", True),
+        ("label=qpsk AND snr_db>13", False),
+        ("not label=QPSK or snr_db >= 12.5", True),
+        ("not (label=QPSK or snr_db>100)", False),
+        ("label != '8PSK'", True),
+        ("symbol_rate_hz>0", False),
+        ("symbol_rate_hz!=9600", True),
+        ("drift_hz<5", True),
+        ('label="QPSK"and snr_db<1k', True),
+        ("snr_db>12.4dB", True),
+    ],
+)
+def test_conditions_hold_or_do_not(text: str, holds: bool) -> None:
+    assert Condition(text)(RECORD) is holds
+
+
+NO_CONDITIONS = [
+    "",
+    "label",
+    "label=",
+    "=QPSK",
+    "label=QPSK and",
+    "(label=QPSK",
+    "label=QPSK)",
+    "snr_db>loud",
+    "a<b c",
+]
+NO_CONDITIONS += [
+    "not " * 30 + "a=1",
+    "(" * 30 + "a=1" + ")" * 30,
+    "a=1 b=2",
+    "a=" + "1" * 2000,
+    "__import__('os')",
+]
+
+
+@pytest.mark.parametrize("text", NO_CONDITIONS)
+def test_what_is_no_condition_is_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(AmrqError) as caught:
+        Condition(text)
+    assert str(caught.value).endswith(".") and len(str(caught.value)) < 400
+
+
+def test_a_snapshot_is_frozen_and_a_picture_has_one_value_a_bin(samples: _Samples) -> None:
+    scanner = BandScanner(RATE)
+    scanner.process(samples[:250_000])
+    shot = scanner.snapshot()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        shot.emissions[0].label = "QPSK"  # type: ignore[misc]
+    assert [one.lower for one in shot.emissions] == sorted(one.lower for one in shot.emissions)
+    picture = scanner.picture()
+    assert picture.mean is not None and picture.peak is not None
+    assert len(picture.mean) == len(picture.peak) == len(picture.floor) == len(picture.threshold)
+    quiet = np.median(picture.mean - picture.floor)
+    assert abs(quiet) < 1.0 and np.all(picture.threshold > picture.floor)
+    assert scanner.picture().mean is None
+    [one] = [one for one in shot.emissions if abs(one.centre + 300e3) < 5e3]
+    channel = scanner.samples(one.id, 0.05)
+    assert channel is not None and len(channel.iq) == pytest.approx(0.05 * channel.sample_rate, rel=0.05)
+    assert scanner.samples(10_000) is None
