@@ -185,3 +185,72 @@ def test_what_lies_around_a_burst_is_left_out(name: str) -> None:
         symbols[-64:] *= np.exp(1j * generator.uniform(1.0, 2.0))  # the carrier jumped before the last chunks
         found = CHECKER.check(named(name), symbols.reshape(-1, 32), 20.0)
         assert found.reason == "named", found.misfit
+
+
+def harmed(chunks: NDArray[np.complex64], harm: str, generator: np.random.Generator) -> NDArray[np.complex64]:
+    """Return chunks [n, L] of unit power as an imperfect transmitter, channel or receiver leaves them."""
+    x = chunks.ravel()
+    if harm == "phase noise":
+        x = x * np.exp(1j * np.cumsum(generator.normal(0, 0.05, x.size)))
+    elif harm == "image":
+        # Of a carrier that the receiver has removed: the image turns twice as fast, the other way.
+        turn = np.exp(2j * np.pi * (0.013 * np.arange(x.size) + generator.random()))
+        x = x + 0.1 * x.conj() * turn
+    elif harm == "echo":
+        x = x + 0.1 * np.exp(2j * np.pi * generator.random()) * np.roll(x, 2)
+    elif harm == "compression":
+        size = np.abs(x)
+        x = x / np.sqrt(1 + 0.12 * size**2)
+    return x.reshape(chunks.shape).astype(np.complex64)
+
+
+HARMS = ("phase noise", "image", "echo", "compression")
+
+
+def signal(name: str, harm: str, es_n0_db: float, generator: np.random.Generator) -> NDArray[np.complex64]:
+    sent = generator.choice(LINEAR_CLASSES[name].points, (32, 32)).astype(np.complex64)
+    noise = generator.standard_normal((32, 64)).view(np.complex128) * 10 ** (-es_n0_db / 20) / math.sqrt(2)
+    return (harmed(sent, harm, generator) + noise).astype(np.complex64)
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_has_few_parameters_is_no_sign_of_other_points(harm: str) -> None:
+    generator = rng("checker, harms", harm)
+    refused = []
+    for name in THESIS_9:
+        if harm == "phase noise" and name == "16PSK":
+            continue  # it cannot be told from more points by its phase
+        for level in (17.0, 22.0):
+            for _ in range(3):
+                found = CHECKER.check(named(name, level), signal(name, harm, level, generator), level)
+                if found.reason != "named":
+                    refused.append((name, level, found.misfit))
+    assert len(refused) <= 3, refused  # of 54, or 48
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_and_it_does_not_explain_other_points(harm: str) -> None:
+    generator = rng("checker, harmed others", harm)
+    for sent, called in (
+        ("64QAM", "16QAM"),
+        ("32APSK (4+12+16)", "32QAM"),
+        ("32QAM (8x4)", "8QAM"),
+        ("16ASK", "8ASK"),
+        ("16APSK (4+12)", "16QAM"),
+        ("32PSK", "16PSK"),
+    ):
+        for _ in range(3):
+            found = CHECKER.check(named(called, 15.0), signal(sent, harm, 22.0, generator), 22.0)
+            assert found.label == "unknown", (sent, called, found.misfit)
+
+
+def test_a_ring_whose_points_are_hardly_told_apart_is_unsure() -> None:
+    generator = rng("checker, ring")
+    reasons: dict[str, list[str]] = {"16PSK": [], "32PSK": []}
+    for name, found in reasons.items():
+        for _ in range(20):
+            chunks = received(LINEAR_CLASSES[name].points, 15.7, generator)
+            found.append(CHECKER.check(named("16PSK", 15.0), chunks, 15.7).reason)
+    assert reasons["16PSK"].count("named") >= 17
+    assert reasons["32PSK"].count("named") <= 2
+    assert "unsure" in reasons["32PSK"]

@@ -4,6 +4,7 @@
 from amrq.decision.checker import DecisionChecker
 from amrq.decision.decision import REASONS, Decision, EsN0Bound, Reason, answer_text, answer_words, es_n0_text
 from amrq.decision.decision_maker import DecisionMaker, DecisionOptions
+from amrq.decision.nuisances import Nuisances, without_nuisances
 from amrq.model import NO_SIGNAL
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "DecisionMaker",
     "DecisionOptions",
     "EsN0Bound",
+    "Nuisances",
     "Reason",
     "answer_text",
     "answer_words",
     "es_n0_text",
+    "without_nuisances",
 ]

@@ -46,9 +46,20 @@ _WIDE = 0.9
 """Distance between points beyond which the score test sees what a receiver leaves long before it matters."""
 _LINE_DUE, _LINE_LEAST = 11.0, 5.2
 """Where the class's own line should stand out so far, it must stand out by this at least; noise reaches 5."""
+_UNCLEAR_DUE, _UNCLEAR_LEAST = 5.8, 4.6
+"""The same where the class can just be told from one with twice the points: below, the name is unsure."""
+_EASILY_TOLD = 8
+"""Symmetry up to which the noise tells more points on the ring as well."""
+_DENSER, _TOLERANCE = 1 / 32, 3.0
+"""Noise power over the squared smallest distance that points between the points make at least; where the noise beside
+the signal shows that there is less, the score test's limit is so much higher."""
+_CLEAR_DB, _STRONG_COMPRESSION = 13.0, 0.05
+"""It is not at lower Es/N0, nor where a gain was made good that falls by more from ring to ring."""
 _LOSS = 1 / 50
 """Noise power that the receiver may add, over the squared smallest distance between points. A constellation that is
 twice as dense in one direction adds 1/16 of it."""
+_DISTORTION = 0.3
+"""Power of the noise that compression makes, over its square."""
 _DEVIATIONS, _UNCERTAIN_DEVIATIONS = 2.4, 3.1
 """How many standard deviations the fitted noise may be above what the receiver adds at most; the second where the
 phase is not certain, whose errors are more noise: where the class's line stands out by less than `_CERTAIN_LINE`."""
@@ -141,13 +152,22 @@ class DecisionChecker:
         if decision.reason != "named" or decision.best not in fits:
             return decision
         test, fit = self._tests[decision.best], fits[decision.best]
-        misfit = max(_by_points(fit, test, chunks.size), _by_noise(fit, test, es_n0_db) if known else 0.0)
+        misfit = _misfit(fit, test, chunks.size, es_n0_db)
+        if misfit > 1:
+            # The rest may be no sign of other points.
+            fit = test.fit_cleaned(fit, start if known else fit.es_n0_db)
+            misfit = _misfit(fit, test, chunks.size, es_n0_db)
         if misfit <= 1:
             decision = replace(decision, misfit=misfit)
             lost = (
                 not known
                 and fit.es_n0_db < _BLIND_DB
                 and self._is_another_likelier(chunks, decision.best, fit)
+            )
+            lost = lost or (
+                test.known.symmetry > _EASILY_TOLD
+                and fit.own_line_due > _UNCLEAR_DUE
+                and fit.own_line < _UNCLEAR_LEAST
             )
             return replace(decision, label=UNKNOWN, reason="unsure") if lost else decision
         return replace(
@@ -212,15 +232,35 @@ class DecisionChecker:
         )
 
 
-def _by_points(fit: PointFit, test: PointTest, symbols: int) -> float:
-    """Return how badly symbols fit, over what is accepted."""
+def _misfit(fit: PointFit, test: PointTest, symbols: int, es_n0_db: float) -> float:
+    """Return how badly symbols and noise fit, over what is accepted; `es_n0_db` may be NaN."""
+    known = math.isfinite(es_n0_db)
+    if not known:
+        return _by_points(fit, test, symbols)
+    noise = _by_noise(fit, test, es_n0_db)
+    return max(
+        _by_points(fit, test, symbols, 1.0 if _may_be_denser(fit, test, es_n0_db) else _TOLERANCE), noise
+    )
+
+
+def _may_be_denser(fit: PointFit, test: PointTest, es_n0_db: float) -> bool:
+    """Return whether there is as much noise as points between the points would make, at least."""
+    if fit.es_n0_db < _CLEAR_DB or fit.nuisances.compression > _STRONG_COMPRESSION:
+        return True
+    noise = 10 ** (-fit.es_n0_db / 10)
+    error = math.hypot(fit.es_n0_error_db, _measured_error(fit.symbols)) * noise * math.log(10) / 10
+    return noise - 10 ** (-es_n0_db / 10) + 2 * error > _DENSER * test.nearest**2
+
+
+def _by_points(fit: PointFit, test: PointTest, symbols: int, tolerance: float = 1.0) -> float:
+    """Return how badly symbols fit, over what is accepted; `tolerance` is a factor on the score test's limit."""
     symbols = min(symbols, fit.symbols)
     clear = min(max((fit.es_n0_db - _CLEAN_DB) / (18 - _CLEAN_DB), 0.0), 1.0)
     most = _MISFIT + clear * _MISFIT_OF_RECEIVER[test.on_a_line] * symbols
     most += _SHORT_MISFIT * _shortness(symbols)
     most *= max((test.nearest / _WIDE) ** 2, 1.0)
     line = _STRANGE_LINE if test.dense else max(_STRANGE_LINE, _LINE_OF_DATA * symbols)
-    found = max(fit.misfit / most, fit.strange_line / line)
+    found = max(fit.misfit / most / tolerance, fit.strange_line / line)
     if fit.own_line_due > _LINE_DUE:
         found = max(found, min(_LINE_LEAST / max(fit.own_line, 1e-3), 10.0))
     return found
@@ -234,9 +274,11 @@ def _measured_error(symbols: int) -> float:
     return min(_MEASURED_ERROR_DB * math.sqrt(max(_MEASURED_SYMBOLS / symbols, 1.0)), _MOST_ERROR_DB)
 
 
-def _least(test: PointTest, es_n0_db: float) -> float:
+def _least(test: PointTest, fit: PointFit, es_n0_db: float) -> float:
     """Return the lowest Es/N0 in dB that symbols may have, given that by the noise beside the signal."""
-    return -10 * math.log10(10 ** (-es_n0_db / 10) + _LOSS * test.nearest**2)
+    found = fit.nuisances
+    left = _LOSS * test.nearest**2 + found.phase_noise + _DISTORTION * found.compression**2
+    return -10 * math.log10(10 ** (-es_n0_db / 10) + left)
 
 
 def _likelihood(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
@@ -244,7 +286,7 @@ def _likelihood(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
     by_chance = min(_FREE_LINE * fit.own_line_due, _MOST_FREE)
     away = 0.0
     if math.isfinite(es_n0_db):
-        outside = max(_least(test, es_n0_db) - fit.es_n0_db, fit.es_n0_db - es_n0_db, 0.0)
+        outside = max(_least(test, fit, es_n0_db) - fit.es_n0_db, fit.es_n0_db - es_n0_db, 0.0)
         away = outside**2 / (fit.es_n0_error_db**2 + _measured_error(fit.symbols) ** 2) / 2
     return fit.log_likelihood - by_chance - away
 
@@ -254,7 +296,7 @@ def _by_noise(fit: PointFit, test: PointTest, es_n0_db: float) -> float:
     deviation = math.hypot(fit.es_n0_error_db, _measured_error(fit.symbols))
     certain = test.on_a_line or fit.own_line > _CERTAIN_LINE
     most = _DEVIATIONS if certain else _UNCERTAIN_DEVIATIONS
-    worse = (_least(test, es_n0_db) - fit.es_n0_db) / (most * deviation)
+    worse = (_least(test, fit, es_n0_db) - fit.es_n0_db) / (most * deviation)
     worse /= 1 + _SHORT_LOSS * _shortness(fit.symbols)
     if fit.es_n0_db > _BETTER_BELOW_DB:
         return max(worse, 0.0)

@@ -1,45 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well symbols fit the points of a constellation: carrier phase and noise level are fitted, the rest is tested.
 
-The test is a score test (Rao 1948), in the form that only needs roughly fitted parameters (Neyman 1959, "C(alpha)"):
-the density of a symbol under the class is a mixture of equal Gaussians around its points. If the class is right, the
-derivatives of its logarithm with respect to any change of that mixture have mean zero: rings of other radius,
-points that are used more often than others, noise that is stronger on some rings, noise whose distribution is not
-Gaussian because each point is really several. So the means of these derivatives over the symbols, made independent of
-the fitted parameters, say whether the points fit, at any Es/N0 and for any constellation, without a list of other
-modulations.
+The test is that of `point_scores`. On demand it looks at what is left when everything is taken away that needs no other
+constellation to be explained (`nuisances`).
 """
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.classes import LinearClass
+from amrq.decision.nuisances import Nuisances, leave_one_out, without_nuisances
+from amrq.decision.point_scores import (
+    PointTable,
+    Score,
+    level_scale,
+    make_table,
+    misfit,
+    newton_step,
+    noise_power,
+)
 
-__all__ = ["PointFit", "PointTest"]
+__all__ = ["Aligned", "PointFit", "PointTest"]
 
 _LOWEST, _HIGHEST = -2, 18
 """Es/N0 in dB between which symbols are tested. With less noise than the highest, noise is added: what a receiver
 leaves of neighbouring symbols then drowns in it, and the points of all classes are still far apart."""
 _TABLES = 24
 """Levels of one class that are kept."""
-_CELL = 1 / 3
-"""Width of a table's cell over the noise's standard deviation in one direction."""
-_MARGIN = 4.5
-"""Standard deviations of noise beyond the outermost point that a table covers."""
 _RADII, _LARGEST_RADIUS = 56, 2.2
 _PHASES = 16
 _MOST_CHUNKS = 64
 _TURNS = 4
 """Fits of the noise level at most."""
-_LARGEST_STEP = 4.0
-_MOST_GAIN = 20.0
-"""Of a Newton step that stays within a level's table; more comes of its being no parabola."""
 _WIDTHS = (0.7, 3.0, 1e3)
 """Chunks over which the phase may be averaged: a carrier that wanders, a steady one, a still one."""
 _BURST_CHUNKS, _GROUP, _WEAK, _LEAST_WHOLE = 16, 8, 0.4, 3
@@ -49,6 +46,10 @@ _FORETOLD = 0.6
 """Share of sums' sizes along what others foretell below which the phase jumps: everywhere, or at a single chunk."""
 _JUMP = 0.8
 """Step of a line's phase from chunk to chunk, radians, that is no drift any more."""
+_ROUNDS = 2
+"""How often nuisances are fitted, at most: the first time some symbols are taken for wrong points."""
+_TOLD_APART, _WELL_APART = 2.4, 3.0
+"""Distance between points over the noise's standard deviation from which nuisances, and an image, are looked for."""
 _APART = 2.7
 """Distance between points over the noise's standard deviation from which a chunk shows its phase exactly enough."""
 _CLEAR = 4.0
@@ -59,13 +60,26 @@ _LOST, _VISIBLE = 0.6, 6.0
 """A line whose coherent sum is below this share of what is due was not followed, where at least so much is due."""
 _DENSE = 0.5
 """Distance between points below which a constellation is tested for lines of other symmetries."""
-_LEAST_KEPT = 0.02
-"""Share of a derivative's variance that the fitted parameters must leave."""
-_RIDGE = 1e-3
-_FITTED = 3
-"""Derivatives that belong to fitted parameters: noise power, amplitude, phase."""
-_PHASE_NOISE = 8
-"""Column of the derivative that phase noise moves."""
+
+
+class Aligned(NamedTuple):
+    """Symbols whose carrier phase was found by a power of theirs.
+
+    Attributes:
+        received: complex64 [n, L], of unit power.
+        upright: complex64 [n, L], the same without the carrier's phase.
+        strange_line: highest line in the spectrum of a power of the symbols to which the class gives none, over the
+            spectrum's mean.
+        own_line: coherent sum of the power to which the class gives a line, over the deviation of the sum without a
+            line.
+        own_line_due: what `own_line` should be.
+    """
+
+    received: NDArray[np.complex64]
+    upright: NDArray[np.complex64]
+    strange_line: float
+    own_line: float
+    own_line_due: float
 
 
 class PointFit(NamedTuple):
@@ -77,55 +91,52 @@ class PointFit(NamedTuple):
         misfit: the score test's statistic. If the class is right and the receiver ideal, it has about the chi-squared
             distribution with `freedom` degrees of freedom.
         freedom: see `misfit`.
-        strange_line: highest line in the spectrum of a power of the symbols to which the class gives none, over the
-            spectrum's mean.
-        own_line: coherent sum of the power to which the class gives a line, over the deviation of the sum without a
-            line.
-        own_line_due: what `own_line` should be.
-        symbols: how many were looked at.
         log_likelihood: natural logarithm of the symbols' density if the class is right, at the best noise level, the
             symbols being scaled to unit power; NaN where noise was added.
+        start: the symbols that it is about, and their lines.
+        nuisances: what was taken away.
     """
 
     es_n0_db: float
     es_n0_error_db: float
     misfit: float
     freedom: int
-    strange_line: float
-    own_line: float
-    own_line_due: float
-    symbols: int
     log_likelihood: float
+    start: Aligned
+    nuisances: Nuisances
+
+    @property
+    def symbols(self) -> int:
+        """How many symbols were looked at."""
+        return self.start.upright.size
+
+    @property
+    def strange_line(self) -> float:
+        """See `Aligned`."""
+        return self.start.strange_line
+
+    @property
+    def own_line(self) -> float:
+        """See `Aligned`."""
+        return self.start.own_line
+
+    @property
+    def own_line_due(self) -> float:
+        """See `Aligned`."""
+        return self.start.own_line_due
 
 
-class _Table(NamedTuple):
-    """Expectations given a symbol, at one noise level, in cells of the plane.
+class _Scored(NamedTuple):
+    """Symbols at the noise level that fits: the point each of them probably is, derivatives [N, 16] and their means."""
 
-    Attributes:
-        amplitude: of the points, for a mean power of 1 with noise.
-        reach: of the plane in each direction.
-        per_unit: cells a unit.
-        side: cells in each direction.
-        points: float32 [cells, 2], expected point.
-        scores: float32 [cells, 17], derivatives, of which the first three belong to fitted parameters; and the
-            logarithm of a symbol's density.
-        information: float64 [16, 16], covariance of the derivatives if the class is right.
-    """
-
-    amplitude: float
-    reach: float
-    per_unit: float
-    side: int
-    points: NDArray[np.float32]
+    symbols: NDArray[np.complex64]
+    expected: NDArray[np.complex64]
+    table: PointTable
     scores: NDArray[np.float32]
-    information: NDArray[np.float64]
-
-    def cells(self, symbols: NDArray[np.complex64]) -> NDArray[np.intp]:
-        """Return the cell of each of N symbols."""
-        plane = symbols.view(np.float32).reshape(-1, 2)
-        places = ((plane + np.float32(self.reach)) * np.float32(self.per_unit)).astype(np.int32)
-        np.clip(places, 0, self.side - 1, out=places)
-        return np.asarray(places[:, 0].astype(np.intp) * self.side + places[:, 1])
+    mean: NDArray[np.float64]
+    es_n0_db: float
+    es_n0_error_db: float
+    log_likelihood: float
 
 
 class PointTest:
@@ -165,7 +176,8 @@ class PointTest:
         self._orders = [
             order for order in _ORDERS if order % known.symmetry and (self.dense or order < known.symmetry)
         ]
-        self._tables: dict[int, _Table] = {}
+        self._rings = np.unique(np.abs(self.points).round(3))
+        self._tables: dict[int, PointTable] = {}
         self._weights: dict[int, NDArray[np.complex64]] = {}
 
     def fit(self, chunks: NDArray[np.complex64], es_n0_db: float) -> PointFit:
@@ -176,38 +188,116 @@ class PointTest:
                 looked at.
             es_n0_db: roughly what Es/N0 is, dB.
         """
-        z = _without_ends(np.ascontiguousarray(chunks[:_MOST_CHUNKS], dtype=np.complex64))
-        z = z / np.float32(max(math.sqrt(float(np.vdot(z, z).real) / z.size), 1e-30))
+        received = _unit_power(_without_ends(np.ascontiguousarray(chunks[:_MOST_CHUNKS], dtype=np.complex64)))
+        strange = self._strange_line(received)
+        z, own, due = self._aligned(received, _level(es_n0_db))
+        seen = self._scored(z, es_n0_db, add_noise=True)
+        return self._tested(seen, Aligned(received, z, strange, own, due), Nuisances())
+
+    def fit_cleaned(self, fit: PointFit, es_n0_db: float) -> PointFit:
+        """Fit the class to the symbols of an earlier fit, from which phase noise, echoes and the like are taken away.
+
+        Args:
+            fit: to the chunks as they are.
+            es_n0_db: roughly what Es/N0 is, dB.
+        """
+        start = fit.start
+        z, turn, found, es_n0_db = self._cleaned(start.upright, start.received, es_n0_db)
+        if not found.found:
+            return fit
+        strange = self._strange_line(z * turn) if found.turning else start.strange_line
+        own = start.own_line
+        if own < start.own_line_due:
+            own = max(own, self._line_left(z, es_n0_db))
+        seen = self._scored(z, es_n0_db, add_noise=True)
+        return self._tested(seen, start._replace(strange_line=strange, own_line=own), found)
+
+    def _tested(self, seen: "_Scored", start: Aligned, found: Nuisances) -> PointFit:
+        """Return what symbols say, from which nuisances were taken away."""
+        scores, mean, count = seen.scores, seen.mean, start.upright.size
+        # Scores with long tails: their own covariance alone is too small where the mean is low by chance.
+        covariance = (scores.T @ scores).astype(np.float64) / count - np.outer(mean, mean)
+        information = (seen.table.information + covariance) / 2
+        statistic, freedom = misfit(mean, information, count, self._left_out(mean, found))
+        return PointFit(
+            seen.es_n0_db, seen.es_n0_error_db, statistic, freedom, seen.log_likelihood, start, found
+        )
+
+    def _left_out(self, mean: NDArray[np.float64], found: Nuisances) -> list[int]:
+        """Return the derivatives, of these means, that say nothing about the points."""
+        # On a line, phase noise leaves more noise across it than along it; points between the points do the opposite.
+        phase_noise = not self.on_a_line or mean[Score.PHASE_NOISE] < 0
+        left_out: list[int] = [Score.PHASE_NOISE] if phase_noise else []
+        if found.phase_noise or found.compression:
+            left_out += [Score.NOISE_BY_RING, Score.NOISE_BY_DIAGONAL]
+        if found.compression and mean[Score.RINGS_OUT] < 0:
+            left_out.append(Score.RINGS_OUT)
+        return left_out
+
+    def _cleaned(
+        self, z: NDArray[np.complex64], received: NDArray[np.complex64], es_n0_db: float
+    ) -> tuple[NDArray[np.complex64], NDArray[np.complex64], Nuisances, float]:
+        """Return aligned symbols without nuisances, the turn from them to those received, what was found, and Es/N0."""
+        found = Nuisances()
+        turn = _direction(received * z.conj())
+        for _ in range(_ROUNDS):
+            seen = self._scored(z, es_n0_db, add_noise=False)
+            es_n0_db = seen.es_n0_db
+            amplitude, noise = seen.table.amplitude, 1 - seen.table.amplitude**2
+            apart = self.nearest * amplitude / math.sqrt(noise / 2)
+            if apart < _TOLD_APART:
+                break
+            turn = _direction(turn * z * seen.symbols.conj())
+            expected = np.float32(amplitude) * seen.expected
+            z, turn, new = without_nuisances(
+                seen.symbols, expected, turn, amplitude * self._rings, image=apart > _WELL_APART
+            )
+            z = _unit_power(z)
+            found = Nuisances(
+                max(found.phase_noise, new.phase_noise),
+                max(found.compression, new.compression),
+                found.others or new.others,
+                found.turning or new.turning,
+            )
+            if not new.found:
+                break
+        return z, turn, found, es_n0_db
+
+    def _scored(self, z: NDArray[np.complex64], es_n0_db: float, add_noise: bool) -> "_Scored":
+        """Find the noise level, turn each chunk upright by it, and return the derivatives there.
+
+        Args:
+            z: aligned symbols of unit power [n, L].
+            es_n0_db: to begin with.
+            add_noise: to symbols with less noise than the highest level.
+        """
         level = _level(es_n0_db)
-        strange = self._strange_line(z)
-        z, coherent, due = self._aligned(z, level)
         tried: set[int] = set()
-        noisy = False
+        quiet, noisy = 0.0, False
         while True:
             table = self._table(level)
             z = self._turned(z, table)
-            found = table.scores.take(table.cells(z), axis=0)
+            cells = table.cells(z)
+            found = table.scores.take(cells, axis=0)
             scores, density = found[:, :-1], found[:, -1]
             mean = scores.mean(axis=0, dtype=np.float64)
-            step, error, gain = _step(mean, table.information, z.size)
+            step, error, gain = newton_step(mean, table.information, z.size)
             if level == _HIGHEST and step > 0 and not noisy:
                 # Points are told apart: the noise power is the mean squared distance.
-                quiet = level - 10 * math.log10(max(1 + mean[0], 1e-4))
-                z, noisy = z + _extra_noise(z.shape, max(-mean[0], 0.0) * _noise_power(level)), True
+                quiet = level - 10 * math.log10(max(1 + mean[Score.NOISE], 1e-4))
+                if not add_noise:
+                    break
+                z, noisy = z + _extra_noise(z.shape, max(-mean[Score.NOISE], 0.0) * noise_power(level)), True
                 continue
             tried.add(level)
             following = _level(level + step)
             if following in tried or len(tried) == _TURNS:
                 break
             level = following
-        fitted = quiet if noisy and level == _HIGHEST else level + step
+        fitted = quiet if quiet and level == _HIGHEST else level + step
         likelihood = math.nan if noisy else float(density.sum(dtype=np.float64)) + gain
-        # Scores with long tails: their own covariance alone is too small where the mean is low by chance.
-        own = (scores.T @ scores).astype(np.float64) / z.size - np.outer(mean, mean)
-        # On a line, phase noise leaves more noise across it than along it; points between the points do the opposite.
-        phase_noise = not self.on_a_line or mean[_PHASE_NOISE] < 0
-        misfit, freedom = _misfit(mean, (table.information + own) / 2, z.size, phase_noise)
-        return PointFit(fitted, error, misfit, freedom, strange, coherent, due, z.size, likelihood)
+        expected = table.points.take(cells, axis=0).view(np.complex64).reshape(z.shape)
+        return _Scored(z, expected, table, scores, mean, fitted, error, likelihood)
 
     def _strange_line(self, z: NDArray[np.complex64]) -> float:
         """Return the highest line that the class does not have, over the mean of its spectrum."""
@@ -224,13 +314,8 @@ class PointTest:
 
     def _aligned(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float, float]:
         """Turn chunks upright by the power of the symbols that suits the class; see `PointFit` for the line."""
-        size = np.abs(z)
-        weights = self._harmonic(level)
-        radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
-        weight = weights.take(np.minimum(radius, _RADII - 1))
+        line, noise = self._line(z, level)
         order = self.known.symmetry
-        line = weight * _power(z / np.maximum(size, np.float32(1e-12)), order)
-        noise = float((np.abs(weight) ** 2).sum(dtype=np.float64))
         due = math.sqrt(max(noise / 2, 1e-30))
         bins = 2 * z.size
         spectrum = np.asarray(scipy.fft.fft(line.ravel(), bins))
@@ -245,7 +330,21 @@ class PointTest:
         turn = np.exp(np.complex64(-1j / order) * angle.astype(np.float32))
         return z * turn, coherent / due, due
 
-    def _turned(self, z: NDArray[np.complex64], table: _Table) -> NDArray[np.complex64]:
+    def _line(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float]:
+        """Return the power of symbols [n, L] in which the class gives a line, weighted, and the sum of its squares."""
+        size = np.abs(z)
+        radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
+        weight = self._harmonic(level).take(np.minimum(radius, _RADII - 1))
+        line = weight * _power(z / np.maximum(size, np.float32(1e-12)), self.known.symmetry)
+        return line, float((np.abs(weight) ** 2).sum(dtype=np.float64))
+
+    def _line_left(self, z: NDArray[np.complex64], es_n0_db: float) -> float:
+        """Return `PointFit.own_line` of symbols whose phase was followed."""
+        line, noise = self._line(z, _level(es_n0_db))
+        _, along = leave_one_out(line)
+        return float(along.sum(axis=(1, 2)).max()) / math.sqrt(max(noise / 2, 1e-30))
+
+    def _turned(self, z: NDArray[np.complex64], table: PointTable) -> NDArray[np.complex64]:
         """Turn each chunk by what the expected points say of its phase."""
         expected = table.points.take(table.cells(z), axis=0).view(np.complex64).reshape(z.shape)
         smooth = np.einsum("nl,nl->n", z, expected.conj())
@@ -257,7 +356,7 @@ class PointTest:
     def _harmonic(self, level: int) -> NDArray[np.complex64]:
         """Return what e^(j symmetry phase) of a symbol says of the phase, by radius: its share in log p."""
         if level not in self._weights:
-            amplitude, noise = _scale(level)
+            amplitude, noise = level_scale(level)
             radius = np.linspace(0, _LARGEST_RADIUS, _RADII)
             phase = np.arange(_PHASES) * (2 * np.pi / self.known.symmetry / _PHASES)
             z = radius[:, None] * np.exp(1j * phase)
@@ -267,11 +366,11 @@ class PointTest:
             self._weights[level] = harmonic.astype(np.complex64)
         return self._weights[level]
 
-    def _table(self, level: int) -> _Table:
+    def _table(self, level: int) -> PointTable:
         if level not in self._tables:
             if len(self._tables) == _TABLES:
                 self._tables.pop(next(iter(self._tables)))
-            self._tables[level] = _make_table(self.points, level)
+            self._tables[level] = make_table(self.points, level)
         return self._tables[level]
 
 
@@ -295,18 +394,16 @@ def _without_ends(chunks: NDArray[np.complex64]) -> NDArray[np.complex64]:
     return groups[first : first + whole * length // _GROUP].reshape(whole, length) if whole else chunks
 
 
+def _unit_power(z: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    return np.asarray(z / np.float32(max(math.sqrt(float(np.vdot(z, z).real) / z.size), 1e-30)))
+
+
+def _direction(z: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    return np.asarray(z / np.maximum(np.abs(z), np.float32(1e-20)))
+
+
 def _level(es_n0_db: float) -> int:
     return int(min(max(round(es_n0_db), _LOWEST), _HIGHEST)) if math.isfinite(es_n0_db) else 10
-
-
-def _scale(level: float) -> tuple[float, float]:
-    """Return amplitude of the points and power of the noise, together of power 1."""
-    noise = _noise_power(level)
-    return math.sqrt(1 - noise), noise
-
-
-def _noise_power(level: float) -> float:
-    return 1 / (1 + 10 ** (level / 10))
 
 
 def _power(unit: NDArray[np.complex64], order: int) -> NDArray[np.complex64]:
@@ -402,126 +499,3 @@ def _noise(count: int, length: int) -> NDArray[np.complex64]:
 
 def _extra_noise(shape: tuple[int, ...], power: float) -> NDArray[np.complex64]:
     return np.asarray(np.float32(math.sqrt(power)) * _noise(*shape))
-
-
-def _step(
-    mean: NDArray[np.float64], information: NDArray[np.float64], symbols: int
-) -> tuple[float, float, float]:
-    """Return by how many dB Es/N0 is higher than a table's, by one Newton step, and the deviation of that.
-
-    The third is what the step adds to the log-likelihood of all symbols.
-    """
-    fitted = information[:2, :2]
-    by_power = np.linalg.inv(fitted + np.diag(np.diag(fitted)) * 1e-3)
-    noise, amplitude = by_power @ mean[:2]
-    direction = np.array(
-        [-1.0, 1.0]
-    )  # the derivatives are those for the logarithms of noise and signal power
-    per_db = 10 / math.log(10)
-    step = per_db * (amplitude - noise)
-    error = per_db * math.sqrt(max(float(direction @ by_power @ direction), 0.0) / symbols)
-    gain = 0.5 * symbols * float(mean[:2] @ by_power @ mean[:2])
-    return float(np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)), error, min(gain, _MOST_GAIN)
-
-
-def _misfit(
-    mean: NDArray[np.float64], information: NDArray[np.float64], symbols: int, phase_noise: bool
-) -> tuple[float, int]:
-    """Return the score test's statistic and its degrees of freedom.
-
-    Args:
-        mean: of the derivatives [K].
-        information: their covariance [K, K].
-        symbols: how many there are.
-        phase_noise: it is no sign of a misfit.
-    """
-    fitted = [*range(_FITTED), *([_PHASE_NOISE] if phase_noise else [])]
-    fitted = [one for one in fitted if information[one, one] > 1e-9]
-    tested = [one for one in range(len(mean)) if one >= _FITTED and one not in fitted]
-    ridge = 1e-9 * np.diag(np.diag(information)[fitted])
-    share = np.linalg.solve(information[np.ix_(fitted, fitted)] + ridge, information[np.ix_(fitted, tested)])
-    left = mean[tested] - mean[fitted] @ share
-    spread = information[np.ix_(tested, tested)] - information[np.ix_(tested, fitted)] @ share
-    before = np.diag(information)[tested]
-    kept = np.flatnonzero((np.diag(spread) > _LEAST_KEPT * before) & (before > 1e-9))
-    if not len(kept):
-        return 0.0, 0
-    deviation = np.sqrt(np.diag(spread)[kept])
-    left = left[kept] / deviation
-    spread = spread[np.ix_(kept, kept)] / np.outer(deviation, deviation)
-    spread += _RIDGE * np.eye(len(kept))
-    return float(symbols * left @ np.linalg.solve(spread, left)), len(kept)
-
-
-def _make_table(points: NDArray[np.complex128], level: int) -> _Table:
-    amplitude, noise = _scale(level)
-    deviation = math.sqrt(noise / 2)
-    reach = amplitude * float(np.abs(points).max()) + _MARGIN * deviation
-    side = math.ceil(2 * reach / (_CELL * deviation))
-    middle = (np.arange(side) + 0.5) * (2 * reach / side) - reach
-    z = (middle[:, None] + 1j * middle).ravel()
-    exponent = -(np.abs(z[:, None] - amplitude * points) ** 2) / noise
-    highest = exponent.max(axis=1, keepdims=True)
-    share = np.exp(exponent - highest)
-    total = share.sum(axis=1, keepdims=True)
-    share /= total
-    density = (highest + np.log(total))[:, 0] - math.log(len(points) * math.pi * noise)
-    expected = share @ points
-    pairs = np.stack([expected.real, expected.imag], axis=1).astype(np.float32)
-    scores = np.stack([*_scores(z, share, points, amplitude, noise), density], axis=1)
-    derivatives = scores[:, :-1]
-    probability = np.exp(density)
-    probability /= probability.sum()
-    information = (derivatives * probability[:, None]).T @ derivatives
-    return _Table(amplitude, reach, side / (2 * reach), side, pairs, scores.astype(np.float32), information)
-
-
-def _scores(
-    z: NDArray[np.complex128],
-    share: NDArray[np.float64],
-    points: NDArray[np.complex128],
-    amplitude: float,
-    noise: float,
-) -> Sequence[NDArray[np.float64]]:
-    """Return derivatives of the logarithm of a symbol's density under a class, in the order of `PointTest`.
-
-    By Fisher's identity each is the expectation, over the points given the symbol, of a derivative given the point.
-    With u = (z - amplitude s) / sqrt(noise) these are polynomials of u and s that are orthogonal to 1.
-
-    Args:
-        z: symbols [N].
-        share: probability of each point given the symbol [N, P].
-        points: s [P].
-        amplitude: of the points.
-        noise: its power.
-    """
-    u = (z[:, None] - amplitude * points) / math.sqrt(noise)
-    size, power = np.abs(u) ** 2, np.abs(points) ** 2
-    direction = np.where(power > 1e-9, points / np.sqrt(np.maximum(power, 1e-9)), 0)
-    fourth, eighth = (direction**4).real, (direction**8).real * power
-    radial = u * points.conj()
-
-    def expected(values: NDArray[Any]) -> NDArray[np.float64]:
-        return np.asarray(np.einsum("np,np->n", share, np.broadcast_to(values, share.shape)))
-
-    unequal = power - power.mean()
-    other = fourth - fourth.mean()
-    ratio = amplitude / math.sqrt(noise)
-    return (
-        expected(size - 1),  # noise power
-        expected(ratio * radial.real),  # signal power
-        expected(radial.imag),  # phase
-        expected(size * size - 4 * size + 2) / 2,  # kurtosis of the noise
-        expected((size - 1) * unequal),  # more noise on outer points
-        expected(unequal),  # outer points used more often
-        expected(power * power - np.mean(power * power)),
-        expected(radial.real * power),  # outer rings further out
-        expected((radial * radial).real),  # noise along the radius or across: phase noise
-        expected((u * u).real),  # noise along I or Q
-        expected((u**4).real),  # noise in the corners of a square
-        expected((radial**4).real),
-        expected((points**4).real - np.mean((points**4).real)),  # diagonal points used more often
-        expected((size - 2) * radial.real),  # noise skewed along the radius
-        expected((size - 1) * other),  # more noise on diagonal points
-        expected(eighth - eighth.mean()),
-    )
