@@ -16,6 +16,7 @@ line without noise.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "Line",
     "PowerFunctions",
     "averages",
+    "binary_lines",
     "is_binary",
     "peak_frequencies",
     "sliding",
@@ -59,7 +61,7 @@ _CLEAR = 0.12  # a line's share in the energy from which its phase may be follow
 _CLEARER, _LESS_BROAD = 0.35, 0.9  # the same for lines that stand out so far
 _BROAD = 0.72  # a line shows so much of that share in the whole window, or it is broad
 _TURNING = 0.34  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
-_BINARY_LINE = 8.0  # short average, of pi/2-BPSK
+_BINARY_LINE, _BINARY_AWAY = 8.0, 1 / 64  # short average, of pi/2-BPSK; cycles/symbol that it may be off
 _LEAST_POLE = 0.4  # of the phase's smoothing: 4 symbols weigh as much as all others
 
 
@@ -73,9 +75,8 @@ class PowerFunctions:
     """
 
     def __init__(self) -> None:
-        radii = np.linspace(0.0, _LARGEST_RADIUS, 129)
-        self._ring16 = _ring_weight(THESIS_9["16QAM"].points, radii)
-        self._ring32 = _ring_weight(THESIS_9["32QAM"].points, radii)
+        self._ring16 = _ring_weight("16QAM")
+        self._ring32 = _ring_weight("32QAM")
 
     def __call__(self, symbols: Complex, power: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
         """Return the functions of symbols.
@@ -107,19 +108,20 @@ class PowerFunctions:
         return out
 
 
-def _ring_weight(points: Complex, radii: NDArray[np.float64]) -> NDArray[np.float32]:
-    """E[cos 4 theta | r] of a constellation with points on the diagonals, in white noise, float32 as radii.
+@cache
+def _ring_weight(name: str) -> NDArray[np.float32]:
+    """E[cos 4 theta | r] of a constellation with points on the diagonals, in white noise, float32 [129 radii].
 
     The function of the amplitude that gives the fourth-power line the most power for its floor: rings whose
     points lie on the diagonals count negative, those on the axes positive, unclear ones little. The noise
     is that of Es/N0 = 17 dB, about the least at which 32QAM can be followed; weights for 22 dB gain nothing
     above it.
     """
-    phase = np.arange(128) * (2 * np.pi / 128)
+    radii, phase = np.linspace(0.0, _LARGEST_RADIUS, 129), np.arange(128) * (2 * np.pi / 128)
     received = radii[:, None] * np.exp(1j * phase)
     n0 = 10 ** (-17 / 10)
     density = np.zeros(received.shape)
-    for point in points:
+    for point in THESIS_9[name].points:
         density += np.exp(-(np.abs(received - point) ** 2) / n0)
     total = density.sum(axis=1)
     weight = (density @ np.cos(4 * phase)) / np.maximum(total, 1e-12 * total.max())
@@ -361,16 +363,28 @@ def turns_by_half(rate: float, middle: float) -> bool:
     return abs(away - round(away)) > _TURNING
 
 
-def is_binary(powers: NDArray[np.float32], rate: float) -> bool:
+def binary_lines(powers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the frequency of the strongest line of each spectrum, cycles/symbol, if it may be pi/2-BPSK's, else NaN.
+
+    Args:
+        powers: float32 [n, bins], spectra for M = 2 in units of their floor, zero where a carrier is looked for.
+    """
+    peaks = powers.argmax(axis=1)
+    strong = powers[np.arange(len(peaks)), peaks] > _BINARY_LINE
+    return np.where(strong, peaks / powers.shape[1], np.nan)
+
+
+def is_binary(line: float, rate: float) -> bool:
     """Return whether what shows a line at M = 4 is pi/2-BPSK.
 
     Args:
-        powers: float32 [bins], spectrum for M = 2 in units of its floor, zero where a carrier is looked for.
+        line: frequency of the line at M = 2, see `binary_lines`; NaN for none.
         rate: of the carrier by the line at M = 4, cycles/symbol.
+
+    >>> is_binary(0.52, 0.01), is_binary(0.02, 0.01), is_binary(float("nan"), 0.01)
+    (True, False, False)
     """
-    bins, peak = len(powers), int(powers.argmax())
-    off = (peak / bins - 2 * rate) % 1.0
-    return bool(powers[peak] > _BINARY_LINE and abs(off - 0.5) < 2 / bins)
+    return abs((line - 2 * rate) % 1.0 - 0.5) < _BINARY_AWAY
 
 
 def sliding(values: NDArray[np.complex64], length: int) -> NDArray[np.complex64]:

@@ -273,7 +273,7 @@ class CarrierRecovery:
             self._blind = 0 if self._order else min(self._blind + 1, _COAST)
             if first + step < LATE:
                 continue  # what is around the first steps is not known yet
-            turning = self._order == 4 and (self._half or is_binary(lines.quarter[step], self._rate))
+            turning = self._order == 4 and (self._half or is_binary(float(lines.binary[step]), self._rate))
             now = _Step(self._rate, self._drift, self._order, share, self._blind < _COAST, turning, wander)
             if self._holding:
                 self._hold(now, leaving)

@@ -19,6 +19,7 @@ from amrq.measure.carrier_lines import (
     Fit,
     PowerFunctions,
     averages,
+    binary_lines,
     peak_frequencies,
     sliding,
     spectra,
@@ -107,7 +108,9 @@ class Lines(NamedTuple):
     readable: NDArray[np.bool_]  # the long average alone shows the line
     far: NDArray[np.float64]  # its frequency there
     wanders: dict[tuple[int, int], Wander]  # of broad lines, by function and step
-    quarter: NDArray[np.float32]  # [steps, bins], short average for M = 2, where no carrier is looked for
+    binary: NDArray[
+        np.float64
+    ]  # [steps], frequency of a line at M = 2 where no carrier is looked for; NaN: none
 
 
 class LineSearch:
@@ -163,7 +166,7 @@ class LineSearch:
         self._shaped = shaped[:, -(SLOW_FIT - STEP) :].copy()
 
         short, long = averages(powers, energies, steps, (SHORT, _LONG))
-        quarter = np.where(self._barred[0], short[0], 0.0)
+        binary = binary_lines(np.where(self._barred[0], short[0], np.float32(0)))
         for level in (short, long):
             level[np.broadcast_to(self._barred[:, None, :], level.shape)] = 0.0
         short_bin, long_bin = short.argmax(axis=2), long.argmax(axis=2)
@@ -182,7 +185,7 @@ class LineSearch:
         readable = long_seen & (long_line > _READ_LINE) & (seen == _LONG)
         self.count += steps
         wanders = self._wanders(steps, shaped, fits, peak_frequencies(short, short_bin))
-        return Lines(fits, slow, readable, peak_frequencies(long, long_bin), wanders, quarter)
+        return Lines(fits, slow, readable, peak_frequencies(long, long_bin), wanders, binary)
 
     def _level(self, data: NDArray[np.complex64]) -> NDArray[np.float32]:
         """Mean power of the eight steps up to that of each symbol, float32 [n]."""

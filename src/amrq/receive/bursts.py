@@ -291,6 +291,7 @@ class BurstReceiver(Receiver):
         )
         self._turns = np.zeros((2, 0), np.complex128)  # of blocks, from `_turns_first` on
         self._turns_first = 0
+        self._moved = np.zeros(0)  # of the same blocks, see `_moved_on`
         self._broken: NDArray[np.int64] = np.zeros(0, np.int64)  # samples that are not finite
         self._bursts: list[Burst] = []
         self._waiting = joined([])
@@ -314,29 +315,43 @@ class BurstReceiver(Receiver):
             self._broken = np.concatenate((self._broken, self._bad[before:]))
         return samples
 
-    def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
+    def _filter(self, band: NDArray[np.complex64], ended: bool) -> None:
         before = len(self._samples)
-        super()._filter(spectra, ended)
+        super()._filter(band, ended)
         fresh = self._samples[before:]
         if self._carrier is not None:
             turns = _turns(fresh.reshape(-1, HOP), self._channel.samples_per_symbol)
+            moved = self._moved_on(turns.shape[1])
+            if moved.any():  # a spectrum's middle stays where it is while the channel goes with it
+                turns *= np.exp(2j * np.pi * np.array([[2], [8]]) * moved)
             self._turns = np.concatenate((self._turns, turns), axis=1)
+            self._moved = np.concatenate((self._moved, moved))
         found = self._finder.process(fresh)
         least = 10 ** (self._options.gate_db / 10) if self._options.gate_db > -200 else 0.0
         least *= (self._channel.scale or 1.0) ** 2
-        self._bursts += [burst for burst in found if burst.power >= least]
+        for burst in found:
+            if burst.power >= least:
+                path = float(self._path(np.array([0.5 * (burst.start + burst.stop)]))[0])
+                self._bursts.append(replace(burst, carrier_offset=burst.carrier_offset + path))
 
     def _turned(self, symbols: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
         count = len(symbols) // STEP
         if self._carrier is not None and count:
             rest = self._channel.rest * self._sample_rate / self._symbol_rate
-            middles, first = [], _MIDDLE_FIRST - self._turns_first
+            middles: list[float] = []
+            known, first = -1, _MIDDLE_FIRST - self._turns_first
             for place, *_ in self._pending[-count:]:
                 block = int(place / self._channel.ratio) // HOP - self._turns_first
+                if block == known:
+                    middles.append(middles[-1])
+                    continue
                 turns = self._turns[:, max(0, block - _MIDDLE_BLOCKS) : max(block + 1, first)]
-                middles.append(_middle(turns, self._channel.samples_per_symbol) - rest)
+                moved = rest + self._moved[block] * self._channel.samples_per_symbol
+                middles.append(_middle(turns, self._channel.samples_per_symbol) - moved)
+                known = block
             spent = max(0, block - _MIDDLE_BLOCKS)
             self._turns, self._turns_first = self._turns[:, spent:].copy(), self._turns_first + spent
+            self._moved = self._moved[spent:].copy()
             self._carrier.process(symbols[:0], middles)
         return super()._turned(symbols, ended)
 

@@ -9,6 +9,7 @@ channel filter and matched filter are one step.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.fft
@@ -23,7 +24,7 @@ HOP = BINS * 3 // 4
 _BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
 _REACH = BINS // 8  # samples of a filter on either side of its middle
 _LEAST_POWER, _HEADROOM = 1e-20, 13  # of the first block; powers of two by which signals may grow further
-_BATCH = 1 << 20  # samples that are transformed at a time
+_BATCH, _BATCH_BLOCKS = 1 << 20, 64  # samples and blocks that are transformed at a time
 
 
 def _size(wanted: float) -> int:
@@ -72,15 +73,17 @@ class Channel:
     """Spectra of a stream's channel, block by block.
 
     Block b stands for HOP samples of the channel, from b * HOP on; sample j of the channel lies at sample
-    j * `ratio` of the input. The result does not depend on how the stream is cut into calls.
+    j * `ratio` of the input. The result does not depend on how the stream is cut into calls. Blocks come as spectra of
+    the whole band (`process`), out of which the channel is cut (`cut`), wherever it is by then.
 
     Args:
         samples_per_symbol: of the input, 2 to 4,096.
         offset: of the channel's middle from 0 Hz, cycles a sample.
 
     >>> channel = Channel(8.0)
-    >>> channel.process(np.ones(4096, np.complex64)).shape, round(channel.samples_per_symbol, 2)
-    ((5, 512), 4.0)
+    >>> bands = list(channel.process(np.ones(4096, np.complex64)))
+    >>> [channel.cut(band).shape for band in bands], round(channel.samples_per_symbol, 2)
+    ([(5, 512)], 4.0)
     """
 
     def __init__(self, samples_per_symbol: float, offset: float = 0.0) -> None:
@@ -105,6 +108,7 @@ class Channel:
         place = np.arange(BINS)
         place[BINS // 2 :] -= BINS
         self._there = np.abs(place + 0.25) < self.length / 2
+        self._all_there = bool(self._there.all())
         self._places = (place + self._bin) % self.length
 
     def reset(self) -> None:
@@ -121,16 +125,20 @@ class Channel:
         """Samples that are missing for the next block, at least 1."""
         return max(1, self.length - len(self._wait))
 
-    def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Take finite samples, complex64 [n]; return the spectra of the complete blocks, complex64 [b, BINS]."""
+    def process(self, samples: NDArray[np.complex64]) -> Iterator[NDArray[np.complex64]]:
+        """Take finite samples, complex64 [n]; yield the spectra of the complete blocks, some at a time.
+
+        Yields:
+            complex64 [b, length].
+        """
         self.read += len(samples)
         data = np.concatenate((self._wait, samples))
         blocks = max(0, (len(data) - self.length) // self.step + 1)
         self._wait = data[blocks * self.step :].copy()
         return self._spectra(data, blocks)
 
-    def finish(self) -> NDArray[np.complex64]:
-        """Return the spectra of the blocks that the stream's last samples lie in, complex64 [b, BINS]."""
+    def finish(self) -> Iterator[NDArray[np.complex64]]:
+        """Yield the spectra of the blocks that the stream's last samples lie in, as `process` does."""
         left = self.read - self._block * self.step
         blocks = max(0, -(-left // self.step))
         missing = (blocks - 1) * self.step + self.length - len(self._wait) if blocks else 0
@@ -138,22 +146,37 @@ class Channel:
         self._wait = data[blocks * self.step :].copy()
         return self._spectra(data, blocks)
 
-    def _spectra(self, data: NDArray[np.complex64], blocks: int) -> NDArray[np.complex64]:
-        found = np.empty((blocks, BINS), np.complex64)
+    def _spectra(self, data: NDArray[np.complex64], blocks: int) -> Iterator[NDArray[np.complex64]]:
         if not blocks:
-            return found
-        windows = np.lib.stride_tricks.sliding_window_view(data, self.length)[:: self.step]
-        batch = max(1, _BATCH // self.length)
+            return
+        windows = np.lib.stride_tricks.sliding_window_view(data, self.length)[:: self.step][:blocks]
         if not self.scale:
             self.scale = _scale(windows)
-        turns = np.exp(-2j * np.pi * np.arange(8) / 8) * ((self.scale or 1.0) / self.ratio)
+        batch = max(1, _BATCH // self.length)
         for first in range(0, blocks, batch):
-            last = min(first + batch, blocks)
-            spectrum = scipy.fft.fft(windows[first:last], axis=1)
-            # The shift by whole bins, seen from the stream's first sample, is some eighths of a turn.
-            number = np.arange(self._block + first, self._block + last)
-            turn = turns[(self._bin * (6 * number - 1)) % 8].astype(np.complex64)
-            np.multiply(spectrum[:, self._places], turn[:, None], out=found[first:last])
-        found[:, ~self._there] = 0
-        self._block += blocks
+            bands = scipy.fft.fft(windows[first : first + batch], axis=1)
+            self._block += len(bands)
+            for part in range(0, len(bands), _BATCH_BLOCKS):
+                yield bands[part : part + _BATCH_BLOCKS]
+
+    def cut(self, band: NDArray[np.complex64], first: int = 0, shift: int = 0) -> NDArray[np.complex64]:
+        """Cut the channel out of spectra of the whole band.
+
+        Args:
+            band: complex64 [b, length], consecutive ones.
+            first: number of the first block, since the stream began.
+            shift: bins by which the channel's middle is beside its usual place.
+
+        Returns:
+            complex64 [b, BINS].
+        """
+        # The shift by whole bins, seen from the stream's first sample, is some eighths of a turn.
+        number = np.arange(first, first + len(band))
+        eighths = (self._bin + shift) * (6 * number - 1) % 8
+        turn = np.exp(-2j * np.pi * np.arange(8) / 8) * ((self.scale or 1.0) / self.ratio)
+        places = (self._places + shift) % self.length if shift else self._places
+        found = band[:, places]
+        found *= turn[eighths].astype(np.complex64)[:, None]
+        if not self._all_there:
+            found[:, ~self._there] = 0
         return found

@@ -8,6 +8,7 @@ noise density is read beside the signal, where the floor is flat there.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from amrq.measure import USUAL_ROLLOFF
 from amrq.receive.channel import BINS, filter_response
+from amrq.receive.following import Middle
 
 __all__ = ["FIRST_PULSE", "RECTANGULAR", "Pulse", "PulseFinder", "pulse_spectrum"]
 
@@ -27,6 +29,8 @@ _FURTHEST, _PLACE_STEP = 0.14, 0.02  # of a signal's middle, symbol rates
 _LEVELS_DB = (-3.0, 1.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0)  # Es/N0 of the models
 _CELL = 0.05  # symbol rates over which bins are added
 _FIT_TO = 1.4  # symbol rates from the middle: as far as models are compared
+_FURTHEST_STEP = 0.19  # symbol rates of a block's place from the pulse's
+_BIN_STEP = 4  # bins from one such place to the next
 _MEMORY = 12  # blocks in the average
 FIRST_PULSE = 4
 """Blocks before a first answer."""
@@ -91,12 +95,45 @@ def _matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     return filter_response(wanted)
 
 
+@lru_cache(maxsize=64)
+def _around(
+    pulse: Pulse, bins_per_symbol_rate: float, level: int
+) -> tuple[slice, float, NDArray[np.float32], NDArray[np.float32]]:
+    """Return what a pulse's spectrum in noise looks like at places around its own.
+
+    Returns:
+        bins of the channel that are compared, the first place (bins from the channel's middle), and the inverse and the
+        logarithm of the spectrum at each place, float32 [places, bins].
+    """
+    width = 1.0 if pulse.rolloff == RECTANGULAR else 0.5 * (1 + pulse.rolloff)
+    middle = pulse.place * bins_per_symbol_rate
+    reach = round(_FURTHEST_STEP * bins_per_symbol_rate / _BIN_STEP)
+    span = (width + _FURTHEST_STEP) * bins_per_symbol_rate
+    lowest = max(math.floor(middle - span) + BINS // 2, 0)
+    bins = slice(lowest, min(math.ceil(middle + span) + BINS // 2, BINS))
+    places = middle + _BIN_STEP * np.arange(-reach, reach + 1)
+    frequency = (np.arange(BINS)[bins] - BINS // 2 - places[:, None]) / bins_per_symbol_rate
+    density = pulse_spectrum(pulse.rolloff, frequency) + 10 ** (-_LEVELS_DB[level] / 10)
+    return bins, float(places[0]), (1 / density).astype(np.float32), np.log(density).astype(np.float32)
+
+
 @lru_cache(maxsize=512)
 def _edges(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     """Return the response of the filter for the timing, float32 [BINS]."""
     frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
     away = np.clip((np.abs(frequency) - 0.5) / pulse.rolloff, -0.5, 0.5)
     return filter_response(np.sqrt(np.maximum(np.cos(np.pi * away), 0)))
+
+
+class _Places(NamedTuple):
+    """What a block's spectrum is compared with, to find its place."""
+
+    bins: slice  # of the channel's spectrum, its middle in the middle
+    first: float  # place, bins from the channel's middle
+    inverse: NDArray[np.float32]  # [places, bins], of the spectrum there, times the weight
+    log: NDArray[np.float32]  # [places], sum of the spectrum's logarithm
+    weight: NDArray[np.float32]  # [bins], of unit sum, 0 where another signal is
+    bins_compared: float  # bins that are compared
 
 
 class PulseFinder:
@@ -138,7 +175,12 @@ class PulseFinder:
         self._blocks = 0.0
         self._seen = 0
         self._fresh = 0  # blocks since a signal began
+        self._early: list[NDArray[np.float32]] = []  # spectra of the first blocks
+        self.likelihood = 0.0
+        """Log likelihood ratio of the pulse over noise, when it was last looked at."""
         self._weak = 0  # blocks in which there was much less power than before
+        self._places: _Places | None = None
+        self._places_of: tuple[Pulse, int, bytes] | None = None
         self.pulse = self._default
         """The pulse of the last block."""
         self.found = False
@@ -169,8 +211,15 @@ class PulseFinder:
         """Whether enough blocks have been seen."""
         return self._seen >= FIRST_PULSE
 
-    def process(self, spectra: NDArray[np.complex64]) -> list[tuple[Pulse, float]]:
-        """Take blocks' spectra, complex64 [b, BINS]; return pulse and `noise` of each, by the blocks so far."""
+    def process(
+        self, spectra: NDArray[np.complex64], take: Callable[[Middle | None], bool]
+    ) -> list[tuple[Pulse, float]]:
+        """Take blocks' spectra, complex64 [b, BINS]; return pulse and `noise` of each, by the blocks so far.
+
+        Args:
+            spectra: of blocks.
+            take: called with the place of each block's spectrum; where it returns True, no further block is taken.
+        """
         # A Hann window, as a product with [-1/4, 1/2, -1/4] in frequency.
         shifted = np.concatenate((spectra[:, BINS // 2 :], spectra[:, : BINS // 2]), axis=1)
         smooth = np.zeros(shifted.shape, np.complex64)
@@ -179,7 +228,8 @@ class PulseFinder:
             power = np.fmin(smooth.real**2 + smooth.imag**2, _MOST_POWER).astype(np.float64)
         cells = np.add.reduceat(power, self._edges, axis=1)[:, :-1] / np.diff(self._edges)
         keep, found = 1 - 1 / _MEMORY, []
-        for block, total in zip(cells, cells.sum(axis=1).tolist(), strict=True):
+        fine = power.astype(np.float32)
+        for row, block, total in zip(fine, cells, cells.sum(axis=1).tolist(), strict=True):
             mean = float(self._average.sum()) / max(self._blocks, 1.0)
             if total > _CHANGE * mean:
                 self._fresh = 0  # a signal begins
@@ -197,7 +247,52 @@ class PulseFinder:
             if soon or self._seen % _NOISE_OFTEN == 0:
                 self.noise = self._measure()
             found.append((self.pulse, self.noise))
+            if self._seen < FIRST_PULSE:
+                self._early.append(row)
+            if take(self._middle(row)):
+                break
         return found
+
+    def early_middles(self) -> list[Middle | None]:
+        """Return the places of the spectra of the first 3 blocks, now that a pulse is known."""
+        return [self._middle(row) for row in self._early]
+
+    def _middle(self, power: NDArray[np.float32]) -> Middle | None:
+        """Return the place of a block's spectrum, float32 [BINS], by the pulse that is known; None for no signal."""
+        model = self._places
+        if model is None:
+            return None
+        near = power[model.bins]
+        with np.errstate(divide="ignore"):
+            likelihood = -model.bins_compared * np.log(model.inverse @ near) - model.log
+        peak = int(likelihood.argmax())
+        noise = -model.bins_compared * math.log(max(float(near @ model.weight), 1e-37))
+        if not (0 < peak < len(likelihood) - 1 and (likelihood[peak] - noise) * _INDEPENDENT > _SURE):
+            return None
+        low, mid, high = likelihood[peak - 1 : peak + 2].tolist()
+        bend = 2 * mid - low - high
+        place = model.first + _BIN_STEP * (peak + 0.5 * (high - low) / bend)
+        return Middle(place, _BIN_STEP / math.sqrt(bend * _INDEPENDENT))
+
+    def _model_places(self, pulse: Pulse, level: int, weight: NDArray[np.float32]) -> None:
+        """Prepare `_middle`: the pulse at places around its own, in noise of one of the levels.
+
+        Args:
+            pulse: that was found.
+            level: number of the level.
+            weight: float32 [cells], see `_alone`.
+        """
+        known = (pulse, level, weight.tobytes())
+        if known == self._places_of:
+            return
+        self._places_of = known
+        bins, first, inverse, log = _around(pulse, self._bins, level)
+        frequency = (np.arange(BINS)[bins] - BINS // 2) / self._bins
+        cell = np.rint(frequency / _CELL).astype(np.intp) - round(self._frequency[self._part][0] / _CELL)
+        there = (cell >= 0) & (cell < len(weight))
+        used = np.where(there, weight[np.clip(cell, 0, len(weight) - 1)], np.float32(0))
+        count = float(used.sum())
+        self._places = _Places(bins, first, inverse * (used / count), log @ used, used / count, count)
 
     def _measure(self) -> float:
         """Return the noise's mean power in a bin by what is beside the signal; NaN where it does not show."""
@@ -245,18 +340,21 @@ class PulseFinder:
         freedom = self._blocks * _CELL * self._bins * _INDEPENDENT
         best = likelihood.max(axis=0) * freedom
         first = int(best.argmax())
-        if best[first] - noise * freedom < _SURE:
+        self.likelihood = float(best[first]) - noise * freedom
+        if self.likelihood < _SURE:
+            self._places = self._places_of = None
             return
         if self.found and self.pulse in self._pulses:
-            present = best[self._pulses.index(self.pulse)]
-            if best[first] - present < _BETTER:
-                return
+            present = self._pulses.index(self.pulse)
+            if best[first] - best[present] < _BETTER:
+                first = present
         else:
             usual = [n for n, one in enumerate(self._pulses) if one.rolloff == self._default.rolloff]
             likeliest = usual[int(best[usual].argmax())]
             if best[first] - best[likeliest] < _BETTER:
                 first = likeliest
         self.pulse, self.found = self._pulses[first], True
+        self._model_places(self.pulse, int(likelihood[:, first].argmax()), weight)
 
     def _alone(self, power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return 1 for the cells that hold the signal or noise, 0 where another signal begins, float32 [cells]."""

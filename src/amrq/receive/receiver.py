@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset, usable
 from amrq.receive.channel import BINS, HOP, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
-from amrq.receive.pulse import FIRST_PULSE, PulseFinder
+from amrq.receive.following import Follower, Middle, Motion, turned_along
+from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
 from amrq.receive.timing import Clock, Instants, Line, interpolate
 
 __all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "joined"]
 
-_BATCH = 64  # blocks handled at a time
 _SPAN = 32  # channel samples of one value of the power: 8 symbols
 _LEVEL = 8  # values of the power in a level: 64 symbols
 _LEVEL_MEMORY = 16  # chunks
@@ -31,6 +31,12 @@ _BURST = 3.0  # of the power from which on a burst begins or ends
 _MOST_POWER = 1e30  # of the channel, in units of what it began with
 _LEAST_ES_N0, _SIGNIFICANT = 0.5, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
 _SMALLEST = 1e-30  # power that is still one
+_SAME_PLACE = 0.02  # symbol rates
+_BESIDE, _CLIMBS = (
+    0.11,
+    10,
+)  # symbol rates from which on the channel goes to the signal at first, and steps at most
+_REMEMBERED = 160  # blocks whose motion is remembered
 _EDGE = 16  # channel samples before a block's first that interpolation may need
 
 
@@ -157,7 +163,7 @@ class Receiver:
         fall = np.clip((frequency - width / 2) / (0.5 * symbol_rate), 0, 1)
         self._whole = filter_response(0.5 + 0.5 * np.cos(np.pi * fall))
         self._pulses = PulseFinder(sample_rate / symbol_rate, bins, options.rolloff or None)
-        self._pulses.set_zero(-offset / symbol_rate)
+        self._follower, self._zero = Follower(bins), math.inf
         self._line = Line(self._channel.samples_per_symbol)
         self._clock = Clock(self._channel.samples_per_symbol, options.timing_bandwidth)
         self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
@@ -178,7 +184,11 @@ class Receiver:
         if self._carrier is not None:
             self._carrier.reset()
         self._read = 0  # samples taken in
-        self._held = np.zeros((0, BINS), np.complex64)  # spectra before the pulse is known
+        self._held = np.zeros((0, self._channel.length), np.complex64)  # blocks before the pulse is known
+        self._follower.reset()
+        self._set_zero()
+        self._motions: list[Motion] = []  # of the channel in the last blocks
+        self._motions_first = 0  # number of the first of them
         self._samples = np.zeros(
             _EDGE, np.complex64
         )  # of the matched filter, from the next block's first less _EDGE
@@ -200,8 +210,8 @@ class Receiver:
             False,
             False,
         )  # a burst begins with the next chunk, or has ended with the last
-        # Chunks in the carrier recovery: place, border, finite, Es/N0.
-        self._pending: list[tuple[float, bool, bool, float]] = []
+        # Chunks in the carrier recovery: place, border, finite, Es/N0, the channel's middle (cycles/symbol).
+        self._pending: list[tuple[float, bool, bool, float, float]] = []
         self._bad: NDArray[np.int64] = np.zeros(0, np.int64)
         self._border = True
         self._present = 0.0
@@ -212,7 +222,8 @@ class Receiver:
         check_offset(offset, self._sample_rate)
         self._offset = float(offset)
         self._channel.set_offset(offset / self._sample_rate)
-        self._pulses.set_zero(-offset / self._symbol_rate)
+        self._follower.reset()
+        self._set_zero()
 
     def set_options(self, options: FrontEndOptions) -> None:
         """Set the gate and the timing bandwidth of other options, for what comes from here on."""
@@ -228,7 +239,8 @@ class Receiver:
 
     def carrier_offset(self) -> float:
         """Return the offset that carrier recovery removes at present, cycles/symbol; 0 without it."""
-        return 0.0 if self._carrier is None else float(self._carrier.offset)
+        moved = self._follower.motion.begin / self._channel.bins_per_symbol_rate
+        return moved + (0.0 if self._carrier is None else float(self._carrier.offset))
 
     def level_db(self) -> float:
         """Return the power in the channel at present, dB relative to 1, at least -200."""
@@ -237,9 +249,10 @@ class Receiver:
     def report(self) -> ReceiverReport:
         """Return what is known of the signal at present."""
         pulse = self._pulses.pulse if self._pulses.found else None
+        moved = self._follower.motion.shift / self._channel.bins_per_symbol_rate
         error = self._clock.error if self._clock.clear else None
         return ReceiverReport(
-            offset=None if pulse is None else self._offset + pulse.place * self._symbol_rate,
+            offset=None if pulse is None else self._offset + (pulse.place + moved) * self._symbol_rate,
             symbol_rate=None if error is None else self._symbol_rate * (1 + error),
             symbol_rate_error=error,
             rolloff=None if pulse is None else pulse.rolloff,
@@ -255,18 +268,17 @@ class Receiver:
         fresh = self._finite(np.asarray(samples, np.complex64).ravel())
         if self._cleaner is not None:
             fresh = self._cleaner.process(fresh)
-        spectra = self._channel.process(fresh)
-        parts = [
-            self._advance(spectra[first : first + _BATCH], False) for first in range(0, len(spectra), _BATCH)
-        ]
+        parts = [self._advance(band, False) for band in self._channel.process(fresh)]
         return joined([part for part in parts if len(part)])
 
     def finish(self) -> ReceivedSymbols:
         """Return the chunks that are left at the end of the stream; less than a chunk of symbols is left out."""
         parts = []
         if self._cleaner is not None:
-            parts.append(self._advance(self._channel.process(self._cleaner.finish()), False))
-        parts.append(self._advance(self._channel.finish(), True))
+            cleaned = self._channel.process(self._cleaner.finish())
+            parts += [self._advance(band, False) for band in cleaned]
+        none = np.zeros((0, self._channel.length), np.complex64)
+        parts.append(self._advance(next(self._channel.finish(), none), True))
         return joined([part for part in parts if len(part)])
 
     def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
@@ -279,22 +291,101 @@ class Receiver:
         self._read += len(samples)
         return samples
 
-    def _advance(self, spectra: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
-        self._filter(spectra, ended)
+    def _advance(self, band: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
+        self._filter(band, ended)
         symbols, places = self._timed(ended)
         return self._chunked(symbols, places, ended)
 
-    def _filter(self, spectra: NDArray[np.complex64], ended: bool) -> None:
-        """Filter the channel, as soon as the pulse is known; queue what comes out."""
-        found = self._pulses.process(spectra)
-        if not self._filtered:
-            # The first blocks are filtered by the first answer.
-            spectra = self._held = np.concatenate((self._held, spectra))
-            if not (self._pulses.ready or ended):
-                return
-            known = found[-(len(spectra) - FIRST_PULSE + 1) :] if self._pulses.ready else found[-1:]
-            found = [*known[:1] * (len(spectra) - len(known)), *known]
+    def _cut(
+        self, band: NDArray[np.complex64], ended: bool
+    ) -> tuple[NDArray[np.complex64], list[tuple[Pulse, float]]]:
+        """Return the channel's spectra, cut out where the signal is by then, and what each says of pulse and noise.
+
+        The first blocks wait until their pulse is known.
+        """
+        parts: list[NDArray[np.complex64]] = []
+        found: list[tuple[Pulse, float]] = []
+        taken, number = 0, self._filtered
+        if not number:
+            taken = FIRST_PULSE - len(self._held)
+            self._held = np.concatenate((self._held, band[:taken]))
+            if len(self._held) < FIRST_PULSE and not ended:
+                return np.zeros((0, BINS), np.complex64), found
+            number = len(self._held)
+            parts.append(self._begin())
+            found += [(self._pulses.pulse, self._pulses.noise)] * number
             self._held = self._held[:0]
+        while taken < len(band):
+            stop = taken + 1 if self._follower.moving else len(band)
+            spectra = self._channel.cut(band[taken:stop], number, self._follower.motion.shift)
+            some = self._pulses.process(spectra, self._follow)
+            parts.append(spectra[: len(some)])
+            found += some
+            taken, number = taken + len(some), number + len(some)
+        return parts[0] if len(parts) == 1 else np.concatenate(
+            [*parts, np.zeros((0, BINS), np.complex64)]
+        ), found
+
+    def _begin(self) -> NDArray[np.complex64]:
+        """Cut out the first blocks, where the signal is by their own spectra if it is beside the channel's middle."""
+        shift = 0
+        spectra = self._first_cut(shift)
+        best = (self._pulses.likelihood, shift)
+        for _ in range(_CLIMBS):
+            place = self._pulses.pulse.place
+            if not self._pulses.found or abs(place) < _BESIDE:
+                break
+            shift += round(place * self._channel.bins_per_symbol_rate)
+            spectra = self._first_cut(shift)
+            best = max(best, (self._pulses.likelihood, shift))
+        if best[1] != shift:
+            spectra = self._first_cut(best[1])
+        self._follower.amend(self._pulses.early_middles())
+        return spectra
+
+    def _first_cut(self, shift: int) -> NDArray[np.complex64]:
+        """Begin with the first blocks cut out so many bins away; return their spectra, complex64 [b, BINS]."""
+        self._pulses.reset()
+        self._motions.clear()
+        self._follower.reset(shift)
+        self._set_zero()
+        spectra = self._channel.cut(self._held, 0, shift)
+        self._pulses.process(spectra, self._follow)
+        return spectra
+
+    def _follow(self, middle: Middle | None) -> bool:
+        """Take in where a block shows the signal; return whether the channel moves."""
+        self._motions.append(self._follower.motion)
+        moves = self._follower.take(middle, self._pulses.pulse.place * self._channel.bins_per_symbol_rate)
+        if moves:
+            self._set_zero()
+        return moves
+
+    def _set_zero(self) -> None:
+        """Say where the band's 0 Hz is in the channel, unless that is known."""
+        moved = self._follower.motion.shift / self._channel.bins_per_symbol_rate
+        place = -self._offset / self._symbol_rate - moved
+        if abs(place - self._zero) > _SAME_PLACE:
+            self._pulses.set_zero(place)
+            self._zero = place
+
+    def _moved_on(self, count: int) -> NDArray[np.float64]:
+        """Return by what the last blocks' samples were turned besides being cut out, cycles a channel sample."""
+        motions = self._motions[len(self._motions) - count :]
+        return np.array([(0.5 * (one.begin + one.end) - one.shift) / BINS for one in motions])
+
+    def _path(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where the moving channel's middle is at channel samples, cycles/symbol from where it is said to be."""
+        blocks = np.clip(at // HOP, 0, None).astype(np.intp) - self._motions_first
+        motions = [self._motions[min(max(block, 0), len(self._motions) - 1)] for block in blocks.tolist()]
+        begin, end = (np.array([getattr(one, name) for one in motions]) for name in ("begin", "end"))
+        return (begin + (end - begin) * (at % HOP / HOP)) / self._channel.bins_per_symbol_rate
+
+    def _filter(self, band: NDArray[np.complex64], ended: bool) -> None:
+        """Filter the channel, as soon as the pulse is known; queue what comes out."""
+        spectra, found = self._cut(band, ended)
+        if not (self._filtered or len(spectra) or ended):
+            return
         self._filtered += len(spectra)
         self._noises += [noise for _, noise in found]
         pulses = [pulse for pulse, _ in found]
@@ -310,9 +401,14 @@ class Receiver:
         matched = {one: self._pulses.response(one) for one in set(pulses)}
         edges = {one: self._pulses.edges(one) for one in matched}
         samples = scipy.fft.ifft(spectra * np.stack([matched[one] for one in pulses]), axis=1)[:, keep]
+        number = self._filtered - len(spectra)
+        samples = turned_along(samples, self._motions[number - self._motions_first :], number)
         self._samples = np.concatenate((self._samples, samples.ravel()))
         edge = scipy.fft.ifft(spectra * np.stack([edges[one] for one in pulses]), axis=1)[:, keep]
         self._clocks += self._clock.process(self._line.process(edge), ended)
+        spent = max(0, len(self._motions) - _REMEMBERED)
+        del self._motions[:spent]
+        self._motions_first += spent
         self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
 
     def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
@@ -353,7 +449,7 @@ class Receiver:
             levels, averaged, borders = self._find_levels(at)
             chunks = self._levelled(chunks, at, levels)
             chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
-            self._note(samples, self._es_n0(at, levels, averaged), borders)
+            self._note(samples, self._es_n0(at, levels, averaged), borders, self._path(at[:, STEP // 2]))
             spent = max(0, int(at[-1, -1]) // _SPAN - 2 * _LEVEL - self._power_first)
             self._power, self._power_first = self._power[spent:].copy(), self._power_first + spent
         return self._turned(np.asarray(chunks, np.complex64).ravel(), ended)
@@ -375,16 +471,22 @@ class Receiver:
             good = found > np.maximum(_LEAST_ES_N0, uncertain)
         return np.where(good, 10 * np.log10(np.where(good, found, 1.0)), np.nan).tolist()
 
-    def _note(self, samples: NDArray[np.float64], snrs: list[float], borders: NDArray[np.bool_]) -> None:
-        """Note where chunks are, float64 [m, 32], Es/N0, borders, and which hold samples that are not finite."""
+    def _note(
+        self,
+        samples: NDArray[np.float64],
+        snrs: list[float],
+        borders: NDArray[np.bool_],
+        middles: NDArray[np.float64],
+    ) -> None:
+        """Note where chunks are, float64 [m, 32], Es/N0, borders, the channel's middle, and which are not finite."""
         symbol = self._sample_rate / self._symbol_rate
         first, last = samples[:, 0] - symbol, samples[:, -1] + symbol
         bad = np.searchsorted(self._bad, last, "right") > np.searchsorted(self._bad, first)
         borders[0] |= self._border
         self._border = False
         places = samples[:, 0].tolist()
-        for place, border, broken, snr_db in zip(places, borders.tolist(), bad.tolist(), snrs, strict=True):
-            self._pending.append((place, border, not broken, snr_db))
+        for chunk in zip(places, borders.tolist(), (~bad).tolist(), snrs, middles.tolist(), strict=True):
+            self._pending.append(chunk)
         self._bad = self._bad[np.searchsorted(self._bad, last[-1] - 4 * symbol) :]
 
     def _find_levels(
@@ -468,7 +570,7 @@ class Receiver:
         return ReceivedSymbols(
             symbols=out[: count * STEP],
             positions=np.array([one[0] for one in leaving]),
-            carrier_offset=np.array(rates[:count], dtype=np.float64),
+            carrier_offset=np.array([rate + one[4] for rate, one in zip(rates, leaving, strict=False)]),
             snr_db=np.array([one[3] - more for one, more in zip(leaving, noise_db, strict=True)]),
             borders=np.array([one[1] for one in leaving], dtype=np.bool_),
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The middle of a signal's spectrum, followed where it drifts: the channel goes with it.
+
+A carrier that drifts by 1e-4 cycles/symbol^2 has left its matched filter after 1,500 symbols. The place of its
+spectrum in each block of the channel (see `PulseFinder`) is right to some hundredths of the symbol rate, whatever the
+modulation; a straight line through those of the last blocks says how fast the signal moves. Where it moves beyond
+doubt, the channel moves too: by whole bins, where the spectrum is cut out, and by a phase that is smooth across blocks,
+which the channel's samples are turned by, so that the carrier recovery sees a carrier that hardly drifts. What stands
+still is left as it is.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.receive.channel import BINS, HOP
+
+__all__ = ["Follower", "Middle", "Motion", "turned_along"]
+
+_SHORT, _LONG = 16, 48  # blocks in two lines
+_FEWEST = 6  # of which so many must show the signal
+_SURE = 5.5  # standard deviations of a slope that is believed
+_LEAST_DRIFT = (
+    2.5e-5,
+    5e-6,
+)  # cycles/symbol^2, by the short line and the long one, from which on the channel moves
+_LOST_DRIFT = 4e-6  # below which it stops
+_SUSPECT = 2.5  # standard deviations between the first and the last places of a line, before it is fitted
+_SAME = 3.0  # standard deviations by which the short line may differ from the long one
+_NEAR = 0.01  # symbol rates that the channel may be off where it stops
+_PULL = 8  # blocks in which the channel makes up for what it is behind
+_MOST_PULL = (2e-5, 1e-4)  # the same at most, cycles/symbol^2: to the carrier recovery it is a drift
+_FAR = (0.08, 0.16)  # symbol rates that it is behind, from which on it hurries, and then by the most
+_OFTEN = 2  # blocks from one look at whether the signal moves to the next
+_COAST = 8  # blocks without a signal that it goes on for
+_GONE = 64  # blocks without a signal after which it goes back
+
+
+class Middle(NamedTuple):
+    """Where the middle of a signal's spectrum is in a block."""
+
+    place: float  # bins from the channel's middle
+    deviation: float  # its standard deviation, bins
+
+
+class Motion(NamedTuple):
+    """Where the channel is in a block, in bins from where it is said to be.
+
+    The block's spectrum is cut out at `shift`, so that the matched filter fits. Its samples are turned so that what
+    comes to 0 Hz at sample t is begin + (end - begin) * t / HOP: that is smooth from block to block.
+    """
+
+    shift: int = 0
+    begin: float = 0.0
+    end: float = 0.0
+    phase: float = 0.0  # cycles that the block's first sample is turned by
+
+
+class _Line(NamedTuple):
+    """A straight line through the places of the last blocks, bins and blocks."""
+
+    slope: float
+    deviation: float  # of the slope
+    expected: float  # place in the middle of the next block
+    uncertain: float  # deviation of that
+
+    def agrees(self, other: "_Line") -> bool:
+        """Return whether this line, which is the less certain one, may be the other."""
+        slope, place = self.slope - other.slope, self.expected - other.expected
+        return abs(slope) < _SAME * self.deviation and abs(place) < _SAME * self.uncertain
+
+
+class Follower:
+    """Follow the middle of a signal, block by block.
+
+    Args:
+        bins_per_symbol_rate: of the channel.
+
+    >>> follower = Follower(128.0)
+    >>> for block in range(120):
+    ...     where = 1.5 * block - follower.motion.shift
+    ...     moved = follower.take(Middle(where, 0.5))
+    >>> round(follower.motion.begin)
+    180
+    """
+
+    def __init__(self, bins_per_symbol_rate: float) -> None:
+        self._bins = bins_per_symbol_rate
+        # Bins that a drift of 1 cycle/symbol^2 takes in a block of HOP / BINS * bins_per_symbol_rate symbols.
+        self._per_drift = bins_per_symbol_rate**2 * HOP / BINS
+        self.reset()
+
+    def reset(self, shift: int = 0) -> None:
+        """Begin a stream: the channel stands still, so many bins from where it is said to be."""
+        self._places: list[float] = []  # of the last blocks; NaN where there was no signal
+        self._deviations: list[float] = []
+        self._count = 0  # blocks
+        self._slope = 0.0  # bins a block
+        self._blind = 0  # blocks without a signal
+        self._usual = 0.0  # where the signal's middle was in the channel before that moved, bins
+        self._expected = 0.0  # where it is to be in the middle of the next block
+        self.motion = Motion(shift, shift, shift)
+        """Of the next block."""
+
+    @property
+    def moving(self) -> bool:
+        """Whether the next block's motion is another than the last one's."""
+        return bool(self._slope)
+
+    def take(self, middle: Middle | None, usual: float = 0.0) -> bool:
+        """Take in what a block shows, None for no signal; go on to the next block.
+
+        Args:
+            middle: the signal's, in the channel as it was cut out.
+            usual: where the filter that is matched to the signal takes it to be, bins.
+
+        Returns:
+            Whether the next block is cut out, or turned, otherwise than this one.
+        """
+        now = self.motion
+        self._count += 1
+        self._places.append(math.nan if middle is None else now.shift + middle.place)
+        self._deviations.append(math.nan if middle is None else middle.deviation)
+        if len(self._places) >= 2 * _LONG:
+            del self._places[:-_LONG], self._deviations[:-_LONG]
+        self._blind = self._blind + 1 if middle is None else 0
+        begin, shift, slope = now.end, now.shift, self._slope
+        if self._blind == _GONE:
+            self._slope, begin, shift = 0.0, 0.0, 0
+        elif self._blind == _COAST:
+            self._slope = 0.0
+        elif middle is None:
+            shift += round(slope)
+        elif slope or (self._count % _OFTEN == 0 and self._may_move(middle.deviation)):
+            self._slope = self._steered(begin)
+            if self._slope and not slope:
+                self._usual = usual
+            if self._slope:
+                shift = round(self._expected - self._usual)
+        if not (now.begin or begin or self._slope):
+            return False
+        phase = (now.phase + 0.5 * (now.begin + now.end) * HOP / BINS) % 1.0
+        self.motion = Motion(shift, begin, begin + self._slope, phase)
+        return shift != now.shift or bool(self._slope)
+
+    def _may_move(self, deviation: float) -> bool:
+        """Return whether the last places are others than those before: a quick look, before lines are fitted."""
+        for length in (_SHORT, _LONG):
+            known = [place for place in self._places[-length:] if not math.isnan(place)]
+            third = len(known) // 3
+            if third and abs(sum(known[-third:]) - sum(known[:third])) > _SUSPECT * deviation * math.sqrt(
+                2 * third
+            ):
+                return True
+        return False
+
+    def amend(self, middles: list[Middle | None]) -> None:
+        """Take in what the last blocks showed, seen in the light of what is known since."""
+        for number, middle in enumerate(middles, len(self._places) - len(middles)):
+            if middle is not None:
+                self._places[number] = self.motion.shift + middle.place
+                self._deviations[number] = middle.deviation
+
+    def _steered(self, begin: float) -> float:
+        """Return by how many bins the channel moves in the next block, which it begins at `begin`."""
+        short, long = self._line(_SHORT), self._line(_LONG)
+        if short is None or long is None:
+            return self._slope
+        if not self._slope and not any(
+            abs(line.slope) > max(_SURE * line.deviation, least * self._per_drift)
+            for line, least in zip((short, long), _LEAST_DRIFT, strict=True)
+        ):
+            return 0.0
+        line = long if short.agrees(long) else short
+        self._expected = line.expected
+        behind = line.expected - begin - 0.5 * line.slope
+        if abs(line.slope) < _LOST_DRIFT * self._per_drift and abs(behind) < _NEAR * self._bins:
+            return 0.0
+        pull = float(np.interp(abs(behind) / self._bins, _FAR, _MOST_PULL)) * self._per_drift
+        return line.slope + min(max(behind / _PULL, -pull), pull)
+
+    def _line(self, length: int) -> _Line | None:
+        """Return the line through the places of so many blocks; None where too few show the signal."""
+        places = np.array(self._places[-length:])
+        there = np.isfinite(places)
+        count = int(there.sum())
+        if count < _FEWEST:
+            return None
+        time, places = np.arange(1.0 - len(places), 1.0)[there], places[there]
+        middle, mean = float(time.mean()), float(places.mean())
+        away = time - middle
+        spread = float(away @ away)
+        slope = float(away @ places) / spread
+        left = places - mean - slope * away
+        known = float(np.mean(np.array(self._deviations[-length:])[there] ** 2))
+        noise = math.sqrt(max(float(left @ left) / (count - 2), known))
+        ahead = 1 - middle
+        return _Line(
+            slope,
+            noise / math.sqrt(spread),
+            mean + slope * ahead,
+            noise * math.sqrt(1 / count + ahead**2 / spread),
+        )
+
+
+def turned_along(samples: NDArray[np.complex64], motions: list[Motion], first: int) -> NDArray[np.complex64]:
+    """Turn a moving channel's samples so that its middle is at 0 Hz all the time.
+
+    Args:
+        samples: complex64 [b, HOP], of blocks cut out at their shifts.
+        motions: of the blocks.
+        first: number of the first of them.
+    """
+    if not any(motion.begin or motion.end or motion.phase for motion in motions):
+        return samples
+    shift, begin, end, phase = (np.array(column)[:, None] for column in zip(*motions, strict=True))
+    time = np.arange(HOP)
+    cycles = begin * time + (end - begin) * (time * time / (2.0 * HOP))
+    number = first + np.arange(len(motions))[:, None]
+    # Cut out at a shift, a block is turned already, by shift * t / BINS, t from the stream's first sample on.
+    cycles = phase - (shift * (number * HOP % BINS)) / BINS % 1.0 + (cycles - shift * time) / BINS
+    return np.asarray(samples * np.exp((-2j * np.pi) * cycles), dtype=np.complex64)
