@@ -148,11 +148,16 @@ class BandScanner:
         self.end_all()
         return self.take_events()
 
-    def end_all(self) -> None:
-        """End every emission, since the stream has ended; the events can then be taken."""
+    def end_all(self, seconds: float = math.inf) -> None:
+        """End every emission, since the stream has ended; the events can then be taken.
+
+        Args:
+            seconds: time for looks that are still to come; what is left is not looked at.
+        """
         self._follow(self._tracker.update(self._detector.finish(), self.now))
         self._follow(self._tracker.finish(self.now))
-        self.look(last=True)
+        if seconds > 0:
+            self.look(last=True, seconds=seconds)
         with self._lock:
             for known in list(self._known.values()):
                 if known.ending is not None:
@@ -327,12 +332,14 @@ class BandScanner:
 
     # Looks
 
-    def look(self, last: bool = False) -> None:
+    def look(self, last: bool = False, seconds: float = math.inf) -> None:
         """Look at the emissions whose turn it is, as far as the budget allows.
 
         Args:
             last: the stream has ended, and what waits is looked at now.
+            seconds: after which no further look begins.
         """
+        until = time.monotonic() + seconds
         now = math.inf if last else self._seconds()
         with self._lock:
             turns = self._scheduler.due(now)
@@ -340,8 +347,9 @@ class BandScanner:
             turns = [turn for turn in turns if turn.kind is not LookKind.STEADY]
         for stretch, together in self._together(turns).items():
             with self._lock:
-                if not self._scheduler.allowed(self._seconds()):
-                    break
+                allowed = last or self._scheduler.allowed(self._seconds())
+            if not allowed or time.monotonic() > until:
+                break
             began = time.thread_time()
             self._look_at(stretch, together)
             self._count(seconds=time.thread_time() - began)

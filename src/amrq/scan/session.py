@@ -38,6 +38,8 @@ _BLOCK_SECONDS = 0.03
 """Of a recording that is scanned at a time, about: a power of two of samples."""
 _PATIENCE = 0.1
 """Seconds to wait for samples before the end of the session is looked for again."""
+_LAST_LOOKS = 0.7
+"""Seconds of looks after the session was ended from outside."""
 _POLL = 0.05
 """Seconds from one look at what has happened to the next."""
 _SETTLES = 0.03
@@ -258,7 +260,8 @@ class ScanSession:
             events = self.scanner.process(recording.read(place, until - place))
             yield from self._written(events)
             place = until
-        yield from self._written(self.scanner.finish(), last=True)
+        self.scanner.end_all(_LAST_LOOKS if self._ending.is_set() else math.inf)
+        yield from self._written(self.scanner.take_events(), last=True)
 
     def _run_live(self) -> Iterator[dict[str, Any]]:
         assert self._band is not None
@@ -281,8 +284,8 @@ class ScanSession:
                         break
         finally:
             over.set()
-            reader.join(2.0)
-            worker.close()
+            reader.join(1.0)
+            worker.close(finish=not self._ending.is_set())
         yield from self._written(worker.take_events(), last=True)
         if worker.error is not None:
             raise AmrqError(f"the scan failed: {printable(worker.error)}.") from worker.error

@@ -4,6 +4,7 @@
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,26 @@ _AT_ONCE = 0.04
 """Seconds of samples that are taken from the queue at a time: few calls, and a burst's end is soon seen."""
 _LOOKS = 0.05  # seconds between two looks at whose turn it is, at most
 _PATIENCE = 5.0  # seconds to wait for a thread at the end
+_LAST_LOOKS = 0.5  # seconds of looks after the end
 
 _Samples = NDArray[np.complexfloating[Any, Any]]
+
+
+@dataclass
+class _Piece:
+    """Samples in the queue."""
+
+    samples: _Samples = field(default_factory=lambda: np.zeros(0, np.complex64))
+    lost: int = 0
+    """Samples that were dropped before these."""
+    broken: bool = False
+    """Samples were lost before these, nobody knows how many."""
+    centre: tuple[float | None, ...] = ()
+    """What the middle of the band stands for from here on, where that is new."""
+
+    @property
+    def apart(self) -> bool:
+        return bool(self.lost or self.broken or self.centre)
 
 
 class ScanWorker:
@@ -54,11 +73,9 @@ class ScanWorker:
         self.error: Exception | None = None
         """What ended a thread early; None if nothing did."""
         self._most = max(1, round(queue_seconds * scanner.sample_rate))
-        self._queue: deque[tuple[_Samples, int, bool]] = (
-            deque()
-        )  # samples; lost before them; a break before them
+        self._queue: deque[_Piece] = deque()
         self._waiting = 0  # samples
-        self._lost, self._broken = 0, False  # before the samples that come next
+        self._next = _Piece()  # what is known before its samples come
         self._changed = threading.Condition()
         self._looking = threading.Event()
         self._closing = False
@@ -88,18 +105,24 @@ class ScanWorker:
                     lambda: self._waiting < self._most or self._closing or self.error is not None
                 )
             if self._waiting and self._waiting + len(samples) > self._most and not wait:
-                self._lost += len(samples)
+                self._next.lost += len(samples)
                 return False
-            self._queue.append((np.array(samples, np.complex64), self._lost, self._broken))
+            self._next.samples = np.array(samples, np.complex64)
+            self._queue.append(self._next)
             self._waiting += len(samples)
-            self._lost, self._broken = 0, False
+            self._next = _Piece()
             self._changed.notify_all()
         return True
 
     def add_break(self) -> None:
         """Note that samples were lost before those that come next, nobody knows how many."""
         with self._changed:
-            self._broken = True
+            self._next.broken = True
+
+    def retune(self, centre_hz: float | None) -> None:
+        """Note that the samples that come next are of another band; see `BandScanner.retune`."""
+        with self._changed:
+            self._next.centre = (centre_hz,)
 
     def take_events(self) -> list[ScanEvent]:
         """Return what has happened since the last call."""
@@ -109,12 +132,19 @@ class ScanWorker:
         """Return the scanner's table and counters."""
         return self.scanner.snapshot()
 
-    def close(self) -> None:
-        """Scan what waits, end all emissions and the threads; the last events can then be taken."""
+    def close(self, finish: bool = True) -> None:
+        """Scan what waits, end all emissions and the threads; the last events can then be taken.
+
+        Args:
+            finish: otherwise what waits is thrown away, and no emission is looked at any more.
+        """
         with self._changed:
             if self._closing:
                 return
             self._closing = True
+            if not finish:
+                self._queue.clear()
+                self._waiting = 0
             self._changed.notify_all()
         self._looking.set()
         until = time.monotonic() + _PATIENCE
@@ -122,7 +152,7 @@ class ScanWorker:
             if thread.is_alive():
                 thread.join(max(0.1, until - time.monotonic()))
         if self.error is None and not any(thread.is_alive() for thread in self._threads):
-            self.scanner.end_all()
+            self.scanner.end_all(_LAST_LOOKS if finish else 0.0)
 
     def _guard(self, work: Any) -> None:
         try:
@@ -140,19 +170,17 @@ class ScanWorker:
                 self._changed.wait_for(lambda: self._queue or self._closing or self.error is not None)
                 if self.error is not None or not self._queue:
                     return
-                parts: list[_Samples] = []
-                lost, broken = self._queue[0][1], self._queue[0][2]
-                taken = 0
-                while (
-                    self._queue and taken < most and not (parts and (self._queue[0][1] or self._queue[0][2]))
-                ):
-                    samples = self._queue.popleft()[0]
-                    parts.append(samples)
-                    taken += len(samples)
+                first = self._queue.popleft()
+                parts, taken = [first.samples], len(first.samples)
+                while self._queue and taken < most and not self._queue[0].apart:
+                    parts.append(self._queue.popleft().samples)
+                    taken += len(parts[-1])
                 self._waiting -= taken
                 self._changed.notify_all()
-            if lost or broken:
-                self.scanner.add_break(lost, dropped=bool(lost))
+            if first.lost or first.broken:
+                self.scanner.add_break(first.lost, dropped=bool(first.lost))
+            if first.centre:
+                self.scanner.retune(*first.centre)
             self.scanner.detect(parts[0] if len(parts) == 1 else np.concatenate(parts))
             self._looking.set()
 
