@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command as a user types it, and other programs in processes of their own: the one place that starts them."""
 
+import atexit
 import contextlib
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import pytest
 import typer.main
+import walk_commands
 
 from amrq.cli.main import app, main
 
@@ -20,6 +25,7 @@ __all__ = [
     "amrq",
     "amrq_here",
     "every_command",
+    "forked",
     "python",
     "refused",
     "run",
@@ -59,8 +65,53 @@ def python(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
 
 
 def amrq(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return python("-m", "amrq", *arguments, **more)
+    """Run the command to its end.
+
+    Its process is forked from one that has loaded all packages but GNU Radio: loading is most of a short run. With
+    settings other than `cwd` and `environment` a process is started, as by a user.
+    """
+    if set(more) - {"cwd", "environment"}:
+        return python("-m", "amrq", *arguments, **more)
+    words = ["amrq", *map(str, arguments)]
+    case = {
+        "arguments": words[1:],
+        "folder": str(more.get("cwd") or Path.cwd()),
+        "environment": os.environ | ENVIRONMENT | (more.get("environment") or {}),
+        **{"own_environment": True, "whole": True},
+    }
+    (found,) = forked([case])
+    assert not found["late"], (words, found)
+    return subprocess.CompletedProcess(words, found["status"], found["out"], found["err"])
+
+
+def forked(cases: Iterable[dict[str, Any]], *commands: str) -> Iterator[dict[str, Any]]:
+    """Run cases of `walk_commands`, and yield each with what came of it.
+
+    Args:
+        cases: see `walk_commands`.
+        commands: what only these import is loaded before.
+    """
+    loaded = _loaded(commands)
+    assert loaded.stdin is not None and loaded.stdout is not None
+    for case in cases:
+        loaded.stdin.write(f"{json.dumps(case)}\n")
+        loaded.stdin.flush()
+        yield json.loads(loaded.stdout.readline())
+
+
+@cache
+def _loaded(commands: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Start the process that forks; it ends when its standard input is closed, at the end of this one at the latest."""
+    words = [sys.executable, walk_commands.__file__, *commands]
+    process = start(words, stdin=subprocess.PIPE, stderr=None)
+    atexit.register(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(60)
 
 
 def amrq_here(

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import typer.main
 import walk_commands
-from run_amrq import amrq, python
+from run_amrq import amrq, forked
 
 from amrq.cli.main import app
 
@@ -193,9 +193,7 @@ def walked(folder: Path, cases: dict[Any, dict[str, Any]]) -> dict[Any, Outcome]
         for name, content in {"file": b"text\n", "empty": b"", "garbage": os.urandom(3000)}.items():
             (place / name).write_bytes(content)
         case["folder"] = str(place)
-    process = python(walk_commands.__file__, input=json.dumps(list(cases.values())), timeout=280)
-    results = [json.loads(line) for line in process.stdout.splitlines()]
-    assert len(results) == len(cases), process.stderr[-3000:]
+    results = list(forked(cases.values(), *walk_commands.AHEAD_OF))
     outcomes = {}
     for key, result in zip(cases, results, strict=True):
         names = {str(path.relative_to(result["folder"])) for path in Path(result["folder"]).rglob("*")}

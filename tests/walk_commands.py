@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run many commands, each in a process of its own that is forked from this one once everything is imported.
 
-Reads a JSON list of cases from standard input: `arguments`, `stdout` (read, closed, full, broken), `environment`,
-`folder` (where it runs), `limit` (bytes that a file may have), and `whole`: the process ends as one that was started
-would, Python tidies up, atexit functions run, which takes longer than most commands. Prints a JSON line each: `status`,
-`out`, `err`, and whether it was `late`.
+Reads a JSON line from standard input for each case, until there is none any more: `arguments`, `stdout` (read, closed,
+full, broken), `environment` (added; the whole of it where `own_environment` is true), `folder` (where it runs), `limit`
+(bytes that a file may have), and `whole`: the process ends as one that was started would, Python tidies up, atexit
+functions run, which takes longer than most commands. Prints a JSON line each: `status`, `out`, `err`, and whether it
+was `late`. Commands that are named by arguments of this script are to come: what only they need is imported too.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -19,11 +21,14 @@ import sys
 import time
 from typing import Any
 
-from amrq.cli import main
+import typer.main
+
+from amrq.cli.main import app, main
 
 LIMIT = 60.0  # seconds
-# Not GNU Radio: its log has a thread, which does not live on in the child and is waited for there.
-AHEAD = ("onnx", "onnxruntime", "sigmf")
+# What commands import when they run. Not GNU Radio: its log has a thread, which does not live on in the child and is
+# waited for there.
+AHEAD = ("onnx", "onnxruntime", "sigmf", "soundfile", "typer._adapters", "zmq", "amrq.signals")
 AHEAD_OF = {
     "train": ("torch", "amrq.training.making"),
     "sweep": ("torch", "distributed"),
@@ -45,6 +50,8 @@ def become(case: dict[str, Any], out: int, err: int) -> None:
     if kind == "closed":
         os.close(1)
         sys.stdout = sys.__stdout__ = None  # type: ignore[assignment, misc]
+    if case.get("own_environment"):
+        os.environ.clear()
     os.environ.update(case.get("environment", {}))
     os.chdir(case.get("folder", "."))
     if case.get("limit"):
@@ -85,12 +92,14 @@ def collect(child: int, reads: dict[int, str]) -> dict[str, Any]:
 
 def run() -> None:
     """Run all cases."""
-    cases = json.load(sys.stdin)
-    begun = {case["arguments"][0] for case in cases if case["arguments"]}
-    for name in (*AHEAD, *(name for command in sorted(begun) for name in AHEAD_OF.get(command, ()))):
+    for name in (*AHEAD, *(name for command in sys.argv[1:] for name in AHEAD_OF.get(command, ()))):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for case in cases:
+    for _ in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        pass  # loads every command's module
+    gc.freeze()  # children do not copy what they would only look through
+    for line in sys.stdin:
+        case = json.loads(line)
         sys.stdout.flush()
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         child = os.fork()

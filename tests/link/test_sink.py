@@ -44,7 +44,7 @@ def flowgraph(given: np.ndarray, repeat: bool = False, **settings: object):
 
 
 def test_a_board_decides_as_the_integer_reference_does() -> None:
-    given = chunks(5000, "sink")
+    given = chunks(1200, "sink")
     with board() as started:
         top, (*_kept, sink), decisions = flowgraph(given, endpoint=started.endpoint, decision=FOUR)
         top.run()
@@ -59,13 +59,13 @@ def test_a_board_decides_as_the_integer_reference_does() -> None:
     )
     other.connect(source, chunker, local)
     other.run()
-    assert len(decisions) == len(expected) >= 1250
+    assert len(decisions) == len(expected) >= 300
     for mine, other in zip(decisions, expected, strict=True):
         # Scores are the same to the bit; how many are weighed at a time may move the last digits of what follows.
         assert (mine.label, mine.best, mine.sample_index) == (other.label, other.best, other.sample_index)
         assert mine.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
     counted = sink.board_statistics()
-    assert counted["by_board"] == sink.statistics().classified == 5000
+    assert counted["by_board"] == sink.statistics().classified == 1200
 
 
 @pytest.mark.parametrize(("policy", "where"), [("auto", "lost"), ("local", "locally")])
