@@ -98,7 +98,7 @@ KINDS = [
 def test_linear_signals_at_10_db() -> None:
     random = rng("linear emissions")
     errors, rates = [], []
-    for number in range(48):
+    for number in range(30):
         name, rolloff = KINDS[number % len(KINDS)]
         symbols = int(random.uniform(900, 2500))
         scene = _scene(_linear(name, rolloff, symbols, random), random.uniform(-1, 1) * 40e3, 10.0, random)
@@ -114,7 +114,7 @@ def test_linear_signals_at_10_db() -> None:
 def test_frequency_shift_keying_at_10_db() -> None:
     random = rng("fsk emissions")
     errors, envelopes = [], []
-    for number in range(24):
+    for number in range(18):
         clean = _gfsk(int(random.uniform(1000, 2000)), (0.5, 1.0, 2.5)[number % 3], random)
         scene = _scene(clean, random.uniform(-1, 1) * 40e3, 10.0, random)
         found, error = _measured(scene, random)
@@ -145,6 +145,26 @@ def test_the_envelope_is_known_through_noise() -> None:
         scene = _scene(clean, 10e3, 10.0, random)
         found, _ = _measured(scene, random, noise_dbfs_per_hz=DENSITY_DB)
         assert low <= found.envelope_variation <= high
+
+
+def test_a_neighbour_is_left_out() -> None:
+    random = rng("neighbours")
+    for number in range(6):
+        clean = _linear("QPSK", 0.35, 1200, random)
+        width = _occupied(clean)[1]
+        scene = _scene(clean, 20e3, 12.0, random)
+        away = random.uniform(1.15, 1.4) * width * (-1) ** number
+        neighbour = _linear("8PSK", 0.35, len(scene.samples) // 16, random)[: len(scene.samples)]
+        gain = 10 ** (20 / 20) * math.sqrt(
+            10 ** (12 / 10) * NOISE / RATE * width / np.mean(np.abs(neighbour) ** 2)
+        )
+        turn = np.exp(2j * np.pi * (20e3 + away) / RATE * np.arange(len(neighbour)))
+        scene.samples[: len(neighbour)] += (gain * neighbour * turn).astype(np.complex64)
+        channel = extract(scene.samples, RATE, 20e3, 2 * width)
+        found = measure_emission(channel.iq, channel.sample_rate, DENSITY_DB, bandwidth=width)
+        error = scene.errors(found, channel.start, channel.step, 20e3)
+        assert np.all(np.abs(error) < [0.04, 0.12, 0.02, 0.02]), error
+        assert found.symbol_rate.rate == pytest.approx(RATE / 16, rel=0.002)
 
 
 def test_a_carrier_is_a_line() -> None:

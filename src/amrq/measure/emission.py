@@ -6,7 +6,7 @@ of its powers, with a price for each change; its spectrum while it is on, less t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,25 +27,39 @@ _QUANTILE = 0.3
 """Of the bins beside the emission: this one tells the noise, so that a neighbour does not."""
 _WINDOW = 0.7
 """Of the bandwidth, from its middle: what is further away does not belong to the emission."""
+_OWN, _RISE = 0.6, 4.0
+"""Of the bandwidth, from its middle: further away, what rises so many times is a neighbour."""
 _CORE = 0.25
 """Of the greatest density: the tails of the spectrum begin outside of what is above."""
 _BINS = 128
 """In the bandwidth, where the samples are enough."""
 _SPECTRA = 12  # at least, of fewer bins
 _SHARE = 0.99  # of the power that the bandwidth holds
+_INSIDE = (0.005, 0.01, 0.02)
+"""Shares of the power that the occupied bandwidth, and two narrower ones, leave out on either side."""
+_SKEW = 0.04
+"""Of the bandwidth: where the middles of these differ by less, their mean is the middle: it scatters less."""
 _CELLS = 4096
 """Powers that on and off are decided on, at most."""
-_CELL_RATE = 1.25
-"""Of the bandwidth: powers so often are almost independent."""
+_ENVELOPE = 1.1
+"""Of the bandwidth: in so much the envelope is looked at."""
+_ENDS = 3
+"""Powers in which a stretch begins and ends softly."""
 _PRICE = 10.0
 """Of a change between on and off: its log-likelihood. In noise one in exp(10) cells would begin something."""
 _JOINED = 32.0
 """Over the bandwidth: shorter gaps are part of the signal when its spectrum is measured."""
 _ENOUGH_OFF = 200
 """Cells that are off: enough of them tell the noise in the band itself."""
-_PASSES = 3
-_SETTLED = 0.15
-"""Of the bandwidth: a pass that changes edges by less is the last."""
+_DOUBT = 0.05
+"""Of the noise density: so far it may be from what it is taken for."""
+_CLEAR = 2.0
+"""Standard deviations that a tail stands out of the noise, or it does not count."""
+_LINE = 0.25
+"""Of the bandwidth that was looked at: what is narrower is looked at by itself."""
+_PASSES = 4
+_SETTLED, _MOVED = 0.05, 0.15
+"""Of the bandwidth: a pass that changes edges by less is the last; the second one where it is on all the time."""
 
 _Samples = NDArray[np.complex64]
 _Reals = NDArray[np.float64]
@@ -164,16 +178,19 @@ def measure_emission(
     band = _first_band(iq, sample_rate, noise, bandwidth) if len(iq) >= _LEAST_SAMPLES else None
     if band is None:
         return _nothing(len(iq), noise_dbfs_per_hz)
+    window = band  # in which its power is looked for
     for _ in range(_PASSES):
         on_times, band = _on_times(iq, sample_rate, band, known=noise is not None)
         if not len(on_times):
             return _nothing(len(iq), _decibels(band.noise))
-        found, power = _edges(_while_on(iq, on_times, sample_rate, band.width), sample_rate, band)
+        window = replace(window, noise=band.noise)
+        found, power = _edges(_while_on(iq, on_times, sample_rate, window.width), sample_rate, window)
         if found is None:
             return _nothing(len(iq), _decibels(band.noise))
         moved = max(abs(found.lower - band.lower), abs(found.upper - band.upper))
-        band, former = found, band
-        if moved < _SETTLED * former.width:
+        band, former, window = found, band, _next_window(window, found)
+        whole = len(on_times) == 1 and int(np.diff(on_times)[0, 0]) == len(iq)
+        if moved < (_MOVED if whole else _SETTLED) * former.width:
             break
     start, stop = int(on_times[0, 0]), int(on_times[-1, 1])
     return EmissionMeasures(
@@ -189,6 +206,18 @@ def measure_emission(
         on_times=on_times,
         sample_count=len(iq),
     )
+
+
+def _next_window(window: _Band, found: _Band) -> _Band:
+    """Return the band in which power is looked for next: about a line, if that is all; wider, if it ended too soon."""
+    if found.width < _LINE * window.width:
+        half = found.width / _LINE / 2
+        return replace(window, lower=found.centre - half, upper=found.centre + half)
+    reach = _WINDOW * window.width
+    if max(found.upper - window.centre, window.centre - found.lower) > 0.95 * reach:
+        half = max(window.width, 1.1 * found.width) / 2
+        return replace(window, lower=found.centre - half, upper=found.centre + half)
+    return window
 
 
 def _nothing(count: int, noise_dbfs_per_hz: float | None) -> EmissionMeasures:
@@ -251,19 +280,32 @@ def _length(count: int, sample_rate: float, width: float) -> int:
 
 
 def _part(iq: _Samples, sample_rate: float, centre: float, width: float) -> tuple[_Samples, float]:
-    """Return a part of the band as samples of a rate little above its width, and the rate: no transition at all."""
+    """Return a part of the band as samples of a rate little above its width, and the rate: no transition at all.
+
+    The stretch begins and ends softly, so that what is beside the part shows nowhere but in the first and last samples.
+    """
     count = len(iq)
     kept = min(count, max(8, math.ceil(width / sample_rate * count)))
+    ramp = min(count // 8, math.ceil(_ENDS * count / kept))
+    rise = np.sin(0.5 * np.pi * (np.arange(ramp) + 0.5) / ramp).astype(np.float32) ** 2
+    soft = iq.copy()
+    soft[:ramp] *= rise
+    soft[count - ramp :] *= rise[::-1]
     middle = round(centre / sample_rate * count)
     chosen = (middle + np.arange(kept) - kept // 2) % count
-    part = fft.ifft(np.fft.ifftshift(fft.fft(iq)[chosen])) * np.float32(kept / count)
+    part = fft.ifft(np.fft.ifftshift(fft.fft(soft)[chosen])) * np.float32(kept / count)
     return np.asarray(part, dtype=np.complex64), sample_rate * kept / count
 
 
 def _on_times(iq: _Samples, sample_rate: float, band: _Band, known: bool) -> tuple[NDArray[np.int64], _Band]:
     """Return when something is on in a band, int64 [n, 2], and the band with the noise as it is when nothing is."""
-    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, _CELL_RATE * band.width))
+    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, band.width))  # powers are independent
     fine = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
+    ends = min(_ENDS + 1, len(fine) // 4)  # what is said of the first and last ones, those beside them say
+    fine[:ends], fine[len(fine) - ends :] = (
+        fine[ends : 2 * ends][::-1],
+        fine[len(fine) - 2 * ends :][:ends][::-1],
+    )
     times = math.ceil(len(fine) / _CELLS)
     cells = fine[: len(fine) // times * times].reshape(-1, times).sum(axis=1)
     noise = band.noise
@@ -360,12 +402,13 @@ def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Ba
     """Return the occupied bandwidth of a signal and its power; None where it does not stand out of the noise."""
     longest = max(map(len, pieces))
     length = min(_length(longest, sample_rate, band.width), 1 << (longest.bit_length() - 1))
-    sums, counts = np.zeros(length), 0
+    sums, counts, spectra = np.zeros(length), 0, 0
     for piece in pieces:
         if len(piece) >= length:
             density = power_density(piece, sample_rate, length)
             sums += density.mean * len(piece)
             counts += len(piece)
+            spectra += density.spectra
     step = sample_rate / length
     frequencies = (np.arange(length) - length // 2) * step
     near = np.abs(frequencies - band.centre) <= _WINDOW * band.width + step
@@ -373,32 +416,71 @@ def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Ba
     excess = sums[near] / counts - band.noise * step
     if len(excess) < 2 or not excess.sum() > 0:
         return None, 0.0
-    excess = _with_falling_tails(excess)
+    noise = band.noise * step
+    deviation = noise / math.sqrt(max(1.0, 0.95 * spectra))
+    outside = np.abs(frequencies[near] - band.centre) > _OWN * band.width
+    own = _without_neighbours(excess, outside, deviation)
+    excess = _with_falling_tails(excess[own], deviation, _DOUBT * noise)
     power = float(excess.sum())
     if not power > 0:
         return None, 0.0
     cumulated = np.concatenate([[0.0], np.cumsum(excess)]) / power
-    borders = frequencies[near][0] + (np.arange(len(excess) + 1) - 0.5) * step
-    rest = (1 - _SHARE) / 2
+    borders = frequencies[near][own][0] + (np.arange(len(excess) + 1) - 0.5) * step
     rising = np.maximum.accumulate(cumulated + 1e-12 * np.arange(len(cumulated)))
-    lower, upper = np.interp([rest, 1 - rest], rising, borders)
-    return _Band(float(lower), float(upper), band.noise), power
+    quantiles = np.interp([*_INSIDE, *(1 - share for share in _INSIDE)], rising, borders)
+    middles = (quantiles[: len(_INSIDE)] + quantiles[len(_INSIDE) :]) / 2
+    width = float(quantiles[len(_INSIDE)] - quantiles[0])
+    even = abs(float(middles[1:].mean() - middles[0])) < _SKEW * width
+    centre = float(middles.mean() if even else middles[0])
+    return _Band(centre - width / 2, centre + width / 2, band.noise), power
 
 
-def _with_falling_tails(excess: _Reals) -> _Reals:
-    """Return a spectrum whose tails fall to either side and are nowhere below 0, as near to the given one as can be.
+def _without_neighbours(excess: _Reals, outside: NDArray[np.bool_], deviation: float) -> slice:
+    """Return the part of a spectrum that ends where it is lowest before it rises to a neighbour.
+
+    Args:
+        excess: power a bin over the noise.
+        outside: where a neighbour may be.
+        deviation: standard deviation of the noise's power in a bin.
+    """
+    smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
+    top = int(np.argmax(np.where(outside, -math.inf, smooth)))
+    ends = []
+    for side, far in ((smooth[top:], outside[top:]), (smooth[top::-1], outside[top::-1])):
+        lowest = np.minimum.accumulate(np.where(far, side, math.inf))
+        rising = np.flatnonzero(far & (side > _RISE * np.maximum(lowest, 0) + 8 * deviation))
+        ends.append(int(np.argmax(side == lowest[rising[0]])) if len(rising) else len(side) - 1)
+    return slice(top - ends[1], top + ends[0] + 1)
+
+
+def _with_falling_tails(excess: _Reals, deviation: float, doubt: float) -> _Reals:
+    """Return a spectrum whose tails fall to either side, as near to the given one as can be, and end in the noise.
 
     Noise makes a tail jagged; where it is added up, its sum would wander.
+
+    Args:
+        excess: power a bin over the noise.
+        deviation: standard deviation of the noise's power in a bin.
+        doubt: how far its mean may be from what was taken off.
     """
     smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
     core = np.flatnonzero(smooth >= _CORE * smooth.max())
     first, last = int(core[0]), int(core[-1])
-    left, right = _falling(excess[:first][::-1])[::-1], _falling(excess[last + 1 :])
-    return np.maximum(np.concatenate([left, excess[first : last + 1], right]), 0)
+    tails = excess[:first][::-1], excess[last + 1 :]
+    left_out = (1 - _SHARE) / 2 * float(excess.sum())
+    # Where noise alone adds up to more than what the bandwidth leaves out, tails end where they do not stand out.
+    left, right = (
+        _falling(tail, deviation if deviation * math.sqrt(len(tail)) > left_out else 0.0, doubt)
+        for tail in tails
+    )
+    return np.maximum(np.concatenate([left[::-1], excess[first : last + 1], right]), 0)
 
 
-def _falling(values: _Reals) -> _Reals:
-    """Return the nearest values that never rise (isotonic regression: pool adjacent violators)."""
+def _falling(values: _Reals, deviation: float, doubt: float) -> _Reals:
+    """Return the nearest values that never rise (isotonic regression: pool adjacent violators).
+
+    From where they no longer stand out of noise of a deviation above 0, they are 0.
+    """
     means: list[float] = []
     counts: list[int] = []
     for value in values.tolist():
@@ -408,7 +490,12 @@ def _falling(values: _Reals) -> _Reals:
             mean, count = (mean * count + former * times) / (count + times), count + times
         means.append(mean)
         counts.append(count)
-    return np.repeat(np.array(means, dtype=np.float64), counts)
+    pooled = np.array(means, dtype=np.float64)
+    if not deviation:
+        return np.repeat(pooled, counts)
+    clear = pooled > _CLEAR * deviation / np.sqrt(np.array(counts, dtype=np.float64)) + doubt
+    pooled[~np.logical_and.accumulate(clear)] = 0
+    return np.repeat(pooled, counts)
 
 
 def _envelope_variation(iq: _Samples, sample_rate: float, band: _Band, on_times: NDArray[np.int64]) -> float:
@@ -416,7 +503,7 @@ def _envelope_variation(iq: _Samples, sample_rate: float, band: _Band, on_times:
 
     For a signal s in complex Gaussian noise of power n, E|x|^4 = E|s|^4 + 4 n E|s|^2 + 2 n^2.
     """
-    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, _CELL_RATE * band.width))
+    part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, _ENVELOPE * band.width))
     power = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
     on = np.zeros(len(power), dtype=bool)
     for start, stop in on_times * (len(power) / len(iq)):
