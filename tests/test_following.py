@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.classes import THESIS_9
-from amrq.receive import BurstReceiver, ReceivedSymbols, receive_all
-from amrq.receive.following import Follower, Middle
+from amrq.receive import BurstReceiver, ReceivedSymbols, following, receive_all
 from amrq.signals import Conditions, received_under
 
 SAMPLES, COUNT = 4.7, 6_000
@@ -81,12 +80,12 @@ def test_a_signal_that_stands_still_is_left_as_it_is(name: str) -> None:
 
 def test_noise_and_pauses_do_not_move_the_channel_and_a_long_pause_ends_it() -> None:
     random = rng("following noise")
-    follower = Follower(128.0)
+    follower = following.Follower(128.0)
     for _ in range(5_000):
-        assert not follower.take(Middle(float(random.normal(0, 1.5)), 1.5))
+        assert not follower.take(following.Middle(float(random.normal(0, 1.5)), 1.5))
     follower.reset()
     for block in range(100):
-        follower.take(Middle(2.0 * block - follower.motion.shift, 1.0))
+        follower.take(following.Middle(2.0 * block - follower.motion.shift, 1.0))
     assert abs(follower.motion.begin - 200) < 5
     for _ in range(70):
         follower.take(None)
