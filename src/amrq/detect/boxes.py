@@ -1,34 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From cells that exceed their thresholds to boxes with edges in time and frequency.
+"""Boxes in time and frequency: the segments of successive blocks, joined.
 
-Connected cells make a *segment*, at most a block long. Its spectrum, noise taken off, is split where it falls to the
-noise or far below both sides, and cut to 99 % of the power; its envelope gives start and stop. Parts that belong
-together are merged again: their envelopes vary together (sidebands of an AM signal) or against each other (tones of an
-FSK signal), or they start and stop together. A `BoxBook` joins the segments of successive blocks to boxes, over gaps
-that are short for the bandwidth, and keeps those that may go on open.
+A `BoxBook` keeps the boxes that may go on. A segment continues a box that is as wide, over gaps that are short for the
+bandwidth: pulses of a telegram are one box, packets are several. The spectrum of a box is summed over all its segments,
+so its edges become better the longer it lasts. What only spills from a stronger box beside it, or lies inside another
+one, is no box of its own.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
+from amrq.detect.segments import Segment, occupied, overlap
 from amrq.detect.spectra import Grid
 
-__all__ = ["Box", "BoxBook", "Cells", "Segment", "merge_segments", "segments_of"]
+__all__ = ["Box", "BoxBook"]
 
-_POWER_SHARE = 0.99
-_VALLEY = 6.0
-"""Ratio (8 dB) of both sides' peaks to a valley that splits them."""
-_STEADY_CELLS = 60.0
-"""Cells that are averaged before a spectrum's valleys are looked for."""
-_CLOSE_LINES_HZ = 3500.0
-"""Lines closer than this are one emission: tones of narrow FM, sidebands of AM."""
-_GAP_SYMBOLS = 500.0
-"""A gap of an emission may last this over its bandwidth ..."""
-_GAP_RANGE = (0.0015, 0.3)
-"""... within these limits (s)."""
+_GAP_SYMBOLS = 260.0
+"""A gap may last this over the bandwidth. Measured: pulses inside telegrams up to 220, packets from 310."""
+_GAP_RANGE = (0.0004, 0.5)
+"""Limits of that in s."""
+_VOICE_HZ = 5000.0
+"""What is narrower may pause for longer: speech."""
+_SPILL = 30.0
+"""What is weaker than its neighbour by this (15 dB) and there only while that is, is its spill."""
+_SPILL_BINS = 12
+"""Bins to which the window spreads a strong signal."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Box:
         level_dbfs: mean power while it lasted, dB relative to full scale.
         is_open: it may go on.
         kind: empty for an emission; "dc" for the line at 0 Hz, "image" for the mirror image of a stronger one, "edge"
-            for what is cut off by the band's edge.
+            for what is cut off by the band's edge, "part" for what has turned out to belong to another box.
     """
 
     id: int
@@ -70,344 +68,27 @@ class Box:
 
 
 @dataclass
-class Cells:
-    """A stretch of cells of one grid, divided by the floor.
-
-    Attributes:
-        grid: of the cells.
-        values: `[frames, bins]`, mean 1 in noise.
-        first: number of the first frame in the stream.
-        density: of the noise at each bin.
-        worth: independent cells in a long row of frames of one bin, for each frame.
-        origin: sample of the stream at which its first frame begins.
-    """
+class _Sum:
+    """The spectrum of a box on one grid."""
 
     grid: Grid
-    values: NDArray[np.float32]
-    first: int
-    density: NDArray[np.float32]
     worth: float
-    origin: int = 0
+    first: int
+    excess: NDArray[np.float64]
+    frames: float = 0.0
+    core: tuple[int, int] = (0, 0)
 
-    def time(self, frame: float) -> float:
-        """Return the sample in the middle of a frame of the stretch."""
-        return self.origin + self.grid.middle(self.first + frame)
-
-    def frame(self, time: float) -> float:
-        """Return the frame of the stretch, with its fraction, whose middle is at a sample."""
-        return (time - self.time(0)) / self.grid.step
-
-
-@dataclass
-class Segment:
-    """A part of an emission within a block: edges in samples and Hz, and its mean spectrum over the noise."""
-
-    start: float
-    stop: float
-    lower: float
-    upper: float
-    snr: float
-    density: float
-    grid: Grid
-    first_bin: int
-    spectrum: NDArray[np.float64]
-    """Sum over the frames of the excess over the noise, from `first_bin` on."""
-    frames: float
-    kind: str = ""
-    envelope: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    first_frame: int = 0
-
-    @property
-    def power(self) -> float:
-        """Mean power over the noise."""
-        return self.snr * self.density * (self.upper - self.lower)
-
-
-def _smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    if width <= 1:
-        return values
-    smooth: NDArray[np.float64] = scipy.ndimage.uniform_filter1d(values, width, mode="nearest")
-    return smooth
-
-
-def lobes(spectrum: NDArray[np.float64], sigma: float) -> list[tuple[int, int]]:
-    """Return the intervals of bins [first, last) in which a mean spectrum, 0 in noise, is significant.
-
-    Args:
-        spectrum: mean excess over the noise, in units of the noise.
-        sigma: its standard deviation in noise: one over the root of the independent frames.
-    """
-    count = len(spectrum)
-    width = 1
-    while True:
-        smooth = _smoothed(spectrum, width)
-        error = sigma / np.sqrt(max(1.0, width / 1.5))
-        if smooth.max(initial=0.0) > 7 * error or width * 4 > count:
-            break
-        width = 2 * width + 1
-    # A signal's own spectrum fluctuates as noise does. So many bins are averaged that a valley is none by chance.
-    steady = min(int(np.ceil(_STEADY_CELLS * sigma**2)) | 1, max(1, count // 3))
-    if steady > width:
-        width = steady
-        smooth, error = _smoothed(spectrum, width), sigma / np.sqrt(width / 1.5)
-    on = smooth > 3 * error
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
-    joined: list[tuple[int, int]] = []
-    for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        if joined and a - joined[-1][1] <= max(1, width // 2):
-            joined[-1] = (joined[-1][0], b)
-        else:
-            joined.append((a, b))
-    if width < 3:
-        smooth, error = _smoothed(spectrum, 3), sigma / np.sqrt(2)
-    found = []
-    for a, b in joined:
-        if smooth[a:b].max() > 4.5 * error:
-            found += _split(smooth, error, a, b, width)
-    return found
-
-
-def _split(smooth: NDArray[np.float64], error: float, a: int, b: int, width: int) -> list[tuple[int, int]]:
-    """Split an interval at its valleys."""
-    if b - a < 2 * width + 3:
-        return [(a, b)]
-    part = smooth[a:b]
-    left = np.maximum.accumulate(part)
-    right = np.maximum.accumulate(part[::-1])[::-1]
-    lower = np.minimum(left, right)
-    depth = lower / np.maximum(part, error)
-    at = int(np.argmax(depth))
-    if depth[at] < _VALLEY or lower[at] < 8 * error:
-        return [(a, b)]
-    return _split(smooth, error, a, a + at, width) + _split(smooth, error, a + at, b, width)
-
-
-def occupied(spectrum: NDArray[np.float64], resolution: float = 1.0) -> tuple[float, float, float]:
-    """Return lower and upper edge of 99 % of the power, in bins with fractions, and the power.
-
-    Args:
-        spectrum: excess over the noise of the bins of one emission.
-        resolution: width in bins to which the window spreads a line; it is taken off.
-    """
-    power = np.maximum(np.cumsum(spectrum), 0.0)
-    total = float(power[-1])
-    if total <= 0:
-        return 0.0, float(len(spectrum)), 0.0
-    power = np.maximum.accumulate(power)
-    edges = np.concatenate([[0.0], power]) / power[-1]
-    tail = (1 - _POWER_SHARE) / 2
-    # np.interp needs rising abscissas; ties take the first.
-    low = float(np.interp(tail, edges, np.arange(len(edges))))
-    high = float(np.interp(1 - tail, edges, np.arange(len(edges))))
-    spread = min(resolution, 0.6 * (high - low)) / 2
-    return low + spread, high - spread, total
-
-
-def on_time(envelope: NDArray[np.float64]) -> tuple[int, int]:
-    """Return the frames [first, last) that an emission lasts: the stretch with the greatest sum over half its mean.
-
-    Args:
-        envelope: excess over the noise of each frame.
-    """
-    level = float(np.max(envelope, initial=0.0)) / 2
-    first, last = 0, len(envelope)
-    for _ in range(6):
-        shifted = envelope - level / 2
-        sums = np.concatenate([[0.0], np.cumsum(shifted)])
-        lowest = np.minimum.accumulate(sums)
-        stop = int(np.argmax(sums - lowest))
-        start = int(np.argmin(sums[: stop + 1]))
-        if (start, stop) == (first, last) or stop <= start:
-            break
-        first, last = start, stop
-        level = float(np.mean(envelope[first:last]))
-    return first, last
-
-
-def _crossing(envelope: NDArray[np.float64], first: int, last: int) -> tuple[float, float]:
-    """Return start and stop in frames with fractions, where the envelope crosses half of its level."""
-    level = float(np.mean(envelope[first:last])) / 2
-    start, stop = float(first), float(last - 1)
-    if first > 0 and envelope[first] > level > envelope[first - 1]:
-        start = first - (envelope[first] - level) / (envelope[first] - envelope[first - 1])
-    elif first > 0:
-        start = first - 0.5
-    if last < len(envelope) and envelope[last - 1] > level > envelope[last]:
-        stop = last - 1 + (envelope[last - 1] - level) / (envelope[last - 1] - envelope[last])
-    elif last < len(envelope):
-        stop = last - 0.5
-    return start, stop
-
-
-def segments_of(cells: Cells, mask: NDArray[np.bool_], margin: int) -> list[Segment]:
-    """Return the segments of connected cells.
-
-    Args:
-        cells: divided by the floor.
-        mask: cells inside rectangles over their thresholds.
-        margin: frames before and after a component in which its edges are searched.
-    """
-    labels, count = scipy.ndimage.label(mask, np.ones((3, 3), bool))
-    if not count:
-        return []
-    found = []
-    for place in scipy.ndimage.find_objects(labels):
-        found += _component(cells, place[0], place[1], margin)
-    return found
-
-
-def _component(cells: Cells, rows: slice, columns: slice, margin: int) -> list[Segment]:
-    bins = cells.values.shape[1]
-    width = columns.stop - columns.start
-    pad = min(max(6, width // 2), 200)
-    a, b = max(0, columns.start - pad), min(bins, columns.stop + pad)
-    spectrum = cells.values[rows, a:b].mean(axis=0, dtype=np.float64) - 1
-    worth = max((rows.stop - rows.start) * cells.worth, 1.0)
-    found = []
-    for low, high in lobes(spectrum, 1 / np.sqrt(worth)):
-        if a + high <= columns.start or a + low >= columns.stop:
-            continue
-        segment = segment_at(cells, rows, slice(a + low, a + high), margin)
-        if segment is not None:
-            found.append(segment)
-    return found
-
-
-def segment_at(cells: Cells, rows: slice, columns: slice, margin: int) -> Segment | None:
-    """Return the segment about these frames in these bins, its edges refined; None if there is no power.
-
-    Args:
-        cells: divided by the floor.
-        rows: frames it takes about.
-        columns: bins that are its own.
-        margin: frames before and after in which its edges are searched.
-    """
-    grid = cells.grid
-    first, last = max(0, rows.start - margin), min(len(cells.values), rows.stop + margin)
-    envelope = cells.values[first:last, columns].mean(axis=1, dtype=np.float64) - 1
-    start, stop = on_time(envelope)
-    if stop <= start:
-        return None
-    spectrum = cells.values[first + start : first + stop, columns].sum(axis=0, dtype=np.float64) - (
-        stop - start
-    )
-    low, high, total = occupied(spectrum, 1.0)
-    if total <= 0:
-        return None
-    begin, end = _crossing(envelope, start, stop)
-    half = grid.step / 2 if start == 0 and first == 0 else 0.0
-    after = grid.step / 2 if stop == len(envelope) and last == len(cells.values) else 0.0
-    snr = total / (stop - start) / max(high - low, 0.5)
-    density = float(cells.density[columns].mean())
-    return Segment(
-        cells.time(first + begin) - half,
-        cells.time(first + end) + after,
-        grid.frequency(columns.start + low - 0.5),
-        grid.frequency(columns.start + high - 0.5),
-        snr,
-        density,
-        grid,
-        columns.start,
-        spectrum,
-        float(stop - start),
-        envelope=envelope,
-        first_frame=first,
-    )
-
-
-def _overlap(a0: float, a1: float, b0: float, b1: float) -> float:
-    return max(0.0, min(a1, b1) - max(a0, b0))
-
-
-def merge_segments(segments: list[Segment], cells: Cells) -> list[Segment]:
-    """Merge the segments of a stretch that are parts of one emission."""
-    found = sorted(segments, key=lambda one: one.lower)
-    merged = True
-    while merged:
-        merged = False
-        for one in range(len(found)):
-            for other in range(one + 1, min(one + 5, len(found))):
-                if _belong_together(found[one], found[other], cells):
-                    found[one] = _union(found[one], found[other], cells)
-                    del found[other]
-                    merged = True
-                    break
-            if merged:
-                break
-    return found
-
-
-def _belong_together(a: Segment, b: Segment, cells: Cells) -> bool:
-    shared = _overlap(a.start, a.stop, b.start, b.stop)
-    longest = max(a.stop - a.start, b.stop - b.start)
-    widths = (a.upper - a.lower) + (b.upper - b.lower)
-    gap = max(b.lower - a.upper, a.lower - b.upper)
-    if shared < 0.5 * longest:
-        # A part of what the other one covers, wholly inside it.
-        inside = _overlap(a.lower, a.upper, b.lower, b.upper) > 0.8 * min(
-            a.upper - a.lower, b.upper - b.lower
-        )
-        return inside and shared > 0.8 * min(a.stop - a.start, b.stop - b.start)
-    if gap < 0:
-        return -gap > 0.5 * min(a.upper - a.lower, b.upper - b.lower)
-    middle = abs((a.lower + a.upper) - (b.lower + b.upper)) / 2
-    if middle < _CLOSE_LINES_HZ:
-        return True
-    if gap > 3 * widths:
-        return False
-    step = cells.grid.step
-    edge = 1.5 * step
-    end_of_view = cells.time(len(cells.values) - 1)
-    begins = abs(a.start - b.start) < edge and min(a.start, b.start) > cells.time(1)
-    ends = abs(a.stop - b.stop) < edge and max(a.stop, b.stop) < end_of_view - step
-    alike = abs(np.log10(max(a.snr, 1e-9) / max(b.snr, 1e-9))) < 1.2
-    if begins and ends and alike:
-        return True
-    first = max(a.first_frame, b.first_frame)
-    last = min(a.first_frame + len(a.envelope), b.first_frame + len(b.envelope))
-    if last - first < 12:
-        return False
-    x = a.envelope[first - a.first_frame : last - a.first_frame]
-    y = b.envelope[first - b.first_frame : last - b.first_frame]
-    spread = float(np.std(x) * np.std(y))
-    if spread <= 0:
-        return False
-    rho = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread
-    return abs(rho) > max(0.35, 5 / np.sqrt((last - first) * cells.worth))
-
-
-def _union(a: Segment, b: Segment, cells: Cells) -> Segment:
-    """Return the segment that two parts make."""
-    first = min(a.first_bin, b.first_bin)
-    last = max(a.first_bin + len(a.spectrum), b.first_bin + len(b.spectrum))
-    start = min(a.start, b.start)
-    stop = max(a.stop, b.stop)
-    spectrum = np.zeros(last - first)
-    spectrum[a.first_bin - first :][: len(a.spectrum)] = a.spectrum
-    # Where both have a bin, the longer one knows more.
-    own = spectrum[b.first_bin - first :][: len(b.spectrum)]
-    np.maximum(own, b.spectrum, out=own)
-    low, high, total = occupied(spectrum, 1.0)
-    frames = max(a.frames, b.frames, 1.0)
-    begin, end = (
-        min(a.first_frame, b.first_frame),
-        max(a.first_frame + len(a.envelope), b.first_frame + len(b.envelope)),
-    )
-    envelope = cells.values[begin:end, first:last].mean(axis=1, dtype=np.float64) - 1
-    return Segment(
-        start,
-        stop,
-        cells.grid.frequency(first + low - 0.5),
-        cells.grid.frequency(first + high - 0.5),
-        total / frames / max(high - low, 0.5),
-        (a.density + b.density) / 2,
-        cells.grid,
-        first,
-        spectrum,
-        frames,
-        envelope=envelope,
-        first_frame=begin,
-    )
+    def add(self, first: int, excess: NDArray[np.float64], frames: float, core: tuple[int, int]) -> None:
+        """Add the excess over the noise of further frames."""
+        low = min(self.first, first)
+        high = max(self.first + len(self.excess), first + len(excess))
+        if low != self.first or high != self.first + len(self.excess):
+            wider = np.zeros(high - low)
+            wider[self.first - low :][: len(self.excess)] = self.excess
+            self.first, self.excess = low, wider
+        self.excess[first - low :][: len(excess)] += excess
+        self.core = (min(self.core[0], core[0]), max(self.core[1], core[1])) if self.frames else core
+        self.frames += frames
 
 
 @dataclass
@@ -418,69 +99,69 @@ class _Open:
     start: float
     stop: float
     density: float
-    spectra: dict[int, tuple[int, NDArray[np.float64]]] = field(default_factory=dict)
-    """For each size of transform: first bin, sum of the excess."""
-    frames: dict[int, float] = field(default_factory=dict)
-    grids: dict[int, Grid] = field(default_factory=dict)
+    kind: str = ""
+    sums: dict[int, _Sum] = field(default_factory=dict)
     lower: float = 0.0
     upper: float = 0.0
     snr: float = 0.0
-    kind: str = ""
     changed: bool = True
+    reported: bool = False
+    blocks: int = 0
 
     def add(self, segment: Segment) -> None:
         """Take a segment."""
         self.start = min(self.start, segment.start)
         self.stop = max(self.stop, segment.stop)
         bins = segment.grid.bins
-        self.grids[bins] = segment.grid
-        self.frames[bins] = self.frames.get(bins, 0.0) + segment.frames
-        self._accumulate(bins, segment.first_bin, segment.spectrum)
+        if bins not in self.sums:
+            self.sums[bins] = _Sum(segment.grid, segment.worth, segment.first_bin, np.zeros(0))
+        # A frame of the slow grid stands for many.
+        weight = segment.grid.averaged
+        self.sums[bins].add(
+            segment.first_bin, segment.spectrum * weight, segment.frames * weight, segment.core
+        )
         self.changed = True
-        self._measure()
 
     def join(self, other: "_Open") -> None:
         """Take over all of another box."""
         self.start, self.stop = min(self.start, other.start), max(self.stop, other.stop)
-        for bins, (first, spectrum) in other.spectra.items():
-            if bins in self.spectra:
-                self._accumulate(bins, first, spectrum)
+        for bins, one in other.sums.items():
+            if bins in self.sums:
+                # Both were seen at the same time: the bins of the one complete those of the other.
+                own = self.sums[bins]
+                own.add(one.first, one.excess * (own.frames / max(one.frames, 1.0)), 0.0, one.core)
             else:
-                self.spectra[bins] = (first, spectrum)
-            self.frames[bins] = max(self.frames.get(bins, 0.0), other.frames[bins])
-            self.grids[bins] = other.grids[bins]
+                self.sums[bins] = one
         self.changed = True
-        self._measure()
 
-    def _accumulate(self, bins: int, first: int, spectrum: NDArray[np.float64]) -> None:
-        start, held = self.spectra.get(bins, (first, np.zeros(0)))
-        low = min(start, first)
-        high = max(start + len(held), first + len(spectrum))
-        if low != start or high != start + len(held):
-            wider = np.zeros(high - low)
-            wider[start - low :][: len(held)] = held
-            held = wider
-        held[first - low :][: len(spectrum)] += spectrum
-        self.spectra[bins] = (low, held)
+    def measure(self) -> None:
+        """Find the edges and the level."""
+        bins = max(self.sums)
+        if len(self.sums) > 1 and self.sums[bins].frames < 6:
+            bins = min(self.sums)
+        one = self.sums[bins]
+        a, b = one.core[0] - one.first, one.core[1] - one.first
+        sigma = np.sqrt(max(one.frames, 1.0) / min(one.worth, 1.0))
+        a -= _reach(one.excess[:a][::-1], sigma)
+        b += _reach(one.excess[b:], sigma)
+        low, high, total = occupied(one.excess[a:b])
+        self.lower = one.grid.frequency(one.first + a + low - 0.5)
+        self.upper = one.grid.frequency(one.first + a + high - 0.5)
+        self.snr = max(total, 1e-12) / max(one.frames, 1.0) / max(high - low, 0.5)
 
-    def _measure(self) -> None:
-        bins = max(self.spectra)
-        if self.frames[bins] < 4 and len(self.spectra) > 1:
-            bins = min(self.spectra)
-        grid = self.grids[bins]
-        first, held = self.spectra[bins]
-        low, high, total = occupied(held, 1.0)
-        self.lower, self.upper = grid.frequency(first + low - 0.5), grid.frequency(first + high - 0.5)
-        self.snr = max(total, 1e-12) / max(self.frames[bins], 1.0) / max(high - low, 0.5)
+    @property
+    def power(self) -> float:
+        """Mean power while it lasted."""
+        return self.snr * self.density * (self.upper - self.lower)
 
     @property
     def gap(self) -> float:
         """Longest gap it may have, in seconds."""
-        return float(np.clip(_GAP_SYMBOLS / max(self.upper - self.lower, 1.0), *_GAP_RANGE))
+        width = max(self.upper - self.lower, 1.0)
+        return float(np.clip(_GAP_SYMBOLS / width * max(1.0, (_VOICE_HZ / width) ** 3), *_GAP_RANGE))
 
-    def box(self, is_open: bool) -> Box:
+    def box(self, is_open: bool, kind: str | None = None) -> Box:
         """Return it as it stands."""
-        power = self.snr * self.density * (self.upper - self.lower)
         return Box(
             self.id,
             round(self.start),
@@ -488,10 +169,36 @@ class _Open:
             self.lower,
             self.upper,
             10 * float(np.log10(max(self.snr, 1e-12))),
-            10 * float(np.log10(max(power, 1e-30))),
+            10 * float(np.log10(max(self.power, 1e-30))),
             is_open,
-            self.kind,
+            self.kind if kind is None else kind,
         )
+
+
+def _clip(segments: list[Segment], boxes: list[_Open]) -> None:
+    """Take what belongs to neighbours off the segments' spectra."""
+    places = [(one.start, one.stop, one.lower, one.upper) for one in segments]
+    places += [(one.start, one.stop, one.lower, one.upper) for one in boxes]
+    for one in segments:
+        low, high = one.core[0] - one.first_bin, one.core[1] - one.first_bin
+        for start, stop, lower, upper in places:
+            if overlap(one.start, one.stop, start, stop) <= 0:
+                continue
+            if upper <= one.lower:
+                middle = int(np.ceil(one.grid.position((upper + one.lower) / 2))) - one.first_bin
+                one.spectrum[: max(0, min(middle, low))] = 0
+            elif lower >= one.upper:
+                middle = int(one.grid.position((lower + one.upper) / 2)) - one.first_bin
+                one.spectrum[max(middle, high) :] = 0
+
+
+def _reach(excess: NDArray[np.float64], sigma: float) -> int:
+    """Return how many bins outward from the core still hold power: where the sum stands out most from its error."""
+    if not len(excess):
+        return 0
+    gain = np.cumsum(excess) - 4 * sigma * np.sqrt(1.5 * np.arange(1, len(excess) + 1))
+    best = int(np.argmax(gain))
+    return best + 1 if gain[best] > 0 else 0
 
 
 class BoxBook:
@@ -499,16 +206,17 @@ class BoxBook:
 
     Args:
         sample_rate: of the band.
+        resolution: samples by which times may be wrong.
         most: boxes that may be open at once.
     """
 
-    def __init__(self, sample_rate: float, most: int = 2000) -> None:
+    def __init__(self, sample_rate: float, resolution: float, most: int = 2000) -> None:
         self.sample_rate = sample_rate
+        self.resolution = resolution
         self.most = most
         self.refused = 0
         """Segments that were not taken, since too many boxes were open."""
         self._open: list[_Open] = []
-        self._merged: list[int] = []
         self._next = 1
 
     def add(self, segments: list[Segment], seen_to: float) -> list[Box]:
@@ -518,56 +226,107 @@ class BoxBook:
             segments: of the block.
             seen_to: sample up to which all segments are known.
         """
+        boxes: list[Box] = []
+        _clip(segments, self._open)
         for segment in sorted(segments, key=lambda one: one.start):
-            self._take(segment)
-        boxes, still = [], []
+            boxes += self._take(segment)
         for one in self._open:
-            ended = seen_to - one.stop > one.gap * self.sample_rate
-            if one.changed or ended:
-                boxes.append(one.box(not ended))
+            if one.changed:
+                one.measure()
+        boxes += self._absorb()
+        still = []
+        for one in self._open:
+            # A block later, so that what belongs to it is known.
+            ended = seen_to - one.stop > one.gap * self.sample_rate + 3 * self.resolution
+            over = ended and not one.changed
+            one.blocks += 1
+            if over or (one.changed and one.blocks > 1):
+                boxes.append(one.box(not over))
+                one.reported = True
             one.changed = False
-            if not ended:
+            if not over:
                 still.append(one)
         self._open = still
         return boxes
 
-    def _take(self, segment: Segment) -> None:
+    def flush(self) -> list[Box]:
+        """End all boxes; return them."""
+        boxes = self._absorb() + [one.box(False) for one in self._open]
+        self._open = []
+        return boxes
+
+    def _take(self, segment: Segment) -> list[Box]:
         fits = [one for one in self._open if self._fits(one, segment)]
         if not fits:
             if len(self._open) >= self.most:
                 self.refused += 1
-                return
-            fits = [_Open(self._next, segment.start, segment.stop, segment.density, kind=segment.kind)]
+                return []
+            new = _Open(self._next, segment.start, segment.stop, segment.density, segment.kind)
             self._next += 1
-            self._open += fits
+            self._open.append(new)
+            new.lower, new.upper, new.snr = segment.lower, segment.upper, segment.snr
+            fits = [new]
         fits.sort(key=lambda one: one.id)
         fits[0].add(segment)
         # A segment that covers several boxes makes them one.
-        for other in fits[1:]:
-            fits[0].join(other)
-            self._open.remove(other)
-            self._merged.append(other.id)
+        return [box for other in fits[1:] for box in self._joined(fits[0], other)]
+
+    def _joined(self, one: _Open, other: _Open) -> list[Box]:
+        one.join(other)
+        self._open.remove(other)
+        return [other.box(False, "part")] if other.reported else []
 
     def _fits(self, one: _Open, segment: Segment) -> bool:
-        if one.kind != segment.kind:
+        if (one.kind == "image") != (segment.kind == "image"):
             return False
         gap = (segment.start - one.stop) / self.sample_rate
-        if gap > one.gap:
+        if gap > one.gap + self.resolution / self.sample_rate:
             return False
         width, own = one.upper - one.lower, segment.upper - segment.lower
         least = 2 * segment.grid.bin_width
-        shared = _overlap(
+        shared = overlap(
             one.lower - least / 2, one.upper + least / 2, segment.lower - least / 2, segment.upper + least / 2
         )
-        union = max(width, own) + least
-        if shared > 0.5 * union:
+        if shared > 0.5 * (max(width, own) + least):
             return True
-        # Straight on, as a part of the other one: a pause in speech leaves a carrier.
-        straight = gap < 4 * segment.grid.step / self.sample_rate
-        return straight and shared > 0.9 * (min(width, own) + least) and segment.start > one.start - 1
+        if shared < 0.9 * (min(width, own) + least):
+            return False
+        # A part of the other one: speech pauses and leaves a carrier.
+        straight = gap * self.sample_rate < 2 * self.resolution
+        if own > width:
+            return straight and segment.start > one.start - 2 * self.resolution
+        return straight or abs((one.lower + one.upper) - (segment.lower + segment.upper)) < 0.3 * width
 
-    def flush(self) -> list[Box]:
-        """End all boxes; return them."""
-        boxes = [one.box(False) for one in self._open]
-        self._open = []
+    def _absorb(self) -> list[Box]:
+        """Join what spills from a stronger box, or lies inside one, with that."""
+        boxes: list[Box] = []
+        for one in sorted(self._open, key=lambda one: -one.power * (one.stop - one.start)):
+            if one not in self._open:
+                continue
+            for other in list(self._open):
+                if other is not one and self._belongs(other, one):
+                    self._open.remove(other)
+                    if other.reported:
+                        boxes.append(other.box(False, "part"))
         return boxes
+
+    def _belongs(self, small: _Open, large: _Open) -> bool:
+        if small.power > large.power or (large.kind == "image" and small.kind != "image"):
+            return False
+        slack = 2 * self.resolution
+        if small.start < large.start - slack or small.stop > large.stop + slack:
+            return False
+        width = large.upper - large.lower
+        wide = max(one.grid.bin_width for one in small.sums.values())
+        # The window widens what was seen on the coarse grid.
+        narrow = min(1.2 * wide, 0.35 * (small.upper - small.lower))
+        lower, upper = small.lower + narrow, small.upper - narrow
+        if overlap(lower, upper, large.lower, large.upper) > 0.6 * (upper - lower):
+            return True
+        gap = max(small.lower - large.upper, large.lower - small.upper, 0.0)
+        if gap > max(0.75 * width, _SPILL_BINS * wide) or small.power * _SPILL > large.power:
+            return False
+        begins = abs(small.start - large.start) < slack
+        ends = abs(small.stop - large.stop) < slack
+        beside = gap < 0.3 * width or small.stop - small.start < 0.5 * (large.stop - large.start)
+        return begins or ends or beside

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amrq.detect.boxes import Box, BoxBook, Cells, Segment, merge_segments, on_time, segments_of
-from amrq.detect.energy import Rectangles, Size, equivalent_cells, paint, tests_per_second
+from amrq.detect.boxes import Box, BoxBook
+from amrq.detect.energy import Rectangles, Size, equivalent_cells, paint_best, tests_per_second
 from amrq.detect.noise_floor import NoiseFloor
+from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
 from amrq.errors import AmrqError
 from amrq.options import above, check, described, option
@@ -30,14 +31,16 @@ _SLOW = 32
 """Fine frames whose sum is one cell of the slow grid."""
 _SLOW_LEVELS = 6
 """Slow sums go up to 2^6 such cells."""
-_SMALL = 4
-"""Sizes up to 2^4 cells are compared first."""
+_SMALL = 3
+"""Sizes up to 2^3 cells are compared first."""
 _SHORT = 6
 """Fine frames below which the coarse grid knows more."""
 _PEAK_S = 0.004
 """Time over which the spectra are averaged whose largest is drawn."""
 _DRAWN = 20
 """Blocks that are kept for drawing at most."""
+_LONG = 12
+"""Fine frames from which on the fine grid alone counts."""
 _LINE_BINS = 2
 """Bins beside 0 Hz to which the window spreads the line there."""
 _IMAGE_RATIO = 100.0
@@ -100,7 +103,7 @@ class Detector:
         self._block = max(_SLOW, round(frames / _SLOW) * _SLOW)
         self._streams = SpectrumStream(self.coarse), SpectrumStream(self.fine)
         self._floor = NoiseFloor(self.fine)
-        self._book = BoxBook(self.sample_rate)
+        self._book = BoxBook(self.sample_rate, self.fine.step)
         self._slow_grid = replace(self.fine, averaged=_SLOW * self.fine.averaged)
         self._worth = tuple(
             equivalent_cells(grid, 1, 32) / 32 for grid in (self.coarse, self.fine, self._slow_grid)
@@ -211,7 +214,7 @@ class Detector:
         coarse, fine = (self._taken(k, sum(map(len, held))) for k, held in enumerate(self._waiting))
         if len(fine) < 2 or len(coarse) < 16:
             return []
-        return self._run(coarse[: len(fine) * self._per_fine], fine)
+        return self._run(coarse[: len(fine) * self._per_fine], fine, final=True)
 
     def _restart(self, origin: int) -> None:
         self._origin = origin
@@ -250,7 +253,7 @@ class Detector:
             self._searches[step] = _Searches(self, step)
         return self._searches[step]
 
-    def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> list[Box]:
+    def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], final: bool = False) -> list[Box]:
         frames = max(1, round(_PEAK_S * self.sample_rate / self.coarse.step))
         groups = max(1, len(coarse) // frames)
         shorts = coarse[: groups * frames].reshape(groups, -1, self.coarse.bins).mean(axis=1)
@@ -269,7 +272,7 @@ class Detector:
             views.append(np.concatenate([self._tails[k], block]))
             firsts.append(self._first[k] - len(self._tails[k]))
             self._first[k] += len(block)
-        segments = self._segments(views, firsts, len(blocks[1]))
+        segments = self._segments(views, firsts, len(blocks[1]), final)
         keep = (_TAIL * self._per_fine, _TAIL)
         self._tails = [view[-count:].copy() for view, count in zip(views, keep, strict=True)]
         seen_to = self._origin + self.fine.middle(self._first[1] - 1)
@@ -307,21 +310,33 @@ class Detector:
             blocks.append(block)
         return blocks
 
-    def _segments(self, views: list[NDArray[np.float32]], firsts: list[int], new: int) -> list[Segment]:
+    def _segments(
+        self, views: list[NDArray[np.float32]], firsts: list[int], new: int, final: bool
+    ) -> list[Segment]:
         search = self._search()
         densities = (self._coarse_density(), self._floor.density)
         cells = []
         masks: list[NDArray[np.bool_] | None] = []
         for k, view in enumerate(views):
             grid = (self.coarse, self.fine)[k]
-            cells.append(Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin))
+            known = len(self._tails[k])
+            cells.append(
+                Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin, known, final)
+            )
             masks.append(_found(view, search.small[k], search.large[k]))
         found = self._fine_segments(cells, masks)
-        residual = views[1] if masks[1] is None else np.where(masks[1], np.float32(1), views[1])
-        found += self._slow_segments(residual[-new:], search)
+        residual = views[1][-new:]
+        if masks[1] is not None:
+            residual = np.where(_widened(masks[1][-new:]), np.float32(1), residual)
+        found += self._slow_segments(residual, search)
         if masks[0] is not None:
-            coarse = [one for one in segments_of(cells[0], masks[0], 16) if not _covered(one, found)]
-            found += merge_segments(coarse, cells[0])
+            brief = [
+                one
+                for one in find_segments(cells[0], masks[0], 16)
+                if one.stop - one.start < _LONG * self.fine.step
+                and not _covered(one, found, 2.5 * self.coarse.bin_width)
+            ]
+            found += merge_segments(brief, cells[0])
         return self._kinds(found, cells[1])
 
     def _fine_segments(self, cells: list[Cells], masks: list[NDArray[np.bool_] | None]) -> list[Segment]:
@@ -329,45 +344,17 @@ class Detector:
         if mask is None:
             return []
         found = []
-        for one in segments_of(cells[1], mask, _SHORT):
+        for one in find_segments(cells[1], mask, _SHORT):
             brief = one.stop - one.start < _SHORT * self.fine.step
             if brief and short is not None and self._seen_coarse(one, cells[0], short):
                 continue
-            found.append(one)
-        return merge_segments([self._sharpened(one, cells[0]) for one in found], cells[1])
+            found.append(sharpened(one, cells[0], 2 * self._per_fine))
+        return merge_segments(found, cells[1], cells[0])
 
     def _seen_coarse(self, one: Segment, cells: Cells, mask: NDArray[np.bool_]) -> bool:
         a, b = (round(cells.frame(time)) for time in (one.start, one.stop))
         c, d = (round(self.coarse.position(edge)) for edge in (one.lower, one.upper))
         return bool(mask[max(a, 0) : b + 1, max(c, 0) : d + 1].any())
-
-    def _sharpened(self, one: Segment, cells: Cells) -> Segment:
-        """Find start and stop again on the coarse grid, if the emission is wide enough for it."""
-        c = int(np.ceil(self.coarse.position(one.lower)))
-        d = int(np.floor(self.coarse.position(one.upper))) + 1
-        if d - c < 2:
-            return one
-        reach = 2 * self._per_fine
-        frames = len(cells.values)
-        for edge in ("start", "stop"):
-            at = cells.frame(getattr(one, edge))
-            if at < reach or at > frames - 1 - reach:
-                continue
-            first = int(at) - reach
-            envelope = cells.values[first : first + 2 * reach, c:d].mean(axis=1, dtype=np.float64) - 1
-            if edge == "stop":
-                envelope = envelope[::-1]
-            start, _ = on_time(envelope)
-            if start == 0:
-                continue
-            level = float(envelope[start:].mean()) / 2
-            before, after = envelope[start - 1], envelope[start]
-            if level <= 0:
-                continue
-            place = start - (after - level) / (after - before) if after > level > before else start - 0.5
-            frame = first + place if edge == "start" else first + 2 * reach - 1 - place
-            setattr(one, edge, cells.time(frame))
-        return one
 
     def _slow_segments(self, residual: NDArray[np.float32], search: "_Searches") -> list[Segment]:
         whole = len(residual) // _SLOW * _SLOW
@@ -394,7 +381,9 @@ class Detector:
         values = np.stack(self._slow)
         first = self._first[1] // _SLOW - len(values)
         cells = Cells(self._slow_grid, values, first, self._floor.density, self._worth[2], self._origin)
-        found_segments = merge_segments(segments_of(cells, mask[: len(values)], 8), cells)
+        # What is short was no emission of its own, but the rest of a burst that was found.
+        lasting = [one for one in find_segments(cells, mask[: len(values)], 8) if one.frames >= 3]
+        found_segments = merge_segments(lasting, cells)
         # Found once: the sums shall not find it again.
         for k, row in enumerate(self._slow):
             row[mask[k]] = 1
@@ -471,27 +460,35 @@ class _Searches:
 
 def _found(view: NDArray[np.float32], small: Rectangles, large: Rectangles) -> NDArray[np.bool_] | None:
     """Return the cells in rectangles over their thresholds; None for none."""
-    mask = None
-    hits = small.search(view)
-    rest = view
-    if hits:
-        mask = np.zeros(view.shape, bool)
-        paint(hits, mask)
-        rest = np.where(mask, np.float32(1), view)
+    mask = small.mark(view)
+    rest = view if mask is None else np.where(mask, np.float32(1), view)
     hits = large.search(rest)
     if hits:
         mask = np.zeros(view.shape, bool) if mask is None else mask
-        paint(hits, mask)
+        paint_best(hits, mask)
     return mask
 
 
-def _covered(one: Segment, others: list[Segment]) -> bool:
-    """Return whether others cover most of a segment."""
+def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with two more cells on all sides."""
+    wide = mask.copy()
+    for shift in (1, 2):
+        wide[shift:] |= mask[:-shift]
+        wide[:-shift] |= mask[shift:]
+    tall = wide.copy()
+    for shift in (1, 2):
+        wide[:, shift:] |= tall[:, :-shift]
+        wide[:, :-shift] |= tall[:, shift:]
+    return wide
+
+
+def _covered(one: Segment, others: list[Segment], beside: float) -> bool:
+    """Return whether most of a segment lies on others, or beside them as near as that, and is not far stronger."""
     area = max((one.stop - one.start) * (one.upper - one.lower), 1e-9)
     shared = 0.0
     for other in others:
-        width = min(one.upper, other.upper) - max(one.lower, other.lower)
+        width = min(one.upper, other.upper + beside) - max(one.lower, other.lower - beside)
         time = min(one.stop, other.stop) - max(one.start, other.start)
-        if width > 0 and time > 0:
+        if width > 0 and time > 0 and one.power < 4 * other.power:
             shared += width * time
-    return shared > 0.4 * area
+    return shared > 0.5 * area

@@ -29,6 +29,8 @@ __all__ = ["Rectangles", "Size", "equivalent_cells", "sum_threshold", "tests_per
 Size = tuple[int, int]
 """Exponents (i, j): a rectangle of 2^i bins by 2^j frames."""
 
+_ALIKE = 0.8
+"""A rectangle counts beside an overlapping one that stands out more, if it does so by this share of it."""
 _EXACT_UP_TO = 256
 """Cells up to which the tail comes from eigenvalues."""
 
@@ -62,21 +64,27 @@ def sum_threshold(
         log_probability: natural logarithm of the probability.
         floor_uncertainty: relative standard deviation of the floor that the cells were divided by.
     """
-    cells = bins * frames
-    transforms = frames * grid.averaged
-    shape = equivalent_cells(grid, bins, frames)
+    excess = _threshold_excess(grid.hop / grid.bins, bins, frames * grid.averaged, log_probability)
+    normal = -scipy.special.ndtri_exp(log_probability)
+    return bins * frames * (1 + math.hypot(excess, normal * floor_uncertainty))
+
+
+@functools.lru_cache(maxsize=4096)
+def _threshold_excess(hop: float, bins: int, transforms: int, log_probability: float) -> float:
+    """Return what the mean over a rectangle exceeds with the probability, less 1."""
+    size = 1 << 10
+    grid = Grid(1.0, size, round(hop * size))
+    shape = equivalent_cells(grid, bins, transforms)
     excess = _gamma_quantile(shape, log_probability) / shape - 1
     part = (bins, transforms)
     while part[0] * part[1] > _EXACT_UP_TO:
         part = (part[0] // 2, part[1]) if part[0] >= part[1] else (part[0], part[1] // 2)
     smaller = part[0] * part[1]
     # How far the exact tail lies beyond the gamma law; that falls as the skewness does, with the root of the cells.
-    exact = _exact_quantile(_eigenvalues(grid.hop / grid.bins, *part), log_probability) / smaller - 1
-    shape = equivalent_cells(Grid(grid.sample_rate, grid.bins, grid.hop), *part)
+    exact = _exact_quantile(_eigenvalues(hop, *part), log_probability) / smaller - 1
+    shape = equivalent_cells(grid, *part)
     ratio = exact / (_gamma_quantile(shape, log_probability) / shape - 1)
-    excess *= 1 + (ratio - 1) * math.sqrt(smaller / (cells * grid.averaged))
-    normal = -scipy.special.ndtri_exp(log_probability)
-    return cells * (1 + math.hypot(excess, normal * floor_uncertainty))
+    return excess * (1 + (ratio - 1) * math.sqrt(smaller / (bins * transforms)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -143,6 +151,8 @@ class Hits:
     size: Size
     frames: NDArray[np.intp]
     bins: NDArray[np.intp]
+    excess: NDArray[np.float32]
+    """Of each sum over its mean, relative to the threshold's."""
 
 
 class Rectangles:
@@ -178,14 +188,39 @@ class Rectangles:
             if sums.size == 0:
                 continue
             top = sums.max()
+            mean = self.scale * (1 << (size[0] + size[1]))
             if top > threshold:
                 where = np.nonzero(sums > threshold)
                 i, j = size
-                found.append(Hits(size, where[0] * _stride(j), where[1] * _stride(i)))
+                excess = (sums[where] - mean) / (threshold - mean)
+                found.append(Hits(size, where[0] * _stride(j), where[1] * _stride(i), excess))
             else:
-                mean = self.scale * (1 << (size[0] + size[1]))
                 self.largest = max(self.largest, float((top - mean) / (threshold - mean)))
         return found
+
+    def mark(self, cells: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+        """Return which cells lie in rectangles over their thresholds; None for no such rectangle.
+
+        For small rectangles, of which strong signals fill many.
+        """
+        mask: NDArray[np.bool_] | None = None
+        for (i, j), sums in self._sums(cells):
+            threshold = self.thresholds[i, j]
+            if sums.size == 0:
+                continue
+            top = sums.max()
+            if not top > threshold:
+                mean = self.scale * (1 << (i + j))
+                self.largest = max(self.largest, float((top - mean) / (threshold - mean)))
+                continue
+            mask = np.zeros(cells.shape, bool) if mask is None else mask
+            over = sums > threshold
+            rows, columns = _stride(j), _stride(i)
+            for t in range(1 << j):
+                for f in range(1 << i):
+                    place = mask[t : t + rows * len(over) : rows, f : f + columns * over.shape[1] : columns]
+                    place |= over
+        return mask
 
     def _sums(self, cells: NDArray[np.float32]) -> Iterator[tuple[Size, NDArray[np.float32]]]:
         by_time = cells
@@ -204,28 +239,30 @@ class Rectangles:
                     yield (i, j), sums
 
 
-def paint(hits: Sequence[Hits], mask: NDArray[np.bool_]) -> None:
-    """Set the cells of the rectangles in a mask `[frames, bins]`."""
-    frames, bins = mask.shape
-    width = bins + 1
-    edges = None
-    for one in hits:
-        i, j = one.size
-        t, f = one.frames, one.bins
-        if edges is None:
-            edges = np.zeros((frames + 1) * width, np.int32)
-        for at, sign in (
-            (t * width + f, 1),
-            ((t + (1 << j)) * width + f, -1),
-            (t * width + f + (1 << i), -1),
-            ((t + (1 << j)) * width + f + (1 << i), 1),
-        ):
-            if len(at) > 1000:
-                edges += sign * np.bincount(at, minlength=len(edges)).astype(np.int32)
-            else:
-                np.add.at(edges, at, sign)
-    if edges is not None:
-        counts = edges.reshape(frames + 1, width)
-        np.cumsum(counts, axis=0, out=counts)
-        np.cumsum(counts, axis=1, out=counts)
-        mask |= counts[:frames, :bins] > 0
+def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 3000) -> None:
+    """Set the cells of rectangles that overlap no rectangle that stands out much more.
+
+    Args:
+        hits: rectangles.
+        mask: `[frames, bins]`.
+        most: rectangles that are looked at; the strongest first.
+    """
+    rows = np.concatenate([one.frames for one in hits])
+    columns = np.concatenate([one.bins for one in hits])
+    excess = np.concatenate([one.excess for one in hits])
+    heights = np.concatenate([np.full(len(one.frames), 1 << one.size[1]) for one in hits])
+    widths = np.concatenate([np.full(len(one.frames), 1 << one.size[0]) for one in hits])
+    order = np.argsort(-excess)[:most]
+    tops = np.zeros(mask.shape, np.float32)
+    boxes = zip(
+        rows[order].tolist(),
+        columns[order].tolist(),
+        heights[order].tolist(),
+        widths[order].tolist(),
+        strict=True,
+    )
+    for value, (t, f, height, width) in zip(excess[order], boxes, strict=True):
+        part = tops[t : t + height, f : f + width]
+        if part.max() * _ALIKE <= value:
+            np.maximum(part, value, out=part)
+    mask |= tops > 0

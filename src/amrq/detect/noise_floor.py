@@ -177,7 +177,7 @@ def _lower_mean_of_gamma(count: int, shape: float) -> float:
         return 1.0
     half = (count + 1) // 2
     # Order statistics of uniform variates are beta variates; the quantile function is averaged over their densities.
-    u = (np.arange(20000) + 0.5) / 20000
+    u = (np.arange(2000) + 0.5) / 2000
     quantile = scipy.special.gammaincinv(shape, u) / shape
     # Sum of the densities of the lowest `half` order statistics: count x P(Binomial(count - 1, u) < half).
     density = count * scipy.special.bdtr(half - 1, count - 1, u)

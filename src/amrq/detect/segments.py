@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From cells that exceed their thresholds to segments: what one emission does within one block.
+
+Connected cells make a component. Its envelope gives start and stop, its spectrum the bins that are its own: it is split
+where the spectrum falls far below both sides. Parts of one emission are merged again: their envelopes vary together
+(sidebands of AM) or against each other (tones of FSK), they start and stop together, or they lie closer than two
+emissions do. `amrq.detect.boxes` joins the segments of successive blocks.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from amrq.detect.spectra import Grid
+
+__all__ = ["Cells", "Segment", "find_segments", "merge_segments", "occupied", "sharpened"]
+
+_POWER_SHARE = 0.99
+_VALLEY = 6.0
+"""Ratio (8 dB) of both sides' peaks to a valley that splits them."""
+_STEADY_CELLS = 60.0
+"""Cells that are averaged before a spectrum's valleys are looked for."""
+_CLOSE_LINES_HZ = 3500.0
+"""Lines closer than this are one emission: tones of narrow FM, sidebands of AM."""
+_PAD = (12, 512)
+"""Bins beside a segment whose spectrum is kept: as many as it is wide, within these limits."""
+
+
+@dataclass
+class Cells:
+    """A stretch of cells of one grid, divided by the floor.
+
+    Attributes:
+        grid: of the cells.
+        values: `[frames, bins]`, mean 1 in noise.
+        first: number of the first frame, counted from `origin`.
+        density: of the noise at each bin.
+        worth: independent cells in a long row of frames of one bin, for each frame.
+        origin: sample of the stream at which frame 0 begins.
+        known: frames at the beginning that were looked at before.
+        final: nothing follows.
+    """
+
+    grid: Grid
+    values: NDArray[np.float32]
+    first: int
+    density: NDArray[np.float32]
+    worth: float
+    origin: int = 0
+    known: int = 0
+    final: bool = False
+
+    def time(self, frame: float) -> float:
+        """Return the sample in the middle of a frame of the stretch."""
+        return self.origin + self.grid.middle(self.first + frame)
+
+    def frame(self, time: float) -> float:
+        """Return the frame of the stretch, with its fraction, whose middle is at a sample."""
+        return (time - self.time(0)) / self.grid.step
+
+
+@dataclass
+class Segment:
+    """What an emission does within a block.
+
+    Attributes:
+        start: sample at which it begins.
+        stop: sample after its last.
+        lower: edge of 99 % of its power, in Hz from the middle of the band.
+        upper: likewise.
+        snr: power in the box over noise power in the box, as a ratio.
+        density: of the noise, full scale squared per Hz.
+        grid: of the spectrum.
+        core: first and last (exclusive) bin that are its own.
+        first_bin: of the spectrum.
+        spectrum: sum over the frames of the excess over the noise, with bins on both sides that may be others'.
+        frames: that were summed.
+        worth: independent cells for each frame.
+        kind: as of a `Box`.
+    """
+
+    start: float
+    stop: float
+    lower: float
+    upper: float
+    snr: float
+    density: float
+    grid: Grid
+    core: tuple[int, int]
+    first_bin: int
+    spectrum: NDArray[np.float64]
+    frames: float
+    worth: float
+    kind: str = ""
+    rows: slice = field(default_factory=lambda: slice(0, 0))
+
+    @property
+    def power(self) -> float:
+        """Mean power over the noise."""
+        return self.snr * self.density * (self.upper - self.lower)
+
+
+def _smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    if width <= 1:
+        return values
+    smooth: NDArray[np.float64] = scipy.ndimage.uniform_filter1d(values, width, mode="nearest")
+    return smooth
+
+
+def _lobes(spectrum: NDArray[np.float64], sigma: float) -> list[tuple[int, int]]:
+    """Return the intervals of bins [first, last) in which a mean spectrum, 0 in noise, is significant.
+
+    Args:
+        spectrum: mean excess over the noise, in units of the noise.
+        sigma: its standard deviation in noise: one over the root of the independent frames.
+    """
+    count = len(spectrum)
+    width = 1
+    while True:
+        smooth = _smoothed(spectrum, width)
+        error = sigma / np.sqrt(max(1.0, width / 1.5))
+        if smooth.max(initial=0.0) > 7 * error or width * 4 > count:
+            break
+        width = 2 * width + 1
+    # A signal's own spectrum fluctuates as noise does. So many bins are averaged that a valley is none by chance.
+    steady = min(int(np.ceil(_STEADY_CELLS * sigma**2)) | 1, max(1, count // 3))
+    if steady > width:
+        width = steady
+        smooth, error = _smoothed(spectrum, width), sigma / np.sqrt(width / 1.5)
+    on = smooth > 3 * error
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], on, [False]]).astype(np.int8)))
+    joined: list[tuple[int, int]] = []
+    for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if joined and a - joined[-1][1] <= max(1, width // 2):
+            joined[-1] = (joined[-1][0], b)
+        else:
+            joined.append((a, b))
+    if width < 3:
+        smooth, error = _smoothed(spectrum, 3), sigma / np.sqrt(2)
+    found = []
+    for a, b in joined:
+        if smooth[a:b].max() > 4.5 * error:
+            found += _split(smooth, error, a, b, width)
+    return found
+
+
+def _split(smooth: NDArray[np.float64], error: float, a: int, b: int, width: int) -> list[tuple[int, int]]:
+    """Split an interval at its valleys."""
+    if b - a < 2 * width + 3:
+        return [(a, b)]
+    part = smooth[a:b]
+    left = np.maximum.accumulate(part)
+    right = np.maximum.accumulate(part[::-1])[::-1]
+    lower = np.minimum(left, right)
+    depth = lower / np.maximum(part, error)
+    at = int(np.argmax(depth))
+    if depth[at] < _VALLEY or lower[at] < 8 * error:
+        return [(a, b)]
+    return _split(smooth, error, a, a + at, width) + _split(smooth, error, a + at, b, width)
+
+
+def occupied(spectrum: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return lower and upper edge of 99 % of the power, in bins with fractions, and the power.
+
+    Args:
+        spectrum: excess over the noise of the bins of one emission.
+    """
+    power = np.maximum.accumulate(np.maximum(np.cumsum(spectrum), 0.0))
+    total = float(power[-1])
+    if total <= 0:
+        return 0.0, float(len(spectrum)), 0.0
+    edges = np.concatenate([[0.0], power]) / total
+    tail = (1 - _POWER_SHARE) / 2
+    # From the left the last place at which no more than the tail is passed, from the right likewise.
+    index = np.arange(len(edges))
+    low = float(np.interp(tail, edges, index))
+    high = float(np.interp(1 - tail, edges, index))
+    # The window widens a line by about a bin, and hardly what is wide itself.
+    spread = min(float(np.clip(2 - (high - low) / 3, 0, 1)), 0.6 * (high - low)) / 2
+    return low + spread, high - spread, total
+
+
+def _on_time(envelope: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the frames [first, last) that an emission lasts: the stretch with the greatest sum over half its mean.
+
+    Args:
+        envelope: excess over the noise of each frame.
+    """
+    level = float(np.max(envelope, initial=0.0)) / 2
+    first, last = 0, len(envelope)
+    for _ in range(6):
+        sums = np.concatenate([[0.0], np.cumsum(envelope - level / 2)])
+        lowest = np.minimum.accumulate(sums)
+        stop = int(np.argmax(sums - lowest))
+        start = int(np.argmin(sums[: stop + 1]))
+        if (start, stop) == (first, last) or stop <= start:
+            break
+        first, last = start, stop
+        level = float(np.mean(envelope[first:last]))
+    return first, last
+
+
+def _crossing(envelope: NDArray[np.float64], first: int, last: int) -> tuple[float, float]:
+    """Return start and stop in frames with fractions, where the envelope crosses half of its level."""
+    level = float(np.mean(envelope[first:last])) / 2
+    start, stop = float(first), float(last - 1)
+    if first > 0 and envelope[first] > level > envelope[first - 1]:
+        start = first - (envelope[first] - level) / (envelope[first] - envelope[first - 1])
+    elif first > 0:
+        start = first - 0.5
+    if last < len(envelope) and envelope[last - 1] > level > envelope[last]:
+        stop = last - 1 + (envelope[last - 1] - level) / (envelope[last - 1] - envelope[last])
+    elif last < len(envelope):
+        stop = last - 0.5
+    return start, stop
+
+
+def find_segments(cells: Cells, mask: NDArray[np.bool_], margin: int) -> list[Segment]:
+    """Return the segments of connected cells, but for those that were found before or are better found later.
+
+    Args:
+        cells: divided by the floor.
+        mask: cells inside rectangles over their thresholds.
+        margin: frames before and after a component in which its edges are searched.
+    """
+    columns = np.flatnonzero(mask.any(axis=0))
+    if not len(columns):
+        return []
+    frames = len(cells.values)
+    found = []
+    # Runs of bins in which there is something at all; each is labelled by itself.
+    for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
+        a, b = int(run[0]), int(run[-1]) + 1
+        labels, _ = scipy.ndimage.label(mask[:, a:b], np.ones((3, 3), bool))
+        for rows, part in scipy.ndimage.find_objects(labels):
+            if rows.stop < cells.known - 1:
+                continue
+            if not cells.final and rows.stop >= frames - 1 and rows.start >= frames - cells.known > 0:
+                continue
+            found += _component(cells, rows, slice(a + part.start, a + part.stop), margin)
+    return found
+
+
+def _component(cells: Cells, rows: slice, columns: slice, margin: int, depth: int = 0) -> list[Segment]:
+    bins = cells.values.shape[1]
+    pad = min(max(6, (columns.stop - columns.start) // 2), 200)
+    a, b = max(0, columns.start - pad), min(bins, columns.stop + pad)
+    spectrum = cells.values[rows, a:b].mean(axis=0, dtype=np.float64) - 1
+    worth = max((rows.stop - rows.start) * cells.worth, 1.0)
+    found: list[Segment] = []
+    for low, high in _lobes(spectrum, 1 / np.sqrt(worth)):
+        core = a + low, a + high
+        if core[1] <= columns.start or core[0] >= columns.stop:
+            continue
+        segment = _segment_at(cells, rows, core, margin)
+        if segment is None:
+            continue
+        found.append(segment)
+        # Before and after it there may be others, which are not as strong or have another spectrum.
+        for rest in (slice(rows.start, segment.rows.start - 2), slice(segment.rows.stop + 2, rows.stop)):
+            if depth < 6 and rest.stop - rest.start >= 3 and _anything(cells, rest, core):
+                found += _component(cells, rest, slice(*core), 1, depth + 1)
+    return found
+
+
+def _anything(cells: Cells, rows: slice, core: tuple[int, int]) -> bool:
+    """Return whether frames hold power in these bins, beyond doubt."""
+    part = cells.values[rows, core[0] : core[1]]
+    worth = max(part.size * min(cells.worth, 1.0) / 2, 1.0)
+    return bool(part.mean(dtype=np.float64) - 1 > 8 / np.sqrt(worth) + 0.5 / len(part))
+
+
+def _segment_at(cells: Cells, rows: slice, core: tuple[int, int], margin: int) -> Segment | None:
+    """Return the segment about these frames in these bins, its edges refined; None if there is no power."""
+    grid, values = cells.grid, cells.values
+    first, last = max(0, rows.start - margin), min(len(values), rows.stop + margin)
+    envelope = values[first:last, core[0] : core[1]].mean(axis=1, dtype=np.float64) - 1
+    start, stop = _on_time(envelope)
+    if stop <= start:
+        return None
+    begin, end = _crossing(envelope, start, stop)
+    # At the edges of what is known, the outer frames' other halves belong to it.
+    before = grid.step / 2 if start == 0 and first == 0 else 0.0
+    after = grid.step / 2 if stop == len(envelope) and last == len(values) else 0.0
+    rows = slice(first + start, first + stop)
+    return _summed(cells, rows, core, (cells.time(first + begin) - before, cells.time(first + end) + after))
+
+
+def _summed(cells: Cells, rows: slice, core: tuple[int, int], times: tuple[float, float]) -> Segment | None:
+    """Return the segment with the spectrum of these frames."""
+    width = core[1] - core[0]
+    pad = min(max(width, _PAD[0]), _PAD[1])
+    a, b = max(0, core[0] - pad), min(cells.values.shape[1], core[1] + pad)
+    frames = rows.stop - rows.start
+    spectrum = cells.values[rows, a:b].sum(axis=0, dtype=np.float64) - frames
+    low, high, total = occupied(spectrum[core[0] - a : core[1] - a])
+    if total <= 0:
+        return None
+    return Segment(
+        *times,
+        cells.grid.frequency(core[0] + low - 0.5),
+        cells.grid.frequency(core[0] + high - 0.5),
+        total / frames / max(high - low, 0.5),
+        float(cells.density[core[0] : core[1]].mean()),
+        cells.grid,
+        core,
+        a,
+        spectrum,
+        float(frames),
+        cells.worth,
+        rows=rows,
+    )
+
+
+def sharpened(one: Segment, cells: Cells, reach: int) -> Segment:
+    """Return a segment with start and stop found again on a grid of shorter frames.
+
+    Args:
+        one: of a grid with longer frames.
+        cells: with the shorter ones.
+        reach: frames about each edge.
+    """
+    c = int(np.ceil(cells.grid.position(one.lower)))
+    d = int(np.floor(cells.grid.position(one.upper))) + 1
+    if d - c < 2:
+        return one
+    times = {"start": one.start, "stop": one.stop}
+    for edge, time in times.items():
+        at = cells.frame(time)
+        if at < reach or at > len(cells.values) - 1 - reach:
+            continue
+        first = int(at) - reach
+        envelope = cells.values[first : first + 2 * reach, c:d].mean(axis=1, dtype=np.float64) - 1
+        if edge == "stop":
+            envelope = envelope[::-1]
+        start, _ = _on_time(envelope)
+        level = float(envelope[start:].mean()) / 2
+        if start == 0 or level <= 0:
+            continue
+        before, after = envelope[start - 1], envelope[start]
+        place = start - (after - level) / (after - before) if after > level > before else start - 0.5
+        times[edge] = cells.time(first + place if edge == "start" else first + 2 * reach - 1 - place)
+    if times["stop"] <= times["start"]:
+        return one
+    return replace(one, start=times["start"], stop=times["stop"])
+
+
+def overlap(a0: float, a1: float, b0: float, b1: float) -> float:
+    """Return how long two intervals overlap."""
+    return max(0.0, min(a1, b1) - max(a0, b0))
+
+
+def merge_segments(segments: list[Segment], cells: Cells, short: Cells | None = None) -> list[Segment]:
+    """Merge the segments of a stretch that are parts of one emission.
+
+    Args:
+        segments: of one grid.
+        cells: of that grid.
+        short: of the grid with shorter frames, for envelopes of wide segments.
+    """
+    found = sorted(segments, key=lambda one: one.lower)
+    at = 0
+    while at < len(found):
+        for other in range(at + 1, min(at + 6, len(found))):
+            if _belong_together(found[at], found[other], cells, short):
+                merged = _union(found[at], found[other], cells)
+                if merged is not None:
+                    found[at] = merged
+                    del found[other]
+                    # What was too far from the part may be near enough to the whole.
+                    at = max(0, at - 5)
+                    break
+        else:
+            at += 1
+    return found
+
+
+def _belong_together(a: Segment, b: Segment, cells: Cells, short: Cells | None) -> bool:
+    shared = overlap(a.start, a.stop, b.start, b.stop)
+    times = a.stop - a.start, b.stop - b.start
+    widths = a.upper - a.lower, b.upper - b.lower
+    gap = max(b.lower - a.upper, a.lower - b.upper)
+    if gap < 0 and -gap > 0.5 * min(widths):
+        # One is a part of what the other covers, or goes on with it.
+        return shared > 0.5 * min(times)
+    if shared < 0.5 * min(times) or gap > 3 * sum(widths):
+        return False
+    edge = 1.6 * cells.grid.step
+    seen = cells.time(1), cells.time(len(cells.values) - 2)
+    begins = abs(a.start - b.start) < edge and min(a.start, b.start) > seen[0]
+    ends = abs(a.stop - b.stop) < edge and max(a.stop, b.stop) < seen[1]
+    if (begins or ends) and gap < sum(widths):
+        return True
+    if shared < 0.5 * max(times):
+        return False
+    middle = abs((a.lower + a.upper) - (b.lower + b.upper)) / 2
+    if middle < _CLOSE_LINES_HZ:
+        return True
+    envelopes = cells
+    if short is not None and middle > 4 * short.grid.bin_width:
+        envelopes = short
+    return _vary_together(a, b, envelopes)
+
+
+def _vary_together(a: Segment, b: Segment, cells: Cells) -> bool:
+    """Return whether the envelopes of two segments are correlated, positively or negatively."""
+    first = max(0, int(np.ceil(cells.frame(max(a.start, b.start)))) + 1)
+    last = min(len(cells.values), int(cells.frame(min(a.stop, b.stop))))
+    count = (last - first) * cells.worth
+    if count < 16:
+        return False
+    rows = []
+    for one in (a, b):
+        low = max(0, round(cells.grid.position(one.lower)))
+        high = max(low + 1, round(cells.grid.position(one.upper)) + 1)
+        values = cells.values[first:last, low:high].mean(axis=1, dtype=np.float64)
+        rows.append(values - values.mean())
+    spread = float(np.sqrt(np.mean(rows[0] ** 2) * np.mean(rows[1] ** 2)))
+    return spread > 0 and abs(float(np.mean(rows[0] * rows[1]))) / spread > max(0.3, 4.5 / np.sqrt(count))
+
+
+def _union(a: Segment, b: Segment, cells: Cells) -> Segment | None:
+    """Return the segment that two parts make."""
+    core = min(a.core[0], b.core[0]), max(a.core[1], b.core[1])
+    rows = slice(min(a.rows.start, b.rows.start), max(a.rows.stop, b.rows.stop))
+    return _summed(cells, rows, core, (min(a.start, b.start), max(a.stop, b.stop)))
