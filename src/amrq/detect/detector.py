@@ -183,7 +183,7 @@ class Detector:
         boxes: list[Box] = []
         needed = (self._block * self._per_fine, self._block)
         while all(sum(map(len, held)) >= least for held, least in zip(self._waiting, needed, strict=True)):
-            boxes += self._run(*(self._taken(k, least) for k, least in enumerate(needed)))
+            boxes += self._run(self._taken(0, needed[0]), self._taken(1, needed[1]))
         return boxes
 
     def add_break(self, now: int) -> list[Box]:
