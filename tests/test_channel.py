@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.channel import Channel, Channeliser, SampleRing, extract, extract_all
+from amrq.channel import Channel, Channeliser, ChannelReader, SampleRing, extract, extract_all
 from amrq.errors import AmrqError
 
 CASES = [
@@ -283,3 +283,63 @@ def test_a_ring_refuses_samples_of_another_kind() -> None:
 def test_an_empty_stretch_gives_nothing() -> None:
     found = extract(np.zeros(1000, np.complex64), 100e3, 0.0, 1e3, 500, 500)
     assert len(found.iq) == 0
+
+
+def _ring_with(samples: np.ndarray, sample_rate: float, seconds: float = 1.0) -> SampleRing:
+    ring = SampleRing(sample_rate, seconds)
+    ring.append(samples)
+    return ring
+
+
+def test_a_reader_follows_a_ring_as_it_fills() -> None:
+    random = rng("reader")
+    samples = random.standard_normal((900_000, 2)).astype(np.float32).view(np.complex64)[:, 0]
+    ring, channel = SampleRing(2.4e6, 0.1), Channel(300e3, 20e3)
+    at, pieces, reader = 0, [], None
+    for count in random.integers(1, 60_000, 30):
+        ring.append(samples[at : at + count])
+        at = ring.end
+        if reader is None and at > 150_000:
+            reader = ChannelReader(ring, channel, at - 100_000)
+            began = at - 100_000
+        if reader is not None:
+            pieces += reader.read()
+    assert reader is not None
+    pieces += reader.finish()
+    whole = extract(samples, 2.4e6, 300e3, 20e3, began, at)
+    assert [piece.begins for piece in pieces] == [True] + [False] * (len(pieces) - 1)
+    iq = np.concatenate([piece.iq for piece in pieces])
+    assert len(iq) == len(whole.iq)
+    np.testing.assert_allclose(iq[:-100], whole.iq[:-100], atol=1e-5)
+    assert (reader.lost, reader.waiting, reader.read()) == (0, 0, [])
+
+
+def test_a_reader_begins_anew_after_a_break_and_after_a_loss() -> None:
+    ring, tone = SampleRing(1e6, 0.2), _tone(1e6, 1e3, 0, 700_000)
+    reader = ChannelReader(ring, Channel(0.0, 10e3, 20e3), 0)
+    ring.append(tone[:100_000])
+    pieces = reader.read()
+    ring.add_break()  # at what the reader has read up to
+    ring.append(tone[100_000:150_000])
+    ring.add_break()
+    ring.append(tone[150_000:190_000])
+    while reader.waiting:
+        pieces += reader.read(30_000)
+    ring.append(tone[190_000:600_000])
+    pieces += [*reader.read(50_000), *reader.finish(500_000)]
+    starts = [round(piece.start) for piece in pieces if piece.begins]
+    assert starts == [0, 100_000, 150_000, 400_000]
+    assert reader.lost == 400_000 - 190_000
+    ends = [0, 2000, 3000, 3800, 3800 + 2000]
+    counts = np.cumsum([len(piece.iq) for piece in pieces])
+    assert [int(counts[n - 1]) if n else 0 for n, piece in enumerate(pieces) if piece.begins] == ends[:-1]
+    assert counts[-1] == ends[-1]
+
+
+def test_a_reader_of_what_has_gone_begins_with_the_oldest() -> None:
+    ring = _ring_with(np.ones(300_000, np.complex64), 1e6, 0.1)
+    reader = ChannelReader(ring, Channel(0.0, 10e3, 20e3), 5)
+    pieces = reader.finish(220_000)
+    assert (pieces[0].start, sum(len(piece.iq) for piece in pieces), reader.lost) == (200_000.0, 400, 0)
+    with pytest.raises(AmrqError, match="does not lie in a band"):
+        ChannelReader(ring, Channel(0.0, -1.0))

@@ -9,6 +9,7 @@ from gnuradio.amrq.blind_receiver import blind_receiver
 from gnuradio.amrq.carrier_recovery import carrier_recovery
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
+from gnuradio.amrq.emission_source import emission_source
 from gnuradio.amrq.modulation_source import modulation_source
 from gnuradio.amrq.packet_source import packet_source
 from gnuradio.amrq.radio_source import radio_source
@@ -42,6 +43,7 @@ __all__ = [
     "classification_display",
     "classifier_sink",
     "confusion_display",
+    "emission_source",
     "modulation_source",
     "packet_source",
     "radio_source",

@@ -8,6 +8,7 @@ narrow. Filters are linear-phase windowed sincs (Kaiser), and their delay is tak
 about the time of the source that it says.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,13 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import fft, special
 
 from amrq.channel.ring import SampleRing
 from amrq.errors import AmrqError
 from amrq.text import engineering
 
-__all__ = ["Channel", "ChannelSamples", "Channeliser", "extract", "extract_all"]
+__all__ = ["Channel", "ChannelSamples", "Channeliser", "channel_rate", "extract", "extract_all"]
 
 _Samples = NDArray[np.complex64]
 
@@ -76,6 +77,7 @@ class ChannelSamples:
         start: place of iq[0] among the samples of the source, which need not be whole.
         centre: Hz from the middle of the band.
         step: source samples from one sample to the next.
+        begins: nothing is before it: it is the first piece, or the first after a break.
     """
 
     iq: _Samples
@@ -83,6 +85,7 @@ class ChannelSamples:
     start: float
     centre: float
     step: float
+    begins: bool = True
 
     def place(self, index: float) -> float:
         """Return the place of a sample of the channel among the samples of the source."""
@@ -123,19 +126,18 @@ class Channeliser:
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
         self._length = 1 << min(_LARGEST, max(_SMALLEST, round(math.log2(sample_rate / _BIN))))
-        plans = [_Plan(sample_rate, self._length, channel) for channel in channels]
+        plans = [_plan(sample_rate, self._length, channel) for channel in channels]
+        self.rates = [plan.rate for plan in plans]
+        """Samples a second of each channel."""
         grid = self._length // 8
         self._extra = max([-(-plan.lead // grid) * grid for plan in plans], default=0)
         self.lead = grid + self._extra
         """How many samples before and after a stretch its channels depend on."""
-        self._start = start
-        self._outputs = [_Output(plan, start, self._extra, self.lead) for plan in plans]
+        self._start, self._plans = start, plans
+        self._outputs: list[_Output] = []
         self._blocks = _Blocks(self._length)
         self._taken = -self.lead
-        history = np.zeros(self.lead, dtype=np.complex64)
-        known = _finite(before[-self.lead :]) if before is not None else history[:0]
-        history[self.lead - len(known) :] = known
-        self._feed(history)
+        self._history: _Samples | None = before if before is not None else np.zeros(0, dtype=np.complex64)
 
     def process(self, samples: _Samples) -> list[ChannelSamples]:
         """Take in the next samples of the source; return what is new of each channel, which may be nothing.
@@ -153,6 +155,7 @@ class Channeliser:
             after: complex64, samples of the source that follow, which belong to the channels no more, but which the
                 filters see; at most `lead` of them count, and zeros follow.
         """
+        self._feed(np.zeros(0, dtype=np.complex64))
         taken = self._taken
         following = _finite(after[: self.lead]) if after is not None else np.zeros(0, dtype=np.complex64)
         self._feed(following)
@@ -167,12 +170,32 @@ class Channeliser:
         return _joined([*pieces, self.finish(after)])
 
     def _feed(self, samples: _Samples) -> None:
+        if self._history is not None:
+            self._outputs = [_Output(plan, self._start, self._extra, self.lead) for plan in self._plans]
+            known, self._history = _finite(self._history[-self.lead :]), None
+            self._feed(np.concatenate([np.zeros(self.lead - len(known), dtype=np.complex64), known]))
         self._taken += len(samples)
         for output in self._outputs:
             output.see(samples)
         for number, spectra in self._blocks.spectra(samples):
             for output in self._outputs:
                 output.hear(number, spectra)
+
+
+def channel_rate(sample_rate: float, channel: Channel) -> float:
+    """Return the samples a second that a channel of a band has.
+
+    Args:
+        sample_rate: of the band, samples a second.
+        channel: the channel.
+
+    Raises:
+        AmrqError: it is not possible.
+
+    >>> channel_rate(2.4e6, Channel(centre=100e3, bandwidth=12.5e3, rate=16e3))
+    16000.0
+    """
+    return Channeliser(sample_rate, [channel]).rates[0]
 
 
 def extract(
@@ -306,6 +329,11 @@ class _Plan:
             self.lead = self.own[0] // 8 * (length // self.first if self.first else 1)
 
 
+@functools.lru_cache(maxsize=1024)
+def _plan(sample_rate: float, length: int, channel: Channel) -> _Plan:
+    return _Plan(sample_rate, length, channel)
+
+
 def _whole_bins(bins: float, exact: bool) -> int:
     """Return a number of bins, a multiple of 8, that makes a fast transform; 0 where there is none that is exact."""
     if exact:
@@ -393,7 +421,7 @@ class _Bins:
         self._response = np.full(bins, bins / length, dtype=np.complex64)
         if taps:
             places = np.arange(-taps, taps + 1)
-            pulse = 2 * cutoff * np.sinc(2 * cutoff * places) * np.kaiser(len(places), _BETA)
+            pulse = np.sinc(2 * cutoff * places) * _kaiser(taps)
             kernel = np.zeros(bins, dtype=np.complex128)
             kernel[places] = pulse / pulse.sum() * np.exp(2j * np.pi * rest * step * places)
             self._response *= fft.fft(kernel).astype(np.complex64)
@@ -420,6 +448,13 @@ class _Bins:
         if self._turn is not None:
             found *= self._turn
         return np.asarray(found).reshape(-1)
+
+
+@functools.lru_cache(maxsize=256)
+def _kaiser(taps: int) -> NDArray[np.float64]:
+    """Return Kaiser's window of so many taps on either side of the middle one."""
+    place = np.arange(-taps, taps + 1) / max(1, taps)
+    return np.asarray(special.i0(_BETA * np.sqrt(1 - place**2)) / special.i0(_BETA))
 
 
 class _Output:
@@ -510,4 +545,5 @@ class _Output:
             iq = iq[: max(0, math.ceil(until / plan.step) - self._given)]
         start = self._start + self._given * float(plan.step)
         self._given += len(iq)
-        return ChannelSamples(iq, plan.rate, start, plan.channel.centre, float(plan.step))
+        begins = self._given == len(iq)
+        return ChannelSamples(iq, plan.rate, start, plan.channel.centre, float(plan.step), begins)

@@ -354,19 +354,21 @@ def _two_states(evidence: _Reals, price: float) -> NDArray[np.bool_]:
         evidence: log-likelihood ratios of on to off.
         price: of a change.
     """
-    came_from = np.zeros((len(evidence), 2), dtype=bool)  # True: from the other state
+    # Between two changes of its sign the evidence speaks for one state: the path changes nowhere else.
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(evidence > 0)) + 1])
+    sums = np.add.reduceat(evidence, starts)
+    changed: list[tuple[bool, bool]] = []  # before each run, on the best path to off and to on
     off, on = 0.0, 0.0
-    for place, value in enumerate(evidence.tolist()):
+    for value in sums.tolist():
         to_off, to_on = off < on - price, on < off - price
         off, on = (on - price if to_off else off), (off - price if to_on else on) + value
-        came_from[place] = to_off, to_on
-    path = np.zeros(len(evidence), dtype=bool)
-    state = int(on > off)
-    for place in range(len(evidence) - 1, -1, -1):
-        path[place] = state
-        if came_from[place, state]:
-            state = 1 - state
-    return path
+        changed.append((to_off, to_on))
+    states = np.zeros(len(sums), dtype=bool)
+    state = on > off
+    for place in range(len(sums) - 1, -1, -1):
+        states[place] = state
+        state ^= changed[place][state]
+    return np.repeat(states, np.diff(np.append(starts, len(evidence))))
 
 
 def _refined(evidence: _Reals, place: int, times: int, rising: bool) -> int:
