@@ -26,6 +26,7 @@ from amrq.decision import DecisionOptions
 from amrq.link import BoardBackend
 from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.outputs import OutputOptions
+from amrq.scan import ScanOptions
 from amrq.signals import PulseOptions
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "FrontEndOptions",
     "OutputOptions",
     "PulseOptions",
+    "ScanOptions",
     "StreamInfo",
+    "band_display",
     "band_source",
     "blind_receiver",
     "carrier_recovery",
@@ -58,7 +61,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Qt is loaded only when a display is made: everything else runs on machines without Qt.
-    if name in ("classification_display", "confusion_display"):
+    if name in ("band_display", "classification_display", "confusion_display"):
         display = getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
         # Loading it has put the module of the same name in this place.
         globals()[name] = display

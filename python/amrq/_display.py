@@ -6,11 +6,13 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PyQt5 import QtCore, QtGui, QtWidgets
 
 from amrq.text import printable
 
-__all__ = ["Panel", "Pen"]
+__all__ = ["Panel", "Pen", "polygon"]
 
 _REDRAW_PERIOD = 1 / 15  # seconds; a shorter period costs processor time and is not more readable
 
@@ -107,19 +109,31 @@ class Pen:
                 )
 
 
+def polygon(points: NDArray[np.float64]) -> QtGui.QPolygonF:
+    """Return points, float64 [N, 2] in pixels, as Qt's painter takes them; without a loop over them."""
+    made = QtGui.QPolygonF(len(points))
+    if len(points):
+        buffer = made.data()
+        buffer.setsize(points.size * points.itemsize)
+        np.frombuffer(buffer, dtype=np.float64)[:] = points.ravel()
+    return made
+
+
 class Panel(QtWidgets.QWidget):
-    """A widget that redraws itself after a change, at most 15 times a second; any thread may call `refresh`.
+    """A widget that redraws itself after a change; any thread may call `refresh`.
 
     Args:
         name: accessible name, which screen readers read out.
         logger: receives the first error, if drawing fails.
+        period: shortest time between two drawings, s.
     """
 
     _changed = QtCore.pyqtSignal()
 
-    def __init__(self, name: str, logger: Any) -> None:
+    def __init__(self, name: str, logger: Any, period: float = _REDRAW_PERIOD) -> None:
         super().__init__()
         self._logger = logger
+        self._period = period
         self._title = ""
         self._pending = threading.Event()  # a signal waits in Qt's queue; more of them would only fill it
         self._drawn = 0.0
@@ -147,7 +161,7 @@ class Panel(QtWidgets.QWidget):
 
     def _schedule(self) -> None:
         if not self._timer.isActive():
-            wait = self._drawn + _REDRAW_PERIOD - time.monotonic()
+            wait = self._drawn + self._period - time.monotonic()
             self._timer.start(max(0, math.ceil(1000 * wait)))
 
     def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:  # noqa: N802

@@ -47,14 +47,20 @@ def pairs(texts: list[str]) -> dict[str, Any]:
 
 
 def received(display: Any) -> int:
-    """Return how many decisions either display has received."""
+    """Return how many decisions a display has received; of the band display, how many emissions have a name."""
+    if type(display).__name__ == "band_display":
+        return sum(label != "unknown" for label, _ in shown(display)["history"])
     if type(display).__name__ == "confusion_display":
         return sum(display.counts().values())
     return int(display.received)
 
 
 def shown(display: Any) -> dict[str, Any]:
-    """Return what either display shows."""
+    """Return what a display shows."""
+    if type(display).__name__ == "band_display":
+        snapshot = display.widget.snapshot
+        records = [] if snapshot is None else snapshot.emissions
+        return {"history": [(record.label, None) for record in records], "statistics": {}}
     if type(display).__name__ == "confusion_display":
         history = [(label, truth) for (truth, label), n in display.counts().items() for _ in range(n)]
         return {"history": history, "statistics": {}}
@@ -106,7 +112,7 @@ def main() -> int:
     display = next(
         block
         for block in vars(graph).values()
-        if type(block).__name__ in ("classification_display", "confusion_display")
+        if type(block).__name__ in ("band_display", "classification_display", "confusion_display")
     )
     graph.start()
     graph.show()

@@ -52,6 +52,7 @@ def _default_model():
 def test_the_examples_are_there():
     assert {path.stem for path in EXAMPLES} == {
         *(
+            "band",
             "loopback",
             "confusion",
             "file_replay",
@@ -189,6 +190,15 @@ def test_loopback_obeys_its_controls(tmp_path):
     result = run(script, 200, "--set", "symbol_rate=50e3", *(word for c in controls for word in ("--set", c)))
     assert_clean(result)
     assert set(result.history[-20:]) == {("8PSK", "8PSK")}
+
+
+def test_band_finds_and_names_what_is_on_the_air(tmp_path):
+    result = run(generate(example("band"), tmp_path), 6)
+    assert result.status == 0, result.output
+    assert "Traceback" not in result.output and ":error:" not in result.output
+    assert result.hidden == []
+    labels = {label for label, _ in result.history}
+    assert labels & set(THESIS_9) and labels <= {*THESIS_9, "carrier", "unknown"} | {"noise"}
 
 
 def test_confusion_counts_every_class_that_is_sent(tmp_path):

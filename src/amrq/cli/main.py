@@ -19,6 +19,7 @@ _PLACES = {
     "classify": "amrq.cli.classify:classify",
     "live": "amrq.cli.live:live",
     "scan": "amrq.cli.scan:scan",
+    "gui": "amrq.cli.gui:gui",
     "history": "amrq.cli.scan:history",
     "devices": "amrq.cli.devices:devices",
     "models": "amrq.cli.model:models",

@@ -2,7 +2,13 @@
 """Sessions that receive a source or a recording: they find and follow the symbol rate, decide, and write outputs."""
 
 from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
-from amrq.live.interrupt import deferred_interrupt, ended_in_time, joined, something_left_behind
+from amrq.live.interrupt import (
+    deferred_interrupt,
+    ended_in_time,
+    joined,
+    leave_behind,
+    something_left_behind,
+)
 from amrq.live.labelling import CuttingOptions, LabelledRecording, Labeller, Naming
 from amrq.live.recording import (
     RecordedSignal,
@@ -60,6 +66,7 @@ __all__ = [
     "ended_in_time",
     "find_in_recording",
     "joined",
+    "leave_behind",
     "load_flowgraph",
     "open_signal",
     "recording_origin",

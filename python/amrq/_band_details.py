@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the band display says of the emission that is looked at: constellation, decision, measures and history."""
+
+from typing import Any
+
+import numpy as np
+from gnuradio.amrq._band_history import EmissionHistory
+from gnuradio.amrq._band_marks import (
+    FAINT,
+    GROUND,
+    MUTED,
+    TEXT,
+    ago_text,
+    emission_colour,
+    emission_words,
+    place_text,
+    span_text,
+)
+from gnuradio.amrq._band_waterfall import BandPainter
+from gnuradio.amrq._display import Panel, polygon
+from numpy.typing import NDArray
+from PyQt5 import QtCore, QtGui
+
+from amrq.text import engineering, printable
+
+__all__ = ["EmissionDetails"]
+
+_LEFT, _RIGHT, _CENTRE, _MIDDLE = (
+    QtCore.Qt.AlignmentFlag.AlignLeft,
+    QtCore.Qt.AlignmentFlag.AlignRight,
+    QtCore.Qt.AlignmentFlag.AlignHCenter,
+    QtCore.Qt.AlignmentFlag.AlignVCenter,
+)
+_REASONS = {
+    "named": "named by the model",
+    "unsure": "the evidence is not sufficient",
+    "foreign": "outside the model's classes",
+    "noise": "looks like noise alone",
+    "silent": "no signal",
+    "carrier": "a steady line",
+}
+_WELL = QtGui.QColor("#0b0e13")
+_SHOWN_SECONDS = 60.0
+_UNITS = (
+    ("_dbfs_per_hz", "dBFS/Hz"),
+    ("_hz", "Hz"),
+    ("_db", "dB"),
+    ("_dbfs", "dBFS"),
+    ("_bd", "Bd"),
+    ("_s", "s"),
+)
+
+
+class EmissionDetails(Panel):
+    """The widget.
+
+    Args:
+        band: what is painted of the band, and which emission is selected.
+        logger: receives the first error, if drawing fails.
+    """
+
+    def __init__(self, band: BandPainter, logger: Any) -> None:
+        super().__init__("The selected emission", logger, 0.2)
+        self._band = band
+        self.setMinimumWidth(240)
+
+    def _font(self, size: float, bold: bool = False) -> QtGui.QFont:
+        font = QtGui.QFont(self.font())
+        font.setPixelSize(max(8, round(size * self._unit)))
+        font.setBold(bold)
+        return font
+
+    def _draw(self, painter: QtGui.QPainter) -> None:
+        painter.fillRect(self.rect(), GROUND)
+        self._unit = max(11.0, min(24.0, self.width() / 21, self.height() / 40))
+        unit = self._unit
+        area = QtCore.QRectF(self.rect()).adjusted(unit, 0.7 * unit, -unit, -0.7 * unit)
+        past = (
+            self._band.history.emissions.get(self._band.selected) if self._band.selected is not None else None
+        )
+        if past is None:
+            painter.setFont(self._font(1.1))
+            painter.setPen(MUTED)
+            painter.drawText(
+                area, int(_CENTRE | _MIDDLE | QtCore.Qt.TextWordWrap), "Click an emission\nto look at it."
+            )
+            return
+        y = self._draw_decision(painter, area, past.record)
+        history = (5.2 + 1.3 * min(4, len(past.names))) * unit
+        measures = self._measures(past.record)
+        listed = 1.42 * unit * len(measures)
+        scores = self._scores(past.record)
+        listed += 1.42 * unit * len(scores) + 0.4 * unit
+        size = max(6 * unit, min(area.width(), area.bottom() - history - listed - 1.2 * unit - y))
+        picture = QtCore.QRectF(area.left(), y, area.width(), size)
+        if past.record.symbols is not None and len(past.record.symbols):
+            self._draw_constellation(painter, picture, past.record)
+        else:
+            self._draw_spectrum(painter, picture, past.record)
+        y = picture.bottom() + 0.6 * unit
+        y = self._draw_scores(
+            painter, QtCore.QRectF(area.left(), y, area.width(), 0.0), scores, emission_colour(past.record)
+        )
+        bottom = area.bottom() - history + 0.5 * unit
+        y = self._draw_measures(painter, QtCore.QRectF(area.left(), y, area.width(), bottom - y), measures)
+        self._draw_history(
+            painter, QtCore.QRectF(area.left(), y + 0.4 * unit, area.width(), area.bottom() - y), past
+        )
+
+    def _draw_decision(self, painter: QtGui.QPainter, area: QtCore.QRectF, record: Any) -> float:
+        """Write what it is called, why, and where it is; return where the next thing begins."""
+        unit, colour = self._unit, emission_colour(record)
+        painter.fillRect(QtCore.QRectF(area.left(), area.top(), 0.4 * unit, 3.6 * unit), colour)
+        box = QtCore.QRectF(area.left() + unit, area.top() - 0.2 * unit, area.width() - unit, 2.3 * unit)
+        self._write(painter, box, emission_words(record), 1.9, colour, bold=True)
+        if record.confidence:
+            self._write(painter, box, f"{100 * record.confidence:.0f} %", 1.5, TEXT, align=_RIGHT)
+        box.translate(0, 2.2 * unit)
+        box.setHeight(1.5 * unit)
+        reason = (
+            printable(_REASONS.get(record.reason, record.reason), 60) if record.looks else "not looked at yet"
+        )
+        family = printable(record.family, 20)
+        said = f"{family}: {reason}" if family and family != record.label and reason else reason or family
+        self._write(painter, box, said, 0.9, MUTED)
+        return area.top() + 4.3 * unit
+
+    def _draw_constellation(self, painter: QtGui.QPainter, area: QtCore.QRectF, record: Any) -> None:
+        side = min(area.width(), area.height())
+        box = QtCore.QRectF(area.center().x() - side / 2, area.top(), side, side)
+        painter.fillRect(area, _WELL)
+        symbols = np.asarray(record.symbols, dtype=np.complex64)
+        symbols = symbols[np.isfinite(symbols)]
+        reach = 1.3 * max(float(np.percentile(np.abs(symbols), 98)) if len(symbols) else 1.0, 1e-12)
+        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+        painter.fillRect(QtCore.QRectF(box.left(), box.center().y(), side, 1), FAINT)
+        painter.fillRect(QtCore.QRectF(box.center().x(), box.top(), 1, side), FAINT)
+        x = box.left() + (symbols.real / reach + 1) / 2 * side
+        y = box.top() + (1 - symbols.imag / reach) / 2 * side
+        inside = (np.abs(symbols.real) < reach) & (np.abs(symbols.imag) < reach)
+        points = np.column_stack([x[inside], y[inside]]).astype(np.float64)
+        colour = emission_colour(record)
+        colour.setAlpha(170)
+        pen = QtGui.QPen(colour, max(2.0, side / 110))
+        pen.setCapStyle(QtCore.Qt.PenCapStyle.RoundCap)
+        painter.setPen(pen)
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        painter.drawPoints(polygon(points))
+        self._caption(painter, area, f"{len(symbols)} symbols")
+
+    def _draw_spectrum(self, painter: QtGui.QPainter, area: QtCore.QRectF, record: Any) -> None:
+        """Draw the emission's own spectrum, with as much on both sides."""
+        painter.fillRect(area, _WELL)
+        spectrum, floor, rate = self._band.spectrum, self._band.floor, self._band.rate
+        if spectrum is None:
+            return
+        width = max(record.upper - record.lower, 8 * rate / len(spectrum))
+        middle = (record.lower + record.upper) / 2
+        first, last = (
+            int((middle + side * 1.5 * width) / rate * len(spectrum)) + len(spectrum) // 2 for side in (-1, 1)
+        )
+        first, last = max(0, first), min(len(spectrum), last + 2)
+        part = spectrum[first:last]
+        if len(part) < 2:
+            return
+        low = float(np.min(part if floor is None else floor[first:last])) - 4
+        high = max(low + 25, float(np.max(part)) + 4)
+
+        def line(values: NDArray[Any]) -> QtGui.QPolygonF:
+            x = np.linspace(area.left(), area.right(), len(values))
+            y = area.bottom() - np.clip((values - low) / (high - low), 0, 1) * area.height()
+            return polygon(np.column_stack([x, y]).astype(np.float64))
+
+        shade = emission_colour(record)
+        shade.setAlpha(45)
+        scale = area.width() / (3 * width)
+        left = area.left() + max(0.0, (record.lower - (middle - 1.5 * width)) * scale)
+        painter.fillRect(
+            QtCore.QRectF(left, area.top(), (record.upper - record.lower) * scale, area.height()), shade
+        )
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        if floor is not None:
+            painter.setPen(QtGui.QPen(QtGui.QColor("#56B4E9"), 1.4))
+            painter.drawPolyline(line(floor[first:last]))
+        painter.setPen(QtGui.QPen(emission_colour(record), 1.6))
+        painter.drawPolyline(line(part))
+        self._caption(painter, area, f"spectrum, {span_text(3 * width)} wide")
+
+    def _caption(self, painter: QtGui.QPainter, area: QtCore.QRectF, text: str) -> None:
+        box = QtCore.QRectF(
+            area.left() + 0.5 * self._unit, area.top() + 0.2 * self._unit, area.width(), 1.3 * self._unit
+        )
+        self._write(painter, box, text, 0.85, MUTED)
+
+    def _scores(self, record: Any) -> list[tuple[str, float]]:
+        """Return the most probable answers of the model, the first of them first."""
+        pairs = sorted(record.probabilities.items(), key=lambda pair: -pair[1])
+        return [
+            (printable(name, 20), min(1.0, max(0.0, value))) for name, value in pairs[:4] if value >= 0.0005
+        ]
+
+    def _draw_scores(
+        self,
+        painter: QtGui.QPainter,
+        area: QtCore.QRectF,
+        scores: list[tuple[str, float]],
+        colour: QtGui.QColor,
+    ) -> float:
+        """Draw a bar for each answer; return where the next thing begins."""
+        unit, height = self._unit, 1.42 * self._unit
+        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+        for row, (name, value) in enumerate(scores):
+            top = area.top() + row * height
+            box = QtCore.QRectF(area.left(), top, area.width(), height)
+            self._write(painter, box, name, 0.95, TEXT if row == 0 else MUTED, bold=row == 0)
+            left, width = area.left() + 5.5 * unit, area.width() - 10 * unit
+            painter.fillRect(QtCore.QRectF(left, top + 0.35 * unit, width, 0.75 * unit), _WELL)
+            painter.fillRect(
+                QtCore.QRectF(left, top + 0.35 * unit, width * value, 0.75 * unit),
+                colour if row == 0 else MUTED,
+            )
+            self._write(painter, box, f"{100 * value:.1f} %", 0.95, TEXT if row == 0 else MUTED, align=_RIGHT)
+        return area.top() + len(scores) * height + (0.3 * unit if scores else 0.0)
+
+    def _measures(self, record: Any) -> list[tuple[str, str]]:
+        """Return names and values of what was measured."""
+        snapshot = self._band.snapshot
+        pairs = [
+            ("frequency", place_text(record, snapshot.centre_hz)),
+            ("bandwidth", span_text(record.upper - record.lower)),
+            ("SNR in band", f"{record.snr_db:.1f} dB"),
+            ("level", f"{record.level_dbfs:.1f} dBFS"),
+            ("symbol rate", engineering(record.symbol_rate, "Bd", 6) if record.symbol_rate else "–"),
+            ("bursts", str(record.bursts)),
+        ]
+        known = {"centre", "bandwidth", "snr_db", "level_dbfs", "symbol_rate", "centre_hz", "bandwidth_hz"}
+        for name, value in list(record.measures.items()):
+            if (
+                name in known
+                or value is None
+                or not isinstance(value, (int, float))
+                or not np.isfinite(value)
+            ):
+                continue
+            pairs.append(_measure_text(printable(name, 30), float(value)))
+        return [(name, value.replace("-", "−")) for name, value in pairs[:10]]
+
+    def _draw_measures(
+        self, painter: QtGui.QPainter, area: QtCore.QRectF, pairs: list[tuple[str, str]]
+    ) -> float:
+        height = 1.42 * self._unit
+        for row, (name, value) in enumerate(pairs):
+            box = QtCore.QRectF(area.left(), area.top() + row * height, area.width(), height)
+            if box.bottom() > area.bottom() + 1:
+                return box.top()
+            self._write(painter, box, name, 0.95, MUTED)
+            self._write(painter, box, value, 1.0, TEXT, align=_RIGHT)
+        return area.top() + len(pairs) * height
+
+    def _draw_history(self, painter: QtGui.QPainter, area: QtCore.QRectF, past: EmissionHistory) -> None:
+        """Draw the last minute: when it was on, and how strong; below, what it was called."""
+        unit, rate, now = self._unit, self._band.rate, self._band.snapshot.now
+        painter.fillRect(QtCore.QRectF(area.left(), area.top(), area.width(), 1), FAINT)
+        head = QtCore.QRectF(area.left(), area.top() + 0.2 * unit, area.width(), 1.3 * unit)
+        seconds = min(_SHOWN_SECONDS, max(10.0, now / rate))
+        self._write(painter, head, f"last {ago_text(seconds)}", 0.85, MUTED)
+        strip = QtCore.QRectF(area.left(), head.bottom(), area.width(), 2.6 * unit)
+        painter.fillRect(strip, _WELL)
+        colour = emission_colour(past.record)
+        shade = QtGui.QColor(colour)
+        shade.setAlpha(90)
+
+        def x(sample: float) -> float:
+            return strip.right() - (now - sample) / (seconds * rate) * strip.width()
+
+        for stretch in past.stretches:
+            left, right = max(strip.left(), x(stretch.start)), max(strip.left(), x(stretch.stop))
+            if right > strip.left():
+                painter.fillRect(
+                    QtCore.QRectF(left, strip.top(), max(1.5, right - left), strip.height()), shade
+                )
+        points = [(x(sample), snr) for sample, snr in past.strengths if x(sample) >= strip.left()]
+        if points:
+            high = max(10.0, max(snr for _, snr in points))
+            low = min(0.0, min(snr for _, snr in points))
+            painter.setPen(QtGui.QPen(colour, max(3.0, unit / 5)))
+            heights = [
+                strip.bottom() - 3 - (snr - low) / (high - low) * (strip.height() - 6) for _, snr in points
+            ]
+            places = np.column_stack([[place for place, _ in points], heights]).astype(np.float64)
+            painter.drawPoints(polygon(places))
+            self._write(painter, head, f"SNR to {high:.0f} dB", 0.85, MUTED, align=_RIGHT)
+        y = strip.bottom() + 0.3 * unit
+        for change in list(past.names)[::-1]:
+            box = QtCore.QRectF(area.left(), y, area.width(), 1.3 * unit)
+            if box.bottom() > self.height() - 0.3 * unit:
+                break
+            self._write(painter, box, f"{ago_text((now - change.sample) / rate)} ago", 0.9, MUTED)
+            text = printable(change.label, 24) + (
+                f"  {100 * change.confidence:.0f} %" if change.confidence else ""
+            )
+            self._write(painter, box, text, 0.9, TEXT, align=_RIGHT)
+            y = box.bottom()
+
+    def _write(
+        self,
+        painter: QtGui.QPainter,
+        box: QtCore.QRectF,
+        text: str,
+        size: float,
+        colour: QtGui.QColor,
+        *,
+        bold: bool = False,
+        align: QtCore.Qt.AlignmentFlag = _LEFT,
+    ) -> None:
+        font = self._font(size, bold)
+        painter.setFont(font)
+        painter.setPen(colour)
+        text = QtGui.QFontMetricsF(font).elidedText(text, QtCore.Qt.TextElideMode.ElideRight, box.width())
+        painter.drawText(box, int(align | _MIDDLE), text)
+
+
+def _measure_text(name: str, value: float) -> tuple[str, str]:
+    """Return a measure's name in words and its value with the unit that the name ends in."""
+    for ending, unit in _UNITS:
+        if name.endswith(ending):
+            words = name.removesuffix(ending).replace("_", " ")
+            shown = engineering(value, unit, 4) if unit in ("Hz", "Bd") else f"{value:.3g} {unit}"
+            return words, shown
+    if name.endswith("_share"):
+        return name.removesuffix("_share").replace("_", " "), f"{100 * value:.0f} %"
+    return name.replace("_", " "), f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

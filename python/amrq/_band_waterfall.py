@@ -1,0 +1,690 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The picture of a band: spectrum with noise floor and threshold, labels, and the waterfall below them."""
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gnuradio.amrq._band_history import BandHistory, EmissionHistory
+from gnuradio.amrq._band_marks import (
+    FAINT,
+    GROUND,
+    MUTED,
+    TEXT,
+    LabelWish,
+    ago_text,
+    emission_colour,
+    emission_words,
+    frequency_text,
+    place_labels,
+    ticks,
+)
+from gnuradio.amrq._display import Panel, polygon
+from numpy.typing import NDArray
+from PyQt5 import QtCore, QtGui
+
+__all__ = ["BandPainter", "Waterfall"]
+
+_ROWS = 1024
+"""Spectra that are kept: 51 s at 20 a second, and more than a screen has lines."""
+_COLUMNS = 8192
+"""A spectrum with more bins is kept with the largest of neighbouring bins."""
+_LOWEST_DB, _STEP_DB = -190.0, 0.7
+"""Levels are kept as bytes: dBFS/Hz of 0, and of each step."""
+# Cividis (Nunez, Anderton and Renslow 2018), whose steps look alike with and without colour blindness, from a darker
+# foot on, so that noise stays in the background.
+_STOPS = ("#030812", "#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838")
+_LABEL_ROWS = 6
+_LINGER_SECONDS = 2.0
+"""An emission that comes in bursts keeps its label above the waterfall for so long after each."""
+_RIGHT = QtCore.Qt.AlignmentFlag.AlignRight
+_CENTRE = QtCore.Qt.AlignmentFlag.AlignHCenter
+_MIDDLE = QtCore.Qt.AlignmentFlag.AlignVCenter
+
+
+def _colour_map() -> list[int]:
+    """Return 256 colours for `_Lines.paint`, from the noise floor to the strongest signals."""
+    stops = np.array([QtGui.QColor(stop).getRgb()[:3] for stop in _STOPS], dtype=float)
+    at = np.linspace(0, len(stops) - 1, 256)
+    channels = [
+        np.interp(at, np.arange(len(stops)), stops[:, channel]).round().astype(int) for channel in range(3)
+    ]
+    return [0xFF000000 | int(r) << 16 | int(g) << 8 | int(b) for r, g, b in zip(*channels, strict=True)]
+
+
+class _Lines:
+    """The last spectra as bytes, in a ring, and the same as an image of the width that is shown."""
+
+    def __init__(self) -> None:
+        self._map = np.array(_colour_map())
+        self._bins = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        self._head, self.count = 0, 0
+        self.stamps = np.zeros(_ROWS, dtype=np.int64)
+        self._sorted: list[int] | None = None
+        self._levels = np.zeros((_ROWS, max(1, self._bins)), dtype=np.uint8)
+        self._shown: NDArray[np.uint8] = np.zeros((_ROWS, 4), dtype=np.uint8)
+        self._image: QtGui.QImage | None = None
+        self._view: tuple[float, float, int] = (0.0, 1.0, 0)
+        self._span = (0.0, 0.0)
+
+    def add(self, spectrum_db: NDArray[np.float32], stamp: int) -> None:
+        """Put a line on top; `stamp` is the sample at which it ends."""
+        line = _reduced(spectrum_db, _COLUMNS)
+        if len(line) != self._bins:
+            self._bins = len(line)
+            self.clear()
+        self._head = (self._head - 1) % _ROWS
+        finite = np.nan_to_num(line, nan=_LOWEST_DB, posinf=0.0, neginf=_LOWEST_DB)
+        scaled = (finite - _LOWEST_DB) * (1 / _STEP_DB)
+        self._levels[self._head] = np.clip(scaled, 0, 255).astype(np.uint8)
+        self.stamps[self._head] = stamp
+        self._sorted = None
+        self.count = min(_ROWS, self.count + 1)
+        if self._image is not None:
+            self._shown[self._head] = self._cut(self._levels[self._head][None])[0]
+
+    def set_levels(self, low_db: float, high_db: float) -> None:
+        """Show these levels, dBFS/Hz, from the darkest to the brightest colour."""
+        if abs(low_db - self._span[0]) < 1 and abs(high_db - self._span[1]) < 1:
+            return
+        self._span = (low_db, high_db)
+        if self._image is not None:
+            self._image.setColorTable(self._table())
+
+    def _table(self) -> list[int]:
+        low, high = self._span
+        levels = _LOWEST_DB + _STEP_DB * np.arange(256)
+        index = np.clip((levels - low) / max(1.0, high - low) * 255, 0, 255).astype(int)
+        return [int(colour) for colour in self._map[index]]
+
+    def _cut(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the part of lines that is in view, the largest bin in each column."""
+        first, last, width = self._view
+        edges = np.linspace(first * self._bins, last * self._bins, width + 1)
+        starts = np.clip(np.floor(edges[:-1] + 1e-9).astype(int), 0, self._bins - 1)
+        if (last - first) * self._bins <= width:
+            return np.asarray(levels[:, starts])
+        stop = min(self._bins, max(starts[-1] + 1, int(np.ceil(edges[-1]))))
+        return np.asarray(np.maximum.reduceat(levels[:, :stop], starts, axis=1))
+
+    def paint(self, painter: QtGui.QPainter, area: QtCore.QRect, view: tuple[float, float]) -> None:
+        """Draw the newest lines, one in each line of pixels; `view` is the part of the band that is shown, 0 to 1."""
+        wanted = (*view, area.width())
+        if not self.count or area.width() < 2:
+            return
+        if self._image is None or wanted != self._view:
+            self._view = wanted
+            stride = -(-area.width() // 4) * 4
+            whole = np.zeros((_ROWS, stride), dtype=np.uint8)
+            self._shown = whole[:, : area.width()]
+            self._shown[:] = self._cut(self._levels)
+            self._image = QtGui.QImage(
+                whole.ctypes.data, area.width(), _ROWS, stride, QtGui.QImage.Format_Indexed8
+            )
+            self._keep = whole  # Qt does not copy it
+            self._image.setColorTable(self._table())
+        rows = min(self.count, area.height())
+        first = min(rows, _ROWS - self._head)
+        for top, start, height in ((0, self._head, first), (first, 0, rows - first)):
+            if height > 0:
+                painter.drawImage(area.left(), area.top() + top, self._image, 0, start, area.width(), height)
+
+    def depth(self, sample: float) -> float:
+        """Return how many lines below the top a sample is; it may be between two, or below all."""
+        if self._sorted is None:
+            order = (self._head + np.arange(self.count)) % _ROWS
+            self._sorted = (-self.stamps[order]).tolist()
+        stamps = self._sorted
+        if not stamps or -sample > stamps[-1]:
+            return float(_ROWS)
+        place = bisect.bisect_left(stamps, -sample)
+        if place == 0:
+            return 0.0
+        return place + (-sample - stamps[place - 1]) / max(1, stamps[place] - stamps[place - 1])
+
+    def span(self, rows: int) -> int:
+        """Return how many samples the newest lines cover."""
+        last = (self._head + rows - 1) % _ROWS
+        return int(self.stamps[self._head] - self.stamps[last])
+
+
+def _reduced(spectrum: NDArray[Any], most: int) -> NDArray[Any]:
+    """Return a spectrum with at most so many bins, the largest of neighbours."""
+    if len(spectrum) <= most:
+        return spectrum
+    return np.asarray(np.maximum.reduceat(spectrum, np.arange(most) * len(spectrum) // most))
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else ago_text(seconds)
+
+
+class BandPainter:
+    """What is painted of a band at one moment.
+
+    Attributes:
+        snapshot: of the scanner; None before the first.
+        spectrum, floor, threshold: dBFS/Hz, [bins], from the lower to the upper edge of the band; None at first.
+        history: of the emissions.
+        selected: identity of the emission that is looked at; None for none.
+    """
+
+    def __init__(self) -> None:
+        self.snapshot: Any = None
+        self.spectrum: NDArray[np.float32] | None = None
+        self.floor: NDArray[np.float32] | None = None
+        self.threshold: NDArray[np.float32] | None = None
+        self.history = BandHistory()
+        self.selected: int | None = None
+        self.lines = _Lines()
+
+    @property
+    def rate(self) -> float:
+        """Sample rate, S/s."""
+        return float(self.snapshot.sample_rate) if self.snapshot is not None else 1.0
+
+    def take(self, snapshot: Any, picture: Any) -> None:
+        """Take in a snapshot and a picture of the spectrum (`amrq.scan.ScanSnapshot`, `BandPicture`)."""
+        if self.snapshot is not None and (
+            snapshot.centre_hz != self.snapshot.centre_hz or snapshot.sample_rate != self.snapshot.sample_rate
+        ):
+            self.clear()
+        self.snapshot = snapshot
+        self.history.update(snapshot)
+        self.floor, self.threshold = picture.floor, picture.threshold
+        if picture.mean is None:
+            return
+        mean = np.nan_to_num(
+            np.asarray(picture.mean, dtype=np.float32), nan=_LOWEST_DB, posinf=0.0, neginf=_LOWEST_DB
+        )
+        # A slow average is easier on the eye; the waterfall shows every line as it is, and short bursts by their peak.
+        known = self.spectrum is not None and len(self.spectrum) == len(mean)
+        self.spectrum = mean if not known else self.spectrum + 0.35 * (mean - self.spectrum)
+        self.lines.add(mean if picture.peak is None else picture.peak, snapshot.now)
+
+    def clear(self) -> None:
+        """Forget lines and history."""
+        self.spectrum = self.floor = self.threshold = None
+        self.history.clear()
+        self.lines.clear()
+
+
+class Waterfall(Panel):
+    """The widget: spectrum, labels, waterfall. A click selects an emission, the wheel zooms, a double click ends it.
+
+    Args:
+        painter: what is painted.
+        logger: receives the first error, if drawing fails.
+    """
+
+    chosen = QtCore.pyqtSignal(object)
+    """Identity of the emission that was clicked; None for a click beside all."""
+
+    def __init__(self, painter: BandPainter, logger: Any) -> None:
+        super().__init__("Spectrum and waterfall of the band", logger, 0.03)
+        self._band = painter
+        self._view = (0.0, 1.0)
+        self._cursor: QtCore.QPointF | None = None
+        self._label_rows = 2
+        self._levels = (0.0, 0.0)
+        self._label_size = 1.05
+        self._placed: tuple[Any, list[tuple[int, float] | None]] = (None, [])
+        self._spots: list[tuple[QtCore.QRectF, int]] = []
+        self.setMouseTracking(True)
+        self.setMinimumSize(360, 220)
+        self.setToolTip(
+            "Click an emission to look at it. The wheel zooms, a double click shows the whole band."
+        )
+        self.setToolTipDuration(4000)
+
+    # -- places ------------------------------------------------------------------------------------------------------
+
+    def _sizes(self) -> None:
+        self._unit = max(12.0, min(26.0, self.height() / 26, self.width() / 50))
+        unit = self._unit
+        left, right = round(4.6 * unit), round(0.6 * unit)
+        width = self.width() - left - right
+        strip = round((1.55 * self._label_rows + 0.5) * unit)
+        top = round(0.5 * unit)
+        spectrum = max(40, round(0.36 * (self.height() - strip - 2 * unit)))
+        axis = round(1.7 * unit)
+        self._spectrum = QtCore.QRect(left, top, width, spectrum)
+        self._strip = QtCore.QRect(left, self._spectrum.bottom() + axis, width, strip)
+        bottom = self._strip.bottom() + 1
+        self._lines = QtCore.QRect(left, bottom, width, max(10, self.height() - bottom - round(0.3 * unit)))
+
+    def _x(self, offset: float) -> float:
+        first, last = self._view
+        share = (offset / self._band.rate + 0.5 - first) / (last - first)
+        return self._spectrum.left() + share * self._spectrum.width()
+
+    def _offset(self, x: float) -> float:
+        first, last = self._view
+        share = (x - self._spectrum.left()) / max(1, self._spectrum.width())
+        return (first + share * (last - first) - 0.5) * self._band.rate
+
+    # -- mouse -------------------------------------------------------------------------------------------------------
+
+    def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802
+        self._cursor = event.localPos()
+
+    def leaveEvent(self, event: Any) -> None:  # noqa: N802
+        self._cursor = None
+
+    def mousePressEvent(self, event: Any) -> None:  # noqa: N802
+        if self._band.snapshot is None or event.button() != QtCore.Qt.LeftButton:
+            return
+        self.chosen.emit(self._under(event.localPos()))
+
+    def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802
+        self._view = (0.0, 1.0)
+        self.refresh()
+
+    def wheelEvent(self, event: Any) -> None:  # noqa: N802
+        first, last = self._view
+        at = self._offset(event.pos().x()) / self._band.rate + 0.5
+        width = min(1.0, max(0.01, (last - first) * 0.8 ** (event.angleDelta().y() / 120)))
+        start = min(max(0.0, at - (at - first) * width / (last - first)), 1 - width)
+        self._view = (start, start + width)
+        event.accept()
+        self.refresh()
+
+    def _under(self, point: QtCore.QPointF) -> int | None:
+        """Return the emission at a point: of its label, or of its frequency and time; the narrowest of several."""
+        for box, identity in self._spots:
+            if box.contains(point):
+                return identity
+        offset, slack = (
+            self._offset(point.x()),
+            4 * self._band.rate * (self._view[1] - self._view[0]) / max(1, self.width()),
+        )
+        rate, now = self._band.rate, self._band.snapshot.now
+        depth = point.y() - self._lines.top()
+        found: list[tuple[float, int]] = []
+        for identity, past in self._band.history.emissions.items():
+            for stretch in past.stretches:
+                if not stretch.lower - slack <= offset <= stretch.upper + slack:
+                    continue
+                if depth < 0:
+                    hit = now - stretch.stop < 0.5 * rate
+                else:
+                    hit = (
+                        self._band.lines.depth(stretch.stop) - 6
+                        <= depth
+                        <= self._band.lines.depth(stretch.start) + 6
+                    )
+                if hit:
+                    found.append((stretch.upper - stretch.lower, identity))
+                    break
+        return min(found)[1] if found else None
+
+    # -- painting ----------------------------------------------------------------------------------------------------
+
+    def _draw(self, painter: QtGui.QPainter) -> None:
+        painter.fillRect(self.rect(), GROUND)
+        self._sizes()
+        if self._band.snapshot is None or self._band.spectrum is None:
+            painter.setPen(MUTED)
+            painter.setFont(self._font(1.4))
+            painter.drawText(self.rect(), int(_CENTRE | _MIDDLE), "waiting for samples …")
+            return
+        low, high = self._span_db()
+        self._band.lines.set_levels(low + 4, low + 4 + 0.8 * (high - low))
+        records = self._in_view()
+        wishes = self._wishes(records)
+        self._draw_spectrum(painter, low, high, records)
+        painter.fillRect(self._lines, QtGui.QColor(_STOPS[0]))
+        self._band.lines.paint(painter, self._lines, self._view)
+        self._spots = []
+        painter.setClipRect(
+            self._lines.adjusted(0, 0, 0, min(0, self._band.lines.count - self._lines.height()))
+        )
+        self._draw_boxes(painter, records)
+        painter.setClipping(False)
+        self._draw_labels(painter, records, wishes)
+        self._draw_frequencies(painter)
+        self._draw_times(painter)
+        self._draw_cursor(painter)
+
+    def _font(self, size: float, bold: bool = False) -> QtGui.QFont:
+        font = QtGui.QFont(self.font())
+        font.setPixelSize(max(8, round(size * self._unit)))
+        font.setBold(bold)
+        return font
+
+    def _span_db(self) -> tuple[float, float]:
+        """Return the levels that the spectrum's lower and upper edge stand for, dBFS/Hz, in steps of 5 dB."""
+        floor, spectrum = self._band.floor, self._band.spectrum
+        assert spectrum is not None
+        ground = float(np.median(floor if floor is not None else spectrum))
+        low = 5 * np.floor((ground - 6) / 5)
+        peak = 5 * np.ceil((max(float(np.max(spectrum)), ground + 25) + 2) / 5)
+        # It rises at once and falls only by much, so that the picture stays still. Above is room for the legend.
+        if low != self._levels[0] or peak > self._levels[1] or peak < self._levels[1] - 10:
+            self._levels = (low, peak)
+        share = min(0.4, 1.7 * self._unit / max(1, self._spectrum.height()))
+        return low, low + (self._levels[1] - low) / (1 - share)
+
+    def _in_view(self) -> list[EmissionHistory]:
+        """Return the emissions that are seen in some line: the selected one first, then by identity."""
+        first, last = ((edge - 0.5) * self._band.rate for edge in self._view)
+        rows = max(1, self._lines.height())
+        seen = []
+        for past in self._band.history.emissions.values():
+            record = past.record
+            if record.upper < first or record.lower > last or not past.stretches:
+                continue
+            if record.on or self._band.lines.depth(past.stretches[-1].stop) < rows:
+                seen.append(past)
+        return sorted(
+            seen, key=lambda past: (past.record.id != self._band.selected, not past.record.on, past.record.id)
+        )
+
+    def _is_labelled(self, past: EmissionHistory) -> bool:
+        """Return whether an emission has its label above the waterfall: it is on, or was just now, or is selected."""
+        record, band = past.record, self._band
+        lately = band.snapshot.now - record.stop < _LINGER_SECONDS * band.rate
+        return bool(record.on or lately or record.id == band.selected)
+
+    def _wishes(self, records: Sequence[EmissionHistory]) -> list[tuple[str, LabelWish]]:
+        """Return the labels of emissions that are on, and make room for as many rows as they need."""
+        labelled = [past for past in records if self._is_labelled(past)]
+        texts = [emission_words(past.record) for past in labelled]
+        metrics = QtGui.QFontMetricsF(self._font(1.05, True))
+        total = sum(metrics.horizontalAdvance(text) + 0.9 * self._unit + 3 for text in texts)
+        # A quarter of the room stays free, since labels want to be above their emissions.
+        needed = 1.25 * total / max(1, self._spectrum.width())
+        self._label_size = 1.05 * max(0.72, min(1.0, _LABEL_ROWS / max(needed, 1.0)))
+        needed = min(_LABEL_ROWS, max(2, int(np.ceil(needed))))
+        metrics = QtGui.QFontMetricsF(self._font(self._label_size, True))
+        wishes = []
+        for past, text in zip(labelled, texts, strict=True):
+            middle = self._x((past.record.lower + past.record.upper) / 2)
+            wishes.append((text, LabelWish(middle, metrics.horizontalAdvance(text) + 0.8 * self._unit)))
+        # It grows at once and shrinks only by more than one, so that the picture stays still.
+        if needed > self._label_rows or needed < self._label_rows - 1:
+            self._label_rows = needed
+            self._sizes()
+        return wishes
+
+    def _draw_spectrum(
+        self, painter: QtGui.QPainter, low: float, high: float, records: Sequence[EmissionHistory]
+    ) -> None:
+        area = self._spectrum
+        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+        painter.fillRect(area, QtGui.QColor("#0b0e13"))
+        painter.setFont(self._font(0.85))
+        marks, _ = ticks(low, high, max(2, int(area.height() / (1.5 * self._unit))))
+        for level in marks:
+            y = area.bottom() - (level - low) / (high - low) * area.height()
+            painter.fillRect(QtCore.QRectF(area.left(), round(y), area.width(), 1), FAINT)
+            if y > area.top() + 0.5 * self._unit and y < area.bottom() - 0.3 * self._unit:
+                box = QtCore.QRectF(0, y - self._unit, area.left() - 0.4 * self._unit, 2 * self._unit)
+                painter.setPen(MUTED)
+                painter.drawText(box, int(_RIGHT | _MIDDLE), f"{level:.0f}".replace("-", "−"))
+        for past in records:
+            if past.record.on:
+                left, right = self._x(past.record.lower), self._x(past.record.upper)
+                colour = QtGui.QColor(emission_colour(past.record))
+                colour.setAlpha(110 if past.record.id == self._band.selected else 60)
+                painter.fillRect(
+                    QtCore.QRectF(left, area.top(), max(2.0, right - left), area.height()), colour
+                )
+        painter.setClipRect(area)
+        # Lines one pixel thick and without smoothing: thick smooth ones take 20 times as long.
+        thick = max(1, round(self._unit / 12))
+        for line, colour, step, dashed in (
+            (self._band.spectrum, QtGui.QColor("#DCE6F2"), 1, False),
+            (self._band.threshold, QtGui.QColor("#E69F00"), 4, True),
+            (self._band.floor, QtGui.QColor("#56B4E9"), 4, False),
+        ):
+            if line is None:
+                continue
+            painter.setPen(QtGui.QPen(colour, 1))
+            points = self._points(line, low, high, step)
+            for lower in range(thick if step > 1 else 1):
+                moved = points + np.array([0.0, lower])
+                if dashed:
+                    for start in range(0, len(moved) - 1, 5):
+                        painter.drawPolyline(polygon(moved[start : start + 4]))
+                else:
+                    painter.drawPolyline(polygon(moved))
+        painter.setClipping(False)
+        self._draw_legend(painter)
+
+    def _points(self, line: NDArray[Any], low: float, high: float, step: int) -> NDArray[np.float64]:
+        """Return a line over the part of the band in view, one point in `step` columns of pixels."""
+        area, bins = self._spectrum, len(line)
+        first, last = (int(np.clip(edge * bins, 0, bins)) for edge in self._view)
+        part = line[first : max(last, first + 2)]
+        columns = max(2, area.width() // step)
+        if len(part) > columns:
+            starts = np.arange(columns) * len(part) // columns
+            part = np.maximum.reduceat(part, starts)
+        x = np.linspace(area.left(), area.right(), len(part))
+        y = area.bottom() - (np.clip(part, low - 20, high + 20) - low) / (high - low) * area.height()
+        return np.column_stack([x, y]).astype(np.float64)
+
+    def _draw_legend(self, painter: QtGui.QPainter) -> None:
+        area, unit = self._spectrum, self._unit
+        painter.setFont(self._font(0.85))
+        metrics = QtGui.QFontMetricsF(painter.font())
+        entries = (("threshold", "#E69F00"), ("noise floor", "#56B4E9"), ("dBFS/Hz", ""))
+        x = area.right() - 0.5 * unit
+        total = sum(
+            metrics.horizontalAdvance(text) + (2.6 if colour else 0.9) * unit for text, colour in entries
+        )
+        back = QtGui.QColor("#0b0e13")
+        back.setAlpha(200)
+        painter.fillRect(
+            QtCore.QRectF(x - total, area.top() + 0.2 * unit, total + 0.3 * unit, 1.4 * unit), back
+        )
+        for text, colour in entries:
+            width = metrics.horizontalAdvance(text)
+            x -= width
+            painter.setPen(MUTED)
+            painter.drawText(
+                QtCore.QRectF(x, area.top() + 0.2 * unit, width + 2, 1.4 * unit), int(_MIDDLE), text
+            )
+            if colour:
+                x -= 1.7 * unit
+                painter.fillRect(
+                    QtCore.QRectF(x, area.top() + 0.85 * unit, 1.3 * unit, 2), QtGui.QColor(colour)
+                )
+            x -= 0.9 * unit
+
+    def _draw_boxes(self, painter: QtGui.QPainter, records: Sequence[EmissionHistory]) -> None:
+        """Mark when and where each emission was on; name what is over beside its last box."""
+        area, rows = self._lines, self._lines.height()
+        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+        painter.setFont(self._font(0.9, True))
+        metrics = QtGui.QFontMetricsF(painter.font())
+        named: list[QtCore.QRectF] = []
+        ended: list[tuple[EmissionHistory, QtCore.QRectF]] = []
+        drawn_boxes: list[QtCore.QRectF] = []
+        for past in records:
+            colour = QtGui.QColor(emission_colour(past.record))
+            thick = past.record.id == self._band.selected
+            colour.setAlpha(255 if thick else 150)
+            painter.setPen(QtGui.QPen(colour, 2 if thick else 1))
+            box = QtCore.QRectF()
+            for stretch in itertools.islice(reversed(past.stretches), 60):
+                top, bottom = self._band.lines.depth(stretch.stop), self._band.lines.depth(stretch.start)
+                if top > rows:
+                    break
+                left, right = self._x(stretch.lower), self._x(stretch.upper)
+                if right - left < 5:  # a carrier: beside it, not on it
+                    left, right = (left + right) / 2 - 3, (left + right) / 2 + 3
+                drawn = QtCore.QRectF(
+                    round(left), area.top() + round(top), round(right - left), max(2, round(bottom - top))
+                )
+                painter.drawRect(drawn)
+                drawn_boxes.append(drawn)
+                box = box if box.isValid() else drawn
+            if box.isValid() and not self._is_labelled(past):
+                ended.append((past, box))
+        for past, box in ended:
+            text = emission_words(past.record)
+            width = metrics.horizontalAdvance(text) + 0.6 * self._unit
+            spot = self._beside(box, width, [*named, *(other for other in drawn_boxes if other is not box)])
+            if spot is not None:
+                named.append(spot)
+                self._pill(painter, spot, text, emission_colour(past.record), False)
+                self._spots.append((spot, past.record.id))
+
+    def _beside(self, box: QtCore.QRectF, width: float, others: list[QtCore.QRectF]) -> QtCore.QRectF | None:
+        """Return the place of a label beside a box, on the side where it covers nothing; None if there is none."""
+        area, height = self._lines, 1.25 * self._unit
+        for left, top in (
+            (box.right() + 3, box.top()),
+            (box.left() - 3 - width, box.top()),
+            (box.center().x() - width / 2, box.top() - height - 2),
+            (box.center().x() - width / 2, box.bottom() + 2),
+        ):
+            spot = QtCore.QRectF(left, top, width, height)
+            inside = left >= area.left() and spot.right() <= area.right() and top >= area.top()
+            if (
+                inside
+                and spot.bottom() <= area.bottom()
+                and not any(spot.intersects(other) for other in others)
+            ):
+                return spot
+        return None
+
+    def _draw_labels(
+        self,
+        painter: QtGui.QPainter,
+        records: Sequence[EmissionHistory],
+        wishes: Sequence[tuple[str, LabelWish]],
+    ) -> None:
+        strip, unit = self._strip, self._unit
+        shown = [past for past in records if self._is_labelled(past)]
+        places = self._places([wish for _, wish in wishes])
+        height = 1.4 * unit
+        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+        boxes: list[tuple[QtCore.QRectF, str, EmissionHistory]] = []
+        for past, (text, wish), place in zip(shown, wishes, places, strict=True):
+            colour = emission_colour(past.record)
+            x = min(max(self._x((past.record.lower + past.record.upper) / 2), strip.left()), strip.right())
+            if place is None:  # no room: a mark where it is
+                painter.fillRect(QtCore.QRectF(x - 2, strip.bottom() - 5, 4, 6), colour)
+                continue
+            row, left = place
+            top = strip.top() + 0.15 * unit + (self._label_rows - 1 - row) * 1.55 * unit
+            box = QtCore.QRectF(left, top, wish.width, height)
+            boxes.append((box, text, past))
+            lead = QtGui.QColor(colour)
+            lead.setAlpha(190)
+            painter.setPen(QtGui.QPen(lead, 1))
+            start = min(max(x, box.left() + 3), box.right() - 3)
+            painter.drawLine(
+                QtCore.QPointF(round(start), box.bottom()), QtCore.QPointF(round(x), strip.bottom() + 1)
+            )
+        painter.setFont(self._font(self._label_size, True))
+        for box, text, past in boxes:
+            self._pill(
+                painter, box, text, emission_colour(past.record), past.record.id == self._band.selected
+            )
+            self._spots.append((box, past.record.id))
+
+    def _places(self, wishes: list[LabelWish]) -> list[tuple[int, float] | None]:
+        """Return the places of labels, computed again only when they have changed by more than a little."""
+        strip, grain = self._strip, 4
+        key = (
+            strip.left(),
+            strip.width(),
+            self._label_rows,
+            *((round(w.middle / grain), w.width) for w in wishes),
+        )
+        if key != self._placed[0]:
+            rounded = [LabelWish(round(wish.middle / grain) * grain, wish.width) for wish in wishes]
+            self._placed = (key, place_labels(rounded, strip.left(), strip.right(), self._label_rows))
+        return self._placed[1]
+
+    def _pill(
+        self, painter: QtGui.QPainter, box: QtCore.QRectF, text: str, colour: QtGui.QColor, selected: bool
+    ) -> None:
+        """Write a label: dark on its colour if it is selected, otherwise in its colour on a dark ground."""
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        painter.setPen(QtGui.QPen(colour, 1.4))
+        ground = QtGui.QColor(GROUND)
+        ground.setAlpha(225)
+        painter.setBrush(colour if selected else ground)
+        painter.drawRoundedRect(box.adjusted(0.7, 0.7, -0.7, -0.7), 4, 4)
+        painter.setBrush(QtCore.Qt.BrushStyle.NoBrush)
+        painter.setPen(GROUND if selected else colour)
+        painter.drawText(box, int(_CENTRE | _MIDDLE), text)
+        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
+
+    def _draw_frequencies(self, painter: QtGui.QPainter) -> None:
+        area, unit = self._spectrum, self._unit
+        centre = self._band.snapshot.centre_hz
+        first, last = ((edge - 0.5) * self._band.rate + (centre or 0.0) for edge in self._view)
+        painter.setFont(self._font(0.9))
+        width = QtGui.QFontMetricsF(painter.font()).horizontalAdvance(
+            frequency_text(last, None if centre is None else 0.0) + "00000"
+        )
+        marks, step = ticks(first, last, max(2, int(area.width() / width)))
+        for value in marks:
+            x = self._x(value - (centre or 0.0))
+            painter.fillRect(QtCore.QRectF(round(x), area.bottom(), 1, 0.35 * unit), MUTED)
+            text = frequency_text(value - (centre or 0.0), centre, step)
+            box = QtCore.QRectF(x - width / 2, area.bottom() + 0.3 * unit, width, 1.3 * unit)
+            if box.left() < 0:
+                continue
+            if box.right() > self.width():
+                box.moveRight(self.width() - 1.0)
+            painter.setPen(TEXT)
+            painter.drawText(box, int(_CENTRE | _MIDDLE), text)
+
+    def _draw_times(self, painter: QtGui.QPainter) -> None:
+        area, unit, lines = self._lines, self._unit, self._band.lines
+        rows = min(lines.count, area.height())
+        if rows < 2:
+            return
+        now, rate = self._band.snapshot.now, self._band.rate
+        span = lines.span(rows) / rate
+        painter.setFont(self._font(0.9))
+        marks, _ = ticks(0.0, max(span, 0.1), max(1, int(rows / (2.6 * unit))))
+        for seconds in marks:
+            y = area.top() + lines.depth(now - seconds * rate)
+            if y > area.bottom() - 0.4 * unit:
+                continue
+            painter.fillRect(QtCore.QRectF(area.left() - 0.35 * unit, round(y), 0.35 * unit, 1), MUTED)
+            box = QtCore.QRectF(0, y - 0.7 * unit, area.left() - 0.5 * unit, 1.4 * unit)
+            painter.setPen(MUTED)
+            painter.drawText(box, int(_RIGHT | _MIDDLE), "now" if seconds == 0 else f"−{_short(seconds)}")
+
+    def _draw_cursor(self, painter: QtGui.QPainter) -> None:
+        """Say the frequency and the level under the mouse."""
+        point, spectrum = self._cursor, self._band.spectrum
+        if (
+            point is None
+            or spectrum is None
+            or not self._spectrum.left() <= point.x() <= self._spectrum.right()
+        ):
+            return
+        line = QtGui.QColor(TEXT)
+        line.setAlpha(110)
+        painter.fillRect(QtCore.QRectF(round(point.x()), self._spectrum.top(), 1, self.height()), line)
+        offset = self._offset(point.x())
+        index = int(np.clip((offset / self._band.rate + 0.5) * len(spectrum), 0, len(spectrum) - 1))
+        text = (
+            f"{frequency_text(offset, self._band.snapshot.centre_hz)}  {spectrum[index]:.0f} dBFS/Hz".replace(
+                " -", " −"
+            )
+        )
+        painter.setFont(self._font(0.9, True))
+        width = QtGui.QFontMetricsF(painter.font()).horizontalAdvance(text) + self._unit
+        box = QtCore.QRectF(point.x() + 6, self._spectrum.top() + 1.8 * self._unit, width, 1.4 * self._unit)
+        if box.right() > self._spectrum.right():
+            box.moveRight(point.x() - 6)
+        painter.fillRect(box, QtGui.QColor(0, 0, 0, 200))
+        painter.setPen(TEXT)
+        painter.drawText(box, int(_CENTRE | _MIDDLE), text)

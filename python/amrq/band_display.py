@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A widget that shows what is on the air in a band."""
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+from gnuradio import gr
+from gnuradio.amrq._arguments import checked_arguments
+from gnuradio.amrq._band_view import BandView
+from gnuradio.amrq._errors import guarded, guarded_run
+from gnuradio.amrq._tags import Breaks, read_number
+from PyQt5 import QtWidgets
+
+from amrq.classifier import Classifier, make_classifier
+from amrq.errors import AmrqError
+from amrq.live import joined
+from amrq.scan import BandScanner, ScanOptions, ScanWorker
+from amrq.text import engineering, printable
+
+__all__ = ["band_display"]
+
+_QUEUE_SECONDS = 1.0
+_LINE_SECONDS = 0.045
+"""Of the stream, in a line of the waterfall at least."""
+_LOOK_SECONDS = 0.01
+"""From one look at whether there is a new line to the next."""
+_STATES = 8
+"""Lines that wait to be drawn at most."""
+_PATIENCE, _IMPATIENCE = 6.0, 0.3
+"""Seconds that a run's end waits for the scanner's threads: Python should not end while they compute."""
+
+
+class band_display(gr.sync_block):
+    """Find the emissions in a band, name them, and show them: spectrum, waterfall with labels, table, details.
+
+    The samples go to an `amrq.scan.BandScanner` in threads of its own, behind a queue of one second. A live stream
+    never waits: samples for which there is no time are dropped, counted and shown. `widget` is the QWidget to put into
+    a window. It asks the scanner 20 times a second for what is new.
+
+    Spectrum: white the mean spectrum, blue the noise floor, dashed orange the level that a short emission of one bin
+    has to exceed. Waterfall: a box for each time that an emission was on, and a label above it, in the colour of its
+    family; the colours stay distinct in the common kinds of colour blindness. Table: a click on a heading sorts. A
+    click on an emission shows its constellation if it has one, otherwise its spectrum; the decision, measures, and
+    when it was on. The wheel zooms, a double click shows the whole band again.
+
+    Tags read: `rx_freq`: all emissions end, and the band is another one. `rx_overflow`, `rx_time`: samples are missing.
+
+    Args:
+        sample_rate: samples a second.
+        frequency: what the middle of the band stands for, Hz; None or 0 if it is not known. A tag `rx_freq` replaces
+            it.
+        scan: how the band is scanned; None: the defaults.
+        squelch: SNR in its own band, in dB, below which an emission is not shown.
+        live: the stream must not be held up; otherwise, as from a file, it waits for the scanner.
+
+    Raises:
+        AmrqError: a value is out of its range, the model cannot be used, or there is no Qt application.
+    """
+
+    @checked_arguments
+    def __init__(
+        self,
+        sample_rate: float,
+        frequency: float | None = None,
+        scan: ScanOptions | None = None,
+        squelch: float = -30.0,
+        live: bool = True,
+    ) -> None:
+        if QtWidgets.QApplication.instance() is None:  # Qt would end the whole process
+            raise AmrqError(
+                "the band display needs a Qt application: create a QApplication first, or choose QT GUI as the "
+                "flowgraph's output in GNU Radio Companion."
+            )
+        gr.sync_block.__init__(self, name="amrq_band_display", in_sig=[np.complex64], out_sig=None)
+        self.error: Exception | None = None
+        self.received = 0
+        """Samples received since the start."""
+        self._scan, self._live = scan or ScanOptions(), bool(live)
+        self._rate, self._frequency = _checked_rate(sample_rate), frequency or None
+        self._classifier: Classifier = make_classifier(self._scan.model)
+        self._lock = threading.Lock()
+        self._worker: ScanWorker | None = None
+        self._breaks = Breaks()
+        self._ends: list[threading.Thread] = []  # they close former workers
+        self._patience = _PATIENCE
+        self._states: deque[tuple[Any, Any]] = deque(maxlen=_STATES)  # snapshots and pictures to be shown
+        self.widget = BandView(self._poll, self._problem, self.logger)
+        self.set_squelch(squelch)
+
+    @checked_arguments
+    def set_sample_rate(self, sample_rate: float) -> None:
+        """Set the sample rate; what was found before is forgotten."""
+        rate = _checked_rate(sample_rate)
+        if rate != self._rate:
+            self._rate = rate
+            self._again()
+
+    @checked_arguments
+    def set_frequency(self, frequency: float | None) -> None:
+        """Set what the middle of the band stands for, Hz; what was found before is forgotten."""
+        if (frequency or None) != self._frequency:
+            self._frequency = frequency or None
+            self._again()
+
+    @checked_arguments
+    def set_squelch(self, squelch: float) -> None:
+        """Show only emissions with at least this SNR, in dB."""
+        if not -60 <= squelch <= 100:
+            raise AmrqError(f"the squelch must be from -60 to 100 dB, not {squelch:g}.")
+        self.widget.set_squelch(squelch)
+
+    @guarded_run
+    def start(self) -> bool:
+        """Begin a run with an empty display."""
+        self.error, self.received, self._breaks = None, 0, Breaks()
+        with self._lock:
+            former, self._worker = self._worker, self._new_worker()
+            self._show(self._worker)
+        self._end(former)
+        return True
+
+    @guarded_run
+    def stop(self) -> bool:
+        """End the run: the display shows how it ended."""
+        with self._lock:
+            worker, self._worker = self._worker, None
+        self._end(worker)
+        for thread in self._ends:
+            joined(thread, self._patience)
+        self._ends.clear()
+        if worker is not None and self._patience > _IMPATIENCE:
+            self._states.append((worker.snapshot(), worker.scanner.picture()))
+        return True
+
+    def abandon(self) -> None:
+        """Let the end of the run not wait for the scanner: nobody will look at what it finds."""
+        self._patience = _IMPATIENCE
+
+    @guarded
+    def work(self, input_items: Any, output_items: Any) -> int:
+        """Hand the samples that have arrived to the scanner."""
+        new = input_items[0]
+        first = self.nitems_read(0)
+        tags = self.get_tags_in_range(0, first, first + len(new))
+        place = 0
+        for offset, values in self._breaks.changes(tags):
+            self._put(new[place : offset - first])
+            place = offset - first
+            frequency = read_number(values["rx_freq"]) if "rx_freq" in values else None
+            if frequency is not None and frequency != self._frequency:
+                self._frequency = frequency or None
+                self._again()
+            elif offset:  # before the first sample nothing is missing
+                with self._lock:
+                    if self._worker is not None:
+                        self._worker.add_break()
+        self._put(new[place:])
+        self.received += len(new)
+        return len(new)
+
+    def _put(self, samples: Any) -> None:
+        with self._lock:
+            worker = self._worker
+        if worker is None or not len(samples):
+            return
+        if worker.error is not None:
+            raise worker.error
+        worker.put(samples, wait=not self._live)
+
+    def _again(self) -> None:
+        """Scan what follows from the beginning, since it is another band."""
+        with self._lock:
+            if self._worker is None:
+                return
+            former, self._worker = self._worker, self._new_worker()
+            self._show(self._worker)
+        self._end(former)
+
+    def _end(self, worker: ScanWorker | None) -> None:
+        """Close a worker in a thread: it scans what waits, and looks at all emissions once more."""
+        if worker is not None:
+            thread = threading.Thread(target=worker.close, name="amrq scan's end", daemon=True)
+            thread.start()
+            self._ends = [*(former for former in self._ends if former.is_alive()), thread]
+
+    def _new_worker(self) -> ScanWorker:
+        scanner = BandScanner(
+            self._rate, self._frequency, self._scan, limited=self._live, classifier=self._classifier
+        )
+        worker = ScanWorker(scanner, _QUEUE_SECONDS)
+        worker.start()
+        return worker
+
+    def _show(self, worker: ScanWorker) -> None:
+        """Show what this worker finds, and nothing of a former one."""
+        self._states.clear()
+        threading.Thread(target=self._watch, args=(worker,), name="amrq display", daemon=True).start()
+
+    def _watch(self, worker: ScanWorker) -> None:
+        """Fetch what is to be shown, in a thread: a scanner that is busy must not hold up the window."""
+        shown = -1
+        while self._worker is worker and worker.error is None:
+            if (
+                worker.scanner.now - shown >= _LINE_SECONDS * worker.scanner.sample_rate
+                or shown < 0 < worker.scanner.now
+            ):
+                snapshot = worker.snapshot()
+                shown = snapshot.now
+                self._states.append((snapshot, worker.scanner.picture()))
+            time.sleep(_LOOK_SECONDS)
+
+    def _poll(self) -> tuple[Any, Any] | None:
+        return self._states.popleft() if self._states else None
+
+    def _problem(self) -> str:
+        """Return what ended the run early, as a sentence."""
+        worker = self._worker
+        error = self.error or (worker.error if worker is not None else None)
+        if error is None:
+            return ""
+        kind = "" if isinstance(error, AmrqError) else f"the scan failed: {type(error).__name__}: "
+        return printable(f"{kind}{error}", 500)
+
+
+def _checked_rate(sample_rate: float) -> float:
+    if not 1e3 <= sample_rate < 1e9:
+        raise AmrqError(
+            f"the sample rate must be from 1 kS/s to 1 GS/s, not {engineering(sample_rate, 'S/s')}."
+        )
+    return float(sample_rate)

@@ -1,0 +1,490 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QA of the band display: what it remembers, where it puts labels, what it shows; its block; its window."""
+
+import os
+import tempfile
+import time
+import unittest
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pmt
+from gnuradio import blocks, gr, gr_unittest
+from seeds import rng
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # no screen is needed
+
+try:
+    from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
+except ImportError:
+    QtWidgets = None
+
+from gnuradio import amrq
+
+from amrq.errors import AmrqError
+from amrq.scan import BandPicture, EmissionRecord, ScanCounters, ScanSnapshot
+from amrq.signals import SimulatedBand, SimulatedEmission
+from amrq.sources import RadioDevice, SourceOptions
+
+if QtWidgets is not None:
+    from gnuradio.amrq import _band_marks as marks
+    from gnuradio.amrq._band_history import BandHistory
+    from gnuradio.amrq._band_view import BandView
+    from gnuradio.amrq.band_window import band_window
+
+RATE, BINS = 2.4e6, 2048
+SIZES = ((1280, 720), (1920, 1080))
+
+
+class Log:
+    """A logger that keeps what it is told."""
+
+    def __init__(self):
+        self.errors = []
+
+    def error(self, text):
+        self.errors.append(text)
+
+
+def record(number, middle, width=20e3, **more):
+    values = {
+        "id": number,
+        "start": 0,
+        "stop": 48_000,
+        "first_seen": 0,
+        "last_seen": 48_000,
+        "lower": middle - width / 2,
+        "upper": middle + width / 2,
+        "snr_db": 15.0,
+        "level_dbfs": -40.0,
+        "label": "QPSK",
+        "family": "linear",
+        "reason": "named",
+        "confidence": 0.97,
+        "symbol_rate": 14.5e3,
+        "looks": 1,
+    } | more
+    return EmissionRecord(**values)
+
+
+def shown(emissions, now=48_000, centre=433.92e6):
+    """Return a snapshot and a picture as a scanner gives them."""
+    spectrum = np.full(BINS, -98.0, np.float32)
+    for one in emissions:
+        first, last = (int((edge / RATE + 0.5) * BINS) for edge in (one.lower, one.upper))
+        spectrum[first : last + 1] += one.snr_db
+    floor = np.full(BINS, -98.0, np.float32)
+    counters = ScanCounters(samples=now, load=0.3)
+    snapshot = ScanSnapshot(RATE, centre, now, tuple(emissions), counters)
+    return snapshot, BandPicture(spectrum, spectrum, floor, floor + 4)
+
+
+def fifty():
+    """Return fifty emissions next to each other, of several kinds and widths."""
+    kinds = [("QPSK", "linear"), ("carrier", "carrier"), ("unknown", "unknown"), ("16QAM", "linear")]
+    return [
+        record(n, -1.15e6 + 46e3 * n, 20e3 if n % 3 else 100.0, label=label, family=family)
+        for n, (label, family) in enumerate(kinds[n % 4] for n in range(50))
+    ]
+
+
+@unittest.skipIf(QtWidgets is None, "PyQt5 is not installed, which the display is drawn with")
+class qa_band_display(gr_unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["qa"])
+
+    def wait_until(self, condition, seconds=60):
+        """Let Qt work until something holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it did not come")
+            self.application.processEvents(QtCore.QEventLoop.AllEvents, 20)
+
+    def view(self, *states, size=(1280, 720)):
+        """Return a view that was shown these snapshots and pictures in turn, and its log."""
+        log, left = Log(), list(states)
+        view = BandView(lambda: left.pop(0) if left else None, lambda: "", log)
+        view.end()
+        view.resize(*size)
+        view.show()
+        for _ in states:
+            view.tick()
+        view._renew()
+        view.grab()  # draws it
+        self.assertEqual(log.errors, [])
+        return view, log
+
+    # -- labels, words, colours --------------------------------------------------------------------------------------
+
+    def test_labels_never_cover_each_other(self):
+        for case in range(20):
+            random = rng("labels", case)
+            wishes = [marks.LabelWish(x, w) for x, w in random.uniform((0, 30), (900, 90), (50, 2))]
+            places = marks.place_labels(wishes, 0.0, 900.0, 5)
+            boxes = [(*place, wish.width) for place, wish in zip(places, wishes, strict=True) if place]
+            self.assertGreater(len(boxes), 30)
+            for number, (row, left, width) in enumerate(boxes):
+                self.assertTrue(left >= 0 and left + width <= 900)
+                for other, start, size in boxes[:number]:
+                    self.assertTrue(row != other or left >= start + size or left + width <= start)
+
+    def test_a_label_alone_is_above_its_emission(self):
+        self.assertEqual(marks.place_labels([marks.LabelWish(100.0, 40.0)], 0.0, 200.0, 3), [(0, 80.0)])
+        self.assertEqual(marks.place_labels([marks.LabelWish(5.0, 40.0)], 0.0, 200.0, 3), [(0, 0.0)])
+        self.assertEqual(marks.place_labels([marks.LabelWish(5.0, 400.0)], 0.0, 200.0, 3), [None])
+
+    def test_colours_stand_out_and_stay_distinct(self):
+        def linear(colour):
+            value = np.array(colour.getRgbF()[:3])
+            return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+        def luminance(colour):
+            return linear(colour) @ [0.2126, 0.7152, 0.0722]
+
+        # Machado, Oliveira and Fernandes 2009, the full loss of one kind of cone.
+        blind = {
+            "normal": np.eye(3),
+            "protan": [
+                [0.152286, 1.052583, -0.204868],
+                [0.114503, 0.786281, 0.099216],
+                [-0.003882, -0.048116, 1.051998],
+            ],
+            "deutan": [
+                [0.367322, 0.860646, -0.227968],
+                [0.280085, 0.672501, 0.047413],
+                [-0.011820, 0.042940, 0.968881],
+            ],
+            "tritan": [
+                [1.255528, -0.076749, -0.178779],
+                [-0.078411, 0.930809, 0.147602],
+                [0.004733, 0.691367, 0.303900],
+            ],
+        }
+        colours = [
+            marks.emission_colour(record(0, 0.0, family=family))
+            for family in ("linear", "fm", "fsk", "am", "ook", "ofdm", "carrier")
+        ]
+        for colour in [*colours, marks.MUTED, marks.TEXT]:
+            contrast = (luminance(colour) + 0.05) / (luminance(marks.GROUND) + 0.05)
+            self.assertGreater(contrast, 4.5)  # what WCAG 2 asks of text, AA
+        for kind, matrix in blind.items():
+            seen = [np.cbrt(np.clip(np.array(matrix) @ linear(colour), 0, 1)) for colour in colours]
+            distances = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
+            self.assertGreater(min(distances), 0.1, kind)
+
+    def test_words(self):
+        self.assertEqual(marks.frequency_text(12_500.0, 433.92e6), "433.9325 MHz")
+        self.assertEqual(marks.frequency_text(-850e3, None), "−850.0 kHz")
+        self.assertEqual(marks.place_text(record(1, 30.0, 100.0), 7.1e6), "7.10003 MHz")
+        self.assertEqual([marks.ago_text(s) for s in (0.24, 59.4, 3600)], ["0.2 s", "59 s", "1:00:00"])
+        self.assertEqual(marks.emission_words(record(1, 0.0, label="unknown", looks=0)), "new")
+        self.assertEqual(marks.emission_words(record(1, 0.0, label="a\nb")), "a b")
+        for low, high in ((0.0, 1.0), (-1.2e6, 1.2e6), (432.7e6, 435.1e6)):
+            values, step = marks.ticks(low, high, 6)
+            self.assertTrue(2 <= len(values) <= 7 and all(low <= value <= high for value in values))
+            np.testing.assert_allclose(np.diff(values), step)
+
+    # -- history -----------------------------------------------------------------------------------------------------
+
+    def test_history_of_an_emission_in_bursts(self):
+        history = BandHistory()
+        for start, stop, now, on in (
+            (100, 900, 900, True),
+            (90, 1200, 2000, False),
+            (5000, 5600, 5600, True),
+        ):
+            one = record(
+                7,
+                0.0,
+                start=start,
+                stop=stop,
+                on=on,
+                last_seen=stop,
+                label="BPSK" if start < 5000 else "8PSK",
+            )
+            history.update(shown([one], now)[0])
+        past = history.emissions[7]
+        self.assertEqual([(s.start, s.stop) for s in past.stretches], [(90, 1200), (5000, 5600)])
+        self.assertEqual([change.label for change in past.names], ["BPSK", "8PSK"])
+
+    def test_history_has_an_end(self):
+        history = BandHistory()
+        for number in range(1000):
+            history.update(shown([record(number, 0.0)])[0])
+        self.assertLessEqual(len(history.emissions), 500)
+        self.assertIn(999, history.emissions)
+
+    # -- what is shown -----------------------------------------------------------------------------------------------
+
+    def test_before_the_first_samples(self):
+        view, _ = self.view()
+        self.assertIsNone(view.snapshot)
+
+    def test_every_one_of_fifty_emissions_has_a_label(self):
+        for size in SIZES:
+            view, _ = self.view(*(shown(fifty(), 48_000 * (n + 1)) for n in range(3)), size=size)
+            spots = {identity for _, identity in view._waterfall._spots}
+            self.assertEqual(spots, set(range(50)), size)
+
+    def test_a_click_selects_in_picture_and_table(self):
+        view, _ = self.view(shown([record(1, -500e3), record(2, 300e3, 100e3), record(3, 310e3, 5e3)]))
+        box, _ = next(spot for spot in view._waterfall._spots if spot[1] == 2)
+        QtTest.QTest.mouseClick(view._waterfall, QtCore.Qt.LeftButton, pos=box.center().toPoint())
+        self.assertEqual(view.selected, 2)
+        waterfall = view._waterfall
+        place = QtCore.QPoint(round(waterfall._x(310e3)), waterfall._spectrum.center().y())
+        QtTest.QTest.mouseClick(waterfall, QtCore.Qt.LeftButton, pos=place)
+        self.assertEqual(view.selected, 3)  # the narrowest of several
+        index = view._table.model().index(0, 1)
+        QtTest.QTest.mouseClick(
+            view._table.viewport(), QtCore.Qt.LeftButton, pos=view._table.visualRect(index).center()
+        )
+        self.assertEqual(view.selected, 1)
+        self.assertEqual([i.row() for i in view._table.selectionModel().selectedRows()], [0])
+
+    def test_table_sorts_and_tells_units(self):
+        view, _ = self.view(
+            shown([record(1, -500e3, snr_db=3.0), record(2, 300e3, snr_db=30.0, symbol_rate=None)])
+        )
+        model = view._table.model()
+
+        def column(number):
+            return [model.data(model.index(row, number)) for row in range(model.rowCount())]
+
+        self.assertEqual(column(1), ["433.4200 MHz", "434.2200 MHz"])
+        self.assertEqual(column(2), ["20 kHz", "20 kHz"])
+        self.assertEqual(column(5), ["14.5 kBd", "–"])
+        view._table.sortByColumn(3, QtCore.Qt.DescendingOrder)
+        self.assertEqual(column(3), ["30.0 dB", "3.0 dB"])
+
+    def test_what_is_on_the_air_stands_first(self):
+        view, _ = self.view(shown([record(1, -500e3, on=False, stop=10), record(2, 300e3)]))
+        model = view._table.model()
+        self.assertEqual([one.id for one in model.records], [2, 1])
+        self.assertIn("ago", model.data(model.index(1, 8)))
+
+    def test_constellation_spectrum_and_odd_values_are_drawn(self):
+        random = rng("constellation")
+        symbols = (random.standard_normal((500, 2)) @ [1, 1j]).astype(np.complex64)
+        odd = [
+            record(
+                1,
+                0.0,
+                symbols=symbols,
+                probabilities={"QPSK": 0.97, "8PSK": 0.03},
+                measures={"level_db": -3.0},
+            ),
+            record(2, 1.19e6, 40e3),  # over the edge of the band
+            record(
+                3,
+                -1.2e6,
+                0.0,
+                snr_db=float("nan"),
+                confidence=0.0,
+                symbol_rate=float("inf"),
+                family="",
+                label="",
+            ),
+            record(4, 0.0, symbols=np.full(3, np.nan, np.complex64), measures={"x": None, "y": float("nan")}),
+        ]
+        for selected in (1, 2, 3, 4):
+            view, _ = self.view(shown(odd))
+            view.select(selected)
+            view.grab()
+            view._details.grab()
+            self.assertEqual(view._logger.errors, [])
+
+    def test_a_spectrum_that_is_not_finite_is_drawn(self):
+        snapshot, picture = shown([record(1, 0.0)])
+        bad = picture.mean.copy()
+        bad[:100], bad[200] = np.nan, np.inf
+        self.view(
+            (snapshot, replace(picture, mean=bad, peak=bad)),
+            (snapshot, replace(picture, mean=None, peak=None)),
+        )
+
+    def test_squelch_hides_what_is_weak(self):
+        state = shown([record(1, -500e3, snr_db=3.0), record(2, 300e3, snr_db=30.0)])
+        view, _ = self.view(state, state)
+        view.set_squelch(10.0)
+        self.assertEqual([one.id for one in view.snapshot.emissions], [2])
+        self.assertEqual(list(view._band.history.emissions), [2])
+
+    def test_pause_keeps_the_picture(self):
+        view, _ = self.view(shown([record(1, 0.0)]))
+        states = [shown([record(2, 0.0)], 96_000)]
+        view._poll = lambda: states.pop(0) if states else None
+        view.set_paused(True)
+        view.tick()
+        self.assertEqual(view.snapshot.emissions[0].id, 1)
+        view.set_paused(False)  # what came meanwhile is not shown any more
+        states.append(shown([record(3, 0.0)], 144_000))
+        view.tick()
+        self.assertEqual(view.snapshot.emissions[0].id, 3)
+
+    def test_losses_and_problems_are_told(self):
+        snapshot, picture = shown([record(1, 0.0)])
+        lossy = replace(snapshot, counters=ScanCounters(samples=75, dropped=25, missed=3, suppressed=2))
+        view, _ = self.view((lossy, picture))
+        for words in ("25.0 % of samples lost", "3 ended before a look", "2 reports held back"):
+            self.assertIn(words, view._footer.text())
+        view._problem = lambda: "the radio <b> has gone."
+        view._tell()
+        self.assertIn("the radio &lt;b&gt; has gone.", view._footer.text())
+
+    def test_what_fails_is_told_and_does_not_end_the_program(self):
+        def poll():
+            raise RuntimeError("boom")
+
+        log = Log()
+        view = BandView(poll, lambda: "", log)
+        view.end()
+        view.tick()
+        view.tick()
+        self.assertEqual(len(log.errors), 1)
+        self.assertIn("boom", view._footer.text())
+
+    def test_another_frequency_begins_anew(self):
+        view, _ = self.view(shown([record(1, 0.0)]), shown([record(9, 0.0)], 96_000, centre=100e6))
+        self.assertEqual(list(view._band.history.emissions), [9])
+        self.assertEqual(view._band.lines.count, 1)
+
+    def test_zoom_shows_a_part_and_keeps_the_frequency_under_the_mouse(self):
+        view, _ = self.view(*(shown(fifty(), 48_000 * (n + 1)) for n in range(3)))
+        waterfall = view._waterfall
+        point = QtCore.QPointF(waterfall._x(250e3), waterfall._lines.center().y())
+        wheel = QtGui.QWheelEvent(
+            point, point, QtCore.QPoint(), QtCore.QPoint(0, 480), QtCore.Qt.NoButton, QtCore.Qt.NoModifier,
+            QtCore.Qt.ScrollUpdate, False,
+        )  # fmt: skip
+        waterfall.wheelEvent(wheel)
+        waterfall.grab()
+        self.assertAlmostEqual(waterfall._offset(point.x()), 250e3, delta=3e3)
+        self.assertLess(waterfall._view[1] - waterfall._view[0], 0.5)
+        QtTest.QTest.mouseDClick(waterfall, QtCore.Qt.LeftButton, pos=point.toPoint())
+        self.assertEqual(waterfall._view, (0.0, 1.0))
+
+    def test_the_waterfall_shows_the_newest_line_on_top_and_narrow_lines_too(self):
+        states = [shown([record(1, 0.0, 100.0, snr_db=60.0)], 48_000)]
+        states += [shown([], 48_000 * (n + 2)) for n in range(4)]
+        view, _ = self.view(*states)
+        area = view._waterfall._lines
+        image = view._waterfall.grab().toImage()
+        x = round(view._waterfall._x(0.0))
+        rows = [
+            max(QtGui.QColor(image.pixel(x + dx, area.top() + row)).lightness() for dx in (-1, 0, 1))
+            for row in range(5)
+        ]
+        self.assertEqual(int(np.argmax(rows)), 4, rows)
+
+    # -- the block ---------------------------------------------------------------------------------------------------
+
+    def run_block(self, samples, rate, tags=(), **settings):
+        """Run samples through the block; return it, with what it showed last."""
+        display = amrq.band_display(rate, live=False, **settings)
+        display.widget.show()
+        tb = gr.top_block()
+        tb.connect(blocks.vector_source_c(samples.tolist(), False, 1, list(tags)), display)
+        tb.run()
+        display.widget.tick()
+        return display
+
+    def test_finds_what_is_in_the_samples(self):
+        on_air = [
+            SimulatedEmission("QPSK", -600e3, 135e3, 22.0, 100e3),
+            SimulatedEmission("carrier", 500e3, 0, 30.0),
+        ]
+        band = SimulatedBand(240e3, 5, on_air)
+        display = self.run_block(band.next_samples(240_000), 240e3, frequency=100e6)
+        snapshot = display.widget.snapshot
+        self.assertEqual((snapshot.centre_hz, snapshot.sample_rate), (100e6, 240e3))
+        for emission in band.emissions:
+            self.assertTrue(
+                any(one.lower - 2e3 < emission.centre < one.upper + 2e3 for one in snapshot.emissions),
+                emission,
+            )
+        self.assertIsNone(display.error)
+
+    def test_a_retune_begins_anew(self):
+        tag = gr.tag_t()
+        tag.offset, tag.key, tag.value = 60_000, pmt.intern("rx_freq"), pmt.from_double(200e6)
+        samples = SimulatedBand(240e3, 5).next_samples(120_000)
+        display = self.run_block(samples, 240e3, [tag], frequency=100e6)
+        self.assertEqual(display.widget.snapshot.centre_hz, 200e6)
+        self.assertEqual(display.widget.snapshot.now, 60_000)
+
+    def test_an_error_of_the_scanner_ends_the_flowgraph_and_is_shown(self):
+        display = amrq.band_display(240e3)
+        tb = gr.top_block()
+        tb.connect(
+            blocks.null_source(gr.sizeof_gr_complex), blocks.throttle(gr.sizeof_gr_complex, 240e3), display
+        )
+        tb.start()
+        self.wait_until(lambda: display._worker is not None)
+        display._worker.error = RuntimeError("out of luck")
+        tb.wait()
+        display.widget._tell()
+        self.assertIn("out of luck", display.widget._footer.text())
+
+    def test_bad_settings_are_refused(self):
+        for bad, words in (
+            ({"sample_rate": 10.0}, "1 kS/s"),
+            ({"sample_rate": 1e6, "squelch": 1000.0}, "squelch"),
+            ({"sample_rate": 1e6, "scan": amrq.ScanOptions(model="none")}, "no model"),
+        ):
+            with self.assertRaisesRegex(AmrqError, words):
+                amrq.band_display(**bad)
+
+    # -- the window --------------------------------------------------------------------------------------------------
+
+    def window(self, **more):
+        source = SourceOptions(simulate=True, sample_rate=100e3)
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
+        window = band_window(source, record=str(folder / "take"), **more)
+        self.addCleanup(window.close)
+        window.show()
+        return window, folder
+
+    def test_window_opens_records_pauses_and_ends_everything(self):
+        window, folder = self.window()
+        self.wait_until(lambda: window.display.widget.snapshot is not None)
+        for size in SIZES:
+            window.resize(*size)
+            self.application.processEvents()
+            self.assertEqual(
+                window.display.widget.visibleRegion().boundingRect().size(), window.display.widget.size()
+            )
+        window.controls.record.click()
+        self.wait_until(lambda: "recording take-001" in window.controls.state.text())
+        window.controls.pause.click()
+        window.close()
+        self.assertTrue(window.all_ended)
+        self.assertTrue((folder / "take-001.sigmf-meta").is_file())
+
+    def test_window_changes_rate_and_says_what_cannot_be_opened(self):
+        window, _ = self.window()
+        window.controls.rate.setCurrentText("200k")
+        window.controls._on_rate()
+        self.wait_until(lambda: getattr(window.display.widget.snapshot, "sample_rate", 0) == 200e3)
+        window._choose(RadioDevice("driver=nosuchradio"))
+        self.wait_until(lambda: "nosuchradio" in window.display.widget._footer.text())
+        window._choose(None)  # back to the simulation
+        self.wait_until(lambda: window.running and window.display.received > 0)
+
+    def test_window_is_closed_from_outside(self):
+        import threading
+
+        ending = threading.Event()
+        window, _ = self.window(ending=ending)
+        ending.set()
+        self.wait_until(lambda: not window.isVisible())
+        self.assertTrue(window.all_ended)
+
+
+if __name__ == "__main__":
+    gr_unittest.run(qa_band_display)
