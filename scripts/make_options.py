@@ -42,6 +42,7 @@ from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.options import Option, options_of
 from amrq.outputs import OutputOptions
 from amrq.recordings import FORMATS, RAW_FORMATS
+from amrq.scan import ScanOptions
 from amrq.signals import PulseOptions
 from amrq.sources import SourceOptions
 from amrq.training import RunControl, TuneSettings
@@ -59,6 +60,7 @@ RECORDS: dict[str, tuple[type, str]] = {
     "EngineBackend": (EngineBackend, "This CPU"),
     "OutputOptions": (OutputOptions, "Outputs"),
     "PulseOptions": (PulseOptions, "Pulse"),
+    "ScanOptions": (ScanOptions, "Scan"),
     "StreamInfo": (StreamInfo, "Stream"),
 }
 """Records by name, and the titles under which a block's documentation has their options."""

@@ -43,7 +43,7 @@ class BandControls(QtWidgets.QWidget):
         self._found: Sequence[RadioDevice] = ()
         self._searching, self._search_error = False, ""
         self._rate = 0.0
-        self.setAttribute(QtCore.Qt.WA_StyledBackground)
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Controls")
         self.device = QtWidgets.QComboBox()
         self.device.setMinimumContentsLength(12)
@@ -205,13 +205,15 @@ class BandControls(QtWidgets.QWidget):
                 text = printable(device.label or device.device, 50)
                 self.device.addItem(f"{text} (in use)" if device.error else text)
                 self.device.setItemData(
-                    self.device.count() - 1, device.error or device.device, QtCore.Qt.ToolTipRole
+                    self.device.count() - 1, device.error or device.device, QtCore.Qt.ItemDataRole.ToolTipRole
                 )
             if self._searching:
                 self.device.addItem("looking for radios …")
             else:
                 self.device.addItem(_SEARCH if self._found else f"no radio found: {_SEARCH}")
-                self.device.setItemData(self.device.count() - 1, self._search_error, QtCore.Qt.ToolTipRole)
+                self.device.setItemData(
+                    self.device.count() - 1, self._search_error, QtCore.Qt.ItemDataRole.ToolTipRole
+                )
             self.device.setCurrentIndex(0)
             # The list may be wider than the box.
             self.device.view().setMinimumWidth(self.device.view().sizeHintForColumn(0) + 30)

@@ -82,7 +82,9 @@ class EmissionDetails(Panel):
             painter.setFont(self._font(1.1))
             painter.setPen(MUTED)
             painter.drawText(
-                area, int(_CENTRE | _MIDDLE | QtCore.Qt.TextWordWrap), "Click an emission\nto look at it."
+                area,
+                int(_CENTRE | _MIDDLE | QtCore.Qt.TextFlag.TextWordWrap),
+                "Click an emission\nto look at it.",
             )
             return
         y = self._draw_decision(painter, area, past.record)

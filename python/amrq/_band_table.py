@@ -79,7 +79,7 @@ class _Model(QtCore.QAbstractTableModel):
         super().__init__()
         self.records: list[Any] = []
         self._snapshot: Any = None
-        self._sorted = (1, QtCore.Qt.AscendingOrder)
+        self._sorted = (1, QtCore.Qt.SortOrder.AscendingOrder)
 
     def rowCount(self, parent: Any = None) -> int:  # noqa: N802
         return 0 if parent is not None and parent.isValid() else len(self.records)
@@ -88,9 +88,9 @@ class _Model(QtCore.QAbstractTableModel):
         return 0 if parent is not None and parent.isValid() else len(_COLUMNS)
 
     def headerData(self, section: int, orientation: Any, role: int = _ROLES.DisplayRole) -> Any:  # noqa: N802
-        if orientation == QtCore.Qt.Horizontal and role == _ROLES.DisplayRole:
+        if orientation == QtCore.Qt.Orientation.Horizontal and role == _ROLES.DisplayRole:
             return _COLUMNS[section].heading
-        if orientation == QtCore.Qt.Horizontal and role == _ROLES.TextAlignmentRole:
+        if orientation == QtCore.Qt.Orientation.Horizontal and role == _ROLES.TextAlignmentRole:
             return int(_alignment(section))
         return None
 
@@ -110,7 +110,7 @@ class _Model(QtCore.QAbstractTableModel):
             return font
         return None
 
-    def sort(self, column: int, order: Any = QtCore.Qt.AscendingOrder) -> None:
+    def sort(self, column: int, order: Any = QtCore.Qt.SortOrder.AscendingOrder) -> None:
         self._sorted = (column, order)
         self.layoutAboutToBeChanged.emit()
         self._order()
@@ -137,7 +137,8 @@ class _Model(QtCore.QAbstractTableModel):
         key = _COLUMNS[column].key
         self.records.sort(key=lambda record: record.id)  # the same order for those that are alike
         self.records.sort(
-            key=lambda record: key(record, self._snapshot), reverse=order == QtCore.Qt.DescendingOrder
+            key=lambda record: key(record, self._snapshot),
+            reverse=order == QtCore.Qt.SortOrder.DescendingOrder,
         )
         self.records.sort(
             key=lambda record: not record.on
@@ -175,7 +176,7 @@ class EmissionTable(QtWidgets.QTableView):
         header.setHighlightSections(False)
         header.setSectionsClickable(True)
         header.setStretchLastSection(True)
-        header.setSortIndicator(1, QtCore.Qt.AscendingOrder)
+        header.setSortIndicator(1, QtCore.Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         self.clicked.connect(self._on_click)
         self.setMinimumHeight(80)
@@ -238,7 +239,7 @@ class EmissionTable(QtWidgets.QTableView):
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802
         super().keyPressEvent(event)
         index = self.currentIndex()
-        if index.isValid() and event.key() in (QtCore.Qt.Key_Up, QtCore.Qt.Key_Down):
+        if index.isValid() and event.key() in (QtCore.Qt.Key.Key_Up, QtCore.Qt.Key.Key_Down):
             self.chosen.emit(self._model.records[index.row()].id)
 
 

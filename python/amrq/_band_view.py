@@ -46,15 +46,15 @@ class BandView(QtWidgets.QWidget):
             f"BandView {{ background: {GROUND.name()}; }} QSplitter::handle {{ background: {FAINT.name()}; }} "
             f"QLabel {{ color: {MUTED.name()}; background: {GROUND.name()}; }}"
         )
-        self.setAttribute(QtCore.Qt.WA_StyledBackground)
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_StyledBackground)
         self._waterfall = Waterfall(self._band, logger)
         self._table = EmissionTable()
         self._details = EmissionDetails(self._band, logger)
         self._footer = QtWidgets.QLabel()
         self._footer.setTextFormat(QtCore.Qt.TextFormat.RichText)
         self._footer.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Fixed)
-        self._upright = QtWidgets.QSplitter(QtCore.Qt.Vertical)
-        self._across = QtWidgets.QSplitter(QtCore.Qt.Horizontal)
+        self._upright = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
+        self._across = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
         self._upright.addWidget(self._waterfall)
         self._upright.addWidget(self._table)
         self._across.addWidget(self._upright)

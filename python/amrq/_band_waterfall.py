@@ -23,7 +23,7 @@ from gnuradio.amrq._band_marks import (
 )
 from gnuradio.amrq._display import Panel, polygon
 from numpy.typing import NDArray
-from PyQt5 import QtCore, QtGui
+from PyQt5 import QtCore, QtGui, sip
 
 __all__ = ["BandPainter", "Waterfall"]
 
@@ -124,9 +124,8 @@ class _Lines:
             whole = np.zeros((_ROWS, stride), dtype=np.uint8)
             self._shown = whole[:, : area.width()]
             self._shown[:] = self._cut(self._levels)
-            self._image = QtGui.QImage(
-                whole.ctypes.data, area.width(), _ROWS, stride, QtGui.QImage.Format_Indexed8
-            )
+            place = sip.voidptr(whole.ctypes.data)
+            self._image = QtGui.QImage(place, area.width(), _ROWS, stride, QtGui.QImage.Format_Indexed8)
             self._keep = whole  # Qt does not copy it
             self._image.setColorTable(self._table())
         rows = min(self.count, area.height())
@@ -204,9 +203,11 @@ class BandPainter:
             np.asarray(picture.mean, dtype=np.float32), nan=_LOWEST_DB, posinf=0.0, neginf=_LOWEST_DB
         )
         # A slow average is easier on the eye; the waterfall shows every line as it is, and short bursts by their peak.
-        known = self.spectrum is not None and len(self.spectrum) == len(mean)
-        self.spectrum = mean if not known else self.spectrum + 0.35 * (mean - self.spectrum)
         self.lines.add(mean if picture.peak is None else picture.peak, snapshot.now)
+        former = self.spectrum
+        if former is not None and len(former) == len(mean):
+            mean = np.asarray(former + np.float32(0.35) * (mean - former), dtype=np.float32)
+        self.spectrum = mean
 
     def clear(self) -> None:
         """Forget lines and history."""
@@ -278,7 +279,7 @@ class Waterfall(Panel):
         self._cursor = None
 
     def mousePressEvent(self, event: Any) -> None:  # noqa: N802
-        if self._band.snapshot is None or event.button() != QtCore.Qt.LeftButton:
+        if self._band.snapshot is None or event.button() != QtCore.Qt.MouseButton.LeftButton:
             return
         self.chosen.emit(self._under(event.localPos()))
 

@@ -113,7 +113,7 @@ def polygon(points: NDArray[np.float64]) -> QtGui.QPolygonF:
     """Return points, float64 [N, 2] in pixels, as Qt's painter takes them; without a loop over them."""
     made = QtGui.QPolygonF(len(points))
     if len(points):
-        buffer = made.data()
+        buffer: Any = made.data()
         buffer.setsize(points.size * points.itemsize)
         np.frombuffer(buffer, dtype=np.float64)[:] = points.ravel()
     return made

@@ -136,7 +136,8 @@ class band_window(QtWidgets.QMainWindow):
         super().__init__()
         keep_errors()
         self._ending, self._record, self._automatic = ending, record, automatic
-        self._options, self._next = source, None  # of what is open; of what shall be opened next
+        self._options = source  # of what is open
+        self._next: SourceOptions | None = None  # of what is to be opened next
         self._busy = self._closed = False
         self._silence: SilenceWatch | None = None
         self._run: _Run | None = None
@@ -174,7 +175,7 @@ class band_window(QtWidgets.QMainWindow):
         Raises:
             AmrqError: there is no screen: Qt itself would end the process.
         """
-        existing = QtWidgets.QApplication.instance()
+        existing: Any = QtWidgets.QApplication.instance()
         if existing is not None:
             return existing
         if sys.platform.startswith("linux") and not _has_screen():
@@ -396,7 +397,7 @@ class band_window(QtWidgets.QMainWindow):
         former, sys.excepthook = sys.excepthook, on_exception
         try:
             self.show()
-            QtWidgets.QApplication.instance().exec_()
+            QtWidgets.QApplication.exec_()
         finally:
             sys.excepthook = former
             if not self._closed:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq gui`."""
 
-import dataclasses
 import signal
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -10,8 +10,9 @@ import typer
 from amrq.cli.app import Fields, expanded, model_names
 from amrq.errors import AmrqError
 from amrq.live import deferred_interrupt, leave_behind, load_flowgraph
+from amrq.options import described
 from amrq.outputs import own_stdout
-from amrq.scan import ScanOptions, ScanSource
+from amrq.scan import ScanOptions
 from amrq.sources import SourceOptions
 
 __all__ = ["gui"]
@@ -19,6 +20,7 @@ __all__ = ["gui"]
 _SOURCE = "Source (at most one of them)"
 _BAND = "Band"
 _SOURCES = ("soapy", "rtl_tcp", "file", "recording_name", "stdin", "zmq", "udp", "simulate")
+_SIMULATED_RATE = 2.4e6
 _HELPS = {
     "simulate": "A simulated band: a dozen emissions of several kinds, some of them in bursts.",
     "frequency": "Frequency that a radio is tuned to; of other sources, the centre frequency where it is known. "
@@ -26,10 +28,30 @@ _HELPS = {
 }
 
 
+@described
+@dataclass(frozen=True)
+class _Source(SourceOptions):
+    """The source of the window: as `SourceOptions`; without any, the simulation.
+
+    Raises:
+        AmrqError: several sources are given, or a setting that the source does not have.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        given = any(getattr(self, name) not in (None, False) for name in _SOURCES if name != "recording_name")
+        object.__setattr__(self, "automatic", not given)
+        if not given:
+            object.__setattr__(self, "simulate", True)
+        if self.simulate and self.sample_rate is None:
+            object.__setattr__(self, "sample_rate", _SIMULATED_RATE)
+        super().__post_init__()
+
+
 @expanded
 def gui(
     source: Annotated[
-        ScanSource,
+        _Source,
         Fields(
             _BAND,
             without={"symbol_rate", "es_n0_db"},
@@ -63,16 +85,10 @@ def gui(
     """
     window_class = load_flowgraph("band_window", "the window")
     window_class.application()  # without a screen nothing else matters
-    automatic = not _is_given(source)
-    chosen: SourceOptions = dataclasses.replace(source, simulate=True) if automatic else source
+    automatic: bool = source.automatic  # type: ignore[attr-defined]
     with deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as ending, own_stdout(ending):  # drivers talk
-        window = window_class(chosen, options, record, squelch, ending, automatic)
+        window = window_class(source, options, record, squelch, ending, automatic)
         window.run()
     if not window.all_ended:
         leave_behind()
         raise AmrqError("the source did not end when the window was closed, and was given up.")
-
-
-def _is_given(source: ScanSource) -> bool:
-    """Return whether a source was chosen; a gain or a correction alone is one for a radio that is still to be found."""
-    return any(getattr(source, name) not in (None, False) for name in _SOURCES if name != "recording_name")
