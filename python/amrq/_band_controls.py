@@ -99,10 +99,12 @@ class BandControls(QtWidgets.QWidget):
 
     def _connect(self) -> None:
         self.frequency.valueChanged.connect(lambda value: self.frequency_set.emit(1e6 * value))
+        rate_line: Any = self.rate.lineEdit()
+        gain_line: Any = self.gain.lineEdit()
         self.rate.activated.connect(lambda _: self._on_rate())
-        self.rate.lineEdit().returnPressed.connect(self._on_rate)
+        rate_line.returnPressed.connect(self._on_rate)
         self.gain.activated.connect(lambda _: self.gain_set.emit(self.gain.currentText()))
-        self.gain.lineEdit().returnPressed.connect(lambda: self.gain_set.emit(self.gain.currentText()))
+        gain_line.returnPressed.connect(lambda: self.gain_set.emit(self.gain.currentText()))
         self.squelch.valueChanged.connect(
             lambda value: self.squelch_set.emit(value if value > _NO_SQUELCH else -60.0)
         )
@@ -216,7 +218,8 @@ class BandControls(QtWidgets.QWidget):
                 )
             self.device.setCurrentIndex(0)
             # The list may be wider than the box.
-            self.device.view().setMinimumWidth(self.device.view().sizeHintForColumn(0) + 30)
+            entries: Any = self.device.view()
+            entries.setMinimumWidth(entries.sizeHintForColumn(0) + 30)
 
     # -- what was set ------------------------------------------------------------------------------------------------
 

@@ -171,8 +171,10 @@ class EmissionTable(QtWidgets.QTableView):
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setFrameShape(QtWidgets.QFrame.NoFrame)
-        self.verticalHeader().hide()
-        header = self.horizontalHeader()
+        rows: Any = self.verticalHeader()
+        rows.hide()
+        self._rows = rows
+        header: Any = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionsClickable(True)
         header.setStretchLastSection(True)
@@ -188,7 +190,8 @@ class EmissionTable(QtWidgets.QTableView):
 
     def _mark(self, selected: int | None) -> None:
         rows = [row for row, record in enumerate(self._model.records) if record.id == selected]
-        current = self.selectionModel().selectedRows()
+        selection: Any = self.selectionModel()
+        current = selection.selectedRows()
         if [index.row() for index in current] == rows:
             if selected != self._selected and rows:
                 self.scrollTo(self._model.index(rows[0], 0))
@@ -211,8 +214,8 @@ class EmissionTable(QtWidgets.QTableView):
         font.setPixelSize(unit)
         self.setFont(font)
         self.setStyleSheet(_style(unit))
-        self.verticalHeader().setDefaultSectionSize(round(1.6 * unit))
-        self.verticalHeader().setMinimumSectionSize(round(1.6 * unit))
+        self._rows.setDefaultSectionSize(round(1.6 * unit))
+        self._rows.setMinimumSectionSize(round(1.6 * unit))
         self._spread()
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802
@@ -227,7 +230,8 @@ class EmissionTable(QtWidgets.QTableView):
             + self._unit
             for column in _COLUMNS
         ]
-        room = self.viewport().width() - 2
+        seen: Any = self.viewport()
+        room = seen.width() - 2
         spare = max(0, room - sum(needed)) // len(_COLUMNS)
         tight = min(1.0, room / sum(needed))
         for number, width in enumerate(needed):
