@@ -135,7 +135,11 @@ def scan(
         raise AmrqError(f"--sort must be one of {', '.join(_SORTS)}, not '{printable(sort, 40)}'.")
     if events and not as_json:
         raise AmrqError("--events belongs to --json: give that as well.")
-    with deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as ending, own_stdout(ending) as out:
+    # Patient: the records of what is on the air are written in any case.
+    with (
+        deferred_interrupt(signal.SIGTERM, signal.SIGHUP, patient=True) as ending,
+        own_stdout(ending) as out,
+    ):
         session = _session(source, path, options, outputs, writing, ending)
         with session as running:
             if as_json:
