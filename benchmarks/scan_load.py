@@ -3,9 +3,9 @@
 """The load of scanning a band, what is lost, and how late the record of a burst is.
 
 Samples come from memory at the rate of a radio, by the clock: steady emissions of several kinds over the whole band,
-and a burst of QPSK twice a second. Reported: samples dropped, cores that were busy (without the source), looks a second,
+and a burst of QPSK twice a second. Reported: samples dropped, cores that were busy (source excluded), looks a second,
 looks an emission and second, and the time from a burst's last sample to its record. `--unpaced` hands samples over as
-fast as they are taken: on a machine that others use too, processor time over the time of the band says more.
+fast as they are taken: where others use the machine too, processor time over the time of the band says more.
 
 Example: python3 benchmarks/scan_load.py --rate 20e6 --emissions 40 --seconds 300
 """

@@ -61,6 +61,8 @@ class _Known:
     """An emission in the table, and what is not shown of it."""
 
     record: EmissionRecord
+    key: int
+    """In the table and of its turns: its id; below 0 where it waits for a look and has begun again meanwhile."""
     doubts: int = 0
     looked: int = 0
     """Samples of the source that the best look rested on, in this stretch."""
@@ -110,6 +112,7 @@ class BandScanner:
         self._counts = ScanCounters()
         self._allowance = _BURST * self.options.most_records
         self._allowed_at = 0.0
+        self._waiting_keys = 0  # the last one given
         self._base = 0  # added to the tracker's ids, which begin anew with each retune
         self._begin_detection()
 
@@ -243,10 +246,13 @@ class BandScanner:
             return
         former = self._known.pop(emission.id, None)
         if former is not None and former.ending is not None:
-            self._end(former)
+            self._waiting_keys -= 1
+            former.key = self._waiting_keys
+            self._known[former.key] = former
+            self._scheduler.rename(emission.id, former.key)
         self._count(emissions=1)
         record = EmissionRecord(**_places(emission), since=emission.start)
-        known = _Known(record, suppressed=not self._reported(now))
+        known = _Known(record, emission.id, suppressed=not self._reported(now))
         if former is not None:  # the next stretch of the same emission: it keeps its name
             kept = (
                 "label",
@@ -297,7 +303,9 @@ class BandScanner:
         known.ending = None
         if not known.record.looks:
             known.record = replace(known.record, reason="not looked at in time")
-        self._scheduler.forget(known.record.id, missed=not known.record.looks)
+        self._scheduler.forget(known.key, missed=not known.record.looks)
+        if known.key < 0:
+            del self._known[known.key]
         self._put("end", known)
 
     def _put(self, event: Event, known: _Known) -> None:
@@ -489,7 +497,8 @@ class BandScanner:
     def snapshot(self) -> ScanSnapshot:
         """Return the table and the counters as they are now."""
         with self._lock:
-            records = sorted((known.record for known in self._known.values()), key=lambda one: one.lower)
+            records = [known.record for key, known in self._known.items() if key > 0]
+            records.sort(key=lambda one: one.lower)
             now, seconds = self.now, self._seconds()
             counters = replace(
                 self._counts,

@@ -180,6 +180,11 @@ class Scheduler:
         entry = self._entries.setdefault(id, _Entry(begun=now))
         entry.kind, entry.ready = LookKind.ENDED, now
 
+    def rename(self, id: int, other: int) -> None:
+        """Know an emission by another number from now on."""
+        if id in self._entries:
+            self._entries[other] = self._entries.pop(id)
+
     def forget(self, id: int, missed: bool = False) -> None:
         """Drop an emission; `missed` counts it as one that could not be looked at in time."""
         self._entries.pop(id, None)
