@@ -150,6 +150,11 @@ class _Open:
         self.snr = max(total, 1e-12) / max(one.frames, 1.0) / max(high - low, 0.5)
 
     @property
+    def coarsest(self) -> float:
+        """Width in Hz of the widest bins it was seen with."""
+        return max(one.grid.bin_width for one in self.sums.values())
+
+    @property
     def power(self) -> float:
         """Mean power while it lasted."""
         return self.snr * self.density * (self.upper - self.lower)
@@ -230,9 +235,6 @@ class BoxBook:
         _clip(segments, self._open)
         for segment in sorted(segments, key=lambda one: one.start):
             boxes += self._take(segment)
-        for one in self._open:
-            if one.changed:
-                one.measure()
         boxes += self._absorb()
         still = []
         for one in self._open:
@@ -248,6 +250,25 @@ class BoxBook:
                 still.append(one)
         self._open = still
         return boxes
+
+    def is_fresh(self, segment: Segment) -> bool:
+        """Return whether no box was open where a segment begins."""
+        return not any(
+            one.start < segment.start - 2 * self.resolution
+            and overlap(one.lower, one.upper, segment.lower, segment.upper) > 0
+            for one in self._open
+        )
+
+    def covers(self, segment: Segment, beside: float) -> bool:
+        """Return whether a segment lies in the band of a box that is on, or not farther from it than that."""
+        return any(
+            segment.start < one.stop + one.gap * self.sample_rate
+            and segment.power < 4 * one.power
+            and overlap(one.lower - beside, one.upper + beside, segment.lower, segment.upper)
+            > 0.9 * (segment.upper - segment.lower)
+            for one in self._open
+            if segment.grid.bins < max(one.sums)
+        )
 
     def flush(self) -> list[Box]:
         """End all boxes; return them."""
@@ -267,12 +288,18 @@ class BoxBook:
             new.lower, new.upper, new.snr = segment.lower, segment.upper, segment.snr
             fits = [new]
         fits.sort(key=lambda one: one.id)
+        known = [one for one in fits if max(one.sums, default=0) > segment.grid.bins]
+        if len(known) > 1:
+            # On the coarse grid neighbours look like one.
+            return []
         fits[0].add(segment)
+        fits[0].measure()
         # A segment that covers several boxes makes them one.
         return [box for other in fits[1:] for box in self._joined(fits[0], other)]
 
     def _joined(self, one: _Open, other: _Open) -> list[Box]:
         one.join(other)
+        one.measure()
         self._open.remove(other)
         return [other.box(False, "part")] if other.reported else []
 
@@ -295,7 +322,8 @@ class BoxBook:
         straight = gap * self.sample_rate < 2 * self.resolution
         if own > width:
             return straight and segment.start > one.start - 2 * self.resolution
-        return straight or abs((one.lower + one.upper) - (segment.lower + segment.upper)) < 0.3 * width
+        unsure = 0.3 * width + 2 * one.coarsest
+        return straight or abs((one.lower + one.upper) - (segment.lower + segment.upper)) < unsure
 
     def _absorb(self) -> list[Box]:
         """Join what spills from a stronger box, or lies inside one, with that."""
@@ -305,10 +333,18 @@ class BoxBook:
                 continue
             for other in list(self._open):
                 if other is not one and self._belongs(other, one):
+                    if self._with(other, one):
+                        one.join(other)
+                        one.measure()
                     self._open.remove(other)
                     if other.reported:
                         boxes.append(other.box(False, "part"))
         return boxes
+
+    def _with(self, small: _Open, large: _Open) -> bool:
+        """Return whether one began and ended with the other: a lobe of its spectrum, not an accident beside it."""
+        slack = min(2 * self.resolution, 0.25 * (large.stop - large.start))
+        return abs(small.start - large.start) < slack and abs(small.stop - large.stop) < slack
 
     def _belongs(self, small: _Open, large: _Open) -> bool:
         if small.power > large.power or (large.kind == "image" and small.kind != "image"):
@@ -317,14 +353,19 @@ class BoxBook:
         if small.start < large.start - slack or small.stop > large.stop + slack:
             return False
         width = large.upper - large.lower
-        wide = max(one.grid.bin_width for one in small.sums.values())
+        wide = small.coarsest
         # The window widens what was seen on the coarse grid.
         narrow = min(1.2 * wide, 0.35 * (small.upper - small.lower))
         lower, upper = small.lower + narrow, small.upper - narrow
         if overlap(lower, upper, large.lower, large.upper) > 0.6 * (upper - lower):
             return True
         gap = max(small.lower - large.upper, large.lower - small.upper, 0.0)
-        if gap > max(0.75 * width, _SPILL_BINS * wide) or small.power * _SPILL > large.power:
+        if gap < 0.3 * width and self._with(small, large):
+            return True
+        if gap > 0.75 * width:
+            # Beyond that only what the window itself spreads.
+            return gap < _SPILL_BINS * wide and small.power * _SPILL**2 < large.power
+        if small.power * _SPILL > large.power:
             return False
         begins = abs(small.start - large.start) < slack
         ends = abs(small.stop - large.stop) < slack

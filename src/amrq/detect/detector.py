@@ -330,11 +330,13 @@ class Detector:
             residual = np.where(_widened(masks[1][-new:]), np.float32(1), residual)
         found += self._slow_segments(residual, search)
         if masks[0] is not None:
+            beside = 2.5 * self.coarse.bin_width
             brief = [
                 one
                 for one in find_segments(cells[0], masks[0], 16)
                 if one.stop - one.start < _LONG * self.fine.step
-                and not _covered(one, found, 2.5 * self.coarse.bin_width)
+                and not _covered(one, found, beside)
+                and not self._book.covers(one, beside)
             ]
             found += merge_segments(brief, cells[0])
         return self._kinds(found, cells[1])
@@ -348,6 +350,7 @@ class Detector:
             brief = one.stop - one.start < _SHORT * self.fine.step
             if brief and short is not None and self._seen_coarse(one, cells[0], short):
                 continue
+            one.fresh = self._book.is_fresh(one)
             found.append(sharpened(one, cells[0], 2 * self._per_fine))
         return merge_segments(found, cells[1], cells[0])
 

@@ -79,6 +79,8 @@ class Segment:
         frames: that were summed.
         worth: independent cells for each frame.
         kind: as of a `Box`.
+        fresh: nothing was there before.
+        rows: frames of the stretch it was found in.
     """
 
     start: float
@@ -94,6 +96,7 @@ class Segment:
     frames: float
     worth: float
     kind: str = ""
+    fresh: bool = True
     rows: slice = field(default_factory=lambda: slice(0, 0))
 
     @property
@@ -388,10 +391,10 @@ def _belong_together(a: Segment, b: Segment, cells: Cells, short: Cells | None) 
     if shared < 0.5 * min(times) or gap > 3 * sum(widths):
         return False
     edge = 1.6 * cells.grid.step
-    seen = cells.time(1), cells.time(len(cells.values) - 2)
+    seen = (cells.time(1),)
+    # Speech begins and ends all the time: only the beginning of a new emission means anything.
     begins = abs(a.start - b.start) < edge and min(a.start, b.start) > seen[0]
-    ends = abs(a.stop - b.stop) < edge and max(a.stop, b.stop) < seen[1]
-    if (begins or ends) and gap < sum(widths):
+    if begins and a.fresh and b.fresh and gap < sum(widths):
         return True
     if shared < 0.5 * max(times):
         return False
@@ -416,13 +419,18 @@ def _vary_together(a: Segment, b: Segment, cells: Cells) -> bool:
         low = max(0, round(cells.grid.position(one.lower)))
         high = max(low + 1, round(cells.grid.position(one.upper)) + 1)
         values = cells.values[first:last, low:high].mean(axis=1, dtype=np.float64)
-        rows.append(values - values.mean())
+        # Slow changes, of which a block has few, say nothing.
+        rows.append(values[2:] - values[:-2])
+    count /= 2
     spread = float(np.sqrt(np.mean(rows[0] ** 2) * np.mean(rows[1] ** 2)))
-    return spread > 0 and abs(float(np.mean(rows[0] * rows[1]))) / spread > max(0.3, 4.5 / np.sqrt(count))
+    return spread > 0 and abs(float(np.mean(rows[0] * rows[1]))) / spread > max(0.4, 5 / np.sqrt(count))
 
 
 def _union(a: Segment, b: Segment, cells: Cells) -> Segment | None:
     """Return the segment that two parts make."""
     core = min(a.core[0], b.core[0]), max(a.core[1], b.core[1])
     rows = slice(min(a.rows.start, b.rows.start), max(a.rows.stop, b.rows.stop))
-    return _summed(cells, rows, core, (min(a.start, b.start), max(a.stop, b.stop)))
+    whole = _summed(cells, rows, core, (min(a.start, b.start), max(a.stop, b.stop)))
+    if whole is not None:
+        whole.fresh = a.fresh and b.fresh
+    return whole
