@@ -463,7 +463,7 @@ def test_what_is_no_condition_is_refused_in_a_sentence(text: str) -> None:
 
 def test_a_snapshot_is_frozen_and_a_picture_has_one_value_a_bin(samples: _Samples) -> None:
     scanner = BandScanner(RATE)
-    scanner.process(samples[:250_000])
+    scanner.process(samples[:500_000])
     shot = scanner.snapshot()
     with pytest.raises(dataclasses.FrozenInstanceError):
         shot.emissions[0].label = "QPSK"  # type: ignore[misc]
