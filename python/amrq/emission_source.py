@@ -25,8 +25,10 @@ SOURCE_SAMPLE_KEY = "source_sample"
 the sample of the input that it is about, the fraction of a sample after that, and input samples an output sample."""
 
 _EMISSION = pmt.intern("emission")
-_PIECE = 1 << 17
+_PIECE = 1 << 18
 """Samples of the input that are filtered in a call at most, so that a change is heard soon."""
+_BATCH = 0.02
+"""Seconds of the input that are filtered together, as long as more comes."""
 _LEAST_KEPT = 1 << 18
 _MOST_KEPT = 1 << 29
 _MOST_PENDING = 1 << 18
@@ -193,6 +195,7 @@ class _channel(gr.basic_block):
         self._tags: deque[tuple[int, str, Any]] = deque()
         self._made = 0  # output samples so far, pending ones included
         self._finished = False
+        self._upstream: Any = None
         self.lost = 0
 
     def _new_ring(self, start: int) -> SampleRing:
@@ -256,12 +259,18 @@ class _channel(gr.basic_block):
 
     def _is_over(self) -> bool:
         """Return whether the input buffer holds the last samples of the stream."""
-        return bool(self._before.detail().done())
+        if self._upstream is None:  # asked for once a run: each time would cost more than the filter
+            self._upstream = self._before.detail()
+        return bool(self._upstream.done())
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
         """Ask for new samples; for none where there is something to do without."""
-        busy = self._waiting or self._changed or (self._reader is not None and self._reader.waiting)
+        busy = self._waiting or self._changed or self._ready()
         return [1 if busy or self._is_over() else self._held + 1] * ninputs
+
+    def _ready(self) -> bool:
+        """Return whether there is enough to filter."""
+        return self._reader is not None and self._reader.waiting >= min(_PIECE, _BATCH * self._rate)
 
     @guarded
     def general_work(self, input_items: Any, output_items: Any) -> int:
@@ -270,10 +279,10 @@ class _channel(gr.basic_block):
         read = self.nitems_read(0)
         self._keep(samples, read)
         self._change()
-        if self._waiting < _MOST_PENDING and self._reader is not None:
-            self._take(self._reader.read(_PIECE))
         # GNU Radio counted the input before the stream ended: more samples may have come since.
         over = self._is_over() and self._before.nitems_written(0) == read + self._held
+        if self._reader is not None and self._waiting < _MOST_PENDING and (over or self._ready()):
+            self._take(self._reader.read(_PIECE))
         drained = self._reader is None or not self._reader.waiting
         if over and drained and not self._finished:
             self._end_reader()

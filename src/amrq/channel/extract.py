@@ -381,16 +381,24 @@ class _Blocks:
         self._held = np.zeros(0, dtype=np.complex64)
         self._number = 0  # of the block that comes next
         self._batch = max(1, _BATCH // length)
+        self._room = np.empty((0, length), dtype=np.complex64)  # used again and again: new memory costs more
 
     def spectra(self, samples: _Samples) -> Iterator[tuple[int, _Samples]]:
-        """Take in samples; give spectra of whole blocks, complex64 [blocks, length], with the number of the first."""
+        """Take in samples; give spectra of whole blocks, complex64 [blocks, length], with the number of the first.
+
+        Spectra are overwritten by the next ones.
+        """
         held = np.concatenate([self._held, samples]) if len(self._held) else samples
         count = max(0, (len(held) - self._length) // self._hop + 1)
         if count:
             windows = np.lib.stride_tricks.sliding_window_view(held, self._length)[:: self._hop]
-            for at in range(0, count, self._batch):
-                part = windows[at : min(count, at + self._batch)]
-                yield self._number + at, fft.fft(part, axis=1)
+            size = min(count, self._batch)
+            if size > len(self._room):
+                self._room = np.empty((size, self._length), dtype=np.complex64)
+            for at in range(0, count, size):
+                part = self._room[: min(size, count - at)]
+                part[:] = windows[at : at + len(part)]
+                yield self._number + at, fft.fft(part, axis=1, overwrite_x=True)
         self._number += count
         self._held = held[count * self._hop :].copy()
 
