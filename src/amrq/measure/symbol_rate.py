@@ -2,8 +2,9 @@
 """The symbol rate of a signal, estimated from its samples."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,15 @@ _VOTES, _AGREE = 4, 0.25
 """Parts of the time, and the share of its expected part of the line that half of them must show."""
 _HARMONIC = 14.0
 """Times the level around: a line at half or a third of the found rate that stands out so far is the rate."""
+_LINEAR = 0.35
+"""Of the line that a linear modulation makes: what is certainly weaker is of something else. Echoes and clipping leave
+0.8, noise of which nothing is seen beside the signal 0.45; drift leaves 0.2 over all of the time, 0.55 in each part."""
+_WEAK = "the line is weaker than that of a linear modulation"
+_PARTS = 4
+"""In time, in each of which a carrier that drifts is steadier than in all of it."""
+_PART_LINE, _BY_CHANCE = 0.1, 20.0
+"""Of the line that a linear modulation makes, and times the level around: a line so strong at a half to a fifth of the
+rate makes it doubtful. Frequency modulation has such lines, repeated data may have."""
 _SAME = 0.02
 """Of a rate: lines closer than this belong to it, as those of bursts and frames do."""
 _OTHER = 0.35
@@ -156,12 +166,47 @@ def estimate_symbol_rate(
         return SymbolRate(
             math.nan, 0.0, "a signal of this bandwidth has no symbol rate in the searched range"
         )
-    found = _Lines(*spectrum.flat_envelope(*shape.band), on).found(lowest, highest, sample_rate)
-    if found.confidence > _DOUBTFUL or found.reason or shape.wider == shape.band:
+
+    def in_band(band: tuple[float, float], most: float) -> SymbolRate:
+        lines = _Lines(*spectrum.flat_envelope(*band), on, partial(spectrum.linear_share, *band))
+        return lines.found(lowest, most, sample_rate)
+
+    found = in_band(shape.band, highest)
+    if found.confidence <= _DOUBTFUL and not found.reason and shape.wider != shape.band:
+        # An echo may have taken the edges, where the line comes from: all of the signal is looked at.
+        wider = in_band(shape.wider, _FURTHER * highest)
+        found = max(found, wider._replace(confidence=wider.confidence**2), key=lambda one: one.confidence)
+    if found.reason != _WEAK:
         return found
-    # An echo may have taken the edges, where the line comes from: all of the signal is looked at.
-    wider = _Lines(*spectrum.flat_envelope(*shape.wider), on).found(lowest, _FURTHER * highest, sample_rate)
-    return max(found, wider._replace(confidence=wider.confidence**2), key=lambda one: one.confidence)
+    if _linear_in_parts(channel * on, rate, away, signal.bandwidth, noise, found.rate):
+        return found._replace(reason="")
+    return found._replace(confidence=min(found.confidence, 0.5))
+
+
+def _linear_in_parts(
+    channel: NDArray[np.complex64],
+    rate: float,
+    away: float,
+    bandwidth: float,
+    noise: float,
+    symbol_rate: float,
+) -> bool:
+    """Return whether a line is as strong as a linear modulation's in each part of the time.
+
+    Over all of the time it is weaker where the carrier drifts: the spectrum is then wider than the signal ever is.
+    """
+    parts = np.array_split(channel, _PARTS)
+    shares = [float(np.mean(part != 0)) for part in parts]
+    for part, share in zip(parts, shares, strict=True):
+        if share < 0.5 * max(shares):
+            continue
+        spectrum = _Spectrum(part, rate, share, away)
+        band = spectrum.shape(noise * share, bandwidth).band
+        on = np.asarray(part != 0, dtype=np.float32)
+        lines = _Lines(*spectrum.flat_envelope(*band), on, partial(spectrum.linear_share, *band))
+        if not lines.is_linear(symbol_rate):
+            return False
+    return True
 
 
 def _middle_first(signals: list[BandSignal]) -> list[BandSignal]:
@@ -244,6 +289,8 @@ class _Spectrum:
 
     def shape(self, noise: float, bandwidth: float, others: Sequence[float] = ()) -> _Shape:
         """Return the shape of the signal in the middle above a noise density, other signals being so far away, Hz."""
+        self._shares = np.maximum(1 - noise / np.maximum(self._smooth, 1e-300), 0)
+        self._shares[self._tones] = 0
         excess = _means(self._smooth, max(1, len(self._smooth) // (2 * _BLOCKS))) - noise
         middle = self._middle
         inside = np.abs(np.arange(len(excess)) - middle) * self._step < 0.6 * bandwidth
@@ -297,6 +344,18 @@ class _Spectrum:
         tones = self._power[chosen][self._tones[chosen]].sum()
         return float(tones / max(self._power[chosen].sum(), 1e-300))
 
+    def linear_share(self, low: float, high: float, rate: float) -> float:
+        """Return the line that a linear modulation of this symbol rate makes in the flat envelope, over its mean.
+
+        A linear modulation's bins that are the symbol rate apart are the same but for a factor: their correlation is 1,
+        less the noise in them.
+        """
+        shares = self._shares[slice(*self._bins(low, high))]
+        away = round(rate / self._step)
+        if away >= len(shares):
+            return 0.0
+        return float(np.sum(np.sqrt(shares[away:] * shares[: len(shares) - away])) / len(shares))
+
     def flat_envelope(self, low: float, high: float) -> tuple[NDArray[np.float32], float]:
         """Return the squared envelope of a part with a flat spectrum and no tones, and its sample rate."""
         first, last = self._bins(low, high)
@@ -323,16 +382,26 @@ class _Lines:
         envelope: float32 [N].
         rate: its samples a second.
         on: float32 [M], where the signal is on, over the same time.
+        expected: tells the line that a linear modulation makes, over the envelope's mean, for a symbol rate.
     """
 
-    def __init__(self, envelope: NDArray[np.float32], rate: float, on: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        envelope: NDArray[np.float32],
+        rate: float,
+        on: NDArray[np.float32],
+        expected: Callable[[float], float],
+    ) -> None:
         count = len(envelope)
+        self._expected = expected
         self._on = np.interp(np.arange(count) * (len(on) / count), np.arange(len(on)), on)
         total = float(self._on.sum())
         mean = float(envelope.sum()) / max(total, 1e-30)
         self._varying = np.asarray(envelope - mean * self._on, dtype=np.float32)
         self._size = fft.next_fast_len(2 * count, real=True)  # a line falls on a bin, or nearly
-        found = fft.rfft(self._varying * np.hanning(count).astype(np.float32), self._size)
+        window = np.hanning(count).astype(np.float32)
+        self._total = float(np.dot(window, envelope))
+        found = fft.rfft(self._varying * window, self._size)
         self._spectrum = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
         self._ratios = self._spectrum / np.maximum(_local_level(self._spectrum, _NEIGHBOURS), 1e-300)
         self._step = rate / self._size
@@ -371,9 +440,37 @@ class _Lines:
         rate = self._refined(place)
         if not reason and not self._steady(rate):
             reason = "the rate shows in a part of the time only"
+        if not reason and confidence > _DOUBTFUL and self._has_parts(place):
+            reason = "a part of this rate shows too"
+        if not reason and confidence > _DOUBTFUL and not self.is_linear(rate):
+            return SymbolRate(rate, confidence, _WEAK)
         if reason:
             confidence = min(confidence, 0.5)
         return SymbolRate(rate, confidence, reason)
+
+    def is_linear(self, rate: float) -> bool:
+        """Return whether a line, less two standard deviations of it, is about as strong as a linear modulation's."""
+        expected, place = self._expected(rate), self._near(rate / self._step)
+        ratio = float(self._ratios[place - 2 : place + 3].max())
+        certain = 1 - math.sqrt(2 / max(ratio, 2.0))
+        return expected > 0 and self._share(place) * certain > _LINEAR * expected
+
+    def _has_parts(self, place: int) -> bool:
+        """Return whether there are lines at a half to a fifth of a rate: then that is a harmonic."""
+        for divisor in (2, 3, 4, 5):
+            part = self._near(place / divisor)
+            stands_out = self._ratios[part - 2 : part + 3].max() > _BY_CHANCE
+            if stands_out and self._share(part) > _PART_LINE * self._expected(part * self._step):
+                return True
+        return False
+
+    def _near(self, place: float) -> int:
+        """Return the bin at a place that has two others on either side."""
+        return max(2, min(len(self._spectrum) - 3, round(place)))
+
+    def _share(self, place: int) -> float:
+        """Return the line near a bin over the envelope's mean."""
+        return math.sqrt(float(self._spectrum[place - 2 : place + 3].max())) / max(self._total, 1e-300)
 
     def _refined(self, place: int) -> float:
         left, middle, right = (math.log(max(float(self._spectrum[place + n]), 1e-300)) for n in (-1, 0, 1))
