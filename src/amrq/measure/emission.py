@@ -38,7 +38,8 @@ _SHARE = 0.99  # of the power that the bandwidth holds
 _INSIDE = (0.005, 0.01, 0.02)
 """Shares of the power that the occupied bandwidth, and two narrower ones, leave out on either side."""
 _SKEW = 0.04
-"""Of the bandwidth: where the middles of these differ by less, their mean is the middle: it scatters less."""
+"""Of the bandwidth: where the middles of these differ by less, and by no more than noise makes them, their mean is the
+middle: it scatters less."""
 _CELLS = 4096
 """Powers that on and off are decided on, at most."""
 _ENVELOPE = 1.1
@@ -47,8 +48,9 @@ _ENDS = 3
 """Powers in which a stretch begins and ends softly."""
 _PRICE = 10.0
 """Of a change between on and off: its log-likelihood. In noise one in exp(10) cells would begin something."""
-_JOINED = 32.0
-"""Over the bandwidth: shorter gaps are part of the signal when its spectrum is measured."""
+_JOINED, _GAPS, _AROUND = 32.0, 4.0, 8.0
+"""Over the bandwidth; of the time that it is on; over the bandwidth. Shorter gaps are part of the signal when its
+spectrum is measured, and so much before and after it."""
 _ENOUGH_OFF = 200
 """Cells that are off: enough of them tell the noise in the band itself."""
 _DOUBT = 0.05
@@ -184,7 +186,9 @@ def measure_emission(
         if not len(on_times):
             return _nothing(len(iq), _decibels(band.noise))
         window = replace(window, noise=band.noise)
-        found, power = _edges(_while_on(iq, on_times, sample_rate, window.width), sample_rate, window)
+        pieces = _while_on(iq, on_times, sample_rate, window.width)
+        found, power = _edges(pieces, sample_rate, window)
+        power *= sum(map(len, pieces)) / float(np.diff(on_times, axis=1).sum())
         if found is None:
             return _nothing(len(iq), _decibels(band.noise))
         moved = max(abs(found.lower - band.lower), abs(found.upper - band.upper))
@@ -389,15 +393,19 @@ def _shrunk(marked: NDArray[np.bool_], cells: int) -> NDArray[np.bool_]:
 
 
 def _while_on(iq: _Samples, on_times: NDArray[np.int64], sample_rate: float, width: float) -> list[_Samples]:
-    """Return the samples of each time that a signal is on; short gaps are within it."""
-    gap = _JOINED * sample_rate / width
+    """Return the stretches in which a signal is on: with gaps that its keying makes, and a little before and after.
+
+    The edges of its pulses belong to its spectrum.
+    """
+    around = math.ceil(_AROUND * sample_rate / width)
+    gap = max(_JOINED * sample_rate / width, _GAPS * float(np.median(np.diff(on_times, axis=1))))
     joined = [list(on_times[0])]
     for start, stop in on_times[1:]:
         if start - joined[-1][1] < gap:
             joined[-1][1] = stop
         else:
             joined.append([start, stop])
-    return [iq[start:stop] for start, stop in joined]
+    return [iq[max(0, start - around) : stop + around] for start, stop in joined]
 
 
 def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Band | None, float]:
@@ -430,9 +438,13 @@ def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Ba
     borders = frequencies[near][own][0] + (np.arange(len(excess) + 1) - 0.5) * step
     rising = np.maximum.accumulate(cumulated + 1e-12 * np.arange(len(cumulated)))
     quantiles = np.interp([*_INSIDE, *(1 - share for share in _INSIDE)], rising, borders)
-    middles = (quantiles[: len(_INSIDE)] + quantiles[len(_INSIDE) :]) / 2
-    width = float(quantiles[len(_INSIDE)] - quantiles[0])
-    even = abs(float(middles[1:].mean() - middles[0])) < _SKEW * width
+    low, high = quantiles[: len(_INSIDE)], quantiles[len(_INSIDE) :]
+    middles, width = (low + high) / 2, float(high[0] - low[0])
+    # How far noise in the tails moves the edges: its sum beyond them over the density there.
+    slope = (_INSIDE[-1] - _INSIDE[0]) * power / max(float(low[-1] - low[0]), float(high[0] - high[-1]), step)
+    beyond = deviation * math.sqrt(max(1.0, (len(excess) - width / step) / 2))
+    doubtful = min(_SKEW * width, 2 * beyond / slope)
+    even = abs(float(middles[1:].mean() - middles[0])) < doubtful
     centre = float(middles.mean() if even else middles[0])
     return _Band(centre - width / 2, centre + width / 2, band.noise), power
 
