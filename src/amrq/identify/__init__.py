@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From stored samples to what they hold: found, received, classified and decided on, in one pass."""
 
-from amrq.identify.emission import FAMILIES, EmissionIdentity, EmissionLook, Family, identify_emission
+from amrq.identify.emission import FAMILIES, EmissionIdentity, EmissionLook, Family, Glance, identify_emission
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.search import (
     SURE,
@@ -23,6 +23,7 @@ __all__ = [
     "EmissionLook",
     "Family",
     "FoundSignal",
+    "Glance",
     "Identification",
     "IdentifyOptions",
     "SignalSearch",

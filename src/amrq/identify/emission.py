@@ -8,6 +8,8 @@ emission and returns what it is, or None where it is not of this family. A furth
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from amrq.identify.linear import IdentifyOptions, identify_linear
 from amrq.measure import EmissionMeasures, measure_emission
 from amrq.model import NO_SIGNAL, UNKNOWN
 
-__all__ = ["FAMILIES", "EmissionIdentity", "EmissionLook", "Family", "identify_emission"]
+__all__ = ["FAMILIES", "EmissionIdentity", "EmissionLook", "Family", "Glance", "identify_emission"]
 
 _LEAST = 64
 """Samples below which nothing is said."""
@@ -27,12 +29,16 @@ _LINE_HZ = 50.0
 """A carrier keeps within so much of its frequency during a look; a line is at least four bins of its transform wide."""
 _LINE_SHARE = 0.99
 """Of an emission's power that is in its line, where it is a carrier."""
+_WITH_CARRIER = 0.3
+"""Of an emission's power in a line: the points of the linear classes have a mean of 0, and show none."""
 _LINE_TIMES = 25.0
 """Times the mean noise in a bin that a line's peak is at least: noise exceeds it once in 7e10 bins."""
 _DEVIATIONS = 4.0
 """Standard deviations of the noise's power that an emission must exceed it by."""
 _FLOOR_UNCERTAINTY = 0.025
 """Of the noise density: what is not known of it, 0.1 dB."""
+_SAME_DB, _SAME_PLACE, _SAME_WIDTH, _SAME_ENVELOPE = 6.0, 0.2, 0.12, 0.3
+"""Of two glances at one emission: the most that level, place (in bandwidths), width and envelope may differ."""
 _MOST_SYMBOLS = 1024
 """Kept of a look, for pictures."""
 
@@ -62,6 +68,14 @@ class EmissionIdentity:
     symbol_rate: float | None = None
 
 
+class _Line(NamedTuple):
+    """The strongest line of an emission's spectrum: powers, less the noise."""
+
+    power: float  # of the line; 0 where none stands out of the noise
+    beside: float  # of the rest
+    doubt: float  # standard deviation of the rest
+
+
 @dataclass(frozen=True)
 class EmissionLook:
     """An emission's samples, as families look at them.
@@ -89,6 +103,55 @@ class EmissionLook:
         half = self.sample_rate / 2
         lower, upper = self.edges or (-half, half)
         return max(lower, -half), min(upper, half)
+
+    @cached_property
+    def line(self) -> _Line:
+        """The strongest line within the edges."""
+        return _strongest_line(self)
+
+
+class Glance(NamedTuple):
+    """What is quickly seen of an emission, to tell whether it is still the same: a hundredth of an identification.
+
+    Attributes:
+        level_db: mean power, dB.
+        place: middle of the spectrum, in bandwidths.
+        width: of the spectrum, RMS, in bandwidths.
+        envelope: mean fourth power of the magnitude over the squared mean power.
+    """
+
+    level_db: float
+    place: float
+    width: float
+    envelope: float
+
+    @classmethod
+    def at(cls, iq: NDArray[np.complex64], sample_rate: float, bandwidth: float) -> "Glance":
+        """Return what is seen of samples, complex64 [n].
+
+        >>> tone = np.exp(0.3j * np.arange(1000)).astype(np.complex64)
+        >>> [round(value, 2) + 0.0 for value in Glance.at(tone, 10e3, 2e3)]
+        [0.0, 0.24, 0.0, 1.0]
+        """
+        power = iq.real.astype(np.float64) ** 2 + iq.imag.astype(np.float64) ** 2
+        mean = float(power.mean()) if len(power) else 0.0
+        if len(iq) < 2 or not mean > 0:
+            return cls(-300.0, 0.0, 0.0, 0.0)
+        # The correlation with the next sample turns by the middle of the spectrum, and falls with its width.
+        turn = complex(np.vdot(iq[:-1], iq[1:])) / (mean * (len(iq) - 1))
+        scale = sample_rate / (2 * math.pi * bandwidth)
+        width = math.sqrt(max(0.0, 2 * (1 - abs(turn))))
+        spread = float(np.mean(power**2)) / mean**2
+        return cls(10 * math.log10(mean), math.atan2(turn.imag, turn.real) * scale, width * scale, spread)
+
+    def differs(self, other: "Glance") -> bool:
+        """Return whether the two are hardly of the same emission."""
+        return (
+            abs(self.level_db - other.level_db) > _SAME_DB
+            or abs(self.place - other.place) > _SAME_PLACE
+            or abs(self.width - other.width) > _SAME_WIDTH * max(self.width, other.width)
+            or abs(self.envelope - other.envelope) > _SAME_ENVELOPE
+        )
 
 
 Family = Callable[[EmissionLook], EmissionIdentity | None]
@@ -169,6 +232,16 @@ def _noise(look: EmissionLook) -> EmissionIdentity | None:
 
 def _carrier(look: EmissionLook) -> EmissionIdentity | None:
     """Say that it is a carrier, where nearly all of its power is in one line."""
+    line = look.line
+    if line.power <= 0:
+        return None
+    beside = max(line.beside, 0.0)
+    if line.beside - line.doubt > (1 / _LINE_SHARE - 1) * (line.power + beside) or line.doubt > line.power:
+        return None
+    return EmissionIdentity("carrier", "carrier", "named", line.power / (line.power + beside + line.doubt))
+
+
+def _strongest_line(look: EmissionLook) -> _Line:
     count = len(look.iq)
     window = np.hanning(count + 1)[:-1].astype(np.float32)
     power = np.abs(fft.fft(look.iq * window)).astype(np.float64) ** 2
@@ -183,17 +256,12 @@ def _carrier(look: EmissionLook) -> EmissionIdentity | None:
     away = np.abs((at - at[peak] + look.sample_rate / 2) % look.sample_rate - look.sample_rate / 2)
     line, beside = inside & (away <= half), inside & (away > half)
     noise = _noise_of_bins(power, inside, away > half, look, window)
-    if noise > 0 and power[peak] < _LINE_TIMES * noise:
-        return None
-    in_line = float(power[line].sum()) - noise * int(line.sum())
     rest = float(power[beside].sum()) - noise * int(beside.sum())
-    if in_line <= 0:
-        return None
+    if noise > 0 and power[peak] < _LINE_TIMES * noise:
+        return _Line(0.0, rest, 0.0)
+    in_line = float(power[line].sum()) - noise * int(line.sum())
     # Bins of a windowed transform are correlated: the deviation of their sum is some 1.4 that of as many free ones.
-    doubt = 1.4 * noise * math.sqrt(max(1, int(beside.sum())))
-    if rest - doubt > (1 / _LINE_SHARE - 1) * (in_line + max(rest, 0.0)) or doubt > in_line:
-        return None
-    return EmissionIdentity("carrier", "carrier", "named", in_line / (in_line + max(rest, 0.0) + doubt))
+    return _Line(in_line, rest, 1.4 * noise * math.sqrt(max(1, int(beside.sum()))))
 
 
 def _noise_of_bins(
@@ -213,6 +281,9 @@ def _noise_of_bins(
 
 def _linear(look: EmissionLook) -> EmissionIdentity | None:
     """Receive it as a linear modulation, and let the model decide on its symbols."""
+    line = look.line
+    if line.power > _WITH_CARRIER * (line.power + max(line.beside, 0.0)):
+        return EmissionIdentity(reason="modulated beside a carrier")
     options = IdentifyOptions(look.model, decision=DecisionOptions())
     found = identify_linear(look.iq, look.sample_rate, offset=_finite(look.measures.centre), options=options)
     rate = found.found.symbol_rate

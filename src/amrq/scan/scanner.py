@@ -15,7 +15,7 @@ from amrq.channel import Channel, ChannelSamples, SampleRing, extract, extract_a
 from amrq.classifier import Classifier, make_classifier
 from amrq.detect import Detector, DetectorOptions, Emission, EmissionEvent, EmissionTracker
 from amrq.errors import AmrqError
-from amrq.identify import EmissionIdentity, identify_emission
+from amrq.identify import EmissionIdentity, Glance, identify_emission
 from amrq.model import UNKNOWN
 from amrq.scan.records import BandPicture, EmissionRecord, Event, ScanCounters, ScanEvent, ScanSnapshot
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
@@ -44,8 +44,8 @@ _PATIENCE = 0.3
 """Seconds that the record of an emission waits after its end for a look."""
 _DOUBTS = 3
 """Looks without a name after which a name is given up."""
-_LEVEL_DB, _TURN, _ENVELOPE = 6.0, 0.25, 0.35
-"""Change of level, of place (in bandwidths) and of the envelope's spread from which an emission is another one."""
+_MOVED = 0.25
+"""Of its bandwidth: an emission whose edges move by more has changed."""
 _MOST_EMISSIONS = 2000
 """In the table."""
 _NOT_ON_AIR = ("dc", "image")
@@ -66,8 +66,8 @@ class _Known:
     doubts: int = 0
     looked: int = 0
     """Samples of the source that the best look rested on, in this stretch."""
-    print: tuple[float, float, float] | None = None
-    """Level in dB, place in bandwidths and spread of the envelope, at the last identification."""
+    glance: Glance | None = None
+    """At the last identification."""
     suppressed: bool = False
     ending: float | None = None
     """Time until which its end waits for a look."""
@@ -266,11 +266,12 @@ class BandScanner:
             )
             had = {name: getattr(former.record, name) for name in kept}
             known.record = replace(record, **had, looks=former.record.looks)
-            known.print = former.print
+            known.glance = former.glance
         self._known[emission.id] = known
         have = (self.now - emission.start) / self.sample_rate
         enough = min(self._window(known.record, _FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
-        self._scheduler.begin(emission.id, now, max(0.0, enough - have), known.record.label != UNKNOWN)
+        named = known.record.label != UNKNOWN and known.glance is not None
+        self._scheduler.begin(emission.id, now, max(0.0, enough - have), named)
         self._put("begin", known)
 
     def _on_change(self, emission: Emission, now: float) -> None:
@@ -279,7 +280,7 @@ class BandScanner:
             return
         before = known.record
         known.record = replace(before, **_places(emission))
-        moved = abs(known.record.centre - before.centre) > _TURN * before.bandwidth
+        moved = abs(known.record.centre - before.centre) > _MOVED * before.bandwidth
         if moved or not 0.5 < known.record.bandwidth / max(before.bandwidth, 1e-9) < 2:
             self._scheduler.change(emission.id, now)
 
@@ -289,10 +290,11 @@ class BandScanner:
             return
         known.record = replace(known.record, **(_places(emission) | {"on": False}))
         record = known.record
-        have = record.stop - record.start
-        wanted = known.looked < 0.5 * min(have, self._window(record, _LOOK_SYMBOLS))
-        wanted = wanted and not (known.record.label != UNKNOWN and known.record.looks > 0)
-        self._scheduler.end(emission.id, now, wanted)
+        # Each stretch gets a look; where it may be the emission known from before, a glance says whether it is.
+        wanted = known.looked < 0.5 * min(record.stop - record.start, self._window(record, _LOOK_SYMBOLS))
+        wanted = wanted and not (known.looked and record.label != UNKNOWN)
+        named = record.label != UNKNOWN and known.glance is not None
+        self._scheduler.end(emission.id, now, wanted, full=not named)
         if wanted:
             known.ending = now + _PATIENCE if self._scheduler.limited else math.inf
         else:
@@ -408,14 +410,19 @@ class BandScanner:
             known = self._known.get(turn.id)
         if known is None:
             return
-        seen = _print(channel, record)
-        changed = known.print is None or _differs(seen, known.print)
-        identity = self._identify(channel, record) if turn.full else None
+        seen = Glance.at(channel.iq, channel.sample_rate, max(record.bandwidth, _LEAST_BANDWIDTH))
+        changed = known.glance is None or seen.differs(known.glance)
+        identity = None
+        if turn.full or (changed and known.ending is not None):
+            if not turn.full:  # it is over, and another one than before
+                channel, used = self._whole(record) or (channel, used)
+            identity = self._identify(channel, record)
         now = self._seconds()
         with self._lock:
+            known.looked = max(known.looked, used)
             if identity is not None:
-                known.looked, known.print = max(known.looked, used), seen
-                self._learn(known, identity)
+                known.glance = seen
+                self._learn(known, identity, changed)
             self._count(looks=1)
             whole = self._window(record, _LOOK_SYMBOLS)
             sure = identity is None or identity.label != UNKNOWN or used >= 0.9 * whole
@@ -425,6 +432,15 @@ class BandScanner:
             if known.ending is not None:
                 self._end(known)
 
+    def _whole(self, record: EmissionRecord) -> tuple[ChannelSamples, int] | None:
+        """Return the samples of a full look at one emission; None where they have gone."""
+        start, stop = self._stretch(record, self.now, _LOOK_SYMBOLS)
+        try:
+            [channel] = extract_all(self.ring, self.sample_rate, [self._wanted(record)], start, stop)
+        except AmrqError:
+            return None
+        return channel, stop - start
+
     def _identify(self, channel: ChannelSamples, record: EmissionRecord) -> EmissionIdentity:
         floor = self._floor(record)
         edges = (record.lower - channel.centre, record.upper - channel.centre)
@@ -432,20 +448,21 @@ class BandScanner:
             channel.iq, channel.sample_rate, floor, edges, record.snr_db, model=self._classifier
         )
 
-    def _learn(self, known: _Known, identity: EmissionIdentity) -> None:
-        """Take in what a look has found; the lock is held."""
+    def _learn(self, known: _Known, identity: EmissionIdentity, changed: bool) -> None:
+        """Take in what a look has found; the lock is held.
+
+        A name stays through some looks that give none, unless the emission looks like another one now.
+        """
         before = known.record
-        keeps = before.label != UNKNOWN and identity.label != before.label
-        if keeps and identity.label == UNKNOWN:
+        keeps = not changed and before.label != UNKNOWN and identity.label == UNKNOWN
+        if keeps:
             known.doubts += 1
             keeps = known.doubts < _DOUBTS
-        elif keeps:
-            keeps = False
         if keeps:
             known.record = replace(before, looks=before.looks + 1)
             return
         known.doubts = 0
-        changed = identity.label != before.label
+        another = identity.label != before.label
         known.record = replace(
             before,
             label=identity.label,
@@ -456,17 +473,17 @@ class BandScanner:
             measures=_numbers(identity.measures),
             probabilities=dict(identity.probabilities),
             symbols=identity.symbols,
-            since=(before.start if not before.looks else self.now) if changed else before.since,
+            since=(before.start if not before.looks else self.now) if another else before.since,
             looks=before.looks + 1,
         )
-        if changed:
+        if another:
             self._put("change", known)
 
     def _window(self, record: EmissionRecord, symbols: float) -> int:
         """Return the samples of the band that a look of so many bandwidths times seconds takes: a power of 2."""
         bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self.sample_rate)
         wanted = symbols * self.sample_rate / bandwidth
-        most = min(_LONGEST, self.ring.capacity)
+        most = min(_LONGEST if symbols > _GLANCE else _LONGEST // 4, self.ring.capacity)
         return min(1 << math.ceil(math.log2(max(wanted, 256))), 1 << (most.bit_length() - 1))
 
     def _stretch(self, record: EmissionRecord, end: int, symbols: float) -> tuple[int, int]:
@@ -565,23 +582,6 @@ def _numbers(measures: object) -> dict[str, float | None]:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             found[one.name] = float(value) if math.isfinite(value) else None
     return found
-
-
-def _print(channel: ChannelSamples, record: EmissionRecord) -> tuple[float, float, float]:
-    """Return what is quickly seen of a channel: level in dB, place in bandwidths, spread of the envelope."""
-    iq = channel.iq
-    power = iq.real.astype(np.float64) ** 2 + iq.imag.astype(np.float64) ** 2
-    mean = float(power.mean()) if len(power) else 0.0
-    if not mean > 0:
-        return -300.0, 0.0, 0.0
-    turn = np.angle(np.vdot(iq[:-1], iq[1:])) / (2 * math.pi) * channel.sample_rate
-    spread = float(np.mean(power**2)) / mean**2
-    return 10 * math.log10(mean), float(turn) / max(record.bandwidth, _LEAST_BANDWIDTH), spread
-
-
-def _differs(now: tuple[float, float, float], before: tuple[float, float, float]) -> bool:
-    limits = (_LEVEL_DB, _TURN, _ENVELOPE)
-    return any(abs(one - other) > limit for one, other, limit in zip(now, before, limits, strict=True))
 
 
 def _decibels(density: NDArray[Any] | None) -> NDArray[np.float32] | None:

@@ -112,8 +112,7 @@ class _Entry:
     kind: LookKind = LookKind.NEW
     ready: float = 0.0  # from when on its turn may come
     named: float | None = None  # when it was last identified
-    begun: float = 0.0
-    seen: float = 0.0  # seconds of it that the last identification rested on
+    full: bool = True  # the look at an emission that is over is an identification
 
 
 @dataclass
@@ -157,8 +156,7 @@ class Scheduler:
             known: it has a name from earlier on.
         """
         kind = LookKind.STEADY if known else LookKind.NEW
-        named = now if known else None
-        self._entries[id] = _Entry(kind, now + (self.options.look_every if known else enough), named, now)
+        self._entries[id] = _Entry(kind, now + enough, now if known else None)
 
     def change(self, id: int, now: float) -> None:
         """Take in that an emission has changed."""
@@ -166,19 +164,20 @@ class Scheduler:
         if entry is not None and entry.kind is LookKind.STEADY:
             entry.kind, entry.ready = LookKind.CHANGED, now
 
-    def end(self, id: int, now: float, wanted: bool) -> None:
+    def end(self, id: int, now: float, wanted: bool, full: bool = True) -> None:
         """Take in that an emission has ended.
 
         Args:
             id: of the emission.
             now: time.
             wanted: it must still be looked at.
+            full: it must be identified; otherwise only whether it has changed is looked at.
         """
         if not wanted:
             self._entries.pop(id, None)
             return
-        entry = self._entries.setdefault(id, _Entry(begun=now))
-        entry.kind, entry.ready = LookKind.ENDED, now
+        entry = self._entries.setdefault(id, _Entry())
+        entry.kind, entry.ready, entry.full = LookKind.ENDED, now, full
 
     def rename(self, id: int, other: int) -> None:
         """Know an emission by another number from now on."""
@@ -205,6 +204,8 @@ class Scheduler:
                 kind = LookKind.CHANGED
             full = entry.kind is not LookKind.STEADY or entry.named is None
             full = full or now - (entry.named or 0.0) >= self.options.name_every
+            if entry.kind is LookKind.ENDED:
+                full = entry.full
             found.append((kind, entry.ready, Turn(id, entry.kind, full)))
         return [turn for _, _, turn in sorted(found, key=lambda item: item[:2])]
 
