@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A receiver's own faults in the samples: removed where they are seen, and reported."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -61,6 +63,27 @@ def test_an_image_is_removed(name: str, offset: float) -> None:
     after, report = cleaned(samples + image * np.conj(samples))
     assert report.image_db == pytest.approx(-23.1, abs=1.5)
     assert np.mean(np.abs(after - samples) ** 2) < 2.5e-4 * np.mean(np.abs(samples) ** 2)  # 5e-3 before
+
+
+@pytest.mark.parametrize("image_db", [-20.0, -16.0])
+def test_an_image_of_the_signal_alone_is_removed(image_db: float) -> None:
+    random = rng("image without noise's", str(image_db))
+    sent = random.choice(THESIS_9["16QAM"].points, 4_000)
+    samples = received_signal(sent, 6.0, 0.35, 60.0, random, offset=0.01)
+    noise = (random.standard_normal((len(samples), 2)) * math.sqrt(6 / 200)).astype(np.float32)
+    image = np.complex64(10 ** (image_db / 20) * np.exp(1j))
+    report = cleaned(samples + image * np.conj(samples) + noise.view(np.complex64)[:, 0])[1]
+    assert report.image_db == pytest.approx(image_db, abs=1.5)
+
+
+@pytest.mark.parametrize("turns", [0.1, 0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("name", ["BPSK", "8QAM"])
+def test_a_signal_of_one_dimension_is_no_image_whatever_its_carrier(name: str, turns: float) -> None:
+    random = rng("no image", name, str(turns))
+    sent = random.choice(THESIS_9[name].points, 10_000)
+    # The spectra of 1,024 samples see its square turn so many times.
+    samples = received_signal(sent, 4.0, 0.35, 20.0, random, offset=turns / 2048 * 4.0)
+    assert cleaned(samples)[1].image_db is None
 
 
 def test_clipping_is_reported() -> None:

@@ -33,6 +33,13 @@ _GROUP = 8
 """Neighbouring bins that are judged together."""
 _LARGEST_IMAGE = 0.18
 """Amplitude of an image over its signal, -15 dB: what is more is a signal of one dimension, as BPSK at 0 Hz."""
+_ALIKE, _ALIKE_NOISE = (
+    0.3,
+    2.5,
+)  # of the image, and times its noise, that spectra of two lengths may differ by
+_SCATTERED = 3.0  # times the variance between stretches that there is without a carrier
+_STRONG, _FLOOR = 4.0, 0.1  # power of a group that stands out, over this quantile of all groups'
+_FEWEST_STRONG = 6  # groups
 _SMALLEST_IMAGE = 0.006  # -44 dB: no modulation is harmed by less
 _PILED = 3.0
 """Times the samples at the level beside that a rail must have to be called clipped."""
@@ -217,46 +224,81 @@ class _Image:
     def __init__(self) -> None:
         self.value = 0j
         self._sums: list[tuple[complex, float]] = []
+        self._others: list[
+            tuple[complex, float]
+        ] = []  # by spectra of another length, of the last of these blocks
 
     def db(self) -> float | None:
         return 20 * math.log10(abs(self.value)) if self.value else None
 
     def look(self, block: _Samples) -> None:
-        """Estimate the image from a block and those before.
-
-        Each pair of frequencies f and -f counts by what it says: much if one of them is strong and the other weak.
-        """
+        """Estimate the image from a block and those before."""
         length = min(_STRETCH, len(block))
-        pieces = block[: len(block) // length * length].reshape(-1, length)
-        spectra = fft.fft(pieces * np.hanning(length).astype(np.float32), axis=1)
-        positive = spectra[:, 2 : length // 2 - 1]
-        negative = spectra[:, -2 : -(length // 2 - 1) : -1]
-        products: NDArray[np.complex128] = np.asarray(
-            np.sum(positive * negative, axis=0, dtype=np.complex128)
-        )
-        powers: list[NDArray[np.float64]] = [
-            np.asarray(np.sum(np.abs(side) ** 2, axis=0, dtype=np.float64)) for side in (positive, negative)
-        ]
-        sums: NDArray[np.float64] = powers[0] + powers[1]
-        least = 1e-6 * float(sums.mean()) + 1e-150
-        weight = sums / (powers[0] * powers[1] + least**2)
-        groups = len(sums) // _GROUP
-        whole = slice(0, groups * _GROUP)
-        kept = np.ones(len(sums), dtype=bool)
-        kept[whole] = np.repeat(
-            np.abs(products[whole].reshape(groups, _GROUP).sum(axis=1))
-            < _LARGEST_IMAGE * sums[whole].reshape(groups, _GROUP).sum(axis=1),
-            _GROUP,
-        )
-        one = complex(np.sum((products * weight)[kept])), float(np.sum((sums * weight)[kept]))
-        count = len(pieces)
-        self._sums = [*self._sums, one][-_MEMORY:]
-        product, total = sum(one[0] for one in self._sums), sum(one[1] for one in self._sums)
-        # Without an image the weighted sum has the variance total / count: bins are independent but for the window.
-        deviation = math.sqrt(2 * total / count) if count else math.inf
+        self._sums = [*self._sums, _image_sums(block, length)][-_MEMORY:]
+        product, total = _added(self._sums)
         image = product / total if total else 0j
-        seen = abs(product) > math.sqrt(_SIGNIFICANT) * deviation and abs(image) > _SMALLEST_IMAGE
-        self.value = image if seen else 0j
+        # Without an image the product has this variance: bins are independent but for the window.
+        seen = abs(product) > math.sqrt(_SIGNIFICANT * 2 * total) and abs(image) > _SMALLEST_IMAGE
+        if not seen:
+            self.value, self._others = 0j, []
+            return
+        # The carrier of a signal of one dimension may look like an image in spectra of one length.
+        self._others = [*self._others, _image_sums(block, length * 5 // 8)][-_MEMORY:]
+        (product, total), (other, known) = _added(self._sums[-len(self._others) :]), _added(self._others)
+        if total and known:
+            away = abs(product / total - other / known)
+            seen = away < _ALIKE * abs(image) + _ALIKE_NOISE / math.sqrt(known)
+        self.value = image if seen and total and known else 0j
+
+
+def _added(sums: list[tuple[complex, float]]) -> tuple[complex, float]:
+    """Return the sums of blocks together."""
+    return sum(one[0] for one in sums), sum(one[1] for one in sums)
+
+
+def _image_sums(block: _Samples, length: int) -> tuple[complex, float]:
+    """Return the sum of what each pair of frequencies f and -f says of the image, and the sum of their weights.
+
+    A pair counts by what it says: much if one of them is strong and the other weak. Where signals stand out of the
+    noise, the noise does not count: that of the receiver's last stages has no image.
+
+    Args:
+        block: complex64 [N].
+        length: samples of a spectrum.
+    """
+    pieces = block[: len(block) // length * length].reshape(-1, length)
+    spectra = fft.fft(pieces * np.hanning(length).astype(np.float32), axis=1)
+    positive = spectra[:, 2 : length // 2 - 1]
+    negative = spectra[:, -2 : -(length // 2 - 1) : -1]
+    pairs = positive * negative
+    products: NDArray[np.complex128] = np.asarray(np.sum(pairs, axis=0, dtype=np.complex128))
+    above, below = (np.sum(np.abs(side) ** 2, axis=0, dtype=np.float64) for side in (positive, negative))
+    sums = np.asarray(above + below)
+    least = 1e-6 * float(sums.mean()) + 1e-150
+    weight = sums / (above * below + least**2)
+    groups = len(sums) // _GROUP
+    whole = slice(0, groups * _GROUP)
+    power = sums[whole].reshape(groups, _GROUP).sum(axis=1) + 1e-150
+    ratio = products[whole].reshape(groups, _GROUP).sum(axis=1) / power
+    strong = power > _STRONG * np.quantile(power, _FLOOR)
+    usual = 1.0 + 0j
+    # What lies beside a signal of one dimension at 0 Hz may have an image too.
+    for chosen in (strong, ~strong):
+        if np.count_nonzero(chosen) >= _FEWEST_STRONG:
+            usual = complex(np.median(ratio[chosen].real), np.median(ratio[chosen].imag))
+            if abs(usual) < 1.25 * _LARGEST_IMAGE:
+                break
+    else:
+        return 0j, 0.0
+    used = np.repeat(chosen & (np.abs(ratio - usual) < _LARGEST_IMAGE), _GROUP)
+    weight = weight[whole] * used
+    each = pairs[:, whole].astype(np.complex128) @ weight
+    # The product of a pair has the variance above * below / pieces: so have those of pieces, for weights like these.
+    total, count = float(np.sum(sums[whole] * weight)), len(pieces)
+    scattered = float(np.sum(np.abs(each - each.mean()) ** 2)) * count
+    if scattered > _SCATTERED * 2 * total:
+        return 0j, 0.0  # it turns, as the carrier of a signal of one dimension does
+    return complex(each.sum()) * count, total * count
 
 
 class _Rails:
