@@ -163,7 +163,8 @@ class _Open:
     def gap(self) -> float:
         """Longest gap it may have, in seconds."""
         width = max(self.upper - self.lower, 1.0)
-        return float(np.clip(_GAP_SYMBOLS / width * max(1.0, (_VOICE_HZ / width) ** 3), *_GAP_RANGE))
+        longest = _GAP_SYMBOLS / width * max(1.0, (_VOICE_HZ / width) ** 3)
+        return min(max(longest, _GAP_RANGE[0]), _GAP_RANGE[1])
 
     def box(self, is_open: bool, kind: str | None = None) -> Box:
         """Return it as it stands."""
@@ -182,13 +183,16 @@ class _Open:
 
 def _clip(segments: list[Segment], boxes: list[_Open]) -> None:
     """Take what belongs to neighbours off the segments' spectra."""
-    places = [(one.start, one.stop, one.lower, one.upper) for one in segments]
-    places += [(one.start, one.stop, one.lower, one.upper) for one in boxes]
+    places = np.array(
+        [(one.start, one.stop, one.lower, one.upper) for one in segments]
+        + [(one.start, one.stop, one.lower, one.upper) for one in boxes]
+    ).reshape(-1, 4)
     for one in segments:
         low, high = one.core[0] - one.first_bin, one.core[1] - one.first_bin
-        for start, stop, lower, upper in places:
-            if overlap(one.start, one.stop, start, stop) <= 0:
-                continue
+        reach = one.grid.frequency(one.first_bin), one.grid.frequency(one.first_bin + len(one.spectrum))
+        near = (places[:, 3] > reach[0]) & (places[:, 2] < reach[1])
+        near &= (places[:, 0] < one.stop) & (places[:, 1] > one.start)
+        for _, _, lower, upper in places[near].tolist():
             if upper <= one.lower:
                 middle = int(np.ceil(one.grid.position((upper + one.lower) / 2))) - one.first_bin
                 one.spectrum[: max(0, min(middle, low))] = 0
@@ -256,6 +260,7 @@ class BoxBook:
         return not any(
             one.start < segment.start - 2 * self.resolution
             and overlap(one.lower, one.upper, segment.lower, segment.upper) > 0
+            and segment.start < one.stop + one.gap * self.sample_rate
             for one in self._open
         )
 
@@ -306,11 +311,13 @@ class BoxBook:
     def _fits(self, one: _Open, segment: Segment) -> bool:
         if (one.kind == "image") != (segment.kind == "image"):
             return False
+        least = 2 * segment.grid.bin_width
+        if segment.lower > one.upper + least or segment.upper < one.lower - least:
+            return False
         gap = (segment.start - one.stop) / self.sample_rate
         if gap > one.gap + self.resolution / self.sample_rate:
             return False
         width, own = one.upper - one.lower, segment.upper - segment.lower
-        least = 2 * segment.grid.bin_width
         shared = overlap(
             one.lower - least / 2, one.upper + least / 2, segment.lower - least / 2, segment.upper + least / 2
         )
@@ -347,7 +354,11 @@ class BoxBook:
         return abs(small.start - large.start) < slack and abs(small.stop - large.stop) < slack
 
     def _belongs(self, small: _Open, large: _Open) -> bool:
-        if small.power > large.power or (large.kind == "image" and small.kind != "image"):
+        # A signal of constant envelope is as strong in any part of its band for a moment.
+        brief = small.stop - small.start < 0.5 * (large.stop - large.start)
+        if small.power > (3 if brief else 1) * large.power:
+            return False
+        if large.kind == "image" and small.kind != "image":
             return False
         slack = 2 * self.resolution
         if small.start < large.start - slack or small.stop > large.stop + slack:
@@ -369,5 +380,4 @@ class BoxBook:
             return False
         begins = abs(small.start - large.start) < slack
         ends = abs(small.stop - large.stop) < slack
-        beside = gap < 0.3 * width or small.stop - small.start < 0.5 * (large.stop - large.start)
-        return begins or ends or beside
+        return begins or ends or brief or gap < 0.3 * width

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amrq.detect.boxes import Box, BoxBook
-from amrq.detect.energy import Rectangles, Size, equivalent_cells, paint_best, tests_per_second
+from amrq.detect.energy import Rectangles, Size, equivalent_cells, paint_best, tests_per_second, tiles
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
@@ -31,6 +31,10 @@ _SLOW = 32
 """Fine frames whose sum is one cell of the slow grid."""
 _SLOW_LEVELS = 6
 """Slow sums go up to 2^6 such cells."""
+_TILES = ((1, 1), (0, 1))
+"""Exponents of the tiles of both grids whose sums are compared, in place of cells."""
+_LONGEST = (5, 5)
+"""Rectangles on both grids have at most 2^5 frames."""
 _SMALL = 3
 """Sizes up to 2^3 cells are compared first."""
 _SHORT = 6
@@ -223,6 +227,10 @@ class Detector:
         self._waiting: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
         self._first: list[int] = [0, 0]
         """Of the next block: first frame of each grid since the origin."""
+        self._masks = [
+            np.zeros((0, self.coarse.bins >> 1), bool),
+            np.zeros((0, self.fine.bins), bool),
+        ]
         self._tails: list[NDArray[np.float32]] = [
             np.ones((0, self.coarse.bins), np.float32),
             np.ones((0, self.fine.bins), np.float32),
@@ -265,6 +273,7 @@ class Detector:
             return self._pass(len(coarse), len(fine))
         if not good.all():
             fine = np.where(good[:, None], fine, fine[good].mean(axis=0))
+            coarse = np.nan_to_num(coarse, nan=0.0, posinf=0.0)
         gains = self._floor.update(fine)
         blocks = self._whitened(coarse, fine, gains)
         views, firsts = [], []
@@ -306,7 +315,6 @@ class Detector:
                 reach = _LINE_BINS
                 beside = (block[:, middle - reach - 1] + block[:, middle + reach + 1]) / 2
                 block[:, middle - reach : middle + reach + 1] = beside[:, None]
-            np.nan_to_num(block, copy=False, nan=1.0, posinf=1e30)
             blocks.append(block)
         return blocks
 
@@ -315,25 +323,30 @@ class Detector:
     ) -> list[Segment]:
         search = self._search()
         densities = (self._coarse_density(), self._floor.density)
-        cells = []
-        masks: list[NDArray[np.bool_] | None] = []
+        cells: list[Cells] = []
+        masks: list[NDArray[np.bool_]] = []
+        sums = views[1][:0]
         for k, view in enumerate(views):
             grid = (self.coarse, self.fine)[k]
             known = len(self._tails[k])
             cells.append(
                 Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin, known, final)
             )
-            masks.append(_found(view, search.small[k], search.large[k]))
+            # Of what was looked at before, as much as the longest rectangles reach back.
+            again = max(0, known - (1 << _LONGEST[k]))
+            sums = tiles(view[again:], _TILES[k])
+            mask = _found(sums, search.small[k], search.large[k])
+            masks.append(np.concatenate([self._masks[k][: again >> 1], mask]))
+            self._masks[k] = masks[k][-(_TAIL * (self._per_fine, 1)[k] >> 1) :]
         found = self._fine_segments(cells, masks)
-        residual = views[1][-new:]
-        if masks[1] is not None:
-            residual = np.where(_widened(masks[1][-new:]), np.float32(1), residual)
-        found += self._slow_segments(residual, search)
-        if masks[0] is not None:
+        residual = sums[-(new >> 1) :]
+        mask = _widened(masks[1][-len(residual) :])
+        found += self._slow_segments(np.where(mask, np.float32(2), residual), search)
+        if masks[0].any():
             beside = 2.5 * self.coarse.bin_width
             brief = [
                 one
-                for one in find_segments(cells[0], masks[0], 16)
+                for one in find_segments(cells[0], masks[0], 16, _TILES[0])
                 if one.stop - one.start < _LONG * self.fine.step
                 and not _covered(one, found, beside)
                 and not self._book.covers(one, beside)
@@ -341,29 +354,36 @@ class Detector:
             found += merge_segments(brief, cells[0])
         return self._kinds(found, cells[1])
 
-    def _fine_segments(self, cells: list[Cells], masks: list[NDArray[np.bool_] | None]) -> list[Segment]:
-        mask, short = masks[1], masks[0]
-        if mask is None:
-            return []
+    def _fine_segments(self, cells: list[Cells], masks: list[NDArray[np.bool_]]) -> list[Segment]:
+        short = masks[0]
+        per, bins = self._per_fine, FINE_PER_COARSE
+
+        def wanted(rows: slice, columns: slice) -> bool:
+            """Leave what is brief to the coarse grid, if that has seen anything about there."""
+            if rows.stop - rows.start > _SHORT:
+                return True
+            beside = max(columns.stop - columns.start, 20 * bins)
+            seen = short[
+                max(rows.start - 1, 0) * per >> 1 : (rows.stop + 1) * per >> 1,
+                max(columns.start - beside, 0) // bins >> 1 : ((columns.stop + beside) // bins >> 1) + 1,
+            ]
+            return not seen.any()
+
         found = []
-        for one in find_segments(cells[1], mask, _SHORT):
-            brief = one.stop - one.start < _SHORT * self.fine.step
-            if brief and short is not None and self._seen_coarse(one, cells[0], short):
+        for one in find_segments(cells[1], masks[1], _SHORT, _TILES[1], wanted):
+            brief = one.stop - one.start < 2.5 * self.fine.bins
+            if brief and not wanted(slice(one.rows.start, one.rows.start + 1), slice(*one.core)):
                 continue
             one.fresh = self._book.is_fresh(one)
             found.append(sharpened(one, cells[0], 2 * self._per_fine))
         return merge_segments(found, cells[1], cells[0])
 
-    def _seen_coarse(self, one: Segment, cells: Cells, mask: NDArray[np.bool_]) -> bool:
-        a, b = (round(cells.frame(time)) for time in (one.start, one.stop))
-        c, d = (round(self.coarse.position(edge)) for edge in (one.lower, one.upper))
-        return bool(mask[max(a, 0) : b + 1, max(c, 0) : d + 1].any())
-
     def _slow_segments(self, residual: NDArray[np.float32], search: "_Searches") -> list[Segment]:
-        whole = len(residual) // _SLOW * _SLOW
+        half = _SLOW // 2
+        whole = len(residual) // half * half
         hit = False
         mask = np.zeros((1 << _SLOW_LEVELS, self.fine.bins), bool)
-        rows = residual[:whole].reshape(-1, _SLOW, self.fine.bins).mean(axis=1)
+        rows = residual[:whole].reshape(-1, half, self.fine.bins).mean(axis=1) / 2
         for row in rows:
             self._slow.append(row)
             self._slow_seen += 1
@@ -420,28 +440,33 @@ class _Searches:
         coarse, fine = detector.coarse, detector.fine
         coarse_sizes = [
             (i, j)
-            for j in range(6)
-            for i in range(int(math.log2(coarse.bins)))
-            if i + j >= 2 and not (i == 0 and j > 3) and not (i == 1 and j > 4)
+            for j in range(1, _LONGEST[0] + 1)
+            for i in range(1, int(math.log2(coarse.bins)))
+            if i + j >= 3 and not (i == 1 and j > 4)
         ]
         fine_sizes = [
             (i, j)
-            for j in range(6)
+            for j in range(1, _LONGEST[1] + 1)
             for i in range(int(math.log2(fine.bins)))
-            if i + j >= 2 and (j >= 3 or i <= 5 - (j < 2) - (j < 1))
+            if i + j >= 2 and (j >= 3 or i <= 5 - (j < 2))
         ]
         slow = [(i, level) for level in range(1, _SLOW_LEVELS + 1) for i in range(int(math.log2(fine.bins)))]
-        rate = tests_per_second(coarse, coarse_sizes) + tests_per_second(fine, fine_sizes)
+        rate = tests_per_second(coarse, coarse_sizes, _TILES[0])
+        rate += tests_per_second(fine, fine_sizes, _TILES[1])
         rate += tests_per_second(detector._slow_grid, slow)
         self.tests_per_second = rate
         self.log_probability = math.log(detector.options.false_alarms_per_hour / 3600 / rate)
 
-        def made(grid: Grid, sizes: list[Size]) -> Rectangles:
-            return Rectangles(grid, sizes, self.log_probability, uncertainty)
+        def made(grid: Grid, sizes: list[Size], tile: Size = (0, 0)) -> Rectangles:
+            return Rectangles(grid, sizes, self.log_probability, uncertainty, tile)
 
-        both = ((coarse, coarse_sizes), (fine, fine_sizes))
-        self.small = [made(grid, [size for size in sizes if sum(size) <= _SMALL]) for grid, sizes in both]
-        self.large = [made(grid, [size for size in sizes if sum(size) > _SMALL]) for grid, sizes in both]
+        both = ((coarse, coarse_sizes, _TILES[0]), (fine, fine_sizes, _TILES[1]))
+        self.small = [
+            made(grid, [one for one in sizes if sum(one) <= _SMALL], tile) for grid, sizes, tile in both
+        ]
+        self.large = [
+            made(grid, [one for one in sizes if sum(one) > _SMALL], tile) for grid, sizes, tile in both
+        ]
         self.slow = {
             level: made(
                 replace(fine, averaged=fine.averaged * _SLOW << level),
@@ -461,13 +486,16 @@ class _Searches:
         return [*self.small, *self.large, *self.slow.values()]
 
 
-def _found(view: NDArray[np.float32], small: Rectangles, large: Rectangles) -> NDArray[np.bool_] | None:
-    """Return the cells in rectangles over their thresholds; None for none."""
-    mask = small.mark(view)
-    rest = view if mask is None else np.where(mask, np.float32(1), view)
+def _found(sums: NDArray[np.float32], small: Rectangles, large: Rectangles) -> NDArray[np.bool_]:
+    """Return the tiles in rectangles over their thresholds."""
+    mask = small.mark(sums)
+    rest = sums
+    if mask is None:
+        mask = np.zeros(sums.shape, bool)
+    else:
+        rest = np.where(mask, np.float32(1 << sum(small.tile)), sums)
     hits = large.search(rest)
     if hits:
-        mask = np.zeros(view.shape, bool) if mask is None else mask
         paint_best(hits, mask)
     return mask
 

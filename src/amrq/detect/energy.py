@@ -132,21 +132,30 @@ def _gamma_quantile(shape: float, log_probability: float) -> float:
     return float(scipy.special.gammainccinv(shape, math.exp(log_probability)))
 
 
-def tests_per_second(grid: Grid, sizes: Sequence[Size]) -> float:
+def tests_per_second(grid: Grid, sizes: Sequence[Size], tile: Size = (0, 0)) -> float:
     """Return how many rectangles of these sizes are compared in a second of the band."""
     rate = 0.0
     for i, j in sizes:
-        rate += grid.bins / _stride(i) * grid.sample_rate / grid.step / _stride(j)
+        cells = _stride(i - tile[0]) * _stride(j - tile[1]) << (tile[0] + tile[1])
+        rate += grid.bins * grid.sample_rate / grid.step / cells
     return rate
 
 
+def tiles(cells: NDArray[np.float32], tile: Size) -> NDArray[np.float32]:
+    """Return the sums of cells over tiles of 2^i bins by 2^j frames, side by side, with i and j 0 or 1."""
+    frames = len(cells) >> tile[1] << tile[1]
+    sums = cells[0:frames:2] + cells[1:frames:2] if tile[1] else cells[:frames]
+    return sums[:, 0::2] + sums[:, 1::2] if tile[0] else sums
+
+
 def _stride(exponent: int) -> int:
+    """Return the distance of rectangles of 2^exponent tiles, in tiles."""
     return max(1, 1 << (exponent - 1)) if exponent else 1
 
 
 @dataclass(frozen=True)
 class Hits:
-    """Rectangles of one size that exceed their threshold: first frames, first bins, sums over the threshold."""
+    """Rectangles of one size that exceed their threshold: their sides as exponents, first rows and columns, in tiles."""
 
     size: Size
     frames: NDArray[np.intp]
@@ -163,12 +172,19 @@ class Rectangles:
         sizes: exponents (i, j).
         log_probability: natural logarithm of the false-alarm probability of one test.
         floor_uncertainty: relative standard deviation of the floor.
+        tile: exponents of the tiles whose sums are given in place of cells.
     """
 
     def __init__(
-        self, grid: Grid, sizes: Sequence[Size], log_probability: float, floor_uncertainty: float = 0.0
+        self,
+        grid: Grid,
+        sizes: Sequence[Size],
+        log_probability: float,
+        floor_uncertainty: float = 0.0,
+        tile: Size = (0, 0),
     ) -> None:
         self.grid = grid
+        self.tile = tile
         self.sizes = tuple(sorted(sizes))
         self.thresholds = {
             (i, j): np.float32(sum_threshold(grid, 1 << i, 1 << j, log_probability, floor_uncertainty))
@@ -181,7 +197,7 @@ class Rectangles:
         self._widest = {j: max(i for i, k in self.sizes if k == j) for j in {j for _, j in self.sizes}}
 
     def search(self, cells: NDArray[np.float32]) -> list[Hits]:
-        """Return the hits in cells `[frames, bins]` that were divided by the floor."""
+        """Return the hits in cells, or sums of tiles, `[frames, bins]`, that were divided by the floor."""
         found = []
         for size, sums in self._sums(cells):
             threshold = self.thresholds[size]
@@ -193,7 +209,8 @@ class Rectangles:
                 where = np.nonzero(sums > threshold)
                 i, j = size
                 excess = (sums[where] - mean) / (threshold - mean)
-                found.append(Hits(size, where[0] * _stride(j), where[1] * _stride(i), excess))
+                i, j = i - self.tile[0], j - self.tile[1]
+                found.append(Hits((i, j), where[0] * _stride(j), where[1] * _stride(i), excess))
             else:
                 self.largest = max(self.largest, float((top - mean) / (threshold - mean)))
         return found
@@ -215,6 +232,7 @@ class Rectangles:
                 continue
             mask = np.zeros(cells.shape, bool) if mask is None else mask
             over = sums > threshold
+            i, j = i - self.tile[0], j - self.tile[1]
             rows, columns = _stride(j), _stride(i)
             for t in range(1 << j):
                 for f in range(1 << i):
@@ -224,17 +242,18 @@ class Rectangles:
 
     def _sums(self, cells: NDArray[np.float32]) -> Iterator[tuple[Size, NDArray[np.float32]]]:
         by_time = cells
-        for j in range(max(self._widest) + 1):
-            if j:
-                by_time = by_time[:-1] + by_time[1:] if j == 1 else by_time[:-2:2] + by_time[2::2]
+        a, b = self.tile
+        for j in range(b, max(self._widest) + 1):
+            if j > b:
+                by_time = by_time[:-1] + by_time[1:] if j == b + 1 else by_time[:-2:2] + by_time[2::2]
             if by_time.shape[0] == 0:
                 return
             if j not in self._widest:
                 continue
             sums = by_time
-            for i in range(self._widest[j] + 1):
-                if i:
-                    sums = sums[:, :-1] + sums[:, 1:] if i == 1 else sums[:, :-2:2] + sums[:, 2::2]
+            for i in range(a, self._widest[j] + 1):
+                if i > a:
+                    sums = sums[:, :-1] + sums[:, 1:] if i == a + 1 else sums[:, :-2:2] + sums[:, 2::2]
                 if (i, j) in self.thresholds:
                     yield (i, j), sums
 

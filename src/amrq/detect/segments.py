@@ -7,6 +7,7 @@ where the spectrum falls far below both sides. Parts of one emission are merged 
 emissions do. `amrq.detect.boxes` joins the segments of successive blocks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +23,8 @@ _VALLEY = 6.0
 """Ratio (8 dB) of both sides' peaks to a valley that splits them."""
 _STEADY_CELLS = 60.0
 """Cells that are averaged before a spectrum's valleys are looked for."""
+_SHARP_BINS = (0.4, 2.5)
+"""Between 90 and 99 % of the power sharp edges have at most this share of the width, and so many bins."""
 _CLOSE_LINES_HZ = 3500.0
 """Lines closer than this are one emission: tones of narrow FM, sidebands of AM."""
 _PAD = (12, 512)
@@ -176,13 +179,13 @@ def occupied(spectrum: NDArray[np.float64]) -> tuple[float, float, float]:
         return 0.0, float(len(spectrum)), 0.0
     edges = np.concatenate([[0.0], power]) / total
     tail = (1 - _POWER_SHARE) / 2
-    # From the left the last place at which no more than the tail is passed, from the right likewise.
-    index = np.arange(len(edges))
-    low = float(np.interp(tail, edges, index))
-    high = float(np.interp(1 - tail, edges, index))
-    # The window widens a line by about a bin, and hardly what is wide itself.
-    spread = min(float(np.clip(2 - (high - low) / 3, 0, 1)), 0.6 * (high - low)) / 2
-    return low + spread, high - spread, total
+    low, high, inner_low, inner_high = np.interp([tail, 1 - tail, 0.05, 0.95], edges, np.arange(len(edges)))
+    width = float(high - low)
+    spread = 0.0
+    if width - (inner_high - inner_low) < min(_SHARP_BINS[0] * width, _SHARP_BINS[1]):
+        # The window widens sharp edges by up to a bin each: a line to three bins, and hardly what is wide itself.
+        spread = min(float(np.clip(1.45 - width / 20, 0, 1)), 0.34 * width)
+    return float(low) + spread, float(high) - spread, total
 
 
 def _on_time(envelope: NDArray[np.float64]) -> tuple[int, int]:
@@ -220,29 +223,41 @@ def _crossing(envelope: NDArray[np.float64], first: int, last: int) -> tuple[flo
     return start, stop
 
 
-def find_segments(cells: Cells, mask: NDArray[np.bool_], margin: int) -> list[Segment]:
+def find_segments(
+    cells: Cells,
+    mask: NDArray[np.bool_],
+    margin: int,
+    tile: tuple[int, int] = (0, 0),
+    wanted: Callable[[slice, slice], bool] = lambda rows, columns: True,
+) -> list[Segment]:
     """Return the segments of connected cells, but for those that were found before or are better found later.
 
     Args:
         cells: divided by the floor.
-        mask: cells inside rectangles over their thresholds.
+        mask: tiles inside rectangles over their thresholds.
         margin: frames before and after a component in which its edges are searched.
+        tile: exponents of a tile's bins and frames.
+        wanted: whether a component of these frames and bins is looked at.
     """
-    columns = np.flatnonzero(mask.any(axis=0))
-    if not len(columns):
+    i, j = tile
+    used = np.flatnonzero(mask.any(axis=0))
+    if not len(used):
         return []
     frames = len(cells.values)
     found = []
     # Runs of bins in which there is something at all; each is labelled by itself.
-    for run in np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1):
+    for run in np.split(used, np.flatnonzero(np.diff(used) > 1) + 1):
         a, b = int(run[0]), int(run[-1]) + 1
         labels, _ = scipy.ndimage.label(mask[:, a:b], np.ones((3, 3), bool))
-        for rows, part in scipy.ndimage.find_objects(labels):
-            if rows.stop < cells.known - 1:
+        for high, part in scipy.ndimage.find_objects(labels):
+            rows = slice(high.start << j, min(high.stop << j, frames))
+            if rows.stop < cells.known - (1 << j):
                 continue
-            if not cells.final and rows.stop >= frames - 1 and rows.start >= frames - cells.known > 0:
+            if not cells.final and rows.stop >= frames - (1 << j) and rows.start >= frames - cells.known > 0:
                 continue
-            found += _component(cells, rows, slice(a + part.start, a + part.stop), margin)
+            columns = slice((a + part.start) << i, (a + part.stop) << i)
+            if wanted(rows, columns):
+                found += _component(cells, rows, columns, margin)
     return found
 
 
