@@ -155,7 +155,7 @@ def _stride(exponent: int) -> int:
 
 @dataclass(frozen=True)
 class Hits:
-    """Rectangles of one size that exceed their threshold: their sides as exponents, first rows and columns, in tiles."""
+    """Rectangles of one size over their threshold: sides as exponents, first rows and columns, in tiles."""
 
     size: Size
     frames: NDArray[np.intp]
