@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.channel import Channel, Channeliser, ChannelReader, SampleRing, extract, extract_all
+from amrq.channel import Channel, Channeliser, ChannelReader, SampleRing, channel_rate, extract, extract_all
 from amrq.errors import AmrqError
 
 CASES = [
@@ -343,3 +343,12 @@ def test_a_reader_of_what_has_gone_begins_with_the_oldest() -> None:
     assert (pieces[0].start, sum(len(piece.iq) for piece in pieces), reader.lost) == (200_000.0, 400, 0)
     with pytest.raises(AmrqError, match="does not lie in a band"):
         ChannelReader(ring, Channel(0.0, -1.0))
+
+
+def test_a_rate_is_exact_or_a_little_more() -> None:
+    random = rng("rates")
+    for rate in (48e3, 44_100.0, 25e3, 250e3 / 3, *random.uniform(20e3, 1e6, 20)):
+        for sample_rate in (2.4e6, 2.048e6):
+            found = channel_rate(sample_rate, Channel(1e5, 0.8 * rate, rate))
+            exact = rate in (48e3, 44_100.0, 25e3, 250e3 / 3)
+            assert rate * (1 - 1e-12) <= found <= rate * (1 + (1e-12 if exact else 0.042))

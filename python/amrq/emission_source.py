@@ -66,7 +66,7 @@ class emission_source(gr.hier_block2):
         bandwidth: what passes unchanged, Hz; it falls off by 75 dB within another eighth of this on either side. 0:
             nothing is put out until an emission is chosen.
         rate: samples a second of the output, from 1.02 times the bandwidth to `sample_rate`; 0: 1.25 times the
-            bandwidth, or little more.
+            bandwidth, or little more. If it is no simple fraction of `sample_rate`, the output has up to 4 % more.
         memory: seconds of the input that are kept.
         frequency: centre frequency of the band, Hz, until a tag `rx_freq` gives it.
 

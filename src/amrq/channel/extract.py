@@ -42,7 +42,8 @@ _BIN = 300.0
 _SMALLEST, _LARGEST = 10, 16  # logarithms of the large transform's length
 _LEAST_FIRST = 64
 """Bins of a first stage's channel."""
-_DENOMINATOR = 2000
+_DENOMINATOR, _EXACT = 2000, 1e-12
+"""Of fractions of rates: the largest, and how near a rate must be to one. A transform for any other would be slow."""
 _BATCH = 1 << 20
 """Samples that are transformed at a time."""
 _PIECE = 1 << 20
@@ -58,7 +59,7 @@ class Channel:
         bandwidth: Hz that pass unchanged, to 0.01 dB; beyond 1.25 times this, at least 75 dB are taken off. Where no
             room is left, at `rate` or at the band's own, the fall begins at the same place and is steeper.
         rate: samples a second that are wanted, at least 1.02 times the bandwidth; None: 1.25 times, or little more.
-            The rate is exact where it is the band's rate by a fraction of small whole numbers, and else the nearest.
+            The rate is exact where it is a fraction of the band's rate with small numbers, and else up to 4 % more.
     """
 
     centre: float
@@ -355,13 +356,11 @@ def _two_stages(
     first = first if first < length else 0
     before = first * bin_width if first else sample_rate
     least = _TAPS * _OVERLAP * before / fall  # samples of the second transform
-    if free:
+    ratio = Fraction(wanted / before).limit_denominator(_DENOMINATOR)
+    if free or abs(float(ratio) * before / wanted - 1) > _EXACT:
         own = 1 << max(8, math.ceil(math.log2(least)))
-        bins = _whole_bins(wanted / before * own, False)
+        bins = 8 * math.ceil(wanted / before * own / 8 * (1 - 1e-12))  # few, so that any number is fast
     else:
-        ratio = Fraction(wanted / before).limit_denominator(_DENOMINATOR)
-        if not ratio:
-            ratio = Fraction(1, math.floor(before / wanted))
         least = max(least, 256.0)
         times = int(fft.next_fast_len(math.ceil(least / (8 * ratio.denominator))))
         own, bins = 8 * ratio.denominator * times, 8 * ratio.numerator * times

@@ -19,7 +19,7 @@ from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 __all__ = ["EmissionMeasures", "measure_emission"]
 
 _LEAST_SAMPLES = 64
-_FLAT = 0.4
+_FLAT = 0.37
 """Of the sample rate: beyond, the filter of a channel or of a radio falls off."""
 _BESIDE = 0.65
 """Of the bandwidth, from its middle: the noise beside the emission begins here."""
