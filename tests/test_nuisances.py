@@ -20,7 +20,7 @@ def cleaned(
 ) -> tuple[float, Nuisances]:
     """Return the mean squared distance that is left, over that of the noise, and what was found."""
     rings = np.unique(np.abs(expected).round(3)).astype(np.float64)
-    left, _, found = without_nuisances(received.astype(np.complex64), expected, turn, rings, image=True)
+    left, _, found = without_nuisances(received.astype(np.complex64), expected, turn, rings, apart=4.0)
     return float(np.mean(np.abs(left - expected) ** 2)) / NOISE**2, found
 
 

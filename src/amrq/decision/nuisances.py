@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Nuisances", "leave_one_out", "without_nuisances"]
 
+_TOLD_APART, _WELL_APART = 2.4, 3.0
+"""Distance between points over the noise's standard deviation from which more than phase noise, and an image, are
+looked for."""
 _WIDTHS = (1.5, 3.0, 6.0, 12.0)
 """Symbols over which the phase may be averaged."""
 _PHASE_DEVIATIONS = 3.0
@@ -98,7 +101,7 @@ def without_nuisances(
     expected: NDArray[np.complex64],
     turn: NDArray[np.complex64],
     rings: NDArray[np.float64],
-    image: bool,
+    apart: float,
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64], Nuisances]:
     """Take away what needs no other constellation to be explained.
 
@@ -107,7 +110,8 @@ def without_nuisances(
         expected: complex64 [n, L], the point that each symbol probably is, at the symbols' level.
         turn: complex64 [n, L], of size 1; `symbols * turn` has the carrier of the received signal.
         rings: distances of the class's points from the middle, rising, at the symbols' level.
-        image: an image may be looked for. Where the points are not told apart well it is no image that is found.
+        apart: smallest distance between points over the noise's standard deviation. Where the points are not told
+            apart well, only phase noise is looked for, or no image: it would not be one that is found.
 
     Returns:
         the symbols without that, the turn from them to the received signal's carrier, and what was found.
@@ -119,21 +123,24 @@ def without_nuisances(
         >>> noise = 0.05 * rng.standard_normal((32, 64)).view(np.complex128)
         >>> echo = 0.2j * np.roll(sent.ravel(), 1).reshape(32, 32)
         >>> received = (sent + echo + noise).astype(np.complex64)
-        >>> cleaned, turn, found = without_nuisances(received, sent, np.ones_like(sent), np.ones(1), image=True)
+        >>> cleaned, turn, found = without_nuisances(received, sent, np.ones_like(sent), np.ones(1), apart=28.0)
         >>> found.others, bool(np.var(cleaned - sent) < 0.2 * np.var(received - sent))
         (True, True)
     """
-    # Of points that are no square or ring an image looks like a phase that wanders: it goes first.
-    rest = (symbols - expected).ravel()
-    noise = _power(rest)
-    rest, others, turning = _explained(rest, expected.ravel(), turn.ravel(), noise, image)
-    cleaned, followed, phase_noise = _phase_followed(expected + rest.reshape(symbols.shape), expected)
-    compression = 0.0
-    if len(rings) > 1:
-        rest = (cleaned - expected).ravel()
+    told_apart, others, turning, compression = apart > _TOLD_APART, False, False, 0.0
+    if told_apart:
+        # Of points that are no square or ring an image looks like a phase that wanders: it goes first.
+        rest = (symbols - expected).ravel()
+        rest, others, turning = _explained(
+            rest, expected.ravel(), turn.ravel(), _power(rest), image=apart > _WELL_APART
+        )
+        symbols = expected + rest.reshape(symbols.shape)
+    symbols, followed, phase_noise = _phase_followed(symbols, expected)
+    if told_apart and len(rings) > 1:
+        rest = (symbols - expected).ravel()
         rest, compression = _expanded(rest, expected.ravel(), rings, _power(rest))
-        cleaned = (expected + rest.reshape(symbols.shape)).astype(np.complex64)
-    return cleaned, turn * followed, Nuisances(phase_noise, compression, others, turning)
+        symbols = (expected + rest.reshape(symbols.shape)).astype(np.complex64)
+    return symbols, turn * followed, Nuisances(phase_noise, compression, others, turning)
 
 
 def _power(rest: NDArray[np.complex64]) -> float:

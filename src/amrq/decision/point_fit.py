@@ -48,8 +48,6 @@ _JUMP = 0.8
 """Step of a line's phase from chunk to chunk, radians, that is no drift any more."""
 _ROUNDS = 2
 """How often nuisances are fitted, at most: the first time some symbols are taken for wrong points."""
-_TOLD_APART, _WELL_APART = 2.4, 3.0
-"""Distance between points over the noise's standard deviation from which nuisances, and an image, are looked for."""
 _APART = 2.7
 """Distance between points over the noise's standard deviation from which a chunk shows its phase exactly enough."""
 _CLEAR = 4.0
@@ -245,13 +243,9 @@ class PointTest:
             es_n0_db = seen.es_n0_db
             amplitude, noise = seen.table.amplitude, 1 - seen.table.amplitude**2
             apart = self.nearest * amplitude / math.sqrt(noise / 2)
-            if apart < _TOLD_APART:
-                break
             turn = _direction(turn * z * seen.symbols.conj())
             expected = np.float32(amplitude) * seen.expected
-            z, turn, new = without_nuisances(
-                seen.symbols, expected, turn, amplitude * self._rings, image=apart > _WELL_APART
-            )
+            z, turn, new = without_nuisances(seen.symbols, expected, turn, amplitude * self._rings, apart)
             z = _unit_power(z)
             found = Nuisances(
                 max(found.phase_noise, new.phase_noise),
