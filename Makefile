@@ -59,6 +59,8 @@ setup: $(STAMPS)/module ## install what is missing and the module, into .venv, w
 demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute); DEMO_ARGS="--help" for its options
 	$(say) "running the demo"
 	@$(headless) $(PYTHON) examples/headless.py $(DEMO_ARGS)
+	$(say) "what is on the air: a simulated band, every emission found"
+	@$(headless) $(PYTHON) examples/scan_scene.py
 
 test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, all tests (10 minutes); PYTEST_ARGS="-k demo" for some
 	$(say) "QA of the blocks: ctest"

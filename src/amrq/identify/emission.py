@@ -18,7 +18,7 @@ from scipy import fft
 from amrq.classifier import Classifier
 from amrq.decision import Decision, DecisionOptions, answer_text
 from amrq.identify.linear import IdentifyOptions, identify_linear
-from amrq.measure import EmissionMeasures, measure_emission
+from amrq.measure import EmissionMeasures, FrontEndOptions, measure_emission
 from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["FAMILIES", "EmissionIdentity", "EmissionLook", "Family", "Glance", "identify_emission"]
@@ -88,6 +88,7 @@ class EmissionLook:
         snr_db: in its box, as its detector found it, dB; None where it is not known.
         measures: what was measured of it.
         model: classifier, or model's name, for linear modulations.
+        thorough: as `identify_emission` takes it.
     """
 
     iq: NDArray[np.complex64]
@@ -97,6 +98,7 @@ class EmissionLook:
     snr_db: float | None
     measures: EmissionMeasures
     model: str | Classifier = "default"
+    thorough: bool = True
 
     def inside(self) -> tuple[float, float]:
         """Return the edges, within the band of the samples."""
@@ -164,6 +166,7 @@ def identify_emission(
     edges: tuple[float, float] | None = None,
     snr_db: float | None = None,
     model: str | Classifier = "default",
+    thorough: bool = True,
 ) -> EmissionIdentity:
     """Say what an emission is.
 
@@ -174,6 +177,7 @@ def identify_emission(
         edges: lower and upper edge of the emission, Hz from 0 Hz of `iq`; None: all of the band.
         snr_db: in its box, as its detector found it, dB; None where it is not known.
         model: an ONNX file, a shipped model's name or `default`; or a classifier, which is used as it is.
+        thorough: a linear signal is equalised where it needs that, which may take several times as long.
 
     Raises:
         AmrqError: the model cannot be used.
@@ -196,7 +200,7 @@ def identify_emission(
     bandwidth = None if edges is None else edges[1] - edges[0]
     measures = measure_emission(iq, sample_rate, noise_dbfs_per_hz, bandwidth, with_symbol_rate=False)
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
-    look = EmissionLook(iq, sample_rate, noise_density, edges, snr_db, measures, model)
+    look = EmissionLook(iq, sample_rate, noise_density, edges, snr_db, measures, model, thorough)
     doubt: EmissionIdentity | None = None
     for family in FAMILIES.values():
         found = family(look)
@@ -284,7 +288,7 @@ def _linear(look: EmissionLook) -> EmissionIdentity | None:
     line = look.line
     if line.power > _WITH_CARRIER * (line.power + max(line.beside, 0.0)):
         return EmissionIdentity(reason="modulated beside a carrier")
-    options = IdentifyOptions(look.model, decision=DecisionOptions())
+    options = IdentifyOptions(look.model, FrontEndOptions(equaliser=look.thorough), DecisionOptions())
     found = identify_linear(look.iq, look.sample_rate, offset=_finite(look.measures.centre), options=options)
     rate = found.found.symbol_rate
     measures = look.measures if rate is None else replace(look.measures, symbol_rate=rate)

@@ -361,7 +361,7 @@ class BandScanner:
             if not allowed or time.monotonic() > until:
                 break
             began = time.thread_time()
-            self._look_at(stretch, together)
+            self._look_at(stretch, together, last)
             self._count(seconds=time.thread_time() - began)
 
     def _together(self, turns: list[Turn]) -> dict[tuple[int, int, int], list[tuple[Turn, EmissionRecord]]]:
@@ -381,7 +381,9 @@ class BandScanner:
             groups.setdefault((start, stop, number), []).append((turn, known.record))
         return groups
 
-    def _look_at(self, stretch: tuple[int, int, int], turns: list[tuple[Turn, EmissionRecord]]) -> None:
+    def _look_at(
+        self, stretch: tuple[int, int, int], turns: list[tuple[Turn, EmissionRecord]], last: bool
+    ) -> None:
         start, stop, _ = stretch
         began = time.thread_time()
         try:
@@ -391,17 +393,20 @@ class BandScanner:
             )
         except AmrqError:  # its samples have gone
             channels = None
-        shared = (time.thread_time() - began) / len(turns)
+        spent = time.thread_time() - began  # counts with the first turn that is taken
         for number, (turn, record) in enumerate(turns):
-            began = time.thread_time()
+            with self._lock:
+                if number and not (last or self._scheduler.allowed(self._seconds())):
+                    return  # their turn comes again
+            began, spent = time.thread_time() - spent, 0.0
             if channels is None:
                 with self._lock:
-                    self._scheduler.done(turn, self._seconds(), shared)
+                    self._scheduler.done(turn, self._seconds(), time.thread_time() - began)
                     known = self._known.get(turn.id)
                     if known is not None and known.ending is not None:
                         self._end(known)
                 continue
-            self._take(turn, record, channels[number], stop - start, began - shared)
+            self._take(turn, record, channels[number], stop - start, began)
 
     def _take(
         self, turn: Turn, record: EmissionRecord, channel: ChannelSamples, used: int, began: float
@@ -416,7 +421,7 @@ class BandScanner:
         if turn.full or (changed and known.ending is not None):
             if not turn.full:  # it is over, and another one than before
                 channel, used = self._whole(record) or (channel, used)
-            identity = self._identify(channel, record)
+            identity = self._identify(channel, record, turn.kind)
         now = self._seconds()
         with self._lock:
             known.looked = max(known.looked, used)
@@ -441,11 +446,13 @@ class BandScanner:
             return None
         return channel, stop - start
 
-    def _identify(self, channel: ChannelSamples, record: EmissionRecord) -> EmissionIdentity:
+    def _identify(self, channel: ChannelSamples, record: EmissionRecord, kind: LookKind) -> EmissionIdentity:
         floor = self._floor(record)
         edges = (record.lower - channel.centre, record.upper - channel.centre)
+        # What is new gets a name soon; echoes are seen to when it has turned out to last.
+        thorough = not self._scheduler.limited or kind is LookKind.STEADY
         return identify_emission(
-            channel.iq, channel.sample_rate, floor, edges, record.snr_db, model=self._classifier
+            channel.iq, channel.sample_rate, floor, edges, record.snr_db, self._classifier, thorough
         )
 
     def _learn(self, known: _Known, identity: EmissionIdentity, changed: bool) -> None:
@@ -484,15 +491,16 @@ class BandScanner:
         bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self.sample_rate)
         wanted = symbols * self.sample_rate / bandwidth
         most = min(_LONGEST if symbols > _GLANCE else _LONGEST // 4, self.ring.capacity)
-        return min(1 << math.ceil(math.log2(max(wanted, 256))), 1 << (most.bit_length() - 1))
+        return min(1 << round(math.log2(max(wanted, 256))), 1 << (most.bit_length() - 1))
 
     def _stretch(self, record: EmissionRecord, end: int, symbols: float) -> tuple[int, int]:
         """Return the samples that a look takes: the latest in which the emission was seen."""
-        stop, window = min(end, record.stop), self._window(record, symbols)
-        if stop - window > record.start:
-            # On a grid, so that emissions share stretches.
-            stop = max(record.start + window, stop // (window // 16) * (window // 16))
-        start = max(stop - window, record.start, self.ring.first)
+        start, stop, window = record.start, min(end, record.stop), self._window(record, symbols)
+        # On a grid, so that emissions share stretches.
+        grid = window // 16
+        if stop - start > 4 * grid:
+            start, stop = -(-start // grid) * grid, stop // grid * grid
+        start = max(start, stop - window, self.ring.first)
         return min(start, stop), stop
 
     def _wanted(self, record: EmissionRecord) -> Channel:
