@@ -45,6 +45,8 @@ _DRAWN = 20
 """Blocks that are kept for drawing at most."""
 _LONG = 12
 """Fine frames from which on the fine grid alone counts."""
+_WIDE = 256
+"""Bins over which a burst that only the coarse grid looks for is averaged."""
 _LINE_BINS = 2
 """Bins beside 0 Hz to which the window spreads the line there."""
 _IMAGE_RATIO = 100.0
@@ -335,7 +337,7 @@ class Detector:
             # Of what was looked at before, as much as the longest rectangles reach back.
             again = max(0, known - (1 << _LONGEST[k]))
             sums = tiles(view[again:], _TILES[k])
-            mask = _found(sums, search.small[k], search.large[k])
+            mask, sums = _found(sums, search.small[k], search.large[k], brief=k == 0)
             masks.append(np.concatenate([self._masks[k][: again >> 1], mask]))
             self._masks[k] = masks[k][-(_TAIL * (self._per_fine, 1)[k] >> 1) :]
         found = self._fine_segments(cells, masks)
@@ -486,8 +488,15 @@ class _Searches:
         return [*self.small, *self.large, *self.slow.values()]
 
 
-def _found(sums: NDArray[np.float32], small: Rectangles, large: Rectangles) -> NDArray[np.bool_]:
-    """Return the tiles in rectangles over their thresholds."""
+def _found(
+    sums: NDArray[np.float32], small: Rectangles, large: Rectangles, brief: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return the tiles in rectangles over their thresholds, and the sums without those in small ones.
+
+    Without `brief`, wide bursts of few frames are taken off, too, and are not looked for in large rectangles.
+    """
+    if not brief:
+        sums = _without_brief(sums)
     mask = small.mark(sums)
     rest = sums
     if mask is None:
@@ -497,7 +506,28 @@ def _found(sums: NDArray[np.float32], small: Rectangles, large: Rectangles) -> N
     hits = large.search(rest)
     if hits:
         paint_best(hits, mask)
-    return mask
+    return mask, rest
+
+
+def _without_brief(sums: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return sums of tiles of two frames with noise in place of single wide bursts of a few frames.
+
+    The coarse grid finds these. On the fine one they would fill all rectangles that touch them.
+    """
+    rows, bins = sums.shape
+    wide = min(_WIDE, bins)
+    # Narrow signals, however strong, fill few bins.
+    excess = np.minimum(sums, np.float32(6)).reshape(rows, -1, wide).mean(axis=2) / 2 - 0.95
+    if rows < 8 or excess.max() < 0.4:
+        return sums
+    padded = np.pad(excess, ((8, 8), (0, 0)))
+    before = np.max([padded[k : k + rows] for k in range(6)], axis=0)
+    after = np.max([padded[16 - k : 16 - k + rows] for k in range(6)], axis=0)
+    single = (excess > 0.4) & (np.maximum(before, after) < 0.3 * excess)
+    beside = single.copy()
+    beside[1:] |= single[:-1]
+    beside[:-1] |= single[1:]
+    return np.where(np.repeat(beside, wide, axis=1), np.float32(2), sums)
 
 
 def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

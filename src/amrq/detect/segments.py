@@ -245,41 +245,54 @@ def find_segments(
         return []
     frames = len(cells.values)
     found = []
-    # Runs of bins in which there is something at all; each is labelled by itself.
-    for run in np.split(used, np.flatnonzero(np.diff(used) > 1) + 1):
-        a, b = int(run[0]), int(run[-1]) + 1
-        labels, _ = scipy.ndimage.label(mask[:, a:b], np.ones((3, 3), bool))
-        for high, part in scipy.ndimage.find_objects(labels):
-            rows = slice(high.start << j, min(high.stop << j, frames))
-            if rows.stop < cells.known - (1 << j):
+    # Only columns in which there is something, with an empty one between runs.
+    places = np.union1d(used, np.minimum(used + 1, mask.shape[1] - 1))
+    labels, _ = scipy.ndimage.label(mask[:, places], np.ones((3, 3), bool))
+    for number, (high, part) in enumerate(scipy.ndimage.find_objects(labels), 1):
+        rows = slice(high.start << j, min(high.stop << j, frames))
+        first_column, last_column = int(places[part.start]), int(places[part.stop - 1]) + 1
+        if rows.stop < cells.known - (1 << j):
+            continue
+        if not cells.final and rows.stop >= frames - (1 << j) and rows.start >= frames - cells.known > 0:
+            continue
+        columns = slice(first_column << i, last_column << i)
+        if not wanted(rows, columns):
+            continue
+        own = labels[high, part] == number
+        for core in _cores(cells, rows, columns):
+            # What a component joins need not begin and end together.
+            inside = slice(max((core[0] >> i) - first_column, 0), ((core[1] - 1) >> i) + 1 - first_column)
+            when = np.flatnonzero(own[:, inside].any(axis=1))
+            if not len(when):
                 continue
-            if not cells.final and rows.stop >= frames - (1 << j) and rows.start >= frames - cells.known > 0:
-                continue
-            columns = slice((a + part.start) << i, (a + part.stop) << i)
-            if wanted(rows, columns):
-                found += _component(cells, rows, columns, margin)
+            first, last = int(when[0]), int(when[-1]) + 1
+            rows_of_core = slice((high.start + first) << j, min((high.start + last) << j, frames))
+            if wanted(rows_of_core, slice(*core)):
+                found += _lobe(cells, rows_of_core, core, margin)
     return found
 
 
-def _component(cells: Cells, rows: slice, columns: slice, margin: int, depth: int = 0) -> list[Segment]:
-    bins = cells.values.shape[1]
+def _cores(cells: Cells, rows: slice, columns: slice) -> list[tuple[int, int]]:
+    """Return the intervals of bins in which the spectrum of these frames stands out."""
     pad = min(max(6, (columns.stop - columns.start) // 2), 200)
-    a, b = max(0, columns.start - pad), min(bins, columns.stop + pad)
+    a, b = max(0, columns.start - pad), min(cells.values.shape[1], columns.stop + pad)
     spectrum = cells.values[rows, a:b].mean(axis=0, dtype=np.float64) - 1
     worth = max((rows.stop - rows.start) * cells.worth, 1.0)
-    found: list[Segment] = []
-    for low, high in _lobes(spectrum, 1 / np.sqrt(worth)):
-        core = a + low, a + high
-        if core[1] <= columns.start or core[0] >= columns.stop:
-            continue
-        segment = _segment_at(cells, rows, core, margin)
-        if segment is None:
-            continue
-        found.append(segment)
-        # Before and after it there may be others, which are not as strong or have another spectrum.
-        for rest in (slice(rows.start, segment.rows.start - 2), slice(segment.rows.stop + 2, rows.stop)):
-            if depth < 6 and rest.stop - rest.start >= 3 and _anything(cells, rest, core):
-                found += _component(cells, rest, slice(*core), 1, depth + 1)
+    cores = [(a + low, a + high) for low, high in _lobes(spectrum, 1 / np.sqrt(worth))]
+    return [core for core in cores if core[1] > columns.start and core[0] < columns.stop]
+
+
+def _lobe(cells: Cells, rows: slice, core: tuple[int, int], margin: int, depth: int = 0) -> list[Segment]:
+    """Return what is in these bins during these frames: mostly one segment."""
+    segment = _segment_at(cells, rows, core, margin)
+    if segment is None:
+        return []
+    found = [segment]
+    # Before and after it there may be others, which are not as strong or have another spectrum.
+    for rest in (slice(rows.start, segment.rows.start - 2), slice(segment.rows.stop + 2, rows.stop)):
+        if depth < 4 and rest.stop - rest.start >= 3 and _anything(cells, rest, core):
+            for one in _cores(cells, rest, slice(*core)):
+                found += _lobe(cells, rest, one, 1, depth + 1)
     return found
 
 

@@ -105,6 +105,7 @@ class Grid:
         return float(abs(_amplitude_correlation(self.hop / self.bins, abs(frames), abs(bins))) ** 2)
 
 
+@functools.lru_cache(maxsize=16)
 def window(bins: int) -> NDArray[np.float32]:
     """Return the periodic Hann window, as float32."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(bins) / bins)).astype(np.float32)
