@@ -87,6 +87,8 @@ class Feeds:
 
     def _value(self, block: str, name: str) -> Any:
         simple: dict[str, Any] = {
+            "on_piece": lambda piece: None,
+            "on_end": lambda: None,
             "sample_rate": RATE,
             "symbol_rate": SYMBOL_RATE,
             "path": str(RECORDING),

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rtl_tcp_server import RtlTcpServer
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -401,6 +403,33 @@ def test_a_sweep_covers_its_range_without_the_edges_of_bands() -> None:
         steps = sweep_steps(low, high, 2.4e6)
         assert steps[0] - 1.2e6 <= low and steps[-1] + 1.2e6 >= high
         assert all(0 < after - before <= 0.8 * 2.4e6 + 1 for before, after in itertools.pairwise(steps))
+
+
+def test_a_radio_is_swept_over_a_range() -> None:
+    """A carrier at 101 MHz: the server sends the band that it was tuned to last."""
+    rate, at = 240e3, np.arange(12_000)
+
+    def sent() -> Iterator[bytes | None]:
+        block, quiet = 0, rng("a swept band")
+        while True:
+            tuned = [number for which, number in server.commands if which == 1]
+            offset = 101e6 - (tuned[-1] if tuned else 0)
+            made = quiet.normal(scale=6.0, size=(len(at), 2)) @ [1, 1j]
+            if abs(offset) < rate / 2:
+                made = made + 20 * np.exp(2j * np.pi * offset / rate * (at + block * len(at)))
+            block += 1
+            numbers = np.stack([made.real, made.imag], axis=1).ravel()
+            yield np.clip(np.round(numbers + 127.5), 0, 255).astype(np.uint8).tobytes()
+
+    with RtlTcpServer(sent) as server:
+        source = SourceOptions(rtl_tcp=server.address, sample_rate=rate, frequency=100e6)
+        writing = ScanOutputOptions(sweep="100.7M:101.1M", dwell=1.0, once=0.1)
+        found = records(ScanSession(source, writing=writing))
+    steps = sweep_steps(100.7e6, 101.1e6, rate)
+    assert [number for which, number in server.commands if which == 1][1:] == [round(step) for step in steps]
+    over = [record for record in found if record["event"] == "end"]
+    assert over and all(record["frequency_hz"] == pytest.approx(101e6, abs=300) for record in over)
+    assert {record["label"] for record in over} <= {"carrier", "unknown"}
 
 
 # Conditions

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gnuradio import gr
-from gnuradio.amrq._errors import guarded
+from gnuradio.amrq._errors import guarded, guarded_run
 from gnuradio.amrq._tags import Breaks
 
 from amrq.sources import Piece
@@ -41,6 +41,7 @@ class sample_tap(gr.sync_block):
             self._on_piece(Piece(new[first:last].copy(), broken=first in places))
         return len(new)
 
+    @guarded_run
     def stop(self) -> bool:
         """Say that the stream has ended."""
         self._on_end()

@@ -506,9 +506,8 @@ class BandScanner:
     def _wanted(self, record: EmissionRecord) -> Channel:
         """Return the channel of an emission, with the noise beside it."""
         bandwidth = max(record.bandwidth, _LEAST_BANDWIDTH)
-        rate = min(_RATE * bandwidth, self.sample_rate)
-        # Not all of the rate passes: what would fold into the channel is taken off.
-        return Channel(record.centre, min(0.75 * rate, self.sample_rate), rate)
+        # A channel's rate is 1.25 times what passes, or little more.
+        return Channel(record.centre, min(_RATE / 1.25 * bandwidth, self.sample_rate))
 
     def _floor(self, record: EmissionRecord) -> float | None:
         """Return the noise floor where an emission is, dB of full scale a Hz."""
@@ -556,9 +555,7 @@ class BandScanner:
         start = max(self.ring.first, record.start, stop - round(seconds * self.sample_rate))
         wanted = self._wanted(record)
         try:
-            return extract(
-                self.ring, self.sample_rate, wanted.centre, wanted.bandwidth, start, stop, wanted.rate
-            )
+            return extract(self.ring, self.sample_rate, wanted.centre, wanted.bandwidth, start, stop)
         except AmrqError:
             return None
 

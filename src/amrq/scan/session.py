@@ -29,7 +29,7 @@ from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import ScanOptions
 from amrq.scan.worker import ScanWorker
 from amrq.sources import SilenceWatch, SourceCounts, SourceOptions
-from amrq.text import engineering, printable
+from amrq.text import counted, engineering, printable
 
 __all__ = ["ScanOutputOptions", "ScanSession"]
 
@@ -58,7 +58,8 @@ class ScanOutputOptions:
 
     once: float | None = option(
         None,
-        "End after this many seconds of the source. Without it, with the source or with Ctrl-C.",
+        "End after this many seconds of the source; a sweep goes to its end first. Without it, with the source or with "
+        "Ctrl-C.",
         unit="s",
         within=above(0),
     )
@@ -345,10 +346,10 @@ class ScanSession:
                     taken += len(piece.samples)
                     yield from self._written(self.scanner.process(piece.samples))
                 yield from self._written(self.scanner.finish(), last=True)
-                if self._writing.once is not None and time.monotonic() - started > self._writing.once:
-                    return
                 if self._ending.is_set():
                     return
+            if self._writing.once is not None and time.monotonic() - started > self._writing.once:
+                return
 
     def _written(self, events: list[ScanEvent], last: bool = False) -> Iterator[dict[str, Any]]:
         """Hand events to the outputs; yield their records."""
@@ -447,16 +448,18 @@ class ScanSession:
         if counts.refused:
             said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
         if done.not_finite:
-            said.append(f"{done.not_finite} samples are not finite numbers; they count as zeros.")
+            said.append(f"{counted(done.not_finite, 'sample')} not finite: they count as zeros.")
         if done.missed:
-            said.append(f"{done.missed} emissions ended before there was time to look at them: see --budget.")
+            said.append(
+                f"{counted(done.missed, 'emission')} ended before there was time for a look (--budget)."
+            )
         if done.suppressed:
             said.append(
-                f"{done.suppressed} emissions are not reported: more than {self._options.most_records:g} a second "
-                "began (--most-records)."
+                f"{counted(done.suppressed, 'emission')} not reported: more than {self._options.most_records:g} a "
+                "second began (--most-records)."
             )
         if self._recorder is not None and self._recorder.left_out:
-            said.append(f"{self._recorder.left_out} emissions were not recorded: too many at a time.")
+            said.append(f"{counted(self._recorder.left_out, 'emission')} not recorded: too many at a time.")
         return said
 
     def recordings(self) -> list[Path]:
