@@ -149,13 +149,19 @@ def measure_emission(
 ) -> EmissionMeasures:
     """Measure the emission in the middle of a channel.
 
+    At an in-band SNR of 10 dB and a product of bandwidth and time of 1,000 the middle is right to 2 % of the bandwidth,
+    the bandwidth to 10 %, begin and end to 2 % of the time in between. Where more than 1 % of the power is in tails below
+    the noise, as with pulses and tones that are keyed hard, the bandwidth comes out too small: what is not seen is not
+    measured. A voice is on while it speaks.
+
     Args:
         iq: complex [N], the emission about 0 Hz; a channel of twice its width or more, so that noise is beside it.
             Samples that are not finite count as zeros.
         sample_rate: samples a second, above 0.
         noise_dbfs_per_hz: noise density, where it is known, dB relative to a magnitude of 1; None: estimated from what
             is beside the emission, and from the times when it is off.
-        bandwidth: about the emission's, right to some 30 %, Hz; None: that of what stands out of the noise.
+        bandwidth: about the emission's, right to some 30 %, Hz; None: that of all that stands out of the noise, so that
+            nothing else may be in the channel.
         with_symbol_rate: the symbol rate is wanted, which takes most of the time.
 
     Raises:
@@ -250,10 +256,12 @@ def _first_band(iq: _Samples, sample_rate: float, noise: float | None, width: fl
         signals = find_signals(iq, sample_rate)
         if not signals:
             return None
-        nearest = min(signals, key=lambda one: abs(one.centre) / one.bandwidth)
-        lower, upper = nearest.centre - nearest.bandwidth / 2, nearest.centre + nearest.bandwidth / 2
+        # Lines and tones that are found by themselves are parts of one emission.
+        lower = min(one.centre - one.bandwidth / 2 for one in signals)
+        upper = max(one.centre + one.bandwidth / 2 for one in signals)
         if noise is None:
-            noise = 10 ** ((nearest.power_db - nearest.snr_db) / 10) / nearest.bandwidth
+            strongest = signals[0]
+            noise = 10 ** ((strongest.power_db - strongest.snr_db) / 10) / strongest.bandwidth
         return _Band(lower, upper, noise)
     width = min(max(width, 4 * sample_rate / len(iq)), sample_rate)
     if noise is None:
