@@ -150,9 +150,9 @@ def measure_emission(
     """Measure the emission in the middle of a channel.
 
     At an in-band SNR of 10 dB and a product of bandwidth and time of 1,000 the middle is right to 2 % of the bandwidth,
-    the bandwidth to 10 %, begin and end to 2 % of the time in between. Where more than 1 % of the power is in tails below
-    the noise, as with pulses and tones that are keyed hard, the bandwidth comes out too small: what is not seen is not
-    measured. A voice is on while it speaks.
+    the bandwidth to 10 %, begin and end to 2 % of the time in between. Where more than 1 % of the power is in tails
+    below the noise, as with pulses and tones that are keyed hard, the bandwidth comes out too small: what is not seen
+    is not measured. A voice is on while it speaks.
 
     Args:
         iq: complex [N], the emission about 0 Hz; a channel of twice its width or more, so that noise is beside it.
