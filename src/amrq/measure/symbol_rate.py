@@ -25,7 +25,7 @@ _MOST_SAMPLES = 1 << 18
 _NEIGHBOURS = 256
 """Bins on either side of a line that tell the level it stands out from."""
 _EVERY = 16  # bins from one median to the next
-_LEAST_ROOM = 0.3
+_OWN = 0.55
 """Of a signal's bandwidth: so much on either side of its middle is its channel, whatever lies there."""
 _BLOCKS = 96
 """Over a channel, in which its shape is measured."""
@@ -223,13 +223,14 @@ def _room(
 ) -> tuple[float, float]:
     """Return the edges of a signal's channel, Hz: a little more than the signal, but nothing of those beside it."""
     half = 0.6 * signal.bandwidth + 4 * sample_rate / count
-    least = _LEAST_ROOM * signal.bandwidth
     low, high = signal.centre - half, signal.centre + half
+    # Side lobes of one may lie under the other: their spectrum then tells where one ends.
     for other in others:
-        if other.centre < signal.centre:
-            low = max(low, min(other.centre + other.bandwidth / 2, signal.centre - least))
-        else:
-            high = min(high, max(other.centre - other.bandwidth / 2, signal.centre + least))
+        upper, lower = other.centre + other.bandwidth / 2, other.centre - other.bandwidth / 2
+        if upper < signal.centre - _OWN * signal.bandwidth:
+            low = max(low, upper)
+        elif lower > signal.centre + _OWN * signal.bandwidth:
+            high = min(high, lower)
     return max(low, -0.49 * sample_rate), min(high, 0.49 * sample_rate)
 
 
