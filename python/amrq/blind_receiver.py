@@ -37,9 +37,10 @@ class blind_receiver(gr.hier_block2):
     """Find a signal in a band, receive it and name its modulation: complex samples in, messages out.
 
     The strongest signal whose symbol rate is clear is received (or the one nearest to `offset`). It is looked for
-    again every second, and the receiver follows when two successive looks agree on another symbol rate or place. The
-    samples from which the signal was found are received too. Inside are the symbol front end's receiver, a chunker and
-    a classifier.
+    again every second, and the receiver follows when two successive looks agree on another symbol rate or place. At a
+    tag `rx_freq` or `rx_rate` with a new value it leaves its signal, and looks for one in the new band. The samples
+    from which a signal was found are received too. Inside are the symbol front end's receiver, a chunker and a
+    classifier.
 
     Message ports:
         decisions, statistics, model (in): those of `classifier_sink`. Decisions have `time`, `symbol_rate_hz` and,
@@ -161,6 +162,7 @@ class _found_symbols(_symbols):
         self._next: RateEstimate | None = None  # the signal to receive from now on
         self._follower = SignalFollower(math.nan, 0.0)
         self._seen = Breaks()  # those that the watch knows of
+        self._retuned = 0  # first sample of the present frequency and sample rate
         self._kept: list[np.ndarray[Any, np.dtype[np.complex64]]] = []
 
     @guarded_run
@@ -181,6 +183,8 @@ class _found_symbols(_symbols):
 
     def _found(self, estimate: RateEstimate) -> None:
         """Take in an estimate; called in the watch's thread."""
+        if estimate.sample_offset < self._retuned:  # of another band: it was made when the frequency changed
+            return
         if self.current is None:
             if self._next is None and estimate.confidence >= SURE:
                 self._next = estimate
@@ -205,17 +209,34 @@ class _found_symbols(_symbols):
 
     def _feed(self, samples: Any) -> None:
         """Show the new samples to the watch; keep them until there is a signal, and receive them from then on."""
-        first = self.nitems_read(0) + self._fed
-        new = np.array(samples[self._fed :], dtype=np.complex64)
         if self.watch.error is not None:
             raise self.watch.error
-        retuned = self._watch_for(new, first) if len(new) else 0
+        read = self.nitems_read(0)
+        first, stop = read + self._fed, read + len(samples)
+        broken: list[int] = []
+        tags = self.get_tags_in_range(0, first, stop) if stop > first else ()
+        for place, values in self._seen.changes(tags):
+            if place and not _RETUNES.isdisjoint(values):
+                self._feed_part(samples[: place - read], broken)
+                self._leave(place)
+                broken = []
+            else:
+                broken.append(place)
+        self._feed_part(samples, broken)
+
+    def _feed_part(self, samples: Any, broken: list[int]) -> None:
+        """Feed samples of one frequency; samples are missing before those with the numbers `broken` of the stream."""
+        first = self.nitems_read(0) + self._fed
+        new = np.array(samples[self._fed :], dtype=np.complex64)
+        self.watch.write(new, [place - first for place in broken])
+        if not self._live:
+            self._wait(_LONGEST_WAIT)
         over = self._is_over() and self._before.nitems_written(0) == first + len(new)
         if over and self.current is None and self._next is None and not self._finished:
             self.watch.look_now()
             self._wait(_LONGEST_WAIT)
         if self._next is None and self.current is None:
-            self._keep(new, first, retuned)
+            self._keep(new, first)
             self._fed, self._finished = len(samples), self._finished or over
             return
         if self._next is not None:
@@ -223,28 +244,22 @@ class _found_symbols(_symbols):
             self._next = None
         super()._feed(samples)
 
-    def _watch_for(self, new: Any, first: int) -> int:
-        """Show new samples, the first of which is number `first` of the stream, to the watch.
-
-        Returns:
-            index of the first of them that follows the last change of frequency or sample rate; 0 if there is none.
-        """
-        at = 0
-        broken: list[int] = []
-        for place, values in self._seen.changes(self.get_tags_in_range(0, first, first + len(new))):
-            if place and not _RETUNES.isdisjoint(values):
-                self.watch.write(new[at : place - first], [one - at for one in broken])
-                if not self._live and self.current is None:
-                    self.watch.look_now()
-                    self._wait(_LONGEST_WAIT)
-                self.watch.begin_anew()
-                at, broken = place - first, []
-            else:
-                broken.append(place - first)
-        self.watch.write(new[at:], [one - at for one in broken])
-        if not self._live:
+    def _leave(self, place: int) -> None:
+        """End with the signal of a band: from sample number `place` on the band is another one."""
+        if self.current is None and self._next is None and not self._live:
+            self.watch.look_now()
             self._wait(_LONGEST_WAIT)
-        return at
+        self._retuned = place
+        self.watch.begin_anew()
+        if self._next is not None:
+            self._change(self._next)
+            self._next = None
+        if self.current is not None:
+            self._take(self.receiver.finish())
+            self._mark(self._made, BURST_BORDER_KEY, pmt.PMT_T)
+            self.current, self._follower = None, SignalFollower(math.nan, 0.0)
+        self._kept.clear()
+        self._tags.clear()
 
     def _wait(self, seconds: float) -> None:
         """Wait for an estimate that is due."""
@@ -252,12 +267,8 @@ class _found_symbols(_symbols):
         while self.watch.is_due() and time.monotonic() < until:
             time.sleep(_POLL)
 
-    def _keep(self, new: Any, first: int, retuned: int) -> None:
-        """Keep samples for the time when the signal is found, the last ones since index `retuned` only."""
-        if retuned:  # what came before has another frequency
-            self._kept.clear()
-            self._tags.clear()
-        new, first = new[retuned:], first + retuned
+    def _keep(self, new: Any, first: int) -> None:
+        """Keep samples for the time when the signal is found, the last ones only."""
         if not self._kept:
             self._origin = first
         tags = self.get_tags_in_range(0, first, first + len(new))

@@ -146,6 +146,22 @@ class qa_blind_receiver(gr_unittest.TestCase):
             else:
                 self.assertEqual({record["label"] for record in first}, {"BPSK"})
 
+    def test_after_a_retune_the_old_place_is_left_at_once(self):
+        both = np.concatenate([signal("QPSK", 12.5e3, 21e3, 300_000), signal("BPSK", 9e3, -30e3, 200_000)])
+        tags = []
+        for place, frequency in ((0, 100e6), (300_000, 101e6)):
+            tag = gr.tag_t()
+            tag.offset, tag.key, tag.value = place, pmt.intern("rx_freq"), pmt.from_double(frequency)
+            tags.append(tag)
+        records, _, block = self.received(both, tags)
+        before = [record for record in records if record["time"] < 2.999]
+        after = records[len(before) :]
+        self.assertEqual({record["label"] for record in before}, {"QPSK"})
+        self.assertEqual({record["label"] for record in after}, {"BPSK"})
+        self.assertLess(after[0]["time"], 3 + 100 / 9e3)
+        self.assertLess(max(abs(record["offset_hz"] + 30e3) for record in after), 90)
+        self.assertLess(abs(block.estimate().offset + 30e3), 90)
+
     def test_noise_gives_neither_estimates_nor_decisions(self):
         generator = rng("qa blind_receiver noise")
         noise = (generator.normal(size=300_000) + 1j * generator.normal(size=300_000)).astype(np.complex64)
