@@ -2,6 +2,7 @@
 """The symbol rate of a signal that nobody has told it of."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from transmitters import PULSES, in_noise, sent, with_neighbour
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
-from amrq.measure import estimate_symbol_rate
+from amrq.identify import SignalSearch, find_signal
+from amrq.measure import estimate_symbol_rate, find_signals
 from amrq.recordings import open_recording
 from amrq.signals import received_signal
 
@@ -100,6 +102,77 @@ def test_any_pulse_alone_and_beside_a_neighbour(pulse: str) -> None:
         else:
             unclear += 1
     assert unclear <= 1
+
+
+@pytest.mark.parametrize("beside", ["rectangular", "root raised cosine 0.35", "half sine"])
+def test_a_neighbour_of_any_pulse_leaves_the_rate_right(beside: str) -> None:
+    """Of 8 signals at 10 to 20 dB beside one as strong, whose side lobes lie under them, all are right."""
+    for number in range(8):
+        generator = rng("rate beside a neighbour", beside, number)
+        pulse, samples_per_symbol = str(generator.choice(PULSES)), generator.uniform(8, 40)
+        made = sent(generator, pulse, samples_per_symbol, 65_536)
+        rate = generator.uniform(0.6, 1.5) / samples_per_symbol
+        # Half sines have the widest main lobes.
+        place = generator.choice([-1, 1]) * 1.55 * (1 / samples_per_symbol + rate)
+        if abs(place) + 1.5 * rate > 0.49:
+            place = math.copysign(0.49 - 1.5 * rate, place)
+        band = made.samples + sent(generator, beside, 1 / rate, 65_536, float(place)).samples
+        samples = in_noise(band, generator.uniform(10, 20), samples_per_symbol, generator)
+        found = find_signal(samples, 1.0, SignalSearch(offset=0.0))
+        assert found.sure and found.symbol_rate is not None, number
+        assert found.symbol_rate.rate == pytest.approx(1 / samples_per_symbol, rel=0.002), number
+
+
+def test_the_signals_that_are_known_are_not_looked_for() -> None:
+    generator = rng("rate of a known signal")
+    made = sent(generator, "root raised cosine 0.35", 10.0, 32_768, 0.2)
+    other = sent(generator, "root raised cosine 0.35", 14.0, 32_768, -0.2)
+    samples = in_noise(2 * made.samples + other.samples, 20.0, 10.0, generator)
+    strong, weak = find_signals(samples, 1.0)
+    for signals, rate in (([strong, weak], 0.1), ([weak, strong], 1 / 14)):
+        found = estimate_symbol_rate(samples, 1.0, signals=signals)
+        assert found.rate == pytest.approx(rate, rel=0.002) and found.confidence > 0.999
+    assert math.isnan(estimate_symbol_rate(samples, 1.0, signals=[]).rate)
+
+
+def frequency_shift_keyed(
+    generator: np.random.Generator, levels: int, index: float, per_symbol: int
+) -> NDArray[np.complex128]:
+    steps = np.repeat(2.0 * generator.integers(levels, size=32_768 // per_symbol) - levels + 1, per_symbol)
+    return np.exp(1j * np.pi * index * np.cumsum(steps) / per_symbol)
+
+
+@pytest.mark.parametrize(("levels", "index"), [(2, 0.5), (2, 1.5), (2, 4.0), (2, 7.5), (4, 1.5)])
+def test_a_harmonic_of_frequency_shift_keying_is_not_clear(levels: int, index: float) -> None:
+    """Of 6 signals of each deviation none has another rate than its own called clear.
+
+    4FSK of a small deviation is at twice its rate now and then: see benchmarks/symbol_rate.py.
+    """
+    for number in range(6):
+        generator = rng("rate of FSK", levels, str(index), number)
+        per_symbol = int(generator.integers(20, 80))
+        made = frequency_shift_keyed(generator, levels, index, per_symbol)
+        found = estimate_symbol_rate(in_noise(made, generator.uniform(15, 30), per_symbol, generator), 1.0)
+        if found.confidence > 0.999:
+            assert found.rate == pytest.approx(1 / per_symbol, rel=0.002), number
+
+
+@pytest.mark.parametrize("family", ["fsk2", "fsk4", "fm_narrow", "ook", "pulse", "linear"])
+def test_recordings_of_other_kinds_have_no_wrong_rate(family: str) -> None:
+    """None is called clear at another rate than its own, in 65,536 samples; all that are linear are clear."""
+    folder = ROOT.parent / "shared" / "air" / "given"
+    if not (folder / "truth.json").is_file():
+        pytest.skip(f"{folder} is not there")
+    for truth in json.loads((folder / "truth.json").read_text()):
+        if truth["family"] != family:
+            continue
+        recording = open_recording(folder / f"{truth['name']}.sigmf-meta")
+        # Some are silent at the beginning.
+        start = max(0, int(truth["segments"][0][0]) - 1000)
+        found = find_signal(recording.read(start, 1 << 16), recording.sample_rate)
+        assert found.sure or family != "linear", truth["name"]
+        if found.sure and found.symbol_rate is not None:
+            assert found.symbol_rate.rate == pytest.approx(truth["symbol_rate"], rel=0.005), truth["name"]
 
 
 @pytest.mark.parametrize("fault", ["bursts", "silence", "stray tones", "carrier drift", "a line at 0 Hz"])
