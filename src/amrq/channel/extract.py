@@ -52,7 +52,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Channel:
-    """A part of a band.
+    """A part of a band. The band is a circle, as it is for sampled signals: beyond an edge is what is at the other one.
 
     Attributes:
         centre: Hz from the middle of the band.

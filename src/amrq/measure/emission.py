@@ -202,6 +202,8 @@ def measure_emission(
         whole = len(on_times) == 1 and int(np.diff(on_times)[0, 0]) == len(iq)
         if moved < (_MOVED if whole else _SETTLED) * former.width:
             break
+    if bandwidth is not None and abs(band.centre) > bandwidth / 2:  # a neighbour's foot is all that is seen
+        return _nothing(len(iq), _decibels(band.noise))
     start, stop = int(on_times[0, 0]), int(on_times[-1, 1])
     return EmissionMeasures(
         centre=band.centre,
