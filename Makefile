@@ -77,10 +77,10 @@ lint: $(STAMPS)/train $(STAMPS)/types ## ruff and mypy
 	$(say) "style: ruff"
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
-	$(say) "types: mypy"
-	@$(PYTHON) -m mypy
-	@[ "$$(cat $(STAMPS)/numpy)" = 2 ] || { echo "== types: mypy, as NumPy 2 and PyQt declare theirs" && \
-	  $(PYTHON) -m mypy --python-executable $(TYPES)/bin/python --cache-dir .mypy_cache/numpy-2; }
+	$(say) "types: mypy; beside it as NumPy 2 and PyQt declare theirs"
+	@mkdir -p $(BUILD); if [ "$$(cat $(STAMPS)/numpy)" = 2 ]; then $(PYTHON) -m mypy; else \
+	  $(PYTHON) -m mypy --python-executable $(TYPES)/bin/python --cache-dir .mypy_cache/numpy-2 > $(BUILD)/mypy.log 2>&1 & \
+	  other=$$!; $(PYTHON) -m mypy; found=$$?; wait $$other || { found=1; cat $(BUILD)/mypy.log; }; exit $$found; fi
 
 board-check: $(STAMPS)/module $(STAMPS)/train ## a board against this machine on 100,000 chunks, and 10,000 connects; BOARD_CHECK_ARGS="--help"
 	$(say) "a board against this machine (half an hour)"
@@ -196,7 +196,7 @@ $(BUILD)/pages: FORCE $(STAMPS)/venv
 # written, since each has the table of contents beside it.
 $(BUILD)/docs.built: $(STAMPS)/docs $(BUILD)/files $(BUILD)/pages $(SOURCES) $(PAGES)
 	$(say) "documentation: sphinx"
-	@$(headless) $(PYTHON) -m sphinx -q -a -W --keep-going -c docs -d $(BUILD)/doctrees . $(BUILD)/docs || \
+	@$(headless) $(PYTHON) -m sphinx -q -a -W --keep-going -j $(JOBS) -c docs -d $(BUILD)/doctrees . $(BUILD)/docs || \
 	  { rm -rf $(BUILD)/doctrees; exit 1; }
 	@touch $@
 

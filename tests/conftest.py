@@ -14,18 +14,23 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, print_b
 settings.load_profile("repeatable")
 
 LONGEST = (
-    "test_sweep.py",
     "test_tune.py",
+    "test_sweep.py",
     "test_training.py",
-    "test_live.py",
-    "test_bad_output_and_input.py",
     "test_examples.py",
-    "test_command.py",
+    "test_live.py",
     "test_headless.py",
-    "test_signals_end.py",
+    "test_likelihood.py",
     "test_golden.py",
+    "test_bad_output_and_input.py",
+    "test_rtl.py",
+    "test_command.py",
     "test_golden_command.py",
     "test_installed.py",
+    "test_signals_end.py",
+    "test_evaluation.py",
+    "test_sink.py",
+    "test_label.py",
 )
 """Files of the tests that take longest, in this order, so that processes which share the files end together."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from amrq.model import Contract, write_contract
@@ -100,3 +101,10 @@ def nan_model(path: Path) -> Path:
     linear_onnx(path, weights=np.full((64, len(CLASSES)), np.nan, np.float32))
     write_contract(path, Contract(name="nan", classes=CLASSES, chunk_length=32))
     return path
+
+
+def calibrate_quickly(patch: pytest.MonkeyPatch) -> None:
+    """Leave out fitting how evidence adds up, and calibrate on fewer chunks, where a model is trained."""
+    patch.setattr("amrq.training.making.calibrate_fusion", lambda *_: 10.0)
+    patch.setattr("amrq.training.making._HELD_OUT_CHUNKS", 4_000)
+    patch.setattr("amrq.training.tuning._TAUGHT", 6_000)

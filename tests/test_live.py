@@ -29,7 +29,7 @@ import zmq
 from file_radio import file_radio
 from prometheus_text import read_metrics
 from rtl_tcp_server import RtlTcpServer
-from run_amrq import amrq_here, run, start_amrq
+from run_amrq import amrq, amrq_here, run, start_amrq
 from small_models import slow_model
 
 from amrq.classes import THESIS_9
@@ -71,9 +71,8 @@ def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:
 
 
 def live(*arguments: object, **more: Any) -> tuple[int, str, str]:
-    process = start(*arguments, **more)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+    done = amrq("live", *arguments, **more)
+    return done.returncode, done.stdout, done.stderr
 
 
 def records(out: str) -> list[dict[str, Any]]:

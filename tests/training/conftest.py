@@ -2,12 +2,13 @@
 """What tests of training share."""
 
 import pytest
+from small_models import calibrate_quickly
 
 
 @pytest.fixture
 def quick_fusion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out fitting how evidence adds up, most of the time that a small model takes.
+    """Leave out fitting how evidence adds up, and calibrate on fewer chunks: most of the time that a small model takes.
 
     `test_train_and_evaluate_commands` and `test_evidence_that_errs_together_counts_less` do it.
     """
-    monkeypatch.setattr("amrq.training.making.calibrate_fusion", lambda *_: 10.0)
+    calibrate_quickly(monkeypatch)

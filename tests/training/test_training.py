@@ -483,11 +483,11 @@ def test_calibration_finds_the_temperature():
 def test_train_and_evaluate_commands(tmp_path):
     runner = CliRunner()
     model = tmp_path / "smoke.onnx"
-    result = runner.invoke(app, ["train", str(SMOKE), "-o", str(model), "--steps", "60"])
+    result = runner.invoke(app, ["train", str(SMOKE), "-o", str(model), "--steps", "30"])
     assert result.exit_code == 0, result.output
     contract = read_contract(model)
     assert contract.name == "smoke"
-    assert contract.recipe["settings"]["fit"]["steps"] == 60
+    assert contract.recipe["settings"]["fit"]["steps"] == 30
     assert len(contract.accuracy) == 11
     assert contract.outlier_share == 0.005
     others = {UNKNOWN, NO_SIGNAL}
@@ -500,7 +500,8 @@ def test_train_and_evaluate_commands(tmp_path):
     assert "amrq train recipes/smoke.toml" in page
     assert f"| {contract.accuracy[-1].accuracy:.4f}\u00a0(" in page
     folder = tmp_path / "report"
-    command = ["evaluate", str(model), "--chunks", "40", "--es-n0", "5,20", "--json", "-o", str(folder)]
+    command = ["evaluate", str(model), "--chunks", "40", "--es-n0", "5,20", "--sweeps", "10"]
+    command += ["--open-world", "0", "--json", "-o", str(folder)]
     result = runner.invoke(app, command)
     assert result.exit_code == 0, result.output
     found = json.loads((folder / "evaluation.json").read_text())
@@ -508,7 +509,9 @@ def test_train_and_evaluate_commands(tmp_path):
     assert found["levels"][0]["chunks"] == 40 * len(THESIS_9)
     for name in ("evaluation.md", "accuracy.png", "confusion.png"):
         assert (folder / name).stat().st_size > 500
-    result = runner.invoke(app, ["evaluate", str(model), "--chunks", "10", "--es-n0", "20"])
+    result = runner.invoke(
+        app, ["evaluate", str(model), "--chunks", "10", "--es-n0", "20", "--sweeps", "none"]
+    )
     assert result.exit_code == 0
     assert "16QAM" in result.output
     result = runner.invoke(app, ["evaluate", str(model), "--es-n0", "loud"])

@@ -45,12 +45,18 @@ def calibrate(logits: torch.Tensor, labels: torch.Tensor, hypotheses: Sequence[H
     # Golden sections close in on the one minimum over 1/temperature.
     low, high = 0.2, 5.0
     ratio = (5**0.5 - 1) / 2
+    a, b = high - ratio * (high - low), low + ratio * (high - low)
+    at_a, at_b = cross_entropy(a), cross_entropy(b)
     for _ in range(30):
-        a, b = high - ratio * (high - low), low + ratio * (high - low)
-        if cross_entropy(a) < cross_entropy(b):
-            high = b
+        # One of the two points within is a point within the shorter section as well.
+        if at_a < at_b:
+            high, b, at_b = b, a, at_a
+            a = high - ratio * (high - low)
+            at_a = cross_entropy(a)
         else:
-            low = a
+            low, a, at_a = a, b, at_b
+            b = low + ratio * (high - low)
+            at_b = cross_entropy(b)
     return 2 / (low + high)
 
 
