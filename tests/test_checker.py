@@ -254,3 +254,16 @@ def test_a_ring_whose_points_are_hardly_told_apart_is_unsure() -> None:
     assert reasons["16PSK"].count("named") >= 17
     assert reasons["32PSK"].count("named") <= 2
     assert "unsure" in reasons["32PSK"]
+
+
+def test_few_symbols_between_two_symbol_times_are_no_denser_constellation() -> None:
+    """At a wrong symbol rate the last decision before a pause rests on three chunks that slip by a symbol."""
+    generator = rng("checker, slip")
+    kept = 0
+    for _ in range(40):
+        sent = generator.choice(THESIS_9["4ASK"].points, 97)
+        slip = np.linspace(0, 1, 96)
+        noise = generator.standard_normal((96, 2)) @ [1, 1j] / math.sqrt(200)
+        chunks = ((1 - slip) * sent[:-1] + slip * sent[1:] + noise).reshape(3, 32).astype(np.complex64)
+        kept += CHECKER.check(named("8ASK", 18.0), chunks, 20.0).reason == "named"
+    assert kept <= 13

@@ -28,7 +28,7 @@ _LEAST_SYMBOLS = 64
 """Symbols that a test of the points needs."""
 _WITH_EDGES = 8
 """Chunks from which on the first and the last are left out: a signal may begin or end inside them."""
-_SHORT_SYMBOLS, _SHORT_MISFIT, _SHORT_LOSS = 512, 60.0, 1.5
+_SHORT_SYMBOLS, _SHORT_MISFIT, _SHORT_LOSS = 512, 10.0, 0.5
 """In decisions on fewer symbols errors of the receiver's level do not average out: the limit of the score test is up to
 so much higher, and that of the noise wider by up to this share."""
 _MISFIT = 36.0
