@@ -107,6 +107,8 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
         "--board-key",
         HERE,
     ),
+    # Another mistake beside it, lest a window opens where there is a screen and a raw file is a recording.
+    ("gui", "file"): ("gui", "--file", HERE, "--rate", "100k", "--model", "none"),
     ("label", "files"): ("label", HERE, "--rate", "100k", *KNOWN, "--label", "QPSK", "-o", "labels"),
     ("train", "recipe"): ("train", HERE),
     ("train", "add"): ("train", "--add", HERE, "--from", SMALL),
