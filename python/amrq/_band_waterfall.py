@@ -29,6 +29,7 @@ __all__ = ["BandPainter", "Waterfall"]
 
 _ROWS = 1024
 """Spectra that are kept: 51 s at 20 a second, and more than a screen has lines."""
+_LINES_FOR_HEIGHT, _SCREEN_SECONDS = 8, 25.0
 _COLUMNS = 8192
 """A spectrum with more bins is kept with the largest of neighbouring bins."""
 _LOWEST_DB, _STEP_DB = -190.0, 0.7
@@ -67,6 +68,9 @@ class _Lines:
         self._head, self.count = 0, 0
         self.stamps = np.zeros(_ROWS, dtype=np.int64)
         self._sorted: list[int] | None = None
+        self.pixels = 1
+        """Height of a line."""
+        self._height_for = (0, 0.0)
         self._levels = np.zeros((_ROWS, max(1, self._bins)), dtype=np.uint8)
         self._shown: NDArray[np.uint8] = np.zeros((_ROWS, 4), dtype=np.uint8)
         self._image: QtGui.QImage | None = None
@@ -113,8 +117,21 @@ class _Lines:
         stop = min(self._bins, max(starts[-1] + 1, int(np.ceil(edges[-1]))))
         return np.asarray(np.maximum.reduceat(levels[:, :stop], starts, axis=1))
 
+    def set_height(self, height: int, rate: float) -> None:
+        """Choose how many pixels high a line is: so many that a screen of `height` pixels shows some 25 seconds.
+
+        Args:
+            height: pixels.
+            rate: samples a second.
+        """
+        if self.count < _LINES_FOR_HEIGHT or (height, rate) == self._height_for:
+            return
+        self._height_for = (height, rate)
+        seconds = self.span(self.count) / rate / (self.count - 1)
+        self.pixels = int(np.clip(round(height * seconds / _SCREEN_SECONDS), 1, 6)) if seconds > 0 else 1
+
     def paint(self, painter: QtGui.QPainter, area: QtCore.QRect, view: tuple[float, float]) -> None:
-        """Draw the newest lines, one in each line of pixels; `view` is the part of the band that is shown, 0 to 1."""
+        """Draw the newest lines; `view` is the part of the band that is shown, 0 to 1."""
         wanted = (*view, area.width())
         if not self.count or area.width() < 2:
             return
@@ -128,24 +145,28 @@ class _Lines:
             self._image = QtGui.QImage(place, area.width(), _ROWS, stride, QtGui.QImage.Format_Indexed8)
             self._keep = whole  # Qt does not copy it
             self._image.setColorTable(self._table())
-        rows = min(self.count, area.height())
+        rows = min(self.count, -(-area.height() // self.pixels))
         first = min(rows, _ROWS - self._head)
-        for top, start, height in ((0, self._head, first), (first, 0, rows - first)):
-            if height > 0:
-                painter.drawImage(area.left(), area.top() + top, self._image, 0, start, area.width(), height)
+        for top, start, count in ((0, self._head, first), (first, 0, rows - first)):
+            if count > 0:
+                target = QtCore.QRect(
+                    area.left(), area.top() + top * self.pixels, area.width(), count * self.pixels
+                )
+                painter.drawImage(target, self._image, QtCore.QRect(0, start, area.width(), count))
 
     def depth(self, sample: float) -> float:
-        """Return how many lines below the top a sample is; it may be between two, or below all."""
+        """Return how many pixels below the top a sample is; far below where there is no line of it any more."""
         if self._sorted is None:
             order = (self._head + np.arange(self.count)) % _ROWS
             self._sorted = (-self.stamps[order]).tolist()
         stamps = self._sorted
         if not stamps or -sample > stamps[-1]:
-            return float(_ROWS)
+            return float(_ROWS * self.pixels)
         place = bisect.bisect_left(stamps, -sample)
         if place == 0:
             return 0.0
-        return place + (-sample - stamps[place - 1]) / max(1, stamps[place] - stamps[place - 1])
+        part = (-sample - stamps[place - 1]) / max(1, stamps[place] - stamps[place - 1])
+        return self.pixels * (place + part)
 
     def span(self, rows: int) -> int:
         """Return how many samples the newest lines cover."""
@@ -341,6 +362,7 @@ class Waterfall(Panel):
         wishes = self._wishes(records)
         self._draw_spectrum(painter, low, high, records)
         painter.fillRect(self._lines, QtGui.QColor(_STOPS[0]))
+        self._band.lines.set_height(self._lines.height(), self._band.rate)
         self._band.lines.paint(painter, self._lines, self._view)
         self._spots = []
         painter.setClipRect(
@@ -646,13 +668,13 @@ class Waterfall(Panel):
 
     def _draw_times(self, painter: QtGui.QPainter) -> None:
         area, unit, lines = self._lines, self._unit, self._band.lines
-        rows = min(lines.count, area.height())
+        rows = min(lines.count, -(-area.height() // lines.pixels))
         if rows < 2:
             return
         now, rate = self._band.snapshot.now, self._band.rate
         span = lines.span(rows) / rate
         painter.setFont(self._font(0.9))
-        marks, _ = ticks(0.0, max(span, 0.1), max(1, int(rows / (2.6 * unit))))
+        marks, _ = ticks(0.0, max(span, 0.1), max(1, int(rows * lines.pixels / (2.6 * unit))))
         for seconds in marks:
             y = area.top() + lines.depth(now - seconds * rate)
             if y > area.bottom() - 0.4 * unit:

@@ -102,8 +102,7 @@ class band_display(gr.sync_block):
     def set_frequency(self, frequency: float | None) -> None:
         """Set what the middle of the band stands for, Hz; what was found before is forgotten."""
         if (frequency or None) != self._frequency:
-            self._frequency = frequency or None
-            self._again()
+            self._retune(frequency or None)
 
     @checked_arguments
     def set_squelch(self, squelch: float) -> None:
@@ -127,11 +126,12 @@ class band_display(gr.sync_block):
         """End the run: the display shows how it ended."""
         with self._lock:
             worker, self._worker = self._worker, None
-        self._end(worker)
+        wanted = self._patience > _IMPATIENCE
+        self._end(worker, finish=wanted)
         for thread in self._ends:
             joined(thread, self._patience)
         self._ends.clear()
-        if worker is not None and self._patience > _IMPATIENCE:
+        if worker is not None and wanted:
             self._states.append((worker.snapshot(), worker.scanner.picture()))
         return True
 
@@ -151,8 +151,7 @@ class band_display(gr.sync_block):
             place = offset - first
             frequency = read_number(values["rx_freq"]) if "rx_freq" in values else None
             if frequency is not None and frequency != self._frequency:
-                self._frequency = frequency or None
-                self._again()
+                self._retune(frequency or None)
             elif offset:  # before the first sample nothing is missing
                 with self._lock:
                     if self._worker is not None:
@@ -170,6 +169,13 @@ class band_display(gr.sync_block):
             raise worker.error
         worker.put(samples, wait=not self._live)
 
+    def _retune(self, frequency: float | None) -> None:
+        """Note that the samples that come next are of another band."""
+        self._frequency = frequency
+        with self._lock:
+            if self._worker is not None:
+                self._worker.retune(frequency)
+
     def _again(self) -> None:
         """Scan what follows from the beginning, since it is another band."""
         with self._lock:
@@ -179,10 +185,12 @@ class band_display(gr.sync_block):
             self._show(self._worker)
         self._end(former)
 
-    def _end(self, worker: ScanWorker | None) -> None:
-        """Close a worker in a thread: it scans what waits, and looks at all emissions once more."""
+    def _end(self, worker: ScanWorker | None, finish: bool = False) -> None:
+        """Close a worker in a thread; to `finish`, it scans what waits, and looks at all emissions once more."""
         if worker is not None:
-            thread = threading.Thread(target=worker.close, name="amrq scan's end", daemon=True)
+            thread = threading.Thread(
+                target=worker.close, args=(finish,), name="amrq scan's end", daemon=True
+            )
             thread.start()
             self._ends = [*(former for former in self._ends if former.is_alive()), thread]
 
