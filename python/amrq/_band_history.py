@@ -104,6 +104,7 @@ def _add_stretch(stretches: deque[Stretch], record: Any, now: int) -> None:
     stop = max(record.stop, now) if record.on else record.stop
     last = stretches[-1] if stretches else None
     if last is not None and record.start <= max(last.start, last.stop):  # its beginning may have been refined
-        last.start, last.stop, last.lower, last.upper = record.start, stop, record.lower, record.upper
+        last.start = min(last.start, record.start)
+        last.stop, last.lower, last.upper = stop, record.lower, record.upper
     else:
         stretches.append(Stretch(record.start, stop, record.lower, record.upper))

@@ -82,9 +82,9 @@ def frequency_text(offset: float, centre: float | None, step: float = 100.0) -> 
 
 
 def place_text(record: Any, centre: float | None) -> str:
-    """Return the middle of an emission: to 10 Hz if it is narrow, otherwise to 100 Hz."""
+    """Return the middle of an emission: to 10 Hz if it is narrower than 1 kHz, otherwise to 100 Hz."""
     width = record.upper - record.lower
-    return frequency_text((record.lower + record.upper) / 2, centre, 10.0 if width < 5e3 else 100.0)
+    return frequency_text((record.lower + record.upper) / 2, centre, 10.0 if width < 1e3 else 100.0)
 
 
 def span_text(width: float) -> str:

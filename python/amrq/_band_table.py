@@ -224,10 +224,11 @@ class EmissionTable(QtWidgets.QTableView):
 
     def _spread(self) -> None:
         """Give each column the room of its widest text, and a share of what is left."""
-        metrics = QtGui.QFontMetrics(self.font())
+        heading = QtGui.QFont(self.font())
+        heading.setPixelSize(max(8, round(0.9 * self._unit)))
+        cell, head = QtGui.QFontMetrics(self.font()), QtGui.QFontMetrics(heading)
         needed = [
-            max(metrics.horizontalAdvance(text) for text in (column.widest, column.heading + " ▾"))
-            + self._unit
+            max(cell.horizontalAdvance(column.widest), head.horizontalAdvance(column.heading)) + self._unit
             for column in _COLUMNS
         ]
         seen: Any = self.viewport()

@@ -37,7 +37,9 @@ _LOWEST_DB, _STEP_DB = -190.0, 0.7
 # Cividis (Nunez, Anderton and Renslow 2018), whose steps look alike with and without colour blindness, from a darker
 # foot on, so that noise stays in the background.
 _STOPS = ("#030812", "#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838")
-_LABEL_ROWS = 6
+_LEAST_LABEL_ROWS, _LABEL_ROWS = 2, 6
+_ASIDE = 0.75
+"""Widths that a label may stand beside its emission before there is a further row."""
 _LINGER_SECONDS = 2.0
 """An emission that comes in bursts keeps its label above the waterfall for so long after each."""
 _RIGHT = QtCore.Qt.AlignmentFlag.AlignRight
@@ -357,9 +359,10 @@ class Waterfall(Panel):
             painter.drawText(self.rect(), int(_CENTRE | _MIDDLE), "waiting for samples …")
             return
         low, high = self._span_db()
-        self._band.lines.set_levels(low + 4, low + 4 + 0.8 * (high - low))
+        self._band.lines.set_levels(low + 4, low + 4 + 0.7 * (high - low))
         records = self._in_view()
         wishes = self._wishes(records)
+        places = self._places([wish for _, wish in wishes])
         self._draw_spectrum(painter, low, high, records)
         painter.fillRect(self._lines, QtGui.QColor(_STOPS[0]))
         self._band.lines.set_height(self._lines.height(), self._band.rate)
@@ -370,7 +373,7 @@ class Waterfall(Panel):
         )
         self._draw_boxes(painter, records)
         painter.setClipping(False)
-        self._draw_labels(painter, records, wishes)
+        self._draw_labels(painter, records, wishes, places)
         self._draw_frequencies(painter)
         self._draw_times(painter)
         self._draw_cursor(painter)
@@ -416,7 +419,7 @@ class Waterfall(Panel):
         return bool(record.on or lately or record.id == band.selected)
 
     def _wishes(self, records: Sequence[EmissionHistory]) -> list[tuple[str, LabelWish]]:
-        """Return the labels of emissions that are on, and make room for as many rows as they need."""
+        """Return the labels of emissions that are on, in a size in which there is room for them."""
         labelled = [past for past in records if self._is_labelled(past)]
         texts = [emission_words(past.record) for past in labelled]
         metrics = QtGui.QFontMetricsF(self._font(1.05, True))
@@ -424,16 +427,11 @@ class Waterfall(Panel):
         # A quarter of the room stays free, since labels want to be above their emissions.
         needed = 1.25 * total / max(1, self._spectrum.width())
         self._label_size = 1.05 * max(0.72, min(1.0, _LABEL_ROWS / max(needed, 1.0)))
-        needed = min(_LABEL_ROWS, max(2, int(np.ceil(needed))))
         metrics = QtGui.QFontMetricsF(self._font(self._label_size, True))
         wishes = []
         for past, text in zip(labelled, texts, strict=True):
             middle = self._x((past.record.lower + past.record.upper) / 2)
             wishes.append((text, LabelWish(middle, metrics.horizontalAdvance(text) + 0.8 * self._unit)))
-        # It grows at once and shrinks only by more than one, so that the picture stays still.
-        if needed > self._label_rows or needed < self._label_rows - 1:
-            self._label_rows = needed
-            self._sizes()
         return wishes
 
     def _draw_spectrum(
@@ -585,10 +583,10 @@ class Waterfall(Panel):
         painter: QtGui.QPainter,
         records: Sequence[EmissionHistory],
         wishes: Sequence[tuple[str, LabelWish]],
+        places: Sequence[tuple[int, float] | None],
     ) -> None:
         strip, unit = self._strip, self._unit
         shown = [past for past in records if self._is_labelled(past)]
-        places = self._places([wish for _, wish in wishes])
         height = 1.4 * unit
         painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
         boxes: list[tuple[QtCore.QRectF, str, EmissionHistory]] = []
@@ -617,17 +615,23 @@ class Waterfall(Panel):
             self._spots.append((box, past.record.id))
 
     def _places(self, wishes: list[LabelWish]) -> list[tuple[int, float] | None]:
-        """Return the places of labels, computed again only when they have changed by more than a little."""
-        strip, grain = self._strip, 4
-        key = (
-            strip.left(),
-            strip.width(),
-            self._label_rows,
-            *((round(w.middle / grain), w.width) for w in wishes),
-        )
+        """Return the places of labels on as few rows as they need, computed again only when they have changed."""
+        left, right, grain = self._spectrum.left(), self._spectrum.right(), 4
+        key = (left, right, *((round(wish.middle / grain), wish.width) for wish in wishes))
         if key != self._placed[0]:
             rounded = [LabelWish(round(wish.middle / grain) * grain, wish.width) for wish in wishes]
-            self._placed = (key, place_labels(rounded, strip.left(), strip.right(), self._label_rows))
+            for rows in range(_LEAST_LABEL_ROWS, _LABEL_ROWS + 1):
+                places = place_labels(rounded, left, right, rows)
+                if all(
+                    place is not None and abs(place[1] + wish.width / 2 - wish.middle) < _ASIDE * wish.width
+                    for place, wish in zip(places, rounded, strict=True)
+                ):
+                    break
+            # Rows come at once and go only two at a time, so that the picture stays still.
+            if rows > self._label_rows or rows < self._label_rows - 1:
+                self._label_rows = rows
+                self._sizes()
+            self._placed = (key, place_labels(rounded, left, right, self._label_rows))
         return self._placed[1]
 
     def _pill(
