@@ -57,6 +57,7 @@ SLOW_FIT = 1024
 FIT_LINE = 17.0
 """Power, in units of the floor, from which on a fit is a line."""
 
+_DIFFERENT_ORDERS = tuple(sorted(set(ORDERS.tolist())))
 _SEGMENT = 64  # symbols in one short spectrum: two steps
 _BINS = 128  # twice the segment, so that a line between two bins loses 0.9 dB instead of 3.9 dB
 _DRIFTS, _SLOW_DRIFTS = 6, 12  # of the fits' grids on either side
@@ -210,7 +211,7 @@ class LineSearch:
         found = Fits(empty, empty.copy(), empty.copy(), np.zeros(seen.shape, np.bool_))
         unsettled = np.ones(seen.shape[1], bool)
         windows = sliding(shaped[:, -(seen.shape[1] - 1) * STEP - fit.window :], fit.window)[:, ::STEP]
-        for order in np.unique(ORDERS):
+        for order in _DIFFERENT_ORDERS:
             rows = np.flatnonzero(order == ORDERS)
             wanted = unsettled.copy()
             for row in rows:

@@ -133,7 +133,7 @@ class BurstFinder:
         """Take the powers of a block of frames, and of those after it, which the noise is learnt from too."""
         learnt = np.concatenate((self._recent, seen))
         fours = learnt[: len(learnt) // 4 * 4].reshape(-1, 4).mean(axis=1)
-        self._noise = _UNBIASED * float(np.quantile(fours, _QUANTILE)) if len(fours) else math.inf
+        self._noise = _UNBIASED * _low_quantile(fours) if len(fours) else math.inf
         for power in powers.tolist():
             present = self._last + power > 2 * _PRESENT * self._noise
             if present and self._begun is None:
@@ -239,6 +239,15 @@ class BurstFinder:
             peak = none
         rate = nominal * (1 + float(_ERRORS[peak]))
         return rate, float(-np.angle(lines[peak]) / (2 * np.pi)) % 1.0
+
+
+def _low_quantile(values: NDArray[np.float64]) -> float:
+    """Return a low quantile of values, float64 [n], as NumPy does, which takes ten times as long for a few."""
+    ordered = np.sort(values)
+    place = _QUANTILE * (len(ordered) - 1)
+    low = int(place)
+    near, far = float(ordered[low]), float(ordered[min(low + 1, len(ordered) - 1)])
+    return near + (far - near) * (place - low)
 
 
 def _turns(blocks: NDArray[np.complex64], samples_per_symbol: float) -> NDArray[np.complex128]:

@@ -65,7 +65,7 @@ class Pulse(NamedTuple):
 
 
 def _median(values: NDArray[np.float64]) -> float:
-    return float(np.sort(values)[len(values) // 2])
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])
 
 
 def pulse_spectrum(rolloff: float, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
