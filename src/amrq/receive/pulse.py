@@ -25,6 +25,11 @@ RECTANGULAR = 0.0
 """The roll-off by which a rectangular pulse, as long as a symbol, goes here."""
 
 _ROLLOFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75, 1.0, RECTANGULAR)
+_WHOLE_ROLLOFFS = (0.25, 0.3, 0.35, 0.4, 0.5)  # of raised cosines that are no roots
+_RARE = 10.0  # log likelihood by which such a pulse must be likelier than another
+_RARE_BLOCKS = (5, 32)  # in the average, at least, and since a signal began, at most, where that is asked
+_RARE_TRIED = 3  # likeliest pulses of either kind that are compared, at finer levels
+_LITTLE_NOISE = 0.03  # power of the noise over the symbols', for which its filter is made
 _FURTHEST, _PLACE_STEP = 0.14, 0.02  # of a signal's middle, symbol rates
 _LEVELS_DB = (-3.0, 1.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0)  # Es/N0 of the models
 _CELL = 0.05  # symbol rates over which bins are added
@@ -58,10 +63,17 @@ class Pulse(NamedTuple):
     Attributes:
         rolloff: of a root-raised-cosine pulse; RECTANGULAR for a rectangular one.
         place: of its middle in the channel.
+        whole: it is a raised cosine, not the root of one: the sender expects no filter that is matched to it.
     """
 
     rolloff: float
     place: float = 0.0
+    whole: bool = False
+
+    def spectrum(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return its power spectrum at frequencies in symbol rates from the channel's middle, 1 at its own middle."""
+        density = pulse_spectrum(self.rolloff, frequency - self.place)
+        return np.asarray(density**2) if self.whole else density
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -90,6 +102,15 @@ def _matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     if pulse.rolloff == RECTANGULAR:
         # Its sign matters; beyond the second null there is little signal left.
         wanted = np.where(np.abs(frequency) < 1.6, np.sinc(frequency), 0.0)
+    elif pulse.whole:
+        # The least mean square error of symbols in little noise, at the power that the channel has.
+        own, beside = (pulse_spectrum(pulse.rolloff, part) for part in (frequency, 1 - np.abs(frequency)))
+        wanted = (
+            own
+            * math.sqrt(1 - pulse.rolloff / 4)
+            * (1 + _LITTLE_NOISE)
+            / (own**2 + beside**2 + _LITTLE_NOISE)
+        )
     else:
         wanted = np.sqrt(pulse_spectrum(pulse.rolloff, frequency))
     return filter_response(wanted)
@@ -113,7 +134,7 @@ def _around(
     bins = slice(lowest, min(math.ceil(middle + span) + BINS // 2, BINS))
     places = middle + _BIN_STEP * np.arange(-reach, reach + 1)
     frequency = (np.arange(BINS)[bins] - BINS // 2 - places[:, None]) / bins_per_symbol_rate
-    density = pulse_spectrum(pulse.rolloff, frequency) + 10 ** (-_LEVELS_DB[level] / 10)
+    density = pulse._replace(place=0.0).spectrum(frequency) + 10 ** (-_LEVELS_DB[level] / 10)
     return bins, float(places[0]), (1 / density).astype(np.float32), np.log(density).astype(np.float32)
 
 
@@ -122,7 +143,34 @@ def _edges(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
     """Return the response of the filter for the timing, float32 [BINS]."""
     frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
     away = np.clip((np.abs(frequency) - 0.5) / pulse.rolloff, -0.5, 0.5)
-    return filter_response(np.sqrt(np.maximum(np.cos(np.pi * away), 0)))
+    weight = np.maximum(np.cos(np.pi * away), 0)
+    return filter_response(weight if pulse.whole else np.sqrt(weight))
+
+
+@lru_cache(maxsize=64)
+def _models(
+    rolloff: float | None, side: int
+) -> tuple[tuple[Pulse, ...], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the pulses that a spectrum is compared with.
+
+    Args:
+        rolloff: that is given; None for all.
+        side: cells on either side of the middle one.
+
+    Returns:
+        the pulses; the inverse and the logarithm of the spectrum of each in noise, float32 [levels, pulses, cells]; and
+        which are raised cosines, bool [pulses].
+    """
+    shapes = [(one, False) for one in (_ROLLOFFS if rolloff is None else (rolloff,))]
+    shapes += [(one, True) for one in (_WHOLE_ROLLOFFS if rolloff is None else ())]
+    places = np.arange(-_FURTHEST, _FURTHEST + _PLACE_STEP / 2, _PLACE_STEP)
+    pulses = tuple(Pulse(one, round(float(place), 6), whole) for one, whole in shapes for place in places)
+    frequency = np.asarray(np.arange(-side, side + 1) * _CELL, np.float64)
+    density = np.stack([pulse.spectrum(frequency) for pulse in pulses])
+    levels = 10 ** (-np.array(_LEVELS_DB) / 10)
+    model = (density[None] + levels[:, None, None]).astype(np.float32)
+    inverse, log = (np.asarray(one, np.float32) for one in (1 / model, np.log(model)))
+    return pulses, inverse, log, np.array([pulse.whole for pulse in pulses])
 
 
 class _Places(NamedTuple):
@@ -157,15 +205,8 @@ class PulseFinder:
         self._frequency = np.arange(-side, side + 1) * _CELL
         self._given = rolloff
         self._default = Pulse(USUAL_ROLLOFF if rolloff is None else rolloff)
-        rolloffs = _ROLLOFFS if rolloff is None else (rolloff,)
-        places = np.arange(-_FURTHEST, _FURTHEST + _PLACE_STEP / 2, _PLACE_STEP)
-        self._pulses = [Pulse(one, round(float(place), 6)) for one in rolloffs for place in places]
         self._part = np.abs(self._frequency) < _FIT_TO
-        near = self._frequency[self._part]
-        density = np.stack([pulse_spectrum(one.rolloff, near - one.place) for one in self._pulses])
-        levels = 10 ** (-np.array(_LEVELS_DB) / 10)
-        model = (density[None] + levels[:, None, None]).astype(np.float32)
-        self._inverse, self._log = 1 / model, np.log(model)
+        self._pulses, self._inverse, self._log, self._wholes = _models(rolloff, int(np.sum(self._part)) // 2)
         self.set_zero(math.inf)
         self.reset()
 
@@ -176,6 +217,7 @@ class PulseFinder:
         self._seen = 0
         self._fresh = 0  # blocks since a signal began
         self._early: list[NDArray[np.float32]] = []  # spectra of the first blocks
+        self._whole = False
         self.likelihood = 0.0
         """Log likelihood ratio of the pulse over noise, when it was last looked at."""
         self._weak = 0  # blocks in which there was much less power than before
@@ -339,6 +381,7 @@ class PulseFinder:
         noise = -count * math.log(float(power @ weight) / count)
         freedom = self._blocks * _CELL * self._bins * _INDEPENDENT
         best = likelihood.max(axis=0) * freedom
+        best[self._wholes != self._is_whole(best, likelihood, (power, weight), freedom)] = -math.inf
         first = int(best.argmax())
         self.likelihood = float(best[first]) - noise * freedom
         if self.likelihood < _SURE:
@@ -349,12 +392,46 @@ class PulseFinder:
             if best[first] - best[present] < _BETTER:
                 first = present
         else:
-            usual = [n for n, one in enumerate(self._pulses) if one.rolloff == self._default.rolloff]
+            usual = [n for n, one in enumerate(self._pulses) if one[::2] == self._default[::2]]
             likeliest = usual[int(best[usual].argmax())]
             if best[first] - best[likeliest] < _BETTER:
                 first = likeliest
         self.pulse, self.found = self._pulses[first], True
         self._model_places(self.pulse, int(likelihood[:, first].argmax()), weight)
+
+    def _is_whole(
+        self,
+        best: NDArray[np.float64],
+        likelihood: NDArray[np.float32],
+        spectrum: tuple[NDArray[np.float32], NDArray[np.float32]],
+        freedom: float,
+    ) -> bool:
+        """Return whether the pulse is a raised cosine, not the root of one.
+
+        Args:
+            best: float64 [pulses], log likelihood.
+            likelihood: float32 [levels, pulses], the same at each level, a bin.
+            spectrum: power and weight of cells, float32 [cells] each.
+            freedom: independent bins of a cell.
+        """
+        if not (self._wholes.any() and self._blocks >= _RARE_BLOCKS[0] and self._fresh <= _RARE_BLOCKS[1]):
+            return self._whole
+        power, weight = spectrum
+        frequency, count = self._frequency[self._part], float(weight.sum())
+        reached = []
+        for kind in (False, True):
+            tried = np.flatnonzero(self._wholes == kind)
+            tries = []
+            for one in tried[np.argsort(best[tried])[-_RARE_TRIED:]].tolist():
+                level = int(likelihood[:, one].argmax())
+                finer = _LEVELS_DB[level] + np.arange(-3, 4 if level < len(_LEVELS_DB) - 1 else 14)
+                model = self._pulses[one].spectrum(frequency) + 10 ** (-finer[:, None] / 10)
+                scale = (1 / model) @ (power * weight) / count
+                tries.append(float((-count * np.log(scale) - np.log(model) @ weight).max()) * freedom)
+            reached.append(max(tries))
+        more = reached[1] - reached[0]
+        self._whole = more > 0 if self._whole else more > _RARE
+        return self._whole
 
     def _alone(self, power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return 1 for the cells that hold the signal or noise, 0 where another signal begins, float32 [cells]."""
