@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amrq.detect.boxes import Box, BoxBook
-from amrq.detect.energy import Rectangles, Size, equivalent_cells, paint_best, tests_per_second, tiles
+from amrq.detect.energy import (
+    Rectangles,
+    Size,
+    Stripes,
+    equivalent_cells,
+    paint_best,
+    stripes_per_row,
+    tests_per_second,
+    tiles,
+)
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
@@ -29,8 +38,8 @@ _TAIL = 32
 """Fine frames of the last block that are looked at again, so that its end is no edge."""
 _SLOW = 32
 """Fine frames whose sum is one cell of the slow grid."""
-_SLOW_LEVELS = 6
-"""Slow sums go up to 2^6 such cells."""
+_SPANS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""So many of these make up what lasts."""
 _TILES = ((1, 1), (0, 1))
 """Exponents of the tiles of both grids whose sums are compared, in place of cells."""
 _LONGEST = (5, 5)
@@ -158,7 +167,7 @@ class Detector:
     @property
     def largest_statistic(self) -> float:
         """Of all rectangles without a hit: the largest excess over its mean, relative to the threshold's."""
-        return max((one.largest for search in self._searches.values() for one in search.all()), default=0.0)
+        return max((search.largest for search in self._searches.values()), default=0.0)
 
     def process(self, samples: ArrayLike) -> list[Box]:
         """Take the next samples; return the boxes that began, changed or ended, in the order in which they began."""
@@ -237,7 +246,7 @@ class Detector:
             np.ones((0, self.coarse.bins), np.float32),
             np.ones((0, self.fine.bins), np.float32),
         ]
-        self._slow: deque[NDArray[np.float32]] = deque(maxlen=1 << _SLOW_LEVELS)
+        self._slow: deque[NDArray[np.float32]] = deque(maxlen=_SPANS[-1])
         self._slow_seen = 0
 
     def _taken(self, k: int, frames: int) -> NDArray[np.float32]:
@@ -314,9 +323,11 @@ class Detector:
                 block /= gains[np.minimum(np.arange(len(block)) // group, len(gains) - 1)][:, None]
             if self.options.dc_line:
                 middle = block.shape[1] // 2
-                reach = _LINE_BINS
-                beside = (block[:, middle - reach - 1] + block[:, middle + reach + 1]) / 2
-                block[:, middle - reach : middle + reach + 1] = beside[:, None]
+                low, high = middle - _LINE_BINS, middle + _LINE_BINS + 1
+                sides = block[:, low - 2 : low].mean(axis=1), block[:, high : high + 2].mean(axis=1)
+                # What fills both sides goes on in between.
+                beside = np.minimum(*sides)
+                block[:, low:high] = np.where(beside > 2.5, beside, np.float32(1))[:, None]
             blocks.append(block)
         return blocks
 
@@ -383,36 +394,42 @@ class Detector:
     def _slow_segments(self, residual: NDArray[np.float32], search: "_Searches") -> list[Segment]:
         half = _SLOW // 2
         whole = len(residual) // half * half
-        hit = False
-        mask = np.zeros((1 << _SLOW_LEVELS, self.fine.bins), bool)
-        rows = residual[:whole].reshape(-1, half, self.fine.bins).mean(axis=1) / 2
-        for row in rows:
+        most = _SPANS[-1]
+        tops = np.zeros((most, self.fine.bins), np.float32)
+        for row in residual[:whole].reshape(-1, half, self.fine.bins).sum(axis=1):
             self._slow.append(row)
             self._slow_seen += 1
-            for level in range(1, _SLOW_LEVELS + 1):
-                span = 1 << level
-                if self._slow_seen % (span // 2) or len(self._slow) < span:
+            if len(self._slow) == most:
+                tops[:-1] = tops[1:]
+                tops[-1] = 0
+            held = np.zeros(self.fine.bins, np.float32)
+            for back in range(1, len(self._slow) + 1):
+                held += self._slow[-back]
+                if back not in _SPANS or self._slow_seen % max(1, back // 8):
                     continue
-                held = np.stack([self._slow[-1 - k] for k in range(span)]).sum(axis=0, keepdims=True)
-                found = search.slow[level].search(held)
-                if found:
-                    hit = True
-                    at = len(self._slow)
-                    for one in found:
-                        for f in one.bins:
-                            mask[at - span : at, f : f + (1 << one.size[0])] = True
-        if not hit:
+                at = len(self._slow)
+                for first, width, excess in search.slow.search(held, back * _SLOW):
+                    part = tops[at - back : at, first : first + width]
+                    if part.max() * 0.8 <= excess and self._lasts(back, first, width):
+                        np.maximum(part, np.float32(excess), out=part)
+        mask = tops[: len(self._slow)] > 0
+        if not mask.any():
             return []
-        values = np.stack(self._slow)
+        values = np.stack(self._slow) / np.float32(_SLOW)
         first = self._first[1] // _SLOW - len(values)
         cells = Cells(self._slow_grid, values, first, self._floor.density, self._worth[2], self._origin)
         # What is short was no emission of its own, but the rest of a burst that was found.
-        lasting = [one for one in find_segments(cells, mask[: len(values)], 8) if one.frames >= 3]
+        lasting = [one for one in find_segments(cells, mask, 8) if one.frames >= 3]
         found_segments = merge_segments(lasting, cells)
         # Found once: the sums shall not find it again.
         for k, row in enumerate(self._slow):
-            row[mask[k]] = 1
+            row[mask[k]] = _SLOW
         return found_segments
+
+    def _lasts(self, back: int, first: int, width: int) -> bool:
+        """Return whether a stripe holds power in most of the last slow rows: no burst, of which something was left."""
+        rows = [float(self._slow[-k][first : first + width].mean()) / _SLOW - 1 for k in range(1, back + 1)]
+        return float(np.median(rows) if back > 3 else min(rows)) > 0.35 * sum(rows) / back
 
     def _kinds(self, segments: list[Segment], cells: Cells) -> list[Segment]:
         """Mark mirror images and what the band's edges cut off."""
@@ -452,10 +469,10 @@ class _Searches:
             for i in range(int(math.log2(fine.bins)))
             if i + j >= 2 and (j >= 3 or i <= 5 - (j < 2))
         ]
-        slow = [(i, level) for level in range(1, _SLOW_LEVELS + 1) for i in range(int(math.log2(fine.bins)))]
         rate = tests_per_second(coarse, coarse_sizes, _TILES[0])
         rate += tests_per_second(fine, fine_sizes, _TILES[1])
-        rate += tests_per_second(detector._slow_grid, slow)
+        rows = fine.sample_rate / fine.step / _SLOW
+        rate += stripes_per_row(fine.bins) * rows * sum(1 / max(1, span // 8) for span in _SPANS)
         self.tests_per_second = rate
         self.log_probability = math.log(detector.options.false_alarms_per_hour / 3600 / rate)
 
@@ -469,23 +486,13 @@ class _Searches:
         self.large = [
             made(grid, [one for one in sizes if sum(one) > _SMALL], tile) for grid, sizes, tile in both
         ]
-        self.slow = {
-            level: made(
-                replace(fine, averaged=fine.averaged * _SLOW << level),
-                [(i, 0) for i in range(int(math.log2(fine.bins)))],
-            )
-            for level in range(1, _SLOW_LEVELS + 1)
-        }
-        for level, one in self.slow.items():
-            # The rows are sums of 2^level means.
-            one.thresholds = {
-                size: np.float32(value * (1 << level)) for size, value in one.thresholds.items()
-            }
-            one.scale = 1 << level
+        spans = [span * _SLOW for span in _SPANS]
+        self.slow = Stripes(fine, spans, self.log_probability, uncertainty)
 
-    def all(self) -> list[Rectangles]:
-        """Return all searches."""
-        return [*self.small, *self.large, *self.slow.values()]
+    @property
+    def largest(self) -> float:
+        """Largest statistic without a hit."""
+        return max(one.largest for one in (*self.small, *self.large, self.slow))
 
 
 def _found(

@@ -108,7 +108,8 @@ def _eigenvalues(hop: float, bins: int, frames: int) -> tuple[float, ...]:
     return tuple(float(value) for value in values if value > 1e-9)
 
 
-def _exact_quantile(eigenvalues: Sequence[float], log_probability: float) -> float:
+@functools.lru_cache(maxsize=1024)
+def _exact_quantile(eigenvalues: tuple[float, ...], log_probability: float) -> float:
     """Return x such that a sum of exponentials with these means exceeds x with the probability."""
     lam = np.array(eigenvalues)
 
@@ -256,6 +257,68 @@ class Rectangles:
                     sums = sums[:, :-1] + sums[:, 1:] if i == a + 1 else sums[:, :-2:2] + sums[:, 2::2]
                 if (i, j) in self.thresholds:
                     yield (i, j), sums
+
+
+class Stripes:
+    """Compares sums of rows of cells over stripes of many widths with their thresholds, for what lasts.
+
+    Rows are few, so their stripes can lie closer than other rectangles: a quarter of their width apart, and widths grow
+    by a half. The running sums are float64.
+
+    Args:
+        grid: of the cells.
+        spans: numbers of frames in a row.
+        log_probability: natural logarithm of the false-alarm probability of one test.
+        floor_uncertainty: relative standard deviation of the floor.
+    """
+
+    def __init__(
+        self, grid: Grid, spans: Sequence[int], log_probability: float, floor_uncertainty: float = 0.0
+    ) -> None:
+        self.widths = stripe_widths(grid.bins)
+        self.thresholds = {
+            span: [
+                sum_threshold(grid, width, span, log_probability, floor_uncertainty) for width in self.widths
+            ]
+            for span in spans
+        }
+        self.largest = 0.0
+        """As of `Rectangles`."""
+
+    def search(self, row: NDArray[np.float32], span: int) -> list[tuple[int, int, float]]:
+        """Return first bin, width and excess, relative to the threshold's, of stripes over it.
+
+        Args:
+            row: sums of `span` frames of cells that were divided by the floor.
+            span: as above.
+        """
+        running = np.concatenate([[0.0], np.cumsum(row, dtype=np.float64)])
+        found = []
+        for width, threshold in zip(self.widths, self.thresholds[span], strict=True):
+            step = max(1, width // 4)
+            sums = running[width::step] - running[:-width:step]
+            top, mean = float(sums.max()), float(width * span)
+            if top <= threshold:
+                self.largest = max(self.largest, (top - mean) / (threshold - mean))
+                continue
+            for at in np.flatnonzero(sums > threshold).tolist():
+                found.append((at * step, width, (float(sums[at]) - mean) / (threshold - mean)))
+        return found
+
+
+def stripe_widths(bins: int) -> list[int]:
+    """Return the widths of stripes: 1, 2, 3, 4, 6, 8, 12 ... up to half the band.
+
+    >>> stripe_widths(16)
+    [1, 2, 3, 4, 6, 8]
+    """
+    widths = {1 << k for k in range(bins.bit_length() - 1)} | {3 << k for k in range(bins.bit_length() - 3)}
+    return sorted(width for width in widths if width <= bins // 2)
+
+
+def stripes_per_row(bins: int) -> float:
+    """Return how many stripes of a row are compared."""
+    return sum(bins / max(1, width // 4) for width in stripe_widths(bins))
 
 
 def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 3000) -> None:

@@ -114,6 +114,10 @@ class NoiseFloor:
             if len(close) < _FEWEST_FREE:
                 break
             gain = float(np.mean(close))
+        # A weak wide emission raises the mean; of the means of 64 parts of the band it hardly moves the median.
+        parts = len(close) // 64
+        if parts:
+            gain = float(np.median(close[: parts * 64].reshape(64, parts).mean(axis=1)))
         return max(gain, 1e-38)
 
     def _update_shape(self, frames: int) -> None:
@@ -140,7 +144,9 @@ class NoiseFloor:
         scale = (pieces / _SEGMENTS) ** 4
         level = _envelope(np.log(np.maximum(low, 1e-38)), error, _STIFFNESS * scale)
         at = (np.arange(bins) + 0.5) * pieces / bins - 0.5
-        floor = np.exp(np.interp(at, np.arange(pieces), level))
+        # Half a piece further at both ends, straight on.
+        ends = 2 * level[0] - level[1], 2 * level[-1] - level[-2]
+        floor = np.exp(np.interp(at, np.arange(-1, pieces + 1), np.concatenate([ends[:1], level, ends[1:]])))
         for _ in range(3):
             self._free = values < floor * (1 + _SIGMAS * spread)
             floor = _local_mean(values, self._free, bins // 64, floor)
@@ -227,27 +233,35 @@ def _envelope(values: NDArray[np.float64], error: float, stiffness: float) -> ND
 def _local_mean(
     values: NDArray[np.float64], free: NDArray[np.bool_], width: int, otherwise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mean of the free values within a window, which is widened where too few are free."""
+    """Return the line through the free values within a window, at its middle; the window grows where few are free."""
     bins = len(values)
-    # Relative to what is expected, so that a slope over the window does not matter where free bins are on one side.
-    relative = np.where(free, values / otherwise, 0.0)
-    sums = np.concatenate([[0.0], np.cumsum(relative)])
-    counts = np.concatenate([[0], np.cumsum(free)])
-    result = np.full(bins, np.nan)
+    # Relative to what is expected, and straight instead of constant: at the edges of the band, and where the free bins
+    # are on one side, their mean belongs to another frequency.
     index = np.arange(bins)
+    place = index - bins / 2
+    relative = np.where(free, values / otherwise, 0.0)
+    moments = [np.where(free, place**k, 0.0) for k in range(3)] + [relative, relative * place]
+    running = [np.concatenate([[0.0], np.cumsum(one)]) for one in moments]
+    result = np.full(bins, np.nan)
     reach = max(width // 2, 1)
     while True:
         low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, bins)
-        number = counts[high] - counts[low]
-        enough = np.isnan(result) & (number >= min(_FEWEST_FREE, 2 * reach))
-        result[enough] = (sums[high] - sums[low])[enough] / number[enough]
+        number = running[0][high] - running[0][low]
+        enough = np.flatnonzero(np.isnan(result) & (number >= min(_FEWEST_FREE, 2 * reach)))
+        if len(enough):
+            n, x, xx, y, xy = (one[high[enough]] - one[low[enough]] for one in running)
+            middle, mean = x / n, y / n
+            # A little less than the steepest line: few values do not make a slope.
+            slope = (xy - middle * y) / (xx - middle * x + 0.1 * n * reach**2 / 3)
+            result[enough] = mean + slope * (place[enough] - middle)
         if reach >= bins:
             break
         reach *= 2
     result[np.isnan(result)] = 1.0
     # Windows are rectangles, so a second pass takes out their corners.
     smooth = np.concatenate([[0.0], np.cumsum(result)])
-    reach = max(width // 4, 1)
-    low, high = np.maximum(index - reach, 0), np.minimum(index + reach + 1, bins)
-    averaged: NDArray[np.float64] = (smooth[high] - smooth[low]) / (high - low) * otherwise
+    half = np.minimum(np.minimum(index, bins - 1 - index), max(width // 4, 1))
+    averaged: NDArray[np.float64] = (
+        (smooth[index + half + 1] - smooth[index - half]) / (2 * half + 1) * otherwise
+    )
     return averaged

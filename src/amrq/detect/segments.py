@@ -444,7 +444,7 @@ def _vary_together(a: Segment, b: Segment, cells: Cells) -> bool:
         return False
     rows = []
     for one in (a, b):
-        low = max(0, round(cells.grid.position(one.lower)))
+        low = min(max(0, round(cells.grid.position(one.lower))), cells.grid.bins - 1)
         high = max(low + 1, round(cells.grid.position(one.upper)) + 1)
         values = cells.values[first:last, low:high].mean(axis=1, dtype=np.float64)
         # Slow changes, of which a block has few, say nothing.
