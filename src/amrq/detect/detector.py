@@ -492,7 +492,7 @@ class _Searches:
     @property
     def largest(self) -> float:
         """Largest statistic without a hit."""
-        return max(one.largest for one in (*self.small, *self.large, self.slow))
+        return max([one.largest for one in (*self.small, *self.large)] + [self.slow.largest])
 
 
 def _found(
