@@ -3,13 +3,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.detect import Emission
 from amrq.model import UNKNOWN
 from amrq.outputs import EMISSION_RECORD_VERSION
 
@@ -169,6 +170,36 @@ class BandPicture:
     peak: NDArray[np.float32] | None
     floor: NDArray[np.float32]
     threshold: NDArray[np.float32]
+
+
+def places_of(emission: Emission) -> dict[str, Any]:
+    """Return where and when an emission is, as fields of its record."""
+    names = (
+        "id",
+        "start",
+        "stop",
+        "first_seen",
+        "last_seen",
+        "lower",
+        "upper",
+        "snr_db",
+        "level_dbfs",
+        "on",
+        "bursts",
+    )
+    return {name: getattr(emission, name) for name in names}
+
+
+def numbers_of(measures: object) -> dict[str, float | None]:
+    """Return the numbers in a record of measures, by name."""
+    found: dict[str, float | None] = {}
+    if measures is None or not is_dataclass(measures):
+        return found
+    for one in fields(measures):
+        value = getattr(measures, one.name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[one.name] = float(value) if math.isfinite(value) else None
+    return found
 
 
 def emission_record(

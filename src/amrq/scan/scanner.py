@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,16 @@ from amrq.detect import Detector, DetectorOptions, Emission, EmissionEvent, Emis
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance, identify_emission
 from amrq.model import UNKNOWN
-from amrq.scan.records import BandPicture, EmissionRecord, Event, ScanCounters, ScanEvent, ScanSnapshot
+from amrq.scan.records import (
+    BandPicture,
+    EmissionRecord,
+    Event,
+    ScanCounters,
+    ScanEvent,
+    ScanSnapshot,
+    numbers_of,
+    places_of,
+)
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
 
 __all__ = ["BandScanner"]
@@ -26,6 +35,10 @@ _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
 _LOOK_SYMBOLS = 1500.0
 """Bandwidths times seconds of a full look: about 1,200 symbols, a decision of 32 chunks and some more."""
+_LONGER = 4
+"""Times as long is the next look at an emission that has no name."""
+_EFFORTS = 1
+"""How often a look gets longer; once more in a recording."""
 _FIRST_SYMBOLS = 400.0
 """Of a first look: enough to name a strong signal."""
 _GLANCE = 512.0
@@ -68,6 +81,8 @@ class _Known:
     """Samples of the source that the best look rested on, in this stretch."""
     glance: Glance | None = None
     """At the last identification."""
+    effort: int = 0
+    """How often its looks got longer, since it had no name."""
     suppressed: bool = False
     ending: float | None = None
     """Time until which its end waits for a look."""
@@ -251,7 +266,7 @@ class BandScanner:
             self._known[former.key] = former
             self._scheduler.rename(emission.id, former.key)
         self._count(emissions=1)
-        record = EmissionRecord(**_places(emission), since=emission.start)
+        record = EmissionRecord(**places_of(emission), since=emission.start)
         known = _Known(record, emission.id, suppressed=not self._reported(now))
         if former is not None:  # the next stretch of the same emission: it keeps its name
             kept = (
@@ -279,7 +294,7 @@ class BandScanner:
         if known is None:
             return
         before = known.record
-        known.record = replace(before, **_places(emission))
+        known.record = replace(before, **places_of(emission))
         moved = abs(known.record.centre - before.centre) > _MOVED * before.bandwidth
         if moved or not 0.5 < known.record.bandwidth / max(before.bandwidth, 1e-9) < 2:
             self._scheduler.change(emission.id, now)
@@ -288,10 +303,10 @@ class BandScanner:
         known = self._known.get(emission.id)
         if known is None:
             return
-        known.record = replace(known.record, **(_places(emission) | {"on": False}))
+        known.record = replace(known.record, **(places_of(emission) | {"on": False}))
         record = known.record
         # Each stretch gets a look; where it may be the emission known from before, a glance says whether it is.
-        wanted = known.looked < 0.5 * min(record.stop - record.start, self._window(record, _LOOK_SYMBOLS))
+        wanted = known.looked < 0.5 * min(record.stop - record.start, self._window(record, _symbols(known)))
         wanted = wanted and not (known.looked and record.label != UNKNOWN)
         named = record.label != UNKNOWN and known.glance is not None
         self._scheduler.end(emission.id, now, wanted, full=not named)
@@ -374,7 +389,7 @@ class BandScanner:
                 if known is None:
                     self._scheduler.forget(turn.id)
                     continue
-            start, stop = self._stretch(known.record, end, _LOOK_SYMBOLS if turn.full else _GLANCE)
+            start, stop = self._stretch(known.record, end, _symbols(known) if turn.full else _GLANCE)
             number = 0
             while len(groups.get((start, stop, number), ())) >= _TOGETHER:
                 number += 1
@@ -429,8 +444,11 @@ class BandScanner:
                 known.glance = seen
                 self._learn(known, identity, changed)
             self._count(looks=1)
-            whole = self._window(record, _LOOK_SYMBOLS)
-            sure = identity is None or identity.label != UNKNOWN or used >= 0.9 * whole
+            whole = self._window(record, _symbols(known))
+            sure = identity is None or identity.label != UNKNOWN
+            if not sure and used >= 0.9 * whole:
+                sure = known.effort >= _EFFORTS + (not self._scheduler.limited) or whole >= self._longest()
+                known.effort += not sure
             self._scheduler.done(turn, now, time.thread_time() - began, used / self.sample_rate, sure)
             if changed and identity is None:
                 self._scheduler.change(turn.id, now)
@@ -477,7 +495,7 @@ class BandScanner:
             reason=identity.reason,
             confidence=identity.confidence,
             symbol_rate=identity.symbol_rate,
-            measures=_numbers(identity.measures),
+            measures=numbers_of(identity.measures),
             probabilities=dict(identity.probabilities),
             symbols=identity.symbols,
             since=(before.start if not before.looks else self.now) if another else before.since,
@@ -490,8 +508,12 @@ class BandScanner:
         """Return the samples of the band that a look of so many bandwidths times seconds takes: a power of 2."""
         bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self.sample_rate)
         wanted = symbols * self.sample_rate / bandwidth
-        most = min(_LONGEST if symbols > _GLANCE else _LONGEST // 4, self.ring.capacity)
-        return min(1 << round(math.log2(max(wanted, 256))), 1 << (most.bit_length() - 1))
+        most = self._longest() if symbols > _GLANCE else min(_LONGEST // 4, self._longest())
+        return min(1 << round(math.log2(max(wanted, 256))), most)
+
+    def _longest(self) -> int:
+        """Return the samples of the band that a look takes at most: a power of 2."""
+        return 1 << (min(_LONGEST, self.ring.capacity).bit_length() - 1)
 
     def _stretch(self, record: EmissionRecord, end: int, symbols: float) -> tuple[int, int]:
         """Return the samples that a look takes: the latest in which the emission was seen."""
@@ -560,33 +582,9 @@ class BandScanner:
             return None
 
 
-def _places(emission: Emission) -> dict[str, Any]:
-    names = (
-        "id",
-        "start",
-        "stop",
-        "first_seen",
-        "last_seen",
-        "lower",
-        "upper",
-        "snr_db",
-        "level_dbfs",
-        "on",
-        "bursts",
-    )
-    return {name: getattr(emission, name) for name in names}
-
-
-def _numbers(measures: object) -> dict[str, float | None]:
-    """Return the numbers in a record of measures, by name."""
-    found: dict[str, float | None] = {}
-    if measures is None or not is_dataclass(measures):
-        return found
-    for one in fields(measures):
-        value = getattr(measures, one.name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[one.name] = float(value) if math.isfinite(value) else None
-    return found
+def _symbols(known: _Known) -> float:
+    """Return the bandwidths times seconds of an identification."""
+    return _LOOK_SYMBOLS * float(_LONGER**known.effort)
 
 
 def _decibels(density: NDArray[Any] | None) -> NDArray[np.float32] | None:
