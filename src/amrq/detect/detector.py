@@ -321,6 +321,9 @@ class Detector:
             block: NDArray[np.float32] = frames * np.reciprocal(density)
             if stepped:
                 block /= gains[np.minimum(np.arange(len(block)) // group, len(gains) - 1)][:, None]
+            # Cells at the edges hold power of both ends of the band.
+            block[:, :2] = 1
+            block[:, -1:] = 1
             if self.options.dc_line:
                 middle = block.shape[1] // 2
                 low, high = middle - _LINE_BINS, middle + _LINE_BINS + 1
