@@ -5,9 +5,9 @@
 Bursts of several shapes with the same time-bandwidth product N lie at random places in noise of 2.4 MS/s. Their
 spectrum is flat, their phases are random, and their power inside their box is exact. Counted are bursts on which a box
 of `amrq.detect` lies, with the floor estimated and one false alarm an hour allowed. On the same samples two rules of
-thumb are tried: a bin of a 2,048-point Blackman spectrum 18 dB over the floor (the default of gr-iridium), and 12 dB. They
-know the floor, and where and when to look. The exact detector knows the box and the floor, at a false-alarm probability
-of 1e-12 a test.
+thumb are tried: a bin of a 2,048-point Blackman spectrum 18 dB over the floor (the default of gr-iridium), and 12 dB.
+They know the floor, and where and when to look. The exact detector knows the box and the floor, at a false-alarm
+probability of 1e-12 a test.
 
 --noise adds a run of noise alone, with 3 dB of ripple over the band and a gain that drifts by 3 dB in two minutes.
 Rows are appended; --anew starts again.
