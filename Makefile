@@ -32,6 +32,8 @@ FUZZ_FILES_ARGS ?= --seconds=600
 export DEBIAN_FRONTEND := noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# Tests start Python some hundred times: it keeps what it has compiled, though the machine's owner may not want it to.
+export PYTHONDONTWRITEBYTECODE :=
 # ONNX Runtime reports to its maker unless told not to, whatever imports it.
 export ORT_DISABLE_TELEMETRY := 1
 

@@ -26,7 +26,6 @@ from amrq.decision import DecisionOptions
 from amrq.link import BoardBackend
 from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.outputs import OutputOptions
-from amrq.scan import ScanOptions
 from amrq.signals import PulseOptions
 
 __all__ = [
@@ -66,4 +65,8 @@ def __getattr__(name: str) -> Any:
         # Loading it has put the module of the same name in this place.
         globals()[name] = display
         return display
+    if name == "ScanOptions":  # nor is a scanner
+        from amrq.scan import ScanOptions
+
+        return ScanOptions
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
