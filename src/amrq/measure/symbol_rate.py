@@ -161,7 +161,7 @@ def estimate_symbol_rate(
     smaller, larger = shape.shares
     if larger < _MAIN_LOBE or smaller < _LEAST_LOBE or shape.lowest < _NARROW * shape.highest:
         return SymbolRate(math.nan, 0.0, "the spectrum is not that of a linear modulation")
-    lowest, highest = max(lowest, shape.lowest), min(highest, shape.highest)
+    lowest, asked, highest = max(lowest, shape.lowest), highest, min(highest, shape.highest)
     if not lowest < highest:
         return SymbolRate(
             math.nan, 0.0, "a signal of this bandwidth has no symbol rate in the searched range"
@@ -172,9 +172,10 @@ def estimate_symbol_rate(
         return lines.found(lowest, most, sample_rate)
 
     found = in_band(shape.band, highest)
-    if found.confidence <= _DOUBTFUL and not found.reason and shape.wider != shape.band:
+    all_of_it = min(asked, max(_FURTHER * highest, shape.wider[1] - shape.wider[0]))
+    if found.confidence <= _DOUBTFUL and not found.reason and all_of_it > highest:
         # An echo may have taken the edges, where the line comes from: all of the signal is looked at.
-        wider = in_band(shape.wider, _FURTHER * highest)
+        wider = in_band(shape.wider, all_of_it)
         found = max(found, wider._replace(confidence=wider.confidence**2), key=lambda one: one.confidence)
     if found.reason != _WEAK:
         return found
