@@ -157,6 +157,7 @@ def test_what_the_front_end_costs(benchmarks: Callable[[str], Any]) -> None:
         "receiver_time",
         "recordings",
         "short_decisions",
+        "symbol_rate",
     ],
 )
 def test_results_say_when_and_with_what_they_were_measured(name: str) -> None:
