@@ -40,6 +40,9 @@ _CLEAN_DB = 15.0
 """Es/N0 up to which noise hides that."""
 _STRANGE_LINE = 17.5
 """Highest line of a strange symmetry, over the spectrum's mean: 1 in 10^7 bins of noise is higher."""
+_CLEAR_LINE_DB, _CLEAR_LINE = 16.5, 3.0
+"""Es/N0 above which clipping shows in lines of rings, and how much higher the line must be there if the noise beside
+the signal is known: that of another ring is ten times as high."""
 _LINE_OF_DATA = 0.25
 """The same for few points, over the number of symbols: less may be the data's own."""
 _WIDE = 0.9
@@ -50,11 +53,11 @@ _UNCLEAR_DUE, _UNCLEAR_LEAST = 5.8, 4.6
 """The same where the class can just be told from one with twice the points: below, the name is unsure."""
 _EASILY_TOLD = 8
 """Symmetry up to which the noise tells more points on the ring as well."""
-_DENSER, _TOLERANCE = 1 / 32, 3.0
+_DENSER, _TOLERANCE = 1 / 32, 2.5
 """Noise power over the squared smallest distance that points between the points make at least; where the noise beside
 the signal shows that there is less, the score test's limit is so much higher."""
-_CLEAR_DB, _STRONG_COMPRESSION = 13.0, 0.05
-"""It is not at lower Es/N0, nor where a gain was made good that falls by more from ring to ring."""
+_CLEAR_DB = 13.0
+"""It is not at lower Es/N0."""
 _LOSS = 1 / 50
 """Noise power that the receiver may add, over the squared smallest distance between points. A constellation that is
 twice as dense in one direction adds 1/16 of it."""
@@ -237,30 +240,41 @@ def _misfit(fit: PointFit, test: PointTest, symbols: int, es_n0_db: float) -> fl
     known = math.isfinite(es_n0_db)
     if not known:
         return _by_points(fit, test, symbols)
-    noise = _by_noise(fit, test, es_n0_db)
-    return max(
-        _by_points(fit, test, symbols, 1.0 if _may_be_denser(fit, test, es_n0_db) else _TOLERANCE), noise
-    )
+    tolerance = 1.0 if _may_be_denser(fit, test, es_n0_db) else _TOLERANCE
+    clear_ring = fit.es_n0_db > _CLEAR_LINE_DB and test.known.symmetry >= _EASILY_TOLD
+    points = _by_points(fit, test, symbols, tolerance, _CLEAR_LINE if clear_ring else 1.0)
+    return max(points, _by_noise(fit, test, es_n0_db))
 
 
 def _may_be_denser(fit: PointFit, test: PointTest, es_n0_db: float) -> bool:
     """Return whether there is as much noise as points between the points would make, at least."""
-    if fit.es_n0_db < _CLEAR_DB or fit.nuisances.compression > _STRONG_COMPRESSION:
+    if fit.es_n0_db < _CLEAR_DB:
         return True
     noise = 10 ** (-fit.es_n0_db / 10)
     error = math.hypot(fit.es_n0_error_db, _measured_error(fit.symbols)) * noise * math.log(10) / 10
-    return noise - 10 ** (-es_n0_db / 10) + 2 * error > _DENSER * test.nearest**2
+    made = _DISTORTION * fit.nuisances.compression**2 + fit.nuisances.phase_noise
+    return noise - 10 ** (-es_n0_db / 10) - made + 2 * error > _DENSER * test.nearest**2
 
 
-def _by_points(fit: PointFit, test: PointTest, symbols: int, tolerance: float = 1.0) -> float:
-    """Return how badly symbols fit, over what is accepted; `tolerance` is a factor on the score test's limit."""
+def _by_points(
+    fit: PointFit, test: PointTest, symbols: int, tolerance: float = 1.0, for_lines: float = 1.0
+) -> float:
+    """Return how badly symbols fit, over what is accepted.
+
+    Args:
+        fit: of the class.
+        test: of the class.
+        symbols: how many there are.
+        tolerance: factor on the score test's limit.
+        for_lines: factor on the limit of strange lines.
+    """
     symbols = min(symbols, fit.symbols)
     clear = min(max((fit.es_n0_db - _CLEAN_DB) / (18 - _CLEAN_DB), 0.0), 1.0)
     most = _MISFIT + clear * _MISFIT_OF_RECEIVER[test.on_a_line] * symbols
     most += _SHORT_MISFIT * _shortness(symbols)
     most *= max((test.nearest / _WIDE) ** 2, 1.0)
     line = _STRANGE_LINE if test.dense else max(_STRANGE_LINE, _LINE_OF_DATA * symbols)
-    found = max(fit.misfit / most / tolerance, fit.strange_line / line)
+    found = max(fit.misfit / most / tolerance, fit.strange_line / line / for_lines)
     if fit.own_line_due > _LINE_DUE:
         found = max(found, min(_LINE_LEAST / max(fit.own_line, 1e-3), 10.0))
     return found
