@@ -32,6 +32,7 @@ _MOST_POWER = 1e30  # of the channel, in units of what it began with
 _LEAST_ES_N0, _SIGNIFICANT = 0.5, 4.0  # Es/N0 that is reported: as a ratio, and over its deviation in noise
 _SMALLEST = 1e-30  # power that is still one
 _SAME_PLACE = 0.02  # symbol rates
+_CLIMBED = 200.0  # log likelihood of a signal that the channel goes to at first
 _BESIDE, _CLIMBS = (
     0.11,
     10,
@@ -330,16 +331,17 @@ class Receiver:
         """Cut out the first blocks, where the signal is by their own spectra if it is beside the channel's middle."""
         shift = 0
         spectra = self._first_cut(shift)
-        best = (self._pulses.likelihood, shift)
+        least = max(_CLIMBED, self._pulses.likelihood)
         for _ in range(_CLIMBS):
             place = self._pulses.pulse.place
             if not self._pulses.found or abs(place) < _BESIDE:
                 break
             shift += round(place * self._channel.bins_per_symbol_rate)
             spectra = self._first_cut(shift)
-            best = max(best, (self._pulses.likelihood, shift))
-        if best[1] != shift:
-            spectra = self._first_cut(best[1])
+        # The slope of a filter may look like a signal in noise, but not like one with a floor beside it.
+        settled = math.isfinite(self._pulses.noise) and abs(self._pulses.pulse.place) < _BESIDE
+        if shift and not (settled and self._pulses.likelihood > least):
+            spectra = self._first_cut(0)
         self._follower.amend(self._pulses.early_middles())
         return spectra
 
