@@ -35,6 +35,8 @@ _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
 _LOOK_SYMBOLS = 1500.0
 """Bandwidths times seconds of a full look: about 1,200 symbols, a decision of 32 chunks and some more."""
+_OFTEN = 3
+"""Looks after which an emission without a name is known well enough."""
 _LONGER = 4
 """Times as long is the next look at an emission that has no name."""
 _EFFORTS = 1
@@ -87,6 +89,11 @@ class _Known:
     ending: float | None = None
     """Time until which its end waits for a look."""
 
+    @property
+    def familiar(self) -> bool:
+        """Whether a glance will do for its next stretch: it has a name, or was looked at often enough for none."""
+        return self.glance is not None and (self.record.label != UNKNOWN or self.record.looks >= _OFTEN)
+
 
 class BandScanner:
     """Find the emissions in a band, follow them, and say what they are.
@@ -129,9 +136,6 @@ class BandScanner:
         self._allowed_at = 0.0
         self._waiting_keys = 0  # the last one given
         self._base = 0  # added to the tracker's ids, which begin anew with each retune
-        self._begin_detection()
-
-    def _begin_detection(self) -> None:
         options = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
         self._detector = Detector(self.sample_rate, options)
         self._tracker = EmissionTracker(self.sample_rate)
@@ -182,14 +186,13 @@ class BandScanner:
                     self._end(known)
 
     def add_break(self, lost: int = 0, dropped: bool = False) -> None:
-        """Note that samples were lost before the next ones, or that the band is another one now.
+        """Note that samples were lost before the next ones. Emissions that are there after it are the same.
 
         Args:
             lost: how many samples, as far as it is known: time goes on by them.
             dropped: they were lost here, for want of time.
         """
         self._follow(self._tracker.update(self._detector.add_break(self.now + lost), self.now))
-        self._follow(self._tracker.finish(self.now))
         if lost:
             self.ring.skip(lost)
         else:
@@ -202,15 +205,16 @@ class BandScanner:
         Returns:
             What has happened: the ends of all emissions.
         """
-        self.add_break()
+        self._follow(self._tracker.update(self._detector.reset(), self.now))
+        self._follow(self._tracker.finish(self.now))
+        self.ring.add_break()
         with self._lock:
             for known in list(self._known.values()):
                 if known.ending is not None:
                     self._end(known)
             self._base = max([self._base, *self._known])
             self._known.clear()
-            self._begin_detection()
-            self._detector.add_break(self.now)
+            self._tracker = EmissionTracker(self.sample_rate)
             events = self.take_events()
             self.centre_hz = centre_hz
         return events
@@ -281,12 +285,11 @@ class BandScanner:
             )
             had = {name: getattr(former.record, name) for name in kept}
             known.record = replace(record, **had, looks=former.record.looks)
-            known.glance = former.glance
+            known.glance, known.effort = former.glance, former.effort
         self._known[emission.id] = known
         have = (self.now - emission.start) / self.sample_rate
         enough = min(self._window(known.record, _FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
-        named = known.record.label != UNKNOWN and known.glance is not None
-        self._scheduler.begin(emission.id, now, max(0.0, enough - have), named)
+        self._scheduler.begin(emission.id, now, max(0.0, enough - have), known.familiar)
         self._put("begin", known)
 
     def _on_change(self, emission: Emission, now: float) -> None:
@@ -308,8 +311,7 @@ class BandScanner:
         # Each stretch gets a look; where it may be the emission known from before, a glance says whether it is.
         wanted = known.looked < 0.5 * min(record.stop - record.start, self._window(record, _symbols(known)))
         wanted = wanted and not (known.looked and record.label != UNKNOWN)
-        named = record.label != UNKNOWN and known.glance is not None
-        self._scheduler.end(emission.id, now, wanted, full=not named)
+        self._scheduler.end(emission.id, now, wanted, full=not known.familiar)
         if wanted:
             known.ending = now + _PATIENCE if self._scheduler.limited else math.inf
         else:
@@ -522,7 +524,7 @@ class BandScanner:
         grid = window // 16
         if stop - start > 4 * grid:
             start, stop = -(-start // grid) * grid, stop // grid * grid
-        start = max(start, stop - window, self.ring.first)
+        start = max([start, stop - window, self.ring.first, *self.ring.breaks(start, stop)])
         return min(start, stop), stop
 
     def _wanted(self, record: EmissionRecord) -> Channel:
