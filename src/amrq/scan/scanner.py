@@ -136,8 +136,8 @@ class BandScanner:
         self._allowed_at = 0.0
         self._waiting_keys = 0  # the last one given
         self._base = 0  # added to the tracker's ids, which begin anew with each retune
-        options = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
-        self._detector = Detector(self.sample_rate, options)
+        detecting = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
+        self._detector = Detector(self.sample_rate, detecting)
         self._tracker = EmissionTracker(self.sample_rate)
 
     @property
@@ -309,8 +309,8 @@ class BandScanner:
         known.record = replace(known.record, **(places_of(emission) | {"on": False}))
         record = known.record
         # Each stretch gets a look; where it may be the emission known from before, a glance says whether it is.
-        wanted = known.looked < 0.5 * min(record.stop - record.start, self._window(record, _symbols(known)))
-        wanted = wanted and not (known.looked and record.label != UNKNOWN)
+        there = min(record.stop - record.start, self._window(record, _symbols(known)))
+        wanted = not known.looked or (record.label == UNKNOWN and known.looked < 0.9 * there)
         self._scheduler.end(emission.id, now, wanted, full=not known.familiar)
         if wanted:
             known.ending = now + _PATIENCE if self._scheduler.limited else math.inf
@@ -586,7 +586,9 @@ class BandScanner:
 
 def _symbols(known: _Known) -> float:
     """Return the bandwidths times seconds of an identification."""
-    return _LOOK_SYMBOLS * float(_LONGER**known.effort)
+    # There will be no more of what is over.
+    last = not known.record.on and known.record.label == UNKNOWN
+    return _LOOK_SYMBOLS * float(_LONGER ** (known.effort + last))
 
 
 def _decibels(density: NDArray[Any] | None) -> NDArray[np.float32] | None:
