@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the parts of the band display share: colours of families, words, ticks of axes, and places of labels."""
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def place_labels(
         if best is None or best[0] > (_FARTHEST + 0.15 * rows) * wish.width:
             places.append(None)
             continue
-        taken[best[1]].append((best[2], best[2] + wish.width))
+        bisect.insort(taken[best[1]], (best[2], best[2] + wish.width))
         places.append((best[1], best[2]))
     return places
 
@@ -177,19 +178,20 @@ def place_labels(
 def _free_place(
     others: Sequence[tuple[float, float]], wish: LabelWish, left: float, right: float, gap: float
 ) -> float | None:
-    """Return the left edge nearest to the wish at which a label touches no other; None if there is no room."""
-    if wish.width > right - left:
-        return None
-    wanted = min(max(wish.middle - wish.width / 2, left), right - wish.width)
-    candidates = [wanted]
-    for start, stop in others:
-        candidates += [start - gap - wish.width, stop + gap]
-    free = [
-        place
-        for place in candidates
-        if left <= place <= right - wish.width
-        and all(
-            place >= stop + gap - 1e-6 or place + wish.width <= start - gap + 1e-6 for start, stop in others
-        )
-    ]
-    return min(free, key=lambda place: abs(place - wanted)) if free else None
+    """Return the left edge nearest to the wish at which a label touches no other; None if there is no room.
+
+    `others` are the labels of the row, from left to right.
+    """
+    wanted = wish.middle - wish.width / 2
+    best: float | None = None
+    begin = left
+    for start, stop in (*others, (right + gap, math.inf)):
+        end = start - gap - wish.width
+        if end >= begin - 1e-6:
+            place = min(max(wanted, begin), end)
+            if best is None or abs(place - wanted) < abs(best - wanted):
+                best = place
+        if begin > wanted and best is not None:
+            break
+        begin = stop + gap
+    return best
