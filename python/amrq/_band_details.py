@@ -37,7 +37,7 @@ _REASONS = {
     "foreign": "outside the model's classes",
     "noise": "looks like noise alone",
     "silent": "no signal",
-    "carrier": "a steady line",
+    "carrier": "a line, a few Hz wide",
 }
 _WELL = QtGui.QColor("#0b0e13")
 _SHOWN_SECONDS = 60.0
@@ -158,34 +158,34 @@ class EmissionDetails(Panel):
             return
         width = max(record.upper - record.lower, 8 * rate / len(spectrum))
         middle = (record.lower + record.upper) / 2
-        first, last = (
-            int((middle + side * 1.5 * width) / rate * len(spectrum)) + len(spectrum) // 2 for side in (-1, 1)
-        )
-        first, last = max(0, first), min(len(spectrum), last + 2)
+        bins, scale = len(spectrum), area.width() / (3 * width)
+        first = max(0, int((middle - 1.5 * width) / rate * bins + bins / 2))
+        last = min(bins, int((middle + 1.5 * width) / rate * bins + bins / 2) + 2)
         part = spectrum[first:last]
         if len(part) < 2:
             return
         low = float(np.min(part if floor is None else floor[first:last])) - 4
         high = max(low + 25, float(np.max(part)) + 4)
+        x = area.left() + ((np.arange(first, last) / bins - 0.5) * rate - (middle - 1.5 * width)) * scale
 
         def line(values: NDArray[Any]) -> QtGui.QPolygonF:
-            x = np.linspace(area.left(), area.right(), len(values))
             y = area.bottom() - np.clip((values - low) / (high - low), 0, 1) * area.height()
             return polygon(np.column_stack([x, y]).astype(np.float64))
 
         shade = emission_colour(record)
         shade.setAlpha(45)
-        scale = area.width() / (3 * width)
         left = area.left() + max(0.0, (record.lower - (middle - 1.5 * width)) * scale)
         painter.fillRect(
             QtCore.QRectF(left, area.top(), (record.upper - record.lower) * scale, area.height()), shade
         )
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        painter.setClipRect(area)
         if floor is not None:
             painter.setPen(QtGui.QPen(QtGui.QColor("#56B4E9"), 1.4))
             painter.drawPolyline(line(floor[first:last]))
         painter.setPen(QtGui.QPen(emission_colour(record), 1.6))
         painter.drawPolyline(line(part))
+        painter.setClipping(False)
         self._caption(painter, area, f"spectrum, {span_text(3 * width)} wide")
 
     def _caption(self, painter: QtGui.QPainter, area: QtCore.QRectF, text: str) -> None:

@@ -146,12 +146,14 @@ class BandView(QtWidgets.QWidget):
 
     def _choose(self) -> None:
         """Look at an emission with a constellation, as long as nobody has chosen one."""
-        records = self._band.snapshot.emissions
-        if self._by_hand or any(record.id == self._band.selected and record.on for record in records):
+        if self._by_hand:
+            return
+        on = [record for record in self._band.snapshot.emissions if record.on]
+        if any(record.id == self._band.selected and record.symbols is not None for record in on):
             return
         best = max(
-            (record for record in records if record.on),
-            key=lambda record: (record.symbols is not None, record.family == "linear", record.snr_db),
+            on,
+            key=lambda record: (record.symbols is not None, record.id == self._band.selected, record.snr_db),
             default=None,
         )
         if best is not None:

@@ -112,7 +112,9 @@ class _Lines:
     def _cut(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the part of lines that is in view, the largest bin in each column."""
         first, last, width = self._view
-        edges = np.linspace(first * self._bins, last * self._bins, width + 1)
+        edges = (
+            np.linspace(first * self._bins, last * self._bins, width + 1) + 0.5
+        )  # a bin is around its frequency
         starts = np.clip(np.floor(edges[:-1] + 1e-9).astype(int), 0, self._bins - 1)
         if (last - first) * self._bins <= width:
             return np.asarray(levels[:, starts])
@@ -483,12 +485,15 @@ class Waterfall(Panel):
         """Return a line over the part of the band in view, one point in `step` columns of pixels."""
         area, bins = self._spectrum, len(line)
         first, last = (int(np.clip(edge * bins, 0, bins)) for edge in self._view)
-        part = line[first : max(last, first + 2)]
+        part = line[max(0, first - 1) : max(last, first + 2) + 1]
+        places = max(0, first - 1) + np.arange(len(part), dtype=np.float64)
         columns = max(2, area.width() // step)
         if len(part) > columns:
             starts = np.arange(columns) * len(part) // columns
             part = np.maximum.reduceat(part, starts)
-        x = np.linspace(area.left(), area.right(), len(part))
+            places = places[starts] + 0.5 * len(places) / columns - 0.5
+        begin, end = self._view
+        x = area.left() + (places / bins - begin) / (end - begin) * area.width()
         y = area.bottom() - (np.clip(part, low - 20, high + 20) - low) / (high - low) * area.height()
         return np.column_stack([x, y]).astype(np.float64)
 
