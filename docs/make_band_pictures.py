@@ -11,6 +11,7 @@ Example: python3 docs/make_band_pictures.py --output docs/images
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def main() -> None:
         window.resize(*size)
         until = window.display.received + arguments.seconds * window.display.widget.snapshot.sample_rate
         wait_for(lambda: window.display.received >= until or not window.running)  # noqa: B023
+        settled = time.monotonic() + 1.0  # of the layout, and of what a recording's end brings
+        wait_for(lambda: time.monotonic() > settled)  # noqa: B023
         picture = arguments.output / f"{arguments.name}{name}.png"
         image = window.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)
         image.save(str(picture), "PNG")

@@ -152,7 +152,7 @@ class BandControls(QtWidgets.QWidget):
         gain: float | Mapping[str, float] | str | None,
     ) -> None:
         """Show a source that has been opened, and which of its settings can be changed."""
-        self._name = live.name
+        self._name = live.name if live.recording is None else live.recording.path.name
         self._fill()
         with _quiet(self.frequency):
             self.frequency.setSpecialValueText("" if live.frequency else "not known")

@@ -119,9 +119,8 @@ class EmissionDetails(Panel):
             self._write(painter, box, f"{100 * record.confidence:.0f} %", 1.5, TEXT, align=_RIGHT)
         box.translate(0, 2.2 * unit)
         box.setHeight(1.5 * unit)
-        reason = (
-            printable(_REASONS.get(record.reason, record.reason), 60) if record.looks else "not looked at yet"
-        )
+        why = record.family if record.family == "carrier" else record.reason
+        reason = printable(_REASONS.get(why, why), 60) if record.looks else "not looked at yet"
         family = printable(record.family, 20)
         said = f"{family}: {reason}" if family and family != record.label and reason else reason or family
         self._write(painter, box, said, 0.9, MUTED)

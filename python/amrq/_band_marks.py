@@ -74,7 +74,8 @@ def frequency_text(offset: float, centre: float | None, step: float = 100.0) -> 
     """
     if centre is None:
         digits = max(0, math.ceil(3 - math.log10(step)))
-        sign = "−" if round(offset / 1e3, digits) < 0 else "+"
+        rounded = round(offset / 1e3, digits)
+        sign = "−" if rounded < 0 else "+" if rounded else ""
         return f"{sign}{abs(offset) / 1e3:.{digits}f} kHz"
     value = centre + offset
     scale, unit = (1e6, "MHz") if abs(centre) >= 1e6 else (1e3, "kHz")

@@ -89,7 +89,9 @@ class _Model(QtCore.QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Any, role: int = _ROLES.DisplayRole) -> Any:  # noqa: N802
         if orientation == QtCore.Qt.Orientation.Horizontal and role == _ROLES.DisplayRole:
-            return _COLUMNS[section].heading
+            column, order = self._sorted
+            mark = " ▴" if order == QtCore.Qt.SortOrder.AscendingOrder else " ▾"
+            return _COLUMNS[section].heading + (mark if section == column else "")
         if orientation == QtCore.Qt.Orientation.Horizontal and role == _ROLES.TextAlignmentRole:
             return int(_alignment(section))
         return None
@@ -115,6 +117,7 @@ class _Model(QtCore.QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         self._order()
         self.layoutChanged.emit()
+        self.headerDataChanged.emit(QtCore.Qt.Orientation.Horizontal, 0, len(_COLUMNS) - 1)
 
     def show(self, snapshot: Any) -> None:
         """Show the emissions of a snapshot: those on the air and the last that ended."""
@@ -228,7 +231,8 @@ class EmissionTable(QtWidgets.QTableView):
         heading.setPixelSize(max(8, round(0.9 * self._unit)))
         cell, head = QtGui.QFontMetrics(self.font()), QtGui.QFontMetrics(heading)
         needed = [
-            max(cell.horizontalAdvance(column.widest), head.horizontalAdvance(column.heading)) + self._unit
+            max(cell.horizontalAdvance(column.widest), head.horizontalAdvance(column.heading + " ▴"))
+            + self._unit
             for column in _COLUMNS
         ]
         seen: Any = self.viewport()
@@ -255,6 +259,7 @@ def _style(unit: int) -> str:
         f"QTableView::item {{ border: none; padding-left: {unit // 2}px; padding-right: {unit // 3}px; }}"
         f"QHeaderView::section {{ background: {FAINT.name()}; color: {MUTED.name()}; border: none; "
         f"font-size: {round(0.9 * unit)}px; padding: 2px {unit // 2}px; }}"
+        "QHeaderView::up-arrow, QHeaderView::down-arrow { width: 0px; height: 0px; }"
         f"QScrollBar {{ background: {GROUND.name()}; width: {round(0.8 * unit)}px; height: {round(0.8 * unit)}px; }}"
         f"QScrollBar::handle {{ background: {MUTED.name()}; border-radius: 4px; min-height: {2 * unit}px; }}"
         "QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page "

@@ -443,7 +443,7 @@ class Waterfall(Panel):
         painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
         painter.fillRect(area, QtGui.QColor("#0b0e13"))
         painter.setFont(self._font(0.85))
-        marks, _ = ticks(low, high, max(2, int(area.height() / (1.5 * self._unit))))
+        marks, _ = ticks(low, high, max(4, int(area.height() / (1.5 * self._unit))))
         for level in marks:
             y = area.bottom() - (level - low) / (high - low) * area.height()
             painter.fillRect(QtCore.QRectF(area.left(), round(y), area.width(), 1), FAINT)

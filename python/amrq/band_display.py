@@ -126,13 +126,10 @@ class band_display(gr.sync_block):
         """End the run: the display shows how it ended."""
         with self._lock:
             worker, self._worker = self._worker, None
-        wanted = self._patience > _IMPATIENCE
-        self._end(worker, finish=wanted)
+        self._end(worker, finish=self._patience > _IMPATIENCE)
         for thread in self._ends:
             joined(thread, self._patience)
         self._ends.clear()
-        if worker is not None and wanted:
-            self._states.append((worker.snapshot(), worker.scanner.picture()))
         return True
 
     def abandon(self) -> None:
@@ -186,13 +183,18 @@ class band_display(gr.sync_block):
         self._end(former)
 
     def _end(self, worker: ScanWorker | None, finish: bool = False) -> None:
-        """Close a worker in a thread; to `finish`, it scans what waits, and looks at all emissions once more."""
-        if worker is not None:
-            thread = threading.Thread(
-                target=worker.close, args=(finish,), name="amrq scan's end", daemon=True
-            )
-            thread.start()
-            self._ends = [*(former for former in self._ends if former.is_alive()), thread]
+        """Close a worker in a thread; to `finish`, it scans what waits, and how the run ended is shown."""
+        if worker is None:
+            return
+
+        def close() -> None:
+            worker.close(finish)
+            if finish and self._worker is None:
+                self._states.append((worker.snapshot(), worker.scanner.picture()))
+
+        thread = threading.Thread(target=close, name="amrq scan's end", daemon=True)
+        thread.start()
+        self._ends = [*(former for former in self._ends if former.is_alive()), thread]
 
     def _new_worker(self) -> ScanWorker:
         scanner = BandScanner(

@@ -244,7 +244,9 @@ class band_window(QtWidgets.QMainWindow):
         run.stop()
         try:
             run.raise_error()
-            text = run.failure or f"{printable(run.live.name)} has ended."
+            recording = run.live.recording
+            name = run.live.name if recording is None else recording.path.name
+            text = run.failure or f"{printable(name)} has ended."
         except AmrqError as error:
             text = str(error)
         self.display.widget.set_notice(text)
