@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from run_amrq import amrq_here, refused, start_amrq
+from run_amrq import amrq_here, python, refused, start_amrq
 from seeds import rng
 
 from amrq.classes import linear_class
@@ -20,6 +20,7 @@ from amrq.outputs import HistoryQuery, ScanHistory, emission_schema, read_histor
 from amrq.recordings import write_sigmf
 from amrq.signals import received_signal
 
+ROOT = Path(__file__).resolve().parents[1]
 RATE = 400e3
 SCHEMA = jsonschema.Draft202012Validator(emission_schema())
 
@@ -162,3 +163,11 @@ def test_interrupted_it_writes_its_records(tmp_path: Path) -> None:
     assert records[0] == first
     begun = {record["id"] for record in records if record["event"] == "begin"}
     assert begun == {record["id"] for record in records if record["event"] == "end"}
+
+
+def test_the_demo_finds_every_emission(tmp_path: Path) -> None:
+    result = python(ROOT / "examples" / "scan_scene.py", "--output", tmp_path, timeout=240)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "12 of 12 emissions found" in " ".join(result.stdout.split())
+    assert "✗" not in result.stdout
+    assert (tmp_path / "band.png").read_bytes()[:4] == b"\x89PNG"

@@ -32,7 +32,7 @@ from amrq.recordings import open_recording
 
 RECORDING = ROOT / "examples" / "recordings" / "generic_16qam.sigmf-meta"
 
-WRITTEN_BY_HAND = {"headless", "make_recordings", "two_class_model"}
+WRITTEN_BY_HAND = {"headless", "make_recordings", "scan_scene", "two_class_model"}
 
 every_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 
