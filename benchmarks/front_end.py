@@ -450,6 +450,11 @@ def main() -> None:
             arguments.output.unlink(missing_ok=True)
         run(arguments.output, arguments.draws, arguments.processes, arguments.model, arguments.minutes)
     rows = read(arguments.output)
+    if {Point(r["kind"], float(r["value"]), float(r["es_n0_db"]), r["modulation"]) for r in rows} < set(
+        points()
+    ):
+        sys.stdout.write(f"{len(rows)} points are measured; start it again for the others.\n")
+        return
     if arguments.pictures is not None:
         draw(rows, arguments.pictures)
     sys.stdout.write(report(rows))

@@ -287,7 +287,9 @@ def answers_in(row: dict[str, str]) -> dict[str, int]:
 
 
 def per_cent(count: int, of: int, interval: bool = True) -> str:
-    """Write a share in per cent, with its 95 % interval."""
+    """Write a share in per cent, with its 95 % interval; a dash where nothing was measured."""
+    if not of:
+        return "-"
     low, high = clopper_pearson(count, of)
     share = f"{100 * count / of:.0f}"
     # Spaces at which no line is broken: an interval stays on one line of its cell.
