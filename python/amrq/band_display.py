@@ -114,7 +114,7 @@ class band_display(gr.sync_block):
     @guarded_run
     def start(self) -> bool:
         """Begin a run with an empty display."""
-        self.error, self.received, self._breaks = None, 0, Breaks()
+        self.error, self.received, self._breaks, self._patience = None, 0, Breaks(), _PATIENCE
         with self._lock:
             former, self._worker = self._worker, self._new_worker()
             self._show(self._worker)
@@ -133,7 +133,7 @@ class band_display(gr.sync_block):
         return True
 
     def abandon(self) -> None:
-        """Let the end of the run not wait for the scanner: nobody will look at what it finds."""
+        """Let the end of this run not wait for the scanner: nobody will look at what it finds."""
         self._patience = _IMPATIENCE
 
     @guarded

