@@ -140,7 +140,7 @@ class Rivals:
 
 def measure(n: int, snr_db: float, count: int) -> list[dict[str, object]]:
     """Return the rows of one point of the curves."""
-    random = np.random.default_rng([20261129, n, round(1000 + 100 * snr_db)])
+    random = np.random.default_rng([20261129, n, round(abs(1000 + 100 * snr_db))])
     bursts = schedule(random, n, snr_db, count)
     detector, rivals = Detector(RATE), Rivals(bursts)
     boxes: dict[int, Box] = {}

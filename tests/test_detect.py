@@ -4,6 +4,8 @@
 import math
 
 import numpy as np
+import pytest
+import scipy.ndimage
 from numpy.typing import NDArray
 from seeds import rng
 
@@ -76,3 +78,42 @@ def test_too_many_emissions_are_counted_not_followed() -> None:
     assert len(tracker.update(boxes, 2000)) == 10
     assert len(tracker.emissions) == 10 and tracker.suppressed == 40
     assert [event.event for event in tracker.finish(3000)] == ["end"] * 10
+
+
+@pytest.mark.parametrize("name", ["step up", "step down", "drift"])
+def test_a_gain_that_changes_is_no_emission(name: str) -> None:
+    samples = _noise(name, 0.8)
+    time = np.arange(len(samples)) / RATE
+    if name == "drift":
+        samples *= (10 ** (3 * np.sin(2 * np.pi * 1.2 * time) / 20)).astype(np.float32)
+    else:
+        samples[1_012_345:] *= np.float32(10 ** (0.5 if name == "step up" else -0.5))
+    assert _boxes(Detector(RATE), samples) == []
+
+
+def test_neighbours_stay_apart_one_of_them_30_db_stronger() -> None:
+    samples = _noise("neighbours", 0.6)
+    random = rng("detect", "neighbours", "bits")
+    for centre, level in ((200e3, 0.0012), (212.5e3, 0.038)):
+        bits = np.repeat(random.integers(2, size=len(samples) // 500 + 1) * 2 - 1, 500)[: len(samples)]
+        smooth = scipy.ndimage.gaussian_filter1d(bits.astype(float), 180)
+        phase = np.cumsum(2 * np.pi * (centre + 1.2e3 * smooth) / RATE)
+        samples += (level * np.exp(1j * phase)).astype(np.complex64)
+    boxes = [box for box in _boxes(Detector(RATE), samples) if box.kind == ""]
+    assert np.allclose(sorted(box.centre for box in boxes), [200e3, 212.5e3], atol=500)
+    assert all(box.bandwidth < 10e3 for box in boxes)
+
+
+def test_a_mirror_image_is_known_as_one() -> None:
+    samples = _noise("image", 0.6)
+    start, stop = 300_000, 1_000_000
+    quarters = rng("detect", "image", "symbols").integers(4, size=(stop - start) // 60 + 1)
+    burst = scipy.ndimage.gaussian_filter1d(
+        np.repeat(np.exp(0.5j * np.pi * quarters), 60)[: stop - start], 25
+    )
+    samples[start:stop] += (0.1 * burst * np.exp(2j * np.pi * 0.2 * np.arange(stop - start))).astype(
+        np.complex64
+    )
+    samples += np.complex64(0.02) * np.conj(samples)
+    kinds = {box.kind for box in _boxes(Detector(RATE), samples) if abs(box.centre + 480e3) < 40e3}
+    assert kinds == {"image"}

@@ -106,12 +106,15 @@ class _Open:
     snr: float = 0.0
     changed: bool = True
     reported: bool = False
+    unsure: float = np.inf
+    """Samples by which its times may be wrong."""
     blocks: int = 0
 
     def add(self, segment: Segment) -> None:
         """Take a segment."""
         self.start = min(self.start, segment.start)
         self.stop = max(self.stop, segment.stop)
+        self.unsure = min(self.unsure, 2.0 * segment.grid.step)
         bins = segment.grid.bins
         if bins not in self.sums:
             self.sums[bins] = _Sum(segment.grid, segment.worth, segment.first_bin, np.zeros(0))
@@ -190,7 +193,9 @@ def _clip(segments: list[Segment], boxes: list[_Open]) -> None:
     for one in segments:
         low, high = one.core[0] - one.first_bin, one.core[1] - one.first_bin
         reach = one.grid.frequency(one.first_bin), one.grid.frequency(one.first_bin + len(one.spectrum))
-        near = (places[:, 3] > reach[0]) & (places[:, 2] < reach[1])
+        # Half of the way to one that lies outside may lie inside.
+        more = reach[1] - reach[0]
+        near = (places[:, 3] > reach[0] - more) & (places[:, 2] < reach[1] + more)
         near &= (places[:, 0] < one.stop) & (places[:, 1] > one.start)
         for _, _, lower, upper in places[near].tolist():
             if upper <= one.lower:
@@ -227,6 +232,8 @@ class BoxBook:
         """Segments that were not taken, since too many boxes were open."""
         self._open: list[_Open] = []
         self._next = 1
+        self._began = 0.0
+        self._seen_to = 0.0
 
     def add(self, segments: list[Segment], seen_to: float) -> list[Box]:
         """Take the segments of a block; return the boxes that changed or ended.
@@ -236,6 +243,7 @@ class BoxBook:
             seen_to: sample up to which all segments are known.
         """
         boxes: list[Box] = []
+        self._seen_to = seen_to
         _clip(segments, self._open)
         for segment in sorted(segments, key=lambda one: one.start):
             boxes += self._take(segment)
@@ -274,6 +282,10 @@ class BoxBook:
             for one in self._open
             if segment.grid.bins < max(one.sums)
         )
+
+    def begin(self, start: float) -> None:
+        """Take note that nothing before this sample was seen."""
+        self._began = start
 
     def flush(self) -> list[Box]:
         """End all boxes; return them."""
@@ -351,16 +363,17 @@ class BoxBook:
     def _with(self, small: _Open, large: _Open) -> bool:
         """Return whether one began and ended with the other: a lobe of its spectrum, not an accident beside it."""
         slack = min(2 * self.resolution, 0.25 * (large.stop - large.start))
-        return abs(small.start - large.start) < slack and abs(small.stop - large.stop) < slack
+        begins = abs(small.start - large.start) < slack < large.start - self._began
+        return begins and abs(small.stop - large.stop) < slack < self._seen_to - large.stop
 
     def _belongs(self, small: _Open, large: _Open) -> bool:
         # A signal of constant envelope is as strong in any part of its band for a moment.
         brief = small.stop - small.start < 0.5 * (large.stop - large.start)
         if small.power > (3 if brief else 1) * large.power:
             return False
-        if large.kind == "image" and small.kind != "image":
+        if large.kind == "image" and small.kind != "image" and not brief:
             return False
-        slack = 2 * self.resolution
+        slack = max(2 * self.resolution, small.unsure)
         if small.start < large.start - slack or small.stop > large.stop + slack:
             return False
         width = large.upper - large.lower
@@ -374,10 +387,12 @@ class BoxBook:
         if gap < 0.3 * width and self._with(small, large):
             return True
         if gap > 0.75 * width:
-            # Beyond that only what the window itself spreads.
-            return gap < _SPILL_BINS * wide and small.power * _SPILL**2 < large.power
+            # Beyond that only what the window itself spreads: -28 dB at two bins, 18 dB less for each octave.
+            leak = 1.6e-3 * (max(gap / wide, 2) / 2) ** -6
+            return gap < _SPILL_BINS * wide and small.power < leak * large.power
         if small.power * _SPILL > large.power:
             return False
-        begins = abs(small.start - large.start) < slack
-        ends = abs(small.stop - large.stop) < slack
+        # Where all begins or goes on, that says nothing.
+        begins = abs(small.start - large.start) < slack < large.start - self._began
+        ends = abs(small.stop - large.stop) < slack < self._seen_to - large.stop
         return begins or ends or brief or gap < 0.3 * width

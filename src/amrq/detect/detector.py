@@ -25,7 +25,7 @@ from amrq.detect.energy import (
     tests_per_second,
     tiles,
 )
-from amrq.detect.noise_floor import NoiseFloor
+from amrq.detect.noise_floor import NoiseFloor, frame_gains
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
 from amrq.errors import AmrqError
@@ -233,6 +233,7 @@ class Detector:
 
     def _restart(self, origin: int) -> None:
         self._origin = origin
+        self._book.begin(origin)
         for stream in self._streams:
             stream.reset()
         self._waiting: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
@@ -313,14 +314,17 @@ class Detector:
         self, coarse: NDArray[np.float32], fine: NDArray[np.float32], gains: NDArray[np.float32]
     ) -> list[NDArray[np.float32]]:
         blocks: list[NDArray[np.float32]] = []
-        stepped = bool(np.any(gains != 1))
-        for frames, density, group in (
-            (coarse, self._coarse_density(), 8 * self._per_fine),
-            (fine, self._floor.density, 8),
+        stepped = self._floor.stepped
+        drifting = bool(np.any(gains != 1))
+        for frames, density, every in (
+            (coarse, self._coarse_density(), self._per_fine),
+            (fine, self._floor.density, 1),
         ):
             block: NDArray[np.float32] = frames * np.reciprocal(density)
             if stepped:
-                block /= gains[np.minimum(np.arange(len(block)) // group, len(gains) - 1)][:, None]
+                block /= frame_gains(frames, density)[:, None]
+            elif drifting:
+                block /= gains[np.minimum(np.arange(len(block)) // every, len(gains) - 1)][:, None]
             # Cells at the edges hold power of both ends of the band.
             block[:, :2] = 1
             block[:, -1:] = 1
@@ -556,10 +560,11 @@ def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _covered(one: Segment, others: list[Segment], beside: float) -> bool:
     """Return whether most of a segment lies on others, or beside them as near as that, and is not far stronger."""
     area = max((one.stop - one.start) * (one.upper - one.lower), 1e-9)
-    shared = 0.0
+    shared = power = 0.0
     for other in others:
         width = min(one.upper, other.upper + beside) - max(one.lower, other.lower - beside)
         time = min(one.stop, other.stop) - max(one.start, other.start)
-        if width > 0 and time > 0 and one.power < 4 * other.power:
+        if width > 0 and time > 0:
             shared += width * time
-    return shared > 0.5 * area
+            power += other.power
+    return shared > 0.5 * area and one.power < 4 * power

@@ -12,8 +12,9 @@ frequency that changes slowly:
    corrected. A lower envelope over frequency, smooth and stiff (asymmetric least squares: Baek et al., Analyst 140,
    2015), tells free bins from occupied ones. The shape is the mean of the free bins around each frequency, which has no
    bias from the choice of low values. Where a whole neighbourhood is occupied, the mean reaches further.
-4. If a group's gain differs from the block's in all parts of its distribution over the band alike, the gain has
-   stepped, and the group is divided by its own.
+4. Within a block the gain may drift: a parabola through the gains of the groups, if it is significant. If a group's
+   gain differs from that in all parts of its distribution over the band alike, the gain has stepped, and each frame is
+   divided by its own.
 """
 
 import functools
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from amrq.detect.energy import equivalent_cells
 from amrq.detect.spectra import Grid
 
-__all__ = ["NoiseFloor"]
+__all__ = ["NoiseFloor", "frame_gains"]
 
 _GROUP = 8
 """Frames of a group."""
@@ -57,8 +58,8 @@ class NoiseFloor:
     >>> import numpy as np
     >>> noise = np.random.default_rng(1).exponential(2.0, (64, 512)).astype(np.float32)
     >>> floor = NoiseFloor(Grid(1e6, 512, 512))
-    >>> floor.update(noise).shape  # relative gains of its groups of frames
-    (8,)
+    >>> floor.update(noise).shape  # relative gains of its frames
+    (64,)
     >>> bool(np.all(np.abs(floor.density / 2 - 1) < 0.2))
     True
     """
@@ -76,13 +77,15 @@ class NoiseFloor:
         self._free: NDArray[np.bool_] = np.ones(self.grid.bins, bool)
         self._blocks = 0
         self.gain = 1.0
+        self.stepped = False
+        """Whether the gain stepped during the last block: the gain of each frame is then its own."""
         self.uncertainty = 0.05
         """Relative standard deviation of the floor at a typical frequency."""
         self.density: NDArray[np.float32] = np.ones(self.grid.bins, np.float32)
         """Noise power density (full scale squared per Hz) at each bin, for the last block."""
 
     def update(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take the next block of frames `[frames, bins]`; return the gain of each group of 8 relative to `density`."""
+        """Take the next block of frames `[frames, bins]`; return the gain of each relative to `density`."""
         groups = max(1, len(frames) // _GROUP)
         means = np.add.reduceat(frames, np.arange(groups) * _GROUP, axis=0)
         sizes = np.full(groups, _GROUP)
@@ -103,7 +106,9 @@ class NoiseFloor:
         if self._blocks <= 8 or self._blocks % 4 == 0:
             self._update_shape(len(frames))
         self.density = (self.gain * self._shape).astype(np.float32)
-        return self._steps(means, sizes)
+        drift = self._drift(means, len(frames))
+        self.stepped = self._steps(means, sizes, drift)
+        return drift
 
     def _common_gain(self, ratio: NDArray[np.float64], spread: float) -> float:
         """Return the gain of a block whose bins relative to the shape are these."""
@@ -152,18 +157,53 @@ class NoiseFloor:
             floor = _local_mean(values, self._free, bins // 64, floor)
         return floor
 
-    def _steps(self, means: NDArray[np.float32], sizes: NDArray[np.int_]) -> NDArray[np.float32]:
-        """Return the gain of each group of frames relative to the block's, where all of the band changed alike."""
+    def _drift(self, means: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+        """Return the gain of each frame relative to the block's: a parabola through the groups', if significant."""
+        places = np.flatnonzero(self._free)
+        parts = 64
+        each = len(places) // parts
+        groups = len(means)
+        if each < 4 or groups < 3:
+            return np.ones(frames, np.float32)
+        places = places[: parts * each]
+        relative = means[:, places] / self.density[places]
+        gains = np.median(relative.reshape(groups, parts, each).mean(axis=2), axis=1).astype(np.float64)
+        error = 1.25 / math.sqrt(parts * each * self._bin_worth * _GROUP * self._frame_worth)
+        middles = (np.arange(groups) + 0.5) * _GROUP
+        fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))
+        # Three coefficients; noise alone gives 3 on average and 30 once in a million blocks.
+        if float(np.sum((fit(middles) - 1) ** 2)) < 30 * error**2:
+            return np.ones(frames, np.float32)
+        drift: NDArray[np.float32] = np.maximum(fit(np.arange(frames) + 0.5), 0.05).astype(np.float32)
+        return drift
+
+    def _steps(self, means: NDArray[np.float32], sizes: NDArray[np.int_], drift: NDArray[np.float32]) -> bool:
+        """Return whether the gain of a group differs from the drift's, in all of the band alike."""
         # Every second bin is enough: neighbours are correlated.
         relative = means[:, ::2] / self.density[::2]
+        relative /= drift[np.minimum(np.arange(len(means)) * _GROUP + _GROUP // 2, len(drift) - 1)][:, None]
         places = [relative.shape[1] * share // 100 for share in (10, 25, 50)]
         parts = np.partition(relative, places, axis=1)[:, places]
         usual = [_quantiles_of_gamma(round(int(size) * self._frame_worth, 3)) for size in sizes]
         shares = parts / np.array(usual)
         lowest, highest = shares.min(axis=1), shares.max(axis=1)
-        gain = shares.mean(axis=1)
-        alike = highest < 1.25 * np.maximum(lowest, 1e-30)
-        return np.where(alike & (np.abs(gain - 1) > _STEP), gain, 1.0).astype(np.float32)
+        alike = highest < 1.4 * np.maximum(lowest, 1e-30)
+        return bool(np.any(alike & (np.abs(shares.mean(axis=1) - 1) > _STEP)))
+
+
+def frame_gains(frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the gain of each frame by the lower quartile of its cells, for blocks in which the gain steps.
+
+    Args:
+        frames: `[frames, bins]`.
+        density: of the noise at gain 1.
+    """
+    relative = frames[:, ::2] / density[::2]
+    place = relative.shape[1] // 4
+    # Of an exponential variate: 25 % are below ln(4/3) of the mean.
+    quartile = np.partition(relative, place, axis=1)[:, place] / np.float32(math.log(4 / 3))
+    gains: NDArray[np.float32] = np.maximum(quartile, np.float32(1e-30))
+    return gains
 
 
 def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:

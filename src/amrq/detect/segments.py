@@ -259,7 +259,11 @@ def find_segments(
         if not wanted(rows, columns):
             continue
         own = labels[high, part] == number
-        for core in _cores(cells, rows, columns):
+        cores = _cores(cells, rows, columns)
+        if i and high.stop - high.start <= 4 and len(cores) > 1:
+            # What is as brief as this, and connected, is one.
+            cores = [(cores[0][0], cores[-1][1])]
+        for core in cores:
             # What a component joins need not begin and end together.
             inside = slice(max((core[0] >> i) - first_column, 0), ((core[1] - 1) >> i) + 1 - first_column)
             when = np.flatnonzero(own[:, inside].any(axis=1))
@@ -440,7 +444,7 @@ def _vary_together(a: Segment, b: Segment, cells: Cells) -> bool:
     first = max(0, int(np.ceil(cells.frame(max(a.start, b.start)))) + 1)
     last = min(len(cells.values), int(cells.frame(min(a.stop, b.stop))))
     count = (last - first) * cells.worth
-    if count < 16:
+    if count < 16 or last - first < 12:
         return False
     rows = []
     for one in (a, b):
