@@ -3,7 +3,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = ["BandHistory", "EmissionHistory", "NameChange", "Stretch"]
@@ -87,6 +87,12 @@ class BandHistory:
             step = _POINT_SECONDS * snapshot.sample_rate
             if record.on and (not past.strengths or snapshot.now - past.strengths[-1][0] >= step):
                 past.strengths.append((snapshot.now, record.snr_db))
+        present = {record.id for record in snapshot.emissions}
+        for number, past in self.emissions.items():
+            if (
+                past.record.on and number not in present
+            ):  # forgotten, or too weak by now: it is not on the air
+                past.record = replace(past.record, on=False)
         while len(self.emissions) > _EMISSIONS:
             del self.emissions[next(iter(self.emissions))]
 

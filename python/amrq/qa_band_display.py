@@ -210,6 +210,12 @@ class qa_band_display(gr_unittest.TestCase):
         self.assertEqual([(s.start, s.stop) for s in past.stretches], [(90, 1200), (5000, 5600)])
         self.assertEqual([change.label for change in past.names], ["BPSK", "8PSK"])
 
+    def test_what_is_not_reported_any_more_is_not_on_the_air(self):
+        history = BandHistory()
+        history.update(shown([record(1, 0.0), record(2, 50e3)])[0])
+        history.update(shown([record(2, 50e3)], 96_000)[0])
+        self.assertEqual([past.record.on for past in history.emissions.values()], [False, True])
+
     def test_history_has_an_end(self):
         history = BandHistory()
         for number in range(1000):
