@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq scan` and `amrq history`, as a user types them."""
 
+import importlib.util
 import json
 import math
 import re
+import shutil
 import signal
 import sqlite3
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from file_radio import HEADER, build_file_radio
 from run_amrq import amrq_here, python, refused, start_amrq
 from seeds import rng
 
@@ -171,3 +174,19 @@ def test_the_demo_finds_every_emission(tmp_path: Path) -> None:
     assert "12 of 12 emissions found" in " ".join(result.stdout.split())
     assert "✗" not in result.stdout
     assert (tmp_path / "band.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.skipif(
+    not (HEADER.exists() and shutil.which("c++") and importlib.util.find_spec("gnuradio")),
+    reason="SoapySDR's headers, a compiler or GNU Radio are not installed",
+)
+def test_a_radio_is_scanned(recording: Path, tmp_path: Path) -> None:
+    radio = f"driver=amrqfile,path={recording.with_suffix('.sigmf-data')}"
+    options = ("--freq", "433.92M", "--rate", "400k", "--once", "1.2", "--json")
+    result = python("-m", "amrq", "scan", "--soapy", radio, *options, environment=build_file_radio(tmp_path))
+    assert result.returncode == 0, result.stderr
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    for record in records:
+        SCHEMA.validate(record)
+        assert record["utc"] and record["source"] == radio
+    assert {"QPSK", "carrier"} & {record["label"] for record in records}

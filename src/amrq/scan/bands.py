@@ -134,7 +134,8 @@ class _RadioBand:
         from gnuradio import gr
 
         self._graph = gr.top_block("amrq scan")
-        self._graph.connect(self._block, tap(self._given, lambda: self._given(None)))
+        self._tap = tap(self._given, lambda: self._given(None))  # without a reference it would be deleted
+        self._graph.connect(self._block, self._tap)
         self._graph.start()
 
     def _given(self, piece: Piece | None) -> None:
