@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from gnuradio.amrq._band_history import EmissionHistory
+from gnuradio.amrq._band_lines import ShownBand
 from gnuradio.amrq._band_marks import (
     FAINT,
     GROUND,
@@ -16,7 +17,6 @@ from gnuradio.amrq._band_marks import (
     place_text,
     span_text,
 )
-from gnuradio.amrq._band_waterfall import BandPainter
 from gnuradio.amrq._display import Panel, polygon
 from numpy.typing import NDArray
 from PyQt5 import QtCore, QtGui
@@ -59,7 +59,7 @@ class EmissionDetails(Panel):
         logger: receives the first error, if drawing fails.
     """
 
-    def __init__(self, band: BandPainter, logger: Any) -> None:
+    def __init__(self, band: ShownBand, logger: Any) -> None:
         super().__init__("The selected emission", logger, 0.2)
         self._band = band
         self.setMinimumWidth(240)
@@ -271,7 +271,7 @@ class EmissionDetails(Panel):
         shade = QtGui.QColor(colour)
         shade.setAlpha(90)
 
-        def x(sample: float) -> float:
+        def x(sample: Any) -> Any:
             return strip.right() - (now - sample) / (seconds * rate) * strip.width()
 
         for stretch in past.stretches:
@@ -280,16 +280,16 @@ class EmissionDetails(Panel):
                 painter.fillRect(
                     QtCore.QRectF(left, strip.top(), max(1.5, right - left), strip.height()), shade
                 )
-        points = [(x(sample), snr) for sample, snr in past.strengths if x(sample) >= strip.left()]
-        if points:
-            high = max(10.0, max(snr for _, snr in points))
-            low = min(0.0, min(snr for _, snr in points))
+        strengths = np.array(past.strengths, dtype=np.float64).reshape(-1, 2)
+        strengths = strengths[np.isfinite(strengths[:, 1])]
+        places = x(strengths[:, 0])
+        strengths, places = strengths[places >= strip.left()], places[places >= strip.left()]
+        if len(places):
+            high = max(10.0, float(strengths[:, 1].max()))
+            low = min(0.0, float(strengths[:, 1].min()))
             painter.setPen(QtGui.QPen(colour, max(3.0, unit / 5)))
-            heights = [
-                strip.bottom() - 3 - (snr - low) / (high - low) * (strip.height() - 6) for _, snr in points
-            ]
-            places = np.column_stack([[place for place, _ in points], heights]).astype(np.float64)
-            painter.drawPoints(polygon(places))
+            heights = strip.bottom() - 3 - (strengths[:, 1] - low) / (high - low) * (strip.height() - 6)
+            painter.drawPoints(polygon(np.column_stack([places, heights])))
             self._write(painter, head, f"SNR to {high:.0f} dB", 0.85, MUTED, align=_RIGHT)
         y = strip.bottom() + 0.3 * unit
         for change in list(past.names)[::-1]:

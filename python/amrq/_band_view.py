@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from gnuradio.amrq._band_details import EmissionDetails
+from gnuradio.amrq._band_lines import ShownBand
 from gnuradio.amrq._band_marks import FAINT, GROUND, MUTED, TEXT, ago_text
 from gnuradio.amrq._band_table import EmissionTable
-from gnuradio.amrq._band_waterfall import BandPainter, Waterfall
+from gnuradio.amrq._band_waterfall import Waterfall
 from PyQt5 import QtCore, QtWidgets
 
 from amrq.text import counted, printable
@@ -36,7 +37,7 @@ class BandView(QtWidgets.QWidget):
     def __init__(self, poll: Poll, problem: Callable[[], str], logger: Any) -> None:
         super().__init__()
         self._poll, self._problem, self._logger = poll, problem, logger
-        self._band = BandPainter()
+        self._band = ShownBand()
         self._paused, self._by_hand, self._ticks, self._failed = False, False, 0, False
         self._notice = ""
         self._squelch = float("-inf")
