@@ -373,7 +373,7 @@ class BoxBook:
             return False
         if large.kind == "image" and small.kind != "image" and not brief:
             return False
-        slack = max(2 * self.resolution, small.unsure)
+        slack = max(3 * self.resolution, small.unsure)
         if small.start < large.start - slack or small.stop > large.stop + slack:
             return False
         width = large.upper - large.lower

@@ -207,7 +207,9 @@ class Rectangles:
             top = sums.max()
             mean = self.scale * (1 << (size[0] + size[1]))
             if top > threshold:
-                where = np.nonzero(sums > threshold)
+                # One index is found faster than two.
+                place = np.flatnonzero(np.ravel(sums > threshold))
+                where = np.divmod(place, sums.shape[1])
                 i, j = size
                 excess = (sums[where] - mean) / (threshold - mean)
                 i, j = i - self.tile[0], j - self.tile[1]
@@ -321,7 +323,7 @@ def stripes_per_row(bins: int) -> float:
     return sum(bins / max(1, width // 4) for width in stripe_widths(bins))
 
 
-def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 3000) -> None:
+def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 1500) -> None:
     """Set the cells of rectangles that overlap no rectangle that stands out much more.
 
     Args:

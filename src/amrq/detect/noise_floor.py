@@ -167,14 +167,20 @@ class NoiseFloor:
             return np.ones(frames, np.float32)
         places = places[: parts * each]
         relative = means[:, places] / self.density[places]
-        gains = np.median(relative.reshape(groups, parts, each).mean(axis=2), axis=1).astype(np.float64)
-        error = 1.25 / math.sqrt(parts * each * self._bin_worth * _GROUP * self._frame_worth)
+        means_of_parts = relative.reshape(groups, parts, each).mean(axis=2)
+        spread = 1 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
+        # The eighth of 64 parts: a burst over half of the band hardly moves it.
+        low = np.partition(means_of_parts, parts // 8, axis=1)[:, parts // 8].astype(np.float64)
+        gains = low / float(low.mean())
+        error = 1.6 * spread / math.sqrt(parts)
         middles = (np.arange(groups) + 0.5) * _GROUP
         fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))
-        # Three coefficients; noise alone gives 3 on average and 30 once in a million blocks.
+        # Two coefficients, since the mean is the block's: noise alone gives 2 on average, and 30 once in 10^6 blocks.
         if float(np.sum((fit(middles) - 1) ** 2)) < 30 * error**2:
             return np.ones(frames, np.float32)
-        drift: NDArray[np.float32] = np.maximum(fit(np.arange(frames) + 0.5), 0.05).astype(np.float32)
+        # The block's own gain is that of its quieter groups, which is not its mean if the gain drifts.
+        level = float(np.mean(np.median(means_of_parts, axis=1)))
+        drift: NDArray[np.float32] = np.maximum(level * fit(np.arange(frames) + 0.5), 0.05).astype(np.float32)
         return drift
 
     def _steps(self, means: NDArray[np.float32], sizes: NDArray[np.int_], drift: NDArray[np.float32]) -> bool:
@@ -187,8 +193,10 @@ class NoiseFloor:
         usual = [_quantiles_of_gamma(round(int(size) * self._frame_worth, 3)) for size in sizes]
         shares = parts / np.array(usual)
         lowest, highest = shares.min(axis=1), shares.max(axis=1)
-        alike = highest < 1.4 * np.maximum(lowest, 1e-30)
-        return bool(np.any(alike & (np.abs(shares.mean(axis=1) - 1) > _STEP)))
+        change = np.abs(shares.mean(axis=1) - 1)
+        # A burst over half of the band moves the median more than the lower values, a gain all of them alike.
+        alike = highest / np.maximum(lowest, 1e-30) - 1 < np.minimum(0.4 * change, 0.3)
+        return bool(np.any(alike & (change > _STEP)))
 
 
 def frame_gains(frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
