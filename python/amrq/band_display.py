@@ -213,13 +213,15 @@ class band_display(gr.sync_block):
         """Fetch what is to be shown, in a thread: a scanner that is busy must not hold up the window."""
         shown = -1
         while self._worker is worker and worker.error is None:
-            if (
-                worker.scanner.now - shown >= _LINE_SECONDS * worker.scanner.sample_rate
-                or shown < 0 < worker.scanner.now
-            ):
-                snapshot = worker.snapshot()
+            now, line = worker.scanner.now, _LINE_SECONDS * worker.scanner.sample_rate
+            if now - shown >= line or shown < 0 < now:
+                try:
+                    snapshot = worker.snapshot()
+                    self._states.append((snapshot, worker.scanner.picture()))
+                except Exception as error:  # whoever looks at the window must learn of it
+                    worker.error = error
+                    return
                 shown = snapshot.now
-                self._states.append((snapshot, worker.scanner.picture()))
             time.sleep(_LOOK_SECONDS)
 
     def _poll(self) -> tuple[Any, Any] | None:
