@@ -39,6 +39,11 @@ OUTPUTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("live", "log"): ("file", ("live", "--file", RECORDING, *KNOWN, "--log", HERE)),
     ("live", "counters"): ("file", ("live", "--file", RECORDING, *KNOWN, "--counters", HERE)),
     ("live", "record"): ("name", ("live", "--file", RECORDING, *KNOWN, "--record", HERE)),
+    # The recording is too short for an emission, and a full disk is not noticed where nothing is written.
+    ("scan", "log"): ("name", ("scan", RECORDING, "--log", HERE)),
+    ("scan", "counters"): ("file", ("scan", RECORDING, "--counters", HERE)),
+    ("scan", "annotate"): ("named file", ("scan", RECORDING, "--annotate", HERE)),
+    ("scan", "database"): ("file", ("scan", RECORDING, "--database", HERE)),
     ("label", "output"): ("folder", ("label", RECORDING, *KNOWN, "-o", HERE)),
     ("train", "output"): ("file", ("train", str(ROOT / "recipes" / "smoke.toml"), "-o", HERE)),
     ("train", "checkpoint"): (
@@ -107,6 +112,10 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
         "--board-key",
         HERE,
     ),
+    ("scan", "path"): ("scan", HERE, "--rate", "100k"),
+    ("scan", "file"): ("scan", "--file", HERE, "--rate", "100k"),
+    ("scan", "model"): ("scan", RECORDING, "--model", HERE),
+    ("history", "file"): ("history", HERE),
     # Another mistake beside it, lest a window opens where there is a screen and a raw file is a recording.
     ("gui", "file"): ("gui", "--file", HERE, "--rate", "100k", "--model", "none"),
     ("label", "files"): ("label", HERE, "--rate", "100k", *KNOWN, "--label", "QPSK", "-o", "labels"),
@@ -152,6 +161,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "classify as JSON": ("classify", RECORDING, *KNOWN, "--json"),
     "live": ("live", "--file", RECORDING, *KNOWN),
     "live as JSON": ("live", "--file", RECORDING, *KNOWN, "--json"),
+    "scan": ("scan", RECORDING),
     "label": ("label", RECORDING, *KNOWN, "-o", "labels"),
     "models": ("models",),
     "model show": ("model", "show", SMALL),
