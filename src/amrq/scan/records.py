@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.detect import Emission
+from amrq.identify import Glance
 from amrq.model import UNKNOWN
 from amrq.outputs import EMISSION_RECORD_VERSION
 
@@ -18,10 +19,13 @@ __all__ = [
     "BandPicture",
     "EmissionRecord",
     "Event",
+    "KnownEmission",
     "ScanCounters",
     "ScanEvent",
     "ScanSnapshot",
     "emission_record",
+    "numbers_of",
+    "places_of",
 ]
 
 Event = Literal["begin", "change", "end"]
@@ -170,6 +174,38 @@ class BandPicture:
     peak: NDArray[np.float32] | None
     floor: NDArray[np.float32]
     threshold: NDArray[np.float32]
+
+
+OFTEN_LOOKED = 3
+"""Looks after which an emission without a name is known well enough."""
+
+
+@dataclass
+class KnownEmission:
+    """An emission in the table, and what is not shown of it."""
+
+    record: EmissionRecord
+    key: int
+    """In the table and of its turns: its id; below 0 where it waits for a look and has begun again meanwhile."""
+    doubts: int = 0
+    looked: int = 0
+    """Samples of the source that the best look rested on, in this stretch."""
+    glance: Glance | None = None
+    """At the last identification."""
+    restless: int = 0
+    """How often it seemed to have changed, and was the same: voice and keying do."""
+    named_at: float = 0.0
+    """Time of the last identification."""
+    effort: int = 0
+    """How often its looks got longer, since it had no name."""
+    suppressed: bool = False
+    ending: float | None = None
+    """Time until which its end waits for a look."""
+
+    @property
+    def familiar(self) -> bool:
+        """Whether a glance will do for its next stretch: it has a name, or was looked at often enough for none."""
+        return self.glance is not None and (self.record.label != UNKNOWN or self.record.looks >= OFTEN_LOOKED)
 
 
 def places_of(emission: Emission) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from amrq.scan.records import (
     BandPicture,
     EmissionRecord,
     Event,
+    KnownEmission,
     ScanCounters,
     ScanEvent,
     ScanSnapshot,
@@ -35,8 +36,7 @@ _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
 _LOOK_SYMBOLS = 1500.0
 """Bandwidths times seconds of a full look: about 1,200 symbols, a decision of 32 chunks and some more."""
-_OFTEN = 3
-"""Looks after which an emission without a name is known well enough."""
+_MOST_RESTLESS = 5
 _LONGER = 4
 """Times as long is the next look at an emission that has no name."""
 _EFFORTS = 1
@@ -53,6 +53,8 @@ _RATE = 4.0
 """Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
 _LEAST_BANDWIDTH = 500.0
 """Hz of the narrowest channel."""
+_FULL_TOGETHER = 4
+"""Identifications from one stretch, where the budget is limited; glances cost next to nothing."""
 _TOGETHER = 32
 """Channels that are taken out of a stretch at once."""
 _PATIENCE = 0.3
@@ -69,30 +71,6 @@ _MOST_EVENTS = 100_000
 """That wait for somebody to take them."""
 _BURST = 4.0
 """Seconds of the allowed rate of records that may come at once."""
-
-
-@dataclass
-class _Known:
-    """An emission in the table, and what is not shown of it."""
-
-    record: EmissionRecord
-    key: int
-    """In the table and of its turns: its id; below 0 where it waits for a look and has begun again meanwhile."""
-    doubts: int = 0
-    looked: int = 0
-    """Samples of the source that the best look rested on, in this stretch."""
-    glance: Glance | None = None
-    """At the last identification."""
-    effort: int = 0
-    """How often its looks got longer, since it had no name."""
-    suppressed: bool = False
-    ending: float | None = None
-    """Time until which its end waits for a look."""
-
-    @property
-    def familiar(self) -> bool:
-        """Whether a glance will do for its next stretch: it has a name, or was looked at often enough for none."""
-        return self.glance is not None and (self.record.label != UNKNOWN or self.record.looks >= _OFTEN)
 
 
 class BandScanner:
@@ -129,7 +107,7 @@ class BandScanner:
         self.ring = SampleRing(self.sample_rate, min(max(self.options.memory, 0.1), most))
         self._scheduler = Scheduler(self.options, limited)
         self._lock = threading.RLock()
-        self._known: OrderedDict[int, _Known] = OrderedDict()
+        self._known: OrderedDict[int, KnownEmission] = OrderedDict()
         self._out: deque[ScanEvent] = deque(maxlen=_MOST_EVENTS)
         self._counts = ScanCounters()
         self._allowance = _BURST * self.options.most_records
@@ -271,7 +249,7 @@ class BandScanner:
             self._scheduler.rename(emission.id, former.key)
         self._count(emissions=1)
         record = EmissionRecord(**places_of(emission), since=emission.start)
-        known = _Known(record, emission.id, suppressed=not self._reported(now))
+        known = KnownEmission(record, emission.id, suppressed=not self._reported(now))
         if former is not None:  # the next stretch of the same emission: it keeps its name
             kept = (
                 "label",
@@ -285,7 +263,7 @@ class BandScanner:
             )
             had = {name: getattr(former.record, name) for name in kept}
             known.record = replace(record, **had, looks=former.record.looks)
-            known.glance, known.effort = former.glance, former.effort
+            known.glance, known.effort, known.restless = former.glance, former.effort, former.restless
         self._known[emission.id] = known
         have = (self.now - emission.start) / self.sample_rate
         enough = min(self._window(known.record, _FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
@@ -317,7 +295,7 @@ class BandScanner:
         else:
             self._end(known)
 
-    def _end(self, known: _Known) -> None:
+    def _end(self, known: KnownEmission) -> None:
         """Report an end; the lock is held."""
         known.ending = None
         if not known.record.looks:
@@ -327,7 +305,7 @@ class BandScanner:
             del self._known[known.key]
         self._put("end", known)
 
-    def _put(self, event: Event, known: _Known) -> None:
+    def _put(self, event: Event, known: KnownEmission) -> None:
         if not known.suppressed:
             self._out.append(ScanEvent(event, known.record, self.centre_hz))
 
@@ -403,6 +381,11 @@ class BandScanner:
     ) -> None:
         start, stop, _ = stretch
         began = time.thread_time()
+        if (
+            self._scheduler.limited and not last
+        ):  # what there is no time for need not be taken out of the band
+            whole = [one for one in turns if one[0].full][:_FULL_TOGETHER]
+            turns = whole + [one for one in turns if not one[0].full]
         try:
             wanted = [self._wanted(record) for _, record in turns]
             channels: list[ChannelSamples] | None = extract_all(
@@ -413,8 +396,8 @@ class BandScanner:
         spent = time.thread_time() - began  # counts with the first turn that is taken
         for number, (turn, record) in enumerate(turns):
             with self._lock:
-                if number and not (last or self._scheduler.allowed(self._seconds())):
-                    return  # their turn comes again
+                if number and turn.full and not (last or self._scheduler.allowed(self._seconds())):
+                    continue  # its turn comes again
             began, spent = time.thread_time() - spent, 0.0
             if channels is None:
                 with self._lock:
@@ -443,7 +426,9 @@ class BandScanner:
         with self._lock:
             known.looked = max(known.looked, used)
             if identity is not None:
-                known.glance = seen
+                same = changed and known.glance is not None and identity.label == known.record.label
+                known.restless = min(known.restless + 1, _MOST_RESTLESS) if same else 0
+                known.glance, known.named_at = seen, now
                 self._learn(known, identity, changed)
             self._count(looks=1)
             whole = self._window(record, _symbols(known))
@@ -452,7 +437,8 @@ class BandScanner:
                 sure = known.effort >= _EFFORTS + (not self._scheduler.limited) or whole >= self._longest()
                 known.effort += not sure
             self._scheduler.done(turn, now, time.thread_time() - began, used / self.sample_rate, sure)
-            if changed and identity is None:
+            calm = self.options.look_every * 2**known.restless
+            if changed and identity is None and now >= known.named_at + calm:
                 self._scheduler.change(turn.id, now)
             if known.ending is not None:
                 self._end(known)
@@ -475,7 +461,7 @@ class BandScanner:
             channel.iq, channel.sample_rate, floor, edges, record.snr_db, self._classifier, thorough
         )
 
-    def _learn(self, known: _Known, identity: EmissionIdentity, changed: bool) -> None:
+    def _learn(self, known: KnownEmission, identity: EmissionIdentity, changed: bool) -> None:
         """Take in what a look has found; the lock is held.
 
         A name stays through some looks that give none, unless the emission looks like another one now.
@@ -584,7 +570,7 @@ class BandScanner:
             return None
 
 
-def _symbols(known: _Known) -> float:
+def _symbols(known: KnownEmission) -> float:
     """Return the bandwidths times seconds of an identification."""
     # There will be no more of what is over.
     last = not known.record.on and known.record.label == UNKNOWN

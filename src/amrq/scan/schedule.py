@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose turn it is: which emission is looked at next, for how much processor time, and what came too late."""
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -242,7 +243,5 @@ class Scheduler:
         if not sure and used > 0 and turn.full:
             entry.kind, entry.ready = LookKind.CHANGED, now + max(period / 2, (_GROWN - 1) * used)
             return
-        entry.kind, entry.ready = (
-            LookKind.STEADY,
-            max(now, entry.ready) + period if turn.full else now + period,
-        )
+        # All steady ones at the same moments, at least half a period away: they share the work.
+        entry.kind, entry.ready = LookKind.STEADY, period * math.floor(now / period + 1.5)
