@@ -26,6 +26,7 @@ _LEAST_DRIFT = (
     2.5e-5,
     5e-6,
 )  # cycles/symbol^2, by the short line and the long one, from which on the channel moves
+_STILL = 0.5  # of the long line's slope, that the newer half of it has to have before the channel moves
 _LOST_DRIFT = 4e-6  # below which it stops
 _SUSPECT = 2.5  # standard deviations between the first and the last places of a line, before it is fitted
 _SAME = 3.0  # standard deviations by which the short line may differ from the long one
@@ -168,10 +169,7 @@ class Follower:
         short, long = self._line(_SHORT), self._line(_LONG)
         if short is None or long is None:
             return self._slope
-        if not self._slope and not any(
-            abs(line.slope) > max(_SURE * line.deviation, least * self._per_drift)
-            for line, least in zip((short, long), _LEAST_DRIFT, strict=True)
-        ):
+        if not self._slope and not self._moves(short, long):
             return 0.0
         line = long if short.agrees(long) else short
         self._expected = line.expected
@@ -180,6 +178,16 @@ class Follower:
             return 0.0
         pull = float(np.interp(abs(behind) / self._bins, _FAR, _MOST_PULL)) * self._per_drift
         return line.slope + min(max(behind / _PULL, -pull), pull)
+
+    def _moves(self, short: _Line, long: _Line) -> bool:
+        """Return whether the signal moves beyond doubt: for as long as the lines last, not only at their beginning."""
+        least_short, least_long = (least * self._per_drift for least in _LEAST_DRIFT)
+        if abs(short.slope) > max(_SURE * short.deviation, least_short):
+            return True
+        if abs(long.slope) <= max(_SURE * long.deviation, least_long):
+            return False
+        half = self._line(_LONG // 2)
+        return half is not None and half.slope / long.slope > _STILL
 
     def _line(self, length: int) -> _Line | None:
         """Return the line through the places of so many blocks; None where too few show the signal."""
