@@ -54,7 +54,7 @@ def _decided(received: ReceivedSymbols) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize(("length", "least"), [(100, 0.7), (200, 0.95)])
 def test_short_bursts_are_named(length: int, least: float) -> None:
-    """At 15 dB, of 24 bursts of four classes. Of 480 of each length 478 and 480 were named rightly, 2 and none wrongly."""
+    """At 15 dB, of 24 bursts. Of 480 of each length 478 and 480 had the right name, 2 and 0 a wrong one."""
     right = wrong = 0
     for name in ("BPSK", "QPSK", "8PSK", "16QAM"):
         samples, starts = _bursts(name, length)
