@@ -117,3 +117,14 @@ def test_a_mirror_image_is_known_as_one() -> None:
     samples += np.complex64(0.02) * np.conj(samples)
     kinds = {box.kind for box in _boxes(Detector(RATE), samples) if abs(box.centre + 480e3) < 40e3}
     assert kinds == {"image"}
+
+
+def test_a_short_recording_of_one_signal_that_fills_a_third_of_its_band() -> None:
+    random = rng("detect", "short")
+    symbols = np.repeat(np.exp(0.5j * np.pi * random.integers(4, size=2400)), 4)
+    signal = scipy.ndimage.gaussian_filter1d(symbols, 1.4)
+    noise = random.standard_normal((9600, 2)) @ [0.07, 0.07j]
+    detector = Detector(100e3)
+    boxes = detector.process((signal + noise).astype(np.complex64)) + detector.finish()
+    (box,) = {box.id: box for box in boxes}.values()
+    assert abs(box.centre) < 3e3 and 12e3 < box.bandwidth < 45e3

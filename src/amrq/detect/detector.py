@@ -229,7 +229,7 @@ class Detector:
         coarse, fine = (self._taken(k, sum(map(len, held))) for k, held in enumerate(self._waiting))
         if len(fine) < 2 or len(coarse) < 16:
             return []
-        return self._run(coarse[: len(fine) * self._per_fine], fine, final=True)
+        return self._run(coarse, fine, final=True)
 
     def _restart(self, origin: int) -> None:
         self._origin = origin

@@ -42,11 +42,15 @@ _SIGMAS = 4.0
 """A bin agrees with noise if it is within so many standard deviations."""
 _STIFFNESS = 40.0
 """Of the envelope, which has to follow the ripple of the receiver: half passes at a seventh of the band."""
+_HIGHEST = math.log(10**0.8)
+"""Logarithm of how far the floor may rise over its low places: 8 dB."""
+_MISFIT = 0.07
+"""Of the envelope from a smooth floor: .3 dB."""
 _FEWEST_FREE = 24
 """Free bins that a mean over frequency needs."""
 _STEP = 0.08
 """Relative change of a group's gain that counts as a step."""
-_LEAST_UNCERTAINTY = 0.0015
+_LEAST_UNCERTAINTY = 0.004
 
 
 class NoiseFloor:
@@ -60,7 +64,7 @@ class NoiseFloor:
     >>> floor = NoiseFloor(Grid(1e6, 512, 512))
     >>> floor.update(noise).shape  # relative gains of its frames
     (64,)
-    >>> bool(np.all(np.abs(floor.density / 2 - 1) < 0.2))
+    >>> bool(np.all(np.abs(floor.density / 2 - 1) < 0.3))
     True
     """
 
@@ -68,6 +72,9 @@ class NoiseFloor:
         self.grid = grid
         self._frame_worth = equivalent_cells(grid, 1, _GROUP) / _GROUP
         self._bin_worth = equivalent_cells(grid, 8, 1) / 8
+        # At the band's edges the floor is known from one side only.
+        edge = np.minimum(np.arange(grid.bins), grid.bins - 1 - np.arange(grid.bins)) / (grid.bins / 64)
+        self._margin = 1 + 0.02 * np.clip(1 - edge, 0, 1)
         self.reset()
 
     def reset(self) -> None:
@@ -105,7 +112,7 @@ class NoiseFloor:
         self._blocks += 1
         if self._blocks <= 8 or self._blocks % 4 == 0:
             self._update_shape(len(frames))
-        self.density = (self.gain * self._shape).astype(np.float32)
+        self.density = (self.gain * self._shape * self._margin).astype(np.float32)
         drift = self._drift(means, len(frames))
         self.stepped = self._steps(means, sizes, drift)
         return drift
@@ -144,16 +151,27 @@ class NoiseFloor:
         pieces = min(_SEGMENTS, bins // 16)
         sorted_pieces = np.sort(values.reshape(pieces, -1), axis=1)
         count = max(1, sorted_pieces.shape[1] // _LOW_SHARE)
-        low = sorted_pieces[:, :count].mean(axis=1) / _lowest_of_normal(sorted_pieces.shape[1], count, spread)
-        error = spread * 1.5 / math.sqrt(count)
+        low = sorted_pieces[:, :count].mean(axis=1) / _lowest_of_gamma(
+            sorted_pieces.shape[1], count, round(spread, 4)
+        )
+        # However well the values are known, the envelope is too stiff for the receiver's ripple by as much as this.
+        error = max(spread * 1.5 / math.sqrt(count), _MISFIT)
         scale = (pieces / _SEGMENTS) ** 4
         level = _envelope(np.log(np.maximum(low, 1e-38)), error, _STIFFNESS * scale)
+        # A receiver's ripple has limits; what stands out more is a signal, however wide.
+        tall = level > np.quantile(level, 0.2) + _HIGHEST
+        if tall.any():
+            # Its slopes, too.
+            wide = np.convolve(tall, np.ones(2 * (pieces // 32) + 1), mode="same") > 0
+            tall = wide if not wide.all() else tall
+            level = np.interp(np.arange(pieces), np.flatnonzero(~tall), level[~tall])
         at = (np.arange(bins) + 0.5) * pieces / bins - 0.5
         # Half a piece further at both ends, straight on.
         ends = 2 * level[0] - level[1], 2 * level[-1] - level[-2]
         floor = np.exp(np.interp(at, np.arange(-1, pieces + 1), np.concatenate([ends[:1], level, ends[1:]])))
-        for _ in range(3):
-            self._free = values < floor * (1 + _SIGMAS * spread)
+        # The envelope is stiff, so it may be off by more than chance, at the band's edges above all.
+        for margin in (0.3, 0.15, 0.0, 0.0):
+            self._free = values < floor * (1 + max(min(_SIGMAS * spread, 1.0), margin))
             floor = _local_mean(values, self._free, bins // 64, floor)
         return floor
 
@@ -238,13 +256,14 @@ def _lower_mean_of_gamma(count: int, shape: float) -> float:
     return float(np.sum(quantile * density) / np.sum(density))
 
 
-@functools.lru_cache(maxsize=64)
-def _lowest_of_normal(count: int, lowest: int, spread: float) -> float:
-    """Return the expected mean of the lowest of `count` normal variates of mean 1 and this standard deviation."""
-    u = (np.arange(4000) + 0.5) / 4000
+@functools.lru_cache(maxsize=256)
+def _lowest_of_gamma(count: int, lowest: int, spread: float) -> float:
+    """Return the expected mean of the lowest of `count` gamma variates of mean 1 and this standard deviation."""
+    u = (np.arange(2000) + 0.5) / 2000
     density = scipy.special.bdtr(lowest - 1, count - 1, u)
-    mean = float(np.sum(scipy.special.ndtri(u) * density) / np.sum(density))
-    return max(1 + mean * spread, 0.05)
+    shape = 1 / spread**2
+    quantile = scipy.special.gammaincinv(shape, u) / shape
+    return float(np.sum(quantile * density) / np.sum(density))
 
 
 @functools.lru_cache(maxsize=8)
