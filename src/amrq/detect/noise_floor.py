@@ -210,6 +210,8 @@ class NoiseFloor:
         parts = np.partition(relative, places, axis=1)[:, places]
         usual = [_quantiles_of_gamma(round(int(size) * self._frame_worth, 3)) for size in sizes]
         shares = parts / np.array(usual)
+        # Against the other groups: emissions that are on all of the time raise all quantiles of all groups.
+        shares /= np.median(shares, axis=0)
         lowest, highest = shares.min(axis=1), shares.max(axis=1)
         change = np.abs(shares.mean(axis=1) - 1)
         # A burst over half of the band moves the median more than the lower values, a gain all of them alike.
