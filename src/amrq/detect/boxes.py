@@ -42,7 +42,7 @@ class Box:
         snr_db: power in the box over noise power in the box.
         level_dbfs: mean power while it lasted, dB relative to full scale.
         is_open: it may go on.
-        kind: empty for an emission; "dc" for the line at 0 Hz, "image" for the mirror image of a stronger one, "edge"
+        kind: empty for an emission; "image" for the mirror image of a stronger one, "edge"
             for what is cut off by the band's edge, "part" for what has turned out to belong to another box.
     """
 

@@ -70,9 +70,7 @@ class DetectorOptions:
     false_alarms_per_hour: float = option(
         1.0, "Boxes per hour that may be nothing but noise.", within=above(0, at_most=3600)
     )
-    dc_line: bool = option(
-        True, "Whether the line at 0 Hz is the radio's own. It is then a box of kind dc, not an emission."
-    )
+    dc_line: bool = option(True, "Whether the line at 0 Hz is the radio's own, and no emission.")
     images: bool = option(
         True, "Whether the mirror image of a stronger emission is a box of kind image, not an emission."
     )
