@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.detect import Box, Detector, EmissionOptions, EmissionTracker
+from amrq.detect.noise_floor import NoiseFloor
+from amrq.detect.spectra import Grid
+from amrq.signals import SimulatedBand
 
 RATE = 2.4e6
 
@@ -89,6 +92,51 @@ def test_a_gain_that_changes_is_no_emission(name: str) -> None:
     else:
         samples[1_012_345:] *= np.float32(10 ** (0.5 if name == "step up" else -0.5))
     assert _boxes(Detector(RATE), samples) == []
+
+
+@pytest.mark.parametrize(("seed", "block", "broken"), [(0, 96_000, False), (3, 65_536, True)])
+def test_a_crowded_band_does_not_become_one_box(seed: int, block: int, broken: bool) -> None:
+    band, detector = SimulatedBand(RATE, seed), Detector(RATE)
+    lengths = rng("detect", "breaks", seed).integers(50_000, 700_000, 1000)
+    widest, next_break = max(one.bandwidth for one in band.emissions), int(lengths[0])
+    boxes: list[Box] = []
+    for number, at in enumerate(range(0, int(5.1 * RATE), block), 1):
+        samples = band.next_samples(block)
+        if broken and at > next_break:
+            # This piece is lost.
+            boxes += detector.add_break(at + block)
+            next_break += int(lengths[number])
+        else:
+            boxes += detector.process(samples)
+    boxes += detector.finish()
+    assert max(box.bandwidth for box in boxes) < 1.5 * widest
+    assert len({box.id for box in boxes if box.stop - box.start > 0.2 * RATE}) >= 5
+
+
+def test_many_emissions_that_begin_together_are_no_step_of_the_gain() -> None:
+    grid = Grid(RATE, 4096, 2048)
+    random = rng("detect", "together")
+    floor = NoiseFloor(grid)
+
+    def is_step(before: NDArray[np.float32], block: NDArray[np.float32]) -> bool:
+        floor.reset()
+        for one in (before, before, block):
+            floor.update(one)
+        return floor.stepped
+
+    # 24 emissions over 30 % of the band.
+    on = np.arange(grid.bins) % (grid.bins // 24) < 0.3 * grid.bins // 24
+    for _ in range(4):
+        noise = random.exponential(1.0, (128, grid.bins)).astype(np.float32)
+        at = int(random.integers(10, 120))
+        for level in (1.0, 3.0, 10.0, 100.0):
+            block = noise.copy()
+            block[at:, on] *= np.float32(1 + level)
+            assert not is_step(noise, block)
+        for gain_db in (-10, -3, 1, 10):
+            block = noise.copy()
+            block[at:] *= np.float32(10 ** (gain_db / 10))
+            assert is_step(noise, block)
 
 
 def test_neighbours_stay_apart_one_of_them_30_db_stronger() -> None:

@@ -27,6 +27,10 @@ _SPILL = 30.0
 """What is weaker than its neighbour by this (15 dB) and there only while that is, is its spill."""
 _SPILL_BINS = 12
 """Bins to which the window spreads a strong signal."""
+_SETTLED = 6.0
+"""A box has settled when it has been on for so many times the length of a segment, and for longer than any gap."""
+_DOUBTS = 8
+"""So many segments in a row must say that boxes which have settled are one."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,12 @@ class _Open:
     unsure: float = np.inf
     """Samples by which its times may be wrong."""
     blocks: int = 0
+    doubts: int = 0
+    """Segments since its last own one that covered it together with others."""
 
     def add(self, segment: Segment) -> None:
         """Take a segment."""
+        self.doubts = 0
         self.start = min(self.start, segment.start)
         self.stop = max(self.stop, segment.stop)
         self.unsure = min(self.unsure, 2.0 * segment.grid.step)
@@ -309,10 +316,31 @@ class BoxBook:
         if len(known) > 1:
             # On the coarse grid neighbours look like one.
             return []
+        if self._doubted(fits, segment):
+            return []
         fits[0].add(segment)
         fits[0].measure()
         # A segment that covers several boxes makes them one.
         return [box for other in fits[1:] for box in self._joined(fits[0], other)]
+
+    def _doubted(self, fits: list[_Open], segment: Segment) -> bool:
+        """Return whether a segment covers boxes that stood apart for long: one block does not make them one."""
+        width = segment.upper - segment.lower
+        length, longest = segment.stop - segment.start, _GAP_RANGE[1] * self.sample_rate
+        settled = [
+            one
+            for one in fits
+            if segment.start - one.start > max(_SETTLED * length, longest)
+            and one.upper - one.lower < 0.9 * width
+        ]
+        if len(settled) < 2:
+            return False
+        for one in settled:
+            one.doubts += 1
+            if one.doubts <= _DOUBTS:
+                # What it held may have gone on.
+                one.stop, one.changed = max(one.stop, segment.stop), True
+        return min(one.doubts for one in settled) <= _DOUBTS
 
     def _joined(self, one: _Open, other: _Open) -> list[Box]:
         one.join(other)

@@ -25,7 +25,7 @@ from amrq.detect.energy import (
     tests_per_second,
     tiles,
 )
-from amrq.detect.noise_floor import NoiseFloor, frame_gains
+from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
 from amrq.errors import AmrqError
@@ -320,7 +320,7 @@ class Detector:
         ):
             block: NDArray[np.float32] = frames * np.reciprocal(density)
             if stepped:
-                block /= frame_gains(frames, density)[:, None]
+                block /= self._floor.frame_gains(frames, density)[:, None]
             elif drifting:
                 block /= gains[np.minimum(np.arange(len(block)) // every, len(gains) - 1)][:, None]
             # Cells at the edges hold power of both ends of the band.

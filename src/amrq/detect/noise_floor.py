@@ -12,9 +12,10 @@ frequency that changes slowly:
    corrected. A lower envelope over frequency, smooth and stiff (asymmetric least squares: Baek et al., Analyst 140,
    2015), tells free bins from occupied ones. The shape is the mean of the free bins around each frequency, which has no
    bias from the choice of low values. Where a whole neighbourhood is occupied, the mean reaches further.
-4. Within a block the gain may drift: a parabola through the gains of the groups, if it is significant. If a group's
-   gain differs from that in all parts of its distribution over the band alike, the gain has stepped, and each frame is
-   divided by its own.
+4. Within a block the gain may drift: a parabola through the gains of the groups, if it is significant. If in a
+   group the noise differs from that in nearly all of 64 parts of the free bins alike, the gain has stepped, and each
+   frame is divided by its own, again that of the free bins. Bins with emissions have no say in either: many that begin
+   together are no step.
 """
 
 import functools
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from amrq.detect.energy import equivalent_cells
 from amrq.detect.spectra import Grid
 
-__all__ = ["NoiseFloor", "frame_gains"]
+__all__ = ["NoiseFloor"]
 
 _GROUP = 8
 """Frames of a group."""
@@ -48,7 +49,11 @@ _MISFIT = 0.07
 """Of the envelope from a smooth floor: .3 dB."""
 _FEWEST_FREE = 24
 """Free bins that a mean over frequency needs."""
-_STEP = 0.08
+_PARTS = 64
+"""Parts of the free bins, by which noise that changes is told from emissions that begin."""
+_LEAST_DRIFT = 0.03
+"""Relative change of the gain within a block, from its mean, that is worth a correction."""
+_STEP = 0.05
 """Relative change of a group's gain that counts as a step."""
 _LEAST_UNCERTAINTY = 0.004
 
@@ -114,7 +119,7 @@ class NoiseFloor:
             self._update_shape(len(frames))
         self.density = (self.gain * self._shape * self._margin).astype(np.float32)
         drift = self._drift(means, len(frames))
-        self.stepped = self._steps(means, sizes, drift)
+        self.stepped = self._steps(means, drift)
         return drift
 
     def _common_gain(self, ratio: NDArray[np.float64], spread: float) -> float:
@@ -178,7 +183,7 @@ class NoiseFloor:
     def _drift(self, means: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         """Return the gain of each frame relative to the block's: a parabola through the groups', if significant."""
         places = np.flatnonzero(self._free)
-        parts = 64
+        parts = _PARTS
         each = len(places) // parts
         groups = len(means)
         if each < 4 or groups < 3:
@@ -194,44 +199,75 @@ class NoiseFloor:
         middles = (np.arange(groups) + 0.5) * _GROUP
         fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))
         # Two coefficients, since the mean is the block's: noise alone gives 2 on average, and 30 once in 10^6 blocks.
-        if float(np.sum((fit(middles) - 1) ** 2)) < 30 * error**2:
+        course = fit(middles) - 1
+        if float(np.sum(course**2)) < 30 * error**2 or float(np.max(np.abs(course))) < _LEAST_DRIFT:
+            return np.ones(frames, np.float32)
+        # A gain moves the lowest bins, which lie between emissions, as much; emissions that begin do not.
+        tenth = relative.shape[1] // 10
+        lowest = np.partition(relative, tenth, axis=1)[:, tenth].astype(np.float64)
+        lowest_fit = np.poly1d(np.polyfit(middles, lowest / float(lowest.mean()), min(2, groups - 2)))
+        other = np.abs(lowest_fit(middles) - 1 - course)
+        if float(np.max(other)) > 0.4 * float(np.max(np.abs(course))) + 0.5 * _LEAST_DRIFT:
             return np.ones(frames, np.float32)
         # The block's own gain is that of its quieter groups, which is not its mean if the gain drifts.
         level = float(np.mean(np.median(means_of_parts, axis=1)))
+        # Bursts over many parts raise the median; the eighth lies 1.15 standard deviations under it otherwise.
+        level = min(level, (1 + _MISFIT) * float(low.mean()) / (1 - 1.15 * min(spread, 0.5)))
         drift: NDArray[np.float32] = np.maximum(level * fit(np.arange(frames) + 0.5), 0.05).astype(np.float32)
         return drift
 
-    def _steps(self, means: NDArray[np.float32], sizes: NDArray[np.int_], drift: NDArray[np.float32]) -> bool:
-        """Return whether the gain of a group differs from the drift's, in all of the band alike."""
+    def _steps(self, means: NDArray[np.float32], drift: NDArray[np.float32]) -> bool:
+        """Return whether the gain of a group differs from the drift's, in all of the noise alike."""
+        groups = len(means)
+        # Only bins that hold noise tell: emissions that begin together raise many of the others alike.
+        places = np.flatnonzero(self._free)
+        each = len(places) // _PARTS
+        if each < 4 or groups < 3:
+            return False
+        relative = means[:, places[: _PARTS * each]] / self.density[places[: _PARTS * each]]
+        relative /= drift[np.minimum(np.arange(groups) * _GROUP + _GROUP // 2, len(drift) - 1)][:, None]
+        # The lowest bins lie between emissions, however many there are.
+        tenth = relative.shape[1] // 10
+        lowest = np.partition(relative, tenth, axis=1)[:, tenth]
+        lowest /= np.median(lowest)
+        parts = relative.reshape(groups, _PARTS, each).mean(axis=2)
+        few = _PARTS // 8
+        ordered = np.partition(parts, (few, _PARTS // 2, _PARTS - 1 - few), axis=1)
+        # Against the other groups: a floor that is a little off is no step. All parts together, since emissions that
+        # are on for half of the block would make the groups without them look low in each.
+        ordered /= np.median(ordered[:, _PARTS // 2])
+        low, middle, high = ordered[:, few], ordered[:, _PARTS // 2], ordered[:, _PARTS - 1 - few]
+        # By chance alone, these quantiles of 64 parts lie 1.15 standard deviations off, and a little more in few.
+        chance = 1.5 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
+        change = np.abs(middle - 1)
+        # Bursts move the upper parts more than the lower ones, or those only; a gain moves all.
+        alike = high - low < 2 * chance * middle + 0.4 * change
+        alike &= np.abs(lowest - middle) < 0.4 * change
+        moved = (low + chance * middle > 1 + 0.8 * change) | (high - chance * middle < 1 - 0.8 * change)
+        return bool(np.any(alike & moved & (change > _STEP)))
+
+    def frame_gains(self, frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the gain of each frame by the lower quartile of its noise, for blocks in which the gain steps.
+
+        Args:
+            frames: `[frames, bins]`, on the fine grid or one with fewer bins.
+            density: of the noise at gain 1.
+        """
+        each = len(self._free) // frames.shape[1]
+        # A coarse bin's middle is the first of its fine bins.
+        free: NDArray[np.bool_] = np.all(np.roll(self._free, each // 2).reshape(-1, each), axis=1)
+        places = np.flatnonzero(free)
+        if len(places) < _FEWEST_FREE:
+            places = np.arange(len(free))
         # Every second bin is enough: neighbours are correlated.
-        relative = means[:, ::2] / self.density[::2]
-        relative /= drift[np.minimum(np.arange(len(means)) * _GROUP + _GROUP // 2, len(drift) - 1)][:, None]
-        places = [relative.shape[1] * share // 100 for share in (10, 25, 50)]
-        parts = np.partition(relative, places, axis=1)[:, places]
-        usual = [_quantiles_of_gamma(round(int(size) * self._frame_worth, 3)) for size in sizes]
-        shares = parts / np.array(usual)
-        # Against the other groups: emissions that are on all of the time raise all quantiles of all groups.
-        shares /= np.median(shares, axis=0)
-        lowest, highest = shares.min(axis=1), shares.max(axis=1)
-        change = np.abs(shares.mean(axis=1) - 1)
-        # A burst over half of the band moves the median more than the lower values, a gain all of them alike.
-        alike = highest / np.maximum(lowest, 1e-30) - 1 < np.minimum(0.4 * change, 0.3)
-        return bool(np.any(alike & (change > _STEP)))
-
-
-def frame_gains(frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the gain of each frame by the lower quartile of its cells, for blocks in which the gain steps.
-
-    Args:
-        frames: `[frames, bins]`.
-        density: of the noise at gain 1.
-    """
-    relative = frames[:, ::2] / density[::2]
-    place = relative.shape[1] // 4
-    # Of an exponential variate: 25 % are below ln(4/3) of the mean.
-    quartile = np.partition(relative, place, axis=1)[:, place] / np.float32(math.log(4 / 3))
-    gains: NDArray[np.float32] = np.maximum(quartile, np.float32(1e-30))
-    return gains
+        if len(places) > 8 * _PARTS:
+            places = places[::2]
+        relative = frames[:, places] / density[places]
+        place = len(places) // 4
+        # Of an exponential variate: 25 % are below ln(4/3) of the mean.
+        quartile = np.partition(relative, place, axis=1)[:, place] / np.float32(math.log(4 / 3))
+        gains: NDArray[np.float32] = np.maximum(quartile, np.float32(1e-30))
+        return gains
 
 
 def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -266,12 +302,6 @@ def _lowest_of_gamma(count: int, lowest: int, spread: float) -> float:
     shape = 1 / spread**2
     quantile = scipy.special.gammaincinv(shape, u) / shape
     return float(np.sum(quantile * density) / np.sum(density))
-
-
-@functools.lru_cache(maxsize=8)
-def _quantiles_of_gamma(shape: float) -> NDArray[np.float64]:
-    quantiles: NDArray[np.float64] = scipy.special.gammaincinv(shape, [0.10, 0.25, 0.50]) / shape
-    return quantiles
 
 
 def _envelope(values: NDArray[np.float64], error: float, stiffness: float) -> NDArray[np.float64]:
