@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rate_signals import PULSES, in_noise, sent, with_neighbour
 from scipy import signal
 from seeds import rng
-from transmitters import PULSES, in_noise, sent, with_neighbour
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from gnuradio import gr
-from gnuradio.amrq import band_display
 from gnuradio.amrq._band_controls import BandControls
 from gnuradio.amrq._errors import keep_errors
+from gnuradio.amrq.band_display import band_display
 from gnuradio.amrq.open_source import open_source
 from gnuradio.amrq.plain_errors import raise_errors
 from gnuradio.amrq.sigmf_recorder import sigmf_recorder

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
+from amrq.text import engineering
 
 __all__ = ["SIMULATED_EMISSIONS", "SimulatedBand", "SimulatedBurst", "SimulatedEmission"]
 
@@ -110,14 +111,16 @@ class SimulatedBand:
         emissions: Sequence[SimulatedEmission] = SIMULATED_EMISSIONS,
     ) -> None:
         if not 10e3 <= sample_rate < 1e9:
-            raise AmrqError(f"a simulated band has 10 kS/s to 1 GS/s, not {sample_rate:g} S/s.")
+            raise AmrqError(f"a simulated band has 10 kS/s to 1 GS/s, not {engineering(sample_rate, 'S/s')}.")
         self.sample_rate = float(sample_rate)
         stretch = self.sample_rate / _REFERENCE_RATE
         self.emissions = tuple(_stretched(emission, stretch) for emission in emissions)
         """The emissions at this sample rate."""
         for emission in self.emissions:
             if abs(emission.centre) + emission.bandwidth / 2 > self.sample_rate / 2:
-                raise AmrqError(f"the {emission.label} at {emission.centre:g} Hz lies outside the band.")
+                raise AmrqError(
+                    f"the {emission.label} at {engineering(emission.centre, 'Hz')} lies outside the band."
+                )
         self._rng = np.random.default_rng(seed)
         self._length = 2 ** round(np.log2(_LOOP_SECONDS * self.sample_rate))
         self._position = 0
