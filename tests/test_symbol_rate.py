@@ -17,7 +17,7 @@ from seeds import rng
 from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.identify import SignalSearch, find_signal
-from amrq.measure import estimate_symbol_rate, find_signals
+from amrq.measure import BandSignal, estimate_symbol_rate, find_signals
 from amrq.recordings import open_recording
 from amrq.signals import received_signal
 
@@ -241,3 +241,14 @@ def test_what_cannot_be_is_refused() -> None:
         estimate_symbol_rate(np.ones(50, np.complex64), 1e6)
     with pytest.raises(AmrqError, match="cannot be found"):
         estimate_symbol_rate(np.ones(4096, np.complex64), 1e6, lowest=5e5, highest=4e5)
+
+
+def test_a_signal_at_the_edge_of_the_band_has_no_clear_symbol_rate() -> None:
+    """Its middle lies outside of what a channel can be cut out of: that is said, whatever stands beside it."""
+    generator = rng("edge of the band")
+    noise = generator.standard_normal(2 * 4096).astype(np.float32).view(np.complex64)
+    edge = BandSignal(centre=-49_900.0, bandwidth=350.0, snr_db=10.0, power_db=-20.0)
+    beside = BandSignal(centre=-48_600.0, bandwidth=900.0, snr_db=10.0, power_db=-20.0)
+    for signals in ([edge], [edge, beside]):
+        found = estimate_symbol_rate(noise, 100e3, signals=signals)
+        assert found.confidence == 0 and found.reason == "the signal lies at the edge of the band"

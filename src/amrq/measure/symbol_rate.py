@@ -143,6 +143,8 @@ def estimate_symbol_rate(
         return SymbolRate(math.nan, 0.0, "no signal stands out of the noise")
     signal, *others = signals
     low, high = _room(signal, others, sample_rate, len(samples))
+    if not low < signal.centre < high:
+        return SymbolRate(math.nan, 0.0, "the signal lies at the edge of the band")
     channel, rate = select_channel(
         samples / np.float32(math.sqrt(power)), sample_rate, (low + high) / 2, high - low
     )
