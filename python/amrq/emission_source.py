@@ -50,8 +50,7 @@ class emission_source(gr.hier_block2):
         rx_rate: samples a second of the output.
         rx_freq: frequency of the channel's middle, Hz: that of the band plus the offset.
         rx_time: time of the sample, if the input's tags give it.
-        source_sample: a tuple of uint64 and two doubles: the input's sample that it is about, the fraction of a sample
-            after that, and input samples an output sample.
+        source_sample: (uint64, double, double): the input's sample, the fraction after it, input samples an output sample.
         rx_overflow: as at the input, where samples were lost.
 
     Message ports:
