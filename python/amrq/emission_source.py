@@ -50,7 +50,7 @@ class emission_source(gr.hier_block2):
         rx_rate: samples a second of the output.
         rx_freq: frequency of the channel's middle, Hz: that of the band plus the offset.
         rx_time: time of the sample, if the input's tags give it.
-        source_sample: (uint64, double, double): the input's sample, the fraction after it, input samples an output sample.
+        source_sample: (uint64, double, double): input sample, fraction after it, input samples an output sample.
         rx_overflow: as at the input, where samples were lost.
 
     Message ports:
