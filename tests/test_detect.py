@@ -9,9 +9,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.detect import Box, Detector, EmissionOptions, EmissionTracker
-from amrq.detect.noise_floor import NoiseFloor
-from amrq.detect.spectra import Grid
+from amrq.detect import Box, Detector, EmissionOptions, EmissionTracker, Grid, NoiseFloor
 from amrq.signals import SimulatedBand
 
 RATE = 2.4e6

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from gnuradio import amrq as blocks
 from gnuradio import gr
 from gnuradio.amrq._band_controls import BandControls
 from gnuradio.amrq._errors import keep_errors
-from gnuradio.amrq.band_display import band_display
 from gnuradio.amrq.open_source import open_source
 from gnuradio.amrq.plain_errors import raise_errors
 from gnuradio.amrq.sigmf_recorder import sigmf_recorder
@@ -26,6 +26,9 @@ from amrq.sources import LiveSource, RadioDevice, SilenceWatch, SourceOptions, f
 from amrq.text import printable
 
 __all__ = ["band_window"]
+
+# The class, even where its module, which has the same name, was loaded before.
+band_display: Any = blocks.__getattr__("band_display")
 
 _LOOK_MS = 100
 _PATIENCE = 10.0
@@ -44,7 +47,7 @@ class _Run:
         record: path of recordings, without number and suffix.
     """
 
-    def __init__(self, live: LiveSource, display: band_display, record: str) -> None:
+    def __init__(self, live: LiveSource, display: Any, record: str) -> None:
         self.live, self._display = live, display
         self.over = threading.Event()
         """The flowgraph has ended."""
