@@ -214,7 +214,7 @@ def _show(console: Console, session: ScanSession, sort: str) -> None:
     name, seconds = printable(session.name), session.scanner.now / session.scanner.sample_rate
     found = counted(answers.total(), "emission")
     console.print(
-        escape(f"{name}: {found} in {seconds:.3g} s{': ' if names else ''}{names}"),
+        escape(f"{name}: {found} in {engineering(seconds, 's', 3)}{': ' if names else ''}{names}"),
         highlight=False,
         soft_wrap=True,
     )

@@ -194,7 +194,9 @@ class NoiseFloor:
         spread = 1 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
         # The eighth of 64 parts: a burst over half of the band hardly moves it.
         low = np.partition(means_of_parts, parts // 8, axis=1)[:, parts // 8].astype(np.float64)
-        gains = low / float(low.mean())
+        # Without noise there is no gain, and nothing is found in the block.
+        mean = float(low.mean())
+        gains = low / mean if mean > 0 else np.full(groups, math.nan)
         error = 1.6 * spread / math.sqrt(parts)
         middles = (np.arange(groups) + 0.5) * _GROUP
         fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))
@@ -205,7 +207,8 @@ class NoiseFloor:
         # A gain moves the lowest bins, which lie between emissions, as much; emissions that begin do not.
         tenth = relative.shape[1] // 10
         lowest = np.partition(relative, tenth, axis=1)[:, tenth].astype(np.float64)
-        lowest_fit = np.poly1d(np.polyfit(middles, lowest / float(lowest.mean()), min(2, groups - 2)))
+        least = max(float(lowest.mean()), 1e-30)  # 0 in samples without noise
+        lowest_fit = np.poly1d(np.polyfit(middles, lowest / least, min(2, groups - 2)))
         other = np.abs(lowest_fit(middles) - 1 - course)
         if float(np.max(other)) > 0.4 * float(np.max(np.abs(course))) + 0.5 * _LEAST_DRIFT:
             return np.ones(frames, np.float32)

@@ -357,7 +357,7 @@ def _on_power(cells: _Reals, on: NDArray[np.bool_], off_power: float) -> float:
         return float(cells[on].mean()) if on.any() else 0.0
     width = max(1, min(len(cells) // 8, 16))
     smooth = np.convolve(cells, np.full(width, 1 / width), "valid")
-    loud = smooth[smooth > 0.25 * float(np.quantile(smooth, 0.98))]
+    loud = smooth[smooth >= 0.25 * float(np.quantile(smooth, 0.98))]
     return max(float(loud.mean()), float(cells.mean()))
 
 

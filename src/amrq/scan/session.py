@@ -42,6 +42,8 @@ _LAST_LOOKS = 0.7
 """Seconds of looks after the session was ended from outside."""
 _POLL = 0.05
 """Seconds from one look at what has happened to the next."""
+_SHORT = 0.1
+"""Seconds of a source that are too few for a good noise floor."""
 _SETTLES = 0.03
 """Seconds after a retune that are not scanned."""
 _RADIOS = ("soapy", "rtl_tcp")
@@ -448,7 +450,11 @@ class ScanSession:
         if counts.refused:
             said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
         if done.not_finite:
-            said.append(f"{counted(done.not_finite, 'sample')} not finite: they count as zeros.")
+            said.append(f"{counted(done.not_finite, 'sample')} not finite, taken as zero.")
+        if total < _SHORT * self.scanner.sample_rate:
+            said.append(
+                f"These are less than {_SHORT:g} s: that is too short to find all but strong emissions."
+            )
         if done.missed:
             said.append(
                 f"{counted(done.missed, 'emission')} ended before there was time for a look (--budget)."
