@@ -89,8 +89,9 @@ def test_noise_beside_the_signal_contradicts() -> None:
         for measured in refused:
             beside = 11.0 if measured else math.nan
             refused[measured] += CHECKER.check(named("16QAM", 9.0), chunks, beside).reason == "foreign"
-    assert refused[True] >= 16
-    assert refused[False] <= 8
+    # Of 300, all were refused with the noise and none without; at 95 % that is at least .99 and at most .01.
+    assert refused[True] >= 18
+    assert refused[False] <= 2
 
 
 def test_a_receiver_may_add_noise_and_a_neighbour_may_seem_to() -> None:
@@ -266,4 +267,5 @@ def test_few_symbols_between_two_symbol_times_are_no_denser_constellation() -> N
         noise = generator.standard_normal((96, 2)) @ [1, 1j] / math.sqrt(200)
         chunks = ((1 - slip) * sent[:-1] + slip * sent[1:] + noise).reshape(3, 32).astype(np.complex64)
         kept += CHECKER.check(named("8ASK", 18.0), chunks, 20.0).reason == "named"
-    assert kept <= 13
+    # .22 of 600 were kept (.19 to .25 at 95 %); more than 18 of 40 are kept with a probability below 1e-3.
+    assert kept <= 18

@@ -243,19 +243,19 @@ def _explained(
 def _expanded(
     rest: NDArray[np.complex64], expected: NDArray[np.complex64], rings: NDArray[np.float64], noise: float
 ) -> tuple[NDArray[np.complex64], float]:
-    """Make good a gain that falls with the power, where there is one; also return by how much it falls."""
-    power = expected.real**2 + expected.imag**2
-    along = (rest * expected.conj()).real
+    """Make good a gain that falls with the power, where there is one; also return by how much it was raised."""
+    power = (expected.real**2 + expected.imag**2).astype(np.float64)
+    along = (rest * expected.conj()).real.astype(np.float64)
     by = power ** np.arange(min(len(rings), 3))[:, None]
     with_rest = by @ along
     products = (by * power) @ by.T
     products += 1e-6 * np.diag(np.diag(products))
-    size = np.linalg.solve(products.astype(np.float64), with_rest.astype(np.float64))
+    size = np.linalg.solve(products, with_rest)
     gain = size @ rings ** (2 * np.arange(len(by))[:, None])
     if (np.diff(gain) > _NO_RISE).any():
         return rest, 0.0
     fall = float(gain[0] - gain[-1])
     if fall <= 0 or float(size @ with_rest) < _SEARCHED * noise / 2:
         return rest, 0.0
-    share = min(1.0, _MOST_COMPRESSION / fall)
-    return rest - (share * (size @ by)).astype(np.float32) * expected, fall
+    good = min(fall, _MOST_COMPRESSION)
+    return rest - (good / fall * (size @ by)).astype(np.float32) * expected, good
