@@ -248,6 +248,9 @@ def test_readers_get_right_samples_or_an_error_while_one_writes() -> None:
         (float("nan"), 1e3, None, "does not lie in a band"),
         (0.0, 1e3, 500.0, "at least 1.02 times the bandwidth"),
         (0.0, 1e3, 200e3, "at most the band's 100 kS/s"),
+        (0.0, 5e-324, None, "does not lie in a band"),
+        (0.0, 1e-4, None, "needs a transform of .* of at most 4,194,304: give more bandwidth or a lower"),
+        (0.0, 1e-4, 2e-4, "give more bandwidth, a higher rate or a lower sample rate"),
     ],
 )
 def test_an_impossible_channel_is_refused(

@@ -197,6 +197,20 @@ def test_what_cannot_be_known_is_not_a_number() -> None:
             assert (found.start, found.stop, found.sample_count) == (0, 0, len(iq))
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_samples_and_no_settings_break_a_measurement() -> None:
+    random = rng("hostile emissions")
+    for count in (0, 1, 64, 300):
+        noise = (random.standard_normal((count, 2)) @ [1, 1j]).astype(np.complex64)
+        gaps = np.where(np.arange(count) < count // 3, np.complex64(np.nan), noise)
+        pulse = np.where(np.arange(count) == count // 2, noise, np.complex64(0))
+        for iq in (noise, gaps, pulse, noise * np.float32(1e30), np.full(count, np.inf, np.complex64)):
+            for known in (None, -300.0, 0.0, 300.0, math.inf, -math.inf, math.nan):
+                for bandwidth in (None, 1e-3, 30e3, 1e9, 0.0, -5.0, math.nan, math.inf):
+                    found = measure_emission(iq, 100e3, known, bandwidth, with_symbol_rate=False)
+                    assert 0 <= found.start <= found.stop <= count
+
+
 def test_a_signal_without_end_is_on_all_the_time() -> None:
     random = rng("without end")
     clean = _linear("QPSK", 0.35, 1500, random)

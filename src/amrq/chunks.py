@@ -1,16 +1,46 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks of symbols as input of a network: normalisation and level features."""
+"""Samples that can be computed with, and chunks of symbols as input of a network: normalisation, level features."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LEVEL_FEATURES", "SILENCE_POWER", "NormalisedChunks", "level_features", "normalise"]
+__all__ = [
+    "LEVEL_FEATURES",
+    "SILENCE_POWER",
+    "NormalisedChunks",
+    "finite_samples",
+    "level_features",
+    "normalise",
+]
 
 SILENCE_POWER = 1e-20
 """Mean power (full scale 1) below which a chunk is silence: -200 dB, far under a 16-bit converter's last bit
 and far enough above the smallest float32 that the division stays exact."""
+
+
+_LARGEST_POWER = np.float32(1e24)
+"""Of a sample: the squared magnitude of a transform of a million such samples is still a float32."""
+
+
+def finite_samples(samples: ArrayLike) -> NDArray[np.complex64]:
+    """Return samples as complex64 [N], with zeros for those that cannot be computed with: NaN, infinite, above 1e12.
+
+    What is good throughout is returned as it is, not copied; that it is costs one pass.
+
+    Args:
+        samples: complex [N].
+
+    >>> finite_samples(np.array([1 + 1j, np.nan, 1e13, 3], np.complex64)).tolist()
+    [(1+1j), 0j, 0j, (3+0j)]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        good = np.asarray(samples, dtype=np.complex64)
+        if not np.vdot(good, good).real < _LARGEST_POWER:
+            power = good.real * good.real + good.imag * good.imag
+            good = np.where(power < _LARGEST_POWER, good, np.complex64(0))
+    return good
 
 
 class NormalisedChunks(NamedTuple):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from amrq.channel.ring import SampleRing
+from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.text import engineering
 
@@ -46,6 +47,10 @@ _DENOMINATOR, _EXACT = 2000, 1e-12
 """Of fractions of rates: the largest, and how near a rate must be to one. A transform for any other would be slow."""
 _BATCH = 1 << 20
 """Samples that are transformed at a time."""
+_NARROWEST = 1e-15
+"""Of the sample rate: no bandwidth at all."""
+_LONGEST = 1 << 22
+"""Samples of a channel's own transform, at most: it is held in memory, several times."""
 _PIECE = 1 << 20
 """Samples that are read from a ring at a time."""
 
@@ -146,7 +151,7 @@ class Channeliser:
         Args:
             samples: complex [N]; those that are not finite count as zeros.
         """
-        self._feed(_finite(samples))
+        self._feed(finite_samples(samples))
         return [output.given() for output in self._outputs]
 
     def finish(self, after: _Samples | None = None) -> list[ChannelSamples]:
@@ -158,7 +163,9 @@ class Channeliser:
         """
         self._feed(np.zeros(0, dtype=np.complex64))
         taken = self._taken
-        following = _finite(after[: self.lead]) if after is not None else np.zeros(0, dtype=np.complex64)
+        following = (
+            finite_samples(after[: self.lead]) if after is not None else np.zeros(0, dtype=np.complex64)
+        )
         self._feed(following)
         self._feed(np.zeros(self.lead - len(following) + self._length, dtype=np.complex64))
         for output in self._outputs:
@@ -173,7 +180,7 @@ class Channeliser:
     def _feed(self, samples: _Samples) -> None:
         if self._history is not None:
             self._outputs = [_Output(plan, self._start, self._extra, self.lead) for plan in self._plans]
-            known, self._history = _finite(self._history[-self.lead :]), None
+            known, self._history = finite_samples(self._history[-self.lead :]), None
             self._feed(np.concatenate([np.zeros(self.lead - len(known), dtype=np.complex64), known]))
         self._taken += len(samples)
         for output in self._outputs:
@@ -269,15 +276,6 @@ def _joined(pieces: list[list[ChannelSamples]]) -> list[ChannelSamples]:
     return joined
 
 
-def _finite(samples: _Samples) -> _Samples:
-    """Return samples as complex64, with zeros for those that are not finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        samples = np.asarray(samples, dtype=np.complex64)
-        if not np.isfinite(samples.sum()):
-            samples = np.where(np.isfinite(samples), samples, np.complex64(0))
-    return samples
-
-
 class _Plan:
     """Which transforms give a channel.
 
@@ -294,7 +292,7 @@ class _Plan:
     def __init__(self, sample_rate: float, length: int, channel: Channel) -> None:
         self.channel, self.sample_rate = channel, sample_rate
         centre, width, rate = channel.centre, channel.bandwidth, channel.rate
-        if not (abs(centre) <= sample_rate / 2 and 0 < width < math.inf):
+        if not (abs(centre) <= sample_rate / 2 and _NARROWEST * sample_rate < width < math.inf):
             raise AmrqError(
                 f"a channel of {engineering(width, 'Hz')} at {engineering(centre, 'Hz')} does not lie in a band of "
                 f"{engineering(sample_rate, 'Hz')}."
@@ -319,6 +317,12 @@ class _Plan:
         else:
             self.first, self.own, step = _two_stages(
                 length, sample_rate, width + 2 * fall, wanted, fall, rate is None
+            )
+        if self.own and self.own[0] > _LONGEST:
+            raise AmrqError(
+                f"a channel of {engineering(channel.bandwidth, 'Hz')} out of {engineering(sample_rate, 'S/s')} needs a "
+                f"transform of {self.own[0]:,} samples, of at most {_LONGEST:,}: give more bandwidth"
+                f"{', a higher rate' if rate is not None else ''} or a lower sample rate."
             )
         self.step = step
         self.rate = sample_rate / float(step)

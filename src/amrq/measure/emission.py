@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, special
 
+from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
@@ -40,6 +41,8 @@ _INSIDE = (0.005, 0.01, 0.02)
 _SKEW = 0.04
 """Of the bandwidth: where the middles of these differ by less, and by no more than noise makes them, their mean is the
 middle: it scatters less."""
+_LOUDEST_DB = 300.0
+"""Of a noise density: what is not below, or no number, is not known."""
 _CELLS = 4096
 """Powers that on and off are decided on, at most."""
 _ENVELOPE = 1.1
@@ -179,10 +182,11 @@ def measure_emission(
     """
     if not 0 < sample_rate < math.inf:
         raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
-    iq = np.asarray(iq, dtype=np.complex64)
-    if not np.isfinite(iq).all():
-        iq = np.where(np.isfinite(iq), iq, np.complex64(0))
-    noise = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
+    iq = finite_samples(iq)
+    noise = None
+    if noise_dbfs_per_hz is not None and noise_dbfs_per_hz < _LOUDEST_DB:
+        noise = 10 ** (noise_dbfs_per_hz / 10)
+    bandwidth = bandwidth if bandwidth is not None and 0 < bandwidth < math.inf else None
     band = _first_band(iq, sample_rate, noise, bandwidth) if len(iq) >= _LEAST_SAMPLES else None
     if band is None:
         return _nothing(len(iq), noise_dbfs_per_hz)
@@ -489,6 +493,8 @@ def _with_falling_tails(excess: _Reals, deviation: float, doubt: float) -> _Real
     """
     smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
     core = np.flatnonzero(smooth >= _CORE * smooth.max())
+    if not len(core):
+        return np.zeros_like(excess)
     first, last = int(core[0]), int(core[-1])
     tails = excess[:first][::-1], excess[last + 1 :]
     left_out = (1 - _SHARE) / 2 * float(excess.sum())
