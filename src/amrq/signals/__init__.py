@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes; a simulated band."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from amrq.classes import root_raised_cosine
+from amrq.signals.analog_families import (
+    ANALOG_FAMILIES,
+    AmParameters,
+    CarrierParameters,
+    FmParameters,
+    NoiseParameters,
+    SsbParameters,
+)
 from amrq.signals.constellations import (
     FOREIGN_KINDS,
     HELD_OUT_CONSTELLATIONS,
@@ -9,6 +20,15 @@ from amrq.signals.constellations import (
     ForeignPool,
     alike,
 )
+from amrq.signals.digital_families import (
+    DIGITAL_FAMILIES,
+    ChirpParameters,
+    DsssParameters,
+    LinearParameters,
+    OfdmParameters,
+)
+from amrq.signals.family_signal import FamilyClass, FamilyParameters, occupied_edges
+from amrq.signals.keyed_families import KEYED_FAMILIES, FskParameters, KeyedParameters
 from amrq.signals.modulated_signal import (
     ModulatedSignal,
     Order,
@@ -30,16 +50,34 @@ from amrq.signals.simulated_band import (
     SimulatedEmission,
 )
 
+FAMILY_CLASSES: Mapping[str, FamilyClass] = MappingProxyType(
+    {family.name: family for family in (*ANALOG_FAMILIES, *KEYED_FAMILIES, *DIGITAL_FAMILIES)}
+)
+"""Every family, by name: what can be told of a signal in a band."""
+
 __all__ = [
+    "FAMILY_CLASSES",
     "FOREIGN_KINDS",
     "HELD_OUT_CONSTELLATIONS",
     "HELD_OUT_SIGNALS",
     "OTHER_SIGNALS",
     "SIMULATED_EMISSIONS",
+    "AmParameters",
+    "CarrierParameters",
+    "ChirpParameters",
     "Conditions",
+    "DsssParameters",
+    "FamilyClass",
+    "FamilyParameters",
+    "FmParameters",
     "ForeignKind",
     "ForeignPool",
+    "FskParameters",
+    "KeyedParameters",
+    "LinearParameters",
     "ModulatedSignal",
+    "NoiseParameters",
+    "OfdmParameters",
     "Order",
     "OtherSignalClass",
     "PulseOptions",
@@ -48,11 +86,13 @@ __all__ = [
     "SimulatedBand",
     "SimulatedBurst",
     "SimulatedEmission",
+    "SsbParameters",
     "add_noise",
     "add_phase_noise",
     "alike",
     "es_n0_db_from_noise_power",
     "noise_power_from_es_n0_db",
+    "occupied_edges",
     "other_signal",
     "received_signal",
     "received_under",
