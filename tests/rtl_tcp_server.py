@@ -25,6 +25,7 @@ class RtlTcpServer:
         commands: (which, number) that clients sent.
         clients: how many have come.
         commanded: set with every command.
+        over: set when it is closed; a block that waits for it, for a while, comes at the pace of a radio.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class RtlTcpServer:
         self.clients = 0
         self.commanded = threading.Event()
         self._data, self._header = data, header
-        self._over = threading.Event()
+        self.over = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listening.getsockname()[1]
         self._threads = [threading.Thread(target=self._serve, daemon=True)]
@@ -49,7 +50,7 @@ class RtlTcpServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._over.set()
+        self.over.set()
         for connection in (self._listening, *self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -58,7 +59,7 @@ class RtlTcpServer:
             thread.join(60)
 
     def _serve(self) -> None:
-        while not self._over.is_set():
+        while not self.over.is_set():
             try:
                 connection, _ = self._listening.accept()
             except OSError:
@@ -75,13 +76,13 @@ class RtlTcpServer:
 
     def _send(self, connection: socket.socket) -> None:
         if self._header is None:
-            self._over.wait()
+            self.over.wait()
             return
         connection.sendall(self._header)
         for block in self._data():
             if block is None:
-                self._over.wait()
-            elif self._over.is_set():
+                self.over.wait()
+            elif self.over.is_set():
                 return
             else:
                 connection.sendall(block)

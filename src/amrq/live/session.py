@@ -341,15 +341,7 @@ class LiveSession:
         if state is not None and state.dropped:
             total = state.samples + state.dropped
             said.append(f"{state.dropped} of {total} samples were not recorded: the disk was too slow.")
-        if counts.overflows:
-            said.append(f"The radio lost samples {counts.overflows} times: they were not fetched in time.")
-        if counts.lost:
-            said.append(f"Samples were lost on the way from the sender {counts.lost} times.")
-        if counts.reconnections:
-            said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
-        if counts.refused:
-            said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
-        return said
+        return said + counts.texts()
 
     def _find(self) -> FoundSignal | None:
         """Find the signal of a recording, and report it; None for a source whose samples are still to come."""

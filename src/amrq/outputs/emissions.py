@@ -221,12 +221,19 @@ class EmissionOutputs:
         options: where records go; `changes` and `every` do not count.
         observe: returns the state of the scan, for the counters.
         history: SQLite file that keeps the emissions that are over; empty for none.
+        say: called with a sentence where an output has to wait; None: nobody is told.
 
     Raises:
         AmrqError: one of them cannot be opened; none is then.
     """
 
-    def __init__(self, options: OutputOptions, observe: Callable[[], ScanState], history: str = "") -> None:
+    def __init__(
+        self,
+        options: OutputOptions,
+        observe: Callable[[], ScanState],
+        history: str = "",
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self._writers: list[
             JsonLinesFile
             | JsonLinesStdout
@@ -243,7 +250,7 @@ class EmissionOutputs:
             if options.counters:
                 self._writers.append(EmissionCounters(options.counters, observe))
             if history:
-                self._writers.append(ScanHistory(history))
+                self._writers.append(ScanHistory(history, say))
         except AmrqError:
             with contextlib.suppress(AmrqError):
                 self.close()

@@ -10,6 +10,7 @@ from amrq.scan.records import (
     ScanEvent,
     ScanSnapshot,
     emission_record,
+    measured_fields,
 )
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
@@ -33,5 +34,6 @@ __all__ = [
     "Scheduler",
     "Turn",
     "emission_record",
+    "measured_fields",
     "sweep_steps",
 ]

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a band's samples come from: recordings, feeds, a simulation, a radio's flowgraph; and sweeps over a range."""
 
+import contextlib
 import dataclasses
 import importlib
 import math
 import queue
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, DeviceError
 from amrq.options import OptionError
 from amrq.recordings import Recording, open_recording
 from amrq.signals import SimulatedBand
@@ -24,12 +23,13 @@ from amrq.sources import (
     RtlTcpSettings,
     SourceCounts,
     SourceOptions,
+    StreamTag,
     ZmqFeed,
     read_address,
 )
-from amrq.text import printable
+from amrq.text import engineering, printable
 
-__all__ = ["Band", "open_band", "read_sweep", "sweep_steps"]
+__all__ = ["Band", "TunedBand", "open_band", "read_sweep", "sweep_steps", "tunings_of"]
 
 _PATIENCE = 0.1
 """Seconds to wait for samples before somebody may look whether to end."""
@@ -39,6 +39,10 @@ STEP = 0.8
 """Of the sample rate: a sweep goes on by so much, since a radio's filter falls off at the edges of its band."""
 _TUNING = 3.0
 """Seconds that a retune may take."""
+_RTL_BUFFER, _RTL_SETTLES = 131_072, 0.05
+"""Samples that an RTL-SDR hands over at a time, part of which may be from before a retune; seconds to settle."""
+_RADIO_SETTLES = 0.1
+"""Seconds after a retune in which samples of another radio may be from before it."""
 
 
 class Band(Protocol):
@@ -58,6 +62,27 @@ class Band(Protocol):
         """Release everything."""
 
 
+class TunedBand(Band, Protocol):
+    """A radio, which can be tuned."""
+
+    settles: float
+    """Seconds after a retune that are not of the new frequency yet."""
+
+    def tune(self, frequency: float, given_up: Callable[[], bool]) -> bool:
+        """Tune to a frequency, Hz; what is read next is of it, but for what the radio needs to settle.
+
+        Args:
+            frequency: Hz.
+            given_up: returns whether nobody wants it any more.
+
+        Returns:
+            Whether samples of it come.
+
+        Raises:
+            DeviceError: the radio refuses it.
+        """
+
+
 class _FeedBand:
     """Samples of a feed, without GNU Radio."""
 
@@ -65,6 +90,7 @@ class _FeedBand:
         self._feed = feed
         self.name: str = feed.name
         self.sample_rate, self.frequency = sample_rate, frequency
+        self.settles = _RTL_BUFFER / sample_rate + _RTL_SETTLES
 
     def read(self, patience: float) -> Piece | None:
         piece: Piece | None = self._feed.read(patience)
@@ -77,13 +103,17 @@ class _FeedBand:
     def close(self) -> None:
         self._feed.close()
 
-    def tune(self, frequency: float) -> None:
+    def tune(self, frequency: float, given_up: Callable[[], bool]) -> bool:
+        if self.frequency is not None and round(frequency) == round(self.frequency):
+            return True  # nothing would be sent, and no tag comes
         self._feed.set_frequency(frequency)
+        self.frequency = frequency
         until = time.monotonic() + _TUNING
-        while time.monotonic() < until:
+        while time.monotonic() < until and not given_up():
             piece = self._feed.read(_PATIENCE)
-            if piece is None or any(tag.key == "rx_freq" and tag.value == frequency for tag in piece.tags):
-                return
+            if piece is None or any(hertz == frequency for _, hertz in tunings_of(piece)):
+                return True
+        return False
 
 
 class _PacedBand:
@@ -94,7 +124,7 @@ class _PacedBand:
         name: str,
         sample_rate: float,
         frequency: float | None,
-        take: Callable[[int], NDArray[np.complex64]],
+        take: Callable[[int], Piece],
     ) -> None:
         self.name, self.sample_rate, self.frequency, self._take = name, sample_rate, frequency, take
         self._begun: float | None = None
@@ -109,9 +139,9 @@ class _PacedBand:
         if due < least:
             time.sleep(min(patience, (least - due) / self.sample_rate))
             return Piece()
-        samples = self._take(min(due, 4 * least))
-        self._given += len(samples)
-        return Piece(samples) if len(samples) else None
+        piece = self._take(min(due, 4 * least))
+        self._given += len(piece.samples)
+        return piece if len(piece.samples) else None
 
     def counts(self) -> SourceCounts:
         return SourceCounts()
@@ -123,23 +153,26 @@ class _PacedBand:
 class _RadioBand:
     """Samples of a GNU Radio source, through a thin block that hands them over."""
 
+    settles = _RADIO_SETTLES
+
     def __init__(self, options: SourceOptions, report: Callable[[str], None]) -> None:
         open_source = _of_gnuradio("open_source")
         tap = _of_gnuradio("_sample_tap", "sample_tap")
         source = open_source(options, report)
         self.name, self.sample_rate, self.frequency = source.name, source.sample_rate, source.frequency
         self._block = source.block
-        self._pieces: queue.Queue[Piece | None] = queue.Queue(_QUEUE)
+        self._pieces: queue.Queue[Piece] = queue.Queue(_QUEUE)
         self._lost = False
+        self._over = threading.Event()
         from gnuradio import gr
 
         self._graph = gr.top_block("amrq scan")
-        self._tap = tap(self._given, lambda: self._given(None))  # without a reference it would be deleted
+        self._tap = tap(self._given, self._over.set)  # without a reference it would be deleted
         self._graph.connect(self._block, self._tap)
         self._graph.start()
 
-    def _given(self, piece: Piece | None) -> None:
-        if self._lost and piece is not None:
+    def _given(self, piece: Piece) -> None:
+        if self._lost:
             piece = dataclasses.replace(piece, broken=True)
         try:
             self._pieces.put_nowait(piece)
@@ -148,22 +181,33 @@ class _RadioBand:
             self._lost = True
 
     def read(self, patience: float) -> Piece | None:
+        over = self._over.is_set()  # asked first: what came before the end is still to be read
         try:
-            piece = self._pieces.get(timeout=patience)
+            return self._pieces.get(timeout=0 if over else patience)
         except queue.Empty:
-            return Piece()
-        if piece is None and getattr(self._block, "error", None) is not None:
-            raise AmrqError(f"the source failed: {self._block.error}")
-        return piece
+            if not over:
+                return Piece()
+        if getattr(self._block, "error", None) is not None:
+            raise AmrqError(f"the source failed: {printable(self._block.error)}")
+        return None
 
     def counts(self) -> SourceCounts:
         counts: SourceCounts = self._block.counts() if hasattr(self._block, "counts") else SourceCounts()
         return counts
 
-    def tune(self, frequency: float) -> None:
-        self._block.set_frequency(frequency)
-        while not self._pieces.empty():
-            self._pieces.get_nowait()
+    def tune(self, frequency: float, given_up: Callable[[], bool]) -> bool:
+        try:
+            self._block.set_frequency(frequency)
+        except AmrqError:
+            raise
+        except Exception as error:  # SoapySDR's drivers raise what they like
+            raise DeviceError(
+                f"{printable(self.name)} cannot be tuned to {engineering(frequency, 'Hz', 7)}: {printable(error)}."
+            ) from None
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._pieces.get_nowait()
+        return True
 
     def close(self) -> None:
         self._graph.stop()
@@ -186,7 +230,7 @@ def open_band(options: SourceOptions, report: Callable[[str], None]) -> Band:
         return _RadioBand(options, report)
     if kind == "simulate":
         simulated = SimulatedBand(rate)
-        return _PacedBand("simulation", rate, frequency, simulated.next_samples)
+        return _PacedBand("simulation", rate, frequency, lambda count: Piece(simulated.next_samples(count)))
     if kind == "file":
         assert options.file is not None
         recording = open_recording(options.file, options.format, options.sample_rate, options.recording_name)
@@ -215,15 +259,31 @@ def open_band(options: SourceOptions, report: Callable[[str], None]) -> Band:
 
 
 class _Reader:
-    """Reads a recording from its beginning to its end."""
+    """Reads a recording from its beginning to its end; its breaks and its frequencies are those of the pieces."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording, self._place = recording, 0
+        self._gaps, self._tunings = frozenset(recording.gaps()), dict(recording.tunings)
+        self._edges = sorted({*self._gaps, *self._tunings, recording.length})
 
-    def take(self, count: int) -> NDArray[np.complex64]:
-        samples = self._recording.read(self._place, count)
+    def take(self, count: int) -> Piece:
+        place = self._place
+        until = min(place + count, next((edge for edge in self._edges if edge > place), place))
+        samples = self._recording.read(place, until - place)
         self._place += len(samples)
-        return samples
+        tags = (StreamTag(0, "rx_freq", self._tunings[place]),) if place in self._tunings else ()
+        return Piece(samples, place in self._gaps, tags)
+
+
+def tunings_of(piece: Piece) -> list[tuple[int, float]]:
+    """Return from which samples of a piece on the middle of the band is at which frequency, Hz.
+
+    >>> tunings_of(Piece(tags=(StreamTag(0, "rx_rate", 2.4e6), StreamTag(0, "rx_freq", 433.92e6))))
+    [(0, 433920000.0)]
+    """
+    return [
+        (tag.index, tag.value) for tag in piece.tags if tag.key == "rx_freq" and isinstance(tag.value, float)
+    ]
 
 
 def sweep_steps(low: float, high: float, sample_rate: float) -> list[float]:

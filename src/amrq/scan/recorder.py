@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recordings of emissions that meet a condition, each as SigMF of its own: `label=QPSK and snr_db>10`."""
 
+import contextlib
+import difflib
 import json
-import math
 import operator
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +13,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from amrq._version import __version__
 from amrq.channel import Channel, Channeliser, SampleRing
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, OutputError
 from amrq.files import write_whole
-from amrq.text import prefix_factor, printable
+from amrq.text import counted, prefix_factor, printable
 
 __all__ = ["Condition", "EmissionRecorder"]
 
@@ -23,8 +28,13 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<sign>==|!=|<=|>=|=|<|>|\(|\))|(?P<quoted>"[^"]*"|'[^']*')|(?P<word>[^\s=!<>()"']+))"""
 )
 _LONGEST, _DEEPEST = 1000, 20
+_LONGEST_NAME = 80
+_PIECE = 1 << 20
+"""Samples of the band that are taken at a time."""
 _HELD = 0.6
 """Seconds by which the end of an emission may be known late."""
+_USUAL = frozenset({"label", "family", "snr_db", "bandwidth_hz", "symbol_rate_hz", "duration"})
+"""Fields that an error names."""
 _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "==": operator.eq,
@@ -129,8 +139,12 @@ class Condition:
     def _comparison(self) -> _Test:
         kind, name = self._next("a field")
         if kind != "word" or (self._fields is not None and name not in self._fields):
-            known = "" if self._fields is None else f" (there are {', '.join(sorted(self._fields))})"
-            raise self._fault(f"'{printable(name, 40)}' is not a field{known}")
+            near = difflib.get_close_matches(name, self._fields or (), 3, 0.5) or sorted(
+                _USUAL & (self._fields or _USUAL)
+            )
+            raise self._fault(
+                f"'{printable(name, 40)}' is not a field; there are {', '.join(near)} and others"
+            )
         kind, sign = self._next("a comparison")
         if kind != "sign" or sign not in _SIGNS:
             raise self._fault(f"'{printable(sign, 20)}' is not a comparison")
@@ -176,77 +190,94 @@ class _Take:
     """Sample of the source that it begins with."""
     done: int
     """Sample of the source up to which it is written."""
+    record: Mapping[str, Any]
     until: int | None = None
     """Sample of the source that it ends before; None: it goes on."""
     written: int = 0
     rate: float = 0.0
-    record: Mapping[str, Any] | None = None
+    gone: int = 0
+    """Samples of the source that are zeros, since they had gone."""
 
 
 class EmissionRecorder:
-    """Writes the I/Q of emissions, each as a SigMF recording of its own, with a little before and after.
+    """Writes the I/Q of emissions, each time that one is on as a SigMF recording of its own, with a little around it.
 
     Samples come from a ring of the band, so that the beginning is not lost; what is no longer in the ring when a
-    recording begins is missing from it. Nothing is overwritten: a name that is taken gets a number.
+    recording begins is missing from it, and what goes meanwhile is zeros. Nothing is overwritten: a name that is taken
+    gets a number. A recording that cannot be written, since the disk is full for instance, ends there and is counted.
 
     Args:
         folder: where recordings go.
         ring: of the band.
         margin: seconds before and after.
         most: recordings at a time; further emissions are counted in `left_out`.
+        say: called with a sentence when a recording fails, and not again before one has gone well.
 
     Raises:
         AmrqError: nothing can be written there.
     """
 
-    def __init__(self, folder: Path, ring: SampleRing, margin: float = 0.02, most: int = 16) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ring: SampleRing,
+        margin: float = 0.02,
+        most: int = 16,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         if not folder.is_dir():
             raise AmrqError(f"recordings cannot go into {printable(folder)}: there is no such folder.")
         self._folder, self._ring, self._margin, self._most = folder, ring, margin, most
-        self._takes: dict[int, _Take] = {}
+        self._say = say or (lambda text: None)
+        self._takes: dict[tuple[int, int], _Take] = {}
+        self._told, self._why = False, ""
         self.written: list[Path] = []
         """Metadata of the recordings that are complete."""
         self.left_out = 0
         """Emissions that were not recorded, because there were too many at a time."""
+        self.failed = 0
+        """Recordings that could not be written, or not to their end."""
 
-    def begin(self, id: int, start: int, centre: float, bandwidth: float, name: str) -> None:
+    def begin(
+        self, key: tuple[int, int], start: int, channel: Channel, name: str, record: Mapping[str, Any]
+    ) -> None:
         """Begin to record an emission, if it is not recorded yet.
 
         Args:
-            id: of the emission.
+            key: its id, and the number of times that it has been on.
             start: its first sample.
-            centre: Hz from the middle of the band.
-            bandwidth: of what is kept, Hz.
+            channel: what is kept.
             name: of the recording.
+            record: what is known of the emission so far.
         """
-        if id in self._takes:
+        if key in self._takes:
             return
         if len(self._takes) >= self._most:
             self.left_out += 1
             return
         rate = self._ring.sample_rate
         first = max(self._ring.first, start - round(self._margin * rate), 0)
-        channel = Channel(centre, min(bandwidth, rate), None)
-        channeliser = Channeliser(rate, [channel], first)
-        data, file = self._open(name)
-        self._takes[id] = _Take(data, file, channeliser, channel, first, first)
+        try:
+            channeliser = Channeliser(rate, [channel], first)
+            data, file = self._open(name)
+        except (OSError, AmrqError) as error:
+            self._fail(error, self._folder / f"{name}.sigmf-data")
+            return
+        self._takes[key] = _Take(data, file, channeliser, channel, first, first, record)
 
     def _open(self, name: str) -> tuple[Path, BinaryIO]:
+        name = re.sub(r"[^\w.+-]", "-", name)[:_LONGEST_NAME]
         for number in range(1, 10_000):
             data = self._folder / f"{name}{'' if number == 1 else f'-{number}'}.sigmf-data"
             if data.with_suffix(".sigmf-meta").exists():
                 continue
-            try:
-                return data, data.open("xb")
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise AmrqError(f"{printable(data)} cannot be written: {error.strerror}.") from None
+            with contextlib.suppress(FileExistsError):
+                return data, data.open("xb", buffering=0)
         raise AmrqError(f"{printable(self._folder)} has 9,999 recordings named {name}: give another folder.")
 
-    def end(self, id: int, stop: int, record: Mapping[str, Any]) -> None:
+    def end(self, key: tuple[int, int], stop: int, record: Mapping[str, Any]) -> None:
         """Note that an emission is over, and what it was; its recording ends a little later."""
-        take = self._takes.get(id)
+        take = self._takes.get(key)
         if take is not None:
             take.until, take.record = stop + round(self._margin * self._ring.sample_rate), record
 
@@ -254,57 +285,100 @@ class EmissionRecorder:
         """Write what has come.
 
         Args:
-            last: the stream has ended.
-
-        Raises:
-            AmrqError: the disk is full, for example.
+            last: the stream has ended: every recording ends.
         """
-        for id, take in list(self._takes.items()):
+        for key, take in list(self._takes.items()):
             # The end of an emission is known a little after it: what is on is written so much later.
             held = 0 if last else min(round(_HELD * self._ring.sample_rate), self._ring.capacity // 2)
             end = min(self._ring.end - held if take.until is None else take.until, self._ring.end)
-            if take.done < self._ring.first:  # it was too slow: what is missing is zeros
-                take.done = self._ring.first
-            while take.done < end:
-                stop = min(end, take.done + (1 << 20))
-                self._write(take, take.channeliser.process(self._ring.read(take.done, stop))[0])
-                take.done = stop
-            if last or (take.until is not None and self._ring.end >= take.until):
-                self._write(take, take.channeliser.finish()[0])
-                self._finish(take)
-                del self._takes[id]
+            over = last or (take.until is not None and self._ring.end >= take.until)
+            try:
+                while take.done < end:
+                    stop = min(end, take.done + _PIECE)
+                    self._write(take, take.channeliser.process(self._read(take, stop))[0])
+                    take.done = stop
+                if over:
+                    self._write(take, take.channeliser.finish()[0])
+                    self._finish(take)
+                    self._told = False
+            except (OSError, AmrqError) as error:
+                over = True
+                self._fail(error, take.data)
+                self._rescue(take)
+            if over:
+                del self._takes[key]
+
+    def close(self) -> None:
+        """End all recordings.
+
+        Raises:
+            OutputError: some could not be written, or not to their end.
+        """
+        self.advance(last=True)
+        if self.failed:
+            raise OutputError(f"{counted(self.failed, 'recording')} not complete: {self._why}.")
+
+    def _read(self, take: _Take, stop: int) -> NDArray[np.complex64]:
+        """Return the next samples of the band; zeros for what has gone."""
+        while True:
+            gone = min(max(self._ring.first - take.done, 0), stop - take.done)
+            with contextlib.suppress(AmrqError):  # more have gone meanwhile
+                samples = self._ring.read(take.done + gone, stop)
+                take.gone += gone
+                return np.concatenate([np.zeros(gone, np.complex64), samples]) if gone else samples
 
     def _write(self, take: _Take, piece: Any) -> None:
         take.rate = piece.sample_rate
-        try:
-            take.file.write(piece.iq.astype("<c8").tobytes())
-        except OSError as error:
-            raise AmrqError(f"{printable(take.data)} cannot be written: {error.strerror}.") from None
+        data = memoryview(piece.iq.astype("<c8").tobytes())
+        while data:
+            data = data[take.file.write(data) :]
         take.written += len(piece.iq)
+
+    def _fail(self, error: Exception, path: Path) -> None:
+        self.failed += 1
+        reason = getattr(error, "strerror", None)
+        said = f"{printable(path)} cannot be written: {reason}" if reason else printable(error).rstrip(".")
+        self._why = said
+        if not self._told:
+            self._told = True
+            self._say(f"{said}; the recording ends there, and the scan goes on.")
+
+    def _rescue(self, take: _Take) -> None:
+        """Leave what was written as a recording, if that is possible; nothing otherwise."""
+        with contextlib.suppress(OSError, AmrqError):
+            size = np.dtype("<c8").itemsize
+            take.written = os.fstat(take.file.fileno()).st_size // size
+            take.file.truncate(take.written * size)
+            take.file.close()
+            if take.written and take.rate:
+                self._finish(take)
+                return
+        with contextlib.suppress(OSError):
+            take.file.close()
+        with contextlib.suppress(OSError):
+            take.data.unlink()
 
     def _finish(self, take: _Take) -> None:
         take.file.close()
         meta = take.data.with_suffix(".sigmf-meta")
-        record = take.record or {}
+        record = take.record
         ratio = take.rate / self._ring.sample_rate
-        middle = record.get("frequency_hz")
-        about = math.nan if middle is None else middle - record["offset_hz"] + take.channel.centre
+        middle = record["frequency_hz"]
         capture: dict[str, Any] = {"core:sample_start": 0, "core:global_index": take.first}
-        annotation: dict[str, Any] = {}
-        if record:
-            start = max(0, round((record["sample_start"] - take.first) * ratio))
-            annotation = {
-                "core:sample_start": start,
-                "core:sample_count": max(1, min(take.written - start, round(record["sample_count"] * ratio))),
-                "core:label": printable(record["label"]),
-                "core:comment": f"{record['reason']}, confidence {record['confidence']:.3f}",
-                "core:generator": f"gr-amrq {__version__}",
-            }
-        if math.isfinite(about):
+        start = max(0, round((record["sample_start"] - take.first) * ratio))
+        annotation: dict[str, Any] = {
+            "core:sample_start": start,
+            "core:sample_count": max(1, min(take.written - start, round(record["sample_count"] * ratio))),
+            "core:label": printable(record["label"]),
+            "core:comment": _comment(record, take.gone),
+            "core:generator": f"gr-amrq {__version__}",
+        }
+        if middle is not None:
+            about = middle - record["offset_hz"] + take.channel.centre
             capture["core:frequency"] = about
             annotation["core:freq_lower_edge"] = record["freq_lower_edge"]
             annotation["core:freq_upper_edge"] = record["freq_upper_edge"]
-        if record.get("utc"):
+        if record["utc"]:
             begun = datetime.fromisoformat(record["utc"].replace("Z", "+00:00"))
             begun -= timedelta(seconds=(record["sample_start"] - take.first) / self._ring.sample_rate)
             capture["core:datetime"] = begun.isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -317,7 +391,12 @@ class EmissionRecorder:
                 "core:description": "One emission out of a band, by amrq scan.",
             },
             "captures": [capture],
-            "annotations": [annotation] if annotation else [],
+            "annotations": [annotation],
         }
         write_whole(meta, json.dumps(document, indent=4) + "\n")
         self.written.append(meta)
+
+
+def _comment(record: Mapping[str, Any], gone: int) -> str:
+    said = f"{printable(record['reason'])}, confidence {record['confidence']:.3f}"
+    return f"{said}; {counted(gone, 'sample')} of the band had gone and are zeros" if gone else said

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from amrq.detect import Emission
 from amrq.identify import Glance
+from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
 from amrq.outputs import EMISSION_RECORD_VERSION
 
@@ -24,6 +25,7 @@ __all__ = [
     "ScanEvent",
     "ScanSnapshot",
     "emission_record",
+    "measured_fields",
     "numbers_of",
     "places_of",
 ]
@@ -236,6 +238,15 @@ def numbers_of(measures: object) -> dict[str, float | None]:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             found[one.name] = float(value) if math.isfinite(value) else None
     return found
+
+
+def measured_fields() -> frozenset[str]:
+    """Return the names of what is measured of an emission, as its record holds them under `measures`.
+
+    >>> "envelope_variation" in measured_fields()
+    True
+    """
+    return frozenset(one.name for one in fields(EmissionMeasures) if one.type in (int, float, "int", "float"))
 
 
 def emission_record(

@@ -123,6 +123,11 @@ class BandScanner:
         """Samples so far."""
         return self.ring.end
 
+    @property
+    def dropped(self) -> int:
+        """Samples lost so far, because there was no time for them."""
+        return self._counts.dropped
+
     def _seconds(self) -> float:
         return self.ring.end / self.sample_rate
 
@@ -163,6 +168,20 @@ class BandScanner:
                 if known.ending is not None:
                     self._end(known)
 
+    def abandon(self) -> None:
+        """End every emission as it is known, since the detector has failed; the events can then be taken."""
+        with self._lock:
+            for known in list(self._known.values()):
+                if known.record.on:
+                    known.record = replace(known.record, on=False)
+                    self._end(known)
+                elif known.ending is not None:
+                    self._end(known)
+
+    def count_dropped(self, lost: int) -> None:
+        """Count samples for which there was no time, and after which no more come."""
+        self._count(dropped=lost)
+
     def add_break(self, lost: int = 0, dropped: bool = False) -> None:
         """Note that samples were lost before the next ones. Emissions that are there after it are the same.
 
@@ -183,6 +202,11 @@ class BandScanner:
         Returns:
             What has happened: the ends of all emissions.
         """
+        self.begin_band(centre_hz)
+        return self.take_events()
+
+    def begin_band(self, centre_hz: float | None) -> None:
+        """Do as `retune`; the events can then be taken."""
         self._follow(self._tracker.update(self._detector.reset(), self.now))
         self._follow(self._tracker.finish(self.now))
         self.ring.add_break()
@@ -193,9 +217,7 @@ class BandScanner:
             self._base = max([self._base, *self._known])
             self._known.clear()
             self._tracker = EmissionTracker(self.sample_rate)
-            events = self.take_events()
             self.centre_hz = centre_hz
-        return events
 
     def _clean(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return samples with zeros in place of those that are not finite."""
@@ -413,8 +435,8 @@ class BandScanner:
     ) -> None:
         with self._lock:
             known = self._known.get(turn.id)
-        if known is None:
-            return
+        if known is None or known.record.bursts != record.bursts:
+            return  # it has gone, or has begun again and this was of the time before
         seen = Glance.at(channel.iq, channel.sample_rate, max(record.bandwidth, _LEAST_BANDWIDTH))
         changed = known.glance is None or seen.differs(known.glance)
         identity = None
@@ -424,6 +446,8 @@ class BandScanner:
             identity = self._identify(channel, record, turn.kind)
         now = self._seconds()
         with self._lock:
+            if self._known.get(known.key) is not known:
+                return  # its band, or itself, has gone meanwhile
             known.looked = max(known.looked, used)
             if identity is not None:
                 same = changed and known.glance is not None and identity.label == known.record.label

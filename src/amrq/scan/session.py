@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A scan of a source: samples from a recording, a radio or a network, records of emissions to their outputs."""
 
+import itertools
 import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
-from amrq.errors import AmrqError, all_closed
+from amrq.channel import Channel
+from amrq.errors import AmrqError, DeviceError, OutputClosedError, all_closed, raise_together
 from amrq.options import OptionError, OutputFile, above, at_least, check, described, option
 from amrq.outputs import (
     EmissionAnnotations,
@@ -22,9 +25,9 @@ from amrq.outputs import (
     emission_fields,
 )
 from amrq.recordings import Recording, open_recording
-from amrq.scan.bands import STEP, Band, open_band, read_sweep, sweep_steps
+from amrq.scan.bands import STEP, Band, TunedBand, open_band, read_sweep, sweep_steps, tunings_of
 from amrq.scan.recorder import Condition, EmissionRecorder
-from amrq.scan.records import ScanEvent, ScanSnapshot, emission_record
+from amrq.scan.records import ScanEvent, ScanSnapshot, emission_record, measured_fields
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import ScanOptions
 from amrq.scan.worker import ScanWorker
@@ -44,9 +47,46 @@ _POLL = 0.05
 """Seconds from one look at what has happened to the next."""
 _SHORT = 0.1
 """Seconds of a source that are too few for a good noise floor."""
-_SETTLES = 0.03
-"""Seconds after a retune that are not scanned."""
 _RADIOS = ("soapy", "rtl_tcp")
+_MOST_FAULTS = 20
+"""Different sentences of outputs that fail."""
+_ASTRAY = 1.0
+"""Seconds by which counted samples may differ from this machine's clock."""
+
+
+class _Clock:
+    """When samples were received: the count of samples, set by this machine's clock at the beginning and at breaks.
+
+    One thread sets it, others may ask.
+
+    Args:
+        sample_rate: samples a second.
+    """
+
+    def __init__(self, sample_rate: float) -> None:
+        self._rate = sample_rate
+        self._marks: deque[tuple[int, datetime]] = deque(maxlen=1000)
+
+    def see(self, place: int, count: int, broken: bool) -> None:
+        """Take in that samples have come just now.
+
+        Args:
+            place: number of the first of them in the stream.
+            count: how many.
+            broken: others were lost before them.
+        """
+        now = datetime.now(timezone.utc)
+        expected = self.moment(place + count)
+        if broken or expected is None or abs((now - expected).total_seconds()) > _ASTRAY:
+            self._marks.append((place, now - timedelta(seconds=count / self._rate)))
+
+    def moment(self, sample: int) -> datetime | None:
+        """Return when a sample was received; None before any was."""
+        marks = tuple(self._marks)
+        if not marks:
+            return None
+        at, moment = next((mark for mark in reversed(marks) if mark[0] <= sample), marks[0])
+        return moment + timedelta(seconds=(sample - at) / self._rate)
 
 
 @described
@@ -153,9 +193,10 @@ class ScanSession:
         self._recording: Recording | None = None
         self._recorder: EmissionRecorder | None = None
         self._condition: Condition | None = None
-        self._begun: datetime | None = None
-        self._worker: ScanWorker | None = None
+        self._clock = _Clock(1.0)
+        self._faults: dict[str, AmrqError] = {}  # of outputs, by what they say
         self._silence: SilenceWatch | None = None
+        self._received = 0  # samples that came from the source
         self.name = ""
         """What is scanned, for people."""
 
@@ -179,14 +220,17 @@ class ScanSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.__exit__(kind, error, trace)
-        if error is None and self._silence is not None:
-            self._silence.look(self.scanner.now)
+        if error is not None:
+            return
+        if self._silence is not None:
+            self._silence.look(self._received)
             self._silence.raise_error()
+        raise_together(self._faults.values())
 
     def _open(self, at_the_end: Callable[[Callable[[], None]], None]) -> None:
         writing, wanted = self._writing, self._wanted
         if writing.record_on:
-            self._condition = Condition(writing.record_on, emission_fields())
+            self._condition = Condition(writing.record_on, emission_fields() | measured_fields())
         elif writing.record_to:
             raise OptionError(ScanOutputOptions, "{record_to} belongs to {record_on}: give that as well.")
         self._sweep = read_sweep(writing.sweep) if writing.sweep else None
@@ -215,7 +259,8 @@ class ScanSession:
             self._silence = SilenceWatch(self.name, self._say, writing.stall)
         self.scanner = BandScanner(rate, centre, self._options, limited=self._paced)
         """The scanner: `snapshot` and `picture` for displays."""
-        outputs = EmissionOutputs(self._outputs_wanted, self._state, writing.database)
+        self._clock = _Clock(rate)
+        outputs = EmissionOutputs(self._outputs_wanted, self._state, writing.database, self._say)
         self._outputs = outputs
         at_the_end(outputs.close)
         if writing.annotate and self._recording is not None:
@@ -225,7 +270,8 @@ class ScanSession:
             outputs.annotate(annotations)
         if self._condition is not None:
             folder = Path(writing.record_to or ".")
-            self._recorder = EmissionRecorder(folder, self.scanner.ring, writing.margin)
+            self._recorder = EmissionRecorder(folder, self.scanner.ring, writing.margin, say=self._say)
+            at_the_end(self._recorder.close)
 
     # Records
 
@@ -268,7 +314,7 @@ class ScanSession:
 
     def _run_live(self) -> Iterator[dict[str, Any]]:
         assert self._band is not None
-        worker = self._worker = ScanWorker(self.scanner)
+        worker = ScanWorker(self.scanner)
         over = threading.Event()
         failure: list[Exception] = []
         reader = threading.Thread(
@@ -281,25 +327,23 @@ class ScanSession:
         try:
             while not over.wait(_POLL) and not self._ending.is_set() and worker.error is None:
                 yield from self._written(worker.take_events())
-                if self._silence is not None:
-                    self._silence.look(self.scanner.now)
-                    if self._silence.stalled:
-                        break
+                if self._is_silent():
+                    break
         finally:
             over.set()
             reader.join(1.0)
             worker.close(finish=not self._ending.is_set())
         yield from self._written(worker.take_events(), last=True)
         if worker.error is not None:
-            raise AmrqError(f"the scan failed: {printable(worker.error)}.") from worker.error
+            raise AmrqError(f"the scan failed: {printable(worker.error).rstrip('.')}.") from worker.error
         if failure:
             raise failure[0]
 
     def _receive(self, worker: ScanWorker, over: threading.Event, failure: list[Exception]) -> None:
         """Hand samples from the source to the worker, in a thread of its own."""
         assert self._band is not None
-        once, rate = self._writing.once, self._band.sample_rate
-        left = math.inf if once is None else max(1, round(once * rate))
+        once, centre = self._writing.once, self._band.frequency
+        left = math.inf if once is None else max(1, round(once * self._band.sample_rate))
         waits = self._wanted.chosen == "stdin"  # the other end of a pipe is held up instead
         try:
             while not over.is_set() and left > 0:
@@ -311,67 +355,113 @@ class ScanSession:
                 samples = piece.samples[: int(min(left, len(piece.samples)))]
                 if not len(samples):
                     continue
-                if self._begun is None:
-                    self._begun = datetime.now(timezone.utc) - timedelta(seconds=len(samples) / rate)
-                worker.put(samples, wait=waits)
+                self._clock.see(self._received, len(samples), piece.broken)
+                edges = [place for place, hertz in tunings_of(piece) if 0 < place < len(samples)]
+                for first, last in itertools.pairwise([0, *edges, len(samples)]):
+                    tuned = next((hertz for place, hertz in tunings_of(piece) if place == first), centre)
+                    if tuned != centre:
+                        centre = tuned
+                        worker.retune(centre)
+                    worker.put(samples[first:last], wait=waits)
+                self._received += len(samples)
                 left -= len(samples)
         except Exception as error:  # the session must learn of it
             failure.append(error)
         finally:
             over.set()
 
+    def _is_silent(self) -> bool:
+        """Look whether samples come; return whether the source is given up."""
+        if self._silence is None:
+            return False
+        self._silence.look(self._received)
+        return self._silence.stalled
+
     def _run_sweep(self, sweep: tuple[float, float]) -> Iterator[dict[str, Any]]:
-        band: Any = self._band
-        rate = band.sample_rate
-        centres = sweep_steps(*sweep, rate)
-        dwell = round(self._writing.dwell * rate)
+        band = cast(TunedBand, self._band)
+        centres = sweep_steps(*sweep, band.sample_rate)
         started = time.monotonic()
         self._say(
-            f"the sweep has {len(centres)} steps of {engineering(STEP * rate, 'Hz')} and takes about "
-            f"{len(centres) * (self._writing.dwell + _SETTLES):.1f} s."
+            f"the sweep has {len(centres)} steps of {engineering(STEP * band.sample_rate, 'Hz')} and takes about "
+            f"{len(centres) * (self._writing.dwell + band.settles):.1f} s."
         )
+        if self._silence is not None:
+            self._silence.begin()
+        refused: set[float] = set()
         while not self._ending.is_set():
+            failures: list[AmrqError] = []
             for centre in centres:
-                band.tune(centre)
+                try:
+                    comes = band.tune(centre, lambda: self._ending.is_set() or self._is_silent())
+                except DeviceError as error:
+                    failures.append(error)
+                    if centre not in refused:
+                        self._say(f"{error} The sweep goes on without it.")
+                    refused.add(centre)
+                    continue
+                if not (comes or self._ending.is_set()):
+                    self._say(f"no samples have come after tuning to {engineering(centre, 'Hz', 7)}.")
                 yield from self._written(self.scanner.retune(centre))
-                skipped, taken = 0, 0
-                while taken < dwell and not self._ending.is_set():
-                    piece = band.read(_PATIENCE)
-                    if piece is None:
-                        self._ending.set()
-                        break
-                    if skipped < _SETTLES * rate:
-                        skipped += len(piece.samples)
-                        continue
-                    if self._begun is None and len(piece.samples):
-                        self._begun = datetime.now(timezone.utc)
-                    taken += len(piece.samples)
-                    yield from self._written(self.scanner.process(piece.samples))
+                yield from self._run_step(band)
                 yield from self._written(self.scanner.finish(), last=True)
                 if self._ending.is_set():
                     return
+            if len(failures) == len(centres):
+                raise failures[0]
             if self._writing.once is not None and time.monotonic() - started > self._writing.once:
                 return
+
+    def _run_step(self, band: TunedBand) -> Iterator[dict[str, Any]]:
+        """Scan for as long as a sweep stays at a frequency."""
+        rate, skipped, taken, broken = band.sample_rate, 0, 0, True
+        dwell = round(self._writing.dwell * rate)
+        while taken < dwell and not self._ending.is_set():
+            piece = band.read(_PATIENCE)
+            if piece is None or self._is_silent():
+                self._ending.set()
+                break
+            count = len(piece.samples)
+            self._received += count
+            if skipped < band.settles * rate:
+                skipped += count
+                continue
+            if not count:
+                continue
+            if piece.broken and taken:
+                self.scanner.add_break()
+            self._clock.see(self.scanner.now, count, broken or piece.broken)
+            broken, taken = False, taken + count
+            yield from self._written(self.scanner.process(piece.samples))
 
     def _written(self, events: list[ScanEvent], last: bool = False) -> Iterator[dict[str, Any]]:
         """Hand events to the outputs; yield their records."""
         scanner = self.scanner
         for event in events:
-            dropped = scanner.snapshot().counters.dropped if self._paced else 0
             record = emission_record(
                 event,
                 self.name,
                 scanner.sample_rate,
                 event.centre_hz,
                 self._moment(event.record.start),
-                dropped,
+                scanner.dropped if self._paced else 0,
             )
-            self._outputs.write(record)
+            self._output(record)
             if self._recorder is not None and self._condition is not None:
                 self._record(event, record, self._recorder, self._condition)
             yield record
         if self._recorder is not None:
             self._recorder.advance(last)
+
+    def _output(self, record: dict[str, Any]) -> None:
+        """Hand a record to the outputs. One that cannot take it is said once, and the scan goes on without it."""
+        try:
+            self._outputs.write(record)
+        except OutputClosedError:
+            raise
+        except AmrqError as error:
+            if str(error) not in self._faults and len(self._faults) < _MOST_FAULTS:
+                self._faults[str(error)] = error
+                self._say(f"{error} The scan goes on.")
 
     def _record(
         self, event: ScanEvent, record: dict[str, Any], recorder: EmissionRecorder, condition: Condition
@@ -379,18 +469,17 @@ class ScanSession:
         found = event.record
         if condition(record):
             about = record["frequency_hz"] if record["frequency_hz"] is not None else record["offset_hz"]
-            label, begun = record["label"].replace("/", "-"), max(0, found.start) / self.scanner.sample_rate
-            name = f"{label}-{about / 1e3:.1f}kHz-{begun:.3f}s"
-            recorder.begin(found.id, found.start, found.centre, max(2 * found.bandwidth, 1e3), name)
+            begun, rate = max(0, found.start) / self.scanner.sample_rate, self.scanner.sample_rate
+            name = f"{record['label']}-{about / 1e3:.1f}kHz-{begun:.3f}s"
+            channel = Channel(found.centre, min(max(2 * found.bandwidth, 1e3), rate))
+            recorder.begin((found.id, found.bursts), found.start, channel, name, record)
         if event.event == "end":
-            recorder.end(found.id, found.stop, record)
+            recorder.end((found.id, found.bursts), found.stop, record)
 
     def _moment(self, sample: int) -> datetime | None:
         if self._recording is not None:
             return self._recording.received(max(0, sample))
-        if self._begun is None or self._wanted.chosen == "file":
-            return None
-        return self._begun + timedelta(seconds=sample / self.scanner.sample_rate)
+        return None if self._wanted.chosen == "file" else self._clock.moment(sample)
 
     # For displays
 
@@ -441,14 +530,7 @@ class ScanSession:
         if done.dropped:
             share = 100 * done.dropped / max(1, total)
             said.append(f"{share:.2g} % of the samples were lost: this machine is too slow for all of them.")
-        if counts.overflows:
-            said.append(f"The radio lost samples {counts.overflows} times: they were not fetched in time.")
-        if counts.lost:
-            said.append(f"Samples were lost on the way from the sender {counts.lost} times.")
-        if counts.reconnections:
-            said.append(f"The connection to the source was lost and made again {counts.reconnections} times.")
-        if counts.refused:
-            said.append(f"{counts.refused} messages or packets were left out: they are not samples.")
+        said += counts.texts()
         if done.not_finite:
             said.append(f"{counted(done.not_finite, 'sample')} not finite, taken as zero.")
         if total < _SHORT * self.scanner.sample_rate:

@@ -19,7 +19,8 @@ __all__ = ["ScanWorker"]
 _AT_ONCE = 0.04
 """Seconds of samples that are taken from the queue at a time: few calls, and a burst's end is soon seen."""
 _LOOKS = 0.05  # seconds between two looks at whose turn it is, at most
-_PATIENCE = 5.0  # seconds to wait for a thread at the end
+_PATIENCE = 5.0
+"""Seconds at the end for what waits in the queue; then it is thrown away, and threads get as long to end."""
 _LAST_LOOKS = 0.5  # seconds of looks after the end
 
 _Samples = NDArray[np.complexfloating[Any, Any]]
@@ -75,6 +76,7 @@ class ScanWorker:
         self._most = max(1, round(queue_seconds * scanner.sample_rate))
         self._queue: deque[_Piece] = deque()
         self._waiting = 0  # samples
+        self._full = False
         self._next = _Piece()  # what is known before its samples come
         self._changed = threading.Condition()
         self._looking = threading.Event()
@@ -104,7 +106,10 @@ class ScanWorker:
                 self._changed.wait_for(
                     lambda: self._waiting < self._most or self._closing or self.error is not None
                 )
-            if self._waiting and self._waiting + len(samples) > self._most and not wait:
+            # Once it is full it is emptied by half: few long gaps cost the detector less than many short ones.
+            most = self._most // 2 if self._full else self._most
+            self._full = bool(self._waiting) and self._waiting + len(samples) > most and not wait
+            if self._full:
                 self._next.lost += len(samples)
                 return False
             self._next.samples = np.array(samples, np.complex64)
@@ -147,12 +152,33 @@ class ScanWorker:
                 self._waiting = 0
             self._changed.notify_all()
         self._looking.set()
-        until = time.monotonic() + _PATIENCE
+        if finish and not self._ended(_PATIENCE):
+            self._give_up_waiting()
+        if not self._ended(_PATIENCE):
+            self.error = self.error or AmrqError(
+                f"the scan did not end within {2 * _PATIENCE:g} s; what it found last may be missing"
+            )
+        if self.error is None:
+            self.scanner.end_all(_LAST_LOOKS if finish else 0.0)
+        else:
+            self.scanner.abandon()
+
+    def _ended(self, patience: float) -> bool:
+        """Wait for the threads to end; return whether they have."""
+        until = time.monotonic() + patience
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.1, until - time.monotonic()))
-        if self.error is None and not any(thread.is_alive() for thread in self._threads):
-            self.scanner.end_all(_LAST_LOOKS if finish else 0.0)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _give_up_waiting(self) -> None:
+        """Throw away samples that wait, and count them: there is no more time for them."""
+        with self._changed:
+            lost = self._waiting + sum(piece.lost for piece in self._queue)
+            self._queue.clear()
+            self._waiting = 0
+            self._changed.notify_all()
+        self.scanner.count_dropped(lost)
 
     def _guard(self, work: Any) -> None:
         try:
@@ -180,7 +206,7 @@ class ScanWorker:
             if first.lost or first.broken:
                 self.scanner.add_break(first.lost, dropped=bool(first.lost))
             if first.centre:
-                self.scanner.retune(*first.centre)
+                self.scanner.begin_band(*first.centre)
             self.scanner.detect(parts[0] if len(parts) == 1 else np.concatenate(parts))
             self._looking.set()
 

@@ -44,6 +44,23 @@ class SourceCounts:
     refused: int | None = None
     lost: int | None = None
 
+    def texts(self) -> list[str]:
+        """Return a sentence for each kind of loss.
+
+        >>> SourceCounts(overflows=2).texts()
+        ['The radio lost samples 2 times: they were not fetched in time.']
+        """
+        said = []
+        if self.overflows:
+            said.append(f"The radio lost samples {self.overflows} times: they were not fetched in time.")
+        if self.lost:
+            said.append(f"Samples were lost on the way from the sender {self.lost} times.")
+        if self.reconnections:
+            said.append(f"The connection to the source was lost and made again {self.reconnections} times.")
+        if self.refused:
+            said.append(f"{self.refused} messages or packets were left out: they are not samples.")
+        return said
+
 
 _ENOUGH = 1 << 14  # bytes that are looked at
 _LARGEST, _SMALLEST = 1e9, 1e-20
