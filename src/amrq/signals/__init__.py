@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Symbols to received I/Q: noise, phase noise, rotation, pulse shaping, schedules of classes; a simulated band."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from amrq.classes import root_raised_cosine
 from amrq.signals.analog_families import (
-    ANALOG_FAMILIES,
     AmParameters,
     CarrierParameters,
     FmParameters,
@@ -21,14 +17,13 @@ from amrq.signals.constellations import (
     alike,
 )
 from amrq.signals.digital_families import (
-    DIGITAL_FAMILIES,
     ChirpParameters,
     DsssParameters,
     LinearParameters,
     OfdmParameters,
 )
 from amrq.signals.family_signal import FamilyClass, FamilyParameters, occupied_edges
-from amrq.signals.keyed_families import KEYED_FAMILIES, FskParameters, KeyedParameters
+from amrq.signals.keyed_families import FskParameters, KeyedParameters
 from amrq.signals.modulated_signal import (
     ModulatedSignal,
     Order,
@@ -42,6 +37,14 @@ from amrq.signals.modulated_signal import (
     rotate,
 )
 from amrq.signals.other_signals import HELD_OUT_SIGNALS, OTHER_SIGNALS, OtherSignalClass, other_signal
+from amrq.signals.received_family import (
+    FAMILY_CLASSES,
+    FamilyExample,
+    Neighbour,
+    Reception,
+    family_example,
+    received_family,
+)
 from amrq.signals.received_signal import Conditions, received_signal, received_under
 from amrq.signals.simulated_band import (
     SIMULATED_EMISSIONS,
@@ -49,11 +52,6 @@ from amrq.signals.simulated_band import (
     SimulatedBurst,
     SimulatedEmission,
 )
-
-FAMILY_CLASSES: Mapping[str, FamilyClass] = MappingProxyType(
-    {family.name: family for family in (*ANALOG_FAMILIES, *KEYED_FAMILIES, *DIGITAL_FAMILIES)}
-)
-"""Every family, by name: what can be told of a signal in a band."""
 
 __all__ = [
     "FAMILY_CLASSES",
@@ -68,6 +66,7 @@ __all__ = [
     "Conditions",
     "DsssParameters",
     "FamilyClass",
+    "FamilyExample",
     "FamilyParameters",
     "FmParameters",
     "ForeignKind",
@@ -76,12 +75,14 @@ __all__ = [
     "KeyedParameters",
     "LinearParameters",
     "ModulatedSignal",
+    "Neighbour",
     "NoiseParameters",
     "OfdmParameters",
     "Order",
     "OtherSignalClass",
     "PulseOptions",
     "PulseShaper",
+    "Reception",
     "Schedule",
     "SimulatedBand",
     "SimulatedBurst",
@@ -91,9 +92,11 @@ __all__ = [
     "add_phase_noise",
     "alike",
     "es_n0_db_from_noise_power",
+    "family_example",
     "noise_power_from_es_n0_db",
     "occupied_edges",
     "other_signal",
+    "received_family",
     "received_signal",
     "received_under",
     "root_raised_cosine",

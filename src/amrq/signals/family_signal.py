@@ -196,14 +196,15 @@ def channel_filtered(fine: NDArray[Any], samples: int) -> _Iq:
     spectrum = fft.fft(np.asarray(fine, dtype=np.complex64))
     half = samples // 2
     kept = np.concatenate([spectrum[: samples - half], spectrum[len(fine) - half :]])
-    kept *= _channel_response(samples)
+    kept *= channel_response(samples)
     return np.asarray(fft.ifft(kept) * np.float32(samples / len(fine)), dtype=np.complex64)
 
 
 _responses: dict[int, NDArray[np.float32]] = {}
 
 
-def _channel_response(samples: int) -> NDArray[np.float32]:
+def channel_response(samples: int) -> NDArray[np.float32]:
+    """Return the response of the channel's filter at the frequencies of a transform of so many samples."""
     if samples not in _responses:
         if len(_responses) > 32:
             _responses.clear()
