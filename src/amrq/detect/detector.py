@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amrq.detect.boxes import Box, BoxBook
+from amrq.detect.box_book import BoxBook
+from amrq.detect.boxes import Box
 from amrq.detect.energy import (
     Rectangles,
     Size,
@@ -25,6 +26,7 @@ from amrq.detect.energy import (
     tests_per_second,
     tiles,
 )
+from amrq.detect.instants import RecentSamples, joined_bursts, timed
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
@@ -115,8 +117,10 @@ class Detector:
         frames = _BLOCK_S * self.sample_rate / self.fine.step
         self._block = max(_SLOW, round(frames / _SLOW) * _SLOW)
         self._streams = SpectrumStream(self.coarse), SpectrumStream(self.fine)
+        self._recent = RecentSamples(3 * self._block * self.fine.step)
         self._floor = NoiseFloor(self.fine)
         self._book = BoxBook(self.sample_rate, self.fine.step)
+        self._long = _LONG * self.fine.step
         self._slow_grid = replace(self.fine, averaged=_SLOW * self.fine.averaged)
         self._worth = tuple(
             equivalent_cells(grid, 1, 32) / 32 for grid in (self.coarse, self.fine, self._slow_grid)
@@ -179,6 +183,7 @@ class Detector:
         piece = self._block * self.fine.step
         for at in range(0, len(new), piece):
             part = new[at : at + piece]
+            self._recent.add(self.n_samples, part)
             boxes += self.process_spectra(*(stream.process(part) for stream in self._streams))
             self.n_samples += len(part)
         return boxes
@@ -362,12 +367,17 @@ class Detector:
         found += self._slow_segments(np.where(mask, np.float32(2), residual), search)
         if masks[0].any():
             beside = 2.5 * self.coarse.bin_width
+
+            def is_new(one: Segment) -> bool:
+                return not (
+                    _covered(one, found, beside, self._long) or self._book.covers(one, beside) is not None
+                )
+
+            short = find_segments(cells[0], masks[0], 16, _TILES[0])
             brief = [
-                one
-                for one in find_segments(cells[0], masks[0], 16, _TILES[0])
-                if one.stop - one.start < _LONG * self.fine.step
-                and not _covered(one, found, beside)
-                and not self._book.covers(one, beside)
+                timed(one, self._recent, self.sample_rate)
+                for one in joined_bursts(short, cells[0], is_new)
+                if not _covered(one, found, beside, self._long) and not self._book.continues(one, beside)
             ]
             found += merge_segments(brief, cells[0])
         return self._kinds(found, cells[1])
@@ -555,8 +565,11 @@ def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return wide
 
 
-def _covered(one: Segment, others: list[Segment], beside: float) -> bool:
-    """Return whether most of a segment lies on others, or beside them as near as that, and is not far stronger."""
+def _covered(one: Segment, others: list[Segment], beside: float, long: float) -> bool:
+    """Return whether most of a segment lies on others, or beside them as near as that, and is not far stronger.
+
+    What is long should have been seen on the fine grid. If little of it was, it moves, as a chirp does.
+    """
     area = max((one.stop - one.start) * (one.upper - one.lower), 1e-9)
     shared = power = 0.0
     for other in others:
@@ -565,4 +578,6 @@ def _covered(one: Segment, others: list[Segment], beside: float) -> bool:
         if width > 0 and time > 0:
             shared += width * time
             power += other.power
+    if one.stop - one.start > long:
+        return shared > 0.2 * area
     return shared > 0.5 * area and one.power < 4 * power

@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 
 from amrq.detect.spectra import Grid
 
-__all__ = ["Cells", "Segment", "find_segments", "merge_segments", "occupied", "sharpened"]
+__all__ = [
+    "Cells",
+    "Segment",
+    "crossing",
+    "find_segments",
+    "longest_gap",
+    "merge_segments",
+    "occupied",
+    "on_time",
+    "overlap",
+    "sharpened",
+    "summed",
+]
 
 _POWER_SHARE = 0.99
 _VALLEY = 6.0
@@ -27,6 +39,14 @@ _SHARP_BINS = (0.4, 2.5)
 """Between 90 and 99 % of the power sharp edges have at most this share of the width, and so many bins."""
 _CLOSE_LINES_HZ = 3500.0
 """Lines closer than this are one emission: tones of narrow FM, sidebands of AM."""
+_SURE = 4.5
+"""Standard deviations that a segment must stand out by, besides being part of a rectangle over its threshold."""
+_GAP_SYMBOLS = 260.0
+"""A gap may last this over the bandwidth. Measured: pulses inside telegrams up to 220, packets from 310."""
+_GAP_RANGE = (0.0004, 0.5)
+"""Limits of that in s."""
+_VOICE_HZ = 5000.0
+"""What is narrower may pause for longer: speech."""
 _PAD = (12, 512)
 """Bins beside a segment whose spectrum is kept: as many as it is wide, within these limits."""
 
@@ -188,7 +208,7 @@ def occupied(spectrum: NDArray[np.float64]) -> tuple[float, float, float]:
     return float(low) + spread, float(high) - spread, total
 
 
-def _on_time(envelope: NDArray[np.float64]) -> tuple[int, int]:
+def on_time(envelope: NDArray[np.float64]) -> tuple[int, int]:
     """Return the frames [first, last) that an emission lasts: the stretch with the greatest sum over half its mean.
 
     Args:
@@ -208,7 +228,40 @@ def _on_time(envelope: NDArray[np.float64]) -> tuple[int, int]:
     return first, last
 
 
-def _crossing(envelope: NDArray[np.float64], first: int, last: int) -> tuple[float, float]:
+def _unbroken(
+    envelope: NDArray[np.float64], start: int, stop: int, cells: Cells, core: tuple[int, int]
+) -> tuple[int, int]:
+    """Return the part of a stretch with most power, where it is silent in between for longer than an emission is."""
+    width = (core[1] - core[0]) * cells.grid.bin_width
+    length = int(np.ceil(longest_gap(width) * cells.grid.sample_rate / cells.grid.step)) + 2
+    if stop - start < length + 4 or length < 3:
+        return start, stop
+    part = envelope[start:stop]
+    silent = _smoothed(part, length)[length // 2 : len(part) - (length - length // 2) + 1]
+    error = 1 / np.sqrt(max(length * cells.worth * (core[1] - core[0]) / 1.5, 1.0))
+    level = float(part.mean())
+    if level < 10 * error or float(silent.min()) > 0.1 * level:
+        return start, stop
+    middle = int(np.argmin(silent)) + length // 2
+    quiet = part < 0.5 * level
+    first, last = middle, middle + 1
+    while first > 0 and quiet[first - 1]:
+        first -= 1
+    while last < len(part) and quiet[last]:
+        last += 1
+    if part[:first].sum() > part[last:].sum():
+        return start, start + first
+    return start + last, stop
+
+
+def longest_gap(width: float) -> float:
+    """Return the longest gap in s that a signal of this bandwidth in Hz may have."""
+    width = max(width, 1.0)
+    longest = _GAP_SYMBOLS / width * max(1.0, (_VOICE_HZ / width) ** 3)
+    return min(max(longest, _GAP_RANGE[0]), _GAP_RANGE[1])
+
+
+def crossing(envelope: NDArray[np.float64], first: int, last: int) -> tuple[float, float]:
     """Return start and stop in frames with fractions, where the envelope crosses half of its level."""
     level = float(np.mean(envelope[first:last])) / 2
     start, stop = float(first), float(last - 1)
@@ -312,18 +365,32 @@ def _segment_at(cells: Cells, rows: slice, core: tuple[int, int], margin: int) -
     grid, values = cells.grid, cells.values
     first, last = max(0, rows.start - margin), min(len(values), rows.stop + margin)
     envelope = values[first:last, core[0] : core[1]].mean(axis=1, dtype=np.float64) - 1
-    start, stop = _on_time(envelope)
+    start, stop = on_time(envelope)
     if stop <= start:
         return None
-    begin, end = _crossing(envelope, start, stop)
+    start, stop = _unbroken(envelope, start, stop, cells, core)
+    begin, end = crossing(envelope, start, stop)
     # At the edges of what is known, the outer frames' other halves belong to it.
     before = grid.step / 2 if start == 0 and first == 0 else 0.0
     after = grid.step / 2 if stop == len(envelope) and last == len(values) else 0.0
     rows = slice(first + start, first + stop)
-    return _summed(cells, rows, core, (cells.time(first + begin) - before, cells.time(first + end) + after))
+    if not _stands_out(float(envelope[start:stop].mean()), (stop - start) * (core[1] - core[0]), cells.worth):
+        return None
+    return summed(cells, rows, core, (cells.time(first + begin) - before, cells.time(first + end) + after))
 
 
-def _summed(cells: Cells, rows: slice, core: tuple[int, int], times: tuple[float, float]) -> Segment | None:
+def _stands_out(excess: float, count: int, worth: float) -> bool:
+    """Return whether the mean excess over so many cells is more than noise gives.
+
+    A rectangle over its threshold is sure, but a part of it may hold nothing. The sum of cells in noise follows a gamma
+    law; its cube root is close to normal (Wilson and Hilferty, 1931).
+    """
+    shape = max(count * worth / 1.5, 1.0)
+    cube = max(1 + excess, 0.0) ** (1 / 3)
+    return bool(3 * np.sqrt(shape) * (cube - 1 + 1 / (9 * shape)) > _SURE)
+
+
+def summed(cells: Cells, rows: slice, core: tuple[int, int], times: tuple[float, float]) -> Segment | None:
     """Return the segment with the spectrum of these frames."""
     width = core[1] - core[0]
     pad = min(max(width, _PAD[0]), _PAD[1])
@@ -370,7 +437,7 @@ def sharpened(one: Segment, cells: Cells, reach: int) -> Segment:
         envelope = cells.values[first : first + 2 * reach, c:d].mean(axis=1, dtype=np.float64) - 1
         if edge == "stop":
             envelope = envelope[::-1]
-        start, _ = _on_time(envelope)
+        start, _ = on_time(envelope)
         level = float(envelope[start:].mean()) / 2
         if start == 0 or level <= 0:
             continue
@@ -418,7 +485,10 @@ def _belong_together(a: Segment, b: Segment, cells: Cells, short: Cells | None) 
     widths = a.upper - a.lower, b.upper - b.lower
     gap = max(b.lower - a.upper, a.lower - b.upper)
     if gap < 0 and -gap > 0.5 * min(widths):
-        # One is a part of what the other covers, or goes on with it.
+        # One is a part of what the other covers, or goes on with it; but what is narrow and goes on is no part.
+        narrow, wide = (0, 1) if widths[0] < widths[1] else (1, 0)
+        if times[narrow] > 2.5 * times[wide] and widths[wide] > 3 * widths[narrow]:
+            return False
         return shared > 0.5 * min(times)
     if shared < 0.5 * min(times) or gap > 3 * sum(widths):
         return False
@@ -428,24 +498,25 @@ def _belong_together(a: Segment, b: Segment, cells: Cells, short: Cells | None) 
     begins = abs(a.start - b.start) < edge and min(a.start, b.start) > seen[0]
     if begins and a.fresh and b.fresh and gap < sum(widths):
         return True
-    if shared < 0.5 * max(times):
-        return False
     middle = abs((a.lower + a.upper) - (b.lower + b.upper)) / 2
-    if middle < _CLOSE_LINES_HZ:
+    if middle < _CLOSE_LINES_HZ and shared > 0.5 * max(times):
         return True
+    partly = shared < 0.5 * max(times)
     envelopes = cells
     if short is not None and middle > 4 * short.grid.bin_width:
         envelopes = short
-    return _vary_together(a, b, envelopes)
+    likeness = _likeness(a, b, envelopes)
+    # Sidebands begin and end together; of two tones, one may be on for longer.
+    return likeness < 0 if partly else likeness != 0
 
 
-def _vary_together(a: Segment, b: Segment, cells: Cells) -> bool:
-    """Return whether the envelopes of two segments are correlated, positively or negatively."""
+def _likeness(a: Segment, b: Segment, cells: Cells) -> float:
+    """Return the correlation coefficient of the envelopes of two segments, 0 for one that may be chance."""
     first = max(0, int(np.ceil(cells.frame(max(a.start, b.start)))) + 1)
     last = min(len(cells.values), int(cells.frame(min(a.stop, b.stop))))
     count = (last - first) * cells.worth
     if count < 16 or last - first < 12:
-        return False
+        return 0.0
     rows = []
     for one in (a, b):
         low = min(max(0, round(cells.grid.position(one.lower))), cells.grid.bins - 1)
@@ -455,14 +526,15 @@ def _vary_together(a: Segment, b: Segment, cells: Cells) -> bool:
         rows.append(values[2:] - values[:-2])
     count /= 2
     spread = float(np.sqrt(np.mean(rows[0] ** 2) * np.mean(rows[1] ** 2)))
-    return spread > 0 and abs(float(np.mean(rows[0] * rows[1]))) / spread > max(0.4, 5 / np.sqrt(count))
+    likeness = float(np.mean(rows[0] * rows[1])) / spread if spread > 0 else 0.0
+    return likeness if abs(likeness) > max(0.4, 5 / np.sqrt(count)) else 0.0
 
 
 def _union(a: Segment, b: Segment, cells: Cells) -> Segment | None:
     """Return the segment that two parts make."""
     core = min(a.core[0], b.core[0]), max(a.core[1], b.core[1])
     rows = slice(min(a.rows.start, b.rows.start), max(a.rows.stop, b.rows.stop))
-    whole = _summed(cells, rows, core, (min(a.start, b.start), max(a.stop, b.stop)))
+    whole = summed(cells, rows, core, (min(a.start, b.start), max(a.stop, b.stop)))
     if whole is not None:
         whole.fresh = a.fresh and b.fresh
     return whole

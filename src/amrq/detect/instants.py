@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bursts of a few frames: put together from what stands out of their spectrum, and timed by the samples themselves.
+
+A pulse of .1 ms fills one frame of the coarse grid. One frame's spectrum of it has lines and holes, so several parts of
+it are found, whose times are good to a frame. `joined_bursts` puts together what rises at once, with all that rises in
+between. `timed` filters the samples about a burst to its band and finds where their power crosses half of its level.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from amrq.detect.segments import Cells, Segment, crossing, on_time, summed
+
+__all__ = ["RecentSamples", "joined_bursts", "timed"]
+
+_FEW = 4
+"""Frames that a burst has at most which is put together."""
+_BESIDE = (2, 8)
+"""Frames before and after a burst, from the nearest to the farthest, that it is compared with."""
+_RISE = 5.0
+"""Standard deviations by which what lies between two parts must rise with them."""
+_LEAST_RISE = 0.02
+"""Of the level of the parts: what rises by less is their spill."""
+_STEP = 8
+"""Bins that are added to a burst at a time, at least."""
+_LONGEST = 24
+"""Frames that a burst has at most whose times are found in the samples."""
+
+
+class RecentSamples:
+    """The last samples of a stream.
+
+    Args:
+        keep: how many.
+
+    >>> recent = RecentSamples(100)
+    >>> for at in range(0, 300, 50):
+    ...     recent.add(at, np.arange(at, at + 50, dtype=np.complex64))
+    >>> recent.get(210, 213).real.tolist(), recent.get(0, 20)
+    ([210.0, 211.0, 212.0], None)
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._pieces: deque[tuple[int, NDArray[np.complex64]]] = deque()
+        self._stop = 0
+
+    def add(self, first: int, samples: NDArray[np.complex64]) -> None:
+        """Keep samples, of which the first has this number."""
+        if first != self._stop:
+            self._pieces.clear()
+        self._pieces.append((first, samples.copy()))
+        self._stop = first + len(samples)
+        while len(self._pieces) > 1 and self._pieces[1][0] <= self._stop - self._keep:
+            self._pieces.popleft()
+
+    def get(self, start: int, stop: int) -> NDArray[np.complex64] | None:
+        """Return the samples from `start` to before `stop`; None where not all are kept."""
+        if not self._pieces or start < self._pieces[0][0] or stop > self._stop:
+            return None
+        parts = [
+            piece[max(start - first, 0) : stop - first]
+            for first, piece in self._pieces
+            if first < stop and first + len(piece) > start
+        ]
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def joined_bursts(
+    segments: list[Segment], cells: Cells, is_new: Callable[[Segment], bool]
+) -> list[Segment]:
+    """Put together the parts of bursts of a few frames.
+
+    Args:
+        segments: of these cells.
+        cells: of the grid with the shorter frames.
+        is_new: whether a segment is no part of an emission that is known already.
+    """
+    found = [one for one in segments if one.rows.stop - one.rows.start > _FEW]
+    groups: list[list[Segment]] = []
+    few = [one for one in segments if one.rows.stop - one.rows.start <= _FEW]
+    for one in sorted(few, key=lambda one: (one.rows.start, one.core[0])):
+        group = groups[-1] if groups else None
+        if group and one.rows.start <= group[0].rows.start + 1 and one.rows.stop <= group[0].rows.stop + 2:
+            group.append(one)
+        else:
+            groups.append([one])
+    for group in groups:
+        new = [one for one in group if is_new(one)]
+        found += _grown(new, [one for one in group if all(one is not other for other in new)], cells) if new else group
+    return found
+
+
+def _grown(new: list[Segment], known: list[Segment], cells: Cells) -> list[Segment]:
+    """Return the bursts that parts make which begin at once: new ones, and what they hold of known ones."""
+    group = new + known
+    rows = slice(min(one.rows.start for one in group), max(one.rows.stop for one in group))
+    beside = _beside(cells, rows)
+    if beside is None:
+        return group
+    parts = sorted(group, key=lambda one: -one.snr)
+    cores: list[tuple[int, int]] = []
+    for one in sorted(new, key=lambda one: -one.snr):
+        if any(core[0] < one.core[1] and core[1] > one.core[0] for core in cores):
+            continue
+        own = one.rows
+        grown = _edge(cells, own, beside, one, -1), _edge(cells, own, beside, one, 1)
+        cores.append(grown)
+    merged: list[tuple[int, int]] = []
+    for core in sorted(cores):
+        if merged and core[0] <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(core[1], merged[-1][1])
+        else:
+            merged.append(core)
+    found = [
+        one for one in known if not any(core[0] < one.core[1] and core[1] > one.core[0] for core in merged)
+    ]
+    for core in merged:
+        inside = [one for one in parts if one.core[0] >= core[0] and one.core[1] <= core[1]]
+        if len(inside) == 1 and inside[0].core == core:
+            found.append(inside[0])
+            continue
+        strongest = max(inside, key=lambda one: one.power) if inside else parts[0]
+        whole = summed(cells, strongest.rows, core, (strongest.start, strongest.stop))
+        found += [whole] if whole is not None else inside
+    return found
+
+
+def _beside(cells: Cells, rows: slice) -> NDArray[np.float64] | None:
+    """Return the mean of the frames beside some frames for each bin; None where there are none."""
+    near, far = _BESIDE
+    before = cells.values[max(rows.start - far, 0) : max(rows.start - near, 0)]
+    after = cells.values[rows.stop + near : rows.stop + far]
+    if len(before) + len(after) < 2:
+        return None
+    sides = [part.mean(axis=0, dtype=np.float64) for part in (before, after) if len(part)]
+    # What ends or begins beside a burst is no rise.
+    return np.maximum(np.max(sides, axis=0), 0.5)
+
+
+def _edge(cells: Cells, rows: slice, beside: NDArray[np.float64], one: Segment, side: int) -> int:
+    """Return the bin up to which power rises along with a part of a burst, without a hole, on one side."""
+    level = float(cells.values[rows, one.core[0] : one.core[1]].mean()) - 1
+    first = last = one.core[1] if side > 0 else one.core[0]
+    bins = cells.grid.bins
+    step = max(_STEP, (one.core[1] - one.core[0]) // 4)
+    while 0 < last < bins:
+        a, b = (last, min(last + step, bins)) if side > 0 else (max(last - step, 0), last)
+        around = float(beside[a:b].mean())
+        rise = float(cells.values[rows, a:b].mean()) - around
+        count = max((rows.stop - rows.start) * cells.worth * (b - a) / 1.5, 1.0)
+        if rise < max(_RISE * max(around, 1.0) / np.sqrt(count), _LEAST_RISE * level):
+            break
+        last = b if side > 0 else a
+        step = max(_STEP, abs(last - first) // 4)
+    return last
+
+
+def timed(one: Segment, recent: RecentSamples, sample_rate: float) -> Segment:
+    """Return a segment with the times at which the power of the samples in its band crosses half of its level.
+
+    Args:
+        one: a segment of the grid with the shorter frames.
+        recent: samples about it.
+        sample_rate: of these, in Hz.
+    """
+    grid, length = one.grid, one.stop - one.start
+    if length > _LONGEST * grid.step:
+        return one
+    margin = 1.5 * grid.bins
+    start = int(one.start - margin)
+    samples = recent.get(start, int(one.stop + margin))
+    if samples is None:
+        return one
+    count = scipy.fft.next_fast_len(len(samples))
+    lower, upper = (round(edge * count / sample_rate) for edge in (one.lower, one.upper))
+    spread = max((upper - lower) // 16, 2)
+    places = np.arange(lower - spread, upper + spread + 1)
+    spectrum = scipy.fft.fft(samples, count)
+    envelope = scipy.fft.ifft(spectrum[places % count])
+    scale = (len(places) / count) ** 2
+    # Noise of this density in this band has mean 1.
+    noise = one.density * sample_rate * len(places) / count
+    power = scale * (envelope.real**2 + envelope.imag**2).astype(np.float64) / noise
+    ratio = count / len(places)
+    power = power[: int(len(samples) / ratio)]
+    # So many samples are averaged that noise does not cross the level, and single pulses are no bursts.
+    width = int(np.ceil(max(3.0, 16 / max(one.snr, 1e-3) ** 2)))
+    if width * ratio > length / 6 or len(power) < 4 * width:
+        return one
+    smooth = scipy.ndimage.uniform_filter1d(power, width, mode="nearest") - 1
+    first, last = on_time(smooth)
+    if last - first < 2 or first == 0 or last == len(smooth):
+        return one
+    begin, end = crossing(smooth, first, last)
+    return replace(one, start=start + (begin + 0.5) * ratio, stop=start + (end + 0.5) * ratio)
