@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from amrq.detect.boxes import GAP_LONGEST, Box, OpenBox
 from amrq.detect.segments import Segment, overlap
 
-__all__ = ["BoxBook"]
+__all__ = ["BoxBook", "covered"]
 
 _SPILL = 30.0
 """What is weaker than its neighbour by this (15 dB) and there only while that is, is its spill."""
@@ -19,6 +19,10 @@ _FAINT = 16.0
 """So much (12 dB) below the density of its neighbour is its spill."""
 _SPILL_BINS = 12
 """Bins to which the window spreads a strong signal."""
+_MOST = 0.7
+"""A segment is a part of emissions in whose bands so much of its power lies."""
+_LOUD = 30.0
+"""Of their power, at most, since speech has peaks."""
 _SETTLED = 6.0
 """A box has settled when it has been on for so many times the length of a segment, and for longer than any gap."""
 _DOUBTS = 8
@@ -85,23 +89,30 @@ class BoxBook:
             & (segment.start < until)
         )
 
-    def covers(self, segment: Segment, beside: float) -> OpenBox | None:
-        """Return the box that is on in whose band a segment lies, or not farther from it than `beside`."""
-        _, _, until, lower, upper = self._columns()
-        shared = np.minimum(upper + beside, segment.upper) - np.maximum(lower - beside, segment.lower)
-        near = (segment.start < until) & (shared > 0.9 * (segment.upper - segment.lower))
-        for one in (self._open[row] for row in np.flatnonzero(near).tolist()):
-            if segment.grid.bins < max(one.sums) and segment.power < 4 * one.power:
-                return one
-        return None
+    def covers(self, segment: Segment, beside: float) -> list[OpenBox]:
+        """Return the boxes that are on and were seen on a finer grid, if most of a segment's power lies in their bands.
+
+        Args:
+            segment: of the coarse grid.
+            beside: Hz beside the bands that belong to them, since the window widens what is narrow.
+        """
+        start, _, until, lower, upper = self._columns()
+        near = (segment.start < until) & (start < segment.stop)
+        near &= (lower - beside < segment.upper) & (upper + beside > segment.lower)
+        boxes = [self._open[row] for row in np.flatnonzero(near).tolist()]
+        boxes = [one for one in boxes if segment.grid.bins < max(one.sums)]
+        if not boxes or segment.power > _LOUD * sum(one.power for one in boxes):
+            return []
+        edges = np.array([(one.lower, one.upper) for one in boxes]).T
+        return boxes if segment.share_within(edges[0], edges[1], beside) > _MOST else []
 
     def continues(self, segment: Segment, beside: float) -> bool:
-        """Return whether a box `covers` a segment. If so, it goes on as long as the segment does."""
-        one = self.covers(segment, beside)
-        if one is not None and segment.stop > one.stop:
-            one.stop, one.changed = segment.stop, True
-            self._note(one)
-        return one is not None
+        """Return whether boxes `cover` a segment. If it is one, that goes on as long as the segment does."""
+        boxes = self.covers(segment, beside)
+        if len(boxes) == 1 and segment.stop > boxes[0].stop:
+            boxes[0].stop, boxes[0].changed = segment.stop, True
+            self._note(boxes[0])
+        return bool(boxes)
 
     def _columns(self) -> NDArray[np.float64]:
         columns: NDArray[np.float64] = self._places[: len(self._open)].T
@@ -331,3 +342,32 @@ def _clip(segments: list[Segment], boxes: list[OpenBox]) -> None:
             elif lower >= one.upper:
                 middle = int(one.grid.position((lower + one.upper) / 2)) - one.first_bin
                 one.spectrum[max(middle, high) :] = 0
+
+
+def covered(one: Segment, others: list[Segment], beside: float, long: float) -> bool:
+    """Return whether most of a segment lies on others, or beside them as near as that, and is not far stronger.
+
+    What is long should have been seen on the fine grid. If little of it was, it moves, as a chirp does.
+    """
+    length = one.stop - one.start
+    near = [
+        other
+        for other in others
+        if min(one.stop, other.stop) - max(one.start, other.start)
+        > 0.5 * min(length, other.stop - other.start)
+        and other.lower - beside < one.upper
+        and other.upper + beside > one.lower
+    ]
+    if not near:
+        return False
+    if length > long:
+        times = [min(one.stop, other.stop) - max(one.start, other.start) for other in near]
+        widths = [
+            min(one.upper, other.upper + beside) - max(one.lower, other.lower - beside) for other in near
+        ]
+        return float(np.dot(times, widths)) > 0.2 * length * (one.upper - one.lower)
+    near = [other for other in near if min(one.stop, other.stop) - max(one.start, other.start) > 0.5 * length]
+    if not near or one.power > 4 * sum(other.power for other in near):
+        return False
+    lower, upper = np.array([(other.lower, other.upper) for other in near]).T
+    return one.share_within(lower, upper, beside) > 0.6

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amrq.detect.box_book import BoxBook
+from amrq.detect.box_book import BoxBook, covered
 from amrq.detect.boxes import Box
 from amrq.detect.energy import (
     Rectangles,
@@ -366,18 +366,16 @@ class Detector:
         mask = _widened(masks[1][-len(residual) :])
         found += self._slow_segments(np.where(mask, np.float32(2), residual), search)
         if masks[0].any():
-            beside = 2.5 * self.coarse.bin_width
+            beside = 2 * self.coarse.bin_width
 
             def is_new(one: Segment) -> bool:
-                return not (
-                    _covered(one, found, beside, self._long) or self._book.covers(one, beside) is not None
-                )
+                return not (covered(one, found, beside, self._long) or self._book.covers(one, beside))
 
             short = find_segments(cells[0], masks[0], 16, _TILES[0])
             brief = [
                 timed(one, self._recent, self.sample_rate)
                 for one in joined_bursts(short, cells[0], is_new)
-                if not _covered(one, found, beside, self._long) and not self._book.continues(one, beside)
+                if not covered(one, found, beside, self._long) and not self._book.continues(one, beside)
             ]
             found += merge_segments(brief, cells[0])
         return self._kinds(found, cells[1])
@@ -563,21 +561,3 @@ def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         wide[:, shift:] |= tall[:, :-shift]
         wide[:, :-shift] |= tall[:, shift:]
     return wide
-
-
-def _covered(one: Segment, others: list[Segment], beside: float, long: float) -> bool:
-    """Return whether most of a segment lies on others, or beside them as near as that, and is not far stronger.
-
-    What is long should have been seen on the fine grid. If little of it was, it moves, as a chirp does.
-    """
-    area = max((one.stop - one.start) * (one.upper - one.lower), 1e-9)
-    shared = power = 0.0
-    for other in others:
-        width = min(one.upper, other.upper + beside) - max(one.lower, other.lower - beside)
-        time = min(one.stop, other.stop) - max(one.start, other.start)
-        if width > 0 and time > 0:
-            shared += width * time
-            power += other.power
-    if one.stop - one.start > long:
-        return shared > 0.2 * area
-    return shared > 0.5 * area and one.power < 4 * power

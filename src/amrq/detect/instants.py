@@ -72,9 +72,7 @@ class RecentSamples:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def joined_bursts(
-    segments: list[Segment], cells: Cells, is_new: Callable[[Segment], bool]
-) -> list[Segment]:
+def joined_bursts(segments: list[Segment], cells: Cells, is_new: Callable[[Segment], bool]) -> list[Segment]:
     """Put together the parts of bursts of a few frames.
 
     Args:
@@ -93,7 +91,11 @@ def joined_bursts(
             groups.append([one])
     for group in groups:
         new = [one for one in group if is_new(one)]
-        found += _grown(new, [one for one in group if all(one is not other for other in new)], cells) if new else group
+        found += (
+            _grown(new, [one for one in group if all(one is not other for other in new)], cells)
+            if new
+            else group
+        )
     return found
 
 

@@ -127,6 +127,20 @@ class Segment:
         """Mean power over the noise."""
         return self.snr * self.density * (self.upper - self.lower)
 
+    def share_within(self, lower: NDArray[np.float64], upper: NDArray[np.float64], beside: float) -> float:
+        """Return the share of the power that lies in some bands.
+
+        Args:
+            lower: edges of the bands, in Hz.
+            upper: likewise.
+            beside: Hz that the bands reach farther.
+        """
+        bins = np.arange(*self.core)
+        place = (bins - self.grid.bins / 2) * self.grid.bin_width
+        excess = np.maximum(self.spectrum[bins - self.first_bin], 0)
+        inside = (place[:, None] > lower - beside) & (place[:, None] < upper + beside)
+        return float(excess[inside.any(axis=1)].sum() / max(float(excess.sum()), 1e-30))
+
 
 def _smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     if width <= 1:
