@@ -23,6 +23,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from amrq.detect.spectra import Grid, _amplitude_correlation
+from amrq.native import NEVER, Kernels, kernels
 
 __all__ = ["Rectangles", "Size", "equivalent_cells", "sum_threshold", "tests_per_second"]
 
@@ -195,27 +196,33 @@ class Rectangles:
         """What the cells are multiples of: the sum of a rectangle has this times its cells as mean."""
         self.largest = 0.0
         """Largest excess of a sum over its mean, relative to the threshold's, that was no hit."""
+        # As the compiled kernel takes them: [times, widths] in tiles, never where nothing is compared.
+        times, widths = (1 + max(size[k] for size in self.sizes) - self.tile[k] for k in (1, 0))
+        self._table = np.full((times, widths), NEVER)
+        for (i, j), threshold in self.thresholds.items():
+            self._table[j - self.tile[1], i - self.tile[0]] = threshold
         self._widest = {j: max(i for i, k in self.sizes if k == j) for j in {j for _, j in self.sizes}}
 
     def search(self, cells: NDArray[np.float32]) -> list[Hits]:
         """Return the hits in cells, or sums of tiles, `[frames, bins]`, that were divided by the floor."""
+        native = kernels()
+        if native is not None:
+            return self._searched(native, cells)
         found = []
         for size, sums in self._sums(cells):
             threshold = self.thresholds[size]
             if sums.size == 0:
                 continue
             top = sums.max()
-            mean = self.scale * (1 << (size[0] + size[1]))
             if top > threshold:
                 # One index is found faster than two.
                 place = np.flatnonzero(np.ravel(sums > threshold))
                 where = np.divmod(place, sums.shape[1])
-                i, j = size
-                excess = (sums[where] - mean) / (threshold - mean)
-                i, j = i - self.tile[0], j - self.tile[1]
+                i, j = size[0] - self.tile[0], size[1] - self.tile[1]
+                excess = self._excess(size, sums[where])
                 found.append(Hits((i, j), where[0] * _stride(j), where[1] * _stride(i), excess))
             else:
-                self.largest = max(self.largest, float((top - mean) / (threshold - mean)))
+                self._note(size, top)
         return found
 
     def mark(self, cells: NDArray[np.float32]) -> NDArray[np.bool_] | None:
@@ -223,6 +230,26 @@ class Rectangles:
 
         For small rectangles, of which strong signals fill many.
         """
+        native = kernels()
+        if native is not None:
+            mask = np.zeros(cells.shape, bool)
+            tops, _, _ = native.rectangles(cells, self._table, mask)
+            return mask if self._noted(tops) else None
+        return self._marked(cells)
+
+    def _searched(self, native: Kernels, cells: NDArray[np.float32]) -> list[Hits]:
+        tops, places, sums = native.rectangles(cells, self._table)
+        self._noted(tops)
+        a, b = self.tile
+        found = []
+        for i, j in sorted(self.sizes, key=lambda size: size[::-1]):
+            if tops[j - b, i - a] > self.thresholds[i, j]:
+                one = np.flatnonzero((places[:, 0] == j - b) & (places[:, 1] == i - a))
+                rows, columns = places[one, 2].astype(np.intp), places[one, 3].astype(np.intp)
+                found.append(Hits((i - a, j - b), rows, columns, self._excess((i, j), sums[one])))
+        return found
+
+    def _marked(self, cells: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         mask: NDArray[np.bool_] | None = None
         for (i, j), sums in self._sums(cells):
             threshold = self.thresholds[i, j]
@@ -230,8 +257,7 @@ class Rectangles:
                 continue
             top = sums.max()
             if not top > threshold:
-                mean = self.scale * (1 << (i + j))
-                self.largest = max(self.largest, float((top - mean) / (threshold - mean)))
+                self._note((i, j), top)
                 continue
             mask = np.zeros(cells.shape, bool) if mask is None else mask
             over = sums > threshold
@@ -242,6 +268,28 @@ class Rectangles:
                     place = mask[t : t + rows * len(over) : rows, f : f + columns * over.shape[1] : columns]
                     place |= over
         return mask
+
+    def _excess(self, size: Size, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how far sums exceed their mean, relative to the threshold."""
+        mean = np.float32(self.scale * (1 << (size[0] + size[1])))
+        excess: NDArray[np.float32] = (sums - mean) / (self.thresholds[size] - mean)
+        return excess
+
+    def _note(self, size: Size, top: float) -> None:
+        """Note the largest sum of a size that had no hit."""
+        mean = self.scale * (1 << (size[0] + size[1]))
+        self.largest = max(self.largest, float((top - mean) / (self.thresholds[size] - mean)))
+
+    def _noted(self, tops: NDArray[np.float32]) -> bool:
+        """Note the largest sum of each size `[times, widths]`; return whether there were hits."""
+        hit = False
+        for i, j in self.sizes:
+            top = tops[j - self.tile[1], i - self.tile[0]]
+            if top > self.thresholds[i, j]:
+                hit = True
+            elif top > -NEVER:
+                self._note((i, j), top)
+        return hit
 
     def _sums(self, cells: NDArray[np.float32]) -> Iterator[tuple[Size, NDArray[np.float32]]]:
         by_time = cells
@@ -338,15 +386,21 @@ def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 1500) 
     widths = np.concatenate([np.full(len(one.frames), 1 << one.size[0]) for one in hits])
     order = np.argsort(-excess)[:most]
     tops = np.zeros(mask.shape, np.float32)
-    boxes = zip(
-        rows[order].tolist(),
-        columns[order].tolist(),
-        heights[order].tolist(),
-        widths[order].tolist(),
-        strict=True,
-    )
-    for value, (t, f, height, width) in zip(excess[order], boxes, strict=True):
-        part = tops[t : t + height, f : f + width]
-        if part.max() * _ALIKE <= value:
-            np.maximum(part, value, out=part)
+    native = kernels()
+    if native is not None:
+        sides = np.concatenate([np.tile((one.size[1], one.size[0]), (len(one.frames), 1)) for one in hits])
+        places = np.column_stack([sides[order], rows[order], columns[order]]).astype(np.int32)
+        native.paint(places, excess[order], _ALIKE, tops)
+    else:
+        boxes = zip(
+            rows[order].tolist(),
+            columns[order].tolist(),
+            heights[order].tolist(),
+            widths[order].tolist(),
+            strict=True,
+        )
+        for value, (t, f, height, width) in zip(excess[order], boxes, strict=True):
+            part = tops[t : t + height, f : f + width]
+            if part.max() * np.float32(_ALIKE) <= value:
+                np.maximum(part, value, out=part)
     mask |= tops > 0

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from amrq.detect.energy import equivalent_cells
 from amrq.detect.spectra import Grid
+from amrq.native import MOST_ROWS, kernels
 
 __all__ = ["NoiseFloor"]
 
@@ -279,6 +280,9 @@ def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     if count < 4:
         return values.mean(axis=0)
     half = (count + 1) // 2
+    native = kernels()
+    if native is not None and count <= MOST_ROWS:
+        return native.lower_means(values)
     mean: NDArray[np.float32] = np.partition(values, half - 1, axis=0)[:half].mean(axis=0)
     return mean
 

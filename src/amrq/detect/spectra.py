@@ -19,6 +19,7 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from amrq.errors import AmrqError
+from amrq.native import kernels
 
 __all__ = ["Grid", "SpectrumStream", "coarse_grid", "fine_grid"]
 
@@ -224,13 +225,17 @@ class SpectrumStream:
         windowed = self._room[:count]
         np.multiply(views, self._window, out=windowed)
         spectra = scipy.fft.fft(windowed.view(np.complex64), axis=1, overwrite_x=True)
-        squares = spectra.view(np.float32)
-        np.multiply(squares, squares, out=squares)
         powers = out if grid.averaged == 1 else np.empty((count, grid.bins), np.float32)
-        for to, source in (
-            (powers[:, half:], squares[:, : 2 * half]),
-            (powers[:, :half], squares[:, 2 * half :]),
-        ):
-            np.add(source[:, 0::2], source[:, 1::2], out=to)
+        native = kernels()
+        if native is not None:
+            native.powers(spectra, powers)
+        else:
+            squares = spectra.view(np.float32)
+            np.multiply(squares, squares, out=squares)
+            for to, source in (
+                (powers[:, half:], squares[:, : 2 * half]),
+                (powers[:, :half], squares[:, 2 * half :]),
+            ):
+                np.add(source[:, 0::2], source[:, 1::2], out=to)
         if grid.averaged > 1:
             np.mean(powers.reshape(-1, grid.averaged, grid.bins), axis=1, dtype=np.float32, out=out)

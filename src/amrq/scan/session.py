@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
+from amrq import native
 from amrq.channel import Channel
 from amrq.errors import AmrqError, DeviceError, OutputClosedError, all_closed, raise_together
 from amrq.options import OptionError, OutputFile, above, at_least, check, described, option
@@ -530,6 +531,7 @@ class ScanSession:
         if done.dropped:
             share = 100 * done.dropped / max(1, total)
             said.append(f"{share:.2g} % of the samples were lost: this machine is too slow for all of them.")
+            said += [why] if (why := native.missing()) else []
         said += counts.texts()
         if done.not_finite:
             said.append(f"{counted(done.not_finite, 'sample')} not finite, taken as zero.")

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels, where they were built; NumPy does the same without them, slower."""
+
+from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
+
+__all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The hot loops of the detector. Each does what the NumPy code beside its caller does, addition for addition, so both
+ * find the same; tests/test_native.py holds one against the other. Plain C: loops that a compiler turns into vector
+ * instructions, for the plainest processor and, on x86 with GCC, for AVX2 and AVX-512 as well, chosen when loaded.
+ *
+ * All arrays are of float, row after row, without gaps, if nothing else is said.
+ */
+
+#include <float.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
+#else
+#define WIDE
+#endif
+
+#define LANES 16
+#define PIECE 256
+
+/* The version of these functions: the loader takes no other. */
+int amrq_native_version(void)
+{
+    return 1;
+}
+
+/* Squared magnitudes of transforms, lowest frequency first. spectra: complex [count, bins]; out: [count, bins]. */
+WIDE void amrq_powers(const float* spectra, int64_t count, int64_t bins, float* out)
+{
+    const int64_t half = bins / 2;
+    for (int64_t row = 0; row < count; row++) {
+        const float* from = spectra + 2 * bins * row;
+        float* to = out + bins * row;
+        for (int64_t k = 0; k < half; k++)
+            to[half + k] = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
+        from += 2 * half;
+        for (int64_t k = 0; k < half; k++)
+            to[k] = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
+    }
+}
+
+/* The largest of some values. */
+WIDE static float largest(const float* values, int64_t count)
+{
+    float best[LANES];
+    int64_t k = 0;
+    for (int lane = 0; lane < LANES; lane++)
+        best[lane] = -FLT_MAX;
+    for (; k + LANES <= count; k += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            best[lane] = values[k + lane] > best[lane] ? values[k + lane] : best[lane];
+    for (; k < count; k++)
+        best[0] = values[k] > best[0] ? values[k] : best[0];
+    for (int lane = 1; lane < LANES; lane++)
+        best[0] = best[lane] > best[0] ? best[lane] : best[0];
+    return best[0];
+}
+
+/* to[k] = a[k] + b[k]; to may be a. */
+WIDE static void add(const float* a, const float* b, int64_t count, float* to)
+{
+    for (int64_t k = 0; k < count; k++)
+        to[k] = a[k] + b[k];
+}
+
+/* to[k] = from[k] + from[k + 1]. */
+WIDE static void add_neighbours(const float* from, int64_t count, float* to)
+{
+    for (int64_t k = 0; k < count; k++)
+        to[k] = from[k] + from[k + 1];
+}
+
+/* to[k] = from[2 k] + from[2 k + 2]. */
+WIDE static void add_every_second(const float* restrict from, int64_t count, float* restrict to)
+{
+    for (int64_t k = 0; k < count; k++)
+        to[k] = from[2 * k] + from[2 * k + 2];
+}
+
+/* Rectangles over their thresholds. */
+struct found {
+    int32_t* places;     /* [most, 4]: exponents of time and frequency, row and column of the first cell */
+    float* sums;         /* [most] */
+    int64_t most, count; /* those that find room, and all */
+};
+
+/* Mark the cells of rectangles of 2^j rows by 2^i bins over a threshold, whose sums are a piece of a row of sums. */
+WIDE static void mark(const float* restrict sums, int64_t count, float threshold, int i, int j, int64_t bins,
+                      uint8_t* restrict mask)
+{
+    uint8_t over[PIECE];
+    for (int64_t k = 0; k < count; k++)
+        over[k] = sums[k] > threshold;
+    for (int64_t t = 0; t < (int64_t)1 << j; t++)
+        for (int64_t f = 0; f < (int64_t)1 << i; f++) {
+            uint8_t* to = mask + t * bins + f;
+            if (i < 2)
+                for (int64_t k = 0; k < count; k++)
+                    to[k] |= over[k];
+            else
+                for (int64_t k = 0; k < count; k++)
+                    to[k << (i - 1)] |= over[k];
+        }
+}
+
+/* Note the rectangles over a threshold, likewise. */
+static void note(const float* sums, int64_t count, float threshold, const int32_t place[4], struct found* found)
+{
+    const int i = place[1];
+    for (int64_t k = 0; k < count; k++) {
+        if (!(sums[k] > threshold))
+            continue;
+        if (found->count < found->most) {
+            int32_t* to = found->places + 4 * found->count;
+            memcpy(to, place, 4 * sizeof *to);
+            to[3] += (int32_t)(i ? k << (i - 1) : k);
+            found->sums[found->count] = sums[k];
+        }
+        found->count++;
+    }
+}
+
+/* Compare the sums of all rectangles of 2^j rows by 2^i bins with their thresholds, half their sides apart.
+ *
+ * cells: [rows, bins]; thresholds: [times, widths], for j < times and i < widths, FLT_MAX where no rectangle is compared;
+ * widest: [times], the largest i for each j, -1 for none; room: [rows, bins] and two rows more.
+ * tops: [times, widths], the largest sum of each size. mask: [rows, bins], set where a rectangle is over its threshold;
+ * without one (NULL), rectangles go to places and sums, in the order of j, row, i, column.
+ * Returns how many were found, which may be more than find room; with a mask, whether any was.
+ */
+int64_t amrq_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths, const float* thresholds,
+                        const int32_t* widest, float* room, float* tops, uint8_t* mask, int32_t* places, float* sums,
+                        int64_t most)
+{
+    struct found found = { places, sums, most, 0 };
+    float* narrow[2] = { room + rows * bins, room + (rows + 1) * bins };
+    int64_t count = rows;
+    for (int k = 0; k < times * widths; k++)
+        tops[k] = -FLT_MAX;
+    for (int j = 0; j < times; j++) {
+        if (j)
+            count = j == 1 ? rows - 1 : (count - 1) / 2;
+        if (count <= 0)
+            break;
+        const int64_t step = j ? (int64_t)1 << (j - 1) : 1;
+        for (int64_t row = 0; row < count; row++) {
+            float* by_time = room + row * bins;
+            const float* from = by_time;
+            if (j == 0)
+                from = cells + row * bins;
+            else if (j == 1)
+                add(cells + row * bins, cells + (row + 1) * bins, bins, by_time);
+            else
+                add(room + 2 * row * bins, room + (2 * row + 2) * bins, bins, by_time);
+            int64_t length = bins;
+            for (int i = 0; i <= widest[j]; i++) {
+                if (i == 1) {
+                    length = bins - 1;
+                    add_neighbours(from, length, narrow[1]);
+                    from = narrow[1];
+                } else if (i) {
+                    length = (length - 1) / 2;
+                    add_every_second(from, length, narrow[i & 1]);
+                    from = narrow[i & 1];
+                }
+                if (length <= 0)
+                    break;
+                const float threshold = thresholds[j * widths + i];
+                if (threshold == FLT_MAX)
+                    continue;
+                float* top = tops + j * widths + i;
+                for (int64_t first = 0; first < length; first += PIECE) {
+                    const int64_t piece = length - first < PIECE ? length - first : PIECE;
+                    const float value = largest(from + first, piece);
+                    *top = value > *top ? value : *top;
+                    if (!(value > threshold))
+                        continue;
+                    const int64_t column = i ? first << (i - 1) : first;
+                    const int32_t place[4] = { j, i, (int32_t)(row * step), (int32_t)column };
+                    if (mask) {
+                        mark(from + first, piece, threshold, i, j, bins, mask + row * step * bins + column);
+                        found.count++;
+                    } else {
+                        note(from + first, piece, threshold, place, &found);
+                    }
+                }
+            }
+        }
+    }
+    return found.count;
+}
+
+/* Paint rectangles, the strongest first, that overlap none that stands out much more.
+ *
+ * places: [count, 4] as above, the strongest first; values: [count]; tops: [rows, bins], zeroed before.
+ */
+void amrq_paint(const int32_t* places, const float* values, int64_t count, float alike, float* tops, int64_t rows,
+                int64_t bins)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const int32_t* place = places + 4 * k;
+        const int64_t first = place[2], left = place[3];
+        int64_t last = first + ((int64_t)1 << place[0]), right = left + ((int64_t)1 << place[1]);
+        last = last < rows ? last : rows;
+        right = right < bins ? right : bins;
+        float top = 0;
+        for (int64_t row = first; row < last; row++) {
+            const float found = largest(tops + row * bins + left, right - left);
+            top = found > top ? found : top;
+        }
+        if (!(top * alike <= values[k]))
+            continue;
+        for (int64_t row = first; row < last; row++)
+            for (int64_t bin = left; bin < right; bin++)
+                if (tops[row * bins + bin] < values[k])
+                    tops[row * bins + bin] = values[k];
+    }
+}
+
+/* Mean of the lower half, (count + 1) / 2, of each column of [count, bins]. Columns are sorted, many at a time, by
+ * Batcher's network (odd-even merge sort). count: at most 64. */
+WIDE void amrq_lower_means(const float* values, int64_t count, int64_t bins, float* out)
+{
+    float sorted[64][LANES];
+    uint8_t pairs[1024][2]; /* 543 for 64 rows */
+    int64_t compared = 0;
+    const int64_t half = (count + 1) / 2;
+    for (int64_t p = 1; p < count; p *= 2)
+        for (int64_t k = p; k >= 1; k /= 2)
+            for (int64_t j = k % p; j + k < count; j += 2 * k)
+                for (int64_t i = j; i < j + k && i + k < count; i++)
+                    if (i / (2 * p) == (i + k) / (2 * p)) {
+                        pairs[compared][0] = (uint8_t)i;
+                        pairs[compared++][1] = (uint8_t)(i + k);
+                    }
+    memset(sorted, 0, sizeof sorted);
+    for (int64_t first = 0; first < bins; first += LANES) {
+        const int64_t lanes = bins - first < LANES ? bins - first : LANES;
+        for (int64_t row = 0; row < count; row++)
+            memcpy(sorted[row], values + row * bins + first, sizeof(float) * (size_t)lanes);
+        for (int64_t pair = 0; pair < compared; pair++) {
+            float *restrict low = sorted[pairs[pair][0]], *restrict high = sorted[pairs[pair][1]];
+            for (int lane = 0; lane < LANES; lane++) {
+                const float a = low[lane], b = high[lane];
+                low[lane] = a < b ? a : b;
+                high[lane] = a < b ? b : a;
+            }
+        }
+        float sum[LANES] = { 0 };
+        for (int64_t row = 0; row < half; row++)
+            for (int lane = 0; lane < LANES; lane++)
+                sum[lane] += sorted[row][lane];
+        for (int64_t lane = 0; lane < lanes; lane++)
+            out[first + lane] = sum[lane] / (float)half;
+    }
+}

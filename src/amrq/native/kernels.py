@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels: a small C library that is built by CMake where the module is installed, loaded by ctypes.
+
+Whoever has a hot loop keeps its NumPy form beside the call, uses that where `kernels()` returns None, and has a test
+that holds one against the other. Nothing is compiled when this is imported or used. `AMRQ_NATIVE=0` in the environment
+leaves the library alone.
+
+A wheel has no library: it holds for every machine. There detection takes about twice the processor time.
+"""
+
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
+
+_VERSION = 1
+_NAME = "libamrq_kernels.so"
+_OFF = "AMRQ_NATIVE"
+_MOST_HITS = 1 << 16
+NEVER = np.finfo(np.float32).max
+"""Threshold that no sum exceeds."""
+MOST_ROWS = 64
+"""Of `Kernels.lower_means`."""
+
+_Float32 = NDArray[np.float32]
+
+
+class Kernels:
+    """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+        self._powers = library.amrq_powers
+        self._powers.argtypes = [pointer, number, number, pointer]
+        self._powers.restype = None
+        self._rectangles = library.amrq_rectangles
+        self._rectangles.argtypes = [
+            *(pointer, number, number, integer, integer),
+            *(pointer, pointer, pointer, pointer, pointer, pointer, pointer, number),
+        ]
+        self._rectangles.restype = number
+        self._paint = library.amrq_paint
+        self._paint.argtypes = [pointer, pointer, number, ctypes.c_float, pointer, number, number]
+        self._paint.restype = None
+        self._lower_means = library.amrq_lower_means
+        self._lower_means.argtypes = [pointer, number, number, pointer]
+        self._lower_means.restype = None
+        self._local = threading.local()  # the library runs without Python's lock
+
+    def powers(self, spectra: NDArray[np.complex64], out: _Float32) -> None:
+        """Write the squared magnitudes of transforms `[count, bins]`, lowest frequency first."""
+        _check(spectra, np.complex64, 2)
+        _check(out, np.float32, 2, spectra.shape)
+        self._powers(spectra.ctypes.data, *spectra.shape, out.ctypes.data)
+
+    def rectangles(
+        self, cells: _Float32, thresholds: _Float32, mask: NDArray[np.bool_] | None = None
+    ) -> tuple[_Float32, NDArray[np.int32], _Float32]:
+        """Compare the sums of rectangles of 2^j rows and 2^i columns, half their sides apart, with thresholds.
+
+        Args:
+            cells: `[rows, columns]`.
+            thresholds: `[times, widths]`, for each j and i; `NEVER` where nothing is compared.
+            mask: `[rows, columns]`; cells of rectangles over their thresholds are set in it, and no hits are returned.
+
+        Returns:
+            The largest sum of each size `[times, widths]`, -NEVER where there is none; of each hit j, i, first row and
+            first column `[hits, 4]`; its sum `[hits]`.
+        """
+        _check(cells, np.float32, 2)
+        _check(thresholds, np.float32, 2)
+        if mask is not None:
+            _check(mask, np.bool_, 2, cells.shape)
+        rows, columns = cells.shape
+        room = getattr(self._local, "room", None)
+        if room is None or len(room) < (rows + 2) * columns:
+            room = self._local.room = np.empty((rows + 2) * columns, np.float32)
+        widest = np.array([_last(row < NEVER) for row in thresholds], np.int32)
+        tops = np.empty_like(thresholds)
+        most = 0 if mask is not None else _MOST_HITS
+        while True:
+            places, sums = np.empty((most, 4), np.int32), np.empty(most, np.float32)
+            count = self._rectangles(
+                cells.ctypes.data,
+                rows,
+                columns,
+                *thresholds.shape,
+                thresholds.ctypes.data,
+                widest.ctypes.data,
+                room.ctypes.data,
+                tops.ctypes.data,
+                None if mask is None else mask.ctypes.data,
+                places.ctypes.data,
+                sums.ctypes.data,
+                most,
+            )
+            if mask is not None or count <= most:
+                return tops, places[: min(count, most)], sums[: min(count, most)]
+            most = count
+
+    def paint(self, places: NDArray[np.int32], values: _Float32, alike: float, tops: _Float32) -> None:
+        """Paint rectangles that overlap none that stands out much more, each with its value.
+
+        Args:
+            places: as `rectangles` returns them, the strongest first.
+            values: `[count]`, how much each stands out.
+            alike: share of what it overlaps at which a rectangle still counts.
+            tops: `[rows, columns]`, 0 where nothing is painted.
+        """
+        _check(places, np.int32, 2, (len(values), 4))
+        _check(values, np.float32, 1)
+        _check(tops, np.float32, 2)
+        inside = len(places) == 0 or (
+            places.min() >= 0 and bool(np.all(places[:, 2:].max(axis=0) < tops.shape))
+        )
+        if not inside:
+            raise ValueError("a rectangle begins outside.")
+        self._paint(places.ctypes.data, values.ctypes.data, len(values), alike, tops.ctypes.data, *tops.shape)
+
+    def lower_means(self, values: _Float32) -> _Float32:
+        """Return the mean of the lower half of each column of `[count, columns]`, count at most 64."""
+        _check(values, np.float32, 2)
+        if not 0 < len(values) <= MOST_ROWS:
+            raise ValueError(f"there must be 1 to {MOST_ROWS} rows, not {len(values)}.")
+        out = np.empty(values.shape[1], np.float32)
+        self._lower_means(values.ctypes.data, *values.shape, out.ctypes.data)
+        return out
+
+
+def _check(array: NDArray[Any], kind: Any, dimensions: int, shape: Sequence[int] | None = None) -> None:
+    if array.dtype != kind or array.ndim != dimensions or not array.flags.c_contiguous:
+        raise ValueError(
+            f"an array without gaps of {np.dtype(kind).name} with {dimensions} axes is needed, not {array.dtype} "
+            f"{list(array.shape)}."
+        )
+    if shape is not None and tuple(array.shape) != tuple(shape):
+        raise ValueError(f"the shape must be {list(shape)}, not {list(array.shape)}.")
+
+
+def _last(flags: NDArray[np.bool_]) -> int:
+    """Return the index of the last one that is set, -1 for none."""
+    places = np.flatnonzero(flags)
+    return int(places[-1]) if len(places) else -1
+
+
+@functools.lru_cache(maxsize=1)
+def kernels() -> Kernels | None:
+    """Return the kernels; None where they were not built, do not load, or are switched off."""
+    if os.environ.get(_OFF, "1") == "0":
+        return None
+    here = Path(__file__).resolve()
+    # Beside this file where it is installed; in the source tree, where make builds.
+    for folder in (here.parent, here.parents[3] / ".build" / "src"):
+        try:
+            library = ctypes.CDLL(str(folder / _NAME))
+            if library.amrq_native_version() == _VERSION:
+                return Kernels(library)
+        except (OSError, AttributeError):  # not there, of another machine, or something else by that name
+            continue
+    return None
+
+
+def missing() -> str | None:
+    """Return a sentence for users where the kernels are not there; None where they are.
+
+    >>> missing() is None or missing().endswith(".")
+    True
+    """
+    if kernels() is not None:
+        return None
+    why = "which make and CMake build"
+    if os.environ.get(_OFF, "1") == "0":
+        why = f"since {_OFF} is 0"
+    return f"Detection runs without its compiled kernels, {why}: it takes more processor time."

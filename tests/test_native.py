@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels do what the NumPy code beside them does; without them the same is found."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.detect import Grid, Rectangles, SpectrumStream, energy, noise_floor, spectra
+from amrq.native import Kernels, kernels, missing
+
+GRID = Grid(1.0, 512, 256)
+
+
+@pytest.fixture
+def native() -> Kernels:
+    found = kernels()
+    if found is None:
+        pytest.skip(str(missing()))
+    return found
+
+
+def _without(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (energy, noise_floor, spectra):
+        monkeypatch.setattr(module, "kernels", lambda: None)
+
+
+def _cells(name: str, rows: int, columns: int) -> NDArray[np.float32]:
+    random = rng("native", name, rows, columns)
+    cells = random.exponential(2.0, (rows, columns)).astype(np.float32)
+    for _ in range(6):  # a few emissions, from brief and wide to long and narrow
+        t, f = int(random.integers(rows)), int(random.integers(columns))
+        height, width = 1 << int(random.integers(7)), 1 << int(random.integers(7))
+        cells[t : t + height, f : f + width] *= np.float32(random.uniform(1.5, 20))
+    return cells
+
+
+def _sorted(hits: list[energy.Hits]) -> list[tuple[object, ...]]:
+    return [(one.size, one.frames.tolist(), one.bins.tolist(), one.excess.tolist()) for one in hits]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 512), (37, 300), (3, 17), (1, 16), (200, 64)])
+@pytest.mark.parametrize("tile", [(0, 0), (1, 1), (0, 1)])
+def test_the_same_rectangles_are_found(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, rows: int, columns: int, tile: tuple[int, int]
+) -> None:
+    a, b = tile
+    sizes = [(i, j) for i in range(a, 9) for j in range(b, 6) if i + j >= a + b and (i, j) != (4, 3)]
+    small = [size for size in sizes if sum(size) <= 3]
+    cells = _cells("rectangles", rows, columns)
+    scale = float(1 << (a + b)) / 2
+    cells *= np.float32(scale)
+    searches = [Rectangles(GRID, sizes, -12.0, 0.01, tile) for _ in range(2)]
+    marks = [Rectangles(GRID, small, -12.0, 0.01, tile) for _ in range(2)]
+    found, mask = searches[0].search(cells), marks[0].mark(cells)
+    _without(monkeypatch)
+    plain, plain_mask = searches[1].search(cells), marks[1].mark(cells)
+    assert _sorted(found) == _sorted(plain)
+    assert (mask is None) == (plain_mask is None)
+    assert mask is None or plain_mask is None or np.array_equal(mask, plain_mask)
+    assert searches[0].largest == searches[1].largest and marks[0].largest == marks[1].largest
+    if plain:
+        painted = [np.zeros(cells.shape, bool) for _ in range(2)]
+        energy.paint_best(plain, painted[0])
+        monkeypatch.setattr(energy, "kernels", lambda: native)
+        energy.paint_best(plain, painted[1])
+        assert painted[0].any() and np.array_equal(*painted)
+
+
+def test_more_hits_than_there_is_room_for(native: Kernels) -> None:
+    cells = np.full((300, 300), 2.0, np.float32)
+    _, places, sums = native.rectangles(cells, np.full((1, 1), 1.0, np.float32))
+    assert len(places) == cells.size and np.all(sums == 2)
+    assert np.array_equal(np.unique(places[:, 2] * 300 + places[:, 3]), np.arange(cells.size))
+
+
+@pytest.mark.parametrize("bins", [16, 64, 4096])
+@pytest.mark.parametrize("averaged", [1, 3])
+def test_the_same_spectra(native: Kernels, monkeypatch: pytest.MonkeyPatch, bins: int, averaged: int) -> None:
+    pairs = rng("native", "spectra", bins).standard_normal((6 * bins + 5, 2), dtype=np.float32)
+    samples = pairs.view(np.complex64).ravel()
+    grid = Grid(1e6, bins, bins // 2, averaged)
+    found = SpectrumStream(grid).process(samples)
+    _without(monkeypatch)
+    plain = SpectrumStream(grid).process(samples)
+    assert len(found) and np.allclose(found, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 8, 31, 32, 64])
+def test_the_mean_of_the_lower_half(native: Kernels, count: int) -> None:
+    values = rng("native", "halves", count).exponential(1.0, (count, 37)).astype(np.float32)
+    assert np.allclose(
+        native.lower_means(values), np.sort(values, axis=0)[: (count + 1) // 2].mean(axis=0), rtol=1e-6
+    )
+
+
+def test_wrong_arrays_are_refused(native: Kernels) -> None:
+    cells, table = np.ones((4, 8), np.float32), np.ones((1, 1), np.float32)
+    for wrong in (cells.astype(np.float64), cells[:, ::2], cells[0]):
+        with pytest.raises(ValueError, match="without gaps"):
+            native.rectangles(wrong, table)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="shape"):
+        native.rectangles(cells, table, np.zeros((4, 7), bool))
+    with pytest.raises(ValueError, match="rows"):
+        native.lower_means(np.ones((65, 3), np.float32))
+    with pytest.raises(ValueError, match="outside"):
+        native.paint(np.array([[0, 0, 4, 0]], np.int32), np.ones(1, np.float32), 0.8, cells)
+
+
+def test_without_the_library_a_sentence_says_so() -> None:
+    code = "from amrq.native import kernels, missing; assert kernels() is None; print(missing())"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"AMRQ_NATIVE": "0", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "without its compiled kernels" in said and said.count("\n") == 1
