@@ -678,10 +678,17 @@ def test_a_snapshot_is_frozen_and_a_picture_has_one_value_a_bin(samples: _Sample
     assert [one.lower for one in shot.emissions] == sorted(one.lower for one in shot.emissions)
     picture = scanner.picture()
     assert picture.mean is not None and picture.peak is not None
-    assert len(picture.mean) == len(picture.peak) == len(picture.floor) == len(picture.threshold)
-    quiet = np.median(picture.mean - picture.floor)
-    assert abs(quiet) < 1.0 and np.all(picture.threshold > picture.floor)
-    assert scanner.picture().mean is None
+    assert len(picture.floor) == len(picture.threshold) and np.all(picture.threshold > picture.floor)
+    finer = len(picture.mean) // len(picture.floor)
+    assert len(picture.mean) == len(picture.peak) == finer * len(picture.floor)
+    quiet = np.median(picture.mean - picture.floor.repeat(finer))
+    assert abs(quiet) < 1.0
+    stops = [picture.stop]
+    while (following := scanner.picture()).mean is not None:
+        stops.append(following.stop)
+    lines = np.diff(np.array(stops, dtype=float))
+    assert len(stops) == 500_000 // int(lines[0]) and np.all(lines == lines[0])  # each once, without a gap
+    assert 0.03 < lines[0] / RATE < 0.06
     [one] = [one for one in shot.emissions if abs(one.centre + 300e3) < 5e3]
     channel = scanner.samples(one.id, 0.05)
     assert channel is not None and len(channel.iq) == pytest.approx(0.05 * channel.sample_rate, rel=0.05)

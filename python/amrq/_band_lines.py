@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the band display shows of a band at one moment: the last spectra, as lines of a waterfall, and the emissions."""
 
-import bisect
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ class Lines:
         """Forget all lines."""
         self._head, self.count = 0, 0
         self.stamps = np.zeros(_ROWS, dtype=np.int64)
-        self._sorted: list[int] | None = None
+        self._sorted: NDArray[np.float64] | None = None
         self.pixels = 1
         """Height of a line."""
         self._height_for = (0, 0.0)
@@ -135,19 +134,23 @@ class Lines:
                 )
                 painter.drawImage(target, self._image, QtCore.QRect(0, start, area.width(), count))
 
-    def depth(self, sample: float) -> float:
-        """Return how many pixels below the top a sample is; far below where there is no line of it any more."""
+    def depth(self, sample: Any) -> Any:
+        """Return how many pixels below the top samples are; far below where there is no line of them any more.
+
+        Args:
+            sample: of the source, a number or an array.
+        """
+        if not self.count:
+            return np.full(np.shape(sample), float(_ROWS * self.pixels))
         if self._sorted is None:
-            order = (self._head + np.arange(self.count)) % _ROWS
-            self._sorted = (-self.stamps[order]).tolist()
-        stamps = self._sorted
-        if not stamps or -sample > stamps[-1]:
-            return float(_ROWS * self.pixels)
-        place = bisect.bisect_left(stamps, -sample)
-        if place == 0:
-            return 0.0
-        part = (-sample - stamps[place - 1]) / max(1, stamps[place] - stamps[place - 1])
-        return self.pixels * (place + part)
+            self._sorted = -self.stamps[(self._head + np.arange(self.count)) % _ROWS].astype(np.float64)
+        rows = self.pixels * np.arange(self.count)
+        return np.interp(-np.asarray(sample, np.float64), self._sorted, rows, right=_ROWS * self.pixels)
+
+    def oldest(self, height: int) -> int:
+        """Return the sample before which nothing is seen on a screen of `height` pixels."""
+        rows = -(-height // self.pixels) + 1
+        return int(self.stamps[(self._head + rows - 1) % _ROWS]) if self.count >= rows else 0
 
     def span(self, rows: int) -> int:
         """Return how many samples the newest lines cover."""
@@ -194,14 +197,20 @@ class ShownBand:
             self.clear()
         self.snapshot = snapshot
         self.history.update(snapshot)
-        self.floor, self.threshold = picture.floor, picture.threshold
         if picture.mean is None:
             return
+        self.floor, self.threshold = (
+            np.asarray(line).repeat(max(1, len(picture.mean) // len(line)))
+            for line in (picture.floor, picture.threshold)
+        )
         mean = np.nan_to_num(
             np.asarray(picture.mean, dtype=np.float32), nan=_LOWEST_DB, posinf=0.0, neginf=_LOWEST_DB
         )
         # A slow average is easier on the eye; the waterfall shows every line as it is, and short bursts by their peak.
-        self.lines.add(mean if picture.peak is None else picture.peak, snapshot.now)
+        self.lines.add(
+            mean if picture.peak is None else picture.peak,
+            snapshot.now if picture.stop is None else picture.stop,
+        )
         former = self.spectrum
         if former is not None and len(former) == len(mean):
             mean = np.asarray(former + np.float32(0.35) * (mean - former), dtype=np.float32)

@@ -2,6 +2,7 @@
 """What the parts of the band display share: colours of families, words, ticks of axes, and places of labels."""
 
 import bisect
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,11 +53,15 @@ _FARTHEST = 4.0
 
 def emission_colour(record: Any) -> QtGui.QColor:
     """Return the colour of an emission's family; grey where the family is not known."""
-    family = str(record.family).lower()
-    for name, colour in _COLOURS.items():
-        if family.startswith(name):
-            return QtGui.QColor(colour)
-    return QtGui.QColor(_OTHER)
+    return QtGui.QColor(_family_colour(str(record.family)))
+
+
+@functools.lru_cache(maxsize=256)
+def _family_colour(family: str) -> QtGui.QColor:
+    family = family.lower()
+    return QtGui.QColor(
+        next((colour for name, colour in _COLOURS.items() if family.startswith(name)), _OTHER)
+    )
 
 
 def emission_words(record: Any) -> str:

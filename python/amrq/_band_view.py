@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole band display: spectrum and waterfall, table, the selected emission, and a line of counters."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,9 +17,12 @@ from amrq.text import counted, printable
 
 __all__ = ["BandView"]
 
-_PERIOD_MS = 50
-_TABLE_EVERY = 5
+_PERIOD_MS = 45
+"""From one picture to the next: 22 a second, as many as there are lines."""
+_TABLE_EVERY = 6
 """Pictures from one renewal of the table and the details to the next: four a second can be read."""
+_AHEAD = 5
+"""Lines that may wait. They come several at a time, and are shown one in each picture as long as they are no more."""
 _ALARM = "#F2793A"
 
 Poll = Callable[[], tuple[Any, Any] | None]
@@ -26,7 +30,7 @@ Poll = Callable[[], tuple[Any, Any] | None]
 
 
 class BandView(QtWidgets.QWidget):
-    """The widget. It polls a scanner 20 times a second; the scanner never waits for it.
+    """The widget. It polls a scanner 22 times a second; the scanner never waits for it.
 
     Args:
         poll: returns the scanner's snapshot and the picture of its spectrum.
@@ -39,6 +43,7 @@ class BandView(QtWidgets.QWidget):
         self._poll, self._problem, self._logger = poll, problem, logger
         self._band = ShownBand()
         self._paused, self._by_hand, self._ticks, self._failed = False, False, 0, False
+        self._coming: deque[tuple[Any, Any]] = deque()
         self._notice = ""
         self._squelch = float("-inf")
         self.setAccessibleName("What is on the air")
@@ -93,12 +98,15 @@ class BandView(QtWidgets.QWidget):
         self._by_hand = identity is not None
         self._band.selected = identity
         self._renew()
+        self._waterfall.refresh()
 
     def set_paused(self, paused: bool) -> None:
         """Keep the picture as it is; the scanner goes on."""
-        while self._paused and not paused and self._poll() is not None:
-            pass  # what came meanwhile is not shown any more
+        if self._paused and not paused:
+            self._drain()
+            self._coming.clear()  # what came meanwhile is not shown any more
         self._paused = paused
+        self._tell()
 
     def set_squelch(self, snr_db: float) -> None:
         """Show only emissions with at least this SNR, in dB."""
@@ -107,6 +115,7 @@ class BandView(QtWidgets.QWidget):
             self._band.history.keep(lambda record: record.snr_db >= snr_db)
             self._band.snapshot = self._audible(self._band.snapshot)
             self._renew()
+            self._waterfall.refresh()
 
     def _audible(self, snapshot: Any) -> Any:
         """Return a snapshot without the emissions below the squelch."""
@@ -120,9 +129,11 @@ class BandView(QtWidgets.QWidget):
 
     def clear(self) -> None:
         """Forget what was shown: the samples of another source follow."""
+        self._coming.clear()
         self._band.clear()
         self._band.snapshot, self._band.selected, self._by_hand = None, None, False
         self._renew()
+        self._waterfall.refresh()
 
     def end(self) -> None:
         """Stop polling."""
@@ -132,10 +143,9 @@ class BandView(QtWidgets.QWidget):
         """Fetch what is new and draw it soon; the timer calls this."""
         self._ticks += 1
         try:
-            while not self._paused and (new := self._poll()) is not None:
-                self._band.take(self._audible(new[0]), new[1])
-                self._choose()
-                self._waterfall.refresh()
+            if not self._paused:
+                self._drain()
+                self._advance()
             if self._ticks % _TABLE_EVERY == 0:
                 self._renew()
         except Exception as error:  # an exception that leaves a slot would end the process
@@ -144,6 +154,21 @@ class BandView(QtWidgets.QWidget):
                 self._failed = True
                 self._logger.error(self._notice)
             self._tell()
+
+    def _drain(self) -> None:
+        """Fetch what is there."""
+        while (new := self._poll()) is not None:
+            self._coming.append(new)
+
+    def _advance(self) -> None:
+        """Show the next line; more of them if too many wait."""
+        if not self._coming:
+            return
+        for _ in range(max(1, len(self._coming) - _AHEAD)):
+            snapshot, picture = self._coming.popleft()
+            self._band.take(self._audible(snapshot), picture)
+        self._choose()
+        self._waterfall.update()
 
     def _choose(self) -> None:
         """Look at an emission with a constellation, as long as nobody has chosen one."""
@@ -165,7 +190,6 @@ class BandView(QtWidgets.QWidget):
         if snapshot is not None:
             self._table.show_snapshot(snapshot, self._band.selected)
         self._details.refresh()
-        self._waterfall.refresh()
         self._tell()
 
     def _tell(self) -> None:

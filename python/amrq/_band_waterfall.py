@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The picture of a band: spectrum with noise floor and threshold, labels, and the waterfall below them."""
 
-import itertools
+import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gnuradio.amrq._band_boxes import BoxPainter, Pills
 from gnuradio.amrq._band_history import EmissionHistory
 from gnuradio.amrq._band_lines import DARKEST, ShownBand
 from gnuradio.amrq._band_marks import (
@@ -28,10 +30,11 @@ from PyQt5 import QtCore, QtGui
 __all__ = ["Waterfall"]
 
 _LEAST_LABEL_ROWS, _LABEL_ROWS = 2, 6
-_PILLS = 400
-"""Labels that are kept as they were painted."""
 _ASIDE = 0.75
 """Widths that a label may stand beside its emission before there is a further row."""
+_STILL, _FAR, _PLACED_SECONDS = 3.0, 12.0, 0.5
+"""Labels stay where they are while no emission has moved by so many pixels; by more, so long at least; by still more,
+they move at once."""
 _LINGER_SECONDS = 2.0
 """An emission that comes in bursts keeps its label above the waterfall for so long after each."""
 _RIGHT = QtCore.Qt.AlignmentFlag.AlignRight
@@ -62,8 +65,10 @@ class Waterfall(Panel):
         self._label_rows = 2
         self._levels = (0.0, 0.0)
         self._label_size = 1.05
-        self._pills: dict[tuple[Any, ...], QtGui.QPixmap] = {}
-        self._placed: tuple[Any, list[tuple[int, float] | None]] = (None, [])
+        self._pills = Pills()
+        self._boxes = BoxPainter(painter, self._pills)
+        self._placed: tuple[Any, list[tuple[int, float] | None], NDArray[np.float64], float]
+        self._placed = (None, [], np.zeros(0), 0.0)
         self._spots: list[tuple[QtCore.QRectF, int]] = []
         self.setMouseTracking(True)
         self.setMinimumSize(360, 220)
@@ -88,7 +93,7 @@ class Waterfall(Panel):
         bottom = self._strip.bottom() + 1
         self._lines = QtCore.QRect(left, bottom, width, max(10, self.height() - bottom - round(0.3 * unit)))
 
-    def _x(self, offset: float) -> float:
+    def _x(self, offset: Any) -> Any:
         first, last = self._view
         share = (offset / self._band.rate + 0.5 - first) / (last - first)
         return self._spectrum.left() + share * self._spectrum.width()
@@ -134,7 +139,7 @@ class Waterfall(Panel):
             4 * self._band.rate * (self._view[1] - self._view[0]) / max(1, self.width()),
         )
         rate, now = self._band.rate, self._band.snapshot.now
-        depth = point.y() - self._lines.top()
+        depth, depth_of = point.y() - self._lines.top(), self._band.lines.depth
         found: list[tuple[float, int]] = []
         for identity, past in self._band.history.emissions.items():
             for stretch in past.stretches:
@@ -143,11 +148,7 @@ class Waterfall(Panel):
                 if depth < 0:
                     hit = now - stretch.stop < 0.5 * rate
                 else:
-                    hit = (
-                        self._band.lines.depth(stretch.stop) - 6
-                        <= depth
-                        <= self._band.lines.depth(stretch.start) + 6
-                    )
+                    hit = depth_of(stretch.stop) - 6 <= depth <= depth_of(stretch.start) + 6
                 if hit:
                     found.append((stretch.upper - stretch.lower, identity))
                     break
@@ -172,11 +173,11 @@ class Waterfall(Panel):
         painter.fillRect(self._lines, QtGui.QColor(DARKEST))
         self._band.lines.set_height(self._lines.height(), self._band.rate)
         self._band.lines.paint(painter, self._lines, self._view)
-        self._spots = []
         painter.setClipRect(
             self._lines.adjusted(0, 0, 0, min(0, self._band.lines.count - self._lines.height()))
         )
-        self._draw_boxes(painter, records)
+        painter.setFont(self._font(0.9, True))
+        self._spots = self._boxes.draw(painter, self._lines, self._x, records, self._is_labelled)
         painter.setClipping(False)
         self._draw_labels(painter, records, wishes, places)
         self._draw_frequencies(painter)
@@ -205,13 +206,13 @@ class Waterfall(Panel):
     def _in_view(self) -> list[EmissionHistory]:
         """Return the emissions that are seen in some line: the selected one first, then by identity."""
         first, last = ((edge - 0.5) * self._band.rate for edge in self._view)
-        rows = max(1, self._lines.height())
+        oldest = self._band.lines.oldest(self._lines.height())
         seen = []
         for past in self._band.history.emissions.values():
             record = past.record
             if record.upper < first or record.lower > last or not past.stretches:
                 continue
-            if record.on or self._band.lines.depth(past.stretches[-1].stop) < rows:
+            if record.on or past.stretches[-1].stop >= oldest:
                 seen.append(past)
         return sorted(
             seen, key=lambda past: (past.record.id != self._band.selected, not past.record.on, past.record.id)
@@ -328,64 +329,6 @@ class Waterfall(Panel):
                 )
             x -= 0.9 * unit
 
-    def _draw_boxes(self, painter: QtGui.QPainter, records: Sequence[EmissionHistory]) -> None:
-        """Mark when and where each emission was on; name what is over beside its last box."""
-        area, rows = self._lines, self._lines.height()
-        painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
-        painter.setFont(self._font(0.9, True))
-        metrics = QtGui.QFontMetricsF(painter.font())
-        named: list[QtCore.QRectF] = []
-        ended: list[tuple[EmissionHistory, QtCore.QRectF]] = []
-        drawn_boxes: list[QtCore.QRectF] = []
-        for past in records:
-            colour = QtGui.QColor(emission_colour(past.record))
-            thick = past.record.id == self._band.selected
-            colour.setAlpha(255 if thick else 150)
-            painter.setPen(QtGui.QPen(colour, 2 if thick else 1))
-            box = QtCore.QRectF()
-            for stretch in itertools.islice(reversed(past.stretches), 60):
-                top, bottom = self._band.lines.depth(stretch.stop), self._band.lines.depth(stretch.start)
-                if top > rows:
-                    break
-                left, right = self._x(stretch.lower), self._x(stretch.upper)
-                if right - left < 5:  # a carrier: beside it, not on it
-                    left, right = (left + right) / 2 - 3, (left + right) / 2 + 3
-                drawn = QtCore.QRectF(
-                    round(left), area.top() + round(top), round(right - left), max(2, round(bottom - top))
-                )
-                painter.drawRect(drawn)
-                drawn_boxes.append(drawn)
-                box = box if box.isValid() else drawn
-            if box.isValid() and not self._is_labelled(past):
-                ended.append((past, box))
-        for past, box in ended:
-            text = emission_words(past.record)
-            width = metrics.horizontalAdvance(text) + 0.6 * self._unit
-            spot = self._beside(box, width, [*named, *(other for other in drawn_boxes if other is not box)])
-            if spot is not None:
-                named.append(spot)
-                self._pill(painter, spot, text, emission_colour(past.record), False)
-                self._spots.append((spot, past.record.id))
-
-    def _beside(self, box: QtCore.QRectF, width: float, others: list[QtCore.QRectF]) -> QtCore.QRectF | None:
-        """Return the place of a label beside a box, on the side where it covers nothing; None if there is none."""
-        area, height = self._lines, 1.25 * self._unit
-        for left, top in (
-            (box.right() + 3, box.top()),
-            (box.left() - 3 - width, box.top()),
-            (box.center().x() - width / 2, box.top() - height - 2),
-            (box.center().x() - width / 2, box.bottom() + 2),
-        ):
-            spot = QtCore.QRectF(left, top, width, height)
-            inside = left >= area.left() and spot.right() <= area.right() and top >= area.top()
-            if (
-                inside
-                and spot.bottom() <= area.bottom()
-                and not any(spot.intersects(other) for other in others)
-            ):
-                return spot
-        return None
-
     def _draw_labels(
         self,
         painter: QtGui.QPainter,
@@ -417,43 +360,37 @@ class Waterfall(Panel):
             )
         painter.setFont(self._font(self._label_size, True))
         for box, text, past in boxes:
-            self._pill(
+            self._pills.draw(
                 painter, box, text, emission_colour(past.record), past.record.id == self._band.selected
             )
             self._spots.append((box, past.record.id))
 
     def _places(self, wishes: list[LabelWish]) -> list[tuple[int, float] | None]:
         """Return the places of labels on as few rows as they need, computed again only when they have changed."""
-        left, right, grain = self._spectrum.left(), self._spectrum.right(), 4
-        key = (left, right, *((round(wish.middle / grain), wish.width) for wish in wishes))
-        if key != self._placed[0]:
-            rounded = [LabelWish(round(wish.middle / grain) * grain, wish.width) for wish in wishes]
-            for rows in range(_LEAST_LABEL_ROWS, _LABEL_ROWS + 1):
-                places = place_labels(rounded, left, right, rows)
-                if all(
-                    place is not None and abs(place[1] + wish.width / 2 - wish.middle) < _ASIDE * wish.width
-                    for place, wish in zip(places, rounded, strict=True)
-                ):
-                    break
-            # Rows come at once and go only two at a time, so that the picture stays still.
-            if rows > self._label_rows or rows < self._label_rows - 1:
-                self._label_rows = rows
-                self._sizes()
-            self._placed = (key, place_labels(rounded, left, right, self._label_rows))
+        left, right, now = self._spectrum.left(), self._spectrum.right(), time.monotonic()
+        key = (left, right, *(wish.width for wish in wishes))
+        middles = np.array([wish.middle for wish in wishes])
+        if key == self._placed[0]:
+            moved = float(np.max(np.abs(middles - self._placed[2]), initial=0.0))
+            if moved < _STILL or (moved < _FAR and now - self._placed[3] < _PLACED_SECONDS):
+                return self._placed[1]
+        total = sum(wish.width for wish in wishes)
+        fewest = min(_LABEL_ROWS, max(_LEAST_LABEL_ROWS, math.ceil(total / max(1, right - left))))
+        for rows in range(fewest, _LABEL_ROWS + 1):
+            places = place_labels(wishes, left, right, rows)
+            if all(
+                place is not None and abs(place[1] + wish.width / 2 - wish.middle) < _ASIDE * wish.width
+                for place, wish in zip(places, wishes, strict=True)
+            ):
+                break
+        # Rows come at once and go only two at a time, so that the picture stays still.
+        if rows > self._label_rows or rows < self._label_rows - 1:
+            self._label_rows = rows
+            self._sizes()
+        elif rows != self._label_rows:
+            places = place_labels(wishes, left, right, self._label_rows)
+        self._placed = (key, places, middles, now)
         return self._placed[1]
-
-    def _pill(
-        self, painter: QtGui.QPainter, box: QtCore.QRectF, text: str, colour: QtGui.QColor, selected: bool
-    ) -> None:
-        """Draw a label; it is painted once, and kept as long as nothing about it changes."""
-        font = painter.font()
-        size = QtCore.QSize(round(box.width()), round(box.height()))
-        key = (text, colour.rgb(), selected, size.width(), size.height(), font.pixelSize())
-        if key not in self._pills:
-            if len(self._pills) > _PILLS:
-                self._pills.clear()
-            self._pills[key] = _painted_pill(size, text, font, colour, selected)
-        painter.drawPixmap(round(box.left()), round(box.top()), self._pills[key])
 
     def _draw_frequencies(self, painter: QtGui.QPainter) -> None:
         area, unit = self._spectrum, self._unit
@@ -521,24 +458,3 @@ class Waterfall(Panel):
         painter.fillRect(box, QtGui.QColor(0, 0, 0, 200))
         painter.setPen(TEXT)
         painter.drawText(box, int(_CENTRE | _MIDDLE), text)
-
-
-def _painted_pill(
-    size: QtCore.QSize, text: str, font: QtGui.QFont, colour: QtGui.QColor, selected: bool
-) -> QtGui.QPixmap:
-    """Return a label: dark on its colour if it is selected, otherwise in its colour on a dark ground."""
-    pixmap = QtGui.QPixmap(size)
-    pixmap.fill(QtCore.Qt.GlobalColor.transparent)
-    box = QtCore.QRectF(0, 0, size.width(), size.height())
-    ground = QtGui.QColor(GROUND)
-    ground.setAlpha(225)
-    painter = QtGui.QPainter(pixmap)
-    painter.setRenderHint(QtGui.QPainter.Antialiasing)
-    painter.setPen(QtGui.QPen(colour, 1.4))
-    painter.setBrush(colour if selected else ground)
-    painter.drawRoundedRect(box.adjusted(0.7, 0.7, -0.7, -0.7), 4, 4)
-    painter.setFont(font)
-    painter.setPen(GROUND if selected else colour)
-    painter.drawText(box, int(_CENTRE | _MIDDLE), text)
-    painter.end()
-    return pixmap

@@ -23,11 +23,9 @@ from amrq.text import engineering, printable
 __all__ = ["band_display"]
 
 _QUEUE_SECONDS = 1.0
-_LINE_SECONDS = 0.045
-"""Of the stream, in a line of the waterfall at least."""
 _LOOK_SECONDS = 0.01
 """From one look at whether there is a new line to the next."""
-_STATES = 8
+_STATES = 24
 """Lines that wait to be drawn at most."""
 _PATIENCE, _IMPATIENCE = 6.0, 0.3
 """Seconds that a run's end waits for the scanner's threads: Python should not end while they compute."""
@@ -126,6 +124,8 @@ class band_display(gr.sync_block):
         """End the run: the display shows how it ended."""
         with self._lock:
             worker, self._worker = self._worker, None
+        if worker is not None and self.error is None:
+            self.error = worker.error  # it failed after the last samples had come
         self._end(worker, finish=self._patience > _IMPATIENCE)
         for thread in self._ends:
             joined(thread, self._patience)
@@ -189,7 +189,7 @@ class band_display(gr.sync_block):
 
         def close() -> None:
             worker.close(finish)
-            if finish and self._worker is None:
+            if finish and self._worker is None and worker.error is None:
                 self._states.append((worker.snapshot(), worker.scanner.picture()))
 
         thread = threading.Thread(target=close, name="amrq scan's end", daemon=True)
@@ -211,17 +211,18 @@ class band_display(gr.sync_block):
 
     def _watch(self, worker: ScanWorker) -> None:
         """Fetch what is to be shown, in a thread: a scanner that is busy must not hold up the window."""
-        shown = -1
+        asked = -1
         while self._worker is worker and worker.error is None:
-            now, line = worker.scanner.now, _LINE_SECONDS * worker.scanner.sample_rate
-            if now - shown >= line or shown < 0 < now:
-                try:
-                    snapshot = worker.snapshot()
-                    self._states.append((snapshot, worker.scanner.picture()))
-                except Exception as error:  # whoever looks at the window must learn of it
-                    worker.error = error
-                    return
-                shown = snapshot.now
+            try:
+                if worker.scanner.now != asked:
+                    now, picture = worker.scanner.now, worker.scanner.picture()
+                    if picture.mean is not None:
+                        self._states.append((worker.snapshot(), picture))
+                        continue
+                    asked = now
+            except Exception as error:  # whoever looks at the window must learn of it
+                worker.fail(error)
+                return
             time.sleep(_LOOK_SECONDS)
 
     def _poll(self) -> tuple[Any, Any] | None:

@@ -17,6 +17,7 @@ from gnuradio.amrq._tags import OVERFLOW_KEY, Breaks, read_number, read_time
 from amrq.channel import Channel, ChannelReader, ChannelSamples, SampleRing, channel_rate
 from amrq.errors import AmrqError
 from amrq.options import converted
+from amrq.text import engineering, printable
 
 __all__ = ["SOURCE_SAMPLE_KEY", "emission_source"]
 
@@ -31,6 +32,12 @@ _BATCH = 0.02
 """Seconds of the input that are filtered together, as long as more comes."""
 _LEAST_KEPT = 1 << 18
 _MOST_KEPT = 1 << 29
+_NARROWEST = 1 << 17
+"""Part of the band that a channel has at least: a narrower one would need a filter of seconds, and gigabytes."""
+_SLOWEST = 1.0
+"""Samples a second that a tag can give at least."""
+_LATEST = 2.0**63
+"""Seconds of a time that a tag can give."""
 _MOST_PENDING = 1 << 18
 """Output samples that wait at most: then no more input is taken in."""
 
@@ -198,7 +205,12 @@ class _channel(gr.basic_block):
         self.lost = 0
 
     def _new_ring(self, start: int) -> SampleRing:
-        ring = SampleRing(self._rate, max(_LEAST_KEPT / self._rate, self._memory))
+        """Return a ring for the present rate, which a tag may have given: it keeps as much as is allowed."""
+        least = _LEAST_KEPT / self._rate
+        try:
+            ring = SampleRing(self._rate, max(least, min(self._memory, _MOST_KEPT / self._rate)))
+        except MemoryError:
+            ring = SampleRing(self._rate, least)
         ring.skip(start)
         return ring
 
@@ -211,7 +223,7 @@ class _channel(gr.basic_block):
     def output_rate(self) -> float:
         """Return the samples a second of what is chosen."""
         offset, bandwidth, rate = self.chosen
-        return channel_rate(self._rate, Channel(offset, bandwidth, rate or None)) if bandwidth else 0.0
+        return _channel_rate(self._rate, Channel(offset, bandwidth, rate or None)) if bandwidth else 0.0
 
     def choose(self, offset: float, bandwidth: float, rate: float, start: int | None) -> None:
         """Put out another emission; any thread may call this."""
@@ -221,7 +233,9 @@ class _channel(gr.basic_block):
                 f"not {offset:g}, {bandwidth:g} and {rate:g}."
             )
         if bandwidth:
-            channel_rate(self._rate, Channel(offset, bandwidth, rate or None))  # refuses what is not possible
+            _channel_rate(
+                self._rate, Channel(offset, bandwidth, rate or None)
+            )  # refuses what is not possible
         with self._lock:
             if start is None and self._wanted == (offset, bandwidth, rate):
                 return  # it goes on
@@ -316,7 +330,7 @@ class _channel(gr.basic_block):
         rate = read_number(values["rx_rate"]) if "rx_rate" in values else None
         frequency = read_number(values["rx_freq"]) if "rx_freq" in values else None
         retuned = frequency is not None and frequency != self._frequency
-        resampled = rate is not None and 0 < rate < 1e12 and rate != self._rate
+        resampled = rate is not None and _SLOWEST <= rate < 1e12 and rate != self._rate
         if retuned or resampled:  # what came before belongs to the former band
             self._end_reader()
             self._retuned, self._anew = place, True
@@ -344,7 +358,12 @@ class _channel(gr.basic_block):
             if start is None:
                 start = self._retuned if self._anew else self._ring.end
             start = max(start, self._retuned)
-            self._reader = ChannelReader(self._ring, Channel(offset, bandwidth, rate or None), start)
+            wanted = Channel(offset, bandwidth, rate or None)
+            try:
+                _channel_rate(self._rate, wanted)
+                self._reader = ChannelReader(self._ring, wanted, start)
+            except AmrqError as error:  # a tag has given another rate since it was chosen
+                self.logger.error(printable(f"nothing is put out until another emission is chosen: {error}"))
         self._anew = False
 
     def _end_reader(self) -> None:
@@ -374,9 +393,10 @@ class _channel(gr.basic_block):
         }
         if self._time is not None and self._time[0] <= piece.start:
             seconds = self._time[1] + (piece.start - self._time[0]) / self._rate
-            values["rx_time"] = pmt.make_tuple(
-                pmt.from_uint64(math.floor(seconds)), pmt.from_double(seconds % 1.0)
-            )
+            if 0 <= seconds < _LATEST:
+                values["rx_time"] = pmt.make_tuple(
+                    pmt.from_uint64(math.floor(seconds)), pmt.from_double(seconds % 1.0)
+                )
         lost = [value for place, value in self._overflows if place <= piece.start]
         if lost:
             values[OVERFLOW_KEY] = lost[-1]
@@ -399,3 +419,17 @@ class _channel(gr.basic_block):
             place, key, value = self._tags.popleft()
             self.add_item_tag(0, place, pmt.intern(key), value)
         return count
+
+
+def _channel_rate(sample_rate: float, channel: Channel) -> float:
+    """Return the samples a second of a channel.
+
+    Raises:
+        AmrqError: it is not possible, or too narrow to be made while samples come.
+    """
+    if channel.bandwidth < sample_rate / _NARROWEST:
+        raise AmrqError(
+            f"a channel of {engineering(channel.bandwidth, 'Hz')} is too narrow for a band of "
+            f"{engineering(sample_rate, 'Hz')}: give at least {engineering(sample_rate / _NARROWEST, 'Hz')}."
+        )
+    return channel_rate(sample_rate, channel)

@@ -319,6 +319,53 @@ class qa_band_display(gr_unittest.TestCase):
         self.assertEqual([one.id for one in view.snapshot.emissions], [2])
         self.assertEqual(list(view._band.history.emissions), [2])
 
+    def test_lines_that_come_together_are_shown_one_in_each_picture(self):
+        states = [shown([record(1, 0.0)], 48_000 * (n + 1)) for n in range(9)]
+        view, _ = self.view()
+        view._poll = lambda: states.pop(0) if states else None
+        counts = []
+        for _ in range(8):
+            view.tick()
+            counts.append(view._band.lines.count)
+        # Nine at once are too many: as many as are too many come with the first.
+        self.assertEqual(counts, [4, 5, 6, 7, 8, 9, 9, 9])
+
+    def test_a_box_is_around_the_lines_of_its_emission(self):
+        states = []
+        for n in range(40):
+            on = 10 <= n < 25
+            one = [record(1, 0.0, start=480_000, stop=min(48_000 * (n + 1), 1_200_000), on=on)] * (n >= 10)
+            snapshot, picture = shown(one if on else [], 48_000 * (n + 1))
+            states.append((replace(snapshot, emissions=tuple(one)), replace(picture, stop=48_000 * (n + 1))))
+        view, _ = self.view(*states)
+        waterfall = view._waterfall
+        [stretch] = view._band.history.emissions[1].stretches
+        top, bottom = waterfall._band.lines.depth(stretch.stop), waterfall._band.lines.depth(stretch.start)
+        pixels = waterfall._band.lines.pixels
+        self.assertEqual((top, bottom), (15 * pixels, 30 * pixels))
+        image = waterfall.grab().toImage()
+        x, area = round(waterfall._x(0.0)), waterfall._lines
+        bright = [QtGui.QColor(image.pixel(x, area.top() + row)).lightness() for row in range(40 * pixels)]
+        inside = np.arange(40 * pixels)
+        inside = (inside > top + 1) & (inside < bottom - 1)
+        outside = np.arange(40 * pixels)
+        outside = (outside < top - 1) & (outside > 1) | (outside > bottom + 1)  # a label's line ends above
+        self.assertGreater(min(np.array(bright)[inside]), max(np.array(bright)[outside]))
+
+    def test_a_band_torn_to_pieces_is_drawn_within_bounds(self):
+        random = rng("torn")
+        ended = [
+            record(n, middle, on=False, start=int(stop) - 90_000, stop=int(stop))
+            for n, (middle, stop) in enumerate(random.uniform((-1.1e6, 1e5), (1.1e6, 1e7), (100, 2)))
+        ]
+        view, _ = self.view(*(shown([], 48_000 * (n + 1)) for n in range(300)), shown(ended, 14_448_000))
+        spots = [spot for spot, _ in view._waterfall._spots]
+        beside = [spot for spot in spots if spot.top() >= view._waterfall._lines.top()]
+        self.assertGreater(len(beside), 5)
+        self.assertTrue(all(spot.bottom() <= view._waterfall._lines.bottom() + 1 for spot in beside))
+        for number, spot in enumerate(spots):
+            self.assertFalse(any(spot.intersects(other) for other in spots[:number]))
+
     def test_pause_keeps_the_picture(self):
         view, _ = self.view(shown([record(1, 0.0)]))
         states = [shown([record(2, 0.0)], 96_000)]
@@ -374,7 +421,7 @@ class qa_band_display(gr_unittest.TestCase):
         self.assertEqual(waterfall._view, (0.0, 1.0))
 
     def test_the_waterfall_shows_the_newest_line_on_top_and_narrow_lines_too(self):
-        states = [shown([record(1, 0.0, 100.0, snr_db=60.0)], 48_000)]
+        states = [(shown([], 48_000)[0], shown([record(1, 0.0, 100.0, snr_db=60.0)])[1])]
         states += [shown([], 48_000 * (n + 2)) for n in range(4)]
         view, _ = self.view(*states)
         area = view._waterfall._lines
@@ -395,7 +442,8 @@ class qa_band_display(gr_unittest.TestCase):
         tb = gr.top_block()
         tb.connect(blocks.vector_source_c(samples.tolist(), False, 1, list(tags)), display)
         tb.run()
-        display.widget.tick()
+        while display._states or display.widget._coming:
+            display.widget.tick()
         return display
 
     def test_finds_what_is_in_the_samples(self):
@@ -434,6 +482,23 @@ class qa_band_display(gr_unittest.TestCase):
         tb.wait()
         display.widget._tell()
         self.assertIn("out of luck", display.widget._footer.text())
+
+    def test_a_picture_that_cannot_be_made_ends_the_flowgraph_and_is_shown(self):
+        for live in (True, False):
+            display = amrq.band_display(240e3, live=live)
+            tb = gr.top_block()
+            source = blocks.null_source(gr.sizeof_gr_complex)
+            tb.connect(source, blocks.throttle(gr.sizeof_gr_complex, 960e3), display)
+            tb.start()
+            self.wait_until(lambda d=display: d._worker is not None)
+
+            def broken():
+                raise ValueError("no picture")
+
+            display._worker.scanner.picture = broken
+            tb.wait()
+            display.widget._tell()
+            self.assertIn("no picture", display.widget._footer.text())
 
     def test_bad_settings_are_refused(self):
         for bad, words in (

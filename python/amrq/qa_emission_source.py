@@ -158,9 +158,26 @@ class qa_emission_source(gr_unittest.TestCase):
             pmt.to_pmt({"offset": float("nan"), "bandwidth": 1e3}),
             pmt.to_pmt({"bandwidth": 5e3, "rate": 2e3}),
             pmt.to_pmt({"sample_start": "now"}),
+            pmt.to_pmt({"offset": 0.0, "bandwidth": 1e-3}),
+            pmt.to_pmt({"freq_lower_edge": float("nan"), "freq_upper_edge": 1e3}),
+            pmt.to_pmt({"freq_lower_edge": 2e3, "freq_upper_edge": 1e3}),
+            pmt.to_pmt({"freq_lower_edge": 2e6, "freq_upper_edge": 3e6}),
+            pmt.cons(pmt.PMT_NIL, pmt.PMT_NIL),
+            pmt.from_long(3),
         ):
             block._channel._handle_emission(message)
             self.assertEqual(block._channel.chosen, (200e3, 10e3, 0.0))
+
+    def test_odd_tags_do_not_end_the_stream(self):
+        whole = pmt.from_uint64(0)
+        odd = [("rx_rate", pmt.from_double(rate)) for rate in (1e11, 1e-300, 1e3, -1.0, float("nan"))]
+        odd += [("rx_freq", pmt.from_double(1e300)), ("rx_freq", pmt.PMT_NIL), ("rx_overflow", pmt.PMT_NIL)]
+        odd += [("rx_time", pmt.make_tuple(whole, pmt.from_double(part))) for part in (-5.0, 1e30)]
+        for key, value in odd:
+            block = emission_source(RATE, 200e3, 10e3, memory=1.0)
+            after, _ = run(block, band(60_000), [tag(30_000, key, value)])
+            self.assertIsNone(block.error, (key, value))
+            self.assertGreaterEqual(len(after), 375)  # what comes before the tag
 
     def test_it_ends_when_what_follows_ends(self):
         block = emission_source(RATE, 200e3, 100e3)

@@ -29,7 +29,7 @@ from amrq.detect.energy import (
 from amrq.detect.instants import RecentSamples, joined_bursts, timed
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
-from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
+from amrq.detect.spectra import FINE_PER_COARSE, DrawnSpectra, Grid, SpectrumStream, coarse_grid, fine_grid
 from amrq.errors import AmrqError
 from amrq.options import above, check, described, option
 
@@ -50,10 +50,8 @@ _SMALL = 3
 """Sizes up to 2^3 cells are compared first."""
 _SHORT = 6
 """Fine frames below which the coarse grid knows more."""
-_PEAK_S = 0.004
-"""Time over which the spectra are averaged whose largest is drawn."""
-_DRAWN = 20
-"""Blocks that are kept for drawing at most."""
+_DRAWN_FINE_S = 0.02
+"""Frames of the fine grid are drawn where they are shorter than this, otherwise those of the coarse one."""
 _LONG = 12
 """Fine frames from which on the fine grid alone counts."""
 _WIDE = 256
@@ -127,7 +125,8 @@ class Detector:
         )
         self._searches: dict[float, _Searches] = {}
         self._origin = 0
-        self._drawn: deque[tuple[NDArray[np.float32], NDArray[np.float32]]] = deque(maxlen=_DRAWN)
+        self._drawn_grid = int(self.fine.bins < _DRAWN_FINE_S * self.sample_rate)
+        self._drawn = DrawnSpectra((self.coarse, self.fine)[self._drawn_grid])
         self.n_samples = 0
         """Samples seen."""
         self.bad_samples = 0
@@ -149,17 +148,13 @@ class Detector:
         excess = -search.log_probability / math.sqrt(cells)
         return self.floor_dbfs_per_hz + 10 * math.log10(1 + excess)
 
-    def take_spectra(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """Return the mean power density since the last call and the largest of some ms, at each bin of the coarse grid.
+    def take_spectra(self) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
+        """Return the next spectra to be drawn, of some 45 ms; None where there are none yet.
 
-        Both are None where no block was finished since then.
+        They are the sample at which they end, the mean power density at each bin, and the largest mean of some ms. They
+        come before what is found in them, and have the bins of the fine grid where its frames are short.
         """
-        if not self._drawn:
-            return None, None
-        mean: NDArray[np.float32] = np.mean([one for one, _ in self._drawn], axis=0, dtype=np.float32)
-        peak: NDArray[np.float32] = np.max([one for _, one in self._drawn], axis=0)
-        self._drawn = deque(maxlen=_DRAWN)
-        return mean, peak
+        return self._drawn.take()
 
     @property
     def refused(self) -> int:
@@ -198,6 +193,9 @@ class Detector:
         for waiting, frames in zip(self._waiting, (coarse, fine), strict=True):
             if len(frames):
                 waiting.append(np.asarray(frames, dtype=np.float32))
+        drawn = (coarse, fine)[self._drawn_grid]
+        if len(drawn):
+            self._drawn.add(np.asarray(drawn, dtype=np.float32), self._origin)
         boxes: list[Box] = []
         needed = (self._block * self._per_fine, self._block)
         while all(sum(map(len, held)) >= least for held, least in zip(self._waiting, needed, strict=True)):
@@ -239,6 +237,7 @@ class Detector:
         self._book.begin(origin)
         for stream in self._streams:
             stream.reset()
+        self._drawn.clear()
         self._waiting: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
         self._first: list[int] = [0, 0]
         """Of the next block: first frame of each grid since the origin."""
@@ -277,10 +276,6 @@ class Detector:
         return self._searches[step]
 
     def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], final: bool = False) -> list[Box]:
-        frames = max(1, round(_PEAK_S * self.sample_rate / self.coarse.step))
-        groups = max(1, len(coarse) // frames)
-        shorts = coarse[: groups * frames].reshape(groups, -1, self.coarse.bins).mean(axis=1)
-        self._drawn.append((shorts.mean(axis=0), shorts.max(axis=0)))
         with np.errstate(over="ignore", invalid="ignore"):
             total = fine.sum(axis=1, dtype=np.float64)
         good = np.isfinite(total) & (total > 1e-6 * float(np.median(total)))

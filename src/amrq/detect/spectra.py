@@ -12,6 +12,7 @@ overlap, so neighbouring cells are correlated; `Grid.correlation` gives by how m
 
 import functools
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from amrq.errors import AmrqError
 from amrq.native import kernels
 
-__all__ = ["Grid", "SpectrumStream", "coarse_grid", "fine_grid"]
+__all__ = ["DrawnSpectra", "Grid", "SpectrumStream", "coarse_grid", "fine_grid"]
 
 FINE_PER_COARSE = 8
 """Bins of the fine grid for each bin of the coarse one."""
@@ -32,6 +33,9 @@ _OVERLAP_UP_TO = 6e6
 """Sample rate (Hz) up to which frames overlap by half. Above, they do not: half the work, weak signals 1.4 dB less."""
 _AT_ONCE = 1 << 17
 """Points that are transformed at once: they stay in the processor's cache."""
+_LINE_S, _PEAK_S = 0.045, 0.004
+"""What is drawn: a line is the mean of so many seconds, and the largest mean of so many in it."""
+_LINES_KEPT = 24
 _MODEL_BINS = 256
 """Transform size at which the correlation is computed: it depends on the overlap, not on the size."""
 
@@ -239,3 +243,57 @@ class SpectrumStream:
                 np.add(source[:, 0::2], source[:, 1::2], out=to)
         if grid.averaged > 1:
             np.mean(powers.reshape(-1, grid.averaged, grid.bins), axis=1, dtype=np.float32, out=out)
+
+
+class DrawnSpectra:
+    """Averages frames into spectra to be drawn, whatever the pieces they come in: some 22 lines a second.
+
+    Args:
+        grid: of the frames.
+
+    >>> import numpy as np
+    >>> drawn = DrawnSpectra(Grid(1e6, 64, 32))
+    >>> drawn.add(np.ones((2000, 64), np.float32), 0)
+    >>> [stop for stop, mean, peak in iter(drawn.take, None)]
+    [44800]
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        seconds = grid.step / grid.sample_rate
+        self._short = max(1, round(_PEAK_S / seconds))
+        self._shorts = max(1, round(_LINE_S / seconds / self._short))
+        self._lines: deque[tuple[int, NDArray[np.float32], NDArray[np.float32]]] = deque(maxlen=_LINES_KEPT)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the frames that wait for a whole line."""
+        self._waiting: list[NDArray[np.float32]] = []
+        self._taken = 0
+
+    def add(self, frames: NDArray[np.float32], origin: int) -> None:
+        """Take in the next frames, `[frames, bins]`.
+
+        Args:
+            frames: power densities.
+            origin: sample of the source at which the first frame since `clear` begins.
+        """
+        length = self._short * self._shorts
+        self._waiting.append(frames.copy())  # what is found in them may be written over
+        while sum(map(len, self._waiting)) >= length:
+            whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
+            shorts = whole[:length].reshape(self._shorts, self._short, -1).mean(axis=1)
+            self._taken += length
+            stop = origin + self._taken * self._grid.step
+            self._lines.append((stop, shorts.mean(axis=0), shorts.max(axis=0)))
+            self._waiting = [whole[length:]]
+
+    def take(self) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
+        """Return the oldest line that was not taken: the sample at which it ends, its mean and its peak.
+
+        None where there is none. The last second of lines is kept; another thread than that of `add` may call this.
+        """
+        try:
+            return self._lines.popleft()
+        except IndexError:
+            return None

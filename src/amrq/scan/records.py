@@ -166,16 +166,18 @@ class BandPicture:
     """What a display draws: float32 [bins], lowest frequency first, dB of full scale per Hz.
 
     Attributes:
-        mean: mean spectrum since the last picture; None where no samples have come since.
-        peak: largest short spectrum since then; None likewise.
-        floor: the noise floor.
-        threshold: what a short emission of one bin has to exceed.
+        mean: mean spectrum of the next 45 ms that were in no picture yet; None where there are none.
+        peak: largest short spectrum in them, as many bins; None likewise.
+        floor: the noise floor; it may have fewer bins.
+        threshold: what a short emission of one bin has to exceed; as many bins as the floor.
+        stop: sample of the source at which mean and peak end; None likewise.
     """
 
     mean: NDArray[np.float32] | None
     peak: NDArray[np.float32] | None
     floor: NDArray[np.float32]
     threshold: NDArray[np.float32]
+    stop: int | None = None
 
 
 OFTEN_LOOKED = 3

@@ -567,11 +567,12 @@ class BandScanner:
         return ScanSnapshot(self.sample_rate, self.centre_hz, now, tuple(records), counters)
 
     def picture(self) -> BandPicture:
-        """Return spectrum, noise floor and threshold for drawing; spectra are those since the last call."""
-        mean, peak = self._detector.take_spectra()
+        """Return spectrum, noise floor and threshold for drawing; spectra come one after the other, each once."""
+        taken = self._detector.take_spectra()
+        stop, mean, peak = taken or (None, None, None)
         floor = np.asarray(self._detector.floor_dbfs_per_hz, np.float32)
         threshold = np.asarray(self._detector.threshold_dbfs_per_hz, np.float32)
-        return BandPicture(_decibels(mean), _decibels(peak), floor, threshold)
+        return BandPicture(_decibels(mean), _decibels(peak), floor, threshold, stop)
 
     def samples(self, id: int, seconds: float = 0.1) -> ChannelSamples | None:
         """Return the latest I/Q of an emission; None where it is not known, or its samples have gone.

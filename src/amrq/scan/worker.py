@@ -180,14 +180,18 @@ class ScanWorker:
             self._changed.notify_all()
         self.scanner.count_dropped(lost)
 
+    def fail(self, error: Exception) -> None:
+        """End the work early, since something around it went wrong; whoever waits for room stops waiting."""
+        with self._changed:
+            self.error = self.error or error
+            self._changed.notify_all()
+        self._looking.set()
+
     def _guard(self, work: Any) -> None:
         try:
             work()
         except Exception as error:  # whoever puts samples in must learn of it
-            with self._changed:
-                self.error = self.error or error
-                self._changed.notify_all()
-            self._looking.set()
+            self.fail(error)
 
     def _detect(self) -> None:
         most = max(1, round(_AT_ONCE * self.scanner.sample_rate))
