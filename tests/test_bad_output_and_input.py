@@ -118,6 +118,8 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("history", "file"): ("history", HERE),
     # Another mistake beside it, lest a window opens where there is a screen and a raw file is a recording.
     ("gui", "file"): ("gui", "--file", HERE, "--rate", "100k", "--model", "none"),
+    ("protocols", "folder"): ("protocols", "--protocols", HERE),
+    ("protocols show", "folder"): ("protocols", "show", "ais", "--protocols", HERE),
     ("label", "files"): ("label", HERE, "--rate", "100k", *KNOWN, "--label", "QPSK", "-o", "labels"),
     ("train", "recipe"): ("train", HERE),
     ("train", "add"): ("train", "--add", HERE, "--from", SMALL),
@@ -164,6 +166,7 @@ PRINTING: dict[str, tuple[str, ...]] = {
     "scan": ("scan", RECORDING),
     "label": ("label", RECORDING, *KNOWN, "-o", "labels"),
     "models": ("models",),
+    "protocols": ("protocols",),
     "model show": ("model", "show", SMALL),
     "estimate": ("estimate", SMALL),
     "board": ("board", "--model", SMALL, "--listen", "tcp://127.0.0.1:*"),

@@ -15,6 +15,7 @@ from amrq.classifier import ENGINES
 from amrq.cli.main import app
 from amrq.hardware import count_weights, read_layer_sizes
 from amrq.model import find_model, list_models
+from amrq.protocols import FAMILIES
 from amrq.recordings import FORMATS
 
 WIDTH = 80
@@ -101,9 +102,14 @@ def test_names_of_models_are_completed(words: tuple[str, ...], complete: Complet
     assert complete(*words) == [path.stem for path in list_models() if path.stem.startswith("bl")]
 
 
+def test_names_of_protocols_are_completed(complete: Completion) -> None:
+    assert complete("protocols", "show", "pocsag") == ["pocsag-512", "pocsag-1200", "pocsag-2400"]
+
+
 @pytest.mark.parametrize(
     "words, choices",
     [
+        (("protocols", "--family", "f"), FAMILIES),
         (("classify", "--format", "c"), FORMATS),
         (("live", "--format", "c"), FORMATS),
         (("label", "--format", "c"), FORMATS),

@@ -77,6 +77,8 @@ def test_what_needs_no_gnu_radio_works(clean: Path, tmp_path: Path) -> None:
     listed = command(clean, "models")
     assert listed.returncode == 0 and "blind-full-int8" in listed.stdout, listed.stderr
     assert "Weights are not counted: that needs the Python package onnx." in listed.stdout
+    there = command(clean, "protocols", "--freq", "162.025M", "--family", "fsk2")
+    assert there.returncode == 0 and "AIS" in there.stdout, there.stderr
     code = f"""
 import json
 from amrq.recordings import open_recording

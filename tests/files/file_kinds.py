@@ -251,6 +251,12 @@ def _read_recipe(path: Path) -> object:
     return read_recipe(path)
 
 
+def _read_protocol(path: Path) -> object:
+    from amrq.protocols import read_protocol
+
+    return read_protocol(path).as_dict()
+
+
 def _read_sweep_recipe(path: Path) -> object:
     from amrq.sweep import cells_of, read_sweep_recipe
 
@@ -439,6 +445,9 @@ KINDS = (
     FileKind("sweep's bound", _bound, _read_bound, {"*.npz": "zip"}),
     FileKind(
         "published tables", _copied("docs", "thesis", "published.csv"), _read_published, {"*.csv": "text"}
+    ),
+    FileKind(
+        "protocol", _copied("src", "amrq", "protocols", "data", "ais.yml"), _read_protocol, {"*.yml": "text"}
     ),
     FileKind("checkpoint", _checkpoint, _read_checkpoint, {"*.checkpoint": "zip"}, ("torch",)),
     FileKind("labelled chunks", _labels, _read_labels, {"*.npz": "zip", "*.json": "json"}),

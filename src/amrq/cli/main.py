@@ -22,6 +22,7 @@ _PLACES = {
     "gui": "amrq.cli.gui:gui",
     "history": "amrq.cli.scan:history",
     "devices": "amrq.cli.devices:devices",
+    "protocols": "amrq.cli.protocols:protocols_app",
     "models": "amrq.cli.model:models",
     "label": "amrq.cli.label:label",
     "train": "amrq.cli.train:train",

@@ -201,10 +201,11 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
     Bandwidth and index follow from other measures: where these were compared, they only count against.
 
     Frequency: as a measure; d_p is uniform in logarithm over the protocol's bands, which count as 2 % wide at least,
-    and 2 % of the stations are elsewhere. Not known, or no bands stated: r = 1, and the protocol is no more than a guess.
+    and 2 % of the stations are elsewhere. Not known, or no bands stated: r = 1, and the protocol is no more than a
+    guess.
 
-    Label: L(p) is c + (1 - c) / 2 for a protocol that has it among its labels, (1 - c) / 2 for others, and 1/2 for `none
-    of these`, c being its confidence.
+    Label: L(p) is c + (1 - c) / 2 for a protocol that has it among its labels, (1 - c) / 2 for others, and 1/2 for
+    `none of these`, c being its confidence.
 
     Bursts: their median length is a measure of confidence 0.7 and error 10 %; a protocol that is continuous has none,
     d_p = 0.
@@ -213,7 +214,8 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
         evidence: what is known of the emission.
         protocols: those that are considered; None: those that are shipped.
 
-    >>> found = likely_protocols(Evidence("fsk2", measures={"symbol_rate": 1200.1, "deviation": 4450}, centre=466.075e6))
+    >>> measures = {"symbol_rate": 1200.1, "deviation": 4450}
+    >>> found = likely_protocols(Evidence("fsk2", measures=measures, centre=466.075e6))
     >>> found.text, found.found[0].guess
     ('POCSAG 1200', False)
     >>> likely_protocols(Evidence("unknown")).none_of_these

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of a protocol: its family, ranges of its parameters, where it is on the air, and the sources of that."""
+"""What is known of a protocol: family, ranges of its parameters, where it is on the air, and the sources of that."""
 
 import math
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ FAMILIES = (
 )
 """Families that an emission may be of."""
 
-_LONGEST_TEXT = 400
+_LONGEST = 400
 _LOWEST, _HIGHEST = 3e3, 300e9
 """Hz: what a radio may receive."""
+_SHARES_OF_SECONDS = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Parameter:
         low: the least value that makes sense.
         high: the greatest.
         error: standard deviation of a measured value, a share of the value, where the measure does not state its own.
+        short: how a value is shown in a table, with `{}` for the value.
     """
 
     words: str
@@ -39,6 +41,7 @@ class Parameter:
     low: float
     high: float
     error: float
+    short: str = "{}"
 
     def shown(self, value: float, digits: int = 4) -> str:
         """Return a value in words.
@@ -47,31 +50,33 @@ class Parameter:
         ('4.5 kHz', '26.7 ms', '8')
         """
         if self.unit == "s":
-            for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")):
-                if value >= factor * 0.9995:
-                    break
+            factor, prefix = next(
+                one for one in _SHARES_OF_SECONDS if value >= one[0] * 0.9995 or one[0] < 1e-5
+            )
             return f"{value / factor:.{digits}g} {prefix}s"
-        return engineering(value, self.unit, digits).strip()
+        return engineering(value, self.unit, digits) if self.unit else f"{value:.{digits}g}"
 
 
 PARAMETERS: dict[str, Parameter] = {
     "symbol_rate": Parameter("symbol rate", "Bd", 0.1, 1e8, 0.002),
-    "inner_symbol_rate": Parameter("symbol rate of the modem in the audio", "Bd", 1.0, 1e5, 0.005),
-    "deviation": Parameter("deviation", "Hz", 1.0, 1e7, 0.05),
-    "index": Parameter("modulation index", "", 0.05, 100.0, 0.05),
-    "spacing": Parameter("spacing of tones or subcarriers", "Hz", 0.1, 1e7, 0.01),
-    "tones": Parameter("number of tones", "", 2.0, 1024.0, 0.05),
-    "subcarriers": Parameter("occupied subcarriers", "", 2.0, 1e5, 0.05),
-    "prefix": Parameter("cyclic prefix over the useful time", "", 0.001, 1.0, 0.05),
-    "rolloff": Parameter("roll-off", "", 0.01, 1.0, 0.15),
-    "shaping": Parameter("bandwidth-time product of the Gaussian filter", "", 0.1, 2.0, 0.2),
-    "bandwidth": Parameter("occupied bandwidth", "Hz", 1.0, 1e9, 0.15),
-    "pilot": Parameter("pilot or subcarrier in the FM", "Hz", 10.0, 1e6, 0.002),
-    "spreading_factor": Parameter("spreading factor", "", 1.0, 16.0, 0.01),
-    "chip_rate": Parameter("chip rate", "Bd", 1e3, 1e9, 0.002),
-    "code_period": Parameter("code period", "s", 1e-6, 100.0, 0.01),
-    "burst": Parameter("burst length", "s", 1e-6, 3600.0, 0.1),
-    "duty": Parameter("share of the time that it is on", "", 1e-4, 1.0, 0.2),
+    "inner_symbol_rate": Parameter(
+        "symbol rate of the modem in the audio", "Bd", 1.0, 1e5, 0.005, "{} inside"
+    ),
+    "deviation": Parameter("deviation", "Hz", 1.0, 1e7, 0.05, "±{}"),
+    "index": Parameter("modulation index", "", 0.05, 100.0, 0.05, "index {}"),
+    "spacing": Parameter("spacing of tones or subcarriers", "Hz", 0.1, 1e7, 0.01, "spacing {}"),
+    "tones": Parameter("number of tones", "", 2.0, 1024.0, 0.05, "{} tones"),
+    "subcarriers": Parameter("occupied subcarriers", "", 2.0, 1e5, 0.05, "{} carriers"),
+    "prefix": Parameter("cyclic prefix over the useful time", "", 0.001, 1.0, 0.05, "prefix {}"),
+    "rolloff": Parameter("roll-off", "", 0.01, 1.0, 0.15, "roll-off {}"),
+    "shaping": Parameter("bandwidth-time product of the Gaussian filter", "", 0.1, 2.0, 0.2, "BT {}"),
+    "bandwidth": Parameter("occupied bandwidth", "Hz", 1.0, 1e9, 0.15, "{} wide"),
+    "pilot": Parameter("pilot or subcarrier in the FM", "Hz", 10.0, 1e6, 0.002, "pilot {}"),
+    "spreading_factor": Parameter("spreading factor", "", 1.0, 16.0, 0.01, "SF {}"),
+    "chip_rate": Parameter("chip rate", "Bd", 1e3, 1e9, 0.002, "chips {}"),
+    "code_period": Parameter("code period", "s", 1e-6, 100.0, 0.01, "code {}"),
+    "burst": Parameter("burst length", "s", 1e-6, 3600.0, 0.1, "burst {}"),
+    "duty": Parameter("share of the time that it is on", "", 1e-4, 1.0, 0.2, "duty {}"),
 }
 """What a protocol's file may state, by name; `deviation` is that of the outermost tones of frequency keying from their
 middle, and the peak deviation of FM; the symbol rate of on-off and pulse keying is 1 over its shortest pulse, that of
@@ -101,11 +106,11 @@ class ParameterRange:
         """Return it in words: the nominal value where there is one, the range where not.
 
         >>> ParameterRange(4000, 5000).shown(PARAMETERS["deviation"])
-        '4 kHz to 5 kHz'
+        '4 to 5 kHz'
         """
         if self.nominal is not None or self.low == self.high:
             return parameter.shown(self.middle, 6)
-        return f"{parameter.shown(self.low)} to {parameter.shown(self.high)}"
+        return _span(parameter.shown(self.low), parameter.shown(self.high))
 
 
 @dataclass(frozen=True)
@@ -132,10 +137,8 @@ class Band:
         >>> Band(433.05e6, 434.79e6, "ITU region 1").shown()
         '433.05 to 434.79 MHz (ITU region 1)'
         """
-        low, high = engineering(self.low, "Hz", 9), engineering(self.high, "Hz", 9)
-        if low.split()[-1] == high.split()[-1]:
-            low = low.split()[0]
-        return f"{low} to {high}" + (f" ({self.where})" if self.where else "")
+        span = _span(engineering(self.low, "Hz", 9), engineering(self.high, "Hz", 9))
+        return span + (f" ({self.where})" if self.where else "")
 
 
 @dataclass(frozen=True)
@@ -177,28 +180,16 @@ class Protocol:
 
     def _faults(self) -> Iterator[str]:
         """Yield what is wrong, as sentences that begin with the field."""
-        bad = name_fault(self.name, 40)
-        if bad:
-            yield f"name {bad}."
-        if self.key and not is_file_name(self.key):
-            yield f"key must be a file's name, not {self.key!r}."
-        for where, text in (("what", self.what), ("inside", self.inside)):
-            bad = name_fault(text, _LONGEST_TEXT)
-            if bad:
-                yield f"{where} {bad}."
-        for where, texts in (
-            ("families", self.families),
-            ("labels", self.labels),
-            ("sources", self.sources),
-        ):
-            if not texts:
-                yield f"{where} must have one entry at least."
-            if len(set(texts)) < len(texts):
-                yield f"{where} has an entry twice."
-            for number, text in enumerate(texts):
-                bad = name_fault(text, _LONGEST_TEXT)
-                if bad:
-                    yield f"{where}[{number}] {bad}."
+        texts = {"name": (self.name, 40), "what": (self.what, _LONGEST), "inside": (self.inside, _LONGEST)}
+        for kind in ("families", "labels", "sources"):
+            entries: tuple[str, ...] = getattr(self, kind)
+            if not entries or len(set(entries)) < len(entries):
+                yield f"{kind} must have one entry at least, and none twice."
+            texts |= {f"{kind}[{number}]": (text, _LONGEST) for number, text in enumerate(entries)}
+        for where, (text, longest) in texts.items():
+            fault = name_fault(text, longest)
+            if fault:
+                yield f"{where} {fault}."
         for number, family in enumerate(self.families):
             if family not in FAMILIES:
                 yield f"families[{number}] must be one of {', '.join(FAMILIES)}, not {family!r}."
@@ -212,22 +203,24 @@ class Protocol:
                 )
         if self.continuous and "burst" in self.parameters:
             yield "continuous must not be true for a protocol with a burst length."
+        if self.key and not is_file_name(self.key):
+            yield f"key must be the name of a file, not {self.key!r}."
 
     def at(self, frequency: float) -> Band | None:
         """Return the narrowest band that a frequency in Hz is in; None where it is in none."""
         return min((b for b in self.bands if frequency in b), key=lambda b: b.high - b.low, default=None)
 
     def parameters_shown(self) -> str:
-        """Return the parameters in words, on one line.
+        """Return the parameters in short words, on one line.
 
         >>> Protocol("A", "x", ("fsk2",), ("2FSK",), "x", ("x",), {"deviation": (ParameterRange(4e3, 5e3),)}
         ... ).parameters_shown()
-        'deviation 4 kHz to 5 kHz'
+        '±4 to 5 kHz'
         """
         texts = []
         for name, ranges in self.parameters.items():
             parameter = PARAMETERS[name]
-            texts.append(f"{parameter.words} {' or '.join(one.shown(parameter) for one in ranges)}")
+            texts.append(parameter.short.format(" or ".join(one.shown(parameter) for one in ranges)))
         if self.continuous:
             texts.append("continuous")
         return ", ".join(texts)
@@ -257,6 +250,12 @@ class Protocol:
             "continuous": self.continuous,
             "sources": list(self.sources),
         }
+
+
+def _span(low: str, high: str) -> str:
+    """Return `4 to 5 kHz`, with the unit once where it is the same."""
+    number, _, unit = low.partition(" ")
+    return f"{number if unit == high.partition(' ')[2] else low} to {high}"
 
 
 def _range_faults(name: str, ranges: tuple[ParameterRange, ...]) -> Iterator[str]:

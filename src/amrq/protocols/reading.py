@@ -19,8 +19,8 @@ Numbers may have the prefix k, M or G, as in options of the command. A parameter
 
 import functools
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from amrq.errors import AmrqError
 from amrq.files import parsing
 from amrq.machine import optional_package
 from amrq.plain_values import from_plain
-from amrq.protocols.protocol import Protocol
+from amrq.protocols.protocol import Band, ParameterRange, Protocol
 from amrq.text import prefix_factor, printable
 
 __all__ = ["SHIPPED", "find_protocol", "list_protocols", "read_protocol"]
@@ -40,6 +40,7 @@ _SUFFIX = ".yml"
 _LONGEST = 64_000  # bytes of a file
 _MOST = 5_000  # files of a folder
 _NUMBERS = frozenset({"low", "high", "nominal"})
+_BAND, _RANGE = re.compile(r"bands\[\d+\]"), re.compile(r"parameters\.[^.\[\]]+(\[\d+\])?")
 
 
 def read_protocol(path: Path) -> Protocol:
@@ -62,14 +63,16 @@ def read_protocol(path: Path) -> Protocol:
         if len(content) > _LONGEST:
             raise AmrqError(f"{shown} is longer than {_LONGEST:,} bytes: a protocol's file is short.")
         values, lines = _parsed(content.decode("utf-8"), shown)
-    if not isinstance(values, dict):
-        raise AmrqError(f"{shown} must have settings such as 'name: POCSAG', not {type(values).__name__}.")
-    try:
-        if "key" in values:
-            raise AmrqError("key is no field of a protocol's file: it is the file's name.")
-        return replace(from_plain(_as_record(values), Protocol, "field of a protocol's file"), key=path.stem)
-    except AmrqError as error:
-        raise AmrqError(f"{shown}{_at_line(str(error), lines)}: {error}") from None
+        if not isinstance(values, dict):
+            raise AmrqError(
+                f"{shown} must have settings such as 'name: POCSAG', not {type(values).__name__}."
+            )
+        try:
+            _check_names(lines)
+            made = from_plain(_as_record(values), Protocol, "field of a protocol's file")
+            return replace(made, key=path.stem)
+        except AmrqError as error:
+            raise AmrqError(f"{shown}{_at_line(str(error), lines)}: {error}") from None
 
 
 def list_protocols(folder: Path | None = None) -> tuple[Protocol, ...]:
@@ -155,8 +158,8 @@ def _parsed(text: str, shown: str) -> tuple[Any, dict[str, int]]:
         return loader.construct_document(node), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise AmrqError(f"{shown}{line}: no YAML: {printable(error.problem or error, 200)}.") from None
+        at = f", line {mark.line + 1}" if mark else ""
+        raise AmrqError(f"{shown}{at}: no YAML: {printable(error.problem or error, 200)}.") from None
     finally:
         loader.dispose()
 
@@ -177,6 +180,17 @@ def _places(yaml: Any, node: Any, place: str, seen: set[int], shown: str) -> Ite
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             yield from _places(yaml, value, f"{place}[{number}]", seen, shown)
+
+
+def _check_names(places: Iterable[str]) -> None:
+    """Refuse an unknown name before a missing one is asked for: the one may be a slip of the other."""
+    for place in places:
+        outer, _, name = place.rpartition(".")
+        band, one_range = _BAND.fullmatch(outer), _RANGE.fullmatch(outer)
+        kind = Band if band else ParameterRange if one_range else None if outer else Protocol
+        known = [field.name for field in fields(kind) if field.name != "key"] if kind else [name]
+        if place and not name.endswith("]") and name not in known:
+            raise AmrqError(f"{place} is no field of a protocol's file: there are {', '.join(known)}.")
 
 
 def _at_line(sentence: str, lines: dict[str, int]) -> str:
