@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Families without symbols of their own: noise, carriers, AM, SSB and FM, with voice, music, tones or a modem inside.
 
-Audio is made at a rate of its own over at least a tenth of a second, and a piece of it is taken: so a look of a
+Audio is made at a rate of its own over a tenth of a second or longer, and a piece of it is taken: so a look of a
 millisecond at a broadcast hears a piece of a vowel, as it does on the air.
 """
 
@@ -39,8 +39,8 @@ __all__ = [
 _Real = NDArray[np.floating[Any]]
 _Iq = NDArray[np.complex64]
 
-_AUDIO_SECONDS = 0.12
-"""Of audio that are made at least."""
+_AUDIO_CYCLES = 400.0
+"""Of the highest frequency are made at least: a tenth of a second of voice."""
 _AUDIO_RATE = 5.0
 """Samples of audio for each Hz of its highest frequency."""
 
@@ -56,41 +56,41 @@ AFSK = {
 """Modems inside FM or AM: Bd, and the two tones in Hz."""
 
 
+_VOWEL = ((250.0, 850.0), (800.0, 2400.0), (1700.0, 3300.0))
+_HISS = ((2000.0, 5000.0), (2500.0, 7000.0))
+"""Formants, Hz: their lowest and highest."""
+
+
 def _voice(rng: np.random.Generator, samples: int, rate: float, low: float, high: float) -> _Real:
     """Return speech: harmonics of a gliding pitch, or hiss, under three formants, syllable by syllable, and pauses.
 
     Pitch and formants are those of adults (Peterson and Barney 1952); a sound lasts 50 to 200 ms.
     """
     out = np.zeros(samples)
-    frequency = fft.rfftfreq(samples, 1 / rate)
-    band = _band(frequency, low, high)
     pitch = log_uniform(rng, 80, 280)
     glide = np.interp(np.linspace(0, 4, samples), np.arange(5), rng.uniform(0.85, 1.15, 5))
-    turns = np.cumsum(pitch * glide) / rate
-    pulses = np.diff(np.floor(turns), prepend=0.0)
-    pulses -= pulses.mean()
-    voiced = fft.rfft(pulses) / (1 + (frequency / 500) ** 2) ** 0.25
-    hiss = fft.rfft(rng.standard_normal(samples)) * 0.3
-    at = -int(rng.uniform(0, 0.05) * rate)
-    time = np.arange(samples)
-    heard = False
+    pulses = np.diff(np.floor(np.cumsum(pitch * glide) / rate), prepend=0.0)
+    at, heard = -int(rng.uniform(0, 0.05) * rate), False
+    ramp = 0.02 * rate
     while at < samples:
         length = int(rng.uniform(0.05, 0.2) * rate)
         kind = rng.random()
         if kind < 0.85 or not heard:
             heard = True
-            source = voiced if kind < 0.65 else hiss
+            vowel = kind < 0.65
+            first, last = max(0, int(at - ramp)), min(samples, int(at + length + ramp))
+            count = last - first
+            frequency = fft.rfftfreq(count, 1 / rate)
+            source = fft.rfft(pulses[first:last] if vowel else rng.standard_normal(count))
             shape = np.full(len(frequency), 0.02)
-            formants = (
-                ((250, 850), (800, 2400), (1700, 3300)) if kind < 0.65 else ((2000, 5000), (2500, 7000))
-            )
-            for number, (bottom, top) in enumerate(formants):
-                formant, width = rng.uniform(bottom, top), rng.uniform(50, 140) * (1 if kind < 0.65 else 6)
+            for number, (bottom, top) in enumerate(_VOWEL if vowel else _HISS):
+                formant, width = rng.uniform(bottom, top), rng.uniform(50, 140) * (1 if vowel else 6)
                 shape += 0.5**number / (1 + ((frequency - formant) / width) ** 2)
-            ramp = 0.02 * rate
+            shape *= _band(frequency, low, high) / (1 + (frequency / 500) ** 2) ** (0.25 * vowel)
+            sound = fft.irfft(source * shape, count)
+            time = np.arange(first, last)
             window = np.clip(np.minimum(time - at, at + length - time) / ramp + 0.5, 0, 1)
-            sound = fft.irfft(source * shape * band, samples)
-            out += window * sound / (sound.std() + 1e-12) * 10 ** (rng.uniform(-14, 0) / 20)
+            out[first:last] += window * sound * (10 ** (rng.uniform(-14, 0) / 20) / (sound.std() + 1e-12))
         at += length
     return out
 
@@ -152,12 +152,13 @@ def _audio(
     low, high = band
     if kind == "silence":
         return np.zeros(samples)
-    rate = (
-        min(_AUDIO_RATE * high, sample_rate) if samples / sample_rate > _AUDIO_SECONDS else _AUDIO_RATE * high
-    )
+    least = _AUDIO_CYCLES / high
+    rate = _AUDIO_RATE * high
+    if samples / sample_rate > least:
+        rate = min(rate, sample_rate)
     if kind in AFSK:
         rate = max(rate, 2.5 * _AUDIO_RATE * AFSK[kind][2])
-    seconds = max(samples / sample_rate, _AUDIO_SECONDS)
+    seconds = max(samples / sample_rate, least)
     count = int(fft.next_fast_len(int(seconds * rate) + 3, real=True))
     if kind in AFSK:
         made = _modem(rng, count, rate, kind)
@@ -185,7 +186,7 @@ class NoiseParameters(FamilyParameters):
 
 
 def _draw_noise(rng: np.random.Generator) -> NoiseParameters:
-    colour = chosen(rng, {"white": 0.6, "sloped": 0.2, "hump": 0.1, "impulsive": 0.1})
+    colour = chosen(rng, {"white": 0.5, "sloped": 0.17, "hump": 0.25, "impulsive": 0.08})
     return NoiseParameters(label="noise", bandwidth=log_uniform(rng, 500, 5e6), colour=colour)
 
 
@@ -199,7 +200,11 @@ def _noise(parameters: NoiseParameters, rng: np.random.Generator, samples: int, 
             filtered(noise, lambda f: shape ** np.sin(2 * np.pi * (f / place / 4 + bend))), dtype=np.complex64
         )
     if parameters.colour == "hump":
-        middle, wide, order = rng.uniform(-0.3, 0.3), rng.uniform(0.7, 2.0), int(rng.integers(2, 9))
+        middle, wide, order = (
+            rng.uniform(-0.3, 0.3),
+            rng.uniform(0.7, 2.0),
+            int(rng.choice([2, 3, 4, 8, 16, 32])),
+        )
         rest = 10 ** (-rng.uniform(3, 30) / 20)
         return np.asarray(
             filtered(
@@ -352,8 +357,8 @@ def _draw_ssb(rng: np.random.Generator) -> SsbParameters:
         audio_band=band,
         carrier=10 ** (-rng.uniform(10, 40) / 20) * (rng.random() < 0.3),
     )
-    rate = 3 * band[1]
-    long = _ssb(replace(drawn, side="upper", carrier=0.0), rng, 8192, rate)
+    rate = 2.5 * band[1]
+    long = _ssb(replace(drawn, side="upper", carrier=0.0), rng, 4096, rate)
     lower, upper = occupied_edges(long, rate)
     if audio == "tones":  # a box of some width is drawn around lines
         lower, upper = band
@@ -489,10 +494,10 @@ def _draw_fm_wide(rng: np.random.Generator) -> FmParameters:
 
 ANALOG_FAMILIES: tuple[FamilyClass, ...] = (
     FamilyClass("noise", _draw_noise, _noise),
-    FamilyClass("carrier", _draw_carrier, _carrier),
-    FamilyClass("am", _draw_am, _am),
-    FamilyClass("ssb", _draw_ssb, _ssb),
-    FamilyClass("fm_narrow", _draw_fm_narrow, _fm),
+    FamilyClass("carrier", _draw_carrier, _carrier, core=0.3),
+    FamilyClass("am", _draw_am, _am, core=0.1),
+    FamilyClass("ssb", _draw_ssb, _ssb, core=0.5),
+    FamilyClass("fm_narrow", _draw_fm_narrow, _fm, core=0.4),
     FamilyClass("fm_wide", _draw_fm_wide, _fm),
 )
 """Families without symbols of their own."""

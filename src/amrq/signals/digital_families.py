@@ -35,7 +35,7 @@ _REACH = 8
 """Symbols to either side whose pulses count; below a roll-off of 0.2, twice as many."""
 
 LINEAR_WEIGHTS = {
-    **{"BPSK": 4.0, "QPSK": 4.0, "8PSK": 3.0, "pi/2-DBPSK": 1.5, "16QAM": 3.0, "64QAM": 2.0, "256QAM": 1.0},
+    **{"BPSK": 4.0, "QPSK": 4.0, "8PSK": 3.0, "pi/2-DBPSK": 2.5, "16QAM": 3.0, "64QAM": 2.0, "256QAM": 1.0},
     **{"4ASK": 1.0, "8ASK": 0.5, "8QAM": 1.0, "32QAM": 1.0, "16PSK": 1.0, "128QAM": 0.5, "32PSK": 0.3},
     **{"8APSK (4+4)": 0.5, "16APSK (4+12)": 1.0, "32APSK (4+12+16)": 0.7, "D8PSK": 1.0, "16ASK": 0.2},
 }
@@ -399,7 +399,9 @@ def _dsss(parameters: DsssParameters, rng: np.random.Generator, samples: int, sa
 
 def _draw_dsss(rng: np.random.Generator) -> DsssParameters:
     chip_rate = log_uniform(rng, 10e3, 20e6)
-    code = int(rng.choice([7, 11, 11, 15, 16, 31, 31, 32, 63, 64, 127, 255, 1023], p=[0.04] + [0.08] * 12))
+    code = int(
+        rng.choice([7, 11, 11, 13, 15, 16, 20, 31, 31, 32, 32, 63, 64, 127, 1023], p=[0.07] * 14 + [0.02])
+    )
     rolloff = round(rng.uniform(0.2, 1.0), 2)
     quadrature = rng.random() < 0.25
     return DsssParameters(

@@ -8,6 +8,7 @@ occupied bandwidth, and the filter of a channel taken out of a band.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -43,9 +44,9 @@ _MEASURED = 8192
 """Samples that an occupied bandwidth is measured on."""
 _OCCUPIED = 0.99
 
-CONTENTS = ("random", "framed", "idle", "runs")
+CONTENTS = ("random", "framed", "idle", "runs", "leader")
 """What is sent: random symbols; frames with preamble and sync word; a word again and again, then data; runs of equal
-symbols."""
+symbols; one symbol for a while, alternating ones, then data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,8 @@ class FamilyClass(SignalClass):
         draw: draws parameters.
         baseband: makes complex [samples] with given parameters at a sample rate in samples a second, its middle at
             0 Hz, from a random moment on. What exceeds half the sample rate may fold.
+        core: part of the occupied bandwidth that a detector finds when the signal is weak: keying with hard edges and
+            modulation beside a carrier show their middle only.
 
     Example:
         >>> from amrq.signals import FAMILY_CLASSES
@@ -92,6 +95,7 @@ class FamilyClass(SignalClass):
     name: str
     draw: Draw
     baseband: Baseband
+    core: float = 0.7
 
     @property
     def family(self) -> str:
@@ -200,17 +204,16 @@ def channel_filtered(fine: NDArray[Any], samples: int) -> _Iq:
     return np.asarray(fft.ifft(kept) * np.float32(samples / len(fine)), dtype=np.complex64)
 
 
-_responses: dict[int, NDArray[np.float32]] = {}
-
-
+@lru_cache(maxsize=32)
 def channel_response(samples: int) -> NDArray[np.float32]:
     """Return the response of the channel's filter at the frequencies of a transform of so many samples."""
-    if samples not in _responses:
-        if len(_responses) > 32:
-            _responses.clear()
-        beyond = np.clip((np.abs(fft.fftfreq(samples)) - _PASSES) / (0.5 - _PASSES), 0, 1)
-        _responses[samples] = np.asarray(0.5 + 0.5 * np.cos(np.pi * beyond), dtype=np.float32)
-    return _responses[samples]
+    beyond = np.clip((np.abs(fft.fftfreq(samples)) - _PASSES) / (0.5 - _PASSES), 0, 1)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * beyond), dtype=np.float32)
+
+
+@lru_cache(maxsize=4)
+def _window(samples: int) -> NDArray[np.float32]:
+    return np.hanning(samples).astype(np.float32)
 
 
 def occupied_edges(iq: NDArray[Any], sample_rate: float, share: float = _OCCUPIED) -> tuple[float, float]:
@@ -220,8 +223,9 @@ def occupied_edges(iq: NDArray[Any], sample_rate: float, share: float = _OCCUPIE
     >>> [round(edge) for edge in occupied_edges(tone, 800.0)]
     [99, 101]
     """
-    power = np.abs(fft.fft(iq * np.hanning(len(iq)))) ** 2
-    total = np.cumsum(fft.fftshift(power).astype(np.float64))
+    spectrum = fft.fft(np.asarray(iq, dtype=np.complex64) * _window(len(iq)))
+    power = spectrum.real**2 + spectrum.imag**2
+    total = np.cumsum(fft.fftshift(power), dtype=np.float64)
     total /= total[-1]
     step = sample_rate / len(iq)
     edges = np.interp([(1 - share) / 2, (1 + share) / 2], total, np.arange(len(iq)) - len(iq) // 2 + 0.5)
@@ -237,7 +241,7 @@ def with_bandwidth(parameters: _P, rng: np.random.Generator, baseband: Baseband,
 
 
 def data_symbols(rng: np.random.Generator, count: int, order: int, content: str) -> NDArray[np.int64]:
-    """Draw symbols 0 to `order` - 1 as something sends them; at least a quarter is random, whatever the content.
+    """Draw symbols 0 to `order` - 1 as something sends them.
 
     >>> data_symbols(np.random.default_rng(1), 1000, 4, "framed").max()
     3
@@ -254,17 +258,21 @@ def data_symbols(rng: np.random.Generator, count: int, order: int, content: str)
     elif content == "idle":
         word = rng.integers(order, size=int(rng.integers(6, 48)))
         word[0], word[-1] = 0, order - 1  # never one symbol alone
-        until = int(rng.uniform(0.1, 0.75) * count)
-        symbols[:until] = np.resize(word, until)
+        until = int(rng.uniform(0.1, 1.2) * count)
+        symbols[:until] = np.resize(word, until)[:count]
     elif content == "runs":
         changes = rng.random(count) < rng.uniform(0.4, 0.8)
         symbols = symbols[np.maximum.accumulate(np.where(changes, np.arange(count), 0))]
+    elif content == "leader":
+        steady, until = np.sort(rng.uniform(0, 0.7, 2) * count).astype(np.int64)
+        symbols[:until] = (np.arange(until) & 1) * (order - 1)
+        symbols[:steady] = (order - 1) * int(rng.integers(2))
     return np.asarray(symbols)
 
 
 def drawn_content(rng: np.random.Generator) -> str:
     """Draw what is sent."""
-    return chosen(rng, {"random": 0.7, "framed": 0.14, "idle": 0.08, "runs": 0.08})
+    return chosen(rng, {"random": 0.68, "framed": 0.14, "idle": 0.07, "runs": 0.07, "leader": 0.04})
 
 
 def symbol_edges(

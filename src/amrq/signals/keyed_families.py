@@ -128,7 +128,7 @@ def _draw_fsk2(rng: np.random.Generator) -> FskParameters:
         "none": 0.0,
         "gaussian": float(rng.choice([0.3, 0.5, 1.0])) if rng.random() < 0.5 else rng.uniform(0.25, 1.2),
         "raised cosine": rng.uniform(0.3, 1),
-        "low-pass": log_uniform(rng, 0.5, 3),
+        "low-pass": log_uniform(rng, 0.5, 3 if index < 2 else 8),
     }[shaping]
     label = "GFSK" if shaping == "gaussian" else "2FSK"
     if abs(index - 0.5) < 1e-9:
@@ -183,19 +183,19 @@ def _draw_fskm(rng: np.random.Generator) -> FskParameters:
     shaping = chosen(rng, {"none": 0.6, "gaussian": 0.35, "low-pass": 0.05})
     bt = {"none": 0.0, "gaussian": rng.uniform(1, 3), "low-pass": log_uniform(rng, 1, 3)}[shaping]
     again = rng.random() < 0.2
-    return _measured(
-        FskParameters(
-            label=f"{order}FSK",
-            symbol_rate=rate,
-            content="framed" if rng.random() < 0.1 else "random",
-            order=order,
-            deviation=(order - 1) * index * rate / 2,
-            shaping=shaping,
-            bt=bt,
-            noise=log_uniform(rng, 0.2, 1.0) / order if again else 0.0,
-            continuous=rng.random() < 0.85,
-        ),
-        rng,
+    # A piece short enough to be measured holds too few of many tones. This is right within 1 % (400,000 samples).
+    spread = 0.985 * (order - 1) * index + (1.3 if shaping == "none" else 1.0)
+    return FskParameters(
+        label=f"{order}FSK",
+        bandwidth=spread * rate,
+        symbol_rate=rate,
+        content="framed" if rng.random() < 0.1 else "random",
+        order=order,
+        deviation=(order - 1) * index * rate / 2,
+        shaping=shaping,
+        bt=bt,
+        noise=log_uniform(rng, 0.2, 1.0) / order if again else 0.0,
+        continuous=rng.random() < 0.85,
     )
 
 
@@ -361,8 +361,8 @@ def _draw_ook(rng: np.random.Generator) -> KeyedParameters:
         content=drawn_content(rng),
         code=code,
         pulse=pulse,
-        ratio=float(rng.choice([2, 3])) if rng.random() < 0.8 else rng.uniform(1.5, 4),
-        rise=pulse * log_uniform(rng, 0.04, 0.7),
+        ratio=float(rng.choice([2, 3])) if rng.random() < 0.7 else rng.uniform(1.5, 8),
+        rise=pulse * (log_uniform(rng, 0.04, 0.7) if rng.random() < 0.6 else log_uniform(rng, 0.004, 0.08)),
         rest=rng.uniform(0.1, 0.6) if ask else rng.uniform(0, 0.03),
         ring=log_uniform(rng, 0.7, 3) if rng.random() < 0.2 else 0.0,
         pull=rng.uniform(-0.4, 0.4) / pulse * (rng.random() < 0.3),
@@ -426,8 +426,8 @@ keyed_baseband = _keyed
 """Of Morse, for the family of carriers."""
 
 KEYED_FAMILIES: tuple[FamilyClass, ...] = (
-    FamilyClass("ook", _draw_ook, _keyed),
-    FamilyClass("pulse", _draw_pulse, _keyed),
+    FamilyClass("ook", _draw_ook, _keyed, core=0.25),
+    FamilyClass("pulse", _draw_pulse, _keyed, core=0.25),
     FamilyClass("fsk2", _draw_fsk2, _fsk),
     FamilyClass("fsk4", _draw_fsk4, _fsk),
     FamilyClass("fskm", _draw_fskm, _fsk),
