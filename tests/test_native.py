@@ -78,6 +78,35 @@ def test_more_hits_than_there_is_room_for(native: Kernels) -> None:
     assert np.array_equal(np.unique(places[:, 2] * 300 + places[:, 3]), np.arange(cells.size))
 
 
+def test_the_same_stripes_are_found(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = [32, 64, 2048]
+    row = rng("native", "stripes").normal(1.0, 0.1, 4096).astype(np.float32)
+    row[100:140] += np.float32(0.5)
+    row[2000] += np.float32(5)
+    one, other = (energy.Stripes(GRID, spans, -20.0, 0.01) for _ in range(2))
+    for span in spans:
+        cells = row * np.float32(span)
+        monkeypatch.setattr(energy, "kernels", lambda: native)
+        found = one.search(cells, span)
+        monkeypatch.setattr(energy, "kernels", lambda: None)
+        assert found == other.search(cells, span) and found
+        assert one.largest == other.largest
+
+
+def test_sums_of_a_box_of_cells(native: Kernels) -> None:
+    cells = _cells("sums", 40, 200)
+    for rows, columns in (
+        (slice(0, 40), slice(0, 200)),
+        (slice(3, 4), slice(7, 30)),
+        (slice(5, 5), slice(9, 9)),
+    ):
+        part = cells[rows, columns].astype(np.float64)
+        assert np.allclose(native.box_sums(cells, rows, columns, over_rows=True), part.sum(axis=0))
+        assert np.allclose(native.box_sums(cells, rows, columns, over_rows=False), part.sum(axis=1))
+    with pytest.raises(ValueError, match="inside"):
+        native.box_sums(cells, slice(0, 41), slice(0, 3), over_rows=True)
+
+
 @pytest.mark.parametrize("bins", [16, 64, 4096])
 @pytest.mark.parametrize("averaged", [1, 3])
 def test_the_same_spectra(native: Kernels, monkeypatch: pytest.MonkeyPatch, bins: int, averaged: int) -> None:

@@ -436,8 +436,10 @@ class Detector:
 
     def _lasts(self, back: int, first: int, width: int) -> bool:
         """Return whether a stripe holds power in most of the last slow rows: no burst, of which something was left."""
-        rows = [float(self._slow[-k][first : first + width].mean()) / _SLOW - 1 for k in range(1, back + 1)]
-        return float(np.median(rows) if back > 3 else min(rows)) > 0.35 * sum(rows) / back
+        parts = np.array([self._slow[-k][first : first + width] for k in range(1, back + 1)])
+        rows = parts.mean(axis=1, dtype=np.float64) / _SLOW - 1
+        middle = float(np.median(rows) if back > 3 else rows.min())
+        return middle > 0.35 * float(rows.mean())
 
     def _kinds(self, segments: list[Segment], cells: Cells) -> list[Segment]:
         """Mark mirror images and what the band's edges cut off."""

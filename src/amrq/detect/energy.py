@@ -332,6 +332,8 @@ class Stripes:
             ]
             for span in spans
         }
+        self._widths = np.array(self.widths, np.int32)
+        self._thresholds = {span: np.array(one, np.float64) for span, one in self.thresholds.items()}
         self.largest = 0.0
         """As of `Rectangles`."""
 
@@ -342,6 +344,9 @@ class Stripes:
             row: sums of `span` frames of cells that were divided by the floor.
             span: as above.
         """
+        native = kernels()
+        if native is not None:
+            return self._searched(native, row, span)
         running = np.concatenate([[0.0], np.cumsum(row, dtype=np.float64)])
         found = []
         for width, threshold in zip(self.widths, self.thresholds[span], strict=True):
@@ -354,6 +359,16 @@ class Stripes:
             for at in np.flatnonzero(sums > threshold).tolist():
                 found.append((at * step, width, (float(sums[at]) - mean) / (threshold - mean)))
         return found
+
+    def _searched(self, native: Kernels, row: NDArray[np.float32], span: int) -> list[tuple[int, int, float]]:
+        thresholds = self._thresholds[span]
+        tops, places, sums = native.stripes(row, self._widths, thresholds)
+        means = self._widths * float(span)
+        ratios = (tops - means) / (thresholds - means)
+        self.largest = max(self.largest, float(np.max(ratios[tops <= thresholds], initial=0.0)))
+        number = places[:, 0]
+        excess = (sums - means[number]) / (thresholds[number] - means[number])
+        return list(zip(places[:, 1].tolist(), self._widths[number].tolist(), excess.tolist(), strict=True))
 
 
 def stripe_widths(bins: int) -> list[int]:

@@ -100,7 +100,9 @@ class NoiseFloor:
     def update(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next block of frames `[frames, bins]`; return the gain of each relative to `density`."""
         groups = max(1, len(frames) // _GROUP)
-        means = np.add.reduceat(frames, np.arange(groups) * _GROUP, axis=0)
+        even = frames[: groups * _GROUP]
+        means = even.reshape(groups, -1, self.grid.bins).sum(axis=1)
+        means[-1] += frames[len(even) :].sum(axis=0)
         sizes = np.full(groups, _GROUP)
         sizes[-1] = len(frames) - (groups - 1) * _GROUP
         means /= sizes[:, None].astype(np.float32)
@@ -230,10 +232,6 @@ class NoiseFloor:
             return False
         relative = means[:, places[: _PARTS * each]] / self.density[places[: _PARTS * each]]
         relative /= drift[np.minimum(np.arange(groups) * _GROUP + _GROUP // 2, len(drift) - 1)][:, None]
-        # The lowest bins lie between emissions, however many there are.
-        tenth = relative.shape[1] // 10
-        lowest = np.partition(relative, tenth, axis=1)[:, tenth]
-        lowest /= np.median(lowest)
         parts = relative.reshape(groups, _PARTS, each).mean(axis=2)
         few = _PARTS // 8
         ordered = np.partition(parts, (few, _PARTS // 2, _PARTS - 1 - few), axis=1)
@@ -246,9 +244,15 @@ class NoiseFloor:
         change = np.abs(middle - 1)
         # Bursts move the upper parts more than the lower ones, or those only; a gain moves all.
         alike = high - low < 2 * chance * middle + 0.4 * change
-        alike &= np.abs(lowest - middle) < 0.4 * change
         moved = (low + chance * middle > 1 + 0.8 * change) | (high - chance * middle < 1 - 0.8 * change)
-        return bool(np.any(alike & moved & (change > _STEP)))
+        alike &= moved & (change > _STEP)
+        if not alike.any():
+            return False
+        # The lowest bins lie between emissions, however many there are.
+        tenth = relative.shape[1] // 10
+        lowest = np.partition(relative, tenth, axis=1)[:, tenth]
+        lowest /= np.median(lowest)
+        return bool(np.any(alike & (np.abs(lowest - middle) < 0.4 * change)))
 
     def frame_gains(self, frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the gain of each frame by the lower quartile of its noise, for blocks in which the gain steps.
@@ -346,7 +350,8 @@ def _local_mean(
     index = np.arange(bins)
     place = index - bins / 2
     relative = np.where(free, values / otherwise, 0.0)
-    moments = [np.where(free, place**k, 0.0) for k in range(3)] + [relative, relative * place]
+    inside = free.astype(np.float64)
+    moments = [inside, inside * place, inside * place * place, relative, relative * place]
     running = [np.concatenate([[0.0], np.cumsum(one)]) for one in moments]
     result = np.full(bins, np.nan)
     reach = max(width // 2, 1)

@@ -15,6 +15,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from amrq.detect.spectra import Grid
+from amrq.native import kernels
 
 __all__ = [
     "Cells",
@@ -74,6 +75,20 @@ class Cells:
     origin: int = 0
     known: int = 0
     final: bool = False
+
+    def over_frames(self, rows: slice, first: int, last: int) -> NDArray[np.float64]:
+        """Return the sum of some frames for each of the bins from `first` to before `last`."""
+        native = kernels()
+        if native is not None:
+            return native.box_sums(self.values, rows, slice(first, last), over_rows=True)
+        return self.values[rows, first:last].sum(axis=0, dtype=np.float64)
+
+    def over_bins(self, rows: slice, first: int, last: int) -> NDArray[np.float64]:
+        """Return the sum of these bins for each of some frames."""
+        native = kernels()
+        if native is not None:
+            return native.box_sums(self.values, rows, slice(first, last), over_rows=False)
+        return self.values[rows, first:last].sum(axis=1, dtype=np.float64)
 
     def time(self, frame: float) -> float:
         """Return the sample in the middle of a frame of the stretch."""
@@ -347,7 +362,7 @@ def _cores(cells: Cells, rows: slice, columns: slice) -> list[tuple[int, int]]:
     """Return the intervals of bins in which the spectrum of these frames stands out."""
     pad = min(max(6, (columns.stop - columns.start) // 2), 200)
     a, b = max(0, columns.start - pad), min(cells.values.shape[1], columns.stop + pad)
-    spectrum = cells.values[rows, a:b].mean(axis=0, dtype=np.float64) - 1
+    spectrum = cells.over_frames(rows, a, b) / (rows.stop - rows.start) - 1
     worth = max((rows.stop - rows.start) * cells.worth, 1.0)
     cores = [(a + low, a + high) for low, high in _lobes(spectrum, 1 / np.sqrt(worth))]
     return [core for core in cores if core[1] > columns.start and core[0] < columns.stop]
@@ -378,7 +393,7 @@ def _segment_at(cells: Cells, rows: slice, core: tuple[int, int], margin: int) -
     """Return the segment about these frames in these bins, its edges refined; None if there is no power."""
     grid, values = cells.grid, cells.values
     first, last = max(0, rows.start - margin), min(len(values), rows.stop + margin)
-    envelope = values[first:last, core[0] : core[1]].mean(axis=1, dtype=np.float64) - 1
+    envelope = cells.over_bins(slice(first, last), *core) / (core[1] - core[0]) - 1
     start, stop = on_time(envelope)
     if stop <= start:
         return None
@@ -410,7 +425,7 @@ def summed(cells: Cells, rows: slice, core: tuple[int, int], times: tuple[float,
     pad = min(max(width, _PAD[0]), _PAD[1])
     a, b = max(0, core[0] - pad), min(cells.values.shape[1], core[1] + pad)
     frames = rows.stop - rows.start
-    spectrum = cells.values[rows, a:b].sum(axis=0, dtype=np.float64) - frames
+    spectrum = cells.over_frames(rows, a, b) - frames
     low, high, total = occupied(spectrum[core[0] - a : core[1] - a])
     if total <= 0:
         return None
@@ -448,7 +463,7 @@ def sharpened(one: Segment, cells: Cells, reach: int) -> Segment:
         if at < reach or at > len(cells.values) - 1 - reach:
             continue
         first = int(at) - reach
-        envelope = cells.values[first : first + 2 * reach, c:d].mean(axis=1, dtype=np.float64) - 1
+        envelope = cells.over_bins(slice(first, first + 2 * reach), c, d) / (d - c) - 1
         if edge == "stop":
             envelope = envelope[::-1]
         start, _ = on_time(envelope)
@@ -535,7 +550,7 @@ def _likeness(a: Segment, b: Segment, cells: Cells) -> float:
     for one in (a, b):
         low = min(max(0, round(cells.grid.position(one.lower))), cells.grid.bins - 1)
         high = max(low + 1, round(cells.grid.position(one.upper)) + 1)
-        values = cells.values[first:last, low:high].mean(axis=1, dtype=np.float64)
+        values = cells.over_bins(slice(first, last), low, high) / (high - low)
         # Slow changes, of which a block has few, say nothing.
         rows.append(values[2:] - values[:-2])
     count /= 2

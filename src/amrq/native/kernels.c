@@ -23,7 +23,7 @@
 /* The version of these functions: the loader takes no other. */
 int amrq_native_version(void)
 {
-    return 1;
+    return 2;
 }
 
 /* Squared magnitudes of transforms, lowest frequency first. spectra: complex [count, bins]; out: [count, bins]. */
@@ -254,5 +254,74 @@ WIDE void amrq_lower_means(const float* values, int64_t count, int64_t bins, flo
                 sum[lane] += sorted[row][lane];
         for (int64_t lane = 0; lane < lanes; lane++)
             out[first + lane] = sum[lane] / (float)half;
+    }
+}
+
+/* Compare the sums of a row over stripes of some widths, a quarter of their width apart, with thresholds.
+ *
+ * row: [bins]; widths, thresholds: [count], widths from 1 to bins; running: [bins + 1], for its running sums, of double;
+ * tops: [count], the largest sum of each width; places: [most, 2], number of the width and first bin; sums: [most].
+ * Returns how many were found, which may be more than find room.
+ */
+WIDE int64_t amrq_stripes(const float* row, int64_t bins, const int32_t* widths, const double* thresholds, int64_t count,
+                          double* running, double* tops, int32_t* places, double* sums, int64_t most)
+{
+    int64_t found = 0;
+    running[0] = 0;
+    for (int64_t k = 0; k < bins; k++)
+        running[k + 1] = running[k] + row[k];
+    for (int64_t one = 0; one < count; one++) {
+        const int64_t width = widths[one], step = width < 4 ? 1 : width / 4, number = (bins - width) / step + 1;
+        double top = -DBL_MAX;
+        for (int64_t k = 0; k < number; k++) {
+            const double sum = running[k * step + width] - running[k * step];
+            top = sum > top ? sum : top;
+        }
+        tops[one] = top;
+        if (!(top > thresholds[one]))
+            continue;
+        for (int64_t k = 0; k < number; k++) {
+            const double sum = running[k * step + width] - running[k * step];
+            if (!(sum > thresholds[one]))
+                continue;
+            if (found < most) {
+                places[2 * found] = (int32_t)one;
+                places[2 * found + 1] = (int32_t)(k * step);
+                sums[found] = sum;
+            }
+            found++;
+        }
+    }
+    return found;
+}
+
+/* Sums of a rectangle of cells, in double: over its rows for each bin, or over its bins for each row.
+ *
+ * cells: [rows, bins]; out: [right - left] if over_rows, otherwise [last - first].
+ */
+WIDE void amrq_box_sums(const float* cells, int64_t bins, int64_t first, int64_t last, int64_t left, int64_t right,
+                        int over_rows, double* restrict out)
+{
+    const int64_t width = right - left;
+    if (over_rows) {
+        for (int64_t k = 0; k < width; k++)
+            out[k] = 0;
+        for (int64_t row = first; row < last; row++) {
+            const float* from = cells + row * bins + left;
+            for (int64_t k = 0; k < width; k++)
+                out[k] += from[k];
+        }
+        return;
+    }
+    for (int64_t row = first; row < last; row++) {
+        const float* from = cells + row * bins + left;
+        double sum[4] = { 0, 0, 0, 0 };
+        int64_t k = 0;
+        for (; k + 4 <= width; k += 4)
+            for (int lane = 0; lane < 4; lane++)
+                sum[lane] += from[k + lane];
+        for (; k < width; k++)
+            sum[0] += from[k];
+        out[row - first] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
 }

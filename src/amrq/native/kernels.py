@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 1
+_VERSION = 2
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
+_MOST_STRIPES = 1 << 12
 NEVER = np.finfo(np.float32).max
 """Threshold that no sum exceeds."""
 MOST_ROWS = 64
@@ -57,6 +58,15 @@ class Kernels:
         self._lower_means = library.amrq_lower_means
         self._lower_means.argtypes = [pointer, number, number, pointer]
         self._lower_means.restype = None
+        self._stripes = library.amrq_stripes
+        self._stripes.argtypes = [
+            *(pointer, number, pointer, pointer, number),
+            *(pointer, pointer, pointer, pointer, number),
+        ]
+        self._stripes.restype = number
+        self._box_sums = library.amrq_box_sums
+        self._box_sums.argtypes = [pointer, number, number, number, number, number, integer, pointer]
+        self._box_sums.restype = None
         self._local = threading.local()  # the library runs without Python's lock
 
     def powers(self, spectra: NDArray[np.complex64], out: _Float32) -> None:
@@ -128,6 +138,63 @@ class Kernels:
         if not inside:
             raise ValueError("a rectangle begins outside.")
         self._paint(places.ctypes.data, values.ctypes.data, len(values), alike, tops.ctypes.data, *tops.shape)
+
+    def stripes(
+        self, row: _Float32, widths: NDArray[np.int32], thresholds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
+        """Compare the sums of a row over stripes of some widths, a quarter of their width apart, with thresholds.
+
+        Args:
+            row: `[columns]`.
+            widths: `[count]`, from 1 to the number of columns.
+            thresholds: `[count]`.
+
+        Returns:
+            The largest sum of each width `[count]`; of each hit the width's number and the first column `[hits, 2]`;
+            its sum `[hits]`.
+        """
+        _check(row, np.float32, 1)
+        _check(widths, np.int32, 1)
+        _check(thresholds, np.float64, 1, widths.shape)
+        if len(widths) and not 1 <= widths.min() <= widths.max() <= len(row):
+            raise ValueError(f"widths must be from 1 to {len(row)}.")
+        running, tops, most = np.empty(len(row) + 1), np.empty(len(widths)), _MOST_STRIPES
+        while True:
+            places, sums = np.empty((most, 2), np.int32), np.empty(most)
+            count = self._stripes(
+                row.ctypes.data,
+                len(row),
+                widths.ctypes.data,
+                thresholds.ctypes.data,
+                len(widths),
+                running.ctypes.data,
+                tops.ctypes.data,
+                places.ctypes.data,
+                sums.ctypes.data,
+                most,
+            )
+            if count <= most:
+                return tops, places[:count], sums[:count]
+            most = count
+
+    def box_sums(self, cells: _Float32, rows: slice, columns: slice, over_rows: bool) -> NDArray[np.float64]:
+        """Return the sums of a rectangle of cells `[rows, columns]` over its rows, or over its columns.
+
+        Args:
+            cells: `[rows, columns]`.
+            rows: first and last (exclusive), inside.
+            columns: likewise.
+            over_rows: one sum for each column; otherwise for each row.
+        """
+        _check(cells, np.float32, 2)
+        first, last, left, right = rows.start, rows.stop, columns.start, columns.stop
+        if not (0 <= first <= last <= cells.shape[0] and 0 <= left <= right <= cells.shape[1]):
+            raise ValueError(f"rows {rows} and columns {columns} are not inside {list(cells.shape)}.")
+        out = np.empty(right - left if over_rows else last - first)
+        self._box_sums(
+            cells.ctypes.data, cells.shape[1], first, last, left, right, over_rows, out.ctypes.data
+        )
+        return out
 
     def lower_means(self, values: _Float32) -> _Float32:
         """Return the mean of the lower half of each column of `[count, columns]`, count at most 64."""
