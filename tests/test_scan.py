@@ -20,7 +20,7 @@ from seeds import rng
 
 from amrq.classes import linear_class
 from amrq.errors import AmrqError, DeviceError, OutputError, StalledError
-from amrq.identify import identify_emission
+from amrq.identify import EmissionIdentity, find_in_windows, identify_emission
 from amrq.outputs import OutputOptions, emission_fields, emission_schema
 from amrq.recordings import open_recording, write_sigmf
 from amrq.scan import (
@@ -39,6 +39,7 @@ from amrq.scan import (
     sweep_steps,
 )
 from amrq.scan.bands import open_band
+from amrq.scan.records import Findings
 from amrq.scan.session import _Clock
 from amrq.signals import received_signal
 from amrq.sources import Piece, SourceCounts, SourceOptions
@@ -147,6 +148,87 @@ def test_the_same_samples_give_the_same_events(samples: _Samples, events: list[S
     assert [(one.event, one.record) for one in again] == [(one.event, one.record) for one in events]
 
 
+def lasting(count: int, generator: np.random.Generator) -> _Samples:
+    """QPSK and a carrier that last, and a burst of 8PSK that ends before the middle."""
+    made = noise(count, generator)
+    made += linear("QPSK", 20e3, -300e3, 20.0, count, generator) + carrier(300e3, 25.0, count)
+    ends = count // 2 - 5_000
+    made[ends - 150_000 : ends] += ramped(linear("8PSK", 30e3, -100e3, 24.0, 150_000, generator))
+    return made.astype(np.complex64)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_gap_of_some_milliseconds_ends_no_emission(known: bool) -> None:
+    """10 ms are lost, once so that it is known how many samples they are, once not."""
+    made = lasting(900_000, rng("a gap"))
+    scanner = BandScanner(RATE)
+    events = scanner.process(made[:450_000])
+    scanner.add_break(10_000 if known else 0)
+    events += scanned(scanner, made[460_000:])
+    over = {round(one.record.centre / 1e5): one.record for one in events if one.event == "end"}
+    assert len([one for one in events if one.event == "end"]) == len(over) == 3
+    assert sorted(one.record.id for one in events if one.event == "begin") == [1, 2, 3]
+    end = 900_000 if known else 890_000
+    for place, label in ((-3, "QPSK"), (3, "carrier")):
+        assert (over[place].label, over[place].gaps, over[place].bursts) == (label, 1, 1)
+        assert over[place].start < 10_000 and abs(over[place].stop - end) < 10_000
+    # What was over before the gap does not come again.
+    assert over[-1].gaps == 0 and abs(over[-1].stop - 445_000) < 6_000
+
+
+def test_a_gap_of_seconds_ends_the_stretch_and_the_emission_keeps_its_identity() -> None:
+    made = lasting(900_000, rng("a long gap"))
+    scanner = BandScanner(RATE)
+    events = scanner.process(made[:450_000])
+    scanner.add_break(2_000_000)
+    events += scanned(scanner, made[450_000:])
+    qpsk = [one.record for one in events if one.event == "end" and abs(one.record.centre + 300e3) < 5e3]
+    assert [(one.id, one.bursts, one.gaps) for one in qpsk] == [(qpsk[0].id, 1, 0), (qpsk[0].id, 2, 0)]
+    assert qpsk[0].stop < 460_000 and qpsk[1].start >= 2_440_000
+
+
+def test_what_lasts_is_looked_at_twice_a_second_and_seldom_identified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = lasting(2_000_000, rng("what lasts"))
+    scanner = BandScanner(RATE, options=ScanOptions(budget=64.0), limited=True)
+    count = 0
+    known = scanner._looker.identity
+
+    def counting(*given: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        return known(*given, **more)
+
+    monkeypatch.setattr(scanner._looker, "identity", counting)
+    for start in range(0, 2_000_000, 40_000):
+        scanner.process(made[start : start + 40_000])
+    steady = [one for one in scanner.snapshot().emissions if one.on]
+    assert {one.label for one in steady} == {"QPSK", "carrier"}
+    # Looks are on a grid of half a second; the first one comes when the emission is known, .1 s to .6 s after it began.
+    assert all(3 <= one.looks <= 5 for one in steady), steady
+    assert count <= 5  # three emissions, some of them with a second, longer look
+
+
+def test_an_emission_is_what_most_looks_say() -> None:
+    found = Findings()
+    assert found.fields() == {}
+    for label in ("QPSK",) * 5 + ("unknown",) * 3:
+        identity = EmissionIdentity(
+            label, "linear" if label == "QPSK" else "unknown", confidence=0.9 * (label == "QPSK")
+        )
+        found.add(identity, {"level_dbfs": -20.0 if label == "QPSK" else -30.0, "snr_db": None})
+    assert found.fields()["label"] == "unknown"  # three of the last five
+    whole = found.fields(all=True)
+    assert whole["label"] == "QPSK" and whole["confidence"] == pytest.approx(0.9 * 5 / 8)
+    assert whole["measures"] == {"level_dbfs": pytest.approx(-20.0), "snr_db": None}
+    found.add(EmissionIdentity("8PSK", "linear", confidence=0.9, symbol_rate=1e3), {})
+    found.forget_recent()
+    found.add(EmissionIdentity("8PSK", "linear", confidence=0.9, symbol_rate=2e3), {})
+    assert found.fields()["label"] == "8PSK" and found.fields()["symbol_rate"] == 1.5e3
+    assert found.fields(all=True)["label"] == "QPSK" and len(found) == 10
+
+
 def test_noise_alone_gives_nothing_and_samples_that_are_not_finite_count_as_zeros() -> None:
     made = noise(500_000, rng("noise to scan")).astype(np.complex64)
     made[200_000:200_100] = np.nan
@@ -211,6 +293,28 @@ def test_a_keyed_or_swept_carrier_is_no_carrier() -> None:
     assert found.label == "carrier" and found.confidence > 0.9
 
 
+def test_a_known_symbol_rate_is_tried_before_one_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = rng("a known rate")
+    symbols = generator.choice(linear_class("QPSK").points, 1200)
+    iq = received_signal(symbols, 4.0, 0.35, 20.0, generator)
+    searched = []
+    whole = find_in_windows
+
+    def counted_search(*given: Any) -> Any:
+        searched.append(given)
+        return whole(*given)
+
+    monkeypatch.setattr("amrq.identify.linear.find_in_windows", counted_search)
+    first = identify_emission(iq, 40e3)
+    assert (first.label, len(searched)) == ("QPSK", 1)
+    again = identify_emission(iq, 40e3, symbol_rate=first.symbol_rate)
+    assert (again.label, len(searched)) == ("QPSK", 1)
+    assert again.symbol_rate == pytest.approx(10e3, rel=2e-3)
+    other = identify_emission(iq, 40e3, symbol_rate=7.1e3)  # it has changed
+    assert (other.label, len(searched)) == ("QPSK", 2)
+    assert other.symbol_rate == pytest.approx(10e3, rel=2e-3)
+
+
 # Whose turn it is
 
 
@@ -228,6 +332,25 @@ def test_what_is_new_comes_first_and_what_is_steady_last() -> None:
     ]
     assert not scheduler.due(0.6)[-1].full  # it was identified half a second ago
     assert [turn.full for turn in scheduler.due(20.0)] == [True, True, True]
+
+
+def test_what_stays_the_same_is_identified_less_often() -> None:
+    scheduler = Scheduler(ScanOptions(look_every=0.5, name_every=10.0))
+    scheduler.begin(1, 0.0, enough=0.0)
+    now, identified = 0.0, []
+    while now < 300.0:
+        for turn in scheduler.due(now):
+            scheduler.done(turn, now, cost=0.0, same=True)
+            identified += [now] * turn.full
+        now += 0.25
+    between = [later - earlier for earlier, later in itertools.pairwise(identified)]
+    assert between[:4] == pytest.approx([20, 40, 80, 80], abs=1.0)
+    scheduler.change(1, now)
+    [turn] = scheduler.due(now)
+    assert turn.full
+    scheduler.done(turn, now, cost=0.0, same=False)
+    assert not any(turn.full for turn in scheduler.due(now + 9.0))
+    assert all(turn.full for turn in scheduler.due(now + 10.5))
 
 
 def test_the_budget_is_kept_and_what_is_missed_counts() -> None:

@@ -91,6 +91,7 @@ class EmissionLook:
         measures: what was measured of it.
         model: classifier, or model's name, for linear modulations.
         thorough: as `identify_emission` takes it.
+        symbol_rate: likewise.
     """
 
     iq: NDArray[np.complex64]
@@ -101,6 +102,7 @@ class EmissionLook:
     measures: EmissionMeasures
     model: str | Classifier = "default"
     thorough: bool = True
+    symbol_rate: float | None = None
 
     def inside(self) -> tuple[float, float]:
         """Return the edges, within the band of the samples."""
@@ -169,6 +171,7 @@ def identify_emission(
     snr_db: float | None = None,
     model: str | Classifier = "default",
     thorough: bool = True,
+    symbol_rate: float | None = None,
 ) -> EmissionIdentity:
     """Say what an emission is.
 
@@ -180,6 +183,8 @@ def identify_emission(
         snr_db: in its box, as its detector found it, dB; None where it is not known.
         model: an ONNX file, a shipped model's name or `default`; or a classifier, which is used as it is.
         thorough: a linear signal is equalised where it needs that, which may take several times as long.
+        symbol_rate: that it had before, symbols a second: if it can be named with this, none is looked for, which takes
+            half as long; None where it is not known.
 
     Raises:
         AmrqError: the model cannot be used.
@@ -202,7 +207,7 @@ def identify_emission(
     bandwidth = None if edges is None else edges[1] - edges[0]
     measures = measure_emission(iq, sample_rate, noise_dbfs_per_hz, bandwidth, with_symbol_rate=False)
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
-    look = EmissionLook(iq, sample_rate, noise_density, edges, snr_db, measures, model, thorough)
+    look = EmissionLook(iq, sample_rate, noise_density, edges, snr_db, measures, model, thorough, symbol_rate)
     doubt: EmissionIdentity | None = None
     for family in FAMILIES.values():
         found = family(look)
@@ -291,8 +296,18 @@ def _linear(look: EmissionLook) -> EmissionIdentity | None:
     middle = abs(line.place - (lower + upper) / 2) < _AT_MIDDLE * (upper - lower)
     if middle and line.power > _WITH_CARRIER * (line.power + max(line.beside, 0.0)):
         return EmissionIdentity(reason="modulated beside a carrier")
-    options = IdentifyOptions(look.model, FrontEndOptions(equaliser=look.thorough), DecisionOptions())
-    found = identify_linear(look.iq, look.sample_rate, offset=_finite(look.measures.centre), options=options)
+    if look.symbol_rate is not None:
+        found = _received(look, look.symbol_rate)
+        if found.label != UNKNOWN:
+            return found
+    return _received(look)
+
+
+def _received(look: EmissionLook, symbol_rate: float | None = None) -> EmissionIdentity:
+    """Receive it with a symbol rate, or with the one that is found, and let the model decide."""
+    front_end = FrontEndOptions(equaliser=look.thorough)
+    options = IdentifyOptions(look.model, front_end, DecisionOptions(), search=symbol_rate is None)
+    found = identify_linear(look.iq, look.sample_rate, symbol_rate, _finite(look.measures.centre), options)
     rate = found.found.symbol_rate
     measures = look.measures if rate is None else replace(look.measures, symbol_rate=rate)
     if not found.symbol_rate:

@@ -12,7 +12,7 @@ from amrq.classifier import Classifier, make_classifier
 from amrq.decision import Decision, DecisionMaker, DecisionOptions
 from amrq.errors import AmrqError
 from amrq.identify.search import FoundSignal, SignalSearch, find_in_windows, unclear_text
-from amrq.measure import FrontEndOptions
+from amrq.measure import FrontEndOptions, SymbolRate
 from amrq.receive import BurstReceiver, ReceivedSymbols, Receiver
 from amrq.worker import Batch, ClassifierWorker
 
@@ -34,11 +34,13 @@ class IdentifyOptions:
         model: an ONNX file, a shipped model's name, or `default`; or a classifier, which is used as it is.
         front_end: settings of the receiver; None: the defaults.
         decision: how decisions are made; None: the defaults.
+        search: look for the signal; otherwise symbol rate and offset are given, and are taken as they are.
     """
 
     model: str | Classifier = "default"
     front_end: FrontEndOptions | None = None
     decision: DecisionOptions | None = None
+    search: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,11 @@ def identify_linear(
     """
     options = options or IdentifyOptions()
     samples = np.ascontiguousarray(samples, dtype=np.complex64)
-    search = SignalSearch(offset, symbol_rate, highest=sample_rate / 2)  # two samples a symbol at least
-    found = find_in_windows(_windows(samples), sample_rate, search)
+    if options.search or symbol_rate is None:
+        search = SignalSearch(offset, symbol_rate, highest=sample_rate / 2)  # two samples a symbol at least
+        found = find_in_windows(_windows(samples), sample_rate, search)
+    else:
+        found = FoundSignal(offset or 0.0, SymbolRate(symbol_rate, 1.0), symbol_rate)
     if not found.sure or found.symbol_rate is None:
         return Identification(found, reason=unclear_text(found))
     receiver = BurstReceiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a scanner knows: emissions, what happened to them, counters, and spectra to draw."""
 
+import bisect
 import math
+from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.detect import Emission
-from amrq.identify import Glance
+from amrq.identify import EmissionIdentity, Glance
 from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
 from amrq.outputs import EMISSION_RECORD_VERSION
@@ -20,6 +22,8 @@ __all__ = [
     "BandPicture",
     "EmissionRecord",
     "Event",
+    "Findings",
+    "Gaps",
     "KnownEmission",
     "ScanCounters",
     "ScanEvent",
@@ -61,6 +65,7 @@ class EmissionRecord:
         symbols: received symbols of the last look, complex64; None where it is not linear.
         since: sample from which on it has this label.
         looks: how often it was looked at.
+        gaps: how often samples were lost while it was on: it was there again right after.
     """
 
     id: int
@@ -84,6 +89,7 @@ class EmissionRecord:
     symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
     since: int = 0
     looks: int = 0
+    gaps: int = 0
 
     @property
     def centre(self) -> float:
@@ -180,8 +186,138 @@ class BandPicture:
     stop: int | None = None
 
 
-OFTEN_LOOKED = 3
-"""Looks after which an emission without a name is known well enough."""
+_RECENT = 5
+"""Identifications whose majority is what an emission is said to be while it is on."""
+_OFTEN = 3
+"""Identifications after which an emission without a name is known well enough."""
+
+
+@dataclass
+class _Sum:
+    """Sums over the identifications that gave one label."""
+
+    last: EmissionIdentity
+    looks: int = 0
+    confidence: float = 0.0
+    numbers: dict[str, tuple[float, int]] = field(default_factory=dict)
+    probabilities: dict[str, float] = field(default_factory=dict)
+
+    def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
+        self.last = identity if identity.symbols is not None or self.last.symbols is None else self.last
+        self.looks += 1
+        self.confidence += identity.confidence
+        for name, value in {**measures, _RATE: identity.symbol_rate}.items():
+            total, count = self.numbers.get(name, (0.0, 0))
+            self.numbers[name] = (total, count) if value is None else (total + value, count + 1)
+        for name, value in identity.probabilities.items():
+            self.probabilities[name] = self.probabilities.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float | None]:
+        return {name: total / count if count else None for name, (total, count) in self.numbers.items()}
+
+
+_RATE = "symbol rate"
+
+
+class Findings:
+    """What the identifications of an emission have found, all together.
+
+    While it is on, it has the label of most of the last five; when it is over, that of most of all. Where there are as
+    many with a name and without one, the name counts. Measures, probabilities and symbol rate are means over all that
+    gave the label.
+
+    >>> found = Findings()
+    >>> for label in ("QPSK", "unknown", "QPSK"):
+    ...     found.add(EmissionIdentity(label, "linear", confidence=0.9), {"level_dbfs": -20.0})
+    >>> [(one["label"], round(one["confidence"], 2)) for one in (found.fields(), found.fields(all=True))]
+    [('QPSK', 0.6), ('QPSK', 0.6)]
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, _Sum] = {}
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+
+    def __len__(self) -> int:
+        """How many there were."""
+        return sum(one.looks for one in self._sums.values())
+
+    def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
+        """Take in an identification, and the numbers that were measured."""
+        self._recent.append(identity.label)
+        self._sums.setdefault(identity.label, _Sum(identity)).add(identity, measures)
+
+    def forget_recent(self) -> None:
+        """Begin the majority anew, since the emission has become another one."""
+        self._recent.clear()
+
+    def fields(self, all: bool = False) -> dict[str, Any]:
+        """Return what the emission is, as fields of its record; nothing before it was identified.
+
+        Args:
+            all: by all identifications; otherwise by the last ones.
+        """
+        votes = {label: one.looks for label, one in self._sums.items()} if all else Counter(self._recent)
+        if not votes:
+            return {}
+        latest = {label: place for place, label in enumerate(self._recent)}
+        label = max(votes, key=lambda one: (votes[one], one != UNKNOWN, latest.get(one, -1)))
+        chosen = self._sums[label]
+        measures = chosen.means()
+        symbol_rate = measures.pop(_RATE, None)
+        return {
+            "label": label,
+            "family": chosen.last.family,
+            "reason": chosen.last.reason,
+            "confidence": chosen.confidence / chosen.looks * votes[label] / sum(votes.values()),
+            "symbol_rate": symbol_rate,
+            "measures": measures,
+            "probabilities": {name: value / chosen.looks for name, value in chosen.probabilities.items()},
+            "symbols": chosen.last.symbols,
+        }
+
+
+_GAP, _AGAIN, _BESIDE = 1.0, 0.5, 0.01
+"""Seconds of lost samples through which an emission goes on, within which it must be there again, and by which its end
+may be known wrongly where samples were lost."""
+_MOST_GAPS = 10_000
+"""That are known, the last ones."""
+
+
+class Gaps:
+    """Where samples were lost.
+
+    Args:
+        sample_rate: of the band.
+        step: samples by which a detector knows an end at best.
+
+    >>> gaps = Gaps(1e3, 1)
+    >>> gaps.add(100, 120)
+    >>> [gaps.within(EmissionRecord(1, 0, stop, 0, stop, 0, 1, 0, 0)) for stop in (90, 200)]
+    [0, 1]
+    """
+
+    def __init__(self, sample_rate: float, step: int) -> None:
+        self._rate, self._step = sample_rate, step
+        self._places: list[tuple[int, int]] = []
+
+    def add(self, start: int, stop: int) -> None:
+        """Note a gap; its ends are the same where it is not known how long it is."""
+        self._places.append((start, stop))
+        del self._places[:-_MOST_GAPS]
+
+    def until(self, emission: Emission) -> float:
+        """Return until which second an emission may come again that ended where samples were lost; 0: it was over."""
+        at = bisect.bisect_left(self._places, (emission.stop - self._step, 0))
+        if at == len(self._places):
+            return 0.0
+        start, stop = self._places[at]
+        near = start - emission.stop <= max(_BESIDE * self._rate, 4 * self._step)
+        return stop / self._rate + _AGAIN if near and stop - start <= _GAP * self._rate else 0.0
+
+    def within(self, record: EmissionRecord) -> int:
+        """Return how often samples were lost while an emission was on."""
+        low = bisect.bisect_left(self._places, (record.start, 0))
+        return sum(stop < record.stop for _, stop in self._places[low:])
 
 
 @dataclass
@@ -191,11 +327,14 @@ class KnownEmission:
     record: EmissionRecord
     key: int
     """In the table and of its turns: its id; below 0 where it waits for a look and has begun again meanwhile."""
-    doubts: int = 0
+    findings: Findings = field(default_factory=Findings)
+    """Of all its stretches in which it was the same."""
+    found_before: int = 0
+    """How many of them are of stretches before this one."""
     looked: int = 0
     """Samples of the source that the best look rested on, in this stretch."""
-    glance: Glance | None = None
-    """At the last identification."""
+    glances: tuple[Glance, ...] = ()
+    """At identifications that gave the label which it has."""
     restless: int = 0
     """How often it seemed to have changed, and was the same: voice and keying do."""
     named_at: float = 0.0
@@ -205,11 +344,25 @@ class KnownEmission:
     suppressed: bool = False
     ending: float | None = None
     """Time until which its end waits for a look."""
+    joined: int = 0
+    """Stretches, as the tracker counts them, that followed another one after a gap of lost samples alone."""
+    resumed: int | None = None
+    """First sample of its stretch, where samples were lost since."""
+    paused: tuple[float, Emission] | None = None
+    """Samples were lost while it was on: the time until which it may come again, and what it was."""
 
     @property
     def familiar(self) -> bool:
         """Whether a glance will do for its next stretch: it has a name, or was looked at often enough for none."""
-        return self.glance is not None and (self.record.label != UNKNOWN or self.record.looks >= OFTEN_LOOKED)
+        named = self.record.label != UNKNOWN or len(self.findings) >= _OFTEN
+        return bool(self.glances) and named
+
+    def at(self, emission: Emission) -> EmissionRecord:
+        """Return its record with the place of the emission as the tracker has it now."""
+        places = places_of(emission) | {"bursts": emission.bursts - self.joined}
+        if self.resumed is not None:
+            places["start"] = self.resumed
+        return replace(self.record, **places)
 
 
 def places_of(emission: Emission) -> dict[str, Any]:
@@ -299,6 +452,7 @@ def emission_record(
         "bursts": record.bursts,
         "first_seen": round(max(0, record.first_seen) / sample_rate, 6),
         "looks": record.looks,
+        "gaps": record.gaps,
         "measures": {name: _rounded(value, 6) for name, value in record.measures.items()},
         "probabilities": {name: round(value, 4) for name, value in record.probabilities.items()},
         "dropped": dropped,

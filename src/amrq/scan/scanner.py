@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.channel import Channel, ChannelSamples, SampleRing, extract, extract_all
+from amrq.channel import ChannelSamples, SampleRing, extract
 from amrq.classifier import Classifier, make_classifier
 from amrq.detect import Detector, DetectorOptions, Emission, EmissionEvent, EmissionTracker
 from amrq.errors import AmrqError
-from amrq.identify import EmissionIdentity, Glance, identify_emission
+from amrq.identify import EmissionIdentity, Glance
 from amrq.model import UNKNOWN
+from amrq.scan.looks import FIRST_SYMBOLS, Looker, symbols_of
 from amrq.scan.records import (
     BandPicture,
     EmissionRecord,
     Event,
+    Findings,
+    Gaps,
     KnownEmission,
     ScanCounters,
     ScanEvent,
@@ -34,33 +37,31 @@ __all__ = ["BandScanner"]
 
 _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
-_LOOK_SYMBOLS = 1500.0
-"""Bandwidths times seconds of a full look: about 1,200 symbols, a decision of 32 chunks and some more."""
 _MOST_RESTLESS = 5
-_LONGER = 4
-"""Times as long is the next look at an emission that has no name."""
+_ITS_GLANCES = 8
+"""Different glances that are remembered of an emission."""
 _EFFORTS = 1
 """How often a look gets longer; once more in a recording."""
-_FIRST_SYMBOLS = 400.0
-"""Of a first look: enough to name a strong signal."""
-_GLANCE = 512.0
-"""Of a look at whether an emission has changed."""
-_LONGEST = 1 << 22
-"""Samples of the band that a look takes at most."""
 _FIRST_SECONDS = 0.1
 """A first look waits no longer than this for more samples."""
-_RATE = 4.0
-"""Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
-_LEAST_BANDWIDTH = 500.0
-"""Hz of the narrowest channel."""
 _FULL_TOGETHER = 4
 """Identifications from one stretch, where the budget is limited; glances cost next to nothing."""
-_TOGETHER = 32
+_TOGETHER = 64
 """Channels that are taken out of a stretch at once."""
 _PATIENCE = 0.3
 """Seconds that the record of an emission waits after its end for a look."""
-_DOUBTS = 3
-"""Looks without a name after which a name is given up."""
+_KEPT = (
+    "label",
+    "family",
+    "reason",
+    "confidence",
+    "symbol_rate",
+    "measures",
+    "probabilities",
+    "since",
+    "looks",
+)
+"""Fields of a record that stay when an emission begins again."""
 _MOVED = 0.25
 """Of its bandwidth: an emission whose edges move by more has changed."""
 _MOST_EMISSIONS = 2000
@@ -117,6 +118,8 @@ class BandScanner:
         detecting = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
         self._detector = Detector(self.sample_rate, detecting)
         self._tracker = EmissionTracker(self.sample_rate)
+        self._gaps = Gaps(self.sample_rate, self._detector.fine.step)
+        self._looker = Looker(self.ring, lambda: self._detector.floor_dbfs_per_hz, self._classifier)
 
     @property
     def now(self) -> int:
@@ -161,6 +164,7 @@ class BandScanner:
         """
         self._follow(self._tracker.update(self._detector.finish(), self.now))
         self._follow(self._tracker.finish(self.now))
+        self._end_paused()
         if seconds > 0:
             self.look(last=True, seconds=seconds)
         with self._lock:
@@ -185,11 +189,16 @@ class BandScanner:
     def add_break(self, lost: int = 0, dropped: bool = False) -> None:
         """Note that samples were lost before the next ones. Emissions that are there after it are the same.
 
+        Where a second was lost at most, and an emission is there again within half a second, it goes on: its record
+        counts the gap. Otherwise the stretch ends before the gap, and another one of the same emission may begin.
+
         Args:
             lost: how many samples, as far as it is known: time goes on by them.
             dropped: they were lost here, for want of time.
         """
         self._follow(self._tracker.update(self._detector.add_break(self.now + lost), self.now))
+        with self._lock:
+            self._gaps.add(self.now, self.now + lost)
         if lost:
             self.ring.skip(lost)
         else:
@@ -209,6 +218,7 @@ class BandScanner:
         """Do as `retune`; the events can then be taken."""
         self._follow(self._tracker.update(self._detector.reset(), self.now))
         self._follow(self._tracker.finish(self.now))
+        self._end_paused()
         self.ring.add_break()
         with self._lock:
             for known in list(self._known.values()):
@@ -250,15 +260,44 @@ class BandScanner:
         with self._lock:
             for event in events:
                 emission = replace(event.emission, id=event.emission.id + self._base)
-                {"begin": self._on_begin, "change": self._on_change, "end": self._on_end}[event.event](
-                    emission, now
-                )
+                known = self._known.get(emission.id)
+                if event.event == "begin" and known is not None and known.paused is not None:
+                    self._resume(known, emission)
+                elif event.event == "begin":
+                    self._on_begin(emission, now)
+                elif known is None:
+                    continue
+                elif event.event == "change":
+                    self._on_change(known, emission, now)
+                elif (until := self._gaps.until(emission)) > now:
+                    known.record = replace(known.at(emission), on=True)
+                    known.paused = (until, emission)
+                else:
+                    self._on_end(known, emission, now)
+            self._end_paused(now)
             late = [
                 known for known in self._known.values() if known.ending is not None and now > known.ending
             ]
             for known in late:
                 self._end(known)
             self._forget_old()
+
+    @staticmethod
+    def _resume(known: KnownEmission, emission: Emission) -> None:
+        """Go on with an emission after a gap of lost samples; the lock is held."""
+        known.paused = None
+        known.joined += 1
+        known.resumed = known.record.start
+        known.record = replace(known.at(emission), on=True)  # if it is over, its end follows
+
+    def _end_paused(self, now: float = math.inf) -> None:
+        """End what has not come again after a gap."""
+        with self._lock:
+            for known in list(self._known.values()):
+                if known.paused is not None and now > known.paused[0]:
+                    _, emission = known.paused
+                    known.paused = None
+                    self._on_end(known, emission, min(now, self._seconds()))
 
     def _on_begin(self, emission: Emission, now: float) -> None:
         if emission.kind in _NOT_ON_AIR:
@@ -273,43 +312,30 @@ class BandScanner:
         record = EmissionRecord(**places_of(emission), since=emission.start)
         known = KnownEmission(record, emission.id, suppressed=not self._reported(now))
         if former is not None:  # the next stretch of the same emission: it keeps its name
-            kept = (
-                "label",
-                "family",
-                "reason",
-                "confidence",
-                "symbol_rate",
-                "measures",
-                "probabilities",
-                "since",
-            )
-            had = {name: getattr(former.record, name) for name in kept}
-            known.record = replace(record, **had, looks=former.record.looks)
-            known.glance, known.effort, known.restless = former.glance, former.effort, former.restless
+            had = {name: getattr(former.record, name) for name in _KEPT}
+            known.joined, known.findings = former.joined, former.findings
+            known.found_before = len(former.findings)
+            known.record = replace(record, **had, bursts=emission.bursts - known.joined)
+            known.glances, known.effort, known.restless = former.glances, former.effort, former.restless
         self._known[emission.id] = known
         have = (self.now - emission.start) / self.sample_rate
-        enough = min(self._window(known.record, _FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
+        enough = min(self._looker.window(known.record, FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
         self._scheduler.begin(emission.id, now, max(0.0, enough - have), known.familiar)
         self._put("begin", known)
 
-    def _on_change(self, emission: Emission, now: float) -> None:
-        known = self._known.get(emission.id)
-        if known is None:
-            return
+    def _on_change(self, known: KnownEmission, emission: Emission, now: float) -> None:
         before = known.record
-        known.record = replace(before, **places_of(emission))
+        known.record = known.at(emission)
+        known.record = replace(known.record, gaps=self._gaps.within(known.record))
         moved = abs(known.record.centre - before.centre) > _MOVED * before.bandwidth
         if moved or not 0.5 < known.record.bandwidth / max(before.bandwidth, 1e-9) < 2:
             self._scheduler.change(emission.id, now)
 
-    def _on_end(self, emission: Emission, now: float) -> None:
-        known = self._known.get(emission.id)
-        if known is None:
-            return
-        known.record = replace(known.record, **(places_of(emission) | {"on": False}))
-        record = known.record
+    def _on_end(self, known: KnownEmission, emission: Emission, now: float) -> None:
+        record = replace(known.at(emission), on=False)
+        record = known.record = replace(record, gaps=self._gaps.within(record))
         # Each stretch gets a look; where it may be the emission known from before, a glance says whether it is.
-        there = min(record.stop - record.start, self._window(record, _symbols(known)))
+        there = min(record.stop - record.start, self._looker.window(record, symbols_of(known)))
         wanted = not known.looked or (record.label == UNKNOWN and known.looked < 0.9 * there)
         self._scheduler.end(emission.id, now, wanted, full=not known.familiar)
         if wanted:
@@ -320,9 +346,11 @@ class BandScanner:
     def _end(self, known: KnownEmission) -> None:
         """Report an end; the lock is held."""
         known.ending = None
-        if not known.record.looks:
+        if known.findings:
+            known.record = replace(known.record, **known.findings.fields(all=True))
+        else:
             known.record = replace(known.record, reason="not looked at in time")
-        self._scheduler.forget(known.key, missed=not known.record.looks)
+        self._scheduler.forget(known.key, missed=not known.findings)
         if known.key < 0:
             del self._known[known.key]
         self._put("end", known)
@@ -391,7 +419,7 @@ class BandScanner:
                 if known is None:
                     self._scheduler.forget(turn.id)
                     continue
-            start, stop = self._stretch(known.record, end, _symbols(known) if turn.full else _GLANCE)
+            start, stop = self._looker.stretch(known.record, end, symbols_of(known) if turn.full else None)
             number = 0
             while len(groups.get((start, stop, number), ())) >= _TOGETHER:
                 number += 1
@@ -408,13 +436,7 @@ class BandScanner:
         ):  # what there is no time for need not be taken out of the band
             whole = [one for one in turns if one[0].full][:_FULL_TOGETHER]
             turns = whole + [one for one in turns if not one[0].full]
-        try:
-            wanted = [self._wanted(record) for _, record in turns]
-            channels: list[ChannelSamples] | None = extract_all(
-                self.ring, self.sample_rate, wanted, start, stop
-            )
-        except AmrqError:  # its samples have gone
-            channels = None
+        channels = self._looker.channels([record for _, record in turns], start, stop)
         spent = time.thread_time() - began  # counts with the first turn that is taken
         for number, (turn, record) in enumerate(turns):
             with self._lock:
@@ -437,118 +459,70 @@ class BandScanner:
             known = self._known.get(turn.id)
         if known is None or known.record.bursts != record.bursts:
             return  # it has gone, or has begun again and this was of the time before
-        seen = Glance.at(channel.iq, channel.sample_rate, max(record.bandwidth, _LEAST_BANDWIDTH))
-        changed = known.glance is None or seen.differs(known.glance)
+        seen = self._looker.glance(channel, record)
+        changed = all(seen.differs(one) for one in known.glances)
         identity = None
         if turn.full or (changed and known.ending is not None):
             if not turn.full:  # it is over, and another one than before
-                channel, used = self._whole(record) or (channel, used)
-            identity = self._identify(channel, record, turn.kind)
+                channel, used = self._looker.whole(record) or (channel, used)
+            # What is new gets a name soon; echoes are seen to when it has turned out to last.
+            thorough = not self._scheduler.limited or turn.kind is LookKind.STEADY
+            identity = self._looker.identity(channel, record, thorough)
         now = self._seconds()
         with self._lock:
             if self._known.get(known.key) is not known:
                 return  # its band, or itself, has gone meanwhile
             known.looked = max(known.looked, used)
+            known.record = replace(known.record, looks=known.record.looks + 1)
             if identity is not None:
-                same = changed and known.glance is not None and identity.label == known.record.label
-                known.restless = min(known.restless + 1, _MOST_RESTLESS) if same else 0
-                known.glance, known.named_at = seen, now
-                self._learn(known, identity, changed)
+                self._recognise(known, seen, changed, identity.label == record.label)
+                known.named_at = now
+                self._learn(known, identity, channel.centre, changed)
             self._count(looks=1)
-            whole = self._window(record, _symbols(known))
+            whole = self._looker.window(record, symbols_of(known))
             sure = identity is None or identity.label != UNKNOWN
             if not sure and used >= 0.9 * whole:
-                sure = known.effort >= _EFFORTS + (not self._scheduler.limited) or whole >= self._longest()
+                sure = (
+                    known.effort >= _EFFORTS + (not self._scheduler.limited) or whole >= self._looker.longest
+                )
                 known.effort += not sure
-            self._scheduler.done(turn, now, time.thread_time() - began, used / self.sample_rate, sure)
+            same = identity is not None and identity.label == record.label
+            cost = time.thread_time() - began
+            self._scheduler.done(turn, now, cost, used / self.sample_rate, sure, same)
             calm = self.options.look_every * 2**known.restless
             if changed and identity is None and now >= known.named_at + calm:
                 self._scheduler.change(turn.id, now)
             if known.ending is not None:
                 self._end(known)
 
-    def _whole(self, record: EmissionRecord) -> tuple[ChannelSamples, int] | None:
-        """Return the samples of a full look at one emission; None where they have gone."""
-        start, stop = self._stretch(record, self.now, _LOOK_SYMBOLS)
-        try:
-            [channel] = extract_all(self.ring, self.sample_rate, [self._wanted(record)], start, stop)
-        except AmrqError:
-            return None
-        return channel, stop - start
+    @staticmethod
+    def _recognise(known: KnownEmission, seen: Glance, changed: bool, same: bool) -> None:
+        """Take in how an emission looked when it was identified; the lock is held."""
+        if not same or not known.glances:
+            known.glances, known.restless = (seen,), 0
+        elif changed:  # it may look like this, too: voice and keying do
+            known.glances = (*known.glances, seen)[-_ITS_GLANCES:]
+            known.restless = min(known.restless + 1, _MOST_RESTLESS)
 
-    def _identify(self, channel: ChannelSamples, record: EmissionRecord, kind: LookKind) -> EmissionIdentity:
-        floor = self._floor(record)
-        edges = (record.lower - channel.centre, record.upper - channel.centre)
-        # What is new gets a name soon; echoes are seen to when it has turned out to last.
-        thorough = not self._scheduler.limited or kind is LookKind.STEADY
-        return identify_emission(
-            channel.iq, channel.sample_rate, floor, edges, record.snr_db, self._classifier, thorough
-        )
-
-    def _learn(self, known: KnownEmission, identity: EmissionIdentity, changed: bool) -> None:
-        """Take in what a look has found; the lock is held.
-
-        A name stays through some looks that give none, unless the emission looks like another one now.
-        """
-        before = known.record
-        keeps = not changed and before.label != UNKNOWN and identity.label == UNKNOWN
-        if keeps:
-            known.doubts += 1
-            keeps = known.doubts < _DOUBTS
-        if keeps:
-            known.record = replace(before, looks=before.looks + 1)
-            return
-        known.doubts = 0
-        another = identity.label != before.label
-        known.record = replace(
-            before,
-            label=identity.label,
-            family=identity.family,
-            reason=identity.reason,
-            confidence=identity.confidence,
-            symbol_rate=identity.symbol_rate,
-            measures=numbers_of(identity.measures),
-            probabilities=dict(identity.probabilities),
-            symbols=identity.symbols,
-            since=(before.start if not before.looks else self.now) if another else before.since,
-            looks=before.looks + 1,
-        )
-        if another:
+    def _learn(self, known: KnownEmission, identity: EmissionIdentity, centre: float, changed: bool) -> None:
+        """Take in what an identification has found; the lock is held."""
+        before, measures = known.record, numbers_of(identity.measures)
+        if measures.get("centre") is not None:  # from the middle of the band, as all places are
+            measures["centre"] = float(measures["centre"] or 0.0) + centre
+        first = not known.findings
+        if changed and identity.label != before.label:  # it has become another one
+            if len(known.findings) > known.found_before:
+                known.findings.forget_recent()
+            else:
+                known.findings = Findings()
+        known.findings.add(identity, measures)
+        now_known = known.findings.fields()
+        since = before.since
+        if now_known["label"] != before.label:
+            since = before.start if first else self.now
+        known.record = replace(before, **now_known, since=since)
+        if known.record.label != before.label:
             self._put("change", known)
-
-    def _window(self, record: EmissionRecord, symbols: float) -> int:
-        """Return the samples of the band that a look of so many bandwidths times seconds takes: a power of 2."""
-        bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self.sample_rate)
-        wanted = symbols * self.sample_rate / bandwidth
-        most = self._longest() if symbols > _GLANCE else min(_LONGEST // 4, self._longest())
-        return min(1 << round(math.log2(max(wanted, 256))), most)
-
-    def _longest(self) -> int:
-        """Return the samples of the band that a look takes at most: a power of 2."""
-        return 1 << (min(_LONGEST, self.ring.capacity).bit_length() - 1)
-
-    def _stretch(self, record: EmissionRecord, end: int, symbols: float) -> tuple[int, int]:
-        """Return the samples that a look takes: the latest in which the emission was seen."""
-        start, stop, window = record.start, min(end, record.stop), self._window(record, symbols)
-        # On a grid, so that emissions share stretches.
-        grid = window // 16
-        if stop - start > 4 * grid:
-            start, stop = -(-start // grid) * grid, stop // grid * grid
-        start = max([start, stop - window, self.ring.first, *self.ring.breaks(start, stop)])
-        return min(start, stop), stop
-
-    def _wanted(self, record: EmissionRecord) -> Channel:
-        """Return the channel of an emission, with the noise beside it."""
-        bandwidth = max(record.bandwidth, _LEAST_BANDWIDTH)
-        # A channel's rate is 1.25 times what passes, or little more.
-        return Channel(record.centre, min(_RATE / 1.25 * bandwidth, self.sample_rate))
-
-    def _floor(self, record: EmissionRecord) -> float | None:
-        """Return the noise floor where an emission is, dB of full scale a Hz."""
-        floor = self._detector.floor_dbfs_per_hz
-        place = (record.centre / self.sample_rate + 0.5) * len(floor)
-        value = float(floor[min(max(int(place), 0), len(floor) - 1)])
-        return value if math.isfinite(value) else None
 
     # For displays
 
@@ -588,18 +562,11 @@ class BandScanner:
         record = known.record
         stop = min(self.now, record.stop)
         start = max(self.ring.first, record.start, stop - round(seconds * self.sample_rate))
-        wanted = self._wanted(record)
+        wanted = self._looker.channel(record)
         try:
             return extract(self.ring, self.sample_rate, wanted.centre, wanted.bandwidth, start, stop)
         except AmrqError:
             return None
-
-
-def _symbols(known: KnownEmission) -> float:
-    """Return the bandwidths times seconds of an identification."""
-    # There will be no more of what is over.
-    last = not known.record.on and known.record.label == UNKNOWN
-    return _LOOK_SYMBOLS * float(_LONGER ** (known.effort + last))
 
 
 def _decibels(density: NDArray[Any] | None) -> NDArray[np.float32] | None:

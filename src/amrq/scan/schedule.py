@@ -13,6 +13,8 @@ _BANKED = 0.5
 """Seconds of the budget that may be saved up: a burst of new emissions is looked at at once."""
 _OVERDUE = 4.0
 """Periods after which a steady emission is as urgent as one that has changed."""
+_CALMEST = 3
+"""How often the time to the next identification doubles, while what is found stays the same."""
 _GROWN = 2.0
 """A doubtful emission is looked at again once so many times the samples are there."""
 
@@ -44,7 +46,8 @@ class ScanOptions:
     )
     name_every: float = option(
         10.0,
-        "Time between two full identifications of an emission that lasts and does not change.",
+        "Time between two full identifications of an emission that lasts and does not change; up to eight times as "
+        "long when it stays the same.",
         unit="s",
         within=above(0, at_most=86400),
         advanced=True,
@@ -113,6 +116,7 @@ class _Entry:
     kind: LookKind = LookKind.NEW
     ready: float = 0.0  # from when on its turn may come
     named: float | None = None  # when it was last identified
+    calm: int = 0  # how often an identification has found what was known before
     full: bool = True  # the look at an emission that is over is an identification
 
 
@@ -204,7 +208,7 @@ class Scheduler:
             if kind is LookKind.STEADY and now - entry.ready > _OVERDUE * self.options.look_every:
                 kind = LookKind.CHANGED
             full = entry.kind is not LookKind.STEADY or entry.named is None
-            full = full or now - (entry.named or 0.0) >= self.options.name_every
+            full = full or now - (entry.named or 0.0) >= self.options.name_every * 2**entry.calm
             if entry.kind is LookKind.ENDED:
                 full = entry.full
             found.append((kind, entry.ready, Turn(id, entry.kind, full)))
@@ -218,7 +222,9 @@ class Scheduler:
         self._last = max(now, self._last)
         return self._credit > 0
 
-    def done(self, turn: Turn, now: float, cost: float, used: float = 0.0, sure: bool = True) -> None:
+    def done(
+        self, turn: Turn, now: float, cost: float, used: float = 0.0, sure: bool = True, same: bool = False
+    ) -> None:
         """Take in that a turn has been taken.
 
         Args:
@@ -227,6 +233,7 @@ class Scheduler:
             cost: seconds of processor time.
             used: seconds of the emission that it rested on.
             sure: the answer will not get better with more of it.
+            same: an identification found what was known before: the next one may wait for longer.
         """
         self.looks += 1
         self.spent += cost
@@ -240,6 +247,7 @@ class Scheduler:
         period = self.options.look_every
         if turn.full:
             entry.named = now
+            entry.calm = min(entry.calm + 1, _CALMEST) if same else 0
         if not sure and used > 0 and turn.full:
             entry.kind, entry.ready = LookKind.CHANGED, now + max(period / 2, (_GROWN - 1) * used)
             return

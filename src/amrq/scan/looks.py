@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A look at an emission: which samples of the band it takes, and what it says.
+
+An identification takes some 1,500 times one over the bandwidth, and finds what the emission is. A glance at one that is
+known takes a fifth of that, and tells whether it is still the same; glances share few stretches of the band, so that
+one transform serves all of them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.channel import Channel, ChannelSamples, SampleRing, extract_all
+from amrq.classifier import Classifier
+from amrq.errors import AmrqError
+from amrq.identify import EmissionIdentity, Glance, identify_emission
+from amrq.model import UNKNOWN
+from amrq.scan.records import EmissionRecord, KnownEmission
+
+__all__ = ["FIRST_SYMBOLS", "Looker", "symbols_of"]
+
+_LOOK_SYMBOLS = 1500.0
+"""Bandwidths times seconds of a full look: about 1,200 symbols, a decision of 32 chunks and some more."""
+FIRST_SYMBOLS = 400.0
+"""Of a first look: enough to name a strong signal."""
+_LONGER = 4
+"""Times as long is the next look at an emission that has no name."""
+_LONGEST = 1 << 22
+"""Samples of the band that a look takes at most."""
+_GLANCE = 160.0
+"""Bandwidths times seconds of a glance, at least, as far as the longest one goes."""
+_GLANCE_SECONDS, _GLANCES = 0.0065, (1, 4)
+"""Of the shortest glance, about, and how many times as long glances are."""
+_FEW = 64
+"""Samples of a glance at least, where they are there."""
+_RATE = 4.0
+"""Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
+_LEAST_BANDWIDTH = 500.0
+"""Hz of the narrowest channel."""
+
+
+def symbols_of(known: KnownEmission) -> float:
+    """Return the bandwidths times seconds of an identification."""
+    # There will be no more of what is over.
+    last = not known.record.on and known.record.label == UNKNOWN
+    return _LOOK_SYMBOLS * float(_LONGER ** (known.effort + last))
+
+
+class Looker:
+    """Takes emissions' samples out of a band's last seconds, and says what they are.
+
+    Args:
+        ring: of the band.
+        floor: returns the noise floor, dB of full scale a Hz, at equal steps over the band.
+        classifier: for linear modulations.
+
+    >>> ring = SampleRing(1e6, 1.0)
+    >>> tone = 0.1 * np.exp(0.2j * np.pi * np.arange(500_000))
+    >>> noise = np.random.default_rng(1).normal(size=(500_000, 2)) @ [1e-3, 1e-3j]
+    >>> ring.append((tone + noise).astype(np.complex64))
+    >>> from amrq.classifier import make_classifier
+    >>> looker = Looker(ring, lambda: np.full(8, -117.0), make_classifier("default"))
+    >>> record = EmissionRecord(1, 0, 500_000, 0, 500_000, 99_900.0, 100_100.0, 30.0, -20.0)
+    >>> [channel] = looker.channels([record], *looker.stretch(record, 500_000, 1500.0))
+    >>> looker.identity(channel, record, thorough=False).label
+    'carrier'
+    """
+
+    def __init__(
+        self, ring: SampleRing, floor: Callable[[], NDArray[np.float64]], classifier: Classifier
+    ) -> None:
+        self._ring, self._floor, self._classifier = ring, floor, classifier
+        self._rate = ring.sample_rate
+        self.longest = 1 << (min(_LONGEST, ring.capacity).bit_length() - 1)
+        """Samples of the band that a look takes at most: a power of 2."""
+
+    def window(self, record: EmissionRecord, symbols: float) -> int:
+        """Return the samples of the band that so many bandwidths times seconds take: a power of 2."""
+        bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self._rate)
+        wanted = symbols * self._rate / bandwidth
+        return min(1 << round(math.log2(max(wanted, 256))), self.longest)
+
+    def glance_window(self, record: EmissionRecord) -> int:
+        """Return the samples of the band that a glance takes."""
+        shortest = 1 << max(8, round(math.log2(_GLANCE_SECONDS * self._rate)))
+        wanted = _GLANCE * self._rate / max(record.bandwidth, _LEAST_BANDWIDTH)
+        chosen = next((times for times in _GLANCES if times * shortest >= wanted), _GLANCES[-1])
+        return min(chosen * shortest, self.longest)
+
+    def stretch(self, record: EmissionRecord, end: int, symbols: float | None) -> tuple[int, int]:
+        """Return the samples that a look takes: the latest in which the emission was seen.
+
+        Args:
+            record: the emission.
+            end: of the samples that are there.
+            symbols: bandwidths times seconds; None for a glance.
+        """
+        window = self.glance_window(record) if symbols is None else self.window(record, symbols)
+        start, stop = record.start, min(end, record.stop)
+        # On a grid, so that emissions share stretches.
+        grid = window // (4 if symbols is None else 16)
+        if stop - start > 4 * grid:
+            start, stop = -(-start // grid) * grid, stop // grid * grid
+        start = max([start, stop - window, self._ring.first, *self._ring.breaks(start, stop)])
+        return min(start, stop), stop
+
+    def channel(self, record: EmissionRecord) -> Channel:
+        """Return the channel of an emission, with the noise beside it."""
+        bandwidth = max(record.bandwidth, _LEAST_BANDWIDTH)
+        # A channel's rate is 1.25 times what passes, or little more.
+        return Channel(record.centre, min(_RATE / 1.25 * bandwidth, self._rate))
+
+    def channels(
+        self, records: Sequence[EmissionRecord], start: int, stop: int
+    ) -> list[ChannelSamples] | None:
+        """Return the samples of emissions in a stretch of the band; None where it has gone."""
+        try:
+            return extract_all(self._ring, self._rate, [self.channel(one) for one in records], start, stop)
+        except AmrqError:
+            return None
+
+    def whole(self, record: EmissionRecord) -> tuple[ChannelSamples, int] | None:
+        """Return the samples of an identification, and how many of the band they are; None where they have gone."""
+        start, stop = self.stretch(record, self._ring.end, _LOOK_SYMBOLS)
+        found = self.channels([record], start, stop)
+        return None if found is None else (found[0], stop - start)
+
+    def glance(self, channel: ChannelSamples, record: EmissionRecord) -> Glance:
+        """Return what is quickly seen of an emission: of the last of its samples."""
+        count = max(_FEW, round(self.glance_window(record) / channel.step))
+        return Glance.at(channel.iq[-count:], channel.sample_rate, max(record.bandwidth, _LEAST_BANDWIDTH))
+
+    def identity(self, channel: ChannelSamples, record: EmissionRecord, thorough: bool) -> EmissionIdentity:
+        """Return what an emission is.
+
+        Args:
+            channel: its samples.
+            record: the emission; the symbol rate that it is known to have is tried first.
+            thorough: it is equalised where it needs that.
+        """
+        edges = (record.lower - channel.centre, record.upper - channel.centre)
+        return identify_emission(
+            channel.iq,
+            channel.sample_rate,
+            self._floor_at(record),
+            edges,
+            record.snr_db,
+            self._classifier,
+            thorough,
+            record.symbol_rate if record.label != UNKNOWN else None,
+        )
+
+    def _floor_at(self, record: EmissionRecord) -> float | None:
+        """Return the noise floor where an emission is, dB of full scale a Hz."""
+        floor = self._floor()
+        place = int((record.centre / self._rate + 0.5) * len(floor))
+        value = float(floor[min(max(place, 0), len(floor) - 1)])
+        return value if math.isfinite(value) else None
