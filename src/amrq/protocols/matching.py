@@ -33,6 +33,10 @@ _SURE_ENOUGH = 0.5
 """Confidence of a measure that can exclude a protocol."""
 _FOLLOWS = {"bandwidth": ("symbol_rate", "deviation", "spacing"), "index": ("deviation",)}
 """What follows from other measures counts only against a protocol where one of these was compared."""
+_GENERAL = frozenset(
+    {*FAMILIES, "fm", "nbfm", "wfm", "ask", "fsk", "2fsk", "4fsk", "mfsk", "psk", "qam", "ppm", "pulses"}
+)
+"""Labels that say no more than the family."""
 _LEAST = 0.01
 """Of a score: protocols below are not listed."""
 _SURE = 0.9
@@ -78,8 +82,8 @@ class Evidence:
 
     Attributes:
         family: of `FAMILIES`; `unknown`: no protocol is likely.
-        label: name of its modulation, for example `GMSK`; empty, or one that no protocol of the family knows: it says
-            no more than the family.
+        label: name of its modulation, for example `GMSK`; empty, a general one such as `2FSK` or `NBFM`, or one that no
+            protocol of the family knows: it says no more than the family.
         label_confidence: probability that the label is right, 0 to 1.
         measures: by name of `PARAMETERS`; a plain number is a `Measure` of the usual confidence. NaN, and what is
             missing, counts for nothing.
@@ -318,7 +322,7 @@ def _deviations(one: ParameterRange, value: float, error: float) -> float:
 def _compare_label(comparisons: Sequence[_Comparison], evidence: Evidence) -> None:
     label, confidence = evidence.label.casefold(), evidence.label_confidence
     has = [label in (known.casefold() for known in one.protocol.labels) for one in comparisons]
-    if not any(has):
+    if label in _GENERAL or not any(has):
         return
     for one, inside in zip(comparisons, has, strict=True):
         one.ratios["label"] = (confidence * inside + (1 - confidence) / 2) / 0.5
