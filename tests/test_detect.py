@@ -9,7 +9,15 @@ import scipy.ndimage
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.detect import Box, Detector, EmissionOptions, EmissionTracker, Grid, NoiseFloor
+from amrq.detect import (
+    Box,
+    Detector,
+    EmissionOptions,
+    EmissionTracker,
+    Grid,
+    NoiseFloor,
+    SpectrumStream,
+)
 from amrq.signals import SimulatedBand
 
 RATE = 2.4e6
@@ -52,13 +60,59 @@ def test_nothing_finite_nothing_at_all_and_a_break() -> None:
     detector = Detector(RATE)
     samples = _noise("faults", 1.0)
     samples[300_000:300_100] = np.nan
+    samples[500_000] = 1e38
     samples[700_000:1_000_000] = 0
     boxes = detector.process(samples)
-    detector.add_break(10_000_000)
+    boxes += detector.add_break(10_000_000)
     boxes += _boxes(detector, _noise("after", 0.5))
-    assert detector.bad_samples == 100
+    assert detector.bad_samples == 101
     assert detector.n_samples == 10_000_000 + RATE // 2
-    assert len(boxes) <= 4
+    assert boxes == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [
+        ("zeros", 100),
+        ("zeros", 5_000),
+        ("zeros", 20_000),
+        ("zeros", 300_000),
+        ("one value", 20_000),
+        ("NaN", 20_000),
+    ],
+)
+def test_gaps_in_noise_are_no_emissions(kind: str, length: int) -> None:
+    samples = _noise(f"gaps {kind} {length}", 0.5)
+    for at in rng("detect", "gaps", kind, length).integers(200_000, len(samples) - length, 4):
+        samples[at : at + length] = {"zeros": 0, "one value": samples[at], "NaN": math.nan}[kind]
+    assert _boxes(Detector(RATE), samples) == []
+
+
+def test_a_gap_in_a_strong_carrier_does_not_spread_it() -> None:
+    samples = _noise("gap in a carrier", 0.6)
+    samples += (0.3 * np.exp(2j * np.pi * 0.1234 * np.arange(len(samples)))).astype(np.complex64)
+    samples[500_000:500_700] = 0
+    samples[900_000:930_000] = 0
+    boxes = _boxes(Detector(RATE), samples)
+    assert boxes and all(abs(box.centre - 0.1234 * RATE) < 2e3 and box.bandwidth < 4e3 for box in boxes)
+
+
+def test_a_frame_of_no_use_costs_no_block() -> None:
+    samples = _noise("one bad", 0.5)
+    samples[400_000:700_000] += (0.004 * np.exp(2j * np.pi * 0.2 * np.arange(300_000))).astype(np.complex64)
+    detector = Detector(RATE)
+    grids = detector.coarse, detector.fine
+    spectra = [SpectrumStream(grid).process(samples) for grid in grids]
+    for frames, grid, value in zip(spectra, grids, (math.nan, 1e38), strict=True):
+        frames[600_000 // grid.step, 100] = value
+    boxes = {box.id: box for box in detector.process_spectra(*spectra) + detector.finish()}
+    (box,) = boxes.values()
+    assert abs(box.centre - 0.2 * RATE) < 1e3 and abs(box.stop - box.start - 300_000) < 10_000
+
+
+def test_samples_without_noise_have_nothing_in_them() -> None:
+    for samples in (np.full(600_000, 0.3 + 0.1j, np.complex64), np.zeros(600_000, np.complex64)):
+        assert _boxes(Detector(RATE), samples) == []
 
 
 def test_an_emission_keeps_its_identity_over_packets_and_drift() -> None:

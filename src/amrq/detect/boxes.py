@@ -108,6 +108,9 @@ class OpenBox:
     def add(self, segment: Segment) -> None:
         """Take a segment."""
         self.doubts = 0
+        if segment.kind == "edge" or self.kind == "dc":
+            # What has reached the edge is cut off; what is wider than a line at 0 Hz is none.
+            self.kind = segment.kind
         self.start = min(self.start, segment.start)
         self.stop = max(self.stop, segment.stop)
         self.unsure = min(self.unsure, 2.0 * segment.grid.step)

@@ -26,6 +26,7 @@ from amrq.detect.energy import (
     tests_per_second,
     tiles,
 )
+from amrq.detect.faults import LINE_BINS, Gaps, mark_kind, steady_line
 from amrq.detect.instants import RecentSamples, joined_bursts, timed
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
@@ -56,10 +57,10 @@ _LONG = 12
 """Fine frames from which on the fine grid alone counts."""
 _WIDE = 256
 """Bins over which a burst that only the coarse grid looks for is averaged."""
-_LINE_BINS = 2
-"""Bins beside 0 Hz to which the window spreads the line there."""
-_IMAGE_RATIO = 100.0
-"""A mirror image is weaker than what it mirrors by at least this."""
+_FEWEST = 2
+"""Fine frames with which a block says anything."""
+_LEAST_BINS = 16
+"""Of the coarse grid, for short recordings."""
 
 
 @described
@@ -129,8 +130,9 @@ class Detector:
         self._drawn = DrawnSpectra((self.coarse, self.fine)[self._drawn_grid])
         self.n_samples = 0
         """Samples seen."""
-        self.bad_samples = 0
-        """Samples that were no finite numbers; they count as zeros."""
+        self._gaps = Gaps()
+        self._beginning: list[NDArray[np.complex64]] | None = []
+        """Samples before the first block, in case that nothing follows."""
         self._restart(0)
 
     @property
@@ -157,6 +159,11 @@ class Detector:
         return self._drawn.take()
 
     @property
+    def bad_samples(self) -> int:
+        """Samples that were no numbers to compute with: not finite, or 1e12 and more. They count as a gap."""
+        return self._gaps.bad_samples
+
+    @property
     def refused(self) -> int:
         """Parts of emissions that were not taken, since too many boxes were open."""
         return self._book.refused
@@ -168,16 +175,15 @@ class Detector:
 
     def process(self, samples: ArrayLike) -> list[Box]:
         """Take the next samples; return the boxes that began, changed or ended, in the order in which they began."""
-        new = np.asarray(samples, dtype=np.complex64).ravel()
-        if not np.isfinite(new.view(np.float32).sum()):
-            finite = np.isfinite(new.real) & np.isfinite(new.imag)
-            self.bad_samples += int(np.count_nonzero(~finite))
-            new = np.where(finite, new, np.complex64(0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            new = np.asarray(samples, dtype=np.complex64).ravel()
         boxes = []
         # In pieces of at most a block, so that memory stays bounded.
         piece = self._block * self.fine.step
         for at in range(0, len(new), piece):
-            part = new[at : at + piece]
+            part = self._gaps.take(new[at : at + piece], self.n_samples)
+            if self._beginning is not None:
+                self._beginning.append(part)
             self._recent.add(self.n_samples, part)
             boxes += self.process_spectra(*(stream.process(part) for stream in self._streams))
             self.n_samples += len(part)
@@ -227,14 +233,37 @@ class Detector:
 
     def _rest(self) -> list[Box]:
         """Run what waits for a whole block."""
-        coarse, fine = (self._taken(k, sum(map(len, held))) for k, held in enumerate(self._waiting))
+        coarse, fine = self._all(0), self._all(1)
+        if self._beginning is not None and len(fine) < _SLOW:
+            return self._short()
         if len(fine) < 2 or len(coarse) < 16:
             return []
         return self._run(coarse, fine, final=True)
 
+    def _short(self) -> list[Box]:
+        """Run a recording as a whole that is too short for the usual grids: with shorter transforms."""
+        samples = np.concatenate(self._beginning or [np.zeros(0, np.complex64)])
+        bins = self.fine.bins
+        while bins > FINE_PER_COARSE * _LEAST_BINS and len(samples) < (_SLOW + 1) * bins:
+            bins //= 2
+        if len(samples) < 4 * bins:
+            return []
+        grids = [Grid(self.sample_rate, one, one // 2) for one in (bins // FINE_PER_COARSE, bins)]
+        whole = Detector(self.sample_rate, self.options, *grids)
+        # Everything is one block.
+        whole._block = len(samples)
+        boxes = whole.process(samples) + whole._run(*(whole._all(k) for k in range(2)), final=True)
+        boxes = list({box.id: box for box in [*boxes, *whole._book.flush()]}.values())
+        return [replace(box, start=box.start + self._origin, stop=box.stop + self._origin) for box in boxes]
+
+    def _all(self, k: int) -> NDArray[np.float32]:
+        """Return all that waits for a whole block."""
+        return self._taken(k, sum(map(len, self._waiting[k])))
+
     def _restart(self, origin: int) -> None:
         self._origin = origin
         self._book.begin(origin)
+        self._gaps.clear()
         for stream in self._streams:
             stream.reset()
         self._drawn.clear()
@@ -276,63 +305,67 @@ class Detector:
         return self._searches[step]
 
     def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], final: bool = False) -> list[Box]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = fine.sum(axis=1, dtype=np.float64)
-        good = np.isfinite(total) & (total > 1e-6 * float(np.median(total)))
-        if np.count_nonzero(good) < max(2, len(fine) // 2):
-            return self._pass(len(coarse), len(fine))
-        if not good.all():
-            fine = np.where(good[:, None], fine, fine[good].mean(axis=0))
-            coarse = np.nan_to_num(coarse, nan=0.0, posinf=0.0)
-        gains = self._floor.update(fine)
-        blocks = self._whitened(coarse, fine, gains)
+        self._beginning = None
+        left_out = self._left_out(0, coarse), self._left_out(1, fine)
+        blocks = self._whitened(coarse, fine, left_out)
         views, firsts = [], []
         for k, block in enumerate(blocks):
             views.append(np.concatenate([self._tails[k], block]))
             firsts.append(self._first[k] - len(self._tails[k]))
             self._first[k] += len(block)
         segments = self._segments(views, firsts, len(blocks[1]), final)
+        self._gaps.forget(self._origin + self._first[1] * self.fine.step)
         keep = (_TAIL * self._per_fine, _TAIL)
         self._tails = [view[-count:].copy() for view, count in zip(views, keep, strict=True)]
         seen_to = self._origin + self.fine.middle(self._first[1] - 1)
         return self._boxes(segments, seen_to)
 
-    def _pass(self, coarse: int, fine: int) -> list[Box]:
-        """Leave out a block without signal or noise."""
-        self._first[0] += coarse
-        self._first[1] += fine
-        self._tails = [tail[:0] for tail in self._tails]
-        return self._boxes([], self._origin + self.fine.middle(self._first[1] - 1))
+    def _left_out(self, k: int, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which frames of a block hold neither signal nor noise that can be computed with."""
+        grid = (self.coarse, self.fine)[k]
+        total = frames @ np.ones(grid.bins, np.float32)
+        held = total[np.isfinite(total) & (total > 0)]
+        level = float(np.median(held)) if len(held) else math.inf
+        used = (total > 1e-6 * level) & (total < 1e20 * level)
+        return ~used | self._gaps.spoiled(grid, self._origin + self._first[k] * grid.step, len(frames))
 
     def _boxes(self, segments: list[Segment], seen_to: float) -> list[Box]:
         # What is still inside the tail may be found again with the next block.
         return self._book.add(segments, seen_to)
 
     def _whitened(
-        self, coarse: NDArray[np.float32], fine: NDArray[np.float32], gains: NDArray[np.float32]
+        self,
+        coarse: NDArray[np.float32],
+        fine: NDArray[np.float32],
+        left_out: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     ) -> list[NDArray[np.float32]]:
+        """Return the cells of both grids divided by the noise floor, without what is the receiver's own."""
         blocks: list[NDArray[np.float32]] = []
+        good = ~left_out[1]
+        if np.count_nonzero(good) < _FEWEST:
+            return [np.ones(frames.shape, np.float32) for frames in (coarse, fine)]
+        gains = np.ones(len(fine), np.float32)
+        gains[good] = self._floor.update(fine if good.all() else fine[good])
         stepped = self._floor.stepped
         drifting = bool(np.any(gains != 1))
-        for frames, density, every in (
-            (coarse, self._coarse_density(), self._per_fine),
-            (fine, self._floor.density, 1),
+        for frames, density, every, noise in (
+            (coarse, self._coarse_density(), self._per_fine, left_out[0]),
+            (fine, self._floor.density, 1, left_out[1]),
         ):
-            block: NDArray[np.float32] = frames * np.reciprocal(density)
-            if stepped:
-                block /= self._floor.frame_gains(frames, density)[:, None]
-            elif drifting:
-                block /= gains[np.minimum(np.arange(len(block)) // every, len(gains) - 1)][:, None]
+            with np.errstate(over="ignore", invalid="ignore"):
+                block: NDArray[np.float32] = frames * np.reciprocal(density)
+                if stepped:
+                    block /= self._floor.frame_gains(frames, density)[:, None]
+                elif drifting:
+                    block /= gains[np.minimum(np.arange(len(block)) // every, len(gains) - 1)][:, None]
             # Cells at the edges hold power of both ends of the band.
             block[:, :2] = 1
             block[:, -1:] = 1
+            block[noise] = 1
             if self.options.dc_line:
                 middle = block.shape[1] // 2
-                low, high = middle - _LINE_BINS, middle + _LINE_BINS + 1
-                sides = block[:, low - 2 : low].mean(axis=1), block[:, high : high + 2].mean(axis=1)
-                # What fills both sides goes on in between.
-                beside = np.minimum(*sides)
-                block[:, low:high] = np.where(beside > 2.5, beside, np.float32(1))[:, None]
+                around = block[:, middle - LINE_BINS - 2 : middle + LINE_BINS + 3]
+                around[:, 2:-2] = steady_line(around, noise, not stepped)
             blocks.append(block)
         return blocks
 
@@ -373,7 +406,9 @@ class Detector:
                 if not covered(one, found, beside, self._long) and not self._book.continues(one, beside)
             ]
             found += merge_segments(brief, cells[0])
-        return self._kinds(found, cells[1])
+        for one in found:
+            mark_kind(one, cells[1], self.options.images, self.options.dc_line)
+        return found
 
     def _fine_segments(self, cells: list[Cells], masks: list[NDArray[np.bool_]]) -> list[Segment]:
         short = masks[0]
@@ -440,26 +475,6 @@ class Detector:
         rows = parts.mean(axis=1, dtype=np.float64) / _SLOW - 1
         middle = float(np.median(rows) if back > 3 else rows.min())
         return middle > 0.35 * float(rows.mean())
-
-    def _kinds(self, segments: list[Segment], cells: Cells) -> list[Segment]:
-        """Mark mirror images and what the band's edges cut off."""
-        edge = self.sample_rate / 2 - 1.5 * self.fine.bin_width
-        for one in segments:
-            if self.options.images and self._is_image(one, cells):
-                one.kind = "image"
-            elif one.lower < -edge or one.upper > edge:
-                one.kind = "edge"
-        return segments
-
-    def _is_image(self, one: Segment, cells: Cells) -> bool:
-        a, b = max(0, round(cells.frame(one.start))), round(cells.frame(one.stop)) + 1
-        c = max(0, round(self.fine.position(-one.upper)))
-        d = round(self.fine.position(-one.lower)) + 1
-        part = cells.values[a:b, c:d]
-        if not part.size:
-            return False
-        mirrored = part.mean(axis=1, dtype=np.float64) - 1
-        return bool(np.mean(mirrored) > _IMAGE_RATIO * one.snr)
 
 
 class _Searches:

@@ -34,6 +34,8 @@ __all__ = ["NoiseFloor"]
 
 _GROUP = 8
 """Frames of a group."""
+_FEWEST_GROUPS = 4
+"""Groups that a block is divided into at least, if it has so many frames."""
 _SEGMENTS = 128
 """Pieces of the band for the envelope."""
 _LOW_SHARE = 8
@@ -57,6 +59,8 @@ _LEAST_DRIFT = 0.03
 _STEP = 0.05
 """Relative change of a group's gain that counts as a step."""
 _LEAST_UNCERTAINTY = 0.004
+_ROUNDING = 3e-10
+"""Of the mean power density: what float32 and 16 bits make of a strong signal without noise is below this."""
 
 
 class NoiseFloor:
@@ -89,6 +93,7 @@ class NoiseFloor:
         self._history: list[NDArray[np.float32]] = []
         self._free: NDArray[np.bool_] = np.ones(self.grid.bins, bool)
         self._blocks = 0
+        self._most = 0
         self.gain = 1.0
         self.stepped = False
         """Whether the gain stepped during the last block: the gain of each frame is then its own."""
@@ -99,28 +104,42 @@ class NoiseFloor:
 
     def update(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next block of frames `[frames, bins]`; return the gain of each relative to `density`."""
-        groups = max(1, len(frames) // _GROUP)
-        even = frames[: groups * _GROUP]
+        size = min(_GROUP, max(1, len(frames) // _FEWEST_GROUPS))
+        groups = max(1, len(frames) // size)
+        even = frames[: groups * size]
         means = even.reshape(groups, -1, self.grid.bins).sum(axis=1)
         means[-1] += frames[len(even) :].sum(axis=0)
-        sizes = np.full(groups, _GROUP)
-        sizes[-1] = len(frames) - (groups - 1) * _GROUP
+        sizes = np.full(groups, size)
+        sizes[-1] = len(frames) - (groups - 1) * size
         means /= sizes[:, None].astype(np.float32)
-        shape_of_group = float(_GROUP * self._frame_worth)
-        low = _lower_mean(means) / _lower_mean_of_gamma(groups, round(shape_of_group, 3))
-        spread = 1.2 / math.sqrt(len(frames) * self._frame_worth)
+        worth = equivalent_cells(self.grid, 1, size)
+        low = _lower_mean(means) / _lower_mean_of_gamma(groups, round(worth, 3))
+        spread = 1.2 / math.sqrt(len(frames) * worth / size)
         np.maximum(low, 1e-38, out=low)
         if self._shape is None:
             self._shape = self._fit(low.astype(np.float64), spread)
         ratio = low / self._shape
         self.gain = self._common_gain(ratio, spread)
-        self._history.append((ratio * (self._shape / self.gain)).astype(np.float32))
-        if len(self._history) > _HISTORY:
-            del self._history[0]
-        self._blocks += 1
-        if self._blocks <= 8 or self._blocks % 4 == 0:
-            self._update_shape(len(frames))
+        # All rows of the history must be worth the same: a block of which most was left out tells its gain only.
+        if 0.75 * len(frames) > self._most:
+            self._history.clear()
+        self._most = max(self._most, len(frames))
+        if len(frames) > 0.75 * self._most:
+            self._history.append((ratio * (self._shape / self.gain)).astype(np.float32))
+            if len(self._history) > _HISTORY:
+                del self._history[0]
+            self._blocks += 1
+            if self._blocks <= 8 or self._blocks % 4 == 0:
+                self._update_shape(len(frames))
         self.density = (self.gain * self._shape * self._margin).astype(np.float32)
+        least = _ROUNDING * float(means.mean(dtype=np.float64))
+        exact = float(np.median(self.density)) < least
+        if exact:
+            # Without noise there is no gain, and what is as low as this is the transform's rounding.
+            np.maximum(self.density, np.float32(least), out=self.density)
+        if exact or size < _GROUP:
+            self.stepped = False
+            return np.ones(len(frames), np.float32)
         drift = self._drift(means, len(frames))
         self.stepped = self._steps(means, drift)
         return drift
@@ -197,9 +216,7 @@ class NoiseFloor:
         spread = 1 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
         # The eighth of 64 parts: a burst over half of the band hardly moves it.
         low = np.partition(means_of_parts, parts // 8, axis=1)[:, parts // 8].astype(np.float64)
-        # Without noise there is no gain, and nothing is found in the block.
-        mean = float(low.mean())
-        gains = low / mean if mean > 0 else np.full(groups, math.nan)
+        gains = low / float(low.mean())
         error = 1.6 * spread / math.sqrt(parts)
         middles = (np.arange(groups) + 0.5) * _GROUP
         fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))
@@ -213,10 +230,17 @@ class NoiseFloor:
         least = max(float(lowest.mean()), 1e-30)  # 0 in samples without noise
         lowest_fit = np.poly1d(np.polyfit(middles, lowest / least, min(2, groups - 2)))
         other = np.abs(lowest_fit(middles) - 1 - course)
-        if float(np.max(other)) > 0.4 * float(np.max(np.abs(course))) + 0.5 * _LEAST_DRIFT:
+        # So it does with the middle of the parts, which many emissions that begin move far more than the lower ones.
+        middle_of_parts = np.median(means_of_parts, axis=1).astype(np.float64)
+        middle = middle_of_parts / max(float(middle_of_parts.mean()), 1e-30)
+        beside = np.abs(np.polyval(np.polyfit(middles, middle, min(2, groups - 2)), middles) - 1 - course)
+        most = float(np.max(np.abs(course)))
+        if float(np.max(other)) > 0.4 * most + 0.5 * _LEAST_DRIFT:
+            return np.ones(frames, np.float32)
+        if float(np.max(beside)) > 0.5 * most + _LEAST_DRIFT:
             return np.ones(frames, np.float32)
         # The block's own gain is that of its quieter groups, which is not its mean if the gain drifts.
-        level = float(np.mean(np.median(means_of_parts, axis=1)))
+        level = float(np.mean(middle_of_parts))
         # Bursts over many parts raise the median; the eighth lies 1.15 standard deviations under it otherwise.
         level = min(level, (1 + _MISFIT) * float(low.mean()) / (1 - 1.15 * min(spread, 0.5)))
         drift: NDArray[np.float32] = np.maximum(level * fit(np.arange(frames) + 0.5), 0.05).astype(np.float32)
@@ -235,12 +259,16 @@ class NoiseFloor:
         parts = relative.reshape(groups, _PARTS, each).mean(axis=2)
         few = _PARTS // 8
         ordered = np.partition(parts, (few, _PARTS // 2, _PARTS - 1 - few), axis=1)
-        # Against the other groups: a floor that is a little off is no step. All parts together, since emissions that
-        # are on for half of the block would make the groups without them look low in each.
-        ordered /= np.median(ordered[:, _PARTS // 2])
-        low, middle, high = ordered[:, few], ordered[:, _PARTS // 2], ordered[:, _PARTS - 1 - few]
         # By chance alone, these quantiles of 64 parts lie 1.15 standard deviations off, and a little more in few.
         chance = 1.5 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
+        # Against the other groups: a floor that is a little off is no step. All parts together, since emissions that
+        # are on for half of the block would make the groups without them look low in each. Groups in which the parts
+        # differ hold emissions.
+        middle = ordered[:, _PARTS // 2]
+        noise = ordered[:, _PARTS - 1 - few] - ordered[:, few] < 2.4 * chance * middle
+        noise |= np.count_nonzero(noise) < 3
+        ordered /= np.median(middle[noise])
+        low, middle, high = ordered[:, few], ordered[:, _PARTS // 2], ordered[:, _PARTS - 1 - few]
         change = np.abs(middle - 1)
         # Bursts move the upper parts more than the lower ones, or those only; a gain moves all.
         alike = high - low < 2 * chance * middle + 0.4 * change
@@ -251,8 +279,8 @@ class NoiseFloor:
         # The lowest bins lie between emissions, however many there are.
         tenth = relative.shape[1] // 10
         lowest = np.partition(relative, tenth, axis=1)[:, tenth]
-        lowest /= np.median(lowest)
-        return bool(np.any(alike & (np.abs(lowest - middle) < 0.4 * change)))
+        lowest /= np.median(lowest[noise])
+        return bool(np.any(alike & (np.abs(lowest - middle) < 0.25 * change)))
 
     def frame_gains(self, frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the gain of each frame by the lower quartile of its noise, for blocks in which the gain steps.
@@ -281,7 +309,7 @@ class NoiseFloor:
 def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of the lower half over the first axis."""
     count = len(values)
-    if count < 4:
+    if count < 2:
         return values.mean(axis=0)
     half = (count + 1) // 2
     native = kernels()
@@ -294,7 +322,7 @@ def _lower_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
 @functools.lru_cache(maxsize=256)
 def _lower_mean_of_gamma(count: int, shape: float) -> float:
     """Return the expected mean of the lower half of `count` gamma variates of mean 1."""
-    if count < 4:
+    if count < 2:
         return 1.0
     half = (count + 1) // 2
     # Order statistics of uniform variates are beta variates; the quantile function is averaged over their densities.

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is no emission but the radio's own: gaps in its samples, the line at 0 Hz, mirror images, the band's edges.
+
+A gap is a stretch in which a radio gave nothing new: zeros, one value again and again, or samples that are no usable
+numbers. A transform that holds a part of a gap is no longer noise of the same law: it is weaker, its bins are
+correlated over more than the window's width, and a strong signal in it is cut off, which spreads it over the band. So
+frames that touch a gap count neither for the noise floor nor as signal.
+
+The line at 0 Hz (the leakage of the oscillator, the offset of the converters) is steady; a modulated signal is not.
+From mean m and variance v of the power in a bin over the frames of a block, a steady part of power sqrt(m^2 - v) beside
+a noise-like rest follows (exact for a constant plus complex Gaussian noise). What is left is a signal, or noise.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.chunks import finite_samples
+from amrq.detect.segments import Cells, Segment
+from amrq.detect.spectra import Grid
+
+__all__ = ["Gaps", "mark_kind", "steady_line"]
+
+_STRIDE = 8
+"""A run of equal samples is looked for at every eighth sample first: one a cache line."""
+_SHORTEST = 4 * _STRIDE
+"""Samples of the shortest gap."""
+_CHANCE = math.log(1e-12)
+"""Logarithm of the probability that noise which is often the same value by chance, at a low gain, makes a gap."""
+_OFTEN = 0.99
+"""Share of samples like the one before above which the length of a gap does not grow any more."""
+_OUTER = 32
+"""A gap in the first or last of so many parts of a frame does not matter: the window is below .01 there."""
+LINE_BINS = 2
+"""Bins beside 0 Hz to which the window spreads the line there."""
+_IMAGE_RATIO = 100.0
+"""A mirror image is weaker than what it mirrors by at least this."""
+_EDGE_BINS = 3.5
+"""What reaches as near to the edge of the band as so many bins of its grid is cut off by it: two are not looked at."""
+_LINE_WIDTH = 1.6
+"""Width of a line at 0 Hz in bins of the grid that it is seen on, at most."""
+_MORE = 2.5
+"""What is not steady at 0 Hz is more than noise from this on: 8 standard deviations for the frames of a block."""
+_UNSTEADY = 0.03
+"""Share of a line's power that may look unsteady, since it moves by a quarter of its power within the block."""
+_BRIEF = 3.0
+"""Ratio of variance and squared mean that says that there was a burst: 1 in noise."""
+
+
+class Gaps:
+    """Notes the gaps of a stream, and which frames they spoil.
+
+    >>> gaps = Gaps()
+    >>> samples = np.exp(2j * np.pi * 0.1 * np.arange(4096)).astype(np.complex64)
+    >>> samples[1000:2000] = 0
+    >>> gaps.take(samples, 0) is samples
+    True
+    >>> gaps.spoiled(Grid(1.0, 512, 512), 0, 8).tolist()
+    [False, True, True, True, False, False, False, False]
+    """
+
+    def __init__(self) -> None:
+        self.bad_samples = 0
+        """Samples that could not be computed with."""
+        self._gaps: list[tuple[int, int]] = []
+
+    def clear(self) -> None:
+        """Forget where gaps are."""
+        self._gaps.clear()
+
+    def take(self, samples: NDArray[np.complex64], first: int) -> NDArray[np.complex64]:
+        """Note the gaps of the next samples; return the samples, with zeros for those that are not usable.
+
+        Args:
+            samples: complex64 [N].
+            first: number of the first one.
+        """
+        good = finite_samples(samples)
+        if good is not samples:
+            bad = good != samples
+            self.bad_samples += int(np.count_nonzero(bad))
+            self._note(*_runs(bad, 1), first)
+        self._note(*_same(good), first)
+        return good
+
+    def _note(self, starts: NDArray[np.intp], stops: NDArray[np.intp], first: int) -> None:
+        for start, stop in zip((starts + first).tolist(), (stops + first).tolist(), strict=True):
+            if self._gaps and start <= self._gaps[-1][1] + _SHORTEST and start >= self._gaps[-1][0]:
+                self._gaps[-1] = (self._gaps[-1][0], max(stop, self._gaps[-1][1]))
+            else:
+                self._gaps.append((start, stop))
+
+    def spoiled(self, grid: Grid, origin: int, frames: int) -> NDArray[np.bool_]:
+        """Return which of these frames touch a gap.
+
+        Args:
+            grid: of the frames.
+            origin: number of the first frame's first sample.
+            frames: how many.
+        """
+        spoiled = np.zeros(frames, bool)
+        reach = grid.bins + (grid.averaged - 1) * grid.hop
+        outer = grid.bins // _OUTER
+        for start, stop in self._gaps:
+            # Frame k holds samples k step to k step + reach.
+            low = math.floor((start - origin - reach + outer) / grid.step) + 1
+            high = math.ceil((stop - origin - outer) / grid.step)
+            spoiled[max(low, 0) : max(high, 0)] = True
+        return spoiled
+
+    def forget(self, before: int) -> None:
+        """Forget the gaps that end before a sample."""
+        self._gaps = [gap for gap in self._gaps if gap[1] >= before]
+
+
+def _runs(on: NDArray[np.bool_], least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return start and stop of the runs of True that are at least so long."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], on.view(np.int8), [0]])))
+    starts, stops = edges[::2], edges[1::2]
+    long = stops - starts >= least
+    return starts[long], stops[long]
+
+
+def _same(samples: NDArray[np.complex64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return start and stop of the stretches in which all samples are the same."""
+    none = np.zeros(0, np.intp), np.zeros(0, np.intp)
+    seldom = samples[::_STRIDE]
+    alike = seldom[1:] == seldom[:-1]
+    if len(alike) < 3 or not np.any(alike[2:] & alike[1:-1] & alike[:-2]):
+        return none
+    same = samples[1:] == samples[:-1]
+    share = np.count_nonzero(same) / len(same)
+    if share == 1:
+        return np.array([0]), np.array([len(samples)])
+    least = max(_SHORTEST, math.ceil(_CHANCE / math.log(min(share, _OFTEN))))
+    starts, stops = _runs(same, least)
+    return starts, stops + 1
+
+
+def steady_line(cells: NDArray[np.float32], noise: NDArray[np.bool_], steady: bool) -> NDArray[np.float32]:
+    """Return the cells about 0 Hz without the line there.
+
+    Args:
+        cells: `[frames, 9]`, divided by the noise floor, 0 Hz in the middle, with two bins on each side which the
+            window does not spread the line to.
+        noise: frames that hold no signal, since they were left out: they do not count.
+        steady: whether the gain was; else it moves the line, and what is there cannot be told from it.
+    """
+    middle = cells.shape[1] // 2
+    low, high = middle - LINE_BINS, middle + LINE_BINS + 1
+    # What fills both sides goes on in between.
+    beside = np.minimum(cells[:, :low].mean(axis=1), cells[:, high:].mean(axis=1))
+    other = np.where(beside > 2.5, beside, np.float32(1))[:, None]
+    part = cells[:, low:high]
+    held = part[~noise].astype(np.float64)
+    if not steady or len(held) < 16:
+        return np.broadcast_to(other, part.shape)
+    mean, variance = np.maximum(held.mean(axis=0), 1e-9), held.var(axis=0, ddof=1)
+    rest = mean - np.sqrt(np.maximum(mean**2 - variance, 0))
+    # A signal is in two bins at least, since the window is as wide as that; a line may be a little unsteady.
+    more = rest > np.maximum(_MORE, _UNSTEADY * mean)
+    brief = variance > _BRIEF * mean**2
+    if np.any(more[1:] & more[:-1]) or np.any(brief[1:] & brief[:-1]):
+        return part * (rest / mean).astype(np.float32)
+    return np.broadcast_to(other, part.shape)
+
+
+def mark_kind(one: Segment, cells: Cells, images: bool, line: bool) -> None:
+    """Mark a mirror image, a line at 0 Hz and what the band's edges cut off.
+
+    Args:
+        one: segment.
+        cells: of the fine grid, in which the original of an image would be.
+        images: whether images are looked for.
+        line: likewise the line at 0 Hz.
+    """
+    grid = one.grid
+    edge = grid.sample_rate / 2 - _EDGE_BINS * grid.bin_width
+    width = one.upper - one.lower
+    if images and _is_image(one, cells):
+        one.kind = "image"
+    elif (
+        line
+        and one.lower < grid.bin_width
+        and one.upper > -grid.bin_width
+        and width < _LINE_WIDTH * grid.bin_width
+    ):
+        one.kind = "dc"
+    elif one.lower < -edge or one.upper > edge:
+        one.kind = "edge"
+
+
+def _is_image(one: Segment, cells: Cells) -> bool:
+    """Return whether something far stronger is at the opposite frequency all the time."""
+    a, b = max(0, round(cells.frame(one.start))), max(0, round(cells.frame(one.stop)) + 1)
+    c = max(0, round(cells.grid.position(-one.upper)))
+    d = max(0, round(cells.grid.position(-one.lower)) + 1)
+    part = cells.values[a:b, c:d]
+    if not part.size:
+        return False
+    mirrored = part.mean(axis=1, dtype=np.float64) - 1
+    return bool(np.mean(mirrored) > _IMAGE_RATIO * one.snr)
