@@ -252,7 +252,7 @@ class Detector:
         whole = Detector(self.sample_rate, self.options, *grids)
         # Everything is one block.
         whole._block = len(samples)
-        boxes = whole.process(samples) + whole._run(*(whole._all(k) for k in range(2)), final=True)
+        boxes = whole.process(samples) + whole._run(whole._all(0), whole._all(1), True)
         boxes = list({box.id: box for box in [*boxes, *whole._book.flush()]}.values())
         return [replace(box, start=box.start + self._origin, stop=box.stop + self._origin) for box in boxes]
 
