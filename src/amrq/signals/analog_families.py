@@ -104,13 +104,14 @@ def _band(frequency: _Real, low: float, high: float) -> _Real:
 def _music(rng: np.random.Generator, samples: int, rate: float, low: float, high: float) -> _Real:
     """Return notes with harmonics and a background that falls with frequency."""
     frequency = fft.rfftfreq(samples, 1 / rate)
-    spectrum = fft.rfft(rng.standard_normal(samples)) / (50 + frequency) * rng.uniform(0.1, 2.0) * 100
+    spectrum = fft.rfft(rng.standard_normal(samples)) / (1 + frequency / 150) ** rng.uniform(0.4, 1.1)
+    spectrum *= log_uniform(rng, 0.05, 2)
     bins = samples / rate
     for _ in range(int(rng.integers(2, 7))):
         note = log_uniform(rng, 80, min(1200.0, high / 2))
         harmonics = np.arange(1, 1 + max(1, min(int(rng.integers(1, 12)), int(high / note))))
         place = np.round(harmonics * note * bins).astype(np.int64)
-        level = harmonics ** -rng.uniform(0.5, 1.8) * samples / 3 * rng.uniform(0.2, 1)
+        level = harmonics ** -rng.uniform(0.2, 1.5) * samples / 3 * rng.uniform(0.2, 1)
         spectrum[np.minimum(place, len(spectrum) - 1)] += level * np.exp(
             2j * np.pi * rng.random(len(harmonics))
         )
