@@ -127,6 +127,12 @@ def test_the_mean_of_the_lower_half(native: Kernels, count: int) -> None:
     )
 
 
+def test_means_of_pieces_with_a_cap(native: Kernels) -> None:
+    values = _cells("caps", 9, 120)
+    plain = np.minimum(values, np.float32(3)).reshape(9, 3, 40).mean(axis=2)
+    assert np.allclose(native.capped_means(values, 40, 3.0), plain, rtol=1e-6)
+
+
 def test_wrong_arrays_are_refused(native: Kernels) -> None:
     cells, table = np.ones((4, 8), np.float32), np.ones((1, 1), np.float32)
     for wrong in (cells.astype(np.float64), cells[:, ::2], cells[0]):

@@ -8,7 +8,6 @@ before larger ones are compared, so that a strong signal does not fill all recta
 """
 
 import math
-from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,19 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from amrq.detect.box_book import BoxBook, covered
 from amrq.detect.boxes import Box
-from amrq.detect.energy import (
-    Rectangles,
-    Size,
-    Stripes,
-    equivalent_cells,
-    paint_best,
-    stripes_per_row,
-    tests_per_second,
-    tiles,
-)
+from amrq.detect.energy import equivalent_cells, tiles
 from amrq.detect.faults import LINE_BINS, Gaps, mark_kind, steady_line
 from amrq.detect.instants import RecentSamples, joined_bursts, timed
 from amrq.detect.noise_floor import NoiseFloor
+from amrq.detect.search import LONGEST, SLOW, TILES, Searches, SlowRows, search_tiles, widened
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
 from amrq.detect.spectra import FINE_PER_COARSE, DrawnSpectra, Grid, SpectrumStream, coarse_grid, fine_grid
 from amrq.errors import AmrqError
@@ -39,24 +30,12 @@ __all__ = ["Detector", "DetectorOptions"]
 _BLOCK_S = 0.1
 _TAIL = 32
 """Fine frames of the last block that are looked at again, so that its end is no edge."""
-_SLOW = 32
-"""Fine frames whose sum is one cell of the slow grid."""
-_SPANS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""So many of these make up what lasts."""
-_TILES = ((1, 1), (0, 1))
-"""Exponents of the tiles of both grids whose sums are compared, in place of cells."""
-_LONGEST = (5, 5)
-"""Rectangles on both grids have at most 2^5 frames."""
-_SMALL = 3
-"""Sizes up to 2^3 cells are compared first."""
 _SHORT = 6
 """Fine frames below which the coarse grid knows more."""
 _DRAWN_FINE_S = 0.02
 """Frames of the fine grid are drawn where they are shorter than this, otherwise those of the coarse one."""
 _LONG = 12
 """Fine frames from which on the fine grid alone counts."""
-_WIDE = 256
-"""Bins over which a burst that only the coarse grid looks for is averaged."""
 _FEWEST = 2
 """Fine frames with which a block says anything."""
 _LEAST_BINS = 16
@@ -114,17 +93,17 @@ class Detector:
             raise AmrqError(f"The fine grid must have {FINE_PER_COARSE} bins for each of the coarse one.")
         self._per_fine = max(1, round(self.fine.step / self.coarse.step))
         frames = _BLOCK_S * self.sample_rate / self.fine.step
-        self._block = max(_SLOW, round(frames / _SLOW) * _SLOW)
+        self._block = max(SLOW, round(frames / SLOW) * SLOW)
         self._streams = SpectrumStream(self.coarse), SpectrumStream(self.fine)
         self._recent = RecentSamples(3 * self._block * self.fine.step)
         self._floor = NoiseFloor(self.fine)
         self._book = BoxBook(self.sample_rate, self.fine.step)
         self._long = _LONG * self.fine.step
-        self._slow_grid = replace(self.fine, averaged=_SLOW * self.fine.averaged)
+        self._slow_grid = replace(self.fine, averaged=SLOW * self.fine.averaged)
         self._worth = tuple(
             equivalent_cells(grid, 1, 32) / 32 for grid in (self.coarse, self.fine, self._slow_grid)
         )
-        self._searches: dict[float, _Searches] = {}
+        self._searches: dict[float, Searches] = {}
         self._origin = 0
         self._drawn_grid = int(self.fine.bins < _DRAWN_FINE_S * self.sample_rate)
         self._drawn = DrawnSpectra((self.coarse, self.fine)[self._drawn_grid])
@@ -234,7 +213,7 @@ class Detector:
     def _rest(self) -> list[Box]:
         """Run what waits for a whole block."""
         coarse, fine = self._all(0), self._all(1)
-        if self._beginning is not None and len(fine) < _SLOW:
+        if self._beginning is not None and len(fine) < SLOW:
             return self._short()
         if len(fine) < 2 or len(coarse) < 16:
             return []
@@ -244,7 +223,7 @@ class Detector:
         """Run a recording as a whole that is too short for the usual grids: with shorter transforms."""
         samples = np.concatenate(self._beginning or [np.zeros(0, np.complex64)])
         bins = self.fine.bins
-        while bins > FINE_PER_COARSE * _LEAST_BINS and len(samples) < (_SLOW + 1) * bins:
+        while bins > FINE_PER_COARSE * _LEAST_BINS and len(samples) < (SLOW + 1) * bins:
             bins //= 2
         if len(samples) < 4 * bins:
             return []
@@ -278,8 +257,7 @@ class Detector:
             np.ones((0, self.coarse.bins), np.float32),
             np.ones((0, self.fine.bins), np.float32),
         ]
-        self._slow: deque[NDArray[np.float32]] = deque(maxlen=_SPANS[-1])
-        self._slow_seen = 0
+        self._slow = SlowRows(self.fine.bins)
 
     def _taken(self, k: int, frames: int) -> NDArray[np.float32]:
         held = self._waiting[k]
@@ -297,11 +275,12 @@ class Detector:
         density: NDArray[np.float32] = shifted.reshape(-1, FINE_PER_COARSE).mean(axis=1)
         return density
 
-    def _search(self) -> "_Searches":
+    def _search(self) -> Searches:
         """Return the thresholds for the present uncertainty of the floor, in steps of a quarter."""
         step = 2 ** (round(4 * math.log2(self._floor.uncertainty)) / 4)
         if step not in self._searches:
-            self._searches[step] = _Searches(self, step)
+            rate = self.options.false_alarms_per_hour
+            self._searches[step] = Searches(self.coarse, self.fine, rate, step)
         return self._searches[step]
 
     def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], final: bool = False) -> list[Box]:
@@ -384,22 +363,22 @@ class Detector:
                 Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin, known, final)
             )
             # Of what was looked at before, as much as the longest rectangles reach back.
-            again = max(0, known - (1 << _LONGEST[k]))
-            sums = tiles(view[again:], _TILES[k])
-            mask, sums = _found(sums, search.small[k], search.large[k], brief=k == 0)
+            again = max(0, known - (1 << LONGEST[k]))
+            sums = tiles(view[again:], TILES[k])
+            mask, sums = search_tiles(sums, search.small[k], search.large[k], brief=k == 0)
             masks.append(np.concatenate([self._masks[k][: again >> 1], mask]))
             self._masks[k] = masks[k][-(_TAIL * (self._per_fine, 1)[k] >> 1) :]
         found = self._fine_segments(cells, masks)
         residual = sums[-(new >> 1) :]
-        mask = _widened(masks[1][-len(residual) :])
-        found += self._slow_segments(np.where(mask, np.float32(2), residual), search)
+        np.copyto(residual, np.float32(2), where=widened(masks[1][-len(residual) :]))
+        found += self._slow_segments(residual, search)
         if masks[0].any():
             beside = 2 * self.coarse.bin_width
 
             def is_new(one: Segment) -> bool:
                 return not (covered(one, found, beside, self._long) or self._book.covers(one, beside))
 
-            short = find_segments(cells[0], masks[0], 16, _TILES[0])
+            short = find_segments(cells[0], masks[0], 16, TILES[0])
             brief = [
                 timed(one, self._recent, self.sample_rate)
                 for one in joined_bursts(short, cells[0], is_new)
@@ -426,7 +405,7 @@ class Detector:
             return not seen.any()
 
         found = []
-        for one in find_segments(cells[1], masks[1], _SHORT, _TILES[1], wanted):
+        for one in find_segments(cells[1], masks[1], _SHORT, TILES[1], wanted):
             brief = one.stop - one.start < 2.5 * self.fine.bins
             if brief and not wanted(slice(one.rows.start, one.rows.start + 1), slice(*one.core)):
                 continue
@@ -434,142 +413,16 @@ class Detector:
             found.append(sharpened(one, cells[0], 2 * self._per_fine))
         return merge_segments(found, cells[1], cells[0])
 
-    def _slow_segments(self, residual: NDArray[np.float32], search: "_Searches") -> list[Segment]:
-        half = _SLOW // 2
-        whole = len(residual) // half * half
-        most = _SPANS[-1]
-        tops = np.zeros((most, self.fine.bins), np.float32)
-        for row in residual[:whole].reshape(-1, half, self.fine.bins).sum(axis=1):
-            self._slow.append(row)
-            self._slow_seen += 1
-            if len(self._slow) == most:
-                tops[:-1] = tops[1:]
-                tops[-1] = 0
-            held = np.zeros(self.fine.bins, np.float32)
-            for back in range(1, len(self._slow) + 1):
-                held += self._slow[-back]
-                if back not in _SPANS or self._slow_seen % max(1, back // 8):
-                    continue
-                at = len(self._slow)
-                for first, width, excess in search.slow.search(held, back * _SLOW):
-                    part = tops[at - back : at, first : first + width]
-                    if part.max() * 0.8 <= excess and self._lasts(back, first, width):
-                        np.maximum(part, np.float32(excess), out=part)
-        mask = tops[: len(self._slow)] > 0
-        if not mask.any():
+    def _slow_segments(self, residual: NDArray[np.float32], search: Searches) -> list[Segment]:
+        mask = self._slow.find(residual, search.slow)
+        if mask is None:
             return []
-        values = np.stack(self._slow) / np.float32(_SLOW)
-        first = self._first[1] // _SLOW - len(values)
+        values = self._slow.values
+        first = self._first[1] // SLOW - len(values)
         cells = Cells(self._slow_grid, values, first, self._floor.density, self._worth[2], self._origin)
         # What is short was no emission of its own, but the rest of a burst that was found.
         lasting = [one for one in find_segments(cells, mask, 8) if one.frames >= 3]
         found_segments = merge_segments(lasting, cells)
         # Found once: the sums shall not find it again.
-        for k, row in enumerate(self._slow):
-            row[mask[k]] = _SLOW
+        values[mask] = 1
         return found_segments
-
-    def _lasts(self, back: int, first: int, width: int) -> bool:
-        """Return whether a stripe holds power in most of the last slow rows: no burst, of which something was left."""
-        parts = np.array([self._slow[-k][first : first + width] for k in range(1, back + 1)])
-        rows = parts.mean(axis=1, dtype=np.float64) / _SLOW - 1
-        middle = float(np.median(rows) if back > 3 else rows.min())
-        return middle > 0.35 * float(rows.mean())
-
-
-class _Searches:
-    """The rectangles of all sizes, with thresholds for an uncertainty of the floor."""
-
-    def __init__(self, detector: Detector, uncertainty: float) -> None:
-        coarse, fine = detector.coarse, detector.fine
-        coarse_sizes = [
-            (i, j)
-            for j in range(1, _LONGEST[0] + 1)
-            for i in range(1, int(math.log2(coarse.bins)))
-            if i + j >= 3 and not (i == 1 and j > 4)
-        ]
-        fine_sizes = [
-            (i, j)
-            for j in range(1, _LONGEST[1] + 1)
-            for i in range(int(math.log2(fine.bins)))
-            if i + j >= 2 and (j >= 3 or i <= 5 - (j < 2))
-        ]
-        rate = tests_per_second(coarse, coarse_sizes, _TILES[0])
-        rate += tests_per_second(fine, fine_sizes, _TILES[1])
-        rows = fine.sample_rate / fine.step / _SLOW
-        rate += stripes_per_row(fine.bins) * rows * sum(1 / max(1, span // 8) for span in _SPANS)
-        self.tests_per_second = rate
-        self.log_probability = math.log(detector.options.false_alarms_per_hour / 3600 / rate)
-
-        def made(grid: Grid, sizes: list[Size], tile: Size = (0, 0)) -> Rectangles:
-            return Rectangles(grid, sizes, self.log_probability, uncertainty, tile)
-
-        both = ((coarse, coarse_sizes, _TILES[0]), (fine, fine_sizes, _TILES[1]))
-        self.small = [
-            made(grid, [one for one in sizes if sum(one) <= _SMALL], tile) for grid, sizes, tile in both
-        ]
-        self.large = [
-            made(grid, [one for one in sizes if sum(one) > _SMALL], tile) for grid, sizes, tile in both
-        ]
-        spans = [span * _SLOW for span in _SPANS]
-        self.slow = Stripes(fine, spans, self.log_probability, uncertainty)
-
-    @property
-    def largest(self) -> float:
-        """Largest statistic without a hit."""
-        return max([one.largest for one in (*self.small, *self.large)] + [self.slow.largest])
-
-
-def _found(
-    sums: NDArray[np.float32], small: Rectangles, large: Rectangles, brief: bool
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Return the tiles in rectangles over their thresholds, and the sums without those in small ones.
-
-    Without `brief`, wide bursts of few frames are taken off, too, and are not looked for in large rectangles.
-    """
-    if not brief:
-        sums = _without_brief(sums)
-    mask = small.mark(sums)
-    rest = sums
-    if mask is None:
-        mask = np.zeros(sums.shape, bool)
-    else:
-        rest = np.where(mask, np.float32(1 << sum(small.tile)), sums)
-    hits = large.search(rest)
-    if hits:
-        paint_best(hits, mask)
-    return mask, rest
-
-
-def _without_brief(sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return sums of tiles of two frames with noise in place of single wide bursts of a few frames.
-
-    The coarse grid finds these. On the fine one they would fill all rectangles that touch them.
-    """
-    rows, bins = sums.shape
-    wide = min(_WIDE, bins)
-    # Narrow signals, however strong, fill few bins.
-    excess = np.minimum(sums, np.float32(6)).reshape(rows, -1, wide).mean(axis=2) / 2 - 0.95
-    if rows < 8 or excess.max() < 0.4:
-        return sums
-    padded = np.pad(excess, ((8, 8), (0, 0)))
-    before = np.max([padded[k : k + rows] for k in range(6)], axis=0)
-    after = np.max([padded[16 - k : 16 - k + rows] for k in range(6)], axis=0)
-    single = (excess > 0.4) & (np.maximum(before, after) < 0.3 * excess)
-    beside = single.copy()
-    beside[1:] |= single[:-1]
-    beside[:-1] |= single[1:]
-    return np.where(np.repeat(beside, wide, axis=1), np.float32(2), sums)
-
-
-def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask with two more cells on all sides."""
-    wide = mask.copy()
-    for shift in (1, 2):
-        wide[shift:] |= mask[:-shift]
-        wide[:-shift] |= mask[shift:]
-    tall = wide.copy()
-    for shift in (1, 2):
-        wide[:, shift:] |= tall[:, :-shift]
-        wide[:, :-shift] |= tall[:, shift:]
-    return wide

@@ -23,7 +23,7 @@
 /* The version of these functions: the loader takes no other. */
 int amrq_native_version(void)
 {
-    return 2;
+    return 3;
 }
 
 /* Squared magnitudes of transforms, lowest frequency first. spectra: complex [count, bins]; out: [count, bins]. */
@@ -323,5 +323,24 @@ WIDE void amrq_box_sums(const float* cells, int64_t bins, int64_t first, int64_t
         for (; k < width; k++)
             sum[0] += from[k];
         out[row - first] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+}
+
+/* Means of pieces of each row, in which no value counts for more than cap. out: [rows, bins / wide]. */
+WIDE void amrq_capped_means(const float* values, int64_t rows, int64_t bins, int64_t wide, float cap, float* out)
+{
+    const int64_t pieces = bins / wide;
+    for (int64_t piece = 0; piece < rows * pieces; piece++) {
+        const float* from = values + piece / pieces * bins + piece % pieces * wide;
+        float sum[LANES] = { 0 };
+        int64_t k = 0;
+        for (; k + LANES <= wide; k += LANES)
+            for (int lane = 0; lane < LANES; lane++)
+                sum[lane] += from[k + lane] < cap ? from[k + lane] : cap;
+        for (; k < wide; k++)
+            sum[0] += from[k] < cap ? from[k] : cap;
+        for (int lane = 1; lane < LANES; lane++)
+            sum[0] += sum[lane];
+        out[piece] = sum[0] / (float)wide;
     }
 }

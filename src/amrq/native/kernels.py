@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 2
+_VERSION = 3
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -67,6 +67,9 @@ class Kernels:
         self._box_sums = library.amrq_box_sums
         self._box_sums.argtypes = [pointer, number, number, number, number, number, integer, pointer]
         self._box_sums.restype = None
+        self._capped_means = library.amrq_capped_means
+        self._capped_means.argtypes = [pointer, number, number, number, ctypes.c_float, pointer]
+        self._capped_means.restype = None
         self._local = threading.local()  # the library runs without Python's lock
 
     def powers(self, spectra: NDArray[np.complex64], out: _Float32) -> None:
@@ -194,6 +197,16 @@ class Kernels:
         self._box_sums(
             cells.ctypes.data, cells.shape[1], first, last, left, right, over_rows, out.ctypes.data
         )
+        return out
+
+    def capped_means(self, values: _Float32, wide: int, cap: float) -> _Float32:
+        """Return the means of `wide` columns of each row, in which no value counts for more than `cap`."""
+        _check(values, np.float32, 2)
+        rows, columns = values.shape
+        if wide < 1 or columns % wide:
+            raise ValueError(f"{columns} columns are no multiple of {wide}.")
+        out = np.empty((rows, columns // wide), np.float32)
+        self._capped_means(values.ctypes.data, rows, columns, wide, cap, out.ctypes.data)
         return out
 
     def lower_means(self, values: _Float32) -> _Float32:
