@@ -16,6 +16,8 @@ _RATES = (250e3, 1.024e6, 2.048e6, 2.4e6, 3.2e6, 8e6, 10e6, 20e6)
 _GAINS = ("auto", "0", "10", "20", "30", "40", "50")
 _NO_SQUELCH = -30.0
 _ALARM = "#F2793A"
+_LEAST_WIDTH = 960
+"""Pixels in which all of the row is seen with the smallest text."""
 _SEARCH = "look for radios again"
 
 
@@ -70,32 +72,36 @@ class BandControls(QtWidgets.QWidget):
         self.squelch.setButtonSymbols(QtWidgets.QAbstractSpinBox.NoButtons)
         self.squelch.setSpecialValueText("off")
         self.squelch.setValue(squelch)
-        self.pause = QtWidgets.QPushButton("Pause")
+        self.pause = QtWidgets.QPushButton("&Pause")
         self.pause.setCheckable(True)
-        self.record = QtWidgets.QPushButton("Record")
+        self.record = QtWidgets.QPushButton("&Record")
         self.record.setCheckable(True)
         self.state = QtWidgets.QLabel()
         self._layout = QtWidgets.QHBoxLayout(self)
         for name, widget, tip in (
-            ("Device", self.device, "Where the samples come from"),
-            ("Frequency", self.frequency, "Frequency that the radio is tuned to"),
-            ("Rate", self.rate, "Samples a second, 2.4M for instance"),
-            ("Gain", self.gain, "Gain of the radio in dB, of its elements (LNA=20,VGA=16), or auto"),
-            ("Squelch", self.squelch, "Emissions with a smaller SNR are not shown"),
+            ("&Device", self.device, "Where the samples come from"),
+            ("&Frequency", self.frequency, "Frequency that the radio is tuned to"),
+            ("R&ate", self.rate, "Samples a second, 2.4M for instance"),
+            ("&Gain", self.gain, "Gain of the radio in dB, of its elements (LNA=20,VGA=16), or auto"),
+            ("&Squelch", self.squelch, "Emissions with a smaller SNR are not shown"),
         ):
             label = QtWidgets.QLabel(name)
             label.setBuddy(widget)
             widget.setToolTip(tip)
-            widget.setAccessibleName(name)
+            widget.setAccessibleName(name.replace("&", ""))
             self._layout.addWidget(label)
             self._layout.addWidget(widget)
         self.pause.setToolTip("Keep the picture as it is; the scan goes on")
+        self.pause.setAccessibleName("Pause")
+        self.record.setAccessibleName("Record")
         self._layout.addWidget(self.pause)
         self._layout.addWidget(self.record)
         self._layout.addWidget(self.state, 1)
         self._connect()
         self._unit = 0
         self._dress(15)
+        # The row is as wide as the window, and its text smaller in a narrow one.
+        self.setMinimumWidth(_LEAST_WIDTH)
 
     def _connect(self) -> None:
         self.frequency.valueChanged.connect(lambda value: self.frequency_set.emit(1e6 * value))
@@ -174,13 +180,17 @@ class BandControls(QtWidgets.QWidget):
         for widget in (self.frequency, self.gain, self.rate, self.record):
             widget.setEnabled(False)
 
-    def allow_recording(self, why_not: str) -> None:
-        """Let the button work, or say why it does not."""
-        self.record.setEnabled(not why_not)
-        self.record.setToolTip(why_not or "Record the samples of the band as SigMF")
-        if why_not:
-            with _quiet(self.record):
-                self.record.setChecked(False)
+    def allow_recording(self, possible: bool) -> None:
+        """Let the button work, or not."""
+        self.record.setEnabled(possible)
+        self.record.setToolTip("Record the samples of the band as SigMF")
+        if not possible:
+            self.stop_recording()
+
+    def stop_recording(self) -> None:
+        """Show that nothing is recorded."""
+        with _quiet(self.record):
+            self.record.setChecked(False)
 
     def show_recording(self, text: str) -> None:
         """Show the state of the recording."""

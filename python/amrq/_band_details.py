@@ -39,6 +39,7 @@ _REASONS = {
     "silent": "no signal",
     "carrier": "a line, a few Hz wide",
 }
+_NOTHING = "No emission has been found yet.\n\nTry another frequency or more gain. Is the squelch off?"
 _WELL = QtGui.QColor("#0b0e13")
 _SHOWN_SECONDS = 60.0
 _UNITS = (
@@ -75,16 +76,14 @@ class EmissionDetails(Panel):
         self._unit = max(11.0, min(24.0, self.width() / 21, self.height() / 40))
         unit = self._unit
         area = QtCore.QRectF(self.rect()).adjusted(unit, 0.7 * unit, -unit, -0.7 * unit)
-        past = (
-            self._band.history.emissions.get(self._band.selected) if self._band.selected is not None else None
-        )
+        past = self._band.looked_at
         if past is None:
             painter.setFont(self._font(1.1))
             painter.setPen(MUTED)
             painter.drawText(
                 area,
                 int(_CENTRE | _MIDDLE | QtCore.Qt.TextFlag.TextWordWrap),
-                "Click an emission\nto look at it.",
+                "Click an emission\nto look at it." if self._band.history.emissions else _NOTHING,
             )
             return
         y = self._draw_decision(painter, area, past.record)

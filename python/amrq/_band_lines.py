@@ -4,7 +4,7 @@
 from typing import Any
 
 import numpy as np
-from gnuradio.amrq._band_history import BandHistory
+from gnuradio.amrq._band_history import BandHistory, EmissionHistory
 from numpy.typing import NDArray
 from PyQt5 import QtCore, QtGui, sip
 
@@ -183,6 +183,11 @@ class ShownBand:
         self.history = BandHistory()
         self.selected: int | None = None
         self.lines = Lines()
+
+    @property
+    def looked_at(self) -> EmissionHistory | None:
+        """The emission that is selected; None if there is none."""
+        return None if self.selected is None else self.history.emissions.get(self.selected)
 
     @property
     def rate(self) -> float:

@@ -246,9 +246,10 @@ class EmissionTable(QtWidgets.QTableView):
         self.chosen.emit(self._model.records[index.row()].id)
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802
+        former = self.currentIndex().row()
         super().keyPressEvent(event)
         index = self.currentIndex()
-        if index.isValid() and event.key() in (QtCore.Qt.Key.Key_Up, QtCore.Qt.Key.Key_Down):
+        if index.isValid() and index.row() != former:
             self.chosen.emit(self._model.records[index.row()].id)
 
 

@@ -32,6 +32,7 @@ __all__ = ["Waterfall"]
 _LEAST_LABEL_ROWS, _LABEL_ROWS = 2, 6
 _ASIDE = 0.75
 """Widths that a label may stand beside its emission before there is a further row."""
+_WAITING = "waiting for samples …\nIf none come, choose another device above."
 _STILL, _FAR, _PLACED_SECONDS = 3.0, 12.0, 0.5
 """Labels stay where they are while no emission has moved by so many pixels; by more, so long at least; by still more,
 they move at once."""
@@ -71,9 +72,11 @@ class Waterfall(Panel):
         self._placed = (None, [], np.zeros(0), 0.0)
         self._spots: list[tuple[QtCore.QRectF, int]] = []
         self.setMouseTracking(True)
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(360, 220)
         self.setToolTip(
-            "Click an emission to look at it. The wheel zooms, a double click shows the whole band."
+            "Click an emission to look at it. The wheel zooms, a double click shows the whole band.\n"
+            "Keys: Left and Right select the next emission, + and - zoom, 0 shows the whole band."
         )
         self.setToolTipDuration(4000)
 
@@ -121,13 +124,47 @@ class Waterfall(Panel):
         self.refresh()
 
     def wheelEvent(self, event: Any) -> None:  # noqa: N802
-        first, last = self._view
         at = self._offset(event.pos().x()) / self._band.rate + 0.5
-        width = min(1.0, max(0.01, (last - first) * 0.8 ** (event.angleDelta().y() / 120)))
+        self._zoom(at, 0.8 ** (event.angleDelta().y() / 120))
+        event.accept()
+
+    def _zoom(self, at: float, factor: float) -> None:
+        """Show a part of the band that is wider by a factor; a place in it, 0 to 1, stays where it is."""
+        first, last = self._view
+        width = min(1.0, max(0.01, (last - first) * factor))
         start = min(max(0.0, at - (at - first) * width / (last - first)), 1 - width)
         self._view = (start, start + width)
-        event.accept()
         self.refresh()
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802
+        keys, key = QtCore.Qt.Key, event.key()
+        if key in (keys.Key_Left, keys.Key_Right):
+            self._step(1 if key == keys.Key_Right else -1)
+        elif key in (keys.Key_Plus, keys.Key_Equal, keys.Key_Minus):
+            past = self._band.looked_at
+            middle = sum(self._view) / 2
+            if past is not None:
+                middle = (past.record.lower + past.record.upper) / 2 / self._band.rate + 0.5
+            self._zoom(middle, 1.25 if key == keys.Key_Minus else 0.8)
+        elif key in (keys.Key_0, keys.Key_Home):
+            self._view = (0.0, 1.0)
+            self.refresh()
+        elif key == keys.Key_Escape:
+            self.chosen.emit(None)
+        else:
+            super().keyPressEvent(event)
+
+    def _step(self, by: int) -> None:
+        """Select the next emission on the air in frequency, above or below the one that is selected."""
+        if self._band.snapshot is None:
+            return
+        places = sorted((one.lower + one.upper, one.id) for one in self._band.snapshot.emissions if one.on)
+        past = self._band.looked_at
+        if past is not None:
+            here = (past.record.lower + past.record.upper, past.record.id)
+            places = [place for place in places if (place > here if by > 0 else place < here)]
+        if places:
+            self.chosen.emit(places[0 if by > 0 else -1][1])
 
     def _under(self, point: QtCore.QPointF) -> int | None:
         """Return the emission at a point: of its label, or of its frequency and time; the narrowest of several."""
@@ -162,7 +199,7 @@ class Waterfall(Panel):
         if self._band.snapshot is None or self._band.spectrum is None:
             painter.setPen(MUTED)
             painter.setFont(self._font(1.4))
-            painter.drawText(self.rect(), int(_CENTRE | _MIDDLE), "waiting for samples …")
+            painter.drawText(self.rect(), int(_CENTRE | _MIDDLE), _WAITING)
             return
         low, high = self._span_db()
         self._band.lines.set_levels(low + 4, low + 4 + 0.7 * (high - low))

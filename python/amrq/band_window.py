@@ -33,6 +33,11 @@ band_display: Any = blocks.__getattr__("band_display")
 _LOOK_MS = 100
 _PATIENCE = 10.0
 """Seconds that a flowgraph gets to end; one that does not is left behind."""
+_FAILED = "failed: "
+"""What the state of a recorder begins with if it has failed."""
+_SWITCH_SECONDS = 5e-4
+"""A thread that waits for the interpreter gets it after this: a picture asks for it many times, and the scan's threads
+would keep it for 5 ms each time."""
 _RADIOS = ("soapy", "rtl_tcp")
 _FIRST_RATE, _FIRST_FREQUENCY = 2.4e6, 433.92e6
 """What a radio is opened with that nobody gave a rate or a frequency for."""
@@ -223,7 +228,7 @@ class band_window(QtWidgets.QMainWindow):
         self.controls.show_source(
             live, options.chosen in _RADIOS, options.chosen in (*_RADIOS, "simulate"), options.gain
         )
-        self.controls.allow_recording(self._run.no_recorder)
+        self.controls.allow_recording(True)
 
     def _look(self) -> None:
         """See whether something has ended, fallen silent or failed; the timer calls this."""
@@ -239,7 +244,7 @@ class band_window(QtWidgets.QMainWindow):
             if silent > 1 > self._silence.silent_seconds():
                 self.display.widget.set_notice("")  # it is back
         if run.recorder is not None:
-            self.controls.show_recording(run.recorder.state_text())
+            self._look_at_recording(run.recorder)
         if run.over.is_set():
             self._run = None
             self._say_end(run)
@@ -254,7 +259,7 @@ class band_window(QtWidgets.QMainWindow):
         except AmrqError as error:
             text = str(error)
         self.display.widget.set_notice(text)
-        self.controls.allow_recording("the source has ended.")
+        self.controls.allow_recording(False)
 
     def _reopen(self, **changes: Any) -> None:
         """Open the source again with other settings."""
@@ -338,8 +343,26 @@ class band_window(QtWidgets.QMainWindow):
             self.display.widget.set_notice("")
 
     def _set_recording(self, on: bool) -> None:
-        if self._run is not None and self._run.recorder is not None:
+        if self._run is None:
+            return
+        if self._run.recorder is not None:
             self._run.recorder.set_recording(on)
+            self.display.widget.set_notice("")
+        elif on:
+            self._refuse_recording(self._run.no_recorder)
+
+    def _refuse_recording(self, sentence: str) -> None:
+        self.controls.stop_recording()
+        self.display.widget.set_notice(printable(f"nothing is recorded: {sentence}", 500))
+
+    def _look_at_recording(self, recorder: sigmf_recorder) -> None:
+        """Show how much is recorded; say it if that fails, a full disk for instance."""
+        text = recorder.state_text()
+        failed = text.startswith(_FAILED)
+        self.controls.show_recording("" if failed else text)
+        if failed and self.controls.record.isChecked():
+            recorder.set_recording(False)
+            self._refuse_recording(text.removeprefix(_FAILED))
 
     # -- devices -----------------------------------------------------------------------------------------------------
 
@@ -405,11 +428,14 @@ class band_window(QtWidgets.QMainWindow):
             self.display.widget.set_notice(f"the window failed: {kind.__name__}: {printable(error, 300)}")
 
         former, sys.excepthook = sys.excepthook, on_exception
+        switching = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             self.show()
             QtWidgets.QApplication.exec_()
         finally:
             sys.excepthook = former
+            sys.setswitchinterval(switching)
             if not self._closed:
                 self.close()
         if failures:

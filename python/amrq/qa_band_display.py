@@ -81,6 +81,10 @@ def shown(emissions, now=48_000, centre=433.92e6):
     return snapshot, BandPicture(spectrum, spectrum, floor, floor + 4)
 
 
+def footer_of(window):
+    return window.display.widget._footer.text()
+
+
 def fifty():
     """Return fifty emissions next to each other, of several kinds and widths."""
     kinds = [("QPSK", "linear"), ("carrier", "carrier"), ("unknown", "unknown"), ("16QAM", "linear")]
@@ -250,6 +254,35 @@ class qa_band_display(gr_unittest.TestCase):
         )
         self.assertEqual(view.selected, 1)
         self.assertEqual([i.row() for i in view._table.selectionModel().selectedRows()], [0])
+
+    def test_keys_select_and_zoom(self):
+        view, _ = self.view(shown([record(1, 300e3), record(2, -500e3), record(3, 310e3)]))
+        keys, waterfall, seen = QtCore.Qt, view._waterfall, []
+        view.select(2)
+        for key in (keys.Key_Right, keys.Key_Right, keys.Key_Right, keys.Key_Left):
+            QtTest.QTest.keyClick(waterfall, key)
+            seen.append(view.selected)
+        self.assertEqual(seen, [1, 3, 3, 1])
+        place = waterfall._x(300e3)
+        QtTest.QTest.keyClick(waterfall, keys.Key_Plus)
+        self.assertAlmostEqual(waterfall._x(300e3), place, delta=1)  # what is looked at stays where it is
+        self.assertAlmostEqual(waterfall._view[1] - waterfall._view[0], 0.8)
+        QtTest.QTest.keyClick(waterfall, keys.Key_0)
+        self.assertEqual(waterfall._view, (0.0, 1.0))
+        view._table.setCurrentIndex(view._table.model().index(0, 0))
+        QtTest.QTest.keyClick(view._table, keys.Key_PageDown)
+        self.assertEqual(view.selected, 3)
+
+    def test_empty_states_say_what_to_do(self):
+        view, _ = self.view()
+        empty = view._details.grab().toImage()
+        view, _ = self.view(shown([]))
+        nothing = view._details.grab().toImage()
+        self.assertEqual(empty, nothing)  # no emission was found
+        view, _ = self.view(shown([record(1, 0.0)]))
+        view.select(None)
+        view._band.selected = None
+        self.assertNotEqual(view._details.grab().toImage(), nothing)
 
     def test_table_sorts_and_tells_units(self):
         view, _ = self.view(
@@ -536,6 +569,29 @@ class qa_band_display(gr_unittest.TestCase):
         window.close()
         self.assertTrue(window.all_ended)
         self.assertTrue((folder / "take-001.sigmf-meta").is_file())
+
+    def test_what_cannot_be_recorded_is_told(self):
+        window, folder = self.window()
+        self.wait_until(lambda: window.display.widget.snapshot is not None)
+        recorder = window._run.recorder
+        recorder._recorder.begin = lambda: (_ for _ in ()).throw(AmrqError("the disk is full."))
+        window.controls.record.click()
+        self.wait_until(lambda: "nothing is recorded: the disk is full." in footer_of(window))
+        self.assertFalse(window.controls.record.isChecked())
+        window.close()
+        source = SourceOptions(simulate=True, sample_rate=100e3)
+        window = band_window(source, record=str(folder / "none" / "take"))
+        self.addCleanup(window.close)
+        window.controls.record.click()
+        self.assertIn("nothing is recorded:", footer_of(window))
+        self.assertFalse(window.controls.record.isChecked())
+
+    def test_window_shrinks_again(self):
+        window, _ = self.window()
+        for size in ((1920, 1080), (1280, 720)):
+            window.resize(*size)
+            self.application.processEvents()
+            self.assertEqual((window.width(), window.height()), size)
 
     def test_window_changes_rate_and_says_what_cannot_be_opened(self):
         window, _ = self.window()

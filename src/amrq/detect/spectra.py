@@ -255,7 +255,7 @@ class DrawnSpectra:
     >>> drawn = DrawnSpectra(Grid(1e6, 64, 32))
     >>> drawn.add(np.ones((2000, 64), np.float32), 0)
     >>> [stop for stop, mean, peak in iter(drawn.take, None)]
-    [44800]
+    [44000]
     """
 
     def __init__(self, grid: Grid) -> None:
