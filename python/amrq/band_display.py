@@ -15,6 +15,7 @@ from gnuradio.amrq._tags import Breaks, read_number
 from PyQt5 import QtWidgets
 
 from amrq.classifier import Classifier, make_classifier
+from amrq.detect import DrawnLine, DrawnSpectra
 from amrq.errors import AmrqError
 from amrq.live import joined
 from amrq.scan import BandScanner, ScanOptions, ScanWorker
@@ -81,6 +82,7 @@ class band_display(gr.sync_block):
         self._classifier: Classifier = make_classifier(self._scan.model)
         self._lock = threading.Lock()
         self._worker: ScanWorker | None = None
+        self._canvas: _Canvas | None = None
         self._breaks = Breaks()
         self._ends: list[threading.Thread] = []  # they close former workers
         self._patience = _PATIENCE
@@ -159,19 +161,21 @@ class band_display(gr.sync_block):
 
     def _put(self, samples: Any) -> None:
         with self._lock:
-            worker = self._worker
-        if worker is None or not len(samples):
+            worker, canvas = self._worker, self._canvas
+        if worker is None or canvas is None or not len(samples):
             return
         if worker.error is not None:
             raise worker.error
+        canvas.put(samples)
         worker.put(samples, wait=not self._live)
 
     def _retune(self, frequency: float | None) -> None:
         """Note that the samples that come next are of another band."""
         self._frequency = frequency
         with self._lock:
-            if self._worker is not None:
+            if self._worker is not None and self._canvas is not None:
                 self._worker.retune(frequency)
+                self._canvas.clear()
 
     def _again(self) -> None:
         """Scan what follows from the beginning, since it is another band."""
@@ -186,10 +190,12 @@ class band_display(gr.sync_block):
         """Close a worker in a thread; to `finish`, it scans what waits, and how the run ended is shown."""
         if worker is None:
             return
+        canvas = self._canvas
 
         def close() -> None:
             worker.close(finish)
             if finish and self._worker is None and worker.error is None:
+                canvas.draw()
                 self._states.append((worker.snapshot(), worker.scanner.picture()))
 
         thread = threading.Thread(target=close, name="amrq scan's end", daemon=True)
@@ -207,23 +213,21 @@ class band_display(gr.sync_block):
     def _show(self, worker: ScanWorker) -> None:
         """Show what this worker finds, and nothing of a former one."""
         self._states.clear()
-        threading.Thread(target=self._watch, args=(worker,), name="amrq display", daemon=True).start()
+        self._canvas = _Canvas(worker, self._states, self._live)
+        threading.Thread(
+            target=self._watch, args=(worker, self._canvas), name="amrq display", daemon=True
+        ).start()
 
-    def _watch(self, worker: ScanWorker) -> None:
+    def _watch(self, worker: ScanWorker, canvas: "_Canvas") -> None:
         """Fetch what is to be shown, in a thread: a scanner that is busy must not hold up the window."""
-        asked = -1
         while self._worker is worker and worker.error is None:
             try:
-                if worker.scanner.now != asked:
-                    now, picture = worker.scanner.now, worker.scanner.picture()
-                    if picture.mean is not None:
-                        self._states.append((worker.snapshot(), picture))
-                        continue
-                    asked = now
+                drawn = canvas.draw()
             except Exception as error:  # whoever looks at the window must learn of it
                 worker.fail(error)
                 return
-            time.sleep(_LOOK_SECONDS)
+            if not drawn:
+                time.sleep(_LOOK_SECONDS)
 
     def _poll(self) -> tuple[Any, Any] | None:
         return self._states.popleft() if self._states else None
@@ -236,6 +240,53 @@ class band_display(gr.sync_block):
             return ""
         kind = "" if isinstance(error, AmrqError) else f"the scan failed: {type(error).__name__}: "
         return printable(f"{kind}{error}", 500)
+
+
+class _Canvas:
+    """Makes lines of the waterfall of the samples that arrive, whether or not the scanner has time for them.
+
+    Args:
+        worker: whose emissions are shown with them.
+        states: where snapshots and pictures are put.
+        live: lines do not wait for the scanner.
+    """
+
+    def __init__(self, worker: ScanWorker, states: deque[tuple[Any, Any]], live: bool) -> None:
+        self._worker, self._states, self._live = worker, states, live
+        self._spectra = DrawnSpectra(worker.scanner.sample_rate)
+        self._samples: deque[tuple[int, Any]] = deque()
+        self._most = _QUEUE_SECONDS * worker.scanner.sample_rate
+        self._position = self._done = 0
+        self._lines: deque[DrawnLine] = deque()
+        self._lock = threading.Lock()  # of all but the samples that wait
+
+    def put(self, samples: Any) -> None:
+        """Hand over samples; they are copied. Those for which there is no time are left out."""
+        if self._position - self._done < self._most or not self._live:
+            self._samples.append((self._position, np.array(samples, np.complex64)))
+        self._position += len(samples)
+
+    def clear(self) -> None:
+        """Note that the samples that follow are of another band."""
+        self._samples.append((self._position, None))
+
+    def draw(self) -> bool:
+        """Draw what can be drawn; return whether there was anything."""
+        with self._lock:
+            drawn = False
+            while self._samples:
+                position, samples = self._samples.popleft()
+                if samples is None:
+                    self._spectra.clear()
+                    self._lines.clear()
+                else:
+                    self._lines.extend(self._spectra.process(samples, position))
+                    self._done = position + len(samples)
+            scanner = self._worker.scanner
+            while self._lines and (self._live or scanner.now >= self._lines[0].stop):
+                self._states.append((self._worker.snapshot(), scanner.picture(self._lines.popleft())))
+                drawn = True
+            return drawn
 
 
 def _checked_rate(sample_rate: float) -> float:

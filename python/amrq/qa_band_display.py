@@ -525,7 +525,7 @@ class qa_band_display(gr_unittest.TestCase):
             tb.start()
             self.wait_until(lambda d=display: d._worker is not None)
 
-            def broken():
+            def broken(line=None):
                 raise ValueError("no picture")
 
             display._worker.scanner.picture = broken

@@ -17,12 +17,14 @@ from amrq.detect.detector import Detector, DetectorOptions
 from amrq.detect.emissions import Emission, EmissionEvent, EmissionOptions, EmissionTracker
 from amrq.detect.energy import Rectangles, equivalent_cells, sum_threshold
 from amrq.detect.noise_floor import NoiseFloor
-from amrq.detect.spectra import Grid, SpectrumStream, coarse_grid, fine_grid
+from amrq.detect.spectra import DrawnLine, DrawnSpectra, Grid, SpectrumStream, coarse_grid, fine_grid
 
 __all__ = [
     "Box",
     "Detector",
     "DetectorOptions",
+    "DrawnLine",
+    "DrawnSpectra",
     "Emission",
     "EmissionEvent",
     "EmissionOptions",

@@ -21,7 +21,7 @@ from amrq.detect.instants import RecentSamples, joined_bursts, timed
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.search import LONGEST, SLOW, TILES, Searches, SlowRows, search_tiles, widened
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
-from amrq.detect.spectra import FINE_PER_COARSE, DrawnSpectra, Grid, SpectrumStream, coarse_grid, fine_grid
+from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
 from amrq.errors import AmrqError
 from amrq.options import above, check, described, option
 
@@ -32,8 +32,6 @@ _TAIL = 32
 """Fine frames of the last block that are looked at again, so that its end is no edge."""
 _SHORT = 6
 """Fine frames below which the coarse grid knows more."""
-_DRAWN_FINE_S = 0.02
-"""Frames of the fine grid are drawn where they are shorter than this, otherwise those of the coarse one."""
 _LONG = 12
 """Fine frames from which on the fine grid alone counts."""
 _FEWEST = 2
@@ -105,8 +103,6 @@ class Detector:
         )
         self._searches: dict[float, Searches] = {}
         self._origin = 0
-        self._drawn_grid = int(self.fine.bins < _DRAWN_FINE_S * self.sample_rate)
-        self._drawn = DrawnSpectra((self.coarse, self.fine)[self._drawn_grid])
         self.n_samples = 0
         """Samples seen."""
         self._gaps = Gaps()
@@ -128,14 +124,6 @@ class Detector:
         cells = max(equivalent_cells(self.coarse, 4, min(frames, 512)), 4)
         excess = -search.log_probability / math.sqrt(cells)
         return self.floor_dbfs_per_hz + 10 * math.log10(1 + excess)
-
-    def take_spectra(self) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
-        """Return the next spectra to be drawn, of some 45 ms; None where there are none yet.
-
-        They are the sample at which they end, the mean power density at each bin, and the largest mean of some ms. They
-        come before what is found in them, and have the bins of the fine grid where its frames are short.
-        """
-        return self._drawn.take()
 
     @property
     def bad_samples(self) -> int:
@@ -178,9 +166,6 @@ class Detector:
         for waiting, frames in zip(self._waiting, (coarse, fine), strict=True):
             if len(frames):
                 waiting.append(np.asarray(frames, dtype=np.float32))
-        drawn = (coarse, fine)[self._drawn_grid]
-        if len(drawn):
-            self._drawn.add(np.asarray(drawn, dtype=np.float32), self._origin)
         boxes: list[Box] = []
         needed = (self._block * self._per_fine, self._block)
         while all(sum(map(len, held)) >= least for held, least in zip(self._waiting, needed, strict=True)):
@@ -245,7 +230,6 @@ class Detector:
         self._gaps.clear()
         for stream in self._streams:
             stream.reset()
-        self._drawn.clear()
         self._waiting: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
         self._first: list[int] = [0, 0]
         """Of the next block: first frame of each grid since the origin."""

@@ -12,8 +12,8 @@ overlap, so neighbouring cells are correlated; `Grid.correlation` gives by how m
 
 import functools
 import math
-from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from amrq.errors import AmrqError
 from amrq.native import kernels
 
-__all__ = ["DrawnSpectra", "Grid", "SpectrumStream", "coarse_grid", "fine_grid"]
+__all__ = ["DrawnLine", "DrawnSpectra", "Grid", "SpectrumStream", "coarse_grid", "fine_grid"]
 
 FINE_PER_COARSE = 8
 """Bins of the fine grid for each bin of the coarse one."""
@@ -35,7 +35,8 @@ _AT_ONCE = 1 << 17
 """Points that are transformed at once: they stay in the processor's cache."""
 _LINE_S, _PEAK_S = 0.045, 0.004
 """What is drawn: a line is the mean of so many seconds, and the largest mean of so many in it."""
-_LINES_KEPT = 24
+_DRAWN_BINS, _FRAMES_A_LINE, _DRAWN_FRAME_S = 4096, 64, 0.02
+"""What is drawn: bins, transforms a line, and seconds of a transform, each at most."""
 _MODEL_BINS = 256
 """Transform size at which the correlation is computed: it depends on the overlap, not on the size."""
 
@@ -246,54 +247,77 @@ class SpectrumStream:
 
 
 class DrawnSpectra:
-    """Averages frames into spectra to be drawn, whatever the pieces they come in: some 22 lines a second.
+    """Makes of samples the spectra that a display draws: some 22 lines a second, whatever the pieces they come in.
+
+    It costs a few per cent of a core at any sample rate: above some 6 MS/s, parts of the samples are left out.
 
     Args:
-        grid: of the frames.
+        sample_rate: of the band, in Hz.
 
     >>> import numpy as np
-    >>> drawn = DrawnSpectra(Grid(1e6, 64, 32))
-    >>> drawn.add(np.ones((2000, 64), np.float32), 0)
-    >>> [stop for stop, mean, peak in iter(drawn.take, None)]
-    [44000]
+    >>> drawn = DrawnSpectra(1e6)
+    >>> [line] = drawn.process(np.ones(50_000, np.complex64), 0)
+    >>> line.stop, len(line.mean), int(np.argmax(line.peak))
+    (45056, 4096, 2048)
     """
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        seconds = grid.step / grid.sample_rate
-        self._short = max(1, round(_PEAK_S / seconds))
-        self._shorts = max(1, round(_LINE_S / seconds / self._short))
-        self._lines: deque[tuple[int, NDArray[np.float32], NDArray[np.float32]]] = deque(maxlen=_LINES_KEPT)
+    def __init__(self, sample_rate: float) -> None:
+        bins = _DRAWN_BINS
+        while bins > 512 and bins > _DRAWN_FRAME_S * sample_rate:
+            bins //= 2
+        self._bins = bins
+        self._hop = bins * max(1, math.ceil(_LINE_S * sample_rate / bins / _FRAMES_A_LINE))
+        frames = max(1, round(_LINE_S * sample_rate / self._hop))
+        self._short = max(1, round(frames * _PEAK_S / _LINE_S))
+        self._frames = frames // self._short * self._short
+        self._window = window(bins)
+        self._scale = np.float32(Grid(sample_rate, bins, bins).scale)
         self.clear()
 
     def clear(self) -> None:
-        """Forget the frames that wait for a whole line."""
-        self._waiting: list[NDArray[np.float32]] = []
-        self._taken = 0
+        """Forget what waits for a whole line, since what follows is another band."""
+        self._left: NDArray[np.complex64] = np.zeros(0, np.complex64)
+        self._next = 0
+        self._powers: NDArray[np.float32] = np.zeros((0, self._bins), np.float32)
 
-    def add(self, frames: NDArray[np.float32], origin: int) -> None:
-        """Take in the next frames, `[frames, bins]`.
+    def process(self, samples: NDArray[np.complexfloating[Any, Any]], position: int) -> list["DrawnLine"]:
+        """Take the next samples; return the lines that are complete.
 
         Args:
-            frames: power densities.
-            origin: sample of the source at which the first frame since `clear` begins.
+            samples: complex, full scale 1.
+            position: number of the first of them; where it is not the next one, samples are missing.
         """
-        length = self._short * self._shorts
-        self._waiting.append(frames.copy())  # what is found in them may be written over
-        while sum(map(len, self._waiting)) >= length:
-            whole = np.concatenate(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
-            shorts = whole[:length].reshape(self._shorts, self._short, -1).mean(axis=1)
-            self._taken += length
-            stop = origin + self._taken * self._grid.step
-            self._lines.append((stop, shorts.mean(axis=0), shorts.max(axis=0)))
-            self._waiting = [whole[length:]]
+        if position != self._next:
+            self._left = self._left[:0]
+        self._next = position + len(samples)
+        held = np.concatenate([self._left, np.asarray(samples, np.complex64)])
+        count = len(held) // self._hop
+        self._left = held[count * self._hop :]
+        if not count:
+            return []
+        frames = held[: count * self._hop].reshape(count, self._hop)[:, : self._bins]
+        spectra = scipy.fft.fftshift(scipy.fft.fft(frames * self._window, axis=1, overwrite_x=True), axes=1)
+        powers = (spectra.real**2 + spectra.imag**2) * self._scale
+        self._powers = np.concatenate([self._powers, powers])
+        lines = []
+        while len(self._powers) >= self._frames:
+            part, self._powers = self._powers[: self._frames], self._powers[self._frames :]
+            shorts = part.reshape(-1, self._short, self._bins).mean(axis=1)
+            stop = self._next - len(self._left) - len(self._powers) * self._hop
+            lines.append(DrawnLine(stop, shorts.mean(axis=0), shorts.max(axis=0)))
+        return lines
 
-    def take(self) -> tuple[int, NDArray[np.float32], NDArray[np.float32]] | None:
-        """Return the oldest line that was not taken: the sample at which it ends, its mean and its peak.
 
-        None where there is none. The last second of lines is kept; another thread than that of `add` may call this.
-        """
-        try:
-            return self._lines.popleft()
-        except IndexError:
-            return None
+@dataclass(frozen=True)
+class DrawnLine:
+    """A spectrum to be drawn.
+
+    Attributes:
+        stop: number of the sample at which it ends.
+        mean: mean power density over some 45 ms, float32 [bins], lowest frequency first.
+        peak: largest mean over some 4 ms in them, likewise.
+    """
+
+    stop: int
+    mean: NDArray[np.float32]
+    peak: NDArray[np.float32]

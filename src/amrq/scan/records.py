@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.detect import Emission
+from amrq.detect import DrawnLine, Emission
 from amrq.identify import EmissionIdentity, Glance
 from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
@@ -31,6 +31,7 @@ __all__ = [
     "emission_record",
     "measured_fields",
     "numbers_of",
+    "picture_of",
     "places_of",
 ]
 
@@ -172,7 +173,7 @@ class BandPicture:
     """What a display draws: float32 [bins], lowest frequency first, dB of full scale per Hz.
 
     Attributes:
-        mean: mean spectrum of the next 45 ms that were in no picture yet; None where there are none.
+        mean: mean spectrum of some 45 ms; None where there is none to be drawn.
         peak: largest short spectrum in them, as many bins; None likewise.
         floor: the noise floor; it may have fewer bins.
         threshold: what a short emission of one bin has to exceed; as many bins as the floor.
@@ -184,6 +185,15 @@ class BandPicture:
     floor: NDArray[np.float32]
     threshold: NDArray[np.float32]
     stop: int | None = None
+
+
+def picture_of(floor: NDArray[Any], threshold: NDArray[Any], line: DrawnLine | None) -> BandPicture:
+    """Return what is drawn of a line, a noise floor and a threshold; the latter in dBFS/Hz."""
+    levels = floor.astype(np.float32), threshold.astype(np.float32)
+    if line is None:
+        return BandPicture(None, None, *levels)
+    mean, peak = (10 * np.log10(np.maximum(one, 1e-30)).astype(np.float32) for one in (line.mean, line.peak))
+    return BandPicture(mean, peak, *levels, line.stop)
 
 
 _RECENT = 5

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from amrq.channel import ChannelSamples, SampleRing, extract
 from amrq.classifier import Classifier, make_classifier
-from amrq.detect import Detector, DetectorOptions, Emission, EmissionEvent, EmissionTracker
+from amrq.detect import Detector, DetectorOptions, DrawnLine, Emission, EmissionEvent, EmissionTracker
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance
 from amrq.model import UNKNOWN
@@ -29,6 +29,7 @@ from amrq.scan.records import (
     ScanEvent,
     ScanSnapshot,
     numbers_of,
+    picture_of,
     places_of,
 )
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
@@ -540,13 +541,9 @@ class BandScanner:
             )
         return ScanSnapshot(self.sample_rate, self.centre_hz, now, tuple(records), counters)
 
-    def picture(self) -> BandPicture:
-        """Return spectrum, noise floor and threshold for drawing; spectra come one after the other, each once."""
-        taken = self._detector.take_spectra()
-        stop, mean, peak = taken or (None, None, None)
-        floor = np.asarray(self._detector.floor_dbfs_per_hz, np.float32)
-        threshold = np.asarray(self._detector.threshold_dbfs_per_hz, np.float32)
-        return BandPicture(_decibels(mean), _decibels(peak), floor, threshold, stop)
+    def picture(self, line: DrawnLine | None = None) -> BandPicture:
+        """Return noise floor and threshold for drawing, and the spectra of a line (`amrq.detect.DrawnSpectra`)."""
+        return picture_of(self._detector.floor_dbfs_per_hz, self._detector.threshold_dbfs_per_hz, line)
 
     def samples(self, id: int, seconds: float = 0.1) -> ChannelSamples | None:
         """Return the latest I/Q of an emission; None where it is not known, or its samples have gone.
@@ -567,7 +564,3 @@ class BandScanner:
             return extract(self.ring, self.sample_rate, wanted.centre, wanted.bandwidth, start, stop)
         except AmrqError:
             return None
-
-
-def _decibels(density: NDArray[Any] | None) -> NDArray[np.float32] | None:
-    return None if density is None else np.asarray(10 * np.log10(np.maximum(density, 1e-30)), np.float32)
