@@ -113,9 +113,13 @@ class EmissionDetails(Panel):
         unit, colour = self._unit, emission_colour(record)
         painter.fillRect(QtCore.QRectF(area.left(), area.top(), 0.4 * unit, 3.6 * unit), colour)
         box = QtCore.QRectF(area.left() + unit, area.top() - 0.2 * unit, area.width() - unit, 2.3 * unit)
-        self._write(painter, box, emission_words(record), 1.9, colour, bold=True)
+        taken = 0.0
         if record.confidence:
-            self._write(painter, box, f"{100 * record.confidence:.0f} %", 1.5, TEXT, align=_RIGHT)
+            taken = (
+                self._write(painter, box, f"{100 * record.confidence:.0f} %", 1.5, TEXT, align=_RIGHT) + unit
+            )
+        name = box.adjusted(0, 0, -taken, 0)
+        self._write(painter, name, emission_words(record), 1.9, colour, bold=True)
         box.translate(0, 2.2 * unit)
         box.setHeight(1.5 * unit)
         why = record.family if record.family == "carrier" else record.reason
@@ -212,7 +216,8 @@ class EmissionDetails(Panel):
         for row, (name, value) in enumerate(scores):
             top = area.top() + row * height
             box = QtCore.QRectF(area.left(), top, area.width(), height)
-            self._write(painter, box, name, 0.95, TEXT if row == 0 else MUTED, bold=row == 0)
+            room = QtCore.QRectF(area.left(), top, 5.3 * unit, height)
+            self._write(painter, room, name, 0.95, TEXT if row == 0 else MUTED, bold=row == 0)
             left, width = area.left() + 5.5 * unit, area.width() - 10 * unit
             painter.fillRect(QtCore.QRectF(left, top + 0.35 * unit, width, 0.75 * unit), _WELL)
             painter.fillRect(
@@ -253,8 +258,8 @@ class EmissionDetails(Panel):
             box = QtCore.QRectF(area.left(), area.top() + row * height, area.width(), height)
             if box.bottom() > area.bottom() + 1:
                 return box.top()
-            self._write(painter, box, name, 0.95, MUTED)
-            self._write(painter, box, value, 1.0, TEXT, align=_RIGHT)
+            taken = self._write(painter, box, value, 1.0, TEXT, align=_RIGHT) + 0.5 * self._unit
+            self._write(painter, box.adjusted(0, 0, -taken, 0), name, 0.95, MUTED)
         return area.top() + len(pairs) * height
 
     def _draw_history(self, painter: QtGui.QPainter, area: QtCore.QRectF, past: EmissionHistory) -> None:
@@ -295,11 +300,11 @@ class EmissionDetails(Panel):
             box = QtCore.QRectF(area.left(), y, area.width(), 1.3 * unit)
             if box.bottom() > self.height() - 0.3 * unit:
                 break
-            self._write(painter, box, f"{ago_text((now - change.sample) / rate)} ago", 0.9, MUTED)
+            ago = self._write(painter, box, f"{ago_text((now - change.sample) / rate)} ago", 0.9, MUTED)
             text = printable(change.label, 24) + (
                 f"  {100 * change.confidence:.0f} %" if change.confidence else ""
             )
-            self._write(painter, box, text, 0.9, TEXT, align=_RIGHT)
+            self._write(painter, box.adjusted(ago + unit, 0, 0, 0), text, 0.9, TEXT, align=_RIGHT)
             y = box.bottom()
 
     def _write(
@@ -312,12 +317,15 @@ class EmissionDetails(Panel):
         *,
         bold: bool = False,
         align: QtCore.Qt.AlignmentFlag = _LEFT,
-    ) -> None:
+    ) -> float:
+        """Write one line, with an ellipsis if it is too long; return its width."""
         font = self._font(size, bold)
         painter.setFont(font)
         painter.setPen(colour)
-        text = QtGui.QFontMetricsF(font).elidedText(text, QtCore.Qt.TextElideMode.ElideRight, box.width())
+        metrics = QtGui.QFontMetricsF(font)
+        text = metrics.elidedText(text, QtCore.Qt.TextElideMode.ElideRight, max(0.0, box.width()))
         painter.drawText(box, int(align | _MIDDLE), text)
+        return float(metrics.horizontalAdvance(text))
 
 
 def _measure_text(name: str, value: float) -> tuple[str, str]:
