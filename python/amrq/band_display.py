@@ -195,7 +195,8 @@ class band_display(gr.sync_block):
         def close() -> None:
             worker.close(finish)
             if finish and self._worker is None and worker.error is None:
-                canvas.draw()
+                if canvas is not None:
+                    canvas.draw()
                 self._states.append((worker.snapshot(), worker.scanner.picture()))
 
         thread = threading.Thread(target=close, name="amrq scan's end", daemon=True)
