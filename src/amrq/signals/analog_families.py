@@ -334,7 +334,7 @@ def _ssb(parameters: SsbParameters, rng: np.random.Generator, samples: int, samp
     count = max(2, int(np.ceil(samples * rate / sample_rate)) + 2)
     audio = _audio(rng, count, rate, parameters.audio, parameters.audio_band)
     power = audio.std() + 1e-9
-    background = rng.uniform(0.0, 0.05) * power
+    background = log_uniform(rng, 0.003, 0.1 if parameters.audio == "voice" else 0.3) * power
     audio = audio + background * rng.standard_normal(count)
     spectrum = fft.fft(audio)
     spectrum[count // 2 + 1 :] = 0
@@ -349,7 +349,7 @@ def _ssb(parameters: SsbParameters, rng: np.random.Generator, samples: int, samp
 
 
 def _draw_ssb(rng: np.random.Generator) -> SsbParameters:
-    audio = chosen(rng, {"voice": 0.75, "music": 0.08, "tones": 0.09, "noise": 0.08})
+    audio = chosen(rng, {"voice": 0.68, "music": 0.08, "tones": 0.17, "noise": 0.07})
     band = (rng.uniform(80, 400), rng.uniform(1.8e3, 3.4e3))
     drawn = SsbParameters(
         label="SSB voice" if audio == "voice" else "SSB",
@@ -362,7 +362,9 @@ def _draw_ssb(rng: np.random.Generator) -> SsbParameters:
     long = _ssb(replace(drawn, side="upper", carrier=0.0), rng, 4096, rate)
     lower, upper = occupied_edges(long, rate)
     if audio == "tones":  # a box of some width is drawn around lines
-        lower, upper = band
+        width = rng.uniform(0.5, 1) * (band[1] - band[0])
+        lower = rng.uniform(band[0], band[1] - width)
+        upper = lower + width
     return replace(drawn, bandwidth=upper - lower, middle=(lower + upper) / 2)
 
 
@@ -379,6 +381,7 @@ class FmParameters(FamilyParameters):
             on 38 kHz.
         rds: deviation of RDS on 57 kHz, over the whole; 0: none.
         noise: on the frequency, RMS over the deviation: a receiver's audio modulated once more.
+        drive: of the limiter before the modulator; above 1 it clips.
         emphasis: time constant of the pre-emphasis, s.
     """
 
@@ -389,6 +392,7 @@ class FmParameters(FamilyParameters):
     pilot: float = 0.0
     rds: float = 0.0
     noise: float = 0.0
+    drive: float = 1.0
     emphasis: float = 0.0
 
 
@@ -403,6 +407,8 @@ def _fm(parameters: FmParameters, rng: np.random.Generator, samples: int, sample
             lift = parameters.emphasis * sample_rate
             message = 0.5 * message + 0.5 * np.gradient(message) * lift
             message = np.clip(message, -1.1, 1.1)
+    if parameters.drive > 1:
+        message = np.clip(parameters.drive * message, -1, 1)
     if parameters.subaudio:
         message = message + 0.13 * np.sin(2 * np.pi * (parameters.subaudio * time + rng.random()))
     if parameters.pilot:
@@ -462,6 +468,7 @@ def _draw_fm_narrow(rng: np.random.Generator) -> FmParameters:
         audio_band=band,
         subaudio=subaudio,
         noise=log_uniform(rng, 0.02, 0.25) if rng.random() < 0.35 else 0.0,
+        drive=log_uniform(rng, 1.1, 5) if rng.random() < 0.35 else 1.0,
         emphasis=530e-6 if audio == "voice" and rng.random() < 0.5 else 0.0,
     )
     measured = with_bandwidth(drawn, rng, _fm, 5 * (deviation + band[1]))

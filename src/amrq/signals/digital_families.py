@@ -213,13 +213,17 @@ def _ofdm(parameters: OfdmParameters, rng: np.random.Generator, samples: int, sa
         signs = (rng.integers(2, size=len(tones)) * 2 - 1).astype(np.float32)
         flips = (rng.integers(2, size=(blocks, 1)) * 2 - 1).astype(np.float32)
         data[:, tones] = parameters.boost * signs * (flips if rng.random() < 0.5 else 1)
-    if parameters.content == "framed":  # a training symbol, sent twice, that uses every fourth subcarrier
+    quiet = 0
+    if parameters.content == "framed":  # training: every fourth subcarrier twice, then one symbol twice
         short = np.zeros(used, dtype=np.complex64)
         short[::4] = 2 * data[0, ::4] / (np.abs(data[0, ::4]) + 1e-6)
         at = int(rng.integers(max(1, blocks - 2)))
         data[at : at + 2] = short
+        data[at + 3 : at + 4] = data[at + 2 : at + 3]
+        quiet = at if rng.random() < 0.3 else 0  # nothing before it
     grid = np.zeros((blocks, size), dtype=np.complex64)
     grid[:, places % size] = data
+    grid[:quiet] = 0
     bodies = fft.ifft(grid, axis=1)
     stream = (
         np.concatenate([bodies[:, size - prefix :], bodies], axis=1).ravel() if prefix else bodies.ravel()

@@ -83,6 +83,7 @@ class FamilyClass(SignalClass):
             0 Hz, from a random moment on. What exceeds half the sample rate may fold.
         core: part of the occupied bandwidth that a detector finds when the signal is weak: keying with hard edges and
             modulation beside a carrier show their middle only.
+        narrow: share of receivers that are narrower than the signal.
 
     Example:
         >>> from amrq.signals import FAMILY_CLASSES
@@ -96,6 +97,7 @@ class FamilyClass(SignalClass):
     draw: Draw
     baseband: Baseband
     core: float = 0.7
+    narrow: float = 0.0
 
     @property
     def family(self) -> str:

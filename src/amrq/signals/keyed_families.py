@@ -50,6 +50,7 @@ class FskParameters(FamilyParameters):
         shaping: of the frequency pulse: `none`, `gaussian`, `raised cosine` or `low-pass`.
         bt: of the shaping: 3 dB bandwidth of the Gaussian filter or low-pass, or roll-off; 0 where there is none.
         noise: on the frequency, RMS over the deviation.
+        audio: cut-off of a receiver's audio that was modulated once more, over the symbol rate; 0: there was none.
         skew: slow change of frequency, of the symbol rate: AC coupling and drift.
         continuous: the phase does not jump between tones.
     """
@@ -59,6 +60,7 @@ class FskParameters(FamilyParameters):
     shaping: str = "none"
     bt: float = 0.0
     noise: float = 0.0
+    audio: float = 0.0
     skew: float = 0.0
     continuous: bool = True
 
@@ -91,14 +93,17 @@ def _fsk(parameters: FskParameters, rng: np.random.Generator, samples: int, samp
         wide = min(0.45, log_uniform(rng, 0.6, 3) * symbol * (1 + parameters.index))
         noise = filtered(noise, lambda f: (np.abs(f) < wide) * (np.abs(f) if parameters.skew else 1.0))
         frequency = frequency + parameters.noise * noise / (noise.std() + 1e-12)
+    if parameters.audio:
+        top = parameters.audio * symbol
+        frequency = filtered(frequency, lambda f: 1 / np.sqrt(1 + (f / top) ** 12))
     frequency = frequency * parameters.deviation
     if parameters.skew:
         slow = np.interp(np.linspace(0, 5, samples), np.arange(6), rng.standard_normal(6))
         frequency = frequency + parameters.skew * parameters.symbol_rate * slow
     phase = np.cumsum(frequency) / sample_rate + rng.random()
     if not parameters.continuous:
-        jumps = rng.random(count)
-        phase = phase + jumps[np.searchsorted(edges, np.arange(samples) / sample_rate, side="right") - 1]
+        jumps = rng.random(count)[np.searchsorted(edges, np.arange(samples) / sample_rate, side="right") - 1]
+        phase = phase + filtered(jumps, gaussian_response(symbol))  # no synthesizer jumps at once
     return phasor(phase)
 
 
@@ -143,6 +148,7 @@ def _draw_fsk2(rng: np.random.Generator) -> FskParameters:
             shaping=shaping,
             bt=bt,
             noise=log_uniform(rng, 0.03, 0.4) if again else 0.0,
+            audio=log_uniform(rng, 0.45, 4) if again and rng.random() < 0.6 else 0.0,
             skew=rng.uniform(0, 0.05) * index if again or rng.random() < 0.1 else 0.0,
         ),
         rng,
@@ -170,6 +176,7 @@ def _draw_fsk4(rng: np.random.Generator) -> FskParameters:
             shaping=shaping,
             bt=bt,
             noise=log_uniform(rng, 0.02, 0.15) if again else 0.0,
+            audio=log_uniform(rng, 0.6, 3) if again and rng.random() < 0.6 else 0.0,
             skew=rng.uniform(0, 0.03) * index if again else 0.0,
         ),
         rng,
@@ -184,7 +191,9 @@ def _draw_fskm(rng: np.random.Generator) -> FskParameters:
     bt = {"none": 0.0, "gaussian": rng.uniform(1, 3), "low-pass": log_uniform(rng, 1, 3)}[shaping]
     again = rng.random() < 0.2
     # A piece short enough to be measured holds too few of many tones. This is right within 1 % (400,000 samples).
+    continuous = rng.random() < 0.85
     spread = 0.985 * (order - 1) * index + (1.3 if shaping == "none" else 1.0)
+    spread += 0.0 if continuous else 8.5 / order
     return FskParameters(
         label=f"{order}FSK",
         bandwidth=spread * rate,
@@ -195,7 +204,7 @@ def _draw_fskm(rng: np.random.Generator) -> FskParameters:
         shaping=shaping,
         bt=bt,
         noise=log_uniform(rng, 0.2, 1.0) / order if again else 0.0,
-        continuous=rng.random() < 0.85,
+        continuous=continuous,
     )
 
 
@@ -426,8 +435,8 @@ keyed_baseband = _keyed
 """Of Morse, for the family of carriers."""
 
 KEYED_FAMILIES: tuple[FamilyClass, ...] = (
-    FamilyClass("ook", _draw_ook, _keyed, core=0.25),
-    FamilyClass("pulse", _draw_pulse, _keyed, core=0.25),
+    FamilyClass("ook", _draw_ook, _keyed, core=0.25, narrow=0.25),
+    FamilyClass("pulse", _draw_pulse, _keyed, core=0.25, narrow=0.5),
     FamilyClass("fsk2", _draw_fsk2, _fsk),
     FamilyClass("fsk4", _draw_fsk4, _fsk),
     FamilyClass("fskm", _draw_fskm, _fsk),

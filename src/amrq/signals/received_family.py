@@ -102,6 +102,7 @@ class Reception:
         rng: np.random.Generator,
         snr_db: tuple[float, float] = (0.0, 40.0),
         core: float = 0.7,
+        narrow: float = 0.0,
         bandwidth: float = math.inf,
     ) -> "Reception":
         """Draw what a scanner meets: half of the signals undisturbed but for noise and box, others with some faults.
@@ -113,6 +114,7 @@ class Reception:
             rng: source of randomness.
             snr_db: lowest and highest.
             core: of the family, see `FamilyClass`.
+            narrow: of the family, see `FamilyClass`.
             bandwidth: of the signal, Hz: the scanner's channels are no narrower than for 500 Hz.
 
         >>> Reception.draw(np.random.default_rng(1), snr_db=(10.0, 10.0)).snr_db
@@ -124,8 +126,8 @@ class Reception:
         box = log_uniform(rng, lowest, 1.4) if rng.random() < 0.6 else rng.normal(1.0, 0.05)
         if rng.random() < weak:
             box = log_uniform(rng, lowest, 1.0)
-        narrow = core < 0.5 and rng.random() < 0.15  # a receiver that is narrower than the signal
-        if narrow:
+        cut = rng.random() < narrow
+        if cut:
             box = log_uniform(rng, core, 1.0)
         if box * bandwidth < _NARROWEST and rng.random() < 0.5:
             box = min(_NARROWEST / bandwidth, 12.0)
@@ -157,10 +159,10 @@ class Reception:
             drawn["clip"] = rng.uniform(0.8, 2.5)
         if rng.random() < 0.1:
             drawn["step"] = log_uniform(rng, 0.05, 1.0)
-        if narrow:
+        if cut:
             edge = rng.uniform(0.48, 0.8) * box
             drawn["band"] = (-edge, edge)
-        elif rng.random() < 0.25:
+        elif rng.random() < 0.3:
             drawn["band"] = _draw_band(rng, box)
         return cls(**drawn)
 
@@ -362,5 +364,7 @@ def family_example(
     if name not in FAMILY_CLASSES:
         raise AmrqError(f"there is no family {name!r}: choose from {', '.join(FAMILY_CLASSES)}.")
     told = parameters if parameters is not None else FAMILY_CLASSES[name].draw(rng)
-    reception = Reception.draw(rng, snr_db, FAMILY_CLASSES[name].core, told.bandwidth)
+    reception = Reception.draw(
+        rng, snr_db, FAMILY_CLASSES[name].core, FAMILY_CLASSES[name].narrow, told.bandwidth
+    )
     return FamilyExample(received_family(name, told, rng, reception, samples), name, told, reception)
