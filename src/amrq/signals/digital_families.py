@@ -31,8 +31,8 @@ _Iq = NDArray[np.complex64]
 
 _PHASES = 256
 """Of a tabulated pulse, a symbol: an error of -50 dB."""
-_REACH = 8
-"""Symbols to either side whose pulses count; below a roll-off of 0.2, twice as many."""
+_REACH = 6
+"""Symbols to either side whose pulses count; more below a roll-off of 0.3."""
 
 LINEAR_WEIGHTS = {
     **{"BPSK": 4.0, "QPSK": 4.0, "8PSK": 3.0, "pi/2-DBPSK": 2.5, "16QAM": 3.0, "64QAM": 2.0, "256QAM": 1.0},
@@ -62,7 +62,7 @@ class LinearParameters(FamilyParameters):
 @lru_cache(maxsize=512)
 def _pulse_table(pulse: str, rolloff: float) -> NDArray[np.float32]:
     """Return a pulse [phases, symbols]: row p holds it at times (p / phases - k), k from -reach + 1 to reach."""
-    reach = _REACH * (2 if rolloff < 0.2 else 1)
+    reach = _REACH if rolloff >= 0.3 else 8 if rolloff >= 0.2 else 16
     times = np.arange(_PHASES)[:, None] / _PHASES - np.arange(1 - reach, reach + 1)[None, :]
     if pulse == "root raised cosine":
         values = root_raised_cosine(times, rolloff)
@@ -93,7 +93,7 @@ def _linear(parameters: LinearParameters, rng: np.random.Generator, samples: int
     name = "8PSK" if parameters.label == "D8PSK" else parameters.label
     one = linear_class(name)
     length = samples / sample_rate * parameters.symbol_rate
-    count = max(int(np.ceil(length)) + 2, 2 * _REACH * 2 + 2)
+    count = max(int(np.ceil(length)) + 2, 40)
     symbols = one.points[data_symbols(rng, count, one.order, parameters.content)]
     turn = one.turn or (np.pi / 8 if parameters.label == "D8PSK" and rng.random() < 0.5 else 0.0)
     if turn:
@@ -377,7 +377,7 @@ BARKER = np.array([1, -1, 1, 1, -1, 1, 1, 1, -1, -1, -1])
 
 def _dsss(parameters: DsssParameters, rng: np.random.Generator, samples: int, sample_rate: float) -> _Iq:
     seconds = samples / sample_rate
-    count = max(int(np.ceil(seconds * parameters.chip_rate)) + 2, 2 * _REACH * 2 + 2)
+    count = max(int(np.ceil(seconds * parameters.chip_rate)) + 2, 40)
     code = rng.integers(2, size=parameters.code) * 2 - 1
     code[0], code[-1] = 1, -1
     if parameters.code == 11:
