@@ -73,7 +73,7 @@ SHOWN: dict[str, tuple[tuple[str, FamilyParameters], ...]] = {
         ("voice, 2.5 kHz deviation", FmParameters(bandwidth=6e3, deviation=2.5e3)),
         (
             "AFSK 1200, 3 kHz deviation",
-            FmParameters(bandwidth=9e3, audio="AFSK 1200", audio_band=(300.0, 2.9e3)),
+            FmParameters(bandwidth=9e3, audio="AFSK1200", audio_band=(300.0, 2.9e3)),
         ),
     ),
     "fm_wide": (

@@ -45,13 +45,13 @@ _AUDIO_RATE = 5.0
 """Samples of audio for each Hz of its highest frequency."""
 
 AFSK = {
-    "AFSK 1200": (1200.0, 1200.0, 2200.0),
-    "FFSK 1200": (1200.0, 1200.0, 1800.0),
-    "AFSK 1200 (900/2100)": (1200.0, 900.0, 2100.0),
-    "MSK 2400": (2400.0, 1200.0, 2400.0),
-    "AFSK 2400": (2400.0, 1200.0, 2400.0),
-    "AFSK 4800": (4800.0, 2400.0, 4800.0),
-    "AFSK 300": (300.0, 1600.0, 1800.0),
+    "AFSK1200": (1200.0, 1200.0, 2200.0),
+    "FFSK1200": (1200.0, 1200.0, 1800.0),
+    "AFSK1200 (900/2100)": (1200.0, 900.0, 2100.0),
+    "MSK2400": (2400.0, 1200.0, 2400.0),
+    "AFSK2400": (2400.0, 1200.0, 2400.0),
+    "AFSK4800": (4800.0, 2400.0, 4800.0),
+    "AFSK300": (300.0, 1600.0, 1800.0),
 }
 """Modems inside FM or AM: Bd, and the two tones in Hz."""
 
@@ -285,13 +285,13 @@ class AmParameters(FamilyParameters):
 
 
 def _draw_am(rng: np.random.Generator) -> AmParameters:
-    audio = chosen(rng, {"voice": 0.5, "music": 0.25, "tones": 0.12, "MSK 2400": 0.1, "AFSK 1200": 0.03})
+    audio = chosen(rng, {"voice": 0.5, "music": 0.25, "tones": 0.12, "MSK2400": 0.1, "AFSK1200": 0.03})
     band = (rng.uniform(50, 400), rng.uniform(2.2e3, 4e3))
     if audio == "music":
         band = (rng.uniform(40, 150), rng.uniform(3e3, 9e3))
     elif audio in AFSK:
         band = (300.0, 1.3 * AFSK[audio][2])
-    label = {"voice": "AM voice", "music": "AM broadcast", "tones": "AM"}.get(audio, f"{audio} in AM")
+    label = {"voice": "AM voice", "music": "AM broadcast", "tones": "AM tones"}.get(audio, f"{audio} in AM")
     return AmParameters(
         label=label,
         bandwidth=2 * band[1],
@@ -351,9 +351,10 @@ def _ssb(parameters: SsbParameters, rng: np.random.Generator, samples: int, samp
 def _draw_ssb(rng: np.random.Generator) -> SsbParameters:
     audio = chosen(rng, {"voice": 0.68, "music": 0.08, "tones": 0.17, "noise": 0.07})
     band = (rng.uniform(80, 400), rng.uniform(1.8e3, 3.4e3))
+    side = chosen(rng, {"upper": 0.6, "lower": 0.4})
     drawn = SsbParameters(
-        label="SSB voice" if audio == "voice" else "SSB",
-        side=chosen(rng, {"upper": 0.6, "lower": 0.4}),
+        label=f"{side[0].upper()}SB voice" if audio == "voice" else "SSB",
+        side=side,
         audio=audio,
         audio_band=band,
         carrier=10 ** (-rng.uniform(10, 40) / 20) * (rng.random() < 0.3),
@@ -457,7 +458,7 @@ def _draw_fm_narrow(rng: np.random.Generator) -> FmParameters:
     )
     if audio in AFSK:
         band = (300.0, 1.3 * AFSK[audio][2])
-    label = {"voice": "NBFM voice", "silence": "NBFM", "tones": "NBFM", "music": "NBFM"}.get(
+    label = {"voice": "NBFM voice", "silence": "NBFM", "tones": "Tones in FM", "music": "NBFM"}.get(
         audio, f"{audio} in FM"
     )
     drawn = FmParameters(
@@ -487,7 +488,7 @@ def _draw_fm_wide(rng: np.random.Generator) -> FmParameters:
         return with_bandwidth(drawn, rng, _fm, 5 * (drawn.deviation + top))
     stereo = rng.random() < 0.75
     drawn = FmParameters(
-        label="WFM stereo" if stereo else "WFM",
+        label="WFM stereo" if stereo else "WFM mono",
         deviation=rng.uniform(35e3, 80e3),
         audio=chosen(rng, {"music": 0.6, "voice": 0.35, "silence": 0.05 if stereo else 0.0}),
         audio_band=(40.0, rng.uniform(8e3, 15e3)),

@@ -330,6 +330,8 @@ def _keyed(parameters: KeyedParameters, rng: np.random.Generator, samples: int, 
     edges = np.concatenate([[0.0], np.cumsum(lengths)])
     # Begin at a random moment a little before a pulse, so that there is never nothing.
     begins = edges[:-1][(keyed > 0) & (edges[:-1] < max(total - length, 1.0))]
+    if not len(begins):  # hardly ever: nothing but zeros was drawn
+        keyed[0], begins = 1.0, edges[:1]
     start = max(0.0, float(rng.choice(begins)) - rng.uniform(0, 0.6) * length)
     edges = (edges - start) * parameters.pulse
     envelope = held_means(edges, keyed, samples, sample_rate)
@@ -397,7 +399,7 @@ def _draw_pulse(rng: np.random.Generator) -> KeyedParameters:
     ratio = log_uniform(rng, 6, 200) if code == "radar" else 2.0
     duty = {"adsb": 0.45, "modeac": 0.15, "dme": 0.15, "radar": 1 / ratio}[code]
     drawn = KeyedParameters(
-        label={"adsb": "Mode S", "modeac": "Mode A/C", "dme": "DME", "radar": "pulses"}[code],
+        label={"adsb": "Mode S", "modeac": "Mode A/C", "dme": "DME", "radar": "Pulses"}[code],
         symbol_rate=1e6 if code == "adsb" else 1 / pulse,
         code=code,
         pulse=pulse,
