@@ -40,12 +40,14 @@ _EDGE_BINS = 3.5
 """What reaches as near to the edge of the band as so many bins of its grid is cut off by it: two are not looked at."""
 _LINE_WIDTH = 1.6
 """Width of a line at 0 Hz in bins of the grid that it is seen on, at most."""
-_MORE = 2.5
-"""What is not steady at 0 Hz is more than noise from this on: 8 standard deviations for the frames of a block."""
+_FRAMES = 32
+"""Frames in which a signal about 0 Hz is told from the line there."""
+_MORE = 3.5
+"""What is not steady at 0 Hz is more than noise from this on: 10 standard deviations for so many frames."""
 _UNSTEADY = 0.03
-"""Share of a line's power that may look unsteady, since it moves by a quarter of its power within the block."""
-_BRIEF = 3.0
-"""Ratio of variance and squared mean that says that there was a burst: 1 in noise."""
+"""Share of a line's power that may look unsteady, since it moves by a quarter of its power meanwhile."""
+_BRIEF = 1.5
+"""Ratio of variance and squared mean from which on a signal comes or goes: 1 for one that is as steady as noise."""
 
 
 class Gaps:
@@ -152,18 +154,36 @@ def steady_line(cells: NDArray[np.float32], noise: NDArray[np.bool_], steady: bo
     # What fills both sides goes on in between.
     beside = np.minimum(cells[:, :low].mean(axis=1), cells[:, high:].mean(axis=1))
     other = np.where(beside > 2.5, beside, np.float32(1))[:, None]
-    part = cells[:, low:high]
-    held = part[~noise].astype(np.float64)
-    if not steady or len(held) < 16:
-        return np.broadcast_to(other, part.shape)
-    mean, variance = np.maximum(held.mean(axis=0), 1e-9), held.var(axis=0, ddof=1)
-    rest = mean - np.sqrt(np.maximum(mean**2 - variance, 0))
-    # A signal is in two bins at least, since the window is as wide as that; a line may be a little unsteady.
-    more = rest > np.maximum(_MORE, _UNSTEADY * mean)
-    brief = variance > _BRIEF * mean**2
-    if np.any(more[1:] & more[:-1]) or np.any(brief[1:] & brief[:-1]):
-        return part * (rest / mean).astype(np.float32)
-    return np.broadcast_to(other, part.shape)
+    found = np.broadcast_to(other, (len(cells), high - low)).copy()
+    groups = [
+        rows
+        for rows in np.array_split(np.arange(len(cells)), max(1, len(cells) // _FRAMES))
+        if len(rows) >= _FRAMES
+    ]
+    parts = [cells[rows, low:high][~noise[rows]].astype(np.float64) for rows in groups]
+    if not steady or not groups or min(map(len, parts)) < _FRAMES // 2:
+        return found
+    means = np.maximum([part.mean(axis=0) for part in parts], 1e-9)
+    variances = np.array([part.var(axis=0, ddof=1) for part in parts])
+    lines = np.sqrt(np.maximum(means**2 - variances, 0))
+    # The line is the same in all groups, whatever else comes and goes.
+    line = np.median(lines, axis=0)
+    most = line + 4 * np.sqrt(2 * line + 1) + 2
+    for rows, mean, variance, own in zip(groups, means, variances, lines, strict=True):
+        rest = mean - own
+        # A signal is in two bins at least, since the window is as wide as that; a line may be a little unsteady.
+        more = rest > np.maximum(_MORE, _UNSTEADY * mean)
+        if not np.any(more[1:] & more[:-1]):
+            continue
+        values = cells[rows, low:high]
+        if np.any(variance > _BRIEF * mean**2):
+            # It begins or ends here: in the other frames there is the line alone.
+            on = values > most
+            on = np.any(on[:, 1:] & on[:, :-1], axis=1)
+            found[rows[on]] = np.maximum(values[on] - line, 1)
+        else:
+            found[rows] = values * (rest / mean)
+    return found
 
 
 def mark_kind(one: Segment, cells: Cells, images: bool, line: bool) -> None:
@@ -192,12 +212,19 @@ def mark_kind(one: Segment, cells: Cells, images: bool, line: bool) -> None:
 
 
 def _is_image(one: Segment, cells: Cells) -> bool:
-    """Return whether something far stronger is at the opposite frequency all the time."""
+    """Return whether most of a segment's power lies where something far stronger is at the opposite frequency."""
+    grid = cells.grid
     a, b = max(0, round(cells.frame(one.start))), max(0, round(cells.frame(one.stop)) + 1)
-    c = max(0, round(cells.grid.position(-one.upper)))
-    d = max(0, round(cells.grid.position(-one.lower)) + 1)
-    part = cells.values[a:b, c:d]
-    if not part.size:
+    c, d = max(0, round(grid.position(one.lower))), max(0, round(grid.position(one.upper)) + 1)
+    own = cells.values[a:b, c:d]
+    # Bin k is opposite to bin N - k.
+    mirrored = cells.values[a:b, max(0, grid.bins - d + 1) : grid.bins - c + 1][:, ::-1]
+    if not own.size or own.shape != mirrored.shape:
         return False
-    mirrored = part.mean(axis=1, dtype=np.float64) - 1
-    return bool(np.mean(mirrored) > _IMAGE_RATIO * one.snr)
+    excess = np.maximum(own.mean(axis=0, dtype=np.float64) - 1, 0)
+    stronger = np.maximum(mirrored.mean(axis=0, dtype=np.float64) - 1, 0)
+    # The two are not seen with the same noise: twice as much as the largest image explains may be there.
+    explained = np.minimum(excess, 2 / _IMAGE_RATIO * stronger)
+    return bool(np.sum(explained) >= 0.5 * np.sum(excess)) and bool(
+        np.sum(stronger) >= _IMAGE_RATIO * np.sum(excess)
+    )

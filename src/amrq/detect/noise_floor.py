@@ -48,6 +48,10 @@ _STIFFNESS = 40.0
 """Of the envelope, which has to follow the ripple of the receiver: half passes at a seventh of the band."""
 _HIGHEST = math.log(10**0.8)
 """Logarithm of how far the floor may rise over its low places: 8 dB."""
+_FILTERED = math.log(10**3.0)
+"""Logarithm of how far a receiver's filter goes down: 30 dB. Signals that fill the band are seldom as strong."""
+_SETTLED = 8
+"""Blocks after which the receiver's passband is known."""
 _MISFIT = 0.07
 """Of the envelope from a smooth floor: .3 dB."""
 _FEWEST_FREE = 24
@@ -92,6 +96,7 @@ class NoiseFloor:
         self._shape: NDArray[np.float64] | None = None
         self._history: list[NDArray[np.float32]] = []
         self._free: NDArray[np.bool_] = np.ones(self.grid.bins, bool)
+        self._passed = (0, min(_SEGMENTS, self.grid.bins // 16))
         self._blocks = 0
         self._most = 0
         self.gain = 1.0
@@ -184,7 +189,12 @@ class NoiseFloor:
         # However well the values are known, the envelope is too stiff for the receiver's ripple by as much as this.
         error = max(spread * 1.5 / math.sqrt(count), _MISFIT)
         scale = (pieces / _SEGMENTS) ** 4
-        level = _envelope(np.log(np.maximum(low, 1e-38)), error, _STIFFNESS * scale)
+        logarithms = np.log(np.maximum(low, 1e-38))
+        if self._blocks < _SETTLED:
+            self._passed = _passband(logarithms)
+        first, last = self._passed
+        level = _envelope(logarithms[first:last], error, _STIFFNESS * scale)
+        level = np.concatenate([np.full(first, level[0]), level, np.full(pieces - last, level[-1])])
         # A receiver's ripple has limits; what stands out more is a signal, however wide.
         tall = level > np.quantile(level, 0.2) + _HIGHEST
         if tall.any():
@@ -196,9 +206,11 @@ class NoiseFloor:
         # Half a piece further at both ends, straight on.
         ends = 2 * level[0] - level[1], 2 * level[-1] - level[-2]
         floor = np.exp(np.interp(at, np.arange(-1, pieces + 1), np.concatenate([ends[:1], level, ends[1:]])))
+        inside = np.zeros(bins, bool)
+        inside[first * bins // pieces : last * bins // pieces] = True
         # The envelope is stiff, so it may be off by more than chance, at the band's edges above all.
         for margin in (0.3, 0.15, 0.0, 0.0):
-            self._free = values < floor * (1 + max(min(_SIGMAS * spread, 1.0), margin))
+            self._free = inside & (values < floor * (1 + max(min(_SIGMAS * spread, 1.0), margin)))
             floor = _local_mean(values, self._free, bins // 64, floor)
         return floor
 
@@ -341,6 +353,32 @@ def _lowest_of_gamma(count: int, lowest: int, spread: float) -> float:
     shape = 1 / spread**2
     quantile = scipy.special.gammaincinv(shape, u) / shape
     return float(np.sum(quantile * density) / np.sum(density))
+
+
+def _passband(level: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the pieces [first, last) of the band that the receiver's filter passes: all, without steep sides.
+
+    Gentle slopes are ripple; beyond steep ones there is no noise of the receiver's, but what its filter leaves.
+
+    Args:
+        level: logarithms of the power density.
+
+    >>> _passband(np.repeat([-12.0, -0.1, 0.0, -12.0], [2, 30, 30, 2]))
+    (4, 60)
+    """
+    pieces = len(level)
+    usual = float(np.median(level[pieces // 4 : -(pieces // 4)]))
+    within = np.flatnonzero(level > usual - _FILTERED / 6)
+    first, last = int(within[0]), int(within[-1]) + 1
+    sides = min(first, pieces - last)
+    outside = [float(np.min(part, initial=usual)) for part in (level[:first], level[last:])]
+    steep = max(outside) < usual - _FILTERED
+    even = abs(first - (pieces - last)) <= max(1, pieces // 32)
+    # Between emissions there are places without them; in a passband there are none.
+    flat = float(np.min(level[first + 1 : last - 1], initial=usual)) > usual - _HIGHEST
+    if not (sides and steep and even and flat and last - first >= pieces // 2):
+        return 0, pieces
+    return first + 2, last - 2
 
 
 def _envelope(values: NDArray[np.float64], error: float, stiffness: float) -> NDArray[np.float64]:
