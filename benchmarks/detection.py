@@ -9,8 +9,9 @@ thumb are tried: a bin of a 2,048-point Blackman spectrum 18 dB over the floor (
 They know the floor, and where and when to look. The exact detector knows the box and the floor, at a false-alarm
 probability of 1e-12 a test.
 
---noise adds a run of noise alone, with 3 dB of ripple over the band and a gain that drifts by 3 dB in two minutes.
-Rows are appended; --anew starts again.
+--noise adds runs of noise alone, with 3 dB of ripple over the band, up and down, and a gain that drifts by 3 dB up and
+down in two minutes: stretches of up to two minutes, each with a seed and a row of its own. Stretches that the output
+holds are not run again, so a long measurement may be stopped and goes on. Rows are appended; --anew starts again.
 
 Examples:
   python3 benchmarks/detection.py -o benchmarks/results/detection.csv --bursts 500 --pictures benchmarks/results
@@ -49,7 +50,9 @@ SHAPES = {
 OFFSETS = (-1.0, 0.0, 0.75, 1.5, 2.5)
 RIVAL_BINS = 2048
 RULES = {"18 dB": 18.0, "12 dB": 12.0}
-FIELDS = ("kind", "n", "snr_db", "rule", "tried", "found", "seconds", "largest")
+FIELDS = ("kind", "n", "snr_db", "rule", "tried", "found", "seconds", "largest", "seed")
+STRETCH = {True: 120.0, False: 20.0}
+"""Seconds of a stretch of noise, up to 5 MS/s and above."""
 
 
 @dataclass
@@ -164,19 +167,37 @@ def measure(n: int, snr_db: float, count: int) -> list[dict[str, object]]:
 
 
 def noise(rate: float, seconds: float, seed: int) -> dict[str, object]:
-    """Return the row of a run of noise with ripple and a drifting gain."""
-    random = np.random.default_rng([20261130, seed])
+    """Return the row of a stretch of noise with ripple and a drifting gain."""
+    random = np.random.default_rng([20261130, round(rate), seed])
     detector, piece = Detector(rate), 1 << 20
-    place = scipy.fft.fftfreq(piece)
-    ripple = (10 ** (3 / 20 * np.sin(2 * np.pi * (2.3 * place + random.random())))).astype(np.float32)
+    ripple = 3 * np.sin(2 * np.pi * (random.integers(1, 4) * np.arange(-256, 257) / 513 + random.random()))
+    # Even and odd parts of the response make a filter of 513 taps, so that pieces need no edges.
+    taps = scipy.fft.fftshift(scipy.fft.ifft(scipy.fft.ifftshift(10 ** (ripple / 20))))
+    response = scipy.fft.fft(taps, piece).astype(np.complex64)
+    phase = random.uniform(0, 2 * np.pi)
+    last = np.zeros(len(taps) - 1, np.complex64)
     found: set[int] = set()
-    for at in range(0, int(seconds * rate), piece):
-        pairs = random.standard_normal((piece, 2), dtype=np.float32) * np.float32(LEVEL / math.sqrt(2))
-        samples = scipy.fft.ifft(scipy.fft.fft(pairs.view(np.complex64).ravel()) * ripple)
-        times = (at + np.arange(0, piece, 1024)) / rate
-        gain = 10 ** ((3 * np.sin(2 * np.pi * times / 120) + 0.5 * np.sin(2 * np.pi * times / 7)) / 20)
-        found |= {box.id for box in detector.process(samples * np.repeat(gain, 1024).astype(np.float32))}
-    row: dict[str, object] = {"kind": "noise", "n": round(rate), "rule": "amrq", "found": len(found)}
+    for at in range(0, int(seconds * rate), piece - len(last)):
+        pairs = random.standard_normal((piece - len(last), 2), dtype=np.float32) * np.float32(
+            LEVEL / math.sqrt(2)
+        )
+        samples = np.concatenate([last, pairs.view(np.complex64).ravel()])
+        last = samples[len(samples) - len(last) :].copy()
+        samples = scipy.fft.ifft(scipy.fft.fft(samples) * response)[len(last) :]
+        times = (at + np.arange(0, len(samples) + 1024, 1024)) / rate
+        gain = 10 ** (
+            (3 * np.sin(2 * np.pi * times / 120 + phase) + 0.5 * np.sin(2 * np.pi * times / 7)) / 20
+        )
+        samples *= np.interp(np.arange(len(samples)) / 1024, np.arange(len(gain)), gain).astype(np.float32)
+        found |= {box.id for box in detector.process(samples)}
+    found |= {box.id for box in detector.finish()}
+    row: dict[str, object] = {
+        "kind": "noise",
+        "n": round(rate),
+        "rule": "amrq",
+        "found": len(found),
+        "seed": seed,
+    }
     return row | {"seconds": round(seconds, 1), "largest": round(detector.largest_statistic, 4)}
 
 
@@ -237,7 +258,6 @@ def main() -> None:
     parser.add_argument("--products", type=int, nargs="+", default=list(EXACT), help="N")
     parser.add_argument("--noise", type=float, default=0.0, help="seconds of noise")
     parser.add_argument("--rate", type=float, default=RATE, help="sample rate of the noise")
-    parser.add_argument("--seed", type=int, default=1, help="of the noise")
     parser.add_argument("--pictures", type=Path, help="folder")
     parser.add_argument("--anew", action="store_true", help="forget what the output holds")
     options = parser.parse_args()
@@ -250,7 +270,20 @@ def main() -> None:
             csv.DictWriter(file, FIELDS, lineterminator="\n").writerows(rows)
 
     if options.noise:
-        write([noise(options.rate, options.noise, options.seed)])
+        with options.output.open() as file:
+            known = {
+                int(row["seed"]): float(row["seconds"])
+                for row in csv.DictReader(file)
+                if row["kind"] == "noise" and int(row["n"]) == round(options.rate)
+            }
+        length, seed, run = STRETCH[options.rate <= 5e6], 0, sum(known.values())
+        while run < options.noise:
+            seed += 1
+            if seed not in known:
+                row = noise(options.rate, min(length, options.noise - run), seed)
+                write([row])
+                run += float(str(row["seconds"]))
+                print(f"{run:.0f} s of noise: {row['found']} boxes, largest {row['largest']}", flush=True)
     for n in options.products if options.bursts else ():
         for offset in options.offsets:
             begun = time.process_time()
