@@ -26,7 +26,7 @@ _BESIDE = 0.65
 """Of the bandwidth, from its middle: the noise beside the emission begins here."""
 _QUANTILE = 0.3
 """Of the bins beside the emission: this one tells the noise, so that a neighbour does not."""
-_WINDOW = 0.7
+_WINDOW = 0.85
 """Of the bandwidth, from its middle: what is further away does not belong to the emission."""
 _OWN, _RISE = 0.6, 4.0
 """Of the bandwidth, from its middle: further away, what rises so many times is a neighbour."""
@@ -58,6 +58,12 @@ _ENOUGH_OFF = 200
 """Cells that are off: enough of them tell the noise in the band itself."""
 _DOUBT = 0.05
 """Of the noise density: so far it may be from what it is taken for."""
+_SHELF = (0.6, 0.7), (0.7, 0.8)
+"""Of the bandwidth, from its middle: where a shelf of noise is looked for."""
+_SHELF_LEAST, _SHELF_FLAT = 0.1, 0.7
+"""Of the noise density: a shelf is more; its outer half has so much of the inner half's density."""
+_BEYOND = 1.0, 1.4
+"""Of the bandwidth, from its middle: there noise alone is expected."""
 _CLEAR = 2.0
 """Standard deviations that a tail stands out of the noise, or it does not count."""
 _LINE = 0.25
@@ -435,16 +441,17 @@ def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Ba
             spectra += density.spectra
     step = sample_rate / length
     frequencies = (np.arange(length) - length // 2) * step
+    mean, free = sums / counts, max(1.0, 0.95 * spectra)
+    noise, doubt = _noise_about(mean, (frequencies - band.centre) / band.width, band.noise * step, free)
     near = np.abs(frequencies - band.centre) <= _WINDOW * band.width + step
     near &= np.abs(frequencies) <= sample_rate / 2
-    excess = sums[near] / counts - band.noise * step
+    excess = mean[near] - noise
     if len(excess) < 2 or not excess.sum() > 0:
         return None, 0.0
-    noise = band.noise * step
-    deviation = noise / math.sqrt(max(1.0, 0.95 * spectra))
+    deviation = noise / math.sqrt(free)
     outside = np.abs(frequencies[near] - band.centre) > _OWN * band.width
     own = _without_neighbours(excess, outside, deviation)
-    excess = _with_falling_tails(excess[own], deviation, _DOUBT * noise)
+    excess = _with_falling_tails(excess[own], deviation, doubt)
     power = float(excess.sum())
     if not power > 0:
         return None, 0.0
@@ -461,6 +468,35 @@ def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Ba
     even = abs(float(middles[1:].mean() - middles[0])) < doubtful
     centre = float(middles.mean() if even else middles[0])
     return _Band(centre - width / 2, centre + width / 2, band.noise), power
+
+
+def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tuple[float, float]:
+    """Return the noise in a bin around a signal, and how far it may be from that.
+
+    Noise may be sent along with a signal, or come through the filter of a receiver before ours: a shelf on both sides.
+    A shelf is flat where tails of a spectrum fall.
+
+    Args:
+        mean: power in each bin.
+        offset: from the middle of the signal, in its bandwidths.
+        noise: of the band, power in a bin.
+        free: as many independent spectra were averaged.
+    """
+    inner, outer = (
+        min(
+            float(mean[(side > low) & (side <= high)].mean()) - noise if np.any((side > low) & (side <= high)) else 0.0
+            for side in (offset, -offset)
+        )
+        for low, high in _SHELF
+    )
+    deviation = noise / math.sqrt(free * max(1, np.count_nonzero(np.abs(offset - 0.7) < 0.05)))
+    if min(inner, outer) > _SHELF_LEAST * noise + 4 * deviation and outer > _SHELF_FLAT * inner:
+        return noise + (inner + outer) / 2, _DOUBT * noise
+    beyond = mean[(np.abs(offset) > _BEYOND[0]) & (np.abs(offset) <= _BEYOND[1])]
+    if len(beyond) < 8:
+        return noise, _DOUBT * noise
+    off = abs(float(np.median(beyond)) - noise)
+    return noise, min(_DOUBT * noise, 2 * max(off, 1.25 * noise / math.sqrt(free * len(beyond))))
 
 
 def _without_neighbours(excess: _Reals, outside: NDArray[np.bool_], deviation: float) -> slice:
