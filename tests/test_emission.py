@@ -180,6 +180,30 @@ def test_a_carrier_is_a_line() -> None:
     assert math.isnan(found.symbol_rate.rate) or found.symbol_rate.confidence < 0.9
 
 
+def test_amplitude_modulation_is_as_wide_as_its_sidebands() -> None:
+    random = rng("am emissions")
+    for _ in range(4):
+        audio = np.fft.irfft(np.fft.rfft(random.standard_normal(120_000))[:1500], 120_000)
+        audio *= 0.2 / np.std(audio)  # 4 % of the carrier's power, 5 kHz wide
+        samples = random.standard_normal((160_000, 2)) @ [1, 1j] * math.sqrt(NOISE / 2)
+        level = math.sqrt(100 * NOISE / RATE * 10e3)
+        samples[20_000:140_000] += level * (1 + audio) * np.exp(2j * np.pi * 0.1 * np.arange(120_000))
+        channel = extract(samples.astype(np.complex64), RATE, 40e3 + random.uniform(-300, 300), 28e3)
+        found = measure_emission(channel.iq, channel.sample_rate, bandwidth=9e3)
+        assert channel.centre + found.centre == pytest.approx(40e3, abs=100.0)
+        assert found.bandwidth == pytest.approx(0.98 * 10e3, rel=0.1)
+
+
+def test_what_dies_away_is_on_until_it_is_a_tenth() -> None:
+    random = rng("fading emissions")
+    clean = _linear("QPSK", 0.35, 2000, random)
+    half = len(clean) // 2
+    clean[half:] *= math.sqrt(0.12)
+    scene = _scene(clean, 20e3, 12.0, random)
+    _, error = _measured(scene, random, noise_dbfs_per_hz=DENSITY_DB)
+    assert max(map(abs, error[2:])) < 0.02
+
+
 def test_what_cannot_be_known_is_not_a_number() -> None:
     random = rng("nothing")
     noise = (random.standard_normal((20_000, 2)) @ [1, 1j]).astype(np.complex64)

@@ -15,6 +15,7 @@ from scipy import fft, special
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
+from amrq.measure.occupied import SHARE, WINDOW, OccupiedBand, occupied_band, spectrum_length
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
 __all__ = ["EmissionMeasures", "measure_emission"]
@@ -26,21 +27,6 @@ _BESIDE = 0.65
 """Of the bandwidth, from its middle: the noise beside the emission begins here."""
 _QUANTILE = 0.3
 """Of the bins beside the emission: this one tells the noise, so that a neighbour does not."""
-_WINDOW = 0.85
-"""Of the bandwidth, from its middle: what is further away does not belong to the emission."""
-_OWN, _RISE = 0.6, 4.0
-"""Of the bandwidth, from its middle: further away, what rises so many times is a neighbour."""
-_CORE = 0.25
-"""Of the greatest density: the tails of the spectrum begin outside of what is above."""
-_BINS = 128
-"""In the bandwidth, where the samples are enough."""
-_SPECTRA = 12  # at least, of fewer bins
-_SHARE = 0.99  # of the power that the bandwidth holds
-_INSIDE = (0.005, 0.01, 0.02)
-"""Shares of the power that the occupied bandwidth, and two narrower ones, leave out on either side."""
-_SKEW = 0.04
-"""Of the bandwidth: where the middles of these differ by less, and by no more than noise makes them, their mean is the
-middle: it scatters less."""
 _LOUDEST_DB = 300.0
 """Of a noise density: what is not below, or no number, is not known."""
 _CELLS = 4096
@@ -51,21 +37,13 @@ _ENDS = 3
 """Powers in which a stretch begins and ends softly."""
 _PRICE = 10.0
 """Of a change between on and off: its log-likelihood. In noise one in exp(10) cells would begin something."""
+_FAINT, _FAINTEST = 0.1, 2.0
+"""Of the power while it is on, and of the noise's: so weak it is still taken for on."""
 _JOINED, _GAPS, _AROUND = 32.0, 4.0, 8.0
 """Over the bandwidth; of the time that it is on; over the bandwidth. Shorter gaps are part of the signal when its
 spectrum is measured, and so much before and after it."""
 _ENOUGH_OFF = 200
 """Cells that are off: enough of them tell the noise in the band itself."""
-_DOUBT = 0.05
-"""Of the noise density: so far it may be from what it is taken for."""
-_SHELF = (0.6, 0.7), (0.7, 0.8)
-"""Of the bandwidth, from its middle: where a shelf of noise is looked for."""
-_SHELF_LEAST, _SHELF_FLAT = 0.1, 0.7
-"""Of the noise density: a shelf is more; its outer half has so much of the inner half's density."""
-_BEYOND = 1.0, 1.4
-"""Of the bandwidth, from its middle: there noise alone is expected."""
-_CLEAR = 2.0
-"""Standard deviations that a tail stands out of the noise, or it does not count."""
 _LINE = 0.25
 """Of the bandwidth that was looked at: what is narrower is looked at by itself."""
 _PASSES = 4
@@ -82,7 +60,8 @@ class EmissionMeasures:
 
     Attributes:
         centre: middle of the occupied bandwidth, Hz from 0 Hz of the samples.
-        bandwidth: occupied bandwidth, Hz that hold 99 % of the power, noise taken off.
+        bandwidth: occupied bandwidth, Hz that hold 99 % of the power, noise taken off; of amplitude modulation with a
+            carrier, 98 % of the power of its sidebands.
         snr_db: in-band SNR: power over noise power in the occupied bandwidth, dB.
         level_dbfs: power while it is on, dB relative to a magnitude of 1.
         noise_dbfs_per_hz: noise density that was taken off, dB relative to a magnitude of 1, a Hz.
@@ -132,23 +111,6 @@ class EmissionMeasures:
         return float(np.diff(self.on_times, axis=1).sum()) / (self.stop - self.start)
 
 
-@dataclass(frozen=True)
-class _Band:
-    """The edges of what is measured, Hz, and the noise, power a Hz."""
-
-    lower: float
-    upper: float
-    noise: float
-
-    @property
-    def centre(self) -> float:
-        return (self.lower + self.upper) / 2
-
-    @property
-    def width(self) -> float:
-        return self.upper - self.lower
-
-
 def measure_emission(
     iq: _Samples,
     sample_rate: float,
@@ -161,7 +123,8 @@ def measure_emission(
     At an in-band SNR of 10 dB and a product of bandwidth and time of 1,000 the middle is right to 2 % of the bandwidth,
     the bandwidth to 10 %, begin and end to 2 % of the time in between. Where more than 1 % of the power is in tails
     below the noise, as with pulses and tones that are keyed hard, the bandwidth comes out too small: what is not seen
-    is not measured. A voice is on while it speaks.
+    is not measured. A voice is on while it speaks, down to 10 dB below its mean power. Noise that is flat on both sides
+    of the emission counts as noise.
 
     Args:
         iq: complex [N], the emission about 0 Hz; a channel of twice its width or more, so that noise is beside it.
@@ -203,7 +166,7 @@ def measure_emission(
             return _nothing(len(iq), _decibels(band.noise))
         window = replace(window, noise=band.noise)
         pieces = _while_on(iq, on_times, sample_rate, window.width)
-        found, power = _edges(pieces, sample_rate, window)
+        found, power = occupied_band(pieces, sample_rate, window)
         power *= sum(map(len, pieces)) / float(np.diff(on_times, axis=1).sum())
         if found is None:
             return _nothing(len(iq), _decibels(band.noise))
@@ -218,7 +181,7 @@ def measure_emission(
     return EmissionMeasures(
         centre=band.centre,
         bandwidth=band.width,
-        snr_db=_decibels(_SHARE * power / (band.noise * band.width)) if band.noise > 0 else math.inf,
+        snr_db=_decibels(SHARE * power / (band.noise * band.width)) if band.noise > 0 else math.inf,
         level_dbfs=_decibels(power),
         noise_dbfs_per_hz=_decibels(band.noise),
         symbol_rate=_symbol_rate(iq[start:stop], sample_rate)
@@ -230,12 +193,12 @@ def measure_emission(
     )
 
 
-def _next_window(window: _Band, found: _Band) -> _Band:
+def _next_window(window: OccupiedBand, found: OccupiedBand) -> OccupiedBand:
     """Return the band in which power is looked for next: about a line, if that is all; wider, if it ended too soon."""
     if found.width < _LINE * window.width:
         half = found.width / _LINE / 2
         return replace(window, lower=found.centre - half, upper=found.centre + half)
-    reach = _WINDOW * window.width
+    reach = WINDOW * window.width
     if max(found.upper - window.centre, window.centre - found.lower) > 0.95 * reach:
         half = max(window.width, 1.1 * found.width) / 2
         return replace(window, lower=found.centre - half, upper=found.centre + half)
@@ -262,7 +225,9 @@ def _symbol_rate(iq: _Samples, sample_rate: float) -> SymbolRate:
         return SymbolRate(math.nan, 0.0, str(error).split(":")[0].rstrip("."))
 
 
-def _first_band(iq: _Samples, sample_rate: float, noise: float | None, width: float | None) -> _Band | None:
+def _first_band(
+    iq: _Samples, sample_rate: float, noise: float | None, width: float | None
+) -> OccupiedBand | None:
     """Return the band that the measures begin with; None where nothing is found."""
     if width is None:
         signals = find_signals(iq, sample_rate)
@@ -274,16 +239,16 @@ def _first_band(iq: _Samples, sample_rate: float, noise: float | None, width: fl
         if noise is None:
             strongest = signals[0]
             noise = 10 ** ((strongest.power_db - strongest.snr_db) / 10) / strongest.bandwidth
-        return _Band(lower, upper, noise)
+        return OccupiedBand(lower, upper, noise)
     width = min(max(width, 4 * sample_rate / len(iq)), sample_rate)
     if noise is None:
         noise = _noise_beside(iq, sample_rate, width)
-    return _Band(-width / 2, width / 2, noise)
+    return OccupiedBand(-width / 2, width / 2, noise)
 
 
 def _noise_beside(iq: _Samples, sample_rate: float, width: float) -> float:
     """Return the noise density beside a band in the middle; where there is no room, from the lowest part of it."""
-    length = _length(len(iq), sample_rate, min(width, sample_rate / 4))
+    length = spectrum_length(len(iq), sample_rate, min(width, sample_rate / 4))
     density = power_density(iq, sample_rate, length)
     away = np.abs(density.frequencies)
     beside = (away > _BESIDE * width) & (away < _FLAT * sample_rate)
@@ -294,13 +259,6 @@ def _noise_beside(iq: _Samples, sample_rate: float, width: float) -> float:
     shape = max(1.0, 0.95 * density.spectra)
     factor = float(special.gammaincinv(shape, _QUANTILE)) / shape
     return float(np.quantile(density.mean[beside], _QUANTILE)) / factor / density.step
-
-
-def _length(count: int, sample_rate: float, width: float) -> int:
-    """Return how many samples a spectrum is made of, so that enough bins are in a width, and spectra are enough."""
-    wanted = _BINS * sample_rate / width
-    most = 2 * count / (_SPECTRA + 1)
-    return 1 << max(4, min(math.ceil(math.log2(wanted)), math.floor(math.log2(max(16.0, most)))))
 
 
 def _part(iq: _Samples, sample_rate: float, centre: float, width: float) -> tuple[_Samples, float]:
@@ -321,7 +279,9 @@ def _part(iq: _Samples, sample_rate: float, centre: float, width: float) -> tupl
     return np.asarray(part, dtype=np.complex64), sample_rate * kept / count
 
 
-def _on_times(iq: _Samples, sample_rate: float, band: _Band, known: bool) -> tuple[NDArray[np.int64], _Band]:
+def _on_times(
+    iq: _Samples, sample_rate: float, band: OccupiedBand, known: bool
+) -> tuple[NDArray[np.int64], OccupiedBand]:
     """Return when something is on in a band, int64 [n, 2], and the band with the noise as it is when nothing is."""
     part, rate = _part(iq, sample_rate, band.centre, min(sample_rate, band.width))  # powers are independent
     fine = part.real.astype(np.float64) ** 2 + part.imag.astype(np.float64) ** 2
@@ -347,6 +307,10 @@ def _on_times(iq: _Samples, sample_rate: float, band: _Band, known: bool) -> tup
             noise = float(cells[quiet].mean()) / times / rate
         if np.array_equal(former, on):
             break
+    weak = max(_FAINT * on_power, _FAINTEST * off_power)
+    if weak < on_power and off_power > 0:  # a voice that dies away, a fade: in noise it begins nothing either
+        gain, price = 1 / off_power - 1 / weak, math.log(weak / off_power)
+        on = on | _two_states(cells * gain - times * price, _PRICE)
     evidence = np.concatenate([[0.0], np.cumsum(fine * gain - price)])
     steps = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(np.int8), [0]])))
     bounds = [_refined(evidence, int(step) * times, times, rising=not n % 2) for n, step in enumerate(steps)]
@@ -354,7 +318,7 @@ def _on_times(iq: _Samples, sample_rate: float, band: _Band, known: bool) -> tup
         bounds[-1] = len(fine)
     places = np.array(bounds, dtype=np.float64).reshape(-1, 2) * (len(iq) / len(fine))
     found = np.clip(np.round(places), 0, len(iq)).astype(np.int64)
-    return found[found[:, 1] > found[:, 0]], _Band(band.lower, band.upper, noise)
+    return found[found[:, 1] > found[:, 0]], OccupiedBand(band.lower, band.upper, noise)
 
 
 def _guard(times: int) -> int:
@@ -428,143 +392,9 @@ def _while_on(iq: _Samples, on_times: NDArray[np.int64], sample_rate: float, wid
     return [iq[max(0, start - around) : stop + around] for start, stop in joined]
 
 
-def _edges(pieces: list[_Samples], sample_rate: float, band: _Band) -> tuple[_Band | None, float]:
-    """Return the occupied bandwidth of a signal and its power; None where it does not stand out of the noise."""
-    longest = max(map(len, pieces))
-    length = min(_length(longest, sample_rate, band.width), 1 << (longest.bit_length() - 1))
-    sums, counts, spectra = np.zeros(length), 0, 0
-    for piece in pieces:
-        if len(piece) >= length:
-            density = power_density(piece, sample_rate, length)
-            sums += density.mean * len(piece)
-            counts += len(piece)
-            spectra += density.spectra
-    step = sample_rate / length
-    frequencies = (np.arange(length) - length // 2) * step
-    mean, free = sums / counts, max(1.0, 0.95 * spectra)
-    noise, doubt = _noise_about(mean, (frequencies - band.centre) / band.width, band.noise * step, free)
-    near = np.abs(frequencies - band.centre) <= _WINDOW * band.width + step
-    near &= np.abs(frequencies) <= sample_rate / 2
-    excess = mean[near] - noise
-    if len(excess) < 2 or not excess.sum() > 0:
-        return None, 0.0
-    deviation = noise / math.sqrt(free)
-    outside = np.abs(frequencies[near] - band.centre) > _OWN * band.width
-    own = _without_neighbours(excess, outside, deviation)
-    excess = _with_falling_tails(excess[own], deviation, doubt)
-    power = float(excess.sum())
-    if not power > 0:
-        return None, 0.0
-    cumulated = np.concatenate([[0.0], np.cumsum(excess)]) / power
-    borders = frequencies[near][own][0] + (np.arange(len(excess) + 1) - 0.5) * step
-    rising = np.maximum.accumulate(cumulated + 1e-12 * np.arange(len(cumulated)))
-    quantiles = np.interp([*_INSIDE, *(1 - share for share in _INSIDE)], rising, borders)
-    low, high = quantiles[: len(_INSIDE)], quantiles[len(_INSIDE) :]
-    middles, width = (low + high) / 2, float(high[0] - low[0])
-    # How far noise in the tails moves the edges: its sum beyond them over the density there.
-    slope = (_INSIDE[-1] - _INSIDE[0]) * power / max(float(low[-1] - low[0]), float(high[0] - high[-1]), step)
-    beyond = deviation * math.sqrt(max(1.0, (len(excess) - width / step) / 2))
-    doubtful = min(_SKEW * width, 2 * beyond / slope)
-    even = abs(float(middles[1:].mean() - middles[0])) < doubtful
-    centre = float(middles.mean() if even else middles[0])
-    return _Band(centre - width / 2, centre + width / 2, band.noise), power
-
-
-def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tuple[float, float]:
-    """Return the noise in a bin around a signal, and how far it may be from that.
-
-    Noise may be sent along with a signal, or come through the filter of a receiver before ours: a shelf on both sides.
-    A shelf is flat where tails of a spectrum fall.
-
-    Args:
-        mean: power in each bin.
-        offset: from the middle of the signal, in its bandwidths.
-        noise: of the band, power in a bin.
-        free: as many independent spectra were averaged.
-    """
-    inner, outer = (
-        min(
-            float(mean[(side > low) & (side <= high)].mean()) - noise if np.any((side > low) & (side <= high)) else 0.0
-            for side in (offset, -offset)
-        )
-        for low, high in _SHELF
-    )
-    deviation = noise / math.sqrt(free * max(1, np.count_nonzero(np.abs(offset - 0.7) < 0.05)))
-    if min(inner, outer) > _SHELF_LEAST * noise + 4 * deviation and outer > _SHELF_FLAT * inner:
-        return noise + (inner + outer) / 2, _DOUBT * noise
-    beyond = mean[(np.abs(offset) > _BEYOND[0]) & (np.abs(offset) <= _BEYOND[1])]
-    if len(beyond) < 8:
-        return noise, _DOUBT * noise
-    off = abs(float(np.median(beyond)) - noise)
-    return noise, min(_DOUBT * noise, 2 * max(off, 1.25 * noise / math.sqrt(free * len(beyond))))
-
-
-def _without_neighbours(excess: _Reals, outside: NDArray[np.bool_], deviation: float) -> slice:
-    """Return the part of a spectrum that ends where it is lowest before it rises to a neighbour.
-
-    Args:
-        excess: power a bin over the noise.
-        outside: where a neighbour may be.
-        deviation: standard deviation of the noise's power in a bin.
-    """
-    smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
-    top = int(np.argmax(np.where(outside, -math.inf, smooth)))
-    ends = []
-    for side, far in ((smooth[top:], outside[top:]), (smooth[top::-1], outside[top::-1])):
-        lowest = np.minimum.accumulate(np.where(far, side, math.inf))
-        rising = np.flatnonzero(far & (side > _RISE * np.maximum(lowest, 0) + 8 * deviation))
-        ends.append(int(np.argmax(side == lowest[rising[0]])) if len(rising) else len(side) - 1)
-    return slice(top - ends[1], top + ends[0] + 1)
-
-
-def _with_falling_tails(excess: _Reals, deviation: float, doubt: float) -> _Reals:
-    """Return a spectrum whose tails fall to either side, as near to the given one as can be, and end in the noise.
-
-    Noise makes a tail jagged; where it is added up, its sum would wander.
-
-    Args:
-        excess: power a bin over the noise.
-        deviation: standard deviation of the noise's power in a bin.
-        doubt: how far its mean may be from what was taken off.
-    """
-    smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
-    core = np.flatnonzero(smooth >= _CORE * smooth.max())
-    if not len(core):
-        return np.zeros_like(excess)
-    first, last = int(core[0]), int(core[-1])
-    tails = excess[:first][::-1], excess[last + 1 :]
-    left_out = (1 - _SHARE) / 2 * float(excess.sum())
-    # Where noise alone adds up to more than what the bandwidth leaves out, tails end where they do not stand out.
-    left, right = (
-        _falling(tail, deviation if deviation * math.sqrt(len(tail)) > left_out else 0.0, doubt)
-        for tail in tails
-    )
-    return np.maximum(np.concatenate([left[::-1], excess[first : last + 1], right]), 0)
-
-
-def _falling(values: _Reals, deviation: float, doubt: float) -> _Reals:
-    """Return the nearest values that never rise (isotonic regression: pool adjacent violators).
-
-    From where they no longer stand out of noise of a deviation above 0, they are 0.
-    """
-    means: list[float] = []
-    counts: list[int] = []
-    for value in values.tolist():
-        mean, count = value, 1
-        while means and means[-1] < mean:
-            former, times = means.pop(), counts.pop()
-            mean, count = (mean * count + former * times) / (count + times), count + times
-        means.append(mean)
-        counts.append(count)
-    pooled = np.array(means, dtype=np.float64)
-    if not deviation:
-        return np.repeat(pooled, counts)
-    clear = pooled > _CLEAR * deviation / np.sqrt(np.array(counts, dtype=np.float64)) + doubt
-    pooled[~np.logical_and.accumulate(clear)] = 0
-    return np.repeat(pooled, counts)
-
-
-def _envelope_variation(iq: _Samples, sample_rate: float, band: _Band, on_times: NDArray[np.int64]) -> float:
+def _envelope_variation(
+    iq: _Samples, sample_rate: float, band: OccupiedBand, on_times: NDArray[np.int64]
+) -> float:
     """Return the standard deviation of the signal's power over its mean while it is on, the noise's taken off.
 
     For a signal s in complex Gaussian noise of power n, E|x|^4 = E|s|^4 + 4 n E|s|^2 + 2 n^2.
