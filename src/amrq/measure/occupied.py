@@ -98,7 +98,7 @@ def occupied_band(
             counts += len(piece)
             spectra += density.spectra
     step = sample_rate / length
-    frequencies = (np.arange(length) - length // 2) * step
+    frequencies = np.asarray((np.arange(length) - length // 2) * step, dtype=np.float64)
     mean, free = sums / counts, max(1.0, 0.95 * spectra)
     noise, doubt = _noise_about(mean, (frequencies - band.centre) / band.width, band.noise * step, free)
     near = np.abs(frequencies - band.centre) <= WINDOW * band.width + step
@@ -148,15 +148,7 @@ def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tup
         noise: of the band, power in a bin.
         free: as many independent spectra were averaged.
     """
-    inner, outer = (
-        min(
-            float(mean[(side > low) & (side <= high)].mean()) - noise
-            if np.any((side > low) & (side <= high))
-            else 0.0
-            for side in (offset, -offset)
-        )
-        for low, high in _SHELF
-    )
+    inner, outer = (_lesser_side(mean, offset, low, high) - noise for low, high in _SHELF)
     deviation = noise / math.sqrt(free * max(1, np.count_nonzero(np.abs(offset - 0.65) < 0.05)))
     if min(inner, outer) > _SHELF_LEAST * noise + 4 * deviation and outer > _SHELF_FLAT * inner:
         return noise + (inner + outer) / 2, _DOUBT * noise
@@ -165,6 +157,12 @@ def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tup
         return noise, _DOUBT * noise
     off = abs(float(np.median(beyond)) - noise)
     return noise, min(_DOUBT * noise, 2 * max(off, 1.25 * noise / math.sqrt(free * len(beyond))))
+
+
+def _lesser_side(mean: _Reals, offset: _Reals, low: float, high: float) -> float:
+    """Return the mean power of the bins at a distance from the middle, on the side where there is less; 0 for none."""
+    sides = (mean[(side > low) & (side <= high)] for side in (offset, -offset))
+    return min(float(side.mean()) if len(side) else 0.0 for side in sides)
 
 
 def _carrier_of_sidebands(excess: _Reals, deviation: float, doubt: float) -> int | None:
