@@ -148,8 +148,8 @@ def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tup
         noise: of the band, power in a bin.
         free: as many independent spectra were averaged.
     """
-    inner, outer = (_lesser_side(mean, offset, low, high) - noise for low, high in _SHELF)
-    deviation = noise / math.sqrt(free * max(1, np.count_nonzero(np.abs(offset - 0.65) < 0.05)))
+    inner, outer = [_lesser_side(mean, offset, low, high) - noise for low, high in _SHELF]
+    deviation = noise / math.sqrt(free * max(1, int(np.count_nonzero(np.abs(offset - 0.65) < 0.05))))
     if min(inner, outer) > _SHELF_LEAST * noise + 4 * deviation and outer > _SHELF_FLAT * inner:
         return noise + (inner + outer) / 2, _DOUBT * noise
     beyond = mean[(np.abs(offset) > _BEYOND[0]) & (np.abs(offset) <= _BEYOND[1])]
@@ -162,7 +162,7 @@ def _noise_about(mean: _Reals, offset: _Reals, noise: float, free: float) -> tup
 def _lesser_side(mean: _Reals, offset: _Reals, low: float, high: float) -> float:
     """Return the mean power of the bins at a distance from the middle, on the side where there is less; 0 for none."""
     sides = (mean[(side > low) & (side <= high)] for side in (offset, -offset))
-    return min(float(side.mean()) if len(side) else 0.0 for side in sides)
+    return min([float(side.mean()) if len(side) else 0.0 for side in sides])
 
 
 def _carrier_of_sidebands(excess: _Reals, deviation: float, doubt: float) -> int | None:
@@ -178,7 +178,10 @@ def _carrier_of_sidebands(excess: _Reals, deviation: float, doubt: float) -> int
     sides = [float(side.sum()) for side in (beside[0][-room:], beside[1][:room])]
     least = 5 * deviation * math.sqrt(room) + doubt * room
     whole = float(excess.sum())
-    if min(sides) < max(least, _SIDEBAND * whole) or whole - sum(map(np.sum, beside)) < _CARRIER * whole:
+    if (
+        min(sides) < max(least, _SIDEBAND * whole)
+        or whole - sum(float(side.sum()) for side in beside) < _CARRIER * whole
+    ):
         return None
     return line if max(sides) < _EVEN * min(sides) else None
 
