@@ -8,6 +8,7 @@ before larger ones are compared, so that a strong signal does not fill all recta
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +22,14 @@ from amrq.detect.instants import RecentSamples, joined_bursts, timed
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.search import LONGEST, SLOW, TILES, Searches, SlowRows, search_tiles, widened
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
-from amrq.detect.spectra import FINE_PER_COARSE, Grid, SpectrumStream, coarse_grid, fine_grid
+from amrq.detect.spectra import (
+    FINE_PER_COARSE,
+    FrameQueue,
+    Grid,
+    SpectrumStream,
+    coarse_grid,
+    fine_grid,
+)
 from amrq.errors import AmrqError
 from amrq.options import above, check, described, option
 
@@ -102,6 +110,8 @@ class Detector:
             equivalent_cells(grid, 1, 32) / 32 for grid in (self.coarse, self.fine, self._slow_grid)
         )
         self._searches: dict[float, Searches] = {}
+        self._waiting = FrameQueue(self.coarse.bins), FrameQueue(self.fine.bins)
+        self._views = [np.empty((0, grid.bins), np.float32) for grid in (self.coarse, self.fine)]
         self._origin = 0
         self.n_samples = 0
         """Samples seen."""
@@ -164,12 +174,11 @@ class Detector:
             fine: likewise. Both start at the same sample; they may come in any pieces.
         """
         for waiting, frames in zip(self._waiting, (coarse, fine), strict=True):
-            if len(frames):
-                waiting.append(np.asarray(frames, dtype=np.float32))
+            waiting.add(frames)
         boxes: list[Box] = []
         needed = (self._block * self._per_fine, self._block)
-        while all(sum(map(len, held)) >= least for held, least in zip(self._waiting, needed, strict=True)):
-            boxes += self._run(self._taken(0, needed[0]), self._taken(1, needed[1]))
+        while all(len(held) >= least for held, least in zip(self._waiting, needed, strict=True)):
+            boxes += self._run(self._waiting[0].take(needed[0]), self._waiting[1].take(needed[1]))
         return boxes
 
     def add_break(self, now: int) -> list[Box]:
@@ -197,7 +206,7 @@ class Detector:
 
     def _rest(self) -> list[Box]:
         """Run what waits for a whole block."""
-        coarse, fine = self._all(0), self._all(1)
+        coarse, fine = (held.take(len(held)) for held in self._waiting)
         if self._beginning is not None and len(fine) < SLOW:
             return self._short()
         if len(fine) < 2 or len(coarse) < 16:
@@ -216,13 +225,12 @@ class Detector:
         whole = Detector(self.sample_rate, self.options, *grids)
         # Everything is one block.
         whole._block = len(samples)
-        boxes = whole.process(samples) + whole._run(whole._all(0), whole._all(1), True)
+        all_of = len(samples)
+        boxes = whole.process(samples) + whole._run(
+            whole._waiting[0].take(all_of), whole._waiting[1].take(all_of), True
+        )
         boxes = list({box.id: box for box in [*boxes, *whole._book.flush()]}.values())
         return [replace(box, start=box.start + self._origin, stop=box.stop + self._origin) for box in boxes]
-
-    def _all(self, k: int) -> NDArray[np.float32]:
-        """Return all that waits for a whole block."""
-        return self._taken(k, sum(map(len, self._waiting[k])))
 
     def _restart(self, origin: int) -> None:
         self._origin = origin
@@ -230,26 +238,17 @@ class Detector:
         self._gaps.clear()
         for stream in self._streams:
             stream.reset()
-        self._waiting: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = ([], [])
+        for held in self._waiting:
+            held.take(len(held))
         self._first: list[int] = [0, 0]
         """Of the next block: first frame of each grid since the origin."""
         self._masks = [
             np.zeros((0, self.coarse.bins >> 1), bool),
             np.zeros((0, self.fine.bins), bool),
         ]
-        self._tails: list[NDArray[np.float32]] = [
-            np.ones((0, self.coarse.bins), np.float32),
-            np.ones((0, self.fine.bins), np.float32),
-        ]
+        self._known = [0, 0]
+        """Frames of each grid that were looked at before, and are again: the first of `_views`."""
         self._slow = SlowRows(self.fine.bins)
-
-    def _taken(self, k: int, frames: int) -> NDArray[np.float32]:
-        held = self._waiting[k]
-        if not held:
-            return np.zeros((0, (self.coarse, self.fine)[k].bins), np.float32)
-        whole = np.concatenate(held) if len(held) > 1 else held[0]
-        held[:] = [whole[frames:]] if len(whole) > frames else []
-        return whole[:frames]
 
     def _coarse_density(self) -> NDArray[np.float32]:
         fine = self._floor.density
@@ -270,18 +269,28 @@ class Detector:
     def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], final: bool = False) -> list[Box]:
         self._beginning = None
         left_out = self._left_out(0, coarse), self._left_out(1, fine)
-        blocks = self._whitened(coarse, fine, left_out)
-        views, firsts = [], []
+        rooms = [self._room(k, len(frames)) for k, frames in enumerate((coarse, fine))]
+        blocks = [room[self._known[k] :] for k, room in enumerate(rooms)]
+        self._whitened(coarse, fine, left_out, blocks)
+        firsts = []
         for k, block in enumerate(blocks):
-            views.append(np.concatenate([self._tails[k], block]))
-            firsts.append(self._first[k] - len(self._tails[k]))
+            firsts.append(self._first[k] - self._known[k])
             self._first[k] += len(block)
-        segments = self._segments(views, firsts, len(blocks[1]), final)
+        segments = self._segments(rooms, firsts, len(fine), final)
         self._gaps.forget(self._origin + self._first[1] * self.fine.step)
-        keep = (_TAIL * self._per_fine, _TAIL)
-        self._tails = [view[-count:].copy() for view, count in zip(views, keep, strict=True)]
+        for k, room in enumerate(rooms):
+            self._known[k] = min(len(room), (_TAIL * self._per_fine, _TAIL)[k])
+            self._views[k][: self._known[k]] = room[len(room) - self._known[k] :].copy()
         seen_to = self._origin + self.fine.middle(self._first[1] - 1)
         return self._boxes(segments, seen_to)
+
+    def _room(self, k: int, more: int) -> NDArray[np.float32]:
+        """Return the cells of the last block that are looked at again, with room for more frames after them."""
+        known, view = self._known[k], self._views[k]
+        if len(view) < known + more:
+            self._views[k] = np.empty((known + more, view.shape[1]), np.float32)
+            self._views[k][:known] = view[:known]
+        return self._views[k][: known + more]
 
     def _left_out(self, k: int, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return which frames of a block hold neither signal nor noise that can be computed with."""
@@ -301,22 +310,24 @@ class Detector:
         coarse: NDArray[np.float32],
         fine: NDArray[np.float32],
         left_out: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    ) -> list[NDArray[np.float32]]:
-        """Return the cells of both grids divided by the noise floor, without what is the receiver's own."""
-        blocks: list[NDArray[np.float32]] = []
+        blocks: list[NDArray[np.float32]],
+    ) -> None:
+        """Write the cells of both grids divided by the noise floor, without what is the receiver's own."""
         good = ~left_out[1]
         if np.count_nonzero(good) < _FEWEST:
-            return [np.ones(frames.shape, np.float32) for frames in (coarse, fine)]
+            for block in blocks:
+                block[:] = 1
+            return
         gains = np.ones(len(fine), np.float32)
         gains[good] = self._floor.update(fine if good.all() else fine[good])
         stepped = self._floor.stepped
         drifting = bool(np.any(gains != 1))
-        for frames, density, every, noise in (
-            (coarse, self._coarse_density(), self._per_fine, left_out[0]),
-            (fine, self._floor.density, 1, left_out[1]),
+        for frames, density, every, noise, block in (
+            (coarse, self._coarse_density(), self._per_fine, left_out[0], blocks[0]),
+            (fine, self._floor.density, 1, left_out[1], blocks[1]),
         ):
             with np.errstate(over="ignore", invalid="ignore"):
-                block: NDArray[np.float32] = frames * np.reciprocal(density)
+                np.multiply(frames, np.reciprocal(density), out=block)
                 if stepped:
                     block /= self._floor.frame_gains(frames, density)[:, None]
                 elif drifting:
@@ -329,8 +340,6 @@ class Detector:
                 middle = block.shape[1] // 2
                 around = block[:, middle - LINE_BINS - 2 : middle + LINE_BINS + 3]
                 around[:, 2:-2] = steady_line(around, noise, not stepped)
-            blocks.append(block)
-        return blocks
 
     def _segments(
         self, views: list[NDArray[np.float32]], firsts: list[int], new: int, final: bool
@@ -342,7 +351,7 @@ class Detector:
         sums = views[1][:0]
         for k, view in enumerate(views):
             grid = (self.coarse, self.fine)[k]
-            known = len(self._tails[k])
+            known = self._known[k]
             cells.append(
                 Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin, known, final)
             )
@@ -362,7 +371,7 @@ class Detector:
             def is_new(one: Segment) -> bool:
                 return not (covered(one, found, beside, self._long) or self._book.covers(one, beside))
 
-            short = find_segments(cells[0], masks[0], 16, TILES[0])
+            short = find_segments(cells[0], masks[0], 16, TILES[0], self._unknown_to(found, cells[0], beside))
             brief = [
                 timed(one, self._recent, self.sample_rate)
                 for one in joined_bursts(short, cells[0], is_new)
@@ -372,6 +381,32 @@ class Detector:
         for one in found:
             mark_kind(one, cells[1], self.options.images, self.options.dc_line)
         return found
+
+    def _unknown_to(
+        self, found: list[Segment], cells: Cells, beside: float
+    ) -> Callable[[slice, slice], bool]:
+        """Return what says whether cells of the coarse grid may hold more than long segments found on the fine one.
+
+        What lies inside one of these, and is nowhere much stronger, would be found again only to be left out.
+        """
+        known = [one for one in found if one.stop - one.start > self._long]
+        places = np.array([(one.start, one.stop, one.lower, one.upper) for one in known]).reshape(-1, 4)
+        places += np.array([-1.0, 1.0, 0.0, 0.0]) * self.fine.step + np.array([0.0, 0.0, -beside, beside])
+        levels = np.array([one.power / cells.grid.bin_width for one in known])
+
+        def wanted(rows: slice, columns: slice) -> bool:
+            start, stop = cells.time(rows.start), cells.time(rows.stop - 1)
+            lower, upper = cells.grid.frequency(columns.start), cells.grid.frequency(columns.stop - 1)
+            inside = (places[:, 0] <= start) & (places[:, 1] >= stop)
+            inside &= (places[:, 2] <= lower) & (places[:, 3] >= upper)
+            if not inside.any():
+                return True
+            width = columns.stop - columns.start
+            excess = cells.over_bins(rows, columns.start, columns.stop) - width
+            density = float(cells.density[columns.start : columns.stop].mean())
+            return bool(excess.max() * density > 4 * float(levels[inside].max()))
+
+        return wanted
 
     def _fine_segments(self, cells: list[Cells], masks: list[NDArray[np.bool_]]) -> list[Segment]:
         short = masks[0]

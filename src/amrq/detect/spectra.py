@@ -246,6 +246,45 @@ class SpectrumStream:
             np.mean(powers.reshape(-1, grid.averaged, grid.bins), axis=1, dtype=np.float32, out=out)
 
 
+class FrameQueue:
+    """Frames that wait until they are enough, kept in one place.
+
+    Args:
+        bins: of a frame.
+
+    >>> import numpy as np
+    >>> queue = FrameQueue(4)
+    >>> queue.add(np.ones((3, 4), np.float32))
+    >>> queue.take(2).shape, len(queue)
+    ((2, 4), 1)
+    """
+
+    def __init__(self, bins: int) -> None:
+        self._room = np.empty((0, bins), np.float32)
+        self._first = self._stop = 0
+
+    def __len__(self) -> int:
+        return self._stop - self._first
+
+    def add(self, frames: ArrayLike) -> None:
+        """Copy frames in, `[frames, bins]`."""
+        new = np.asarray(frames, dtype=np.float32)
+        if self._stop + len(new) > len(self._room):
+            kept = self._room[self._first : self._stop].copy()
+            if len(kept) + len(new) > len(self._room):
+                self._room = np.empty((len(kept) + 2 * len(new), self._room.shape[1]), np.float32)
+            self._room[: len(kept)] = kept
+            self._first, self._stop = 0, len(kept)
+        self._room[self._stop : self._stop + len(new)] = new
+        self._stop += len(new)
+
+    def take(self, count: int) -> NDArray[np.float32]:
+        """Return the oldest frames, as many as there are and are asked for: to be used before more are added."""
+        first = self._first
+        self._first = min(first + count, self._stop)
+        return self._room[first : self._first]
+
+
 class DrawnSpectra:
     """Makes of samples the spectra that a display draws: some 22 lines a second, whatever the pieces they come in.
 
