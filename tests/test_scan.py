@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from rtl_tcp_server import RtlTcpServer
 from seeds import rng
 
+from amrq.channel import SampleRing
 from amrq.classes import linear_class
+from amrq.classifier import make_classifier
 from amrq.detect import DrawnSpectra
 from amrq.errors import AmrqError, DeviceError, OutputError, StalledError
 from amrq.identify import EmissionIdentity, find_in_windows, identify_emission
@@ -40,6 +42,7 @@ from amrq.scan import (
     sweep_steps,
 )
 from amrq.scan.bands import open_band
+from amrq.scan.looks import Looker
 from amrq.scan.records import Findings
 from amrq.scan.session import _Clock
 from amrq.signals import received_signal
@@ -215,9 +218,9 @@ def test_an_emission_is_what_most_looks_say() -> None:
     found = Findings()
     assert found.fields() == {}
     for label in ("QPSK",) * 5 + ("unknown",) * 3:
-        identity = EmissionIdentity(
-            label, "linear" if label == "QPSK" else "unknown", confidence=0.9 * (label == "QPSK")
-        )
+        named = label == "QPSK"
+        family, reason = ("linear", "named") if named else ("unknown", "outside the classes")
+        identity = EmissionIdentity(label, family, reason, 0.9 * named)
         found.add(identity, {"level_dbfs": -20.0 if label == "QPSK" else -30.0, "snr_db": None})
     assert found.fields()["label"] == "unknown"  # three of the last five
     whole = found.fields(all=True)
@@ -228,6 +231,19 @@ def test_an_emission_is_what_most_looks_say() -> None:
     found.add(EmissionIdentity("8PSK", "linear", confidence=0.9, symbol_rate=2e3), {})
     assert found.fields()["label"] == "8PSK" and found.fields()["symbol_rate"] == 1.5e3
     assert found.fields(all=True)["label"] == "QPSK" and len(found) == 10
+
+
+def test_looks_in_which_nothing_was_clear_outvote_a_name_only_where_they_are_many() -> None:
+    """As of packets, and of a voice that was taken for a modulation once."""
+    pause, named = (
+        EmissionIdentity(reason="no clear symbol rate"),
+        EmissionIdentity("BPSK", "linear", "named", 1.0),
+    )
+    for pauses, label in ((4, "BPSK"), (5, "unknown"), (20, "unknown")):
+        found = Findings()
+        for identity in (named, *[pause] * pauses):
+            found.add(identity, {})
+        assert found.fields(all=True)["label"] == label
 
 
 def test_noise_alone_gives_nothing_and_samples_that_are_not_finite_count_as_zeros() -> None:
@@ -314,6 +330,31 @@ def test_a_known_symbol_rate_is_tried_before_one_is_looked_for(monkeypatch: pyte
     other = identify_emission(iq, 40e3, symbol_rate=7.1e3)  # it has changed
     assert (other.label, len(searched)) == ("QPSK", 2)
     assert other.symbol_rate == pytest.approx(10e3, rel=2e-3)
+
+
+def test_the_pauses_of_packets_do_not_hide_what_they_are() -> None:
+    """BPSK for a third of the time, in the middle of noise."""
+    generator = rng("packets")
+    iq = noise(6_000, generator) * 5
+    symbols = generator.choice(linear_class("BPSK").points, 520)
+    iq[2_000:4_000] += 0.2 * received_signal(symbols, 4.0, 0.35, math.inf, generator)[:2_000]
+    found = identify_emission(iq.astype(np.complex64), 40e3, edges=(-7e3, 7e3))
+    assert (found.label, found.reason) == ("BPSK", "named"), found.reason
+
+
+def test_an_emission_of_a_recording_without_a_name_is_looked_at_in_several_places() -> None:
+    """Noise for most of the time, and a signal in the middle that the last look does not see."""
+    ring = SampleRing(100e3, 10.0)
+    ring.append(np.zeros(900_000, np.complex64))
+    ring.add_break()
+    ring.append(np.zeros(50_000, np.complex64))
+    looker = Looker(ring, lambda: np.zeros(4), make_classifier("default"))
+    record = EmissionRecord(1, 100_000, 950_000, 0, 0, -1e3, 1e3, 20.0, -20.0)
+    places = looker.places(record, 65_536)
+    assert len(places) == 5 and all(stop - start == 65_536 for start, stop in places)
+    assert places[-1][0] == 100_000 and places == sorted(places, reverse=True)
+    assert all(stop <= 900_000 or start >= 900_000 for start, stop in places)
+    assert looker.places(dataclasses.replace(record, stop=200_000), 65_536) == []
 
 
 # Whose turn it is

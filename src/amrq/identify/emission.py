@@ -23,6 +23,12 @@ from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["FAMILIES", "EmissionIdentity", "EmissionLook", "Family", "Glance", "identify_emission"]
 
+_NOISE = "noise"
+_NO_RATE, _WEAK, _SHORT = "no clear symbol rate", "too weak for a look", "too short"
+_NOTHING_CLEAR = frozenset({"", _NO_RATE, _WEAK, _SHORT})
+"""Reasons that say nothing against a name."""
+_PAUSES = ("noise", "silent")
+"""Reasons of decisions on chunks without a signal."""
 _LEAST = 64
 """Samples below which nothing is said."""
 _LINE_HZ = 50.0
@@ -67,6 +73,11 @@ class EmissionIdentity:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
     symbol_rate: float | None = None
+
+    @property
+    def says_little(self) -> bool:
+        """Whether another look may well say otherwise: nothing was clear, as in the pauses of what is keyed."""
+        return self.label == _NOISE or (self.label == UNKNOWN and self.reason in _NOTHING_CLEAR)
 
 
 class _Line(NamedTuple):
@@ -203,7 +214,7 @@ def identify_emission(
     if not good.all():
         iq = np.where(good, iq, np.complex64(0))
     if len(iq) < _LEAST:
-        return EmissionIdentity(reason="too short")
+        return EmissionIdentity(reason=_SHORT)
     bandwidth = None if edges is None else edges[1] - edges[0]
     measures = measure_emission(iq, sample_rate, noise_dbfs_per_hz, bandwidth, with_symbol_rate=False)
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
@@ -237,8 +248,8 @@ def _noise(look: EmissionLook) -> EmissionIdentity | None:
         return None
     expected = 10 ** (look.snr_db / 10) if look.snr_db is not None else 2 * least
     if expected < 2 * least:
-        return EmissionIdentity(reason="too weak for a look")
-    return EmissionIdentity("noise", "noise", "not above the noise floor", 1 - max(0.0, excess) / expected)
+        return EmissionIdentity(reason=_WEAK)
+    return EmissionIdentity(_NOISE, _NOISE, "not above the noise floor", 1 - max(0.0, excess) / expected)
 
 
 def _carrier(look: EmissionLook) -> EmissionIdentity | None:
@@ -311,7 +322,7 @@ def _received(look: EmissionLook, symbol_rate: float | None = None) -> EmissionI
     rate = found.found.symbol_rate
     measures = look.measures if rate is None else replace(look.measures, symbol_rate=rate)
     if not found.symbol_rate:
-        return EmissionIdentity(reason="no clear symbol rate", measures=measures)
+        return EmissionIdentity(reason=_NO_RATE, measures=measures)
     known = EmissionIdentity(measures=measures, symbol_rate=found.symbol_rate)
     if not found.decisions:
         return replace(known, reason=found.reason)
@@ -333,8 +344,9 @@ def _vote(decisions: tuple[Decision, ...]) -> tuple[str, str, str, float]:
     """Return reason, label, best answer and confidence of what most chunks say.
 
     A class is named where no other answer has as many chunks; its confidence is that of its decisions times their share
-    of the chunks.
+    of the chunks. Where there is a signal at times, the times without one do not count: they are pauses.
     """
+    decisions = tuple(one for one in decisions if one.reason not in _PAUSES) or decisions
     votes: dict[tuple[str, str], int] = {}
     for one in decisions:
         votes[one.reason, one.best] = votes.get((one.reason, one.best), 0) + one.chunks

@@ -33,6 +33,8 @@ _GLANCE = 160.0
 """Bandwidths times seconds of a glance, at least, as far as the longest one goes."""
 _GLANCE_SECONDS, _GLANCES = 0.0065, (1, 4)
 """Of the shortest glance, about, and how many times as long glances are."""
+_PLACES = 6
+"""Stretches that a recording's emission is looked at in, at most, when it is over and has no name."""
 _FEW = 64
 """Samples of a glance at least, where they are there."""
 _RATE = 4.0
@@ -105,6 +107,17 @@ class Looker:
             start, stop = -(-start // grid) * grid, stop // grid * grid
         start = max([start, stop - window, self._ring.first, *self._ring.breaks(start, stop)])
         return min(start, stop), stop
+
+    def places(self, record: EmissionRecord, window: int) -> list[tuple[int, int]]:
+        """Return further stretches of an emission, spread over what is there of it, the latest first."""
+        first = max(record.start, self._ring.first)
+        count = min(_PLACES, (record.stop - first) // max(1, window))
+        if count < 2:
+            return []
+        step = (record.stop - first - window) / (count - 1)
+        starts = [round(first + number * step) for number in reversed(range(count - 1))]
+        starts = [max([start, *self._ring.breaks(start, start + window)]) for start in starts]
+        return [(start, start + window) for start in starts if start + window <= record.stop]
 
     def channel(self, record: EmissionRecord) -> Channel:
         """Return the channel of an emission, with the noise beside it."""

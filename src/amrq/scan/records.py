@@ -3,7 +3,7 @@
 
 import bisect
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timezone
@@ -198,6 +198,8 @@ def picture_of(floor: NDArray[Any], threshold: NDArray[Any], line: DrawnLine | N
 
 _RECENT = 5
 """Identifications whose majority is what an emission is said to be while it is on."""
+_LITTLE = 0.25
+"""Weight of a look in which nothing was clear: what is keyed, speaks or fades has many of them."""
 _OFTEN = 3
 """Identifications after which an emission without a name is known well enough."""
 
@@ -208,6 +210,7 @@ class _Sum:
 
     last: EmissionIdentity
     looks: int = 0
+    weight: float = 0.0
     confidence: float = 0.0
     numbers: dict[str, tuple[float, int]] = field(default_factory=dict)
     probabilities: dict[str, float] = field(default_factory=dict)
@@ -215,6 +218,7 @@ class _Sum:
     def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
         self.last = identity if identity.symbols is not None or self.last.symbols is None else self.last
         self.looks += 1
+        self.weight += _weight(identity)
         self.confidence += identity.confidence
         for name, value in {**measures, _RATE: identity.symbol_rate}.items():
             total, count = self.numbers.get(name, (0.0, 0))
@@ -229,23 +233,27 @@ class _Sum:
 _RATE = "symbol rate"
 
 
+def _weight(identity: EmissionIdentity) -> float:
+    return _LITTLE if identity.says_little else 1.0
+
+
 class Findings:
     """What the identifications of an emission have found, all together.
 
-    While it is on, it has the label of most of the last five; when it is over, that of most of all. Where there are as
-    many with a name and without one, the name counts. Measures, probabilities and symbol rate are means over all that
-    gave the label.
+    While it is on, it has the label of most of the last five; when it is over, that of most of all. A look in which
+    nothing was clear counts a quarter. Where there are as many with a name and without one, the name counts. Measures,
+    probabilities and symbol rate are means over all that gave the label.
 
     >>> found = Findings()
     >>> for label in ("QPSK", "unknown", "QPSK"):
     ...     found.add(EmissionIdentity(label, "linear", confidence=0.9), {"level_dbfs": -20.0})
     >>> [(one["label"], round(one["confidence"], 2)) for one in (found.fields(), found.fields(all=True))]
-    [('QPSK', 0.6), ('QPSK', 0.6)]
+    [('QPSK', 0.8), ('QPSK', 0.8)]
     """
 
     def __init__(self) -> None:
         self._sums: dict[str, _Sum] = {}
-        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._recent: deque[tuple[str, float]] = deque(maxlen=_RECENT)
 
     def __len__(self) -> int:
         """How many there were."""
@@ -253,7 +261,7 @@ class Findings:
 
     def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
         """Take in an identification, and the numbers that were measured."""
-        self._recent.append(identity.label)
+        self._recent.append((identity.label, _weight(identity)))
         self._sums.setdefault(identity.label, _Sum(identity)).add(identity, measures)
 
     def forget_recent(self) -> None:
@@ -266,10 +274,15 @@ class Findings:
         Args:
             all: by all identifications; otherwise by the last ones.
         """
-        votes = {label: one.looks for label, one in self._sums.items()} if all else Counter(self._recent)
+        if all:
+            votes = {label: one.weight for label, one in self._sums.items()}
+        else:
+            votes = {}
+            for label, weight in self._recent:
+                votes[label] = votes.get(label, 0.0) + weight
         if not votes:
             return {}
-        latest = {label: place for place, label in enumerate(self._recent)}
+        latest = {label: place for place, (label, _) in enumerate(self._recent)}
         label = max(votes, key=lambda one: (votes[one], one != UNKNOWN, latest.get(one, -1)))
         chosen = self._sums[label]
         measures = chosen.means()

@@ -38,6 +38,8 @@ __all__ = ["BandScanner"]
 
 _RING_BYTES = 256 << 20
 """Of samples kept at most: 1.6 s at 20 MS/s, 13 s at 2.4 MS/s."""
+_LEAST_KEPT, _LONGEST_KEPT = 1 << 20, 60.0
+"""Samples that are kept at least, up to so many seconds: narrow bands cost little."""
 _MOST_RESTLESS = 5
 _ITS_GLANCES = 8
 """Different glances that are remembered of an emission."""
@@ -106,7 +108,8 @@ class BandScanner:
         self.options = options or ScanOptions()
         self._classifier = classifier or make_classifier(self.options.model)
         most = _RING_BYTES / (np.dtype(np.complex64).itemsize * self.sample_rate)
-        self.ring = SampleRing(self.sample_rate, min(max(self.options.memory, 0.1), most))
+        kept = max(self.options.memory, min(_LEAST_KEPT / self.sample_rate, _LONGEST_KEPT))
+        self.ring = SampleRing(self.sample_rate, min(kept, most))
         self._scheduler = Scheduler(self.options, limited)
         self._lock = threading.RLock()
         self._known: OrderedDict[int, KnownEmission] = OrderedDict()
@@ -469,6 +472,9 @@ class BandScanner:
             # What is new gets a name soon; echoes are seen to when it has turned out to last.
             thorough = not self._scheduler.limited or turn.kind is LookKind.STEADY
             identity = self._looker.identity(channel, record, thorough)
+        others: list[tuple[EmissionIdentity, float]] = []
+        if identity is not None and identity.label == UNKNOWN and known.ending is not None:
+            others = self._elsewhere(record, used, known)
         now = self._seconds()
         with self._lock:
             if self._known.get(known.key) is not known:
@@ -479,7 +485,10 @@ class BandScanner:
                 self._recognise(known, seen, changed, identity.label == record.label)
                 known.named_at = now
                 self._learn(known, identity, channel.centre, changed)
-            self._count(looks=1)
+                for other, centre in others:
+                    self._learn(known, other, centre, False)
+            known.record = replace(known.record, looks=known.record.looks + len(others))
+            self._count(looks=1 + len(others))
             whole = self._looker.window(record, symbols_of(known))
             sure = identity is None or identity.label != UNKNOWN
             if not sure and used >= 0.9 * whole:
@@ -495,6 +504,20 @@ class BandScanner:
                 self._scheduler.change(turn.id, now)
             if known.ending is not None:
                 self._end(known)
+
+    def _elsewhere(
+        self, record: EmissionRecord, window: int, known: KnownEmission
+    ) -> list[tuple[EmissionIdentity, float]]:
+        """Look at other stretches of an emission that is over and has no name, where there is all the time for it."""
+        found: list[tuple[EmissionIdentity, float]] = []
+        if self._scheduler.limited or known.findings:
+            return found
+        for start, stop in self._looker.places(record, window):
+            channels = self._looker.channels([record], start, stop)
+            if channels is not None:
+                identity = self._looker.identity(channels[0], record, True)
+                found.append((identity, channels[0].centre))
+        return found
 
     @staticmethod
     def _recognise(known: KnownEmission, seen: Glance, changed: bool, same: bool) -> None:

@@ -537,7 +537,7 @@ class ScanSession:
             said.append(f"{counted(done.not_finite, 'sample')} not finite, taken as zero.")
         if total < _SHORT * self.scanner.sample_rate:
             said.append(
-                f"These are less than {_SHORT:g} s: that is too short to find all but strong emissions."
+                f"There were less than {_SHORT:g} s of samples: too short to find any but strong emissions."
             )
         if done.missed:
             said.append(
