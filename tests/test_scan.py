@@ -854,3 +854,11 @@ def test_a_snapshot_is_frozen_and_a_picture_has_one_value_a_bin(samples: _Sample
     channel = scanner.samples(one.id, 0.05)
     assert channel is not None and len(channel.iq) == pytest.approx(0.05 * channel.sample_rate, rel=0.05)
     assert scanner.samples(10_000) is None
+
+
+def test_of_a_few_milliseconds_no_emission_is_called_noise(samples: _Samples) -> None:
+    """There is no noise floor of before: what the emissions themselves were measured by counts."""
+    scanner = BandScanner(RATE)
+    found = scanner.process(samples[:12_000]) + scanner.finish()
+    over = [one.record for one in found if one.event == "end"]
+    assert over and not any(one.label == "noise" for one in over)

@@ -61,6 +61,7 @@ def test_a_recording_as_json_and_its_history(
     assert [json.loads(line) for line in listed.stdout.splitlines()] == [ended["QPSK"]]
     table = amrq_here(capfd, "history", database, "--freq", "434M:435M")
     assert "carrier" in table.stdout and "QPSK" not in table.stdout
+    assert "434.02" in table.stdout and "symbol rate" in table.stdout  # whole, though there is no terminal
     assert amrq_here(capfd, "history", database, "--until", "2001-01-01").stdout.strip() == "0 emissions"
 
 

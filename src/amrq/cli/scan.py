@@ -33,6 +33,7 @@ from amrq.text import counted, engineering, printable
 __all__ = ["history", "scan"]
 
 _REFRESH = 4  # pictures a second
+_WIDE = 200  # characters of a line of a table that goes into a file
 _SOURCE = "Source (one of these, or a recording)"
 _BAND = "Band"
 _OUTPUT = "Output"
@@ -379,7 +380,7 @@ def history(
             for record in found:
                 print(json.dumps(record), file=out)
         else:
-            _list(Console(file=out), found)
+            _list(Console(file=out, width=None if out.isatty() else _WIDE), found)
         out.check()
 
 
@@ -401,7 +402,7 @@ def _list(console: Console, records: Iterable[Mapping[str, Any]]) -> None:
                 f"the history holds a record that is not of an emission (number {count} of those asked for)."
             ) from None
     if count:
-        console.print(table, soft_wrap=not console.is_terminal)
+        console.print(table)
     console.print(counted(count, "emission"), highlight=False)
 
 

@@ -37,6 +37,8 @@ _PLACES = 6
 """Stretches that a recording's emission is looked at in, at most, when it is over and has no name."""
 _FEW = 64
 """Samples of a glance at least, where they are there."""
+_FLOOR_MOVES = 20.0
+"""dB by which a noise floor may change while an emission is on."""
 _RATE = 4.0
 """Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
 _LEAST_BANDWIDTH = 500.0
@@ -64,7 +66,7 @@ class Looker:
     >>> ring.append((tone + noise).astype(np.complex64))
     >>> from amrq.classifier import make_classifier
     >>> looker = Looker(ring, lambda: np.full(8, -117.0), make_classifier("default"))
-    >>> record = EmissionRecord(1, 0, 500_000, 0, 500_000, 99_900.0, 100_100.0, 30.0, -20.0)
+    >>> record = EmissionRecord(1, 0, 500_000, 0, 500_000, 99_900.0, 100_100.0, 74.0, -20.0)
     >>> [channel] = looker.channels([record], *looker.stretch(record, 500_000, 1500.0))
     >>> looker.identity(channel, record, thorough=False).label
     'carrier'
@@ -166,8 +168,12 @@ class Looker:
         )
 
     def _floor_at(self, record: EmissionRecord) -> float | None:
-        """Return the noise floor where an emission is, dB of full scale a Hz."""
+        """Return the noise floor where an emission is, dB of full scale a Hz; None where it is not known."""
         floor = self._floor()
         place = int((record.centre / self._rate + 0.5) * len(floor))
         value = float(floor[min(max(place, 0), len(floor) - 1)])
-        return value if math.isfinite(value) else None
+        # What the detector took for noise when it measured the emission. Before its first block it has no other floor.
+        own = record.level_dbfs - record.snr_db - 10 * math.log10(max(record.bandwidth, 1.0))
+        if math.isfinite(value) and not abs(value - own) > _FLOOR_MOVES:
+            return value
+        return own if math.isfinite(own) else None
