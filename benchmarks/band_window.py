@@ -98,7 +98,7 @@ def measured(application: Any, display: Any, meter: _Meter, seconds: float) -> d
     own, mine = time.process_time() - busy, time.thread_time() - thread
     others = (_share_of_machine() - machine)[0] - own
     snapshot = display.widget.snapshot
-    gaps = 1000 * np.diff(meter.shown)
+    gaps = 1000 * np.diff([began, *meter.shown, time.perf_counter()])
     received = snapshot.counters.samples - before.samples
     lost = snapshot.counters.dropped - before.dropped
     return {
@@ -131,9 +131,11 @@ def main() -> None:
 
     from gnuradio import amrq as gr_amrq
     from gnuradio import blocks, gr
+    from gnuradio.amrq.band_window import SWITCH_SECONDS
     from PyQt5 import QtCore, QtWidgets
 
     application = QtWidgets.QApplication(["band_window"])
+    sys.setswitchinterval(SWITCH_SECONDS)  # as `amrq gui` does
     samples, count = samples_of(arguments.emissions)
     load = os.getloadavg()[0]
     flowgraph = gr.top_block()
@@ -162,6 +164,8 @@ def main() -> None:
     for size in _SIZES:
         display.widget.resize(*size)
         result[f"{size[0]}x{size[1]}"] = measured(application, display, meter, arguments.seconds)
+    if display.widget._problem():
+        result["problem"] = display.widget._problem()
     text = json.dumps(result, indent=2, ensure_ascii=False)
     if arguments.output:
         with open(arguments.output, "w") as file:

@@ -287,7 +287,8 @@ class EmissionDetails(Panel):
         strengths = np.array(past.strengths, dtype=np.float64).reshape(-1, 2)
         strengths = strengths[np.isfinite(strengths[:, 1])]
         places = x(strengths[:, 0])
-        strengths, places = strengths[places >= strip.left()], places[places >= strip.left()]
+        seen = (places >= strip.left()) & (places <= strip.right())
+        strengths, places = strengths[seen], places[seen]
         if len(places):
             high = max(10.0, float(strengths[:, 1].max()))
             low = min(0.0, float(strengths[:, 1].min()))

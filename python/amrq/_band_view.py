@@ -217,7 +217,7 @@ class BandView(QtWidgets.QWidget):
                 parts.append(f"{count} {words}")
         if counters.dropped:
             share = 100 * counters.dropped / max(1, counters.samples + counters.dropped)
-            parts.append(f"<b style='color:{_ALARM}'>{share:.1f} % of samples lost !</b>")
+            parts.insert(1, f"<b style='color:{_ALARM}'>{share:.1f} % of samples lost !</b>")
         if self._paused:
             parts.insert(0, f"<b style='color:{_ALARM}'>paused</b>")
         self._footer.setText("&nbsp;&nbsp;&nbsp;·&nbsp;&nbsp;&nbsp;".join(parts))

@@ -24,6 +24,8 @@ from amrq.text import engineering, printable
 __all__ = ["band_display"]
 
 _QUEUE_SECONDS = 1.0
+_CANVAS_SECONDS = 0.3
+"""Of a live stream that wait to be drawn at most."""
 _LOOK_SECONDS = 0.01
 """From one look at whether there is a new line to the next."""
 _STATES = 24
@@ -195,8 +197,8 @@ class band_display(gr.sync_block):
         def close() -> None:
             worker.close(finish)
             if finish and self._worker is None and worker.error is None:
-                if canvas is not None:
-                    canvas.draw()
+                while canvas is not None and canvas.draw():
+                    pass
                 self._states.append((worker.snapshot(), worker.scanner.picture()))
 
         thread = threading.Thread(target=close, name="amrq scan's end", daemon=True)
@@ -256,15 +258,17 @@ class _Canvas:
         self._worker, self._states, self._live = worker, states, live
         self._spectra = DrawnSpectra(worker.scanner.sample_rate)
         self._samples: deque[tuple[int, Any]] = deque()
-        self._most = _QUEUE_SECONDS * worker.scanner.sample_rate
-        self._position = self._done = 0
+        self._most = _CANVAS_SECONDS * worker.scanner.sample_rate
+        self._position = 0
+        self._taken = self._done = 0  # samples that were handed over, and those of them that are drawn
         self._lines: deque[DrawnLine] = deque()
         self._lock = threading.Lock()  # of all but the samples that wait
 
     def put(self, samples: Any) -> None:
         """Hand over samples; they are copied. Those for which there is no time are left out."""
-        if self._position - self._done < self._most or not self._live:
+        if self._taken - self._done < self._most or not self._live:
             self._samples.append((self._position, np.array(samples, np.complex64)))
+            self._taken += len(samples)
         self._position += len(samples)
 
     def clear(self) -> None:
@@ -272,22 +276,27 @@ class _Canvas:
         self._samples.append((self._position, None))
 
     def draw(self) -> bool:
-        """Draw what can be drawn; return whether there was anything."""
+        """Draw some of what can be drawn; return whether there was anything."""
         with self._lock:
-            drawn = False
-            while self._samples:
+            try:
                 position, samples = self._samples.popleft()
-                if samples is None:
-                    self._spectra.clear()
-                    self._lines.clear()
-                else:
-                    self._lines.extend(self._spectra.process(samples, position))
-                    self._done = position + len(samples)
-            scanner = self._worker.scanner
-            while self._lines and (self._live or scanner.now >= self._lines[0].stop):
-                self._states.append((self._worker.snapshot(), scanner.picture(self._lines.popleft())))
-                drawn = True
-            return drawn
+            except IndexError:
+                return self._hand_over()
+            if samples is None:
+                self._spectra.clear()
+                self._lines.clear()
+            else:
+                self._lines.extend(self._spectra.process(samples, position))
+                self._done += len(samples)
+            self._hand_over()
+            return True
+
+    def _hand_over(self) -> bool:
+        scanner, handed = self._worker.scanner, False
+        while self._lines and (self._live or scanner.now >= self._lines[0].stop):
+            self._states.append((self._worker.snapshot(), scanner.picture(self._lines.popleft())))
+            handed = True
+        return handed
 
 
 def _checked_rate(sample_rate: float) -> float:

@@ -35,7 +35,7 @@ _PATIENCE = 10.0
 """Seconds that a flowgraph gets to end; one that does not is left behind."""
 _FAILED = "failed: "
 """What the state of a recorder begins with if it has failed."""
-_SWITCH_SECONDS = 5e-4
+SWITCH_SECONDS = 5e-4
 """A thread that waits for the interpreter gets it after this: a picture asks for it many times, and the scan's threads
 would keep it for 5 ms each time."""
 _RADIOS = ("soapy", "rtl_tcp")
@@ -429,7 +429,7 @@ class band_window(QtWidgets.QMainWindow):
 
         former, sys.excepthook = sys.excepthook, on_exception
         switching = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_SECONDS)
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self.show()
             QtWidgets.QApplication.exec_()

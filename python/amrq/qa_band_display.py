@@ -533,6 +533,23 @@ class qa_band_display(gr_unittest.TestCase):
             display.widget._tell()
             self.assertIn("no picture", display.widget._footer.text())
 
+    def test_the_waterfall_goes_on_after_there_was_no_time_for_it(self):
+        display = amrq.band_display(240e3)
+        tb = gr.top_block()
+        tb.connect(
+            blocks.null_source(gr.sizeof_gr_complex), blocks.throttle(gr.sizeof_gr_complex, 960e3), display
+        )
+        tb.start()
+        self.addCleanup(tb.wait)
+        self.addCleanup(tb.stop)
+        self.wait_until(lambda: display._states)
+        canvas = display._canvas
+        with canvas._lock:  # nothing is drawn, until samples have to be left out
+            self.wait_until(lambda: canvas._position > canvas._taken)
+        canvas._states.clear()
+        left_out = canvas._position
+        self.wait_until(lambda: any(picture.stop > left_out for _, picture in list(canvas._states)))
+
     def test_bad_settings_are_refused(self):
         for bad, words in (
             ({"sample_rate": 10.0}, "1 kS/s"),
