@@ -98,8 +98,13 @@ def test_a_band_that_ends_cuts_and_mirror_and_line_stand_where_told():
 def test_echoes_and_fading_keep_the_power_and_what_is_not_possible_is_refused():
     parameters = FAMILY_CLASSES["fsk2"].draw(rng("echo"))
     plain = Reception(snr_db=20.0)
-    for faults in ({"echoes": ((1.5, 0.5j),)}, {"fading": 0.5}, {"phase_noise": 0.05}, {"step": 0.5}):
-        iq = received_family("fsk2", parameters, rng("echo"), replace(plain, **faults))
+    droop = received("droop", droop=(6.0, 0.0))
+    flat = received("droop")
+    fallen = power_at(droop, 0.4, 0.5) / power_at(droop, -0.1, 0.1)
+    assert fallen == pytest.approx(10**-0.465 * power_at(flat, 0.4, 0.5) / power_at(flat, -0.1, 0.1), rel=0.1)
+    faulty = {"echoes": ((1.5, 0.5j),), "fading": 0.5, "droop": (3.0, -2.0), "phase_noise": 0.05, "step": 0.5}
+    for name, value in faulty.items():
+        iq = received_family("fsk2", parameters, rng("echo"), replace(plain, **{name: value}))
         assert np.mean(np.abs(iq) ** 2) == pytest.approx(1, rel=1e-3)
     with pytest.raises(AmrqError, match="no family"):
         received_family("fsk3", parameters, rng("echo"), plain)

@@ -206,7 +206,7 @@ def _noise(parameters: NoiseParameters, rng: np.random.Generator, samples: int, 
             rng.uniform(0.7, 2.0),
             int(rng.choice([2, 3, 4, 8, 16, 32])),
         )
-        rest = 10 ** (-rng.uniform(3, 30) / 20)
+        rest = 10 ** (-rng.uniform(3, 60) / 20)
         return np.asarray(
             filtered(
                 noise, lambda f: rest + 1 / np.sqrt(1 + ((f / place - middle) / wide * 2) ** (2 * order))
@@ -291,7 +291,9 @@ def _draw_am(rng: np.random.Generator) -> AmParameters:
         band = (rng.uniform(40, 150), rng.uniform(3e3, 9e3))
     elif audio in AFSK:
         band = (300.0, 1.3 * AFSK[audio][2])
-    label = {"voice": "AM voice", "music": "AM broadcast", "tones": "AM tones"}.get(audio, f"{audio} in AM")
+    label = {"voice": "AM voice", "music": "AM broadcast", "tones": "AM tones"}.get(
+        audio, f"{audio.split()[0]} in AM"
+    )
     return AmParameters(
         label=label,
         bandwidth=2 * band[1],
@@ -459,7 +461,7 @@ def _draw_fm_narrow(rng: np.random.Generator) -> FmParameters:
     if audio in AFSK:
         band = (300.0, 1.3 * AFSK[audio][2])
     label = {"voice": "NBFM voice", "silence": "NBFM", "tones": "Tones in FM", "music": "NBFM"}.get(
-        audio, f"{audio} in FM"
+        audio, f"{audio.split()[0]} in FM"
     )
     drawn = FmParameters(
         label=label,

@@ -438,7 +438,7 @@ keyed_baseband = _keyed
 
 KEYED_FAMILIES: tuple[FamilyClass, ...] = (
     FamilyClass("ook", _draw_ook, _keyed, core=0.25, narrow=0.25),
-    FamilyClass("pulse", _draw_pulse, _keyed, core=0.25, narrow=0.5),
+    FamilyClass("pulse", _draw_pulse, _keyed, core=0.25, narrow=0.6),
     FamilyClass("fsk2", _draw_fsk2, _fsk),
     FamilyClass("fsk4", _draw_fsk4, _fsk),
     FamilyClass("fskm", _draw_fskm, _fsk),

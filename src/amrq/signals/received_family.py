@@ -70,6 +70,7 @@ class Reception:
         offset: of the signal from the middle of the box.
         drift: by how much the signal's frequency changes from begin to end.
         phase_noise: of an oscillator: RMS step of the phase in one unit of time, radians.
+        droop: of filters, dB at half a bandwidth from the middle; and slope, dB from one edge to the other.
         echoes: further paths: delay and complex amplitude.
         fading: share of the power that comes scattered, its amplitude changing a few times in the look.
         burst: where in the look the signal begins and ends, 0 to 1.
@@ -86,6 +87,7 @@ class Reception:
     offset: float = 0.0
     drift: float = 0.0
     phase_noise: float = 0.0
+    droop: tuple[float, float] = (0.0, 0.0)
     echoes: tuple[tuple[float, complex], ...] = ()
     fading: float = 0.0
     burst: tuple[float, float] = (0.0, 1.0)
@@ -128,7 +130,7 @@ class Reception:
             box = log_uniform(rng, lowest, 1.0)
         cut = rng.random() < narrow
         if cut:
-            box = log_uniform(rng, core, 1.0)
+            box = log_uniform(rng, core, min(1.0, 2.5 * core))
         if box * bandwidth < _NARROWEST and rng.random() < 0.5:
             box = min(_NARROWEST / bandwidth, 12.0)
         room = 0.04 + min(0.4 * abs(box - 1), 0.4)
@@ -143,6 +145,8 @@ class Reception:
             drawn["neighbours"] = _draw_neighbours(rng, box)
         if rng.random() < 0.2:
             drawn["burst"] = _draw_burst(rng)
+        if rng.random() < 0.35:
+            drawn["droop"] = (rng.exponential(2.0), rng.normal(0, 1.5))
         if rng.random() < 0.25:
             delays = rng.exponential(0.6, int(rng.integers(1, 4)))
             gains = 10 ** (-rng.uniform(3, 20, len(delays)) / 20) * np.exp(
@@ -283,11 +287,19 @@ def _on_the_air(fine: _Iq, reception: Reception, rng: np.random.Generator, step:
             steps = rng.standard_normal(total, dtype=np.float32)
             phase = phase + np.cumsum(steps) * (reception.phase_noise * math.sqrt(step) / (2 * np.pi))
         fine = fine * phasor(phase)
-    if reception.echoes:
+    on_air = float(np.vdot(fine, fine).real) / total
+    if reception.echoes or any(reception.droop):
         at = fft.fftfreq(total) / step
-        response = 1 + sum(gain * np.exp(-2j * np.pi * at * delay) for delay, gain in reception.echoes)
-        power = 1 + sum(abs(gain) ** 2 for _, gain in reception.echoes)
+        response: NDArray[Any] = np.ones(total)
+        power = 1.0
+        for delay, path in reception.echoes:
+            response = response + path * np.exp(-2j * np.pi * at * delay)
+            power += abs(path) ** 2
+        lost = reception.droop[0] * np.minimum(4 * at**2, 4) + reception.droop[1] * np.clip(at, -1, 1)
+        response = response * 10 ** (-lost / 20)
         fine = np.asarray(fft.ifft(fft.fft(fine) * (response / math.sqrt(power))), dtype=np.complex64)
+        if any(reception.droop):
+            fine = unit_power(fine) * np.float32(math.sqrt(on_air))
     if reception.fading:
         knots = gaussian_noise(rng, int(rng.integers(2, 9)))
         across = np.linspace(0, len(knots) - 1, total)
