@@ -1,13 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The load of scanning a band, what is lost, and how late the record of a burst is.
+"""The load of scanning a band, what is lost, how late the record of a burst is, and whether memory grows.
 
-Samples come from memory at the rate of a radio, by the clock: steady emissions of several kinds over the whole band,
-and a burst of QPSK twice a second. Reported: samples dropped, cores that were busy (source excluded), looks a second,
-looks an emission and second, and the time from a burst's last sample to its record. `--unpaced` hands samples over as
-fast as they are taken: where others use the machine too, processor time over the time of the band says more.
+Samples come at the rate of a radio, by the clock: steady emissions of several kinds over the whole band, and a burst of
+QPSK twice a second. With `--format ci8` they are read from a file as hackrf_transfer writes it. Reported: samples
+dropped; cores that were busy, all in all (processor time of the whole process over the time on the clock); looks an
+emission and second (median, fewest); the time from a burst's last sample to its record (median, 99 %, longest); memory
+at the beginning and the end. The first --settle seconds, in which everything is new, do not count for looks and memory.
 
-Example: python3 benchmarks/scan_load.py --rate 20e6 --emissions 40 --seconds 300
+`--unpaced` hands samples over as fast as they are taken: where others use the machine too, processor time over the time
+of the band says more. `--memory SAMPLES` feeds so many of them as fast as possible, and reports memory on the way.
+
+Examples:
+  python3 benchmarks/scan_load.py --rate 20e6 --emissions 40 --seconds 300
+  python3 benchmarks/scan_load.py --rate 20e6 --emissions 40 --seconds 300 --format ci8
+  python3 benchmarks/scan_load.py --rate 2.4e6 --emissions 10 --seconds 300
+  python3 benchmarks/scan_load.py --rate 20e6 --emissions 10 --memory 1e10
 """
 
 import argparse
@@ -16,6 +24,7 @@ import os
 import platform
 import resource
 import sys
+import tempfile
 import time
 from importlib.metadata import version
 from typing import Any
@@ -25,14 +34,16 @@ from numpy.typing import NDArray
 
 from amrq.classes import linear_class
 from amrq.machine import processor_name
-from amrq.scan import BandScanner, ScanEvent, ScanOptions, ScanWorker
+from amrq.native import kernels
+from amrq.scan import BandScanner, ScanOptions, ScanWorker
 from amrq.signals import SimulatedBand, SimulatedEmission, received_signal
 
 _REFERENCE = 2.4e6
 _KINDS = ("QPSK", "FM", "BPSK", "carrier", "AM", "8PSK", "FSK", "16QAM", "OOK", "4FSK")
 _BURST_SECONDS, _EVERY = 0.03, 0.5
 _BURST_RATE = 50e3
-_LOOP = 1.0  # seconds in memory
+_LOOP = 1.0  # seconds that are played again and again
+_SEAM = 0.002  # seconds over which the end of the loop passes into its beginning
 
 
 def band(rate: float, emissions: int) -> tuple[NDArray[np.complex64], float, list[int]]:
@@ -56,8 +67,13 @@ def band(rate: float, emissions: int) -> tuple[NDArray[np.complex64], float, lis
         rate_of_symbols = symbols.get(kind, 0.0) * width / stretch
         steady.append(SimulatedEmission(kind, centre / stretch, bandwidth, 20.0, rate_of_symbols))
     made = SimulatedBand(rate, seed=1, emissions=steady)
-    count = round(_LOOP * rate)
-    samples = np.concatenate([made.next_samples(min(1 << 19, count - at)) for at in range(0, count, 1 << 19)])
+    count, seam = round(_LOOP * rate), round(_SEAM * rate)
+    total = count + seam
+    samples = np.concatenate([made.next_samples(min(1 << 19, total - at)) for at in range(0, total, 1 << 19)])
+    # A jump would be a click over the whole band.
+    turn = (np.arange(seam) + 0.5) / seam * np.pi / 2
+    samples[:seam] = samples[:seam] * np.sin(turn) + samples[count:] * np.cos(turn)
+    samples = samples[:count].copy()
     place = (emissions / (emissions + 1) - 0.5) * 0.92 * rate
     length, spacing = round(_BURST_SECONDS * rate), rate / _BURST_RATE
     generator = np.random.default_rng(2)
@@ -76,14 +92,15 @@ def band(rate: float, emissions: int) -> tuple[NDArray[np.complex64], float, lis
 
 
 class _Player:
-    """Plays a second of samples again and again; as ci8 they are unpacked anew each time."""
+    """Plays the loop again and again; as ci8 it is read from a file, and unpacked anew each time."""
 
     def __init__(self, samples: NDArray[np.complex64], rate: float, packed: bool) -> None:
-        self._rate, self._packed = rate, packed
-        self._samples: Any = samples
+        self._samples, self._file = samples, None
         if packed:
+            # The largest sample fills 8 bits.
             scale = 127 / max(1e-9, float(np.abs(samples.view(np.float32)).max()))
-            self._samples = np.round(samples.view(np.float32) * scale).astype(np.int8)
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            self._file.write(np.round(samples.view(np.float32) * scale).astype(np.int8).tobytes())
         self._length = len(samples)
         self.place = 0
 
@@ -92,12 +109,24 @@ class _Player:
         at = self.place % self._length
         count = min(count, self._length - at)
         self.place += count
-        if not self._packed:
-            piece: NDArray[np.complex64] = self._samples[at : at + count]
-            return piece
-        numbers = self._samples[2 * at : 2 * (at + count)].astype(np.float32)
+        if self._file is None:
+            return self._samples[at : at + count]
+        self._file.seek(2 * at)
+        numbers = np.frombuffer(self._file.read(2 * count), np.int8).astype(np.float32)
         numbers *= np.float32(1 / 128)
         return np.asarray(numbers.view(np.complex64))
+
+
+def _memory_mb() -> float:
+    """Return what the process holds in memory now, in 10^6 bytes."""
+    with open("/proc/self/statm") as statm:
+        return round(int(statm.read().split()[1]) * resource.getpagesize() / 1e6, 1)
+
+
+def _looks(worker: ScanWorker) -> tuple[int, dict[int, int]]:
+    """Return now, and how often each emission that is on the air was looked at."""
+    shot = worker.snapshot()
+    return shot.now, {one.id: one.looks for one in shot.emissions if one.on}
 
 
 def paced(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -111,59 +140,88 @@ def paced(arguments: argparse.Namespace) -> dict[str, Any]:
     worker.start()
     offset = scanner.now
     block = round(0.02 * rate)
+    settled = min(arguments.settle, arguments.seconds / 2) * rate
     begun, busy, source = time.monotonic(), time.process_time(), 0.0
     put_at: dict[int, float] = {}
     delays: list[float] = []
-    events: list[ScanEvent] = []
-    looks_before = 0
+    before: tuple[int, dict[int, int]] | None = None
+    memory: list[float] = []
     while player.place < arguments.seconds * rate:
         due = begun + (player.place + block) / rate
         time.sleep(max(0.0, due - time.monotonic()))
         mark = time.thread_time()
-        before = player.place
+        first = player.place
         piece = player.next(block)
-        worker.put(piece)
         source += time.thread_time() - mark
+        worker.put(piece)
+        if before is None and first >= settled:
+            before, memory = _looks(worker), [_memory_mb()]
+        lap = first // len(samples) * len(samples)
         for end in ends:
-            lap = before // len(samples) * len(samples)
-            if before < lap + end <= player.place:
+            if first < lap + end <= player.place:
                 put_at[lap + end] = time.monotonic()
         for event in worker.take_events():
-            events.append(event)
             near = abs(event.record.centre - place) < 0.5 * _BURST_RATE
             if event.event == "end" and near and put_at:
                 stop = event.record.stop - offset
                 known = min(put_at, key=lambda end: abs(end - stop))
                 if abs(known - stop) < 0.01 * rate:
                     delays.append(time.monotonic() - put_at[known])
-    wall = time.monotonic() - begun
-    busy = time.process_time() - busy - source
-    shot = worker.snapshot()
-    counters = shot.counters
-    steady = [one for one in shot.emissions if one.on]
+    wall, busy = time.monotonic() - begun, time.process_time() - busy
+    memory.append(_memory_mb())
+    counters = worker.snapshot().counters
+    now, after = _looks(worker)
     worker.close()
-    expected = len([end for end in put_at if end < player.place - rate])
+    then, earlier = before or (now, {})
+    a_second = [(after[id] - earlier[id]) * rate / (now - then) for id in after if id in earlier]
+    milliseconds = 1e3 * np.array(delays)
     return {
         "seconds": round(wall, 1),
         "samples": counters.samples,
         "dropped": counters.dropped,
         "cores": round(busy / wall, 3),
-        "source_cores": round(source / wall, 3),
-        "looks_a_second": round((counters.looks - looks_before) / wall, 1),
-        "looks_an_emission_and_second": round(
-            float(np.median([one.looks / max(0.1, (shot.now - one.first_seen) / rate) for one in steady])), 2
-        )
-        if steady
-        else None,
-        "on_air": len(steady),
+        "of_these_reading": round(source / wall, 3),
+        "compiled_kernels": kernels() is not None,
+        "looks_a_second": round(counters.looks / wall, 1),
+        "looks_an_emission_and_second": {
+            "emissions": len(a_second),
+            "median": round(float(np.median(a_second)), 2) if a_second else None,
+            "fewest": round(min(a_second), 2) if a_second else None,
+        },
+        "on_air": len(after),
         "missed": counters.missed,
-        "bursts_sent": expected,
+        "bursts_sent": len([end for end in put_at if end < player.place - rate]),
         "bursts_recorded": len(delays),
         "record_delay_ms": {
-            "median": round(1e3 * float(np.median(delays)), 1) if delays else None,
-            "p95": round(1e3 * float(np.quantile(delays, 0.95)), 1) if delays else None,
-            "largest": round(1e3 * max(delays), 1) if delays else None,
+            "median": round(float(np.median(milliseconds)), 1) if delays else None,
+            "p99": round(float(np.quantile(milliseconds, 0.99)), 1) if delays else None,
+            "largest": round(float(milliseconds.max()), 1) if delays else None,
         },
+        "memory_mb": memory,
+    }
+
+
+def memory(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Feed samples as fast as they are taken; memory on the way."""
+    rate, total = arguments.rate, round(arguments.memory)
+    samples, _, _ = band(rate, arguments.emissions)
+    player = _Player(samples, rate, arguments.format == "ci8")
+    scanner = BandScanner(rate, options=ScanOptions(budget=arguments.budget), limited=True)
+    block, seen, begun = round(0.04 * rate), [], time.monotonic()
+    while player.place < total:
+        scanner.detect(player.next(block))
+        scanner.look()
+        scanner.take_events()
+        if player.place >= (len(seen) + 1) * total / 20:
+            seen.append((player.place, _memory_mb()))
+            print(f"{player.place:.3g} samples: {seen[-1][1]:.1f} MB", file=sys.stderr)
+    return {
+        "samples": player.place,
+        "seconds": round(time.monotonic() - begun, 1),
+        "memory_mb": seen,
+        "emissions": scanner.snapshot().counters.emissions,
+        # From the first tenth on, when everything that is kept is full.
+        "growth_mb": round(seen[-1][1] - seen[1][1], 1),
     }
 
 
@@ -193,6 +251,7 @@ def unpaced(arguments: argparse.Namespace) -> dict[str, Any]:
         "detection_cores": round(detecting / lasted, 3),
         "looks_cores": round(looking / lasted, 3),
         "decoding_cores": round(decoding / lasted, 3),
+        "compiled_kernels": kernels() is not None,
         "looks_a_second": round(shot.counters.looks / lasted, 1),
         "on_air": sum(one.on for one in shot.emissions),
         "missed": shot.counters.missed,
@@ -207,16 +266,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--format", choices=("cf32", "ci8"), default="cf32")
     parser.add_argument("--budget", type=float, default=0.5, help="cores for looks")
+    parser.add_argument("--settle", type=float, default=10.0, help="seconds before looks and memory count")
     parser.add_argument("--unpaced", action="store_true")
+    parser.add_argument("--memory", type=float, help="samples to feed as fast as possible, such as 1e10")
     arguments = parser.parse_args()
-    figures = (unpaced if arguments.unpaced else paced)(arguments)
+    run = memory if arguments.memory else unpaced if arguments.unpaced else paced
+    figures = run(arguments)
     print(
         json.dumps(
             {
                 "rate": arguments.rate,
                 "emissions": arguments.emissions,
                 "format": arguments.format,
-                "paced": not arguments.unpaced,
+                "mode": run.__name__,
                 **figures,
                 "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
                 "machine": {"processor": processor_name(), "cores": os.cpu_count()},
