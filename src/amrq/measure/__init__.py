@@ -6,6 +6,7 @@ from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.cleaning import Cleaner, InputReport, usable
 from amrq.measure.emission import EmissionMeasures, measure_emission
+from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
@@ -18,6 +19,7 @@ __all__ = [
     "CarrierRecovery",
     "Cleaner",
     "EmissionMeasures",
+    "FrequencyKeying",
     "FrontEndOptions",
     "InputReport",
     "StreamInfo",
@@ -27,6 +29,7 @@ __all__ = [
     "estimate_symbol_rate",
     "find_signals",
     "measure_emission",
+    "measure_frequency_keying",
     "select_channel",
     "usable",
 ]
