@@ -32,7 +32,7 @@ def main() -> None:
     )
     parser.add_argument("--file", type=Path, help="a recording instead of the simulation")
     parser.add_argument(
-        "--seconds", type=float, default=15.0, help="how long the window runs before each picture"
+        "--seconds", type=float, default=10.0, help="how long the window runs before each picture"
     )
     parser.add_argument("--name", default="", help="put before the pictures' names")
     arguments = parser.parse_args()
