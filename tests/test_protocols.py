@@ -358,6 +358,21 @@ def test_bursts_speak_against_what_sends_without_a_gap() -> None:
     assert score(keyed, "rs41") > score(still, "rs41")
 
 
+def test_a_broadcast_that_faded_once_is_still_one() -> None:
+    measures = {"pilot": 19e3, "bandwidth": 180e3}
+    for bursts in ((), (40.0,), (0.2, 3.0)):
+        found = likely_protocols(Evidence("fm_wide", measures=measures, centre=98e6, bursts=bursts))
+        assert found.found[0].protocol.name == "FM broadcast", bursts
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"label_confidence": 1.5}, {"label_confidence": math.nan}, {"centre": math.inf}]
+)
+def test_evidence_that_is_no_number_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(AmrqError):
+        Evidence("fm_wide", **wrong)  # type: ignore[arg-type]
+
+
 def test_the_reason_says_what_was_compared() -> None:
     (one,) = likely_protocols(
         Evidence("fsk2", "2FSK", measures={"symbol_rate": 1200.0, "deviation": 4500.0}, centre=466.075e6)

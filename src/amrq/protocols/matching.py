@@ -27,6 +27,8 @@ _CLOCK = 2e-5
 _DECADES = math.log(300e9 / 3e3)
 _BURST_CONFIDENCE = 0.7
 """That bursts are seen from their begin to their end, each by itself."""
+_FADES = 0.2
+"""What is continuous fades, passes, or is lost for a moment: bursts count so much against it at most."""
 _CONTRADICTED = 4.0
 """Standard deviations outside of a range, from which on a measure contradicts a protocol."""
 _SURE_ENOUGH = 0.5
@@ -91,7 +93,7 @@ class Evidence:
         bursts: lengths in seconds of bursts that were seen from begin to end; empty where none was.
 
     Raises:
-        AmrqError: a family or a measure is not known.
+        AmrqError: a family or a measure is not known, or a number is out of range.
     """
 
     family: str
@@ -108,6 +110,10 @@ class Evidence:
                 f"the family must be one of {', '.join(FAMILIES)} or unknown, not {self.family!r}."
             )
         strange = next((name for name in self.measures if name not in PARAMETERS), None)
+        if not 0 <= self.label_confidence <= 1:
+            raise AmrqError(f"the confidence of a label must be from 0 to 1, not {self.label_confidence:g}.")
+        if self.centre is not None and not math.isfinite(self.centre):
+            raise AmrqError(f"the frequency must be a finite number, not {self.centre:g}.")
         if strange is not None:
             raise AmrqError(f"no measure is called {strange!r}: there are {', '.join(PARAMETERS)}.")
 
@@ -212,7 +218,7 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
     `none of these`, c being its confidence.
 
     Bursts: their median length is a measure of confidence 0.7 and error 10 %; a protocol that is continuous has none,
-    d_p = 0.
+    d_p = 0. It may have faded, though: there r is 0.2 at least, and bursts never exclude it.
 
     Args:
         evidence: what is known of the emission.
@@ -288,9 +294,10 @@ def _compare_measure(comparisons: Sequence[_Comparison], name: str, measure: Mea
     none = measure.confidence * ((1 - _LIKE_OTHERS) * uniform + _LIKE_OTHERS * mean) + rest
     for one, density in zip(stating, densities, strict=True):
         ranges = _ranges(one.protocol, name) or ()
-        one.ratios[name] = (measure.confidence * density + rest) / none
+        ratio = (measure.confidence * density + rest) / none
+        one.ratios[name] = ratio if ranges else max(ratio, _FADES)
         away = min((_deviations(r, value, error) for r in ranges), default=math.inf)
-        if away > _CONTRADICTED and measure.confidence >= _SURE_ENOUGH:
+        if ranges and away > _CONTRADICTED and measure.confidence >= _SURE_ENOUGH:
             one.excluded = True
         stated = " or ".join(r.shown(parameter) for r in ranges) or "continuous"
         one.words.append(f"{shown} {'fits' if away < 2 else 'is beside'} {stated}")
