@@ -443,5 +443,5 @@ class Detector:
         lasting = [one for one in find_segments(cells, mask, 8) if one.frames >= 3]
         found_segments = merge_segments(lasting, cells)
         # Found once: the sums shall not find it again.
-        values[mask] = 1
+        np.putmask(values, mask, 1)
         return found_segments

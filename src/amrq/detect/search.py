@@ -123,22 +123,30 @@ class SlowRows:
         rows = residual[:whole].reshape(-1, SLOW // 2, self._bins).sum(axis=1)
         self._make_room(len(rows))
         oldest = self._stop - self._count
-        # Relative to the oldest row: which excess is painted where.
-        tops: NDArray[np.float32] | None = None
+        hits = []
         for row in rows:
             np.multiply(row, np.float32(1 / SLOW), out=self._room[self._stop])
             self._stop += 1
             self._seen += 1
             self._count = min(self._count + 1, _SPANS[-1])
-            for back, first, width, excess in self._over(stripes):
-                if tops is None:
-                    tops = np.zeros((oldest + self._count + len(rows), self._bins), np.float32)
-                part = tops[self._stop - back - oldest : self._stop - oldest, first : first + width]
-                if part.max() * _ALIKE <= excess and self._lasts(back, first, width):
-                    np.maximum(part, np.float32(excess), out=part)
-        if tops is None:
+            hits += [(self._stop, *hit) for hit in self._over(stripes)]
+        if not hits:
             return None
-        mask = tops[self._stop - self._count - oldest : self._stop - oldest] > 0
+        # Which excess is painted where, in the columns that matter.
+        used = np.zeros(self._bins, bool)
+        for _, _, first, width, _ in hits:
+            used[first : first + width] = True
+        places = np.cumsum(used) - 1
+        tops = np.zeros((self._stop - oldest, int(places[-1]) + 1), np.float32)
+        for stop, back, first, width, excess in hits:
+            left = int(places[first])
+            part = tops[stop - back - oldest : stop - oldest, left : left + width]
+            if part.max() * _ALIKE <= excess and self._lasts(stop, back, first, width):
+                np.maximum(part, np.float32(excess), out=part)
+        if not tops.any():
+            return None
+        mask = np.zeros((self._count, self._bins), bool)
+        mask[:, used] = tops[-self._count :] > 0
         return mask if mask.any() else None
 
     def _make_room(self, more: int) -> None:
@@ -161,9 +169,9 @@ class SlowRows:
                 found += [(back, first, width, excess) for first, width, excess in hits]
         return found
 
-    def _lasts(self, back: int, first: int, width: int) -> bool:
-        """Return whether a stripe holds power in most of the last rows: no burst, of which something was left."""
-        part = self._room[self._stop - back : self._stop, first : first + width]
+    def _lasts(self, stop: int, back: int, first: int, width: int) -> bool:
+        """Return whether a stripe holds power in most of its rows: no burst, of which something was left."""
+        part = self._room[stop - back : stop, first : first + width]
         rows = part.mean(axis=1, dtype=np.float64) - 1
         middle = float(np.median(rows) if back > 3 else rows.min())
         return middle > 0.35 * float(rows.mean())
