@@ -30,6 +30,8 @@ from amrq.scan import (
     BandScanner,
     Condition,
     EmissionRecord,
+    Findings,
+    Looker,
     LookKind,
     ScanEvent,
     ScanOptions,
@@ -39,11 +41,9 @@ from amrq.scan import (
     Scheduler,
     Turn,
     measured_fields,
+    open_band,
     sweep_steps,
 )
-from amrq.scan.bands import open_band
-from amrq.scan.looks import Looker
-from amrq.scan.records import Findings
 from amrq.scan.session import _Clock
 from amrq.signals import received_signal
 from amrq.sources import Piece, SourceCounts, SourceOptions
@@ -212,6 +212,20 @@ def test_what_lasts_is_looked_at_twice_a_second_and_seldom_identified(
     # Looks are on a grid of half a second; the first one comes when the emission is known, .1 s to .6 s after it began.
     assert all(3 <= one.looks <= 5 for one in steady), steady
     assert count <= 5  # three emissions, some of them with a second, longer look
+
+
+def test_glances_are_not_put_off_when_the_budget_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = lasting(1_500_000, rng("no budget left"))
+    scanner = BandScanner(RATE, options=ScanOptions(budget=64.0), limited=True)
+    for start in range(0, 500_000, 50_000):
+        scanner.process(made[start : start + 50_000])
+    before = {one.id: one.looks for one in scanner.snapshot().emissions if one.on}
+    monkeypatch.setattr(scanner._scheduler, "allowed", lambda now: False)
+    for start in range(500_000, 1_500_000, 50_000):
+        scanner.process(made[start : start + 50_000])
+    after = {one.id: one.looks for one in scanner.snapshot().emissions if one.on}
+    named = [id for id in before if id in after and before[id]]
+    assert named and all(after[id] >= before[id] + 1 for id in named)
 
 
 def test_an_emission_is_what_most_looks_say() -> None:
@@ -472,6 +486,16 @@ def test_a_queue_that_was_full_is_emptied_by_half_before_it_takes_more() -> None
         worker._waiting -= len(piece)
         taken.append(worker.put(piece))
     assert taken[:5] == [False] * 5 and taken[5:] == [True] * 3
+
+
+def test_what_was_dropped_last_counts() -> None:
+    """The stream ends while the queue is full: nothing comes after it that could say so."""
+    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.1)
+    piece = np.zeros(50_000, np.complex64)
+    assert [worker.put(piece) for _ in range(4)] == [True, True, False, False]
+    worker.start()
+    worker.close()
+    assert worker.snapshot().counters.dropped == 100_000
 
 
 # Records

@@ -20,6 +20,7 @@ except ImportError:  # not POSIX: there is no such limit
 
 __all__ = [
     "distribution_of",
+    "gnuradio_object",
     "memory_limit",
     "onnx_runtime",
     "optional_package",
@@ -39,6 +40,28 @@ def distribution_of(module: str) -> str:
     """
     package = module.partition(".")[0]
     return _DISTRIBUTIONS.get(package, package)
+
+
+def gnuradio_object(module: str, name: str, use: str) -> Any:
+    """Return a flowgraph, block or function of `gnuradio.amrq`.
+
+    Args:
+        module: in which it is.
+        name: of it there.
+        use: purpose, as the subject of a sentence.
+
+    Raises:
+        AmrqError: GNU Radio or this module of it is not installed.
+
+    Example:
+        open_source = gnuradio_object("open_source", "open_source", "live classification")
+    """
+    try:
+        return getattr(importlib.import_module(f"gnuradio.amrq.{module}"), name)
+    except ImportError as error:
+        raise AmrqError(
+            f"{use} needs GNU Radio 3.10 with this module installed ({error}): see the README."
+        ) from None
 
 
 def optional_package(module: str, purpose: str) -> Any:

@@ -6,7 +6,6 @@ They serve scripts, commands and programs of GNU Radio Companion. GNU Radio is l
 
 import contextlib
 import dataclasses
-import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from amrq.live.recording import (
     say_found,
     say_notes,
 )
-from amrq.machine import optional_package
+from amrq.machine import gnuradio_object, optional_package
 from amrq.measure import (
     USUAL_ROLLOFF,
     FrontEndOptions,
@@ -70,12 +69,7 @@ def load_flowgraph(name: str, use: str) -> Any:
     Raises:
         AmrqError: GNU Radio or this module of it is not installed.
     """
-    try:
-        return getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
-    except ImportError as error:
-        raise AmrqError(
-            f"{use} needs GNU Radio 3.10 with this module installed ({error}): see the README."
-        ) from None
+    return gnuradio_object(name, name, use)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A band: which emissions are on the air, where, since when, how strong, and what they are."""
 
-from amrq.scan.bands import sweep_steps
+from amrq.scan.bands import open_band, sweep_steps
+from amrq.scan.looks import Looker
 from amrq.scan.recorder import Condition, EmissionRecorder
 from amrq.scan.records import (
     BandPicture,
     EmissionRecord,
+    Findings,
     ScanCounters,
     ScanEvent,
     ScanSnapshot,
@@ -23,7 +25,9 @@ __all__ = [
     "Condition",
     "EmissionRecord",
     "EmissionRecorder",
+    "Findings",
     "LookKind",
+    "Looker",
     "ScanCounters",
     "ScanEvent",
     "ScanOptions",
@@ -35,5 +39,6 @@ __all__ = [
     "Turn",
     "emission_record",
     "measured_fields",
+    "open_band",
     "sweep_steps",
 ]

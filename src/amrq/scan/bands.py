@@ -3,7 +3,6 @@
 
 import contextlib
 import dataclasses
-import importlib
 import math
 import queue
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from amrq.errors import AmrqError, DeviceError
+from amrq.machine import gnuradio_object
 from amrq.options import OptionError
 from amrq.recordings import Recording, open_recording
 from amrq.signals import SimulatedBand
@@ -156,8 +156,8 @@ class _RadioBand:
     settles = _RADIO_SETTLES
 
     def __init__(self, options: SourceOptions, report: Callable[[str], None]) -> None:
-        open_source = _of_gnuradio("open_source")
-        tap = _of_gnuradio("_sample_tap", "sample_tap")
+        open_source = gnuradio_object("open_source", "open_source", "a SoapySDR radio")
+        tap = gnuradio_object("_sample_tap", "sample_tap", "a SoapySDR radio")
         source = open_source(options, report)
         self.name, self.sample_rate, self.frequency = source.name, source.sample_rate, source.frequency
         self._block = source.block
@@ -212,15 +212,6 @@ class _RadioBand:
     def close(self) -> None:
         self._graph.stop()
         self._graph.wait()
-
-
-def _of_gnuradio(module: str, name: str = "") -> Any:
-    try:
-        return getattr(importlib.import_module(f"gnuradio.amrq.{module}"), name or module)
-    except ImportError as error:
-        raise AmrqError(
-            f"a SoapySDR radio needs GNU Radio 3.10 with this module installed ({error}): see the README."
-        ) from None
 
 
 def open_band(options: SourceOptions, report: Callable[[str], None]) -> Band:

@@ -47,7 +47,7 @@ _EFFORTS = 1
 """How often a look gets longer; once more in a recording."""
 _FIRST_SECONDS = 0.1
 """A first look waits no longer than this for more samples."""
-_FULL_TOGETHER = 4
+_FULL_TOGETHER = 8
 """Identifications from one stretch, where the budget is limited; glances cost next to nothing."""
 _TOGETHER = 64
 """Channels that are taken out of a stretch at once."""
@@ -405,10 +405,14 @@ class BandScanner:
         if last:  # steady ones have been looked at
             turns = [turn for turn in turns if turn.kind is not LookKind.STEADY]
         for stretch, together in self._together(turns).items():
-            with self._lock:
-                allowed = last or self._scheduler.allowed(self._seconds())
-            if not allowed or time.monotonic() > until:
+            if time.monotonic() > until:
                 break
+            with self._lock:  # glances cost next to nothing, and are not put off
+                allowed = last or self._scheduler.allowed(self._seconds())
+            if not allowed:
+                together = [one for one in together if not one[0].full]
+            if not together:
+                continue
             began = time.thread_time()
             self._look_at(stretch, together, last)
             self._count(seconds=time.thread_time() - began)

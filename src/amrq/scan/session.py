@@ -527,7 +527,7 @@ class ScanSession:
         """Return a sentence for each kind of loss."""
         said: list[str] = []
         done, counts = self.scanner.snapshot().counters, self.source_counts()
-        total = self.scanner.now
+        total = max(self.scanner.now, self._received)
         if done.dropped:
             share = 100 * done.dropped / max(1, total)
             said.append(f"{share:.2g} % of the samples were lost: this machine is too slow for all of them.")

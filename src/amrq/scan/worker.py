@@ -154,6 +154,8 @@ class ScanWorker:
         self._looking.set()
         if finish and not self._ended(_PATIENCE):
             self._give_up_waiting()
+        elif self._next.lost:
+            self.scanner.count_dropped(self._next.lost)
         if not self._ended(_PATIENCE):
             self.error = self.error or AmrqError(
                 f"the scan did not end within {2 * _PATIENCE:g} s; what it found last may be missing"
@@ -174,7 +176,7 @@ class ScanWorker:
     def _give_up_waiting(self) -> None:
         """Throw away samples that wait, and count them: there is no more time for them."""
         with self._changed:
-            lost = self._waiting + sum(piece.lost for piece in self._queue)
+            lost = self._waiting + self._next.lost + sum(piece.lost for piece in self._queue)
             self._queue.clear()
             self._waiting = 0
             self._changed.notify_all()
