@@ -64,7 +64,8 @@ class BoxBook:
         self._seen_to = seen_to
         _clip(segments, self._open)
         self._widest = max([self._widest, *(one.grid.bin_width for one in segments)])
-        for segment in sorted(segments, key=lambda one: one.start):
+        # Sums of many frames last: they know what is there, but neither when nor what else.
+        for segment in sorted(segments, key=lambda one: (one.grid.averaged > 1, one.start)):
             boxes += self._take(segment)
         boxes += self._absorb()
         for one in list(self._open):
@@ -104,7 +105,7 @@ class BoxBook:
         if not boxes or segment.power > _LOUD * sum(one.power for one in boxes):
             return []
         edges = np.array([(one.lower, one.upper) for one in boxes]).T
-        return boxes if segment.share_within(edges[0], edges[1], beside) > _MOST else []
+        return boxes if segment.lies_within(edges[0], edges[1], beside, _MOST) else []
 
     def continues(self, segment: Segment, beside: float) -> bool:
         """Return whether boxes `cover` a segment. If it is one, that goes on as long as the segment does."""
@@ -310,8 +311,6 @@ class BoxBook:
             # Beyond that only what the window itself spreads: -28 dB at two bins, 18 dB less for each octave.
             leak = 1.6e-3 * (max(gap / wide, 2) / 2) ** -6
             return gap < _SPILL_BINS * wide and small.power < leak * large.power
-        if faint:
-            return True
         if small.power * _SPILL > large.power:
             return False
         # Where all begins or goes on, that says nothing.
@@ -319,7 +318,11 @@ class BoxBook:
         ends = abs(small.stop - large.stop) < slack < self._seen_to - large.stop
         # What begins beside one that has been on for long is not its beginning.
         brief = brief and small.start - large.start < GAP_LONGEST / 2 * self.sample_rate
-        return begins or ends or brief or gap < 0.3 * width
+        if begins or ends or brief:
+            return True
+        # Beside what is always on, a neighbour is as likely as a skirt, unless it is thin.
+        settled = large.stop - large.start > GAP_LONGEST / 2 * self.sample_rate
+        return faint and not settled or gap < 0.3 * width and 2 * small.snr * _FAINT < large.snr
 
 
 def _clip(segments: list[Segment], boxes: list[OpenBox]) -> None:
@@ -370,4 +373,4 @@ def covered(one: Segment, others: list[Segment], beside: float, long: float) -> 
     if not near or one.power > 4 * sum(other.power for other in near):
         return False
     lower, upper = np.array([(other.lower, other.upper) for other in near]).T
-    return one.share_within(lower, upper, beside) > 0.6
+    return one.lies_within(lower, upper, beside, 0.6)

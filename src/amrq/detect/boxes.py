@@ -16,6 +16,8 @@ __all__ = ["GAP_LONGEST", "Box", "OpenBox"]
 
 GAP_LONGEST = 0.5
 """Longest gap in s that a box may have."""
+_SMALL_ERROR = 0.0025
+"""Of a box's power: so uncertain the power beside it may be that counts in any case; the edges leave .005 outside."""
 _FLOOR_DOUBT = 0.05
 """Of the floor: what a bin holds beyond it counts as power of a signal from here on, however long it lasts."""
 
@@ -111,6 +113,11 @@ class OpenBox:
         if segment.kind == "edge" or self.kind == "dc":
             # What has reached the edge is cut off; what is wider than a line at 0 Hz is none.
             self.kind = segment.kind
+        if segment.grid.averaged == 1 and 0 < segment.start - self.start < self.unsure < np.inf:
+            averaged = min(one.grid.averaged for one in self.sums.values())
+            if averaged > 1:
+                # Sums of many frames know the start by the length of a sum only.
+                self.start = segment.start
         self.start = min(self.start, segment.start)
         self.stop = max(self.stop, segment.stop)
         self.unsure = min(self.unsure, 2.0 * segment.grid.step)
@@ -146,8 +153,9 @@ class OpenBox:
         a, b = one.core[0] - one.first, one.core[1] - one.first
         sigma = np.sqrt(max(one.frames, 1.0) / min(one.worth, 1.0))
         doubt = _FLOOR_DOUBT * one.frames
-        a -= _reach(one.excess[:a][::-1], sigma, doubt)
-        b += _reach(one.excess[b:], sigma, doubt)
+        small = _SMALL_ERROR * float(one.excess[a:b].sum())
+        a -= _reach(one.excess[:a][::-1], sigma, doubt, small)
+        b += _reach(one.excess[b:], sigma, doubt, small)
         low, high, total = occupied(one.excess[a:b])
         self.lower = one.grid.frequency(one.first + a + low - 0.5)
         self.upper = one.grid.frequency(one.first + a + high - 0.5)
@@ -190,17 +198,21 @@ class OpenBox:
         )
 
 
-def _reach(excess: NDArray[np.float64], sigma: float, doubt: float) -> int:
+def _reach(excess: NDArray[np.float64], sigma: float, doubt: float, small: float) -> int:
     """Return how many bins outward from the core still hold power: where the sum stands out most from its error.
 
     Args:
         excess: of each bin, outward.
         sigma: its standard deviation in noise.
         doubt: by which each bin may be wrong, all alike.
+        small: error of the sum that does not matter.
     """
     if not len(excess):
         return 0
     count = np.arange(1, len(excess) + 1)
-    gain = np.cumsum(excess) - 3 * sigma * np.sqrt(1.5 * count) - doubt * count
+    # Neighbouring bins are correlated: the variance of a sum is 1.9 times as large as that of independent ones.
+    spread = sigma * np.sqrt(1.9 * count)
+    gain = np.cumsum(excess) - 2.5 * spread - doubt * count
     best = int(np.argmax(gain))
-    return best + 1 if gain[best] > 0 else 0
+    safe = int(np.searchsorted(2 * spread + doubt * count, small))
+    return max(best + 1 if gain[best] > 0 else 0, safe)

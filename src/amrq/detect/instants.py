@@ -25,7 +25,7 @@ _BESIDE = (2, 8)
 """Frames before and after a burst, from the nearest to the farthest, that it is compared with."""
 _RISE = 5.0
 """Standard deviations by which what lies between two parts must rise with them."""
-_LEAST_RISE = 0.02
+_LEAST_RISE = 0.002
 """Of the level of the parts: what rises by less is their spill."""
 _STEP = 8
 """Bins that are added to a burst at a time, at least."""
@@ -149,19 +149,22 @@ def _beside(cells: Cells, rows: slice) -> NDArray[np.float64] | None:
 def _edge(cells: Cells, rows: slice, beside: NDArray[np.float64], one: Segment, side: int) -> int:
     """Return the bin up to which power rises along with a part of a burst, without a hole, on one side."""
     level = float(cells.values[rows, one.core[0] : one.core[1]].mean()) - 1
-    first = last = one.core[1] if side > 0 else one.core[0]
-    bins = cells.grid.bins
-    step = max(_STEP, (one.core[1] - one.core[0]) // 4)
-    while 0 < last < bins:
-        a, b = (last, min(last + step, bins)) if side > 0 else (max(last - step, 0), last)
+    edge = place = one.core[1] if side > 0 else one.core[0]
+    bins, first = cells.grid.bins, place
+    missed = 0
+    # A spectrum of a single frame has holes: one after another may not rise.
+    while missed < 2 and 0 < place < bins:
+        step = max(_STEP, (one.core[1] - one.core[0]) // 4, abs(edge - first) // 4)
+        a, b = (place, min(place + step, bins)) if side > 0 else (max(place - step, 0), place)
+        place = b if side > 0 else a
         around = float(beside[a:b].mean())
         rise = float(cells.values[rows, a:b].mean()) - around
         count = max((rows.stop - rows.start) * cells.worth * (b - a) / 1.5, 1.0)
-        if rise < max(_RISE * max(around, 1.0) / np.sqrt(count), _LEAST_RISE * level):
-            break
-        last = b if side > 0 else a
-        step = max(_STEP, abs(last - first) // 4)
-    return last
+        if rise > max(_RISE * max(around, 1.0) / np.sqrt(count), _LEAST_RISE * level):
+            edge, missed = place, 0
+        else:
+            missed += 1
+    return edge
 
 
 def timed(one: Segment, recent: RecentSamples, sample_rate: float) -> Segment:

@@ -42,12 +42,16 @@ _CLOSE_LINES_HZ = 3500.0
 """Lines closer than this are one emission: tones of narrow FM, sidebands of AM."""
 _SURE = 4.5
 """Standard deviations that a segment must stand out by, besides being part of a rectangle over its threshold."""
+_SKIRT = 30.0
+"""What is weaker than this (15 dB) says nothing about the times of the stronger part."""
 _GAP_SYMBOLS = 260.0
 """A gap may last this over the bandwidth. Measured: pulses inside telegrams up to 220, packets from 310."""
 _GAP_RANGE = (0.0004, 0.5)
 """Limits of that in s."""
 _VOICE_HZ = 5000.0
 """What is narrower may pause for longer: speech."""
+_SURE_LIKENESS = 5.0
+"""Standard deviations by which two envelopes are more alike than chance makes them."""
 _PAD = (12, 512)
 """Bins beside a segment whose spectrum is kept: as many as it is wide, within these limits."""
 
@@ -142,19 +146,26 @@ class Segment:
         """Mean power over the noise."""
         return self.snr * self.density * (self.upper - self.lower)
 
-    def share_within(self, lower: NDArray[np.float64], upper: NDArray[np.float64], beside: float) -> float:
-        """Return the share of the power that lies in some bands.
+    def lies_within(
+        self, lower: NDArray[np.float64], upper: NDArray[np.float64], beside: float, most: float
+    ) -> bool:
+        """Return whether so much of the power lies in some bands, or what lies outside may be noise.
 
         Args:
             lower: edges of the bands, in Hz.
             upper: likewise.
             beside: Hz that the bands reach farther.
+            most: share of the power.
         """
         bins = np.arange(*self.core)
         place = (bins - self.grid.bins / 2) * self.grid.bin_width
-        excess = np.maximum(self.spectrum[bins - self.first_bin], 0)
-        inside = (place[:, None] > lower - beside) & (place[:, None] < upper + beside)
-        return float(excess[inside.any(axis=1)].sum() / max(float(excess.sum()), 1e-30))
+        excess = self.spectrum[bins - self.first_bin]
+        inside = ((place[:, None] > lower - beside) & (place[:, None] < upper + beside)).any(axis=1)
+        within, rest = float(excess[inside].sum()), float(excess[~inside].sum())
+        count = np.count_nonzero(~inside) * self.frames
+        return within > most * (within + rest) or not _stands_out(
+            rest / max(count, 1.0), int(count), self.worth
+        )
 
 
 def _smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
@@ -543,27 +554,37 @@ def _likeness(a: Segment, b: Segment, cells: Cells) -> float:
     """Return the correlation coefficient of the envelopes of two segments, 0 for one that may be chance."""
     first = max(0, int(np.ceil(cells.frame(max(a.start, b.start)))) + 1)
     last = min(len(cells.values), int(cells.frame(min(a.stop, b.stop))))
-    count = (last - first) * cells.worth
+    count = (last - first) * min(cells.worth, 1.0)
     if count < 16 or last - first < 12:
         return 0.0
     rows = []
     for one in (a, b):
         low = min(max(0, round(cells.grid.position(one.lower))), cells.grid.bins - 1)
         high = max(low + 1, round(cells.grid.position(one.upper)) + 1)
-        values = cells.over_bins(slice(first, last), low, high) / (high - low)
-        # Slow changes, of which a block has few, say nothing.
-        rows.append(values[2:] - values[:-2])
-    count /= 2
-    spread = float(np.sqrt(np.mean(rows[0] ** 2) * np.mean(rows[1] ** 2)))
-    likeness = float(np.mean(rows[0] * rows[1])) / spread if spread > 0 else 0.0
-    return likeness if abs(likeness) > max(0.4, 5 / np.sqrt(count)) else 0.0
+        rows.append(cells.over_bins(slice(first, last), low, high) / (high - low))
+    best = 0.0
+    # Slow changes, of which a block has few, say nothing. A preamble may repeat itself after one lag, not after both.
+    for lag in (1, 2):
+        one, other = (values[lag:] - values[:-lag] for values in rows)
+        spread = float(np.sqrt(np.mean(one**2) * np.mean(other**2)))
+        likeness = float(np.mean(one * other)) / spread if spread > 0 else 0.0
+        if abs(likeness) > abs(best):
+            best = likeness
+    # Fisher's z: close to normal, with variance 1 / (number - 3).
+    sure = np.arctanh(min(abs(best), 0.9999)) * np.sqrt(count / 2 - 3) > _SURE_LIKENESS
+    return best if abs(best) > 0.4 and sure else 0.0
 
 
 def _union(a: Segment, b: Segment, cells: Cells) -> Segment | None:
     """Return the segment that two parts make."""
     core = min(a.core[0], b.core[0]), max(a.core[1], b.core[1])
     rows = slice(min(a.rows.start, b.rows.start), max(a.rows.stop, b.rows.stop))
-    whole = summed(cells, rows, core, (min(a.start, b.start), max(a.stop, b.stop)))
+    times = min(a.start, b.start), max(a.stop, b.stop)
+    weak, strong = (a, b) if a.power < b.power else (b, a)
+    if weak.power * _SKIRT < strong.power and strong.stop - strong.start > 0.3 * (weak.stop - weak.start):
+        # The skirts of two bursts may look like one.
+        rows, times = strong.rows, (strong.start, strong.stop)
+    whole = summed(cells, rows, core, times)
     if whole is not None:
         whole.fresh = a.fresh and b.fresh
     return whole
