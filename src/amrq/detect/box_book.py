@@ -73,6 +73,8 @@ class BoxBook:
             ended = seen_to - one.stop > one.gap * self.sample_rate + 3 * self.resolution
             over = ended and not one.changed
             one.blocks += 1
+            if one.waits:
+                continue
             if over or (one.changed and one.blocks > 1):
                 boxes.append(one.box(not over))
                 one.reported = True
@@ -146,6 +148,7 @@ class BoxBook:
 
     def flush(self) -> list[Box]:
         """End all boxes; return them."""
+        self._seen_to = np.inf
         boxes = self._absorb() + [one.box(False) for one in self._open]
         self._open = []
         return boxes
@@ -257,6 +260,8 @@ class BoxBook:
     def _absorb(self) -> list[Box]:
         """Join what spills from a stronger box, or lies inside one, with that."""
         boxes: list[Box] = []
+        for one in self._open:
+            one.waits = False
         for one in sorted(self._open, key=lambda one: -one.power * (one.stop - one.start)):
             if one.row < 0:
                 continue
@@ -313,6 +318,12 @@ class BoxBook:
             return gap < _SPILL_BINS * wide and small.power < leak * large.power
         if small.power * _SPILL > large.power:
             return False
+        settled = large.stop - large.start > GAP_LONGEST / 2 * self.sample_rate
+        apart = gap > 0 and small.is_apart(large.upper <= small.lower, _between(small, large))
+        if apart and (settled or self._seen_to - large.stop < 3 * self.resolution):
+            # Bursts have lobes that look like neighbours. Whether it is one, what lasts will tell.
+            small.waits = not settled
+            return False
         # Where all begins or goes on, that says nothing.
         begins = abs(small.start - large.start) < slack < large.start - self._began
         ends = abs(small.stop - large.stop) < slack < self._seen_to - large.stop
@@ -321,8 +332,14 @@ class BoxBook:
         if begins or ends or brief:
             return True
         # Beside what is always on, a neighbour is as likely as a skirt, unless it is thin.
-        settled = large.stop - large.start > GAP_LONGEST / 2 * self.sample_rate
         return faint and not settled or gap < 0.3 * width and 2 * small.snr * _FAINT < large.snr
+
+
+def _between(small: OpenBox, large: OpenBox) -> float:
+    """Return the frequency in the middle between two boxes that lie beside each other."""
+    if large.upper <= small.lower:
+        return (large.upper + small.lower) / 2
+    return (large.lower + small.upper) / 2
 
 
 def _clip(segments: list[Segment], boxes: list[OpenBox]) -> None:

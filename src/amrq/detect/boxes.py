@@ -16,6 +16,10 @@ __all__ = ["GAP_LONGEST", "Box", "OpenBox"]
 
 GAP_LONGEST = 0.5
 """Longest gap in s that a box may have."""
+_CLEAR = 4.0
+"""What stands less (6 dB) over the noise has no valley beside it that could be seen."""
+_VALLEY = 0.2
+"""Of its density is left beside a box that is apart from a stronger one."""
 _SMALL_ERROR = 0.0025
 """Of a box's power: so uncertain the power beside it may be that counts in any case; the edges leave .005 outside."""
 _FLOOR_DOUBT = 0.05
@@ -101,6 +105,8 @@ class OpenBox:
     reported: bool = False
     unsure: float = np.inf
     """Samples by which its times may be wrong."""
+    waits: bool = False
+    """Whether it is an emission is not known yet."""
     blocks: int = 0
     doubts: int = 0
     """Segments since its last own one that covered it together with others."""
@@ -160,6 +166,22 @@ class OpenBox:
         self.lower = one.grid.frequency(one.first + a + low - 0.5)
         self.upper = one.grid.frequency(one.first + a + high - 0.5)
         self.snr = max(total, 1e-12) / max(one.frames, 1.0) / max(high - low, 0.5)
+
+    def is_apart(self, lower_side: bool, edge: float) -> bool:
+        """Return whether the spectrum falls to little beside the box: a skirt of what lies farther would rise.
+
+        Args:
+            lower_side: look below the box, not above it.
+            edge: frequency up to which it is looked.
+        """
+        one = self.sums[max(self.sums)]
+        low, high = (round(one.grid.position(place)) - one.first for place in (self.lower, self.upper))
+        middle = round(one.grid.position(edge)) - one.first
+        beside = one.excess[max(middle, 0) : low] if lower_side else one.excess[high + 1 : max(middle, 0)]
+        inside = one.excess[max(low, 0) : high + 1]
+        if len(beside) < 2 or self.snr < _CLEAR:
+            return False
+        return float(beside[:-1].mean() if lower_side else beside[1:].mean()) < _VALLEY * float(inside.mean())
 
     @staticmethod
     def _wider(coarse: _Sum, fine: _Sum) -> bool:
