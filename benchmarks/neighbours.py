@@ -142,8 +142,10 @@ def run(random: np.random.Generator, stronger_db: float) -> list[tuple[str, Sent
     band = np.zeros(count, complex)
     pairs = []
     for number in range(PAIRS):
-        centre = SPACING * round((-1.05e6 + number * 2.1e6 / PAIRS + random.uniform(0, 60e3)) / SPACING)
-        centre += 2 * SPACING if abs(centre) < 2 * SPACING else 0
+        # Half of the pairs above 0 Hz, the others below and shifted: none is where another's mirror image would be.
+        place, side = divmod(number, 2)
+        centre = 50e3 + place * 2e6 / PAIRS + side * 1e6 / PAIRS + random.uniform(0, 0.4e6 / PAIRS)
+        centre = SPACING * round(centre / SPACING) * (1 - 2 * side)
         snr_db = random.uniform(10, 18)
         weak = put(random, band, centre, snr_db)
         strong = put(random, band, centre + SPACING * random.choice([-1, 1]), snr_db + stronger_db)

@@ -298,9 +298,10 @@ class BoxBook:
         slack = max(min(3 * self.resolution, 1.5 * unsure), small.unsure)
         faint = small.snr * _FAINT < large.snr and small.power * _SPILL < large.power
         together = overlap(small.start, small.stop, large.start, large.stop)
-        inside = small.start > large.start - slack and small.stop < large.stop + slack
         # The times of what is faint are not known as well.
-        if together < 0.7 * length or not (inside or (faint and length > slack)):
+        more = slack + min(0.15 * length, 32 * self.resolution) if faint else slack
+        inside = small.start > large.start - more and small.stop < large.stop + more
+        if not inside or together < 0.7 * length:
             return False
         width = large.upper - large.lower
         wide = small.coarsest
