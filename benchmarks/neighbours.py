@@ -70,9 +70,10 @@ def speech(random: np.random.Generator, count: int) -> NDArray[np.float64]:
 def signal(random: np.random.Generator, kind: str, symbol_rate: float, count: int) -> NDArray[np.complex128]:
     """Return a signal of power 1 around 0 Hz."""
     if kind == "FM":
-        return np.exp(2j * np.pi / INNER * np.cumsum(random.uniform(700, 1200) * speech(random, count)))
+        phase = 2 * np.pi / INNER * np.cumsum(random.uniform(700, 1200) * speech(random, count))
+        return np.asarray(np.exp(1j * phase))
     if kind == "AM":
-        return 1 + 0.4 * speech(random, count).astype(complex)
+        return np.asarray(1 + 0.4 * speech(random, count).astype(complex))
     per = INNER / symbol_rate
     index = (np.arange(count) / per).astype(int)
     if kind in ("GMSK", "2FSK", "4FSK"):
@@ -80,7 +81,7 @@ def signal(random: np.random.Generator, kind: str, symbol_rate: float, count: in
         deviation = {"GMSK": symbol_rate / 4, "2FSK": 2500.0, "4FSK": min(0.6 * symbol_rate, 2000.0)}[kind]
         steps = random.choice(levels, index[-1] + 1)[index]
         steps = scipy.ndimage.gaussian_filter1d(steps, (0.26 if kind == "GMSK" else 0.15) * per)
-        return np.exp(2j * np.pi * deviation / INNER * np.cumsum(steps))
+        return np.asarray(np.exp(2j * np.pi * deviation / INNER * np.cumsum(steps)))
     order = 2 if kind == "BPSK" else 4
     impulses = np.zeros(count, complex)
     first = np.unique(np.round(np.arange(index[-1] + 1) * per).astype(int))
@@ -94,17 +95,15 @@ def signal(random: np.random.Generator, kind: str, symbol_rate: float, count: in
     return result
 
 
-def put(
-    random: np.random.Generator, band: NDArray[np.complex128], centre: float, snr_db: float
-) -> Sent:
+def put(random: np.random.Generator, band: NDArray[np.complex128], centre: float, snr_db: float) -> Sent:
     """Add a signal to the spectrum of a band; return what was sent."""
     kind = str(random.choice(list(KINDS)))
     rate = float(random.choice(KINDS[kind]))
     total = round(SECONDS * INNER)
     start, stop = 0, total
     if random.random() > 1 / 3:
-        start = int(random.integers(0, 0.4 * total))
-        stop = int(random.integers(start + 0.3 * total, total))
+        start = int(random.uniform(0, 0.4) * total)
+        stop = int(random.uniform(start + 0.3 * total, total))
     samples = signal(random, kind, rate, stop - start)
     ramp = np.minimum(1, np.arange(1, len(samples) + 1) / (0.002 * INNER))
     samples = samples * np.minimum(ramp, ramp[::-1])

@@ -228,3 +228,35 @@ def test_a_short_recording_of_one_signal_that_fills_a_third_of_its_band() -> Non
     boxes = detector.process((signal + noise).astype(np.complex64)) + detector.finish()
     (box,) = {box.id: box for box in boxes}.values()
     assert abs(box.centre) < 3e3 and 12e3 < box.bandwidth < 45e3
+
+
+def test_pulses_shorter_than_a_frame_have_times_of_their_own() -> None:
+    rate, count = 20e6, 4_000_000
+    random = rng("detect", "pulses")
+    samples = (
+        (random.standard_normal((count, 2), dtype=np.float32) * np.float32(0.02)).view(np.complex64).ravel()
+    )
+    # Pulse position of 1 Mbit/s, 120 us: half of the time on, 2 MHz wide, 14 dB over the noise there.
+    places = random.integers(1_200_000, 3_600_000, 6)
+    places = np.sort(places)[np.diff(np.sort(places), append=np.inf) > 50_000]
+    for place in places:
+        bits = random.integers(2, size=120)
+        chips = np.repeat(np.stack([bits, 1 - bits], axis=1).ravel(), 10)
+        smooth = scipy.ndimage.gaussian_filter1d(chips.astype(float), 3)
+        samples[place : place + 2400] += (0.06 * smooth * np.exp(0.9j * np.arange(2400))).astype(np.complex64)
+    boxes = _boxes(Detector(rate), samples, 1 << 20)
+    assert len(boxes) == len(places)
+    for box, place in zip(sorted(boxes, key=lambda one: one.start), places, strict=True):
+        # A frame has 4,096 samples.
+        assert abs(box.start - place) < 300 and abs(box.stop - place - 2400) < 300
+
+
+def test_a_chirp_slower_than_a_frame_is_one_box() -> None:
+    samples = _noise("chirp", 0.7)
+    start, stop, sweep = 500_000, 1_300_000, 125e3
+    time = np.arange(stop - start) / RATE
+    frequency = 300e3 + sweep * (np.mod(time / 0.0082, 1) - 0.5)
+    samples[start:stop] += (0.008 * np.exp(2j * np.pi * np.cumsum(frequency) / RATE)).astype(np.complex64)
+    (box,) = _boxes(Detector(RATE), samples)
+    assert abs(box.start - start) < 0.02 * (stop - start) and abs(box.stop - stop) < 0.02 * (stop - start)
+    assert abs(box.centre - 300e3) < 0.1 * sweep and abs(box.bandwidth - sweep) < 0.2 * sweep

@@ -333,7 +333,7 @@ class BoxBook:
         if begins or ends or brief:
             return True
         # Beside what is always on, a neighbour is as likely as a skirt, unless it is thin.
-        return faint and not settled or gap < 0.3 * width and 2 * small.snr * _FAINT < large.snr
+        return (faint and not settled) or (gap < 0.3 * width and 2 * small.snr * _FAINT < large.snr)
 
 
 def _between(small: OpenBox, large: OpenBox) -> float:

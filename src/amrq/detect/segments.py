@@ -565,9 +565,9 @@ def _likeness(a: Segment, b: Segment, cells: Cells) -> float:
     best = 0.0
     # Slow changes, of which a block has few, say nothing. A preamble may repeat itself after one lag, not after both.
     for lag in (1, 2):
-        one, other = (values[lag:] - values[:-lag] for values in rows)
-        spread = float(np.sqrt(np.mean(one**2) * np.mean(other**2)))
-        likeness = float(np.mean(one * other)) / spread if spread > 0 else 0.0
+        first_steps, other_steps = (values[lag:] - values[:-lag] for values in rows)
+        spread = float(np.sqrt(np.mean(first_steps**2) * np.mean(other_steps**2)))
+        likeness = float(np.mean(first_steps * other_steps)) / spread if spread > 0 else 0.0
         if abs(likeness) > abs(best):
             best = likeness
     # Fisher's z: close to normal, with variance 1 / (number - 3).
