@@ -18,7 +18,7 @@ from amrq.detect.box_book import BoxBook, covered
 from amrq.detect.boxes import Box
 from amrq.detect.energy import equivalent_cells, tiles
 from amrq.detect.faults import LINE_BINS, Gaps, mark_kind, steady_line
-from amrq.detect.instants import RecentSamples, joined_bursts, timed
+from amrq.detect.instants import RecentSamples, joined_bursts, timed, without_bursts
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.search import LONGEST, SLOW, TILES, Searches, SlowRows, search_tiles, widened
 from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
@@ -377,7 +377,7 @@ class Detector:
                 for one in joined_bursts(short, cells[0], is_new)
                 if not covered(one, found, beside, self._long) and not self._book.continues(one, beside)
             ]
-            found += merge_segments(brief, cells[0])
+            found = without_bursts(found, brief, cells[1]) + merge_segments(brief, cells[0])
         for one in found:
             mark_kind(one, cells[1], self.options.images, self.options.dc_line)
         return found

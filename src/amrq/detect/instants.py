@@ -15,9 +15,9 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from amrq.detect.segments import Cells, Segment, crossing, on_time, summed
+from amrq.detect.segments import Cells, Segment, crossing, on_time, overlap, stands_out, summed
 
-__all__ = ["RecentSamples", "joined_bursts", "timed"]
+__all__ = ["RecentSamples", "joined_bursts", "timed", "without_bursts"]
 
 _FEW = 4
 """Frames that a burst has at most which is put together."""
@@ -29,6 +29,8 @@ _LEAST_RISE = 0.002
 """Of the level of the parts: what rises by less is their spill."""
 _STEP = 8
 """Bins that are added to a burst at a time, at least."""
+_WIDER = 4
+"""So often these are doubled before a burst's edge is where nothing more rises."""
 _LONGEST = 24
 """Frames that a burst has at most whose times are found in the samples."""
 
@@ -149,22 +151,64 @@ def _beside(cells: Cells, rows: slice) -> NDArray[np.float64] | None:
 def _edge(cells: Cells, rows: slice, beside: NDArray[np.float64], one: Segment, side: int) -> int:
     """Return the bin up to which power rises along with a part of a burst, without a hole, on one side."""
     level = float(cells.values[rows, one.core[0] : one.core[1]].mean()) - 1
-    edge = place = one.core[1] if side > 0 else one.core[0]
-    bins, first = cells.grid.bins, place
-    missed = 0
-    # A spectrum of a single frame has holes: one after another may not rise.
-    while missed < 2 and 0 < place < bins:
-        step = max(_STEP, (one.core[1] - one.core[0]) // 4, abs(edge - first) // 4)
-        a, b = (place, min(place + step, bins)) if side > 0 else (max(place - step, 0), place)
-        place = b if side > 0 else a
+    edge = first = one.core[1] if side > 0 else one.core[0]
+    bins = cells.grid.bins
+    wider = 0
+    # A spectrum of a single frame has holes, and what is weak shows over many bins only.
+    while wider < _WIDER and 0 < edge < bins:
+        step = max(_STEP, (one.core[1] - one.core[0]) // 4, abs(edge - first) // 4) << wider
+        a, b = (edge, min(edge + step, bins)) if side > 0 else (max(edge - step, 0), edge)
         around = float(beside[a:b].mean())
         rise = float(cells.values[rows, a:b].mean()) - around
         count = max((rows.stop - rows.start) * cells.worth * (b - a) / 1.5, 1.0)
         if rise > max(_RISE * max(around, 1.0) / np.sqrt(count), _LEAST_RISE * level):
-            edge, missed = place, 0
+            edge, wider = (b if side > 0 else a), 0
         else:
-            missed += 1
+            wider += 1
     return edge
+
+
+def without_bursts(segments: list[Segment], bursts: list[Segment], cells: Cells) -> list[Segment]:
+    """Return the segments that stand out in frames without bursts, too.
+
+    A wide pulse fills all bins of one long frame, and what little of it a narrow rectangle holds may look like more.
+
+    Args:
+        segments: of these cells.
+        bursts: of the grid with the shorter frames.
+        cells: of the grid with the longer frames.
+    """
+    grid = cells.grid
+    short = [one for one in bursts if one.stop - one.start < grid.bins]
+    kept = []
+    for one in segments:
+        width = one.upper - one.lower
+        within = [
+            burst
+            for burst in short
+            if burst.stop > one.start - grid.bins
+            and burst.start < one.stop + grid.bins
+            and overlap(*_about(burst), one.lower, one.upper) > 0.7 * width
+            and burst.upper - burst.lower > 2 * width
+        ]
+        if not within or one.grid.averaged > 1:
+            kept.append(one)
+            continue
+        free = np.ones(one.rows.stop - one.rows.start, bool)
+        for burst in within:
+            first = int(np.floor(cells.frame(burst.start - grid.bins / 2))) - one.rows.start
+            last = int(np.ceil(cells.frame(burst.stop + grid.bins / 2))) + 1 - one.rows.start
+            free[max(first, 0) : max(last, 0)] = False
+        values = cells.values[one.rows, one.core[0] : one.core[1]][free]
+        if values.size and stands_out(float(values.mean(dtype=np.float64)) - 1, values.size, cells.worth):
+            kept.append(one)
+    return kept
+
+
+def _about(burst: Segment) -> tuple[float, float]:
+    """Return the band of a burst and a quarter more on both sides: its edges are known badly."""
+    more = (burst.upper - burst.lower) / 4
+    return burst.lower - more, burst.upper + more
 
 
 def timed(one: Segment, recent: RecentSamples, sample_rate: float) -> Segment:

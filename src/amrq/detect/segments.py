@@ -28,6 +28,7 @@ __all__ = [
     "on_time",
     "overlap",
     "sharpened",
+    "stands_out",
     "summed",
 ]
 
@@ -163,7 +164,7 @@ class Segment:
         inside = ((place[:, None] > lower - beside) & (place[:, None] < upper + beside)).any(axis=1)
         within, rest = float(excess[inside].sum()), float(excess[~inside].sum())
         count = np.count_nonzero(~inside) * self.frames
-        return within > most * (within + rest) or not _stands_out(
+        return within > most * (within + rest) or not stands_out(
             rest / max(count, 1.0), int(count), self.worth
         )
 
@@ -414,12 +415,12 @@ def _segment_at(cells: Cells, rows: slice, core: tuple[int, int], margin: int) -
     before = grid.step / 2 if start == 0 and first == 0 else 0.0
     after = grid.step / 2 if stop == len(envelope) and last == len(values) else 0.0
     rows = slice(first + start, first + stop)
-    if not _stands_out(float(envelope[start:stop].mean()), (stop - start) * (core[1] - core[0]), cells.worth):
+    if not stands_out(float(envelope[start:stop].mean()), (stop - start) * (core[1] - core[0]), cells.worth):
         return None
     return summed(cells, rows, core, (cells.time(first + begin) - before, cells.time(first + end) + after))
 
 
-def _stands_out(excess: float, count: int, worth: float) -> bool:
+def stands_out(excess: float, count: int, worth: float) -> bool:
     """Return whether the mean excess over so many cells is more than noise gives.
 
     A rectangle over its threshold is sure, but a part of it may hold nothing. The sum of cells in noise follows a gamma
