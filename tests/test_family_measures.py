@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.errors import AmrqError
-from amrq.measure import measure_frequency_keying
+from amrq.measure import measure_frequency_keying, measure_subcarriers
 from amrq.signals import FAMILY_CLASSES
 
 SAMPLES, WIDE = 16_384, 4.0
@@ -75,3 +75,56 @@ def test_nothing_is_claimed_of_what_is_nothing() -> None:
         assert measure_frequency_keying(iq, 1e5, 2e4).confidence < 0.6
     with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
         measure_frequency_keying(noise, 0.0)
+
+
+def _multicarrier(
+    used: int, prefix: float, pilots: int, symbols: int, random: np.random.Generator
+) -> NDArray[np.complex64]:
+    """OFDM at four samples a bandwidth, of QPSK with steady pilots, subcarrier 0 left out; unit power."""
+    size = 4 * used
+    data = np.zeros((symbols, size), complex)
+    places = np.delete(np.arange(-(used // 2), used // 2 + 1), used // 2)
+    data[:, places] = random.choice([1, -1, 1j, -1j], (symbols, len(places)))
+    if pilots:
+        data[:, places[::pilots]] = 1.2
+    bodies = np.fft.ifft(data, axis=1)
+    stream = np.concatenate([bodies[:, size - round(size * prefix) :], bodies], axis=1).ravel()[:SAMPLES]
+    return np.asarray(stream / np.sqrt(np.mean(np.abs(stream) ** 2)), dtype=np.complex64)
+
+
+def test_subcarriers_at_15_db() -> None:
+    random = rng("subcarriers")
+    spacings, prefixes, counts, claims = [], [], [], []
+    for number in range(24):
+        used = int(random.choice([52, 100, 200, 400]))
+        prefix = (1 / 4, 1 / 8, 1 / 16)[number % 3]
+        symbols = SAMPLES // round(4 * used * (1 + prefix)) + 1
+        clean = _multicarrier(used, prefix, (0, 8, 13)[number // 3 % 3], symbols, random)
+        rate = 4 * used * 15e3
+        found = measure_subcarriers(
+            _received(clean, 15.0, random), rate, rate / 4 * random.uniform(0.95, 1.05)
+        )
+        claims.append(found.confidence)
+        spacings.append(found.spacing is not None and abs(found.spacing / 15e3 - 1) < 0.01)
+        prefixes.append(found.prefix is not None and abs(found.prefix - prefix) < 0.02)
+        counts.append(found.occupied is not None and abs(found.occupied - used) <= max(3, 0.04 * used))
+    # Right in 90 %: of 24, 17 or more but once in 400 runs.
+    assert min(map(sum, (spacings, prefixes, counts))) >= 17
+    assert np.median(claims) > 0.9
+
+
+def test_subcarriers_are_not_claimed_of_noise_and_of_single_carriers() -> None:
+    random = rng("no subcarriers")
+    sure = 0
+    for number in range(20):
+        noise = (random.standard_normal((SAMPLES, 2)) @ [1, 1j]).astype(np.complex64)
+        iq = noise
+        if number % 2:
+            symbols = np.repeat(random.choice([1, -1, 1j, -1j], SAMPLES // 8), 8)
+            iq = (symbols + 0.1 * noise).astype(np.complex64)
+        sure += measure_subcarriers(iq, 1e6, 0.25e6).confidence > 0.5
+    assert sure <= 1
+    for nothing in (iq[:0], iq[:1], iq[:600] * np.nan, np.zeros(5000, np.complex64)):
+        assert measure_subcarriers(nothing, 1e6, 0.25e6).spacing is None
+    with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
+        measure_subcarriers(iq, 0.0)

@@ -8,6 +8,7 @@ from amrq.measure.cleaning import Cleaner, InputReport, usable
 from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
+from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "FrontEndOptions",
     "InputReport",
     "StreamInfo",
+    "Subcarriers",
     "SymbolRate",
     "check_offset",
     "check_rates",
@@ -30,6 +32,7 @@ __all__ = [
     "find_signals",
     "measure_emission",
     "measure_frequency_keying",
+    "measure_subcarriers",
     "select_channel",
     "usable",
 ]
