@@ -13,6 +13,7 @@ from amrq.errors import AmrqError
 from amrq.signals import (
     FAMILY_CLASSES,
     FskParameters,
+    KeyedParameters,
     LinearParameters,
     Neighbour,
     Reception,
@@ -75,6 +76,13 @@ def test_a_neighbour_has_its_place_and_level_and_the_filter_ends_at_two_bandwidt
     assert power_at(iq, 1.0, 1.6) / power_at(iq, -0.6, 0.6) == pytest.approx(10, rel=0.15)
     far = received("far", neighbours=(other._replace(place=2.5),))
     assert power_at(far, -0.6, 0.6) > 0.97
+
+
+def test_pulses_outside_a_burst_are_not_cut_away():
+    rare = KeyedParameters(bandwidth=1e6, code="radar", pulse=2e-6, ratio=120.0, rise=0.4e-6)
+    for number in range(20):
+        iq = received(f"rare {number}", "pulse", rare, 1024, burst=(0.4, 0.5), snr_db=10.0)
+        assert np.abs(iq).max() > 5  # a pulse; noise of unit power exceeds this once in 7e10 samples
 
 
 def test_bursts_begin_and_end_and_rails_clip():

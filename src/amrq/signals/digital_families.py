@@ -218,9 +218,10 @@ def _ofdm(parameters: OfdmParameters, rng: np.random.Generator, samples: int, sa
         short = np.zeros(used, dtype=np.complex64)
         short[::4] = 2 * data[0, ::4] / (np.abs(data[0, ::4]) + 1e-6)
         at = int(rng.integers(max(1, blocks - 2)))
+        if rng.random() < 0.3:  # nothing before it, for half of the time at most
+            at = quiet = min(at, int(0.5 * count / (size + prefix)))
         data[at : at + 2] = short
         data[at + 3 : at + 4] = data[at + 2 : at + 3]
-        quiet = at if rng.random() < 0.3 else 0  # nothing before it
     grid = np.zeros((blocks, size), dtype=np.complex64)
     grid[:, places % size] = data
     grid[:quiet] = 0

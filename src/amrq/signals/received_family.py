@@ -39,6 +39,8 @@ _Iq = NDArray[np.complex64]
 _MARGIN = 24
 _NARROWEST = 500.0
 """Hz of the narrowest box whose channel `amrq.scan` takes."""
+_LEAST_KEPT = 0.02
+"""Of a signal's power: a burst that holds less is none, for pulses may all lie outside it."""
 _POOL = 96
 """Neighbours whose parameters are drawn once."""
 
@@ -278,7 +280,9 @@ def _on_the_air(fine: _Iq, reception: Reception, rng: np.random.Generator, step:
         index = np.arange(total)
         rises = 1.0 if on[0] <= 0 else np.clip((index - on[0]) / ramp, 0, 1)
         falls = 1.0 if on[1] >= total else np.clip((on[1] - index) / ramp, 0, 1)
-        fine = np.asarray(fine * (rises * falls), dtype=np.complex64)
+        kept = np.asarray(fine * (rises * falls), dtype=np.complex64)
+        if float(np.vdot(kept, kept).real) > _LEAST_KEPT * float(np.vdot(fine, fine).real):
+            fine = kept
     if reception.offset or reception.drift or reception.phase_noise:
         phase = reception.offset * time
         if reception.drift:
@@ -321,7 +325,7 @@ def _in_the_receiver(fine: _Iq, reception: Reception, rng: np.random.Generator, 
         fine = fine + np.float32(10 ** (reception.line[0] / 20)) * line
     if math.isfinite(reception.clip) or reception.step:
         rails = np.ascontiguousarray(fine).view(np.float32)
-        size = float(np.sqrt(np.mean(rails**2)))
+        size = float(np.sqrt(np.mean(rails**2))) or 1.0
         if math.isfinite(reception.clip):
             rails = np.clip(rails, -reception.clip * size, reception.clip * size)
         if reception.step:
