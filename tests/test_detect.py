@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 from seeds import rng
@@ -264,3 +265,77 @@ def test_a_chirp_slower_than_a_frame_is_one_box() -> None:
     (box,) = _boxes(Detector(RATE), samples)
     assert abs(box.start - start) < 0.02 * (stop - start) and abs(box.stop - stop) < 0.02 * (stop - start)
     assert abs(box.centre - 300e3) < 0.1 * sweep and abs(box.bandwidth - sweep) < 0.2 * sweep
+
+
+def _filtered(samples: NDArray[np.complex64], gain: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """Return samples whose spectrum has this gain (dB, at frequencies 0 to the sample rate)."""
+    out: NDArray[np.complex64] = scipy.fft.ifft(scipy.fft.fft(samples) * 10 ** (gain / 20).astype(np.float32))
+    return out.astype(np.complex64)
+
+
+@pytest.mark.parametrize(("passed", "depth"), [(0.43, 40), (0.38, 50), (0.28, 70)])
+def test_noise_through_a_steep_filter_is_no_emission_and_is_said(passed: float, depth: float) -> None:
+    samples = _noise(f"filter {passed}", 0.5)
+    place = np.abs(scipy.fft.fftfreq(len(samples)))
+    detector = Detector(RATE)
+    assert _boxes(detector, _filtered(samples, -np.clip((place - passed) / 0.04, 0, 1) * depth)) == []
+    (note,) = detector.notes
+    assert "filter" in note
+
+
+@pytest.mark.parametrize("begins", [0.0, 0.25])
+def test_one_wide_signal_over_most_of_the_band_is_one_box(begins: float) -> None:
+    samples, signal = _noise("wide", 0.6), _noise("wide signal", 0.6)
+    place = scipy.fft.fftfreq(len(samples))
+    signal = _filtered(2 * signal, np.where((place > -0.38) & (place < 0.32), 0.0, -200.0))
+    signal[: int(begins * RATE)] = 0
+    (box,) = [one for one in _boxes(Detector(RATE), samples + signal) if one.kind != "part"]
+    assert abs(box.lower / RATE + 0.38) < 0.02 and abs(box.upper / RATE - 0.32) < 0.02
+
+
+def test_a_signal_across_0_hz_is_told_from_the_line_there() -> None:
+    samples = _noise("across 0 Hz", 0.5)
+    line = np.complex64(0.01)  # 37 dB over the noise in a bin
+    assert _boxes(Detector(RATE), samples + line) == []
+    symbols = np.repeat(rng("detect", "across 0 Hz", "symbols").choice([-1.0, 1.0], 500), 600)
+    samples[500_000:800_000] += (0.006 * scipy.ndimage.gaussian_filter1d(symbols, 150)).astype(np.complex64)
+    (box,) = _boxes(Detector(RATE), samples + line)
+    assert box.kind == "" and box.lower < -1e3 and box.upper > 1e3 and box.bandwidth < 12e3
+    assert abs(box.start - 500_000) < 8192 and abs(box.stop - 800_000) < 8192
+
+
+def test_a_line_at_0_hz_that_changes_is_known_as_one() -> None:
+    samples = _noise("unsteady line", 0.4)
+    line = 0.01 * (1 + np.exp(-np.arange(len(samples)) / 40_000))
+    assert {box.kind for box in _boxes(Detector(RATE), samples + line.astype(np.complex64))} <= {"dc"}
+
+
+def test_what_leans_on_the_edge_of_the_band_is_said_to_be_cut_off() -> None:
+    samples, signal = _noise("edge", 0.4), _noise("edge signal", 0.4)
+    place = scipy.fft.fftfreq(len(samples))
+    signal = _filtered(4 * signal, np.where(place > 0.49, 0.0, -200.0))
+    kinds = {box.kind for box in _boxes(Detector(RATE), samples + signal) if box.kind != "part"}
+    assert kinds == {"edge"}
+
+
+def test_a_strong_signal_that_ends_in_the_mirror_band_makes_no_wide_signal_an_image() -> None:
+    samples, signal = _noise("no image", 0.4), _noise("no image signal", 0.4)
+    place = scipy.fft.fftfreq(len(samples))
+    samples += _filtered(4 * signal, np.where((place > 0.2) & (place < 0.24), 0.0, -200.0))
+    samples += (0.2 * np.exp(-2j * np.pi * 0.215 * np.arange(len(samples)))).astype(np.complex64)
+    boxes = [box for box in _boxes(Detector(RATE), samples) if abs(box.centre - 0.22 * RATE) < 20e3]
+    assert any(box.kind == "" and box.bandwidth > 70e3 for box in boxes)
+
+
+@pytest.mark.parametrize("symbols", [600, 2400])
+def test_short_recordings_of_a_wide_signal_and_of_noise(symbols: int) -> None:
+    random = rng("detect", "shorter", symbols)
+    noise = (random.standard_normal((4 * symbols, 2)) @ [0.1, 0.1j]).astype(np.complex64)
+    detector = Detector(100e3)
+    assert detector.process(noise) + detector.finish() == []
+    signal = scipy.ndimage.gaussian_filter1d(np.repeat(random.choice([-1.0, 1.0], symbols), 4), 1.4)
+    detector = Detector(100e3)
+    boxes = detector.process(noise + signal.astype(np.complex64)) + detector.finish()
+    (box,) = {box.id: box for box in boxes}.values()
+    assert abs(box.centre) < 4e3 and 10e3 < box.bandwidth < 45e3
+    assert 0 <= box.start < 0.1 * len(noise) and 0.9 * len(noise) < box.stop <= len(noise)

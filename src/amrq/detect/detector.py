@@ -32,6 +32,7 @@ from amrq.detect.spectra import (
 )
 from amrq.errors import AmrqError
 from amrq.options import above, check, described, option
+from amrq.text import engineering
 
 __all__ = ["Detector", "DetectorOptions"]
 
@@ -44,6 +45,8 @@ _LONG = 12
 """Fine frames from which on the fine grid alone counts."""
 _FEWEST = 2
 """Fine frames with which a block says anything."""
+_LEAST_FREE = 0.1
+"""Share of the band that must be free for a floor that can be trusted."""
 _LEAST_BINS = 16
 """Of the coarse grid, for short recordings."""
 
@@ -134,6 +137,24 @@ class Detector:
         cells = max(equivalent_cells(self.coarse, 4, min(frames, 512)), 4)
         excess = -search.log_probability / math.sqrt(cells)
         return self.floor_dbfs_per_hz + 10 * math.log10(1 + excess)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what hinders the detector in this band."""
+        notes = []
+        low, high = self._floor.passed
+        if low > -self.sample_rate / 2:
+            notes.append(
+                f"Only {engineering(low, 'Hz')} to {engineering(high, 'Hz')} from the middle of the band is looked at: "
+                "beyond, the power is lower by more than 30 dB, as a receiver's filter makes it. One signal that fills "
+                "the band may look like that, too; then tune beside it, or take a higher sample rate."
+            )
+        if self._floor.free_share < _LEAST_FREE:
+            notes.append(
+                "The band is full: hardly a place is free from which to know the noise, so weak emissions are missed "
+                "and levels over the noise are too low. Take a higher sample rate, or tune beside it."
+            )
+        return tuple(notes)
 
     @property
     def bad_samples(self) -> int:

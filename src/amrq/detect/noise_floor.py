@@ -50,6 +50,8 @@ _HIGHEST = math.log(10**0.8)
 """Logarithm of how far the floor may rise over its low places: 8 dB."""
 _FILTERED = math.log(10**3.0)
 """Logarithm of how far a receiver's filter goes down: 30 dB. Signals that fill the band are seldom as strong."""
+_SIDE = 0.5
+"""Logarithm of how far a wide signal's side rises within a 32nd of the band: 2.2 dB. Ripple is not as steep."""
 _SETTLED = 8
 """Blocks after which the receiver's passband is known."""
 _MISFIT = 0.07
@@ -107,6 +109,19 @@ class NoiseFloor:
         self.density: NDArray[np.float32] = np.ones(self.grid.bins, np.float32)
         """Noise power density (full scale squared per Hz) at each bin, for the last block."""
 
+    @property
+    def passed(self) -> tuple[float, float]:
+        """Edges in Hz of what the receiver's filter passes: the band's, if no filter shows."""
+        edges = [
+            (one / min(_SEGMENTS, self.grid.bins // 16) - 0.5) * self.grid.sample_rate for one in self._passed
+        ]
+        return edges[0], edges[1]
+
+    @property
+    def free_share(self) -> float:
+        """Share of the band in which there is noise only."""
+        return float(np.mean(self._free))
+
     def update(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next block of frames `[frames, bins]`; return the gain of each relative to `density`."""
         size = min(_GROUP, max(1, len(frames) // _FEWEST_GROUPS))
@@ -152,12 +167,11 @@ class NoiseFloor:
     def _common_gain(self, ratio: NDArray[np.float64], spread: float) -> float:
         """Return the gain of a block whose bins relative to the shape are these."""
         known = ratio[self._free] if np.count_nonzero(self._free) >= _FEWEST_FREE else ratio
-        gain = float(np.partition(known, len(known) // 4)[len(known) // 4])
-        for _ in range(4):
-            close = known[np.abs(known - gain) < _SIGMAS * spread * gain]
-            if len(close) < _FEWEST_FREE:
-                break
-            gain = float(np.mean(close))
+        gain, close = _gain_about(known, len(known) // 4, spread)
+        other, close_to_other = _gain_about(known, len(known) // 16, spread)
+        # An emission over most of the band leaves the rest as it was; that something has ended does so, too.
+        if self._blocks and abs(math.log(other / self.gain)) < abs(math.log(gain / self.gain)):
+            gain, close = other, close_to_other
         # A weak wide emission raises the mean; of the means of 64 parts of the band it hardly moves the median.
         parts = len(close) // 64
         if parts:
@@ -193,6 +207,7 @@ class NoiseFloor:
         if self._blocks < _SETTLED:
             self._passed = _passband(logarithms)
         first, last = self._passed
+        logarithms[first:last] = _without_plateaus(logarithms[first:last])
         level = _envelope(logarithms[first:last], error, _STIFFNESS * scale)
         level = np.concatenate([np.full(first, level[0]), level, np.full(pieces - last, level[-1])])
         # A receiver's ripple has limits; what stands out more is a signal, however wide.
@@ -292,7 +307,7 @@ class NoiseFloor:
         tenth = relative.shape[1] // 10
         lowest = np.partition(relative, tenth, axis=1)[:, tenth]
         lowest /= np.median(lowest[noise])
-        return bool(np.any(alike & (np.abs(lowest - middle) < 0.25 * change)))
+        return bool(np.any(alike & (np.abs(lowest - middle) < 0.35 * change)))
 
     def frame_gains(self, frames: NDArray[np.float32], density: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the gain of each frame by the lower quartile of its noise, for blocks in which the gain steps.
@@ -379,6 +394,56 @@ def _passband(level: NDArray[np.float64]) -> tuple[int, int]:
     if not (sides and steep and even and flat and last - first >= pieces // 2):
         return 0, pieces
     return first + 2, last - 2
+
+
+def _gain_about(ratio: NDArray[np.float64], place: int, spread: float) -> tuple[float, NDArray[np.float64]]:
+    """Return the mean of the ratios about the one at a place in their order, and these ratios."""
+    gain = max(float(np.partition(ratio, place)[place]), 1e-38)
+    close = ratio
+    for _ in range(4):
+        close = ratio[np.abs(ratio - gain) < _SIGMAS * spread * gain]
+        if len(close) < _FEWEST_FREE:
+            break
+        gain = max(float(np.mean(close)), 1e-38)
+    return gain, close
+
+
+def _without_plateaus(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return levels over frequency with straight lines in place of wide signals that have steep sides.
+
+    The envelope is stiff, but not as stiff as to leave out what is wider than its ripple.
+
+    Args:
+        level: logarithms of the power density in pieces of the band.
+
+    >>> _without_plateaus(np.repeat([0.0, 1.0, 0.0], [8, 40, 16])).max()
+    0.0
+    """
+    pieces = len(level)
+    reach = max(1, pieces // 32)
+    shelf = reach - 1 or 1
+    if pieces < 32:
+        return level
+    up = level[reach:] - level[:-reach]
+    rises = [
+        k
+        for k in np.flatnonzero(up > _SIDE).tolist()
+        if k >= shelf and abs(level[k] - level[k - shelf]) < _SIDE / 2
+    ]
+    falls = [
+        k + reach
+        for k in np.flatnonzero(up < -_SIDE).tolist()
+        if k + reach + shelf < pieces and abs(level[k + reach] - level[k + reach + shelf]) < _SIDE / 2
+    ]
+    level = level.copy()
+    for rise in rises:
+        for fall in falls:
+            if fall - rise < pieces // 8 or abs(level[rise] - level[fall]) > _SIDE:
+                continue
+            sides = max(level[rise], level[fall])
+            if np.min(level[rise + reach : fall - reach + 1], initial=math.inf) > sides + 0.6 * _SIDE:
+                level[rise : fall + 1] = np.linspace(level[rise], level[fall], fall - rise + 1)
+    return level
 
 
 def _envelope(values: NDArray[np.float64], error: float, stiffness: float) -> NDArray[np.float64]:
