@@ -430,7 +430,8 @@ class ScanSession:
                 continue
             if piece.broken and taken:
                 self.scanner.add_break()
-            self._clock.see(self.scanner.now, count, broken or piece.broken)
+            if broken or piece.broken:  # in between samples may wait for the detector
+                self._clock.see(self.scanner.now, count, broken=True)
             broken, taken = False, taken + count
             yield from self._written(self.scanner.process(piece.samples))
 
