@@ -50,7 +50,7 @@ CMAKE_FILES := $(filter %CMakeLists.txt %.cmake %.in cmake/%,$(SOURCES))
 IDENTITY = $(CURDIR) $$(readlink -f $(PYTHON))
 STALE := $(shell [ ! -f $(STAMPS)/venv ] || [ "$$(cat $(STAMPS)/venv)" = "$(IDENTITY)" ] || echo FORCE)
 
-.PHONY: help setup demo test golden lint docs board-check fuzz grc display train-setup rtl-check synth wheel clean distclean FORCE
+.PHONY: help setup demo test test-long golden lint docs board-check fuzz grc display train-setup rtl-check synth wheel clean distclean FORCE
 
 help: ## list the targets; times are of two cores, downloads apart
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -64,11 +64,15 @@ demo: $(STAMPS)/module ## classify simulated and recorded signals (half a minute
 	$(say) "what is on the air: a simulated band, every emission found"
 	@$(headless) $(PYTHON) examples/scan_scene.py
 
-test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, all tests (10 minutes); PYTEST_ARGS="-k demo" for some
+test: lint $(STAMPS)/module docs ## lint, types, documentation, QA of the blocks, tests (9 minutes); PYTEST_ARGS="-k demo" for some
 	$(say) "QA of the blocks: ctest"
 	@ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
-	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end"
-	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs $(PYTEST_ARGS)
+	$(say) "tests: pytest, $(JOBS) processes; what is skipped is listed at the end, and when the long ones last passed"
+	@$(headless) $(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs -m "not long" $(PYTEST_ARGS)
+
+test-long: $(STAMPS)/module $(STAMPS)/train $(STAMPS)/test ## the tests marked long (5 minutes); if all pass, tests/long_tests.json says when
+	$(say) "long tests: pytest, $(JOBS) processes"
+	@$(headless) $(PYTHON) -m pytest -n $(JOBS) -rs -m long --record-long tests/long_tests.json $(PYTEST_ARGS)
 
 golden: $(STAMPS)/module $(STAMPS)/train $(STAMPS)/test ## record the golden file of behaviour anew (1 minute); GOLDEN_ARGS="--check" only compares
 	$(say) "recording what the library and the command answer: tests/golden/data"

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What holds for all tests."""
 
+import json
+import platform
+import subprocess
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +38,55 @@ LONGEST = (
     "test_label.py",
 )
 """Files of the tests that take longest, in this order, so that processes which share the files end together."""
+
+
+LONG_TESTS = Path(__file__).with_name("long_tests.json")
+"""When the tests marked long last passed, all of them, and with what."""
+
+
+class LongRecord:
+    """Keeps which long tests have passed, and writes a dated result if none has failed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.passed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self.passed.add(report.nodeid.split("[")[0])
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if exitstatus != 0:
+            return
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False
+        )
+        about = {
+            "date": time.strftime("%Y-%m-%d"),
+            "commit": commit.stdout.strip(),
+            "python": platform.python_version(),
+            "passed": sorted(self.passed),
+        }
+        self.path.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-long", type=Path, help="write to this file that the long tests have passed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--record-long")
+    if path is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(LongRecord(path))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("-m") == "not long":
+        last = json.loads(LONG_TESTS.read_text())
+        count, when = len(last["passed"]), f"{last['date']} at {last['commit']}"
+        terminalreporter.write_line(
+            f"{count} long tests are not run here, but by make test-long: passed on {when}."
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from run_amrq import ENVIRONMENT, python
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +30,7 @@ def test_the_search_draws_its_results(tmp_path: Path) -> None:
     assert results.with_suffix(".png").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_the_front_end_is_measured_and_drawn(tmp_path: Path) -> None:
     script = ROOT / "benchmarks" / "front_end.py"
     environment = {"PYTHONPATH": os.pathsep.join([str(script.parent), ENVIRONMENT["PYTHONPATH"]])}
@@ -53,6 +55,7 @@ def test_board_link() -> None:
     assert figures["latency_of_one_chunk_ms"]["median"] > 0
 
 
+@pytest.mark.long
 def test_board_check(tmp_path: Path) -> None:
     script = ROOT / "benchmarks" / "board_check.py"
     output = tmp_path / "found.json"

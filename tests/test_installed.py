@@ -100,6 +100,7 @@ def test_a_board_s_image_is_written(command: Path, tmp_path: Path) -> None:
     assert (tmp_path / "small.npz").stat().st_size > 1_000
 
 
+@pytest.mark.long
 def test_a_sweep_starts_workers_that_start_nothing_else(command: Path, tmp_path: Path) -> None:
     for package in ("torch", "onnx", "distributed"):
         pytest.importorskip(package, reason=f"the package {package} is not installed")

@@ -2,6 +2,7 @@
 """What may be imported where."""
 
 import ast
+import json
 import re
 import statistics
 from collections.abc import Iterator
@@ -75,3 +76,22 @@ def test_modules_are_concepts_not_dust() -> None:
     assert len(lines) <= 225
     assert statistics.median(lines) > 120
     assert lines[-1] <= 600
+
+
+def _long(script: Path) -> Iterator[str]:
+    """Yield the tests of a file that are marked long, all of them or with some of their parameters."""
+    for node in ast.parse(script.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and any(
+            "mark.long" in ast.unparse(decorator) for decorator in node.decorator_list
+        ):
+            yield f"{script.relative_to(ROOT)}::{node.name}"
+
+
+def test_every_long_test_has_a_dated_result() -> None:
+    """`make test` leaves them out: what `make test-long` wrote must name each."""
+    marked = sorted(name for script in TESTS for name in _long(script))
+    about = json.loads((ROOT / "tests" / "long_tests.json").read_text())
+    assert about["passed"] == marked
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", about["date"]) and re.fullmatch(
+        r"[0-9a-f]{10}\+?", about["commit"]
+    )

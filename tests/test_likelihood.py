@@ -96,6 +96,7 @@ def test_brute_force(receiver: Receiver) -> None:
         np.testing.assert_allclose(found - found[:, :1], expected - expected[:, :1], rtol=0, atol=tolerance)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("receiver", RECEIVERS[::3], ids=lambda receiver: receiver.description)
 def test_lopsided_constellations_by_brute_force(receiver: Receiver) -> None:
     """Those that are not their own mirror images, and those that half a turn changes."""
@@ -203,6 +204,7 @@ def test_error_probability_of_one_symbol_as_integrated() -> None:
     assert low < right < high
 
 
+@pytest.mark.long
 def test_phase_noise_goes_over_into_none() -> None:
     chunks, _ = every_class(6, 16, 5, 14, "known", "tiny phase noise")
     with_it = LikelihoodClassifier(Receiver("known", (4.0, 15.0), "hidden", 1e-6)).log_posteriors(chunks)
@@ -211,6 +213,7 @@ def test_phase_noise_goes_over_into_none() -> None:
     assert np.abs(np.exp(with_it) - np.exp(without)).max() < 3e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase", ["known", "uniform"])
 @pytest.mark.parametrize("level", ["known", "hidden"])
 def test_refining_the_grids_changes_nothing(phase: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +228,7 @@ def test_refining_the_grids_changes_nothing(phase: str, level: str, monkeypatch:
     assert np.abs(coarse - fine)[fine > -12].max() < 0.03
 
 
+@pytest.mark.long
 def test_coarse_grids_will_do_for_soft_targets() -> None:
     receiver = Receiver("uniform", (0.0, 15.0), "hidden")
     chunks, _ = every_class(15, 32, 0, 15, "uniform", "coarse")

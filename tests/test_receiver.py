@@ -309,6 +309,7 @@ def test_noise_of_a_computation_before_a_signal_does_no_harm(level: float) -> No
     assert loss_db(received.symbols, symbols, 20.0, first=2_048) < 0.5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("carrier_recovery", [True, False])
 @pytest.mark.parametrize("value", [0.0, math.nan])
 def test_what_a_receiver_remembers_is_bounded(carrier_recovery: bool, value: float) -> None:

@@ -122,7 +122,7 @@ def test_four_bit_weights_are_of_four_bits(models, name):
 
 # 2,000 chunks a class: the paired interval of a gap is some +-0.4 points wide. The aim is one point for both; what 4
 # bits cost beyond it is stated in docs/models.md, and their limit here only notices a loss.
-@pytest.mark.parametrize("es_n0_db", [5.0, 10.0])
+@pytest.mark.parametrize("es_n0_db", [pytest.param(5.0, marks=pytest.mark.long), 10.0])
 def test_coherent_full_is_close_to_the_bound(models, es_n0_db):
     receiver = LikelihoodClassifier(Receiver(phase="known", es_n0_db=(0.0, 20.0), level="hidden"))
     names = np.repeat(np.arange(len(THESIS_9)), 2_000)

@@ -61,7 +61,10 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return slow_model(tmp_path_factory.mktemp("endless") / "endless.onnx", 60, copies=16)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_a_signal_ends_a_session_whose_model_does_not_return(
     number: signal.Signals, endless: Path, tmp_path: Path
 ) -> None:

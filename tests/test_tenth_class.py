@@ -106,6 +106,7 @@ def test_a_simulation_sends_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert sent == {*THESIS_9, "STAR5"}
 
 
+@pytest.mark.long
 def test_it_is_evaluated_against_its_own_bound(
     model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

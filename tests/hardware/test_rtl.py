@@ -168,7 +168,11 @@ def test_simulated_hardware_equals_the_reference(
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 @pytest.mark.parametrize(
-    ("kind", "fold"), [("plain", 2), ("plain", 8), ("level", 4), ("signed", 8), ("signed", 4), ("short", 2)]
+    ("kind", "fold"),
+    [
+        *(("plain", 2), ("level", 4), ("short", 2)),
+        *(pytest.param(*one, marks=pytest.mark.long) for one in (("plain", 8), ("signed", 8), ("signed", 4))),
+    ],
 )
 def test_folded_hardware_equals_the_reference(
     tmp_path: Path, kind: str, fold: int, monkeypatch: pytest.MonkeyPatch

@@ -61,7 +61,7 @@ def run(folder: Path, how: str, count: int) -> int:
     with said.open("w") as log:
         process = start(command, start_new_session=True, stdout=None, stderr=log)
     try:
-        process.wait(timeout=120)
+        process.wait(timeout=240)
     finally:
         # Whatever became of it, its workers end too.
         group = [p for p in psutil.process_iter() if os.getpgid(p.pid) == process.pid]
@@ -125,6 +125,7 @@ def test_a_model_of_a_sweep_classifies_as_its_contract_says(whole: Path) -> None
     assert int((decided == data.labels).sum()) == row.right
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["driver", "worker", "interrupt"])
 def test_whatever_interrupts_it_the_results_are_the_same(
     whole: Path, how: str, tmp_path: Path, cluster: str

@@ -230,6 +230,7 @@ def same_weights(one, other):
             torch.testing.assert_close(other[bits].state_dict()[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_resumed_training_ends_in_the_same_weights(coherent, tmp_path):
     short = changed(coherent, fit={"steps": 120}, quantisation={"steps": 10, "narrow_steps": 10})
     batches = signals(short)

@@ -350,7 +350,9 @@ def right(net, recipe, chunks, labels):
     return float((names == np.array(LABELS)[labels]).mean())
 
 
-@pytest.mark.parametrize("bits", [32, 8, 4])
+@pytest.mark.parametrize(
+    "bits", [pytest.param(32, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.long), 4]
+)
 def test_a_network_learns_labelled_chunks_and_forgets_nothing(bits, smoke, clipped, tmp_path):
     recipe, nets = smoke
     rebuilt = rebuild_net(written(nets[bits], bits, recipe, tmp_path / "net.onnx"))
@@ -409,6 +411,7 @@ def test_levels_are_learnt_from_chunks_of_known_es_n0(smoke, clipped, tmp_path):
     assert shares[1] > max(0.5, shares[0])
 
 
+@pytest.mark.long
 def test_resumed_fine_tuning_ends_in_the_same_weights(smoke, clipped, tmp_path):
     recipe, nets = smoke
     path = written(nets[8], 8, recipe, tmp_path / "net.onnx")
@@ -475,6 +478,7 @@ def train(*arguments):
     return CliRunner().invoke(app, ["train", *map(str, arguments)])
 
 
+@pytest.mark.long
 def test_a_model_trained_on_says_what_was_added_and_what_it_did(model, labelled, tmp_path, quick_fusion):
     target = tmp_path / "mine.onnx"
     command = (
