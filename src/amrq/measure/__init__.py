@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measurements of a band and its signals (places, symbol rate, carrier, SNR), and the settings of the front end."""
 
+from amrq.measure.audio_modulation import (
+    AmMeasures,
+    FmMeasures,
+    SsbMeasures,
+    measure_am,
+    measure_fm,
+    measure_ssb,
+)
 from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
@@ -14,15 +22,18 @@ from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 __all__ = [
     "STEP",
     "USUAL_ROLLOFF",
+    "AmMeasures",
     "BandSignal",
     "BurstCarrier",
     "CarrierEstimate",
     "CarrierRecovery",
     "Cleaner",
     "EmissionMeasures",
+    "FmMeasures",
     "FrequencyKeying",
     "FrontEndOptions",
     "InputReport",
+    "SsbMeasures",
     "StreamInfo",
     "Subcarriers",
     "SymbolRate",
@@ -30,8 +41,11 @@ __all__ = [
     "check_rates",
     "estimate_symbol_rate",
     "find_signals",
+    "measure_am",
     "measure_emission",
+    "measure_fm",
     "measure_frequency_keying",
+    "measure_ssb",
     "measure_subcarriers",
     "select_channel",
     "usable",

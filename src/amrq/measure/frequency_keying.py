@@ -17,7 +17,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 
-__all__ = ["FrequencyKeying", "measure_frequency_keying"]
+__all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
 
 _LEAST_SAMPLES, _LEAST_SYMBOLS = 256, 24
 _MOST_SAMPLES = 12_000
@@ -131,7 +131,7 @@ def measure_frequency_keying(
     width = bandwidth if bandwidth is not None and 0 < bandwidth < math.inf else 0.8 * sample_rate
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return FrequencyKeying()
-    frequency, rate, around = _frequency(iq, sample_rate, min(width, sample_rate / _WIDER))
+    frequency, rate, around = instantaneous_frequency(iq, sample_rate, min(width, sample_rate / _WIDER))
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < rate / 2 else None
     rates = [known] if known else _symbol_rates(frequency, rate, width)
     fits: list[_Fit] = []
@@ -159,10 +159,18 @@ def measure_frequency_keying(
     )
 
 
-def _frequency(iq: NDArray[np.complex64], sample_rate: float, width: float) -> tuple[_Reals, float, float]:
-    """Return the frequency, Hz from a middle, its sample rate, and that middle."""
-    most = int(_MOST_SAMPLES * sample_rate / (_RATE * width))
-    iq = iq[:most]
+def instantaneous_frequency(
+    iq: NDArray[np.complex64], sample_rate: float, width: float, most: int = _MOST_SAMPLES
+) -> tuple[_Reals, float, float]:
+    """Return the frequency, Hz from a middle, its sample rate, and that middle.
+
+    Args:
+        iq: complex64 [N], a signal about 0 Hz.
+        sample_rate: of the signal, samples a second.
+        width: of the signal, Hz: 1.2 times this is looked at.
+        most: samples that are returned at most, 2.5 times the width of them a second.
+    """
+    iq = iq[: int(most * sample_rate / (_RATE * width))]
     count = len(iq)
     spectrum = fft.fft(iq)
     kept = max(16, math.ceil(_WIDER * width / sample_rate * count)) // 2 * 2
