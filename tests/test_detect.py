@@ -344,3 +344,12 @@ def test_short_recordings_of_a_wide_signal_and_of_noise(symbols: int) -> None:
     (box,) = {box.id: box for box in boxes}.values()
     assert abs(box.centre) < 4e3 and 10e3 < box.bandwidth < 45e3
     assert 0 <= box.start < 0.1 * len(noise) and 0.9 * len(noise) < box.stop <= len(noise)
+
+
+@pytest.mark.parametrize("rate", [48e3, 250e3])
+def test_a_gain_that_is_set_all_the_time_is_no_emission_at_low_rates(rate: float) -> None:
+    random = rng("detect", "gain control", round(rate))
+    count, every = int(1.6 * rate), int(0.05 * rate)
+    samples = random.standard_normal((count, 2)) @ [0.01, 0.01j]
+    gains = np.repeat(10 ** (random.uniform(-3, 3, count // every + 1) / 20), every)[:count]
+    assert _boxes(Detector(rate), (samples * gains).astype(np.complex64)) == []

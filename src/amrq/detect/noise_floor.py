@@ -34,7 +34,7 @@ __all__ = ["NoiseFloor"]
 
 _GROUP = 8
 """Frames of a group."""
-_FEWEST_GROUPS = 4
+_FEWEST_GROUPS = 8
 """Groups that a block is divided into at least, if it has so many frames."""
 _SEGMENTS = 128
 """Pieces of the band for the envelope."""
@@ -101,6 +101,7 @@ class NoiseFloor:
         self._passed = (0, min(_SEGMENTS, self.grid.bins // 16))
         self._blocks = 0
         self._most = 0
+        self._size, self._group_worth = _GROUP, equivalent_cells(self.grid, 1, _GROUP)
         self.gain = 1.0
         self.stepped = False
         """Whether the gain stepped during the last block: the gain of each frame is then its own."""
@@ -157,7 +158,8 @@ class NoiseFloor:
         if exact:
             # Without noise there is no gain, and what is as low as this is the transform's rounding.
             np.maximum(self.density, np.float32(least), out=self.density)
-        if exact or size < _GROUP:
+        self._size, self._group_worth = size, worth
+        if exact or groups < _FEWEST_GROUPS // 2:
             self.stepped = False
             return np.ones(len(frames), np.float32)
         drift = self._drift(means, len(frames))
@@ -240,12 +242,12 @@ class NoiseFloor:
         places = places[: parts * each]
         relative = means[:, places] / self.density[places]
         means_of_parts = relative.reshape(groups, parts, each).mean(axis=2)
-        spread = 1 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
+        spread = 1 / math.sqrt(each * self._bin_worth * self._group_worth)
         # The eighth of 64 parts: a burst over half of the band hardly moves it.
         low = np.partition(means_of_parts, parts // 8, axis=1)[:, parts // 8].astype(np.float64)
         gains = low / float(low.mean())
         error = 1.6 * spread / math.sqrt(parts)
-        middles = (np.arange(groups) + 0.5) * _GROUP
+        middles = (np.arange(groups) + 0.5) * self._size
         fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))
         # Two coefficients, since the mean is the block's: noise alone gives 2 on average, and 30 once in 10^6 blocks.
         course = fit(middles) - 1
@@ -282,12 +284,14 @@ class NoiseFloor:
         if each < 4 or groups < 3:
             return False
         relative = means[:, places[: _PARTS * each]] / self.density[places[: _PARTS * each]]
-        relative /= drift[np.minimum(np.arange(groups) * _GROUP + _GROUP // 2, len(drift) - 1)][:, None]
+        relative /= drift[np.minimum(np.arange(groups) * self._size + self._size // 2, len(drift) - 1)][
+            :, None
+        ]
         parts = relative.reshape(groups, _PARTS, each).mean(axis=2)
         few = _PARTS // 8
         ordered = np.partition(parts, (few, _PARTS // 2, _PARTS - 1 - few), axis=1)
         # By chance alone, these quantiles of 64 parts lie 1.15 standard deviations off, and a little more in few.
-        chance = 1.5 / math.sqrt(each * self._bin_worth * _GROUP * self._frame_worth)
+        chance = 1.5 / math.sqrt(each * self._bin_worth * self._group_worth)
         # Against the other groups: a floor that is a little off is no step. All parts together, since emissions that
         # are on for half of the block would make the groups without them look low in each. Groups in which the parts
         # differ hold emissions.
