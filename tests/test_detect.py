@@ -353,3 +353,24 @@ def test_a_gain_that_is_set_all_the_time_is_no_emission_at_low_rates(rate: float
     samples = random.standard_normal((count, 2)) @ [0.01, 0.01j]
     gains = np.repeat(10 ** (random.uniform(-3, 3, count // every + 1) / 20), every)[:count]
     assert _boxes(Detector(rate), (samples * gains).astype(np.complex64)) == []
+
+
+def test_hops_get_a_common_number_and_what_is_refused_is_counted_once() -> None:
+    tracker = EmissionTracker(RATE, EmissionOptions(group_hops=True))
+    random = rng("detect", "hops")
+    # A hopper of 25 kHz, 10 ms, on channels 50 kHz apart; beside it a steady carrier and packets on one frequency.
+    places = random.permutation(np.arange(-15, 15))[:12] * 50e3
+    boxes = [Box(1, 0, 480_000, 1.0e6, 1.0e6 + 600, 20.0, -60.0, False)]
+    for k, place in enumerate(places.tolist()):
+        start = k * 26_000
+        boxes.append(Box(10 + k, start, start + 24_000, place, place + 25e3, 20.0, -40.0, False))
+        boxes.append(Box(50 + k, start + 9_000, start + 12_000, -1.1e6, -1.09e6, 20.0, -50.0, False))
+    tracker.update(boxes, 500_000)
+    groups = {one.centre: one.hop_group for one in tracker.emissions}
+    assert {groups[place + 12.5e3] for place in places.tolist()} == {1}
+    assert groups[1.0e6 + 300] == 0 and groups[-1.095e6] == 0
+    full = EmissionTracker(RATE, EmissionOptions(most_emissions=1))
+    two = [Box(1, 0, 1000, 0.0, 5e3, 10.0, -50.0, True), Box(2, 0, 1000, 1e5, 1.05e5, 10.0, -50.0, True)]
+    for now in (2000, 4000, 6000):
+        full.update(two, now)
+    assert full.suppressed == 1

@@ -319,7 +319,9 @@ class BoxBook:
             return gap < _SPILL_BINS * wide and small.power < leak * large.power
         if small.power * _SPILL > large.power:
             return False
+        # What was there from the beginning has been on for nobody knows how long.
         settled = large.stop - large.start > GAP_LONGEST / 2 * self.sample_rate
+        settled = settled or large.start - self._began < 3 * self.resolution
         apart = gap > 0 and small.is_apart(large.upper <= small.lower, _between(small, large))
         if apart and (settled or self._seen_to - large.stop < 3 * self.resolution):
             # Bursts have lobes that look like neighbours. Whether it is one, what lasts will tell.

@@ -119,11 +119,6 @@ class OpenBox:
         if segment.kind == "edge" or self.kind == "dc":
             # What has reached the edge is cut off; what is wider than a line at 0 Hz is none.
             self.kind = segment.kind
-        if segment.grid.averaged == 1 and 0 < segment.start - self.start < self.unsure < np.inf:
-            averaged = min(one.grid.averaged for one in self.sums.values())
-            if averaged > 1:
-                # Sums of many frames know the start by the length of a sum only.
-                self.start = segment.start
         self.start = min(self.start, segment.start)
         self.stop = max(self.stop, segment.stop)
         self.unsure = min(self.unsure, 2.0 * segment.grid.step)

@@ -4,10 +4,13 @@
 A box ends when its emission is silent for longer than its own symbols explain: the end of a packet or of a slot. An
 *emission* keeps its identity: the next packet on the same frequency, as wide, within a hold time, is the same emission.
 Its edges follow slowly, so drift does not break it. Each stretch that it is on begins and ends with an event.
+
+Where asked, emissions that look like the hops of one transmitter get a common number: stretches as wide, as strong and
+as long, which follow each other on different frequencies, at least three of them.
 """
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -27,6 +30,11 @@ class EmissionOptions:
     most_emissions: int = option(1000, "Emissions that are followed at once.", within=at_least(1))
     begins_per_second: float = option(
         100.0, "New emissions a second that are reported, on average. More are counted only.", within=above(0)
+    )
+
+    group_hops: bool = option(
+        False,
+        "Whether stretches that follow each other on different frequencies, alike, get a common number.",
     )
 
     def __post_init__(self) -> None:
@@ -50,6 +58,7 @@ class Emission:
         last_seen: sample after the last one in which it was seen.
         on: its latest stretch goes on.
         kind: as of its boxes.
+        hop_group: number that it shares with the other hops of what seems one transmitter; 0 for none.
     """
 
     id: int
@@ -64,6 +73,7 @@ class Emission:
     last_seen: int
     on: bool
     kind: str = ""
+    hop_group: int = 0
 
     @property
     def centre(self) -> float:
@@ -90,6 +100,37 @@ class _Track:
     box: int = 0
 
 
+@dataclass
+class _Hop:
+    """A stretch that has ended, and the one that it follows."""
+
+    emission: Emission
+    before: "_Hop | None" = None
+    length: int = 1
+    group: int = 0
+
+
+_HOPS = 3
+"""So many stretches in a row make hops: two that follow each other are often chance."""
+_RECENT = 64
+"""Stretches that are kept to be followed."""
+_REFUSED = 10_000
+"""Boxes that are remembered as counted."""
+
+
+def _follows(one: Emission, before: Emission) -> bool:
+    """Return whether a stretch may be the hop after another one."""
+    length = before.stop - before.start
+    gap = one.start - before.stop
+    return (
+        -0.1 * length < gap < 2 * length
+        and abs(one.stop - one.start - length) < 0.3 * length
+        and abs(one.bandwidth - before.bandwidth) < 0.3 * max(one.bandwidth, before.bandwidth)
+        and abs(one.level_dbfs - before.level_dbfs) < 6
+        and abs(one.centre - before.centre) > 0.5 * (one.bandwidth + before.bandwidth)
+    )
+
+
 class EmissionTracker:
     """Follows emissions.
 
@@ -112,7 +153,10 @@ class EmissionTracker:
         self.options = options or EmissionOptions()
         self.sample_rate = float(sample_rate)
         self.suppressed = 0
-        """Boxes that began no emission, since there were too many."""
+        """Boxes that began no emission at first, since there were too many."""
+        self._refused: OrderedDict[int, None] = OrderedDict()
+        self._hops: deque[_Hop] = deque(maxlen=_RECENT)
+        self._groups = 0
         self._tracks: dict[int, _Track] = {}
         self._of_box: OrderedDict[int, int] = OrderedDict()
         self._next = 1
@@ -151,6 +195,7 @@ class EmissionTracker:
         for track in self._tracks.values():
             if track.emission.on:
                 track.emission = replace(track.emission, on=False)
+                self._group(track)
                 events.append(EmissionEvent("end", track.emission))
         self._tracks.clear()
         self._of_box.clear()
@@ -188,6 +233,7 @@ class EmissionTracker:
         )
         events = [EmissionEvent("begin" if begins else "change", replace(track.emission, on=True))]
         if not box.is_open:
+            self._group(track)
             self._of_box.pop(box.id, None)
             if begins:
                 events.append(EmissionEvent("end", track.emission))
@@ -195,9 +241,40 @@ class EmissionTracker:
                 events = [EmissionEvent("end", track.emission)]
         return events
 
+    def _group(self, track: _Track) -> None:
+        """Look whether the stretch that has ended is a hop after others."""
+        if not self.options.group_hops or track.emission.kind:
+            return
+        hop = _Hop(track.emission)
+        for before in reversed(self._hops):
+            if before.length + 1 > hop.length and _follows(hop.emission, before.emission):
+                hop.before, hop.length, hop.group = before, before.length + 1, before.group
+        if hop.length >= _HOPS and not hop.group:
+            self._groups += 1
+            one: _Hop | None = hop
+            while one is not None and not one.group:
+                one.group = self._groups
+                self._give(one.emission.id, one.group)
+                one = one.before
+        elif hop.group:
+            self._give(track.emission.id, hop.group)
+        if hop.before is not None and hop.before.before is not None and hop.group:
+            # What is in a group needs no longer past.
+            hop.before.before = None
+        self._hops.append(hop)
+
+    def _give(self, id: int, group: int) -> None:
+        track = self._tracks.get(id)
+        if track is not None:
+            track.emission = replace(track.emission, hop_group=group)
+
     def _new(self, box: Box) -> _Track | None:
         if len(self._tracks) >= self.options.most_emissions or self._allowance < 1:
-            self.suppressed += 1
+            if box.id not in self._refused:
+                self.suppressed += 1
+                self._refused[box.id] = None
+                if len(self._refused) > _REFUSED:
+                    self._refused.popitem(last=False)
             return None
         self._allowance -= 1
         track = _Track(
