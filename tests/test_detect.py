@@ -374,3 +374,13 @@ def test_hops_get_a_common_number_and_what_is_refused_is_counted_once() -> None:
     for now in (2000, 4000, 6000):
         full.update(two, now)
     assert full.suppressed == 1
+
+
+def test_emissions_at_the_bands_edges() -> None:
+    samples = _noise("edges", 0.5)
+    bits = np.repeat(rng("detect", "edges", "bits").integers(2, size=len(samples) // 200 + 1) * 2 - 1, 200)
+    for place in (-0.4985, 0.4985, 0.492):
+        turn = np.exp(2j * np.pi * place * np.arange(len(samples)))
+        samples += (0.05 * bits[: len(samples)] * turn).astype(np.complex64)
+    boxes = _boxes(Detector(RATE), samples)
+    assert boxes and all(abs(box.centre) > 1e6 for box in boxes)

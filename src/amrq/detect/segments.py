@@ -83,17 +83,25 @@ class Cells:
 
     def over_frames(self, rows: slice, first: int, last: int) -> NDArray[np.float64]:
         """Return the sum of some frames for each of the bins from `first` to before `last`."""
+        rows, columns = self._inside(rows, first, last)
         native = kernels()
         if native is not None:
-            return native.box_sums(self.values, rows, slice(first, last), over_rows=True)
-        return self.values[rows, first:last].sum(axis=0, dtype=np.float64)
+            return native.box_sums(self.values, rows, columns, over_rows=True)
+        return self.values[rows, columns].sum(axis=0, dtype=np.float64)
 
     def over_bins(self, rows: slice, first: int, last: int) -> NDArray[np.float64]:
         """Return the sum of these bins for each of some frames."""
+        rows, columns = self._inside(rows, first, last)
         native = kernels()
         if native is not None:
-            return native.box_sums(self.values, rows, slice(first, last), over_rows=False)
-        return self.values[rows, first:last].sum(axis=1, dtype=np.float64)
+            return native.box_sums(self.values, rows, columns, over_rows=False)
+        return self.values[rows, columns].sum(axis=1, dtype=np.float64)
+
+    def _inside(self, rows: slice, first: int, last: int) -> tuple[slice, slice]:
+        """Return rows and columns without what lies beyond the cells."""
+        frames, bins = self.values.shape
+        top, left = min(max(rows.start, 0), frames), min(max(first, 0), bins)
+        return slice(top, min(max(rows.stop, top), frames)), slice(left, min(max(last, left), bins))
 
     def time(self, frame: float) -> float:
         """Return the sample in the middle of a frame of the stretch."""
@@ -465,8 +473,8 @@ def sharpened(one: Segment, cells: Cells, reach: int) -> Segment:
         cells: with the shorter ones.
         reach: frames about each edge.
     """
-    c = int(np.ceil(cells.grid.position(one.lower)))
-    d = int(np.floor(cells.grid.position(one.upper))) + 1
+    c = max(int(np.ceil(cells.grid.position(one.lower))), 0)
+    d = min(int(np.floor(cells.grid.position(one.upper))) + 1, cells.grid.bins)
     if d - c < 2:
         return one
     times = {"start": one.start, "stop": one.stop}
@@ -561,7 +569,7 @@ def _likeness(a: Segment, b: Segment, cells: Cells) -> float:
     rows = []
     for one in (a, b):
         low = min(max(0, round(cells.grid.position(one.lower))), cells.grid.bins - 1)
-        high = max(low + 1, round(cells.grid.position(one.upper)) + 1)
+        high = min(max(low + 1, round(cells.grid.position(one.upper)) + 1), cells.grid.bins)
         rows.append(cells.over_bins(slice(first, last), low, high) / (high - low))
     best = 0.0
     # Slow changes, of which a block has few, say nothing. A preamble may repeat itself after one lag, not after both.
