@@ -383,4 +383,6 @@ def test_emissions_at_the_bands_edges() -> None:
         turn = np.exp(2j * np.pi * place * np.arange(len(samples)))
         samples += (0.05 * bits[: len(samples)] * turn).astype(np.complex64)
     boxes = _boxes(Detector(RATE), samples)
-    assert boxes and all(abs(box.centre) > 1e6 for box in boxes)
+    # Edges lie inside the band, but for half a coarse bin.
+    assert max(box.upper for box in boxes) > 1.15e6 and min(box.lower for box in boxes) < -1.15e6
+    assert all(max(abs(box.lower), abs(box.upper)) < RATE / 2 + 2400 for box in boxes)
