@@ -463,6 +463,9 @@ class Detector:
         # What is short was no emission of its own, but the rest of a burst that was found.
         lasting = [one for one in find_segments(cells, mask, 8) if one.frames >= 3]
         found_segments = merge_segments(lasting, cells)
-        # Found once: the sums shall not find it again.
-        np.putmask(values, mask, 1)
+        # Found once: the sums shall not find it again. What was too short may last with the next rows.
+        known = np.zeros(mask.shape[1], bool)
+        for one in lasting:
+            known[one.core[0] : one.core[1]] = True
+        np.putmask(values, mask & known, 1)
         return found_segments
