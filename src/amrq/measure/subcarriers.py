@@ -35,6 +35,10 @@ _HARMONICS = (1, 3, 7, 15)
 _NOTHING = -99.0
 _LINES = 3.0
 """Standard deviations of the lines' power: below, the correlation over a symbol is not looked at."""
+_SOFT = 0.3
+"""Samples at 1.1 times the bandwidth: by so much a prefix is seen longer than it is."""
+_AS_CLEAR = 0.4
+"""Of the clearest correlation: a longer lag has so much."""
 _REACH = 8
 """Lags on either side of the best one, from which those between them are interpolated."""
 _STEADY = 0.65
@@ -108,7 +112,7 @@ def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | Non
     prefixes = [one for one in _prefixes(inside, rate / width) if one is not None]
     if not prefixes:
         return Subcarriers()
-    best = max(prefixes, key=lambda one: one.clear)
+    best = _longest(prefixes)
     if best.clear < _CLEAR:
         return Subcarriers(clear=best.clear)
     lag = _exact(inside, best)
@@ -152,6 +156,17 @@ def _prefixes(iq: _Samples, scale: float) -> list[_Prefix | None]:
     peaks = np.flatnonzero((part[1:-1] >= part[:-2]) & (part[1:-1] > part[2:])) + 1
     best = peaks[np.argsort(part[peaks])[::-1][:_LAGS]]
     return [_prefix(iq, low + int(lag), scale) for lag in best]
+
+
+def _longest(prefixes: list[_Prefix]) -> _Prefix:
+    """Return the clearest prefix, or a longer lag in the same symbols: pilots repeat within the useful time as well."""
+    best = max(prefixes, key=lambda one: one.clear)
+    same = [
+        one
+        for one in prefixes
+        if abs(one.period / best.period - 1) < 0.02 and one.clear > max(_CLEAR, _AS_CLEAR * best.clear)
+    ]
+    return max(same, key=lambda one: one.lag, default=best)
 
 
 def _prefix(iq: _Samples, lag: int, scale: float) -> _Prefix | None:
@@ -239,7 +254,10 @@ def _exact(iq: _Samples, prefix: _Prefix) -> float:
     fine = np.arange(-1, 1.001, 0.02)
     apart = fine[:, None] - np.arange(-reach, reach + 1)[None, :]
     between = np.abs((np.sinc(apart) * np.cos(np.pi / 2 * apart / (reach + 2)) ** 2) @ strength)
-    return float(prefix.lag + fine[int(np.argmax(between))])
+    # A symbol's body has the period of the prefix, too: the shorter the lag, the more of a symbol is correlated.
+    left = prefix.period - prefix.lag - fine
+    room = left > 0.3 * (prefix.period - prefix.lag)
+    return float(prefix.lag + fine[int(np.argmax(np.where(room, between / np.maximum(left + _SOFT, 1e-9), 0)))])
 
 
 def _confidence(clear: float, iq: _Samples) -> float:
