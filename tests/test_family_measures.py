@@ -221,6 +221,7 @@ def test_audio_is_not_measured_of_nothing() -> None:
         for iq in (noise[:600], noise, np.ones(5000, np.complex64), noise * np.float32(1e30)):
             measure(iq, 1e5, 2e4)
             measure(iq, 1e5)
+            measure(iq, 2e7, 5e6)
         with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
             measure(noise, 0.0)
     assert measure_am(noise, 1e5, 2e4).depth is None

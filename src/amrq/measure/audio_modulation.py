@@ -313,7 +313,10 @@ def _pilot(frequency: _Reals, rate: float, top: float) -> tuple[float | None, fl
     spectrum = np.abs(fft.rfft(frequency * window))
     at = fft.rfftfreq(len(frequency), 1 / rate)
     near = np.abs(at - _PILOT) < max(_PILOT_NEAR, 1.5 * float(at[1]))
-    floor = float(np.median(np.square(spectrum[(np.abs(at - _PILOT) < _BESIDE) & ~near]))) / math.log(2)
+    beside = (np.abs(at - _PILOT) < _BESIDE) & ~near
+    if np.count_nonzero(beside) < 8:
+        return None, 0.0  # too short a look for so wide a band
+    floor = float(np.median(np.square(spectrum[beside]))) / math.log(2)
     peak = float(spectrum[near].max())
     ratio = peak**2 / max(floor, 1e-30)
     present = ratio > 12 + 2 * math.log(max(1, int(np.count_nonzero(near))))

@@ -257,7 +257,9 @@ def _exact(iq: _Samples, prefix: _Prefix) -> float:
     # A symbol's body has the period of the prefix, too: the shorter the lag, the more of a symbol is correlated.
     left = prefix.period - prefix.lag - fine
     room = left > 0.3 * (prefix.period - prefix.lag)
-    return float(prefix.lag + fine[int(np.argmax(np.where(room, between / np.maximum(left + _SOFT, 1e-9), 0)))])
+    return float(
+        prefix.lag + fine[int(np.argmax(np.where(room, between / np.maximum(left + _SOFT, 1e-9), 0)))]
+    )
 
 
 def _confidence(clear: float, iq: _Samples) -> float:
