@@ -886,3 +886,19 @@ def test_of_a_few_milliseconds_no_emission_is_called_noise(samples: _Samples) ->
     found = scanner.process(samples[:12_000]) + scanner.finish()
     over = [one.record for one in found if one.event == "end"]
     assert over and not any(one.label == "noise" for one in over)
+
+
+def test_hops_share_a_number_where_it_is_asked_for() -> None:
+    """Six bursts of QPSK, one after the other on six frequencies, beside a steady carrier."""
+    generator, count = rng("hops to scan"), 600_000
+    made = noise(count, generator) + carrier(300e3, 25.0, count)
+    for number, centre in enumerate((-400e3, -100e3, -300e3, 100e3, -200e3, 0.5e3 + 40e3)):
+        start = 250_000 + 52_000 * number
+        made[start : start + 50_000] += ramped(linear("QPSK", 20e3, centre, 25.0, 50_000, generator))
+    for asked in (True, False):
+        scanner = BandScanner(RATE, options=ScanOptions(group_hops=asked))
+        over = [one.record for one in scanned(scanner, made.astype(np.complex64)) if one.event == "end"]
+        groups = [one.hop_group for one in sorted(over, key=lambda one: one.start) if one.bandwidth > 10e3]
+        # The first two hops are over before the third one makes them a chain.
+        assert len(groups) == 6 and groups[2:] == [int(asked)] * 4
+        assert all(one.hop_group == 0 for one in over if one.bandwidth < 5e3)

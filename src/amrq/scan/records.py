@@ -67,6 +67,7 @@ class EmissionRecord:
         since: sample from which on it has this label.
         looks: how often it was looked at.
         gaps: how often samples were lost while it was on: it was there again right after.
+        hop_group: number that it shares with the other hops of what seems one transmitter; 0 for none.
     """
 
     id: int
@@ -91,6 +92,7 @@ class EmissionRecord:
     since: int = 0
     looks: int = 0
     gaps: int = 0
+    hop_group: int = 0
 
     @property
     def centre(self) -> float:
@@ -402,6 +404,7 @@ def places_of(emission: Emission) -> dict[str, Any]:
         "level_dbfs",
         "on",
         "bursts",
+        "hop_group",
     )
     return {name: getattr(emission, name) for name in names}
 
@@ -476,6 +479,7 @@ def emission_record(
         "first_seen": round(max(0, record.first_seen) / sample_rate, 6),
         "looks": record.looks,
         "gaps": record.gaps,
+        "hop_group": record.hop_group or None,
         "measures": {name: _rounded(value, 6) for name, value in record.measures.items()},
         "probabilities": {name: round(value, 4) for name, value in record.probabilities.items()},
         "dropped": dropped,

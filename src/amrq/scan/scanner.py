@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.channel import ChannelSamples, SampleRing, extract
+from amrq.chunks import finite_samples
 from amrq.classifier import Classifier, make_classifier
-from amrq.detect import Detector, DetectorOptions, DrawnLine, Emission, EmissionEvent, EmissionTracker
+from amrq.detect import (
+    Detector,
+    DetectorOptions,
+    DrawnLine,
+    Emission,
+    EmissionEvent,
+    EmissionOptions,
+    EmissionTracker,
+)
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance
 from amrq.model import UNKNOWN
@@ -119,9 +128,11 @@ class BandScanner:
         self._allowed_at = 0.0
         self._waiting_keys = 0  # the last one given
         self._base = 0  # added to the tracker's ids, which begin anew with each retune
+        self._first_group = self._last_group = 0  # of hops: likewise, and the largest so far
         detecting = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
         self._detector = Detector(self.sample_rate, detecting)
-        self._tracker = EmissionTracker(self.sample_rate)
+        self._following = EmissionOptions(group_hops=self.options.group_hops)
+        self._tracker = EmissionTracker(self.sample_rate, self._following)
         self._gaps = Gaps(self.sample_rate, self._detector.fine.step)
         self._looker = Looker(self.ring, lambda: self._detector.floor_dbfs_per_hz, self._classifier)
 
@@ -149,11 +160,13 @@ class BandScanner:
     def detect(self, samples: NDArray[np.complexfloating[Any, Any]]) -> None:
         """Take in samples and find emissions; looks at them are left to `look`."""
         began = time.thread_time()
-        samples = self._clean(np.asarray(samples, np.complex64))
+        given = np.asarray(samples, np.complex64)
+        samples = finite_samples(given)
+        bad = 0 if samples is given else int(np.count_nonzero(samples != given))
         self.ring.append(samples)
         boxes = self._detector.process(samples)
         self._follow(self._tracker.update(boxes, self.now))
-        self._count(samples=len(samples), seconds=time.thread_time() - began)
+        self._count(samples=len(samples), not_finite=bad, seconds=time.thread_time() - began)
 
     def finish(self) -> list[ScanEvent]:
         """Return what is left when the stream has ended: every emission ends."""
@@ -230,19 +243,9 @@ class BandScanner:
                     self._end(known)
             self._base = max([self._base, *self._known])
             self._known.clear()
-            self._tracker = EmissionTracker(self.sample_rate)
+            self._tracker = EmissionTracker(self.sample_rate, self._following)
+            self._first_group = self._last_group
             self.centre_hz = centre_hz
-
-    def _clean(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Return samples with zeros in place of those that are not finite."""
-        flat = samples.view(np.float32) if samples.flags.c_contiguous else samples.copy().view(np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if math.isfinite(float(np.dot(flat, flat))):
-                return samples
-        power = np.abs(samples.real) + np.abs(samples.imag)
-        bad = ~(power < 1e12)
-        self._count(not_finite=int(bad.sum()))
-        return np.where(bad, np.complex64(0), samples)
 
     def _count(self, **more: float) -> None:
         with self._lock:
@@ -263,7 +266,7 @@ class BandScanner:
         now = self._seconds()
         with self._lock:
             for event in events:
-                emission = replace(event.emission, id=event.emission.id + self._base)
+                emission = self._numbered(event.emission)
                 known = self._known.get(emission.id)
                 if event.event == "begin" and known is not None and known.paused is not None:
                     self._resume(known, emission)
@@ -285,6 +288,12 @@ class BandScanner:
             for known in late:
                 self._end(known)
             self._forget_old()
+
+    def _numbered(self, emission: Emission) -> Emission:
+        """Return an emission with numbers that differ from those before the last retune."""
+        group = emission.hop_group + self._first_group if emission.hop_group else 0
+        self._last_group = max(self._last_group, group)
+        return replace(emission, id=emission.id + self._base, hop_group=group)
 
     @staticmethod
     def _resume(known: KnownEmission, emission: Emission) -> None:
@@ -376,16 +385,10 @@ class BandScanner:
 
     def _forget_old(self) -> None:
         oldest = self.now - self.options.shown * self.sample_rate
-        gone = [
-            id
-            for id, known in self._known.items()
-            if not known.record.on and known.ending is None and known.record.last_seen < oldest
-        ]
+        ended = [(id, one) for id, one in self._known.items() if not one.record.on and one.ending is None]
+        gone = {id for id, one in ended if one.record.last_seen < oldest}
         over = len(self._known) - len(gone) - _MOST_EMISSIONS
-        if over > 0:
-            left = set(gone)
-            ended = [id for id, one in self._known.items() if not one.record.on and one.ending is None]
-            gone += [id for id in ended if id not in left][:over]
+        gone |= set([id for id, _ in ended if id not in gone][: max(0, over)])
         for id in gone:
             del self._known[id]
 

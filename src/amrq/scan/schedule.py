@@ -72,6 +72,11 @@ class ScanOptions:
         label="Most Emissions a Second",
         advanced=True,
     )
+    group_hops: bool = option(
+        False,
+        "Give emissions alike that follow each other on other frequencies a common number: hops of one transmitter.",
+        flag="--group-hops",
+    )
     shown: float = option(
         60.0,
         "Time that an emission stays in the table after its end.",
