@@ -16,6 +16,7 @@ from amrq.measure import (
     measure_am,
     measure_fm,
     measure_frequency_keying,
+    measure_keying,
     measure_ssb,
     measure_subcarriers,
 )
@@ -225,3 +226,42 @@ def test_audio_is_not_measured_of_nothing() -> None:
         with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
             measure(noise, 0.0)
     assert measure_am(noise, 1e5, 2e4).depth is None
+
+
+def test_pulses_and_duty_of_on_off_keying_at_15_db() -> None:
+    random, one = rng("keying"), FAMILY_CLASSES["ook"]
+    pulses, duties, sure = [], [], []
+    for _ in range(40):
+        true = one.draw(random)
+        iq = _received(one.signal(true, random, SAMPLES, WIDE), 15.0, random)
+        found = measure_keying(iq, WIDE * true.bandwidth, true.bandwidth * random.uniform(0.92, 1.1))
+        assert found.pulse is not None and found.duty is not None
+        pulses.append(abs(found.pulse / getattr(true, "pulse", math.nan) - 1) < 0.05)
+        duties.append(abs(found.duty - getattr(true, "duty", math.nan)) < 0.1)
+        sure += [pulses[-1]] if found.confidence > 0.8 else []
+    assert min(sum(pulses), sum(duties)) >= LEAST
+    assert np.mean(sure) > 0.75
+
+
+def test_the_speed_of_morse() -> None:
+    random = rng("morse")
+    for speed in (12, 25):
+        units = "".join(str(random.choice(["10", "1110", "100", "1110000000"])) for _ in range(60))
+        keyed = np.repeat([float(unit) for unit in units], round(1.2 / speed * 2000))
+        clean = (keyed / math.sqrt(np.mean(keyed**2)) * np.exp(0.1j * np.arange(len(keyed)))).astype(
+            np.complex64
+        )
+        found = measure_keying(_received(clean, 20.0, random), 2000.0, 300.0)
+        assert found.speed == pytest.approx(speed, rel=0.05)
+        assert found.pulses == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_keyed_has_no_pulses() -> None:
+    random = rng("not keyed")
+    noise = (random.standard_normal((SAMPLES, 2)) @ [1, 1j]).astype(np.complex64)
+    pulse = np.where(np.arange(SAMPLES) == 5000, np.complex64(1), np.complex64(0))
+    for iq in (noise[:0], noise[:1], noise, noise * np.nan, pulse, np.ones(5000, np.complex64), pulse * 0):
+        assert measure_keying(iq.astype(np.complex64), 1e5, 2e4).confidence < 0.5
+    with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
+        measure_keying(noise, 0.0)

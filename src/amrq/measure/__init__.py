@@ -16,6 +16,7 @@ from amrq.measure.cleaning import Cleaner, InputReport, usable
 from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
+from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
@@ -33,6 +34,7 @@ __all__ = [
     "FrequencyKeying",
     "FrontEndOptions",
     "InputReport",
+    "Keying",
     "SsbMeasures",
     "StreamInfo",
     "Subcarriers",
@@ -45,6 +47,7 @@ __all__ = [
     "measure_emission",
     "measure_fm",
     "measure_frequency_keying",
+    "measure_keying",
     "measure_ssb",
     "measure_subcarriers",
     "select_channel",
