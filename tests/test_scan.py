@@ -180,8 +180,9 @@ def test_a_gap_of_some_milliseconds_ends_no_emission(known: bool) -> None:
     assert over[-1].gaps == 0 and abs(over[-1].stop - 445_000) < 6_000
 
 
+@pytest.mark.long
 def test_a_gap_of_seconds_ends_the_stretch_and_the_emission_keeps_its_identity() -> None:
-    made = lasting(900_000, rng("a long gap"))
+    made = lasting(800_000, rng("a long gap"))
     scanner = BandScanner(RATE)
     events = scanner.process(made[:450_000])
     scanner.add_break(2_000_000)
@@ -194,7 +195,7 @@ def test_a_gap_of_seconds_ends_the_stretch_and_the_emission_keeps_its_identity()
 def test_what_lasts_is_looked_at_twice_a_second_and_seldom_identified(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = lasting(2_000_000, rng("what lasts"))
+    made = lasting(1_300_000, rng("what lasts"))
     scanner = BandScanner(RATE, options=ScanOptions(budget=64.0), limited=True)
     count = 0
     known = scanner._looker.identity
@@ -205,27 +206,28 @@ def test_what_lasts_is_looked_at_twice_a_second_and_seldom_identified(
         return known(*given, **more)
 
     monkeypatch.setattr(scanner._looker, "identity", counting)
-    for start in range(0, 2_000_000, 40_000):
+    for start in range(0, 1_300_000, 50_000):
         scanner.process(made[start : start + 40_000])
     steady = [one for one in scanner.snapshot().emissions if one.on]
     assert {one.label for one in steady} == {"QPSK", "carrier"}
     # Looks are on a grid of half a second; the first one comes when the emission is known, .1 s to .6 s after it began.
-    assert all(3 <= one.looks <= 5 for one in steady), steady
+    assert all(2 <= one.looks <= 4 for one in steady), steady
     assert count <= 5  # three emissions, some of them with a second, longer look
 
 
+@pytest.mark.long
 def test_glances_are_not_put_off_when_the_budget_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = lasting(1_500_000, rng("no budget left"))
+    made = lasting(1_000_000, rng("no budget left"))
     scanner = BandScanner(RATE, options=ScanOptions(budget=64.0), limited=True)
     for start in range(0, 500_000, 50_000):
         scanner.process(made[start : start + 50_000])
     before = {one.id: one.looks for one in scanner.snapshot().emissions if one.on}
     monkeypatch.setattr(scanner._scheduler, "allowed", lambda now: False)
-    for start in range(500_000, 1_500_000, 50_000):
+    for start in range(500_000, 1_000_000, 50_000):
         scanner.process(made[start : start + 50_000])
     after = {one.id: one.looks for one in scanner.snapshot().emissions if one.on}
     named = [id for id in before if id in after and before[id]]
-    assert named and all(after[id] >= before[id] + 1 for id in named)
+    assert named and all(after[id] > before[id] for id in named)
 
 
 def test_an_emission_is_what_most_looks_say() -> None:
@@ -895,10 +897,9 @@ def test_hops_share_a_number_where_it_is_asked_for() -> None:
     for number, centre in enumerate((-400e3, -100e3, -300e3, 100e3, -200e3, 0.5e3 + 40e3)):
         start = 250_000 + 52_000 * number
         made[start : start + 50_000] += ramped(linear("QPSK", 20e3, centre, 25.0, 50_000, generator))
-    for asked in (True, False):
-        scanner = BandScanner(RATE, options=ScanOptions(group_hops=asked))
-        over = [one.record for one in scanned(scanner, made.astype(np.complex64)) if one.event == "end"]
-        groups = [one.hop_group for one in sorted(over, key=lambda one: one.start) if one.bandwidth > 10e3]
-        # The first two hops are over before the third one makes them a chain.
-        assert len(groups) == 6 and groups[2:] == [int(asked)] * 4
-        assert all(one.hop_group == 0 for one in over if one.bandwidth < 5e3)
+    scanner = BandScanner(RATE, options=ScanOptions(group_hops=True))
+    over = [one.record for one in scanned(scanner, made.astype(np.complex64)) if one.event == "end"]
+    groups = [one.hop_group for one in sorted(over, key=lambda one: one.start) if one.bandwidth > 10e3]
+    # The first two hops are over before the third one makes them a chain.
+    assert len(groups) == 6 and groups[2:] == [1] * 4
+    assert all(one.hop_group == 0 for one in over if one.bandwidth < 5e3)
