@@ -283,9 +283,10 @@ class band_window(QtWidgets.QMainWindow):
             try:
                 if run is not None and not run.stop():
                     raise AmrqError("the former source did not end: close the window and begin again.")
-                result: Any = open_source(options, self._said.emit, band=True)
+                # In a list, so that whoever takes it out is the only one to hold the device.
+                result: list[Any] = [open_source(options, self._said.emit, band=True)]
             except Exception as error:  # a driver raises what it likes
-                result = error
+                result = [error]
             if not self._closed:
                 with contextlib.suppress(RuntimeError):  # the window has gone
                     self._opened.emit(options, result)
@@ -293,12 +294,14 @@ class band_window(QtWidgets.QMainWindow):
         self._opening = threading.Thread(target=work, name="amrq opening", daemon=True)
         self._opening.start()
 
-    def _on_opened(self, options: SourceOptions, result: Any) -> None:
+    def _on_opened(self, options: SourceOptions, opened: list[Any]) -> None:
         self._busy = False
         self.controls.setEnabled(True)
+        result = opened.pop()
         if self._closed:
             return
         if self._next is not None:
+            del result  # the device is free before it is opened again
             self._open(self._next)
             return
         if isinstance(result, Exception):
