@@ -500,6 +500,17 @@ def test_what_was_dropped_last_counts() -> None:
     assert worker.snapshot().counters.dropped == 100_000
 
 
+def test_what_was_dropped_counts_though_the_queue_is_thrown_away() -> None:
+    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.1)  # not started: the test empties the queue
+    piece = np.zeros(50_000, np.complex64)
+    assert [worker.put(piece) for _ in range(4)] == [True, True, False, False]
+    worker._queue.clear()
+    worker._waiting = 0
+    assert [worker.put(piece, wait=True) for _ in range(2)] == [True, True]  # the first knows
+    worker.close(finish=False)
+    assert worker.snapshot().counters.dropped == 100_000
+
+
 # Records
 
 
@@ -553,6 +564,22 @@ def test_an_emission_that_meets_the_condition_is_recorded(recording: Path, tmp_p
     beside = np.abs(taken.read(0, one.start - 50)) ** 2
     assert power.mean() > 20 * beside.mean()
     assert identify_emission(iq, taken.sample_rate).label == "8PSK"
+
+
+def test_a_recording_with_many_emissions_at_a_time_is_recorded_whole(tmp_path: Path) -> None:
+    generator = rng("many carriers")
+    samples = noise(100_000, generator)
+    for centre in np.linspace(-80e3, 80e3, 18):
+        turns = centre / 200e3 * np.arange(40_000)
+        samples[30_000:70_000] += 0.3 * np.exp(2j * np.pi * turns)
+    path = tmp_path / "many.sigmf-meta"
+    samples.astype("<c8").tofile(path.with_suffix(".sigmf-data"))
+    write_sigmf(path, 200e3, 100e6, "Many carriers.")
+    folder = tmp_path / "catches"
+    folder.mkdir()
+    session = ScanSession(path, writing=ScanOutputOptions(record_on="snr_db>0", record_to=str(folder)))
+    over = [one for one in records(session) if one["event"] == "end"]
+    assert len(session.recordings()) == len(over) >= 17 and session.losses() == []
 
 
 def test_a_session_ends_with_its_records_written(recording: Path) -> None:

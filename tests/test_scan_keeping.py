@@ -138,6 +138,19 @@ def test_numbers_and_names_that_sqlite_cannot_hold(tmp_path: Path, capfd: pytest
     assert json.loads(amrq_here(capfd, "history", path, "--json").stdout)["id"] == 1
 
 
+def test_a_history_is_asked_for_a_label_that_is_no_text(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "scan.sqlite"
+    history = ScanHistory(path)
+    history.write(over(1))
+    history.write(over(2, label="\udcff"))
+    history.close()
+    assert ids(path, HistoryQuery(label="\udcff")) == [2]
+    listed = amrq_here(capfd, "history", path, "--label", "\udcff")
+    assert listed.returncode == 0 and "1 emission" in listed.stdout
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_history_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     """As from a scan that was killed: SQLite's other files are gone, or cannot be made."""
@@ -214,6 +227,48 @@ def test_each_time_that_an_emission_is_on_is_a_recording_of_its_own(ring: Sample
         assert capture["core:global_index"] == start - 30_000
         assert one.length / one.sample_rate == pytest.approx(0.8, abs=1e-3)
         assert annotation.start / one.sample_rate == pytest.approx(0.3, abs=1e-3)
+
+
+def test_what_is_around_an_emission_never_reaches_over_a_break(ring: SampleRing, tmp_path: Path) -> None:
+    """Into another band, after a retune; a break may come when the end is known already."""
+    ring.add_break()
+    ring.append(carrier(50_000, 200_000))
+    recorder = EmissionRecorder(tmp_path, ring, margin=0.3)
+    before, after = over(1, sample_start=190_000, sample_count=8_000), over(2, sample_start=210_000)
+    recorder.begin((1, 1), 190_000, CHANNEL, "before", before)
+    recorder.end((1, 1), 198_000, before)
+    recorder.begin((2, 1), 210_000, CHANNEL, "after", after)
+    recorder.end((2, 1), 240_000, after)
+    recorder.advance()
+    ring.add_break()
+    ring.append(carrier(50_000, 250_000))
+    recorder.close()
+    places = []
+    for path in recorder.written:
+        one = open_recording(path)
+        [capture] = json.loads(path.read_text())["captures"]
+        places += [capture["core:global_index"], round(one.length / one.sample_rate * RATE)]
+    assert places == pytest.approx([160_000, 40_000, 200_000, 50_000], abs=100)
+
+
+def test_what_is_over_makes_room_and_what_found_none_counts_once(ring: SampleRing, tmp_path: Path) -> None:
+    recorder = EmissionRecorder(tmp_path, ring, most=2)
+    for id in (1, 2, 3):  # before anything is written
+        recorder.begin((id, 1), 50_000, CHANNEL, "QPSK", over(id))
+        if id < 3:
+            recorder.end((id, 1), 60_000, over(id))
+    assert len(recorder.written) == 2 and recorder.left_out == 0
+    for id in (4, 5, 6):
+        recorder.begin((id, 1), 50_000, CHANNEL, "QPSK", over(id))
+    assert recorder.left_out == 2
+    recorder.end((3, 1), 60_000, over(3))
+    for id in (5, 6, 5):  # they change: the first finds room now
+        recorder.begin((id, 1), 50_000, CHANNEL, "QPSK", over(id))
+    assert recorder.left_out == 1
+    recorder.end((6, 1), 60_000, over(6))
+    assert recorder.left_out == 1
+    recorder.close()
+    assert len(recorder.written) == 5
 
 
 def test_what_has_gone_is_zeros_and_times_stay_right(ring: SampleRing, tmp_path: Path) -> None:

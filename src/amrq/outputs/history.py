@@ -288,7 +288,7 @@ def _where(query: HistoryQuery) -> tuple[str, list[Any]]:
         ("COALESCE(begun, scanned) < ?", query.until),
         ("upper >= ?", query.lower),
         ("lower <= ?", query.upper),
-        ("label = ? COLLATE NOCASE", query.label or None),
+        ("label = ? COLLATE NOCASE", _storable(query.label) or None),
     ):
         if value is not None:
             parts.append(part)

@@ -191,6 +191,8 @@ class _Take:
     done: int
     """Sample of the source up to which it is written."""
     record: Mapping[str, Any]
+    stop: int = 0
+    """Sample of the source that the emission ended before, once it is over."""
     until: int | None = None
     """Sample of the source that it ends before; None: it goes on."""
     written: int = 0
@@ -203,8 +205,9 @@ class EmissionRecorder:
     """Writes the I/Q of emissions, each time that one is on as a SigMF recording of its own, with a little around it.
 
     Samples come from a ring of the band, so that the beginning is not lost; what is no longer in the ring when a
-    recording begins is missing from it, and what goes meanwhile is zeros. Nothing is overwritten: a name that is taken
-    gets a number. A recording that cannot be written, since the disk is full for instance, ends there and is counted.
+    recording begins is missing from it, and what goes meanwhile is zeros. What is around it never reaches over a break,
+    since samples beyond are of another band or of another time. Nothing is overwritten: a name that is taken gets a
+    number. A recording that cannot be written, since the disk is full for instance, ends there and is counted.
 
     Args:
         folder: where recordings go.
@@ -231,12 +234,17 @@ class EmissionRecorder:
         self._say = say or (lambda text: None)
         self._takes: dict[tuple[int, int], _Take] = {}
         self._told, self._why = False, ""
+        self._without: set[tuple[int, int]] = set()  # what is on, and found no room so far
+        self._over_without = 0  # how many ended so
         self.written: list[Path] = []
         """Metadata of the recordings that are complete."""
-        self.left_out = 0
-        """Emissions that were not recorded, because there were too many at a time."""
         self.failed = 0
         """Recordings that could not be written, or not to their end."""
+
+    @property
+    def left_out(self) -> int:
+        """Emissions that were not recorded, because there were too many at a time."""
+        return self._over_without + len(self._without)
 
     def begin(
         self, key: tuple[int, int], start: int, channel: Channel, name: str, record: Mapping[str, Any]
@@ -253,10 +261,14 @@ class EmissionRecorder:
         if key in self._takes:
             return
         if len(self._takes) >= self._most:
-            self.left_out += 1
+            self.advance()  # some may be over, and wholly there
+        if len(self._takes) >= self._most:
+            self._without.add(key)
             return
+        self._without.discard(key)
         rate = self._ring.sample_rate
         first = max(self._ring.first, start - round(self._margin * rate), 0)
+        first = max([first, *self._ring.breaks(first, start + 1)])
         try:
             channeliser = Channeliser(rate, [channel], first)
             data, file = self._open(name)
@@ -277,9 +289,13 @@ class EmissionRecorder:
 
     def end(self, key: tuple[int, int], stop: int, record: Mapping[str, Any]) -> None:
         """Note that an emission is over, and what it was; its recording ends a little later."""
+        if key in self._without:
+            self._without.discard(key)
+            self._over_without += 1
         take = self._takes.get(key)
         if take is not None:
-            take.until, take.record = stop + round(self._margin * self._ring.sample_rate), record
+            take.stop, take.record = stop, record
+            take.until = stop + round(self._margin * self._ring.sample_rate)
 
     def advance(self, last: bool = False) -> None:
         """Write what has come.
@@ -290,8 +306,11 @@ class EmissionRecorder:
         for key, take in list(self._takes.items()):
             # The end of an emission is known a little after it: what is on is written so much later.
             held = 0 if last else min(round(_HELD * self._ring.sample_rate), self._ring.capacity // 2)
-            end = min(self._ring.end - held if take.until is None else take.until, self._ring.end)
-            over = last or (take.until is not None and self._ring.end >= take.until)
+            come = self._ring.end
+            if take.until is not None:  # a break may come after the end
+                take.until = min([take.until, *self._ring.breaks(take.stop - 1, min(take.until, come))])
+            end = min(come - held if take.until is None else take.until, come)
+            over = last or (take.until is not None and come >= take.until)
             try:
                 while take.done < end:
                     stop = min(end, take.done + _PIECE)

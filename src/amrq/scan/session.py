@@ -48,6 +48,8 @@ _POLL = 0.05
 """Seconds from one look at what has happened to the next."""
 _SHORT = 0.1
 """Seconds of a source that are too few for a good noise floor."""
+_LIVE_RECORDINGS, _RECORDINGS = 16, 256
+"""Recordings of emissions at a time: live, as the time allows; of a recording, as many as files may be open."""
 _RADIOS = ("soapy", "rtl_tcp")
 _MOST_FAULTS = 20
 """Different sentences of outputs that fail."""
@@ -271,7 +273,8 @@ class ScanSession:
             outputs.annotate(annotations)
         if self._condition is not None:
             folder = Path(writing.record_to or ".")
-            self._recorder = EmissionRecorder(folder, self.scanner.ring, writing.margin, say=self._say)
+            most = _LIVE_RECORDINGS if self._paced else _RECORDINGS
+            self._recorder = EmissionRecorder(folder, self.scanner.ring, writing.margin, most, self._say)
             at_the_end(self._recorder.close)
 
     # Records

@@ -141,21 +141,24 @@ class ScanWorker:
         """Scan what waits, end all emissions and the threads; the last events can then be taken.
 
         Args:
-            finish: otherwise what waits is thrown away, and no emission is looked at any more.
+            finish: otherwise what waits is thrown away, and no emission is looked at any more. Samples dropped before
+                that, for want of time, are counted all the same.
         """
+        lost = 0
         with self._changed:
             if self._closing:
                 return
             self._closing = True
             if not finish:
+                lost = sum(piece.lost for piece in self._queue)
                 self._queue.clear()
                 self._waiting = 0
             self._changed.notify_all()
         self._looking.set()
         if finish and not self._ended(_PATIENCE):
             self._give_up_waiting()
-        elif self._next.lost:
-            self.scanner.count_dropped(self._next.lost)
+        elif lost := lost + self._next.lost:
+            self.scanner.count_dropped(lost)
         if not self._ended(_PATIENCE):
             self.error = self.error or AmrqError(
                 f"the scan did not end within {2 * _PATIENCE:g} s; what it found last may be missing"
