@@ -582,6 +582,20 @@ def test_a_recording_with_many_emissions_at_a_time_is_recorded_whole(tmp_path: P
     assert len(session.recordings()) == len(over) >= 17 and session.losses() == []
 
 
+def test_what_hinders_in_the_band_is_said(tmp_path: Path) -> None:
+    """A receiver's filter leaves half of the band: what lies beyond cannot be found, and that is said."""
+    generator = rng("half a band")
+    spectrum = np.fft.fft(noise(400_000, generator))
+    spectrum[np.abs(np.fft.fftfreq(len(spectrum))) > 0.3] *= 1e-3
+    path = tmp_path / "half.sigmf-meta"
+    np.fft.ifft(spectrum).astype("<c8").tofile(path.with_suffix(".sigmf-data"))
+    write_sigmf(path, RATE, 100e6, "Noise of a receiver.")
+    session = ScanSession(path)
+    assert records(session) == []
+    [said] = session.losses()
+    assert said.startswith("Only ") and "is looked at" in said
+
+
 def test_a_session_ends_with_its_records_written(recording: Path) -> None:
     ending = threading.Event()
     found = []

@@ -233,7 +233,8 @@ def open_recording(
         path: the file; of a SigMF pair, either.
         format: one of `FORMATS`.
         sample_rate: samples a second; needed where neither the file nor its name states it, else it overrules them.
-        name: which recording of a SigMF archive or collection; None takes the first and says so in `notes`.
+        name: which recording of a SigMF archive or collection; None takes the first and says so in
+            `SampleStream.notes`.
 
     Raises:
         RecordingError: the file cannot be used; the message says why and what to change.

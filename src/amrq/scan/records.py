@@ -136,6 +136,7 @@ class ScanCounters:
         looks: taken.
         seconds: processor time used, all in all.
         load: processor time over the time of the stream: cores.
+        notes: sentences about what hinders finding emissions in this band, a receiver's filter for example.
     """
 
     samples: int = 0
@@ -149,6 +150,7 @@ class ScanCounters:
     looks: int = 0
     seconds: float = 0.0
     load: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -543,6 +543,7 @@ class ScanSession:
             said.append(
                 f"There were less than {_SHORT:g} s of samples: too short to find any but strong emissions."
             )
+        said += () if self.sweeps else done.notes
         if done.missed:
             said.append(
                 f"{counted(done.missed, 'emission')} ended before there was time for a look (--budget)."
