@@ -445,7 +445,11 @@ def _without_plateaus(level: NDArray[np.float64]) -> NDArray[np.float64]:
             if fall - rise < pieces // 8 or abs(level[rise] - level[fall]) > _SIDE:
                 continue
             sides = max(level[rise], level[fall])
-            if np.min(level[rise + reach : fall - reach + 1], initial=math.inf) > sides + 0.6 * _SIDE:
+            inside = level[rise + reach : fall - reach + 1]
+            # One signal is level inside; many narrow ones side by side, whose gaps are noise, are not.
+            if not len(inside) or np.subtract(*np.percentile(inside, [75, 25])) > _SIDE / 2:
+                continue
+            if inside.min() > sides + 0.6 * _SIDE:
                 level[rise : fall + 1] = np.linspace(level[rise], level[fall], fall - rise + 1)
     return level
 

@@ -199,7 +199,7 @@ class Protocol:
             if not _LOWEST <= band.low < band.high <= _HIGHEST:
                 yield (
                     f"bands[{number}] must have low below high, both from 3 kHz to 300 GHz, "
-                    f"not {band.low:g} to {band.high:g} Hz."
+                    f"not {engineering(band.low, 'Hz')} to {engineering(band.high, 'Hz')}."
                 )
         if self.continuous and "burst" in self.parameters:
             yield "continuous must not be true for a protocol with a burst length."
