@@ -279,7 +279,7 @@ def test_noise_through_a_steep_filter_is_no_emission_and_is_said(passed: float, 
     place = np.abs(scipy.fft.fftfreq(len(samples)))
     detector = Detector(RATE)
     assert _boxes(detector, _filtered(samples, -np.clip((place - passed) / 0.04, 0, 1) * depth)) == []
-    (note,) = detector.notes
+    (note,) = detector.remarks
     assert "filter" in note
 
 
@@ -386,3 +386,34 @@ def test_emissions_at_the_bands_edges() -> None:
     # Edges lie inside the band, but for half a coarse bin.
     assert max(box.upper for box in boxes) > 1.15e6 and min(box.lower for box in boxes) < -1.15e6
     assert all(max(abs(box.lower), abs(box.upper)) < RATE / 2 + 2400 for box in boxes)
+
+
+@pytest.mark.parametrize(
+    "period", [(1, 1j, -1, -1j), (1, -1), (1, 0.5 + 0.5j, 1j, -0.5 + 0.5j, -1, -0.5 - 0.5j, -1j, 0.5 - 0.5j)]
+)
+def test_a_tone_that_comes_back_to_its_values_is_no_gap(period: tuple[complex, ...]) -> None:
+    detector = Detector(1e6)
+    boxes = detector.process(np.tile(period, 240_000 // len(period))) + detector.finish()
+    assert detector.bad_samples == 0 and all(box.bandwidth < 0.1e6 for box in boxes)
+
+
+def test_short_stretches_between_breaks_do_not_come_again() -> None:
+    """Before a whole block has come, each stretch is searched by itself: once, where it was."""
+    random = rng("detect", "short stretches")
+
+    def noise(count: int) -> NDArray[np.complex128]:
+        made: NDArray[np.complex128] = random.standard_normal((count, 2)) @ [0.01, 0.01j]
+        return made
+
+    with_tone = noise(20_000)
+    with_tone[5_000:15_000] += 0.1 * np.exp(0.2j * np.pi * np.arange(10_000))
+    detector = Detector(1e6)
+    boxes = detector.process(with_tone)
+    for now in (100_000, 200_000):
+        boxes += detector.add_break(now) + detector.process(noise(20_000) if now < 200_000 else with_tone)
+    boxes += detector.finish()
+    assert [abs(box.start - at) < 1_000 for box, at in zip(boxes, (5_000, 205_000), strict=True)] == [
+        True,
+        True,
+    ]
+    assert boxes[0].id != boxes[1].id

@@ -47,7 +47,7 @@ class BoxBook:
         self._open: list[OpenBox] = []
         self._places = np.zeros((64, 5))
         """Of each open box: start, stop, sample up to which it may go on, lower and upper edge."""
-        self._next = 1
+        self.next_id = 1
         self._began = 0.0
         self._seen_to = 0.0
         self._widest = 0.0
@@ -164,8 +164,8 @@ class BoxBook:
             if len(self._open) >= self.most:
                 self.refused += 1
                 return []
-            new = OpenBox(self._next, segment.start, segment.stop, segment.density, segment.kind)
-            self._next += 1
+            new = OpenBox(self.next_id, segment.start, segment.stop, segment.density, segment.kind)
+            self.next_id += 1
             new.lower, new.upper, new.snr = segment.lower, segment.upper, segment.snr
             self._open_new(new)
             fits = [new]

@@ -139,7 +139,7 @@ class Detector:
         return self.floor_dbfs_per_hz + 10 * math.log10(1 + excess)
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def remarks(self) -> tuple[str, ...]:
         """Sentences about what hinders the detector in this band."""
         notes = []
         low, high = self._floor.passed
@@ -244,6 +244,7 @@ class Detector:
             return []
         grids = [Grid(self.sample_rate, one, one // 2) for one in (bins // FINE_PER_COARSE, bins)]
         whole = Detector(self.sample_rate, self.options, *grids)
+        whole._book.next_id = self._book.next_id
         # Everything is one block.
         whole._block = len(samples)
         all_of = len(samples)
@@ -251,10 +252,13 @@ class Detector:
             whole._waiting[0].take(all_of), whole._waiting[1].take(all_of), True
         )
         boxes = list({box.id: box for box in [*boxes, *whole._book.flush()]}.values())
+        self._book.next_id = whole._book.next_id
         return [replace(box, start=box.start + self._origin, stop=box.stop + self._origin) for box in boxes]
 
     def _restart(self, origin: int) -> None:
         self._origin = origin
+        if self._beginning is not None:
+            self._beginning = []
         self._book.begin(origin)
         self._gaps.clear()
         for stream in self._streams:
@@ -319,7 +323,8 @@ class Detector:
         total = frames @ np.ones(grid.bins, np.float32)
         held = total[np.isfinite(total) & (total > 0)]
         level = float(np.median(held)) if len(held) else math.inf
-        used = (total > 1e-6 * level) & (total < 1e20 * level)
+        # Below that, single precision has no digits left.
+        used = (total > max(1e-6 * level, 1e-30)) & (total < 1e20 * level)
         return ~used | self._gaps.spoiled(grid, self._origin + self._first[k] * grid.step, len(frames))
 
     def _boxes(self, segments: list[Segment], seen_to: float) -> list[Box]:

@@ -133,6 +133,8 @@ def _same(samples: NDArray[np.complex64]) -> tuple[NDArray[np.intp], NDArray[np.
         return none
     same = samples[1:] == samples[:-1]
     share = np.count_nonzero(same) / len(same)
+    if share == 0:
+        return none  # a tone that comes back to a value after some samples
     if share == 1:
         return np.array([0]), np.array([len(samples)])
     least = max(_SHORTEST, math.ceil(_CHANCE / math.log(min(share, _OFTEN))))

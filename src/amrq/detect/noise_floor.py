@@ -245,7 +245,7 @@ class NoiseFloor:
         spread = 1 / math.sqrt(each * self._bin_worth * self._group_worth)
         # The eighth of 64 parts: a burst over half of the band hardly moves it.
         low = np.partition(means_of_parts, parts // 8, axis=1)[:, parts // 8].astype(np.float64)
-        gains = low / float(low.mean())
+        gains = low / max(float(low.mean()), 1e-38)
         error = 1.6 * spread / math.sqrt(parts)
         middles = (np.arange(groups) + 0.5) * self._size
         fit = np.poly1d(np.polyfit(middles, gains, min(2, groups - 2)))

@@ -568,7 +568,7 @@ class BandScanner:
                 waiting=self._scheduler.waiting(seconds),
                 missed=self._scheduler.missed,
                 load=self._counts.seconds / seconds if seconds else 0.0,
-                notes=self._detector.notes,
+                notes=self._detector.remarks,
             )
         return ScanSnapshot(self.sample_rate, self.centre_hz, now, tuple(records), counters)
 
