@@ -21,6 +21,8 @@ _SPILL_BINS = 12
 """Bins to which the window spreads a strong signal."""
 _MOST = 0.7
 """A segment is a part of emissions in whose bands so much of its power lies."""
+_PASSING, _HARDLY = 0.03, 2.0
+"""Seconds, and power over the noise: what is shorter and weaker beside a strong signal is a part of it."""
 _LOUD = 30.0
 """Of their power, at most, since speech has peaks."""
 _SETTLED = 6.0
@@ -334,8 +336,12 @@ class BoxBook:
         brief = brief and small.start - large.start < GAP_LONGEST / 2 * self.sample_rate
         if begins or ends or brief:
             return True
+        # Peaks of speech and of data reach beyond a signal's band for some ms.
+        passing = length < _PASSING * self.sample_rate and small.snr < _HARDLY
         # Beside what is always on, a neighbour is as likely as a skirt, unless it is thin.
-        return (faint and not settled) or (gap < 0.3 * width and 2 * small.snr * _FAINT < large.snr)
+        return (faint and (passing or not settled)) or (
+            gap < 0.3 * width and 2 * small.snr * _FAINT < large.snr
+        )
 
 
 def _between(small: OpenBox, large: OpenBox) -> float:
