@@ -417,3 +417,13 @@ def test_short_stretches_between_breaks_do_not_come_again() -> None:
         True,
     ]
     assert boxes[0].id != boxes[1].id
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, 1), (0.5 - 0.5j, 1), (math.nan, 1), (None, 0)])
+def test_samples_without_anything_in_them_are_said(value: complex | None, said: int) -> None:
+    samples = np.full(480_000, value, np.complex64) if value is not None else None
+    if samples is None:
+        samples = (rng("detect", "said").standard_normal((480_000, 2)) @ [0.01, 0.01j]).astype(np.complex64)
+    detector = Detector(1e6)
+    assert detector.process(samples) + detector.finish() == []
+    assert len(detector.remarks) == said

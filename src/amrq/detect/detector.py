@@ -118,6 +118,7 @@ class Detector:
         self._origin = 0
         self.n_samples = 0
         """Samples seen."""
+        self._of_this_band = 0  # samples since the radio was last tuned
         self._gaps = Gaps()
         self._beginning: list[NDArray[np.complex64]] | None = []
         """Samples before the first block, in case that nothing follows."""
@@ -141,6 +142,11 @@ class Detector:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences about what hinders the detector in this band."""
+        if not self._floor.known and self._of_this_band > 2 * self._block * self.fine.step:
+            return (
+                "Nothing but zeros, or one value again and again, has come: there is neither signal nor noise in it. "
+                "See whether the source delivers, and whether format and gain are right.",
+            )
         notes = []
         low, high = self._floor.passed
         if low > -self.sample_rate / 2:
@@ -185,6 +191,7 @@ class Detector:
             self._recent.add(self.n_samples, part)
             boxes += self.process_spectra(*(stream.process(part) for stream in self._streams))
             self.n_samples += len(part)
+            self._of_this_band += len(part)
         return boxes
 
     def process_spectra(self, coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> list[Box]:
@@ -213,6 +220,7 @@ class Detector:
         """Start anew, since the radio was tuned or set otherwise; return all open boxes, ended."""
         boxes = self.finish()
         self._floor.reset()
+        self._of_this_band = 0
         self._restart(self.n_samples)
         return boxes
 

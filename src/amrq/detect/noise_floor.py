@@ -119,6 +119,11 @@ class NoiseFloor:
         return edges[0], edges[1]
 
     @property
+    def known(self) -> bool:
+        """Whether there was any noise yet to know it from."""
+        return self._blocks > 0
+
+    @property
     def free_share(self) -> float:
         """Share of the band in which there is noise only."""
         return float(np.mean(self._free))
