@@ -3,6 +3,7 @@
 
 from amrq.identify.emission import FAMILIES, EmissionIdentity, EmissionLook, Family, Glance, identify_emission
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
+from amrq.identify.naming import ProtocolGuess, emission_text, guess_protocols
 from amrq.identify.search import (
     SURE,
     FoundSignal,
@@ -26,10 +27,13 @@ __all__ = [
     "Glance",
     "Identification",
     "IdentifyOptions",
+    "ProtocolGuess",
     "SignalSearch",
+    "emission_text",
     "find_in_windows",
     "find_signal",
     "found_text",
+    "guess_protocols",
     "identify_emission",
     "identify_linear",
     "input_texts",

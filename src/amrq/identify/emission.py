@@ -20,6 +20,7 @@ from amrq.decision import Decision, DecisionOptions, answer_text
 from amrq.identify.linear import IdentifyOptions, identify_linear
 from amrq.measure import EmissionMeasures, FrontEndOptions, measure_emission
 from amrq.model import NO_SIGNAL, UNKNOWN
+from amrq.protocols import Measure
 
 __all__ = ["FAMILIES", "EmissionIdentity", "EmissionLook", "Family", "Glance", "identify_emission"]
 
@@ -55,14 +56,18 @@ class EmissionIdentity:
     """What an emission is.
 
     Attributes:
-        label: its name: a modulation, `carrier`, `noise` or `unknown`.
-        family: `linear`, `carrier`, `noise` or `unknown`.
+        label: the most specific name that the evidence carries, for example `QPSK`, `GMSK`, `NBFM voice`; `unknown`
+            where the family is not known.
+        family: of `amrq.protocols.FAMILIES`: `linear`, `fsk2`, `fm_narrow` ...; `unknown` where it fits none.
         reason: in a few words, why the label is no better; `named` where there is nothing to add.
-        confidence: probability of the label, 0 to 1; 0 where nothing is claimed.
+        confidence: probability that the family is right, 0 to 1; 0 where nothing is claimed.
         measures: what was measured of it; None where there were too few samples.
         probabilities: of each of the model's answers; empty where no model was asked.
         symbols: received symbols of unit mean power, complex64 [n], n at most 1,024; None where it is not linear.
         symbol_rate: symbols a second; None where it is not clear.
+        families: probability of each family, `unknown` among them; empty where they were not compared.
+        details: what was measured of its family, by name: those of `amrq.protocols.PARAMETERS` in their units
+            (`symbol_rate`, `deviation`, `spacing` ...), and others of the family (`depth`, `levels` ...).
     """
 
     label: str = UNKNOWN
@@ -73,6 +78,8 @@ class EmissionIdentity:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
     symbol_rate: float | None = None
+    families: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Measure] = field(default_factory=dict)
 
     @property
     def says_little(self) -> bool:

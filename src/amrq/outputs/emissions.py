@@ -34,7 +34,7 @@ __all__ = [
     "emission_schema",
 ]
 
-EMISSION_RECORD_VERSION = 1
+EMISSION_RECORD_VERSION = 2
 """Version of the records of emissions, in their field `schema`."""
 
 
@@ -42,7 +42,7 @@ def emission_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) that every record of an emission keeps.
 
     >>> emission_schema()["title"]
-    'gr-amrq emission, version 1'
+    'gr-amrq emission, version 2'
     """
     path = Path(__file__).with_name(f"emission-{EMISSION_RECORD_VERSION}.schema.json")
     schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ def emission_fields() -> frozenset[str]:
     (True, False)
     """
     about = emission_schema()["properties"]
-    return frozenset(name for name, one in about.items() if one.get("type") != "object")
+    return frozenset(name for name, one in about.items() if one.get("type") not in ("object", "array"))
 
 
 class EmissionAnnotations(AnnotationFile):

@@ -2,12 +2,12 @@
 """A band: which emissions are on the air, where, since when, how strong, and what they are."""
 
 from amrq.scan.bands import open_band, sweep_steps
+from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
 from amrq.scan.recorder import Condition, EmissionRecorder
 from amrq.scan.records import (
     BandPicture,
     EmissionRecord,
-    Findings,
     ScanCounters,
     ScanEvent,
     ScanSnapshot,

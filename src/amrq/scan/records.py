@@ -3,7 +3,6 @@
 
 import bisect
 import math
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime, timezone
@@ -13,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.detect import DrawnLine, Emission
-from amrq.identify import EmissionIdentity, Glance
+from amrq.identify import Glance, ProtocolGuess, emission_text, guess_protocols
 from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
 from amrq.outputs import EMISSION_RECORD_VERSION
+from amrq.protocols import Measure
+from amrq.scan.findings import Findings
 
 __all__ = [
+    "KEPT",
     "BandPicture",
     "EmissionRecord",
     "Event",
-    "Findings",
     "Gaps",
     "KnownEmission",
     "ScanCounters",
@@ -33,6 +34,7 @@ __all__ = [
     "numbers_of",
     "picture_of",
     "places_of",
+    "with_findings",
 ]
 
 Event = Literal["begin", "change", "end"]
@@ -56,18 +58,22 @@ class EmissionRecord:
         level_dbfs: its power, dB of full scale.
         on: whether it is on the air.
         bursts: how many stretches there were.
-        label: its name; `unknown` where it has none.
-        family: `linear`, `carrier`, `noise` or `unknown`.
+        label: the most specific name that the evidence carries, for example `GMSK`; `unknown` where it has none.
+        family: of `amrq.protocols.FAMILIES`, for example `fsk2`; `unknown` where it fits none.
         reason: why the label is no better; `named` where there is nothing to add.
-        confidence: probability of the label; 0 where nothing is claimed.
+        confidence: probability that the family is right; 0 where nothing is claimed.
         symbol_rate: symbols a second; None where it is not clear.
-        measures: further measurements by name.
+        measures: further measurements by name, those of the family (`details`) with them.
         probabilities: of each answer of the model; empty where it was not asked.
         symbols: received symbols of the last look, complex64; None where it is not linear.
         since: sample from which on it has this label.
         looks: how often it was looked at.
         gaps: how often samples were lost while it was on: it was there again right after.
         hop_group: number that it shares with the other hops of what seems one transmitter; 0 for none.
+        families: probability of each family; empty where they were not compared.
+        details: what was measured of its family, each with its confidence.
+        protocols: which protocols it may be, the likeliest first.
+        summary: protocol, modulation and parameters in one line; empty where it has no name.
     """
 
     id: int
@@ -93,6 +99,10 @@ class EmissionRecord:
     looks: int = 0
     gaps: int = 0
     hop_group: int = 0
+    families: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Measure] = field(default_factory=dict)
+    protocols: tuple[ProtocolGuess, ...] = ()
+    summary: str = ""
 
     @property
     def centre(self) -> float:
@@ -200,109 +210,8 @@ def picture_of(floor: NDArray[Any], threshold: NDArray[Any], line: DrawnLine | N
     return BandPicture(mean, peak, *levels, line.stop)
 
 
-_RECENT = 5
-"""Identifications whose majority is what an emission is said to be while it is on."""
-_LITTLE = 0.25
-"""Weight of a look in which nothing was clear: what is keyed, speaks or fades has many of them."""
 _OFTEN = 3
 """Identifications after which an emission without a name is known well enough."""
-
-
-@dataclass
-class _Sum:
-    """Sums over the identifications that gave one label."""
-
-    last: EmissionIdentity
-    looks: int = 0
-    weight: float = 0.0
-    confidence: float = 0.0
-    numbers: dict[str, tuple[float, int]] = field(default_factory=dict)
-    probabilities: dict[str, float] = field(default_factory=dict)
-
-    def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
-        self.last = identity if identity.symbols is not None or self.last.symbols is None else self.last
-        self.looks += 1
-        self.weight += _weight(identity)
-        self.confidence += identity.confidence
-        for name, value in {**measures, _RATE: identity.symbol_rate}.items():
-            total, count = self.numbers.get(name, (0.0, 0))
-            self.numbers[name] = (total, count) if value is None else (total + value, count + 1)
-        for name, value in identity.probabilities.items():
-            self.probabilities[name] = self.probabilities.get(name, 0.0) + value
-
-    def means(self) -> dict[str, float | None]:
-        return {name: total / count if count else None for name, (total, count) in self.numbers.items()}
-
-
-_RATE = "symbol rate"
-
-
-def _weight(identity: EmissionIdentity) -> float:
-    return _LITTLE if identity.says_little else 1.0
-
-
-class Findings:
-    """What the identifications of an emission have found, all together.
-
-    While it is on, it has the label of most of the last five; when it is over, that of most of all. A look in which
-    nothing was clear counts a quarter. Where there are as many with a name and without one, the name counts. Measures,
-    probabilities and symbol rate are means over all that gave the label.
-
-    >>> found = Findings()
-    >>> for label in ("QPSK", "unknown", "QPSK"):
-    ...     found.add(EmissionIdentity(label, "linear", confidence=0.9), {"level_dbfs": -20.0})
-    >>> [(one["label"], round(one["confidence"], 2)) for one in (found.fields(), found.fields(all=True))]
-    [('QPSK', 0.8), ('QPSK', 0.8)]
-    """
-
-    def __init__(self) -> None:
-        self._sums: dict[str, _Sum] = {}
-        self._recent: deque[tuple[str, float]] = deque(maxlen=_RECENT)
-
-    def __len__(self) -> int:
-        """How many there were."""
-        return sum(one.looks for one in self._sums.values())
-
-    def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
-        """Take in an identification, and the numbers that were measured."""
-        self._recent.append((identity.label, _weight(identity)))
-        self._sums.setdefault(identity.label, _Sum(identity)).add(identity, measures)
-
-    def forget_recent(self) -> None:
-        """Begin the majority anew, since the emission has become another one."""
-        self._recent.clear()
-
-    def fields(self, all: bool = False) -> dict[str, Any]:
-        """Return what the emission is, as fields of its record; nothing before it was identified.
-
-        Args:
-            all: by all identifications; otherwise by the last ones.
-        """
-        if all:
-            votes = {label: one.weight for label, one in self._sums.items()}
-        else:
-            votes = {}
-            for label, weight in self._recent:
-                votes[label] = votes.get(label, 0.0) + weight
-        if not votes:
-            return {}
-        latest = {label: place for place, (label, _) in enumerate(self._recent)}
-        label = max(votes, key=lambda one: (votes[one], one != UNKNOWN, latest.get(one, -1)))
-        chosen = self._sums[label]
-        measures = chosen.means()
-        symbol_rate = measures.pop(_RATE, None)
-        return {
-            "label": label,
-            "family": chosen.last.family,
-            "reason": chosen.last.reason,
-            "confidence": chosen.confidence / chosen.looks * votes[label] / sum(votes.values()),
-            "symbol_rate": symbol_rate,
-            "measures": measures,
-            "probabilities": {name: value / chosen.looks for name, value in chosen.probabilities.items()},
-            "symbols": chosen.last.symbols,
-        }
-
-
 _GAP, _AGAIN, _BESIDE = 1.0, 0.5, 0.01
 """Seconds of lost samples through which an emission goes on, within which it must be there again, and by which its end
 may be known wrongly where samples were lost."""
@@ -411,6 +320,47 @@ def places_of(emission: Emission) -> dict[str, Any]:
     return {name: getattr(emission, name) for name in names}
 
 
+KEPT = (
+    *(
+        "label",
+        "family",
+        "reason",
+        "confidence",
+        "symbol_rate",
+        "measures",
+        "probabilities",
+        "since",
+        "looks",
+    ),
+    *("families", "details", "protocols", "summary"),
+)
+"""Fields of a record that stay when an emission begins again."""
+_CUT = 0.01
+"""Seconds from the begin of the source, or from its end: what begins or ends there was perhaps cut off."""
+
+
+def with_findings(
+    record: EmissionRecord, found: Mapping[str, Any], sample_rate: float, now: int, centre_hz: float | None
+) -> EmissionRecord:
+    """Return a record with what was found, the protocols that it may be, and its summary.
+
+    Args:
+        record: the emission; where it is over, and was not cut off by the begin or the end of the source, the length of
+            its stretch counts.
+        found: fields of it, as `Findings.fields` gives them.
+        sample_rate: samples a second.
+        now: samples of the source so far.
+        centre_hz: what the middle of the band stands for, Hz; None where it is not known.
+    """
+    record = replace(record, **found)
+    centre = None if centre_hz is None else centre_hz + record.centre
+    whole = not record.on and record.start > _CUT * sample_rate and record.stop < now - _CUT * sample_rate
+    bursts = [(record.stop - record.start) / sample_rate] if whole else []
+    protocols = guess_protocols(record.family, record.label, record.details, centre, bursts)
+    summary = emission_text(record.family, record.label, record.details, protocols, centre)
+    return replace(record, protocols=protocols, summary=summary)
+
+
 def numbers_of(measures: object) -> dict[str, float | None]:
     """Return the numbers in a record of measures, by name."""
     found: dict[str, float | None] = {}
@@ -474,6 +424,7 @@ def emission_record(
         "level_dbfs": _rounded(record.level_dbfs, 2),
         "label": record.label,
         "family": record.family,
+        "summary": record.summary,
         "reason": record.reason,
         "confidence": round(min(1.0, max(0.0, record.confidence)), 4),
         "symbol_rate_hz": _rounded(record.symbol_rate, 4),
@@ -483,6 +434,8 @@ def emission_record(
         "gaps": record.gaps,
         "hop_group": record.hop_group or None,
         "measures": {name: _rounded(value, 6) for name, value in record.measures.items()},
+        "protocols": [one.as_dict() for one in record.protocols],
+        "families": {name: round(value, 4) for name, value in record.families.items()},
         "probabilities": {name: round(value, 4) for name, value in record.probabilities.items()},
         "dropped": dropped,
     }

@@ -26,12 +26,13 @@ from amrq.detect import (
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, Glance
 from amrq.model import UNKNOWN
+from amrq.scan.findings import Findings
 from amrq.scan.looks import FIRST_SYMBOLS, Looker, symbols_of
 from amrq.scan.records import (
+    KEPT,
     BandPicture,
     EmissionRecord,
     Event,
-    Findings,
     Gaps,
     KnownEmission,
     ScanCounters,
@@ -40,6 +41,7 @@ from amrq.scan.records import (
     numbers_of,
     picture_of,
     places_of,
+    with_findings,
 )
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
 
@@ -62,18 +64,6 @@ _TOGETHER = 64
 """Channels that are taken out of a stretch at once."""
 _PATIENCE = 0.3
 """Seconds that the record of an emission waits after its end for a look."""
-_KEPT = (
-    "label",
-    "family",
-    "reason",
-    "confidence",
-    "symbol_rate",
-    "measures",
-    "probabilities",
-    "since",
-    "looks",
-)
-"""Fields of a record that stay when an emission begins again."""
 _MOVED = 0.25
 """Of its bandwidth: an emission whose edges move by more has changed."""
 _MOST_EMISSIONS = 2000
@@ -325,7 +315,7 @@ class BandScanner:
         record = EmissionRecord(**places_of(emission), since=emission.start)
         known = KnownEmission(record, emission.id, suppressed=not self._reported(now))
         if former is not None:  # the next stretch of the same emission: it keeps its name
-            had = {name: getattr(former.record, name) for name in _KEPT}
+            had = {name: getattr(former.record, name) for name in KEPT}
             known.joined, known.findings = former.joined, former.findings
             known.found_before = len(former.findings)
             known.record = replace(record, **had, bursts=emission.bursts - known.joined)
@@ -360,7 +350,8 @@ class BandScanner:
         """Report an end; the lock is held."""
         known.ending = None
         if known.findings:
-            known.record = replace(known.record, **known.findings.fields(all=True))
+            found = known.findings.fields(all=True)
+            known.record = with_findings(known.record, found, self.sample_rate, self.now, self.centre_hz)
         else:
             known.record = replace(known.record, reason="not looked at in time")
         self._scheduler.forget(known.key, missed=not known.findings)
@@ -551,7 +542,8 @@ class BandScanner:
         since = before.since
         if now_known["label"] != before.label:
             since = before.start if first else self.now
-        known.record = replace(before, **now_known, since=since)
+        found = {**now_known, "since": since}
+        known.record = with_findings(before, found, self.sample_rate, self.now, self.centre_hz)
         if known.record.label != before.label:
             self._put("change", known)
 
