@@ -93,20 +93,6 @@ def test_the_same_stripes_are_found(native: Kernels, monkeypatch: pytest.MonkeyP
         assert one.largest == other.largest
 
 
-def test_sums_of_a_box_of_cells(native: Kernels) -> None:
-    cells = _cells("sums", 40, 200)
-    for rows, columns in (
-        (slice(0, 40), slice(0, 200)),
-        (slice(3, 4), slice(7, 30)),
-        (slice(5, 5), slice(9, 9)),
-    ):
-        part = cells[rows, columns].astype(np.float64)
-        assert np.allclose(native.box_sums(cells, rows, columns, over_rows=True), part.sum(axis=0))
-        assert np.allclose(native.box_sums(cells, rows, columns, over_rows=False), part.sum(axis=1))
-    with pytest.raises(ValueError, match="inside"):
-        native.box_sums(cells, slice(0, 41), slice(0, 3), over_rows=True)
-
-
 @pytest.mark.parametrize("bins", [16, 64, 4096])
 @pytest.mark.parametrize("averaged", [1, 3])
 def test_the_same_spectra(native: Kernels, monkeypatch: pytest.MonkeyPatch, bins: int, averaged: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.detect.boxes import GAP_LONGEST, Box, OpenBox
-from amrq.detect.segments import Segment, overlap
+from amrq.detect.cells import Segment, overlap
 
 __all__ = ["BoxBook", "covered"]
 

@@ -4,13 +4,16 @@
 The spectrum of a box is summed over all its segments, so its edges become better the longer it lasts.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.detect.segments import Segment, longest_gap, occupied
+from amrq.detect.cells import Segment
+from amrq.detect.edges import longest_gap, occupied
 from amrq.detect.spectra import Grid
+from amrq.native import kernels
 
 __all__ = ["GAP_LONGEST", "Box", "OpenBox"]
 
@@ -152,11 +155,11 @@ class OpenBox:
             bins = least
         one = self.sums[bins]
         a, b = one.core[0] - one.first, one.core[1] - one.first
-        sigma = np.sqrt(max(one.frames, 1.0) / min(one.worth, 1.0))
+        sigma = math.sqrt(max(one.frames, 1.0) / min(one.worth, 1.0))
         doubt = _FLOOR_DOUBT * one.frames
         small = _SMALL_ERROR * float(one.excess[a:b].sum())
-        a -= _reach(one.excess[:a][::-1], sigma, doubt, small)
-        b += _reach(one.excess[b:], sigma, doubt, small)
+        a -= _reach(one.excess[:a], -1, sigma, doubt, small)
+        b += _reach(one.excess[b:], 1, sigma, doubt, small)
         low, high, total = occupied(one.excess[a:b])
         self.lower = one.grid.frequency(one.first + a + low - 0.5)
         self.upper = one.grid.frequency(one.first + a + high - 0.5)
@@ -215,18 +218,22 @@ class OpenBox:
         )
 
 
-def _reach(excess: NDArray[np.float64], sigma: float, doubt: float, small: float) -> int:
+def _reach(excess: NDArray[np.float64], outward: int, sigma: float, doubt: float, small: float) -> int:
     """Return how many bins outward from the core still hold power: where the sum stands out most from its error.
 
     Args:
-        excess: of each bin, outward.
+        excess: of each bin beside the core.
+        outward: 1 for bins above the core, -1 for bins below it.
         sigma: its standard deviation in noise.
         doubt: by which each bin may be wrong, all alike.
         small: error of the sum that does not matter.
     """
     if not len(excess):
         return 0
-    count = np.arange(1, len(excess) + 1)
+    native = kernels()
+    if native is not None:
+        return native.reach(excess, outward, sigma, doubt, small)
+    excess, count = excess[::outward], np.arange(1, len(excess) + 1)
     # Neighbouring bins are correlated: the variance of a sum is 1.9 times as large as that of independent ones.
     spread = sigma * np.sqrt(1.9 * count)
     gain = np.cumsum(excess) - 2.5 * spread - doubt * count

@@ -16,12 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from amrq.detect.box_book import BoxBook, covered
 from amrq.detect.boxes import Box
+from amrq.detect.cells import Cells, Segment
 from amrq.detect.energy import equivalent_cells, tiles
 from amrq.detect.faults import LINE_BINS, Gaps, mark_kind, steady_line
 from amrq.detect.instants import RecentSamples, joined_bursts, timed, without_bursts
+from amrq.detect.merging import merge_segments
 from amrq.detect.noise_floor import NoiseFloor
 from amrq.detect.search import LONGEST, SLOW, TILES, Searches, SlowRows, search_tiles, widened
-from amrq.detect.segments import Cells, Segment, find_segments, merge_segments, sharpened
+from amrq.detect.segments import find_segments, sharpened
 from amrq.detect.spectra import (
     FINE_PER_COARSE,
     FrameQueue,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import finite_samples
-from amrq.detect.segments import Cells, Segment
+from amrq.detect.cells import Cells, Segment
 from amrq.detect.spectra import Grid
 
 __all__ = ["Gaps", "mark_kind", "steady_line"]
@@ -218,15 +218,18 @@ def _is_image(one: Segment, cells: Cells) -> bool:
     grid = cells.grid
     a, b = max(0, round(cells.frame(one.start))), max(0, round(cells.frame(one.stop)) + 1)
     c, d = max(0, round(grid.position(one.lower))), max(0, round(grid.position(one.upper)) + 1)
-    own = cells.values[a:b, c:d]
-    # Bin k is opposite to bin N - k.
-    mirrored = cells.values[a:b, max(0, grid.bins - d + 1) : grid.bins - c + 1][:, ::-1]
-    if not own.size or own.shape != mirrored.shape:
+    b = min(b, len(cells.values))
+    # Bin k is opposite to bin N - k; the lowest one has none.
+    if not (a < b and 1 <= c < d <= grid.bins):
         return False
-    excess = np.maximum(own.mean(axis=0, dtype=np.float64) - 1, 0)
-    stronger = np.maximum(mirrored.mean(axis=0, dtype=np.float64) - 1, 0)
-    # The two are not seen with the same noise: twice as much as the largest image explains may be there.
-    explained = np.minimum(excess, 2 / _IMAGE_RATIO * stronger)
-    return bool(np.sum(explained) >= 0.5 * np.sum(excess)) and bool(
-        np.sum(stronger) >= _IMAGE_RATIO * np.sum(excess)
-    )
+    opposite, share = grid.bins - c + 1, 2 / _IMAGE_RATIO
+    if cells.native is not None:
+        excess, stronger, explained = cells.native.mirrored(slice(a, b), c, d, opposite, share)
+    else:
+        own = np.maximum(cells.values[a:b, c:d].mean(axis=0, dtype=np.float64) - 1, 0)
+        there = cells.values[a:b, opposite - (d - c) : opposite][:, ::-1]
+        other = np.maximum(there.mean(axis=0, dtype=np.float64) - 1, 0)
+        # The two are not seen with the same noise: twice as much as the largest image explains may be there.
+        explained = float(np.sum(np.minimum(own, share * other)))
+        excess, stronger = float(np.sum(own)), float(np.sum(other))
+    return explained >= 0.5 * excess and stronger >= _IMAGE_RATIO * excess

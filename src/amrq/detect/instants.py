@@ -15,7 +15,9 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from amrq.detect.segments import Cells, Segment, crossing, on_time, overlap, stands_out, summed
+from amrq.detect.cells import Cells, Segment, overlap, stands_out
+from amrq.detect.edges import crossing, on_time
+from amrq.detect.segments import summed
 
 __all__ = ["RecentSamples", "joined_bursts", "timed", "without_bursts"]
 

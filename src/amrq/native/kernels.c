@@ -295,37 +295,6 @@ WIDE int64_t amrq_stripes(const float* row, int64_t bins, const int32_t* widths,
     return found;
 }
 
-/* Sums of a rectangle of cells, in double: over its rows for each bin, or over its bins for each row.
- *
- * cells: [rows, bins]; out: [right - left] if over_rows, otherwise [last - first].
- */
-WIDE void amrq_box_sums(const float* cells, int64_t bins, int64_t first, int64_t last, int64_t left, int64_t right,
-                        int over_rows, double* restrict out)
-{
-    const int64_t width = right - left;
-    if (over_rows) {
-        for (int64_t k = 0; k < width; k++)
-            out[k] = 0;
-        for (int64_t row = first; row < last; row++) {
-            const float* from = cells + row * bins + left;
-            for (int64_t k = 0; k < width; k++)
-                out[k] += from[k];
-        }
-        return;
-    }
-    for (int64_t row = first; row < last; row++) {
-        const float* from = cells + row * bins + left;
-        double sum[4] = { 0, 0, 0, 0 };
-        int64_t k = 0;
-        for (; k + 4 <= width; k += 4)
-            for (int lane = 0; lane < 4; lane++)
-                sum[lane] += from[k + lane];
-        for (; k < width; k++)
-            sum[0] += from[k];
-        out[row - first] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    }
-}
-
 /* Means of pieces of each row, in which no value counts for more than cap. out: [rows, bins / wide]. */
 WIDE void amrq_capped_means(const float* values, int64_t rows, int64_t bins, int64_t wide, float cap, float* out)
 {

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.segment_kernels import SegmentKernels
+
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
 _VERSION = 3
@@ -34,7 +36,7 @@ MOST_ROWS = 64
 _Float32 = NDArray[np.float32]
 
 
-class Kernels:
+class Kernels(SegmentKernels):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
 
     Args:
@@ -42,6 +44,7 @@ class Kernels:
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        super().__init__(library)
         pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
         self._powers = library.amrq_powers
         self._powers.argtypes = [pointer, number, number, pointer]
@@ -64,9 +67,6 @@ class Kernels:
             *(pointer, pointer, pointer, pointer, number),
         ]
         self._stripes.restype = number
-        self._box_sums = library.amrq_box_sums
-        self._box_sums.argtypes = [pointer, number, number, number, number, number, integer, pointer]
-        self._box_sums.restype = None
         self._capped_means = library.amrq_capped_means
         self._capped_means.argtypes = [pointer, number, number, number, ctypes.c_float, pointer]
         self._capped_means.restype = None
@@ -179,25 +179,6 @@ class Kernels:
             if count <= most:
                 return tops, places[:count], sums[:count]
             most = count
-
-    def box_sums(self, cells: _Float32, rows: slice, columns: slice, over_rows: bool) -> NDArray[np.float64]:
-        """Return the sums of a rectangle of cells `[rows, columns]` over its rows, or over its columns.
-
-        Args:
-            cells: `[rows, columns]`.
-            rows: first and last (exclusive), inside.
-            columns: likewise.
-            over_rows: one sum for each column; otherwise for each row.
-        """
-        _check(cells, np.float32, 2)
-        first, last, left, right = rows.start, rows.stop, columns.start, columns.stop
-        if not (0 <= first <= last <= cells.shape[0] and 0 <= left <= right <= cells.shape[1]):
-            raise ValueError(f"rows {rows} and columns {columns} are not inside {list(cells.shape)}.")
-        out = np.empty(right - left if over_rows else last - first)
-        self._box_sums(
-            cells.ctypes.data, cells.shape[1], first, last, left, right, over_rows, out.ctypes.data
-        )
-        return out
 
     def capped_means(self, values: _Float32, wide: int, cap: float) -> _Float32:
         """Return the means of `wide` columns of each row, in which no value counts for more than `cap`."""
