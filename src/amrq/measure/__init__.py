@@ -12,6 +12,7 @@ from amrq.measure.audio_modulation import (
 from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
+from amrq.measure.chirp import Chirp, measure_chirp
 from amrq.measure.cleaning import Cleaner, InputReport, usable
 from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
@@ -28,6 +29,7 @@ __all__ = [
     "BurstCarrier",
     "CarrierEstimate",
     "CarrierRecovery",
+    "Chirp",
     "Cleaner",
     "EmissionMeasures",
     "FmMeasures",
@@ -44,6 +46,7 @@ __all__ = [
     "estimate_symbol_rate",
     "find_signals",
     "measure_am",
+    "measure_chirp",
     "measure_emission",
     "measure_fm",
     "measure_frequency_keying",

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What measures by family share: checked arguments, the band of an emission alone, its noise, lines, confidence.
+
+All of them look at the I/Q of one emission about 0 Hz, at some samples a bandwidth. What lies beside the emission is
+taken off first; how dense the noise is shows there, too.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.chunks import finite_samples
+from amrq.errors import AmrqError
+
+__all__ = ["Band", "band_alone", "checked_look", "line_place", "logistic", "occupied_width", "squares"]
+
+_BESIDE = 0.62, 0.9
+"""Of the bandwidth, from 0 Hz: where noise alone is looked for. The channel's filter falls at 0.9."""
+_LEAST_BESIDE = 16
+"""Bins: fewer say nothing of the noise."""
+_QUIETER = 0.35
+"""Of the bins beside an emission: this quantile is noise where a neighbour fills less than half of them."""
+_STEPS = 96
+"""Over a bandwidth, in which the shape of its spectrum is looked at."""
+_GAP = 8
+"""Of these steps: gaps within a spectrum are no wider."""
+
+_Samples = NDArray[np.complex64]
+_Reals = NDArray[np.float64]
+
+
+class Band(NamedTuple):
+    """An emission's band alone.
+
+    Attributes:
+        iq: complex64 [n], the band at a rate of its own.
+        rate: samples a second.
+        width: of the emission, Hz.
+        spectrum: |transform|^2 of all the samples, at their own rate.
+        bins: Hz from one value of the spectrum to the next.
+        noise: mean of the spectrum where there is noise alone; 0 where it is not seen.
+        share: of the band's power that is noise, 0 to 1.
+    """
+
+    iq: _Samples
+    rate: float
+    width: float
+    spectrum: NDArray[np.float32]
+    bins: float
+    noise: float
+    share: float
+
+    @property
+    def scale(self) -> float:
+        """Samples in one over the bandwidth."""
+        return self.rate / self.width
+
+
+def checked_look(iq: _Samples, sample_rate: float, bandwidth: float | None) -> tuple[_Samples, float]:
+    """Return samples without what is not finite, and a bandwidth.
+
+    Args:
+        iq: complex [N].
+        sample_rate: samples a second.
+        bandwidth: Hz; None, or what is none: 0.8 of the sample rate.
+
+    Raises:
+        AmrqError: the sample rate is not above 0.
+
+    >>> checked_look(np.ones(4, np.complex64), 10.0, None)[1]
+    8.0
+    """
+    if not 0 < sample_rate < math.inf:
+        raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
+    width = bandwidth if bandwidth is not None and 0 < bandwidth < math.inf else 0.8 * sample_rate
+    return finite_samples(iq), min(width, sample_rate)
+
+
+def squares(values: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[np.float32]:
+    """Return squared magnitudes, in single precision."""
+    return np.asarray(values.real * values.real + values.imag * values.imag, dtype=np.float32)
+
+
+def band_alone(
+    iq: _Samples, sample_rate: float, width: float, wider: float, oversampled: float = 1.0
+) -> Band:
+    """Return the middle of a band, with hard edges, at a rate that holds it.
+
+    Args:
+        iq: complex64 [N], finite; its power is made 1 first.
+        sample_rate: samples a second.
+        width: of the emission, Hz, at most the sample rate.
+        wider: what is kept, over the width.
+        oversampled: rate that is returned, at least, over what is kept; never above the sample rate.
+
+    >>> tone = np.exp(0.5j * np.arange(1000)).astype(np.complex64)
+    >>> band = band_alone(tone, 1000.0, 200.0, wider=1.5)
+    >>> len(band.iq), band.rate, round(float(np.abs(band.iq).mean()), 1)
+    (300, 300.0, 1.0)
+    """
+    count = len(iq)
+    loudest = float(np.abs(iq).max()) if count else 0.0
+    if loudest > 0:
+        iq = iq / np.float32(loudest)
+        iq = iq / np.sqrt(np.mean(squares(iq)))
+    transform = fft.fft(iq)
+    kept = min(count, 2 * math.ceil(wider * width / sample_rate * count / 2))
+    most = min(oversampled * kept, count)
+    size = int(fft.next_fast_len(max(kept, math.ceil(most))))
+    chosen = np.zeros(size, dtype=np.complex64)
+    half = kept // 2
+    chosen[:half] = transform[:half]
+    chosen[size - half :] = transform[count - half :]
+    chosen *= np.float32(size / count)
+    spectrum = squares(transform)
+    bins = sample_rate / count
+    noise = _noise(spectrum, bins, width)
+    inside = float(spectrum[:half].sum() + spectrum[count - half :].sum())
+    share = min(1.0, noise * 2 * half / inside) if inside > 0 else 1.0
+    return Band(fft.ifft(chosen), sample_rate * size / count, width, spectrum, bins, noise, share)
+
+
+def _noise(spectrum: NDArray[np.float32], bins: float, width: float) -> float:
+    """Return the mean of a spectrum beside a band, the quieter side of it."""
+    first, last = (round(edge * width / bins) for edge in _BESIDE)
+    last = min(last, len(spectrum) // 2)
+    if last - first < _LEAST_BESIDE:
+        return 0.0
+    sides = spectrum[first:last], spectrum[len(spectrum) - last : len(spectrum) - first]
+    # The quantile q of a squared magnitude in noise is -ln(1 - q) of its mean.
+    return min(float(np.quantile(side, _QUIETER)) for side in sides) / -math.log(1 - _QUIETER)
+
+
+def occupied_width(band: Band, level: float = 0.25) -> tuple[float, float]:
+    """Return the edges, Hz, between which a spectrum less its noise exceeds a share of its median within the band.
+
+    >>> rng = np.random.default_rng(1)
+    >>> noise = (rng.normal(size=(4096, 2)) @ [1, 1j]).astype(np.complex64)
+    >>> flat = band_alone(noise, 1000.0, 500.0, wider=1.0, oversampled=2.0)
+    >>> low, high = occupied_width(band_alone(flat.iq, flat.rate, 520.0, wider=1.2))
+    >>> abs(high - low - 500) < 20
+    True
+    """
+    half = len(band.spectrum) // 2
+    step = max(1, round(band.width / band.bins / _STEPS))
+    reach = min(half // step, round(0.85 * band.width / band.bins / step))
+    parts = np.concatenate([band.spectrum[-reach * step :], band.spectrum[: reach * step]])
+    steps = parts.reshape(2 * reach, step).mean(axis=1)
+    smooth = np.convolve(np.pad(steps, 1, mode="edge"), np.full(3, 1 / 3), "valid") - band.noise
+    middle = smooth[reach - reach // 2 : reach + reach // 2]
+    on = smooth > level * float(np.median(middle)) if len(middle) else np.zeros(0, np.bool_)
+    if not on.any():
+        return -band.width / 2, band.width / 2
+    # From the middle outwards, over short gaps: what lies further away is another emission.
+    low = high = reach
+    for place in range(reach, 2 * reach):
+        high = place + 1 if on[place] and place - high <= _GAP else high
+    for place in range(reach - 1, -1, -1):
+        low = place if on[place] and low - place - 1 <= _GAP else low
+    unit = step * band.bins
+    return (low - reach) * unit, (high - reach) * unit
+
+
+def line_place(values: NDArray[np.float32] | NDArray[np.float64], top: int) -> float:
+    """Return where a line between bins is highest, by a parabola through the logarithms about its highest bin.
+
+    >>> line_place(np.array([1.0, 8.0, 8.0, 1.0]), 1)
+    1.5
+    """
+    left, here, right = (math.log(float(values[(top + step) % len(values)]) + 1e-300) for step in (-1, 0, 1))
+    bend = left - 2 * here + right
+    return top + (max(-0.5, min(0.5, 0.5 * (left - right) / bend)) if bend < 0 else 0.0)
+
+
+def logistic(worth: float) -> float:
+    """Return a probability from the logarithm of its odds.
+
+    >>> logistic(0.0), logistic(1e9)
+    (0.5, 1.0)
+    """
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, worth))))
