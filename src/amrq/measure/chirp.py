@@ -159,7 +159,7 @@ def _windows(iq: _Samples, window: int) -> tuple[_Samples, float]:
     half = min(window, len(iq)) // 2
     halves = iq[: len(iq) // half * half].reshape(-1, half)
     taper, times = _taper(2 * half)
-    return np.concatenate([halves[:-1], halves[1:]], axis=1) * taper, times
+    return np.asarray(np.concatenate([halves[:-1], halves[1:]], axis=1) * taper, dtype=np.complex64), times
 
 
 def _line(iq: _Samples, lag: int, window: int) -> tuple[NDArray[np.float32], int]:
