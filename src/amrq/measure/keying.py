@@ -15,7 +15,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 
-__all__ = ["Keying", "measure_keying"]
+__all__ = ["Keying", "crossings", "envelope_of", "measure_keying", "threshold_of"]
 
 _LEAST_SAMPLES = 256
 _WIDER, _RATE = 1.1, 4.0
@@ -81,11 +81,11 @@ def measure_keying(iq: NDArray[np.complex64], sample_rate: float, bandwidth: flo
     iq, width = finite_samples(iq), min(width, sample_rate / _WIDER)
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return Keying()
-    envelope, rate = _envelope(iq, sample_rate, width)
-    threshold, contrast = _threshold(envelope)
+    envelope, rate = envelope_of(iq, sample_rate, width)
+    threshold, contrast = threshold_of(envelope)
     if contrast < _CONTRAST:
         return Keying(contrast=contrast)
-    edges, first_on = _crossings(envelope, threshold, _GLITCH * rate / width)
+    edges, first_on = crossings(envelope, threshold, _GLITCH * rate / width)
     if len(edges) < _LEAST_RUNS + 1:
         return Keying(contrast=contrast)
     lengths = np.diff(edges) / rate
@@ -107,7 +107,7 @@ def measure_keying(iq: NDArray[np.complex64], sample_rate: float, bandwidth: flo
     )
 
 
-def _envelope(
+def envelope_of(
     iq: NDArray[np.complex64], sample_rate: float, width: float
 ) -> tuple[NDArray[np.float64], float]:
     """Return the magnitude of the signal's band, and its rate."""
@@ -121,7 +121,7 @@ def _envelope(
     return np.abs(fft.ifft(chosen)).astype(np.float64), sample_rate * size / count
 
 
-def _threshold(envelope: NDArray[np.float64]) -> tuple[float, float]:
+def threshold_of(envelope: NDArray[np.float64]) -> tuple[float, float]:
     """Return the threshold that parts an envelope best, and the distance of both parts over their scatter."""
     top = float(np.quantile(envelope, 0.995))
     shares, borders = np.histogram(np.minimum(envelope, top), 128, (0, top))
@@ -140,7 +140,7 @@ def _threshold(envelope: NDArray[np.float64]) -> tuple[float, float]:
     return threshold, float(on.mean() - off.mean()) / max(1e-12 * top, float(np.hypot(on.std(), off.std())))
 
 
-def _crossings(
+def crossings(
     envelope: NDArray[np.float64], threshold: float, least: float
 ) -> tuple[NDArray[np.float64], bool]:
     """Return where an envelope crosses a threshold, between samples, and whether it is on after the first crossing."""
