@@ -93,16 +93,41 @@ def test_the_same_stripes_are_found(native: Kernels, monkeypatch: pytest.MonkeyP
         assert one.largest == other.largest
 
 
-@pytest.mark.parametrize("bins", [16, 64, 4096])
+@pytest.mark.parametrize("bins", [64, 256, 512, 4096, 32768, 65536])
 @pytest.mark.parametrize("averaged", [1, 3])
 def test_the_same_spectra(native: Kernels, monkeypatch: pytest.MonkeyPatch, bins: int, averaged: int) -> None:
-    pairs = rng("native", "spectra", bins).standard_normal((6 * bins + 5, 2), dtype=np.float32)
-    samples = pairs.view(np.complex64).ravel()
+    random = rng("native", "spectra", bins)
+    pairs = random.standard_normal((5 * bins + 5, 2), dtype=np.float32)
+    samples = pairs.view(np.complex64).ravel() + np.exp(0.3j * np.arange(len(pairs))).astype(np.complex64)
     grid = Grid(1e6, bins, bins // 2, averaged)
-    found = SpectrumStream(grid).process(samples)
+    queue = spectra.FrameQueue(bins)
+    SpectrumStream(grid).process(samples, queue)
+    found = queue.take(len(queue))
     _without(monkeypatch)
     plain = SpectrumStream(grid).process(samples)
-    assert len(found) and np.allclose(found, plain, rtol=1e-6)
+    # Rounding of a value is that of the largest ones: some 1e-7 of the amplitude of the line for each of 16 steps.
+    assert len(found) == len(plain) > 0
+    assert np.allclose(np.sqrt(found), np.sqrt(plain), rtol=1e-6, atol=2e-6 * float(np.sqrt(plain.max())))
+
+
+def test_transforms_check_what_they_get(native: Kernels) -> None:
+    assert native.transform(np.ones(128, np.float32)) is None
+    assert native.transform(np.ones(1 << 17, np.float32)) is None
+    transform = native.transform(np.ones(256, np.float32))
+    assert transform is not None
+    samples, out = np.ones(600, np.complex64), np.empty((3, 256), np.float32)
+    transform.powers(samples, 172, out)
+    assert out[:, 128] == pytest.approx(256**2) and out[:, :128].max() < 1e-6
+    for wrong, hop, to in (
+        (samples, 173, out),
+        (samples, 0, out),
+        (samples[::2], 1, out),
+        (samples.astype(complex), 1, out),
+        (samples, 1, out.astype(float)),
+        (samples, 1, out[:, :128]),
+    ):
+        with pytest.raises(ValueError):
+            transform.powers(wrong, hop, to)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 8, 31, 32, 64])

@@ -191,7 +191,9 @@ class Detector:
             if self._beginning is not None:
                 self._beginning.append(part)
             self._recent.add(self.n_samples, part)
-            boxes += self.process_spectra(*(stream.process(part) for stream in self._streams))
+            for stream, waiting in zip(self._streams, self._waiting, strict=True):
+                stream.process(part, waiting)
+            boxes += self._blocks()
             self.n_samples += len(part)
             self._of_this_band += len(part)
         return boxes
@@ -205,6 +207,10 @@ class Detector:
         """
         for waiting, frames in zip(self._waiting, (coarse, fine), strict=True):
             waiting.add(frames)
+        return self._blocks()
+
+    def _blocks(self) -> list[Box]:
+        """Run the blocks that are whole."""
         boxes: list[Box] = []
         needed = (self._block * self._per_fine, self._block)
         while all(len(held) >= least for held, least in zip(self._waiting, needed, strict=True)):

@@ -168,7 +168,10 @@ class SpectrumStream:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         # For real and imaginary parts; squared magnitudes are densities then.
-        self._window = np.repeat(window(grid.bins), 2) * np.float32(math.sqrt(grid.scale))
+        scaled = window(grid.bins) * np.float32(math.sqrt(grid.scale))
+        self._window = np.repeat(scaled, 2)
+        native = kernels()
+        self._native = native and native.transform(scaled)
         self._room = np.empty((0, 2 * grid.bins), np.float32)
         self._left: NDArray[np.complex64] = np.zeros(0, np.complex64)
         self._half = grid.bins // 2
@@ -187,17 +190,18 @@ class SpectrumStream:
         """Forget the samples that wait for a whole frame."""
         self._left = np.zeros(0, np.complex64)
 
-    def process(self, samples: ArrayLike) -> NDArray[np.float32]:
+    def process(self, samples: ArrayLike, queue: "FrameQueue | None" = None) -> NDArray[np.float32]:
         """Return the power densities of the frames that end in these samples: `[frames, bins]`, lowest frequency first.
 
         Args:
             samples: the next ones of the stream, complex, full scale 1.
+            queue: where the frames are put; what is returned lies there then.
         """
         new = np.ascontiguousarray(samples, dtype=np.complex64).ravel()
         grid, left = self.grid, self._left
         reach = grid.bins + (grid.averaged - 1) * grid.hop
         frames = max(0, (len(left) + len(new) - reach) // grid.step + 1)
-        out = np.empty((frames, grid.bins), np.float32)
+        out = np.empty((frames, grid.bins), np.float32) if queue is None else queue.more(frames)
         # Only the frames that begin in what was left over need both in one place.
         seam = min(frames, -(-len(left) // grid.step))
         if seam:
@@ -213,6 +217,9 @@ class SpectrumStream:
     def _transform(self, held: NDArray[np.complex64], out: NDArray[np.float32]) -> None:
         """Write the densities of the frames of these samples, in pieces."""
         grid = self.grid
+        if self._native and grid.averaged == 1:
+            self._native.powers(held, grid.hop, out)
+            return
         at_once = max(1, _AT_ONCE // (grid.bins * grid.averaged))
         if len(self._room) < min(at_once, len(out)) * grid.averaged:
             self._room = np.empty((at_once * grid.averaged, 2 * grid.bins), np.float32)
@@ -231,17 +238,13 @@ class SpectrumStream:
         np.multiply(views, self._window, out=windowed)
         spectra = scipy.fft.fft(windowed.view(np.complex64), axis=1, overwrite_x=True)
         powers = out if grid.averaged == 1 else np.empty((count, grid.bins), np.float32)
-        native = kernels()
-        if native is not None:
-            native.powers(spectra, powers)
-        else:
-            squares = spectra.view(np.float32)
-            np.multiply(squares, squares, out=squares)
-            for to, source in (
-                (powers[:, half:], squares[:, : 2 * half]),
-                (powers[:, :half], squares[:, 2 * half :]),
-            ):
-                np.add(source[:, 0::2], source[:, 1::2], out=to)
+        squares = spectra.view(np.float32)
+        np.multiply(squares, squares, out=squares)
+        for to, source in (
+            (powers[:, half:], squares[:, : 2 * half]),
+            (powers[:, :half], squares[:, 2 * half :]),
+        ):
+            np.add(source[:, 0::2], source[:, 1::2], out=to)
         if grid.averaged > 1:
             np.mean(powers.reshape(-1, grid.averaged, grid.bins), axis=1, dtype=np.float32, out=out)
 
@@ -269,14 +272,18 @@ class FrameQueue:
     def add(self, frames: ArrayLike) -> None:
         """Copy frames in, `[frames, bins]`."""
         new = np.asarray(frames, dtype=np.float32)
-        if self._stop + len(new) > len(self._room):
+        self.more(len(new))[:] = new
+
+    def more(self, count: int) -> NDArray[np.float32]:
+        """Return room for the next frames `[count, bins]`, which are to be written there at once."""
+        if self._stop + count > len(self._room):
             kept = self._room[self._first : self._stop].copy()
-            if len(kept) + len(new) > len(self._room):
-                self._room = np.empty((len(kept) + 2 * len(new), self._room.shape[1]), np.float32)
+            if len(kept) + count > len(self._room):
+                self._room = np.empty((len(kept) + 2 * count, self._room.shape[1]), np.float32)
             self._room[: len(kept)] = kept
             self._first, self._stop = 0, len(kept)
-        self._room[self._stop : self._stop + len(new)] = new
-        self._stop += len(new)
+        self._stop += count
+        return self._room[self._stop - count : self._stop]
 
     def take(self, count: int) -> NDArray[np.float32]:
         """Return the oldest frames, as many as there are and are asked for: to be used before more are added."""

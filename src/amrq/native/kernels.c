@@ -11,11 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define WIDE __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
-#else
-#define WIDE
-#endif
+#include "wide.h"
 
 #define LANES 16
 #define PIECE 256

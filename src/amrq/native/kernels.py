@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.native.segment_kernels import SegmentKernels
+from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
@@ -36,7 +37,7 @@ MOST_ROWS = 64
 _Float32 = NDArray[np.float32]
 
 
-class Kernels(SegmentKernels):
+class Kernels(SegmentKernels, SpectrumKernels):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
 
     Args:
@@ -44,11 +45,9 @@ class Kernels(SegmentKernels):
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        super().__init__(library)
+        SegmentKernels.__init__(self, library)
+        SpectrumKernels.__init__(self, library)
         pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-        self._powers = library.amrq_powers
-        self._powers.argtypes = [pointer, number, number, pointer]
-        self._powers.restype = None
         self._rectangles = library.amrq_rectangles
         self._rectangles.argtypes = [
             *(pointer, number, number, integer, integer),
@@ -71,12 +70,6 @@ class Kernels(SegmentKernels):
         self._capped_means.argtypes = [pointer, number, number, number, ctypes.c_float, pointer]
         self._capped_means.restype = None
         self._local = threading.local()  # the library runs without Python's lock
-
-    def powers(self, spectra: NDArray[np.complex64], out: _Float32) -> None:
-        """Write the squared magnitudes of transforms `[count, bins]`, lowest frequency first."""
-        _check(spectra, np.complex64, 2)
-        _check(out, np.float32, 2, spectra.shape)
-        self._powers(spectra.ctypes.data, *spectra.shape, out.ctypes.data)
 
     def rectangles(
         self, cells: _Float32, thresholds: _Float32, mask: NDArray[np.bool_] | None = None

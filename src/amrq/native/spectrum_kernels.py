@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels for spectra: windowed transforms of overlapping frames, and their squared magnitudes."""
+
+import ctypes
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LEAST_BINS", "MOST_BINS", "SpectrumKernels", "Transform"]
+
+LEAST_BINS, MOST_BINS = 256, 1 << 16
+"""Transform sizes that are compiled: both factors of one are multiples of 16, and at most 256."""
+
+
+class Transform:
+    """Transforms of one size, with a window.
+
+    Args:
+        function: of the library.
+        window: of each sample, float32 [bins]; bins a power of two from `LEAST_BINS` to `MOST_BINS`.
+    """
+
+    def __init__(self, function: Any, window: NDArray[np.float32]) -> None:
+        bins = len(window)
+        if bins < LEAST_BINS or bins > MOST_BINS or bins & (bins - 1):
+            raise ValueError(
+                f"a transform has a power of two of bins, {LEAST_BINS} to {MOST_BINS}, not {bins}."
+            )
+        self._function, self._bins = function, bins
+        self._window = np.ascontiguousarray(window, np.float32)
+        self._rows, self._columns, self._turns, self._roots = _tables(bins)
+        self._room = np.empty(2 * bins, np.float32)
+
+    def powers(self, samples: NDArray[np.complex64], hop: int, out: NDArray[np.float32]) -> None:
+        """Write the squared magnitudes of the frames of some samples, lowest frequency first.
+
+        Args:
+            samples: complex64 without gaps, enough for all frames.
+            hop: samples from one frame to the next.
+            out: `[frames, bins]`, float32 without gaps.
+        """
+        if (
+            out.dtype != np.float32
+            or out.ndim != 2
+            or out.shape[1] != self._bins
+            or not out.flags.c_contiguous
+        ):
+            raise ValueError(f"powers must be float32 [frames, {self._bins}] without gaps, not {out.dtype}.")
+        if samples.dtype != np.complex64 or samples.ndim != 1 or not samples.flags.c_contiguous:
+            raise ValueError(f"samples must be complex64 without gaps, not {samples.dtype}.")
+        needed = (len(out) - 1) * hop + self._bins
+        if hop < 1 or (len(out) and len(samples) < needed):
+            raise ValueError(
+                f"{len(out)} frames, {hop} samples apart, need {needed} samples, not {len(samples)}."
+            )
+        self._function(
+            samples.ctypes.data,
+            len(out),
+            hop,
+            self._rows,
+            self._columns,
+            self._window.ctypes.data,
+            self._turns.ctypes.data,
+            self._roots.ctypes.data,
+            self._room.ctypes.data,
+            out.ctypes.data,
+        )
+
+
+class SpectrumKernels:
+    """Functions of the library for spectra.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        self._spectra = library.amrq_spectra
+        self._spectra.argtypes = [pointer, *[number] * 4, *[pointer] * 5]
+        self._spectra.restype = None
+
+    def transform(self, window: NDArray[np.float32]) -> Transform | None:
+        """Return transforms with this window, for one thread; None for a size that is not compiled."""
+        bins = len(window)
+        if bins & (bins - 1) or not LEAST_BINS <= bins <= MOST_BINS:
+            return None
+        return Transform(self._spectra, window)
+
+
+@functools.lru_cache(maxsize=8)
+def _tables(bins: int) -> tuple[int, int, NDArray[np.float32], NDArray[np.float32]]:
+    """Return rows and columns that a transform is done as, the turns in between, and the roots of both.
+
+    >>> rows, columns, turns, roots = _tables(512)
+    >>> rows, columns, turns.shape, len(roots)
+    (32, 16, (2, 32, 16), 96)
+    """
+    power = bins.bit_length() - 1
+    rows, columns = 1 << (power + 1) // 2, 1 << power // 2
+    turn = np.exp(-2j * np.pi * np.outer(np.arange(rows), np.arange(columns)) / bins)
+    roots = [np.exp(-2j * np.pi * np.arange(size) / size) for size in (rows, columns)]
+    parts = [part for one in roots for part in (one.real, one.imag)]
+    return (
+        rows,
+        columns,
+        np.array([turn.real, turn.imag], np.float32),
+        np.concatenate(parts).astype(np.float32),
+    )
