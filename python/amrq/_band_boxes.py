@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from gnuradio.amrq._band_history import EmissionHistory
 from gnuradio.amrq._band_lines import ShownBand
-from gnuradio.amrq._band_marks import GROUND, emission_colour, emission_words
+from gnuradio.amrq._band_marks import GROUND, emission_colour, label_texts
 from numpy.typing import NDArray
 from PyQt5 import QtCore, QtGui
 
@@ -63,9 +63,8 @@ class BoxPainter:
 
     def __init__(self, band: ShownBand, pills: Pills) -> None:
         self._band, self._pills = band, pills
-        self._sides: dict[
-            int, int
-        ] = {}  # by identity, the side of its box on which an emission has its label
+        # By identity, which text an emission's label has and on which side of its box it is.
+        self._sides: dict[int, tuple[int, int]] = {}
         self._placed: tuple[float, Any] = (0.0, None)
 
     def draw(
@@ -140,22 +139,24 @@ class BoxPainter:
     ) -> list[tuple[QtCore.QRectF, int]]:
         metrics = QtGui.QFontMetricsF(painter.font())
         height = round(1.4 * painter.font().pixelSize())
-        texts = [emission_words(past.record) for past, _ in over]
-        widths = [metrics.horizontalAdvance(text) + 0.7 * painter.font().pixelSize() for text in texts]
-        sizes = [(width, float(height)) for width in widths]
+        texts = [label_texts(past.record) for past, _ in over]
+        edge = 0.7 * painter.font().pixelSize()
+        sizes = [
+            [(metrics.horizontalAdvance(text) + edge, float(height)) for text in choices] for choices in texts
+        ]
         key = (area.width(), area.height(), height)
         if time.monotonic() - self._placed[0] > _PLACED_SECONDS or key != self._placed[1]:
             self._placed = (time.monotonic(), key)
             self._sides = _free_sides(area, over, sizes, boxes)
         spots = []
-        for (past, place), text, size in zip(over, texts, sizes, strict=True):
-            side = self._sides.get(past.record.id)
-            if side is None:
+        for (past, place), choices, some in zip(over, texts, sizes, strict=True):
+            number, side = self._sides.get(past.record.id, (len(choices), 0))
+            if number >= len(choices):  # no room; or it has another name than when there was
                 continue
-            spot = QtCore.QRectF(*_beside(boxes[place], size)[side], *size)
+            spot = QtCore.QRectF(*_beside(boxes[place], some[number])[side], *some[number])
             if not QtCore.QRectF(area).contains(spot):
                 continue
-            self._pills.draw(painter, spot, text, emission_colour(past.record), False)
+            self._pills.draw(painter, spot, choices[number], emission_colour(past.record), False)
             spots.append((spot, past.record.id))
         return spots
 
@@ -175,16 +176,18 @@ def _beside(box: NDArray[np.float64], size: tuple[float, float]) -> tuple[tuple[
 def _free_sides(
     area: QtCore.QRect,
     over: list[tuple[EmissionHistory, int]],
-    sizes: list[tuple[float, float]],
+    sizes: list[list[tuple[float, float]]],
     boxes: NDArray[np.float64],
-) -> dict[int, int]:
-    """Return on which side of its box a label covers nothing, for those that have such a side."""
+) -> dict[int, tuple[int, int]]:
+    """Return which of its sizes a label has and on which side of its box, where it covers nothing in some way."""
     taken = np.concatenate([boxes, np.zeros((len(over), 4))])
     count = len(boxes)
-    sides: dict[int, int] = {}
-    for (past, place), size in zip(over, sizes, strict=True):
-        for side, (left, top) in enumerate(_beside(boxes[place], size)):
-            right, bottom = left + size[0], top + size[1]
+    sides: dict[int, tuple[int, int]] = {}
+    for (past, place), some in zip(over, sizes, strict=True):
+        ways = ((n, side) for n in range(len(some)) for side in range(4))
+        for number, side in ways:
+            left, top = _beside(boxes[place], some[number])[side]
+            right, bottom = left + some[number][0], top + some[number][1]
             if not (
                 area.left() <= left
                 and right <= area.right()
@@ -197,9 +200,9 @@ def _free_sides(
             hit &= (others[:, 1] < bottom) & (others[:, 1] + others[:, 3] > top)
             if np.count_nonzero(hit) > hit[place]:
                 continue
-            taken[count] = (left, top, *size)
+            taken[count] = (left, top, *some[number])
             count += 1
-            sides[past.record.id] = side
+            sides[past.record.id] = (number, side)
             break
     return sides
 

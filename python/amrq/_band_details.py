@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the band display says of the emission that is looked at: constellation, decision, measures and history."""
+"""What the band display says of the selected emission: decision, protocols, constellation, measures and history."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from gnuradio.amrq._display import Panel, polygon
 from numpy.typing import NDArray
 from PyQt5 import QtCore, QtGui
 
+from amrq.protocols import PARAMETERS
 from amrq.text import engineering, printable
 
 __all__ = ["EmissionDetails"]
@@ -39,6 +41,15 @@ _REASONS = {
     "silent": "no signal",
     "carrier": "a line, a few Hz wide",
 }
+_LEAST_PICTURE, _LEAST_MEASURES = 8.0, 4
+"""Lines of text that a picture has at least where there is room for it, and rows of measures that come first."""
+_PROTOCOLS, _LEAST_LIKELY = 2, 0.05
+"""Protocols that are shown at most, and how likely one is at least that is not named."""
+_ANSWERS, _MEASURES = 3, 16
+"""Bars of probabilities, and rows of measures, at most."""
+_SAID_ELSEWHERE = frozenset(
+    {"centre", "bandwidth", "snr_db", "level_dbfs", "symbol_rate", "centre_hz", "bandwidth_hz"}
+)
 _NOTHING = "No emission has been found yet.\n\nTry another frequency or more gain. Is the squelch off?"
 _WELL = QtGui.QColor("#0b0e13")
 _SHOWN_SECONDS = 60.0
@@ -86,24 +97,29 @@ class EmissionDetails(Panel):
                 "Click an emission\nto look at it." if self._band.history.emissions else _NOTHING,
             )
             return
-        y = self._draw_decision(painter, area, past.record)
-        history = (5.2 + 1.3 * min(4, len(past.names))) * unit
-        measures = self._measures(past.record)
-        listed = 1.42 * unit * len(measures)
-        scores = self._scores(past.record)
-        listed += 1.42 * unit * len(scores) + 0.4 * unit
-        size = max(6 * unit, min(area.width(), area.bottom() - history - listed - 1.2 * unit - y))
-        picture = QtCore.QRectF(area.left(), y, area.width(), size)
-        if past.record.symbols is not None and len(past.record.symbols):
-            self._draw_constellation(painter, picture, past.record)
-        else:
-            self._draw_spectrum(painter, picture, past.record)
-        y = picture.bottom() + 0.6 * unit
-        y = self._draw_scores(
-            painter, QtCore.QRectF(area.left(), y, area.width(), 0.0), scores, emission_colour(past.record)
+        record, line = past.record, 1.42 * unit
+        y = self._draw_decision(painter, area, record)
+        y = self._draw_protocols(
+            painter, QtCore.QRectF(area.left(), y, area.width(), area.bottom() - y), record
         )
+        families, answers = _most_likely(record.families), _most_likely(record.probabilities)
+        measures = self._measures(record)
+        history = (5.2 + 1.3 * min(2, len(past.names))) * unit
+        listed = line * (len(families) + len(answers)) + 0.4 * unit * (bool(families) + bool(answers))
+        room = area.bottom() - y - history - listed - unit
+        table = min(len(measures) * line, max(_LEAST_MEASURES * line, room - _LEAST_PICTURE * unit))
+        picture = QtCore.QRectF(area.left(), y, area.width(), max(4 * unit, min(area.width(), room - table)))
+        if record.symbols is not None and len(record.symbols):
+            self._draw_constellation(painter, picture, record)
+        else:
+            self._draw_spectrum(painter, picture, record)
+        y = picture.bottom() + 0.6 * unit
+        for scores, own in ((families, True), (answers, not families)):
+            place = QtCore.QRectF(area.left(), y, area.width(), 0.0)
+            y = self._draw_scores(painter, place, scores, emission_colour(record) if own else TEXT)
         bottom = area.bottom() - history + 0.5 * unit
         y = self._draw_measures(painter, QtCore.QRectF(area.left(), y, area.width(), bottom - y), measures)
+        y = max(y, bottom - 0.5 * unit)
         self._draw_history(
             painter, QtCore.QRectF(area.left(), y + 0.4 * unit, area.width(), area.bottom() - y), past
         )
@@ -128,6 +144,22 @@ class EmissionDetails(Panel):
         said = f"{family}: {reason}" if family and family != record.label and reason else reason or family
         self._write(painter, box, said, 0.9, MUTED)
         return area.top() + 4.3 * unit
+
+    def _draw_protocols(self, painter: QtGui.QPainter, area: QtCore.QRectF, record: Any) -> float:
+        """Write which protocols it may be, how likely, and why; return where the next thing begins."""
+        unit, y = self._unit, area.top()
+        named = [one for one in record.protocols if one.named]
+        others = [one for one in record.protocols if not one.named and one.probability >= _LEAST_LIKELY]
+        for number, one in enumerate((*named, *others)[:_PROTOCOLS]):
+            box = QtCore.QRectF(area.left(), y, area.width(), 1.35 * unit)
+            taken = self._write(painter, box, f"{100 * one.probability:.0f} %", 0.95, TEXT, align=_RIGHT)
+            words = f"perhaps {one.name}" if one.guess else one.name
+            bold = one.named and not one.guess
+            box.setWidth(area.width() - taken - 0.5 * unit)
+            self._write(painter, box, printable(words, 60), 1.0, TEXT if one.named else MUTED, bold=bold)
+            below = QtCore.QRectF(area.left(), box.bottom(), area.width(), 0.0)
+            y = self._write_wrapped(painter, below, printable(one.reason, 300), 3 - number)
+        return y + (0.5 * unit if y > area.top() else 0.0)
 
     def _draw_constellation(self, painter: QtGui.QPainter, area: QtCore.QRectF, record: Any) -> None:
         side = min(area.width(), area.height())
@@ -196,13 +228,6 @@ class EmissionDetails(Panel):
         )
         self._write(painter, box, text, 0.85, MUTED)
 
-    def _scores(self, record: Any) -> list[tuple[str, float]]:
-        """Return the most probable answers of the model, the first of them first."""
-        pairs = sorted(record.probabilities.items(), key=lambda pair: -pair[1])
-        return [
-            (printable(name, 20), min(1.0, max(0.0, value))) for name, value in pairs[:4] if value >= 0.0005
-        ]
-
     def _draw_scores(
         self,
         painter: QtGui.QPainter,
@@ -210,15 +235,15 @@ class EmissionDetails(Panel):
         scores: list[tuple[str, float]],
         colour: QtGui.QColor,
     ) -> float:
-        """Draw a bar for each answer; return where the next thing begins."""
+        """Draw a bar for each answer, the first one in a colour; return where the next thing begins."""
         unit, height = self._unit, 1.42 * self._unit
         painter.setRenderHint(QtGui.QPainter.Antialiasing, False)
         for row, (name, value) in enumerate(scores):
             top = area.top() + row * height
             box = QtCore.QRectF(area.left(), top, area.width(), height)
-            room = QtCore.QRectF(area.left(), top, 5.3 * unit, height)
+            room = QtCore.QRectF(area.left(), top, 6.2 * unit, height)
             self._write(painter, room, name, 0.95, TEXT if row == 0 else MUTED, bold=row == 0)
-            left, width = area.left() + 5.5 * unit, area.width() - 10 * unit
+            left, width = area.left() + 6.4 * unit, area.width() - 10.9 * unit
             painter.fillRect(QtCore.QRectF(left, top + 0.35 * unit, width, 0.75 * unit), _WELL)
             painter.fillRect(
                 QtCore.QRectF(left, top + 0.35 * unit, width * value, 0.75 * unit),
@@ -227,40 +252,45 @@ class EmissionDetails(Panel):
             self._write(painter, box, f"{100 * value:.1f} %", 0.95, TEXT if row == 0 else MUTED, align=_RIGHT)
         return area.top() + len(scores) * height + (0.3 * unit if scores else 0.0)
 
-    def _measures(self, record: Any) -> list[tuple[str, str]]:
-        """Return names and values of what was measured."""
+    def _measures(self, record: Any) -> list[tuple[str, str, str]]:
+        """Return names, values and confidence of what was measured; those of its family come after its place."""
         snapshot = self._band.snapshot
-        pairs = [
-            ("frequency", place_text(record, snapshot.centre_hz)),
-            ("bandwidth", span_text(record.upper - record.lower)),
-            ("SNR in band", f"{record.snr_db:.1f} dB"),
-            ("level", f"{record.level_dbfs:.1f} dBFS"),
-            ("symbol rate", engineering(record.symbol_rate, "Bd", 6) if record.symbol_rate else "–"),
-            ("bursts", str(record.bursts)),
+        rows = [("frequency", place_text(record, snapshot.centre_hz), "")]
+        details = sorted(record.details.items(), key=lambda pair: -pair[1].confidence)
+        for name, measure in details:
+            if np.isfinite(measure.value):
+                sure = f"{100 * min(1.0, max(0.0, measure.confidence)):.0f} %"
+                rows.append((*_measure_text(printable(name, 30), float(measure.value)), sure))
+        if record.symbol_rate and "symbol_rate" not in record.details:
+            rows.append(("symbol rate", engineering(record.symbol_rate, "Bd", 6), ""))
+        rows += [
+            ("bandwidth in its box", span_text(record.upper - record.lower), ""),
+            ("SNR in band", f"{record.snr_db:.1f} dB", ""),
+            ("level", f"{record.level_dbfs:.1f} dBFS", ""),
+            ("bursts", str(record.bursts), ""),
+            ("known for", ago_text((snapshot.now - record.first_seen) / snapshot.sample_rate), ""),
         ]
-        known = {"centre", "bandwidth", "snr_db", "level_dbfs", "symbol_rate", "centre_hz", "bandwidth_hz"}
         for name, value in list(record.measures.items()):
-            if (
-                name in known
-                or value is None
-                or not isinstance(value, (int, float))
-                or not np.isfinite(value)
-            ):
+            known = name in _SAID_ELSEWHERE or name in record.details
+            if known or not isinstance(value, (int, float)) or not np.isfinite(value):
                 continue
-            pairs.append(_measure_text(printable(name, 30), float(value)))
-        return [(name, value.replace("-", "−")) for name, value in pairs[:10]]
+            rows.append((*_measure_text(printable(name, 30), float(value)), ""))
+        return [(name, value.replace("-", "−"), sure) for name, value, sure in rows[:_MEASURES]]
 
     def _draw_measures(
-        self, painter: QtGui.QPainter, area: QtCore.QRectF, pairs: list[tuple[str, str]]
+        self, painter: QtGui.QPainter, area: QtCore.QRectF, rows: list[tuple[str, str, str]]
     ) -> float:
         height = 1.42 * self._unit
-        for row, (name, value) in enumerate(pairs):
+        aside = 3.3 * self._unit if any(sure for _, _, sure in rows) else 0.0
+        for row, (name, value, sure) in enumerate(rows):
             box = QtCore.QRectF(area.left(), area.top() + row * height, area.width(), height)
             if box.bottom() > area.bottom() + 1:
                 return box.top()
+            self._write(painter, box, sure, 0.9, MUTED, align=_RIGHT)
+            box.setWidth(area.width() - aside)
             taken = self._write(painter, box, value, 1.0, TEXT, align=_RIGHT) + 0.5 * self._unit
             self._write(painter, box.adjusted(0, 0, -taken, 0), name, 0.95, MUTED)
-        return area.top() + len(pairs) * height
+        return area.top() + len(rows) * height
 
     def _draw_history(self, painter: QtGui.QPainter, area: QtCore.QRectF, past: EmissionHistory) -> None:
         """Draw the last minute: when it was on, and how strong; below, what it was called."""
@@ -308,6 +338,23 @@ class EmissionDetails(Panel):
             self._write(painter, box.adjusted(ago + unit, 0, 0, 0), text, 0.9, TEXT, align=_RIGHT)
             y = box.bottom()
 
+    def _write_wrapped(self, painter: QtGui.QPainter, area: QtCore.QRectF, text: str, lines: int) -> float:
+        """Write a small text on so many lines at most; return where the next thing begins."""
+        height, y = 1.15 * self._unit, area.top()
+        metrics, words = QtGui.QFontMetricsF(self._font(0.82)), text.split(" ")
+        for number in range(lines):
+            count = len(words)
+            while number < lines - 1 and count > 1:
+                if metrics.horizontalAdvance(" ".join(words[:count])) <= area.width():
+                    break
+                count -= 1
+            box = QtCore.QRectF(area.left(), y, area.width(), height)
+            self._write(painter, box, " ".join(words[:count]), 0.82, MUTED)
+            y, words = box.bottom(), words[count:]
+            if not words:
+                break
+        return y
+
     def _write(
         self,
         painter: QtGui.QPainter,
@@ -329,8 +376,16 @@ class EmissionDetails(Panel):
         return float(metrics.horizontalAdvance(text))
 
 
+def _most_likely(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the most probable answers, the first of them first."""
+    pairs = sorted(probabilities.items(), key=lambda pair: -pair[1])[:_ANSWERS]
+    return [(printable(name, 20), min(1.0, max(0.0, value))) for name, value in pairs if value >= 0.0005]
+
+
 def _measure_text(name: str, value: float) -> tuple[str, str]:
-    """Return a measure's name in words and its value with the unit that the name ends in."""
+    """Return a measure's name in words and its value with the unit that it has, or that the name ends in."""
+    if name in PARAMETERS:
+        return PARAMETERS[name].words, PARAMETERS[name].shown(value)
     for ending, unit in _UNITS:
         if name.endswith(ending):
             words = name.removesuffix(ending).replace("_", " ")

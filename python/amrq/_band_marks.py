@@ -22,8 +22,10 @@ __all__ = [
     "emission_colour",
     "emission_words",
     "frequency_text",
+    "label_texts",
     "place_labels",
     "place_text",
+    "protocol_words",
     "span_text",
     "ticks",
 ]
@@ -35,6 +37,8 @@ GROUND, TEXT, MUTED, FAINT = (QtGui.QColor(c) for c in ("#12161c", "#f2f4f7", "#
 # the ground is dark. No colour says anything that a text does not say as well.
 _COLOURS = {
     "linear": "#56B4E9",
+    "pi4dqpsk": "#56B4E9",
+    "oqpsk": "#56B4E9",
     "fm": "#12AC80",
     "fsk": "#E69F00",
     "am": "#F0E442",
@@ -46,7 +50,10 @@ _COLOURS = {
     "chirp": "#F07E4A",
     "carrier": "#FFFFFF",
 }
+"""By the beginning of a family's name: families that are alike share a colour."""
 _OTHER = "#B4BCC8"
+_LONGEST_NAME, _LONGEST_PROTOCOL = 60, 40
+"""Letters of a protocol's name, and of protocols that may stand on a label."""
 _FARTHEST = 4.0
 """Widths that a label may be away from its emission."""
 
@@ -67,6 +74,33 @@ def _family_colour(family: str) -> QtGui.QColor:
 def emission_words(record: Any) -> str:
     """Return what an emission is called, in a word or two; `new` before the first look."""
     return printable(record.label, 24) if record.looks else "new"
+
+
+def protocol_words(record: Any) -> str:
+    """Return the protocols that an emission is likely to be, in a few words; empty where none is.
+
+    A guess has a question mark. Where two are about as likely, both are there; where more are, as many are counted.
+
+    >>> from types import SimpleNamespace as Named
+    >>> guesses = [Named(name=name, guess=True, named=True) for name in ("MPT 1327", "EDACS", "LTR")]
+    >>> [protocol_words(Named(protocols=guesses[:count])) for count in range(4)]
+    ['', 'MPT 1327?', 'MPT 1327 or EDACS?', 'MPT 1327 or 2 others?']
+    """
+    named = [one for one in record.protocols if one.named]
+    if not named:
+        return ""
+    words = printable(named[0].name, _LONGEST_NAME)
+    if len(named) == 2:
+        words += f" or {printable(named[1].name, _LONGEST_NAME)}"
+    elif named[1:]:
+        words += f" or {len(named) - 1} others"
+    return words + "?" * any(one.guess for one in named)
+
+
+def label_texts(record: Any) -> tuple[str, ...]:
+    """Return what may stand on an emission's label: with its protocol where it has one, and in a word or two."""
+    words, protocol = emission_words(record), protocol_words(record)
+    return (f"{words} · {protocol}", words) if protocol and len(protocol) <= _LONGEST_PROTOCOL else (words,)
 
 
 def frequency_text(offset: float, centre: float | None, step: float = 100.0) -> str:

@@ -14,27 +14,40 @@ from gnuradio.amrq._band_marks import (
     emission_colour,
     emission_words,
     place_text,
+    protocol_words,
     span_text,
 )
 from PyQt5 import QtCore, QtGui, QtWidgets
 
-from amrq.text import engineering
+from amrq.text import engineering, printable
 
 __all__ = ["EmissionTable"]
 
 _DASH = "–"
+_YIELDING = (0, 2)
+"""Columns that become narrower where there is no room: their words end in an ellipsis."""
+_WORDS = 3
+"""Columns on the left: words rather than numbers."""
+_COLOURED = 2
+"""Columns on the left in the colour of the family."""
 _MOST = 200
 _ROLES = QtCore.Qt.ItemDataRole
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: its heading, what it shows of a record, and what it is sorted by."""
+    """A column: its heading, what it shows of a record, and what it is sorted by.
+
+    Where there is no room for all columns, those of the highest `rank` are left out.
+    """
 
     heading: str
     widest: str
     text: Callable[[Any, Any], str]
     key: Callable[[Any, Any], Any]
+    rank: int = 0
+    share: int = 1
+    """Of the room that is left."""
 
 
 def _rate_text(record: Any, snapshot: Any) -> str:
@@ -45,13 +58,41 @@ def _confidence_text(record: Any, snapshot: Any) -> str:
     return f"{100 * record.confidence:.0f} %" if record.confidence else _DASH
 
 
+def _family_text(record: Any) -> str:
+    return printable(record.family, 20) if record.looks else ""
+
+
 def _seen_text(record: Any, snapshot: Any) -> str:
     """Return `now` of what is on the air, else how long ago it ended."""
     return "now" if record.on else f"{ago_text((snapshot.now - record.stop) / snapshot.sample_rate)} ago"
 
 
+def _tip(record: Any) -> str | None:
+    """Return what is said of an emission under the mouse: all in a line, and why it may be of its protocols."""
+    lines = [printable(record.summary, 200)] if record.summary else []
+    lines += [
+        f"{printable(one.name, 40)}: {printable(one.reason, 300)}" for one in record.protocols if one.named
+    ]
+    return "\n".join(lines) or None
+
+
+def _after_others(text: str) -> tuple[bool, str]:
+    """Return what a text is sorted by: alphabetically, those that are empty last."""
+    return not text, text.lower()
+
+
 _COLUMNS = (
-    _Column("Label", "unknown 00", lambda r, s: emission_words(r), lambda r, s: emission_words(r).lower()),
+    _Column(
+        "Label", "AFSK1200 in FM", lambda r, s: emission_words(r), lambda r, s: emission_words(r).lower()
+    ),
+    _Column("Family", "pi4dqpsk0", lambda r, s: _family_text(r), lambda r, s: _after_others(_family_text(r))),
+    _Column(
+        "Protocol",
+        "POCSAG 1200?",
+        lambda r, s: protocol_words(r) or _DASH,
+        lambda r, s: _after_others(protocol_words(r)),
+        share=6,
+    ),
     _Column(
         "Frequency", "433.92000 MHz", lambda r, s: place_text(r, s.centre_hz), lambda r, s: r.lower + r.upper
     ),
@@ -59,14 +100,15 @@ _COLUMNS = (
         "Bandwidth", "25.2 kHz", lambda r, s: span_text(r.upper - r.lower), lambda r, s: r.upper - r.lower
     ),
     _Column("SNR", "−12.3 dB", lambda r, s: f"{r.snr_db:.1f} dB".replace("-", "−"), lambda r, s: r.snr_db),
-    _Column("Confidence", "Confidence", _confidence_text, lambda r, s: r.confidence or 0.0),
+    _Column("Sure", "100 %", _confidence_text, lambda r, s: r.confidence or 0.0),
     _Column("Symbol rate", "100.12 kBd", _rate_text, lambda r, s: r.symbol_rate or 0.0),
-    _Column("Bursts", "10000", lambda r, s: str(r.bursts), lambda r, s: r.bursts),
+    _Column("Bursts", "10000", lambda r, s: str(r.bursts), lambda r, s: r.bursts, 2),
     _Column(
         "Since",
         "10:00:00",
         lambda r, s: ago_text((s.now - r.first_seen) / s.sample_rate),
         lambda r, s: -r.first_seen,
+        1,
     ),
     _Column("Seen", "10:00 ago", _seen_text, lambda r, s: (not r.on, s.now - r.stop)),
 )
@@ -79,7 +121,7 @@ class _Model(QtCore.QAbstractTableModel):
         super().__init__()
         self.records: list[Any] = []
         self._snapshot: Any = None
-        self._sorted = (1, QtCore.Qt.SortOrder.AscendingOrder)
+        self._sorted = (_WORDS, QtCore.Qt.SortOrder.AscendingOrder)
 
     def rowCount(self, parent: Any = None) -> int:  # noqa: N802
         return 0 if parent is not None and parent.isValid() else len(self.records)
@@ -103,9 +145,11 @@ class _Model(QtCore.QAbstractTableModel):
         if role == _ROLES.TextAlignmentRole:
             return int(_alignment(index.column()))
         if role == _ROLES.ForegroundRole:
-            if index.column() == 0:
+            if index.column() < _COLOURED:
                 return emission_colour(record)
             return TEXT if record.on else MUTED
+        if role == _ROLES.ToolTipRole:
+            return _tip(record)
         if role == _ROLES.FontRole and index.column() == 0:
             font = QtGui.QFont()
             font.setBold(True)
@@ -149,7 +193,7 @@ class _Model(QtCore.QAbstractTableModel):
 
 
 def _alignment(column: int) -> Any:
-    side = QtCore.Qt.AlignmentFlag.AlignLeft if column == 0 else QtCore.Qt.AlignmentFlag.AlignRight
+    side = QtCore.Qt.AlignmentFlag.AlignLeft if column < _WORDS else QtCore.Qt.AlignmentFlag.AlignRight
     return side | QtCore.Qt.AlignmentFlag.AlignVCenter
 
 
@@ -181,7 +225,7 @@ class EmissionTable(QtWidgets.QTableView):
         header.setHighlightSections(False)
         header.setSectionsClickable(True)
         header.setStretchLastSection(True)
-        header.setSortIndicator(1, QtCore.Qt.SortOrder.AscendingOrder)
+        header.setSortIndicator(_WORDS, QtCore.Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
         self.clicked.connect(self._on_click)
         self.setMinimumHeight(80)
@@ -226,21 +270,32 @@ class EmissionTable(QtWidgets.QTableView):
         self._spread()
 
     def _spread(self) -> None:
-        """Give each column the room of its widest text, and a share of what is left."""
+        """Give each column the room of its widest text, and a share of what is left.
+
+        Where it is too little, columns with a rank are left out, and words end in an ellipsis rather than numbers.
+        """
         heading = QtGui.QFont(self.font())
         heading.setPixelSize(max(8, round(0.9 * self._unit)))
         cell, head = QtGui.QFontMetrics(self.font()), QtGui.QFontMetrics(heading)
         needed = [
             max(cell.horizontalAdvance(column.widest), head.horizontalAdvance(column.heading + " ▴"))
-            + self._unit
+            + round(0.9 * self._unit)
             for column in _COLUMNS
         ]
         seen: Any = self.viewport()
         room = seen.width() - 2
-        spare = max(0, room - sum(needed)) // len(_COLUMNS)
-        tight = min(1.0, room / sum(needed))
+        for number in sorted(range(len(_COLUMNS)), key=lambda number: -_COLUMNS[number].rank):
+            if _COLUMNS[number].rank and room < sum(needed):
+                needed[number] = 0
+        shares = [column.share if width else 0 for column, width in zip(_COLUMNS, needed, strict=True)]
+        spare = room - sum(needed)
+        if spare < 0:
+            shares = [2 if number in _YIELDING else 0 for number in range(len(_COLUMNS))]
         for number, width in enumerate(needed):
-            self.setColumnWidth(number, int(tight * width) + spare)
+            self.setColumnHidden(number, not width)
+            if width:
+                width += spare * shares[number] // max(1, sum(shares))
+                self.setColumnWidth(number, max(2 * self._unit, width))
 
     def _on_click(self, index: Any) -> None:
         self.chosen.emit(self._model.records[index.row()].id)

@@ -18,8 +18,8 @@ from gnuradio.amrq._band_marks import (
     LabelWish,
     ago_text,
     emission_colour,
-    emission_words,
     frequency_text,
+    label_texts,
     place_labels,
     ticks,
 )
@@ -30,6 +30,8 @@ from PyQt5 import QtCore, QtGui
 __all__ = ["Waterfall"]
 
 _LEAST_LABEL_ROWS, _LABEL_ROWS = 2, 6
+_LONG_ROWS = 3.0
+"""Rows that labels with protocols may need: where it would be more, some are without."""
 _ASIDE = 0.75
 """Widths that a label may stand beside its emission before there is a further row."""
 _WAITING = "waiting for samples …\nIf none come, choose another device above."
@@ -264,8 +266,8 @@ class Waterfall(Panel):
     def _wishes(self, records: Sequence[EmissionHistory]) -> list[tuple[str, LabelWish]]:
         """Return the labels of emissions that are on, in a size in which there is room for them."""
         labelled = [past for past in records if self._is_labelled(past)]
-        texts = [emission_words(past.record) for past in labelled]
         metrics = QtGui.QFontMetricsF(self._font(1.05, True))
+        texts = self._texts(labelled, metrics)
         total = sum(metrics.horizontalAdvance(text) + 0.9 * self._unit + 3 for text in texts)
         # A quarter of the room stays free, since labels want to be above their emissions.
         needed = 1.25 * total / max(1, self._spectrum.width())
@@ -276,6 +278,20 @@ class Waterfall(Panel):
             middle = self._x((past.record.lower + past.record.upper) / 2)
             wishes.append((text, LabelWish(middle, metrics.horizontalAdvance(text) + 0.8 * self._unit)))
         return wishes
+
+    def _texts(self, labelled: Sequence[EmissionHistory], metrics: QtGui.QFontMetricsF) -> list[str]:
+        """Return the texts of labels: with protocols as far as there is room, the first emissions first."""
+        choices = [label_texts(past.record) for past in labelled]
+        edge = 0.9 * self._unit + 3
+        room = _LONG_ROWS * self._spectrum.width() / 1.25
+        room -= sum(metrics.horizontalAdvance(texts[-1]) + edge for texts in choices)
+        chosen = []
+        for texts in choices:
+            more = metrics.horizontalAdvance(texts[0]) - metrics.horizontalAdvance(texts[-1])
+            long = more <= room
+            room -= more if long else 0.0
+            chosen.append(texts[0] if long else texts[-1])
+        return chosen
 
     def _draw_spectrum(
         self, painter: QtGui.QPainter, low: float, high: float, records: Sequence[EmissionHistory]

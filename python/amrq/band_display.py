@@ -43,9 +43,11 @@ class band_display(gr.sync_block):
 
     Spectrum: white the mean spectrum, blue the noise floor, dashed orange the level that a short emission of one bin
     has to exceed. Waterfall: a box for each time that an emission was on, and a label above it, in the colour of its
-    family; the colours stay distinct in the common kinds of colour blindness. Table: a click on a heading sorts. A
-    click on an emission shows its constellation if it has one, otherwise its spectrum; the decision, measures, and
-    when it was on. The wheel zooms, a double click shows the whole band again.
+    family; the colours stay distinct in the common kinds of colour blindness. Where there is room the label has the
+    likely protocol, with a question mark if it is a guess. Table: a click on a heading sorts. A click on an emission
+    shows its constellation if it has one, otherwise its spectrum; the decision, likely protocols with the reason,
+    probabilities of families, measures with their confidence, and when it was on. The wheel zooms, a double click
+    shows the whole band again.
 
     Tags read: `rx_freq`: all emissions end, and the band is another one. `rx_overflow`, `rx_time`: samples are missing.
 

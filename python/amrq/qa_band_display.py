@@ -24,6 +24,8 @@ except ImportError:
 from gnuradio import amrq
 
 from amrq.errors import AmrqError
+from amrq.identify import ProtocolGuess, guess_protocols
+from amrq.protocols import FAMILIES, Measure
 from amrq.scan import BandPicture, EmissionRecord, ScanCounters, ScanSnapshot
 from amrq.signals import SimulatedBand, SimulatedEmission
 from amrq.sources import RadioDevice, SourceOptions
@@ -79,6 +81,24 @@ def shown(emissions, now=48_000, centre=433.92e6):
     counters = ScanCounters(samples=now, load=0.3)
     snapshot = ScanSnapshot(RATE, centre, now, tuple(emissions), counters)
     return snapshot, BandPicture(spectrum, spectrum, floor, floor + 4)
+
+
+def pagers():
+    """Return an emission that is a pager's by its frequency, and one that may be."""
+    details = {"symbol_rate": Measure(1200.0, 0.95), "deviation": Measure(4480.0, 0.9)}
+    return [
+        record(
+            number,
+            middle,
+            12e3,
+            label="2FSK",
+            family="fsk2",
+            details=details,
+            families={"fsk2": 0.9, "fsk4": 0.1},
+            protocols=guess_protocols("fsk2", "2FSK", details, centre),
+        )
+        for number, middle, centre in ((1, -500e3, 466.075e6), (2, 300e3, None))
+    ]
 
 
 def footer_of(window):
@@ -167,9 +187,12 @@ class qa_band_display(gr_unittest.TestCase):
                 [0.004733, 0.691367, 0.303900],
             ],
         }
+        grey = marks.emission_colour(record(0, 0.0, family="unknown"))
+        for family in set(FAMILIES) - {"noise"}:
+            self.assertNotEqual(marks.emission_colour(record(0, 0.0, family=family)), grey, family)
         colours = [
             marks.emission_colour(record(0, 0.0, family=family))
-            for family in ("linear", "fm", "fsk", "am", "ook", "ofdm", "carrier")
+            for family in ("linear", "fm_wide", "fsk4", "am", "ook", "ofdm", "carrier")
         ]
         for colour in [*colours, marks.MUTED, marks.TEXT]:
             contrast = (luminance(colour) + 0.05) / (luminance(marks.GROUND) + 0.05)
@@ -190,6 +213,15 @@ class qa_band_display(gr_unittest.TestCase):
             values, step = marks.ticks(low, high, 6)
             self.assertTrue(2 <= len(values) <= 7 and all(low <= value <= high for value in values))
             np.testing.assert_allclose(np.diff(values), step)
+
+    def test_protocols_in_words(self):
+        sure, guessed = pagers()
+        self.assertEqual(marks.label_texts(sure), ("2FSK · POCSAG 1200", "2FSK"))
+        self.assertEqual(marks.label_texts(guessed), ("2FSK · POCSAG 1200?", "2FSK"))
+        self.assertEqual(marks.label_texts(record(1, 0.0)), ("QPSK",))
+        odd = replace(sure, protocols=(ProtocolGuess("a\nb" + 90 * "c", 0.9, False, "why\nnot", True),))
+        self.assertEqual(marks.label_texts(odd), ("2FSK",))  # too long for a label
+        self.assertNotIn("\n", marks.protocol_words(odd))
 
     # -- history -----------------------------------------------------------------------------------------------------
 
@@ -238,6 +270,30 @@ class qa_band_display(gr_unittest.TestCase):
             view, _ = self.view(*(shown(fifty(), 48_000 * (n + 1)) for n in range(3)), size=size)
             spots = {identity for _, identity in view._waterfall._spots}
             self.assertEqual(spots, set(range(50)), size)
+
+    def test_labels_have_protocols_where_there_is_room(self):
+        few = pagers()
+        many = [
+            replace(few[0], id=n, lower=x, upper=x + 9e3)
+            for n, x in enumerate(np.linspace(-1.1e6, 1.1e6, 50))
+        ]
+        for emissions, expected in ((few, {"2FSK · POCSAG 1200", "2FSK · POCSAG 1200?"}), (many, {"2FSK"})):
+            view, _ = self.view(*(shown(emissions, 48_000 * (n + 1)) for n in range(3)))
+            waterfall = view._waterfall
+            wishes = waterfall._wishes(waterfall._in_view())
+            self.assertEqual({text for text, _ in wishes}, expected)
+            self.assertEqual({identity for _, identity in waterfall._spots}, {one.id for one in emissions})
+
+    def test_labels_of_what_is_over_have_protocols_where_there_is_room(self):
+        states = [shown(pagers(), 48_000 * (n + 1)) for n in range(3)]
+        over = [replace(one, on=False, stop=144_000) for one in pagers()]
+        states += [shown(over, 48_000 * (n + 1)) for n in range(3, 120)]
+        view, _ = self.view(*states)
+        lines = view._waterfall._lines
+        widths = [box.width() for box, _ in view._waterfall._spots if box.top() >= lines.top()]
+        self.assertGreater(len(widths), 0)
+        metrics = QtGui.QFontMetricsF(view._waterfall._font(0.9, True))
+        self.assertGreater(min(widths), metrics.horizontalAdvance("2FSK · POCSAG 1200"))
 
     def test_a_click_selects_in_picture_and_table(self):
         view, _ = self.view(shown([record(1, -500e3), record(2, 300e3, 100e3), record(3, 310e3, 5e3)]))
@@ -293,17 +349,36 @@ class qa_band_display(gr_unittest.TestCase):
         def column(number):
             return [model.data(model.index(row, number)) for row in range(model.rowCount())]
 
-        self.assertEqual(column(1), ["433.4200 MHz", "434.2200 MHz"])
-        self.assertEqual(column(2), ["20 kHz", "20 kHz"])
-        self.assertEqual(column(5), ["14.5 kBd", "–"])
-        view._table.sortByColumn(3, QtCore.Qt.DescendingOrder)
-        self.assertEqual(column(3), ["30.0 dB", "3.0 dB"])
+        self.assertEqual(column(3), ["433.4200 MHz", "434.2200 MHz"])
+        self.assertEqual(column(4), ["20 kHz", "20 kHz"])
+        self.assertEqual(column(7), ["14.5 kBd", "–"])
+        view._table.sortByColumn(5, QtCore.Qt.DescendingOrder)
+        self.assertEqual(column(5), ["30.0 dB", "3.0 dB"])
+
+    def test_table_sorts_by_family_and_protocol_and_marks_guesses(self):
+        view, _ = self.view(shown([*pagers(), record(9, 0.0, label="OFDM", family="ofdm")]))
+        model = view._table.model()
+
+        def column(number):
+            return [model.data(model.index(row, number)) for row in range(model.rowCount())]
+
+        view._table.sortByColumn(1, QtCore.Qt.AscendingOrder)
+        self.assertEqual(column(1), ["fsk2", "fsk2", "ofdm"])
+        view._table.sortByColumn(2, QtCore.Qt.AscendingOrder)
+        self.assertEqual(column(2), ["POCSAG 1200", "POCSAG 1200?", "–"])  # none comes last
+        self.assertIn("fits", model.data(model.index(0, 2), QtCore.Qt.ToolTipRole))
+        for width in (1280, 1600, 2400):  # what is left out for want of room does not take the rest with it
+            view.resize(width, 720)
+            hidden = [view._table.isColumnHidden(number) for number in range(model.columnCount())]
+            self.assertEqual(hidden[:8], [False] * 8)
+            self.assertLessEqual(view._table.horizontalHeader().length(), view._table.viewport().width())
+        self.assertFalse(any(hidden))
 
     def test_what_is_on_the_air_stands_first(self):
         view, _ = self.view(shown([record(1, -500e3, on=False, stop=10), record(2, 300e3)]))
         model = view._table.model()
         self.assertEqual([one.id for one in model.records], [2, 1])
-        self.assertIn("ago", model.data(model.index(1, 8)))
+        self.assertIn("ago", model.data(model.index(1, 10)))
 
     def test_constellation_spectrum_and_odd_values_are_drawn(self):
         random = rng("constellation")
@@ -328,8 +403,16 @@ class qa_band_display(gr_unittest.TestCase):
                 label="",
             ),
             record(4, 0.0, symbols=np.full(3, np.nan, np.complex64), measures={"x": None, "y": float("nan")}),
+            *(replace(one, id=one.id + 4) for one in pagers()),
+            record(
+                7,
+                0.0,
+                details={"speed": Measure(float("nan"), 1.0), "side": Measure(1.0, 0.0)},
+                families={"": 7.0, "ook": float("nan")},
+                protocols=(ProtocolGuess("", 2.0, False, " ".join(99 * ["long"]), True),),
+            ),
         ]
-        for selected in (1, 2, 3, 4):
+        for selected in range(1, 8):
             view, _ = self.view(shown(odd))
             view.select(selected)
             view.grab()
