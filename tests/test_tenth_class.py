@@ -148,7 +148,11 @@ found = {
     "others": digest(*(other_signal(kind, 3, 32, rng("one line")) for kind in OTHER_SIGNALS)),
     "signal": digest(ModulatedSignal(Schedule(list(THESIS_9), 10), 20.0).generate(500)[0]),
     "bound": measure_bound(Receiver(es_n0_db=10.0), True, 32, [10.0], 10).points[0].confusion.tolist(),
-    "models": {str(path.stem): list(read_contract(path).linear_classes) for path in list_models()},
+    "models": {
+        str(path.stem): list(read_contract(path).linear_classes)
+        for path in list_models()
+        if read_contract(path).input == "symbols"
+    },
 }
 thesis = read_sweep_recipe(sys.argv[1])
 found["sweep"] = [thesis.identity, len(thesis.class_set)]

@@ -32,8 +32,9 @@ from golden.material import ROOT
 
 
 def models() -> dict[str, Path]:
-    """Name -> file of every model that is shipped, and of the thesis's."""
+    """Name -> file of every model of symbols that is shipped, and of the thesis's."""
     shipped = [path for path in list_models() if path.parent == ROOT / "models"]
+    shipped = [path for path in shipped if read_contract(path).input == "symbols"]
     thesis = sorted((ROOT / "docs" / "thesis" / "models").glob("*.onnx"))
     return {path.stem: path for path in [*shipped, *thesis]}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classification of chunks: engines that compute scores, and the classifier that turns scores into evidence."""
+"""Classification of chunks: engines that compute scores, the classifier that turns scores into evidence, families."""
 
 from amrq.classifier.classifier import (
     Backend,
@@ -23,6 +23,7 @@ from amrq.classifier.engine import (
     logits_of,
     make_engine,
 )
+from amrq.classifier.family import FamilyModel, level_chunks
 
 __all__ = [
     "ENGINES",
@@ -34,11 +35,13 @@ __all__ = [
     "EngineKind",
     "EngineScores",
     "Evidence",
+    "FamilyModel",
     "IntegerScores",
     "OnnxEngine",
     "Weigher",
     "engine_help",
     "engines_here",
+    "level_chunks",
     "logits_of",
     "make_classifier",
     "make_engine",

@@ -29,7 +29,7 @@ def models() -> None:
     """List the available models: those shipped, and those in the folder $AMRQ_MODELS.
 
     Weights are counted without zeros and biases, as **amrq estimate** counts them. Accuracy is that on one chunk at 10
-    and at 20 dB Es/N0.
+    and at 20 dB Es/N0; for models that take samples of a signal, in-band SNR.
 
     Example: **amrq models**
     """
@@ -61,6 +61,17 @@ def _input(contract: Contract) -> str:
     if contract.input == "symbols":
         return "symbols"
     return f"samples, {contract.samples_per_bandwidth:g} in the reciprocal of the occupied bandwidth"
+
+
+def _noise_axis(contract: Contract) -> str:
+    """Return what the numbers in dB of a contract are."""
+    return "Es/N0" if contract.input == "symbols" else "in-band SNR"
+
+
+def _chunk(contract: Contract) -> str:
+    if contract.input == "samples":
+        return f"{contract.chunk_length} samples"
+    return f"{contract.chunk_length} samples, {contract.samples_per_symbol} a symbol"
 
 
 def _row(path: Path, contract: Contract) -> list[str]:
@@ -115,10 +126,10 @@ def show(
     known = ", ".join(contract.linear_classes) or "none"
     table.add_row("class set", escape(f"{contract.class_set.name}; known by their constellation: {known}"))
     table.add_row("input", _input(contract))
-    table.add_row("chunk", f"{contract.chunk_length} samples, {contract.samples_per_symbol} a symbol")
+    table.add_row("chunk", _chunk(contract))
     table.add_row("normalisation", contract.normalisation)
     table.add_row("phase", contract.phase)
-    table.add_row("trained on", f"{low:g} to {high:g} dB Es/N0")
+    table.add_row("trained on", f"{low:g} to {high:g} dB {_noise_axis(contract)}")
     table.add_row(
         "precision", f"{contract.weight_bits}-bit weights, {contract.activation_bits}-bit activations"
     )
@@ -137,7 +148,7 @@ def show(
         accuracy = Table(
             title=f"Accuracy on one chunk, phase {contract.phase}, phase noise {contract.phase_noise:g} rad"
         )
-        for column in ("Es/N0 dB", "accuracy", "95 % interval", "chunks"):
+        for column in (f"{_noise_axis(contract)} dB", "accuracy", "95 % interval", "chunks"):
             accuracy.add_column(column, justify="right")
         for row in contract.accuracy:
             interval = f"{row.low:.4f} to {row.high:.4f}"

@@ -34,7 +34,8 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = "default"
-_DEFAULT_STEM = "blind-full-int8"
+_STANDS_FOR = {DEFAULT_MODEL: "blind-full-int8", "family": "family-int8"}
+"""Names for whichever model is best for that: for linear modulations, and for families of signals."""
 
 
 def _folders() -> list[Path]:
@@ -61,7 +62,7 @@ def list_models() -> list[Path]:
 
 
 def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
-    """Return the file of a model given by path (with a slash or the suffix), by name, or as `default`.
+    """Return the file of a model given by path (with a slash or the suffix), by name, or as `default` or `family`.
 
     Raises:
         ModelError: there is no such model; the message lists the names.
@@ -74,7 +75,7 @@ def find_model(name: str | os.PathLike[str] = DEFAULT_MODEL) -> Path:
         if os.path.isfile(path):
             return path
         raise ModelError(f"there is no model file {printable(path)}.")
-    stem = _DEFAULT_STEM if str(name) == DEFAULT_MODEL else str(name)
+    stem = _STANDS_FOR.get(str(name), str(name))
     models = {model.stem: model for model in list_models()}
     if stem not in models:
         known = printable(", ".join(models), 1000) or "none"
@@ -112,8 +113,8 @@ _PATIENCE = 20.0
 _LARGEST_CALL = 512
 """Chunks handed to onnxruntime at a time: enough to spread a call's fixed cost of some 30 us, few enough that the
 activations of the shipped models stay in a core's cache."""
-_LARGEST_INPUT = 1 << 22
-"""Samples handed over at a time."""
+_LARGEST_INPUT = 1 << 17
+"""Samples handed over at a time: a model of long chunks gets fewer of them, since what it holds of each is large."""
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,31 @@ def _store_integers(model: onnx.ModelProto) -> None:
         graph.initializer.remove(tensor)
 
 
+_LARGE = 1024
+"""Bytes from which on it pays to keep one of several equal tensors."""
+
+
+def _share_constants(model: onnx.ModelProto) -> None:
+    """Keep one of each large tensor: what a graph uses twice, the exporter writes twice."""
+    graph = model.graph
+    kept: dict[tuple[Any, ...], str] = {}
+    names: dict[str, str] = {}
+    for node in list(graph.node):
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensor = node.attribute[0].t
+            key = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+            if len(tensor.raw_data) < _LARGE:
+                continue
+            if key in kept:
+                names[node.output[0]] = kept[key]
+                graph.node.remove(node)
+            else:
+                kept[key] = node.output[0]
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = names.get(name, name)
+
+
 class _TwoOutputs(nn.Module):
     """A network's hypotheses, and before them the classes they make up."""
 
@@ -270,6 +295,7 @@ def export(
         )
     model = onnx.load(str(path))
     _store_integers(model)
+    _share_constants(model)
     model.producer_name = "gr-amrq"
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

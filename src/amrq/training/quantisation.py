@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Layers that can train with the rounding of integer arithmetic in the loop."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
@@ -12,8 +13,10 @@ from amrq.errors import AmrqError
 __all__ = [
     "ActivationQuantiser",
     "QuantisedConv1d",
+    "QuantisedConvolution",
     "QuantisedLayer",
     "QuantisedLinear",
+    "integer_ready",
     "power_of_two_scale",
     "quantise",
 ]
@@ -250,6 +253,101 @@ class QuantisedLinear(QuantisedLayer):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, in] -> [N, out]."""
         return nn.functional.linear(self.input(x), *self.parameters_as_run())
+
+
+class QuantisedConvolution(QuantisedLayer):
+    """A convolution along one or two axes, as a plain layer of torch describes it.
+
+    Args:
+        layer: `nn.Conv1d` or `nn.Conv2d` with padding in numbers and zeros; its weights are taken over.
+        signed_input: whether its input takes values below zero.
+    """
+
+    def __init__(self, layer: nn.Conv1d | nn.Conv2d, signed_input: bool = False) -> None:
+        super().__init__(tuple(layer.weight.shape), signed_input)
+        self._convolve: Callable[..., torch.Tensor] = (
+            nn.functional.conv1d if isinstance(layer, nn.Conv1d) else nn.functional.conv2d
+        )
+        self._how = {
+            "stride": layer.stride,
+            "padding": layer.padding,
+            "dilation": layer.dilation,
+            "groups": layer.groups,
+        }
+        _take_over(self, layer)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, in, ...] -> [N, out, ...]."""
+        return self._convolve(self.input(x), *self.parameters_as_run(), **self._how)
+
+
+def _take_over(mine: QuantisedLayer, layer: nn.Conv1d | nn.Conv2d | nn.Linear) -> None:
+    with torch.no_grad():
+        mine.weight.copy_(layer.weight)
+        if layer.bias is not None:
+            mine.bias.copy_(layer.bias)
+
+
+def integer_ready(net: nn.Module, example: torch.Tensor) -> nn.Module:
+    """Return a copy of a network of plain layers whose convolutions and linear layers can round.
+
+    A batch norm that follows a convolution in an `nn.Sequential` becomes part of it (Jacob et al. 2018, section 3.2).
+    Whether a layer's input takes values below zero is seen on an example.
+
+    Args:
+        net: of `nn.Conv1d`, `nn.Conv2d`, `nn.Linear`, with batch norms after convolutions.
+        example: float32 [N, ...], an input of the network.
+
+    Returns:
+        the network in evaluation mode: the same function until `quantise` sets the rounding in.
+
+    Raises:
+        AmrqError: a batch norm does not follow a convolution.
+    """
+    net = copy.deepcopy(net).eval()
+    for chain in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
+        before: nn.Module | None = None
+        for name, child in list(chain.named_children()):
+            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d) and isinstance(
+                before, nn.Conv1d | nn.Conv2d
+            ):
+                _fold(before, child)
+                setattr(chain, name, nn.Identity())
+            before = child
+    if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in net.modules()):
+        raise AmrqError(
+            "a batch norm of the network does not follow a convolution, so that it cannot join it."
+        )
+    signed: dict[nn.Module, bool] = {}
+
+    def see(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        signed[module] = signed.get(module, False) or bool((inputs[0] < 0).any())
+
+    plain = (nn.Conv1d, nn.Conv2d, nn.Linear)
+    hooks = [m.register_forward_pre_hook(see) for m in net.modules() if isinstance(m, plain)]
+    with torch.no_grad():
+        net(example)
+    for hook in hooks:
+        hook.remove()
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                linear = QuantisedLinear(child.in_features, child.out_features, signed.get(child, True))
+                _take_over(linear, child)
+                setattr(parent, name, linear)
+            elif isinstance(child, nn.Conv1d | nn.Conv2d):
+                setattr(parent, name, QuantisedConvolution(child, signed.get(child, True)))
+    return net.eval()
+
+
+def _fold(layer: nn.Conv1d | nn.Conv2d, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    """Let a convolution do what the batch norm after it does."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    with torch.no_grad():
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        bias = layer.bias if layer.bias is not None else torch.zeros_like(norm.running_mean)
+        layer.weight.mul_(scale.reshape(-1, *[1] * (layer.weight.ndim - 1)))
+        layer.bias = nn.Parameter((bias - norm.running_mean) * scale + norm.bias)
 
 
 def quantise(

@@ -7,14 +7,15 @@ from types import MappingProxyType
 from torch import nn
 
 from amrq.errors import AmrqError
-from amrq.training import NetSettings
+from amrq.training import FamilyNetSettings, NetSettings
 from amrq.training.architectures.candidate_phases import CandidatePhasesNet
+from amrq.training.architectures.family_net import FamilyNet
 from amrq.training.architectures.invariants import InvariantNet
 from amrq.training.architectures.phase_aligned import PhaseAlignedNet, PhaseAligner
 from amrq.training.architectures.symbolwise import SymbolwiseNet
 from amrq.training.architectures.vgglike import VggLikeNet
 
-__all__ = ["ARCHITECTURES", "PhaseAligner", "VggLikeNet", "make_net"]
+__all__ = ["ARCHITECTURES", "FamilyNet", "PhaseAligner", "VggLikeNet", "make_family_net", "make_net"]
 
 ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingProxyType(
     {
@@ -45,3 +46,25 @@ def make_net(outputs: int, settings: NetSettings) -> nn.Module:
     if settings.level_input and settings.architecture != "symbolwise":
         raise AmrqError(f"the architecture {settings.architecture} takes no level: remove net.level_input.")
     return ARCHITECTURES[settings.architecture](outputs, settings)
+
+
+def make_family_net(
+    outputs: int, length: int, samples_per_bandwidth: float, settings: FamilyNetSettings
+) -> nn.Module:
+    """Return a fresh network for families, its weights drawn from torch's generator: float32 [N, 2, length] -> logits.
+
+    Args:
+        outputs: number of outputs.
+        length: samples of a chunk.
+        samples_per_bandwidth: of them.
+        settings: of the recipe.
+    """
+    return FamilyNet(
+        outputs,
+        length,
+        samples_per_bandwidth,
+        settings.time_widths,
+        settings.frequency_widths,
+        settings.lag_widths,
+        settings.hidden,
+    )
