@@ -192,7 +192,7 @@ def _make_shard(
     numbers = np.arange(settings.shard) % len(families)
     snr_db = np.empty(settings.shard, np.float32)
     for place, number in enumerate(numbers):
-        piece = make(rng, families[number])
+        piece = make(rng, families[int(number)])
         iq[place] = to_bytes(piece.iq)
         snr_db[place] = piece.snr_db
     with whole_file(path) as file:
