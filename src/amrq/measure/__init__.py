@@ -18,6 +18,7 @@ from amrq.measure.emission import EmissionMeasures, measure_emission
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.keying import Keying, measure_keying
+from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
@@ -38,6 +39,7 @@ __all__ = [
     "FrontEndOptions",
     "InputReport",
     "Keying",
+    "PhaseKeying",
     "Pulses",
     "SsbMeasures",
     "StreamInfo",
@@ -53,6 +55,7 @@ __all__ = [
     "measure_fm",
     "measure_frequency_keying",
     "measure_keying",
+    "measure_phase_keying",
     "measure_pulse",
     "measure_ssb",
     "measure_subcarriers",

@@ -151,7 +151,7 @@ def _frames(power: _Reals, sample_rate: float) -> tuple[int, int, float]:
 def _halves(sums: _Reals, sample_rate: float, phase: float) -> _Reals:
     """Return the power in each half of a bit, from sums of the power."""
     long = _CHIP * sample_rate
-    edges = (np.arange(int((len(sums) - 1) / long - phase - 1e-9) + 1) + phase) * long
+    edges = (np.arange(int((len(sums) - 1) / long - phase + 1e-9) + 1) + phase) * long
     whole = np.minimum(edges.astype(np.int64), len(sums) - 2)
     return np.diff(sums[whole] + (edges - whole) * (sums[whole + 1] - sums[whole]))
 
