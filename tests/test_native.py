@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from seeds import rng
 
-from amrq.detect import Grid, Rectangles, SpectrumStream, energy, noise_floor, spectra
+from amrq.detect import Grid, Rectangles, SpectrumStream, energy, noise_floor, search, spectra
 from amrq.native import Kernels, kernels, missing
 
 GRID = Grid(1.0, 512, 256)
@@ -39,8 +39,10 @@ def _cells(name: str, rows: int, columns: int) -> NDArray[np.float32]:
     return cells
 
 
-def _sorted(hits: list[energy.Hits]) -> list[tuple[object, ...]]:
-    return [(one.size, one.frames.tolist(), one.bins.tolist(), one.excess.tolist()) for one in hits]
+def _sorted(hits: energy.Hits) -> list[tuple[object, ...]]:
+    return sorted(
+        (*place, value) for place, value in zip(hits.places.tolist(), hits.excess.tolist(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(64, 512), (37, 300), (3, 17), (1, 16), (200, 64)])
@@ -63,7 +65,7 @@ def test_the_same_rectangles_are_found(
     assert (mask is None) == (plain_mask is None)
     assert mask is None or plain_mask is None or np.array_equal(mask, plain_mask)
     assert searches[0].largest == searches[1].largest and marks[0].largest == marks[1].largest
-    if plain:
+    if len(plain.excess):
         painted = [np.zeros(cells.shape, bool) for _ in range(2)]
         energy.paint_best(plain, painted[0])
         monkeypatch.setattr(energy, "kernels", lambda: native)
@@ -144,6 +146,63 @@ def test_means_of_pieces_with_a_cap(native: Kernels) -> None:
     assert np.allclose(native.capped_means(values, 40, 3.0), plain, rtol=1e-6)
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_the_same_stripes_last(native: Kernels, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    random = rng("native", "lasting", number)
+    rows = random.normal(1, 0.1, (70, 300)).astype(np.float32)
+    rows[:, 40:60] += np.float32(0.3)
+    rows[30:33, 100:200] += 5
+    used = np.zeros(300, bool)
+    stripes, excess = [], []
+    for _ in range(200):
+        back, width = int(random.choice([2, 3, 8, 63, 64])), int(random.integers(1, 30))
+        stripe = int(random.integers(71 - back)), back, int(random.integers(301 - width)), width
+        used[stripe[2] : stripe[2] + width] = True
+        stripes.append(stripe)
+        excess.append(float(random.uniform(1, 2)))
+    both = np.array(stripes, np.int32), np.array(excess)
+    found = search._painted(rows, *both, used)
+    monkeypatch.setattr(search, "kernels", lambda: None)
+    assert np.array_equal(found, search._painted(rows, *both, used)) and found.any() and not found.all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("bins", [16, 1000])
+def test_the_same_mean_of_what_is_free(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, bins: int, share: float
+) -> None:
+    random = rng("native", "free", bins, share)
+    values, free = random.gamma(20, 0.05, bins), random.random(bins) < share
+    free[: bins // 3] = False
+    expected = 1 + 0.3 * np.sin(np.arange(bins) / 100)
+    found = noise_floor._local_mean(values * expected, free, bins // 64, expected)
+    monkeypatch.setattr(noise_floor, "kernels", lambda: None)
+    plain = noise_floor._local_mean(values * expected, free, bins // 64, expected)
+    assert np.allclose(found, plain, rtol=1e-12)
+
+
+def test_samples_that_are_usable(native: Kernels) -> None:
+    pairs = rng("native", "usable").standard_normal((10_000, 2), dtype=np.float32)
+    good = pairs.view(np.complex64).ravel()
+    assert (
+        native.usable(good, 8, 5e11)
+        and native.usable(good[:0], 8, 5e11)
+        and native.usable(good[::3], 8, 5e11)
+    )
+    for bad in (np.nan, np.inf, -np.inf, 1j * np.inf, 6e11, -6e11j):
+        for place in (0, 4095, 4096, 9_999):
+            some = good.copy()
+            some[place] = bad
+            assert not native.usable(some, 8, 5e11)
+    for value in (0, 0.25 + 0.5j):
+        for place in (0, 4080, 9_960):
+            some = good.copy()
+            some[place : place + 32] = value  # four of eight in a row, wherever it begins
+            assert not native.usable(some, 8, 5e11)
+    some[:] = np.repeat(good[::16], 16)
+    assert native.usable(some, 8, 5e11)
+
+
 def test_wrong_arrays_are_refused(native: Kernels) -> None:
     cells, table = np.ones((4, 8), np.float32), np.ones((1, 1), np.float32)
     for wrong in (cells.astype(np.float64), cells[:, ::2], cells[0]):
@@ -154,7 +213,13 @@ def test_wrong_arrays_are_refused(native: Kernels) -> None:
     with pytest.raises(ValueError, match="rows"):
         native.lower_means(np.ones((65, 3), np.float32))
     with pytest.raises(ValueError, match="outside"):
-        native.paint(np.array([[0, 0, 4, 0]], np.int32), np.ones(1, np.float32), 0.8, cells)
+        native.paint(np.array([[0, 0, 4, 0]], np.int32), np.ones(1, np.float32), 0.8, cells > 2)
+    used, one = np.array([False, True, True] + [False] * 5), np.ones(1)
+    for stripe in ([3, 2, 1, 2], [0, 0, 1, 2], [0, 4, 1, 3], [0, 4, 7, 2], [-1, 2, 1, 1]):
+        with pytest.raises(ValueError):
+            native.paint_lasting(cells, np.array([stripe], np.int32), one, (0.8, 0.3), used)
+    with pytest.raises(ValueError, match="shape"):
+        native.local_mean(np.ones(8), np.ones(7, bool), 2, 3, np.ones(8))
 
 
 def test_without_the_library_a_sentence_says_so() -> None:

@@ -263,6 +263,7 @@ class Detector:
         whole._book.next_id = self._book.next_id
         # Everything is one block.
         whole._block = len(samples)
+        whole._recent = RecentSamples(len(samples))
         all_of = len(samples)
         boxes = whole.process(samples) + whole._run(
             whole._waiting[0].take(all_of), whole._waiting[1].take(all_of), True
@@ -321,7 +322,7 @@ class Detector:
         self._gaps.forget(self._origin + self._first[1] * self.fine.step)
         for k, room in enumerate(rooms):
             self._known[k] = min(len(room), (_TAIL * self._per_fine, _TAIL)[k])
-            self._views[k][: self._known[k]] = room[len(room) - self._known[k] :].copy()
+            self._views[k][: self._known[k]] = room[len(room) - self._known[k] :]
         seen_to = self._origin + self.fine.middle(self._first[1] - 1)
         return self._boxes(segments, seen_to)
 

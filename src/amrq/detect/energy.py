@@ -157,13 +157,12 @@ def _stride(exponent: int) -> int:
 
 @dataclass(frozen=True)
 class Hits:
-    """Rectangles of one size over their threshold: sides as exponents, first rows and columns, in tiles."""
+    """Rectangles over their thresholds."""
 
-    size: Size
-    frames: NDArray[np.intp]
-    bins: NDArray[np.intp]
+    places: NDArray[np.int32]
+    """`[hits, 4]`: exponents of the sides in time and frequency, first row and column; all in tiles."""
     excess: NDArray[np.float32]
-    """Of each sum over its mean, relative to the threshold's."""
+    """`[hits]`, of each sum over its mean, relative to the threshold's."""
 
 
 class Rectangles:
@@ -192,8 +191,6 @@ class Rectangles:
             (i, j): np.float32(sum_threshold(grid, 1 << i, 1 << j, log_probability, floor_uncertainty))
             for i, j in self.sizes
         }
-        self.scale = 1.0
-        """What the cells are multiples of: the sum of a rectangle has this times its cells as mean."""
         self.largest = 0.0
         """Largest excess of a sum over its mean, relative to the threshold's, that was no hit."""
         # As the compiled kernel takes them: [times, widths] in tiles, never where nothing is compared.
@@ -201,29 +198,19 @@ class Rectangles:
         self._table = np.full((times, widths), NEVER)
         for (i, j), threshold in self.thresholds.items():
             self._table[j - self.tile[1], i - self.tile[0]] = threshold
-        self._widest = {j: max(i for i, k in self.sizes if k == j) for j in {j for _, j in self.sizes}}
+        sides = np.arange(times)[:, None] + np.arange(widths) + sum(self.tile)
+        self._means = (2.0**sides).astype(np.float32)
 
-    def search(self, cells: NDArray[np.float32]) -> list[Hits]:
+    def search(self, cells: NDArray[np.float32]) -> Hits:
         """Return the hits in cells, or sums of tiles, `[frames, bins]`, that were divided by the floor."""
         native = kernels()
         if native is not None:
-            return self._searched(native, cells)
-        found = []
-        for size, sums in self._sums(cells):
-            threshold = self.thresholds[size]
-            if sums.size == 0:
-                continue
-            top = sums.max()
-            if top > threshold:
-                # One index is found faster than two.
-                place = np.flatnonzero(np.ravel(sums > threshold))
-                where = np.divmod(place, sums.shape[1])
-                i, j = size[0] - self.tile[0], size[1] - self.tile[1]
-                excess = self._excess(size, sums[where])
-                found.append(Hits((i, j), where[0] * _stride(j), where[1] * _stride(i), excess))
-            else:
-                self._note(size, top)
-        return found
+            tops, places, values = native.rectangles(cells, self._table)
+        else:
+            tops, places, values = self._found(cells)
+        self._noted(tops)
+        j, i = places[:, 0], places[:, 1]
+        return Hits(places, (values - self._means[j, i]) / (self._table - self._means)[j, i])
 
     def mark(self, cells: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         """Return which cells lie in rectangles over their thresholds; None for no such rectangle.
@@ -237,75 +224,69 @@ class Rectangles:
             return mask if self._noted(tops) else None
         return self._marked(cells)
 
-    def _searched(self, native: Kernels, cells: NDArray[np.float32]) -> list[Hits]:
-        tops, places, sums = native.rectangles(cells, self._table)
-        self._noted(tops)
-        a, b = self.tile
-        found = []
-        for i, j in sorted(self.sizes, key=lambda size: size[::-1]):
-            if tops[j - b, i - a] > self.thresholds[i, j]:
-                one = np.flatnonzero((places[:, 0] == j - b) & (places[:, 1] == i - a))
-                rows, columns = places[one, 2].astype(np.intp), places[one, 3].astype(np.intp)
-                found.append(Hits((i - a, j - b), rows, columns, self._excess((i, j), sums[one])))
-        return found
+    def _found(
+        self, cells: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+        """Return the largest sum of each size, and places and sums of the hits, as the compiled kernel does."""
+        tops = np.full_like(self._table, -NEVER)
+        places, values = [np.zeros((0, 4), np.int32)], [np.zeros(0, np.float32)]
+        for (i, j), sums in self._sums(cells):
+            if sums.size == 0:
+                continue
+            tops[j, i] = sums.max()
+            if not tops[j, i] > self._table[j, i]:
+                continue
+            # One index is found faster than two.
+            where = np.divmod(np.flatnonzero(np.ravel(sums > self._table[j, i])), sums.shape[1])
+            sides = np.full(len(where[0]), j), np.full(len(where[0]), i)
+            found = np.column_stack([*sides, where[0] * _stride(j), where[1] * _stride(i)])
+            places.append(found.astype(np.int32))
+            values.append(sums[where])
+        return tops, np.concatenate(places), np.concatenate(values)
 
     def _marked(self, cells: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         mask: NDArray[np.bool_] | None = None
+        tops = np.full_like(self._table, -NEVER)
         for (i, j), sums in self._sums(cells):
-            threshold = self.thresholds[i, j]
             if sums.size == 0:
                 continue
-            top = sums.max()
-            if not top > threshold:
-                self._note((i, j), top)
+            tops[j, i] = sums.max()
+            if not tops[j, i] > self._table[j, i]:
                 continue
             mask = np.zeros(cells.shape, bool) if mask is None else mask
-            over = sums > threshold
-            i, j = i - self.tile[0], j - self.tile[1]
+            over = sums > self._table[j, i]
             rows, columns = _stride(j), _stride(i)
             for t in range(1 << j):
                 for f in range(1 << i):
                     place = mask[t : t + rows * len(over) : rows, f : f + columns * over.shape[1] : columns]
                     place |= over
+        self._noted(tops)
         return mask
-
-    def _excess(self, size: Size, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return how far sums exceed their mean, relative to the threshold."""
-        mean = np.float32(self.scale * (1 << (size[0] + size[1])))
-        excess: NDArray[np.float32] = (sums - mean) / (self.thresholds[size] - mean)
-        return excess
-
-    def _note(self, size: Size, top: float) -> None:
-        """Note the largest sum of a size that had no hit."""
-        mean = self.scale * (1 << (size[0] + size[1]))
-        self.largest = max(self.largest, float((top - mean) / (self.thresholds[size] - mean)))
 
     def _noted(self, tops: NDArray[np.float32]) -> bool:
         """Note the largest sum of each size `[times, widths]`; return whether there were hits."""
-        hit = False
-        for i, j in self.sizes:
-            top = tops[j - self.tile[1], i - self.tile[0]]
-            if top > self.thresholds[i, j]:
-                hit = True
-            elif top > -NEVER:
-                self._note((i, j), top)
-        return hit
+        hit = tops > self._table
+        seen = ~hit & (tops > -NEVER) & (self._table < NEVER)
+        if seen.any():
+            means = self._means[seen].astype(np.float64)
+            ratios = (tops[seen] - means) / (self._table[seen] - means)
+            self.largest = max(self.largest, float(ratios.max()))
+        return bool(hit.any())
 
     def _sums(self, cells: NDArray[np.float32]) -> Iterator[tuple[Size, NDArray[np.float32]]]:
+        """Yield the exponents of each size, in tiles, with the sums of all rectangles of that size."""
         by_time = cells
-        a, b = self.tile
-        for j in range(b, max(self._widest) + 1):
-            if j > b:
-                by_time = by_time[:-1] + by_time[1:] if j == b + 1 else by_time[:-2:2] + by_time[2::2]
+        for j, row in enumerate(self._table):
+            if j:
+                by_time = by_time[:-1] + by_time[1:] if j == 1 else by_time[:-2:2] + by_time[2::2]
             if by_time.shape[0] == 0:
                 return
-            if j not in self._widest:
-                continue
+            wanted = np.flatnonzero(row < NEVER).tolist()
             sums = by_time
-            for i in range(a, self._widest[j] + 1):
-                if i > a:
-                    sums = sums[:, :-1] + sums[:, 1:] if i == a + 1 else sums[:, :-2:2] + sums[:, 2::2]
-                if (i, j) in self.thresholds:
+            for i in range(max(wanted, default=-1) + 1):
+                if i:
+                    sums = sums[:, :-1] + sums[:, 1:] if i == 1 else sums[:, :-2:2] + sums[:, 2::2]
+                if i in wanted:
                     yield (i, j), sums
 
 
@@ -386,7 +367,7 @@ def stripes_per_row(bins: int) -> float:
     return sum(bins / max(1, width // 4) for width in stripe_widths(bins))
 
 
-def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 1500) -> None:
+def paint_best(hits: Hits, mask: NDArray[np.bool_], most: int = 1500) -> None:
     """Set the cells of rectangles that overlap no rectangle that stands out much more.
 
     Args:
@@ -394,28 +375,19 @@ def paint_best(hits: Sequence[Hits], mask: NDArray[np.bool_], most: int = 1500) 
         mask: `[frames, bins]`.
         most: rectangles that are looked at; the strongest first.
     """
-    rows = np.concatenate([one.frames for one in hits])
-    columns = np.concatenate([one.bins for one in hits])
-    excess = np.concatenate([one.excess for one in hits])
-    heights = np.concatenate([np.full(len(one.frames), 1 << one.size[1]) for one in hits])
-    widths = np.concatenate([np.full(len(one.frames), 1 << one.size[0]) for one in hits])
-    order = np.argsort(-excess)[:most]
-    tops = np.zeros(mask.shape, np.float32)
+    excess, places = hits.excess, hits.places
+    if len(excess) > most:
+        strongest = np.argpartition(-excess, most)[:most]
+        excess, places = excess[strongest], places[strongest]
+    order = np.argsort(-excess, kind="stable")
+    excess, places = excess[order], places[order]
     native = kernels()
     if native is not None:
-        sides = np.concatenate([np.tile((one.size[1], one.size[0]), (len(one.frames), 1)) for one in hits])
-        places = np.column_stack([sides[order], rows[order], columns[order]]).astype(np.int32)
-        native.paint(places, excess[order], _ALIKE, tops)
-    else:
-        boxes = zip(
-            rows[order].tolist(),
-            columns[order].tolist(),
-            heights[order].tolist(),
-            widths[order].tolist(),
-            strict=True,
-        )
-        for value, (t, f, height, width) in zip(excess[order], boxes, strict=True):
-            part = tops[t : t + height, f : f + width]
-            if part.max() * np.float32(_ALIKE) <= value:
-                np.maximum(part, value, out=part)
+        native.paint(places, excess, _ALIKE, mask)
+        return
+    tops = np.zeros(mask.shape, np.float32)
+    for value, (j, i, t, f) in zip(excess, places.tolist(), strict=True):
+        part = tops[t : t + (1 << j), f : f + (1 << i)]
+        if part.max() * np.float32(_ALIKE) <= value:
+            np.maximum(part, value, out=part)
     mask |= tops > 0

@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from amrq.chunks import finite_samples
 from amrq.detect.cells import Cells, Segment
 from amrq.detect.spectra import Grid
+from amrq.native import kernels
 
 __all__ = ["Gaps", "mark_kind", "steady_line"]
 
 _STRIDE = 8
 """A run of equal samples is looked for at every eighth sample first: one a cache line."""
+_MODERATE = 5e11
+"""Samples whose parts are all below this can be computed with."""
 _SHORTEST = 4 * _STRIDE
 """Samples of the shortest gap."""
 _CHANCE = math.log(1e-12)
@@ -78,6 +81,9 @@ class Gaps:
             samples: complex64 [N].
             first: number of the first one.
         """
+        native = kernels()
+        if native is not None and native.usable(samples, _STRIDE, _MODERATE):
+            return samples
         good = finite_samples(samples)
         if good is not samples:
             bad = good != samples

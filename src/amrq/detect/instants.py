@@ -6,7 +6,6 @@ it are found, whose times are good to a frame. `joined_bursts` puts together wha
 between. `timed` filters the samples about a burst to its band and finds where their power crosses half of its level.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -51,29 +50,32 @@ class RecentSamples:
     """
 
     def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._pieces: deque[tuple[int, NDArray[np.complex64]]] = deque()
-        self._stop = 0
+        # A ring: sample n lies at n modulo its length.
+        self._room: NDArray[np.complex64] = np.empty(max(keep, 1), np.complex64)
+        self._start = self._stop = 0
 
     def add(self, first: int, samples: NDArray[np.complex64]) -> None:
         """Keep samples, of which the first has this number."""
+        keep = len(self._room)
         if first != self._stop:
-            self._pieces.clear()
-        self._pieces.append((first, samples.copy()))
+            self._start = first
         self._stop = first + len(samples)
-        while len(self._pieces) > 1 and self._pieces[1][0] <= self._stop - self._keep:
-            self._pieces.popleft()
+        self._start = max(self._start, self._stop - keep)
+        new = samples[-keep:]
+        at = (self._stop - len(new)) % keep
+        before_end = min(len(new), keep - at)
+        self._room[at : at + before_end] = new[:before_end]
+        self._room[: len(new) - before_end] = new[before_end:]
 
     def get(self, start: int, stop: int) -> NDArray[np.complex64] | None:
         """Return the samples from `start` to before `stop`; None where not all are kept."""
-        if not self._pieces or start < self._pieces[0][0] or stop > self._stop:
+        if start < self._start or stop > self._stop:
             return None
-        parts = [
-            piece[max(start - first, 0) : stop - first]
-            for first, piece in self._pieces
-            if first < stop and first + len(piece) > start
-        ]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+        keep = len(self._room)
+        at, end = start % keep, start % keep + max(stop - start, 0)
+        if end <= keep:
+            return self._room[at:end]
+        return np.concatenate([self._room[at:], self._room[: end - keep]])
 
 
 def joined_bursts(segments: list[Segment], cells: Cells, is_new: Callable[[Segment], bool]) -> list[Segment]:

@@ -488,6 +488,9 @@ def _local_mean(
     values: NDArray[np.float64], free: NDArray[np.bool_], width: int, otherwise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the line through the free values within a window, at its middle; the window grows where few are free."""
+    native = kernels()
+    if native is not None:
+        return native.local_mean(values, free, width, _FEWEST_FREE, otherwise)
     bins = len(values)
     # Relative to what is expected, and straight instead of constant: at the edges of the band, and where the free bins
     # are on one side, their mean belongs to another frequency.

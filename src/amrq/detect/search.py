@@ -40,6 +40,8 @@ _CAP = 6.0
 """What a sum of two cells counts at most there: narrow signals, however strong, fill few bins."""
 _ALIKE = 0.8
 """A stripe counts beside an overlapping one that stands out more, if it does so by this share of it."""
+_LASTING = 0.35
+"""Of its mean power, at least, what lasts has in the middle one of its rows."""
 
 
 class Searches:
@@ -136,13 +138,9 @@ class SlowRows:
         used = np.zeros(self._bins, bool)
         for _, _, first, width, _ in hits:
             used[first : first + width] = True
-        places = np.cumsum(used) - 1
-        tops = np.zeros((self._stop - oldest, int(places[-1]) + 1), np.float32)
-        for stop, back, first, width, excess in hits:
-            left = int(places[first])
-            part = tops[stop - back - oldest : stop - oldest, left : left + width]
-            if part.max() * _ALIKE <= excess and self._lasts(stop, back, first, width):
-                np.maximum(part, np.float32(excess), out=part)
+        rows = self._room[oldest : self._stop]
+        places = [(stop - back - oldest, back, first, width) for stop, back, first, width, _ in hits]
+        tops = _painted(rows, np.array(places, np.int32), np.array([hit[-1] for hit in hits]), used)
         if not tops.any():
             return None
         mask = np.zeros((self._count, self._bins), bool)
@@ -162,19 +160,49 @@ class SlowRows:
         """Return rows back, first bin, width and excess of the stripes over their thresholds that end now."""
         found = []
         held = np.zeros(self._bins, np.float32)
-        for back in range(1, self._count + 1):
+        due = [back for back in _SPANS if back <= self._count and not self._seen % max(1, back // 8)]
+        for back in range(1, max(due, default=0) + 1):
             held += self._room[self._stop - back]
-            if back in _SPANS and not self._seen % max(1, back // 8):
+            if back in due:
                 hits = stripes.search(held * np.float32(SLOW), back * SLOW)
                 found += [(back, first, width, excess) for first, width, excess in hits]
         return found
 
-    def _lasts(self, stop: int, back: int, first: int, width: int) -> bool:
-        """Return whether a stripe holds power in most of its rows: no burst, of which something was left."""
-        part = self._room[stop - back : stop, first : first + width]
-        rows = part.mean(axis=1, dtype=np.float64) - 1
-        middle = float(np.median(rows) if back > 3 else rows.min())
-        return middle > 0.35 * float(rows.mean())
+
+def _painted(
+    rows: NDArray[np.float32],
+    stripes: NDArray[np.int32],
+    excess: NDArray[np.float64],
+    used: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return the largest excess of the stripes that last and overlap none that stands out much more.
+
+    A stripe lasts that holds power in most of its rows: no burst, of which something was left.
+
+    Args:
+        rows: `[rows, bins]`.
+        stripes: `[count, 4]`: first row, number of rows, first bin, width.
+        excess: `[count]`, above 0.
+        used: `[bins]`, those in stripes.
+
+    Returns:
+        `[rows, bins that are used]`, 0 where nothing lasts.
+    """
+    native = kernels()
+    if native is not None:
+        return native.paint_lasting(rows, stripes, excess, (_ALIKE, _LASTING), used)
+    places = np.cumsum(used) - 1
+    tops = np.zeros((len(rows), int(places[-1]) + 1), np.float32)
+    for (row, back, first, width), value in zip(stripes.tolist(), excess.tolist(), strict=True):
+        left = int(places[first])
+        part = tops[row : row + back, left : left + width]
+        if float(part.max()) * _ALIKE > value:
+            continue
+        means = rows[row : row + back, first : first + width].mean(axis=1, dtype=np.float64) - 1
+        middle = float(np.median(means) if back > 3 else means.min())
+        if middle > _LASTING * float(means.mean()):
+            np.maximum(part, np.float32(value), out=part)
+    return tops
 
 
 def search_tiles(
@@ -196,7 +224,7 @@ def search_tiles(
     else:
         np.copyto(sums, np.float32(1 << sum(small.tile)), where=mask)
     hits = large.search(sums)
-    if hits:
+    if len(hits.excess):
         paint_best(hits, mask)
     return mask, sums
 

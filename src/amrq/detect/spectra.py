@@ -278,8 +278,9 @@ class FrameQueue:
         """Return room for the next frames `[count, bins]`, which are to be written there at once."""
         if self._stop + count > len(self._room):
             kept = self._room[self._first : self._stop].copy()
-            if len(kept) + count > len(self._room):
-                self._room = np.empty((len(kept) + 2 * count, self._room.shape[1]), np.float32)
+            if 2 * (len(kept) + count) > len(self._room):
+                # Room for as much again: what is kept moves once for each time that it fills.
+                self._room = np.empty((3 * (len(kept) + count), self._room.shape[1]), np.float32)
             self._room[: len(kept)] = kept
             self._first, self._stop = 0, len(kept)
         self._stop += count

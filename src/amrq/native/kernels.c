@@ -215,6 +215,94 @@ void amrq_paint(const int32_t* places, const float* values, int64_t count, float
     }
 }
 
+/* Mark the cells of rectangles, the strongest first, that overlap none that stands out much more.
+ *
+ * places: [count, 4] as above, the strongest first; values: [count], above 0; painted: room for a byte of each;
+ * tops: [rows, bins], zero before and after; mask: [rows, bins].
+ */
+void amrq_paint_mask(const int32_t* places, const float* values, int64_t count, float alike, uint8_t* painted, float* tops,
+                     int64_t rows, int64_t bins, uint8_t* mask)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t k = 0; k < count; k++) {
+            const int32_t* place = places + 4 * k;
+            const int64_t first = place[2], left = place[3];
+            int64_t last = first + ((int64_t)1 << place[0]), right = left + ((int64_t)1 << place[1]);
+            last = last < rows ? last : rows;
+            right = right < bins ? right : bins;
+            if (pass) {
+                for (int64_t row = first; painted[k] && row < last; row++)
+                    memset(tops + row * bins + left, 0, sizeof *tops * (size_t)(right - left));
+                continue;
+            }
+            float top = 0;
+            for (int64_t row = first; row < last; row++) {
+                const float found = largest(tops + row * bins + left, right - left);
+                top = found > top ? found : top;
+            }
+            painted[k] = top * alike <= values[k];
+            if (!painted[k])
+                continue;
+            for (int64_t row = first; row < last; row++) {
+                for (int64_t bin = left; bin < right; bin++)
+                    if (tops[row * bins + bin] < values[k])
+                        tops[row * bins + bin] = values[k];
+                memset(mask + row * bins + left, 1, (size_t)(right - left));
+            }
+        }
+}
+
+/* Whether a stripe of rows holds power in most of its rows: the middle row (of up to three the lowest) over the mean. */
+static int lasts(const float* rows, int64_t bins, int64_t count, int64_t left, int64_t width, double least)
+{
+    double ordered[64], total = 0;
+    for (int64_t row = 0; row < count; row++) {
+        const float* from = rows + row * bins + left;
+        double sum[4] = { 0, 0, 0, 0 };
+        int64_t k = 0, at = row;
+        for (; k + 4 <= width; k += 4)
+            for (int lane = 0; lane < 4; lane++)
+                sum[lane] += from[k + lane];
+        for (; k < width; k++)
+            sum[0] += from[k];
+        const double mean = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / (double)width - 1;
+        total += mean;
+        for (; at > 0 && ordered[at - 1] > mean; at--)
+            ordered[at] = ordered[at - 1];
+        ordered[at] = mean;
+    }
+    const double middle = count > 3 ? (ordered[(count - 1) / 2] + ordered[count / 2]) / 2 : ordered[0];
+    return middle > least * (total / (double)count);
+}
+
+/* Paint stripes of rows that last, and overlap none that stands out much more, each with its excess.
+ *
+ * rows: [_, bins]; stripes: [count, 4]: first row, number of rows, at most 64, first bin, width; excess: [count];
+ * alike: share of what it overlaps at which a stripe counts; least: share of its mean power in its middle row;
+ * places: [bins], column of tops of each bin; tops: [_, columns].
+ */
+void amrq_paint_lasting(const float* rows, int64_t bins, const int32_t* stripes, const double* excess, int64_t count,
+                        double alike, double least, const int64_t* places, float* tops, int64_t columns)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t first = stripes[4 * k], number = stripes[4 * k + 1], left = stripes[4 * k + 2];
+        const int64_t width = stripes[4 * k + 3];
+        float* part = tops + first * columns + places[left];
+        float top = 0;
+        for (int64_t row = 0; row < number; row++) {
+            const float found = largest(part + row * columns, width);
+            top = found > top ? found : top;
+        }
+        if (!(top * alike <= excess[k]) || !lasts(rows + first * bins, bins, number, left, width, least))
+            continue;
+        const float value = (float)excess[k];
+        for (int64_t row = 0; row < number; row++)
+            for (int64_t bin = 0; bin < width; bin++)
+                if (part[row * columns + bin] < value)
+                    part[row * columns + bin] = value;
+    }
+}
+
 /* Mean of the lower half, (count + 1) / 2, of each column of [count, bins]. Columns are sorted, many at a time, by
  * Batcher's network (odd-even merge sort). count: at most 64. */
 WIDE void amrq_lower_means(const float* values, int64_t count, int64_t bins, float* out)

@@ -54,9 +54,21 @@ class Kernels(SegmentKernels, SpectrumKernels):
             *(pointer, pointer, pointer, pointer, pointer, pointer, pointer, number),
         ]
         self._rectangles.restype = number
-        self._paint = library.amrq_paint
-        self._paint.argtypes = [pointer, pointer, number, ctypes.c_float, pointer, number, number]
+        self._paint = library.amrq_paint_mask
+        self._paint.argtypes = [
+            *(pointer, pointer, number, ctypes.c_float),
+            *(pointer, pointer, number, number, pointer),
+        ]
         self._paint.restype = None
+        self._paint_lasting = library.amrq_paint_lasting
+        self._paint_lasting.argtypes = [
+            *(pointer, number, pointer, pointer, number),
+            *(ctypes.c_double, ctypes.c_double, pointer, pointer, number),
+        ]
+        self._paint_lasting.restype = None
+        self._local_mean = library.amrq_local_mean
+        self._local_mean.argtypes = [pointer, pointer, number, number, number, pointer, pointer, pointer]
+        self._local_mean.restype = None
         self._lower_means = library.amrq_lower_means
         self._lower_means.argtypes = [pointer, number, number, pointer]
         self._lower_means.restype = None
@@ -116,24 +128,123 @@ class Kernels(SegmentKernels, SpectrumKernels):
                 return tops, places[: min(count, most)], sums[: min(count, most)]
             most = count
 
-    def paint(self, places: NDArray[np.int32], values: _Float32, alike: float, tops: _Float32) -> None:
-        """Paint rectangles that overlap none that stands out much more, each with its value.
+    def paint(
+        self, places: NDArray[np.int32], values: _Float32, alike: float, mask: NDArray[np.bool_]
+    ) -> None:
+        """Set the cells of rectangles that overlap none that stands out much more.
 
         Args:
             places: as `rectangles` returns them, the strongest first.
-            values: `[count]`, how much each stands out.
+            values: `[count]`, how much each stands out, above 0.
             alike: share of what it overlaps at which a rectangle still counts.
-            tops: `[rows, columns]`, 0 where nothing is painted.
+            mask: `[rows, columns]`.
         """
         _check(places, np.int32, 2, (len(values), 4))
         _check(values, np.float32, 1)
-        _check(tops, np.float32, 2)
+        _check(mask, np.bool_, 2)
         inside = len(places) == 0 or (
-            places.min() >= 0 and bool(np.all(places[:, 2:].max(axis=0) < tops.shape))
+            places.min() >= 0 and bool(np.all(places[:, 2:].max(axis=0) < mask.shape))
         )
         if not inside:
             raise ValueError("a rectangle begins outside.")
-        self._paint(places.ctypes.data, values.ctypes.data, len(values), alike, tops.ctypes.data, *tops.shape)
+        tops = getattr(self._local, "tops", None)
+        if tops is None or len(tops) < mask.size:
+            tops = self._local.tops = np.zeros(mask.size, np.float32)
+        painted = np.empty(len(values), np.uint8)
+        self._paint(
+            places.ctypes.data,
+            values.ctypes.data,
+            len(values),
+            alike,
+            painted.ctypes.data,
+            tops.ctypes.data,
+            *mask.shape,
+            mask.ctypes.data,
+        )
+
+    def paint_lasting(
+        self,
+        rows: _Float32,
+        stripes: NDArray[np.int32],
+        excess: NDArray[np.float64],
+        shares: tuple[float, float],
+        used: NDArray[np.bool_],
+    ) -> _Float32:
+        """Return the largest excess of the stripes of rows that last and overlap none that stands out much more.
+
+        Args:
+            rows: `[rows, columns]`.
+            stripes: `[count, 4]`: first row, number of rows, at most 64, first column, width.
+            excess: `[count]`, by which each stands out, above 0.
+            shares: of what it overlaps at which a stripe counts, and of its mean that its middle row must have.
+            used: `[columns]`, those in stripes.
+
+        Returns:
+            `[rows, columns that are used]`, 0 where nothing lasts.
+        """
+        _check(rows, np.float32, 2)
+        _check(stripes, np.int32, 2, (len(excess), 4))
+        _check(excess, np.float64, 1)
+        _check(used, np.bool_, 1, rows.shape[1:])
+        places = np.cumsum(used) - 1
+        tops = np.zeros((len(rows), int(places[-1]) + 1), np.float32)
+        for first, count, most in ((0, 1, len(rows)), (2, 3, rows.shape[1])):
+            begin, number = stripes[:, first], stripes[:, count]
+            if len(stripes) and (begin.min() < 0 or number.min() < 1 or np.max(begin + number) > most):
+                raise ValueError("a stripe lies outside.")
+        if len(stripes) and stripes[:, 1].max() > MOST_ROWS:
+            raise ValueError(f"a stripe has at most {MOST_ROWS} rows.")
+        ends = np.concatenate([stripes[:, 2], stripes[:, 2] + stripes[:, 3] - 1])
+        if not np.all(used[ends]) or np.any(
+            np.diff(places[ends].reshape(2, -1), axis=0)[0] != stripes[:, 3] - 1
+        ):
+            raise ValueError("columns of stripes must be used.")
+        self._paint_lasting(
+            rows.ctypes.data,
+            rows.shape[1],
+            stripes.ctypes.data,
+            excess.ctypes.data,
+            len(excess),
+            *shares,
+            places.ctypes.data,
+            tops.ctypes.data,
+            tops.shape[1],
+        )
+        return tops
+
+    def local_mean(
+        self,
+        values: NDArray[np.float64],
+        free: NDArray[np.bool_],
+        width: int,
+        fewest: int,
+        otherwise: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the line through the free values within a window, at its middle, averaged again.
+
+        Args:
+            values: `[bins]`.
+            free: `[bins]`, those that count.
+            width: of the window, in bins; it grows where few are free.
+            fewest: free values that are enough.
+            otherwise: `[bins]`, what is expected.
+        """
+        _check(values, np.float64, 1)
+        _check(free, np.bool_, 1, values.shape)
+        _check(otherwise, np.float64, 1, values.shape)
+        bins = len(values)
+        room, out = np.empty(7 * bins + 8), np.empty(bins)
+        self._local_mean(
+            values.ctypes.data,
+            free.ctypes.data,
+            bins,
+            width,
+            fewest,
+            otherwise.ctypes.data,
+            room.ctypes.data,
+            out.ctypes.data,
+        )
+        return out
 
     def stripes(
         self, row: _Float32, widths: NDArray[np.int32], thresholds: NDArray[np.float64]

@@ -134,3 +134,35 @@ WIDE void amrq_spectra(const float* samples, int64_t count, int64_t hop, int64_t
         }
     }
 }
+
+/* Whether samples are all below a limit, and no three of those `stride` apart are the same in a row: 1, otherwise 0.
+ *
+ * samples: complex; limit: above 0. Numbers are compared as their bits, since some may be none.
+ */
+WIDE int amrq_usable(const float* samples, int64_t count, int64_t stride, float limit)
+{
+    const uint32_t* bits = (const uint32_t*)samples;
+    uint32_t most, bound;
+    __builtin_memcpy(&bound, &limit, sizeof bound);
+    int64_t same = 0;
+    /* Piece by piece, so that both read it out of the cache. */
+    for (int64_t first = 0; first < count; first += 4096) {
+        const int64_t last = first + 4096 < count ? first + 4096 : count;
+        most = 0;
+        for (int64_t k = 2 * first; k < 2 * last; k++) {
+            const uint32_t size = bits[k] & 0x7fffffff;
+            most = size > most ? size : most;
+        }
+        if (most >= bound)
+            return 0;
+        for (int64_t k = (first + stride - 1) / stride * stride; k < last; k += stride) {
+            if (k < stride)
+                continue;
+            const float *a = samples + 2 * k, *b = samples + 2 * (k - stride);
+            same = a[0] == b[0] && a[1] == b[1] ? same + 1 : 0;
+            if (same > 2)
+                return 0;
+        }
+    }
+    return 1;
+}

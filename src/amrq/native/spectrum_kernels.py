@@ -81,6 +81,9 @@ class SpectrumKernels:
         self._spectra = library.amrq_spectra
         self._spectra.argtypes = [pointer, *[number] * 4, *[pointer] * 5]
         self._spectra.restype = None
+        self._usable = library.amrq_usable
+        self._usable.argtypes = [pointer, number, number, ctypes.c_float]
+        self._usable.restype = ctypes.c_int
 
     def transform(self, window: NDArray[np.float32]) -> Transform | None:
         """Return transforms with this window, for one thread; None for a size that is not compiled."""
@@ -88,6 +91,19 @@ class SpectrumKernels:
         if bins & (bins - 1) or not LEAST_BINS <= bins <= MOST_BINS:
             return None
         return Transform(self._spectra, window)
+
+    def usable(self, samples: NDArray[np.complex64], stride: int, limit: float) -> bool:
+        """Return whether the parts of all samples are numbers below a limit, and the samples are not always the same.
+
+        Args:
+            samples: complex64 [N].
+            stride: of samples so far apart, no three in a row are like the one before.
+            limit: above 0.
+        """
+        if samples.dtype != np.complex64 or samples.ndim != 1 or stride < 1:
+            raise ValueError(f"samples must be complex64 with one axis, not {samples.dtype}.")
+        held = np.ascontiguousarray(samples)
+        return bool(self._usable(held.ctypes.data, len(held), stride, limit))
 
 
 @functools.lru_cache(maxsize=8)
