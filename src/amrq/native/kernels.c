@@ -13,6 +13,7 @@
 
 #include "wide.h"
 
+#define INLINE __attribute__((always_inline)) static inline
 #define LANES 16
 #define PIECE 256
 
@@ -38,7 +39,7 @@ WIDE void amrq_powers(const float* spectra, int64_t count, int64_t bins, float* 
 }
 
 /* The largest of some values. */
-WIDE static float largest(const float* values, int64_t count)
+INLINE float largest(const float* values, int64_t count)
 {
     float best[LANES];
     int64_t k = 0;
@@ -54,25 +55,38 @@ WIDE static float largest(const float* values, int64_t count)
     return best[0];
 }
 
-/* to[k] = a[k] + b[k]; to may be a. */
-WIDE static void add(const float* a, const float* b, int64_t count, float* to)
+/* to[k] = a[k] + b[k], to may be a; or a[k] + a[k + 1]; or a[2 k] + a[2 k + 2]. Each returns the largest. */
+INLINE float add(const float* a, const float* b, int64_t count, float* to)
 {
-    for (int64_t k = 0; k < count; k++)
-        to[k] = a[k] + b[k];
+    float top = -FLT_MAX;
+    for (int64_t k = 0; k < count; k++) {
+        const float sum = a[k] + b[k];
+        to[k] = sum;
+        top = sum > top ? sum : top;
+    }
+    return top;
 }
 
-/* to[k] = from[k] + from[k + 1]. */
-WIDE static void add_neighbours(const float* from, int64_t count, float* to)
+INLINE float add_neighbours(const float* restrict a, int64_t count, float* restrict to)
 {
-    for (int64_t k = 0; k < count; k++)
-        to[k] = from[k] + from[k + 1];
+    float top = -FLT_MAX;
+    for (int64_t k = 0; k < count; k++) {
+        const float sum = a[k] + a[k + 1];
+        to[k] = sum;
+        top = sum > top ? sum : top;
+    }
+    return top;
 }
 
-/* to[k] = from[2 k] + from[2 k + 2]. */
-WIDE static void add_every_second(const float* restrict from, int64_t count, float* restrict to)
+INLINE float add_every_second(const float* restrict a, int64_t count, float* restrict to)
 {
-    for (int64_t k = 0; k < count; k++)
-        to[k] = from[2 * k] + from[2 * k + 2];
+    float top = -FLT_MAX;
+    for (int64_t k = 0; k < count; k++) {
+        const float sum = a[2 * k] + a[2 * k + 2];
+        to[k] = sum;
+        top = sum > top ? sum : top;
+    }
+    return top;
 }
 
 /* Rectangles over their thresholds. */
@@ -83,7 +97,7 @@ struct found {
 };
 
 /* Mark the cells of rectangles of 2^j rows by 2^i bins over a threshold, whose sums are a piece of a row of sums. */
-WIDE static void mark(const float* restrict sums, int64_t count, float threshold, int i, int j, int64_t bins,
+INLINE void mark(const float* restrict sums, int64_t count, float threshold, int i, int j, int64_t bins,
                       uint8_t* restrict mask)
 {
     uint8_t over[PIECE];
@@ -126,9 +140,9 @@ static void note(const float* sums, int64_t count, float threshold, const int32_
  * without one (NULL), rectangles go to places and sums, in the order of j, row, i, column.
  * Returns how many were found, which may be more than find room; with a mask, whether any was.
  */
-int64_t amrq_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths, const float* thresholds,
-                        const int32_t* widest, float* room, float* tops, uint8_t* mask, int32_t* places, float* sums,
-                        int64_t most)
+WIDE int64_t amrq_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths,
+                             const float* thresholds, const int32_t* widest, float* room, float* tops, uint8_t* mask,
+                             int32_t* places, float* sums, int64_t most)
 {
     struct found found = { places, sums, most, 0 };
     float* narrow[2] = { room + rows * bins, room + (rows + 1) * bins };
@@ -142,46 +156,47 @@ int64_t amrq_rectangles(const float* cells, int64_t rows, int64_t bins, int time
             break;
         const int64_t step = j ? (int64_t)1 << (j - 1) : 1;
         for (int64_t row = 0; row < count; row++) {
-            float* by_time = room + row * bins;
-            const float* from = by_time;
-            if (j == 0)
-                from = cells + row * bins;
-            else if (j == 1)
-                add(cells + row * bins, cells + (row + 1) * bins, bins, by_time);
-            else
-                add(room + 2 * row * bins, room + (2 * row + 2) * bins, bins, by_time);
+            /* Sums over time, then over ever wider stretches of frequency. */
+            const float* a = (j < 2 ? cells : room) + (j < 2 ? row : 2 * row) * bins;
+            const float* b = a + (j < 2 ? 1 : 2) * bins;
+            const float* from = j ? room + row * bins : cells + row * bins;
             int64_t length = bins;
-            for (int i = 0; i <= widest[j]; i++) {
-                if (i == 1) {
-                    length = bins - 1;
-                    add_neighbours(from, length, narrow[1]);
-                    from = narrow[1];
-                } else if (i) {
-                    length = (length - 1) / 2;
-                    add_every_second(from, length, narrow[i & 1]);
-                    from = narrow[i & 1];
-                }
+            for (int i = 0; i <= widest[j] || i == 0; i++) {
+                float* to = i ? narrow[i & 1] : room + row * bins;
+                if (i)
+                    length = i == 1 ? bins - 1 : (length - 1) / 2;
                 if (length <= 0)
                     break;
-                const float threshold = thresholds[j * widths + i];
-                if (threshold == FLT_MAX)
-                    continue;
+                const float threshold = i <= widest[j] ? thresholds[j * widths + i] : FLT_MAX;
                 float* top = tops + j * widths + i;
                 for (int64_t first = 0; first < length; first += PIECE) {
                     const int64_t piece = length - first < PIECE ? length - first : PIECE;
-                    const float value = largest(from + first, piece);
+                    float value;
+                    if (i > 1)
+                        value = add_every_second(from + 2 * first, piece, to + first);
+                    else if (i)
+                        value = add_neighbours(from + first, piece, to + first);
+                    else if (j)
+                        value = add(a + first, b + first, piece, to + first);
+                    else
+                        value = largest(from + first, piece);
+                    if (threshold == FLT_MAX)
+                        continue;
                     *top = value > *top ? value : *top;
                     if (!(value > threshold))
                         continue;
+                    const float* here = (i || j ? to : from) + first;
                     const int64_t column = i ? first << (i - 1) : first;
                     const int32_t place[4] = { j, i, (int32_t)(row * step), (int32_t)column };
                     if (mask) {
-                        mark(from + first, piece, threshold, i, j, bins, mask + row * step * bins + column);
+                        mark(here, piece, threshold, i, j, bins, mask + row * step * bins + column);
                         found.count++;
                     } else {
-                        note(from + first, piece, threshold, place, &found);
+                        note(here, piece, threshold, place, &found);
                     }
                 }
+                if (i)
+                    from = to;
             }
         }
     }

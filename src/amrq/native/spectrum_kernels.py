@@ -29,9 +29,9 @@ class Transform:
                 f"a transform has a power of two of bins, {LEAST_BINS} to {MOST_BINS}, not {bins}."
             )
         self._function, self._bins = function, bins
-        self._window = np.ascontiguousarray(window, np.float32)
+        self._window = _aligned(window)
         self._rows, self._columns, self._turns, self._roots = _tables(bins)
-        self._room = np.empty(2 * bins, np.float32)
+        self._room = _aligned(np.zeros(2 * bins))
 
     def powers(self, samples: NDArray[np.complex64], hop: int, out: NDArray[np.float32]) -> None:
         """Write the squared magnitudes of the frames of some samples, lowest frequency first.
@@ -122,6 +122,15 @@ def _tables(bins: int) -> tuple[int, int, NDArray[np.float32], NDArray[np.float3
     return (
         rows,
         columns,
-        np.array([turn.real, turn.imag], np.float32),
+        _aligned(np.array([turn.real, turn.imag])),
         np.concatenate(parts).astype(np.float32),
     )
+
+
+def _aligned(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return values as float32 that begin where a line of the cache does: vectors lie in one line then, not in two."""
+    room = np.empty(values.size + 16, np.float32)
+    first = -room.ctypes.data // 4 % 16
+    held = room[first : first + values.size].reshape(values.shape)
+    held[...] = values
+    return held
