@@ -4,9 +4,12 @@
 
 Samples come at the rate of a radio, by the clock: steady emissions of several kinds over the whole band, and a burst of
 QPSK twice a second. With `--format ci8` they are read from a file as hackrf_transfer writes it. Reported: samples
-dropped; cores that were busy, all in all (processor time of the whole process over the time on the clock); looks an
-emission and second (median, fewest); the time from a burst's last sample to its record (median, 99 %, longest); memory
-at the beginning and the end. The first --settle seconds, in which everything is new, do not count for looks and memory.
+dropped, and those of them after the first --settle seconds; cores that were busy (processor time over the time on the
+clock): all in all, of this process, and of the detector's own; looks an emission and second (median, fewest); the time
+from a burst's last sample to its record (median, 99 %, longest); memory of both processes at the beginning and the end,
+what they share counted once. The first --settle seconds, in which everything is new, do not count for looks and memory.
+
+With AMRQ_DETECTOR_PROCESS=0 in the environment the detector runs in a thread.
 
 `--unpaced` hands samples over as fast as they are taken: where others use the machine too, processor time over the time
 of the band says more. `--memory SAMPLES` feeds so many of them as fast as possible, and reports memory on the way.
@@ -117,10 +120,23 @@ class _Player:
         return np.asarray(numbers.view(np.complex64))
 
 
-def _memory_mb() -> float:
-    """Return what the process holds in memory now, in 10^6 bytes."""
-    with open("/proc/self/statm") as statm:
-        return round(int(statm.read().split()[1]) * resource.getpagesize() / 1e6, 1)
+def _memory_mb(*others: int | None) -> float:
+    """Return what this process and others hold in memory now, in 10^6 bytes; what they share is counted once."""
+    total = 0
+    for process in ("self", *others):
+        if process is None:
+            continue
+        with open(f"/proc/{process}/smaps_rollup") as rollup:
+            total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+    return round(1024 * total / 1e6, 1)
+
+
+def _busy(process: int | None) -> float:
+    """Return the seconds of processor time that another process has used."""
+    if process is None:
+        return 0.0
+    with open(f"/proc/{process}/stat") as stat:
+        return sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def _looks(worker: ScanWorker) -> tuple[int, dict[int, int]]:
@@ -135,10 +151,8 @@ def paced(arguments: argparse.Namespace) -> dict[str, Any]:
     samples, place, ends = band(rate, arguments.emissions)
     player = _Player(samples, rate, arguments.format == "ci8")
     scanner = BandScanner(rate, options=ScanOptions(budget=arguments.budget), limited=True)
-    scanner.detect(np.zeros(round(0.2 * rate), np.complex64))  # thresholds are made
     worker = ScanWorker(scanner)
     worker.start()
-    offset = scanner.now
     block = round(0.02 * rate)
     settled = min(arguments.settle, arguments.seconds / 2) * rate
     begun, busy, source = time.monotonic(), time.process_time(), 0.0
@@ -146,6 +160,7 @@ def paced(arguments: argparse.Namespace) -> dict[str, Any]:
     delays: list[float] = []
     before: tuple[int, dict[int, int]] | None = None
     memory: list[float] = []
+    lost_before = 0
     while player.place < arguments.seconds * rate:
         due = begun + (player.place + block) / rate
         time.sleep(max(0.0, due - time.monotonic()))
@@ -155,7 +170,8 @@ def paced(arguments: argparse.Namespace) -> dict[str, Any]:
         source += time.thread_time() - mark
         worker.put(piece)
         if before is None and first >= settled:
-            before, memory = _looks(worker), [_memory_mb()]
+            before, memory = _looks(worker), [_memory_mb(worker.process_id)]
+            lost_before = worker.snapshot().counters.dropped
         lap = first // len(samples) * len(samples)
         for end in ends:
             if first < lap + end <= player.place:
@@ -163,12 +179,13 @@ def paced(arguments: argparse.Namespace) -> dict[str, Any]:
         for event in worker.take_events():
             near = abs(event.record.centre - place) < 0.5 * _BURST_RATE
             if event.event == "end" and near and put_at:
-                stop = event.record.stop - offset
+                stop = event.record.stop
                 known = min(put_at, key=lambda end: abs(end - stop))
                 if abs(known - stop) < 0.01 * rate:
                     delays.append(time.monotonic() - put_at[known])
     wall, busy = time.monotonic() - begun, time.process_time() - busy
-    memory.append(_memory_mb())
+    detector = _busy(worker.process_id)
+    memory.append(_memory_mb(worker.process_id))
     counters = worker.snapshot().counters
     now, after = _looks(worker)
     worker.close()
@@ -179,7 +196,10 @@ def paced(arguments: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(wall, 1),
         "samples": counters.samples,
         "dropped": counters.dropped,
-        "cores": round(busy / wall, 3),
+        "dropped_after_settling": counters.dropped - lost_before,
+        "cores": round((busy + detector) / wall, 3),
+        "cores_of_this_process": round(busy / wall, 3),
+        "cores_of_the_detectors_process": round(detector / wall, 3),
         "of_these_reading": round(source / wall, 3),
         "compiled_kernels": kernels() is not None,
         "looks_a_second": round(counters.looks / wall, 1),

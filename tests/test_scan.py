@@ -37,7 +37,6 @@ from amrq.scan import (
     ScanOptions,
     ScanOutputOptions,
     ScanSession,
-    ScanWorker,
     Scheduler,
     Turn,
     measured_fields,
@@ -429,86 +428,6 @@ def test_the_budget_is_kept_and_what_is_missed_counts() -> None:
     assert scheduler.due(now)[0] == Turn(99, LookKind.ENDED, True)
     scheduler.forget(99, missed=True)
     assert scheduler.missed == 1
-
-
-# In threads
-
-
-def test_a_worker_takes_all_and_drops_what_has_no_room(samples: _Samples) -> None:
-    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.2)
-    # Not started: nothing leaves the queue.
-    taken = [worker.put(samples[start : start + 50_000]) for start in range(0, 400_000, 50_000)]
-    assert taken == [True] * 4 + [False] * 4
-    worker.start()
-    assert worker.put(samples[400_000:450_000], wait=True)
-    worker.close()
-    counters = worker.snapshot().counters
-    assert worker.error is None and counters.dropped == 200_000 and counters.breaks == 1
-    assert worker.snapshot().now == 450_000  # time goes on by what was lost
-    events = worker.take_events()
-    assert {one.event for one in events} >= {"begin", "end"}
-
-
-def test_an_error_in_a_worker_is_kept() -> None:
-    worker = ScanWorker(BandScanner(RATE))
-    worker.start()
-    worker.put(np.zeros((2, 2), np.complex64))
-    worker.close()
-    assert isinstance(worker.error, Exception)
-
-
-def test_what_does_not_end_in_time_is_said_and_what_was_found_is_kept(
-    samples: _Samples, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A detector that hangs: the records of what it had found come, and the error says that some may be missing."""
-    monkeypatch.setattr("amrq.scan.worker._PATIENCE", 0.2)
-    scanner, hung = BandScanner(RATE), threading.Event()
-    worker = ScanWorker(scanner, queue_seconds=2.0)
-    scanner.process(samples[:500_000])
-    monkeypatch.setattr(scanner, "detect", lambda samples: hung.wait(60))
-    worker.start()
-    worker.put(samples[500_000:600_000])
-    worker.put(samples[600_000:700_000])
-    worker.close()
-    hung.set()
-    assert isinstance(worker.error, AmrqError) and "did not end" in str(worker.error)
-    found = worker.take_events()
-    assert {one.event for one in found} == {"end"} and len(found) >= 3
-    assert worker.snapshot().counters.dropped >= 100_000
-    assert not any(one.on for one in worker.snapshot().emissions)
-
-
-def test_a_queue_that_was_full_is_emptied_by_half_before_it_takes_more() -> None:
-    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.1)  # not started: the test empties the queue
-    piece = np.zeros(10_000, np.complex64)
-    assert [worker.put(piece) for _ in range(11)] == [True] * 10 + [False]
-    taken = []
-    for _ in range(8):
-        worker._queue.popleft()
-        worker._waiting -= len(piece)
-        taken.append(worker.put(piece))
-    assert taken[:5] == [False] * 5 and taken[5:] == [True] * 3
-
-
-def test_what_was_dropped_last_counts() -> None:
-    """The stream ends while the queue is full: nothing comes after it that could say so."""
-    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.1)
-    piece = np.zeros(50_000, np.complex64)
-    assert [worker.put(piece) for _ in range(4)] == [True, True, False, False]
-    worker.start()
-    worker.close()
-    assert worker.snapshot().counters.dropped == 100_000
-
-
-def test_what_was_dropped_counts_though_the_queue_is_thrown_away() -> None:
-    worker = ScanWorker(BandScanner(RATE), queue_seconds=0.1)  # not started: the test empties the queue
-    piece = np.zeros(50_000, np.complex64)
-    assert [worker.put(piece) for _ in range(4)] == [True, True, False, False]
-    worker._queue.clear()
-    worker._waiting = 0
-    assert [worker.put(piece, wait=True) for _ in range(2)] == [True, True]  # the first knows
-    worker.close(finish=False)
-    assert worker.snapshot().counters.dropped == 100_000
 
 
 # Records

@@ -3,7 +3,7 @@
 
 from amrq.channel.extract import Channel, Channeliser, ChannelSamples, channel_rate, extract, extract_all
 from amrq.channel.reader import ChannelReader
-from amrq.channel.ring import RingFormat, SampleRing
+from amrq.channel.ring import RingFormat, SampleRing, SharedMemory
 
 __all__ = [
     "Channel",
@@ -12,6 +12,7 @@ __all__ = [
     "Channeliser",
     "RingFormat",
     "SampleRing",
+    "SharedMemory",
     "channel_rate",
     "extract",
     "extract_all",

@@ -3,10 +3,16 @@
 
 Samples are kept as their source gives them: 8-bit samples of 20 MS/s take 40 MB a second, complex64 four times as
 much. A sample has the same number in the ring as in the stream, whatever has gone since.
+
+A ring can be shared with another process, which reads what this one appends. Its memory is a file without a name: it
+is gone with the last process that has it, whatever ends that.
 """
 
+import mmap
+import os
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,7 +21,7 @@ from numpy.typing import NDArray
 from amrq.errors import AmrqError
 from amrq.text import engineering
 
-__all__ = ["RingFormat", "SampleRing"]
+__all__ = ["RingFormat", "SampleRing", "SharedMemory"]
 
 RingFormat = Literal["complex64", "ci8", "ci16"]
 """How a ring keeps samples: as complex64, or as integers I, Q of 8 or 16 bits; full scale of integers is 1."""
@@ -27,8 +33,27 @@ _STORED: dict[str, tuple[type[np.generic], tuple[int, ...], float]] = {
 }
 """What a sample is stored as, its shape, and what a step stands for."""
 _MOST_BYTES = 1 << 36
+_PAGE = 4096
+"""Bytes before the samples in shared memory: the numbers of the first sample and of the next one."""
 _MOST_BREAKS = 65_536
 """Breaks that are known at most, the newest ones: a stream with more of them is not received."""
+
+
+@dataclass(frozen=True)
+class SharedMemory:
+    """How another process reaches a ring.
+
+    Attributes:
+        descriptor: of the file that is the memory. It is closed by whoever asked for it.
+        sample_rate: samples a second.
+        capacity: samples.
+        datatype: how they are stored.
+    """
+
+    descriptor: int
+    sample_rate: float
+    capacity: int
+    datatype: RingFormat
 
 
 class SampleRing:
@@ -67,8 +92,8 @@ class SampleRing:
             )
         self.sample_rate, self.datatype = float(sample_rate), datatype
         self._samples: NDArray[Any] = np.empty((capacity, *shape), dtype=kind)
-        self._end = 0  # samples appended so far
-        self._first = 0  # the oldest that is there; rises before its successor is overwritten
+        # The oldest sample that is there, which rises before its successor is overwritten; samples appended so far.
+        self._marks = np.zeros(2, np.int64)
         self._broken: deque[int] = deque(maxlen=_MOST_BREAKS)
         self._lock = threading.Lock()  # of what is known, not of the samples
 
@@ -80,12 +105,51 @@ class SampleRing:
     @property
     def first(self) -> int:
         """Number of the oldest sample that is there."""
-        return self._first
+        return int(self._marks[0])
 
     @property
     def end(self) -> int:
         """Number of the sample that comes next: how many have come."""
-        return self._end
+        return int(self._marks[1])
+
+    def share(self) -> SharedMemory:
+        """Move the samples to memory that another process can be given; to be called before others use the ring.
+
+        Returns:
+            How `attached` finds it.
+
+        Raises:
+            OSError, AttributeError: there is no such memory on this machine.
+        """
+        stored = self._samples
+        descriptor = os.memfd_create("amrq samples")
+        try:
+            os.ftruncate(descriptor, _PAGE + stored.nbytes)
+            self._map(descriptor, stored)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return SharedMemory(descriptor, self.sample_rate, self.capacity, self.datatype)
+
+    @classmethod
+    def attached(cls, shared: SharedMemory) -> "SampleRing":
+        """Return another process's ring, to be read only; breaks are not known here."""
+        ring = cls(shared.sample_rate, shared.capacity / shared.sample_rate, shared.datatype)
+        if ring.capacity != shared.capacity:
+            ring._samples = np.empty((shared.capacity, *ring._samples.shape[1:]), ring._samples.dtype)
+        ring._map(shared.descriptor)
+        return ring
+
+    def _map(self, descriptor: int, stored: NDArray[Any] | None = None) -> None:
+        """Use a file's memory from now on; `stored` is what there is to be kept."""
+        like, end = self._samples, self.end
+        memory = mmap.mmap(descriptor, _PAGE + like.nbytes)
+        marks = np.frombuffer(memory, np.int64, 2)
+        samples = np.frombuffer(memory, like.dtype, like.size, _PAGE).reshape(like.shape)
+        if stored is not None:
+            marks[:] = self._marks
+            samples[:end] = stored[:end]
+        self._marks, self._samples = marks, samples
 
     def append(self, block: NDArray[Any]) -> None:
         """Add samples; they are copied.
@@ -97,10 +161,10 @@ class SampleRing:
             AmrqError: they are of another kind.
         """
         block = self._checked(block)
-        end, capacity = self._end + len(block), len(self._samples)
+        end, capacity = self.end + len(block), len(self._samples)
         with self._lock:
-            self._first = max(self._first, end - capacity)
-            while self._broken and self._broken[0] <= self._first:
+            self._marks[0] = first = max(self.first, end - capacity)
+            while self._broken and self._broken[0] <= first:
                 self._broken.popleft()
         kept = block[-capacity:] if len(block) > capacity else block
         place = (end - len(kept)) % capacity
@@ -108,13 +172,14 @@ class SampleRing:
         self._samples[place : place + until_wrap] = kept[:until_wrap]
         self._samples[: len(kept) - until_wrap] = kept[until_wrap:]
         with self._lock:
-            self._end = end
+            self._marks[1] = end
 
     def add_break(self) -> None:
         """Note that samples were lost, or the radio was retuned, before the sample that comes next."""
         with self._lock:
-            if self._end and (not self._broken or self._broken[-1] != self._end):
-                self._broken.append(self._end)
+            end = self.end
+            if end and (not self._broken or self._broken[-1] != end):
+                self._broken.append(end)
 
     def skip(self, count: int) -> None:
         """Count samples that were lost: they are read as zeros, between two breaks.
@@ -135,8 +200,7 @@ class SampleRing:
         )
         if count > len(self._samples):  # what would be overwritten at once need not be written
             with self._lock:
-                self._end += count - len(self._samples)
-                self._first = self._end
+                self._marks[:] = self.end + count - len(self._samples)
                 self._broken.clear()
             count = len(self._samples)
         while count:
@@ -162,21 +226,21 @@ class SampleRing:
             return [place for place in self._broken if start < place < stop]
 
     def _stored(self, start: int, stop: int) -> NDArray[Any]:
-        if not 0 <= start <= stop <= self._end:
+        if not 0 <= start <= stop <= self.end:
             raise AmrqError(
-                f"samples {start} to {stop} cannot be read: {self._end} have come so far, and reading goes forwards."
+                f"samples {start} to {stop} cannot be read: {self.end} have come so far, and reading goes forwards."
             )
         capacity = len(self._samples)
-        if start >= self._first:
+        if start >= self.first:
             place, count = start % capacity, stop - start
             until_wrap = min(count, capacity - place)
             found = np.empty((count, *self._samples.shape[1:]), self._samples.dtype)
             found[:until_wrap] = self._samples[place : place + until_wrap]
             found[until_wrap:] = self._samples[: count - until_wrap]
-        if start < self._first:  # before it was copied, or meanwhile
+        if start < self.first:  # before it was copied, or meanwhile
             raise AmrqError(
                 f"samples {start} to {stop} have gone: the last {engineering(capacity / self.sample_rate, 's')} are "
-                f"kept, from sample {self._first} on."
+                f"kept, from sample {self.first} on."
             )
         return found
 

@@ -120,6 +120,8 @@ class Detector:
         self._origin = 0
         self.n_samples = 0
         """Samples seen."""
+        self.blocks = 0
+        """Blocks searched: levels and remarks change with them."""
         self._of_this_band = 0  # samples since the radio was last tuned
         self._gaps = Gaps()
         self._beginning: list[NDArray[np.complex64]] | None = []
@@ -310,6 +312,7 @@ class Detector:
 
     def _run(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], final: bool = False) -> list[Box]:
         self._beginning = None
+        self.blocks += 1
         left_out = self._left_out(0, coarse), self._left_out(1, fine)
         rooms = [self._room(k, len(frames)) for k, frames in enumerate((coarse, fine))]
         blocks = [room[self._known[k] :] for k, room in enumerate(rooms)]

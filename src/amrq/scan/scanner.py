@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from amrq.channel import ChannelSamples, SampleRing, extract
 from amrq.chunks import finite_samples
 from amrq.classifier import Classifier, make_classifier
-from amrq.detect import Box, Detector, DetectorOptions, DrawnLine, EmissionOptions, EmissionTracker
+from amrq.detect import DetectorOptions, DrawnLine, EmissionOptions
 from amrq.errors import AmrqError
+from amrq.finder import Finder, FinderOptions, Found, Job
 from amrq.scan.looks import Looker
 from amrq.scan.records import BandPicture, ScanEvent, ScanSnapshot, picture_of
 from amrq.scan.schedule import ScanOptions, Scheduler
@@ -32,8 +33,8 @@ class BandScanner:
     """Find the emissions in a band, follow them, and say what they are.
 
     Samples go in as they come, in blocks of any length; events come out. `process` does all of it in the calling
-    thread. `detect` and `look` are its two halves, for two threads: `ScanWorker` uses them. `snapshot`, `picture` and
-    `samples` may be called from any thread.
+    thread. `append`, `take` and `look` are its parts, for several threads and a process: `ScanWorker` uses them.
+    `snapshot`, `picture` and `samples` may be called from any thread.
 
     Args:
         sample_rate: samples a second.
@@ -60,14 +61,18 @@ class BandScanner:
         most = _RING_BYTES / (np.dtype(np.complex64).itemsize * self.sample_rate)
         kept = max(self.options.memory, min(_LEAST_KEPT / self.sample_rate, _LONGEST_KEPT))
         self.ring = SampleRing(self.sample_rate, min(kept, most))
-        detecting = DetectorOptions(false_alarms_per_hour=self.options.false_alarms)
-        self._detector = Detector(self.sample_rate, detecting)
-        self._following = EmissionOptions(group_hops=self.options.group_hops)
-        self._tracker = EmissionTracker(self.sample_rate, self._following)
+        self.finding = FinderOptions(
+            DetectorOptions(false_alarms_per_hour=self.options.false_alarms),
+            EmissionOptions(group_hops=self.options.group_hops),
+        )
+        """What is looked for."""
+        self.finder = Finder(self.sample_rate, self.finding)
+        """What looks for it, where that is done in this process."""
+        self._levels = self.finder.levels
         self._scheduler = Scheduler(self.options, limited)
         self._looker = Looker(
             self.ring,
-            lambda: self._detector.floor_dbfs_per_hz,
+            lambda: self._levels.floor,
             classifier or make_classifier(self.options.model),
         )
         self._table = EmissionTable(
@@ -76,8 +81,9 @@ class BandScanner:
             self.options,
             self._scheduler,
             self._looker,
-            self._detector.fine.step,
+            self.finder.step,
         )
+        self._appending = 0.0  # seconds of processor time, not counted yet
         self._turns = TurnTaker(self._table, self._scheduler, self._looker)
 
     @property
@@ -87,8 +93,8 @@ class BandScanner:
 
     @property
     def now(self) -> int:
-        """Samples so far."""
-        return self.ring.end
+        """Samples that were searched so far."""
+        return self._table.now
 
     @property
     def dropped(self) -> int:
@@ -105,15 +111,48 @@ class BandScanner:
 
     def detect(self, samples: NDArray[np.complexfloating[Any, Any]]) -> None:
         """Take in samples and find emissions; looks at them are left to `look`."""
+        start, good = self.ring.end, self.append(samples)
+        self.take(Job("samples", start, self.ring.end), self.finder.process(good))
+
+    def append(self, samples: NDArray[np.complexfloating[Any, Any]]) -> NDArray[np.complex64]:
+        """Put samples into the ring, to be searched later; return them as they are there."""
         began = time.thread_time()
         given = np.asarray(samples, np.complex64)
         samples = finite_samples(given)
-        bad = 0 if samples is given else int(np.count_nonzero(samples != given))
         self.ring.append(samples)
-        self._table.now = self.ring.end
-        boxes = self._detector.process(samples)
-        self._table.follow(self._tracker.update(boxes, self.now))
-        self._table.count(samples=len(samples), not_finite=bad, seconds=time.thread_time() - began)
+        if samples is not given:
+            self._table.count(not_finite=int(np.count_nonzero(samples != given)))
+        self._appending += time.thread_time() - began
+        return samples
+
+    def take(self, job: Job, found: Found, centre_hz: float | None = None) -> None:
+        """Take in what came of a job; from one thread.
+
+        Args:
+            job: the job.
+            found: what came of it.
+            centre_hz: what the middle of another band stands for, where the job was to begin one.
+        """
+        began, table = time.thread_time(), self._table
+        if found.levels is not None:
+            self._levels = found.levels
+        searched = job.kind == "samples" and not found.gone
+        if searched:
+            table.now = found.now
+        for events in found.events:
+            table.follow(events)
+        if job.kind in ("band", "end"):
+            table.end_paused()
+            if job.kind == "band":
+                table.begin_band(centre_hz)
+        elif not searched:
+            table.add_gap(table.now, found.now)
+            table.now = found.now
+            table.count(breaks=1)
+        spent, self._appending = self._appending, 0.0
+        spent += found.seconds + time.thread_time() - began
+        dropped = job.count if job.kind == "lost" or found.gone else 0
+        table.count(samples=job.count if searched else 0, dropped=dropped, seconds=spent)
 
     def look(self, last: bool = False, seconds: float = math.inf) -> None:
         """Look at the emissions whose turn it is, as far as the budget allows.
@@ -135,16 +174,18 @@ class BandScanner:
         Args:
             seconds: time for looks that are still to come; what is left is not looked at.
         """
-        self._end_stretches(self._detector.finish())
+        self.take(Job("end", self.now, self.now), self.finder.finish())
+        self.end_waiting(seconds)
+
+    def end_waiting(self, seconds: float = math.inf) -> None:
+        """End what waits for a last look, when all emissions have ended.
+
+        Args:
+            seconds: time for looks that are still to come; what is left is not looked at.
+        """
         if seconds > 0:
             self.look(last=True, seconds=seconds)
         self._table.end_waiting()
-
-    def _end_stretches(self, boxes: list[Box]) -> None:
-        """Take in the last boxes of a band: each emission ends with them."""
-        self._table.follow(self._tracker.update(boxes, self.now))
-        self._table.follow(self._tracker.finish(self.now))
-        self._table.end_paused()
 
     def abandon(self) -> None:
         """End every emission as it is known, since the detector has failed; the events can then be taken."""
@@ -164,14 +205,11 @@ class BandScanner:
             lost: how many samples, as far as it is known: time goes on by them.
             dropped: they were lost here, for want of time.
         """
-        self._table.follow(self._tracker.update(self._detector.add_break(self.now + lost), self.now))
-        self._table.add_gap(self.now, self.now + lost)
+        self.take(Job("lost" if dropped else "break", self.now, self.now + lost), self.finder.add_break(lost))
         if lost:
             self.ring.skip(lost)
         else:
             self.ring.add_break()
-        self._table.now = self.ring.end
-        self._table.count(breaks=1, dropped=lost if dropped else 0)
 
     def retune(self, centre_hz: float | None) -> list[ScanEvent]:
         """Note that the middle of the band is another one from the next sample on: all emissions end.
@@ -184,10 +222,8 @@ class BandScanner:
 
     def begin_band(self, centre_hz: float | None) -> None:
         """Do as `retune`; the events can then be taken."""
-        self._end_stretches(self._detector.reset())
+        self.take(Job("band", self.now, self.now), self.finder.begin_band(), centre_hz)
         self.ring.add_break()
-        self._table.begin_band(centre_hz)
-        self._tracker = EmissionTracker(self.sample_rate, self._following)
 
     def take_events(self) -> list[ScanEvent]:
         """Return what has happened since the last call."""
@@ -205,13 +241,13 @@ class BandScanner:
                 waiting=self._scheduler.waiting(seconds),
                 missed=self._scheduler.missed,
                 load=table.counts.seconds / seconds if seconds else 0.0,
-                notes=self._detector.remarks,
+                notes=self._levels.remarks,
             )
         return ScanSnapshot(self.sample_rate, self.centre_hz, now, tuple(records), counters)
 
     def picture(self, line: DrawnLine | None = None) -> BandPicture:
         """Return noise floor and threshold for drawing, and the spectra of a line (`amrq.detect.DrawnSpectra`)."""
-        return picture_of(self._detector.floor_dbfs_per_hz, self._detector.threshold_dbfs_per_hz, line)
+        return picture_of(self._levels.floor, self._levels.threshold, line)
 
     def samples(self, id: int, seconds: float = 0.1) -> ChannelSamples | None:
         """Return the latest I/Q of an emission; None where it is not known, or its samples have gone.

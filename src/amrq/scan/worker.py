@@ -1,57 +1,84 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scanner behind a bounded queue, in threads of its own: whoever has the samples never waits."""
+"""A scanner that works beside its source: whoever has the samples never waits.
 
+Samples go into the scanner's ring, and that is the queue. A thread hands the detector one piece after the other, by its
+numbers: to a process of its own where that is possible, otherwise it computes itself. Pieces are cut at the same places
+whatever the timing, so both find the same. Another thread looks at emissions.
+"""
+
+import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
+from amrq.finder import FinderProcess, Found, Job, process_wanted
 from amrq.scan.records import ScanEvent, ScanSnapshot
 from amrq.scan.scanner import BandScanner
 
 __all__ = ["ScanWorker"]
 
-_AT_ONCE = 0.04
-"""Seconds of samples that are taken from the queue at a time: few calls, and a burst's end is soon seen."""
+_LOG = logging.getLogger(__name__)
+_PIECE = 0.04
+"""Seconds of samples that are searched at a time: few calls, and a burst's end is soon seen."""
+_RESERVE = 6
+"""Pieces of the ring that are not searched any more: they may be overwritten while they are read."""
 _LOOKS = 0.05  # seconds between two looks at whose turn it is, at most
 _PATIENCE = 5.0
-"""Seconds at the end for what waits in the queue; then it is thrown away, and threads get as long to end."""
+"""Seconds at the end without progress after which what waits is thrown away; threads then get as long to end."""
+_LONGEST_END = 60.0
+"""Seconds at the end for what waits, with progress."""
 _LAST_LOOKS = 0.5  # seconds of looks after the end
 
 _Samples = NDArray[np.complexfloating[Any, Any]]
 
 
 @dataclass
-class _Piece:
-    """Samples in the queue."""
+class _Mark:
+    """Something that happens before a sample."""
 
-    samples: _Samples = field(default_factory=lambda: np.zeros(0, np.complex64))
-    lost: int = 0
-    """Samples that were dropped before these."""
-    broken: bool = False
-    """Samples were lost before these, nobody knows how many."""
+    place: int
     centre: tuple[float | None, ...] = ()
-    """What the middle of the band stands for from here on, where that is new."""
+    """What the middle of the band stands for from here on, where that is new; otherwise samples are missing."""
 
-    @property
-    def apart(self) -> bool:
-        return bool(self.lost or self.broken or self.centre)
+
+class _ThisThread:
+    """Does jobs in the thread that asks what came of them."""
+
+    AT_ONCE = 1
+
+    def __init__(self, scanner: BandScanner) -> None:
+        self._scanner = scanner
+        self._jobs: deque[Job] = deque()
+
+    def send(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def receive(self) -> Found:
+        return self._scanner.finder.do(self._jobs.popleft(), self._scanner.ring)
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+    def kill(self) -> None:
+        """A thread cannot be ended from outside."""
 
 
 class ScanWorker:
-    """Runs a scanner in two threads: one finds emissions, the other one looks at them.
+    """Runs a scanner beside its source: the detector in a process of its own, looks in a thread.
 
-    Samples for which the queue has no room are dropped and counted, and the scanner learns how many they were: its time
-    stays that of the source.
+    Samples that were not searched in time are counted, and the scanner learns how many they were: its time stays that
+    of the source. Where no process can be started, or with `AMRQ_DETECTOR_PROCESS=0` in the environment, the detector
+    runs in a thread.
 
     Args:
         scanner: it belongs to the worker until `close`; `snapshot`, `picture` and `samples` may be called as before.
-        queue_seconds: seconds of samples that may wait, above 0.
+        queue_seconds: seconds of samples that may wait, above 0; less where the ring holds less.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -59,7 +86,6 @@ class ScanWorker:
     >>> worker = ScanWorker(BandScanner(1e6))
     >>> worker.start()
     >>> worker.put(np.zeros(1000, np.complex64))
-    True
     >>> worker.close()
     >>> worker.scanner.snapshot().now
     1000
@@ -72,62 +98,75 @@ class ScanWorker:
             )
         self.scanner = scanner
         self.error: Exception | None = None
-        """What ended a thread early; None if nothing did."""
-        self._most = max(1, round(queue_seconds * scanner.sample_rate))
-        self._queue: deque[_Piece] = deque()
-        self._waiting = 0  # samples
-        self._full = False
-        self._next = _Piece()  # what is known before its samples come
+        """What ended the work early; None if nothing did."""
+        rate, capacity = scanner.sample_rate, scanner.ring.capacity
+        self._piece = max(1, min(round(_PIECE * rate), capacity // 32))
+        self._longest = capacity - _RESERVE * self._piece
+        self._most = max(1, min(round(queue_seconds * rate), self._longest))
+        self._starting = True  # the queue has not been short yet
+        self._marks: deque[_Mark] = deque()
+        self._place = scanner.ring.end  # what is searched next
+        self._end = scanner.ring.end
         self._changed = threading.Condition()
         self._looking = threading.Event()
-        self._closing = False
+        self._ready = threading.Event()  # the detector has started
+        self._steps = 0  # jobs done
+        self._closing = self._ended = False
+        self._finder: FinderProcess | _ThisThread = _ThisThread(scanner)
         self._threads = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
             for work, name in ((self._detect, "amrq scan"), (self._look, "amrq looks"))
         ]
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads, and the detector's process."""
+        if process_wanted() and not self.scanner.ring.end:
+            try:
+                self._finder = FinderProcess(self.scanner.ring, self.scanner.finding)
+            except OSError as error:
+                _LOG.warning("the detector runs in a thread, since no process can be started: %s", error)
         for thread in self._threads:
             thread.start()
 
-    def put(self, samples: _Samples, wait: bool = False) -> bool:
-        """Hand over samples, complex [n]; they are copied.
+    @property
+    def process_id(self) -> int | None:
+        """Number of the detector's process; None where it runs in a thread."""
+        return self._finder.pid if isinstance(self._finder, FinderProcess) else None
+
+    def put(self, samples: _Samples, wait: bool = False) -> None:
+        """Hand over samples, complex [n]; they are copied. From one thread.
 
         Args:
             samples: the next ones of the stream.
-            wait: wait for room in the queue rather than drop them.
-
-        Returns:
-            Whether they were taken; otherwise they are dropped and counted.
+            wait: wait until they can be searched. Otherwise those for which there is no time are left out and counted.
         """
-        with self._changed:
+        place = 0
+        while place < len(samples):
+            count = min(len(samples) - place, self._longest)
             if wait:
-                self._changed.wait_for(
-                    lambda: self._waiting < self._most or self._closing or self.error is not None
-                )
-            # Once it is full it is emptied by half: few long gaps cost the detector less than many short ones.
-            most = self._most // 2 if self._full else self._most
-            self._full = bool(self._waiting) and self._waiting + len(samples) > most and not wait
-            if self._full:
-                self._next.lost += len(samples)
-                return False
-            self._next.samples = np.array(samples, np.complex64)
-            self._queue.append(self._next)
-            self._waiting += len(samples)
-            self._next = _Piece()
-            self._changed.notify_all()
-        return True
+                with self._changed:
+                    self._changed.wait_for(lambda: self._waiting < self._most or self._over)
+                    if self._over:
+                        return
+                    count = min(count, self._most - self._waiting)
+            self.scanner.append(samples[place : place + count])
+            place += count
+            with self._changed:
+                self._end += count
+                self._changed.notify_all()
 
     def add_break(self) -> None:
         """Note that samples were lost before those that come next, nobody knows how many."""
         with self._changed:
-            self._next.broken = True
+            self.scanner.ring.add_break()
+            self._marks.append(_Mark(self._end))
 
     def retune(self, centre_hz: float | None) -> None:
         """Note that the samples that come next are of another band; see `BandScanner.retune`."""
         with self._changed:
-            self._next.centre = (centre_hz,)
+            self.scanner.ring.add_break()
+            self._marks.append(_Mark(self._end, (centre_hz,)))
+            self._changed.notify_all()
 
     def take_events(self) -> list[ScanEvent]:
         """Return what has happened since the last call."""
@@ -138,52 +177,38 @@ class ScanWorker:
         return self.scanner.snapshot()
 
     def close(self, finish: bool = True) -> None:
-        """Scan what waits, end all emissions and the threads; the last events can then be taken.
+        """Scan what waits, end all emissions, the threads and the process; the last events can then be taken.
 
         Args:
-            finish: otherwise what waits is thrown away, and no emission is looked at any more. Samples dropped before
-                that, for want of time, are counted all the same.
+            finish: otherwise what waits is thrown away, and no emission is looked at any more. What was lost before
+                that, for want of time, is counted all the same.
         """
-        lost = 0
         with self._changed:
             if self._closing:
                 return
             self._closing = True
             if not finish:
-                lost = sum(piece.lost for piece in self._queue)
-                self._queue.clear()
-                self._waiting = 0
+                self._throw_away()
             self._changed.notify_all()
         self._looking.set()
-        if finish and not self._ended(_PATIENCE):
-            self._give_up_waiting()
-        elif lost := lost + self._next.lost:
+        if finish and self._threads[0].is_alive():
+            self._ready.wait()  # what came meanwhile is searched then
+        elif not self._ready.is_set():
+            self._finder.kill()  # nobody wants what it would find
+        if not self._have_ended():
+            with self._changed:
+                lost = self._throw_away()
             self.scanner.count_dropped(lost)
-        if not self._ended(_PATIENCE):
+        if not self._have_ended():
             self.error = self.error or AmrqError(
-                f"the scan did not end within {2 * _PATIENCE:g} s; what it found last may be missing"
+                "the scan did not end in time; what it found last may be missing"
             )
+            self._finder.kill()
+        self._finder.close()
         if self.error is None:
-            self.scanner.end_all(_LAST_LOOKS if finish else 0.0)
+            self.scanner.end_waiting(_LAST_LOOKS if finish else 0.0)
         else:
             self.scanner.abandon()
-
-    def _ended(self, patience: float) -> bool:
-        """Wait for the threads to end; return whether they have."""
-        until = time.monotonic() + patience
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(0.1, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def _give_up_waiting(self) -> None:
-        """Throw away samples that wait, and count them: there is no more time for them."""
-        with self._changed:
-            lost = self._waiting + self._next.lost + sum(piece.lost for piece in self._queue)
-            self._queue.clear()
-            self._waiting = 0
-            self._changed.notify_all()
-        self.scanner.count_dropped(lost)
 
     def fail(self, error: Exception) -> None:
         """End the work early, since something around it went wrong; whoever waits for room stops waiting."""
@@ -192,35 +217,102 @@ class ScanWorker:
             self._changed.notify_all()
         self._looking.set()
 
+    @property
+    def _waiting(self) -> int:
+        return self._end - self._place
+
+    @property
+    def _over(self) -> bool:
+        return self._closing or self.error is not None
+
+    def _throw_away(self) -> int:
+        """Search nothing of what waits; return how many samples it was. The lock is held."""
+        lost, self._place = self._waiting, self._end
+        self._marks.clear()
+        return lost
+
+    def _have_ended(self) -> bool:
+        """Wait for the threads to end, as long as they get on; return whether they have."""
+        begun = moved = time.monotonic()
+        steps = self._steps
+        while alive := [thread for thread in self._threads if thread.is_alive()]:
+            alive[0].join(min(0.1, _PATIENCE))
+            now = time.monotonic()
+            if steps != self._steps:
+                steps, moved = self._steps, now
+            if now - moved > _PATIENCE or now - begun > _LONGEST_END:
+                return False
+        return True
+
     def _guard(self, work: Any) -> None:
         try:
             work()
         except Exception as error:  # whoever puts samples in must learn of it
             self.fail(error)
 
+    # The detector
+
     def _detect(self) -> None:
-        most = max(1, round(_AT_ONCE * self.scanner.sample_rate))
+        if isinstance(self._finder, FinderProcess) and not self._finder.started():
+            if not self._closing:
+                _LOG.warning("the detector runs in a thread, since its process did not start.")
+            self._finder.close()
+            self._finder = _ThisThread(self.scanner)
+        self._ready.set()
+        sent: deque[tuple[Job, tuple[float | None, ...]]] = deque()
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._closing or self.error is not None)
-                if self.error is not None or not self._queue:
-                    return
-                first = self._queue.popleft()
-                parts, taken = [first.samples], len(first.samples)
-                while self._queue and taken < most and not self._queue[0].apart:
-                    parts.append(self._queue.popleft().samples)
-                    taken += len(parts[-1])
-                self._waiting -= taken
-                self._changed.notify_all()
-            if first.lost or first.broken:
-                self.scanner.add_break(first.lost, dropped=bool(first.lost))
-            if first.centre:
-                self.scanner.begin_band(*first.centre)
-            self.scanner.detect(parts[0] if len(parts) == 1 else np.concatenate(parts))
+            while len(sent) < self._finder.AT_ONCE and (following := self._next_job(wait=not sent)):
+                self._finder.send(following[0])
+                sent.append(following)
+            if not sent or self.error is not None:
+                return
+            found = self._finder.receive()
+            job, centre = sent.popleft()
+            self.scanner.take(job, found, *centre)
+            self._steps += 1
             self._looking.set()
 
+    def _next_job(self, wait: bool) -> tuple[Job, tuple[float | None, ...]] | None:
+        """Return what the detector does next, and the middle of a new band; None for nothing yet, or at the end."""
+        with self._changed:
+            while (found := self._due()) is None and wait and not self._ended and self.error is None:
+                self._changed.wait()
+            if found is not None:
+                self._place = found[0].stop
+                self._changed.notify_all()
+            return found
+
+    def _due(self) -> tuple[Job, tuple[float | None, ...]] | None:
+        """Return the next job, if there is one; the lock is held."""
+        place, edge = self._place, self._marks[0].place if self._marks else None
+        if place == edge:
+            mark = self._marks.popleft()
+            return Job("band" if mark.centre else "break", place, place), mark.centre
+        until = self._end if edge is None else edge
+        if (late := self._too_late()) > place:
+            stop = min(late, until)
+            return Job("lost", place, stop), ()
+        if until - place >= self._piece:
+            return Job("samples", place, place + self._piece), ()
+        if place < until and (edge is not None or self._closing):
+            return Job("samples", place, until), ()
+        if self._closing and not self._ended:
+            self._ended = True
+            return Job("end", place, place), ()
+        return None
+
+    def _too_late(self) -> int:
+        """Return the sample before which nothing is searched any more, for want of time; the lock is held."""
+        if self._waiting <= (self._longest if self._starting else self._most):
+            self._starting = self._starting and self._waiting > self._most // 2
+            return 0
+        # Few long gaps cost the detector less than many short ones.
+        return self._end - self._most // 2
+
+    # Looks
+
     def _look(self) -> None:
-        while not self._closing and self.error is None:
+        while not self._over:
             self._looking.wait(_LOOKS)
             self._looking.clear()
             self.scanner.look()
