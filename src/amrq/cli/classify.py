@@ -2,6 +2,7 @@
 """`amrq classify`."""
 
 import json
+import shlex
 import signal
 import threading
 from collections import Counter
@@ -9,12 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
 from amrq.cli.app import OUTPUT_HELPS, Fields, ModelOptions, expanded, model_names, no_stdout_log, say
-from amrq.cli.views import DecisionTable, count_answers, refuted_text
+from amrq.cli.report import survey_lines
+from amrq.cli.views import DecisionTable, count_answers, progress_bar, refuted_text
 from amrq.decision import DecisionOptions
 from amrq.errors import AmrqError, OutputError, all_closed
 from amrq.link import BoardBackend
@@ -26,13 +30,16 @@ from amrq.live import (
     RecordingSession,
     RecordingTotals,
     deferred_interrupt,
+    find_opened,
     load_flowgraph,
+    open_part,
     open_signal,
 )
 from amrq.measure import USUAL_ROLLOFF, FrontEndOptions
-from amrq.model import find_model, read_contract
-from amrq.outputs import AnnotationFile, DecisionOutputs, own_stdout
-from amrq.recordings import is_stream
+from amrq.model import UNKNOWN, find_model, read_contract
+from amrq.outputs import AnnotationFile, DecisionOutputs, EmissionAnnotations, own_stdout
+from amrq.recordings import Recording, SampleStream, is_stream
+from amrq.scan import ScanOptions, Survey, emission_record, survey_recording
 from amrq.text import counted, engineering
 
 __all__ = ["classify"]
@@ -40,6 +47,12 @@ __all__ = ["classify"]
 _RECORDING = "Recording"
 _SIGNAL = "Signal"
 _OUTPUT = "Output"
+_HEAD = 1 << 20
+"""Samples of a pipe that are looked at first."""
+_MOST_OF_STREAM = 1 << 24
+"""Samples of a pipe that are looked at, where they are not those of a linear signal."""
+_DECIDED = ("linear", UNKNOWN)
+"""Families on whose symbols decisions are made: what is unknown may yet have a clear symbol rate."""
 
 
 @expanded
@@ -63,7 +76,11 @@ def classify(
         typer.Option("--json", help="Print each decision as a line of JSON.", rich_help_panel=_OUTPUT),
     ] = False,
 ) -> None:
-    """Name the modulation of recorded signals.
+    """Say what a recording holds: family, modulation, parameters, likely protocols.
+
+    Of a recording it need be told nothing. The report names the one signal in it, or lists the emissions; what is not
+    certain is said. Decisions follow where the signal is linear, or where its symbol rate is clear and its family is
+    not. With **--symbol-rate** or **--offset** there are decisions alone.
 
     Shows a decision for every 32 chunks of 32 symbols as soon as it is made, and at the end how often each answer was
     given. **unsure** means that the evidence is not enough; the most probable answer is shown under "perhaps".
@@ -72,7 +89,9 @@ def classify(
     power. The probability is that of the answer, for signals of the kind the model was
     trained on. Where the recording has SigMF annotations, they are shown as truth.
 
-    Example: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
+    Example: **amrq classify recording.cu8 --rate 250e3**
+
+    Told more: **amrq classify recording.cu8 --rate 250e3 --symbol-rate 9600 --offset 12.5e3**
     """
     load_flowgraph("recording_flowgraph", "classifying a recording")
     no_stdout_log(outputs)
@@ -89,6 +108,9 @@ def classify(
             run.annotate(files[0], Path(outputs.annotate))
         for path in files:
             try:
+                if recording.symbol_rate is None and recording.offset is None:
+                    run.name(path, recording)
+                    continue
                 with open_signal(path, recording, say, interrupted) as found:
                     run.classify(found)
             except OutputError:
@@ -128,18 +150,123 @@ class _Run:
         classes = read_contract(find_model(recognition.model)).classes
         self._outputs = DecisionOutputs(outputs, classes, self._totals.state)
         at_the_end(self._outputs.close)
+        self._annotated: tuple[Path, Path] | None = None  # the recording and the file to write
         self._annotations: AnnotationFile | None = None
         self._equalised = 0  # decisions of the present recording
         self._refuted: Counter[str] = Counter()  # names, in the present recording
 
     def annotate(self, recording: Path, path: Path) -> None:
-        """Write the decisions on a recording into metadata as well."""
-        self._annotations = AnnotationFile(recording, path)
-        self._annotations.check()
-        self._at_the_end(self._annotations.close)
+        """Write the decisions on a recording, or its emissions, into metadata as well."""
+        AnnotationFile(recording, path).check()
+        self._annotated = recording, path
+
+    def name(self, path: Path, options: RecordingOptions) -> None:
+        """Say what a recording holds of which nothing was told; make decisions where its signal is linear."""
+        with open_part(path, options, say, self._interrupted) as opened:
+            stream = opened.recording if isinstance(opened.recording, SampleStream) else None
+            most = min(opened.count or _HEAD, _HEAD)
+            found = self._survey(opened, None if stream is None else self._head(stream, most))
+            if not found.noise and (found.main is None or found.main.family in _DECIDED):
+                told: list[str] = []
+                try:
+                    linear = find_opened(opened, options, told.append, self._interrupted)
+                except AmrqError:
+                    if stream is not None:  # it was closed
+                        self._report(opened, found)
+                        return
+                else:
+                    if not self._as_json:
+                        self._show_survey(opened, found)
+                    for sentence in told:
+                        say(sentence)
+                    self.classify(linear)
+                    return
+            if stream is not None:
+                rest = self._rest(stream, min(opened.count or _MOST_OF_STREAM, _MOST_OF_STREAM))
+                if len(rest.iq) > found.samples:
+                    found = self._survey(opened, rest)
+            self._report(opened, found)
+            for note in opened.late_notes:
+                say(note)
+
+    def _head(self, stream: SampleStream, count: int) -> "_InMemory":
+        """Return the next samples of a pipe, without taking them."""
+        head = stream.head(count, self._interrupted.is_set)
+        if self._interrupted.is_set():
+            raise KeyboardInterrupt
+        return _InMemory(head)
+
+    def _rest(self, stream: SampleStream, most: int) -> "_InMemory":
+        """Return the samples of a pipe to its end, as many as fit."""
+        pieces, count = [np.zeros(0, np.complex64)], 0
+        while count < most and (piece := stream.read(min(_HEAD, most - count))) is not None:
+            if self._interrupted.is_set():
+                raise KeyboardInterrupt
+            pieces.append(piece)
+            count += len(piece)
+        if count >= most:
+            seconds = engineering(count / stream.sample_rate, "s", 3)
+            say(f"{stream.name}: the first {seconds} were looked at.")
+        return _InMemory(np.concatenate(pieces))
+
+    def _survey(self, opened: RecordedSignal, head: "_InMemory | None") -> Survey:
+        """Say what samples hold, and show how far that is."""
+        recording, options = opened.recording, ScanOptions(model=self._recognition.model)
+        with progress_bar(opened.name) as bar:
+
+            def progress(done: int, of: int) -> None:
+                if self._interrupted.is_set():
+                    raise KeyboardInterrupt
+                bar(done, of)
+
+            if head is not None:
+                return survey_recording(head, recording.sample_rate, None, options, progress=progress)
+            assert isinstance(recording, Recording)
+            part = _PartOf(recording, opened.start, opened.count)
+            breaks = part.breaks()
+            centre = breaks.pop(0, None)
+            return survey_recording(part, recording.sample_rate, centre, options, breaks, progress)
+
+    def _report(self, opened: RecordedSignal, found: Survey) -> None:
+        """Show what a recording holds, and hand it to the outputs."""
+        recording, first = opened.recording, opened.start
+        annotations: EmissionAnnotations | None = None
+        if self._annotated is not None and isinstance(recording, Recording):
+            annotations = EmissionAnnotations(*self._annotated)
+            annotations.set_samples(recording.sample_rate, recording.first_index)
+            self._at_the_end(annotations.close)
+        if not self._as_json:
+            self._show_survey(opened, found)
+        for event in found.events():
+            moment = (
+                recording.received(first + event.record.start) if isinstance(recording, Recording) else None
+            )
+            name = str(recording.path) if isinstance(recording, Recording) else recording.name
+            record = emission_record(event, name, recording.sample_rate, event.centre_hz, moment)
+            # The survey counts from the part that was chosen.
+            record["sample_start"] += first
+            for field in ("time", "first_seen"):
+                record[field] = round(record[field] + first / recording.sample_rate, 6)
+            self._outputs.write_emission(record)
+            if annotations is not None:
+                annotations.write(record)
+            if self._as_json:
+                print(json.dumps(record), file=self._out, flush=True)
+
+    def _show_survey(self, opened: RecordedSignal, found: Survey) -> None:
+        """Print the report."""
+        scanned = ""
+        if isinstance(opened.recording, Recording):
+            scanned = f"amrq scan {shlex.quote(str(opened.recording.path))}"
+        for line in survey_lines(opened.name, found, scanned):
+            print(line.rstrip(), file=self._out)
+        print(file=self._out, flush=True)
 
     def classify(self, found: RecordedSignal) -> None:
         """Classify one recording and show it."""
+        if self._annotated is not None:
+            self._annotations = AnnotationFile(*self._annotated)
+            self._at_the_end(self._annotations.close)
         title, rate = found.name, engineering(found.symbol_rate, "Bd", 6)
         if found.estimated:
             title += f", symbol rate {rate} (estimated, confidence {found.confidence:.4f})"
@@ -207,3 +334,43 @@ class _Run:
         if self._recognition.front_end.gate_db <= -200 and 0 < noise < votes.total():
             console.print("If there is nothing but noise in between: --gate makes it 'no signal'.")
         console.print()
+
+
+class _InMemory:
+    """Samples that are in memory, as a recording."""
+
+    def __init__(self, iq: NDArray[np.complex64]) -> None:
+        self.iq, self.length = iq, len(iq)
+
+    def read(self, start: int, count: int, /) -> NDArray[np.complex64]:
+        """Return samples `start` to `start + count`."""
+        return self.iq[start : start + count]
+
+
+class _PartOf:
+    """A part of a recording, as a recording.
+
+    Args:
+        recording: the recording.
+        start: first sample.
+        count: samples; 0 for all that follow.
+    """
+
+    def __init__(self, recording: Recording, start: int, count: int) -> None:
+        self._recording, self._start = recording, start
+        left = recording.length - start
+        self.length = min(count, left) if count else left
+
+    def read(self, start: int, count: int, /) -> NDArray[np.complex64]:
+        """Return samples `start` to `start + count`."""
+        return self._recording.read(self._start + start, count)
+
+    def breaks(self) -> dict[int, float | None]:
+        """Return where samples are missing or the radio was tuned, and what 0 Hz stands for from there on."""
+        tunings = self._recording.tunings
+        places = sorted({*self._recording.gaps(), *(sample for sample, _ in tunings), self._start})
+        found: dict[int, float | None] = {}
+        for place in places:
+            hertz = [hz for sample, hz in tunings if sample <= place]
+            found[max(0, place - self._start)] = hertz[-1] if hertz else None
+        return {place: hz for place, hz in found.items() if place < self.length}

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`amrq label`: from annotated recordings to labelled chunks."""
 
-import contextlib
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +10,11 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.table import Table
 
 from amrq.classes import LINEAR_CLASSES
 from amrq.cli.app import Fields, expanded, say
+from amrq.cli.views import progress_bar
 from amrq.errors import AmrqError
 from amrq.labels import LABELS, LabelledSpans, LabelsFolder, SelectedChunks
 from amrq.live import (
@@ -95,7 +93,7 @@ def label(
         labeller = Labeller(folder, recording, naming, cutting, front_end, say, interrupted)
         for path in files:
             try:
-                with _bar(path.name) as progress:
+                with progress_bar(path.name) as progress:
                     found = labeller.label(path, progress)
                 _add_rows(table, _title(path, found), found.selected)
                 notes += _notes(path.name, found.spans, found.selected)
@@ -134,15 +132,6 @@ def _aliases(given: list[str]) -> dict[str, str]:
             raise AmrqError(f"--alias takes NAME=LABEL, not {text!r}.")
         aliases[name.strip()] = meant.strip()
     return aliases
-
-
-@contextlib.contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far a recording has been read, on a terminal; what it gives is called with samples, and all of them."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(escape(name), total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def _title(path: Path, found: LabelledRecording) -> str:

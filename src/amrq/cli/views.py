@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What commands show in a terminal: decisions as a table, and a session as it runs."""
 
+import contextlib
 import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.color import ColorSystem
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.panel import Panel
+from rich.progress import Progress
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +24,7 @@ from amrq.model import NO_SIGNAL, UNKNOWN
 from amrq.sources import SILENCE_IS_NEWS
 from amrq.text import counted, engineering, printable
 
-__all__ = ["DecisionTable", "LiveView", "count_answers", "refuted_text"]
+__all__ = ["DecisionTable", "LiveView", "count_answers", "progress_bar", "refuted_text"]
 
 _NARROW = 80
 """Columns of a table that goes to no terminal."""
@@ -35,6 +37,15 @@ _STYLES = {"named": "green", "unsure": "yellow", "foreign": "magenta", "noise": 
 _BOUNDS = {"above": ">", "below": "<"}
 _PERHAPS = {UNKNOWN: "none", NO_SIGNAL: "noise"}
 _SYSTEMS = {"standard": "STANDARD", "256": "EIGHT_BIT", "truecolor": "TRUECOLOR", "windows": "WINDOWS"}
+
+
+@contextlib.contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a recording has been read, on a terminal; what it gives is called with samples, and all of them."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(escape(name), total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def count_answers(votes: Mapping[tuple[str, str], int]) -> str:

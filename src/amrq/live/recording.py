@@ -31,6 +31,8 @@ __all__ = [
     "RecordedSignal",
     "RecordingOptions",
     "find_in_recording",
+    "find_opened",
+    "open_part",
     "open_signal",
     "recording_origin",
     "recording_symbol_rate",
@@ -92,7 +94,8 @@ class RecordedSignal:
 
     Attributes:
         recording: the recording, or the pipe, which is read from its present position.
-        found: the signal as it was found, with its place and symbol rate, and what else is in the band.
+        found: the signal as it was found, with its place and symbol rate, and what else is in the band; empty before it
+            was looked for.
         start: first sample; 0 for a pipe.
         count: samples; 0 for all that follow.
         begun: time of `start` from the beginning of the recording, seconds.
@@ -179,6 +182,28 @@ def open_signal(
         KeyboardInterrupt: `interrupted` was set.
     """
     options, interrupted = options or RecordingOptions(), interrupted or threading.Event()
+    return find_opened(open_part(path, options, say, interrupted), options, say, interrupted)
+
+
+def open_part(
+    path: Path,
+    options: RecordingOptions | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    interrupted: threading.Event | None = None,
+) -> RecordedSignal:
+    """Open a recording or a pipe, in which no signal was looked for yet.
+
+    Args:
+        path: a recording, a FIFO, or `-` for standard input.
+        options: the part of the recording; None: all of it.
+        say: called with each sentence for the user about the recording.
+        interrupted: set it to stop waiting for a pipe.
+
+    Raises:
+        AmrqError: the recording cannot be read.
+        KeyboardInterrupt: `interrupted` was set.
+    """
+    options, interrupted = options or RecordingOptions(), interrupted or threading.Event()
     recording: Recording | SampleStream
     if is_stream(path):
         if options.recording_name is not None:
@@ -188,14 +213,42 @@ def open_signal(
     else:
         recording = open_recording(path, options.format, options.sample_rate, options.recording_name)
     try:
-        return _found(recording, options, say, interrupted)
+        return _opened(recording, options, say, interrupted)
     except BaseException:
         if isinstance(recording, SampleStream):
             recording.close()
         raise
 
 
-def _found(
+def find_opened(
+    opened: RecordedSignal,
+    options: RecordingOptions | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    interrupted: threading.Event | None = None,
+) -> RecordedSignal:
+    """Find the signal in what `open_part` has opened; where there is none, a pipe is closed.
+
+    Args:
+        opened: the recording or pipe.
+        options: as it was opened with.
+        say: called with each sentence for the user about the signal.
+        interrupted: set it to stop waiting for a pipe.
+
+    Raises:
+        AmrqError: the symbol rate is neither given nor clear.
+        KeyboardInterrupt: `interrupted` was set.
+    """
+    options, recording = options or RecordingOptions(), opened.recording
+    try:
+        found = find_in_recording(recording, options, (opened.start, opened.count), interrupted)
+    except BaseException:
+        opened.close()
+        raise
+    say_found(recording, found, options, say)
+    return replace(opened, found=found)
+
+
+def _opened(
     recording: Recording | SampleStream,
     options: RecordingOptions,
     say: Callable[[str], None],
@@ -216,9 +269,7 @@ def _found(
     if isinstance(recording, Recording):
         say_notes(recording, say)
     count = 0 if options.duration is None else max(1, round(options.duration * recording.sample_rate))
-    found = find_in_recording(recording, options, (first, count), interrupted)
-    say_found(recording, found, options, say)
-    return RecordedSignal(recording, found, first, count, options.start)
+    return RecordedSignal(recording, FoundSignal(), first, count, options.start)
 
 
 def say_notes(recording: Recording, say: Callable[[str], None]) -> None:

@@ -470,6 +470,17 @@ class DecisionOutputs:
                     to_do(partial(writer.write, record))
         return wanted
 
+    def write_emission(self, record: Mapping[str, Any]) -> None:
+        """Hand on a record of an emission, which is no decision: to the log and to subscribers.
+
+        Raises:
+            AmrqError: outputs cannot take it; what each of them says.
+        """
+        with all_closed() as to_do:
+            for writer in reversed(self._writers):
+                if not isinstance(writer, CountersFile):
+                    to_do(partial(writer.write, record))
+
     def close(self) -> None:
         """Close them all.
 

@@ -17,6 +17,7 @@ from amrq.scan.records import (
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
 from amrq.scan.session import ScanOutputOptions, ScanSession
+from amrq.scan.survey import RecordedSamples, Survey, survey_recording
 from amrq.scan.worker import ScanWorker
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Findings",
     "LookKind",
     "Looker",
+    "RecordedSamples",
     "ScanCounters",
     "ScanEvent",
     "ScanOptions",
@@ -36,9 +38,11 @@ __all__ = [
     "ScanSnapshot",
     "ScanWorker",
     "Scheduler",
+    "Survey",
     "Turn",
     "emission_record",
     "measured_fields",
     "open_band",
+    "survey_recording",
     "sweep_steps",
 ]

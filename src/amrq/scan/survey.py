@@ -1,0 +1,524 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recording holds, told nothing: its one signal, or its list of emissions.
+
+The detector finds emissions beside noise. A recording of one signal is often as wide as its signal, or as short as a
+burst, and then there is no noise beside it; and a signal with two tones may be found as two. So the mean spectrum of
+all of the recording decides what the detector's emissions belong to: one signal that holds nearly all of the power, or
+several.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.channel import Channel, Channeliser, ChannelSamples
+from amrq.chunks import finite_samples
+from amrq.classifier import make_classifier
+from amrq.model import UNKNOWN
+from amrq.scan.findings import Findings
+from amrq.scan.looks import Looker
+from amrq.scan.records import EmissionRecord, ScanEvent, numbers_of, with_findings
+from amrq.scan.scanner import BandScanner
+from amrq.scan.schedule import ScanOptions
+
+__all__ = ["Survey", "survey_recording"]
+
+_Samples = NDArray[np.complex64]
+_Reals = NDArray[np.float64]
+
+_NOISE = "noise"
+_BLOCK_SECONDS = 0.03
+"""Of a recording that is searched at a time, about: a power of two of samples."""
+_BINS, _FEWEST_BINS, _SPECTRA = 4096, 32, 8
+"""Of the mean spectrum at most and at least, and spectra that it is the mean of, about, where the bins are fewer."""
+_ALONE = 0.9
+"""Of the power above the noise: a signal that holds more is the recording's one signal."""
+_MISSED = 0.5
+"""Of the power above the noise: where the detector's emissions hold less, most of what is there was not found."""
+_FAINT = 1e-4
+"""Of the strongest one's energy: what has less is counted, and not listed."""
+_SPLATTER, _BESIDE = 3e-3, 1.0
+"""Of a signal's energy, and of its width: what is weaker and as near belongs to it."""
+_TOGETHER, _GAP, _OPPOSITE = 0.5, 0.6, -0.4
+"""Of the shorter one's time, two parts of one signal are on together; of the narrower one's width, they are apart at
+most; correlation of their powers, at most, where they are apart: a tone leaves where the other begins."""
+_TAILS = 5e-4
+"""Of the power of parts that are made one, beyond either edge of the whole."""
+_SAME_PLACE = 0.5
+"""Of the narrower one's width: what overlaps by so much, at another time, is in the same place."""
+_QUIET, _ABOVE = 0.05, 2.0
+"""Quantile of the mean spectrum that is taken for noise where the detector found too little, and how many times that a
+signal has at least."""
+_FULL = 0.9
+"""Of the band: a signal that takes more has no noise beside it."""
+_HOLES = 0.1
+"""Of the band: shorter holes are part of a signal."""
+_SURE = 0.8
+"""Confidence of a family that is claimed of all of a recording in which the detector found nothing of the kind."""
+_LOOK, _LOOKS = 1500.0, 6
+"""Bandwidths times seconds of a look, and how many of them are spread over the signal."""
+_RATE = 4.0
+"""Bandwidths of the channel that is looked at."""
+_LEAST_BANDWIDTH = 500.0
+_SHORT = 64
+
+
+class RecordedSamples(Protocol):
+    """Samples that can be read anywhere: a recording."""
+
+    length: int
+
+    def read(self, start: int, count: int, /) -> NDArray[Any]:
+        """Return samples `start` to `start + count`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a recording holds.
+
+    Attributes:
+        sample_rate: samples a second.
+        samples: how many were searched.
+        centre_hz: what the middle of the band stands for, Hz; None where it is not known.
+        main: the strongest signal; None where there is none.
+        others: the other emissions, the strongest first; those of less than 1/10,000 of its energy are left out.
+        alone: the main signal holds nearly all of the power that is above the noise.
+        share: of that power that it holds, 0 to 1.
+        fainter: how many weaker emissions were left out.
+        noise: there is nothing but noise; False where nothing can be said.
+        doubts: sentences about what is not certain.
+    """
+
+    sample_rate: float
+    samples: int
+    centre_hz: float | None = None
+    main: EmissionRecord | None = None
+    others: tuple[EmissionRecord, ...] = ()
+    alone: bool = False
+    share: float = 0.0
+    fainter: int = 0
+    noise: bool = False
+    doubts: tuple[str, ...] = ()
+
+    def events(self) -> list[ScanEvent]:
+        """Return an event for each emission, the main signal first, as a scan gives them when they are over."""
+        records = [*([] if self.main is None else [self.main]), *self.others]
+        return [ScanEvent("end", record, self.centre_hz) for record in records]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What the detector takes for one emission, with all of its stretches."""
+
+    record: EmissionRecord
+    stretches: tuple[tuple[int, int], ...]
+    energy: float = 0.0
+    pieces: int = 1
+
+    @property
+    def width(self) -> float:
+        return self.record.bandwidth
+
+    @property
+    def time(self) -> int:
+        return sum(stop - start for start, stop in self.stretches)
+
+
+def survey_recording(
+    samples: RecordedSamples,
+    sample_rate: float,
+    centre_hz: float | None = None,
+    options: ScanOptions | None = None,
+    breaks: Mapping[int, float | None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Survey:
+    """Say what a recording holds.
+
+    All of it is searched, then its strongest signal is looked at in up to six places.
+
+    Args:
+        samples: of the recording.
+        sample_rate: samples a second, above 0.
+        centre_hz: what the middle of the band stands for at its begin, Hz; None where it is not known.
+        options: models and settings of the search; None: the defaults.
+        breaks: samples before which others were lost, or the radio was tuned: what 0 Hz stands for from there on, Hz.
+        progress: called with the samples searched, and all of them; what it raises ends the search.
+
+    Raises:
+        AmrqError: a model cannot be used, or the recording cannot be read.
+
+    >>> class Tone:
+    ...     length = 40_000
+    ...     def read(self, start, count):
+    ...         noise = np.random.default_rng(start).normal(size=(count, 2)) @ [1e-3, 1e-3j]
+    ...         return (0.1 * np.exp(0.2j * np.pi * np.arange(start, start + count)) + noise).astype(np.complex64)
+    >>> found = survey_recording(Tone(), 100e3)
+    >>> found.main.label, round(found.main.centre / 1e3), found.alone
+    ('carrier', 10, True)
+    """
+    search = _Search(samples, sample_rate, centre_hz, options or ScanOptions())
+    search.run(dict(breaks or {}), progress)
+    return search.survey()
+
+
+class _Search:
+    """The search of a recording: detector and mean spectrum, then the looks at its strongest signal."""
+
+    def __init__(
+        self, samples: RecordedSamples, sample_rate: float, centre_hz: float | None, options: ScanOptions
+    ) -> None:
+        self._samples, self._rate, self._centre = samples, float(sample_rate), centre_hz
+        self._classifier = make_classifier(options.model)
+        self._scanner = BandScanner(sample_rate, centre_hz, options, classifier=self._classifier)
+        most = max(_FEWEST_BINS, samples.length // _SPECTRA)
+        self._bins = max(_FEWEST_BINS, 1 << min(int(math.log2(most)), int(math.log2(_BINS))))
+        self._sums: _Reals = np.zeros(self._bins)
+        self._spectra = 0
+        self._power = 0.0
+
+    def run(self, breaks: Mapping[int, float | None], progress: Callable[[int, int], None]) -> None:
+        """Search all of the recording."""
+        length = self._samples.length
+        size = max(1 << 12, 1 << round(math.log2(_BLOCK_SECONDS * self._rate)))
+        edges = sorted({*(at for at in breaks if 0 < at < length), length})
+        place, events = 0, []
+        while place < length:
+            if place in breaks:
+                centre = breaks[place]
+                if centre == self._scanner.centre_hz:
+                    self._scanner.add_break()
+                else:
+                    events += self._scanner.retune(centre)
+            until = min(place + size, next(edge for edge in edges if edge > place))
+            piece = np.asarray(self._samples.read(place, until - place), np.complex64)
+            events += self._scanner.process(piece)
+            self._add_spectrum(finite_samples(piece))
+            place = until
+            progress(place, length)
+        self._ends = [one.record for one in (*events, *self._scanner.finish()) if one.event == "end"]
+
+    def _add_spectrum(self, piece: _Samples) -> None:
+        self._power += float(np.vdot(piece, piece).real)
+        count = len(piece) // self._bins
+        if not count and not self._spectra:  # it is shorter than a spectrum
+            count, piece = 1, np.concatenate([piece, np.zeros(self._bins - len(piece), np.complex64)])
+        window = np.hanning(self._bins + 1)[:-1].astype(np.float32)
+        found = fft.fft(piece[: count * self._bins].reshape(count, self._bins) * window, axis=1)
+        self._sums += fft.fftshift((np.abs(found).astype(np.float64) ** 2).sum(axis=0))
+        self._spectra += count
+
+    # What it found
+
+    def survey(self) -> Survey:
+        """Return what the recording holds."""
+        spectrum = self._sums / max(self._sums.sum(), 1e-300)  # shares of the power
+        at = (np.arange(self._bins) - self._bins // 2) * self._rate / self._bins
+        floor = float(np.quantile(spectrum, _QUIET))
+        above = np.maximum(spectrum - floor, 0.0)
+        parts = self._parts(at, above)
+        total = float(above.sum())
+        plain = Survey(self._rate, self._samples.length, self._scanner.centre_hz)
+        if not self._power > 0:
+            return replace(plain, doubts=("all of its samples are zero.",))
+        merged = self._merged(parts, at, spectrum)
+        main = max(merged, key=lambda one: one.energy, default=None)
+        whole = None
+        if main is None or sum(one.energy for one in merged) < _MISSED * total:
+            whole = self._whole(at, spectrum, floor)
+        if whole is not None and self._claims(whole):
+            others = [one for one in merged if not self._inside(one.record, whole)]
+            share = 1.0 - sum(one.energy for one in others) / max(total, 1e-300)
+            found = replace(plain, main=whole, share=share, alone=share > _ALONE)
+            doubt = "it fills the recording, so that there is no noise beside it to measure it against."
+            return self._listed(found, others, main_energy=total, doubts=(doubt,))
+        if main is None:
+            noise = whole is not None and whole.label == _NOISE
+            said = () if noise else ("nothing stands out of the noise: it is too short or too weak.",)
+            if whole is not None and not noise and whole.reason:
+                said = (f"no emission was found in it, and all of it together is unclear: {whole.reason}.",)
+            return replace(plain, noise=noise, doubts=said)
+        rest = [one for one in merged if one is not main and not self._splatter(one, main)]
+        sums = main.energy + sum(one.energy for one in rest)
+        share = main.energy / max(sums, 1e-300)
+        record = self._identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
+        doubts = []
+        if main.pieces > 1:
+            doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
+        found = replace(plain, main=record, share=share, alone=share > _ALONE)
+        return self._listed(found, rest, main.energy, tuple(doubts))
+
+    @staticmethod
+    def _doubtful(record: EmissionRecord) -> bool:
+        """Return whether further looks may say more."""
+        return record.label == UNKNOWN or record.confidence < _SURE
+
+    def _claims(self, whole: EmissionRecord) -> bool:
+        return whole.label not in (UNKNOWN, _NOISE) and whole.confidence >= _SURE
+
+    @staticmethod
+    def _inside(record: EmissionRecord, other: EmissionRecord) -> bool:
+        return other.lower <= record.centre <= other.upper
+
+    @staticmethod
+    def _splatter(one: _Part, main: _Part) -> bool:
+        """Return whether a weak emission beside or within a strong one is a part of it."""
+        near = abs(one.record.centre - main.record.centre) < (0.5 + _BESIDE) * main.width
+        return near and one.energy < _SPLATTER * main.energy
+
+    def _listed(
+        self, found: Survey, others: Sequence[_Part], main_energy: float, doubts: tuple[str, ...]
+    ) -> Survey:
+        ordered = sorted(others, key=lambda one: -one.energy)
+        kept = [one.record for one in ordered if one.energy >= _FAINT * main_energy]
+        return replace(
+            found, others=tuple(kept), fainter=len(ordered) - len(kept), doubts=(*found.doubts, *doubts)
+        )
+
+    def _parts(self, at: _Reals, above: _Reals) -> list[_Part]:
+        """Return what the detector found, each emission with all of its stretches and its share of the power."""
+        stretches: dict[int, list[EmissionRecord]] = {}
+        for record in self._ends:
+            stretches.setdefault(record.id, []).append(record)
+        parts = []
+        for records in stretches.values():
+            best = max(records, key=lambda one: one.stop - one.start)
+            record = replace(
+                records[-1],
+                start=max(0, min(one.start for one in records)),
+                stop=max(one.stop for one in records),
+                lower=best.lower,
+                upper=best.upper,
+                snr_db=best.snr_db,
+                level_dbfs=best.level_dbfs,
+            )
+            times = tuple((max(0, one.start), one.stop) for one in records)
+            level = 10 ** (record.level_dbfs / 10) * sum(stop - start for start, stop in times)
+            energy = min(_energy(record, at, above), level / max(self._power, 1e-300))
+            parts.append(_Part(record, times, energy))
+        return parts
+
+    def _merged(self, parts: list[_Part], at: _Reals, spectrum: _Reals) -> list[_Part]:
+        """Return the parts with those of one signal made one, the strongest first."""
+        left = sorted(parts, key=lambda one: -one.energy)
+        done: list[_Part] = []
+        above = np.maximum(spectrum - float(np.quantile(spectrum, _QUIET)), 0.0)
+        while left:
+            one = left.pop(0)
+            joined = True
+            while joined:
+                joined = False
+                for other in left:
+                    if other.energy > _SPLATTER * one.energy and self._belong(one, other):
+                        left.remove(other)
+                        one, joined = _union(one, other, at, above), True
+                        break
+            done.append(one)
+        return sorted(done, key=lambda one: -one.energy)
+
+    def _belong(self, one: _Part, other: _Part) -> bool:
+        """Return whether two parts are of one signal."""
+        a, b = one.record, other.record
+        overlap = min(a.upper, b.upper) - max(a.lower, b.lower)
+        narrower = min(one.width, other.width)
+        together = _common_time(one.stretches, other.stretches) / max(1, min(one.time, other.time))
+        if together < _TOGETHER:
+            return overlap > _SAME_PLACE * narrower
+        if overlap > 0:
+            return True
+        return -overlap < _GAP * narrower and self._opposite(one, other)
+
+    def _opposite(self, one: _Part, other: _Part) -> bool:
+        """Return whether one part is strong while the other is weak, as the tones of frequency keying and FM are."""
+        start = max(one.stretches[0][0], other.stretches[0][0])
+        width = min(one.width, other.width)
+        count = min(self._samples.length - start, 1 << 17)
+        length = max(16, 1 << math.ceil(math.log2(4 * self._rate / width)))
+        pieces = count // length
+        if pieces < 16:
+            return False
+        iq = finite_samples(np.asarray(self._samples.read(start, pieces * length), np.complex64))
+        window = np.hanning(length).astype(np.float32)
+        power = np.abs(fft.fft(iq.reshape(pieces, length) * window, axis=1)) ** 2
+        at = fft.fftfreq(length, 1 / self._rate)
+        tone, beside = (
+            power[:, (at >= part.record.lower) & (at <= part.record.upper)].sum(axis=1)
+            for part in (one, other)
+        )
+        if not (len(tone) and tone.std() > 0 and beside.std() > 0):
+            return False
+        return float(np.corrcoef(tone, beside)[0, 1]) < _OPPOSITE
+
+    # Looks
+
+    def _whole(self, at: _Reals, spectrum: _Reals, floor: float) -> EmissionRecord | None:
+        """Return what stands out of the spectrum's quietest part, identified; None where there is too little."""
+        if self._samples.length < _SHORT:
+            return None
+        strong = _bridged(spectrum > _ABOVE * floor, round(_HOLES * self._bins))
+        lower, upper = _largest(at, strong, spectrum)
+        full = upper - lower > _FULL * self._rate
+        if full or upper <= lower:
+            lower, upper, full = -self._rate / 2, self._rate / 2, True
+        step = self._rate / self._bins
+        scale = self._power / self._samples.length / step  # to power a Hz
+        noise = max(floor * scale, 1e-30)
+        inside = (at >= lower) & (at <= upper)
+        power = float(spectrum[inside].sum()) * scale * step
+        beyond = math.inf if full else power / (noise * (upper - lower)) - 1
+        record = EmissionRecord(
+            1,
+            0,
+            self._samples.length,
+            0,
+            self._samples.length,
+            lower,
+            upper,
+            10 * math.log10(beyond) if 0 < beyond < math.inf else math.nan,
+            10 * math.log10(max(power, 1e-30)),
+            on=False,
+        )
+        part = _Part(record, ((0, self._samples.length),), 1.0)
+        return self._identified(part, None if full else 10 * math.log10(noise))
+
+    def _identified(self, part: _Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
+        """Return a signal's record with what looks at several places of it say.
+
+        Args:
+            part: the signal.
+            noise_dbfs_per_hz: density of the noise; NaN: by the detector's floor; None: not known.
+        """
+        record, found = part.record, Findings()
+        looker = self._looker(noise_dbfs_per_hz)
+        blank = replace(record, label=UNKNOWN, family=UNKNOWN, symbol_rate=None)
+        for start, stop in self._places(part):
+            channel = self._channel(record, start, stop)
+            identity = looker.identity(channel, blank, True)
+            measures = numbers_of(identity.measures)
+            if measures.get("centre") is not None:
+                measures["centre"] = float(measures["centre"] or 0.0) + channel.centre
+            found.add(identity, measures)
+        centre, now = self._scanner.centre_hz, self._samples.length
+        fields = found.fields(all=True)
+        if not fields:
+            return record
+        return with_findings(replace(record, on=False, looks=len(found)), fields, self._rate, now, centre)
+
+    def _looker(self, noise_dbfs_per_hz: float | None) -> Looker:
+        by_detector = noise_dbfs_per_hz is not None and math.isnan(noise_dbfs_per_hz)
+        floor = (
+            np.asarray(self._scanner.picture().floor, np.float64)
+            if by_detector
+            else np.array([math.nan if noise_dbfs_per_hz is None else noise_dbfs_per_hz])
+        )
+        return Looker(self._scanner.ring, lambda: floor, self._classifier)
+
+    def _places(self, part: _Part) -> Iterable[tuple[int, int]]:
+        """Return the stretches that are looked at, spread over the times that it is on."""
+        window = max(_SHORT, round(_LOOK * self._rate / max(part.width, _LEAST_BANDWIDTH)))
+        length = self._samples.length
+        kept: list[tuple[int, int]] = []
+        for start, stop in part.stretches:
+            start, stop = max(0, start), min(length, stop)
+            count = max(1, (stop - start) // window)
+            size = min(window, stop - start)
+            if size >= _SHORT:
+                kept += [
+                    (int(at), int(at) + size)
+                    for at in np.linspace(start, stop - size, min(count, _LOOKS)).round()
+                ]
+        kept.sort(key=lambda one: (one[0] - one[1], one[0]))  # the longest first
+        if len(kept) > _LOOKS:
+            longest = [one for one in kept if one[1] - one[0] >= 0.5 * window] or kept
+            step = max(1.0, len(longest) / _LOOKS)
+            kept = [longest[int(number * step)] for number in range(min(_LOOKS, len(longest)))]
+        return kept
+
+    def _channel(self, record: EmissionRecord, start: int, stop: int) -> ChannelSamples:
+        """Return a signal's samples about 0 Hz, with noise beside it where there is some."""
+        iq = finite_samples(np.asarray(self._samples.read(start, stop - start), np.complex64))
+        width = max(record.bandwidth, _LEAST_BANDWIDTH)
+        if _RATE * width < 0.8 * self._rate:
+            channel = Channel(record.centre, _RATE / 1.25 * width)
+            return Channeliser(self._rate, [channel], start).take(iq)[0]
+        turned = np.exp(-2j * np.pi * record.centre / self._rate * (start + np.arange(len(iq))))
+        moved = (iq * turned).astype(np.complex64)
+        return ChannelSamples(moved, self._rate, float(start), record.centre, 1.0)
+
+
+def _energy(record: EmissionRecord, at: _Reals, above: _Reals) -> float:
+    """Return the share of the power above the noise that is within an emission's edges; at least that of a bin."""
+    step = float(at[1] - at[0])
+    return float(above[(at >= record.lower - step) & (at <= record.upper + step)].sum())
+
+
+def _union(one: _Part, other: _Part, at: _Reals, above: _Reals) -> _Part:
+    """Return two parts of a signal as one: with the times of both, and the edges that hold 99.9 % of its power."""
+    a, b = one.record, other.record
+    lower, upper = min(a.lower, b.lower), max(a.upper, b.upper)
+    near = (at >= lower) & (at <= upper)
+    sums = np.cumsum(above[near])
+    if len(sums) > 8 and sums[-1] > 0:
+        first, last = np.searchsorted(sums, [_TAILS * sums[-1], (1 - _TAILS) * sums[-1]])
+        places = at[near]
+        lower, upper = float(places[first]), float(places[min(last, len(places) - 1)])
+    record = replace(
+        a,
+        start=min(a.start, b.start),
+        stop=max(a.stop, b.stop),
+        first_seen=min(a.first_seen, b.first_seen),
+        last_seen=max(a.last_seen, b.last_seen),
+        lower=lower,
+        upper=max(upper, lower + float(at[1] - at[0])),
+    )
+    times = _joined([*one.stretches, *other.stretches])
+    record = replace(record, bursts=len(times))
+    energy = min(one.energy + other.energy, _energy(record, at, above))
+    return _Part(record, times, energy, one.pieces + other.pieces)
+
+
+def _joined(times: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return times without overlap, in order."""
+    kept: list[tuple[int, int]] = []
+    for start, stop in sorted(times):
+        if kept and start <= kept[-1][1]:
+            kept[-1] = (kept[-1][0], max(kept[-1][1], stop))
+        else:
+            kept.append((start, stop))
+    return tuple(kept)
+
+
+def _common_time(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> int:
+    """Return the samples in which both are on."""
+    return sum(max(0, min(b, d) - max(a, c)) for a, b in _joined(one) for c, d in _joined(other))
+
+
+def _bridged(strong: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Return a mask with holes of up to `most` places filled.
+
+    >>> _bridged(np.array([1, 0, 1, 0, 0, 1], bool), 1).astype(int).tolist()
+    [1, 1, 1, 0, 0, 1]
+    """
+    places = np.flatnonzero(strong)
+    filled = strong.copy()
+    for a, b in itertools.pairwise(places.tolist()):
+        if b - a - 1 <= most:
+            filled[a:b] = True
+    return filled
+
+
+def _largest(at: _Reals, strong: NDArray[np.bool_], spectrum: _Reals) -> tuple[float, float]:
+    """Return the edges of the run of places that holds the most power; two equal ones where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], strong, [False]]).astype(np.int8)))
+    runs = edges.reshape(-1, 2)
+    if not len(runs):
+        return 0.0, 0.0
+    first, last = max(runs.tolist(), key=lambda run: float(spectrum[run[0] : run[1]].sum()))
+    step = float(at[1] - at[0])
+    return float(at[first]) - step / 2, float(at[last - 1]) + step / 2

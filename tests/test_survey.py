@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recording holds, told nothing: one signal or several, its place, and a report; `amrq classify` says it."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from run_amrq import amrq
+from seeds import rng
+
+from amrq.classes import linear_class
+from amrq.cli.report import survey_lines
+from amrq.identify import EmissionIdentity
+from amrq.outputs import emission_schema
+from amrq.scan import Survey, survey_recording
+from amrq.scan import survey as survey_module
+from amrq.signals import received_signal
+
+RATE = 48e3
+
+
+class Samples:
+    """Samples in memory, as a recording."""
+
+    def __init__(self, iq: np.ndarray) -> None:
+        self.iq, self.length = iq.astype(np.complex64), len(iq)
+
+    def read(self, start: int, count: int, /) -> np.ndarray:
+        assert start >= 0 and start + count <= self.length
+        return self.iq[start : start + count]
+
+
+def noise(count: int, power: float, *path: str) -> np.ndarray:
+    return np.sqrt(power / 2) * (rng("survey", *path).standard_normal((count, 2)) @ [1, 1j])
+
+
+def shift(iq: np.ndarray, hertz: float) -> np.ndarray:
+    return iq * np.exp(2j * np.pi * hertz / RATE * np.arange(len(iq)))
+
+
+def keyed(count: int, deviation: float, symbol_rate: float) -> np.ndarray:
+    """2FSK of unit power."""
+    symbols = rng("survey", "keyed").choice([-1.0, 1.0], int(count * symbol_rate / RATE) + 2)
+    frequency = deviation * symbols[(np.arange(count) * symbol_rate / RATE).astype(int)]
+    return np.exp(2j * np.pi * np.cumsum(frequency) / RATE)
+
+
+def qpsk(symbols: int, samples_per_symbol: float) -> np.ndarray:
+    random = rng("survey", "qpsk")
+    points = random.choice(linear_class("QPSK").points, symbols)
+    return received_signal(points, samples_per_symbol, rolloff=0.35, es_n0_db=25.0, rng=random)
+
+
+def test_one_signal_beside_noise_is_alone_and_named() -> None:
+    iq = shift(qpsk(2400, 8.0), 5e3)
+    found = survey_recording(Samples(iq), RATE, 433e6)
+    assert found.main is not None and found.alone
+    assert (found.main.label, found.main.family) == ("QPSK", "linear")
+    assert found.main.centre == pytest.approx(5e3, abs=0.05 * 8.1e3)
+    (line,) = (line for line in survey_lines("a.cf32", found) if "where" in line)
+    assert "433.00" in line and "MHz" in line
+
+
+def test_two_tones_of_one_signal_are_one_signal() -> None:
+    """Tones that are keyed far apart are found as two emissions: one leaves where the other begins."""
+    iq = keyed(48_000, 6e3, 600.0) + noise(48_000, 1e-3, "two tones")
+    found = survey_recording(Samples(iq), RATE)
+    assert found.main is not None and found.alone
+    assert found.main.lower < -5.5e3 and found.main.upper > 5.5e3
+
+
+def test_two_signals_stay_two() -> None:
+    """Two tones at the same level that are there together: neither leaves."""
+    tones = shift(np.ones(48_000), -9e3) + shift(np.ones(48_000), 11e3)
+    found = survey_recording(Samples(tones + noise(48_000, 1e-3, "two signals")), RATE)
+    assert found.main is not None and not found.alone
+    places = sorted(one.centre for one in (found.main, *found.others))
+    assert places == pytest.approx([-9e3, 11e3], abs=200)
+    lines = list(survey_lines("a.cf32", found, "amrq scan a.cf32"))
+    assert "2 emissions" in lines[0] and lines[-1].endswith("amrq scan a.cf32")
+
+
+def test_noise_is_not_claimed_to_be_a_signal() -> None:
+    found = survey_recording(Samples(noise(48_000, 1.0, "noise")), RATE)
+    assert found.main is None or found.main.confidence < 0.9
+
+
+@pytest.mark.parametrize("count", [1, 100, 3_000, 4_800])
+def test_recordings_without_noise_beside_their_signal(count: int) -> None:
+    """As wide as the signal, and as short as a burst: nothing fails, and nothing is said of a place outside."""
+    iq = qpsk(2400, 2.0)[:count]
+    found = survey_recording(Samples(iq), RATE)
+    assert found.samples == count
+    if found.main is not None:
+        assert -RATE / 2 <= found.main.lower < found.main.upper <= RATE / 2
+    assert len(list(survey_lines("a.cf32", found))) >= 1
+
+
+def test_what_fills_the_recording_is_claimed_with_a_word_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim needs a confidence of 0.8; that there is no noise beside it is said."""
+
+    iq = noise(4_000, 1.0, "filled")
+    for claimed, named in ((0.95, True), (0.7, False)):
+        identity = EmissionIdentity("OFDM", "ofdm", "named", claimed)
+        monkeypatch.setattr(survey_module.Looker, "identity", lambda *_, said=identity: said)
+        found = survey_recording(Samples(iq), RATE)
+        assert (found.main is not None) == named
+        assert any("no noise beside it" in doubt for doubt in found.doubts) == named
+
+
+def test_silence_is_said() -> None:
+    found = survey_recording(Samples(np.zeros(10_000)), RATE)
+    assert found.main is None and not found.noise
+    assert "zero" in list(survey_lines("a.cf32", found))[-1]
+
+
+def test_a_report_shows_nothing_that_could_steer_a_terminal() -> None:
+    for line in survey_lines("a\x1b[31m.wav", Survey(8e3, 8000, noise=True)):
+        assert "\x1b" not in line
+
+
+# The command
+
+
+def write(path: Path) -> None:
+    """Two tones in bytes, with the constant that receivers leave, 0.2 s after noise alone."""
+    quiet = noise(9_600, 1e-3, "before")
+    iq = 0.4 * np.concatenate([quiet, keyed(48_000, 2e3, 1200.0) + noise(48_000, 1e-3, "command")]) + 0.02
+    parts = np.round(iq.astype(np.complex64).view(np.float32) * 127.5 + 127.5)
+    parts.clip(0, 255).astype(np.uint8).tofile(path)
+
+
+def test_classify_told_nothing_but_the_rate(tmp_path: Path) -> None:
+    """A recording without a clear symbol rate is no failure: the report says what is known, JSON likewise."""
+    path = tmp_path / "r.cu8"
+    write(path)
+    result = amrq("classify", path, "--rate", "48k")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("r.cu8: 1.2 s at 48 kS/s: one signal\n")
+    result = amrq("classify", path, "--rate", "48k", "--start", "0.6", "--json", "--log", tmp_path / "log")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    emissions = [record for record in records if "event" in record]
+    for record in emissions:
+        jsonschema.validate(record, emission_schema())
+        assert record["event"] == "end" and 0.6 <= record["time"] < 0.7
+    logged = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert logged == records and records
+
+
+def test_classify_says_the_same_of_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "r.cu8"
+    write(path)
+    options = ("--rate", "48k", "--format", "cu8")
+    with path.open("rb") as file:
+        piped = amrq("classify", "-", *options, stdin=file)
+    whole = amrq("classify", path, *options)
+    assert piped.returncode == whole.returncode == 0
+    assert piped.stdout.splitlines()[1:] == whole.stdout.splitlines()[1:]
