@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.chunks import finite_samples
-from amrq.errors import AmrqError
+from amrq.measure.looks import checked_look, logistic, squares
 
 __all__ = ["Subcarriers", "measure_subcarriers"]
 
@@ -25,15 +24,19 @@ _WIDER = 1.1
 """Of the bandwidth: what is looked at."""
 _LEAST_LAG = 8.0
 """Over the bandwidth: fewer subcarriers are not looked for."""
-_LAGS = 24
+_LAGS = 32
 """Peaks of the correlation that are tried."""
+_BLOCK, _LINE = 64, 5.0
+"""Values of a spectrum over which its floor is taken, and times this median: more counts as so much."""
 _LEAST_PREFIX, _MOST_PREFIX = 0.02, 0.6
 """Of the useful time."""
 _LEAST_SYMBOLS = 3.0
-_HARMONICS = (1, 3, 7, 15)
+_FINE = 40
+"""Sums of the correlation in a useful time."""
+_HARMONICS = (1, 3, 9)
 """Lines at multiples of the symbols' rate that are added up: a short prefix has many."""
 _NOTHING = -99.0
-_LINES = 3.0
+_LINES = 2.0
 """Standard deviations of the lines' power: below, the correlation over a symbol is not looked at."""
 _SOFT = 0.3
 """Samples at 1.1 times the bandwidth: by so much a prefix is seen longer than it is."""
@@ -45,10 +48,11 @@ _STEADY = 0.65
 """Of the correlation in a prefix: where so much is in the rest of the symbols, something else repeats itself."""
 _LOUD = 3.0
 """Times the median correlation over a short time: more counts as so much."""
-_CLEAR = 5.0
+_UNEVEN, _STEADY_ENVELOPE = 1.3, 1.25
+"""Of the logarithm of the spectrum, RMS, and mean squared power over squared mean power: what is more uneven, or has a
+steadier envelope, is no OFDM."""
+_CLEAR = 4.0
 """Standard deviations: what is not clearer is not claimed."""
-_GAUSSIAN, _UNLIKE = 1.4, 6.0
-"""Mean squared power over squared mean power: 2 for a Gaussian signal."""
 
 _Samples = NDArray[np.complex64]
 
@@ -98,17 +102,18 @@ def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | Non
     >>> bodies = np.fft.ifft(data, axis=1)
     >>> iq = np.concatenate([bodies[:, -64:], bodies], axis=1).ravel() * np.exp(-0.65j * np.arange(60 * 320))
     >>> found = measure_subcarriers(iq, sample_rate=80e6, bandwidth=16.5e6)
-    >>> round(found.spacing / 1e3), round(found.prefix, 2), found.occupied
-    (313, 0.25, 52)
+    >>> round(found.spacing / 1e4), round(found.prefix, 2), found.occupied
+    (31, 0.25, 52)
     """
-    if not 0 < sample_rate < math.inf:
-        raise AmrqError(f"the sample rate must be above 0 Hz, not {sample_rate:g}.")
-    iq = finite_samples(iq)[:_MOST_SAMPLES]
-    width = bandwidth if bandwidth is not None and 0 < bandwidth < math.inf else 0.8 * sample_rate
-    width = min(width, sample_rate)
+    iq, width = checked_look(iq, sample_rate, bandwidth)
+    iq = iq[:_MOST_SAMPLES]
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return Subcarriers()
+    iq = iq / np.float32(float(np.abs(iq).max()))
     inside, power, rate = _inside(iq, sample_rate, width)
+    spread, uneven = _shape(inside)
+    if uneven > _UNEVEN or spread < _STEADY_ENVELOPE:
+        return Subcarriers()
     prefixes = [one for one in _prefixes(inside, rate / width) if one is not None]
     if not prefixes:
         return Subcarriers()
@@ -123,7 +128,7 @@ def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | Non
         symbol_rate=rate / best.period,
         occupied=_occupied(power, sample_rate, spacing, width),
         clear=best.clear,
-        confidence=_confidence(best.clear, inside),
+        confidence=logistic(_odds(best.clear, _alike(inside, round(lag), best.period), spread, uneven)),
     )
 
 
@@ -147,15 +152,19 @@ def _prefixes(iq: _Samples, scale: float) -> list[_Prefix | None]:
         scale: samples in one over the bandwidth.
     """
     count = len(iq)
-    spectrum = fft.fft(iq, 2 * count)
-    lags = np.abs(fft.ifft(np.square(np.abs(spectrum))))[:count]
     low, high = max(4, int(_LEAST_LAG * scale)), int(count / _LEAST_SYMBOLS)
     if high - low < 16:
         return []
-    part = lags[low:high] / np.sqrt(1 - np.arange(low, high) / count)
+    # Lines, of pilots and of others, would be at all lags: what stands out of a spectrum counts as so much at most.
+    power = np.square(np.abs(fft.fft(iq)))
+    blocks = count // _BLOCK
+    medians = np.median(power[: blocks * _BLOCK].reshape(blocks, _BLOCK), axis=1)
+    floor = np.interp(np.arange(count), (np.arange(blocks) + 0.5) * _BLOCK, medians)
+    flat = np.minimum(power / np.maximum(floor + 0.02 * float(np.median(medians)), 1e-30), _LINE)
+    part = np.abs(fft.rfft(flat - flat.mean()))[low:high]  # a real sequence: both directions are alike
     peaks = np.flatnonzero((part[1:-1] >= part[:-2]) & (part[1:-1] > part[2:])) + 1
     best = peaks[np.argsort(part[peaks])[::-1][:_LAGS]]
-    return [_prefix(iq, low + int(lag), scale) for lag in best]
+    return [_prefix(iq, low + int(lag)) for lag in best]
 
 
 def _longest(prefixes: list[_Prefix]) -> _Prefix:
@@ -169,10 +178,10 @@ def _longest(prefixes: list[_Prefix]) -> _Prefix:
     return max(same, key=lambda one: one.lag, default=best)
 
 
-def _prefix(iq: _Samples, lag: int, scale: float) -> _Prefix | None:
+def _prefix(iq: _Samples, lag: int) -> _Prefix | None:
     """Return the prefix whose correlation at a lag comes and goes; None where there are too few symbols."""
     products = iq[lag:] * np.conj(iq[:-lag])
-    thinned = max(1, int(lag / 64))
+    thinned = max(1, int(lag / _FINE))
     kept = len(products) // thinned
     if kept * thinned < (_LEAST_SYMBOLS - 1) * lag:
         return None
@@ -181,29 +190,24 @@ def _prefix(iq: _Samples, lag: int, scale: float) -> _Prefix | None:
     sums *= np.minimum(
         1, _LOUD * float(np.median(size_of)) / np.maximum(size_of, 1e-30)
     )  # a preamble is no prefix
-    size = int(fft.next_fast_len(2 * kept))
-    lines = np.square(np.abs(fft.fft(sums, size)))
+    size = int(fft.next_fast_len(round(1.3 * kept)))
+    lines = squares(fft.fft(sums, size))
     symbol = size * thinned / lag  # of the transform, a line once a useful time
     first, last = symbol / (1 + _MOST_PREFIX), symbol / (1 + _LEAST_PREFIX)
-    places = np.arange(max(3.0, first), last, 1 / _HARMONICS[-1])
-    if not len(places):
-        return None
+    places = np.arange(max(2.0, first), last, 1 / _HARMONICS[-1])
     # Noise: products are independent over some 1 / bandwidth; each of these has a mean of 1 then.
-    free = float(np.mean(np.square(np.abs(sums)))) * kept
-    if not free > 0:
+    free = float(squares(sums).sum())
+    most = min(_HARMONICS[-1], int(0.5 * size / last))
+    if not len(places) or not free > 0 or most < 1:
         return None
+    at = np.rint(np.arange(1, most + 1)[:, None] * places).astype(np.int64)
+    together = np.cumsum(lines[at], axis=0)
     best = (_NOTHING, 0.0)
-    together = np.zeros(len(places))
-    done = 0
     for harmonics in _HARMONICS:
-        if places[-1] * harmonics > size / 2:
-            break
-        for times in range(done + 1, harmonics + 1):
-            together += lines[np.round(times * places).astype(np.int64)] / free
-        done = harmonics
-        top = int(np.argmax(together))
-        clear = _clear(float(together[top]), harmonics)
-        best = max(best, (clear, float(places[top])))
+        if harmonics <= most:
+            top = int(np.argmax(together[harmonics - 1]))
+            clear = _clear(float(together[harmonics - 1, top]) / free, harmonics)
+            best = max(best, (clear, float(places[top])))
     if best[0] < _LINES:
         return None
     period = size * thinned / best[1]
@@ -262,15 +266,51 @@ def _exact(iq: _Samples, prefix: _Prefix) -> float:
     )
 
 
-def _confidence(clear: float, iq: _Samples) -> float:
-    """Return the probability that it is right: a logistic curve through what simulation had (docs/families.md).
+def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float, float]:
+    """Return how alike samples a lag apart are: in the prefix, over all symbols; in each prefix alone; and elsewhere.
 
-    Many subcarriers together are nearly Gaussian; what repeats itself and is not, is hardly OFDM.
+    In a prefix they are the same but for the noise, in each with the same phase. Elsewhere they are not alike: where a
+    code or a carrier repeats itself, they are alike in every short time.
     """
+    count = len(iq) - lag
+    product = iq[lag:] * np.conj(iq[:count])
     power = np.square(np.abs(iq)).astype(np.float64)
-    spread = float(np.mean(np.square(power))) / float(power.mean()) ** 2
-    worth = 1.2 * (clear - 6.5) - (_UNLIKE if spread < _GAUSSIAN else 0.0)
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, worth))))
+    both = 0.5 * (power[lag:] + power[:count])
+    bins = min(32, max(8, round(period / max(1.0, period - lag))))
+    place = np.floor(np.arange(count) * (bins / period)).astype(np.int64)
+    size = int(place[-1]) + 1
+    sums = np.bincount(place, product.real, size) + 1j * np.bincount(place, product.imag, size)
+    of_power = np.bincount(place, both, size) + 1e-30
+    phase = np.arange(size) % bins
+    folded = np.bincount(phase, sums.real, bins) + 1j * np.bincount(phase, sums.imag, bins)
+    alike = np.abs(folded) / np.bincount(phase, of_power, bins)
+    top = int(np.argmax(alike))
+    short = np.abs(sums) / of_power
+    away = (phase - top) % bins
+    rest = (away > 1) & (away < bins - 1)
+    elsewhere = float(np.median(short[rest])) if rest.any() else 1.0
+    return float(alike[top]), float(np.median(short[away == 0])), elsewhere - 0.9 * math.sqrt(bins / period)
+
+
+def _shape(iq: _Samples) -> tuple[float, float]:
+    """Return mean squared power over squared mean power, and how uneven the spectrum is, RMS of the logarithm.
+
+    Many subcarriers together are nearly Gaussian, which makes the first 2, and their spectrum is flat.
+    """
+    power = squares(iq)
+    spread = float(np.mean(power * power)) / max(float(power.mean()) ** 2, 1e-30)
+    spectrum = np.fft.fftshift(squares(fft.fft(iq)))
+    step = max(1, len(spectrum) // 48)
+    steps = spectrum[: len(spectrum) // step * step].reshape(-1, step).mean(axis=1)
+    middle = steps[int(0.15 * len(steps)) : int(0.85 * len(steps))]
+    return spread, float(np.std(np.log(middle / max(float(middle.mean()), 1e-30) + 1e-6)))
+
+
+def _odds(clear: float, alike: tuple[float, float, float], spread: float, uneven: float) -> float:
+    """Return the logarithm of the odds that it is right: a logistic curve fitted to simulation (docs/families.md)."""
+    together, alone, elsewhere = alike
+    worth = -2.6 + 0.21 * min(clear, 15.0) + 4.2 * together - 5.9 * elsewhere - 0.7 * (alone - together)
+    return worth - 0.3 * abs(spread - 2) - 4.8 * min(uneven, 2.0)
 
 
 def _occupied(power: NDArray[np.float64], sample_rate: float, spacing: float, width: float) -> int:
