@@ -26,8 +26,7 @@ from amrq.machine import memory_limit
 from amrq.model import UNKNOWN, AccuracyRow, Contract, Hypothesis, write_contract
 from amrq.signals import family_example
 from amrq.text import markdown, printable
-from amrq.training.architectures import make_family_net
-from amrq.training.architectures.family_net import FamilyNet
+from amrq.training.architectures import FamilyNet, make_family_net
 from amrq.training.control import FamilyRun, RunControl
 from amrq.training.family_cache import FeatureCache, StoredFeatures
 from amrq.training.family_recipe import FamilyRecipe
