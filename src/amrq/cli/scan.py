@@ -26,6 +26,7 @@ from amrq.live import deferred_interrupt
 from amrq.model import UNKNOWN
 from amrq.options import OptionError, check, described
 from amrq.outputs import HistoryQuery, OutputOptions, own_stdout, read_history
+from amrq.protocols import FAMILIES
 from amrq.scan import EmissionRecord, ScanOptions, ScanOutputOptions, ScanSession
 from amrq.sources import SourceOptions
 from amrq.text import counted, engineering, printable
@@ -117,9 +118,9 @@ def scan(
 ) -> None:
     """Find what is on the air in a band, and name it.
 
-    Lists each emission with its frequency, bandwidth, SNR and name while it lasts and for a minute after it. A linear
-    modulation, a carrier and noise have names; everything else is **unknown**, with its measures. Ctrl-C ends it, with
-    all records written and exit status 0.
+    Lists each emission with its frequency, bandwidth, SNR, name and likely protocol while it lasts and for a minute
+    after it. A protocol with a question mark is a guess. What fits no family is **unknown**, with its measures. Ctrl-C
+    ends it, with all records written and exit status 0.
 
     Example: **amrq scan --simulate**
 
@@ -128,7 +129,7 @@ def scan(
     A radio, and what it receives kept: **amrq scan --soapy driver=rtlsdr --freq 433.92M --rate 2.4M --database
     scan.sqlite**
 
-    Each strong QPSK signal as a recording of its own: **amrq scan band.sigmf-meta --record-on "label=QPSK and
+    Each strong FSK signal as a recording of its own: **amrq scan band.sigmf-meta --record-on "family=fsk2 and
     snr_db>10"**
     """
     no_stdout_log(outputs)
@@ -273,6 +274,8 @@ def _row(one: EmissionRecord, sample_rate: float, centre_hz: float | None) -> _R
         "bandwidth_hz": one.bandwidth,
         "snr_db": one.snr_db,
         "label": one.label,
+        "family": one.family,
+        "protocols": [guess.as_dict() for guess in one.protocols],
         "confidence": one.confidence,
         "reason": one.reason,
         "symbol_rate_hz": one.symbol_rate,
@@ -292,6 +295,7 @@ def _table(rows: Sequence[_Row], now: float | None) -> Table:
         ("SNR", "right"),
         ("label", "left"),
         ("conf.", "right"),
+        ("protocol", "left"),
         ("symbol rate", "right"),
         ("since" if now is not None else "from", "right"),
         ("seen" if now is not None else "for", "right"),
@@ -316,9 +320,25 @@ def _cells(row: _Row) -> list[str | Text]:
         "–" if row["snr_db"] is None else f"{row['snr_db']:.1f} dB".replace("-", "−"),
         name,
         f"{row['confidence']:.2f}" if row["confidence"] > 0 else "",
+        _protocol(row),
         "" if row["symbol_rate_hz"] is None else engineering(row["symbol_rate_hz"], "Bd", 5),
         f"{row['time']:.3f} s",
     ]
+
+
+def _protocol(row: _Row) -> str:
+    """Return the protocol that an emission likely is: a guess has a question mark."""
+    named = [one for one in row.get("protocols") or [] if one["named"]]
+    if not named:
+        return ""
+    more = (
+        f" or {len(named) - 1} more"
+        if len(named) > 2
+        else f" or {named[1]['name']}"
+        if len(named) == 2
+        else ""
+    )
+    return printable(f"{named[0]['name']}{more}{' ?' if named[0]['guess'] else ''}", 40)
 
 
 def _ago(row: _Row, now: float | None) -> str:
@@ -333,14 +353,16 @@ def _line(record: _Row) -> str:
 
 
 def _columns(*cells: str) -> str:
-    frequency, bandwidth, snr, name, confidence, rate, since, lasted = cells
+    frequency, bandwidth, snr, name, confidence, protocol, rate, since, lasted = cells
     return (
-        f"{since:>10s}  {lasted:>9s}  {frequency:>14s}  {bandwidth:>9s}  {snr:>8s}  {name:12s} {confidence:>5s}  "
-        f"{rate:>11s}"
+        f"{since:>10s}  {lasted:>9s}  {frequency:>14s}  {bandwidth:>9s}  {snr:>8s}  {name:14s} {confidence:>5s}  "
+        f"{rate:>11s}  {protocol}"
     ).rstrip()
 
 
-_HEADING = _columns("frequency", "bandwidth", "SNR", "label", "conf.", "symbol rate", "from", "for")
+_HEADING = _columns(
+    "frequency", "bandwidth", "SNR", "label", "conf.", "protocol", "symbol rate", "from", "for"
+)
 
 
 def history(
@@ -362,6 +384,12 @@ def history(
         ),
     ] = "",
     label: Annotated[str, typer.Option("--label", help="Only emissions of this name.")] = "",
+    family: Annotated[
+        str,
+        typer.Option(
+            "--family", help="Only emissions of this family.", autocompletion=one_of((*FAMILIES, UNKNOWN))
+        ),
+    ] = "",
     most: Annotated[int, typer.Option("--most", help="The last so many; 0: all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as a line of JSON.")] = False,
 ) -> None:
@@ -373,7 +401,7 @@ def history(
     Example: **amrq history scan.sqlite --since 2h --freq 433M:435M**
     """
     lower, upper = _frequencies(freq)
-    query = HistoryQuery(_time(since, "--since"), _time(until, "--until"), lower, upper, label, most)
+    query = HistoryQuery(_time(since, "--since"), _time(until, "--until"), lower, upper, label, most, family)
     with own_stdout() as out:
         found = read_history(file, query)
         if as_json:
@@ -386,9 +414,12 @@ def history(
 
 def _list(console: Console, records: Iterable[Mapping[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    titles = ("when", "frequency", "bandwidth", "SNR", "label", "conf.", "symbol rate", "for", "source")
+    titles = (
+        *("when", "frequency", "bandwidth", "SNR", "label", "conf.", "protocol", "symbol rate"),
+        *("for", "source"),
+    )
     for title in titles:
-        left = title in ("when", "label", "source")
+        left = title in ("when", "label", "protocol", "source")
         table.add_column(title, justify="left" if left else "right", no_wrap=True)
     count = 0
     for record in records:

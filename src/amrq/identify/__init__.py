@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From stored samples to what they hold: found, received, classified and decided on, in one pass."""
 
-from amrq.identify.emission import FAMILIES, EmissionIdentity, EmissionLook, Family, Glance, identify_emission
+from amrq.identify.emission import family_model, identify_emission
+from amrq.identify.identity import EmissionIdentity, Glance
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
+from amrq.identify.look import IdentifyModels
 from amrq.identify.naming import ProtocolGuess, emission_text, guess_protocols
 from amrq.identify.search import (
     SURE,
@@ -18,18 +20,17 @@ from amrq.identify.search import (
 )
 
 __all__ = [
-    "FAMILIES",
     "SURE",
     "EmissionIdentity",
-    "EmissionLook",
-    "Family",
     "FoundSignal",
     "Glance",
     "Identification",
+    "IdentifyModels",
     "IdentifyOptions",
     "ProtocolGuess",
     "SignalSearch",
     "emission_text",
+    "family_model",
     "find_in_windows",
     "find_signal",
     "found_text",

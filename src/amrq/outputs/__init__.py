@@ -10,6 +10,7 @@ from amrq.outputs.emissions import (
     ScanState,
     emission_fields,
     emission_schema,
+    signal_detail,
 )
 from amrq.outputs.history import HistoryQuery, ScanHistory, read_history
 from amrq.outputs.metrics import CountersFile, MetricsFile, StreamState, metrics_text
@@ -58,5 +59,6 @@ __all__ = [
     "own_stdout",
     "read_history",
     "require_stdout",
+    "signal_detail",
     "standard_streams",
 ]

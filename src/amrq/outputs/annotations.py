@@ -141,6 +141,14 @@ class AnnotationFile:
         """Set the number of samples of the recording; annotations after its end are left out."""
         self._length, self._changed = samples, True
 
+    def use_extension(self, extension: Mapping[str, Any]) -> None:
+        """Declare an extension of SigMF that annotations use: its name, version and whether it is optional."""
+        about = dict(self._meta.get("global") or {})
+        declared = about.get("core:extensions")
+        known = [one for one in declared if isinstance(one, dict)] if isinstance(declared, list) else []
+        if all(one.get("name") != extension["name"] for one in known):
+            self._meta["global"] = about | {"core:extensions": [*known, dict(extension)]}
+
     def _annotation(self, span: Mapping[str, Any]) -> dict[str, Any]:
         low, high = span["lowest"], span["highest"]
         sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"

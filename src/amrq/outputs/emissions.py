@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -32,10 +33,37 @@ __all__ = [
     "ScanState",
     "emission_fields",
     "emission_schema",
+    "signal_detail",
 ]
 
 EMISSION_RECORD_VERSION = 2
 """Version of the records of emissions, in their field `schema`."""
+
+
+_SIGNAL_EXTENSION = {"name": "signal", "version": "1.0.0", "optional": True}
+_DIGITAL, _ANALOG = {"type": "digital"}, {"type": "analog"}
+_DETAILS: dict[str, dict[str, Any]] = {
+    "am": _ANALOG | {"mod_class": "am", "carrier_variant": "with_carrier"},
+    "ssb": _ANALOG | {"mod_class": "ssb", "carrier_variant": "suppressed_carrier"},
+    "fm_narrow": _ANALOG | {"mod_class": "fm"},
+    "fm_wide": _ANALOG | {"mod_class": "fm"},
+    "ook": _DIGITAL | {"mod_class": "ook"},
+    "fsk2": _DIGITAL | {"mod_class": "fsk", "order": 2},
+    "fsk4": _DIGITAL | {"mod_class": "fsk", "order": 4},
+    "fskm": _DIGITAL | {"mod_class": "fsk"},
+    "linear": _DIGITAL,
+    "pi4dqpsk": _DIGITAL | {"mod_class": "psk", "order": 4, "symbol_variant": "differential"},
+    "oqpsk": _DIGITAL | {"mod_class": "psk", "order": 4, "symbol_variant": "offset"},
+    "ofdm": _DIGITAL | {"carrier_variant": "multi_carrier", "multiplexing": "ofdm"},
+    "chirp": _DIGITAL | {"spreading": "csss"},
+    "dsss": _DIGITAL | {"spreading": "dsss"},
+}
+"""What the `signal` extension says of each family."""
+_LINEAR = {
+    "BPSK": {"mod_class": "psk", "order": 2},
+    "QPSK": {"mod_class": "psk", "order": 4},
+    "pi/2-BPSK": {"mod_class": "psk", "order": 2, "symbol_variant": "differential"},
+}
 
 
 def emission_schema() -> dict[str, Any]:
@@ -81,27 +109,51 @@ class EmissionAnnotations(AnnotationFile):
         """Take in the record of an emission that is over."""
         if record["event"] != "end":
             return
-        named = f"{printable(record['label'])}, confidence {record['confidence']:.3f}"
+        named = (
+            f"{printable(record['summary'] or record['label'], 300)}, confidence {record['confidence']:.3f}"
+        )
         answer = (
             named
             if record["confidence"] > 0
             else f"{printable(record['label'])}: {printable(record['reason'])}"
         )
         snr = "" if record["snr_db"] is None else f", {record['snr_db']:.1f} dB"
-        self._emissions.append(
-            {
-                "core:sample_start": self._first + record["sample_start"],
-                "core:sample_count": record["sample_count"],
-                "core:freq_lower_edge": record["freq_lower_edge"],
-                "core:freq_upper_edge": record["freq_upper_edge"],
-                "core:label": printable(record["label"]),
-                "core:comment": f"{answer}{snr}",
-                "core:generator": self.generator,
-            }
-        )
+        annotation = {
+            "core:sample_start": self._first + record["sample_start"],
+            "core:sample_count": record["sample_count"],
+            "core:freq_lower_edge": record["freq_lower_edge"],
+            "core:freq_upper_edge": record["freq_upper_edge"],
+            "core:label": printable(record["label"]),
+            "core:comment": f"{answer}{snr}",
+            "core:generator": self.generator,
+        }
+        if detail := signal_detail(record):
+            self.use_extension(_SIGNAL_EXTENSION)
+            annotation["signal:detail"] = detail
+        self._emissions.append(annotation)
 
     def _own(self) -> list[dict[str, Any]]:
         return self._emissions
+
+
+def signal_detail(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `signal:detail` of an emission, of SigMF's extension `signal`; empty where that has no words for it.
+
+    The standard is only there where the protocol is no guess.
+
+    >>> signal_detail({"family": "linear", "label": "8PSK", "protocols": []})
+    {'type': 'digital', 'mod_class': 'psk', 'order': 8}
+    """
+    detail = dict(_DETAILS.get(record["family"], {}))
+    if not detail:
+        return {}
+    if found := re.fullmatch(r"([0-9]+)(PSK|QAM|ASK|FSK)", record["label"]):
+        detail |= {"mod_class": found[2].lower(), "order": int(found[1])}
+    elif record["family"] == "linear":
+        named = _LINEAR.get(record["label"])
+        detail = {**detail, **named} if named else {"type": "digital"}
+    sure = next((one["name"] for one in record["protocols"] if one["named"] and not one["guess"]), None)
+    return detail if sure is None else {**detail, "standard": sure}
 
 
 @dataclass(frozen=True)
@@ -113,7 +165,7 @@ class ScanState:
         samples: taken in.
         dropped: samples lost because the scanner was too slow.
         overflows: how often the source lost samples; None where it is not known.
-        on_air: emissions on the air, by label.
+        on_air: emissions on the air, by family and label.
         waiting: emissions that wait for a look.
         missed: emissions that ended without a look, for want of time.
         suppressed: emissions that were not reported, because there were too many at a time.
@@ -126,7 +178,7 @@ class ScanState:
     samples: int = 0
     dropped: int = 0
     overflows: int | None = None
-    on_air: Mapping[str, int] = field(default_factory=dict)
+    on_air: Mapping[tuple[str, str], int] = field(default_factory=dict)
     waiting: int = 0
     missed: int = 0
     suppressed: int = 0
@@ -166,7 +218,7 @@ class EmissionCounters:
     def __init__(self, path: str | os.PathLike[str], observe: Callable[[], ScanState]) -> None:
         self._observe = observe
         self._lock = threading.Lock()
-        self._ended: Counter[str] = Counter()
+        self._ended: Counter[tuple[str, str]] = Counter()
         self._started, self._started_utc = time.monotonic(), time.time()
         self._running = True
         self._file = MetricsFile(path, self._collect)
@@ -175,7 +227,7 @@ class EmissionCounters:
         """Count a record of an emission."""
         if record["event"] == "end":
             with self._lock:
-                self._ended[record["label"]] += 1
+                self._ended[record["family"], record["label"]] += 1
 
     def close(self) -> None:
         """Write the file for the last time.
@@ -201,17 +253,17 @@ class EmissionCounters:
             found.counter(metric, text, getattr(state, name))
         found.gauge("amrq_scan_waiting", "Emissions that wait for a look.", state.waiting)
         found.gauge("amrq_scan_load_cores", "Processor time over the time of the stream.", state.load)
-        on_air = [({"label": label}, count) for label, count in sorted(state.on_air.items())]
-        found.gauge(
-            "amrq_scan_on_air", "Emissions on the air by label.", on_air or [({"label": "unknown"}, 0)]
-        )
-        counts = [({"label": label}, count) for label, count in sorted(ended.items())]
+        found.gauge("amrq_scan_on_air", "Emissions on the air by family and label.", _counted(state.on_air))
         found.counter(
-            "amrq_scan_emissions_total",
-            "Emissions that ended, by label.",
-            counts or [({"label": "unknown"}, 0)],
+            "amrq_scan_emissions_total", "Emissions that ended, by family and label.", _counted(ended)
         )
         return found.metrics
+
+
+def _counted(counts: Mapping[tuple[str, str], int]) -> list[tuple[dict[str, str], float]]:
+    """Return counts with their labels; of none, a zero."""
+    found = dict(counts) or {("unknown", "unknown"): 0}
+    return [({"family": family, "label": label}, count) for (family, label), count in sorted(found.items())]
 
 
 class EmissionOutputs:

@@ -216,6 +216,7 @@ class HistoryQuery:
         lower: emissions that reach above this frequency, Hz; None: all.
         upper: those that reach below this one, Hz; None: all.
         label: those of this name, whatever its case; empty: all.
+        family: those of this family; empty: all.
         most: the last so many; 0: all.
     """
 
@@ -225,6 +226,7 @@ class HistoryQuery:
     upper: float | None = None
     label: str = ""
     most: int = 0
+    family: str = ""
 
 
 def read_history(path: str | os.PathLike[str], query: HistoryQuery | None = None) -> Iterator[dict[str, Any]]:
@@ -289,6 +291,7 @@ def _where(query: HistoryQuery) -> tuple[str, list[Any]]:
         ("upper >= ?", query.lower),
         ("lower <= ?", query.upper),
         ("label = ? COLLATE NOCASE", _storable(query.label) or None),
+        ("json_extract(record, '$.family') = ? COLLATE NOCASE", _storable(query.family) or None),
     ):
         if value is not None:
             parts.append(part)

@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the looks at one emission have found, all together."""
 
+import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from amrq.identify import EmissionIdentity
 from amrq.model import UNKNOWN
-from amrq.protocols import Measure
+from amrq.protocols import FAMILIES, Measure
 
 __all__ = ["Findings"]
 
 _RECENT = 5
-"""Identifications whose majority is what an emission is said to be while it is on."""
+"""Identifications that count for what an emission is said to be while it is on."""
 _LITTLE = 0.25
 """Weight of a look in which nothing was clear: what is keyed, speaks or fades has many of them."""
+_ASTRAY = 0.1
+"""Share of the looks that say anything whatever: no single one can decide against many others."""
+_PLAIN = 6.0
+"""Log-odds of a look that compared no families, where it was sure."""
+_REPEATED = 2.0
+"""Looks whose evidence is independent: further ones of the same emission err alike."""
+_RATE = "symbol rate"
+_NAMES = (*FAMILIES, UNKNOWN)
 
 
 @dataclass
@@ -24,25 +33,18 @@ class _Sum:
 
     last: EmissionIdentity
     looks: int = 0
-    weight: float = 0.0
-    confidence: float = 0.0
     numbers: dict[str, tuple[float, int]] = field(default_factory=dict)
     probabilities: dict[str, float] = field(default_factory=dict)
-    families: dict[str, float] = field(default_factory=dict)
     details: dict[str, list[Measure]] = field(default_factory=dict)
 
     def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
         self.last = identity if identity.symbols is not None or self.last.symbols is None else self.last
         self.looks += 1
-        self.weight += _weight(identity)
-        self.confidence += identity.confidence
         for name, value in {**measures, _RATE: identity.symbol_rate}.items():
             total, count = self.numbers.get(name, (0.0, 0))
             self.numbers[name] = (total, count) if value is None else (total + value, count + 1)
         for name, value in identity.probabilities.items():
             self.probabilities[name] = self.probabilities.get(name, 0.0) + value
-        for name, value in identity.families.items():
-            self.families[name] = self.families.get(name, 0.0) + value
         for name, measure in identity.details.items():
             self.details.setdefault(name, []).append(measure)
 
@@ -50,30 +52,50 @@ class _Sum:
         return {name: total / count if count else None for name, (total, count) in self.numbers.items()}
 
 
-_RATE = "symbol rate"
+@dataclass(frozen=True)
+class _Look:
+    """What one identification says."""
 
+    family: str
+    label: str
+    weight: float
+    evidence: Mapping[str, float]  # log-probabilities of the families
 
-def _weight(identity: EmissionIdentity) -> float:
-    return _LITTLE if identity.says_little else 1.0
+    @classmethod
+    def of(cls, identity: EmissionIdentity) -> "_Look":
+        shares = identity.families
+        if shares:
+            even = _ASTRAY / len(_NAMES)
+            evidence = {
+                name: math.log((1 - _ASTRAY) * shares.get(name, 0.0) + even) for name in {*_NAMES, *shares}
+            }
+        else:  # told by its spectrum, or by nothing
+            named = identity.confidence if identity.family != UNKNOWN else 1.0
+            evidence = dict.fromkeys(_NAMES, -_PLAIN * named) | {identity.family: 0.0}
+        return cls(identity.family, identity.label, _LITTLE if identity.says_little else 1.0, evidence)
 
 
 class Findings:
     """What the identifications of an emission have found, all together.
 
-    While it is on, it has the label of most of the last five; when it is over, that of most of all. A look in which
-    nothing was clear counts a quarter. Where there are as many with a name and without one, the name counts. Measures,
-    probabilities and symbol rate are means over all that gave the label.
+    The evidence of looks is summed: of the last five while it is on, of all when it is over. A look in which nothing
+    was clear counts a quarter, and a tenth of the looks may be of something else. Where a family and `unknown` are as
+    likely, the family counts. The label is that which most looks of the family gave, the newest of those as frequent.
+    Measures, probabilities and symbol rate are means over all that gave the label.
 
     >>> found = Findings()
-    >>> for label in ("QPSK", "unknown", "QPSK"):
-    ...     found.add(EmissionIdentity(label, "linear", confidence=0.9), {"level_dbfs": -20.0})
+    >>> for label, family in (("QPSK", "linear"), ("unknown", "unknown"), ("QPSK", "linear")):
+    ...     found.add(EmissionIdentity(label, family, confidence=0.9), {"level_dbfs": -20.0})
     >>> [(one["label"], round(one["confidence"], 2)) for one in (found.fields(), found.fields(all=True))]
-    [('QPSK', 0.8), ('QPSK', 0.8)]
+    [('QPSK', 0.98), ('QPSK', 0.98)]
     """
 
     def __init__(self) -> None:
         self._sums: dict[str, _Sum] = {}
-        self._recent: deque[tuple[str, float]] = deque(maxlen=_RECENT)
+        self._recent: deque[_Look] = deque(maxlen=_RECENT)
+        self._evidence = dict.fromkeys(_NAMES, 0.0)
+        self._weight = 0.0
+        self._labels: dict[tuple[str, str], float] = {}
 
     def __len__(self) -> int:
         """How many there were."""
@@ -81,11 +103,17 @@ class Findings:
 
     def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
         """Take in an identification, and the numbers that were measured."""
-        self._recent.append((identity.label, _weight(identity)))
-        self._sums.setdefault(identity.label, _Sum(identity)).add(identity, measures)
+        look = _Look.of(identity)
+        self._recent.append(look)
+        self._weight += look.weight
+        for name, value in look.evidence.items():
+            self._evidence[name] = self._evidence.get(name, 0.0) + look.weight * value
+        named = look.family, look.label
+        self._labels[named] = self._labels.get(named, 0.0) + look.weight
+        self._sums.setdefault(look.label, _Sum(identity)).add(identity, measures)
 
     def forget_recent(self) -> None:
-        """Begin the majority anew, since the emission has become another one."""
+        """Begin anew what is said while it is on, since the emission has become another one."""
         self._recent.clear()
 
     def fields(self, all: bool = False) -> dict[str, Any]:
@@ -94,39 +122,60 @@ class Findings:
         Args:
             all: by all identifications; otherwise by the last ones.
         """
-        if all:
-            votes = {label: one.weight for label, one in self._sums.items()}
-        else:
-            votes = {}
-            for label, weight in self._recent:
-                votes[label] = votes.get(label, 0.0) + weight
-        if not votes:
+        evidence, weight, labels = (self._evidence, self._weight, self._labels) if all else self._lately()
+        if not labels:
             return {}
-        latest = {label: place for place, (label, _) in enumerate(self._recent)}
-        label = max(votes, key=lambda one: (votes[one], one != UNKNOWN, latest.get(one, -1)))
-        chosen = self._sums[label]
+        families = _probabilities(evidence, weight)
+        told = {family for family, _ in labels}
+        family = max(told, key=lambda name: (round(evidence[name], 9), name != UNKNOWN))
+        latest = {(one.family, one.label): place for place, one in enumerate(self._recent)}
+        key = max(
+            (one for one in labels if one[0] == family), key=lambda one: (labels[one], latest.get(one, -1))
+        )
+        chosen = self._sums[key[1]]
         measures = chosen.means()
         symbol_rate = measures.pop(_RATE, None)
         details = {name: _mean(some) for name, some in chosen.details.items()}
         measures |= {name: one.value for name, one in details.items()}
         return {
-            "label": label,
-            "family": chosen.last.family,
+            "label": key[1],
+            "family": family,
             "reason": chosen.last.reason,
-            "confidence": chosen.confidence / chosen.looks * votes[label] / sum(votes.values()),
+            "confidence": families[family] if family != UNKNOWN else 0.0,
             "symbol_rate": symbol_rate,
             "measures": measures,
             "probabilities": {name: value / chosen.looks for name, value in chosen.probabilities.items()},
             "symbols": chosen.last.symbols,
-            "families": {name: value / chosen.looks for name, value in chosen.families.items()},
+            "families": families,
             "details": details,
         }
 
+    def _lately(self) -> tuple[dict[str, float], float, dict[tuple[str, str], float]]:
+        """Return the sums over the last looks."""
+        labels: dict[tuple[str, str], float] = {}
+        for one in self._recent:
+            labels[one.family, one.label] = labels.get((one.family, one.label), 0.0) + one.weight
+        names = {name for one in self._recent for name in one.evidence}
+        evidence = {
+            name: sum(one.weight * one.evidence.get(name, 0.0) for one in self._recent) for name in names
+        }
+        return evidence, sum(one.weight for one in self._recent), labels
 
-def _mean(measures: list[Measure]) -> Measure:
+
+def _probabilities(evidence: Mapping[str, float], weight: float) -> dict[str, float]:
+    """Return probabilities of families by evidence that so many looks give, which err alike."""
+    scale = 1 / (1 + max(0.0, weight - 1) / _REPEATED)
+    best = max(evidence.values())
+    shares = {name: math.exp(scale * (value - best)) for name, value in evidence.items()}
+    total = sum(shares.values())
+    return {name: value / total for name, value in shares.items()}
+
+
+def _mean(measures: Iterable[Measure]) -> Measure:
     """Return the mean of measured values by their confidence, and the largest one of these."""
-    best = max(one.confidence for one in measures)
+    measures = list(measures)
     total = sum(one.confidence for one in measures)
     if not total > 0:
         return measures[-1]
-    return Measure(sum(one.value * one.confidence for one in measures) / total, best, measures[-1].error)
+    best = max(measures, key=lambda one: one.confidence)
+    return Measure(sum(one.value * one.confidence for one in measures) / total, best.confidence, best.error)

@@ -41,8 +41,8 @@ _FLOOR_MOVES = 20.0
 """dB by which a noise floor may change while an emission is on."""
 _RATE = 4.0
 """Bandwidths of the channel that is looked at: the noise beside the signal is seen."""
-_LEAST_BANDWIDTH = 500.0
-"""Hz of the narrowest channel."""
+_LEAST_BANDWIDTH, _LEAST_WINDOW = 500.0, 100.0
+"""Hz: of the narrowest channel, and of the narrowest emission whose looks are longer than those of wider ones."""
 
 
 def symbols_of(known: KnownEmission) -> float:
@@ -82,7 +82,7 @@ class Looker:
 
     def window(self, record: EmissionRecord, symbols: float) -> int:
         """Return the samples of the band that so many bandwidths times seconds take: a power of 2."""
-        bandwidth = min(max(record.bandwidth, _LEAST_BANDWIDTH), self._rate)
+        bandwidth = min(max(record.bandwidth, _LEAST_WINDOW), self._rate)
         wanted = symbols * self._rate / bandwidth
         return min(1 << round(math.log2(max(wanted, 256))), self.longest)
 

@@ -508,10 +508,11 @@ class ScanSession:
 
     def _state(self) -> ScanState:
         shot, counts = self.scanner.snapshot(), self.source_counts()
-        on_air: dict[str, int] = {}
+        on_air: dict[tuple[str, str], int] = {}
         for record in shot.emissions:
             if record.on:
-                on_air[record.label] = on_air.get(record.label, 0) + 1
+                named = record.family, record.label
+                on_air[named] = on_air.get(named, 0) + 1
         done = shot.counters
         return ScanState(
             self.name,

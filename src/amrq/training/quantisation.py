@@ -354,7 +354,6 @@ def quantise(
     net: nn.Module,
     weight_bits: int,
     batches: Iterable[tuple[torch.Tensor, ...]] | None,
-    run: Callable[..., Any] | None = None,
 ) -> None:
     """Put the network's layers on integers, from the next call on.
 
@@ -362,7 +361,6 @@ def quantise(
         net: a network of quantised layers.
         weight_bits: 2 to 8.
         batches: the network's inputs, to set all scales by, or None where a checkpoint has set them.
-        run: what takes these inputs, where it is a part of the network.
 
     Raises:
         AmrqError: the bits are out of range, or a layer has died.
@@ -375,7 +373,7 @@ def quantise(
             quantiser.observe(True)
         with torch.no_grad():
             for batch in batches:
-                (run or net)(*batch)
+                net(*batch)
         for quantiser in quantisers:
             quantiser.observe(False)
     for quantiser in quantisers:

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The most specific name that an emission of a known family can be given, and what is measured of that family."""
+
+from collections.abc import Callable
+
+from amrq.identify.look import EmissionLook
+from amrq.identify.received import ReceivedLinear
+from amrq.measure import FrequencyKeying
+from amrq.protocols import PARAMETERS, Measure
+
+__all__ = ["describe_family"]
+
+Details = dict[str, Measure]
+
+_LIKELY, _SURE = 0.5, 0.8
+"""Confidence of a measure that a name may rest on."""
+_MSK, _MSK_WITHIN = 0.5, 0.06
+"""Index of MSK, and how far a measured one may be off."""
+_SHAPED = 1.0
+"""BT of a Gaussian filter, below which shaping is named."""
+_TURNED = 0.6
+"""Mean of the turns' powers that is taken for 1."""
+_MODEM_RATES = (300, 1200, 2400, 4800)
+_RATE_WITHIN = 0.02
+_FFSK = 600.0, 150.0
+"""Hz: distance of the tones of FFSK 1200, and how far it may be off."""
+_VOICE_LOW, _VOICE_HIGH = 700.0, (1300.0, 4500.0)
+"""Hz: where the audio band of a voice begins at most, and where it ends."""
+_VOICE_PEAK = 2.3
+"""Peak over RMS of a voice's deviation, at least: tones and data have less."""
+_PULSES = {"mode_s": "Mode S", "mode_ac": "Mode A/C", "dme": "DME"}
+_MORSE = 4.0, 70.0
+"""Words a minute of Morse."""
+_BOX = 0.7
+"""Confidence of a bandwidth."""
+
+
+def describe_family(family: str, look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    """Return the label of an emission whose family is known, and what was measured, by name.
+
+    Args:
+        family: of `amrq.protocols.FAMILIES`, or one of a model's own: its name is the label.
+        look: at the emission.
+        received: what it was received as; None where it was not.
+    """
+    describe = _FAMILIES.get(family)
+    label, details = (family, {}) if describe is None else describe(look, received)
+    if look.measures.bandwidth > 0 and "bandwidth" not in details:
+        details["bandwidth"] = Measure(look.measures.bandwidth, _BOX)
+    return label, details
+
+
+def _measured(confidence: float, **values: float | None) -> Details:
+    """Return what was measured, without what was not, or what no parameter can be."""
+    confidence = min(max(confidence, 0.0), 1.0)
+    kept: Details = {}
+    for name, value in values.items():
+        known = PARAMETERS.get(name)
+        if value is not None and (known is None or known.low <= value <= known.high):
+            kept[name] = Measure(float(value), confidence)
+    return kept
+
+
+def _keyed(look: EmissionLook) -> tuple[FrequencyKeying, Details]:
+    found = look.frequency_keying
+    details = _measured(
+        found.confidence,
+        symbol_rate=found.symbol_rate,
+        deviation=found.deviation,
+        index=found.index,
+        spacing=found.spacing,
+        tones=found.levels,
+    )
+    if found.confidence > _LIKELY:
+        details |= _measured(found.confidence * _SURE, shaping=found.bt)
+    return found, details
+
+
+def _two_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found, details = _keyed(look)
+    if found.confidence < _LIKELY or found.levels != 2 or found.index is None:
+        return "2FSK", details
+    shaped = found.bt is not None and found.bt < _SHAPED
+    if abs(found.index - _MSK) < _MSK_WITHIN:
+        return "GMSK" if shaped else "MSK", details
+    return "GFSK" if shaped else "2FSK", details
+
+
+def _many_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found, details = _keyed(look)
+    clear = found.confidence > _SURE and found.levels is not None and found.levels > 4
+    return (f"{found.levels}FSK" if clear else "MFSK"), details
+
+
+def _symbols(look: EmissionLook, received: ReceivedLinear | None) -> Details:
+    """Return the symbol rate of what was received."""
+    if received is None or received.symbol_rate is None:
+        return {}
+    known = None if received.measures is None else received.measures.symbol_rate.confidence
+    return _measured(0.95 if known is None else max(known, _LIKELY), symbol_rate=received.symbol_rate)
+
+
+def _linear(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    details = _symbols(look, received)
+    if received is None or not received.label:
+        return "linear", details
+    half_turns = received.turn[1] < -_TURNED and received.turn[0] > _TURNED
+    return ("pi/2-BPSK" if received.label == "QPSK" and half_turns else received.label), details
+
+
+def _ofdm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.subcarriers
+    return "OFDM", _measured(
+        found.confidence,
+        spacing=found.spacing,
+        prefix=found.prefix,
+        symbol_rate=found.symbol_rate,
+        subcarriers=found.occupied,
+    )
+
+
+def _chirp(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.chirp
+    details = _measured(
+        found.confidence,
+        bandwidth=found.bandwidth,
+        symbol_rate=found.symbol_rate,
+        spreading_factor=found.spreading_factor,
+        sweep_rate=found.rate,
+        sweep_time=found.sweep_time,
+    )
+    if found.confidence < _LIKELY or found.kind is None:
+        return "chirp", details
+    if found.kind != "lora":
+        return "FMCW", details
+    return ("LoRa" if found.spreading_factor is None else f"LoRa SF{found.spreading_factor}"), details
+
+
+def _spread(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    rate = _symbols(look, received).get("symbol_rate")
+    return "DSSS", {} if rate is None else _measured(rate.confidence, chip_rate=rate.value)
+
+
+def _narrow_fm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.fm
+    details = _fm_details(look)
+    if found.tones is not None and found.inner_symbol_rate is not None and found.inner_confidence > _LIKELY:
+        details |= _measured(
+            found.inner_confidence,
+            inner_symbol_rate=found.inner_symbol_rate,
+            tone_low=found.tones[0],
+            tone_high=found.tones[1],
+        )
+        rate = next(
+            (one for one in _MODEM_RATES if abs(found.inner_symbol_rate / one - 1) < _RATE_WITHIN),
+            round(found.inner_symbol_rate),
+        )
+        ffsk = rate == 1200 and abs(found.tones[1] - found.tones[0] - _FFSK[0]) < _FFSK[1]
+        return f"{'FFSK' if ffsk else 'AFSK'}{rate} in FM", details
+    return (
+        "NBFM voice" if _is_voice(found.audio_band, found.deviation, found.rms_deviation) else "NBFM"
+    ), details
+
+
+def _is_voice(band: tuple[float, float] | None, peak: float | None, rms: float | None) -> bool:
+    """Return whether audio is as a voice is: its band, and peaks far above its mean."""
+    if band is None or not peak or not rms:
+        return False
+    low, high = band
+    return low < _VOICE_LOW and _VOICE_HIGH[0] < high < _VOICE_HIGH[1] and peak > _VOICE_PEAK * rms
+
+
+def _fm_details(look: EmissionLook) -> Details:
+    found = look.fm
+    low, high = found.audio_band or (None, None)
+    return _measured(
+        found.confidence,
+        deviation=found.deviation,
+        rms_deviation=found.rms_deviation,
+        audio_low=low,
+        audio_high=high,
+    )
+
+
+def _wide_fm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.fm
+    details = _fm_details(look)
+    if found.pilot_deviation and found.pilot_confidence > _LIKELY:
+        details |= _measured(found.pilot_confidence, pilot=19e3, pilot_deviation=found.pilot_deviation)
+        if found.rds is not None:
+            details |= _measured(found.rds_confidence, rds=float(found.rds))
+        return "WFM stereo", details
+    return "WFM", details
+
+
+def _am(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.am
+    low, high = found.audio_band or (None, None)
+    details = _measured(found.confidence, depth=found.depth, audio_low=low, audio_high=high)
+    return "AM", details
+
+
+def _ssb(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.ssb
+    if found.side is None or found.confidence < _SURE:
+        return "SSB", {}
+    return f"{found.side[0].upper()}SB", {}
+
+
+def _on_off(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.keying
+    return "OOK", _measured(found.confidence, symbol_rate=found.symbol_rate, duty=found.duty)
+
+
+def _pulses(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.pulses
+    details = _measured(
+        found.confidence,
+        symbol_rate=found.symbol_rate,
+        duty=found.duty,
+        width=found.width,
+        interval=found.interval,
+    )
+    named = _PULSES.get(found.kind or "") if found.confidence > _LIKELY or found.checked else None
+    return named or "Pulses", details
+
+
+def _carrier(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.keying
+    speed = found.speed
+    if speed is None or found.confidence < _LIKELY or not _MORSE[0] < speed < _MORSE[1]:
+        return "carrier", {}
+    return "Morse", _measured(found.confidence, symbol_rate=found.symbol_rate, speed=speed, duty=found.duty)
+
+
+_Describe = Callable[[EmissionLook, ReceivedLinear | None], tuple[str, Details]]
+_FAMILIES: dict[str, _Describe] = {
+    "noise": lambda look, received: ("noise", {}),
+    "carrier": _carrier,
+    "am": _am,
+    "ssb": _ssb,
+    "fm_narrow": _narrow_fm,
+    "fm_wide": _wide_fm,
+    "ook": _on_off,
+    "pulse": _pulses,
+    "fsk2": _two_tones,
+    "fsk4": lambda look, received: ("4FSK", _keyed(look)[1]),
+    "fskm": _many_tones,
+    "linear": _linear,
+    "pi4dqpsk": lambda look, received: ("pi/4-DQPSK", _symbols(look, received)),
+    "oqpsk": lambda look, received: ("OQPSK", _symbols(look, received)),
+    "ofdm": _ofdm,
+    "chirp": _chirp,
+    "dsss": _spread,
+}

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An emission's samples and all that can be measured of them: each measure is taken once, when it is asked for."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.classifier import Classifier, FamilyModel
+from amrq.measure import (
+    AmMeasures,
+    Chirp,
+    EmissionMeasures,
+    FmMeasures,
+    FrequencyKeying,
+    Keying,
+    PhaseKeying,
+    Pulses,
+    SsbMeasures,
+    Subcarriers,
+    measure_am,
+    measure_chirp,
+    measure_fm,
+    measure_frequency_keying,
+    measure_keying,
+    measure_phase_keying,
+    measure_pulse,
+    measure_ssb,
+    measure_subcarriers,
+)
+
+__all__ = ["EmissionLook", "IdentifyModels", "Line", "PowerLines"]
+
+_LINE_HZ = 50.0
+"""A carrier keeps within so much of its frequency during a look; a line is at least four bins of its transform wide."""
+_LINE_PART = 0.1
+"""Of the emission's box, to either side: what is as wide as that is no line in it."""
+_LINE_TIMES = 25.0
+"""Times the mean noise in a bin that a line's peak is at least: noise exceeds it once in 7e10 bins."""
+_FILLED = 0.8
+"""Of the sample rate: the band where no edges are known and nothing stands out."""
+_SIDES = 0.65
+"""Of the bandwidth, from its middle: so much of a signal is raised to a power."""
+_LOCAL, _OWN = 65, 7
+"""Bins around a line whose mean is its floor, and those of the line that do not count."""
+_NEAR = 0.25
+"""Of the bandwidth: how far such a line may be off the middle; half a symbol rate is some 0.4 of it."""
+
+
+@dataclass(frozen=True)
+class IdentifyModels:
+    """The models that identify an emission.
+
+    Attributes:
+        linear: classifier of symbols, or a model's name, for linear modulations.
+        family: family model; None: families are told by their measures alone.
+    """
+
+    linear: str | Classifier = "default"
+    family: FamilyModel | None = None
+
+
+class Line(NamedTuple):
+    """The strongest line of an emission's spectrum: powers, less the noise."""
+
+    power: float  # of the line; 0 where none stands out of the noise
+    beside: float  # of the rest
+    doubt: float  # standard deviation of the rest
+    place: float = 0.0  # Hz
+
+    @property
+    def share(self) -> float:
+        """Share of the emission's power that is in the line, 0 to 1."""
+        total = self.power + max(self.beside, 0.0)
+        return self.power / total if total > 0 else 0.0
+
+
+class PowerLines(NamedTuple):
+    """Lines of an emission's square and fourth power: peaks over the mean power around them.
+
+    Attributes:
+        square: near twice the middle of the spectrum: BPSK has one there.
+        fourth: near four times the middle: QPSK has one there.
+    """
+
+    square: float
+    fourth: float
+
+
+@dataclass(frozen=True)
+class EmissionLook:
+    """An emission's samples, as families look at them.
+
+    Attributes:
+        iq: complex64 [n], the emission about 0 Hz, with some noise beside it.
+        sample_rate: samples a second.
+        noise_density: of the noise, power per Hz, by the noise floor of the band; None where it is not known.
+        edges: lower and upper edge of the emission's box, Hz from 0 Hz of `iq`; None: all of the band.
+        snr_db: in its box, as its detector found it, dB; None where it is not known.
+        measures: what was measured of it.
+        models: what it is identified with.
+        thorough: as `identify_emission` takes it.
+        symbol_rate: likewise.
+        received: the samples as they were given, and their rate, where `iq` has some put in between; None: `iq` itself.
+    """
+
+    iq: NDArray[np.complex64]
+    sample_rate: float
+    noise_density: float | None
+    edges: tuple[float, float] | None
+    snr_db: float | None
+    measures: EmissionMeasures
+    models: IdentifyModels = IdentifyModels()
+    thorough: bool = True
+    symbol_rate: float | None = None
+    received: tuple[NDArray[np.complex64], float] | None = None
+
+    def inside(self) -> tuple[float, float]:
+        """Return the edges, within the band of the samples."""
+        half = self.sample_rate / 2
+        lower, upper = self.edges or (-half, half)
+        return max(lower, -half), min(upper, half)
+
+    def band(self) -> tuple[float, float]:
+        """Return the edges; where they are not known, those that were measured."""
+        if self.edges is not None:
+            return self.inside()
+        if self.measures.bandwidth > 0:
+            return self.measures.lower, self.measures.upper
+        half = _FILLED * self.sample_rate / 2
+        return -half, half
+
+    @cached_property
+    def bandwidth(self) -> float:
+        """Width of `band`, Hz."""
+        lower, upper = self.band()
+        return max(upper - lower, 4 * self.sample_rate / len(self.iq))
+
+    @cached_property
+    def centred(self) -> NDArray[np.complex64]:
+        """The samples with the middle of `band` at 0 Hz."""
+        lower, upper = self.band()
+        middle = (lower + upper) / 2
+        if abs(middle) < 0.01 * self.bandwidth:
+            return self.iq
+        turn = np.exp(-2j * np.pi * middle / self.sample_rate * np.arange(len(self.iq)))
+        return np.asarray(self.iq * turn, dtype=np.complex64)
+
+    @cached_property
+    def envelope(self) -> float:
+        """Variation of the envelope, 0 to 2: 0 where it is constant, 1 of Gaussian noise, and where it is not known."""
+        value = self.measures.envelope_variation
+        return min(value, 2.0) if math.isfinite(value) else 1.0
+
+    @cached_property
+    def line(self) -> Line:
+        """The strongest line within the edges."""
+        return _strongest_line(self)
+
+    @cached_property
+    def frequency_keying(self) -> FrequencyKeying:
+        """Frequency keying, whatever the emission is."""
+        return measure_frequency_keying(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def subcarriers(self) -> Subcarriers:
+        """OFDM's subcarriers."""
+        return measure_subcarriers(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def fm(self) -> FmMeasures:
+        """Frequency modulation by audio."""
+        return measure_fm(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def am(self) -> AmMeasures:
+        """Amplitude modulation with a carrier."""
+        return measure_am(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def ssb(self) -> SsbMeasures:
+        """A single sideband."""
+        return measure_ssb(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def keying(self) -> Keying:
+        """Amplitude keying."""
+        return measure_keying(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def pulses(self) -> Pulses:
+        """Pulses, as of transponders and radars."""
+        iq, rate = self.received or (self.centred, self.sample_rate)
+        return measure_pulse(iq, rate, min(self.bandwidth, rate))
+
+    @cached_property
+    def chirp(self) -> Chirp:
+        """Chirps."""
+        return measure_chirp(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def phase_keying(self) -> PhaseKeying:
+        """Phase keying with turns of an eighth, or an offset."""
+        return measure_phase_keying(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def power_lines(self) -> PowerLines:
+        """Lines of the square and of the fourth power."""
+        return _power_lines(self)
+
+
+def _strongest_line(look: EmissionLook) -> Line:
+    count = len(look.iq)
+    window = np.hanning(count + 1)[:-1].astype(np.float32)
+    power = np.abs(fft.fft(look.iq * window)).astype(np.float64) ** 2
+    step = look.sample_rate / count
+    at = fft.fftfreq(count, 1 / look.sample_rate)
+    lower, upper = look.inside()
+    # A box's edges may lie in a line's foot: what the window spreads belongs to the line.
+    margin = 4 * step
+    inside = (at >= lower - margin) & (at <= upper + margin)
+    peak = int(np.argmax(np.where(inside, power, -1.0)))
+    half = max(min(_LINE_HZ / 2, _LINE_PART * (upper - lower)), 4 * step)
+    away = np.abs((at - at[peak] + look.sample_rate / 2) % look.sample_rate - look.sample_rate / 2)
+    line, beside = inside & (away <= half), inside & (away > half)
+    noise = _noise_of_bins(power, inside, away > half, look, window)
+    rest = float(power[beside].sum()) - noise * int(beside.sum())
+    if noise > 0 and power[peak] < _LINE_TIMES * noise:
+        return Line(0.0, rest, 0.0)
+    in_line = float(power[line].sum()) - noise * int(line.sum())
+    # Bins of a windowed transform are correlated: the deviation of their sum is some 1.4 that of as many free ones.
+    return Line(in_line, rest, 1.4 * noise * math.sqrt(max(1, int(beside.sum()))), float(at[peak]))
+
+
+def _noise_of_bins(
+    power: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    away: NDArray[np.bool_],
+    look: EmissionLook,
+    window: NDArray[np.float32],
+) -> float:
+    """Return the mean power of the noise in a bin."""
+    if look.noise_density is not None:
+        return look.noise_density * look.sample_rate * float(np.sum(window.astype(np.float64) ** 2))
+    # The lower half of the bins beside the emission, or of all but the line: the median of a squared magnitude is ln 2.
+    free = power[~inside] if int((~inside).sum()) > 32 else power[away]
+    return float(np.median(free)) / math.log(2) if len(free) else 0.0
+
+
+def _power_lines(look: EmissionLook) -> PowerLines:
+    """Find the lines of the square and of the fourth power of what is within the band."""
+    iq, width = look.centred, look.bandwidth
+    count = len(iq)
+    at = fft.fftfreq(count, 1 / look.sample_rate)
+    spectrum = fft.fft(iq)
+    spectrum[np.abs(at) > _SIDES * width] = 0
+    square = np.square(fft.ifft(spectrum))
+    window = np.hanning(count).astype(np.float32)
+    two, four = (_over_floor(fft.fft(power * window)) for power in (square, np.square(square)))
+    near = np.abs(fft.fftshift(at)) < _NEAR * width
+    return PowerLines(float(two[near].max(initial=0.0)), float(four[near].max(initial=0.0)))
+
+
+def _over_floor(spectrum: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Return powers over the mean of those around them, the lowest frequency first."""
+    power = fft.fftshift(np.square(np.abs(spectrum))).astype(np.float64)
+    if len(power) <= _LOCAL:
+        return np.zeros(len(power))
+    sums = np.concatenate([[0.0], np.cumsum(power)])
+
+    def mean_of(length: int) -> NDArray[np.float64]:
+        first = np.clip(np.arange(len(power)) - length // 2, 0, len(power) - length)
+        return np.asarray(sums[first + length] - sums[first])
+
+    floor = (mean_of(_LOCAL) - mean_of(_OWN)) / (_LOCAL - _OWN)
+    return np.asarray(power / np.maximum(floor, 0.2 * float(np.median(power)) + 1e-30))

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An emission received as a linear modulation: its symbol rate, what the classifier and its checker say, its turns."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.decision import Decision, DecisionOptions, answer_text
+from amrq.identify.identity import NO_RATE
+from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
+from amrq.identify.look import EmissionLook
+from amrq.measure import EmissionMeasures, FrontEndOptions
+from amrq.model import NO_SIGNAL
+
+__all__ = ["ReceivedLinear", "receive_linear"]
+
+_PAUSES = ("noise", "silent")
+"""Reasons of decisions on chunks without a signal."""
+_MOST_SYMBOLS = 1024
+"""Kept of a look, for pictures."""
+
+
+@dataclass(frozen=True)
+class ReceivedLinear:
+    """What the receiver of linear modulations and its classifier say of an emission.
+
+    Attributes:
+        label: the modulation that was named, and that its checker found to fit; empty where none was.
+        reason: `named`, or why there is no name.
+        confidence: of the name.
+        best: the likeliest answer; empty where there was no decision.
+        symbol_rate: symbols a second; None where it is not clear.
+        probabilities: of each of the model's answers.
+        symbols: received symbols, complex64 [n], n at most 1,024; None where there are none.
+        measures: of the emission, with the symbol rate that was found.
+        turn: mean of the fourth power of the turn from each symbol to the next: 1 for QPSK and BPSK, -1 for pi/4-DQPSK,
+            near 0 for 8PSK and noise; the square's: 1 for BPSK, -1 for pi/2-BPSK.
+    """
+
+    label: str = ""
+    reason: str = NO_RATE
+    confidence: float = 0.0
+    best: str = ""
+    symbol_rate: float | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
+    measures: EmissionMeasures | None = None
+    turn: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def clear(self) -> bool:
+        """Whether there was a symbol rate, and a decision on the symbols."""
+        return bool(self.best)
+
+
+def receive_linear(look: EmissionLook) -> ReceivedLinear:
+    """Receive an emission as a linear modulation, first with the symbol rate that it had before.
+
+    Raises:
+        AmrqError: the model cannot be used.
+    """
+    if look.symbol_rate is not None:
+        found = _received(look, look.symbol_rate)
+        if found.label:
+            return found
+    return _received(look)
+
+
+def _received(look: EmissionLook, symbol_rate: float | None = None) -> ReceivedLinear:
+    """Receive it with a symbol rate, or with the one that is found, and let the model decide."""
+    options = IdentifyOptions(
+        look.models.linear,
+        FrontEndOptions(equaliser=look.thorough),
+        DecisionOptions(),
+        search=symbol_rate is None,
+    )
+    centre = look.measures.centre
+    middle = centre if math.isfinite(centre) else sum(look.band()) / 2
+    found = identify_linear(look.iq, look.sample_rate, symbol_rate, middle, options)
+    rate = found.found.symbol_rate
+    measures = look.measures if rate is None else replace(look.measures, symbol_rate=rate)
+    if not found.symbol_rate:
+        return ReceivedLinear(measures=measures)
+    known = ReceivedLinear(measures=measures, symbol_rate=found.symbol_rate)
+    if not found.decisions:
+        return replace(known, reason=found.reason)
+    return _decided(known, found)
+
+
+def _decided(known: ReceivedLinear, found: Identification) -> ReceivedLinear:
+    """Return what the decisions say, with the symbols."""
+    reason, label, best, confidence = _vote(found.decisions)
+    symbols = found.symbols[-_MOST_SYMBOLS:]
+    known = replace(
+        known,
+        best=best,
+        probabilities=_probabilities(found.decisions),
+        symbols=symbols,
+        turn=_turns(symbols),
+    )
+    if reason == "named":
+        return replace(known, label=label, reason="named", confidence=confidence)
+    refuted = next((decision.refuted for decision in found.decisions if decision.refuted), "")
+    return replace(known, reason=answer_text(reason, best, refuted=refuted))
+
+
+def _turns(symbols: NDArray[np.complex64]) -> tuple[float, float]:
+    """Return the mean fourth power and the mean square of the turn from symbol to symbol, both of unit size.
+
+    >>> eighths = np.cumsum(np.array([1, 3, 3, -1, 1, -3] * 20))
+    >>> [round(one) + 0 for one in _turns(np.exp(2j * np.pi * eighths / 8).astype(np.complex64))]
+    [-1, 0]
+    """
+    turns = symbols[1:] * np.conj(symbols[:-1])
+    size = np.abs(turns)
+    turns = turns[size > 0] / size[size > 0]
+    if not len(turns):
+        return 0.0, 0.0
+    square = np.square(turns)
+    return float(np.square(square).real.mean()), float(square.real.mean())
+
+
+def _vote(decisions: tuple[Decision, ...]) -> tuple[str, str, str, float]:
+    """Return reason, label, best answer and confidence of what most chunks say.
+
+    A class is named where no other answer has as many chunks; its confidence is that of its decisions times their share
+    of the chunks. Where there is a signal at times, the times without one do not count: they are pauses.
+    """
+    decisions = tuple(one for one in decisions if one.reason not in _PAUSES) or decisions
+    votes: dict[tuple[str, str], int] = {}
+    for one in decisions:
+        votes[one.reason, one.best] = votes.get((one.reason, one.best), 0) + one.chunks
+    reason, best = max(votes, key=lambda key: votes[key])
+    chosen = [one for one in decisions if (one.reason, one.best) == (reason, best)]
+    total = sum(one.chunks for one in decisions)
+    share = votes[reason, best] / max(1, total)
+    mean = sum(one.confidence * one.chunks for one in chosen) / max(1, votes[reason, best])
+    return reason, chosen[-1].label, best, mean * share
+
+
+def _probabilities(decisions: tuple[Decision, ...]) -> dict[str, float]:
+    """Return the mean probability of each answer over the chunks."""
+    total = sum(one.chunks for one in decisions if one.log_probabilities)
+    sums: dict[str, float] = {}
+    for one in decisions:
+        for name, value in one.log_probabilities.items():
+            sums[name] = sums.get(name, 0.0) + math.exp(value) * one.chunks / max(1, total)
+    names = {NO_SIGNAL: "noise"}
+    return {names.get(name, name): value for name, value in sums.items()}

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which family an emission is of: the model proposes, measures decide; labels, protocols and the line in words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.identify import (
+    EmissionIdentity,
+    IdentifyModels,
+    emission_text,
+    guess_protocols,
+    identify_emission,
+)
+from amrq.outputs import signal_detail
+from amrq.protocols import FAMILIES, Measure
+from amrq.scan import Findings
+from amrq.signals import FAMILY_CLASSES, Reception, received_family
+
+_Iq = NDArray[np.complex64]
+_OUTPUTS = (
+    *("noise", "carrier", "am", "ssb", "fm", "ook", "pulse", "fsk2", "fsk4", "fskm"),
+    *("linear", "pi4dqpsk", "oqpsk", "ofdm", "chirp", "dsss", "unknown"),
+)
+
+
+@dataclass(frozen=True)
+class Says:
+    """A family model that says the same of everything."""
+
+    shares: dict[str, float]
+    families: tuple[str, ...] = _OUTPUTS
+
+    def prepare(self, iq: _Iq, sample_rate: float, edges: tuple[float, float], most: int) -> _Iq:
+        return iq[:16].reshape(1, 16)
+
+    def log_probabilities(self, chunks: _Iq) -> NDArray[np.float32]:
+        left = (1 - sum(self.shares.values())) / (len(self.families) - len(self.shares))
+        row = [np.log(max(self.shares.get(name, left), 1e-9)) for name in self.families]
+        return np.array([row], dtype=np.float32)
+
+    def together(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return values[0]
+
+
+def said(
+    iq: _Iq, rate: float, width: float, families: tuple[str, ...] = _OUTPUTS, **shares: float
+) -> EmissionIdentity:
+    """Return what is said of samples where the family model says `shares`."""
+    models = IdentifyModels("default", Says(shares, families))  # type: ignore[arg-type]
+    return identify_emission(iq, rate, None, (-width / 2, width / 2), model=models)
+
+
+def keyed(name: str, snr_db: float = 20.0) -> tuple[_Iq, float, float]:
+    """Return 2FSK of 4,800 Bd and +-2.4 kHz, its sample rate and its bandwidth."""
+    generator = rng(name)
+    tones = np.repeat(generator.choice([-2400.0, 2400.0], 512), 8)
+    scale = np.sqrt(4 / 10 ** (snr_db / 10) / 2)
+    noise = generator.normal(size=(4096, 2)) @ [scale, 1j * scale]
+    iq = np.exp(2j * np.pi * np.cumsum(tones) / 38.4e3) + noise
+    return iq.astype(np.complex64), 38.4e3, 9.6e3
+
+
+def test_measures_carry_what_the_model_proposes() -> None:
+    iq, rate, width = keyed("proposed and measured")
+    found = said(iq, rate, width, fsk2=0.6)
+    assert (found.family, found.label) == ("fsk2", "2FSK") and found.confidence > 0.9
+    assert found.details["symbol_rate"].value == pytest.approx(4800, rel=5e-3)
+    assert found.details["deviation"].value == pytest.approx(2400, rel=5e-2)
+    assert sum(found.families.values()) == pytest.approx(1)
+    assert set(found.families) <= {*FAMILIES, "unknown"}
+
+
+def test_a_clear_eye_speaks_against_fm_and_linear_whatever_the_model_says() -> None:
+    iq, rate, width = keyed("a clear eye")
+    for wrong in ("fm", "linear", "chirp"):
+        found = said(iq, rate, width, **{wrong: 0.8})
+        assert found.family in ("fsk2", "unknown"), wrong
+        assert found.confidence < 0.9 or found.family == "fsk2"
+
+
+@pytest.mark.parametrize(
+    "family", ["fsk2", "fsk4", "ook", "pulse", "linear", "pi4dqpsk", "ofdm", "chirp", "dsss", "am"]
+)
+def test_noise_is_not_named_even_if_the_model_is_sure(family: str) -> None:
+    generator = rng("noise that is named")
+    for _ in range(3):
+        iq = (generator.normal(size=(4096, 2)) @ [1, 1j]).astype(np.complex64)
+        found = said(iq, 40e3, 10e3, **{family: 0.9})
+        assert found.family in ("noise", "unknown"), (family, found.confidence)
+        assert (found.reason and found.confidence == 0) or found.family == "noise"
+
+
+def filtered_noise(name: str) -> _Iq:
+    """Return noise 10 kHz wide at 40 kS/s, 20 dB above the rest of the band."""
+    spectrum = rng(name).normal(size=(4096, 2)) @ [1, 1j]
+    spectrum[np.abs(np.fft.fftfreq(4096)) > 0.125] *= 0.1
+    return np.fft.ifft(64 * spectrum).astype(np.complex64)
+
+
+def test_what_contradicts_is_said_in_words() -> None:
+    found = said(filtered_noise("contradicted"), 40e3, 10e3, fsk2=0.9)
+    assert found.reason == "looks like fsk2, but its measures speak against that"
+
+
+def test_fm_is_narrow_or_wide_by_its_bandwidth() -> None:
+    for width, family in ((8e3, "fm_narrow"), (150e3, "fm_wide")):
+        generator = rng("how wide")
+        rate = 4 * width
+        slow = np.convolve(generator.normal(size=4096), np.hanning(41), "same")
+        turn = 2 * np.pi * np.cumsum(0.2 * width * slow / slow.std()) / rate
+        iq = np.exp(1j * turn) + generator.normal(size=(4096, 2)) @ [0.02, 0.02j]
+        found = said(iq.astype(np.complex64), rate, width, fm=0.95)
+        assert found.families[family] > 0.9 * (found.families["fm_narrow"] + found.families["fm_wide"])
+
+
+def test_a_family_of_ones_own_is_let_through() -> None:
+    iq, rate, width = keyed("of one's own")
+    found = said(iq, rate, width, (*_OUTPUTS[:-1], "hopper", "unknown"), hopper=0.97)
+    assert found.families["hopper"] > 0.3
+    found = said(filtered_noise("own"), 40e3, 10e3, (*_OUTPUTS[:-1], "hopper", "unknown"), hopper=0.97)
+    assert (found.family, found.label) == ("hopper", "hopper")
+    assert guess_protocols("hopper", "hopper", {}) == ()
+
+
+def test_a_rate_of_two_samples_a_symbol_breaks_nothing() -> None:
+    told = FAMILY_CLASSES["linear"].draw(rng("narrow channel"))
+    iq = received_family("linear", told, rng("narrow channel"), Reception(snr_db=20.0), 1024, 1.25)
+    found = said(iq, 1.25 * told.bandwidth, told.bandwidth, linear=0.9)
+    assert isinstance(found.family, str)
+
+
+def test_a_line_in_a_wide_box_is_no_carrier_for_sure() -> None:
+    """AM in a pause of speech looks so: the box says that there was more."""
+    at = np.arange(8_000)
+    iq = np.exp(2j * np.pi * 0.01 * at) + rng("pause").normal(size=(8_000, 2)) @ [0.003, 0.003j]
+    iq = iq.astype(np.complex64)
+    assert said(iq, 40e3, 8e3, am=0.5, carrier=0.4).confidence < 0.95
+    steady = identify_emission(iq[:4000], 2e3, None, (-400.0, 400.0))
+    assert steady.label == "carrier" and steady.confidence > 0.9
+
+
+def test_the_evidence_of_looks_is_summed() -> None:
+    def look(**shares: float) -> EmissionIdentity:
+        family = max(shares, key=lambda name: shares[name])
+        named = shares[family] > 0.5
+        return EmissionIdentity(
+            family if named else "unknown",
+            family if named else "unknown",
+            "named",
+            shares[family] * named,
+            families=shares,
+        )
+
+    found = Findings()
+    for _ in range(3):
+        found.add(look(fsk2=0.7, fsk4=0.25, unknown=0.05), {})
+    assert found.fields(all=True)["family"] == "fsk2" and found.fields(all=True)["confidence"] > 0.7
+    found.add(look(fsk4=0.9, fsk2=0.05, unknown=0.05), {})
+    both = found.fields(all=True)
+    assert both["family"] == "fsk2" and both["confidence"] < 0.9
+    # What was not clear by itself adds to what the others say.
+    before = both["families"]["fsk2"] / both["families"]["fsk4"]
+    found.add(look(fsk2=0.45, fsk4=0.15, unknown=0.4), {})
+    after = found.fields(all=True)["families"]
+    assert after["fsk2"] / after["fsk4"] > before
+
+
+def test_an_emission_in_one_line() -> None:
+    details = {
+        "symbol_rate": Measure(1200.3, 0.95),
+        "deviation": Measure(4520.0, 0.9),
+        "index": Measure(7.5, 0.9),
+    }
+    protocols = guess_protocols("fsk2", "2FSK", details, 466.075e6)
+    assert protocols[0].name == "POCSAG 1200" and not protocols[0].guess and "fits" in protocols[0].reason
+    line = emission_text("fsk2", "2FSK", details, protocols, 466.075e6)
+    assert line == "POCSAG 1200: 2FSK, 1,200 Bd, ±4.52 kHz, 466.075 MHz"
+    guessed = guess_protocols("fsk2", "2FSK", details)
+    assert all(one.guess for one in guessed)
+    assert emission_text("fsk2", "2FSK", details, guessed).startswith("perhaps ")
+    assert emission_text("unknown", "unknown", {}) == ""
+    assert guess_protocols("unknown", "unknown", details) == ()
+
+
+def test_what_the_signal_extension_says() -> None:
+    protocol = {"name": "AIS", "named": True, "guess": False}
+    ais = {"family": "fsk2", "label": "GMSK", "protocols": [protocol]}
+    assert signal_detail(ais) == {"type": "digital", "mod_class": "fsk", "order": 2, "standard": "AIS"}
+    guess = {**ais, "protocols": [{**protocol, "guess": True}]}
+    assert "standard" not in signal_detail(guess)
+    assert signal_detail({"family": "linear", "label": "16QAM", "protocols": []})["order"] == 16
+    assert signal_detail({"family": "unknown", "label": "unknown", "protocols": []}) == {}
