@@ -16,9 +16,10 @@ from amrq.classes import LINEAR_CLASSES
 from amrq.cli.app import Fields, expanded, say
 from amrq.cli.views import progress_bar
 from amrq.errors import AmrqError
-from amrq.labels import LABELS, LabelledSpans, LabelsFolder, SelectedChunks
+from amrq.labels import LABELS, FamilyFolder, LabelledSpans, LabelsFolder, SelectedChunks
 from amrq.live import (
     CuttingOptions,
+    FamilyLabeller,
     LabelledRecording,
     Labeller,
     Naming,
@@ -54,6 +55,14 @@ def label(
     ],
     front_end: Annotated[FrontEndOptions, Fields("Front end")],
     cutting: Annotated[CuttingOptions, Fields(_LABELS)],
+    family: Annotated[
+        bool,
+        typer.Option(
+            "--family",
+            help="Labels are families of signals: cut the signals' samples, for a family model, instead of symbols.",
+            rich_help_panel=_LABELS,
+        ),
+    ] = False,
     whole: Annotated[
         str | None,
         typer.Option(
@@ -73,16 +82,25 @@ def label(
         ),
     ] = None,
 ) -> None:
-    """Turn annotated recordings into chunks to train on.
+    """Turn annotated recordings into chunks to train on, or into cuts of a family of signals.
 
     Each recording passes the symbol front end, as in **amrq classify**. Chunks wholly within an annotation are written
     to DIR with its label, two files for each recording. A label is a modulation, **unknown** (any other signal),
     **no signal** (noise alone), or whatever you call it. Running it again writes the same. **amrq train --add DIR
     --from MODEL** trains on them.
 
+    With **--family** labels are families, and need no symbols: the signal is cut out between the edges of its
+    annotation, or where it stands out of the noise. **amrq train --add DIR --from family** adds them to the family
+    model.
+
     Example: **amrq label examples/recordings/dvbs2_8psk.sigmf-meta --symbol-rate 25k -o labelled**
+
+    A family: **amrq label mine.sigmf-meta --family --label 'my remote' -o cuts**
     """
     naming = Naming(whole, _aliases(alias or []))
+    if family:
+        _label_families(files, output, recording, naming)
+        return
     folder = LabelsFolder(output)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("recording", "label, or why not", "chunks", "dropped"):
@@ -122,6 +140,46 @@ def label(
             if len(files) == 1
             else AmrqError(f"{len(failures)} of {len(files)} recordings failed.")
         )
+
+
+def _label_families(files: list[Path], output: Path, recording: RecordingOptions, naming: Naming) -> None:
+    """Cut recordings of families, and show how many cuts each gave."""
+    if recording.symbol_rate is not None or recording.offset is not None:
+        raise AmrqError(
+            "--symbol-rate and --offset are of symbols, and cuts of a family have none: leave them out."
+        )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("recording", "family", "cuts"):
+        table.add_column(column, justify="right" if column == "cuts" else "left", overflow="fold")
+    failures: list[AmrqError] = []
+    notes: list[str] = []
+    with deferred_interrupt(signal.SIGTERM, signal.SIGHUP) as interrupted, own_stdout(interrupted) as out:
+        labeller = FamilyLabeller(FamilyFolder(output), recording, naming, say=say, interrupted=interrupted)
+        for path in files:
+            try:
+                with progress_bar(path.name) as progress:
+                    found = labeller.label(path, progress)
+            except AmrqError as error:
+                # One bad recording does not cost the others their turn.
+                failures.append(error)
+                if len(files) > 1:
+                    say(error)
+                continue
+            for number, (name, count) in enumerate(found.cuts.items()):
+                table.add_row("" if number else escape(printable(path.name)), escape(name), str(count))
+            if found.short or found.unseen:
+                left = f"{found.short} bursts too short, {found.unseen} parts with nothing above the noise"
+                notes.append(f"{path.name}: left out: {left}.")
+        console = Console(file=out)
+        if table.row_count:
+            console.print(table)
+        for note in notes:
+            console.print(escape(printable(note, 2000)))
+        if len(failures) < len(files):
+            console.print(escape(f"Written to {printable(output)}."))
+    if failures:
+        several = AmrqError(f"{len(failures)} of {len(files)} recordings failed.")
+        raise failures[0] if len(files) == 1 else several
 
 
 def _aliases(given: list[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Labelled chunks of annotated recordings: made from annotations, written to files and read back."""
 
+from amrq.labels.family_folder import FamilyCuts, FamilyFolder, HeldOutCuts
 from amrq.labels.labelled_spans import (
     LabelledSpans,
     Reason,
@@ -22,7 +23,10 @@ from amrq.labels.labels_folder import (
 
 __all__ = [
     "LABELS",
+    "FamilyCuts",
+    "FamilyFolder",
     "HeldOut",
+    "HeldOutCuts",
     "LabelledChunks",
     "LabelledSpans",
     "LabelsFolder",

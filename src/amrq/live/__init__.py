@@ -2,6 +2,7 @@
 """Sessions that receive a source or a recording: they find and follow the symbol rate, decide, and write outputs."""
 
 from amrq.live.decision_stream import Decided, DecisionStream, LiveStream
+from amrq.live.family_labelling import FamilyLabeller, LabelledFamilies
 from amrq.live.interrupt import (
     deferred_interrupt,
     ended_in_time,
@@ -46,6 +47,8 @@ __all__ = [
     "CuttingOptions",
     "Decided",
     "DecisionStream",
+    "FamilyLabeller",
+    "LabelledFamilies",
     "LabelledRecording",
     "Labeller",
     "LiveDecision",

@@ -33,6 +33,9 @@ from .making import make_model as make_model
 from .onnx_export import calibrate as calibrate
 from .onnx_export import calibrate_fusion as calibrate_fusion
 from .onnx_export import export as export
+from .own_families import AddedFamilies as AddedFamilies
+from .own_families import OwnFamilySettings as OwnFamilySettings
+from .own_families import add_families as add_families
 from .pruning import count_layers as count_layers
 from .pruning import nonzero_weights as nonzero_weights
 from .pruning import pruned_share as pruned_share
