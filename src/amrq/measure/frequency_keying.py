@@ -9,6 +9,7 @@ shaping at once.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from scipy import fft
 
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
+from amrq.measure.looks import logistic
 
 __all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
 
@@ -48,7 +50,11 @@ _EVEN = 0.3
 """Of the characteristic function: levels that are evenly spaced have more."""
 _ROUNDS = 3
 _SINGULAR = 1e4
-_MOST_SYMBOLS = 1000
+_MOST_SYMBOLS = 700
+_UNSTEADY = 1.9
+"""Mean squared power over squared mean power while the signal is there: where it is more, nothing keys a frequency."""
+_ON = 0.4
+"""Of the usual power: where there is less, the signal is off."""
 
 _Reals = NDArray[np.float64]
 
@@ -131,7 +137,10 @@ def measure_frequency_keying(
     width = bandwidth if bandwidth is not None and 0 < bandwidth < math.inf else 0.8 * sample_rate
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return FrequencyKeying()
-    frequency, rate, around = instantaneous_frequency(iq, sample_rate, min(width, sample_rate / _WIDER))
+    frequency, rate, around, power = _discriminated(iq, sample_rate, min(width, sample_rate / _WIDER))
+    envelope = _envelope(power)
+    if envelope > _UNSTEADY:
+        return FrequencyKeying()
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < rate / 2 else None
     rates = [known] if known else _symbol_rates(frequency, rate, width)
     fits: list[_Fit] = []
@@ -155,7 +164,7 @@ def measure_frequency_keying(
         bt=_gaussian(best.main),
         centre=around + best.centre,
         error=best.error,
-        confidence=_confidence(best),
+        confidence=_confidence(best, envelope, width),
     )
 
 
@@ -170,6 +179,14 @@ def instantaneous_frequency(
         width: of the signal, Hz: 1.2 times this is looked at.
         most: samples that are returned at most, 2.5 times the width of them a second.
     """
+    frequency, rate, middle, _ = _discriminated(iq, sample_rate, width, most)
+    return frequency, rate, middle
+
+
+def _discriminated(
+    iq: NDArray[np.complex64], sample_rate: float, width: float, most: int = _MOST_SAMPLES
+) -> tuple[_Reals, float, float, _Reals]:
+    """Return what `instantaneous_frequency` does, and the power at each sample."""
     iq = iq[: int(most * sample_rate / (_RATE * width))]
     count = len(iq)
     spectrum = fft.fft(iq)
@@ -183,13 +200,13 @@ def instantaneous_frequency(
     rate = sample_rate * size / count
     # Where the envelope is small the phase is noise: a click. Its frequency is held from before.
     frequency = np.angle(turns).astype(np.float64) * (rate / (2 * math.pi))
-    power = np.abs(turns)
+    power = np.abs(turns).astype(np.float64)
     weak = power < 0.1 * float(np.median(power))
     if weak.any() and not weak.all():
         good = np.flatnonzero(~weak)
         frequency = np.interp(np.arange(len(frequency)), good, frequency[good])
     middle = float(np.median(frequency))
-    return frequency - middle, rate, middle
+    return frequency - middle, rate, middle, power
 
 
 def _symbol_rates(frequency: _Reals, rate: float, width: float) -> list[float]:
@@ -302,7 +319,8 @@ def _fit(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> _Fit | 
         columns = np.lib.stride_tricks.sliding_window_view(decided, taps)
         matrix = np.concatenate([columns, ones], axis=1)
         gram = matrix.T @ matrix
-        if not np.linalg.cond(gram) < _SINGULAR:
+        strengths = np.linalg.eigvalsh(gram)
+        if not float(strengths[-1]) < _SINGULAR * float(strengths[0]):
             return None  # a pattern that repeats tells too little
         solution = np.linalg.solve(gram, matrix.T @ inner)
         response, centre = solution[:taps], float(solution[-1])
@@ -356,11 +374,16 @@ def _many_levels(means: _Reals, symbol_rate: float) -> _Fit | None:
 
 def _gaussian(main: float) -> float | None:
     """Return BT of a Gaussian filter by the response to a symbol in its own time; None where it is hardly there."""
-    table = np.array([0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.2])
-    response = np.array([_own_response(one) for one in table])
+    table, response = _responses()
     if not response[0] <= main <= response[-1]:
         return None
     return float(np.interp(main, response, table))
+
+
+@lru_cache(maxsize=1)
+def _responses() -> tuple[_Reals, _Reals]:
+    table = np.array([0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.2])
+    return table, np.array([_own_response(one) for one in table])
 
 
 def _own_response(bt: float) -> float:
@@ -372,7 +395,27 @@ def _own_response(bt: float) -> float:
     return float(np.mean(pulse))
 
 
-def _confidence(fit: _Fit) -> float:
+def _envelope(power: _Reals) -> float:
+    """Return mean squared power over squared mean power while the signal is there: 1 where the envelope is steady."""
+    size = max(1, min(16, len(power) // 8))
+    smooth = np.convolve(power, np.full(size, 1 / size), "same")
+    on = power[smooth > _ON * float(np.quantile(smooth, 0.9))]
+    return float(np.mean(on * on)) / max(float(on.mean()) ** 2, 1e-300) if len(on) else 2.0
+
+
+def _confidence(fit: _Fit, envelope: float, width: float) -> float:
     """Return the probability that a fit is right: a logistic curve through what simulation had (docs/families.md)."""
-    worth = 4.0 - 10.5 * fit.error
-    return 1 / (1 + math.exp(-worth))
+    return logistic(_odds(fit, envelope, (2 * fit.half * (fit.levels - 1) + fit.rate) / width))
+
+
+def _odds(fit: _Fit, envelope: float, carson: float) -> float:
+    """Return the logarithm of the odds that it is frequency keying, and right."""
+    error = min(fit.error, 1.2)
+    worth = 7.0 - 10.2 * error - 3.5 * max(0.0, error - 0.3)
+    worth -= (
+        6.5 * min(envelope, 3.0) + 0.7 * max(0.0, envelope - 1.35) + 2.8 * abs(math.log(max(carson, 0.05)))
+    )
+    worth += 0.5 * min(math.log(fit.symbols), 7.0) - 0.8 * min(abs(math.log(2 * fit.half / fit.rate)), 4.0)
+    if fit.levels > _ORDERS[-1]:
+        return worth + 1.4 + 2.6 * error
+    return worth + (0.7 if fit.levels == _ORDERS[-1] else 0.0)
