@@ -131,6 +131,19 @@ def test_sums_of_a_box_of_cells(native: Kernels) -> None:
         assert np.allclose(part.sums(rows, a, b, over_rows=False), plain.sum(axis=1))
 
 
+def test_the_same_excess_over_a_limit(native: Kernels) -> None:
+    cells = _cells("exceed")
+    random = rng("native-segments", "exceed-where")
+    first, left = random.integers(0, 50, 300), random.integers(0, 480, 300)
+    places = np.column_stack(
+        [first, first + random.integers(1, 10, 300), left, left + random.integers(1, 30, 300)]
+    )
+    limits = np.where(random.random(300) < 0.1, -np.inf, random.exponential(20, 300))
+    found = cells.exceed(places, limits)
+    assert np.array_equal(found, _plain(cells).exceed(places, limits)) and 30 < np.count_nonzero(found) < 270
+    assert len(cells.exceed(places[:0], limits[:0])) == 0
+
+
 def test_what_lies_outside_is_refused(native: Kernels) -> None:
     part = native.cells(np.ones((4, 8), np.float32))
     for rows, a, b in ((slice(0, 5), 0, 8), (slice(0, 4), -1, 8), (slice(0, 4), 0, 9), (slice(3, 2), 0, 8)):
@@ -140,6 +153,9 @@ def test_what_lies_outside_is_refused(native: Kernels) -> None:
             part.cores(rows, a, b, 1.0, 60.0, 6.0)
         with pytest.raises(ValueError, match="inside"):
             part.when_on(rows, a, b, 3, 0.1)
+    for place in ([0, 5, 0, 8], [0, 4, 0, 9], [-1, 4, 0, 8], [3, 2, 0, 8], [0, 4, 5, 4]):
+        with pytest.raises(ValueError, match="inside"):
+            part.exceed(np.array([place]), np.ones(1))
     with pytest.raises(ValueError, match="inside"):
         part.mirrored(slice(0, 4), 2, 6, 3, 0.02)
     with pytest.raises(ValueError, match="gaps"):

@@ -60,6 +60,22 @@ class Cells:
             return self.native.sums(rows, first, last, over_rows=False)
         return self.values[rows, first:last].sum(axis=1, dtype=np.float64)
 
+    def exceed(self, places: NDArray[np.int64], limits: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether the excess over some bins, in the frame with most, is more than a limit.
+
+        Args:
+            places: `[count, 4]`, first and last (exclusive) frame and bin, inside, none empty.
+            limits: `[count]`, below 0 where it is in any case.
+        """
+        if self.native is not None:
+            return self.native.exceed(places, limits)
+        over = limits < 0
+        for k in np.flatnonzero(~over).tolist():
+            first, last, left, right = places[k].tolist()
+            most = float(self.over_bins(slice(first, last), left, right).max()) - (right - left)
+            over[k] = most > limits[k]
+        return over
+
     def _inside(self, rows: slice, first: int, last: int) -> tuple[slice, int, int]:
         """Return rows and bins without what lies beyond the cells."""
         frames, bins = self.values.shape

@@ -430,7 +430,7 @@ class Detector:
 
     def _unknown_to(
         self, found: list[Segment], cells: Cells, beside: float
-    ) -> Callable[[slice, slice], bool]:
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
         """Return what says whether cells of the coarse grid may hold more than long segments found on the fine one.
 
         What lies inside one of these, and is nowhere much stronger, would be found again only to be left out.
@@ -440,17 +440,18 @@ class Detector:
         places += np.array([-1.0, 1.0, 0.0, 0.0]) * self.fine.step + np.array([0.0, 0.0, -beside, beside])
         levels = np.array([one.power / cells.grid.bin_width for one in known])
 
-        def wanted(rows: slice, columns: slice) -> bool:
-            start, stop = cells.time(rows.start), cells.time(rows.stop - 1)
-            lower, upper = cells.grid.frequency(columns.start), cells.grid.frequency(columns.stop - 1)
-            inside = (places[:, 0] <= start) & (places[:, 1] >= stop)
-            inside &= (places[:, 2] <= lower) & (places[:, 3] >= upper)
-            if not inside.any():
-                return True
-            width = columns.stop - columns.start
-            excess = cells.over_bins(rows, columns.start, columns.stop) - width
-            density = float(cells.density[columns.start : columns.stop].mean())
-            return bool(excess.max() * density > 4 * float(levels[inside].max()))
+        grid, density = cells.grid, np.concatenate([[0.0], np.cumsum(cells.density, dtype=np.float64)])
+
+        def wanted(where: NDArray[np.int64]) -> NDArray[np.bool_]:
+            first, last, left, right = where.T
+            start, stop = cells.time(0) + first * grid.step, cells.time(-1) + last * grid.step
+            lower, upper = ((edge - grid.bins / 2) * grid.bin_width for edge in (left, right - 1))
+            inside = (places[:, 0] <= start[:, None]) & (places[:, 1] >= stop[:, None])
+            inside &= (places[:, 2] <= lower[:, None]) & (places[:, 3] >= upper[:, None])
+            level = np.where(inside, levels, -np.inf).max(axis=1, initial=-np.inf)
+            mean = (density[right] - density[left]) / (right - left)
+            # What lies in no long segment is wanted whatever it holds.
+            return cells.exceed(where, 4 * level / mean)
 
         return wanted
 
@@ -458,21 +459,26 @@ class Detector:
         short = masks[0]
         per, bins = self._per_fine, FINE_PER_COARSE
 
-        def wanted(rows: slice, columns: slice) -> bool:
-            """Leave what is brief to the coarse grid, if that has seen anything about there."""
-            if rows.stop - rows.start > _SHORT:
-                return True
-            beside = max(columns.stop - columns.start, 20 * bins)
-            seen = short[
-                max(rows.start - 1, 0) * per >> 1 : (rows.stop + 1) * per >> 1,
-                max(columns.start - beside, 0) // bins >> 1 : ((columns.stop + beside) // bins >> 1) + 1,
+        def seen(first: int, last: int, left: int, right: int) -> bool:
+            """Return whether the coarse grid has seen anything about there."""
+            beside = max(right - left, 20 * bins)
+            part = short[
+                max(first - 1, 0) * per >> 1 : (last + 1) * per >> 1,
+                max(left - beside, 0) // bins >> 1 : ((right + beside) // bins >> 1) + 1,
             ]
-            return not seen.any()
+            return bool(part.any())
+
+        def wanted(where: NDArray[np.int64]) -> NDArray[np.bool_]:
+            """Leave what is brief to the coarse grid, if that has seen it."""
+            keep = where[:, 1] - where[:, 0] > _SHORT
+            for k in np.flatnonzero(~keep).tolist():
+                keep[k] = not seen(*where[k].tolist())
+            return keep
 
         found = []
         for one in find_segments(cells[1], masks[1], _SHORT, TILES[1], wanted):
             brief = one.stop - one.start < 2.5 * self.fine.bins
-            if brief and not wanted(slice(one.rows.start, one.rows.start + 1), slice(*one.core)):
+            if brief and seen(one.rows.start, one.rows.start + 1, *one.core):
                 continue
             one.fresh = self._book.is_fresh(one)
             found.append(sharpened(one, cells[0], 2 * self._per_fine))

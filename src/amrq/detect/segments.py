@@ -37,7 +37,7 @@ def find_segments(
     mask: NDArray[np.bool_],
     margin: int,
     tile: tuple[int, int] = (0, 0),
-    wanted: Callable[[slice, slice], bool] = lambda rows, columns: True,
+    wanted: Callable[[NDArray[np.int64]], NDArray[np.bool_]] | None = None,
 ) -> list[Segment]:
     """Return the segments of connected cells, but for those that were found before or are better found later.
 
@@ -46,43 +46,51 @@ def find_segments(
         mask: tiles inside rectangles over their thresholds.
         margin: frames before and after a component in which its edges are searched.
         tile: exponents of a tile's bins and frames.
-        wanted: whether a component of these frames and bins is looked at.
+        wanted: of first and last (exclusive) frame and bin of components `[count, 4]`, whether they are looked at.
     """
     i, j = tile
     used = np.flatnonzero(mask.any(axis=0))
     if not len(used):
         return []
     frames = len(cells.values)
-    found = []
     # Only columns in which there is something, with an empty one between runs.
-    places = np.union1d(used, np.minimum(used + 1, mask.shape[1] - 1))
-    labels, _ = scipy.ndimage.label(mask[:, places], np.ones((3, 3), bool))
-    for number, (high, part) in enumerate(scipy.ndimage.find_objects(labels), 1):
-        rows = slice(high.start << j, min(high.stop << j, frames))
-        first_column, last_column = int(places[part.start]), int(places[part.stop - 1]) + 1
-        if rows.stop < cells.known - (1 << j):
-            continue
-        if not cells.final and rows.stop >= frames - (1 << j) and rows.start >= frames - cells.known > 0:
-            continue
-        columns = slice(first_column << i, last_column << i)
-        if not wanted(rows, columns):
-            continue
-        own = labels[high, part] == number
-        cores = _cores(cells, rows, columns)
-        if i and high.stop - high.start <= 4 and len(cores) > 1:
+    columns = np.union1d(used, np.minimum(used + 1, mask.shape[1] - 1))
+    labels, _ = scipy.ndimage.label(mask[:, columns], np.ones((3, 3), bool))
+    parts = scipy.ndimage.find_objects(labels)
+    # First and last (exclusive) row and column of each component, in tiles.
+    tiles = np.array([(t.start, t.stop, f.start, f.stop - 1) for t, f in parts])
+    tiles[:, 2:] = columns[tiles[:, 2:]] + np.array([0, 1])
+    places = tiles << np.array([j, j, i, i])
+    places[:, 1] = np.minimum(places[:, 1], frames)
+    kept = places[:, 1] >= cells.known - (1 << j)
+    if not cells.final and frames > cells.known:
+        kept &= (places[:, 1] < frames - (1 << j)) | (places[:, 0] < frames - cells.known)
+    kept = np.flatnonzero(kept)
+    if wanted is not None:
+        kept = kept[wanted(places[kept])]
+    found = []
+    for number in kept.tolist():
+        top, _, left, _ = tiles[number].tolist()
+        first, last, low, high = places[number].tolist()
+        own = labels[parts[number]] == number + 1
+        cores = _cores(cells, slice(first, last), slice(low, high))
+        if i and len(own) <= 4 and len(cores) > 1:
             # What is as brief as this, and connected, is one.
             cores = [(cores[0][0], cores[-1][1])]
         for core in cores:
             # What a component joins need not begin and end together.
-            inside = slice(max((core[0] >> i) - first_column, 0), ((core[1] - 1) >> i) + 1 - first_column)
-            when = np.flatnonzero(own[:, inside].any(axis=1))
-            if not len(when):
-                continue
-            first, last = int(when[0]), int(when[-1]) + 1
-            rows_of_core = slice((high.start + first) << j, min((high.start + last) << j, frames))
-            if wanted(rows_of_core, slice(*core)):
-                found += _lobe(cells, rows_of_core, core, margin)
-    return found
+            when = own[:, max((core[0] >> i) - left, 0) : ((core[1] - 1) >> i) + 1 - left].any(axis=1)
+            if when.any():
+                start = int(when.argmax())
+                stop = len(when) - int(when[::-1].argmax())
+                found.append(((top + start) << j, min((top + stop) << j, frames), *core))
+    if found and wanted is not None:
+        kept = wanted(np.array(found))
+        found = [place for place, keep in zip(found, kept.tolist(), strict=True) if keep]
+    segments = []
+    for first, last, low, high in found:
+        segments += _lobe(cells, slice(first, last), (low, high), margin)
+    return segments
 
 
 def _cores(cells: Cells, rows: slice, columns: slice) -> list[tuple[int, int]]:
@@ -114,9 +122,10 @@ def _lobe(cells: Cells, rows: slice, core: tuple[int, int], margin: int, depth: 
 
 def _anything(cells: Cells, rows: slice, core: tuple[int, int]) -> bool:
     """Return whether frames hold power in these bins, beyond doubt."""
-    part = cells.values[rows, core[0] : core[1]]
-    worth = max(part.size * min(cells.worth, 1.0) / 2, 1.0)
-    return bool(part.mean(dtype=np.float64) - 1 > 8 / np.sqrt(worth) + 0.5 / len(part))
+    frames, size = rows.stop - rows.start, (rows.stop - rows.start) * (core[1] - core[0])
+    worth = max(size * min(cells.worth, 1.0) / 2, 1.0)
+    excess = float(cells.over_bins(rows, *core).sum()) / size - 1
+    return excess > 8 / math.sqrt(worth) + 0.5 / frames
 
 
 def _segment_at(cells: Cells, rows: slice, core: tuple[int, int], margin: int) -> Segment | None:

@@ -372,10 +372,16 @@ WIDE int64_t amrq_stripes(const float* row, int64_t bins, const int32_t* widths,
     for (int64_t one = 0; one < count; one++) {
         const int64_t width = widths[one], step = width < 4 ? 1 : width / 4, number = (bins - width) / step + 1;
         double top = -DBL_MAX;
-        for (int64_t k = 0; k < number; k++) {
-            const double sum = running[k * step + width] - running[k * step];
-            top = sum > top ? sum : top;
-        }
+        if (step == 1)
+            for (int64_t k = 0; k < number; k++) {
+                const double sum = running[k + width] - running[k];
+                top = sum > top ? sum : top;
+            }
+        else
+            for (int64_t k = 0; k < number; k++) {
+                const double sum = running[k * step + width] - running[k * step];
+                top = sum > top ? sum : top;
+            }
         tops[one] = top;
         if (!(top > thresholds[one]))
             continue;

@@ -92,6 +92,26 @@ class CellKernels:
             return None
         return when[0], when[1], edges[0], edges[1], edges[2]
 
+    def exceed(self, places: NDArray[np.int64], limits: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether the excess over some columns, in the row with most, is more than a limit.
+
+        Args:
+            places: `[count, 4]`, first and last (exclusive) row and column, inside.
+            limits: `[count]`, below 0 where it is in any case.
+        """
+        places, limits = np.ascontiguousarray(places, np.int64), np.ascontiguousarray(limits, np.float64)
+        if places.ndim != 2 or places.shape[1] != 4 or limits.shape != places.shape[:1]:
+            raise ValueError(f"places must be [count, 4], with a limit for each, not {list(places.shape)}.")
+        first, last, left, right = places.T
+        inside = (first >= 0) & (first <= last) & (last <= self._rows) & (left >= 0) & (left <= right)
+        if not np.all(inside & (right <= self._columns)):
+            raise ValueError(f"places must be inside {[self._rows, self._columns]}.")
+        over = np.empty(len(places), bool)
+        self._kernels._exceed(
+            *(self._cells, self._columns, _address(places), _address(limits), len(places), _address(over))
+        )
+        return over
+
     def mirrored(
         self, rows: slice, left: int, right: int, opposite: int, share: float
     ) -> tuple[float, float, float]:
@@ -126,6 +146,7 @@ class SegmentKernels:
         self._box_sums = _bound(library, "box_sums", None, *part, integer, pointer)
         self._cores = _bound(library, "cores", number, *part, real, real, real, pointer, number)
         self._when_on = _bound(library, "when_on", number, *part, number, real, pointer, pointer)
+        self._exceed = _bound(library, "exceed", None, pointer, number, pointer, pointer, number, pointer)
         self._mirrored = _bound(library, "mirrored", number, *part, number, real, pointer)
         self._occupied = _bound(library, "occupied", number, pointer, number, real, real, real, pointer)
         self._reach = _bound(library, "reach", number, pointer, number, number, real, real, real)

@@ -398,6 +398,22 @@ int64_t amrq_reach(const double* excess, int64_t step, int64_t count, double sig
     return best > safe ? best : safe;
 }
 
+/* Whether the excess over some bins, in the row with most, is more than a limit.
+ *
+ * cells: [rows, bins]; places: [count, 4]: first and last (exclusive) row and bin; limits: [count], below 0 where it is
+ * in any case; over: [count].
+ */
+void amrq_exceed(const float* cells, int64_t bins, const int64_t* places, const double* limits, int64_t count,
+                 uint8_t* over)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t *place = places + 4 * k, left = place[2], width = place[3] - place[2];
+        over[k] = limits[k] < 0;
+        for (int64_t row = place[0]; row < place[1] && !over[k]; row++)
+            over[k] = over_bins(cells + row * bins + left, width) - (double)width > limits[k];
+    }
+}
+
 /* Compare the power in some bins with that at the opposite frequencies, bin k with bin N - k.
  *
  * cells: [rows, bins], rows from first to before last, bins from left to before right, and as many up to before
