@@ -232,3 +232,25 @@ def test_without_the_library_a_sentence_says_so() -> None:
         check=True,
     ).stdout
     assert "without its compiled kernels" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("drifts", [False, True])
+def test_the_same_cells_and_sums_of_tiles(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, wide: bool, drifts: bool
+) -> None:
+    random = rng("native", "whiten", wide, drifts)
+    frames = random.exponential(1.0, (7, 64)).astype(np.float32)
+    density = random.uniform(0.5, 2, 64).astype(np.float32)
+    gains = random.uniform(0.9, 1.1, 7).astype(np.float32) if drifts else None
+    left_out = np.arange(7) == 2
+    made = []
+    for _ in range(2):
+        cells, sums = np.empty_like(frames), np.empty((3, 32 if wide else 64), np.float32)
+        energy.whiten(frames, density, gains, left_out, cells, sums)
+        made.append((cells, sums))
+        monkeypatch.setattr(energy, "kernels", lambda: None)
+    assert np.array_equal(made[0][0], made[1][0]) and np.array_equal(made[0][1], made[1][1])
+    assert np.all(made[0][0][2] == 1)
+    with pytest.raises(ValueError, match="shape"):
+        native.whiten(frames, density, None, left_out, frames[:6], made[0][1])

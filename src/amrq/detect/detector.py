@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from amrq.detect.box_book import BoxBook, covered
 from amrq.detect.boxes import Box
 from amrq.detect.cells import Cells, Segment
-from amrq.detect.energy import equivalent_cells, tiles
+from amrq.detect.energy import equivalent_cells, tiles, whiten
 from amrq.detect.faults import LINE_BINS, Gaps, mark_kind, steady_line
 from amrq.detect.instants import RecentSamples, joined_bursts, timed, without_bursts
 from amrq.detect.merging import merge_segments
@@ -117,6 +117,10 @@ class Detector:
         self._searches: dict[float, Searches] = {}
         self._waiting = FrameQueue(self.coarse.bins), FrameQueue(self.fine.bins)
         self._views = [np.empty((0, grid.bins), np.float32) for grid in (self.coarse, self.fine)]
+        self._sums = [
+            np.empty((0, view.shape[1] >> i), np.float32)
+            for view, (i, _) in zip(self._views, TILES, strict=True)
+        ]
         self._origin = 0
         self.n_samples = 0
         """Samples seen."""
@@ -316,12 +320,13 @@ class Detector:
         left_out = self._left_out(0, coarse), self._left_out(1, fine)
         rooms = [self._room(k, len(frames)) for k, frames in enumerate((coarse, fine))]
         blocks = [room[self._known[k] :] for k, room in enumerate(rooms)]
-        self._whitened(coarse, fine, left_out, blocks)
+        sums = [self._sums_room(k, len(block)) for k, block in enumerate(blocks)]
+        self._whitened((coarse, fine), left_out, blocks, sums)
         firsts = []
         for k, block in enumerate(blocks):
             firsts.append(self._first[k] - self._known[k])
             self._first[k] += len(block)
-        segments = self._segments(rooms, firsts, len(fine), final)
+        segments = self._segments(rooms, firsts, final)
         self._gaps.forget(self._origin + self._first[1] * self.fine.step)
         for k, room in enumerate(rooms):
             self._known[k] = min(len(room), (_TAIL * self._per_fine, _TAIL)[k])
@@ -336,6 +341,17 @@ class Detector:
             self._views[k] = np.empty((known + more, view.shape[1]), np.float32)
             self._views[k][:known] = view[:known]
         return self._views[k][: known + more]
+
+    def _sums_room(self, k: int, more: int) -> NDArray[np.float32]:
+        """Return room for the sums of the tiles of a block, after those of cells that are looked at again."""
+        # As much as the longest rectangles reach back.
+        known = min(self._known[k], 1 << LONGEST[k]) // 2
+        count = known + more // 2
+        if len(self._sums[k]) != count:
+            self._sums[k] = np.empty((count, self._sums[k].shape[1]), np.float32)
+        again = self._views[k][self._known[k] - 2 * known : self._known[k]]
+        self._sums[k][:known] = tiles(again, TILES[k])
+        return self._sums[k][known:]
 
     def _left_out(self, k: int, frames: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return which frames of a block hold neither signal nor noise that can be computed with."""
@@ -353,62 +369,65 @@ class Detector:
 
     def _whitened(
         self,
-        coarse: NDArray[np.float32],
-        fine: NDArray[np.float32],
+        grids: tuple[NDArray[np.float32], NDArray[np.float32]],
         left_out: tuple[NDArray[np.bool_], NDArray[np.bool_]],
         blocks: list[NDArray[np.float32]],
+        sums: list[NDArray[np.float32]],
     ) -> None:
-        """Write the cells of both grids divided by the noise floor, without what is the receiver's own."""
-        good = ~left_out[1]
+        """Write the cells of both grids divided by the noise floor, without what is the receiver's own.
+
+        Args:
+            grids: frames of both.
+            left_out: frames that hold no signal.
+            blocks: for the cells.
+            sums: for sums over tiles of them.
+        """
+        fine, good = grids[1], ~left_out[1]
         if np.count_nonzero(good) < _FEWEST:
-            for block in blocks:
+            for block, sum_of, tile in zip(blocks, sums, TILES, strict=True):
                 block[:] = 1
+                sum_of[:] = 1 << sum(tile)
             return
         gains = np.ones(len(fine), np.float32)
         gains[good] = self._floor.update(fine if good.all() else fine[good])
         stepped = self._floor.stepped
         drifting = bool(np.any(gains != 1))
-        for frames, density, every, noise, block in (
-            (coarse, self._coarse_density(), self._per_fine, left_out[0], blocks[0]),
-            (fine, self._floor.density, 1, left_out[1], blocks[1]),
-        ):
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.multiply(frames, np.reciprocal(density), out=block)
-                if stepped:
-                    block /= self._floor.frame_gains(frames, density)[:, None]
-                elif drifting:
-                    block /= gains[np.minimum(np.arange(len(block)) // every, len(gains) - 1)][:, None]
-            # Cells at the edges hold power of both ends of the band.
-            block[:, :2] = 1
-            block[:, -1:] = 1
-            block[noise] = 1
+        densities = self._coarse_density(), self._floor.density
+        for k, (frames, density, block) in enumerate(zip(grids, densities, blocks, strict=True)):
+            own: NDArray[np.float32] | None = None
+            if stepped:
+                own = self._floor.frame_gains(frames, density)
+            elif drifting:
+                every = (self._per_fine, 1)[k]
+                own = gains[np.minimum(np.arange(len(block)) // every, len(gains) - 1)]
+            whiten(frames, density, own, left_out[k], block, sums[k])
             if self.options.dc_line:
                 middle = block.shape[1] // 2
                 around = block[:, middle - LINE_BINS - 2 : middle + LINE_BINS + 3]
-                around[:, 2:-2] = steady_line(around, noise, not stepped)
+                around[:, 2:-2] = steady_line(around, left_out[k], not stepped)
+                # The sums of the tiles there, again.
+                i = TILES[k][0]
+                first, last = (middle - LINE_BINS) >> i, ((middle + LINE_BINS) >> i) + 1
+                sums[k][:, first:last] = tiles(block[:, first << i : last << i], TILES[k])
 
-    def _segments(
-        self, views: list[NDArray[np.float32]], firsts: list[int], new: int, final: bool
-    ) -> list[Segment]:
+    def _segments(self, views: list[NDArray[np.float32]], firsts: list[int], final: bool) -> list[Segment]:
         search = self._search()
         densities = (self._coarse_density(), self._floor.density)
         cells: list[Cells] = []
         masks: list[NDArray[np.bool_]] = []
-        sums = views[1][:0]
+        sums = self._sums[1]
         for k, view in enumerate(views):
             grid = (self.coarse, self.fine)[k]
             known = self._known[k]
             cells.append(
                 Cells(grid, view, firsts[k], densities[k], self._worth[k], self._origin, known, final)
             )
-            # Of what was looked at before, as much as the longest rectangles reach back.
-            again = max(0, known - (1 << LONGEST[k]))
-            sums = tiles(view[again:], TILES[k])
-            mask, sums = search_tiles(sums, search.small[k], search.large[k], brief=k == 0)
-            masks.append(np.concatenate([self._masks[k][: again >> 1], mask]))
+            again = len(view) // 2 - len(self._sums[k])
+            mask, sums = search_tiles(self._sums[k], search.small[k], search.large[k], brief=k == 0)
+            masks.append(np.concatenate([self._masks[k][:again], mask]))
             self._masks[k] = masks[k][-(_TAIL * (self._per_fine, 1)[k] >> 1) :]
         found = self._fine_segments(cells, masks)
-        residual = sums[-(new >> 1) :]
+        residual = sums[len(sums) - (len(views[1]) - cells[1].known) // 2 :]
         np.copyto(residual, np.float32(2), where=widened(masks[1][-len(residual) :]))
         found += self._slow_segments(residual, search)
         if masks[0].any():

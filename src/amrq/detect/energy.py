@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from amrq.detect.spectra import Grid, _amplitude_correlation
 from amrq.native import NEVER, Kernels, kernels
 
-__all__ = ["Rectangles", "Size", "equivalent_cells", "sum_threshold", "tests_per_second"]
+__all__ = ["Rectangles", "Size", "equivalent_cells", "sum_threshold", "tests_per_second", "tiles", "whiten"]
 
 Size = tuple[int, int]
 """Exponents (i, j): a rectangle of 2^i bins by 2^j frames."""
@@ -148,6 +148,39 @@ def tiles(cells: NDArray[np.float32], tile: Size) -> NDArray[np.float32]:
     frames = len(cells) >> tile[1] << tile[1]
     sums = cells[0:frames:2] + cells[1:frames:2] if tile[1] else cells[:frames]
     return sums[:, 0::2] + sums[:, 1::2] if tile[0] else sums
+
+
+def whiten(
+    frames: NDArray[np.float32],
+    density: NDArray[np.float32],
+    gains: NDArray[np.float32] | None,
+    left_out: NDArray[np.bool_],
+    cells: NDArray[np.float32],
+    sums: NDArray[np.float32],
+) -> None:
+    """Write cells divided by the noise floor, and their sums over tiles of two frames, and of two bins where sums are.
+
+    Args:
+        frames: power densities `[frames, bins]`.
+        density: of the noise, `[bins]`.
+        gains: of each frame, relative to that.
+        left_out: frames that hold no signal: noise of 1 takes their place.
+        cells: `[frames, bins]`. Those at the band's edges hold power of both ends of the band, and are 1.
+        sums: `[frames // 2, bins]` or `[frames // 2, bins // 2]`.
+    """
+    native = kernels()
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        inverse = np.reciprocal(density)
+        if native is not None:
+            native.whiten(frames, inverse, gains, left_out, cells, sums)
+            return
+        np.multiply(frames, inverse, out=cells)
+        if gains is not None:
+            cells /= gains[:, None]
+    cells[:, :2] = 1
+    cells[:, -1:] = 1
+    cells[left_out] = 1
+    sums[:] = tiles(cells, (int(sums.shape[1] < cells.shape[1]), 1))
 
 
 def _stride(exponent: int) -> int:

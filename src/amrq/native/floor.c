@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The noise floor over frequency, as the NumPy code beside its caller makes it; tests/test_native.py holds one against
- * the other.
+ * The noise floor over frequency, and cells divided by it, as the NumPy code beside the callers makes them;
+ * tests/test_native.py holds one against the other.
  */
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "wide.h"
 
 /* Sums that a line through free values needs: number, place, place squared, value, value times place. */
 struct moments {
@@ -71,5 +74,44 @@ void amrq_local_mean(const double* values, const uint8_t* free, int64_t bins, in
         int64_t half = k < bins - 1 - k ? k : bins - 1 - k;
         half = half < most ? half : most;
         out[k] = (smooth[k + half + 1] - smooth[k - half]) / (double)(2 * half + 1) * otherwise[k];
+    }
+}
+
+/* Cells divided by the noise floor, and their sums over tiles.
+ *
+ * frames: [rows, bins]; inverse: [bins], of the floor; gains: [rows] or NULL, by which cells are divided, too; left_out:
+ * [rows], not 0 for rows that count as noise, of 1; the first two and the last bin are 1 in all rows.
+ * cells: [rows, bins]; sums: over tiles of two rows, and of two bins if `wide`: [rows / 2, bins] or [rows / 2, bins / 2].
+ */
+WIDE void amrq_whiten(const float* restrict frames, int64_t rows, int64_t bins, const float* restrict inverse,
+                      const float* gains, const uint8_t* left_out, float* restrict cells, int wide,
+                      float* restrict sums)
+{
+    for (int64_t row = 0; row < rows; row++) {
+        const float* from = frames + row * bins;
+        float* to = cells + row * bins;
+        if (left_out[row]) {
+            for (int64_t k = 0; k < bins; k++)
+                to[k] = 1;
+        } else if (gains) {
+            for (int64_t k = 0; k < bins; k++)
+                to[k] = from[k] * inverse[k] / gains[row];
+        } else {
+            for (int64_t k = 0; k < bins; k++)
+                to[k] = from[k] * inverse[k];
+        }
+        to[0] = to[1] = to[bins - 1] = 1;
+        if (!(row & 1))
+            continue;
+        const float* before = to - bins;
+        if (wide) {
+            float* tile = sums + row / 2 * (bins / 2);
+            for (int64_t k = 0; k < bins / 2; k++)
+                tile[k] = (before[2 * k] + to[2 * k]) + (before[2 * k + 1] + to[2 * k + 1]);
+        } else {
+            float* tile = sums + row / 2 * bins;
+            for (int64_t k = 0; k < bins; k++)
+                tile[k] = before[k] + to[k];
+        }
     }
 }

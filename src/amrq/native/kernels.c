@@ -132,72 +132,91 @@ static void note(const float* sums, int64_t count, float threshold, const int32_
     }
 }
 
+/* Compare the sums of one row, and those over ever wider stretches of it, with their thresholds.
+ *
+ * from: [bins], whose sums over time are made here of a and b, unless these are NULL; narrow: room for two rows.
+ */
+INLINE void compare_row(const float* a, const float* b, float* by_time, int64_t bins, int j, int64_t row, int widest,
+                        const float* thresholds, float* narrow, float* tops, uint8_t* mask, struct found* found)
+{
+    const float* from = by_time;
+    int64_t length = bins;
+    for (int i = 0; i <= widest || i == 0; i++) {
+        float* to = i ? narrow + (i & 1) * bins : by_time;
+        if (i)
+            length = i == 1 ? bins - 1 : (length - 1) / 2;
+        if (length <= 0)
+            break;
+        const float threshold = i <= widest ? thresholds[i] : FLT_MAX;
+        for (int64_t first = 0; first < length; first += PIECE) {
+            const int64_t piece = length - first < PIECE ? length - first : PIECE;
+            float value;
+            if (i > 1)
+                value = add_every_second(from + 2 * first, piece, to + first);
+            else if (i)
+                value = add_neighbours(from + first, piece, to + first);
+            else if (a)
+                value = add(a + first, b + first, piece, to + first);
+            else
+                value = largest(from + first, piece);
+            if (threshold == FLT_MAX)
+                continue;
+            tops[i] = value > tops[i] ? value : tops[i];
+            if (!(value > threshold))
+                continue;
+            const int64_t column = i ? first << (i - 1) : first;
+            const int32_t place[4] = { j, i, (int32_t)row, (int32_t)column };
+            if (mask) {
+                mark(to + first, piece, threshold, i, j, bins, mask + row * bins + column);
+                found->count++;
+            } else {
+                note(to + first, piece, threshold, place, found);
+            }
+        }
+        from = to;
+    }
+}
+
 /* Compare the sums of all rectangles of 2^j rows by 2^i bins with their thresholds, half their sides apart.
  *
  * cells: [rows, bins]; thresholds: [times, widths], for j < times and i < widths, FLT_MAX where no rectangle is compared;
- * widest: [times], the largest i for each j, -1 for none; room: [rows, bins] and two rows more.
+ * widest: [times], the largest i for each j, -1 for none; room: [4 times + 2, bins].
  * tops: [times, widths], the largest sum of each size. mask: [rows, bins], set where a rectangle is over its threshold;
- * without one (NULL), rectangles go to places and sums, in the order of j, row, i, column.
+ * without one (NULL), rectangles go to places and sums, in the order in which they are complete.
  * Returns how many were found, which may be more than find room; with a mask, whether any was.
  */
-WIDE int64_t amrq_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths,
-                             const float* thresholds, const int32_t* widest, float* room, float* tops, uint8_t* mask,
-                             int32_t* places, float* sums, int64_t most)
+WIDE int64_t amrq_find_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths,
+                                  const float* thresholds, const int32_t* widest, float* room, float* tops,
+                                  uint8_t* mask, int32_t* places, float* sums, int64_t most)
 {
     struct found found = { places, sums, most, 0 };
-    float* narrow[2] = { room + rows * bins, room + (rows + 1) * bins };
-    int64_t count = rows;
+    float* narrow = room + 4 * times * bins;
     for (int k = 0; k < times * widths; k++)
         tops[k] = -FLT_MAX;
-    for (int j = 0; j < times; j++) {
-        if (j)
-            count = j == 1 ? rows - 1 : (count - 1) / 2;
-        if (count <= 0)
-            break;
-        const int64_t step = j ? (int64_t)1 << (j - 1) : 1;
-        for (int64_t row = 0; row < count; row++) {
-            /* Sums over time, then over ever wider stretches of frequency. */
-            const float* a = (j < 2 ? cells : room) + (j < 2 ? row : 2 * row) * bins;
-            const float* b = a + (j < 2 ? 1 : 2) * bins;
-            const float* from = j ? room + row * bins : cells + row * bins;
-            int64_t length = bins;
-            for (int i = 0; i <= widest[j] || i == 0; i++) {
-                float* to = i ? narrow[i & 1] : room + row * bins;
-                if (i)
-                    length = i == 1 ? bins - 1 : (length - 1) / 2;
-                if (length <= 0)
-                    break;
-                const float threshold = i <= widest[j] ? thresholds[j * widths + i] : FLT_MAX;
-                float* top = tops + j * widths + i;
-                for (int64_t first = 0; first < length; first += PIECE) {
-                    const int64_t piece = length - first < PIECE ? length - first : PIECE;
-                    float value;
-                    if (i > 1)
-                        value = add_every_second(from + 2 * first, piece, to + first);
-                    else if (i)
-                        value = add_neighbours(from + first, piece, to + first);
-                    else if (j)
-                        value = add(a + first, b + first, piece, to + first);
-                    else
-                        value = largest(from + first, piece);
-                    if (threshold == FLT_MAX)
-                        continue;
-                    *top = value > *top ? value : *top;
-                    if (!(value > threshold))
-                        continue;
-                    const float* here = (i || j ? to : from) + first;
-                    const int64_t column = i ? first << (i - 1) : first;
-                    const int32_t place[4] = { j, i, (int32_t)(row * step), (int32_t)column };
-                    if (mask) {
-                        mark(here, piece, threshold, i, j, bins, mask + row * step * bins + column);
-                        found.count++;
-                    } else {
-                        note(here, piece, threshold, place, &found);
-                    }
+    for (int64_t last = 0; last < rows; last++) {
+        /* Sums over longer times follow as soon as the rows that they need are there, which are in the cache still. */
+        int64_t row = last;
+        for (int j = 0; j < times; j++) {
+            const float *a = NULL, *b = NULL;
+            float* by_time = (float*)cells + row * bins; /* is read only */
+            if (j) {
+                if (j == 1) {
+                    if (row < 1)
+                        break;
+                    row--;
+                    a = cells + row * bins;
+                    b = a + bins;
+                } else {
+                    if (row < 2 || row & 1)
+                        break;
+                    a = room + (4 * (j - 1) + ((row - 2) & 3)) * bins;
+                    b = room + (4 * (j - 1) + (row & 3)) * bins;
+                    row = (row - 2) / 2;
                 }
-                if (i)
-                    from = to;
+                by_time = room + (4 * j + (row & 3)) * bins;
             }
+            compare_row(a, b, by_time, bins, j, j ? row << (j - 1) : row, widest[j], thresholds + j * widths, narrow,
+                        tops + j * widths, mask, &found);
         }
     }
     return found.count;

@@ -48,7 +48,7 @@ class Kernels(SegmentKernels, SpectrumKernels):
         SegmentKernels.__init__(self, library)
         SpectrumKernels.__init__(self, library)
         pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-        self._rectangles = library.amrq_rectangles
+        self._rectangles = library.amrq_find_rectangles
         self._rectangles.argtypes = [
             *(pointer, number, number, integer, integer),
             *(pointer, pointer, pointer, pointer, pointer, pointer, pointer, number),
@@ -66,6 +66,12 @@ class Kernels(SegmentKernels, SpectrumKernels):
             *(ctypes.c_double, ctypes.c_double, pointer, pointer, number),
         ]
         self._paint_lasting.restype = None
+        self._whiten = library.amrq_whiten
+        self._whiten.argtypes = [
+            *(pointer, number, number, pointer, pointer, pointer),
+            *(pointer, integer, pointer),
+        ]
+        self._whiten.restype = None
         self._local_mean = library.amrq_local_mean
         self._local_mean.argtypes = [pointer, pointer, number, number, number, pointer, pointer, pointer]
         self._local_mean.restype = None
@@ -103,8 +109,9 @@ class Kernels(SegmentKernels, SpectrumKernels):
             _check(mask, np.bool_, 2, cells.shape)
         rows, columns = cells.shape
         room = getattr(self._local, "room", None)
-        if room is None or len(room) < (rows + 2) * columns:
-            room = self._local.room = np.empty((rows + 2) * columns, np.float32)
+        needed = (4 * len(thresholds) + 2) * columns
+        if room is None or len(room) < needed:
+            room = self._local.room = np.empty(needed, np.float32)
         widest = np.array([_last(row < NEVER) for row in thresholds], np.int32)
         tops = np.empty_like(thresholds)
         most = 0 if mask is not None else _MOST_HITS
@@ -211,6 +218,48 @@ class Kernels(SegmentKernels, SpectrumKernels):
             tops.shape[1],
         )
         return tops
+
+    def whiten(
+        self,
+        frames: _Float32,
+        inverse: _Float32,
+        gains: _Float32 | None,
+        left_out: NDArray[np.bool_],
+        cells: _Float32,
+        sums: _Float32,
+    ) -> None:
+        """Write cells divided by the noise floor, and their sums over tiles of two rows.
+
+        Args:
+            frames: `[rows, columns]`.
+            inverse: `[columns]`, of the floor.
+            gains: `[rows]`, by which cells are divided, too.
+            left_out: `[rows]`, those that count as noise, of 1.
+            cells: `[rows, columns]`; the first two and the last column are 1.
+            sums: `[rows // 2, columns]`, or half as many columns: tiles of two columns.
+        """
+        _check(frames, np.float32, 2)
+        rows, columns = frames.shape
+        _check(cells, np.float32, 2, frames.shape)
+        _check(inverse, np.float32, 1, (columns,))
+        _check(left_out, np.bool_, 1, (rows,))
+        if gains is not None:
+            _check(gains, np.float32, 1, (rows,))
+        wide = sums.shape[1:] == (columns // 2,)
+        _check(sums, np.float32, 2, (rows // 2, columns // 2 if wide else columns))
+        if columns < 4:
+            raise ValueError(f"there must be 4 columns at least, not {columns}.")
+        self._whiten(
+            frames.ctypes.data,
+            rows,
+            columns,
+            inverse.ctypes.data,
+            None if gains is None else gains.ctypes.data,
+            left_out.ctypes.data,
+            cells.ctypes.data,
+            wide,
+            sums.ctypes.data,
+        )
 
     def local_mean(
         self,
