@@ -31,7 +31,12 @@ def merge_segments(segments: list[Segment], cells: Cells, short: Cells | None = 
     found = sorted(segments, key=lambda one: one.lower)
     at = 0
     while at < len(found):
+        one = found[at]
+        reach = one.upper + 3 * (one.upper - one.lower)
         for other in range(at + 1, min(at + 6, len(found))):
+            # Most are too far apart for anything.
+            if found[other].lower - 3 * (found[other].upper - found[other].lower) > reach:
+                continue
             if _belong_together(found[at], found[other], cells, short):
                 merged = _union(found[at], found[other], cells)
                 if merged is not None:

@@ -167,8 +167,9 @@ class NoiseFloor:
         if exact or groups < _FEWEST_GROUPS // 2:
             self.stepped = False
             return np.ones(len(frames), np.float32)
-        drift = self._drift(means, len(frames))
-        self.stepped = self._steps(means, drift)
+        relative = self._relative(means)
+        drift = self._drift(relative, len(frames))
+        self.stepped = self._steps(relative, drift)
         return drift
 
     def _common_gain(self, ratio: NDArray[np.float64], spread: float) -> float:
@@ -236,16 +237,13 @@ class NoiseFloor:
             floor = _local_mean(values, self._free, bins // 64, floor)
         return floor
 
-    def _drift(self, means: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    def _drift(self, relative: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         """Return the gain of each frame relative to the block's: a parabola through the groups', if significant."""
-        places = np.flatnonzero(self._free)
         parts = _PARTS
-        each = len(places) // parts
-        groups = len(means)
+        each = relative.shape[1] // parts
+        groups = len(relative)
         if each < 4 or groups < 3:
             return np.ones(frames, np.float32)
-        places = places[: parts * each]
-        relative = means[:, places] / self.density[places]
         means_of_parts = relative.reshape(groups, parts, each).mean(axis=2)
         spread = 1 / math.sqrt(each * self._bin_worth * self._group_worth)
         # The eighth of 64 parts: a burst over half of the band hardly moves it.
@@ -280,18 +278,24 @@ class NoiseFloor:
         drift: NDArray[np.float32] = np.maximum(level * fit(np.arange(frames) + 0.5), 0.05).astype(np.float32)
         return drift
 
-    def _steps(self, means: NDArray[np.float32], drift: NDArray[np.float32]) -> bool:
-        """Return whether the gain of a group differs from the drift's, in all of the noise alike."""
-        groups = len(means)
-        # Only bins that hold noise tell: emissions that begin together raise many of the others alike.
+    def _relative(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the means of groups at free bins relative to the floor, in whole parts: `[groups, bins]`."""
         places = np.flatnonzero(self._free)
-        each = len(places) // _PARTS
+        places = places[: len(places) // _PARTS * _PARTS]
+        relative: NDArray[np.float32] = np.take(means * np.reciprocal(self.density), places, axis=1)
+        return relative
+
+    def _steps(self, relative: NDArray[np.float32], drift: NDArray[np.float32]) -> bool:
+        """Return whether the gain of a group differs from the drift's, in all of the noise alike."""
+        groups = len(relative)
+        # Only bins that hold noise tell: emissions that begin together raise many of the others alike.
+        each = relative.shape[1] // _PARTS
         if each < 4 or groups < 3:
             return False
-        relative = means[:, places[: _PARTS * each]] / self.density[places[: _PARTS * each]]
-        relative /= drift[np.minimum(np.arange(groups) * self._size + self._size // 2, len(drift) - 1)][
-            :, None
-        ]
+        relative = (
+            relative
+            / drift[np.minimum(np.arange(groups) * self._size + self._size // 2, len(drift) - 1)][:, None]
+        )
         parts = relative.reshape(groups, _PARTS, each).mean(axis=2)
         few = _PARTS // 8
         ordered = np.partition(parts, (few, _PARTS // 2, _PARTS - 1 - few), axis=1)

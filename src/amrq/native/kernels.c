@@ -375,43 +375,58 @@ WIDE void amrq_lower_means(const float* values, int64_t count, int64_t bins, flo
     }
 }
 
+/* Sums of stripes of 1, 2, 3, 4, 6, 8, 12 ... bins, a quarter of their width apart, each of two half as wide. */
+WIDE static float stripe_sums(const float* restrict half, const float* restrict row, int64_t width, int64_t number,
+                              float* restrict to)
+{
+    float top = -FLT_MAX;
+    /* Halves lie as near to each other as stripes up to 6 bins do, and twice as near from there on. */
+    const int64_t step = width < 8 ? 1 : 2, apart = width < 8 ? width / 2 : 4;
+    if (width == 1)
+        memcpy(to, row, sizeof *to * (size_t)number);
+    else if (width == 3)
+        for (int64_t k = 0; k < number; k++)
+            to[k] = half[k] + row[k + 2];
+    else if (step == 1)
+        for (int64_t k = 0; k < number; k++)
+            to[k] = half[k] + half[k + apart];
+    else if (width < 16)
+        for (int64_t k = 0; k < number; k++)
+            to[k] = half[width / 4 * k] + half[width / 4 * k + width / 2];
+    else
+        for (int64_t k = 0; k < number; k++)
+            to[k] = half[2 * k] + half[2 * k + 4];
+    for (int64_t k = 0; k < number; k++)
+        top = to[k] > top ? to[k] : top;
+    return top;
+}
+
 /* Compare the sums of a row over stripes of some widths, a quarter of their width apart, with thresholds.
  *
- * row: [bins]; widths, thresholds: [count], widths from 1 to bins; running: [bins + 1], for its running sums, of double;
- * tops: [count], the largest sum of each width; places: [most, 2], number of the width and first bin; sums: [most].
- * Returns how many were found, which may be more than find room.
+ * row: [bins]; widths: [count], 1, 2, 3, 4, 6, 8, 12 ... without a gap, at most bins; thresholds: [count];
+ * room: [4 bins]; tops: [count], the largest sum of each width; places: [most, 2], number of the width and first bin;
+ * sums: [most]. Returns how many were found, which may be more than find room.
  */
-WIDE int64_t amrq_stripes(const float* row, int64_t bins, const int32_t* widths, const double* thresholds, int64_t count,
-                          double* running, double* tops, int32_t* places, double* sums, int64_t most)
+int64_t amrq_row_stripes(const float* row, int64_t bins, const int32_t* widths, const double* thresholds, int64_t count,
+                         float* room, double* tops, int32_t* places, double* sums, int64_t most)
 {
     int64_t found = 0;
-    running[0] = 0;
-    for (int64_t k = 0; k < bins; k++)
-        running[k + 1] = running[k] + row[k];
     for (int64_t one = 0; one < count; one++) {
+        /* The width before the last is half of this one; of 2 and 3 it is the last one or that before. */
         const int64_t width = widths[one], step = width < 4 ? 1 : width / 4, number = (bins - width) / step + 1;
-        double top = -DBL_MAX;
-        if (step == 1)
-            for (int64_t k = 0; k < number; k++) {
-                const double sum = running[k + width] - running[k];
-                top = sum > top ? sum : top;
-            }
-        else
-            for (int64_t k = 0; k < number; k++) {
-                const double sum = running[k * step + width] - running[k * step];
-                top = sum > top ? sum : top;
-            }
-        tops[one] = top;
-        if (!(top > thresholds[one]))
+        const float* half = room + (width == 2 ? one - 1 : one - 2 + (width == 3)) % 4 * bins;
+        float* to = room + one % 4 * bins;
+        tops[one] = stripe_sums(half, row, width, number, to);
+        const float threshold = (float)thresholds[one];
+        if (!(tops[one] > threshold))
             continue;
         for (int64_t k = 0; k < number; k++) {
-            const double sum = running[k * step + width] - running[k * step];
-            if (!(sum > thresholds[one]))
+            if (!(to[k] > threshold))
                 continue;
             if (found < most) {
                 places[2 * found] = (int32_t)one;
                 places[2 * found + 1] = (int32_t)(k * step);
-                sums[found] = sum;
+                sums[found] = to[k];
             }
             found++;
         }

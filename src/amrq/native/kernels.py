@@ -29,6 +29,7 @@ _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
 _MOST_STRIPES = 1 << 12
+_WIDTHS = np.sort([1, *(2 << k for k in range(29)), *(3 << k for k in range(29))])
 NEVER = np.finfo(np.float32).max
 """Threshold that no sum exceeds."""
 MOST_ROWS = 64
@@ -78,7 +79,7 @@ class Kernels(SegmentKernels, SpectrumKernels):
         self._lower_means = library.amrq_lower_means
         self._lower_means.argtypes = [pointer, number, number, pointer]
         self._lower_means.restype = None
-        self._stripes = library.amrq_stripes
+        self._stripes = library.amrq_row_stripes
         self._stripes.argtypes = [
             *(pointer, number, pointer, pointer, number),
             *(pointer, pointer, pointer, pointer, number),
@@ -302,7 +303,7 @@ class Kernels(SegmentKernels, SpectrumKernels):
 
         Args:
             row: `[columns]`.
-            widths: `[count]`, from 1 to the number of columns.
+            widths: `[count]`, 1, 2, 3, 4, 6, 8, 12 ... without a gap, each at most the number of columns.
             thresholds: `[count]`.
 
         Returns:
@@ -312,9 +313,9 @@ class Kernels(SegmentKernels, SpectrumKernels):
         _check(row, np.float32, 1)
         _check(widths, np.int32, 1)
         _check(thresholds, np.float64, 1, widths.shape)
-        if len(widths) and not 1 <= widths.min() <= widths.max() <= len(row):
-            raise ValueError(f"widths must be from 1 to {len(row)}.")
-        running, tops, most = np.empty(len(row) + 1), np.empty(len(widths)), _MOST_STRIPES
+        if not np.array_equal(widths, _WIDTHS[: len(widths)]) or (len(widths) and widths[-1] > len(row)):
+            raise ValueError(f"widths must be 1, 2, 3, 4, 6, 8 and so on, up to {len(row)}.")
+        running, tops, most = np.empty(4 * len(row), np.float32), np.empty(len(widths)), _MOST_STRIPES
         while True:
             places, sums = np.empty((most, 2), np.int32), np.empty(most)
             count = self._stripes(
