@@ -17,7 +17,7 @@ from scipy import fft
 
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
-from amrq.measure.looks import logistic
+from amrq.measure.looks import logistic, noise_beside, squares
 
 __all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
 
@@ -51,7 +51,7 @@ _EVEN = 0.3
 _ROUNDS = 3
 _SINGULAR = 1e4
 _MOST_SYMBOLS = 700
-_UNSTEADY = 1.9
+_UNSTEADY = 1.7
 """Mean squared power over squared mean power while the signal is there: where it is more, nothing keys a frequency."""
 _ON = 0.4
 """Of the usual power: where there is less, the signal is off."""
@@ -137,8 +137,8 @@ def measure_frequency_keying(
     width = bandwidth if bandwidth is not None and 0 < bandwidth < math.inf else 0.8 * sample_rate
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return FrequencyKeying()
-    frequency, rate, around, power = _discriminated(iq, sample_rate, min(width, sample_rate / _WIDER))
-    envelope = _envelope(power)
+    frequency, rate, around, power, share = _discriminated(iq, sample_rate, min(width, sample_rate / _WIDER))
+    envelope = _envelope(power, share)
     if envelope > _UNSTEADY:
         return FrequencyKeying()
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < rate / 2 else None
@@ -179,14 +179,14 @@ def instantaneous_frequency(
         width: of the signal, Hz: 1.2 times this is looked at.
         most: samples that are returned at most, 2.5 times the width of them a second.
     """
-    frequency, rate, middle, _ = _discriminated(iq, sample_rate, width, most)
+    frequency, rate, middle, *_ = _discriminated(iq, sample_rate, width, most)
     return frequency, rate, middle
 
 
 def _discriminated(
     iq: NDArray[np.complex64], sample_rate: float, width: float, most: int = _MOST_SAMPLES
-) -> tuple[_Reals, float, float, _Reals]:
-    """Return what `instantaneous_frequency` does, and the power at each sample."""
+) -> tuple[_Reals, float, float, _Reals, float]:
+    """Return what `instantaneous_frequency` does, the power at each sample, and how much of it is noise, 0 to 1."""
     iq = iq[: int(most * sample_rate / (_RATE * width))]
     count = len(iq)
     spectrum = fft.fft(iq)
@@ -206,7 +206,10 @@ def _discriminated(
         good = np.flatnonzero(~weak)
         frequency = np.interp(np.arange(len(frequency)), good, frequency[good])
     middle = float(np.median(frequency))
-    return frequency - middle, rate, middle, power
+    noise = noise_beside(squares(spectrum), sample_rate / count, width)
+    inside = squares(spectrum[: kept // 2]).sum() + squares(spectrum[-(kept // 2) :]).sum()
+    share = min(0.9, noise * kept / max(float(inside), 1e-300))
+    return frequency - middle, rate, middle, power, share
 
 
 def _symbol_rates(frequency: _Reals, rate: float, width: float) -> list[float]:
@@ -395,12 +398,16 @@ def _own_response(bt: float) -> float:
     return float(np.mean(pulse))
 
 
-def _envelope(power: _Reals) -> float:
-    """Return mean squared power over squared mean power while the signal is there: 1 where the envelope is steady."""
+def _envelope(power: _Reals, share: float) -> float:
+    """Return mean squared power over squared mean power while the signal is there, less what noise makes of it.
+
+    It is 1 where the envelope is steady. Noise of a share s of the power adds 2 s - s^2.
+    """
     size = max(1, min(16, len(power) // 8))
     smooth = np.convolve(power, np.full(size, 1 / size), "same")
     on = power[smooth > _ON * float(np.quantile(smooth, 0.9))]
-    return float(np.mean(on * on)) / max(float(on.mean()) ** 2, 1e-300) if len(on) else 2.0
+    found = float(np.mean(on * on)) / max(float(on.mean()) ** 2, 1e-300) if len(on) else 2.0
+    return max(1.0, found - share * (2 - share))
 
 
 def _confidence(fit: _Fit, envelope: float, width: float) -> float:
@@ -411,11 +418,11 @@ def _confidence(fit: _Fit, envelope: float, width: float) -> float:
 def _odds(fit: _Fit, envelope: float, carson: float) -> float:
     """Return the logarithm of the odds that it is frequency keying, and right."""
     error = min(fit.error, 1.2)
-    worth = 7.0 - 10.2 * error - 3.5 * max(0.0, error - 0.3)
+    worth = 7.0 - 11.3 * error - 3.8 * max(0.0, error - 0.3)
     worth -= (
-        6.5 * min(envelope, 3.0) + 0.7 * max(0.0, envelope - 1.35) + 2.8 * abs(math.log(max(carson, 0.05)))
+        8.1 * min(envelope, 3.0) + 2.8 * max(0.0, envelope - 1.1) + 2.4 * abs(math.log(max(carson, 0.05)))
     )
-    worth += 0.5 * min(math.log(fit.symbols), 7.0) - 0.8 * min(abs(math.log(2 * fit.half / fit.rate)), 4.0)
+    worth += 0.72 * min(math.log(fit.symbols), 7.0) - 0.73 * min(abs(math.log(2 * fit.half / fit.rate)), 4.0)
     if fit.levels > _ORDERS[-1]:
-        return worth + 1.4 + 2.6 * error
-    return worth + (0.7 if fit.levels == _ORDERS[-1] else 0.0)
+        return worth + 1.6 + 2.4 * error
+    return worth + (0.9 if fit.levels == _ORDERS[-1] else 0.0)

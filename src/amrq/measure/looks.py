@@ -15,7 +15,16 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 
-__all__ = ["Band", "band_alone", "checked_look", "line_place", "logistic", "occupied_width", "squares"]
+__all__ = [
+    "Band",
+    "band_alone",
+    "checked_look",
+    "line_place",
+    "logistic",
+    "noise_beside",
+    "occupied_width",
+    "squares",
+]
 
 _BESIDE = 0.62, 0.9
 """Of the bandwidth, from 0 Hz: where noise alone is looked for. The channel's filter falls at 0.9."""
@@ -117,14 +126,18 @@ def band_alone(
     chosen *= np.float32(size / count)
     spectrum = squares(transform)
     bins = sample_rate / count
-    noise = _noise(spectrum, bins, width)
+    noise = noise_beside(spectrum, bins, width)
     inside = float(spectrum[:half].sum() + spectrum[count - half :].sum())
     share = min(1.0, noise * 2 * half / inside) if inside > 0 else 1.0
     return Band(fft.ifft(chosen), sample_rate * size / count, width, spectrum, bins, noise, share)
 
 
-def _noise(spectrum: NDArray[np.float32], bins: float, width: float) -> float:
-    """Return the mean of a spectrum beside a band, the quieter side of it."""
+def noise_beside(spectrum: NDArray[np.float32], bins: float, width: float) -> float:
+    """Return the mean of a spectrum beside a band, the quieter side of it; 0 where there is too little beside it.
+
+    >>> noise_beside(np.ones(100, np.float32), 1.0, 40.0) < 2.4
+    True
+    """
     first, last = (round(edge * width / bins) for edge in _BESIDE)
     last = min(last, len(spectrum) // 2)
     if last - first < _LEAST_BESIDE:
