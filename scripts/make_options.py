@@ -42,7 +42,7 @@ from amrq.measure import FrontEndOptions, StreamInfo
 from amrq.options import Option, options_of
 from amrq.outputs import OutputOptions
 from amrq.recordings import FORMATS, RAW_FORMATS
-from amrq.scan import ScanOptions
+from amrq.scan import ScanOptions, SignalOptions
 from amrq.signals import PulseOptions
 from amrq.sources import SourceOptions
 from amrq.training import RunControl, TuneSettings
@@ -61,6 +61,7 @@ RECORDS: dict[str, tuple[type, str]] = {
     "OutputOptions": (OutputOptions, "Outputs"),
     "PulseOptions": (PulseOptions, "Pulse"),
     "ScanOptions": (ScanOptions, "Scan"),
+    "SignalOptions": (SignalOptions, "Looks"),
     "StreamInfo": (StreamInfo, "Stream"),
 }
 """Records by name, and the titles under which a block's documentation has their options."""

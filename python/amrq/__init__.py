@@ -36,8 +36,10 @@ __all__ = [
     "OutputOptions",
     "PulseOptions",
     "ScanOptions",
+    "SignalOptions",
     "StreamInfo",
     "band_display",
+    "band_scanner",
     "band_source",
     "blind_receiver",
     "carrier_recovery",
@@ -46,6 +48,7 @@ __all__ = [
     "classifier_sink",
     "confusion_display",
     "emission_source",
+    "family_classifier",
     "modulation_source",
     "packet_source",
     "radio_source",
@@ -58,15 +61,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Qt is loaded only when a display is made: everything else runs on machines without Qt.
-    if name in ("band_display", "classification_display", "confusion_display"):
-        display = getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
-        # Loading it has put the module of the same name in this place.
-        globals()[name] = display
-        return display
-    if name == "ScanOptions":  # nor is a scanner
-        from amrq.scan import ScanOptions
+_LATER = (
+    *(
+        "band_display",
+        "classification_display",
+        "confusion_display",
+    ),  # they need Qt, which not every machine has
+    *("band_scanner", "family_classifier"),  # a scanner takes its time to load
+)
 
-        return ScanOptions
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:  # loaded when one is made
+        block = getattr(importlib.import_module(f"gnuradio.amrq.{name}"), name)
+        # Loading it has put the module of the same name in this place.
+        globals()[name] = block
+        return block
+    if name in ("ScanOptions", "SignalOptions"):
+        return getattr(importlib.import_module("amrq.scan"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,6 +11,9 @@ from amrq.model import NO_SIGNAL, UNKNOWN
 
 __all__ = ["ShownDecision", "Verdict", "read_decision", "read_dictionary"]
 
+_NOISE = "noise"
+"""The family of what is no signal."""
+
 
 Verdict = Literal["right", "wrong", "undecided"]
 
@@ -29,6 +32,10 @@ class ShownDecision:
     reason: str = "named"
     best: str = ""
     refuted: str = ""
+    name: str = ""
+    """The most specific name of a signal whose family is `best`; empty where the answer is a model output."""
+    remark: str = ""
+    """What else is said of such a signal: its parameters and likely protocols, or why it has no name."""
 
     @property
     def row(self) -> str:
@@ -65,14 +72,15 @@ def read_dictionary(message: Any) -> dict[Any, Any]:
 
 
 def read_decision(message: Any) -> ShownDecision:
-    """Return the decision in a PDU of `classifier_sink`, or in its dictionary alone.
+    """Return the decision in a PDU of `classifier_sink`, in its dictionary alone, or in that of `family_classifier`.
 
     Raises:
         Exception: the message holds no decision that can be shown.
     """
     values = read_dictionary(pmt.car(message) if pmt.is_pdu(message) else message)
-    # A PMT dictionary gives its entries back from the last to the first.
-    logarithms = dict(reversed(list((values.get("log_probabilities") or {}).items())))
+    if "family" in values:
+        return _read_signal(values)
+    logarithms = _in_order(values.get("log_probabilities"))
     es_n0, bound, truth = (values.get(name) for name in ("es_n0_db", "es_n0_bound", "truth"))
     label = str(values["label"])
     best = str(values.get("best", "" if label == NO_SIGNAL and not logarithms else label))
@@ -88,6 +96,31 @@ def read_decision(message: Any) -> ShownDecision:
         best=best,
         refuted=str(values.get("refuted") or ""),
     )
+
+
+def _read_signal(values: dict[Any, Any]) -> ShownDecision:
+    """Return what `family_classifier` says: the answer is a family, and noise is no signal."""
+    names = {_NOISE: NO_SIGNAL}
+    family, label = str(values["family"]), str(values["label"])
+    reason = "noise" if family == _NOISE else "foreign" if label == UNKNOWN else "named"
+    confidence = min(1.0, max(0.0, float(values.get("confidence", 0.0))))
+    families = _in_order(values.get("families")) or {family: confidence}
+    return ShownDecision(
+        label=label,
+        confidence=confidence,
+        probabilities={
+            names.get(str(one), str(one)): min(1.0, max(0.0, float(value))) for one, value in families.items()
+        },
+        reason=reason,
+        best=names.get(family, family),
+        name=label if reason == "named" else "",
+        remark=str(values.get("summary") or values.get("reason") or "") if reason != "noise" else "",
+    )
+
+
+def _in_order(dictionary: Any) -> dict[Any, Any]:
+    """Return a dictionary of a message in its order: a PMT dictionary gives entries back from the last to the first."""
+    return dict(reversed(list((dictionary or {}).items())))
 
 
 def _reason(label: str, best: str) -> str:

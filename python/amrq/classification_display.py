@@ -20,7 +20,7 @@ from amrq.classes import THESIS_9
 from amrq.decision import answer_words, es_n0_text
 from amrq.errors import AmrqError
 from amrq.model import NO_SIGNAL, UNKNOWN
-from amrq.text import counted
+from amrq.text import counted, printable
 
 __all__ = ["classification_display"]
 
@@ -47,8 +47,9 @@ class classification_display(gr.basic_block):
     it counts neither as right nor as wrong.
 
     Message ports:
-        decisions: from `classifier_sink`, a PDU (or its dictionary alone).
-        statistics: from `classifier_sink`, the dictionary of counters.
+        decisions: from `classifier_sink`, a PDU (or its dictionary alone); or from `family_classifier`, its
+            dictionary: the bars are then families, and its summary stands below the answer.
+        statistics: from either, the dictionary of counters.
 
     Args:
         title: a line above everything; empty for none.
@@ -197,6 +198,7 @@ def _draw_header(
         return
 
     word, more = answer_words(decision.reason, decision.row, refuted=decision.refuted)
+    word, more = printable(decision.name or word, 40), printable(decision.remark or more, 200)
     if more:
         beside = QtCore.QRectF(values[0])
         beside.setTop(values[0].bottom() - 0.3 * values[0].height())
@@ -204,7 +206,8 @@ def _draw_header(
         pen.write(beside, more, 0.26 * (values[0].height() + beside.height()) / unit, pen.muted)
     # One font size for all classes, so that the layout stays still when the decision changes; other words have sizes
     # of their own.
-    labels = tuple(name for name in rows if name not in _OTHERS) if decision.reason == "named" else (word,)
+    outputs = decision.reason == "named" and not decision.name
+    labels = tuple(name for name in rows if name not in _OTHERS) if outputs else (word,)
     big = pen.fitting(labels, 0.94 * values[0].width(), 0.98 * values[0].height(), bold=True)
     pen.write(values[0], word, big / unit, bold=True)
 

@@ -112,6 +112,32 @@ class qa_classification_display(gr_unittest.TestCase):
         graph.stop()
         graph.wait()
 
+    def test_what_a_signal_is_said_to_be_is_shown(self):
+        display = amrq.classification_display()
+        signals = [
+            {
+                "family": "fsk2",
+                "label": "2FSK",
+                "confidence": 0.9,
+                "summary": "perhaps POCSAG 1200: 2FSK, 1,200 Bd",
+                "families": {"fsk2": 0.9, "noise": 0.06, "unknown": 0.04},
+            },
+            {"family": "unknown", "label": "unknown", "reason": "of no known family"},
+            {"family": "noise", "label": "noise", "confidence": 0.99},
+        ]
+        graph, _source = self.deliver(display, "decisions", [pmt.to_pmt(signal) for signal in signals])
+        self.wait_until(lambda: display.received == len(signals))
+        graph.stop()
+        graph.wait()
+        self.assertEqual([label for label, _ in display.history()], ["2FSK", "unknown", "noise"])
+        first, second, third = display._snapshot()[0].history
+        self.assertEqual((first.reason, first.name, first.row), ("named", "2FSK", "fsk2"))
+        self.assertIn("perhaps POCSAG 1200", first.remark)
+        self.assertEqual(list(first.probabilities), ["fsk2", "no signal", "unknown"])
+        self.assertEqual((second.reason, second.remark), ("foreign", "of no known family"))
+        self.assertEqual(third.row, "no signal")
+        self.picture(display)  # draws it
+
     def test_rubbish_is_survived(self):
         display = amrq.classification_display()
         rubbish = [

@@ -31,6 +31,7 @@ import make_options
 
 NOT_OFFERED = {
     "amrq_classifier_sink": {"on_decision"},
+    "amrq_family_classifier": {"on_signal"},
     "amrq_symbol_rate_probe": {"on_estimate"},
 }
 """Constructor arguments that make no sense in GRC: a function to be called, for scripts."""
@@ -203,6 +204,13 @@ BAD_VALUES = [
     ("amrq_emission_source", "bandwidth", "-1"),
     ("amrq_emission_source", "rate", "12500"),
     ("amrq_emission_source", "memory", "-1"),
+    ("amrq_band_scanner", "sample_rate", "0"),
+    ("amrq_band_scanner", "false_alarms", "0"),
+    ("amrq_band_scanner", "budget", "0"),
+    ("amrq_family_classifier", "sample_rate", "0"),
+    ("amrq_family_classifier", "offset", "40000"),
+    ("amrq_family_classifier", "bandwidth", "1"),
+    ("amrq_family_classifier", "period", "0"),
     ("amrq_symbol_rate_probe", "sample_rate", "0"),
     ("amrq_symbol_rate_probe", "offset", "40000"),
     ("amrq_symbol_rate_probe", "interval", "-1"),

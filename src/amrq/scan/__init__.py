@@ -17,6 +17,7 @@ from amrq.scan.records import (
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import LookKind, ScanOptions, Scheduler, Turn
 from amrq.scan.session import ScanOutputOptions, ScanSession
+from amrq.scan.signal_watch import SignalCounts, SignalOptions, SignalWatch
 from amrq.scan.survey import RecordedSamples, Survey, survey_recording
 from amrq.scan.worker import ScanWorker
 
@@ -38,6 +39,9 @@ __all__ = [
     "ScanSnapshot",
     "ScanWorker",
     "Scheduler",
+    "SignalCounts",
+    "SignalOptions",
+    "SignalWatch",
     "Survey",
     "Turn",
     "emission_record",
