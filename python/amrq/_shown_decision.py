@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pmt
 
 from amrq.model import NO_SIGNAL, UNKNOWN
+from amrq.protocols import FAMILIES
 
 __all__ = ["ShownDecision", "Verdict", "read_decision", "read_dictionary"]
 
@@ -104,12 +105,14 @@ def _read_signal(values: dict[Any, Any]) -> ShownDecision:
     family, label = str(values["family"]), str(values["label"])
     reason = "noise" if family == _NOISE else "foreign" if label == UNKNOWN else "named"
     confidence = min(1.0, max(0.0, float(values.get("confidence", 0.0))))
-    families = _in_order(values.get("families")) or {family: confidence}
+    families = dict(values.get("families") or {family: confidence})
+    order = {one: number for number, one in enumerate(FAMILIES)}
+    ordered = sorted(families, key=lambda one: order.get(one, len(order)))
     return ShownDecision(
         label=label,
         confidence=confidence,
         probabilities={
-            names.get(str(one), str(one)): min(1.0, max(0.0, float(value))) for one, value in families.items()
+            names.get(str(one), str(one)): min(1.0, max(0.0, float(families[one]))) for one in ordered
         },
         reason=reason,
         best=names.get(family, family),

@@ -203,7 +203,11 @@ def _draw_header(
         beside = QtCore.QRectF(values[0])
         beside.setTop(values[0].bottom() - 0.3 * values[0].height())
         values[0].setBottom(beside.top())
-        pen.write(beside, more, 0.26 * (values[0].height() + beside.height()) / unit, pen.muted)
+        size = 0.26 * (values[0].height() + beside.height())
+        if decision.name and decision.truth is None:  # more words, and nothing stands beside them
+            beside.setRight(area.right())
+            size = max(0.5 * size, pen.fitting((more,), beside.width(), size, bold=False))
+        pen.write(beside, more, size / unit, pen.muted)
     # One font size for all classes, so that the layout stays still when the decision changes; other words have sizes
     # of their own.
     outputs = decision.reason == "named" and not decision.name
@@ -236,7 +240,8 @@ def _draw_header(
         pen.write(upper, "–", middle, pen.muted)
     else:
         pen.write(upper, f"{100 * decision.confidence:.1f} %", middle)
-    pen.write(lower, f"of {counted(decision.chunks, 'chunk')}", 1.0, pen.muted)
+    if decision.chunks or not decision.name:
+        pen.write(lower, f"of {counted(decision.chunks, 'chunk')}", 1.0, pen.muted)
 
 
 def _draw_body(

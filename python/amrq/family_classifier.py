@@ -135,10 +135,10 @@ class family_classifier(gr.hier_block2):
 
     def _take(self, worker: Any, times: Times) -> Iterable[Mapping[str, Any]]:
         dropped, rate = worker.counts().dropped, self._stream.sample_rate
-        for record in worker.take_findings():
+        for record, centre in worker.take_findings():
             if self._on_signal is not None:
                 self._on_signal(record)
-            centre, moment = self._stream.frequency, times.moment(record.start)
+            moment = times.moment(record.start)
             event = ScanEvent("change", record, centre)
             values = emission_record(event, self._source, rate, centre, moment, dropped)
             values["confidences"] = {name: one.confidence for name, one in record.details.items()}

@@ -133,7 +133,7 @@ class qa_classification_display(gr_unittest.TestCase):
         first, second, third = display._snapshot()[0].history
         self.assertEqual((first.reason, first.name, first.row), ("named", "2FSK", "fsk2"))
         self.assertIn("perhaps POCSAG 1200", first.remark)
-        self.assertEqual(list(first.probabilities), ["fsk2", "no signal", "unknown"])
+        self.assertEqual(list(first.probabilities), ["no signal", "fsk2", "unknown"])
         self.assertEqual((second.reason, second.remark), ("foreign", "of no known family"))
         self.assertEqual(third.row, "no signal")
         self.picture(display)  # draws it

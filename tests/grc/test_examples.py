@@ -53,6 +53,8 @@ def test_the_examples_are_there():
     assert {path.stem for path in EXAMPLES} == {
         *(
             "band",
+            "band_scanner",
+            "what_is_it",
             "loopback",
             "confusion",
             "file_replay",
@@ -197,8 +199,16 @@ def test_band_finds_and_names_what_is_on_the_air(tmp_path):
     assert result.status == 0, result.output
     assert "Traceback" not in result.output and ":error:" not in result.output
     assert result.hidden == []
-    labels = {label for label, _ in result.history}
-    assert labels & set(THESIS_9) and labels <= {*THESIS_9, "carrier", "unknown"} | {"noise"}
+    assert {label for label, _ in result.history} & set(THESIS_9)
+
+
+def test_what_is_it_says_what_is_at_the_place_that_is_chosen(tmp_path):
+    result = run(generate(example("what_is_it"), tmp_path), 2)
+    assert result.status == 0, result.output
+    assert "Traceback" not in result.output and ":error:" not in result.output
+    assert result.hidden == [], "the display does not fit its window"
+    assert result.history[-1][0] == "QPSK"
+    assert result.statistics["received"] > 0
 
 
 def test_confusion_counts_every_class_that_is_sent(tmp_path):
@@ -503,6 +513,14 @@ def test_blind_names_what_it_finds(tmp_path):
     assert re.findall(r"\(label \. (\w+)\)", out) and set(re.findall(r"\(label \. (\w+)\)", out)) == {"16QAM"}
     status, out, err = program(script, "--file", "none.sigmf-meta")
     assert (status, err.splitlines()) == (2, ["there is no file none.sigmf-meta."])
+
+
+def test_band_scanner_prints_what_begins_and_ends(tmp_path):
+    status, out, err = program(generate(example("band_scanner"), tmp_path), "--seconds", "0.3")
+    assert status == 0, err
+    begun, over = (re.findall(rf"\(event \. {event}\)", out) for event in ("begin", "end"))
+    assert len(begun) == len(over) > 5
+    assert "(family . " in out and "(frequency_hz . " in out
 
 
 def test_board_runs_beside_a_board(tmp_path):

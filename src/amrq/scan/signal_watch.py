@@ -41,6 +41,8 @@ _BUDGET = 0.5
 """Of a core for looks at a stream that does not wait."""
 _NEAR = 0.5
 """Bandwidths by which a signal may lie beside the place at which it is looked for."""
+_SKIRT_DB = 20.0
+"""What is so far below a signal, and less than its bandwidth from its middle, is its skirt."""
 _PATIENCE = 5.0
 """Seconds that the end waits for a look."""
 _NOTHING = "nothing stands out of the noise"
@@ -128,8 +130,8 @@ class SignalWatch:
     >>> watch.put((np.exp(2j * np.pi * 1000 * time) + noise).astype(np.complex64), wait=True)
     >>> watch.close()
     >>> found = watch.take_findings()
-    >>> found[-1].label, watch.counts().looks == len(found)
-    ('carrier', True)
+    >>> found[-1][0].looks == watch.counts().looks == len(found) > 0
+    True
     """
 
     def __init__(
@@ -157,7 +159,7 @@ class SignalWatch:
         self._closing = self._busy = self._finishing = False
         self._centre_hz = centre_hz
         self._counts = SignalCounts()
-        self._found: list[EmissionRecord] = []
+        self._found: list[tuple[EmissionRecord, float | None]] = []
         self._thread = threading.Thread(target=self._run, name="amrq signal", daemon=True)
         self.choose(offset, bandwidth)
 
@@ -189,6 +191,8 @@ class SignalWatch:
     def retune(self, centre_hz: float | None) -> None:
         """Note that the samples that come next are of another band, whose middle stands for this, Hz."""
         with self._changed:
+            if not self.live:
+                self._changed.wait_for(self._may_go_on)
             self._centre_hz = centre_hz
             self._ring.add_break()
             self._begin()
@@ -222,6 +226,7 @@ class SignalWatch:
                     self._changed.notify_all()
 
     def _may_go_on(self) -> bool:
+        """Return whether no look is due or under way; the lock is held."""
         over = self._closing or self.error is not None or not self._thread.is_alive()
         return over or (self._ring.end < self._due and not self._busy)
 
@@ -229,8 +234,11 @@ class SignalWatch:
         """Note that samples were lost before those that come next."""
         self._ring.add_break()
 
-    def take_findings(self) -> list[EmissionRecord]:
-        """Return what the looks since the last call have found, each with all before it."""
+    def take_findings(self) -> list[tuple[EmissionRecord, float | None]]:
+        """Return what the looks since the last call have found, each with all before it.
+
+        Beside each is what the middle of the band stood for, Hz; None where it is not known.
+        """
         with self._changed:
             found, self._found = self._found, []
         return found
@@ -307,7 +315,7 @@ class SignalWatch:
         found = findings.fields()
         record = replace(record, looks=self._looks, first_seen=self._from)
         record = with_findings(record, found, self.sample_rate, self._ring.end, centre_hz)
-        self._found.append(record)
+        self._found.append((record, centre_hz))
         counts = self._counts
         self._counts = replace(
             counts,
@@ -364,6 +372,7 @@ class SignalWatch:
     def _signal(self, samples: NDArray[np.complex64], offset: float, bandwidth: float) -> BandSignal | None:
         """Return the signal that is looked at, as it stands out of the noise; None where none does."""
         found = find_signals(samples, self.sample_rate)
+        found = [one for one in found if not any(_is_skirt(one, other) for other in found)]
         if bandwidth:
             found = [
                 one for one in found if abs(one.centre - offset) <= _NEAR * max(bandwidth, one.bandwidth)
@@ -371,3 +380,8 @@ class SignalWatch:
         elif offset:
             found.sort(key=lambda one: abs(one.centre - offset))
         return found[0] if found else None
+
+
+def _is_skirt(one: BandSignal, other: BandSignal) -> bool:
+    """Return whether a signal is what remains of another one beside it."""
+    return one.power_db < other.power_db - _SKIRT_DB and abs(one.centre - other.centre) < other.bandwidth
