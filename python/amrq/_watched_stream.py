@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pmt
@@ -133,7 +133,7 @@ class WatchedStream(gr.basic_block):
         self.message_port_register_out(self._statistics)
 
     def _begin(self) -> None:
-        self._breaks, self._upstream = Breaks(), None
+        self._breaks, self._upstream = Breaks(), cast(Any, None)
         self._held = 0
         self._ended = threading.Event()  # the worker has ended, and its last messages are out
         self._ending: threading.Thread | None = None
