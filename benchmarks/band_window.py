@@ -83,6 +83,14 @@ def _share_of_machine() -> NDArray[np.float64]:
     return np.array([fields.sum() - fields[3] - fields[4], fields.sum()])
 
 
+def _busy(process: int | None) -> float:
+    """Return the seconds of processor time that another process has used."""
+    if process is None:
+        return 0.0
+    with open(f"/proc/{process}/stat") as stat:
+        return sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(application: Any, display: Any, meter: _Meter, seconds: float) -> dict[str, Any]:
     """Let the window run; return what was measured."""
     from PyQt5 import QtCore
@@ -91,12 +99,14 @@ def measured(application: Any, display: Any, meter: _Meter, seconds: float) -> d
     before = display.widget.snapshot.counters
     machine = _share_of_machine()
     meter.clear()
+    detector = _busy(display._worker.process_id)
     began, busy, thread = time.perf_counter(), time.process_time(), time.thread_time()
     QtCore.QTimer.singleShot(round(1000 * seconds), loop.quit)
     loop.exec_()
     wall = time.perf_counter() - began
     own, mine = time.process_time() - busy, time.thread_time() - thread
-    others = (_share_of_machine() - machine)[0] - own
+    detecting = _busy(display._worker.process_id) - detector
+    others = (_share_of_machine() - machine)[0] - own - detecting
     snapshot = display.widget.snapshot
     gaps = 1000 * np.diff([began, *meter.shown, time.perf_counter()])
     received = snapshot.counters.samples - before.samples
@@ -112,6 +122,7 @@ def measured(application: Any, display: Any, meter: _Meter, seconds: float) -> d
         "paint_ms_by_the_clock": round(1000 * float(np.mean(meter.clock)), 2),
         "share_of_a_core_qt": round(mine / wall, 3),
         "cores_process": round(own / wall, 2),
+        "cores_of_the_detectors_process": round(detecting / wall, 2),
         "cores_others": round(others / wall, 2),
         "emissions_on_the_air": sum(one.on for one in snapshot.emissions),
         "samples_lost_share": round(lost / max(1, received + lost), 4),

@@ -30,16 +30,16 @@ _LOOK_SECONDS = 0.01
 """From one look at whether there is a new line to the next."""
 _STATES = 24
 """Lines that wait to be drawn at most."""
-_PATIENCE, _IMPATIENCE = 6.0, 0.3
+_PATIENCE, _IMPATIENCE = 20.0, 0.3
 """Seconds that a run's end waits for the scanner's threads: Python should not end while they compute."""
 
 
 class band_display(gr.sync_block):
     """Find the emissions in a band, name them, and show them: spectrum, waterfall with labels, table, details.
 
-    The samples go to an `amrq.scan.BandScanner` in threads of its own, behind a queue of one second. A live stream
-    never waits: samples for which there is no time are dropped, counted and shown. `widget` is the QWidget to put into
-    a window. It asks the scanner 20 times a second for what is new.
+    The samples go to an `amrq.scan.BandScanner`, with its detector in a process of its own where that is possible,
+    behind a queue of one second. A live stream never waits: samples for which there is no time are dropped, counted and
+    shown. `widget` is the QWidget to put into a window. It asks the scanner 20 times a second for what is new.
 
     Spectrum: white the mean spectrum, blue the noise floor, dashed orange the level that a short emission of one bin
     has to exceed. Waterfall: a box for each time that an emission was on, and a label above it, in the colour of its

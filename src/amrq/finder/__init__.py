@@ -6,6 +6,6 @@ own it neither waits for looks, window and flowgraph nor holds them up.
 """
 
 from amrq.finder.finder import Finder, FinderOptions, Found, Job, Levels
-from amrq.finder.process import FinderProcess, process_wanted
+from amrq.finder.process import FinderProcess, finder_process
 
-__all__ = ["Finder", "FinderOptions", "FinderProcess", "Found", "Job", "Levels", "process_wanted"]
+__all__ = ["Finder", "FinderOptions", "FinderProcess", "Found", "Job", "Levels", "finder_process"]

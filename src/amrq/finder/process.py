@@ -20,11 +20,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from amrq.channel import SampleRing, SharedMemory
 from amrq.errors import AmrqError
 from amrq.finder.finder import Finder, FinderOptions, Found, Job
 
-__all__ = ["FinderProcess", "process_wanted", "serve"]
+__all__ = ["FinderProcess", "finder_process", "serve"]
 
 _LOG = logging.getLogger(__name__)
 _SWITCH = "AMRQ_DETECTOR_PROCESS"
@@ -36,6 +38,8 @@ _START = 30.0
 """Seconds that the process may take to start: imports from a slow disk."""
 _PATIENCE = 2.0
 """Seconds for the process to end by itself."""
+_PREPARED = 0.15
+"""Seconds of noise that are searched before the samples: a block and something more."""
 _FOLLOWED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end the parent, and the process with it."""
 _CODE = (
@@ -59,13 +63,25 @@ class _Failure:
     error: Exception
 
 
-def process_wanted() -> bool:
-    """Return whether a detector may have a process of its own: not with `AMRQ_DETECTOR_PROCESS=0`.
-
-    Nor where a process cannot share memory without a name, or Python is part of another program.
-    """
+def _is_wanted() -> bool:
+    """Return whether a process may be started: this Python is not part of another program, and memory can be shared."""
     python = Path(sys.executable or "").name.lower().startswith("py")
     return os.environ.get(_SWITCH, "1") != "0" and python and hasattr(os, "memfd_create")
+
+
+def finder_process(ring: SampleRing, options: FinderOptions) -> "FinderProcess | None":
+    """Return a process that searches a ring; None where none can be started, or with `AMRQ_DETECTOR_PROCESS=0`.
+
+    Args:
+        ring: the samples; it moves to shared memory, and must not be in use by other threads yet.
+        options: what the finder looks for.
+    """
+    if _is_wanted():
+        try:
+            return FinderProcess(ring, options)
+        except OSError as error:
+            _LOG.warning("the detector runs in a thread, since no process can be started: %s", error)
+    return None
 
 
 class FinderProcess:
@@ -194,6 +210,7 @@ def serve(descriptor: int) -> None:
     start = connection.recv()
     ring = SampleRing.attached(start.ring)
     os.close(start.ring.descriptor)
+    _prepare(ring.sample_rate, start.options)
     finder = Finder(ring.sample_rate, start.options)
     try:
         connection.send(None)
@@ -201,6 +218,13 @@ def serve(descriptor: int) -> None:
             connection.send(_answer(finder, job, ring))
     except (OSError, EOFError, KeyboardInterrupt):  # the parent has gone
         pass
+
+
+def _prepare(sample_rate: float, options: FinderOptions) -> None:
+    """Search a block of noise, so that thresholds are computed before there are samples."""
+    count = round(_PREPARED * sample_rate)
+    noise = np.random.default_rng(1).standard_normal(2 * count, np.float32).view(np.complex64)
+    Finder(sample_rate, options).process(noise)
 
 
 def _answer(finder: Finder, job: Job, ring: SampleRing) -> Found | _Failure:

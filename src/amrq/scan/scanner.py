@@ -14,7 +14,7 @@ from amrq.chunks import finite_samples
 from amrq.classifier import Classifier, make_classifier
 from amrq.detect import DetectorOptions, DrawnLine, EmissionOptions
 from amrq.errors import AmrqError
-from amrq.finder import Finder, FinderOptions, Found, Job
+from amrq.finder import Finder, FinderOptions, Found, Job, finder_process
 from amrq.scan.looks import Looker
 from amrq.scan.records import BandPicture, ScanEvent, ScanSnapshot, picture_of
 from amrq.scan.schedule import ScanOptions, Scheduler
@@ -43,6 +43,8 @@ class BandScanner:
         limited: the budget of processor time counts. Otherwise every emission is looked at, as in a recording, and the
             same samples give the same events.
         classifier: for linear modulations; None: that of the options' model.
+        apart: a process for the detector starts at once, where that is possible; a `ScanWorker` will use it. Otherwise
+            the worker starts one.
 
     Raises:
         AmrqError: the model cannot be used, or the sample rate is out of its range.
@@ -55,6 +57,7 @@ class BandScanner:
         options: ScanOptions | None = None,
         limited: bool = False,
         classifier: Classifier | None = None,
+        apart: bool = False,
     ) -> None:
         self.sample_rate = float(sample_rate)
         self.options = options or ScanOptions()
@@ -66,6 +69,8 @@ class BandScanner:
             EmissionOptions(group_hops=self.options.group_hops),
         )
         """What is looked for."""
+        self.finder_apart = finder_process(self.ring, self.finding) if apart else None
+        """What a worker has it looked for by."""
         self.finder = Finder(self.sample_rate, self.finding)
         """What looks for it, where that is done in this process."""
         self._levels = self.finder.levels

@@ -260,7 +260,8 @@ class ScanSession:
             centre = recording.tunings[0][1] if recording.tunings else wanted.frequency
         if self._paced and wanted.chosen not in ("file", "simulate"):
             self._silence = SilenceWatch(self.name, self._say, writing.stall)
-        self.scanner = BandScanner(rate, centre, self._options, limited=self._paced)
+        apart = self._paced and self._sweep is None
+        self.scanner = BandScanner(rate, centre, self._options, limited=self._paced, apart=apart)
         """The scanner: `snapshot` and `picture` for displays."""
         self._clock = _Clock(rate)
         outputs = EmissionOutputs(self._outputs_wanted, self._state, writing.database, self._say)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.finder import FinderProcess, Found, Job, process_wanted
+from amrq.finder import FinderProcess, Found, Job, finder_process
 from amrq.scan.records import ScanEvent, ScanSnapshot
 from amrq.scan.scanner import BandScanner
 
@@ -120,11 +120,11 @@ class ScanWorker:
 
     def start(self) -> None:
         """Start the threads, and the detector's process."""
-        if process_wanted() and not self.scanner.ring.end:
-            try:
-                self._finder = FinderProcess(self.scanner.ring, self.scanner.finding)
-            except OSError as error:
-                _LOG.warning("the detector runs in a thread, since no process can be started: %s", error)
+        scanner = self.scanner
+        if not scanner.ring.end:  # what was found here goes on here
+            self._finder = (
+                scanner.finder_apart or finder_process(scanner.ring, scanner.finding) or _ThisThread(scanner)
+            )
         for thread in self._threads:
             thread.start()
 
