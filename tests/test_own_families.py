@@ -3,12 +3,15 @@
 
 import importlib.util
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from run_amrq import amrq, python
 from seeds import rng, seed
 
 from amrq.classifier import FamilyModel
@@ -140,3 +143,30 @@ def test_a_folder_without_a_new_family_is_refused(cuts: Path, tmp_path: Path) ->
         folder.write(FamilyCuts("a", "a", "0" * 64, (label,), *chosen))
         with pytest.raises(AmrqError, match=words):
             add_families("family", folder.path, tmp_path / "mine.onnx")
+
+
+@pytest.mark.long
+def test_the_tutorial(tmp_path: Path) -> None:
+    """Its commands, in their order; at the end the scan has a line with the family."""
+    page = (ROOT / "docs" / "bring-your-own.md").read_text(encoding="utf-8")
+    commands = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+        if line.strip()
+    ]
+    said = ""
+    for line in commands:
+        words = shlex.split(line, comments=True)
+        if words[0] == "python3":
+            result = python(ROOT / words[1], *words[2:], cwd=tmp_path)
+        else:
+            files = [
+                str(found)
+                for word in words[1:]
+                for found in (sorted(tmp_path.glob(word)) if "*" in word else [word])
+            ]
+            result = amrq(*files, cwd=tmp_path, timeout=600)
+        assert result.returncode == 0, (line, result.stderr)
+        said = result.stdout if words[1] in ("scan",) else said
+    assert NAME in said

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -37,6 +38,7 @@ from amrq.live import (
 )
 from amrq.measure import USUAL_ROLLOFF, FrontEndOptions
 from amrq.model import UNKNOWN, find_model, read_contract
+from amrq.options import described, option
 from amrq.outputs import AnnotationFile, DecisionOutputs, EmissionAnnotations, own_stdout
 from amrq.recordings import Recording, SampleStream, is_stream
 from amrq.scan import ScanOptions, Survey, emission_record, survey_recording
@@ -55,6 +57,19 @@ _DECIDED = ("linear", UNKNOWN)
 """Families on whose symbols decisions are made: what is unknown may yet have a clear symbol rate."""
 
 
+@described
+@dataclass(frozen=True)
+class _Models(ModelOptions):
+    """Which models decide."""
+
+    family_model: str = option(
+        "family",
+        "The model of families, for a recording of which nothing is told: an ONNX file, a shipped model's name, or "
+        "'family'.",
+        flag="--family-model",
+    )
+
+
 @expanded
 def classify(
     files: Annotated[
@@ -67,7 +82,9 @@ def classify(
         RecordingOptions, Fields(_RECORDING, panels={"symbol_rate": _SIGNAL, "offset": _SIGNAL})
     ],
     front_end: Annotated[FrontEndOptions, Fields("Front end")],
-    model: Annotated[ModelOptions, Fields("Decision", completions={"model": model_names})],
+    model: Annotated[
+        _Models, Fields("Decision", completions={"model": model_names, "family_model": model_names})
+    ],
     decision: Annotated[DecisionOptions, Fields("Decision")],
     board: Annotated[BoardBackend | None, Fields("Board", needs="endpoint")],
     outputs: Annotated[RecordingOutputs, Fields(_OUTPUT, helps=OUTPUT_HELPS)],
@@ -104,6 +121,7 @@ def classify(
         all_closed() as at_the_end,
     ):
         run = _Run(recognition, outputs, out, as_json, interrupted, at_the_end)
+        run.family_model = model.family_model
         if outputs.annotate:
             run.annotate(files[0], Path(outputs.annotate))
         for path in files:
@@ -150,6 +168,7 @@ class _Run:
         classes = read_contract(find_model(recognition.model)).classes
         self._outputs = DecisionOutputs(outputs, classes, self._totals.state)
         at_the_end(self._outputs.close)
+        self.family_model = "family"
         self._annotated: tuple[Path, Path] | None = None  # the recording and the file to write
         self._annotations: AnnotationFile | None = None
         self._equalised = 0  # decisions of the present recording
@@ -211,7 +230,7 @@ class _Run:
 
     def _survey(self, opened: RecordedSignal, head: "_InMemory | None") -> Survey:
         """Say what samples hold, and show how far that is."""
-        recording, options = opened.recording, ScanOptions(model=self._recognition.model)
+        recording, options = opened.recording, ScanOptions(self._recognition.model, self.family_model)
         with progress_bar(opened.name) as bar:
 
             def progress(done: int, of: int) -> None:

@@ -83,7 +83,9 @@ def scan(
             helps={"simulate": "A simulated band with a dozen emissions, 2.4 MS/s."},
         ),
     ],
-    options: Annotated[ScanOptions, Fields("Scan", completions={"model": model_names})],
+    options: Annotated[
+        ScanOptions, Fields("Scan", completions={"model": model_names, "family_model": model_names})
+    ],
     writing: Annotated[ScanOutputOptions, Fields(_OUTPUT, panels={"sweep": _BAND, "dwell": _BAND})],
     outputs: Annotated[OutputOptions, Fields(_OUTPUT, without={"changes", "every"}, helps=_LOG_HELPS)],
     path: Annotated[

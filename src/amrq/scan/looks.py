@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from amrq.channel import Channel, ChannelSamples, SampleRing, extract_all
 from amrq.classifier import Classifier
 from amrq.errors import AmrqError
-from amrq.identify import EmissionIdentity, Glance, identify_emission
+from amrq.identify import EmissionIdentity, Glance, IdentifyModels, identify_emission
 from amrq.model import UNKNOWN
 from amrq.scan.records import EmissionRecord, KnownEmission
 
@@ -58,7 +58,7 @@ class Looker:
     Args:
         ring: of the band.
         floor: returns the noise floor, dB of full scale a Hz, at equal steps over the band.
-        classifier: for linear modulations.
+        classifier: for linear modulations, with the shipped family model; or both models.
 
     >>> ring = SampleRing(1e6, 1.0)
     >>> tone = 0.1 * np.exp(0.2j * np.pi * np.arange(500_000))
@@ -73,7 +73,10 @@ class Looker:
     """
 
     def __init__(
-        self, ring: SampleRing, floor: Callable[[], NDArray[np.float64]], classifier: Classifier
+        self,
+        ring: SampleRing,
+        floor: Callable[[], NDArray[np.float64]],
+        classifier: Classifier | IdentifyModels,
     ) -> None:
         self._ring, self._floor, self._classifier = ring, floor, classifier
         self._rate = ring.sample_rate

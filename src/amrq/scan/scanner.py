@@ -15,6 +15,7 @@ from amrq.classifier import Classifier, make_classifier
 from amrq.detect import DetectorOptions, DrawnLine, EmissionOptions
 from amrq.errors import AmrqError
 from amrq.finder import Finder, FinderOptions, Found, Job, finder_process
+from amrq.identify import IdentifyModels, family_model
 from amrq.scan.looks import Looker
 from amrq.scan.records import BandPicture, ScanEvent, ScanSnapshot, picture_of
 from amrq.scan.schedule import ScanOptions, Scheduler
@@ -78,7 +79,9 @@ class BandScanner:
         self._looker = Looker(
             self.ring,
             lambda: self._levels.floor,
-            classifier or make_classifier(self.options.model),
+            IdentifyModels(
+                classifier or make_classifier(self.options.model), family_model(self.options.family_model)
+            ),
         )
         self._table = EmissionTable(
             self.sample_rate,

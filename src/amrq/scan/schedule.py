@@ -32,6 +32,11 @@ class ScanOptions:
     """
 
     model: str = option("default", "An ONNX file, a shipped model's name, or 'default'.")
+    family_model: str = option(
+        "family",
+        "The model of families: an ONNX file, a shipped model's name, or 'family'.",
+        flag="--family-model",
+    )
     false_alarms: float = option(
         1.0,
         "False emissions an hour that are allowed. Fewer need stronger signals.",

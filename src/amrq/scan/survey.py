@@ -20,6 +20,7 @@ from scipy import fft
 from amrq.channel import Channel, Channeliser, ChannelSamples
 from amrq.chunks import finite_samples
 from amrq.classifier import make_classifier
+from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
@@ -175,8 +176,9 @@ class _Search:
         self, samples: RecordedSamples, sample_rate: float, centre_hz: float | None, options: ScanOptions
     ) -> None:
         self._samples, self._rate, self._centre = samples, float(sample_rate), centre_hz
-        self._classifier = make_classifier(options.model)
-        self._scanner = BandScanner(sample_rate, centre_hz, options, classifier=self._classifier)
+        classifier = make_classifier(options.model)
+        self._models = IdentifyModels(classifier, family_model(options.family_model))
+        self._scanner = BandScanner(sample_rate, centre_hz, options, classifier=classifier)
         most = max(_FEWEST_BINS, samples.length // _SPECTRA)
         self._bins = max(_FEWEST_BINS, 1 << min(int(math.log2(most)), int(math.log2(_BINS))))
         self._sums: _Reals = np.zeros(self._bins)
@@ -417,7 +419,7 @@ class _Search:
             if by_detector
             else np.array([math.nan if noise_dbfs_per_hz is None else noise_dbfs_per_hz])
         )
-        return Looker(self._scanner.ring, lambda: floor, self._classifier)
+        return Looker(self._scanner.ring, lambda: floor, self._models)
 
     def _places(self, part: _Part) -> Iterable[tuple[int, int]]:
         """Return the stretches that are looked at, spread over the times that it is on."""
