@@ -11,7 +11,7 @@ from amrq.classes import THESIS_9
 from amrq.errors import AmrqError
 from amrq.plain_values import from_plain
 from amrq.sweep import SweepChunks, read_sweep_recipe
-from amrq.training import Recipe, read_recipe
+from amrq.training import Recipe, read_family_recipe, read_recipe, takes_samples
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 
@@ -21,8 +21,14 @@ SWEEPS = [path for path in RECIPES if "[[architectures]]" in path.read_text(enco
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_shipped_recipes_are_valid(path):
-    read = read_sweep_recipe if path in SWEEPS else read_recipe
+    read = read_sweep_recipe if path in SWEEPS else read_family_recipe if takes_samples(path) else read_recipe
     assert read(path).name == path.stem
+
+
+def test_the_recipe_of_a_family_model_says_what_it_is():
+    (family,) = [path for path in RECIPES if takes_samples(path)]
+    with pytest.raises(AmrqError, match="recipe of a family model"):
+        read_recipe(family)
 
 
 def test_a_sweep_is_no_training_and_says_so():

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command `amrq train`, from scratch or from a model."""
 
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -28,9 +29,9 @@ from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.live import deferred_interrupt
 from amrq.model import find_model, read_contract
-from amrq.options import between, described, option, options_of
+from amrq.options import at_least, between, described, option, options_of
 from amrq.text import printable
-from amrq.training import RunControl, TuneSettings
+from amrq.training import FamilyRun, RunControl, TuneSettings, takes_samples
 
 if TYPE_CHECKING:
     from amrq.training import Progress as FitProgress
@@ -223,6 +224,23 @@ class _Tuning(TuneSettings, _From):
     )
 
 
+@described
+@dataclass(frozen=True)
+class _Run(RunControl):
+    """A training run of the command."""
+
+    steps: int | None = option(
+        None,
+        "Training steps in floating point, in place of the recipe's. With --add, all training steps: "
+        f"{_TUNING_STEPS:,} unless given.",
+        within=at_least(1),
+    )
+    threads: int = option(1, "Threads; on small shared machines 1 is fastest.", within=at_least(1))
+
+
+_FAMILIES = "Family models"
+
+
 @expanded
 def train(
     recipe: Annotated[
@@ -243,7 +261,7 @@ def train(
         typer.Option("--resume/--fresh", help="Continue from the checkpoint, or start again."),
     ] = True,
     run: Annotated[
-        RunControl,
+        _Run,
         Fields(
             without=("fresh", "stop_at"),
             helps={
@@ -252,18 +270,6 @@ def train(
             },
         ),
     ],
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps",
-            min=1,
-            help="Training steps in floating point, in place of the recipe's. With --add, all training steps: "
-            f"{_TUNING_STEPS:,} unless given.",
-        ),
-    ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", min=1, help="Threads; on small shared machines 1 is fastest.")
-    ] = 1,
     tuning: Annotated[_Tuning, Fields(_TUNING, without=("steps",), completions={"model": model_names})],
     hold_out: Annotated[
         list[str] | None,
@@ -274,6 +280,16 @@ def train(
             rich_help_panel=_TUNING,
         ),
     ] = None,
+    family: Annotated[FamilyRun, Fields(_FAMILIES)],
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-out",
+            metavar="FAMILY",
+            help="Do not learn this family: a test of whether its signals are then called unknown. May be repeated.",
+            rich_help_panel=_FAMILIES,
+        ),
+    ] = None,
 ) -> None:
     """Train a model from a recipe, and write it with its contract.
 
@@ -282,11 +298,16 @@ def train(
     model. An interrupted training continues where it stopped: its state is kept beside the output, in a file that ends
     in .checkpoint.
 
+    A recipe with `input = "samples"` makes a family model: examples of its families are made first, by --workers
+    processes, and kept in the folder --examples. Delete it when you have the model.
+
     With --add and --from, a finished model is trained further, on the signals of its recipe and on labelled chunks. It
     is then compared with the model before, on both. A family model is given outputs for the families in a folder of
     **amrq label --family**, which takes less than a minute.
 
     Example: **amrq train recipes/coherent-small.toml -o models/coherent-small.onnx**
+
+    Example: **amrq train recipes/family.toml -o family.onnx --workers 4**
 
     Example: **amrq train --add labelled --from default -o mine.onnx**
 
@@ -298,7 +319,7 @@ def train(
     elif tuning.model is not None and read_contract(find_model(tuning.model)).input == "samples":
         assert tuning.add is not None
         _refuse_tuning(f"--from {printable(tuning.model)}", replace(tuning, add=None, model=None), hold_out)
-        _add_own_families(tuning.add, tuning.model, output, steps)
+        _add_own_families(tuning.add, tuning.model, output, run.steps)
         return
     try:
         import torch
@@ -307,14 +328,19 @@ def train(
             f"training needs PyTorch, which cannot be imported ({error}): install it, in a clone of gr-amrq with "
             "'make train-setup', or with 'pip install .[train]' in an environment without GNU Radio."
         ) from None
-    torch.set_num_threads(threads)
+    torch.set_num_threads(run.threads)
+    steps, control = run.steps, replace(run, fresh=not resume)
     if recipe is None:
         assert tuning.add is not None and tuning.model is not None
         rate, held_out = tuning.learning_rate, tuple(hold_out or ())
         settings = TuneSettings(steps or _TUNING_STEPS, tuning.share, rate, held_out, tuning.tolerance / 100)
-        tune(tuning.add, tuning.model, output, settings, replace(run, fresh=not resume))
+        tune(tuning.add, tuning.model, output, settings, control)
         return
-    _by_recipe(recipe, output, replace(run, fresh=not resume), steps)
+    if takes_samples(recipe):
+        _families_by_recipe(recipe, output, control, family, tuple(leave_out or ()))
+        return
+    _refuse_families(recipe, family, leave_out)
+    _by_recipe(recipe, output, control, steps)
 
 
 def _check_way(recipe: Path | None, add: Path | None, model: str | None) -> None:
@@ -381,6 +407,37 @@ def _add_own_families(folder: Path, model: str, output: Path | None, steps: int 
     console.print(escape(f"Written: {target} ({file_size(target)})"))
 
 
+def _refuse_families(recipe: Path, family: FamilyRun, leave_out: list[str] | None) -> None:
+    """Refuse options that a training of a model of symbols would not use."""
+    unused = [one.flags[0] for one in options_of(FamilyRun) if getattr(family, one.name) != one.default]
+    unused += ["--leave-out"] if leave_out else []
+    if unused:
+        raise AmrqError(
+            f'{" and ".join(unused)} can be given only with the recipe of a family model (input = "samples"): '
+            f"{printable(recipe)} is of a model of symbols."
+        )
+
+
+def _families_by_recipe(
+    recipe: Path, output: Path | None, run: _Run, family: FamilyRun, leave_out: tuple[str, ...]
+) -> None:
+    from amrq.training import make_family_model, read_family_recipe
+
+    settings = read_family_recipe(recipe)
+    if leave_out:
+        settings = replace(settings, leave_out=leave_out)
+    # Weights that are given are trained already.
+    steps = run.steps if run.steps is not None else 0 if family.start is not None else settings.fit.steps
+    settings = replace(settings, fit=replace(settings.fit, steps=steps))
+    target = output if output is not None else Path(f"{settings.name}.onnx")
+
+    def make(control: RunControl) -> list[Path]:
+        return make_family_model(settings, target, control, family)
+
+    files = _made(make, target, run)
+    _show(settings.name, files, "in-band SNR dB")
+
+
 def _by_recipe(recipe: Path, output: Path | None, run: RunControl, steps: int | None) -> None:
     from amrq.training import make_model, read_recipe
 
@@ -388,25 +445,35 @@ def _by_recipe(recipe: Path, output: Path | None, run: RunControl, steps: int | 
     if steps is not None:
         settings = replace(settings, fit=replace(settings.fit, steps=steps))
     target = output if output is not None else Path(f"{settings.name}.onnx")
+    files = _made(functools.partial(make_model, settings, target), target, run)
+    _show(settings.name, files, "Es/N0 dB")
+
+
+def _made(make: Callable[[RunControl], list[Path]], target: Path, run: RunControl) -> list[Path]:
+    """Make a model with bars; Ctrl-C keeps the state."""
     checkpoint = run.checkpoint or target.with_name(target.name + ".checkpoint")
     # A step that has begun is finished first: half of one would not be what the recipe makes.
     with TrainingBars() as bars, deferred_interrupt(patient=True) as interrupted:
         try:
-            control = replace(
-                run,
-                checkpoint=checkpoint,
-                stopped=interrupted.is_set,
-                progress=bars.trained,
-                taught=bars.taught,
-                evaluated=bars.evaluated,
+            return make(
+                replace(
+                    run,
+                    checkpoint=checkpoint,
+                    stopped=interrupted.is_set,
+                    progress=bars.trained,
+                    taught=bars.taught,
+                    evaluated=bars.evaluated,
+                )
             )
-            files = make_model(settings, target, control)
         except KeyboardInterrupt:
             say(f"stopped; run the same command to continue from {checkpoint}.")
             raise
+
+
+def _show(name: str, files: list[Path], axis: str) -> None:
     contracts = [read_contract(file) for file in files]
-    table = Table(title=escape(f"{settings.name}: share of right decisions on one chunk"))
-    for heading in ("Es/N0 dB", *(escape(contract.name) for contract in contracts), "chunks each"):
+    table = Table(title=escape(f"{name}: share of right decisions on one chunk"))
+    for heading in (axis, *(escape(contract.name) for contract in contracts), "chunks each"):
         table.add_column(heading, justify="right")
     for rows in zip(*(contract.accuracy for contract in contracts), strict=True):
         table.add_row(f"{rows[0].es_n0_db:g}", *(f"{row.accuracy:.4f}" for row in rows), str(rows[0].chunks))

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from .control import FamilyRun as FamilyRun
 from .control import Progress as Progress
 from .control import RunControl as RunControl
 from .control import TuneSettings as TuneSettings
-from .family_examples import ExampleCache as ExampleCache
+from .family_cache import FeatureBatch as FeatureBatch
+from .family_cache import FeatureCache as FeatureCache
+from .family_cache import StoredFeatures as StoredFeatures
 from .family_examples import Examples as Examples
-from .family_examples import FamilyBatch as FamilyBatch
-from .family_examples import FamilyBatches as FamilyBatches
 from .family_examples import FamilyPiece as FamilyPiece
-from .family_examples import generated_example as generated_example
-from .family_making import FamilyRun as FamilyRun
+from .family_examples import GeneratedExamples as GeneratedExamples
+from .family_examples import Learnable as Learnable
+from .family_examples import learnable as learnable
+from .family_examples import scrambled as scrambled
 from .family_making import fit_family as fit_family
 from .family_making import make_family_model as make_family_model
 from .family_making import write_family_model as write_family_model
@@ -60,6 +63,7 @@ from .recipe import class_text as class_text
 from .recipe import make_class_set as make_class_set
 from .recipe import read_recipe as read_recipe
 from .recipe import read_settings as read_settings
+from .recipe import takes_samples as takes_samples
 from .signal_batches import SignalBatches as SignalBatches
 from .signal_batches import Teacher as Teacher
 from .tuning import compare as compare

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of a training run (checkpoint, progress, stopping), and of training a finished model further."""
+"""Options of a training run (checkpoint, progress, stopping), of training further, and of a family model's examples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from amrq.options import Range, above, at_least, between, check, described, option
 
-__all__ = ["Progress", "RunControl", "TuneSettings"]
+__all__ = ["FamilyRun", "Progress", "RunControl", "TuneSettings"]
 
 
 class Progress(NamedTuple):
@@ -100,4 +100,34 @@ class TuneSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be done."""
+        check(self)
+
+
+@described
+@dataclass(frozen=True)
+class FamilyRun:
+    """What a family model is made with, beside its recipe.
+
+    Raises:
+        AmrqError: a value is out of its range.
+
+    >>> FamilyRun(workers=2).examples is None
+    True
+    """
+
+    examples: Path | None = option(
+        None,
+        "Folder of the examples, which are made once and kept. Without it, the output's name with .examples.",
+        flag="--examples DIR",
+    )
+    workers: int = option(1, "Processes that make examples.", within=between(1, 256))
+    start: Path | None = option(
+        None,
+        "File of weights to start from, as torch.save writes a state_dict of the recipe's network. Training in "
+        "floating point is then left out, unless --steps says how much of it there is to be.",
+        flag="--start FILE",
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
         check(self)

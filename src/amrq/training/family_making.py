@@ -3,14 +3,15 @@
 
 import datetime
 import functools
+import hashlib
 import itertools
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from amrq._version import __version__
-from amrq.classifier import FamilyModel
+from amrq.classifier import FamilyModel, level_chunks
 from amrq.errors import AmrqError
 from amrq.evaluation import clopper_pearson
 from amrq.files import check_writable, whole_file, write_whole
@@ -26,48 +27,28 @@ from amrq.machine import memory_limit
 from amrq.model import UNKNOWN, AccuracyRow, Contract, Hypothesis, write_contract
 from amrq.signals import family_example
 from amrq.text import markdown, printable
-from amrq.training.architectures import make_family_net
-from amrq.training.control import RunControl
-from amrq.training.family_examples import ExampleCache, FamilyBatches
+from amrq.training.architectures import FamilyNet, make_family_net
+from amrq.training.control import FamilyRun, RunControl
+from amrq.training.family_cache import FeatureCache, StoredFeatures
 from amrq.training.family_recipe import FamilyRecipe
 from amrq.training.loop import StepLoss, Trainer, TrainingStage, keep_state, resumed_state
 from amrq.training.onnx_export import calibrate, export
 from amrq.training.pruning import nonzero_weights
 from amrq.training.quantisation import integer_ready, quantise
 
-__all__ = ["FamilyRun", "family_page", "fit_family", "make_family_model", "write_family_model"]
-
-_Iq = NDArray[np.complex64]
+__all__ = ["family_page", "fit_family", "make_family_model", "write_family_model"]
 
 _MOST_WEIGHTS = 60_000
+"""And biases, batch norms folded."""
 _CALIBRATION_BATCHES = 12
 _CALIBRATION_STREAM = 1_000_000_000
-_HELD_OUT_STREAM = 2_000_000_000
-"""Numbers of batches that no step of a training comes to."""
+"""Index of the first batch for the activation scales: out of reach of the steps."""
 _SNR_DB = (0.0, 5.0, 10.0, 15.0, 20.0)
 """Rows of the accuracy table."""
-_HELD_OUT = 24
-"""Examples of a family, at each row's SNR, that temperature and fusion are fitted on; each of several chunks."""
+_HELD_OUT = 120
+"""Signals of a family that temperature and fusion are fitted on, each of several chunks."""
 _FUSED = (1, 2, 4)
 _FUSION = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 0.0)
-_AGREEMENT = 256
-
-
-@dataclass(frozen=True)
-class FamilyRun:
-    """What a family model is made of, beside its recipe.
-
-    Attributes:
-        examples: folder of the cache; None: beside the output.
-        workers: processes that make examples.
-        start: file of weights to start from: a state_dict of the recipe's network, as torch saves it.
-        own: recordings of one's own, complex64 [n, length] by family.
-    """
-
-    examples: Path | None = None
-    workers: int = 1
-    start: Path | None = None
-    own: Mapping[str, _Iq] | None = None
 
 
 # --- weights to start from --------------------------------------------------------------------------------------------
@@ -126,14 +107,16 @@ class FamilyLoss:
         smoothing: share of the probability spread over all outputs.
     """
 
-    def __init__(self, batches: FamilyBatches, size: int, smoothing: float) -> None:
+    def __init__(self, batches: StoredFeatures, size: int, smoothing: float) -> None:
         self._batches, self._size, self._smoothing = batches, size, smoothing
 
     def __call__(self, net: nn.Module, step: int) -> StepLoss:
         """See `amrq.training.loop.Loss`."""
+        torch.manual_seed(step)  # what is dropped depends on the step alone, as all else does
         batch = self._batches.batch(step, self._size)
-        labels = torch.from_numpy(batch.labels)
-        logits = net(torch.from_numpy(batch.iq))
+        labels = batch.labels
+        assert isinstance(net, FamilyNet)  # its front end has done its part already
+        logits = net.body(*batch.seen)
         loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         return StepLoss(loss, loss, logits.argmax(dim=1) == labels)
 
@@ -151,7 +134,7 @@ def _stages(recipe: FamilyRecipe) -> list[TrainingStage]:
 
 
 def fit_family(
-    recipe: FamilyRecipe, batches: FamilyBatches, control: RunControl, start: Path | None = None
+    recipe: FamilyRecipe, batches: StoredFeatures, control: RunControl, start: Path | None = None
 ) -> dict[int, nn.Module]:
     """Train a recipe's network, and fine-tune it with each precision's rounding in the loop.
 
@@ -169,17 +152,17 @@ def fit_family(
         AmrqError: the network is too large, the weights do not fit, or the loss is no longer finite.
     """
     torch.manual_seed(recipe.seed)
-    net = make_family_net(len(batches.outputs), recipe.length, recipe.samples_per_bandwidth, recipe.net)
-    weights = sum(p.numel() for p in net.parameters())
-    if weights > _MOST_WEIGHTS:
-        raise AmrqError(
-            f"the network has {weights:,} weights, more than {_MOST_WEIGHTS:,}: make net smaller."
-        )
+    net = make_family_net(len(batches.outputs), recipe.length, recipe.net)
     if start is not None:
         every = [*recipe.generators, UNKNOWN]
         start_weights(start, net, [every.index(name) for name in recipe.outputs])
     identity = repr((recipe, batches.outputs, None if start is None else start.name))
-    example = torch.from_numpy(batches.batch(_CALIBRATION_STREAM, recipe.fit.batch_size).iq)
+    example = torch.randn(8, 2, recipe.length, generator=torch.Generator().manual_seed(1)) / 2**0.5
+    weights = sum(p.numel() for p in integer_ready(net, example).parameters())
+    if weights > _MOST_WEIGHTS:
+        raise AmrqError(
+            f"the network has {weights:,} weights, more than {_MOST_WEIGHTS:,}: make net smaller."
+        )
     resumed = resumed_state(control, identity)
     finished: dict[int, nn.Module] = {}
     loss = FamilyLoss(batches, recipe.fit.batch_size, recipe.fit.label_smoothing)
@@ -196,13 +179,13 @@ def fit_family(
             continue
         trainer = Trainer(loss, control)
         state = resumed if resumed and resumed["stage"] == number and resumed["step"] > 0 else None
-        if stage.bits == 32:
-            working = net
-        elif state is not None:
+        working: nn.Module = net
+        if stage.bits < 32 and state is not None:
             working = _restored(integer_ready(net, example), state["net"], stage.bits)
-        else:
+        elif stage.bits < 32:
             working = integer_ready(finished[32], example)
-            quantise(working, stage.bits, _calibration(batches, recipe.fit.batch_size))
+            assert isinstance(working, FamilyNet)
+            quantise(working, stage.bits, _calibration(batches, recipe.fit.batch_size), working.body)
         trainer.begin(working, stage)
         if state is not None:
             trainer.resume(state)
@@ -220,9 +203,9 @@ def _restored(net: nn.Module, state: dict[str, torch.Tensor], bits: int) -> nn.M
     return net.eval()
 
 
-def _calibration(batches: FamilyBatches, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
+def _calibration(batches: StoredFeatures, size: int) -> Iterator[tuple[torch.Tensor, ...]]:
     for number in range(_CALIBRATION_BATCHES):
-        yield (torch.from_numpy(batches.batch(_CALIBRATION_STREAM + number, size).iq),)
+        yield batches.batch(_CALIBRATION_STREAM + number, size).seen
 
 
 # --- the finished model -----------------------------------------------------------------------------------------------
@@ -241,7 +224,7 @@ def make_family_model(
         output: the file to write; where the recipe asks for several precisions, each has a file of its own, for
             example `models/family-int8.onnx`.
         control: how it runs. `taught` is called with the examples' shards as they are made.
-        run: cache, processes, weights to start from, recordings.
+        run: cache, processes, weights to start from.
 
     Returns:
         the files written.
@@ -252,11 +235,10 @@ def make_family_model(
     """
     control, run, output = control or RunControl(), run or FamilyRun(), Path(output)
     check_writable(output)
-    cache = ExampleCache(run.examples or output.with_name(output.name + ".examples"), recipe)
+    cache = FeatureCache(run.examples or output.with_name(output.name + ".examples"), recipe)
     if not cache.make(run.workers, control.taught, control.stopped):
         raise KeyboardInterrupt
-    batches = FamilyBatches(recipe, cache.open(), run.own)
-    nets = fit_family(recipe, batches, control, run.start)
+    nets = fit_family(recipe, cache.open(), control, run.start)
     wanted = recipe.quantisation.weight_bits
     if any(bits not in nets for bits in wanted):
         raise KeyboardInterrupt
@@ -268,7 +250,7 @@ def make_family_model(
         def step(done: int, of: int, before: int = number) -> None:
             control.evaluated(before * 1_000 + done * 1_000 // of, len(wanted) * 1_000)
 
-        write_family_model(recipe, nets[bits], bits, file, batches, step)
+        write_family_model(recipe, nets[bits], bits, file, step, run.start)
         files.append(file)
     return files
 
@@ -278,8 +260,8 @@ def write_family_model(
     net: nn.Module,
     bits: int,
     output: Path,
-    batches: FamilyBatches,
     evaluated: Callable[[int, int], None] = lambda done, of: None,
+    start: Path | None = None,
 ) -> None:
     """Export a network, calibrate and evaluate it, and write it with its contract, and its page beside it.
 
@@ -288,8 +270,8 @@ def write_family_model(
         net: the network with its layers ready for integers, in evaluation mode.
         bits: of a weight; 32 for floating point.
         output: the file to write; it appears when all is done.
-        batches: of the training, for outputs and held-out batches.
         evaluated: called with (steps done, steps in all).
+        start: file of weights that the training started from.
 
     Raises:
         AmrqError: the network cannot be exported, or the file not be written.
@@ -297,7 +279,7 @@ def write_family_model(
     integer = bits < 32
     contract = Contract(
         name=output.stem,
-        classes=batches.outputs,
+        classes=recipe.outputs,
         chunk_length=recipe.length,
         es_n0_db=recipe.examples.snr_db,
         weight_bits=bits,
@@ -309,6 +291,7 @@ def write_family_model(
             "name": recipe.name,
             "settings": recipe.as_dict(),
             "seed": recipe.seed,
+            "start": "" if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
             "steps": recipe.fit.steps + (recipe.quantisation.tuning(bits)[0] if integer else 0),
             "date": datetime.date.today().isoformat(),
             "versions": {
@@ -322,43 +305,61 @@ def write_family_model(
         temporary = Path(file.name)
         export(net, temporary, recipe.length, ())
         write_contract(temporary, contract)
-        agreement = _agreement(FamilyModel(temporary), net, batches)
-        temperature, n0 = _calibrated(FamilyModel(temporary), recipe, batches.outputs)
+        model, held_out = FamilyModel(temporary), _held_out(recipe)
+        scores = np.stack([model.scores(iq) for iq in held_out.iq])
+        temperature, n0 = _calibrated(recipe, scores, held_out.labels)
+        agreement = _agreement(net, held_out.iq[:, 0], scores[:, 0])
         contract = replace(contract, temperature=temperature, fusion_chunks=n0)
         write_contract(temporary, contract)
-        rows, shares, unknown = _judged(FamilyModel(temporary), recipe, batches.outputs, evaluated)
+        rows, shares, unknown = _judged(FamilyModel(temporary), recipe, evaluated)
         found = {"agreement": agreement, "right_at_10_db": shares, "left_out_unknown_at_10_db": unknown}
         contract = replace(contract, accuracy=rows, recipe={**contract.recipe, **found})
         write_contract(temporary, contract)
         write_whole(output.with_suffix(".md"), family_page(contract))
 
 
-def _agreement(model: FamilyModel, net: nn.Module, batches: FamilyBatches) -> dict[str, int]:
-    """Return on how many examples PyTorch and ONNX Runtime decide differently."""
-    batch = batches.batch(_HELD_OUT_STREAM, _AGREEMENT)
-    with torch.no_grad():
-        mine = net(torch.from_numpy(batch.iq)).argmax(dim=1).numpy()
-    theirs = model.scores(batch.iq).argmax(axis=1)
-    return {"chunks": len(mine), "differing_decisions_of_torch_and_onnxruntime": int((mine != theirs).sum())}
+class _HeldOut(NamedTuple):
+    """Fresh signals of several chunks each: float32 [n, chunks, 2, length], and int64 [n], their outputs."""
+
+    iq: NDArray[np.float32]
+    labels: NDArray[np.int64]
 
 
-def _calibrated(model: FamilyModel, recipe: FamilyRecipe, outputs: Sequence[str]) -> tuple[float, float]:
-    """Return temperature and `fusion_chunks`, fitted on fresh signals of several chunks each."""
-    rng = np.random.default_rng([recipe.seed, 4])
-    chunks, labels, count = [], [], max(_FUSED)
+def _held_out(recipe: FamilyRecipe) -> _HeldOut:
+    rng, signals, labels = np.random.default_rng([recipe.seed, 1 << 31]), [], []
     for name, kinds in recipe.learnt.items():
-        for number in range(min(_HELD_OUT, recipe.accuracy_examples) * len(_SNR_DB)):
+        for number in range(min(_HELD_OUT, recipe.accuracy_examples)):
             snr_db = float(rng.uniform(min(_SNR_DB), max(_SNR_DB)))
-            kind = kinds[number % len(kinds)]
-            made = family_example(rng, kind, recipe.length * count, (snr_db, snr_db))
-            chunks.append(made.iq.reshape(count, recipe.length))
-            labels.append(outputs.index(name))
-    truth = torch.tensor(labels)
-    scores = np.stack([model.scores(_inputs(one)) for one in chunks])
+            length = recipe.length * max(_FUSED)
+            made = family_example(rng, kinds[number % len(kinds)], length, (snr_db, snr_db))
+            chunks = level_chunks(made.iq.reshape(-1, recipe.length))
+            signals.append(np.stack([chunks.real, chunks.imag], axis=1))
+            labels.append(recipe.outputs.index(name))
+    return _HeldOut(np.stack(signals), np.array(labels))
+
+
+def _agreement(net: nn.Module, iq: NDArray[np.float32], scores: NDArray[np.float32]) -> dict[str, int]:
+    """Return on how many chunks PyTorch and ONNX Runtime, running the file, decide differently."""
+    with torch.no_grad():
+        mine = torch.cat([net(part) for part in torch.from_numpy(iq).split(64)]).numpy()
+    differing = int((mine.argmax(axis=1) != scores.argmax(axis=1)).sum())
+    return {"chunks": len(mine), "differing_decisions_of_torch_and_onnxruntime": differing}
+
+
+def _calibrated(
+    recipe: FamilyRecipe, scores: NDArray[np.float32], labels: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return the temperature and the `fusion_chunks` that give held-out signals the lowest cross entropy.
+
+    Args:
+        recipe: of the model.
+        scores: float32 [n, chunks, outputs], the model's.
+        labels: int64 [n].
+    """
+    outputs, truth = recipe.outputs, torch.from_numpy(labels)
     each = tuple(Hypothesis(name, None, 1 / len(outputs)) for name in outputs)
-    temperature = round(
-        calibrate(torch.from_numpy(scores.reshape(-1, len(outputs))), truth.repeat_interleave(count), each), 4
-    )
+    flat = torch.from_numpy(scores.reshape(-1, len(outputs)))
+    temperature = round(calibrate(flat, truth.repeat_interleave(scores.shape[1]), each), 4)
     logs = torch.log_softmax(torch.from_numpy(scores).double() / temperature, dim=2)
 
     def cost(n0: float) -> float:
@@ -371,22 +372,17 @@ def _calibrated(model: FamilyModel, recipe: FamilyRecipe, outputs: Sequence[str]
     return temperature, min(_FUSION, key=cost)
 
 
-def _inputs(chunks: _Iq) -> NDArray[np.float32]:
-    power = (np.abs(chunks) ** 2).mean(axis=1, keepdims=True)
-    scaled = chunks / np.sqrt(np.maximum(power, 1e-12))
-    return np.stack([scaled.real, scaled.imag], axis=1).astype(np.float32)
-
-
 def _judged(
     model: FamilyModel,
     recipe: FamilyRecipe,
-    outputs: Sequence[str],
     evaluated: Callable[[int, int], None],
 ) -> tuple[tuple[AccuracyRow, ...], dict[str, float], dict[str, float]]:
     """Return the accuracy table, the share right of each family at 10 dB, and that of `unknown` of those left out."""
-    rng = np.random.default_rng([recipe.seed, 5])
-    count = recipe.accuracy_examples
-    rows, shares, unknown = [], {}, {}
+    rng = np.random.default_rng([recipe.seed, 1 << 31, 1])
+    count, outputs = recipe.accuracy_examples, recipe.outputs
+    rows: list[AccuracyRow] = []
+    shares: dict[str, float] = {}
+    unknown: dict[str, float] = {}
     for number, snr_db in enumerate(_SNR_DB):
         right = 0
         for name, kinds in recipe.generators.items():
@@ -426,7 +422,9 @@ def family_page(contract: Contract) -> str:
     )
     low, high = contract.es_n0_db
     differing = agreement["differing_decisions_of_torch_and_onnxruntime"]
-    name = recipe["name"]
+    name, start = recipe["name"], recipe["start"]
+    began = f" from weights that were trained before (SHA-256 {start[:16]}...)" if start else ""
+    given = " --start WEIGHTS" if start else ""
     lines = [
         f"# {markdown(contract.name)}",
         "",
@@ -438,11 +436,11 @@ def family_page(contract: Contract) -> str:
         f"{contract.fusion_chunks:g}. On {agreement['chunks']} examples PyTorch and ONNX Runtime decided differently "
         f"{differing} times.",
         "",
-        f"Made on {recipe['date']} in {recipe['steps']} steps with seed {recipe['seed']} and {versions}. To make it "
-        "again:",
+        f"Made on {recipe['date']} in {recipe['steps']} steps{began} with seed {recipe['seed']} and {versions}. To "
+        "make it again:",
         "",
         "```sh",
-        f"amrq train recipes/{printable(name)}.toml -o models/{printable(name)}.onnx --fresh",
+        f"amrq train recipes/{printable(name)}.toml -o models/{printable(name)}.onnx --fresh{given}",
         "```",
         "",
         "## Accuracy",

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _LONGEST = 1 << 16
-_MOST_WEIGHTS = 60_000
+_MOST_EXAMPLES, _LARGEST_SHARD = 10_000_000, 100_000
 
 
 def _require(holds: bool, what: str) -> None:
@@ -37,7 +37,7 @@ def _require_shares(part: str, settings: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class FamilyExampleSettings:
-    """The signals that are learnt. Examples are made once and kept; each time one is used, it is changed.
+    """The signals that are learnt. Examples are made once and kept.
 
     Attributes:
         count: examples that are made of all families together.
@@ -49,10 +49,9 @@ class FamilyExampleSettings:
         shortest: samples of the shortest such burst.
         noise_share: share that gets more noise, down to `least_snr_db`.
         least_snr_db: in-band SNR.
-        unknown_share: share of a batch that belongs to no family: two signals at once, and signals with the phase, the
+        unknown_share: share that belongs to no family: two signals at once, and signals with the phase, the
             envelope or the order of another.
-        unmirrored: families whose signals must not be mirrored in frequency, since they would be others.
-        own_share: share of a batch that recordings of one's own get, where there are some.
+        unmirrored: outputs whose signals must not be mirrored in frequency, since they would be others.
     """
 
     count: int = 272_000
@@ -66,7 +65,6 @@ class FamilyExampleSettings:
     least_snr_db: float = 4.0
     unknown_share: float = 0.06
     unmirrored: tuple[str, ...] = ()
-    own_share: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuse what no signal can be."""
@@ -75,7 +73,7 @@ class FamilyExampleSettings:
             low, high = getattr(self, name)
             _require(-50 <= low <= high <= 100, f"examples.{name} must rise, within -50 to 100 dB")
         _require(self.shortest >= 16, f"examples.shortest must be at least 16, not {self.shortest}")
-        _require_shares("examples", self, "cut_share", "noise_share", "unknown_share", "own_share")
+        _require_shares("examples", self, "cut_share", "noise_share", "unknown_share")
         _require(0 <= self.often_share <= 1, f"examples.often_share must be 0 to 1, not {self.often_share}")
 
 
@@ -84,18 +82,20 @@ class FamilyNetSettings:
     """The network; see `amrq.training.architectures.FamilyNet`.
 
     Attributes:
-        time_widths, frequency_widths, lag_widths: channels of the convolutions over time, frequency and lag.
+        time_widths, frequency_widths, lag_widths, phase_widths: channels of the convolutions over time, frequency, lag
+            and around a turn.
         hidden: width of the layer before the last.
     """
 
-    time_widths: tuple[int, ...] = (20, 28, 40, 48)
-    frequency_widths: tuple[int, ...] = (16, 24, 32, 40)
-    lag_widths: tuple[int, ...] = (16, 20, 24)
-    hidden: int = 56
+    time_widths: tuple[int, ...] = (16, 24, 32, 36)
+    frequency_widths: tuple[int, ...] = (20, 28, 36, 40)
+    lag_widths: tuple[int, ...] = (16, 24, 28, 32)
+    phase_widths: tuple[int, ...] = (16, 24)
+    hidden: int = 64
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        for name in ("time_widths", "frequency_widths", "lag_widths"):
+        for name in ("time_widths", "frequency_widths", "lag_widths", "phase_widths"):
             widths = getattr(self, name)
             _require(
                 1 <= len(widths) <= 6 and all(1 <= width <= 512 for width in widths),
@@ -115,8 +115,8 @@ class FamilyFitSettings:
         label_smoothing: share of the probability spread over all outputs.
     """
 
-    steps: int = 60_000
-    batch_size: int = 64
+    steps: int = 40_000
+    batch_size: int = 128
     learning_rate: float = 2e-3
     label_smoothing: float = 0.01
 
@@ -140,6 +140,7 @@ class FamilyRecipe:
         samples_per_bandwidth: the sample rate over the width of the signal's box; examples are made for 4.
         families: the model's outputs and the generators whose signals they stand for (`amrq.signals.FAMILY_CLASSES`),
             several for one output where these cannot be told apart; empty: an output for each generator.
+        weights: how often an output is drawn, in units of the others; 1 for those that are not named.
         leave_out: outputs that are not learnt: whether their signals are then `unknown` tests that answer.
         accuracy_examples: of each family under each row of the accuracy table.
         examples, net, fit, quantisation: see there.
@@ -154,6 +155,7 @@ class FamilyRecipe:
     length: int = 4096
     samples_per_bandwidth: float = 4.0
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     accuracy_examples: int = 100
     examples: FamilyExampleSettings = field(default_factory=FamilyExampleSettings)
@@ -168,10 +170,10 @@ class FamilyRecipe:
             f"name must be that of a file, not {printable(self.name, 100)!r}",
         )
         _require(self.input == "samples", f"input must be samples, not {printable(self.input, 40)!r}")
-        _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
+        _require(0 <= self.seed < 1 << 62, f"seed must be from 0 to below 2^62, not {self.seed}")
         _require(
-            64 <= self.length <= _LONGEST and self.length % 32 == 0,
-            f"length must be a multiple of 32 from 64 to {_LONGEST}, not {self.length}",
+            512 <= self.length <= _LONGEST and self.length % 64 == 0,
+            f"length must be a multiple of 64 from 512 to {_LONGEST}, not {self.length}",
         )
         _require(
             self.samples_per_bandwidth == 4,
@@ -200,6 +202,9 @@ class FamilyRecipe:
             _require(
                 name in self.generators, f"leave_out: {printable(name, 60)!r} is not one of the families"
             )
+        for name, weight in self.weights.items():
+            _require(name in (*self.generators, UNKNOWN), f"weights.{printable(name, 60)} is not an output")
+            _require(0 < weight <= 100, f"weights.{name} must be above 0, at most 100, not {weight}")
         _require(len(self.outputs) >= 3, "at least two families must be left to learn")
 
     @property

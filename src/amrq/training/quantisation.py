@@ -354,6 +354,7 @@ def quantise(
     net: nn.Module,
     weight_bits: int,
     batches: Iterable[tuple[torch.Tensor, ...]] | None,
+    run: Callable[..., Any] | None = None,
 ) -> None:
     """Put the network's layers on integers, from the next call on.
 
@@ -361,6 +362,7 @@ def quantise(
         net: a network of quantised layers.
         weight_bits: 2 to 8.
         batches: the network's inputs, to set all scales by, or None where a checkpoint has set them.
+        run: what takes these inputs, where it is a part of the network.
 
     Raises:
         AmrqError: the bits are out of range, or a layer has died.
@@ -373,7 +375,7 @@ def quantise(
             quantiser.observe(True)
         with torch.no_grad():
             for batch in batches:
-                net(*batch)
+                (run or net)(*batch)
         for quantiser in quantisers:
             quantiser.observe(False)
     for quantiser in quantisers:

@@ -32,6 +32,7 @@ __all__ = [
     "TeacherSettings",
     "read_recipe",
     "read_settings",
+    "takes_samples",
 ]
 
 _LARGEST_FILE = 1 << 20
@@ -53,6 +54,19 @@ def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Setti
         AmrqError: the file is missing or no TOML, a setting is unknown, missing, mistyped or out of range.
     """
     path = Path(path)
+    shown, values = printable(path), _values(path)
+    values.setdefault("name", path.stem)
+    if "architectures" in values and "architectures" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+        raise AmrqError(f"{shown} is the recipe of a sweep: use 'amrq sweep'.")
+    if values.get("input") == "samples" and "input" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+        raise AmrqError(f"{shown} is the recipe of a family model, whose input is samples: use 'amrq train'.")
+    try:
+        return from_plain(values, kind)
+    except AmrqError as error:
+        raise AmrqError(f"the recipe {shown}: {error}") from None
+
+
+def _values(path: Path) -> dict[str, Any]:
     shown = printable(path)
     if not os.path.isfile(path):
         raise AmrqError(f"there is no recipe file {shown}.")
@@ -60,16 +74,18 @@ def read_settings(path: str | os.PathLike[str], kind: type[_Settings]) -> _Setti
         if path.stat().st_size > _LARGEST_FILE:
             raise AmrqError(f"the recipe {shown} has more than {_LARGEST_FILE:,} bytes.")
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            return tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise AmrqError(f"the recipe {shown} is not valid TOML: {printable(error, 200)}.") from None
-    values.setdefault("name", path.stem)
-    if "architectures" in values and "architectures" not in {f.name for f in fields(kind)}:  # type: ignore[arg-type]
-        raise AmrqError(f"{shown} is the recipe of a sweep: use 'amrq sweep'.")
-    try:
-        return from_plain(values, kind)
-    except AmrqError as error:
-        raise AmrqError(f"the recipe {shown}: {error}") from None
+
+
+def takes_samples(path: str | os.PathLike[str]) -> bool:
+    """Return whether a recipe is of a model of samples (`FamilyRecipe`), not of symbols (`Recipe`).
+
+    Raises:
+        AmrqError: the file is missing or no TOML.
+    """
+    return _values(Path(path)).get("input") == "samples"
 
 
 _MOST_LAYERS = 64

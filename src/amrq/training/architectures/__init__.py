@@ -48,23 +48,20 @@ def make_net(outputs: int, settings: NetSettings) -> nn.Module:
     return ARCHITECTURES[settings.architecture](outputs, settings)
 
 
-def make_family_net(
-    outputs: int, length: int, samples_per_bandwidth: float, settings: FamilyNetSettings
-) -> nn.Module:
+def make_family_net(outputs: int, length: int, settings: FamilyNetSettings) -> FamilyNet:
     """Return a fresh network for families, its weights drawn from torch's generator: float32 [N, 2, length] -> logits.
 
     Args:
         outputs: number of outputs.
         length: samples of a chunk.
-        samples_per_bandwidth: of them.
         settings: of the recipe.
     """
     return FamilyNet(
         outputs,
         length,
-        samples_per_bandwidth,
         settings.time_widths,
         settings.frequency_widths,
         settings.lag_widths,
+        settings.phase_widths,
         settings.hidden,
     )
