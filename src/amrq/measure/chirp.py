@@ -34,6 +34,8 @@ _LONGER = (4, 3)
 """Parts of a sweep: lags by which the rate is made better, one after the other."""
 _BOTH = 0.5
 """Of the stronger tone: the tone of sweeps back, in a triangle."""
+_CERTAIN = 0.15
+"""Of the power: the tone of a triangle has more; those of noise are as strong as one another, and have less."""
 _AGAIN, _SURE = 0.35, 0.6
 """Of a signal's power: what repeats itself is correlated so far after a period, and what certainly does."""
 _FIRST = 0.8
@@ -127,10 +129,12 @@ def measure_chirp(iq: _Samples, sample_rate: float, bandwidth: float | None = No
     gathered, one = _gathered(band.iq * _turned(rate, time), window)
     still, _ = _gathered(band.iq, window)
     signal = max(0.5, 1 - band.share)
-    both = tone.back > _BOTH * tone.share
+    both = tone.back > _BOTH * tone.share and tone.share > _CERTAIN
     if both:  # what sweeps up half of the time sweeps down in the other half
         gathered += max(0.0, _gathered(band.iq * _turned(-rate, time), window)[0] - still)
-    gathered, still = min(1.0, gathered / signal), min(1.0, still / signal)
+    # What noise has in single lines by chance, at rest as well, does not count.
+    gathered = min(1.0, max(0.0, gathered - (1 - signal) * still) / signal)
+    still = min(1.0, still / signal)
     single = one > _ONE
     found = _described(band, rate, both, signal, single)
     worth = _worth(gathered, still, single)
