@@ -94,7 +94,7 @@ _COLUMNS = (
         share=6,
     ),
     _Column(
-        "Frequency", "433.92000 MHz", lambda r, s: place_text(r, s.centre_hz), lambda r, s: r.lower + r.upper
+        "Frequency", "433.920000 MHz", lambda r, s: place_text(r, s.centre_hz), lambda r, s: r.lower + r.upper
     ),
     _Column(
         "Bandwidth", "25.2 kHz", lambda r, s: span_text(r.upper - r.lower), lambda r, s: r.upper - r.lower

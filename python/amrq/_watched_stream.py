@@ -123,6 +123,8 @@ class WatchedStream(gr.basic_block):
         """Returns what it has found since the last call."""
         self.count: Callable[[StreamWorker], Mapping[str, int | float]]
         """Returns its counters."""
+        self.finish: Callable[[StreamWorker], None] = lambda worker: None
+        """Is called with the worker after its end."""
         self.worker: StreamWorker | None = None
         """Of the present run, or of the last one."""
         self.times = Times(sample_rate)
@@ -216,6 +218,8 @@ class WatchedStream(gr.basic_block):
     def _take_in(self, worker: StreamWorker, new: Any, first: int) -> None:
         """Hand over samples and what their tags say; the first one is number `first` of the stream."""
         place = 0
+        if not self.live:  # what is found in a file is handed on before the next samples come
+            self._publish(worker, self.times, counters=False)
         for offset, values in self._breaks.changes(self.get_tags_in_range(0, first, first + len(new))):
             worker.put(new[place : offset - first], wait=not self.live)
             place = offset - first
@@ -238,6 +242,7 @@ class WatchedStream(gr.basic_block):
             try:
                 worker.close(finish)
                 self._publish(worker, times)
+                self.finish(worker)
             except Exception as error:  # it would end the thread, and the stream would never end
                 note_error(self, error)
             ended.set()

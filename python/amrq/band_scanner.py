@@ -4,6 +4,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from gnuradio import blocks, gr
@@ -12,8 +13,19 @@ from gnuradio.amrq._watched_stream import Times, WatchedStream
 
 from amrq.classifier import Classifier, make_classifier
 from amrq.errors import AmrqError
-from amrq.scan import BandScanner, ScanEvent, ScanOptions, ScanSnapshot, ScanWorker, emission_record
-from amrq.text import engineering
+from amrq.outputs import emission_fields
+from amrq.scan import (
+    BandScanner,
+    Condition,
+    EmissionRecorder,
+    ScanEvent,
+    ScanOptions,
+    ScanSnapshot,
+    ScanWorker,
+    emission_record,
+    measured_fields,
+)
+from amrq.text import engineering, printable
 
 __all__ = ["band_scanner"]
 
@@ -42,6 +54,9 @@ class band_scanner(gr.hier_block2):
         frequency: what the middle of the band stands for, Hz; None or 0 if it is not known. A tag `rx_freq` replaces
             it.
         scan: how the band is scanned; None: the defaults.
+        record_on: each emission that meets this condition is recorded as SigMF of its own, as `amrq scan --record-on`
+            does: `label=QPSK and snr_db>10`; empty for none.
+        record_to: folder for these recordings; empty: the current one.
         source: name of the source, for the messages.
         live: the stream must not be held up; otherwise, as from a file, it waits for the scanner, and every emission is
             looked at.
@@ -56,6 +71,8 @@ class band_scanner(gr.hier_block2):
         sample_rate: float,
         frequency: float | None = None,
         scan: ScanOptions | None = None,
+        record_on: str = "",
+        record_to: str = "",
         source: str = "",
         live: bool = True,
     ) -> None:
@@ -71,6 +88,13 @@ class band_scanner(gr.hier_block2):
         )
         self._options, self._source = scan or ScanOptions(), source or "flowgraph"
         self._classifier: Classifier = make_classifier(self._options.model)
+        self._condition = (
+            Condition(record_on, emission_fields() | measured_fields()) if record_on.strip() else None
+        )
+        self._folder = Path(record_to or ".")
+        if self._condition is not None and not self._folder.is_dir():
+            raise AmrqError(f"recordings cannot go into {printable(record_to)}: there is no such folder.")
+        self._recorder: EmissionRecorder | None = None
         before = blocks.copy(gr.sizeof_gr_complex)
         self._stream = WatchedStream(
             "amrq_band_scan", before, _EMISSIONS, live, float(sample_rate), frequency
@@ -78,6 +102,7 @@ class band_scanner(gr.hier_block2):
         self._stream.make_worker = self._make_worker
         self._stream.take = self._take
         self._stream.count = self._count
+        self._stream.finish = self._finish
         self._before = before  # GNU Radio frees a Python block without a reference
         self.connect(self, before, self._stream)
         for port in (_EMISSIONS, "statistics"):
@@ -100,6 +125,10 @@ class band_scanner(gr.hier_block2):
         worker: Any = self._stream.worker
         return None if worker is None else worker.snapshot()
 
+    def recordings(self) -> list[Path]:
+        """Return the recordings of emissions that were written in this run."""
+        return [] if self._recorder is None else list(self._recorder.written)
+
     def statistics(self) -> dict[str, int | float]:
         """Return the counters: samples, dropped, emissions, waiting, missed, suppressed, looks, load and others."""
         worker: Any = self._stream.worker
@@ -114,6 +143,8 @@ class band_scanner(gr.hier_block2):
             limited=stream.live,
             classifier=self._classifier,
         )
+        if self._condition is not None:
+            self._recorder = EmissionRecorder(self._folder, scanner.ring, say=self._stream.logger.warn)
         return ScanWorker(scanner, _QUEUE_SECONDS) if stream.live else _AtOnce(scanner)
 
     def _take(self, worker: Any, times: Times) -> Iterable[Mapping[str, Any]]:
@@ -121,7 +152,18 @@ class band_scanner(gr.hier_block2):
         for event in worker.take_events():
             dropped = worker.scanner.dropped
             moment = times.moment(event.record.start)
-            yield emission_record(event, self._source, rate, event.centre_hz, moment, dropped)
+            values = emission_record(event, self._source, rate, event.centre_hz, moment, dropped)
+            if self._recorder is not None and self._condition is not None:
+                self._recorder.follow(event, values, self._condition)
+            yield values
+        if self._recorder is not None:
+            self._recorder.advance()
+
+    def _finish(self, worker: Any) -> None:
+        """Write what is left of recordings."""
+        if self._recorder is not None:
+            self._recorder.advance(True)
+            self._recorder.close()
 
     @staticmethod
     def _count(worker: Any) -> Mapping[str, int | float]:

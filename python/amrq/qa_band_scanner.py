@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QA of band_scanner."""
 
+import tempfile
+
 import jsonschema
 import numpy as np
 import pmt
@@ -9,6 +11,7 @@ from gnuradio import amrq, blocks, gr, gr_unittest
 
 from amrq.errors import AmrqError
 from amrq.outputs import emission_schema
+from amrq.recordings import open_recording
 from amrq.signals import SimulatedBand, SimulatedEmission
 
 RATE, CENTRE = 240e3, 100e6
@@ -94,6 +97,20 @@ class qa_band_scanner(gr_unittest.TestCase):
             scanner, events, _ = self.run_block(samples)
             self.assertEqual((scanner.error, events), (None, []))
             self.assertEqual(scanner.statistics()["samples"], len(samples))
+
+    def test_emissions_that_meet_a_condition_are_recorded(self):
+        with tempfile.TemporaryDirectory() as folder:
+            scanner, _, _ = self.run_block(self.samples, record_on="label=QPSK", record_to=folder)
+            [path] = scanner.recordings()
+            recording = open_recording(path)
+            self.assertGreater(recording.length / recording.sample_rate, 0.4)
+            self.assertTrue(path.name.startswith("QPSK-"))
+            for settings, words in (
+                ({"record_on": "label~QPSK", "record_to": folder}, "label"),
+                ({"record_on": "label=QPSK", "record_to": folder + "/none"}, "no such folder"),
+            ):
+                with self.assertRaisesRegex(AmrqError, words):
+                    amrq.band_scanner(RATE, **settings)
 
     def test_a_live_stream_does_not_wait_and_what_is_dropped_is_counted(self):
         count = 3_000_000  # some seconds, as fast as a computer can

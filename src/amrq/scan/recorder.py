@@ -20,6 +20,7 @@ from amrq._version import __version__
 from amrq.channel import Channel, Channeliser, SampleRing
 from amrq.errors import AmrqError, OutputError
 from amrq.files import write_whole
+from amrq.scan.records import ScanEvent
 from amrq.text import counted, prefix_factor, printable
 
 __all__ = ["Condition", "EmissionRecorder"]
@@ -245,6 +246,23 @@ class EmissionRecorder:
     def left_out(self) -> int:
         """Emissions that were not recorded, because there were too many at a time."""
         return self._over_without + len(self._without)
+
+    def follow(self, event: ScanEvent, record: Mapping[str, Any], wanted: Condition) -> None:
+        """Begin to record an emission whose record meets a condition, or end what is recorded of it.
+
+        Args:
+            event: what has happened.
+            record: the event as plain values, as `emission_record` gives it.
+            wanted: the condition.
+        """
+        found, rate = event.record, self._ring.sample_rate
+        if wanted(record):
+            about = record["frequency_hz"] if record["frequency_hz"] is not None else record["offset_hz"]
+            name = f"{record['label']}-{about / 1e3:.1f}kHz-{max(0, found.start) / rate:.3f}s"
+            channel = Channel(found.centre, min(max(2 * found.bandwidth, 1e3), rate))
+            self.begin((found.id, found.bursts), found.start, channel, name, record)
+        if event.event == "end":
+            self.end((found.id, found.bursts), found.stop, record)
 
     def begin(
         self, key: tuple[int, int], start: int, channel: Channel, name: str, record: Mapping[str, Any]

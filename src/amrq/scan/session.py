@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, cast
 
 from amrq import native
-from amrq.channel import Channel
 from amrq.errors import AmrqError, DeviceError, OutputClosedError, all_closed, raise_together
 from amrq.options import OptionError, OutputFile, above, at_least, check, described, option
 from amrq.outputs import (
@@ -453,7 +452,7 @@ class ScanSession:
             )
             self._output(record)
             if self._recorder is not None and self._condition is not None:
-                self._record(event, record, self._recorder, self._condition)
+                self._recorder.follow(event, record, self._condition)
             yield record
         if self._recorder is not None:
             self._recorder.advance(last)
@@ -468,19 +467,6 @@ class ScanSession:
             if str(error) not in self._faults and len(self._faults) < _MOST_FAULTS:
                 self._faults[str(error)] = error
                 self._say(f"{error} The scan goes on.")
-
-    def _record(
-        self, event: ScanEvent, record: dict[str, Any], recorder: EmissionRecorder, condition: Condition
-    ) -> None:
-        found = event.record
-        if condition(record):
-            about = record["frequency_hz"] if record["frequency_hz"] is not None else record["offset_hz"]
-            begun, rate = max(0, found.start) / self.scanner.sample_rate, self.scanner.sample_rate
-            name = f"{record['label']}-{about / 1e3:.1f}kHz-{begun:.3f}s"
-            channel = Channel(found.centre, min(max(2 * found.bandwidth, 1e3), rate))
-            recorder.begin((found.id, found.bursts), found.start, channel, name, record)
-        if event.event == "end":
-            recorder.end((found.id, found.bursts), found.stop, record)
 
     def _moment(self, sample: int) -> datetime | None:
         if self._recording is not None:
