@@ -109,6 +109,13 @@ def named(settings: Settings) -> bool:
     return done
 
 
+def families(settings: Settings) -> bool:
+    """Families of signals."""
+    done = in_parts("families.py", RESULTS / "families.csv", settings, "--pictures", RESULTS)
+    script("families.py", "--pages")
+    return done
+
+
 def front_end(settings: Settings) -> bool:
     """What the front end costs in right decisions."""
     path = RESULTS / "front_end.csv"
@@ -144,6 +151,9 @@ STEPS: dict[str, Step] = {
     "recordings": Step("recordings of known truth; two minutes", recordings),
     "open_world": Step("signals of other transmitters; an hour of a core", open_world),
     "named": Step("signals of the library's own transmitter; half an hour of a core", named),
+    "families": Step(
+        "families of signals, of two generators and recordings; ten minutes of a core", families
+    ),
     "unchecked": Step("the same without the check of names; five minutes of a core", unchecked),
     "receiver_time": Step("processor time; two minutes", receiver_time),
     "evaluation_pages": Step("the models' pages; a quarter of an hour of a core", evaluation_pages),

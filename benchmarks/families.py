@@ -1,0 +1,536 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `identify_emission` says of emissions of known truth: family, order, parameters, confidence and cost.
+
+It is told the box of the emission with the errors that a detector makes, the noise floor to some .2 dB, and the SNR;
+neither symbol rate nor offset. A look is 50 ms or a product of time and bandwidth of 1,024, whichever is longer, but
+no more than 4,096 bandwidths times seconds (16,384 samples), which is what a scan looks at.
+
+* own: the module's generator (`amrq.signals`), parameters drawn anew, white noise;
+* faults: the same with all that the generator knows of channels, neighbours and receivers;
+* strangers: `strangers.py`, another generator, which shares no code with the library;
+* noise: boxes in noise alone, where nothing must be named;
+* recorded: real recordings of known truth, looked at in up to eight places; placed: the same put into wider noise by
+  the recordings' `compose.py` at 10 and 20 dB. They are in ../shared/air, or where AMRQ_AIR says, and are left out
+  where they are not there;
+* left out: `--left-out FAMILY --model FILE`, a model that was trained without this family.
+
+Right: the family is that which was sent; unknown: nothing is claimed; wrong: another family. Each answer is kept with
+its confidence in per cent. Parameters: symbol rate right within .5 %, deviation 5 %, spacing of OFDM 1 %.
+
+A run that is stopped, or ends after --minutes, is continued when it is started again, and one with more --draws
+measures only what is missing. --report writes tables, --pages those of docs/family-figures.md.
+
+Examples:
+  python3 benchmarks/families.py --anew --processes 2
+  python3 benchmarks/families.py --quick -o trial.csv --only strangers
+  python3 benchmarks/families.py -o out.csv --left-out ofdm --model without-ofdm.onnx
+"""
+
+import argparse
+import importlib.util
+import itertools
+import json
+import math
+import os
+import re
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from families_tables import LEFT_OUT, PAGE, draw_pictures, filled, report
+from numpy.typing import NDArray
+from resumable import Table, read, write_about
+from strangers import received_stranger, stranger
+
+from amrq.channel import Channel, extract_all
+from amrq.identify import EmissionIdentity, identify_emission
+from amrq.protocols import FAMILIES
+from amrq.signals import FAMILY_CLASSES, Reception, received_family
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "families.csv"
+AIR = Path(os.environ.get("AMRQ_AIR", ROOT.parent / "shared" / "air"))
+SEED = 20261130
+LEVELS = (0.0, 5.0, 10.0, 12.5, 15.0, 20.0)
+FAULT_LEVELS = (10.0, 15.0, 20.0)
+PLACED_LEVELS = (10.0, 20.0)
+LEFT_OUT_LEVELS = (10.0, 15.0, 20.0)
+DRAWS = {"own": 60, "faults": 30, "strangers": 40, "noise": 5000, "left out": 200}
+"""Signals a family and level; boxes in noise."""
+QUICK = 0.1
+LEAST_SECONDS, LEAST_PRODUCT, MOST_PRODUCT = 0.05, 1024.0, 4096.0
+RATE = 4.0
+"""Samples a bandwidth."""
+NARROWEST = 500.0
+"""Hz of the narrowest box whose channel a scan takes."""
+PLACES = 8
+WIDE_FM = 30e3
+"""Hz from which on FM is wide, where the model is asked alone."""
+WITHIN = {"symbol_rate": 0.005, "deviation": 0.05, "spacing": 0.01}
+UNSEEN = ("dsss_gps_l1",)
+"""Below the noise: there is nothing to put into wider noise."""
+PHASES = {"BPSK": 2, "QPSK": 4, "8PSK": 8, "16PSK": 16, "32PSK": 32, "pi/2-BPSK": 2, "D8PSK": 8, "DBPSK": 2}
+
+
+class Case(NamedTuple):
+    """What is measured in one row of the output."""
+
+    part: str
+    snr_db: float
+    sent: str  # family
+    name: str  # of a recording
+
+
+COUNTS = (
+    *("signals_n", "right", "wrong", "unknown", "cpu_us", "order_n", "order_right", "order_told"),
+    *(f"{name}_{what}" for name in WITHIN for what in ("n", "told", "right")),
+)
+TABLE_FIELDS = Case._fields
+
+
+class Look(NamedTuple):
+    """What `identify_emission` is given, and the truth."""
+
+    iq: NDArray[np.complex64]
+    sample_rate: float
+    noise_dbfs: float | None
+    edges: tuple[float, float]
+    snr_db: float | None
+    truth: dict[str, float]
+    order: int = 0
+
+
+def cases(left_out: str | None) -> Iterator[tuple[Case, int]]:
+    """All that is measured, and how many signals of each."""
+    if left_out is not None:
+        for level in LEFT_OUT_LEVELS:
+            yield Case("left out", level, left_out, ""), DRAWS["left out"]
+        return
+    for part, levels in (("own", LEVELS), ("strangers", LEVELS), ("faults", FAULT_LEVELS)):
+        for level, family in itertools.product(levels, FAMILIES):
+            yield Case(part, level, family, ""), DRAWS[part]
+    yield Case("noise", 0.0, "noise", ""), DRAWS["noise"]
+    for one in recordings():
+        yield Case("recorded", math.nan, one["family"], one["name"]), PLACES
+        if one["family"] != "noise" and one["name"] not in UNSEEN:
+            for level in PLACED_LEVELS:
+                yield Case("placed", level, one["family"], one["name"]), 2
+
+
+def product_of(bandwidth: float) -> float:
+    """Return the bandwidths times seconds of a look."""
+    return min(max(LEAST_PRODUCT, LEAST_SECONDS * bandwidth), MOST_PRODUCT)
+
+
+# Signals of the module's own generator
+
+
+def own_look(case: Case, number: int, rng: np.random.Generator, faults: bool) -> Look:
+    """Return a look at a signal of `amrq.signals`."""
+    family, told = FAMILY_CLASSES[case.sent], FAMILY_CLASSES[case.sent].draw(rng)
+    level = (case.snr_db, case.snr_db)
+    reception = Reception.draw(rng, level, family.core, family.narrow * faults, told.bandwidth)
+    if not faults:
+        reception = Reception(snr_db=reception.snr_db, box=reception.box, offset=reception.offset)
+    samples = round(RATE * reception.box * product_of(told.bandwidth))
+    samples = min(samples, round(RATE * MOST_PRODUCT))
+    state = rng.bit_generator.state
+    iq = received_family(case.sent, told, rng, reception, samples)
+    rate = RATE * reception.box * told.bandwidth
+    if case.sent == "noise":
+        density = 1 / (0.9 * rate)  # it is the floor
+    elif not faults:
+        # The look has unit power: signal, and noise in .9 of the channel.
+        density = 10 ** (-case.snr_db / 10) / told.bandwidth
+        density /= 1 + 0.9 * rate * density
+    else:
+        # The same without noise, to know how much of it there is.
+        rng.bit_generator.state = state
+        clean = received_family(case.sent, told, rng, replace(reception, snr_db=math.inf), samples)
+        rest = iq - clean * (np.vdot(clean, iq) / max(np.vdot(clean, clean).real, 1e-12))
+        density = float(np.mean(np.abs(rest) ** 2)) / (0.9 * rate)
+    half = reception.box * told.bandwidth / 2
+    truth = {"symbol_rate": told.symbol_rate, "deviation": getattr(told, "deviation", 0.0)}
+    if case.sent == "ofdm":
+        truth["spacing"] = getattr(told, "spacing", 0.0)
+    if case.sent.startswith("fm") and getattr(told, "audio", "") != "tones":
+        truth.pop("deviation")  # a voice's peaks need not be in the look
+    order = getattr(told, "order", 0)
+    if case.sent not in ("fsk2", "fsk4", "fskm"):
+        order = PHASES.get(told.label, 0) if case.sent == "linear" else 0
+    return _told(Look(iq, rate, density, (-half, half), case.snr_db, truth, order), rng)
+
+
+def _told(look: Look, rng: np.random.Generator) -> Look:
+    """Return the look with the noise in dB, and floor and SNR as wrong as a detector's are."""
+    floor = None
+    if look.noise_dbfs:
+        floor = 10 * math.log10(look.noise_dbfs) + rng.normal(0, 0.2)
+    snr = None if look.snr_db is None else look.snr_db + rng.normal(0, 0.7)
+    return look._replace(noise_dbfs=floor, snr_db=snr)
+
+
+# Signals of strangers, and recordings: a band, of which a channel is taken
+
+
+def boxed(lower: float, upper: float, snr_db: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Return a box as wrong as a detector's: edges off by some 8 %; of weak signals only the core is seen."""
+    wide, middle = upper - lower, (lower + upper) / 2
+    share = math.exp(rng.normal(0, 0.08))
+    if snr_db < 10:
+        share *= rng.uniform(0.65 + 0.035 * max(snr_db, 0), 1.0)
+    middle += rng.normal(0, 0.03) * wide
+    return middle - share * wide / 2, middle + share * wide / 2
+
+
+def cut(
+    band: NDArray[np.complex64], rate: float, box: tuple[float, float], start: int, stop: int
+) -> tuple[NDArray[np.complex64], float, tuple[float, float]]:
+    """Return the samples of a box as a scan takes them, their rate, and the edges within them."""
+    wide = max(box[1] - box[0], NARROWEST)
+    # Channels lie within half the band, and their rate is 1.25 times what passes.
+    middle = min(max((box[0] + box[1]) / 2, -rate / 2), rate / 2)
+    channel = Channel(middle, min(RATE / 1.25 * wide, rate))
+    (found,) = extract_all(band, rate, [channel], start, stop)
+    return found.iq, found.sample_rate, (box[0] - found.centre, box[1] - found.centre)
+
+
+def stranger_look(case: Case, rng: np.random.Generator) -> Look:
+    """Return a look at a signal of `strangers.py`."""
+    one = stranger(case.sent, rng)
+    band, density = received_stranger(one, case.snr_db, rng)
+    made, wide = one.made, one.upper - one.lower
+    shift = rng.uniform(-0.3, 0.3) * max(0.0, made.rate - 4 * wide) / 2
+    band = (band * np.exp(2j * np.pi * shift / made.rate * np.arange(len(band)))).astype(np.complex64)
+    box = boxed(one.lower + shift, one.upper + shift, case.snr_db, rng)
+    length = min(len(band), round(product_of(wide) / wide * made.rate))
+    start = int(rng.integers(0, len(band) - length + 1))
+    iq, rate, edges = cut(band, made.rate, box, start, start + length)
+    truth = {"symbol_rate": made.symbol_rate, "deviation": made.deviation}
+    if case.sent == "ofdm":
+        truth["spacing"] = made.spacing
+    if case.sent in ("dsss", "chirp"):
+        truth.pop("symbol_rate")
+    return _told(Look(iq, rate, density, edges, case.snr_db, truth, made.order), rng)
+
+
+def noise_look(number: int, rng: np.random.Generator) -> Look:
+    """Return a box in noise alone: white, or a receiver's filter's slope; the detector believed 3 to 12 dB."""
+    wide = math.exp(rng.uniform(math.log(300), math.log(3e6)))
+    rate = RATE * max(wide, NARROWEST)
+    count = round(RATE * LEAST_PRODUCT * float(rng.choice([0.25, 1, 1, 2])))
+    iq = rng.standard_normal(2 * count).view(np.complex128) * math.sqrt(0.5)
+    if number % 2:
+        f = np.fft.fftfreq(count)
+        slope = 10 ** (rng.uniform(-3, 3) * np.sin(2 * np.pi * (f + rng.random())) / 20)
+        edge = 1 / np.sqrt(1 + (np.abs(f) / rng.uniform(0.3, 0.6)) ** 12)
+        iq = np.fft.ifft(np.fft.fft(iq) * slope * edge)
+    told = 1 / rate
+    look = Look(iq.astype(np.complex64), rate, told, (-wide / 2, wide / 2), rng.uniform(3, 12), {})
+    look = _told(look, rng)
+    return look if number % 4 < 2 else look._replace(noise_dbfs=None, snr_db=None)
+
+
+@cache
+def recordings() -> list[dict[str, Any]]:
+    """Return the truth of the given recordings; none where they are not there."""
+    path = AIR / "given" / "truth.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+@cache
+def composer() -> ModuleType:
+    """Return the recordings' compose.py."""
+    spec = importlib.util.spec_from_file_location("compose", AIR / "compose.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def recorded(name: str) -> tuple[NDArray[np.complex64], float, list[dict[str, Any]]]:
+    """Return a recording's samples, rate and annotations."""
+    iq, meta = composer().read_sigmf(str(AIR / "given" / name))
+    return iq.astype(np.complex64), float(meta["global"]["core:sample_rate"]), meta["annotations"]
+
+
+def _about(name: str) -> tuple[dict[str, float], int]:
+    """Return what is known of a recording's parameters, and the order."""
+    one = next(one for one in recordings() if one["name"] == name)
+    rate, family = one["symbol_rate"] or 0.0, one["family"]
+    truth = {"symbol_rate": rate}
+    if family in (
+        "ook",
+        "am",
+        "fm_narrow",
+        "dsss",
+        "ofdm",
+    ):  # approximate, or of what is inside, or another's
+        truth.pop("symbol_rate")
+    if family == "ofdm":
+        truth["spacing"] = {"ofdm_dji": 15e3}.get(name[:8], 312.5e3)
+    order = {"fsk2": 2, "fsk4": 4, "fskm": 8}.get(family, 0)
+    label = re.search(r"(D?8PSK|QPSK|BPSK|SDPSK)", one["detail"]) if family == "linear" else None
+    return truth, PHASES.get(label[1].replace("SDPSK", "pi/2-BPSK"), order) if label else order
+
+
+def floor_of(band: NDArray[np.complex64], rate: float, box: tuple[float, float]) -> float:
+    """Return the noise density beside a box by a low quantile of the mean spectrum; 0 where nothing is beside it."""
+    size = min(1024, 1 << (len(band).bit_length() - 2))
+    pieces = band[: len(band) // size * size].reshape(-1, size) * np.hanning(size)
+    power = np.mean(np.abs(np.fft.fft(pieces, axis=1)) ** 2, axis=0) / (rate * np.sum(np.hanning(size) ** 2))
+    at = np.fft.fftfreq(size, 1 / rate)
+    margin = 0.3 * (box[1] - box[0])
+    free = power[(at < box[0] - margin) | (at > box[1] + margin)]
+    return float(np.quantile(free, 0.4)) if len(free) > size // 10 else 0.0
+
+
+def recorded_look(case: Case, number: int, rng: np.random.Generator) -> Look | None:
+    """Return one of up to eight looks at a recording, spread over its annotated boxes; None where there are fewer."""
+    iq, rate, boxes = recorded(case.name)
+    stretches = []
+    for one in boxes:
+        edges = one["core:freq_lower_edge"], one["core:freq_upper_edge"]
+        length = max(64, round(product_of(edges[1] - edges[0]) / (edges[1] - edges[0]) * rate))
+        first, stop = one["core:sample_start"], one["core:sample_start"] + one["core:sample_count"]
+        stop = min(stop, len(iq))
+        count = max(1, (stop - first) // length)
+        stretches += [(first + k * length, min(stop, first + (k + 1) * length), edges) for k in range(count)]
+    if number >= min(PLACES, len(stretches)):
+        return None
+    places = np.linspace(0, len(stretches) - 1, min(PLACES, len(stretches))).round().astype(int)
+    start, stop, edges = stretches[places[number]]
+    box = boxed(*edges, 20.0, rng)
+    density = floor_of(iq, rate, edges)
+    samples, own_rate, inside = cut(iq, rate, box, start, stop)
+    truth, order = _about(case.name)
+    snr = _snr(iq[start:stop], rate, density, edges)
+    return _told(Look(samples, own_rate, density, inside, snr, truth, order), rng)
+
+
+def _snr(iq: NDArray[np.complex64], rate: float, density: float, edges: tuple[float, float]) -> float | None:
+    """Return the in-band SNR by the power that is there."""
+    if not density:
+        return None
+    power = np.abs(np.fft.fft(iq)) ** 2 / len(iq) ** 2
+    at = np.fft.fftfreq(len(iq), 1 / rate)
+    inside = float(power[(at >= edges[0]) & (at <= edges[1])].sum())
+    return 10 * math.log10(max(inside / (density * (edges[1] - edges[0])) - 1, 0.1))
+
+
+def placed_look(case: Case, number: int, rng: np.random.Generator) -> Look | None:
+    """Return one of two looks at a recording in a wider band of noise."""
+    iq, rate, boxes = recorded(case.name)
+    chosen = number * (len(boxes) - 1) if len(boxes) > 1 else 0
+    one = boxes[chosen]
+    if number and len(boxes) == 1 and one["core:sample_count"] * 2 < len(iq):
+        return None
+    lower, upper = one["core:freq_lower_edge"], one["core:freq_upper_edge"]
+    wide = upper - lower
+    band_rate = 8 * max(wide, NARROWEST)
+    there = one["core:sample_count"] / rate
+    seconds = min(there, product_of(wide) / wide)
+    skip = 0.0 if len(boxes) > 1 else number * 0.5 * max(0.0, there - seconds)
+    middle = rng.uniform(-1.5, 1.5) * max(wide, NARROWEST)
+    plan = {
+        "sample_rate": band_rate,
+        "duration_s": seconds * 1.1,
+        "seed": int(rng.integers(1 << 30)),
+        "noise_dbfs": -35.0,
+        "emissions": [
+            {
+                "recording": case.name,
+                "annotation": chosen,
+                "skip_s": skip,
+                "duration_s": seconds,
+                "start_s": 0.05 * seconds,
+                "frequency_hz": middle,
+                "snr_db": case.snr_db,
+            }
+        ],
+    }
+    scene, truth, density = composer().compose(plan, str(AIR / "given"))
+    (found,) = truth
+    box = boxed(found["freq_lower_edge"], found["freq_upper_edge"], case.snr_db, rng)
+    start, stop = found["sample_start"], found["sample_start"] + found["sample_count"]
+    samples, own_rate, inside = cut(scene.astype(np.complex64), band_rate, box, start, stop)
+    told, order = _about(case.name)
+    return _told(Look(samples, own_rate, density, inside, case.snr_db, told, order), rng)
+
+
+# Measuring
+
+
+def look_of(case: Case, number: int) -> tuple[Look | None, np.random.Generator]:
+    """Return the look of a case; None where a recording holds no further one."""
+    rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
+    match case.part:
+        case "own" | "left out":
+            return own_look(case, number, rng, faults=False), rng
+        case "faults":
+            return own_look(case, number, rng, faults=True), rng
+        case "strangers":
+            return stranger_look(case, rng), rng
+        case "noise":
+            return noise_look(number, rng), rng
+        case "recorded":
+            return recorded_look(case, number, rng), rng
+        case _:
+            return placed_look(case, number, rng), rng
+
+
+@cache
+def models(path: str | None) -> Any:
+    """Return what `identify_emission` takes as models; loaded once."""
+    from amrq.classifier import FamilyModel, make_classifier
+    from amrq.identify import IdentifyModels
+
+    return IdentifyModels(make_classifier("default"), FamilyModel(path or "family"))
+
+
+def by_model_alone(look: Look, model: str | None) -> EmissionIdentity:
+    """Return what the family model says without measures; narrow and wide FM are told apart by the bandwidth."""
+    network = models(model).family
+    chunks = network.prepare(look.iq, look.sample_rate, look.edges)
+    shares = np.exp(network.together(network.log_probabilities(chunks)))
+    best = int(np.argmax(shares))
+    family = network.families[best]
+    if family == "fm":
+        family = "fm_wide" if look.edges[1] - look.edges[0] > WIDE_FM else "fm_narrow"
+    return EmissionIdentity(family=family, confidence=float(shares[best]))
+
+
+def identified(look: Look, model: str | None) -> tuple[EmissionIdentity, float]:
+    """Return the answer, and the processor time in seconds."""
+    if _THROUGH == "model":
+        started = time.process_time()
+        return by_model_alone(look, model), time.process_time() - started
+    words = (look.iq, look.sample_rate, look.noise_dbfs, look.edges, look.snr_db)
+    chosen = models(model)
+    started = time.process_time()
+    found = identify_emission(*words, model=chosen)
+    return found, time.process_time() - started
+
+
+def order_of(found: EmissionIdentity) -> int:
+    """Return how many tones or phases an answer names; 0: it names none."""
+    if found.family in ("fsk2", "fsk4"):
+        return int(found.family[3])
+    tones = found.details.get("tones")
+    if found.family == "fskm" and tones is not None:
+        return round(tones.value)
+    return PHASES.get(found.label, 0) if found.family == "linear" else 0
+
+
+_FSK = ("fsk2", "fsk4", "fskm")
+
+
+def measure(case: Case, numbers: list[int]) -> dict[str, Any]:
+    """Identify signals and count."""
+    sums, answers = Counter[str](), Counter[str]()
+    for number in numbers:
+        look, _ = look_of(case, number)
+        if look is None:
+            continue
+        found, seconds = identified(look, _MODEL)
+        family = found.family or "unknown"
+        sums["signals_n"] += 1
+        sums["right" if family == case.sent else "unknown" if family == "unknown" else "wrong"] += 1
+        sums["cpu_us"] += round(1e6 * seconds)
+        answers[f"{family}/{min(99, int(100 * found.confidence))}"] += 1
+        told = order_of(found)
+        if look.order:
+            sums["order_n"] += 1
+            sums["order_told"] += told > 0
+            sums["order_right"] += told == look.order
+        for name, true in look.truth.items():
+            if true <= 0 or (name == "deviation" and case.sent == "ook"):
+                continue
+            value = found.details.get(name)
+            sums[f"{name}_n"] += 1
+            sums[f"{name}_told"] += value is not None
+            close = value is not None and abs(value.value / true - 1) <= WITHIN[name]
+            sums[f"{name}_right"] += bool(close)
+    row = {name: sums[name] for name in COUNTS}
+    return {**case._asdict(), **row, "answers": " ".join(f"{a}:{n}" for a, n in sorted(answers.items()))}
+
+
+_MODEL: str | None = None
+_THROUGH = "identify"
+
+
+def main() -> None:
+    """Measure what is missing, or write tables."""
+    global _MODEL, SEED, _THROUGH
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="CSV of results (default: benchmarks/results/families.csv)"
+    )
+    parser.add_argument("--draws", type=float, default=1.0, help="times the usual number of signals")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:g} of the usual number of signals")
+    parser.add_argument("--only", action="append", help="a part, `own` ...; may be repeated")
+    parser.add_argument("--family", action="append", choices=FAMILIES, help="may be repeated")
+    parser.add_argument("--level", action="append", type=float, help="dB; may be repeated")
+    parser.add_argument("--model", help="family model, an ONNX file (default: the shipped one)")
+    parser.add_argument(
+        "--through", choices=("identify", "model"), default="identify", help="model: it alone"
+    )
+    parser.add_argument("--left-out", choices=FAMILIES, help="family that --model was trained without")
+    parser.add_argument("--seed", type=int, default=SEED, help="for other signals; keep results apart")
+    parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="side by side")
+    parser.add_argument("--minutes", type=float, help="begin no part after so many")
+    parser.add_argument("--anew", action="store_true", help="forget what was measured before")
+    parser.add_argument("--report", action="store_true", help="write tables, and measure nothing")
+    parser.add_argument(
+        "--pages", action="store_true", help="write the tables of the page, and measure nothing"
+    )
+    parser.add_argument("--pictures", type=Path, help="draw pictures into this folder")
+    arguments = parser.parse_args()
+    arguments.output = arguments.output or (LEFT_OUT if arguments.left_out else RESULTS)
+    table = Table(arguments.output, TABLE_FIELDS, COUNTS, words=())
+    if not (arguments.report or arguments.pages):
+        _MODEL, SEED, _THROUGH = arguments.model, arguments.seed, arguments.through
+        if arguments.anew:
+            arguments.output.unlink(missing_ok=True)
+        times = arguments.draws * (QUICK if arguments.quick else 1.0)
+        wanted = [
+            (case, count if case.part in ("recorded", "placed") else max(1, round(times * count)))
+            for case, count in cases(arguments.left_out)
+            if (not arguments.only or case.part in arguments.only)
+            and (not arguments.family or case.sent in arguments.family)
+            and (not arguments.level or case.snr_db in arguments.level or case.part in ("recorded", "noise"))
+        ]
+        whole = table.run(wanted, measure, arguments.processes, arguments.minutes)
+        write_about(
+            arguments.output,
+            whole=whole,
+            seed=SEED,
+            draws=times,
+            model=arguments.model,
+            left_out=arguments.left_out,
+            through=arguments.through,
+        )
+    rows = read(arguments.output)
+    if arguments.pictures:
+        draw_pictures(rows, arguments.pictures)
+    if arguments.pages:
+        about = json.loads(arguments.output.with_suffix(".json").read_text(encoding="utf-8"))
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), rows, about), encoding="utf-8")
+    elif arguments.report:
+        sys.stdout.write(report(rows))
+
+
+if __name__ == "__main__":
+    main()
