@@ -142,7 +142,6 @@ def own_look(case: Case, number: int, rng: np.random.Generator, faults: bool) ->
     if not faults:
         reception = Reception(snr_db=reception.snr_db, box=reception.box, offset=reception.offset)
     samples = round(RATE * reception.box * product_of(told.bandwidth))
-    samples = min(samples, round(RATE * MOST_PRODUCT))
     state = rng.bit_generator.state
     iq = received_family(case.sent, told, rng, reception, samples)
     rate = RATE * reception.box * told.bandwidth
