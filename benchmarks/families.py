@@ -64,7 +64,7 @@ LEVELS = (0.0, 5.0, 10.0, 12.5, 15.0, 20.0)
 FAULT_LEVELS = (10.0, 15.0, 20.0)
 PLACED_LEVELS = (10.0, 20.0)
 LEFT_OUT_LEVELS = (10.0, 15.0, 20.0)
-DRAWS = {"own": 60, "faults": 30, "strangers": 40, "noise": 5000, "left out": 200}
+DRAWS = {"own": 50, "faults": 24, "strangers": 40, "noise": 5000, "left out": 200}
 """Signals a family and level; boxes in noise."""
 QUICK = 0.1
 LEAST_SECONDS, LEAST_PRODUCT, MOST_PRODUCT = 0.05, 1024.0, 4096.0
