@@ -54,7 +54,7 @@ from strangers import received_stranger, stranger
 from amrq.channel import Channel, extract_all
 from amrq.identify import EmissionIdentity, identify_emission
 from amrq.protocols import FAMILIES
-from amrq.signals import FAMILY_CLASSES, Reception, received_family
+from amrq.signals import FAMILY_CLASSES, FamilyParameters, Reception, received_family
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "families.csv"
@@ -73,12 +73,16 @@ RATE = 4.0
 NARROWEST = 500.0
 """Hz of the narrowest box whose channel a scan takes."""
 PLACES = 8
+LEAST_KEPT = 0.5
 WIDE_FM = 30e3
 """Hz from which on FM is wide, where the model is asked alone."""
 WITHIN = {"symbol_rate": 0.005, "deviation": 0.05, "spacing": 0.01}
 UNSEEN = ("dsss_gps_l1",)
 """Below the noise: there is nothing to put into wider noise."""
 PHASES = {"BPSK": 2, "QPSK": 4, "8PSK": 8, "16PSK": 16, "32PSK": 32, "pi/2-BPSK": 2, "D8PSK": 8, "DBPSK": 2}
+
+
+_FSK = ("fsk2", "fsk4", "fskm")
 
 
 class Case(NamedTuple):
@@ -134,8 +138,20 @@ def product_of(bandwidth: float) -> float:
 # Signals of the module's own generator
 
 
-def own_look(case: Case, number: int, rng: np.random.Generator, faults: bool) -> Look:
-    """Return a look at a signal of `amrq.signals`."""
+def own_look(case: Case, rng: np.random.Generator, faults: bool) -> Look:
+    """Return a look at a signal of `amrq.signals`.
+
+    Where less than half of its power is in the box's channel, it is drawn again: tones may lie outside the bandwidth
+    that was measured of others with the same parameters, and then there is nothing in the box.
+    """
+    while True:
+        look, kept = _own_draw(case, rng, faults)
+        if faults or kept >= LEAST_KEPT:  # a burst may be short
+            return _told(look, rng)
+
+
+def _own_draw(case: Case, rng: np.random.Generator, faults: bool) -> tuple[Look, float]:
+    """Return a look with its noise density as power, and the share of the signal's power that is in the channel."""
     family, told = FAMILY_CLASSES[case.sent], FAMILY_CLASSES[case.sent].draw(rng)
     level = (case.snr_db, case.snr_db)
     reception = Reception.draw(rng, level, family.core, family.narrow * faults, told.bandwidth)
@@ -145,28 +161,30 @@ def own_look(case: Case, number: int, rng: np.random.Generator, faults: bool) ->
     state = rng.bit_generator.state
     iq = received_family(case.sent, told, rng, reception, samples)
     rate = RATE * reception.box * told.bandwidth
-    if case.sent == "noise":
-        density = 1 / (0.9 * rate)  # it is the floor
-    elif not faults:
-        # The look has unit power: signal, and noise in .9 of the channel.
-        density = 10 ** (-case.snr_db / 10) / told.bandwidth
-        density /= 1 + 0.9 * rate * density
-    else:
-        # The same without noise, to know how much of it there is.
-        rng.bit_generator.state = state
+    channel = 0.9 * rate  # Hz of noise that its filter passes
+    density, kept = 1 / channel, 1.0  # noise is the floor
+    if case.sent != "noise":
+        # The same without noise, to know how much of it there is: the look has unit power.
+        after, rng.bit_generator.state = rng.bit_generator.state, state
         clean = received_family(case.sent, told, rng, replace(reception, snr_db=math.inf), samples)
+        rng.bit_generator.state = after
         rest = iq - clean * (np.vdot(clean, iq) / max(np.vdot(clean, clean).real, 1e-12))
-        density = float(np.mean(np.abs(rest) ** 2)) / (0.9 * rate)
+        density = float(np.mean(np.abs(rest) ** 2)) / channel
+        kept = (1 - channel * density) / (density * told.bandwidth * 10 ** (case.snr_db / 10))
     half = reception.box * told.bandwidth / 2
+    truth, order = _sent(case.sent, told)
+    return Look(iq, rate, density, (-half, half), case.snr_db, truth, order), kept
+
+
+def _sent(family: str, told: FamilyParameters) -> tuple[dict[str, float], int]:
+    """Return what is measured against, and the order."""
     truth = {"symbol_rate": told.symbol_rate, "deviation": getattr(told, "deviation", 0.0)}
-    if case.sent == "ofdm":
+    if family == "ofdm":
         truth["spacing"] = getattr(told, "spacing", 0.0)
-    if case.sent.startswith("fm") and getattr(told, "audio", "") != "tones":
+    if family.startswith("fm") and getattr(told, "audio", "") != "tones":
         truth.pop("deviation")  # a voice's peaks need not be in the look
-    order = getattr(told, "order", 0)
-    if case.sent not in ("fsk2", "fsk4", "fskm"):
-        order = PHASES.get(told.label, 0) if case.sent == "linear" else 0
-    return _told(Look(iq, rate, density, (-half, half), case.snr_db, truth, order), rng)
+    order = PHASES.get(told.label, 0) if family == "linear" else 0
+    return truth, getattr(told, "order", 0) if family in _FSK else order
 
 
 def _told(look: Look, rng: np.random.Generator) -> Look:
@@ -375,9 +393,9 @@ def look_of(case: Case, number: int) -> tuple[Look | None, np.random.Generator]:
     rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
     match case.part:
         case "own" | "left out":
-            return own_look(case, number, rng, faults=False), rng
+            return own_look(case, rng, faults=False), rng
         case "faults":
-            return own_look(case, number, rng, faults=True), rng
+            return own_look(case, rng, faults=True), rng
         case "strangers":
             return stranger_look(case, rng), rng
         case "noise":
@@ -429,9 +447,6 @@ def order_of(found: EmissionIdentity) -> int:
     if found.family == "fskm" and tones is not None:
         return round(tones.value)
     return PHASES.get(found.label, 0) if found.family == "linear" else 0
-
-
-_FSK = ("fsk2", "fsk4", "fskm")
 
 
 def measure(case: Case, numbers: list[int]) -> dict[str, Any]:
