@@ -347,18 +347,19 @@ def _snr(iq: NDArray[np.complex64], rate: float, density: float, edges: tuple[fl
 
 def placed_look(case: Case, number: int, rng: np.random.Generator) -> Look | None:
     """Return one of two looks at a recording in a wider band of noise."""
-    iq, rate, boxes = recorded(case.name)
+    _, rate, boxes = recorded(case.name)
     chosen = number * (len(boxes) - 1) if len(boxes) > 1 else 0
     one = boxes[chosen]
-    if number and len(boxes) == 1 and one["core:sample_count"] * 2 < len(iq):
-        return None
     lower, upper = one["core:freq_lower_edge"], one["core:freq_upper_edge"]
     wide = upper - lower
     band_rate = 8 * max(wide, NARROWEST)
     there = one["core:sample_count"] / rate
     seconds = min(there, product_of(wide) / wide)
+    if number and len(boxes) == 1 and there < 1.5 * seconds:
+        return None
     skip = 0.0 if len(boxes) > 1 else number * 0.5 * max(0.0, there - seconds)
     middle = rng.uniform(-1.5, 1.5) * max(wide, NARROWEST)
+    own = next(known["snr_db"] for known in recordings() if known["name"] == case.name)
     plan = {
         "sample_rate": band_rate,
         "duration_s": seconds * 1.1,
@@ -373,6 +374,7 @@ def placed_look(case: Case, number: int, rng: np.random.Generator) -> Look | Non
                 "start_s": 0.05 * seconds,
                 "frequency_hz": middle,
                 "snr_db": case.snr_db,
+                "recording_snr_db": own,
             }
         ],
     }

@@ -213,6 +213,8 @@ def recorded_table(rows: Rows) -> str:
     heads = ("recording", "is", "called", "confidence", "looks right", "unknown", "wrong", "10 dB", "20 dB")
     lines = []
     for row in of(rows, "recorded"):
+        if not row["answers"]:
+            continue
         answer = answer_to(row)
         looks = [f"{row['right']} of {row['signals_n']}", row["unknown"], row["wrong"]]
         called = answer.family if answer.family == row["sent"] else f"**{answer.family}**"
@@ -231,8 +233,7 @@ def _names(row: Mapping[str, str]) -> Iterable[str]:
 
 def recorded_sums(rows: Rows) -> str:
     """Recordings in sums."""
-    some = of(rows, "recorded")
-    answers = [(row["sent"], answer_to(row)) for row in some]
+    answers = [(row["sent"], answer_to(row)) for row in of(rows, "recorded") if row["answers"]]
     right = sum(answer.family == sent for sent, answer in answers)
     unknown = sum(answer.family == UNKNOWN for _, answer in answers)
     sure = _surely_wrong(answers)
