@@ -144,6 +144,19 @@ def test_the_same_excess_over_a_limit(native: Kernels) -> None:
     assert len(cells.exceed(places[:0], limits[:0])) == 0
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 30), (40, 1), (7, 12), (60, 81)])
+def test_the_same_components(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, rows: int, columns: int
+) -> None:
+    random = rng("native-segments", "label", rows, columns)
+    for share in (0.0, 0.1, 0.3, 0.5, 0.9, 1.0):
+        mask = random.random((rows, columns)) < share
+        labels, parts = native.label(mask)
+        monkeypatch.setattr(segments, "kernels", lambda: None)
+        plain, plain_parts = segments._labelled(mask)
+        assert np.array_equal(labels, plain) and np.array_equal(parts, plain_parts)
+
+
 def test_what_lies_outside_is_refused(native: Kernels) -> None:
     part = native.cells(np.ones((4, 8), np.float32))
     for rows, a, b in ((slice(0, 5), 0, 8), (slice(0, 4), -1, 8), (slice(0, 4), 0, 9), (slice(3, 2), 0, 8)):

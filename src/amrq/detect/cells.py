@@ -60,6 +60,14 @@ class Cells:
             return self.native.sums(rows, first, last, over_rows=False)
         return self.values[rows, first:last].sum(axis=1, dtype=np.float64)
 
+    @functools.cached_property
+    def _density_up_to(self) -> NDArray[np.float64]:
+        return np.concatenate([[0.0], np.cumsum(self.density, dtype=np.float64)])
+
+    def mean_density(self, first: int, last: int) -> float:
+        """Return the mean density of the noise in the bins from `first` to before `last`."""
+        return float((self._density_up_to[last] - self._density_up_to[first]) / (last - first))
+
     def exceed(self, places: NDArray[np.int64], limits: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return whether the excess over some bins, in the frame with most, is more than a limit.
 

@@ -168,21 +168,24 @@ def steady_line(cells: NDArray[np.float32], noise: NDArray[np.bool_], steady: bo
         for rows in np.array_split(np.arange(len(cells)), max(1, len(cells) // _FRAMES))
         if len(rows) >= _FRAMES
     ]
-    parts = [cells[rows, low:high][~noise[rows]].astype(np.float64) for rows in groups]
-    if not steady or not groups or min(map(len, parts)) < _FRAMES // 2:
+    if not steady or not groups or min(np.count_nonzero(~noise[rows]) for rows in groups) < _FRAMES // 2:
         return found
-    means = np.maximum([part.mean(axis=0) for part in parts], 1e-9)
-    variances = np.array([part.var(axis=0, ddof=1) for part in parts])
+    if noise.any() or len(cells) != _FRAMES * len(groups):
+        parts = [cells[rows, low:high][~noise[rows]].astype(np.float64) for rows in groups]
+        means = np.array([part.mean(axis=0) for part in parts])
+        variances = np.array([part.var(axis=0, ddof=1) for part in parts])
+    else:
+        all_parts = cells[:, low:high].astype(np.float64).reshape(len(groups), _FRAMES, -1)
+        means, variances = all_parts.mean(axis=1), all_parts.var(axis=1, ddof=1)
+    means = np.maximum(means, 1e-9)
     lines = np.sqrt(np.maximum(means**2 - variances, 0))
     # The line is the same in all groups, whatever else comes and goes.
     line = np.median(lines, axis=0)
     most = line + 4 * np.sqrt(2 * line + 1) + 2
-    for rows, mean, variance, own in zip(groups, means, variances, lines, strict=True):
-        rest = mean - own
-        # A signal is in two bins at least, since the window is as wide as that; a line may be a little unsteady.
-        more = rest > np.maximum(_MORE, _UNSTEADY * mean)
-        if not np.any(more[1:] & more[:-1]):
-            continue
+    # A signal is in two bins at least, since the window is as wide as that; a line may be a little unsteady.
+    more = means - lines > np.maximum(_MORE, _UNSTEADY * means)
+    for k in np.flatnonzero(np.any(more[:, 1:] & more[:, :-1], axis=1)).tolist():
+        rows, mean, variance, rest = groups[k], means[k], variances[k], means[k] - lines[k]
         values = cells[rows, low:high]
         if np.any(variance > _BRIEF * mean**2):
             # It begins or ends here: in the other frames there is the line alone.

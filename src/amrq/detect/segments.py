@@ -25,6 +25,7 @@ from amrq.detect.edges import (
     on_time,
     unbroken,
 )
+from amrq.native import kernels
 
 __all__ = ["find_segments", "sharpened", "summed"]
 
@@ -55,11 +56,10 @@ def find_segments(
     frames = len(cells.values)
     # Only columns in which there is something, with an empty one between runs.
     columns = np.union1d(used, np.minimum(used + 1, mask.shape[1] - 1))
-    labels, _ = scipy.ndimage.label(mask[:, columns], np.ones((3, 3), bool))
-    parts = scipy.ndimage.find_objects(labels)
+    labels, parts = _labelled(mask[:, columns])
     # First and last (exclusive) row and column of each component, in tiles.
-    tiles = np.array([(t.start, t.stop, f.start, f.stop - 1) for t, f in parts])
-    tiles[:, 2:] = columns[tiles[:, 2:]] + np.array([0, 1])
+    tiles = parts.astype(np.int64)
+    tiles[:, 2], tiles[:, 3] = columns[parts[:, 2]], columns[parts[:, 3] - 1] + 1
     places = tiles << np.array([j, j, i, i])
     places[:, 1] = np.minimum(places[:, 1], frames)
     kept = places[:, 1] >= cells.known - (1 << j)
@@ -72,7 +72,8 @@ def find_segments(
     for number in kept.tolist():
         top, _, left, _ = tiles[number].tolist()
         first, last, low, high = places[number].tolist()
-        own = labels[parts[number]] == number + 1
+        t, u, f, g = parts[number].tolist()
+        own = labels[t:u, f:g] == number + 1
         cores = _cores(cells, slice(first, last), slice(low, high))
         if i and len(own) <= 4 and len(cores) > 1:
             # What is as brief as this, and connected, is one.
@@ -91,6 +92,16 @@ def find_segments(
     for first, last, low, high in found:
         segments += _lobe(cells, slice(first, last), (low, high), margin)
     return segments
+
+
+def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the number of the component of each cell, and first and last (exclusive) row and column of each."""
+    native = kernels()
+    if native is not None:
+        return native.label(mask)
+    labels, _ = scipy.ndimage.label(mask, np.ones((3, 3), bool))
+    parts = [(t.start, t.stop, f.start, f.stop) for t, f in scipy.ndimage.find_objects(labels)]
+    return labels, np.array(parts, np.int32).reshape(-1, 4)
 
 
 def _cores(cells: Cells, rows: slice, columns: slice) -> list[tuple[int, int]]:
@@ -176,7 +187,7 @@ def summed(cells: Cells, rows: slice, core: tuple[int, int], times: tuple[float,
         cells.grid.frequency(core[0] + low - 0.5),
         cells.grid.frequency(core[0] + high - 0.5),
         total / frames / max(high - low, 0.5),
-        float(cells.density[core[0] : core[1]].mean()),
+        cells.mean_density(*core),
         cells.grid,
         core,
         a,

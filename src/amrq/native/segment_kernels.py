@@ -147,6 +147,7 @@ class SegmentKernels:
         self._cores = _bound(library, "cores", number, *part, real, real, real, pointer, number)
         self._when_on = _bound(library, "when_on", number, *part, number, real, pointer, pointer)
         self._exceed = _bound(library, "exceed", None, pointer, number, pointer, pointer, number, pointer)
+        self._label = _bound(library, "label", number, pointer, number, number, pointer, pointer, pointer)
         self._mirrored = _bound(library, "mirrored", number, *part, number, real, pointer)
         self._occupied = _bound(library, "occupied", number, pointer, number, real, real, real, pointer)
         self._reach = _bound(library, "reach", number, pointer, number, number, real, real, real)
@@ -154,6 +155,28 @@ class SegmentKernels:
     def cells(self, values: NDArray[np.float32]) -> CellKernels:
         """Return the kernels for these cells `[rows, columns]`."""
         return CellKernels(self, values)
+
+    def label(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return the number of the connected part, from 1 on, that each cell of a mask is in, and where parts are.
+
+        Args:
+            mask: `[rows, columns]`; cells touch diagonally, too.
+
+        Returns:
+            Numbers `[rows, columns]`, 0 outside; first and last (exclusive) row and column of each part `[parts, 4]`.
+        """
+        held = np.ascontiguousarray(mask, np.bool_)
+        if held.ndim != 2 or held.size >= 1 << 31:
+            raise ValueError(f"a mask has two axes and less than 2^31 cells, not {list(held.shape)}.")
+        rows, columns = held.shape
+        most = (rows + 1) // 2 * ((columns + 1) // 2) + 1
+        labels, joined, boxes = (
+            np.empty(held.shape, np.int32),
+            np.empty(most, np.int32),
+            np.empty((most, 4), np.int32),
+        )
+        count = self._label(_address(held), rows, columns, *map(_address, (labels, joined, boxes)))
+        return labels, boxes[:count].copy()
 
     def occupied(
         self, spectrum: NDArray[np.float64], share: float, sharp: tuple[float, float]

@@ -93,6 +93,79 @@ static void smoothed(const double* values, int64_t count, int64_t width, double*
     }
 }
 
+/* The first label of those that a label is joined with. */
+static int32_t root(int32_t* joined, int32_t label)
+{
+    while (joined[label] != label)
+        label = joined[label] = joined[joined[label]];
+    return label;
+}
+
+/* Number the connected parts of a mask, diagonals included, in the order of their first cells.
+ *
+ * mask: [rows, columns]; labels: [rows, columns], 0 outside; joined: room for a number for each 2 x 2 cells, those at
+ * the sides as well, and one more; boxes: as many rows of 4: first and last (exclusive) row and column of each part.
+ * Returns how many parts there are.
+ */
+int64_t amrq_label(const uint8_t* mask, int64_t rows, int64_t columns, int32_t* labels, int32_t* joined, int32_t* boxes)
+{
+    int32_t count = 0, parts = 0;
+    joined[0] = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        const uint8_t* here = mask + row * columns;
+        int32_t *to = labels + row * columns, *above = row ? to - columns : NULL;
+        for (int64_t k = 0; k < columns; k++) {
+            if (!here[k]) {
+                to[k] = 0;
+                continue;
+            }
+            const int32_t before = k ? to[k - 1] : 0, up = above ? above[k] : 0;
+            const int32_t left = above && k ? above[k - 1] : 0, right = above && k + 1 < columns ? above[k + 1] : 0;
+            /* What is above touches both beside it; what is before touches what is above that. */
+            int32_t own = up ? up : before ? before : left;
+            if (!up && right) {
+                if (own) {
+                    const int32_t a = root(joined, own), b = root(joined, right);
+                    joined[a < b ? b : a] = a < b ? a : b;
+                } else {
+                    own = right;
+                }
+            }
+            if (!own) {
+                own = ++count;
+                joined[own] = own;
+            }
+            to[k] = own;
+        }
+    }
+    /* What a label is joined with comes before it, and is the (negative) number of a part already. */
+    for (int32_t label = 1; label <= count; label++) {
+        const int32_t first = joined[label];
+        if (first == label) {
+            int32_t* box = boxes + 4 * parts;
+            box[0] = (int32_t)rows;
+            box[1] = box[3] = 0;
+            box[2] = (int32_t)columns;
+            joined[label] = -(++parts);
+        } else {
+            joined[label] = joined[first];
+        }
+    }
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t k = 0; k < columns; k++) {
+            int32_t* label = labels + row * columns + k;
+            if (!*label)
+                continue;
+            *label = -joined[*label];
+            int32_t* box = boxes + 4 * (*label - 1);
+            box[0] = row < box[0] ? (int32_t)row : box[0];
+            box[1] = (int32_t)row + 1;
+            box[2] = k < box[2] ? (int32_t)k : box[2];
+            box[3] = k >= box[3] ? (int32_t)k + 1 : box[3];
+        }
+    return parts;
+}
+
 /* Where lobes go. */
 struct lobes {
     int32_t* places; /* [most, 2]: first and last (exclusive) bin */
