@@ -20,22 +20,7 @@
 /* The version of these functions: the loader takes no other. */
 int amrq_native_version(void)
 {
-    return 3;
-}
-
-/* Squared magnitudes of transforms, lowest frequency first. spectra: complex [count, bins]; out: [count, bins]. */
-WIDE void amrq_powers(const float* spectra, int64_t count, int64_t bins, float* out)
-{
-    const int64_t half = bins / 2;
-    for (int64_t row = 0; row < count; row++) {
-        const float* from = spectra + 2 * bins * row;
-        float* to = out + bins * row;
-        for (int64_t k = 0; k < half; k++)
-            to[half + k] = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
-        from += 2 * half;
-        for (int64_t k = 0; k < half; k++)
-            to[k] = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
-    }
+    return 4;
 }
 
 /* The largest of some values. */
@@ -185,7 +170,7 @@ INLINE void compare_row(const float* a, const float* b, float* by_time, int64_t 
  * without one (NULL), rectangles go to places and sums, in the order in which they are complete.
  * Returns how many were found, which may be more than find room; with a mask, whether any was.
  */
-WIDE int64_t amrq_find_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths,
+WIDE int64_t amrq_rectangles(const float* cells, int64_t rows, int64_t bins, int times, int widths,
                                   const float* thresholds, const int32_t* widest, float* room, float* tops,
                                   uint8_t* mask, int32_t* places, float* sums, int64_t most)
 {
@@ -222,39 +207,12 @@ WIDE int64_t amrq_find_rectangles(const float* cells, int64_t rows, int64_t bins
     return found.count;
 }
 
-/* Paint rectangles, the strongest first, that overlap none that stands out much more.
- *
- * places: [count, 4] as above, the strongest first; values: [count]; tops: [rows, bins], zeroed before.
- */
-void amrq_paint(const int32_t* places, const float* values, int64_t count, float alike, float* tops, int64_t rows,
-                int64_t bins)
-{
-    for (int64_t k = 0; k < count; k++) {
-        const int32_t* place = places + 4 * k;
-        const int64_t first = place[2], left = place[3];
-        int64_t last = first + ((int64_t)1 << place[0]), right = left + ((int64_t)1 << place[1]);
-        last = last < rows ? last : rows;
-        right = right < bins ? right : bins;
-        float top = 0;
-        for (int64_t row = first; row < last; row++) {
-            const float found = largest(tops + row * bins + left, right - left);
-            top = found > top ? found : top;
-        }
-        if (!(top * alike <= values[k]))
-            continue;
-        for (int64_t row = first; row < last; row++)
-            for (int64_t bin = left; bin < right; bin++)
-                if (tops[row * bins + bin] < values[k])
-                    tops[row * bins + bin] = values[k];
-    }
-}
-
 /* Mark the cells of rectangles, the strongest first, that overlap none that stands out much more.
  *
  * places: [count, 4] as above, the strongest first; values: [count], above 0; painted: room for a byte of each;
  * tops: [rows, bins], zero before and after; mask: [rows, bins].
  */
-void amrq_paint_mask(const int32_t* places, const float* values, int64_t count, float alike, uint8_t* painted, float* tops,
+void amrq_paint(const int32_t* places, const float* values, int64_t count, float alike, uint8_t* painted, float* tops,
                      int64_t rows, int64_t bins, uint8_t* mask)
 {
     for (int pass = 0; pass < 2; pass++)
@@ -407,7 +365,7 @@ WIDE static float stripe_sums(const float* restrict half, const float* restrict 
  * room: [4 bins]; tops: [count], the largest sum of each width; places: [most, 2], number of the width and first bin;
  * sums: [most]. Returns how many were found, which may be more than find room.
  */
-int64_t amrq_row_stripes(const float* row, int64_t bins, const int32_t* widths, const double* thresholds, int64_t count,
+int64_t amrq_stripes(const float* row, int64_t bins, const int32_t* widths, const double* thresholds, int64_t count,
                          float* room, double* tops, int32_t* places, double* sums, int64_t most)
 {
     int64_t found = 0;

@@ -24,7 +24,7 @@ from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 3
+_VERSION = 4
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -49,13 +49,13 @@ class Kernels(SegmentKernels, SpectrumKernels):
         SegmentKernels.__init__(self, library)
         SpectrumKernels.__init__(self, library)
         pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-        self._rectangles = library.amrq_find_rectangles
+        self._rectangles = library.amrq_rectangles
         self._rectangles.argtypes = [
             *(pointer, number, number, integer, integer),
             *(pointer, pointer, pointer, pointer, pointer, pointer, pointer, number),
         ]
         self._rectangles.restype = number
-        self._paint = library.amrq_paint_mask
+        self._paint = library.amrq_paint
         self._paint.argtypes = [
             *(pointer, pointer, number, ctypes.c_float),
             *(pointer, pointer, number, number, pointer),
@@ -79,7 +79,7 @@ class Kernels(SegmentKernels, SpectrumKernels):
         self._lower_means = library.amrq_lower_means
         self._lower_means.argtypes = [pointer, number, number, pointer]
         self._lower_means.restype = None
-        self._stripes = library.amrq_row_stripes
+        self._stripes = library.amrq_stripes
         self._stripes.argtypes = [
             *(pointer, number, pointer, pointer, number),
             *(pointer, pointer, pointer, pointer, number),
