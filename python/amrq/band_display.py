@@ -18,6 +18,7 @@ from amrq.classifier import Classifier, make_classifier
 from amrq.detect import DrawnLine, DrawnSpectra
 from amrq.errors import AmrqError
 from amrq.live import joined
+from amrq.machine import end_at_exit
 from amrq.scan import BandScanner, ScanOptions, ScanWorker
 from amrq.text import engineering, printable
 
@@ -205,6 +206,7 @@ class band_display(gr.sync_block):
 
         thread = threading.Thread(target=close, name="amrq scan's end", daemon=True)
         thread.start()
+        end_at_exit(thread, lambda: None)
         self._ends = [*(former for former in self._ends if former.is_alive()), thread]
 
     def _new_worker(self) -> ScanWorker:
@@ -219,9 +221,11 @@ class band_display(gr.sync_block):
         """Show what this worker finds, and nothing of a former one."""
         self._states.clear()
         self._canvas = _Canvas(worker, self._states, self._live)
-        threading.Thread(
+        thread = threading.Thread(
             target=self._watch, args=(worker, self._canvas), name="amrq display", daemon=True
-        ).start()
+        )
+        thread.start()
+        end_at_exit(thread, lambda: worker.fail(AmrqError("the program has ended")))
 
     def _watch(self, worker: ScanWorker, canvas: "_Canvas") -> None:
         """Fetch what is to be shown, in a thread: a scanner that is busy must not hold up the window."""

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The machine: optional packages, ONNX Runtime without its telemetry, memory limits, the processor's name."""
 
+import atexit
 import importlib
 import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ except ImportError:  # not POSIX: there is no such limit
 
 __all__ = [
     "distribution_of",
+    "end_at_exit",
     "gnuradio_object",
     "memory_limit",
     "onnx_runtime",
@@ -192,3 +195,33 @@ def processor_name() -> str:
         return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+_AT_EXIT = 5.0
+"""Seconds that Python's end waits for threads."""
+_running: dict[threading.Thread, Callable[[], None]] = {}
+
+
+def end_at_exit(thread: threading.Thread, stop: Callable[[], None]) -> None:
+    """Have a daemon thread end before Python does, some seconds at most.
+
+    Python ends daemon threads where they come back from compiled code, by unwinding it. That of SciPy and of ONNX
+    Runtime aborts the process then, with exit status 134.
+
+    Args:
+        thread: the thread, started.
+        stop: makes it end soon.
+    """
+    for former in [one for one in tuple(_running) if not one.is_alive()]:
+        _running.pop(former, None)
+    _running[thread] = stop
+
+
+@atexit.register
+def _end_threads() -> None:
+    until = time.monotonic() + _AT_EXIT
+    threads = [(thread, stop) for thread, stop in tuple(_running.items()) if thread.is_alive()]
+    for _, stop in threads:
+        stop()
+    for thread, _ in threads:
+        thread.join(max(0.0, until - time.monotonic()))

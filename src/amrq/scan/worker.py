@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
 from amrq.finder import FinderProcess, Found, Job, finder_process
+from amrq.machine import end_at_exit
 from amrq.scan.records import ScanEvent, ScanSnapshot
 from amrq.scan.scanner import BandScanner
 
@@ -29,6 +30,8 @@ _PIECE = 0.04
 _RESERVE = 6
 """Pieces of the ring that are not searched any more: they may be overwritten while they are read."""
 _LOOKS = 0.05  # seconds between two looks at whose turn it is, at most
+_AT_ONCE = 0.5
+"""Seconds of looks in a row; what is left has its turn again at once."""
 _PATIENCE = 5.0
 """Seconds at the end without progress after which what waits is thrown away; threads then get as long to end."""
 _LONGEST_END = 60.0
@@ -127,6 +130,7 @@ class ScanWorker:
             )
         for thread in self._threads:
             thread.start()
+            end_at_exit(thread, lambda: self.fail(AmrqError("the program has ended")))
 
     @property
     def process_id(self) -> int | None:
@@ -315,4 +319,4 @@ class ScanWorker:
         while not self._over:
             self._looking.wait(_LOOKS)
             self._looking.clear()
-            self.scanner.look()
+            self.scanner.look(seconds=_AT_ONCE)
