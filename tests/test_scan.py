@@ -322,7 +322,7 @@ def test_a_keyed_or_swept_carrier_is_no_carrier() -> None:
         assert identify_emission(iq.astype(np.complex64), 40e3, None, (-9e3, 9e3)).label != "carrier"
     steady = np.exp(2j * np.pi * 0.01 * at) + 10 * noise(count, generator)
     found = identify_emission(steady.astype(np.complex64), 40e3, None, (-0.9e3, 0.9e3))
-    assert found.label == "carrier" and found.confidence > 0.9
+    assert found.label == "carrier" and found.confidence > 0.8
 
 
 def test_a_known_symbol_rate_is_tried_before_one_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:

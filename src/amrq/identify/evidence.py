@@ -25,6 +25,10 @@ __all__ = ["FAMILIES", "FamilyEvidence", "weigh_families"]
 _CLOSE, _FAR = 4.0, 7.0
 """Natural logarithm of odds: families closer to the best one than this are measured too; and so where the measures of
 the best one speak against it."""
+_COSTLY_CLOSE = 3.0
+"""As close must linear modulations be: their receiver costs more than all else."""
+_SETTLED = 0.985
+"""Probability of a measured family from which on no other one is measured."""
 _DOUBTFUL = -0.5
 """Logarithm of a likelihood ratio, below which measures speak against a family."""
 _MOST_MEASURED = 5
@@ -35,17 +39,18 @@ _WIDE_FM = 30e3
 """Hz: FM that is wider is wide. Voice and data take 25 kHz at most, a quiet moment of a broadcast some 40 kHz."""
 _STEEP = 12.0
 """How fast the odds of wide FM change with the logarithm of the bandwidth."""
-_FAINT, _CLEAR = 5.0, 3.0
+_FAINT, _CLEAR = 4.0, 1.0
 """Log-odds for noise where nothing stands out, and dB from which on something does."""
 _OCTAVE = 3.0
 """Log-odds against a family that an octave beyond its range of bandwidths makes."""
 _FM = ("fm", "fm_narrow", "fm_wide")
 _RANGES: dict[str, tuple[float, float]] = {
-    "carrier": (0.0, 8e3),
+    "carrier": (0.0, 4e3),
     "am": (1e3, 40e3),
     "ssb": (500.0, 8e3),
     "fm": (1.5e3, 40e6),
-    "ook": (0.0, 8e6),
+    "chirp": (2e3, math.inf),
+    "ook": (200.0, 8e6),
     "pulse": (5e3, math.inf),
     "fskm": (0.0, 400e3),
     "ofdm": (500.0, math.inf),
@@ -58,12 +63,23 @@ _CONSTANT, _FILTERED, _LIKE_NOISE = 0.45, 0.3, 0.3
 """Variation of the envelope: of a constant one at most, of filtered symbols at least; of noise it is so near to 1."""
 _OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
 """Of the bandwidth, that AM's carrier is off the middle; an eye that audio seldom has; turns of pi/4-DQPSK."""
+_AM_CLEAR, _AM_DEPTH = 0.25, 0.1
+"""Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
+_MODEM, _TONES_INDEX = 0.6, 1.2
+"""Of an eye: so much of it a modem found in FM explains; its waves look like symbols of a small index."""
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
+_WIDE_OFDM = 500e3
+"""Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
 _REPEATS = 5.0
 """Standard deviations by which a lag stands out: signals without a code have less."""
+_SURE_AT_ONCE = 0.95
+"""Probability of a family by the first chunk, from which on no second one is asked for."""
 _CHUNKS = 2
 """Of a look, that the model is asked about."""
+
+
+_NOT_RECEIVED = ReceivedLinear()
 
 
 class _Case:
@@ -76,8 +92,10 @@ class _Case:
     def received(self) -> ReceivedLinear:
         return receive_linear(self.look)
 
-    def was_received(self) -> bool:
-        return "received" in self.__dict__
+    def received_already(self) -> ReceivedLinear:
+        """Return what it was received as; where it was not received, that nothing was clear."""
+        found: ReceivedLinear = self.__dict__.get("received", _NOT_RECEIVED)
+        return found
 
     def has(self, *measures: str) -> bool:
         """Return whether measures of the look were taken."""
@@ -137,32 +155,48 @@ def _turned(case: _Case) -> float:
     return max(fourth, abs(square), 0.0)
 
 
-def _outcome(case: _Case) -> tuple[float, float, float]:
+def _outcome(received: ReceivedLinear) -> tuple[float, float, float]:
     """Return whether a linear modulation was named, was clear without a name, and was refuted."""
-    received = case.received
     named = 1.0 if received.label else 0.0
     refuted = 1.0 if "does not fit" in received.reason else 0.0
     return named, float(received.clear) - named - refuted, refuted
 
 
+def _modem(case: _Case) -> float:
+    """Return how likely keyed frequency is that of a modem's tones inside narrow FM, 0 to 1."""
+    index = case.look.frequency_keying.index
+    if case.look.bandwidth > _WIDE_FM or (index is not None and index > _TONES_INDEX):
+        return 0.0
+    return case.look.fm.inner_confidence
+
+
 def _keyed(case: _Case, low: int, high: int) -> tuple[float, ...]:
     """Return the eye with wanted, and with other numbers of levels, and how far the envelope is from constant."""
     levels, eye = case.look.frequency_keying.levels, _eye(case)
+    if eye > _WIDE_EYE:
+        eye *= 1 - _MODEM * _modem(case)
     fits = levels is not None and low <= levels <= high
     return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case)
 
 
+def _mirrored(case: _Case) -> float:
+    """Return how clearly a carrier has sidebands that mirror each other, 0 to 1."""
+    am = case.look.am
+    return min(am.confidence / _AM_CLEAR, 1.0) if am.depth is not None and am.depth > _AM_DEPTH else 0.0
+
+
 def _numbers_of_carrier(case: _Case) -> tuple[float, ...]:
-    line = case.look.line.share
-    return line, _switched(case) * line, _beyond_constant(case)
+    line, switched = case.look.line.share, _switched(case)
+    return line, switched * line, _beyond_constant(case), _mirrored(case) * (1 - switched)
 
 
 def _numbers_of_am(case: _Case) -> tuple[float, ...]:
-    am, line = case.look.am, case.look.line
+    line = case.look.line
     lower, upper = case.look.band()
     off = abs(line.place - (lower + upper) / 2) / case.look.bandwidth if line.power > 0 else 0.0
     aside = min(max((off - _OFF_MIDDLE) / _OFF_MIDDLE, 0.0), 1.0)
-    return float(am.depth is not None), am.confidence, min(2 * line.share, 1.0), aside
+    mirrored = _mirrored(case) * (1 - _switched(case))
+    return float(case.look.am.depth is not None), mirrored, min(2 * line.share, 1.0), aside * (1 - mirrored)
 
 
 def _numbers_of_ssb(case: _Case) -> tuple[float, ...]:
@@ -173,7 +207,7 @@ def _numbers_of_ssb(case: _Case) -> tuple[float, ...]:
 def _numbers_of_fm(case: _Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
-    modem = max(look.fm.inner_confidence, pilot)
+    modem = max(_modem(case), pilot)
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
     return max(eye - _WIDE_EYE, 0.0) * (1 - modem), _beyond_constant(case), modem
 
@@ -190,27 +224,29 @@ def _numbers_of_pulses(case: _Case) -> tuple[float, ...]:
 
 
 def _numbers_of_linear(case: _Case) -> tuple[float, ...]:
-    return *_outcome(case), _below_linear(case), _turned(case) * (1 - _below_linear(case))
+    return *_outcome(case.received), _below_linear(case), _turned(case) * (1 - _below_linear(case))
 
 
 def _numbers_of_quarter(case: _Case) -> tuple[float, ...]:
     """Return those of pi/4-DQPSK."""
     likely = case.look.phase_keying.pi4dqpsk
-    turned = -case.received.turn[0]
-    other = 1.0 if case.received.label and turned < _TURNED and likely < 0.5 else 0.0  # it was named
+    received = case.received_already()
+    turned = -received.turn[0]
+    other = 1.0 if received.label and turned < _TURNED and likely < 0.5 else 0.0  # it was named
     return likely, max(turned, 0.0), other, _below_linear(case)
 
 
 def _numbers_of_offset(case: _Case) -> tuple[float, ...]:
     """Return those of OQPSK."""
-    other = 1.0 if case.was_received() and case.received.label else 0.0
-    return case.look.phase_keying.oqpsk, other, _eye(case)
+    other = 1.0 if case.received_already().label else 0.0
+    return case.look.phase_keying.oqpsk, other, _below_linear(case)
 
 
 def _numbers_of_ofdm(case: _Case) -> tuple[float, ...]:
     like = 1 - _unlike_noise(case)
     bare = max(1 - _lined(case) - case.look.line.share, 0.0)
-    return case.look.subcarriers.confidence * like * bare, 1 - like, _stands_out(case)
+    wide = min(max(math.log10(case.look.bandwidth / _WIDE_OFDM), 0.0), 1.0) * like * _stands_out(case)
+    return case.look.subcarriers.confidence * like * bare, 1 - like, wide
 
 
 def _numbers_of_chirp(case: _Case) -> tuple[float, ...]:
@@ -221,7 +257,7 @@ def _numbers_of_chirp(case: _Case) -> tuple[float, ...]:
 def _numbers_of_dsss(case: _Case) -> tuple[float, ...]:
     """Return those of direct sequences: how clearly they repeat themselves, and what they were received as."""
     repeats = min(max(case.look.subcarriers.clear - _REPEATS, 0.0), 6.0) / 6
-    return repeats * _lined(case), *_outcome(case), _below_linear(case)
+    return repeats * _lined(case), *_outcome(case.received_already()), _below_linear(case)
 
 
 _NUMBERS: dict[str, Callable[[_Case], tuple[float, ...]]] = {
@@ -301,15 +337,14 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
         for name, needs in _FROM.items():
             if name not in measured and name in score and case.has(*needs):
                 _measure(case, name, score, measured)
-        if case.was_received() and "linear" not in measured:
-            _measure(case, "linear", score, measured)
     probabilities = _split_fm(_softmax(score), look.bandwidth)
     proposed = _split_fm(_softmax(prior), look.bandwidth)
+    received = case.received_already()
     return FamilyEvidence(
         probabilities,
         max(proposed, key=lambda name: proposed[name]),
         measured,
-        case.received if case.was_received() else None,
+        received if received is not _NOT_RECEIVED else None,
     )
 
 
@@ -321,8 +356,22 @@ def _next_to_measure(score: Mapping[str, float], measured: Mapping[str, float]) 
     order = sorted((name for name in score if name != UNKNOWN), key=lambda name: -score[name])
     doubtful = measured.get(order[0], 0.0) < _DOUBTFUL
     least = max(score.values()) - (_FAR if doubtful else _CLOSE)
+    if doubtful and order[0] in measured and "ook" not in measured:
+        return "ook"  # that costs least, and is clear where it is there
+    if "linear" in measured and "pi4dqpsk" not in measured and score["pi4dqpsk"] > score["linear"] - _FAR:
+        return "pi4dqpsk"  # its turns are received as QPSK or 8PSK
+    if not doubtful and order[0] in measured and _softmax(score)[order[0]] > _SETTLED:
+        return None
     known = (name for name in order[: len(order) if doubtful else 3] if name in _NUMBERS)
-    return next((name for name in known if name not in measured and score[name] > least), None)
+    costly = max(score.values()) - _COSTLY_CLOSE
+    return next(
+        (
+            name
+            for name in known
+            if name not in measured and score[name] > (costly if name == "linear" else least)
+        ),
+        None,
+    )
 
 
 def _measure(case: _Case, name: str, score: dict[str, float], measured: dict[str, float]) -> None:
@@ -355,7 +404,10 @@ def _proposed(look: EmissionLook) -> dict[str, float]:
     if model is not None:
         chunks = model.prepare(look.iq, look.sample_rate, look.band(), _CHUNKS)
         if len(chunks):
-            found = model.together(model.log_probabilities(chunks))
+            found = model.log_probabilities(chunks[:1])
+            if len(chunks) > 1 and math.exp(float(found.max())) < _SURE_AT_ONCE:
+                found = np.concatenate([found, model.log_probabilities(chunks[1:])])
+            found = model.together(found)
             shares = dict.fromkeys(FAMILIES, 0.0)
             for name, value in zip(model.families, np.exp(found).tolist(), strict=True):
                 name = "fm" if name in _FM else name

@@ -179,7 +179,14 @@ class EmissionLook:
     @cached_property
     def am(self) -> AmMeasures:
         """Amplitude modulation with a carrier."""
-        return measure_am(self.centred, self.sample_rate, self.bandwidth)
+        lower, upper = self.band()
+        if not self.line.power > 0:
+            return measure_am(self.centred, self.sample_rate, self.bandwidth)
+        # Its box may hold the carrier and one sideband only: the other one mirrors it.
+        carrier = self.line.place
+        turn = np.exp(-2j * np.pi * carrier / self.sample_rate * np.arange(len(self.iq)))
+        width = min(2 * max(upper - carrier, carrier - lower), self.sample_rate)
+        return measure_am((self.iq * turn).astype(np.complex64), self.sample_rate, width)
 
     @cached_property
     def ssb(self) -> SsbMeasures:

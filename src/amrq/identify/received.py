@@ -63,17 +63,24 @@ def receive_linear(look: EmissionLook) -> ReceivedLinear:
         AmrqError: the model cannot be used.
     """
     if look.symbol_rate is not None:
-        found = _received(look, look.symbol_rate)
+        found = _received(look, look.symbol_rate, look.thorough)
         if found.label:
             return found
-    return _received(look)
+    found = _received(look)
+    if found.label or found.symbol_rate is None or not look.thorough:
+        return found
+    # An equaliser costs more than all else, and most need none.
+    equalised = _received(look, found.symbol_rate, True)
+    return replace(equalised, measures=found.measures)
 
 
-def _received(look: EmissionLook, symbol_rate: float | None = None) -> ReceivedLinear:
+def _received(
+    look: EmissionLook, symbol_rate: float | None = None, equaliser: bool = False
+) -> ReceivedLinear:
     """Receive it with a symbol rate, or with the one that is found, and let the model decide."""
     options = IdentifyOptions(
         look.models.linear,
-        FrontEndOptions(equaliser=look.thorough),
+        FrontEndOptions(equaliser=equaliser),
         DecisionOptions(),
         search=symbol_rate is None,
     )

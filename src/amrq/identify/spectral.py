@@ -14,6 +14,8 @@ __all__ = ["find_carrier", "find_noise"]
 _NOISE = "noise"
 _NARROW = 2e3
 """Hz: a line in a wider box was not alone all the time: AM or FM in a pause."""
+_MOST_SURE = 0.9
+"""Confidence of a carrier: what changes more slowly than a look, or rests meanwhile, looks the same."""
 _LINE_SHARE = 0.99
 """Of an emission's power that is in its line, where it is a carrier."""
 _LINE_TIMES = 25.0
@@ -55,4 +57,5 @@ def find_carrier(look: EmissionLook) -> EmissionIdentity | None:
     beside = max(line.beside, 0.0)
     if line.beside - line.doubt > (1 / _LINE_SHARE - 1) * (line.power + beside) or line.doubt > line.power:
         return None
-    return EmissionIdentity("carrier", "carrier", "named", line.power / (line.power + beside + line.doubt))
+    share = line.power / (line.power + beside + line.doubt)
+    return EmissionIdentity("carrier", "carrier", "named", _MOST_SURE * share)
