@@ -146,6 +146,7 @@ def test_a_folder_without_a_new_family_is_refused(cuts: Path, tmp_path: Path) ->
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_the_tutorial(tmp_path: Path) -> None:
     """Its commands, in their order; at the end the scan has a line with the family."""
     page = (ROOT / "docs" / "bring-your-own.md").read_text(encoding="utf-8")

@@ -22,6 +22,8 @@ _LEAST_MEASURE = 0.1
 """Confidence of a measure that is shown."""
 _SURE = 0.9
 """Probability of a family from which on nothing is said against it."""
+_LIKELY = 0.5
+"""Probability of a family below which it is only a perhaps."""
 _UNITS = {
     "rms_deviation": "Hz",
     "audio_low": "Hz",
@@ -110,6 +112,8 @@ def _line(name: str, text: str) -> str:
 
 
 def _headline(record: EmissionRecord) -> str:
+    if record.family != UNKNOWN and record.confidence < _LIKELY:
+        return f"{UNKNOWN}, perhaps {record.summary or record.label}"
     if record.summary:
         return record.summary
     return record.label if record.label != UNKNOWN else f"{UNKNOWN}: it fits none of the families well enough"

@@ -53,6 +53,8 @@ _TAILS = 5e-4
 """Of the power of parts that are made one, beyond either edge of the whole."""
 _SAME_PLACE = 0.5
 """Of the narrower one's width: what overlaps by so much, at another time, is in the same place."""
+_LONGER = 4
+"""Times as long is what a short emission in the same place is not told from by the mean spectrum."""
 _QUIET, _ABOVE = 0.05, 2.0
 """Quantile of the mean spectrum that is taken for noise where the detector found too little, and how many times that a
 signal has at least."""
@@ -301,10 +303,18 @@ class _Search:
                 level_dbfs=best.level_dbfs,
             )
             times = tuple((max(0, one.start), one.stop) for one in records)
-            level = 10 ** (record.level_dbfs / 10) * sum(stop - start for start, stop in times)
-            energy = min(_energy(record, at, above), level / max(self._power, 1e-300))
-            parts.append(_Part(record, times, energy))
-        return parts
+            parts.append(_Part(record, times, _energy(record, at, above)))
+        return [self._own_energy(one, parts) for one in parts]
+
+    def _own_energy(self, part: _Part, parts: list[_Part]) -> _Part:
+        """Return a part with no more energy than its level allows, where another one is in its place for longer."""
+        record = part.record
+        for other in parts:
+            overlap = min(record.upper, other.record.upper) - max(record.lower, other.record.lower)
+            if other.time > _LONGER * part.time and overlap > _SAME_PLACE * min(part.width, other.width):
+                level = 10 ** (record.level_dbfs / 10) * part.time / max(self._power, 1e-300)
+                return replace(part, energy=min(part.energy, level))
+        return part
 
     def _merged(self, parts: list[_Part], at: _Reals, spectrum: _Reals) -> list[_Part]:
         """Return the parts with those of one signal made one, the strongest first."""
