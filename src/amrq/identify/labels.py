@@ -100,6 +100,13 @@ def _symbols(look: EmissionLook, received: ReceivedLinear | None) -> Details:
     return _measured(0.95 if known is None else max(known, _LIKELY), symbol_rate=received.symbol_rate)
 
 
+def _turned(look: EmissionLook, received: ReceivedLinear | None) -> Details:
+    """Return the symbol rate that the lines of its powers tell; where there are none, that of what was received."""
+    found = look.phase_keying
+    lines = _measured(found.confidence, symbol_rate=found.symbol_rate)
+    return lines if found.confidence > _LIKELY else _symbols(look, received) or lines
+
+
 def _linear(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
     details = _symbols(look, received)
     if received is None or not received.label:
@@ -247,8 +254,8 @@ _FAMILIES: dict[str, _Describe] = {
     "fsk4": lambda look, received: ("4FSK", _keyed(look)[1]),
     "fskm": _many_tones,
     "linear": _linear,
-    "pi4dqpsk": lambda look, received: ("pi/4-DQPSK", _symbols(look, received)),
-    "oqpsk": lambda look, received: ("OQPSK", _symbols(look, received)),
+    "pi4dqpsk": lambda look, received: ("pi/4-DQPSK", _turned(look, received)),
+    "oqpsk": lambda look, received: ("OQPSK", _turned(look, received)),
     "ofdm": _ofdm,
     "chirp": _chirp,
     "dsss": _spread,
