@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from amrq.channel import SampleRing, extract
 from amrq.classifier import make_classifier
 from amrq.errors import AmrqError
-from amrq.identify import EmissionIdentity, identify_emission
+from amrq.identify import EmissionIdentity, IdentifyModels, family_model, identify_emission
 from amrq.measure import BandSignal, find_signals
 from amrq.model import UNKNOWN
 from amrq.options import above, between, check, described, option
@@ -63,6 +63,11 @@ class SignalOptions:
     model: str = option(
         "default",
         "For the order of linear modulations: an ONNX file, a shipped model's name, or 'default'.",
+    )
+    family_model: str = option(
+        "family",
+        "For the families of signals: an ONNX file, a shipped model's name, or 'family'.",
+        advanced=True,
     )
     period: float = option(
         0.5, "Time between two identifications.", unit="s", within=above(0, at_most=3600), label="Name Every"
@@ -149,7 +154,9 @@ class SignalWatch:
             )
         self.error: Exception | None = None
         self.sample_rate, self.options, self.live = float(sample_rate), options or SignalOptions(), live
-        self._model = make_classifier(self.options.model)
+        self._models = IdentifyModels(
+            make_classifier(self.options.model), family_model(self.options.family_model)
+        )
         kept = min(
             max(self.options.kept, 4 * _LEAST / sample_rate), _BYTES / (8 * sample_rate)
         )  # complex64 has 8 bytes
@@ -279,7 +286,8 @@ class SignalWatch:
             self._busy = False
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closing or self._ring.end >= self._due)
-            self._busy = not self._closing
+            due = self._ring.end >= self._due and not self.live and self._finishing
+            self._busy = due or not self._closing
             return self._busy
 
     def _look(self) -> None:
@@ -359,7 +367,7 @@ class SignalWatch:
             noise,
             edges,
             snr if noise is not None else None,
-            self._model,
+            self._models,
             True,
             known,
         )
