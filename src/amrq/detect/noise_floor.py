@@ -417,7 +417,9 @@ def _gain_about(ratio: NDArray[np.float64], place: int, spread: float) -> tuple[
         close = ratio[np.abs(ratio - gain) < _SIGMAS * spread * gain]
         if len(close) < _FEWEST_FREE:
             break
-        gain = max(float(np.mean(close)), 1e-38)
+        last, gain = gain, max(float(np.mean(close)), 1e-38)
+        if gain == last:
+            break
     return gain, close
 
 
