@@ -28,6 +28,8 @@ _PATIENCE, _IMPATIENCE = 12.0, 0.5
 _EPOCH_BEGINS = 1e8
 """Seconds: a time below this is not counted from 1970, but from when a radio was switched on."""
 _STATISTICS = "statistics"
+_SLOWEST, _FASTEST = 1e3, 1e9
+"""Samples a second that a tag can give."""
 
 
 class StreamWorker(Protocol):
@@ -125,6 +127,8 @@ class WatchedStream(gr.basic_block):
         """Returns its counters."""
         self.finish: Callable[[StreamWorker], None] = lambda worker: None
         """Is called with the worker after its end."""
+        self.follows_rate = False
+        """Whether a tag `rx_rate` changes the sample rate: there is a new worker then."""
         self.worker: StreamWorker | None = None
         """Of the present run, or of the last one."""
         self.times = Times(sample_rate)
@@ -136,7 +140,8 @@ class WatchedStream(gr.basic_block):
 
     def _begin(self) -> None:
         self._breaks, self._upstream = Breaks(), cast(Any, None)
-        self._held = 0
+        self._held = self._base = 0
+        self._closing: list[threading.Thread] = []  # former workers
         self._ended = threading.Event()  # the worker has ended, and its last messages are out
         self._ending: threading.Thread | None = None
         self._over = threading.Event()  # nothing is published any more
@@ -149,9 +154,8 @@ class WatchedStream(gr.basic_block):
         self._begin()
         self.worker = self.make_worker()
         self.worker.start()
-        publisher = (self.worker, self._over, self.times)
         threading.Thread(
-            target=self._publish_now_and_then, args=publisher, name="amrq messages", daemon=True
+            target=self._publish_now_and_then, args=(self._over,), name="amrq messages", daemon=True
         ).start()
         return True
 
@@ -165,6 +169,8 @@ class WatchedStream(gr.basic_block):
             self._end(worker, finish=False)
         if self._ending is not None:
             joined(self._ending, _PATIENCE if self._ended.is_set() else _IMPATIENCE)
+        for thread in self._closing:
+            joined(thread, _IMPATIENCE)
         self._over.set()
         if worker.error is not None and self.error is None:
             raise worker.error
@@ -196,7 +202,7 @@ class WatchedStream(gr.basic_block):
             raise worker.error
         samples, read = input_items[0], self.nitems_read(0)
         if len(samples) > self._held:
-            self._take_in(worker, samples[self._held :], read + self._held)
+            worker = self._take_in(worker, samples[self._held :], read + self._held)
         self._held = len(samples)
         # GNU Radio counted the input before the stream ended: more samples may have come since.
         if self._is_over() and self._before.nitems_written(0) == read + self._held:
@@ -215,24 +221,58 @@ class WatchedStream(gr.basic_block):
         self.consume(0, count)
         return 0
 
-    def _take_in(self, worker: StreamWorker, new: Any, first: int) -> None:
-        """Hand over samples and what their tags say; the first one is number `first` of the stream."""
+    def _take_in(self, worker: StreamWorker, new: Any, first: int) -> StreamWorker:
+        """Hand over samples and what their tags say; the first one is number `first` of the stream.
+
+        Returns:
+            The worker, which may be a new one.
+        """
         place = 0
         if not self.live:  # what is found in a file is handed on before the next samples come
             self._publish(worker, self.times, counters=False)
         for offset, values in self._breaks.changes(self.get_tags_in_range(0, first, first + len(new))):
             worker.put(new[place : offset - first], wait=not self.live)
             place = offset - first
+            rate = read_number(values["rx_rate"]) if "rx_rate" in values else None
+            resampled = (
+                self.follows_rate
+                and rate is not None
+                and _SLOWEST <= rate < _FASTEST
+                and rate != self.sample_rate
+            )
+            if rate is not None and resampled:
+                worker = self._resample(worker, rate, offset)
             seconds = read_time(values["rx_time"]) if "rx_time" in values else None
             if seconds is not None:
-                self.times.add(offset, seconds)
+                self.times.add(offset - self._base, seconds)
             frequency = read_number(values["rx_freq"]) if "rx_freq" in values else None
             if frequency is not None and (frequency or None) != self.frequency:
                 self.retune(frequency)
-            elif offset:  # before the first sample nothing is missing
+            elif offset and not resampled:  # before the first sample nothing is missing
                 worker.add_break()
         if place < len(new):
             worker.put(new[place:], wait=not self.live)
+        return worker
+
+    def _resample(self, former: StreamWorker, rate: float, place: int) -> StreamWorker:
+        """Begin anew with a worker for another sample rate; samples are counted from here on."""
+        with self._lock:
+            times, self.times = self.times, Times(rate)
+            self.sample_rate, self._base = rate, place
+            self.worker = worker = self.make_worker()
+        worker.start()
+
+        def close() -> None:
+            try:
+                former.close(False)
+                self._publish(former, times, counters=False)
+            except Exception as error:  # it is over all the same
+                note_error(self, error)
+
+        self._closing = [one for one in self._closing if one.is_alive()]
+        self._closing.append(threading.Thread(target=close, name="amrq former rate", daemon=True))
+        self._closing[-1].start()
+        return worker
 
     def _end(self, worker: StreamWorker, finish: bool) -> None:
         """Close the worker in a thread, publish the last messages, and note that all is over."""
@@ -250,15 +290,19 @@ class WatchedStream(gr.basic_block):
         self._ending = threading.Thread(target=close, name="amrq end", daemon=True)
         self._ending.start()
 
-    def _publish_now_and_then(self, worker: StreamWorker, over: threading.Event, times: Times) -> None:
-        due = 0.0
+    def _publish_now_and_then(self, over: threading.Event) -> None:
+        due, worker = 0.0, self.worker
         try:
             while not over.wait(_PERIOD) and not self._ended.is_set():
                 counters = time.monotonic() >= due
-                self._publish(worker, times, counters)
+                with self._lock:
+                    worker, times = self.worker, self.times
+                if worker is not None:
+                    self._publish(worker, times, counters)
                 due = time.monotonic() + _STATISTICS_PERIOD if counters else due
         except Exception as error:  # the flowgraph must learn of it
-            worker.error = worker.error or error
+            if worker is not None:
+                worker.error = worker.error or error
 
     def _publish(self, worker: StreamWorker, times: Times, counters: bool = True) -> None:
         with self._lock:

@@ -25,8 +25,9 @@ class family_classifier(gr.hier_block2):
     thread of its own; the stream never waits, unless it is from a file. What is published is what most of the last five
     looks say.
 
-    Tags read: `rx_freq` with a new value: another band follows, and what was found is forgotten. `rx_overflow`,
-    `rx_time`, `rx_rate`: samples are missing; nothing is looked at over a gap.
+    Tags read: `rx_freq` with a new value: another band follows, and what was found is forgotten. `rx_rate` with another
+    rate, as `emission_source` gives it: all begins anew, and samples count from there. `rx_overflow`, `rx_time`:
+    samples are missing; nothing is looked at over a gap.
 
     Message ports:
         signal: a dictionary for each look, with the names of an emission's record: `family`, `label`, `summary`,
@@ -39,7 +40,7 @@ class family_classifier(gr.hier_block2):
         statistics: twice a second and at the end, a dictionary of counters (`amrq.scan.SignalCounts`).
 
     Args:
-        sample_rate: samples a second, from 1 kS/s to 1 GS/s.
+        sample_rate: samples a second, from 1 kS/s to 1 GS/s, until a tag `rx_rate` gives another.
         offset: middle of the signal, Hz from the middle of the band, -sample_rate/2 to sample_rate/2.
         bandwidth: of the signal, Hz, up to `sample_rate`. 0: the signal is looked for and measured; with an offset, the
             one nearest to it is looked at, otherwise the strongest.
@@ -78,6 +79,7 @@ class family_classifier(gr.hier_block2):
         self._stream = WatchedStream(
             "amrq_family_watch", before, _SIGNAL, live, float(sample_rate), frequency
         )
+        self._stream.follows_rate = True
         self._stream.make_worker = self._make_worker
         self._stream.take = self._take
         self._stream.count = self._count
@@ -134,7 +136,7 @@ class family_classifier(gr.hier_block2):
         return first or self._new_watch()
 
     def _take(self, worker: Any, times: Times) -> Iterable[Mapping[str, Any]]:
-        dropped, rate = worker.counts().dropped, self._stream.sample_rate
+        dropped, rate = worker.counts().dropped, worker.sample_rate
         for record, centre in worker.take_findings():
             if self._on_signal is not None:
                 self._on_signal(record)

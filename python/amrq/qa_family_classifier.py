@@ -104,6 +104,22 @@ class qa_family_classifier(gr_unittest.TestCase):
             first, last = one["sample_start"], one["sample_start"] + one["sample_count"]
             self.assertFalse(first < 15_000 < last)
 
+    def test_the_rate_of_an_emission_source_is_followed(self):
+        channel = amrq.emission_source(
+            RATE, offset=12e3, bandwidth=26e3
+        )  # its rate is 32.5 kS/s, or little more
+        block = amrq.family_classifier(RATE, live=False)
+        log = blocks.message_debug()
+        tb = gr.top_block()
+        tb.connect(blocks.vector_source_c(signal(offset=12e3).tolist()), channel, block)
+        tb.msg_connect(block, "signal", log, "store")
+        tb.run()
+        self.assertIsNone(block.error)
+        last = stored(log)[-1]
+        self.assertEqual(last["label"], "QPSK")
+        self.assertAlmostEqual(last["symbol_rate_hz"] / 10e3, 1, 2)
+        self.assertLess(block.statistics().received, 9_000)
+
     def test_the_stream_goes_on_while_a_look_takes_its_time(self):
         go_on, begun = threading.Event(), threading.Event()
         block = amrq.family_classifier(RATE, bandwidth=13e3)
