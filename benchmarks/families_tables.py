@@ -270,7 +270,7 @@ def parameters_table(rows: Rows) -> str:
     return table(heads, lines, 2)
 
 
-_NO_CLOCK = ("noise", "am", "ssb", "fm_narrow", "fm_wide", "dsss")
+_NO_CLOCK = ("noise", "am", "ssb", "fm_narrow", "fm_wide", "dsss", "chirp")
 
 
 def order_table(rows: Rows) -> str:
@@ -364,7 +364,7 @@ def goals_table(rows: Rows) -> str:
             2,
         )
         for name, words in MEASURED.items():
-            some = [row for row in of(rows, part, GOAL_LEVEL) if row["sent"] in _CLOCKED]
+            some = [row for row in of(rows, part, GOAL_LEVEL) if row["sent"] in _GOALS[name]]
             count, right = total(some, f"{name}_n"), total(some, f"{name}_right")
             add(f"{words}, at 15 dB: {WORDS[part]}", "90 %", right, count)
     named = together(of(rows, "noise"))
@@ -374,7 +374,7 @@ def goals_table(rows: Rows) -> str:
     add("recordings right, by most of their looks", "95 %", right, len(answers))
     add("recordings wrong with confidence above .9", "none", _surely_wrong(answers), len(answers))
     for name, words in MEASURED.items():
-        some = [row for row in of(rows, "recorded") if row["sent"] in _CLOCKED]
+        some = [row for row in of(rows, "recorded") if row["sent"] in _GOALS[name]]
         add(f"{words}: looks at recordings", "90 %", total(some, f"{name}_right"), total(some, f"{name}_n"))
     left = together(read(LEFT_OUT))
     add("a family left out of training is unknown", "90 %", left.unknown, left.count)
@@ -382,8 +382,12 @@ def goals_table(rows: Rows) -> str:
     return table(heads, lines, 2)
 
 
-_CLOCKED = (*KEYED, "linear", "pi4dqpsk", "oqpsk", "ofdm", "ook", "pulse")
-"""Families whose symbol rate counts for the goal."""
+_GOALS = {
+    "symbol_rate": (*KEYED, "linear", "pi4dqpsk", "oqpsk", "ook", "pulse"),
+    "deviation": KEYED,
+    "spacing": ("ofdm",),
+}
+"""Families whose parameters count."""
 
 
 def _surely_wrong(answers: Iterable[tuple[str, "Answer"]]) -> int:
