@@ -384,7 +384,7 @@ def goals_table(rows: Rows) -> str:
 
 _GOALS = {
     "symbol_rate": (*KEYED, "linear", "pi4dqpsk", "oqpsk", "ook", "pulse"),
-    "deviation": KEYED,
+    "deviation": (*KEYED, "fm_narrow", "fm_wide"),
     "spacing": ("ofdm",),
 }
 """Families whose parameters count."""
