@@ -41,6 +41,8 @@ _STEEP = 12.0
 """How fast the odds of wide FM change with the logarithm of the bandwidth."""
 _FAINT, _CLEAR = 4.0, 1.0
 """Log-odds for noise where nothing stands out, and dB from which on something does."""
+_REFUTED = 8.0
+"""Log-odds against noise where the floor is known: `find_noise` would have said so."""
 _OCTAVE = 3.0
 """Log-odds against a family that an octave beyond its range of bandwidths makes."""
 _FM = ("fm", "fm_narrow", "fm_wide")
@@ -65,7 +67,11 @@ _OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
 """Of the bandwidth, that AM's carrier is off the middle; an eye that audio seldom has; turns of pi/4-DQPSK."""
 _AM_CLEAR, _AM_DEPTH = 0.25, 0.1
 """Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
-_MODEM, _TONES_INDEX = 0.6, 1.2
+_DEEPEST = 1.2
+"""Depth: deeper is keying."""
+_PEAKED = 2.1
+"""Peak over RMS of the frequency: of voices and music 85 % have more, of keys and sweeps less than half."""
+_MODEM, _TONES_INDEX = 0.6, 1.6
 """Of an eye: so much of it a modem found in FM explains; its waves look like symbols of a small index."""
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
@@ -80,6 +86,9 @@ _CHUNKS = 2
 
 
 _NOT_RECEIVED = ReceivedLinear()
+_RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
+_ALSO_RECEIVED = ("pi4dqpsk", "oqpsk", "dsss")
+"""Families whose numbers have what the receiver of linear modulations says, where that was asked."""
 
 
 class _Case:
@@ -182,7 +191,9 @@ def _keyed(case: _Case, low: int, high: int) -> tuple[float, ...]:
 def _mirrored(case: _Case) -> float:
     """Return how clearly a carrier has sidebands that mirror each other, 0 to 1."""
     am = case.look.am
-    return min(am.confidence / _AM_CLEAR, 1.0) if am.depth is not None and am.depth > _AM_DEPTH else 0.0
+    if am.depth is None or am.depth < _AM_DEPTH:
+        return 0.0
+    return min(am.confidence / _AM_CLEAR, 1.0) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
 
 
 def _numbers_of_carrier(case: _Case) -> tuple[float, ...]:
@@ -204,12 +215,27 @@ def _numbers_of_ssb(case: _Case) -> tuple[float, ...]:
     return abs(look.ssb.skew or 0.0), _below_linear(case), look.line.share
 
 
+def _flat(case: _Case) -> float:
+    """Return how much less the frequency's peak is above its mean than that of voices and music, 0 to 1."""
+    fm = case.look.fm
+    if not fm.deviation or not fm.rms_deviation:
+        return 0.0
+    return min(max((_PEAKED - fm.deviation / fm.rms_deviation) / 0.5, 0.0), 1.0)
+
+
 def _numbers_of_fm(case: _Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
     modem = max(_modem(case), pilot)
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
-    return max(eye - _WIDE_EYE, 0.0) * (1 - modem), _beyond_constant(case), modem
+    swept = look.chirp.confidence
+    return (
+        max(eye - _WIDE_EYE, 0.0) * (1 - modem),
+        _beyond_constant(case),
+        modem,
+        _flat(case) * (1 - modem),
+        swept,
+    )
 
 
 def _numbers_of_keying(case: _Case) -> tuple[float, ...]:
@@ -232,8 +258,11 @@ def _numbers_of_quarter(case: _Case) -> tuple[float, ...]:
     likely = case.look.phase_keying.pi4dqpsk
     received = case.received_already()
     turned = -received.turn[0]
-    other = 1.0 if received.label and turned < _TURNED and likely < 0.5 else 0.0  # it was named
-    return likely, max(turned, 0.0), other, _below_linear(case)
+    # QPSK that is half a symbol rate off, or 8PSK with odd turns, is what it is received as.
+    eighths = received.label == "8PSK" and turned < _TURNED and likely < 0.5
+    other = 1.0 if eighths or (received.label and received.label not in _RECEIVED_AS_QUARTER) else 0.0
+    alike = 1.0 if received.label in _RECEIVED_AS_QUARTER and not other else 0.0
+    return likely, max(turned, 0.0), other, _below_linear(case), alike
 
 
 def _numbers_of_offset(case: _Case) -> tuple[float, ...]:
@@ -323,7 +352,10 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
     """
     case = _Case(look)
     prior = _proposed(look)
+    proposed = _split_fm(_softmax(prior), look.bandwidth)
     faint = _faint(look)
+    if look.noise_density is not None:  # a noise floor that is told, and what was found exceeds it
+        prior["noise"] -= _REFUTED
     score = {
         name: value - _beyond(name, look.bandwidth) - (0.0 if name in ("noise", UNKNOWN) else faint)
         for name, value in prior.items()
@@ -334,11 +366,15 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
         if wanted is None:
             break
         _measure(case, wanted, score, measured)
+        if wanted == "linear":
+            for name in _ALSO_RECEIVED:
+                if name in measured:
+                    score[name] -= measured[name]
+                    _measure(case, name, score, measured)
         for name, needs in _FROM.items():
             if name not in measured and name in score and case.has(*needs):
                 _measure(case, name, score, measured)
     probabilities = _split_fm(_softmax(score), look.bandwidth)
-    proposed = _split_fm(_softmax(prior), look.bandwidth)
     received = case.received_already()
     return FamilyEvidence(
         probabilities,

@@ -21,8 +21,8 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     "am": (-0.74, 0.39, 2.5, 1.8, -3.0),
     # constant; skew, envelope below filtered symbols', share of the line
     "ssb": (-0.055, 2.1, -1.2, 1.0),
-    # constant; eye of frequency keying, envelope beyond a constant one, pilot or modem inside
-    "fm": (0.5, -3.0, -3.5, 2.3),
+    # constant; eye of frequency keying, envelope beyond a constant one, pilot or modem, flat frequency, sweeps
+    "fm": (0.6, -3.0, -3.5, 2.3, -1.0, -5.0),
     # constant; keying, two levels, duty
     "ook": (-0.34, 3.2, 0.94, -0.78),
     # constant; confidence of pulses, frames whose parity is right
@@ -34,9 +34,9 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     # constant; of more
     "fskm": (0.2, 3.0, -0.7, -2.0),
     # constant; named, clear without a name, refuted, envelope below filtered symbols', clear turns
-    "linear": (-0.6, 5.0, 0.6, 2.6, -1.3, 0.8),
-    # constant; lines of pi/4-DQPSK, turns of an eighth, named as something else, envelope below filtered symbols'
-    "pi4dqpsk": (-1.5, 4.5, 2.0, -3.5, -1.0),
+    "linear": (-1.2, 5.6, 0.8, 2.8, -1.3, 0.8),
+    # constant; its lines, turns of an eighth, named as another, envelope below filtered symbols', named as it may look
+    "pi4dqpsk": (-1.5, 4.5, 2.0, -3.5, -1.0, 4.0),
     # constant; lines of OQPSK, named as something else, envelope below filtered symbols'
     "oqpsk": (-1.2, 4.5, -2.5, -0.3),
     # constant; prefix, how far the envelope is from noise's, wide and standing out
@@ -44,6 +44,6 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     # constant; confidence, power gathered, envelope beyond a constant one
     "chirp": (-0.54, 4.8, 0.13, -2.5),
     # constant; repetition, named, clear without a name, refuted, envelope below filtered symbols'
-    "dsss": (-1.0, 4.0, 1.5, -1.3, 1.5, -0.94),
+    "dsss": (-1.0, 4.0, 3.5, -1.3, 1.5, -0.94),
 }
 """By family: constant, then factors."""
