@@ -174,11 +174,19 @@ def test_padding_does_not_count_for_the_level() -> None:
     assert not found[1].any()
 
 
-def test_the_shipped_model_keeps_what_the_issue_asks() -> None:
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_shipped_models_keep_what_the_issue_asks(bits: int) -> None:
+    import onnx
+
     assert find_model("family").stem == "family-int8"
-    contract = read_contract(find_model("family"))
+    path = find_model(f"family-int{bits}")
+    contract = read_contract(path)
     assert contract.input == "samples" and contract.weights <= 60_000
-    assert (contract.weight_bits, contract.activation_bits) == (8, 8)
+    assert (contract.weight_bits, contract.activation_bits) == (bits, 8)
     assert contract.classes[-1] == "unknown"
     agreement = contract.recipe["agreement"]
     assert agreement["differing_decisions_of_torch_and_onnxruntime"] <= 0.01 * agreement["chunks"]
+    weights = [t for t in onnx.load(str(path)).graph.initializer if t.name.endswith("weight.int")]
+    assert len(weights) == 16
+    most = max(np.abs(onnx.numpy_helper.to_array(one).astype(int)).max() for one in weights)
+    assert most <= 2 ** (bits - 1) - 1 or bits == 8
