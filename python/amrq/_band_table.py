@@ -24,8 +24,8 @@ from amrq.text import engineering, printable
 __all__ = ["EmissionTable"]
 
 _DASH = "–"
-_YIELDING = (0, 2)
-"""Columns that become narrower where there is no room: their words end in an ellipsis."""
+_YIELDING = {0: 1, 2: 3}
+"""Columns that become narrower where there is no room, and their shares of it: their words end in an ellipsis."""
 _WORDS = 3
 """Columns on the left: words rather than numbers."""
 _COLOURED = 2
@@ -85,7 +85,9 @@ _COLUMNS = (
     _Column(
         "Label", "AFSK1200 in FM", lambda r, s: emission_words(r), lambda r, s: emission_words(r).lower()
     ),
-    _Column("Family", "pi4dqpsk0", lambda r, s: _family_text(r), lambda r, s: _after_others(_family_text(r))),
+    _Column(
+        "Family", "pi4dqpsk 00", lambda r, s: _family_text(r), lambda r, s: _after_others(_family_text(r))
+    ),
     _Column(
         "Protocol",
         "POCSAG 1200?",
@@ -100,7 +102,7 @@ _COLUMNS = (
         "Bandwidth", "25.2 kHz", lambda r, s: span_text(r.upper - r.lower), lambda r, s: r.upper - r.lower
     ),
     _Column("SNR", "−12.3 dB", lambda r, s: f"{r.snr_db:.1f} dB".replace("-", "−"), lambda r, s: r.snr_db),
-    _Column("Sure", "100 %", _confidence_text, lambda r, s: r.confidence or 0.0),
+    _Column("Sure", "100 % 0", _confidence_text, lambda r, s: r.confidence or 0.0),
     _Column("Symbol rate", "100.12 kBd", _rate_text, lambda r, s: r.symbol_rate or 0.0),
     _Column("Bursts", "10000", lambda r, s: str(r.bursts), lambda r, s: r.bursts, 2),
     _Column(
@@ -290,7 +292,7 @@ class EmissionTable(QtWidgets.QTableView):
         shares = [column.share if width else 0 for column, width in zip(_COLUMNS, needed, strict=True)]
         spare = room - sum(needed)
         if spare < 0:
-            shares = [2 if number in _YIELDING else 0 for number in range(len(_COLUMNS))]
+            shares = [_YIELDING.get(number, 0) for number in range(len(_COLUMNS))]
         for number, width in enumerate(needed):
             self.setColumnHidden(number, not width)
             if width:
