@@ -64,6 +64,12 @@ _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
 _SURE = 0.8
 """Confidence of a family that is claimed of all of a recording in which the detector found nothing of the kind."""
+_MOST_WHOLE = 0.85
+"""Confidence of such a family, at most."""
+_OUTSIDE = 0.005
+"""Of the power of what fills a recording, beyond either of its edges."""
+_PIECES, _FILLED = 4, 0.9
+"""Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
 _LOOK, _LOOKS = 1500.0, 6
 """Bandwidths times seconds of a look, and how many of them are spread over the signal."""
 _RATE = 4.0
@@ -234,14 +240,15 @@ class _Search:
         merged = self._merged(parts, at, spectrum)
         main = max(merged, key=lambda one: one.energy, default=None)
         whole = None
-        if main is None or sum(one.energy for one in merged) < _MISSED * total:
+        unclear = main is None or main.record.label in (UNKNOWN, _NOISE)
+        missed = sum(one.energy for one in merged) < _MISSED * total
+        if unclear or missed or self._in_pieces(merged, at, spectrum):
             whole = self._whole(at, spectrum, floor)
         if whole is not None and self._claims(whole):
             others = [one for one in merged if not self._inside(one.record, whole)]
-            share = 1.0 - sum(one.energy for one in others) / max(total, 1e-300)
+            share = min(1.0, _energy(whole, at, above) / max(total, 1e-300))
             found = replace(plain, main=whole, share=share, alone=share > _ALONE)
-            doubt = "it fills the recording, so that there is no noise beside it to measure it against."
-            return self._listed(found, others, main_energy=total, doubts=(doubt,))
+            return self._listed(found, others, main_energy=total, doubts=(self._why_doubted(whole),))
         if main is None:
             noise = whole is not None and whole.label == _NOISE
             said = () if noise else ("nothing stands out of the noise: it is too short or too weak.",)
@@ -257,6 +264,22 @@ class _Search:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
         found = replace(plain, main=record, share=share, alone=share > _ALONE)
         return self._listed(found, rest, main.energy, tuple(doubts))
+
+    def _why_doubted(self, whole: EmissionRecord) -> str:
+        if whole.bandwidth > _MISSED * self._rate:
+            return "it fills the recording, so that there is no noise beside it to measure it against."
+        return "its edges are those of what stands out of the mean spectrum, not the detector's."
+
+    @staticmethod
+    def _in_pieces(merged: list[_Part], at: _Reals, spectrum: _Reals) -> bool:
+        """Return whether emissions lie side by side in what has no holes: pieces of a wide signal, it may be."""
+        strong = spectrum > _ABOVE * float(np.quantile(spectrum, _QUIET))
+        lower, upper = _largest(at, _bridged(strong, round(_HOLES * len(at))), spectrum)
+        inside = (at >= lower) & (at <= upper)
+        pieces = [one for one in merged if lower <= one.record.centre <= upper]
+        widest = max((one.width for one in pieces), default=math.inf)
+        filled = bool(inside.any()) and float(strong[inside].mean()) > _FILLED
+        return len(pieces) >= _PIECES and upper - lower > 2 * widest and filled
 
     @staticmethod
     def _doubtful(record: EmissionRecord) -> bool:
@@ -375,6 +398,11 @@ class _Search:
             return None
         strong = _bridged(spectrum > _ABOVE * floor, round(_HOLES * self._bins))
         lower, upper = _largest(at, strong, spectrum)
+        inside = (at >= lower) & (at <= upper)
+        sums = np.cumsum(np.maximum(spectrum - floor, 0.0) * inside)
+        if sums[-1] > 0:  # the edges of 99 % of its power
+            first, last = np.searchsorted(sums, [_OUTSIDE * sums[-1], (1 - _OUTSIDE) * sums[-1]])
+            lower, upper = float(at[first]), float(at[min(last, len(at) - 1)])
         full = upper - lower > _FULL * self._rate
         if full or upper <= lower:
             lower, upper, full = -self._rate / 2, self._rate / 2, True
@@ -397,7 +425,9 @@ class _Search:
             on=False,
         )
         part = _Part(record, ((0, self._samples.length),), 1.0)
-        return self._identified(part, None if full else 10 * math.log10(noise))
+        found = self._identified(part, None if full else 10 * math.log10(noise))
+        # It rests on less than where there is noise beside the signal.
+        return replace(found, confidence=min(found.confidence, _MOST_WHOLE))
 
     def _identified(self, part: _Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
         """Return a signal's record with what looks at several places of it say.
