@@ -26,7 +26,10 @@ def beacon(rng: np.random.Generator, seconds: float) -> np.ndarray:
     for spacing in rng.choice(SPACINGS, round(seconds / SYMBOL)):
         low, high = -(spacing + RISE) / 2, (spacing - RISE) / 2
         turns = 2j * np.pi * rng.random(2)
-        tones = [np.exp(2j * np.pi * at * time + 1j * rise + turn) for at, turn in zip((low, high), turns, strict=True)]
+        tones = [
+            np.exp(2j * np.pi * at * time + 1j * rise + turn)
+            for at, turn in zip((low, high), turns, strict=True)
+        ]
         symbols.append(sum(tones) * np.sin(0.5 * np.pi * soft) ** 2 / np.sqrt(1.7))
     return np.concatenate(symbols).astype(np.complex64)
 
@@ -59,7 +62,9 @@ def main(folder: Path, seed: int = 1) -> None:
     iq = 0.1 * shift(beacon(rng, 2.0), 35e3)
     symbols = np.repeat(rng.integers(4, size=len(iq) // 20), 20)  # QPSK of 10 kBd
     pulse = np.hanning(42)[1:-1] / 20
-    iq[: len(symbols)] += 0.1 * shift(np.convolve(np.exp(0.5j * np.pi * (symbols + 0.5)), pulse, "same"), -40e3)
+    iq[: len(symbols)] += 0.1 * shift(
+        np.convolve(np.exp(0.5j * np.pi * (symbols + 0.5)), pulse, "same"), -40e3
+    )
     iq += 0.1 * shift(np.ones(len(iq)), 80e3)  # a carrier
     write(folder / "band", iq + noise(rng, len(iq), 1e-3))
 
