@@ -392,7 +392,8 @@ def _next_to_measure(score: Mapping[str, float], measured: Mapping[str, float]) 
     order = sorted((name for name in score if name != UNKNOWN), key=lambda name: -score[name])
     doubtful = measured.get(order[0], 0.0) < _DOUBTFUL
     least = max(score.values()) - (_FAR if doubtful else _CLOSE)
-    if doubtful and order[0] in measured and "ook" not in measured:
+    told = [value for name, value in measured.items() if name != "noise"]
+    if told and max(told) < _DOUBTFUL and "ook" not in measured:
         return "ook"  # that costs least, and is clear where it is there
     if "linear" in measured and "pi4dqpsk" not in measured and score["pi4dqpsk"] > score["linear"] - _FAR:
         return "pi4dqpsk"  # its turns are received as QPSK or 8PSK

@@ -370,4 +370,6 @@ def _modem(
     if found.levels != 2 or found.error > _MODEM_ERROR or found.centre is None or found.deviation is None:
         return None, None, 0.0
     centre = middle + found.centre
-    return (centre - found.deviation, centre + found.deviation), found.symbol_rate, found.confidence
+    # Of two tones in audio it is only asked whether they are there: how well they fit tells that.
+    sure = 1 / (1 + math.exp(min(10.5 * found.error - 4.0, 50.0)))
+    return (centre - found.deviation, centre + found.deviation), found.symbol_rate, sure
