@@ -15,6 +15,7 @@ from gnuradio.amrq._errors import guarded, guarded_run, note_error
 from gnuradio.amrq._tags import Breaks, read_number, read_time
 
 from amrq.live import joined
+from amrq.machine import end_at_exit
 
 __all__ = ["StreamWorker", "WatchedStream", "as_message"]
 
@@ -154,9 +155,11 @@ class WatchedStream(gr.basic_block):
         self._begin()
         self.worker = self.make_worker()
         self.worker.start()
-        threading.Thread(
+        publisher = threading.Thread(
             target=self._publish_now_and_then, args=(self._over,), name="amrq messages", daemon=True
-        ).start()
+        )
+        publisher.start()
+        end_at_exit(publisher, self._over.set)
         return True
 
     @guarded_run
@@ -272,6 +275,7 @@ class WatchedStream(gr.basic_block):
         self._closing = [one for one in self._closing if one.is_alive()]
         self._closing.append(threading.Thread(target=close, name="amrq former rate", daemon=True))
         self._closing[-1].start()
+        end_at_exit(self._closing[-1], lambda: None)
         return worker
 
     def _end(self, worker: StreamWorker, finish: bool) -> None:
@@ -289,6 +293,7 @@ class WatchedStream(gr.basic_block):
 
         self._ending = threading.Thread(target=close, name="amrq end", daemon=True)
         self._ending.start()
+        end_at_exit(self._ending, lambda: None)
 
     def _publish_now_and_then(self, over: threading.Event) -> None:
         due, worker = 0.0, self.worker

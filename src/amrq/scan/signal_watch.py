@@ -14,6 +14,7 @@ from amrq.channel import SampleRing, extract
 from amrq.classifier import make_classifier
 from amrq.errors import AmrqError
 from amrq.identify import EmissionIdentity, IdentifyModels, family_model, identify_emission
+from amrq.machine import end_at_exit
 from amrq.measure import BandSignal, find_signals
 from amrq.model import UNKNOWN
 from amrq.options import above, between, check, described, option
@@ -214,6 +215,12 @@ class SignalWatch:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+        end_at_exit(self._thread, self._give_up)
+
+    def _give_up(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
 
     def put(self, samples: NDArray[np.complexfloating[Any, Any]], wait: bool = False) -> None:
         """Hand over samples, complex [n]; they are copied.
