@@ -42,7 +42,7 @@ _STEEP = 12.0
 _FAINT, _CLEAR = 4.0, 1.0
 """Log-odds for noise where nothing stands out, and dB from which on something does."""
 _REFUTED = 8.0
-"""Log-odds against noise where the floor is known: `find_noise` would have said so."""
+"""Log-odds against noise where the floor is known: its spectrum would have shown it."""
 _OCTAVE = 3.0
 """Log-odds against a family that an octave beyond its range of bandwidths makes."""
 _FM = ("fm", "fm_narrow", "fm_wide")
