@@ -153,6 +153,30 @@ def test_what_waits_is_thrown_away_where_nobody_wants_it(make: Any, samples: _Sa
     assert not any(one.on for one in worker.snapshot().emissions)
 
 
+def test_a_queue_that_is_shorter_than_a_piece_does_not_wait_for_ever(
+    make: Any, samples: _Samples, mode: str
+) -> None:
+    worker = make(0.005)
+    worker.start()
+    worker.put(samples[:200_000], wait=True)
+    worker.close()
+    assert worker.error is None and worker.snapshot().counters.samples == 200_000
+
+
+def test_a_process_that_started_early_serves_one_worker(classifier: Classifier, samples: _Samples) -> None:
+    scanner = BandScanner(RATE, classifier=classifier, apart=True)
+    first = ScanWorker(scanner)
+    first.start()
+    assert first.process_id is not None
+    first.close()
+    other = ScanWorker(scanner)
+    other.start()
+    other.put(samples[:100_000], wait=True)
+    other.close()
+    assert other.error is None and other.snapshot().now == 100_000
+    assert scanner.finder_apart is None
+
+
 def test_samples_of_a_wrong_shape_are_refused(make: Any) -> None:
     with pytest.raises(AmrqError, match="a row of complex numbers"):
         make().put(np.zeros((2, 2), np.complex64))
@@ -203,6 +227,8 @@ def test_a_detector_that_is_killed_ends_the_scan_with_a_sentence(make: Any, samp
     worker.put(samples[400_000:])
     worker.close()
     assert not any(one.on for one in worker.snapshot().emissions)
+    counters = worker.snapshot().counters  # what waited, was on its way and came later is lost
+    assert counters.samples + counters.dropped == len(samples)
 
 
 def test_a_detector_that_is_stopped_holds_nothing_up(

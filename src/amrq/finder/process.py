@@ -207,7 +207,10 @@ def serve(descriptor: int) -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/comm").write_text(_NAME)
     connection: Connection[Any, Any] = Connection(descriptor)
-    start = connection.recv()
+    try:
+        start = connection.recv()
+    except (OSError, EOFError):  # the parent has gone
+        return
     ring = SampleRing.attached(start.ring)
     os.close(start.ring.descriptor)
     _prepare(ring.sample_rate, start.options)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Windowed transforms of overlapping frames and their squared magnitudes, in one go: a frame stays in the cache from
- * its samples to its powers. tests/test_native_spectra.py holds it against SciPy's transform.
+ * its samples to its powers. tests/test_native.py holds it against SciPy's transform.
  *
  * A transform of N = R C points is done as C transforms of R points, a turn of each value, and R transforms of C
  * points (Bailey, 1990). Both are done for 16 columns side by side, each in a vector of its own, so that all steps are

@@ -81,7 +81,8 @@ class ScanWorker:
 
     Args:
         scanner: it belongs to the worker until `close`; `snapshot`, `picture` and `samples` may be called as before.
-        queue_seconds: seconds of samples that may wait, above 0; less where the ring holds less.
+        queue_seconds: seconds of samples that may wait, above 0; less where the ring holds less, and two pieces, of
+            40 ms each, at least.
 
     Raises:
         AmrqError: a value is out of its range.
@@ -104,8 +105,9 @@ class ScanWorker:
         """What ended the work early; None if nothing did."""
         rate, capacity = scanner.sample_rate, scanner.ring.capacity
         self._piece = max(1, min(round(_PIECE * rate), capacity // 32))
-        self._longest = capacity - _RESERVE * self._piece
-        self._most = max(1, min(round(queue_seconds * rate), self._longest))
+        self._longest = max(1, capacity - _RESERVE * self._piece)
+        # The detector waits for a whole piece: fewer samples would never be searched.
+        self._most = max(2 * self._piece, min(round(queue_seconds * rate), self._longest))
         self._starting = True  # the queue has not been short yet
         self._marks: deque[_Mark] = deque()
         self._place = scanner.ring.end  # what is searched next
@@ -114,6 +116,7 @@ class ScanWorker:
         self._looking = threading.Event()
         self._ready = threading.Event()  # the detector has started
         self._steps = 0  # jobs done
+        self._done = self._place  # the sample before which all is searched or counted
         self._closing = self._ended = False
         self._finder: FinderProcess | _ThisThread = _ThisThread(scanner)
         self._threads = [
@@ -124,10 +127,11 @@ class ScanWorker:
     def start(self) -> None:
         """Start the threads, and the detector's process."""
         scanner = self.scanner
-        if not scanner.ring.end:  # what was found here goes on here
-            self._finder = (
-                scanner.finder_apart or finder_process(scanner.ring, scanner.finding) or _ThisThread(scanner)
-            )
+        apart, scanner.finder_apart = scanner.finder_apart, None  # it serves one worker
+        if not self._place:
+            self._finder = apart or finder_process(scanner.ring, scanner.finding) or self._finder
+        elif apart is not None:  # what was found here goes on here
+            apart.close()
         for thread in self._threads:
             thread.start()
             end_at_exit(thread, lambda: self.fail(AmrqError("the program has ended")))
@@ -191,19 +195,20 @@ class ScanWorker:
             if self._closing:
                 return
             self._closing = True
-            if not finish:
-                self._throw_away()
+            unwanted = 0 if finish else self._throw_away()
             self._changed.notify_all()
         self._looking.set()
         if finish and self._threads[0].is_alive():
             self._ready.wait()  # what came meanwhile is searched then
         elif not self._ready.is_set():
             self._finder.kill()  # nobody wants what it would find
-        if not self._have_ended():
+        ended = self._have_ended()
+        if not ended or self.error is not None:
             with self._changed:
-                lost = self._throw_away()
+                self._throw_away()
+                lost = max(0, self._end - self._done - unwanted)  # on their way, too
             self.scanner.count_dropped(lost)
-        if not self._have_ended():
+        if not (ended or self._have_ended()):
             self.error = self.error or AmrqError(
                 "the scan did not end in time; what it found last may be missing"
             )
@@ -257,12 +262,14 @@ class ScanWorker:
     # The detector
 
     def _detect(self) -> None:
-        if isinstance(self._finder, FinderProcess) and not self._finder.started():
-            if not self._closing:
-                _LOG.warning("the detector runs in a thread, since its process did not start.")
-            self._finder.close()
-            self._finder = _ThisThread(self.scanner)
-        self._ready.set()
+        try:
+            if isinstance(self._finder, FinderProcess) and not self._finder.started():
+                if not self._closing:
+                    _LOG.warning("the detector runs in a thread, since its process did not start.")
+                self._finder.close()
+                self._finder = _ThisThread(self.scanner)
+        finally:
+            self._ready.set()  # `close` waits for it, whatever went wrong
         sent: deque[tuple[Job, tuple[float | None, ...]]] = deque()
         while True:
             while len(sent) < self._finder.AT_ONCE and (following := self._next_job(wait=not sent)):
@@ -273,6 +280,7 @@ class ScanWorker:
             found = self._finder.receive()
             job, centre = sent.popleft()
             self.scanner.take(job, found, *centre)
+            self._done = job.stop
             self._steps += 1
             self._looking.set()
 
