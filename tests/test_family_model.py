@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.classifier import FamilyModel, level_chunks
+from amrq.classifier import FamilyModel, level_chunks, make_classifier
 from amrq.errors import AmrqError, ModelError
 from amrq.model import Contract, find_model, read_contract, write_contract
 
@@ -152,6 +152,8 @@ def test_what_cannot_be_prepared(
 def test_other_models_are_refused(model: FamilyModel, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="takes symbols of a front end"):
         FamilyModel(linear_model(tmp_path / "symbols.onnx"))
+    with pytest.raises(ModelError, match="takes samples of a signal"):
+        make_classifier("family")
     with pytest.raises(AmrqError, match="chunks of 64 samples, not an array of shape"):
         model.log_probabilities(np.ones((2, 32), np.complex64))
 

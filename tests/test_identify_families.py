@@ -169,6 +169,23 @@ def test_the_evidence_of_looks_is_summed() -> None:
     assert after["fsk2"] / after["fsk4"] > before
 
 
+def test_a_measure_of_several_looks_is_no_mean_of_different_values() -> None:
+    """A rate that was once taken for its double, a spreading factor that was once another one."""
+    found = Findings()
+    for rate, sure, factor in ((1198.0, 0.9, 7), (2400.0, 0.6, 9), (1202.0, 0.9, 7)):
+        details = {"symbol_rate": Measure(rate, sure), "spreading_factor": Measure(factor, sure)}
+        found.add(EmissionIdentity("LoRa", "chirp", "named", 0.9, symbol_rate=rate, details=details), {})
+    fields = found.fields(all=True)
+    assert fields["symbol_rate"] == fields["details"]["symbol_rate"].value == pytest.approx(1200.0)
+    assert fields["details"]["spreading_factor"] == Measure(7.0, 0.9)
+
+
+def test_edges_beyond_the_band_make_no_more_samples_than_those_of_the_band() -> None:
+    iq = (rng("edges").standard_normal((2048, 2)) @ [1, 1j]).astype(np.complex64)
+    found = [identify_emission(iq, 40e3, edges=(-edge, edge), thorough=False) for edge in (20e3, 2e6)]
+    assert found[0].families == found[1].families
+
+
 def test_an_emission_in_one_line() -> None:
     details = {
         "symbol_rate": Measure(1200.3, 0.95),

@@ -116,6 +116,13 @@ def test_silence_is_said() -> None:
     assert "zero" in list(survey_lines("a.cf32", found))[-1]
 
 
+def test_a_recording_of_one_value_is_no_signal() -> None:
+    """What a receiver writes that received nothing."""
+    found = survey_recording(Samples(np.full(20_000, (1 + 1j) / 255)), RATE)
+    assert found.main is None and not found.noise
+    assert "the same" in list(survey_lines("a.cu8", found))[-1]
+
+
 def test_a_report_shows_nothing_that_could_steer_a_terminal() -> None:
     for line in survey_lines("a\x1b[31m.wav", Survey(8e3, 8000, noise=True)):
         assert "\x1b" not in line

@@ -116,6 +116,9 @@ class ChunkClassifier(Classifier):
         engine: as given.
         contract: of the engine's model.
 
+    Raises:
+        ModelError: the engine's model takes samples of a signal, not symbols.
+
     Example:
         >>> import numpy as np
         >>> from amrq.classifier import make_classifier
@@ -127,6 +130,7 @@ class ChunkClassifier(Classifier):
     """
 
     def __init__(self, engine: Engine) -> None:
+        engine.contract.require_symbols()
         self.engine = engine
         self.contract = engine.contract
         self._weigher = Weigher(engine.contract)

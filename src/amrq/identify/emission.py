@@ -98,6 +98,7 @@ def identify_emission(
         iq = np.where(good, iq, np.complex64(0))
     if len(iq) < _LEAST:
         return EmissionIdentity(reason=SHORT)
+    edges = None if edges is None else _within(edges, sample_rate)
     bandwidth = None if edges is None else edges[1] - edges[0]
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
     received = (iq, sample_rate)
@@ -156,6 +157,12 @@ def _find_carrier(look: EmissionLook) -> EmissionIdentity | None:
         return None
     share = line.power / (line.power + beside + line.doubt)
     return EmissionIdentity("carrier", "carrier", "named", _MOST_SURE * share)
+
+
+def _within(edges: tuple[float, float], sample_rate: float) -> tuple[float, float]:
+    """Return edges within the band of the samples; as they are where they lie beside it."""
+    lower, upper = max(edges[0], -sample_rate / 2), min(edges[1], sample_rate / 2)
+    return (lower, upper) if lower < upper else edges
 
 
 def _twice(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:

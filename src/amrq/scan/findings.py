@@ -23,6 +23,8 @@ _PLAIN = 6.0
 """Log-odds of a look that compared no families, where it was sure."""
 _REPEATED = 2.0
 """Looks whose evidence is independent: further ones of the same emission err alike."""
+_CLOSE = 0.05
+"""Of the surest measured value: others that are as close are taken for the same, with another error."""
 _RATE = "symbol rate"
 _NAMES = (*FAMILIES, UNKNOWN)
 
@@ -137,6 +139,8 @@ class Findings:
         symbol_rate = measures.pop(_RATE, None)
         details = {name: _mean(some) for name, some in chosen.details.items()}
         measures |= {name: one.value for name, one in details.items()}
+        if symbol_rate is not None and "symbol_rate" in details:
+            symbol_rate = details["symbol_rate"].value
         return {
             "label": key[1],
             "family": family,
@@ -172,10 +176,14 @@ def _probabilities(evidence: Mapping[str, float], weight: float) -> dict[str, fl
 
 
 def _mean(measures: Iterable[Measure]) -> Measure:
-    """Return the mean of measured values by their confidence, and the largest one of these."""
+    """Return the mean by confidence of the surest measured value and those close to it, and the largest confidence.
+
+    What is far from it is another value, a multiple of a rate or another number of tones, and no mean is any of them.
+    """
     measures = list(measures)
-    total = sum(one.confidence for one in measures)
-    if not total > 0:
-        return measures[-1]
     best = max(measures, key=lambda one: one.confidence)
+    if not best.confidence > 0:
+        return measures[-1]
+    measures = [one for one in measures if abs(one.value - best.value) <= _CLOSE * abs(best.value)]
+    total = sum(one.confidence for one in measures)
     return Measure(sum(one.value * one.confidence for one in measures) / total, best.confidence, best.error)

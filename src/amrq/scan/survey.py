@@ -192,6 +192,7 @@ class _Search:
         self._sums: _Reals = np.zeros(self._bins)
         self._spectra = 0
         self._power = 0.0
+        self._varies = False
 
     def run(self, breaks: Mapping[int, float | None], progress: Callable[[int, int], None]) -> None:
         """Search all of the recording."""
@@ -208,6 +209,9 @@ class _Search:
                     events += self._scanner.retune(centre)
             until = min(place + size, next(edge for edge in edges if edge > place))
             piece = np.asarray(self._samples.read(place, until - place), np.complex64)
+            if not place:
+                first = piece[0]
+            self._varies = self._varies or bool((piece != first).any())
             events += self._scanner.process(piece)
             self._add_spectrum(finite_samples(piece))
             place = until
@@ -237,6 +241,8 @@ class _Search:
         plain = Survey(self._rate, self._samples.length, self._scanner.centre_hz)
         if not self._power > 0:
             return replace(plain, doubts=("all of its samples are zero.",))
+        if not self._varies and self._samples.length > 1:
+            return replace(plain, doubts=("all of its samples are the same: nothing was received.",))
         merged = self._merged(parts, at, spectrum)
         main = max(merged, key=lambda one: one.energy, default=None)
         whole = None
