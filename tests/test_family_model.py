@@ -63,6 +63,12 @@ def test_silence_and_what_is_not_finite_say_nothing(model: FamilyModel) -> None:
     assert found[0].argmax() == 0
 
 
+def test_a_temperature_that_makes_outputs_infinite_is_refused(tmp_path: Path) -> None:
+    cold = family_model(tmp_path / "cold.onnx", temperature=1e-320)
+    with pytest.raises(ModelError, match="not finite"):
+        cold.log_probabilities(np.ones((1, LENGTH), np.complex64))
+
+
 def test_several_chunks_are_summed_and_weighed(model: FamilyModel, tmp_path: Path) -> None:
     logs = np.log([[0.6, 0.3, 0.1], [0.5, 0.3, 0.2]])
     product = np.exp(logs.sum(axis=0))

@@ -291,6 +291,7 @@ def test_a_model_of_samples_is_known_and_not_given_symbols() -> None:
     with pytest.raises(AmrqError, match="takes samples of a signal, not the symbols"):
         samples.require_symbols()
     Contract.from_json(json.dumps(version_2())).require_symbols()
-    for fields in ({"input": "samples"}, {"samples_per_bandwidth": 4}, {"input": "sound"}):
+    too_many = {"input": "samples", "samples_per_bandwidth": 1e6}
+    for fields in ({"input": "samples"}, {"samples_per_bandwidth": 4}, too_many, {"input": "sound"}):
         with pytest.raises(AmrqError, match=r"samples_per_bandwidth must be|input must be"):
             Contract.from_json(json.dumps(version_2(**fields)))

@@ -123,12 +123,14 @@ class FamilyModel:
         good = chunks if usable.all() else chunks[usable]
         if self.contract.normalisation == "unit-rms":
             good = level_chunks(good)
-        logits = self.scores(np.stack([good.real, good.imag], axis=1))
+        logits = self.scores(np.stack([good.real, good.imag], axis=1)).astype(np.float64)
+        with np.errstate(over="ignore"):
+            logits /= self.contract.temperature
         if not np.isfinite(logits).all():
             raise ModelError(
                 f"{self._engine.source} gave outputs that are not finite: the model is not usable."
             )
-        result[usable] = _log_softmax(logits.astype(np.float64) / self.contract.temperature)
+        result[usable] = _log_softmax(logits)
         return result
 
     def scores(self, iq: NDArray[np.float32]) -> NDArray[np.float32]:

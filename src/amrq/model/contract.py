@@ -44,6 +44,8 @@ _LONGEST_LABEL = 64
 _MOST_CLASSES = 1_000
 _MOST_HYPOTHESES = 10_000
 _LONGEST_CHUNK = 1 << 20
+_MOST_SAMPLES = 1_000
+"""In the reciprocal of a signal's bandwidth: of more, what prepares them takes memory without end."""
 _MOST_BITS = 64
 _DEEPEST_RECIPE = 20
 """Objects and lists within one another; shipped recipes have 4 at most."""
@@ -158,7 +160,7 @@ class Contract:
         recipe: how the model was made: name of the recipe, its settings, versions, date.
         input: `symbols`, what a symbol front end delivers, or `samples` of the signal at a rate of its own.
         samples_per_bandwidth: for `samples`, how many of them there are in the reciprocal of the signal's occupied
-            bandwidth, at least 1; 0 for `symbols`.
+            bandwidth, 1 to 1,000; 0 for `symbols`.
         class_set: the classes of the labels, in the same order, without `unknown` and `no signal`. If it is not given,
             a label that is the name of a linear class means that class; any other label is a name only.
 
@@ -225,10 +227,10 @@ class Contract:
         )
         require(self.input in _INPUTS, f"input must be one of {_INPUTS}, not {self.input!r}")
         require(
-            1 <= self.samples_per_bandwidth <= _LONGEST_CHUNK
+            1 <= self.samples_per_bandwidth <= _MOST_SAMPLES
             if self.input == "samples"
             else self.samples_per_bandwidth == 0,
-            "samples_per_bandwidth must be at least 1 for samples and 0 for symbols, not "
+            f"samples_per_bandwidth must be at least 1 and at most {_MOST_SAMPLES} for samples, and 0 for symbols, not "
             f"{self.samples_per_bandwidth}",
         )
         require(not _too_deep(self.recipe), f"its recipe is nested more than {_DEEPEST_RECIPE} deep")
