@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A scanner beside its source: the detector in a process of its own or in a thread, what is lost, and how it ends."""
 
+import gc
 import itertools
 import os
 import signal
@@ -19,7 +20,7 @@ from seeds import rng
 from amrq.channel import SampleRing
 from amrq.classifier import Classifier, make_classifier
 from amrq.errors import AmrqError
-from amrq.finder import Finder, FinderOptions, FinderProcess, Job
+from amrq.finder import Finder, FinderOptions, FinderProcess, Job, finder_process
 from amrq.scan import BandScanner, ScanEvent, ScanWorker
 
 RATE = 1e6
@@ -280,6 +281,25 @@ def test_the_process_ends_with_its_parent(way: str, tmp_path: Path, monkeypatch:
     done = subprocess.run([sys.executable, script, way], capture_output=True, text=True, timeout=120)
     assert done.returncode == (-signal.SIGKILL if way == "killed" else 0), done.stderr
     assert done.stderr == "" and (done.stdout == "None\n") == ("thread" in way)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+@pytest.mark.parametrize("missing", ["Pipe", "_started"])
+def test_a_process_that_cannot_be_started_leaves_no_files_open(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: Any) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(f"amrq.finder.process.{missing}", none)
+    monkeypatch.setattr("amrq.finder.process._LOG.warning", lambda *_: None)  # its record keeps the error
+    ring = SampleRing(RATE, 0.1)
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    assert finder_process(ring, FinderOptions()) is None
+    del ring  # its memory holds one
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_where_no_process_can_be_started_a_thread_does_it(

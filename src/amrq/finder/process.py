@@ -111,13 +111,13 @@ class FinderProcess:
 
     def __init__(self, ring: SampleRing, options: FinderOptions) -> None:
         shared = ring.share()
-        theirs, self._connection = Pipe()
         try:
-            descriptors = (theirs.fileno(), shared.descriptor)
-            self._process = _started(theirs.fileno(), descriptors)
-            self._connection.send(_Start(os.getpid(), shared, options))
+            theirs, self._connection = Pipe()
+            with theirs:
+                descriptors = (theirs.fileno(), shared.descriptor)
+                self._process = _started(theirs.fileno(), descriptors)
+                self._connection.send(_Start(os.getpid(), shared, options))
         finally:
-            theirs.close()
             os.close(shared.descriptor)
         self._ready = False
 
