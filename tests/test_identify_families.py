@@ -211,3 +211,24 @@ def test_what_the_signal_extension_says() -> None:
     assert "standard" not in signal_detail(guess)
     assert signal_detail({"family": "linear", "label": "16QAM", "protocols": []})["order"] == 16
     assert signal_detail({"family": "unknown", "label": "unknown", "protocols": []}) == {}
+
+
+def test_a_floor_that_cannot_be_right_names_nothing() -> None:
+    """A floor that is told 20 dB too high would make noise of everything below it."""
+    iq, rate, width = keyed("floor too high")
+    true = 10 * np.log10(4 / 10**2.0 / rate)
+    for wrong in (20.0, 40.0):
+        found = identify_emission(iq, rate, true + 20 + wrong, (-width / 2, width / 2))
+        assert found.family == "fsk2"
+    assert identify_emission(np.zeros(4096, np.complex64), rate, true).reason == "all of its samples are 0"
+
+
+def test_noise_is_not_surer_than_a_pause_lets_it_be() -> None:
+    generator = rng("a pause")
+    iq = (generator.normal(size=(4096, 2)) @ [1, 1j]).astype(np.complex64)
+    floor = 10 * np.log10(2 / 40e3)
+    found = identify_emission(iq, 40e3, floor, (-5e3, 5e3), 15.0)
+    assert found.family == "noise" and found.confidence <= 0.9
+    beside = np.exp(2j * np.pi * 0.3 * np.arange(4096)) * 3
+    found = identify_emission((iq + beside).astype(np.complex64), 40e3, floor, (-5e3, 5e3), 15.0)
+    assert (found.family, found.reason) == ("unknown", "nothing within its edges, but beside them")

@@ -795,6 +795,25 @@ def test_conditions_hold_or_do_not(text: str, holds: bool) -> None:
     assert Condition(text, FIELDS)(RECORD) is holds
 
 
+def test_conditions_know_the_measures_and_names_of_families() -> None:
+    values = {
+        "family": frozenset({"fsk2", "am"}),
+        "protocol": frozenset({"POCSAG 512", "POCSAG 1200", "DMR"}),
+    }
+    named = {"name": "POCSAG 1200", "named": True}
+    record = RECORD | {"family": "fsk2", "measures": {"deviation": 4500.0}, "protocols": [named]}
+    record["protocols"].append({"name": "DMR", "named": False})
+    fields = FIELDS | {"protocol"}
+    held = [
+        *("family=fsk2 and deviation>4k", "protocol=pocsag", "protocol='POCSAG 1200'"),
+        *("protocol!=DMR", "not protocol='POCSAG 512'", "depth!=1"),
+    ]
+    assert all(Condition(text, fields, values)(record) for text in held)
+    for text in ("family=fsk9", "protocol=POC", "protocol=FLARM"):
+        with pytest.raises(AmrqError, match=r"there is no (family|protocol)"):
+            Condition(text, fields, values)
+
+
 NO_CONDITIONS = [
     "",
     "label",

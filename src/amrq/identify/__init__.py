@@ -3,6 +3,7 @@
 
 from amrq.identify.emission import family_model, identify_emission
 from amrq.identify.identity import EmissionIdentity, Glance
+from amrq.identify.labels import DETAILS
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.look import IdentifyModels
 from amrq.identify.naming import ProtocolGuess, emission_text, guess_protocols
@@ -20,6 +21,7 @@ from amrq.identify.search import (
 )
 
 __all__ = [
+    "DETAILS",
     "SURE",
     "EmissionIdentity",
     "FoundSignal",

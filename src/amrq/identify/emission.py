@@ -11,7 +11,7 @@ from scipy import fft
 
 from amrq.classifier import Classifier, FamilyModel
 from amrq.identify.evidence import FamilyEvidence, weigh_families
-from amrq.identify.identity import SHORT, WEAK, EmissionIdentity
+from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels
 from amrq.measure import measure_emission
@@ -34,13 +34,17 @@ _NOISE = "noise"
 _NARROW_BOX = 2e3
 """Hz: a line in a wider box was not alone all the time: AM or FM in a pause."""
 _MOST_SURE = 0.9
-"""Confidence of a carrier: what changes more slowly than a look, or rests meanwhile, looks the same."""
+"""Confidence of a carrier, and of noise: what changes more slowly than a look, or rests meanwhile, looks the same."""
 _LINE_SHARE = 0.99
 """Of an emission's power that is in its line, where it is a carrier."""
 _LINE_TIMES = 25.0
 """Times the mean noise in a bin that a line's peak is at least: noise exceeds it once in 7e10 bins."""
 _DEVIATIONS = 4.0
 """Standard deviations of the noise's power that an emission must exceed it by."""
+_BESIDE = 2.0
+"""Times the noise floor: with more power than that around a box that holds none, what was found lies beside the box."""
+_TOO_HIGH = 1 / 3
+"""Of a noise floor that is told: with less power than that the floor is wrong."""
 _FLOOR_UNCERTAINTY = 0.025
 """Of the noise density: what is not known of it, 0.1 dB."""
 
@@ -100,7 +104,11 @@ def identify_emission(
         return EmissionIdentity(reason=SHORT)
     edges = None if edges is None else _within(edges, sample_rate)
     bandwidth = None if edges is None else edges[1] - edges[0]
+    if not iq.any():
+        return EmissionIdentity(reason=SILENT)
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
+    if noise_density is not None and _is_too_high(noise_density, _densities(iq, sample_rate, edges)):
+        noise_density = noise_dbfs_per_hz = None
     received = (iq, sample_rate)
     while bandwidth is not None and 0 < sample_rate < _NARROW * min(bandwidth, sample_rate):
         iq, sample_rate = _twice(iq), 2 * sample_rate
@@ -124,6 +132,25 @@ def identify_emission(
     return _decide(look, weigh_families(look))
 
 
+def _densities(
+    iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, float] | None
+) -> NDArray[np.float64]:
+    """Return the power per Hz at each frequency within the edges."""
+    spectrum = np.abs(fft.fft(iq)).astype(np.float64) ** 2 / (len(iq) * sample_rate)
+    if edges is None:
+        return spectrum
+    at = fft.fftfreq(len(iq), 1 / sample_rate)
+    return np.asarray(spectrum[(at >= edges[0]) & (at <= edges[1])])
+
+
+def _is_too_high(floor: float, densities: NDArray[np.float64]) -> bool:
+    """Return whether there is so much less than a noise floor that the floor cannot be right."""
+    if not len(densities):
+        return False
+    most = float(densities.mean()) * (1 + _DEVIATIONS / math.sqrt(len(densities)))
+    return most < _TOO_HIGH * floor
+
+
 def _find_noise(look: EmissionLook) -> EmissionIdentity | None:
     """Say that there is noise alone, where a signal as strong as the detector's would show and none does.
 
@@ -131,10 +158,7 @@ def _find_noise(look: EmissionLook) -> EmissionIdentity | None:
     """
     if look.noise_density is None or not look.noise_density > 0:
         return None
-    lower, upper = look.inside()
-    spectrum = np.abs(fft.fft(look.iq)) ** 2 / (len(look.iq) * look.sample_rate)
-    at = fft.fftfreq(len(look.iq), 1 / look.sample_rate)
-    inside = spectrum[(at >= lower) & (at <= upper)]
+    inside = _densities(look.iq, look.sample_rate, look.inside())
     if not len(inside):
         return None
     excess = float(inside.mean()) / look.noise_density - 1
@@ -144,7 +168,12 @@ def _find_noise(look: EmissionLook) -> EmissionIdentity | None:
     expected = 10 ** (look.snr_db / 10) if look.snr_db is not None else 2 * least
     if expected < 2 * least:
         return EmissionIdentity(reason=WEAK)
-    return EmissionIdentity(_NOISE, _NOISE, "not above the noise floor", 1 - max(0.0, excess) / expected)
+    around = float(_densities(look.iq, look.sample_rate, None).mean()) / look.noise_density
+    if around > _BESIDE:
+        return EmissionIdentity(reason=ASIDE)
+    return EmissionIdentity(
+        _NOISE, _NOISE, "not above the noise floor", _MOST_SURE * (1 - max(0.0, excess) / expected)
+    )
 
 
 def _find_carrier(look: EmissionLook) -> EmissionIdentity | None:

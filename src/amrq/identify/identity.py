@@ -13,11 +13,12 @@ from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
 from amrq.protocols import Measure
 
-__all__ = ["NO_RATE", "SHORT", "WEAK", "EmissionIdentity", "Glance"]
+__all__ = ["ASIDE", "NO_RATE", "SHORT", "SILENT", "WEAK", "EmissionIdentity", "Glance"]
 
 _NOISE = "noise"
 NO_RATE, WEAK, SHORT = "no clear symbol rate", "too weak for a look", "too short"
-_NOTHING_CLEAR = frozenset({"", NO_RATE, WEAK, SHORT})
+SILENT, ASIDE = "all of its samples are 0", "nothing within its edges, but beside them"
+_NOTHING_CLEAR = frozenset({"", NO_RATE, WEAK, SHORT, SILENT, ASIDE})
 """Reasons that say nothing against a name."""
 _SAME_DB, _SAME_PLACE, _SAME_WIDTH, _SAME_ENVELOPE = 6.0, 0.2, 0.12, 0.3
 """Of two glances at one emission: the most that level, place (in bandwidths), width and envelope may differ."""

@@ -8,9 +8,15 @@ from amrq.identify.received import ReceivedLinear
 from amrq.measure import FrequencyKeying
 from amrq.protocols import PARAMETERS, Measure
 
-__all__ = ["describe_family"]
+__all__ = ["DETAILS", "describe_family"]
 
 Details = dict[str, Measure]
+
+DETAILS = frozenset(PARAMETERS) | {
+    *("rms_deviation", "audio_low", "audio_high", "tone_low", "tone_high", "pilot_deviation", "rds", "depth"),
+    *("speed", "width", "interval", "sweep_rate", "sweep_time", "chip_rate", "subcarriers", "levels"),
+}
+"""Names of what is measured of families."""
 
 _LIKELY, _SURE = 0.5, 0.8
 """Confidence of a measure that a name may rest on."""

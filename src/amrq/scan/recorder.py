@@ -36,6 +36,7 @@ _HELD = 0.6
 """Seconds by which the end of an emission may be known late."""
 _USUAL = frozenset({"label", "family", "snr_db", "bandwidth_hz", "symbol_rate_hz", "duration"})
 """Fields that an error names."""
+_PROTOCOL = "protocol"
 _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "==": operator.eq,
@@ -54,11 +55,12 @@ class Condition:
     Comparisons of a field with a value (`=`, `!=`, `<`, `<=`, `>`, `>=`), joined by `and`, `or` and `not`, with
     parentheses. Fields are those of the record and of its measures. Numbers may have a prefix: `12.5k`, `433.92M`.
     Text is compared without regard to case; an order of texts is not asked for. A field that is null meets no
-    comparison but `!=`.
+    comparison but `!=`. `protocol` is the name of each protocol that the record names, or the first words of it.
 
     Args:
         text: the condition.
         fields: names of fields that there are; others are refused. None: any.
+        values: texts that a field may be; others are refused. Fields that are missing may be anything.
 
     Raises:
         AmrqError: it is no condition.
@@ -68,8 +70,13 @@ class Condition:
     (True, False)
     """
 
-    def __init__(self, text: str, fields: frozenset[str] | None = None) -> None:
-        self.text, self._fields = text, fields
+    def __init__(
+        self,
+        text: str,
+        fields: frozenset[str] | None = None,
+        values: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
+        self.text, self._fields, self._values = text, fields, values or {}
         self._tokens: list[tuple[str, str]] = []
         self._place = 0
         if len(text) > _LONGEST:
@@ -156,7 +163,28 @@ class Condition:
         number = _number(value)
         if sign not in ("=", "==", "!=") and number is None:
             raise self._fault(f"{sign} needs a number, not '{printable(value, 40)}'")
+        self._check(name, value)
         return lambda record: _compared(record, name, sign, value, number)
+
+    def _check(self, name: str, value: str) -> None:
+        """Refuse a text that a field is never."""
+        known = self._values.get(name)
+        if known is None or any(_is(name, one, value) for one in known):
+            return
+        near = difflib.get_close_matches(value, known, 3, 0.4) or sorted(known)[:5]
+        raise self._fault(
+            f"there is no {name} '{printable(value, 40)}'; there are {', '.join(near)} and others"
+        )
+
+
+def _is(name: str, has: str, value: str) -> bool:
+    """Return whether a text is the one that is asked for; of a protocol's name, its first words are enough.
+
+    >>> _is("protocol", "POCSAG 1200", "pocsag"), _is("label", "QPSK 1", "qpsk")
+    (True, False)
+    """
+    has, value = has.lower(), value.lower()
+    return has == value or (name == _PROTOCOL and has.startswith(f"{value} "))
 
 
 def _number(text: str) -> float | None:
@@ -168,6 +196,9 @@ def _number(text: str) -> float | None:
 
 
 def _compared(record: Mapping[str, Any], name: str, sign: str, value: str, number: float | None) -> bool:
+    if name == _PROTOCOL:
+        named = [str(one["name"]) for one in record.get("protocols") or () if one.get("named")]
+        return any(_is(name, one, value) for one in named) is (sign != "!=")
     measures = record.get("measures") or {}
     has = record.get(name, measures.get(name))
     if has is None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.detect import DrawnLine, Emission
-from amrq.identify import Glance, ProtocolGuess, emission_text, guess_protocols
+from amrq.identify import DETAILS, Glance, ProtocolGuess, emission_text, guess_protocols
 from amrq.measure import EmissionMeasures
 from amrq.model import UNKNOWN
 from amrq.outputs import EMISSION_RECORD_VERSION
@@ -376,10 +376,11 @@ def numbers_of(measures: object) -> dict[str, float | None]:
 def measured_fields() -> frozenset[str]:
     """Return the names of what is measured of an emission, as its record holds them under `measures`.
 
-    >>> "envelope_variation" in measured_fields()
+    >>> {"envelope_variation", "deviation", "depth"} <= measured_fields()
     True
     """
-    return frozenset(one.name for one in fields(EmissionMeasures) if one.type in (int, float, "int", "float"))
+    plain = (one.name for one in fields(EmissionMeasures) if one.type in (int, float, "int", "float"))
+    return DETAILS.union(plain)
 
 
 def emission_record(

@@ -16,6 +16,8 @@ from typing import Any, cast
 
 from amrq import native
 from amrq.errors import AmrqError, DeviceError, OutputClosedError, all_closed, raise_together
+from amrq.identify import family_model
+from amrq.model import UNKNOWN
 from amrq.options import OptionError, OutputFile, above, at_least, check, described, option
 from amrq.outputs import (
     EmissionAnnotations,
@@ -24,6 +26,7 @@ from amrq.outputs import (
     ScanState,
     emission_fields,
 )
+from amrq.protocols import FAMILIES, list_protocols
 from amrq.recordings import Recording, open_recording
 from amrq.scan.bands import STEP, Band, TunedBand, open_band, read_sweep, sweep_steps, tunings_of
 from amrq.scan.recorder import Condition, EmissionRecorder
@@ -147,6 +150,13 @@ class ScanOutputOptions:
         check(self)
 
 
+def _values(model: str) -> dict[str, frozenset[str]]:
+    """Return the texts that a condition may ask of a record's fields: families, a model's own among them, protocols."""
+    own = family_model(model).families
+    protocols = (protocol.name for protocol in list_protocols())
+    return {"family": frozenset({*FAMILIES, UNKNOWN, *own} - {"fm"}), "protocol": frozenset(protocols)}
+
+
 class ScanSession:
     """Scans a source and hands records of emissions to outputs. A context manager; `run` yields the records.
 
@@ -232,7 +242,8 @@ class ScanSession:
     def _open(self, at_the_end: Callable[[Callable[[], None]], None]) -> None:
         writing, wanted = self._writing, self._wanted
         if writing.record_on:
-            self._condition = Condition(writing.record_on, emission_fields() | measured_fields())
+            names = emission_fields() | measured_fields() | {"protocol"}
+            self._condition = Condition(writing.record_on, names, _values(self._options.family_model))
         elif writing.record_to:
             raise OptionError(ScanOutputOptions, "{record_to} belongs to {record_on}: give that as well.")
         self._sweep = read_sweep(writing.sweep) if writing.sweep else None
