@@ -11,13 +11,15 @@ from seeds import rng
 from amrq.identify import (
     EmissionIdentity,
     IdentifyModels,
+    ProtocolGuess,
     emission_text,
     guess_protocols,
     identify_emission,
 )
 from amrq.outputs import signal_detail
 from amrq.protocols import FAMILIES, Measure
-from amrq.scan import Findings
+from amrq.scan import EmissionRecord, Findings
+from amrq.scan.records import with_findings
 from amrq.signals import FAMILY_CLASSES, Reception, received_family
 
 _Iq = NDArray[np.complex64]
@@ -178,6 +180,17 @@ def test_a_measure_of_several_looks_is_no_mean_of_different_values() -> None:
     fields = found.fields(all=True)
     assert fields["symbol_rate"] == fields["details"]["symbol_rate"].value == pytest.approx(1200.0)
     assert fields["details"]["spreading_factor"] == Measure(7.0, 0.9)
+
+
+def test_what_a_recording_may_have_cut_off_has_no_length() -> None:
+    """In a narrow band the detector knows begin and end by some hundred samples."""
+    found = {"family": "am", "label": "AM", "details": {"bandwidth": Measure(5e3, 0.7)}}
+
+    def protocols(start: int, stop: int) -> tuple[ProtocolGuess, ...]:
+        record = EmissionRecord(1, start, stop, start, stop, -2.5e3, 2.5e3, 30.0, -10.0, on=False)
+        return with_findings(record, found, 16e3, 41_600, None).protocols
+
+    assert protocols(256, 41_200) == protocols(0, 41_600) != protocols(8_000, 30_000)
 
 
 def test_edges_beyond_the_band_make_no_more_samples_than_those_of_the_band() -> None:

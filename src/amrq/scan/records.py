@@ -335,8 +335,9 @@ KEPT = (
     *("families", "details", "protocols", "summary"),
 )
 """Fields of a record that stay when an emission begins again."""
-_CUT = 0.01
-"""Seconds from the begin of the source, or from its end: what begins or ends there was perhaps cut off."""
+_CUT, _CUT_SAMPLES = 0.01, 1024
+"""Seconds, and samples, from the begin of the source, or from its end: what begins or ends there was perhaps cut off;
+in a narrow band the detector knows times no better than by some hundred samples."""
 
 
 def with_findings(
@@ -354,7 +355,8 @@ def with_findings(
     """
     record = replace(record, **found)
     centre = None if centre_hz is None else centre_hz + record.centre
-    whole = not record.on and record.start > _CUT * sample_rate and record.stop < now - _CUT * sample_rate
+    cut = max(_CUT * sample_rate, _CUT_SAMPLES)
+    whole = not record.on and record.start > cut and record.stop < now - cut
     bursts = [(record.stop - record.start) / sample_rate] if whole else []
     protocols = guess_protocols(record.family, record.label, record.details, centre, bursts)
     summary = emission_text(record.family, record.label, record.details, protocols, centre)

@@ -433,7 +433,7 @@ class _Search:
         part = _Part(record, ((0, self._samples.length),), 1.0)
         found = self._identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
-        return replace(found, confidence=min(found.confidence, _MOST_WHOLE))
+        return _capped(found)
 
     def _identified(self, part: _Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
         """Return a signal's record with what looks at several places of it say.
@@ -498,6 +498,22 @@ class _Search:
         turned = np.exp(-2j * np.pi * record.centre / self._rate * (start + np.arange(len(iq))))
         moved = (iq * turned).astype(np.complex64)
         return ChannelSamples(moved, self._rate, float(start), record.centre, 1.0)
+
+
+def _capped(record: EmissionRecord) -> EmissionRecord:
+    """Return a record with no more confidence than what was not measured against noise deserves; the rest is unknown.
+
+    >>> shares = {"am": 0.99, "ssb": 0.01}
+    >>> capped = _capped(EmissionRecord(1, 0, 9, 0, 9, 0, 1, 0, 0, family="am", confidence=0.99, families=shares))
+    >>> capped.confidence, {name: round(share, 3) for name, share in capped.families.items()}
+    (0.85, {'am': 0.85, 'ssb': 0.009, 'unknown': 0.141})
+    """
+    if record.family == UNKNOWN or not record.confidence > _MOST_WHOLE:
+        return record
+    part = _MOST_WHOLE / record.confidence
+    families = {name: part * share for name, share in record.families.items()}
+    families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
+    return replace(record, confidence=_MOST_WHOLE, families=families)
 
 
 def _energy(record: EmissionRecord, at: _Reals, above: _Reals) -> float:
