@@ -19,7 +19,7 @@ from amrq.identify import (
 from amrq.outputs import signal_detail
 from amrq.protocols import FAMILIES, Measure
 from amrq.scan import EmissionRecord, Findings
-from amrq.scan.records import with_findings
+from amrq.scan import records as records_module
 from amrq.signals import FAMILY_CLASSES, Reception, received_family
 
 _Iq = NDArray[np.complex64]
@@ -188,7 +188,7 @@ def test_what_a_recording_may_have_cut_off_has_no_length() -> None:
 
     def protocols(start: int, stop: int) -> tuple[ProtocolGuess, ...]:
         record = EmissionRecord(1, start, stop, start, stop, -2.5e3, 2.5e3, 30.0, -10.0, on=False)
-        return with_findings(record, found, 16e3, 41_600, None).protocols
+        return records_module.with_findings(record, found, 16e3, 41_600, None).protocols
 
     assert protocols(256, 41_200) == protocols(0, 41_600) != protocols(8_000, 30_000)
 
