@@ -262,7 +262,7 @@ import numpy as np
 from amrq.scan import BandScanner, ScanWorker
 worker = ScanWorker(BandScanner(1e6))
 worker.start()
-worker.put(np.random.default_rng(1).normal(size=1_400_000).astype(np.float32).view(np.complex64), wait=True)
+worker.put(np.ones(700_000, np.complex64), wait=True)
 print(worker.process_id, flush=True)
 if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
