@@ -12,64 +12,29 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from scipy import fft, special
 
+from amrq.channel.plan import ATTENUATION, OVERLAP, TAPS, Channel, Plan, planned
 from amrq.channel.ring import SampleRing
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
-from amrq.text import engineering
 
-__all__ = ["Channel", "ChannelSamples", "Channeliser", "channel_rate", "extract", "extract_all"]
+__all__ = ["ChannelSamples", "Channeliser", "channel_rate", "extract", "extract_all"]
 
 _Samples = NDArray[np.complex64]
+_Stored = NDArray[Any]
+"""Samples as a ring keeps them: complex64 [N], or integers [N, 2] that count in steps of its scale."""
 
-_ATTENUATION = 84.0
-"""dB, of the filters' stop bands. Ripple of the pass bands is as small, 6e-5 of the amplitude."""
-_BETA = 0.1102 * (_ATTENUATION - 8.7)
-_TAPS = (_ATTENUATION - 7.95) / 14.36
-"""Taps of such a filter, times its transition over the sample rate (Kaiser 1974)."""
-_TRANSITION = 0.125
-"""Of the bandwidth, on either side of it."""
-_LEAST_TRANSITION = 0.01
-"""Of the sample rate: with less room beside the bandwidth there is no filter."""
-_OVERLAP = 4
-"""Of a block, one part in so many overlaps its neighbours: as long the filters may be."""
-_BIN = 300.0
-"""Hz, about, of a bin of the large transform, between its smallest and its largest."""
-_SMALLEST, _LARGEST = 10, 16  # logarithms of the large transform's length
-_LEAST_FIRST = 64
-"""Bins of a first stage's channel."""
-_DENOMINATOR, _EXACT = 2000, 1e-12
-"""Of fractions of rates: the largest, and how near a rate must be to one. A transform for any other would be slow."""
-_BATCH = 1 << 20
-"""Samples that are transformed at a time."""
-_NARROWEST = 1e-15
-"""Of the sample rate: no bandwidth at all."""
-_LONGEST = 1 << 22
-"""Samples of a channel's own transform, at most: it is held in memory, several times."""
-_PIECE = 1 << 20
-"""Samples that are read from a ring at a time."""
-
-
-@dataclass(frozen=True)
-class Channel:
-    """A part of a band. The band is a circle, as it is for sampled signals: beyond an edge is what is at the other one.
-
-    Attributes:
-        centre: Hz from the middle of the band.
-        bandwidth: Hz that pass unchanged, to 0.01 dB; beyond 1.25 times this, at least 75 dB are taken off. Where no
-            room is left, at `rate` or at the band's own, the fall begins at the same place and is steeper.
-        rate: samples a second that are wanted, at least 1.02 times the bandwidth; None: 1.25 times, or little more.
-            The rate is exact where it is a fraction of the band's rate with small numbers, and else up to 4 % more.
-    """
-
-    centre: float
-    bandwidth: float
-    rate: float | None = None
+_BETA = 0.1102 * (ATTENUATION - 8.7)
+_BATCH, _FEWEST = 1 << 17, 4
+"""Samples that are transformed at a time, which a processor's cache holds; and the fewest blocks: four cost as two."""
+_HELD = 1 << 19
+"""Samples of a first stage that are kept, about, before they are transformed back."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +73,8 @@ class Channeliser:
         sample_rate: of the source, samples a second.
         channels: what is taken out.
         start: number of the source's sample that the channels begin with.
-        before: complex64, samples of the source up to `start`, at most `lead` of them count.
+        before: samples of the source up to `start`, at most `lead` of them count.
+        scale: what 1 of the samples stands for.
 
     Raises:
         AmrqError: a channel does not lie in the band, has no bandwidth or an impossible rate.
@@ -127,61 +93,71 @@ class Channeliser:
         sample_rate: float,
         channels: Sequence[Channel],
         start: int = 0,
-        before: _Samples | None = None,
+        before: _Stored | None = None,
+        scale: float = 1.0,
     ) -> None:
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
-        self._length = 1 << min(_LARGEST, max(_SMALLEST, round(math.log2(sample_rate / _BIN))))
-        plans = [_plan(sample_rate, self._length, channel) for channel in channels]
+        self._length, plans = planned(sample_rate, channels)
         self.rates = [plan.rate for plan in plans]
         """Samples a second of each channel."""
         grid = self._length // 8
         self._extra = max([-(-plan.lead // grid) * grid for plan in plans], default=0)
         self.lead = grid + self._extra
         """How many samples before and after a stretch its channels depend on."""
-        self._start, self._plans = start, plans
+        self._start, self._plans, self._scale = start, plans, scale
         self._outputs: list[_Output] = []
         self._blocks = _Blocks(self._length)
+        self.piece = self._blocks.batch * self._blocks.hop
+        """Samples that are best taken in at a time."""
         self._taken = -self.lead
-        self._history: _Samples | None = before if before is not None else np.zeros(0, dtype=np.complex64)
+        self._history: _Stored | None = before if before is not None else np.zeros(0, dtype=np.complex64)
 
-    def process(self, samples: _Samples) -> list[ChannelSamples]:
+    def process(self, samples: _Stored) -> list[ChannelSamples]:
         """Take in the next samples of the source; return what is new of each channel, which may be nothing.
 
         Args:
-            samples: complex [N]; those that are not finite count as zeros.
+            samples: complex [N], of which those that are not finite count as zeros; or integers [N, 2], I before Q.
         """
-        self._feed(finite_samples(samples))
+        self.feed(samples)
         return [output.given() for output in self._outputs]
 
-    def finish(self, after: _Samples | None = None) -> list[ChannelSamples]:
+    def feed(self, samples: _Stored) -> None:
+        """Take in the next samples of the source; `process` or `finish` give what they are for.
+
+        Args:
+            samples: complex [N], of which those that are not finite count as zeros; or integers [N, 2], I before Q.
+        """
+        for at in range(0, max(1, len(samples)), self.piece):
+            self._feed(_computable(samples[at : at + self.piece]))
+
+    def finish(self, after: _Stored | None = None) -> list[ChannelSamples]:
         """Return the rest of each channel, up to the last sample taken in. It then takes in nothing more.
 
         Args:
-            after: complex64, samples of the source that follow, which belong to the channels no more, but which the
+            after: samples of the source that follow, which belong to the channels no more, but which the
                 filters see; at most `lead` of them count, and zeros follow.
         """
-        self._feed(np.zeros(0, dtype=np.complex64))
+        self._feed(self._blocks.zeros(0))
         taken = self._taken
-        following = (
-            finite_samples(after[: self.lead]) if after is not None else np.zeros(0, dtype=np.complex64)
-        )
+        following = _computable(after[: self.lead]) if after is not None else self._blocks.zeros(0)
         self._feed(following)
-        self._feed(np.zeros(self.lead - len(following) + self._length, dtype=np.complex64))
-        for output in self._outputs:
-            output.flush()
+        self._feed(self._blocks.zeros(self.lead - len(following) + self._length))
         return [output.given(taken) for output in self._outputs]
 
-    def take(self, samples: _Samples, after: _Samples | None = None) -> list[ChannelSamples]:
+    def take(self, samples: _Stored, after: _Stored | None = None) -> list[ChannelSamples]:
         """Return the channels of a stretch as a whole: `process` and `finish` together."""
-        pieces = [self.process(samples[at : at + _PIECE]) for at in range(0, len(samples), _PIECE)]
-        return _joined([*pieces, self.finish(after)])
+        self.feed(samples)
+        return self.finish(after)
 
-    def _feed(self, samples: _Samples) -> None:
+    def _feed(self, samples: _Stored) -> None:
         if self._history is not None:
-            self._outputs = [_Output(plan, self._start, self._extra, self.lead) for plan in self._plans]
-            known, self._history = finite_samples(self._history[-self.lead :]), None
-            self._feed(np.concatenate([np.zeros(self.lead - len(known), dtype=np.complex64), known]))
+            self._outputs = [
+                _Output(plan, self._start, self._extra, self.lead, self._scale) for plan in self._plans
+            ]
+            before = self._history if len(self._history) else samples[:0]
+            known, self._history = _computable(before[-self.lead :]), None
+            self._feed(np.concatenate([_zeros(self.lead - len(known), known), known]))
         self._taken += len(samples)
         for output in self._outputs:
             output.see(samples)
@@ -252,124 +228,27 @@ def extract_all(
     if not first <= start <= stop <= end:
         raise AmrqError(f"samples {start} to {stop} are not there: there are {first} to {end}.")
 
-    def read(low: int, high: int) -> _Samples:
-        return ring.read(low, high) if ring else samples[low:high]  # type: ignore[index]
+    def read(low: int, high: int) -> _Stored:
+        return ring.stored(low, high) if ring else samples[low:high]  # type: ignore[index]
 
     lead = Channeliser(sample_rate, channels).lead
     low, high = max(first, start - lead), min(end, stop + lead)
     if ring:
         low = max([low, *ring.breaks(low, start + 1)])
         high = min([high, *ring.breaks(stop - 1, high)])
-    channeliser = Channeliser(sample_rate, channels, start, read(low, start))
-    pieces = [channeliser.process(read(at, min(stop, at + _PIECE))) for at in range(start, stop, _PIECE)]
-    return _joined([*pieces, channeliser.finish(read(stop, high))])
+    channeliser = Channeliser(sample_rate, channels, start, read(low, start), ring.scale if ring else 1.0)
+    for at in range(start, stop, channeliser.piece):
+        channeliser.feed(read(at, min(stop, at + channeliser.piece)))
+    return channeliser.finish(read(stop, high))
 
 
-def _joined(pieces: list[list[ChannelSamples]]) -> list[ChannelSamples]:
-    """Return successive pieces of channels as one each."""
-    joined = []
-    for parts in zip(*pieces, strict=True):
-        iq = np.concatenate([part.iq for part in parts])
-        joined.append(
-            ChannelSamples(iq, parts[0].sample_rate, parts[0].start, parts[0].centre, parts[0].step)
-        )
-    return joined
+def _computable(samples: _Stored) -> _Stored:
+    """Return samples that can be computed with; integers always can."""
+    return samples if np.ndim(samples) == 2 else finite_samples(samples)
 
 
-class _Plan:
-    """Which transforms give a channel.
-
-    Attributes:
-        channel: what is wanted.
-        first: bins of the large transform that are taken; 0: none, the second transform gets the band itself.
-        own: length and bins of the second transform; None: the first gives the channel.
-        step: source samples a channel sample.
-        taps: of the channel's filter, on either side of its middle one; 0: there is none.
-        cutoff: of the channel's filter, cycles a channel sample.
-        lead: source samples that a second stage's filter sees before the channel.
-    """
-
-    def __init__(self, sample_rate: float, length: int, channel: Channel) -> None:
-        self.channel, self.sample_rate = channel, sample_rate
-        centre, width, rate = channel.centre, channel.bandwidth, channel.rate
-        if not (abs(centre) <= sample_rate / 2 and _NARROWEST * sample_rate < width < math.inf):
-            raise AmrqError(
-                f"a channel of {engineering(width, 'Hz')} at {engineering(centre, 'Hz')} does not lie in a band of "
-                f"{engineering(sample_rate, 'Hz')}."
-            )
-        width = min(width, sample_rate)
-        if rate is not None and not width / (1 - 2 * _LEAST_TRANSITION) <= rate <= sample_rate * (1 + 1e-9):
-            whole = width == rate == sample_rate
-            if not whole:
-                raise AmrqError(
-                    f"a channel of {engineering(width, 'Hz')} cannot have {engineering(rate, 'S/s')}: give at least "
-                    f"1.02 times the bandwidth and at most the band's {engineering(sample_rate, 'S/s')}."
-                )
-        wanted = min(sample_rate, (1 + 2 * _TRANSITION) * width) if rate is None else min(rate, sample_rate)
-        fall = min(_TRANSITION * width, (wanted - width) / 2)
-        filtered = fall > _LEAST_TRANSITION * wanted * (1 - 1e-9)
-        bin_width = sample_rate / length
-        sharpest = _TAPS * _OVERLAP * bin_width
-        direct = _whole_bins(wanted / bin_width, rate is not None)
-        self.first, self.own = 0, None
-        if direct and direct <= length and (not filtered or fall >= sharpest):
-            self.first, step = direct, Fraction(length, direct)
-        else:
-            self.first, self.own, step = _two_stages(
-                length, sample_rate, width + 2 * fall, wanted, fall, rate is None
-            )
-        if self.own and self.own[0] > _LONGEST:
-            raise AmrqError(
-                f"a channel of {engineering(channel.bandwidth, 'Hz')} out of {engineering(sample_rate, 'S/s')} needs a "
-                f"transform of {self.own[0]:,} samples, of at most {_LONGEST:,}: give more bandwidth"
-                f"{', a higher rate' if rate is not None else ''} or a lower sample rate."
-            )
-        self.step = step
-        self.rate = sample_rate / float(step)
-        out = _TAPS * self.rate / max(fall, 1e-300)
-        self.taps = math.ceil(out / 2) if filtered else 0
-        self.cutoff = (width + fall) / 2 / self.rate
-        self.lead = 0
-        if self.own:
-            self.lead = self.own[0] // 8 * (length // self.first if self.first else 1)
-
-
-@functools.lru_cache(maxsize=1024)
-def _plan(sample_rate: float, length: int, channel: Channel) -> _Plan:
-    return _Plan(sample_rate, length, channel)
-
-
-def _whole_bins(bins: float, exact: bool) -> int:
-    """Return a number of bins, a multiple of 8, that makes a fast transform; 0 where there is none that is exact."""
-    if exact:
-        whole = 8 * round(bins / 8)
-        return whole if abs(whole - bins) < 1e-9 * bins else 0
-    return 8 * int(fft.next_fast_len(math.ceil(bins / 8 * (1 - 1e-12))))
-
-
-def _two_stages(
-    length: int, sample_rate: float, occupied: float, wanted: float, fall: float, free: bool
-) -> tuple[int, tuple[int, int], Fraction]:
-    """Return the bins of the first stage, the length and the bins of the second one, and the step of both."""
-    bin_width = sample_rate / length
-    first = _LEAST_FIRST
-    while first < length and (
-        first * bin_width < 1.2 * wanted or first * bin_width - occupied < 2 * _TAPS * _OVERLAP * bin_width
-    ):
-        first *= 2
-    first = first if first < length else 0
-    before = first * bin_width if first else sample_rate
-    least = _TAPS * _OVERLAP * before / fall  # samples of the second transform
-    ratio = Fraction(wanted / before).limit_denominator(_DENOMINATOR)
-    if free or abs(float(ratio) * before / wanted - 1) > _EXACT:
-        own = 1 << max(8, math.ceil(math.log2(least)))
-        bins = 8 * math.ceil(wanted / before * own / 8 * (1 - 1e-12))  # few, so that any number is fast
-    else:
-        least = max(least, 256.0)
-        times = int(fft.next_fast_len(math.ceil(least / (8 * ratio.denominator))))
-        own, bins = 8 * ratio.denominator * times, 8 * ratio.numerator * times
-    step = Fraction(own, bins) * (Fraction(length, first) if first else 1)
-    return first, (own, bins), step
+def _zeros(count: int, like: _Stored) -> _Stored:
+    return np.zeros((count, *like.shape[1:]), like.dtype)
 
 
 class _Blocks:
@@ -380,30 +259,37 @@ class _Blocks:
     """
 
     def __init__(self, length: int) -> None:
-        self._length, self._hop = length, length - length // _OVERLAP
-        self._held = np.zeros(0, dtype=np.complex64)
+        self._length, self.hop = length, length - length // OVERLAP
+        self._held: _Stored = np.zeros(0, dtype=np.complex64)
         self._number = 0  # of the block that comes next
-        self._batch = max(1, _BATCH // length)
+        self.batch = max(_FEWEST, _BATCH // length)
         self._room = np.empty((0, length), dtype=np.complex64)  # used again and again: new memory costs more
 
-    def spectra(self, samples: _Samples) -> Iterator[tuple[int, _Samples]]:
+    def zeros(self, count: int) -> _Stored:
+        """Return zeros of the kind that was taken in."""
+        return _zeros(count, self._held)
+
+    def spectra(self, samples: _Stored) -> Iterator[tuple[int, _Samples]]:
         """Take in samples; give spectra of whole blocks, complex64 [blocks, length], with the number of the first.
 
         Spectra are overwritten by the next ones.
         """
         held = np.concatenate([self._held, samples]) if len(self._held) else samples
-        count = max(0, (len(held) - self._length) // self._hop + 1)
+        count = max(0, (len(held) - self._length) // self.hop + 1)
         if count:
-            windows = np.lib.stride_tricks.sliding_window_view(held, self._length)[:: self._hop]
-            size = min(count, self._batch)
+            windows = as_strided(
+                held, (count, self._length, *held.shape[1:]), (self.hop * held.strides[0], *held.strides)
+            )
+            size = min(count, self.batch)
             if size > len(self._room):
                 self._room = np.empty((size, self._length), dtype=np.complex64)
             for at in range(0, count, size):
                 part = self._room[: min(size, count - at)]
-                part[:] = windows[at : at + len(part)]
+                kept = part if held.ndim == 1 else part.view(np.float32).reshape(*part.shape, 2)
+                kept[:] = windows[at : at + len(part)]
                 yield self._number + at, fft.fft(part, axis=1, overwrite_x=True)
         self._number += count
-        self._held = held[count * self._hop :].copy()
+        self._held = held[count * self.hop :].copy()
 
 
 class _Bins:
@@ -422,7 +308,7 @@ class _Bins:
     def __init__(
         self, length: int, bins: int, frequency: float, cutoff: float, taps: int, tuned: bool = True
     ) -> None:
-        self._length, self._bins, self._hop = length, bins, length - length // _OVERLAP
+        self._length, self._bins, self._hop = length, bins, length - length // OVERLAP
         self._middle = round(frequency * length)
         rest = frequency - self._middle / length
         self.frequency = frequency if tuned else self._middle / length
@@ -442,6 +328,10 @@ class _Bins:
 
     def outputs(self, number: int, spectra: _Samples) -> _Samples:
         """Return the output samples of successive blocks, the first of which has a number: complex64 [N]."""
+        return self.inverse(number, self.taken(spectra))
+
+    def taken(self, spectra: _Samples) -> _Samples:
+        """Return the bins that count, of each block: complex64 [blocks, bins]."""
         half, bins, length = self._bins // 2, self._bins, self._length
         part = np.empty((len(spectra), bins), dtype=np.complex64)
         for at, first in ((0, self._middle), (half, self._middle - half)):
@@ -449,12 +339,15 @@ class _Bins:
             until = min(half, length - first)
             part[:, at : at + until] = spectra[:, first : first + until]
             part[:, at + until : at + half] = spectra[:, : half - until]
+        return part
+
+    def inverse(self, number: int, part: _Samples) -> _Samples:
+        """Return the output samples of successive blocks' bins, which are overwritten: complex64 [N]."""
+        length, count = self._length, len(part)
         part *= self._response
         found = fft.ifft(part, axis=1, overwrite_x=True)[:, self._kept]
-        starts = [(number + one) * self._hop for one in range(len(spectra))]
-        cycles = np.array(
-            [self._middle * start % length / length + self._rest * (start + length // 8) for start in starts]
-        )
+        starts = (number + np.arange(count)) * self._hop
+        cycles = starts % length * self._middle % length / length + self._rest * (starts + length // 8)
         found = found * np.exp(-2j * np.pi * cycles).astype(np.complex64)[:, None]
         if self._turn is not None:
             found *= self._turn
@@ -476,15 +369,18 @@ class _Output:
         start: number of the source's sample that the channel begins with.
         extra: source samples between the first output of the large transform and `start`.
         lead: source samples that are fed before `start`.
+        scale: what 1 of the source's samples stands for.
     """
 
-    def __init__(self, plan: _Plan, start: int, extra: int, lead: int) -> None:
+    def __init__(self, plan: Plan, start: int, extra: int, lead: int, scale: float) -> None:
         self._plan, self._start, self._given = plan, start, 0
         frequency = plan.channel.centre / plan.sample_rate  # cycles a source sample
         length = (lead - extra) * 8
         self._first: _Bins | None = None
         self._second: _Bins | None = None
         self._parts: list[_Samples] = []
+        self._heard: list[_Samples] = []  # bins of successive blocks, from the one with this number
+        self._heard_from = 0
         self._drop, self._see_drop = 0, lead - plan.lead
         turned = 0.0  # cycles that the mixers are short of at source sample 0
         if plan.first:
@@ -501,14 +397,14 @@ class _Output:
             self._own_blocks = _Blocks(plan.own[0])
             self._second = _Bins(*plan.own, (frequency - done) * step, plan.cutoff, plan.taps)
             turned += self._turn_of(self._second.frequency / step, start - plan.lead)
-        self._factor = np.complex64(np.exp(-2j * np.pi * turned))
+        self._factor = np.complex64(scale * np.exp(-2j * np.pi * turned))
 
     def _wide_filter(self, length: int) -> tuple[int, float]:
         plan = self._plan
         rate = plan.sample_rate * plan.first / length
         width = plan.channel.bandwidth
-        taps = plan.first // _OVERLAP // 2
-        fall = _TAPS * rate / (2 * taps)
+        taps = plan.first // OVERLAP // 2
+        fall = TAPS * rate / (2 * taps)
         cutoff = 0.5 * (rate - fall)
         assert cutoff - fall / 2 > 0.5 * width
         return taps, cutoff / rate
@@ -517,7 +413,7 @@ class _Output:
     def _turn_of(frequency: float, start: int) -> float:
         return math.fmod(frequency * start, 1.0)
 
-    def see(self, samples: _Samples) -> None:
+    def see(self, samples: _Stored) -> None:
         """Take in samples of the source, where the channel has no part in the large transform."""
         if self._first is None:
             skipped = min(self._see_drop, len(samples))
@@ -528,7 +424,18 @@ class _Output:
         """Take in spectra of the large transform."""
         if self._first is None:
             return
-        found = self._first.outputs(number, spectra)
+        if not self._heard:
+            self._heard_from = number
+        self._heard.append(self._first.taken(spectra))
+        if len(self._heard) * self._heard[-1].size > _HELD:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Transform back what was heard: many blocks at a time cost less."""
+        if self._first is None or not self._heard:
+            return
+        found = self._first.inverse(self._heard_from, np.concatenate(self._heard))
+        self._heard = []
         skipped = min(self._drop, len(found))
         self._drop -= skipped
         found = found[skipped:]
@@ -537,23 +444,23 @@ class _Output:
         else:
             self._narrow(found)
 
-    def _narrow(self, samples: _Samples) -> None:
+    def _narrow(self, samples: _Stored) -> None:
         assert self._second is not None
         for number, spectra in self._own_blocks.spectra(samples):
             self._parts.append(self._second.outputs(number, spectra))
 
-    def flush(self) -> None:
-        """Give what waits for a whole block."""
-        if self._plan.own:
-            self._narrow(np.zeros(2 * self._plan.own[0], dtype=np.complex64))
-
     def given(self, until: int | None = None) -> ChannelSamples:
         """Return the new samples; with the last of them before source sample `start + until`."""
         plan = self._plan
+        self._settle()
+        if until is not None:
+            wanted = max(0, math.ceil(until / plan.step) - self._given)
+            while self._second and sum(map(len, self._parts)) < wanted:  # what waits for a whole block
+                self._narrow(self._own_blocks.zeros(self._own_blocks.hop))
         iq = np.concatenate([*self._parts, np.zeros(0, dtype=np.complex64)]) * self._factor
         self._parts = []
         if until is not None:
-            iq = iq[: max(0, math.ceil(until / plan.step) - self._given)]
+            iq = iq[:wanted]
         start = self._start + self._given * float(plan.step)
         self._given += len(iq)
         begins = self._given == len(iq)

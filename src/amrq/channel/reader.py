@@ -6,7 +6,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from amrq.channel.extract import Channel, Channeliser, ChannelSamples, channel_rate
+from amrq.channel.extract import Channeliser, ChannelSamples, channel_rate
+from amrq.channel.plan import Channel
 from amrq.channel.ring import SampleRing
 from amrq.errors import AmrqError
 

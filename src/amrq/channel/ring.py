@@ -83,7 +83,7 @@ class SampleRing:
             raise AmrqError(f"a ring keeps samples as {', '.join(get_args(RingFormat))}, not as {datatype}.")
         if not 0 < sample_rate < 1e12:
             raise AmrqError(f"the sample rate must be above 0 Hz and below 1 THz, not {sample_rate:g}.")
-        kind, shape, self._scale = _STORED[datatype]
+        kind, shape, _ = _STORED[datatype]
         capacity = max(1, round(sample_rate * seconds)) if 0 < seconds < 1e9 else 0
         if not 0 < capacity * np.dtype(kind).itemsize * (2 if shape else 1) <= _MOST_BYTES:
             raise AmrqError(
@@ -96,6 +96,11 @@ class SampleRing:
         self._marks = np.zeros(2, np.int64)
         self._broken: deque[int] = deque(maxlen=_MOST_BREAKS)
         self._lock = threading.Lock()  # of what is known, not of the samples
+
+    @property
+    def scale(self) -> float:
+        """What 1 stands for in the samples as they are kept."""
+        return _STORED[self.datatype][2]
 
     @property
     def capacity(self) -> int:
@@ -214,18 +219,18 @@ class SampleRing:
         Raises:
             AmrqError: some of them have gone, or have not come yet.
         """
-        stored = self._stored(start, stop)
+        stored = self.stored(start, stop)
         if self.datatype == "complex64":
             return stored
-        scaled: NDArray[np.float32] = np.multiply(stored, np.float32(self._scale), dtype=np.float32)
+        scaled: NDArray[np.float32] = np.multiply(stored, np.float32(self.scale), dtype=np.float32)
         return scaled.reshape(-1).view(np.complex64)
 
-    def breaks(self, start: int, stop: int) -> list[int]:
-        """Return the numbers of the samples in `start` < number < `stop` before which the stream broke, in order."""
-        with self._lock:
-            return [place for place in self._broken if start < place < stop]
+    def stored(self, start: int, stop: int) -> NDArray[Any]:
+        """Return samples as they are kept: complex64 [N] or integers [N, 2]; times `scale` they are what `read` gives.
 
-    def _stored(self, start: int, stop: int) -> NDArray[Any]:
+        Raises:
+            AmrqError: some of them have gone, or have not come yet.
+        """
         if not 0 <= start <= stop <= self.end:
             raise AmrqError(
                 f"samples {start} to {stop} cannot be read: {self.end} have come so far, and reading goes forwards."
@@ -243,6 +248,11 @@ class SampleRing:
                 f"kept, from sample {self.first} on."
             )
         return found
+
+    def breaks(self, start: int, stop: int) -> list[int]:
+        """Return the numbers of the samples in `start` < number < `stop` before which the stream broke, in order."""
+        with self._lock:
+            return [place for place in self._broken if start < place < stop]
 
     def _checked(self, block: NDArray[Any]) -> NDArray[Any]:
         given = block = np.asarray(block)
