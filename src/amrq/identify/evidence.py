@@ -9,14 +9,15 @@ have and that is not there counts against it, and its probability goes to the ot
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from amrq.identify.look import EmissionLook
-from amrq.identify.received import ReceivedLinear, receive_linear
+from amrq.identify.numbers import NUMBERS, Case
+from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
+from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
 from amrq.model import UNKNOWN
 
@@ -59,255 +60,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "dsss": (5e3, math.inf),
 }
 """Hz: bandwidths that a family is seen with."""
-_NO_EYE = 0.3
-"""Of half the distance of levels: what is left over where there is no frequency keying, at least."""
-_CONSTANT, _FILTERED, _LIKE_NOISE = 0.45, 0.3, 0.3
-"""Variation of the envelope: of a constant one at most, of filtered symbols at least; of noise it is so near to 1."""
-_OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
-"""Of the bandwidth, that AM's carrier is off the middle; an eye that audio seldom has; turns of pi/4-DQPSK."""
-_AM_CLEAR, _AM_DEPTH = 0.25, 0.1
-"""Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
-_DEEPEST = 1.2
-"""Depth: deeper is keying."""
-_PEAKED = 2.1
-"""Peak over RMS of the frequency: of voices and music 85 % have more, of keys and sweeps less than half."""
-_MODEM, _TONES_INDEX = 0.6, 1.6
-"""Of an eye: so much of it a modem found in FM explains; its waves look like symbols of a small index."""
-_TWO_LEVELS = 3.0
-"""Contrast: noise and voices have less."""
-_WIDE_OFDM = 500e3
-"""Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
-_REPEATS = 5.0
-"""Standard deviations by which a lag stands out: signals without a code have less."""
 _SURE_AT_ONCE = 0.95
 """Probability of a family by the first chunk, from which on no second one is asked for."""
 _CHUNKS = 2
 """Of a look, that the model is asked about."""
 
 
-_NOT_RECEIVED = ReceivedLinear()
-_RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
 _ALSO_RECEIVED = ("pi4dqpsk", "oqpsk", "dsss")
 """Families whose numbers have what the receiver of linear modulations says, where that was asked."""
-
-
-class _Case:
-    """A look, with what it was received as, for the families' numbers."""
-
-    def __init__(self, look: EmissionLook) -> None:
-        self.look = look
-
-    @cached_property
-    def received(self) -> ReceivedLinear:
-        return receive_linear(self.look)
-
-    def received_already(self) -> ReceivedLinear:
-        """Return what it was received as; where it was not received, that nothing was clear."""
-        found: ReceivedLinear = self.__dict__.get("received", _NOT_RECEIVED)
-        return found
-
-    def has(self, *measures: str) -> bool:
-        """Return whether measures of the look were taken."""
-        return all(name in self.look.__dict__ for name in measures)
-
-
-def _eye(case: _Case) -> float:
-    """Return how open the eye of frequency keying is: 0 for what noise has, 3 where nearly nothing is left over."""
-    found = case.look.frequency_keying
-    if found.levels is None:
-        return 0.0
-    return min(max(math.log(_NO_EYE / max(found.error, 1e-3)), 0.0), 3.0)
-
-
-def _beyond_constant(case: _Case) -> float:
-    """Return how much the envelope varies beyond what echoes and noise make of a constant one, 0 to 1."""
-    return min(max((case.look.envelope - _CONSTANT) / _CONSTANT, 0.0), 1.0)
-
-
-def _below_linear(case: _Case) -> float:
-    """Return how much less the envelope varies than that of filtered symbols, 0 to 1."""
-    return min(max((_FILTERED - case.look.envelope) / _FILTERED, 0.0), 1.0)
-
-
-def _unlike_noise(case: _Case) -> float:
-    """Return how far the envelope is from that of Gaussian noise, 0 to 1."""
-    return min(max((abs(case.look.envelope - 1) - _LIKE_NOISE) / _LIKE_NOISE, 0.0), 1.0)
-
-
-def _switched(case: _Case) -> float:
-    """Return how clearly the amplitude is keyed, 0 to 1."""
-    keying = case.look.keying
-    sure, apart = (keying.confidence - 0.5) / 0.4, (keying.contrast - 2.5) / 2.5
-    return min(max(sure, 0.0), 1.0) * min(max(apart, 0.0), 1.0)
-
-
-def _stands_out(case: _Case) -> float:
-    """Return how far it stands out of the noise beside it, 0 to 1 from 0 to 10 dB; 1 where there is none."""
-    snr = case.look.measures.snr_db
-    return min(max(snr / 10, 0.0), 1.0) if not math.isnan(snr) else 0.0
-
-
-def _line(value: float) -> float:
-    """Return how far a line stands out of the floor, a logarithm, 0 where noise would have as much."""
-    return min(max(0.0, math.log(max(value, 1.0) / 12.0)), 4.0)
-
-
-def _lined(case: _Case) -> float:
-    """Return whether the square or the fourth power has a line in the middle, as BPSK and QPSK have, 0 to 1."""
-    lines = case.look.power_lines
-    return min(max(_line(lines.square), _line(lines.fourth)), 1.0)
-
-
-def _turned(case: _Case) -> float:
-    """Return how clear turns of a quarter or a half are, from symbol to symbol, 0 to 1: BPSK, pi/2-BPSK, QPSK."""
-    fourth, square = case.received.turn
-    return max(fourth, abs(square), 0.0)
-
-
-def _outcome(received: ReceivedLinear) -> tuple[float, float, float]:
-    """Return whether a linear modulation was named, was clear without a name, and was refuted."""
-    named = 1.0 if received.label else 0.0
-    refuted = 1.0 if "does not fit" in received.reason else 0.0
-    return named, float(received.clear) - named - refuted, refuted
-
-
-def _modem(case: _Case) -> float:
-    """Return how likely keyed frequency is that of a modem's tones inside narrow FM, 0 to 1."""
-    index = case.look.frequency_keying.index
-    if case.look.bandwidth > _WIDE_FM or (index is not None and index > _TONES_INDEX):
-        return 0.0
-    return case.look.fm.inner_confidence
-
-
-def _keyed(case: _Case, low: int, high: int) -> tuple[float, ...]:
-    """Return the eye with wanted, and with other numbers of levels, and how far the envelope is from constant."""
-    levels, eye = case.look.frequency_keying.levels, _eye(case)
-    if eye > _WIDE_EYE:
-        eye *= 1 - _MODEM * _modem(case)
-    fits = levels is not None and low <= levels <= high
-    return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case)
-
-
-def _mirrored(case: _Case) -> float:
-    """Return how clearly a carrier has sidebands that mirror each other, 0 to 1."""
-    am = case.look.am
-    if am.depth is None or am.depth < _AM_DEPTH:
-        return 0.0
-    return min(am.confidence / _AM_CLEAR, 1.0) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
-
-
-def _numbers_of_carrier(case: _Case) -> tuple[float, ...]:
-    line, switched = case.look.line.share, _switched(case)
-    return line, switched * line, _beyond_constant(case), _mirrored(case) * (1 - switched)
-
-
-def _numbers_of_am(case: _Case) -> tuple[float, ...]:
-    line = case.look.line
-    lower, upper = case.look.band()
-    off = abs(line.place - (lower + upper) / 2) / case.look.bandwidth if line.power > 0 else 0.0
-    aside = min(max((off - _OFF_MIDDLE) / _OFF_MIDDLE, 0.0), 1.0)
-    mirrored = _mirrored(case) * (1 - _switched(case))
-    return float(case.look.am.depth is not None), mirrored, min(2 * line.share, 1.0), aside * (1 - mirrored)
-
-
-def _numbers_of_ssb(case: _Case) -> tuple[float, ...]:
-    look = case.look
-    return abs(look.ssb.skew or 0.0), _below_linear(case), look.line.share
-
-
-def _flat(case: _Case) -> float:
-    """Return how much less the frequency's peak is above its mean than that of voices and music, 0 to 1."""
-    fm = case.look.fm
-    if not fm.deviation or not fm.rms_deviation:
-        return 0.0
-    return min(max((_PEAKED - fm.deviation / fm.rms_deviation) / 0.5, 0.0), 1.0)
-
-
-def _numbers_of_fm(case: _Case) -> tuple[float, ...]:
-    look = case.look
-    pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
-    modem = max(_modem(case), pilot)
-    eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
-    swept = look.chirp.confidence
-    return (
-        max(eye - _WIDE_EYE, 0.0) * (1 - modem),
-        _beyond_constant(case),
-        modem,
-        _flat(case) * (1 - modem),
-        swept,
-    )
-
-
-def _numbers_of_keying(case: _Case) -> tuple[float, ...]:
-    keying = case.look.keying
-    duty = keying.duty if keying.duty is not None else 0.6
-    return _switched(case), float(keying.contrast > _TWO_LEVELS), duty
-
-
-def _numbers_of_pulses(case: _Case) -> tuple[float, ...]:
-    pulses = case.look.pulses
-    return pulses.confidence, float(min(pulses.checked, 1))
-
-
-def _numbers_of_linear(case: _Case) -> tuple[float, ...]:
-    return *_outcome(case.received), _below_linear(case), _turned(case) * (1 - _below_linear(case))
-
-
-def _numbers_of_quarter(case: _Case) -> tuple[float, ...]:
-    """Return those of pi/4-DQPSK."""
-    likely = case.look.phase_keying.pi4dqpsk
-    received = case.received_already()
-    turned = -received.turn[0]
-    # QPSK that is half a symbol rate off, or 8PSK with odd turns, is what it is received as.
-    eighths = received.label == "8PSK" and turned < _TURNED and likely < 0.5
-    other = 1.0 if eighths or (received.label and received.label not in _RECEIVED_AS_QUARTER) else 0.0
-    alike = 1.0 if received.label in _RECEIVED_AS_QUARTER and not other else 0.0
-    return likely, max(turned, 0.0), other, _below_linear(case), alike
-
-
-def _numbers_of_offset(case: _Case) -> tuple[float, ...]:
-    """Return those of OQPSK."""
-    other = 1.0 if case.received_already().label else 0.0
-    return case.look.phase_keying.oqpsk, other, _below_linear(case)
-
-
-def _numbers_of_ofdm(case: _Case) -> tuple[float, ...]:
-    like = 1 - _unlike_noise(case)
-    bare = max(1 - _lined(case) - case.look.line.share, 0.0)
-    wide = min(max(math.log10(case.look.bandwidth / _WIDE_OFDM), 0.0), 1.0) * like * _stands_out(case)
-    return case.look.subcarriers.confidence * like * bare, 1 - like, wide
-
-
-def _numbers_of_chirp(case: _Case) -> tuple[float, ...]:
-    chirp = case.look.chirp
-    return chirp.confidence, chirp.gathered, _beyond_constant(case)
-
-
-def _numbers_of_dsss(case: _Case) -> tuple[float, ...]:
-    """Return those of direct sequences: how clearly they repeat themselves, and what they were received as."""
-    repeats = min(max(case.look.subcarriers.clear - _REPEATS, 0.0), 6.0) / 6
-    return repeats * _lined(case), *_outcome(case.received_already()), _below_linear(case)
-
-
-_NUMBERS: dict[str, Callable[[_Case], tuple[float, ...]]] = {
-    "noise": lambda case: (_unlike_noise(case), case.look.line.share, _stands_out(case)),
-    "carrier": _numbers_of_carrier,
-    "am": _numbers_of_am,
-    "ssb": _numbers_of_ssb,
-    "fm": _numbers_of_fm,
-    "ook": _numbers_of_keying,
-    "pulse": _numbers_of_pulses,
-    "fsk2": lambda case: _keyed(case, 2, 2),
-    "fsk4": lambda case: _keyed(case, 3, 4),
-    "fskm": lambda case: _keyed(case, 5, 1000),
-    "linear": _numbers_of_linear,
-    "pi4dqpsk": _numbers_of_quarter,
-    "oqpsk": _numbers_of_offset,
-    "ofdm": _numbers_of_ofdm,
-    "chirp": _numbers_of_chirp,
-    "dsss": _numbers_of_dsss,
-}
-"""Numbers by family, from the measures that it is told by; narrow and wide FM are one until the end."""
 _FROM: dict[str, tuple[str, ...]] = {
     "ook": ("keying",),
     "carrier": ("keying",),
@@ -318,7 +78,7 @@ _FROM: dict[str, tuple[str, ...]] = {
     "oqpsk": ("phase_keying", "frequency_keying"),
 }
 """Families that are compared without cost where measures were taken for another one."""
-FAMILIES = (*_NUMBERS, UNKNOWN)
+FAMILIES = (*NUMBERS, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -344,15 +104,56 @@ class FamilyEvidence:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
+_SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
+"""Families that AM looks like where nothing has learnt it."""
+_SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
+"""Families that chirps look like."""
+
+
+def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
+    """Measure what looks like the best family, where that is not proven: it may be what the model does not think of."""
+    best = max(score, key=lambda name: score[name])
+    if best not in measured or proof_of(case, best) >= PROVEN:
+        return
+    for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp")):
+        if best in families and other in score and other not in measured:
+            _measure(case, other, score, measured)
+
+
+def _limited(
+    case: Case, probabilities: dict[str, float], shares: Mapping[str, float], measured: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the probabilities, each no larger than what proves its family allows; `unknown` gets the rest."""
+    kept = dict(probabilities)
+    for name, value in probabilities.items():
+        if name == UNKNOWN or value < UNPROVEN / 2:
+            continue
+        most = (
+            limit_of(case, name, shares.get(name, 0.0))
+            if name in measured
+            else unproven(shares.get(name, 0.0))
+        )
+        kept[name] = min(value, most)
+    kept[UNKNOWN] += max(0.0, 1 - sum(kept.values()))
+    return kept
+
+
+def _shares(prior: Mapping[str, float]) -> dict[str, float]:
+    """Return the model's shares."""
+    even = MODEL_ERROR / len(prior)
+    return {name: (math.exp(value) - even) / (1 - MODEL_ERROR) for name, value in prior.items()}
+
+
 def weigh_families(look: EmissionLook) -> FamilyEvidence:
     """Return the probability of each family.
 
     Raises:
         AmrqError: a model cannot be used.
     """
-    case = _Case(look)
+    case = Case(look)
     prior = _proposed(look)
     proposed = _split_fm(_softmax(prior), look.bandwidth)
+    shares = _shares(prior)
     faint = _faint(look)
     if look.noise_density is not None:  # a noise floor that is told, and what was found exceeds it
         prior["noise"] -= _REFUTED
@@ -374,13 +175,14 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
         for name, needs in _FROM.items():
             if name not in measured and name in score and case.has(*needs):
                 _measure(case, name, score, measured)
-    probabilities = _split_fm(_softmax(score), look.bandwidth)
-    received = case.received_already()
+    _seek_others(case, score, measured)
+    probabilities = _limited(case, _softmax(score), shares, measured)
+    probabilities = _split_fm(probabilities, look.bandwidth)
     return FamilyEvidence(
         probabilities,
         max(proposed, key=lambda name: proposed[name]),
         measured,
-        received if received is not _NOT_RECEIVED else None,
+        case.received_already() if case.has("received") else None,
     )
 
 
@@ -399,7 +201,7 @@ def _next_to_measure(score: Mapping[str, float], measured: Mapping[str, float]) 
         return "pi4dqpsk"  # its turns are received as QPSK or 8PSK
     if not doubtful and order[0] in measured and _softmax(score)[order[0]] > _SETTLED:
         return None
-    known = (name for name in order[: len(order) if doubtful else 3] if name in _NUMBERS)
+    known = (name for name in order[: len(order) if doubtful else 3] if name in NUMBERS)
     costly = max(score.values()) - _COSTLY_CLOSE
     return next(
         (
@@ -411,16 +213,16 @@ def _next_to_measure(score: Mapping[str, float], measured: Mapping[str, float]) 
     )
 
 
-def _measure(case: _Case, name: str, score: dict[str, float], measured: dict[str, float]) -> None:
+def _measure(case: Case, name: str, score: dict[str, float], measured: dict[str, float]) -> None:
     """Add to a family's score what its measures say."""
     value = evidence_of(name, numbers_of(case, name))
     measured[name] = value
     score[name] += value
 
 
-def numbers_of(case: _Case, name: str) -> tuple[float, ...]:
+def numbers_of(case: Case, name: str) -> tuple[float, ...]:
     """Return the numbers that a family is told by."""
-    return _NUMBERS[name](case)
+    return NUMBERS[name](case)
 
 
 def evidence_of(name: str, numbers: tuple[float, ...]) -> float:

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The numbers that each family is told by, from the measures of a look, and what is received of it."""
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+
+from amrq.identify.look import EmissionLook
+from amrq.identify.received import ReceivedLinear, receive_linear
+
+__all__ = [
+    "NUMBERS",
+    "Case",
+    "constant_envelope",
+    "lined",
+    "mirrored",
+    "modem_inside",
+    "outcome",
+    "switched",
+    "turned",
+    "voiced",
+]
+
+_WIDE_FM = 30e3
+"""Hz: modems are inside FM that is narrower."""
+_NO_EYE = 0.3
+"""Of half the distance of levels: what is left over where there is no frequency keying, at least."""
+_CONSTANT, _FILTERED, _LIKE_NOISE = 0.45, 0.3, 0.3
+"""Variation of the envelope: of a constant one at most, of filtered symbols at least; of noise it is so near to 1."""
+_OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
+"""Of the bandwidth, that AM's carrier is off the middle; an eye that audio seldom has; turns of pi/4-DQPSK."""
+_AM_CLEAR, _AM_DEPTH = 0.25, 0.1
+"""Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
+_DEEPEST = 1.2
+"""Depth: deeper is keying."""
+_PEAKED = 2.1
+"""Peak over RMS of the frequency: of voices and music 85 % have more, of keys and sweeps less than half."""
+_MODEM, _TONES_INDEX = 0.6, 1.6
+"""Of an eye: so much of it a modem found in FM explains; its waves look like symbols of a small index."""
+_TWO_LEVELS = 3.0
+"""Contrast: noise and voices have less."""
+_WIDE_OFDM = 500e3
+"""Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
+_REPEATS = 5.0
+"""Standard deviations by which a lag stands out: signals without a code have less."""
+_NOT_RECEIVED = ReceivedLinear()
+_RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
+
+
+class Case:
+    """A look, with what it was received as, for the families' numbers."""
+
+    def __init__(self, look: EmissionLook) -> None:
+        self.look = look
+
+    @cached_property
+    def received(self) -> ReceivedLinear:
+        """What it is received as."""
+        return receive_linear(self.look)
+
+    def received_already(self) -> ReceivedLinear:
+        """Return what it was received as; where it was not received, that nothing was clear."""
+        found: ReceivedLinear = self.__dict__.get("received", _NOT_RECEIVED)
+        return found
+
+    def has(self, *measures: str) -> bool:
+        """Return whether measures of the look were taken."""
+        return all(name in self.look.__dict__ for name in measures)
+
+
+def _eye(case: Case) -> float:
+    """Return how open the eye of frequency keying is: 0 for what noise has, 3 where nearly nothing is left over."""
+    found = case.look.frequency_keying
+    if found.levels is None:
+        return 0.0
+    return min(max(math.log(_NO_EYE / max(found.error, 1e-3)), 0.0), 3.0)
+
+
+def _beyond_constant(case: Case) -> float:
+    """Return how much the envelope varies beyond what echoes and noise make of a constant one, 0 to 1."""
+    return min(max((case.look.envelope - _CONSTANT) / _CONSTANT, 0.0), 1.0)
+
+
+def _below_linear(case: Case) -> float:
+    """Return how much less the envelope varies than that of filtered symbols, 0 to 1."""
+    return min(max((_FILTERED - case.look.envelope) / _FILTERED, 0.0), 1.0)
+
+
+def _unlike_noise(case: Case) -> float:
+    """Return how far the envelope is from that of Gaussian noise, 0 to 1."""
+    return min(max((abs(case.look.envelope - 1) - _LIKE_NOISE) / _LIKE_NOISE, 0.0), 1.0)
+
+
+def switched(case: Case) -> float:
+    """Return how clearly the amplitude is keyed, 0 to 1."""
+    keying = case.look.keying
+    sure, apart = (keying.confidence - 0.5) / 0.4, (keying.contrast - 2.5) / 2.5
+    return min(max(sure, 0.0), 1.0) * min(max(apart, 0.0), 1.0)
+
+
+def _stands_out(case: Case) -> float:
+    """Return how far it stands out of the noise beside it, 0 to 1 from 0 to 10 dB; 1 where there is none."""
+    snr = case.look.measures.snr_db
+    return min(max(snr / 10, 0.0), 1.0) if not math.isnan(snr) else 0.0
+
+
+def _line(value: float) -> float:
+    """Return how far a line stands out of the floor, a logarithm, 0 where noise would have as much."""
+    return min(max(0.0, math.log(max(value, 1.0) / 12.0)), 4.0)
+
+
+def lined(case: Case) -> float:
+    """Return whether the square or the fourth power has a line in the middle, as BPSK and QPSK have, 0 to 1."""
+    lines = case.look.power_lines
+    return min(max(_line(lines.square), _line(lines.fourth)), 1.0)
+
+
+def turned(case: Case) -> float:
+    """Return how clear turns of a quarter or a half are, from symbol to symbol, 0 to 1: BPSK, pi/2-BPSK, QPSK."""
+    fourth, square = case.received.turn
+    return max(fourth, abs(square), 0.0)
+
+
+def outcome(received: ReceivedLinear) -> tuple[float, float, float]:
+    """Return whether a linear modulation was named, was clear without a name, and was refuted."""
+    named = 1.0 if received.label else 0.0
+    refuted = 1.0 if "does not fit" in received.reason else 0.0
+    return named, float(received.clear) - named - refuted, refuted
+
+
+def modem_inside(case: Case) -> float:
+    """Return how likely keyed frequency is that of a modem's tones inside narrow FM, 0 to 1."""
+    index = case.look.frequency_keying.index
+    if case.look.bandwidth > _WIDE_FM or (index is not None and index > _TONES_INDEX):
+        return 0.0
+    return case.look.fm.inner_confidence
+
+
+def _keyed(case: Case, low: int, high: int) -> tuple[float, ...]:
+    """Return the eye with wanted, and with other numbers of levels, and how far the envelope is from constant."""
+    levels, eye = case.look.frequency_keying.levels, _eye(case)
+    if eye > _WIDE_EYE:
+        eye *= 1 - _MODEM * modem_inside(case)
+    fits = levels is not None and low <= levels <= high
+    return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case)
+
+
+def mirrored(case: Case) -> float:
+    """Return how clearly a carrier has sidebands that mirror each other, 0 to 1."""
+    am = case.look.am
+    if am.depth is None or am.depth < _AM_DEPTH:
+        return 0.0
+    return min(am.confidence / _AM_CLEAR, 1.0) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
+
+
+def _numbers_of_carrier(case: Case) -> tuple[float, ...]:
+    line, keyed = case.look.line.share, switched(case)
+    return line, keyed * line, _beyond_constant(case), mirrored(case) * (1 - keyed)
+
+
+def _numbers_of_am(case: Case) -> tuple[float, ...]:
+    line = case.look.line
+    lower, upper = case.look.band()
+    off = abs(line.place - (lower + upper) / 2) / case.look.bandwidth if line.power > 0 else 0.0
+    aside = min(max((off - _OFF_MIDDLE) / _OFF_MIDDLE, 0.0), 1.0)
+    sides = mirrored(case) * (1 - switched(case))
+    return float(case.look.am.depth is not None), sides, min(2 * line.share, 1.0), aside * (1 - sides)
+
+
+def _numbers_of_ssb(case: Case) -> tuple[float, ...]:
+    look = case.look
+    return abs(look.ssb.skew or 0.0), _below_linear(case), look.line.share
+
+
+def _flat(case: Case) -> float:
+    """Return how much less the frequency's peak is above its mean than that of voices and music, 0 to 1."""
+    fm = case.look.fm
+    if not fm.deviation or not fm.rms_deviation:
+        return 0.0
+    return min(max((_PEAKED - fm.deviation / fm.rms_deviation) / 0.5, 0.0), 1.0)
+
+
+def voiced(case: Case) -> float:
+    """Return whether the frequency's peaks are as far above its mean as those of voices and music, 0 to 1."""
+    return 1 - _flat(case)
+
+
+def constant_envelope(case: Case) -> float:
+    """Return whether the envelope may be a constant one, with echoes and noise, 0 to 1."""
+    return 1 - _beyond_constant(case)
+
+
+def _numbers_of_fm(case: Case) -> tuple[float, ...]:
+    look = case.look
+    pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
+    modem = max(modem_inside(case), pilot)
+    eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
+    swept = look.chirp.confidence
+    return (
+        max(eye - _WIDE_EYE, 0.0) * (1 - modem),
+        _beyond_constant(case),
+        modem,
+        _flat(case) * (1 - modem),
+        swept,
+    )
+
+
+def _numbers_of_keying(case: Case) -> tuple[float, ...]:
+    keying = case.look.keying
+    duty = keying.duty if keying.duty is not None else 0.6
+    return switched(case), float(keying.contrast > _TWO_LEVELS), duty
+
+
+def _numbers_of_pulses(case: Case) -> tuple[float, ...]:
+    pulses = case.look.pulses
+    return pulses.confidence, float(min(pulses.checked, 1))
+
+
+def _numbers_of_linear(case: Case) -> tuple[float, ...]:
+    return *outcome(case.received), _below_linear(case), turned(case) * (1 - _below_linear(case))
+
+
+def _numbers_of_quarter(case: Case) -> tuple[float, ...]:
+    """Return those of pi/4-DQPSK."""
+    likely = case.look.phase_keying.pi4dqpsk
+    received = case.received_already()
+    turned = -received.turn[0]
+    # QPSK that is half a symbol rate off, or 8PSK with odd turns, is what it is received as.
+    eighths = received.label == "8PSK" and turned < _TURNED and likely < 0.5
+    other = 1.0 if eighths or (received.label and received.label not in _RECEIVED_AS_QUARTER) else 0.0
+    alike = 1.0 if received.label in _RECEIVED_AS_QUARTER and not other else 0.0
+    return likely, max(turned, 0.0), other, _below_linear(case), alike
+
+
+def _numbers_of_offset(case: Case) -> tuple[float, ...]:
+    """Return those of OQPSK."""
+    other = 1.0 if case.received_already().label else 0.0
+    return case.look.phase_keying.oqpsk, other, _below_linear(case)
+
+
+def _numbers_of_ofdm(case: Case) -> tuple[float, ...]:
+    like = 1 - _unlike_noise(case)
+    bare = max(1 - lined(case) - case.look.line.share, 0.0)
+    wide = min(max(math.log10(case.look.bandwidth / _WIDE_OFDM), 0.0), 1.0) * like * _stands_out(case)
+    return case.look.subcarriers.confidence * like * bare, 1 - like, wide
+
+
+def _numbers_of_chirp(case: Case) -> tuple[float, ...]:
+    chirp = case.look.chirp
+    return chirp.confidence, chirp.gathered, _beyond_constant(case)
+
+
+def _numbers_of_dsss(case: Case) -> tuple[float, ...]:
+    """Return those of direct sequences: how clearly they repeat themselves, and what they were received as."""
+    repeats = min(max(case.look.subcarriers.clear - _REPEATS, 0.0), 6.0) / 6
+    return repeats * lined(case), *outcome(case.received_already()), _below_linear(case)
+
+
+NUMBERS: dict[str, Callable[[Case], tuple[float, ...]]] = {
+    "noise": lambda case: (_unlike_noise(case), case.look.line.share, _stands_out(case)),
+    "carrier": _numbers_of_carrier,
+    "am": _numbers_of_am,
+    "ssb": _numbers_of_ssb,
+    "fm": _numbers_of_fm,
+    "ook": _numbers_of_keying,
+    "pulse": _numbers_of_pulses,
+    "fsk2": lambda case: _keyed(case, 2, 2),
+    "fsk4": lambda case: _keyed(case, 3, 4),
+    "fskm": lambda case: _keyed(case, 5, 1000),
+    "linear": _numbers_of_linear,
+    "pi4dqpsk": _numbers_of_quarter,
+    "oqpsk": _numbers_of_offset,
+    "ofdm": _numbers_of_ofdm,
+    "chirp": _numbers_of_chirp,
+    "dsss": _numbers_of_dsss,
+}
+"""Numbers by family, from the measures that it is told by; narrow and wide FM are one until the end."""

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What proves a family: something of its own that was seen, beside what a model thinks; and how sure it may be.
+
+A model of families knows those that it was trained with, and takes all else for the one that is nearest, often surely.
+So a name needs a proof of its own family: a line with sidebands, an open eye, keying, symbols that fit, a prefix, a
+sweep. Without one, only a model that is very sure carries it, and what contradicts the family counts against both.
+What remains goes to `unknown`. Kinds of signals that look alike to all of these have a limit of their own.
+"""
+
+from collections.abc import Callable
+
+from amrq.identify.numbers import (
+    NUMBERS,
+    Case,
+    constant_envelope,
+    lined,
+    mirrored,
+    modem_inside,
+    outcome,
+    switched,
+    turned,
+    voiced,
+)
+
+__all__ = ["PROVEN", "UNPROVEN", "limit_of", "proof_of", "unproven"]
+
+UNPROVEN = 0.45
+"""Probability of a family that nothing proves, at most: below one half, so that it is not named."""
+PROVEN = 0.5
+"""Of a proof, from which on no other family is sought."""
+_SURE_MODEL = 0.7
+"""Share of a model that carries a family without a proof. Of simulated names it costs 2 in 100 at 10 dB and 1 at 15 dB;
+at 0.9 it would cost three times as many, and keep hardly fewer names of families that a model has not learnt."""
+_CARRIED, _MOST_UNPROVEN = 0.5, 0.85
+"""Probability of such a family, at most, from that share to a share of 1."""
+_SHARP = 0.3
+"""Proof that frequency keying without a rest is."""
+_ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
+"""Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
+envelope varies by more than that: so sure at most."""
+_WIDE, _LOWEST = 30e3, 4.5
+"""Hz: FM that is wider is wide, and may have any audio. Steps of a look's spectrum, of which four are the least that is
+told."""
+_HELD = 0.22
+"""Contradiction of FM whose audio begins so low: a model carries it from a share of 0.9 on."""
+
+
+def unproven(share: float) -> float:
+    """Return the probability of a family, at most, where a model's share of it is all that there is.
+
+    >>> round(unproven(0.6), 2), unproven(1.0)
+    (0.3, 0.85)
+    """
+    if share < _SURE_MODEL:
+        return share / 2
+    return _CARRIED + (_MOST_UNPROVEN - _CARRIED) * (share - _SURE_MODEL) / (1 - _SURE_MODEL)
+
+
+def proof_of(case: Case, name: str) -> float:
+    """Return how clearly something of its own proves a family, 0 to 1; 1 for those that have no proof, as noise.
+
+    Measures that it needs are taken.
+    """
+    proof = _PROOF.get(name)
+    return 1.0 if proof is None else proof(case) * (1 - contradiction_of(case, name))
+
+
+def limit_of(case: Case, name: str, share: float) -> float:
+    """Return the probability of a family at most, 0 to 1.
+
+    Args:
+        case: what was measured.
+        name: of the family.
+        share: of the model, 0 to 1.
+    """
+    if name not in _PROOF:
+        return 1.0
+    proven = UNPROVEN + (1 - UNPROVEN) * proof_of(case, name)
+    most = max(proven, unproven(share * (1 - contradiction_of(case, name))))
+    return min(most, _ALIKE) if name == "fsk2" and _is_ambiguous(case) else most
+
+
+def contradiction_of(case: Case, name: str) -> float:
+    """Return how clearly measures that were taken show another family instead, 0 to 1."""
+    against = 0.0
+    if name in _NO_SIDEBANDS and case.has("am"):
+        against = mirrored(case) * (1 - switched(case))
+    if name in _NO_SWEEPS and case.has("chirp"):
+        against = max(against, _ramp(case.look.chirp.confidence, 0.1, 0.4))
+    if name == "fm" and case.has("fm") and _begins_lowest(case):
+        against = max(against, _HELD)
+    return against
+
+
+_NO_SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
+"""Families that AM is taken for."""
+_NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
+"""Families that chirps are taken for."""
+
+
+def _is_ambiguous(case: Case) -> bool:
+    """Return whether frequency keying is like phase keying with round pulses: MSK and pi/2-BPSK have the same turns."""
+    index = case.look.frequency_keying.index
+    return index is not None and index < _ALIKE_INDEX and case.look.envelope > _ALIKE_ENVELOPE
+
+
+def _ramp(value: float, low: float, high: float) -> float:
+    """Return 0 at `low` and below, 1 at `high` and above."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
+
+
+def _carrier(case: Case) -> float:
+    return max(_ramp(case.look.line.share, 0.3, 0.6), switched(case))
+
+
+def _fm(case: Case) -> float:
+    """Return how clearly constant amplitude has an audio in its frequency: a pilot, a modem, a voice's peaks."""
+    pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
+    audio = 0.0 if _begins_lowest(case) else voiced(case)
+    return constant_envelope(case) * max(modem_inside(case), pilot, audio)
+
+
+def _begins_lowest(case: Case) -> bool:
+    """Return whether the audio of narrow FM begins at the lowest frequency that so short a look shows.
+
+    Voices and tones begin above; levels of frequency, held for a while each, have all of the lowest frequencies, but
+    so has a carrier that drifts.
+    """
+    look = case.look
+    if look.bandwidth > _WIDE or look.fm.audio_band is None:
+        return False
+    return look.fm.audio_band[0] * len(look.iq) / look.sample_rate < _LOWEST
+
+
+def _keyed(case: Case) -> float:
+    """Return how well symbols of frequency keying fit, where the envelope may be such a one's."""
+    found = case.look.frequency_keying
+    # A few symbols that fit without a rest say little of their rate: some proof. Sweeps fit as well, and are sought.
+    sharp = _SHARP * _ramp(-found.error, -0.03, -0.015)
+    return max(_ramp(found.confidence, 0.1, 0.5), sharp) * constant_envelope(case)
+
+
+def _linear(case: Case) -> float:
+    named, clear, refuted = outcome(case.received)
+    return max(named, lined(case), _ramp(turned(case), 0.2, 0.5), 0.5 * (clear + refuted))
+
+
+def _quarter(case: Case) -> float:
+    turns = -case.received_already().turn[0]
+    return max(_ramp(case.look.phase_keying.pi4dqpsk, 0.1, 0.5), _ramp(turns, 0.2, 0.5))
+
+
+def _ofdm(case: Case) -> float:
+    prefix, _, wide = NUMBERS["ofdm"](case)
+    return max(_ramp(prefix, 0.1, 0.4), _ramp(wide, 0.1, 0.4))
+
+
+def _spread(case: Case) -> float:
+    repeats, named, *_ = NUMBERS["dsss"](case)
+    return max(_ramp(repeats, 0.1, 0.4), named)
+
+
+_PROOF: dict[str, Callable[[Case], float]] = {
+    "carrier": _carrier,
+    "am": mirrored,
+    "ssb": lambda case: _ramp(abs(case.look.ssb.skew or 0.0), 0.0, 0.05),
+    "fm": _fm,
+    "ook": switched,
+    "pulse": lambda case: max(
+        _ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
+    ),
+    "fsk2": _keyed,
+    "fsk4": _keyed,
+    "fskm": _keyed,
+    "linear": _linear,
+    "pi4dqpsk": _quarter,
+    "oqpsk": lambda case: _ramp(case.look.phase_keying.oqpsk, 0.1, 0.4),
+    "ofdm": _ofdm,
+    "chirp": lambda case: _ramp(case.look.chirp.confidence, 0.1, 0.4),
+    "dsss": _spread,
+}
+"""By family, narrow and wide FM as one; what is missing needs no proof."""

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A name needs a proof of its own family, or a model that is very sure; what looks alike is not told apart for sure."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from seeds import rng
+from test_identify_families import filtered_noise, keyed, said
+
+from amrq.identify.proof import UNPROVEN, unproven
+from amrq.signals import FAMILY_CLASSES, Reception, received_family
+
+
+def test_a_model_alone_carries_a_name_only_where_it_is_very_sure() -> None:
+    values = [unproven(share) for share in np.linspace(0, 1, 101)]
+    assert all(low <= high for low, high in pairwise(values))
+    assert unproven(0.69) <= UNPROVEN < 0.5 < unproven(1.0) < 0.9
+
+
+@pytest.mark.parametrize(
+    "family", ["ofdm", "linear", "dsss", "pi4dqpsk", "oqpsk", "chirp", "pulse", "ook", "am"]
+)
+def test_noise_that_is_wide_proves_no_family(family: str) -> None:
+    found = said(filtered_noise(f"unproven {family}"), 40e3, 10e3, **{family: 0.6})
+    assert found.families.get(family, 0.0) < 0.5 and found.family in ("unknown", "noise")
+    assert sum(found.families.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("family", ["fsk2", "fskm", "ook", "fm"])
+def test_a_chirp_is_nothing_else_where_no_model_knows_chirps(family: str) -> None:
+    generator = rng("a chirp that nobody knows")
+    told = FAMILY_CLASSES["chirp"].draw(generator)
+    reception = Reception(snr_db=25.0)
+    iq = received_family("chirp", told, generator, reception, 8192)
+    found = said(iq, 4 * told.bandwidth, told.bandwidth, **{family: 0.7, "chirp": 1e-4})
+    assert found.family in ("chirp", "unknown")
+
+
+def test_a_tone_in_a_wide_box_is_no_am() -> None:
+    """A carrier without sidebands: AM in a pause, FM in a pause, or nothing else."""
+    iq = np.exp(0.3j * np.arange(8_000)).astype(np.complex64)
+    for share in (0.5, 0.65):
+        found = said(iq, 40e3, 40e3, am=share)
+        assert found.family == "unknown" and "am" in found.reason
+
+
+def test_keying_that_a_phase_keying_looks_like_is_not_sure() -> None:
+    """BPSK turned by a quarter with round pulses has the frequency of MSK; only its envelope is another."""
+    generator = rng("quarter turns")
+    bits = generator.choice([-1, 1], 512) * 1j ** np.arange(512)
+    impulses = np.zeros(8 * 512, complex)
+    impulses[::8] = bits
+    at = np.arange(-32, 33) / 8 + 1e-9
+    pulse = np.sinc(at) * np.cos(np.pi * 0.4 * at) / (1 - (0.8 * at) ** 2)
+    iq = np.convolve(impulses, pulse, "same") + generator.normal(size=(4096, 2)) @ [0.02, 0.02j]
+    found = said(iq.astype(np.complex64), 38.4e3, 5.5e3, fsk2=0.6)
+    assert found.family in ("fsk2", "linear", "unknown")
+    assert found.families["fsk2"] <= 0.7
+    iq, rate, width = keyed("not ambiguous")
+    assert said(iq, rate, width, fsk2=0.6).confidence > 0.9
