@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A name needs a proof of its own family, or a model that is very sure; what looks alike is not told apart for sure."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from seeds import rng
 from test_identify_families import filtered_noise, keyed, said
 
-from amrq.identify.proof import UNPROVEN, unproven
 from amrq.signals import FAMILY_CLASSES, Reception, received_family
-
-
-def test_a_model_alone_carries_a_name_only_where_it_is_very_sure() -> None:
-    values = [unproven(share) for share in np.linspace(0, 1, 101)]
-    assert all(low <= high for low, high in pairwise(values))
-    assert unproven(0.69) <= UNPROVEN < 0.5 < unproven(1.0) < 0.9
 
 
 @pytest.mark.parametrize(

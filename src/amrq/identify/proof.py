@@ -48,8 +48,8 @@ _HELD = 0.22
 def unproven(share: float) -> float:
     """Return the probability of a family, at most, where a model's share of it is all that there is.
 
-    >>> round(unproven(0.6), 2), unproven(1.0)
-    (0.3, 0.85)
+    >>> [round(unproven(share), 2) for share in (0.0, 0.69, 0.7, 1.0)]
+    [0.0, 0.34, 0.5, 0.85]
     """
     if share < _SURE_MODEL:
         return share / 2
