@@ -28,6 +28,8 @@ _CLOSE, _FAR = 4.0, 7.0
 the best one speak against it."""
 _COSTLY_CLOSE = 3.0
 """As close must linear modulations be: their receiver costs more than all else."""
+_EQUALISED = 1.0
+"""Closer to the best family by the model alone must they be to be equalised."""
 _SETTLED = 0.985
 """Probability of a measured family from which on no other one is measured."""
 _DOUBTFUL = -0.5
@@ -150,8 +152,8 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
     Raises:
         AmrqError: a model cannot be used.
     """
-    case = Case(look)
     prior = _proposed(look)
+    case = Case(look, equaliser=prior["linear"] > max(prior.values()) - _EQUALISED)
     proposed = _split_fm(_softmax(prior), look.bandwidth)
     shares = _shares(prior)
     faint = _faint(look)

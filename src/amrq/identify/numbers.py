@@ -48,15 +48,22 @@ _RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
 
 
 class Case:
-    """A look, with what it was received as, for the families' numbers."""
+    """A look, with what it was received as, for the families' numbers.
 
-    def __init__(self, look: EmissionLook) -> None:
+    Args:
+        look: the look.
+        equaliser: a linear signal is equalised where it needs that and the look is thorough: not where a model takes it
+            for something else, since that costs most of all.
+    """
+
+    def __init__(self, look: EmissionLook, equaliser: bool = True) -> None:
         self.look = look
+        self._equaliser = equaliser
 
     @cached_property
     def received(self) -> ReceivedLinear:
         """What it is received as."""
-        return receive_linear(self.look)
+        return receive_linear(self.look, self._equaliser)
 
     def received_already(self) -> ReceivedLinear:
         """Return what it was received as; where it was not received, that nothing was clear."""

@@ -33,6 +33,9 @@ _SURE_MODEL = 0.7
 at 0.9 it would cost three times as many, and keep hardly fewer names of families that a model has not learnt."""
 _CARRIED, _MOST_UNPROVEN = 0.5, 0.85
 """Probability of such a family, at most, from that share to a share of 1."""
+_WEAK_PROOF = 0.8
+"""What a line without sidebands, peaks of a frequency and the skew of a voice's spectrum prove at most: others have
+them, too, so that a family is below 0.9 by them alone."""
 _SHARP = 0.3
 """Proof that frequency keying without a rest is."""
 _ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
@@ -110,13 +113,13 @@ def _ramp(value: float, low: float, high: float) -> float:
 
 
 def _carrier(case: Case) -> float:
-    return max(_ramp(case.look.line.share, 0.3, 0.6), switched(case))
+    return max(_WEAK_PROOF * _ramp(case.look.line.share, 0.3, 0.6), switched(case))
 
 
 def _fm(case: Case) -> float:
     """Return how clearly constant amplitude has an audio in its frequency: a pilot, a modem, a voice's peaks."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
-    audio = 0.0 if _begins_lowest(case) else voiced(case)
+    audio = 0.0 if _begins_lowest(case) else _WEAK_PROOF * voiced(case)
     return constant_envelope(case) * max(modem_inside(case), pilot, audio)
 
 
@@ -163,7 +166,7 @@ def _spread(case: Case) -> float:
 _PROOF: dict[str, Callable[[Case], float]] = {
     "carrier": _carrier,
     "am": mirrored,
-    "ssb": lambda case: _ramp(abs(case.look.ssb.skew or 0.0), 0.0, 0.05),
+    "ssb": lambda case: _WEAK_PROOF * _ramp(abs(case.look.ssb.skew or 0.0), 0.0, 0.05),
     "fm": _fm,
     "ook": switched,
     "pulse": lambda case: max(

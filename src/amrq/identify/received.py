@@ -56,18 +56,22 @@ class ReceivedLinear:
         return bool(self.best)
 
 
-def receive_linear(look: EmissionLook) -> ReceivedLinear:
+def receive_linear(look: EmissionLook, equaliser: bool = True) -> ReceivedLinear:
     """Receive an emission as a linear modulation, first with the symbol rate that it had before.
+
+    Args:
+        look: at the emission.
+        equaliser: it is equalised where it gets no name otherwise, if the look is thorough.
 
     Raises:
         AmrqError: the model cannot be used.
     """
     if look.symbol_rate is not None:
-        found = _received(look, look.symbol_rate, look.thorough)
+        found = _received(look, look.symbol_rate, look.thorough and equaliser)
         if found.label:
             return found
     found = _received(look)
-    if found.label or found.symbol_rate is None or not look.thorough:
+    if found.label or found.symbol_rate is None or not (look.thorough and equaliser):
         return found
     # An equaliser costs more than all else, and most need none.
     equalised = _received(look, found.symbol_rate, True)
