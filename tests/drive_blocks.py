@@ -56,8 +56,14 @@ def _is_block(kind: type) -> bool:
     )
 
 
+SHARED = ("_watched_stream.WatchedStream",)
+"""Parts of blocks in other modules, which do not run by themselves."""
+
+
 def inner(name: str, classes: dict[str, type]) -> bool:
-    """Return whether a block is a part of one of the same module, and driven with that."""
+    """Return whether a block is a part of others, and driven with them."""
+    if name in SHARED:
+        return True
     module, _, own = name.partition(".")
     hierarchies = [other for other, kind in classes.items() if issubclass(kind, gr.hier_block2)]
     return own.startswith("_") and any(other.startswith(f"{module}.") for other in hierarchies)

@@ -50,6 +50,10 @@ OUTPUTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
         "file",
         ("train", str(ROOT / "recipes" / "smoke.toml"), "-o", "made.onnx", "--checkpoint", HERE),
     ),
+    ("train", "examples"): (
+        "folder",
+        ("train", str(ROOT / "recipes" / "family.toml"), "-o", "made.onnx", "--examples", HERE),
+    ),
     ("evaluate", "output"): ("folder", ("evaluate", SMALL, "--chunks", "1", "--es-n0", "10", "-o", HERE)),
     ("rtl", "output"): ("folder", ("rtl", SMALL, "-o", HERE)),
     ("sweep", "output"): ("folder", ("sweep", str(ROOT / "recipes" / "sweep-smoke.toml"), "-o", HERE)),
@@ -122,6 +126,7 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("protocols show", "folder"): ("protocols", "show", "ais", "--protocols", HERE),
     ("label", "files"): ("label", HERE, "--rate", "100k", *KNOWN, "--label", "QPSK", "-o", "labels"),
     ("train", "recipe"): ("train", HERE),
+    ("train", "start"): ("train", str(ROOT / "recipes" / "family.toml"), "--start", HERE),
     ("train", "add"): ("train", "--add", HERE, "--from", SMALL),
     ("train", "from_"): ("train", "--add", "dir", "--from", HERE),
     ("evaluate", "models"): ("evaluate", HERE),

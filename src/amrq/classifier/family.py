@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, special
 
 from amrq.chunks import SILENCE_POWER, finite_samples
 from amrq.classifier.engine import OnnxEngine
@@ -198,7 +197,7 @@ class FamilyModel:
             sample_rate > 0 and upper > lower and 1 / _LARGEST_RATIO <= rate / sample_rate <= _LARGEST_RATIO
         ):
             raise AmrqError(
-                f"a signal from {lower:g} to {upper:g} Hz cannot be taken out of samples at "
+                f"a signal from {engineering(lower, 'Hz')} to {engineering(upper, 'Hz')} cannot be taken out of samples at "
                 f"{engineering(sample_rate, 'S/s', 6)}: the upper edge must lie above the lower, and the "
                 "bandwidth must not be far smaller or larger than the rate."
             )
@@ -244,6 +243,8 @@ def _resampled(samples: _Chunks, start: float, count: int, step: float, middle: 
         taken[:margin] *= fade[: len(taken)]
     if last < len(samples):
         taken[-margin:] *= fade[::-1][-len(taken) :]
+    from scipy import fft, special  # a board's server has no SciPy
+
     # Zeros behind what is there: a circle long enough that its ends do not meet, and quick to transform.
     size = int(fft.next_fast_len(len(taken) + margin))
     wanted = max(2, round(size / step))

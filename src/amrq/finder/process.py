@@ -204,8 +204,8 @@ def _started(connection: int, descriptors: tuple[int, ...]) -> "subprocess.Popen
 
 def serve(descriptor: int) -> None:
     """Do the jobs that come over a connection, until it closes."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(_NAME)
+    with contextlib.suppress(OSError), Path("/proc/self/comm").open("w", encoding="ascii") as name:
+        name.write(_NAME)
     connection: Connection[Any, Any] = Connection(descriptor)
     try:
         start = connection.recv()

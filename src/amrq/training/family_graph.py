@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from amrq.classifier import level_chunks
 from amrq.errors import ModelError
-from amrq.machine import optional_package
+from amrq.machine import onnx_runtime, optional_package
 
 __all__ = ["AddedLayer", "FamilyGraph", "Seeing", "Seen"]
 
@@ -127,7 +127,7 @@ class Seeing:
         model = onnx.ModelProto()
         model.CopyFrom(self._graph.model)
         model.graph.output.append(onnx.helper.make_tensor_value_info(self._graph.features, 1, None))
-        runtime = optional_package("onnxruntime", "adding a family to a model")
+        runtime = onnx_runtime("adding a family to a model")
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 3
         self._session = runtime.InferenceSession(
