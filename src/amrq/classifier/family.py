@@ -197,8 +197,8 @@ class FamilyModel:
             sample_rate > 0 and upper > lower and 1 / _LARGEST_RATIO <= rate / sample_rate <= _LARGEST_RATIO
         ):
             raise AmrqError(
-                f"a signal from {engineering(lower, 'Hz')} to {engineering(upper, 'Hz')} cannot be taken out of samples at "
-                f"{engineering(sample_rate, 'S/s', 6)}: the upper edge must lie above the lower, and the "
+                f"a signal from {engineering(lower, 'Hz')} to {engineering(upper, 'Hz')} cannot be taken out of "
+                f"samples at {engineering(sample_rate, 'S/s', 6)}: the upper edge must lie above the lower, and the "
                 "bandwidth must not be far smaller or larger than the rate."
             )
         if not 1 <= most <= _MOST_CHUNKS:
