@@ -79,6 +79,8 @@ WIDE_FM = 30e3
 WITHIN = {"symbol_rate": 0.005, "deviation": 0.05, "spacing": 0.01}
 UNSEEN = ("dsss_gps_l1",)
 """Below the noise: there is nothing to put into wider noise."""
+UNSURE_RATE = ("ook", "am", "fm_narrow", "dsss", "ofdm")
+"""Families of recordings whose symbol rate is approximate, of what is inside, or of something else."""
 PHASES = {"BPSK": 2, "QPSK": 4, "8PSK": 8, "16PSK": 16, "32PSK": 32, "pi/2-BPSK": 2, "D8PSK": 8, "DBPSK": 2}
 
 
@@ -300,15 +302,9 @@ def _about(name: str) -> tuple[dict[str, float], int]:
     """Return what is known of a recording's parameters, and the order."""
     one = next(one for one in recordings() if one["name"] == name)
     rate, family = one["symbol_rate"] or 0.0, one["family"]
-    truth = {"symbol_rate": rate}
-    if family in (
-        "ook",
-        "am",
-        "fm_narrow",
-        "dsss",
-        "ofdm",
-    ):  # approximate, or of what is inside, or another's
-        truth.pop("symbol_rate")
+    truth = {"symbol_rate": 0.0 if family in UNSURE_RATE else rate}
+    if name.startswith("fsk2_urh"):  # without shaping, so that an eye shows the modulator's deviation
+        truth["deviation"] = one["deviation_hz"]
     if family == "ofdm":
         truth["spacing"] = {"ofdm_dji": 15e3}.get(name[:8], 312.5e3)
     order = {"fsk2": 2, "fsk4": 4, "fskm": 8}.get(family, 0)
