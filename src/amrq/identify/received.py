@@ -127,7 +127,7 @@ def _turns(symbols: NDArray[np.complex64]) -> tuple[float, float]:
     """
     turns = symbols[1:] * np.conj(symbols[:-1])
     size = np.abs(turns)
-    turns = turns[size > 0] / size[size > 0]
+    turns = np.asarray(turns[size > 0] / size[size > 0], np.complex64)
     if not len(turns):
         return 0.0, 0.0
     square = np.square(turns)
