@@ -42,12 +42,12 @@ class band_scanner(gr.hier_block2):
     Tags read: `rx_freq`: all emissions end, and the band is another one. `rx_overflow`, `rx_rate`: samples are missing.
     `rx_time`: when the samples were received.
 
-    Message ports:
-        emissions: a dictionary for each event, with the names of the records of `amrq scan --json`
-            (`amrq.outputs.emission_schema`): `event` (`begin`, `change` or `end`), `id`, `label`, `family`, `summary`,
-            `confidence`, `measures`, `protocols`, places in Hz, times in samples and seconds, and so on. What is null
-            there is missing here.
-        statistics: twice a second and at the end, a dictionary of counters.
+    Message port `emissions`: a dictionary for each event, with the names of the records of `amrq scan --json`
+    (`amrq.outputs.emission_schema`): `event` (`begin`, `change` or `end`), `id`, `label`, `family`, `summary`,
+    `confidence`, `measures`, `protocols`, places in Hz, times in samples and seconds, and so on. What is null there
+    is missing here.
+
+    Message port `statistics`: twice a second and at the end, a dictionary of counters.
 
     Args:
         sample_rate: samples a second, from 1 kS/s to 1 GS/s.

@@ -46,10 +46,10 @@ class classification_display(gr.basic_block):
     model's classes agrees with `unknown`. An unsure decision is a grey mark on the line of the most probable output;
     it counts neither as right nor as wrong.
 
-    Message ports:
-        decisions: from `classifier_sink`, a PDU (or its dictionary alone); or from `family_classifier`, its
-            dictionary: the bars are then families, and its summary stands below the answer.
-        statistics: from either, the dictionary of counters.
+    Message port `decisions`: from `classifier_sink`, a PDU (or its dictionary alone); or from `family_classifier`,
+    its dictionary: the bars are then families, and its summary stands below the answer.
+
+    Message port `statistics`: from either, the dictionary of counters.
 
     Args:
         title: a line above everything; empty for none.

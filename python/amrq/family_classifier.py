@@ -29,15 +29,15 @@ class family_classifier(gr.hier_block2):
     rate, as `emission_source` gives it: all begins anew, and samples count from there. `rx_overflow`, `rx_time`:
     samples are missing; nothing is looked at over a gap.
 
-    Message ports:
-        signal: a dictionary for each look, with the names of an emission's record: `family`, `label`, `summary`,
-            `reason`, `confidence` (probability that the family is right), `measures`, `confidences` (of the measures of
-            the family), `families` (probability of each), `probabilities` (of the orders of a linear modulation),
-            `protocols` (a list of dictionaries: `name`, `probability`, `guess`, `named`, `reason`), `symbol_rate_hz`,
-            `offset_hz`, `bandwidth_hz`, `frequency_hz`, `snr_db`, `level_dbfs`, `sample_start` and `sample_count` (what
-            was looked at), `time`, `utc`, `looks`, `dropped`. What is not known is missing. `classification_display`
-            shows them.
-        statistics: twice a second and at the end, a dictionary of counters (`amrq.scan.SignalCounts`).
+    Message port `signal`: a dictionary for each look, with the names of an emission's record: `family`, `label`,
+    `summary`, `reason`, `confidence` (probability that the family is right), `measures`, `confidences` (of the
+    measures of the family), `families` (probability of each), `probabilities` (of the orders of a linear
+    modulation), `protocols` (a list of dictionaries: `name`, `probability`, `guess`, `named`, `reason`),
+    `symbol_rate_hz`, `offset_hz`, `bandwidth_hz`, `frequency_hz`, `snr_db`, `level_dbfs`, `sample_start` and
+    `sample_count` (what was looked at), `time`, `utc`, `looks`, `dropped`. What is not known is missing.
+    `classification_display` shows them.
+
+    Message port `statistics`: twice a second and at the end, a dictionary of counters (`amrq.scan.SignalCounts`).
 
     Args:
         sample_rate: samples a second, from 1 kS/s to 1 GS/s, until a tag `rx_rate` gives another.
