@@ -133,6 +133,16 @@ def _stages(recipe: FamilyRecipe) -> list[TrainingStage]:
     ]
 
 
+def _first_network(recipe: FamilyRecipe, outputs: int, start: Path | None) -> nn.Module:
+    """Return the network that a training begins with; the seed of all that follows is set."""
+    torch.manual_seed(recipe.seed)
+    net = make_family_net(outputs, recipe.length, recipe.net)
+    if start is not None:
+        every = [*recipe.generators, UNKNOWN]
+        start_weights(start, net, [every.index(name) for name in recipe.outputs])
+    return net
+
+
 def fit_family(
     recipe: FamilyRecipe, batches: StoredFeatures, control: RunControl, start: Path | None = None
 ) -> dict[int, nn.Module]:
@@ -151,11 +161,7 @@ def fit_family(
     Raises:
         AmrqError: the network is too large, the weights do not fit, or the loss is no longer finite.
     """
-    torch.manual_seed(recipe.seed)
-    net = make_family_net(len(batches.outputs), recipe.length, recipe.net)
-    if start is not None:
-        every = [*recipe.generators, UNKNOWN]
-        start_weights(start, net, [every.index(name) for name in recipe.outputs])
+    net = _first_network(recipe, len(batches.outputs), start)
     identity = repr((recipe, batches.outputs, None if start is None else start.name))
     example = torch.randn(8, 2, recipe.length, generator=torch.Generator().manual_seed(1)) / 2**0.5
     weights = sum(p.numel() for p in integer_ready(net, example).parameters())
@@ -235,6 +241,8 @@ def make_family_model(
     """
     control, run, output = control or RunControl(), run or FamilyRun(), Path(output)
     check_writable(output)
+    if run.start is not None:  # before the examples, which take long
+        _first_network(recipe, len(recipe.outputs), run.start)
     cache = FeatureCache(run.examples or output.with_name(output.name + ".examples"), recipe)
     if not cache.make(run.workers, control.taught, control.stopped):
         raise KeyboardInterrupt
