@@ -20,7 +20,7 @@ from amrq.outputs import signal_detail
 from amrq.protocols import FAMILIES, Measure
 from amrq.scan import EmissionRecord, Findings
 from amrq.scan import records as records_module
-from amrq.signals import FAMILY_CLASSES, Reception, received_family
+from amrq.signals import FAMILY_CLASSES, Reception, received_family, received_signal
 
 _Iq = NDArray[np.complex64]
 _OUTPUTS = (
@@ -245,3 +245,13 @@ def test_noise_is_not_surer_than_a_pause_lets_it_be() -> None:
     beside = np.exp(2j * np.pi * 0.3 * np.arange(4096)) * 3
     found = identify_emission((iq + beside).astype(np.complex64), 40e3, floor, (-5e3, 5e3), 15.0)
     assert (found.family, found.reason) == ("unknown", "nothing within its edges, but beside them")
+
+
+def test_a_thorough_look_does_not_take_an_echo_for_more_points() -> None:
+    """QPSK and its echo, of half its amplitude and a symbol later, have 16 points without an equaliser."""
+    generator = rng("an echo makes 16 points")
+    points = np.exp(0.5j * np.pi * (generator.integers(4, size=2500) + 0.5))
+    echoed = points + 0.5j * np.roll(points, 1)
+    iq = received_signal(echoed, samples_per_symbol=4.0, rolloff=0.35, es_n0_db=20.0, rng=generator)
+    found = identify_emission(iq, 250e3)
+    assert "QAM" not in found.label and "ASK" not in found.label, found.label

@@ -61,19 +61,21 @@ def receive_linear(look: EmissionLook, equaliser: bool = True) -> ReceivedLinear
 
     Args:
         look: at the emission.
-        equaliser: it is equalised where it gets no name otherwise, if the look is thorough.
+        equaliser: a thorough look equalises it where that makes its symbols likelier; otherwise only what gets a name.
 
     Raises:
         AmrqError: the model cannot be used.
     """
     if look.symbol_rate is not None:
-        found = _received(look, look.symbol_rate, look.thorough and equaliser)
+        found = _received(look, look.symbol_rate, look.thorough)
         if found.label:
             return found
+    if equaliser and look.thorough:
+        return _received(look, equaliser=True)
     found = _received(look)
-    if found.label or found.symbol_rate is None or not (look.thorough and equaliser):
+    if not (found.label and look.thorough):
         return found
-    # An equaliser costs more than all else, and most need none.
+    # A name must hold when echoes are taken off: QPSK with an echo passes for 16QAM.
     equalised = _received(look, found.symbol_rate, True)
     return replace(equalised, measures=found.measures)
 
