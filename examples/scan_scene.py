@@ -84,7 +84,16 @@ def draw(samples: NDArray[np.complex64], records: list[EmissionRecord], path: Pa
         axes.add_patch(
             Rectangle(place, width / 1e3, (one.stop - one.start) / RATE, fill=False, ec="white", lw=1.2)
         )
-        axes.text(one.centre / 1e3, begun + 0.01, one.label, color="white", ha="center", va="top", fontsize=8)
+        # On a strong signal, which is bright, white alone cannot be read.
+        dark = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.2}
+        axes.text(
+            *(one.centre / 1e3, begun + 0.012, one.label),
+            color="white",
+            ha="center",
+            va="top",
+            fontsize=8,
+            bbox=dark,
+        )
     axes.set_xlabel("frequency from the middle of the band [kHz]")
     axes.set_ylabel("time [s]")
     axes.set_title("What is on the air here? Boxes and names by amrq scan", fontsize=10)

@@ -134,7 +134,7 @@ class ScanWorker:
             apart.close()
         for thread in self._threads:
             thread.start()
-            end_at_exit(thread, lambda: self.fail(AmrqError("the program has ended")))
+            end_at_exit(thread, lambda: self.fail(AmrqError("the program has ended.")))
 
     @property
     def process_id(self) -> int | None:
