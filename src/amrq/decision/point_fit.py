@@ -30,8 +30,8 @@ __all__ = ["Aligned", "PointFit", "PointTest"]
 _LOWEST, _HIGHEST = -2, 18
 """Es/N0 in dB between which symbols are tested. With less noise than the highest, noise is added: what a receiver
 leaves of neighbouring symbols then drowns in it, and the points of all classes are still far apart."""
-_TABLES = 24
-"""Levels of one class that are kept."""
+_TABLES = 96
+"""Tables that are kept, of all classes and levels together: some 30 MB."""
 _RADII, _LARGEST_RADIUS = 56, 2.2
 _PHASES = 16
 _MOST_CHUNKS = 64
@@ -140,7 +140,7 @@ class _Scored(NamedTuple):
 class PointTest:
     """Tests whether symbols are of a class.
 
-    Tables are made when a noise level first occurs, which takes some 10 ms.
+    A class's table is made when a noise level first occurs, which takes some milliseconds, and is kept for all tests.
 
     Args:
         known: the class.
@@ -175,8 +175,6 @@ class PointTest:
             order for order in _ORDERS if order % known.symmetry and (self.dense or order < known.symmetry)
         ]
         self._rings = np.unique(np.abs(self.points).round(3))
-        self._tables: dict[int, PointTable] = {}
-        self._weights: dict[int, NDArray[np.complex64]] = {}
 
     def fit(self, chunks: NDArray[np.complex64], es_n0_db: float) -> PointFit:
         """Fit the class to consecutive chunks.
@@ -348,24 +346,28 @@ class PointTest:
         return np.asarray(z * np.exp(-1j * np.angle(smooth))[:, None].astype(np.complex64))
 
     def _harmonic(self, level: int) -> NDArray[np.complex64]:
-        """Return what e^(j symmetry phase) of a symbol says of the phase, by radius: its share in log p."""
-        if level not in self._weights:
-            amplitude, noise = level_scale(level)
-            radius = np.linspace(0, _LARGEST_RADIUS, _RADII)
-            phase = np.arange(_PHASES) * (2 * np.pi / self.known.symmetry / _PHASES)
-            z = radius[:, None] * np.exp(1j * phase)
-            exponent = -(np.abs(z[..., None] - amplitude * self.points) ** 2) / noise
-            density = np.logaddexp.reduce(exponent, axis=2)
-            harmonic = 2 * (density * np.exp(1j * self.known.symmetry * phase)).mean(axis=1)
-            self._weights[level] = harmonic.astype(np.complex64)
-        return self._weights[level]
+        return _harmonic_of(self.points.tobytes(), self.known.symmetry, level)
 
     def _table(self, level: int) -> PointTable:
-        if level not in self._tables:
-            if len(self._tables) == _TABLES:
-                self._tables.pop(next(iter(self._tables)))
-            self._tables[level] = make_table(self.points, level)
-        return self._tables[level]
+        return _table_of(self.points.tobytes(), level)
+
+
+@lru_cache(4 * _TABLES)
+def _harmonic_of(points: bytes, symmetry: int, level: int) -> NDArray[np.complex64]:
+    """Return what e^(j symmetry phase) of a symbol says of the phase, by radius: its share in log p."""
+    amplitude, noise = level_scale(level)
+    radius = np.linspace(0, _LARGEST_RADIUS, _RADII)
+    phase = np.arange(_PHASES) * (2 * np.pi / symmetry / _PHASES)
+    z = radius[:, None] * np.exp(1j * phase)
+    exponent = -(np.abs(z[..., None] - amplitude * np.frombuffer(points, np.complex128)) ** 2) / noise
+    density = np.logaddexp.reduce(exponent, axis=2)
+    return np.asarray(2 * (density * np.exp(1j * symmetry * phase)).mean(axis=1), dtype=np.complex64)
+
+
+@lru_cache(_TABLES)
+def _table_of(points: bytes, level: int) -> PointTable:
+    """Return the table of points, the bytes of complex128 [P], at a level: one for all tests, which come and go."""
+    return make_table(np.frombuffer(points, np.complex128), level)
 
 
 def _without_ends(chunks: NDArray[np.complex64]) -> NDArray[np.complex64]:
