@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Models on hardware: the integer reference, and Algorithm II's estimate."""
 
+from amrq.hardware.aligner_tables import AlignerTables, aligner_tables, magnitude_rows
 from amrq.hardware.estimate import (
     LayerSize,
     ResourceEstimate,
@@ -9,14 +10,24 @@ from amrq.hardware.estimate import (
     read_layer_sizes,
     weights_of,
 )
+from amrq.hardware.integer_aligner import IntegerAligner, rotate_to_axis
 from amrq.hardware.integer_engine import IntegerEngine, read_image, write_image
-from amrq.hardware.integer_network import IntegerInputs, IntegerNetwork
-from amrq.hardware.layers import FixedPoint, IntegerFlattening, IntegerLayer, IntegerMean, requantise
+from amrq.hardware.integer_network import IntegerNetwork
+from amrq.hardware.layers import (
+    FixedPoint,
+    IntegerFlattening,
+    IntegerInputs,
+    IntegerLayer,
+    IntegerMean,
+    requantise,
+)
 from amrq.hardware.prefix import NumpyPrefix, float_mean
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 
 __all__ = [
+    "AlignerTables",
     "FixedPoint",
+    "IntegerAligner",
     "IntegerEngine",
     "IntegerFlattening",
     "IntegerInputs",
@@ -27,13 +38,16 @@ __all__ = [
     "NumpyPrefix",
     "OnnxGraph",
     "ResourceEstimate",
+    "aligner_tables",
     "count_weights",
     "estimate",
     "float_mean",
+    "magnitude_rows",
     "read_image",
     "read_layer_sizes",
     "read_layers",
     "requantise",
+    "rotate_to_axis",
     "weights_of",
     "write_image",
 ]

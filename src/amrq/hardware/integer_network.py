@@ -2,7 +2,6 @@
 """The integer reference: a quantised network, run in integers to the bit."""
 
 import os
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,30 +10,13 @@ from amrq.chunks import level_features, normalise
 from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
-from amrq.hardware.layers import IntegerFlattening, IntegerLayer, IntegerMean
+from amrq.hardware.layers import IntegerFlattening, IntegerInputs, IntegerLayer, IntegerMean
 from amrq.hardware.prefix import FloatPrefix, NumpyPrefix
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.model import Contract, find_model
 from amrq.text import printable
 
-__all__ = ["IntegerInputs", "IntegerNetwork"]
-
-
-class IntegerInputs(NamedTuple):
-    """What goes into the hardware for N chunks.
-
-    Attributes:
-        symbols: int64 [N, L, C], symbol by symbol, within the range of the first layer's `input`.
-        side: int64 [N, S], what joins the mean or the flattened symbols, within the range of the first head layer's
-            `input`; S may be 0.
-    """
-
-    symbols: NDArray[np.int64]
-    side: NDArray[np.int64]
-
-    def part(self, start: int, stop: int) -> "IntegerInputs":
-        """Return those of chunks `start` up to `stop`."""
-        return IntegerInputs(self.symbols[start:stop], self.side[start:stop])
+__all__ = ["IntegerNetwork"]
 
 
 _BATCH = 64

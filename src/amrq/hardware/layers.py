@@ -4,7 +4,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,24 @@ from numpy.typing import ArrayLike, NDArray
 from amrq.errors import AmrqError, ModelError
 from amrq.text import printable
 
-__all__ = ["FixedPoint", "IntegerFlattening", "IntegerLayer", "IntegerMean", "requantise"]
+__all__ = ["FixedPoint", "IntegerFlattening", "IntegerInputs", "IntegerLayer", "IntegerMean", "requantise"]
+
+
+class IntegerInputs(NamedTuple):
+    """What goes into the hardware for N chunks.
+
+    Attributes:
+        symbols: int64 [N, L, C], symbol by symbol, within the range of the first layer's `input`.
+        side: int64 [N, S], what joins the mean or the flattened symbols, within the range of the first head layer's
+            `input`; S may be 0.
+    """
+
+    symbols: NDArray[np.int64]
+    side: NDArray[np.int64]
+
+    def part(self, start: int, stop: int) -> "IntegerInputs":
+        """Return those of chunks `start` up to `stop`."""
+        return IntegerInputs(self.symbols[start:stop], self.side[start:stop])
 
 
 @dataclass(frozen=True)
