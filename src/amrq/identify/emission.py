@@ -107,11 +107,13 @@ def identify_emission(
     if not iq.any():
         return EmissionIdentity(reason=SILENT)
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
-    if noise_density is not None and _is_too_high(noise_density, _densities(iq, sample_rate, edges)):
+    spectrum = fft.fft(iq)
+    if noise_density is not None and _is_too_high(noise_density, _densities(spectrum, sample_rate, edges)):
         noise_density = noise_dbfs_per_hz = None
     received = (iq, sample_rate)
     while bandwidth is not None and 0 < sample_rate < _NARROW * min(bandwidth, sample_rate):
-        iq, sample_rate = _twice(iq), 2 * sample_rate
+        iq, spectrum = _twice(spectrum)
+        sample_rate *= 2
     measures = measure_emission(iq, sample_rate, noise_dbfs_per_hz, bandwidth, with_symbol_rate=False)
     look = EmissionLook(
         iq,
@@ -124,6 +126,7 @@ def identify_emission(
         thorough,
         symbol_rate,
         received if received[0] is not iq else None,
+        spectrum,
     )
     for stage in (_find_noise, _find_carrier):
         found = stage(look)
@@ -133,14 +136,15 @@ def identify_emission(
 
 
 def _densities(
-    iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, float] | None
+    spectrum: NDArray[np.complex64], sample_rate: float, edges: tuple[float, float] | None
 ) -> NDArray[np.float64]:
-    """Return the power per Hz at each frequency within the edges."""
-    spectrum = np.abs(fft.fft(iq)).astype(np.float64) ** 2 / (len(iq) * sample_rate)
-    if edges is None:
-        return spectrum
-    at = fft.fftfreq(len(iq), 1 / sample_rate)
-    return np.asarray(spectrum[(at >= edges[0]) & (at <= edges[1])])
+    """Return the power per Hz at each frequency within the edges, by the discrete Fourier transform of samples."""
+    count = len(spectrum)
+    if edges is not None:
+        at = fft.fftfreq(count, 1 / sample_rate)
+        spectrum = spectrum[(at >= edges[0]) & (at <= edges[1])]
+    power = spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2
+    return np.asarray(power / (count * sample_rate))
 
 
 def _is_too_high(floor: float, densities: NDArray[np.float64]) -> bool:
@@ -158,7 +162,7 @@ def _find_noise(look: EmissionLook) -> EmissionIdentity | None:
     """
     if look.noise_density is None or not look.noise_density > 0:
         return None
-    inside = _densities(look.iq, look.sample_rate, look.inside())
+    inside = _densities(look.spectrum, look.sample_rate, look.inside())
     if not len(inside):
         return None
     excess = float(inside.mean()) / look.noise_density - 1
@@ -168,7 +172,7 @@ def _find_noise(look: EmissionLook) -> EmissionIdentity | None:
     expected = 10 ** (look.snr_db / 10) if look.snr_db is not None else 2 * least
     if expected < 2 * least:
         return EmissionIdentity(reason=WEAK)
-    around = float(_densities(look.iq, look.sample_rate, None).mean()) / look.noise_density
+    around = float(_densities(look.spectrum, look.sample_rate, None).mean()) / look.noise_density
     if around > _BESIDE:
         return EmissionIdentity(reason=ASIDE)
     return EmissionIdentity(
@@ -194,12 +198,12 @@ def _within(edges: tuple[float, float], sample_rate: float) -> tuple[float, floa
     return (lower, upper) if lower < upper else edges
 
 
-def _twice(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """Return samples at twice the rate."""
-    count, half = len(iq), (len(iq) + 1) // 2
-    spectrum, wide = fft.fft(iq), np.zeros(2 * len(iq), np.complex64)
-    wide[:half], wide[count + half :] = spectrum[:half], spectrum[half:]
-    return np.asarray(2 * fft.ifft(wide), dtype=np.complex64)
+def _twice(spectrum: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Return samples at twice the rate, and their transform, by the transform of samples."""
+    count, half = len(spectrum), (len(spectrum) + 1) // 2
+    wide = np.zeros(2 * count, np.complex64)
+    wide[:half], wide[count + half :] = 2 * spectrum[:half], 2 * spectrum[half:]
+    return np.asarray(fft.ifft(wide), dtype=np.complex64), wide
 
 
 def _decide(look: EmissionLook, evidence: FamilyEvidence) -> EmissionIdentity:

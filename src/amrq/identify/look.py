@@ -41,6 +41,8 @@ _LINE_PART = 0.1
 """Of the emission's box, to either side: what is as wide as that is no line in it."""
 _LINE_TIMES = 25.0
 """Times the mean noise in a bin that a line's peak is at least: noise exceeds it once in 7e10 bins."""
+_HANN = 0.375
+"""Mean square of Hann's window."""
 _FILLED = 0.8
 """Of the sample rate: the band where no edges are known and nothing stands out."""
 _SIDES = 0.65
@@ -106,6 +108,7 @@ class EmissionLook:
         thorough: as `identify_emission` takes it.
         symbol_rate: likewise.
         received: the samples as they were given, and their rate, where `iq` has some put in between; None: `iq` itself.
+        transform: complex64 [n], the discrete Fourier transform of `iq`, where it is known already.
     """
 
     iq: NDArray[np.complex64]
@@ -118,6 +121,12 @@ class EmissionLook:
     thorough: bool = True
     symbol_rate: float | None = None
     received: tuple[NDArray[np.complex64], float] | None = None
+    transform: NDArray[np.complex64] | None = None
+
+    @cached_property
+    def spectrum(self) -> NDArray[np.complex64]:
+        """The discrete Fourier transform of `iq`, complex64 [n]: many measures begin with it."""
+        return np.asarray(fft.fft(self.iq) if self.transform is None else self.transform)
 
     def inside(self) -> tuple[float, float]:
         """Return the edges, within the band of the samples."""
@@ -222,8 +231,11 @@ class EmissionLook:
 
 def _strongest_line(look: EmissionLook) -> Line:
     count = len(look.iq)
-    window = np.hanning(count + 1)[:-1].astype(np.float32)
-    power = np.abs(fft.fft(look.iq * window)).astype(np.float64) ** 2
+    # Hann's window is a product in time: [-1/4, 1/2, -1/4] in frequency.
+    spectrum = look.spectrum
+    beside = np.roll(spectrum, 1) + np.roll(spectrum, -1)
+    windowed = np.float32(0.5) * spectrum - np.float32(0.25) * beside
+    power = windowed.real.astype(np.float64) ** 2 + windowed.imag.astype(np.float64) ** 2
     step = look.sample_rate / count
     at = fft.fftfreq(count, 1 / look.sample_rate)
     lower, upper = look.inside()
@@ -234,7 +246,7 @@ def _strongest_line(look: EmissionLook) -> Line:
     half = max(min(_LINE_HZ / 2, _LINE_PART * (upper - lower)), 4 * step)
     away = np.abs((at - at[peak] + look.sample_rate / 2) % look.sample_rate - look.sample_rate / 2)
     line, beside = inside & (away <= half), inside & (away > half)
-    noise = _noise_of_bins(power, inside, away > half, look, window)
+    noise = _noise_of_bins(power, inside, away > half, look)
     rest = float(power[beside].sum()) - noise * int(beside.sum())
     if noise > 0 and power[peak] < _LINE_TIMES * noise:
         return Line(0.0, rest, 0.0)
@@ -248,11 +260,10 @@ def _noise_of_bins(
     inside: NDArray[np.bool_],
     away: NDArray[np.bool_],
     look: EmissionLook,
-    window: NDArray[np.float32],
 ) -> float:
     """Return the mean power of the noise in a bin."""
     if look.noise_density is not None:
-        return look.noise_density * look.sample_rate * float(np.sum(window.astype(np.float64) ** 2))
+        return look.noise_density * look.sample_rate * _HANN * len(power)
     # The lower half of the bins beside the emission, or of all but the line: the median of a squared magnitude is ln 2.
     free = power[~inside] if int((~inside).sum()) > 32 else power[away]
     return float(np.median(free)) / math.log(2) if len(free) else 0.0
@@ -263,7 +274,7 @@ def _power_lines(look: EmissionLook) -> PowerLines:
     iq, width = look.centred, look.bandwidth
     count = len(iq)
     at = fft.fftfreq(count, 1 / look.sample_rate)
-    spectrum = fft.fft(iq)
+    spectrum = look.spectrum.copy() if iq is look.iq else fft.fft(iq)
     spectrum[np.abs(at) > _SIDES * width] = 0
     square = np.square(fft.ifft(spectrum))
     window = np.hanning(count).astype(np.float32)

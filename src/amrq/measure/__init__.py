@@ -14,7 +14,7 @@ from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.chirp import Chirp, measure_chirp
 from amrq.measure.cleaning import Cleaner, InputReport, usable
-from amrq.measure.emission import EmissionMeasures, measure_emission
+from amrq.measure.emission import EmissionMeasures, measure_emission, quick_length
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.keying import Keying, measure_keying
@@ -59,6 +59,7 @@ __all__ = [
     "measure_pulse",
     "measure_ssb",
     "measure_subcarriers",
+    "quick_length",
     "select_channel",
     "usable",
 ]
