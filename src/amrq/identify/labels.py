@@ -15,6 +15,7 @@ Details = dict[str, Measure]
 DETAILS = frozenset(PARAMETERS) | {
     *("rms_deviation", "audio_low", "audio_high", "tone_low", "tone_high", "pilot_deviation", "rds", "depth"),
     *("speed", "width", "interval", "sweep_rate", "sweep_time", "chip_rate", "subcarriers", "levels"),
+    "tones_seen",
 }
 """Names of what is measured of families."""
 
@@ -79,6 +80,9 @@ def _keyed(look: EmissionLook) -> tuple[FrequencyKeying, Details]:
     )
     if found.confidence > _LIKELY:
         details |= _measured(found.confidence * _SURE, shaping=found.bt)
+    if found.levels != found.tones_seen:  # of many tones some were not sent meanwhile
+        details |= _measured(found.confidence * found.levels_likely, tones=found.levels)
+        details |= _measured(found.confidence, tones_seen=found.tones_seen)
     return found, details
 
 

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples of a keyed signal in a band as wide as the signal, and their frequency by a discriminator.
+
+A box that is wider than the signal lets noise in, which a discriminator does not forgive: the band is first made as
+narrow as what stands out of the noise beside it.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.measure.looks import noise_beside, squares
+
+__all__ = ["KeyedSamples", "keyed_samples"]
+
+MOST_SAMPLES = 12_000
+"""Of the signal at the discriminator's rate: enough, and no more is looked at."""
+_WIDER, _RATE = 1.2, 2.5
+"""Of the bandwidth: what the discriminator sees, and its rate."""
+_STEPS, _OUTSIDE, _STANDS_OUT = 64, 0.62, 4.0
+"""Over a bandwidth, in which its spectrum is looked at, how far to either side, and the standard deviations of the
+noise that a step is above it where it counts."""
+_HELD, _NARROWER, _MARGIN = 0.01, 0.6, 1.15
+"""Of the power on either side, what is beyond the signal's edges; of the bandwidth, below which it is made as narrow as
+these times the margin."""
+_INSIDE, _PARTS = 0.7, 8
+_LEAST_TRANSFORM, _FINER = 12, 3
+"""Samples of a symbol whose tone is found by a transform, and how much finer that is."""
+_SLICES, _MOST_BEATS = 8, 1500
+"""Of a symbol, whose power is compared, and symbols that are added up."""
+_WEAK = 0.1
+"""Of the median power: below, the frequency is held from before."""
+_ON = 0.4
+"""Of the usual power: where there is less, the signal is off."""
+
+_Samples = NDArray[np.complex64]
+_Reals = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class KeyedSamples:
+    """Samples of a keyed signal in its band; places are in samples, and may lie between them.
+
+    Attributes:
+        samples: complex64 [n + 1].
+        frequency: float64 [n], from one sample to the next, Hz from `middle`.
+        rate: samples a second.
+        middle: median frequency, Hz.
+        power: float64 [n].
+        noise: share of the power that is noise, 0 to 1.
+        width: of the signal, Hz.
+    """
+
+    samples: _Samples
+    frequency: _Reals
+    rate: float
+    middle: float
+    power: _Reals
+    noise: float
+    width: float
+
+    def __len__(self) -> int:
+        return len(self.frequency)
+
+    @cached_property
+    def _phase(self) -> _Reals:
+        return np.concatenate([[0.0], np.cumsum(self.frequency)])
+
+    @cached_property
+    def _area(self) -> _Reals:
+        # The phase is a straight line between samples, and its sum a parabola.
+        return np.concatenate([[0.0], np.cumsum(self._phase[:-1] + self.frequency / 2)])
+
+    def phase(self, places: _Reals) -> _Reals:
+        """Return the sum of the frequency up to places."""
+        whole = places.astype(np.int64)
+        low = self._phase[whole]
+        return np.asarray(low + (places - whole) * self.frequency[whole])
+
+    def area(self, places: _Reals) -> _Reals:
+        """Return the sum of the phase up to places."""
+        whole = places.astype(np.int64)
+        beyond = places - whole
+        more = self._phase[whole] + 0.5 * beyond * self.frequency[whole]
+        return np.asarray(self._area[whole] + beyond * more)
+
+    def tones(self, middles: _Reals, length: float) -> tuple[_Reals, _Reals]:
+        """Return the frequency of the strongest tone over a length about each middle, Hz from `middle`, and its power.
+
+        A discriminator fails where the noise is stronger than the signal for a moment. A transform of all samples of a
+        symbol does not, and is as exact (Rife and Boorstyn 1974). Of a few samples it is the slope of the phase.
+        """
+        count = int(length)
+        if count < _LEAST_TRANSFORM:
+            return self._slopes(middles, length), np.ones(len(middles))
+        first = np.rint(middles - (count - 1) / 2).astype(np.int64)
+        pieces = self.samples[np.clip(first, 0, len(self.samples) - count)[:, None] + np.arange(count)]
+        size = int(fft.next_fast_len(_FINER * count))
+        power = squares(fft.fft(pieces, size, axis=1))
+        top, rows = np.argmax(power, axis=1), np.arange(len(pieces))
+        left, here, right = (np.log(power[rows, (top + step) % size] + 1e-30) for step in (-1, 0, 1))
+        bend = np.minimum(left - 2 * here + right, -1e-9)
+        place = top + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
+        found = ((place / size + 0.5) % 1 - 0.5) * self.rate - self.middle
+        return np.asarray(found, dtype=np.float64), power[rows, top].astype(np.float64)
+
+    def _slopes(self, middles: _Reals, length: float) -> _Reals:
+        """Return the slope of the phase over a length about each middle, Hz: that of a steady tone has least noise."""
+        edges = (np.arange(_PARTS + 1) / _PARTS - 0.5) * length
+        parts = np.diff(self.area(middles[:, None] + edges), axis=1) * (_PARTS / length)
+        at = (np.arange(_PARTS) - (_PARTS - 1) / 2) * (length / _PARTS)
+        return np.asarray(parts @ at / float(at @ at))
+
+    def beat(self, symbol_rate: float) -> float:
+        """Return how far the power swings with the symbols, over its mean: 0 of a steady envelope.
+
+        Symbols of a linear modulation swing by .2 to 1; a keyed frequency that a filter touches hardly does.
+        """
+        step = self.rate / symbol_rate
+        count = min(int((len(self.power) - 1) / step), _MOST_BEATS)
+        if count < 1:
+            return 0.0
+        sums = np.concatenate([[0.0], np.cumsum(self.power[: int(count * step) + 2])])
+        places = np.arange(_SLICES * count + 1) * (step / _SLICES)
+        whole = places.astype(np.int64)
+        at = sums[whole] + (places - whole) * (sums[whole + 1] - sums[whole])
+        slices = np.diff(at).reshape(count, _SLICES).sum(axis=0)
+        turn = np.exp(2j * np.pi * np.arange(_SLICES) / _SLICES)
+        return 2 * abs(complex(slices @ turn)) / max(float(slices.sum()), 1e-300)
+
+    @cached_property
+    def envelope(self) -> float:
+        """Mean squared power over squared mean power while the signal is there, less what noise makes of it.
+
+        It is 1 where the envelope is steady. Noise of a share s of the power adds 2 s - s^2.
+        """
+        power = self.power
+        size = max(1, min(16, len(power) // 8))
+        sums = np.concatenate([[0.0], np.cumsum(power)])
+        smooth = (sums[size:] - sums[:-size])[:: max(1, size // 2)]
+        usual = float(np.sort(smooth)[int(0.9 * (len(smooth) - 1))])
+        on = np.repeat(smooth > _ON * usual, max(1, size // 2))[: len(power) - size // 2]
+        there = power[size // 2 :][: len(on)][on[: len(power) - size // 2]]
+        mean = float(there.mean()) if len(there) else 0.0
+        found = float(there @ there) / (len(there) * max(mean**2, 1e-300)) if len(there) else 2.0
+        return max(1.0, found - self.noise * (2 - self.noise))
+
+
+def keyed_samples(
+    iq: _Samples, sample_rate: float, width: float, most: int = MOST_SAMPLES, narrower: bool = True
+) -> KeyedSamples:
+    """Return the samples of a keyed signal in its band, and their frequency.
+
+    Args:
+        iq: complex64 [N], a signal about 0 Hz, finite.
+        sample_rate: of the signal, samples a second.
+        width: of the signal, Hz: 1.2 times this is looked at.
+        most: samples that are returned at most, 2.5 times the width of them a second.
+        narrower: where much less than the width stands out of the noise, that is looked at instead.
+
+    >>> tone = np.exp(2j * np.pi * 0.1 * np.arange(1000)).astype(np.complex64)
+    >>> found = keyed_samples(tone, 1000.0, 300.0)
+    >>> round(found.middle), round(found.envelope, 2)
+    (100, 1.0)
+    """
+    width = min(width, sample_rate / _WIDER)
+    iq = iq[: int(most * sample_rate / (_RATE * width))]
+    count = len(iq)
+    spectrum = fft.fft(iq)
+    powers = squares(spectrum)
+    bins = sample_rate / count
+    noise = noise_beside(powers, bins, width)
+    if narrower and noise > 0:
+        low, high = _occupied(powers, bins, width, noise)
+        if high - low < _NARROWER * width:
+            return _within(iq, sample_rate, (low + high) / 2, max(high - low, 64 * bins), most)
+    kept = max(16, math.ceil(_WIDER * width / bins)) // 2 * 2
+    size = int(fft.next_fast_len(max(kept, math.ceil(_RATE * width / bins))))
+    narrow = np.zeros(size, dtype=np.complex64)
+    narrow[: kept // 2] = spectrum[: kept // 2]
+    narrow[-(kept // 2) :] = spectrum[-(kept // 2) :]
+    samples = fft.ifft(narrow)
+    inside = float(powers[: kept // 2].sum()) + float(powers[-(kept // 2) :].sum())
+    return _discriminated(samples, bins * size, min(0.9, noise * kept / max(inside, 1e-300)), width)
+
+
+def _within(iq: _Samples, sample_rate: float, centre: float, width: float, most: int) -> KeyedSamples:
+    """Return what `keyed_samples` does, of a narrower band that need not be about 0 Hz."""
+    turn = np.exp(-2j * np.pi * centre / sample_rate * np.arange(len(iq)))
+    found = keyed_samples((iq * turn).astype(np.complex64), sample_rate, width, most, narrower=False)
+    back = np.exp(2j * np.pi * centre / found.rate * np.arange(len(found.samples)))
+    return KeyedSamples(
+        (found.samples * back).astype(np.complex64),
+        found.frequency,
+        found.rate,
+        found.middle + centre,
+        found.power,
+        found.noise,
+        found.width,
+    )
+
+
+def _discriminated(samples: _Samples, rate: float, noise: float, width: float) -> KeyedSamples:
+    turns = samples[1:] * np.conj(samples[:-1])
+    frequency = np.angle(turns).astype(np.float64) * (rate / (2 * math.pi))
+    power = np.abs(turns).astype(np.float64)
+    # Where the envelope is small the phase is noise: a click. Its frequency is held from before.
+    weak = power < _WEAK * float(np.median(power))
+    if weak.any() and not weak.all():
+        good = np.flatnonzero(~weak)
+        frequency = np.interp(np.arange(len(frequency)), good, frequency[good])
+    middle = float(np.median(frequency))
+    return KeyedSamples(samples, frequency - middle, rate, middle, power, noise, width)
+
+
+def _occupied(powers: NDArray[np.float32], bins: float, width: float, noise: float) -> tuple[float, float]:
+    """Return the edges, Hz, between which nearly all of what stands out of the noise is."""
+    step = max(1, round(width / bins / _STEPS))
+    reach = min(round(_OUTSIDE * _STEPS), len(powers) // 2 // step)
+    both = np.concatenate([powers[len(powers) - reach * step :], powers[: reach * step]])
+    steps = both.reshape(2 * reach, step).mean(axis=1, dtype=np.float64) - noise
+    steps[steps < _STANDS_OUT * noise / math.sqrt(step)] = 0
+    sums = np.cumsum(steps)
+    if not sums[-1] > 0:
+        return -width / 2, width / 2
+    first, last = np.searchsorted(sums, np.array([_HELD, 1 - _HELD]) * sums[-1])
+    middle, half = (first + last + 1) / 2 - reach, (last + 1 - first) / 2 * _MARGIN
+    return (middle - half) * step * bins, (middle + half) * step * bins

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The symbol clock of a keyed frequency: rates at which it changes."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.measure.looks import line_place
+
+__all__ = ["clock_rates"]
+
+_FASTEST, _MOST_RATE = 1.3, 0.48
+"""Symbol rates that are looked for: times the bandwidth, and times the discriminator's rate, at most."""
+_BAND, _BANDS, _FEWEST_PERIODS = 0.6, 14, 7.0
+"""Lowest over highest rate of a band of rates, how many there are, and periods of the lowest in the look."""
+_PASSED, _SAMPLES_A_PERIOD, _PADDED, _LOCAL = 0.75, 2.6, 1.5, 25
+"""Of the highest rate: what a low-pass passes; samples a period of it; how much finer its line is looked at; bins to
+either side, which are its floor."""
+_MANY_TONES, _SUDDEN = 0.2, 6.0
+"""Of the bandwidth: slower symbols may have many tones. Times the mean squared change, what counts of it at most."""
+_OUTSIDE = 0.75
+"""Of the bandwidth, from its middle: a frequency beyond is noise."""
+_CANDIDATES = 3
+
+_Reals = NDArray[np.float64]
+
+
+def clock_rates(frequency: _Reals, rate: float, width: float) -> list[tuple[float, float]]:
+    """Return symbol rates that a clock's line speaks for, the clearest first, and how much it does.
+
+    That is minus the logarithm of the probability that a bin of the line's floor is as high.
+
+    In each band of rates the frequency goes through a low-pass that passes half the symbol rate and what shaping adds
+    to it, and no more noise; its magnitude about the middle has the line, for two levels as for many.
+    """
+    held = np.clip(frequency, -_OUTSIDE * width, _OUTSIDE * width)
+    some = np.sort(held[:: max(1, len(held) // 1000)])
+    middle = float(some[len(some) // 20] + some[-1 - len(some) // 20]) / 2
+    size = int(fft.next_fast_len(len(held), True))
+    spectrum = fft.rfft(((held - middle) / width).astype(np.float32), size)
+    bins = size / rate  # a Hz
+    fastest = min(_FASTEST * width, _MOST_RATE * rate)
+    found: list[tuple[float, float]] = []
+    for _ in range(_BANDS):
+        slowest = _BAND * fastest
+        if slowest * len(held) / rate < _FEWEST_PERIODS:
+            break
+        found += _clearest(spectrum, bins, slowest, fastest, fastest < _MANY_TONES * width)
+        fastest = slowest
+    chosen: list[tuple[float, float]] = []
+    for clear, one in sorted(found, reverse=True):
+        if all(abs(one / other - 1) > 0.01 for other, _ in chosen):
+            chosen.append((one, math.pi / 4 * clear * clear))
+    return chosen[:_CANDIDATES]
+
+
+def _clearest(
+    spectrum: NDArray[np.complex64], bins: float, slowest: float, fastest: float, with_changes: bool
+) -> list[tuple[float, float]]:
+    """Return how far the clearest line of a clock stands out between two rates, and its rate; for each way to look.
+
+    Args:
+        spectrum: of the frequency, from 0 Hz on.
+        bins: of the spectrum, a Hz.
+        slowest: symbol rate, Hz.
+        fastest: symbol rate, Hz.
+        with_changes: the squared change of the frequency is looked at, too: many tones change at each symbol.
+    """
+    passed = min(int(_PASSED * fastest * bins), len(spectrum))
+    count = int(fft.next_fast_len(max(int(_SAMPLES_A_PERIOD * fastest * bins), 2 * passed + 2), True))
+    low = np.zeros(count // 2 + 1, dtype=np.complex64)
+    low[:passed] = spectrum[:passed]
+    smooth = fft.irfft(low, count)
+    found = [_clearest_line(np.abs(smooth), bins, slowest, fastest)]
+    if with_changes:
+        change = np.square(smooth - np.roll(smooth, 1))
+        change[:1] = 0
+        found.append(_clearest_line(np.minimum(change, _SUDDEN * change.mean()), bins, slowest, fastest))
+    return found
+
+
+def _clearest_line(
+    values: NDArray[np.float32], bins: float, slowest: float, fastest: float
+) -> tuple[float, float]:
+    """Return how far the clearest line of values stands out of those around it between two rates, and its rate."""
+    count = len(values)
+    length = int(fft.next_fast_len(int(_PADDED * count), True))
+    lines = np.abs(fft.rfft((values - values.mean()) * _hann(count), length)).astype(np.float64)
+    finer = length / count * bins  # bins a Hz
+    first, last = int(slowest * finer), min(int(fastest * finer) + 1, len(lines) - 2)
+    around = max(0, first - _LOCAL)
+    sums = np.concatenate([[0.0], np.cumsum(lines[around : last + _LOCAL])])
+    wide = min(2 * _LOCAL + 1, len(sums) - 1)
+    begin = np.clip(np.arange(first, last) - around - _LOCAL, 0, len(sums) - 1 - wide)
+    floor = (sums[begin + wide] - sums[begin]) / wide
+    clear = lines[first:last] / (floor + 0.1 * float(floor.mean()) + 1e-300)
+    top = int(np.argmax(clear))
+    return float(clear[top]), line_place(lines, first + top) / finer
+
+
+@lru_cache(maxsize=256)
+def _hann(count: int) -> NDArray[np.float32]:
+    return np.hanning(count).astype(np.float32)

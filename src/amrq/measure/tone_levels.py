@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many levels a keyed frequency has, and how they are spaced, once its symbol clock is known.
+
+Two kinds of fits compete at a symbol rate. The frequency averaged over each symbol: then the responses of all symbols
+to one symbol's level add up to one for any pulse, and a linear fit to the levels of neighbouring symbols, two or four,
+gives their distance and the pulse's shape at once. And the frequency within each symbol by itself, by the slope of the
+phase (of all estimates it has the least noise), which many tones have without neighbours in it: a lattice.
+
+Each fit has an evidence: how much likelier, by the logarithm, the frequencies are with such levels and normal errors
+than with the best of three densities without levels (uniform, normal, Laplace), less half a logarithm of the number of
+symbols for each parameter (the Bayesian information criterion, Schwarz 1978).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.measure.keyed_samples import KeyedSamples
+
+__all__ = ["LevelFit", "fit_levels"]
+
+_LEAST_SYMBOLS, _LEAST_KEPT = 24, 7
+"""Symbols that are fitted; where each tone is seen to be kept for some of the clock's steps, so few are enough."""
+_LEAST_KEYED = 16
+_MOST_SYMBOLS = 700
+_TAPS = 2
+"""Symbols on either side whose levels count."""
+_ORDERS = (2, 4)
+_PHASES = 8
+_RAREST = 0.03
+"""Share of the symbols that each level has at least: a few that err are no level."""
+_ROUNDS = 3
+_SINGULAR = 1e4
+_INSIDE = 0.7
+"""Of a symbol, around its middle, whose phase's slope is its frequency."""
+_MULTIPLES = 24
+_AT_ONCE = 0.6
+"""Where changes of levels keep to each k-th symbol, as far as this, the symbols are k times as long."""
+_KEPT = 6.5
+"""Of so few changes that they may keep to it by chance, more do: of n, a share s with n s^2 above this."""
+_CHANCE = 7.0
+"""Minus the logarithm of the probability that so many changes keep to it by chance."""
+_MOST_LEVELS = 72
+_EVEN = 0.3
+"""Of the characteristic function: levels that are evenly spaced have more."""
+_BINS, _SIZE, _FIRST = 1024, 4096, 8
+"""Of the histogram of frequencies and its transform; the first spacing that is looked at: half of their reach."""
+_FAR = 0.3
+"""Of a spacing, from its level: a frequency as far away is none of the tones."""
+_LEAST_MANY = 5
+_THERE = 0.15
+"""Of the median power of tones: where a symbol has less, there was none."""
+_TWO = 0.2
+"""Of half the distance of two levels: where no more is left, there are no four. Those leave 0.4 and more."""
+_PLAIN = 0.5
+"""Evidence a symbol of two or four levels: where there is more, many levels are not looked for."""
+_NORMAL = 0.5 * math.log(2 * math.pi * math.e)
+_USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 65: 1.0, 9: 0.5, 12: 0.5, 6: 0.5, 5: 0.5, 33: 0.5}
+"""How often systems have so many tones, beside all other numbers, which have 0.03 each (docs/families.md)."""
+_OTHER_TONES, _MOST_TONES = 0.03, 128
+
+_Reals = NDArray[np.float64]
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LevelFit:
+    """Levels of a keyed frequency at a symbol rate.
+
+    Attributes:
+        levels: number of levels.
+        rate: symbols a second.
+        half: half the distance of neighbouring levels, Hz.
+        centre: middle of the levels, Hz.
+        eye: half the distance at the middle of symbols, Hz.
+        main: response to a symbol in its own time, over the sum of responses.
+        error: RMS of what is left, over `half`.
+        evidence: log-likelihood over that of a density without levels, less the cost of the parameters.
+        numbers: int64 [n], level of each symbol, from 0 on.
+        seen: levels from the lowest to the highest that was sent.
+        likely: probability that there are as many as `levels`, where only some of them need have been sent.
+        means: float64 [n], mean frequency over each symbol, Hz.
+        margin: evidence less that of another number of levels, or of none.
+    """
+
+    levels: int
+    rate: float
+    half: float
+    centre: float
+    eye: float
+    main: float
+    error: float
+    evidence: float
+    numbers: _Ints
+    seen: int
+    likely: float
+    means: _Reals
+    margin: float = 0.0
+
+    @property
+    def symbols(self) -> int:
+        """Number of symbols that were fitted."""
+        return len(self.means)
+
+    @property
+    def changed(self) -> NDArray[np.bool_]:
+        """Whether the level of each symbol but the first is another one than before, bool [n - 1]."""
+        return np.asarray(self.numbers[1:] != self.numbers[:-1])
+
+    @property
+    def changes(self) -> float:
+        """Share of the symbols whose level is not that of the one before, over that of random symbols, at most 1."""
+        shares = np.bincount(self.numbers) / len(self.numbers)
+        random = 1 - float(shares @ shares)
+        return min(1.0, float(self.changed.mean()) / random) if random > 0 else 0.0
+
+    @property
+    def longest(self) -> float:
+        """Share of the symbols that the longest stretch on one level takes."""
+        ends = np.concatenate([[0], np.flatnonzero(self.changed) + 1, [len(self.numbers)]])
+        return float(np.diff(ends).max()) / len(self.numbers)
+
+    @property
+    def surprise(self) -> float:
+        """Information of a symbol whose two predecessors are known, of that of a random one, 0 to 1.
+
+        It is 1 of random data, and 0 of a pattern that repeats. Of few symbols of many levels it is too small.
+        """
+        levels, numbers = self.levels, self.numbers
+        if len(numbers) < 4:
+            return 0.0
+        before = numbers[:-2] * levels + numbers[1:-1]
+        both = np.bincount(before * levels + numbers[2:], minlength=levels**3).reshape(-1, levels)
+        rows = both.sum(axis=1, keepdims=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = -float(np.nansum(both * np.log(both / rows)))
+        return found / (float(both.sum()) * math.log(levels))
+
+    @property
+    def worth(self) -> float:
+        """Evidence to compare rates by: of symbols much shorter than the true ones most say what others say."""
+        return self.evidence * (self.changes if self.evidence > 0 else 1.0)
+
+
+def fit_levels(keyed: KeyedSamples, symbol_rate: float) -> LevelFit | None:
+    """Return the levels at a symbol rate, or at a fraction of it where levels keep longer; None where there are none.
+
+    Args:
+        keyed: the samples.
+        symbol_rate: symbols a second.
+
+    >>> from amrq.measure.keyed_samples import keyed_samples
+    >>> rng = np.random.default_rng(1)
+    >>> tones = np.repeat(rng.integers(8, size=200), 20) * 50.0 - 175
+    >>> iq = np.exp(2j * np.pi * np.cumsum(tones) / 1000).astype(np.complex64)
+    >>> fit = fit_levels(keyed_samples(iq, 1000.0, 400.0), 50.0)
+    >>> fit.levels, round(2 * fit.half), fit.evidence > 100
+    (8, 50, True)
+    """
+    best = _fit_at(keyed, symbol_rate, _LEAST_SYMBOLS)
+    if best is None:
+        return None
+    times = max(_kept_for(best.means), _changed_at(best))
+    slower = _fit_at(keyed, symbol_rate / times, _LEAST_KEPT) if times > 1 else None
+    return best if slower is None else slower
+
+
+def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | None:
+    step = keyed.rate / symbol_rate
+    count = min(int((len(keyed) - 2) / step) - 1, _MOST_SYMBOLS)
+    if count < least:
+        return None
+    # The averages differ most where they are of whole symbols.
+    edges = (np.arange(count + 1)[None, :] + np.arange(_PHASES)[:, None] / _PHASES) * step
+    whole = np.diff(keyed.phase(edges), axis=1) / step
+    phase = int(np.argmax(whole.var(axis=1)))
+    means, starts = whole[phase], edges[phase, :-1]
+    eye = np.diff(keyed.phase(starts[:, None] + np.array([0.4, 0.6]) * step), axis=1)[:, 0] / (0.2 * step)
+    found: list[LevelFit] = []
+    for order in _ORDERS if count >= _LEAST_KEYED else ():
+        fit = _fit_keyed(means, eye, order, symbol_rate)
+        if fit is not None:
+            found.append(fit)
+            if fit.error < _TWO:
+                break
+    # Of a pattern that repeats neighbours tell nothing, and of few symbols little.
+    fewest = _LEAST_MANY if found else 2
+    if not found or max(fit.evidence for fit in found) < _PLAIN * count:
+        lattice = _fit_lattice(keyed, starts + step / 2, symbol_rate, fewest)
+        found += [] if lattice is None else [lattice]
+    if not found:
+        return None
+    best = max(found, key=lambda fit: fit.evidence)
+    others = [fit.evidence for fit in found if fit.levels != best.levels]
+    return replace(best, means=means, margin=best.evidence - max(0.0, *others, 0.0))
+
+
+def _kept_for(means: _Reals) -> int:
+    """Return for how many symbols levels keep at least: changes are at multiples of this."""
+    changes = np.square(np.diff(means))
+    changes = np.minimum(changes, 4 * float(changes.mean()))
+    whole = float(changes.sum())
+    most = min(_MULTIPLES, len(means) // _LEAST_KEPT)
+    if not whole > 0 or most < 2:
+        return 1
+    many = whole * whole / float(changes @ changes)  # changes that count
+    least = max(_AT_ONCE, math.sqrt(_KEPT / many))
+    kept = np.abs(_turns()[: most - 1, : len(changes)] @ changes) > least * whole
+    return int(np.flatnonzero(kept)[-1]) + 2 if kept.any() else 1
+
+
+@lru_cache(maxsize=1)
+def _turns() -> NDArray[np.complex128]:
+    """Return a turn in each two, three ... symbols, complex [_MULTIPLES - 1, _MOST_SYMBOLS]."""
+    return np.exp(2j * np.pi * np.arange(_MOST_SYMBOLS) / np.arange(2, _MULTIPLES + 1)[:, None])
+
+
+def _changed_at(fit: LevelFit) -> int:
+    """Return for how many symbols levels keep by the levels that were decided: their changes are at multiples of this.
+
+    That so many changes are at multiples of k by chance has the probability k^(1 - n).
+    """
+    places = np.flatnonzero(fit.changed)
+    most = min(_MULTIPLES, fit.symbols // _LEAST_KEPT)
+    if len(places) < 3 or fit.evidence < 0:
+        return 1
+    for times in range(most, 1, -1):
+        if (len(places) - 1) * math.log(times) > _CHANCE and np.all(places % times == places[0] % times):
+            return times
+    return 1
+
+
+def _smooth_likelihood(values: _Reals) -> float:
+    """Return the log-likelihood of values by the best of three densities without levels, less what two numbers cost."""
+    count = len(values)
+    away = values - float(np.median(values))
+    reach, spread = float(np.ptp(values)), float(np.std(values))
+    if not reach > 0:
+        return math.inf
+    uniform = -math.log(reach)
+    normal = -math.log(spread) - _NORMAL
+    laplace = -math.log(2 * float(np.mean(np.abs(away)))) - 1
+    return count * max(uniform, normal, laplace) - math.log(count)
+
+
+def _level_likelihood(left: float, numbers: _Ints, levels: int, parameters: int) -> float:
+    """Return the log-likelihood of levels with normal errors, less what the parameters cost.
+
+    Args:
+        left: RMS error, Hz.
+        numbers: int64 [n], level of each symbol.
+        levels: how many there are.
+        parameters: numbers that were fitted, beside the shares of the levels.
+    """
+    count = len(numbers)
+    shares = np.bincount(numbers, minlength=levels)[:levels] / count
+    shares = shares[shares > 0]
+    entropy = -float(shares @ np.log(shares))
+    cost = 0.5 * math.log(count)
+    # Shares are fitted where there are few levels, and equal where there are many.
+    if (levels - 1) * cost > count * (math.log(levels) - entropy):
+        chosen = count * math.log(levels)
+    else:
+        chosen = count * entropy + (levels - 1) * cost
+    return -count * (math.log(max(left, 1e-9)) + _NORMAL) - chosen - parameters * cost
+
+
+def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> LevelFit | None:
+    """Return the fit of so many levels to averages over symbols, decided and fitted in turns."""
+    count, taps = len(means), 2 * _TAPS + 1
+    ordered = np.sort(means)
+    low, high = float(ordered[round(0.04 * (count - 1))]), float(ordered[round(0.96 * (count - 1))])
+    centre, half = (low + high) / 2, (high - low) / 2 / (levels - 1)
+    if not half > 0:
+        return None
+    rest, response = means, np.zeros(taps)
+    inner = means[_TAPS : count - _TAPS]
+    matrix = np.ones((len(inner), taps + 1))
+    numbers = np.zeros(count, np.int64)
+    for _ in range(_ROUNDS):
+        numbers = np.clip(np.rint((rest - centre) / (2 * half) + (levels - 1) / 2), 0, levels - 1).astype(
+            np.int64
+        )
+        decided = 2.0 * numbers - (levels - 1)
+        for tap in range(taps):
+            matrix[:, tap] = decided[tap : len(inner) + tap]
+        gram = matrix.T @ matrix
+        strengths = np.linalg.eigvalsh(gram)
+        if not float(strengths[-1]) < _SINGULAR * float(strengths[0]):
+            return None  # a pattern that repeats tells too little
+        solution = np.linalg.solve(gram, matrix.T @ inner)
+        response, centre = solution[:taps], float(solution[-1])
+        half = float(response.sum())
+        main = float(response[_TAPS])
+        if not half > 0 or not main > 0.2 * half:
+            return None
+        # What neighbours add is taken off, and the symbol's own response is what its level is judged by.
+        away = inner - matrix @ solution + main * decided[_TAPS : count - _TAPS]
+        rest = np.concatenate([means[:_TAPS], away * (half / main) + centre, means[count - _TAPS :]])
+    # What is left, by the symbols that are not used up by the parameters.
+    freedom = len(inner) - taps - 1
+    left = float(np.sqrt(np.sum(np.square(inner - matrix @ solution)) / freedom))
+    if np.bincount(numbers, minlength=levels).min() < max(1.0, _RAREST * count):
+        return None
+    own = decided[_TAPS : count - _TAPS] - decided[_TAPS : count - _TAPS].mean()
+    seen = float(own @ eye[_TAPS : count - _TAPS]) / float(own @ own)
+    evidence = _level_likelihood(left, numbers[_TAPS : count - _TAPS], levels, taps + 2)
+    return LevelFit(
+        levels=levels,
+        rate=symbol_rate,
+        half=half,
+        centre=centre,
+        eye=seen,
+        main=main / half,
+        error=left / half,
+        evidence=evidence - _smooth_likelihood(inner),
+        numbers=numbers,
+        seen=levels,
+        likely=1.0,
+        means=means,
+    )
+
+
+def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewest: int) -> LevelFit | None:
+    """Return the fit of many evenly spaced levels: how they are spaced shows in the characteristic function."""
+    inside, strength = keyed.tones(middles, _INSIDE * keyed.rate / symbol_rate)
+    inside = inside[strength > _THERE * np.median(strength)]
+    if len(inside) < _LEAST_KEPT:
+        return None
+    ordered = np.sort(inside)
+    count = len(ordered)
+    low, high = float(ordered[round(0.01 * (count - 1))]), float(ordered[round(0.99 * (count - 1))])
+    reach = high - low
+    if not reach > 0:
+        return None
+    # Spacings per reach, in steps of an eighth: a histogram's transform.
+    shares, _ = np.histogram(inside, _BINS, (low - reach / 2, high + reach / 2))
+    sums = np.abs(np.fft.rfft(shares, _SIZE))[: _FIRST * _MOST_LEVELS] / count
+    top = _FIRST + int(np.argmax(sums[_FIRST:]))
+    if sums[top] < _EVEN:
+        return None
+    best = _FIRST + int(np.flatnonzero(sums[_FIRST:] > max(0.8 * sums[top], _EVEN))[0])
+    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
+        best += 1
+    spacing = reach * _FIRST / best
+    offset = float(np.angle(np.exp(2j * np.pi * inside / spacing).mean())) / (2 * math.pi) * spacing
+    for _ in range(2):
+        numbers = np.rint((inside - offset) / spacing)
+        spacing, offset = (float(value) for value in np.polyfit(numbers, inside, 1))
+        if not spacing > 0:
+            return None
+    away = inside - numbers * spacing - offset
+    near = np.abs(away) < _FAR * spacing
+    # Where noise took the place of a tone, any frequency is found: as often far from a level as near to one.
+    strays = round(float(np.mean(~near)) / (1 - 2 * _FAR) * count / 2)
+    inner = np.sort(numbers)[strays : count - strays]
+    if not len(inner):
+        return None
+    lowest, highest = int(inner[0]), int(inner[-1])
+    seen = highest - lowest + 1
+    if seen < fewest:
+        return None
+    left = float(np.sqrt(np.sum(np.square(away)) / max(1, count - 3)))
+    placed = np.clip(numbers - lowest, 0, seen - 1).astype(np.int64)
+    evidence = _level_likelihood(left, placed, seen, 4) - _smooth_likelihood(inside)
+    levels, likely = _number_of_tones(seen, count) if seen >= _LEAST_MANY else (seen, 1.0)
+    middle = offset + spacing * (lowest + highest) / 2
+    return LevelFit(
+        levels=levels,
+        rate=symbol_rate,
+        half=spacing / 2,
+        centre=middle,
+        eye=spacing / 2,
+        main=1.0,
+        error=2 * left / spacing,
+        evidence=evidence - math.log(len(sums)),
+        numbers=placed,
+        seen=seen,
+        likely=likely,
+        means=inside,
+    )
+
+
+def _number_of_tones(seen: int, count: int) -> tuple[int, float]:
+    """Return how many tones there likely are where so many were seen from the lowest to the highest, and how likely.
+
+    Of m tones sent alike, n symbols reach over exactly k with the probability (m - k + 1)
+    ((k/m)^n - 2 ((k-1)/m)^n + ((k-2)/m)^n).
+    """
+    tones = np.arange(seen, max(_MOST_TONES, seen) + 1)
+    logs = [count * np.log(np.maximum(seen - less, 1e-9) / tones) for less in (0, 1, 2)]
+    inside = 1 - 2 * np.exp(logs[1] - logs[0]) + np.exp(logs[2] - logs[0])
+    prior = np.array([_USUAL_TONES.get(int(one), 0.0) + _OTHER_TONES for one in tones])
+    worth = np.log(prior) + np.log(tones - seen + 1) + logs[0] + np.log(np.maximum(inside, 1e-12))
+    shares = np.exp(worth - worth.max())
+    best = int(np.argmax(shares))
+    return int(tones[best]), float(shares[best] / shares.sum())
