@@ -252,14 +252,17 @@ class Equaliser:
         output = windows @ taps.conj()
         if _correlation(output) > _LEFT:
             return []
+        # The decisions keep the carrier that the output has: it is looked for once, not in every round.
+        turn = self._fitter.turn(output)
+        count = len(turn)
         # What is left of the other symbols can make a denser class fit better at first: each that is close is tried.
-        fits = self._fitter.ranked(output[-_JUDGED:])[:_MOST_CLOSE]
+        fits = self._fitter.ranked(output[:count][-_JUDGED:], turn[-_JUDGED:])[:_MOST_CLOSE]
         close = [fit.name for fit in fits if fit.log_likelihood > fits[0].log_likelihood - _CLOSE]
         tries: list[tuple[float, Complex]] = []
         for name in close:
             found, reached = taps, -math.inf
             for _ in range(_DECIDED_ROUNDS):
-                fit = self._fitter.of(name, windows @ found.conj())
+                fit = self._fitter.of(name, windows[:count] @ found.conj(), turn)
                 if fit.log_likelihood < reached + _BETTER:
                     break
                 reached, decided = fit.log_likelihood, fit.decisions
@@ -376,25 +379,35 @@ class ConstellationFitter:
         """Return the class that fits best: the first of `ranked`."""
         return self.ranked(symbols)[0]
 
-    def ranked(self, symbols: Complex) -> list[Fit]:
+    def ranked(self, symbols: Complex, turn: NDArray[np.complex64] | None = None) -> list[Fit]:
         """Return the fits of all classes, the best first.
 
         Args:
             symbols: complex [n], n at least 64; what is left of a stretch of 64 is not looked at, nor decided.
+            turn: complex64 [n], n a multiple of 64, of unit size: what takes the carrier off the symbols, where that is
+                known; None: it is found.
         """
-        still, turn = self._still(symbols)
+        still, turn = self._still(symbols, turn)
         fits = [_turned_back(_fit(still, self._classes[name]), turn) for name in self._classes]
         return sorted(fits, key=lambda fit: -fit.log_likelihood)
 
-    def of(self, name: str, symbols: Complex) -> Fit:
+    def of(self, name: str, symbols: Complex, turn: NDArray[np.complex64] | None = None) -> Fit:
         """Return the fit of one class to symbols, complex [n], as `ranked` does of all."""
-        still, turn = self._still(symbols)
+        still, turn = self._still(symbols, turn)
         return _turned_back(_fit(still, self._classes[name]), turn)
 
-    def _still(self, symbols: Complex) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    def turn(self, symbols: Complex) -> NDArray[np.complex64]:
+        """Return what takes the carrier off symbols, complex [n]: complex64 [64 m] of unit size."""
+        return self._still(symbols)[1]
+
+    def _still(
+        self, symbols: Complex, turn: NDArray[np.complex64] | None = None
+    ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
         """Return symbols at unit power without their carrier offset, and what turned them, complex64 [64 m]."""
         whole = np.asarray(symbols[: len(symbols) // _STRETCH * _STRETCH], dtype=np.complex64)
         whole = whole * np.float32(1 / np.sqrt(max(float(np.mean(np.abs(whole) ** 2)), 1e-30)))
+        if turn is not None:
+            return whole * turn, turn
         self._recovery.reset()
         still = self._recovery.finish(whole)
         turn = still * whole.conj()
