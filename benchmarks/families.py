@@ -16,7 +16,8 @@ no more than 4,096 bandwidths times seconds (16,384 samples), which is what a sc
 * left out: `--left-out FAMILY --model FILE`, a model that was trained without this family.
 
 Right: the family is that which was sent; unknown: nothing is claimed; wrong: another family. Each answer is kept with
-its confidence in per cent. Parameters: symbol rate right within .5 %, deviation 5 %, spacing of OFDM 1 %.
+its confidence in per cent. Parameters: symbol rate right within .5 %, deviation 5 %, spacing of subcarriers or tones
+1 %.
 
 A run that is stopped, or ends after --minutes, is continued when it is started again, and one with more --draws
 measures only what is missing. --report writes tables, --pages those of docs/family-figures.md.
@@ -85,6 +86,8 @@ PHASES = {"BPSK": 2, "QPSK": 4, "8PSK": 8, "16PSK": 16, "32PSK": 32, "pi/2-BPSK"
 
 
 _FSK = ("fsk2", "fsk4", "fskm")
+_MANY_TONES = ("fsk4", "fskm")
+"""Families whose tones have a spacing, which shows in a look where the outermost tone need not."""
 
 
 class Case(NamedTuple):
@@ -189,6 +192,8 @@ def _sent(family: str, told: FamilyParameters) -> tuple[dict[str, float], int]:
     truth = {"symbol_rate": told.symbol_rate, "deviation": getattr(told, "deviation", 0.0)}
     if family == "ofdm":
         truth["spacing"] = getattr(told, "spacing", 0.0)
+    if family in _MANY_TONES:
+        truth["spacing"] = 2 * truth["deviation"] / (getattr(told, "order", 2) - 1)
     if family.startswith("fm") and getattr(told, "audio", "") != "tones":
         truth.pop("deviation")  # a voice's peaks need not be in the look
     order = PHASES.get(told.label, 0) if family == "linear" else 0
@@ -252,6 +257,8 @@ def stranger_look(case: Case, rng: np.random.Generator) -> Look:
     truth = {"symbol_rate": made.symbol_rate, "deviation": made.deviation}
     if case.sent == "ofdm":
         truth["spacing"] = made.spacing
+    if case.sent in _MANY_TONES:
+        truth["spacing"] = 2 * made.deviation / (made.order - 1)
     if case.sent in ("dsss", "chirp"):
         truth.pop("symbol_rate")
     return _told(Look(iq, rate, density, edges, case.snr_db, truth, made.order), rng)
