@@ -104,9 +104,9 @@ def test_subcarriers_at_15_db() -> None:
     spacings, prefixes, counts, claims = [], [], [], []
     for number in range(24):
         used = int(random.choice([52, 100, 200, 400]))
-        prefix = (1 / 4, 1 / 8, 1 / 16)[number % 3]
+        prefix = (1 / 4, 1 / 8, 1 / 16, 9 / 128)[number % 4]
         symbols = SAMPLES // round(4 * used * (1 + prefix)) + 1
-        clean = _multicarrier(used, prefix, (0, 8, 13)[number // 3 % 3], symbols, random)
+        clean = _multicarrier(used, prefix, (0, 8, 13)[number // 4 % 3], symbols, random)
         rate = 4 * used * 15e3
         found = measure_subcarriers(
             _received(clean, 15.0, random), rate, rate / 4 * random.uniform(0.95, 1.05)
@@ -118,6 +118,38 @@ def test_subcarriers_at_15_db() -> None:
     # Right in 90 %: of 24, 17 or more but once in 400 runs.
     assert min(map(sum, (spacings, prefixes, counts))) >= 17
     assert np.median(claims) > 0.9
+
+
+def test_short_prefixes_and_few_symbols_show() -> None:
+    """The power in a prefix over noise's: 2 dB above 20 for all of these, where noise has 12 at most."""
+    random = rng("short prefixes")
+    right = 0
+    for number in range(12):
+        used, prefix = ((100, 1 / 32), (400, 1 / 32), (1700, 1 / 16))[number % 3]
+        clean = _multicarrier(used, prefix, 8, SAMPLES // round(4 * used * (1 + prefix)) + 1, random)
+        found = measure_subcarriers(_received(clean, 15.0, random), 4 * used * 15e3, used * 15e3)
+        right += found.spacing is not None and abs(found.spacing / 15e3 - 1) < 0.01
+    assert right >= 8  # of 12 that are right in 90 %, but once in 200 runs
+
+
+def test_frames_of_one_symbol_show_by_their_training_symbols() -> None:
+    """IEEE 802.11: ten short symbols, a prefix and two long ones, one symbol of data; four samples a bandwidth."""
+    random = rng("frames of one symbol")
+    rate, size = 80e6, 256
+    right = claims = 0
+    for _ in range(12):
+        grid = np.zeros((3, size), complex)
+        places = np.r_[1:27, -26:0]
+        grid[0, np.r_[4:27:4, -24:0:4]] = random.choice([1 + 1j, -1 - 1j], 12) * np.sqrt(13 / 6)
+        grid[1:, places] = random.choice([1, -1], (2, 52))
+        short, long, data = np.fft.ifft(grid, axis=1)
+        frame = np.concatenate([short, short, short[:128], long[128:], long, long, data[-64:], data])
+        clean = np.zeros(2000, complex)
+        clean[300 : 300 + len(frame)] = frame / np.sqrt(np.mean(np.abs(frame) ** 2))
+        found = measure_subcarriers(_received(clean, 15.0, random), rate, 17e6)
+        claims += found.confidence > 0.5
+        right += found.spacing is not None and abs(found.spacing / 312.5e3 - 1) < 0.01
+    assert min(right, claims) >= 8
 
 
 def test_subcarriers_are_not_claimed_of_noise_and_of_single_carriers() -> None:

@@ -8,51 +8,45 @@ cyclostationary signals; van de Beek, Sandell and Borjesson 1997 on the prefix.)
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from amrq.measure.looks import checked_look, logistic, squares
+from amrq.measure.looks import Band, band_alone, checked_look, logistic, squares
+from amrq.measure.prefix_search import FlatBand, PrefixPlace, find_prefixes, flat_band
+from amrq.measure.training_symbols import TrainingSymbols, find_training
 
 __all__ = ["Subcarriers", "measure_subcarriers"]
 
 _LEAST_SAMPLES = 512
-_MOST_SAMPLES = 1 << 16
-_WIDER = 1.1
-"""Of the bandwidth: what is looked at."""
-_LEAST_LAG = 8.0
-"""Over the bandwidth: fewer subcarriers are not looked for."""
-_LAGS = 32
-"""Peaks of the correlation that are tried."""
-_BLOCK, _LINE = 64, 5.0
-"""Values of a spectrum over which its floor is taken, and times this median: more counts as so much."""
-_LEAST_PREFIX, _MOST_PREFIX = 0.02, 0.6
-"""Of the useful time."""
-_LEAST_SYMBOLS = 3.0
-_FINE = 40
-"""Sums of the correlation in a useful time."""
-_HARMONICS = (1, 3, 9)
-"""Lines at multiples of the symbols' rate that are added up: a short prefix has many."""
-_NOTHING = -99.0
-_LINES = 2.0
-"""Standard deviations of the lines' power: below, the correlation over a symbol is not looked at."""
+_MOST_TIME = 4608.0
+"""Over the bandwidth: no more is looked at."""
+_WIDER, _FINER = 1.2, 2.0
+"""Of the bandwidth: what is looked at; and the rate, over that, at which the exact lag is looked for."""
 _SOFT = 0.3
-"""Samples at 1.1 times the bandwidth: by so much a prefix is seen longer than it is."""
-_AS_CLEAR = 0.4
-"""Of the clearest correlation: a longer lag has so much."""
-_REACH = 8
-"""Lags on either side of the best one, from which those between them are interpolated."""
-_STEADY = 0.65
-"""Of the correlation in a prefix: where so much is in the rest of the symbols, something else repeats itself."""
-_LOUD = 3.0
-"""Times the median correlation over a short time: more counts as so much."""
+"""Over the bandwidth: by so much a prefix is seen longer than it is."""
+_REACH, _BEYOND = 8, 1.2
+"""Lags on either side of the best one, from which those between them are interpolated; and how far that is off, in
+samples of the search."""
 _UNEVEN, _STEADY_ENVELOPE = 1.3, 1.25
 """Of the logarithm of the spectrum, RMS, and mean squared power over squared mean power: what is more uneven, or has a
 steadier envelope, is no OFDM."""
-_CLEAR = 4.0
-"""Standard deviations: what is not clearer is not claimed."""
+_CLEAR = 8.0
+"""Minus the logarithm of how likely noise has such a prefix in a given place: what is not clearer is not claimed; some
+thousand places are looked at."""
+_PROVEN, _SAME = 0.8, 0.03
+"""Confidence from which training symbols are not looked for; and how far the spacings that both tell are apart."""
+_RIGHT, _LEAST_ALIKE, _ALL_ALIKE = 0.95, 0.4, 0.7
+"""Confidence of training symbols as alike as the last, and falling to 0 at the one before it."""
+_BESIDE, _PHASES = 1.0, 128
+"""Over the bandwidth: so much wider than the prefix is what is looked at of each period; and parts of one."""
+_ELSEWHERE, _MOST_ODDS = 0.15, 4.0
+"""How alike samples beside the prefix may be by chance; and of the odds' logarithm, at most."""
+_LONGEST = 1.6
+"""Of a useful time: a longer period goes with hardly any prefix."""
+_ONE_PREFIX = 1.15
+"""Periods that the correlation is seen for: in less only one prefix may be, which does not tell the period."""
 
 _Samples = NDArray[np.complex64]
 
@@ -66,7 +60,7 @@ class Subcarriers:
         prefix: cyclic prefix over the useful time of a symbol.
         symbol_rate: symbols a second, prefix included.
         occupied: subcarriers from the lowest to the highest in use; one at 0 Hz counts whether it is used or not.
-        clear: standard deviations by which the prefix stands out of what noise has; 0 where none is looked for.
+        clear: minus the logarithm of how likely noise has such a prefix in a given place; 0 where none is looked for.
         confidence: probability that the spacing is right to 1 %, 0 to 1.
     """
 
@@ -76,13 +70,6 @@ class Subcarriers:
     occupied: int | None = None
     clear: float = 0.0
     confidence: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Prefix:
-    lag: int  # samples
-    period: float  # samples
-    clear: float
 
 
 def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | None = None) -> Subcarriers:
@@ -106,168 +93,102 @@ def measure_subcarriers(iq: _Samples, sample_rate: float, bandwidth: float | Non
     (31, 0.25, 52)
     """
     iq, width = checked_look(iq, sample_rate, bandwidth)
-    iq = iq[:_MOST_SAMPLES]
+    iq = iq[: math.ceil(_MOST_TIME * sample_rate / width)]
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return Subcarriers()
     iq = iq / np.float32(float(np.abs(iq).max()))
-    inside, power, rate = _inside(iq, sample_rate, width)
-    spread, uneven = _shape(inside)
+    wide = band_alone(iq, sample_rate, width, _WIDER, _FINER)
+    spread, uneven = _shape(wide)
     if uneven > _UNEVEN or spread < _STEADY_ENVELOPE:
         return Subcarriers()
-    prefixes = [one for one in _prefixes(inside, rate / width) if one is not None]
-    if not prefixes:
-        return Subcarriers()
-    best = _longest(prefixes)
-    if best.clear < _CLEAR:
-        return Subcarriers(clear=best.clear)
-    lag = _exact(inside, best)
-    spacing = rate / lag
+    band = flat_band(iq, sample_rate, width)
+    found = _by_prefix(band, wide, _shape(wide), sample_rate)
+    if found.confidence > _PROVEN:
+        return found
+    training = find_training(band)
+    if training is None:
+        return found
+    times = wide.rate / band.rate
+    spacing = wide.rate / _lag_of_training(wide, band.first, training, times)
+    confidence = _RIGHT * min(1.0, max(0.0, (training.alike - _LEAST_ALIKE) / (_ALL_ALIKE - _LEAST_ALIKE)))
+    if found.spacing is not None and abs(found.spacing / spacing - 1) < _SAME:
+        return replace(found, confidence=max(found.confidence, confidence))
+    if confidence < found.confidence:
+        return found
+    occupied = _occupied(wide.spectrum, sample_rate, spacing, width)
+    return Subcarriers(spacing=spacing, occupied=occupied, clear=found.clear, confidence=confidence)
+
+
+def _by_prefix(band: FlatBand, wide: Band, shape: tuple[float, float], sample_rate: float) -> Subcarriers:
+    """Return what the prefix tells."""
+    places = find_prefixes(band)
+    if not places or places[0].clear < _CLEAR:
+        return Subcarriers(clear=max((one.clear for one in places), default=0.0))
+    best = places[0]
+    lag = _exact(wide, best, wide.rate / band.rate)
+    period = best.period * wide.rate / band.rate
+    spacing = wide.rate / lag
+    symbols = (len(band.iq) - best.lag) / best.period
+    told = symbols > _ONE_PREFIX
     return Subcarriers(
         spacing=spacing,
-        prefix=max(0.0, best.period / lag - 1),
-        symbol_rate=rate / best.period,
-        occupied=_occupied(power, sample_rate, spacing, width),
+        prefix=max(0.0, period / lag - 1) if told else None,
+        symbol_rate=wide.rate / period if told else None,
+        occupied=_occupied(wide.spectrum, sample_rate, spacing, wide.width),
         clear=best.clear,
-        confidence=logistic(_odds(best.clear, _alike(inside, round(lag), best.period), spread, uneven)),
+        confidence=logistic(_odds(best, symbols, _alike(wide.iq, round(lag), period), *shape)),
     )
 
 
-def _inside(iq: _Samples, sample_rate: float, width: float) -> tuple[_Samples, NDArray[np.float64], float]:
-    """Return the band alone at a rate little above its width, the power of the whole spectrum, and the rate."""
-    count = len(iq)
-    spectrum = fft.fft(iq)
-    kept = min(count, 2 * math.ceil(_WIDER * width / sample_rate * count / 2))
-    size = int(fft.next_fast_len(kept))
-    chosen = np.zeros(size, dtype=np.complex64)
-    chosen[: kept // 2] = spectrum[: kept // 2]
-    chosen[size - kept // 2 :] = spectrum[count - kept // 2 :]
-    return fft.ifft(chosen), np.square(np.abs(spectrum)).astype(np.float64), sample_rate * size / count
-
-
-def _prefixes(iq: _Samples, scale: float) -> list[_Prefix | None]:
-    """Return prefixes that the strongest correlations may be of.
-
-    Args:
-        iq: the signal's band alone.
-        scale: samples in one over the bandwidth.
-    """
-    count = len(iq)
-    low, high = max(4, int(_LEAST_LAG * scale)), int(count / _LEAST_SYMBOLS)
-    if high - low < 16:
-        return []
-    # Lines, of pilots and of others, would be at all lags: what stands out of a spectrum counts as so much at most.
-    power = np.square(np.abs(fft.fft(iq)))
-    blocks = count // _BLOCK
-    medians = np.median(power[: blocks * _BLOCK].reshape(blocks, _BLOCK), axis=1)
-    floor = np.interp(np.arange(count), (np.arange(blocks) + 0.5) * _BLOCK, medians)
-    flat = np.minimum(power / np.maximum(floor + 0.02 * float(np.median(medians)), 1e-30), _LINE)
-    part = np.abs(fft.rfft(flat - flat.mean()))[low:high]  # a real sequence: both directions are alike
-    peaks = np.flatnonzero((part[1:-1] >= part[:-2]) & (part[1:-1] > part[2:])) + 1
-    best = peaks[np.argsort(part[peaks])[::-1][:_LAGS]]
-    return [_prefix(iq, low + int(lag)) for lag in best]
-
-
-def _longest(prefixes: list[_Prefix]) -> _Prefix:
-    """Return the clearest prefix, or a longer lag in the same symbols: pilots repeat within the useful time as well."""
-    best = max(prefixes, key=lambda one: one.clear)
-    same = [
-        one
-        for one in prefixes
-        if abs(one.period / best.period - 1) < 0.02 and one.clear > max(_CLEAR, _AS_CLEAR * best.clear)
-    ]
-    return max(same, key=lambda one: one.lag, default=best)
-
-
-def _prefix(iq: _Samples, lag: int) -> _Prefix | None:
-    """Return the prefix whose correlation at a lag comes and goes; None where there are too few symbols."""
-    products = iq[lag:] * np.conj(iq[:-lag])
-    thinned = max(1, int(lag / _FINE))
-    kept = len(products) // thinned
-    if kept * thinned < (_LEAST_SYMBOLS - 1) * lag:
-        return None
-    sums = products[: kept * thinned].reshape(kept, thinned).sum(axis=1)
-    size_of = np.abs(sums)
-    sums *= np.minimum(
-        1, _LOUD * float(np.median(size_of)) / np.maximum(size_of, 1e-30)
-    )  # a preamble is no prefix
-    size = int(fft.next_fast_len(round(1.3 * kept)))
-    lines = squares(fft.fft(sums, size))
-    symbol = size * thinned / lag  # of the transform, a line once a useful time
-    first, last = symbol / (1 + _MOST_PREFIX), symbol / (1 + _LEAST_PREFIX)
-    places = np.arange(max(2.0, first), last, 1 / _HARMONICS[-1])
-    # Noise: products are independent over some 1 / bandwidth; each of these has a mean of 1 then.
-    free = float(squares(sums).sum())
-    most = min(_HARMONICS[-1], int(0.5 * size / last))
-    if not len(places) or not free > 0 or most < 1:
-        return None
-    at = np.rint(np.arange(1, most + 1)[:, None] * places).astype(np.int64)
-    together = np.cumsum(lines[at], axis=0)
-    best = (_NOTHING, 0.0)
-    for harmonics in _HARMONICS:
-        if harmonics <= most:
-            top = int(np.argmax(together[harmonics - 1]))
-            clear = _clear(float(together[harmonics - 1, top]) / free, harmonics)
-            best = max(best, (clear, float(places[top])))
-    if best[0] < _LINES:
-        return None
-    period = size * thinned / best[1]
-    return _Prefix(lag, period, _folded(sums, period / thinned, 1 - lag / period, free / kept))
-
-
-def _folded(sums: _Samples, period: float, share: float, free: float) -> float:
-    """Return how clearly a correlation is there for a share of each period, and not in the rest of it.
-
-    Args:
-        sums: the correlation over time.
-        period: of symbols, in sums.
-        share: of the prefix, of a symbol.
-        free: mean squared magnitude of a sum in noise.
-    """
-    bins = max(16, min(64, round(4 / share)))
-    phase = np.floor(np.arange(len(sums)) * (bins / period)).astype(np.int64) % bins
-    folded = np.bincount(phase, sums.real, bins) + 1j * np.bincount(phase, sums.imag, bins)
-    weight = np.bincount(phase, minlength=bins)
-    long = max(1, round(share * bins))
-    around, heavy = np.concatenate([folded, folded[: long - 1]]), np.concatenate([weight, weight[: long - 1]])
-    inside = np.convolve(around, np.ones(long), "valid")
-    counts = np.convolve(heavy, np.ones(long), "valid")
-    top = int(np.argmax(np.abs(inside) / np.sqrt(np.maximum(counts, 1))))
-    mean = inside[top] / max(1.0, float(counts[top]))
-    # Beside the prefix, a bin on either side is of both.
-    away = (np.arange(bins) - top - long) % bins
-    rest = (away >= 1) & (away < bins - long - 1)
-    others = folded[rest].sum() / max(1, int(weight[rest].sum()))
-    if abs(others) > _STEADY * abs(mean):
-        return 0.0
-    return float(abs(mean - others) * math.sqrt(float(counts[top]) / free))
-
-
-def _clear(power: float, lines: int) -> float:
-    """Return how unlikely noise has so much power in so many lines of mean 1: standard deviations of a normal law."""
-    # Wilson and Hilferty 1931: the cube root of a gamma variate is nearly normal.
-    return 3 * math.sqrt(lines) * ((power / lines) ** (1 / 3) - 1 + 1 / (9 * lines))
-
-
-def _exact(iq: _Samples, prefix: _Prefix) -> float:
-    """Return the lag between samples at which the prefix is correlated most."""
-    reach = min(_REACH, prefix.lag - 1)
-    lags = np.arange(prefix.lag - reach, prefix.lag + reach + 1)
-    count = len(iq) - int(lags[-1])
-    turned = np.conj(iq[:count] * np.exp(2j * np.pi / prefix.period * np.arange(count)))
-    strength = np.array([iq[lag : lag + count] @ turned for lag in lags])
-    fine = np.arange(-1, 1.001, 0.02)
-    apart = fine[:, None] - np.arange(-reach, reach + 1)[None, :]
-    between = np.abs((np.sinc(apart) * np.cos(np.pi / 2 * apart / (reach + 2)) ** 2) @ strength)
+def _exact(band: Band, place: PrefixPlace, times: float) -> float:
+    """Return the lag at which samples in the prefix are most alike, in samples `times` as fast as those of the search."""
+    period, lag = place.period * times, place.lag * times
+    inside = _in_prefix(band.iq, round(lag), period, max(1.0, period - lag) + _BESIDE * band.scale)
+    fine, between = _correlated(band.iq, place.lag, times, inside)
     # A symbol's body has the period of the prefix, too: the shorter the lag, the more of a symbol is correlated.
-    left = prefix.period - prefix.lag - fine
-    room = left > 0.3 * (prefix.period - prefix.lag)
-    return float(
-        prefix.lag + fine[int(np.argmax(np.where(room, between / np.maximum(left + _SOFT, 1e-9), 0)))]
-    )
+    left = period - fine
+    room = left > 0.3 * (period - lag)
+    soft = _SOFT * band.scale
+    return float(fine[int(np.argmax(np.where(room, between / np.maximum(left + soft, 1e-9), 0)))])
 
 
-def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float, float]:
-    """Return how alike samples a lag apart are: in the prefix, over all symbols; in each prefix alone; and elsewhere.
+def _lag_of_training(band: Band, first: int, training: TrainingSymbols, times: float) -> float:
+    """Return the lag between samples of a band, `times` as fast as those of the search, of the long symbols."""
+    begin = round((first + training.start + 2.25 * training.lag) * times)
+    piece = band.iq[max(0, begin) : begin + round(3.25 * training.lag * times)]
+    fine, between = _correlated(piece, training.lag, times, np.ones(len(piece), np.bool_))
+    return float(fine[int(np.argmax(between))])
+
+
+def _in_prefix(iq: _Samples, lag: int, period: float, wide: float) -> NDArray[np.bool_]:
+    """Return which samples lie in the window of each period in which they are most alike to those a lag later."""
+    bins = min(_PHASES, max(8, math.ceil(period)))
+    place = np.floor(np.arange(len(iq)) * (bins / period)).astype(np.int64) % bins
+    product, first = iq[lag:] * np.conj(iq[:-lag]), place[: len(iq) - lag]
+    fold = np.bincount(first, product.real, bins) + 1j * np.bincount(first, product.imag, bins)
+    long = min(bins, max(1, math.ceil(wide * bins / period)))
+    running = np.concatenate([[0], np.cumsum(np.concatenate([fold, fold[:long]]))])
+    top = int(np.argmax(np.abs(running[long : long + bins] - running[:bins])))
+    return np.asarray((place - top) % bins < long)
+
+
+def _correlated(
+    iq: _Samples, lag: int, times: float, inside: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return lags about `times` a lag, between samples, and how alike samples of the inside are to those that later."""
+    middle = round(lag * times)
+    reach = min(_REACH, middle - 1, len(iq) - middle - 1)
+    lags = np.arange(middle - reach, middle + reach + 1)
+    count = len(iq) - int(lags[-1])
+    turned = np.conj(iq[:count] * inside[:count])
+    strength = np.array([iq[one : one + count] @ turned for one in lags])
+    fine = lag * times + np.arange(-_BEYOND, _BEYOND + 0.001, 0.02) * times
+    apart = np.clip(fine[:, None] - lags[None, :], -reach - 4, reach + 4)
+    return fine, np.abs((np.sinc(apart) * np.cos(np.pi / 2 * apart / (reach + 4)) ** 2) @ strength)
+
+
+def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float]:
+    """Return how alike samples a lag apart are: in the prefix, over all symbols, and elsewhere.
 
     In a prefix they are the same but for the noise, in each with the same phase. Elsewhere they are not alike: where a
     code or a carrier repeats itself, they are alike in every short time.
@@ -289,31 +210,38 @@ def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float, float]:
     away = (phase - top) % bins
     rest = (away > 1) & (away < bins - 1)
     elsewhere = float(np.median(short[rest])) if rest.any() else 1.0
-    return float(alike[top]), float(np.median(short[away == 0])), elsewhere - 0.9 * math.sqrt(bins / period)
+    return float(alike[top]), elsewhere - 0.9 * math.sqrt(bins / period)
 
 
-def _shape(iq: _Samples) -> tuple[float, float]:
+def _shape(band: Band) -> tuple[float, float]:
     """Return mean squared power over squared mean power, and how uneven the spectrum is, RMS of the logarithm.
 
     Many subcarriers together are nearly Gaussian, which makes the first 2, and their spectrum is flat.
     """
-    power = squares(iq)
+    power = squares(band.iq)
     spread = float(np.mean(power * power)) / max(float(power.mean()) ** 2, 1e-30)
-    spectrum = np.fft.fftshift(squares(fft.fft(iq)))
+    half = int(0.55 * band.width / band.bins)
+    spectrum = np.concatenate([band.spectrum[-half:], band.spectrum[:half]])
     step = max(1, len(spectrum) // 48)
     steps = spectrum[: len(spectrum) // step * step].reshape(-1, step).mean(axis=1)
     middle = steps[int(0.15 * len(steps)) : int(0.85 * len(steps))]
     return spread, float(np.std(np.log(middle / max(float(middle.mean()), 1e-30) + 1e-6)))
 
 
-def _odds(clear: float, alike: tuple[float, float, float], spread: float, uneven: float) -> float:
+def _odds(
+    place: PrefixPlace, symbols: float, alike: tuple[float, float], spread: float, uneven: float
+) -> float:
     """Return the logarithm of the odds that it is right: a logistic curve fitted to simulation (docs/families.md)."""
-    together, alone, elsewhere = alike
-    worth = -2.6 + 0.21 * min(clear, 15.0) + 4.2 * together - 5.9 * elsewhere - 0.7 * (alone - together)
-    return worth - 0.3 * abs(spread - 2) - 4.8 * min(uneven, 2.0)
+    together, elsewhere = alike
+    worth = -17.2 + 0.85 * math.log(min(place.clear, 300.0)) + 3.5 * min(together, 1.0)
+    worth -= 9.6 * max(elsewhere - _ELSEWHERE, 0.0) + 3.04 * min(uneven, 1.3)
+    worth += 5.56 * min(spread, 2.0) - 0.76 * min(max(spread - 2, 0.0), 3.0)
+    worth += 0.14 * math.log(place.lag) + 0.41 * min(math.log(max(place.period - place.lag, 0.5)), 2.0)
+    worth += 1.36 * min(math.log(max(symbols, 0.3)), 1.5)
+    return min(worth - (2.64 if place.period > _LONGEST * place.lag else 0.0), _MOST_ODDS)
 
 
-def _occupied(power: NDArray[np.float64], sample_rate: float, spacing: float, width: float) -> int:
+def _occupied(power: NDArray[np.float32], sample_rate: float, spacing: float, width: float) -> int:
     """Return how many subcarriers lie between the edges of the spectrum, where it falls to a quarter."""
     step = sample_rate / len(power)
     size = max(1, round(spacing / step))

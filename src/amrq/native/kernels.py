@@ -88,6 +88,12 @@ class Kernels(SegmentKernels, SpectrumKernels):
         self._capped_means = library.amrq_capped_means
         self._capped_means.argtypes = [pointer, number, number, number, ctypes.c_float, pointer]
         self._capped_means.restype = None
+        self._folds = library.amrq_folds
+        self._folds.argtypes = [
+            *(pointer, pointer, number, pointer, pointer, pointer, number),
+            *(pointer, number, number, ctypes.c_float, pointer, pointer),
+        ]
+        self._folds.restype = None
         self._local = threading.local()  # the library runs without Python's lock
 
     def rectangles(
@@ -351,6 +357,51 @@ class Kernels(SegmentKernels, SpectrumKernels):
             raise ValueError(f"there must be 1 to {MOST_ROWS} rows, not {len(values)}.")
         out = np.empty(values.shape[1], np.float32)
         self._lower_means(values.ctypes.data, *values.shape, out.ctypes.data)
+        return out
+
+    def folds(
+        self,
+        iq: NDArray[np.complex64],
+        lags: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        steps: NDArray[np.int64],
+        ratios: NDArray[np.float64],
+        rows: int,
+        spread: float,
+    ) -> NDArray[np.float32]:
+        """Do what `amrq.measure.prefix_search.folded_products` says.
+
+        Raises:
+            ValueError: a lag, a length, a step, a ratio or `rows` is not within its range.
+        """
+        if iq.dtype != np.complex64 or iq.ndim != 1 or not len(lags) == len(lengths) == len(steps):
+            raise ValueError(
+                f"complex64 [n] and as many lags as lengths and steps are needed, not {iq.dtype}."
+            )
+        if len(lags) and (
+            lags.min() < 1 or lengths.min() < 1 or steps.min() < 1 or (lags + lengths).max() > len(iq)
+        ):
+            raise ValueError(f"lags, lengths and steps must be at least 1, and within {len(iq)} samples.")
+        if rows < 1 or not np.all((ratios > 0) & (ratios < 1)):
+            raise ValueError("ratios must lie between 0 and 1, and rows be at least 1.")
+        real, imaginary = np.ascontiguousarray(iq.real), np.ascontiguousarray(iq.imag)
+        whole = [np.ascontiguousarray(values, np.int32) for values in (lags, lengths, steps)]
+        parts = np.ascontiguousarray(ratios, np.float64)
+        room = np.empty(12 * len(iq) + 64, np.float32)
+        out = np.empty((len(lags), len(parts)), np.float32)
+        self._folds(
+            real.ctypes.data,
+            imaginary.ctypes.data,
+            len(iq),
+            *(values.ctypes.data for values in whole),
+            len(lags),
+            parts.ctypes.data,
+            len(parts),
+            rows,
+            spread,
+            room.ctypes.data,
+            out.ctypes.data,
+        )
         return out
 
 

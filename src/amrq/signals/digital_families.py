@@ -193,9 +193,14 @@ class OfdmParameters(FamilyParameters):
     spread: bool = False
 
 
+def _ofdm_size(used: int) -> int:
+    """Return the size of the transform for so many subcarriers."""
+    return int(fft.next_fast_len(int(2.5 * used) + 8))
+
+
 def _ofdm(parameters: OfdmParameters, rng: np.random.Generator, samples: int, sample_rate: float) -> _Iq:
     used = parameters.subcarriers
-    size = int(fft.next_fast_len(int(2.5 * used) + 8))
+    size = _ofdm_size(used)
     native = size * parameters.spacing
     prefix = round(size * parameters.prefix)
     count, whole = _whole_ratio(samples, native / sample_rate)
@@ -261,6 +266,8 @@ def _draw_ofdm(rng: np.random.Generator) -> OfdmParameters:
         if rng.random() < 0.8
         else rng.uniform(0.03, 0.4)
     )
+    size = _ofdm_size(used)
+    prefix = round(size * prefix) / size  # what is sent is whole samples
     pilots = int(rng.integers(3, 15)) if rng.random() < 0.6 else 0
     spread = rng.random() < 0.15
     drawn = OfdmParameters(

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where OFDM's prefix may be: at which lag a signal repeats itself, for a part of each period, and not in the rest.
+
+For each lag the product of the signal with itself that much later is folded with the period that a prefix of a given
+ratio makes. In the prefix it has the same sign again and again; elsewhere, where symbols are not alike, it has none. A
+window that stands out of its fold is compared with what noise has (van de Beek, Sandell and Borjesson 1997: the
+likelihood of a prefix at a known lag; here lag, ratio and place are all looked for). What repeats itself all the time,
+as pilots, lines and codes do, has no such window, since the rest of the fold is taken off.
+
+The band is made flat first, and what is loud is made less loud: lines, neighbours and training symbols would be at all
+lags.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.measure.looks import squares
+from amrq.native import kernels
+
+__all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "folded_products"]
+
+_STEPS, _LEAST_STEP = 96, 8
+"""Of a spectrum, in which its floor is seen; and values of each, at least."""
+_LOWEST = 0.1
+"""Of the median floor: what is lower is beside the signal, and is not raised further."""
+_LINE, _LOUD = 6.0, 1.6
+"""Times the floor, of a value of the spectrum, and times the median, of a magnitude: more counts as so much."""
+_QUIET, _PARTS = 0.25, 64
+"""Of the power of the loud half of so many parts of the look: what is quieter at its beginning and end is left out."""
+_RATIOS = 0.0244 * 1.23 ** np.arange(16)
+"""Prefix over useful time, from 1/41 to .54, as far apart as a fold of eight symbols tells them."""
+_ROWS = 8
+"""Symbols that are added up; with more, ratios in between would be lost."""
+_PIECES = 64
+"""Blocks in a useful time."""
+_ENOUGH = 2304.0
+"""Over the bandwidth: no more is looked at for lags that are looked for in all of the band."""
+_HALF = 256.0
+"""Over the bandwidth: longer lags are looked for in the middle half of the band."""
+_LEAST, _MOST = 8.0, 2.2
+"""Over the bandwidth, and parts of the look: lags that are looked for."""
+_CANDIDATES, _FINE_ROWS, _LEAST_OF_BEST, _CERTAIN = 10, 24, 0.2, 40.0
+"""Places that are looked at again, with how many symbols at first; and how clear they are at least, of the
+clearest one, which counts as so much at most: a loud moment may be as clear as that."""
+_SHORT = 160.0
+"""Over the bandwidth: of shorter periods all lags are tried, for their correlation has wide side lobes."""
+_LAGS = (1.015, 1.7)
+_ROUNDS, _TRIED = 2, 7
+"""Of a search for the period, and periods that are tried to either side in each."""
+_OVERLAP = 0.9
+"""How much higher the highest of overlapping windows is than that of windows side by side, in noise."""
+_SOFT = 0.5
+"""Samples: by so much a prefix is seen longer than it is."""
+_CLEAR_ENOUGH, _SAME_PERIOD = 0.15, 0.01
+"""Of the clearest lag, and of its period: others that may be the right one."""
+_BESIDE, _NEAR = 0.24, 4
+"""Of the ratio: how far beside those of `_RATIOS` it is looked for; parts of a prefix that a fold is off at most."""
+
+_Samples = NDArray[np.complex64]
+_Floats = NDArray[np.float32]
+
+
+class FlatBand(NamedTuple):
+    """A signal's band alone, made flat, from where it begins to where it ends in the look.
+
+    Attributes:
+        iq: complex64 [n], of unit mean power.
+        rate: samples a second.
+        scale: samples in one over the bandwidth.
+        first: sample of the look that is the first of these, at this rate.
+    """
+
+    iq: _Samples
+    rate: float
+    scale: float
+    first: int = 0
+
+
+class PrefixPlace(NamedTuple):
+    """Where a prefix may be.
+
+    Attributes:
+        lag: samples, the useful time.
+        period: samples, of a symbol with its prefix.
+        clear: minus the logarithm of how likely noise has the same at that lag and period.
+        alike: about how alike samples of the prefix are to those a lag later, 1 where they are the same.
+    """
+
+    lag: int
+    period: float
+    clear: float
+    alike: float = 0.0
+
+
+def flat_band(iq: _Samples, sample_rate: float, width: float, wider: float = 1.1) -> FlatBand:
+    """Return the middle of a band, flat.
+
+    Args:
+        iq: complex [N], finite, not all zeros.
+        sample_rate: samples a second.
+        width: of the emission, Hz.
+        wider: what is kept, over the width.
+
+    >>> rng = np.random.default_rng(1)
+    >>> noise = (rng.normal(size=(4096, 2)) @ [1, 1j]).astype(np.complex64)
+    >>> band = flat_band(noise, 1000.0, 500.0)
+    >>> len(band.iq), round(band.rate), round(band.scale, 2)
+    (2268, 554, 1.11)
+    """
+    count = len(iq)
+    spectrum = fft.fft(iq)
+    half = min(count, 2 * math.ceil(wider * width / sample_rate * count / 2)) // 2
+    inside = np.concatenate([spectrum[count - half :], spectrum[:half]])
+    power = squares(inside)
+    steps = max(3, len(power) // max(_LEAST_STEP, len(power) // _STEPS))
+    long = len(power) // steps
+    medians = np.median(power[: steps * long].reshape(steps, long), axis=1) / math.log(2)
+    floor = np.interp(np.arange(len(power)), (np.arange(steps) + 0.5) * long, medians)
+    floor = np.maximum(floor, max(_LOWEST * float(np.median(medians)), 1e-30))
+    inside = inside * np.sqrt(np.minimum(1 / floor, _LINE / np.maximum(power, 1e-30)))
+    size = int(fft.next_fast_len(2 * half))
+    flat = np.zeros(size, dtype=np.complex64)
+    flat[:half], flat[size - half :] = inside[half:], inside[:half]
+    rate = sample_rate * size / count
+    whole = fft.ifft(flat)
+    first, stop = _loud(whole)
+    return FlatBand(_even(whole[first:stop]), rate, rate / width, first)
+
+
+def _loud(iq: _Samples) -> tuple[int, int]:
+    """Return the first sample that is not of a quiet beginning, and the first of a quiet end."""
+    part = max(1, len(iq) // _PARTS)
+    power = squares(iq[: len(iq) // part * part]).reshape(-1, part).mean(axis=1)
+    loud = np.flatnonzero(power > _QUIET * float(np.quantile(power, 0.75)))
+    if not len(loud):
+        return 0, len(iq)
+    return int(loud[0]) * part, len(iq) if loud[-1] == len(power) - 1 else (int(loud[-1]) + 1) * part
+
+
+def _even(iq: _Samples) -> _Samples:
+    """Return samples of which none is far louder than the others, of unit mean power."""
+    size = np.abs(iq)
+    iq = iq * np.minimum(1, _LOUD * np.median(size) / np.maximum(size, 1e-30))
+    return np.asarray(iq / max(math.sqrt(float(np.mean(squares(iq)))), 1e-30), dtype=np.complex64)
+
+
+def find_prefixes(band: FlatBand) -> list[PrefixPlace]:
+    """Return where prefixes may be, the clearest first; a few, none where the look is too short.
+
+    >>> rng = np.random.default_rng(1)
+    >>> bodies = (rng.normal(size=(30, 64, 2)) @ [1, 1j]).astype(np.complex64)
+    >>> iq = np.concatenate([bodies[:, -2:], bodies], axis=1).ravel()
+    >>> best = find_prefixes(FlatBand(iq, 1.0, 1.1))[0]
+    >>> best.lag, round(best.period)
+    (64, 66)
+    """
+    iq, scale, spread = band.iq, band.scale, _spread(band.iq)
+    low, high = max(6, int(_LEAST * scale)), int(len(iq) / _MOST)
+    if high - low < 8:
+        return []
+    middle = min(high, max(low, int(_HALF * scale)))
+    lags = np.arange(low, middle)
+    lengths = np.minimum(len(iq) - lags, round(_ENOUGH * scale))
+    scores = folded_products(iq, lags, lengths, np.maximum(1, lags // _PIECES), _RATIOS, _ROWS, spread)
+    found = [(score, lag, ratio, 0) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
+    lags = np.arange(middle // 2, high // 2)
+    if len(lags) > 4:
+        narrow = _middle_half(iq)
+        lengths, steps = len(narrow) - lags, np.maximum(1, lags // _PIECES)
+        scores = folded_products(narrow, lags, lengths, steps, _RATIOS, _ROWS, spread)
+        found += [(score, 2 * lag, ratio, 1) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
+    found = sorted(found, reverse=True)[:_CANDIDATES]
+    found = [one for one in found if one[0] > _LEAST_OF_BEST * min(found[0][0], _CERTAIN)]
+    places = [_refined(iq, spread, lag, ratio, near) for _, lag, ratio, near in found]
+    best = max(places, key=lambda one: one.clear)
+    first, *others = sorted(_in_period(band, spread, best, places), key=lambda one: -one.alike)
+    return [first._replace(period=_exact_period(iq, first)), *others]
+
+
+def _exact_period(iq: _Samples, place: PrefixPlace) -> float:
+    """Return the period with which windows as long as the prefix hold most of the correlation."""
+    lag, period = place.lag, place.period
+    products = iq[lag:] * np.conj(iq[: len(iq) - lag])
+    running = np.concatenate([[0], np.cumsum(products)])
+    symbols = len(products) / period
+    reach = min(0.35, 0.5 / max(symbols, 1e-9)) * (period - lag) + 1
+    for _ in range(_ROUNDS):
+        tried = period + np.linspace(-reach, reach, 2 * _TRIED + 1)
+        values = [_held(running, one, max(1.0, one - lag)) if one > lag else 0.0 for one in tried]
+        period = float(tried[int(np.argmax(values))])
+        reach /= _TRIED / 2
+    return period
+
+
+def _held(running: NDArray[np.complex128], period: float, wide: float) -> float:
+    """Return the greatest power in windows of a width, a period apart, over the number of their samples."""
+    last, size = len(running) - 1, round(wide)
+    starts = np.arange(0, math.ceil(period), max(1, size // 8))
+    rows = np.rint(np.arange(max(1, math.ceil(last / period))) * period).astype(np.int64)
+    first = np.minimum(starts[None, :] + rows[:, None], last)
+    stop = np.minimum(first + size, last)
+    inside = (running[stop] - running[first]).sum(axis=0)
+    return float((squares(inside) / np.maximum((stop - first).sum(axis=0), size)).max())
+
+
+def _in_period(
+    band: FlatBand, spread: float, best: PrefixPlace, places: list[PrefixPlace]
+) -> list[PrefixPlace]:
+    """Return lags that go with the period of the clearest one.
+
+    Within a symbol, samples are alike at lags of pilots and of the spectrum's side lobes, too, until the symbol ends:
+    that comes and goes with the same period. They are not as alike as in the prefix.
+    """
+    iq, least = band.iq, _CLEAR_ENOUGH * best.clear
+    same = [one for one in places if abs(one.period / best.period - 1) < _SAME_PERIOD and one.clear > least]
+    if best.period > _SHORT * band.scale:
+        return same
+    for lag in range(math.ceil(best.period / _LAGS[1]), int(best.period / _LAGS[0]) + 1):
+        length, prefix = len(iq) - lag, best.period - lag
+        step = max(1, round(prefix / _NEAR))
+        one = np.array([lag]), np.array([length]), np.array([step])
+        clear = float(folded_products(iq, *one, np.array([prefix / lag]), len(iq), spread)[0, 0])
+        if clear > least:
+            same.append(_place(len(iq), lag, best.period, clear))
+    return same
+
+
+def _place(count: int, lag: int, period: float, clear: float) -> PrefixPlace:
+    free = (count - lag) * min(1.0, (period - lag + _SOFT) / period)
+    return PrefixPlace(lag, period, clear, math.sqrt(clear / free))
+
+
+def _refined(iq: _Samples, spread: float, lag: int, ratio: float, near: int) -> PrefixPlace:
+    """Return the lag and the ratio about these two that are clearest in all of the look."""
+    lags = np.arange(lag - near, lag + near + 1)
+    lengths = len(iq) - lags
+    steps = np.maximum(1, np.full(len(lags), round(ratio * lag / _NEAR)))
+    clear = 0.0
+    beside, least = _BESIDE, _FINE_ROWS
+    for rows in (_FINE_ROWS, len(iq)):
+        symbols = min(rows, max(1.0, float(lengths[0]) / (lag * (1 + ratio))))
+        if rows > _FINE_ROWS and symbols <= least:
+            break
+        each = min(beside, 1 / (_NEAR * symbols))
+        ratios = ratio * (1 + np.arange(-beside, beside + each / 2, each))
+        scores = folded_products(iq, lags, lengths, steps, ratios, rows, spread)
+        top, which = np.unravel_index(int(np.argmax(scores)), scores.shape)
+        ratio, clear = float(ratios[which]), float(scores[top, which])
+        lags, lengths, steps = lags[top : top + 1], lengths[top : top + 1], steps[top : top + 1]
+        beside = 2 * each
+    return _place(len(iq), int(lags[0]), int(lags[0]) * (1 + ratio), clear)
+
+
+def _spread(iq: _Samples) -> float:
+    """Return the mean square of the spectrum over its squared mean: sums of neighbours have so much more power."""
+    power = squares(fft.fft(iq))
+    step = max(1, len(power) // _STEPS)
+    smooth = power[: len(power) // step * step].reshape(-1, step).mean(axis=1)
+    return float(np.mean(smooth * smooth) / max(float(smooth.mean()) ** 2, 1e-30))
+
+
+def _middle_half(iq: _Samples) -> _Samples:
+    """Return the middle half of a band, at half its rate."""
+    quarter = len(iq) // 4
+    spectrum = fft.fft(iq[: 4 * quarter])
+    return _even(fft.ifft(np.concatenate([spectrum[:quarter], spectrum[3 * quarter :]])))
+
+
+def _highest(
+    scores: _Floats, lags: NDArray[np.int64], ratios: NDArray[np.float64]
+) -> list[tuple[float, int, float]]:
+    """Return the highest scores, with their lags and ratios, no two next to each other."""
+    which = scores.argmax(axis=1)
+    best = scores.max(axis=1)
+    padded = np.concatenate([[-1.0], best, [-1.0]])
+    tops = np.flatnonzero((best >= padded[:-2]) & (best > padded[2:]))
+    tops = tops[np.argsort(-best[tops])[:_CANDIDATES]]
+    return [(float(best[top]), int(lags[top]), float(ratios[which[top]])) for top in tops]
+
+
+def folded_products(
+    iq: _Samples,
+    lags: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    ratios: NDArray[np.float64],
+    rows: int,
+    spread: float = 1.0,
+) -> _Floats:
+    """Return how clear a window of a prefix's length is in folds of products of a signal with itself later.
+
+    Args:
+        iq: complex64 [n].
+        lags: [lags], samples, at least 1.
+        lengths: [lags], how many products of each lag are looked at, at most n less the lag.
+        steps: [lags], products that are one block, at least 1.
+        ratios: [ratios], prefix over lag: a fold has the period of a lag and its prefix.
+        rows: periods that are added up, at most; of several such sums the clearest windows' powers are added.
+        spread: mean square of the signal's spectrum over its squared mean, 1 where it is flat.
+
+    Returns:
+        Minus the logarithm of how likely noise has the same (Chernoff's bound), float32 [lags, ratios].
+    """
+    native = kernels()
+    if native is not None:
+        return native.folds(iq, lags, lengths, steps, ratios, rows, spread)
+    out = np.zeros((len(lags), len(ratios)), np.float32)
+    for one, (lag, length, step) in enumerate(zip(lags, lengths, steps, strict=True)):
+        products = iq[lag : lag + length] * np.conj(iq[:length])
+        noise = float(step) * spread * float(squares(products).mean())
+        fine, power = _blocks(products, int(step), noise)
+        coarse, power_of_coarse = _blocks(fine, 3, 3 * noise)
+        powers = power, power_of_coarse
+        for which, ratio in enumerate(ratios):
+            prefix, period = ratio * lag / step, (1 + ratio) * lag / step
+            wide, size = (0, 1) if prefix < 6 else (1, 3)
+            around = max(1, int(prefix / size + 0.5))
+            out[one, which] = _clear((fine, coarse)[wide], period / size, around, rows, powers[wide])
+    return out
+
+
+def _blocks(values: _Samples, step: int, noise: float) -> tuple[_Samples, float]:
+    """Return sums of `step` values each, and their mean power beside a prefix.
+
+    None has more than 6 times their mean power. Where there is more than in noise, as of what repeats itself all the
+    time, that counts, of each sum up to 3 times as much: those in a prefix are few.
+    """
+    count = len(values) // step
+    sums = values[: count * step].reshape(count, step).sum(axis=1)
+    power = squares(sums)
+    most = 6 * float(power.mean()) if count else 0.0
+    held = float(np.minimum(power, 3 * noise).mean()) if count else 0.0
+    limited = sums * np.sqrt(np.minimum(1, most / np.maximum(power, 1e-30)))
+    return np.asarray(limited, dtype=np.complex64), max(held, noise)
+
+
+def _clear(blocks: _Samples, period: float, around: int, rows: int, power: float) -> float:
+    """Return how clear a window of `around` blocks is in folds of a period, each of so many rows at most."""
+    wide = int(period)
+    if wide < 3 or around >= wide or not power > 0:
+        return 0.0
+    tops: list[float] = []
+    row = 0
+    while True:
+        starts = (np.arange(row, row + min(rows, len(blocks))) * period + 0.5).astype(np.int64)
+        whole = int(np.count_nonzero(starts + wide <= len(blocks)))
+        if not whole or (tops and 2 * whole < rows):
+            break
+        fold = blocks[starts[:whole, None] + np.arange(wide)].sum(axis=0)
+        # Noise has the variance of a window, less that of its share of the whole.
+        tops.append(_largest(fold, around) / (whole * around * (1 - around / wide) * power))
+        row += whole
+        if whole < rows:
+            break
+    if not tops:
+        return 0.0
+    mean = math.log(wide / around) + _OVERLAP
+    over = sum(tops) - len(tops) * (mean - 1)
+    return over - len(tops) - len(tops) * math.log(over / len(tops)) if over > len(tops) else 0.0
+
+
+def _largest(fold: _Samples, around: int) -> float:
+    """Return the largest square of a window's sum, less its share of the whole."""
+    running = np.concatenate([[0], np.cumsum(np.concatenate([fold, fold[:around]]))])
+    apart = running[around:] - running[: len(fold) + 1] - running[len(fold)] * (around / len(fold))
+    return float(squares(apart[: len(fold)]).max())

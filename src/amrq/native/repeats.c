@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What repeats itself after a lag, once a period: OFDM's prefix. As the NumPy code beside the caller does it;
+ * tests/test_native_repeats.py holds one against the other.
+ */
+
+#include <math.h>
+#include <stdint.h>
+
+#include "wide.h"
+
+/* How much higher the highest of overlapping windows is than that of windows side by side, in noise. */
+#define OVERLAP 0.9
+
+/* Blocks of a product: their sums, so many, and the mean of their squared magnitudes in noise. */
+struct blocks {
+    const float *re, *im;
+    int64_t count;
+    float power;
+};
+
+/* Sums of `step` values each; sums that are larger than 6 times their mean square are made as large as that.
+ *
+ * noise: mean squared magnitude of such a sum in noise. Where there is more, as of what repeats itself all the time,
+ * that counts, of each sum up to 3 times as much: those in a prefix are few.
+ */
+WIDE static void add_up(const float* re, const float* im, int64_t count, int64_t step, float noise, float* sum_re,
+                        float* sum_im, struct blocks* out)
+{
+    const int64_t blocks = count / step;
+    double total = 0, held = 0;
+    if (step == 1)
+        for (int64_t k = 0; k < blocks; k++) {
+            sum_re[k] = re[k];
+            sum_im[k] = im[k];
+        }
+    else
+        for (int64_t k = 0; k < blocks; k++) {
+            float a = 0, b = 0;
+            for (int64_t i = k * step; i < (k + 1) * step; i++) {
+                a += re[i];
+                b += im[i];
+            }
+            sum_re[k] = a;
+            sum_im[k] = b;
+        }
+    for (int64_t k = 0; k < blocks; k++) {
+        const float size = sum_re[k] * sum_re[k] + sum_im[k] * sum_im[k];
+        total += (double)size;
+        held += (double)(size < 3 * noise ? size : 3 * noise);
+    }
+    const float most = (float)(6 * total / (double)(blocks > 0 ? blocks : 1));
+    for (int64_t k = 0; k < blocks; k++) {
+        const float size = sum_re[k] * sum_re[k] + sum_im[k] * sum_im[k];
+        const float times = size > most ? sqrtf(most / size) : 1;
+        sum_re[k] *= times;
+        sum_im[k] *= times;
+    }
+    const float mean = (float)(held / (double)(blocks > 0 ? blocks : 1));
+    *out = (struct blocks){ sum_re, sum_im, blocks, mean > noise ? mean : noise };
+}
+
+/* The largest square of a window's sum, of `around` values, less its share of the whole.
+ *
+ * re, im: [wide + around + 1], sums of a fold and of its beginning up to each place.
+ */
+WIDE static float largest(const float* re, const float* im, int64_t wide, int64_t around)
+{
+    const float share = (float)around / (float)wide, mean_re = re[wide] * share, mean_im = im[wide] * share;
+    float best = 0;
+    for (int64_t k = 0; k < wide; k++) {
+        const float x = re[k + around] - re[k] - mean_re, y = im[k + around] - im[k] - mean_im;
+        const float value = x * x + y * y;
+        best = best > value ? best : value;
+    }
+    return best;
+}
+
+WIDE static void add_row(const float* re, const float* im, int64_t count, float* to_re, float* to_im)
+{
+    for (int64_t k = 0; k < count; k++) {
+        to_re[k] += re[k];
+        to_im[k] += im[k];
+    }
+}
+
+/* How unlikely noise has so clear a window in each of several folds: the logarithm, with a minus. */
+static float folded(const struct blocks* sums, double period, int64_t around, int64_t rows, float* room)
+{
+    const int64_t wide = (int64_t)period;
+    if (wide < 3 || around >= wide || !(sums->power > 0))
+        return 0;
+    const int64_t stride = wide + around + 1;
+    float *re = room, *im = room + wide, *run_re = room + 2 * wide, *run_im = run_re + stride;
+    double together = 0;
+    int64_t segments = 0;
+    for (int64_t row = 0;;) {
+        int64_t whole = 0;
+        for (int64_t k = 0; k < 2 * wide; k++)
+            re[k] = 0;
+        for (; whole < rows; whole++, row++) {
+            const int64_t start = (int64_t)((double)row * period + 0.5);
+            if (start + wide > sums->count)
+                break;
+            add_row(sums->re + start, sums->im + start, wide, re, im);
+        }
+        /* A few rows at the end say little by themselves. */
+        if (whole == 0 || (segments > 0 && 2 * whole < rows))
+            break;
+        float x = 0, y = 0;
+        for (int64_t k = 0; k < stride; k++) {
+            const int64_t at = k < wide ? k : k - wide;
+            run_re[k] = x;
+            run_im[k] = y;
+            x += re[at];
+            y += im[at];
+        }
+        /* Noise has the variance of a window of `around`, less that of its share of the whole. */
+        const double free = (double)whole * (double)around * (1 - (double)around / (double)wide) * (double)sums->power;
+        together += (double)largest(run_re, run_im, wide, around) / free;
+        segments++;
+        if (whole < rows)
+            break;
+    }
+    if (segments == 0)
+        return 0;
+    /* Of so many windows, about wide / around of them free of one another, the highest has this mean in noise. */
+    const double n = (double)segments, mean = log((double)wide / (double)around) + OVERLAP;
+    const double over = together - n * (mean - 1);
+    return over > n ? (float)(over - n - n * log(over / n)) : 0;
+}
+
+WIDE static void multiply(const float* re, const float* im, int64_t lag, int64_t length, float* out_re, float* out_im)
+{
+    for (int64_t k = 0; k < length; k++) {
+        out_re[k] = re[k + lag] * re[k] + im[k + lag] * im[k];
+        out_im[k] = im[k + lag] * re[k] - re[k + lag] * im[k];
+    }
+}
+
+static float mean_power(const float* re, const float* im, int64_t count)
+{
+    double total = 0;
+    for (int64_t k = 0; k < count; k++)
+        total += (double)(re[k] * re[k] + im[k] * im[k]);
+    return (float)(total / (double)(count > 0 ? count : 1));
+}
+
+/* For each lag and ratio: how clearly the product of a signal with itself that much later is there for a part of each
+ * period, the ratio of the lag, and not in the rest of it. Minus the logarithm of how likely noise does the same.
+ *
+ * re, im: [count], the signal; lags, lengths, steps: [number], samples: the lag, how many products of each, and how
+ * many of these are one block; ratios: [ratios]; rows: periods that are added up, at most; spread: mean
+ * square of the signal's spectrum over its squared mean, by which sums of neighbours have more power; room: [12 * count + 64];
+ * out: [number][ratios].
+ */
+void amrq_folds(const float* re, const float* im, int64_t count, const int32_t* lags, const int32_t* lengths,
+                const int32_t* steps, int64_t number, const double* ratios, int64_t some, int64_t rows, float spread,
+                float* room, float* out)
+{
+    float *a = room, *b = room + count, *fine = room + 2 * count, *coarse = room + 4 * count, *rest = room + 6 * count;
+    for (int64_t one = 0; one < number; one++) {
+        struct blocks levels[2];
+        multiply(re, im, lags[one], lengths[one], a, b);
+        const float noise = (float)steps[one] * spread * mean_power(a, b, lengths[one]);
+        add_up(a, b, lengths[one], steps[one], noise, fine, fine + count, &levels[0]);
+        add_up(fine, fine + count, levels[0].count, 3, 3 * noise, coarse, coarse + count, &levels[1]);
+        for (int64_t k = 0; k < some; k++) {
+            const double prefix = ratios[k] * lags[one] / steps[one], period = (1 + ratios[k]) * lags[one] / steps[one];
+            const int64_t size = prefix < 6 ? 1 : 3;
+            const int64_t around = (int64_t)(prefix / (double)size + 0.5);
+            out[one * some + k] = folded(&levels[size == 3], period / (double)size, around > 1 ? around : 1, rows, rest);
+        }
+    }
+}
