@@ -141,7 +141,7 @@ def _by_prefix(band: FlatBand, wide: Band, shape: tuple[float, float], sample_ra
 
 
 def _exact(band: Band, place: PrefixPlace, times: float) -> float:
-    """Return the lag at which samples in the prefix are most alike, in samples `times` as fast as those of the search."""
+    """Return the lag at which samples in the prefix are most alike, in samples of a rate `times` that of the search."""
     period, lag = place.period * times, place.lag * times
     inside = _in_prefix(band.iq, round(lag), period, max(1.0, period - lag) + _BESIDE * band.scale)
     fine, between = _correlated(band.iq, place.lag, times, inside)
