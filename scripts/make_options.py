@@ -32,7 +32,7 @@ from typing import Any
 import typer
 import yaml
 
-from amrq.classifier import ENGINES, EngineBackend
+from amrq.classifier import ENGINES, EngineBackend, engine_choices
 from amrq.cli.main import app
 from amrq.decision import DecisionOptions
 from amrq.hardware.rtl import DesignOptions
@@ -79,7 +79,7 @@ OTHERS: dict[str, type] = {
 """Records that no block takes, by name: docs/options.md has them too."""
 
 LISTS: dict[str, Mapping[str, str]] = {
-    "ENGINES": {name: kind.computes for name, kind in ENGINES.items()},
+    "ENGINES": engine_choices() | {name: kind.computes for name, kind in ENGINES.items()},
     "FORMATS": FORMATS,
     "RAW_FORMATS": {name: FORMATS[name] for name in RAW_FORMATS},
 }

@@ -151,7 +151,7 @@ def test_a_row_without_scores_is_lost_where_an_engine_may_lose_and_an_error_else
 
 
 def test_what_an_engine_has_not_is_refused_by_name() -> None:
-    with pytest.raises(AmrqError, match=rf"no engine 'abacus': choose from {', '.join(ENGINES)}\."):
+    with pytest.raises(AmrqError, match=rf"no engine 'abacus': choose from auto, {', '.join(ENGINES)}\."):
         make_engine("abacus", MODEL)
     with pytest.raises(
         AmrqError, match=r"the engine onnx has no option 'input_bits'; its options: threads\."

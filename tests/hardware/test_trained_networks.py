@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 from quantised_onnx import run_by_onnxruntime  # noqa: E402
 
-from amrq.hardware import IntegerNetwork  # noqa: E402
+from amrq.hardware import IntegerNetwork, read_image, write_image  # noqa: E402
 from amrq.model import Contract, write_contract  # noqa: E402
 from amrq.training import (  # noqa: E402
     NetSettings,
@@ -96,3 +96,20 @@ def test_an_aligned_network_is_the_same_behind_its_alignment(tmp_path: Path) -> 
     part = onnx.utils.Extractor(model).extract_model(list(tensors), ["hypothesis_logits"])
     onnx.save(part, str(tmp_path / "part.onnx"))
     np.testing.assert_array_equal(found, run_by_onnxruntime(tmp_path / "part.onnx", values))
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_network_with_the_integer_aligner_is_the_same_to_the_bit_everywhere(
+    tmp_path: Path, bits: int
+) -> None:
+    path = tmp_path / "net.onnx"
+    iq, _, expected = made(path, replace(SMALL, first_kernel=3, aligner="integer"), bits)
+    network = IntegerNetwork.from_onnx(path)
+    assert network.prefix.operations == ("IntegerAligner",)
+    found = network.run(network.round_inputs(iq)).logits
+    assert len(np.unique(found)) > 100
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, run_by_onnxruntime(path, {"iq": iq}))
+    write_image(path, tmp_path / "net.npz")
+    image, _ = read_image(tmp_path / "net.npz")
+    np.testing.assert_array_equal(found, image.run(image.round_inputs(iq)).logits)

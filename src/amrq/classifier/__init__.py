@@ -12,12 +12,14 @@ from amrq.classifier.classifier import (
     weighable,
 )
 from amrq.classifier.engine import (
+    AUTO,
     ENGINES,
     Engine,
     EngineKind,
     EngineScores,
     IntegerScores,
     OnnxEngine,
+    engine_choices,
     engine_help,
     engines_here,
     logits_of,
@@ -26,6 +28,7 @@ from amrq.classifier.engine import (
 from amrq.classifier.family import FamilyModel, level_chunks
 
 __all__ = [
+    "AUTO",
     "ENGINES",
     "Backend",
     "ChunkClassifier",
@@ -39,6 +42,7 @@ __all__ = [
     "IntegerScores",
     "OnnxEngine",
     "Weigher",
+    "engine_choices",
     "engine_help",
     "engines_here",
     "level_chunks",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.chunks import level_features, normalise
-from amrq.classifier.engine import ENGINES, Engine, engine_help, engines_here, logits_of, make_engine
+from amrq.classifier.engine import AUTO, ENGINES, Engine, engine_choices, engine_help, logits_of, make_engine
 from amrq.errors import AmrqError, ModelError
 from amrq.model import Contract
 from amrq.options import at_least, check, described, option
@@ -204,7 +204,7 @@ def make_classifier(
 
     Args:
         model: path of an ONNX file, name of a shipped model, or `default`.
-        engine: one of `amrq.classifier.ENGINES`.
+        engine: one of `amrq.classifier.ENGINES`, or `auto`.
         options: of that engine, for example `threads=2` for `onnx`.
 
     Raises:
@@ -252,9 +252,9 @@ class EngineBackend:
     """
 
     engine: str = option(
-        "onnx",
+        AUTO,
         engine_help(),
-        choices={name: kind.computes for name, kind in engines_here().items()},
+        choices=engine_choices(),
         flag="--engine NAME",
     )
     threads: int = option(
@@ -269,7 +269,8 @@ class EngineBackend:
         self, model: str, live: bool = False, say: Callable[[str], None] | None = None
     ) -> ChunkClassifier:
         """Return a classifier that runs a model; `live` has no effect."""
-        options = ENGINES[self.engine].taken(threads=self.threads, say=say)
+        kind = ENGINES["onnx" if self.engine == AUTO else self.engine]
+        options = kind.taken(threads=self.threads, say=say)
         return make_classifier(model, self.engine, **options)
 
 

@@ -16,12 +16,14 @@ from amrq.errors import AmrqError
 from amrq.model import Contract, find_model, open_model
 
 __all__ = [
+    "AUTO",
     "ENGINES",
     "Engine",
     "EngineKind",
     "EngineScores",
     "IntegerScores",
     "OnnxEngine",
+    "engine_choices",
     "engine_help",
     "engines_here",
     "logits_of",
@@ -200,12 +202,17 @@ ENGINES = {
     kind.name: kind
     for kind in (
         EngineKind("onnx", "ONNX Runtime on this CPU", "amrq.classifier:OnnxEngine"),
+        EngineKind("native", "compiled", "amrq.hardware:NativeEngine"),
         EngineKind("integer", "the hardware's arithmetic, in NumPy", "amrq.hardware:IntegerEngine"),
-        EngineKind("rtl", "the hardware, in a simulator of Verilog", "amrq.hardware.rtl:RtlEngine"),
+        EngineKind("rtl", "the hardware, in a simulator", "amrq.hardware.rtl:RtlEngine"),
         EngineKind("zmq", "a board, asked over ZMQ", "amrq.link:BoardEngine", remote=True),
     )
 }
 """Every engine by its name: the list that menus, help and documentation follow."""
+
+AUTO = "auto"
+"""Name that chooses the fastest engine of this machine that gives the model's own scores."""
+_AUTO_MEANS = "native or onnx"
 
 
 def engines_here() -> dict[str, EngineKind]:
@@ -219,15 +226,24 @@ def engines_here() -> dict[str, EngineKind]:
 
 def engine_help() -> str:
     """Return the help text of an option that chooses an engine of this machine."""
-    kinds = [f"{kind.name} ({kind.computes})" for kind in engines_here().values()]
+    kinds = [f"{name} ({computes})" for name, computes in engine_choices().items()]
     return f"What computes the scores: {', '.join(kinds[:-1])} or {kinds[-1]}."
+
+
+def engine_choices() -> dict[str, str]:
+    """Return what an option that chooses an engine of this machine can be, and what that computes with.
+
+    >>> list(engine_choices())[:3]
+    ['auto', 'onnx', 'native']
+    """
+    return {AUTO: _AUTO_MEANS} | {name: kind.computes for name, kind in engines_here().items()}
 
 
 def make_engine(name: str, model: str | os.PathLike[str] = "default", **options: object) -> Engine:
     """Return an engine that runs a model.
 
     Args:
-        name: of the engine, one of `ENGINES`.
+        name: of the engine, one of `ENGINES`; or `auto`: native where it is there and runs the model, otherwise onnx.
         model: path of an ONNX file, name of a shipped model, or `default`; an image that `amrq board export` wrote for
             the engines that take one.
         options: of that engine; see its class.
@@ -239,8 +255,13 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
     >>> engine.contract.name, engine.contract.chunk_length
     ('coherent-small-int8', 32)
     """
+    if name == AUTO:
+        try:
+            return ENGINES["native"].load()(model)  # type: ignore[call-arg]
+        except AmrqError:  # not there, or not for this model; what is wrong with a model, the other one says
+            name = "onnx"
     if name not in ENGINES:
-        raise AmrqError(f"there is no engine {name!r}: choose from {', '.join(ENGINES)}.")
+        raise AmrqError(f"there is no engine {name!r}: choose from {AUTO}, {', '.join(ENGINES)}.")
     kind = ENGINES[name]
     unknown = [option for option in options if option not in kind.options()]
     if unknown:

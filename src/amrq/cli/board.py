@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from amrq.classifier import ENGINES, engine_help, engines_here, make_engine
+from amrq.classifier import ENGINES, engine_choices, engine_help, engines_here, make_engine
 from amrq.cli.app import CommandApp, Fields, expanded, model_names, one_of
 from amrq.errors import AmrqError
 from amrq.hardware import write_image
@@ -60,7 +60,7 @@ def board(
         _EngineOptions,
         Fields(
             "Engine",
-            completions={"engine": one_of(engines_here()), "simulator": one_of(("verilator", "iverilog"))},
+            completions={"engine": one_of(engine_choices()), "simulator": one_of(("verilator", "iverilog"))},
         ),
     ],
     bounds: Annotated[_LimitOptions, Fields("Clients")],

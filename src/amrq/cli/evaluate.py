@@ -19,7 +19,7 @@ from rich.table import Table
 
 import amrq
 from amrq.classes import LinearSet
-from amrq.classifier import engine_help, engines_here, make_classifier
+from amrq.classifier import engine_choices, engine_help, make_classifier
 from amrq.cli.app import Fields, expanded, model_names, one_of
 from amrq.errors import AmrqError, raise_together
 from amrq.evaluation import (
@@ -295,7 +295,7 @@ def evaluate(
     ] = None,
     engine: Annotated[
         str,
-        typer.Option(help=engine_help(), autocompletion=one_of(engines_here())),
+        typer.Option(help=engine_help(), autocompletion=one_of(engine_choices())),
     ] = "onnx",
     output: Annotated[
         Path | None,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Models on hardware: the integer reference, and Algorithm II's estimate."""
 
-from amrq.hardware.aligner_tables import AlignerTables, aligner_tables, magnitude_rows
+from amrq.hardware.aligner_tables import GRIDS, POWERS, AlignerTables, aligner_tables, magnitude_rows
 from amrq.hardware.estimate import (
     LayerSize,
     ResourceEstimate,
@@ -10,7 +10,7 @@ from amrq.hardware.estimate import (
     read_layer_sizes,
     weights_of,
 )
-from amrq.hardware.integer_aligner import IntegerAligner, rotate_to_axis
+from amrq.hardware.integer_aligner import ALIGNER_KEY, AlignerPrefix, IntegerAligner, rotate_to_axis
 from amrq.hardware.integer_engine import IntegerEngine, read_image, write_image
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import (
@@ -21,10 +21,15 @@ from amrq.hardware.layers import (
     IntegerMean,
     requantise,
 )
+from amrq.hardware.native_engine import NativeEngine, compiled
 from amrq.hardware.prefix import NumpyPrefix, float_mean
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 
 __all__ = [
+    "ALIGNER_KEY",
+    "GRIDS",
+    "POWERS",
+    "AlignerPrefix",
     "AlignerTables",
     "FixedPoint",
     "IntegerAligner",
@@ -35,10 +40,12 @@ __all__ = [
     "IntegerMean",
     "IntegerNetwork",
     "LayerSize",
+    "NativeEngine",
     "NumpyPrefix",
     "OnnxGraph",
     "ResourceEstimate",
     "aligner_tables",
+    "compiled",
     "count_weights",
     "estimate",
     "float_mean",

@@ -18,12 +18,10 @@ from amrq.hardware.aligner_tables import (
 )
 from amrq.hardware.layers import IntegerInputs
 
-__all__ = ["ALIGNED_CHANNELS", "ALIGNED_SUMMARIES", "IntegerAligner", "rotate_to_axis"]
+__all__ = ["ALIGNER_KEY", "AlignerPrefix", "IntegerAligner", "rotate_to_axis"]
 
-ALIGNED_CHANNELS = 2 * len(POWERS) + 3
-"""Numbers a symbol: |I| and |Q| of each copy, the product with the symbol before (I, Q), the magnitude."""
-ALIGNED_SUMMARIES = len(POWERS) + len(GRIDS)
-"""Numbers a chunk: how strongly each copy's symbols agree on the phase, the misfit of each grid."""
+ALIGNER_KEY = "amrq.aligner"
+"""Key of a model file's metadata whose value `integer` says that its graph begins with the integer aligner."""
 
 _LENGTH = 32
 _RECEIVED_BITS = 12
@@ -263,3 +261,26 @@ def _fitted(grid: Grid, re: _Integers, im: _Integers) -> _Fit:
         c, s = c[:, None], s[:, None]
         re, im = _rounded(re * c - im * s, _GAIN_BITS), _rounded(re * s + im * c, _GAIN_BITS)
     return _Fit(re, im, misfit)
+
+
+class AlignerPrefix:
+    """What comes before the first rounding of a model with the integer aligner: numbers that are whole already.
+
+    Attributes:
+        tensors: names of what it gives.
+        operations: that it is the integer aligner.
+    """
+
+    tensors = ("symbols", "side")
+    operations = ("IntegerAligner",)
+
+    def __init__(self) -> None:
+        self._aligner = IntegerAligner()
+
+    def __call__(
+        self, iq: NDArray[np.float32], level: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what goes into the quantisers: see `FloatPrefix`."""
+        found = self._aligner.align(self._aligner.received(iq))
+        symbols, side = (np.ldexp(part.astype(np.float32), -5) for part in found)
+        return symbols.transpose(0, 2, 1), side

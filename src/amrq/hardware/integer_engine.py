@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from amrq.classifier import Engine, IntegerScores
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing, read_arrays, whole_file
+from amrq.hardware.integer_aligner import AlignerPrefix
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import FixedPoint, IntegerFlattening, IntegerLayer, IntegerMean
 from amrq.hardware.prefix import NumpyPrefix
@@ -24,7 +25,8 @@ from amrq.text import printable
 __all__ = ["IMAGE_SUFFIX", "IntegerEngine", "read_image", "write_image"]
 
 IMAGE_SUFFIX = ".npz"
-_VERSION = 1
+_VERSION, _WITH_ALIGNER = 1, 2
+"""Of images with a prefix in floating point, and of those that begin with the integer aligner."""
 _LARGEST = 1 << 26
 """Bytes of all arrays of an image, 64 MiB, and of its file; the largest shipped model has some 20,000."""
 _MOST_ARRAYS = 1000
@@ -92,9 +94,11 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
     network = IntegerNetwork.from_onnx(path)
     graph = OnnxGraph(path)
     read = read_layers(graph, graph.outputs[-1], network.contract.chunk_length)
-    prefix = NumpyPrefix.from_onnx(graph.model, read.symbols, read.side)
+    integer = isinstance(network.prefix, AlignerPrefix)
+    prefix = None if integer else NumpyPrefix.from_onnx(graph.model, read.symbols, read.side)
     # Any: NumPy 2's stubs take what stands behind ** for savez's own option too, which is a bool.
-    arrays: dict[str, Any] = {f"prefix/{name}": value for name, value in prefix.constants.items()}
+    constants = {} if prefix is None else prefix.constants
+    arrays: dict[str, Any] = {f"prefix/{name}": value for name, value in constants.items()}
     layers = []
     for layer in network.layers:
         layers.append(
@@ -113,7 +117,7 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
     between = network.between
     size = [between.channels, between.symbols]
     description = {
-        "version": _VERSION,
+        "version": _VERSION if prefix else _WITH_ALIGNER,
         "model_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "contract": network.contract.to_json(oldest=True),
         "layers": layers,
@@ -122,7 +126,7 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
             if isinstance(between, IntegerMean)
             else {"flatten": [*size, _point(between.output)]}
         ),
-        "prefix": prefix.description(),
+        **({"prefix": prefix.description()} if prefix else {}),
     }
     arrays["description"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
     with whole_file(image) as file:
@@ -150,9 +154,11 @@ def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
 
 def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
     description = json.loads(arrays["description"].tobytes())
-    if description["version"] != _VERSION:
+    if description["version"] not in (_VERSION, _WITH_ALIGNER):
         version = printable(description["version"], 40)
-        raise ModelError(f"it is of version {version} and this program reads version {_VERSION}")
+        raise ModelError(
+            f"it is of version {version} and this program reads versions {_VERSION} and {_WITH_ALIGNER}"
+        )
     if not 0 < len(description["layers"]) <= len(arrays):
         raise ModelError(f"it has {len(description['layers'])} layers")
     layers = [_layer(found, arrays) for found in description["layers"]]
@@ -176,7 +182,9 @@ def _network(arrays: dict[str, NDArray[Any]]) -> tuple[IntegerNetwork, bytes]:
         raise ModelError("its model's SHA-256 is not valid")
     network = IntegerNetwork(
         Contract.from_json(description["contract"]),
-        NumpyPrefix(description["prefix"], constants),
+        AlignerPrefix()
+        if description["version"] == _WITH_ALIGNER
+        else NumpyPrefix(description["prefix"], constants),
         tuple(one for one in layers if one.per_symbol),
         between,
         tuple(one for one in layers if not one.per_symbol),

@@ -10,6 +10,7 @@ from amrq.chunks import level_features, normalise
 from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError, ModelError
 from amrq.files import parsing
+from amrq.hardware.integer_aligner import ALIGNER_KEY, AlignerPrefix
 from amrq.hardware.layers import IntegerFlattening, IntegerInputs, IntegerLayer, IntegerMean
 from amrq.hardware.prefix import FloatPrefix, NumpyPrefix
 from amrq.hardware.read_layers import OnnxGraph, read_layers
@@ -60,7 +61,7 @@ class IntegerNetwork:
     def __init__(
         self,
         contract: Contract,
-        prefix: FloatPrefix | NumpyPrefix,
+        prefix: FloatPrefix | NumpyPrefix | AlignerPrefix,
         symbol_layers: tuple[IntegerLayer, ...],
         between: IntegerMean | IntegerFlattening,
         head_layers: tuple[IntegerLayer, ...],
@@ -129,7 +130,8 @@ class IntegerNetwork:
         with parsing(graph.path, kind=ModelError):
             contract = graph.contract()
             read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
-            prefix = FloatPrefix(graph.model, read.symbols, read.side)
+            integer = graph.metadata(ALIGNER_KEY) == "integer"
+            prefix = AlignerPrefix() if integer else FloatPrefix(graph.model, read.symbols, read.side)
             try:
                 return cls(contract, prefix, read.symbol_layers, read.between, read.head_layers)
             except AmrqError as error:

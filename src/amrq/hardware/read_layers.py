@@ -55,6 +55,10 @@ class OnnxGraph:
         """Names of all tensors."""
         return {*self.inputs, *self._makers, *self._constants}
 
+    def metadata(self, key: str) -> str:
+        """Return an entry of the file's metadata, empty where there is none."""
+        return next((entry.value for entry in self.model.metadata_props if entry.key == key), "")
+
     def refusal(self, what: str) -> AmrqError:
         """Return the error that names this file and `what` hardware cannot do with it."""
         return ModelError(f"{printable(self.path)} cannot run on hardware: {printable(what)}.")

@@ -5,7 +5,7 @@ import argparse
 import contextlib
 import sys
 
-from amrq.classifier import engines_here, make_engine
+from amrq.classifier import engine_choices, make_engine
 from amrq.errors import AmrqError
 from amrq.link.board_server import LOOPBACK, serve
 from amrq.text import printable
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument(
         "--engine",
         default="integer",
-        choices=list(engines_here()),
+        choices=list(engine_choices()),
         help="default: %(default)s",
     )
     parser.add_argument("--key", metavar="NAME.secret", help="this board's key")

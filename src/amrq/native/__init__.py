@@ -2,5 +2,15 @@
 """The compiled kernels, where they were built; NumPy does the same without them, slower."""
 
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
+from amrq.native.network_kernels import INSTRUCTIONS, CompiledNetwork, NetworkLayer
 
-__all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
+__all__ = [
+    "INSTRUCTIONS",
+    "MOST_ROWS",
+    "NEVER",
+    "CompiledNetwork",
+    "Kernels",
+    "NetworkLayer",
+    "kernels",
+    "missing",
+]

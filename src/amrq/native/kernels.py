@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.network_kernels import NetworkKernels
 from amrq.native.segment_kernels import SegmentKernels
 from amrq.native.spectrum_kernels import SpectrumKernels
 
@@ -38,7 +39,7 @@ MOST_ROWS = 64
 _Float32 = NDArray[np.float32]
 
 
-class Kernels(SegmentKernels, SpectrumKernels):
+class Kernels(SegmentKernels, SpectrumKernels, NetworkKernels):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
 
     Args:
@@ -48,6 +49,7 @@ class Kernels(SegmentKernels, SpectrumKernels):
     def __init__(self, library: ctypes.CDLL) -> None:
         SegmentKernels.__init__(self, library)
         SpectrumKernels.__init__(self, library)
+        NetworkKernels.__init__(self, library)
         pointer, number, integer = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
         self._rectangles = library.amrq_rectangles
         self._rectangles.argtypes = [

@@ -19,6 +19,7 @@ from amrq.chunks import LEVEL_FEATURES
 from amrq.classifier import Classifier
 from amrq.errors import AmrqError
 from amrq.evaluation import fresh_chunks
+from amrq.hardware import ALIGNER_KEY
 from amrq.model import Contract, Hypothesis
 from amrq.training.loop import class_logits
 from amrq.training.quantisation import QuantisedLayer
@@ -259,7 +260,8 @@ def export(
     Input `iq` float32 [N, 2, L], and `level` float32 [N, 3] where the network takes it; outputs `logits` float32 [N,
     classes] and, of a network that weighs hypotheses, `hypothesis_logits` [N, hypotheses]; N free. Rounded layers
     become QuantizeLinear/DequantizeLinear pairs around them (QDQ), signed 8-bit throughout, weights per channel, biases
-    int32, every scale a power of two, which ONNX Runtime runs as integer kernels. The file carries no contract yet.
+    int32, every scale a power of two, which ONNX Runtime runs as integer kernels. A network that aligns in integers is
+    marked in the file's metadata. The file carries no contract yet.
 
     Args:
         net: the network.
@@ -297,5 +299,8 @@ def export(
     _store_integers(model)
     _share_constants(model)
     model.producer_name = "gr-amrq"
+    if any(getattr(module, "integer_aligner", False) for module in net.modules()):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = ALIGNER_KEY, "integer"
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -93,6 +93,8 @@ class ActivationQuantiser(nn.Module):
         super().__init__()
         self.zero_point = 0 if signed else _LOWEST
         self.register_buffer("scale", torch.zeros(()))
+        self.step = 0.0
+        """The step, where what comes is whole multiples of it; 0: the calibration chooses one."""
         self._seen: list[torch.Tensor] | None = None
         self._on = False  # a plain flag, since a trace for the export cannot branch on a tensor
 
@@ -112,6 +114,9 @@ class ActivationQuantiser(nn.Module):
             return
         values = torch.cat(self._seen or [torch.zeros(1)])
         self._seen = None
+        if self.step:
+            self.scale.fill_(self.step)
+            return
         # torch.quantile takes at most 16 M values.
         limit = torch.quantile(values[:: 1 + len(values) // 16_000_000], _LIMIT_SHARE)
         if not limit > 0:

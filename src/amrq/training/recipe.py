@@ -297,6 +297,8 @@ class NetSettings:
         folded: let the network see magnitudes of I and Q where the phase is known or estimated.
         level_input: take the level of a chunk's stream as a second input.
         phases: candidate phases, for the architecture of that name.
+        aligner: how `phase_aligned` finds the phases: in `float` arithmetic, or in `integer` (docs/integer-network.md),
+            for chunks of 32 and folded.
     """
 
     architecture: str = "phase_aligned"
@@ -306,9 +308,15 @@ class NetSettings:
     folded: bool = True
     level_input: bool = False
     phases: int = 8
+    # See `SignalSettings`.
+    aligner: str = field(default="float", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        _require(
+            self.aligner == "float" or (self.aligner == "integer" and self.folded),
+            f"net.aligner must be float, or integer in a network that is folded, not {self.aligner}",
+        )
         _require(
             1 <= self.first_kernel <= 31 and self.first_kernel % 2 == 1,
             f"net.first_kernel must be odd, 1 to 31, not {self.first_kernel}",
@@ -506,6 +514,10 @@ class Recipe:
         _require(self.seed >= 0, f"seed must not be negative, but is {self.seed}")
         _require(
             2 <= self.chunk_length <= 65_536, f"chunk_length must be 2 to 65536, not {self.chunk_length}"
+        )
+        _require(
+            self.net.aligner == "float" or self.chunk_length == 32,
+            f"chunk_length must be 32 with the integer aligner, not {self.chunk_length}",
         )
         for name, chunks in (
             ("fit.batch_size", self.fit.batch_size),

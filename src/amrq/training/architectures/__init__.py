@@ -10,12 +10,21 @@ from amrq.errors import AmrqError
 from amrq.training import FamilyNetSettings, NetSettings
 from amrq.training.architectures.candidate_phases import CandidatePhasesNet
 from amrq.training.architectures.family_net import FamilyNet
+from amrq.training.architectures.integer_aligner import IntegerPhaseAligner
 from amrq.training.architectures.invariants import InvariantNet
 from amrq.training.architectures.phase_aligned import PhaseAlignedNet, PhaseAligner
 from amrq.training.architectures.symbolwise import SymbolwiseNet
 from amrq.training.architectures.vgglike import VggLikeNet
 
-__all__ = ["ARCHITECTURES", "FamilyNet", "PhaseAligner", "VggLikeNet", "make_family_net", "make_net"]
+__all__ = [
+    "ARCHITECTURES",
+    "FamilyNet",
+    "IntegerPhaseAligner",
+    "PhaseAligner",
+    "VggLikeNet",
+    "make_family_net",
+    "make_net",
+]
 
 ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingProxyType(
     {
@@ -24,7 +33,12 @@ ARCHITECTURES: Mapping[str, Callable[[int, NetSettings], nn.Module]] = MappingPr
         ),
         "invariants": lambda outputs, net: InvariantNet(outputs, net.symbol_channels, net.head_widths),
         "phase_aligned": lambda outputs, net: PhaseAlignedNet(
-            outputs, net.symbol_channels, net.head_widths, net.first_kernel, net.folded
+            outputs,
+            net.symbol_channels,
+            net.head_widths,
+            net.first_kernel,
+            net.folded,
+            net.aligner == "integer",
         ),
         "symbolwise": lambda outputs, net: SymbolwiseNet(
             outputs, net.symbol_channels, net.head_widths, net.first_kernel, net.level_input, net.folded

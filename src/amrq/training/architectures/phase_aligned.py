@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from amrq.classes import THESIS_9
+from amrq.training import QuantisedLayer
+from amrq.training.architectures.integer_aligner import IntegerPhaseAligner
 from amrq.training.architectures.layers import PooledHead, SymbolLayers
 
 __all__ = ["PhaseAlignedNet", "PhaseAligner"]
@@ -221,6 +223,7 @@ class PhaseAlignedNet(nn.Module):
         first_kernel: symbols that the first layer sees at a time.
         folded: take magnitudes of I and Q of the turned copies, whose constellations are their own mirror images in
             both axes; without, I and Q themselves.
+        integer: align in integers (`amrq.hardware.IntegerAligner`), which needs `folded` and chunks of 32.
     """
 
     def __init__(
@@ -230,12 +233,17 @@ class PhaseAlignedNet(nn.Module):
         head_widths: Sequence[int],
         first_kernel: int = 1,
         folded: bool = True,
+        integer: bool = False,
     ) -> None:
         super().__init__()
-        self.folded = folded
-        self.align = PhaseAligner()
+        self.folded = folded and not integer  # the integer aligner gives magnitudes
+        self.align = IntegerPhaseAligner() if integer else PhaseAligner()
         self.symbol = SymbolLayers(self.align.channels, symbol_channels, True, first_kernel)
         self.head = PooledHead(symbol_channels[-1], self.align.summaries, head_widths, outputs)
+        if integer:
+            for layer in (self.symbol.layers[0], self.head.layers[0]):
+                assert isinstance(layer, QuantisedLayer)
+                layer.input.step = IntegerPhaseAligner.step
 
     def forward(self, iq: torch.Tensor) -> torch.Tensor:
         """float32 [N, 2, L] chunks of unit RMS -> logits float32 [N, outputs]."""

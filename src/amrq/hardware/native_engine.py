@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine that is compiled: the integer network of a model in C, equal to the reference to the bit."""
+
+import hashlib
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.classifier import Engine, IntegerScores
+from amrq.errors import AmrqError, ModelError
+from amrq.hardware.aligner_tables import aligner_tables
+from amrq.hardware.integer_aligner import AlignerPrefix
+from amrq.hardware.integer_network import IntegerNetwork
+from amrq.hardware.layers import IntegerLayer
+from amrq.model import find_model
+from amrq.native import CompiledNetwork, NetworkLayer, kernels, missing
+from amrq.text import printable
+
+__all__ = ["NativeEngine", "compiled"]
+
+_UNIT = -5
+"""Exponent of what the aligner gives."""
+
+
+def compiled(network: IntegerNetwork, instructions: str | None = None) -> CompiledNetwork:
+    """Return a network as the compiled library runs it.
+
+    Args:
+        network: of chunks of 32; with the integer aligner, or with no more than magnitudes before its first layer.
+        instructions: one of `amrq.native.INSTRUCTIONS`; the best of this processor where it is None.
+
+    Raises:
+        AmrqError: the library is not there, or does not run such a network.
+    """
+    library = kernels()
+    if library is None or not library.network_instructions():
+        raise AmrqError(
+            f"the engine native needs the compiled library: {missing() or 'build it again, with make or CMake.'}"
+        )
+    if network.contract.chunk_length != 32:
+        raise AmrqError(
+            f"the engine native runs models of chunks of 32 samples, not of {network.contract.chunk_length}."
+        )
+    points = [network.symbol_layers[0].input, network.head_layers[0].input]
+    aligned = isinstance(network.prefix, AlignerPrefix)
+    if aligned and [(p.exponent, p.signed) for p in points] != [(_UNIT, True), (_UNIT, False)]:
+        raise AmrqError(
+            "the engine native runs models whose first layer takes what the integer aligner gives."
+        )
+    if not aligned and not set(network.prefix.operations) <= {"Abs"}:
+        raise AmrqError(
+            "the engine native runs models whose phase is aligned in integers, and this one's is in floating point."
+        )
+    hidden = [layer for layer in network.layers if layer.output is not None]
+    if any(layer.pool > 1 or not layer.relu or (layer.output and layer.output.signed) for layer in hidden):
+        raise AmrqError("the engine native runs layers with a ReLU and without pools.")
+    tables = aligner_tables()
+    by_name = {
+        "level": tables.level,
+        "shrink": tables.shrink,
+        "weights": tables.weights.T,
+        "magnitude": tables.magnitude,
+        "cosine": tables.cosine,
+    }
+
+    def packed(layer: IntegerLayer) -> NetworkLayer:
+        shifts = network.score_shifts if layer.output is None else layer.shifts
+        return NetworkLayer(layer.weights, layer.biases, shifts, layer.input.signed)
+
+    try:
+        return library.network(
+            by_name,
+            [packed(layer) for layer in network.symbol_layers],
+            [packed(layer) for layer in network.head_layers],
+            network.mean.shift,
+            instructions=instructions,
+        )
+    except ValueError as error:
+        raise AmrqError(f"the engine native cannot run this model: {error}") from None
+
+
+class NativeEngine(Engine):
+    """Computes scores with the compiled library: those of `IntegerEngine` to the bit, hundreds of thousands a second.
+
+    It runs quantised models for chunks of 32: those with the integer aligner from the received symbols on, and those
+    for a known phase. Layers use AVX-512 VNNI or AVX2 where the processor has them, plain C elsewhere.
+
+    Args:
+        model: path of an ONNX file, name of a shipped model, or `default`.
+        instructions: `plain`, `avx2` or `vnni`; empty: the best that the processor has.
+
+    Attributes:
+        network: the model's layers, as the reference has them.
+
+    Raises:
+        AmrqError: the library is not there or cannot run the model, or the package onnx is missing.
+        ModelError: as `IntegerNetwork.from_onnx`.
+    """
+
+    name = "native"
+    integer_scores = True
+
+    def __init__(self, model: str | os.PathLike[str] = "default", instructions: str = "") -> None:
+        path = find_model(model)
+        self.model_sha256 = hashlib.sha256(path.read_bytes()).digest()
+        self.network = IntegerNetwork.from_onnx(path)
+        self.contract = self.network.contract
+        self._source = path.name
+        try:
+            self._compiled = compiled(self.network, instructions or None)
+        except ValueError as error:
+            raise AmrqError(f"{error}") from None
+        except AmrqError as error:
+            raise ModelError(f"{printable(path)}: {error}") from None
+        self._aligned = isinstance(self.network.prefix, AlignerPrefix)
+
+    @property
+    def source(self) -> str:
+        """The model's name in messages: its file's name."""
+        return self._source
+
+    @property
+    def instructions(self) -> str:
+        """What the layers are computed with."""
+        return self._compiled.instructions
+
+    def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> IntegerScores:
+        """Return scores; see `Engine`."""
+        if self._aligned:
+            return self.run_integers(self._compiled.received(iq))
+        given = self.network.round_inputs(iq, level)
+        return IntegerScores(self._compiled.run_layers(*given), self.network.score_exponent)
+
+    def run_integers(self, iq: NDArray[np.int16]) -> IntegerScores:
+        """Return the scores of received symbols, int16 [N, 2, 32] at any level, of a model with the integer aligner."""
+        return IntegerScores(self._compiled.run(iq), self.network.score_exponent)

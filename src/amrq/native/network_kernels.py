@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled integer network: layers packed for the processor, and the call."""
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["INSTRUCTIONS", "CompiledNetwork", "NetworkKernels", "NetworkLayer"]
+
+INSTRUCTIONS = ("plain", "avx2", "vnni")
+"""What the layers can be computed with, by the library's number: plain C, AVX2, AVX-512 VNNI."""
+
+_LANES, _ROOM, _LEFT = 32, 40, 4
+_MOST_CHANNELS = 128
+_ALIGNED, _SUMMARIES = 15, 8
+_LARGEST_SUM = 2**30
+_TABLES = {"level": (256,), "shrink": (512,), "weights": (6, 512), "magnitude": (512,), "cosine": (1024,)}
+
+
+_COUNTS = ("kind", "symbol_layers", "head_layers", "mean_shift", "channels", "side", "offset")
+
+
+class NetworkLayer(NamedTuple):
+    """A layer of an integer network.
+
+    Attributes:
+        weights: int8 `[outputs, inputs, kernel]`, kernel odd and at most 9.
+        biases: int32 `[outputs]`.
+        shifts: int64 `[outputs]`: to the right; of the last layer, whose sums are the scores, to the left.
+        signed: its inputs are -128 to 127; otherwise 0 to 255.
+    """
+
+    weights: NDArray[np.int8]
+    biases: NDArray[np.int32]
+    shifts: NDArray[np.int64]
+    signed: bool
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("weights", "places", "biases", "shifts")),
+        ("outputs", ctypes.c_int32),
+        ("steps", ctypes.c_int32),
+    ]
+
+
+class _Network(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in (*_TABLES, "layers")),
+        *((name, ctypes.c_int32) for name in _COUNTS),
+    ]
+
+
+class CompiledNetwork:
+    """A network as the library runs it.
+
+    Args:
+        library: the loaded library.
+        tables: of the aligner, by name: int64 arrays.
+        symbol_layers: run at every symbol.
+        head_layers: run once a chunk; the last one gives the scores.
+        mean_shift: from the sum over the symbols to what the head is given, to the right.
+        instructions: one of `INSTRUCTIONS`; the best that the processor has where it is None.
+
+    Raises:
+        ValueError: the network is too large for the library, or the processor lacks the instructions.
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        tables: Mapping[str, NDArray[np.int64]],
+        symbol_layers: Sequence[NetworkLayer],
+        head_layers: Sequence[NetworkLayer],
+        mean_shift: int,
+        instructions: str | None = None,
+    ) -> None:
+        best = int(library.amrq_network_kind())
+        kind = best if instructions is None else INSTRUCTIONS.index(instructions)
+        if kind > best:
+            raise ValueError(f"the processor has no {INSTRUCTIONS[kind]}, only {INSTRUCTIONS[best]}.")
+        self.instructions = INSTRUCTIONS[kind]
+        layers = [*symbol_layers, *head_layers]
+        self._channels, self._side = _check_layers(symbol_layers, head_layers, mean_shift)
+        self._arrays: list[NDArray[np.int32]] = []  # keeps what the library points to
+        ends = len(symbol_layers) - 1, len(layers) - 1
+        packed = [self._packed(layer, kind, number in ends) for number, layer in enumerate(layers)]
+        self._layers = (_Layer * len(packed))(*packed)
+        found = []
+        for name, shape in _TABLES.items():
+            table = np.ascontiguousarray(tables[name], np.int32)
+            if table.shape != shape:
+                raise ValueError(f"the table {name} must be of shape {list(shape)}, not {list(table.shape)}.")
+            found.append(self._address(table))
+        self._network = _Network(
+            *found,
+            ctypes.cast(self._layers, ctypes.c_void_p),
+            kind,
+            len(symbol_layers),
+            len(head_layers),
+            mean_shift,
+            self._channels,
+            self._side,
+            128 if self.instructions == "vnni" and layers[0].signed else 0,
+        )
+        self._outputs = len(layers[-1].weights)
+        self._run = library.amrq_network_run
+        self._run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+        self._run.restype = None
+        self._run_layers = library.amrq_network_layers
+        self._run_layers.argtypes = [*[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p]
+        self._run_layers.restype = None
+        self._received = library.amrq_network_received
+        self._received.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+        self._received.restype = None
+
+    def _address(self, array: NDArray[np.int32]) -> int:
+        self._arrays.append(array)
+        return int(array.ctypes.data)
+
+    def _packed(self, layer: NetworkLayer, kind: int, end: bool) -> _Layer:
+        """Pack a layer; `end`: its outputs are not read four at a time, so that none need to be added."""
+        outputs, inputs, kernel = layer.weights.shape
+        width = 4 if INSTRUCTIONS[kind] == "vnni" else 2
+        groups, rows = -(-inputs // width), -(-outputs // 4) * 4
+        weights = np.zeros((rows, groups * width, kernel), np.int64)
+        weights[:outputs, :inputs] = layer.weights
+        biases, shifts = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        biases[:outputs], shifts[:outputs] = layer.biases, layer.shifts
+        if width == 4 and layer.signed:
+            biases -= 128 * weights.sum(axis=(1, 2))  # the inputs come 128 too large
+        # [rows, groups, kernel, width]: those side by side become one word, the first one lowest.
+        steps = weights.reshape(rows, groups, width, kernel).transpose(0, 1, 3, 2).reshape(rows, -1, width)
+        words = np.ascontiguousarray(steps, "<i1" if width == 4 else "<i2").view("<i4")[..., 0]
+        places = np.arange(groups)[:, None] * _ROOM + _LEFT + np.arange(kernel) - kernel // 2
+        arrays = [words, places.ravel(), biases, shifts]
+        addresses = [self._address(np.ascontiguousarray(array, np.int32)) for array in arrays]
+        return _Layer(*addresses, outputs if end else rows, places.size)
+
+    def received(self, iq: NDArray[np.float32]) -> NDArray[np.int16]:
+        """Return chunks float32 `[N, 2, 32]` of unit RMS as integers: 2^12 times, rounded half to even, saturated."""
+        given = np.ascontiguousarray(iq, np.float32)
+        found = np.empty(given.shape, np.int16)
+        self._received(given.ctypes.data, given.size, found.ctypes.data)
+        return found
+
+    def run(self, iq: NDArray[np.int16]) -> NDArray[np.int64]:
+        """Return the scores `[N, outputs]` of chunks int16 `[N, 2, 32]`, at any level: aligner and layers."""
+        if (self._channels, self._side) != (_ALIGNED, _SUMMARIES):
+            raise ValueError("the network does not begin with the integer aligner.")
+        if iq.dtype != np.int16 or iq.ndim != 3 or iq.shape[1:] != (2, _LANES):
+            raise ValueError(f"chunks must be int16 [N, 2, {_LANES}], not {iq.dtype} {list(iq.shape)}.")
+        given = np.ascontiguousarray(iq)
+        scores = np.empty((len(given), self._outputs), np.int64)
+        self._run(ctypes.byref(self._network), given.ctypes.data, len(given), scores.ctypes.data)
+        return scores
+
+    def run_layers(
+        self, symbols: NDArray[np.integer[Any]], side: NDArray[np.integer[Any]]
+    ) -> NDArray[np.int64]:
+        """Return the scores `[N, outputs]` of what the layers take: symbols `[N, 32, channels]`, side `[N, numbers]`.
+
+        All numbers must be within the range of the layer that takes them.
+        """
+        wanted = (len(symbols), _LANES, self._channels), (len(symbols), self._side)
+        if (symbols.shape, side.shape) != wanted:
+            raise ValueError(f"the shapes must be {wanted}, not {(symbols.shape, side.shape)}.")
+        rows = np.ascontiguousarray(symbols.transpose(0, 2, 1), np.int16)
+        sides = np.ascontiguousarray(side, np.int16)
+        scores = np.empty((len(rows), self._outputs), np.int64)
+        self._run_layers(
+            ctypes.byref(self._network), rows.ctypes.data, sides.ctypes.data, len(rows), scores.ctypes.data
+        )
+        return scores
+
+
+def _check_layers(
+    symbol_layers: Sequence[NetworkLayer], head_layers: Sequence[NetworkLayer], mean_shift: int
+) -> tuple[int, int]:
+    """Refuse what the library does not run; return the channels of the first layer and what joins the mean."""
+    if not symbol_layers or not head_layers or not -8 <= mean_shift <= 16:
+        raise ValueError("a network needs layers at each symbol and once a chunk.")
+    channels = given = symbol_layers[0].weights.shape[1]
+    side = head_layers[0].weights.shape[1] - len(symbol_layers[-1].weights)
+    for number, layer in enumerate([*symbol_layers, *head_layers]):
+        outputs, inputs, kernel = layer.weights.shape
+        in_head = number >= len(symbol_layers)
+        if number == len(symbol_layers):
+            given += side
+        last = number == len(symbol_layers) + len(head_layers) - 1
+        shifts = layer.shifts
+        sums = 256 * np.abs(layer.weights.astype(np.int64)).sum(axis=(1, 2)) + np.abs(
+            layer.biases.astype(np.int64)
+        )
+        good = (
+            inputs == given
+            and max(inputs, outputs) <= _MOST_CHANNELS - 4
+            and kernel in ((1,) if in_head else (1, 3, 5, 7, 9))
+            and layer.biases.shape == shifts.shape == (outputs,)
+            and not (layer.signed and number)
+            and sums.max() < _LARGEST_SUM
+            and (0 if last else -8) <= shifts.min() <= shifts.max() <= (31 if last else 29)
+        )
+        if not good:
+            raise ValueError(f"layer {number} of the network is not one that the library runs.")
+        given = outputs
+    if side < 0:
+        raise ValueError("the first layer of the head takes less than the mean.")
+    return channels, side
+
+
+class NetworkKernels:
+    """The integer network of the library.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._kind = getattr(library, "amrq_network_kind", None)  # not in a library that was built before
+        self._library = library
+
+    def network_instructions(self) -> tuple[str, ...]:
+        """Return which of `INSTRUCTIONS` this processor has, the best one last; none in a library without network."""
+        return INSTRUCTIONS[: int(self._kind()) + 1] if self._kind else ()
+
+    def network(
+        self,
+        tables: Mapping[str, NDArray[np.int64]],
+        symbol_layers: Sequence[NetworkLayer],
+        head_layers: Sequence[NetworkLayer],
+        mean_shift: int,
+        instructions: str | None = None,
+    ) -> CompiledNetwork:
+        """Return a network that the library runs; for the arguments see `CompiledNetwork`."""
+        return CompiledNetwork(self._library, tables, symbol_layers, head_layers, mean_shift, instructions)
