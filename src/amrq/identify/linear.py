@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A linear signal in stored samples: found, received, classified and decided on in one pass, without GNU Radio."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,6 +23,8 @@ _WINDOW = 1 << 17
 """Samples of a window in which the signal is looked for."""
 _WINDOWS = 8
 """Windows at most, spread over all of the samples, where the signal is not clear in the first."""
+_SURE_NAME = 0.9
+"""Confidence of a name from which on the first symbols are enough."""
 _AT_ONCE = 1 << 20
 """Samples received in one go: bounds memory."""
 
@@ -35,12 +38,14 @@ class IdentifyOptions:
         front_end: settings of the receiver; None: the defaults.
         decision: how decisions are made; None: the defaults.
         search: look for the signal; otherwise symbol rate and offset are given, and are taken as they are.
+        first: symbols that are received at first; the rest only where these do not get a sure name. 0: all at once.
     """
 
     model: str | Classifier = "default"
     front_end: FrontEndOptions | None = None
     decision: DecisionOptions | None = None
     search: bool = True
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,28 @@ def identify_linear(
         found = FoundSignal(offset or 0.0, SymbolRate(symbol_rate, 1.0), symbol_rate)
     if not found.sure or found.symbol_rate is None:
         return Identification(found, reason=unclear_text(found))
+    classifier = _classifier(options.model) if isinstance(options.model, str) else options.model
+    first = math.ceil(options.first * sample_rate / found.symbol_rate.rate)
+    if 0 < first < len(samples):
+        decided = _decided(samples[:first], sample_rate, found, classifier, options)
+        if decided.decisions and all(_is_sure(one) for one in decided.decisions):
+            return decided
+    return _decided(samples, sample_rate, found, classifier, options)
+
+
+def _decided(
+    samples: NDArray[np.complex64],
+    sample_rate: float,
+    found: FoundSignal,
+    classifier: Classifier,
+    options: IdentifyOptions,
+) -> Identification:
+    """Receive a signal that was found, and decide on it."""
+    assert found.symbol_rate is not None
     receiver = BurstReceiver(sample_rate, found.symbol_rate.rate, found.offset, options.front_end)
     positions: list[NDArray[np.float64]] = []
     symbols: list[NDArray[np.complex64]] = []
     decisions: list[Decision] = []
-    classifier = _classifier(options.model) if isinstance(options.model, str) else options.model
     worker = _worker(classifier, options.decision, decisions)
     worker.start()
     number = 0
@@ -139,6 +161,11 @@ def identify_linear(
     length = classifier.contract.chunk_length
     places = tuple(_places(decisions, np.concatenate(positions), length, spacing))
     return Identification(found, tuple(decisions), places, symbols=np.concatenate(symbols))
+
+
+def _is_sure(decision: Decision) -> bool:
+    """Return whether a decision names a modulation so surely that more symbols would hardly change it."""
+    return decision.reason == "named" and decision.confidence > _SURE_NAME
 
 
 @cache

@@ -19,6 +19,8 @@ __all__ = ["ReceivedLinear", "receive_linear"]
 
 _PAUSES = ("noise", "silent")
 """Reasons of decisions on chunks without a signal."""
+_FIRST_SYMBOLS = 1040
+"""Received at first: those of one decision, 32 chunks, and a little more."""
 _MOST_SYMBOLS = 1024
 """Kept of a look, for pictures."""
 
@@ -89,6 +91,7 @@ def _received(
         FrontEndOptions(equaliser=equaliser),
         DecisionOptions(),
         search=symbol_rate is None,
+        first=_FIRST_SYMBOLS,
     )
     centre = look.measures.centre
     middle = centre if math.isfinite(centre) else sum(look.band()) / 2
