@@ -187,7 +187,7 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
         (("--engine", "rtl", "--simulator", "abacus"), "no simulator 'abacus'"),
         (("--engine", "rtl", "--model", image("blind-small-int8")), "before its first layer"),
         (("--engine", "abacus"), "no engine 'abacus'"),
-        (("--engine", "zmq"), "cannot pass on to another board (zmq): choose from onnx, integer, rtl"),
+        (("--engine", "zmq"), "another board (zmq): choose from onnx, native, integer, rtl"),
         (("--engine", "onnx", "--input-bits", "9"), "the engine onnx has no option 'input_bits'"),
         (("--model", tmp_path / "none.npz"), "there is no image"),
         (("--model", tmp_path / "board.secret"), "as an ONNX model"),
