@@ -110,11 +110,16 @@ _SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
 """Families that AM looks like where nothing has learnt it."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
+_CHIPS = ("linear", "oqpsk")
+"""Families that direct sequences look like: their chips are symbols, whatever else proves them."""
 
 
 def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]) -> None:
     """Measure what looks like the best family, where that is not proven: it may be what the model does not think of."""
     best = max(score, key=lambda name: score[name])
+    if best in _CHIPS and "dsss" not in measured and case.look.bandwidth > _RANGES["dsss"][0]:
+        _measure(case, "dsss", score, measured)
+        best = max(score, key=lambda name: score[name])
     if best not in measured or proof_of(case, best) >= PROVEN:
         return
     for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp")):

@@ -7,6 +7,7 @@ from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear
 from amrq.measure import FrequencyKeying
 from amrq.protocols import PARAMETERS, Measure
+from amrq.text import engineering
 
 __all__ = ["DETAILS", "describe_family"]
 
@@ -154,8 +155,15 @@ def _chirp(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, De
 
 
 def _spread(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
+    found = look.spreading
+    details = _measured(found.confidence, chip_rate=found.chip_rate, code_period=found.code_period)
     rate = _symbols(look, received).get("symbol_rate")
-    return "DSSS", {} if rate is None else _measured(rate.confidence, chip_rate=rate.value)
+    if rate is not None:
+        details |= _measured(rate.confidence, chip_rate=rate.value)
+    if found.confidence < _SURE or not {"chip_rate", "code_period"} <= set(details):
+        return "DSSS", details
+    chips = engineering(details["chip_rate"].value, "chip/s", 4)
+    return f"DSSS {chips}, code {PARAMETERS['code_period'].shown(details['code_period'].value, 3)}", details
 
 
 def _narrow_fm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:

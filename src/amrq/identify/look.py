@@ -20,6 +20,7 @@ from amrq.measure import (
     Keying,
     PhaseKeying,
     Pulses,
+    Spreading,
     SsbMeasures,
     Subcarriers,
     measure_am,
@@ -29,6 +30,7 @@ from amrq.measure import (
     measure_keying,
     measure_phase_keying,
     measure_pulse,
+    measure_spreading,
     measure_ssb,
     measure_subcarriers,
 )
@@ -222,6 +224,11 @@ class EmissionLook:
     def phase_keying(self) -> PhaseKeying:
         """Phase keying with turns of an eighth, or an offset."""
         return measure_phase_keying(self.centred, self.sample_rate, self.bandwidth)
+
+    @cached_property
+    def spreading(self) -> Spreading:
+        """Direct sequences."""
+        return measure_spreading(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
     def power_lines(self) -> PowerLines:

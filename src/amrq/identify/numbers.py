@@ -41,8 +41,6 @@ _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
 _WIDE_OFDM = 500e3
 """Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
-_REPEATS = 12.0, 60.0
-"""Minus the logarithm of how likely noise repeats itself as much: of signals without a code, and with one."""
 _NOT_RECEIVED = ReceivedLinear()
 _RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
 
@@ -259,9 +257,7 @@ def _numbers_of_chirp(case: Case) -> tuple[float, ...]:
 
 def _numbers_of_dsss(case: Case) -> tuple[float, ...]:
     """Return those of direct sequences: how clearly they repeat themselves, and what they were received as."""
-    none, all_of_it = _REPEATS
-    repeats = min(max((case.look.subcarriers.clear - none) / (all_of_it - none), 0.0), 1.0)
-    return repeats * lined(case), *outcome(case.received_already()), _below_linear(case)
+    return case.look.spreading.confidence, *outcome(case.received_already()), _below_linear(case)
 
 
 NUMBERS: dict[str, Callable[[Case], tuple[float, ...]]] = {

@@ -90,6 +90,8 @@ def contradiction_of(case: Case, name: str) -> float:
         against = mirrored(case) * (1 - switched(case))
     if name in _NO_SWEEPS and case.has("chirp"):
         against = max(against, _ramp(case.look.chirp.confidence, 0.1, 0.4))
+    if name in _NO_CODE and case.has("spreading"):
+        against = max(against, _ramp(case.look.spreading.confidence, 0.5, 0.9))
     if name == "fm" and case.has("fm") and _begins_lowest(case):
         against = max(against, _HELD)
     return against
@@ -99,6 +101,8 @@ _NO_SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
 """Families that AM is taken for."""
 _NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
 """Families that chirps are taken for."""
+_NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
+"""Families that direct sequences are taken for: their chips are symbols."""
 
 
 def _is_ambiguous(case: Case) -> bool:
@@ -159,8 +163,7 @@ def _ofdm(case: Case) -> float:
 
 
 def _spread(case: Case) -> float:
-    repeats, named, *_ = NUMBERS["dsss"](case)
-    return max(_ramp(repeats, 0.1, 0.4), named)
+    return _ramp(case.look.spreading.confidence, 0.1, 0.5)
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {

@@ -44,6 +44,6 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     # constant; confidence, power gathered, envelope beyond a constant one
     "chirp": (-0.54, 4.8, 0.13, -2.5),
     # constant; repetition, named, clear without a name, refuted, envelope below filtered symbols'
-    "dsss": (-1.0, 4.0, 3.5, -1.3, 1.5, -0.94),
+    "dsss": (-1.0, 5.0, 2.0, -1.3, 1.5, -0.94),
 }
 """By family: constant, then factors."""

@@ -20,6 +20,7 @@ from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, c
 from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
+from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
 
@@ -41,6 +42,7 @@ __all__ = [
     "Keying",
     "PhaseKeying",
     "Pulses",
+    "Spreading",
     "SsbMeasures",
     "StreamInfo",
     "Subcarriers",
@@ -57,6 +59,7 @@ __all__ = [
     "measure_keying",
     "measure_phase_keying",
     "measure_pulse",
+    "measure_spreading",
     "measure_ssb",
     "measure_subcarriers",
     "quick_length",

@@ -96,6 +96,9 @@ class Kernels(SegmentKernels, SpectrumKernels, NetworkKernels):
             *(pointer, number, number, ctypes.c_float, pointer, pointer),
         ]
         self._folds.restype = None
+        self._repetitions = library.amrq_repetitions
+        self._repetitions.argtypes = [*[pointer] * 2, number, *[pointer] * 2, number, *[pointer] * 2]
+        self._repetitions.restype = None
         self._local = threading.local()  # the library runs without Python's lock
 
     def rectangles(
@@ -401,6 +404,32 @@ class Kernels(SegmentKernels, SpectrumKernels, NetworkKernels):
             len(parts),
             rows,
             spread,
+            room.ctypes.data,
+            out.ctypes.data,
+        )
+        return out
+
+    def repetitions(
+        self, iq: NDArray[np.complex64], lags: NDArray[np.int64], steps: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Do what `amrq.measure.spreading.repetitions` says.
+
+        Raises:
+            ValueError: a lag or a step is not within its range.
+        """
+        if iq.dtype != np.complex64 or iq.ndim != 1 or len(lags) != len(steps):
+            raise ValueError(f"complex64 [n] and as many lags as steps are needed, not {iq.dtype}.")
+        if len(lags) and (lags.min() < 1 or steps.min() < 1 or (lags + steps).max() > len(iq)):
+            raise ValueError(f"lags and steps must be at least 1, and within {len(iq)} samples.")
+        real, imaginary = np.ascontiguousarray(iq.real), np.ascontiguousarray(iq.imag)
+        whole = [np.ascontiguousarray(values, np.int32) for values in (lags, steps)]
+        room, out = np.empty(2 * len(iq), np.float32), np.empty(len(lags), np.float32)
+        self._repetitions(
+            real.ctypes.data,
+            imaginary.ctypes.data,
+            len(iq),
+            *(values.ctypes.data for values in whole),
+            len(lags),
             room.ctypes.data,
             out.ctypes.data,
         )

@@ -173,3 +173,29 @@ void amrq_folds(const float* re, const float* im, int64_t count, const int32_t* 
         }
     }
 }
+
+/* For each lag: mean squared magnitude of sums of `step` products of a signal with itself that much later, over what
+ * they would have if the products were free of one another.
+ *
+ * re, im: [count]; lags, steps: [number], samples; room: [2 * count]; out: [number].
+ */
+void amrq_repetitions(const float* re, const float* im, int64_t count, const int32_t* lags, const int32_t* steps,
+                      int64_t number, float* room, float* out)
+{
+    float *a = room, *b = room + count;
+    for (int64_t one = 0; one < number; one++) {
+        const int64_t step = steps[one], blocks = (count - lags[one]) / step;
+        double total = 0;
+        multiply(re, im, lags[one], blocks * step, a, b);
+        for (int64_t k = 0; k < blocks; k++) {
+            float x = 0, y = 0;
+            for (int64_t i = k * step; i < (k + 1) * step; i++) {
+                x += a[i];
+                y += b[i];
+            }
+            total += (double)(x * x + y * y);
+        }
+        const double free = (double)mean_power(a, b, blocks * step) * (double)(blocks * step);
+        out[one] = free > 0 ? (float)(total / free) : 0;
+    }
+}
