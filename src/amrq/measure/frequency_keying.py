@@ -29,6 +29,8 @@ _GOOD = 0.15
 """Of half the distance of the levels: where no more is left, no other rate is looked at."""
 _CLEAR, _CERTAIN = 20.0, 0.5
 """Evidence of a clock's line, and of levels, a symbol: where there is more, no other rate is looked at."""
+_WAVE, _ROUND = (0.76, 0.66), (0.95, 0.65)
+"""Mean frequency over symbols, over that at their middle: from nearly held tones to a sine, which has 2 / pi."""
 _MOST_CLOCK = 60.0
 """Evidence of a clock's line, at most."""
 _NO_DEVIATION = 1e-3
@@ -36,8 +38,8 @@ _NO_DEVIATION = 1e-3
 _UNSTEADY = 1.7
 """Mean squared power over squared mean power while the signal is there: where it is more, nothing keys a frequency."""
 _RIGHT, _RIGHT_LEVELS = (
-    np.array([2.8, -11.4, -5.5, -7.3, -0.91, 0.26, -0.69, 1.0, -1.3, 3.7, -17.8, 2.1, 4.4, 0.21]),
-    np.array([1.6, -9.9, -4.9, -7.4, -0.94, 0.40, -0.63, 0.92, -0.9, 1.5, -16.5, 1.8, 5.0, 0.23]),
+    np.array([-2.4, -11.0, -5.1, -5.7, -0.54, 0.85, -0.56, 1.0, -0.79, 3.4, -13.0, 6.5, 0.36, -3.9, -3.2]),
+    np.array([-3.4, -9.8, -4.3, -6.0, -0.59, 1.0, -0.47, 0.85, -0.19, 0.82, -11.0, 6.5, 0.36, -2.0, -3.3]),
 )
 """Factors of what a fit is judged by (`_confidences`), for symbol rate and deviation, and for the number of levels."""
 
@@ -73,6 +75,8 @@ class FrequencyKeying:
         longest: share of the symbols that the longest stretch on one tone takes.
         surprise: information of a symbol whose two predecessors are known, of that of a random one, 0 to 1: small where
             a pattern repeats. None of more than four tones.
+        squareness: distance of the tones by the mean frequency of symbols, over that at their middle: 1 where a tone is
+            held for a symbol, 0.64 of the half waves of a sine.
         envelope: mean squared power over squared mean power while the signal is there, noise taken off: 1 where it is
             steady, 2 of noise.
         beat: how far the power swings with the symbols, over its mean: near 0 of frequency keying, even where a filter
@@ -99,6 +103,7 @@ class FrequencyKeying:
     changes: float = 0.0
     longest: float = 1.0
     surprise: float | None = None
+    squareness: float = 1.0
     envelope: float = 1.0
     beat: float = 0.0
     confidence: float = 0.0
@@ -175,6 +180,7 @@ def measure_frequency_keying(
         changes=best.changes,
         longest=best.longest,
         surprise=best.surprise if best.levels <= _MANY else None,
+        squareness=best.square,
         envelope=keyed.envelope,
         beat=beat,
         confidence=confidence,
@@ -228,6 +234,8 @@ def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) 
     error, spacing = min(fit.error, 1.2), 2 * fit.half
     carson = (spacing * (fit.levels - 1) + fit.rate) / keyed.width
     many = fit.levels > _MANY
+    # A pattern that repeats may be half waves of a sine, where it is as round as those.
+    wave = _below(fit.square, *_WAVE) * (0.0 if many else 1 - fit.surprise)
     numbers = np.array(
         [
             1.0,
@@ -242,8 +250,14 @@ def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) 
             error if many else 0.0,
             min(beat, 0.4),
             fit.changes,
-            1.0 if many else fit.surprise,
             math.log1p(min(clock, _MOST_CLOCK)),
+            wave,
+            _below(fit.square, *_ROUND),
         ]
     )
     return logistic(float(_RIGHT @ numbers)), logistic(float(_RIGHT_LEVELS @ numbers))
+
+
+def _below(value: float, none: float, all_of_it: float) -> float:
+    """Return how far a value is below one, 0 to 1 at a second one."""
+    return min(max((none - value) / (none - all_of_it), 0.0), 1.0)

@@ -84,6 +84,7 @@ class LevelFit:
         likely: probability that there are as many as `levels`, where only some of them need have been sent.
         means: float64 [n], mean frequency over each symbol, Hz.
         margin: evidence less that of another number of levels, or of none.
+        square: distance of the levels in averages over symbols, over that at their middle.
     """
 
     levels: int
@@ -99,6 +100,7 @@ class LevelFit:
     likely: float
     means: _Reals
     margin: float = 0.0
+    square: float = 1.0
 
     @property
     def symbols(self) -> int:
@@ -195,7 +197,15 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | N
         return None
     best = max(found, key=lambda fit: fit.evidence)
     others = [fit.evidence for fit in found if fit.levels != best.levels]
-    return replace(best, means=means, margin=best.evidence - max(0.0, *others, 0.0))
+    square = _squareness(means, eye, best.numbers) if len(best.numbers) == count else 1.0
+    return replace(best, means=means, margin=best.evidence - max(0.0, *others, 0.0), square=square)
+
+
+def _squareness(means: _Reals, eye: _Reals, numbers: _Ints) -> float:
+    """Return how far levels are apart in averages over symbols, over that at their middle."""
+    away = numbers - numbers.mean()
+    middle = float(away @ eye)
+    return float(away @ means) / middle if middle > 0 else 1.0
 
 
 def _kept_for(means: _Reals) -> int:
