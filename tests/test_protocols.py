@@ -514,3 +514,10 @@ def test_the_example_of_the_page_is_a_protocol(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
     (tmp_path / "gate.yml").write_text(page.split("```yaml\n")[1].split("```")[0])
     assert read_protocol(tmp_path / "gate.yml").name == "Gate at the farm"
+
+
+def test_a_width_that_no_symbol_rate_and_deviation_make_excludes_a_protocol() -> None:
+    """DMR is 7 kHz wide: a box of 138 kHz holds something else, one of 9 kHz may hold DMR."""
+    for width, possible in ((138e3, False), (9e3, True), (700.0, False)):
+        found = likely_protocols(Evidence("fsk4", measures={"bandwidth": width}, centre=440e6))
+        assert ("DMR" in [one.protocol.name for one in found.found]) == possible

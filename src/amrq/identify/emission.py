@@ -14,6 +14,7 @@ from amrq.identify.evidence import FamilyEvidence, weigh_families
 from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels
+from amrq.identify.numbers import Case, mirrored
 from amrq.measure import measure_emission, quick_length
 from amrq.model import UNKNOWN
 
@@ -31,8 +32,8 @@ _NARROW = 2.5
 """Sample rate over the bandwidth, below which samples are put in between: measures need some room."""
 
 _NOISE = "noise"
-_NARROW_BOX = 2e3
-"""Hz: a line in a wider box was not alone all the time: AM or FM in a pause."""
+_NARROW_BOX = 800.0
+"""Hz: a line in a wider box was not alone all the time: AM or FM in a pause, a tone in a single sideband."""
 _MOST_SURE = 0.9
 """Confidence of a carrier, and of noise: what changes more slowly than a look, or rests meanwhile, looks the same."""
 _LINE_SHARE = 0.99
@@ -191,6 +192,8 @@ def _find_carrier(look: EmissionLook) -> EmissionIdentity | None:
     beside = max(line.beside, 0.0)
     if line.beside - line.doubt > (1 / _LINE_SHARE - 1) * (line.power + beside) or line.doubt > line.power:
         return None
+    if mirrored(Case(look)) > 0:
+        return None  # sidebands beside the box
     share = line.power / (line.power + beside + line.doubt)
     return EmissionIdentity("carrier", "carrier", "named", _MOST_SURE * share)
 

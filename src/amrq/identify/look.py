@@ -17,6 +17,7 @@ from amrq.measure import (
     EmissionMeasures,
     FmMeasures,
     FrequencyKeying,
+    FrequencySpread,
     Keying,
     PhaseKeying,
     Pulses,
@@ -27,6 +28,7 @@ from amrq.measure import (
     measure_chirp,
     measure_fm,
     measure_frequency_keying,
+    measure_frequency_spread,
     measure_keying,
     measure_phase_keying,
     measure_pulse,
@@ -45,6 +47,9 @@ _LINE_TIMES = 25.0
 """Times the mean noise in a bin that a line's peak is at least: noise exceeds it once in 7e10 bins."""
 _HANN = 0.375
 """Mean square of Hann's window."""
+_ALONE, _AM_WIDTH, _AM_BOXES, _WHOLE = 0.9, 6e3, 4.0, 0.9
+"""Of a box's power: a line with more is perhaps the carrier of AM whose sidebands are outside the box: they are looked
+for so wide, Hz, in so many boxes and so much of the sample rate at most."""
 _FILLED = 0.8
 """Of the sample rate: the band where no edges are known and nothing stands out."""
 _SIDES = 0.65
@@ -178,6 +183,16 @@ class EmissionLook:
         return measure_frequency_keying(self.centred, self.sample_rate, self.bandwidth)
 
     @cached_property
+    def frequency_spread(self) -> FrequencySpread:
+        """How the frequency is spread: by audio, or by keys."""
+        density, snr = self.noise_density, self.measures.snr_db
+        if density is None and math.isfinite(snr) and self.measures.bandwidth > 0:
+            power = float(np.mean(np.square(np.abs(self.iq))))
+            ratio = 10 ** (snr / 10) * self.measures.bandwidth  # of the signal's power over the noise in 1 Hz
+            density = power / (ratio + self.sample_rate)
+        return measure_frequency_spread(self.centred, self.sample_rate, self.bandwidth, density)
+
+    @cached_property
     def subcarriers(self) -> Subcarriers:
         """OFDM's subcarriers."""
         return measure_subcarriers(self.centred, self.sample_rate, self.bandwidth)
@@ -193,10 +208,12 @@ class EmissionLook:
         lower, upper = self.band()
         if not self.line.power > 0:
             return measure_am(self.centred, self.sample_rate, self.bandwidth)
-        # Its box may hold the carrier and one sideband only: the other one mirrors it.
+        # Its box may hold the carrier and one sideband only, or the carrier alone: what mirrors is not noise.
         carrier = self.line.place
         turn = np.exp(-2j * np.pi * carrier / self.sample_rate * np.arange(len(self.iq)))
         width = min(2 * max(upper - carrier, carrier - lower), self.sample_rate)
+        if self.line.share > _ALONE:
+            width = min(max(width, _AM_WIDTH), _AM_BOXES * width, _WHOLE * self.sample_rate)
         return measure_am((self.iq * turn).astype(np.complex64), self.sample_rate, width)
 
     @cached_property

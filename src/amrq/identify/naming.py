@@ -31,6 +31,8 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "ssb": ("inner_symbol_rate",),
 }
 """Parameters by family that the line in words has, in their order."""
+_BOX = 0.7
+"""Confidence of a box's width."""
 _LEAST_SHOWN = 0.5
 """Confidence of a measure that is shown in the line."""
 
@@ -72,6 +74,7 @@ def guess_protocols(
     details: Mapping[str, Measure],
     centre_hz: float | None = None,
     bursts: Sequence[float] = (),
+    bandwidth: float = 0.0,
 ) -> tuple[ProtocolGuess, ...]:
     """Return the protocols that an emission may be, the likeliest first, at most five.
 
@@ -81,6 +84,7 @@ def guess_protocols(
         details: what was measured of its family; names that are no parameters of protocols do not count.
         centre_hz: its middle on the air, Hz; None where it is not known: all is a guess then.
         bursts: lengths in seconds of bursts that were seen from begin to end.
+        bandwidth: of the emission's box, Hz, which counts where none is among the details; 0 where it is not known.
 
     >>> details = {"symbol_rate": Measure(1200.0, 0.95), "deviation": Measure(4480.0, 0.9)}
     >>> best = guess_protocols("fsk2", "2FSK", details, 466.075e6)[0]
@@ -90,6 +94,8 @@ def guess_protocols(
     if family not in FAMILIES:
         return ()
     measures = {name: one for name, one in details.items() if name in PARAMETERS}
+    if bandwidth > 0 and "bandwidth" not in measures:
+        measures["bandwidth"] = Measure(bandwidth, _BOX)
     found = likely_protocols(Evidence(family, label, measures=measures, centre=centre_hz, bursts=bursts))
     return tuple(_guesses(found))
 

@@ -11,14 +11,20 @@ from amrq.identify.received import ReceivedLinear, receive_linear
 __all__ = [
     "NUMBERS",
     "Case",
+    "audible",
     "constant_envelope",
+    "dwelling",
+    "flat",
+    "levels_of",
     "lined",
     "mirrored",
     "modem_inside",
     "outcome",
+    "peaked",
     "switched",
+    "toned",
     "turned",
-    "voiced",
+    "waved",
 ]
 
 _WIDE_FM = 30e3
@@ -33,10 +39,23 @@ _AM_CLEAR, _AM_DEPTH = 0.25, 0.1
 """Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
 _DEEPEST = 1.2
 """Depth: deeper is keying."""
-_PEAKED = 2.1
-"""Peak over RMS of the frequency: of voices and music 85 % have more, of keys and sweeps less than half."""
+_FLAT, _PEAKED = (1.6, 2.1), (2.2, 2.6)
+"""Peakedness of a frequency: of keys and sweeps, and of voices, music and noise."""
+_ONE_TONE = 0.975, 0.99
+"""Share of a frequency's power in one line, where nothing else is there. Hard keys by turns have less than 0.95."""
+_FITS = 0.3, 0.7
+"""Confidence of frequency keying: with it, keys whose frequency is peaked are keys in a burst that begins or ends."""
+_LEVELS = {"fsk2": (2, 2), "fsk4": (3, 4), "fskm": (5, 1000)}
+"""Numbers of levels that are measured."""
 _MODEM, _TONES_INDEX = 0.6, 1.6
 """Of an eye: so much of it a modem found in FM explains; its waves look like symbols of a small index."""
+_WAVES_INDEX, _WAVES_RATE, _GAP, _MOST_WAVED = 0.6, 10e3, (0.02, 0.04), 0.9
+"""Of half waves of a modem's tones: their index and rate, Bd, at most; the gap at 0 Hz in symbol rates (random keys
+have 0.005); and how sure they make FM."""
+_HELD_FLAT, _NOT_SQUARE = (1.4, 1.5), (0.94, 0.97)
+"""Peakedness, and share in one line, of a frequency that is held: a sine has 1.5 and 1."""
+_APART, _CLOCK = (1.0, 1.6), (10.0, 25.0)
+"""Evidence of levels, and how far the clock stands out: noise has 6."""
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
 _WIDE_OFDM = 500e3
@@ -138,16 +157,50 @@ def modem_inside(case: Case) -> float:
     index = case.look.frequency_keying.index
     if case.look.bandwidth > _WIDE_FM or (index is not None and index > _TONES_INDEX):
         return 0.0
-    return case.look.fm.inner_confidence
+    return max(case.look.fm.inner_confidence, waved(case))
 
 
-def _keyed(case: Case, low: int, high: int) -> tuple[float, ...]:
-    """Return the eye with wanted, and with other numbers of levels, and how far the envelope is from constant."""
-    levels, eye = case.look.frequency_keying.levels, _eye(case)
+def waved(case: Case) -> float:
+    """Return how clearly two levels are the half waves of a modem's tones, 0 to 1.
+
+    Whole and half waves of audio, one a bit, look like keys at twice the bit rate with a small index that balance each
+    other: the frequency has nothing near 0 Hz.
+    """
+    found = case.look.frequency_keying
+    if found.levels != 2 or found.index is None or not found.symbol_rate or case.look.bandwidth > _WIDE_FM:
+        return 0.0
+    if found.index > _WAVES_INDEX or found.symbol_rate > _WAVES_RATE:
+        return 0.0
+    gap = case.look.frequency_spread.lowest / found.symbol_rate
+    return _MOST_WAVED * _ramp(gap, *_GAP) * _ramp(max(found.confidence, found.levels_confidence), *_FITS)
+
+
+def dwelling(case: Case) -> float:
+    """Return how clearly the frequency rests on two tones and changes with a clock, whatever is sent, 0 to 1.
+
+    A pattern that repeats tells nothing of its symbols; that a tone is held, and for how long, it tells.
+    """
+    found, spread = case.look.frequency_keying, case.look.frequency_spread
+    if found.levels != 2 or spread.peakedness is None:
+        return 0.0
+    held = 1 - max(_ramp(spread.peakedness, *_HELD_FLAT), _ramp(spread.in_tone, *_NOT_SQUARE))
+    return held * _ramp(found.level_evidence, *_APART) * _ramp(found.clock, *_CLOCK)
+
+
+def levels_of(case: Case) -> str:
+    """Return the family of frequency keying with as many levels as were measured; empty where none were."""
+    found = case.look.frequency_keying.levels or 0
+    return next((name for name, (low, high) in _LEVELS.items() if low <= found <= high), "")
+
+
+def _keyed(case: Case, name: str) -> tuple[float, ...]:
+    """Return the eye with wanted and with other levels, how far the envelope is from constant, and audio."""
+    eye, fits = _eye(case), levels_of(case) == name
     if eye > _WIDE_EYE:
         eye *= 1 - _MODEM * modem_inside(case)
-    fits = levels is not None and low <= levels <= high
-    return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case)
+    audio = audible(case)
+    eye *= 1 - audio
+    return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case), audio
 
 
 def mirrored(case: Case) -> float:
@@ -177,17 +230,33 @@ def _numbers_of_ssb(case: Case) -> tuple[float, ...]:
     return abs(look.ssb.skew or 0.0), _below_linear(case), look.line.share
 
 
-def _flat(case: Case) -> float:
-    """Return how much less the frequency's peak is above its mean than that of voices and music, 0 to 1."""
-    fm = case.look.fm
-    if not fm.deviation or not fm.rms_deviation:
-        return 0.0
-    return min(max((_PEAKED - fm.deviation / fm.rms_deviation) / 0.5, 0.0), 1.0)
+def _ramp(value: float, low: float, high: float) -> float:
+    """Return 0 at `low` and below, 1 at `high` and above."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
-def voiced(case: Case) -> float:
-    """Return whether the frequency's peaks are as far above its mean as those of voices and music, 0 to 1."""
-    return 1 - _flat(case)
+def flat(case: Case) -> float:
+    """Return how evenly the frequency's range is used, as by keys and sweeps, 0 to 1."""
+    found = case.look.frequency_spread.peakedness
+    return 0.0 if found is None else 1 - _ramp(found, *_FLAT)
+
+
+def peaked(case: Case) -> float:
+    """Return whether the frequency rests near its middle and has peaks, as that of voices, music and noise, 0 to 1."""
+    found = case.look.frequency_spread.peakedness
+    return 0.0 if found is None else _ramp(found, *_PEAKED)
+
+
+def toned(case: Case) -> float:
+    """Return whether the frequency is a sine: a tone of audio, or round keys by turns, which look the same, 0 to 1."""
+    return _ramp(case.look.frequency_spread.in_tone, *_ONE_TONE)
+
+
+def audible(case: Case) -> float:
+    """Return how clearly the frequency is not that of keys, 0 to 1."""
+    found = case.look.frequency_keying
+    fits = _ramp(max(found.confidence, found.levels_confidence), *_FITS)
+    return max(peaked(case) * (1 - fits), toned(case))
 
 
 def constant_envelope(case: Case) -> float:
@@ -202,10 +271,10 @@ def _numbers_of_fm(case: Case) -> tuple[float, ...]:
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
     swept = look.chirp.confidence
     return (
-        max(eye - _WIDE_EYE, 0.0) * (1 - modem),
+        max(eye - _WIDE_EYE, 0.0) * (1 - modem) * (1 - audible(case)),
         _beyond_constant(case),
         modem,
-        _flat(case) * (1 - modem),
+        flat(case) * (1 - max(modem, toned(case))),
         swept,
     )
 
@@ -268,9 +337,9 @@ NUMBERS: dict[str, Callable[[Case], tuple[float, ...]]] = {
     "fm": _numbers_of_fm,
     "ook": _numbers_of_keying,
     "pulse": _numbers_of_pulses,
-    "fsk2": lambda case: _keyed(case, 2, 2),
-    "fsk4": lambda case: _keyed(case, 3, 4),
-    "fskm": lambda case: _keyed(case, 5, 1000),
+    "fsk2": lambda case: _keyed(case, "fsk2"),
+    "fsk4": lambda case: _keyed(case, "fsk4"),
+    "fskm": lambda case: _keyed(case, "fskm"),
     "linear": _numbers_of_linear,
     "pi4dqpsk": _numbers_of_quarter,
     "oqpsk": _numbers_of_offset,

@@ -12,14 +12,20 @@ from collections.abc import Callable
 from amrq.identify.numbers import (
     NUMBERS,
     Case,
+    audible,
     constant_envelope,
+    dwelling,
+    flat,
+    levels_of,
     lined,
     mirrored,
     modem_inside,
     outcome,
+    peaked,
     switched,
+    toned,
     turned,
-    voiced,
+    waved,
 )
 
 __all__ = ["PROVEN", "UNPROVEN", "limit_of", "proof_of", "unproven"]
@@ -36,16 +42,19 @@ _CARRIED, _MOST_UNPROVEN = 0.5, 0.85
 _WEAK_PROOF = 0.8
 """What a line without sidebands, peaks of a frequency and the skew of a voice's spectrum prove at most: others have
 them, too, so that a family is below 0.9 by them alone."""
-_SHARP = 0.3
-"""Proof that frequency keying without a rest is."""
+_SHARP, _DWELLS = 0.3, 0.5
+"""Proof that frequency keying without a rest is, and one between two held tones, whose pattern repeats."""
 _ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
 """Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
 envelope varies by more than that: so sure at most."""
 _WIDE, _LOWEST = 30e3, 4.5
 """Hz: FM that is wider is wide, and may have any audio. Steps of a look's spectrum, of which four are the least that is
 told."""
-_HELD = 0.22
-"""Contradiction of FM whose audio begins so low: a model carries it from a share of 0.9 on."""
+_HELD, _EVEN = 0.22, 0.4
+"""Contradiction of FM whose audio begins so low: a model carries it from a share of 0.9 on; and where the range of its
+frequency is used evenly: no model carries it."""
+_SHRILL = 3.5e3
+"""Hz: tones of a voice's channel are lower."""
 
 
 def unproven(share: float) -> float:
@@ -92,8 +101,12 @@ def contradiction_of(case: Case, name: str) -> float:
         against = max(against, _ramp(case.look.chirp.confidence, 0.1, 0.4))
     if name in _NO_CODE and case.has("spreading"):
         against = max(against, _ramp(case.look.spreading.confidence, 0.5, 0.9))
-    if name == "fm" and case.has("fm") and _begins_lowest(case):
-        against = max(against, _HELD)
+    if name == "fm" and case.has("fm"):
+        against = max(against, _held(case))
+    if name in _KEYED and case.has("frequency_keying"):
+        against = max(against, audible(case), waved(case))
+        if levels_of(case) not in ("", name):
+            against = max(against, _ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
     return against
 
 
@@ -103,6 +116,11 @@ _NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
 """Families that chirps are taken for."""
 _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 """Families that direct sequences are taken for: their chips are symbols."""
+_KEYED = ("fsk2", "fsk4", "fskm")
+_OTHER_LEVELS = 0.4, 0.8
+"""Confidence of frequency keying with another number of levels, which speaks against a family."""
+_SUBAUDIBLE = 300.0
+"""Hz: a sine below is a tone squelch, or a hum; keys by turns are faster, mostly."""
 
 
 def _is_ambiguous(case: Case) -> bool:
@@ -123,28 +141,40 @@ def _carrier(case: Case) -> float:
 def _fm(case: Case) -> float:
     """Return how clearly constant amplitude has an audio in its frequency: a pilot, a modem, a voice's peaks."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
-    audio = 0.0 if _begins_lowest(case) else _WEAK_PROOF * voiced(case)
+    tone = case.look.frequency_spread.tone
+    squelch = toned(case) if tone is not None and tone < _SUBAUDIBLE and case.look.bandwidth < _WIDE else 0.0
+    audio = _WEAK_PROOF * max(peaked(case), squelch)
     return constant_envelope(case) * max(modem_inside(case), pilot, audio)
 
 
-def _begins_lowest(case: Case) -> bool:
-    """Return whether the audio of narrow FM begins at the lowest frequency that so short a look shows.
+def _held(case: Case) -> float:
+    """Return how clearly levels are held in a narrow FM's frequency, 0 to 1.
 
-    Voices and tones begin above; levels of frequency, held for a while each, have all of the lowest frequencies, but
-    so has a carrier that drifts.
+    Voices and tones begin above the lowest frequency that so short a look shows; levels, held for a while each, have
+    all of the lowest frequencies, but so has a carrier that drifts. Voices and music use the range of their frequency
+    unevenly. A sine above all voices is that of keys by turns.
     """
     look = case.look
     if look.bandwidth > _WIDE or look.fm.audio_band is None:
-        return False
-    return look.fm.audio_band[0] * len(look.iq) / look.sample_rate < _LOWEST
+        return 0.0
+    tone = look.frequency_spread.tone
+    if tone is not None and tone > _SHRILL and toned(case) > 0:
+        return toned(case)
+    if look.fm.audio_band[0] * len(look.iq) / look.sample_rate >= _LOWEST:
+        return 0.0
+    return max(_HELD, _EVEN * flat(case)) * (1 - max(peaked(case), modem_inside(case), toned(case)))
 
 
-def _keyed(case: Case) -> float:
-    """Return how well symbols of frequency keying fit, where the envelope may be such a one's."""
+def _keyed(case: Case, name: str) -> float:
+    """Return how well symbols of frequency keying with so many levels fit, where the envelope may be such a one's."""
+    if levels_of(case) != name:
+        return 0.0
     found = case.look.frequency_keying
     # A few symbols that fit without a rest say little of their rate: some proof. Sweeps fit as well, and are sought.
     sharp = _SHARP * _ramp(-found.error, -0.03, -0.015)
-    return max(_ramp(found.confidence, 0.1, 0.5), sharp) * constant_envelope(case)
+    sure = max(found.confidence, found.levels_confidence)
+    held = _DWELLS * dwelling(case)
+    return max(_ramp(sure, 0.1, 0.5), sharp, held) * constant_envelope(case)
 
 
 def _linear(case: Case) -> float:
@@ -175,9 +205,9 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "pulse": lambda case: max(
         _ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
     ),
-    "fsk2": _keyed,
-    "fsk4": _keyed,
-    "fskm": _keyed,
+    "fsk2": lambda case: _keyed(case, "fsk2"),
+    "fsk4": lambda case: _keyed(case, "fsk4"),
+    "fskm": lambda case: _keyed(case, "fskm"),
     "linear": _linear,
     "pi4dqpsk": _quarter,
     "oqpsk": lambda case: _ramp(case.look.phase_keying.oqpsk, 0.1, 0.4),

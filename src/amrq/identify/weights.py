@@ -27,12 +27,12 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     "ook": (-0.34, 3.2, 0.94, -0.78),
     # constant; confidence of pulses, frames whose parity is right
     "pulse": (-0.76, 3.9, 6.0),
-    # constant; eye with two levels, with others, envelope beyond a constant one
-    "fsk2": (-0.42, 2.5, -1.5, -2.5),
+    # constant; eye with two levels, with others, envelope beyond a constant one, audio in the frequency
+    "fsk2": (-0.42, 2.5, -1.5, -2.5, -6.0),
     # constant; of three or four
-    "fsk4": (0.0, 2.2, -1.5, -2.5),
+    "fsk4": (0.0, 2.2, -1.5, -2.5, -6.0),
     # constant; of more
-    "fskm": (0.2, 3.0, -0.7, -2.0),
+    "fskm": (0.2, 3.0, -0.7, -2.0, -6.0),
     # constant; named, clear without a name, refuted, envelope below filtered symbols', clear turns
     "linear": (-1.2, 5.6, 0.8, 2.8, -1.3, 0.8),
     # constant; its lines, turns of an eighth, named as another, envelope below filtered symbols', named as it may look

@@ -16,6 +16,7 @@ from amrq.measure.chirp import Chirp, measure_chirp
 from amrq.measure.cleaning import Cleaner, InputReport, usable
 from amrq.measure.emission import EmissionMeasures, measure_emission, quick_length
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
+from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
@@ -37,6 +38,7 @@ __all__ = [
     "EmissionMeasures",
     "FmMeasures",
     "FrequencyKeying",
+    "FrequencySpread",
     "FrontEndOptions",
     "InputReport",
     "Keying",
@@ -56,6 +58,7 @@ __all__ = [
     "measure_emission",
     "measure_fm",
     "measure_frequency_keying",
+    "measure_frequency_spread",
     "measure_keying",
     "measure_phase_keying",
     "measure_pulse",

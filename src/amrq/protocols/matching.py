@@ -39,6 +39,16 @@ _GENERAL = frozenset(
     {*FAMILIES, "fm", "nbfm", "wfm", "ask", "fsk", "2fsk", "4fsk", "mfsk", "psk", "qam", "ppm", "pulses"}
 )
 """Labels that say no more than the family."""
+_WIDE_KEYED = ("fsk2", "fsk4", "fskm")
+_WIDE_LINEAR = ("linear", "pi4dqpsk", "oqpsk")
+_MODULATED = "fm_narrow"
+_AUDIO = 8e3
+"""Hz: of what narrow FM has inside, at most."""
+_FILTERED, _ROLLED = 0.5, 2.2
+"""Symbol rates that a keyed signal is wide, at least, and a linear one at most."""
+_BEYOND = 2.0
+"""Times the width that follows from a protocol's other parameters, or one over it: what is beyond is another one. A box
+may be off by some tenth, and so many of a signal's sidebands may be in it or not."""
 _LEAST = 0.01
 """Of a score: protocols below are not listed."""
 _SURE = 0.9
@@ -214,6 +224,9 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
     and 2 % of the stations are elsewhere. Not known, or no bands stated: r = 1, and the protocol is no more than a
     guess.
 
+    Width: a protocol that states none has one by Carson's rule, or by its symbol rate. A bandwidth twice as large, or
+    half as small, excludes it.
+
     Label: L(p) is c + (1 - c) / 2 for a protocol that has it among its labels, (1 - c) / 2 for others, and 1/2 for
     `none of these`, c being its confidence.
 
@@ -239,6 +252,8 @@ def likely_protocols(evidence: Evidence, protocols: Iterable[Protocol] | None = 
     measures = evidence.usable()
     for name, measure in measures.items():
         _compare_measure(comparisons, name, measure)
+    if "bandwidth" in measures:
+        _compare_width(comparisons, evidence.family, measures["bandwidth"])
     _compare_label(comparisons, evidence)
     if evidence.centre is not None and evidence.centre > 0:
         _compare_frequency(comparisons, evidence.centre)
@@ -301,6 +316,38 @@ def _compare_measure(comparisons: Sequence[_Comparison], name: str, measure: Mea
             one.excluded = True
         stated = " or ".join(r.shown(parameter) for r in ranges) or "continuous"
         one.words.append(f"{shown} {'fits' if away < 2 else 'is beside'} {stated}")
+
+
+def _compare_width(comparisons: Sequence[_Comparison], family: str, measure: Measure) -> None:
+    """Exclude protocols that state no bandwidth, and whose other parameters make another one."""
+    if measure.confidence < _SURE_ENOUGH:
+        return
+    parameter = PARAMETERS["bandwidth"]
+    for one in comparisons:
+        if "bandwidth" in one.protocol.parameters:
+            continue
+        low, high = _implied_width(one.protocol, family)
+        if not low / _BEYOND <= measure.value <= high * _BEYOND:
+            one.excluded = True
+            one.words.append(f"{parameter.words} {parameter.shown(measure.value)} is not possible")
+
+
+def _implied_width(protocol: Protocol, family: str) -> tuple[float, float]:
+    """Return the least and the largest bandwidth that the other parameters of a protocol make, Hz."""
+    rate, deviation = (_hull(protocol, name) for name in ("symbol_rate", "deviation"))
+    if family in _WIDE_KEYED and deviation is not None:
+        return 2 * deviation[0], 2 * (deviation[1] + (rate[1] if rate is not None else deviation[1]))
+    if family == _MODULATED and deviation is not None:
+        return 0.0, 2 * (deviation[1] + _AUDIO)
+    if family in _WIDE_LINEAR and rate is not None:
+        return _FILTERED * rate[0], _ROLLED * rate[1]
+    return 0.0, math.inf
+
+
+def _hull(protocol: Protocol, name: str) -> tuple[float, float] | None:
+    """Return the least and the largest value that a parameter may have; None where it is not stated."""
+    ranges = _ranges(protocol, name)
+    return (min(one.low for one in ranges), max(one.high for one in ranges)) if ranges else None
 
 
 def _ranges(protocol: Protocol, name: str) -> tuple[ParameterRange, ...] | None:

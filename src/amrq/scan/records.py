@@ -358,8 +358,9 @@ def with_findings(
     cut = max(_CUT * sample_rate, _CUT_SAMPLES)
     whole = not record.on and record.start > cut and record.stop < now - cut
     bursts = [(record.stop - record.start) / sample_rate] if whole else []
-    protocols = guess_protocols(record.family, record.label, record.details, centre, bursts)
-    summary = emission_text(record.family, record.label, record.details, protocols, centre)
+    words = record.family, record.label, record.details
+    protocols = guess_protocols(*words, centre, bursts, record.bandwidth)
+    summary = emission_text(*words, protocols, centre)
     return replace(record, protocols=protocols, summary=summary)
 
 
