@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks as synthesizable Verilog, held against the integer reference."""
 
+from amrq.hardware.rtl.aligner_design import AlignerDesign
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design, InputPort, score_map
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
@@ -12,6 +13,7 @@ from amrq.hardware.rtl.write_rtl import DesignOptions, Stimuli, make_design, mak
 __all__ = [
     "SIMULATORS",
     "AdderGraph",
+    "AlignerDesign",
     "ArrayDesign",
     "Design",
     "DesignOptions",
