@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pmt
 from gnuradio import gr
 from gnuradio.amrq.classifier_sink import classifier_sink
 from gnuradio.amrq.decision_flowgraph import decision_flowgraph
@@ -38,24 +37,9 @@ from amrq.signals import ModulatedSignal, Schedule
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from file_radio import build_file_radio
+from thread_time import ThreadTimes
 
 _MODULATION = "16QAM"
-
-
-class restarts(gr.sync_block):  # noqa: N801
-    """Count a radio's tags: it sends them at the beginning, and again behind every overflow."""
-
-    def __init__(self) -> None:
-        gr.sync_block.__init__(self, name="restarts", in_sig=[np.complex64], out_sig=None)
-        self.count = 0
-        self.samples = 0
-
-    def work(self, input_items: Any, output_items: Any) -> int:
-        """Look at what comes."""
-        count = len(input_items[0])
-        self.count += len(self.get_tags_in_window(0, 0, count, pmt.intern("rx_rate")))
-        self.samples += count
-        return count
 
 
 def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
@@ -70,12 +54,12 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
         on_decision=lambda decision, truth: decided.append((time.time(), decision)),
     )
     flowgraph = decision_flowgraph(source, sink)
-    counter = restarts()
-    flowgraph.connect(source, counter)
     before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    flowgraph.start()
-    threading.Event().wait(arguments.seconds)
-    after, elapsed = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - begun
+    with ThreadTimes() as times:
+        flowgraph.start()
+        threading.Event().wait(arguments.seconds)
+        after, elapsed = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - begun
+    samples = flowgraph.front_end.samples_read()
     flowgraph.stop()
     flowgraph.wait()
     flowgraph.raise_error()
@@ -90,13 +74,18 @@ def measure(arguments: argparse.Namespace, device: str) -> dict[str, Any]:
     right = sum(decision.label == _MODULATION for _, decision in decided)
     return {
         "seconds": round(elapsed, 1),
-        "samples": counter.samples,
-        "overflows": counter.count - 1,
+        "samples": samples,
+        "overflows": source.overflows(),
         "chunks": counted.received,
         "chunks_dropped": counted.dropped,
         "decisions": len(decided),
         "decisions_right": right,
         "processor_share_of_one_core": round(used / elapsed, 3),
+        "share_by_thread": {
+            name: round(seconds / elapsed, 3)
+            for name, seconds in sorted(times.seconds.items(), key=lambda one: -one[1])
+            if seconds >= 5e-4 * elapsed
+        },
         "latency_ms": {
             "median": round(1e3 * float(np.median(latency)), 1),
             "99th percentile": round(1e3 * float(np.quantile(latency, 0.99)), 1),

@@ -231,7 +231,7 @@ def test_without_the_library_a_sentence_says_so() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "without its compiled kernels" in said and said.count("\n") == 1
+    assert "without their compiled kernels" in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("wide", [False, True])

@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
-from gnuradio.amrq._errors import guarded_handler, guarded_run
+from gnuradio.amrq._errors import guarded_run
 from gnuradio.amrq._tags import Breaks
 from gnuradio.amrq.chunker import chunker
 from gnuradio.amrq.classifier_sink import classifier_sink
@@ -195,8 +195,7 @@ class _found_symbols(_symbols):
     def _follow(self) -> None:
         self._next = self._follower.found
 
-    @guarded_handler("symbols that are held back cannot be put out")
-    def _flush(self, message: Any) -> None:
+    def _put_out(self) -> None:
         """Put out what is held back; where no signal is found yet, it is looked for in what has come."""
         if self.current is None and self._next is None:
             self.watch.look_now()
@@ -205,7 +204,7 @@ class _found_symbols(_symbols):
             self._change(self._next)
             self._next = None
         if self.current is not None:
-            super()._flush(message)
+            super()._put_out()
 
     def _feed(self, samples: Any) -> None:
         """Show the new samples to the watch; keep them until there is a signal, and receive them from then on."""

@@ -82,7 +82,9 @@ class chunker(gr.basic_block):
         self._announce = True  # the next chunk needs a sample_index tag
         self._broken = -1  # index of the last break
         self._values: dict[str, Any] = {}  # last values of the tags that can mark a break
-        self._held: list[Any] = []  # key, value and source of tags that wait for the next chunk
+        self._held: list[
+            tuple[str, Any]
+        ] = []  # tags that wait for the next chunk: name; key, value and source
 
     @guarded_run
     def start(self) -> bool:
@@ -104,13 +106,12 @@ class chunker(gr.basic_block):
             return [1]  # the gap between two chunks may be longer than any buffer
         return [(noutput_items - 1) * self._hop + self._length]
 
-    def _next_break(self, tags: list[Any]) -> int | None:
-        """Return the index of the first break after the last one."""
+    def _next_break(self, tags: list[tuple[Any, str]]) -> int | None:
+        """Return the index of the first break after the last one, by tags that may be breaks, and their keys."""
+        if not tags:
+            return None
         values = dict(self._values)
-        for tag in tags:
-            key = pmt.symbol_to_string(tag.key)
-            if key not in BREAKS:
-                continue
+        for tag, key in tags:
             # Receivers and timing loops repeat tags: an unchanged value is not a break.
             known = key in values and pmt.equal(values[key], tag.value)
             values[key] = tag.value
@@ -125,18 +126,23 @@ class chunker(gr.basic_block):
         start = self.nitems_read(0)
         end = start + len(stream)
         tags = sorted(self.get_tags_in_range(0, start, end), key=lambda tag: tag.offset)
-        limit = self._next_break(tags)
+        keys = [pmt.symbol_to_string(tag.key) for tag in tags]
+        breaking = [(tag, key) for tag, key in zip(tags, keys, strict=True) if key in BREAKS]
+        limit = self._next_break(breaking)
         while limit is not None and limit <= self._next:  # at the next chunk, or in the gap before it
             self._next, self._broken, self._announce = limit, limit, True
-            limit = self._next_break(tags)
+            limit = self._next_break(breaking)
 
         begin = max(self._next, start)
         room = (end if limit is None else limit) - begin
         whole = (room - self._length) // self._hop + 1 if room >= self._length else 0
         count = min(len(out), whole)
-        if count:
+        if count and self._hop == self._length:
+            out[:count] = stream[begin - start :][: count * self._length].reshape(count, self._length)
+        elif count:
             windows = np.lib.stride_tricks.sliding_window_view(stream[begin - start :], self._length)
             out[:count] = windows[: (count - 1) * self._hop + 1 : self._hop]
+        if count:
             self._close_gate(out[:count])
         self._next = begin + count * self._hop
         announce, self._announce = self._announce, self._announce and not count
@@ -146,7 +152,8 @@ class chunker(gr.basic_block):
             self._next, self._broken, self._announce = limit, limit, True
 
         consumed = min(self._next, end)
-        self._tag(begin, out[:count], announce, [tag for tag in tags if tag.offset < consumed])
+        named = [(tag, key) for tag, key in zip(tags, keys, strict=True) if tag.offset < consumed]
+        self._tag(begin, out[:count], announce, named)
         self.consume(0, consumed - start)
         return count
 
@@ -158,27 +165,27 @@ class chunker(gr.basic_block):
         # Not "power < gate -> 0" alone: a NaN must reach the classifier, which counts it.
         chunks[power < self._gate] = 0
 
-    def _tag(self, begin: int, chunks: Any, announce: bool, tags: list[Any]) -> None:
+    def _tag(self, begin: int, chunks: Any, announce: bool, tags: list[tuple[Any, str]]) -> None:
         """Put the tags of the consumed samples onto chunks; the first chunk begins at sample `begin`."""
-        written, count = self.nitems_written(0), len(chunks)
+        written, count, add = self.nitems_written(0), len(chunks), self.add_item_tag
         if count and announce:
             index = pmt.make_tuple(pmt.from_uint64(begin), pmt.from_uint64(self._hop))
-            self.add_item_tag(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
-        late: list[tuple[Any, Any, Any]] = []
-        placed = [(0, held) for held in self._held]
-        for tag in tags:
-            key, value = pmt.symbol_to_string(tag.key), tag.value
+            add(0, written, pmt.intern(SAMPLE_INDEX_KEY), index)
+        late: list[tuple[str, tuple[Any, Any, Any]]] = []
+        placed = [(0, *held) for held in self._held]
+        for tag, key in tags:
+            value = tag.value
             if key in BREAKS:
                 self._values[key] = value
             elif key == INPUT_SECONDS_KEY:
                 value = pmt.make_tuple(pmt.from_uint64(tag.offset), value)
             chunk, within = divmod(max(0, tag.offset - begin), self._hop)
-            placed.append((chunk + (within >= self._length), (tag.key, value, tag.srcid)))
-        for chunk, moved in placed:
-            if chunk < count and pmt.symbol_to_string(moved[0]) == NOT_FINITE_KEY:
+            placed.append((chunk + (within >= self._length), key, (tag.key, value, tag.srcid)))
+        for chunk, key, moved in placed:
+            if chunk >= count:
+                late.append((key, moved))
+            elif key == NOT_FINITE_KEY:
                 chunks[chunk] = np.nan
-            elif chunk < count:
-                self.add_item_tag(0, written + chunk, *moved)
             else:
-                late.append(moved)
+                add(0, written + chunk, *moved)
         self._held = late

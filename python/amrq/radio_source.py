@@ -26,6 +26,8 @@ _REPEATS_AT_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
 _BUFFER = 2**16
 """Samples between radio, marker and what follows: 27 ms at 2.4 MS/s."""
+_MARKED_SECONDS, _MOST_MARKED = 0.004, 2**14
+"""Seconds and samples that the marker takes at a time: each call of a block in Python takes some 40 us."""
 
 
 class radio_source(gr.hier_block2):
@@ -104,6 +106,7 @@ class radio_source(gr.hier_block2):
             block.set_log_level("warning")  # no report of the buffer on stdout
             block.set_min_output_buffer(_BUFFER)
             block.set_log_level(level)
+        self._marker.set_min_noutput_items(max(1, min(int(_MARKED_SECONDS * real), _MOST_MARKED)))
         self.connect(self._radio, self._marker, self)
 
     def _set_antenna(self, antenna: str) -> None:

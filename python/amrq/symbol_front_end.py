@@ -51,11 +51,14 @@ SIGNAL_KEY = "signal"
 _TAG_CHUNKS = 16  # most chunks of 32 symbols from one tag to the next
 _CARRIER_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once
 _SNR_CHANGE = 0.5  # dB
-_BUFFER = 4096  # symbols before the work, and samples:
+_BUFFER = 16384  # symbols before the work, and samples:
 _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 15, 1 << 18
 _IDLE_SECONDS = 1.0  # without a sample, after which what is held back is put out
+_PAUSE_SECONDS = 0.05  # without a sample, after which no more are waited for
 _FLUSH = "flush"
-_LEAST_READ = 1024  # samples that are waited for at most before more work is done
+_LEAST_READ = 1024  # samples that are waited for at most before more work is done, or:
+_READ_SECONDS = 0.018
+"""Seconds of samples that are waited for: work takes some 2 ms a call, however few the symbols."""
 
 
 class symbol_front_end(gr.hier_block2):
@@ -112,7 +115,8 @@ class symbol_front_end(gr.hier_block2):
         self._before.set_log_level("warn")
         room = int(min(max(_BUFFER * sample_rate / symbol_rate, _LEAST_BUFFER), _LARGEST_BUFFER))
         self._before.set_min_output_buffer(0, room)
-        self._symbols = _symbols(receiver, self._before, self._sample_rate, float(symbol_rate))
+        least = int(min(max(_LEAST_READ, _READ_SECONDS * sample_rate), room // 4))
+        self._symbols = _symbols(receiver, self._before, self._sample_rate, float(symbol_rate), least)
         self.connect(self, self._before, self._symbols, self)
 
     @property
@@ -175,15 +179,22 @@ class symbol_front_end(gr.hier_block2):
 
 
 class _symbols(gr.basic_block):
-    """The work of `symbol_front_end`, on the output of the block `before`."""
+    """The work of `symbol_front_end`, on the output of the block `before`.
 
-    def __init__(self, receiver: Receiver, before: Any, rate: float, symbol_rate: float) -> None:
+    So many samples, `least_read`, are waited for before more work is done, or more if the receiver's next block needs
+    them, unless no sample comes for a while.
+    """
+
+    def __init__(
+        self, receiver: Receiver, before: Any, rate: float, symbol_rate: float, least_read: int = _LEAST_READ
+    ) -> None:
         gr.basic_block.__init__(
             self, name="amrq_symbol_front_end", in_sig=[np.complex64], out_sig=[np.complex64]
         )
         self.error: Exception | None = None
         self.receiver, self._before = receiver, before
         self._rate, self._symbol = rate, rate / symbol_rate
+        self._least_read = least_read
         self._changes: list[Any] = []
         self._over = threading.Event()
         self._idle: threading.Thread | None = None
@@ -202,6 +213,8 @@ class _symbols(gr.basic_block):
         # One sample stays at the input until all symbols are put out: without any, GNU Radio would end the block.
         self._fed = 0  # samples at the input's beginning that the receiver has already
         self._origin = 0  # sample that the receiver's stream began with
+        self._hurry = False  # samples at the input are to be received, however few
+        self._deferred: tuple[int, Any] | None = None  # a flush: after sample number so many, its message
         self._ready = np.zeros(0, np.complex64)
         self._marks: list[tuple[int, str, Any]] = []  # symbol, key and value of the tags to be written
         self._tags: list[Any] = []  # those of the input that wait for their symbol
@@ -231,15 +244,28 @@ class _symbols(gr.basic_block):
         return True
 
     def _watch_input(self) -> None:
-        """Ask for what is held back once no sample has come for a while, and all that came has been received."""
-        seen = flushed = 0
-        while not self._over.wait(_IDLE_SECONDS):
+        """Have what is held back put out once no sample has come for a while; before that, what waits for more."""
+        seen = flushed = looks = 0
+        # Looks are counted, not seconds: a machine that is busy delays them as it delays the source.
+        while not self._over.wait(_PAUSE_SECONDS):
             came = int(self._before.nitems_written(0))
-            received = int(self.nitems_read(0)) + self._fed
-            if came == seen == received > flushed and not len(self._ready):
+            looks = looks + 1 if came == seen else 0
+            seen = came
+            if looks and self._received() < came:
+                if not self._hurry:
+                    self._look_at_input()
+            elif looks >= _IDLE_SECONDS / _PAUSE_SECONDS and came > flushed and not len(self._ready):
                 self.flush()
                 flushed = came
-            seen = came
+
+    def _received(self) -> int:
+        """Return how many samples have been received."""
+        return int(self.nitems_read(0)) + self._fed
+
+    def _look_at_input(self) -> None:
+        """Have all samples at the input received, soon, in the block's own thread."""
+        self._hurry = True
+        self.to_basic_block()._post(pmt.intern(_FLUSH), pmt.PMT_F)
 
     def flush(self) -> None:
         """Have what is held back put out, soon, in the block's own thread."""
@@ -248,10 +274,21 @@ class _symbols(gr.basic_block):
 
     @guarded_handler("symbols that are held back cannot be put out")
     def _flush(self, message: Any) -> None:
+        """Put out what is held back, once the samples that are at the input by now have been received."""
+        if not pmt.to_bool(message):
+            return  # only to have the input looked at
+        came = int(self._before.nitems_written(0))
+        if self._received() < came:
+            self._deferred, self._hurry = (came, message), True
+        else:
+            self._put_out()
+
+    def _put_out(self) -> None:
+        """Put out what is held back; what comes then is received as after a break."""
         if not self._finished:
             self._take(self.receiver.finish())
             self.receiver.reset()
-            self._origin = int(self.nitems_read(0)) + self._fed
+            self._origin = self._received()
         self.flushed = self._made
 
     def change(self, change: Any) -> None:
@@ -266,7 +303,12 @@ class _symbols(gr.basic_block):
         """Ask for more samples; for none if output is ready, and at the end of the stream."""
         if len(self._ready) or self._is_over():
             return [1] * ninputs
-        return [self._fed + max(1, min(_LEAST_READ, self.receiver.wanted))] * ninputs
+        if self._hurry:
+            return [self._fed + 1] * ninputs
+        least = self._least_read
+        return [
+            self._fed + (least if least > _LEAST_READ else max(1, min(least, self.receiver.wanted)))
+        ] * ninputs
 
     @guarded
     def general_work(self, input_items: Any, output_items: Any) -> int:
@@ -274,6 +316,10 @@ class _symbols(gr.basic_block):
         samples, out = input_items[0], output_items[0]
         if not len(self._ready):
             self._feed(samples)
+            self._hurry = False
+            if self._deferred is not None and self._received() >= self._deferred[0]:
+                self._deferred = None
+                self._put_out()
         count = min(len(self._ready), len(out)) // STEP * STEP
         out[:count] = self._ready[:count]
         self._ready = self._ready[count:]
@@ -322,11 +368,13 @@ class _symbols(gr.basic_block):
             return
         self._ready = np.concatenate((self._ready, received.symbols))
         places = (received.positions + self._origin).tolist()
-        for number, place in enumerate(places):
-            first = self._made + number * STEP
-            following = places[number + 1] if number + 1 < len(places) else place + STEP * self._symbol
-            self._pass_on(first, place, following)
-            self._describe(received, number, first, place)
+        values = (received.borders, received.finite, received.carrier_offset, received.snr_db)
+        for number, described in enumerate(zip(*(value.tolist() for value in values), strict=True)):
+            first, place = self._made + number * STEP, places[number]
+            if self._tags:
+                following = places[number + 1] if number + 1 < len(places) else place + STEP * self._symbol
+                self._pass_on(first, place, following)
+            self._describe(first, place, *described)
         if received.equaliser != self._equaliser:
             self._mark(self._made, EQUALISER_KEY, pmt.intern(received.equaliser))
             self._equaliser = received.equaliser
@@ -341,9 +389,10 @@ class _symbols(gr.basic_block):
             number = min(max(round((tag.offset - place) / symbol), 0), STEP - 1)
             self._mark(first + number, pmt.symbol_to_string(tag.key), tag.value)
 
-    def _describe(self, received: ReceivedSymbols, number: int, first: int, place: float) -> None:
+    def _describe(
+        self, first: int, place: float, border: bool, finite: bool, carrier: float, snr_db: float
+    ) -> None:
         """Mark a chunk's first symbol with what is known of it."""
-        border = bool(received.borders[number])
         regular = border or first - self._tagged >= _TAG_CHUNKS * STEP
         if not first:
             self._mark(first, INPUT_RATE_KEY, pmt.from_double(self._rate))
@@ -352,13 +401,11 @@ class _symbols(gr.basic_block):
             self._tagged = first
         if border:
             self._mark(first, BURST_BORDER_KEY, pmt.PMT_T)
-        if not received.finite[number]:
+        if not finite:
             self._mark(first, NOT_FINITE_KEY, pmt.PMT_T)
-        carrier = float(received.carrier_offset[number])
         if regular or _differ(carrier, self._carrier, _CARRIER_CHANGE):
             self._mark(first, CARRIER_KEY, pmt.from_double(carrier))
             self._carrier = carrier
-        snr_db = float(received.snr_db[number])
         if regular or _differ(snr_db, self._snr, _SNR_CHANGE):
             self._mark(first, SNR_KEY, pmt.from_double(snr_db))
             self._snr = snr_db
@@ -369,4 +416,4 @@ class _symbols(gr.basic_block):
 
 def _differ(one: float, other: float, change: float) -> bool:
     """Return whether two numbers, or a number and NaN, differ."""
-    return abs(one - other) > change or math.isnan(one) != math.isnan(other)
+    return abs(one - other) > change or (one != one) != (other != other)

@@ -313,12 +313,12 @@ class PointTest:
         spectrum = np.asarray(scipy.fft.fft(line.ravel(), bins))
         peak = int((spectrum.real**2 + spectrum.imag**2).argmax())
         # Where no carrier was seen, symbols still turn from one to the next.
-        angle, coherent = _followed(line, (peak - bins if 2 * peak > bins else peak) / bins, noise)
-        if coherent < _LOST * due**2 and due > _VISIBLE:
+        found = _followed(line, (peak - bins if 2 * peak > bins else peak) / bins, noise)
+        if found.coherent < _LOST * due**2 and due > _VISIBLE:
             # A carrier that was followed in steps has no single frequency.
-            other, found = _followed(line, 0.0, noise)
-            if found > coherent:
-                angle, coherent = other, found
+            other = _followed(line, 0.0, noise)
+            found = other if other.coherent > found.coherent else found
+        angle, coherent = found.angle(z.shape[1]), found.coherent
         turn = np.exp(np.complex64(-1j / order) * angle.astype(np.float32))
         return z * turn, coherent / due, due
 
@@ -415,10 +415,23 @@ def _power(unit: NDArray[np.complex64], order: int) -> NDArray[np.complex64]:
     return result
 
 
-def _followed(
-    line: NDArray[np.complex64], frequency: float, noise: float
-) -> tuple[NDArray[np.float64], float]:
-    """Return the phase of a line [n, L] at each symbol, radians, and the line's coherent sum.
+class _Followed(NamedTuple):
+    """The phase of a line, radians, at the middle of each chunk [n] besides what turns all the time."""
+
+    frequency: float  # cycles/symbol
+    phase: NDArray[np.float64]
+    slope: NDArray[np.float64]  # radians a chunk
+    coherent: float  # the line's coherent sum
+
+    def angle(self, length: int) -> NDArray[np.float64]:
+        """Return the phase at each of the symbols, float64 [n, length]."""
+        whole = (2 * np.pi * self.frequency * np.arange(len(self.phase) * length)).reshape(-1, length)
+        inside = np.arange(length) - (length - 1) / 2
+        return np.asarray(whole + self.phase[:, None] + (self.slope / length)[:, None] * inside)
+
+
+def _followed(line: NDArray[np.complex64], frequency: float, noise: float) -> _Followed:
+    """Return the phase of a line [n, L].
 
     Args:
         line: chunks of it.
@@ -426,26 +439,38 @@ def _followed(
         noise: sum of its power.
     """
     count, length = line.shape
-    whole = (2 * np.pi * frequency * np.arange(line.size)).reshape(line.shape)
-    sums = (line * np.exp(np.complex64(-1j) * whole.astype(np.float32))).sum(axis=1)
-    spectrum = np.fft.fft(sums, 8 * count)
-    steady = np.argmax(np.abs(spectrum)) / (8 * count)
-    turn = np.exp(-2j * np.pi * steady * np.arange(count))
-    clear = float((np.abs(sums) ** 2).sum(dtype=np.float64)) > _CLEAR * noise
+    if frequency:
+        inside = np.exp((-2j * np.pi * frequency) * np.arange(length)).astype(np.complex64)
+        sums = (line @ inside) * np.exp((-2j * np.pi * frequency * length) * np.arange(count))
+    else:
+        sums = line.sum(axis=1)
+    spectrum = np.asarray(scipy.fft.fft(sums, 8 * count))
+    steady = int((spectrum.real**2 + spectrum.imag**2).argmax()) / (8 * count)
+    turn = np.exp((-2j * np.pi * steady) * np.arange(count))
+    clear = float((sums.real**2 + sums.imag**2).sum(dtype=np.float64)) > _CLEAR * noise
     smooth, coherent = _smoothed((sums * turn).astype(np.complex64), clear)
-    phase = np.unwrap(np.angle(smooth * turn.conj()))
-    slope = _slope(phase) / length
-    return whole + phase[:, None] + slope[:, None] * (np.arange(length) - (length - 1) / 2), coherent
+    phase = _unwrapped(np.angle(smooth * turn.conj()))
+    return _Followed(frequency, phase, _slope(phase), coherent)
+
+
+def _unwrapped(phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return phases [n], radians, without jumps of a turn."""
+    out = phase.copy()
+    out[1:] -= 2 * np.pi * np.cumsum(np.rint((phase[1:] - phase[:-1]) / (2 * np.pi)))
+    return out
 
 
 def _slope(phase: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how phases [n] drift at each chunk, radians a chunk: the smaller step of two; 0 where both are jumps."""
     if len(phase) < 3:
         return np.zeros(len(phase))
-    step = np.diff(phase)
-    before, after = np.r_[step[1], step], np.r_[step, step[-2]]
-    smaller = np.where(np.abs(before) < np.abs(after), before, after)
-    return np.where(np.abs(smaller) < _JUMP, smaller, 0.0)
+    steps = np.empty(len(phase) + 1)  # before each chunk and after it
+    steps[1:-1] = phase[1:] - phase[:-1]
+    steps[0], steps[-1] = steps[2], steps[-3]
+    size = np.abs(steps)
+    smaller = np.where(size[:-1] < size[1:], steps[:-1], steps[1:])
+    smaller[np.minimum(size[:-1], size[1:]) >= _JUMP] = 0.0
+    return smaller
 
 
 @lru_cache(8)

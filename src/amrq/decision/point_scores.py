@@ -92,17 +92,18 @@ def newton_step(
 
     The third is what the step adds to the log-likelihood of all symbols.
     """
-    fitted = information[:2, :2]
-    by_power = np.linalg.inv(fitted + np.diag(np.diag(fitted)) * 1e-3)
-    noise, amplitude = by_power @ mean[:2]
-    direction = np.array(
-        [-1.0, 1.0]
-    )  # the derivatives are those for the logarithms of noise and signal power
+    # The derivatives are those for the logarithms of noise and signal power.
+    (first, both), (_, second) = information[:2, :2].tolist()
+    first, second = first * 1.001, second * 1.001
+    scale = 1 / (first * second - both * both)
+    by_noise, by_amplitude = mean[:2].tolist()
+    noise = (second * by_noise - both * by_amplitude) * scale
+    amplitude = (first * by_amplitude - both * by_noise) * scale
     per_db = 10 / math.log(10)
     step = per_db * (amplitude - noise)
-    error = per_db * math.sqrt(max(float(direction @ by_power @ direction), 0.0) / symbols)
-    gain = 0.5 * symbols * float(mean[:2] @ by_power @ mean[:2])
-    return float(np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)), error, min(gain, _MOST_GAIN)
+    error = per_db * math.sqrt(max((first + second + 2 * both) * scale, 0.0) / symbols)
+    gain = 0.5 * symbols * (by_noise * noise + by_amplitude * amplitude)
+    return min(max(step, -_LARGEST_STEP), _LARGEST_STEP), error, min(gain, _MOST_GAIN)
 
 
 def misfit(
@@ -116,20 +117,24 @@ def misfit(
         symbols: how many there are.
         left_out: derivatives that are no sign of a misfit.
     """
-    fitted = [one for one in (*range(_FITTED), *left_out) if information[one, one] > 1e-9]
-    tested = [one for one in range(len(mean)) if one >= _FITTED and one not in fitted]
-    ridge = 1e-9 * np.diag(np.diag(information)[fitted])
-    share = np.linalg.solve(information[np.ix_(fitted, fitted)] + ridge, information[np.ix_(fitted, tested)])
+    own = np.diagonal(information)
+    varies = (own > 1e-9).tolist()
+    fitted = [one for one in (*range(_FITTED), *left_out) if varies[one]]
+    tested = [one for one in range(_FITTED, len(mean)) if one not in fitted]
+    rows, columns = information[fitted], information[:, tested]
+    inner, beside = rows[:, fitted], columns[fitted]
+    inner[range(len(fitted)), range(len(fitted))] *= 1 + 1e-9
+    share = np.linalg.solve(inner, beside)
     left = mean[tested] - mean[fitted] @ share
-    spread = information[np.ix_(tested, tested)] - information[np.ix_(tested, fitted)] @ share
-    before = np.diag(information)[tested]
-    kept = np.flatnonzero((np.diag(spread) > _LEAST_KEPT * before) & (before > 1e-9))
+    spread = columns[tested] - beside.T @ share
+    before, after = own[tested], np.diagonal(spread)
+    kept = np.flatnonzero((after > _LEAST_KEPT * before) & (before > 1e-9))
     if not len(kept):
         return 0.0, 0
-    deviation = np.sqrt(np.diag(spread)[kept])
+    deviation = np.sqrt(after[kept])
     left = left[kept] / deviation
-    spread = spread[np.ix_(kept, kept)] / np.outer(deviation, deviation)
-    spread += _RIDGE * np.eye(len(kept))
+    spread = spread[kept][:, kept] / (deviation[:, None] * deviation)
+    spread[range(len(kept)), range(len(kept))] += _RIDGE
     return float(symbols * left @ np.linalg.solve(spread, left)), len(kept)
 
 

@@ -160,7 +160,7 @@ class BurstCarrier:
             counts = tuple(math.ceil(min(order, 8) * _FASTEST / spacing) for order in ORDERS.tolist())
             self._chirps[window] = Chirps(window, spacing, counts, self.max_offset, _SEARCHED_LINE)
         first = (count - window) // 2
-        found = self._chirps[window].search(shaped[:, first : first + window])
+        found = self._chirps[window].search(shaped, first)
         fits = self._fitted(shaped, found[0], found[1])
         return fits._replace(quality=np.where(found[2] > 0, fits.quality, 0.0))
 

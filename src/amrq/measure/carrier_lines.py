@@ -24,6 +24,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.classes import THESIS_9
+from amrq.native import CHIRPS, LineGrid, kernels
 
 __all__ = [
     "ORDERS",
@@ -33,6 +34,7 @@ __all__ = [
     "PowerFunctions",
     "averages",
     "binary_lines",
+    "binary_places",
     "is_binary",
     "peak_frequencies",
     "sliding",
@@ -77,6 +79,23 @@ class PowerFunctions:
     def __init__(self) -> None:
         self._ring16 = _ring_weight("16QAM")
         self._ring32 = _ring_weight("32QAM")
+        self._rings = np.stack((self._ring16, self._ring32))
+
+    def write(
+        self, symbols: NDArray[np.complex64], levels: NDArray[np.float32], out: NDArray[np.complex64]
+    ) -> None:
+        """Write the functions of whole steps to the end of each row.
+
+        Args:
+            symbols: complex64 [32 n].
+            levels: mean |z|^2 around each step, float32 [n].
+            out: complex64 [6, at least 32 n].
+        """
+        native = kernels()
+        if native is not None:
+            native.line_functions(symbols, levels, self._rings, _LARGEST_RADIUS, out)
+        elif len(levels):
+            out[:, -len(symbols) :] = self(symbols, np.repeat(levels, len(symbols) // len(levels)))
 
     def __call__(self, symbols: Complex, power: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
         """Return the functions of symbols.
@@ -163,29 +182,63 @@ class Chirps:
         self._table = turned(self._drifts[:, None] / 2 * time**2)
         limit = ORDERS[self._function] * max_offset + 0.5 / bins
         self._allowed = (np.abs(self._frequencies) <= limit[:, None]).astype(np.float32)
+        self._native_tables = _chirp_tables(self._table, counts, bins)
+        self._native_allowed = np.ascontiguousarray(self._allowed[self._first] > 0)
 
-    def search(self, windows: NDArray[np.complex64]) -> NDArray[np.float64]:
-        """Look for the strongest line of each function's window, complex64 [6, window].
+    def search(self, shaped: NDArray[np.complex64], first: int) -> NDArray[np.float64]:
+        """Look for the strongest line of each function's window.
+
+        Args:
+            shaped: the functions, complex64 [6, n].
+            first: first symbol of the window.
 
         Returns:
             float64 [3, 6]: frequencies, drifts, and powers, which are zero where there is no line, or one at a lesser
             M.
         """
-        match = spectra(windows[self._function] * self._table, self._allowed.shape[1])
-        power = (match.real**2 + match.imag**2) * self._allowed
-        peaks = power.argmax(axis=1)
-        tops = power[np.arange(len(peaks)), peaks]
-        best = np.array(
-            [
-                first + part.argmax()
-                for first, part in zip(self._first, np.split(tops, self._first[1:]), strict=True)
-            ]
-        )
-        quality = tops[best] / np.maximum(_energies(windows), 1e-20)
+        windows = shaped[:, first : first + self._table.shape[1]]
+        energies = np.maximum(_energies(windows), 1e-20)
+        native = kernels()
+        if native is not None and self._native_tables is not None:
+            best, bins, highest = native.line_chirps(shaped, first, self._native_tables, self._native_allowed)
+            best, quality = best + self._first, highest / energies
+        else:
+            match = spectra(windows[self._function] * self._table, self._allowed.shape[1])
+            power = (match.real**2 + match.imag**2) * self._allowed
+            peaks = power.argmax(axis=1)
+            tops = power[np.arange(len(peaks)), peaks]
+            best = np.array(
+                [
+                    first + part.argmax()
+                    for first, part in zip(self._first, np.split(tops, self._first[1:]), strict=True)
+                ]
+            )
+            bins, quality = peaks[best], tops[best] / energies
         quality[quality < self._least] = 0
         seen = ORDERS[quality > 0]
         quality[min(seen, default=0) < ORDERS] = 0
-        return np.stack((self._frequencies[peaks[best]], self._drifts[best], quality))
+        return np.stack((self._frequencies[bins], self._drifts[best], quality))
+
+
+def _chirp_tables(
+    table: NDArray[np.complex64], counts: tuple[int, ...], bins: int
+) -> NDArray[np.float32] | None:
+    """Return the table of `Chirps` for the compiled kernel, float32 [6, 2, window, 16]; None if it is not for it.
+
+    Args:
+        table: complex64 [rows, window].
+        counts: drifts on either side of 0, of each function.
+        bins: of the transform.
+    """
+    if bins not in (64, 128, 256) or 2 * max(counts) + 1 > CHIRPS:
+        return None
+    found = np.zeros((len(counts), 2, table.shape[1], CHIRPS), np.float32)
+    first = 0
+    for row, count in enumerate(counts):
+        part = table[first : first + 2 * count + 1].T
+        found[row, 0, :, : part.shape[1]], found[row, 1, :, : part.shape[1]] = part.real, part.imag
+        first += 2 * count + 1
+    return found
 
 
 class Fit:
@@ -204,6 +257,15 @@ class Fit:
         centre = (np.arange(_BLOCKS) - (_BLOCKS - 1) / 2) * (window // _BLOCKS)
         self._straighten = turned(np.arange(-drifts, drifts + 1)[:, None] * self._drift_step / 2 * centre**2)
         self._lags = np.arange(-_RATES, _RATES + 1)
+        self._native: LineGrid | None = None
+
+    @property
+    def native(self) -> LineGrid:
+        """The same for the compiled kernel."""
+        if self._native is None:
+            steps, broad = (self._rate_step, self._drift_step), (_CLEAR, _CLEARER, _LESS_BROAD, _BROAD)
+            self._native = LineGrid(self.window, self._straighten, steps, broad)
+        return self._native
 
     def __call__(
         self,
@@ -370,8 +432,12 @@ def binary_lines(powers: NDArray[np.float32]) -> NDArray[np.float64]:
         powers: float32 [n, bins], spectra for M = 2 in units of their floor, zero where a carrier is looked for.
     """
     peaks = powers.argmax(axis=1)
-    strong = powers[np.arange(len(peaks)), peaks] > _BINARY_LINE
-    return np.where(strong, peaks / powers.shape[1], np.nan)
+    return binary_places(peaks, powers[np.arange(len(peaks)), peaks], powers.shape[1])
+
+
+def binary_places(peaks: NDArray[Any], powers: NDArray[np.floating[Any]], bins: int) -> NDArray[np.float64]:
+    """Return the same of the strongest bin of each spectrum and its power, [n] each."""
+    return np.where(powers > _BINARY_LINE, peaks / bins, np.nan)
 
 
 def is_binary(line: float, rate: float) -> bool:
@@ -393,7 +459,10 @@ def sliding(values: NDArray[np.complex64], length: int) -> NDArray[np.complex64]
 
 
 def turned(cycles: NDArray[np.floating[Any]]) -> NDArray[np.complex64]:
-    """Return exp(-2j pi cycles), complex64 of the same shape."""
+    """Return exp(-2j pi cycles), complex64 of the same shape, for finite cycles."""
+    native = kernels()
+    if native is not None:
+        return native.turned(np.asarray(cycles, np.float64))
     cycles = cycles - np.rint(cycles)
     angle = np.float32(-2 * np.pi) * cycles.astype(np.float32)
     out = np.empty(angle.shape, np.complex64)

@@ -59,6 +59,9 @@ _STEADY = 3e-5  # drift, cycles/symbol^2, with which a line's distance from the 
 _SAME = 0.004  # cycles/symbol between two steps of one signal
 _COAST = 8  # steps without a fit for which the last drift goes on
 _MOST_HELD = 64  # steps
+_TIME = np.arange(STEP)
+_BEND = _TIME * (_TIME - STEP) / 2
+_ORDERS: tuple[int, ...] = tuple(ORDERS.tolist())
 _CONFIRMED = 4  # steps after which a first line is believed: its first fit may be off by 0.003 cycles/symbol
 
 
@@ -72,6 +75,26 @@ class _Step(NamedTuple):
     seen: bool  # a line has been seen of late
     turning: bool = False  # the constellation turns from symbol to symbol
     wander: NDArray[np.float32] | None = None  # cycles by which its symbols are turned besides
+
+
+class _Seen:
+    """What a batch shows, as lists by function and step: numbers of arrays take long to be got one by one."""
+
+    def __init__(self, lines: Lines) -> None:
+        fits, slow = lines.fits, lines.slow
+        fit_ok, slow_ok = fits.quality > FIT_LINE, slow.quality > FIT_LINE
+        # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
+        unclear = ~(fits.quality > _SURE_LINE).any(axis=0)
+        slow_ok, readable = slow_ok & unclear, lines.readable & unclear
+        self.any: list[bool] = (fit_ok | fits.broad | slow_ok | readable).any(axis=0).tolist()
+        self.fit_ok: list[list[bool]] = fit_ok.tolist()
+        self.slow_ok: list[list[bool]] = slow_ok.tolist()
+        self.readable: list[list[bool]] = readable.tolist()
+        self.fits: list[list[list[float]]] = [one.tolist() for one in fits[:3]]
+        self.slow: list[list[list[float]]] = [one.tolist() for one in slow[:3]]
+        self.far: list[list[float]] = lines.far.tolist()
+        self.wanders = lines.wanders
+        self.binary: list[float] = lines.binary.tolist()
 
 
 class CarrierRecovery:
@@ -191,6 +214,10 @@ class CarrierRecovery:
         """
         return [step.share for step in self._steps]
 
+    def expect(self, middles: Sequence[float]) -> None:
+        """Take the middle of the signal's spectrum in each of the next steps: see `process`."""
+        self._middles += list(middles)
+
     def process(self, symbols: Complex, middles: Sequence[float] = ()) -> NDArray[np.complex64]:
         """Take symbols, complex [n] of any n and level; return those of whole steps, complex64 [32 m].
 
@@ -204,7 +231,7 @@ class CarrierRecovery:
                 it is not known. The line of pi/4-DQPSK at M = 4 is an eighth of the symbol rate away from it; removing
                 it would leave QPSK exactly. With the middle, what is removed is the carrier.
         """
-        self._middles += list(middles)
+        self.expect(middles)
         fresh = np.asarray(symbols, dtype=np.complex64).ravel()
         with np.errstate(over="ignore", invalid="ignore"):
             fresh = np.where(np.abs(fresh) < _LARGEST, fresh, np.complex64(0))
@@ -252,28 +279,21 @@ class CarrierRecovery:
 
     def _follow(self, steps: int, lines: Lines, leaving: list[_Step]) -> None:
         """Choose and hold, the only part that goes step by step; add the steps that leave to `leaving`."""
-        first = self._search.count - steps
-        fits, slow = lines.fits, lines.slow
-        fit_ok, slow_ok = fits.quality > FIT_LINE, slow.quality > FIT_LINE
-        # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
-        clear = (fits.quality > _SURE_LINE).any(axis=0)
-        slow_ok &= ~clear
-        lines.readable[:] &= ~clear
-        any_ok = np.asarray((fit_ok | fits.broad | slow_ok | lines.readable).any(axis=0)).tolist()
+        first, seen = self._search.count - steps, _Seen(lines)
         for step in range(steps):
             if self._middles:
                 self._middle = self._middles[0]
                 del self._middles[: first + step >= LATE]
             self._move_on()
             share, wander = 0.0, None
-            if any_ok[step]:
-                share, wander = self._take(step, lines, fit_ok, slow_ok)
+            if seen.any[step]:
+                share, wander = self._take(step, seen)
             else:
                 self._doubt = None
             self._blind = 0 if self._order else min(self._blind + 1, _COAST)
             if first + step < LATE:
                 continue  # what is around the first steps is not known yet
-            turning = self._order == 4 and (self._half or is_binary(float(lines.binary[step]), self._rate))
+            turning = self._order == 4 and (self._half or is_binary(seen.binary[step], self._rate))
             now = _Step(self._rate, self._drift, self._order, share, self._blind < _COAST, turning, wander)
             if self._holding:
                 self._hold(now, leaving)
@@ -289,31 +309,27 @@ class CarrierRecovery:
         self._rate += self._drift * STEP
         self._order = 0
 
-    def _take(
-        self,
-        step: int,
-        lines: Lines,
-        fit_ok: NDArray[np.bool_],
-        slow_ok: NDArray[np.bool_],
-    ) -> tuple[float, NDArray[np.float32] | None]:
+    def _take(self, step: int, seen: _Seen) -> tuple[float, NDArray[np.float32] | None]:
         """Take over the carrier that a step shows, if it is to be believed; return the line's share and wander."""
         doubt: float | None = None
-        for row, order in enumerate(ORDERS.tolist()):
+        for row, order in enumerate(_ORDERS):
             share, sure, found_drift, wander = 0.0, True, 0.0, None
-            if (row, step) in lines.wanders:
-                found, wander = lines.wanders[row, step]
-                share = max(float(lines.fits.quality[row, step] - 1), 1.0) / (FIT - 1)
-            elif fit_ok[row, step] or slow_ok[row, step]:
+            fit_ok = seen.fit_ok[row][step]
+            if (row, step) in seen.wanders:
+                found, wander = seen.wanders[row, step]
+                share = max(seen.fits[2][row][step] - 1, 1.0) / (FIT - 1)
+            elif fit_ok or seen.slow_ok[row][step]:
                 fit, ahead, span = (
-                    (lines.fits, FIT_AHEAD, FIT) if fit_ok[row, step] else (lines.slow, SLOW_AHEAD, SLOW_FIT)
+                    (seen.fits, FIT_AHEAD, FIT) if fit_ok else (seen.slow, SLOW_AHEAD, SLOW_FIT)
                 )
-                found_drift = float(fit.drifts[row, step]) / order
-                found = float(fit.rates[row, step]) / order + found_drift * ahead
-                sure = bool(fit.quality[row, step] > _SURE_LINE)
-                share = float(fit.quality[row, step] - 1) / (span - 1)
-            elif lines.readable[row, step] and self._age == _COAST:
+                rates, drifts, quality = fit
+                found_drift = drifts[row][step] / order
+                found = rates[row][step] / order + found_drift * ahead
+                sure = quality[row][step] > _SURE_LINE
+                share = (quality[row][step] - 1) / (span - 1)
+            elif seen.readable[row][step] and self._age == _COAST:
                 # Half a thousand symbols old on average: fits of late know better.
-                found = float(lines.far[row, step]) / order
+                found = seen.far[row][step] / order
             else:
                 continue
             found = self._nearest(found, order, abs(found_drift) < _STEADY)
@@ -370,8 +386,9 @@ class CarrierRecovery:
             turn[number] = self._turn
             self._turn = (self._turn + step.rate * STEP) % 1.0
         # Cycles since the step's start; in its middle the frequency is `rate`.
-        t = np.arange(STEP)
-        cycles = turn[:, None] + rate[:, None] * t + drift[:, None] * (t * (t - STEP) / 2)
+        cycles = turn[:, None] + rate[:, None] * _TIME
+        if drift.any():
+            cycles += drift[:, None] * _BEND
         for number, step in enumerate(steps):
             if step.wander is not None:
                 cycles[number] += step.wander
@@ -379,7 +396,7 @@ class CarrierRecovery:
 
     def _nearest(self, found: float, order: int, steady: bool) -> float:
         """Of found + k/order: the one by the present offset if that is the same line, else the least."""
-        if order == 4 and math.isfinite(self._middle):
+        if order == 4 and self._middle == self._middle:  # it is known
             if steady:  # the middle is known late
                 self._half = turns_by_half(found, self._middle)
             found += 0.125 * self._half

@@ -20,11 +20,13 @@ from amrq.measure.carrier_lines import (
     PowerFunctions,
     averages,
     binary_lines,
+    binary_places,
     peak_frequencies,
     sliding,
     spectra,
     wander,
 )
+from amrq.native import kernels
 
 __all__ = [
     "FIT",
@@ -151,28 +153,10 @@ class LineSearch:
     def look(self, data: NDArray[np.complex64]) -> Lines:
         """Look for lines in whole steps, complex64 [32 m], and those before them."""
         steps = len(data) // STEP
-        shaped = np.concatenate((self._shaped, self._functions(data, self._level(data))), axis=1)
-
-        # Short spectra, one a step, over the step and the one before it.
-        pieces = sliding(shaped[:, -(steps + 1) * STEP :], _SEGMENT)[:, ::STEP]
-        spectrum = spectra(pieces, _BINS)
-        power = spectrum.real**2 + spectrum.imag**2
-        energy = np.einsum("ijk,ijk->ij", pieces.real, pieces.real) + np.einsum(
-            "ijk,ijk->ij", pieces.imag, pieces.imag
+        shaped = self._take_in(data, steps)
+        short_bin, long_bin, short_line, long_line, short_place, long_place, binary = self._strongest(
+            shaped, steps
         )
-        powers = np.concatenate((self._spectra, power), axis=1)
-        energies = np.concatenate((self._energy, energy), axis=1)
-        self._spectra = powers[:, -(_LONG - 1) :].copy()
-        self._energy = energies[:, -(_LONG - 1) :].copy()
-        self._shaped = shaped[:, -(SLOW_FIT - STEP) :].copy()
-
-        short, long = averages(powers, energies, steps, (SHORT, _LONG))
-        binary = binary_lines(np.where(self._barred[0], short[0], np.float32(0)))
-        for level in (short, long):
-            level[np.broadcast_to(self._barred[:, None, :], level.shape)] = 0.0
-        short_bin, long_bin = short.argmax(axis=2), long.argmax(axis=2)
-        short_line = np.take_along_axis(short, short_bin[..., None], 2)[..., 0]
-        long_line = np.take_along_axis(long, long_bin[..., None], 2)[..., 0]
 
         # Averages that are not full yet are noisier.
         seen = np.minimum(self.count + 1 + np.arange(steps), _LONG)
@@ -185,18 +169,67 @@ class LineSearch:
         slow = self._fits(shaped, self._slow_fit, self._bins[long_bin], still, slow_seen)
         readable = long_seen & (long_line > _READ_LINE) & (seen == _LONG)
         self.count += steps
-        wanders = self._wanders(steps, shaped, fits, peak_frequencies(short, short_bin))
-        return Lines(fits, slow, readable, peak_frequencies(long, long_bin), wanders, binary)
+        wanders = self._wanders(steps, shaped, fits, short_place)
+        return Lines(fits, slow, readable, long_place, wanders, binary)
+
+    def _take_in(self, data: NDArray[np.complex64], steps: int) -> NDArray[np.complex64]:
+        """Return the functions of these symbols and of those before them, complex64 [6, 992 + 32 steps]."""
+        level = self._level(data)
+        kept = SLOW_FIT - STEP
+        shaped = np.empty((len(ORDERS), kept + len(data)), np.complex64)
+        shaped[:, :kept] = self._shaped
+        self._functions.write(data, level, shaped)
+        self._shaped = shaped[:, -kept:].copy()
+        return shaped
+
+    def _strongest(self, shaped: NDArray[np.complex64], steps: int) -> tuple[NDArray[Any], ...]:
+        """Return bins, powers and frequencies of the strongest lines of the short and the long average, [6, steps].
+
+        Returns:
+            bins (short, long), powers in units of the floor, frequencies in cycles/symbol, and the strongest line of
+            the first function where no carrier is looked for, see `binary_lines`.
+        """
+        # Short spectra, one a step, over the step and the one before it.
+        before = _LONG - 1
+        powers = np.empty((len(ORDERS), before + steps, _BINS), np.float32)
+        energies = np.empty((len(ORDERS), before + steps), np.float32)
+        powers[:, :before], energies[:, :before] = self._spectra, self._energy
+        native = kernels()
+        if native is not None:
+            native.line_spectra(shaped, steps, powers, energies)
+        else:
+            pieces = sliding(shaped[:, -(steps + 1) * STEP :], _SEGMENT)[:, ::STEP]
+            spectrum = spectra(pieces, _BINS)
+            powers[:, before:] = spectrum.real**2 + spectrum.imag**2
+            energies[:, before:] = np.einsum("ijk,ijk->ij", pieces.real, pieces.real) + np.einsum(
+                "ijk,ijk->ij", pieces.imag, pieces.imag
+            )
+        self._spectra, self._energy = powers[:, steps:].copy(), energies[:, steps:].copy()
+        if native is not None:
+            found = native.line_averages(powers, energies, self._barred)
+            place, strength = found.binary
+            return (*found.bins, *found.lines, *found.places, binary_places(place, strength, _BINS))
+        short, long = averages(powers, energies, steps, (SHORT, _LONG))
+        binary = binary_lines(np.where(self._barred[0], short[0], np.float32(0)))
+        for level in (short, long):
+            level[np.broadcast_to(self._barred[:, None, :], level.shape)] = 0.0
+        bins = [level.argmax(axis=2) for level in (short, long)]
+        lines = [
+            np.take_along_axis(level, peak[..., None], 2)[..., 0]
+            for level, peak in zip((short, long), bins, strict=True)
+        ]
+        places = [peak_frequencies(level, peak) for level, peak in zip((short, long), bins, strict=True)]
+        return (*bins, *lines, *places, binary)
 
     def _level(self, data: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Mean power of the eight steps up to that of each symbol, float32 [n]."""
+        """Mean power of the eight steps up to each, float32 [steps]."""
         steps = len(data) // STEP
         recent = np.mean(np.abs(data).reshape(steps, STEP).astype(np.float64) ** 2, axis=1)
         power = np.concatenate((self._power, recent))
         self._power = power[-(SHORT - 1) :].copy()
         pair = power[1:] + power[:-1]
         quad = pair[2:] + pair[:-2]
-        return np.repeat(np.asarray((quad[4:] + quad[:-4]) / SHORT, dtype=np.float32), STEP)
+        return np.asarray((quad[4:] + quad[:-4]) / SHORT, dtype=np.float32)
 
     def _fits(
         self,
@@ -207,6 +240,12 @@ class LineSearch:
         seen: NDArray[np.bool_],
     ) -> Fits:
         """Fine fits over the last symbols of each step, for the least order with a line; all arrays [6, steps]."""
+        native = kernels()
+        if native is not None:
+            near = np.stack((rates, drifts))
+            limits = (_PLAIN_LINE, FIT_LINE)
+            numbers, broad = native.line_fits(shaped, ORDERS, seen, near, fit.native, limits)
+            return Fits(*numbers, broad)
         empty = np.zeros(seen.shape)
         found = Fits(empty, empty.copy(), empty.copy(), np.zeros(seen.shape, np.bool_))
         unsettled = np.ones(seen.shape[1], bool)
@@ -230,18 +269,20 @@ class LineSearch:
         """Add fits of lines that drift faster than the short average shows."""
         steps = fits.quality.shape[1]
         good = (fits.quality > FIT_LINE) & ~fits.broad & (np.abs(fits.drifts) < self._fit.reach)
-        settled, lined = np.asarray(good.any(axis=0)), np.asarray(short_seen.any(axis=0))
-        windows = sliding(shaped[:, -(steps - 1) * STEP - _CHIRP :], _CHIRP)[:, ::STEP]
+        settled, lined = np.asarray(good.any(axis=0)).tolist(), np.asarray(short_seen.any(axis=0)).tolist()
         rates, drifts = np.zeros(fits.quality.shape), np.zeros(fits.quality.shape)
         seen = np.zeros(fits.quality.shape, bool)
+        moving = bool(self._chirped[2].any())
         for step in range(steps):
             place = (self.count + step + 1) % (2 * _CHIRP_STEPS)
             if place % _CHIRP_STEPS == 0:
-                wanted = self._chirped[2].any() or (not settled[step] and (place == 0 or lined[step]))
+                wanted = moving or (not settled[step] and (place == 0 or lined[step]))
+                end = shaped.shape[1] - (steps - 1 - step) * STEP
                 self._chirped = (
-                    self._chirps.search(windows[:, step]) if wanted else np.zeros((3, len(ORDERS)))
+                    self._chirps.search(shaped, end - _CHIRP) if wanted else np.zeros((3, len(ORDERS)))
                 )
-            if self._chirped[2].any():
+                moving = wanted and bool(self._chirped[2].any())
+            if moving:
                 back = FIT / 2 - _CHIRP / 2 - place % _CHIRP_STEPS * STEP
                 rates[:, step] = self._chirped[0] - back * self._chirped[1]
                 drifts[:, step] = self._chirped[1]

@@ -20,6 +20,8 @@ BLOCK = 16_384
 """Samples that are cleaned together."""
 LARGEST = 1e12
 """Amplitude from which on a sample is taken for zero: its fourth power would exceed float32."""
+_LARGEST_PART = 0.7 * LARGEST  # of a sample whose parts are all below
+_ALL_BLOCKS, _EVERY = 32, 16  # blocks that are all looked at; every so many of the others
 _STRETCH = 1024  # samples of a spectrum
 _MEMORY = 8  # blocks that estimates are averaged over
 _LEAST = 2048  # samples of the last block that are worth an estimate of their own
@@ -71,6 +73,10 @@ def usable(samples: _Samples) -> NDArray[np.bool_]:
     >>> usable(np.array([1, 1e12, np.nan], np.complex64)).tolist()
     [True, False, False]
     """
+    parts = np.ascontiguousarray(samples, np.complex64).view(np.float32)
+    # Not a number compares as False, and is the extreme value where it occurs.
+    if not len(parts) or (parts.max() < _LARGEST_PART and parts.min() > -_LARGEST_PART):
+        return np.ones(len(samples), np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(samples.real * samples.real + samples.imag * samples.imag < LARGEST**2)
 
@@ -101,7 +107,7 @@ class Cleaner:
         """Forget the samples so far, those that were not returned yet included."""
         self._waiting: list[_Samples] = []
         self._count = 0
-        self._begun = False  # the first block is over
+        self._blocks = 0  # that are over
         self._line = _Line()
         self._image = _Image()
         self._rails = _Rails()
@@ -110,7 +116,7 @@ class Cleaner:
         """Take in samples and return those that are finished, in order.
 
         The first 16,384 are returned together, cleaned by what they show themselves; later ones at once, by what the
-        blocks before them show.
+        blocks before them show. Of blocks of so many samples the first 32 are looked at, and then every 16th.
 
         Args:
             samples: complex64 [N]; those that are not finite are returned as they are.
@@ -120,9 +126,10 @@ class Cleaner:
         while len(fresh):
             some = fresh[: BLOCK - self._count]
             fresh = fresh[len(some) :]
-            self._waiting.append(some)
+            if self._blocks < _ALL_BLOCKS or self._blocks % _EVERY == 0:
+                self._waiting.append(some)
             self._count += len(some)
-            if self._begun:
+            if self._blocks:
                 done.append(self._cleaned(some))
             if self._count == BLOCK:
                 done.append(self._end_block())
@@ -133,12 +140,12 @@ class Cleaner:
         return self._end_block() if self._count else np.zeros(0, dtype=np.complex64)
 
     def _end_block(self) -> _Samples:
-        """Look at a block; return it, cleaned, if it is the first."""
-        block = np.concatenate(self._waiting)
+        """Look at a block, unless it is one of many; return it, cleaned, if it is the first."""
+        block = np.concatenate([np.zeros(0, np.complex64), *self._waiting])
         self._waiting, self._count = [], 0
         self._look(block)
-        first, self._begun = not self._begun, True
-        return self._cleaned(block) if first else block[:0]
+        self._blocks += 1
+        return self._cleaned(block) if self._blocks == 1 else block[:0]
 
     def report(self) -> InputReport:
         """Return what has been found so far."""

@@ -5,7 +5,7 @@ Whoever has a hot loop keeps its NumPy form beside the call, uses that where `ke
 that holds one against the other. Nothing is compiled when this is imported or used. `AMRQ_NATIVE=0` in the environment
 leaves the library alone.
 
-A wheel has no library: it holds for every machine. There detection takes about twice the processor time.
+A wheel has no library: it holds for every machine. There detection and reception take more processor time.
 """
 
 import ctypes
@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
+from amrq.native.pulse_kernels import PulseKernels
 from amrq.native.segment_kernels import SegmentKernels
 from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 4
+_VERSION = 5
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -39,7 +41,7 @@ MOST_ROWS = 64
 _Float32 = NDArray[np.float32]
 
 
-class Kernels(SegmentKernels, SpectrumKernels, NetworkKernels):
+class Kernels(LineKernels, PulseKernels, SegmentKernels, SpectrumKernels, NetworkKernels):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
 
     Args:
@@ -47,6 +49,8 @@ class Kernels(SegmentKernels, SpectrumKernels, NetworkKernels):
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        LineKernels.__init__(self, library)
+        PulseKernels.__init__(self, library)
         SegmentKernels.__init__(self, library)
         SpectrumKernels.__init__(self, library)
         NetworkKernels.__init__(self, library)
@@ -480,4 +484,6 @@ def missing() -> str | None:
     why = "which make and CMake build"
     if os.environ.get(_OFF, "1") == "0":
         why = f"since {_OFF} is 0"
-    return f"Detection runs without its compiled kernels, {why}: it takes more processor time."
+    return (
+        f"Detection and reception run without their compiled kernels, {why}: they take more processor time."
+    )

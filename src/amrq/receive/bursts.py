@@ -12,6 +12,7 @@ chunks begin with its first symbol, so that no chunk is half noise.
 * Carrier: frequency and drift of the strongest chirp in a power of the burst's symbols (see `amrq.measure`).
 """
 
+import cmath
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -134,7 +135,13 @@ class BurstFinder:
         learnt = np.concatenate((self._recent, seen))
         fours = learnt[: len(learnt) // 4 * 4].reshape(-1, 4).mean(axis=1)
         self._noise = _UNBIASED * _low_quantile(fours) if len(fours) else math.inf
-        for power in powers.tolist():
+        pairs = powers + np.concatenate(([self._last], powers[:-1]))
+        if self._begun is None and not (pairs > 2 * _PRESENT * self._noise).any():
+            self._last, self._spent = float(powers[-1]), self._spent + len(powers)
+            powers_left: list[float] = []
+        else:
+            powers_left = powers.tolist()
+        for power in powers_left:
             present = self._last + power > 2 * _PRESENT * self._noise
             if present and self._begun is None:
                 self._begun = max(self._spent - 1, 0)
@@ -197,7 +204,8 @@ class BurstFinder:
         still, carrier = symbols / np.float32(math.sqrt(power)), CarrierEstimate(rate=0.0)
         if self._carrier is not None:
             inside = samples[int(start) : int(stop) + 1]
-            middle = _middle(_turns(inside[None, :], self._samples_per_symbol), self._samples_per_symbol)
+            turns = _turns(inside[None, :], self._samples_per_symbol).tolist()
+            middle = _middle(turns, self._samples_per_symbol)
             carrier, still = self._carrier.remove(still, middle)
         return Burst(
             start=first + float(start),
@@ -265,12 +273,13 @@ def _turns(blocks: NDArray[np.complex64], samples_per_symbol: float) -> NDArray[
     return np.stack((whole.astype(np.complex128), after.astype(np.complex128) * before.conj()))
 
 
-def _middle(turns: NDArray[np.complex128], samples_per_symbol: float) -> float:
-    """Return the middle of a spectrum, cycles/symbol, by the sum of such turns; NaN if the two do not agree."""
-    sums = turns.sum(axis=1)
-    whole, edges = np.angle(sums) / (2 * np.pi) * samples_per_symbol / (2, 8)
-    clear = abs(sums[1]) > _CLEAR_EDGES * np.sum(np.abs(turns[1]))
-    return float(whole + edges) / 2 if clear and abs(whole - edges) < _AGREE else math.nan
+def _middle(turns: list[list[complex]], samples_per_symbol: float) -> float:
+    """Return the middle of a spectrum, cycles/symbol, by the sums of such turns; NaN if the two do not agree."""
+    both, rate = sum(turns[0]), sum(turns[1])
+    scale = samples_per_symbol / (2 * math.pi)
+    whole, edges = cmath.phase(both) * scale / 2, cmath.phase(rate) * scale / 8
+    clear = abs(rate) > _CLEAR_EDGES * sum(map(abs, turns[1]))
+    return (whole + edges) / 2 if clear and abs(whole - edges) < _AGREE else math.nan
 
 
 class BurstReceiver(Receiver):
@@ -349,19 +358,21 @@ class BurstReceiver(Receiver):
             rest = self._channel.rest * self._sample_rate / self._symbol_rate
             middles: list[float] = []
             known, first = -1, _MIDDLE_FIRST - self._turns_first
+            both, edges = self._turns.tolist()
+            all_moved = self._moved.tolist()
             for place, *_ in self._pending[-count:]:
                 block = int(place / self._channel.ratio) // HOP - self._turns_first
                 if block == known:
                     middles.append(middles[-1])
                     continue
-                turns = self._turns[:, max(0, block - _MIDDLE_BLOCKS) : max(block + 1, first)]
-                moved = rest + self._moved[block] * self._channel.samples_per_symbol
-                middles.append(_middle(turns, self._channel.samples_per_symbol) - moved)
+                near = slice(max(0, block - _MIDDLE_BLOCKS), max(block + 1, first))
+                moved = rest + all_moved[block] * self._channel.samples_per_symbol
+                middles.append(_middle([both[near], edges[near]], self._channel.samples_per_symbol) - moved)
                 known = block
             spent = max(0, block - _MIDDLE_BLOCKS)
             self._turns, self._turns_first = self._turns[:, spent:].copy(), self._turns_first + spent
             self._moved = self._moved[spent:].copy()
-            self._carrier.process(symbols[:0], middles)
+            self._carrier.expect(middles)
         return super()._turned(symbols, ended)
 
     def _merged(self, received: ReceivedSymbols, settled: float) -> ReceivedSymbols:

@@ -100,6 +100,7 @@ class Follower:
         self._count = 0  # blocks
         self._slope = 0.0  # bins a block
         self._blind = 0  # blocks without a signal
+        self._seen = 0  # blocks with one since the last without
         self._usual = 0.0  # where the signal's middle was in the channel before that moved, bins
         self._expected = 0.0  # where it is to be in the middle of the next block
         self.motion = Motion(shift, shift, shift)
@@ -127,6 +128,7 @@ class Follower:
         if len(self._places) >= 2 * _LONG:
             del self._places[:-_LONG], self._deviations[:-_LONG]
         self._blind = self._blind + 1 if middle is None else 0
+        self._seen = 0 if middle is None else self._seen + 1
         begin, shift, slope = now.end, now.shift, self._slope
         if self._blind == _GONE:
             self._slope, begin, shift = 0.0, 0.0, 0
@@ -149,7 +151,9 @@ class Follower:
     def _may_move(self, deviation: float) -> bool:
         """Return whether the last places are others than those before: a quick look, before lines are fitted."""
         for length in (_SHORT, _LONG):
-            known = [place for place in self._places[-length:] if not math.isnan(place)]
+            known = self._places[-length:]
+            if self._seen < len(known):
+                known = [place for place in known if not math.isnan(place)]
             third = len(known) // 3
             if third and abs(sum(known[-third:]) - sum(known[:third])) > _SUSPECT * deviation * math.sqrt(
                 2 * third

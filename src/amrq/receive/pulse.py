@@ -10,12 +10,13 @@ noise density is read beside the signal, where the floor is flat there.
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure import USUAL_ROLLOFF
+from amrq.native import kernels
 from amrq.receive.channel import BINS, filter_response
 from amrq.receive.following import Middle
 
@@ -40,6 +41,7 @@ _MEMORY = 12  # blocks in the average
 FIRST_PULSE = 4
 """Blocks before a first answer."""
 _OFTEN, _NOISE_OFTEN = 8, 2  # blocks from one comparison, or measurement, to the next after that
+_LOOKED_AT = 32  # blocks whose places are found at a time
 _CHANGE = 2.0  # of the power from which on it is another signal
 _SURE = 12.0  # log likelihood by which a pulse must be likelier than noise
 _BETTER = 3.0  # by which another must be likelier than the present one
@@ -184,6 +186,57 @@ class _Places(NamedTuple):
     bins_compared: float  # bins that are compared
 
 
+class _Middles:
+    """The places of blocks' spectra, by a pulse that is known.
+
+    Args:
+        powers: float32 [b, BINS], of the blocks.
+    """
+
+    def __init__(self, powers: NDArray[np.float32]) -> None:
+        self._powers = powers
+        self._found: list[list[float]] = []  # of the blocks from `first` on
+        self._first, self._model = 0, cast(_Places | None, None)
+
+    def of(self, number: int, model: _Places | None) -> Middle | None:
+        """Return the place of a block's spectrum; None for no signal."""
+        if model is None:
+            return None
+        if model is not self._model or not 0 <= number - self._first < len(self._found):
+            self._first, self._model = number, model
+            self._found = self._compared(self._powers[number : number + _LOOKED_AT], model)
+        place, low, mid, high, noise = self._found[number - self._first]
+        inside = 0 < place < len(model.log) - 1
+        if not (inside and (mid - noise) * _INDEPENDENT > _SURE):
+            return None
+        bend = 2 * mid - low - high
+        return Middle(
+            model.first + _BIN_STEP * (place + 0.5 * (high - low) / bend),
+            _BIN_STEP / math.sqrt(bend * _INDEPENDENT),
+        )
+
+    @staticmethod
+    def _compared(powers: NDArray[np.float32], model: _Places) -> list[list[float]]:
+        """Return of each block the likeliest place, the log likelihood before it, there and after it, and of noise."""
+        native = kernels()
+        if native is not None:
+            first = model.bins.start
+            found = native.pulse_places(
+                powers, first, model.inverse, model.log, model.weight, model.bins_compared
+            )
+            return found.tolist()
+        lines = []
+        for power in powers:
+            near = power[model.bins]
+            with np.errstate(divide="ignore"):
+                likelihood = -model.bins_compared * np.log(model.inverse @ near) - model.log
+            peak = int(likelihood.argmax())
+            noise = -model.bins_compared * math.log(max(float(near @ model.weight), 1e-37))
+            around = np.clip([peak - 1, peak, peak + 1], 0, len(likelihood) - 1)
+            lines.append([float(peak), *likelihood[around].tolist(), noise])
+        return lines
+
+
 class PulseFinder:
     """Find the pulse of a channel's signal, block by block.
 
@@ -201,7 +254,7 @@ class PulseFinder:
         self._widest, self._flat_to = widest, min(_EDGE * samples_per_symbol, widest)
         side = int(widest / _CELL - 0.5)
         edges = (np.arange(-side, side + 2) - 0.5) * _CELL * bins_per_symbol_rate + BINS // 2
-        self._edges = np.ceil(edges).astype(np.intp)
+        self._edges = np.ceil(edges).astype(np.int64)
         self._frequency = np.arange(-side, side + 1) * _CELL
         self._given = rolloff
         self._default = Pulse(USUAL_ROLLOFF if rolloff is None else rolloff)
@@ -223,6 +276,9 @@ class PulseFinder:
         self._weak = 0  # blocks in which there was much less power than before
         self._places: _Places | None = None
         self._places_of: tuple[Pulse, int, bytes] | None = None
+        self._logs: tuple[bytes, NDArray[np.float32]] | None = (
+            None  # weights of cells, and what models say of them
+        )
         self.pulse = self._default
         """The pulse of the last block."""
         self.found = False
@@ -262,16 +318,10 @@ class PulseFinder:
             spectra: of blocks.
             take: called with the place of each block's spectrum; where it returns True, no further block is taken.
         """
-        # A Hann window, as a product with [-1/4, 1/2, -1/4] in frequency.
-        shifted = np.concatenate((spectra[:, BINS // 2 :], spectra[:, : BINS // 2]), axis=1)
-        smooth = np.zeros(shifted.shape, np.complex64)
-        smooth[:, 1:-1] = shifted[:, 1:-1] - np.float32(0.5) * (shifted[:, :-2] + shifted[:, 2:])
-        with np.errstate(over="ignore"):
-            power = np.fmin(smooth.real**2 + smooth.imag**2, _MOST_POWER).astype(np.float64)
-        cells = np.add.reduceat(power, self._edges, axis=1)[:, :-1] / np.diff(self._edges)
+        fine, cells = self._powers(spectra)
         keep, found = 1 - 1 / _MEMORY, []
-        fine = power.astype(np.float32)
-        for row, block, total in zip(fine, cells, cells.sum(axis=1).tolist(), strict=True):
+        middles = _Middles(fine)
+        for number, (block, total) in enumerate(zip(cells, cells.sum(axis=1).tolist(), strict=True)):
             mean = float(self._average.sum()) / max(self._blocks, 1.0)
             if total > _CHANGE * mean:
                 self._fresh = 0  # a signal begins
@@ -290,34 +340,32 @@ class PulseFinder:
                 self.noise = self._measure()
             found.append((self.pulse, self.noise))
             if self._seen < FIRST_PULSE:
-                self._early.append(row)
-            if take(self._middle(row)):
+                self._early.append(fine[number])
+            if take(middles.of(number, self._places)):
                 break
         return found
 
+    def _powers(self, spectra: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the power of spectra, lowest frequency first, float32 [b, BINS], and its means over cells, float64."""
+        native = kernels()
+        if native is not None:
+            return native.hann_powers(spectra, self._edges, float(_MOST_POWER))
+        # A Hann window, as a product with [-1/4, 1/2, -1/4] in frequency.
+        shifted = np.concatenate((spectra[:, BINS // 2 :], spectra[:, : BINS // 2]), axis=1)
+        smooth = np.zeros(shifted.shape, np.complex64)
+        smooth[:, 1:-1] = shifted[:, 1:-1] - np.float32(0.5) * (shifted[:, :-2] + shifted[:, 2:])
+        with np.errstate(over="ignore"):
+            power = np.fmin(smooth.real**2 + smooth.imag**2, _MOST_POWER)
+        cells = np.add.reduceat(power.astype(np.float64), self._edges, axis=1)[:, :-1]
+        return power, cells / np.diff(self._edges)
+
     def early_middles(self) -> list[Middle | None]:
         """Return the places of the spectra of the first 3 blocks, now that a pulse is known."""
-        return [self._middle(row) for row in self._early]
-
-    def _middle(self, power: NDArray[np.float32]) -> Middle | None:
-        """Return the place of a block's spectrum, float32 [BINS], by the pulse that is known; None for no signal."""
-        model = self._places
-        if model is None:
-            return None
-        near = power[model.bins]
-        with np.errstate(divide="ignore"):
-            likelihood = -model.bins_compared * np.log(model.inverse @ near) - model.log
-        peak = int(likelihood.argmax())
-        noise = -model.bins_compared * math.log(max(float(near @ model.weight), 1e-37))
-        if not (0 < peak < len(likelihood) - 1 and (likelihood[peak] - noise) * _INDEPENDENT > _SURE):
-            return None
-        low, mid, high = likelihood[peak - 1 : peak + 2].tolist()
-        bend = 2 * mid - low - high
-        place = model.first + _BIN_STEP * (peak + 0.5 * (high - low) / bend)
-        return Middle(place, _BIN_STEP / math.sqrt(bend * _INDEPENDENT))
+        middles = _Middles(np.array(self._early, np.float32).reshape(-1, BINS))
+        return [middles.of(number, self._places) for number in range(len(self._early))]
 
     def _model_places(self, pulse: Pulse, level: int, weight: NDArray[np.float32]) -> None:
-        """Prepare `_middle`: the pulse at places around its own, in noise of one of the levels.
+        """Prepare `_Middles`: the pulse at places around its own, in noise of one of the levels.
 
         Args:
             pulse: that was found.
@@ -377,7 +425,10 @@ class PulseFinder:
         count = float(weight.sum())
         power = (power / total).astype(np.float32)
         scale = self._inverse @ (power * weight) / count
-        likelihood = -count * np.log(scale) - self._log @ weight
+        whole = weight.tobytes()
+        if self._logs is None or self._logs[0] != whole:
+            self._logs = (whole, self._log @ weight)
+        likelihood = -count * np.log(scale) - self._logs[1]
         noise = -count * math.log(float(power @ weight) / count)
         freedom = self._blocks * _CELL * self._bins * _INDEPENDENT
         best = likelihood.max(axis=0) * freedom

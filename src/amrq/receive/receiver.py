@@ -190,6 +190,7 @@ class Receiver:
         self._set_zero()
         self._motions: list[Motion] = []  # of the channel in the last blocks
         self._motions_first = 0  # number of the first of them
+        self._still = 0  # so many of the last ones stand still, at least
         self._samples = np.zeros(
             _EDGE, np.complex64
         )  # of the matched filter, from the next block's first less _EDGE
@@ -357,7 +358,9 @@ class Receiver:
 
     def _follow(self, middle: Middle | None) -> bool:
         """Take in where a block shows the signal; return whether the channel moves."""
-        self._motions.append(self._follower.motion)
+        motion = self._follower.motion
+        self._motions.append(motion)
+        self._still = 0 if motion.begin or motion.end else self._still + 1
         moves = self._follower.take(middle, self._pulses.pulse.place * self._channel.bins_per_symbol_rate)
         if moves:
             self._set_zero()
@@ -379,6 +382,8 @@ class Receiver:
     def _path(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where the moving channel's middle is at channel samples, cycles/symbol from where it is said to be."""
         blocks = np.clip(at // HOP, 0, None).astype(np.intp) - self._motions_first
+        if self._still >= len(self._motions):
+            return np.zeros(len(at))
         motions = [self._motions[min(max(block, 0), len(self._motions) - 1)] for block in blocks.tolist()]
         begin, end = (np.array([getattr(one, name) for one in motions]) for name in ("begin", "end"))
         return (begin + (end - begin) * (at % HOP / HOP)) / self._channel.bins_per_symbol_rate
@@ -402,11 +407,11 @@ class Receiver:
         self._power = np.concatenate((self._power, power))
         matched = {one: self._pulses.response(one) for one in set(pulses)}
         edges = {one: self._pulses.edges(one) for one in matched}
-        samples = scipy.fft.ifft(spectra * np.stack([matched[one] for one in pulses]), axis=1)[:, keep]
+        samples = scipy.fft.ifft(spectra * _of_each(matched, pulses), axis=1)[:, keep]
         number = self._filtered - len(spectra)
         samples = turned_along(samples, self._motions[number - self._motions_first :], number)
         self._samples = np.concatenate((self._samples, samples.ravel()))
-        edge = scipy.fft.ifft(spectra * np.stack([edges[one] for one in pulses]), axis=1)[:, keep]
+        edge = scipy.fft.ifft(spectra * _of_each(edges, pulses), axis=1)[:, keep]
         self._clocks += self._clock.process(self._line.process(edge), ended)
         spent = max(0, len(self._motions) - _REMEMBERED)
         del self._motions[:spent]
@@ -578,3 +583,10 @@ class Receiver:
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),
             equaliser=kind,
         )
+
+
+def _of_each(responses: dict[Pulse, NDArray[np.float32]], pulses: list[Pulse]) -> NDArray[np.float32]:
+    """Return the response for each block's pulse, [b, BINS]; one row where all are the same."""
+    if len(responses) == 1:
+        return responses[pulses[0]][None]
+    return np.stack([responses[one] for one in pulses])

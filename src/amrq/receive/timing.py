@@ -35,7 +35,8 @@ _USUAL_ERROR, _COST = 0.003, 6.0  # what an error beyond the usual must outweigh
 _CLEAR = 14.0  # log likelihood ratio of a line that is believed
 _CONTRADICTED = 8.0  # by which the newest symbols' own line must be likelier
 _MOST = np.float32(1e13)  # of the envelope: its square must not leave the range of float32
-_PAD = 4  # times as many bins as samples
+_PAD, _LEAST_BINS = 4, 512  # times as many bins as samples, and bins at least
+_SLOWLY, _SETTLED = 4, 64  # blocks from one fit of the longest window to the next, from so many blocks on
 _TAPS, _PHASES = 8, 256
 _BAND = 0.23  # cycles a channel sample up to which interpolation is exact
 
@@ -121,7 +122,7 @@ class Instants(NamedTuple):
 
 
 class _Fits(NamedTuple):
-    """Tones fitted to the line, float64 [windows, blocks]."""
+    """Tones fitted to the line, float64 [blocks]."""
 
     rate: NDArray[np.float64]  # cycles a sample of the line
     phase: NDArray[np.float64]  # cycles, in the line's sample `middle`
@@ -160,6 +161,7 @@ class Clock:
         self._count = 0  # samples of the line since the stream began; the last of them end `_line`
         self._block = 0  # the block whose clock comes next
         self._locked = False
+        self._long: _Fits | None = None  # the last fit in the longest window, [1]
         self._rate, self._phase, self._at = (
             0.0,
             0.0,
@@ -199,75 +201,133 @@ class Clock:
             if end > self._count or end < LINES:
                 return []
             fit, _ = self._fit(np.array([end]), _LATEST)
-            clear = bool(fit.score[0, 0] > _CLEAR)
+            clear = bool(fit.score[0] > _CLEAR)
             if clear or end == _LATEST or (ended and end == self._count):
                 self._locked, self.clear = True, clear
                 if clear:
-                    self._rate, self._phase = float(fit.rate[0, 0]), float(fit.phase[0, 0])
-                    self._at = float(fit.middle[0, 0])
+                    self._rate, self._phase = float(fit.rate[0]), float(fit.phase[0])
+                    self._at = float(fit.middle[0])
                 blocks = end // LINES - (0 if ended else 1)
                 found = [self._instants(block) for block in range(blocks)]
                 self._block = blocks
                 return found
         return []
 
-    def _fit(self, ends: NDArray[np.intp], *windows: int) -> tuple[_Fits, NDArray[np.complex64]]:
-        """Fit a tone to the samples of the line before each end (numbers in the stream), in each of the windows.
+    def _fit(self, ends: NDArray[np.intp], window: int) -> tuple[_Fits, NDArray[np.complex64]]:
+        """Fit a tone to the samples of the line before each end (numbers in the stream).
 
         Args:
             ends: [blocks].
-            windows: samples of the line, the longest last.
+            window: samples of the line.
 
         Returns:
-            the fits, each array [windows, blocks], and the samples in the longest window, complex64 [blocks, longest].
+            the fits, each array [blocks], and the samples, complex64 [blocks, window].
         """
-        longest = windows[-1]
-        last = ends - (self._count - len(self._line)) - longest
-        rows = np.lib.stride_tricks.sliding_window_view(self._line, longest)[last]
-        bins = longest * _PAD
+        last = ends - (self._count - len(self._line)) - window
+        rows = np.lib.stride_tricks.sliding_window_view(self._line, window)[last]
+        bins = max(_PAD * window, _LEAST_BINS)
         reach = int(_ERROR * self._symbols * bins) + 1
-        place = np.arange(-reach, reach + 1)
-        padded = np.zeros((len(windows), len(ends), bins), np.complex64)
-        energy = np.empty((len(windows), len(ends)))
-        size = rows.real**2 + rows.imag**2
-        for number, window in enumerate(windows):
-            padded[number, :, :window] = rows[:, -window:]
-            energy[number] = np.maximum(size[:, -window:].sum(axis=1, dtype=np.float64), 1e-30)
-        spectrum = scipy.fft.fft(padded, axis=2, overwrite_x=True)
-        near = np.concatenate((spectrum[..., -reach:], spectrum[..., : reach + 1]), axis=2)
+        energy = np.maximum((rows.real**2 + rows.imag**2).sum(axis=1, dtype=np.float64), 1e-30)
+        spectrum = scipy.fft.fft(rows, bins, axis=1)
+        near = np.concatenate((spectrum[:, -reach:], spectrum[:, : reach + 1]), axis=1)
         power = near.real**2 + near.imag**2
-        there = np.minimum(ends, np.array(windows)[:, None])  # how many of them belong to the stream
-        score = _likelihood(power, energy[..., None], there[..., None])
-        score -= _COST * np.minimum(1, (place / bins / self._symbols / _USUAL_ERROR) ** 2)
-        peak = np.clip(score.argmax(axis=2), 1, len(place) - 2)
-        n, k = np.ogrid[: len(windows), : len(ends)]
-        low, mid, high = (np.sqrt(power[n, k, peak + step]) for step in (-1, 0, 1))
+        there = np.minimum(ends, window)  # how many of them belong to the stream
+        n = np.arange(len(ends))
+        peak, score = self._peaks(power, energy, there, reach, bins)
+        peak = np.clip(peak, 1, 2 * reach - 1)
+        low, mid, high = (np.sqrt(power[n, peak + step]) for step in (-1, 0, 1))
         bend = low - 2 * mid + high
         shift = np.where(bend < 0, 0.5 * (low - high) / np.where(bend < 0, bend, -1.0), 0.0)
-        rate = (place[peak] + np.clip(shift, -0.5, 0.5)) / bins
+        rate = (peak - reach + np.clip(shift, -0.5, 0.5)) / bins
         # In the middle of a window the phase of a bin is that of the tone, wherever between two bins that is.
-        middle = np.array(windows)[:, None] - 0.5 * (there + 1)
-        phase = np.angle(near[n, k, peak]) / (2 * np.pi) + place[peak] / bins * middle
-        return _Fits(rate, phase, ends - 0.5 * (there + 1), score[n, k, peak], energy), rows
+        middle = window - 0.5 * (there + 1)
+        phase = np.angle(near[n, peak]) / (2 * np.pi) + (peak - reach) / bins * middle
+        return _Fits(rate, phase, ends - 0.5 * (there + 1), score, energy), rows
+
+    def _peaks(
+        self,
+        power: NDArray[np.float32],
+        energy: NDArray[np.float64],
+        there: NDArray[np.intp],
+        reach: int,
+        bins: int,
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the likeliest of bins -reach to reach, [blocks], and its log likelihood ratio less its cost.
+
+        Beyond the usual error all cost the same: the one with the most power is the likeliest.
+        """
+        usual = min(int(_USUAL_ERROR * self._symbols * bins), reach)
+        cost = _COST * np.minimum(
+            1, (np.arange(-usual, usual + 1) / bins / self._symbols / _USUAL_ERROR) ** 2
+        )
+        n = np.arange(len(power))
+        inner = (
+            _likelihood(power[:, reach - usual : reach + usual + 1], energy[:, None], there[:, None]) - cost
+        )
+        places = [inner.argmax(axis=1) + reach - usual]
+        scores = [inner[n, places[0] - (reach - usual)]]
+        if usual < reach:
+            below = power[:, : reach - usual].argmax(axis=1)
+            above = power[:, reach + usual + 1 :].argmax(axis=1) + reach + usual + 1
+            outer = [_likelihood(power[n, one], energy, there) - _COST for one in (below, above)]
+            places, scores = [below, places[0], above], [outer[0], scores[0], outer[1]]
+        best = np.stack(scores).argmax(axis=0)
+        return np.stack(places)[best, n], np.stack(scores)[best, n]
+
+    def _long_fits(self, blocks: NDArray[np.intp], ends: NDArray[np.intp], newest: _Fits) -> _Fits:
+        """Return the tones in the longest window, [blocks].
+
+        While the line is clear, in the newest samples too, they hardly change from block to block: once settled, every
+        fourth has a new one.
+        """
+        longest, every = self._windows[-1], (blocks % _SLOWLY == 0) | (blocks < _SETTLED)
+        if self._long is None:
+            every[0] = True
+        fresh = np.flatnonzero(every)
+        columns = [] if self._long is None else [self._long]
+        if len(fresh):
+            columns.append(self._fit(ends[fresh], longest)[0])
+        known = [np.concatenate(values) for values in zip(*columns, strict=True)]
+        self._long = _Fits(*(value[-1:] for value in known))
+        which = np.cumsum(every) - (1 if len(known[0]) == len(fresh) else 0)
+        fits = _Fits(*(value[which] for value in known))
+        unclear = np.flatnonzero(~every & (np.minimum(fits.score, newest.score) < _CLEAR))
+        if len(unclear):
+            for value, other in zip(fits, self._fit(ends[unclear], longest)[0], strict=True):
+                value[unclear] = other
+        return fits
+
+    def _is_good(
+        self, fits: _Fits, newest: _Fits, rows: NDArray[np.complex64], ends: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Return which tones are clear, and not contradicted by the newest samples of the line, [blocks, 32]."""
+        number = ends[:, None] - _SHORT + np.arange(_SHORT)
+        cycles = fits.phase[:, None] + fits.rate[:, None] * (number - fits.middle[:, None])
+        angle = (cycles - np.rint(cycles)).astype(np.float32)
+        match = (rows * np.exp(np.complex64(-2j * np.pi) * angle)).sum(axis=1).real
+        held = _likelihood(np.maximum(match, 0) ** 2, newest.energy, np.minimum(ends, _SHORT))
+        return np.asarray((fits.score >= _CLEAR) & (newest.score - held < _CONTRADICTED))
 
     def _follow(self, blocks: NDArray[np.intp]) -> list[Instants]:
         """Tell the clocks of blocks: by the longest window that is clear and not contradicted."""
         ends = np.minimum((blocks + 1) * LINES + _AHEAD, self._count)
-        fits, rows = self._fit(ends, *self._windows)
-        number = ends[:, None] - _SHORT + np.arange(_SHORT)
-        cycles = fits.phase[1:, :, None] + fits.rate[1:, :, None] * (number - fits.middle[1:, :, None])
-        tones = np.exp((-2j * np.pi) * cycles).astype(np.complex64)
-        match = (rows[:, -_SHORT:] * tones).sum(axis=2).real
-        held = _likelihood(np.maximum(match, 0) ** 2, fits.energy[0], np.minimum(ends, _SHORT))
-        good = fits.score >= _CLEAR
-        good[1:] &= fits.score[0] - held < _CONTRADICTED
-        choice = np.where(good.any(axis=0), len(good) - 1 - good[::-1].argmax(axis=0), -1)
+        newest, rows = self._fit(ends, _SHORT)
+        fits = self._long_fits(blocks, ends, newest)
+        good = self._is_good(fits, newest, rows, ends)
+        if not good.all():
+            bad = np.flatnonzero(~good)
+            few, _ = self._fit(ends[bad], self._windows[1])
+            fits = _Fits(*(value.copy() for value in fits))
+            short = ~self._is_good(few, _Fits(*(value[bad] for value in newest)), rows[bad], ends[bad])
+            for value, other, least in zip(fits, few, newest, strict=True):
+                value[bad] = np.where(short, least[bad], other)
+            good[bad] = ~short | (newest.score[bad] >= _CLEAR)
         found = []
-        for n, (block, chosen) in enumerate(zip(blocks.tolist(), choice.tolist(), strict=True)):
-            self.clear = chosen >= 0
-            if self.clear:
-                self._rate, self._phase = float(fits.rate[chosen, n]), float(fits.phase[chosen, n])
-                self._at = float(fits.middle[chosen, n])
+        values = zip(blocks.tolist(), good.tolist(), *(value.tolist() for value in fits[:3]), strict=True)
+        for block, clear, rate, phase, middle in values:
+            self.clear = clear
+            if clear:
+                self._rate, self._phase, self._at = rate, phase, middle
             found.append(self._instants(block))
         self._block = int(blocks[-1]) + 1
         return found

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The lines that a carrier leaves in powers of its symbols: what amrq.measure.carrier_lines and carrier_search compute
+ * with NumPy. tests/test_native_lines.py holds one against the other. Every step of 32 symbols is computed by itself, so
+ * that results do not depend on how many come at a time.
+ */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "columns.h"
+#include "wide.h"
+
+#define INLINE __attribute__((always_inline)) static inline
+#define FUNCTIONS 6
+#define STEP 32
+#define SEGMENT 64
+#define BINS 128
+#define BLOCKS 16
+#define RATES 12
+#define GRID (2 * RATES + 1)
+#define MOST_DRIFTS 32
+#define LONGEST_WINDOW 1024
+#define LONGEST_CHIRP 256
+
+typedef int32_t bits __attribute__((vector_size(4 * LANES)));
+
+/* sin(2 pi x) for |x| <= 1/4. */
+#define QUARTER_SINE(x, u)                                                                                              \
+    ((x) * (6.28318530718f + (u) * (-41.3417022404f + (u) * (81.6052492761f + (u) * (-76.7058597531f                  \
+     + (u) * (42.0586939449f - 15.0946425769f * (u)))))))
+
+/* exp(-2 pi i x). */
+INLINE void turned(const lanes* cycles, lanes* re, lanes* im)
+{
+    const lanes whole = (*cycles + 12582912.0f) - 12582912.0f; /* the nearest integer */
+    const lanes x = *cycles - whole;
+    const bits sign = (bits)x & INT32_MIN;
+    const lanes cosine = 0.25f - (lanes)((bits)x & INT32_MAX);
+    const lanes sine = 0.25f - (lanes)((bits)cosine & INT32_MAX);
+    *re = QUARTER_SINE(cosine, cosine * cosine);
+    *im = -(lanes)((bits)QUARTER_SINE(sine, sine * sine) ^ sign);
+}
+
+/* exp(-2 pi i cycles), complex. cycles: [count], with no more than some thousand in them. */
+WIDE void amrq_turned(const double* cycles, int64_t count, float* out)
+{
+    for (int64_t first = 0; first < count; first += LANES) {
+        const int64_t held = count - first < LANES ? count - first : LANES;
+        lanes x, re, im;
+        memset(&x, 0, sizeof x);
+        for (int64_t k = 0; k < held; k++)
+            x[k] = (float)(cycles[first + k] - rint(cycles[first + k]));
+        turned(&x, &re, &im);
+        for (int64_t k = 0; k < held; k++) {
+            out[2 * (first + k)] = re[k];
+            out[2 * (first + k) + 1] = im[k];
+        }
+    }
+}
+
+/* Symbols as functions of them: their phase times 2, 4, 4, 4, 8 and 16, their amplitude weighed.
+ *
+ * symbols: complex [32 steps]; powers: mean power around each step, [steps]; rings: weights by amplitude, [2, 129];
+ * largest: amplitude over RMS beyond which none counts more; shaped: complex [6, stride], written from `begin` on.
+ */
+WIDE void amrq_line_functions(const float* symbols, const float* powers, int64_t steps, const float* rings,
+                              float largest, float* shaped, int64_t stride, int64_t begin)
+{
+    float room[2 * FUNCTIONS][STEP];
+    for (int64_t step = 0; step < steps; step++) {
+        const float* from = symbols + 2 * STEP * step;
+        const float scale = 1.0f / sqrtf(powers[step] > 1e-30f ? powers[step] : 1e-30f);
+        for (int k = 0; k < STEP; k++) {
+            const float x = from[2 * k], y = from[2 * k + 1];
+            const float amplitude = sqrtf(x * x + y * y), least = amplitude > 1e-30f ? amplitude : 1e-30f;
+            const float a = x / least, b = y / least;
+            const float given = amplitude * scale, radius = given < largest ? given : largest;
+            const float square = radius * radius, soft = square < 1.0f ? square : 1.0f, fourth = square * square;
+            const int32_t place = (int32_t)(radius * (128 / largest) + 0.5f);
+            const float two_re = a * a - b * b, two_im = 2 * (a * b);
+            const float four_re = two_re * two_re - two_im * two_im, four_im = 2 * (two_re * two_im);
+            const float eight_re = four_re * four_re - four_im * four_im, eight_im = 2 * (four_re * four_im);
+            const float most_re = eight_re * eight_re - eight_im * eight_im, most_im = 2 * (eight_re * eight_im);
+            const float ring16 = rings[place], ring32 = rings[129 + place];
+            room[0][k] = two_re * square;
+            room[1][k] = two_im * square;
+            room[2][k] = four_re * fourth;
+            room[3][k] = four_im * fourth;
+            room[4][k] = four_re * ring16;
+            room[5][k] = four_im * ring16;
+            room[6][k] = four_re * ring32;
+            room[7][k] = four_im * ring32;
+            room[8][k] = eight_re * soft;
+            room[9][k] = eight_im * soft;
+            room[10][k] = most_re * soft;
+            room[11][k] = most_im * soft;
+        }
+        for (int row = 0; row < FUNCTIONS; row++) {
+            float* to = shaped + 2 * (stride * row + begin + STEP * step);
+            for (int k = 0; k < STEP; k++) {
+                to[2 * k] = room[2 * row][k];
+                to[2 * k + 1] = room[2 * row + 1][k];
+            }
+        }
+    }
+}
+
+/* Power spectra of the last steps and of the step before each, in 128 bins, and the energies of what they are of.
+ *
+ * shaped: complex [6, stride], of which the last `steps` steps end at `end`; roots: of 128; powers: [6, rows, 128] and
+ * energies: [6, rows], the last `steps` rows of which are written.
+ */
+WIDE void amrq_line_spectra(const float* shaped, int64_t stride, int64_t end, int64_t steps, const float* roots,
+                            float* powers, float* energies, int64_t rows)
+{
+    struct columns place[2];
+    const int64_t count = FUNCTIONS * steps;
+    for (int64_t first = 0; first < count; first += LANES) {
+        const int64_t held = count - first < LANES ? count - first : LANES;
+        memset(place[0].re, 0, sizeof(lanes) * BINS);
+        memset(place[0].im, 0, sizeof(lanes) * BINS);
+        float *re = (float*)place[0].re, *im = (float*)place[0].im;
+        float* out[LANES];
+        for (int64_t lane = 0; lane < held; lane++) {
+            const int64_t row = (first + lane) / steps, step = (first + lane) % steps;
+            const float* from = shaped + 2 * (stride * row + end - STEP * (steps - 1 - step) - SEGMENT);
+            for (int k = 0; k < SEGMENT; k++) {
+                re[LANES * k + lane] = from[2 * k];
+                im[LANES * k + lane] = from[2 * k + 1];
+            }
+            const int64_t number = rows * row + rows - steps + step;
+            out[lane] = powers + BINS * number;
+        }
+        lanes energy;
+        memset(&energy, 0, sizeof energy);
+        for (int k = 0; k < SEGMENT; k++)
+            energy += place[0].re[k] * place[0].re[k] + place[0].im[k] * place[0].im[k];
+        for (int64_t lane = 0; lane < held; lane++)
+            energies[(out[lane] - powers) / BINS] = energy[lane];
+        struct columns* done = place + transform(place, BINS, roots);
+        for (int k = 0; k < BINS; k++)
+            done->re[k] = done->re[k] * done->re[k] + done->im[k] * done->im[k];
+        const float* found = (const float*)done->re;
+        for (int64_t lane = 0; lane < held; lane++)
+            for (int k = 0; k < BINS; k++)
+                out[lane][k] = found[LANES * k + lane];
+    }
+}
+
+/* Make each row the sum of itself and that `span` before it, from the last one on. */
+INLINE void doubled(float* values, int64_t rows, int64_t width, int64_t span)
+{
+    for (int64_t row = rows - 1; row >= span; row--) {
+        float* restrict to = values + width * row;
+        const float* restrict from = values + width * (row - span);
+        for (int64_t k = 0; k < width; k++)
+            to[k] += from[k];
+    }
+}
+
+INLINE int highest(const float* values)
+{
+    float most = values[0];
+    for (int k = 1; k < BINS; k++)
+        most = values[k] > most ? values[k] : most;
+    int place = 0;
+    while (values[place] != most)
+        place++;
+    return place;
+}
+
+/* Place of a peak between bins, cycles/symbol, by a parabola. */
+INLINE double peak_frequency(const float* values, int bin)
+{
+    const float left = values[(bin + BINS - 1) % BINS], mid = values[bin], right = values[(bin + 1) % BINS];
+    const float bend = left - 2 * mid + right;
+    double shift = bend < 0 ? 0.5 * (double)((left - right) / bend) : 0;
+    shift = shift < -0.5 ? -0.5 : shift > 0.5 ? 0.5 : shift;
+    return (double)(bin < BINS / 2 ? bin : bin - BINS) / BINS + shift / BINS;
+}
+
+/* The strongest lines of averages over 8 and over 32 spectra, in units of their floors.
+ *
+ * powers: [6, rows, 128] and energies: [6, rows], which become sums; the last `steps` rows are looked at, which must
+ * have 31 before them; barred: [6, 128], bins in which no carrier is looked for; bins: [2, 6, steps] and lines:
+ * [2, 6, steps], bins and powers of the strongest lines in the short and the long average; places: [2, 6, steps], their
+ * frequencies; binary: [2, steps], bin and power of the strongest line of the first function in the short average where
+ * no carrier is looked for.
+ */
+WIDE void amrq_line_averages(float* powers, float* energies, int64_t rows, int64_t steps, const uint8_t* barred,
+                             int64_t* bins, float* lines, double* places, double* binary)
+{
+    float level[BINS];
+    for (int row = 0; row < FUNCTIONS; row++) {
+        float *sums = powers + BINS * rows * row, *floors = energies + rows * row;
+        const uint8_t* out = barred + BINS * row;
+        for (int64_t span = 1; span < 32; span *= 2) {
+            doubled(sums, rows, BINS, span);
+            doubled(floors, rows, 1, span);
+            if (span != 4 && span != 16)
+                continue;
+            const int64_t first = (span == 4 ? 0 : FUNCTIONS * steps) + steps * row;
+            for (int64_t step = 0; step < steps; step++) {
+                const int64_t number = rows - steps + step;
+                const float* from = sums + BINS * number;
+                const float least = floors[number] > 1e-20f ? floors[number] : 1e-20f;
+                if (!row && span == 4) {
+                    for (int k = 0; k < BINS; k++)
+                        level[k] = out[k] ? from[k] / least : 0;
+                    const int strange = highest(level);
+                    binary[step] = strange;
+                    binary[steps + step] = level[strange];
+                }
+                for (int k = 0; k < BINS; k++)
+                    level[k] = out[k] ? 0 : from[k] / least;
+                const int bin = highest(level);
+                bins[first + step] = bin;
+                lines[first + step] = level[bin];
+                places[first + step] = peak_frequency(level, bin);
+            }
+        }
+    }
+}
+
+/* What a fit is made with: lengths, the grid, and from where on a line is broad. */
+struct grid {
+    int64_t window, drifts; /* symbols; drifts on either side, at most 15 */
+    double rate_step, drift_step;
+    double clear, clearer, less_broad, broad;
+    const float* straighten; /* [2, 16, 32], real and imaginary parts by block and drift */
+    const float* roots;      /* of 32 */
+};
+
+struct line {
+    double rate, drift, quality;
+    int broad;
+};
+
+INLINE double vertex(const float* level, int64_t at, int64_t size, int64_t step, double* gain)
+{
+    const int64_t mid = at < 1 ? 1 : at > size - 2 ? size - 2 : at;
+    double value[3];
+    for (int k = 0; k < 3; k++) {
+        const float power = level[(mid + k - 1) * step];
+        value[k] = log(power > 1e-30f ? power : 1e-30f);
+    }
+    const double bend = value[0] - 2 * value[1] + value[2];
+    double shift = bend < 0 ? 0.5 * (value[0] - value[2]) / bend : 0;
+    shift = shift < -0.5 ? -0.5 : shift > 0.5 ? 0.5 : shift;
+    if (at != mid)
+        shift = 0;
+    *gain = exp(0.25 * (value[2] - value[0]) * shift);
+    return shift;
+}
+
+/* Fit a line to a window, complex [window], around a rate and a drift. */
+INLINE struct line fitted(const float* window, double rate, double drift, const struct grid* grid,
+                          struct columns place[2])
+{
+    const int64_t part = grid->window / BLOCKS, columns = 2 * grid->drifts + 1;
+    const float turn = (float)rate, bend = (float)(drift / 2), middle = 0.5f * (float)(grid->window - 1);
+    float re[LONGEST_WINDOW], im[LONGEST_WINDOW], blocks_re[BLOCKS], blocks_im[BLOCKS], size[LONGEST_WINDOW];
+    static const lanes count = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    for (int64_t k = 0; k < grid->window; k += LANES) {
+        const lanes low = *(const loose*)(window + 2 * k), high = *(const loose*)(window + 2 * k + LANES);
+        const lanes x = EVEN(low, high), y = ODD(low, high), time = count + ((float)k - middle);
+        lanes cosine, sine;
+        const lanes cycles = turn * time + bend * (time * time);
+        turned(&cycles, &cosine, &sine);
+        *(loose*)(re + k) = x * cosine - y * sine;
+        *(loose*)(im + k) = x * sine + y * cosine;
+        *(loose*)(size + k) = x * x + y * y;
+    }
+    float energy = 0, squares = 0, inside = 0;
+    for (int block = 0; block < BLOCKS; block++) {
+        float sum_re = 0, sum_im = 0, power = 0;
+        for (int64_t k = part * block; k < part * (block + 1); k++) {
+            sum_re += re[k];
+            sum_im += im[k];
+            power += size[k];
+        }
+        blocks_re[block] = sum_re;
+        blocks_im[block] = sum_im;
+        energy += power;
+        squares += power * power;
+        inside += sum_re * sum_re + sum_im * sum_im;
+    }
+    energy = energy > 1e-20f ? energy : 1e-20f;
+    float level[GRID * MOST_DRIFTS];
+    const float* straighten = grid->straighten;
+    for (int64_t first = 0; first < columns; first += LANES) {
+        for (int block = 0; block < BLOCKS; block++) {
+            const lanes c = *(const loose*)(straighten + MOST_DRIFTS * block + first);
+            const lanes s = *(const loose*)(straighten + MOST_DRIFTS * (BLOCKS + block) + first);
+            place[0].re[block] = blocks_re[block] * c - blocks_im[block] * s;
+            place[0].im[block] = blocks_re[block] * s + blocks_im[block] * c;
+        }
+        memset(place[0].re + BLOCKS, 0, sizeof(lanes) * BLOCKS);
+        memset(place[0].im + BLOCKS, 0, sizeof(lanes) * BLOCKS);
+        const struct columns* done = place + transform(place, 2 * BLOCKS, grid->roots);
+        for (int lag = 0; lag < GRID; lag++) {
+            const int bin = (lag + 2 * BLOCKS - RATES) % (2 * BLOCKS);
+            *(loose*)(level + MOST_DRIFTS * lag + first) =
+                done->re[bin] * done->re[bin] + done->im[bin] * done->im[bin];
+        }
+    }
+    float most = -1;
+    int64_t i = 0, j = 0;
+    for (int64_t lag = 0; lag < GRID; lag++)
+        for (int64_t column = 0; column < columns; column++)
+            if (level[MOST_DRIFTS * lag + column] > most) {
+                most = level[MOST_DRIFTS * lag + column];
+                i = lag;
+                j = column;
+            }
+    const double quality = most / energy, length = (double)grid->window;
+    double gain, unused;
+    const double between = vertex(level + j, i, GRID, MOST_DRIFTS, &gain);
+    const double across = vertex(level + MOST_DRIFTS * i, j, columns, 1, &unused);
+    const double least = BLOCKS * (double)squares, filled = length * (double)energy * (double)energy /
+                                                            (least > 1e-30 ? least : 1e-30);
+    const double whole = (quality * gain - 1) / (filled - 1 > 1 ? filled - 1 : 1);
+    const double parts = ((double)(inside / energy) - 1) / (length / BLOCKS - 1);
+    const double share = parts > grid->clearer ? grid->less_broad : grid->broad;
+    return (struct line){ rate + grid->rate_step * ((double)(i - RATES) + between),
+                          drift + grid->drift_step * ((double)(j - grid->drifts) + across), quality,
+                          parts > grid->clear && whole < share * parts };
+}
+
+/* Fits of the windows that end with each step, for the least order with a line.
+ *
+ * shaped: complex [6, stride], of which the last step ends at `end`; orders: M of the six functions; seen: [6, steps],
+ * where a line is looked for; near: [2, 6, steps], its rate and drift nearly; plain: quality from which on other
+ * functions of the order are not tried; line: quality from which on other orders are not; found: [3, 6, steps], rates,
+ * drifts and qualities, and broad: [6, steps], all zero before.
+ */
+WIDE void amrq_line_fits(const float* shaped, int64_t stride, int64_t end, int64_t steps, const int64_t* orders,
+                         const uint8_t* seen, const double* near, const struct grid* grid, double plain, double line,
+                         double* found, uint8_t* broad)
+{
+    struct columns place[2];
+    const int64_t all = FUNCTIONS * steps;
+    for (int64_t step = 0; step < steps; step++) {
+        const int64_t first = end - STEP * (steps - 1 - step) - grid->window;
+        for (int row = 0, stop; row < FUNCTIONS; row = stop) {
+            for (stop = row; stop < FUNCTIONS && orders[stop] == orders[row];)
+                stop++;
+            int wanted = 1;
+            double best = 0;
+            for (int one = row; one < stop; one++) {
+                const int64_t at = steps * one + step;
+                if (!seen[at] || !wanted)
+                    continue;
+                const struct line fit =
+                    fitted(shaped + 2 * (stride * one + first), near[at], near[all + at], grid, place);
+                found[at] = fit.rate;
+                found[all + at] = fit.drift;
+                found[2 * all + at] = fit.quality;
+                broad[at] = (uint8_t)fit.broad;
+                wanted = fit.quality < plain;
+                best = fit.quality > best ? fit.quality : best;
+            }
+            for (int one = row; one < stop; one++)
+                if (found[2 * all + steps * one + step] != best)
+                    found[2 * all + steps * one + step] = 0;
+            if (best > line)
+                break;
+        }
+    }
+}
+
+/* The highest power in the spectra of each function's window, dechirped by up to 16 drifts.
+ *
+ * shaped: complex [6, stride], of which `length` from `first` on are looked at; table: by what they are dechirped,
+ * [6, 2, length, 16], real and imaginary parts for each drift; bins: power of two, at most 256; allowed: [6, bins];
+ * roots: of `bins`; peaks: [2, 6], drift and bin; tops: [6]. The power itself where drifts have none is 0.
+ */
+WIDE void amrq_line_chirps(const float* shaped, int64_t stride, int64_t first, int64_t length, const float* table,
+                           int64_t bins, const float* roots, const uint8_t* allowed, int64_t* peaks, float* tops)
+{
+    struct columns place[2];
+    for (int row = 0; row < FUNCTIONS; row++) {
+        const float* from = shaped + 2 * (stride * row + first);
+        const float *c = table + 2 * LANES * length * row, *s = c + LANES * length;
+        for (int64_t k = 0; k < length; k++) {
+            const float x = from[2 * k], y = from[2 * k + 1];
+            const lanes re = *(const loose*)(c + LANES * k), im = *(const loose*)(s + LANES * k);
+            place[0].re[k] = x * re - y * im;
+            place[0].im[k] = x * im + y * re;
+        }
+        memset(place[0].re + length, 0, sizeof(lanes) * (size_t)(bins - length));
+        memset(place[0].im + length, 0, sizeof(lanes) * (size_t)(bins - length));
+        struct columns* done = place + transform(place, (int)bins, roots);
+        lanes most = { 0 };
+        for (int64_t k = 0; k < bins; k++) {
+            if (!allowed[bins * row + k])
+                continue;
+            const lanes power = done->re[k] * done->re[k] + done->im[k] * done->im[k];
+            const bits over = power > most;
+            done->re[k] = power;
+            most = (lanes)(((bits)power & over) | ((bits)most & ~over));
+        }
+        int best = 0;
+        for (int lane = 1; lane < LANES; lane++)
+            best = most[lane] > most[best] ? lane : best;
+        const float* found = (const float*)done->re + best;
+        tops[row] = most[best];
+        peaks[row] = best;
+        peaks[FUNCTIONS + row] = 0;
+        for (int64_t k = bins - 1; k >= 0; k--)
+            if (allowed[bins * row + k] && found[LANES * k] == tops[row])
+                peaks[FUNCTIONS + row] = k;
+    }
+}
