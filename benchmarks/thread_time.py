@@ -8,15 +8,17 @@ from pathlib import Path
 
 __all__ = ["ThreadTimes", "thread_seconds"]
 
-_LOOK = 0.05  # seconds between two looks: a thread that has ended is known no more
+_LOOK = 0.2  # seconds between two looks: a thread that has ended is known no more
 _OTHERS = {"python3": "classifier and decisions", "python": "classifier and decisions"}
 """Threads of Python have the process's own name: here those are the classifier's and the decisions'."""
 
 
-def thread_seconds() -> Counter[str]:
-    """Return seconds of processor time by thread; those of one name are added."""
+def thread_seconds(but: int | None = None) -> Counter[str]:
+    """Return seconds of processor time by thread, without that of a number; those of one name are added."""
     found: Counter[str] = Counter()
     for task in Path("/proc/self/task").iterdir():
+        if task.name == str(but):
+            continue
         try:
             name = (task / "comm").read_text().strip()
             used = int((task / "schedstat").read_text().split()[0])
@@ -58,7 +60,7 @@ class ThreadTimes:
         self.seconds = self._most - self._begun
 
     def _look(self) -> None:
-        for name, used in thread_seconds().items():
+        for name, used in thread_seconds(self._thread.native_id).items():
             self._most[name] = max(self._most[name], used)
 
     def _follow(self) -> None:
