@@ -245,7 +245,7 @@ class LineSearch:
             near = np.stack((rates, drifts))
             limits = (_PLAIN_LINE, FIT_LINE)
             numbers, broad = native.line_fits(shaped, ORDERS, seen, near, fit.native, limits)
-            return Fits(*numbers, broad)
+            return Fits(numbers[0], numbers[1], numbers[2], broad)
         empty = np.zeros(seen.shape)
         found = Fits(empty, empty.copy(), empty.copy(), np.zeros(seen.shape, np.bool_))
         unsettled = np.ones(seen.shape[1], bool)
