@@ -37,6 +37,8 @@ _VOICE_LOW, _VOICE_HIGH = 700.0, (1300.0, 4500.0)
 _VOICE_PEAK = 2.3
 """Peak over RMS of a voice's deviation, at least: tones and data have less."""
 _PULSES = {"mode_s": "Mode S", "mode_ac": "Mode A/C", "dme": "DME"}
+_CODES = {"nrz": "NRZ", "manchester": "Manchester", "pwm": "PWM", "ppm": "PPM"}
+"""Line codes of on-off keying."""
 _MORSE = 4.0, 70.0
 """Words a minute of Morse."""
 _BOX = 0.7
@@ -234,7 +236,8 @@ def _ssb(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Deta
 
 def _on_off(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
     found = look.keying
-    return "OOK", _measured(found.confidence, symbol_rate=found.symbol_rate, duty=found.duty)
+    label = f"OOK {_CODES[found.code]}" if found.code is not None and found.confidence > _LIKELY else "OOK"
+    return label, _measured(found.confidence, symbol_rate=found.symbol_rate, duty=found.duty)
 
 
 def _pulses(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:

@@ -15,7 +15,7 @@ from scipy import fft
 
 from amrq.measure.looks import noise_beside, squares
 
-__all__ = ["KeyedSamples", "keyed_samples"]
+__all__ = ["KeyedSamples", "keyed_samples", "narrowed"]
 
 MOST_SAMPLES = 12_000
 """Of the signal at the discriminator's rate: enough, and no more is looked at."""
@@ -187,6 +187,35 @@ def keyed_samples(
     samples = fft.ifft(narrow)
     inside = float(powers[: kept // 2].sum()) + float(powers[-(kept // 2) :].sum())
     return _discriminated(samples, bins * size, min(0.9, noise * kept / max(inside, 1e-300)), width)
+
+
+def narrowed(
+    iq: _Samples, sample_rate: float, width: float, share: float = _NARROWER
+) -> tuple[_Samples, float]:
+    """Return samples about 0 Hz and a width that is no more than what stands out of the noise beside it.
+
+    Args:
+        iq: complex64 [N], a signal about 0 Hz, finite.
+        sample_rate: samples a second.
+        width: of its box, Hz.
+        share: of the width; where more stands out, all of it is returned.
+
+    >>> noise = np.random.default_rng(1).normal(size=(4000, 2)) @ [0.1, 0.1j]
+    >>> tone = np.exp(2j * np.pi * 0.05 * np.arange(4000)) + noise
+    >>> moved, width = narrowed(tone.astype(np.complex64), 1000.0, 300.0)
+    >>> width < 40
+    True
+    """
+    bins = sample_rate / max(1, len(iq))
+    powers = squares(fft.fft(iq))
+    noise = noise_beside(powers, bins, width)
+    if not noise > 0:
+        return iq, width
+    low, high = _occupied(powers, bins, width, noise)
+    if high - low >= share * width:
+        return iq, width
+    turn = np.exp(-1j * np.pi * (low + high) / sample_rate * np.arange(len(iq)))
+    return (iq * turn).astype(np.complex64), max(high - low, 64 * bins)
 
 
 def _within(iq: _Samples, sample_rate: float, centre: float, width: float, most: int) -> KeyedSamples:
