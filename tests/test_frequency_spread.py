@@ -106,3 +106,14 @@ def test_a_carrier_with_sidebands_beside_its_box_is_no_carrier() -> None:
     plain = (0.1 * np.exp(2j * np.pi * 3 * np.arange(COUNT) / rate) + noise).astype(np.complex64)
     assert said(iq, rate, 700.0, carrier=0.6, am=0.2).family != "carrier"
     assert said(plain, rate, 700.0, carrier=0.6, am=0.2).family == "carrier"
+
+
+def test_a_line_with_sidebands_is_no_carrier_where_a_model_does_not_know_am() -> None:
+    rate = 16e3
+    audio = fft.rfft(rng("unknown to the model").standard_normal(COUNT))
+    at = fft.rfftfreq(COUNT, 1 / rate)
+    audio = fft.irfft(np.where((at > 300) & (at < 2500), audio, 0), COUNT)
+    noise = rng("floor of AM").normal(size=(COUNT, 2)) @ [1, 1j] * 0.005
+    iq = (0.1 * np.exp(2j) * (1 + 0.3 * audio / audio.std()) + noise).astype(np.complex64)
+    for family in ("carrier", "ssb"):
+        assert said(iq, rate, 5e3, **{family: 0.9, "am": 1e-3}).family in ("am", "unknown")

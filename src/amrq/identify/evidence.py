@@ -108,6 +108,8 @@ class FamilyEvidence:
 
 _SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
 """Families that AM looks like where nothing has learnt it."""
+_LINED, _IN_LINE = ("carrier", "ssb"), 0.5
+"""Families that AM is looked for beside, whatever proves them, where their line has more of the power."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
 _CHIPS = ("linear", "oqpsk")
@@ -120,7 +122,10 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
     if best in _CHIPS and "dsss" not in measured and case.look.bandwidth > _RANGES["dsss"][0]:
         _measure(case, "dsss", score, measured)
         best = max(score, key=lambda name: score[name])
-    if best not in measured or proof_of(case, best) >= PROVEN:
+    lined = (
+        best in _LINED and case.look.line.share > _IN_LINE
+    )  # AM has a line, too, and an audio that is skew
+    if best not in measured or (not lined and proof_of(case, best) >= PROVEN):
         return
     for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp")):
         if best in families and other in score and other not in measured:

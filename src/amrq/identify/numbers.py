@@ -35,7 +35,7 @@ _CONSTANT, _FILTERED, _LIKE_NOISE = 0.45, 0.3, 0.3
 """Variation of the envelope: of a constant one at most, of filtered symbols at least; of noise it is so near to 1."""
 _OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
 """Of the bandwidth, that AM's carrier is off the middle; an eye that audio seldom has; turns of pi/4-DQPSK."""
-_AM_CLEAR, _AM_DEPTH = 0.25, 0.1
+_AM_CLEAR, _AM_DEPTH = (0.05, 0.21), 0.1
 """Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
 _DEEPEST = 1.2
 """Depth: deeper is keying."""
@@ -208,7 +208,7 @@ def mirrored(case: Case) -> float:
     am = case.look.am
     if am.depth is None or am.depth < _AM_DEPTH:
         return 0.0
-    return min(am.confidence / _AM_CLEAR, 1.0) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
+    return _ramp(am.confidence, *_AM_CLEAR) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
 
 
 def _numbers_of_carrier(case: Case) -> tuple[float, ...]:

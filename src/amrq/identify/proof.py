@@ -97,6 +97,8 @@ def contradiction_of(case: Case, name: str) -> float:
     against = 0.0
     if name in _NO_SIDEBANDS and case.has("am"):
         against = mirrored(case) * (1 - switched(case))
+        if name == "carrier":
+            against = min(1.0, _SIDED * against)
     if name in _NO_SWEEPS and case.has("chirp"):
         against = max(against, _ramp(case.look.chirp.confidence, 0.1, 0.4))
     if name in _NO_CODE and case.has("spreading"):
@@ -112,6 +114,8 @@ def contradiction_of(case: Case, name: str) -> float:
 
 _NO_SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
 """Families that AM is taken for."""
+_SIDED = 2.0
+"""Times as much they count against a carrier, whose line AM has, too."""
 _NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
 """Families that chirps are taken for."""
 _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
