@@ -39,6 +39,7 @@ class IdentifyOptions:
         decision: how decisions are made; None: the defaults.
         search: look for the signal; otherwise symbol rate and offset are given, and are taken as they are.
         first: symbols that are received at first; the rest only where these do not get a sure name. 0: all at once.
+        alone: see `SignalSearch`.
     """
 
     model: str | Classifier = "default"
@@ -46,6 +47,7 @@ class IdentifyOptions:
     decision: DecisionOptions | None = None
     search: bool = True
     first: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,12 @@ def identify_linear(
     options = options or IdentifyOptions()
     samples = np.ascontiguousarray(samples, dtype=np.complex64)
     if options.search or symbol_rate is None:
-        search = SignalSearch(offset, symbol_rate, highest=sample_rate / 2)  # two samples a symbol at least
+        search = SignalSearch(
+            offset,
+            symbol_rate,
+            highest=sample_rate / 2,  # two samples a symbol at least
+            alone=options.alone,
+        )
         found = find_in_windows(_windows(samples), sample_rate, search)
     else:
         found = FoundSignal(offset or 0.0, SymbolRate(symbol_rate, 1.0), symbol_rate)

@@ -92,6 +92,7 @@ def _received(
         DecisionOptions(),
         search=symbol_rate is None,
         first=_FIRST_SYMBOLS,
+        alone=True,
     )
     centre = look.measures.centre
     middle = centre if math.isfinite(centre) else sum(look.band()) / 2

@@ -69,6 +69,8 @@ class SignalSearch:
         lowest: lowest symbol rate searched, Bd; 0: that of `estimate_symbol_rate`.
         highest: highest symbol rate searched, Bd.
         real: the samples are a real signal, whose band begins at 0 Hz.
+        alone: the samples are those of one emission, taken out of a band: a receiver's line and image are not looked
+            for, nor bursts beside it.
 
     Raises:
         AmrqError: the lowest symbol rate is not below the highest.
@@ -79,6 +81,7 @@ class SignalSearch:
     lowest: float = 0.0
     highest: float = math.inf
     real: bool = False
+    alone: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -173,11 +176,13 @@ def find_signal(
     middle = 0.0
     if search.real:
         samples, sample_rate, middle = _positive_half(samples, sample_rate)
-    else:
+    elif not search.alone:
         cleaner = Cleaner(sample_rate)
         samples = np.concatenate([cleaner.process(samples), cleaner.finish()])
         report = cleaner.report()
-    signals = tuple(find_signals(samples, sample_rate)) if len(samples) >= _LEAST else ()
+    signals: tuple[BandSignal, ...] = ()
+    if len(samples) >= _LEAST:
+        signals = tuple(find_signals(samples, sample_rate, bursts=not search.alone))
     given = search.symbol_rate
     best: FoundSignal | None = None
     for signal in _candidates(signals, search, middle):

@@ -10,6 +10,7 @@ the signal.
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,15 @@ class Density:
         return self.parts.mean(axis=0)
 
 
+@lru_cache(16)
+def _window(length: int) -> NDArray[np.float32]:
+    """Return Hann's window, by which all bins of white noise together have its power, float32 [length]."""
+    window = np.hanning(length + 1)[:-1].astype(np.float32)
+    window /= np.float32(math.sqrt(length * float(np.sum(window.astype(np.float64) ** 2))))
+    window.flags.writeable = False
+    return np.asarray(window)
+
+
 def power_density(samples: NDArray[np.complex64], sample_rate: float, length: int, parts: int = 1) -> Density:
     """Return the averaged spectra of Hann-windowed stretches that overlap by half.
 
@@ -117,8 +127,7 @@ def power_density(samples: NDArray[np.complex64], sample_rate: float, length: in
     wanted = min(count, max(1, 2 * _MOST_SAMPLES // length))
     starts = np.unique(np.linspace(0, count - 1, wanted).round().astype(np.int64)) * (length // 2)
     parts = max(1, min(parts, len(starts)))
-    window = np.hanning(length + 1)[:-1].astype(np.float32)
-    window /= np.float32(math.sqrt(length * float(np.sum(window.astype(np.float64) ** 2))))
+    window = _window(length)
     sums = np.zeros((parts, length))
     offsets = np.arange(length)
     for part, group in enumerate(np.array_split(starts, parts)):
@@ -134,7 +143,10 @@ def power_density(samples: NDArray[np.complex64], sample_rate: float, length: in
 
 
 def find_signals(
-    samples: NDArray[np.complex64], sample_rate: float, search: tuple[float, float] = (-math.inf, math.inf)
+    samples: NDArray[np.complex64],
+    sample_rate: float,
+    search: tuple[float, float] = (-math.inf, math.inf),
+    bursts: bool = True,
 ) -> list[BandSignal]:
     """Return the signals in a band, strongest first; an empty list if there is only noise.
 
@@ -145,6 +157,8 @@ def find_signals(
         samples: complex [N], 64 or more; samples that are not finite count as zeros.
         sample_rate: samples a second.
         search: lowest and highest frequency that a signal's middle may have, Hz from the middle of the band.
+        bursts: eighths of the time are searched as well, which takes most of the time; otherwise only where nothing
+            shows in all of it.
 
     Raises:
         AmrqError: the samples are too few, or the range is empty.
@@ -178,6 +192,8 @@ def find_signals(
         np.arange(len(parts)),
         *(np.array([part]) for part in range(len(parts)) if len(parts) > 1),
     ]:
+        if found and not bursts:
+            break
         profile = parts[chosen].mean(axis=0)
         for low, high, level in _boxes_in_noise(profile, floor, density.spectra * len(chosen)):
             if not any(low < other[1] and other[0] < high for other in found):
@@ -317,6 +333,12 @@ def _independent(spectra: int, width: int = 1) -> float:
     return max(1.0, 0.95 * spectra) * width / (1 + 0.94 * (1 - 1 / width))
 
 
+@lru_cache(256)
+def _highest(shape: float) -> float:
+    """Return how high noise comes, over its mean, by a mean over so many independent powers."""
+    return float(special.gammainccinv(shape, _FALSE_ALARM)) / shape
+
+
 def _boxes(profile: _Reals, floor: float, spectra: int) -> list[tuple[int, int]]:
     """Return first bin and end of each signal, side lobes included."""
     bins = len(profile)
@@ -326,7 +348,7 @@ def _boxes(profile: _Reals, floor: float, spectra: int) -> list[tuple[int, int]]
     while width <= bins // 8:
         smooth = _smooth(excess, width)
         shape = _independent(spectra, width)
-        limit = floor * (float(special.gammainccinv(shape, _FALSE_ALARM)) / shape - 1)
+        limit = floor * (_highest(shape) - 1)
         significant = smooth > limit
         if width > 1:  # only what is itself above half of the limit, so that a wide mean does not widen boxes
             significant &= _smooth(excess, max(1, width // 4)) > 0.3 * np.maximum(limit, smooth)

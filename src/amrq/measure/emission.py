@@ -365,17 +365,19 @@ def _two_states(evidence: _Reals, price: float) -> NDArray[np.bool_]:
     # Between two changes of its sign the evidence speaks for one state: the path changes nowhere else.
     starts = np.concatenate([[0], np.flatnonzero(np.diff(evidence > 0)) + 1])
     sums = np.add.reduceat(evidence, starts)
-    changed: list[tuple[bool, bool]] = []  # before each run, on the best path to off and to on
-    off, on = 0.0, 0.0
+    # All that counts before a run is by how much the best path to on has more than that to off. More than the price is
+    # of no use: that path would come from the other state.
+    leads: list[float] = []
+    lead = 0.0
     for value in sums.tolist():
-        to_off, to_on = off < on - price, on < off - price
-        off, on = (on - price if to_off else off), (off - price if to_on else on) + value
-        changed.append((to_off, to_on))
-    states = np.zeros(len(sums), dtype=bool)
-    state = on > off
-    for place in range(len(sums) - 1, -1, -1):
-        states[place] = state
-        state ^= changed[place][state]
+        lead = value + (price if lead > price else -price if lead < -price else lead)
+        leads.append(lead)
+    after = np.array(leads)
+    clear = np.abs(after) > price
+    clear[-1] = True  # the last run is in the state that has more
+    # Backwards: a lead above the price says which state a run was in, whatever comes next; others are in the next's.
+    place = np.where(clear, np.arange(len(after)), len(after))
+    states = after[np.minimum.accumulate(place[::-1])[::-1]] > 0
     return np.repeat(states, np.diff(np.append(starts, len(evidence))))
 
 
