@@ -102,7 +102,7 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in _NO_SWEEPS and case.has("chirp"):
         against = max(against, _ramp(case.look.chirp.confidence, 0.1, 0.4))
     if name in _NO_CODE and case.has("spreading"):
-        against = max(against, _ramp(case.look.spreading.confidence, 0.5, 0.9))
+        against = max(against, _ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "fm" and case.has("fm"):
         against = max(against, _held(case))
     if name in _KEYED and case.has("frequency_keying"):

@@ -37,7 +37,8 @@ _STAGGERED = 1.1, 2.2
 """The same of the distance of the two lines of OQPSK's square."""
 _FLOOR = 64
 """Values of a spectrum over which its floor is taken."""
-_PEAKS = 8
+_PEAKS, _CLOCKS, _A_LINE = 8, 4, 9.0
+"""Highest lines that pairs are made of, and that may be the clock's; and how clear a further one is at least."""
 _PARTS = 1, 8
 """Of the time, over which spectra are averaged: lines of what drifts are seen in parts."""
 _NEAR_FOURTH, _NEAR_SQUARE = 0.22, 0.1
@@ -235,17 +236,15 @@ def _window(count: int) -> NDArray[np.float32]:
 
 def _decided(shape: _Shape, envelope: _Lines, squared: list[_Lines], fourth: list[_Lines]) -> PhaseKeying:
     """Return what lines of the envelope, the square and the fourth power speak for."""
-    tops = envelope.tops(1)
+    tops = envelope.tops(_CLOCKS)
     if not tops:
         return PhaseKeying()
-    rate, clock = envelope.exact(tops[0]), float(envelope.over[tops[0]])
-    turned = [_turned(one, 4 * shape.middle, rate) for one in fourth]
-    best = max(turned, key=lambda one: one.both)
-    combs = [min(0.0, one.comb) for one in turned]
-    both, between = math.log1p(best.both), math.log1p(max(one.between for one in turned))
-    worth = -3.7 + 0.4 * both - 0.7 * between + 0.67 * min(both, math.log1p(clock))
-    worth -= 3.4 * abs(rate / shape.width - _USUAL) + 1.1 * combs[0] + 2.4 * combs[1]
-    pi4 = logistic(worth - 1.4 * abs(turned[0].centre) / shape.width)
+    # A neighbour's beat, or a pattern, may have the clearest line: others are tried that are some line at all.
+    clocks = [(envelope.exact(top), float(envelope.over[top])) for top in tops]
+    clocks = clocks[:1] + [one for one in clocks[1:] if one[1] > _A_LINE]
+    turns = [_eighths(shape, fourth, *clock) for clock in clocks]
+    rate, best, worth = max(turns, key=lambda one: one[2])
+    pi4 = logistic(worth)
     pairs = [_staggered(one, 2 * shape.middle, shape.width) for one in squared]
     pair = max(pairs, key=lambda one: one.both)
     offset = 0.0
@@ -273,6 +272,19 @@ def _decided(shape: _Shape, envelope: _Lines, squared: list[_Lines], fourth: lis
         lines=pair.both,
         confidence=offset,
     )
+
+
+def _eighths(shape: _Shape, fourth: list[_Lines], rate: float, clock: float) -> tuple[float, _Pair, float]:
+    """Return a symbol rate, its lines of the fourth power, and the logarithm of the odds of pi/4-DQPSK with it."""
+    turned = [_turned(one, 4 * shape.middle, rate) for one in fourth]
+    best = max(turned, key=lambda one: one.both)
+    lines = [math.log1p(one.both) for one in turned]
+    high, low = max(lines), min(lines)
+    between = [math.log1p(one.between) for one in turned]
+    # Two lines, in all of the time and in parts of it, and none between them: a logistic curve fitted to simulation.
+    worth = -3.9 - 0.27 * high + 0.95 * low - 0.64 * min(between) + 0.97 * max(high - max(between), 0.0)
+    worth += 0.15 * math.log1p(min(clock, 1e4)) - 2.9 * abs(rate / shape.width - _USUAL)
+    return rate, best, worth - 1.5 * min(0.0, turned[-1].comb)
 
 
 def _turned(fourth: _Lines, place: float, rate: float) -> _Pair:

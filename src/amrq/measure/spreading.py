@@ -43,6 +43,9 @@ _FLOOR = 64
 """Bins of a spectrum over which its floor is taken."""
 _CLOCK_CLEAR = 14.0
 """Of a line's power over its floor, from which on it is a clock: noise has it once in a thousand looks."""
+_SHORT, _CHANCE = 8, 0.83
+"""Parts of a code that are looked at one by one; median size of a sum of products of noise, over the root of their
+number."""
 _CODES, _OFF = 40, (-0.16, -0.08, 0.0, 0.08, 0.16)
 """Codes that are looked at one by one, and samples by which their length may be off."""
 _MOST_ODDS, _CHANGES, _UNCHANGED = 4.0, 0.2, -0.5
@@ -82,6 +85,7 @@ class _Code(NamedTuple):
     clear: float
     alike: float
     changes: float
+    everywhere: float  # how alike in each short time, beyond chance
 
 
 def measure_spreading(iq: _Samples, sample_rate: float, bandwidth: float | None = None) -> Spreading:
@@ -196,7 +200,11 @@ def _described(iq: _Samples, lag: float, clear: float) -> _Code:
         share = np.mean(held * held, axis=1)
         if float(share.max()) > top:
             top, least = float(share.max()), float(share.min())
-    return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30))
+    short = max(2, round(lag / _SHORT))
+    parts = np.arange(0, len(product), short)
+    each = np.abs(np.diff(running[parts])) / np.maximum(np.diff(both[parts]), 1e-30)
+    everywhere = float(np.median(each)) - _CHANCE / math.sqrt(short)
+    return _Code(lag, clear, math.sqrt(top), 1 - least / max(top, 1e-30), everywhere)
 
 
 def _clock(iq: _Samples, sample_rate: float, width: float) -> float | None:
@@ -262,8 +270,9 @@ def _steadiness(iq: _Samples) -> float:
 
 def _odds(code: _Code, chips: int | None, codes: float, steady: float) -> float:
     """Return the logarithm of the odds that it is right: a logistic curve fitted to simulation (docs/families.md)."""
-    worth = -24.4 + (2.56 + 0.19 * code.alike) * min(math.log(code.clear), 6.0) + 3.5 * code.changes
-    worth += 2.5 * (chips is not None) + 2.0 * min(math.log(codes), 4.0) + 1.4 * min(steady, 2.5)
+    worth = -19.8 + 1.84 * min(math.log(code.clear), 6.0) + 0.44 * code.alike + 4.04 * code.changes
+    worth += 2.24 * (chips is not None) + 1.23 * min(math.log(codes), 4.0) + 2.2 * min(steady, 2.5)
+    worth += 1.9 * max(code.everywhere, 0.0)
     if code.changes < _CHANGES:
         return min(worth, _UNCHANGED)
     return min(worth, _MOST_ODDS)
