@@ -13,6 +13,7 @@ from seeds import rng
 
 from amrq.measure import measure_frequency_keying
 from amrq.measure.tone_levels import _number_of_tones
+from amrq.signals import received_signal
 
 RATE = 48e3
 COUNT, LEAST = 16, 12
@@ -121,3 +122,16 @@ def test_power_that_swings_with_the_symbols_counts_against_frequency_keying() ->
     )
     assert steady.beat < 0.05 and swinging.beat > 0.3
     assert steady.confidence > 0.8 and swinging.confidence < 0.2
+
+
+def test_phase_keying_with_turns_of_a_quarter_is_no_msk() -> None:
+    random = rng("pi/2-BPSK"), rng("MSK")
+    for rolloff in (0.25, 0.35, 0.5):
+        symbols = random[0].choice([-1.0, 1.0], 1200) * np.exp(0.5j * np.pi * np.arange(1200))
+        iq = received_signal(symbols, samples_per_symbol=4.0, rolloff=rolloff, es_n0_db=17.0, rng=random[0])
+        assert measure_frequency_keying(iq, 40e3, 10e3 * (1 + 0.7 * rolloff)).confidence < 0.2
+    for bandwidth in (10e3, 12e3, 16e3):
+        turns = np.repeat(random[1].choice([-1.0, 1.0], 1200), 5) * (np.pi / 10)
+        iq = np.exp(1j * np.cumsum(turns)) + random[1].standard_normal((6000, 2)) @ [0.1, 0.1j]
+        found = measure_frequency_keying(iq.astype(np.complex64), 50e3, bandwidth)
+        assert found.index == pytest.approx(0.5, rel=0.1) and found.confidence > 0.5

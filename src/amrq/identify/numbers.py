@@ -58,6 +58,8 @@ _APART, _CLOCK = (1.0, 1.6), (10.0, 25.0)
 """Evidence of levels, and how far the clock stands out: noise has 6."""
 _TWO_LEVELS = 3.0
 """Contrast: noise and voices have less."""
+_PHASES = 0.5
+"""Of two levels: from here on they are turns of a phase."""
 _WIDE_OFDM = 500e3
 """Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
 _NOT_RECEIVED = ReceivedLinear()
@@ -195,7 +197,7 @@ def levels_of(case: Case) -> str:
 
 def _keyed(case: Case, name: str) -> tuple[float, ...]:
     """Return the eye with wanted and with other levels, how far the envelope is from constant, and audio."""
-    eye, fits = _eye(case), levels_of(case) == name
+    eye, fits = _eye(case), levels_of(case) == name and case.look.frequency_keying.phase_like < _PHASES
     if eye > _WIDE_EYE:
         eye *= 1 - _MODEM * modem_inside(case)
     audio = audible(case)

@@ -106,7 +106,7 @@ def contradiction_of(case: Case, name: str) -> float:
     if name == "fm" and case.has("fm"):
         against = max(against, _held(case))
     if name in _KEYED and case.has("frequency_keying"):
-        against = max(against, audible(case), waved(case))
+        against = max(against, audible(case), waved(case), case.look.frequency_keying.phase_like)
         if levels_of(case) not in ("", name):
             against = max(against, _ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
     return against

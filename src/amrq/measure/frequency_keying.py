@@ -31,6 +31,9 @@ _CLEAR, _CERTAIN = 20.0, 0.5
 """Evidence of a clock's line, and of levels, a symbol: where there is more, no other rate is looked at."""
 _WAVE, _ROUND = (0.76, 0.66), (0.95, 0.65)
 """Mean frequency over symbols, over that at their middle: from nearly held tones to a sine, which has 2 / pi."""
+_MSK, _SMOOTHED, _STEADY = (0.35, 0.65), (-0.92, -1.0), (-0.015, -0.03)
+"""Index of MSK; minus the response to a symbol in its own time, and minus the swing of the power, of MSK and of
+phase keying."""
 _MOST_CLOCK = 60.0
 """Evidence of a clock's line, at most."""
 _NO_DEVIATION = 1e-3
@@ -81,6 +84,7 @@ class FrequencyKeying:
             steady, 2 of noise.
         beat: how far the power swings with the symbols, over its mean: near 0 of frequency keying, even where a filter
             touches it; 0.2 to 1 of linear modulations.
+        phase_like: how far two levels are rather the turns of pi/2-BPSK with filtered pulses, 0 to 1.
         confidence: probability that symbol rate and deviation are right (0.5 and 5 %), 0 to 1.
         levels_confidence: probability that a frequency is keyed with this clock between exactly so many levels, 0 to 1.
     """
@@ -106,6 +110,7 @@ class FrequencyKeying:
     squareness: float = 1.0
     envelope: float = 1.0
     beat: float = 0.0
+    phase_like: float = 0.0
     confidence: float = 0.0
     levels_confidence: float = 0.0
 
@@ -160,7 +165,7 @@ def measure_frequency_keying(
     if best is None:
         return FrequencyKeying()
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
-    confidence, levels_confidence = _confidences(best, keyed, line, beat)
+    confidence, levels_confidence, alike = _confidences(best, keyed, line, beat)
     return FrequencyKeying(
         levels=best.levels,
         symbol_rate=best.rate,
@@ -183,6 +188,7 @@ def measure_frequency_keying(
         squareness=best.square,
         envelope=keyed.envelope,
         beat=beat,
+        phase_like=alike,
         confidence=confidence,
         levels_confidence=levels_confidence,
     )
@@ -226,8 +232,8 @@ def _own_response(bt: float) -> float:
     return float(np.mean(pulse))
 
 
-def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) -> tuple[float, float]:
-    """Return the probabilities that symbol rate and deviation are right, and that the number of levels is.
+def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) -> tuple[float, float, float]:
+    """Return the probabilities that symbol rate and deviation are right, that the number of levels is, `phase_like`.
 
     Logistic curves through what simulation had, all families alike (docs/families.md).
     """
@@ -255,7 +261,21 @@ def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) 
             _below(fit.square, *_ROUND),
         ]
     )
-    return logistic(float(_RIGHT @ numbers)), logistic(float(_RIGHT_LEVELS @ numbers))
+    alike = _like_phase_keying(fit, beat)
+    right, levels = logistic(float(_RIGHT @ numbers)), logistic(float(_RIGHT_LEVELS @ numbers))
+    return (1 - alike) * right, (1 - alike) * levels, alike
+
+
+def _like_phase_keying(fit: LevelFit, beat: float) -> float:
+    """Return how far two levels are rather the turns of pi/2-BPSK with filtered pulses, 0 to 1.
+
+    MSK has the same turns. But its frequency is smoothed by whatever shapes it, so that a symbol's own time has less
+    than all of the response (at most 0.88 in 76 MSK and GMSK signals); that of filtered points overshoots (at least
+    0.98 in 64 with roll-offs of 0.2 to 0.5), and their power swings with the symbols.
+    """
+    if fit.levels != 2 or not _MSK[0] < 2 * fit.half / fit.rate < _MSK[1]:
+        return 0.0
+    return _below(-fit.main, *_SMOOTHED) * _below(-beat, *_STEADY)
 
 
 def _below(value: float, none: float, all_of_it: float) -> float:
