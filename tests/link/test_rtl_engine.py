@@ -110,5 +110,5 @@ def test_hardware_that_differs_is_not_served(model: str, monkeypatch: pytest.Mon
 
 
 def test_a_model_of_any_phase_is_refused() -> None:
-    with pytest.raises(AmrqError, match=r"computes in floating point before its first layer"):
+    with pytest.raises(AmrqError, match=r"computes more before its first layer"):
         make_engine("rtl", image("blind-small-int8"))

@@ -32,7 +32,9 @@ from .loop import load_checkpoint as load_checkpoint
 from .loop import net_inputs as net_inputs
 from .loop import save_checkpoint as save_checkpoint
 from .loop import widen as widen
+from .making import HELD_OUT_SEED as HELD_OUT_SEED
 from .making import make_model as make_model
+from .making import model_page as model_page
 from .onnx_export import calibrate as calibrate
 from .onnx_export import calibrate_fusion as calibrate_fusion
 from .onnx_export import export as export

@@ -115,8 +115,8 @@ def port_fold(network: IntegerNetwork) -> bool:
     if operations not in ((), ("Abs",)):
         named = ", ".join(operations) if len(operations) < 6 else f"{len(operations)} operations"
         raise ModelError(
-            f"model {network.contract.name!r} computes in floating point before its first layer ({named}), as models "
-            "of any phase do: amrq rtl makes models of a known phase, such as coherent-small-int4."
+            f"model {network.contract.name!r} computes more before its first layer ({named}), as models of any phase "
+            "do: amrq rtl makes models of a known phase, such as coherent-small-int4."
         )
     # Whether it is the magnitudes of I and Q and nothing else is seen from what comes out.
     rng = np.random.default_rng(0)
