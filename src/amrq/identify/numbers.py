@@ -43,6 +43,8 @@ _FLAT, _PEAKED = (1.6, 2.1), (2.2, 2.6)
 """Peakedness of a frequency: of keys and sweeps, and of voices, music and noise."""
 _ONE_TONE = 0.975, 0.99
 """Share of a frequency's power in one line, where nothing else is there. Hard keys by turns have less than 0.95."""
+_UNEVEN, _HARDLY_FITS = (1.95, 2.25), (0.1, 0.3)
+"""Peakedness that 19 of 20 signals with two or four tones do not have; confidence, below which no keys are seen."""
 _FITS = 0.3, 0.7
 """Confidence of frequency keying: with it, keys whose frequency is peaked are keys in a burst that begins or ends."""
 _LEVELS = {"fsk2": (2, 2), "fsk4": (3, 4), "fskm": (5, 1000)}
@@ -200,7 +202,7 @@ def _keyed(case: Case, name: str) -> tuple[float, ...]:
     eye, fits = _eye(case), levels_of(case) == name and case.look.frequency_keying.phase_like < _PHASES
     if eye > _WIDE_EYE:
         eye *= 1 - _MODEM * modem_inside(case)
-    audio = audible(case)
+    audio = audible(case, name != "fskm")
     eye *= 1 - audio
     return *((eye, 0.0) if fits else (0.0, eye)), _beyond_constant(case), audio
 
@@ -254,11 +256,20 @@ def toned(case: Case) -> float:
     return _ramp(case.look.frequency_spread.in_tone, *_ONE_TONE)
 
 
-def audible(case: Case) -> float:
-    """Return how clearly the frequency is not that of keys, 0 to 1."""
+def audible(case: Case, few: bool = False) -> float:
+    """Return how clearly the frequency is not that of keys, 0 to 1.
+
+    Args:
+        case: what was measured.
+        few: of two or four tones, which spread less than many of which some are sent more often.
+    """
     found = case.look.frequency_keying
-    fits = _ramp(max(found.confidence, found.levels_confidence), *_FITS)
-    return max(peaked(case) * (1 - fits), toned(case))
+    sure = max(found.confidence, found.levels_confidence)
+    against = peaked(case) * (1 - _ramp(sure, *_FITS))
+    spread = case.look.frequency_spread.peakedness
+    if few and spread is not None:
+        against = max(against, _ramp(spread, *_UNEVEN) * (1 - _ramp(sure, *_HARDLY_FITS)))
+    return max(against, toned(case))
 
 
 def constant_envelope(case: Case) -> float:

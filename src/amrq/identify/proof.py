@@ -44,6 +44,8 @@ _WEAK_PROOF = 0.8
 them, too, so that a family is below 0.9 by them alone."""
 _SHARP, _DWELLS = 0.3, 0.5
 """Proof that frequency keying without a rest is, and one between two held tones, whose pattern repeats."""
+_ROUND_ENVELOPE = 0.18
+"""Variation of the envelope, below which OQPSK may be MSK, which is OQPSK with half-sine pulses: as sure at most."""
 _ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
 """Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
 envelope varies by more than that: so sure at most."""
@@ -89,7 +91,10 @@ def limit_of(case: Case, name: str, share: float) -> float:
         return 1.0
     proven = UNPROVEN + (1 - UNPROVEN) * proof_of(case, name)
     most = max(proven, unproven(share * (1 - contradiction_of(case, name))))
-    return min(most, _ALIKE) if name == "fsk2" and _is_ambiguous(case) else most
+    alike = (name == "fsk2" and _is_ambiguous(case)) or (
+        name == "oqpsk" and case.look.envelope < _ROUND_ENVELOPE
+    )
+    return min(most, _ALIKE) if alike else most
 
 
 def contradiction_of(case: Case, name: str) -> float:
@@ -106,7 +111,8 @@ def contradiction_of(case: Case, name: str) -> float:
     if name == "fm" and case.has("fm"):
         against = max(against, _held(case))
     if name in _KEYED and case.has("frequency_keying"):
-        against = max(against, audible(case), waved(case), case.look.frequency_keying.phase_like)
+        audio = audible(case, name != "fskm")
+        against = max(against, audio, waved(case), case.look.frequency_keying.phase_like)
         if levels_of(case) not in ("", name):
             against = max(against, _ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
     return against
