@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gnuradio import gr
+from gnuradio import blocks, gr
 from gnuradio.amrq._arguments import checked_arguments
 from gnuradio.amrq._overflow_marker import overflow_marker
 
@@ -26,8 +26,9 @@ _REPEATS_AT_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
 _BUFFER = 2**16
 """Samples between radio, marker and what follows: 27 ms at 2.4 MS/s."""
-_MARKED_SECONDS, _MOST_MARKED = 0.004, 2**14
-"""Seconds and samples that the marker takes at a time: each call of a block in Python takes some 40 us."""
+_GATHERED_SECONDS, _MOST_GATHERED = 0.006, 2**15
+"""Seconds and samples that are gathered before a block in Python is asked what it does with them: a radio hands out a
+thousand pieces a second and more, and each of them would cost some 100 us."""
 
 
 class radio_source(gr.hier_block2):
@@ -97,7 +98,12 @@ class radio_source(gr.hier_block2):
         self.set_gain(gain)
         release = [int(number) for number in re.findall(r"\d+", gr.version())]
         self._marker = overflow_marker(repeats_at_retunes=release >= _REPEATS_AT_RETUNES)
-        self.parts = (self._radio, self._marker)
+        self._gatherer = blocks.copy(gr.sizeof_gr_complex)
+        # What is left of a piece at the end of a stream would be lost, but a radio's does not end. GNU Radio offers a
+        # block in Python half as many samples again and again until there are as many: a power of two takes one call.
+        gathered = min(max(_GATHERED_SECONDS * real, 1.0), float(_MOST_GATHERED))
+        self._gatherer.set_output_multiple(1 << round(math.log2(gathered)))
+        self.parts = (self._radio, self._gatherer, self._marker)
         """The blocks inside."""
         for block in self.parts:
             # At a radio's rate the default buffer of 8,192 samples lasts 3 ms; a block in Python may wait longer to
@@ -106,8 +112,7 @@ class radio_source(gr.hier_block2):
             block.set_log_level("warning")  # no report of the buffer on stdout
             block.set_min_output_buffer(_BUFFER)
             block.set_log_level(level)
-        self._marker.set_min_noutput_items(max(1, min(int(_MARKED_SECONDS * real), _MOST_MARKED)))
-        self.connect(self._radio, self._marker, self)
+        self.connect(*self.parts, self)
 
     def _set_antenna(self, antenna: str) -> None:
         names = list(self._radio.list_antennas(0))
