@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QA of the symbol front end: signals made here go in as samples and must come out as their symbols."""
 
+import threading
+
 import numpy as np
 import pmt
 from gnuradio import blocks, gr, gr_unittest
@@ -211,6 +213,51 @@ class qa_symbol_front_end(gr_unittest.TestCase):
             delay = place(output, symbols, SETTLED)
             for number, seconds in told:
                 self.assertAlmostEqual(seconds * rate / sps + begins, number - delay, delta=0.01)
+
+    def test_a_source_that_pauses_holds_nothing_back(self):
+        """More samples are waited for, but not if none come: when the source pauses, or when a flush is asked for."""
+        generator = rng("qa symbol_front_end pause")
+        symbols = generator.choice(THESIS_9["QPSK"].points, 2400)
+        samples = received(symbols, 4, 0.35, 20.0, 0.0, generator)
+        self.assertLess(len(samples), 0.018 * 1e6)  # fewer than work is done on at a time
+        for asked in (False, True):
+            enough = threading.Event()
+
+            class paused(gr.sync_block):
+                def __init__(self):
+                    gr.sync_block.__init__(self, "paused", None, [np.complex64])
+                    self.at = 0
+
+                def work(self, input_items, output_items, enough=enough):
+                    count = min(len(output_items[0]), len(samples) - self.at)
+                    if not count:
+                        enough.wait(0.01)
+                        return 0
+                    output_items[0][:count] = samples[self.at : self.at + count]
+                    self.at += count
+                    return count
+
+            class counter(gr.sync_block):
+                def __init__(self):
+                    gr.sync_block.__init__(self, "counter", [np.complex64], None)
+                    self.count = 0
+
+                def work(self, input_items, output_items, enough=enough):
+                    self.count += len(input_items[0])
+                    if self.count >= 2400 // CHUNK * CHUNK - CHUNK:
+                        enough.set()
+                    return len(input_items[0])
+
+            source, front_end, sink = paused(), symbol_front_end(1e6, 250e3), counter()
+            graph = gr.top_block()
+            graph.connect(source, front_end, sink)
+            graph.start()
+            if asked:
+                front_end.flush()
+            self.assertTrue(enough.wait(60))
+            graph.stop()
+            graph.wait()
+            self.assertIsNone(front_end.error)
 
     def test_settings_while_running(self):
         front_end = symbol_front_end(8_000.0, 1_000.0)

@@ -27,8 +27,8 @@ _REPEATS_AT_RETUNES = [3, 10, 6]
 _BUFFER = 2**16
 """Samples between radio, marker and what follows: 27 ms at 2.4 MS/s."""
 _GATHERED_SECONDS, _MOST_GATHERED = 0.006, 2**15
-"""Seconds and samples that are gathered before a block in Python is asked what it does with them: a radio hands out a
-thousand pieces a second and more, and each of them would cost some 100 us."""
+"""Seconds and samples that are gathered before the marker is asked what it does with them: of smaller pieces, GNU Radio
+asked it 5,000 times a second, which took more than its work."""
 
 
 class radio_source(gr.hier_block2):
