@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from amrq.classifier import Weigher, make_classifier
-from amrq.hardware import IntegerInputs, IntegerNetwork
+from amrq.hardware import IntegerNetwork
 from amrq.hardware.rtl import DesignOptions, cosimulate, make_design, make_stimuli, write_rtl
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "hardware" / "cosimulation.csv"
@@ -48,7 +48,7 @@ KEY = ("model", "input_bits", "fold")
 def check(
     model: str,
     input_bits: int,
-    fold: int,
+    fold: int | None,
     lanes: int | None,
     chunks: int,
     seed: int,
@@ -64,7 +64,7 @@ def check(
     write_rtl(design, folder, stimuli, seed + 1)
     result = cosimulate(folder, simulator)
     seconds = time.monotonic() - began
-    scores = network.run(IntegerInputs(design.port.symbols(stimuli.symbols), stimuli.side))
+    scores = network.run(design.given(stimuli.symbols, stimuli.side))
     probabilities, _ = Weigher(network.contract).weigh(scores.logits)
     classifier = make_classifier(model)
     classifier.open()
@@ -80,7 +80,7 @@ def check(
         [simulator, "-V"], capture_output=True, text=True, check=False
     ).stdout.splitlines()[0]
     values = (
-        *(name, input_bits, fold, chunks, seed, result, design.latency, int(real.sum())),
+        *(name, input_bits, design.fold, chunks, seed, result, design.latency, int(real.sum())),
         *(right(network.decide(scores)), right(probabilities.argmax(axis=1)), right(onnx.argmax(axis=1))),
         int((exact == scores.integers).all(axis=1)[real].sum()),
         *(version, round(seconds), datetime.date.today().isoformat()),
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names of shipped models, or files")
     parser.add_argument("--lanes", type=int, help="multipliers of an array")
     parser.add_argument("--input-bits", type=int, default=8)
-    parser.add_argument("--fold", type=int, default=1)
+    parser.add_argument("--fold", type=int)
     parser.add_argument("--chunks", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=20261124)
     parser.add_argument("--simulator", choices=("verilator", "iverilog"), default="verilator")

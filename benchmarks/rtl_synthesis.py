@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names of shipped models, or files")
     parser.add_argument("--target", choices=("xc7", "ecp5"), default="xc7")
     parser.add_argument("--input-bits", type=int, default=8)
-    parser.add_argument("--fold", type=int, default=1)
+    parser.add_argument("--fold", type=int)
     parser.add_argument("--lanes", type=int, help="multipliers of an array")
     parser.add_argument("--yosys", default="yosys")
     parser.add_argument("--nextpnr", default="nextpnr-ecp5")
@@ -157,7 +157,7 @@ def main() -> None:
         row |= {
             "model": name,
             "input_bits": arguments.input_bits,
-            "fold": arguments.fold,
+            "fold": design.fold,
             "target": arguments.target,
             "weights": sum(layer.weights for layer in layers),
             "clocks_a_chunk": design.clocks_a_chunk,

@@ -109,6 +109,6 @@ def test_hardware_that_differs_is_not_served(model: str, monkeypatch: pytest.Mon
         make_engine("rtl", model, simulator=SIMULATOR)
 
 
-def test_a_model_of_any_phase_is_refused() -> None:
-    with pytest.raises(AmrqError, match=r"computes more before its first layer"):
-        make_engine("rtl", image("blind-small-int8"))
+def test_a_model_whose_layers_look_at_neighbours_is_refused() -> None:
+    with pytest.raises(AmrqError, match=r"looks at 3 symbols at a time"):
+        make_engine("rtl", image("blind-full-int8"))

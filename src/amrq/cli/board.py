@@ -31,7 +31,8 @@ class _EngineOptions:
     engine: str = option("integer", engine_help(), flag="--engine NAME")
     input_bits: int | None = option(
         None,
-        "Bits of I and of Q, for --engine rtl. From 9 bits on, scores equal the ONNX model's. Without it, 9.",
+        "Bits of I and of Q, for --engine rtl. From 9 bits on, scores equal the ONNX model's, with the aligner "
+        "from 16 on. Without it, 9, or 16 with the aligner.",
         within=between(8, 16),
     )
     simulator: str | None = option(
@@ -97,7 +98,7 @@ def board(
     """Serve a model as a board does: receive chunks over ZMQ, and send scores back.
 
     Ctrl-C or SIGTERM ends it. This is a program on a computer. No FPGA board has run any of it yet. **--engine rtl**
-    simulates the hardware of a model for signals of known carrier phase.
+    simulates the hardware of a model, in Verilog.
 
     Example: **amrq board --model default --engine integer**, and in another terminal **amrq live --simulate --board
     tcp://127.0.0.1:5555**

@@ -102,14 +102,15 @@ def rtl(
         ),
     ] = None,
 ) -> None:
-    """Write synthesizable Verilog of a quantised model for signals of known carrier phase.
+    """Write synthesizable Verilog of a quantised model.
 
-    The Verilog was simulated and synthesised; it has not run on an FPGA. The models **coherent-...** and those of the
-    thesis can become hardware. The default model cannot: it classifies signals of unknown phase.
+    The Verilog was simulated and synthesised; it has not run on an FPGA. Models with the integer aligner take received
+    symbols of any level and any phase. The models **coherent-...** and those of the thesis are for signals of known
+    carrier phase: their chunks must come in normalised.
 
-    The hardware takes I/Q symbols on an AXI4-Stream port and sends scores and class of each chunk on another one.
-    Chunks must come in normalised. The folder gets the modules, a testbench that checks itself, a Makefile (sim, lint,
-    synth, ecp5) and a README with ports, scales and latency.
+    The hardware takes I/Q symbols on an AXI4-Stream port and sends scores and class of each chunk on another one. The
+    folder gets the modules, a testbench that checks itself, a Makefile (sim, lint, synth, ecp5) and a README with
+    ports, scales and latency.
 
     A model that takes a mean over its symbols becomes a pipeline, which takes a symbol every clock or every few. A
     model with max pools and fully connected layers becomes an array of multipliers: it computes one layer after the
@@ -118,6 +119,8 @@ def rtl(
     Example: **amrq rtl coherent-small-int4 -o small**, then **make -C small sim**
 
     Example: **amrq rtl coherent-full-int4 -o full --input-bits 9 --chunks 10000 --check verilator**
+
+    Example: **amrq rtl blind-small-int4 -o blind**, received symbols in, one every 4 clocks
 
     Example: **amrq rtl coherent-full-int8 -o full --fold 8**, a symbol every 8 clocks
 

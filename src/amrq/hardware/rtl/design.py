@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
-from amrq.hardware import FixedPoint, IntegerNetwork
+from amrq.hardware import AlignerPrefix, FixedPoint, IntegerAligner, IntegerInputs, IntegerNetwork
+from amrq.hardware.rtl.aligner_design import AlignerDesign
 from amrq.hardware.rtl.templates import VerilogText, module_text, rendered
 
-__all__ = ["Design", "InputPort", "module_name", "port_fold", "score_map"]
+__all__ = ["Design", "InputPort", "Port", "ReceivedPort", "module_name", "port_fold", "score_map"]
 
 
 def module_name(name: str, others: Collection[str]) -> str:
@@ -29,25 +30,17 @@ def module_name(name: str, others: Collection[str]) -> str:
 
 
 @dataclass(frozen=True)
-class InputPort:
-    """I and Q in two's complement, and what the hardware makes of them for the first layer.
-
-    A first layer without sign reads 0 to 255. As signed numbers these need 9 bits, so a port of 8 bits counts in steps
-    twice as large and covers the same range: it gives up the last bit. From 9 bits on the port counts in the layer's
-    own steps and nothing is lost: what saturates there saturates in the layer too.
+class Port(ABC):
+    """I and Q in two's complement.
 
     Attributes:
         bits: width of I and of Q, 8 to 16.
-        fold: whether the layer is given magnitudes.
-        layer: what the first layer's inputs are.
 
     Raises:
         AmrqError: the width is out of range.
     """
 
     bits: int
-    fold: bool
-    layer: FixedPoint
 
     def __post_init__(self) -> None:
         """Refuse other widths."""
@@ -55,14 +48,9 @@ class InputPort:
             raise AmrqError(f"I and Q can have 8 to 16 bits each, not {self.bits}.")
 
     @property
-    def left(self) -> int:
-        """Places that hardware shifts to the left, from the port's steps to the layer's."""
-        return max(self.layer.bits + (not self.layer.signed) - self.bits, 0)
-
-    @property
+    @abstractmethod
     def exponent(self) -> int:
         """Integer n on the port stands for n times 2^exponent."""
-        return self.layer.exponent + self.left
 
     @property
     def lowest(self) -> int:
@@ -96,6 +84,41 @@ class InputPort:
         steps = np.rint(np.ldexp(iq, -self.exponent)).clip(self.lowest, self.highest)
         return steps.astype(np.int64).transpose(0, 2, 1)
 
+    @abstractmethod
+    def exact_bits(self) -> int | None:
+        """Return how few bits of a client lose nothing that the port keeps: 8, 16, or None where both do."""
+
+
+@dataclass(frozen=True)
+class InputPort(Port):
+    """I and Q of a known phase and level, and what the hardware makes of them for the first layer.
+
+    A first layer without sign reads 0 to 255. As signed numbers these need 9 bits, so a port of 8 bits counts in steps
+    twice as large and covers the same range: it gives up the last bit. From 9 bits on the port counts in the layer's
+    own steps and nothing is lost: what saturates there saturates in the layer too.
+
+    Attributes:
+        bits: width of I and of Q, 8 to 16.
+        fold: whether the layer is given magnitudes.
+        layer: what the first layer's inputs are.
+
+    Raises:
+        AmrqError: the width is out of range.
+    """
+
+    fold: bool
+    layer: FixedPoint
+
+    @property
+    def left(self) -> int:
+        """Places that hardware shifts to the left, from the port's steps to the layer's."""
+        return max(self.layer.bits + (not self.layer.signed) - self.bits, 0)
+
+    @property
+    def exponent(self) -> int:
+        """Integer n on the port stands for n times 2^exponent."""
+        return self.layer.exponent + self.left
+
     def symbols(self, integers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what hardware hands to the first layer: int64 [N, L, 2] to the same.
 
@@ -103,6 +126,40 @@ class InputPort:
         """
         values = np.abs(integers) if self.fold else integers
         return (values << self.left).clip(self.layer.lowest, self.layer.highest)
+
+    def exact_bits(self) -> int | None:
+        """Return 8 or 16 where what so many bits cut off is cut off by the port or the first layer as well."""
+        steps = np.arange(self.lowest, self.highest + 1)
+        exact = [
+            bits
+            for bits in (8, 16)
+            if np.array_equal(
+                self.symbols(steps.clip(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)), self.symbols(steps)
+            )
+        ]
+        return exact[0] if exact else None
+
+
+_RECEIVED_BITS = 4
+"""Of a number's bits those before the point, sign included, where a chunk has an RMS of 1: none is beyond 5.7."""
+
+
+@dataclass(frozen=True)
+class ReceivedPort(Port):
+    """I and Q of any phase and level, as they were received: the hardware controls the level.
+
+    What a program has normalised comes in at an RMS of 2^(bits - 4), so that with 16 bits the integers are those of
+    `IntegerAligner.received`, and the scores those of the other engines.
+    """
+
+    @property
+    def exponent(self) -> int:
+        """Integer n stands for n times 2^exponent where a chunk has been normalised."""
+        return _RECEIVED_BITS - self.bits
+
+    def exact_bits(self) -> int | None:
+        """Return 8 where the port has no more, otherwise 16."""
+        return 8 if self.bits == 8 else 16
 
 
 def port_fold(network: IntegerNetwork) -> bool:
@@ -115,8 +172,8 @@ def port_fold(network: IntegerNetwork) -> bool:
     if operations not in ((), ("Abs",)):
         named = ", ".join(operations) if len(operations) < 6 else f"{len(operations)} operations"
         raise ModelError(
-            f"model {network.contract.name!r} computes more before its first layer ({named}), as models of any phase "
-            "do: amrq rtl makes models of a known phase, such as coherent-small-int4."
+            f"model {network.contract.name!r} computes more before its first layer ({named}): amrq rtl "
+            "makes models of a known phase, such as coherent-small-int4, and those with the integer aligner."
         )
     # Whether it is the magnitudes of I and Q and nothing else is seen from what comes out.
     rng = np.random.default_rng(0)
@@ -172,18 +229,19 @@ _MOST_SCORE_BITS = 32
 
 
 class Design(ABC):
-    """Verilog of a network for signals of known phase: symbols in, scores and the class of each chunk out.
+    """Verilog of a network: symbols in, scores and the class of each chunk out.
 
     Every architecture has the same ports: I/Q symbols as an AXI4-Stream in, a packet of scores for each chunk as an
     AXI4-Stream out, the class beside the packet's last beat.
 
     Args:
-        network: its parts; chunks reach it normalised.
+        network: its parts; chunks reach it normalised, or as received where it begins with the integer aligner.
         input_bits: width of I and of Q, 8 to 16.
 
     Attributes:
         architecture: `pipeline` or `array`.
         network: as given.
+        aligned: whether it begins with the integer aligner, so that symbols may have any level and phase.
         port: what I and Q are, and what becomes of them before the first layer.
         module: name of the top level.
         fold: clocks that a symbol takes.
@@ -207,6 +265,7 @@ class Design(ABC):
     """Modules that are made for each design under the same name."""
 
     fold = 1
+    aligner: AlignerDesign | None = None
     per_beat = 1
     beats: int
     latency: int
@@ -217,8 +276,14 @@ class Design(ABC):
 
     def __init__(self, network: IntegerNetwork, input_bits: int = 8) -> None:
         self.network = network
-        self.port = InputPort(input_bits, port_fold(network), network.symbol_layers[0].input)
-        self.module = module_name(network.contract.name, (*self.library, *self.generated))
+        self.aligned = isinstance(network.prefix, AlignerPrefix)
+        self.port: InputPort | ReceivedPort = (
+            ReceivedPort(input_bits)
+            if self.aligned
+            else InputPort(input_bits, port_fold(network), network.symbol_layers[0].input)
+        )
+        parts = (*self.library, *self.generated, AlignerDesign.module, *AlignerDesign.library)
+        self.module = module_name(network.contract.name, parts)
 
     @property
     def symbol_bits(self) -> int:
@@ -228,7 +293,23 @@ class Design(ABC):
     @property
     def side_bits(self) -> int:
         """Width of the input stream's tuser; 0 where there is none."""
-        return 8 * self.network.side_inputs
+        return 8 * self.given_sides
+
+    @property
+    def given_sides(self) -> int:
+        """Numbers that come in beside a chunk's symbols: 0 where the aligner makes them."""
+        return 0 if self.aligned else self.network.side_inputs
+
+    def given(self, symbols: NDArray[np.int64], side: NDArray[np.int64]) -> IntegerInputs:
+        """Return what the network is given, by the reference.
+
+        Args:
+            symbols: int64 [N, L, 2], I and Q as the port takes them.
+            side: int64 [N, given_sides].
+        """
+        if isinstance(self.port, InputPort):
+            return IntegerInputs(self.port.symbols(symbols), side)
+        return IntegerAligner().align(symbols.transpose(0, 2, 1))
 
     @property
     @abstractmethod

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
-from amrq.hardware import IntegerLayer, IntegerNetwork
+from amrq.hardware import FixedPoint, IntegerLayer, IntegerNetwork
+from amrq.hardware.rtl.aligner_design import AlignerDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.templates import AdderGraph, AdderPipeline, VerilogText, bits_for, rendered
 
@@ -386,6 +387,7 @@ class HeadLayer:
 _MOST_GROUPS = 4
 """More would leave a table of six inputs too few of the layer's own."""
 _FOLDS = (1, 2, 4, 8)
+_ALIGNED_FOLD = 4
 _BEYOND_SCORES = 7
 """Clocks of a chunk's way that no layer and no beat accounts for: input, mean, the store and its reading."""
 
@@ -408,18 +410,20 @@ class PipelineDesign(Design):
     """A network that takes a mean over its symbols: a symbol every clock or every few, adders for each layer.
 
     Args:
-        network: its parts; chunks reach it normalised.
+        network: its parts; chunks reach it normalised, or as received where it begins with the integer aligner.
         input_bits: width of I and of Q.
-        fold: clocks a symbol: 1, 2, 4 or 8. Layers at each symbol take their inputs 8 / fold bits a clock.
+        fold: clocks a symbol: 1, 2, 4 or 8; 4 or 8 with the aligner. Layers at each symbol take their inputs 8 / fold
+            bits a clock. None: the least.
 
     Attributes:
+        aligner: what is between the port and the layers; None for a known phase.
         stages: the layers that run at every symbol, in order.
         heads: the layers that run once a chunk, in order.
 
     Raises:
         ModelError: the network is not one of magnitudes or of plain I and Q, has a layer that looks at neighbours, or
             is too large for the output.
-        AmrqError: the fold is not 1, 2, 4 or 8.
+        AmrqError: the fold is not 1, 2, 4 or 8, or is less than 4 with the aligner.
     """
 
     architecture = "pipeline"
@@ -433,11 +437,16 @@ class PipelineDesign(Design):
         "amrq_score_stream",
     )
 
-    def __init__(self, network: IntegerNetwork, input_bits: int = 8, fold: int = 1) -> None:
+    def __init__(self, network: IntegerNetwork, input_bits: int = 8, fold: int | None = None) -> None:
+        super().__init__(network, input_bits)
+        if fold is None:
+            fold = _ALIGNED_FOLD if self.aligned else _FOLDS[0]
         if fold not in _FOLDS:
             raise AmrqError(f"a symbol can take 1, 2, 4 or 8 clocks (fold), not {fold}.")
-        super().__init__(network, input_bits)
         self.fold = fold
+        if self.aligned:
+            self.aligner = self._aligner()
+        around = self.aligner.latency if self.aligner else 0
         length = network.mean.symbols * fold  # in clocks
         self.stages: list[Stage] = []
         given, delay = "symbol", 1
@@ -455,7 +464,9 @@ class PipelineDesign(Design):
         self.per_beat = -(-scores // length)
         self.beats = -(-scores // self.per_beat)
         symbol_latency = delay - 1
-        self.latency = symbol_latency + sum(h.latency for h in self.heads) + self.beats + _BEYOND_SCORES
+        self.latency = (
+            around + symbol_latency + sum(h.latency for h in self.heads) + self.beats + _BEYOND_SCORES
+        )
         self._spacing = max(8 * groups, symbol_latency + 3)
         self._bank_bits = VerilogText.index(-(-self.latency // max(length, self._spacing)) + 2)
         self.places = 1 << self._bank_bits
@@ -467,7 +478,18 @@ class PipelineDesign(Design):
             **{f"{stage.made.module}.v": stage.made.verilog() for stage in self.stages},
             **{f"{head.module}.v": head.verilog() for head in self.heads},
             **self._common_files(last.positions, last.lanes, last.group_bits),
+            **(self.aligner.files if self.aligner else {}),
         }
+
+    def _aligner(self) -> AlignerDesign:
+        """Return the aligner, if the network takes what it gives."""
+        network = self.network
+        points = (network.symbol_layers[0].input, network.head_layers[0].input)
+        if points != (FixedPoint(-5, signed=True), FixedPoint(-5, signed=False)):
+            raise ModelError(
+                f"model {network.contract.name!r} does not take what the integer aligner gives, in units of 2^-5."
+            )
+        return AlignerDesign(self.port.bits, self.fold)
 
     @property
     def symbol_clocks(self) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from amrq.classifier import IntegerScores
 from amrq.errors import AmrqError
-from amrq.hardware import IntegerEngine, IntegerInputs
+from amrq.hardware import AlignerPrefix, IntegerEngine
 from amrq.hardware.rtl.simulation import Simulation
 from amrq.hardware.rtl.write_rtl import DesignOptions, make_design, make_stimuli
 
@@ -20,18 +20,19 @@ __all__ = ["RtlEngine"]
 _TRIALS = (8, 512)
 """Chunks it is tried with before it serves: the first for those that take long, the second where it is fast."""
 _LONG = 0.5  # seconds
+_BITS, _ALIGNED_BITS = 9, 16
 
 
 class RtlEngine(IntegerEngine):
     """The Verilog that `amrq rtl` makes of a model, in a simulator.
 
     From 9 bits on its scores are those of the engine `integer`, and so of the ONNX model, to the bit; with 8 a model of
-    magnitudes gives up its input's last bit. It is built, and held against the integer reference on a few chunks, when
-    it is made, and again when it is opened after it was closed.
+    magnitudes gives up its input's last bit. With the integer aligner that takes all 16 bits. It is built, and held
+    against the integer reference on a few chunks, when it is made, and again when it is opened after it was closed.
 
     Args:
-        model: as `IntegerEngine`; of a known phase.
-        input_bits: width of I and of Q in hardware, 8 to 16.
+        model: as `IntegerEngine`; of a known phase, or with the integer aligner.
+        input_bits: width of I and of Q in hardware, 8 to 16; None: the least whose scores are those of the model.
         simulator: `verilator` or `iverilog`; None: the first of them that is installed.
         say: called with a line before and after building; None writes it to the log `amrq.hardware`.
 
@@ -49,23 +50,19 @@ class RtlEngine(IntegerEngine):
     def __init__(
         self,
         model: str | os.PathLike[str] = "default",
-        input_bits: int = 9,
+        input_bits: int | None = None,
         simulator: str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(model)
         self._say = say or logging.getLogger("amrq.hardware").info
         self._simulator = simulator
+        if input_bits is None:
+            input_bits = _ALIGNED_BITS if isinstance(self.network.prefix, AlignerPrefix) else _BITS
         self.design = make_design(self.network, DesignOptions(input_bits))
         port = self.design.port
         self.input_scale = 2.0**port.exponent
-        steps = np.arange(port.lowest, port.highest + 1)
-        self.exact_bits = None
-        for bits in (16, 8):
-            lowest, highest = -(1 << bits - 1), (1 << bits - 1) - 1
-            # What so many bits cut off must be what the port or the first layer cuts off as well.
-            if np.array_equal(port.symbols(steps.clip(lowest, highest)), port.symbols(steps)):
-                self.exact_bits = bits
+        self.exact_bits = port.exact_bits()
         self._build()
 
     def _build(self) -> None:
@@ -95,7 +92,7 @@ class RtlEngine(IntegerEngine):
             found = self.simulation.run(stimuli.symbols, stimuli.side)
             seconds = time.monotonic() - start
             rate = count / seconds
-            given = IntegerInputs(self.design.port.symbols(stimuli.symbols), stimuli.side)
+            given = self.design.given(stimuli.symbols, stimuli.side)
             if not np.array_equal(found, self.network.run(given).integers):
                 raise AmrqError(
                     f"the simulated hardware of {self.contract.name} does not say what the integer reference says: its "

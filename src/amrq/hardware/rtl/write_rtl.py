@@ -12,7 +12,7 @@ from amrq.chunks import level_features, normalise
 from amrq.errors import AmrqError, OutputError
 from amrq.evaluation import fresh_chunks
 from amrq.files import write_whole
-from amrq.hardware import IntegerInputs, IntegerMean, IntegerNetwork
+from amrq.hardware import IntegerMean, IntegerNetwork
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
@@ -36,14 +36,14 @@ class DesignOptions:
     input_bits: int = option(
         8,
         "Width of I and of Q. With 8, a model of magnitudes loses the last bit of its input; from 9 on, scores equal "
-        "the ONNX model's.",
+        "the ONNX model's. A model with the integer aligner takes received symbols of any level.",
         unit="bits",
         within=between(8, 16),
     )
-    fold: int = option(
-        1,
-        "Clocks per symbol of a pipeline. More clocks make the layers that run at each symbol smaller: they take 8, 4, "
-        "2 or 1 bits of each input in a clock.",
+    fold: int | None = option(
+        None,
+        "Clocks per symbol of a pipeline; by default 1, or 4 with the integer aligner, which needs 4 or 8. More clocks "
+        "make the layers that run at each symbol smaller: they take 8, 4, 2 or 1 bits of each input in a clock.",
         choices={1: "a symbol a clock", 2: "4 bits a clock", 4: "2 bits a clock", 8: "1 bit a clock"},
         flag="--fold CLOCKS",
     )
@@ -72,7 +72,7 @@ def make_design(network: IntegerNetwork, options: DesignOptions | None = None) -
     """Return a network's Verilog: a pipeline where it takes a mean over its symbols, an array where it does not.
 
     Args:
-        network: chunks reach it normalised.
+        network: chunks reach it normalised, or as received where it begins with the integer aligner.
         options: how; None: all defaults.
 
     Raises:
@@ -94,7 +94,7 @@ def make_design(network: IntegerNetwork, options: DesignOptions | None = None) -
             "that take a mean over their symbols, arrays for those with max pools and fully connected layers."
         )
     if fits == "array":
-        if options.fold != 1:
+        if options.fold not in (None, 1):
             raise OptionError(
                 DesignOptions,
                 "model {name!r} becomes an array: leave {fold} out. For smaller hardware, give fewer {lanes}.",
@@ -132,7 +132,8 @@ def make_stimuli(design: Design, count: int, seed: int) -> Stimuli:
 
     Extreme are: all the least or the largest number, zeros, both ends at random. Level inputs are those of streams up
     to 4 dB above or below their chunk, of a stream whose level is not known, and for extreme chunks any at all. Models
-    that take chunks as they are get constellations scaled to a peak of 1, as in the thesis.
+    that take chunks as they are get constellations scaled to a peak of 1, as in the thesis. Models with the aligner get
+    any phase, and every second chunk at another level.
 
     Args:
         design: what is tried.
@@ -145,7 +146,7 @@ def make_stimuli(design: Design, count: int, seed: int) -> Stimuli:
     unit_rms = network.contract.normalisation == "unit-rms"
     known = network.contract.linear_classes.members
     symbols = np.zeros((count, length, 2), np.int64)
-    side = np.zeros((count, network.side_inputs), np.int64)
+    side = np.zeros((count, design.given_sides), np.int64)
     labels = np.full(count, -1, np.int64)
     chunks = np.zeros((count, length), np.complex64)
     tracked_power = np.full(count, np.nan, np.float32)
@@ -157,12 +158,15 @@ def make_stimuli(design: Design, count: int, seed: int) -> Stimuli:
         if not len(places):
             continue
         chunks[places] = fresh_chunks(
-            sent, len(places), length, es_n0_db, rng, any_phase=False, peak_scaled=not unit_rms
+            sent, len(places), length, es_n0_db, rng, any_phase=design.aligned, peak_scaled=not unit_rms
         )
         made = normalise(chunks[places], unit_rms)
-        symbols[places] = port.integers(made.iq)
+        level = np.ones((len(places), 1, 1), np.float32)
+        if design.aligned:
+            level[::2] = 10 ** rng.uniform(-0.7, 0.7, level[::2].shape)
+        symbols[places] = port.integers(made.iq * level)
         labels[places] = network.contract.classes.index(sent.name)
-        if network.side_inputs:
+        if design.given_sides:
             tracked = (made.power * 10 ** rng.uniform(-0.4, 0.4, len(places))).astype(np.float32)
             tracked[::4] = np.nan
             tracked_power[places] = tracked
@@ -173,7 +177,7 @@ def make_stimuli(design: Design, count: int, seed: int) -> Stimuli:
             symbols[n] = ends[kind % 4]
         elif kind % 4 == 2:
             symbols[n] = rng.choice(ends, (length, 2))
-        side[n] = rng.integers(side_input.lowest, side_input.highest + 1, network.side_inputs)
+        side[n] = rng.integers(side_input.lowest, side_input.highest + 1, design.given_sides)
     return Stimuli(symbols, side, labels, chunks, tracked_power)
 
 
@@ -188,8 +192,8 @@ def testbench(
         side: int64 [N, S], what joins the mean.
         seed: of the stalls.
     """
-    network, port = design.network, design.port
-    expected = network.run(IntegerInputs(port.symbols(symbols), side)).integers
+    network = design.network
+    expected = network.run(design.given(symbols, side)).integers
     best = expected.argmax(axis=1)
     classes = network.class_of_hypothesis[best]
     component = design.symbol_bits // 2
