@@ -34,6 +34,8 @@ _WAVE, _ROUND = (0.76, 0.66), (0.95, 0.65)
 _MSK, _SMOOTHED, _STEADY = (0.35, 0.65), (-0.92, -1.0), (-0.015, -0.03)
 """Index of MSK; minus the response to a symbol in its own time, and minus the swing of the power, of MSK and of
 phase keying."""
+_FAINT_CLOCK = 5.5
+"""Evidence of a further clock's line that is looked at, at least: that of noise has as much in one of two looks."""
 _MOST_CLOCK = 60.0
 """Evidence of a clock's line, at most."""
 _NO_DEVIATION = 1e-3
@@ -153,7 +155,9 @@ def measure_frequency_keying(
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < keyed.rate / 2 else None
     rates = [(known, 0.0)] if known else clock_rates(keyed.frequency, keyed.rate, width)
     best, most, line = None, -math.inf, 0.0
-    for one, clock in rates:
+    for number, (one, clock) in enumerate(rates):
+        if number and clock < _FAINT_CLOCK:
+            break
         fit = fit_levels(keyed, one)
         if fit is None or fit.half < _NO_DEVIATION * width:
             continue
