@@ -112,6 +112,8 @@ _LINED, _IN_LINE = ("carrier", "ssb"), 0.5
 """Families that AM is looked for beside, whatever proves them, where their line has more of the power."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
+_FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss", UNKNOWN)
+"""Families that frames of OFDM look like, with training symbols and pauses."""
 _CHIPS = ("linear", "oqpsk")
 """Families that direct sequences look like: their chips are symbols, whatever else proves them."""
 
@@ -127,7 +129,7 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
     )  # AM has a line, too, and an audio that is skew
     if best not in measured or (not lined and proof_of(case, best) >= PROVEN):
         return
-    for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp")):
+    for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp"), (_FRAMES, "ofdm")):
         if best in families and other in score and other not in measured:
             _measure(case, other, score, measured)
 

@@ -326,10 +326,10 @@ def _numbers_of_offset(case: Case) -> tuple[float, ...]:
 
 
 def _numbers_of_ofdm(case: Case) -> tuple[float, ...]:
-    like = 1 - _unlike_noise(case)
-    bare = max(1 - lined(case) - case.look.line.share, 0.0)
+    """Return those of OFDM. Its measure counts envelope and lines itself: frames begin with training symbols."""
+    like, sure = 1 - _unlike_noise(case), case.look.subcarriers.confidence
     wide = min(max(math.log10(case.look.bandwidth / _WIDE_OFDM), 0.0), 1.0) * like * _stands_out(case)
-    return case.look.subcarriers.confidence * like * bare, 1 - like, wide
+    return sure, (1 - like) * (1 - sure), wide
 
 
 def _numbers_of_chirp(case: Case) -> tuple[float, ...]:
