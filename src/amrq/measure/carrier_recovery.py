@@ -86,7 +86,8 @@ class _Seen:
         # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
         unclear = ~(fits.quality > _SURE_LINE).any(axis=0)
         slow_ok, readable = slow_ok & unclear, lines.readable & unclear
-        self.any: list[bool] = (fit_ok | fits.broad | slow_ok | readable).any(axis=0).tolist()
+        told = fit_ok | fits.broad | slow_ok | readable
+        self.any: list[bool] = np.asarray(told.any(axis=0)).tolist()
         self.fit_ok: list[list[bool]] = fit_ok.tolist()
         self.slow_ok: list[list[bool]] = slow_ok.tolist()
         self.readable: list[list[bool]] = readable.tolist()

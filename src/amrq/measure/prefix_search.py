@@ -31,7 +31,7 @@ _LINE, _LOUD = 6.0, 1.6
 """Times the floor, of a value of the spectrum, and times the median, of a magnitude: more counts as so much."""
 _QUIET, _PARTS = 0.25, 64
 """Of the power of the loud half of so many parts of the look: what is quieter at its beginning and end is left out."""
-_RATIOS = 0.0244 * 1.23 ** np.arange(16)
+_RATIOS: NDArray[np.float64] = np.asarray(0.0244 * 1.23 ** np.arange(16), dtype=np.float64)
 """Prefix over useful time, from 1/41 to .54, as far apart as a fold of eight symbols tells them."""
 _ROWS = 8
 """Symbols that are added up; with more, ratios in between would be lost."""
