@@ -294,7 +294,7 @@ def test_a_template_that_lacks_a_value_is_no_file() -> None:
 def test_each_template_and_module_of_the_folder_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used = {*AlignerDesign.library, *PipelineDesign.library, *ArrayDesign.library}
+    used = {*AlignerDesign.copied, *PipelineDesign.copied, *ArrayDesign.copied}
     folder = files("amrq.hardware.rtl") / "verilog"
     names = {path.name for path in folder.iterdir()}
     assert {name.removesuffix(".v") for name in names if name.endswith(".v")} == used

@@ -16,7 +16,7 @@ from amrq.hardware.aligner_tables import (
     aligner_tables,
     magnitude_rows,
 )
-from amrq.hardware.layers import IntegerInputs
+from amrq.hardware.layers import FixedPoint, IntegerInputs
 
 __all__ = ["ALIGNER_KEY", "AlignerPrefix", "IntegerAligner", "rotate_to_axis"]
 
@@ -24,6 +24,8 @@ ALIGNER_KEY = "amrq.aligner"
 """Key of a model file's metadata whose value `integer` says that its graph begins with the integer aligner."""
 
 _LENGTH = 32
+_EXPONENT = -5
+"""Of what the aligner gives: n stands for n times 2^-5."""
 _RECEIVED_BITS = 12
 _HALF_TURN, _TURN = 1 << (ANGLE_BITS - 1), 1 << ANGLE_BITS
 _REFINEMENTS = 2
@@ -269,10 +271,12 @@ class AlignerPrefix:
     Attributes:
         tensors: names of what it gives.
         operations: that it is the integer aligner.
+        points: what the first layer at each symbol and the first once a chunk must take, to take it as it is.
     """
 
     tensors = ("symbols", "side")
     operations = ("IntegerAligner",)
+    points = (FixedPoint(_EXPONENT, signed=True), FixedPoint(_EXPONENT, signed=False))
 
     def __init__(self) -> None:
         self._aligner = IntegerAligner()
@@ -282,5 +286,5 @@ class AlignerPrefix:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what goes into the quantisers: see `FloatPrefix`."""
         found = self._aligner.align(self._aligner.received(iq))
-        symbols, side = (np.ldexp(part.astype(np.float32), -5) for part in found)
+        symbols, side = (np.ldexp(part.astype(np.float32), _EXPONENT) for part in found)
         return symbols.transpose(0, 2, 1), side

@@ -60,7 +60,7 @@ class AlignerDesign:
     (128, True)
     """
 
-    library = (
+    copied = (
         "amrq_align_copies",
         "amrq_align_fit",
         "amrq_align_fold",
@@ -77,7 +77,7 @@ class AlignerDesign:
         "amrq_multiply",
         "amrq_rom",
     )
-    """Modules that are the same in every design."""
+    """Modules that are copied: they are the same in every design."""
     module = "amrq_aligner"
     channels = _CHANNELS
     summaries = _SUMMARIES
@@ -121,7 +121,7 @@ class AlignerDesign:
             _FILES["level"]: _lines(tables.level.tolist(), 12),
             _FILES["rows"]: _lines(rows, 70),
             _FILES["cosine"]: _lines(tables.cosine.tolist(), 12),
-            **{f"{name}.v": module_text(name) for name in self.library},
+            **{f"{name}.v": module_text(name) for name in self.copied},
         }
 
     def testbench(self, received: NDArray[np.int64], seed: int = 1) -> dict[str, str]:

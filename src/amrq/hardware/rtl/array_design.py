@@ -141,7 +141,7 @@ class ArrayDesign(Design):
     """
 
     architecture = "array"
-    library = (
+    copied = (
         "amrq_array",
         "amrq_array_control",
         "amrq_array_lanes",

@@ -259,8 +259,8 @@ class Design(ABC):
     """
 
     architecture: ClassVar[str]
-    library: ClassVar[tuple[str, ...]]
-    """Modules that are the same in every design of this architecture."""
+    copied: ClassVar[tuple[str, ...]]
+    """Modules that are copied: they are the same in every design of this architecture."""
     generated: ClassVar[tuple[str, ...]] = ("amrq_score_map",)
     """Modules that are made for each design under the same name."""
 
@@ -282,7 +282,7 @@ class Design(ABC):
             if self.aligned
             else InputPort(input_bits, port_fold(network), network.symbol_layers[0].input)
         )
-        parts = (*self.library, *self.generated, AlignerDesign.module, *AlignerDesign.library)
+        parts = (*self.copied, *self.generated, AlignerDesign.module, *AlignerDesign.copied)
         self.module = module_name(network.contract.name, parts)
 
     @property
@@ -326,7 +326,7 @@ class Design(ABC):
             )
 
     def _common_files(self, positions: Sequence[int], lanes: int, group_bits: int) -> dict[str, str]:
-        """Return the library's modules and the table of scores.
+        """Return the copied modules and the table of scores.
 
         Args:
             positions: of each hypothesis: group * lanes + lane.
@@ -338,4 +338,4 @@ class Design(ABC):
         names = [h.label if h.es_n0_db is None else f"{h.label} at {h.es_n0_db:g} dB" for h in hypotheses]
         labels = [contract.classes.index(h.label) for h in hypotheses]
         scores = score_map(positions, lanes, group_bits, labels, self.per_beat, names)
-        return {"amrq_score_map.v": scores} | {f"{name}.v": module_text(name) for name in self.library}
+        return {"amrq_score_map.v": scores} | {f"{name}.v": module_text(name) for name in self.copied}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError, ModelError
-from amrq.hardware import FixedPoint, IntegerLayer, IntegerNetwork
+from amrq.hardware import AlignerPrefix, IntegerLayer, IntegerNetwork
 from amrq.hardware.rtl.aligner_design import AlignerDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.templates import AdderGraph, AdderPipeline, VerilogText, bits_for, rendered
@@ -427,7 +427,7 @@ class PipelineDesign(Design):
     """
 
     architecture = "pipeline"
-    library = (
+    copied = (
         "amrq_bit_planes",
         "amrq_chunk_gate",
         "amrq_gather",
@@ -485,7 +485,7 @@ class PipelineDesign(Design):
         """Return the aligner, if the network takes what it gives."""
         network = self.network
         points = (network.symbol_layers[0].input, network.head_layers[0].input)
-        if points != (FixedPoint(-5, signed=True), FixedPoint(-5, signed=False)):
+        if points != AlignerPrefix.points:
             raise ModelError(
                 f"model {network.contract.name!r} does not take what the integer aligner gives, in units of 2^-5."
             )
@@ -561,6 +561,7 @@ def _symbol_layer(layer: IntegerLayer, fold: int) -> SymbolLayer | FoldedSymbolL
     """Return the layer as hardware; refuse one that looks at neighbours."""
     if layer.kernel != 1:
         raise ModelError(
-            f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one."
+            f"layer {layer.name} looks at {layer.kernel} symbols at a time: amrq rtl makes layers that look at one, "
+            "like those of blind-small-int4 (first_kernel = 1 in a recipe)."
         )
     return SymbolLayer(layer) if fold == 1 else FoldedSymbolLayer(layer, fold)
