@@ -118,6 +118,8 @@ def test_other_networks_are_refused_with_a_reason(monkeypatch: pytest.MonkeyPatc
         compiled(_network(8, (8, 130, 2, 3), 1))
     with pytest.raises(AmrqError, match="layer 0"):
         compiled(_network(8, (8, 8, 2, 3), 11))
+    with pytest.raises(AmrqError, match="no instructions 'sse'"):
+        compiled(_network(8, (8, 8, 2, 3), 1), "sse")
     monkeypatch.setattr("amrq.hardware.native_engine.kernels", lambda: None)
     with pytest.raises(AmrqError, match="compiled library"):
         compiled(_network(8, (8, 8, 2, 3), 1))
@@ -140,6 +142,8 @@ def test_auto_is_native_where_it_can_be(tmp_path: Path, monkeypatch: pytest.Monk
     assert make_engine("auto", "coherent-small-float32").name == "onnx"
     with pytest.raises(AmrqError, match="no-such"):
         make_engine("auto", tmp_path / "no-such.onnx")
+    with pytest.raises(AmrqError, match="auto has no option 'input_bits'"):
+        make_engine("auto", "coherent-small-int4", input_bits=9)
     monkeypatch.setattr("amrq.hardware.native_engine.kernels", lambda: None)
     assert make_engine("auto", "coherent-small-int4", threads=2).name == "onnx"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Engines, which compute a model's scores: their interface, the list of them, and the engine with ONNX Runtime."""
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -246,7 +247,7 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
         name: of the engine, one of `ENGINES`; or `auto`: native where it is there and runs the model, otherwise onnx.
         model: path of an ONNX file, name of a shipped model, or `default`; an image that `amrq board export` wrote for
             the engines that take one.
-        options: of that engine; see its class.
+        options: of that engine; see its class. `auto` has those of onnx; native ignores them.
 
     Raises:
         AmrqError: the engine or option does not exist, or the engine cannot run the model.
@@ -255,16 +256,15 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
     >>> engine.contract.name, engine.contract.chunk_length
     ('coherent-small-int8', 32)
     """
-    if name == AUTO:
-        try:
-            return ENGINES["native"].load()(model)  # type: ignore[call-arg]
-        except AmrqError:  # not there, or not for this model; what is wrong with a model, the other one says
-            name = "onnx"
-    if name not in ENGINES:
+    if name not in (AUTO, *ENGINES):
         raise AmrqError(f"there is no engine {name!r}: choose from {AUTO}, {', '.join(ENGINES)}.")
-    kind = ENGINES[name]
+    kind = ENGINES["onnx" if name == AUTO else name]
     unknown = [option for option in options if option not in kind.options()]
     if unknown:
         known = ", ".join(kind.options()) or "none"
         raise AmrqError(f"the engine {name} has no option {unknown[0]!r}; its options: {known}.")
+    if name == AUTO:
+        # Not there, or not for this model; what is wrong with a model, the other one says.
+        with contextlib.suppress(AmrqError):
+            return ENGINES["native"].load()(model)  # type: ignore[call-arg]
     return kind.load()(model, **options)  # type: ignore[call-arg]

@@ -8,19 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.classifier import Engine, IntegerScores
-from amrq.errors import AmrqError, ModelError
+from amrq.errors import AmrqError
 from amrq.hardware.aligner_tables import aligner_tables
 from amrq.hardware.integer_aligner import AlignerPrefix
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import IntegerLayer
 from amrq.model import find_model
-from amrq.native import CompiledNetwork, NetworkLayer, kernels, missing
-from amrq.text import printable
+from amrq.native import CompiledNetwork, NetworkLayer, kernels
 
 __all__ = ["NativeEngine", "compiled"]
-
-_UNIT = -5
-"""Exponent of what the aligner gives."""
 
 
 def compiled(network: IntegerNetwork, instructions: str | None = None) -> CompiledNetwork:
@@ -35,16 +31,14 @@ def compiled(network: IntegerNetwork, instructions: str | None = None) -> Compil
     """
     library = kernels()
     if library is None or not library.network_instructions():
-        raise AmrqError(
-            f"the engine native needs the compiled library: {missing() or 'build it again, with make or CMake.'}"
-        )
+        raise AmrqError("the engine native needs the compiled library, which make and CMake build.")
     if network.contract.chunk_length != 32:
         raise AmrqError(
             f"the engine native runs models of chunks of 32 samples, not of {network.contract.chunk_length}."
         )
-    points = [network.symbol_layers[0].input, network.head_layers[0].input]
+    points = (network.symbol_layers[0].input, network.head_layers[0].input)
     aligned = isinstance(network.prefix, AlignerPrefix)
-    if aligned and [(p.exponent, p.signed) for p in points] != [(_UNIT, True), (_UNIT, False)]:
+    if aligned and points != AlignerPrefix.points:
         raise AmrqError(
             "the engine native runs models whose first layer takes what the integer aligner gives."
         )
@@ -107,12 +101,7 @@ class NativeEngine(Engine):
         self.network = IntegerNetwork.from_onnx(path)
         self.contract = self.network.contract
         self._source = path.name
-        try:
-            self._compiled = compiled(self.network, instructions or None)
-        except ValueError as error:
-            raise AmrqError(f"{error}") from None
-        except AmrqError as error:
-            raise ModelError(f"{printable(path)}: {error}") from None
+        self._compiled = compiled(self.network, instructions or None)
         self._aligned = isinstance(self.network.prefix, AlignerPrefix)
 
     @property

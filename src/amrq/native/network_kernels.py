@@ -78,6 +78,8 @@ class CompiledNetwork:
         mean_shift: int,
         instructions: str | None = None,
     ) -> None:
+        if instructions not in (None, *INSTRUCTIONS):
+            raise ValueError(f"there are no instructions {instructions!r}, only {', '.join(INSTRUCTIONS)}.")
         best = int(library.amrq_network_kind())
         kind = best if instructions is None else INSTRUCTIONS.index(instructions)
         if kind > best:
@@ -181,8 +183,10 @@ def _check_layers(
     symbol_layers: Sequence[NetworkLayer], head_layers: Sequence[NetworkLayer], mean_shift: int
 ) -> tuple[int, int]:
     """Refuse what the library does not run; return the channels of the first layer and what joins the mean."""
-    if not symbol_layers or not head_layers or not -8 <= mean_shift <= 16:
+    if not symbol_layers or not head_layers:
         raise ValueError("a network needs layers at each symbol and once a chunk.")
+    if not -8 <= mean_shift <= 16:
+        raise ValueError(f"the mean must be shifted by -8 to 16 places, not {mean_shift}.")
     channels = given = symbol_layers[0].weights.shape[1]
     side = head_layers[0].weights.shape[1] - len(symbol_layers[-1].weights)
     for number, layer in enumerate([*symbol_layers, *head_layers]):
