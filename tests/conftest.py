@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import amrq  # noqa: F401  # first: it keeps onnxruntime, which some tests import themselves, from reporting
+from amrq.native import Kernels, kernels, missing
 
 # The same examples in every run, wherever it runs: a failure can be repeated, and a pass is not luck.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
@@ -92,6 +93,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+@pytest.fixture
+def native() -> Kernels:
+    """Return the compiled kernels; tests that need them are skipped where they were not built."""
+    found = kernels()
+    if found is None:
+        pytest.skip(str(missing()))
+    return found
 
 
 @pytest.fixture

@@ -11,17 +11,9 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.detect import Grid, Rectangles, SpectrumStream, energy, noise_floor, search, spectra
-from amrq.native import Kernels, kernels, missing
+from amrq.native import Kernels
 
 GRID = Grid(1.0, 512, 256)
-
-
-@pytest.fixture
-def native() -> Kernels:
-    found = kernels()
-    if found is None:
-        pytest.skip(str(missing()))
-    return found
 
 
 def _without(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,17 +11,9 @@ from seeds import rng
 
 from amrq.classes import linear_class
 from amrq.measure import CarrierRecovery, carrier_lines, carrier_search
-from amrq.native import Kernels, LineGrid, kernels, missing
+from amrq.native import Kernels, LineGrid
 from amrq.receive import BurstReceiver, pulse
 from amrq.signals import received_signal
-
-
-@pytest.fixture
-def native() -> Kernels:
-    found = kernels()
-    if found is None:
-        pytest.skip(str(missing()))
-    return found
 
 
 def _without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +68,20 @@ def test_the_same_to_the_bit_however_the_stream_is_cut(native: Kernels) -> None:
 def test_nothing_in_leaves_nothing_undefined(native: Kernels) -> None:
     silent = CarrierRecovery(0.15, 16).finish(np.zeros(32 * 40, np.complex64))
     assert np.array_equal(silent, np.zeros_like(silent))
+
+
+def test_functions_of_symbols_of_any_level(native: Kernels) -> None:
+    of_symbols = carrier_lines.PowerFunctions()
+    symbols = np.tile(_received("QPSK", 20.0, steps=2), 20)
+    symbols *= np.repeat(10.0 ** np.arange(-45, 15, 3), 64).astype(np.float32)
+    for power in (1e-40, 1.0, 1e28):
+        levels = np.full(len(symbols) // 32, power, np.float32)
+        compiled = np.zeros((6, len(symbols)), np.complex64)
+        of_symbols.write(symbols, levels, compiled)
+        assert np.isfinite(compiled).all()
+        plain = of_symbols(symbols, np.repeat(levels, 32))
+        some = np.abs(symbols) > 1e-27  # below, NumPy's own single precision is none
+        assert np.abs(compiled - plain)[:, some].max() < 1e-4
 
 
 def test_turns(native: Kernels) -> None:

@@ -6,15 +6,7 @@ import pytest
 from seeds import rng
 
 from amrq.measure import prefix_search
-from amrq.native import Kernels, kernels, missing
-
-
-@pytest.fixture
-def native() -> Kernels:
-    found = kernels()
-    if found is None:
-        pytest.skip(str(missing()))
-    return found
+from amrq.native import Kernels
 
 
 @pytest.mark.parametrize("rows", [1, 4, 10_000])

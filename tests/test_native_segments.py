@@ -10,18 +10,10 @@ from seeds import rng
 
 from amrq.detect import Grid, boxes, edges, faults, segments
 from amrq.detect import cells as stretch
-from amrq.native import Kernels, kernels, missing
+from amrq.native import Kernels
 
 GRID = Grid(1e6, 512, 256)
 _COUNTS = (1, 2, 5, 40, 333)
-
-
-@pytest.fixture
-def native() -> Kernels:
-    found = kernels()
-    if found is None:
-        pytest.skip(str(missing()))
-    return found
 
 
 def _cells(*name: object, rows: int = 60) -> stretch.Cells:

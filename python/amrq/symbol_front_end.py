@@ -182,8 +182,8 @@ class symbol_front_end(gr.hier_block2):
 class _symbols(gr.basic_block):
     """The work of `symbol_front_end`, on the output of the block `before`.
 
-    So many samples, `least_read`, are waited for before more work is done, or more if the receiver's next block needs
-    them, unless no sample comes for a while.
+    So many samples, `least_read`, are waited for before more work is done, unless no sample comes for a while; at low
+    rates, where they would last long, only as many of them as the receiver's next block needs.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class _symbols(gr.basic_block):
         self._fed = 0  # samples at the input's beginning that the receiver has already
         self._origin = 0  # sample that the receiver's stream began with
         self._hurry = False  # samples at the input are to be received, however few
-        self._deferred: tuple[int, Any] | None = None  # a flush: after sample number so many, its message
+        self._flush_after: int | None = None  # samples after which a flush is due
         self._ready = np.zeros(0, np.complex64)
         self._marks: list[tuple[int, str, Any]] = []  # symbol, key and value of the tags to be written
         self._tags: list[Any] = []  # those of the input that wait for their symbol
@@ -280,7 +280,7 @@ class _symbols(gr.basic_block):
             return  # only to have the input looked at
         came = int(self._before.nitems_written(0))
         if self._received() < came:
-            self._deferred, self._hurry = (came, message), True
+            self._flush_after, self._hurry = came, True
         else:
             self._put_out()
 
@@ -318,8 +318,8 @@ class _symbols(gr.basic_block):
         if not len(self._ready):
             self._feed(samples)
             self._hurry = False
-            if self._deferred is not None and self._received() >= self._deferred[0]:
-                self._deferred = None
+            if self._flush_after is not None and self._received() >= self._flush_after:
+                self._flush_after = None
                 self._put_out()
         count = min(len(self._ready), len(out)) // STEP * STEP
         out[:count] = self._ready[:count]

@@ -73,12 +73,15 @@ WIDE void amrq_line_functions(const float* symbols, const float* powers, int64_t
         const float* from = symbols + 2 * STEP * step;
         const float scale = 1.0f / sqrtf(powers[step] > 1e-30f ? powers[step] : 1e-30f);
         for (int k = 0; k < STEP; k++) {
-            const float x = from[2 * k], y = from[2 * k + 1];
-            const float amplitude = sqrtf(x * x + y * y), least = amplitude > 1e-30f ? amplitude : 1e-30f;
+            /* Squares of tiny numbers are 0, and divided by that they would be anything. */
+            const float up = fabsf(from[2 * k]) + fabsf(from[2 * k + 1]) < 1e-15f ? 0x1p60f : 1.0f;
+            const float x = from[2 * k] * up, y = from[2 * k + 1] * up;
+            const float amplitude = sqrtf(x * x + y * y), least = amplitude > 1e-18f ? amplitude : 1e-18f;
             const float a = x / least, b = y / least;
-            const float given = amplitude * scale, radius = given < largest ? given : largest;
+            const float given = amplitude / up * scale, radius = given < largest ? given : largest;
             const float square = radius * radius, soft = square < 1.0f ? square : 1.0f, fourth = square * square;
-            const int32_t place = (int32_t)(radius * (128 / largest) + 0.5f);
+            const int32_t near = (int32_t)(radius * (128 / largest) + 0.5f);
+            const int32_t place = near < 0 ? 0 : near > 128 ? 128 : near;
             const float two_re = a * a - b * b, two_im = 2 * (a * b);
             const float four_re = two_re * two_re - two_im * two_im, four_im = 2 * (two_re * two_im);
             const float eight_re = four_re * four_re - four_im * four_im, eight_im = 2 * (four_re * four_im);
@@ -166,7 +169,7 @@ INLINE int highest(const float* values)
     for (int k = 1; k < BINS; k++)
         most = values[k] > most ? values[k] : most;
     int place = 0;
-    while (values[place] != most)
+    while (place < BINS - 1 && values[place] != most)
         place++;
     return place;
 }

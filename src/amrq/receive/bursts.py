@@ -138,17 +138,15 @@ class BurstFinder:
         pairs = powers + np.concatenate(([self._last], powers[:-1]))
         if self._begun is None and not (pairs > 2 * _PRESENT * self._noise).any():
             self._last, self._spent = float(powers[-1]), self._spent + len(powers)
-            powers_left: list[float] = []
         else:
-            powers_left = powers.tolist()
-        for power in powers_left:
-            present = self._last + power > 2 * _PRESENT * self._noise
-            if present and self._begun is None:
-                self._begun = max(self._spent - 1, 0)
-            elif not present and self._begun is not None:
-                self._end(self._spent, found)
-            self._last = power
-            self._spent += 1
+            for power in powers.tolist():
+                present = self._last + power > 2 * _PRESENT * self._noise
+                if present and self._begun is None:
+                    self._begun = max(self._spent - 1, 0)
+                elif not present and self._begun is not None:
+                    self._end(self._spent, found)
+                self._last = power
+                self._spent += 1
         self._recent = np.concatenate((self._recent, powers))[-_LEARNT:]
 
     def _end(self, stop: int, found: list[Burst]) -> None:
