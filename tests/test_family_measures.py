@@ -152,6 +152,22 @@ def test_frames_of_one_symbol_show_by_their_training_symbols() -> None:
     assert min(right, claims) >= 8
 
 
+def test_pauses_with_a_pattern_are_no_training_symbols() -> None:
+    """A burst of one carrier, then weak lines that repeat each 11 samples: alike at a quarter of four times as much."""
+    random = rng("pauses with a pattern")
+    claims = []
+    for _ in range(12):
+        symbols = np.repeat(random.choice([1, -1, 1j, -1j], 225), 4)
+        iq = 0.001 * (random.standard_normal((6000, 2)) @ [1, 1j])
+        turns = (
+            2j * np.pi * (np.array([-2, -1, 0, 1])[:, None] / 21.6 * np.arange(6000) + random.random((4, 1)))
+        )
+        iq += 0.01 * np.exp(turns).sum(axis=0)
+        iq[:900] += symbols
+        claims.append(measure_subcarriers(iq.astype(np.complex64), 1.0, 0.27).confidence)
+    assert max(claims) < 0.5
+
+
 def test_subcarriers_are_not_claimed_of_noise_and_of_single_carriers() -> None:
     random = rng("no subcarriers")
     sure = 0

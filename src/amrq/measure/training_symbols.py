@@ -27,6 +27,10 @@ _BEGINNING = 1536.0
 _ALIKE, _OTHER = 0.5, 0.55
 """How alike equal symbols are at least; and others at most, of that, in the mean over times of a short symbol: what
 repeats itself with changing signs, as a spreading code does, is alike in each of them."""
+_SOONER, _APART = 0.4, 2
+"""Of that, how alike samples are at shorter lags at most, in the mean over those that are some samples apart from none
+and from a short symbol. A short symbol of twelve subcarriers has 0.15 and noise; lines and short patterns in a pause
+are alike at many lags."""
 
 _Samples = NDArray[np.complex64]
 
@@ -64,6 +68,8 @@ def find_training(band: FlatBand) -> TrainingSymbols | None:
         start = int(np.argmax(alike))
         if alike[start] < max(_ALIKE, 0.0 if best is None else best.alike):
             continue
+        if _repeats_sooner(iq[start:], short, float(alike[start])):
+            continue
         found = _followed(iq, power, short, start)
         if found is not None and (best is None or found.alike > best.alike):
             best = found._replace(alike=min(found.alike, float(alike[start])))
@@ -82,6 +88,14 @@ def _alike(iq: _Samples, power: NDArray[np.float64], lag: int, long: int) -> NDA
         - power[lag : lag + count]
     )
     return np.asarray(2 * size / np.maximum(both, 1e-30))
+
+
+def _repeats_sooner(iq: _Samples, short: int, alike: float) -> bool:
+    """Return whether samples are alike at shorter lags, too."""
+    own = iq[: _SEEN * short]
+    lags = range(1 + _APART, short - _APART)
+    others = [abs(np.vdot(own, iq[lag : lag + len(own)])) for lag in lags]
+    return bool(others) and float(np.mean(others)) > _SOONER * alike * float(squares(own).sum())
 
 
 def _followed(iq: _Samples, power: NDArray[np.float64], short: int, start: int) -> TrainingSymbols | None:
