@@ -136,6 +136,8 @@ def _while_on(iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
     size = len(iq) // _PIECES
     power = np.square(np.abs(iq[: size * _PIECES])).reshape(_PIECES, size).mean(axis=1)
     on = np.flatnonzero(power > _ON * float(np.quantile(power, 0.9)))
+    if not len(on):
+        return iq
     return iq[int(on[0]) * size : (int(on[-1]) + 1) * size]
 
 

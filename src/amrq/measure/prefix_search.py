@@ -46,6 +46,8 @@ _LEAST, _MOST = 8.0, 2.2
 _CANDIDATES, _FINE_ROWS, _LEAST_OF_BEST, _CERTAIN = 10, 24, 0.2, 40.0
 """Places that are looked at again, with how many symbols at first; and how clear they are at least, of the
 clearest one, which counts as so much at most: a loud moment may be as clear as that."""
+_MOST_LAGS, _FEW_CANDIDATES = 16, 3
+"""Lags and places that are looked at without compiled kernels, of which all would take some ten times as long."""
 _SHORT = 160.0
 """Over the bandwidth: of shorter periods all lags are tried, for their correlation has wide side lobes."""
 _LAGS = (1.015, 1.7)
@@ -163,22 +165,36 @@ def find_prefixes(band: FlatBand) -> list[PrefixPlace]:
     if high - low < 8:
         return []
     middle = min(high, max(low, int(_HALF * scale)))
-    lags = np.arange(low, middle)
+    lags = _promising(iq, np.arange(low, middle))
     lengths = np.minimum(len(iq) - lags, round(_ENOUGH * scale))
     scores = folded_products(iq, lags, lengths, np.maximum(1, lags // _PIECES), _RATIOS, _ROWS, spread)
     found = [(score, lag, ratio, 0) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
     lags = np.arange(middle // 2, high // 2)
     if len(lags) > 4:
         narrow = _middle_half(iq)
+        lags = _promising(narrow, lags)
         lengths, steps = len(narrow) - lags, np.maximum(1, lags // _PIECES)
         scores = folded_products(narrow, lags, lengths, steps, _RATIOS, _ROWS, spread)
         found += [(score, 2 * lag, ratio, 1) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
-    found = sorted(found, reverse=True)[:_CANDIDATES]
+    found = sorted(found, reverse=True)[: _CANDIDATES if kernels() is not None else _FEW_CANDIDATES]
     found = [one for one in found if one[0] > _LEAST_OF_BEST * min(found[0][0], _CERTAIN)]
+    if not found:
+        return []
     places = [_refined(iq, spread, lag, ratio, near) for _, lag, ratio, near in found]
     best = max(places, key=lambda one: one.clear)
     first, *others = sorted(_in_period(band, spread, best, places), key=lambda one: -one.alike)
     return [first._replace(period=_exact_period(iq, first)), *others]
+
+
+def _promising(iq: _Samples, lags: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the lags that are looked at: all where kernels are compiled, else those at which the look is most alike.
+
+    One transform tells how alike, but not in which part of a period: short prefixes are missed more often so.
+    """
+    if kernels() is not None or len(lags) <= _MOST_LAGS:
+        return lags
+    alike = np.abs(fft.ifft(squares(fft.fft(iq, int(fft.next_fast_len(2 * len(iq)))))))[lags]
+    return np.sort(lags[np.argsort(-alike)[:_MOST_LAGS]])
 
 
 def _exact_period(iq: _Samples, place: PrefixPlace) -> float:

@@ -204,7 +204,8 @@ def _alike(iq: _Samples, lag: int, period: float) -> tuple[float, float]:
     of_power = np.bincount(place, both, size) + 1e-30
     phase = np.arange(size) % bins
     folded = np.bincount(phase, sums.real, bins) + 1j * np.bincount(phase, sums.imag, bins)
-    alike = np.abs(folded) / np.bincount(phase, of_power, bins)
+    # Of a look shorter than a period some parts have no samples.
+    alike = np.abs(folded) / np.maximum(np.bincount(phase, of_power, bins), 1e-30)
     top = int(np.argmax(alike))
     short = np.abs(sums) / of_power
     away = (phase - top) % bins

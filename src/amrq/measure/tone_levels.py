@@ -198,7 +198,7 @@ def _fit_at(keyed: KeyedSamples, symbol_rate: float, least: int) -> LevelFit | N
     best = max(found, key=lambda fit: fit.evidence)
     others = [fit.evidence for fit in found if fit.levels != best.levels]
     square = _squareness(means, eye, best.numbers) if len(best.numbers) == count else 1.0
-    return replace(best, means=means, margin=best.evidence - max(0.0, *others, 0.0), square=square)
+    return replace(best, means=means, margin=best.evidence - max([0.0, *others]), square=square)
 
 
 def _squareness(means: _Reals, eye: _Reals, numbers: _Ints) -> float:
