@@ -201,7 +201,7 @@ def _shape(iq: _Samples, sample_rate: float, width: float) -> _Shape | None:
         held = np.zeros(size, dtype=np.complex64)
         held[:half], held[size - half :] = chosen[half:], chosen[:half]
         one = fft.ifft(held)
-        made.append(np.asarray(one / np.sqrt(np.mean(squares(one))), dtype=np.complex64))
+        made.append(np.asarray(one / max(math.sqrt(float(np.mean(squares(one)))), 1e-30), dtype=np.complex64))
     return _Shape(made[0], made[1], sample_rate * size / count, middle * bins, (high - low) * bins)
 
 
