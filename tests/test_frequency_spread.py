@@ -117,3 +117,9 @@ def test_a_line_with_sidebands_is_no_carrier_where_a_model_does_not_know_am() ->
     iq = (0.1 * np.exp(2j) * (1 + 0.3 * audio / audio.std()) + noise).astype(np.complex64)
     for family in ("carrier", "ssb"):
         assert said(iq, rate, 5e3, **{family: 0.9, "am": 1e-3}).family in ("am", "unknown")
+
+
+def test_a_look_that_begins_with_its_last_samples_is_measured() -> None:
+    iq = np.zeros(1000, np.complex64)
+    iq[-20:] = 1  # in the rest that no whole piece has
+    assert measure_frequency_spread(iq, 1e3, 200.0).noise == 0

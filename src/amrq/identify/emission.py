@@ -98,9 +98,8 @@ def identify_emission(
     """
     models = model if isinstance(model, IdentifyModels) else IdentifyModels(model, family_model())
     iq = np.ascontiguousarray(iq, dtype=np.complex64)
-    iq = iq[
-        : quick_length(len(iq))
-    ]  # at most some hundredths less, and transforms take a fraction of the time
+    # At most some hundredths less, and transforms take a fraction of the time.
+    iq = iq[: quick_length(len(iq))]
     good = np.isfinite(iq)
     if not good.all():
         iq = np.where(good, iq, np.complex64(0))

@@ -112,7 +112,7 @@ _LINED, _IN_LINE = ("carrier", "ssb"), 0.5
 """Families that AM is looked for beside, whatever proves them, where their line has more of the power."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
-_FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss", UNKNOWN)
+_FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss")
 """Families that frames of OFDM look like, with training symbols and pauses."""
 _CHIPS = ("linear", "oqpsk")
 """Families that direct sequences look like: their chips are symbols, whatever else proves them."""
@@ -124,9 +124,8 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
     if best in _CHIPS and "dsss" not in measured and case.look.bandwidth > _RANGES["dsss"][0]:
         _measure(case, "dsss", score, measured)
         best = max(score, key=lambda name: score[name])
-    lined = (
-        best in _LINED and case.look.line.share > _IN_LINE
-    )  # AM has a line, too, and an audio that is skew
+    # AM has a line, too, and an audio that is skew.
+    lined = best in _LINED and case.look.line.share > _IN_LINE
     if best not in measured or (not lined and proof_of(case, best) >= PROVEN):
         return
     for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp"), (_FRAMES, "ofdm")):

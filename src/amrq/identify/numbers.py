@@ -21,6 +21,7 @@ __all__ = [
     "modem_inside",
     "outcome",
     "peaked",
+    "ramp",
     "switched",
     "toned",
     "turned",
@@ -176,7 +177,7 @@ def waved(case: Case) -> float:
     if found.index > _WAVES_INDEX or found.symbol_rate > _WAVES_RATE:
         return 0.0
     gap = case.look.frequency_spread.lowest / found.symbol_rate
-    return _MOST_WAVED * _ramp(gap, *_GAP) * _ramp(max(found.confidence, found.levels_confidence), *_FITS)
+    return _MOST_WAVED * ramp(gap, *_GAP) * ramp(max(found.confidence, found.levels_confidence), *_FITS)
 
 
 def dwelling(case: Case) -> float:
@@ -187,8 +188,8 @@ def dwelling(case: Case) -> float:
     found, spread = case.look.frequency_keying, case.look.frequency_spread
     if found.levels != 2 or spread.peakedness is None:
         return 0.0
-    held = 1 - max(_ramp(spread.peakedness, *_HELD_FLAT), _ramp(spread.in_tone, *_NOT_SQUARE))
-    return held * _ramp(found.level_evidence, *_APART) * _ramp(found.clock, *_CLOCK)
+    held = 1 - max(ramp(spread.peakedness, *_HELD_FLAT), ramp(spread.in_tone, *_NOT_SQUARE))
+    return held * ramp(found.level_evidence, *_APART) * ramp(found.clock, *_CLOCK)
 
 
 def levels_of(case: Case) -> str:
@@ -212,7 +213,7 @@ def mirrored(case: Case) -> float:
     am = case.look.am
     if am.depth is None or am.depth < _AM_DEPTH:
         return 0.0
-    return _ramp(am.confidence, *_AM_CLEAR) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
+    return ramp(am.confidence, *_AM_CLEAR) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
 
 
 def _numbers_of_carrier(case: Case) -> tuple[float, ...]:
@@ -234,7 +235,7 @@ def _numbers_of_ssb(case: Case) -> tuple[float, ...]:
     return abs(look.ssb.skew or 0.0), _below_linear(case), look.line.share
 
 
-def _ramp(value: float, low: float, high: float) -> float:
+def ramp(value: float, low: float, high: float) -> float:
     """Return 0 at `low` and below, 1 at `high` and above."""
     return min(max((value - low) / (high - low), 0.0), 1.0)
 
@@ -242,18 +243,18 @@ def _ramp(value: float, low: float, high: float) -> float:
 def flat(case: Case) -> float:
     """Return how evenly the frequency's range is used, as by keys and sweeps, 0 to 1."""
     found = case.look.frequency_spread.peakedness
-    return 0.0 if found is None else 1 - _ramp(found, *_FLAT)
+    return 0.0 if found is None else 1 - ramp(found, *_FLAT)
 
 
 def peaked(case: Case) -> float:
     """Return whether the frequency rests near its middle and has peaks, as that of voices, music and noise, 0 to 1."""
     found = case.look.frequency_spread.peakedness
-    return 0.0 if found is None else _ramp(found, *_PEAKED)
+    return 0.0 if found is None else ramp(found, *_PEAKED)
 
 
 def toned(case: Case) -> float:
     """Return whether the frequency is a sine: a tone of audio, or round keys by turns, which look the same, 0 to 1."""
-    return _ramp(case.look.frequency_spread.in_tone, *_ONE_TONE)
+    return ramp(case.look.frequency_spread.in_tone, *_ONE_TONE)
 
 
 def audible(case: Case, few: bool = False) -> float:
@@ -265,10 +266,10 @@ def audible(case: Case, few: bool = False) -> float:
     """
     found = case.look.frequency_keying
     sure = max(found.confidence, found.levels_confidence)
-    against = peaked(case) * (1 - _ramp(sure, *_FITS))
+    against = peaked(case) * (1 - ramp(sure, *_FITS))
     spread = case.look.frequency_spread.peakedness
     if few and spread is not None:
-        against = max(against, _ramp(spread, *_UNEVEN) * (1 - _ramp(sure, *_HARDLY_FITS)))
+        against = max(against, ramp(spread, *_UNEVEN) * (1 - ramp(sure, *_HARDLY_FITS)))
     return max(against, toned(case))
 
 

@@ -22,6 +22,7 @@ from amrq.identify.numbers import (
     modem_inside,
     outcome,
     peaked,
+    ramp,
     switched,
     toned,
     turned,
@@ -105,16 +106,16 @@ def contradiction_of(case: Case, name: str) -> float:
         if name == "carrier":
             against = min(1.0, _SIDED * against)
     if name in _NO_SWEEPS and case.has("chirp"):
-        against = max(against, _ramp(case.look.chirp.confidence, 0.1, 0.4))
+        against = max(against, ramp(case.look.chirp.confidence, 0.1, 0.4))
     if name in _NO_CODE and case.has("spreading"):
-        against = max(against, _ramp(case.look.spreading.confidence, 0.3, 0.8))
+        against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "fm" and case.has("fm"):
         against = max(against, _held(case))
     if name in _KEYED and case.has("frequency_keying"):
         audio = audible(case, name != "fskm")
         against = max(against, audio, waved(case), case.look.frequency_keying.phase_like)
         if levels_of(case) not in ("", name):
-            against = max(against, _ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
+            against = max(against, ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
     return against
 
 
@@ -139,13 +140,8 @@ def _is_ambiguous(case: Case) -> bool:
     return index is not None and index < _ALIKE_INDEX and case.look.envelope > _ALIKE_ENVELOPE
 
 
-def _ramp(value: float, low: float, high: float) -> float:
-    """Return 0 at `low` and below, 1 at `high` and above."""
-    return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
 def _carrier(case: Case) -> float:
-    return max(_WEAK_PROOF * _ramp(case.look.line.share, 0.3, 0.6), switched(case))
+    return max(_WEAK_PROOF * ramp(case.look.line.share, 0.3, 0.6), switched(case))
 
 
 def _fm(case: Case) -> float:
@@ -181,48 +177,48 @@ def _keyed(case: Case, name: str) -> float:
         return 0.0
     found = case.look.frequency_keying
     # A few symbols that fit without a rest say little of their rate: some proof. Sweeps fit as well, and are sought.
-    sharp = _SHARP * _ramp(-found.error, -0.03, -0.015)
+    sharp = _SHARP * ramp(-found.error, -0.03, -0.015)
     sure = max(found.confidence, found.levels_confidence)
     held = _DWELLS * dwelling(case)
-    return max(_ramp(sure, 0.1, 0.5), sharp, held) * constant_envelope(case)
+    return max(ramp(sure, 0.1, 0.5), sharp, held) * constant_envelope(case)
 
 
 def _linear(case: Case) -> float:
     named, clear, refuted = outcome(case.received)
-    return max(named, lined(case), _ramp(turned(case), 0.2, 0.5), 0.5 * (clear + refuted))
+    return max(named, lined(case), ramp(turned(case), 0.2, 0.5), 0.5 * (clear + refuted))
 
 
 def _quarter(case: Case) -> float:
     turns = -case.received_already().turn[0]
-    return max(_ramp(case.look.phase_keying.pi4dqpsk, 0.1, 0.5), _ramp(turns, 0.2, 0.5))
+    return max(ramp(case.look.phase_keying.pi4dqpsk, 0.1, 0.5), ramp(turns, 0.2, 0.5))
 
 
 def _ofdm(case: Case) -> float:
     prefix, _, wide = NUMBERS["ofdm"](case)
-    return max(_ramp(prefix, 0.1, 0.4), _ramp(wide, 0.1, 0.4))
+    return max(ramp(prefix, 0.1, 0.4), ramp(wide, 0.1, 0.4))
 
 
 def _spread(case: Case) -> float:
-    return _ramp(case.look.spreading.confidence, 0.1, 0.5)
+    return ramp(case.look.spreading.confidence, 0.1, 0.5)
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {
     "carrier": _carrier,
     "am": mirrored,
-    "ssb": lambda case: _WEAK_PROOF * _ramp(abs(case.look.ssb.skew or 0.0), 0.0, 0.05),
+    "ssb": lambda case: _WEAK_PROOF * ramp(abs(case.look.ssb.skew or 0.0), 0.0, 0.05),
     "fm": _fm,
     "ook": switched,
     "pulse": lambda case: max(
-        _ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
+        ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
     ),
     "fsk2": lambda case: _keyed(case, "fsk2"),
     "fsk4": lambda case: _keyed(case, "fsk4"),
     "fskm": lambda case: _keyed(case, "fskm"),
     "linear": _linear,
     "pi4dqpsk": _quarter,
-    "oqpsk": lambda case: _ramp(case.look.phase_keying.oqpsk, 0.1, 0.4),
+    "oqpsk": lambda case: ramp(case.look.phase_keying.oqpsk, 0.1, 0.4),
     "ofdm": _ofdm,
-    "chirp": lambda case: _ramp(case.look.chirp.confidence, 0.1, 0.4),
+    "chirp": lambda case: ramp(case.look.chirp.confidence, 0.1, 0.4),
     "dsss": _spread,
 }
 """By family, narrow and wide FM as one; what is missing needs no proof."""

@@ -21,7 +21,7 @@ from scipy import fft
 from amrq.measure.looks import squares
 from amrq.native import kernels
 
-__all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "folded_products"]
+__all__ = ["FlatBand", "PrefixPlace", "find_prefixes", "flat_band", "folded_products", "middle_half"]
 
 _STEPS, _LEAST_STEP = 96, 8
 """Of a spectrum, in which its floor is seen; and values of each, at least."""
@@ -171,7 +171,7 @@ def find_prefixes(band: FlatBand) -> list[PrefixPlace]:
     found = [(score, lag, ratio, 0) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
     lags = np.arange(middle // 2, high // 2)
     if len(lags) > 4:
-        narrow = _middle_half(iq)
+        narrow = _even(middle_half(iq))
         lags = _promising(narrow, lags)
         lengths, steps = len(narrow) - lags, np.maximum(1, lags // _PIECES)
         scores = folded_products(narrow, lags, lengths, steps, _RATIOS, _ROWS, spread)
@@ -279,11 +279,17 @@ def _spread(iq: _Samples) -> float:
     return float(np.mean(smooth * smooth) / max(float(smooth.mean()) ** 2, 1e-30))
 
 
-def _middle_half(iq: _Samples) -> _Samples:
-    """Return the middle half of a band, at half its rate."""
+def middle_half(iq: _Samples) -> _Samples:
+    """Return the middle half of a band, complex64 [n], at half its rate.
+
+    >>> tones = np.exp(2j * np.pi * np.arange(8) * np.array([[0.125], [0.375]])).astype(np.complex64)
+    >>> np.abs(middle_half(tones[0])).round(3).tolist(), np.abs(middle_half(tones[1])).round(3).max()
+    ([1.0, 1.0, 1.0, 1.0], 0.0)
+    """
     quarter = len(iq) // 4
     spectrum = fft.fft(iq[: 4 * quarter])
-    return _even(fft.ifft(np.concatenate([spectrum[:quarter], spectrum[3 * quarter :]])))
+    half = fft.ifft(np.concatenate([spectrum[:quarter], spectrum[3 * quarter :]]))
+    return np.asarray(half / 2, dtype=np.complex64)
 
 
 def _highest(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.measure.looks import checked_look, line_place, logistic, squares
-from amrq.measure.prefix_search import FlatBand, flat_band
+from amrq.measure.prefix_search import FlatBand, flat_band, middle_half
 from amrq.native import kernels
 
 __all__ = ["Spreading", "measure_spreading", "repetitions"]
@@ -148,7 +148,7 @@ def _code(band: FlatBand) -> _Code | None:
         lags = np.arange(first // times, last // times)
         if len(lags) < 2 * _NEAR:
             continue
-        part = iq if times == 1 else _middle_half(iq)
+        part = iq if times == 1 else middle_half(iq)
         clear = _clearness(repetitions(part, lags, np.maximum(2, lags // _PART)), lags, len(part))
         top = int(np.argmax(clear))
         if best is None or clear[top] > best[0]:
@@ -165,13 +165,6 @@ def _code(band: FlatBand) -> _Code | None:
     index = lag - first
     exact = line_place(np.maximum(clear, 1e-3), index) + first if 0 < index < len(clear) - 1 else float(lag)
     return _described(iq, exact * times, value)
-
-
-def _middle_half(iq: _Samples) -> _Samples:
-    """Return the middle half of a band, at half its rate."""
-    quarter = len(iq) // 4
-    spectrum = fft.fft(iq[: 4 * quarter])
-    return np.asarray(fft.ifft(np.concatenate([spectrum[:quarter], spectrum[3 * quarter :]])), np.complex64)
 
 
 def _clearness(found: NDArray[np.float32], lags: NDArray[np.int64], count: int) -> NDArray[np.float64]:
