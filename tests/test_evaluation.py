@@ -514,6 +514,15 @@ def test_an_evaluation_is_what_its_json_file_says(tmp_path):
         read_evaluation(tmp_path / "nothing.json")
 
 
+def test_a_curve_keeps_the_count_at_its_default_threshold():
+    scores = np.linspace(-3, 5, 101)
+    found = OpenSet(0.77, 10.0, scores, scores > 0, {"noise": scores - 2})
+    at = [OpenSet.log_odds(0.77)]
+    again = OpenSet.from_dict(json.loads(json.dumps(found.as_dict())))
+    for one, other in ((found.known, again.known), (found.others["noise"], again.others["noise"])):
+        assert OpenSet.passed(one, at).tolist() == OpenSet.passed(other, at).tolist()
+
+
 @pytest.mark.parametrize("name", ["blind-full-int8", "coherent-small-int4"])
 def test_committed_pages_are_made_of_the_committed_counts(name):
     folder = COMMITTED / name

@@ -240,12 +240,13 @@ class OpenSet:
         return np.asarray(len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left"))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        thresholds = [self.log_odds(confidence) for confidence in _CONFIDENCES]
+        """Return plain values, ready for JSON: counts at the points of the curve and at the default threshold."""
+        confidences = sorted({*(round(confidence, 12) for confidence in _CONFIDENCES), self.min_confidence})
+        thresholds = [self.log_odds(confidence) for confidence in confidences]
         return {
             "default_min_confidence": self.min_confidence,
             "lowest_es_n0_db": self.es_n0_db,
-            "min_confidence": [round(confidence, 12) for confidence in _CONFIDENCES],
+            "min_confidence": confidences,
             "known": {
                 "decisions": len(self.known),
                 "named": self.passed(self.known, thresholds).tolist(),
