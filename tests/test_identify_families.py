@@ -16,6 +16,12 @@ from amrq.identify import (
     guess_protocols,
     identify_emission,
 )
+from amrq.measure import (
+    measure_frequency_keying,
+    measure_phase_keying,
+    measure_spreading,
+    measure_subcarriers,
+)
 from amrq.outputs import signal_detail
 from amrq.protocols import FAMILIES, Measure
 from amrq.scan import EmissionRecord, Findings
@@ -255,3 +261,55 @@ def test_a_thorough_look_does_not_take_an_echo_for_more_points() -> None:
     iq = received_signal(echoed, samples_per_symbol=4.0, rolloff=0.35, es_n0_db=20.0, rng=generator)
     found = identify_emission(iq, 250e3)
     assert "QAM" not in found.label and "ASK" not in found.label, found.label
+
+
+@pytest.mark.parametrize("doublings", [-40, 15])
+def test_the_level_changes_nothing_but_the_level(doublings: int) -> None:
+    iq, rate, width = keyed("level", 25.0)
+    edges = (-width / 2, width / 2)
+    as_it_is = identify_emission(iq, rate, -90.0, edges)
+    gain = np.float32(2.0**doublings)
+    other = identify_emission(iq * gain, rate, -90.0 + 20 * np.log10(gain), edges)
+    assert (other.family, other.label) == (as_it_is.family, as_it_is.label)
+    for name, told in as_it_is.details.items():
+        assert other.details[name].value == pytest.approx(told.value, rel=1e-4)
+    assert other.confidence == pytest.approx(as_it_is.confidence, abs=1e-4)
+    assert as_it_is.measures is not None and other.measures is not None
+    louder = other.measures.level_dbfs - as_it_is.measures.level_dbfs
+    assert louder == pytest.approx(20 * np.log10(2) * doublings, abs=1e-3)
+
+
+def odd_signals() -> dict[str, _Iq]:
+    draw = rng("odd signals")
+    noise = draw.standard_normal((3000, 2)) @ np.array([1, 1j])
+    impulses = {f"one impulse in {count}": np.eye(1, count, count // 3)[0] for count in (530, 1632, 5871)}
+    return {
+        **impulses,
+        "one value": np.ones(900),
+        "signs": draw.choice([-1.0, 1.0], 5000),
+        "a short word again and again": np.resize(draw.standard_normal(7) + 1j, 6000),
+        "two values by turns": np.resize([1, 1j], 3000),
+        "half of it silent": np.concatenate([np.zeros(2500), noise]),
+        "held symbols": np.repeat(draw.choice([1, -1, 1j, -1j], 700), 4),
+        "few samples": noise[:70],
+        "a tone between the bins": np.exp(2j * np.pi * 0.1037 * np.arange(1500)),
+        "huge": noise * 1e15,
+        "tiny": noise * 1e-18,
+    }
+
+
+@pytest.mark.parametrize("name", odd_signals())
+@pytest.mark.filterwarnings("error")
+def test_odd_signals_have_every_measure(name: str) -> None:
+    iq = odd_signals()[name].astype(np.complex64)
+    for width in (2.5e3, 9e3):
+        for family in ("fsk2", "pulse", "am"):
+            assert 0 <= said(iq, 10e3, width, **{family: 0.9}).confidence <= 1
+        level = iq / np.abs(iq).max()
+        for measure in (
+            measure_subcarriers,
+            measure_spreading,
+            measure_phase_keying,
+            measure_frequency_keying,
+        ):
+            assert 0 <= measure(level, 10e3, width).confidence <= 1

@@ -109,6 +109,9 @@ def identify_emission(
     bandwidth = None if edges is None else edges[1] - edges[0]
     if not iq.any():
         return EmissionIdentity(reason=SILENT)
+    iq, gain_db = _levelled(iq)
+    if noise_dbfs_per_hz is not None:
+        noise_dbfs_per_hz += gain_db
     noise_density = None if noise_dbfs_per_hz is None else 10 ** (noise_dbfs_per_hz / 10)
     spectrum = fft.fft(iq)
     if noise_density is not None and _is_too_high(noise_density, _densities(spectrum, sample_rate, edges)):
@@ -134,8 +137,28 @@ def identify_emission(
     for stage in (_find_noise, _find_carrier):
         found = stage(look)
         if found is not None:
-            return replace(found, measures=measures)
-    return _decide(look, weigh_families(look))
+            return _as_received(replace(found, measures=measures), gain_db)
+    return _as_received(_decide(look, weigh_families(look)), gain_db)
+
+
+def _levelled(iq: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], float]:
+    """Return samples of about unit RMS, and the gain in dB: a power of two, so that no sample is rounded.
+
+    Measures take fourth powers and their spectra, which single precision holds for such levels alone.
+    """
+    parts = iq.view(np.float32)
+    power = float(np.mean(np.square(parts, dtype=np.float64)))
+    halvings = round(math.log2(power) / 2)
+    return np.ldexp(parts, -halvings).view(np.complex64), -20 * math.log10(2) * halvings
+
+
+def _as_received(found: EmissionIdentity, gain_db: float) -> EmissionIdentity:
+    """Return what was found with the levels that the samples had before a gain."""
+    told = found.measures
+    if told is None or gain_db == 0:
+        return found
+    level, noise = told.level_dbfs - gain_db, told.noise_dbfs_per_hz - gain_db
+    return replace(found, measures=replace(told, level_dbfs=level, noise_dbfs_per_hz=noise))
 
 
 def _densities(

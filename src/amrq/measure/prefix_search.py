@@ -178,9 +178,10 @@ def find_prefixes(band: FlatBand) -> list[PrefixPlace]:
         found += [(score, 2 * lag, ratio, 1) for score, lag, ratio in _highest(scores, lags, _RATIOS)]
     found = sorted(found, reverse=True)[: _CANDIDATES if kernels() is not None else _FEW_CANDIDATES]
     found = [one for one in found if one[0] > _LEAST_OF_BEST * min(found[0][0], _CERTAIN)]
-    if not found:
-        return []
     places = [_refined(iq, spread, lag, ratio, near) for _, lag, ratio, near in found]
+    places = [one for one in places if one.clear > 0]
+    if not places:
+        return []
     best = max(places, key=lambda one: one.clear)
     first, *others = sorted(_in_period(band, spread, best, places), key=lambda one: -one.alike)
     return [first._replace(period=_exact_period(iq, first)), *others]
