@@ -552,7 +552,7 @@ def main() -> None:
             whole=whole,
             seed=SEED,
             draws=times,
-            model=arguments.model,
+            model=arguments.model and Path(arguments.model).name,
             left_out=arguments.left_out,
             through=arguments.through,
         )
