@@ -30,6 +30,8 @@ _LOOK = 4000.0
 """Bandwidths times seconds of a look, where as much is kept: three of the model's chunks of symbols and some more."""
 _LEAST_LOOK, _MOST_LOOK = 0.02, 1 << 21
 """Seconds and samples of a look, at least and at most."""
+_SETTLING = 8
+"""Samples of a look over those before it that its channel's filter begins with."""
 _LEAST = 256
 """Samples of a stretch without a break that are looked at."""
 _SEARCHED = 1 << 18
@@ -349,7 +351,11 @@ class SignalWatch:
     ) -> EmissionRecord:
         """Look at a stretch of the stream; add to the findings."""
         start, stop = used
-        found = self._signal(self._ring.read(max(start, stop - _SEARCHED), stop), offset, bandwidth)
+        # A copy: a stream faster than its rate overwrites the samples while they are searched.
+        before = max(0, min(start - self._ring.first, (stop - start) // _SETTLING))
+        samples = self._ring.read(start - before, stop)
+        searched = min(stop - start, _SEARCHED)
+        found = self._signal(samples[len(samples) - searched :], offset, bandwidth)
         centre, width = (offset, bandwidth) if bandwidth or found is None else (found.centre, found.bandwidth)
         level, snr = (-math.inf, -math.inf) if found is None else (found.power_db, found.snr_db)
         record = EmissionRecord(
@@ -359,9 +365,13 @@ class SignalWatch:
             findings.add(EmissionIdentity(reason=_NOTHING), {})
             return record
         width = max(width, _NARROWEST * self.sample_rate)
-        start = max(start, stop - self._longest(width))
+        length = min(stop - start, self._longest(width))
         seen = extract(
-            self._ring, self.sample_rate, centre, min(_BESIDE / 1.25 * width, self.sample_rate), start, stop
+            samples,
+            self.sample_rate,
+            centre,
+            min(_BESIDE / 1.25 * width, self.sample_rate),
+            len(samples) - length,
         )
         noise = None
         if found is not None and math.isfinite(snr):
