@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import scipy.fft
 from numpy.typing import NDArray
 from seeds import rng
 
@@ -296,6 +297,46 @@ def odd_signals() -> dict[str, _Iq]:
         "huge": noise * 1e15,
         "tiny": noise * 1e-18,
     }
+
+
+def spectra_with_gaps() -> dict[str, NDArray[np.bool_]]:
+    """Return which of 4,096 frequencies hold power; the others hold none at all."""
+    at = np.abs(np.fft.fftfreq(4096, 1 / 4096).astype(int))
+    return {
+        "one line": at == 37,
+        "every 64th": at % 64 == 0,
+        "blocks": at // 40 % 2 == 0,
+        "a gap in the middle": (at > 100) & (at < 400),
+        "nothing beside it": at < 500,
+    }
+
+
+@pytest.mark.parametrize("name", spectra_with_gaps())
+@pytest.mark.filterwarnings("error")
+def test_a_spectrum_that_is_exactly_zero_has_every_measure(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which values of a transform are rounded to 0 depends on the processor: here all do that should be."""
+    transform = scipy.fft.fft
+
+    def exact(values: _Iq, *further: int, **options: int) -> _Iq:
+        found = np.array(transform(values, *further, **options))
+        found[np.abs(found) < 1e-4 * np.abs(found).max(initial=0.0)] = 0
+        return found
+
+    inside = spectra_with_gaps()[name]
+    iq = np.fft.ifft(inside * np.exp(2j * np.pi * rng("gaps").random(len(inside)))).astype(np.complex64)
+    iq /= np.abs(iq).max()
+    monkeypatch.setattr(scipy.fft, "fft", exact)
+    for width in (1e3, 2.5e3, 9e3):
+        assert 0 <= said(iq, 10e3, width, fsk2=0.9).confidence <= 1
+        for measure in (
+            measure_subcarriers,
+            measure_spreading,
+            measure_phase_keying,
+            measure_frequency_keying,
+        ):
+            assert 0 <= measure(iq, 10e3, width).confidence <= 1
 
 
 @pytest.mark.parametrize("name", odd_signals())

@@ -29,14 +29,16 @@ _WIDER, _RATE = 1.24, 2.6
 _BESIDE = 0.7, 0.9
 _STEPS = 48
 """Over the bandwidth, in which the shape of the spectrum is seen."""
-_EDGE = 0.05
-"""Of the spectrum's height: where it is lower, the signal ends."""
+_EDGE, _LEAST_SHARE = 0.05, 1e-9
+"""Of the spectrum's height: where it is lower, the signal ends; and less than that counts as so much."""
 _ENVELOPE = 0.5, 1.2
 """Of the signal's width: symbol rates that are looked for."""
 _STAGGERED = 1.1, 2.2
 """The same of the distance of the two lines of OQPSK's square."""
 _FLOOR = 64
 """Values of a spectrum over which its floor is taken."""
+_MOST_OVER = 1e12
+"""Of a value over that floor: samples without noise have a floor of 0."""
 _PEAKS, _CLOCKS, _A_LINE = 8, 4, 9.0
 """Highest lines that pairs are made of, and that may be the clock's; and how clear a further one is at least."""
 _PARTS = 1, 8
@@ -195,7 +197,9 @@ def _shape(iq: _Samples, sample_rate: float, width: float) -> _Shape | None:
     middle = float(np.arange(low, high) @ excess[inside]) / float(excess[inside].sum()) - half
     size = int(fft.next_fast_len(max(2 * half, math.ceil(min(_RATE * width / sample_rate, 1.0) * count))))
     made = []
-    for weights in (np.float32(1), np.sqrt(excess[inside]) / smooth[inside]):
+    # Where there is no power at all, there is nothing to make flat.
+    flat = np.sqrt(excess[inside]) / np.maximum(smooth[inside], _LEAST_SHARE * height)
+    for weights in (np.float32(1), flat):
         chosen = np.zeros(2 * half, dtype=np.complex64)
         chosen[inside] = np.concatenate([spectrum[-half:], spectrum[:half]])[inside] * weights
         held = np.zeros(size, dtype=np.complex64)
@@ -224,7 +228,7 @@ def _lines(
         floor = np.interp(np.arange(len(part)), (np.arange(blocks) + 0.5) * _FLOOR, medians)
     # The median of a sum of so many squared magnitudes, of mean 1 each (Wilson and Hilferty 1931).
     median = parts * (1 - 1 / (9 * parts)) ** 3 if parts > 1 else math.log(2)
-    over = np.maximum(part / np.maximum(floor / (median / parts), 1e-30), 1.0)
+    over = np.clip(part / np.maximum(floor / (median / parts), 1e-30), 1.0, _MOST_OVER)
     # Chernoff's bound of the logarithm of how likely that is.
     return _Lines((parts * (over - 1 - np.log(over))).astype(np.float32), first, bins)
 

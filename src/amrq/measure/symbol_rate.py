@@ -407,7 +407,7 @@ class _Lines:
         self._total = float(np.dot(window, envelope))
         found = fft.rfft(self._varying * window, self._size)
         self._spectrum = found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2
-        self._ratios = self._spectrum / np.maximum(_local_level(self._spectrum, _NEIGHBOURS), 1e-300)
+        self._ratios = self._spectrum / np.maximum(_local_level(self._spectrum, _NEIGHBOURS), 1e-200)
         self._step = rate / self._size
         self._rate = rate
 
