@@ -87,12 +87,14 @@ def test_other_widths_and_folds_are_refused() -> None:
         AlignerDesign(8, 2)
 
 
-def network() -> IntegerNetwork:
+def network(kernel: int = 1) -> IntegerNetwork:
     """A small network with the aligner and random weights."""
     generator = rng("network of any phase")
 
-    def layer(name: str, shape: tuple[int, int], given: FixedPoint, after: FixedPoint | None) -> IntegerLayer:
-        weights = generator.integers(-7, 8, (*shape, 1)).astype(np.int8)
+    def layer(
+        name: str, shape: tuple[int, int, int], given: FixedPoint, after: FixedPoint | None
+    ) -> IntegerLayer:
+        weights = generator.integers(-7, 8, shape).astype(np.int8)
         biases = generator.integers(-300, 300, shape[0]).astype(np.int32)
         exponents = generator.integers(-4, -2, shape[0])
         return IntegerLayer(
@@ -102,9 +104,9 @@ def network() -> IntegerNetwork:
     return IntegerNetwork(
         Contract("random", tuple(one.name for one in THESIS_9.members), 32),
         AlignerPrefix(),
-        (layer("symbol_0", (5, 15), FixedPoint(-5, True), FixedPoint(-4, False)),),
+        (layer("symbol_0", (5, 15, kernel), FixedPoint(-5, True), FixedPoint(-4, False)),),
         IntegerMean(5, 32, FixedPoint(-4, False), UNSIGNED),
-        (layer("head_0", (9, 13), UNSIGNED, None),),
+        (layer("head_0", (9, 13, 1), UNSIGNED, None),),
     )
 
 
@@ -130,14 +132,15 @@ def test_a_network_of_any_phase_classifies_received_symbols(tmp_path: Path) -> N
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 def test_a_network_of_any_phase_with_stalls_and_resets(tmp_path: Path) -> None:
-    design = PipelineDesign(network())
+    """Its first layer looks at three symbols, as that of `blind-full-int4`."""
+    design = PipelineDesign(network(kernel=3))
     write_rtl(design, tmp_path, make_stimuli(design, 18, 1))
     assert cosimulate(tmp_path).startswith("PASS: 18 chunks")
 
 
 @pytest.mark.skipif(shutil.which("verilator") is None, reason="verilator is not installed")
 def test_lint_has_nothing_to_say_of_a_network_of_any_phase(tmp_path: Path) -> None:
-    design = PipelineDesign(network(), 10)
+    design = PipelineDesign(network(kernel=3), 10)
     write_rtl(design, tmp_path, make_stimuli(design, 16, 1))
     result = subprocess.run(
         ["make", "-s", "-C", str(tmp_path), "lint"], capture_output=True, text=True, check=False

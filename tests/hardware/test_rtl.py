@@ -118,14 +118,19 @@ def test_the_class_is_that_of_the_best_hypothesis_and_of_equal_ones_the_first(tm
 
 def _spec(generator: np.random.Generator, kind: str) -> Spec:
     """Networks that differ in what hardware does differently."""
-    small = random_spec(generator, 4, level=kind == "level", folded=kind != "signed")
+    level, signed, kernel = (
+        kind in ("level", "window"),
+        kind in ("signed", "window"),
+        3 if kind == "window" else 1,
+    )
+    small = random_spec(generator, 4, level=level, folded=not signed)
     small.symbol = [
-        random_layer(generator, 2, 10, small.symbol[0].exponent, 4, signed=kind == "signed"),
-        random_layer(generator, 10, 9, -8, 4),
+        random_layer(generator, 2, 10, small.symbol[0].exponent, 4, kernel, signed=signed),
+        random_layer(generator, 10, 9, -8, 4, kernel),
     ]
     # With more hypotheses than a chunk has clocks, two go in a beat.
     hypotheses = {"many": 37, "short": 5}.get(kind, 7)
-    side = 3 if kind == "level" else 0
+    side = 3 if level else 0
     small.head = [
         random_layer(generator, 9 + side, 11, -7, 4),
         random_layer(generator, 11, hypotheses, -7, 4),
@@ -154,7 +159,7 @@ def _network(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Inte
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
-@pytest.mark.parametrize("kind", ["plain", "level", "signed", "many", "short", "one"])
+@pytest.mark.parametrize("kind", ["plain", "level", "signed", "many", "short", "one", "window"])
 def test_simulated_hardware_equals_the_reference(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,8 +176,11 @@ def test_simulated_hardware_equals_the_reference(
 @pytest.mark.parametrize(
     ("kind", "fold"),
     [
-        *(("plain", 2), ("level", 4), ("short", 2)),
-        *(pytest.param(*one, marks=pytest.mark.long) for one in (("plain", 8), ("signed", 8), ("signed", 4))),
+        *(("plain", 2), ("window", 4), ("short", 2)),
+        *(
+            pytest.param(*one, marks=pytest.mark.long)
+            for one in (("plain", 8), ("signed", 8), ("signed", 4), ("level", 4))
+        ),
     ],
 )
 def test_folded_hardware_equals_the_reference(
@@ -204,6 +212,7 @@ def test_a_wrong_weight_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         *((kind, 1, 8) for kind in ("plain", "level", "signed", "many", "short", "one")),
         *(("plain", 2, 8), ("signed", 4, 8), ("level", 8, 8), ("plain", 1, 9), ("level", 1, 16)),
+        *(("window", 1, 8), ("window", 4, 8)),
     ],
 )
 def test_lint_has_nothing_to_say(
@@ -237,12 +246,11 @@ def test_the_testbench_covers_classes_levels_and_extremes(
     np.testing.assert_allclose(normalise(chunks).power, 1, atol=0.15)
 
 
-def test_a_layer_that_looks_at_neighbours_is_refused(tmp_path: Path) -> None:
-    network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("k"), kernel=3)))
-    with pytest.raises(AmrqError, match="looks at 3 symbols at a time"):
-        PipelineDesign(network)
-    with pytest.raises(AmrqError, match="looks at 3 symbols at a time"):
-        PipelineDesign(network, fold=4)
+def test_a_layer_that_looks_further_than_at_its_neighbours_is_refused(tmp_path: Path) -> None:
+    network = IntegerNetwork.from_onnx(quantised_onnx(tmp_path / "m.onnx", random_spec(rng("k"), kernel=5)))
+    for fold in (1, 4):
+        with pytest.raises(AmrqError, match=r"looks at 5 symbols at a time: .* look at 1 or 3"):
+            PipelineDesign(network, fold=fold)
 
 
 def test_a_fold_that_does_not_divide_8_bits_is_refused(tmp_path: Path) -> None:

@@ -107,8 +107,3 @@ def test_hardware_that_differs_is_not_served(model: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(Simulation, "run", lambda self, *given: right(self, *given) ^ 1)
     with pytest.raises(AmrqError, match="does not say what the integer reference says"):
         make_engine("rtl", model, simulator=SIMULATOR)
-
-
-def test_a_model_whose_layers_look_at_neighbours_is_refused() -> None:
-    with pytest.raises(AmrqError, match=r"looks at 3 symbols at a time"):
-        make_engine("rtl", image("blind-full-int8"))

@@ -185,7 +185,6 @@ def test_amrq_board_as_a_user_types_it(tmp_path: Path, capfd: pytest.CaptureFixt
         assert started.process.returncode == 0 and "0 chunks in 0 requests" in out, err
     for arguments, words in (
         (("--engine", "rtl", "--simulator", "abacus"), "no simulator 'abacus'"),
-        (("--engine", "rtl", "--model", image("blind-full-int8")), "looks at 3 symbols at a time"),
         (("--engine", "abacus"), "no engine 'abacus'"),
         (("--engine", "zmq"), "another board (zmq): choose from onnx, native, integer, rtl"),
         (("--engine", "onnx", "--input-bits", "9"), "the engine onnx has no option 'input_bits'"),
