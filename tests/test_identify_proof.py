@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 from seeds import rng
-from test_identify_families import filtered_noise, keyed, said
+from test_identify_families import _OUTPUTS, filtered_noise, keyed, said
 
+from amrq.measure import measure_frequency_keying
 from amrq.signals import FAMILY_CLASSES, Reception, received_family
 
 
@@ -50,3 +51,37 @@ def test_keying_that_a_phase_keying_looks_like_is_not_sure() -> None:
     assert found.families["fsk2"] <= 0.7
     iq, rate, width = keyed("not ambiguous")
     assert said(iq, rate, width, fsk2=0.6).confidence > 0.9
+
+
+def test_a_family_that_the_model_was_trained_without_is_not_named() -> None:
+    generator = rng("a chirp that the model was trained without")
+    told = FAMILY_CLASSES["chirp"].draw(generator)
+    iq = received_family("chirp", told, generator, Reception(snr_db=25.0), 8192)
+    known = tuple(name for name in _OUTPUTS if name != "chirp")
+    found = said(iq, 4 * told.bandwidth, told.bandwidth, known, fskm=0.3)
+    assert found.family == "unknown" and found.families["chirp"] == 0
+    assert "chirp, which the model was trained without" in found.reason
+    assert said(iq, 4 * told.bandwidth, told.bandwidth, chirp=0.3).family == "chirp"
+
+
+def test_a_weak_proof_carries_no_family_that_the_model_does_not_think_of() -> None:
+    """A line that holds most of the power is a carrier's, AM's, and of others that rest meanwhile."""
+    generator = rng("a line in noise")
+    iq = np.exp(0.1j * np.arange(8_000)) + generator.normal(size=(8_000, 2)) @ [0.3, 0.3j]
+    iq = iq.astype(np.complex64)
+    assert said(iq, 40e3, 3e3, carrier=0.6).family == "carrier"
+    assert said(iq, 40e3, 3e3, carrier=0.02, fsk4=0.5).family == "unknown"
+
+
+def test_tones_that_go_on_and_on_are_a_sweep() -> None:
+    generator = rng("tones of a sweep")
+    for numbers, swept in (
+        (np.arange(200) % 8, True),
+        (generator.integers(8, size=200), False),
+        (generator.integers(2, size=200) * 7, False),
+    ):
+        tones = np.repeat(numbers, 20) * 50.0 - 175
+        iq = np.exp(2j * np.pi * np.cumsum(tones) / 1000).astype(np.complex64)
+        found = measure_frequency_keying(iq, 1000.0, 400.0)
+        # Of 198 steps between eight tones one in eight goes on by chance: three times as many do not.
+        assert found.swept > 0.9 if swept else found.swept < 0.375

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.classifier import Classifier, FamilyModel
-from amrq.identify.evidence import FamilyEvidence, weigh_families
+from amrq.identify.evidence import FamilyEvidence, not_learnt, weigh_families
 from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels
@@ -209,7 +209,11 @@ def _find_noise(look: EmissionLook) -> EmissionIdentity | None:
 def _find_carrier(look: EmissionLook) -> EmissionIdentity | None:
     """Say that it is a carrier, where nearly all of its power is in one line."""
     line = look.line
-    if line.power <= 0 or (look.edges is not None and look.bandwidth > _NARROW_BOX):
+    if (
+        line.power <= 0
+        or "carrier" in not_learnt(look)
+        or (look.edges is not None and look.bandwidth > _NARROW_BOX)
+    ):
         return None
     beside = max(line.beside, 0.0)
     if line.beside - line.doubt > (1 / _LINE_SHARE - 1) * (line.power + beside) or line.doubt > line.power:
@@ -262,6 +266,8 @@ def _decide(look: EmissionLook, evidence: FamilyEvidence) -> EmissionIdentity:
 
 def _doubt(evidence: FamilyEvidence) -> str:
     """Return why no family is named, in a few words."""
+    if evidence.foreign:
+        return f"by its measures {evidence.foreign}, which the model was trained without"
     proposed = evidence.proposed
     likely = {name: value for name, value in evidence.probabilities.items() if name != UNKNOWN}
     perhaps = sorted((name for name in likely if likely[name] > _PERHAPS), key=lambda name: -likely[name])

@@ -21,7 +21,7 @@ from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
 from amrq.model import UNKNOWN
 
-__all__ = ["FAMILIES", "FamilyEvidence", "weigh_families"]
+__all__ = ["FAMILIES", "FamilyEvidence", "not_learnt", "weigh_families"]
 
 _CLOSE, _FAR = 4.0, 7.0
 """Natural logarithm of odds: families closer to the best one than this are measured too; and so where the measures of
@@ -93,12 +93,14 @@ class FamilyEvidence:
         against: logarithm of the likelihood ratio that the measures of each family gave; those that were not measured
             are missing.
         received: what it was received as; None where it was not.
+        foreign: the family that measures show and the model was trained without; empty where there is none.
     """
 
     probabilities: Mapping[str, float]
     proposed: str = UNKNOWN
     measured: Mapping[str, float] = field(default_factory=dict)
     received: ReceivedLinear | None = None
+    foreign: str = ""
 
     @property
     def best(self) -> str:
@@ -190,13 +192,31 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
                 _measure(case, name, score, measured)
     _seek_others(case, score, measured)
     probabilities = _limited(case, _softmax(score), shares, measured)
+    likeliest = max(probabilities, key=lambda name: probabilities[name])
+    foreign = not_learnt(look)
+    for name in foreign:
+        probabilities[UNKNOWN] += probabilities[name]
+        probabilities[name] = 0.0
     probabilities = _split_fm(probabilities, look.bandwidth)
     return FamilyEvidence(
         probabilities,
         max(proposed, key=lambda name: proposed[name]),
         measured,
         case.received_already() if case.has("received") else None,
+        likeliest if likeliest in foreign else "",
     )
+
+
+def not_learnt(look: EmissionLook) -> frozenset[str]:
+    """Return the families that the look's model was trained without, narrow and wide FM as one; none without a model.
+
+    A model owns its families: others are measured, and count against those that it knows, but are not named.
+    """
+    model = look.models.family
+    if model is None:
+        return frozenset()
+    known = {"fm" if name in _FM else name for name in model.families}
+    return frozenset(name for name in FAMILIES if name not in known and name not in (UNKNOWN, "noise"))
 
 
 def _next_to_measure(score: Mapping[str, float], measured: Mapping[str, float]) -> str | None:

@@ -28,6 +28,7 @@ from amrq.identify.numbers import (
     turned,
     waved,
 )
+from amrq.model import NO_SIGNAL
 
 __all__ = ["PROVEN", "UNPROVEN", "limit_of", "proof_of", "unproven"]
 
@@ -35,6 +36,9 @@ UNPROVEN = 0.45
 """Probability of a family that nothing proves, at most: below one half, so that it is not named."""
 PROVEN = 0.5
 """Of a proof, from which on no other family is sought."""
+_LEAST_BELIEVED = 0.1, 0.25
+"""Share of a model from which on a weak proof counts, and counts in full: what others have, too, proves a family only
+where the model thinks of it."""
 _SURE_MODEL = 0.7
 """Share of a model that carries a family without a proof. Of simulated names it costs 2 in 100 at 10 dB and 1 at 15 dB;
 at 0.9 it would cost three times as many, and keep hardly fewer names of families that a model has not learnt."""
@@ -71,13 +75,22 @@ def unproven(share: float) -> float:
     return _CARRIED + (_MOST_UNPROVEN - _CARRIED) * (share - _SURE_MODEL) / (1 - _SURE_MODEL)
 
 
-def proof_of(case: Case, name: str) -> float:
+def proof_of(case: Case, name: str, share: float = 1.0) -> float:
     """Return how clearly something of its own proves a family, 0 to 1; 1 for those that have no proof, as noise.
 
     Measures that it needs are taken.
+
+    Args:
+        case: what was measured.
+        name: of the family.
+        share: of the model, 0 to 1, without which a weak proof does not count.
     """
-    proof = _PROOF.get(name)
-    return 1.0 if proof is None else proof(case) * (1 - contradiction_of(case, name))
+    if name not in _PROOF:
+        return 1.0
+    proof = _PROOF[name](case)
+    if name in _WEAK:
+        proof = max(proof, _WEAK_PROOF * _WEAK[name](case) * ramp(share, *_LEAST_BELIEVED))
+    return proof * (1 - contradiction_of(case, name))
 
 
 def limit_of(case: Case, name: str, share: float) -> float:
@@ -90,7 +103,7 @@ def limit_of(case: Case, name: str, share: float) -> float:
     """
     if name not in _PROOF:
         return 1.0
-    proven = UNPROVEN + (1 - UNPROVEN) * proof_of(case, name)
+    proven = UNPROVEN + (1 - UNPROVEN) * proof_of(case, name, share)
     most = max(proven, unproven(share * (1 - contradiction_of(case, name))))
     alike = (name == "fsk2" and _is_ambiguous(case)) or (
         name == "oqpsk" and case.look.envelope < _ROUND_ENVELOPE
@@ -103,17 +116,21 @@ def contradiction_of(case: Case, name: str) -> float:
     against = 0.0
     if name in _NO_SIDEBANDS and case.has("am"):
         against = mirrored(case) * (1 - switched(case))
-        if name == "carrier":
-            against = min(1.0, _SIDED * against)
+        if name in _SIDED:
+            against = min(1.0, _SIDED[name] * against)
     if name in _NO_SWEEPS and case.has("chirp"):
         against = max(against, ramp(case.look.chirp.confidence, 0.1, 0.4))
     if name in _NO_CODE and case.has("spreading"):
         against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "fm" and case.has("fm"):
         against = max(against, _held(case))
+        if case.has("frequency_keying"):
+            against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case)))
     if name in _KEYED and case.has("frequency_keying"):
         audio = audible(case, name != "fskm")
-        against = max(against, audio, waved(case), case.look.frequency_keying.phase_like)
+        found = case.look.frequency_keying
+        against = max(against, audio, waved(case), found.phase_like, ramp(found.swept, *_SWEPT))
+        against = max(against, *(_keyed(case, other) for other in _KEYED if other != name))
         if levels_of(case) not in ("", name):
             against = max(against, ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
     return against
@@ -121,13 +138,16 @@ def contradiction_of(case: Case, name: str) -> float:
 
 _NO_SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
 """Families that AM is taken for."""
-_SIDED = 2.0
-"""Times as much they count against a carrier, whose line AM has, too."""
+_SIDED = {"carrier": 5.0, "ssb": 2.0}
+"""Times as much sidebands count against families whose weak proof AM has, too: a line, and more power on one side."""
 _NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
 """Families that chirps are taken for."""
 _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 """Families that direct sequences are taken for: their chips are symbols."""
 _KEYED = ("fsk2", "fsk4", "fskm")
+_SWEPT = 0.6, 0.85
+"""Share of steps between tones that are as the step before: of a sweep whose pieces are taken for tones. Of random
+tones it is less than a third, and a pattern of two has none."""
 _OTHER_LEVELS = 0.4, 0.8
 """Confidence of frequency keying with another number of levels, which speaks against a family."""
 _SUBAUDIBLE = 300.0
@@ -140,17 +160,17 @@ def _is_ambiguous(case: Case) -> bool:
     return index is not None and index < _ALIKE_INDEX and case.look.envelope > _ALIKE_ENVELOPE
 
 
-def _carrier(case: Case) -> float:
-    return max(_WEAK_PROOF * ramp(case.look.line.share, 0.3, 0.6), switched(case))
-
-
 def _fm(case: Case) -> float:
-    """Return how clearly constant amplitude has an audio in its frequency: a pilot, a modem, a voice's peaks."""
+    """Return how clearly constant amplitude has a pilot or a modem in its frequency."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
+    return constant_envelope(case) * max(modem_inside(case), pilot)
+
+
+def _audio(case: Case) -> float:
+    """Return how clearly constant amplitude has a voice's peaks or a squelch's tone in its frequency."""
     tone = case.look.frequency_spread.tone
     squelch = toned(case) if tone is not None and tone < _SUBAUDIBLE and case.look.bandwidth < _WIDE else 0.0
-    audio = _WEAK_PROOF * max(peaked(case), squelch)
-    return constant_envelope(case) * max(modem_inside(case), pilot, audio)
+    return constant_envelope(case) * max(peaked(case), squelch)
 
 
 def _held(case: Case) -> float:
@@ -171,6 +191,11 @@ def _held(case: Case) -> float:
     return max(_HELD, _EVEN * flat(case)) * (1 - max(peaked(case), modem_inside(case), toned(case)))
 
 
+_NO_SYMBOLS = (NO_SIGNAL, "")
+_LINES_ALONE = 0.3
+"""Proof that lines of a power are without a clear symbol rate."""
+
+
 def _keyed(case: Case, name: str) -> float:
     """Return how well symbols of frequency keying with so many levels fit, where the envelope may be such a one's."""
     if levels_of(case) != name:
@@ -184,8 +209,13 @@ def _keyed(case: Case, name: str) -> float:
 
 
 def _linear(case: Case) -> float:
+    """Return how clearly symbols fit: a name, turns, or a symbol rate, and with it lines of a power.
+
+    Pilots of OFDM and codes have such lines, too: without a symbol rate they are half a proof.
+    """
     named, clear, refuted = outcome(case.received)
-    return max(named, lined(case), ramp(turned(case), 0.2, 0.5), 0.5 * (clear + refuted))
+    timed = clear + refuted if case.received.best not in _NO_SYMBOLS else 0.0
+    return max(named, ramp(turned(case), 0.2, 0.5), 0.5 * timed, lined(case) * max(timed, _LINES_ALONE))
 
 
 def _quarter(case: Case) -> float:
@@ -203,9 +233,9 @@ def _spread(case: Case) -> float:
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {
-    "carrier": _carrier,
+    "carrier": switched,
     "am": mirrored,
-    "ssb": lambda case: _WEAK_PROOF * ramp(abs(case.look.ssb.skew or 0.0), 0.0, 0.05),
+    "ssb": lambda case: 0.0,
     "fm": _fm,
     "ook": switched,
     "pulse": lambda case: max(
@@ -222,3 +252,11 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "dsss": _spread,
 }
 """By family, narrow and wide FM as one; what is missing needs no proof."""
+_SKEWED = 0.05, 0.15
+"""Of the bandwidth, that the middle of a voice's power is off the middle; of flat spectra it is less by chance."""
+_WEAK: dict[str, Callable[[Case], float]] = {
+    "carrier": lambda case: ramp(case.look.line.share, 0.3, 0.6),
+    "ssb": lambda case: ramp(abs(case.look.ssb.skew or 0.0), *_SKEWED),
+    "fm": _audio,
+}
+"""What others have, too."""

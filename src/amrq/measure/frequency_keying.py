@@ -80,6 +80,8 @@ class FrequencyKeying:
         longest: share of the symbols that the longest stretch on one tone takes.
         surprise: information of a symbol whose two predecessors are known, of that of a random one, 0 to 1: small where
             a pattern repeats. None of more than four tones.
+        swept: share of steps between tones that are the same as the step before, 0 to 1; 0 of two tones: near 1 of
+            sweeps that are cut into symbols.
         squareness: distance of the tones by the mean frequency of symbols, over that at their middle: 1 where a tone is
             held for a symbol, 0.64 of the half waves of a sine.
         envelope: mean squared power over squared mean power while the signal is there, noise taken off: 1 where it is
@@ -109,6 +111,7 @@ class FrequencyKeying:
     changes: float = 0.0
     longest: float = 1.0
     surprise: float | None = None
+    swept: float = 0.0
     squareness: float = 1.0
     envelope: float = 1.0
     beat: float = 0.0
@@ -189,6 +192,7 @@ def measure_frequency_keying(
         changes=best.changes,
         longest=best.longest,
         surprise=best.surprise if best.levels <= _MANY else None,
+        swept=best.swept,
         squareness=best.square,
         envelope=keyed.envelope,
         beat=beat,

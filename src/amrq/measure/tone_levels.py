@@ -142,6 +142,18 @@ class LevelFit:
         return found / (float(both.sum()) * math.log(levels))
 
     @property
+    def swept(self) -> float:
+        """Share of steps from symbol to symbol that are the same as the step before, 0 to 1; 0 of two levels.
+
+        Sweeps that are cut into symbols go on and on; a step from the last level seen to the first one goes on, too.
+        Of n levels sent at random it is about 1 / n.
+        """
+        steps = np.diff(self.numbers) % max(self.seen, 1)
+        if self.seen < 3 or len(steps) < 2:
+            return 0.0
+        return float(np.mean((steps[1:] == steps[:-1]) & (steps[1:] != 0)))
+
+    @property
     def worth(self) -> float:
         """Evidence to compare rates by: of symbols much shorter than the true ones most say what others say."""
         return self.evidence * (self.changes if self.evidence > 0 else 1.0)
