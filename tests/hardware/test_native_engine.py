@@ -3,6 +3,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,20 @@ from seeds import rng
 
 from amrq.classes import THESIS_9
 from amrq.classifier import make_engine
-from amrq.errors import AmrqError
+from amrq.errors import AmrqError, ModelError
 from amrq.evaluation import fresh_chunks
 from amrq.hardware import (
     AlignerPrefix,
     FixedPoint,
     IntegerAligner,
+    IntegerInputs,
     IntegerLayer,
     IntegerMean,
     IntegerNetwork,
     compiled,
+    write_image,
 )
-from amrq.model import Contract
+from amrq.model import Contract, find_model
 from amrq.native import INSTRUCTIONS, kernels, missing
 
 UNSIGNED = FixedPoint(-5, False)
@@ -146,6 +149,83 @@ def test_auto_is_native_where_it_can_be(tmp_path: Path, monkeypatch: pytest.Monk
         make_engine("auto", "coherent-small-int4", input_bits=9)
     monkeypatch.setattr("amrq.hardware.native_engine.kernels", lambda: None)
     assert make_engine("auto", "coherent-small-int4", threads=2).name == "onnx"
+
+
+def test_auto_runs_an_image_and_names_what_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    image = tmp_path / "small.npz"
+    write_image("blind-small-int4", image)
+    iq = rng("native image").standard_normal((9, 2, 32)).astype(np.float32)
+    found = make_engine("auto", image)
+    assert (found.name, found.source) == ("native", "small.npz")
+    expected = make_engine("integer", "blind-small-int4").run(iq, None)
+    np.testing.assert_array_equal(found.run(iq, None).integers, expected.integers)  # type: ignore[union-attr]
+    monkeypatch.setattr("amrq.hardware.native_engine.kernels", lambda: None)
+    assert make_engine("auto", image).name == "integer"
+    image.write_bytes(b"PK")
+    with pytest.raises(AmrqError, match=r"small\.npz is not an image that 'amrq board export' wrote"):
+        make_engine("auto", image)
+    with pytest.raises(AmrqError, match="there is no image"):
+        make_engine("auto", tmp_path / "none.npz")
+
+
+def test_a_file_that_does_not_align_as_it_is_marked_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    model = onnx.load(find_model("blind-small-int4"))
+    assert IntegerNetwork.from_onnx(find_model("blind-small-int4")).prefix.operations == ("IntegerAligner",)
+    scaled = next(node for node in model.graph.node if node.op_type == "Clip")
+    scaled.op_type, scaled.input[:] = "Identity", scaled.input[:1]
+    onnx.save(model, tmp_path / "same.onnx")  # not limited: no chunk of unit RMS is
+    assert IntegerNetwork.from_onnx(tmp_path / "same.onnx").prefix.operations == ("IntegerAligner",)
+    scaled.op_type = "Neg"
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match=r"other\.onnx is marked as one that aligns in integers"):
+        make_engine("native", tmp_path / "other.onnx")
+    assert make_engine("auto", tmp_path / "other.onnx").name == "onnx"
+
+
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+@pytest.mark.parametrize("signed", [True, False])
+def test_long_kernels_large_weights_and_many_layers(instructions: str, signed: bool) -> None:
+    """What AVX2 adds in 16 bits does not overflow, and no layer sees another one's rest at the ends of a chunk."""
+    library = kernels()
+    assert library is not None
+    if instructions not in library.network_instructions():
+        pytest.skip(f"this processor has no {instructions}")
+    given, hidden, mean = FixedPoint(-5, signed), FixedPoint(-2, False), FixedPoint(-1, False)
+    shapes = [(10, 6, 9), (17, 10, 3), (3, 17, 5), (9, 3, 1), (6, 9, 3)]
+    generator = rng("native deep", int(signed))
+    layers = [
+        replace(
+            _layer(f"symbol_{n}", shape, (hidden if n else given, mean if n == 4 else hidden), 8),
+            weights=generator.choice(np.int8([-128, -127, 0, 126, 127]), shape),
+            weight_exponents=np.full(shape[0], -8 if n else -7),
+        )
+        for n, shape in enumerate(shapes)
+    ]
+    network = IntegerNetwork(
+        Contract("deep", ("a", "b", "c"), 32),
+        _GivenPrefix(),  # type: ignore[arg-type]
+        tuple(layers),
+        IntegerMean(6, 32, mean, UNSIGNED),
+        (_layer("head_0", (3, 6, 1), (UNSIGNED, None), 8),),
+    )
+    lowest, highest = given.lowest, given.highest
+    symbols = generator.choice([lowest, highest], (70, 32, 6)) // generator.choice([1, 9], (70, 1, 1))
+    side = np.zeros((70, 0), np.int64)
+    expected = network.run(IntegerInputs(symbols, side)).integers
+    assert len(np.unique(expected)) > 50
+    np.testing.assert_array_equal(compiled(network, instructions).run_layers(symbols, side), expected)
+
+
+class _GivenPrefix:
+    """Takes the place of a prefix of six channels without operators."""
+
+    tensors = ("symbols",)
+    operations = ()
+
+    def __call__(self, iq: np.ndarray, level: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((len(iq), 6, 32), np.float32), np.zeros((len(iq), 0), np.float32)
 
 
 def test_threads_run_side_by_side_on_one_network() -> None:

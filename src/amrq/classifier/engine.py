@@ -8,6 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,6 +215,8 @@ ENGINES = {
 AUTO = "auto"
 """Name that chooses the fastest engine of this machine that gives the model's own scores."""
 _AUTO_MEANS = "native or onnx"
+_IMAGE_SUFFIX = ".npz"
+"""Of a quantised model's integers in a NumPy file, which ONNX Runtime does not read."""
 
 
 def engines_here() -> dict[str, EngineKind]:
@@ -244,7 +247,8 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
     """Return an engine that runs a model.
 
     Args:
-        name: of the engine, one of `ENGINES`; or `auto`: native where it is there and runs the model, otherwise onnx.
+        name: of the engine, one of `ENGINES`; or `auto`: native where it is there and runs the model, otherwise onnx,
+            or for an image integer.
         model: path of an ONNX file, name of a shipped model, or `default`; an image that `amrq board export` wrote for
             the engines that take one.
         options: of that engine; see its class. `auto` has those of onnx; native ignores them.
@@ -267,4 +271,6 @@ def make_engine(name: str, model: str | os.PathLike[str] = "default", **options:
         # Not there, or not for this model; what is wrong with a model, the other one says.
         with contextlib.suppress(AmrqError):
             return ENGINES["native"].load()(model)  # type: ignore[call-arg]
+        if Path(model).suffix == _IMAGE_SUFFIX:
+            return ENGINES["integer"].load()(model)  # type: ignore[call-arg]
     return kind.load()(model, **options)  # type: ignore[call-arg]

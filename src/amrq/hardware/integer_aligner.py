@@ -272,8 +272,10 @@ class AlignerPrefix:
         tensors: names of what it gives.
         operations: that it is the integer aligner.
         points: what the first layer at each symbol and the first once a chunk must take, to take it as it is.
+        chunk_length: samples of a chunk.
     """
 
+    chunk_length = _LENGTH
     tensors = ("symbols", "side")
     operations = ("IntegerAligner",)
     points = (FixedPoint(_EXPONENT, signed=True), FixedPoint(_EXPONENT, signed=False))

@@ -22,7 +22,7 @@ from amrq.machine import memory_limit
 from amrq.model import Contract, find_model
 from amrq.text import printable
 
-__all__ = ["IMAGE_SUFFIX", "IntegerEngine", "read_image", "write_image"]
+__all__ = ["IMAGE_SUFFIX", "IntegerEngine", "read_image", "read_network", "write_image"]
 
 IMAGE_SUFFIX = ".npz"
 _VERSION, _WITH_ALIGNER = 1, 2
@@ -55,12 +55,7 @@ class IntegerEngine(Engine):
     integer_scores = True
 
     def __init__(self, model: str | os.PathLike[str] = "default") -> None:
-        if Path(model).suffix == IMAGE_SUFFIX:
-            self.network, self.model_sha256 = read_image(model)
-        else:
-            path = find_model(model)
-            self.model_sha256 = hashlib.sha256(path.read_bytes()).digest()
-            self.network = IntegerNetwork.from_onnx(path)
+        self.network, self.model_sha256 = read_network(model)
         self.contract = self.network.contract
         first = self.network.symbol_layers[0].input
         self.input_scale = 2.0**first.exponent
@@ -131,6 +126,18 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
     arrays["description"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
     with whole_file(image) as file:
         np.savez_compressed(file, **arrays)
+
+
+def read_network(model: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:
+    """Return the network in a model's file or an image, and the SHA-256 of the ONNX file.
+
+    Raises:
+        ModelError: as `IntegerNetwork.from_onnx` and `read_image`.
+    """
+    if Path(model).suffix == IMAGE_SUFFIX:
+        return read_image(model)
+    path = find_model(model)
+    return IntegerNetwork.from_onnx(path), hashlib.sha256(path.read_bytes()).digest()
 
 
 def read_image(image: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:

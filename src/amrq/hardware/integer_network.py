@@ -30,6 +30,33 @@ _MOST_SCORE_SHIFT = 31
 """Accumulators have 32 bits with their sign, so that 31 more stay within int64."""
 
 
+_TRIED, _SEED = 4, 1
+"""Chunks that a file's own aligner is held against the one it is marked with, and what they are drawn by."""
+
+
+def _aligner_of(prefix: FloatPrefix, length: int, source: str) -> AlignerPrefix:
+    """Return the integer aligner, which stands for the part of a file's graph that gives the same numbers.
+
+    Args:
+        prefix: that part of the graph.
+        length: samples of a chunk.
+        source: the file's name in messages.
+
+    Raises:
+        ModelError: it gives other numbers on a few chunks, or the chunks are not of the aligner's length.
+    """
+    aligner = AlignerPrefix()
+    chunks = np.random.default_rng(_SEED).standard_normal((_TRIED, 2, length)).astype(np.float32)
+    chunks *= np.float32(2.0) ** -np.arange(_TRIED, dtype=np.float32)[:, None, None]
+    same = length == aligner.chunk_length and all(map(np.array_equal, prefix(chunks), aligner(chunks)))
+    if not same:
+        raise ModelError(
+            f"{source} is marked as one that aligns in integers ({ALIGNER_KEY}), but its graph gives other numbers: "
+            "export it again, or take the mark out of its metadata."
+        )
+    return aligner
+
+
 class IntegerNetwork:
     """A quantised model as layers of integers, and their arithmetic in NumPy.
 
@@ -130,8 +157,10 @@ class IntegerNetwork:
         with parsing(graph.path, kind=ModelError):
             contract = graph.contract()
             read = read_layers(graph, graph.outputs[-1], contract.chunk_length)
-            integer = graph.metadata(ALIGNER_KEY) == "integer"
-            prefix = AlignerPrefix() if integer else FloatPrefix(graph.model, read.symbols, read.side)
+            given = FloatPrefix(graph.model, read.symbols, read.side)
+            prefix: FloatPrefix | AlignerPrefix = given
+            if graph.metadata(ALIGNER_KEY) == "integer":
+                prefix = _aligner_of(given, contract.chunk_length, printable(graph.path))
             try:
                 return cls(contract, prefix, read.symbol_layers, read.between, read.head_layers)
             except AmrqError as error:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine that is compiled: the integer network of a model in C, equal to the reference to the bit."""
 
-import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from amrq.classifier import Engine, IntegerScores
 from amrq.errors import AmrqError
 from amrq.hardware.aligner_tables import aligner_tables
 from amrq.hardware.integer_aligner import AlignerPrefix
+from amrq.hardware.integer_engine import IMAGE_SUFFIX, read_network
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import IntegerLayer
 from amrq.model import find_model
@@ -68,6 +69,7 @@ def compiled(network: IntegerNetwork, instructions: str | None = None) -> Compil
             [packed(layer) for layer in network.symbol_layers],
             [packed(layer) for layer in network.head_layers],
             network.mean.shift,
+            aligned,
             instructions=instructions,
         )
     except ValueError as error:
@@ -81,7 +83,8 @@ class NativeEngine(Engine):
     for a known phase. Layers use AVX-512 VNNI or AVX2 where the processor has them, plain C elsewhere.
 
     Args:
-        model: path of an ONNX file, name of a shipped model, or `default`.
+        model: path of an ONNX file, name of a shipped model, or `default`; or an image that `amrq board export` wrote,
+            which does not need the package onnx.
         instructions: `plain`, `avx2` or `vnni`; empty: the best that the processor has.
 
     Attributes:
@@ -89,18 +92,16 @@ class NativeEngine(Engine):
 
     Raises:
         AmrqError: the library is not there or cannot run the model, or the package onnx is missing.
-        ModelError: as `IntegerNetwork.from_onnx`.
+        ModelError: as `IntegerNetwork.from_onnx` and `read_image`.
     """
 
     name = "native"
     integer_scores = True
 
     def __init__(self, model: str | os.PathLike[str] = "default", instructions: str = "") -> None:
-        path = find_model(model)
-        self.model_sha256 = hashlib.sha256(path.read_bytes()).digest()
-        self.network = IntegerNetwork.from_onnx(path)
+        self.network, self.model_sha256 = read_network(model)
         self.contract = self.network.contract
-        self._source = path.name
+        self._source = Path(model if Path(model).suffix == IMAGE_SUFFIX else find_model(model)).name
         self._compiled = compiled(self.network, instructions or None)
         self._aligned = isinstance(self.network.prefix, AlignerPrefix)
 

@@ -20,7 +20,10 @@ _LARGEST_SUM = 2**30
 _TABLES = {"level": (256,), "shrink": (512,), "weights": (6, 512), "magnitude": (512,), "cosine": (1024,)}
 
 
-_COUNTS = ("kind", "symbol_layers", "head_layers", "mean_shift", "channels", "side", "offset")
+_COUNTS = ("kind", "symbol_layers", "head_layers", "mean_shift", "channels", "side")
+_SIGNED = 12, 13
+"""Channels of the aligner that have a sign."""
+_ALIGNMENT = 64  # bytes
 
 
 class NetworkLayer(NamedTuple):
@@ -39,11 +42,16 @@ class NetworkLayer(NamedTuple):
     signed: bool
 
 
+_GIVEN = ("weights", "biases", "shifts", "offsets", "highest")
+_MADE = ("words", "places", "ends", "starts", "roundings")
+
+
 class _Layer(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("weights", "places", "biases", "shifts")),
-        ("outputs", ctypes.c_int32),
-        ("steps", ctypes.c_int32),
+        *((name, ctypes.c_void_p) for name in _GIVEN),
+        *((name, ctypes.c_int32) for name in ("outputs", "inputs", "kernel", "reserved")),
+        *((name, ctypes.c_void_p) for name in _MADE),
+        *((name, ctypes.c_int32) for name in ("steps", "lefts")),
     ]
 
 
@@ -63,6 +71,7 @@ class CompiledNetwork:
         symbol_layers: run at every symbol.
         head_layers: run once a chunk; the last one gives the scores.
         mean_shift: from the sum over the symbols to what the head is given, to the right.
+        aligned: the integer aligner gives the first layer its inputs.
         instructions: one of `INSTRUCTIONS`; the best that the processor has where it is None.
 
     Raises:
@@ -76,6 +85,7 @@ class CompiledNetwork:
         symbol_layers: Sequence[NetworkLayer],
         head_layers: Sequence[NetworkLayer],
         mean_shift: int,
+        aligned: bool,
         instructions: str | None = None,
     ) -> None:
         if instructions not in (None, *INSTRUCTIONS):
@@ -87,10 +97,13 @@ class CompiledNetwork:
         self.instructions = INSTRUCTIONS[kind]
         layers = [*symbol_layers, *head_layers]
         self._channels, self._side = _check_layers(symbol_layers, head_layers, mean_shift)
-        self._arrays: list[NDArray[np.int32]] = []  # keeps what the library points to
-        ends = len(symbol_layers) - 1, len(layers) - 1
-        packed = [self._packed(layer, kind, number in ends) for number, layer in enumerate(layers)]
-        self._layers = (_Layer * len(packed))(*packed)
+        if aligned and (self._channels, self._side) != (_ALIGNED, _SUMMARIES):
+            raise ValueError("its first layers do not take what the integer aligner gives.")
+        self._aligned = aligned
+        self._arrays: list[NDArray[Any]] = []  # keeps what the library points to
+        self._layers = (_Layer * len(layers))(
+            *(self._described(layer, aligned and not number) for number, layer in enumerate(layers))
+        )
         found = []
         for name, shape in _TABLES.items():
             table = np.ascontiguousarray(tables[name], np.int32)
@@ -106,8 +119,12 @@ class CompiledNetwork:
             mean_shift,
             self._channels,
             self._side,
-            128 if self.instructions == "vnni" and layers[0].signed else 0,
         )
+        prepare = library.amrq_network_prepare
+        prepare.argtypes, prepare.restype = [ctypes.c_void_p] * 2, ctypes.c_int64
+        needed = int(prepare(ctypes.byref(self._network), None))
+        memory = np.zeros(needed + _ALIGNMENT, np.uint8)
+        prepare(ctypes.byref(self._network), self._address(memory[-memory.ctypes.data % _ALIGNMENT :]))
         self._outputs = len(layers[-1].weights)
         self._run = library.amrq_network_run
         self._run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
@@ -119,28 +136,25 @@ class CompiledNetwork:
         self._received.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
         self._received.restype = None
 
-    def _address(self, array: NDArray[np.int32]) -> int:
+    def _address(self, array: NDArray[Any]) -> int:
         self._arrays.append(array)
         return int(array.ctypes.data)
 
-    def _packed(self, layer: NetworkLayer, kind: int, end: bool) -> _Layer:
-        """Pack a layer; `end`: its outputs are not read four at a time, so that none need to be added."""
+    def _described(self, layer: NetworkLayer, aligned: bool) -> _Layer:
+        """Return a layer as the library is given it; `aligned`: what its inputs can be is known better."""
         outputs, inputs, kernel = layer.weights.shape
-        width = 4 if INSTRUCTIONS[kind] == "vnni" else 2
-        groups, rows = -(-inputs // width), -(-outputs // 4) * 4
-        weights = np.zeros((rows, groups * width, kernel), np.int64)
-        weights[:outputs, :inputs] = layer.weights
-        biases, shifts = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-        biases[:outputs], shifts[:outputs] = layer.biases, layer.shifts
-        if width == 4 and layer.signed:
-            biases -= 128 * weights.sum(axis=(1, 2))  # the inputs come 128 too large
-        # [rows, groups, kernel, width]: those side by side become one word, the first one lowest.
-        steps = weights.reshape(rows, groups, width, kernel).transpose(0, 1, 3, 2).reshape(rows, -1, width)
-        words = np.ascontiguousarray(steps, "<i1" if width == 4 else "<i2").view("<i4")[..., 0]
-        places = np.arange(groups)[:, None] * _ROOM + _LEFT + np.arange(kernel) - kernel // 2
-        arrays = [words, places.ravel(), biases, shifts]
-        addresses = [self._address(np.ascontiguousarray(array, np.int32)) for array in arrays]
-        return _Layer(*addresses, outputs if end else rows, places.size)
+        signed = np.full(inputs, layer.signed)
+        if aligned:
+            signed[np.setdiff1d(np.arange(inputs), _SIGNED)] = False
+        highest = np.where(signed, 255, 127) if aligned else np.full(inputs, 255)
+        arrays: tuple[NDArray[Any], ...] = (
+            np.ascontiguousarray(layer.weights, np.int8),
+            np.ascontiguousarray(layer.biases, np.int32),
+            np.ascontiguousarray(layer.shifts, np.int32),
+            np.where(signed, 128, 0).astype(np.uint8),
+            highest.astype(np.uint8),
+        )
+        return _Layer(*(self._address(array) for array in arrays), outputs, inputs, kernel)
 
     def received(self, iq: NDArray[np.float32]) -> NDArray[np.int16]:
         """Return chunks float32 `[N, 2, 32]` of unit RMS as integers: 2^12 times, rounded half to even, saturated."""
@@ -151,7 +165,7 @@ class CompiledNetwork:
 
     def run(self, iq: NDArray[np.int16]) -> NDArray[np.int64]:
         """Return the scores `[N, outputs]` of chunks int16 `[N, 2, 32]`, at any level: aligner and layers."""
-        if (self._channels, self._side) != (_ALIGNED, _SUMMARIES):
+        if not self._aligned:
             raise ValueError("the network does not begin with the integer aligner.")
         if iq.dtype != np.int16 or iq.ndim != 3 or iq.shape[1:] != (2, _LANES):
             raise ValueError(f"chunks must be int16 [N, 2, {_LANES}], not {iq.dtype} {list(iq.shape)}.")
@@ -167,6 +181,8 @@ class CompiledNetwork:
 
         All numbers must be within the range of the layer that takes them.
         """
+        if self._aligned:
+            raise ValueError("the network begins with the integer aligner.")
         wanted = (len(symbols), _LANES, self._channels), (len(symbols), self._side)
         if (symbols.shape, side.shape) != wanted:
             raise ValueError(f"the shapes must be {wanted}, not {(symbols.shape, side.shape)}.")
@@ -224,7 +240,8 @@ class NetworkKernels:
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._kind = getattr(library, "amrq_network_kind", None)  # not in a library that was built before
+        # Not in a library that was built before.
+        self._kind = library.amrq_network_kind if hasattr(library, "amrq_network_prepare") else None
         self._library = library
 
     def network_instructions(self) -> tuple[str, ...]:
@@ -237,7 +254,10 @@ class NetworkKernels:
         symbol_layers: Sequence[NetworkLayer],
         head_layers: Sequence[NetworkLayer],
         mean_shift: int,
+        aligned: bool,
         instructions: str | None = None,
     ) -> CompiledNetwork:
         """Return a network that the library runs; for the arguments see `CompiledNetwork`."""
-        return CompiledNetwork(self._library, tables, symbol_layers, head_layers, mean_shift, instructions)
+        return CompiledNetwork(
+            self._library, tables, symbol_layers, head_layers, mean_shift, aligned, instructions
+        )
