@@ -113,7 +113,7 @@ def main() -> None:
         samples = Path(folder) / "samples.cf32"
         signal.generate(int(arguments.rate))[0].tofile(samples)
         os.environ |= build_file_radio(Path(folder))
-        result = measure(arguments, f"driver=amrqfile,clock=utc,path={samples}")
+        result = measure(arguments, f"driver=amrqfile,clock=utc,fastest={arguments.rate:.0f},path={samples}")
     about = {
         "processor": processor_name(),
         "processors": os.cpu_count(),

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handling of errors in a block's own code: they end the flowgraph and neither hang it nor end the process."""
+"""Handling of errors in a block's own code: they end the flowgraph and neither hang it nor end the process.
 
+A block's thread keeps its Python state from `start` to `stop` too: see `guarded_run`.
+"""
+
+import ctypes
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +16,7 @@ from amrq.text import printable
 __all__ = ["guarded", "guarded_handler", "guarded_run", "keep_errors", "note_error"]
 
 _END_OF_STREAM = -1
+_LOCKED = 0  # what PyGILState_Ensure returns to a thread that has Python's lock
 _Handler = Callable[[Any, Any], None]
 _kept = False  # True: errors are not logged, since the program that runs the flowgraph raises them
 
@@ -65,11 +71,16 @@ def guarded_run(step: Callable[[Any], bool]) -> Callable[[Any], bool]:
     """Make `start` or `stop` store any exception as `self.error`: if it left the method, it would end the process.
 
     After an error in `start` the block ends the flowgraph as soon as the flowgraph runs.
+
+    GNU Radio calls both in the block's own thread, which is not one of Python's: Python would make its state of that
+    thread, and map and unmap memory for it, at each of some hundred calls a second, which takes longer than the calls
+    of a small block. From `start` to `stop` the state is held.
     """
 
     @functools.wraps(step)
     def run(self: Any) -> bool:
         starting = step.__name__ == "start"
+        _hold_thread(self, starting)
         if starting:
             self._not_started = False
         try:
@@ -82,6 +93,22 @@ def guarded_run(step: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
     run._guarded = True  # type: ignore[attr-defined]
     return run
+
+
+def _hold_thread(block: Any, starting: bool) -> None:
+    """Have Python keep its state of a block's thread from `start` on; let it go in `stop`, if that is the same thread.
+
+    A block without a guarded `stop` would never let it go.
+    """
+    if not getattr(getattr(type(block), "stop", None), "_guarded", False):
+        return
+    held, here = getattr(block, "_thread_held", None), threading.get_ident()
+    if starting and held != here:
+        ctypes.pythonapi.PyGILState_Ensure()
+        block._thread_held = here
+    elif not starting and held == here:
+        ctypes.pythonapi.PyGILState_Release(_LOCKED)
+        block._thread_held = None
 
 
 def guarded_handler(complaint: str) -> Callable[[_Handler], _Handler]:

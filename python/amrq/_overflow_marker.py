@@ -16,7 +16,7 @@ _RATE = pmt.intern("rx_rate")
 _FREQUENCY = pmt.intern("rx_freq")
 
 
-class overflow_marker(gr.sync_block):
+class overflow_marker(gr.basic_block):
     """Pass a radio's samples on, and add tags for overflows and retunes that GNU Radio's Soapy source does not mark.
 
     After an overflow the Soapy source repeats `rx_rate` and `rx_freq`. If the radio has no clock, the values are those
@@ -29,7 +29,7 @@ class overflow_marker(gr.sync_block):
     """
 
     def __init__(self, repeats_at_retunes: bool) -> None:
-        gr.sync_block.__init__(
+        gr.basic_block.__init__(
             self, name="amrq_overflow_marker", in_sig=[np.complex64], out_sig=[np.complex64]
         )
         self.error: Exception | None = None
@@ -54,11 +54,20 @@ class overflow_marker(gr.sync_block):
         self.error = None
         return True
 
+    @guarded_run
+    def stop(self) -> bool:
+        """End a run."""
+        return True
+
+    def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
+        """Return that one sample is enough: as many are passed on as there are, and there is room for."""
+        return [1] * ninputs
+
     @guarded
-    def work(self, input_items: Any, output_items: Any) -> int:
+    def general_work(self, input_items: Any, output_items: Any) -> int:
         """Pass on the samples that have arrived."""
-        count = len(input_items[0])
-        output_items[0][:] = input_items[0]
+        count = min(len(input_items[0]), len(output_items[0]))
+        output_items[0][:count] = input_items[0][:count]
         with self._lock:
             if self._retuned is not None and count:
                 self.add_item_tag(0, self.nitems_written(0), _FREQUENCY, pmt.from_double(self._retuned))
@@ -66,6 +75,7 @@ class overflow_marker(gr.sync_block):
             for tag in self.get_tags_in_window(0, 0, count, _RATE):
                 if tag.offset:  # the stream's first sample has it too
                     self._tag_break(tag.offset)
+        self.consume(0, count)
         return count
 
     def _tag_break(self, offset: int) -> None:

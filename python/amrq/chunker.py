@@ -93,6 +93,11 @@ class chunker(gr.basic_block):
         self.error = None
         return True
 
+    @guarded_run
+    def stop(self) -> bool:
+        """End a run."""
+        return True
+
     @checked_arguments
     def set_gate_db(self, gate_db: float) -> None:
         """Set the power gate in dB relative to 1."""
@@ -101,10 +106,14 @@ class chunker(gr.basic_block):
         self._gate = 10.0 ** (min(gate_db, 300.0) / 10.0)
 
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
-        """Return how many samples `noutput_items` chunks need."""
+        """Return how many samples a chunk needs: as many chunks are made as there are.
+
+        Where fewer had come than `noutput_items` chunks need, GNU Radio would ask for half as many again and again, and
+        then hand them over in halves, quarters and so on.
+        """
         if self._next > self.nitems_read(0):
             return [1]  # the gap between two chunks may be longer than any buffer
-        return [(noutput_items - 1) * self._hop + self._length]
+        return [self._length]
 
     def _next_break(self, tags: list[tuple[Any, str]]) -> int | None:
         """Return the index of the first break after the last one, by tags that may be breaks, and their keys."""

@@ -53,6 +53,7 @@ _CARRIER_CHANGE = 1e-3  # cycles/symbol; a larger change is tagged at once
 _SNR_CHANGE = 0.5  # dB
 _BUFFER = 16384  # symbols before the work, and samples:
 _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 15, 1 << 18
+_OUTPUT = 4096  # symbols that there is room for in each call
 _IDLE_SECONDS = 1.0  # without a sample, after which what is held back is put out
 _PAUSE_SECONDS = 0.05  # without a sample, after which no more are waited for
 _FLUSH = "flush"
@@ -207,8 +208,9 @@ class _symbols(gr.basic_block):
         self.set_tag_propagation_policy(gr.TPP_DONT)
         self.set_relative_rate(1.0 / self._symbol)
         # With room for less than a chunk, GNU Radio would ask again and again. It checks whether the following block
-        # has ended only when there is no room at all.
-        self.gateway.set_output_multiple(STEP)
+        # has ended only when there is no room at all. Where too few samples have come for all the room there is, it
+        # asks for half as many symbols again and again, down to this number.
+        self.gateway.set_output_multiple(_OUTPUT)
 
     def _begin(self) -> None:
         # One sample stays at the input until all symbols are put out: without any, GNU Radio would end the block.

@@ -2,7 +2,8 @@
 // A SoapySDR device for tests, driver=amrqfile: receives the complex float samples of a file over and over, at the rate
 // that is set, by the computer's clock. With clock=utc it tells the time. Where its reader is too slow it overflows, as a
 // radio would: 0.5 s, or queue=S seconds; with overflow=N and lost=M also each time N samples were handed out, and M are
-// lost then; with stops=N it falls silent once N samples were handed out, as one whose cable is pulled.
+// lost then; with stops=N it falls silent once N samples were handed out, as one whose cable is pulled. It does 3 MS/s at
+// most, or fastest=R.
 
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.h>
@@ -36,6 +37,8 @@ public:
         stops_ = number(arguments, "stops");
         if (arguments.count("queue"))
             queue_seconds_ = static_cast<double>(number(arguments, "queue"));
+        if (arguments.count("fastest"))
+            fastest_ = static_cast<double>(number(arguments, "fastest"));
         tells_time_ = clock != arguments.end() && clock->second == "utc";
         std::ifstream file(path == arguments.end() ? "" : path->second, std::ios::binary);
         const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
@@ -72,9 +75,9 @@ public:
     }
     double getFrequency(int, size_t, const std::string&) const override { return frequency_; }
     SoapySDR::RangeList getFrequencyRange(int, size_t, const std::string&) const override { return {{1e6, 2e9}}; }
-    void setSampleRate(int, size_t, double value) override { rate_ = std::min(value, 3e6); }
+    void setSampleRate(int, size_t, double value) override { rate_ = std::min(value, fastest_); }
     double getSampleRate(int, size_t) const override { return rate_; }
-    SoapySDR::RangeList getSampleRateRange(int, size_t) const override { return {{1e4, 3e6}}; }
+    SoapySDR::RangeList getSampleRateRange(int, size_t) const override { return {{1e4, fastest_}}; }
     bool hasHardwareTime(const std::string&) const override { return tells_time_; }
     long long getHardwareTime(const std::string&) const override
     {
@@ -132,8 +135,12 @@ public:
         if (overflow_ > 0)
             given = std::min(given, overflow_ - handed_out_);
         auto* out = static_cast<std::complex<float>*>(buffers[0]);
-        for (long long n = 0; n < given; ++n)
-            out[n] = samples_[static_cast<size_t>(sent_ + n) % samples_.size()];
+        for (size_t done = 0; done < static_cast<size_t>(given);) {
+            const size_t at = (static_cast<size_t>(sent_) + done) % samples_.size();
+            const size_t some = std::min(samples_.size() - at, static_cast<size_t>(given) - done);
+            std::copy_n(samples_.data() + at, some, out + done);
+            done += some;
+        }
         flags = tells_time_ ? SOAPY_SDR_HAS_TIME : 0;
         time = getHardwareTime("");
         sent_ += given;
@@ -158,6 +165,7 @@ private:
     bool automatic_ = false, tells_time_ = false;
     std::map<std::string, double> gains_;
     double frequency_ = 100e6, rate_ = 1e6;
+    double fastest_ = 3e6;
     double queue_seconds_ = 0.5; // what the device holds for a reader that is late
     Clock::time_point begun_;
     long long begun_utc_ = 0, sent_ = 0, handed_out_ = 0, overflow_ = 0, lost_ = 0, stops_ = 0;

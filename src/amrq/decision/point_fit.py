@@ -24,6 +24,7 @@ from amrq.decision.point_scores import (
     newton_step,
     noise_power,
 )
+from amrq.native import MOST_CHUNKS, Averaging, PointScores, kernels
 
 __all__ = ["Aligned", "PointFit", "PointTest"]
 
@@ -34,7 +35,6 @@ _TABLES = 96
 """Tables that are kept, of all classes and levels together: some 30 MB."""
 _RADII, _LARGEST_RADIUS = 56, 2.2
 _PHASES = 16
-_MOST_CHUNKS = 64
 _TURNS = 4
 """Fits of the noise level at most."""
 _WIDTHS = (0.7, 3.0, 1e3)
@@ -125,16 +125,41 @@ class PointFit(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """Symbols at the noise level that fits: the point each of them probably is, derivatives [N, 16] and their means."""
+    """Symbols at the noise level that fits: the point each of them probably is, and what its table says of them."""
 
     symbols: NDArray[np.complex64]
     expected: NDArray[np.complex64]
     table: PointTable
-    scores: NDArray[np.float32]
-    mean: NDArray[np.float64]
+    mean: NDArray[np.float64]  # of the 16 derivatives
+    products: NDArray[np.float64]  # means of the products of two of them, [16, 16]
     es_n0_db: float
     es_n0_error_db: float
     log_likelihood: float
+
+
+def _looked_up(z: NDArray[np.complex64], table: PointTable, smooth: bool) -> PointScores:
+    """Turn each chunk [n, L] by what the expected points say of its phase, and read what the table says of its symbols.
+
+    Args:
+        z: aligned symbols of unit power.
+        table: of the class.
+        smooth: whether phases are averaged over chunks.
+    """
+    native = kernels()
+    if native is not None:
+        place = (table.reach, table.per_unit, table.side)
+        return native.point_scores(z, (table.points, table.scores), place, _averaging(len(z)), smooth)
+    expected = table.points.take(table.cells(z), axis=0).view(np.complex64).reshape(z.shape)
+    sums = np.einsum("nl,nl->n", z, expected.conj())
+    if smooth:
+        sums, _ = _smoothed(sums)
+    z = np.asarray(z * np.exp(-1j * np.angle(sums))[:, None].astype(np.complex64))
+    cells = table.cells(z)
+    found = table.scores.take(cells, axis=0)
+    scores = found[:, :-1]
+    products = (scores.T @ scores).astype(np.float64) / len(found)
+    expected = table.points.take(cells, axis=0).view(np.complex64).reshape(z.shape)
+    return PointScores(z, expected, found.mean(axis=0, dtype=np.float64), products)
 
 
 class PointTest:
@@ -184,7 +209,7 @@ class PointTest:
                 looked at.
             es_n0_db: roughly what Es/N0 is, dB.
         """
-        received = _unit_power(_without_ends(np.ascontiguousarray(chunks[:_MOST_CHUNKS], dtype=np.complex64)))
+        received = _unit_power(_without_ends(np.ascontiguousarray(chunks[:MOST_CHUNKS], dtype=np.complex64)))
         strange = self._strange_line(received)
         z, own, due = self._aligned(received, _level(es_n0_db))
         seen = self._scored(z, es_n0_db, add_noise=True)
@@ -210,9 +235,9 @@ class PointTest:
 
     def _tested(self, seen: "_Scored", start: Aligned, found: Nuisances) -> PointFit:
         """Return what symbols say, from which nuisances were taken away."""
-        scores, mean, count = seen.scores, seen.mean, start.upright.size
+        mean, count = seen.mean, start.upright.size
         # Scores with long tails: their own covariance alone is too small where the mean is low by chance.
-        covariance = (scores.T @ scores).astype(np.float64) / count - np.outer(mean, mean)
+        covariance = seen.products - np.outer(mean, mean)
         information = (seen.table.information + covariance) / 2
         statistic, freedom = misfit(mean, information, count, self._left_out(mean, found))
         return PointFit(
@@ -268,11 +293,8 @@ class PointTest:
         quiet, noisy = 0.0, False
         while True:
             table = self._table(level)
-            z = self._turned(z, table)
-            cells = table.cells(z)
-            found = table.scores.take(cells, axis=0)
-            scores, density = found[:, :-1], found[:, -1]
-            mean = scores.mean(axis=0, dtype=np.float64)
+            seen = _looked_up(z, table, self._is_smoothed(table))
+            z, mean, density = seen.z, seen.mean[:-1], float(seen.mean[-1])
             step, error, gain = newton_step(mean, table.information, z.size)
             if level == _HIGHEST and step > 0 and not noisy:
                 # Points are told apart: the noise power is the mean squared distance.
@@ -287,22 +309,16 @@ class PointTest:
                 break
             level = following
         fitted = quiet if quiet and level == _HIGHEST else level + step
-        likelihood = math.nan if noisy else float(density.sum(dtype=np.float64)) + gain
-        expected = table.points.take(cells, axis=0).view(np.complex64).reshape(z.shape)
-        return _Scored(z, expected, table, scores, mean, fitted, error, likelihood)
+        likelihood = math.nan if noisy else density * z.size + gain
+        return _Scored(z, seen.expected, table, mean, seen.products, fitted, error, likelihood)
 
     def _strange_line(self, z: NDArray[np.complex64]) -> float:
         """Return the highest line that the class does not have, over the mean of its spectrum."""
         if not self._orders:
             return 0.0
-        flat = z.ravel()
-        size = np.abs(flat)
-        unit = flat / np.maximum(size, np.float32(1e-12))
-        weight = np.minimum(size, np.float32(1.5))
-        powers = np.stack([_power(unit, order) for order in self._orders]) * (weight * weight)
-        spectrum = np.asarray(scipy.fft.fft(powers, 2 * len(flat), axis=1))
-        highest = (spectrum.real**2 + spectrum.imag**2).max(axis=1)
-        return float((highest / np.maximum((weight**4).sum(dtype=np.float64), 1e-30)).max())
+        powers, energy = _powers(z, self._orders)
+        spectrum = np.asarray(scipy.fft.fft(powers, 2 * z.size, axis=1))
+        return float(_peaks(spectrum)[0].max()) / max(energy, 1e-30)
 
     def _aligned(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float, float]:
         """Turn chunks upright by the power of the symbols that suits the class; see `PointFit` for the line."""
@@ -311,10 +327,17 @@ class PointTest:
         due = math.sqrt(max(noise / 2, 1e-30))
         bins = 2 * z.size
         spectrum = np.asarray(scipy.fft.fft(line.ravel(), bins))
-        peak = int((spectrum.real**2 + spectrum.imag**2).argmax())
+        peak = int(_peaks(spectrum[None])[1][0])
+        frequency = (peak - bins if 2 * peak > bins else peak) / bins
+        least = _LOST * due**2 if due > _VISIBLE else 0.0
+        native = kernels()
+        if native is not None:
+            numbers = np.array([frequency, noise, order, least, _JUMP, _CLEAR])
+            upright, coherent = native.point_align(line, z, numbers, _averaging(len(z)))
+            return upright, coherent / due, due
         # Where no carrier was seen, symbols still turn from one to the next.
-        found = _followed(line, (peak - bins if 2 * peak > bins else peak) / bins, noise)
-        if found.coherent < _LOST * due**2 and due > _VISIBLE:
+        found = _followed(line, frequency, noise)
+        if found.coherent < least:
             # A carrier that was followed in steps has no single frequency.
             other = _followed(line, 0.0, noise)
             found = other if other.coherent > found.coherent else found
@@ -324,6 +347,10 @@ class PointTest:
 
     def _line(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float]:
         """Return the power of symbols [n, L] in which the class gives a line, weighted, and the sum of its squares."""
+        native = kernels()
+        if native is not None:
+            scale = (_RADII - 1) / _LARGEST_RADIUS
+            return native.point_line(z, self.known.symmetry, self._harmonic(level), scale)
         size = np.abs(z)
         radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
         weight = self._harmonic(level).take(np.minimum(radius, _RADII - 1))
@@ -336,14 +363,10 @@ class PointTest:
         _, along = leave_one_out(line)
         return float(along.sum(axis=(1, 2)).max()) / math.sqrt(max(noise / 2, 1e-30))
 
-    def _turned(self, z: NDArray[np.complex64], table: PointTable) -> NDArray[np.complex64]:
-        """Turn each chunk by what the expected points say of its phase."""
-        expected = table.points.take(table.cells(z), axis=0).view(np.complex64).reshape(z.shape)
-        smooth = np.einsum("nl,nl->n", z, expected.conj())
+    def _is_smoothed(self, table: PointTable) -> bool:
+        """Return whether a chunk alone shows its phase too badly at a table's level."""
         noise = (1 - table.amplitude**2) / table.amplitude**2
-        if self.nearest < _APART * math.sqrt(noise):
-            smooth, _ = _smoothed(smooth)
-        return np.asarray(z * np.exp(-1j * np.angle(smooth))[:, None].astype(np.complex64))
+        return self.nearest < _APART * math.sqrt(noise)
 
     def _harmonic(self, level: int) -> NDArray[np.complex64]:
         return _harmonic_of(self.points.tobytes(), self.known.symmetry, level)
@@ -415,6 +438,28 @@ def _power(unit: NDArray[np.complex64], order: int) -> NDArray[np.complex64]:
     return result
 
 
+def _powers(z: NDArray[np.complex64], orders: list[int]) -> tuple[NDArray[np.complex64], float]:
+    """Return powers of symbols' phases, weighted by their amplitudes, complex64 [k, N], and the weights' energy."""
+    native = kernels()
+    if native is not None:
+        return native.point_powers(z, np.array(orders, np.int32))
+    flat = z.ravel()
+    size = np.abs(flat)
+    unit = flat / np.maximum(size, np.float32(1e-12))
+    weight = np.minimum(size, np.float32(1.5))
+    powers = np.stack([_power(unit, order) for order in orders]) * (weight * weight)
+    return powers, float((weight**4).sum(dtype=np.float64))
+
+
+def _peaks(spectra: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the largest power of each spectrum, complex64 [k, bins], and its bin."""
+    native = kernels()
+    if native is not None:
+        return native.point_peaks(spectra)
+    power = spectra.real**2 + spectra.imag**2
+    return power.max(axis=1), power.argmax(axis=1)
+
+
 class _Followed(NamedTuple):
     """The phase of a line, radians, at the middle of each chunk [n] besides what turns all the time."""
 
@@ -474,13 +519,11 @@ def _slope(phase: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(8)
-def _windows(count: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Return averages over chunks, [widths * count, count], and the same without the chunk itself."""
+def _averaging(count: int) -> Averaging:
+    """Return averages over chunks."""
     apart = np.arange(count)[:, None] - np.arange(count)
     whole = np.stack([np.exp(-0.5 * (apart / width) ** 2) for width in _WIDTHS])
-    others = whole * (apart != 0)
-    shape = (len(_WIDTHS) * count, count)
-    return whole.reshape(shape).astype(np.complex64), others.reshape(shape).astype(np.complex64)
+    return Averaging(whole.astype(np.float32), (whole * (apart != 0)).astype(np.float32), _FORETOLD)
 
 
 def _smoothed(sums: NDArray[np.complex64], clear: bool = True) -> tuple[NDArray[np.complex64], float]:
@@ -494,15 +537,16 @@ def _smoothed(sums: NDArray[np.complex64], clear: bool = True) -> tuple[NDArray[
         the averages [n], and how much of the sums is in the direction that was foretold.
     """
     count = len(sums)
-    whole, others = _windows(count)
-    foretold = (others @ sums).reshape(-1, count)
+    whole, others, _ = _averaging(count)
+    foretold = others @ sums
     along = (foretold.conj() * sums).real / np.maximum(np.abs(foretold), np.float32(1e-20))
     found = along.sum(axis=1)
-    best = int(found.argmax())
     whole_size = float(np.abs(sums).sum())
+    # Of two chunks all widths foretell the same: the narrowest is taken.
+    best = int((found >= found.max() - 1e-5 * whole_size).argmax())
     if clear and found[best] < _FORETOLD * whole_size:
         return sums, whole_size
-    average = whole[best * count : (best + 1) * count] @ sums
+    average = whole[best] @ sums
     if clear:
         agree = (average.conj() * sums).real
         alone = agree < _FORETOLD * np.abs(average) * np.abs(sums)

@@ -18,7 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PointTable", "Score", "level_scale", "make_table", "misfit", "newton_step", "noise_power"]
+from amrq.native import kernels
+
+__all__ = [
+    "DERIVATIVES",
+    "PointTable",
+    "Score",
+    "level_scale",
+    "make_table",
+    "misfit",
+    "newton_step",
+    "noise_power",
+]
 
 _CELL = 1 / 3
 """Width of a table's cell over the noise's standard deviation in one direction."""
@@ -30,8 +41,13 @@ _MOST_GAIN = 20.0
 _LEAST_KEPT = 0.02
 """Share of a derivative's variance that the fitted parameters must leave."""
 _RIDGE = 1e-3
+_LIMITS = np.array([_LEAST_KEPT, _RIDGE])
 _FITTED = 3
 """Derivatives that belong to fitted parameters: noise power, amplitude, phase."""
+
+
+DERIVATIVES = 16
+"""Columns of the derivatives."""
 
 
 class Score(IntEnum):
@@ -117,6 +133,13 @@ def misfit(
         symbols: how many there are.
         left_out: derivatives that are no sign of a misfit.
     """
+    native = kernels()
+    if native is not None and len(mean) == DERIVATIVES:
+        flags = np.zeros(len(mean), np.bool_)
+        flags[list(left_out)] = True
+        found = native.point_misfit(mean, information, symbols, flags, _LIMITS)
+        if found is not None:
+            return found
     own = np.diagonal(information)
     varies = (own > 1e-9).tolist()
     fitted = [one for one in (*range(_FITTED), *left_out) if varies[one]]

@@ -62,8 +62,8 @@ _DRIFT_STEP = 3e-5
 _CLEAR = 0.12  # a line's share in the energy from which its phase may be followed
 _CLEARER, _LESS_BROAD = 0.35, 0.9  # the same for lines that stand out so far
 _BROAD = 0.72  # a line shows so much of that share in the whole window, or it is broad
-_TURNING = 0.34  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
-_BINARY_LINE, _BINARY_AWAY = 8.0, 1 / 64  # short average, of pi/2-BPSK; cycles/symbol that it may be off
+TURNING = 0.34  # quarters of the symbol rate between a line at M = 4 and the spectrum's middle
+_BINARY_LINE, BINARY_AWAY = 8.0, 1 / 64  # short average, of pi/2-BPSK; cycles/symbol that it may be off
 _LEAST_POLE = 0.4  # of the phase's smoothing: 4 symbols weigh as much as all others
 
 
@@ -422,7 +422,7 @@ def turns_by_half(rate: float, middle: float) -> bool:
     (False, True, False)
     """
     away = 4 * (rate - middle)
-    return abs(away - round(away)) > _TURNING
+    return abs(away - round(away)) > TURNING
 
 
 def binary_lines(powers: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -450,7 +450,7 @@ def is_binary(line: float, rate: float) -> bool:
     >>> is_binary(0.52, 0.01), is_binary(0.02, 0.01), is_binary(float("nan"), 0.01)
     (True, False, False)
     """
-    return abs((line - 2 * rate) % 1.0 - 0.5) < _BINARY_AWAY
+    return abs((line - 2 * rate) % 1.0 - 0.5) < BINARY_AWAY
 
 
 def sliding(values: NDArray[np.complex64], length: int) -> NDArray[np.complex64]:

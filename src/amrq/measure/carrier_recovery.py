@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.errors import AmrqError
-from amrq.measure.carrier_lines import ORDERS, is_binary, turned, turns_by_half
+from amrq.measure.carrier_lines import BINARY_AWAY, ORDERS, TURNING, is_binary, turned, turns_by_half
 from amrq.measure.carrier_search import (
     FIT,
     FIT_AHEAD,
@@ -47,6 +47,7 @@ from amrq.measure.carrier_search import (
     Lines,
     LineSearch,
 )
+from amrq.native import CarrierLimits, CarrierLines, CarrierNow, kernels
 
 __all__ = ["STEP", "CarrierRecovery"]
 
@@ -62,6 +63,10 @@ _MOST_HELD = 64  # steps
 _TIME = np.arange(STEP)
 _BEND = _TIME * (_TIME - STEP) / 2
 _ORDERS: tuple[int, ...] = tuple(ORDERS.tolist())
+_LIMITS = CarrierLimits(
+    *(_STEADY, _SAME, TURNING, BINARY_AWAY, FIT_AHEAD, SLOW_AHEAD, _SURE_LINE, FIT, SLOW_FIT, _COAST, LATE)
+)
+_NO_LINE = 9.0  # a frequency that is none
 _CONFIRMED = 4  # steps after which a first line is believed: its first fit may be off by 0.003 cycles/symbol
 
 
@@ -77,17 +82,24 @@ class _Step(NamedTuple):
     wander: NDArray[np.float32] | None = None  # cycles by which its symbols are turned besides
 
 
+def _usable(lines: Lines) -> tuple[NDArray[np.bool_], ...]:
+    """Return which lines of fits, slow fits and averages may be a carrier's, [6, steps], and which steps show any."""
+    fits, slow = lines.fits, lines.slow
+    fit_ok, slow_ok = fits.quality > FIT_LINE, slow.quality > FIT_LINE
+    # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
+    unclear = ~(fits.quality > _SURE_LINE).any(axis=0)
+    slow_ok, readable = slow_ok & unclear, lines.readable & unclear
+    told = np.asarray((fit_ok | fits.broad | slow_ok | readable).any(axis=0))
+    return fit_ok, slow_ok, readable, told
+
+
 class _Seen:
     """What a batch shows, as lists by function and step: numbers of arrays take long to be got one by one."""
 
     def __init__(self, lines: Lines) -> None:
         fits, slow = lines.fits, lines.slow
-        fit_ok, slow_ok = fits.quality > FIT_LINE, slow.quality > FIT_LINE
-        # What is clear in the last 256 symbols outdoes the last 1,000: the signal may have changed since.
-        unclear = ~(fits.quality > _SURE_LINE).any(axis=0)
-        slow_ok, readable = slow_ok & unclear, lines.readable & unclear
-        told = fit_ok | fits.broad | slow_ok | readable
-        self.any: list[bool] = np.asarray(told.any(axis=0)).tolist()
+        fit_ok, slow_ok, readable, told = _usable(lines)
+        self.any: list[bool] = told.tolist()
         self.fit_ok: list[list[bool]] = fit_ok.tolist()
         self.slow_ok: list[list[bool]] = slow_ok.tolist()
         self.readable: list[list[bool]] = readable.tolist()
@@ -280,7 +292,11 @@ class CarrierRecovery:
 
     def _follow(self, steps: int, lines: Lines, leaving: list[_Step]) -> None:
         """Choose and hold, the only part that goes step by step; add the steps that leave to `leaving`."""
-        first, seen = self._search.count - steps, _Seen(lines)
+        first = self._search.count - steps
+        if kernels() is not None:
+            self._follow_compiled(first, steps, lines, leaving)
+            return
+        seen = _Seen(lines)
         for step in range(steps):
             if self._middles:
                 self._middle = self._middles[0]
@@ -301,6 +317,58 @@ class CarrierRecovery:
             else:
                 leaving.append(now)
                 self._holding = self.hold > 0 and self._blind == _COAST
+
+    def _follow_compiled(self, first: int, steps: int, lines: Lines, leaving: list[_Step]) -> None:
+        """The same as `_follow`, the first step being number `first`."""
+        native = kernels()
+        assert native is not None
+        fit_ok, slow_ok, readable, seen = _usable(lines)
+        broad, wander_rates = np.zeros(fit_ok.shape, np.bool_), np.zeros(fit_ok.shape)
+        for place, wandering in lines.wanders.items():
+            broad[place], wander_rates[place] = True, wandering.rate
+        given = CarrierLines(
+            fits=np.stack(lines.fits[:3]),
+            slow=np.stack(lines.slow[:3]),
+            far=lines.far,
+            binary=np.where(np.isnan(lines.binary), _NO_LINE, lines.binary),
+            wander_rates=wander_rates,
+            any=seen,
+            fit_ok=fit_ok,
+            slow_ok=slow_ok,
+            readable=readable,
+            wanders=broad,
+            orders=ORDERS,
+        )
+        known = self._doubt is not None
+        now = CarrierNow(
+            *(self._rate, self._drift, self._doubt or 0.0, self._middle, self._age, self._blind, self._half),
+            *(known, self._middle == self._middle),
+        )
+        numbers, which, used = native.carrier_follow(first, given, _LIMITS, np.array(self._middles), now)
+        del self._middles[:used]
+        rates, drifts, shares = numbers.tolist()
+        orders, recent, turning, wander = which.tolist()
+        for step in range(max(LATE - first, 0), steps):
+            phase = None if wander[step] < 0 else lines.wanders[wander[step], step].phase
+            self._drift, self._blind = drifts[step], 0 if recent[step] else _COAST
+            one = _Step(
+                rate=rates[step],
+                drift=drifts[step],
+                order=orders[step],
+                share=shares[step],
+                seen=bool(recent[step]),
+                turning=bool(turning[step]),
+                wander=phase,
+            )
+            if self._holding:
+                self._hold(one, leaving)
+            else:
+                leaving.append(one)
+                self._holding = self.hold > 0 and self._blind == _COAST
+        self._rate, self._drift, self._age, self._blind = now.rate, now.drift, now.age, now.blind
+        self._doubt = now.doubt if now.doubtful else None
+        self._middle, self._half = (now.middle if now.known else math.nan), bool(now.half)
+        self._order = orders[-1] if steps else self._order
 
     def _move_on(self) -> None:
         """Take the carrier one step further, by what it did before."""
@@ -382,10 +450,16 @@ class CarrierRecovery:
         if not steps:
             return data
         rate, drift = np.array([step.rate for step in steps]), np.array([step.drift for step in steps])
-        turn = np.empty(len(steps))
-        for number, step in enumerate(steps):  # one by one: the same to the bit wherever the stream is cut
-            turn[number] = self._turn
-            self._turn = (self._turn + step.rate * STEP) % 1.0
+        native = kernels()
+        if native is not None:
+            turn, self._turn = native.carrier_turns(rate, self._turn)
+        else:
+            turn = np.empty(len(steps))
+            for number, step in enumerate(
+                steps
+            ):  # one by one: the same to the bit wherever the stream is cut
+                turn[number] = self._turn
+                self._turn = (self._turn + step.rate * STEP) % 1.0
         # Cycles since the step's start; in its middle the frequency is `rate`.
         cycles = turn[:, None] + rate[:, None] * _TIME
         if drift.any():

@@ -4,16 +4,24 @@
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
 from amrq.native.line_kernels import CHIRPS, LineGrid
 from amrq.native.network_kernels import INSTRUCTIONS, CompiledNetwork, NetworkLayer
+from amrq.native.point_kernels import MOST_CHUNKS, Averaging, PointScores
+from amrq.native.receive_kernels import CarrierLimits, CarrierLines, CarrierNow
 
 __all__ = [
     "CHIRPS",
     "INSTRUCTIONS",
+    "MOST_CHUNKS",
     "MOST_ROWS",
     "NEVER",
+    "Averaging",
+    "CarrierLimits",
+    "CarrierLines",
+    "CarrierNow",
     "CompiledNetwork",
     "Kernels",
     "LineGrid",
     "NetworkLayer",
+    "PointScores",
     "kernels",
     "missing",
 ]

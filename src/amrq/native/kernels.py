@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
+from amrq.native.point_kernels import PointKernels
 from amrq.native.pulse_kernels import PulseKernels
+from amrq.native.receive_kernels import ReceiveKernels
 from amrq.native.segment_kernels import SegmentKernels
 from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 5
+_VERSION = 6
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -41,7 +43,9 @@ MOST_ROWS = 64
 _Float32 = NDArray[np.float32]
 
 
-class Kernels(LineKernels, PulseKernels, SegmentKernels, SpectrumKernels, NetworkKernels):
+class Kernels(
+    LineKernels, PointKernels, PulseKernels, ReceiveKernels, SegmentKernels, SpectrumKernels, NetworkKernels
+):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
 
     Args:
@@ -50,7 +54,9 @@ class Kernels(LineKernels, PulseKernels, SegmentKernels, SpectrumKernels, Networ
 
     def __init__(self, library: ctypes.CDLL) -> None:
         LineKernels.__init__(self, library)
+        PointKernels.__init__(self, library)
         PulseKernels.__init__(self, library)
+        ReceiveKernels.__init__(self, library)
         SegmentKernels.__init__(self, library)
         SpectrumKernels.__init__(self, library)
         NetworkKernels.__init__(self, library)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled test of a constellation's points says what the NumPy code beside it says."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from seeds import rng
+
+from amrq.classes import linear_class
+from amrq.decision import point_fit, point_scores
+from amrq.native import Averaging, Kernels
+
+
+def _symbols(name: str, es_n0_db: float, chunks: int) -> NDArray[np.complex64]:
+    random = rng("native points", name, es_n0_db, chunks)
+    shape = (chunks, 32)
+    sent = random.choice(linear_class(name).points, shape)
+    noise = 10 ** (-es_n0_db / 20) * (random.standard_normal((*shape, 2)) @ (1, 1j)) / np.sqrt(2)
+    wander = np.cumsum(random.normal(0, 0.004, chunks * 32)).reshape(shape)
+    turn = random.random() + 1e-4 * np.arange(chunks * 32).reshape(shape) + wander
+    return np.asarray(random.uniform(0.1, 10) * (sent + noise) * np.exp(2j * np.pi * turn), np.complex64)
+
+
+def _numbers(fit: point_fit.PointFit) -> list[float]:
+    lines = [fit.strange_line, fit.own_line, fit.own_line_due]
+    return [fit.es_n0_db, fit.es_n0_error_db, fit.misfit, fit.freedom, fit.log_likelihood, *lines]
+
+
+@pytest.mark.parametrize("sent", ["BPSK", "8PSK", "16QAM", "32QAM", "8ASK", "64QAM"])
+@pytest.mark.parametrize(("es_n0_db", "chunks"), [(6.0, 1), (14.0, 2), (10.0, 30), (25.0, 64)])
+def test_the_same_fit(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, sent: str, es_n0_db: float, chunks: int
+) -> None:
+    symbols = _symbols(sent, es_n0_db, chunks)
+    tests = [point_fit.PointTest(linear_class(name)) for name in ("BPSK", "8PSK", "16QAM")]
+    compiled = [test.fit(symbols, es_n0_db) for test in tests]
+    cleaned = [test.fit_cleaned(fit, es_n0_db) for test, fit in zip(tests, compiled, strict=True)]
+    for module in (point_fit, point_scores):
+        monkeypatch.setattr(module, "kernels", lambda: None)
+    for test, fit, clean in zip(tests, compiled, cleaned, strict=True):
+        plain = test.fit(symbols, es_n0_db)
+        # A symbol at the border of two of a table's cells may be in the one or the other.
+        np.testing.assert_allclose(_numbers(fit), _numbers(plain), rtol=0.05, atol=0.1)
+        np.testing.assert_allclose(
+            _numbers(clean), _numbers(test.fit_cleaned(plain, es_n0_db)), rtol=0.05, atol=0.1
+        )
+
+
+def test_the_same_statistic(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = rng("native points, statistic")
+    for _ in range(20):
+        some = random.standard_normal((16, 40)) * random.uniform(0.1, 3, (16, 1))
+        some[random.integers(3, 16)] *= random.integers(0, 2)  # one that may not vary
+        some[15] = some[0] + 1e-3 * some[15]  # and one that the fitted ones leave nothing of
+        mean, information = random.normal(0, 0.1, 16), some @ some.T / 40
+        found = point_scores.misfit(mean, information, 100, [8])
+        with monkeypatch.context() as context:
+            context.setattr(point_scores, "kernels", lambda: None)
+            assert found == pytest.approx(point_scores.misfit(mean, information, 100, [8]), rel=1e-6)
+
+
+def test_wrong_shapes_are_refused(native: Kernels) -> None:
+    z = np.zeros((3, 8), np.complex64)
+    averaging = Averaging(np.zeros((3, 2, 2), np.float32), np.zeros((3, 2, 2), np.float32), 0.5)
+    numbers = np.ones(6)
+    with pytest.raises(ValueError, match="averages over 3 chunks"):
+        native.point_align(z, z, numbers, averaging)
+    with pytest.raises(ValueError, match="1 to 64 chunks"):
+        native.point_align(z[:0], z[:0], numbers, averaging)
+    with pytest.raises(ValueError, match="a line for 3 chunks"):
+        native.point_align(z[:2], z, numbers, averaging)
+    with pytest.raises(ValueError, match="from 1 on"):
+        native.point_powers(z, np.array([0], np.int32))
+    with pytest.raises(ValueError, match="16 derivatives"):
+        native.point_misfit(np.zeros(3), np.zeros((3, 3)), 1, np.zeros(3, np.bool_), np.zeros(2))
