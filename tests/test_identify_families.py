@@ -178,6 +178,16 @@ def test_the_evidence_of_looks_is_summed() -> None:
     assert after["fsk2"] / after["fsk4"] > before
 
 
+def test_looks_are_no_surer_together_than_the_proof_allows() -> None:
+    found = Findings()
+    shares = {"ook": 0.8, "pulse": 0.05, "unknown": 0.15}
+    for _ in range(4):
+        found.add(EmissionIdentity("OOK", "ook", "named", 0.8, families=shares, most=0.83), {})
+    fields = found.fields(all=True)
+    assert (fields["family"], fields["confidence"]) == ("ook", pytest.approx(0.83))
+    assert sum(fields["families"].values()) == pytest.approx(1)
+
+
 def test_a_measure_of_several_looks_is_no_mean_of_different_values() -> None:
     """A rate that was once taken for its double, a spreading factor that was once another one."""
     found = Findings()

@@ -2,6 +2,7 @@
 """What a recording holds, told nothing: one signal or several, its place, and a report; `amrq classify` says it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -10,12 +11,14 @@ import pytest
 from run_amrq import amrq
 from seeds import rng
 
+from amrq.channel import ChannelSamples
 from amrq.classes import linear_class
 from amrq.cli.report import survey_lines
 from amrq.identify import EmissionIdentity
 from amrq.outputs import emission_schema
-from amrq.scan import Survey, survey_recording
+from amrq.scan import EmissionRecord, Survey, survey_recording
 from amrq.scan import survey as survey_module
+from amrq.scan.parts import ALIKE, likeness_of
 from amrq.signals import received_signal
 
 RATE = 48e3
@@ -61,6 +64,39 @@ def test_one_signal_beside_noise_is_alone_and_named() -> None:
     assert found.main.centre == pytest.approx(5e3, abs=0.05 * 8.1e3)
     (line,) = (line for line in survey_lines("a.cf32", found) if "where" in line)
     assert "433.00" in line and "MHz" in line
+
+
+def test_a_signal_is_looked_at_where_it_is_strong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst in a receiver's noise, which stands out of what a filter leaves beside it all the time."""
+    count, burst = 96_000, slice(50_000, 56_000)
+    spectrum = np.fft.fft(noise(count, 1.0, "through a filter"))
+    spectrum[np.abs(np.fft.fftfreq(count, 1 / RATE)) > 8e3] *= 1e-3
+    iq = np.fft.ifft(spectrum)
+    iq[burst] += 2 * keyed(6_000, 2e3, 4e3)
+    starts: list[float] = []
+
+    def identity(_: object, channel: ChannelSamples, *__: object) -> EmissionIdentity:
+        starts.append(channel.start)
+        return EmissionIdentity()
+
+    monkeypatch.setattr(survey_module.Looker, "identity", identity)
+    survey_recording(Samples(iq), RATE)
+    # The detector's looks come first; those at the signal are three at least, the strongest among them in the burst.
+    assert any(abs(start - burst.start) < 6_000 for start in starts[-6:])
+
+
+def test_pulses_as_wide_as_the_band_are_one_signal() -> None:
+    """The detector sees pieces of their spectrum, which are strong at the same moments."""
+    random = rng("survey", "pulses")
+    edges = sorted(random.choice(9_000, 120, replace=False) * 10)
+    iq = noise(96_000, 1e-3, "pulses")
+    for start in edges:
+        iq[start : start + 6] += np.exp(2j * np.pi * random.random())
+    record = EmissionRecord(1, 0, len(iq), 0, len(iq), -9e3, -6e3, 10.0, -30.0)
+    others = [replace(record, lower=low, upper=low + 3e3) for low in (-3e3, 2e3)]
+    assert all(likeness_of(Samples(iq).read, 0, len(iq), RATE, record, one) > ALIKE for one in others)
+    apart = noise(96_000, 1.0, "of its own")
+    assert all(abs(likeness_of(Samples(apart).read, 0, len(iq), RATE, record, one)) < ALIKE for one in others)
 
 
 def test_two_tones_of_one_signal_are_one_signal() -> None:

@@ -113,7 +113,7 @@ def _line(name: str, text: str) -> str:
 
 def _headline(record: EmissionRecord) -> str:
     if record.family != UNKNOWN and record.confidence < _LIKELY:
-        return f"{UNKNOWN}, perhaps {record.summary or record.label}"
+        return f"{UNKNOWN}, perhaps {(record.summary or record.label).removeprefix('perhaps ')}"
     if record.summary:
         return record.summary
     return record.label if record.label != UNKNOWN else f"{UNKNOWN}: it fits none of the families well enough"

@@ -261,6 +261,7 @@ def _decide(look: EmissionLook, evidence: FamilyEvidence) -> EmissionIdentity:
         symbols=None if received is None or family != "linear" else received.symbols,
         symbol_rate=rate.value if rate is not None and rate.confidence > _NAMED else None,
         details=details,
+        most=evidence.most,
     )
 
 

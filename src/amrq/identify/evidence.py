@@ -94,6 +94,7 @@ class FamilyEvidence:
             are missing.
         received: what it was received as; None where it was not.
         foreign: the family that measures show and the model was trained without; empty where there is none.
+        most: probability of the likeliest family that what proves it allows.
     """
 
     probabilities: Mapping[str, float]
@@ -101,6 +102,7 @@ class FamilyEvidence:
     measured: Mapping[str, float] = field(default_factory=dict)
     received: ReceivedLinear | None = None
     foreign: str = ""
+    most: float = 1.0
 
     @property
     def best(self) -> str:
@@ -143,14 +145,17 @@ def _limited(
     for name, value in probabilities.items():
         if name == UNKNOWN or value < UNPROVEN / 2:
             continue
-        most = (
-            limit_of(case, name, shares.get(name, 0.0))
-            if name in measured
-            else unproven(shares.get(name, 0.0))
-        )
-        kept[name] = min(value, most)
+        kept[name] = min(value, _most(case, name, shares, measured))
     kept[UNKNOWN] += max(0.0, 1 - sum(kept.values()))
     return kept
+
+
+def _most(case: Case, name: str, shares: Mapping[str, float], measured: Mapping[str, float]) -> float:
+    """Return the probability of a family that its proof, or a model's share of it, allows at most."""
+    if name == UNKNOWN:
+        return 1.0
+    share = shares.get(name, 0.0)
+    return limit_of(case, name, share) if name in measured else unproven(share)
 
 
 def _shares(prior: Mapping[str, float]) -> dict[str, float]:
@@ -197,6 +202,7 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
     for name in foreign:
         probabilities[UNKNOWN] += probabilities[name]
         probabilities[name] = 0.0
+    best = max(probabilities, key=lambda name: probabilities[name])
     probabilities = _split_fm(probabilities, look.bandwidth)
     return FamilyEvidence(
         probabilities,
@@ -204,6 +210,7 @@ def weigh_families(look: EmissionLook) -> FamilyEvidence:
         measured,
         case.received_already() if case.has("received") else None,
         likeliest if likeliest in foreign else "",
+        _most(case, best, shares, measured),
     )
 
 

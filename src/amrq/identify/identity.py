@@ -41,6 +41,7 @@ class EmissionIdentity:
         families: probability of each family, `unknown` among them; empty where they were not compared.
         details: what was measured of its family, by name: those of `amrq.protocols.PARAMETERS` in their units
             (`symbol_rate`, `deviation`, `spacing` ...), and others of the family (`depth`, `levels` ...).
+        most: confidence that what proves the family allows, 0 to 1: further looks at the same emission give no more.
     """
 
     label: str = UNKNOWN
@@ -53,6 +54,7 @@ class EmissionIdentity:
     symbol_rate: float | None = None
     families: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Measure] = field(default_factory=dict)
+    most: float = 1.0
 
     @property
     def says_little(self) -> bool:

@@ -62,6 +62,7 @@ class _Look:
     label: str
     weight: float
     evidence: Mapping[str, float]  # log-probabilities of the families
+    most: float  # confidence that its family's proof allows
 
     @classmethod
     def of(cls, identity: EmissionIdentity) -> "_Look":
@@ -74,7 +75,8 @@ class _Look:
         else:  # told by its spectrum, or by nothing
             named = identity.confidence if identity.family != UNKNOWN else 1.0
             evidence = dict.fromkeys(_NAMES, -_PLAIN * named) | {identity.family: 0.0}
-        return cls(identity.family, identity.label, _LITTLE if identity.says_little else 1.0, evidence)
+        weight = _LITTLE if identity.says_little else 1.0
+        return cls(identity.family, identity.label, weight, evidence, identity.most)
 
 
 class Findings:
@@ -82,8 +84,10 @@ class Findings:
 
     The evidence of looks is summed: of the last five while it is on, of all when it is over. A look in which nothing
     was clear counts a quarter, and a tenth of the looks may be of something else. Where a family and `unknown` are as
-    likely, the family counts. The label is that which most looks of the family gave, the newest of those as frequent.
-    Measures, probabilities and symbol rate are means over all that gave the label.
+    likely, the family counts. It is no surer than what the best proof in these looks allows: what is not proven, and
+    what is like something else, is so in all of them; the rest goes to `unknown`. The label is that which most looks
+    of the family gave, the newest of those as frequent. Measures, probabilities and symbol rate are means over all
+    that gave the label.
 
     >>> found = Findings()
     >>> for label, family in (("QPSK", "linear"), ("unknown", "unknown"), ("QPSK", "linear")):
@@ -98,6 +102,7 @@ class Findings:
         self._evidence = dict.fromkeys(_NAMES, 0.0)
         self._weight = 0.0
         self._labels: dict[tuple[str, str], float] = {}
+        self._most: dict[str, float] = {}
 
     def __len__(self) -> int:
         """How many there were."""
@@ -108,6 +113,7 @@ class Findings:
         look = _Look.of(identity)
         self._recent.append(look)
         self._weight += look.weight
+        self._most[look.family] = max(self._most.get(look.family, 0.0), look.most)
         for name, value in look.evidence.items():
             self._evidence[name] = self._evidence.get(name, 0.0) + look.weight * value
         named = look.family, look.label
@@ -127,9 +133,11 @@ class Findings:
         evidence, weight, labels = (self._evidence, self._weight, self._labels) if all else self._lately()
         if not labels:
             return {}
-        families = _probabilities(evidence, weight)
         told = {family for family, _ in labels}
         family = max(told, key=lambda name: (round(evidence[name], 9), name != UNKNOWN))
+        looks = [] if all else [one.most for one in self._recent if one.family == family]
+        most = self._most[family] if all else max(looks)
+        families = _no_surer(_probabilities(evidence, weight), family, most)
         latest = {(one.family, one.label): place for place, one in enumerate(self._recent)}
         key = max(
             (one for one in labels if one[0] == family), key=lambda one: (labels[one], latest.get(one, -1))
@@ -173,6 +181,14 @@ def _probabilities(evidence: Mapping[str, float], weight: float) -> dict[str, fl
     shares = {name: math.exp(scale * (value - best)) for name, value in evidence.items()}
     total = sum(shares.values())
     return {name: value / total for name, value in shares.items()}
+
+
+def _no_surer(families: dict[str, float], family: str, most: float) -> dict[str, float]:
+    """Return probabilities with one of at most so much; the rest of it is of `unknown`."""
+    if family == UNKNOWN or families[family] <= most:
+        return families
+    rest = families[family] - most
+    return families | {family: most, UNKNOWN: families.get(UNKNOWN, 0.0) + rest}
 
 
 def _mean(measures: Iterable[Measure]) -> Measure:

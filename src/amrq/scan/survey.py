@@ -7,9 +7,8 @@ all of the recording decides what the detector's emissions belong to: one signal
 several.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -24,6 +23,18 @@ from amrq.identify import IdentifyModels, family_model
 from amrq.model import UNKNOWN
 from amrq.scan.findings import Findings
 from amrq.scan.looks import Looker
+from amrq.scan.parts import (
+    ALIKE,
+    OPPOSITE,
+    Part,
+    bridged,
+    common_time,
+    energy,
+    largest,
+    likeness_of,
+    spread,
+    union,
+)
 from amrq.scan.records import EmissionRecord, ScanEvent, numbers_of, with_findings
 from amrq.scan.scanner import BandScanner
 from amrq.scan.schedule import ScanOptions
@@ -46,11 +57,9 @@ _FAINT = 1e-4
 """Of the strongest one's energy: what has less is counted, and not listed."""
 _SPLATTER, _BESIDE = 3e-3, 1.0
 """Of a signal's energy, and of its width: what is weaker and as near belongs to it."""
-_TOGETHER, _GAP, _OPPOSITE = 0.5, 0.6, -0.4
+_TOGETHER, _GAP = 0.5, 0.6
 """Of the shorter one's time, two parts of one signal are on together; of the narrower one's width, they are apart at
-most; correlation of their powers, at most, where they are apart: a tone leaves where the other begins."""
-_TAILS = 5e-4
-"""Of the power of parts that are made one, beyond either edge of the whole."""
+most."""
 _SAME_PLACE = 0.5
 """Of the narrower one's width: what overlaps by so much, at another time, is in the same place."""
 _LONGER = 4
@@ -72,6 +81,9 @@ _PIECES, _FILLED = 4, 0.9
 """Emissions side by side that may be pieces of one signal, at least, and how much of the band they are in is filled."""
 _LOOK, _LOOKS = 1500.0, 6
 """Bandwidths times seconds of a look, and how many of them are spread over the signal."""
+_TRIED, _PARTS_OF_LOOK, _STRONG, _FEWEST_LOOKS = 48, 8, 0.5, 3
+"""Stretches at most whose power is measured, by so many pieces each; those with more than a half of the most are looked
+at, or so many of the strongest."""
 _RATE = 4.0
 """Bandwidths of the channel that is looked at."""
 _LEAST_BANDWIDTH = 500.0
@@ -120,24 +132,6 @@ class Survey:
         """Return an event for each emission, the main signal first, as a scan gives them when they are over."""
         records = [*([] if self.main is None else [self.main]), *self.others]
         return [ScanEvent("end", record, self.centre_hz) for record in records]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What the detector takes for one emission, with all of its stretches."""
-
-    record: EmissionRecord
-    stretches: tuple[tuple[int, int], ...]
-    energy: float = 0.0
-    pieces: int = 1
-
-    @property
-    def width(self) -> float:
-        return self.record.bandwidth
-
-    @property
-    def time(self) -> int:
-        return sum(stop - start for start, stop in self.stretches)
 
 
 def survey_recording(
@@ -248,11 +242,12 @@ class _Search:
         whole = None
         unclear = main is None or main.record.label in (UNKNOWN, _NOISE)
         missed = sum(one.energy for one in merged) < _MISSED * total
-        if unclear or missed or self._in_pieces(merged, at, spectrum):
+        pieces = self._in_pieces(merged, at, spectrum) or self._at_once(merged)
+        if unclear or missed or pieces:
             whole = self._whole(at, spectrum, floor)
         if whole is not None and self._claims(whole):
             others = [one for one in merged if not self._inside(one.record, whole)]
-            share = min(1.0, _energy(whole, at, above) / max(total, 1e-300))
+            share = min(1.0, energy(whole, at, above) / max(total, 1e-300))
             found = replace(plain, main=whole, share=share, alone=share > _ALONE)
             return self._listed(found, others, main_energy=total, doubts=(self._why_doubted(whole),))
         if main is None:
@@ -277,15 +272,22 @@ class _Search:
         return "its edges are those of what stands out of the mean spectrum, not the detector's."
 
     @staticmethod
-    def _in_pieces(merged: list[_Part], at: _Reals, spectrum: _Reals) -> bool:
+    def _in_pieces(merged: list[Part], at: _Reals, spectrum: _Reals) -> bool:
         """Return whether emissions lie side by side in what has no holes: pieces of a wide signal, it may be."""
         strong = spectrum > _ABOVE * float(np.quantile(spectrum, _QUIET))
-        lower, upper = _largest(at, _bridged(strong, round(_HOLES * len(at))), spectrum)
+        lower, upper = largest(at, bridged(strong, round(_HOLES * len(at))), spectrum)
         inside = (at >= lower) & (at <= upper)
         pieces = [one for one in merged if lower <= one.record.centre <= upper]
         widest = max((one.width for one in pieces), default=math.inf)
         filled = bool(inside.any()) and float(strong[inside].mean()) > _FILLED
         return len(pieces) >= _PIECES and upper - lower > 2 * widest and filled
+
+    def _at_once(self, merged: list[Part]) -> bool:
+        """Return whether the strongest ones are strong at the same moments: pieces of pulses as wide as the band."""
+        if len(merged) < _PIECES:
+            return False
+        main, *others = merged[: 2 * _PIECES]
+        return sum(self._likeness(main, one) > ALIKE for one in others) >= _PIECES - 1
 
     @staticmethod
     def _doubtful(record: EmissionRecord) -> bool:
@@ -300,13 +302,13 @@ class _Search:
         return other.lower <= record.centre <= other.upper
 
     @staticmethod
-    def _splatter(one: _Part, main: _Part) -> bool:
+    def _splatter(one: Part, main: Part) -> bool:
         """Return whether a weak emission beside or within a strong one is a part of it."""
         near = abs(one.record.centre - main.record.centre) < (0.5 + _BESIDE) * main.width
         return near and one.energy < _SPLATTER * main.energy
 
     def _listed(
-        self, found: Survey, others: Sequence[_Part], main_energy: float, doubts: tuple[str, ...]
+        self, found: Survey, others: Sequence[Part], main_energy: float, doubts: tuple[str, ...]
     ) -> Survey:
         ordered = sorted(others, key=lambda one: -one.energy)
         kept = [one.record for one in ordered if one.energy >= _FAINT * main_energy]
@@ -314,7 +316,7 @@ class _Search:
             found, others=tuple(kept), fainter=len(ordered) - len(kept), doubts=(*found.doubts, *doubts)
         )
 
-    def _parts(self, at: _Reals, above: _Reals) -> list[_Part]:
+    def _parts(self, at: _Reals, above: _Reals) -> list[Part]:
         """Return what the detector found, each emission with all of its stretches and its share of the power."""
         stretches: dict[int, list[EmissionRecord]] = {}
         for record in self._ends:
@@ -332,10 +334,10 @@ class _Search:
                 level_dbfs=best.level_dbfs,
             )
             times = tuple((max(0, one.start), one.stop) for one in records)
-            parts.append(_Part(record, times, _energy(record, at, above)))
+            parts.append(Part(record, times, energy(record, at, above)))
         return [self._own_energy(one, parts) for one in parts]
 
-    def _own_energy(self, part: _Part, parts: list[_Part]) -> _Part:
+    def _own_energy(self, part: Part, parts: list[Part]) -> Part:
         """Return a part with no more energy than its level allows, where another one is in its place for longer."""
         record = part.record
         for other in parts:
@@ -345,10 +347,10 @@ class _Search:
                 return replace(part, energy=min(part.energy, level))
         return part
 
-    def _merged(self, parts: list[_Part], at: _Reals, spectrum: _Reals) -> list[_Part]:
+    def _merged(self, parts: list[Part], at: _Reals, spectrum: _Reals) -> list[Part]:
         """Return the parts with those of one signal made one, the strongest first."""
         left = sorted(parts, key=lambda one: -one.energy)
-        done: list[_Part] = []
+        done: list[Part] = []
         above = np.maximum(spectrum - float(np.quantile(spectrum, _QUIET)), 0.0)
         while left:
             one = left.pop(0)
@@ -358,43 +360,28 @@ class _Search:
                 for other in left:
                     if other.energy > _SPLATTER * one.energy and self._belong(one, other):
                         left.remove(other)
-                        one, joined = _union(one, other, at, above), True
+                        one, joined = union(one, other, at, above), True
                         break
             done.append(one)
         return sorted(done, key=lambda one: -one.energy)
 
-    def _belong(self, one: _Part, other: _Part) -> bool:
+    def _belong(self, one: Part, other: Part) -> bool:
         """Return whether two parts are of one signal."""
         a, b = one.record, other.record
         overlap = min(a.upper, b.upper) - max(a.lower, b.lower)
         narrower = min(one.width, other.width)
-        together = _common_time(one.stretches, other.stretches) / max(1, min(one.time, other.time))
+        together = common_time(one.stretches, other.stretches) / max(1, min(one.time, other.time))
         if together < _TOGETHER:
             return overlap > _SAME_PLACE * narrower
         if overlap > 0:
             return True
-        return -overlap < _GAP * narrower and self._opposite(one, other)
+        return -overlap < _GAP * narrower and self._likeness(one, other) < OPPOSITE
 
-    def _opposite(self, one: _Part, other: _Part) -> bool:
-        """Return whether one part is strong while the other is weak, as the tones of frequency keying and FM are."""
+    def _likeness(self, one: Part, other: Part) -> float:
+        """Return how the powers of two parts go together: one is strong while the other is, or is weak, or neither."""
         start = max(one.stretches[0][0], other.stretches[0][0])
-        width = min(one.width, other.width)
-        count = min(self._samples.length - start, 1 << 17)
-        length = max(16, 1 << math.ceil(math.log2(4 * self._rate / width)))
-        pieces = count // length
-        if pieces < 16:
-            return False
-        iq = finite_samples(np.asarray(self._samples.read(start, pieces * length), np.complex64))
-        window = np.hanning(length).astype(np.float32)
-        power = np.abs(fft.fft(iq.reshape(pieces, length) * window, axis=1)) ** 2
-        at = fft.fftfreq(length, 1 / self._rate)
-        tone, beside = (
-            power[:, (at >= part.record.lower) & (at <= part.record.upper)].sum(axis=1)
-            for part in (one, other)
-        )
-        if not (len(tone) and tone.std() > 0 and beside.std() > 0):
-            return False
-        return float(np.corrcoef(tone, beside)[0, 1]) < _OPPOSITE
+        a, b = one.record, other.record
+        return likeness_of(self._samples.read, start, self._samples.length, self._rate, a, b)
 
     # Looks
 
@@ -402,8 +389,8 @@ class _Search:
         """Return what stands out of the spectrum's quietest part, identified; None where there is too little."""
         if self._samples.length < _SHORT:
             return None
-        strong = _bridged(spectrum > _ABOVE * floor, round(_HOLES * self._bins))
-        lower, upper = _largest(at, strong, spectrum)
+        strong = bridged(spectrum > _ABOVE * floor, round(_HOLES * self._bins))
+        lower, upper = largest(at, strong, spectrum)
         inside = (at >= lower) & (at <= upper)
         sums = np.cumsum(np.maximum(spectrum - floor, 0.0) * inside)
         if sums[-1] > 0:  # the edges of 99 % of its power
@@ -430,12 +417,12 @@ class _Search:
             10 * math.log10(max(power, 1e-30)),
             on=False,
         )
-        part = _Part(record, ((0, self._samples.length),), 1.0)
+        part = Part(record, ((0, self._samples.length),), 1.0)
         found = self._identified(part, None if full else 10 * math.log10(noise))
         # It rests on less than where there is noise beside the signal.
         return _capped(found)
 
-    def _identified(self, part: _Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
+    def _identified(self, part: Part, noise_dbfs_per_hz: float | None = math.nan) -> EmissionRecord:
         """Return a signal's record with what looks at several places of it say.
 
         Args:
@@ -467,26 +454,46 @@ class _Search:
         )
         return Looker(self._scanner.ring, lambda: floor, self._models)
 
-    def _places(self, part: _Part) -> Iterable[tuple[int, int]]:
-        """Return the stretches that are looked at, spread over the times that it is on."""
+    def _places(self, part: Part) -> list[tuple[int, int]]:
+        """Return the stretches that are looked at: where it is strong, spread over the times that it is on.
+
+        A detector's emission may last through the pauses of a signal, where a receiver's noise stands out of what a
+        filter leaves beside it.
+        """
         window = max(_SHORT, round(_LOOK * self._rate / max(part.width, _LEAST_BANDWIDTH)))
         length = self._samples.length
         kept: list[tuple[int, int]] = []
         for start, stop in part.stretches:
             start, stop = max(0, start), min(length, stop)
-            count = max(1, (stop - start) // window)
+            count = max(1, 2 * (stop - start) // window - 1)
             size = min(window, stop - start)
             if size >= _SHORT:
                 kept += [
                     (int(at), int(at) + size)
-                    for at in np.linspace(start, stop - size, min(count, _LOOKS)).round()
+                    for at in np.linspace(start, stop - size, min(count, _TRIED)).round()
                 ]
         kept.sort(key=lambda one: (one[0] - one[1], one[0]))  # the longest first
-        if len(kept) > _LOOKS:
-            longest = [one for one in kept if one[1] - one[0] >= 0.5 * window] or kept
-            step = max(1.0, len(longest) / _LOOKS)
-            kept = [longest[int(number * step)] for number in range(min(_LOOKS, len(longest)))]
-        return kept
+        if len(kept) < 2:
+            return kept
+        tried = spread([one for one in kept if one[1] - one[0] >= 0.5 * window] or kept, _TRIED)
+        power = np.array([self._power_in(part.record, *one) for one in tried])
+        strong: list[tuple[int, int]] = []
+        for number in np.argsort(-power, kind="stable").tolist():
+            start, stop = tried[number]
+            weak = power[number] < _STRONG * power.max() and len(strong) >= _FEWEST_LOOKS
+            if not weak and all(stop <= one[0] or start >= one[1] for one in strong):
+                strong.append((start, stop))
+        return spread(strong, _LOOKS)
+
+    def _power_in(self, record: EmissionRecord, start: int, stop: int) -> float:
+        """Return the mean power within an emission's edges, by a few short pieces of a stretch."""
+        length = max(16, 1 << math.ceil(math.log2(4 * self._rate / max(record.bandwidth, _LEAST_BANDWIDTH))))
+        length = min(length, stop - start)
+        places = np.linspace(start, stop - length, _PARTS_OF_LOOK).round().astype(int)
+        pieces = [np.asarray(self._samples.read(int(at), length), np.complex64) for at in places]
+        at = fft.fftfreq(length, 1 / self._rate)
+        power = np.square(np.abs(fft.fft(finite_samples(np.array(pieces)), axis=1))).mean(axis=0)
+        return float(power[(at >= record.lower) & (at <= record.upper)].sum()) / length
 
     def _channel(self, record: EmissionRecord, start: int, stop: int) -> ChannelSamples:
         """Return a signal's samples about 0 Hz, with noise beside it where there is some."""
@@ -514,75 +521,3 @@ def _capped(record: EmissionRecord) -> EmissionRecord:
     families = {name: part * share for name, share in record.families.items()}
     families[UNKNOWN] = families.get(UNKNOWN, 0.0) + 1 - part
     return replace(record, confidence=_MOST_WHOLE, families=families)
-
-
-def _energy(record: EmissionRecord, at: _Reals, above: _Reals) -> float:
-    """Return the share of the power above the noise that is within an emission's edges; at least that of a bin."""
-    step = float(at[1] - at[0])
-    return float(above[(at >= record.lower - step) & (at <= record.upper + step)].sum())
-
-
-def _union(one: _Part, other: _Part, at: _Reals, above: _Reals) -> _Part:
-    """Return two parts of a signal as one: with the times of both, and the edges that hold 99.9 % of its power."""
-    a, b = one.record, other.record
-    lower, upper = min(a.lower, b.lower), max(a.upper, b.upper)
-    near = (at >= lower) & (at <= upper)
-    sums = np.cumsum(above[near])
-    if len(sums) > 8 and sums[-1] > 0:
-        first, last = np.searchsorted(sums, [_TAILS * sums[-1], (1 - _TAILS) * sums[-1]])
-        places = at[near]
-        lower, upper = float(places[first]), float(places[min(last, len(places) - 1)])
-    record = replace(
-        a,
-        start=min(a.start, b.start),
-        stop=max(a.stop, b.stop),
-        first_seen=min(a.first_seen, b.first_seen),
-        last_seen=max(a.last_seen, b.last_seen),
-        lower=lower,
-        upper=max(upper, lower + float(at[1] - at[0])),
-    )
-    times = _joined([*one.stretches, *other.stretches])
-    record = replace(record, bursts=len(times))
-    energy = min(one.energy + other.energy, _energy(record, at, above))
-    return _Part(record, times, energy, one.pieces + other.pieces)
-
-
-def _joined(times: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Return times without overlap, in order."""
-    kept: list[tuple[int, int]] = []
-    for start, stop in sorted(times):
-        if kept and start <= kept[-1][1]:
-            kept[-1] = (kept[-1][0], max(kept[-1][1], stop))
-        else:
-            kept.append((start, stop))
-    return tuple(kept)
-
-
-def _common_time(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> int:
-    """Return the samples in which both are on."""
-    return sum(max(0, min(b, d) - max(a, c)) for a, b in _joined(one) for c, d in _joined(other))
-
-
-def _bridged(strong: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
-    """Return a mask with holes of up to `most` places filled.
-
-    >>> _bridged(np.array([1, 0, 1, 0, 0, 1], bool), 1).astype(int).tolist()
-    [1, 1, 1, 0, 0, 1]
-    """
-    places = np.flatnonzero(strong)
-    filled = strong.copy()
-    for a, b in itertools.pairwise(places.tolist()):
-        if b - a - 1 <= most:
-            filled[a:b] = True
-    return filled
-
-
-def _largest(at: _Reals, strong: NDArray[np.bool_], spectrum: _Reals) -> tuple[float, float]:
-    """Return the edges of the run of places that holds the most power; two equal ones where there is none."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], strong, [False]]).astype(np.int8)))
-    runs = edges.reshape(-1, 2)
-    if not len(runs):
-        return 0.0, 0.0
-    first, last = max(runs.tolist(), key=lambda run: float(spectrum[run[0] : run[1]].sum()))
-    step = float(at[1] - at[0])
-    return float(at[first]) - step / 2, float(at[last - 1]) + step / 2

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts of signals: what a detector takes for one emission; what goes together; parts that are made one."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.chunks import finite_samples
+from amrq.scan.records import EmissionRecord
+
+__all__ = [
+    "ALIKE",
+    "OPPOSITE",
+    "Part",
+    "bridged",
+    "common_time",
+    "energy",
+    "joined",
+    "largest",
+    "likeness_of",
+    "spread",
+    "union",
+]
+
+_TAILS = 5e-4
+"""Of the power of parts that are made one, beyond either edge of the whole."""
+
+OPPOSITE, ALIKE = -0.4, 0.4
+"""Correlation of two powers: of the tones of a frequency keying at most, where one leaves as the other begins; of two
+parts of the spectrum of pulses at least."""
+_MOST, _FEWEST = 1 << 17, 16
+"""Samples that are looked at, at most, and moments, at least."""
+_MOMENT = 4.0
+"""Over the narrower bandwidth: a moment."""
+
+_Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the detector takes for one emission, with all of its stretches."""
+
+    record: EmissionRecord
+    stretches: tuple[tuple[int, int], ...]
+    energy: float = 0.0
+    pieces: int = 1
+
+    @property
+    def width(self) -> float:
+        """Its bandwidth, Hz."""
+        return self.record.bandwidth
+
+    @property
+    def time(self) -> int:
+        """Samples that it is on."""
+        return sum(stop - start for start, stop in self.stretches)
+
+
+def energy(record: EmissionRecord, at: _Reals, above: _Reals) -> float:
+    """Return the share of the power above the noise that is within an emission's edges; at least that of a bin."""
+    step = float(at[1] - at[0])
+    return float(above[(at >= record.lower - step) & (at <= record.upper + step)].sum())
+
+
+def union(one: Part, other: Part, at: _Reals, above: _Reals) -> Part:
+    """Return two parts of a signal as one: with the times of both, and the edges that hold 99.9 % of its power."""
+    a, b = one.record, other.record
+    lower, upper = min(a.lower, b.lower), max(a.upper, b.upper)
+    near = (at >= lower) & (at <= upper)
+    sums = np.cumsum(above[near])
+    if len(sums) > 8 and sums[-1] > 0:
+        first, last = np.searchsorted(sums, [_TAILS * sums[-1], (1 - _TAILS) * sums[-1]])
+        places = at[near]
+        lower, upper = float(places[first]), float(places[min(last, len(places) - 1)])
+    record = replace(
+        a,
+        start=min(a.start, b.start),
+        stop=max(a.stop, b.stop),
+        first_seen=min(a.first_seen, b.first_seen),
+        last_seen=max(a.last_seen, b.last_seen),
+        lower=lower,
+        upper=max(upper, lower + float(at[1] - at[0])),
+    )
+    times = joined([*one.stretches, *other.stretches])
+    record = replace(record, bursts=len(times))
+    both = min(one.energy + other.energy, energy(record, at, above))
+    return Part(record, times, both, one.pieces + other.pieces)
+
+
+def spread(some: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Return so many of a sequence at most, spread over it."""
+    step = max(1.0, len(some) / most)
+    return [some[int(number * step)] for number in range(min(most, len(some)))]
+
+
+def joined(times: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return times without overlap, in order."""
+    kept: list[tuple[int, int]] = []
+    for start, stop in sorted(times):
+        if kept and start <= kept[-1][1]:
+            kept[-1] = (kept[-1][0], max(kept[-1][1], stop))
+        else:
+            kept.append((start, stop))
+    return tuple(kept)
+
+
+def common_time(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> int:
+    """Return the samples in which both are on."""
+    return sum(max(0, min(b, d) - max(a, c)) for a, b in joined(one) for c, d in joined(other))
+
+
+def bridged(strong: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Return a mask with holes of up to `most` places filled.
+
+    >>> bridged(np.array([1, 0, 1, 0, 0, 1], bool), 1).astype(int).tolist()
+    [1, 1, 1, 0, 0, 1]
+    """
+    places = np.flatnonzero(strong)
+    filled = strong.copy()
+    for a, b in itertools.pairwise(places.tolist()):
+        if b - a - 1 <= most:
+            filled[a:b] = True
+    return filled
+
+
+def largest(at: _Reals, strong: NDArray[np.bool_], spectrum: _Reals) -> tuple[float, float]:
+    """Return the edges of the run of places that holds the most power; two equal ones where there is none."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], strong, [False]]).astype(np.int8)))
+    runs = edges.reshape(-1, 2)
+    if not len(runs):
+        return 0.0, 0.0
+    first, last = max(runs.tolist(), key=lambda run: float(spectrum[run[0] : run[1]].sum()))
+    step = float(at[1] - at[0])
+    return float(at[first]) - step / 2, float(at[last - 1]) + step / 2
+
+
+def likeness_of(
+    read: Callable[[int, int], NDArray[Any]],
+    start: int,
+    stop: int,
+    sample_rate: float,
+    one: EmissionRecord,
+    other: EmissionRecord,
+) -> float:
+    """Return the correlation coefficient of the powers of two emissions, -1 to 1; 0 where there is too little.
+
+    Args:
+        read: returns samples from a first one on, so many of them.
+        start: first sample of the stretch in which both are on.
+        stop: the sample after its last one.
+        sample_rate: samples a second.
+        one: an emission, by its edges.
+        other: the other one.
+    """
+    width = max(min(one.bandwidth, other.bandwidth), _MOMENT * sample_rate / _MOST)
+    length = max(_FEWEST, 1 << math.ceil(math.log2(_MOMENT * sample_rate / width)))
+    pieces = min(stop - start, _MOST) // length
+    if pieces < _FEWEST:
+        return 0.0
+    iq = finite_samples(np.asarray(read(start, pieces * length), np.complex64))
+    if len(iq) < pieces * length:
+        return 0.0
+    window = np.hanning(length).astype(np.float32)
+    power = np.square(np.abs(fft.fft(iq.reshape(pieces, length) * window, axis=1)))
+    at = fft.fftfreq(length, 1 / sample_rate)
+    first, second = (power[:, (at >= part.lower) & (at <= part.upper)].sum(axis=1) for part in (one, other))
+    if not (first.std() > 0 and second.std() > 0):
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
