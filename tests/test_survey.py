@@ -18,7 +18,6 @@ from amrq.identify import EmissionIdentity
 from amrq.outputs import emission_schema
 from amrq.scan import EmissionRecord, Survey, survey_recording
 from amrq.scan import survey as survey_module
-from amrq.scan.parts import ALIKE, likeness_of
 from amrq.signals import received_signal
 
 RATE = 48e3
@@ -94,9 +93,16 @@ def test_pulses_as_wide_as_the_band_are_one_signal() -> None:
         iq[start : start + 6] += np.exp(2j * np.pi * random.random())
     record = EmissionRecord(1, 0, len(iq), 0, len(iq), -9e3, -6e3, 10.0, -30.0)
     others = [replace(record, lower=low, upper=low + 3e3) for low in (-3e3, 2e3)]
-    assert all(likeness_of(Samples(iq).read, 0, len(iq), RATE, record, one) > ALIKE for one in others)
+    assert all(
+        survey_module.likeness_of(Samples(iq).read, 0, len(iq), RATE, record, one) > survey_module.ALIKE
+        for one in others
+    )
     apart = noise(96_000, 1.0, "of its own")
-    assert all(abs(likeness_of(Samples(apart).read, 0, len(iq), RATE, record, one)) < ALIKE for one in others)
+    assert all(
+        abs(survey_module.likeness_of(Samples(apart).read, 0, len(iq), RATE, record, one))
+        < survey_module.ALIKE
+        for one in others
+    )
 
 
 def test_two_tones_of_one_signal_are_one_signal() -> None:
