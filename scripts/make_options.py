@@ -35,7 +35,7 @@ import yaml
 from amrq.classifier import ENGINES, EngineBackend, engine_choices
 from amrq.cli.main import app
 from amrq.decision import DecisionOptions
-from amrq.hardware.rtl import DesignOptions
+from amrq.hardware.rtl import BoardOptions, DesignOptions
 from amrq.link import BoardBackend
 from amrq.live import CuttingOptions, RecordingOptions, RecordingOutputs, SessionOptions
 from amrq.measure import FrontEndOptions, StreamInfo
@@ -67,6 +67,7 @@ RECORDS: dict[str, tuple[type, str]] = {
 """Records by name, and the titles under which a block's documentation has their options."""
 
 OTHERS: dict[str, type] = {
+    "BoardOptions": BoardOptions,
     "CuttingOptions": CuttingOptions,
     "DesignOptions": DesignOptions,
     "RecordingOptions": RecordingOptions,
@@ -79,7 +80,8 @@ OTHERS: dict[str, type] = {
 """Records that no block takes, by name: docs/options.md has them too."""
 
 LISTS: dict[str, Mapping[str, str]] = {
-    "ENGINES": engine_choices() | {name: kind.computes for name, kind in ENGINES.items()},
+    "ENGINES": engine_choices()
+    | {name: kind.computes for name, kind in ENGINES.items() if not kind.attached},
     "FORMATS": FORMATS,
     "RAW_FORMATS": {name: FORMATS[name] for name in RAW_FORMATS},
 }

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import run_amrq
 from seeds import rng
+from serial_boards import PythonBoard, board_of
 
 from amrq.classifier import (
     ENGINES,
@@ -83,6 +84,8 @@ def test_all_engines_say_the_same_of_chunks_silence_and_nonsense(name: str) -> N
             if shutil.which("iverilog") is None:
                 pytest.skip("iverilog is not installed")
             options = {"simulator": "iverilog"}
+        elif name == "serial":
+            options = {"port": opened.enter_context(PythonBoard(board_of(MODEL))).port}
         elif name == "zmq":
             options = {"endpoint": opened.enter_context(serving(MODEL)), "policy": "wait"}
         classifier = opened.enter_context(contextlib.closing(make_classifier(MODEL, name, **options)))

@@ -176,12 +176,14 @@ class EngineKind:
         place: room and class, `amrq.room:Class`, imported only when the engine is chosen: the packages of other
             engines are not needed.
         remote: it computes on another machine, so a board cannot serve it.
+        attached: it is a device at a port of this machine, which only `amrq board` and scripts have an option for.
     """
 
     name: str
     computes: str
     place: str
     remote: bool = False
+    attached: bool = False
 
     def load(self) -> type[Engine]:
         """Import the engine's class."""
@@ -207,6 +209,7 @@ ENGINES = {
         EngineKind("native", "compiled", "amrq.hardware:NativeEngine"),
         EngineKind("integer", "the hardware's arithmetic, in NumPy", "amrq.hardware:IntegerEngine"),
         EngineKind("rtl", "the hardware, in a simulator", "amrq.hardware.rtl:RtlEngine"),
+        EngineKind("serial", "an FPGA board at a serial port", "amrq.link:SerialEngine", attached=True),
         EngineKind("zmq", "a board, asked over ZMQ", "amrq.link:BoardEngine", remote=True),
     )
 }
@@ -228,19 +231,23 @@ def engines_here() -> dict[str, EngineKind]:
     return {name: kind for name, kind in ENGINES.items() if not kind.remote}
 
 
-def engine_help() -> str:
-    """Return the help text of an option that chooses an engine of this machine."""
-    kinds = [f"{name} ({computes})" for name, computes in engine_choices().items()]
+def engine_help(attached: bool = False) -> str:
+    """Return the help text of an option that chooses an engine of this machine; see `engine_choices`."""
+    kinds = [f"{name} ({computes})" for name, computes in engine_choices(attached).items()]
     return f"What computes the scores: {', '.join(kinds[:-1])} or {kinds[-1]}."
 
 
-def engine_choices() -> dict[str, str]:
+def engine_choices(attached: bool = False) -> dict[str, str]:
     """Return what an option that chooses an engine of this machine can be, and what that computes with.
+
+    Args:
+        attached: devices at a port as well.
 
     >>> list(engine_choices())[:3]
     ['auto', 'onnx', 'native']
     """
-    return {AUTO: _AUTO_MEANS} | {name: kind.computes for name, kind in engines_here().items()}
+    here = engines_here().items()
+    return {AUTO: _AUTO_MEANS} | {name: kind.computes for name, kind in here if attached or not kind.attached}
 
 
 def make_engine(name: str, model: str | os.PathLike[str] = "default", **options: object) -> Engine:

@@ -28,7 +28,7 @@ board_app = CommandApp()
 class _EngineOptions:
     """What computes."""
 
-    engine: str = option("integer", engine_help(), flag="--engine NAME")
+    engine: str = option("integer", engine_help(attached=True), flag="--engine NAME")
     input_bits: int | None = option(
         None,
         "Bits of I and of Q, for --engine rtl. From 9 bits on, scores equal the ONNX model's, with the aligner "
@@ -38,6 +38,18 @@ class _EngineOptions:
     simulator: str | None = option(
         None,
         "verilator or iverilog, for --engine rtl. Without it, the first of them that is installed.",
+    )
+    port: str | None = option(
+        None,
+        "Serial port of the FPGA board, for --engine serial. Without it, /dev/ttyUSB0.",
+        flag="--port DEVICE",
+    )
+    baud: int | None = option(
+        None,
+        "Speed of that port, as the board's design was made for, for --engine serial. Without it, 3,000,000.",
+        unit="bits/s",
+        within=at_least(1),
+        flag="--baud BITS",
     )
 
 
@@ -61,7 +73,10 @@ def board(
         _EngineOptions,
         Fields(
             "Engine",
-            completions={"engine": one_of(engine_choices()), "simulator": one_of(("verilator", "iverilog"))},
+            completions={
+                "engine": one_of(engine_choices(attached=True)),
+                "simulator": one_of(("verilator", "iverilog")),
+            },
         ),
     ],
     bounds: Annotated[_LimitOptions, Fields("Clients")],
@@ -98,15 +113,23 @@ def board(
     """Serve a model as a board does: receive chunks over ZMQ, and send scores back.
 
     Ctrl-C or SIGTERM ends it. This is a program on a computer. No FPGA board has run any of it yet. **--engine rtl**
-    simulates the hardware of a model, in Verilog.
+    simulates the hardware of a model, in Verilog. **--engine serial** passes chunks on to an FPGA board at a serial
+    port, for which **amrq rtl MODEL --board ulx3s** writes the design.
 
     Example: **amrq board --model default --engine integer**, and in another terminal **amrq live --simulate --board
     tcp://127.0.0.1:5555**
+
+    Example: **amrq board --model blind-small-int4 --engine serial --port /dev/ttyUSB0**
     """
     if context.invoked_subcommand is not None:
         return
     engine = computing.engine
-    given = {"input_bits": computing.input_bits, "simulator": computing.simulator}
+    given = {
+        "input_bits": computing.input_bits,
+        "simulator": computing.simulator,
+        "port": computing.port,
+        "baud": computing.baud,
+    }
     options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if engine in engines_here():
         options |= engines_here()[engine].taken(say=lambda line: typer.echo(f"amrq board: {line}"))

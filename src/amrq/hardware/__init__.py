@@ -24,6 +24,7 @@ from amrq.hardware.layers import (
 from amrq.hardware.native_engine import NativeEngine, compiled
 from amrq.hardware.prefix import NumpyPrefix, float_mean
 from amrq.hardware.read_layers import OnnxGraph, read_layers
+from amrq.hardware.serial_frames import FrameSeeker, SerialFrame, SerialIdentity, SerialType
 
 __all__ = [
     "ALIGNER_KEY",
@@ -32,6 +33,7 @@ __all__ = [
     "AlignerPrefix",
     "AlignerTables",
     "FixedPoint",
+    "FrameSeeker",
     "IntegerAligner",
     "IntegerEngine",
     "IntegerFlattening",
@@ -44,6 +46,9 @@ __all__ = [
     "NumpyPrefix",
     "OnnxGraph",
     "ResourceEstimate",
+    "SerialFrame",
+    "SerialIdentity",
+    "SerialType",
     "aligner_tables",
     "compiled",
     "count_weights",

@@ -14,6 +14,7 @@ from amrq.link.payloads import (
 )
 from amrq.link.protocol import HEADER_BYTES, Frame, FrameError, MessageType, Status, read_frame
 from amrq.link.request_queue import ClientTable, Request, RequestQueue
+from amrq.link.serial_engine import SerialEngine
 from amrq.link.settings import Limits, LinkSettings, make_keys, read_secret_key
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "RequestQueue",
     "SampleFormat",
     "ScoreFormat",
+    "SerialEngine",
     "Status",
     "make_keys",
     "read_frame",

@@ -183,8 +183,8 @@ class ArrayDesign(Design):
         self.latency = self.clocks_a_chunk - unused + self.beats + _BESIDE_LAYERS
         self._score_shifts = network.score_shifts
         score_ends = [end << int(self._score_shifts.max()) for end in self.layers[-1].layer.accumulator_range]
-        self._score_bits = bits_for(*score_ends)
-        self._check_scores(self._score_bits)
+        self.score_bits = bits_for(*score_ends)
+        self._check_scores(self.score_bits)
         self.files = self._files()
 
     @property
@@ -243,7 +243,7 @@ class ArrayDesign(Design):
             ),
             "LEFT": most_left,
             "MOST": max(*shifts, 1),
-            "SCORE_BITS": self._score_bits,
+            "SCORE_BITS": self.score_bits,
             "INDEX_BITS": VerilogText.index(self.beats),
             "TAIL": self._tail,
             "TAIL_BITS": self._tail.bit_length(),
@@ -339,7 +339,7 @@ class ArrayDesign(Design):
                 "LANE_BITS": 1,
                 "GROUPS": self.beats,
                 "GROUP_BITS": index,
-                "WIDTH": self._score_bits,
+                "WIDTH": self.score_bits,
                 "BEATS": self.beats,
                 "BEAT_BITS": index,
                 "PER_BEAT": 1,

@@ -251,6 +251,7 @@ class Design(ABC):
         clocks_a_chunk: clocks from one chunk to the next, where nothing waits.
         full_rate: whether a symbol is taken every `fold` clocks as long as the output does not stall.
         places: chunks that are kept where the output stalls.
+        score_bits: of a score, in two's complement; it is sent in 32.
         files: Verilog and contents of memories by file name.
 
     Raises:
@@ -272,6 +273,7 @@ class Design(ABC):
     clocks_a_chunk: int
     full_rate = False
     places: int
+    score_bits: int
     files: Mapping[str, str]
 
     def __init__(self, network: IntegerNetwork, input_bits: int = 8) -> None:

@@ -119,7 +119,8 @@ class PipelineDesign(Design):
             groups *= 2
         self.heads = self._head_layers(groups)
         scores = network.head_layers[-1].outputs
-        self._check_scores(self.heads[-1].y_bits)
+        self.score_bits = self.heads[-1].y_bits
+        self._check_scores(self.score_bits)
         self.per_beat = -(-scores // length)
         self.beats = -(-scores // self.per_beat)
         self.latency = (

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from amrq.errors import AmrqError, OutputError
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.templates import rendered
 
-__all__ = ["SIMULATORS", "Simulation", "cosimulate"]
+__all__ = ["SIMULATORS", "Simulation", "build", "cosimulate", "installed", "reason_in"]
 
 SIMULATORS = ("verilator", "iverilog")
 """The faster one first: Verilator, 5.0 or later, takes half a minute to build and is then a thousand times as fast."""
@@ -50,7 +51,7 @@ class Simulation:
     """
 
     def __init__(self, design: Design, simulator: str | None = None, patience: float = _PATIENCE) -> None:
-        self.simulator = _installed(simulator)
+        self.simulator = installed(simulator)
         self._design = design
         self._patience = patience
         self._line = 8 * design.per_beat + 1  # characters a beat
@@ -75,53 +76,13 @@ class Simulation:
             stuck=4 * (design.latency + design.clocks_a_chunk) + 1000,
             flush=_PACKETS_AT_ONCE[self.simulator],
         )
-        sources = {"stream.v": stream, **design.files}
-        verilog = [name for name in sources if name.endswith(".v")]  # the others are contents of memories
-        try:
-            for name, text in sources.items():
-                (folder / name).write_text(text)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
-        if self.simulator == "verilator":
-            jobs = str(min(os.cpu_count() or 1, 4))
-            command = [
-                "verilator",
-                "--binary",
-                "-j",
-                jobs,
-                "-O3",
-                "-CFLAGS",
-                "-O1",
-                "-Wno-fatal",
-                "-Wno-WIDTH",
-            ]
-            command += ["--top-module", "stream", "-Mdir", "build", "-o", "../simulation", *verilog]
-        else:
-            command = ["iverilog", "-g2005", "-s", "stream", "-o", "simulation", *verilog]
-        # Verilator calls make, which is not to ask a make above for leave.
-        environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-        with (folder / "build.log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait()
-            except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # and compilers that it started
-                process.wait()
-                raise
-        if status or not (folder / "simulation").is_file():
-            raise AmrqError(
-                f"{self.simulator} cannot build the hardware of {design.network.contract.name}: "
-                f"{_reason_in(folder / 'build.log')}."
-            )
+        build(
+            self.simulator,
+            folder,
+            "stream",
+            {"stream.v": stream, **design.files},
+            design.network.contract.name,
+        )
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -254,11 +215,61 @@ class Simulation:
     def _why_it_ended(self) -> str:
         if self._closed:
             return "the simulation of the hardware has been closed."
-        said = _reason_in(Path(self._folder.name) / "said.log")
+        said = reason_in(Path(self._folder.name) / "said.log")
         return f"the simulator of the hardware ended by itself ({said or 'it wrote nothing'})."
 
 
-def _reason_in(log: Path) -> str:
+def build(simulator: str, folder: Path, top: str, sources: Mapping[str, str], name: str) -> None:
+    """Build a program `simulation` in a folder.
+
+    Args:
+        simulator: one of `SIMULATORS`, and installed.
+        folder: an empty one.
+        top: the module that is run.
+        sources: Verilog and contents of memories by file name.
+        name: of the model, for messages.
+
+    Raises:
+        AmrqError: the simulator cannot build it.
+    """
+    verilog = [file for file in sources if file.endswith(".v")]  # the others are contents of memories
+    try:
+        for file, text in sources.items():
+            (folder / file).write_text(text)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    if simulator == "verilator":
+        jobs = str(min(os.cpu_count() or 1, 4))
+        command = ["verilator", "--binary", "-j", jobs, "-O3", "-CFLAGS", "-O1", "-Wno-fatal", "-Wno-WIDTH"]
+        command += ["--top-module", top, "-Mdir", "build", "-o", "../simulation", *verilog]
+    else:
+        command = ["iverilog", "-g2005", "-s", top, "-o", "simulation", *verilog]
+    # Verilator calls make, which is not to ask a make above for leave.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    with (folder / "build.log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and compilers that it started
+            process.wait()
+            raise
+    if status or not (folder / "simulation").is_file():
+        raise AmrqError(
+            f"{simulator} cannot build the hardware of {name}: {reason_in(folder / 'build.log')}."
+        )
+
+
+def reason_in(log: Path) -> str:
     """Return what went wrong: the first line that names an error, or else the last one."""
     try:
         lines = log.read_text(errors="replace").splitlines()
@@ -268,7 +279,7 @@ def _reason_in(log: Path) -> str:
     return " ".join(" ".join(named[:1]).split())[:300].rstrip(".")
 
 
-def _installed(simulator: str | None) -> str:
+def installed(simulator: str | None) -> str:
     """Return a simulator that is there."""
     if simulator is None:
         there = [name for name in SIMULATORS if shutil.which(name) is not None]

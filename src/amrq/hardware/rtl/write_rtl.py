@@ -16,6 +16,7 @@ from amrq.hardware import IntegerMean, IntegerNetwork
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
+from amrq.hardware.rtl.serial_board import SerialBoard
 from amrq.hardware.rtl.templates import rendered
 from amrq.options import OptionError, between, check, described, option
 
@@ -228,12 +229,13 @@ def testbench(
     }
 
 
-def rtl_readme(design: Design, chunks: int) -> str:
+def rtl_readme(design: Design, chunks: int, board: SerialBoard | None = None) -> str:
     """Return the README of a folder.
 
     Args:
         design: what lies in the folder.
         chunks: of the testbench.
+        board: the board that it was written for as well.
     """
     network = design.network
     return rendered(
@@ -244,10 +246,13 @@ def rtl_readme(design: Design, chunks: int) -> str:
         side=network.head_layers[0].input,
         length=network.contract.chunk_length,
         chunks=chunks,
+        board=board,
     )
 
 
-def write_rtl(design: Design, folder: Path, stimuli: Stimuli, seed: int = 1) -> None:
+def write_rtl(
+    design: Design, folder: Path, stimuli: Stimuli, seed: int = 1, board: SerialBoard | None = None
+) -> None:
     """Write modules, a self-checking testbench with its vectors, a Makefile and a README.
 
     Args:
@@ -255,6 +260,7 @@ def write_rtl(design: Design, folder: Path, stimuli: Stimuli, seed: int = 1) -> 
         folder: made where it is not there; files of the same names are overwritten, others stay.
         stimuli: chunks for the testbench.
         seed: of the testbench's stalls.
+        board: a board with this design, whose files are written as well.
 
     Raises:
         OutputError: it cannot be written.
@@ -263,8 +269,9 @@ def write_rtl(design: Design, folder: Path, stimuli: Stimuli, seed: int = 1) -> 
     found = {
         **design.files,
         **testbench(design, stimuli.symbols, stimuli.side, seed),
-        "Makefile": rendered("Makefile.in", design=design, sources=modules),
-        "README.md": rtl_readme(design, len(stimuli.symbols)),
+        **(board.files if board else {}),
+        "Makefile": rendered("Makefile.in", design=design, sources=modules, board=board),
+        "README.md": rtl_readme(design, len(stimuli.symbols), board),
     }
     try:
         (folder / "vectors").mkdir(parents=True, exist_ok=True)
