@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from amrq.identify.look import EmissionLook
-from amrq.identify.numbers import NUMBERS, Case
+from amrq.identify.numbers import NUMBERS, Case, angled
 from amrq.identify.proof import PROVEN, UNPROVEN, limit_of, proof_of, unproven
 from amrq.identify.received import ReceivedLinear
 from amrq.identify.weights import MODEL_ERROR, WEIGHTS
@@ -135,6 +135,8 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
     for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp"), (_FRAMES, "ofdm")):
         if best in families and other in score and other not in measured:
             _measure(case, other, score, measured)
+    if best in _LINED and "fm" not in measured and angled(case) > 0:
+        _measure(case, "fm", score, measured)
 
 
 def _limited(

@@ -21,6 +21,7 @@ from amrq.measure import (
     Keying,
     PhaseKeying,
     Pulses,
+    Sidebands,
     Spreading,
     SsbMeasures,
     Subcarriers,
@@ -32,6 +33,7 @@ from amrq.measure import (
     measure_keying,
     measure_phase_keying,
     measure_pulse,
+    measure_sidebands,
     measure_spreading,
     measure_ssb,
     measure_subcarriers,
@@ -205,16 +207,35 @@ class EmissionLook:
     @cached_property
     def am(self) -> AmMeasures:
         """Amplitude modulation with a carrier."""
-        lower, upper = self.band()
         if not self.line.power > 0:
             return measure_am(self.centred, self.sample_rate, self.bandwidth)
-        # Its box may hold the carrier and one sideband only, or the carrier alone: what mirrors is not noise.
+        return measure_am(self._on_line, self.sample_rate, 2 * self._reach)
+
+    @cached_property
+    def sidebands(self) -> Sidebands:
+        """What is beside the strongest line; nothing where there is none."""
+        if not self.line.power > 0:
+            return Sidebands()
+        return measure_sidebands(self._on_line, self.sample_rate, self._reach, self.noise_density)
+
+    @property
+    def _on_line(self) -> NDArray[np.complex64]:
+        """The samples with the strongest line at 0 Hz."""
+        turn = np.exp(-2j * np.pi * self.line.place / self.sample_rate * np.arange(len(self.iq)))
+        return np.asarray(self.iq * turn, dtype=np.complex64)
+
+    @property
+    def _reach(self) -> float:
+        """Hz from the line, within which its sidebands are looked for.
+
+        The box may hold the carrier and one sideband only, or the carrier alone: what mirrors is not noise.
+        """
+        lower, upper = self.band()
         carrier = self.line.place
-        turn = np.exp(-2j * np.pi * carrier / self.sample_rate * np.arange(len(self.iq)))
         width = min(2 * max(upper - carrier, carrier - lower), self.sample_rate)
         if self.line.share > _ALONE:
             width = min(max(width, _AM_WIDTH), _AM_BOXES * width, _WHOLE * self.sample_rate)
-        return measure_am((self.iq * turn).astype(np.complex64), self.sample_rate, width)
+        return width / 2
 
     @cached_property
     def ssb(self) -> SsbMeasures:

@@ -11,12 +11,17 @@ from amrq.identify.received import ReceivedLinear, receive_linear
 __all__ = [
     "NUMBERS",
     "Case",
+    "angled",
     "audible",
+    "chord",
     "constant_envelope",
     "dwelling",
+    "fast_keyed",
     "flat",
+    "held",
     "levels_of",
     "lined",
+    "lopsided",
     "mirrored",
     "modem_inside",
     "outcome",
@@ -25,6 +30,7 @@ __all__ = [
     "switched",
     "toned",
     "turned",
+    "unswept",
     "waved",
 ]
 
@@ -38,12 +44,32 @@ _OFF_MIDDLE, _WIDE_EYE, _TURNED = 0.12, 0.8, 0.4
 """Of the bandwidth, that AM's carrier is off the middle; an eye that audio seldom has; turns of pi/4-DQPSK."""
 _AM_CLEAR, _AM_DEPTH = (0.05, 0.21), 0.1
 """Confidence of AM's depth, and depth, that carriers and single sidebands seldom have."""
+_ALONE_CLEAR, _LINE_ALONE = (0.065, 0.1), (0.85, 0.95)
+"""The same confidence where the line has nearly all of the power, and such shares: what else has it, FM of a small
+index, takes that power out of phase."""
 _DEEPEST = 1.2
 """Depth: deeper is keying."""
+_SIDED, _AWAY, _FARTHER = (8.0, 16.0), (3.5, 6.0), (2.5, 4.0)
+"""Power of sidebands in deviations of the noise's, and half-power frequency over that to which the line is followed:
+phase noise and drift lie nearer; where sidebands are in quadrature, phase noise has 2."""
+_ANGLED, _SKEWED = (4.5, 8.0), (0.2, 0.4)
+"""Evidence and asymmetry of sidebands in quadrature: carriers and single sidebands have 4.1 and less."""
+_LIKE_AM = 0.4, 0.7
+"""Symmetry of AM's sidebands."""
+_TWO = 0.25, 0.42
+"""Spread of an amplitude about two levels: keys have less, a sine 0.5."""
+_MOST_IN_LINE = 0.5, 0.65
+"""Share of the line where the lower level is not off: keying on and off leaves a half."""
+_FAST = 60.0, 80.0
+"""Bd: Morse is slower, 70 words a minute are 58."""
 _FLAT, _PEAKED = (1.6, 2.1), (2.2, 2.6)
 """Peakedness of a frequency: of keys and sweeps, and of voices, music and noise."""
 _ONE_TONE = 0.975, 0.99
 """Share of a frequency's power in one line, where nothing else is there. Hard keys by turns have less than 0.95."""
+_FEW_TONES, _NOT_BY_TURNS = (0.965, 0.985), (0.78, 0.84)
+"""Share in three lines of tones' frequency, and in one, of which keys by turns, however round, have more."""
+_ROUND = 1.6, 1.75
+"""Peakedness of a sine, and of a ramp."""
 _UNEVEN, _HARDLY_FITS = (1.95, 2.25), (0.1, 0.3)
 """Peakedness that 19 of 20 signals with two or four tones do not have; confidence, below which no keys are seen."""
 _FITS = 0.3, 0.7
@@ -125,6 +151,39 @@ def switched(case: Case) -> float:
     keying = case.look.keying
     sure, apart = (keying.confidence - 0.5) / 0.4, (keying.contrast - 2.5) / 2.5
     return min(max(sure, 0.0), 1.0) * min(max(apart, 0.0), 1.0)
+
+
+def held(case: Case) -> float:
+    """Return how clearly a carrier's amplitude has two levels, noise taken off, 0 to 1: weak keying, as of ASK.
+
+    Without a carrier that stays, or with sidebands that do not mirror each other, a distribution says nothing of keys;
+    where the lower level is off, `switched` tells.
+    """
+    found = case.look.sidebands
+    if found.spread is None:
+        return 0.0
+    weak = ramp(found.symmetry, *_LIKE_AM) * ramp(case.look.line.share, *_MOST_IN_LINE)
+    return (1 - ramp(found.spread, *_TWO)) * weak
+
+
+def fast_keyed(case: Case) -> float:
+    """Return how clearly the amplitude is keyed, and faster than by hand, 0 to 1."""
+    rate = case.look.keying.symbol_rate
+    return 0.0 if rate is None else max(switched(case), held(case)) * ramp(rate, *_FAST)
+
+
+def angled(case: Case) -> float:
+    """Return how clearly a line's sidebands are those of its phase or frequency, and not of noise in it, 0 to 1."""
+    found = case.look.sidebands
+    away = ramp(found.middle / max(found.followed, 1e-9), *_FARTHER)
+    return ramp(-found.evidence, *_ANGLED) * ramp(-found.symmetry, *_SKEWED) * away
+
+
+def lopsided(case: Case) -> float:
+    """Return how clearly a line has sidebands that do not mirror each other, 0 to 1."""
+    found = case.look.sidebands
+    beside = ramp(found.power, *_SIDED) * ramp(found.middle / max(found.followed, 1e-9), *_AWAY)
+    return beside * (1 - ramp(abs(found.symmetry), *_LIKE_AM))
 
 
 def _stands_out(case: Case) -> float:
@@ -213,12 +272,15 @@ def mirrored(case: Case) -> float:
     am = case.look.am
     if am.depth is None or am.depth < _AM_DEPTH:
         return 0.0
-    return ramp(am.confidence, *_AM_CLEAR) * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
+    alone = ramp(case.look.line.share, *_LINE_ALONE)
+    clear = max(ramp(am.confidence, *_AM_CLEAR), alone * ramp(am.confidence, *_ALONE_CLEAR))
+    return clear * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
 
 
 def _numbers_of_carrier(case: Case) -> tuple[float, ...]:
-    line, keyed = case.look.line.share, switched(case)
-    return line, keyed * line, _beyond_constant(case), mirrored(case) * (1 - keyed)
+    line, keyed, fast = case.look.line.share, switched(case), fast_keyed(case)
+    sides = max(mirrored(case) * (1 - keyed), lopsided(case), angled(case)) * (1 - keyed)
+    return line * (1 - fast), keyed * line * (1 - fast), _beyond_constant(case), sides
 
 
 def _numbers_of_am(case: Case) -> tuple[float, ...]:
@@ -226,8 +288,9 @@ def _numbers_of_am(case: Case) -> tuple[float, ...]:
     lower, upper = case.look.band()
     off = abs(line.place - (lower + upper) / 2) / case.look.bandwidth if line.power > 0 else 0.0
     aside = min(max((off - _OFF_MIDDLE) / _OFF_MIDDLE, 0.0), 1.0)
-    sides = mirrored(case) * (1 - switched(case))
-    return float(case.look.am.depth is not None), sides, min(2 * line.share, 1.0), aside * (1 - sides)
+    sides = mirrored(case) * (1 - max(switched(case), fast_keyed(case)))
+    other = max(aside, lopsided(case), angled(case))
+    return float(case.look.am.depth is not None), sides, min(2 * line.share, 1.0), other * (1 - sides)
 
 
 def _numbers_of_ssb(case: Case) -> tuple[float, ...]:
@@ -257,6 +320,19 @@ def toned(case: Case) -> float:
     return ramp(case.look.frequency_spread.in_tone, *_ONE_TONE)
 
 
+def chord(case: Case) -> float:
+    """Return whether the frequency is two or three tones, and no keys by turns, 0 to 1."""
+    found = case.look.frequency_spread
+    return ramp(found.in_lines, *_FEW_TONES) * (1 - ramp(found.in_tone, *_NOT_BY_TURNS))
+
+
+def unswept(case: Case) -> float:
+    """Return how clearly the frequency is not a ramp, but a sine, tones, or what is beside a carrier, 0 to 1."""
+    spread = case.look.frequency_spread.peakedness
+    sine = 0.0 if spread is None else toned(case) * (1 - ramp(spread, *_ROUND))
+    return max(sine, chord(case), angled(case), peaked(case))
+
+
 def audible(case: Case, few: bool = False) -> float:
     """Return how clearly the frequency is not that of keys, 0 to 1.
 
@@ -269,7 +345,7 @@ def audible(case: Case, few: bool = False) -> float:
     against = peaked(case) * (1 - ramp(sure, *_FITS))
     spread = case.look.frequency_spread.peakedness
     if few and spread is not None:
-        against = max(against, ramp(spread, *_UNEVEN) * (1 - ramp(sure, *_HARDLY_FITS)))
+        against = max(against, ramp(spread, *_UNEVEN) * (1 - ramp(sure, *_HARDLY_FITS)), chord(case))
     return max(against, toned(case))
 
 
@@ -281,14 +357,14 @@ def constant_envelope(case: Case) -> float:
 def _numbers_of_fm(case: Case) -> tuple[float, ...]:
     look = case.look
     pilot = look.fm.pilot_confidence if look.fm.pilot_deviation else 0.0
-    modem = max(modem_inside(case), pilot)
+    modem = max(modem_inside(case), pilot, angled(case))
     eye = _eye(case) if look.frequency_keying.levels in (2, 3, 4) else 0.0
-    swept = look.chirp.confidence
+    swept = look.chirp.confidence * (1 - max(modem, unswept(case)))
     return (
-        max(eye - _WIDE_EYE, 0.0) * (1 - modem) * (1 - audible(case)),
+        max(eye - _WIDE_EYE, 0.0) * (1 - modem) * (1 - audible(case, few=True)),
         _beyond_constant(case),
         modem,
-        flat(case) * (1 - max(modem, toned(case))),
+        flat(case) * (1 - max(modem, toned(case), chord(case))),
         swept,
     )
 
@@ -296,7 +372,7 @@ def _numbers_of_fm(case: Case) -> tuple[float, ...]:
 def _numbers_of_keying(case: Case) -> tuple[float, ...]:
     keying = case.look.keying
     duty = keying.duty if keying.duty is not None else 0.6
-    return switched(case), float(keying.contrast > _TWO_LEVELS), duty
+    return max(switched(case), fast_keyed(case)), float(keying.contrast > _TWO_LEVELS), duty
 
 
 def _numbers_of_pulses(case: Case) -> tuple[float, ...]:

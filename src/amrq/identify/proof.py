@@ -12,12 +12,16 @@ from collections.abc import Callable
 from amrq.identify.numbers import (
     NUMBERS,
     Case,
+    angled,
     audible,
+    chord,
     constant_envelope,
     dwelling,
+    fast_keyed,
     flat,
     levels_of,
     lined,
+    lopsided,
     mirrored,
     modem_inside,
     outcome,
@@ -26,6 +30,7 @@ from amrq.identify.numbers import (
     switched,
     toned,
     turned,
+    unswept,
     waved,
 )
 from amrq.model import NO_SIGNAL
@@ -115,11 +120,18 @@ def contradiction_of(case: Case, name: str) -> float:
     """Return how clearly measures that were taken show another family instead, 0 to 1."""
     against = 0.0
     if name in _NO_SIDEBANDS and case.has("am"):
-        against = mirrored(case) * (1 - switched(case))
+        against = mirrored(case) * (1 - max(switched(case), fast_keyed(case)))
         if name in _SIDED:
             against = min(1.0, _SIDED[name] * against)
+    if name == "carrier":
+        against = max(against, lopsided(case), angled(case), fast_keyed(case))
+    if name == "am":
+        against = max(fast_keyed(case), (1 - mirrored(case)) * max(lopsided(case), angled(case)))
     if name in _NO_SWEEPS and case.has("chirp"):
-        against = max(against, ramp(case.look.chirp.confidence, 0.1, 0.4))
+        swept = ramp(case.look.chirp.confidence, 0.1, 0.4)
+        if name == "fm":
+            swept *= 1 - max(modem_inside(case), unswept(case))
+        against = max(against, swept)
     if name in _NO_CODE and case.has("spreading"):
         against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "ook" and case.has("keying"):
@@ -166,16 +178,16 @@ def _is_ambiguous(case: Case) -> bool:
 
 
 def _fm(case: Case) -> float:
-    """Return how clearly constant amplitude has a pilot or a modem in its frequency."""
+    """Return how clearly constant amplitude has a pilot, a modem or a carrier's sidebands in its frequency."""
     pilot = case.look.fm.pilot_confidence if case.look.fm.pilot_deviation else 0.0
-    return constant_envelope(case) * max(modem_inside(case), pilot)
+    return constant_envelope(case) * max(modem_inside(case), pilot, _WEAK_PROOF * angled(case))
 
 
 def _audio(case: Case) -> float:
     """Return how clearly constant amplitude has a voice's peaks or a squelch's tone in its frequency."""
     tone = case.look.frequency_spread.tone
     squelch = toned(case) if tone is not None and tone < _SUBAUDIBLE and case.look.bandwidth < _WIDE else 0.0
-    return constant_envelope(case) * max(peaked(case), squelch)
+    return constant_envelope(case) * max(peaked(case), squelch, chord(case))
 
 
 def _smeared(case: Case) -> float:
@@ -248,7 +260,7 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "am": mirrored,
     "ssb": lambda case: 0.0,
     "fm": _fm,
-    "ook": switched,
+    "ook": lambda case: max(switched(case), fast_keyed(case)),
     "pulse": lambda case: max(
         ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
     ),
@@ -267,7 +279,7 @@ _SKEWED = 0.05, 0.15
 """Of the bandwidth, that the middle of a voice's power is off the middle; of flat spectra it is less by chance."""
 _WEAK: dict[str, Callable[[Case], float]] = {
     "carrier": lambda case: constant_envelope(case) * ramp(case.look.line.share, 0.3, 0.6),
-    "ssb": lambda case: ramp(abs(case.look.ssb.skew or 0.0), *_SKEWED),
+    "ssb": lambda case: max(ramp(abs(case.look.ssb.skew or 0.0), *_SKEWED), lopsided(case)),
     "fm": _audio,
 }
 """What others have, too."""

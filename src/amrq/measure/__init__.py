@@ -21,6 +21,7 @@ from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, c
 from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
+from amrq.measure.sidebands import Sidebands, measure_sidebands
 from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
@@ -44,6 +45,7 @@ __all__ = [
     "Keying",
     "PhaseKeying",
     "Pulses",
+    "Sidebands",
     "Spreading",
     "SsbMeasures",
     "StreamInfo",
@@ -62,6 +64,7 @@ __all__ = [
     "measure_keying",
     "measure_phase_keying",
     "measure_pulse",
+    "measure_sidebands",
     "measure_spreading",
     "measure_ssb",
     "measure_subcarriers",

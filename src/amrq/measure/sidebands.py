@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sidebands about a line: what they say of a carrier's amplitude and of its phase, and whether the amplitude is keyed.
+
+Beside a carrier, amplitude modulation makes sidebands that mirror each other: all of their power is in phase with it.
+Modulation of its phase or frequency by little makes sidebands whose mirror image has the other sign: all of it is in
+quadrature. What is on one side only, as a second tone or a voice's single sideband, is half in phase, half in
+quadrature, and so is noise. So the difference of both powers tells which it is, without a threshold on a level.
+
+The amplitude of a keyed carrier has two levels. For any distribution the fourth standardised moment is at least one
+more than the square of the third, and equal to that for two values alone (Pearson 1916); a sine has 0.5 more, audio
+more than 1. Noise in quadrature is as strong as that in phase, so that it can be taken off the moments.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from amrq.chunks import finite_samples
+from amrq.errors import AmrqError
+
+__all__ = ["Sidebands", "measure_sidebands"]
+
+_LEAST_SAMPLES = 512
+_FOLLOWED, _OF_REACH, _STEPS = 30.0, 0.1, 3.0
+"""Hz, of the reach, and steps of the look's spectrum: a carrier's level and phase are followed as fast."""
+_EDGE = 0.5
+"""Of what is followed: width of the filter's edge."""
+_PARTS = (0.125, 0.25, 0.5, 1.0)
+"""Of the reach: the bands that are compared."""
+_FEWEST = 8
+"""Bins of a band that is compared."""
+_WINDOWED = 1.9
+"""With Hann's window bins are correlated: the variance of their sum is so many times that of independent ones."""
+_FAINTEST = 0.3
+"""Of a carrier's mean level: it is not followed below."""
+_HELD_PARTS, _HELD_CLEAR = (0.4, 0.6, 1.0), 3.0
+"""Of the reach, where the amplitude is cut; power of its modulation over that of the noise there, at least."""
+
+_Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sidebands:
+    """What was measured of the sidebands of a line.
+
+    Attributes:
+        evidence: difference of the powers in phase and in quadrature in standard deviations: above 4 for amplitude
+            modulation, below -4 for modulation of the phase or the frequency.
+        symmetry: the same over their sum, noise taken off: 1 for amplitude modulation, -1 for modulation of the phase,
+            0 where the sides are independent.
+        power: of the sidebands, in standard deviations of the noise's there.
+        middle: frequency, Hz from the line, that half of their power is below; 0 where nothing stands out.
+        followed: Hz from the line, below which the line was followed: it is not known what is there.
+        spread: of the amplitude's distribution: fourth standardised moment less the square of the third and 1: 0 for
+            two levels, 0.5 for a sine, more for audio; None where noise hides it.
+    """
+
+    evidence: float = 0.0
+    symmetry: float = 0.0
+    power: float = 0.0
+    middle: float = 0.0
+    followed: float = 0.0
+    spread: float | None = None
+
+
+def measure_sidebands(
+    iq: NDArray[np.complex64],
+    sample_rate: float,
+    reach: float,
+    noise_density: float | None = None,
+) -> Sidebands:
+    """Measure the sidebands of a line near 0 Hz.
+
+    Args:
+        iq: complex [N], the line near 0 Hz: right to one over the length of the look.
+        sample_rate: samples a second, above 0.
+        reach: how far sidebands go, Hz on either side, above 0.
+        noise_density: of the noise, power per Hz; None: it is taken from the lower half of what is beyond the reach.
+
+    Raises:
+        AmrqError: sample rate or reach is not above 0.
+
+    >>> time = np.arange(8000) / 16e3
+    >>> noise = np.random.default_rng(1).normal(size=(8000, 2)) @ [0.05, 0.05j]
+    >>> audio = 0.3 * np.sin(2 * np.pi * 800 * time)
+    >>> found = measure_sidebands(1 + audio + noise, 16e3, reach=2e3)
+    >>> found.evidence > 4, round(found.symmetry, 1), round(found.middle, -2), round(found.spread, 1)
+    (True, 1.0, 800.0, 0.5)
+    >>> round(measure_sidebands(np.exp(1j * audio) + noise, 16e3, reach=2e3).symmetry, 1)
+    -1.0
+    >>> abs(measure_sidebands(1 + 0.3 * np.exp(2j * np.pi * 800 * time) + noise, 16e3, reach=2e3).symmetry) < 0.2
+    True
+    """
+    if not 0 < sample_rate < math.inf or not 0 < reach < math.inf:
+        raise AmrqError(f"sample rate and reach must be above 0 Hz, not {sample_rate:g} and {reach:g}.")
+    iq = finite_samples(iq)
+    if len(iq) < _LEAST_SAMPLES or not np.any(iq):
+        return Sidebands()
+    reach = min(reach, 0.45 * sample_rate)
+    step = sample_rate / len(iq)
+    half = max(min(_FOLLOWED, _OF_REACH * reach), _STEPS * step)
+    aligned, level = _aligned(iq, sample_rate, half)
+    if len(aligned) < _LEAST_SAMPLES // 2:
+        return Sidebands()
+    window = np.hanning(len(aligned))
+    along, across = (_power(part, window) for part in (aligned.real, aligned.imag))
+    at = fft.rfftfreq(len(aligned), 1 / sample_rate)
+    lowest = (1 + _EDGE) * half
+    if noise_density is None:
+        beyond = (at > reach) & (at < 0.45 * sample_rate)
+        rest = across[beyond] if np.count_nonzero(beyond) > 4 * _FEWEST else across[at > lowest]
+        noise = float(np.quantile(rest, 0.25)) / math.log(4 / 3) if len(rest) else 0.0
+    else:
+        noise = noise_density * sample_rate / 2 * float(np.sum(window**2)) / level**2
+    evidence = 0.0
+    for part in _PARTS:
+        inside = (at > lowest) & (at <= part * reach)
+        if np.count_nonzero(inside) < _FEWEST:
+            continue
+        spread = math.sqrt(2 * _WINDOWED * float(np.sum(along[inside] * across[inside]))) + 1e-30
+        found = float(np.sum(along[inside] - across[inside])) / spread
+        evidence = found if abs(found) > abs(evidence) else evidence
+    inside = (at > lowest) & (at <= reach)
+    count = int(np.count_nonzero(inside))
+    if count < _FEWEST or not noise > 0:
+        return Sidebands(evidence=evidence, followed=lowest)
+    excess = along[inside] + across[inside] - 2 * noise
+    whole, scatter = float(excess.sum()), noise * math.sqrt(2 * _WINDOWED * count)
+    symmetry = float(np.sum(along[inside] - across[inside])) / max(whole, scatter)
+    total = np.cumsum(excess)
+    middle = float(at[inside][int(np.argmax(total > whole / 2))]) if whole > scatter else 0.0
+    return Sidebands(
+        evidence=evidence,
+        symmetry=min(max(symmetry, -1.0), 1.0),
+        power=whole / scatter,
+        middle=middle,
+        followed=lowest,
+        spread=_spread(aligned, sample_rate, reach),
+    )
+
+
+def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArray[np.complex128], float]:
+    """Return samples over those of their line, without the ends, where it is not known; and the line's mean level.
+
+    Args:
+        iq: complex [N].
+        rate: samples a second.
+        half: Hz on either side of 0 Hz that belong to the line.
+    """
+    count = len(iq)
+    middle, window = count // 2, np.hanning(count // 2)
+    # From the first half to the second the line turns by what is left of its frequency.
+    first, second = (complex(np.sum(part * window)) for part in (iq[:middle], iq[count - middle :]))
+    turn = np.angle(second * np.conj(first)) / (count - middle)
+    turned = iq * np.exp(-1j * turn * np.arange(count))
+    away = np.abs(fft.fftfreq(count, 1 / rate))
+    keep = np.clip((half * (1 + _EDGE) - away) / (half * _EDGE), 0, 1)
+    line = fft.ifft(fft.fft(turned) * keep)
+    size = np.abs(line)
+    level = float(size.mean())
+    size = np.maximum(size, _FAINTEST * level)
+    ends = min(count // 8, math.ceil(rate / half))
+    return (turned * np.conj(line) / (size * level))[ends : count - ends], level
+
+
+def _power(values: _Reals, window: _Reals) -> _Reals:
+    """Return the powers of a windowed signal's transform."""
+    return np.asarray(np.square(np.abs(fft.rfft((values - float(values.mean())) * window))))
+
+
+def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float | None:
+    """Return how far the amplitude's distribution is from two levels, the least of several widths that noise leaves.
+
+    Args:
+        aligned: samples over those of their line, complex [N]: amplitude and noise, and noise as strong in quadrature.
+        rate: samples a second.
+        reach: Hz that the amplitude goes to.
+    """
+    count = len(aligned)
+    spectrum = fft.fft(aligned - complex(aligned.mean()))
+    away = np.abs(fft.fftfreq(count, 1 / rate))
+    found: list[float] = []
+    for part in _HELD_PARTS:
+        top = part * reach
+        kept = fft.ifft(spectrum * np.clip((1.1 * top - away) / (0.1 * top), 0, 1))
+        values, noise = kept.real, float(np.mean(np.square(kept.imag)))
+        clean = float(np.mean(values**2)) - noise
+        if not clean > _HELD_CLEAR * noise:
+            break  # wider ones have more noise
+        third = float(np.mean(values**3)) / clean**1.5
+        fourth = (float(np.mean(values**4)) - 6 * clean * noise - 3 * noise**2) / clean**2
+        found.append(fourth - third**2 - 1)
+    return max(min(found), 0.0) if found else None
