@@ -2,6 +2,7 @@
 """What a recording holds, told nothing: one signal or several, its place, and a report; `amrq classify` says it."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from amrq.cli.report import survey_lines
 from amrq.identify import EmissionIdentity
 from amrq.outputs import emission_schema
 from amrq.scan import EmissionRecord, Survey, survey_recording
+from amrq.scan import records as records_module
 from amrq.scan import survey as survey_module
+from amrq.scan import tones as tones_module
 from amrq.signals import received_signal
 
 RATE = 48e3
+KnownEmission, ToneJoiner = records_module.KnownEmission, tones_module.ToneJoiner
 
 
 class Samples:
@@ -103,6 +107,65 @@ def test_pulses_as_wide_as_the_band_are_one_signal() -> None:
         < survey_module.ALIKE
         for one in others
     )
+
+
+class Turns:
+    """A scheduler that takes note of what it is to forget."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[int] = []
+
+    def forget(self, key: int) -> None:
+        self.forgotten.append(key)
+
+
+class Table:
+    """The part of a table of emissions that is asked."""
+
+    def __init__(self, known: list[KnownEmission], now: int) -> None:
+        self.known, self.now, self.sample_rate = known, now, RATE
+        self.lock = threading.RLock()
+        self.ended: list[EmissionRecord] = []
+
+    def entries(self) -> list[KnownEmission]:
+        return [one for one in self.known if not one.part_of]
+
+    def get(self, key: int) -> KnownEmission:
+        return self.known[key - 1]
+
+    def put(self, event: str, known: KnownEmission) -> None:
+        assert event == "end"
+        self.ended.append(known.record)
+
+
+def two_emissions(iq: np.ndarray) -> tuple[Table, ToneJoiner]:
+    """Return a table with an emission on either side of the middle, and who joins them."""
+    edges = (-9e3, -1e3), (1e3, 9e3)
+    records = [
+        EmissionRecord(1 + place, 0, len(iq), 0, len(iq), low, high, 30.0, -3.0, label="OOK", family="ook")
+        for place, (low, high) in enumerate(edges)
+    ]
+    table = Table([KnownEmission(record, record.id) for record in records], len(iq))
+    read = Samples(iq).read
+    joiner = ToneJoiner(table, Turns(), lambda start, stop: read(start, stop - start))  # type: ignore[arg-type]
+    return table, joiner
+
+
+def test_a_scan_makes_two_tones_one_emission() -> None:
+    table, joiner = two_emissions(keyed(48_000, 5e3, 1200.0) + noise(48_000, 1e-3, "two tones"))
+    whole = joiner.join(table.known[1])
+    assert whole is table.known[0] and (whole.record.lower, whole.record.upper) == (-9e3, 9e3)
+    assert not whole.findings and whole.record.on
+    (part,) = table.ended
+    assert (part.id, part.family, part.reason, part.on) == (2, "unknown", "a tone of emission 1", False)
+    assert table.entries() == [whole] and joiner.join(whole) is None
+
+
+def test_two_carriers_that_are_keyed_each_for_itself_stay_two() -> None:
+    keys = np.repeat(rng("survey", "two keyed carriers").integers(2, size=(2, 600)), 80, axis=1)
+    iq = shift(keys[0], -5e3) + shift(keys[1], 5e3) + noise(48_000, 1e-3, "two tones")
+    table, joiner = two_emissions(iq)
+    assert joiner.join(table.known[1]) is None and not table.ended
 
 
 def test_two_tones_of_one_signal_are_one_signal() -> None:

@@ -286,6 +286,10 @@ class KnownEmission:
     """First sample of its stretch, where samples were lost since."""
     paused: tuple[float, Emission] | None = None
     """Samples were lost while it was on: the time until which it may come again, and what it was."""
+    reach: tuple[float, float] | None = None
+    """Edges of it and of its other tone, which the detector takes for another emission."""
+    part_of: int = 0
+    """Id of the emission that it is a tone of; 0: of none."""
 
     @property
     def familiar(self) -> bool:
@@ -298,6 +302,9 @@ class KnownEmission:
         places = places_of(emission) | {"bursts": emission.bursts - self.joined}
         if self.resumed is not None:
             places["start"] = self.resumed
+        if self.reach is not None:
+            places["lower"] = min(places["lower"], self.reach[0])
+            places["upper"] = max(places["upper"], self.reach[1])
         return replace(self.record, **places)
 
 

@@ -20,6 +20,7 @@ from amrq.scan.looks import Looker
 from amrq.scan.records import BandPicture, ScanEvent, ScanSnapshot, picture_of
 from amrq.scan.schedule import ScanOptions, Scheduler
 from amrq.scan.table import EmissionTable
+from amrq.scan.tones import ToneJoiner
 from amrq.scan.turns import TurnTaker
 
 __all__ = ["BandScanner"]
@@ -92,7 +93,8 @@ class BandScanner:
             self.finder.step,
         )
         self._appending = 0.0  # seconds of processor time, not counted yet
-        self._turns = TurnTaker(self._table, self._scheduler, self._looker)
+        joiner = ToneJoiner(self._table, self._scheduler, self.ring.read)
+        self._turns = TurnTaker(self._table, self._scheduler, self._looker, joiner)
 
     @property
     def centre_hz(self) -> float | None:

@@ -90,9 +90,13 @@ class EmissionTable:
         """Return an entry by the number that its turns have; None where it has gone."""
         return self._known.get(key)
 
+    def entries(self) -> list[KnownEmission]:
+        """Return the entries that are emissions of their own; the lock is held."""
+        return [one for one in self._known.values() if not one.part_of]
+
     def records(self) -> list[EmissionRecord]:
         """Return the emissions that are on the air or ended lately, by frequency; the lock is held."""
-        records = [known.record for key, known in self._known.items() if key > 0]
+        records = [one.record for key, one in self._known.items() if key > 0 and not one.part_of]
         return sorted(records, key=lambda one: one.lower)
 
     def count(self, **more: float) -> None:
@@ -157,6 +161,8 @@ class EmissionTable:
                     self._on_begin(emission, now)
                 elif known is None:
                     continue
+                elif known.part_of:
+                    known.record = replace(known.at(emission), on=event.event != "end")
                 elif event.event == "change":
                     self._on_change(known, emission, now)
                 elif (until := self._gaps.until(emission)) > now:
@@ -198,7 +204,13 @@ class EmissionTable:
     def _on_begin(self, emission: Emission, now: float) -> None:
         if emission.kind in _NOT_ON_AIR:
             return
+        former = self._known.get(emission.id)
+        if former is not None and former.part_of and self._is_on(former.part_of):
+            former.record = replace(former.at(emission), on=True)
+            return
         former = self._known.pop(emission.id, None)
+        if former is not None and former.part_of:
+            former = None  # what it was a tone of has gone
         if former is not None and former.ending is not None:
             self._waiting_keys -= 1
             former.key = self._waiting_keys
@@ -213,11 +225,16 @@ class EmissionTable:
             known.found_before = len(former.findings)
             known.record = replace(record, **had, bursts=emission.bursts - known.joined)
             known.glances, known.effort, known.restless = former.glances, former.effort, former.restless
+            known.reach = former.reach
         self._known[emission.id] = known
         have = (self.now - emission.start) / self.sample_rate
         enough = min(self._looker.window(known.record, FIRST_SYMBOLS) / self.sample_rate, _FIRST_SECONDS)
         self._scheduler.begin(emission.id, now, max(0.0, enough - have), known.familiar)
         self.put("begin", known)
+
+    def _is_on(self, id: int) -> bool:
+        known = self._known.get(id)
+        return known is not None and known.record.on
 
     def _on_change(self, known: KnownEmission, emission: Emission, now: float) -> None:
         before = known.record

@@ -13,6 +13,7 @@ from amrq.scan.looks import Looker, symbols_of
 from amrq.scan.records import EmissionRecord, KnownEmission, numbers_of, with_findings
 from amrq.scan.schedule import LookKind, Scheduler, Turn
 from amrq.scan.table import EmissionTable
+from amrq.scan.tones import ToneJoiner
 
 __all__ = ["TurnTaker"]
 
@@ -34,10 +35,14 @@ class TurnTaker:
         table: of the emissions.
         scheduler: says whose turn it is, and whether the budget allows it.
         looker: takes the samples out of the band, and says what they are.
+        joiner: finds the other tone of what the detector took for two emissions.
     """
 
-    def __init__(self, table: EmissionTable, scheduler: Scheduler, looker: Looker) -> None:
+    def __init__(
+        self, table: EmissionTable, scheduler: Scheduler, looker: Looker, joiner: ToneJoiner
+    ) -> None:
         self._table, self._scheduler, self._looker = table, scheduler, looker
+        self._joiner = joiner
 
     def look(self, last: bool = False, seconds: float = math.inf) -> None:
         """Look at the emissions whose turn it is, as far as the budget allows.
@@ -124,6 +129,12 @@ class TurnTaker:
             # What is new gets a name soon; echoes are seen to when it has turned out to last.
             thorough = not self._scheduler.limited or turn.kind is LookKind.STEADY
             identity = self._looker.identity(channel, record, thorough)
+        joined = None if identity is None else self._joiner.join(known)
+        if joined is not None:
+            known, record = joined, joined.record
+            channel, used = self._looker.whole(record) or (channel, used)
+            seen, changed = self._looker.glance(channel, record), True
+            identity = self._looker.identity(channel, record, True)
         others: list[tuple[EmissionIdentity, float]] = []
         if identity is not None and identity.label == UNKNOWN and known.ending is not None:
             others = self._elsewhere(record, used, known)
