@@ -22,6 +22,8 @@ chunk's first sample, uint64 hop)."""
 
 _LONGEST = 4096
 """Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
+_BUFFER = 2**19
+"""Bytes of chunks that may wait for the next block: a call of it costs as much as classifying dozens of chunks."""
 _FARTHEST = 2**20
 """Samples from chunk to chunk at most: GNU Radio makes the buffer before this block twice as long."""
 
@@ -76,6 +78,7 @@ class chunker(gr.basic_block):
         self.set_gate_db(gate_db)
         self.set_tag_propagation_policy(gr.TPP_DONT)
         self.set_relative_rate(1, self._hop)
+        self.set_min_output_buffer(0, max(2, _BUFFER // (8 * self._length)))
 
     def _begin(self) -> None:
         self._next = 0  # index of the next chunk's first sample

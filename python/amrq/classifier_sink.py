@@ -183,6 +183,7 @@ class classifier_sink(gr.sync_block):
         self._next_statistics = 0.0
         self._last_arrival = time.monotonic()
         self._held = 0  # chunks at the start of the input that the worker already has
+        self._quiet = False  # nothing new had come when GNU Radio called last
         return ClassifierWorker(
             self._classifier,
             self._decision_maker,
@@ -364,8 +365,12 @@ class classifier_sink(gr.sync_block):
             # calls again, and everything is decided on and published before the stream is over. What a
             # block publishes later, in stop(), no longer reaches its subscribers.
             self._held = 0 if self._live else 1
-        elif self._worker.wait_until_idle(_PATIENCE[self._worker.waiting > _MUCH]):
-            self._held = 0
+            self._quiet = False
+        else:
+            patience = _PATIENCE[self._worker.waiting > _MUCH]
+            if self._worker.wait_until_idle(patience, press=self._quiet):
+                self._held = 0
+            self._quiet = True
         now = time.monotonic()
         if now >= self._next_statistics:
             self._next_statistics = now + _STATISTICS_PERIOD

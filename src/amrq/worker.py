@@ -199,6 +199,9 @@ _MOST_AT_ONCE = 1024
 `stop` need not wait long for a slow model."""
 
 
+_GATHERING = 5e-3
+"""Seconds that a call waits for so many, unless the stream is live: a call for each buffer of the stream costs several
+times as much, most of it for threads that wait for one another."""
 _BATCHES_AHEAD = 2  # batches that may be classified and not decided on yet
 _HURRY = 2.0
 """Seconds that a classifier which may have to wait for something gets when the stream stops."""
@@ -251,6 +254,8 @@ class ClassifierWorker:
         self._busy = 0  # chunks being classified
         self._active = False  # a batch is being classified
         self._changed = threading.Condition()
+        self._arrived = threading.Condition(self._changed._lock)  # type: ignore[attr-defined]
+        self._pressed = False  # somebody waits for what is queued, however little it is
         self._closing = False
         self._error: BaseException | None = None
         self._statistics = Statistics()
@@ -324,9 +329,11 @@ class ClassifierWorker:
         with self._changed:
             self._raise_error()
             self._statistics.received += len(batch.chunks)
+            first = not self._queue
             self._queue.append(batch)
             self._waiting += len(batch.chunks)
-            self._changed.notify_all()
+            if first or self._is_enough():
+                self._arrived.notify()
             if self._live:
                 self._drop_oldest(self._waiting - self._capacity)
             elif wait:
@@ -373,11 +380,12 @@ class ClassifierWorker:
         self._tracker = self._new_tracker()
         self._checker = self._new_checker()
 
-    def wait_until_idle(self, timeout: float | None = None) -> bool:
+    def wait_until_idle(self, timeout: float | None = None, press: bool = True) -> bool:
         """Wait until every full decision on what was handed over has been called back.
 
         Args:
             timeout: seconds to wait at most; None waits for as long as it takes.
+            press: more may not come: the classifier need not wait for it.
 
         Returns:
             Whether that is so.
@@ -386,6 +394,9 @@ class ClassifierWorker:
             Exception: whatever ended the worker's thread.
         """
         with self._changed:
+            if press:
+                self._pressed = True
+                self._arrived.notify()
             idle = self._changed.wait_for(
                 lambda: (
                     self._error is not None
@@ -407,7 +418,7 @@ class ClassifierWorker:
         with self._changed:
             self._drop_oldest(self._waiting - _MOST_AT_ONCE)
             self._closing = True
-            self._changed.notify_all()
+            self._arrived.notify()
         self._classifier.hurry(_HURRY)
         for thread in self._threads:
             if thread.is_alive():
@@ -447,13 +458,24 @@ class ClassifierWorker:
             self._waiting -= gone
             self._statistics.dropped += gone
 
+    def _is_enough(self) -> bool:
+        """Return whether a call need not wait for more; the lock is held."""
+        return (
+            self._live
+            or self._pressed
+            or self._closing
+            or self._waiting >= min(_MOST_AT_ONCE, self._capacity)
+        )
+
     def _next(self) -> list[Batch]:
         """Wait for batches and take as many as make up one call; none are left when the stream has ended."""
         with self._changed:
             self._active = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._queue or self._closing)
-            self._active = True
+            self._arrived.wait_for(lambda: self._queue or self._closing)
+            if not self._live:
+                self._arrived.wait_for(self._is_enough, _GATHERING)
+            self._active, self._pressed = True, False
             taken: list[Batch] = []
             while self._queue and self._busy < _MOST_AT_ONCE:
                 batch = self._queue.popleft()
