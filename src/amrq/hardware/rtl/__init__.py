@@ -5,6 +5,7 @@ from amrq.hardware.rtl.aligner_design import AlignerDesign
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design, InputPort, score_map
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
+from amrq.hardware.rtl.pynq_board import PynqBoard
 from amrq.hardware.rtl.rtl_engine import RtlEngine
 from amrq.hardware.rtl.serial_board import BoardOptions, SerialBoard
 from amrq.hardware.rtl.serial_simulation import SerialSimulation
@@ -22,6 +23,7 @@ __all__ = [
     "DesignOptions",
     "InputPort",
     "PipelineDesign",
+    "PynqBoard",
     "RtlEngine",
     "SerialBoard",
     "SerialSimulation",

@@ -14,6 +14,8 @@ from amrq.options import above, check, described, option
 __all__ = ["BoardOptions", "SerialBoard"]
 
 _COPIED = ("amrq_crc32", "amrq_serial_answers", "amrq_serial_requests", "amrq_uart_rx", "amrq_uart_tx")
+_CLOCK = 75.0
+"""MHz where none is asked for: more than 500,000 chunks of 128 clocks, and 25 clocks a bit at 3,000,000 bits/s."""
 _CRYSTAL = 25.0
 """MHz, of a ULX3S."""
 _SLOWEST_COMPARISON, _SLOWEST_OSCILLATOR, _FASTEST_OSCILLATOR = 3.125, 400.0, 800.0
@@ -36,9 +38,9 @@ class BoardOptions:
 
     board: str | None = option(
         None,
-        "Write a design for this board as well: top level with the classifier at the USB serial line, pins, and "
-        "'make bitstream'.",
-        choices={"ulx3s": "Radiona ULX3S, with a Lattice ECP5"},
+        "Write a design for this board as well. ulx3s (Lattice ECP5): the classifier at the USB serial line, pins, and "
+        "'make bitstream' without a vendor's tools. pynq (Zynq): streams for a DMA and a Vivado script, not run yet.",
+        choices={"ulx3s": "Radiona ULX3S", "pynq": "PYNQ-Z1 or -Z2"},
         flag="--board NAME",
     )
     fpga: int = option(
@@ -47,9 +49,9 @@ class BoardOptions:
         choices={12: "LFE5U-12F", 25: "LFE5U-25F", 45: "LFE5U-45F", 85: "LFE5U-85F"},
         flag="--fpga SIZE",
     )
-    clock_mhz: float = option(
-        75.0,
-        "Clock of the classifier, made from the board's 25 MHz.",
+    clock_mhz: float | None = option(
+        None,
+        "Clock of the classifier. Without it, 75 MHz on a ULX3S, which makes it of 25, and 100 on a PYNQ.",
         unit="MHz",
         within=above(0, 400),
         flag="--clock MHZ",
@@ -126,16 +128,14 @@ class SerialBoard:
         self.pause_bits = pause_bits
         self.design = design
         self.fpga = options.fpga
-        self.clock_mhz = options.clock_mhz
-        self.pll = _pll(options.clock_mhz)
+        self.clock_mhz = _CLOCK if options.clock_mhz is None else options.clock_mhz
+        self.pll = _pll(self.clock_mhz)
         self.baud = options.baud
-        self.clocks_a_bit = round(1e6 * options.clock_mhz / options.baud)
-        if (
-            self.clocks_a_bit < 4
-            or abs(1e6 * options.clock_mhz / options.baud / self.clocks_a_bit - 1) > _BAUD_ERROR
-        ):
+        exact = 1e6 * self.clock_mhz / options.baud
+        self.clocks_a_bit = round(exact)
+        if self.clocks_a_bit < 4 or abs(exact / self.clocks_a_bit - 1) > _BAUD_ERROR:
             raise AmrqError(
-                f"a clock of {options.clock_mhz:g} MHz cannot make {options.baud:,} bits/s to 2 %: choose another "
+                f"a clock of {self.clock_mhz:g} MHz cannot make {options.baud:,} bits/s to 2 %: choose another "
                 "baud rate or clock; 75 MHz makes 3,000,000."
             )
         network = design.network

@@ -16,6 +16,7 @@ from amrq.hardware import IntegerMean, IntegerNetwork
 from amrq.hardware.rtl.array_design import ArrayDesign
 from amrq.hardware.rtl.design import Design
 from amrq.hardware.rtl.pipeline_design import PipelineDesign
+from amrq.hardware.rtl.pynq_board import PynqBoard
 from amrq.hardware.rtl.serial_board import SerialBoard
 from amrq.hardware.rtl.templates import rendered
 from amrq.options import OptionError, between, check, described, option
@@ -229,7 +230,7 @@ def testbench(
     }
 
 
-def rtl_readme(design: Design, chunks: int, board: SerialBoard | None = None) -> str:
+def rtl_readme(design: Design, chunks: int, board: SerialBoard | PynqBoard | None = None) -> str:
     """Return the README of a folder.
 
     Args:
@@ -251,7 +252,11 @@ def rtl_readme(design: Design, chunks: int, board: SerialBoard | None = None) ->
 
 
 def write_rtl(
-    design: Design, folder: Path, stimuli: Stimuli, seed: int = 1, board: SerialBoard | None = None
+    design: Design,
+    folder: Path,
+    stimuli: Stimuli,
+    seed: int = 1,
+    board: SerialBoard | PynqBoard | None = None,
 ) -> None:
     """Write modules, a self-checking testbench with its vectors, a Makefile and a README.
 

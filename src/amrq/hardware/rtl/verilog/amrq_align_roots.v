@@ -44,9 +44,17 @@ module amrq_align_roots #(
     wire signed [23:0] c_half_up = c_sum + 24'sd64;
     wire signed [23:0] s_half_up = s_sum + 24'sd64;
     /* verilator lint_on UNUSEDSIGNAL */
+    // Copies are told apart one by one: an index times 12 or 24 would become a multiplier before the registers.
+    reg [23:0] c_here, s_here;
+    integer k;
+    always @* begin
+        {c_here, s_here} = 48'd0;
+        for (k = 0; k < 6; k = k + 1)
+            if (copy == k[2:0]) {c_here, s_here} = {c_sums[24*k +: 24], s_sums[24*k +: 24]};
+    end
     always @(posedge aclk) begin
-        c_sum <= c_sums[24*copy +: 24];
-        s_sum <= s_sums[24*copy +: 24];
+        c_sum <= c_here;
+        s_sum <= s_here;
         x <= c_half_up[23:7];
         y <= s_half_up[23:7];
     end
@@ -108,15 +116,17 @@ module amrq_align_roots #(
         .aclk(aclk), .address(entry), .word(value)
     );
     reg [11:0] cosine;
+    integer n;
     always @(posedge aclk) begin
         if (at[2]) entry <= half_up[15:6];
         if (at[3]) entry <= entry - 10'd256;
         if (at[5]) cosine <= value;
-        if (at[6]) begin
-            cosines[12*found +: 12] <= cosine;
-            sines[12*found +: 12] <= value;
-            agreements[8*found +: 8] <= agreement;
-        end
+        for (n = 0; n < 6; n = n + 1)
+            if (at[6] & found == n[2:0]) begin
+                cosines[12*n +: 12] <= cosine;
+                sines[12*n +: 12] <= value;
+                agreements[8*n +: 8] <= agreement;
+            end
         done <= aresetn & at[6] & found == 3'd5;
     end
 endmodule
