@@ -21,6 +21,7 @@ from amrq.measure import (
     Keying,
     PhaseKeying,
     Pulses,
+    QuarterTurns,
     Sidebands,
     Spreading,
     SsbMeasures,
@@ -33,6 +34,7 @@ from amrq.measure import (
     measure_keying,
     measure_phase_keying,
     measure_pulse,
+    measure_quarter_turns,
     measure_sidebands,
     measure_spreading,
     measure_ssb,
@@ -58,6 +60,8 @@ _SIDES = 0.65
 """Of the bandwidth, from its middle: so much of a signal is raised to a power."""
 _LOCAL, _OWN = 65, 7
 """Bins around a line whose mean is its floor, and those of the line that do not count."""
+_NARROW = 0.4
+"""Of the bandwidth: what has a lower symbol rate need not be in its middle."""
 _NEAR = 0.25
 """Of the bandwidth: how far such a line may be off the middle; half a symbol rate is some 0.4 of it."""
 
@@ -262,6 +266,17 @@ class EmissionLook:
     def phase_keying(self) -> PhaseKeying:
         """Phase keying with turns of an eighth, or an offset."""
         return measure_phase_keying(self.centred, self.sample_rate, self.bandwidth)
+
+    def quarter_turns(self, symbol_rate: float) -> QuarterTurns:
+        """Return what lines of the fourth power tell, where the symbol rate is known."""
+        middle = self.middle if symbol_rate < _NARROW * self.bandwidth else sum(self.band()) / 2
+        return measure_quarter_turns(self.iq, self.sample_rate, symbol_rate, middle, self.spectrum)
+
+    @property
+    def middle(self) -> float:
+        """Middle of what was measured, or of `band`, Hz."""
+        centre = self.measures.centre
+        return centre if math.isfinite(centre) else sum(self.band()) / 2
 
     @cached_property
     def spreading(self) -> Spreading:

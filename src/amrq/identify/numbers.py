@@ -91,8 +91,11 @@ _PHASES = 0.5
 """Of two levels: from here on they are turns of a phase."""
 _WIDE_OFDM = 500e3
 """Hz: what is wider, stands out and is like noise is more likely OFDM (Wi-Fi, LTE, DAB, DVB-T) than noise."""
+_A_TURN, _HALF_TURNS = 0.12, 0.6
+"""Mean of the fourth power of turns from symbol to symbol, and of the square: of quarters at least, and at most."""
 _NOT_RECEIVED = ReceivedLinear()
 _RECEIVED_AS_QUARTER = ("QPSK", "8PSK")
+_RECEIVED_AS_PHASES = ("QPSK", "8PSK", "16PSK")
 
 
 class Case:
@@ -107,6 +110,7 @@ class Case:
     def __init__(self, look: EmissionLook, equaliser: bool = True) -> None:
         self.look = look
         self._equaliser = equaliser
+        self._eighths: dict[float, float] = {}
 
     @cached_property
     def received(self) -> ReceivedLinear:
@@ -117,6 +121,32 @@ class Case:
         """Return what it was received as; where it was not received, that nothing was clear."""
         found: ReceivedLinear = self.__dict__.get("received", _NOT_RECEIVED)
         return found
+
+    def eighths(self) -> float:
+        """Return the logarithm of the odds of pi/4-DQPSK against QPSK, by lines where a symbol rate is known.
+
+        What is as strong in its square has no turns of a quarter, and what has none of an eighth neither has a line.
+        """
+        received, rate = self.received_already(), None
+        if received.clear:
+            rate = received.symbol_rate if self._turns() else None
+        elif self.has("phase_keying") and self.look.phase_keying.kind == "pi/4-dqpsk":
+            rate = self.look.phase_keying.symbol_rate
+        if not rate:
+            return 0.0
+        if rate not in self._eighths:
+            self._eighths[rate] = self.look.quarter_turns(rate).odds
+        return self._eighths[rate]
+
+    def may_be_eighths(self) -> bool:
+        """Return whether what it was received as has turns of a quarter or an eighth: pi/4-DQPSK may be received so."""
+        return self.received_already().label in _RECEIVED_AS_PHASES and self._turns()
+
+    def _turns(self) -> bool:
+        """Return whether symbols have turns of a quarter or an eighth, and not of a half alone."""
+        received = self.received_already()
+        fourth, square = received.turn
+        return abs(square) < _HALF_TURNS and (received.label == "QPSK" or abs(fourth) > _A_TURN)
 
     def has(self, *measures: str) -> bool:
         """Return whether measures of the look were taken."""
@@ -381,7 +411,8 @@ def _numbers_of_pulses(case: Case) -> tuple[float, ...]:
 
 
 def _numbers_of_linear(case: Case) -> tuple[float, ...]:
-    return *outcome(case.received), _below_linear(case), turned(case) * (1 - _below_linear(case))
+    below = _below_linear(case)
+    return *outcome(case.received), below, turned(case) * (1 - below), case.eighths()
 
 
 def _numbers_of_quarter(case: Case) -> tuple[float, ...]:
@@ -393,7 +424,7 @@ def _numbers_of_quarter(case: Case) -> tuple[float, ...]:
     eighths = received.label == "8PSK" and turned < _TURNED and likely < 0.5
     other = 1.0 if eighths or (received.label and received.label not in _RECEIVED_AS_QUARTER) else 0.0
     alike = 1.0 if received.label in _RECEIVED_AS_QUARTER and not other else 0.0
-    return likely, max(turned, 0.0), other, _below_linear(case), alike
+    return likely, max(turned, 0.0), other, _below_linear(case), alike, case.eighths()
 
 
 def _numbers_of_offset(case: Case) -> tuple[float, ...]:

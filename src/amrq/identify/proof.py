@@ -113,6 +113,10 @@ def limit_of(case: Case, name: str, share: float) -> float:
     alike = (name == "fsk2" and _is_ambiguous(case)) or (
         name == "oqpsk" and case.look.envelope < _ROUND_ENVELOPE
     )
+    if (name == "linear" and case.may_be_eighths() and case.eighths() > -_TOLD) or (
+        name == "pi4dqpsk" and case.eighths() < _TOLD
+    ):
+        most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
 
 
@@ -140,6 +144,8 @@ def contradiction_of(case: Case, name: str) -> float:
         against = max(against, _held(case))
         if case.has("frequency_keying"):
             against = max(against, _keyed(case, "fskm") * (1 - modem_inside(case)))
+    if name in ("linear", "pi4dqpsk"):
+        against = max(against, ramp(case.eighths() if name == "linear" else -case.eighths(), *_EIGHTHS))
     if name in _KEYED and case.has("frequency_keying"):
         audio = audible(case, name != "fskm")
         found = case.look.frequency_keying
@@ -165,6 +171,10 @@ _KEYED = ("fsk2", "fsk4", "fskm")
 _SWEPT = 0.6, 0.85
 """Share of steps between tones that are as the step before: of a sweep whose pieces are taken for tones. Of random
 tones it is less than a third, and a pattern of two has none."""
+_EIGHTHS = 1.0, 3.0
+"""Logarithm of the odds of turns by eighths against quarters, or the other way: what speaks against, and proves."""
+_TOLD, _UNTOLD = 2.0, 0.85
+"""So large these odds are where QPSK and pi/4-DQPSK are told apart; and how sure either is where they are not."""
 _OTHER_LEVELS = 0.4, 0.8
 """Confidence of frequency keying with another number of levels, which speaks against a family."""
 _SUBAUDIBLE = 300.0
@@ -243,7 +253,11 @@ def _linear(case: Case) -> float:
 
 def _quarter(case: Case) -> float:
     turns = -case.received_already().turn[0]
-    return max(ramp(case.look.phase_keying.pi4dqpsk, 0.1, 0.5), ramp(turns, 0.2, 0.5))
+    return max(
+        ramp(case.look.phase_keying.pi4dqpsk, 0.1, 0.5),
+        ramp(turns, 0.2, 0.5),
+        ramp(case.eighths(), *_EIGHTHS),
+    )
 
 
 def _ofdm(case: Case) -> float:

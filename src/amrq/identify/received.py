@@ -94,9 +94,7 @@ def _received(
         first=_FIRST_SYMBOLS,
         alone=True,
     )
-    centre = look.measures.centre
-    middle = centre if math.isfinite(centre) else sum(look.band()) / 2
-    found = identify_linear(look.iq, look.sample_rate, symbol_rate, middle, options)
+    found = identify_linear(look.iq, look.sample_rate, symbol_rate, look.middle, options)
     rate = found.found.symbol_rate
     measures = look.measures if rate is None else replace(look.measures, symbol_rate=rate)
     if not found.symbol_rate:

@@ -33,10 +33,11 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     "fsk4": (0.0, 2.2, -1.5, -2.5, -6.0),
     # constant; of more
     "fskm": (0.2, 3.0, -0.7, -2.0, -6.0),
-    # constant; named, clear without a name, refuted, envelope below filtered symbols', clear turns
-    "linear": (-1.2, 5.6, 0.8, 2.8, -1.3, 0.8),
-    # constant; its lines, turns of an eighth, named as another, envelope below filtered symbols', named as it may look
-    "pi4dqpsk": (-1.5, 4.5, 2.0, -3.5, -1.0, 4.0),
+    # constant; named, clear without a name, refuted, envelope below filtered symbols', clear turns, odds of eighths
+    "linear": (-1.2, 5.6, 0.8, 2.8, -1.3, 0.8, -0.5),
+    # constant; its lines, turns of an eighth, named as another, envelope below filtered symbols', named as it may look,
+    # odds of eighths
+    "pi4dqpsk": (-1.5, 4.5, 2.0, -3.5, -1.0, 4.0, 0.5),
     # constant; lines of OQPSK, named as something else, envelope below filtered symbols'
     "oqpsk": (-1.2, 4.5, -2.5, -0.3),
     # constant; prefix, how far the envelope is from noise's, wide and standing out

@@ -21,6 +21,7 @@ from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, c
 from amrq.measure.keying import Keying, measure_keying
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
+from amrq.measure.quarter_turns import QuarterTurns, measure_quarter_turns
 from amrq.measure.sidebands import Sidebands, measure_sidebands
 from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
@@ -45,6 +46,7 @@ __all__ = [
     "Keying",
     "PhaseKeying",
     "Pulses",
+    "QuarterTurns",
     "Sidebands",
     "Spreading",
     "SsbMeasures",
@@ -64,6 +66,7 @@ __all__ = [
     "measure_keying",
     "measure_phase_keying",
     "measure_pulse",
+    "measure_quarter_turns",
     "measure_sidebands",
     "measure_spreading",
     "measure_ssb",
