@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from boards import QUICK, client
+from boards import board as serving
 from run_amrq import amrq_here, refused
 from seeds import rng
 
@@ -20,7 +22,7 @@ from quantised_onnx import quantised_onnx, random_layer, random_spec  # noqa: E4
 from serial_boards import PythonBoard, board_of, level_of  # noqa: E402
 
 from amrq.chunks import normalise  # noqa: E402
-from amrq.classifier import make_engine  # noqa: E402
+from amrq.classifier import make_classifier, make_engine  # noqa: E402
 from amrq.errors import AmrqError, LinkError  # noqa: E402
 from amrq.hardware import IntegerEngine, SerialFrame, SerialType  # noqa: E402
 from amrq.hardware.rtl import SerialBoard, SerialSimulation  # noqa: E402
@@ -236,6 +238,19 @@ def test_closing_ends_a_run_that_waits(model: str, board: SerialBoard) -> None:
         with pytest.raises(LinkError, match="no board answers"):
             engine.run(iq, level)
         engine.close()
+
+
+def test_amrq_board_passes_chunks_on(model: str, board: SerialBoard) -> None:
+    chunks = rng("serial engine", "served").standard_normal((40, 16)).astype(np.float32).view(np.complex64)
+    power = np.linspace(0.5, 2, len(chunks)).astype(np.float32)
+    with PythonBoard(board) as there:
+        program = ("-m", "amrq", "board", "--engine", "serial", "--port", there.port, "--model")
+        with serving(model, program=program) as started:
+            with client(started.endpoint, settings=QUICK, model=model) as asked:
+                found = asked.classify(chunks, power)
+            assert "the board at" in started.said[0] and "I and Q of 9 bits" in started.said[0]
+    expected = make_classifier(model, "integer").classify(chunks, power)
+    np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
 
 
 def test_the_command_says_what_is_wrong(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from amrq.hardware.estimate import (
     weights_of,
 )
 from amrq.hardware.integer_aligner import ALIGNER_KEY, AlignerPrefix, IntegerAligner, rotate_to_axis
-from amrq.hardware.integer_engine import IntegerEngine, read_image, write_image
+from amrq.hardware.integer_engine import IMAGE_SUFFIX, IntegerEngine, read_image, write_image
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import (
     FixedPoint,
@@ -29,6 +29,7 @@ from amrq.hardware.serial_frames import FrameSeeker, SerialFrame, SerialIdentity
 __all__ = [
     "ALIGNER_KEY",
     "GRIDS",
+    "IMAGE_SUFFIX",
     "POWERS",
     "AlignerPrefix",
     "AlignerTables",

@@ -9,6 +9,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from amrq.classifier import Engine, IntegerScores
 from amrq.errors import AmrqError, LinkError
-from amrq.hardware import FrameSeeker, SerialFrame, SerialIdentity, SerialType
+from amrq.hardware import IMAGE_SUFFIX, FrameSeeker, SerialFrame, SerialIdentity, SerialType, read_image
 from amrq.model import find_model, read_contract
 from amrq.text import printable
 
@@ -130,7 +131,7 @@ class SerialEngine(Engine):
     answer. Up to eight chunks are under way at a time; a question without an answer is asked again, three times in all.
 
     Args:
-        model: path of an ONNX file, name of a shipped model, or `default`.
+        model: path of an ONNX file, name of a shipped model, or `default`; or an image that `amrq board export` wrote.
         port: path of the serial port.
         baud: its speed, as the design was made for, in bits/s.
         timeout: seconds without an answer after which a question is asked again.
@@ -158,9 +159,13 @@ class SerialEngine(Engine):
     ) -> None:
         if not timeout > 0:
             raise AmrqError(f"a board is given a time above 0 s, not {timeout:g} s.")
-        path = find_model(model)
-        self.contract = read_contract(path)
-        self.model_sha256 = hashlib.sha256(path.read_bytes()).digest()
+        if Path(model).suffix == IMAGE_SUFFIX:
+            network, self.model_sha256 = read_image(model)
+            self.contract = network.contract
+        else:
+            path = find_model(model)
+            self.contract = read_contract(path)
+            self.model_sha256 = hashlib.sha256(path.read_bytes()).digest()
         self._path, self._baud, self._timeout = port, baud, timeout
         self._closed = False
         self._lock = threading.Lock()  # held by whoever uses the port
