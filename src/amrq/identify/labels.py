@@ -71,7 +71,8 @@ def _measured(confidence: float, **values: float | None) -> Details:
     return kept
 
 
-def _keyed(look: EmissionLook) -> tuple[FrequencyKeying, Details]:
+def _keyed(look: EmissionLook, fewest: int, most: int) -> tuple[FrequencyKeying, Details]:
+    """Return what was measured of frequency keying; no number of tones where that is of another family."""
     found = look.frequency_keying
     details = _measured(
         found.confidence,
@@ -83,6 +84,10 @@ def _keyed(look: EmissionLook) -> tuple[FrequencyKeying, Details]:
     )
     if found.confidence > _LIKELY:
         details |= _measured(found.confidence * _SURE, shaping=found.bt)
+    if not fewest <= (found.levels or 0) <= most:
+        return found, {
+            name: one for name, one in details.items() if name not in ("tones", "index", "spacing")
+        }
     if found.levels != found.tones_seen:  # of many tones some were not sent meanwhile
         details |= _measured(found.confidence * found.levels_likely, tones=found.levels)
         details |= _measured(found.confidence, tones_seen=found.tones_seen)
@@ -90,7 +95,7 @@ def _keyed(look: EmissionLook) -> tuple[FrequencyKeying, Details]:
 
 
 def _two_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
-    found, details = _keyed(look)
+    found, details = _keyed(look, 2, 2)
     if found.confidence < _LIKELY or found.levels != 2 or found.index is None:
         return "2FSK", details
     shaped = found.bt is not None and found.bt < _SHAPED
@@ -100,7 +105,7 @@ def _two_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str
 
 
 def _many_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
-    found, details = _keyed(look)
+    found, details = _keyed(look, 5, 1000)
     clear = found.confidence > _SURE and found.levels is not None and found.levels > 4
     return (f"{found.levels}FSK" if clear else "MFSK"), details
 
@@ -272,7 +277,7 @@ _FAMILIES: dict[str, _Describe] = {
     "ook": _on_off,
     "pulse": _pulses,
     "fsk2": _two_tones,
-    "fsk4": lambda look, received: ("4FSK", _keyed(look)[1]),
+    "fsk4": lambda look, received: ("4FSK", _keyed(look, 3, 4)[1]),
     "fskm": _many_tones,
     "linear": _linear,
     "pi4dqpsk": lambda look, received: ("pi/4-DQPSK", _turned(look, received)),

@@ -74,6 +74,7 @@ class EmissionRecord:
         details: what was measured of its family, each with its confidence.
         protocols: which protocols it may be, the likeliest first.
         summary: protocol, modulation and parameters in one line; empty where it has no name.
+        part_of: id of the emission that it is a tone of; 0: of none.
     """
 
     id: int
@@ -103,6 +104,7 @@ class EmissionRecord:
     details: Mapping[str, Measure] = field(default_factory=dict)
     protocols: tuple[ProtocolGuess, ...] = ()
     summary: str = ""
+    part_of: int = 0
 
     @property
     def centre(self) -> float:
@@ -288,8 +290,11 @@ class KnownEmission:
     """Samples were lost while it was on: the time until which it may come again, and what it was."""
     reach: tuple[float, float] | None = None
     """Edges of it and of its other tone, which the detector takes for another emission."""
-    part_of: int = 0
-    """Id of the emission that it is a tone of; 0: of none."""
+
+    @property
+    def part_of(self) -> int:
+        """Id of the emission that it is a tone of; 0: of none."""
+        return self.record.part_of
 
     @property
     def familiar(self) -> bool:

@@ -210,7 +210,8 @@ class _Search:
             self._add_spectrum(finite_samples(piece))
             place = until
             progress(place, length)
-        self._ends = [one.record for one in (*events, *self._scanner.finish()) if one.event == "end"]
+        ended = (one.record for one in (*events, *self._scanner.finish()) if one.event == "end")
+        self._ends = [record for record in ended if not record.part_of]
 
     def _add_spectrum(self, piece: _Samples) -> None:
         self._power += float(np.vdot(piece, piece).real)

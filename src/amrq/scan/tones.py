@@ -127,7 +127,6 @@ class ToneJoiner:
         )
         whole.findings, whole.found_before, whole.glances = Findings(), 0, ()
         whole.looked = whole.effort = 0
-        part.part_of = whole.record.id
         part.ending = None
         part.record = replace(
             b,
@@ -138,6 +137,7 @@ class ToneJoiner:
             summary="",
             protocols=(),
             reason=f"a tone of emission {whole.record.id}",
+            part_of=whole.record.id,
         )
         self._scheduler.forget(part.key)
         self._table.put("end", part)
