@@ -109,6 +109,19 @@ def test_pulses_as_wide_as_the_band_are_one_signal() -> None:
     )
 
 
+def test_a_crowd_of_narrow_emissions_is_no_wide_one() -> None:
+    at = np.arange(-2000.0, 2000.0, 2.0)
+    record = EmissionRecord(1, 0, 1000, 0, 1000, 100.0, 1900.0, 20.0, -20.0, label="SSB", family="ssb")
+    part = survey_module.Part(record, ((0, 1000),), 1.0)
+    floor = rng("survey", "crowd").chisquare(60, len(at)) / 60
+    narrow = sum(level * (np.abs(at - middle) < 25) for level, middle in ((40, 700), (90, 1300), (20, 1600)))
+    found = survey_module.crowd(part, at, floor + narrow)
+    assert [round((one.record.lower + one.record.upper) / 100) * 50 for one in found] == [1300, 700, 1600]
+    assert all(one.record.family == "unknown" and one.width < 80 for one in found)
+    voice = 60 * np.exp(-np.square((at - 600) / 300)) * (at > 200) + floor
+    assert survey_module.crowd(part, at, voice) == []
+
+
 class Turns:
     """A scheduler that takes note of what it is to forget."""
 

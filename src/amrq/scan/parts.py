@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.chunks import finite_samples
+from amrq.model import UNKNOWN
 from amrq.scan.records import EmissionRecord
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Part",
     "bridged",
     "common_time",
+    "crowd",
     "energy",
     "joined",
     "largest",
@@ -34,6 +36,12 @@ _TAILS = 5e-4
 OPPOSITE, ALIKE = -0.4, 0.4
 """Correlation of two powers: of the tones of a frequency keying at most, where one leaves as the other begins; of two
 parts of the spectrum of pulses at least."""
+_FINEST, _SMOOTH, _FLOOR, _OUT = 20, 5, 0.3, 4.0
+"""Values of the spectrum in a crowd over those that are averaged; quantile of them that is its floor, and how many
+times that an emission in it has at least."""
+_FILLED, _HELD = 0.15, 0.7
+"""Of its band, that a crowd's emissions take at most, and of its power that they have at least: voices take 0.2 and
+more."""
 _MOST, _FEWEST = 1 << 17, 16
 """Samples that are looked at, at most, and moments, at least."""
 _MOMENT = 4.0
@@ -138,6 +146,43 @@ def largest(at: _Reals, strong: NDArray[np.bool_], spectrum: _Reals) -> tuple[fl
     first, last = max(runs.tolist(), key=lambda run: float(spectrum[run[0] : run[1]].sum()))
     step = float(at[1] - at[0])
     return float(at[first]) - step / 2, float(at[last - 1]) + step / 2
+
+
+def crowd(part: Part, at: _Reals, spectrum: _Reals) -> list[Part]:
+    """Return the narrow emissions that a wide one seems to be: a few, with wide holes between them, have its power.
+
+    Args:
+        part: the wide one.
+        at: float64 [n], Hz of each value of the spectrum.
+        spectrum: float64 [n], mean power.
+
+    Returns:
+        The strongest first; empty where its spectrum is another one.
+    """
+    inside = np.flatnonzero((at >= part.record.lower) & (at <= part.record.upper))
+    if len(inside) < _FINEST * _SMOOTH:
+        return []
+    smooth = np.convolve(spectrum, np.full(_SMOOTH, 1 / _SMOOTH), "same")[inside]
+    floor = float(np.quantile(smooth, _FLOOR))
+    strong = bridged(smooth > _OUT * floor, _SMOOTH)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], strong, [False]]).astype(np.int8))).reshape(-1, 2)
+    edges = edges[edges[:, 1] - edges[:, 0] > 2 * _SMOOTH]
+    excess = np.maximum(smooth - floor, 0.0)
+    powers = np.array([excess[first:stop].sum() for first, stop in edges]) / max(float(excess.sum()), 1e-300)
+    if len(edges) < 2 or strong.mean() > _FILLED or powers.sum() < _HELD:
+        return []
+    step = float(at[1] - at[0])
+    found = []
+    for (first, stop), power in zip(edges.tolist(), powers.tolist(), strict=True):
+        lower, upper = float(at[inside[first]]) - step / 2, float(at[inside[stop - 1]]) + step / 2
+        record = replace(part.record, lower=lower, upper=upper, label=UNKNOWN, family=UNKNOWN, confidence=0.0)
+        level = part.record.level_dbfs + 10 * math.log10(max(power, 1e-30))
+        snr = part.record.snr_db + 10 * math.log10(max(power, 1e-30) * part.width / (upper - lower))
+        record = replace(
+            record, level_dbfs=level, snr_db=snr, summary="", protocols=(), reason="not looked at"
+        )
+        found.append(Part(record, part.stretches, part.energy * power))
+    return sorted(found, key=lambda one: -one.energy)
 
 
 def likeness_of(

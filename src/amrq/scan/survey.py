@@ -29,6 +29,7 @@ from amrq.scan.parts import (
     Part,
     bridged,
     common_time,
+    crowd,
     energy,
     largest,
     likeness_of,
@@ -69,6 +70,8 @@ _QUIET, _ABOVE = 0.05, 2.0
 signal has at least."""
 _FULL = 0.9
 """Of the band: a signal that takes more has no noise beside it."""
+_OF_CROWD, _NO_CROWD = 3, (UNKNOWN, _NOISE, "carrier")
+"""Emissions of a crowd that are looked at, and what its first must not be: tones of a voice are carriers, too."""
 _HOLES = 0.1
 """Of the band: shorter holes are part of a signal."""
 _SURE = 0.8
@@ -262,7 +265,17 @@ class _Search:
         share = main.energy / max(sums, 1e-300)
         record = self._identified(main) if main.pieces > 1 or self._doubtful(main.record) else main.record
         doubts = []
-        if main.pieces > 1:
+        several = crowd(main, at, spectrum) if self._doubtful(record) else []
+        looks = ((one, self._identified(one)) for one in several[:_OF_CROWD])
+        named = next((one for one in looks if one[1].family not in _NO_CROWD), None)
+        if named is not None:
+            main, record = named
+            rest = [*(one for one in several if one is not main), *rest]
+            share = main.energy / max(sums, 1e-300)
+            doubts.append(
+                f"the detector saw {len(several)} emissions as one; this is the strongest with a name."
+            )
+        elif main.pieces > 1:
             doubts.append(f"the detector saw it as {main.pieces} emissions; it is taken for one signal.")
         found = replace(plain, main=record, share=share, alone=share > _ALONE)
         return self._listed(found, rest, main.energy, tuple(doubts))
