@@ -8,13 +8,16 @@ the integer reference's, at the width of the board's port. With `--bitstream FOL
 a folder that `amrq rtl MODEL --board ulx3s` wrote are taken from its logs. Results are kept by model.
 
 Example: python3 benchmarks/serial_board.py blind-small-int4 --chunks 256
-Example: python3 benchmarks/serial_board.py blind-small-int4 --bitstream FOLDER --seconds 1200
+Example: python3 benchmarks/serial_board.py coherent-small-int4 --serve
+Example: python3 benchmarks/serial_board.py blind-small-int4 --bitstream FOLDER --seconds 600
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import re
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -70,14 +73,20 @@ def simulated(model: str, chunks: int, seed: int) -> dict[str, Any]:
     }
 
 
-def bitstream(folder: Path, seconds: float) -> dict[str, Any]:
+def offered(model: str) -> None:
+    """Simulate a board at a pseudo-terminal until Ctrl-C."""
+    with SerialSimulation(board_of(model), "verilator") as simulation, contextlib.suppress(KeyboardInterrupt):
+        print(f"amrq board --model {model} --engine serial --port {simulation.serve()}", flush=True)
+        threading.Event().wait()
+
+
+def bitstream(folder: Path, seconds: float, tools: str) -> dict[str, Any]:
     """Return the figures of a bitstream."""
     said = (folder / "board.log").read_text()
     used = {name: [int(n), int(of)] for name, n, of in re.findall(r"(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", said)}
     reached = float(re.findall(r"Max frequency for clock[^:]*: ([\d.]+) MHz", said)[-1])
     wanted = float(re.findall(r"Max frequency for clock.*at ([\d.]+) MHz", said)[-1])
     clocks = int(re.findall(r"a chunk every (\d+) clocks", (folder / "README.md").read_text())[0])
-    tools = re.findall(r"Version ([\w.+-]+)", said)
     return {
         "cells": {
             name: used[name]
@@ -88,8 +97,8 @@ def bitstream(folder: Path, seconds: float) -> dict[str, Any]:
         "wanted_mhz": wanted,
         "classifications_a_second": round(wanted * 1e6 / clocks),
         "bitstream_bytes": (folder / "amrq_ulx3s.bit").stat().st_size,
-        "built_in_s": round(seconds),
-        "nextpnr": tools[:1],
+        "processor_seconds": round(seconds),
+        "tools": tools,
         **machine(),
     }
 
@@ -102,14 +111,22 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="names of shipped models, or files")
     parser.add_argument("--chunks", type=int, default=256)
     parser.add_argument("--seed", type=int, default=20261130)
+    parser.add_argument("--serve", action="store_true", help="simulate it until Ctrl-C, for amrq board")
     parser.add_argument("--bitstream", type=Path, metavar="FOLDER", help="where make bitstream has run")
-    parser.add_argument("--seconds", type=float, default=0.0, help="how long it ran")
+    parser.add_argument("--seconds", type=float, default=0.0, help="processor time that it took")
+    parser.add_argument("--tools", default="", help="their versions")
+    parser.add_argument("--key", default="bitstream", help="under which these figures are kept")
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    if arguments.serve:
+        offered(arguments.models[0])
+        return
     kept = json.loads(arguments.results.read_text()) if arguments.results.exists() else {}
     for model in arguments.models:
         if arguments.bitstream:
-            kept.setdefault(model, {})["bitstream"] = bitstream(arguments.bitstream, arguments.seconds)
+            kept.setdefault(model, {})[arguments.key] = bitstream(
+                arguments.bitstream, arguments.seconds, arguments.tools
+            )
         else:
             kept.setdefault(model, {})["simulated"] = simulated(model, arguments.chunks, arguments.seed)
         print(json.dumps({model: kept[model]}, indent=1))

@@ -20,8 +20,15 @@ from quantised_onnx import quantised_onnx, random_layer, random_spec  # noqa: E4
 from serial_boards import board_of  # noqa: E402
 
 from amrq.errors import AmrqError, LinkError  # noqa: E402
-from amrq.hardware import FrameSeeker, SerialFrame, SerialIdentity, SerialType  # noqa: E402
-from amrq.hardware.rtl import BoardOptions, SerialBoard, SerialSimulation, make_stimuli, write_rtl  # noqa: E402
+from amrq.hardware import FrameSeeker, IntegerEngine, SerialFrame, SerialIdentity, SerialType  # noqa: E402
+from amrq.hardware.rtl import (  # noqa: E402
+    BoardOptions,
+    SerialBoard,
+    SerialSimulation,
+    make_design,
+    make_stimuli,
+    write_rtl,
+)
 from amrq.hardware.rtl.serial_board import _pll  # noqa: E402
 
 needs_iverilog = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
@@ -213,6 +220,10 @@ def test_clocks_and_rates_that_do_not_fit(board: SerialBoard) -> None:
         made(clock_mhz=64.0)
     with pytest.raises(AmrqError, match=r"cannot make 3,000,000 bits/s to 2 %"):
         made(clock_mhz=25.0)
+    assert made(fpga=12).size_flag == "--12k"
+    aligned = make_design(IntegerEngine("blind-small-int4").network)
+    with pytest.raises(AmrqError, match="has 28 multipliers and the integer aligner takes 34"):
+        SerialBoard(aligned, bytes(32), BoardOptions("ulx3s", fpga=25))
     with pytest.raises(AmrqError, match="ulx3s"):
         BoardOptions("icestick")
     with pytest.raises(LinkError, match="out of range"):

@@ -24,6 +24,7 @@ _BAUD_ERROR = 0.02
 """Of the length of a bit: over the 9.5 bits up to the middle of a stop bit that makes a fifth of one."""
 _MOST_ON_THE_WAY = 8
 """Chunks that a computer may have asked about; with as many the line is never idle."""
+_SMALLEST_FOR_ALIGNER = 45
 _LEDS = ("B2", "C2", "C1", "D2", "D1", "E2", "E1", "H3")
 
 
@@ -114,7 +115,7 @@ class SerialBoard:
         files: Verilog, contents of memories and constraints by file name, those of the classifier included.
 
     Raises:
-        AmrqError: the clock cannot be made, or the baud rate does not fit it.
+        AmrqError: the clock cannot be made, the baud rate does not fit it, or the FPGA is too small.
     """
 
     module = "amrq_ulx3s"
@@ -126,6 +127,11 @@ class SerialBoard:
     ) -> None:
         options = options or BoardOptions()
         self.pause_bits = pause_bits
+        if design.aligned and options.fpga < _SMALLEST_FOR_ALIGNER:
+            raise AmrqError(
+                f"an LFE5U-{options.fpga}F has 28 multipliers and the integer aligner takes 34: choose a ULX3S with an "
+                "LFE5U-45F or -85F, or a model of known phase, such as coherent-small-int4."
+            )
         self.design = design
         self.fpga = options.fpga
         self.clock_mhz = _CLOCK if options.clock_mhz is None else options.clock_mhz
