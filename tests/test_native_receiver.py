@@ -7,8 +7,26 @@ from numpy.typing import NDArray
 from seeds import rng
 
 from amrq.classes import linear_class
-from amrq.measure import CarrierRecovery, carrier_recovery
-from amrq.native import CarrierLimits, CarrierLines, CarrierNow, Kernels
+from amrq.measure import CarrierRecovery, carrier_lines, carrier_recovery, carrier_search
+from amrq.native import (
+    CarrierLimits,
+    CarrierLines,
+    CarrierNow,
+    ClockLimits,
+    Kernels,
+    SpectrumLimits,
+    SpectrumNow,
+)
+from amrq.receive import (
+    BurstReceiver,
+    ReceivedSymbols,
+    bursts,
+    equaliser,
+    pulse,
+    receiver,
+    timing,
+)
+from amrq.signals import received_signal
 
 
 def _stream(case: str) -> NDArray[np.complex64]:
@@ -67,6 +85,52 @@ def test_carriers_are_followed_alike(
         np.testing.assert_allclose(one[0], other[0], atol=1e-6 * np.abs(symbols).max())
 
 
+def _received(kind: str) -> ReceivedSymbols:
+    """Receive samples of a signal in pieces, with noise before and after it."""
+    random = rng("native receiver, whole", kind)
+    sent = random.choice(linear_class("8PSK" if kind == "turning" else "16QAM").points, 3000)
+    if kind == "turning":
+        sent = random.choice(linear_class("QPSK").points, 3000) * np.exp(0.25j * np.pi * np.arange(3000))
+    if kind == "echo":
+        sent[2:] += 0.4j * sent[:-2]
+    bursts = np.where(np.arange(3000) // 300 % 2 == 0, 1, 0) if kind == "bursts" else 1
+    parts = (np.zeros(600), sent * bursts, np.zeros(1500))
+    drift = np.exp(2j * np.pi * (2e-5 if kind == "moving" else 0) / 2 * np.arange(5100) ** 2)
+    samples = received_signal(np.concatenate(parts) * drift, 6.3, 0.3, 20.0, random, offset=0.02)
+    if kind == "not finite":
+        samples[9000:9010] = np.nan
+    receiving = BurstReceiver(6.3 * 1.001, 1.0)
+    pieces = np.split(samples, [1, 1700, 9001, 15_000])
+    found = [*(receiving.process(piece) for piece in pieces), receiving.finish()]
+    return receiver.joined([one for one in found if len(one)])
+
+
+@pytest.mark.parametrize("kind", ["plain", "turning", "echo", "bursts", "moving", "not finite"])
+def test_a_receiver_makes_the_same_of_samples(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    compiled = _received(kind)
+    for module in (
+        carrier_recovery,
+        carrier_lines,
+        carrier_search,
+        bursts,
+        equaliser,
+        pulse,
+        receiver,
+        timing,
+    ):
+        monkeypatch.setattr(module, "kernels", lambda: None)
+    plain = _received(kind)
+    assert np.array_equal(compiled.borders, plain.borders)
+    assert np.array_equal(compiled.finite, plain.finite)
+    assert np.abs(compiled.positions - plain.positions).max() < 0.06  # a hundredth of a symbol
+    assert np.allclose(compiled.carrier_offset, plain.carrier_offset, atol=1e-4, equal_nan=True)
+    assert np.allclose(compiled.snr_db, plain.snr_db, atol=0.1, equal_nan=True)
+    # Of phases of single precision over some thousand symbols, and of filters found from them.
+    assert np.median(np.abs(compiled.symbols - plain.symbols)) < 0.02
+
+
 def test_wrong_shapes_are_refused(native: Kernels) -> None:
     two = np.zeros((6, 2))
     flags = two > 0
@@ -76,3 +140,17 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
     )
     with pytest.raises(ValueError, match="2 steps"):
         native.carrier_follow(0, lines, CarrierLimits(), np.zeros(0), CarrierNow())
+    average, cells = np.zeros(3), np.zeros((2, 3))
+    with pytest.raises(ValueError, match="are not among 3"):
+        native.spectrum_run(cells, average, SpectrumNow(), SpectrumLimits(), [np.array([3])] * 4)
+    with pytest.raises(ValueError, match="four lists"):
+        native.spectrum_run(cells, average, SpectrumNow(), SpectrumLimits(), [np.array([0])])
+    line, places = np.zeros(40, np.complex64), np.array([9], np.int64)
+    with pytest.raises(ValueError, match="are not within 40"):
+        native.clock_tones(line[None], line, places, places, ClockLimits(8.0, 0.003, 6.0, 32, 40, 3))
+    with pytest.raises(ValueError, match="are not within 40 samples"):
+        native.interpolate(line, np.array([35.5]), np.zeros((257, 8), np.float32))
+    with pytest.raises(ValueError, match="are not in blocks"):
+        native.span_powers(line[None], 10, 32, 32, 1.0)
+    with pytest.raises(ValueError, match="too few symbols"):
+        native.correlation(line[:6], 6)

@@ -24,6 +24,8 @@ _LONGEST = 4096
 """Samples a chunk at most: GNU Radio's default buffer holds 8192 complex samples."""
 _BUFFER = 2**19
 """Bytes of chunks that may wait for the next block: a call of it costs as much as classifying dozens of chunks."""
+_ROOM = 4096
+"""Samples of the chunks that there is room for in each call: half of GNU Radio's default buffer."""
 _FARTHEST = 2**20
 """Samples from chunk to chunk at most: GNU Radio makes the buffer before this block twice as long."""
 
@@ -79,6 +81,9 @@ class chunker(gr.basic_block):
         self.set_tag_propagation_policy(gr.TPP_DONT)
         self.set_relative_rate(1, self._hop)
         self.set_min_output_buffer(0, max(2, _BUFFER // (8 * self._length)))
+        # Where too few samples have come for all chunks that there is room for, GNU Radio asks for half as many again
+        # and again, down to this number.
+        self.gateway.set_output_multiple(max(_ROOM // self._length, 1))
 
     def _begin(self) -> None:
         self._next = 0  # index of the next chunk's first sample
@@ -111,8 +116,7 @@ class chunker(gr.basic_block):
     def forecast(self, noutput_items: int, ninputs: int) -> list[int]:
         """Return how many samples a chunk needs: as many chunks are made as there are.
 
-        Where fewer had come than `noutput_items` chunks need, GNU Radio would ask for half as many again and again, and
-        then hand them over in halves, quarters and so on.
+        If all the room there is had to be filled, GNU Radio would hand them over in halves, quarters and so on.
         """
         if self._next > self.nitems_read(0):
             return [1]  # the gap between two chunks may be longer than any buffer

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The classifier at the end of a flowgraph."""
 
+import gc
 import math
 import threading
 import time
@@ -294,6 +295,11 @@ class classifier_sink(gr.sync_block):
     def start(self) -> bool:
         """Begin a run."""
         self.error = None
+        if self._live:
+            # A collection of all that there is holds every thread of Python for some 30 ms: what is there at the start
+            # is left out of it.
+            gc.collect()
+            gc.freeze()
         with self._swapping:
             self._worker = self._new_worker()
             if self._outputs is None:

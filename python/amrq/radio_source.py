@@ -24,11 +24,14 @@ _PACKAGES = {"lime": "lms7"}
 """Drivers whose package has another name."""
 _REPEATS_AT_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
-_BUFFER = 2**16
-"""Samples between radio, marker and what follows: 27 ms at 2.4 MS/s."""
-_GATHERED_SECONDS, _MOST_GATHERED = 0.006, 2**15
-"""Seconds and samples that are gathered before the marker is asked what it does with them: of smaller pieces, GNU Radio
-asked it 5,000 times a second, which took more than its work."""
+_BUFFER = 2**17
+"""Samples between radio, marker and what follows, at least: 55 ms at 2.4 MS/s."""
+_GATHERED_SECONDS, _MOST_GATHERED = 0.018, 2**17
+"""Seconds and samples that are gathered before the marker is asked what it does with them, as many as the front end
+works on at a time: of a radio's smaller pieces GNU Radio would ask it hundreds or thousands of times a second, which
+takes more than its work."""
+_PIECE = 4096
+"""Samples of which more than a few are gathered in multiples, so that buffers are used to their ends."""
 
 
 class radio_source(gr.hier_block2):
@@ -99,10 +102,9 @@ class radio_source(gr.hier_block2):
         release = [int(number) for number in re.findall(r"\d+", gr.version())]
         self._marker = overflow_marker(repeats_at_retunes=release >= _REPEATS_AT_RETUNES)
         self._gatherer = blocks.copy(gr.sizeof_gr_complex)
-        # What is left of a piece at the end of a stream would be lost, but a radio's does not end. GNU Radio offers a
-        # block in Python half as many samples again and again until there are as many: a power of two takes one call.
-        gathered = min(max(_GATHERED_SECONDS * real, 1.0), float(_MOST_GATHERED))
-        self._gatherer.set_output_multiple(1 << round(math.log2(gathered)))
+        # What is left of a piece at the end of a stream would be lost, but a radio's does not end.
+        gathered = math.ceil(min(_GATHERED_SECONDS * real, float(_MOST_GATHERED)))
+        self._gatherer.set_output_multiple(gathered if gathered < _PIECE else -(-gathered // _PIECE) * _PIECE)
         self.parts = (self._radio, self._gatherer, self._marker)
         """The blocks inside."""
         for block in self.parts:
@@ -110,7 +112,7 @@ class radio_source(gr.hier_block2):
             # run.
             level = block.log_level()
             block.set_log_level("warning")  # no report of the buffer on stdout
-            block.set_min_output_buffer(_BUFFER)
+            block.set_min_output_buffer(max(_BUFFER, 4 * gathered))
             block.set_log_level(level)
         self.connect(*self.parts, self)
 

@@ -124,7 +124,9 @@ public:
         while (received - sent_ < wanted) {
             if (Clock::now() >= until)
                 return SOAPY_SDR_TIMEOUT;
-            std::this_thread::sleep_for(std::chrono::microseconds(500));
+            const auto missing = std::chrono::duration<double>(static_cast<double>(sent_ + wanted - received) / rate_);
+            const auto there = Clock::now() + std::chrono::duration_cast<Clock::duration>(missing);
+            std::this_thread::sleep_until(std::min(there + std::chrono::microseconds(100), until));
             received = due();
         }
         if (received - sent_ > static_cast<long long>(queue_seconds_ * rate_)) {

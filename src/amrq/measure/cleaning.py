@@ -22,6 +22,7 @@ LARGEST = 1e12
 """Amplitude from which on a sample is taken for zero: its fourth power would exceed float32."""
 _LARGEST_PART = 0.7 * LARGEST  # of a sample whose parts are all below
 _ALL_BLOCKS, _EVERY = 32, 16  # blocks that are all looked at; every so many of the others
+_SETTLED, _SELDOM = 256, 64  # blocks from which on fewer are looked at
 _STRETCH = 1024  # samples of a spectrum
 _MEMORY = 8  # blocks that estimates are averaged over
 _LEAST = 2048  # samples of the last block that are worth an estimate of their own
@@ -116,7 +117,8 @@ class Cleaner:
         """Take in samples and return those that are finished, in order.
 
         The first 16,384 are returned together, cleaned by what they show themselves; later ones at once, by what the
-        blocks before them show. Of blocks of so many samples the first 32 are looked at, and then every 16th.
+        blocks before them show. Of blocks of so many samples the first 32 are looked at, then every
+        16th, and every 64th once 256 are over.
 
         Args:
             samples: complex64 [N]; those that are not finite are returned as they are.
@@ -126,7 +128,8 @@ class Cleaner:
         while len(fresh):
             some = fresh[: BLOCK - self._count]
             fresh = fresh[len(some) :]
-            if self._blocks < _ALL_BLOCKS or self._blocks % _EVERY == 0:
+            every = 1 if self._blocks < _ALL_BLOCKS else _EVERY if self._blocks < _SETTLED else _SELDOM
+            if self._blocks % every == 0:
                 self._waiting.append(some)
             self._count += len(some)
             if self._blocks:

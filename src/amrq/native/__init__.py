@@ -5,7 +5,14 @@ from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
 from amrq.native.line_kernels import CHIRPS, LineGrid
 from amrq.native.network_kernels import INSTRUCTIONS, CompiledNetwork, NetworkLayer
 from amrq.native.point_kernels import MOST_CHUNKS, Averaging, PointScores
-from amrq.native.receive_kernels import CarrierLimits, CarrierLines, CarrierNow
+from amrq.native.receive_kernels import (
+    CarrierLimits,
+    CarrierLines,
+    CarrierNow,
+    ClockLimits,
+    SpectrumLimits,
+    SpectrumNow,
+)
 
 __all__ = [
     "CHIRPS",
@@ -17,11 +24,14 @@ __all__ = [
     "CarrierLimits",
     "CarrierLines",
     "CarrierNow",
+    "ClockLimits",
     "CompiledNetwork",
     "Kernels",
     "LineGrid",
     "NetworkLayer",
     "PointScores",
+    "SpectrumLimits",
+    "SpectrumNow",
     "kernels",
     "missing",
 ]

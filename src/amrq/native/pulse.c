@@ -83,3 +83,33 @@ WIDE void amrq_pulse_places(const float* powers, int64_t blocks, int64_t bins, i
         }
     }
 }
+
+/* The log likelihood of each pulse by a spectrum's cells, at its likeliest noise level, and which level that is.
+ *
+ * power: weighed, over the cells that count, [cells]; inverse: of the models' spectra, [levels, pulses, cells]; means:
+ * geometric ones of these spectra, [levels, pulses]; counted: cells that count; best, level: [pulses].
+ */
+WIDE void amrq_pulse_likelihoods(const float* power, int64_t cells, const float* inverse, const float* means,
+                                 int64_t levels, int64_t pulses, float counted, float* best, int64_t* level)
+{
+    for (int64_t n = 0; n < levels; n++)
+        for (int64_t pulse = 0; pulse < pulses; pulse++) {
+            const float* model = inverse + cells * (pulses * n + pulse);
+            float sums[16] = { 0 }, scale = 0;
+            int64_t k = 0;
+            for (; k + 16 <= cells; k += 16)
+                for (int lane = 0; lane < 16; lane++)
+                    sums[lane] += model[k + lane] * power[k + lane];
+            for (; k < cells; k++)
+                scale += model[k] * power[k];
+            for (int lane = 0; lane < 16; lane++)
+                scale += sums[lane];
+            scale *= means[pulses * n + pulse];
+            if (!n || scale < best[pulse]) {
+                best[pulse] = scale;
+                level[pulse] = n;
+            }
+        }
+    for (int64_t pulse = 0; pulse < pulses; pulse++)
+        best[pulse] = -counted * logf(best[pulse] / counted);
+}

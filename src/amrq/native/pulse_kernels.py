@@ -44,6 +44,37 @@ class PulseKernels:
         ]
         self._pulse_places.restype = None
 
+        self._pulse_likelihoods = library.amrq_pulse_likelihoods
+        self._pulse_likelihoods.argtypes = [
+            *(pointer, number, pointer, pointer, number, number, ctypes.c_float),
+            *(pointer, pointer),
+        ]
+        self._pulse_likelihoods.restype = None
+
+    def pulse_likelihoods(
+        self, power: _Float, inverse: _Float, means: _Float, counted: float
+    ) -> tuple[_Float, NDArray[np.int64]]:
+        """Return the log likelihood of pulses at their likeliest noise levels, and which these are, [pulses] each.
+
+        Args:
+            power: of cells, weighed, [cells].
+            inverse: of the models' spectra, [levels, pulses, cells].
+            means: geometric ones of these spectra over the cells that count, [levels, pulses].
+            counted: cells that count.
+        """
+        power, means = np.ascontiguousarray(power, np.float32), np.ascontiguousarray(means, np.float32)
+        if inverse.ndim != 3 or inverse.dtype != np.float32 or not inverse.flags.c_contiguous:
+            raise ValueError("models of float32 without gaps are needed.")
+        levels, pulses, cells = inverse.shape
+        if power.shape != (cells,) or means.shape != (levels, pulses):
+            raise ValueError(f"{cells} cells and means for {levels} levels of {pulses} pulses are needed.")
+        best, level = np.empty(pulses, np.float32), np.empty(pulses, np.int64)
+        self._pulse_likelihoods(
+            *(power.ctypes.data, cells, inverse.ctypes.data, means.ctypes.data, levels, pulses, counted),
+            *(best.ctypes.data, level.ctypes.data),
+        )
+        return best, level
+
     def hann_powers(
         self, spectra: NDArray[np.complex64], edges: NDArray[np.int64], most: float
     ) -> tuple[_Float, NDArray[np.float64]]:

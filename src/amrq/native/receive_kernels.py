@@ -10,9 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CarrierLimits", "CarrierLines", "CarrierNow", "ReceiveKernels"]
+__all__ = [
+    "CarrierLimits",
+    "CarrierLines",
+    "CarrierNow",
+    "ClockLimits",
+    "ReceiveKernels",
+    "SpectrumLimits",
+    "SpectrumNow",
+]
 
-_FUNCTIONS = 6
+_FUNCTIONS, _SPAN, _TAPS, _MOST_CELLS = 6, 32, 8, 256
+_Complex = NDArray[np.complex64]
+_Single = NDArray[np.float32]
 _Float = NDArray[np.float64]
 _Bool = NDArray[np.bool_]
 
@@ -33,6 +43,36 @@ class CarrierNow(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_double) for name in ("rate", "drift", "doubt", "middle")),
         *((name, ctypes.c_int64) for name in ("age", "blind", "half", "doubtful", "known")),
+    ]
+
+
+class SpectrumLimits(ctypes.Structure):
+    """What a running average of spectra is made with; see `amrq.receive.pulse`."""
+
+    _fields_ = [
+        *(
+            (name, ctypes.c_double)
+            for name in ("keep", "change", "flat_db", "flat_noise", "independent", "hann")
+        ),
+        *((name, ctypes.c_int64) for name in ("first", "memory", "often", "noise_often")),
+    ]
+
+
+class SpectrumNow(ctypes.Structure):
+    """What such an average knows; `noise` is -1 where it is not known."""
+
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("blocks", "noise")),
+        *((name, ctypes.c_int64) for name in ("seen", "fresh", "weak")),
+    ]
+
+
+class ClockLimits(ctypes.Structure):
+    """What tones of the symbol rate's line are compared with; see `amrq.receive.timing`."""
+
+    _fields_ = [
+        *((name, ctypes.c_double) for name in ("symbols", "usual_error", "cost")),
+        *((name, ctypes.c_int64) for name in ("window", "bins", "reach")),
     ]
 
 
@@ -71,9 +111,33 @@ class ReceiveKernels:
         self._carrier_follow = library.amrq_carrier_follow
         self._carrier_follow.argtypes = [number, number, *[pointer] * 4, number, *[pointer] * 3]
         self._carrier_follow.restype = number
+        real, single = ctypes.c_double, ctypes.c_float
+        declared: dict[str, tuple[Any, list[Any]]] = {
+            "spectrum_run": (number, [pointer, number, number, *[pointer] * 5, number, pointer]),
+            "span_powers": (None, [pointer, *[number] * 5, single, pointer]),
+            "line_halves": (None, [pointer, *[number] * 4, single, pointer, pointer]),
+            "block_turns": (None, [pointer, number, number, pointer, pointer]),
+            "clock_tones": (None, [pointer, number, *[pointer] * 5]),
+            "clock_held": (None, [pointer, pointer, number, number, *[pointer] * 5]),
+            "interpolate": (None, [pointer, pointer, number, pointer, number, pointer]),
+            "correlation": (real, [pointer, number, number]),
+        }
+        for name, (result, arguments) in declared.items():
+            function = getattr(library, f"amrq_{name}")
+            function.argtypes, function.restype = arguments, result
+            setattr(self, f"_{name}", function)
         self._carrier_turns = library.amrq_carrier_turns
         self._carrier_turns.argtypes = [pointer, number, pointer, pointer]
         self._carrier_turns.restype = None
+
+    _spectrum_run: Any
+    _span_powers: Any
+    _line_halves: Any
+    _block_turns: Any
+    _clock_tones: Any
+    _clock_held: Any
+    _interpolate: Any
+    _correlation: Any
 
     def carrier_follow(
         self, first: int, lines: CarrierLines, limits: CarrierLimits, middles: _Float, now: CarrierNow
@@ -142,3 +206,227 @@ class ReceiveKernels:
         starts, now = np.empty(len(rates)), ctypes.c_double(turn)
         self._carrier_turns(rates.ctypes.data, len(rates), ctypes.addressof(now), starts.ctypes.data)
         return starts, float(now.value)
+
+    def spectrum_run(
+        self,
+        cells: _Float,
+        average: _Float,
+        now: SpectrumNow,
+        limits: SpectrumLimits,
+        sides: list[NDArray[np.intp]],
+    ) -> tuple[int, _Float]:
+        """Average blocks up to one after which a pulse is to be chosen.
+
+        Args:
+            cells: power of cells of blocks, [blocks, cells].
+            average: [cells], changed.
+            now: what it knows, changed.
+            limits: of the average.
+            sides: cells of noise beside the signal, four lists of up to 256, or none.
+
+        Returns:
+            how many blocks those are, and the noise of each that was known then, [blocks], -1 where it was not.
+        """
+        cells = np.ascontiguousarray(cells, np.float64)
+        blocks, count = cells.shape
+        if average.shape != (count,) or average.dtype != np.float64 or not average.flags.c_contiguous:
+            raise ValueError(f"an average of {count} cells is needed.")
+        counts = np.array([len(side) for side in sides], np.int64)
+        places = np.concatenate([*sides, np.zeros(0, np.int64)]).astype(np.int64)
+        if len(sides) not in (0, 4) or (
+            len(sides) and not (counts.min() > 0 and counts.max() <= _MOST_CELLS)
+        ):
+            raise ValueError(f"four lists of 1 to {_MOST_CELLS} cells are needed, or none.")
+        if len(places) and not 0 <= places.min() <= places.max() < count:
+            raise ValueError(f"cells beside a signal are not among {count}.")
+        noises = np.empty(blocks)
+        done = self._spectrum_run(
+            cells.ctypes.data,
+            blocks,
+            count,
+            average.ctypes.data,
+            ctypes.addressof(now),
+            ctypes.addressof(limits),
+            places.ctypes.data,
+            counts.ctypes.data,
+            len(sides),
+            noises.ctypes.data,
+        )
+        return int(done), noises
+
+    def span_powers(self, samples: _Complex, first: int, hop: int, span: int, most: float) -> _Float:
+        """Return mean powers of spans of samples, up to `most`, [blocks * hop / span].
+
+        Args:
+            samples: [blocks, n], of which `hop` are looked at, from `first` on.
+            first: number of the first.
+            hop: a multiple of span.
+            span: samples of each, a multiple of 8.
+            most: that a power may be.
+        """
+        held = _within(samples, first, hop)
+        if span < 8 or span % 8 or hop % span:
+            raise ValueError(f"spans of {span} samples do not fill {hop}, or are no multiple of 8.")
+        out = np.empty(len(held) * (hop // span))
+        self._span_powers(held.ctypes.data, *held.shape, first, hop, span, most, out.ctypes.data)
+        return out
+
+    def line_halves(self, samples: _Complex, first: int, hop: int, most: float, weights: _Single) -> _Complex:
+        """Return what spans of 32 samples say of the line at the symbol rate, complex64 [spans, 2].
+
+        Args:
+            samples: [blocks, n], of which `hop` are looked at, from `first` on.
+            first: number of the first.
+            hop: a multiple of 32.
+            most: that a power may be.
+            weights: real and imaginary parts of those of either half, [4, 32].
+        """
+        held = _within(samples, first, hop)
+        if hop % _SPAN or weights.shape != (4, _SPAN) or weights.dtype != np.float32:
+            raise ValueError(f"weights of {_SPAN} samples are needed, and a multiple of these.")
+        weights = np.ascontiguousarray(weights)
+        out = np.empty((len(held) * (hop // _SPAN), 2), np.complex64)
+        self._line_halves(
+            held.ctypes.data, *held.shape, first, hop, most, weights.ctypes.data, out.ctypes.data
+        )
+        return out
+
+    def block_turns(self, samples: _Complex, rate: _Single) -> NDArray[np.complex128]:
+        """Return what tells the middle of a spectrum in blocks of samples: three sums of each, complex128 [3, blocks].
+
+        Args:
+            samples: [blocks, hop].
+            rate: exp(-2 pi i k / samples a symbol), real and imaginary parts, [2, hop - 4].
+        """
+        held = np.ascontiguousarray(samples, np.complex64)
+        if held.ndim != 2 or rate.shape != (2, held.shape[1] - 4) or rate.dtype != np.float32:
+            raise ValueError(f"turns for blocks of {held.shape} samples are needed.")
+        rate = np.ascontiguousarray(rate)
+        out = np.empty((3, len(held)), np.complex128)
+        self._block_turns(held.ctypes.data, *held.shape, rate.ctypes.data, out.ctypes.data)
+        return out
+
+    def clock_tones(
+        self,
+        spectra: _Complex,
+        line: _Complex,
+        starts: NDArray[np.int64],
+        there: NDArray[np.int64],
+        limits: ClockLimits,
+    ) -> _Float:
+        """Return the likeliest tone of windows of a line: rate, phase, score and energy of each, [4, windows].
+
+        Args:
+            spectra: of the windows, [windows, bins].
+            line: [n].
+            starts: of the windows in it, [windows].
+            there: samples of each that belong to the stream, [windows].
+            limits: what tones are compared with.
+        """
+        held, line = np.ascontiguousarray(spectra, np.complex64), np.ascontiguousarray(line, np.complex64)
+        starts, there = _windows(line, starts, limits.window), np.ascontiguousarray(there, np.int64)
+        shape = (len(starts), limits.bins)
+        if held.shape != shape or len(there) != len(starts) or not 0 < 2 * limits.reach + 1 <= limits.bins:
+            raise ValueError(
+                f"spectra of {shape} are needed, in which {limits.reach} bins are on either side."
+            )
+        found = np.empty((4, len(starts)))
+        self._clock_tones(
+            held.ctypes.data,
+            len(starts),
+            line.ctypes.data,
+            starts.ctypes.data,
+            there.ctypes.data,
+            ctypes.addressof(limits),
+            found.ctypes.data,
+        )
+        return found
+
+    def clock_held(
+        self,
+        line: _Complex,
+        starts: NDArray[np.int64],
+        window: int,
+        tones: _Float,
+        known: tuple[NDArray[np.int64], _Float, NDArray[np.int64]],
+    ) -> _Float:
+        """Return the likelihood of tones in windows of a line, [windows].
+
+        Args:
+            line: [n].
+            starts: of the windows in it, [windows].
+            window: samples of each.
+            tones: rate, phase, and sample of the stream where it has that, [3, windows].
+            known: where windows end in the stream, their energies, and how many of their samples belong to it.
+        """
+        line, starts = np.ascontiguousarray(line, np.complex64), _windows(line, starts, window)
+        tones = np.ascontiguousarray(tones, np.float64)
+        ends, there = (np.ascontiguousarray(known[place], np.int64) for place in (0, 2))
+        energies = np.ascontiguousarray(known[1], np.float64)
+        if tones.shape != (3, len(starts)) or {len(ends), len(there), len(energies)} != {len(starts)}:
+            raise ValueError(f"tones for {len(starts)} windows are needed.")
+        found = np.empty(len(starts))
+        self._clock_held(
+            line.ctypes.data,
+            starts.ctypes.data,
+            window,
+            len(starts),
+            tones.ctypes.data,
+            ends.ctypes.data,
+            energies.ctypes.data,
+            there.ctypes.data,
+            found.ctypes.data,
+        )
+        return found
+
+    def interpolate(self, samples: _Complex, places: _Float, taps: _Single) -> _Complex:
+        """Return values between samples.
+
+        Args:
+            samples: [n].
+            places: [m], 3 to n - 6.
+            taps: [phases + 1, 8].
+        """
+        held, places = np.ascontiguousarray(samples, np.complex64), np.ascontiguousarray(places, np.float64)
+        if (
+            taps.ndim != 2
+            or taps.shape[1] != _TAPS
+            or taps.dtype != np.float32
+            or not taps.flags.c_contiguous
+        ):
+            raise ValueError(f"{_TAPS} taps of each phase are needed.")
+        if len(places) and not 3 <= places.min() <= places.max() < len(held) - 5:
+            raise ValueError(f"places are not within {len(held)} samples.")
+        out = np.empty(len(places), np.complex64)
+        self._interpolate(
+            held.ctypes.data,
+            places.ctypes.data,
+            len(places),
+            taps.ctypes.data,
+            len(taps) - 1,
+            out.ctypes.data,
+        )
+        return out
+
+    def correlation(self, symbols: _Complex, most: int) -> float:
+        """Return the largest correlation of symbols 1 to `most` apart, 0 to 1."""
+        held = np.ascontiguousarray(symbols, np.complex64)
+        if held.ndim != 1 or not 0 < most < max(len(held), 2):
+            raise ValueError(f"there are too few symbols, {held.shape}, for a distance of {most}.")
+        return float(self._correlation(held.ctypes.data, len(held), most))
+
+
+def _within(samples: _Complex, first: int, hop: int) -> _Complex:
+    """Return blocks without gaps, in which so many samples are, from the first on."""
+    held = np.ascontiguousarray(samples, np.complex64)
+    if held.ndim != 2 or hop < 1 or not 0 <= first <= held.shape[1] - hop:
+        raise ValueError(f"{hop} samples from {first} on are not in blocks of {held.shape}.")
+    return held
+
+
+def _windows(line: _Complex, starts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
+    """Return where windows start, which must lie in a line."""
+    starts = np.ascontiguousarray(starts, np.int64)
+    if len(starts) and not 0 <= starts.min() <= starts.max() <= len(line) - window:
+        raise ValueError(f"windows of {window} samples are not within {len(line)}.")
+    return starts

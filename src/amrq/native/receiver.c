@@ -158,3 +158,331 @@ WIDE void amrq_carrier_turns(const double* rates, int64_t steps, double* turn, d
     }
     *turn = now;
 }
+
+/* What the running average of a channel's spectra knows. */
+struct spectrum_now {
+    double blocks, noise; /* noise: of a bin, -1 where it is not known */
+    int64_t seen, fresh, weak;
+};
+
+struct spectrum_limits {
+    double keep, change, flat_db, flat_noise, independent, hann;
+    int64_t first, memory, often, noise_often;
+};
+
+/* The value in the middle of `count` values at places, at most 256. */
+static double middle_of(const double* values, const int64_t* places, int64_t count)
+{
+    double sorted[256];
+    for (int64_t n = 0; n < count; n++) {
+        const double value = values[places[n]];
+        int64_t at = n;
+        for (; at > 0 && sorted[at - 1] > value; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = value;
+    }
+    return sorted[count / 2];
+}
+
+/* The noise beside a signal, mean power of a bin; -1 where it does not show. sides: places, one side after the other. */
+static double noise_beside(const double* average, const int64_t* sides, const int64_t* counts, int64_t number,
+                           const struct spectrum_now* now, const struct spectrum_limits* limits)
+{
+    double floors[4], least = 0, most = 0;
+    int64_t fewest = 0;
+    if (!number)
+        return -1;
+    for (int64_t n = 0; n < number; sides += counts[n++]) {
+        floors[n] = middle_of(average, sides, counts[n]);
+        least = !n || floors[n] < least ? floors[n] : least;
+        most = !n || floors[n] > most ? floors[n] : most;
+        fewest = !n || counts[n] < fewest ? counts[n] : fewest;
+    }
+    const double independent = (double)fewest * now->blocks * limits->independent;
+    if (least <= 0 || 10 * log10(most / least) > limits->flat_db + limits->flat_noise / sqrt(independent))
+        return -1;
+    return (floors[0] + floors[1]) / 2 / now->blocks / limits->hann;
+}
+
+/* Average the cells of blocks, [blocks, cells], up to one after which a pulse is to be chosen; returns how many those are.
+ *
+ * noises: of each, [blocks].
+ */
+int64_t amrq_spectrum_run(const double* cells, int64_t blocks, int64_t count, double* average, struct spectrum_now* now,
+                          const struct spectrum_limits* limits, const int64_t* sides, const int64_t* counts,
+                          int64_t number, double* noises)
+{
+    for (int64_t block = 0; block < blocks; block++) {
+        const double* power = cells + count * block;
+        double total = 0, mean = 0;
+        for (int64_t k = 0; k < count; k++) {
+            total += power[k];
+            mean += average[k];
+        }
+        mean /= now->blocks > 1 ? now->blocks : 1;
+        int64_t fresh = total > limits->change * mean ? 0 : now->fresh;
+        const int64_t weak = total * limits->change < mean ? now->weak + 1 : 0, ended = weak == limits->first;
+        fresh = (ended ? 0 : fresh) + 1;
+        const int64_t seen = now->seen + 1;
+        if ((fresh <= limits->memory && seen >= limits->first) || seen % limits->often == 0)
+            return block;
+        for (int64_t k = 0; k < count; k++)
+            average[k] = (ended ? 0 : limits->keep * average[k]) + power[k];
+        now->blocks = (ended ? 0 : limits->keep * now->blocks) + 1;
+        now->fresh = fresh;
+        now->weak = weak;
+        now->seen = seen;
+        if (seen % limits->noise_often == 0)
+            now->noise = noise_beside(average, sides, counts, number, now, limits);
+        noises[block] = now->noise;
+    }
+    return blocks;
+}
+
+/* Mean powers of spans of a channel's samples, complex [blocks, stride] from `first` on, [blocks, hop / span]. */
+WIDE void amrq_span_powers(const float* samples, int64_t blocks, int64_t stride, int64_t first, int64_t hop, int64_t span,
+                           float most, double* out)
+{
+    for (int64_t block = 0; block < blocks; block++)
+        for (int64_t at = 0; at < hop; at += span) {
+            const float* from = samples + 2 * (stride * block + first + at);
+            float sums[16] = { 0 }, sum = 0;
+            for (int64_t k = 0; k < 2 * span; k += 16)
+                for (int lane = 0; lane < 16; lane++)
+                    sums[lane] += from[k + lane] * from[k + lane];
+            for (int lane = 0; lane < 16; lane++)
+                sum += sums[lane];
+            sum /= (float)span;
+            *out++ = sum < most ? sum : most; /* what is no number is more than it, too */
+        }
+}
+
+/* Halves of the symbol rate's line in spans of 32 samples of blocks, complex [blocks, stride] from `first` on.
+ *
+ * weights: of both halves, complex, by part: [4, 32]; halves: complex [spans, 2].
+ */
+WIDE void amrq_line_halves(const float* samples, int64_t blocks, int64_t stride, int64_t first, int64_t hop, float most,
+                           const float* weights, float* halves)
+{
+    for (int64_t block = 0; block < blocks; block++)
+        for (int64_t at = 0; at < hop; at += STEP, halves += 4) {
+            const float* from = samples + 2 * (stride * block + first + at);
+            float envelope[STEP];
+            for (int k = 0; k < STEP; k++) {
+                const float power = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
+                envelope[k] = power < most ? power : most;
+            }
+            for (int part = 0; part < 4; part++) {
+                float sums[8] = { 0 }, sum = 0;
+                for (int k = 0; k < STEP; k += 8)
+                    for (int lane = 0; lane < 8; lane++)
+                        sums[lane] += envelope[k + lane] * weights[STEP * part + k + lane];
+                for (int lane = 0; lane < 8; lane++)
+                    sum += sums[lane];
+                halves[part] = sum;
+            }
+        }
+}
+
+/* What tells the middle of a spectrum in each block of samples, complex [blocks, hop]: products two samples apart, and
+ * those four apart, at the symbol rate and at its negative. rate: exp(-2 pi i k / samples a symbol), [2, hop - 4];
+ * out: complex [3, blocks]. */
+WIDE void amrq_block_turns(const float* samples, int64_t blocks, int64_t hop, const float* rate, double* out)
+{
+    for (int64_t block = 0; block < blocks; block++) {
+        const float* from = samples + 2 * hop * block;
+        const float *c = rate, *s = rate + (hop - 4);
+        float sums[6][8] = { { 0 } };
+        int64_t k = 0;
+        for (; k + 8 <= hop - 4; k += 8)
+            for (int lane = 0; lane < 8; lane++) {
+                const int64_t at = k + lane;
+                const float x = from[2 * at], y = from[2 * at + 1];
+                const float near_x = from[2 * at + 4], near_y = from[2 * at + 5];
+                const float far_x = from[2 * at + 8], far_y = from[2 * at + 9];
+                const float re = far_x * x + far_y * y, im = far_y * x - far_x * y;
+                sums[0][lane] += near_x * x + near_y * y;
+                sums[1][lane] += near_y * x - near_x * y;
+                sums[2][lane] += re * c[at] - im * s[at];
+                sums[3][lane] += re * s[at] + im * c[at];
+                sums[4][lane] += re * c[at] + im * s[at];
+                sums[5][lane] += re * s[at] - im * c[at];
+            }
+        double whole[6] = { 0 };
+        for (int one = 0; one < 6; one++)
+            for (int lane = 0; lane < 8; lane++)
+                whole[one] += sums[one][lane];
+        for (; k < hop - 2; k++) {
+            const float x = from[2 * k], y = from[2 * k + 1], near_x = from[2 * k + 4], near_y = from[2 * k + 5];
+            whole[0] += near_x * x + near_y * y;
+            whole[1] += near_y * x - near_x * y;
+            if (k >= hop - 4)
+                continue;
+            const float far_x = from[2 * k + 8], far_y = from[2 * k + 9];
+            const float re = far_x * x + far_y * y, im = far_y * x - far_x * y;
+            whole[2] += re * c[k] - im * s[k];
+            whole[3] += re * s[k] + im * c[k];
+            whole[4] += re * c[k] + im * s[k];
+            whole[5] += re * s[k] - im * c[k];
+        }
+        for (int one = 0; one < 3; one++) {
+            out[2 * (blocks * one + block)] = whole[2 * one];
+            out[2 * (blocks * one + block) + 1] = whole[2 * one + 1];
+        }
+    }
+}
+
+/* What tones of the symbol rate's line are compared with. */
+struct clock_limits {
+    double symbols, usual_error, cost; /* from one sample of the line to the next; an error; what more of it costs */
+    int64_t window, bins, reach;
+};
+
+static double likelihood(double power, double energy, double count)
+{
+    const double share = power / energy / count;
+    return -0.8 * count * log1p(-(share < 1 - 1e-6 ? share : 1 - 1e-6));
+}
+
+/* The likeliest tone of windows of the line, by their spectra, complex [windows, bins].
+ *
+ * line: complex; starts: of the windows in it; there: samples of each that belong to the stream; found: rate, phase in the
+ * middle of what is there, score and energy of each, [4, windows].
+ */
+void amrq_clock_tones(const float* spectra, int64_t windows, const float* line, const int64_t* starts,
+                      const int64_t* there, const struct clock_limits* limits, double* found)
+{
+    const int64_t reach = limits->reach, bins = limits->bins;
+    int64_t usual = (int64_t)(limits->usual_error * limits->symbols * (double)bins);
+    usual = usual < reach ? usual : reach;
+    for (int64_t n = 0; n < windows; n++) {
+        const float *spectrum = spectra + 2 * bins * n, *from = line + 2 * starts[n];
+        double energy = 0;
+        for (int64_t k = 0; k < limits->window; k++)
+            energy += (double)(from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1]);
+        energy = energy > 1e-30 ? energy : 1e-30;
+        const double count = (double)there[n];
+        double best = 0, below = -1, above = -1;
+        int64_t peak = 0, low = -reach, high = usual + 1;
+#define AT(k) (spectrum + 2 * ((k) < 0 ? (k) + bins : (k)))
+#define POWER(k) (AT(k)[0] * AT(k)[0] + AT(k)[1] * AT(k)[1])
+        for (int64_t k = -usual; k <= usual; k++) {
+            const double error = (double)k / (double)bins / limits->symbols / limits->usual_error;
+            const double score = likelihood(POWER(k), energy, count) - limits->cost * (error * error < 1 ? error * error : 1);
+            if (k == -usual || score > best) {
+                best = score;
+                peak = k;
+            }
+        }
+        for (int64_t k = -reach; k < -usual; k++)
+            if (POWER(k) > below) {
+                below = POWER(k);
+                low = k;
+            }
+        for (int64_t k = usual + 1; k <= reach; k++)
+            if (POWER(k) > above) {
+                above = POWER(k);
+                high = k;
+            }
+        if (usual < reach) {
+            const double left = likelihood(below, energy, count) - limits->cost;
+            const double right = likelihood(above, energy, count) - limits->cost;
+            if (left >= best) {
+                best = left;
+                peak = low;
+            }
+            if (right > best) {
+                best = right;
+                peak = high;
+            }
+        }
+        peak = peak < 1 - reach ? 1 - reach : peak > reach - 1 ? reach - 1 : peak;
+        const float before = sqrtf(POWER(peak - 1)), top = sqrtf(POWER(peak)), after = sqrtf(POWER(peak + 1));
+        const float bend = before - 2 * top + after;
+        double shift = bend < 0 ? 0.5 * (double)(before - after) / (double)bend : 0;
+        shift = shift < -0.5 ? -0.5 : shift > 0.5 ? 0.5 : shift;
+        const double middle = (double)limits->window - 0.5 * (count + 1);
+        found[n] = ((double)peak + shift) / (double)bins;
+        found[windows + n] = atan2((double)AT(peak)[1], (double)AT(peak)[0]) / 6.283185307179586
+                             + (double)peak / (double)bins * middle;
+        found[2 * windows + n] = best;
+        found[3 * windows + n] = energy;
+    }
+#undef POWER
+#undef AT
+}
+
+/* The likelihood of tones in the newest samples of the line: rates, phases in samples `middles` and ends, [windows] each,
+ * counted from the stream's first sample; starts: of the windows in `line`; energies and numbers of their samples. */
+void amrq_clock_held(const float* line, const int64_t* starts, int64_t window, int64_t windows, const double* tones,
+                     const int64_t* ends, const double* energies, const int64_t* there, double* found)
+{
+    for (int64_t n = 0; n < windows; n++) {
+        const float* from = line + 2 * starts[n];
+        const double rate = tones[n], phase = tones[windows + n], middle = tones[2 * windows + n];
+        double match = 0;
+        for (int64_t k = 0; k < window; k++) {
+            const double cycles = phase + rate * ((double)(ends[n] - window + k) - middle);
+            const double angle = 6.283185307179586 * (cycles - rint(cycles));
+            match += from[2 * k] * cos(angle) + from[2 * k + 1] * sin(angle);
+        }
+        match = match > 0 ? match : 0;
+        found[n] = likelihood(match * match, energies[n], (double)there[n]);
+    }
+}
+
+/* Values between samples, complex, at places, by taps: [phases + 1, 8], of which the fourth is at a place's own sample. */
+WIDE void amrq_interpolate(const float* samples, const double* places, int64_t count, const float* taps, int64_t phases,
+                           float* out)
+{
+    for (int64_t n = 0; n < count; n++) {
+        const double whole = floor(places[n]);
+        const float* tap = taps + 8 * (int64_t)rint((places[n] - whole) * (double)phases);
+        const float* from = samples + 2 * ((int64_t)whole - 3);
+        float re = 0, im = 0;
+        for (int k = 0; k < 8; k++) {
+            re += from[2 * k] * tap[k];
+            im += from[2 * k + 1] * tap[k];
+        }
+        out[2 * n] = re;
+        out[2 * n + 1] = im;
+    }
+}
+
+/* Largest correlation of symbols 1 to `most` apart, over their power. */
+WIDE double amrq_correlation(const float* symbols, int64_t count, int64_t most)
+{
+    float energies[16] = { 0 };
+    double energy = 0, largest = 0;
+    int64_t k = 0;
+    for (; k + 8 <= count; k += 8)
+        for (int lane = 0; lane < 16; lane++)
+            energies[lane] += symbols[2 * k + lane] * symbols[2 * k + lane];
+    for (int lane = 0; lane < 16; lane++)
+        energy += energies[lane];
+    for (; k < count; k++)
+        energy += symbols[2 * k] * symbols[2 * k] + symbols[2 * k + 1] * symbols[2 * k + 1];
+    for (int64_t lag = 1; lag <= most; lag++) {
+        float re[8] = { 0 }, im[8] = { 0 };
+        double sum_re = 0, sum_im = 0;
+        for (k = 0; k + 8 <= count - lag; k += 8)
+            for (int lane = 0; lane < 8; lane++) {
+                const float* one = symbols + 2 * (k + lane);
+                const float* other = one + 2 * lag;
+                re[lane] += one[0] * other[0] + one[1] * other[1];
+                im[lane] += one[0] * other[1] - one[1] * other[0];
+            }
+        for (int lane = 0; lane < 8; lane++) {
+            sum_re += re[lane];
+            sum_im += im[lane];
+        }
+        for (; k < count - lag; k++) {
+            const float *one = symbols + 2 * k, *other = one + 2 * lag;
+            sum_re += one[0] * other[0] + one[1] * other[1];
+            sum_im += one[0] * other[1] - one[1] * other[0];
+        }
+        const double size = sqrt(sum_re * sum_re + sum_im * sum_im);
+        largest = size > largest ? size : largest;
+    }
+    return largest / (energy > 1e-30 ? energy : 1e-30);
+}

@@ -15,18 +15,21 @@ chunks begin with its first symbol, so that no chunk is half noise.
 import cmath
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure import STEP, BurstCarrier, CarrierEstimate, FrontEndOptions
+from amrq.native import kernels
 from amrq.receive.channel import HOP
 from amrq.receive.receiver import ReceivedSymbols, Receiver, joined
 from amrq.receive.timing import interpolate
 
 __all__ = ["Burst", "BurstFinder", "BurstReceiver", "receive_all"]
 
+_MOST_POWER = 3e38
 _FRAME = 32  # channel samples: 8 symbols
 _LEARNT = 512  # frames from which the noise is learnt
 _BLOCK = 32  # frames handled at a time: the result does not depend on calls
@@ -118,7 +121,11 @@ class BurstFinder:
         known = len(self._powers)
         fresh = self._samples[(self._spent + known) * _FRAME - self._first :]
         fresh = fresh[: len(fresh) // _FRAME * _FRAME]
-        power = (fresh.real**2 + fresh.imag**2).reshape(-1, _FRAME).mean(axis=1, dtype=np.float64)
+        native = kernels()
+        if native is not None and len(fresh):
+            power = native.span_powers(fresh[None], 0, len(fresh), _FRAME, _MOST_POWER)
+        else:
+            power = (fresh.real**2 + fresh.imag**2).reshape(-1, _FRAME).mean(axis=1, dtype=np.float64)
         self._powers = np.concatenate((self._powers, power))
         found: list[Burst] = []
         while len(self._powers) >= _BLOCK + self._ahead + _AROUND or (ended and len(self._powers)):
@@ -256,6 +263,13 @@ def _low_quantile(values: NDArray[np.float64]) -> float:
     return near + (far - near) * (place - low)
 
 
+@lru_cache(4)
+def _rate(samples_per_symbol: float, count: int) -> NDArray[np.float32]:
+    """Return turns at the symbol rate, real and imaginary parts, float32 [2, count]."""
+    turn = np.exp(-2j * np.pi / samples_per_symbol * np.arange(count))
+    return np.stack((turn.real, turn.imag)).astype(np.float32)
+
+
 def _turns(blocks: NDArray[np.complex64], samples_per_symbol: float) -> NDArray[np.complex128]:
     """Return what tells the middle of a spectrum in each block of samples, complex64 [n, k]: complex128 [2, n].
 
@@ -264,6 +278,10 @@ def _turns(blocks: NDArray[np.complex64], samples_per_symbol: float) -> NDArray[
     "Exploitation of spectral redundancy in cyclostationary signals", IEEE Signal Process. Mag. 8(2), 1991). An echo
     moves the one or the other.
     """
+    native = kernels()
+    if native is not None:
+        sums = native.block_turns(blocks, _rate(samples_per_symbol, blocks.shape[1] - 4))
+        return np.stack((sums[0], sums[1] * sums[2].conj()))
     whole = np.einsum("ij,ij->i", blocks[:, 2:], blocks[:, :-2].conj())
     rate = np.exp(-2j * np.pi / samples_per_symbol * np.arange(blocks.shape[1] - 4)).astype(np.complex64)
     lagged = blocks[:, 4:] * blocks[:, :-4].conj()

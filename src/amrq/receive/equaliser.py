@@ -29,6 +29,7 @@ from scipy.fft import fft
 
 from amrq.classes import THESIS_9, LinearClass, LinearSet
 from amrq.measure import STEP, CarrierRecovery
+from amrq.native import kernels
 
 __all__ = ["ConstellationFitter", "Equaliser", "Fit"]
 
@@ -283,6 +284,9 @@ def _windows(symbols: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
 def _correlation(symbols: Complex) -> float:
     """Largest correlation of symbols 1 to 6 apart, 0 to 1."""
+    native = kernels()
+    if native is not None and len(symbols) > _LAGS[-1]:
+        return native.correlation(np.asarray(symbols, np.complex64), _LAGS[-1])
     return float(_correlations(symbols, _LAGS).max())
 
 

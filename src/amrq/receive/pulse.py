@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure import USUAL_ROLLOFF
-from amrq.native import kernels
+from amrq.native import SpectrumLimits, SpectrumNow, kernels
 from amrq.receive.channel import BINS, filter_response
 from amrq.receive.following import Middle
 
@@ -260,6 +260,11 @@ class PulseFinder:
         self._default = Pulse(USUAL_ROLLOFF if rolloff is None else rolloff)
         self._part = np.abs(self._frequency) < _FIT_TO
         self._pulses, self._inverse, self._log, self._wholes = _models(rolloff, int(np.sum(self._part)) // 2)
+        self._limits = SpectrumLimits(
+            *(1 - 1 / _MEMORY, _CHANGE, _FLAT_DB, _FLAT_NOISE_DB, _CELL * self._bins * _INDEPENDENT, _HANN),
+            *(FIRST_PULSE, _MEMORY, _OFTEN, _NOISE_OFTEN),
+        )
+        self._stopped = False
         self.set_zero(math.inf)
         self.reset()
 
@@ -276,9 +281,8 @@ class PulseFinder:
         self._weak = 0  # blocks in which there was much less power than before
         self._places: _Places | None = None
         self._places_of: tuple[Pulse, int, bytes] | None = None
-        self._logs: tuple[bytes, NDArray[np.float32]] | None = (
-            None  # weights of cells, and what models say of them
-        )
+        # Weights of cells, and of models' spectra the sum of the logarithms and the geometric mean.
+        self._logs: tuple[bytes, NDArray[np.float32], NDArray[np.float32]] | None = None
         self.pulse = self._default
         """The pulse of the last block."""
         self.found = False
@@ -319,31 +323,86 @@ class PulseFinder:
             take: called with the place of each block's spectrum; where it returns True, no further block is taken.
         """
         fine, cells = self._powers(spectra)
-        keep, found = 1 - 1 / _MEMORY, []
-        middles = _Middles(fine)
-        for number, (block, total) in enumerate(zip(cells, cells.sum(axis=1).tolist(), strict=True)):
-            mean = float(self._average.sum()) / max(self._blocks, 1.0)
-            if total > _CHANGE * mean:
-                self._fresh = 0  # a signal begins
-            self._weak = self._weak + 1 if total * _CHANGE < mean else 0
-            if self._weak == FIRST_PULSE:  # a signal has ended: another may be weaker
-                self._average, self._blocks, self._fresh = np.zeros(len(block)), 0.0, 0
-            self._average = keep * self._average + block
-            self._blocks = keep * self._blocks + 1
-            self._seen += 1
-            self._fresh += 1
-            # Often at first, then now and then.
-            soon = self._fresh <= _MEMORY and self._seen >= FIRST_PULSE
-            if soon or self._seen % _OFTEN == 0:
-                self._choose()
-            if soon or self._seen % _NOISE_OFTEN == 0:
-                self.noise = self._measure()
+        found: list[tuple[Pulse, float]] = []
+        middles, totals = _Middles(fine), cells.sum(axis=1).tolist()
+        number = 0
+        while number < len(cells):
+            more = self._run(number, cells, fine, lambda at: take(middles.of(at, self._places)))
+            found += more
+            number += len(more)
+            if number == len(cells) or self._stopped:
+                break
+            self._average_in(cells[number], totals[number])
             found.append((self.pulse, self.noise))
             if self._seen < FIRST_PULSE:
                 self._early.append(fine[number])
-            if take(middles.of(number, self._places)):
+            number += 1
+            if take(middles.of(number - 1, self._places)):
                 break
         return found
+
+    def _run(
+        self, first: int, cells: NDArray[np.float64], fine: NDArray[np.float32], take: Callable[[int], bool]
+    ) -> list[tuple[Pulse, float]]:
+        """Take blocks from `first` on, up to one after which a pulse is to be chosen; none without compiled kernels.
+
+        `_stopped` says whether `take`, called with the number of each block, has returned True.
+        """
+        native, self._stopped = kernels(), False
+        if native is None:
+            return []
+        before = self._average.copy(), self._blocks, self._seen, self._fresh, self._weak, self.noise
+        sides = self._sides()  # where the channel moves, others come after the block
+        noises = self._averaged(cells[first:], sides)
+        stop, pulse = first + len(noises), self.pulse
+        for number in range(first, stop):
+            if take(number):
+                self._stopped = True
+                if number + 1 < stop:  # no further block is taken
+                    self._average, self._blocks, self._seen, self._fresh, self._weak, self.noise = before
+                    noises = self._averaged(cells[first : number + 1], sides)
+                break
+        early = min(len(noises), max(0, FIRST_PULSE - 1 - before[2]))
+        self._early += list(fine[first : first + early])
+        return [(pulse, noise) for noise in noises]
+
+    def _averaged(self, cells: NDArray[np.float64], sides: list[NDArray[np.intp]]) -> list[float]:
+        """Average blocks up to one after which a pulse is to be chosen; return the noise known at each of them."""
+        native = kernels()
+        assert native is not None
+        now = SpectrumNow(
+            *(
+                self._blocks,
+                -1.0 if math.isnan(self.noise) else self.noise,
+                self._seen,
+                self._fresh,
+                self._weak,
+            )
+        )
+        count, noises = native.spectrum_run(cells, self._average, now, self._limits, sides)
+        self._blocks, self._seen, self._fresh, self._weak = now.blocks, now.seen, now.fresh, now.weak
+        self.noise = math.nan if now.noise < 0 else now.noise
+        return [math.nan if noise < 0 else noise for noise in noises[:count].tolist()]
+
+    def _average_in(self, block: NDArray[np.float64], total: float) -> None:
+        """Take one block into the average, choose a pulse and measure the noise where it is time."""
+        keep = 1 - 1 / _MEMORY
+        mean = float(self._average.sum()) / max(self._blocks, 1.0)
+        if total > _CHANGE * mean:
+            self._fresh = 0  # a signal begins
+        self._weak = self._weak + 1 if total * _CHANGE < mean else 0
+        if self._weak == FIRST_PULSE:  # a signal has ended: another may be weaker
+            self._average, self._blocks, self._fresh = np.zeros(len(block)), 0.0, 0
+        self._average = keep * self._average + block
+        self._blocks = keep * self._blocks + 1
+        self._seen += 1
+        self._fresh += 1
+        # Often at first, then now and then.
+        soon = self._fresh <= _MEMORY and self._seen >= FIRST_PULSE
+        if soon or self._seen % _OFTEN == 0:
+            self._choose()
+        if soon or self._seen % _NOISE_OFTEN == 0:
+            self.noise = self._measure()
 
     def _powers(self, spectra: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the power of spectra, lowest frequency first, float32 [b, BINS], and its means over cells, float64."""
@@ -386,9 +445,7 @@ class PulseFinder:
 
     def _measure(self) -> float:
         """Return the noise's mean power in a bin by what is beside the signal; NaN where it does not show."""
-        if self.pulse not in self._views:
-            self._views[self.pulse] = self._view(self.pulse)
-        sides = self._views[self.pulse]
+        sides = self._sides()
         if not sides:
             return math.nan
         # Flat on both sides, and no other towards the signal than further off.
@@ -398,6 +455,12 @@ class PulseFinder:
         if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > uneven:
             return math.nan
         return (floors[0] + floors[1]) / 2 / self._blocks / _HANN
+
+    def _sides(self) -> list[NDArray[np.intp]]:
+        """Return the cells of noise beside the present pulse, see `_view`."""
+        if self.pulse not in self._views:
+            self._views[self.pulse] = self._view(self.pulse)
+        return self._views[self.pulse]
 
     def _view(self, pulse: Pulse) -> list[NDArray[np.intp]]:
         """Return the cells of noise on either side of a pulse, and the nearer ones of them; none: too few.
@@ -424,15 +487,15 @@ class PulseFinder:
         weight = self._alone(power, frequency)
         count = float(weight.sum())
         power = (power / total).astype(np.float32)
-        scale = self._inverse @ (power * weight) / count
         whole = weight.tobytes()
         if self._logs is None or self._logs[0] != whole:
-            self._logs = (whole, self._log @ weight)
-        likelihood = -count * np.log(scale) - self._logs[1]
+            logs = self._log @ weight
+            self._logs = (whole, logs, np.exp(logs / np.float32(count)))
+        likelihood, levels = self._compared(power * weight, count)
         noise = -count * math.log(float(power @ weight) / count)
         freedom = self._blocks * _CELL * self._bins * _INDEPENDENT
-        best = likelihood.max(axis=0) * freedom
-        best[self._wholes != self._is_whole(best, likelihood, (power, weight), freedom)] = -math.inf
+        best = likelihood * freedom
+        best[self._wholes != self._is_whole(best, levels, (power, weight), freedom)] = -math.inf
         first = int(best.argmax())
         self.likelihood = float(best[first]) - noise * freedom
         if self.likelihood < _SURE:
@@ -448,12 +511,30 @@ class PulseFinder:
             if best[first] - best[likeliest] < _BETTER:
                 first = likeliest
         self.pulse, self.found = self._pulses[first], True
-        self._model_places(self.pulse, int(likelihood[:, first].argmax()), weight)
+        self._model_places(self.pulse, int(levels[first]), weight)
+
+    def _compared(
+        self, power: NDArray[np.float32], counted: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the log likelihood of each pulse, a bin, at its likeliest level, [pulses], and that level's number.
+
+        Args:
+            power: of cells, weighed, float32 [cells].
+            counted: cells that count.
+        """
+        assert self._logs is not None
+        _, logs, means = self._logs
+        native = kernels()
+        if native is not None:
+            found, levels = native.pulse_likelihoods(power, self._inverse, means, counted)
+            return found.astype(np.float64), levels
+        likelihood = -counted * np.log(self._inverse @ power / counted) - logs
+        return likelihood.max(axis=0).astype(np.float64), likelihood.argmax(axis=0)
 
     def _is_whole(
         self,
         best: NDArray[np.float64],
-        likelihood: NDArray[np.float32],
+        levels: NDArray[np.int64],
         spectrum: tuple[NDArray[np.float32], NDArray[np.float32]],
         freedom: float,
     ) -> bool:
@@ -461,7 +542,7 @@ class PulseFinder:
 
         Args:
             best: float64 [pulses], log likelihood.
-            likelihood: float32 [levels, pulses], the same at each level, a bin.
+            levels: int64 [pulses], number of the level at which each is likeliest.
             spectrum: power and weight of cells, float32 [cells] each.
             freedom: independent bins of a cell.
         """
@@ -474,7 +555,7 @@ class PulseFinder:
             tried = np.flatnonzero(self._wholes == kind)
             tries = []
             for one in tried[np.argsort(best[tried])[-_RARE_TRIED:]].tolist():
-                level = int(likelihood[:, one].argmax())
+                level = int(levels[one])
                 finer = _LEVELS_DB[level] + np.arange(-3, 4 if level < len(_LEVELS_DB) - 1 else 14)
                 model = self._pulses[one].spectrum(frequency) + 10 ** (-finer[:, None] / 10)
                 scale = (1 / model) @ (power * weight) / count

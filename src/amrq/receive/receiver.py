@@ -15,6 +15,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset, usable
+from amrq.native import kernels
 from amrq.receive.channel import BINS, HOP, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
 from amrq.receive.following import Follower, Middle, Motion, turned_along
@@ -191,16 +192,14 @@ class Receiver:
         self._motions: list[Motion] = []  # of the channel in the last blocks
         self._motions_first = 0  # number of the first of them
         self._still = 0  # so many of the last ones stand still, at least
-        self._samples = np.zeros(
-            _EDGE, np.complex64
-        )  # of the matched filter, from the next block's first less _EDGE
+        # Of the matched filter, from the next block's first less _EDGE:
+        self._samples = np.zeros(_EDGE, np.complex64)
         self._power = np.zeros(0)  # in the channel, a value each _SPAN channel samples
         self._power_first = 0  # number of its first value
         self._filtered = 0  # blocks that went through the matched filter
         self._clocks: list[Instants] = []  # of the next blocks to be made symbols of
-        self._noises: list[
-            float
-        ] = []  # power of the noise in a bin, from the block on whose symbols come next
+        # Power of the noise in a bin, from the block on whose symbols come next:
+        self._noises: list[float] = []
         self._noises_first = 0  # number of that block
         self._block = 0  # number of the first of them
         # The clock where that block begins; the next symbol comes where the clock is `number`.
@@ -400,19 +399,16 @@ class Receiver:
             self._clocks += self._clock.process(np.zeros(0, np.complex64), ended)
             return
         keep = slice(BINS // 8, BINS // 8 + HOP)
-        whole = scipy.fft.ifft(spectra * self._whole, axis=1)[:, keep]
-        with np.errstate(over="ignore", invalid="ignore"):
-            power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
-        power = np.fmin(power, _MOST_POWER)
-        self._power = np.concatenate((self._power, power))
         matched = {one: self._pulses.response(one) for one in set(pulses)}
         edges = {one: self._pulses.edges(one) for one in matched}
-        samples = scipy.fft.ifft(spectra * _of_each(matched, pulses), axis=1)[:, keep]
+        filters = [spectra * one for one in (self._whole, _of_each(matched, pulses), _of_each(edges, pulses))]
+        whole, samples, edge = scipy.fft.ifft(np.stack(filters), axis=2, overwrite_x=True)
+        power = _span_powers(whole)
+        self._power = np.concatenate((self._power, power))
         number = self._filtered - len(spectra)
-        samples = turned_along(samples, self._motions[number - self._motions_first :], number)
+        samples = turned_along(samples[:, keep], self._motions[number - self._motions_first :], number)
         self._samples = np.concatenate((self._samples, samples.ravel()))
-        edge = scipy.fft.ifft(spectra * _of_each(edges, pulses), axis=1)[:, keep]
-        self._clocks += self._clock.process(self._line.process(edge), ended)
+        self._clocks += self._clock.process(self._line.process(edge, keep.start), ended)
         spent = max(0, len(self._motions) - _REMEMBERED)
         del self._motions[:spent]
         self._motions_first += spent
@@ -583,6 +579,17 @@ class Receiver:
             finite=np.array([one[2] for one in leaving], dtype=np.bool_),
             equaliser=kind,
         )
+
+
+def _span_powers(channel: NDArray[np.complex64]) -> NDArray[np.float64]:
+    """Return the mean power of spans of a channel's blocks, complex64 [b, BINS], float64 [b * HOP / span]."""
+    native = kernels()
+    if native is not None:
+        return native.span_powers(channel, BINS // 8, HOP, _SPAN, _MOST_POWER)
+    whole = channel[:, BINS // 8 : BINS // 8 + HOP]
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = (whole.real**2 + whole.imag**2).reshape(-1, _SPAN).mean(axis=1)
+    return np.asarray(np.fmin(power, _MOST_POWER), np.float64)
 
 
 def _of_each(responses: dict[Pulse, NDArray[np.float32]], pulses: list[Pulse]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from amrq.native import ClockLimits, kernels
 from amrq.receive.channel import HOP
 
 __all__ = ["LINES", "Clock", "Instants", "Line", "interpolate"]
@@ -49,7 +50,7 @@ def _interpolator() -> NDArray[np.float32]:
     place = np.arange(_TAPS) - (_TAPS // 2 - 1)
     gram = np.sinc(2 * _BAND * (place[:, None] - place[None, :]))
     wanted = np.sinc(2 * _BAND * (place[:, None] - np.arange(_PHASES + 1)[None, :] / _PHASES))
-    return np.asarray(np.linalg.solve(gram + 1e-9 * np.eye(_TAPS), wanted).T, dtype=np.float32)
+    return np.ascontiguousarray(np.linalg.solve(gram + 1e-9 * np.eye(_TAPS), wanted).T, dtype=np.float32)
 
 
 _TABLE = _interpolator()
@@ -69,6 +70,9 @@ def interpolate(samples: NDArray[np.complex64], places: NDArray[np.float64]) -> 
     >>> bool(abs(interpolate(wave, np.array([9.4]))[0] - np.exp(0.5j * 9.4)) < 1e-3)
     True
     """
+    native = kernels()
+    if native is not None:
+        return native.interpolate(samples, places, _TABLE)
     whole = np.floor(places)
     phase = np.rint((places - whole) * _PHASES).astype(np.intp)
     first = whole.astype(np.intp) - (_TAPS // 2 - 1)
@@ -88,6 +92,7 @@ class Line:
         mixer = np.exp(-2j * np.pi * np.arange(_SPAN) / samples_per_symbol)
         # Each sample is a Hann window over two spans, so that the mean of the envelope does not leak into it.
         self._weights = np.stack((mixer * rise, mixer * rise[::-1]), axis=1).astype(np.complex64)
+        self._parts = np.ascontiguousarray(self._weights.view(np.float32).T)
         self._turn = _SPAN / samples_per_symbol
         self.reset()
 
@@ -96,14 +101,19 @@ class Line:
         self._spans = 0
         self._begun = np.complex64(0)
 
-    def process(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Take channel samples, complex64 [b, HOP]; return the line, complex64 [b * LINES].
+    def process(self, samples: NDArray[np.complex64], first: int = 0) -> NDArray[np.complex64]:
+        """Take channel samples, complex64 [b, n], HOP of each row from `first` on; return complex64 [b * LINES].
 
         Sample k is centred where span k begins, 32 k channel samples from the stream's first.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            envelope = np.fmin(samples.real * samples.real + samples.imag * samples.imag, _MOST)
-        halves = envelope.reshape(-1, _SPAN) @ self._weights
+        native = kernels()
+        if native is not None:
+            halves = native.line_halves(samples, first, HOP, float(_MOST), self._parts)
+        else:
+            samples = samples[:, first : first + HOP]
+            with np.errstate(over="ignore", invalid="ignore"):
+                envelope = np.fmin(samples.real * samples.real + samples.imag * samples.imag, _MOST)
+            halves = envelope.reshape(-1, _SPAN) @ self._weights
         number = self._spans + np.arange(len(halves))
         halves *= np.exp(-2j * np.pi * (number * self._turn % 1.0)).astype(np.complex64)[:, None]
         line = halves[:, 1].copy()
@@ -223,10 +233,16 @@ class Clock:
         Returns:
             the fits, each array [blocks], and the samples, complex64 [blocks, window].
         """
-        last = ends - (self._count - len(self._line)) - window
+        last = self._starts(ends, window)
         rows = np.lib.stride_tricks.sliding_window_view(self._line, window)[last]
         bins = max(_PAD * window, _LEAST_BINS)
         reach = int(_ERROR * self._symbols * bins) + 1
+        native = kernels()
+        if native is not None:
+            limits = ClockLimits(self._symbols, _USUAL_ERROR, _COST, window, bins, reach)
+            there = np.minimum(ends, window)
+            told = native.clock_tones(scipy.fft.fft(rows, bins, axis=1), self._line, last, there, limits)
+            return _Fits(told[0], told[1], ends - 0.5 * (there + 1), told[2], told[3]), rows
         energy = np.maximum((rows.real**2 + rows.imag**2).sum(axis=1, dtype=np.float64), 1e-30)
         spectrum = scipy.fft.fft(rows, bins, axis=1)
         near = np.concatenate((spectrum[:, -reach:], spectrum[:, : reach + 1]), axis=1)
@@ -243,6 +259,10 @@ class Clock:
         middle = window - 0.5 * (there + 1)
         phase = np.angle(near[n, peak]) / (2 * np.pi) + (peak - reach) / bins * middle
         return _Fits(rate, phase, ends - 0.5 * (there + 1), score, energy), rows
+
+    def _starts(self, ends: NDArray[np.intp], window: int) -> NDArray[np.intp]:
+        """Return where windows of the line begin in `_line`, given where they end in the stream, [blocks]."""
+        return ends - (self._count - len(self._line)) - window
 
     def _peaks(
         self,
@@ -301,11 +321,16 @@ class Clock:
         self, fits: _Fits, newest: _Fits, rows: NDArray[np.complex64], ends: NDArray[np.intp]
     ) -> NDArray[np.bool_]:
         """Return which tones are clear, and not contradicted by the newest samples of the line, [blocks, 32]."""
+        native, there = kernels(), np.minimum(ends, _SHORT)
+        if native is not None:
+            starts, tones = self._starts(ends, _SHORT), np.stack((fits.rate, fits.phase, fits.middle))
+            held = native.clock_held(self._line, starts, _SHORT, tones, (ends, newest.energy, there))
+            return np.asarray((fits.score >= _CLEAR) & (newest.score - held < _CONTRADICTED))
         number = ends[:, None] - _SHORT + np.arange(_SHORT)
         cycles = fits.phase[:, None] + fits.rate[:, None] * (number - fits.middle[:, None])
         angle = (cycles - np.rint(cycles)).astype(np.float32)
         match = (rows * np.exp(np.complex64(-2j * np.pi) * angle)).sum(axis=1).real
-        held = _likelihood(np.maximum(match, 0) ** 2, newest.energy, np.minimum(ends, _SHORT))
+        held = _likelihood(np.maximum(match, 0) ** 2, newest.energy, there)
         return np.asarray((fits.score >= _CLEAR) & (newest.score - held < _CONTRADICTED))
 
     def _follow(self, blocks: NDArray[np.intp]) -> list[Instants]:
