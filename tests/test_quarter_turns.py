@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """QPSK and pi/4-DQPSK have the same lines an eighth of a symbol rate apart: where the signal lies tells which it is."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -8,7 +11,10 @@ from seeds import rng
 
 from amrq.classes import linear_class
 from amrq.errors import AmrqError
-from amrq.measure import QuarterTurns, measure_quarter_turns
+from amrq.identify import Identification, IdentifyModels, identify_emission
+from amrq.identify import linear as linear_of
+from amrq.identify import received as received_module
+from amrq.measure import QuarterTurns, SymbolRate, measure_quarter_turns
 from amrq.signals import received_signal
 
 _Iq = NDArray[np.complex64]
@@ -65,3 +71,27 @@ def test_what_has_no_lines_tells_nothing() -> None:
 def test_rates_are_above_zero() -> None:
     with pytest.raises(AmrqError, match="above 0"):
         measure_quarter_turns(np.ones(64, np.complex64), 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("confidence", "clear"), [(0.7, True), (0.3, False)])
+def test_a_likely_symbol_rate_is_tried(
+    confidence: float, clear: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rate that is not clear counts where the symbols that it gives have a name."""
+    plain, asked = linear_of.identify_linear, []
+
+    def unclear(iq: _Iq, rate: float, symbol_rate: float | None, *rest: Any) -> Identification:
+        asked.append(symbol_rate)
+        if symbol_rate is not None:
+            return plain(iq, rate, symbol_rate, *rest)
+        found = plain(iq, rate, symbol_rate, *rest).found
+        return Identification(replace(found, symbol_rate=SymbolRate(_SYMBOL_RATE, confidence)))
+
+    monkeypatch.setattr(received_module, "identify_linear", unclear)
+    monkeypatch.setattr(received_module, "_CLEAR_CLOCK", float("inf"))
+    iq = received("QPSK", False, 0.0, 0.35, 0)
+    found = identify_emission(iq, _RATE, None, (-7e3, 7e3), model=IdentifyModels("default", None))
+    assert (asked == [None, _SYMBOL_RATE]) == clear
+    assert (found.label == "QPSK") == clear
+    if clear:
+        assert found.symbol_rate == pytest.approx(_SYMBOL_RATE)

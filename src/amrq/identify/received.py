@@ -12,7 +12,7 @@ from amrq.decision import Decision, DecisionOptions, answer_text
 from amrq.identify.identity import NO_RATE
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.look import EmissionLook
-from amrq.measure import EmissionMeasures, FrontEndOptions
+from amrq.measure import EmissionMeasures, FrontEndOptions, PhaseKeying, SymbolRate
 from amrq.model import NO_SIGNAL
 
 __all__ = ["ReceivedLinear", "receive_linear"]
@@ -21,6 +21,13 @@ _PAUSES = ("noise", "silent")
 """Reasons of decisions on chunks without a signal."""
 _FIRST_SYMBOLS = 1040
 """Received at first: those of one decision, 32 chunks, and a little more."""
+_LIKELY, _CLEAR_CLOCK, _SAME_RATE = 0.6, 25.0, 3e-3
+"""Confidence of a symbol rate, and how unlikely noise makes a line of the envelope (a logarithm), from which on it is
+tried; rates nearer to each other are one."""
+_PATTERN = "as of carriers"
+"""What the reason why a symbol rate is not clear ends with, where a pattern repeats itself."""
+_BY_NAME = 0.95
+"""Confidence of a symbol rate with which the symbols got a name."""
 _MOST_SYMBOLS = 1024
 """Kept of a look, for pictures."""
 
@@ -73,13 +80,38 @@ def receive_linear(look: EmissionLook, equaliser: bool = True) -> ReceivedLinear
         if found.label:
             return found
     if equaliser and look.thorough:
-        return _received(look, equaliser=True)
+        found = _received(look, equaliser=True)
+        return found if found.symbol_rate is not None else _tried(look, found)
     found = _received(look)
+    if found.symbol_rate is None:
+        return _tried(look, found)
     if not (found.label and look.thorough):
         return found
     # A name must hold when echoes are taken off: QPSK with an echo passes for 16QAM.
     equalised = _received(look, found.symbol_rate, True)
     return replace(equalised, measures=found.measures)
+
+
+def _tried(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
+    """Receive it with rates that are likely and not clear; what gets a name so has that rate.
+
+    A stream of which nothing is known may be anything, so that its rate must be clear. Where an emission's box is
+    known, few rates are possible, and symbols at another rate fit no modulation.
+    """
+    measured = look.measures.symbol_rate if found.measures is None else found.measures.symbol_rate
+    rates = [measured.rate] if measured.confidence > _LIKELY and not measured.reason else []
+    # Of a pattern that is sent again and again the spectrum is lines, and some points of a constellation may be all.
+    keyed = PhaseKeying() if measured.reason.endswith(_PATTERN) else look.phase_keying
+    if keyed.clock is not None and keyed.clear > _CLEAR_CLOCK:
+        rates += [
+            keyed.clock for rate in rates or [0.0] if abs(keyed.clock - rate) > _SAME_RATE * keyed.clock
+        ]
+    for rate in rates:
+        tried = _received(look, rate, look.thorough)
+        if tried.label:
+            measures = replace(look.measures, symbol_rate=SymbolRate(rate, _BY_NAME))
+            return replace(tried, measures=measures)
+    return found
 
 
 def _received(

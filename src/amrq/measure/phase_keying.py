@@ -65,6 +65,9 @@ class PhaseKeying:
         confidence: probability that it is of that kind and its symbol rate right to 0.5 %, 0 to 1.
         pi4dqpsk: probability of pi/4-DQPSK.
         oqpsk: probability of OQPSK.
+        clock: the clearest line of the envelope of the signal with a flat spectrum, Hz: the symbol rate of any linear
+            modulation, mostly.
+        clear: of that line what `lines` is of lines.
     """
 
     kind: str | None = None
@@ -74,6 +77,8 @@ class PhaseKeying:
     confidence: float = 0.0
     pi4dqpsk: float = 0.0
     oqpsk: float = 0.0
+    clock: float | None = None
+    clear: float = 0.0
 
 
 class _Shape(NamedTuple):
@@ -260,7 +265,8 @@ def _decided(shape: _Shape, envelope: _Lines, squared: list[_Lines], fourth: lis
         worth = -4.25 + 0.29 * math.log1p(pair.both) - 1.58 * math.log1p(middle) - 0.19 * math.log1p(own)
         worth += 1.12 * math.log1p(quarter) - 2.7 * abs(pair.rate / shape.width - _USUAL)
         offset = logistic(worth + 0.34 * math.log1p(min(one.both for one in pairs)))
-    known = PhaseKeying(pi4dqpsk=pi4, oqpsk=offset)
+    first, clear = clocks[0]
+    known = PhaseKeying(pi4dqpsk=pi4, oqpsk=offset, clock=first, clear=clear)
     if max(pi4, offset) < _LEAST_SURE:
         return known
     if pi4 >= offset:
