@@ -49,8 +49,18 @@ def test_amplitude_phase_and_one_side_are_told_apart(number: int) -> None:
     assert am.evidence > 5 and am.symmetry > 0.7
     assert pm.evidence < -5 and pm.symmetry < -0.7
     assert abs(one.symmetry) < 0.4 and one.power > 8
+    assert one.aside > 0.6 and one.aside_power > 8 and max(am.aside, pm.aside) < 0.3
     for found in (am, pm, one):
         assert 300 < found.middle < 1500
+
+
+def test_what_is_beyond_the_edges_is_no_side() -> None:
+    """A neighbour where AM's lower sideband is cut off: the upper one still has its mirror image."""
+    neighbour = 0.5 * np.exp(-2j * np.pi * 900 * TIME)
+    iq = _noisy(1 + 0.15 * _sound(5) + neighbour, "neighbour")
+    found = measure_sidebands(iq, RATE, 2e3, 2 * 0.01 / RATE, inside=(-200.0, 2e3))
+    assert found.aside < 0.3 and found.aside_power > 8
+    assert measure_sidebands(iq, RATE, 2e3, 2 * 0.01 / RATE).aside > 0.6
 
 
 def test_a_carrier_in_noise_has_no_sidebands() -> None:

@@ -2,10 +2,12 @@
 """The most specific name that an emission of a known family can be given, and what is measured of that family."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
+from amrq.errors import AmrqError
 from amrq.identify.look import EmissionLook
 from amrq.identify.received import ReceivedLinear
-from amrq.measure import FrequencyKeying
+from amrq.measure import FrequencyKeying, InnerModem, SymbolRate, estimate_symbol_rate
 from amrq.protocols import PARAMETERS, Measure
 from amrq.text import engineering
 
@@ -32,6 +34,12 @@ _MODEM_RATES = (300, 1200, 2400, 4800)
 _RATE_WITHIN = 0.02
 _FFSK = 600.0, 150.0
 """Hz: distance of the tones of FFSK 1200, and how far it may be off."""
+_ACARS = 2400, 1200.0, 400.0
+"""Bd, and Hz: rate and distance of the tones of MSK in AM, and how far that may be off."""
+_SYLLABLES, _VOICED = 14, 0.25
+"""Pieces of 45 ms, in fewer of which syllables do not show; share of them that have a pitch."""
+_LINED, _CLOCKED = 0.25, 0.9
+"""Share of a line that is a tone; confidence of a symbol rate that data are told by."""
 _VOICE_LOW, _VOICE_HIGH = 700.0, (1300.0, 4500.0)
 """Hz: where the audio band of a voice begins at most, and where it ends."""
 _VOICE_PEAK = 2.3
@@ -173,25 +181,34 @@ def _spread(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, D
     return f"DSSS {chips}, code {PARAMETERS['code_period'].shown(details['code_period'].value, 3)}", details
 
 
+def _modem(inner: InnerModem, modulation: str) -> tuple[str, Details]:
+    """Return the label of a modem in the audio of a modulation, and its measures; empty where there is none."""
+    rate, tones = inner.symbol_rate, inner.tones
+    if tones is None or rate is None or inner.confidence < _LIKELY:
+        return "", {}
+    details = _measured(inner.confidence, inner_symbol_rate=rate, tone_low=tones[0], tone_high=tones[1])
+    known = next((one for one in _MODEM_RATES if abs(rate / one - 1) < _RATE_WITHIN), None)
+    if known is None and modulation == "AM":
+        return "", {}  # tones of music are taken for a modem's
+    baud = known or round(rate)
+    apart = tones[1] - tones[0]
+    if baud == _ACARS[0] and abs(apart - _ACARS[1]) < _ACARS[2] and modulation == "AM":
+        return f"MSK{baud} in {modulation}", details
+    ffsk = baud == 1200 and abs(apart - _FFSK[0]) < _FFSK[1]
+    return f"{'FFSK' if ffsk else 'AFSK'}{baud} in {modulation}", details
+
+
 def _narrow_fm(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
     found = look.fm
     details = _fm_details(look)
-    if found.tones is not None and found.inner_symbol_rate is not None and found.inner_confidence > _LIKELY:
-        details |= _measured(
-            found.inner_confidence,
-            inner_symbol_rate=found.inner_symbol_rate,
-            tone_low=found.tones[0],
-            tone_high=found.tones[1],
-        )
-        rate = next(
-            (one for one in _MODEM_RATES if abs(found.inner_symbol_rate / one - 1) < _RATE_WITHIN),
-            round(found.inner_symbol_rate),
-        )
-        ffsk = rate == 1200 and abs(found.tones[1] - found.tones[0] - _FFSK[0]) < _FFSK[1]
-        return f"{'FFSK' if ffsk else 'AFSK'}{rate} in FM", details
-    return (
-        "NBFM voice" if _is_voice(found.audio_band, found.deviation, found.rms_deviation) else "NBFM"
-    ), details
+    inner, more = _modem(InnerModem(found.tones, found.inner_symbol_rate, found.inner_confidence), "FM")
+    if inner:
+        return inner, details | more
+    voice = look.voice("fm")
+    likely = voice.likely > _LIKELY
+    if voice.pieces < _SYLLABLES:  # too short for syllables: what a vowel and a consonant tell
+        likely = voice.voiced > _VOICED and _is_voice(found.audio_band, found.deviation, found.rms_deviation)
+    return ("NBFM voice" if likely else "NBFM"), details
 
 
 def _is_voice(band: tuple[float, float] | None, peak: float | None, rms: float | None) -> bool:
@@ -229,14 +246,25 @@ def _am(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Detai
     found = look.am
     low, high = found.audio_band or (None, None)
     details = _measured(found.confidence, depth=found.depth, audio_low=low, audio_high=high)
-    return "AM", details
+    if look.voice("am").likely > _LIKELY:
+        return "AM voice", details
+    inner, more = _modem(look.am_modem(), "AM")
+    return inner or "AM", details | more
 
 
 def _ssb(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
-    found = look.ssb
-    if found.side is None or found.confidence < _SURE:
-        return "SSB", {}
-    return f"{found.side[0].upper()}SB", {}
+    found, voice = look.ssb, look.voice("ssb")
+    side = "S" if found.side is None or found.confidence < _SURE else found.side[0].upper()
+    if voice.likely > _LIKELY:
+        return f"{side}SB voice", {}
+    # A level that stays and symbols with a clock: data. Tones beat as regularly, and are lines.
+    clock: SymbolRate | None = None
+    if voice.steady and look.line.share < _LINED:
+        with suppress(AmrqError):  # too few samples
+            clock = estimate_symbol_rate(look.centred, look.sample_rate)
+        if clock is not None and clock.confidence > _CLOCKED:
+            return f"{side}SB data", _measured(clock.confidence, inner_symbol_rate=clock.rate)
+    return f"{side}SB", {}
 
 
 def _on_off(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:

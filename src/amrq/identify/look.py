@@ -13,11 +13,13 @@ from scipy import fft
 from amrq.classifier import Classifier, FamilyModel
 from amrq.measure import (
     AmMeasures,
+    AudioKind,
     Chirp,
     EmissionMeasures,
     FmMeasures,
     FrequencyKeying,
     FrequencySpread,
+    InnerModem,
     Keying,
     PhaseKeying,
     Pulses,
@@ -26,7 +28,9 @@ from amrq.measure import (
     Spreading,
     SsbMeasures,
     Subcarriers,
+    Voice,
     measure_am,
+    measure_am_modem,
     measure_chirp,
     measure_fm,
     measure_frequency_keying,
@@ -39,6 +43,7 @@ from amrq.measure import (
     measure_spreading,
     measure_ssb,
     measure_subcarriers,
+    measure_voice,
 )
 
 __all__ = ["EmissionLook", "IdentifyModels", "Line", "PowerLines"]
@@ -220,7 +225,23 @@ class EmissionLook:
         """What is beside the strongest line; nothing where there is none."""
         if not self.line.power > 0:
             return Sidebands()
-        return measure_sidebands(self._on_line, self.sample_rate, self._reach, self.noise_density)
+        lower, upper = (edge - self.line.place for edge in self.band())
+        return measure_sidebands(
+            self._on_line, self.sample_rate, self._reach, self.noise_density, (lower, upper)
+        )
+
+    def voice(self, kind: AudioKind) -> Voice:
+        """Return whether there is a voice in the audio of AM, narrow FM or a single sideband."""
+        density = self.noise_density or 0.0
+        if kind == "am" and self.line.power > 0:
+            return measure_voice(self._on_line, self.sample_rate, 2 * self._reach, kind, density)
+        return measure_voice(self.centred, self.sample_rate, self.bandwidth, kind, density)
+
+    def am_modem(self) -> InnerModem:
+        """Return the modem in AM's audio."""
+        if not self.line.power > 0:
+            return InnerModem()
+        return measure_am_modem(self._on_line, self.sample_rate, 2 * self._reach)
 
     @property
     def _on_line(self) -> NDArray[np.complex64]:

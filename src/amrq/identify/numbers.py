@@ -56,12 +56,14 @@ _ANGLED, _SKEWED = (4.5, 8.0), (0.2, 0.4)
 """Evidence and asymmetry of sidebands in quadrature: carriers and single sidebands have 4.1 and less."""
 _LIKE_AM = 0.4, 0.7
 """Symmetry of AM's sidebands."""
+_ASIDE = 0.6, 0.85
+"""Share of a side's power that has no mirror image: AM's sides have less, even with an echo, a neighbour or a pause."""
 _TWO = 0.25, 0.42
 """Spread of an amplitude about two levels: keys have less, a sine 0.5."""
 _MOST_IN_LINE = 0.5, 0.65
 """Share of the line where the lower level is not off: keying on and off leaves a half."""
-_FAST = 60.0, 80.0
-"""Bd: Morse is slower, 70 words a minute are 58."""
+_FAST, _ANY_RATE, _ON = (60.0, 80.0), (0.15, 0.25), (0.8, 0.9)
+"""Bd: Morse is slower, 70 words a minute are 58; confidence of a rate: noise has the former; duty of no code."""
 _FLAT, _PEAKED = (1.6, 2.1), (2.2, 2.6)
 """Peakedness of a frequency: of keys and sweeps, and of voices, music and noise."""
 _ONE_TONE = 0.975, 0.99
@@ -199,7 +201,11 @@ def held(case: Case) -> float:
 def fast_keyed(case: Case) -> float:
     """Return how clearly the amplitude is keyed, and faster than by hand, 0 to 1."""
     rate = case.look.keying.symbol_rate
-    return 0.0 if rate is None else max(switched(case), held(case)) * ramp(rate, *_FAST)
+    if rate is None:
+        return 0.0
+    # Runs that are nearly all on are glitches in a burst that begins or ends.
+    sure = ramp(case.look.keying.confidence, *_ANY_RATE) * (1 - ramp(case.look.keying.duty or 0.0, *_ON))
+    return max(switched(case), held(case)) * ramp(rate, *_FAST) * sure
 
 
 def angled(case: Case) -> float:
@@ -212,8 +218,8 @@ def angled(case: Case) -> float:
 def lopsided(case: Case) -> float:
     """Return how clearly a line has sidebands that do not mirror each other, 0 to 1."""
     found = case.look.sidebands
-    beside = ramp(found.power, *_SIDED) * ramp(found.middle / max(found.followed, 1e-9), *_AWAY)
-    return beside * (1 - ramp(abs(found.symmetry), *_LIKE_AM))
+    away = ramp(found.aside_middle / max(found.followed, 1e-9), *_AWAY)
+    return ramp(found.aside_power, *_SIDED) * away * ramp(found.aside, *_ASIDE)
 
 
 def _stands_out(case: Case) -> float:

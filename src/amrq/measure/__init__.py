@@ -4,8 +4,10 @@
 from amrq.measure.audio_modulation import (
     AmMeasures,
     FmMeasures,
+    InnerModem,
     SsbMeasures,
     measure_am,
+    measure_am_modem,
     measure_fm,
     measure_ssb,
 )
@@ -26,11 +28,13 @@ from amrq.measure.sidebands import Sidebands, measure_sidebands
 from amrq.measure.spreading import Spreading, measure_spreading
 from amrq.measure.subcarriers import Subcarriers, measure_subcarriers
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
+from amrq.measure.voice import AudioKind, Voice, measure_voice
 
 __all__ = [
     "STEP",
     "USUAL_ROLLOFF",
     "AmMeasures",
+    "AudioKind",
     "BandSignal",
     "BurstCarrier",
     "CarrierEstimate",
@@ -42,6 +46,7 @@ __all__ = [
     "FrequencyKeying",
     "FrequencySpread",
     "FrontEndOptions",
+    "InnerModem",
     "InputReport",
     "Keying",
     "PhaseKeying",
@@ -53,11 +58,13 @@ __all__ = [
     "StreamInfo",
     "Subcarriers",
     "SymbolRate",
+    "Voice",
     "check_offset",
     "check_rates",
     "estimate_symbol_rate",
     "find_signals",
     "measure_am",
+    "measure_am_modem",
     "measure_chirp",
     "measure_emission",
     "measure_fm",
@@ -71,6 +78,7 @@ __all__ = [
     "measure_spreading",
     "measure_ssb",
     "measure_subcarriers",
+    "measure_voice",
     "quick_length",
     "select_channel",
     "usable",

@@ -15,8 +15,18 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.frequency_keying import instantaneous_frequency, measure_frequency_keying
+from amrq.measure.voice import am_audio
 
-__all__ = ["AmMeasures", "FmMeasures", "SsbMeasures", "measure_am", "measure_fm", "measure_ssb"]
+__all__ = [
+    "AmMeasures",
+    "FmMeasures",
+    "InnerModem",
+    "SsbMeasures",
+    "measure_am",
+    "measure_am_modem",
+    "measure_fm",
+    "measure_ssb",
+]
 
 _LEAST_SAMPLES = 512
 _PEAK = 0.995
@@ -106,6 +116,21 @@ class SsbMeasures:
 
     side: str | None = None
     skew: float | None = None
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class InnerModem:
+    """A modem's two tones in audio; None where there is none.
+
+    Attributes:
+        tones: the lower and the higher one, Hz.
+        symbol_rate: symbols a second.
+        confidence: probability that tones and rate are right, 0 to 1.
+    """
+
+    tones: tuple[float, float] | None = None
+    symbol_rate: float | None = None
     confidence: float = 0.0
 
 
@@ -218,6 +243,31 @@ def measure_am(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
     if depth > _DEEPEST:
         return AmMeasures()  # the line is no carrier
     return AmMeasures(depth, band, carrier, 1 / (1 + 4 * hiss / max(power, 1e-30)))
+
+
+def measure_am_modem(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float) -> InnerModem:
+    """Measure the modem in the audio of amplitude modulation with its carrier near 0 Hz.
+
+    Args:
+        iq: complex [N], the emission.
+        sample_rate: samples a second, above 0.
+        bandwidth: of the emission, Hz: twice the highest audio frequency, right to some 20 %.
+
+    Raises:
+        AmrqError: the sample rate is not above 0.
+
+    >>> rng = np.random.default_rng(1)
+    >>> tones = np.repeat(rng.choice([1200.0, 2200.0], 480), 20)  # 1200 Bd at 24 kHz
+    >>> audio = 0.5 * np.sin(2 * np.pi * np.cumsum(tones) / 24e3)
+    >>> found = measure_am_modem(1 + audio + 0j, 24e3, 6e3)
+    >>> [round(tone, -2) for tone in found.tones], round(found.symbol_rate)
+    ([1200.0, 2200.0], 1200)
+    """
+    iq, width = _checked(iq, sample_rate, bandwidth)
+    if len(iq) < _LEAST_SAMPLES or not np.any(iq):
+        return InnerModem()
+    audio, rate, _ = am_audio(iq, sample_rate, min(1.6 * width, sample_rate))
+    return InnerModem(*_modem(audio.real, rate, min(0.6 * width, 0.45 * rate)))
 
 
 def measure_ssb(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float | None = None) -> SsbMeasures:

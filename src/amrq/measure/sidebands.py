@@ -54,6 +54,9 @@ class Sidebands:
         power: of the sidebands, in standard deviations of the noise's there.
         middle: frequency, Hz from the line, that half of their power is below; 0 where nothing stands out.
         followed: Hz from the line, below which the line was followed: it is not known what is there.
+        aside: share of the power of the stronger side, as far as the emission goes, that has no mirror image, 0 to 1.
+        aside_power: of that side, in standard deviations of the noise's.
+        aside_middle: as `middle`, of that side.
         spread: of the amplitude's distribution: fourth standardised moment less the square of the third and 1: 0 for
             two levels, 0.5 for a sine, more for audio; None where noise hides it.
     """
@@ -63,6 +66,9 @@ class Sidebands:
     power: float = 0.0
     middle: float = 0.0
     followed: float = 0.0
+    aside: float = 0.0
+    aside_power: float = 0.0
+    aside_middle: float = 0.0
     spread: float | None = None
 
 
@@ -71,6 +77,7 @@ def measure_sidebands(
     sample_rate: float,
     reach: float,
     noise_density: float | None = None,
+    inside: tuple[float, float] | None = None,
 ) -> Sidebands:
     """Measure the sidebands of a line near 0 Hz.
 
@@ -79,6 +86,8 @@ def measure_sidebands(
         sample_rate: samples a second, above 0.
         reach: how far sidebands go, Hz on either side, above 0.
         noise_density: of the noise, power per Hz; None: it is taken from the lower half of what is beyond the reach.
+        inside: lower and upper edge of the emission, Hz from the line: what is beyond may be another's, so that it does
+            not count as a side; None: it goes as far as the reach on both sides.
 
     Raises:
         AmrqError: sample rate or reach is not above 0.
@@ -117,29 +126,72 @@ def measure_sidebands(
         noise = noise_density * sample_rate / 2 * float(np.sum(window**2)) / level**2
     evidence = 0.0
     for part in _PARTS:
-        inside = (at > lowest) & (at <= part * reach)
-        if np.count_nonzero(inside) < _FEWEST:
+        some = (at > lowest) & (at <= part * reach)
+        if np.count_nonzero(some) < _FEWEST:
             continue
-        spread = math.sqrt(2 * _WINDOWED * float(np.sum(along[inside] * across[inside]))) + 1e-30
-        found = float(np.sum(along[inside] - across[inside])) / spread
+        spread = math.sqrt(2 * _WINDOWED * float(np.sum(along[some] * across[some]))) + 1e-30
+        found = float(np.sum(along[some] - across[some])) / spread
         evidence = found if abs(found) > abs(evidence) else evidence
-    inside = (at > lowest) & (at <= reach)
-    count = int(np.count_nonzero(inside))
+    some = (at > lowest) & (at <= reach)
+    count = int(np.count_nonzero(some))
     if count < _FEWEST or not noise > 0:
         return Sidebands(evidence=evidence, followed=lowest)
-    excess = along[inside] + across[inside] - 2 * noise
+    excess = along[some] + across[some] - 2 * noise
     whole, scatter = float(excess.sum()), noise * math.sqrt(2 * _WINDOWED * count)
-    symmetry = float(np.sum(along[inside] - across[inside])) / max(whole, scatter)
-    total = np.cumsum(excess)
-    middle = float(at[inside][int(np.argmax(total > whole / 2))]) if whole > scatter else 0.0
+    symmetry = float(np.sum(along[some] - across[some])) / max(whole, scatter)
+    middle = _half_power(at[some], excess) if whole > scatter else 0.0
+    lower, upper = inside or (-reach, reach)
+    both = (
+        np.square(np.abs(fft.fft(aligned * window)[: len(at)])),
+        np.square(np.abs(fft.fft(aligned.conj() * window)[: len(at)])),
+    )
+    aside = max(
+        (
+            _aside(power - 2 * noise, along - across, at, (lowest, min(edge, reach)), 2 * noise)
+            for power, edge in zip(both, (upper, -lower), strict=True)
+        ),
+        key=lambda side: side[1],
+    )
     return Sidebands(
         evidence=evidence,
         symmetry=min(max(symmetry, -1.0), 1.0),
         power=whole / scatter,
         middle=middle,
         followed=lowest,
+        aside=aside[0],
+        aside_power=aside[1],
+        aside_middle=aside[2],
         spread=_spread(aligned, sample_rate, reach),
     )
+
+
+def _half_power(at: _Reals, excess: _Reals) -> float:
+    """Return the frequency that half of a power is below."""
+    total = np.cumsum(excess)
+    return float(at[int(np.argmax(total > total[-1] / 2))])
+
+
+def _aside(
+    excess: _Reals, mirrored: _Reals, at: _Reals, edges: tuple[float, float], noise: float
+) -> tuple[float, float, float]:
+    """Return the share of a side's power that has no mirror image, its power in deviations of the noise's, its middle.
+
+    Args:
+        excess: power of the side at each frequency, noise taken off.
+        mirrored: power in phase less that in quadrature: what both sides have in common, either sign.
+        at: frequencies, Hz from the line.
+        edges: of the side, Hz from the line.
+        noise: mean power of the noise in a bin.
+    """
+    some = (at > edges[0]) & (at <= edges[1])
+    count = int(np.count_nonzero(some))
+    if count < _FEWEST:
+        return 0.0, 0.0, 0.0
+    power, scatter = float(excess[some].sum()), noise * math.sqrt(_WINDOWED * count)
+    if not power > scatter:
+        return 0.0, 0.0, 0.0
+    common = abs(float(mirrored[some].sum()))
+    return min(max(1 - common / power, 0.0), 1.0), power / scatter, _half_power(at[some], excess[some])
 
 
 def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArray[np.complex128], float]:
