@@ -40,6 +40,8 @@ WORDS = {
 }
 CLAIMS = ((0, 50), (50, 60), (60, 70), (70, 80), (80, 90), (90, 95), (95, 100))
 """Per cent of confidence."""
+BROAD_CLAIMS = ((50, 70), (70, 90), (90, 101))
+"""The same, for single families, of which there are fewer; 100 is among the surest."""
 
 
 class Found(NamedTuple):
@@ -305,6 +307,36 @@ def confidence_table(rows: Rows) -> str:
     return table(heads, lines)
 
 
+def calibration_table(rows: Rows) -> str:
+    """How often claims of a family are right, by family and confidence: all levels, all families sent."""
+    parts = ("own", "strangers")
+    heads = ["called"]
+    for part in parts:
+        heads += [f"{part}, {_range(low, high)}: n, right, %" for low, high in BROAD_CLAIMS]
+    counts: Counter[tuple[str, str, int]] = Counter()
+    right: Counter[tuple[str, str, int]] = Counter()
+    for part in parts:
+        for row in of(rows, part):
+            for family, confidence, answers in answers_in(row):
+                place = next(
+                    (k for k, (low, high) in enumerate(BROAD_CLAIMS) if low <= confidence < high), -1
+                )
+                counts[part, family, place] += answers
+                right[part, family, place] += answers * (family == row["sent"])
+    lines = []
+    for family in FAMILIES:
+        keys = [(part, family, place) for part in parts for place in range(len(BROAD_CLAIMS))]
+        cells = [
+            f"{counts[key]:,}: {share(right[key], counts[key], 0)}" if counts[key] else "-" for key in keys
+        ]
+        lines.append([f"`{family}`", *cells])
+    return table(heads, lines)
+
+
+def _range(low: int, high: int) -> str:
+    return f".{low:02} to {'1' if high > 99 else f'.{high:02}'}"
+
+
 def cost_table(rows: Rows) -> str:
     """Processor time by family, at 15 dB."""
     heads = ["processor time at 15 dB", "n", "mean"]
@@ -423,6 +455,7 @@ TABLES: dict[str, Callable[[Rows], str]] = {
     "recorded": recorded_table,
     "parameters": parameters_table,
     "confidence": confidence_table,
+    "calibration": calibration_table,
     "left out": left_out_table,
     "cost": cost_table,
 }
