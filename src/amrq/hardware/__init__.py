@@ -22,6 +22,7 @@ from amrq.hardware.layers import (
     requantise,
 )
 from amrq.hardware.native_engine import NativeEngine, compiled
+from amrq.hardware.native_source import build_native_source, c_name, native_source, write_native_source
 from amrq.hardware.prefix import NumpyPrefix, float_mean
 from amrq.hardware.read_layers import OnnxGraph, read_layers
 from amrq.hardware.serial_frames import FrameSeeker, SerialFrame, SerialIdentity, SerialType
@@ -51,11 +52,14 @@ __all__ = [
     "SerialIdentity",
     "SerialType",
     "aligner_tables",
+    "build_native_source",
+    "c_name",
     "compiled",
     "count_weights",
     "estimate",
     "float_mean",
     "magnitude_rows",
+    "native_source",
     "read_image",
     "read_layer_sizes",
     "read_layers",
@@ -63,4 +67,5 @@ __all__ = [
     "rotate_to_axis",
     "weights_of",
     "write_image",
+    "write_native_source",
 ]

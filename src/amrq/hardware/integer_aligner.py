@@ -273,15 +273,23 @@ class AlignerPrefix:
         operations: that it is the integer aligner.
         points: what the first layer at each symbol and the first once a chunk must take, to take it as it is.
         chunk_length: samples of a chunk.
+        channels: numbers that it gives at each symbol.
+        summaries: numbers that it gives once a chunk.
     """
 
     chunk_length = _LENGTH
+    channels = 15
+    summaries = 8
     tensors = ("symbols", "side")
     operations = ("IntegerAligner",)
     points = (FixedPoint(_EXPONENT, signed=True), FixedPoint(_EXPONENT, signed=False))
 
     def __init__(self) -> None:
         self._aligner = IntegerAligner()
+
+    def integers(self, iq: NDArray[np.signedinteger[Any]]) -> IntegerInputs:
+        """Return what the layers are given of received symbols [N, 2, 32]: see `IntegerAligner.align`."""
+        return self._aligner.align(iq)
 
     def __call__(
         self, iq: NDArray[np.float32], level: NDArray[np.float32] | None = None

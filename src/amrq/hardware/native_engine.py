@@ -3,6 +3,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +16,38 @@ from amrq.hardware.integer_engine import IMAGE_SUFFIX, read_network
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import IntegerLayer
 from amrq.model import find_model
-from amrq.native import CompiledNetwork, NetworkLayer, kernels
+from amrq.native import CompiledNetwork, NetworkLayer, check_layers, kernels
 
-__all__ = ["NativeEngine", "compiled"]
+__all__ = ["NativeEngine", "NativeParts", "compiled", "native_parts"]
 
 
-def compiled(network: IntegerNetwork, instructions: str | None = None) -> CompiledNetwork:
-    """Return a network as the compiled library runs it.
+class NativeParts(NamedTuple):
+    """What the compiled library is given of a network.
+
+    Attributes:
+        tables: of the aligner, by name.
+        symbol_layers: run at every symbol.
+        head_layers: run once a chunk.
+        mean_shift: from the sum over the symbols to what the head is given, to the right.
+        aligned: the network begins with the integer aligner.
+    """
+
+    tables: dict[str, NDArray[np.int64]]
+    symbol_layers: list[NetworkLayer]
+    head_layers: list[NetworkLayer]
+    mean_shift: int
+    aligned: bool
+
+
+def native_parts(network: IntegerNetwork) -> NativeParts:
+    """Return a network as the compiled library takes it.
 
     Args:
         network: of chunks of 32; with the integer aligner, or with no more than magnitudes before its first layer.
-        instructions: one of `amrq.native.INSTRUCTIONS`; the best of this processor where it is None.
 
     Raises:
-        AmrqError: the library is not there, or does not run such a network.
+        AmrqError: the library does not run such a network.
     """
-    library = kernels()
-    if library is None or not library.network_instructions():
-        raise AmrqError("the engine native needs the compiled library, which make and CMake build.")
     if network.contract.chunk_length != 32:
         raise AmrqError(
             f"the engine native runs models of chunks of 32 samples, not of {network.contract.chunk_length}."
@@ -59,19 +74,39 @@ def compiled(network: IntegerNetwork, instructions: str | None = None) -> Compil
         "cosine": tables.cosine,
     }
 
-    def packed(layer: IntegerLayer) -> NetworkLayer:
+    def described(layer: IntegerLayer) -> NetworkLayer:
         shifts = network.score_shifts if layer.output is None else layer.shifts
         return NetworkLayer(layer.weights, layer.biases, shifts, layer.input.signed)
 
+    parts = NativeParts(
+        by_name,
+        [described(layer) for layer in network.symbol_layers],
+        [described(layer) for layer in network.head_layers],
+        network.mean.shift,
+        aligned,
+    )
     try:
-        return library.network(
-            by_name,
-            [packed(layer) for layer in network.symbol_layers],
-            [packed(layer) for layer in network.head_layers],
-            network.mean.shift,
-            aligned,
-            instructions=instructions,
-        )
+        check_layers(parts.symbol_layers, parts.head_layers, parts.mean_shift)
+    except ValueError as error:
+        raise AmrqError(f"the engine native cannot run this model: {error}") from None
+    return parts
+
+
+def compiled(network: IntegerNetwork, instructions: str | None = None) -> CompiledNetwork:
+    """Return a network as the compiled library runs it.
+
+    Args:
+        network: see `native_parts`.
+        instructions: one of `amrq.native.INSTRUCTIONS`; the best of this processor where it is None.
+
+    Raises:
+        AmrqError: the library is not there, or does not run such a network.
+    """
+    library = kernels()
+    if library is None or not library.network_instructions():
+        raise AmrqError("the engine native needs the compiled library, which make and CMake build.")
+    try:
+        return library.network(*native_parts(network), instructions=instructions)
     except ValueError as error:
         raise AmrqError(f"the engine native cannot run this model: {error}") from None
 

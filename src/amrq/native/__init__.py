@@ -3,7 +3,13 @@
 
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
 from amrq.native.line_kernels import CHIRPS, LineGrid
-from amrq.native.network_kernels import INSTRUCTIONS, CompiledNetwork, NetworkLayer
+from amrq.native.network_kernels import (
+    INSTRUCTIONS,
+    CompiledNetwork,
+    NetworkLayer,
+    check_layers,
+    layer_arrays,
+)
 from amrq.native.point_kernels import MOST_CHUNKS, Averaging, PointScores
 from amrq.native.receive_kernels import (
     CarrierLimits,
@@ -32,6 +38,8 @@ __all__ = [
     "PointScores",
     "SpectrumLimits",
     "SpectrumNow",
+    "check_layers",
     "kernels",
+    "layer_arrays",
     "missing",
 ]

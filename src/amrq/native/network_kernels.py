@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["INSTRUCTIONS", "CompiledNetwork", "NetworkKernels", "NetworkLayer"]
+__all__ = [
+    "INSTRUCTIONS",
+    "CompiledNetwork",
+    "NetworkKernels",
+    "NetworkLayer",
+    "check_layers",
+    "layer_arrays",
+]
 
 INSTRUCTIONS = ("plain", "avx2", "vnni")
 """What the layers can be computed with, by the library's number: plain C, AVX2, AVX-512 VNNI."""
@@ -62,6 +69,36 @@ class _Network(ctypes.Structure):
     ]
 
 
+def layer_arrays(layer: NetworkLayer, aligned: bool) -> dict[str, NDArray[Any]]:
+    """Return what the library is given of a layer, by the name in its `struct layer`.
+
+    Args:
+        layer: of the network.
+        aligned: it is the first one and takes what the integer aligner gives, so that most of its inputs have no sign.
+
+    Returns:
+        weights int8 `[outputs, inputs, kernel]`; biases and shifts int32 `[outputs]`; offsets uint8 `[inputs]`, added
+        to the inputs so that they have no sign; highest uint8 `[inputs]`, the largest that they are then.
+
+    >>> weights = np.ones((2, 3, 1), np.int8)
+    >>> layer = NetworkLayer(weights, np.zeros(2, np.int32), np.zeros(2, np.int64), signed=True)
+    >>> layer_arrays(layer, aligned=False)["offsets"].tolist()
+    [128, 128, 128]
+    """
+    inputs = layer.weights.shape[1]
+    signed = np.full(inputs, layer.signed)
+    if aligned:
+        signed[np.setdiff1d(np.arange(inputs), _SIGNED)] = False
+    highest = np.where(signed, 255, 127) if aligned else np.full(inputs, 255)
+    return {
+        "weights": np.ascontiguousarray(layer.weights, np.int8),
+        "biases": np.ascontiguousarray(layer.biases, np.int32),
+        "shifts": np.ascontiguousarray(layer.shifts, np.int32),
+        "offsets": np.where(signed, 128, 0).astype(np.uint8),
+        "highest": highest.astype(np.uint8),
+    }
+
+
 class CompiledNetwork:
     """A network as the library runs it.
 
@@ -96,7 +133,7 @@ class CompiledNetwork:
             raise ValueError(f"the processor has no {INSTRUCTIONS[kind]}, only {INSTRUCTIONS[best]}.")
         self.instructions = INSTRUCTIONS[kind]
         layers = [*symbol_layers, *head_layers]
-        self._channels, self._side = _check_layers(symbol_layers, head_layers, mean_shift)
+        self._channels, self._side = check_layers(symbol_layers, head_layers, mean_shift)
         if aligned and (self._channels, self._side) != (_ALIGNED, _SUMMARIES):
             raise ValueError("its first layers do not take what the integer aligner gives.")
         self._aligned = aligned
@@ -141,20 +178,8 @@ class CompiledNetwork:
         return int(array.ctypes.data)
 
     def _described(self, layer: NetworkLayer, aligned: bool) -> _Layer:
-        """Return a layer as the library is given it; `aligned`: what its inputs can be is known better."""
-        outputs, inputs, kernel = layer.weights.shape
-        signed = np.full(inputs, layer.signed)
-        if aligned:
-            signed[np.setdiff1d(np.arange(inputs), _SIGNED)] = False
-        highest = np.where(signed, 255, 127) if aligned else np.full(inputs, 255)
-        arrays: tuple[NDArray[Any], ...] = (
-            np.ascontiguousarray(layer.weights, np.int8),
-            np.ascontiguousarray(layer.biases, np.int32),
-            np.ascontiguousarray(layer.shifts, np.int32),
-            np.where(signed, 128, 0).astype(np.uint8),
-            highest.astype(np.uint8),
-        )
-        return _Layer(*(self._address(array) for array in arrays), outputs, inputs, kernel)
+        arrays = layer_arrays(layer, aligned)
+        return _Layer(*(self._address(arrays[name]) for name in _GIVEN), *layer.weights.shape)
 
     def received(self, iq: NDArray[np.float32]) -> NDArray[np.int16]:
         """Return chunks float32 `[N, 2, 32]` of unit RMS as integers: 2^12 times, rounded half to even, saturated."""
@@ -195,10 +220,19 @@ class CompiledNetwork:
         return scores
 
 
-def _check_layers(
+def check_layers(
     symbol_layers: Sequence[NetworkLayer], head_layers: Sequence[NetworkLayer], mean_shift: int
 ) -> tuple[int, int]:
-    """Refuse what the library does not run; return the channels of the first layer and what joins the mean."""
+    """Return the channels of the first layer and how many numbers join the mean.
+
+    Args:
+        symbol_layers: run at every symbol.
+        head_layers: run once a chunk.
+        mean_shift: see `CompiledNetwork`.
+
+    Raises:
+        ValueError: the library does not run such a network.
+    """
     if not symbol_layers or not head_layers:
         raise ValueError("a network needs layers at each symbol and once a chunk.")
     if not -8 <= mean_shift <= 16:
