@@ -56,6 +56,7 @@ OUTPUTS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ),
     ("evaluate", "output"): ("folder", ("evaluate", SMALL, "--chunks", "1", "--es-n0", "10", "-o", HERE)),
     ("rtl", "output"): ("folder", ("rtl", SMALL, "-o", HERE)),
+    ("compile", "output"): ("folder", ("compile", "blind-small-int4", "--chunks", "16", "-o", HERE)),
     ("sweep", "output"): ("folder", ("sweep", str(ROOT / "recipes" / "sweep-smoke.toml"), "-o", HERE)),
     ("sweep-report", "output"): (
         "folder",
@@ -133,6 +134,7 @@ INPUTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("evaluate-report", "folders"): ("evaluate-report", HERE),
     ("estimate", "model"): ("estimate", HERE),
     ("rtl", "model"): ("rtl", HERE, "-o", "rtl"),
+    ("compile", "model"): ("compile", HERE, "-o", "c"),
     ("sweep", "recipe"): ("sweep", HERE, "--dry-run"),
     ("sweep-report", "sweeps"): ("sweep-report", HERE, "-o", "report"),
     ("sweep-report", "published"): (
@@ -342,6 +344,7 @@ TOO_LONG = (
     ["estimate", f"{LONG}.onnx"],
     ["rtl", f"{LONG}.onnx", "-o", "out"],
     ["rtl", "coherent-small-int4", "-o", LONG],
+    ["compile", "blind-small-int4", "--chunks", "16", "-o", LONG],
     ["board", "--model", f"{LONG}.npz"],
     ["board", "--key", f"{LONG}.secret", "--client", f"{LONG}.public"],
     ["classify", f"{LONG}.wav"],

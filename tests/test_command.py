@@ -47,6 +47,7 @@ QPSK = RECORDINGS / "dvbs2_qpsk.sigmf-meta"
         ["sweep-report"],
         ["estimate"],
         ["rtl"],
+        ["compile"],
         ["bound"],
     ],
 )

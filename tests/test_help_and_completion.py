@@ -91,6 +91,7 @@ def test_options_stand_in_panels(command: str, panels: tuple[str, ...]) -> None:
         ("model", "show", "bl"),
         ("estimate", "bl"),
         ("rtl", "bl"),
+        ("compile", "bl"),
         ("evaluate", "bl"),
         ("board", "--model", "bl"),
         ("board", "export", "bl"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands `amrq estimate` and `amrq rtl`."""
+"""The commands `amrq estimate`, `amrq rtl` and `amrq compile`."""
 
 import hashlib
 import json
@@ -13,7 +13,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from amrq.cli.app import Fields, expanded, model_names, one_of
-from amrq.hardware import IntegerNetwork, count_weights, read_layer_sizes
+from amrq.hardware import (
+    IntegerNetwork,
+    build_native_source,
+    c_name,
+    count_weights,
+    read_layer_sizes,
+    write_native_source,
+)
 from amrq.hardware import estimate as resources
 from amrq.hardware.rtl import (
     SIMULATORS,
@@ -29,7 +36,7 @@ from amrq.hardware.rtl import (
 from amrq.model import find_model
 from amrq.text import printable
 
-__all__ = ["estimate", "rtl"]
+__all__ = ["compile_model", "estimate", "rtl"]
 
 _COLUMNS = ("DSP", "FF", "LUT", "BRAM")
 
@@ -169,3 +176,47 @@ def rtl(
         )
     if check is not None:
         typer.echo(printable(cosimulate(output, check)))
+
+
+def compile_model(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="An ONNX file with a contract, or a shipped model's name.", autocompletion=model_names
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.", show_default=False)
+    ],
+    compiler: Annotated[
+        str,
+        typer.Option(
+            "--cc", metavar="COMMAND", help="C compiler (GCC or Clang), also one for another machine."
+        ),
+    ] = "cc",
+    chunks: Annotated[
+        int, typer.Option("--chunks", min=16, help="Chunks that the check is made with.")
+    ] = 2000,
+) -> None:
+    """Write a quantised model as C, to put into a program of your own.
+
+    Received symbols go in, at any level and phase, scores come out, equal to the integer reference to the bit. Source
+    and header need the C library alone; the weights are constants. The compiler makes a shared library and a check,
+    which runs at once where this machine can run it. To classify with a model of your own none of this is needed: the
+    engine **native** runs any model that this command takes.
+
+    Example: **amrq compile blind-full-int8 -o full**, then **make -C full test**
+
+    Example: **amrq compile my-model.onnx -o arm --cc aarch64-linux-gnu-gcc**, for the ARM cores of a board
+    """
+    network = IntegerNetwork.from_onnx(find_model(model))
+    write_native_source(network, output, chunks, compiler)
+    name = c_name(network.contract.name)
+    typer.echo(f"{printable(output)}: {name}.c, {name}.h; see {printable(output / 'README.md')}")
+    found = build_native_source(output, name, compiler)
+    for line in found.splitlines():
+        typer.echo(printable(line))
+    if not found:
+        typer.echo(
+            "The check was built and does not run on this machine: copy the folder and run ./check there."
+        )

@@ -30,6 +30,7 @@ _PLACES = {
     "evaluate-report": "amrq.cli.evaluate:evaluate_report",
     "estimate": "amrq.cli.hardware:estimate",
     "rtl": "amrq.cli.hardware:rtl",
+    "compile": "amrq.cli.hardware:compile_model",
     "sweep": "amrq.cli.sweep:sweep",
     "sweep-report": "amrq.cli.sweep:sweep_report",
     "bound": "amrq.cli.bound:bound",

@@ -31,13 +31,13 @@ _LONGEST = 60
 
 
 def c_name(name: str) -> str:
-    """Return a model's name as one of C.
+    """Return what a model is called in C, by the name in its contract.
 
-    >>> c_name("blind-full-int8"), c_name("4 bits"), c_name("")
-    ('blind_full_int8', 'model_4_bits', 'model')
+    >>> c_name("blind-full-int8"), c_name("int"), c_name("")
+    ('amrq_blind_full_int8', 'amrq_int', 'amrq_model')
     """
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name)[:_LONGEST].strip("_").lower()
-    return plain if re.match("[a-z]", plain) else f"model_{plain}".strip("_")
+    return f"amrq_{plain or 'model'}"
 
 
 def _text(value: str) -> str:
@@ -314,7 +314,9 @@ clean:
 
 
 def _readme(network: IntegerNetwork, name: str) -> str:
-    classes = ", ".join(f"`{printable(label, 60)}`".replace("|", " ") for label in network.contract.classes)
+    classes = ", ".join(
+        f"`{re.sub('[`|]', ' ', printable(label, 60))}`" for label in network.contract.classes
+    )
     return f"""# {name}
 
 A quantised model of gr-amrq as C: received symbols in, scores out, equal to the reference to the bit.
@@ -352,7 +354,7 @@ def native_source(network: IntegerNetwork, compiler: str = "cc") -> dict[str, st
 
     >>> files = native_source(IntegerNetwork.from_onnx("blind-small-int4"))
     >>> sorted(files)
-    ['Makefile', 'README.md', 'blind_small_int4.c', 'blind_small_int4.h', 'check.c']
+    ['Makefile', 'README.md', 'amrq_blind_small_int4.c', 'amrq_blind_small_int4.h', 'check.c']
     """
     if not isinstance(network.prefix, AlignerPrefix):
         raise AmrqError(
@@ -366,7 +368,7 @@ def native_source(network: IntegerNetwork, compiler: str = "cc") -> dict[str, st
         f"{name}.h": _header(network, name),
         f"{name}.c": _library_text(name) + _entries(network, parts, name),
         "check.c": _check(name),
-        "Makefile": _makefile(name, compiler),
+        "Makefile": _makefile(name, compiler if re.fullmatch(r"[\w./+=, -]+", compiler) else "cc"),
         "README.md": _readme(network, name),
     }
 
