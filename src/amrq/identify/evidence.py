@@ -128,9 +128,9 @@ def _seek_others(case: Case, score: dict[str, float], measured: dict[str, float]
     if best in _CHIPS and "dsss" not in measured and case.look.bandwidth > _RANGES["dsss"][0]:
         _measure(case, "dsss", score, measured)
         best = max(score, key=lambda name: score[name])
-    # AM has a line, too, and an audio that is skew.
+    # AM has a line, too, and an audio that is skew. What others have, too, is no reason not to look for them.
     lined = best in _LINED and case.look.line.share > _IN_LINE
-    if best not in measured or (not lined and proof_of(case, best) >= PROVEN):
+    if best not in measured or (not lined and proof_of(case, best, 0.0) >= PROVEN):
         return
     for families, other in ((_SIDEBANDS, "am"), (_SWEEPS, "chirp"), (_FRAMES, "ofdm")):
         if best in families and other in score and other not in measured:

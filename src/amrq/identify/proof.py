@@ -136,6 +136,8 @@ def contradiction_of(case: Case, name: str) -> float:
         if name == "fm":
             swept *= 1 - max(modem_inside(case), unswept(case))
         against = max(against, swept)
+    if name in _NO_SUBCARRIERS and case.has("subcarriers"):
+        against = max(against, ramp(case.look.subcarriers.confidence, 0.5, 0.9))
     if name in _NO_CODE and case.has("spreading"):
         against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "ook" and case.has("keying"):
@@ -165,6 +167,8 @@ _SIDED = {"carrier": 5.0, "ssb": 2.0}
 """Times as much sidebands count against families whose weak proof AM has, too: a line, and more power on one side."""
 _NO_SWEEPS = ("fsk2", "fsk4", "fskm", "fm", "ook")
 """Families that chirps are taken for."""
+_NO_SUBCARRIERS = ("ssb", "linear", "oqpsk", "pi4dqpsk")
+"""Families that OFDM is taken for: its sum of subcarriers is like noise, and its pilots have lines."""
 _NO_CODE = ("linear", "oqpsk", "pi4dqpsk")
 """Families that direct sequences are taken for: their chips are symbols."""
 _KEYED = ("fsk2", "fsk4", "fskm")
