@@ -41,7 +41,7 @@ BATCH = 1024
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "thesis.toml"
 PEERS = ("vgglike_2f_1c_1re_1mp", "vgglike_5f_5c_4re_4mp")
 BLOCKS = {"stream_to_vector": False, "our chunker": True}
-FEWER = 4
+FEWER = 8
 """Of the slow ones so many times fewer chunks are classified a round."""
 
 

@@ -52,7 +52,7 @@ _PLACE: tuple[str, ...] = (
 )
 _PLACE += ("burst_begins", "burst_ends")
 """Fields of a record that a message has too, where they are known."""
-_PATIENCE = (2e-3, 10e-3)
+_PATIENCE = (2e-3, 4e-3)
 """Seconds between two looks whether more has arrived, while the worker has little and while it has much to do."""
 _MUCH = 2048  # chunks
 _STATISTICS_PERIOD = 0.5  # seconds between two statistics messages
