@@ -59,6 +59,8 @@ _ROUND_ENVELOPE = 0.18
 _ALIKE, _ALIKE_INDEX, _ALIKE_ENVELOPE = 0.7, 0.6, 0.1
 """Binary frequency keying with an index below may be a phase keying with round pulses or a modem in FM, where the
 envelope varies by more than that: so sure at most."""
+_NO_NEWS, _UNSTEADY = 0.1, 0.25
+"""Surprise of a pattern that repeats, and variation of the envelope from which on it may be one of phase keying."""
 _WIDE, _LOWEST = 30e3, 4.5
 """Hz: FM that is wider is wide, and may have any audio. Steps of a look's spectrum, of which four are the least that is
 told."""
@@ -186,9 +188,15 @@ _SUBAUDIBLE = 300.0
 
 
 def _is_ambiguous(case: Case) -> bool:
-    """Return whether frequency keying is like phase keying with round pulses: MSK and pi/2-BPSK have the same turns."""
-    index = case.look.frequency_keying.index
-    return index is not None and index < _ALIKE_INDEX and case.look.envelope > _ALIKE_ENVELOPE
+    """Return whether frequency keying may be another kind.
+
+    It is like phase keying with round pulses: MSK and pi/2-BPSK have the same turns. And two tones by turns are what
+    any pattern that repeats shows, where the envelope is not a constant one.
+    """
+    found, envelope = case.look.frequency_keying, case.look.envelope
+    turns = found.index is not None and found.index < _ALIKE_INDEX and envelope > _ALIKE_ENVELOPE
+    repeats = found.surprise is not None and found.surprise < _NO_NEWS and envelope > _UNSTEADY
+    return turns or repeats
 
 
 def _fm(case: Case) -> float:
