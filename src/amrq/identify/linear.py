@@ -149,19 +149,20 @@ def _decided(
     symbols: list[NDArray[np.complex64]] = []
     decisions: list[Decision] = []
     worker = _worker(classifier, options.decision, decisions)
-    worker.start()
     number = 0
-    try:
-        for received in _received(receiver, samples):
-            if not len(received.positions):
-                continue
-            worker.submit(_batch(received, number))
-            positions.append(received.positions)
-            symbols.append(received.symbols)
-            number += len(received.positions)
-        worker.wait_until_idle()
-    finally:
-        worker.stop()
+    for received in _received(receiver, samples):
+        if not len(received.positions):
+            continue
+        worker.submit(_batch(received, number), wait=False)
+        positions.append(received.positions)
+        symbols.append(received.symbols)
+        number += len(received.positions)
+    if not worker.decide_here():
+        worker.start()
+        try:
+            worker.wait_until_idle()
+        finally:
+            worker.stop()
     if not decisions:
         return Identification(found, reason="the signal is too short for a decision")
     spacing = sample_rate / found.symbol_rate.rate

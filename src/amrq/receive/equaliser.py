@@ -20,6 +20,7 @@ neighbouring ones. Only where they are correlated is anything done:
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -270,7 +271,8 @@ class Equaliser:
                 match = windows[: len(decided)].T @ decided.conj() / np.float32(len(decided))
                 found = _of_unit_power(np.linalg.solve(covariance, match), covariance)
             output = windows @ found.conj()
-            fit = self._fitter.best(output[-_JUDGED:])
+            # Decisions for a class make its points: no other one fits much better, but for those that were close.
+            fit = self._fitter.best(output[-_JUDGED:], close)
             gain = float(np.mean(np.log(np.abs(fft(found, 256)) ** 2 + 1e-6)))
             if fit.log_likelihood > max(least - gain, _NOISE_FIT) and _correlation(output) < _LEFT:
                 tries.append((fit.log_likelihood + gain, found))
@@ -379,20 +381,26 @@ class ConstellationFitter:
         self._classes = classes
         self._recovery = CarrierRecovery(hold=64)
 
-    def best(self, symbols: Complex) -> Fit:
+    def best(self, symbols: Complex, names: Sequence[str] | None = None) -> Fit:
         """Return the class that fits best: the first of `ranked`."""
-        return self.ranked(symbols)[0]
+        return self.ranked(symbols, names=names)[0]
 
-    def ranked(self, symbols: Complex, turn: NDArray[np.complex64] | None = None) -> list[Fit]:
+    def ranked(
+        self,
+        symbols: Complex,
+        turn: NDArray[np.complex64] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> list[Fit]:
         """Return the fits of all classes, the best first.
 
         Args:
             symbols: complex [n], n at least 64; what is left of a stretch of 64 is not looked at, nor decided.
             turn: complex64 [n], n a multiple of 64, of unit size: what takes the carrier off the symbols, where that is
                 known; None: it is found.
+            names: of the classes that are fitted; None: of all.
         """
         still, turn = self._still(symbols, turn)
-        fits = [_turned_back(_fit(still, self._classes[name]), turn) for name in self._classes]
+        fits = [_turned_back(_fit(still, self._classes[name]), turn) for name in names or self._classes]
         return sorted(fits, key=lambda fit: -fit.log_likelihood)
 
     def of(self, name: str, symbols: Complex, turn: NDArray[np.complex64] | None = None) -> Fit:
@@ -425,12 +433,15 @@ def _turned_back(fit: Fit, turn: NDArray[np.complex64]) -> Fit:
 def _fit(symbols: NDArray[np.complex64], fitted: LinearClass) -> Fit:
     """Fit one class to symbols of unit power and steady phase, complex64 [64 m]."""
     points, order, count = fitted.points, fitted.order, len(symbols)
-    square = (np.abs(points) ** 2)[:, None]
+    square = (np.abs(points) ** 2).astype(np.float32)
+    # Real part, imaginary part and power of each point: sums over the points are one product of matrices.
+    sums = np.stack((points.real, points.imag, square)).astype(np.float32)
     stretches = symbols.reshape(-1, _STRETCH)
     # The phase of each stretch: of some in a sector the one whose points lie nearest.
     angles = np.arange(_PHASES) * (2 * np.pi / (fitted.symmetry * _PHASES))
-    turned = (np.exp(1j * angles)[:, None] * points).astype(np.complex64).ravel()
-    nearness = 2 * _product(turned, symbols).reshape(_PHASES, order, count) - square
+    turned = (2 * np.exp(1j * angles)[:, None] * points).astype(np.complex64).ravel()
+    nearness = _product(turned, symbols).reshape(_PHASES, order, count)
+    nearness -= square[:, None]
     match = nearness.max(axis=1).reshape(_PHASES, -1, _STRETCH).sum(axis=2)
     phase = angles[match.argmax(axis=0)]
     level, noise = 1.0, max(1 - float(match.max(axis=0).sum()) / count, _LEAST_NOISE)
@@ -439,13 +450,17 @@ def _fit(symbols: NDArray[np.complex64], fitted: LinearClass) -> Fit:
         turn = np.exp(1j * phase).astype(np.complex64)[:, None]
         upright = (stretches * turn.conj()).ravel()
         # The part of -|r - level * s|^2 / noise that depends on the point.
-        exponent = (_product(points, upright) * (2 * level) - level**2 * square) * (1 / noise)
-        largest = exponent.max(axis=0)
-        weight = np.exp(exponent - largest)
+        weight = _product(points * np.float32(2 * level / noise), upright)
+        weight -= (np.float32(level**2 / noise) * square)[:, None]
+        largest = weight.max(axis=0)
+        weight -= largest
+        np.exp(weight, out=weight)
         total = weight.sum(axis=0)
         log_likelihood = float(np.mean(np.log(total) + largest)) - 1 / noise - np.log(order * np.pi * noise)
-        decided = (points @ weight) / total
-        power = float(((square[:, 0] @ weight) / total).sum())
+        real, imaginary, powers = (sums @ weight) / total
+        decided = np.empty(count, np.complex64)
+        decided.real, decided.imag = real, imaginary
+        power = float(powers.sum())
         answer = Fit(
             fitted.name, float(log_likelihood), noise, (decided.reshape(-1, _STRETCH) * turn).ravel()
         )

@@ -29,6 +29,7 @@ _ROLLOFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75, 1.0, RECTANGU
 _WHOLE_ROLLOFFS = (0.25, 0.3, 0.35, 0.4, 0.5)  # of raised cosines that are no roots
 _RARE = 10.0  # log likelihood by which such a pulse must be likelier than another
 _RARE_BLOCKS = (5, 32)  # in the average, at least, and since a signal began, at most, where that is asked
+_MOST_MODELS = 64  # of those that are kept
 _RARE_TRIED = 3  # likeliest pulses of either kind that are compared, at finer levels
 _LITTLE_NOISE = 0.03  # power of the noise over the symbols', for which its filter is made
 _FURTHEST, _PLACE_STEP = 0.14, 0.02  # of a signal's middle, symbol rates
@@ -294,6 +295,9 @@ class PulseFinder:
         """Say where in the channel the band's 0 Hz is, in symbol rates: a radio leaves a line of its own there."""
         self._line = np.abs(self._frequency - place) < _CELL
         self._views: dict[Pulse, list[NDArray[np.intp]]] = {}
+        self._models: dict[
+            tuple[int, int], tuple[NDArray[np.float64], NDArray[np.float64]]
+        ] = {}  # see `_finer`
 
     def response(self, pulse: Pulse) -> NDArray[np.float32]:
         """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
@@ -556,14 +560,26 @@ class PulseFinder:
             tries = []
             for one in tried[np.argsort(best[tried])[-_RARE_TRIED:]].tolist():
                 level = int(levels[one])
-                finer = _LEVELS_DB[level] + np.arange(-3, 4 if level < len(_LEVELS_DB) - 1 else 14)
-                model = self._pulses[one].spectrum(frequency) + 10 ** (-finer[:, None] / 10)
-                scale = (1 / model) @ (power * weight) / count
-                tries.append(float((-count * np.log(scale) - np.log(model) @ weight).max()) * freedom)
+                inverse, log = self._finer(one, level, frequency)
+                scale = inverse @ (power * weight) / count
+                tries.append(float((-count * np.log(scale) - log @ weight).max()) * freedom)
             reached.append(max(tries))
         more = reached[1] - reached[0]
         self._whole = more > 0 if self._whole else more > _RARE
         return self._whole
+
+    def _finer(
+        self, pulse: int, level: int, frequency: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return a pulse's spectrum in noise of levels about one of them, inverted, and its logarithm."""
+        known = self._models.get((pulse, level))
+        if known is None:
+            finer = _LEVELS_DB[level] + np.arange(-3, 4 if level < len(_LEVELS_DB) - 1 else 14)
+            model = self._pulses[pulse].spectrum(frequency) + 10 ** (-finer[:, None] / 10)
+            if len(self._models) >= _MOST_MODELS:
+                self._models.clear()
+            known = self._models[pulse, level] = (1 / model, np.log(model))
+        return known
 
     def _alone(self, power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return 1 for the cells that hold the signal or noise, 0 where another signal begins, float32 [cells]."""

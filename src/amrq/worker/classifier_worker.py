@@ -251,6 +251,26 @@ class ClassifierWorker:
             self._classifier.close()
         self._raise_error()
 
+    def decide_here(self) -> bool:
+        """Classify and decide on what was handed over in the calling thread, and end; the worker has not been started.
+
+        For few chunks: threads of their own would cost as much as the chunks. Where there are more than one call of the
+        classifier takes, nothing is done.
+
+        Returns:
+            Whether it was done.
+
+        Raises:
+            Exception: what went wrong.
+        """
+        if self._waiting > _MOST_AT_ONCE:
+            return False
+        self._closing = True
+        for work in (self._classify_all, self._decide_all):
+            self._guard(work)
+        self._raise_error()
+        return True
+
     def _raise_error(self) -> None:
         if self._error is None:
             return
