@@ -80,8 +80,7 @@ class FrequencyKeying:
         longest: share of the symbols that the longest stretch on one tone takes.
         surprise: information of a symbol whose two predecessors are known, of that of a random one, 0 to 1: small where
             a pattern repeats. None of more than four tones.
-        swept: share of steps between tones that are the same as the step before, 0 to 1; 0 of two tones: near 1 of
-            sweeps that are cut into symbols.
+        swept: how far tones follow each other as those of a sweep that is cut into symbols do, 0 to 1; 0 of two tones.
         squareness: distance of the tones by the mean frequency of symbols, over that at their middle: 1 where a tone is
             held for a symbol, 0.64 of the half waves of a sine.
         envelope: mean squared power over squared mean power while the signal is there, noise taken off: 1 where it is

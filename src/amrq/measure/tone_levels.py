@@ -143,15 +143,21 @@ class LevelFit:
 
     @property
     def swept(self) -> float:
-        """Share of steps from symbol to symbol that are the same as the step before, 0 to 1; 0 of two levels.
+        """How far levels follow each other as those of a sweep that is cut into symbols do, 0 to 1; 0 of two levels.
 
-        Sweeps that are cut into symbols go on and on; a step from the last level seen to the first one goes on, too.
-        Of n levels sent at random it is about 1 / n.
+        It is the share of steps that are the same as the step before, where a step from the last level seen to the
+        first one goes on, too: of n levels sent at random it is about 1 / n. Of more than four levels it is at least
+        the correlation of a level with the next one, of whatever sign.
         """
         steps = np.diff(self.numbers) % max(self.seen, 1)
         if self.seen < 3 or len(steps) < 2:
             return 0.0
-        return float(np.mean((steps[1:] == steps[:-1]) & (steps[1:] != 0)))
+        same = float(np.mean((steps[1:] == steps[:-1]) & (steps[1:] != 0)))
+        away = self.numbers - self.numbers.mean()
+        if self.seen <= _ORDERS[-1] or len(away) < _LEAST_SYMBOLS:
+            return same
+        power = float(away @ away)
+        return max(same, abs(float(away[1:] @ away[:-1])) / power) if power > 0 else same
 
     @property
     def worth(self) -> float:
