@@ -11,6 +11,7 @@ import pytest
 from integer_chunks import extremes
 from seeds import rng
 
+from amrq.chunks import normalise
 from amrq.classes import THESIS_9
 from amrq.classifier import make_engine
 from amrq.errors import AmrqError, ModelError
@@ -26,6 +27,7 @@ from amrq.hardware import (
     compiled,
     write_image,
 )
+from amrq.link import SampleFormat
 from amrq.model import Contract, find_model
 from amrq.native import INSTRUCTIONS, kernels, missing
 
@@ -136,6 +138,23 @@ def test_a_model_for_a_known_phase_runs_too() -> None:
     ours, theirs = native.run(iq, level), reference.run(iq, level)
     np.testing.assert_array_equal(ours.integers, theirs.integers)  # type: ignore[union-attr]
     assert ours.exponent == theirs.exponent  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("model", ["blind-small-int4", "coherent-small-int4"])
+def test_samples_as_the_integers_that_an_engine_names_give_the_same_scores(model: str) -> None:
+    """So a board is sent half of what floats take."""
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    iq = normalise(
+        received(rng("native sent", model), 10)[:, 0] + 1j * received(rng("native sent"), 10)[:, 1]
+    ).iq
+    for name in ("native", "integer"):
+        engine = make_engine(name, model)
+        assert engine.exact_bits == 16
+        sent = SampleFormat.CI16.quantise(iq, engine.input_scale)
+        given = SampleFormat.CI16.restore(sent, engine.input_scale)
+        assert not np.array_equal(given, iq)
+        ours, theirs = engine.run(given, None), engine.run(iq, None)
+        np.testing.assert_array_equal(ours.integers, theirs.integers)  # type: ignore[union-attr]
 
 
 def test_auto_is_native_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,11 +273,13 @@ class AlignerPrefix:
         operations: that it is the integer aligner.
         points: what the first layer at each symbol and the first once a chunk must take, to take it as it is.
         chunk_length: samples of a chunk.
+        input_scale: of the integers that it makes of samples of unit RMS.
         channels: numbers that it gives at each symbol.
         summaries: numbers that it gives once a chunk.
     """
 
     chunk_length = _LENGTH
+    input_scale = 2.0**-_RECEIVED_BITS
     channels = 15
     summaries = 8
     tensors = ("symbols", "side")

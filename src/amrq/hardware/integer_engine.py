@@ -22,7 +22,7 @@ from amrq.machine import memory_limit
 from amrq.model import Contract, find_model
 from amrq.text import printable
 
-__all__ = ["IMAGE_SUFFIX", "IntegerEngine", "read_image", "read_network", "write_image"]
+__all__ = ["IMAGE_SUFFIX", "IntegerEngine", "exact_input", "read_image", "read_network", "write_image"]
 
 IMAGE_SUFFIX = ".npz"
 _VERSION, _WITH_ALIGNER = 1, 2
@@ -57,12 +57,7 @@ class IntegerEngine(Engine):
     def __init__(self, model: str | os.PathLike[str] = "default") -> None:
         self.network, self.model_sha256 = read_network(model)
         self.contract = self.network.contract
-        first = self.network.symbol_layers[0].input
-        self.input_scale = 2.0**first.exponent
-        operations, tensors = self.network.prefix.operations, self.network.prefix.tensors
-        if operations in ((), ("Abs",)) and set(tensors[1:]) <= {"level"}:
-            # The first rounding is the client's own then; it stays so if nothing is cut off that the network would see.
-            self.exact_bits = 8 if first.highest <= np.iinfo(np.int8).max else 16
+        self.input_scale, self.exact_bits = exact_input(self.network)
 
     def run(self, iq: NDArray[np.float32], level: NDArray[np.float32] | None) -> IntegerScores:
         """Return scores; see `Engine`."""
@@ -126,6 +121,22 @@ def write_image(model: str | os.PathLike[str], image: str | os.PathLike[str]) ->
     arrays["description"] = np.frombuffer(json.dumps(description).encode(), np.uint8)
     with whole_file(image) as file:
         np.savez_compressed(file, **arrays)
+
+
+def exact_input(network: IntegerNetwork) -> tuple[float, int | None]:
+    """Return an engine's `input_scale` and `exact_bits`: samples as integers that give the same scores as float32.
+
+    >>> exact_input(IntegerNetwork.from_onnx("blind-small-int4")) == (2.0**-12, 16)
+    True
+    """
+    prefix, first = network.prefix, network.symbol_layers[0].input
+    if isinstance(prefix, AlignerPrefix):
+        return prefix.input_scale, 16  # it makes these very integers of float32
+    scale = 2.0**first.exponent
+    if prefix.operations not in ((), ("Abs",)) or not set(prefix.tensors[1:]) <= {"level"}:
+        return scale, None
+    # The first rounding is the client's own then; it stays so if nothing is cut off that the network would see.
+    return scale, 8 if first.highest <= np.iinfo(np.int8).max else 16
 
 
 def read_network(model: str | os.PathLike[str]) -> tuple[IntegerNetwork, bytes]:

@@ -12,7 +12,7 @@ from amrq.classifier import Engine, IntegerScores
 from amrq.errors import AmrqError
 from amrq.hardware.aligner_tables import aligner_tables
 from amrq.hardware.integer_aligner import AlignerPrefix
-from amrq.hardware.integer_engine import IMAGE_SUFFIX, read_network
+from amrq.hardware.integer_engine import IMAGE_SUFFIX, exact_input, read_network
 from amrq.hardware.integer_network import IntegerNetwork
 from amrq.hardware.layers import IntegerLayer
 from amrq.model import find_model
@@ -136,6 +136,7 @@ class NativeEngine(Engine):
     def __init__(self, model: str | os.PathLike[str] = "default", instructions: str = "") -> None:
         self.network, self.model_sha256 = read_network(model)
         self.contract = self.network.contract
+        self.input_scale, self.exact_bits = exact_input(self.network)
         self._source = Path(model if Path(model).suffix == IMAGE_SUFFIX else find_model(model)).name
         self._compiled = compiled(self.network, instructions or None)
         self._aligned = isinstance(self.network.prefix, AlignerPrefix)
