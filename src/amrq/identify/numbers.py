@@ -15,9 +15,11 @@ __all__ = [
     "audible",
     "chord",
     "constant_envelope",
+    "drifting",
     "dwelling",
     "fast_keyed",
     "flat",
+    "hand_keyed",
     "held",
     "levels_of",
     "lined",
@@ -47,6 +49,10 @@ _AM_CLEAR, _AM_DEPTH = (0.05, 0.21), 0.1
 _ALONE_CLEAR, _LINE_ALONE = (0.065, 0.1), (0.85, 0.95)
 """The same confidence where the line has nearly all of the power, and such shares: what else has it, FM of a small
 index, takes that power out of phase."""
+_DRIFTS, _STANDS, _STEADY_ENVELOPE = 6e3, 0.6, 0.4
+"""Hz: sweeps are wider; share of a line that stands still; variation of a carrier's envelope, at most."""
+_GATHERED, _THROUGH = (0.6, 0.85), (0.85, 1.0)
+"""Of the power, that sweeping back gathers; of a box, that a carrier drifts through in a look."""
 _DEEPEST = 1.2
 """Depth: deeper is keying."""
 _SIDED, _AWAY, _FARTHER = (8.0, 16.0), (3.5, 6.0), (2.5, 4.0)
@@ -208,6 +214,12 @@ def fast_keyed(case: Case) -> float:
     return max(switched(case), held(case)) * ramp(rate, *_FAST) * sure
 
 
+def hand_keyed(case: Case) -> float:
+    """Return how clearly the amplitude has two levels, and changes as slowly as by hand, 0 to 1."""
+    rate = case.look.keying.symbol_rate
+    return 0.0 if rate is None else held(case) * (1 - ramp(rate, *_FAST))
+
+
 def angled(case: Case) -> float:
     """Return how clearly a line's sidebands are those of its phase or frequency, and not of noise in it, 0 to 1."""
     found = case.look.sidebands
@@ -313,8 +325,20 @@ def mirrored(case: Case) -> float:
     return clear * min(max((_DEEPEST - am.depth) / 0.3, 0.0), 1.0)
 
 
+def drifting(case: Case) -> float:
+    """Return how clearly it is a carrier that drifts: one ramp through a part of a narrow box gathers it, 0 to 1."""
+    look = case.look
+    if look.bandwidth > _DRIFTS or look.line.share > _STANDS or look.envelope > _STEADY_ENVELOPE:
+        return 0.0
+    found = look.chirp
+    if found.kind is not None or found.rate is None:
+        return 0.0
+    through = abs(found.rate) * len(look.iq) / look.sample_rate / look.bandwidth
+    return ramp(found.gathered, *_GATHERED) * (1 - ramp(through, *_THROUGH))
+
+
 def _numbers_of_carrier(case: Case) -> tuple[float, ...]:
-    line, keyed, fast = case.look.line.share, switched(case), fast_keyed(case)
+    line, keyed, fast = max(case.look.line.share, drifting(case)), switched(case), fast_keyed(case)
     sides = max(mirrored(case) * (1 - keyed), lopsided(case), angled(case)) * (1 - keyed)
     return line * (1 - fast), keyed * line * (1 - fast), _beyond_constant(case), sides
 
@@ -447,8 +471,8 @@ def _numbers_of_ofdm(case: Case) -> tuple[float, ...]:
 
 
 def _numbers_of_chirp(case: Case) -> tuple[float, ...]:
-    chirp = case.look.chirp
-    return chirp.confidence, chirp.gathered, _beyond_constant(case)
+    chirp, swept = case.look.chirp, 1 - drifting(case)
+    return chirp.confidence * swept, chirp.gathered * swept, _beyond_constant(case)
 
 
 def _numbers_of_dsss(case: Case) -> tuple[float, ...]:

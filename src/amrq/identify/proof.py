@@ -16,9 +16,11 @@ from amrq.identify.numbers import (
     audible,
     chord,
     constant_envelope,
+    drifting,
     dwelling,
     fast_keyed,
     flat,
+    hand_keyed,
     levels_of,
     lined,
     lopsided,
@@ -284,7 +286,7 @@ def _spread(case: Case) -> float:
 
 
 _PROOF: dict[str, Callable[[Case], float]] = {
-    "carrier": switched,
+    "carrier": lambda case: max(switched(case), hand_keyed(case)),
     "am": mirrored,
     "ssb": lambda case: 0.0,
     "fm": _fm,
@@ -299,14 +301,16 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "pi4dqpsk": _quarter,
     "oqpsk": lambda case: ramp(case.look.phase_keying.oqpsk, 0.1, 0.4),
     "ofdm": _ofdm,
-    "chirp": lambda case: ramp(case.look.chirp.confidence, 0.1, 0.4),
+    "chirp": lambda case: ramp(case.look.chirp.confidence, 0.1, 0.4) * (1 - drifting(case)),
     "dsss": _spread,
 }
 """By family, narrow and wide FM as one; what is missing needs no proof."""
 _SKEWED = 0.05, 0.15
 """Of the bandwidth, that the middle of a voice's power is off the middle; of flat spectra it is less by chance."""
 _WEAK: dict[str, Callable[[Case], float]] = {
-    "carrier": lambda case: constant_envelope(case) * ramp(case.look.line.share, 0.3, 0.6),
+    "carrier": lambda case: (
+        constant_envelope(case) * max(ramp(case.look.line.share, 0.3, 0.6), drifting(case))
+    ),
     "ssb": lambda case: max(ramp(abs(case.look.ssb.skew or 0.0), *_SKEWED), lopsided(case)),
     "fm": _audio,
 }
