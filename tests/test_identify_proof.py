@@ -85,3 +85,12 @@ def test_tones_that_go_on_and_on_are_a_sweep() -> None:
         found = measure_frequency_keying(iq, 1000.0, 400.0)
         # Of 198 steps between eight tones one in eight goes on by chance: three times as many do not.
         assert found.swept > 0.9 if swept else found.swept < 0.375
+
+
+def test_a_carrier_that_drifts_is_no_chirp() -> None:
+    """One ramp through a part of a narrow box: a sweep would go through all of it, and come back."""
+    time = np.arange(4_000) / 8e3
+    noise = rng("a carrier that drifts").normal(size=(4_000, 2)) @ [0.1, 0.1j]
+    drift = np.exp(2j * np.pi * (900 * time**2 - 450 * time)) + noise
+    found = said(drift.astype(np.complex64), 8e3, 2e3, chirp=0.6, carrier=0.3)
+    assert found.family in ("carrier", "unknown") and found.families["chirp"] < 0.5

@@ -114,6 +114,10 @@ _SIDEBANDS = ("ook", "ssb", "carrier", "pulse")
 """Families that AM looks like where nothing has learnt it."""
 _LINED, _IN_LINE = ("carrier", "ssb"), 0.5
 """Families that AM is looked for beside, whatever proves them, where their line has more of the power."""
+_WORTH = (0.0, 0.5, 0.57, 0.7, 0.85, 1.0), (0.0, 0.42, 0.5, 0.65, 0.85, 1.0)
+"""What a probability of a carrier is worth: of 1,360 simulated looks at all families at 0 to 15 dB 3 of 12 claims below
+0.57 and 10 of 24 below 0.7 were right. AM, SSB and FM are right more often than they say, which is left so: what no
+model has learnt is taken for them, too."""
 _SWEEPS = ("fsk2", "fsk4", "fskm", "ook")
 """Families that chirps look like."""
 _FRAMES = ("linear", "oqpsk", "fm", "pulse", "ssb", "ook", "dsss")
@@ -148,6 +152,8 @@ def _limited(
         if name == UNKNOWN or value < UNPROVEN / 2:
             continue
         kept[name] = min(value, _most(case, name, shares, measured))
+        if name == "carrier":
+            kept[name] = float(np.interp(kept[name], *_WORTH))
     kept[UNKNOWN] += max(0.0, 1 - sum(kept.values()))
     return kept
 
