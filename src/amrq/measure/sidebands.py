@@ -20,6 +20,7 @@ from scipy import fft
 
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
+from amrq.measure.emission import quick_length
 
 __all__ = ["Sidebands", "measure_sidebands"]
 
@@ -215,7 +216,8 @@ def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArr
     level = float(size.mean())
     size = np.maximum(size, _FAINTEST * level)
     ends = min(count // 8, math.ceil(rate / half))
-    return (turned * np.conj(line) / (size * level))[ends : count - ends], level
+    kept = quick_length(count - 2 * ends)
+    return (turned * np.conj(line) / (size * level))[ends : ends + kept], level
 
 
 def _power(values: _Reals, window: _Reals) -> _Reals:
