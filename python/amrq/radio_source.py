@@ -26,7 +26,7 @@ _REPEATS_AT_RETUNES = [3, 10, 6]
 """The GNU Radio from which on its Soapy source tags retunes (gnuradio#6492)."""
 _BUFFER = 2**17
 """Samples between radio, marker and what follows, at least: 55 ms at 2.4 MS/s."""
-_GATHERED_SECONDS, _MOST_GATHERED = 0.018, 2**17
+_GATHERED_SECONDS, _MOST_GATHERED = 0.022, 2**17
 """Seconds and samples that are gathered before the marker is asked what it does with them, as many as the front end
 works on at a time: of a radio's smaller pieces GNU Radio would ask it hundreds or thousands of times a second, which
 takes more than its work."""

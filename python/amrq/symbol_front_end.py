@@ -58,7 +58,7 @@ _IDLE_SECONDS = 1.0  # without a sample, after which what is held back is put ou
 _PAUSE_SECONDS = 0.05  # without a sample, after which no more are waited for
 _FLUSH = "flush"
 _LEAST_READ = 1024  # samples that are waited for at most before more work is done, or:
-_READ_SECONDS = 0.018
+_READ_SECONDS = 0.022
 """Seconds of samples that are waited for: work takes a millisecond a call, however few the symbols."""
 
 
@@ -71,7 +71,7 @@ class symbol_front_end(gr.hier_block2):
 
     The first symbols leave when some 1,070 have come in, and not before 16,384 samples where these are cleaned; they
     are held back further, at most 512, until the carrier shows as a spectral line. Later ones are some 340 symbols
-    late, or leave when their burst is over. Work is done on 18 ms of samples at a time (on less where the buffer holds
+    late, or leave when their burst is over. Work is done on 22 ms of samples at a time (on less where the buffer holds
     less, and where no sample comes for 50 ms). Frequency corrections fall on multiples of 32 symbols, counted from the
     first one put out, so that none falls inside a chunk of 32. Symbols leave in whole chunks of 32; at the end of a
     finite stream, before a break of the stream (tags `rx_freq`, `rx_time`, `rx_rate`, `rx_overflow` with a new
