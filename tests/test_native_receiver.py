@@ -149,7 +149,7 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
     with pytest.raises(ValueError, match="are not within 40"):
         native.clock_tones(line[None], line, places, places, ClockLimits(8.0, 0.003, 6.0, 32, 40, 3))
     with pytest.raises(ValueError, match="are not within 40 samples"):
-        native.interpolate(line, np.array([35.5]), np.zeros((257, 8), np.float32))
+        native.interpolate(line, np.array([36.5]), np.zeros((257, 8), np.float32))
     with pytest.raises(ValueError, match="are not in blocks"):
         native.span_powers(line[None], 10, 32, 32, 1.0)
     with pytest.raises(ValueError, match="too few symbols"):

@@ -30,8 +30,8 @@ _GATHERED_SECONDS, _MOST_GATHERED = 0.022, 2**17
 """Seconds and samples that are gathered before the marker is asked what it does with them, as many as the front end
 works on at a time: of a radio's smaller pieces GNU Radio would ask it hundreds or thousands of times a second, which
 takes more than its work."""
-_PIECE = 4096
-"""Samples of which more than a few are gathered in multiples, so that buffers are used to their ends."""
+_PIECE, _DEFAULT_BUFFER = 4096, 8192
+"""Samples of which many are gathered in multiples, so that buffers are used to their ends; and of a default buffer."""
 
 
 class radio_source(gr.hier_block2):
@@ -103,8 +103,11 @@ class radio_source(gr.hier_block2):
         self._marker = overflow_marker(repeats_at_retunes=release >= _REPEATS_AT_RETUNES)
         self._gatherer = blocks.copy(gr.sizeof_gr_complex)
         # What is left of a piece at the end of a stream would be lost, but a radio's does not end.
-        gathered = math.ceil(min(_GATHERED_SECONDS * real, float(_MOST_GATHERED)))
-        self._gatherer.set_output_multiple(gathered if gathered < _PIECE else -(-gathered // _PIECE) * _PIECE)
+        gathered = max(min(_GATHERED_SECONDS * real, float(_MOST_GATHERED)), 1.0)
+        # Of a buffer of GNU Radio's default size, what does not divide it would be left out, with a warning.
+        few = gathered < _DEFAULT_BUFFER
+        gathered = 1 << round(math.log2(gathered)) if few else math.ceil(gathered / _PIECE) * _PIECE
+        self._gatherer.set_output_multiple(gathered)
         self.parts = (self._radio, self._gatherer, self._marker)
         """The blocks inside."""
         for block in self.parts:

@@ -395,7 +395,7 @@ class ReceiveKernels:
             or not taps.flags.c_contiguous
         ):
             raise ValueError(f"{_TAPS} taps of each phase are needed.")
-        if len(places) and not 3 <= places.min() <= places.max() < len(held) - 5:
+        if len(places) and not 3 <= places.min() <= places.max() < len(held) - 4:
             raise ValueError(f"places are not within {len(held)} samples.")
         out = np.empty(len(places), np.complex64)
         self._interpolate(
