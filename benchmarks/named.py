@@ -22,7 +22,7 @@ matched filter; an echo counts as signal, a line at 0 Hz does not), 4.7 samples 
 symbol rate and the sample rate and nothing else.
 
 A run that is stopped, or ends after --minutes, is continued when it is started again, and one with more --draws
-measures only what is missing. --pages writes the tables of README.md, docs/answers.md and docs/limits.md from the
+measures only what is missing. --pages writes the tables of docs/answers.md and docs/limits.md from the
 output; a test compares them.
 
 Examples:
@@ -324,33 +324,6 @@ def known_table(rows: Rows) -> str:
     )
 
 
-def front_table(rows: Rows) -> str:
-    """What the front page says: the nine modulations against Es/N0, others, and what spoils an answer most often."""
-    nothing, given = "nothing wrong", "symbol rate"
-    cases = [
-        ("one of the nine, Es/N0 20 dB", of(rows, nothing, es_n0_db=20.0)),
-        ("one of the nine, 10 dB", of(rows, nothing, es_n0_db=10.0)),
-        ("one of the nine, 5 dB", of(rows, nothing, es_n0_db=5.0)),
-        ("one of the nine, 0 dB", of(rows, nothing, es_n0_db=0.0)),
-        (f"{len(OTHER_LINEAR)} other modulations, 20 dB", of(rows, "another modulation", es_n0_db=20.0)),
-        (
-            "one of the nine, symbol rate wrong by 1 %",
-            of(rows, "symbol rate given wrongly", given, value="1.01 times"),
-        ),
-        ("one of the nine, with an echo (-12 dB)", of(rows, "echo 1 symbol late", given, value="-12 dB")),
-        (
-            "one of the nine, carrier 20 % off",
-            of(rows, "off the middle", given, value="20 % of the symbol rate"),
-        ),
-        ("one of the nine, bursts of 100 symbols", of(rows, "bursts", given, value="100 symbols")),
-    ]
-    lines = []
-    for name, chosen in cases:
-        tally = together(chosen).tally
-        lines.append([name, *(per_cent(getattr(tally, what), tally.total, False) for what in OUTCOMES)])
-    return table(["signal", *(f"{word}, %" for word in WORDS.values())], lines)
-
-
 def classes_table(rows: Rows) -> str:
     """The share of right decisions of each class, and what Es/N0 they state."""
     lines = []
@@ -484,7 +457,6 @@ def small(per_cent: float) -> str:
 
 
 TABLES: dict[str, Callable[[Rows], str]] = {
-    "front": front_table,
     "known": known_table,
     "classes": classes_table,
     "other in short": lambda rows: other_table(rows, False),
@@ -494,7 +466,7 @@ TABLES: dict[str, Callable[[Rows], str]] = {
     "ungiven": ungiven_table,
     "recordings": recordings_table,
 }
-PAGES = (ROOT / "README.md", ROOT / "docs" / "limits.md", ROOT / "docs" / "answers.md")
+PAGES = (ROOT / "docs" / "limits.md", ROOT / "docs" / "answers.md")
 PLACE = re.compile(r"(?<=<!-- measured: )(?P<name>[a-z ]+) -->\n\n?.*?\n?<!-- end -->", re.DOTALL)
 
 
