@@ -13,7 +13,8 @@ no more than 4,096 bandwidths times seconds (16,384 samples), which is what a sc
 * recorded: real recordings of known truth, looked at in up to eight places; placed: the same put into wider noise by
   the recordings' `compose.py` at 10 and 20 dB. They are in ../shared/air, or where AMRQ_AIR says, and are left out
   where they are not there;
-* left out: `--left-out FAMILY --model FILE`, a model that was trained without this family.
+* left out: `--left-out FAMILY --model FILE`, a model that was trained without this family; unmeasured: the same, and
+  the family's own measures are taken out as well, as if nobody had thought of it.
 
 Right: the family is that which was sent; unknown: nothing is claimed; wrong: another family. Each answer is kept with
 its confidence in per cent. Parameters: symbol rate right within .5 %, deviation 5 %, spacing of subcarriers or tones
@@ -40,6 +41,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -53,7 +55,7 @@ from resumable import Table, read, write_about
 from strangers import received_stranger, stranger
 
 from amrq.channel import Channel, extract_all
-from amrq.identify import EmissionIdentity, identify_emission
+from amrq.identify import EmissionIdentity, evidence, identify_emission
 from amrq.protocols import FAMILIES
 from amrq.signals import FAMILY_CLASSES, FamilyParameters, Reception, received_family
 
@@ -121,8 +123,8 @@ class Look(NamedTuple):
 def cases(left_out: str | None) -> Iterator[tuple[Case, int]]:
     """All that is measured, and how many signals of each."""
     if left_out is not None:
-        for level in LEFT_OUT_LEVELS:
-            yield Case("left out", level, left_out, ""), DRAWS["left out"]
+        for part, level in itertools.product(("left out", "unmeasured"), LEFT_OUT_LEVELS):
+            yield Case(part, level, left_out, ""), DRAWS["left out"]
         return
     for part, levels in (("own", LEVELS), ("strangers", LEVELS), ("faults", FAULT_LEVELS)):
         for level, family in itertools.product(levels, FAMILIES):
@@ -412,7 +414,7 @@ def look_of(case: Case, number: int) -> tuple[Look | None, np.random.Generator]:
     """Return the look of a case; None where a recording holds no further one."""
     rng = np.random.default_rng([SEED, zlib.crc32(repr(case).encode()), number])
     match case.part:
-        case "own" | "left out":
+        case "own" | "left out" | "unmeasured":
             return own_look(case, rng, faults=False), rng
         case "faults":
             return own_look(case, rng, faults=True), rng
@@ -469,6 +471,20 @@ def order_of(found: EmissionIdentity) -> int:
     return PHASES.get(found.label, 0) if found.family == "linear" else 0
 
 
+@contextmanager
+def _without(family: str) -> Iterator[None]:
+    """Take a family's measures out of the evidence, so that it is a kind of signal that nobody has thought of."""
+    numbers, families = dict(evidence.NUMBERS), evidence.FAMILIES
+    evidence.NUMBERS.pop(family, None)
+    evidence.FAMILIES = tuple(name for name in families if name != family)  # type: ignore[misc, assignment]
+    try:
+        yield
+    finally:
+        evidence.NUMBERS.clear()
+        evidence.NUMBERS.update(numbers)
+        evidence.FAMILIES = families
+
+
 def measure(case: Case, numbers: list[int]) -> dict[str, Any]:
     """Identify signals and count."""
     sums, answers = Counter[str](), Counter[str]()
@@ -476,7 +492,8 @@ def measure(case: Case, numbers: list[int]) -> dict[str, Any]:
         look, _ = look_of(case, number)
         if look is None:
             continue
-        found, seconds = identified(look, _MODEL)
+        with _without(case.sent if case.part == "unmeasured" else ""):
+            found, seconds = identified(look, _MODEL)
         family = found.family or "unknown"
         sums["signals_n"] += 1
         sums["right" if family == case.sent else "unknown" if family == "unknown" else "wrong"] += 1

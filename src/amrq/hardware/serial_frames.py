@@ -44,7 +44,7 @@ class SerialFrame(NamedTuple):
         body: what it carries.
 
     >>> SerialFrame(SerialType.IDENTIFY, 7).to_bytes().hex()
-    'a501071bdc6a6c'
+    'a501071db6a6c6'
     """
 
     type: SerialType

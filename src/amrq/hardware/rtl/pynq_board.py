@@ -43,7 +43,7 @@ class PynqBoard:
     >>> from amrq.hardware.rtl import make_design
     >>> board = PynqBoard(make_design(IntegerNetwork.from_onnx("coherent-small-int4")), bytes(32))
     >>> board.words_a_chunk, sorted(board.description())[:3]
-    (40, ['chunk_length', 'input_bits', 'input_exponent'])
+    (28, ['chunk_length', 'input_bits', 'input_exponent'])
     """
 
     module = "amrq_pynq"
