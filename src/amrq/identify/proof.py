@@ -117,9 +117,14 @@ def limit_of(case: Case, name: str, share: float) -> float:
     alike = (name == "fsk2" and _is_ambiguous(case)) or (
         name == "oqpsk" and case.look.envelope < _ROUND_ENVELOPE
     )
-    if (name == "linear" and case.may_be_eighths() and case.eighths() > -_TOLD) or (
+    eighths = case.may_be_eighths() or (
+        case.has("phase_keying") and case.look.phase_keying.pi4dqpsk > _PERHAPS_EIGHTHS
+    )
+    if (name == "linear" and eighths and case.eighths() > -_TOLD) or (
         name == "pi4dqpsk" and case.eighths() < _TOLD
     ):
+        most = min(most, _UNTOLD)
+    if name == "linear" and case.received_already().tried:
         most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
 
@@ -181,8 +186,11 @@ _SWEPT = 0.6, 0.85
 tones it is less than a third, and a pattern of two has none."""
 _EIGHTHS = 1.0, 3.0
 """Logarithm of the odds of turns by eighths against quarters, or the other way: what speaks against, and proves."""
+_PERHAPS_EIGHTHS = 0.3
+"""Of lines of pi/4-DQPSK: a pattern of it may be received as something else."""
 _TOLD, _UNTOLD = 2.0, 0.85
-"""So large these odds are where QPSK and pi/4-DQPSK are told apart; and how sure either is where they are not."""
+"""So large these odds are where QPSK and pi/4-DQPSK are told apart; and how sure either is where they are not, and what
+was received with a symbol rate that was tried."""
 _OTHER_LEVELS = 0.4, 0.8
 """Confidence of frequency keying with another number of levels, which speaks against a family."""
 _SUBAUDIBLE = 300.0

@@ -26,6 +26,8 @@ _LIKELY, _CLEAR_CLOCK, _SAME_RATE = 0.6, 25.0, 3e-3
 tried; rates nearer to each other are one."""
 _PATTERN = "as of carriers"
 """What the reason why a symbol rate is not clear ends with, where a pattern repeats itself."""
+_TRIED_DB = 6.0
+"""SNR from which on such rates are tried, dB."""
 _BY_NAME = 0.95
 """Confidence of a symbol rate with which the symbols got a name."""
 _MOST_SYMBOLS = 1024
@@ -47,6 +49,7 @@ class ReceivedLinear:
         measures: of the emission, with the symbol rate that was found.
         turn: mean of the fourth power of the turn from each symbol to the next: 1 for QPSK and BPSK, -1 for pi/4-DQPSK,
             near 0 for 8PSK and noise; the square's: 1 for BPSK, -1 for pi/2-BPSK.
+        tried: its symbol rate was not clear, and is one with which it got a name.
     """
 
     label: str = ""
@@ -58,6 +61,7 @@ class ReceivedLinear:
     symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
     measures: EmissionMeasures | None = None
     turn: tuple[float, float] = (0.0, 0.0)
+    tried: bool = False
 
     @property
     def clear(self) -> bool:
@@ -98,6 +102,8 @@ def _tried(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
     A stream of which nothing is known may be anything, so that its rate must be clear. Where an emission's box is
     known, few rates are possible, and symbols at another rate fit no modulation.
     """
+    if look.measures.snr_db < _TRIED_DB:
+        return found  # a code, which shows only above, has chips that are symbols with a rate as well
     measured = look.measures.symbol_rate if found.measures is None else found.measures.symbol_rate
     rates = [measured.rate] if measured.confidence > _LIKELY and not measured.reason else []
     # Of a pattern that is sent again and again the spectrum is lines, and some points of a constellation may be all.
@@ -110,7 +116,7 @@ def _tried(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
         tried = _received(look, rate, look.thorough)
         if tried.label:
             measures = replace(look.measures, symbol_rate=SymbolRate(rate, _BY_NAME))
-            return replace(tried, measures=measures)
+            return replace(tried, measures=measures, tried=True)
     return found
 
 

@@ -35,8 +35,10 @@ _A_LINE, _MOST_LINE, _LEAST_SECOND = 12.0, 1000.0, -4.0
 """Of a line over the floor: less tells nothing, and more counts as so much; logarithm of a weaker one's part."""
 _CLEAR, _MOST_CLEAR = (1.5, 3.0), 15.0
 """Of the edges' correlation, that noise has not: below nothing is told; and more counts as so much."""
-_MOST_ODDS = 4.0
-"""Echoes and patterns change lines and edges: it is never surer than that."""
+_MOST_ODDS, _BETWEEN = 4.0, 1.0
+"""Echoes and patterns change lines and edges: it is never surer than that; and where the edges are between both."""
+_SIDED = 0.15, 0.45
+"""Of the way from the middle between both to either, where edges are on no side, and on one."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,10 @@ def _odds(found: QuarterTurns) -> float:
     worth = -5.1 + 0.67 * spectrum + (1.92 + 0.56 * clear) * edges + 1.17 * found.second - 1.33 * found.third
     worth += 0.8 * math.log(min(found.line, _MOST_LINE) / _A_LINE)
     told = min(max((found.clear - _CLEAR[0]) / (_CLEAR[1] - _CLEAR[0]), 0.0), 1.0)
-    return told * min(max(worth, -_MOST_ODDS), _MOST_ODDS)
+    # Edges that lie between the two are those of an echo, which changes lines as well.
+    sided = min(max((abs(edges) - _SIDED[0]) / (_SIDED[1] - _SIDED[0]), 0.0), 1.0)
+    most = _BETWEEN + (_MOST_ODDS - _BETWEEN) * sided
+    return told * min(max(worth, -most), most)
 
 
 def _centre(spectrum: _Samples, start: float, wide: float) -> float:
