@@ -120,10 +120,10 @@ def limit_of(case: Case, name: str, share: float) -> float:
     eighths = case.may_be_eighths() or (
         case.has("phase_keying") and case.look.phase_keying.pi4dqpsk > _PERHAPS_EIGHTHS
     )
-    if (name == "linear" and eighths and case.eighths() > -_TOLD) or (
-        name == "pi4dqpsk" and case.eighths() < _TOLD
-    ):
+    if name == "linear" and eighths and case.eighths() > -_TOLD:
         most = min(most, _UNTOLD)
+    if name == "pi4dqpsk" and case.eighths() < _TOLD:
+        most = min(most, _UNTOLD + (UNPROVEN - _UNTOLD) * ramp(-case.eighths(), 0.0, 1.0))
     if name == "linear" and case.received_already().tried:
         most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
