@@ -31,6 +31,8 @@ from amrq.hardware.rtl import (  # noqa: E402
     ArrayDesign,
     InputPort,
     PipelineDesign,
+    PynqBoard,
+    SerialBoard,
     bits_for,
     cosimulate,
     make_stimuli,
@@ -303,6 +305,7 @@ def test_each_template_and_module_of_the_folder_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = {*AlignerDesign.copied, *PipelineDesign.copied, *ArrayDesign.copied}
+    used |= {*SerialBoard.copied, *PynqBoard.copied}
     folder = files("amrq.hardware.rtl") / "verilog"
     names = {path.name for path in folder.iterdir()}
     assert {name.removesuffix(".v") for name in names if name.endswith(".v")} == used

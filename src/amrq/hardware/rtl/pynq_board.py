@@ -47,6 +47,8 @@ class PynqBoard:
     """
 
     module = "amrq_pynq"
+    copied = ("amrq_dma",)
+    """Modules beside the design's that are the same on every board."""
 
     def __init__(self, design: Design, model_sha256: bytes, clock_mhz: float | None = None) -> None:
         if design.given_sides:
@@ -60,7 +62,7 @@ class PynqBoard:
         self._sha256 = model_sha256
         self.files = {
             **design.files,
-            "amrq_dma.v": module_text("amrq_dma"),
+            **{f"{name}.v": module_text(name) for name in self.copied},
             f"{self.module}.v": rendered("pynq.v.in", board=self),
             f"{self.module}.tcl": rendered("pynq.tcl.in", board=self),
             f"{self.module}.json": json.dumps(self.description(), indent=1) + "\n",

@@ -13,7 +13,6 @@ from amrq.options import above, check, described, option
 
 __all__ = ["BoardOptions", "SerialBoard"]
 
-_COPIED = ("amrq_crc32", "amrq_serial_answers", "amrq_serial_requests", "amrq_uart_rx", "amrq_uart_tx")
 _CLOCK = 75.0
 """MHz where none is asked for: more than 500,000 chunks of 128 clocks, and 25 clocks a bit at 3,000,000 bits/s."""
 _CRYSTAL = 25.0
@@ -122,6 +121,9 @@ class SerialBoard:
     constraints = "ulx3s.lpf"
     leds = _LEDS
 
+    copied = ("amrq_crc32", "amrq_serial_answers", "amrq_serial_requests", "amrq_uart_rx", "amrq_uart_tx")
+    """Modules beside the design's that are the same on every board."""
+
     def __init__(
         self, design: Design, model_sha256: bytes, options: BoardOptions | None = None, pause_bits: int = 20
     ) -> None:
@@ -222,7 +224,7 @@ class SerialBoard:
     def _files(self) -> dict[str, str]:
         return {
             **self.design.files,
-            **{f"{name}.v": module_text(name) for name in _COPIED},
+            **{f"{name}.v": module_text(name) for name in self.copied},
             "amrq_serial_board.v": rendered("serial_board.v.in", board=self),
             f"{self.module}.v": rendered("ulx3s.v.in", board=self),
             self.constraints: rendered("ulx3s.lpf.in", board=self),
