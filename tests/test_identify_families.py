@@ -364,3 +364,11 @@ def test_odd_signals_have_every_measure(name: str) -> None:
             measure_frequency_keying,
         ):
             assert 0 <= measure(level, 10e3, width).confidence <= 1
+
+
+@pytest.mark.parametrize("rate", [1e-3, 21e3, 1e9])
+def test_symbol_rates_that_cannot_be_received_are_not_tried(rate: float) -> None:
+    iq, sample_rate, width = keyed("a rate that cannot be")
+    models = IdentifyModels("default", Says({"linear": 0.9}, _OUTPUTS))  # type: ignore[arg-type]
+    found = identify_emission(iq, sample_rate, None, (-width / 2, width / 2), model=models, symbol_rate=rate)
+    assert found.symbol_rate != rate

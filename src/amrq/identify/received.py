@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.decision import Decision, DecisionOptions, answer_text
+from amrq.errors import AmrqError
 from amrq.identify.identity import NO_RATE
 from amrq.identify.linear import Identification, IdentifyOptions, identify_linear
 from amrq.identify.look import EmissionLook
-from amrq.measure import EmissionMeasures, FrontEndOptions, PhaseKeying, SymbolRate
+from amrq.measure import EmissionMeasures, FrontEndOptions, PhaseKeying, SymbolRate, check_rates
 from amrq.model import NO_SIGNAL
 
 __all__ = ["ReceivedLinear", "receive_linear"]
@@ -79,7 +80,7 @@ def receive_linear(look: EmissionLook, equaliser: bool = True) -> ReceivedLinear
     Raises:
         AmrqError: the model cannot be used.
     """
-    if look.symbol_rate is not None:
+    if look.symbol_rate is not None and _is_possible(look, look.symbol_rate):
         found = _received(look, look.symbol_rate, look.thorough)
         if found.label:
             return found
@@ -113,11 +114,22 @@ def _tried(look: EmissionLook, found: ReceivedLinear) -> ReceivedLinear:
             keyed.clock for rate in rates or [0.0] if abs(keyed.clock - rate) > _SAME_RATE * keyed.clock
         ]
     for rate in rates:
+        if not _is_possible(look, rate):
+            continue
         tried = _received(look, rate, look.thorough)
         if tried.label:
             measures = replace(look.measures, symbol_rate=SymbolRate(rate, _BY_NAME))
             return replace(tried, measures=measures, tried=True)
     return found
+
+
+def _is_possible(look: EmissionLook, symbol_rate: float) -> bool:
+    """Return whether a look has samples enough a symbol, and not too many, to receive a symbol rate."""
+    try:
+        check_rates(look.sample_rate, symbol_rate)
+    except AmrqError:
+        return False
+    return True
 
 
 def _received(
