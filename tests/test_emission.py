@@ -13,6 +13,7 @@ from amrq.channel import extract
 from amrq.classes import linear_class
 from amrq.errors import AmrqError
 from amrq.measure import EmissionMeasures, measure_emission
+from amrq.measure.occupied import _without_neighbours
 from amrq.signals import received_signal
 
 RATE = 400e3
@@ -250,3 +251,9 @@ def test_a_signal_without_end_is_on_all_the_time() -> None:
 def test_a_sample_rate_of_nothing_is_refused() -> None:
     with pytest.raises(AmrqError, match="above 0 Hz, not 0"):
         measure_emission(np.zeros(100, np.complex64), 0.0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_a_spectrum_of_few_bins_has_no_neighbours(count: int) -> None:
+    own = _without_neighbours(np.arange(1.0, count + 1), np.zeros(count, dtype=np.bool_), 0.1)
+    assert (own.start, own.stop) == (0, count)

@@ -194,7 +194,7 @@ def _without_neighbours(excess: _Reals, outside: NDArray[np.bool_], deviation: f
         outside: where a neighbour may be.
         deviation: standard deviation of the noise's power in a bin.
     """
-    smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
+    smooth = np.convolve(excess, [0.25, 0.5, 0.25])[1:-1]
     top = int(np.argmax(np.where(outside, -math.inf, smooth)))
     ends = []
     for side, far in ((smooth[top:], outside[top:]), (smooth[top::-1], outside[top::-1])):
@@ -214,7 +214,7 @@ def _with_falling_tails(excess: _Reals, deviation: float, doubt: float) -> _Real
         deviation: standard deviation of the noise's power in a bin.
         doubt: how far its mean may be from what was taken off.
     """
-    smooth = np.convolve(excess, [0.25, 0.5, 0.25], "same")
+    smooth = np.convolve(excess, [0.25, 0.5, 0.25])[1:-1]
     core = np.flatnonzero(smooth >= _CORE * smooth.max())
     if not len(core):
         return np.zeros_like(excess)
