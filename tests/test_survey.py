@@ -234,6 +234,11 @@ def test_silence_is_said() -> None:
     assert "zero" in list(survey_lines("a.cf32", found))[-1]
 
 
+def test_samples_that_are_not_finite_are_not_called_zeros_alone() -> None:
+    found = survey_recording(Samples(np.full(10_000, np.nan)), RATE)
+    assert found.main is None and "not finite" in " ".join(found.doubts)
+
+
 def test_a_recording_of_one_value_is_no_signal() -> None:
     """What a receiver writes that received nothing."""
     found = survey_recording(Samples(np.full(20_000, (1 + 1j) / 255)), RATE)

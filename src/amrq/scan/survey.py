@@ -238,7 +238,7 @@ class _Search:
         total = float(above.sum())
         plain = Survey(self._rate, self._samples.length, self._scanner.centre_hz)
         if not self._power > 0:
-            return replace(plain, doubts=("all of its samples are zero.",))
+            return replace(plain, doubts=("all of its samples are zero or not finite.",))
         if not self._varies and self._samples.length > 1:
             return replace(plain, doubts=("all of its samples are the same: nothing was received.",))
         merged = self._merged(parts, at, spectrum)
