@@ -127,6 +127,7 @@ class OnnxEngine(Engine):
 
     Attributes:
         path: of the model's file.
+        session: of onnxruntime.
 
     Raises:
         ModelError: the model is missing, is not an ONNX file, has no contract or breaks it.
@@ -142,11 +143,11 @@ class OnnxEngine(Engine):
         loaded = open_model(self.path, threads)
         self.model_sha256 = hashlib.sha256(self.path.read_bytes()).digest()
         self.contract = loaded.contract
-        self._session: Any = loaded.session
+        self.session: Any = loaded.session
         self._largest_call = loaded.largest_call
-        self._inputs = [i.name for i in self._session.get_inputs()]
+        self._inputs = [i.name for i in self.session.get_inputs()]
         # The hypotheses' output, if there is one: the classes' probabilities follow from it.
-        self._output = [self._session.get_outputs()[-1].name]
+        self._output = [self.session.get_outputs()[-1].name]
 
     @property
     def source(self) -> str:
@@ -162,7 +163,7 @@ class OnnxEngine(Engine):
             fed = {symbols: iq[part]}
             if level is not None:
                 fed[side[0]] = level[part]
-            parts += self._session.run(self._output, fed)
+            parts += self.session.run(self._output, fed)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

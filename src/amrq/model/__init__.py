@@ -12,6 +12,7 @@ from amrq.model.contract_file import (
     read_contract,
     write_contract,
 )
+from amrq.model.onnx_cut import cut_session
 from amrq.model.onnx_scan import constants_of, load_onnx, scan_model
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Contract",
     "Hypothesis",
     "constants_of",
+    "cut_session",
     "exact_products",
     "find_model",
     "list_models",

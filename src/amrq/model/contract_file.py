@@ -27,6 +27,7 @@ __all__ = [
     "exact_products",
     "find_model",
     "list_models",
+    "new_session",
     "open_model",
     "open_session",
     "read_contract",
@@ -145,10 +146,11 @@ def open_session(path: str | os.PathLike[str], threads: int = 1, optimise: bool 
         AmrqError: onnxruntime is missing.
     """
     data, _ = read_onnx(path)
-    return _session(data, path, threads, optimise)
+    return new_session(data, path, threads, optimise)
 
 
-def _session(data: bytes, path: str | os.PathLike[str], threads: int, optimise: bool) -> Any:
+def new_session(data: bytes, path: str | os.PathLike[str], threads: int = 1, optimise: bool = True) -> Any:
+    """Load an ONNX file's content, which has been looked through, as `open_session` does; `path` is for messages."""
     ort = onnx_runtime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -194,10 +196,10 @@ def open_model(path: str | os.PathLike[str], threads: int = 1) -> LoadedModel:
         ModelError: the file is missing, is not an ONNX model, has no contract or breaks it, or exceeds these bounds.
     """
     data, _ = read_onnx(path)
-    plain = _session(data, path, threads, optimise=False)
+    plain = new_session(data, path, threads, optimise=False)
     contract = contract_of_session(plain, path)
     _try(plain, path, contract, 1, len(data))
-    session = _session(data, path, threads, optimise=True)
+    session = new_session(data, path, threads)
     largest = 1
     while largest < _LARGEST_CALL and 8 * largest * contract.chunk_length <= _LARGEST_INPUT:
         try:

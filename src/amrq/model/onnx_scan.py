@@ -118,7 +118,7 @@ def scan_model(data: bytes) -> ModelScan:
             subject.
     """
     with parsing("its structure", kind=ModelError):
-        graph, functions, metadata = _model(_Walk(), memoryview(data))
+        graph, functions, metadata = _model(Walk(), memoryview(data))
         if graph is None:
             raise ModelError("it has no graph, so it is not an ONNX model.")
         operators: set[str] = set()
@@ -136,7 +136,7 @@ def scan_model(data: bytes) -> ModelScan:
         return ModelScan(metadata, frozenset(operators))
 
 
-class _Walk:
+class Walk:
     """A walk through a file, of a bounded number of steps: a byte may be a part of its own."""
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ def _text(data: memoryview) -> str:
 
 
 def _model(
-    walk: _Walk, data: memoryview
+    walk: Walk, data: memoryview
 ) -> tuple[_Graph | None, dict[tuple[str, str], _Graph], dict[str, str]]:
     """Read ModelProto: graph 7, metadata_props 14, functions 25."""
     graph: _Graph | None = None
@@ -209,7 +209,7 @@ def _model(
     return graph, functions, metadata
 
 
-def _graph(walk: _Walk, data: memoryview, depth: int, graph: _Graph | None = None) -> _Graph:
+def _graph(walk: Walk, data: memoryview, depth: int, graph: _Graph | None = None) -> _Graph:
     """Read GraphProto: node 1, initializer 5, input 11, sparse_initializer 15."""
     if depth > _DEEPEST:
         raise ModelError(f"it has graphs within graphs, more than {_DEEPEST} deep.")
@@ -232,7 +232,7 @@ def _graph(walk: _Walk, data: memoryview, depth: int, graph: _Graph | None = Non
     return graph
 
 
-def _function(walk: _Walk, data: memoryview) -> _Graph:
+def _function(walk: Walk, data: memoryview) -> _Graph:
     """Read FunctionProto: input 4, node 7."""
     found = _Graph()
     for number, kind, _, part in walk.fields(data):
@@ -243,7 +243,7 @@ def _function(walk: _Walk, data: memoryview) -> _Graph:
     return found
 
 
-def _node(walk: _Walk, data: memoryview, depth: int) -> _Node:
+def _node(walk: Walk, data: memoryview, depth: int) -> _Node:
     """Read NodeProto: input 1, output 2, op_type 4, attribute 5, domain 7."""
     node = _Node()
     for number, kind, _, part in walk.fields(data):
@@ -267,7 +267,7 @@ def _node(walk: _Walk, data: memoryview, depth: int) -> _Node:
     return node
 
 
-def _tensor(walk: _Walk, data: memoryview) -> str:
+def _tensor(walk: Walk, data: memoryview) -> str:
     """Read TensorProto: name 8, external_data 13, data_location 14."""
     name = ""
     for number, kind, value, part in walk.fields(data):

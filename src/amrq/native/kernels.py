@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.family_kernels import FamilyKernels
 from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
 from amrq.native.point_kernels import PointKernels
@@ -44,7 +45,14 @@ _Float32 = NDArray[np.float32]
 
 
 class Kernels(
-    LineKernels, PointKernels, PulseKernels, ReceiveKernels, SegmentKernels, SpectrumKernels, NetworkKernels
+    FamilyKernels,
+    LineKernels,
+    PointKernels,
+    PulseKernels,
+    ReceiveKernels,
+    SegmentKernels,
+    SpectrumKernels,
+    NetworkKernels,
 ):
     """Functions of the library, with their arguments checked: a wrong shape must not become a crash.
 
@@ -53,6 +61,7 @@ class Kernels(
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        FamilyKernels.__init__(self, library)
         LineKernels.__init__(self, library)
         PointKernels.__init__(self, library)
         PulseKernels.__init__(self, library)
