@@ -158,6 +158,8 @@ int main(int argc, char **argv)
     if (can.chunk_length > 1024 || !(can.input_scale > 0))
         fail("the chunks are too long for this client, or have no scale", "");
     float scale = format == CF32 ? 1 : can.input_scale;
+    if (format == CI8 && !(can.exact_formats & 1 << CI8) && scale < 1 / 64.f)
+        scale = 1 / 64.f; /* finer steps would cut chunks off */
     size_t most = can.largest_batch < BATCH ? can.largest_batch : BATCH, numbers = 2 * can.chunk_length, count;
     float *samples = malloc(most * numbers * sizeof *samples);
     void *payload = malloc(most * numbers * sizeof *samples);

@@ -48,4 +48,86 @@ module input_handshake (
         if (began & aresetn & valid & ready) assert (pause >= FOLD - 1);
     end
 endmodule
+
+// Stands for the check sum: what it is does not matter here, and this one is easily solved.
+module amrq_crc32 (
+    input  wire [31:0] crc,
+    input  wire [7:0] data,
+    output wire [31:0] crc_after
+);
+    assign crc_after = {crc[23:0], data};
+endmodule
+
+// Chunks from a serial line to the classifier.
+module request_handshake (
+    input wire aclk,
+    input wire aresetn,
+    input wire valid,
+    input wire [7:0] data,
+    input wire ready
+);
+    wire identify, begins, heard, damaged, up;
+    wire [7:0] number, side;
+    wire [15:0] symbol;
+    amrq_serial_requests #(.LENGTH(1), .SYMBOL_BYTES(2), .SIDES(0), .SIDE_BITS(8), .ADDRESS_BITS(1), .PAUSE_BITS(2)) dut (
+        .aclk(aclk), .aresetn(aresetn), .valid(valid), .data(data), .identify(identify), .begins(begins), .number(number),
+        .heard(heard), .damaged(damaged), .symbol(symbol), .side(side), .symbol_valid(up), .symbol_ready(ready)
+    );
+    reg began = 1'b0;
+    reg ran = 1'b0;
+    reg stalled = 1'b0;
+    reg [15:0] before;
+    always @(posedge aclk) begin
+        began <= 1'b1;
+        if (~began) assume (~aresetn);
+        stalled <= began & aresetn & up & ~ready;
+        before <= symbol;
+        if (stalled) assert (up & before == symbol);
+        ran <= began & aresetn;
+        // Nothing goes in but what came in a whole frame, whose number is known then.
+        if (ran & begins) assert (heard & ~identify);
+    end
+endmodule
+
+// From the classifier to a DMA.
+module dma_handshake (
+    input wire aclk,
+    input wire aresetn,
+    input wire taken,
+    input wire taken_last,
+    input wire [63:0] data,
+    input wire [15:0] best,
+    input wire last,
+    input wire valid,
+    input wire ready
+);
+    wire taken_from, out_last, up;
+    wire [31:0] word;
+    amrq_dma #(.LENGTH(1), .COUNT_BITS(1), .PER_BEAT(2), .PART_BITS(1), .QUEUE_BITS(1)) dut (
+        .aclk(aclk), .aresetn(aresetn), .taken(taken), .taken_last(taken_last), .s_axis_tdata(data), .s_axis_tuser(best),
+        .s_axis_tlast(last), .s_axis_tvalid(valid), .s_axis_tready(taken_from), .m_axis_tdata(word),
+        .m_axis_tlast(out_last), .m_axis_tvalid(up), .m_axis_tready(ready)
+    );
+    reg began = 1'b0;
+    reg inside = 1'b0;   // a chunk
+    reg ending = 1'b0;   // its last beat is through, the word behind it is not
+    reg in_stalled = 1'b0, stalled = 1'b0;
+    reg [80:0] in_before;
+    reg [32:0] before;
+    always @(posedge aclk) begin
+        began <= 1'b1;
+        if (~began) assume (~aresetn);
+        // The classifier keeps the law at its own port, answers no chunk that is not inside, and one at a time here.
+        if (in_stalled) assume (valid & in_before == {last, best, data});
+        if (up) assume (inside);
+        if (taken) assume (~inside);
+        ending <= aresetn & (valid & taken_from & last | ending & ~(up & ready));
+        inside <= aresetn & (taken | inside & ~(ending & up & ready));
+        in_stalled <= began & aresetn & valid & ~taken_from;
+        in_before <= {last, best, data};
+        stalled <= began & aresetn & up & ~ready;
+        before <= {out_last, word};
+        if (stalled) assert (up & before == {out_last, word});
+    end
+endmodule
 `default_nettype wire

@@ -14,10 +14,13 @@ pytestmark = pytest.mark.skipif(shutil.which("yosys") is None, reason="yosys is 
 PROPERTIES = Path(__file__).with_name("handshake.v")
 
 
+MODULES = ("amrq_score_stream", "amrq_chunk_gate", "amrq_serial_requests", "amrq_dma")
+
+
 def _proven(folder: Path, top: str, fold: int = 1, change: tuple[str, str] = ("", "")) -> bool:
     """Return whether the assertions hold; `change` replaces text of the modules, to see that this is found."""
     modules = files("amrq.hardware.rtl") / "verilog"
-    text = "".join((modules / f"{name}.v").read_text() for name in ("amrq_score_stream", "amrq_chunk_gate"))
+    text = "".join((modules / f"{name}.v").read_text() for name in MODULES)
     assert change[0] in text
     text = text.replace(*change) if change[0] else text
     (folder / "dut.v").write_text(text + score_map([0, 3, 1], 2, 1, [0, 1, 0], 1, ["a", "b", "c"]))
@@ -47,3 +50,14 @@ def test_no_symbol_comes_in_sooner_than_the_layers_take_it(tmp_path: Path, fold:
     if fold > 1:
         early = ("rested = rest == 3'd0", "rested = rest <= 3'd1")
         assert not _proven(tmp_path, "input_handshake", fold, early)
+
+
+def test_a_serial_line_lets_only_whole_chunks_in(tmp_path: Path) -> None:
+    assert _proven(tmp_path, "request_handshake")
+
+
+def test_what_a_dma_is_offered_stays_until_it_is_taken(tmp_path: Path) -> None:
+    assert _proven(tmp_path, "dma_handshake")
+    moves, rest = "end else if (move) begin", "\n            if (best)"
+    hurries = (moves + rest, moves.replace("move", "m_axis_tvalid") + rest)
+    assert not _proven(tmp_path, "dma_handshake", change=hurries)

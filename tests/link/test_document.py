@@ -82,7 +82,8 @@ def test_the_c_client_gets_the_same_scores(program: Path, format: str) -> None:
         assert run.returncode == 0, run.stderr
         assert "600 chunks in 3 requests, 0 refused" in started.end()
     if format == "ci8":  # the one that loses something
-        iq = SampleFormat.CI8.restore(SampleFormat.CI8.quantise(iq, engine.input_scale), engine.input_scale)
+        scale = Capabilities.of(engine, 1).scale_of(SampleFormat.CI8)
+        iq = SampleFormat.CI8.restore(SampleFormat.CI8.quantise(iq, scale), scale)
     found = np.loadtxt(run.stdout.decode().splitlines(), dtype=np.float32)
     np.testing.assert_array_equal(found, engine.run(iq, None).logits)
 

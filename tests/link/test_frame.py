@@ -284,6 +284,17 @@ def test_the_exact_formats_are_exact() -> None:
         assert (found == expected).all() == bool(exact_formats & format.bit), format
 
 
+@pytest.mark.parametrize("model", [MODEL, "blind-small-int4"])
+def test_ci8_keeps_chunks_of_unit_rms_where_it_is_not_exact(model: str) -> None:
+    told = Capabilities.of(IntegerEngine(image(model)), 256)
+    assert not told.exact_formats & SampleFormat.CI8.bit
+    scale = told.scale_of(SampleFormat.CI8)
+    iq = np.linspace(-1.98, 1.98, 4000, dtype=np.float32).reshape(1, 2, -1)
+    lost = SampleFormat.CI8.restore(SampleFormat.CI8.quantise(iq, scale), scale) - iq
+    assert np.abs(lost).max() <= scale / 2
+    assert told.scale_of(SampleFormat.CI16) == told.input_scale and told.scale_of(SampleFormat.CF32) == 1
+
+
 def test_a_server_that_cannot_listen() -> None:
     engine = IntegerEngine(image(MODEL))
     with pytest.raises(AmrqError, match="cannot listen at 'nonsense'"):

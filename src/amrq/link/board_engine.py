@@ -266,7 +266,7 @@ class BoardEngine(Engine):
     def _question(self, payload: ChunkPayload, board: Capabilities, sample_index: int) -> Frame:
         format = self._format(board)
         assert format is not None  # a board without such a format is refused
-        scale = 1.0 if format is SampleFormat.CF32 else board.input_scale
+        scale = board.scale_of(format)
         return Frame(
             type=MessageType.CLASSIFY,
             session=0,

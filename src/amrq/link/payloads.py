@@ -115,6 +115,8 @@ class ScoreFormat(IntEnum):
 
 LARGEST_CAPABILITIES = 1 << 20
 """Bytes of a payload that is read: a contract has some thousands."""
+_COARSE_SCALE = 2.0**-6
+"""Of ci8 where it is not exact: chunks of unit RMS then reach to twice the RMS."""
 MOST_SCORES = 1024
 """Scores a chunk that a client takes: a model has some tens of hypotheses."""
 
@@ -178,6 +180,18 @@ class Capabilities:
             input_scale=engine.input_scale,
             contract=engine.contract,
         )
+
+    def scale_of(self, format: SampleFormat) -> float:
+        """Return the scale at which samples are to be sent in a format.
+
+        It is the input scale, at which exact formats are exact. In ci8, where that is not exact, fine steps would cut
+        a chunk off at a part of its RMS: steps are then at least 2^-6.
+        """
+        if format is SampleFormat.CF32:
+            return 1.0
+        if format is SampleFormat.CI8 and not self.exact_formats & format.bit:
+            return max(self.input_scale, _COARSE_SCALE)
+        return self.input_scale
 
     def to_bytes(self) -> bytes:
         """Return the payload: 56 bytes, followed by the contract as JSON in UTF-8."""

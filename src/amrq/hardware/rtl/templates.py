@@ -463,11 +463,13 @@ class AdderPipeline:
     Attributes:
         sums: registers of sums, in the order of the graph's nodes.
         kept: values that later levels need.
+        cut: some kept value has first bits for which the sums that it goes into are too small.
     """
 
     def __init__(self, graph: AdderGraph) -> None:
         self._graph = graph
         self._delays: dict[int, int] = {}
+        self._taken: dict[tuple[int, int], int] = {}
         self.sums = [self._adder(number) for number, node in enumerate(graph.nodes) if len(node.terms) == 2]
         self.kept = [
             _Kept(
@@ -477,6 +479,9 @@ class AdderPipeline:
             for number, late in sorted(self._delays.items())
             if late
         ]
+        self.cut = any(
+            self._taken[node, late] < graph.nodes[node].bits for node, late in self._delays.items() if late
+        )
 
     def _name(self, node: int) -> str:
         return f"x{node}" if node < self._graph.inputs else f"a{node}"
@@ -499,6 +504,8 @@ class AdderPipeline:
                 words.append(str(value))
             else:
                 source = self._at(term.node, node.level - 1)
+                place = term.node, node.level - 1 - operand.level
+                self._taken[place] = max(self._taken.get(place, 0), node.bits - term.shift)
                 operands.append(text.widened(source, operand.bits, operand.lowest < 0, term.shift, node.bits))
                 name = self._name(term.node)
                 words.append(f"{1 << term.shift} {name}" if term.shift else name)

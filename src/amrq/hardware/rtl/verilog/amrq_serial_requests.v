@@ -65,8 +65,7 @@ module amrq_serial_requests #(
         if (!aresetn) begin
             state <= SEEK;
             fill <= 1'b0;
-        end else if (&pause) state <= SEEK;
-        else if (valid) begin
+        end else if (valid) begin
             if (state == TYPE | state == NUMBER | state == BODY) crc <= crc_after;
             case (state)
                 TYPE: begin
@@ -102,7 +101,7 @@ module amrq_serial_requests #(
                     if (data == SYNC) state <= TYPE;
                 end
             endcase
-        end
+        end else if (&pause) state <= SEEK;  // not in the clock of a byte, which may be a chunk's last one
     end
 
     // --- out of the store, a byte at a time ---
@@ -138,7 +137,7 @@ module amrq_serial_requests #(
                 left <= ALL[ADDRESS_BITS:0];
                 address <= 0;
                 have <= 3'd0;
-                end
+            end
             if (got_valid) begin
                 left <= left - 1'b1;
                 address <= address + 1'b1;
