@@ -15,6 +15,7 @@ from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels
 from amrq.identify.numbers import Case, mirrored
+from amrq.identify.second_look import may_err, of_both_looks, refocused
 from amrq.measure import measure_emission, quick_length
 from amrq.model import UNKNOWN
 
@@ -134,11 +135,38 @@ def identify_emission(
         received if received[0] is not iq else None,
         spectrum,
     )
+    return _as_received(_looked_twice(look, _identified(look)), gain_db)
+
+
+def _identified(look: EmissionLook) -> EmissionIdentity:
+    """Return what an emission is by one look."""
     for stage in (_find_noise, _find_carrier):
         found = stage(look)
         if found is not None:
-            return _as_received(replace(found, measures=measures), gain_db)
-    return _as_received(_decide(look, weigh_families(look)), gain_db)
+            return replace(found, measures=look.measures)
+    return _decide(look, weigh_families(look))
+
+
+def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdentity:
+    """Return an answer; where it is not sure and the box does not fit, the surer one of that and a look that does."""
+    if not may_err(found) or found.label == _NOISE:
+        return found
+    again = refocused(look.iq, look.sample_rate, look.edges, look.noise_density)
+    if again is None or look.noise_density is None:
+        return found
+    noise_db, half = 10 * math.log10(look.noise_density), again.width / 2
+    measures = measure_emission(again.iq, again.sample_rate, noise_db, again.width, with_symbol_rate=False)
+    second = replace(
+        look,
+        iq=again.iq,
+        sample_rate=again.sample_rate,
+        edges=(-half, half),
+        snr_db=again.snr_db,
+        measures=measures,
+        received=None,
+        transform=None,
+    )
+    return of_both_looks(found, _identified(second), again.centre)
 
 
 def _levelled(iq: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], float]:

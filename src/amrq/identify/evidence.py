@@ -51,7 +51,7 @@ _OCTAVE = 3.0
 _FM = ("fm", "fm_narrow", "fm_wide")
 _RANGES: dict[str, tuple[float, float]] = {
     "carrier": (0.0, 4e3),
-    "am": (1e3, 40e3),
+    "am": (1e3, 25e3),
     "ssb": (500.0, 8e3),
     "fm": (1.5e3, 40e6),
     "chirp": (2e3, math.inf),

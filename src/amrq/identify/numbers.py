@@ -34,6 +34,7 @@ __all__ = [
     "turned",
     "unswept",
     "waved",
+    "wide_keyed",
 ]
 
 _WIDE_FM = 30e3
@@ -53,8 +54,9 @@ _DRIFTS, _STANDS, _STEADY_ENVELOPE = 6e3, 0.6, 0.4
 """Hz: sweeps are wider; share of a line that stands still; variation of a carrier's envelope, at most."""
 _GATHERED, _THROUGH = (0.6, 0.85), (0.85, 1.0)
 """Of the power, that sweeping back gathers; of a box, that a carrier drifts through in a look."""
-_DEEPEST = 1.2
-"""Depth: deeper is keying."""
+_DEEPEST, _AUDIBLE = 1.2, (25e3, 36e3)
+"""Depth: deeper is keying. Hz: an emission with sidebands of audio, which goes to 12 kHz, is no wider than the former,
+with the error of a box."""
 _SIDED, _AWAY, _FARTHER = (8.0, 16.0), (3.5, 6.0), (2.5, 4.0)
 """Power of sidebands in deviations of the noise's, and half-power frequency over that to which the line is followed:
 phase noise and drift lie nearer; where sidebands are in quadrature, phase noise has 2."""
@@ -317,6 +319,17 @@ def _keyed(case: Case, name: str) -> tuple[float, ...]:
 
 def mirrored(case: Case) -> float:
     """Return how clearly a carrier has sidebands that mirror each other, 0 to 1."""
+    return _sided(case) * (1 - ramp(case.look.bandwidth, *_AUDIBLE))
+
+
+def wide_keyed(case: Case) -> float:
+    """Return how clearly a carrier has sidebands that mirror each other and are wider than those of audio, 0 to 1."""
+    wide = ramp(case.look.bandwidth, *_AUDIBLE)
+    return wide * _sided(case) if wide and case.look.line.share > _MOST_IN_LINE[0] else 0.0
+
+
+def _sided(case: Case) -> float:
+    """Return how clearly there are sidebands that mirror each other, whatever their width, 0 to 1."""
     am = case.look.am
     if am.depth is None or am.depth < _AM_DEPTH:
         return 0.0
@@ -432,7 +445,8 @@ def _numbers_of_fm(case: Case) -> tuple[float, ...]:
 def _numbers_of_keying(case: Case) -> tuple[float, ...]:
     keying = case.look.keying
     duty = keying.duty if keying.duty is not None else 0.6
-    return max(switched(case), fast_keyed(case)), float(keying.contrast > _TWO_LEVELS), duty
+    keyed = max(switched(case), fast_keyed(case), wide_keyed(case))
+    return keyed, float(keying.contrast > _TWO_LEVELS), duty
 
 
 def _numbers_of_pulses(case: Case) -> tuple[float, ...]:

@@ -34,6 +34,7 @@ from amrq.identify.numbers import (
     turned,
     unswept,
     waved,
+    wide_keyed,
 )
 from amrq.model import NO_SIGNAL
 
@@ -124,7 +125,7 @@ def limit_of(case: Case, name: str, share: float) -> float:
         most = min(most, _UNTOLD)
     if name == "pi4dqpsk" and case.eighths() < _TOLD:
         most = min(most, _UNTOLD + (UNPROVEN - _UNTOLD) * ramp(-case.eighths(), 0.0, 1.0))
-    if name == "linear" and case.received_already().tried:
+    if (name == "linear" and case.received_already().tried) or (name == "am" and lopsided(case) > PROVEN):
         most = min(most, _UNTOLD)
     return min(most, _ALIKE) if alike else most
 
@@ -150,7 +151,7 @@ def contradiction_of(case: Case, name: str) -> float:
     if name in _NO_CODE and case.has("spreading"):
         against = max(against, ramp(case.look.spreading.confidence, 0.3, 0.8))
     if name == "ook" and case.has("keying"):
-        against = max(against, _smeared(case))
+        against = max(against, _smeared(case) * (1 - wide_keyed(case)))
     if name == "fm" and case.has("fm"):
         against = max(against, _held(case))
         if case.has("frequency_keying"):
@@ -298,7 +299,7 @@ _PROOF: dict[str, Callable[[Case], float]] = {
     "am": mirrored,
     "ssb": lambda case: 0.0,
     "fm": _fm,
-    "ook": lambda case: max(switched(case), fast_keyed(case)),
+    "ook": lambda case: max(switched(case), fast_keyed(case), wide_keyed(case)),
     "pulse": lambda case: max(
         ramp(case.look.pulses.confidence, 0.1, 0.4), float(case.look.pulses.checked > 0)
     ),

@@ -243,7 +243,7 @@ def _spread(aligned: NDArray[np.complex128], rate: float, reach: float) -> float
         values, noise = kept.real, float(np.mean(np.square(kept.imag)))
         clean = float(np.mean(values**2)) - noise
         if not clean > _HELD_CLEAR * noise:
-            break  # wider ones have more noise
+            continue  # of a code without low frequencies wider parts have less noise
         third = float(np.mean(values**3)) / clean**1.5
         fourth = (float(np.mean(values**4)) - 6 * clean * noise - 3 * noise**2) / clean**2
         found.append(fourth - third**2 - 1)
