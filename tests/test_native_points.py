@@ -8,7 +8,7 @@ from seeds import rng
 
 from amrq.classes import linear_class
 from amrq.decision import point_fit, point_scores
-from amrq.native import Averaging, Kernels
+from amrq.native import Averaging, Kernels, PointKind, PointLevel, PointPlaces, PointRules
 
 
 def _symbols(name: str, es_n0_db: float, chunks: int) -> NDArray[np.complex64]:
@@ -59,17 +59,61 @@ def test_the_same_statistic(native: Kernels, monkeypatch: pytest.MonkeyPatch) ->
             assert found == pytest.approx(point_scores.misfit(mean, information, 100, [8]), rel=1e-6)
 
 
+@pytest.mark.parametrize(("chunks", "length"), [(3, 7), (5, 22), (64, 32), (1, 13), (17, 128)])
+def test_spectra_of_any_size(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, chunks: int, length: int
+) -> None:
+    random = rng("native points, sizes", chunks, length)
+    sent = random.choice(linear_class("QPSK").points, (chunks, length))
+    noise = 0.2 * random.standard_normal((chunks, 2 * length)).view(np.complex128)
+    symbols = np.asarray(sent + noise, np.complex64) * np.exp(
+        2j * np.pi * 0.013 * np.arange(chunks * length)
+    ).reshape(sent.shape).astype(np.complex64)
+    test = point_fit.PointTest(linear_class("8PSK"))
+    compiled = test.fit(symbols, 10.0)
+    monkeypatch.setattr(point_fit, "kernels", lambda: None)
+    plain = test.fit(symbols, 10.0)
+    lines = [(fit.strange_line, fit.own_line, fit.own_line_due) for fit in (compiled, plain)]
+    np.testing.assert_allclose(*lines, rtol=1e-4)
+
+
+def test_a_rough_start_is_mended(native: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    symbols, test = _symbols("16QAM", 15.0, 30), point_fit.PointTest(linear_class("16QAM"))
+    for _ in range(2):  # compiled, then NumPy
+        again = test.fit(symbols, test.fit(symbols, 3.0).es_n0_db)
+        assert _numbers(test.fit(symbols, 3.0, rough_db=1.0)) == _numbers(again)
+        monkeypatch.setattr(point_fit, "kernels", lambda: None)
+
+
+def test_a_chunk_with_a_large_prime_is_left_to_numpy(native: Kernels) -> None:
+    assert not PointPlaces.possible(4, 67)
+    symbols = np.resize(np.array([1, -1, -1], np.complex64), (4, 67))
+    assert point_fit.PointTest(linear_class("BPSK")).fit(symbols, 10.0).own_line > 10
+
+
 def test_wrong_shapes_are_refused(native: Kernels) -> None:
-    z = np.zeros((3, 8), np.complex64)
-    averaging = Averaging(np.zeros((3, 2, 2), np.float32), np.zeros((3, 2, 2), np.float32), 0.5)
-    numbers = np.ones(6)
+    whole = np.zeros((3, 2, 2), np.float32)
+    noise = np.zeros((3, 8), np.complex64)
     with pytest.raises(ValueError, match="averages over 3 chunks"):
-        native.point_align(z, z, numbers, averaging)
+        PointPlaces(3, 8, Averaging(whole, whole, 0.5), noise)
     with pytest.raises(ValueError, match="1 to 64 chunks"):
-        native.point_align(z[:0], z[:0], numbers, averaging)
-    with pytest.raises(ValueError, match="a line for 3 chunks"):
-        native.point_align(z[:2], z, numbers, averaging)
+        PointPlaces(65, 8, Averaging(whole, whole, 0.5), noise)
+    whole = np.zeros((3, 3, 3), np.float32)
+    places = PointPlaces(3, 8, Averaging(whole, whole, 0.5), noise)
+    with pytest.raises(ValueError, match="noise for 3 chunks"):
+        PointPlaces(3, 9, Averaging(whole, whole, 0.5), noise)
+    rules = PointRules(*np.ones(len(PointRules._fields)).tolist())
     with pytest.raises(ValueError, match="from 1 on"):
-        native.point_powers(z, np.array([0], np.int32))
+        PointKind(0, False, 1.0, [2], rules)
+    kind = PointKind(4, False, 1.0, [2], rules)
+    for call in (native.point_fit, native.point_level):
+        with pytest.raises(ValueError, match="chunks \\(3, 8\\) are needed"):
+            call(noise[:2], kind, places, 10.0, False)
+    cells = np.zeros((4, 2), np.float32), np.zeros((4, 17), np.float32)
+    level = PointLevel(*cells, np.zeros(1, np.complex64), np.zeros((16, 16)), 1.0, 1.0, 1.0, 2)
+    with pytest.raises(ValueError, match="no level of 19 dB"):
+        kind.add(19, level)
+    with pytest.raises(ValueError, match="2 x 2 cells"):
+        kind.add(10, level._replace(points=cells[1]))
     with pytest.raises(ValueError, match="16 derivatives"):
         native.point_misfit(np.zeros(3), np.zeros((3, 3)), 1, np.zeros(3, np.bool_), np.zeros(2))

@@ -144,12 +144,9 @@ class DecisionChecker:
         candidates = self._candidates(decision, threshold)
         start = es_n0_db if known else decision.es_n0_db
         start = 10.0 if start is None else start
-        fits = {name: self._tests[name].fit(chunks, start) for name in candidates}
-        if not known:
-            # A model's own estimate is rough, and the phase is found by it.
-            for name, fit in fits.items():
-                if abs(fit.es_n0_db - start) > _ROUGH_DB:
-                    fits[name] = self._tests[name].fit(chunks, fit.es_n0_db)
+        # A model's own estimate is rough, and the phase is found by it.
+        rough = math.inf if known else _ROUGH_DB
+        fits = {name: self._tests[name].fit(chunks, start, rough) for name in candidates}
         if len(fits) > 1:
             decision = self._weighed(decision, fits, es_n0_db, threshold)
         if decision.reason != "named" or decision.best not in fits:

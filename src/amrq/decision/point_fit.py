@@ -10,21 +10,36 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from amrq.classes import LinearClass
 from amrq.decision.nuisances import Nuisances, leave_one_out, without_nuisances
+from amrq.decision.point_lines import (
+    CLEAR,
+    FORETOLD,
+    JUMP,
+    LOST,
+    PER_RADIUS,
+    RADII,
+    VISIBLE,
+    averaging,
+    harmonic,
+    line,
+    smoothed,
+    strange_line,
+    upright,
+)
 from amrq.decision.point_scores import (
+    LIMITS,
+    NEWTON_LIMITS,
     PointTable,
     Score,
-    level_scale,
     make_table,
     misfit,
     newton_step,
     noise_power,
 )
-from amrq.native import MOST_CHUNKS, Averaging, PointScores, kernels
+from amrq.native import MOST_CHUNKS, PointKind, PointLevel, PointPlaces, PointRules, kernels
 
 __all__ = ["Aligned", "PointFit", "PointTest"]
 
@@ -32,30 +47,22 @@ _LOWEST, _HIGHEST = -2, 18
 """Es/N0 in dB between which symbols are tested. With less noise than the highest, noise is added: what a receiver
 leaves of neighbouring symbols then drowns in it, and the points of all classes are still far apart."""
 _TABLES = 96
-"""Tables that are kept, of all classes and levels together: some 30 MB."""
-_RADII, _LARGEST_RADIUS = 56, 2.2
-_PHASES = 16
+"""Tables that are kept, of all classes and levels together: some 30 MB; those that compiled tests use stay besides."""
+_KINDS = 32
+"""Classes whose tables compiled tests keep."""
+_UNKNOWN = 10
+"""Es/N0 in dB that is tried first where it is not known."""
 _TURNS = 4
 """Fits of the noise level at most."""
-_WIDTHS = (0.7, 3.0, 1e3)
-"""Chunks over which the phase may be averaged: a carrier that wanders, a steady one, a still one."""
 _BURST_CHUNKS, _GROUP, _WEAK, _LEAST_WHOLE = 16, 8, 0.4, 3
 """Of at most so many chunks, the ends are left out where groups of so many symbols have less than this share of the
 power of most: noise before or after a burst."""
-_FORETOLD = 0.6
-"""Share of sums' sizes along what others foretell below which the phase jumps: everywhere, or at a single chunk."""
-_JUMP = 0.8
-"""Step of a line's phase from chunk to chunk, radians, that is no drift any more."""
 _ROUNDS = 2
 """How often nuisances are fitted, at most: the first time some symbols are taken for wrong points."""
 _APART = 2.7
 """Distance between points over the noise's standard deviation from which a chunk shows its phase exactly enough."""
-_CLEAR = 4.0
-"""Power of a chunk's line over that of noise from which it shows the phase by itself."""
 _ORDERS = (2, 3, 4, 5, 6, 8, 12)
 """Symmetries whose spectral line shows that the constellation is another one."""
-_LOST, _VISIBLE = 0.6, 6.0
-"""A line whose coherent sum is below this share of what is due was not followed, where at least so much is due."""
 _DENSE = 0.5
 """Distance between points below which a constellation is tested for lines of other symmetries."""
 
@@ -93,6 +100,8 @@ class PointFit(NamedTuple):
             symbols being scaled to unit power; NaN where noise was added.
         start: the symbols that it is about, and their lines.
         nuisances: what was taken away.
+        turned: complex64 [n, L], the symbols as they were tested, of unit power: turned by the points, without the
+            nuisances and with the noise that was added.
     """
 
     es_n0_db: float
@@ -102,6 +111,7 @@ class PointFit(NamedTuple):
     log_likelihood: float
     start: Aligned
     nuisances: Nuisances
+    turned: NDArray[np.complex64]
 
     @property
     def symbols(self) -> int:
@@ -137,7 +147,22 @@ class _Scored(NamedTuple):
     log_likelihood: float
 
 
-def _looked_up(z: NDArray[np.complex64], table: PointTable, smooth: bool) -> PointScores:
+_RULES = PointRules(
+    LOST, VISIBLE, JUMP, CLEAR, FORETOLD, _APART, PER_RADIUS, RADII, _TURNS, *NEWTON_LIMITS, *LIMITS
+)
+"""The constants, for the compiled kernels."""
+
+
+class _Seen(NamedTuple):
+    """What a table says of symbols that were turned upright by its points."""
+
+    z: NDArray[np.complex64]  # the symbols, turned
+    expected: NDArray[np.complex64]  # the point that each probably is
+    mean: NDArray[np.float64]  # of the table's 16 derivatives and of the density's logarithm, [17]
+    products: NDArray[np.float64]  # means of products of two derivatives, [16, 16]
+
+
+def _looked_up(z: NDArray[np.complex64], table: PointTable, smooth: bool) -> _Seen:
     """Turn each chunk [n, L] by what the expected points say of its phase, and read what the table says of its symbols.
 
     Args:
@@ -145,21 +170,17 @@ def _looked_up(z: NDArray[np.complex64], table: PointTable, smooth: bool) -> Poi
         table: of the class.
         smooth: whether phases are averaged over chunks.
     """
-    native = kernels()
-    if native is not None:
-        place = (table.reach, table.per_unit, table.side)
-        return native.point_scores(z, (table.points, table.scores), place, _averaging(len(z)), smooth)
     expected = table.points.take(table.cells(z), axis=0).view(np.complex64).reshape(z.shape)
     sums = np.einsum("nl,nl->n", z, expected.conj())
     if smooth:
-        sums, _ = _smoothed(sums)
+        sums, _ = smoothed(sums)
     z = np.asarray(z * np.exp(-1j * np.angle(sums))[:, None].astype(np.complex64))
     cells = table.cells(z)
     found = table.scores.take(cells, axis=0)
     scores = found[:, :-1]
     products = (scores.T @ scores).astype(np.float64) / len(found)
     expected = table.points.take(cells, axis=0).view(np.complex64).reshape(z.shape)
-    return PointScores(z, expected, found.mean(axis=0, dtype=np.float64), products)
+    return _Seen(z, expected, found.mean(axis=0, dtype=np.float64), products)
 
 
 class PointTest:
@@ -196,22 +217,53 @@ class PointTest:
         self.dense = known.symmetry >= 8 or self.nearest < _DENSE
         """Whether lines of other symmetries show another constellation. Of few points, they show the data as well: idle
         patterns and frames have lines of their own."""
-        self._orders = [
+        self._orders = tuple(
             order for order in _ORDERS if order % known.symmetry and (self.dense or order < known.symmetry)
-        ]
+        )
         self._rings = np.unique(np.abs(self.points).round(3))
+        self._bytes = self.points.tobytes()
 
-    def fit(self, chunks: NDArray[np.complex64], es_n0_db: float) -> PointFit:
+    def fit(self, chunks: NDArray[np.complex64], es_n0_db: float, rough_db: float = math.inf) -> PointFit:
         """Fit the class to consecutive chunks.
 
         Args:
             chunks: complex64 [n, L], finite, of the same signal at any level and carrier phase. The first 64 are
                 looked at.
             es_n0_db: roughly what Es/N0 is, dB.
+            rough_db: by how many dB the fit may be off that: if it is by more, it is made again from there, since the
+                phase is found by it.
         """
-        received = _unit_power(_without_ends(np.ascontiguousarray(chunks[:MOST_CHUNKS], dtype=np.complex64)))
-        strange = self._strange_line(received)
-        z, own, due = self._aligned(received, _level(es_n0_db))
+        held = _without_ends(np.ascontiguousarray(chunks[:MOST_CHUNKS], dtype=np.complex64))
+        fit = self._fit_compiled(held, es_n0_db, rough_db)
+        if fit is not None:
+            return fit
+        received = _unit_power(held)
+        strange = strange_line(received, self._orders)
+        fit = self._fit_upright(received, strange, es_n0_db)
+        if abs(fit.es_n0_db - es_n0_db) > rough_db:
+            fit = self._fit_upright(received, strange, fit.es_n0_db)
+        return fit
+
+    def _fit_compiled(self, held: NDArray[np.complex64], es_n0_db: float, rough_db: float) -> PointFit | None:
+        """Return what `fit` returns by the compiled kernels; None where they cannot."""
+        native = kernels()
+        places = None if native is None else _places(*held.shape)
+        if native is None or places is None:
+            return None
+        begin = es_n0_db if math.isfinite(es_n0_db) else float(_UNKNOWN)
+        kind = self._kind()
+        while isinstance(found := native.point_fit(held, kind, places, begin, rough_db), int):
+            self._add_level(kind, found)
+        if found is None:
+            return None
+        symbols, fit = found
+        start = Aligned(symbols[0], symbols[1], fit.strange, fit.own, fit.due)
+        numbers = fit.es_n0_db, fit.es_n0_error_db, fit.misfit, fit.freedom, fit.log_likelihood
+        return PointFit(*numbers, start, Nuisances(), symbols[2])
+
+    def _fit_upright(self, received: NDArray[np.complex64], strange: float, es_n0_db: float) -> PointFit:
+        """Fit the class to symbols of unit power, with this strange line."""
+        z, own, due = upright(received, self.known.symmetry, self._harmonic(_level(es_n0_db)))
         seen = self._scored(z, es_n0_db, add_noise=True)
         return self._tested(seen, Aligned(received, z, strange, own, due), Nuisances())
 
@@ -226,7 +278,7 @@ class PointTest:
         z, turn, found, es_n0_db = self._cleaned(start.upright, start.received, es_n0_db)
         if not found.found:
             return fit
-        strange = self._strange_line(z * turn) if found.turning else start.strange_line
+        strange = strange_line(z * turn, self._orders) if found.turning else start.strange_line
         own = start.own_line
         if own < start.own_line_due:
             own = max(own, self._line_left(z, es_n0_db))
@@ -241,7 +293,14 @@ class PointTest:
         information = (seen.table.information + covariance) / 2
         statistic, freedom = misfit(mean, information, count, self._left_out(mean, found))
         return PointFit(
-            seen.es_n0_db, seen.es_n0_error_db, statistic, freedom, seen.log_likelihood, start, found
+            seen.es_n0_db,
+            seen.es_n0_error_db,
+            statistic,
+            freedom,
+            seen.log_likelihood,
+            start,
+            found,
+            seen.symbols,
         )
 
     def _left_out(self, mean: NDArray[np.float64], found: Nuisances) -> list[int]:
@@ -288,6 +347,15 @@ class PointTest:
             es_n0_db: to begin with.
             add_noise: to symbols with less noise than the highest level.
         """
+        native = kernels()
+        places = None if native is None else _places(*z.shape)
+        if native is not None and places is not None:
+            kind, start = self._kind(), es_n0_db if math.isfinite(es_n0_db) else float(_UNKNOWN)
+            while isinstance(found := native.point_level(z, kind, places, start, add_noise), int):
+                self._add_level(kind, found)
+            z, expected, fit = found
+            numbers = fit.es_n0_db, fit.es_n0_error_db, fit.log_likelihood
+            return _Scored(z, expected, self._table(fit.level), fit.mean[:-1], fit.products, *numbers)
         level = _level(es_n0_db)
         tried: set[int] = set()
         quiet, noisy = 0.0, False
@@ -312,55 +380,10 @@ class PointTest:
         likelihood = math.nan if noisy else density * z.size + gain
         return _Scored(z, seen.expected, table, mean, seen.products, fitted, error, likelihood)
 
-    def _strange_line(self, z: NDArray[np.complex64]) -> float:
-        """Return the highest line that the class does not have, over the mean of its spectrum."""
-        if not self._orders:
-            return 0.0
-        powers, energy = _powers(z, self._orders)
-        spectrum = np.asarray(scipy.fft.fft(powers, 2 * z.size, axis=1))
-        return float(_peaks(spectrum)[0].max()) / max(energy, 1e-30)
-
-    def _aligned(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float, float]:
-        """Turn chunks upright by the power of the symbols that suits the class; see `PointFit` for the line."""
-        line, noise = self._line(z, level)
-        order = self.known.symmetry
-        due = math.sqrt(max(noise / 2, 1e-30))
-        bins = 2 * z.size
-        spectrum = np.asarray(scipy.fft.fft(line.ravel(), bins))
-        peak = int(_peaks(spectrum[None])[1][0])
-        frequency = (peak - bins if 2 * peak > bins else peak) / bins
-        least = _LOST * due**2 if due > _VISIBLE else 0.0
-        native = kernels()
-        if native is not None:
-            numbers = np.array([frequency, noise, order, least, _JUMP, _CLEAR])
-            upright, coherent = native.point_align(line, z, numbers, _averaging(len(z)))
-            return upright, coherent / due, due
-        # Where no carrier was seen, symbols still turn from one to the next.
-        found = _followed(line, frequency, noise)
-        if found.coherent < least:
-            # A carrier that was followed in steps has no single frequency.
-            other = _followed(line, 0.0, noise)
-            found = other if other.coherent > found.coherent else found
-        angle, coherent = found.angle(z.shape[1]), found.coherent
-        turn = np.exp(np.complex64(-1j / order) * angle.astype(np.float32))
-        return z * turn, coherent / due, due
-
-    def _line(self, z: NDArray[np.complex64], level: int) -> tuple[NDArray[np.complex64], float]:
-        """Return the power of symbols [n, L] in which the class gives a line, weighted, and the sum of its squares."""
-        native = kernels()
-        if native is not None:
-            scale = (_RADII - 1) / _LARGEST_RADIUS
-            return native.point_line(z, self.known.symmetry, self._harmonic(level), scale)
-        size = np.abs(z)
-        radius = (size * np.float32((_RADII - 1) / _LARGEST_RADIUS) + np.float32(0.5)).astype(np.int32)
-        weight = self._harmonic(level).take(np.minimum(radius, _RADII - 1))
-        line = weight * _power(z / np.maximum(size, np.float32(1e-12)), self.known.symmetry)
-        return line, float((np.abs(weight) ** 2).sum(dtype=np.float64))
-
     def _line_left(self, z: NDArray[np.complex64], es_n0_db: float) -> float:
         """Return `PointFit.own_line` of symbols whose phase was followed."""
-        line, noise = self._line(z, _level(es_n0_db))
-        _, along = leave_one_out(line)
+        found, noise = line(z, self.known.symmetry, self._harmonic(_level(es_n0_db)))
+        _, along = leave_one_out(found)
         return float(along.sum(axis=(1, 2)).max()) / math.sqrt(max(noise / 2, 1e-30))
 
     def _is_smoothed(self, table: PointTable) -> bool:
@@ -369,22 +392,37 @@ class PointTest:
         return self.nearest < _APART * math.sqrt(noise)
 
     def _harmonic(self, level: int) -> NDArray[np.complex64]:
-        return _harmonic_of(self.points.tobytes(), self.known.symmetry, level)
+        return harmonic(self._bytes, self.known.symmetry, level)
 
     def _table(self, level: int) -> PointTable:
-        return _table_of(self.points.tobytes(), level)
+        return _table_of(self._bytes, level)
+
+    def _kind(self) -> PointKind:
+        return _kind_of(self._bytes, self.known.symmetry, self.on_a_line, self.nearest, self._orders)
+
+    def _add_level(self, kind: PointKind, level: int) -> None:
+        """Make what the compiled test lacks at a level."""
+        table = self._table(level)
+        sizes = table.reach, table.per_unit, table.amplitude, table.side
+        kind.add(
+            level, PointLevel(table.points, table.scores, self._harmonic(level), table.information, *sizes)
+        )
 
 
-@lru_cache(4 * _TABLES)
-def _harmonic_of(points: bytes, symmetry: int, level: int) -> NDArray[np.complex64]:
-    """Return what e^(j symmetry phase) of a symbol says of the phase, by radius: its share in log p."""
-    amplitude, noise = level_scale(level)
-    radius = np.linspace(0, _LARGEST_RADIUS, _RADII)
-    phase = np.arange(_PHASES) * (2 * np.pi / symmetry / _PHASES)
-    z = radius[:, None] * np.exp(1j * phase)
-    exponent = -(np.abs(z[..., None] - amplitude * np.frombuffer(points, np.complex128)) ** 2) / noise
-    density = np.logaddexp.reduce(exponent, axis=2)
-    return np.asarray(2 * (density * np.exp(1j * symmetry * phase)).mean(axis=1), dtype=np.complex64)
+@lru_cache(_KINDS)
+def _kind_of(
+    points: bytes, symmetry: int, on_a_line: bool, nearest: float, orders: tuple[int, ...]
+) -> PointKind:
+    """Return a class as the kernels take it: one for all tests, which come and go; `points` tell it from others."""
+    return PointKind(symmetry, on_a_line, nearest, orders, _RULES)
+
+
+@lru_cache(16)
+def _places(count: int, length: int) -> PointPlaces | None:
+    """Return what depends on the number of chunks and their length; None where the kernels do not take so many."""
+    if not PointPlaces.possible(count, length):
+        return None
+    return PointPlaces(count, length, averaging(count), _noise(count, length))
 
 
 @lru_cache(_TABLES)
@@ -422,136 +460,7 @@ def _direction(z: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
 
 def _level(es_n0_db: float) -> int:
-    return int(min(max(round(es_n0_db), _LOWEST), _HIGHEST)) if math.isfinite(es_n0_db) else 10
-
-
-def _power(unit: NDArray[np.complex64], order: int) -> NDArray[np.complex64]:
-    """Return `unit` to the power of `order`, at least 1, by squaring."""
-    result: NDArray[np.complex64] | None = None
-    while order:
-        if order & 1:
-            result = unit if result is None else result * unit
-        order >>= 1
-        if order:
-            unit = unit * unit
-    assert result is not None
-    return result
-
-
-def _powers(z: NDArray[np.complex64], orders: list[int]) -> tuple[NDArray[np.complex64], float]:
-    """Return powers of symbols' phases, weighted by their amplitudes, complex64 [k, N], and the weights' energy."""
-    native = kernels()
-    if native is not None:
-        return native.point_powers(z, np.array(orders, np.int32))
-    flat = z.ravel()
-    size = np.abs(flat)
-    unit = flat / np.maximum(size, np.float32(1e-12))
-    weight = np.minimum(size, np.float32(1.5))
-    powers = np.stack([_power(unit, order) for order in orders]) * (weight * weight)
-    return powers, float((weight**4).sum(dtype=np.float64))
-
-
-def _peaks(spectra: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the largest power of each spectrum, complex64 [k, bins], and its bin."""
-    native = kernels()
-    if native is not None:
-        return native.point_peaks(spectra)
-    power = spectra.real**2 + spectra.imag**2
-    return power.max(axis=1), power.argmax(axis=1)
-
-
-class _Followed(NamedTuple):
-    """The phase of a line, radians, at the middle of each chunk [n] besides what turns all the time."""
-
-    frequency: float  # cycles/symbol
-    phase: NDArray[np.float64]
-    slope: NDArray[np.float64]  # radians a chunk
-    coherent: float  # the line's coherent sum
-
-    def angle(self, length: int) -> NDArray[np.float64]:
-        """Return the phase at each of the symbols, float64 [n, length]."""
-        whole = (2 * np.pi * self.frequency * np.arange(len(self.phase) * length)).reshape(-1, length)
-        inside = np.arange(length) - (length - 1) / 2
-        return np.asarray(whole + self.phase[:, None] + (self.slope / length)[:, None] * inside)
-
-
-def _followed(line: NDArray[np.complex64], frequency: float, noise: float) -> _Followed:
-    """Return the phase of a line [n, L].
-
-    Args:
-        line: chunks of it.
-        frequency: that it has on the whole, cycles/symbol.
-        noise: sum of its power.
-    """
-    count, length = line.shape
-    if frequency:
-        inside = np.exp((-2j * np.pi * frequency) * np.arange(length)).astype(np.complex64)
-        sums = (line @ inside) * np.exp((-2j * np.pi * frequency * length) * np.arange(count))
-    else:
-        sums = line.sum(axis=1)
-    spectrum = np.asarray(scipy.fft.fft(sums, 8 * count))
-    steady = int((spectrum.real**2 + spectrum.imag**2).argmax()) / (8 * count)
-    turn = np.exp((-2j * np.pi * steady) * np.arange(count))
-    clear = float((sums.real**2 + sums.imag**2).sum(dtype=np.float64)) > _CLEAR * noise
-    smooth, coherent = _smoothed((sums * turn).astype(np.complex64), clear)
-    phase = _unwrapped(np.angle(smooth * turn.conj()))
-    return _Followed(frequency, phase, _slope(phase), coherent)
-
-
-def _unwrapped(phase: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return phases [n], radians, without jumps of a turn."""
-    out = phase.copy()
-    out[1:] -= 2 * np.pi * np.cumsum(np.rint((phase[1:] - phase[:-1]) / (2 * np.pi)))
-    return out
-
-
-def _slope(phase: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how phases [n] drift at each chunk, radians a chunk: the smaller step of two; 0 where both are jumps."""
-    if len(phase) < 3:
-        return np.zeros(len(phase))
-    steps = np.empty(len(phase) + 1)  # before each chunk and after it
-    steps[1:-1] = phase[1:] - phase[:-1]
-    steps[0], steps[-1] = steps[2], steps[-3]
-    size = np.abs(steps)
-    smaller = np.where(size[:-1] < size[1:], steps[:-1], steps[1:])
-    smaller[np.minimum(size[:-1], size[1:]) >= _JUMP] = 0.0
-    return smaller
-
-
-@lru_cache(8)
-def _averaging(count: int) -> Averaging:
-    """Return averages over chunks."""
-    apart = np.arange(count)[:, None] - np.arange(count)
-    whole = np.stack([np.exp(-0.5 * (apart / width) ** 2) for width in _WIDTHS])
-    return Averaging(whole.astype(np.float32), (whole * (apart != 0)).astype(np.float32), _FORETOLD)
-
-
-def _smoothed(sums: NDArray[np.complex64], clear: bool = True) -> tuple[NDArray[np.complex64], float]:
-    """Average sums [n] over as many chunks as foretell a chunk's phase best from the others'.
-
-    Args:
-        sums: of each chunk.
-        clear: each of them shows its phase by itself. Where the others then do not foretell it, nothing is averaged.
-
-    Returns:
-        the averages [n], and how much of the sums is in the direction that was foretold.
-    """
-    count = len(sums)
-    whole, others, _ = _averaging(count)
-    foretold = others @ sums
-    along = (foretold.conj() * sums).real / np.maximum(np.abs(foretold), np.float32(1e-20))
-    found = along.sum(axis=1)
-    whole_size = float(np.abs(sums).sum())
-    # Of two chunks all widths foretell the same: the narrowest is taken.
-    best = int((found >= found.max() - 1e-5 * whole_size).argmax())
-    if clear and found[best] < _FORETOLD * whole_size:
-        return sums, whole_size
-    average = whole[best] @ sums
-    if clear:
-        agree = (average.conj() * sums).real
-        alone = agree < _FORETOLD * np.abs(average) * np.abs(sums)
-        average[alone] = sums[alone]
-    return average, float(found[best])
+    return int(min(max(round(es_n0_db), _LOWEST), _HIGHEST)) if math.isfinite(es_n0_db) else _UNKNOWN
 
 
 @lru_cache(4)

@@ -22,6 +22,8 @@ from amrq.native import kernels
 
 __all__ = [
     "DERIVATIVES",
+    "LIMITS",
+    "NEWTON_LIMITS",
     "PointTable",
     "Score",
     "level_scale",
@@ -41,7 +43,8 @@ _MOST_GAIN = 20.0
 _LEAST_KEPT = 0.02
 """Share of a derivative's variance that the fitted parameters must leave."""
 _RIDGE = 1e-3
-_LIMITS = np.array([_LEAST_KEPT, _RIDGE])
+LIMITS = _LEAST_KEPT, _RIDGE
+NEWTON_LIMITS = _LARGEST_STEP, _MOST_GAIN
 _FITTED = 3
 """Derivatives that belong to fitted parameters: noise power, amplitude, phase."""
 
@@ -137,7 +140,7 @@ def misfit(
     if native is not None and len(mean) == DERIVATIVES:
         flags = np.zeros(len(mean), np.bool_)
         flags[list(left_out)] = True
-        found = native.point_misfit(mean, information, symbols, flags, _LIMITS)
+        found = native.point_misfit(mean, information, symbols, flags, np.array(LIMITS))
         if found is not None:
             return found
     own = np.diagonal(information)

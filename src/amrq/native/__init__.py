@@ -10,7 +10,7 @@ from amrq.native.network_kernels import (
     check_layers,
     layer_arrays,
 )
-from amrq.native.point_kernels import MOST_CHUNKS, Averaging, PointScores
+from amrq.native.point_kernels import MOST_CHUNKS, Averaging, PointKind, PointLevel, PointPlaces, PointRules
 from amrq.native.receive_kernels import (
     CarrierLimits,
     CarrierLines,
@@ -35,7 +35,10 @@ __all__ = [
     "Kernels",
     "LineGrid",
     "NetworkLayer",
-    "PointScores",
+    "PointKind",
+    "PointLevel",
+    "PointPlaces",
+    "PointRules",
     "SpectrumLimits",
     "SpectrumNow",
     "check_layers",

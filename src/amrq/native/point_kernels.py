@@ -5,34 +5,209 @@ What they compute, `amrq.decision.point_fit` and `point_scores` say with NumPy.
 """
 
 import ctypes
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_CHUNKS", "Averaging", "PointKernels", "PointScores"]
+__all__ = [
+    "LONGEST_CHUNK",
+    "MOST_CHUNKS",
+    "Averaging",
+    "PointFound",
+    "PointKernels",
+    "PointKind",
+    "PointLevel",
+    "PointPlaces",
+    "PointRules",
+]
 
-MOST_CHUNKS = 64
+MOST_CHUNKS, LONGEST_CHUNK = 64, 4096
 _SCORES, _WIDTHS = 16, 3
+_LEVELS, _LOWEST = 21, -2
+_LARGEST_PRIME = 61
+_ROOM = 17
+_NEVER_DB = 1e6
 _Complex = NDArray[np.complex64]
 _Float = NDArray[np.float32]
+_POINTER, _NUMBER, _REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 
 
 class Averaging(NamedTuple):
-    """Averages over `count` chunks, float32 [3, count, count] each."""
+    """Averages over `count` chunks, float32 [3, count, count] each, symmetric."""
 
     whole: _Float
     others: _Float  # without the chunk itself
     foretold: float  # share of sums' sizes along what others foretell, below which a phase jumps
 
 
-class PointScores(NamedTuple):
-    """What a table says of symbols that were turned upright by its points."""
+class PointLevel(NamedTuple):
+    """A class at one level of noise: a table of `side` x `side` cells, and its line."""
 
-    z: _Complex  # the symbols, turned
-    expected: _Complex  # the point that each probably is
+    points: _Float  # expected points [cells, 2]
+    scores: _Float  # derivatives and density [cells, 17]
+    harmonic: _Complex  # what a symbol says of the phase, by radius [radii]
+    information: NDArray[np.float64]  # [16, 16]
+    reach: float  # in each direction
+    per_unit: float  # cells a unit
+    amplitude: float
+    side: int
+
+
+class PointRules(NamedTuple):
+    """The constants of `amrq.decision.point_fit` and `point_scores`."""
+
+    lost: float
+    visible: float
+    jump: float
+    clear: float
+    foretold: float
+    apart: float
+    per_radius: float
+    radii: float
+    turns: float
+    largest_step: float
+    most_gain: float
+    least_kept: float
+    ridge: float
+
+
+class PointFound(NamedTuple):
+    """What a fit found, as `amrq.decision.PointFit` has it."""
+
+    es_n0_db: float
+    es_n0_error_db: float
+    log_likelihood: float  # NaN where noise was added
+    level: int  # of the table, dB
     mean: NDArray[np.float64]  # of the table's 16 derivatives and of the density's logarithm, [17]
     products: NDArray[np.float64]  # means of products of two derivatives, [16, 16]
+    misfit: float = 0.0
+    freedom: int = 0
+    strange: float = 0.0
+    own: float = 0.0
+    due: float = 0.0
+
+
+class _Level(ctypes.Structure):
+    _fields_ = (
+        *((name, _POINTER) for name in ("points", "scores", "harmonic", "information")),
+        *((name, _REAL) for name in ("reach", "per_unit", "amplitude")),
+        ("side", _NUMBER),
+    )
+
+
+class _Kind(ctypes.Structure):
+    _fields_ = (
+        *((name, _NUMBER) for name in ("symmetry", "on_a_line", "count")),
+        ("orders", _POINTER),
+        ("nearest", _REAL),
+        ("levels", _Level * _LEVELS),
+    )
+
+
+class _Places(ctypes.Structure):
+    _fields_ = (
+        *((name, _NUMBER) for name in ("count", "length", "rows", "columns")),
+        *((name, _POINTER) for name in ("roots", "whole", "others", "turns", "noise")),
+    )
+
+
+class _Rules(ctypes.Structure):
+    _fields_ = tuple((name, _REAL) for name in PointRules._fields)
+
+
+_NUMBERS = 10
+"""Of what is found, before the derivatives."""
+_LEVEL = 6
+"""Place of the level among them."""
+
+
+class PointKind:
+    """A class as the kernels take it, with those of its tables that were needed so far.
+
+    Args:
+        symmetry: of the points, at least 1.
+        on_a_line: whether all points lie on one line.
+        nearest: smallest distance between two points.
+        orders: of lines that the class does not have, at least 1.
+        rules: constants.
+    """
+
+    def __init__(
+        self, symmetry: int, on_a_line: bool, nearest: float, orders: Sequence[int], rules: PointRules
+    ) -> None:
+        if min((symmetry, *orders)) < 1:
+            raise ValueError("orders of powers are numbers from 1 on.")
+        self._orders = np.array(orders, np.int32)
+        self._kept: dict[int, PointLevel] = {}
+        self._kind = _Kind(symmetry, on_a_line, len(orders), self._orders.ctypes.data, nearest)
+        self._rules, self._radii = _Rules(*rules), int(rules.radii)
+        self.kind, self.rules = ctypes.addressof(self._kind), ctypes.addressof(self._rules)
+
+    def add(self, level_db: int, level: PointLevel) -> None:
+        """Keep what is needed at a level, -2 to 18 dB."""
+        cells = level.side * level.side
+        wanted = (
+            (level.points, np.float32, (cells, 2)),
+            (level.scores, np.float32, (cells, _SCORES + 1)),
+            (level.harmonic, np.complex64, (self._radii,)),
+            (level.information, np.float64, (_SCORES, _SCORES)),
+        )
+        for array, kind, shape in wanted:
+            if array.dtype != kind or array.shape != shape or not array.flags.c_contiguous:
+                raise ValueError(f"tables for {level.side} x {level.side} cells are needed, without gaps.")
+        number = level_db - _LOWEST
+        if not 0 <= number < _LEVELS or not level.side:
+            raise ValueError(f"there is no level of {level_db} dB.")
+        self._kept[level_db] = level
+        arrays = (array.ctypes.data for array, _, _ in wanted)
+        self._kind.levels[number] = _Level(*arrays, level.reach, level.per_unit, level.amplitude, level.side)
+
+
+class PointPlaces:
+    """What depends on how many chunks there are, and how long.
+
+    Args:
+        count: of chunks, up to 64.
+        length: symbols a chunk, up to 4096.
+        averaging: of phases over chunks.
+        noise: complex64 [count, length], that is added where there is little.
+
+    Raises:
+        ValueError: a size is out of its range, or an array is of another.
+    """
+
+    def __init__(self, count: int, length: int, averaging: Averaging, noise: _Complex) -> None:
+        if not (0 < count <= MOST_CHUNKS and 0 < length <= LONGEST_CHUNK):
+            raise ValueError(f"1 to {MOST_CHUNKS} chunks of symbols are needed, not {count} of {length}.")
+        for one in averaging[:2]:
+            if one.dtype != np.float32 or one.shape != (_WIDTHS, count, count) or not one.flags.c_contiguous:
+                raise ValueError(f"averages over {count} chunks, float32 without gaps, are needed.")
+        if noise.shape != (count, length):
+            raise ValueError(f"noise for {count} chunks of {length} symbols is needed.")
+        self.shape = count, length
+        bins = 2 * count * length
+        rows = max(n for n in range(1, math.isqrt(bins) + 1) if bins % n == 0)
+        steps, turns = (np.exp(-2j * np.pi / n * np.arange(n)) for n in (bins, 8 * count))
+        flat = noise.ravel()
+        self._kept = (
+            np.concatenate([steps.real, steps.imag]).astype(np.float32),
+            *averaging[:2],
+            np.concatenate([turns.real, turns.imag]),
+            np.concatenate([flat.real, flat.imag]).astype(np.float32),
+        )
+        self._places = _Places(count, length, rows, bins // rows, *(one.ctypes.data for one in self._kept))
+        self.places = ctypes.addressof(self._places)
+
+    @staticmethod
+    def possible(count: int, length: int) -> bool:
+        """Return whether the kernels take so many chunks of so many symbols: up to 64 of 4096, no large primes."""
+        left, prime = length, 2
+        while left > 1 and prime <= _LARGEST_PRIME:
+            left, prime = (left // prime, prime) if left % prime == 0 else (left, prime + 1)
+        return 0 < count <= MOST_CHUNKS and 0 < length <= LONGEST_CHUNK and left == 1
 
 
 class PointKernels:
@@ -43,153 +218,91 @@ class PointKernels:
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-        single = ctypes.c_float
+        integer = ctypes.c_int
         declared: dict[str, tuple[Any, list[Any]]] = {
-            "powers": (real, [pointer, number, pointer, number, pointer]),
-            "peaks": (None, [pointer, number, number, pointer, pointer]),
-            "line": (real, [pointer, number, number, pointer, number, single, pointer]),
-            "align": (real, [pointer, pointer, number, number, *[pointer] * 4]),
-            "scores": (
-                None,
-                [*(pointer, number, number), *[pointer] * 3, number, number, *[pointer] * 6],
-            ),
-            "misfit": (number, [pointer, pointer, real, pointer, pointer, pointer]),
+            "fit": (integer, [*[_POINTER] * 4, _REAL, _REAL, *[_POINTER] * 3]),
+            "level": (integer, [*[_POINTER] * 4, _REAL, integer, *[_POINTER] * 3]),
+            "misfit": (_NUMBER, [_POINTER, _POINTER, _REAL, _POINTER, _POINTER, _POINTER]),
         }
         for name, (result, arguments) in declared.items():
             function = getattr(library, f"amrq_point_{name}")
             function.argtypes, function.restype = arguments, result
             setattr(self, f"_point_{name}", function)
 
-    _point_powers: Any
-    _point_peaks: Any
-    _point_line: Any
-    _point_align: Any
-    _point_scores: Any
+    _point_fit: Any
+    _point_level: Any
     _point_misfit: Any
 
-    def point_powers(self, z: _Complex, orders: NDArray[np.int32]) -> tuple[_Complex, float]:
-        """Return powers of symbols' phases, weighted by their squares up to 1.5, and the sum of the weights' squares.
+    def point_fit(
+        self, z: _Complex, kind: PointKind, places: PointPlaces, es_n0_db: float, rough_db: float
+    ) -> tuple[_Complex, PointFound] | int | None:
+        """Fit a class to chunks.
 
         Args:
-            z: symbols, of any shape.
-            orders: at least 1, [k].
+            z: [count, length], finite.
+            kind: the class.
+            places: for as many chunks.
+            es_n0_db: to begin with, dB.
+            rough_db: by how many dB the fit may be off that: if it is by more, it is made again from there.
 
         Returns:
-            complex64 [k, symbols].
+            the symbols, of unit power, as received, without their carrier's phase, and as they were tested, complex64
+            [3, count, length], and what was found; or the level in dB that the class lacks; or None where equations
+            have no solution.
         """
         held = np.ascontiguousarray(z, np.complex64)
-        out = np.empty((len(orders), held.size), np.complex64)
-        held_orders = np.ascontiguousarray(orders, np.int32)
-        if held_orders.ndim != 1 or (len(held_orders) and held_orders.min() < 1):
-            raise ValueError("orders of powers are numbers from 1 on.")
-        energy = self._point_powers(
-            held.ctypes.data, held.size, held_orders.ctypes.data, len(held_orders), out.ctypes.data
-        )
-        return out, float(energy)
-
-    def point_peaks(self, rows: _Complex) -> tuple[_Float, NDArray[np.int64]]:
-        """Return the largest power of each row, complex64 [rows, n], and where it is."""
-        held = np.ascontiguousarray(rows, np.complex64)
-        tops, places = np.empty(len(held), np.float32), np.empty(len(held), np.int64)
-        self._point_peaks(held.ctypes.data, *held.shape, tops.ctypes.data, places.ctypes.data)
-        return tops, places
-
-    def point_line(self, z: _Complex, order: int, weights: _Complex, scale: float) -> tuple[_Complex, float]:
-        """Return the power of symbols in which a class has a line, weighted by radius, and the weights' energy.
-
-        Args:
-            z: symbols, of any shape.
-            order: of the power, at least 1.
-            weights: by radius, [radii].
-            scale: radii a unit.
-        """
-        held, weights = np.ascontiguousarray(z, np.complex64), np.ascontiguousarray(weights, np.complex64)
-        if order < 1 or not len(weights):
-            raise ValueError("a power from 1 on and weights are needed.")
-        line = np.empty(held.shape, np.complex64)
-        noise = self._point_line(
-            held.ctypes.data, held.size, order, weights.ctypes.data, len(weights), scale, line.ctypes.data
-        )
-        return line, float(noise)
-
-    def point_align(
-        self, line: _Complex, z: _Complex, numbers: NDArray[np.float64], averaging: Averaging
-    ) -> tuple[_Complex, float]:
-        """Return chunks turned upright by a line of theirs, and the line's coherent sum.
-
-        Args:
-            line: [count, length], of up to 64 chunks.
-            z: the symbols, likewise.
-            numbers: [6]: the line's frequency in cycles a symbol, the sum of its power, its order, the coherent sum
-                below which a line at 0 is tried, the step of a phase that is a jump, and power over noise from which a
-                chunk shows its phase.
-            averaging: of phases.
-        """
-        held, line = np.ascontiguousarray(z, np.complex64), np.ascontiguousarray(line, np.complex64)
-        count, length = _chunks(held)
-        if line.shape != held.shape or numbers.shape != (6,):
-            raise ValueError(f"a line for {count} chunks of {length} symbols and six numbers are needed.")
-        given = np.append(np.asarray(numbers, np.float64), averaging.foretold)
-        _check(averaging, count)
-        out = np.empty_like(held)
-        coherent = self._point_align(
-            line.ctypes.data,
+        if held.shape != places.shape:
+            raise ValueError(f"chunks {places.shape} are needed, not {held.shape}.")
+        out = np.empty((3, *held.shape), np.complex64)
+        room, found = np.empty(_ROOM * held.size, np.float32), _room_for_found()
+        state = self._point_fit(
             held.ctypes.data,
-            count,
-            length,
-            given.ctypes.data,
-            averaging.whole.ctypes.data,
-            averaging.others.ctypes.data,
+            kind.kind,
+            places.places,
+            kind.rules,
+            es_n0_db,
+            min(rough_db, _NEVER_DB),
             out.ctypes.data,
+            room.ctypes.data,
+            found.ctypes.data,
         )
-        return out, float(coherent)
+        if state:
+            return int(found[_LEVEL]) if state == 1 else None
+        return out, _found(found)
 
-    def point_scores(
-        self,
-        z: _Complex,
-        table: tuple[_Float, _Float],
-        place: tuple[float, float, int],
-        averaging: Averaging,
-        smooth: bool,
-    ) -> PointScores:
-        """Turn chunks upright by the points of a table, and read what it says of them.
+    def point_level(
+        self, z: _Complex, kind: PointKind, places: PointPlaces, es_n0_db: float, add_noise: bool
+    ) -> tuple[_Complex, _Complex, PointFound] | int:
+        """Find the noise level of symbols.
 
         Args:
-            z: symbols, [count, length], of up to 64 chunks.
-            table: of `side` x `side` cells, expected points [cells, 2], and derivatives and density [cells, 17].
-            place: reach of the table in each direction, cells a unit, and side.
-            averaging: of phases.
-            smooth: whether they are averaged.
+            z: aligned symbols of unit power [count, length].
+            kind: the class.
+            places: for as many chunks.
+            es_n0_db: to begin with, dB.
+            add_noise: to symbols with less noise than the highest level.
+
+        Returns:
+            the symbols, turned, the point that each of them probably is, and what was found; or the level in dB that
+            the class lacks.
         """
-        held = np.ascontiguousarray(z, np.complex64)
-        count, length = _chunks(held)
-        _check(averaging, count)
-        points, scores = table
-        reach, per_unit, side = place
-        for one, width in ((points, 2), (scores, _SCORES + 1)):
-            if one.dtype != np.float32 or one.shape != (side * side, width) or not one.flags.c_contiguous:
-                raise ValueError(f"tables of float32 for {side} x {side} cells are needed.")
-        out, expected = np.empty_like(held), np.empty_like(held)
-        mean, products = np.empty(_SCORES + 1), np.empty((_SCORES, _SCORES))
-        numbers = np.array([reach, per_unit, averaging.foretold])
-        self._point_scores(
-            held.ctypes.data,
-            count,
-            length,
-            points.ctypes.data,
-            scores.ctypes.data,
-            numbers.ctypes.data,
-            side,
-            smooth,
-            averaging.whole.ctypes.data,
-            averaging.others.ctypes.data,
-            out.ctypes.data,
+        turned = np.array(z, np.complex64, order="C")
+        if turned.shape != places.shape:
+            raise ValueError(f"chunks {places.shape} are needed, not {turned.shape}.")
+        expected = np.empty_like(turned)
+        room, found = np.empty(_ROOM * turned.size, np.float32), _room_for_found()
+        state = self._point_level(
+            turned.ctypes.data,
+            kind.kind,
+            places.places,
+            kind.rules,
+            es_n0_db,
+            add_noise,
             expected.ctypes.data,
-            mean.ctypes.data,
-            products.ctypes.data,
+            room.ctypes.data,
+            found.ctypes.data,
         )
-        return PointScores(out, expected, mean, products)
+        return int(found[_LEVEL]) if state else (turned, expected, _found(found))
 
     def point_misfit(
         self,
@@ -225,14 +338,20 @@ class PointKernels:
         return None if freedom < 0 else (statistic.value, int(freedom))
 
 
-def _chunks(z: _Complex) -> tuple[int, int]:
-    """Return the number and the length of chunks."""
-    if z.ndim != 2 or not 0 < len(z) <= MOST_CHUNKS or not z.shape[1]:
-        raise ValueError(f"1 to {MOST_CHUNKS} chunks of symbols are needed, not {z.shape}.")
-    return len(z), z.shape[1]
+def _room_for_found() -> NDArray[np.float64]:
+    return np.empty(_NUMBERS + _SCORES + 1 + _SCORES**2)
 
 
-def _check(averaging: Averaging, count: int) -> None:
-    for one in averaging[:2]:
-        if one.dtype != np.float32 or one.shape != (_WIDTHS, count, count) or not one.flags.c_contiguous:
-            raise ValueError(f"averages over {count} chunks, float32 without gaps, are needed.")
+def _found(fitted: NDArray[np.float64]) -> PointFound:
+    es_n0_db, error_db, likelihood, misfit, freedom, noisy, level, *lines = fitted[:_NUMBERS].tolist()
+    return PointFound(
+        es_n0_db,
+        error_db,
+        math.nan if noisy else likelihood,
+        int(level),
+        fitted[_NUMBERS : _NUMBERS + _SCORES + 1],
+        fitted[_NUMBERS + _SCORES + 1 :].reshape(_SCORES, _SCORES),
+        misfit,
+        int(freedom),
+        *lines,
+    )

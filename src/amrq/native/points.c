@@ -1,332 +1,169 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The score test of a constellation's points: what amrq.decision.point_fit and point_scores compute with NumPy.
- * tests/test_native_points.py holds one against the other.
+ * The fit of a constellation's points to symbols and its score test: what amrq.decision.point_fit and point_scores
+ * compute with NumPy. tests/test_native_points.py holds one against the other.
  */
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
+#include "points.h"
 #include "wide.h"
 
-#define INLINE __attribute__((always_inline)) static inline
-#define SCORES 16  /* derivatives; after them, in a table's row, the logarithm of the density */
-#define ROW (SCORES + 1)
 #define FITTED 3
-#define CHUNKS 64
-#define WIDTHS 3
-#define TURN 6.283185307179586
+#define PHASE_NOISE 8
 
 typedef float row __attribute__((vector_size(4 * SCORES)));
 typedef float loose_row __attribute__((vector_size(4 * SCORES), aligned(4), may_alias));
 
-/* z^order of a unit z, order at least 1, by squaring. */
-INLINE void power(float x, float y, int order, float* re, float* im)
+/* The table's cell of each symbol; size at least 0. */
+INLINE void find_cells(const float* x, const float* y, int64_t size, const struct level* level, int32_t* cells)
 {
-    float a = 1, b = 0;
-    for (int left = order;; ) {
-        if (left & 1) {
-            const float c = a * x - b * y;
-            b = a * y + b * x;
-            a = c;
-        }
-        left >>= 1;
-        if (!left)
-            break;
-        const float c = x * x - y * y;
-        y = 2 * (x * y);
-        x = c;
+    const float most = (float)(level->side - 1), reach = (float)level->reach, per_unit = (float)level->per_unit;
+    const int32_t side = (int32_t)level->side;
+    for (int64_t k = 0; k < size; k++) {
+        const float a = (x[k] + reach) * per_unit, b = (y[k] + reach) * per_unit;
+        const int32_t i = (int32_t)(a < 0 ? 0 : a > most ? most : a), j = (int32_t)(b < 0 ? 0 : b > most ? most : b);
+        cells[k] = side * i + j;
     }
-    *re = a;
-    *im = b;
 }
 
-/* Powers of symbols' phases, weighted by their squares, up to 1.5^2: complex [count, symbols]; returns the sum of the
- * squares of the weights. */
-WIDE double amrq_point_powers(const float* z, int64_t symbols, const int32_t* orders, int64_t count, float* out)
+/* What the points that are expected say of the phase of each chunk. */
+WIDE void amrq_point_phases(const float* x, const float* y, const struct places* places, const struct level* level,
+                            int32_t* cells, double* re, double* im)
 {
-    double energy = 0;
-    for (int64_t k = 0; k < symbols; k++) {
-        const float x = z[2 * k], y = z[2 * k + 1], size = sqrtf(x * x + y * y);
-        const float scale = 1 / (size > 1e-12f ? size : 1e-12f), most = size < 1.5f ? size : 1.5f;
-        const float weight = most * most;
-        energy += (double)weight * weight;
-        for (int64_t n = 0; n < count; n++) {
-            float re, im;
-            power(x * scale, y * scale, orders[n], &re, &im);
-            out[2 * (symbols * n + k)] = re * weight;
-            out[2 * (symbols * n + k) + 1] = im * weight;
-        }
-    }
-    return energy;
-}
-
-/* The largest power of each row of complex numbers, [rows, size], and where it is. */
-WIDE void amrq_point_peaks(const float* rows, int64_t count, int64_t size, float* tops, int64_t* places)
-{
+    const int64_t count = places->count, length = places->length;
+    find_cells(x, y, count * length, level, cells);
     for (int64_t n = 0; n < count; n++) {
-        const float* from = rows + 2 * size * n;
-        float top = -1;
-        for (int64_t k = 0; k < size; k++) {
-            const float level = from[2 * k] * from[2 * k] + from[2 * k + 1] * from[2 * k + 1];
-            top = level > top ? level : top;
+        double a[4] = { 0 }, b[4] = { 0 };
+        for (int64_t k = length * n; k < length * (n + 1); k++) {
+            const float* point = level->points + 2 * cells[k];
+            a[k & 3] += x[k] * point[0] + y[k] * point[1];
+            b[k & 3] += y[k] * point[0] - x[k] * point[1];
         }
-        int64_t place = 0;
-        while (place < size - 1 && from[2 * place] * from[2 * place] + from[2 * place + 1] * from[2 * place + 1] != top)
-            place++;
-        tops[n] = top;
-        places[n] = place;
+        re[n] = (a[0] + a[1]) + (a[2] + a[3]);
+        im[n] = (b[0] + b[1]) + (b[2] + b[3]);
     }
 }
 
-/* The power in which a class has a line, of each symbol, times a complex weight by its radius, [radii], `scale` to a
- * unit; returns the sum of the weights' squares. */
-WIDE double amrq_point_line(const float* z, int64_t symbols, int64_t order, const float* weights, int64_t radii,
-                            float scale, float* line)
+/* Turn chunks back by phases, and sum what the table says of their symbols: [17]. */
+WIDE void amrq_point_sum(float* x, float* y, const struct places* places, const struct level* level, const double* re,
+                         const double* im, int32_t* cells, double* mean)
 {
-    double noise = 0;
-    for (int64_t k = 0; k < symbols; k++) {
-        const float x = z[2 * k], y = z[2 * k + 1], size = sqrtf(x * x + y * y);
-        const float least = size > 1e-12f ? size : 1e-12f;
-        const float radius = size * scale + 0.5f;
-        const int64_t place = radius < (float)(radii - 1) ? (int64_t)radius : radii - 1;
-        const float c = weights[2 * place], s = weights[2 * place + 1];
-        float re, im;
-        power(x / least, y / least, (int)order, &re, &im);
-        line[2 * k] = c * re - s * im;
-        line[2 * k + 1] = c * im + s * re;
-        noise += c * c + s * s;
-    }
-    return noise;
-}
-
-/* What sums of chunks are averaged with: by width, over chunks, [3, count, count] each. */
-struct windows {
-    const float *whole, *others;
-    double foretold; /* share below which the phase jumps */
-};
-
-/* Average sums [count] as amrq.decision.point_fit._smoothed does; returns how much is in the direction foretold. */
-INLINE double smoothed(const double* re, const double* im, int64_t count, const struct windows* windows, int clear,
-                       double* out_re, double* out_im)
-{
-    double found[WIDTHS], size = 0, most = -1e300;
-    int best = 0;
-    for (int64_t n = 0; n < count; n++)
-        size += sqrt(re[n] * re[n] + im[n] * im[n]);
-    for (int width = 0; width < WIDTHS; width++) {
-        found[width] = 0;
-        for (int64_t n = 0; n < count; n++) {
-            const float* weight = windows->others + count * (count * width + n);
-            double x = 0, y = 0;
-            for (int64_t k = 0; k < count; k++) {
-                x += weight[k] * re[k];
-                y += weight[k] * im[k];
-            }
-            const double length = sqrt(x * x + y * y);
-            found[width] += (x * re[n] + y * im[n]) / (length > 1e-20 ? length : 1e-20);
-        }
-        most = found[width] > most ? found[width] : most;
-    }
-    /* Of two chunks all widths foretell the same: the narrowest is taken. */
-    while (best < WIDTHS - 1 && found[best] < most - 1e-5 * size)
-        best++;
-    if (clear && found[best] < windows->foretold * size) {
-        memcpy(out_re, re, sizeof(double) * (size_t)count);
-        memcpy(out_im, im, sizeof(double) * (size_t)count);
-        return size;
-    }
+    const int64_t count = places->count, length = places->length;
     for (int64_t n = 0; n < count; n++) {
-        const float* weight = windows->whole + count * (count * best + n);
-        double x = 0, y = 0;
-        for (int64_t k = 0; k < count; k++) {
-            x += weight[k] * re[k];
-            y += weight[k] * im[k];
-        }
-        const double own = sqrt(re[n] * re[n] + im[n] * im[n]), length = sqrt(x * x + y * y);
-        const int alone = clear && x * re[n] + y * im[n] < windows->foretold * length * own;
-        out_re[n] = alone ? re[n] : x;
-        out_im[n] = alone ? im[n] : y;
-    }
-    return found[best];
-}
-
-struct followed {
-    double frequency, coherent;
-    double phase[CHUNKS], slope[CHUNKS];
-};
-
-INLINE void follow(const float* line, int64_t count, int64_t length, double frequency, double noise,
-                   const struct windows* windows, double jump, double clear_level, struct followed* found)
-{
-    double re[CHUNKS], im[CHUNKS], out_re[CHUNKS], out_im[CHUNKS], energy = 0;
-    double turn_re = 1, turn_im = 0;
-    const double step_re = cos(TURN * frequency), step_im = -sin(TURN * frequency);
-    for (int64_t n = 0; n < count; n++) {
-        re[n] = im[n] = 0;
+        const double size = sqrt(re[n] * re[n] + im[n] * im[n]);
+        const float c = size > 0 ? (float)(re[n] / size) : 1, s = size > 0 ? (float)(-im[n] / size) : 0;
+        float *a = x + length * n, *b = y + length * n;
         for (int64_t k = 0; k < length; k++) {
-            const double x = line[2 * (length * n + k)], y = line[2 * (length * n + k) + 1];
-            re[n] += x * turn_re - y * turn_im;
-            im[n] += x * turn_im + y * turn_re;
-            const double next = turn_re * step_re - turn_im * step_im;
-            turn_im = turn_re * step_im + turn_im * step_re;
-            turn_re = next;
-        }
-        energy += re[n] * re[n] + im[n] * im[n];
-    }
-    /* The spectrum's peak, in 8 bins a chunk. */
-    const int64_t bins = 8 * count;
-    double roots_re[8 * CHUNKS], roots_im[8 * CHUNKS], top = -1;
-    for (int64_t k = 0; k < bins; k++) {
-        roots_re[k] = cos(TURN * (double)k / (double)bins);
-        roots_im[k] = -sin(TURN * (double)k / (double)bins);
-    }
-    int64_t steady = 0;
-    for (int64_t bin = 0; bin < bins; bin++) {
-        double x = 0, y = 0;
-        for (int64_t n = 0, at = 0; n < count; n++) {
-            x += re[n] * roots_re[at] - im[n] * roots_im[at];
-            y += re[n] * roots_im[at] + im[n] * roots_re[at];
-            at += bin;
-            at -= at >= bins ? bins : 0;
-        }
-        if (x * x + y * y > top * (1 + 1e-12)) {
-            top = x * x + y * y;
-            steady = bin;
+            const float p = a[k] * c - b[k] * s, q = a[k] * s + b[k] * c;
+            a[k] = p;
+            b[k] = q;
         }
     }
-    for (int64_t n = 0; n < count; n++) {
-        const double c = roots_re[steady * n % bins], s = roots_im[steady * n % bins], x = re[n];
-        re[n] = x * c - im[n] * s;
-        im[n] = x * s + im[n] * c;
+    find_cells(x, y, count * length, level, cells);
+    double sums[ROW] = { 0 };
+    for (int64_t k = 0; k < count * length; k++) {
+        const float* from = level->scores + ROW * (int64_t)cells[k];
+        for (int one = 0; one < ROW; one++)
+            sums[one] += from[one];
     }
-    found->frequency = frequency;
-    found->coherent = smoothed(re, im, count, windows, energy > clear_level * noise, out_re, out_im);
-    double turns = 0, before = 0;
-    for (int64_t n = 0; n < count; n++) {
-        const double c = roots_re[steady * n % bins], s = -roots_im[steady * n % bins];
-        const double angle = atan2(out_re[n] * s + out_im[n] * c, out_re[n] * c - out_im[n] * s);
-        if (n)
-            turns += rint((angle - before) / TURN);
-        before = angle;
-        found->phase[n] = angle - TURN * turns;
-    }
-    for (int64_t n = 0; n < count; n++) {
-        found->slope[n] = 0;
-        if (count < 3)
-            continue;
-        /* Of the steps before and after a chunk, where there are none those of the next ones, the smaller. */
-        const int64_t first = n ? n : 2, second = n < count - 1 ? n + 1 : count - 2;
-        const double left = found->phase[first] - found->phase[first - 1];
-        const double right = found->phase[second] - found->phase[second - 1];
-        const double smaller = fabs(left) < fabs(right) ? left : right;
-        found->slope[n] = fabs(smaller) < jump ? smaller : 0;
-    }
+    for (int one = 0; one < ROW; one++)
+        mean[one] = sums[one] / (double)(count * length);
 }
 
-/* Turn chunks [count, length] upright by a line of theirs; returns the line's coherent sum.
- *
- * numbers: the line's frequency, cycles a symbol; the sum of its power; its order; the coherent sum below which a line at
- * 0 is tried; the step of the phase that is a jump; power over noise from which a chunk shows its phase; share foretold.
- */
-WIDE double amrq_point_align(const float* line, const float* z, int64_t count, int64_t length, const double* numbers,
-                             const float* whole, const float* others, float* out)
+/* Mean products of the derivatives of symbols in these cells, [16, 16]. */
+WIDE void amrq_point_products(const int32_t* cells, int64_t symbols, const float* scores, double* products)
 {
-    const struct windows windows = { whole, others, numbers[6] };
-    struct followed found, other;
-    follow(line, count, length, numbers[0], numbers[1], &windows, numbers[4], numbers[5], &found);
-    if (found.coherent < numbers[3]) {
-        follow(line, count, length, 0, numbers[1], &windows, numbers[4], numbers[5], &other);
-        if (other.coherent > found.coherent)
-            found = other;
-    }
-    for (int64_t n = 0; n < count; n++) {
-        /* By steps from the chunk's middle on. */
-        const double slope = TURN * found.frequency + found.slope[n] / (double)length;
-        const double begin = TURN * found.frequency * (double)(n * length) + found.phase[n]
-                             - found.slope[n] / (double)length * ((double)length - 1) / 2;
-        double c = cos(begin / numbers[2]), s = -sin(begin / numbers[2]);
-        const double step_c = cos(slope / numbers[2]), step_s = -sin(slope / numbers[2]);
-        for (int64_t k = length * n; k < length * (n + 1); k++) {
-            const double x = z[2 * k], y = z[2 * k + 1];
-            out[2 * k] = (float)(x * c - y * s);
-            out[2 * k + 1] = (float)(x * s + y * c);
-            const double next = c * step_c - s * step_s;
-            s = c * step_s + s * step_c;
-            c = next;
-        }
-    }
-    return found.coherent;
-}
-
-/* A table of cells of the plane. */
-struct table {
-    const float *points, *scores; /* [cells, 2], [cells, 17] */
-    float reach, per_unit;
-    int64_t side;
-};
-
-INLINE int64_t cell(float x, float y, const struct table* table)
-{
-    const float most = (float)(table->side - 1);
-    const float a = (x + table->reach) * table->per_unit, b = (y + table->reach) * table->per_unit;
-    const int64_t i = (int64_t)(a < 0 ? 0 : a > most ? most : a), j = (int64_t)(b < 0 ? 0 : b > most ? most : b);
-    return table->side * i + j;
-}
-
-/* Turn chunks [count, length] upright by the points of a table, and read what it says of them.
- *
- * place: reach, cells a unit; side: of the table; smooth: whether phases are averaged over chunks, with windows as above;
- * z: what comes out; expected: the point that each symbol probably is; mean: of the table's columns, [17]; products:
- * mean products of the first 16, [16, 16].
- */
-WIDE void amrq_point_scores(const float* given, int64_t count, int64_t length, const float* points, const float* scores,
-                            const double* place, int64_t side, int64_t smooth, const float* whole, const float* others,
-                            float* z, float* expected, double* mean, double* products)
-{
-    const struct table table = { points, scores, (float)place[0], (float)place[1], side };
-    const struct windows windows = { whole, others, place[2] };
-    double re[CHUNKS], im[CHUNKS], out_re[CHUNKS], out_im[CHUNKS], sums[ROW] = { 0 };
-    for (int64_t n = 0; n < count; n++) {
-        re[n] = im[n] = 0;
-        for (int64_t k = length * n; k < length * (n + 1); k++) {
-            const float x = given[2 * k], y = given[2 * k + 1];
-            const float* point = points + 2 * cell(x, y, &table);
-            re[n] += x * point[0] + y * point[1];
-            im[n] += y * point[0] - x * point[1];
-        }
-        out_re[n] = re[n];
-        out_im[n] = im[n];
-    }
-    if (smooth)
-        smoothed(re, im, count, &windows, 1, out_re, out_im);
     row total[SCORES];
     memset(total, 0, sizeof total);
-    for (int64_t n = 0; n < count; n++) {
-        const double size = sqrt(out_re[n] * out_re[n] + out_im[n] * out_im[n]);
-        const float c = size > 0 ? (float)(out_re[n] / size) : 1, s = size > 0 ? (float)(-out_im[n] / size) : 0;
-        for (int64_t k = length * n; k < length * (n + 1); k++) {
-            const float x = given[2 * k] * c - given[2 * k + 1] * s, y = given[2 * k] * s + given[2 * k + 1] * c;
-            const int64_t at = cell(x, y, &table);
-            const float* from = scores + ROW * at;
-            z[2 * k] = x;
-            z[2 * k + 1] = y;
-            expected[2 * k] = points[2 * at];
-            expected[2 * k + 1] = points[2 * at + 1];
-            const row values = *(const loose_row*)from;
-            for (int one = 0; one < SCORES; one++)
-                total[one] += from[one] * values;
-            for (int one = 0; one < ROW; one++)
-                sums[one] += from[one];
-        }
+    for (int64_t k = 0; k < symbols; k++) {
+        const float* from = scores + ROW * (int64_t)cells[k];
+        const row values = *(const loose_row*)from;
+        for (int one = 0; one < SCORES; one++)
+            total[one] += from[one] * values;
     }
-    const double symbols = (double)(count * length);
-    for (int one = 0; one < ROW; one++)
-        mean[one] = sums[one] / symbols;
     for (int one = 0; one < SCORES; one++)
         for (int other = 0; other < SCORES; other++)
-            products[SCORES * one + other] = (double)((const float*)&total[one])[other] / symbols;
+            products[SCORES * one + other] = (double)((const float*)&total[one])[other] / (double)symbols;
+}
+
+/* One Newton step from a level, dB, with its deviation and what it adds to the log-likelihood. */
+INLINE double newton(const double* mean, const double* information, double symbols, const struct rules* rules,
+                     double* error, double* gain)
+{
+    const double first = information[0] * 1.001, second = information[SCORES + 1] * 1.001, both = information[1];
+    const double scale = 1 / (first * second - both * both), per_db = 10 / 2.302585092994046;
+    const double noise = (second * mean[0] - both * mean[1]) * scale;
+    const double amplitude = (first * mean[1] - both * mean[0]) * scale;
+    const double spread = (first + second + 2 * both) * scale, step = per_db * (amplitude - noise);
+    *error = per_db * sqrt((spread > 0 ? spread : 0) / symbols);
+    *gain = 0.5 * symbols * (mean[0] * noise + mean[1] * amplitude);
+    *gain = *gain < rules->most_gain ? *gain : rules->most_gain;
+    const double most = rules->largest_step;
+    return step > most ? most : step < -most ? -most : step;
+}
+
+INLINE int64_t level_of(double es_n0_db)
+{
+    const double most = LEVELS - 1 + LOWEST, near = rint(es_n0_db);
+    return (int64_t)(near < LOWEST ? LOWEST : near > most ? most : near);
+}
+
+INLINE double decibels(double ratio)
+{
+    return 10 * log10(ratio);
+}
+
+/* Find the noise level, and turn each chunk upright by its table; see amrq.decision.point_fit.PointTest._scored.
+ *
+ * z: real parts [symbols], then imaginary ones; turned. cells: [symbols], where they are at last. Returns 0, or 1 if the
+ * class has no table of the level in `found`.
+ */
+static int fit_level(float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
+                     int64_t level, int add_noise, int32_t* cells, struct fitted* found)
+{
+    const int64_t symbols = places->count * places->length, most = LEVELS - 1 + LOWEST;
+    double re[CHUNKS], im[CHUNKS], out_re[CHUNKS], out_im[CHUNKS], quiet = 0, step, gain;
+    uint32_t tried = 0;
+    int seen = 0;
+    found->noisy = 0;
+    for (;;) {
+        const struct level* table = &kind->levels[level - LOWEST];
+        found->level = (double)level;
+        if (!table->points)
+            return 1;
+        amrq_point_phases(z, z + symbols, places, table, cells, re, im);
+        const double amplitude = table->amplitude * table->amplitude;
+        if (kind->nearest < rules->apart * sqrt((1 - amplitude) / amplitude)) {
+            amrq_point_smoothed(re, im, places, rules->foretold, 1, out_re, out_im);
+            memcpy(re, out_re, sizeof re);
+            memcpy(im, out_im, sizeof im);
+        }
+        amrq_point_sum(z, z + symbols, places, table, re, im, cells, found->mean);
+        step = newton(found->mean, table->information, (double)symbols, rules, &found->error_db, &gain);
+        if (level == most && step > 0 && !found->noisy) {
+            /* Points are told apart: the noise power is the mean squared distance. */
+            const double left = 1 + found->mean[0];
+            quiet = (double)level - decibels(left > 1e-4 ? left : 1e-4);
+            if (!add_noise)
+                break;
+            const double power = (found->mean[0] < 0 ? -found->mean[0] : 0) / (1 + pow(10, (double)level / 10));
+            const float scale = (float)sqrt(power);
+            for (int64_t k = 0; k < 2 * symbols; k++)
+                z[k] += scale * places->noise[k];
+            found->noisy = 1;
+            continue;
+        }
+        tried |= 1u << (level - LOWEST);
+        const int64_t following = level_of((double)level + step);
+        if (++seen == (int)rules->turns || tried >> (following - LOWEST) & 1)
+            break;
+        level = following;
+    }
+    found->es_n0_db = quiet != 0 && level == most ? quiet : (double)level + step;
+    found->log_likelihood = found->mean[SCORES] * (double)symbols + gain;
+    return 0;
 }
 
 /* Solve a x = b for `columns` right-hand sides by elimination with pivots; a: [size, 16], b: [size, 16], overwritten. */
@@ -419,4 +256,97 @@ int64_t amrq_point_misfit(const double* mean, const double* information, double 
     for (int j = 0; j < count; j++)
         *statistic += symbols * scaled[j] * b[j][0];
     return count;
+}
+
+/* What a fit says of symbols that nothing was taken away from; returns 0, or 2 where equations have no solution. */
+static int test_points(struct fitted* found, const struct kind* kind, const struct rules* rules, int64_t symbols)
+{
+    const double* information = kind->levels[(int)found->level - LOWEST].information;
+    double both[SCORES * SCORES];
+    for (int one = 0; one < SCORES; one++)
+        for (int other = 0; other < SCORES; other++) {
+            const int at = SCORES * one + other;
+            both[at] = (information[at] + (found->products[at] - found->mean[one] * found->mean[other])) / 2;
+        }
+    uint8_t left_out[SCORES] = { 0 };
+    left_out[PHASE_NOISE] = !kind->on_a_line || found->mean[PHASE_NOISE] < 0;
+    const double limits[2] = { rules->least_kept, rules->ridge };
+    found->freedom = (double)amrq_point_misfit(found->mean, both, (double)symbols, left_out, limits, &found->misfit);
+    return found->freedom < 0 ? 2 : 0;
+}
+
+INLINE void apart(const float* z, int64_t symbols, float scale, float* restrict out)
+{
+    for (int64_t k = 0; k < symbols; k++) {
+        out[k] = z[2 * k] * scale;
+        out[symbols + k] = z[2 * k + 1] * scale;
+    }
+}
+
+INLINE void together(const float* z, int64_t symbols, float* restrict out)
+{
+    for (int64_t k = 0; k < symbols; k++) {
+        out[2 * k] = z[k];
+        out[2 * k + 1] = z[symbols + k];
+    }
+}
+
+/* Fit a class to chunks; see amrq.decision.PointTest.fit.
+ *
+ * z: complex [symbols]; es_n0_db: to begin with, finite; rough: by how many dB the fit may be off it, otherwise it is
+ * made again from what was found. out: [3 symbols], of unit power; without the carrier's phase; turned by
+ * the points, at the level that fits; room: [17 symbols]. Returns 0; 1 if the class lacks the level in `found`; 2 where equations have no solution.
+ */
+int amrq_point_fit(const float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
+                   double es_n0_db, double rough, float* out, float* room, struct fitted* found)
+{
+    const int64_t symbols = places->count * places->length;
+    float *unit = room, *turned = room + 2 * symbols, *more = room + 4 * symbols;
+    int32_t* cells = (int32_t*)(room + 16 * symbols);
+    double power = 0;
+    for (int64_t k = 0; k < 2 * symbols; k++)
+        power += (double)(z[k] * z[k]);
+    const double size = sqrt(power / (double)symbols);
+    apart(z, symbols, (float)(1 / (size > 1e-30 ? size : 1e-30)), unit);
+    found->strange = kind->count ? amrq_point_strange(unit, kind, places, more) : 0;
+    for (int again = 0; again < 2; again++) {
+        const int64_t level = level_of(es_n0_db);
+        found->level = (double)level;
+        if (!kind->levels[level - LOWEST].points)
+            return 1;
+        amrq_point_upright(unit, kind, places, rules, level, turned, found, more);
+        /* As they are before the points turn them. */
+        together(turned, symbols, out + 2 * symbols);
+        if (fit_level(turned, kind, places, rules, level, 1, cells, found))
+            return 1;
+        if (fabs(found->es_n0_db - es_n0_db) <= rough)
+            break;
+        es_n0_db = found->es_n0_db;
+    }
+    together(unit, symbols, out);
+    together(turned, symbols, out + 4 * symbols);
+    amrq_point_products(cells, symbols, kind->levels[(int)found->level - LOWEST].scores, found->products);
+    return test_points(found, kind, rules, symbols);
+}
+
+/* Find the noise level of symbols; see amrq.decision.PointTest._scored.
+ *
+ * z: complex [symbols], turned; expected: the point that each of them probably is; room: [3 symbols]. Returns as above.
+ */
+int amrq_point_level(float* z, const struct kind* kind, const struct places* places, const struct rules* rules,
+                     double es_n0_db, int add_noise, float* expected, float* room, struct fitted* found)
+{
+    const int64_t symbols = places->count * places->length;
+    int32_t* cells = (int32_t*)(room + 2 * symbols);
+    apart(z, symbols, 1, room);
+    if (fit_level(room, kind, places, rules, level_of(es_n0_db), add_noise, cells, found))
+        return 1;
+    const struct level* table = &kind->levels[(int)found->level - LOWEST];
+    for (int64_t k = 0; k < symbols; k++) {
+        expected[2 * k] = table->points[2 * cells[k]];
+        expected[2 * k + 1] = table->points[2 * cells[k] + 1];
+    }
+    amrq_point_products(cells, symbols, table->scores, found->products);
+    together(room, symbols, z);
+    return 0;
 }
