@@ -69,12 +69,54 @@ def test_a_look_at_few_of_many_tones_gives_their_spacing() -> None:
     assert min(rates, spacings) >= LEAST and within == COUNT
 
 
+def test_the_clock_of_slow_tones_in_noise_nearly_as_strong() -> None:
+    random, right = rng("slow tones in noise"), 0
+    for _ in range(COUNT):
+        symbol_rate = random.uniform(20, 60)
+        iq, width = _keyed(random.integers(8, size=80), symbol_rate, symbol_rate, random, 3.0)
+        found = measure_frequency_keying(iq, RATE, width)
+        right += found.symbol_rate is not None and abs(found.symbol_rate / symbol_rate - 1) < 0.005
+    assert right >= LEAST
+
+
+def test_eight_symbols_of_many_slow_tones_give_their_clock() -> None:
+    random, right = rng("eight symbols of slow tones"), 0
+    for _ in range(COUNT):
+        symbol_rate = random.uniform(20, 40)
+        iq, width = _keyed(random.permutation(65)[:9], symbol_rate, 2 * symbol_rate, random, 15.0)
+        found = measure_frequency_keying(iq, RATE, width)
+        assert found.symbol_rate is not None and found.spacing is not None
+        right += (
+            abs(found.symbol_rate / symbol_rate - 1) < 0.005
+            and abs(found.spacing / (2 * symbol_rate) - 1) < 0.01
+        )
+    assert right >= LEAST
+
+
+def test_what_is_beside_a_burst_has_no_level() -> None:
+    # Half of a look without a signal, whose frequency would be a level between both, makes the deviation no smaller.
+    random = rng("beside a burst")
+    iq, width = _keyed(random.integers(2, size=150), 1200.0, 2400.0, random, 30.0)
+    quiet = (random.standard_normal((len(iq) // 2, 2)) @ [0.02, 0.02j]).astype(np.complex64)
+    found = measure_frequency_keying(np.concatenate([quiet, iq, quiet]), RATE, width)
+    assert found.levels == 2 and found.deviation == pytest.approx(1200.0, rel=0.02)
+
+
+def test_outermost_tones_beyond_the_edges_of_a_box_are_seen() -> None:
+    random = rng("tones beyond the box")
+    iq, width = _keyed(random.integers(8, size=150), 300.0, 600.0, random, 20.0)
+    found = measure_frequency_keying(iq, RATE, 0.75 * width)  # the outermost tones are at its edges
+    assert found.levels == 8 and found.deviation == pytest.approx(2100.0, rel=0.02)
+
+
 def test_the_likeliest_number_of_tones_by_those_that_were_seen() -> None:
     # All of 16 are seen in 400 symbols, 15 of 16 often in 40; 40 of 64 symbols seldom reach over all of 37 alone.
     assert _number_of_tones(16, 400) == (16, pytest.approx(1.0, abs=1e-3))
     assert _number_of_tones(15, 40)[0] == 16
     assert _number_of_tones(15, 4000)[0] == 15
     assert _number_of_tones(61, 64)[0] == 64
+    # Two symbol rates apart are the 65 tones of JT65, not the 64 of Olivia.
+    assert [_number_of_tones(50, 10, index)[0] for index in (1.0, 2.0)] == [64, 65]
 
 
 def test_a_box_that_is_too_wide_does_not_let_noise_in() -> None:

@@ -97,8 +97,11 @@ def _keyed(look: EmissionLook, fewest: int, most: int) -> tuple[FrequencyKeying,
             name: one for name, one in details.items() if name not in ("tones", "index", "spacing")
         }
     if found.levels != found.tones_seen:  # of many tones some were not sent meanwhile
-        details |= _measured(found.confidence * found.levels_likely, tones=found.levels)
+        likely = found.confidence * found.levels_likely
+        details |= _measured(likely, tones=found.levels, deviation=found.deviation)
         details |= _measured(found.confidence, tones_seen=found.tones_seen)
+        if found.levels_likely < _LIKELY:
+            del details["tones"]  # there are at least those that were seen
     return found, details
 
 
@@ -114,7 +117,8 @@ def _two_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str
 
 def _many_tones(look: EmissionLook, received: ReceivedLinear | None) -> tuple[str, Details]:
     found, details = _keyed(look, 5, 1000)
-    clear = found.confidence > _SURE and found.levels is not None and found.levels > 4
+    sure = found.confidence * (found.levels_likely if found.levels != found.tones_seen else 1.0)
+    clear = sure > _SURE and found.levels is not None and found.levels > 4
     return (f"{found.levels}FSK" if clear else "MFSK"), details
 
 

@@ -129,10 +129,15 @@ def emission_text(
     >>> protocols = guess_protocols("fsk2", "2FSK", details, 466.075e6)
     >>> emission_text("fsk2", "2FSK", details, protocols, 466.075e6)
     'POCSAG 1200: 2FSK, 1,200 Bd, ±4.48 kHz, 466.075 MHz'
+    >>> emission_text("fskm", "MFSK", {"tones_seen": Measure(38.0, 0.6), "symbol_rate": Measure(5.38, 0.6)})
+    'MFSK, at least 38 tones, 5.38 Bd'
     """
     if family == UNKNOWN or label == UNKNOWN:
         return ""
     words = [label]
+    at_least = details.get("tones_seen")
+    if "tones" not in details and at_least is not None and at_least.confidence >= _LEAST_SHOWN:
+        words.append(f"at least {at_least.value:.0f} tones")
     for name in _SHOWN.get(family, ()):
         measure = details.get(name)
         if measure is not None and measure.usable and measure.confidence >= _LEAST_SHOWN:

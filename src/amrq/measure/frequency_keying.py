@@ -19,6 +19,7 @@ from amrq.errors import AmrqError
 from amrq.measure.keyed_samples import MOST_SAMPLES, KeyedSamples, keyed_samples
 from amrq.measure.looks import logistic
 from amrq.measure.symbol_clock import clock_rates
+from amrq.measure.tone_clock import tone_clock_rates
 from amrq.measure.tone_levels import LevelFit, fit_levels
 
 __all__ = ["FrequencyKeying", "instantaneous_frequency", "measure_frequency_keying"]
@@ -27,6 +28,8 @@ _LEAST_SAMPLES = 256
 _MANY = 4
 _GOOD = 0.15
 """Of half the distance of the levels: where no more is left, no other rate is looked at."""
+_SWEPT = 0.5
+"""Share of steps that are as the one before: slow tones have less, pieces of a sweep more."""
 _CLEAR, _CERTAIN = 20.0, 0.5
 """Evidence of a clock's line, and of levels, a symbol: where there is more, no other rate is looked at."""
 _WAVE, _ROUND = (0.76, 0.66), (0.95, 0.65)
@@ -36,12 +39,20 @@ _MSK, _SMOOTHED, _STEADY = (0.35, 0.65), (-0.92, -1.0), (-0.015, -0.03)
 phase keying."""
 _FAINT_CLOCK = 5.5
 """Evidence of a further clock's line that is looked at, at least: that of noise has as much in one of two looks."""
+_FAINTEST, _STEADY_ENVELOPE = 3.0, 1.25
+"""The same where the envelope is so steady that a frequency may well be keyed: a fit shows which line is a clock's."""
+_OWN_TIME = 0.6
+"""Of the response to a symbol, that is in its own time: what a faint line speaks for has less where it is too fast."""
 _MOST_CLOCK = 60.0
 """Evidence of a clock's line, at most."""
+_FADING = 1.15
+"""Of the mean squared power over the squared mean, where slow tones are fitted: more does not count, since waves that
+fade, and tones of others in the same band, swing as well."""
 _NO_DEVIATION = 1e-3
 """Of the bandwidth: half the distance of levels is more."""
 _UNSTEADY = 1.7
-"""Mean squared power over squared mean power while the signal is there: where it is more, nothing keys a frequency."""
+"""Mean squared power over squared mean power while the signal is there: where it is more, no frequency is keyed, but
+perhaps slow tones fade, or others are beside them."""
 _RIGHT, _RIGHT_LEVELS = (
     np.array([-2.4, -11.0, -5.1, -5.7, -0.54, 0.85, -0.56, 1.0, -0.79, 3.4, -13.0, 6.5, 0.36, -3.9, -3.2]),
     np.array([-3.4, -9.8, -4.3, -6.0, -0.59, 1.0, -0.47, 0.85, -0.19, 0.82, -11.0, 6.5, 0.36, -2.0, -3.3]),
@@ -152,26 +163,13 @@ def measure_frequency_keying(
         return FrequencyKeying()
     keyed = keyed_samples(iq, sample_rate, width)
     width = keyed.width
-    if keyed.envelope > _UNSTEADY:
-        return FrequencyKeying()
     known = symbol_rate if symbol_rate is not None and 0 < symbol_rate < keyed.rate / 2 else None
-    rates = [(known, 0.0)] if known else clock_rates(keyed.frequency, keyed.rate, width)
-    best, most, line = None, -math.inf, 0.0
-    for number, (one, clock) in enumerate(rates):
-        if number and clock < _FAINT_CLOCK:
-            break
-        fit = fit_levels(keyed, one)
-        if fit is None or fit.half < _NO_DEVIATION * width:
-            continue
-        worth = fit.worth + min(clock, _MOST_CLOCK)
-        if worth > most:
-            best, most, line = fit, worth, clock
-        if fit.error < _GOOD or (clock > _CLEAR and fit.worth > _CERTAIN * fit.symbols):
-            break
+    best, line, slow = _best_fit(keyed, known)
     if best is None:
         return FrequencyKeying()
     spacing, beat = 2 * best.half, keyed.beat(best.rate)
-    confidence, levels_confidence, alike = _confidences(best, keyed, line, beat)
+    envelope = min(keyed.envelope, _FADING) if slow else keyed.envelope
+    confidence, levels_confidence, alike = _confidences(best, envelope, width, line, beat)
     return FrequencyKeying(
         levels=best.levels,
         symbol_rate=best.rate,
@@ -199,6 +197,80 @@ def measure_frequency_keying(
         confidence=confidence,
         levels_confidence=levels_confidence,
     )
+
+
+_Fitted = tuple[LevelFit | None, float]
+
+
+def _best_fit(keyed: KeyedSamples, known: float | None) -> tuple[LevelFit | None, float, bool]:
+    """Return the best fit, how clear the line of its clock is, and whether it is that of slow tones.
+
+    Args:
+        keyed: the samples.
+        known: symbols a second, where they are known.
+    """
+    unsteady = keyed.envelope > _UNSTEADY
+    if known:
+        found = _fitted(keyed, [(known, 0.0)])
+        return (None, 0.0, False) if unsteady else (*found, False)
+    found = (None, 0.0) if unsteady else _fitted(keyed, clock_rates(keyed.frequency, keyed.rate, keyed.width))
+    best, line = found
+    if best is not None and _is_clear(best, line) and best.levels <= _MANY:
+        return best, line, False
+    slow = _fitted(keyed, tone_clock_rates(keyed.samples, keyed.rate), slow=True)
+    best, line = _better(found, slow)
+    if unsteady and not (best is not None and best.error < _GOOD):
+        return None, 0.0, False
+    return best, line, best is not None and best is slow[0]
+
+
+def _fitted(keyed: KeyedSamples, rates: list[tuple[float, float]], slow: bool = False) -> _Fitted:
+    """Return the best fit at symbol rates, and how clear the line of its clock is; None where none fits.
+
+    Args:
+        keyed: the samples.
+        rates: symbol rates, and evidence of each, the clearest first.
+        slow: they are those of slow tones.
+    """
+    best: _Fitted = (None, 0.0)
+    least = _FAINT_CLOCK if keyed.envelope > _STEADY_ENVELOPE else _FAINTEST
+    for number, (one, clock) in enumerate(rates):
+        if number and clock < least:
+            break
+        fit = fit_levels(keyed, one, slow)
+        if fit is None or fit.half < _NO_DEVIATION * keyed.width:
+            continue
+        too_fast = number > 0 and clock < _FAINT_CLOCK and fit.main < _OWN_TIME
+        if not too_fast:
+            best = max(best, (fit, clock), key=_worth)
+        if _is_clear(fit, clock):
+            break
+    return best
+
+
+def _worth(fitted: _Fitted) -> float:
+    fit, clock = fitted
+    return -math.inf if fit is None else fit.worth + min(clock, _MOST_CLOCK)
+
+
+def _is_clear(fit: LevelFit | None, clock: float) -> bool:
+    """Return whether no other rate need be looked at."""
+    if fit is None:
+        return False
+    return fit.error < _GOOD or (clock > _CLEAR and fit.worth > _CERTAIN * fit.symbols)
+
+
+def _better(found: _Fitted, slow: _Fitted) -> _Fitted:
+    """Return the better one of a fit by the discriminator's clock and one of slow tones.
+
+    Of so few symbols the evidence is small. But tones so close to a lattice are no accident.
+    """
+    fit, other = slow[0], found[0]
+    if fit is None or fit.levels <= _MANY or fit.swept > _SWEPT:
+        return found
+    if other is None or (fit.error < _GOOD and fit.error < other.error):
+        return slow
+    return max(found, slow, key=_worth)
 
 
 def instantaneous_frequency(
@@ -239,13 +311,15 @@ def _own_response(bt: float) -> float:
     return float(np.mean(pulse))
 
 
-def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) -> tuple[float, float, float]:
+def _confidences(
+    fit: LevelFit, envelope: float, width: float, clock: float, beat: float
+) -> tuple[float, float, float]:
     """Return the probabilities that symbol rate and deviation are right, that the number of levels is, `phase_like`.
 
     Logistic curves through what simulation had, all families alike (docs/families.md).
     """
     error, spacing = min(fit.error, 1.2), 2 * fit.half
-    carson = (spacing * (fit.levels - 1) + fit.rate) / keyed.width
+    carson = (spacing * (fit.levels - 1) + fit.rate) / width
     many = fit.levels > _MANY
     # A pattern that repeats may be half waves of a sine, where it is as round as those.
     wave = _below(fit.square, *_WAVE) * (0.0 if many else 1 - fit.surprise)
@@ -254,7 +328,7 @@ def _confidences(fit: LevelFit, keyed: KeyedSamples, clock: float, beat: float) 
             1.0,
             error,
             max(0.0, error - 0.3),
-            min(keyed.envelope, 3.0),
+            min(envelope, 3.0),
             abs(math.log(max(carson, 0.05))),
             min(math.log(fit.symbols), 7.0),
             min(abs(math.log(spacing / fit.rate)), 4.0),

@@ -6,7 +6,7 @@ narrow as what stands out of the noise beside it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,11 +27,17 @@ noise that a step is above it where it counts."""
 _HELD, _NARROWER, _MARGIN = 0.01, 0.6, 1.15
 """Of the power on either side, what is beyond the signal's edges; of the bandwidth, below which it is made as narrow as
 these times the margin."""
+_TONE_STEPS, _FARTHEST, _LIKE_INSIDE = 32, 0.8, 0.15
+"""Over a bandwidth, in which is looked whether a signal goes on beyond its box, and how far from the middle at most;
+of the usual density inside, what it has there at least."""
 _INSIDE, _PARTS = 0.7, 8
 _LEAST_TRANSFORM, _FINER = 12, 3
 """Samples of a symbol whose tone is found by a transform, and how much finer that is."""
 _SLICES, _MOST_BEATS = 8, 1500
 """Of a symbol, whose power is compared, and symbols that are added up."""
+_ENDS, _LEAST_ON, _FADED, _OVER_NOISE = 16, 64, 0.1, 3.0
+"""Samples whose mean power shows where a burst begins and ends, and those that it has at least; of the usual power, and
+over the noise's share, what it has there: less than that is no fade."""
 _WEAK = 0.1
 """Of the median power: below, the frequency is held from before."""
 _ON = 0.4
@@ -133,6 +139,25 @@ class KeyedSamples:
         turn = np.exp(2j * np.pi * np.arange(_SLICES) / _SLICES)
         return 2 * abs(complex(slices @ turn)) / max(float(slices.sum()), 1e-300)
 
+    def trimmed(self) -> "KeyedSamples":
+        """Return the samples from where the signal begins to where it ends: what is beside a burst keys nothing."""
+        size = max(1, min(_ENDS, len(self.power) // 8))
+        sums = np.concatenate([[0.0], np.cumsum(self.power)])
+        smooth = sums[size:] - sums[:-size]
+        least = min(_ON, max(_FADED, _OVER_NOISE * self.noise))
+        on = np.flatnonzero(smooth > least * float(np.sort(smooth)[int(0.9 * (len(smooth) - 1))]))
+        first, last = int(on[0]), int(on[-1]) + size
+        away = len(self) - (last - first)
+        if away < size or last - first < _LEAST_ON:
+            return self
+        return replace(
+            self,
+            samples=self.samples[first : last + 1],
+            frequency=self.frequency[first:last],
+            power=self.power[first:last],
+            noise=self.noise * (1 - away / len(self)),
+        )
+
     @cached_property
     def envelope(self) -> float:
         """Mean squared power over squared mean power while the signal is there, less what noise makes of it.
@@ -179,6 +204,9 @@ def keyed_samples(
         low, high = _occupied(powers, bins, width, noise)
         if high - low < _NARROWER * width:
             return _within(iq, sample_rate, (low + high) / 2, max(high - low, 64 * bins), most)
+        low, high = _beyond_box(powers, bins, width, noise)
+        if high - low > width and high - low < sample_rate / _WIDER:
+            return _within(iq, sample_rate, (low + high) / 2, high - low, most)
     kept = max(16, math.ceil(_WIDER * width / bins)) // 2 * 2
     size = int(fft.next_fast_len(max(kept, math.ceil(_RATE * width / bins))))
     narrow = np.zeros(size, dtype=np.complex64)
@@ -186,7 +214,8 @@ def keyed_samples(
     narrow[-(kept // 2) :] = spectrum[-(kept // 2) :]
     samples = fft.ifft(narrow)
     inside = float(powers[: kept // 2].sum()) + float(powers[-(kept // 2) :].sum())
-    return _discriminated(samples, bins * size, min(0.9, noise * kept / max(inside, 1e-300)), width)
+    found = _discriminated(samples, bins * size, min(0.9, noise * kept / max(inside, 1e-300)), width)
+    return found.trimmed() if narrower else found
 
 
 def narrowed(
@@ -218,10 +247,28 @@ def narrowed(
     return (iq * turn).astype(np.complex64), max(high - low, 64 * bins)
 
 
+def _beyond_box(powers: NDArray[np.float32], bins: float, width: float, noise: float) -> tuple[float, float]:
+    """Return the edges, Hz, to which a signal goes on beyond its box without a hole, as outermost tones do."""
+    step = max(1, round(width / bins / _TONE_STEPS))
+    reach = min(round(_FARTHEST * _TONE_STEPS), len(powers) // 2 // step)
+    both = np.concatenate([powers[len(powers) - reach * step :], powers[: reach * step]])
+    steps = both.reshape(2 * reach, step).mean(axis=1, dtype=np.float64) - noise
+    box = min(_TONE_STEPS // 2, reach)
+    usual = float(np.median(steps[reach - box : reach + box]))
+    least = max(_LIKE_INSIDE * usual, _STANDS_OUT * noise / math.sqrt(step))
+    low, high = (
+        max(width / 2, (box - 1 + int(np.argmax(np.append(side[box - 1 :] < least, True)))) * step * bins)
+        for side in (steps[:reach][::-1], steps[reach:])
+    )
+    return -low, high
+
+
 def _within(iq: _Samples, sample_rate: float, centre: float, width: float, most: int) -> KeyedSamples:
     """Return what `keyed_samples` does, of a narrower band that need not be about 0 Hz."""
     turn = np.exp(-2j * np.pi * centre / sample_rate * np.arange(len(iq)))
-    found = keyed_samples((iq * turn).astype(np.complex64), sample_rate, width, most, narrower=False)
+    found = keyed_samples(
+        (iq * turn).astype(np.complex64), sample_rate, width, most, narrower=False
+    ).trimmed()
     back = np.exp(2j * np.pi * centre / found.rate * np.arange(len(found.samples)))
     return KeyedSamples(
         (found.samples * back).astype(np.complex64),

@@ -23,7 +23,7 @@ _MANY_TONES, _SUDDEN = 0.2, 6.0
 """Of the bandwidth: slower symbols may have many tones. Times the mean squared change, what counts of it at most."""
 _OUTSIDE = 0.75
 """Of the bandwidth, from its middle: a frequency beyond is noise."""
-_CANDIDATES = 3
+_CANDIDATES = 6
 
 _Reals = NDArray[np.float64]
 

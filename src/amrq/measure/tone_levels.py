@@ -24,7 +24,8 @@ __all__ = ["LevelFit", "fit_levels"]
 
 _LEAST_SYMBOLS, _LEAST_KEPT = 24, 7
 """Symbols that are fitted; where each tone is seen to be kept for some of the clock's steps, so few are enough."""
-_LEAST_KEYED = 16
+_LEAST_SLOW, _LEAST_KEYED = 6, 16
+"""Symbols of slow tones whose clock is sure, and symbols of two or four levels, which are fitted, at least."""
 _MOST_SYMBOLS = 700
 _TAPS = 2
 """Symbols on either side whose levels count."""
@@ -34,6 +35,8 @@ _RAREST = 0.03
 """Share of the symbols that each level has at least: a few that err are no level."""
 _ROUNDS = 3
 _SINGULAR = 1e4
+_NEIGHBOURS = 1.0
+"""Squared ratio of what a fit leaves to the response to a neighbour's level, about: some tenth of the distance each."""
 _INSIDE = 0.7
 """Of a symbol, around its middle, whose phase's slope is its frequency."""
 _MULTIPLES = 24
@@ -60,7 +63,14 @@ _PLAIN = 0.5
 _NORMAL = 0.5 * math.log(2 * math.pi * math.e)
 _USUAL_TONES = {8: 4.0, 16: 4.0, 32: 3.0, 64: 2.0, 18: 1.0, 65: 1.0, 9: 0.5, 12: 0.5, 6: 0.5, 5: 0.5, 33: 0.5}
 """How often systems have so many tones, beside all other numbers, which have 0.03 each (docs/families.md)."""
-_OTHER_TONES, _MOST_TONES = 0.03, 128
+_WIDELY_SPACED = _USUAL_TONES | {65: 3.0, 64: 0.5, 32: 1.0, 16: 2.0}
+"""The same where the spacing is more than one and a half symbol rates, as that of JT65 B and C, ALE and DominoEX."""
+_OTHER_TONES, _MOST_TONES, _WIDE_INDEX = 0.03, 128, 1.5
+_FEW, _LEAST_FREE, _INDICES, _EVEN_FEW = 24, 12, (4.0, 3.0, 2.0, 1.0), 0.8
+"""Symbols, below which the usual spacings over the symbol rate are tried first, and no other ones; and how even they
+are then, at least."""
+_NEARLY, _STEPS = 4e-3, 17
+"""Of these spacings, by how much they may be off, and how many between are tried."""
 
 _Reals = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -165,12 +175,13 @@ class LevelFit:
         return self.evidence * (self.changes if self.evidence > 0 else 1.0)
 
 
-def fit_levels(keyed: KeyedSamples, symbol_rate: float) -> LevelFit | None:
+def fit_levels(keyed: KeyedSamples, symbol_rate: float, slow: bool = False) -> LevelFit | None:
     """Return the levels at a symbol rate, or at a fraction of it where levels keep longer; None where there are none.
 
     Args:
         keyed: the samples.
         symbol_rate: symbols a second.
+        slow: it is that of slow tones, surely: some seven symbols are enough.
 
     >>> from amrq.measure.keyed_samples import keyed_samples
     >>> rng = np.random.default_rng(1)
@@ -180,7 +191,7 @@ def fit_levels(keyed: KeyedSamples, symbol_rate: float) -> LevelFit | None:
     >>> fit.levels, round(2 * fit.half), fit.evidence > 100
     (8, 50, True)
     """
-    best = _fit_at(keyed, symbol_rate, _LEAST_SYMBOLS)
+    best = _fit_at(keyed, symbol_rate, _LEAST_SLOW if slow else _LEAST_SYMBOLS)
     if best is None:
         return None
     times = max(_kept_for(best.means), _changed_at(best))
@@ -319,7 +330,7 @@ def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> L
         strengths = np.linalg.eigvalsh(gram)
         if not float(strengths[-1]) < _SINGULAR * float(strengths[0]):
             return None  # a pattern that repeats tells too little
-        solution = np.linalg.solve(gram, matrix.T @ inner)
+        solution = np.linalg.solve(gram + _ridge(taps), matrix.T @ inner)
         response, centre = solution[:taps], float(solution[-1])
         half = float(response.sum())
         main = float(response[_TAPS])
@@ -352,11 +363,19 @@ def _fit_keyed(means: _Reals, eye: _Reals, levels: int, symbol_rate: float) -> L
     )
 
 
+@lru_cache(maxsize=2)
+def _ridge(taps: int) -> _Reals:
+    """Return what is added to the sums of squares: neighbours have little, where nothing else tells."""
+    diagonal = np.full(taps + 1, _NEIGHBOURS)
+    diagonal[taps // 2] = diagonal[taps] = 0.0
+    return np.diag(diagonal)
+
+
 def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewest: int) -> LevelFit | None:
     """Return the fit of many evenly spaced levels: how they are spaced shows in the characteristic function."""
     inside, strength = keyed.tones(middles, _INSIDE * keyed.rate / symbol_rate)
     inside = inside[strength > _THERE * np.median(strength)]
-    if len(inside) < _LEAST_KEPT:
+    if len(inside) < _LEAST_SLOW:
         return None
     ordered = np.sort(inside)
     count = len(ordered)
@@ -364,19 +383,16 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
     reach = high - low
     if not reach > 0:
         return None
-    # Spacings per reach, in steps of an eighth: a histogram's transform.
-    shares, _ = np.histogram(inside, _BINS, (low - reach / 2, high + reach / 2))
-    sums = np.abs(np.fft.rfft(shares, _SIZE))[: _FIRST * _MOST_LEVELS] / count
-    top = _FIRST + int(np.argmax(sums[_FIRST:]))
-    if sums[top] < _EVEN:
+    spacing, tried = _few_spaced(inside, symbol_rate) if count < _FEW else (0.0, 0)
+    if not tried and count >= _LEAST_FREE:
+        spacing, tried = _spaced(inside, low, reach)
+    if not tried:
         return None
-    best = _FIRST + int(np.flatnonzero(sums[_FIRST:] > max(0.8 * sums[top], _EVEN))[0])
-    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
-        best += 1
-    spacing = reach * _FIRST / best
     offset = float(np.angle(np.exp(2j * np.pi * inside / spacing).mean())) / (2 * math.pi) * spacing
     for _ in range(2):
         numbers = np.rint((inside - offset) / spacing)
+        if not float(np.ptp(numbers)) > 0:
+            return None
         spacing, offset = (float(value) for value in np.polyfit(numbers, inside, 1))
         if not spacing > 0:
             return None
@@ -394,7 +410,8 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
     left = float(np.sqrt(np.sum(np.square(away)) / max(1, count - 3)))
     placed = np.clip(numbers - lowest, 0, seen - 1).astype(np.int64)
     evidence = _level_likelihood(left, placed, seen, 4) - _smooth_likelihood(inside)
-    levels, likely = _number_of_tones(seen, count) if seen >= _LEAST_MANY else (seen, 1.0)
+    index = spacing / symbol_rate
+    levels, likely = _number_of_tones(seen, count, index) if seen >= _LEAST_MANY else (seen, 1.0)
     middle = offset + spacing * (lowest + highest) / 2
     return LevelFit(
         levels=levels,
@@ -404,7 +421,7 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
         eye=spacing / 2,
         main=1.0,
         error=2 * left / spacing,
-        evidence=evidence - math.log(len(sums)),
+        evidence=evidence - math.log(tried),
         numbers=placed,
         seen=seen,
         likely=likely,
@@ -412,7 +429,36 @@ def _fit_lattice(keyed: KeyedSamples, middles: _Reals, symbol_rate: float, fewes
     )
 
 
-def _number_of_tones(seen: int, count: int) -> tuple[int, float]:
+def _spaced(inside: _Reals, low: float, reach: float) -> tuple[float, int]:
+    """Return the spacing of levels, Hz, and how many were tried; 0 where they are not evenly spaced."""
+    # Spacings per reach, in steps of an eighth: a histogram's transform.
+    shares, _ = np.histogram(inside, _BINS, (low - reach / 2, low + 1.5 * reach))
+    sums = np.abs(np.fft.rfft(shares, _SIZE))[: _FIRST * _MOST_LEVELS] / len(inside)
+    top = _FIRST + int(np.argmax(sums[_FIRST:]))
+    if sums[top] < _EVEN:
+        return 0.0, 0
+    best = _FIRST + int(np.flatnonzero(sums[_FIRST:] > max(0.8 * sums[top], _EVEN))[0])
+    while best + 1 < len(sums) and sums[best + 1] > sums[best]:
+        best += 1
+    return reach * _FIRST / best, len(sums)
+
+
+def _few_spaced(inside: _Reals, symbol_rate: float) -> tuple[float, int]:
+    """Return what `_spaced` does, of so few symbols that any narrow spacing would fit: one that systems have.
+
+    Tones that are told apart without their phase are a symbol rate apart, or a multiple of it.
+    """
+    near = 1 + np.linspace(-_NEARLY, _NEARLY, _STEPS)
+    for index in _INDICES:
+        spacings = index * symbol_rate * near
+        even = np.abs(np.exp(2j * np.pi * inside / spacings[:, None]).mean(axis=1))
+        best = int(np.argmax(even))
+        if even[best] > _EVEN_FEW:
+            return float(spacings[best]), len(_INDICES) * _STEPS
+    return 0.0, 0
+
+
+def _number_of_tones(seen: int, count: int, index: float = 1.0) -> tuple[int, float]:
     """Return how many tones there likely are where so many were seen from the lowest to the highest, and how likely.
 
     Of m tones sent alike, n symbols reach over exactly k with the probability (m - k + 1)
@@ -421,7 +467,8 @@ def _number_of_tones(seen: int, count: int) -> tuple[int, float]:
     tones = np.arange(seen, max(_MOST_TONES, seen) + 1)
     logs = [count * np.log(np.maximum(seen - less, 1e-9) / tones) for less in (0, 1, 2)]
     inside = 1 - 2 * np.exp(logs[1] - logs[0]) + np.exp(logs[2] - logs[0])
-    prior = np.array([_USUAL_TONES.get(int(one), 0.0) + _OTHER_TONES for one in tones])
+    usual = _WIDELY_SPACED if index > _WIDE_INDEX else _USUAL_TONES
+    prior = np.array([usual.get(int(one), 0.0) + _OTHER_TONES for one in tones])
     worth = np.log(prior) + np.log(tones - seen + 1) + logs[0] + np.log(np.maximum(inside, 1e-12))
     shares = np.exp(worth - worth.max())
     best = int(np.argmax(shares))
