@@ -74,7 +74,7 @@ def test_a_signal_that_stands_still_is_left_as_it_is(name: str) -> None:
     receiver = BurstReceiver(SAMPLES, 1.0)
     for es_n0_db in (5.0, 20.0):
         receiver.process(drifting(name, 1e-9, 0.05, es_n0_db))
-        assert receiver._follower.motion.shift == 0
+        assert receiver._path.motion.shift == 0
         receiver.reset()
 
 

@@ -13,9 +13,16 @@ from amrq.native import (
     CarrierLines,
     CarrierNow,
     ClockLimits,
+    ClockNow,
+    FollowNow,
     Kernels,
+    LevelLimits,
+    LevelNow,
+    PlaceModel,
+    PulseChoice,
     SpectrumLimits,
     SpectrumNow,
+    SpectrumRun,
 )
 from amrq.receive import (
     BurstReceiver,
@@ -23,6 +30,7 @@ from amrq.receive import (
     bursts,
     equaliser,
     pulse,
+    received,
     receiver,
     timing,
 )
@@ -102,7 +110,7 @@ def _received(kind: str) -> ReceivedSymbols:
     receiving = BurstReceiver(6.3 * 1.001, 1.0)
     pieces = np.split(samples, [1, 1700, 9001, 15_000])
     found = [*(receiving.process(piece) for piece in pieces), receiving.finish()]
-    return receiver.joined([one for one in found if len(one)])
+    return received.joined([one for one in found if len(one)])
 
 
 @pytest.mark.parametrize("kind", ["plain", "turning", "echo", "bursts", "moving", "not finite"])
@@ -140,11 +148,17 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
     )
     with pytest.raises(ValueError, match="2 steps"):
         native.carrier_follow(0, lines, CarrierLimits(), np.zeros(0), CarrierNow())
-    average, cells = np.zeros(3), np.zeros((2, 3))
+    average, cells, powers = np.zeros(3), np.zeros((2, 3)), np.zeros((2, 8), np.float32)
+    follow = FollowNow([], [], 0, 0, (16, 48, 2, 64, 2.5))
+    run = SpectrumRun(SpectrumNow(), SpectrumLimits(), PulseChoice(), PlaceModel(), follow)
     with pytest.raises(ValueError, match="are not among 3"):
-        native.spectrum_run(cells, average, SpectrumNow(), SpectrumLimits(), [np.array([3])] * 4)
+        native.spectrum_run(powers, cells, average, run, [np.array([3])] * 4)
     with pytest.raises(ValueError, match="four lists"):
-        native.spectrum_run(cells, average, SpectrumNow(), SpectrumLimits(), [np.array([0])])
+        native.spectrum_run(powers, cells, average, run, [np.array([0])])
+    with pytest.raises(ValueError, match="powers of 0 bins are needed of 2 blocks"):
+        native.spectrum_run(powers[:1], cells, average, run, [])
+    with pytest.raises(ValueError, match="have 1 deviations"):
+        FollowNow([], [0.0], 0, 0, (16, 48, 2, 64, 2.5))
     line, places = np.zeros(40, np.complex64), np.array([9], np.int64)
     with pytest.raises(ValueError, match="are not within 40"):
         native.clock_tones(line[None], line, places, places, ClockLimits(8.0, 0.003, 6.0, 32, 40, 3))
@@ -152,5 +166,13 @@ def test_wrong_shapes_are_refused(native: Kernels) -> None:
         native.interpolate(line, np.array([36.5]), np.zeros((257, 8), np.float32))
     with pytest.raises(ValueError, match="are not in blocks"):
         native.span_powers(line[None], 10, 32, 32, 1.0)
+    with pytest.raises(ValueError, match="rates above 0"):
+        native.symbol_places([0.0], [0.0], 384, ClockNow())
+    with pytest.raises(ValueError, match="two ends of each chunk"):
+        native.chunk_levels(np.zeros((2, 3)), (np.zeros(3), 0), ([], 0), LevelLimits(), LevelNow())
+    with pytest.raises(ValueError, match="two turns of each block"):
+        native.chunk_middles(np.zeros((1, 2), complex), places, (8, 0), (1.0, 1.0, 1.0))
+    with pytest.raises(ValueError, match="are not within 40 symbols"):
+        native.correlations(line, places + 40, places, 6)
     with pytest.raises(ValueError, match="too few symbols"):
         native.correlation(line[:6], 6)

@@ -15,7 +15,7 @@ from amrq.measure.band import BandSignal, find_signals, select_channel
 from amrq.measure.burst_carrier import BurstCarrier, CarrierEstimate
 from amrq.measure.carrier_recovery import STEP, CarrierRecovery
 from amrq.measure.chirp import Chirp, measure_chirp
-from amrq.measure.cleaning import Cleaner, InputReport, usable
+from amrq.measure.cleaning import Cleaner, InputReport, all_usable, usable
 from amrq.measure.emission import EmissionMeasures, measure_emission, quick_length
 from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_keying
 from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
@@ -59,6 +59,7 @@ __all__ = [
     "Subcarriers",
     "SymbolRate",
     "Voice",
+    "all_usable",
     "check_offset",
     "check_rates",
     "estimate_symbol_rate",

@@ -7,14 +7,16 @@ that the result does not depend on how a stream is cut into calls.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from amrq.measure.band import find_signals
+from amrq.native import kernels
 
-__all__ = ["BLOCK", "LARGEST", "Cleaner", "InputReport", "usable"]
+__all__ = ["BLOCK", "LARGEST", "Cleaner", "InputReport", "all_usable", "usable"]
 
 BLOCK = 16_384
 """Samples that are cleaned together."""
@@ -68,15 +70,33 @@ class InputReport:
     dc_removed: bool = False
 
 
+def all_usable(samples: _Samples) -> bool:
+    """Return whether all samples, complex64 [N], are finite and clearly small enough to compute with.
+
+    >>> all_usable(np.array([1, 1j], np.complex64)), all_usable(np.array([1, np.nan], np.complex64))
+    (True, False)
+    """
+    native = kernels()
+    if native is not None:
+        return native.largest_part(samples) < _LARGEST_PART
+    parts = np.ascontiguousarray(samples, np.complex64).view(np.float32)
+    # Not a number compares as False, and is the extreme value where it occurs.
+    return not len(parts) or bool(parts.max() < _LARGEST_PART and parts.min() > -_LARGEST_PART)
+
+
+@lru_cache(maxsize=8)
+def _hann(length: int) -> NDArray[np.float32]:
+    """Return a Hann window, float32 [length]."""
+    return np.hanning(length).astype(np.float32)
+
+
 def usable(samples: _Samples) -> NDArray[np.bool_]:
     """Return which samples, complex64 [N], are finite and small enough to compute with: bool [N].
 
     >>> usable(np.array([1, 1e12, np.nan], np.complex64)).tolist()
     [True, False, False]
     """
-    parts = np.ascontiguousarray(samples, np.complex64).view(np.float32)
-    # Not a number compares as False, and is the extreme value where it occurs.
-    if not len(parts) or (parts.max() < _LARGEST_PART and parts.min() > -_LARGEST_PART):
+    if all_usable(samples):
         return np.ones(len(samples), np.bool_)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(samples.real * samples.real + samples.imag * samples.imag < LARGEST**2)
@@ -123,14 +143,14 @@ class Cleaner:
         Args:
             samples: complex64 [N]; those that are not finite are returned as they are.
         """
-        fresh = np.array(samples, dtype=np.complex64)  # a copy: the caller may use the memory again
+        fresh = np.asarray(samples, dtype=np.complex64)
         done = [np.zeros(0, dtype=np.complex64)]
         while len(fresh):
             some = fresh[: BLOCK - self._count]
             fresh = fresh[len(some) :]
             every = 1 if self._blocks < _ALL_BLOCKS else _EVERY if self._blocks < _SETTLED else _SELDOM
             if self._blocks % every == 0:
-                self._waiting.append(some)
+                self._waiting.append(some.copy())  # the caller may use the memory again
             self._count += len(some)
             if self._blocks:
                 done.append(self._cleaned(some))
@@ -160,8 +180,7 @@ class Cleaner:
         )
 
     def _look(self, block: _Samples) -> None:
-        good = usable(block)
-        known = block if good.all() else np.where(good, block, np.complex64(0))
+        known = block if all_usable(block) else np.where(usable(block), block, np.complex64(0))
         if not known.any():
             return
         self._rails.look(known)
@@ -202,7 +221,7 @@ class _Line:
         mean = complex(means.mean())
         power = float(np.mean(block.real.astype(np.float64) ** 2 + block.imag.astype(np.float64) ** 2))
         # What a signal without a line has at 0 Hz: the same as close beside.
-        spectrum = fft.fft(block * np.hanning(len(block)).astype(np.float32)) / (0.5 * len(block))
+        spectrum = fft.fft(block * _hann(len(block))) / (0.5 * len(block))
         near = np.abs(np.concatenate([spectrum[4:36], spectrum[-35:-3]])) ** 2
         expected = float(near.mean()) / 1.5
         steady = abs(mean) ** 2 > _STEADY * float(np.mean(np.abs(means) ** 2)) - expected * len(means)
@@ -277,7 +296,7 @@ def _image_sums(block: _Samples, length: int) -> tuple[complex, float]:
         length: samples of a spectrum.
     """
     pieces = block[: len(block) // length * length].reshape(-1, length)
-    spectra = fft.fft(pieces * np.hanning(length).astype(np.float32), axis=1)
+    spectra = fft.fft(pieces * _hann(length), axis=1)
     positive = spectra[:, 2 : length // 2 - 1]
     negative = spectra[:, -2 : -(length // 2 - 1) : -1]
     pairs = positive * negative

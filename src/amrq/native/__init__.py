@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compiled kernels, where they were built; NumPy does the same without them, slower."""
 
+from amrq.native.block_kernels import (
+    FollowNow,
+    PlaceModel,
+    PulseChoice,
+    SpectrumLimits,
+    SpectrumNow,
+    SpectrumRun,
+)
+from amrq.native.chunk_kernels import UNKNOWN, BurstLimits, BurstNow, ClockNow, LevelLimits, LevelNow
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
 from amrq.native.line_kernels import CHIRPS, LineGrid
 from amrq.native.network_kernels import (
@@ -16,8 +25,6 @@ from amrq.native.receive_kernels import (
     CarrierLines,
     CarrierNow,
     ClockLimits,
-    SpectrumLimits,
-    SpectrumNow,
 )
 
 __all__ = [
@@ -26,21 +33,31 @@ __all__ = [
     "MOST_CHUNKS",
     "MOST_ROWS",
     "NEVER",
+    "UNKNOWN",
     "Averaging",
+    "BurstLimits",
+    "BurstNow",
     "CarrierLimits",
     "CarrierLines",
     "CarrierNow",
     "ClockLimits",
+    "ClockNow",
     "CompiledNetwork",
+    "FollowNow",
     "Kernels",
+    "LevelLimits",
+    "LevelNow",
     "LineGrid",
     "NetworkLayer",
+    "PlaceModel",
     "PointKind",
     "PointLevel",
     "PointPlaces",
     "PointRules",
+    "PulseChoice",
     "SpectrumLimits",
     "SpectrumNow",
+    "SpectrumRun",
     "check_layers",
     "kernels",
     "layer_arrays",

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amrq.native.block_kernels import BlockKernels
+from amrq.native.chunk_kernels import ChunkKernels
 from amrq.native.family_kernels import FamilyKernels
 from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
@@ -30,7 +32,7 @@ from amrq.native.spectrum_kernels import SpectrumKernels
 
 __all__ = ["MOST_ROWS", "NEVER", "Kernels", "kernels", "missing"]
 
-_VERSION = 8
+_VERSION = 9
 _NAME = "libamrq_kernels.so"
 _OFF = "AMRQ_NATIVE"
 _MOST_HITS = 1 << 16
@@ -45,6 +47,8 @@ _Float32 = NDArray[np.float32]
 
 
 class Kernels(
+    BlockKernels,
+    ChunkKernels,
     FamilyKernels,
     LineKernels,
     PointKernels,
@@ -61,6 +65,8 @@ class Kernels(
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        BlockKernels.__init__(self, library)
+        ChunkKernels.__init__(self, library)
         FamilyKernels.__init__(self, library)
         LineKernels.__init__(self, library)
         PointKernels.__init__(self, library)

@@ -16,11 +16,9 @@ __all__ = [
     "CarrierNow",
     "ClockLimits",
     "ReceiveKernels",
-    "SpectrumLimits",
-    "SpectrumNow",
 ]
 
-_FUNCTIONS, _SPAN, _TAPS, _MOST_CELLS = 6, 32, 8, 256
+_FUNCTIONS, _SPAN, _TAPS = 6, 32, 8
 _Complex = NDArray[np.complex64]
 _Single = NDArray[np.float32]
 _Float = NDArray[np.float64]
@@ -43,27 +41,6 @@ class CarrierNow(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_double) for name in ("rate", "drift", "doubt", "middle")),
         *((name, ctypes.c_int64) for name in ("age", "blind", "half", "doubtful", "known")),
-    ]
-
-
-class SpectrumLimits(ctypes.Structure):
-    """What a running average of spectra is made with; see `amrq.receive.pulse`."""
-
-    _fields_ = [
-        *(
-            (name, ctypes.c_double)
-            for name in ("keep", "change", "flat_db", "flat_noise", "independent", "hann")
-        ),
-        *((name, ctypes.c_int64) for name in ("first", "memory", "often", "noise_often")),
-    ]
-
-
-class SpectrumNow(ctypes.Structure):
-    """What such an average knows; `noise` is -1 where it is not known."""
-
-    _fields_ = [
-        *((name, ctypes.c_double) for name in ("blocks", "noise")),
-        *((name, ctypes.c_int64) for name in ("seen", "fresh", "weak")),
     ]
 
 
@@ -113,7 +90,6 @@ class ReceiveKernels:
         self._carrier_follow.restype = number
         real, single = ctypes.c_double, ctypes.c_float
         declared: dict[str, tuple[Any, list[Any]]] = {
-            "spectrum_run": (number, [pointer, number, number, *[pointer] * 5, number, pointer]),
             "span_powers": (None, [pointer, *[number] * 5, single, pointer]),
             "line_halves": (None, [pointer, *[number] * 4, single, pointer, pointer]),
             "block_turns": (None, [pointer, number, number, pointer, pointer]),
@@ -130,7 +106,6 @@ class ReceiveKernels:
         self._carrier_turns.argtypes = [pointer, number, pointer, pointer]
         self._carrier_turns.restype = None
 
-    _spectrum_run: Any
     _span_powers: Any
     _line_halves: Any
     _block_turns: Any
@@ -206,53 +181,6 @@ class ReceiveKernels:
         starts, now = np.empty(len(rates)), ctypes.c_double(turn)
         self._carrier_turns(rates.ctypes.data, len(rates), ctypes.addressof(now), starts.ctypes.data)
         return starts, float(now.value)
-
-    def spectrum_run(
-        self,
-        cells: _Float,
-        average: _Float,
-        now: SpectrumNow,
-        limits: SpectrumLimits,
-        sides: list[NDArray[np.intp]],
-    ) -> tuple[int, _Float]:
-        """Average blocks up to one after which a pulse is to be chosen.
-
-        Args:
-            cells: power of cells of blocks, [blocks, cells].
-            average: [cells], changed.
-            now: what it knows, changed.
-            limits: of the average.
-            sides: cells of noise beside the signal, four lists of up to 256, or none.
-
-        Returns:
-            how many blocks those are, and the noise of each that was known then, [blocks], -1 where it was not.
-        """
-        cells = np.ascontiguousarray(cells, np.float64)
-        blocks, count = cells.shape
-        if average.shape != (count,) or average.dtype != np.float64 or not average.flags.c_contiguous:
-            raise ValueError(f"an average of {count} cells is needed.")
-        counts = np.array([len(side) for side in sides], np.int64)
-        places = np.concatenate([*sides, np.zeros(0, np.int64)]).astype(np.int64)
-        if len(sides) not in (0, 4) or (
-            len(sides) and not (counts.min() > 0 and counts.max() <= _MOST_CELLS)
-        ):
-            raise ValueError(f"four lists of 1 to {_MOST_CELLS} cells are needed, or none.")
-        if len(places) and not 0 <= places.min() <= places.max() < count:
-            raise ValueError(f"cells beside a signal are not among {count}.")
-        noises = np.empty(blocks)
-        done = self._spectrum_run(
-            cells.ctypes.data,
-            blocks,
-            count,
-            average.ctypes.data,
-            ctypes.addressof(now),
-            ctypes.addressof(limits),
-            places.ctypes.data,
-            counts.ctypes.data,
-            len(sides),
-            noises.ctypes.data,
-        )
-        return int(done), noises
 
     def span_powers(self, samples: _Complex, first: int, hop: int, span: int, most: float) -> _Float:
         """Return mean powers of spans of samples, up to `most`, [blocks * hop / span].

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * What a receiver does step by step and block by block, beside the NumPy code that says it: the carrier that a stream's
- * lines tell (amrq.measure.carrier_recovery), the averages of its spectra (amrq.receive.pulse), the correlation of its
- * symbols (amrq.receive.equaliser), the noise between bursts (amrq.receive.bursts) and levels (amrq.receive.receiver).
+ * lines tell (amrq.measure.carrier_recovery), the correlation of its symbols (amrq.receive.equaliser), the noise between
+ * bursts (amrq.receive.bursts) and levels (amrq.receive.receiver).
  * tests/test_native_receiver.py holds one against the other.
  */
 
@@ -157,86 +157,6 @@ WIDE void amrq_carrier_turns(const double* rates, int64_t steps, double* turn, d
         now = next - floor(next);
     }
     *turn = now;
-}
-
-/* What the running average of a channel's spectra knows. */
-struct spectrum_now {
-    double blocks, noise; /* noise: of a bin, -1 where it is not known */
-    int64_t seen, fresh, weak;
-};
-
-struct spectrum_limits {
-    double keep, change, flat_db, flat_noise, independent, hann;
-    int64_t first, memory, often, noise_often;
-};
-
-/* The value in the middle of `count` values at places, at most 256. */
-static double middle_of(const double* values, const int64_t* places, int64_t count)
-{
-    double sorted[256];
-    for (int64_t n = 0; n < count; n++) {
-        const double value = values[places[n]];
-        int64_t at = n;
-        for (; at > 0 && sorted[at - 1] > value; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = value;
-    }
-    return sorted[count / 2];
-}
-
-/* The noise beside a signal, mean power of a bin; -1 where it does not show. sides: places, one side after the other. */
-static double noise_beside(const double* average, const int64_t* sides, const int64_t* counts, int64_t number,
-                           const struct spectrum_now* now, const struct spectrum_limits* limits)
-{
-    double floors[4], least = 0, most = 0;
-    int64_t fewest = 0;
-    if (!number)
-        return -1;
-    for (int64_t n = 0; n < number; sides += counts[n++]) {
-        floors[n] = middle_of(average, sides, counts[n]);
-        least = !n || floors[n] < least ? floors[n] : least;
-        most = !n || floors[n] > most ? floors[n] : most;
-        fewest = !n || counts[n] < fewest ? counts[n] : fewest;
-    }
-    const double independent = (double)fewest * now->blocks * limits->independent;
-    if (least <= 0 || 10 * log10(most / least) > limits->flat_db + limits->flat_noise / sqrt(independent))
-        return -1;
-    return (floors[0] + floors[1]) / 2 / now->blocks / limits->hann;
-}
-
-/* Average the cells of blocks, [blocks, cells], up to one after which a pulse is to be chosen; returns how many those are.
- *
- * noises: of each, [blocks].
- */
-int64_t amrq_spectrum_run(const double* cells, int64_t blocks, int64_t count, double* average, struct spectrum_now* now,
-                          const struct spectrum_limits* limits, const int64_t* sides, const int64_t* counts,
-                          int64_t number, double* noises)
-{
-    for (int64_t block = 0; block < blocks; block++) {
-        const double* power = cells + count * block;
-        double total = 0, mean = 0;
-        for (int64_t k = 0; k < count; k++) {
-            total += power[k];
-            mean += average[k];
-        }
-        mean /= now->blocks > 1 ? now->blocks : 1;
-        int64_t fresh = total > limits->change * mean ? 0 : now->fresh;
-        const int64_t weak = total * limits->change < mean ? now->weak + 1 : 0, ended = weak == limits->first;
-        fresh = (ended ? 0 : fresh) + 1;
-        const int64_t seen = now->seen + 1;
-        if ((fresh <= limits->memory && seen >= limits->first) || seen % limits->often == 0)
-            return block;
-        for (int64_t k = 0; k < count; k++)
-            average[k] = (ended ? 0 : limits->keep * average[k]) + power[k];
-        now->blocks = (ended ? 0 : limits->keep * now->blocks) + 1;
-        now->fresh = fresh;
-        now->weak = weak;
-        now->seen = seen;
-        if (seen % limits->noise_often == 0)
-            now->noise = noise_beside(average, sides, counts, number, now, limits);
-        noises[block] = now->noise;
-    }
-    return blocks;
 }
 
 /* Mean powers of spans of a channel's samples, complex [blocks, stride] from `first` on, [blocks, hop / span]. */

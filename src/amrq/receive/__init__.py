@@ -3,7 +3,8 @@
 
 from amrq.receive.bursts import BurstReceiver, receive_all
 from amrq.receive.equaliser import ConstellationFitter, Equaliser
-from amrq.receive.receiver import ReceivedSymbols, Receiver, ReceiverReport
+from amrq.receive.received import ReceivedSymbols, ReceiverReport
+from amrq.receive.receiver import Receiver
 
 __all__ = [
     "BurstReceiver",

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure import STEP, BurstCarrier, CarrierEstimate, FrontEndOptions
-from amrq.native import kernels
+from amrq.native import UNKNOWN, BurstLimits, BurstNow, kernels
 from amrq.receive.channel import HOP
-from amrq.receive.receiver import ReceivedSymbols, Receiver, joined
+from amrq.receive.received import ReceivedSymbols, joined
+from amrq.receive.receiver import Receiver
 from amrq.receive.timing import interpolate
 
 __all__ = ["Burst", "BurstFinder", "BurstReceiver", "receive_all"]
@@ -53,6 +54,7 @@ _BESIDE = np.array([*np.arange(-0.1, -0.035, 0.01), *np.arange(0.04, 0.105, 0.01
 """Errors at which there is no line, but its floor."""
 _NEW_RATE = 6.0  # log likelihood by which an error of the symbol rate must be better than none
 _REMEMBERED = 0.9  # of what earlier bursts said of it, at each burst
+_BURST_LIMITS = BurstLimits(_BLOCK, _LEARNT, _SHORTEST, _LONGEST, _QUANTILE, _UNBIASED, _PRESENT)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class BurstFinder:
             power = (fresh.real**2 + fresh.imag**2).reshape(-1, _FRAME).mean(axis=1, dtype=np.float64)
         self._powers = np.concatenate((self._powers, power))
         found: list[Burst] = []
+        self._take_all(found)
         while len(self._powers) >= _BLOCK + self._ahead + _AROUND or (ended and len(self._powers)):
             self._take(self._powers[:_BLOCK], self._powers[: _BLOCK + self._ahead], found)
             self._ahead = max(0, self._ahead - _BLOCK)
@@ -136,6 +139,23 @@ class BurstFinder:
             self._end(self._spent, found)
         self._let_go()
         return found
+
+    def _take_all(self, found: list[Burst]) -> None:
+        """Take the blocks of frames that have come; none without compiled kernels."""
+        native, before = kernels(), len(self._recent)
+        if native is None:
+            return
+        begun = -1 if self._begun is None else self._begun
+        now = BurstNow(self._spent, begun, self._ahead, self._last, min(self._noise, _MOST_POWER))
+        powers, spent = np.concatenate((self._recent, self._powers)), self._spent
+        ended = native.burst_frames(powers, before, _AROUND, _BURST_LIMITS, now)
+        for self._begun, stop, self._noise in ended:
+            self._end(stop, found)
+        taken = now.spent - spent
+        if taken:
+            self._spent, self._last, self._ahead, self._noise = now.spent, now.last, now.ahead, now.noise
+            self._begun = None if now.begun < 0 else now.begun
+            self._recent, self._powers = powers[: before + taken][-_LEARNT:], powers[before + taken :]
 
     def _take(self, powers: NDArray[np.float64], seen: NDArray[np.float64], found: list[Burst]) -> None:
         """Take the powers of a block of frames, and of those after it, which the noise is learnt from too."""
@@ -355,7 +375,7 @@ class BurstReceiver(Receiver):
         fresh = self._samples[before:]
         if self._carrier is not None:
             turns = _turns(fresh.reshape(-1, HOP), self._channel.samples_per_symbol)
-            moved = self._moved_on(turns.shape[1])
+            moved = self._path.turned(turns.shape[1])
             if moved.any():  # a spectrum's middle stays where it is while the channel goes with it
                 turns *= np.exp(2j * np.pi * np.array([[2], [8]]) * moved)
             self._turns = np.concatenate((self._turns, turns), axis=1)
@@ -365,31 +385,42 @@ class BurstReceiver(Receiver):
         least *= (self._channel.scale or 1.0) ** 2
         for burst in found:
             if burst.power >= least:
-                path = float(self._path(np.array([0.5 * (burst.start + burst.stop)]))[0])
+                path = float(self._path.at(np.array([0.5 * (burst.start + burst.stop)]))[0])
                 self._bursts.append(replace(burst, carrier_offset=burst.carrier_offset + path))
 
     def _turned(self, symbols: NDArray[np.complex64], ended: bool) -> ReceivedSymbols:
         count = len(symbols) // STEP
         if self._carrier is not None and count:
             rest = self._channel.rest * self._sample_rate / self._symbol_rate
-            middles: list[float] = []
-            known, first = -1, _MIDDLE_FIRST - self._turns_first
-            both, edges = self._turns.tolist()
-            all_moved = self._moved.tolist()
-            for place, *_ in self._pending[-count:]:
-                block = int(place / self._channel.ratio) // HOP - self._turns_first
-                if block == known:
-                    middles.append(middles[-1])
-                    continue
-                near = slice(max(0, block - _MIDDLE_BLOCKS), max(block + 1, first))
-                moved = rest + all_moved[block] * self._channel.samples_per_symbol
-                middles.append(_middle([both[near], edges[near]], self._channel.samples_per_symbol) - moved)
-                known = block
+            places = np.array([place for place, *_ in self._pending[-count:]]) / self._channel.ratio
+            blocks = places.astype(np.int64) // HOP - self._turns_first
+            middles = self._middles(blocks, max(0, _MIDDLE_FIRST - self._turns_first))
+            moved = rest + self._moved[blocks] * self._channel.samples_per_symbol
+            block = int(blocks[-1])
             spent = max(0, block - _MIDDLE_BLOCKS)
             self._turns, self._turns_first = self._turns[:, spent:].copy(), self._turns_first + spent
             self._moved = self._moved[spent:].copy()
-            self._carrier.expect(middles)
+            self._carrier.expect((middles - moved).tolist())
         return super()._turned(symbols, ended)
+
+    def _middles(self, blocks: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+        """Return the middle of the spectrum, cycles/symbol, around blocks, int64 [n]; NaN where it does not show.
+
+        Args:
+            blocks: in which chunks begin, numbers of `_turns`.
+            first: blocks that count at least, from the first one on.
+        """
+        native, samples = kernels(), self._channel.samples_per_symbol
+        if native is not None:
+            limits = (samples / (2 * math.pi), _AGREE, _CLEAR_EDGES)
+            found = native.chunk_middles(self._turns, blocks, (_MIDDLE_BLOCKS, first), limits)
+            return np.where(found == UNKNOWN, np.nan, found)
+        both, edges = self._turns.tolist()
+        known = {}
+        for block in set(blocks.tolist()):
+            near = slice(max(0, block - _MIDDLE_BLOCKS), max(block + 1, first))
+            known[block] = _middle([both[near], edges[near]], samples)
+        return np.array([known[block] for block in blocks.tolist()])
 
     def _merged(self, received: ReceivedSymbols, settled: float) -> ReceivedSymbols:
         """Return the chunks up to an input sample, those of bursts among them."""

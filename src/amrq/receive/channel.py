@@ -24,7 +24,7 @@ HOP = BINS * 3 // 4
 _BLOCK_SYMBOLS = 128  # about that many symbols in a block: 4 samples a symbol
 _REACH = BINS // 8  # samples of a filter on either side of its middle
 _LEAST_POWER, _HEADROOM = 1e-20, 13  # of the first block; powers of two by which signals may grow further
-_BATCH, _BATCH_BLOCKS = 1 << 20, 64  # samples and blocks that are transformed at a time
+_BATCH, _BATCH_BLOCKS = 1 << 20, 192  # samples and blocks that are transformed at a time
 
 
 def _size(wanted: float) -> int:

@@ -145,18 +145,41 @@ class Equaliser:
         fresh = np.asarray(symbols, dtype=np.complex64).ravel()
         out = [np.zeros(0, dtype=np.complex64)]
         while len(fresh):
-            some = fresh[: _GRID - self._count % _GRID]
+            clean = self._clean(fresh)
+            some = fresh[: clean or _GRID - self._count % _GRID]
             fresh = fresh[len(some) :]
             self._known = np.concatenate((self._known, some))
             self._count += len(some)
             self._pending += len(some)
             if not self._holding:
                 out.append(self._released(_LATE))
-            if self._count % _GRID == 0:
+            if self._count % _GRID == 0 and not clean:
                 self._look()
                 if not self._holding:
                     out.append(self._released(_LATE))
         return np.concatenate(out)
+
+    def _clean(self, fresh: NDArray[np.complex64]) -> int:
+        """Return how many of the symbols that come, complex64 [n], are over before a filter is looked for.
+
+        0 where one is looked for at once, where there is one, and without compiled kernels.
+        """
+        native, first = kernels(), _GRID - self._count % _GRID
+        if native is None or self._holding or self._taps is not None or len(fresh) < first:
+            return 0
+        ends = np.arange(first, len(fresh) + 1, _GRID)
+        counts = self._count + ends
+        lengths = np.minimum(counts - self._since, _MEMORY)
+        symbols = np.concatenate((self._known[-_MEMORY:], fresh))
+        found = native.correlations(symbols, ends + len(symbols) - len(fresh), lengths, _LAGS[-1])
+        least = np.maximum(_NEEDED, _NEEDED_NOISE / np.sqrt(lengths))
+        looked = (counts >= max(self._due, self._since + _FEWEST)) & (found > least)
+        if not looked.any():
+            self._correlation = float(found[-1])
+            return len(fresh)
+        at = int(looked.argmax())
+        self._correlation = float(found[at - 1]) if at else self._correlation
+        return int(ends[at - 1]) if at else 0
 
     def finish(self) -> NDArray[np.complex64]:
         """Return the symbols that wait, complex64 [m], at the end of a stream; what comes then is another one."""

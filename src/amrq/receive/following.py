@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from amrq.receive.channel import BINS, HOP
 
-__all__ = ["Follower", "Middle", "Motion", "turned_along"]
+__all__ = ["Follower", "Middle", "Motion", "Path", "turned_along"]
 
 _SHORT, _LONG = 16, 48  # blocks in two lines
 _FEWEST = 6  # of which so many must show the signal
@@ -148,6 +148,49 @@ class Follower:
         self.motion = Motion(shift, begin, begin + self._slope, phase)
         return shift != now.shift or bool(self._slope)
 
+    @property
+    def is_still(self) -> bool:
+        """Whether the channel stays where it is until the signal moves."""
+        return not self._slope and self.motion.begin == self.motion.end
+
+    @property
+    def history(self) -> tuple[list[float], list[float], int, int, tuple[int, int, int, int, float]]:
+        """What `_may_move` looks at, for a compiled kernel.
+
+        Returns:
+            the places of the last blocks in the channel as it is now, and their deviations, 0 where there was no
+            signal; blocks so far, and those without a signal since the last with one; lengths of the lines, blocks from
+            look to look, blocks without a signal after which the channel goes back, and deviations that are suspect.
+        """
+        deviations = [0.0 if math.isnan(one) else one for one in self._deviations[-_LONG:]]
+        places = [0.0 if math.isnan(one) else one - self.motion.shift for one in self._places[-_LONG:]]
+        return places, deviations, self._count, self._blind, (_SHORT, _LONG, _OFTEN, _GONE, _SUSPECT)
+
+    def go_on(self, places: list[float], deviations: list[float]) -> list[Motion]:
+        """Take in what blocks show in which the signal does not move; return their motions.
+
+        Args:
+            places: of the signal's middle in the channel, bins.
+            deviations: of these; 0 where there was no signal.
+        """
+        now = self.motion
+        there = [deviation > 0 for deviation in deviations]
+        pairs = zip(places, there, strict=True)
+        self._places += [now.shift + place if seen else math.nan for place, seen in pairs]
+        self._deviations += [deviation if deviation > 0 else math.nan for deviation in deviations]
+        del self._places[:-_LONG], self._deviations[:-_LONG]
+        count = len(there)
+        self._count += count
+        blind = there[::-1].index(True) if any(there) else self._blind + count
+        self._seen = 0 if blind else self._seen + count if all(there) else there[::-1].index(False)
+        self._blind = blind
+        motions = [now] * count
+        if now.begin:
+            turn = now.begin * HOP / BINS
+            motions = [now._replace(phase=(now.phase + number * turn) % 1.0) for number in range(count + 1)]
+            self.motion = motions.pop()
+        return motions
+
     def _may_move(self, deviation: float) -> bool:
         """Return whether the last places are others than those before: a quick look, before lines are fitted."""
         for length in (_SHORT, _LONG):
@@ -215,6 +258,100 @@ class Follower:
             mean + slope * ahead,
             noise * math.sqrt(1 / count + ahead**2 / spread),
         )
+
+
+class Path:
+    """The way of a channel in a stream, block by block: what it does for a signal that a `Follower` follows.
+
+    Args:
+        bins_per_symbol_rate: of the channel.
+
+    >>> path = Path(128.0)
+    >>> for block in range(120):
+    ...     moved = path.take(Middle(1.5 * block - path.motion.shift, 0.5))
+    >>> bool(abs(path.at(np.array([119.5 * HOP]))[0] - 1.5 * 119.5 / 128) < 0.02)
+    True
+    """
+
+    def __init__(self, bins_per_symbol_rate: float) -> None:
+        self._bins = bins_per_symbol_rate
+        self._follower = Follower(bins_per_symbol_rate)
+        self.begin()
+
+    def begin(self, shift: int = 0) -> None:
+        """Begin a stream: the channel stands still, so many bins from where it is said to be."""
+        self._motions: list[Motion] = []  # in the last blocks
+        self._first = 0  # number of the first of them
+        self._still = 0  # so many of the last ones stand still, at least
+        self.forget(shift)
+
+    def forget(self, shift: int = 0) -> None:
+        """Forget the signal: another comes, beside the place where it is said to be by so many bins."""
+        self._follower.reset(shift)
+
+    @property
+    def motion(self) -> Motion:
+        """Of the next block."""
+        return self._follower.motion
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the next block's motion is another than the last one's."""
+        return self._follower.moving
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the channel stays where it is until the signal moves."""
+        return self._follower.is_still
+
+    @property
+    def history(self) -> tuple[list[float], list[float], int, int, tuple[int, int, int, int, float]]:
+        """What is looked at to see whether the signal moves: see `Follower.history`."""
+        return self._follower.history
+
+    def take(self, middle: Middle | None, usual: float = 0.0) -> bool:
+        """Take in where a block shows the signal; return whether the channel moves, as `Follower.take` does."""
+        motion = self._follower.motion
+        self._motions.append(motion)
+        self._still = 0 if motion.begin or motion.end else self._still + 1
+        return self._follower.take(middle, usual)
+
+    def go_on(self, places: list[float], deviations: list[float]) -> None:
+        """Take in what blocks show in which the signal does not move, as `Follower.go_on` does."""
+        motions = self._follower.go_on(places, deviations)
+        moved = bool(motions) and bool(motions[0].begin)
+        self._motions += motions
+        self._still = 0 if moved else self._still + len(motions)
+
+    def amend(self, middles: list[Middle | None]) -> None:
+        """Take in what the last blocks showed, seen in the light of what is known since."""
+        self._follower.amend(middles)
+
+    def motions(self, number: int) -> list[Motion]:
+        """Return those of the blocks from this number on."""
+        return self._motions[number - self._first :]
+
+    def keep(self, count: int) -> None:
+        """Forget the motions of all blocks but the last ones."""
+        spent = max(0, len(self._motions) - count)
+        del self._motions[:spent]
+        self._first += spent
+
+    def turned(self, count: int) -> NDArray[np.float64]:
+        """Return by what the last blocks' samples were turned besides being cut out, cycles a channel sample."""
+        if self._still >= count:
+            return np.zeros(count)
+        motions = self._motions[len(self._motions) - count :]
+        return np.array([(0.5 * (one.begin + one.end) - one.shift) / BINS for one in motions])
+
+    def at(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where the channel's middle is at channel samples, cycles/symbol from where it is said to be."""
+        if self._still >= len(self._motions):
+            return np.zeros(len(places))
+        blocks = np.clip(places // HOP, 0, None).astype(np.intp) - self._first
+        motions = [self._motions[min(max(block, 0), len(self._motions) - 1)] for block in blocks.tolist()]
+        begin, end = (np.array([getattr(one, name) for one in motions]) for name in ("begin", "end"))
+        return np.asarray((begin + (end - begin) * (places % HOP / HOP)) / self._bins)
 
 
 def turned_along(samples: NDArray[np.complex64], motions: list[Motion], first: int) -> NDArray[np.complex64]:

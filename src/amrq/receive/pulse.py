@@ -9,35 +9,42 @@ noise density is read beside the signal, where the floor is flat there.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure import USUAL_ROLLOFF
-from amrq.native import SpectrumLimits, SpectrumNow, kernels
-from amrq.receive.channel import BINS, filter_response
-from amrq.receive.following import Middle
+from amrq.native import (
+    FollowNow,
+    PlaceModel,
+    PulseChoice,
+    SpectrumLimits,
+    SpectrumNow,
+    SpectrumRun,
+    kernels,
+)
+from amrq.receive.channel import BINS
+from amrq.receive.following import Middle, Path
+from amrq.receive.pulse_shapes import (
+    BIN_STEP,
+    CELL,
+    LEVELS_DB,
+    RECTANGULAR,
+    Pulse,
+    around,
+    edges,
+    matched,
+    models,
+)
 
-__all__ = ["FIRST_PULSE", "RECTANGULAR", "Pulse", "PulseFinder", "pulse_spectrum"]
+__all__ = ["FIRST_PULSE", "Pulse", "PulseFinder"]
 
-RECTANGULAR = 0.0
-"""The roll-off by which a rectangular pulse, as long as a symbol, goes here."""
-
-_ROLLOFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75, 1.0, RECTANGULAR)
-_WHOLE_ROLLOFFS = (0.25, 0.3, 0.35, 0.4, 0.5)  # of raised cosines that are no roots
 _RARE = 10.0  # log likelihood by which such a pulse must be likelier than another
 _RARE_BLOCKS = (5, 32)  # in the average, at least, and since a signal began, at most, where that is asked
 _MOST_MODELS = 64  # of those that are kept
 _RARE_TRIED = 3  # likeliest pulses of either kind that are compared, at finer levels
-_LITTLE_NOISE = 0.03  # power of the noise over the symbols', for which its filter is made
-_FURTHEST, _PLACE_STEP = 0.14, 0.02  # of a signal's middle, symbol rates
-_LEVELS_DB = (-3.0, 1.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0)  # Es/N0 of the models
-_CELL = 0.05  # symbol rates over which bins are added
 _FIT_TO = 1.4  # symbol rates from the middle: as far as models are compared
-_FURTHEST_STEP = 0.19  # symbol rates of a block's place from the pulse's
-_BIN_STEP = 4  # bins from one such place to the next
 _MEMORY = 12  # blocks in the average
 FIRST_PULSE = 4
 """Blocks before a first answer."""
@@ -60,120 +67,8 @@ _HANN = 1.5  # power of white noise after [-1/2, 1, -1/2]
 _INDEPENDENT = 0.53  # of the bins: the Hann window correlates neighbours
 
 
-class Pulse(NamedTuple):
-    """What a matched filter must know, in symbol rates.
-
-    Attributes:
-        rolloff: of a root-raised-cosine pulse; RECTANGULAR for a rectangular one.
-        place: of its middle in the channel.
-        whole: it is a raised cosine, not the root of one: the sender expects no filter that is matched to it.
-    """
-
-    rolloff: float
-    place: float = 0.0
-    whole: bool = False
-
-    def spectrum(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return its power spectrum at frequencies in symbol rates from the channel's middle, 1 at its own middle."""
-        density = pulse_spectrum(self.rolloff, frequency - self.place)
-        return np.asarray(density**2) if self.whole else density
-
-
 def _median(values: NDArray[np.float64]) -> float:
     return float(np.partition(values, len(values) // 2)[len(values) // 2])
-
-
-def pulse_spectrum(rolloff: float, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the power spectrum of a pulse at frequencies in symbol rates, 1 at 0.
-
-    The raised cosine of a root-raised-cosine pulse (Proakis and Salehi 2008, sec. 9.2), or the squared sinc of a
-    rectangular one.
-
-    >>> pulse_spectrum(0.35, np.array([0.0, 0.5, 0.7])).round(6).tolist()
-    [1.0, 0.5, 0.0]
-    """
-    if rolloff == RECTANGULAR:
-        return np.asarray(np.sinc(frequency) ** 2)
-    edge = np.clip((np.abs(frequency) - (1 - rolloff) / 2) / rolloff, 0, 1)
-    return np.asarray(0.5 + 0.5 * np.cos(np.pi * edge))
-
-
-@lru_cache(maxsize=512)
-def _matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
-    """Return the response of the matched filter, float32 [BINS]."""
-    frequency = np.asarray(np.fft.fftfreq(BINS, 1 / BINS), np.float64) / bins_per_symbol_rate - pulse.place
-    if pulse.rolloff == RECTANGULAR:
-        # Its sign matters; beyond the second null there is little signal left.
-        wanted = np.where(np.abs(frequency) < 1.6, np.sinc(frequency), 0.0)
-    elif pulse.whole:
-        # The least mean square error of symbols in little noise, at the power that the channel has.
-        own, beside = (pulse_spectrum(pulse.rolloff, part) for part in (frequency, 1 - np.abs(frequency)))
-        wanted = (
-            own
-            * math.sqrt(1 - pulse.rolloff / 4)
-            * (1 + _LITTLE_NOISE)
-            / (own**2 + beside**2 + _LITTLE_NOISE)
-        )
-    else:
-        wanted = np.sqrt(pulse_spectrum(pulse.rolloff, frequency))
-    return filter_response(wanted)
-
-
-@lru_cache(maxsize=64)
-def _around(
-    pulse: Pulse, bins_per_symbol_rate: float, level: int
-) -> tuple[slice, float, NDArray[np.float32], NDArray[np.float32]]:
-    """Return what a pulse's spectrum in noise looks like at places around its own.
-
-    Returns:
-        bins of the channel that are compared, the first place (bins from the channel's middle), and the inverse and the
-        logarithm of the spectrum at each place, float32 [places, bins].
-    """
-    width = 1.0 if pulse.rolloff == RECTANGULAR else 0.5 * (1 + pulse.rolloff)
-    middle = pulse.place * bins_per_symbol_rate
-    reach = round(_FURTHEST_STEP * bins_per_symbol_rate / _BIN_STEP)
-    span = (width + _FURTHEST_STEP) * bins_per_symbol_rate
-    lowest = max(math.floor(middle - span) + BINS // 2, 0)
-    bins = slice(lowest, min(math.ceil(middle + span) + BINS // 2, BINS))
-    places = middle + _BIN_STEP * np.arange(-reach, reach + 1)
-    frequency = (np.arange(BINS)[bins] - BINS // 2 - places[:, None]) / bins_per_symbol_rate
-    density = pulse._replace(place=0.0).spectrum(frequency) + 10 ** (-_LEVELS_DB[level] / 10)
-    return bins, float(places[0]), (1 / density).astype(np.float32), np.log(density).astype(np.float32)
-
-
-@lru_cache(maxsize=512)
-def _edges(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
-    """Return the response of the filter for the timing, float32 [BINS]."""
-    frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
-    away = np.clip((np.abs(frequency) - 0.5) / pulse.rolloff, -0.5, 0.5)
-    weight = np.maximum(np.cos(np.pi * away), 0)
-    return filter_response(weight if pulse.whole else np.sqrt(weight))
-
-
-@lru_cache(maxsize=64)
-def _models(
-    rolloff: float | None, side: int
-) -> tuple[tuple[Pulse, ...], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the pulses that a spectrum is compared with.
-
-    Args:
-        rolloff: that is given; None for all.
-        side: cells on either side of the middle one.
-
-    Returns:
-        the pulses; the inverse and the logarithm of the spectrum of each in noise, float32 [levels, pulses, cells]; and
-        which are raised cosines, bool [pulses].
-    """
-    shapes = [(one, False) for one in (_ROLLOFFS if rolloff is None else (rolloff,))]
-    shapes += [(one, True) for one in (_WHOLE_ROLLOFFS if rolloff is None else ())]
-    places = np.arange(-_FURTHEST, _FURTHEST + _PLACE_STEP / 2, _PLACE_STEP)
-    pulses = tuple(Pulse(one, round(float(place), 6), whole) for one, whole in shapes for place in places)
-    frequency = np.asarray(np.arange(-side, side + 1) * _CELL, np.float64)
-    density = np.stack([pulse.spectrum(frequency) for pulse in pulses])
-    levels = 10 ** (-np.array(_LEVELS_DB) / 10)
-    model = (density[None] + levels[:, None, None]).astype(np.float32)
-    inverse, log = (np.asarray(one, np.float32) for one in (1 / model, np.log(model)))
-    return pulses, inverse, log, np.array([pulse.whole for pulse in pulses])
 
 
 class _Places(NamedTuple):
@@ -212,8 +107,8 @@ class _Middles:
             return None
         bend = 2 * mid - low - high
         return Middle(
-            model.first + _BIN_STEP * (place + 0.5 * (high - low) / bend),
-            _BIN_STEP / math.sqrt(bend * _INDEPENDENT),
+            model.first + BIN_STEP * (place + 0.5 * (high - low) / bend),
+            BIN_STEP / math.sqrt(bend * _INDEPENDENT),
         )
 
     @staticmethod
@@ -253,19 +148,18 @@ class PulseFinder:
         self._bins = bins_per_symbol_rate
         widest = min(samples_per_symbol / 2, BINS / 2 / bins_per_symbol_rate) - 2 / bins_per_symbol_rate
         self._widest, self._flat_to = widest, min(_EDGE * samples_per_symbol, widest)
-        side = int(widest / _CELL - 0.5)
-        edges = (np.arange(-side, side + 2) - 0.5) * _CELL * bins_per_symbol_rate + BINS // 2
-        self._edges = np.ceil(edges).astype(np.int64)
-        self._frequency = np.arange(-side, side + 1) * _CELL
+        side = int(widest / CELL - 0.5)
+        borders = (np.arange(-side, side + 2) - 0.5) * CELL * bins_per_symbol_rate + BINS // 2
+        self._edges = np.ceil(borders).astype(np.int64)
+        self._frequency = np.arange(-side, side + 1) * CELL
         self._given = rolloff
         self._default = Pulse(USUAL_ROLLOFF if rolloff is None else rolloff)
         self._part = np.abs(self._frequency) < _FIT_TO
-        self._pulses, self._inverse, self._log, self._wholes = _models(rolloff, int(np.sum(self._part)) // 2)
+        self._pulses, self._inverse, self._log, self._wholes = models(rolloff, int(np.sum(self._part)) // 2)
         self._limits = SpectrumLimits(
-            *(1 - 1 / _MEMORY, _CHANGE, _FLAT_DB, _FLAT_NOISE_DB, _CELL * self._bins * _INDEPENDENT, _HANN),
+            *(1 - 1 / _MEMORY, _CHANGE, _FLAT_DB, _FLAT_NOISE_DB, CELL * self._bins * _INDEPENDENT, _HANN),
             *(FIRST_PULSE, _MEMORY, _OFTEN, _NOISE_OFTEN),
         )
-        self._stopped = False
         self.set_zero(math.inf)
         self.reset()
 
@@ -282,6 +176,10 @@ class PulseFinder:
         self._weak = 0  # blocks in which there was much less power than before
         self._places: _Places | None = None
         self._places_of: tuple[Pulse, int, bytes] | None = None
+        self._levels: dict[int, _Places] = {}  # the same pulse and weights, by level
+        # For the compiled kernel, with what they were made of:
+        self._chosen: tuple[tuple[bytes, int, bool], PulseChoice] | None = None
+        self._model: tuple[_Places, int, PlaceModel] | None = None
         # Weights of cells, and of models' spectra the sum of the logarithms and the geometric mean.
         self._logs: tuple[bytes, NDArray[np.float32], NDArray[np.float32]] | None = None
         self.pulse = self._default
@@ -291,9 +189,13 @@ class PulseFinder:
         self.noise = math.nan
         """Mean power of the noise in a bin, by what is beside the signal; NaN where it is not known."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied: addresses for the compiled kernel are not."""
+        return {**self.__dict__, "_chosen": None, "_model": None}
+
     def set_zero(self, place: float) -> None:
         """Say where in the channel the band's 0 Hz is, in symbol rates: a radio leaves a line of its own there."""
-        self._line = np.abs(self._frequency - place) < _CELL
+        self._line = np.abs(self._frequency - place) < CELL
         self._views: dict[Pulse, list[NDArray[np.intp]]] = {}
         self._models: dict[
             tuple[int, int], tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -301,7 +203,7 @@ class PulseFinder:
 
     def response(self, pulse: Pulse) -> NDArray[np.float32]:
         """Return the response of the filter matched to a pulse, float32 [BINS], of unit gain in its middle."""
-        return _matched(pulse, self._bins)
+        return matched(pulse, self._bins)
 
     def edges(self, pulse: Pulse) -> NDArray[np.float32]:
         """Return the response of a filter whose output's squared envelope has the clearest line at the symbol rate.
@@ -310,7 +212,7 @@ class PulseFinder:
         between them adds noise only. In white noise the best weight of a pair is the product of the pulse's spectrum
         at both; for a root raised cosine that is the cosine over the roll-off (float32 [BINS]).
         """
-        return self.response(pulse) if pulse.rolloff == RECTANGULAR else _edges(pulse, self._bins)
+        return self.response(pulse) if pulse.rolloff == RECTANGULAR else edges(pulse, self._bins)
 
     @property
     def ready(self) -> bool:
@@ -318,75 +220,111 @@ class PulseFinder:
         return self._seen >= FIRST_PULSE
 
     def process(
-        self, spectra: NDArray[np.complex64], take: Callable[[Middle | None], bool]
+        self,
+        spectra: NDArray[np.complex64],
+        take: Callable[[Middle | None], bool],
+        path: Path | None = None,
     ) -> list[tuple[Pulse, float]]:
         """Take blocks' spectra, complex64 [b, BINS]; return pulse and `noise` of each, by the blocks so far.
 
         Args:
             spectra: of blocks.
             take: called with the place of each block's spectrum; where it returns True, no further block is taken.
+            path: that `take` goes on with; where the signal stands still in it, compiled code takes blocks together.
         """
         fine, cells = self._powers(spectra)
         found: list[tuple[Pulse, float]] = []
         middles, totals = _Middles(fine), cells.sum(axis=1).tolist()
-        number = 0
+        number, looked = 0, False
         while number < len(cells):
-            more = self._run(number, cells, fine, lambda at: take(middles.of(at, self._places)))
-            found += more
-            number += len(more)
-            if number == len(cells) or self._stopped:
+            if path is not None and path.is_still:
+                number, looked = self._run(number, (fine, cells), path, found)
+            if number == len(cells) and not looked:
                 break
-            self._average_in(cells[number], totals[number])
-            found.append((self.pulse, self.noise))
-            if self._seen < FIRST_PULSE:
-                self._early.append(fine[number])
-            number += 1
+            if not looked:
+                self._average_in(cells[number], totals[number])
+                found.append((self.pulse, self.noise))
+                if self._seen < FIRST_PULSE:
+                    self._early.append(fine[number])
+                number += 1
+            looked = False
             if take(middles.of(number - 1, self._places)):
                 break
         return found
 
     def _run(
-        self, first: int, cells: NDArray[np.float64], fine: NDArray[np.float32], take: Callable[[int], bool]
-    ) -> list[tuple[Pulse, float]]:
-        """Take blocks from `first` on, up to one after which a pulse is to be chosen; none without compiled kernels.
+        self,
+        first: int,
+        spectra: tuple[NDArray[np.float32], NDArray[np.float64]],
+        path: Path,
+        found: list[tuple[Pulse, float]],
+    ) -> tuple[int, bool]:
+        """Take blocks from `first` on, while they show what is known; none without compiled kernels.
 
-        `_stopped` says whether `take`, called with the number of each block, has returned True.
+        Args:
+            first: number of the first block.
+            spectra: powers of bins and of cells, [b, BINS] and [b, cells].
+            path: that is gone on with.
+            found: pulses and noise, added to.
+
+        Returns:
+            the number of the next block, and whether the signal may move after the last one: it is left to `take`.
         """
-        native, self._stopped = kernels(), False
-        if native is None:
-            return []
-        before = self._average.copy(), self._blocks, self._seen, self._fresh, self._weak, self.noise
-        sides = self._sides()  # where the channel moves, others come after the block
-        noises = self._averaged(cells[first:], sides)
-        stop, pulse = first + len(noises), self.pulse
-        for number in range(first, stop):
-            if take(number):
-                self._stopped = True
-                if number + 1 < stop:  # no further block is taken
-                    self._average, self._blocks, self._seen, self._fresh, self._weak, self.noise = before
-                    noises = self._averaged(cells[first : number + 1], sides)
-                break
-        early = min(len(noises), max(0, FIRST_PULSE - 1 - before[2]))
-        self._early += list(fine[first : first + early])
-        return [(pulse, noise) for noise in noises]
-
-    def _averaged(self, cells: NDArray[np.float64], sides: list[NDArray[np.intp]]) -> list[float]:
-        """Average blocks up to one after which a pulse is to be chosen; return the noise known at each of them."""
         native = kernels()
-        assert native is not None
+        if native is None:
+            return first, False
+        fine, cells = spectra
+        noise = -1.0 if math.isnan(self.noise) else self.noise
+        level = 0 if self._places is None or self._places_of is None else self._places_of[1]
         now = SpectrumNow(
-            *(
-                self._blocks,
-                -1.0 if math.isnan(self.noise) else self.noise,
-                self._seen,
-                self._fresh,
-                self._weak,
-            )
+            *(self._blocks, noise, self.likelihood, self._seen, self._fresh, self._weak, level),
         )
-        count, noises = native.spectrum_run(cells, self._average, now, self._limits, sides)
+        follow = FollowNow(*path.history)
+        run = SpectrumRun(now, self._limits, self._choice(), self._place_model(), follow)
+        noises = native.spectrum_run(fine[first:], cells[first:], self._average, run, self._sides())
+        count, early = len(noises), max(0, FIRST_PULSE - 1 - self._seen)
         self._blocks, self._seen, self._fresh, self._weak = now.blocks, now.seen, now.fresh, now.weak
-        self.noise = math.nan if now.noise < 0 else now.noise
-        return [math.nan if noise < 0 else noise for noise in noises[:count].tolist()]
+        self.noise, self.likelihood = (math.nan if now.noise < 0 else now.noise), now.likelihood
+        if self._places is not None and now.level != level:
+            assert self._places_of is not None
+            self._places = self._levels[now.level]
+            self._places_of = (self._places_of[0], now.level, self._places_of[2])
+        self._early += list(fine[first : first + min(count, early)])
+        found += [(self.pulse, math.nan if one < 0 else one) for one in noises.tolist()]
+        places, deviations = follow.taken
+        looked = bool(follow.look)
+        path.go_on(places[: count - looked].tolist(), deviations[: count - looked].tolist())
+        return first + count, looked
+
+    def _choice(self) -> PulseChoice:
+        """Return what a pulse is chosen from, and what was chosen last, for the compiled kernel."""
+        if self._logs is None:
+            return PulseChoice()
+        known = self.found and self._places is not None and self.pulse in self._pulses
+        present = self._pulses.index(self.pulse) if known else -1
+        if self._chosen is None or self._chosen[0] != (self._logs[0], present, self._whole):
+            rare = (float(_RARE_BLOCKS[0]), _RARE_BLOCKS[1] if self._wholes.any() else -1)
+            choice = PulseChoice.of(
+                (np.frombuffer(self._logs[0], np.float32), self._inverse, self._logs[2]),
+                (np.flatnonzero(self._part)[0], np.abs(self._frequency[self._part])),
+                self._wholes == self._whole,
+                (present, *rare),
+                (_SURE, _BETTER, _RISE, _INNER),
+            )
+            self._chosen = ((self._logs[0], present, self._whole), choice)
+        return self._chosen[1]
+
+    def _place_model(self) -> PlaceModel:
+        """Return what tells the place of a block's spectrum, for the compiled kernel."""
+        one = self._places
+        if one is None:
+            return PlaceModel()
+        tables = {level: (known.inverse, known.log) for level, known in self._levels.items()}
+        if self._model is None or self._model[0] is not one or self._model[1] != len(tables):
+            limits = (one.bins_compared, one.first, _INDEPENDENT, _SURE)
+            made = PlaceModel.of(tables, one.weight, (BINS, one.bins.start, BIN_STEP), limits)
+            self._model = (one, len(tables), made)
+        return self._model[2]
 
     def _average_in(self, block: NDArray[np.float64], total: float) -> None:
         """Take one block into the average, choose a pulse and measure the noise where it is time."""
@@ -438,14 +376,17 @@ class PulseFinder:
         known = (pulse, level, weight.tobytes())
         if known == self._places_of:
             return
+        if self._places_of is None or known[::2] != self._places_of[::2]:
+            self._levels = {}
         self._places_of = known
-        bins, first, inverse, log = _around(pulse, self._bins, level)
+        bins, first, inverse, log = around(pulse, self._bins, level)
         frequency = (np.arange(BINS)[bins] - BINS // 2) / self._bins
-        cell = np.rint(frequency / _CELL).astype(np.intp) - round(self._frequency[self._part][0] / _CELL)
+        cell = np.rint(frequency / CELL).astype(np.intp) - round(self._frequency[self._part][0] / CELL)
         there = (cell >= 0) & (cell < len(weight))
         used = np.where(there, weight[np.clip(cell, 0, len(weight) - 1)], np.float32(0))
         count = float(used.sum())
         self._places = _Places(bins, first, inverse * (used / count), log @ used, used / count, count)
+        self._levels[level] = self._places
 
     def _measure(self) -> float:
         """Return the noise's mean power in a bin by what is beside the signal; NaN where it does not show."""
@@ -454,7 +395,7 @@ class PulseFinder:
             return math.nan
         # Flat on both sides, and no other towards the signal than further off.
         floors = [_median(self._average[cells]) for cells in sides]
-        independent = min(map(len, sides)) * self._blocks * _CELL * self._bins * _INDEPENDENT
+        independent = min(map(len, sides)) * self._blocks * CELL * self._bins * _INDEPENDENT
         uneven = _FLAT_DB + _FLAT_NOISE_DB / math.sqrt(independent)
         if min(floors) <= 0 or 10 * math.log10(max(floors) / min(floors)) > uneven:
             return math.nan
@@ -497,7 +438,7 @@ class PulseFinder:
             self._logs = (whole, logs, np.exp(logs / np.float32(count)))
         likelihood, levels = self._compared(power * weight, count)
         noise = -count * math.log(float(power @ weight) / count)
-        freedom = self._blocks * _CELL * self._bins * _INDEPENDENT
+        freedom = self._blocks * CELL * self._bins * _INDEPENDENT
         best = likelihood * freedom
         best[self._wholes != self._is_whole(best, levels, (power, weight), freedom)] = -math.inf
         first = int(best.argmax())
@@ -574,7 +515,7 @@ class PulseFinder:
         """Return a pulse's spectrum in noise of levels about one of them, inverted, and its logarithm."""
         known = self._models.get((pulse, level))
         if known is None:
-            finer = _LEVELS_DB[level] + np.arange(-3, 4 if level < len(_LEVELS_DB) - 1 else 14)
+            finer = LEVELS_DB[level] + np.arange(-3, 4 if level < len(LEVELS_DB) - 1 else 14)
             model = self._pulses[pulse].spectrum(frequency) + 10 ** (-finer[:, None] / 10)
             if len(self._models) >= _MOST_MODELS:
                 self._models.clear()

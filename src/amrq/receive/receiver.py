@@ -7,22 +7,23 @@ that has to settle.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, InputReport, check_offset, usable
-from amrq.native import kernels
+from amrq.measure import STEP, CarrierRecovery, Cleaner, FrontEndOptions, all_usable, check_offset, usable
+from amrq.native import UNKNOWN, ClockNow, LevelLimits, LevelNow, kernels
 from amrq.receive.channel import BINS, HOP, Channel, filter_response
 from amrq.receive.equaliser import Equaliser
-from amrq.receive.following import Follower, Middle, Motion, turned_along
+from amrq.receive.following import Middle, Path, turned_along
 from amrq.receive.pulse import FIRST_PULSE, Pulse, PulseFinder
+from amrq.receive.received import ReceivedSymbols, ReceiverReport, joined
 from amrq.receive.timing import Clock, Instants, Line, interpolate
 
-__all__ = ["ReceivedSymbols", "Receiver", "ReceiverReport", "joined"]
+__all__ = ["Receiver"]
 
 _SPAN = 32  # channel samples of one value of the power: 8 symbols
 _LEVEL = 8  # values of the power in a level: 64 symbols
@@ -40,84 +41,6 @@ _BESIDE, _CLIMBS = (
 )  # symbol rates from which on the channel goes to the signal at first, and steps at most
 _REMEMBERED = 160  # blocks whose motion is remembered
 _EDGE = 16  # channel samples before a block's first that interpolation may need
-
-
-@dataclass(frozen=True)
-class ReceivedSymbols:
-    """Consecutive whole chunks of 32 symbols.
-
-    Attributes:
-        symbols: complex64 [32 m], about unit RMS while a signal is on, turned by an angle that is not known.
-        positions: float64 [m], of each chunk's first symbol, in samples of the input since the stream began.
-        carrier_offset: float64 [m], cycles/symbol that were removed; NaN where no carrier was seen of late.
-        snr_db: float64 [m], Es/N0 by the noise beside the signal, dB; NaN where it is not known.
-        borders: bool [m], a burst begins or ends before this chunk, or the stream broke there.
-        finite: bool [m], no sample that is not finite is in it.
-        equaliser: the kind of equaliser that was used for the last chunk; empty for none.
-    """
-
-    symbols: NDArray[np.complex64]
-    positions: NDArray[np.float64]
-    carrier_offset: NDArray[np.float64]
-    snr_db: NDArray[np.float64]
-    borders: NDArray[np.bool_]
-    finite: NDArray[np.bool_]
-    equaliser: str = ""
-
-    def __len__(self) -> int:
-        """Return how many chunks these are."""
-        return len(self.positions)
-
-    @property
-    def chunks(self) -> NDArray[np.complex64]:
-        """The symbols, complex64 [m, 32]."""
-        return self.symbols.reshape(-1, STEP)
-
-    def part(self, first: int, stop: int) -> "ReceivedSymbols":
-        """Return chunks `first` up to `stop`."""
-        at = slice(first, stop)
-        return ReceivedSymbols(
-            symbols=self.symbols[first * STEP : stop * STEP],
-            positions=self.positions[at],
-            carrier_offset=self.carrier_offset[at],
-            snr_db=self.snr_db[at],
-            borders=self.borders[at],
-            finite=self.finite[at],
-            equaliser=self.equaliser,
-        )
-
-
-def joined(parts: list[ReceivedSymbols]) -> ReceivedSymbols:
-    """Return parts of one stream as one."""
-    if not parts:
-        none = np.zeros(0)
-        return ReceivedSymbols(none.astype(np.complex64), none, none, none, none > 0, none > 0)
-    if len(parts) == 1:
-        return parts[0]
-    names = ("symbols", "positions", "carrier_offset", "snr_db", "borders", "finite")
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return ReceivedSymbols(**arrays, equaliser=parts[-1].equaliser)
-
-
-@dataclass(frozen=True)
-class ReceiverReport:
-    """What a receiver found out about its signal.
-
-    Attributes:
-        offset: of the signal's middle from the middle of the band, Hz, by its spectrum; None: not found.
-        symbol_rate: Bd, by its timing; None: no timing seen.
-        symbol_rate_error: of the given one: found over given, less 1; None: no timing seen.
-        rolloff: of its pulse; 0 for rectangular ones; None: not found.
-        equaliser: the kind of equaliser in use; empty for none.
-        input: what was found about the samples; None: not looked at.
-    """
-
-    offset: float | None = None
-    symbol_rate: float | None = None
-    symbol_rate_error: float | None = None
-    rolloff: float | None = None
-    equaliser: str = ""
-    input: InputReport | None = None
 
 
 class Receiver:
@@ -164,8 +87,13 @@ class Receiver:
         frequency = np.abs(np.fft.fftfreq(BINS, 1 / BINS)) / bins * symbol_rate
         fall = np.clip((frequency - width / 2) / (0.5 * symbol_rate), 0, 1)
         self._whole = filter_response(0.5 + 0.5 * np.cos(np.pi * fall))
+        self._passed = float(np.sum(self._whole.astype(np.float64) ** 2))  # bins of noise
+        self._level_limits = LevelLimits(
+            *(_SPAN, _LEVEL_CHANGE, _BURST, _LEVEL, STEP // 8, _LEVEL_MEMORY, HOP, BINS, self._passed, bins),
+            *(_LEAST_ES_N0, _SIGNIFICANT * math.sqrt(self._passed / bins)),
+        )
         self._pulses = PulseFinder(sample_rate / symbol_rate, bins, options.rolloff or None)
-        self._follower, self._zero = Follower(bins), math.inf
+        self._path, self._zero = Path(bins), math.inf
         self._line = Line(self._channel.samples_per_symbol)
         self._clock = Clock(self._channel.samples_per_symbol, options.timing_bandwidth)
         self._carrier = CarrierRecovery(options.max_carrier_offset, 16) if options.carrier_recovery else None
@@ -187,11 +115,8 @@ class Receiver:
             self._carrier.reset()
         self._read = 0  # samples taken in
         self._held = np.zeros((0, self._channel.length), np.complex64)  # blocks before the pulse is known
-        self._follower.reset()
+        self._path.begin()
         self._set_zero()
-        self._motions: list[Motion] = []  # of the channel in the last blocks
-        self._motions_first = 0  # number of the first of them
-        self._still = 0  # so many of the last ones stand still, at least
         # Of the matched filter, from the next block's first less _EDGE:
         self._samples = np.zeros(_EDGE, np.complex64)
         self._power = np.zeros(0)  # in the channel, a value each _SPAN channel samples
@@ -223,7 +148,7 @@ class Receiver:
         check_offset(offset, self._sample_rate)
         self._offset = float(offset)
         self._channel.set_offset(offset / self._sample_rate)
-        self._follower.reset()
+        self._path.forget()
         self._set_zero()
 
     def set_options(self, options: FrontEndOptions) -> None:
@@ -240,7 +165,7 @@ class Receiver:
 
     def carrier_offset(self) -> float:
         """Return the offset that carrier recovery removes at present, cycles/symbol; 0 without it."""
-        moved = self._follower.motion.begin / self._channel.bins_per_symbol_rate
+        moved = self._path.motion.begin / self._channel.bins_per_symbol_rate
         return moved + (0.0 if self._carrier is None else float(self._carrier.offset))
 
     def level_db(self) -> float:
@@ -250,7 +175,7 @@ class Receiver:
     def report(self) -> ReceiverReport:
         """Return what is known of the signal at present."""
         pulse = self._pulses.pulse if self._pulses.found else None
-        moved = self._follower.motion.shift / self._channel.bins_per_symbol_rate
+        moved = self._path.motion.shift / self._channel.bins_per_symbol_rate
         error = self._clock.error if self._clock.clear else None
         return ReceiverReport(
             offset=None if pulse is None else self._offset + (pulse.place + moved) * self._symbol_rate,
@@ -284,8 +209,8 @@ class Receiver:
 
     def _finite(self, samples: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return samples with zeros for those that are not finite, or too large to compute with; note these."""
-        good = usable(samples)
-        if not good.all():
+        if not all_usable(samples):
+            good = usable(samples)
             bad = np.flatnonzero(~good).astype(np.int64) + self._read
             self._bad = np.concatenate((self._bad, bad))
             samples = np.where(good, samples, np.complex64(0))
@@ -317,9 +242,9 @@ class Receiver:
             found += [(self._pulses.pulse, self._pulses.noise)] * number
             self._held = self._held[:0]
         while taken < len(band):
-            stop = taken + 1 if self._follower.moving else len(band)
-            spectra = self._channel.cut(band[taken:stop], number, self._follower.motion.shift)
-            some = self._pulses.process(spectra, self._follow)
+            stop = taken + 1 if self._path.is_moving else len(band)
+            spectra = self._channel.cut(band[taken:stop], number, self._path.motion.shift)
+            some = self._pulses.process(spectra, self._follow, self._path)
             parts.append(spectra[: len(some)])
             found += some
             taken, number = taken + len(some), number + len(some)
@@ -342,50 +267,32 @@ class Receiver:
         settled = math.isfinite(self._pulses.noise) and abs(self._pulses.pulse.place) < _BESIDE
         if shift and not (settled and self._pulses.likelihood > least):
             spectra = self._first_cut(0)
-        self._follower.amend(self._pulses.early_middles())
+        self._path.amend(self._pulses.early_middles())
         return spectra
 
     def _first_cut(self, shift: int) -> NDArray[np.complex64]:
         """Begin with the first blocks cut out so many bins away; return their spectra, complex64 [b, BINS]."""
         self._pulses.reset()
-        self._motions.clear()
-        self._follower.reset(shift)
+        self._path.begin(shift)
         self._set_zero()
         spectra = self._channel.cut(self._held, 0, shift)
-        self._pulses.process(spectra, self._follow)
+        self._pulses.process(spectra, self._follow, self._path)
         return spectra
 
     def _follow(self, middle: Middle | None) -> bool:
         """Take in where a block shows the signal; return whether the channel moves."""
-        motion = self._follower.motion
-        self._motions.append(motion)
-        self._still = 0 if motion.begin or motion.end else self._still + 1
-        moves = self._follower.take(middle, self._pulses.pulse.place * self._channel.bins_per_symbol_rate)
+        moves = self._path.take(middle, self._pulses.pulse.place * self._channel.bins_per_symbol_rate)
         if moves:
             self._set_zero()
         return moves
 
     def _set_zero(self) -> None:
         """Say where the band's 0 Hz is in the channel, unless that is known."""
-        moved = self._follower.motion.shift / self._channel.bins_per_symbol_rate
+        moved = self._path.motion.shift / self._channel.bins_per_symbol_rate
         place = -self._offset / self._symbol_rate - moved
         if abs(place - self._zero) > _SAME_PLACE:
             self._pulses.set_zero(place)
             self._zero = place
-
-    def _moved_on(self, count: int) -> NDArray[np.float64]:
-        """Return by what the last blocks' samples were turned besides being cut out, cycles a channel sample."""
-        motions = self._motions[len(self._motions) - count :]
-        return np.array([(0.5 * (one.begin + one.end) - one.shift) / BINS for one in motions])
-
-    def _path(self, at: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where the moving channel's middle is at channel samples, cycles/symbol from where it is said to be."""
-        blocks = np.clip(at // HOP, 0, None).astype(np.intp) - self._motions_first
-        if self._still >= len(self._motions):
-            return np.zeros(len(at))
-        motions = [self._motions[min(max(block, 0), len(self._motions) - 1)] for block in blocks.tolist()]
-        begin, end = (np.array([getattr(one, name) for one in motions]) for name in ("begin", "end"))
-        return (begin + (end - begin) * (at % HOP / HOP)) / self._channel.bins_per_symbol_rate
 
     def _filter(self, band: NDArray[np.complex64], ended: bool) -> None:
         """Filter the channel, as soon as the pulse is known; queue what comes out."""
@@ -406,12 +313,10 @@ class Receiver:
         power = _span_powers(whole)
         self._power = np.concatenate((self._power, power))
         number = self._filtered - len(spectra)
-        samples = turned_along(samples[:, keep], self._motions[number - self._motions_first :], number)
+        samples = turned_along(samples[:, keep], self._path.motions(number), number)
         self._samples = np.concatenate((self._samples, samples.ravel()))
         self._clocks += self._clock.process(self._line.process(edge, keep.start), ended)
-        spent = max(0, len(self._motions) - _REMEMBERED)
-        del self._motions[:spent]
-        self._motions_first += spent
+        self._path.keep(_REMEMBERED)
         self._present = float(power[-_LEVEL:].mean()) / (self._channel.scale or 1.0) ** 2
 
     def _timed(self, ended: bool) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
@@ -422,12 +327,18 @@ class Receiver:
         if ended:
             self._samples = np.concatenate((self._samples, np.zeros(_EDGE, np.complex64)))
         begin, places = self._block * HOP, []
-        for clock in clocks:
+        native = kernels()
+        if native is not None:
+            now = ClockNow(self._phase, self._number, self._block)
+            phases, rates, _ = map(list, zip(*clocks, strict=True))
+            places.append(native.symbol_places(phases, rates, HOP, now))
+            self._phase, self._number, self._block = now.phase, now.number, now.block
+        for clock in clocks if native is None else ():
             # Of the whole turns that a phase does not tell, those that go on from the clock before.
             phase = clock.phase + (round(self._phase - clock.phase) if self._block else 0)
             stop = phase + clock.rate * HOP
             numbers = np.arange(self._number, math.ceil(stop))
-            places.append((numbers - phase) / clock.rate + self._block * HOP)
+            places.append(np.asarray((numbers - phase) / clock.rate + self._block * HOP, np.float64))
             self._number = max(self._number, math.ceil(stop))
             self._phase = stop
             self._block += 1
@@ -449,13 +360,32 @@ class Receiver:
         chunks, at = symbols[: count * STEP].reshape(count, STEP), places[: count * STEP].reshape(count, STEP)
         samples = at * self._channel.ratio
         if count:
-            levels, averaged, borders = self._find_levels(at)
+            levels, snrs, borders = self._measured(at)
             chunks = self._levelled(chunks, at, levels)
-            chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
-            self._note(samples, self._es_n0(at, levels, averaged), borders, self._path(at[:, STEP // 2]))
+            if self._channel.rest:
+                chunks = chunks * np.exp(-2j * np.pi * ((self._channel.rest * samples) % 1.0))
+            self._note(samples, snrs, borders, self._path.at(at[:, STEP // 2]))
+            spent = max(0, int(at[-1, -1] // HOP) - self._noises_first)
+            del self._noises[:spent]
+            self._noises_first += spent
             spent = max(0, int(at[-1, -1]) // _SPAN - 2 * _LEVEL - self._power_first)
             self._power, self._power_first = self._power[spent:].copy(), self._power_first + spent
         return self._turned(np.asarray(chunks, np.complex64).ravel(), ended)
+
+    def _measured(
+        self, at: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], list[float], NDArray[np.bool_]]:
+        """Return the power of chunks, [m], Es/N0, and borders of bursts: see `_find_levels` and `_es_n0`."""
+        native = kernels()
+        if native is None:
+            levels, averaged, borders = self._find_levels(at)
+            return levels, self._es_n0(at, levels, averaged), borders
+        now = LevelNow(self._level, self._levels, self._begins, self._ended)
+        power, noises = (self._power, self._power_first), (self._noises, self._noises_first)
+        found, borders = native.chunk_levels(at[:, :: STEP - 1], power, noises, self._level_limits, now)
+        self._level, self._levels, self._begins = now.level, now.levels, bool(now.begins)
+        self._ended = bool(now.ended)
+        return found[0], np.where(found[2] == UNKNOWN, np.nan, found[2]).tolist(), borders
 
     def _es_n0(
         self, at: NDArray[np.float64], levels: NDArray[np.float64], averaged: NDArray[np.float64]
@@ -463,10 +393,7 @@ class Receiver:
         """Return Es/N0 of chunks, dB: what their level exceeds that of the noise in the channel by; NaN: not known."""
         blocks = np.clip(at[:, -1] // HOP, 0, None).astype(np.intp) - self._noises_first
         density = np.array([self._noises[block] for block in blocks.tolist()]) / BINS**2
-        del self._noises[: blocks[-1]]
-        self._noises_first += int(blocks[-1])
-        bins = self._channel.bins_per_symbol_rate
-        passed = float(np.sum(self._whole.astype(np.float64) ** 2))
+        bins, passed = self._channel.bins_per_symbol_rate, self._passed
         found = (levels - density * passed) / (density * bins)
         # What noise alone does not exceed, for the number of its values that are averaged.
         uncertain = _SIGNIFICANT * math.sqrt(passed / bins) / np.sqrt(STEP * averaged)

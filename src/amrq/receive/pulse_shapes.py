@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shapes of a signal's pulse that its spectrum is compared with, and the filters that suit them.
+
+Frequencies are in symbol rates from the channel's middle, spectra 1 at the pulse's own middle. A pulse is a root raised
+cosine (Proakis and Salehi 2008, sec. 9.2), a raised cosine, or rectangular.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amrq.receive.channel import BINS, filter_response
+
+__all__ = [
+    "BIN_STEP",
+    "CELL",
+    "LEVELS_DB",
+    "RECTANGULAR",
+    "Pulse",
+    "around",
+    "edges",
+    "matched",
+    "models",
+    "pulse_spectrum",
+]
+
+RECTANGULAR = 0.0
+"""The roll-off by which a rectangular pulse, as long as a symbol, goes here."""
+LEVELS_DB = (-3.0, 1.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0)
+"""Es/N0 of the models, dB."""
+CELL = 0.05
+"""Symbol rates over which bins are added."""
+BIN_STEP = 4
+"""Bins from one place that a block's spectrum is looked for at to the next."""
+
+_ROLLOFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75, 1.0, RECTANGULAR)
+_WHOLE_ROLLOFFS = (0.25, 0.3, 0.35, 0.4, 0.5)  # of raised cosines that are no roots
+_LITTLE_NOISE = 0.03  # power of the noise over the symbols', for which its filter is made
+_FURTHEST, _PLACE_STEP = 0.14, 0.02  # of a signal's middle, symbol rates
+_FURTHEST_STEP = 0.19  # symbol rates of a block's place from the pulse's
+
+
+class Pulse(NamedTuple):
+    """What a matched filter must know, in symbol rates.
+
+    Attributes:
+        rolloff: of a root-raised-cosine pulse; RECTANGULAR for a rectangular one.
+        place: of its middle in the channel.
+        whole: it is a raised cosine, not the root of one: the sender expects no filter that is matched to it.
+    """
+
+    rolloff: float
+    place: float = 0.0
+    whole: bool = False
+
+    def spectrum(self, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return its power spectrum at frequencies in symbol rates from the channel's middle, 1 at its own middle."""
+        density = pulse_spectrum(self.rolloff, frequency - self.place)
+        return np.asarray(density**2) if self.whole else density
+
+
+def pulse_spectrum(rolloff: float, frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the power spectrum of a pulse at frequencies in symbol rates, 1 at 0.
+
+    The raised cosine of a root-raised-cosine pulse (Proakis and Salehi 2008, sec. 9.2), or the squared sinc of a
+    rectangular one.
+
+    >>> pulse_spectrum(0.35, np.array([0.0, 0.5, 0.7])).round(6).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    if rolloff == RECTANGULAR:
+        return np.asarray(np.sinc(frequency) ** 2)
+    edge = np.clip((np.abs(frequency) - (1 - rolloff) / 2) / rolloff, 0, 1)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * edge))
+
+
+@lru_cache(maxsize=512)
+def matched(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
+    """Return the response of the matched filter, float32 [BINS]."""
+    frequency = np.asarray(np.fft.fftfreq(BINS, 1 / BINS), np.float64) / bins_per_symbol_rate - pulse.place
+    if pulse.rolloff == RECTANGULAR:
+        # Its sign matters; beyond the second null there is little signal left.
+        wanted = np.where(np.abs(frequency) < 1.6, np.sinc(frequency), 0.0)
+    elif pulse.whole:
+        # The least mean square error of symbols in little noise, at the power that the channel has.
+        own, beside = (pulse_spectrum(pulse.rolloff, part) for part in (frequency, 1 - np.abs(frequency)))
+        wanted = (
+            own
+            * math.sqrt(1 - pulse.rolloff / 4)
+            * (1 + _LITTLE_NOISE)
+            / (own**2 + beside**2 + _LITTLE_NOISE)
+        )
+    else:
+        wanted = np.sqrt(pulse_spectrum(pulse.rolloff, frequency))
+    return filter_response(wanted)
+
+
+@lru_cache(maxsize=64)
+def around(
+    pulse: Pulse, bins_per_symbol_rate: float, level: int
+) -> tuple[slice, float, NDArray[np.float32], NDArray[np.float32]]:
+    """Return what a pulse's spectrum in noise looks like at places around its own.
+
+    Returns:
+        bins of the channel that are compared, the first place (bins from the channel's middle), and the inverse and the
+        logarithm of the spectrum at each place, float32 [places, bins].
+    """
+    width = 1.0 if pulse.rolloff == RECTANGULAR else 0.5 * (1 + pulse.rolloff)
+    middle = pulse.place * bins_per_symbol_rate
+    reach = round(_FURTHEST_STEP * bins_per_symbol_rate / BIN_STEP)
+    span = (width + _FURTHEST_STEP) * bins_per_symbol_rate
+    lowest = max(math.floor(middle - span) + BINS // 2, 0)
+    bins = slice(lowest, min(math.ceil(middle + span) + BINS // 2, BINS))
+    places = middle + BIN_STEP * np.arange(-reach, reach + 1)
+    frequency = (np.arange(BINS)[bins] - BINS // 2 - places[:, None]) / bins_per_symbol_rate
+    density = pulse._replace(place=0.0).spectrum(frequency) + 10 ** (-LEVELS_DB[level] / 10)
+    return bins, float(places[0]), (1 / density).astype(np.float32), np.log(density).astype(np.float32)
+
+
+@lru_cache(maxsize=512)
+def edges(pulse: Pulse, bins_per_symbol_rate: float) -> NDArray[np.float32]:
+    """Return the response of the filter for the timing, float32 [BINS]."""
+    frequency = np.fft.fftfreq(BINS, 1 / BINS) / bins_per_symbol_rate - pulse.place
+    away = np.clip((np.abs(frequency) - 0.5) / pulse.rolloff, -0.5, 0.5)
+    weight = np.maximum(np.cos(np.pi * away), 0)
+    return filter_response(weight if pulse.whole else np.sqrt(weight))
+
+
+@lru_cache(maxsize=64)
+def models(
+    rolloff: float | None, side: int
+) -> tuple[tuple[Pulse, ...], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the pulses that a spectrum is compared with.
+
+    Args:
+        rolloff: that is given; None for all.
+        side: cells on either side of the middle one.
+
+    Returns:
+        the pulses; the inverse and the logarithm of the spectrum of each in noise, float32 [levels, pulses, cells]; and
+        which are raised cosines, bool [pulses].
+    """
+    shapes = [(one, False) for one in (_ROLLOFFS if rolloff is None else (rolloff,))]
+    shapes += [(one, True) for one in (_WHOLE_ROLLOFFS if rolloff is None else ())]
+    places = np.arange(-_FURTHEST, _FURTHEST + _PLACE_STEP / 2, _PLACE_STEP)
+    pulses = tuple(Pulse(one, round(float(place), 6), whole) for one, whole in shapes for place in places)
+    frequency = np.asarray(np.arange(-side, side + 1) * CELL, np.float64)
+    density = np.stack([pulse.spectrum(frequency) for pulse in pulses])
+    levels = 10 ** (-np.array(LEVELS_DB) / 10)
+    model = (density[None] + levels[:, None, None]).astype(np.float32)
+    inverse, log = (np.asarray(one, np.float32) for one in (1 / model, np.log(model)))
+    return pulses, inverse, log, np.array([pulse.whole for pulse in pulses])
