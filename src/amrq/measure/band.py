@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage, special
 
 from amrq.errors import AmrqError
+from amrq.native import kernels
 from amrq.text import engineering
 
 __all__ = ["BandSignal", "find_signals", "power_density", "select_channel"]
@@ -130,10 +131,17 @@ def power_density(samples: NDArray[np.complex64], sample_rate: float, length: in
     window = _window(length)
     sums = np.zeros((parts, length))
     offsets = np.arange(length)
+    native = kernels() if samples.dtype == np.complex64 else None
+    compiled = native if native is not None and native.has_emissions else None
     for part, group in enumerate(np.array_split(starts, parts)):
         block = max(1, (1 << 18) // length)
         for first in range(0, len(group), block):
-            pieces = samples[group[first : first + block, None] + offsets]
+            chosen = group[first : first + block]
+            if compiled is not None:
+                found = fft.fft(compiled.windowed(samples, chosen, window), axis=1, overwrite_x=True)
+                sums[part] += compiled.summed_powers(found)
+                continue
+            pieces = samples[chosen[:, None] + offsets]
             found = fft.fft(np.nan_to_num(pieces, nan=0.0, posinf=0.0, neginf=0.0) * window, axis=1)
             sums[part] += np.sum(
                 found.real.astype(np.float64) ** 2 + found.imag.astype(np.float64) ** 2, axis=0

@@ -18,6 +18,7 @@ from amrq.errors import AmrqError
 from amrq.measure.band import find_signals, power_density
 from amrq.measure.occupied import SHARE, WINDOW, OccupiedBand, occupied_band, spectrum_length
 from amrq.measure.symbol_rate import SymbolRate, estimate_symbol_rate
+from amrq.native import kernels
 
 __all__ = ["EmissionMeasures", "measure_emission", "quick_length"]
 
@@ -362,6 +363,9 @@ def _two_states(evidence: _Reals, price: float) -> NDArray[np.bool_]:
         evidence: log-likelihood ratios of on to off.
         price: of a change.
     """
+    native = kernels()
+    if native is not None and native.has_emissions:
+        return native.two_states(evidence, price)
     # Between two changes of its sign the evidence speaks for one state: the path changes nowhere else.
     starts = np.concatenate([[0], np.flatnonzero(np.diff(evidence > 0)) + 1])
     sums = np.add.reduceat(evidence, starts)

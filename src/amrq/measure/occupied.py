@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amrq.measure.band import power_density
+from amrq.native import kernels
 
 __all__ = ["SHARE", "WINDOW", "OccupiedBand", "occupied_band", "spectrum_length"]
 
@@ -234,6 +235,19 @@ def _falling(values: _Reals, deviation: float, doubt: float) -> _Reals:
 
     From where they no longer stand out of noise of a deviation above 0, they are 0.
     """
+    pooled, counts = _pools(values)
+    if not deviation:
+        return np.repeat(pooled, counts)
+    clear = pooled > _CLEAR * deviation / np.sqrt(counts.astype(np.float64)) + doubt
+    pooled[~np.logical_and.accumulate(clear)] = 0
+    return np.repeat(pooled, counts)
+
+
+def _pools(values: _Reals) -> tuple[_Reals, NDArray[np.int64]]:
+    """Return the nearest values that never rise, as those of runs and how long each is."""
+    native = kernels()
+    if native is not None and native.has_emissions:
+        return native.falling(values)
     means: list[float] = []
     counts: list[int] = []
     for value in values.tolist():
@@ -243,9 +257,4 @@ def _falling(values: _Reals, deviation: float, doubt: float) -> _Reals:
             mean, count = (mean * count + former * times) / (count + times), count + times
         means.append(mean)
         counts.append(count)
-    pooled = np.array(means, dtype=np.float64)
-    if not deviation:
-        return np.repeat(pooled, counts)
-    clear = pooled > _CLEAR * deviation / np.sqrt(np.array(counts, dtype=np.float64)) + doubt
-    pooled[~np.logical_and.accumulate(clear)] = 0
-    return np.repeat(pooled, counts)
+    return np.array(means, dtype=np.float64), np.array(counts, dtype=np.int64)

@@ -10,6 +10,7 @@ from amrq.native.block_kernels import (
     SpectrumRun,
 )
 from amrq.native.chunk_kernels import UNKNOWN, BurstLimits, BurstNow, ClockNow, LevelLimits, LevelNow
+from amrq.native.fit_kernels import FitRounds, PointFit
 from amrq.native.kernels import MOST_ROWS, NEVER, Kernels, kernels, missing
 from amrq.native.line_kernels import CHIRPS, LineGrid
 from amrq.native.network_kernels import (
@@ -43,6 +44,7 @@ __all__ = [
     "ClockLimits",
     "ClockNow",
     "CompiledNetwork",
+    "FitRounds",
     "FollowNow",
     "Kernels",
     "LevelLimits",
@@ -50,6 +52,7 @@ __all__ = [
     "LineGrid",
     "NetworkLayer",
     "PlaceModel",
+    "PointFit",
     "PointKind",
     "PointLevel",
     "PointPlaces",

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from amrq.native.block_kernels import BlockKernels
 from amrq.native.chunk_kernels import ChunkKernels
+from amrq.native.emission_kernels import EmissionKernels
 from amrq.native.family_kernels import FamilyKernels
+from amrq.native.fit_kernels import FitKernels
 from amrq.native.line_kernels import LineKernels
 from amrq.native.network_kernels import NetworkKernels
 from amrq.native.point_kernels import PointKernels
@@ -49,7 +51,9 @@ _Float32 = NDArray[np.float32]
 class Kernels(
     BlockKernels,
     ChunkKernels,
+    EmissionKernels,
     FamilyKernels,
+    FitKernels,
     LineKernels,
     PointKernels,
     PulseKernels,
@@ -67,7 +71,9 @@ class Kernels(
     def __init__(self, library: ctypes.CDLL) -> None:
         BlockKernels.__init__(self, library)
         ChunkKernels.__init__(self, library)
+        EmissionKernels.__init__(self, library)
         FamilyKernels.__init__(self, library)
+        FitKernels.__init__(self, library)
         LineKernels.__init__(self, library)
         PointKernels.__init__(self, library)
         PulseKernels.__init__(self, library)

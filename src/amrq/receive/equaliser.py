@@ -30,7 +30,7 @@ from scipy.fft import fft
 
 from amrq.classes import THESIS_9, LinearClass, LinearSet
 from amrq.measure import STEP, CarrierRecovery
-from amrq.native import kernels
+from amrq.native import FitRounds, kernels
 
 __all__ = ["ConstellationFitter", "Equaliser", "Fit"]
 
@@ -455,6 +455,11 @@ def _turned_back(fit: Fit, turn: NDArray[np.complex64]) -> Fit:
 
 def _fit(symbols: NDArray[np.complex64], fitted: LinearClass) -> Fit:
     """Fit one class to symbols of unit power and steady phase, complex64 [64 m]."""
+    native = kernels()
+    if native is not None and native.has_fits and len(symbols):
+        how = FitRounds(fitted.symmetry, _PHASES, _FIT_ROUNDS, _LEAST_NOISE)
+        found = native.fit_points(symbols, fitted.points, how)
+        return Fit(fitted.name, found.log_likelihood, found.noise, found.decisions)
     points, order, count = fitted.points, fitted.order, len(symbols)
     square = (np.abs(points) ** 2).astype(np.float32)
     # Real part, imaginary part and power of each point: sums over the points are one product of matrices.

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compiled kernels for measures of an emission.
+
+What they compute, `amrq.measure.emission`, `amrq.measure.occupied` and `amrq.measure.band` say with NumPy.
+"""
+
+import ctypes
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["EmissionKernels"]
+
+_Reals = NDArray[np.float64]
+
+
+class EmissionKernels:
+    """Functions of the library for measures of an emission.
+
+    Args:
+        library: the loaded library.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        # Not in a library that was built before.
+        self.has_emissions = hasattr(library, "amrq_two_states")
+        if not self.has_emissions:
+            return
+        self._two_states = library.amrq_two_states
+        self._two_states.argtypes = [pointer, number, ctypes.c_double, pointer, pointer]
+        self._two_states.restype = None
+        self._falling = library.amrq_falling
+        self._falling.argtypes = [pointer, number, pointer, pointer]
+        self._falling.restype = number
+        self._windowed = library.amrq_windowed
+        self._windowed.argtypes = [pointer, pointer, number, pointer, number, pointer]
+        self._windowed.restype = None
+        self._add_powers = library.amrq_add_powers
+        self._add_powers.argtypes = [pointer, number, number, pointer]
+        self._add_powers.restype = None
+
+    def two_states(self, evidence: _Reals, price: float) -> NDArray[np.bool_]:
+        """Return where something is on, bool [n]: the path of most evidence, less a price for each change.
+
+        Args:
+            evidence: log-likelihood ratios of on to off, float64 [n], finite.
+            price: of a change, above 0.
+
+        >>> from amrq.native import kernels
+        >>> native = kernels()
+        >>> on = None if native is None else native.two_states(np.array([-9.0, 1.0, -9.0, 30.0, -1.0, 9.0]), 5.0)
+        >>> on is None or on.tolist() == [False, False, False, True, True, True]
+        True
+        """
+        held = _row(evidence)
+        on, room = np.empty(len(held), np.bool_), np.empty(2 * len(held))
+        self._two_states(held.ctypes.data, len(held), price, on.ctypes.data, room.ctypes.data)
+        return on
+
+    def falling(self, values: _Reals) -> tuple[_Reals, NDArray[np.int64]]:
+        """Return the nearest values that never rise: those of runs float64 [m], and how long each is, int64 [m].
+
+        Args:
+            values: float64 [n], finite.
+        """
+        held = _row(values)
+        means, counts = np.empty(len(held)), np.empty(len(held), np.int64)
+        pools = self._falling(held.ctypes.data, len(held), means.ctypes.data, counts.ctypes.data)
+        return means[:pools], counts[:pools]
+
+    def windowed(
+        self, samples: NDArray[np.complex64], starts: NDArray[np.int64], window: NDArray[np.float32]
+    ) -> NDArray[np.complex64]:
+        """Return stretches of samples, each times a window, complex64 [rows, length].
+
+        Args:
+            samples: complex64 [n]; what is not finite counts as zero.
+            starts: first samples of the stretches, int64 [rows].
+            window: float32 [length].
+
+        Raises:
+            ValueError: a stretch does not lie within the samples.
+        """
+        if (
+            samples.dtype != np.complex64
+            or samples.ndim != 1
+            or window.dtype != np.float32
+            or window.ndim != 1
+        ):
+            raise ValueError(f"complex64 [n] and a window of float32 are needed, not {samples.dtype}.")
+        held, places = np.ascontiguousarray(samples), np.ascontiguousarray(starts, np.int64)
+        length = len(window)
+        if len(places) and not (places.min() >= 0 and places.max() + length <= len(held)):
+            raise ValueError(f"stretches of {length} must lie within the {len(held)} samples.")
+        weights, out = np.ascontiguousarray(window), np.empty((len(places), length), np.complex64)
+        self._windowed(
+            *(held.ctypes.data, places.ctypes.data, len(places), weights.ctypes.data, length),
+            out.ctypes.data,
+        )
+        return out
+
+    def summed_powers(self, spectra: NDArray[np.complex64]) -> _Reals:
+        """Return the sums of squared magnitudes over the rows of complex64 [rows, length]: float64 [length]."""
+        if spectra.dtype != np.complex64 or spectra.ndim != 2:
+            raise ValueError(f"complex64 [rows, length] is needed, not {spectra.dtype}.")
+        held, sums = np.ascontiguousarray(spectra), np.zeros(spectra.shape[1])
+        self._add_powers(held.ctypes.data, *held.shape, sums.ctypes.data)
+        return sums
+
+
+def _row(values: _Reals) -> _Reals:
+    held = np.ascontiguousarray(values, np.float64)
+    if held.ndim != 1:
+        raise ValueError(f"one axis is needed, not {list(held.shape)}.")
+    return held
