@@ -9,6 +9,8 @@ no more than 4,096 bandwidths times seconds (16,384 samples), which is what a sc
 * own: the module's generator (`amrq.signals`), parameters drawn anew, white noise;
 * faults: the same with all that the generator knows of channels, neighbours and receivers;
 * strangers: `strangers.py`, another generator, which shares no code with the library;
+  of both: where AM pauses, FM rests or a single sideband has one tone, so that the box has a line and beside it
+  nothing that is not 10 dB below the noise, a carrier is what is there: another look is drawn (--lone: it is kept);
 * noise: boxes in noise alone, where nothing must be named;
 * recorded: real recordings of known truth, looked at in up to eight places; placed: the same put into wider noise by
   the recordings' `compose.py` at 10 and 20 dB. They are in ../shared/air, or where AMRQ_AIR says, and are left out
@@ -77,6 +79,9 @@ NARROWEST = 500.0
 """Hz of the narrowest box whose channel a scan takes."""
 PLACES = 8
 LEAST_INSIDE = 0.5
+LONE_DB, LINE_HZ = -10.0, 25.0
+"""Of the noise in the box: what is beside a line and weaker is hidden, so that nothing but a carrier is there; Hz on
+either side of the line that belong to it."""
 WIDE_FM = 30e3
 """Hz from which on FM is wide, where the model is asked alone."""
 WITHIN = {"symbol_rate": 0.005, "deviation": 0.05, "spacing": 0.01}
@@ -150,15 +155,30 @@ def own_look(case: Case, rng: np.random.Generator, faults: bool) -> Look:
 
     Where less than half of its power is in the box, it is drawn again: a box is drawn for all signals with the same
     parameters, and the tones of one, or the carrier beside its sidebands, may lie outside. A detector's box would not.
+    So is one of which the box has a lone line, as of AM in a pause: that is a carrier.
     """
     while True:
-        look, inside = _own_draw(case, rng, faults)
-        if inside >= LEAST_INSIDE:
+        look, inside, beside = _own_draw(case, rng, faults)
+        if inside >= LEAST_INSIDE and (_LONE or beside >= LONE_DB):
             return _told(look, rng)
 
 
-def _own_draw(case: Case, rng: np.random.Generator, faults: bool) -> tuple[Look, float]:
-    """Return a look with its noise density as power, and the share of the signal's power that is in the box."""
+def beside_line_db(
+    clean: NDArray[np.complex64], rate: float, edges: tuple[float, float], density: float
+) -> float:
+    """Return the power beside the strongest line of a signal within edges, over that of the noise there, dB."""
+    window = np.hanning(len(clean))
+    power = np.abs(np.fft.fft(clean * window)) ** 2 / np.sum(window**2) / len(clean)
+    at, wide = np.fft.fftfreq(len(clean), 1 / rate), edges[1] - edges[0]
+    inside = (at >= edges[0]) & (at <= edges[1])
+    line = at[np.argmax(np.where(inside, power, -1.0))]
+    apart = np.abs(at - line) > max(min(LINE_HZ, 0.1 * wide), 4 * rate / len(clean))
+    return 10 * math.log10(max(float(power[inside & apart].sum()), 1e-12) / max(density * wide, 1e-30))
+
+
+def _own_draw(case: Case, rng: np.random.Generator, faults: bool) -> tuple[Look, float, float]:
+    """Return a look with its noise density as power, the share of the signal's power that is in the box, and what is
+    beside a line there, over the noise, dB."""
     family, told = FAMILY_CLASSES[case.sent], FAMILY_CLASSES[case.sent].draw(rng)
     level = (case.snr_db, case.snr_db)
     reception = Reception.draw(rng, level, family.core, family.narrow * faults, told.bandwidth)
@@ -173,7 +193,7 @@ def _own_draw(case: Case, rng: np.random.Generator, faults: bool) -> tuple[Look,
         rng.bit_generator.state = state  # the same signal
         return received_family(case.sent, told, rng, how, samples)
 
-    inside = 1.0
+    inside, beside = 1.0, math.inf
     if case.sent != "noise":
         # Without noise, to know how much of it there is: the look has unit power.
         clean = received(plain)
@@ -183,10 +203,12 @@ def _own_draw(case: Case, rng: np.random.Generator, faults: bool) -> tuple[Look,
     if case.sent == "noise":
         density = density_in(iq, rate, (-half, half))
     else:
-        rest = iq - clean * (np.vdot(clean, iq) / max(np.vdot(clean, clean).real, 1e-12))
-        density = float(np.mean(np.abs(rest) ** 2)) / (0.9 * rate)  # the channel's filter passes .9
+        clean = clean * (np.vdot(clean, iq) / max(np.vdot(clean, clean).real, 1e-12))
+        density = float(np.mean(np.abs(iq - clean) ** 2)) / (0.9 * rate)  # the channel's filter passes .9
+    if case.sent not in ("noise", "carrier"):
+        beside = beside_line_db(clean, rate, (-half, half), density)
     truth, order = _sent(case.sent, told)
-    return Look(iq, rate, density, (-half, half), case.snr_db, truth, order), inside
+    return Look(iq, rate, density, (-half, half), case.snr_db, truth, order), inside, beside
 
 
 def _sent(family: str, told: FamilyParameters) -> tuple[dict[str, float], int]:
@@ -244,15 +266,21 @@ def density_in(iq: NDArray[np.complex64], rate: float, edges: tuple[float, float
 
 
 def stranger_look(case: Case, rng: np.random.Generator) -> Look:
-    """Return a look at a signal of `strangers.py`."""
-    one = stranger(case.sent, rng)
-    band, density = received_stranger(one, case.snr_db, rng)
-    made, wide = one.made, one.upper - one.lower
-    shift = rng.uniform(-0.3, 0.3) * max(0.0, made.rate - 4 * wide) / 2
-    band = (band * np.exp(2j * np.pi * shift / made.rate * np.arange(len(band)))).astype(np.complex64)
-    box = boxed(one.lower + shift, one.upper + shift, case.snr_db, rng)
-    length = min(len(band), round(product_of(wide) / wide * made.rate))
-    start = int(rng.integers(0, len(band) - length + 1))
+    """Return a look at a signal of `strangers.py`; no lone line, as `own_look`."""
+    beside = -math.inf
+    while not beside >= LONE_DB:
+        one = stranger(case.sent, rng)
+        band, density = received_stranger(one, case.snr_db, rng)
+        made, wide = one.made, one.upper - one.lower
+        shift = rng.uniform(-0.3, 0.3) * max(0.0, made.rate - 4 * wide) / 2
+        band = (band * np.exp(2j * np.pi * shift / made.rate * np.arange(len(band)))).astype(np.complex64)
+        box = boxed(one.lower + shift, one.upper + shift, case.snr_db, rng)
+        length = min(len(band), round(product_of(wide) / wide * made.rate))
+        start = int(rng.integers(0, len(band) - length + 1))
+        beside = math.inf
+        if case.sent not in ("noise", "carrier") and not _LONE:
+            edges, floor = (box[0] - shift, box[1] - shift), 10 ** (-case.snr_db / 10) / wide
+            beside = beside_line_db(made.iq[start : start + length], made.rate, edges, floor)
     iq, rate, edges = cut(band, made.rate, box, start, start + length)
     if case.sent == "noise":
         density = density_in(iq, rate, edges)
@@ -518,11 +546,12 @@ def measure(case: Case, numbers: list[int]) -> dict[str, Any]:
 
 _MODEL: str | None = None
 _THROUGH = "identify"
+_LONE = False
 
 
 def main() -> None:
     """Measure what is missing, or write tables."""
-    global _MODEL, SEED, _THROUGH
+    global _MODEL, SEED, _THROUGH, _LONE
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -539,6 +568,7 @@ def main() -> None:
         "--through", choices=("identify", "model"), default="identify", help="model: it alone"
     )
     parser.add_argument("--left-out", choices=FAMILIES, help="family that --model was trained without")
+    parser.add_argument("--lone", action="store_true", help="keep looks whose box has a lone line, whatever sent it")
     parser.add_argument("--seed", type=int, default=SEED, help="for other signals; keep results apart")
     parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="side by side")
     parser.add_argument("--minutes", type=float, help="begin no part after so many")
@@ -553,6 +583,7 @@ def main() -> None:
     table = Table(arguments.output, TABLE_FIELDS, COUNTS, words=())
     if not (arguments.report or arguments.pages):
         _MODEL, SEED, _THROUGH = arguments.model, arguments.seed, arguments.through
+        _LONE = arguments.lone
         if arguments.anew:
             arguments.output.unlink(missing_ok=True)
         times = arguments.draws * (QUICK if arguments.quick else 1.0)

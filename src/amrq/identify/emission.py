@@ -15,7 +15,7 @@ from amrq.identify.identity import ASIDE, SHORT, SILENT, WEAK, EmissionIdentity
 from amrq.identify.labels import describe_family
 from amrq.identify.look import EmissionLook, IdentifyModels
 from amrq.identify.numbers import Case, mirrored
-from amrq.identify.second_look import may_err, of_both_looks, refocused
+from amrq.identify.second_look import changed, is_doubtful, may_err, of_both_looks, of_halves, refocused
 from amrq.measure import measure_emission, quick_length
 from amrq.model import UNKNOWN
 
@@ -148,25 +148,27 @@ def _identified(look: EmissionLook) -> EmissionIdentity:
 
 
 def _looked_twice(look: EmissionLook, found: EmissionIdentity) -> EmissionIdentity:
-    """Return an answer; where it is not sure and the box does not fit, the surer one of that and a look that does."""
+    """Return an answer; where it is not sure, the surer one of that and of looks at what the box, or a look, hides."""
     if not may_err(found) or found.label == _NOISE:
         return found
     again = refocused(look.iq, look.sample_rate, look.edges, look.noise_density)
-    if again is None or look.noise_density is None:
-        return found
-    noise_db, half = 10 * math.log10(look.noise_density), again.width / 2
-    measures = measure_emission(again.iq, again.sample_rate, noise_db, again.width, with_symbol_rate=False)
-    second = replace(
-        look,
-        iq=again.iq,
-        sample_rate=again.sample_rate,
-        edges=(-half, half),
-        snr_db=again.snr_db,
-        measures=measures,
-        received=None,
-        transform=None,
-    )
-    return of_both_looks(found, _identified(second), again.centre)
+    if again is not None:
+        half = again.width / 2
+        other = replace(look, sample_rate=again.sample_rate, edges=(-half, half), snr_db=again.snr_db)
+        found = of_both_looks(found, _identified(_look_at(other, again.iq)), again.centre)
+    if is_doubtful(found) and changed(look.iq, look.sample_rate, look.band()):
+        middle = quick_length(len(look.iq) // 2)
+        parts = look.iq[:middle], look.iq[len(look.iq) - middle :]
+        found = of_halves(found, [_identified(_look_at(look, part)) for part in parts])
+    return found
+
+
+def _look_at(look: EmissionLook, iq: NDArray[np.complex64]) -> EmissionLook:
+    """Return a look at other samples of the same rate and edges, measured anew."""
+    noise_db = None if not look.noise_density else 10 * math.log10(look.noise_density)
+    width = None if look.edges is None else look.edges[1] - look.edges[0]
+    measures = measure_emission(iq, look.sample_rate, noise_db, width, with_symbol_rate=False)
+    return replace(look, iq=iq, measures=measures, received=None, transform=None)
 
 
 def _levelled(iq: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], float]:

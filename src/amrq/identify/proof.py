@@ -145,6 +145,8 @@ def contradiction_of(case: Case, name: str) -> float:
         swept = ramp(case.look.chirp.confidence, 0.1, 0.4)
         if name == "fm":
             swept *= 1 - max(modem_inside(case), unswept(case))
+        if name == "ook" and case.look.chirp.kind is None:
+            swept *= 1 - switched(case)  # one ramp gathers the carrier of keys that drifts, and no sweep is keyed
         against = max(against, swept)
     if name in _NO_SUBCARRIERS and case.has("subcarriers"):
         against = max(against, ramp(case.look.subcarriers.confidence, 0.5, 0.9))

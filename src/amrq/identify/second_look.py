@@ -5,6 +5,10 @@ A detector's box is right to a fifth for most emissions. A weak one's box may ho
 emission that is narrower than a detector's bins is many times too wide. Measures are taken in the band of a box: one
 that is too wide lets noise in, one that is too narrow leaves out what they look for. Where the first look gives no sure
 answer and the spectrum stands out of the noise in another band than the box, that band is looked at as well.
+
+What is sent may change in the middle of a look: a carrier and a pattern that wakes a receiver come first, then data. A
+half with data alone says more than a mixture. So where nothing is clear and the spectrum of one half is not that of the
+other, both are looked at, and what they agree on holds.
 """
 
 import math
@@ -19,7 +23,7 @@ from amrq.identify.identity import EmissionIdentity
 from amrq.measure import EmissionMeasures, quick_length
 from amrq.model import UNKNOWN
 
-__all__ = ["Refocused", "may_err", "of_both_looks", "refocused", "standing_out"]
+__all__ = ["Refocused", "changed", "is_doubtful", "may_err", "of_both_looks", "of_halves", "refocused", "standing_out"]
 
 _STEPS = 96
 """Of a box, in which its spectrum is looked at."""
@@ -41,9 +45,21 @@ _MOST = 0.85
 """Of the power in the box: a band with less is a part of the emission."""
 _RATE = 4.0
 """Samples a bandwidth of the second look."""
+_NOISE = "noise"
 _SURE, _LIKELY = 0.9, 0.6
 """Confidence of a first answer that holds; and of a second one that is taken, since the better of two is surer by
 chance alone."""
+
+
+_BANDS, _AROUND = 32, 1.2
+"""Parts of a box, with what is beside it, whose power is compared."""
+_CHANGED, _BY_CHANCE = 0.2, 2.5
+"""Share of the power that is in other parts in the second half, and times as much as by chance, from which on what is
+sent has changed."""
+_LEAST_SNR_DB = 6.0
+"""Where there is less, noise changes as well, and half a look says little."""
+_DOUBTFUL, _MOST_OF_HALF = 0.7, 0.85
+"""Confidence of a first answer below which halves are looked at, and of what a half says, at most."""
 
 
 class Refocused(NamedTuple):
@@ -154,7 +170,7 @@ def of_both_looks(first: EmissionIdentity, second: EmissionIdentity, centre: flo
         second: of the band about the emission's core.
         centre: middle of that band, Hz.
     """
-    if second.family == UNKNOWN or second.confidence < max(first.confidence, _LIKELY):
+    if second.family in (UNKNOWN, _NOISE) or second.confidence < max(first.confidence, _LIKELY):
         return first
     if first.measures is None or second.measures is None:
         return second
@@ -176,3 +192,53 @@ def _placed(first: EmissionMeasures, second: EmissionMeasures, centre: float) ->
 def may_err(found: EmissionIdentity) -> bool:
     """Return whether an answer is worth a second look."""
     return found.family == UNKNOWN or found.confidence < _SURE
+
+
+def is_doubtful(found: EmissionIdentity) -> bool:
+    """Return whether halves of the look may say more: little is clear, far above the noise."""
+    loud = found.measures is not None and found.measures.snr_db > _LEAST_SNR_DB
+    return loud and (found.family == UNKNOWN or found.confidence < _DOUBTFUL)
+
+
+def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, float]) -> bool:
+    """Return whether an emission's spectrum in the second half of a look is another one than in the first.
+
+    Args:
+        iq: complex64 [n].
+        sample_rate: samples a second.
+        edges: of the emission, Hz from 0 Hz of `iq`.
+
+    >>> noise = np.random.default_rng(1).normal(size=(8000, 2)) @ [1, 1j]
+    >>> tone = 5 * np.exp(0.2j * np.arange(8000)) * (np.arange(8000) > 3900)
+    >>> changed(noise, 4e3, (-500.0, 500.0)), changed(noise + tone, 4e3, (-500.0, 500.0))
+    (False, True)
+    """
+    half = len(iq) // 2
+    wide = _AROUND * (edges[1] - edges[0])
+    low = (edges[0] + edges[1] - wide) / 2
+    place = np.floor((fft.fftfreq(half, 1 / sample_rate) - low) / wide * _BANDS).astype(np.int64)
+    inside = (place >= 0) & (place < _BANDS)
+    shares = []
+    window = np.hanning(half).astype(np.float32)
+    for part in (iq[:half], iq[half : 2 * half]):
+        spectrum = fft.fft(part * window)[inside]
+        power = np.bincount(place[inside], spectrum.real**2 + spectrum.imag**2, _BANDS)
+        shares.append(power / max(float(power.sum()), 1e-30))
+    apart = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
+    # A mean of n squared magnitudes deviates by 1 over the root of n; with Hann's window 1.9 of them are as one.
+    values = half / sample_rate * wide / _BANDS / 1.9
+    return apart > max(_CHANGED, _BY_CHANCE * 0.4 * math.sqrt(2 / max(values, 1e-9)))
+
+
+def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> EmissionIdentity:
+    """Return the answer of the halves where they name one family and are surer, with times and levels of the whole."""
+    # Noise in a half is a pause.
+    named = [one for one in halves if one.family not in (UNKNOWN, _NOISE) and one.confidence >= _LIKELY]
+    if len({one.family for one in named}) != 1:
+        return first
+    best = max(named, key=lambda one: one.confidence)
+    sure = min(best.confidence, _MOST_OF_HALF)
+    if sure < first.confidence or first.measures is None or best.measures is None:
+        return first
+    measures = _placed(first.measures, best.measures, 0.0)
+    return replace(best, confidence=sure, most=min(best.most, _MOST_OF_HALF), measures=measures)
