@@ -568,7 +568,9 @@ def main() -> None:
         "--through", choices=("identify", "model"), default="identify", help="model: it alone"
     )
     parser.add_argument("--left-out", choices=FAMILIES, help="family that --model was trained without")
-    parser.add_argument("--lone", action="store_true", help="keep looks whose box has a lone line, whatever sent it")
+    parser.add_argument(
+        "--lone", action="store_true", help="keep looks whose box has a lone line, whatever sent it"
+    )
     parser.add_argument("--seed", type=int, default=SEED, help="for other signals; keep results apart")
     parser.add_argument("--processes", type=int, default=1, choices=(1, 2), help="side by side")
     parser.add_argument("--minutes", type=float, help="begin no part after so many")

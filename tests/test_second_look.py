@@ -106,3 +106,31 @@ def test_the_surer_answer_is_taken_and_a_doubtful_second_one_is_not() -> None:
     assert of_both_looks(linear, carrier, 0.0) is linear
     assert of_both_looks(linear, unknown, 0.0) is linear
     assert of_both_looks(unknown, replace(linear, confidence=0.55), 0.0) is unknown
+
+
+def test_a_spectrum_that_stays_has_not_changed_and_one_that_changes_has() -> None:
+    # Of white noise 1,024 bandwidths times seconds long the halves differ by a tenth, and hardly ever by a fifth.
+    source = rng("second look", "changes")
+    steady = [(source.standard_normal((4096, 2)) @ np.array([1, 1j])).astype(np.complex64) for _ in range(20)]
+    assert not any(second_look.changed(iq, 4.0, (-0.5, 0.5)) for iq in steady)
+    tone = 4 * np.exp(0.3j * np.arange(4096)) * (np.arange(4096) < 2500)
+    assert all(second_look.changed((iq + tone).astype(np.complex64), 4.0, (-0.5, 0.5)) for iq in steady)
+
+
+def test_halves_decide_where_they_agree_and_say_no_more_than_half_a_look() -> None:
+    whole = replace(identify_emission(narrow("whole"), RATE, 0.0, None, None, thorough=False), confidence=0.0)
+    unknown = replace(whole, family="unknown", label="unknown", confidence=0.0)
+    linear = replace(whole, family="linear", label="QPSK", confidence=0.99)
+    chirp = replace(linear, family="chirp", label="chirp")
+    found = second_look.of_halves(unknown, [unknown, linear])
+    assert (found.family, found.confidence) == ("linear", 0.85)
+    assert second_look.of_halves(unknown, [chirp, linear]) is unknown
+    assert second_look.of_halves(unknown, [unknown, replace(linear, family="noise")]) is unknown
+    assert second_look.of_halves(unknown, [unknown, replace(linear, confidence=0.5)]) is unknown
+    assert second_look.of_halves(replace(chirp, confidence=0.88), [linear, linear]).family == "chirp"
+    assert whole.measures is not None
+    aside = replace(unknown, measures=replace(whole.measures, centre=whole.measures.centre + 50))
+    assert second_look.of_halves(unknown, [aside, linear]) is unknown
+    assert second_look.is_doubtful(replace(unknown, measures=whole.measures)) == (
+        whole.measures is not None and whole.measures.snr_db > 6
+    )

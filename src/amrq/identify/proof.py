@@ -142,12 +142,7 @@ def contradiction_of(case: Case, name: str) -> float:
     if name == "am":
         against = max(fast_keyed(case), (1 - mirrored(case)) * max(lopsided(case), angled(case)))
     if name in _NO_SWEEPS and case.has("chirp"):
-        swept = ramp(case.look.chirp.confidence, 0.1, 0.4)
-        if name == "fm":
-            swept *= 1 - max(modem_inside(case), unswept(case))
-        if name == "ook" and case.look.chirp.kind is None:
-            swept *= 1 - switched(case)  # one ramp gathers the carrier of keys that drifts, and no sweep is keyed
-        against = max(against, swept)
+        against = max(against, _swept(case, name))
     if name in _NO_SUBCARRIERS and case.has("subcarriers"):
         against = max(against, ramp(case.look.subcarriers.confidence, 0.5, 0.9))
     if name in _NO_CODE and case.has("spreading"):
@@ -168,6 +163,16 @@ def contradiction_of(case: Case, name: str) -> float:
         if levels_of(case) not in ("", name):
             against = max(against, ramp(case.look.frequency_keying.levels_confidence, *_OTHER_LEVELS))
     return against
+
+
+def _swept(case: Case, name: str) -> float:
+    """Return how clearly what may be another family is a sweep, 0 to 1."""
+    swept = ramp(case.look.chirp.confidence, 0.1, 0.4)
+    if name == "fm":
+        swept *= 1 - max(modem_inside(case), unswept(case))
+    if name == "ook" and case.look.chirp.kind is None:
+        swept *= 1 - switched(case)  # one ramp gathers the carrier of keys that drifts, and no sweep is keyed
+    return swept
 
 
 _CLEAR_SNR, _TWO_LEVELS = (12.0, 16.0), (2.6, 2.9)

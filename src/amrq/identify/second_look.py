@@ -23,7 +23,16 @@ from amrq.identify.identity import EmissionIdentity
 from amrq.measure import EmissionMeasures, quick_length
 from amrq.model import UNKNOWN
 
-__all__ = ["Refocused", "changed", "is_doubtful", "may_err", "of_both_looks", "of_halves", "refocused", "standing_out"]
+__all__ = [
+    "Refocused",
+    "changed",
+    "is_doubtful",
+    "may_err",
+    "of_both_looks",
+    "of_halves",
+    "refocused",
+    "standing_out",
+]
 
 _STEPS = 96
 """Of a box, in which its spectrum is looked at."""
@@ -56,6 +65,8 @@ _BANDS, _AROUND = 32, 1.2
 _CHANGED, _BY_CHANCE = 0.2, 2.5
 """Share of the power that is in other parts in the second half, and times as much as by chance, from which on what is
 sent has changed."""
+_MOVED = 0.2
+"""Of the wider half's bandwidth: what moves by more sweeps, or hops."""
 _LEAST_SNR_DB = 6.0
 """Where there is less, noise changes as well, and half a look says little."""
 _DOUBTFUL, _MOST_OF_HALF = 0.7, 0.85
@@ -231,10 +242,13 @@ def changed(iq: NDArray[np.complex64], sample_rate: float, edges: tuple[float, f
 
 
 def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> EmissionIdentity:
-    """Return the answer of the halves where they name one family and are surer, with times and levels of the whole."""
+    """Return the answer of the halves where they name one family and are surer, with times and levels of the whole.
+
+    Where one half is somewhere else than the other, both must name it: a piece of a sweep is no sweep.
+    """
     # Noise in a half is a pause.
     named = [one for one in halves if one.family not in (UNKNOWN, _NOISE) and one.confidence >= _LIKELY]
-    if len({one.family for one in named}) != 1:
+    if len({one.family for one in named}) != 1 or (len(named) < len(halves) and _has_moved(halves)):
         return first
     best = max(named, key=lambda one: one.confidence)
     sure = min(best.confidence, _MOST_OF_HALF)
@@ -242,3 +256,12 @@ def of_halves(first: EmissionIdentity, halves: list[EmissionIdentity]) -> Emissi
         return first
     measures = _placed(first.measures, best.measures, 0.0)
     return replace(best, confidence=sure, most=min(best.most, _MOST_OF_HALF), measures=measures)
+
+
+def _has_moved(halves: list[EmissionIdentity]) -> bool:
+    """Return whether one half lies beside the middle of the other by more than a part of its bandwidth."""
+    known = [one.measures for one in halves if one.measures is not None and one.measures.bandwidth > 0]
+    if len(known) < len(halves):
+        return True
+    centres = [one.centre for one in known]
+    return max(centres) - min(centres) > _MOVED * max(one.bandwidth for one in known)
