@@ -128,7 +128,11 @@ def test_points_decide_where_the_model_hesitates() -> None:
         for _ in range(5):
             found = CHECKER.check(unsure, received(THESIS_9[name].points, 10.0, generator), 10.0)
             assert (found.reason, found.label, found.best) == ("named", name, name)
-            assert found.confidence == pytest.approx(math.exp(found.log_probabilities[name]))
+            # Others look like 32QAM at 10 dB, which leave it 4 in 5.
+            most = 0.8 if found.alike else 1.0
+            assert found.confidence == pytest.approx(
+                min(math.exp(found.log_probabilities[name]), most), abs=1e-3
+            )
             assert sum(map(math.exp, found.log_probabilities.values())) == pytest.approx(1)
             assert found.log_probabilities["unknown"] == odds["unknown"]
 

@@ -86,7 +86,7 @@ def test_the_schemas_are_some(version: int) -> None:
 
 LATER = {"symbol_rate_confidence", "equaliser", "burst_begins", "burst_ends"}
 LATER |= {"input_dc_db", "input_image_db", "input_clipped_share"}
-LATER |= {"measured_es_n0_db", "misfit", "refuted"}
+LATER |= {"measured_es_n0_db", "misfit", "refuted", "alike"}
 """Fields that records of version 2 have had since 0.3; those of 0.2 stay valid."""
 
 
@@ -220,6 +220,11 @@ def test_an_answer_in_words(reason: str, best: str, text: str) -> None:
 
 def test_a_refuted_name_is_given_in_words() -> None:
     assert answer_text("foreign", "unknown", refuted="16QAM") == "unknown, 16QAM does not fit"
+
+
+def test_modulations_that_look_alike_are_given_in_words() -> None:
+    assert answer_text("named", "8ASK", alike=("16ASK", "12ASK")) == "8ASK, or 16ASK or 12ASK"
+    assert answer_text("unsure", "8ASK", alike=("16ASK",)) == "unsure, perhaps 8ASK"
 
 
 def test_es_n0_is_shown_to_the_accuracy_it_has() -> None:

@@ -33,6 +33,7 @@ class ShownDecision:
     reason: str = "named"
     best: str = ""
     refuted: str = ""
+    alike: tuple[str, ...] = ()
     name: str = ""
     """The most specific name of a signal whose family is `best`; empty where the answer is a model output."""
     remark: str = ""
@@ -96,6 +97,7 @@ def read_decision(message: Any) -> ShownDecision:
         reason=str(values.get("reason") or _reason(label, best)),
         best=best,
         refuted=str(values.get("refuted") or ""),
+        alike=tuple(str(name) for name in values.get("alike") or ()),
     )
 
 

@@ -197,7 +197,7 @@ def _draw_header(
         pen.write(values[0], "waiting …", 2.2, pen.muted)
         return
 
-    word, more = answer_words(decision.reason, decision.row, refuted=decision.refuted)
+    word, more = answer_words(decision.reason, decision.row, refuted=decision.refuted, alike=decision.alike)
     word, more = printable(decision.name or word, 40), printable(decision.remark or more, 200)
     if more:
         beside = QtCore.QRectF(values[0])

@@ -68,7 +68,7 @@ class classifier_sink(gr.sync_block):
         decisions: a PDU for each decision: a dictionary and an f32 vector of the log-probabilities in the model's
             order (empty for silent chunks). The dictionary has reason, label, confidence, best, log_probabilities by
             class, chunks, sample_index, sample_count, es_n0_db, es_n0_bound, power_db, measured_es_n0_db, misfit,
-            refuted and model; `truth` if the stream
+            refuted, alike and model; `truth` if the stream
             has `modulation` tags; with a symbol rate, `time` (seconds from the first sample received to the first
             symbol) and `duration`; and if they are known, `utc` (ISO 8601, of the first symbol), `frequency_hz` (of
             the carrier), `offset_hz` (of the carrier from the middle of the band), `symbol_rate_hz`, `equaliser` (its

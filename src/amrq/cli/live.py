@@ -111,7 +111,9 @@ def _line(found: LiveDecision, fresh_rate: float | None) -> str:
     """Return a decision in one line, with the symbol rate where that is new."""
     decision = found.decision
     rate = "" if fresh_rate is None else f"  {engineering(fresh_rate, 'Bd', 6)}"
-    answer = printable(answer_text(decision.reason, decision.best, refuted=decision.refuted))
+    answer = printable(
+        answer_text(decision.reason, decision.best, refuted=decision.refuted, alike=decision.alike)
+    )
     return f"{found.record['time']:12.3f} s  {answer:28s}  {decision.confidence:.3f}{rate}"
 
 

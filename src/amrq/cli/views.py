@@ -115,13 +115,14 @@ class DecisionTable:
     def add(self, record: Mapping[str, Any]) -> None:
         """Print a record of `decision_record` as a row."""
         begin, confidence, reason = record["time"], record["confidence"], record["reason"]
-        word, _ = answer_words(reason, record["best"])
+        word, perhaps = answer_words(reason, record["best"], alike=(record.get("alike") or ())[:1])
         refuted = record.get("refuted") or ""
-        perhaps = (
-            _PERHAPS.get(record["best"], record["best"])
-            if reason == "unsure"
-            else refuted and f"not {refuted}"
-        )
+        if reason != "named":
+            perhaps = (
+                _PERHAPS.get(record["best"], record["best"])
+                if reason == "unsure"
+                else refuted and f"not {refuted}"
+            )
         answer = self._cell(2, printable(word, _MOST_NAME))
         if self._colours is not None:
             answer = Style.parse(_STYLES[reason]).render(answer, color_system=self._colours)
@@ -258,7 +259,7 @@ class LiveView:
             if self._session.symbol_rate is None:
                 return Text("looking for a signal", "dim")
             return Text("waiting for samples" if not received else f"listening: {received} chunks", "dim")
-        word, more = answer_words(last.reason, last.best, refuted=last.refuted)
+        word, more = answer_words(last.reason, last.best, refuted=last.refuted, alike=last.alike)
         line = Text(f" {printable(word, _LONGEST_NAME)} ", f"bold black on {self._mark(last)[1]}")
         if more:
             line.append(f"  {printable(more)}", "bold")

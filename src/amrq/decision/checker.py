@@ -6,6 +6,9 @@ resembles, often with certainty: 64QAM at 25 dB looks like 16QAM at 12 dB. Two w
 the symbols must lie around the named class's points as noise scatters them, and the noise around the points must be
 that beside the signal.
 
+What neither of them contradicts may still be another constellation, where there is much noise: `Rivals` finds those
+that the symbols do not tell from the class, and the name is then less sure.
+
 The points also help where a model hesitates: it sees one chunk at a time, whose carrier phase it has to guess, while
 the phase of a decision's chunks together is well known.
 """
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 from amrq.classes import LinearClass, SignalClass
 from amrq.decision.decision import Decision
 from amrq.decision.point_fit import PointFit, PointTest
+from amrq.decision.rivals import Rivals
 from amrq.model import UNKNOWN
 
 __all__ = ["DecisionChecker"]
@@ -89,6 +93,18 @@ _FREE_LINE, _MOST_FREE = 5.0, 12.0
 out, and at most so much."""
 
 
+_ODDS = 4.0
+"""Prior odds of a class that a model knows against all that look like it and are none of its classes. Models are
+trained for what is on the air; and with even likelihoods the name stays, by the usual cost of a wrong one."""
+_EVEN = 5.0
+"""Nats by which a rival may be likelier by chance, 1 in 150 at most (Markov's inequality): no more is said of it."""
+_UNLIKELY = 0.05
+"""Probability of a class below which it is refuted by its rivals."""
+_ALIKE = 0.1
+"""Of the odds of a rival against a class, from which on it is given."""
+_MOST_ALIKE = 3
+
+
 class DecisionChecker:
     """Refuse names that the symbols or the noise beside the signal contradict.
 
@@ -115,9 +131,9 @@ class DecisionChecker:
     """
 
     def __init__(self, classes: Iterable[SignalClass]) -> None:
-        self._tests = {
-            one.name: PointTest(one) for one in classes if isinstance(one, LinearClass) and one.plain
-        }
+        plain = [one for one in classes if isinstance(one, LinearClass) and one.plain]
+        self._tests = {one.name: PointTest(one) for one in plain}
+        self._rivals = Rivals(plain)
 
     def check(
         self,
@@ -169,7 +185,9 @@ class DecisionChecker:
                 and fit.own_line_due > _UNCLEAR_DUE
                 and fit.own_line < _UNCLEAR_LEAST
             )
-            return replace(decision, label=UNKNOWN, reason="unsure") if lost else decision
+            if lost:
+                return replace(decision, label=UNKNOWN, reason="unsure")
+            return self._beside_rivals(decision, test, fit, threshold)
         return replace(
             decision,
             label=UNKNOWN,
@@ -179,6 +197,33 @@ class DecisionChecker:
             misfit=misfit,
             refuted=decision.best,
         )
+
+    def _beside_rivals(
+        self, decision: Decision, test: PointTest, fit: PointFit, threshold: float
+    ) -> Decision:
+        """Return a decision that names a class, no surer than other constellations at this noise allow."""
+        found = self._rivals.compared(test.known, fit.turned, fit.es_n0_db)
+        if not found:
+            return decision
+        if not (test.on_a_line or fit.own_line > _CERTAIN_LINE):
+            found = {name: min(value, 0.0) for name, value in found.items()}
+        highest = max(found.values())
+        own = 1 / (1 + math.exp(min(highest, 0.0) + max(highest - _EVEN, 0.0)) / _ODDS)
+        if own < _UNLIKELY:
+            return replace(
+                decision,
+                label=UNKNOWN,
+                reason="foreign",
+                best=UNKNOWN,
+                confidence=1 - own,
+                refuted=decision.best,
+            )
+        likely = sorted(found, key=lambda name: -max(round(found[name]), 0))
+        alike = tuple(name for name in likely if math.exp(found[name]) / _ODDS > _ALIKE)[:_MOST_ALIKE]
+        decision = replace(decision, confidence=min(decision.confidence, own), alike=alike)
+        if decision.confidence < threshold:
+            return replace(decision, label=UNKNOWN, reason="unsure")
+        return decision
 
     def _candidates(self, decision: Decision, threshold: float) -> list[str]:
         """Return the classes to be fitted, the most probable first."""

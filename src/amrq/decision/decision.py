@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decisions: the answer, the samples it refers to, and the evidence for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +51,8 @@ class Decision:
         misfit: how badly the symbols fit the points of the modulation that the model named, over what is still
             accepted: above 1 it is refuted (see `DecisionChecker`). None where that was not tested.
         refuted: the modulation that the model named and that was refuted; empty if none was.
+        alike: modulations that are no classes of the model and that these symbols do not tell from `best`, the
+            likeliest first, at most three: `confidence` allows for them. Empty where there are none.
     """
 
     label: str
@@ -66,6 +69,7 @@ class Decision:
     measured_es_n0_db: float | None = None
     misfit: float | None = None
     refuted: str = ""
+    alike: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python values, ready for JSON."""
@@ -84,10 +88,11 @@ class Decision:
             "measured_es_n0_db": None if self.measured_es_n0_db is None else round(self.measured_es_n0_db, 1),
             "misfit": None if self.misfit is None else round(self.misfit, 3),
             "refuted": self.refuted,
+            "alike": list(self.alike),
         }
 
 
-def answer_words(reason: str, *best: str, refuted: str = "") -> tuple[str, str]:
+def answer_words(reason: str, *best: str, refuted: str = "", alike: Sequence[str] = ()) -> tuple[str, str]:
     """Return an answer in words: the word itself and a remark, which may be empty.
 
     The decision's `confidence` is the probability of the answer.
@@ -96,25 +101,30 @@ def answer_words(reason: str, *best: str, refuted: str = "") -> tuple[str, str]:
         reason: of the decision.
         best: of the decision, or of several unsure decisions.
         refuted: of the decision.
+        alike: of the decision.
 
     Example:
         >>> answer_words("unsure", "8PSK"), answer_words("foreign", "unknown", refuted="16QAM")
         (('unsure', 'perhaps 8PSK'), ('unknown', '16QAM does not fit'))
+        >>> answer_words("named", "8ASK", alike=["16ASK", "12ASK"])
+        ('8ASK', 'or 16ASK or 12ASK')
     """
     if reason == "unsure":
         return "unsure", f"perhaps {' or '.join(_OUTSIDE.get(name, name) for name in best)}"
     if reason == "foreign":
         return UNKNOWN, f"{refuted} does not fit" if refuted else _OUTSIDE[UNKNOWN]
-    return (best[0] if reason == "named" else _OUTSIDE[NO_SIGNAL] if reason == "noise" else NO_SIGNAL), ""
+    if reason == "named":
+        return best[0], f"or {' or '.join(alike)}" if alike else ""
+    return _OUTSIDE[NO_SIGNAL] if reason == "noise" else NO_SIGNAL, ""
 
 
-def answer_text(reason: str, *best: str, refuted: str = "") -> str:
+def answer_text(reason: str, *best: str, refuted: str = "", alike: Sequence[str] = ()) -> str:
     """Return `answer_words` as one text: `unsure, perhaps 8PSK`.
 
     >>> answer_text("named", "QPSK"), answer_text("unsure", "8PSK")
     ('QPSK', 'unsure, perhaps 8PSK')
     """
-    word, more = answer_words(reason, *best, refuted=refuted)
+    word, more = answer_words(reason, *best, refuted=refuted, alike=alike)
     return f"{word}, {more}" if more else word
 
 

@@ -282,12 +282,14 @@ def _decide(look: EmissionLook, evidence: FamilyEvidence) -> EmissionIdentity:
         return replace(identity, reason=_doubt(evidence))
     label, details = describe_family(family, look, received)
     rate = details.get("symbol_rate")
+    if received is not None and label == received.label:
+        identity = replace(identity, alike=received.alike, label_most=received.most)
     return replace(
         identity,
         label=label,
         family=family,
         reason="named",
-        confidence=probability,
+        confidence=min(probability, identity.label_most),
         symbols=None if received is None or family != "linear" else received.symbols,
         symbol_rate=rate.value if rate is not None and rate.confidence > _NAMED else None,
         details=details,

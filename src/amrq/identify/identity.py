@@ -33,7 +33,8 @@ class EmissionIdentity:
             where the family is not known.
         family: of `amrq.protocols.FAMILIES`: `linear`, `fsk2`, `fm_narrow` ...; `unknown` where it fits none.
         reason: in a few words, why the label is no better; `named` where there is nothing to add.
-        confidence: probability that the family is right, 0 to 1; 0 where nothing is claimed.
+        confidence: probability that the family is right, 0 to 1; 0 where nothing is claimed. That of the label, where
+            others look alike.
         measures: what was measured of it; None where there were too few samples.
         probabilities: of each of the model's answers; empty where no model was asked.
         symbols: received symbols of unit mean power, complex64 [n], n at most 1,024; None where it is not linear.
@@ -42,6 +43,8 @@ class EmissionIdentity:
         details: what was measured of its family, by name: those of `amrq.protocols.PARAMETERS` in their units
             (`symbol_rate`, `deviation`, `spacing` ...), and others of the family (`depth`, `levels` ...).
         most: confidence that what proves the family allows, 0 to 1: further looks at the same emission give no more.
+        alike: linear modulations that no model here names and that the symbols do not tell from the label; often none.
+        label_most: confidence that these leave the label, 0 to 1.
     """
 
     label: str = UNKNOWN
@@ -55,6 +58,8 @@ class EmissionIdentity:
     families: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Measure] = field(default_factory=dict)
     most: float = 1.0
+    alike: tuple[str, ...] = ()
+    label_most: float = 1.0
 
     @property
     def says_little(self) -> bool:

@@ -172,8 +172,14 @@ def _decided(
 
 
 def _is_sure(decision: Decision) -> bool:
-    """Return whether a decision names a modulation so surely that more symbols would hardly change it."""
-    return decision.reason == "named" and decision.confidence > _SURE_NAME
+    """Return whether a decision names a modulation so surely that more symbols would hardly change it.
+
+    What looks alike at this noise looks so in some more symbols as well.
+    """
+    if decision.reason != "named":
+        return False
+    own = decision.log_probabilities.get(decision.best, -math.inf)
+    return max(decision.confidence, math.exp(own) if decision.alike else 0.0) > _SURE_NAME
 
 
 @cache

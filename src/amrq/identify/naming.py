@@ -113,6 +113,7 @@ def emission_text(
     details: Mapping[str, Measure],
     protocols: Sequence[ProtocolGuess] = (),
     centre_hz: float | None = None,
+    alike: Sequence[str] = (),
 ) -> str:
     """Return what an emission is in one line: protocol, modulation, parameters, frequency; empty where it is unknown.
 
@@ -124,6 +125,7 @@ def emission_text(
         details: what was measured; what is sure by less than a half is left out.
         protocols: as `guess_protocols` gives them.
         centre_hz: its middle on the air, Hz; None: it is left out.
+        alike: modulations that its symbols do not tell from the label.
 
     >>> details = {"symbol_rate": Measure(1200.0, 0.95), "deviation": Measure(4480.0, 0.9)}
     >>> protocols = guess_protocols("fsk2", "2FSK", details, 466.075e6)
@@ -134,7 +136,7 @@ def emission_text(
     """
     if family == UNKNOWN or label == UNKNOWN:
         return ""
-    words = [label]
+    words = [" or ".join((label, *alike))]
     at_least = details.get("tones_seen")
     if "tones" not in details and at_least is not None and at_least.confidence >= _LEAST_SHOWN:
         words.append(f"at least {at_least.value:.0f} tones")

@@ -50,6 +50,8 @@ class ReceivedLinear:
         measures: of the emission, with the symbol rate that was found.
         turn: mean of the fourth power of the turn from each symbol to the next: 1 for QPSK and BPSK, -1 for pi/4-DQPSK,
             near 0 for 8PSK and noise; the square's: 1 for BPSK, -1 for pi/2-BPSK.
+        alike: modulations that are no classes of the model and that its symbols do not tell from the one named.
+        most: confidence that these leave the name, 0 to 1.
         tried: its symbol rate was not clear, and is one with which it got a name.
     """
 
@@ -62,6 +64,8 @@ class ReceivedLinear:
     symbols: NDArray[np.complex64] | None = field(default=None, compare=False)
     measures: EmissionMeasures | None = None
     turn: tuple[float, float] = (0.0, 0.0)
+    alike: tuple[str, ...] = ()
+    most: float = 1.0
     tried: bool = False
 
     @property
@@ -167,6 +171,10 @@ def _decided(known: ReceivedLinear, found: Identification) -> ReceivedLinear:
         turn=_turns(symbols),
     )
     if reason == "named":
+        named = [one for one in found.decisions if (one.reason, one.best) == ("named", best)]
+        surest = max(named, key=lambda one: one.confidence if one.alike else 1.0)
+        most = surest.confidence if surest.alike else 1.0
+        known = replace(known, alike=surest.alike, most=most)
         return replace(known, label=label, reason="named", confidence=confidence)
     refuted = next((decision.refuted for decision in found.decisions if decision.refuted), "")
     return replace(known, reason=answer_text(reason, best, refuted=refuted))

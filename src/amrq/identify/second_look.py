@@ -202,7 +202,8 @@ def _placed(first: EmissionMeasures, second: EmissionMeasures, centre: float) ->
 
 def may_err(found: EmissionIdentity) -> bool:
     """Return whether an answer is worth a second look."""
-    return found.family == UNKNOWN or found.confidence < _SURE
+    # Where others look like the label, the family may be sure all the same.
+    return found.family == UNKNOWN or found.families.get(found.family, found.confidence) < _SURE
 
 
 def is_doubtful(found: EmissionIdentity) -> bool:

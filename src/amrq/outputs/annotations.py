@@ -97,6 +97,7 @@ class AnnotationFile:
             last["chunks"] += record["chunks"]
             last["best"][record["best"]] += record["chunks"]
             last["refuted"].update(_refuted(record))
+            last["alike"].update(_alike(record))
             last["equalised"] |= bool(record.get("equaliser"))
             return
         self._spans.append(
@@ -114,6 +115,7 @@ class AnnotationFile:
                 "model": record["model"],
                 "bandwidth": self.bandwidth,
                 "refuted": Counter(_refuted(record)),
+                "alike": Counter(_alike(record)),
                 "equalised": bool(record.get("equaliser")),
             }
         )
@@ -154,7 +156,8 @@ class AnnotationFile:
         sure = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
         names = [name for name, _ in span["best"].most_common(_MOST_NAMES)]
         refuted = " or ".join(name for name, _ in span["refuted"].most_common(_MOST_NAMES))
-        answer = answer_text(span["reason"], *names, refuted=refuted)
+        alike = [name for name, _ in span["alike"].most_common(_MOST_NAMES)]
+        answer = answer_text(span["reason"], *names, refuted=refuted, alike=alike)
         annotation = {
             "core:sample_start": self._first + span["begin"],
             "core:sample_count": max(1, span["end"] - span["begin"]),
@@ -200,6 +203,11 @@ def _refuted(record: Mapping[str, Any]) -> dict[str, int]:
     """Return the name that was refuted, with the chunks of its record; empty if none was."""
     name = record.get("refuted")
     return {name: record["chunks"]} if name else {}
+
+
+def _alike(record: Mapping[str, Any]) -> dict[str, int]:
+    """Return the names that a record's symbols do not tell from its own, with its chunks."""
+    return dict.fromkeys(record.get("alike") or (), record["chunks"])
 
 
 def _fault(document: Mapping[str, Any]) -> str:

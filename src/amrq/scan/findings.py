@@ -34,6 +34,8 @@ class _Sum:
     """Sums over the identifications that gave one label."""
 
     last: EmissionIdentity
+    alike: tuple[str, ...] = ()
+    most: float = 0.0  # confidence that these leave the label, at the look that told most
     looks: int = 0
     numbers: dict[str, tuple[float, int]] = field(default_factory=dict)
     probabilities: dict[str, float] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class _Sum:
     def add(self, identity: EmissionIdentity, measures: Mapping[str, float | None]) -> None:
         self.last = identity if identity.symbols is not None or self.last.symbols is None else self.last
         self.looks += 1
+        if identity.label_most > self.most:
+            self.alike, self.most = identity.alike, identity.label_most
         for name, value in {**measures, _RATE: identity.symbol_rate}.items():
             total, count = self.numbers.get(name, (0.0, 0))
             self.numbers[name] = (total, count) if value is None else (total + value, count + 1)
@@ -153,7 +157,8 @@ class Findings:
             "label": key[1],
             "family": family,
             "reason": chosen.last.reason,
-            "confidence": families[family] if family != UNKNOWN else 0.0,
+            "confidence": min(families[family], chosen.most) if family != UNKNOWN else 0.0,
+            "alike": chosen.alike,
             "symbol_rate": symbol_rate,
             "measures": measures,
             "probabilities": {name: value / chosen.looks for name, value in chosen.probabilities.items()},

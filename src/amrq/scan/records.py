@@ -61,7 +61,8 @@ class EmissionRecord:
         label: the most specific name that the evidence carries, for example `GMSK`; `unknown` where it has none.
         family: of `amrq.protocols.FAMILIES`, for example `fsk2`; `unknown` where it fits none.
         reason: why the label is no better; `named` where there is nothing to add.
-        confidence: probability that the family is right; 0 where nothing is claimed.
+        confidence: probability that the family is right; 0 where nothing is claimed. That of the label, where others
+            look alike.
         symbol_rate: symbols a second; None where it is not clear.
         measures: further measurements by name, those of the family (`details`) with them.
         probabilities: of each answer of the model; empty where it was not asked.
@@ -75,6 +76,7 @@ class EmissionRecord:
         protocols: which protocols it may be, the likeliest first.
         summary: protocol, modulation and parameters in one line; empty where it has no name.
         part_of: id of the emission that it is a tone of; 0: of none.
+        alike: linear modulations that no model here names and that its symbols do not tell from the label; often none.
     """
 
     id: int
@@ -105,6 +107,7 @@ class EmissionRecord:
     protocols: tuple[ProtocolGuess, ...] = ()
     summary: str = ""
     part_of: int = 0
+    alike: tuple[str, ...] = ()
 
     @property
     def centre(self) -> float:
@@ -344,7 +347,7 @@ KEPT = (
         "since",
         "looks",
     ),
-    *("families", "details", "protocols", "summary"),
+    *("families", "details", "protocols", "summary", "alike"),
 )
 """Fields of a record that stay when an emission begins again."""
 _CUT, _CUT_SAMPLES = 0.01, 1024
@@ -372,7 +375,7 @@ def with_findings(
     bursts = [(record.stop - record.start) / sample_rate] if whole else []
     words = record.family, record.label, record.details
     protocols = guess_protocols(*words, centre, bursts, record.bandwidth)
-    summary = emission_text(*words, protocols, centre)
+    summary = emission_text(*words, protocols, centre, record.alike)
     return replace(record, protocols=protocols, summary=summary)
 
 
@@ -443,6 +446,7 @@ def emission_record(
         "summary": record.summary,
         "reason": record.reason,
         "confidence": round(min(1.0, max(0.0, record.confidence)), 4),
+        "alike": list(record.alike),
         "symbol_rate_hz": _rounded(record.symbol_rate, 4),
         "bursts": record.bursts,
         "first_seen": round(max(0, record.first_seen) / sample_rate, 6),

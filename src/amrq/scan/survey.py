@@ -306,10 +306,11 @@ class _Search:
     @staticmethod
     def _doubtful(record: EmissionRecord) -> bool:
         """Return whether further looks may say more."""
-        return record.label == UNKNOWN or record.confidence < _SURE
+        return record.label == UNKNOWN or (record.confidence < _SURE and not record.alike)
 
     def _claims(self, whole: EmissionRecord) -> bool:
-        return whole.label not in (UNKNOWN, _NOISE) and whole.confidence >= _SURE
+        sure = whole.confidence >= _SURE or bool(whole.alike)
+        return whole.label not in (UNKNOWN, _NOISE) and sure
 
     @staticmethod
     def _inside(record: EmissionRecord, other: EmissionRecord) -> bool:
