@@ -43,8 +43,8 @@ class Says:
     shares: dict[str, float]
     families: tuple[str, ...] = _OUTPUTS
 
-    def prepare(self, iq: _Iq, sample_rate: float, edges: tuple[float, float], most: int) -> _Iq:
-        return iq[:16].reshape(1, 16)
+    def prepared(self, iq: _Iq, sample_rate: float, edges: tuple[float, float], most: int) -> list[_Iq]:
+        return [iq[:16].reshape(1, 16)]
 
     def log_probabilities(self, chunks: _Iq) -> NDArray[np.float32]:
         left = (1 - sum(self.shares.values())) / (len(self.families) - len(self.shares))

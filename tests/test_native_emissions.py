@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from seeds import rng
 
-from amrq.measure import band, emission, occupied
+from amrq.measure import band, emission, looks, occupied
 from amrq.native import Kernels
 
 
@@ -85,3 +85,19 @@ def test_the_library_is_given_nothing_else(native: Kernels) -> None:
         native.summed_powers(samples)
     with pytest.raises(ValueError, match="one axis"):
         native.two_states(np.ones((2, 2)), 1.0)
+
+
+@pytest.mark.parametrize("cycles", [0.0, 0.123, -0.4999, 3e-6, 7.25])
+def test_samples_are_moved_as_numpy_moves_them(
+    native: Kernels, monkeypatch: pytest.MonkeyPatch, cycles: float
+) -> None:
+    random = rng("native emissions", "moved", cycles)
+    samples = (random.normal(size=(5000, 2)) @ [1, 1j]).astype(np.complex64)
+    compiled = looks.turned(samples, cycles)
+    monkeypatch.setattr(looks, "kernels", lambda: None)
+    plain = looks.turned(samples, cycles)
+    # Both are rounded to single precision once, at the end.
+    np.testing.assert_allclose(compiled, plain, rtol=3e-7, atol=1e-7)
+    assert len(native.moved(samples[:0], cycles)) == 0
+    with pytest.raises(ValueError, match="complex64"):
+        native.moved(samples.astype(complex), cycles)

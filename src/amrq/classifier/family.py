@@ -8,6 +8,7 @@ A family model takes samples, not symbols: so many in the reciprocal of the sign
 
 import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from amrq.chunks import SILENCE_POWER, finite_samples
 from amrq.classifier.engine import OnnxEngine
 from amrq.classifier.family_front import quick_family
 from amrq.errors import AmrqError, ModelError
+from amrq.native import kernels
 from amrq.text import engineering, printable
 
 __all__ = ["FamilyModel", "level_chunks"]
@@ -196,6 +198,21 @@ class FamilyModel:
         Raises:
             AmrqError: a number is out of its range.
         """
+        chunks = list(self.prepared(iq, sample_rate, edges, most))
+        return np.concatenate(chunks) if chunks else np.zeros((0, self.length), np.complex64)
+
+    def prepared(
+        self,
+        iq: NDArray[Any],
+        sample_rate: float,
+        edges: tuple[float, float] | None = None,
+        most: int = _MOST,
+    ) -> Iterator[_Chunks]:
+        """Yield the chunks that `prepare` returns one by one, complex64 [1, length]: each is made when it is asked for.
+
+        Raises:
+            AmrqError: a number is out of its range.
+        """
         lower, upper = edges if edges is not None else (-sample_rate / 4, sample_rate / 4)
         rate = self.samples_per_bandwidth * (upper - lower)
         if not (
@@ -213,19 +230,29 @@ class FamilyModel:
         whole = math.ceil(len(samples) / step) if len(samples) else 0
         count = min(most, -(-whole // self.length))
         middle = (lower + upper) / 2 / sample_rate
-        chunks = np.zeros((count, self.length), np.complex64)
         if count == 1 and whole <= self.length:
+            chunk = np.zeros((1, self.length), np.complex64)
             before = (self.length - whole) // 2
-            chunks[0, before : before + whole] = _resampled(samples, 0.0, whole, step, middle)
-        else:
-            for number, start in enumerate(np.linspace(0, whole - self.length, count)):
-                chunks[number] = _resampled(samples, start * step, self.length, step, middle)
-        return level_chunks(chunks)
+            chunk[0, before : before + whole] = _resampled(samples, 0.0, whole, step, middle)
+            yield level_chunks(chunk)
+            return
+        for start in np.linspace(0, whole - self.length, count):
+            yield level_chunks(_resampled(samples, start * step, self.length, step, middle)[None])
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float32]:
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float32)
+
+
+def _turned(samples: _Chunks, cycles: float) -> _Chunks:
+    """Return samples moved in frequency, by cycles a sample; always a copy."""
+    if not cycles:
+        return samples.copy()
+    native = kernels()
+    if native is not None and native.has_emissions:
+        return native.moved(samples, cycles)
+    return samples * np.exp(2j * np.pi * cycles * np.arange(len(samples))).astype(np.complex64)
 
 
 def _resampled(samples: _Chunks, start: float, count: int, step: float, middle: float) -> _Chunks:
@@ -241,7 +268,7 @@ def _resampled(samples: _Chunks, start: float, count: int, step: float, middle: 
     margin = math.ceil(_MARGIN * max(step, 1.0))
     first = max(0, math.floor(start) - margin)
     last = min(len(samples), math.ceil(start + count * step) + margin)
-    taken = samples[first:last] * np.exp(-2j * np.pi * middle * np.arange(last - first)).astype(np.complex64)
+    taken = _turned(samples[first:last], -middle)
     # What is cut out of a longer signal fades in and out, since a hard edge rings far.
     fade = (0.5 - 0.5 * np.cos(np.pi * (np.arange(margin) + 0.5) / margin)).astype(np.float32)
     if first > 0:

@@ -289,12 +289,13 @@ def _proposed(look: EmissionLook) -> dict[str, float]:
     shares = dict.fromkeys(FAMILIES, 1.0 / count)
     model = look.models.family
     if model is not None:
-        chunks = model.prepare(look.iq, look.sample_rate, look.band(), _CHUNKS)
-        if len(chunks):
-            found = model.log_probabilities(chunks[:1])
-            if len(chunks) > 1 and math.exp(float(found.max())) < _SURE_AT_ONCE:
-                found = np.concatenate([found, model.log_probabilities(chunks[1:])])
-            found = model.together(found)
+        rows = []
+        for chunk in model.prepared(look.iq, look.sample_rate, look.band(), _CHUNKS):
+            rows.append(model.log_probabilities(chunk))
+            if math.exp(float(rows[0].max())) >= _SURE_AT_ONCE:
+                break
+        if rows:
+            found = model.together(np.concatenate(rows))
             shares = dict.fromkeys(FAMILIES, 0.0)
             for name, value in zip(model.families, np.exp(found).tolist(), strict=True):
                 name = "fm" if name in _FM else name

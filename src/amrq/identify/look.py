@@ -44,6 +44,7 @@ from amrq.measure import (
     measure_ssb,
     measure_subcarriers,
     measure_voice,
+    turned,
 )
 
 __all__ = ["EmissionLook", "IdentifyModels", "Line", "PowerLines"]
@@ -174,8 +175,7 @@ class EmissionLook:
         middle = (lower + upper) / 2
         if abs(middle) < 0.01 * self.bandwidth:
             return self.iq
-        turn = np.exp(-2j * np.pi * middle / self.sample_rate * np.arange(len(self.iq)))
-        return np.asarray(self.iq * turn, dtype=np.complex64)
+        return turned(self.iq, -middle / self.sample_rate)
 
     @cached_property
     def envelope(self) -> float:
@@ -243,11 +243,10 @@ class EmissionLook:
             return InnerModem()
         return measure_am_modem(self._on_line, self.sample_rate, 2 * self._reach)
 
-    @property
+    @cached_property
     def _on_line(self) -> NDArray[np.complex64]:
         """The samples with the strongest line at 0 Hz."""
-        turn = np.exp(-2j * np.pi * self.line.place / self.sample_rate * np.arange(len(self.iq)))
-        return np.asarray(self.iq * turn, dtype=np.complex64)
+        return turned(self.iq, -self.line.place / self.sample_rate)
 
     @property
     def _reach(self) -> float:

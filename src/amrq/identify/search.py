@@ -16,6 +16,7 @@ from amrq.measure import (
     SymbolRate,
     estimate_symbol_rate,
     find_signals,
+    turned,
     usable,
 )
 from amrq.text import counted, engineering
@@ -226,7 +227,7 @@ def _turned(samples: NDArray[np.complex64], frequency: float) -> NDArray[np.comp
     """Return samples with a frequency, in cycles a sample, moved to 0."""
     if not frequency:
         return samples
-    return np.asarray(samples * np.exp(-2j * np.pi * frequency * np.arange(len(samples))), dtype=np.complex64)
+    return turned(samples, -frequency)
 
 
 def _place(centre: float, signal: BandSignal, search: SignalSearch) -> float:

@@ -21,6 +21,7 @@ from amrq.measure.frequency_keying import FrequencyKeying, measure_frequency_key
 from amrq.measure.frequency_spread import FrequencySpread, measure_frequency_spread
 from amrq.measure.front_end import USUAL_ROLLOFF, FrontEndOptions, StreamInfo, check_offset, check_rates
 from amrq.measure.keying import Keying, measure_keying
+from amrq.measure.looks import turned
 from amrq.measure.phase_keying import PhaseKeying, measure_phase_keying
 from amrq.measure.pulses import Pulses, measure_pulse
 from amrq.measure.quarter_turns import QuarterTurns, measure_quarter_turns
@@ -82,5 +83,6 @@ __all__ = [
     "measure_voice",
     "quick_length",
     "select_channel",
+    "turned",
     "usable",
 ]

@@ -14,7 +14,9 @@ from scipy import fft
 
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
+from amrq.measure.emission import quick_length
 from amrq.measure.frequency_keying import instantaneous_frequency, measure_frequency_keying
+from amrq.measure.looks import turned
 from amrq.measure.voice import am_audio
 
 __all__ = [
@@ -158,6 +160,7 @@ def measure_fm(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
         width, most = max(width, _MULTIPLEX), _WIDE_SAMPLES
     width = min(width, sample_rate / 1.2)
     frequency, rate, _ = instantaneous_frequency(iq, sample_rate, width, most)
+    frequency = frequency[: quick_length(len(frequency))]
     frequency = frequency - float(frequency.mean())
     at, density = _density(frequency, rate)
     top = 0.45 * width  # what the filter before the discriminator leaves whole
@@ -212,7 +215,7 @@ def measure_am(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
     if len(iq) < _LEAST_SAMPLES or not np.any(iq):
         return AmMeasures()
     count = len(iq)
-    window = np.hanning(count)
+    window = np.hanning(count).astype(np.float32)
     spectrum = np.abs(fft.fft(iq * window, 2 * count))
     at = fft.fftfreq(2 * count, 1 / sample_rate)
     spectrum[np.abs(at) > width / 2] = 0
@@ -220,12 +223,12 @@ def measure_am(iq: NDArray[np.complex64], sample_rate: float, bandwidth: float |
     left, here, right = (float(spectrum[(top + step) % (2 * count)]) ** 0.5 for step in (-1, 0, 1))
     bend = left - 2 * here + right
     carrier = float(at[top]) + (0.5 * (left - right) / bend if bend < 0 else 0.0) * sample_rate / (2 * count)
-    turned = iq * np.exp(-2j * np.pi * carrier / sample_rate * np.arange(count))
-    slow = _filtered(turned, sample_rate, -_CARRIER_WIDTH / 2, _CARRIER_WIDTH / 2)
+    still = turned(iq, -carrier / sample_rate)
+    slow = _filtered(still, sample_rate, -_CARRIER_WIDTH / 2, _CARRIER_WIDTH / 2)
     level = np.abs(slow)
     if not float(level.min()) > 0.05 * float(level.mean()):
         return AmMeasures()  # a carrier does not go away
-    aligned = turned * np.conj(slow) / level**2
+    aligned = still * np.conj(slow) / level**2
     along, across = aligned.real - float(aligned.real.mean()), aligned.imag
     places, loud = _density(along, sample_rate)
     _, quiet = _density(across, sample_rate)
@@ -345,14 +348,15 @@ def _peak(audio: _Reals, hiss: float) -> float:
 
 def _filtered(values: NDArray, rate: float, low: float, high: float) -> NDArray:  # type: ignore[type-arg]
     """Return a signal's part between two frequencies, with edges that are not hard."""
-    spectrum = fft.fft(values)
-    at = fft.fftfreq(len(values), 1 / rate)
-    if not np.iscomplexobj(values):
-        at = np.abs(at)
-    edge = max(0.1 * (high - low), 2 * rate / len(values))
+    count = len(values)
+    whole = np.iscomplexobj(values)
+    at = fft.fftfreq(count, 1 / rate) if whole else fft.rfftfreq(count, 1 / rate)
+    edge = max(0.1 * (high - low), 2 * rate / count)
     keep = np.clip((high + edge - at) / edge, 0, 1) * np.clip((at - low + edge) / edge, 0, 1)
-    made = fft.ifft(spectrum * keep)
-    return made if np.iscomplexobj(values) else made.real
+    if not whole:
+        return np.asarray(fft.irfft(fft.rfft(values) * keep, count))
+    spectrum = fft.fft(values)
+    return np.asarray(fft.ifft(spectrum * keep.astype(spectrum.real.dtype)))
 
 
 def _pilot(frequency: _Reals, rate: float, top: float) -> tuple[float | None, float]:
@@ -401,7 +405,9 @@ def _modem(
     if high < 4 * low:
         return None, None, 0.0
     half = (high - low) / 2
-    spectrum = fft.fft(frequency)
+    spectrum = np.zeros(len(frequency), np.complex128)
+    half_of_it = fft.rfft(frequency)
+    spectrum[: len(half_of_it)] = half_of_it  # of negative frequencies nothing is needed
     at = fft.fftfreq(len(frequency), 1 / rate)
     power = np.square(np.abs(spectrum)) * ((at >= low) & (at <= high))
     total = float(power.sum())
@@ -411,12 +417,13 @@ def _modem(
     share = np.cumsum(power[: len(power) // 2]) / total
     first, last = (float(at[int(np.searchsorted(share, one))]) for one in (0.01, 0.99))
     width, middle = max(last - first, 400.0), (first + last) / 2
-    analytic = 2 * fft.ifft(spectrum * ((at >= low) & (at <= min(high, middle + half))))
-    turned = (analytic * np.exp(-2j * np.pi * middle / rate * np.arange(len(analytic)))).astype(np.complex64)
-    envelope = np.square(np.abs(turned)).astype(np.float64)
+    chosen = (at >= low) & (at <= min(high, middle + half))
+    analytic = fft.ifft((2 * spectrum * chosen).astype(np.complex64))
+    tones = turned(analytic, -middle / rate)
+    envelope = np.square(np.abs(tones)).astype(np.float64)
     if float(envelope.std()) > _ENVELOPE * float(envelope.mean()):
         return None, None, 0.0
-    found = measure_frequency_keying(turned, rate, min(width, 0.8 * rate))
+    found = measure_frequency_keying(tones, rate, min(width, 0.8 * rate))
     if found.levels != 2 or found.error > _MODEM_ERROR or found.centre is None or found.deviation is None:
         return None, None, 0.0
     centre = middle + found.centre

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from amrq.measure.looks import noise_beside, squares
+from amrq.measure.looks import noise_beside, squares, turned
 
 __all__ = ["KeyedSamples", "keyed_samples", "narrowed"]
 
@@ -243,8 +243,7 @@ def narrowed(
     low, high = _occupied(powers, bins, width, noise)
     if high - low >= share * width:
         return iq, width
-    turn = np.exp(-1j * np.pi * (low + high) / sample_rate * np.arange(len(iq)))
-    return (iq * turn).astype(np.complex64), max(high - low, 64 * bins)
+    return turned(iq, -(low + high) / (2 * sample_rate)), max(high - low, 64 * bins)
 
 
 def _beyond_box(powers: NDArray[np.float32], bins: float, width: float, noise: float) -> tuple[float, float]:
@@ -265,13 +264,10 @@ def _beyond_box(powers: NDArray[np.float32], bins: float, width: float, noise: f
 
 def _within(iq: _Samples, sample_rate: float, centre: float, width: float, most: int) -> KeyedSamples:
     """Return what `keyed_samples` does, of a narrower band that need not be about 0 Hz."""
-    turn = np.exp(-2j * np.pi * centre / sample_rate * np.arange(len(iq)))
-    found = keyed_samples(
-        (iq * turn).astype(np.complex64), sample_rate, width, most, narrower=False
-    ).trimmed()
-    back = np.exp(2j * np.pi * centre / found.rate * np.arange(len(found.samples)))
+    moved = turned(iq, -centre / sample_rate)
+    found = keyed_samples(moved, sample_rate, width, most, narrower=False).trimmed()
     return KeyedSamples(
-        (found.samples * back).astype(np.complex64),
+        turned(found.samples, centre / found.rate),
         found.frequency,
         found.rate,
         found.middle + centre,

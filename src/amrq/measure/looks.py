@@ -14,6 +14,7 @@ from scipy import fft
 
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
+from amrq.native import kernels
 
 __all__ = [
     "Band",
@@ -24,6 +25,7 @@ __all__ = [
     "noise_beside",
     "occupied_width",
     "squares",
+    "turned",
 ]
 
 _BESIDE = 0.62, 0.9
@@ -91,6 +93,23 @@ def checked_look(iq: _Samples, sample_rate: float, bandwidth: float | None) -> t
 def squares(values: NDArray[np.complex64] | NDArray[np.complex128]) -> NDArray[np.float32]:
     """Return squared magnitudes, in single precision."""
     return np.asarray(values.real * values.real + values.imag * values.imag, dtype=np.float32)
+
+
+def turned(samples: _Samples, cycles: float) -> _Samples:
+    """Return samples moved in frequency: each times exp(2 pi i cycles n), n its number.
+
+    Args:
+        samples: complex64 [n].
+        cycles: a sample.
+
+    >>> turned(np.ones(4, np.complex64), 0.25).round(3).tolist()
+    [(1+0j), 1j, (-1+0j), -1j]
+    """
+    native = kernels()
+    if native is not None and native.has_emissions and samples.dtype == np.complex64:
+        return native.moved(samples, cycles)
+    turn = np.exp(2j * np.pi * cycles * np.arange(len(samples)))
+    return np.asarray(samples * turn, dtype=np.complex64)
 
 
 def band_alone(

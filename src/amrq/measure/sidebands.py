@@ -21,6 +21,7 @@ from scipy import fft
 from amrq.chunks import finite_samples
 from amrq.errors import AmrqError
 from amrq.measure.emission import quick_length
+from amrq.measure.looks import turned
 
 __all__ = ["Sidebands", "measure_sidebands"]
 
@@ -142,10 +143,9 @@ def measure_sidebands(
     symmetry = float(np.sum(along[some] - across[some])) / max(whole, scatter)
     middle = _half_power(at[some], excess) if whole > scatter else 0.0
     lower, upper = inside or (-reach, reach)
-    both = (
-        np.square(np.abs(fft.fft(aligned * window)[: len(at)])),
-        np.square(np.abs(fft.fft(aligned.conj() * window)[: len(at)])),
-    )
+    powers = np.square(np.abs(fft.fft(aligned * window)))
+    # Of the other side: the transform of the conjugate is the conjugate one backwards.
+    both = (powers[: len(at)], np.roll(powers[::-1], 1)[: len(at)])
     aside = max(
         (
             _aside(power - 2 * noise, along - across, at, (lowest, min(edge, reach)), 2 * noise)
@@ -208,16 +208,16 @@ def _aligned(iq: NDArray[np.complex64], rate: float, half: float) -> tuple[NDArr
     # From the first half to the second the line turns by what is left of its frequency.
     first, second = (complex(np.sum(part * window)) for part in (iq[:middle], iq[count - middle :]))
     turn = np.angle(second * np.conj(first)) / (count - middle)
-    turned = iq * np.exp(-1j * turn * np.arange(count))
+    still = turned(np.asarray(iq, np.complex64), -float(turn) / (2 * math.pi))
     away = np.abs(fft.fftfreq(count, 1 / rate))
-    keep = np.clip((half * (1 + _EDGE) - away) / (half * _EDGE), 0, 1)
-    line = fft.ifft(fft.fft(turned) * keep)
+    keep = np.clip((half * (1 + _EDGE) - away) / (half * _EDGE), 0, 1).astype(np.float32)
+    line = fft.ifft(fft.fft(still) * keep)
     size = np.abs(line)
     level = float(size.mean())
     size = np.maximum(size, _FAINTEST * level)
     ends = min(count // 8, math.ceil(rate / half))
     kept = quick_length(count - 2 * ends)
-    return (turned * np.conj(line) / (size * level))[ends : ends + kept], level
+    return (still * np.conj(line) / (size * level))[ends : ends + kept], level
 
 
 def _power(values: _Reals, window: _Reals) -> _Reals:

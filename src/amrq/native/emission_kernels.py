@@ -24,7 +24,7 @@ class EmissionKernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         # Not in a library that was built before.
-        self.has_emissions = hasattr(library, "amrq_two_states")
+        self.has_emissions = hasattr(library, "amrq_moved")
         if not self.has_emissions:
             return
         self._two_states = library.amrq_two_states
@@ -36,6 +36,9 @@ class EmissionKernels:
         self._windowed = library.amrq_windowed
         self._windowed.argtypes = [pointer, pointer, number, pointer, number, pointer]
         self._windowed.restype = None
+        self._moved = library.amrq_moved
+        self._moved.argtypes = [pointer, number, ctypes.c_double, pointer]
+        self._moved.restype = None
         self._add_powers = library.amrq_add_powers
         self._add_powers.argtypes = [pointer, number, number, pointer]
         self._add_powers.restype = None
@@ -98,6 +101,15 @@ class EmissionKernels:
             *(held.ctypes.data, places.ctypes.data, len(places), weights.ctypes.data, length),
             out.ctypes.data,
         )
+        return out
+
+    def moved(self, samples: NDArray[np.complex64], cycles: float) -> NDArray[np.complex64]:
+        """Return samples complex64 [n] moved in frequency, by cycles a sample."""
+        if samples.dtype != np.complex64 or samples.ndim != 1:
+            raise ValueError(f"complex64 [n] is needed, not {samples.dtype} {list(samples.shape)}.")
+        held = np.ascontiguousarray(samples)
+        out = np.empty(len(held), np.complex64)
+        self._moved(held.ctypes.data, len(held), float(cycles), out.ctypes.data)
         return out
 
     def summed_powers(self, spectra: NDArray[np.complex64]) -> _Reals:

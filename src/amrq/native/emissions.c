@@ -100,3 +100,30 @@ WIDE void amrq_add_powers(const float* spectra, int64_t rows, int64_t length, do
         }
     }
 }
+
+/* Samples moved in frequency: each times exp(2 pi i cycles n), n its number.
+ *
+ * samples, out: complex [count].
+ */
+WIDE void amrq_moved(const float* samples, int64_t count, double cycles, float* out)
+{
+    enum { SPAN = 64 };
+    double re[SPAN], im[SPAN];
+    for (int n = 0; n < SPAN; n++) {
+        const double turn = 6.283185307179586 * (cycles * n);
+        re[n] = cos(turn);
+        im[n] = sin(turn);
+    }
+    for (int64_t first = 0; first < count; first += SPAN) {
+        const double whole = cycles * (double)first, turn = 6.283185307179586 * (whole - floor(whole));
+        const double c = cos(turn), s = sin(turn);
+        const int64_t here = count - first < SPAN ? count - first : SPAN;
+        const float* from = samples + 2 * first;
+        float* to = out + 2 * first;
+        for (int64_t n = 0; n < here; n++) {
+            const double x = re[n] * c - im[n] * s, y = re[n] * s + im[n] * c;
+            to[2 * n] = (float)(from[2 * n] * x - from[2 * n + 1] * y);
+            to[2 * n + 1] = (float)(from[2 * n] * y + from[2 * n + 1] * x);
+        }
+    }
+}
